@@ -1,0 +1,72 @@
+# Everything from a fresh checkout, with nothing but Python 3.11 to 3.13 and GNU make: `make demo`, `make test`.
+# The first run fetches what the lock file names into .venv; later ones need no network. Wishes go in as variables:
+#   make test PYTEST_ARGS="-k registry -x"     make demo DEMO_ARGS="--keep"     make test PYTHON=/opt/python3.12/bin/python3
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+
+BIN := .venv/bin
+LOCK := requirements.lock
+STAMP := .venv/.stamp
+
+# The first that runs and is of a version we support. It is run, not only found: a version manager's stand-in may be on
+# the path for a version that is not active.
+PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3; do \
+	"$$name" -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo "$$name" && break; done)
+
+.PHONY: help demo test prove bench soak lint docs lock clean kafka
+
+help: ## show what can be made
+	@echo "make TARGET, where TARGET is one of"
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  \1\t\2/' | expand -t 12
+
+demo: $(STAMP) kafka ## everything on this machine, with sample traffic, for under a minute
+	@$(BIN)/wurao demo $(DEMO_ARGS)
+
+test: $(STAMP) kafka ## every test, on a genuine Kafka
+	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+prove: $(STAMP) ## prove the promises of the rule table
+	@$(BIN)/python -m stream.policy.prove
+
+bench: $(STAMP) kafka ## measure throughput and costs
+	@$(BIN)/python -m loadtest bench $(BENCH_ARGS)
+
+soak: $(STAMP) kafka ## hours of load with faults
+	@$(BIN)/python -m loadtest soak $(SOAK_ARGS)
+
+lint: $(STAMP) ## style, types, import arrows
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+docs: $(STAMP) ## write the documents that are made from the code
+	@$(BIN)/python -m docs.generate
+
+lock: $(STAMP) ## resolve the lock files anew (needs the network)
+	@{ sed '/^$$/,$$d' $(LOCK); echo; \
+	   env -u PIP_FIND_LINKS $(BIN)/pip-compile --quiet --upgrade --generate-hashes --strip-extras --allow-unsafe \
+	     --no-header --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options \
+	     --extra kafka --extra dev --output-file - pyproject.toml; } > $(LOCK).new
+	@mv $(LOCK).new $(LOCK)
+	@cd deploy/kafka && ../../$(BIN)/python -m jgo --resolver python --quiet lock
+
+clean: ## remove what was made here (the fetched jars stay in the user's cache)
+	@rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Cheap when all is there; asks nothing of a broker that somebody else runs.
+kafka: $(STAMP)
+	@if [ -z "$${WURAO_KAFKA__BOOTSTRAP:-}" ]; then $(BIN)/python -m stream.kafka.local --prepare; fi
+
+# A virtual environment cannot be moved, so one whose Python does not run here is made anew.
+$(STAMP): $(LOCK) pyproject.toml
+	@if [ -z "$(PYTHON)" ]; then echo "make: no Python 3.11, 3.12 or 3.13 with venv was found: install one, or name it with PYTHON=" >&2; exit 1; fi
+	@echo "Setting up .venv with $$("$(PYTHON)" -V) and the packages of $(LOCK) (once; a minute or two)"
+	@$(BIN)/python -c '' 2>/dev/null || { rm -rf .venv; "$(PYTHON)" -m venv .venv; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(LOCK)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --no-index -e .
+	@touch $@

@@ -1,0 +1,80 @@
+"""`wurao filter`: the data plane."""
+
+import argparse
+import asyncio
+import os
+import sys
+from pathlib import Path
+from typing import get_args, get_type_hints
+
+import msgspec
+
+from stream import config as configuration
+from stream import logs
+from stream.config import Config, ConfigError
+from stream.filter.supervisor import CannotStart, Supervisor
+from stream.policy.loading import load as load_policy
+from stream.policy.toml import PolicyError
+
+
+def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command."""
+    command = commands.add_parser(
+        "filter",
+        help="decide what comes through Kafka",
+        description="Consumes events.*, answers each in decisions, and follows registry.*. A supervisor loads the\n"
+        "registry once and forks the workers, which share it. SIGTERM drains; SIGHUP folds a new base.",
+        epilog="examples:\n"
+        "  wurao filter --workers 2\n"
+        "  wurao filter --config /etc/wurao.toml\n"
+        "  WURAO_KAFKA__BOOTSTRAP=broker:9092 wurao filter",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_config(command)
+    command.add_argument("--workers", type=int, metavar="N", help="one per core (default: filter.workers)")
+    command.add_argument(
+        "--delivery",
+        choices=get_args(get_type_hints(configuration.Filter)["delivery"]),
+        help="how decisions are delivered (default: filter.delivery)",
+    )
+    command.set_defaults(run=run)
+
+
+def add_config(command: argparse.ArgumentParser) -> None:
+    """The option that names the configuration file."""
+    command.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        default=os.environ.get("WURAO_CONFIG"),
+        help="the configuration, a TOML file (default: WURAO_CONFIG, or none); WURAO_<TABLE>__<NAME> overrides it",
+    )
+    command.add_argument("--verbose", action="store_true", help="also log what only a developer needs")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the filter until a signal ends it. Returns 0, or 1 with the reason on stderr."""
+    logs.configure(verbose=arguments.verbose)
+    try:
+        config = _with_options(configuration.load(arguments.config, os.environ), arguments)
+        asyncio.run(_supervise(config))
+    except (ConfigError, PolicyError, CannotStart, OSError) as error:
+        print(f"wurao filter: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+async def _supervise(config: Config) -> None:
+    await Supervisor(config, load_policy(config.policy.file)).run()
+
+
+def _with_options(config: Config, arguments: argparse.Namespace) -> Config:
+    given = {"workers": arguments.workers, "delivery": arguments.delivery}
+    changed = msgspec.structs.replace(
+        config.filter, **{name: value for name, value in given.items() if value is not None}
+    )
+    if changed.workers < 1:
+        raise ConfigError(f"--workers {changed.workers}: at least one")
+    if changed.delivery != "at-least-once":
+        raise ConfigError("exactly-once delivery is not built yet; use at-least-once")
+    return msgspec.structs.replace(config, filter=changed)

@@ -1,0 +1,161 @@
+"""The configuration: one TOML file, overridden by `WURAO_*` variables, checked before anything starts.
+
+A variable names its setting by path, two underscores between the parts: `WURAO_KAFKA__BOOTSTRAP=broker:9092` is
+`bootstrap` in `[kafka]`. Secrets are never in the file: they come from a variable or from a file that a setting
+ending in `_file` names. Every limit of the data plane stands here with its reason; nothing else reads the
+environment.
+"""
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+
+Count = Annotated[int, msgspec.Meta(ge=1)]
+Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
+Milliseconds = Annotated[int, msgspec.Meta(ge=1)]
+
+ENVIRONMENT_PREFIX = "WURAO_"
+NOT_SETTINGS = ("WURAO_CONFIG", "WURAO_JAVA")
+"""Variables that are read elsewhere: the path of this file, and the Java of a local broker."""
+
+
+class ConfigError(Exception):
+    """A configuration that cannot be used: what is wrong, where, and the mend."""
+
+
+class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Base of every table: unknown names are refused, because a misspelt setting is a lost one."""
+
+
+class Kafka(Section, frozen=True):
+    """How to reach the cluster. TLS and SASL are those of Kafka's own clients."""
+
+    bootstrap: str = "127.0.0.1:9092"
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
+    sasl_username: str | None = None
+    sasl_password: str | None = None
+    sasl_password_file: str | None = None
+    ssl_cafile: str | None = None
+    ssl_certfile: str | None = None
+    ssl_keyfile: str | None = None
+    ssl_keyfile_password_file: str | None = None
+    request_timeout_ms: Milliseconds = 30_000
+
+
+class Topics(Section, frozen=True):
+    """How the topics are made. The partition count is for life: a subscriber's partition must not change."""
+
+    partitions: Count = 12
+    replication: Count = 1
+
+
+class Registry(Section, frozen=True):
+    """Where the registry's snapshots are kept, and how often a host folds its changes into a new base."""
+
+    snapshots: str = "snapshots"
+    snapshots_kept: Count = 3
+    fold_every_ms: Milliseconds = 6 * 3_600_000
+    poll_records_max: Count = 20_000
+    """a poll's share of the loop: at some 3 µs a record, 60 ms between two batches of events at most"""
+    ends_every_ms: Milliseconds = 500
+    """how often the broker is asked for end offsets: the resolution of staleness"""
+
+
+class Filter(Section, frozen=True):
+    """The data plane."""
+
+    group: str = "wurao-filter"
+    delivery: Literal["at-least-once", "exactly-once"] = "at-least-once"
+    workers: Count = 1
+    batch_records_max: Count = 2_000
+    """some 15 ms of work: heartbeats, urgent events and registry updates wait no longer than that"""
+    batches_in_flight_max: Count = 4
+    """batches that may wait for their acks while the next one is decided; beyond, fetching waits"""
+    fetch_wait_ms: Milliseconds = 200
+    drain_timeout_ms: Milliseconds = 10_000
+    session_timeout_ms: Milliseconds = 10_000
+    compression: Literal["none", "gzip", "lz4", "zstd"] = "lz4"
+    instance: str | None = None
+    """a stable name of this host: workers then are static members `<instance>-<worker>` of their group"""
+
+
+class Metrics(Section, frozen=True):
+    """Where `/metrics`, `/healthz` and `/readyz` are served; worker N of a host listens at `port` + N.
+
+    Port 0 lets the system choose (the address is logged).
+    """
+
+    host: str = "127.0.0.1"
+    port: Port = 9600
+
+
+class PolicyChoice(Section, frozen=True):
+    """A policy file, or the name of a shipped policy."""
+
+    file: str = "cn-2020"
+
+
+class Config(Section, frozen=True):
+    """Everything that can be configured."""
+
+    kafka: Kafka = Kafka()
+    topics: Topics = Topics()
+    registry: Registry = Registry()
+    filter: Filter = Filter()
+    metrics: Metrics = Metrics()
+    policy: PolicyChoice = PolicyChoice()
+
+
+def load(path: Path | None, environment: Mapping[str, str]) -> Config:
+    """The configuration of a file (none: defaults) with the environment's overrides. Raises `ConfigError`."""
+    tables: dict[str, object] = {}
+    if path is not None:
+        try:
+            tables = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise ConfigError(f"{path}: {error}; give a readable TOML file") from error
+    _override(tables, environment)
+    try:
+        config = msgspec.convert(tables, Config, strict=False)
+    except msgspec.ValidationError as error:
+        what, _, where = str(error).partition(" - at ")
+        setting = where.strip("`").removeprefix("$.") or "the top level"
+        variable = f"{ENVIRONMENT_PREFIX}{setting.replace('.', '__').upper()}"
+        raise ConfigError(f"{path or 'environment'}: {setting}: {what} (in the file, or as {variable})") from error
+    _check(config)
+    return config
+
+
+def secret(value: str | None, file: str | None) -> str | None:
+    """A secret from its variable, or else from its file. Raises `ConfigError` where the file cannot be read."""
+    if value or not file:
+        return value
+    try:
+        return Path(file).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"secret file {file}: {error}") from error
+
+
+def _override(tables: dict[str, object], environment: Mapping[str, str]) -> None:
+    for variable, value in sorted(environment.items()):
+        if not variable.startswith(ENVIRONMENT_PREFIX) or variable in NOT_SETTINGS:
+            continue
+        section, _, name = variable.removeprefix(ENVIRONMENT_PREFIX).lower().partition("__")
+        if not name:
+            raise ConfigError(f"{variable}: no such setting; write WURAO_<TABLE>__<NAME>, e.g. WURAO_KAFKA__BOOTSTRAP")
+        table = tables.setdefault(section, {})
+        if not isinstance(table, dict):
+            raise ConfigError(f"{section}: must be a table")
+        table[name] = value
+
+
+def _check(config: Config) -> None:
+    kafka = config.kafka
+    if kafka.security_protocol.startswith("SASL") and not kafka.sasl_username:
+        raise ConfigError(f"kafka.sasl_username: needed for security_protocol {kafka.security_protocol}")
+    if kafka.security_protocol.startswith("SASL") and not secret(kafka.sasl_password, kafka.sasl_password_file):
+        raise ConfigError("kafka.sasl_password: set WURAO_KAFKA__SASL_PASSWORD or kafka.sasl_password_file")

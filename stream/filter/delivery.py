@@ -1,0 +1,159 @@
+"""From outputs to acknowledgements to commits, at least once.
+
+What a batch puts out is handed to the producer as finished batches, one per partition, and goes into a queue. A
+single task takes the queue's head, waits until all of it is acknowledged, and only then commits the offsets that the
+batch stands for. So an offset is never committed before its decisions are safe, whatever dies when; after a crash
+some events are decided twice, and none is skipped. The queue is bounded: when it is full, nobody fetches.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.structs import RecordMetadata
+
+from stream.filter.batch import DeadLetter, Keyed, Outputs, Place
+from stream.model.topics import DEAD_LETTER, DECISIONS, EPOCHS, EXPRESSIONS
+
+Headers = Sequence[tuple[str, bytes]]
+Commit = Callable[[Mapping[Place, int]], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class InFlight:
+    """A batch on its way: what must be acknowledged, and what it stands for."""
+
+    acks: Sequence[asyncio.Future[RecordMetadata]]
+    outputs: Outputs
+
+
+class Delivery:
+    """The way out of one worker's lane. `failed` is set when nothing more can be delivered: the worker then ends."""
+
+    def __init__(
+        self,
+        producer: AIOKafkaProducer,
+        *,
+        commit: Commit,
+        in_flight_max: int,
+        acknowledged: Callable[[Outputs], None],
+    ) -> None:
+        self._producer = producer
+        self._commit = commit
+        self._acknowledged = acknowledged
+        self._queue: deque[InFlight] = deque()
+        self._room = asyncio.Semaphore(in_flight_max)
+        self._arrived = asyncio.Event()
+        self._empty = asyncio.Event()
+        self._empty.set()
+        self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._task = asyncio.create_task(self._settle())
+
+    @property
+    def in_flight(self) -> int:
+        """Batches handed over and not yet acknowledged."""
+        return len(self._queue)
+
+    async def room(self) -> None:
+        """Wait until one more batch may be handed over: the back-pressure of the whole worker."""
+        acquire = asyncio.ensure_future(self._room.acquire())
+        done, _ = await asyncio.wait({acquire, self.failed}, return_when=asyncio.FIRST_COMPLETED)
+        if acquire not in done:
+            acquire.cancel()
+            self.failed.result()
+
+    def give_back(self) -> None:
+        """There was nothing to hand over after all."""
+        self._room.release()
+
+    async def hand_over(self, outputs: Outputs) -> None:
+        """Send everything a batch puts out. Call after `room`, in the order of the batches."""
+        now = time.time_ns() // 1_000_000
+        sent: list[asyncio.Future[RecordMetadata]] = []
+        for topic, parts in ((EXPRESSIONS, outputs.wills), (DECISIONS, outputs.decisions)):
+            for partition, records in parts.items():
+                sent += await self._send(topic, partition, records, now)
+        for letter in outputs.dead_letters:
+            sent.append(await self._send_dead_letter(letter))
+        sent += await self._send(EPOCHS, 0, outputs.epochs, now)
+        self._empty.clear()
+        self._queue.append(InFlight(sent, outputs))
+        self._arrived.set()
+
+    async def drain(self) -> None:
+        """Wait until everything handed over is acknowledged and committed."""
+        await asyncio.wait(
+            {asyncio.ensure_future(self._empty.wait()), self.failed}, return_when=asyncio.FIRST_COMPLETED
+        )
+
+    async def stop(self) -> None:
+        """Commit no more. What is not acknowledged by now will be decided again by whoever comes next."""
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _settle(self) -> None:
+        try:
+            while True:
+                while not self._queue:
+                    self._arrived.clear()
+                    await self._arrived.wait()
+                await self._settle_head()
+                if not self._queue:
+                    self._empty.set()
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:  # whatever it is, the worker must end and say so: it can deliver nothing more
+            if not self.failed.done():
+                self.failed.set_exception(error)
+
+    async def _settle_head(self) -> None:
+        """Await the oldest batch and whatever else is acknowledged by then; commit all that once."""
+        offsets: dict[Place, int] = {}
+        settled = 0
+        while settled < len(self._queue):
+            batch = self._queue[settled]
+            if settled and not all(ack.done() for ack in batch.acks):
+                break
+            await asyncio.gather(*batch.acks)
+            self._acknowledged(batch.outputs)
+            offsets.update(batch.outputs.next_offsets)
+            settled += 1
+        if offsets:
+            await self._commit(offsets)
+        for _ in range(settled):
+            self._queue.popleft()
+            self._room.release()
+
+    async def _send(
+        self, topic: str, partition: int, records: Sequence[Keyed], now: int
+    ) -> list[asyncio.Future[RecordMetadata]]:
+        sent: list[asyncio.Future[RecordMetadata]] = []
+        if not records:
+            return sent
+        builder = self._producer.create_batch()
+        for key, value in records:
+            if builder.append(timestamp=now, key=key, value=value) is None:  # full: the next batch begins
+                sent.append(await self._producer.send_batch(builder, topic, partition=partition))
+                builder = self._producer.create_batch()
+                builder.append(timestamp=now, key=key, value=value)
+        sent.append(await self._producer.send_batch(builder, topic, partition=partition))
+        return sent
+
+    async def _send_dead_letter(self, letter: DeadLetter) -> asyncio.Future[RecordMetadata]:
+        future: asyncio.Future[RecordMetadata] = await self._producer.send(
+            DEAD_LETTER, value=letter.value, key=letter.key, headers=headers_of(letter)
+        )
+        return future
+
+
+def headers_of(letter: DeadLetter) -> Headers:
+    """What a dead letter tells about itself: why it is one, and where it stood."""
+    return [
+        ("error", letter.error.encode()),
+        ("topic", letter.place.topic.encode()),
+        ("partition", str(letter.place.partition).encode()),
+        ("offset", str(letter.offset).encode()),
+    ]

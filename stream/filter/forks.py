@@ -1,0 +1,97 @@
+"""Forking a child that shares the parent's memory and runs one coroutine on a loop of its own.
+
+A pipe ties them: the child writes a byte when it is ready, and its end closes the pipe, whatever ended it. The child
+asks the kernel to be told when its parent dies, so that none outlives it. Linux only.
+"""
+
+import asyncio
+import ctypes
+import gc
+import os
+import signal
+import time
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Final, NoReturn
+
+import uvloop
+
+from stream import logs
+
+log = logs.get(__name__)
+
+_PR_SET_PDEATHSIG: Final = 1
+"""prctl(2): the signal for a child whose parent has died."""
+
+TellReady = Callable[[], None]
+Job = Callable[[TellReady], Coroutine[object, object, None]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Child:
+    """A forked process. `ready` is done once it said so; `ended` holds its exit code (negative: by that signal)."""
+
+    pid: int
+    started: float
+    ready: asyncio.Future[None]
+    ended: asyncio.Future[int]
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal, unless it has ended."""
+        if not self.ended.done():
+            os.kill(self.pid, number)
+
+
+def fork(job: Job, *, forget: Callable[[], None]) -> Child:
+    """Start a child that runs `job`; `forget` lets go, in the child, of what only the parent should hold.
+
+    What the parent holds is moved out of the garbage collector's sight first: otherwise the child's first
+    collection would write into every page and end the sharing.
+    """
+    gc.collect()
+    gc.freeze()
+    reading, writing = os.pipe()
+    parent = os.getpid()
+    pid = os.fork()
+    if pid == 0:
+        os.close(reading)
+        _be_child(job, parent, writing, forget)
+    os.close(writing)
+    gc.unfreeze()
+    loop = asyncio.get_running_loop()
+    child = Child(pid, time.monotonic(), loop.create_future(), loop.create_future())
+    loop.add_reader(reading, _heard, child, reading)
+    return child
+
+
+def _heard(child: Child, reading: int) -> None:
+    """The child said that it is ready, or its end of the pipe has closed: it is gone, or as good as gone."""
+    if os.read(reading, 1):
+        child.ready.set_result(None)
+        return
+    asyncio.get_running_loop().remove_reader(reading)
+    os.close(reading)
+    _, status = os.waitpid(child.pid, 0)
+    child.ended.set_result(os.waitstatus_to_exitcode(status))
+
+
+def _be_child(job: Job, parent: int, writing: int, forget: Callable[[], None]) -> NoReturn:
+    code = 1
+    try:
+        signal.set_wakeup_fd(-1)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN if number == signal.SIGHUP else signal.SIG_DFL)
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() == parent:  # else it died before it could be watched
+            forget()
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                runner.run(job(lambda: _say_ready(writing)))
+            code = 0
+    except BaseException:  # the child's last words; nothing may escape into the parent's copied stack
+        log.exception("process ends")
+    finally:
+        os._exit(code)
+
+
+def _say_ready(writing: int) -> None:
+    os.write(writing, b"\x01")

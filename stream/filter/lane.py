@@ -1,0 +1,130 @@
+"""A lane: one consumer group's partitions, decided batch by batch.
+
+A worker has two, each with its own consumer: `urgent` for what must not wait, `bulk` for everything else. Bulk takes
+a batch only while urgent has nothing in hand, and a batch is short, so an emergency waits for one batch at most.
+
+The life of a batch, and what may block: wait for the lane that goes first, and for room in the delivery
+(back-pressure); fetch, up to `fetch_wait_ms`; decide, without an await; hand over. From fetch to hand-over the batch
+is *in hand*. When partitions are revoked the listener waits for that and for the acknowledgements, within a bound, so
+that the next owner starts where we ended; what is not acknowledged by then is not committed, and decided again there.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.abc import ConsumerRebalanceListener
+from aiokafka.errors import CommitFailedError, IllegalStateError
+
+from stream import logs
+from stream.config import Filter
+from stream.filter.batch import Outputs, Place, Record
+from stream.filter.delivery import Delivery
+
+log = logs.get(__name__)
+
+Decide = Callable[[str, Mapping[Place, Sequence[Record]]], Outputs]
+"""Decides a batch of a lane (its name first) at this moment."""
+
+
+class Lane(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is not typed
+    """One lane of a worker. Create it on the worker's loop; `start`, then `run` until `stop`."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        topics: Sequence[str],
+        consumer: AIOKafkaConsumer,
+        producer: AIOKafkaProducer,
+        limits: Filter,
+        decide: Decide,
+        acknowledged: Callable[[Outputs], None],
+        after: "Lane | None" = None,
+    ) -> None:
+        self.name = name
+        self.consumer = consumer
+        self.delivery = Delivery(
+            producer,
+            commit=self._commit,
+            in_flight_max=limits.batches_in_flight_max,
+            acknowledged=acknowledged,
+        )
+        self._topics = topics
+        self._limits = limits
+        self._decide = decide
+        self._after = after
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._stopping = False
+
+    async def start(self) -> None:
+        """Join the group."""
+        self.consumer.subscribe(self._topics, listener=self)
+        await self.consumer.start()
+
+    async def run(self) -> None:
+        """Decide batches until `stop`. Raises what made delivery impossible."""
+        while not self._stopping:
+            if self._after is not None:
+                await self._after.drained()
+            await self.delivery.room()
+            fetched = await self.consumer.getmany(
+                timeout_ms=self._limits.fetch_wait_ms, max_records=self._limits.batch_records_max
+            )
+            if not fetched:
+                self.delivery.give_back()
+                continue
+            self._idle.clear()
+            try:
+                batches = {Place(*place): records for place, records in fetched.items()}
+                await self.delivery.hand_over(self._decide(self.name, batches))
+            finally:
+                self._idle.set()
+
+    async def drained(self) -> None:
+        """Wait until nothing of this lane is in hand."""
+        while not self._idle.is_set():  # asked anew: between waking and running it may have taken the next batch
+            await self._idle.wait()
+
+    async def stop(self) -> None:
+        """Take no more; wait for what is on its way, within the bound. Then the group may be left."""
+        self._stopping = True
+        await self._settle("stop")
+        await self.delivery.stop()
+
+    async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
+        """Let everything taken be acknowledged and committed before another worker takes over (aiokafka calls this)."""
+        if revoked:
+            await self._settle("revoked")
+            log.info("partitions revoked", lane=self.name, partitions_count=len(revoked))
+
+    async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
+        """Say what this worker has now (aiokafka calls this)."""
+        log.info("partitions assigned", lane=self.name, partitions_count=len(assigned))
+
+    async def _settle(self, why: str) -> None:
+        try:
+            async with asyncio.timeout(self._limits.drain_timeout_ms / 1000):
+                await self._idle.wait()
+                await self.delivery.drain()
+        except TimeoutError:
+            log.warning(
+                "batches abandoned: not acknowledged in time, so not committed; they are decided again",
+                lane=self.name,
+                why=why,
+                batches_count=self.delivery.in_flight,
+            )
+
+    async def _commit(self, offsets: Mapping[Place, int]) -> None:
+        assigned = self.consumer.assignment()
+        mine = {
+            TopicPartition(*place): offset for place, offset in offsets.items() if TopicPartition(*place) in assigned
+        }
+        if not mine:
+            return
+        try:
+            await self.consumer.commit(mine)
+        except (CommitFailedError, IllegalStateError) as error:
+            # The partitions went to another worker meanwhile; it decides these events again, which does no harm.
+            log.warning("commit refused", lane=self.name, error=type(error).__name__)

@@ -1,0 +1,256 @@
+"""The supervisor of one host's workers: loads the registry once, forks workers that share it, keeps them running.
+
+A base, once loaded, is never written, so the pages of its bitmaps stay shared by all workers; what changes since goes
+into each worker's small overlay. From time to time a child folds the topics into a new snapshot; the supervisor
+loads that as the new base and replaces the workers one by one, each by the same drain that SIGTERM asks for.
+
+The supervisor reads no topic and decides nothing. It runs on the standard event loop, so that forking is safe; each
+child leaves that loop at once and makes its own (`forks`).
+
+Signals: SIGTERM and SIGINT drain and end, within a bound; SIGHUP folds a new base now.
+"""
+
+import asyncio
+import signal
+import time
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from bloom import snapshot
+from bloom.wills import CHANNELS
+from stream import logs
+from stream.config import Config
+from stream.filter.forks import Child, Job, TellReady, fork
+from stream.filter.worker import Worker
+from stream.health import Health
+from stream.kafka import clients, topics
+from stream.kafka.describe import Cluster, describe
+from stream.metrics import SupervisorMetrics
+from stream.policy.settings import Policy
+from stream.registry import snapshots
+from stream.registry.files import registry_from
+from stream.registry.registry import Registry
+
+log = logs.get(__name__)
+
+RESTART_PAUSE_S: Final = 0.5
+RESTART_PAUSE_S_MAX: Final = 30.0
+STEADY_AFTER_S: Final = 60.0
+"""A worker that ran this long is forgiven its earlier deaths."""
+
+GOODBYE_MARGIN_S: Final = 3 * clients.GOODBYE_S_MAX
+"""How much longer than its drain a worker may take to close its clients, before it is killed."""
+
+BROKER_PAUSE_S: Final = 0.5
+BROKER_PAUSE_S_MAX: Final = 10.0
+
+
+class CannotStart(Exception):
+    """Something that no restart mends: what, where, and the mend."""
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """What workers inherit: the registry of a snapshot, and what it stands for."""
+
+    registry: Registry
+    meta: snapshot.SnapshotMeta
+    path: Path
+
+
+class Supervisor:
+    """One host's filter. Create it on its loop; `run` returns when it was asked to end and all has ended."""
+
+    def __init__(self, config: Config, policy: Policy) -> None:
+        self._config = config
+        self._policy = policy
+        self._metrics = SupervisorMetrics()
+        self._base: Base | None = None
+        self._workers: dict[int, Child] = {}
+        self._stopping = asyncio.Event()
+        self._fold_now = asyncio.Event()
+        self._health = Health(
+            host=config.metrics.host,
+            port=config.metrics.port,
+            metrics=self._metrics.registry,
+            not_ready=self._not_ready,
+        )
+
+    async def run(self) -> None:
+        """Start, keep running, drain. Raises `CannotStart` for what needs an operator."""
+        loop = asyncio.get_running_loop()
+        for ending in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(ending, self._stopping.set)
+        loop.add_signal_handler(signal.SIGHUP, self._fold_now.set)
+        address = await self._health.start()
+        log.info("filter starts", workers_count=self._config.filter.workers, endpoint=address)
+        try:
+            await self._until_stop(self._serve())
+        finally:
+            self._stopping.set()
+            await self._drain()
+            await self._health.stop()
+
+    def _not_ready(self) -> str | None:
+        wanted = self._config.filter.workers
+        waiting = wanted - sum(child.ready.done() and not child.ended.done() for child in self._workers.values())
+        return f"{waiting} of {wanted} workers are not ready" if waiting else None
+
+    async def _until_stop(self, work: Coroutine[object, object, None]) -> None:
+        working, stopping = asyncio.ensure_future(work), asyncio.ensure_future(self._stopping.wait())
+        await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if working.done():
+            working.result()
+        working.cancel()
+        await asyncio.gather(working, return_exceptions=True)
+
+    async def _serve(self) -> None:
+        cluster = await self._reach_cluster()
+        self._base = await self._load_base(cluster)
+        workers = [self._keep(index) for index in range(1, self._config.filter.workers + 1)]
+        await asyncio.gather(*workers, self._renew_base(cluster))
+
+    async def _reach_cluster(self) -> Cluster:
+        """The cluster, its topics as they must be. Keeps asking while no broker answers."""
+        pause = BROKER_PAUSE_S
+        while True:
+            try:
+                cluster = await describe_all(self._config)
+            except (OSError, clients.KafkaError) as error:
+                log.warning(
+                    "no broker answers; trying again",
+                    bootstrap=self._config.kafka.bootstrap,
+                    error=repr(error),
+                    pause_s=pause,
+                )
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, BROKER_PAUSE_S_MAX)
+                continue
+            found = topics.differences(cluster, self._config.topics)
+            for difference in found:
+                log.warning("topic is not as it should be", difference=difference)
+            if broken := [difference for difference in found if topics.breaks_guarantees(difference)]:
+                raise CannotStart("\n".join(broken))
+            return cluster
+
+    async def _load_base(self, cluster: Cluster) -> Base:
+        """The newest good snapshot; where there is none it is made from the topics first."""
+        path = self._newest_snapshot(cluster)
+        if path is None:
+            await self._fold()
+            path = self._newest_snapshot(cluster)
+        if path is None:
+            raise CannotStart(f"no snapshot could be made in {self._config.registry.snapshots!r}; see the log above")
+        began = time.monotonic()
+        kept = snapshot.read(path)
+        base = Base(registry_from(kept, overlay=True), kept.meta, path)
+        for channel in CHANNELS:
+            self._metrics.base_numbers.labels(channel).set(kept.wills.refusing_all_count(channel))
+        self._metrics.bases.inc()
+        log.info("base loaded", snapshot=path.name, seconds=round(time.monotonic() - began, 3))
+        return base
+
+    def _newest_snapshot(self, cluster: Cluster) -> Path | None:
+        return snapshots.newest_good(
+            Path(self._config.registry.snapshots),
+            cluster=cluster,
+            now_ms=time.time_ns() // 1_000_000,
+            max_age_ms=topics.DELETE_RETENTION_MS // 2,
+            on_problem=lambda problem: log.warning("snapshot not used", problem=problem),
+        )
+
+    async def _fold(self) -> None:
+        """Let a child write a new snapshot: it reads, decodes and copies as much as it needs, and then is gone."""
+        start = self._base.path if self._base is not None else None
+
+        async def renew(_: TellReady) -> None:
+            await snapshots.renew(self._config, start=start)
+
+        code = await self._fork(renew).ended
+        if code != 0:
+            log.error("the fold of the registry failed; the base stays as it is", exit_code=code)
+
+    async def _renew_base(self, cluster: Cluster) -> None:
+        """Fold the topics into a new base from time to time, and hand it to the workers one by one."""
+        while True:
+            try:
+                async with asyncio.timeout(self._config.registry.fold_every_ms / 1000):
+                    await self._fold_now.wait()
+            except TimeoutError:
+                pass
+            self._fold_now.clear()
+            await self._fold()
+            self._base = await self._load_base(cluster)
+            for index in sorted(self._workers):
+                await self._replace(index)
+
+    async def _replace(self, index: int) -> None:
+        """End a worker and wait for its successor, so that one is away at most."""
+        child = self._workers[index]
+        child.signal(signal.SIGTERM)
+        await asyncio.shield(child.ended)
+        while self._workers[index] is child:  # its keeper starts the successor
+            await asyncio.sleep(0.01)
+        successor = self._workers[index]
+        await asyncio.wait({successor.ready, successor.ended}, return_when=asyncio.FIRST_COMPLETED)
+
+    async def _keep(self, index: int) -> None:
+        """Keep one worker running; one that dies is started anew, with growing pauses."""
+        pause = RESTART_PAUSE_S
+
+        async def work(tell_ready: TellReady) -> None:
+            assert self._base is not None, "workers start when the base is loaded"
+            worker = Worker(
+                self._config,
+                index=index,
+                policy=self._policy,
+                registry=self._base.registry,
+                meta=self._base.meta,
+            )
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, worker.stop)
+            await worker.run(tell_ready)
+
+        while True:
+            child = self._workers[index] = self._fork(work)
+            with self._metrics.workers.track_inprogress():
+                code = await asyncio.shield(child.ended)
+            if time.monotonic() - child.started > STEADY_AFTER_S:
+                pause = RESTART_PAUSE_S
+            if code == 0:
+                continue  # it was replaced
+            self._metrics.restarts.inc()
+            log.error("worker died; starting another", worker=index, exit_code=code, pause_s=pause)
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, RESTART_PAUSE_S_MAX)
+
+    async def _drain(self) -> None:
+        """End every worker: asked to first, killed when it takes too long."""
+        ending = [child for child in self._workers.values() if not child.ended.done()]
+        for child in ending:
+            child.signal(signal.SIGTERM)
+        if not ending:
+            return
+        bound = self._config.filter.drain_timeout_ms / 1000 + GOODBYE_MARGIN_S
+        _, late = await asyncio.wait([child.ended for child in ending], timeout=bound)
+        for child in ending:
+            if child.ended in late:
+                log.error("worker did not end in time; killed", pid=child.pid)
+                child.signal(signal.SIGKILL)
+        await asyncio.gather(*(child.ended for child in ending))
+        log.info("filter ended", workers_count=len(ending))
+
+    def _fork(self, job: Job) -> Child:
+        return fork(job, forget=self._health.forget)
+
+
+async def describe_all(config: Config) -> Cluster:
+    """The cluster and all topics that wurao needs. Raises `KafkaError` where no broker answers."""
+    admin = clients.admin(config)
+    try:
+        await admin.start()
+        return await describe(admin, tuple(topics.EXPECTED))
+    finally:
+        await admin.close()

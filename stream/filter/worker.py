@@ -1,0 +1,286 @@
+"""One filter worker: its life from an inherited registry to the last commit.
+
+Start: producer, follower; read the registry topics up to their ends; only then join the groups and take events.
+Run: three tasks on one loop, the registry's follower and two lanes. Each changes or uses the registry between two
+awaits, so a batch is decided on one state, which the worker names by an epoch.
+End: on `stop`, lanes finish what they hold, commit and leave; on a failure the worker raises it, and its supervisor
+starts another.
+"""
+
+import asyncio
+import secrets
+import time
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Final
+
+import numpy as np
+
+from bloom.bitmaps import Overlay
+from bloom.snapshot import SnapshotMeta
+from bloom.wills import CHANNELS
+from stream import logs
+from stream.config import Config
+from stream.filter.batch import DeadLetter, Keyed, Outputs, Place, Record, decide_batch
+from stream.filter.delivery import headers_of
+from stream.filter.lane import Lane
+from stream.health import Health
+from stream.kafka import clients
+from stream.metrics import FilterMetrics
+from stream.model.codec import encode
+from stream.model.decision import Epoch
+from stream.model.topics import DEAD_LETTER, EVENTS_CALL, EVENTS_REPLY, EVENTS_SMS, EVENTS_URGENT, EXPRESSIONS, RECORD_KIND
+from stream.policy.decide import Decider
+from stream.policy.settings import Policy
+from stream.registry.follower import Applied, BadRecord, Follower, now_ms
+from stream.registry.registry import Registry
+
+log = logs.get(__name__)
+
+BULK: Final = (EVENTS_SMS, EVENTS_CALL, EVENTS_REPLY)
+URGENT: Final = (EVENTS_URGENT,)
+
+FOLLOW_WAIT_MS: Final = 100
+LOOP_LAG_EVERY_S: Final = 0.25
+STATISTICS_EVERY_S: Final = 5.0
+
+
+class Worker:
+    """One worker. `index` counts from 1 on its host; `run` returns when `stop` was asked for and all is settled."""
+
+    def __init__(self, config: Config, *, index: int, policy: Policy, registry: Registry, meta: SnapshotMeta) -> None:
+        self._config = config
+        self._index = index
+        self._name = f"wurao-filter-{index}"
+        self._meta = meta
+        self._decider = Decider(policy, registry)
+        self._metrics = FilterMetrics()
+        self._run = secrets.token_urlsafe(4)
+        self._epoch = 0
+        self._epoch_of: tuple[int, bool] | None = None
+        self._ready = False
+        self._stop = asyncio.Event()
+        self._seldom = logs.Seldom()
+        self._producer = clients.producer(config, client=self._name)
+        self._follower = Follower(
+            clients.follower(config, client=f"{self._name}-registry"),
+            registry,
+            partitions=config.topics.partitions,
+            poll_records_max=config.registry.poll_records_max,
+            ends_every_ms=config.registry.ends_every_ms,
+        )
+        self._lanes: list[Lane] = []
+        self._bad: list[BadRecord] = []
+
+    def stop(self) -> None:
+        """Ask the worker to finish what it holds and end."""
+        self._stop.set()
+
+    def not_ready(self) -> str | None:
+        """Why the worker does not decide now, or None."""
+        if not self._ready:
+            return "the registry is not loaded yet"
+        staleness = self._follower.staleness_ms(now_ms())
+        limit = self._decider.world.policy.staleness_limit_ms
+        if staleness is None or staleness > limit:
+            return f"the registry is stale: {staleness} ms, the policy's limit is {limit} ms; look at the broker"
+        return None
+
+    async def run(self, tell_ready: Callable[[], None]) -> None:
+        """The worker's life; `tell_ready` is called when it takes events. Raises what made it impossible to go on."""
+        port = self._config.metrics.port
+        health = Health(
+            host=self._config.metrics.host,
+            port=port + self._index if port else 0,
+            metrics=self._metrics.registry,
+            not_ready=self.not_ready,
+        )
+        address = await health.start()
+        try:
+            await self._producer.start()
+            await self._follower.start(self._meta.topics)
+            await self._follower.catch_up(self._note_catching_up)
+            await self._send_bad()
+            log.info("registry loaded", worker=self._index, endpoint=address, epoch_run=self._run)
+            await self._join()
+            self._ready = True
+            tell_ready()
+            await self._work()
+        finally:
+            await self._leave(health)
+
+    async def _join(self) -> None:
+        config = self._config.filter
+        instance = f"{config.instance}-{self._index}" if config.instance else None
+        urgent = self._lane("urgent", URGENT, instance=instance, after=None)
+        self._lanes = [urgent, self._lane("bulk", BULK, instance=instance, after=urgent)]
+        await asyncio.gather(*(lane.start() for lane in self._lanes))
+
+    def _lane(self, name: str, topics: Sequence[str], *, instance: str | None, after: Lane | None) -> Lane:
+        consumer = clients.group_consumer(
+            self._config,
+            group=f"{self._config.filter.group}.{name}",
+            client=f"{self._name}-{name}",
+            instance=instance,
+        )
+        return Lane(
+            name,
+            topics=topics,
+            consumer=consumer,
+            producer=self._producer,
+            limits=self._config.filter,
+            decide=self._decide,
+            acknowledged=self._acknowledged,
+            after=after,
+        )
+
+    async def _work(self) -> None:
+        """Run until asked to stop or until one task fails."""
+        stop = asyncio.create_task(self._stop.wait())
+        jobs: list[Coroutine[object, object, object]] = [lane.run() for lane in self._lanes]
+        tasks = [asyncio.create_task(job) for job in (*jobs, self._follow(), self._watch_loop(), self._count())]
+        try:
+            done, _ = await asyncio.wait({stop, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+            for task in done - {stop}:
+                task.result()  # raises what ended it
+            for lane in self._lanes:
+                await lane.stop()
+        finally:
+            for task in (stop, *tasks):
+                task.cancel()
+            await asyncio.gather(stop, *tasks, return_exceptions=True)
+
+    async def _leave(self, health: Health) -> None:
+        """Close every client, each within a bound, so that a hanging broker cannot keep the worker."""
+        self._ready = False
+        closing = [lane.consumer.stop() for lane in self._lanes]
+        for job in (*closing, self._follower.stop(), self._producer.stop(), health.stop()):
+            try:
+                async with asyncio.timeout(clients.GOODBYE_S_MAX):
+                    await job
+            except Exception as error:  # one client's trouble must not keep the others from closing
+                log.warning("a client did not close cleanly", worker=self._index, error=repr(error))
+
+    def _decide(self, lane: str, batches: Mapping[Place, Sequence[Record]]) -> Outputs:
+        began = time.process_time()
+        now = now_ms()
+        announced = self._take_note(now)
+        outputs = decide_batch(batches, self._decider, now=now, partitions=self._config.topics.partitions)
+        if announced is not None:
+            outputs.epochs.append(announced)
+        metrics = self._metrics
+        metrics.batches.labels(lane).inc()
+        metrics.batch_seconds.inc(time.process_time() - began)
+        if outputs.timestamps:
+            metrics.lag_seconds.labels(lane).set(max(0, now - min(outputs.timestamps)) / 1000)
+        for letter in outputs.dead_letters:
+            metrics.dead_letters.labels(letter.place.topic).inc()
+        self._warn_of_misplaced(outputs.misplaced)
+        return outputs
+
+    def _take_note(self, now: int) -> Keyed | None:
+        """Name the registry's state; a new one is announced in `epochs`."""
+        staleness = self._follower.staleness_ms(now)
+        policy = self._decider.world.policy
+        stale = staleness is None or staleness > policy.staleness_limit_ms
+        state = (self._follower.changes, stale)
+        if state == self._epoch_of:
+            return None
+        self._epoch += 1
+        self._epoch_of = state
+        name = f"{self._run}-{self._epoch}"
+        self._decider.settle(stale=stale, epoch=name)
+        self._metrics.epoch.set(self._epoch)
+        epoch = Epoch(
+            epoch=name,
+            time=now,
+            policy=policy.version,
+            policy_hash=policy.digest,
+            stale=stale,
+            staleness_ms=staleness,
+            cluster=self._meta.cluster,
+            offsets=self._follower.offsets,
+        )
+        return Keyed(name.encode(), encode(epoch))
+
+    def _acknowledged(self, outputs: Outputs) -> None:
+        metrics = self._metrics
+        for outcome, count in outputs.counts.items():
+            metrics.decisions.labels(*outcome).inc(count)
+        metrics.wills.inc(sum(map(len, outputs.wills.values())))
+        if outputs.timestamps:
+            metrics.latency.observe(now_ms() - np.array(outputs.timestamps, dtype=np.int64))
+        metrics.in_flight.set(sum(lane.delivery.in_flight for lane in self._lanes))
+
+    async def _follow(self) -> None:
+        """Apply what the registry topics bring, as long as the worker runs."""
+        while True:
+            applied = await self._follower.poll(wait_ms=FOLLOW_WAIT_MS)
+            self._note(applied)
+            staleness = self._follower.staleness_ms(now_ms())
+            self._metrics.staleness.set((staleness or 0) / 1000)
+            await self._send_bad()
+            await asyncio.sleep(0)  # `getmany` returns at once while there is more: let the lanes have their turn
+
+    def _note(self, applied: Applied) -> None:
+        for topic, count in applied.records.items():
+            self._metrics.records.labels(topic).inc(count)
+        self._bad += applied.bad
+        for record in applied.bad:
+            self._metrics.dead_letters.labels(record.topic).inc()
+            if (held_back := self._seldom.now()) is not None:
+                log.warning(
+                    "bad registry record left out",
+                    topic=record.topic,
+                    partition=record.partition,
+                    offset=record.offset,
+                    error=record.error,
+                    held_back=held_back,
+                )
+        self._warn_of_misplaced(applied.misplaced)
+
+    def _note_catching_up(self, applied: Applied, left: int) -> None:
+        self._note(applied)
+        if (held_back := self._seldom.now()) is not None:
+            log.info("reading the registry", worker=self._index, records_left=left, held_back=held_back)
+
+    async def _send_bad(self) -> None:
+        """Put bad registry records where they are kept. One worker of a host does it for all."""
+        bad, self._bad = self._bad, []
+        for record in bad if self._index == 1 else ():
+            letter = DeadLetter(
+                Place(record.topic, record.partition), record.offset, record.key, record.value, record.error
+            )
+            await self._producer.send(DEAD_LETTER, value=letter.value, key=letter.key, headers=headers_of(letter))
+
+    def _warn_of_misplaced(self, misplaced: Mapping[str, int]) -> None:
+        for topic, count in misplaced.items():
+            if not count:
+                continue
+            self._metrics.misplaced.labels(topic).inc(count)
+            if (held_back := self._seldom.now()) is not None:
+                log.warning(
+                    "records in the wrong partition: their producer does not partition by murmur2 of the number",
+                    topic=topic,
+                    records_count=count,
+                    held_back=held_back,
+                )
+
+    async def _watch_loop(self) -> None:
+        """Measure how late the loop wakes: heartbeats are as late."""
+        while True:
+            due = time.monotonic() + LOOP_LAG_EVERY_S
+            await asyncio.sleep(LOOP_LAG_EVERY_S)
+            self._metrics.loop_lag.set(max(0.0, time.monotonic() - due))
+
+    async def _count(self) -> None:
+        """Refresh the registry's figures now and then: they cost more than a batch may."""
+        metrics, registry = self._metrics, self._decider.world.registry
+        while True:
+            for channel in CHANNELS:
+                metrics.numbers.labels(channel).set(registry.wills.refusing_all_count(channel))
+            if isinstance(registry.wills, Overlay):
+                metrics.overlay_numbers.set(registry.wills.changed_count())
+            metrics.senders.set(len(registry.senders))
+            metrics.clashes.set(sum(ownership.clashes for ownership in registry.ownership.values()))
+            metrics.ready.set(self.not_ready() is None)
+            await asyncio.sleep(STATISTICS_EVERY_S)

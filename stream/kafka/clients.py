@@ -1,0 +1,134 @@
+"""How a Kafka client is made: the only place, with every option that matters spelled out and its reason."""
+
+import ssl
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
+from aiokafka.abc import ConsumerRebalanceListener
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+from aiokafka.helpers import create_ssl_context
+
+from stream.config import Config, ConfigError, Kafka, secret
+
+BATCH_BYTES_MAX = 1 << 20
+"""One produced batch: as large as a broker takes by default, since a batch's cost hardly depends on its size."""
+
+REQUEST_BYTES_MAX = 2 << 20
+"""A dead letter carries a whole record of 1 MiB and its headers."""
+
+FETCH_BYTES_MAX = 1 << 20
+"""Per partition and fetch: some 3,000 events, so that one partition's backlog does not fill a worker's memory."""
+
+CATCH_UP_FETCH_BYTES_MAX = 8 << 20
+"""The same for the registry, which a worker must read whole before it may decide."""
+
+GOODBYE_S_MAX = 5.0
+"""How long a client may take to close: aiokafka's `stop` can hang (its issue 773)."""
+
+
+def producer(config: Config, *, client: str, transactional_id: str | None = None) -> AIOKafkaProducer:
+    """A producer whose sends are acknowledged by all replicas and not repeated (KIP-98)."""
+    compression = config.filter.compression
+    return AIOKafkaProducer(
+        **_connection(config.kafka),
+        client_id=client,
+        acks="all",
+        enable_idempotence=True,
+        transactional_id=transactional_id,
+        compression_type=None if compression == "none" else compression,
+        max_batch_size=BATCH_BYTES_MAX,
+        max_request_size=REQUEST_BYTES_MAX,
+        linger_ms=0,  # whole batches are handed over: there is nothing to wait for
+        request_timeout_ms=config.kafka.request_timeout_ms,
+    )
+
+
+def group_consumer(config: Config, *topics: str, group: str, client: str, instance: str | None) -> AIOKafkaConsumer:
+    """A member of a consumer group that commits by its own word only. Subscribe it with a listener."""
+    return AIOKafkaConsumer(
+        **_connection(config.kafka),
+        client_id=client,
+        group_id=group,
+        group_instance_id=instance,
+        enable_auto_commit=False,  # offsets are committed when their decisions are acknowledged, never before
+        auto_offset_reset="earliest",  # a new group decides what is there; it must not skip it
+        isolation_level="read_committed",
+        session_timeout_ms=config.filter.session_timeout_ms,
+        heartbeat_interval_ms=max(1, config.filter.session_timeout_ms // 5),
+        max_partition_fetch_bytes=FETCH_BYTES_MAX,
+        fetch_max_wait_ms=100,
+        check_crcs=True,
+        request_timeout_ms=config.kafka.request_timeout_ms,
+    )
+
+
+def follower(config: Config, *, client: str) -> AIOKafkaConsumer:
+    """A consumer outside any group, for partitions that it is assigned by hand and reads from a given offset."""
+    return AIOKafkaConsumer(
+        **_connection(config.kafka),
+        client_id=client,
+        group_id=None,
+        enable_auto_commit=False,
+        auto_offset_reset="none",  # an offset out of range means another topic or a hole: never skip silently
+        isolation_level="read_committed",
+        max_partition_fetch_bytes=CATCH_UP_FETCH_BYTES_MAX,
+        fetch_max_bytes=4 * CATCH_UP_FETCH_BYTES_MAX,
+        fetch_max_wait_ms=100,
+        check_crcs=True,
+        request_timeout_ms=config.kafka.request_timeout_ms,
+    )
+
+
+def admin(config: Config) -> AIOKafkaAdminClient:
+    """An admin client, for topics and their settings."""
+    return AIOKafkaAdminClient(
+        **_connection(config.kafka), client_id="wurao-admin", request_timeout_ms=config.kafka.request_timeout_ms
+    )
+
+
+def partitions(topic: str, count: int) -> list[TopicPartition]:
+    """The partitions of a topic."""
+    return [TopicPartition(topic, partition) for partition in range(count)]
+
+
+def _connection(kafka: Kafka) -> dict[str, Any]:
+    """The options that all clients share. Their types are aiokafka's own, hence `Any` at this one rim."""
+    return {
+        "bootstrap_servers": kafka.bootstrap,
+        "security_protocol": kafka.security_protocol,
+        "ssl_context": _ssl(kafka),
+        "sasl_mechanism": kafka.sasl_mechanism,
+        "sasl_plain_username": kafka.sasl_username,
+        "sasl_plain_password": secret(kafka.sasl_password, kafka.sasl_password_file),
+    }
+
+
+def _ssl(kafka: Kafka) -> ssl.SSLContext | None:
+    if kafka.security_protocol not in ("SSL", "SASL_SSL"):
+        return None
+    try:
+        context: ssl.SSLContext = create_ssl_context(
+            cafile=kafka.ssl_cafile,
+            certfile=kafka.ssl_certfile,
+            keyfile=kafka.ssl_keyfile,
+            password=secret(None, kafka.ssl_keyfile_password_file),
+        )
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigError(f"kafka.ssl_*: {error}; check the paths of the certificate files") from error
+    return context
+
+
+__all__ = [
+    "AIOKafkaConsumer",
+    "AIOKafkaProducer",
+    "ConsumerRebalanceListener",
+    "ConsumerRecord",
+    "KafkaError",
+    "TopicPartition",
+    "admin",
+    "follower",
+    "group_consumer",
+    "partitions",
+    "producer",
+]

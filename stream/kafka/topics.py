@@ -1,0 +1,126 @@
+"""The topics as wurao needs them: made once, checked at every start, never changed behind an operator's back.
+
+`EXPECTED` says why each setting is what it is. `create` makes what is missing; `differences` says what is not as it
+must be, and the mend.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import TopicAlreadyExistsError, for_code
+
+from stream.config import Topics
+from stream.kafka.describe import Cluster
+from stream.model.topics import (
+    CAMPAIGNS,
+    DEAD_LETTER,
+    DECISIONS,
+    EPOCHS,
+    EVENTS_CALL,
+    EVENTS_REPLY,
+    EVENTS_SMS,
+    EVENTS_URGENT,
+    EXPRESSIONS,
+    ORDERS,
+    SENDERS,
+    WORDLISTS,
+)
+
+DAY_MS: Final = 24 * 3_600_000
+DELETE_RETENTION_MS: Final = 7 * DAY_MS
+"""How long a tombstone stays. A snapshot older than half of it is not used: it could have missed one."""
+
+MESSAGE_BYTES_MAX: Final = 2 << 20
+"""A record is at most 1 MiB; its dead letter adds headers, its decision a few fields."""
+
+_FLOW: Final = {"cleanup.policy": "delete", "max.message.bytes": str(MESSAGE_BYTES_MAX)}
+_REGISTRY: Final = {
+    "cleanup.policy": "compact",
+    "delete.retention.ms": str(DELETE_RETENTION_MS),
+    "min.compaction.lag.ms": str(DAY_MS),  # so that the archive sees every record
+    "max.message.bytes": str(MESSAGE_BYTES_MAX),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """One topic: whether it is partitioned like the events or has one partition, and its settings."""
+
+    partitioned: bool
+    settings: Mapping[str, str]
+
+    def partitions(self, topics: Topics) -> int:
+        """Its number of partitions."""
+        return topics.partitions if self.partitioned else 1
+
+
+PARTITIONED: Final = (EVENTS_SMS, EVENTS_CALL, EVENTS_REPLY, EVENTS_URGENT, DECISIONS, EXPRESSIONS)
+"""Topics in which a subscriber has the same partition: equal counts, fixed for life (DESIGN section 3)."""
+
+EXPECTED: Final[dict[str, Expected]] = {
+    EVENTS_SMS: Expected(True, _FLOW),
+    EVENTS_CALL: Expected(True, _FLOW),
+    EVENTS_REPLY: Expected(True, _FLOW),
+    EVENTS_URGENT: Expected(True, _FLOW),
+    DECISIONS: Expected(True, _FLOW),
+    DEAD_LETTER: Expected(False, _FLOW),
+    EPOCHS: Expected(False, _FLOW),
+    EXPRESSIONS: Expected(True, _REGISTRY),
+    SENDERS: Expected(False, _REGISTRY),
+    ORDERS: Expected(False, _REGISTRY),
+    CAMPAIGNS: Expected(False, _REGISTRY),
+    WORDLISTS: Expected(False, _REGISTRY),
+}
+
+
+async def create(admin: AIOKafkaAdminClient, topics: Topics) -> list[str]:
+    """Make the topics that are missing; those that are there stay as they are. Returns the names made."""
+    wanted = [
+        NewTopic(name, expected.partitions(topics), topics.replication, topic_configs=dict(expected.settings))
+        for name, expected in EXPECTED.items()
+    ]
+    made = []
+    answer = await admin.create_topics(wanted)
+    for name, code, message, *_ in answer.topic_errors:
+        if code == 0:
+            made.append(name)
+        elif code != TopicAlreadyExistsError.errno:
+            raise for_code(code)(f"{name}: {message}")
+    return made
+
+
+def differences(cluster: Cluster, topics: Topics) -> list[str]:
+    """What is not as it must be, one sentence each with its mend; empty where all is well."""
+    found: list[str] = []
+    for name, expected in EXPECTED.items():
+        topic = cluster.topics.get(name)
+        if topic is None:
+            found.append(f"{name}: missing; run `wurao topics create`")
+            continue
+        partitions = expected.partitions(topics)
+        if topic.partitions != partitions:
+            found.append(
+                f"{name}: {topic.partitions} partitions where {partitions} are configured (topics.partitions); "
+                + (
+                    f"all of {', '.join(PARTITIONED)} must have the same number, fixed for life: "
+                    "set topics.partitions to it, or make the topic anew"
+                    if expected.partitioned
+                    else "its order must be total: make the topic anew with one"
+                )
+            )
+        wanted = expected.settings["cleanup.policy"]
+        if topic.settings.get("cleanup.policy") != wanted:
+            found.append(
+                f"{name}: cleanup.policy is {topic.settings.get('cleanup.policy')!r} and must be {wanted!r}; "
+                f"run `kafka-configs.sh --alter --topic {name} --add-config cleanup.policy={wanted}`"
+            )
+        if int(topic.settings.get("max.message.bytes", "0")) < MESSAGE_BYTES_MAX:
+            found.append(f"{name}: max.message.bytes is below {MESSAGE_BYTES_MAX}; raise it")
+    return found
+
+
+def breaks_guarantees(difference: str) -> bool:
+    """Whether a difference stops a worker: all do but a small `max.message.bytes`, which only refuses giants."""
+    return "max.message.bytes" not in difference

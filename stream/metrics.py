@@ -1,0 +1,145 @@
+"""Every metric, with its sentence: what it counts, and what an operator does when it moves.
+
+Promises: names follow Prometheus' conventions; a label never holds a subscriber's number, a text or anything whose
+values are without bound. Metrics are updated once per batch, never per event; latencies are counted into buckets
+with one numpy call and handed to Prometheus when it asks.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client.core import HistogramMetricFamily
+from prometheus_client.registry import Collector
+
+LATENCY_BUCKETS_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 60.0)
+"""From a call's patience (200 ms) down to what a worker can do, and up to an SMS's (5 s) and a backlog's."""
+
+
+class Latency(Collector):
+    """A histogram that takes whole batches. Cost: some 10 µs a batch, whatever its size."""
+
+    def __init__(self, name: str, sentence: str) -> None:
+        self._name, self._sentence = name, sentence
+        self._edges_ms = np.array(LATENCY_BUCKETS_S) * 1000.0
+        self._counts: NDArray[np.int64] = np.zeros(len(LATENCY_BUCKETS_S) + 1, dtype=np.int64)
+        self._sum_s = 0.0
+
+    def observe(self, latencies_ms: NDArray[np.int64]) -> None:
+        """Count a batch of latencies, in milliseconds."""
+        places = np.searchsorted(self._edges_ms, latencies_ms, side="left")
+        self._counts += np.bincount(places, minlength=len(self._counts))
+        self._sum_s += float(latencies_ms.sum()) / 1000.0
+
+    def quantile_s(self, q: float) -> float:
+        """The upper edge of the bucket in which a quantile lies: for people who watch, not for rules."""
+        total = int(self._counts.sum())
+        if total == 0:
+            return 0.0
+        place = int(np.searchsorted(np.cumsum(self._counts), q * total))
+        return LATENCY_BUCKETS_S[min(place, len(LATENCY_BUCKETS_S) - 1)]
+
+    def collect(self) -> Iterator[HistogramMetricFamily]:
+        """The histogram as Prometheus asks for it."""
+        cumulated = np.cumsum(self._counts)
+        buckets: Sequence[tuple[str, float]] = [
+            (str(edge), float(count)) for edge, count in zip(LATENCY_BUCKETS_S, cumulated, strict=False)
+        ]
+        family = HistogramMetricFamily(self._name, self._sentence)
+        family.add_metric([], [*buckets, ("+Inf", float(cumulated[-1]))], sum_value=self._sum_s)
+        yield family
+
+
+class FilterMetrics:
+    """What a filter worker shows."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.decisions = self._counter(
+            "wurao_decisions_total",
+            "Decisions acknowledged by the broker, by kind of event, verdict and reason. A jump of one reason is the "
+            "first thing to look at when senders complain.",
+            "kind",
+            "verdict",
+            "reason",
+        )
+        self.latency = Latency(
+            "wurao_decision_latency_seconds",
+            "From an event's record timestamp to the acknowledgement of its decision. Above 0.2 s calls are decided "
+            "without us: look at consumer lag, then at the broker.",
+        )
+        self.registry.register(self.latency)
+        self.batch_seconds = self._counter(
+            "wurao_batch_decide_seconds_total",
+            "Processor time spent on deciding batches; divided by decisions it is the cost of one.",
+        )
+        self.batches = self._counter("wurao_batches_total", "Batches decided, by lane.", "lane")
+        self.dead_letters = self._counter(
+            "wurao_dead_letters_total",
+            "Records that could not be decoded, by topic; they stand in dead-letter with the reason. Tell whoever "
+            "writes them.",
+            "topic",
+        )
+        self.misplaced = self._counter(
+            "wurao_misplaced_records_total",
+            "Records found in another partition than their subscriber's, by topic: a producer partitions by another "
+            "hash (see the README's partition vectors).",
+            "topic",
+        )
+        self.wills = self._counter("wurao_reply_wills_total", "Expressions written because a subscriber replied.")
+        self.records = self._counter("wurao_registry_records_total", "Registry records applied, by topic.", "topic")
+        self.staleness = self._gauge(
+            "wurao_registry_staleness_seconds",
+            "Time since the worker had applied everything that the broker then held. Beyond the policy's limit "
+            "commercial traffic is blocked: look at the broker and at the network to it.",
+        )
+        self.epoch = self._gauge("wurao_registry_epoch", "How many registry states this worker has decided from.")
+        self.numbers = self._gauge(
+            "wurao_registry_numbers", "Numbers that refuse everything, by channel.", "channel"
+        )
+        self.overlay_numbers = self._gauge(
+            "wurao_registry_overlay_numbers",
+            "Numbers changed since the shared base: the memory that each worker holds for itself. The supervisor "
+            "folds it into a new base.",
+        )
+        self.senders = self._gauge("wurao_registry_senders", "Registered senders.")
+        self.clashes = self._gauge(
+            "wurao_registry_prefix_clashes", "Prefixes that more than one sender claims; the later `since` owns them."
+        )
+        self.lag_seconds = self._gauge(
+            "wurao_consumer_lag_seconds",
+            "Age of the oldest event of the last batch when it was taken, by lane: how far behind the worker is.",
+            "lane",
+        )
+        self.in_flight = self._gauge("wurao_batches_in_flight", "Batches decided and not yet acknowledged.")
+        self.loop_lag = self._gauge(
+            "wurao_event_loop_lag_seconds",
+            "How late the event loop wakes: heartbeats are as late. Above a second the group may drop the worker.",
+        )
+        self.ready = self._gauge("wurao_ready", "1 when the registry is loaded and fresh and the broker answers.")
+
+    def _counter(self, name: str, sentence: str, *labels: str) -> Counter:
+        return Counter(name, sentence, labels, registry=self.registry)
+
+    def _gauge(self, name: str, sentence: str, *labels: str) -> Gauge:
+        return Gauge(name, sentence, labels, registry=self.registry)
+
+
+class SupervisorMetrics:
+    """What the supervisor of a host's workers shows."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.workers = Gauge("wurao_workers", "Workers of this host that run.", registry=self.registry)
+        self.restarts = Counter(
+            "wurao_worker_restarts_total",
+            "Workers that died and were started anew. More than a few an hour: read the last lines of their log.",
+            registry=self.registry,
+        )
+        self.bases = Counter(
+            "wurao_registry_bases_total", "Bases folded from the topics since the start.", registry=self.registry
+        )
+        self.base_numbers = Gauge(
+            "wurao_registry_base_numbers", "Numbers in the shared base, by channel.", ("channel",), registry=self.registry
+        )

@@ -1,0 +1,47 @@
+"""What wurao answers: a decision per event, and the epoch that names the registry it was made from."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from stream.model.fields import EventKind, Verdict
+
+
+class Decision(msgspec.Struct, frozen=True, gc=False, tag_field="kind", tag="decision"):
+    """The answer to one event. Key and partition are those of its event (DESIGN section 4).
+
+    `code` (the answer per protocol) and `appeal` are absent on `allow`. `decided` is the moment that orders,
+    campaigns and hours were compared with, so that a replay can pass it back.
+    """
+
+    event: str
+    of: EventKind
+    time: int
+    decided: int
+    to: str
+    from_: str | None = msgspec.field(name="from")
+    sender: str | None
+    verdict: Verdict
+    reason: str
+    basis: str | None
+    policy: str
+    epoch: str
+    origin: str | None = None
+    code: Mapping[str, int] | msgspec.UnsetType = msgspec.UNSET
+    appeal: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class Epoch(msgspec.Struct, frozen=True, tag_field="kind", tag="epoch"):
+    """The registry state behind decisions that carry this `epoch`, so that any of them can be reproduced.
+
+    `offsets` gives, per registry topic and partition, the offset up to which (exclusive) it was applied.
+    """
+
+    epoch: str
+    time: int
+    policy: str
+    policy_hash: str
+    stale: bool
+    staleness_ms: int | None
+    cluster: str
+    offsets: Mapping[str, tuple[int, ...]]

@@ -1,0 +1,38 @@
+"""The topics by name, and which kind of record stands in which."""
+
+from typing import Final
+
+from stream.model.events import Call, Reply, Sms
+from stream.model.registry import Campaign, Expression, Order, Record, Sender, Wordlist
+
+EVENTS_SMS: Final = "events.sms"
+EVENTS_CALL: Final = "events.call"
+EVENTS_REPLY: Final = "events.reply"
+EVENTS_URGENT: Final = "events.urgent"
+DECISIONS: Final = "decisions"
+DEAD_LETTER: Final = "dead-letter"
+EPOCHS: Final = "epochs"
+EXPRESSIONS: Final = "registry.expressions"
+SENDERS: Final = "registry.senders"
+ORDERS: Final = "registry.orders"
+CAMPAIGNS: Final = "registry.campaigns"
+WORDLISTS: Final = "registry.wordlists"
+
+EVENT_KINDS: Final[dict[str, tuple[type[Sms | Call | Reply], ...]]] = {
+    EVENTS_SMS: (Sms,),
+    EVENTS_CALL: (Call,),
+    EVENTS_REPLY: (Reply,),
+    EVENTS_URGENT: (Sms, Call, Reply),
+}
+"""Events by topic. All have the same number of partitions as `decisions` and `registry.expressions`."""
+
+RECORD_KIND: Final[dict[str, type[Record]]] = {
+    EXPRESSIONS: Expression,
+    SENDERS: Sender,
+    ORDERS: Order,
+    CAMPAIGNS: Campaign,
+    WORDLISTS: Wordlist,
+}
+"""Registry records by topic. All but expressions have one partition: their order is total."""
+
+TOPIC_OF: Final[dict[type[Record], str]] = {kind: topic for topic, kind in RECORD_KIND.items()}

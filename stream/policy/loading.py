@@ -1,0 +1,133 @@
+"""From a policy file to a checked policy: `load`.
+
+A policy that contradicts itself is refused here, before it can decide anything, with a message that names file,
+line and mend. `cn-2020.toml` and `opt-out.toml` are shipped; the first is the default.
+"""
+
+import re
+from importlib.resources import files
+from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import msgspec
+
+from stream.policy.rules import answers_needed
+from stream.policy.settings import OWNER, Policy, PolicyFile, pairs
+from stream.policy.toml import PolicyError, line_of, parse
+
+DEFAULT = "cn-2020"
+SHIPPED = ("cn-2020", "opt-out")
+
+
+def load(path: Path | str | None = None) -> Policy:
+    """The policy of a file, or a shipped one by name (default `cn-2020`).
+
+    Raises `PolicyError` that names file, line and mend.
+    """
+    if path is None or str(path) in SHIPPED:
+        name = f"{path or DEFAULT}.toml"
+        source, text = name, files(__package__).joinpath(name).read_text(encoding="utf-8")
+    else:
+        source = str(path)
+        try:
+            text = Path(path).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise PolicyError(
+                f"{source}: {error}; give a TOML file or one of {', '.join(SHIPPED)}"
+            ) from error
+    return read(text, source=source)
+
+
+def read(text: str, *, source: str) -> Policy:
+    """The policy that a text states. Raises `PolicyError`."""
+    try:
+        file = msgspec.convert(parse(text, source=source), PolicyFile)
+    except msgspec.ValidationError as error:
+        what, _, where = str(error).partition(" - at ")
+        raise PolicyError(
+            f"{source}:{line_of(text, where.strip('`'))}: {what} (at {where or 'the top'})"
+        ) from error
+    _Check(file, source, text).whole()
+    return Policy(file, text=text)
+
+
+class _Check:
+    """What a schema cannot say: that patterns compile, names are known, and nothing means two things."""
+
+    def __init__(self, file: PolicyFile, source: str, text: str) -> None:
+        self._file = file
+        self._source = source
+        self._text = text
+
+    def whole(self) -> None:
+        self._patterns()
+        self._hours()
+        self._replies()
+        self._answers()
+
+    def _refuse(self, where: str, why: str) -> None:
+        raise PolicyError(f"{self._source}:{line_of(self._text, where)}: {why} (at `{where}`)")
+
+    def _patterns(self) -> None:
+        numbers, texts = self._file.numbers, self._file.texts
+        patterns = {
+            "$.numbers.subscriber": numbers.subscriber,
+            "$.numbers.short": numbers.short,
+            "$.numbers.help": numbers.help,
+            "$.texts.opt_out": texts.opt_out,
+            "$.texts.link": texts.link,
+        }
+        for where, pattern in patterns.items():
+            try:
+                compiled = re.compile(pattern)
+            except re.error as error:
+                self._refuse(where, f"not a regular expression: {error}")
+            else:
+                if compiled.groupindex:
+                    self._refuse(where, "named groups cannot be used here; make the group `(…)`")
+                if compiled.fullmatch(""):
+                    self._refuse(where, "the pattern matches an empty text, and so would match everything")
+
+    def _hours(self) -> None:
+        for place, window in enumerate(self._file.hours):
+            where = f"$.hours[{place}]"
+            for category in window.categories:
+                if category not in self._file.categories:
+                    self._refuse(
+                        f"{where}.categories", f"unknown category {category!r}: add it to `categories`"
+                    )
+            if window.from_ == window.to:
+                self._refuse(f"{where}.to", f"hours that never open: they begin and end at {window.to}")
+            try:
+                ZoneInfo(window.zone)
+            except (ZoneInfoNotFoundError, ValueError):
+                self._refuse(
+                    f"{where}.zone", f"unknown time zone {window.zone!r}: use a name such as Asia/Shanghai"
+                )
+
+    def _replies(self) -> None:
+        means: dict[tuple[str, str], int] = {}
+        for place, rule in enumerate(self._file.replies):
+            where = f"$.replies[{place}]"
+            if rule.scope == OWNER and rule.to != OWNER:
+                self._refuse(
+                    f"{where}.scope", 'scope "owner" needs to = "owner": listed numbers may have no owner'
+                )
+            for to, text in pairs(rule):
+                for other in {to, OWNER} if to != OWNER else {known for known, _ in means} | {OWNER}:
+                    earlier = means.get((other, text))
+                    if earlier is not None and earlier != place:
+                        self._refuse(
+                            f"{where}.texts",
+                            f"the reply {text!r} means two things: see also replies[{earlier}]",
+                        )
+                means[to, text] = place
+
+    def _answers(self) -> None:
+        for reason, channels in answers_needed().items():
+            answer = self._file.answers.get(reason)
+            for channel in channels:
+                if answer is None or not answer.on(channel):
+                    self._refuse(
+                        "$.answers", f"no answer for {reason!r} on {channel}: add it under [answers.{reason}]"
+                    )

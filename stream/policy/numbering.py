@@ -1,0 +1,51 @@
+"""What kind of number a text is, by the policy's patterns: they decide who can be asked, warned or helped.
+
+A number may fit several patterns (10086 is a redress number and a short one); the first of help, redress, short,
+subscriber is its kind, in the order in which the rules ask.
+"""
+
+import re
+from typing import Literal
+
+from bloom.number import Msisdn, parse
+
+ToKind = Literal["help", "redress", "short", "subscriber", "other"]
+FromKind = Literal["missing", "subscriber", "port", "identifier", "malformed"]
+
+_PORT = re.compile(r"[0-9]{3,20}")
+
+
+class Numbering:
+    """The policy's patterns, compiled into one look per number."""
+
+    def __init__(self, *, subscriber: str, short: str, help_: str, redress: tuple[str, ...]) -> None:
+        self._kinds = re.compile(
+            f"(?P<help>{help_})|(?P<redress>{'|'.join(map(re.escape, redress)) or '(?!)'})"
+            f"|(?P<short>{short})|(?P<subscriber>{subscriber})"
+        )
+        self._subscriber = re.compile(subscriber)
+
+    def recipient(self, to: str) -> tuple[ToKind, Msisdn | None]:
+        """The kind of a recipient, and its number as an integer if it is a subscriber's."""
+        found = self._kinds.fullmatch(to)
+        if found is None:
+            return "other", None
+        kind: ToKind = found.lastgroup  # type: ignore[assignment]  # the pattern's four groups
+        if kind != "subscriber":
+            return kind, None
+        number = parse(to)
+        return ("other", None) if number is None else (kind, number)
+
+    def is_subscriber(self, number: str) -> bool:
+        """Whether this is a subscriber's number: only those have wills."""
+        return self._subscriber.fullmatch(number) is not None and parse(number) is not None
+
+    def source(self, from_: str | None, *, internet: bool) -> FromKind:
+        """The kind of the number that an event comes from. On the internet its form is not checked."""
+        if not from_:
+            return "missing"
+        if self.is_subscriber(from_):
+            return "subscriber"
+        if internet:
+            return "identifier"
+        return "port" if _PORT.fullmatch(from_) else "malformed"

@@ -1,0 +1,206 @@
+"""The policy file: every figure, pattern and phrase that the rules use, each with its basis.
+
+The structs here are the tables of the TOML file (`loading` reads and checks it). A policy does not change once it
+is loaded; its `version` stands on every decision, and its `digest`, over the file and the table of simplified
+characters, in every epoch.
+"""
+
+import hashlib
+import re
+from datetime import UTC, datetime, time
+from functools import cached_property
+from typing import Annotated, Literal, NamedTuple
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from stream.model.fields import Channel, Name, Verb
+from stream.policy.numbering import Numbering
+from stream.policy.text import fold, simplified_table
+
+OWNER = "owner"
+
+Pattern = Annotated[str, msgspec.Meta(min_length=1)]
+
+
+class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"from_": "from"}):
+    """Base of every table of the file: unknown names are refused, because a misspelt setting is a lost one."""
+
+
+class Consent(Section, frozen=True):
+    """What silence means: `refuse` (opt-in) or `allow` (an opt-out register)."""
+
+    silence: Literal["refuse", "allow"]
+    basis: Name
+
+
+class Staleness(Section, frozen=True):
+    """How old the registry's picture may be, and what happens to commercial traffic beyond that."""
+
+    fail: Literal["closed", "open"]
+    limit_ms: Annotated[int, msgspec.Meta(ge=1_000)]
+    basis: Name
+
+
+class Appeal(Section, frozen=True):
+    """Where the party can turn (Article 22; for calls the redress address of RFC 8688)."""
+
+    address: Name
+    basis: Name
+
+
+class Numbers(Section, frozen=True):
+    """Patterns that a whole number must match, and the numbers that always pass."""
+
+    subscriber: Pattern
+    short: Pattern
+    help: Pattern
+    redress: tuple[Name, ...]
+    mvno: tuple[Name, ...]
+    basis: Name
+
+
+class Texts(Section, frozen=True):
+    """What is looked for in texts: the way to refuse, and links and length in campaign filings (Article 27)."""
+
+    opt_out: Pattern
+    link: Pattern
+    campaign_characters_max: Annotated[int, msgspec.Meta(ge=1)]
+    basis: Name
+
+
+class ReplyRule(Section, frozen=True):
+    """Texts that mean a will when sent to these numbers: `owner` is any number with an owner on sms."""
+
+    texts: Annotated[tuple[Name, ...], msgspec.Meta(min_length=1)]
+    to: Literal["owner"] | tuple[Name, ...]
+    channel: Channel
+    scope: Literal["owner", "everything"]
+    will: Literal["refuse", "lift"]
+    basis: Name
+
+
+class Hours(Section, frozen=True):
+    """When commercial traffic may arrive: from `from_` until before `to`, on the clock of `zone`.
+
+    A window whose end is not after its beginning runs over midnight. Several windows for the same channel and
+    category add up; a channel and category without any is not limited.
+    """
+
+    channel: Channel
+    from_: Annotated[str, msgspec.Meta(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
+    to: Annotated[str, msgspec.Meta(pattern=r"^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$")]
+    zone: Name
+    basis: Name
+    categories: tuple[Name, ...] = ()
+
+
+class Answer(Section, frozen=True):
+    """The answer per protocol for one reason: SIP and Q.850 for calls, SMPP and CMPP for SMS."""
+
+    smpp: Annotated[int, msgspec.Meta(ge=0x0400, le=0x04FF)] | None = None
+    cmpp: Annotated[int, msgspec.Meta(ge=1, le=255)] | None = None
+    sip: Annotated[int, msgspec.Meta(ge=400, le=699)] | None = None
+    q850: Annotated[int, msgspec.Meta(ge=1, le=127)] | None = None
+
+    def on(self, channel: Channel) -> dict[str, int]:
+        """The codes that a channel's gateways understand."""
+        if channel == "sms":
+            return _given(smpp=self.smpp, cmpp=self.cmpp)
+        return _given(sip=self.sip, q850=self.q850)
+
+
+class PolicyFile(Section, frozen=True):
+    """The file as it is written."""
+
+    version: Name
+    title: Name
+    categories: tuple[Name, ...]
+    consent: Consent
+    staleness: Staleness
+    appeal: Appeal
+    numbers: Numbers
+    texts: Texts
+    replies: tuple[ReplyRule, ...]
+    answers: dict[str, Answer]
+    hours: tuple[Hours, ...] = ()
+
+
+class Wish(NamedTuple):
+    """What a reply asks for: a will on a channel toward a sender (None: toward everybody)."""
+
+    will: Verb
+    channel: Channel
+    sender: str | None
+
+
+class Policy:
+    """A policy as the rules ask for it, its patterns compiled. `loading.load` makes it from a file it has checked."""
+
+    def __init__(self, file: PolicyFile, *, text: str) -> None:
+        self.file = file
+        self.version = file.version
+        self.digest = hashlib.sha256((text + simplified_table()).encode()).hexdigest()
+        self.silence_refuses = file.consent.silence == "refuse"
+        self.fails_closed = file.staleness.fail == "closed"
+        self.staleness_limit_ms = file.staleness.limit_ms
+        self.appeal = file.appeal.address
+        self.opt_out = re.compile(file.texts.opt_out)
+        self.link = re.compile(file.texts.link)
+        self._replies = _reply_table(file.replies)
+
+    @cached_property
+    def numbering(self) -> Numbering:
+        """The kinds of number."""
+        numbers = self.file.numbers
+        return Numbering(
+            subscriber=numbers.subscriber, short=numbers.short, help_=numbers.help, redress=numbers.redress
+        )
+
+    def wish(self, to: str, folded: str, owner: str | None) -> Wish | None:
+        """What a folded and trimmed reply to a number means, if anything."""
+        rule = self._replies.get((to, folded)) or (self._replies.get((OWNER, folded)) if owner else None)
+        if rule is None:
+            return None
+        return Wish(rule.will, rule.channel, owner if rule.scope == OWNER else None)
+
+    def code(self, reason: str, channel: Channel) -> dict[str, int]:
+        """The answer per protocol for a reason that blocks or suspends."""
+        return self.file.answers[reason].on(channel)
+
+    def hours(self, channel: Channel, category: str) -> tuple[Hours, ...]:
+        """The windows that limit this traffic; none: it is not limited."""
+        return tuple(
+            window
+            for window in self.file.hours
+            if window.channel == channel and (not window.categories or category in window.categories)
+        )
+
+
+def within(windows: tuple[Hours, ...], now: int) -> bool:
+    """Whether a moment (milliseconds since the epoch) lies in one of these windows."""
+    moment = datetime.fromtimestamp(now / 1000, UTC)
+    return any(_within(window, moment) for window in windows)
+
+
+def _within(window: Hours, moment: datetime) -> bool:
+    local = moment.astimezone(ZoneInfo(window.zone)).time()
+    begins = time.fromisoformat(window.from_)
+    if window.to == "24:00":
+        return local >= begins
+    ends = time.fromisoformat(window.to)
+    return begins <= local < ends if begins < ends else local >= begins or local < ends
+
+
+def _given(**codes: int | None) -> dict[str, int]:
+    return {protocol: code for protocol, code in codes.items() if code is not None}
+
+
+def _reply_table(rules: tuple[ReplyRule, ...]) -> dict[tuple[str, str], ReplyRule]:
+    return {pair: rule for rule in rules for pair in pairs(rule)}
+
+
+def pairs(rule: ReplyRule) -> list[tuple[str, str]]:
+    """The (number or `owner`, folded text) pairs that a reply rule is about."""
+    numbers = (OWNER,) if rule.to == OWNER else rule.to
+    return [(to, fold(text).strip()) for to in numbers for text in rule.texts]

@@ -1,0 +1,148 @@
+"""How texts are read: folded, and for prohibited terms also stripped (DESIGN section 5).
+
+*Folded* is NFKC (UAX #15), lower case, traditional characters as simplified, in this order. *Stripped* is folded
+without all that is neither letter nor number (Unicode categories L and N), so that a term is found whatever is
+put between its characters. The table of simplified characters is part of the policy's version.
+"""
+
+import re
+from collections.abc import Iterable
+from importlib.resources import files
+from unicodedata import is_normalized, normalize
+
+import ahocorasick_rs
+
+from stream.model.fields import digits_of
+from stream.model.registry import Sender
+
+SIMPLIFIED_FILE = "simplified.txt"
+
+
+def simplified_table() -> str:
+    """The table as it is shipped: two lines of characters, traditional above simplified."""
+    return files(__package__).joinpath(SIMPLIFIED_FILE).read_text(encoding="utf-8")
+
+
+def _table() -> tuple[dict[int, str], re.Pattern[str]]:
+    traditional, simplified = (line for line in simplified_table().splitlines() if not line.startswith("#"))
+    assert len(traditional) == len(simplified), f"{SIMPLIFIED_FILE}: its two lines differ in length"
+    return str.maketrans(traditional, simplified), re.compile(f"[{re.escape(traditional)}]")
+
+
+_SIMPLIFIED, _TRADITIONAL = _table()
+_NEITHER_LETTER_NOR_NUMBER = re.compile(r"[\W_]+")
+
+
+def fold(text: str) -> str:
+    """The text as rules read it. Idempotent on ordinary text; linear."""
+    if text.isascii():
+        return text.lower()
+    if not is_normalized("NFKC", text):
+        text = normalize("NFKC", text)
+    text = text.lower()
+    # Few texts hold a traditional character, and translating character by character is what costs.
+    return text.translate(_SIMPLIFIED) if _TRADITIONAL.search(text) else text
+
+
+def strip(folded: str) -> str:
+    """A folded text without all that is neither letter nor number."""
+    return _NEITHER_LETTER_NOR_NUMBER.sub("", folded)
+
+
+def normal(text: str) -> str:
+    """NFKC and trimmed, not folded: how a campaign's text is compared with what was approved (rule 13)."""
+    return normalize("NFKC", text).strip()
+
+
+class Prohibited:
+    """The terms of all word lists, searched at once (Aho and Corasick 1975): linear in the text."""
+
+    def __init__(self, terms: Iterable[str]) -> None:
+        stripped = sorted({strip(fold(term)) for term in terms} - {""})
+        self._automaton = ahocorasick_rs.AhoCorasick(stripped) if stripped else None
+        self._terms = stripped
+
+    def __bool__(self) -> bool:
+        return self._automaton is not None
+
+    def found(self, folded: str) -> str | None:
+        """A prohibited term that stands in a folded text, or None."""
+        if self._automaton is None:
+            return None
+        for term, _, _ in self._automaton.find_matches_as_indexes(strip(folded)):
+            return self._terms[term]
+        return None
+
+
+class Identity:
+    """How one sender makes itself known in a text: its name or a signature in 【】, and its contact."""
+
+    def __init__(self, sender: Sender) -> None:
+        self._names = (fold(sender.name), *(f"【{fold(signature)}】" for signature in sender.signatures))
+        digits = r"[\s\-]*".join(digits_of(sender.contact))
+        self._contact = re.compile(rf"(?<![0-9]){digits}(?![0-9])")
+
+    def named_in(self, folded: str) -> bool:
+        """Whether the sender stands in a folded text."""
+        return any(name in folded for name in self._names)
+
+    def contact_in(self, folded: str) -> bool:
+        """Whether the contact's digits stand there in order, spaced or dashed, with no digit around them."""
+        return self._contact.search(folded) is not None
+
+
+READINGS_MAX = 8_192
+"""Texts whose reading is remembered; beyond, all are forgotten. Bulk traffic repeats itself much sooner."""
+
+
+class Reading:
+    """What one text was found to say. Each answer is worked out when it is first asked for."""
+
+    __slots__ = ("_identified", "_opt_out", "_prohibited", "_reader", "folded")
+
+    def __init__(self, text: str, reader: "Reader") -> None:
+        self.folded = fold(text)
+        self._reader = reader
+        self._prohibited: bool | None = None
+        self._opt_out: bool | None = None
+        self._identified: dict[Identity, bool] = {}
+
+    @property
+    def prohibited(self) -> bool:
+        """Whether a prohibited term stands in the text."""
+        if self._prohibited is None:
+            self._prohibited = self._reader.prohibited.found(self.folded) is not None
+        return self._prohibited
+
+    @property
+    def opt_out(self) -> bool:
+        """Whether the text tells how to refuse."""
+        if self._opt_out is None:
+            self._opt_out = self._reader.opt_out.search(self.folded) is not None
+        return self._opt_out
+
+    def identifies(self, identity: Identity) -> bool:
+        """Whether the text names this sender and its contact."""
+        known = self._identified.get(identity)
+        if known is None:
+            known = identity.named_in(self.folded) and identity.contact_in(self.folded)
+            self._identified[identity] = known
+        return known
+
+
+class Reader:
+    """Reads texts and remembers what they say, for as long as word lists and senders stay as they are."""
+
+    def __init__(self, *, prohibited: Prohibited, opt_out: re.Pattern[str]) -> None:
+        self.prohibited = prohibited
+        self.opt_out = opt_out
+        self._readings: dict[str, Reading] = {}
+
+    def read(self, text: str | None) -> Reading:
+        """The reading of a text; an absent one is empty."""
+        reading = self._readings.get(text or "")
+        if reading is None:
+            if len(self._readings) >= READINGS_MAX:
+                self._readings.clear()
+            reading = self._readings[text or ""] = Reading(text or "", self)
+        return reading

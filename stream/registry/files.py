@@ -1,0 +1,77 @@
+"""A registry from files: NDJSON of registry records, any kinds mixed, or a snapshot. For everything without a broker.
+
+Files are applied in the order given, lines in theirs. A line that is no record is named and left out; the rest
+applies. Memory: the registry itself and one chunk of lines.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+
+from bloom import snapshot
+from bloom.bitmaps import Overlay
+from stream.model.codec import Undecodable, decode_file_record, decode_record
+from stream.model.registry import FileRecord
+from stream.registry.registry import Registry
+
+CHUNK_LINES = 50_000
+"""Lines applied at once: wills fold fastest in bulk."""
+
+
+@dataclass(slots=True)
+class LoadedRegistry:
+    """A registry, and what was wrong in its files: one `file:line: reason` each."""
+
+    registry: Registry
+    problems: list[str] = field(default_factory=list)
+
+
+class RegistryFileError(Exception):
+    """A registry file that cannot be read at all: which one, why, and the mend."""
+
+
+def load_registry(paths: Iterable[Path]) -> LoadedRegistry:
+    """The registry that these files state, in their order. Raises `RegistryFileError` for an unreadable file."""
+    loaded = LoadedRegistry(Registry())
+    for path in paths:
+        try:
+            if snapshot.is_snapshot(path):
+                _take_snapshot(loaded, path)
+            else:
+                _take_lines(loaded, path)
+        except OSError as error:
+            raise RegistryFileError(f"{path}: {error.strerror}; give an NDJSON file or a snapshot") from error
+        except snapshot.SnapshotError as error:
+            raise RegistryFileError(str(error)) from error
+    return loaded
+
+
+def _take_snapshot(loaded: LoadedRegistry, path: Path) -> None:
+    if loaded.registry.wills.stats().bitmaps_count or loaded.registry.generation:
+        raise RegistryFileError(f"{path}: a snapshot is a whole registry; give it first")
+    loaded.registry = registry_from(snapshot.read(path))
+
+
+def registry_from(kept: snapshot.Snapshot, *, overlay: bool = False) -> Registry:
+    """The registry that a snapshot holds; with `overlay`, its wills stay as they are under an overlay of changes."""
+    registry = Registry(Overlay(kept.wills) if overlay else kept.wills)
+    registry.apply(decode_record(topic, key, value) for topic, key, value in kept.records)
+    return registry
+
+
+def _take_lines(loaded: LoadedRegistry, path: Path) -> None:
+    with path.open("rb") as lines:
+        records = _records(lines, path, loaded.problems)
+        while chunk := list(islice(records, CHUNK_LINES)):
+            loaded.registry.apply(chunk)
+
+
+def _records(lines: Iterable[bytes], path: Path, problems: list[str]) -> Iterator[FileRecord]:
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            yield decode_file_record(line)
+        except Undecodable as error:
+            problems.append(f"{path}:{number}: {error}")
