@@ -2,8 +2,7 @@
 # The first run fetches what the lock file names into .venv; later ones need no network. Wishes go in as variables:
 #   make test PYTEST_ARGS="-k registry -x"     make demo DEMO_ARGS="--keep"     make test PYTHON=/opt/python3.12/bin/python3
 
-SHELL := /bin/bash
-.SHELLFLAGS := -euo pipefail -c
+.SHELLFLAGS := -euc
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 

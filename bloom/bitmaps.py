@@ -123,6 +123,10 @@ class Wills:
         consents = [entry.scope for entry in held if entry.kind == "consent"]
         return sorted(refusals, key=_sort_key), sorted(consents, key=_sort_key)
 
+    def refusing_all_count(self, channel: Channel) -> int:
+        """How many numbers refuse everything on a channel. Cheap."""
+        return len(self.sets.get(channel, "refusal", EVERYTHING) or ())
+
     def stats(self) -> WillStats:
         """Counts and sizes. Visits every bitmap: seconds at national size, so not for every batch."""
         refusals = [entry.bitmap for entry in self.sets if entry.kind == "refusal"]
@@ -227,6 +231,13 @@ class Overlay:
                     if removed is None or number not in removed:
                         held.add(scope)
         return sorted(refusals, key=_sort_key), sorted(consents, key=_sort_key)
+
+    def refusing_all_count(self, channel: Channel) -> int:
+        """How many numbers refuse everything on a channel. Cheap: what changed is counted, not what stayed."""
+        base = self._base.sets.get(channel, "refusal", EVERYTHING)
+        hidden = self._reset[channel] | (self._removed.get(channel, "refusal", EVERYTHING) or BitMap64())
+        stayed = 0 if base is None else len(base) - base.intersection_cardinality(hidden)
+        return stayed + self._added.refusing_all_count(channel)
 
     def stats(self) -> WillStats:
         """Counts of the state, sizes of base and overlay together. As costly as `folded`."""

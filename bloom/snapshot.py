@@ -15,7 +15,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Final, NoReturn
+from typing import IO, Final, NamedTuple, NoReturn
 
 import msgspec
 from pyroaring import BitMap64
@@ -31,12 +31,12 @@ MAGIC: Final = b"\x89wurao\r\n"
 FORMAT_VERSION: Final = 1
 
 HEADER_BYTES_MAX: Final = 1 << 20
-"""Limits what is read before a checksum has been verified; five topics of a thousand partitions take 20 kB."""
+"""What may be read before a checksum is verified; five topics of a thousand partitions take 20 kB."""
 
 LABEL_BYTES_MAX: Final = 1 << 16
 
 RECORDS_BODY_BYTES: Final = 8 << 20
-"""A section of records is closed once it is this long, so that neither side needs all of them in one piece."""
+"""A section of records ends once it is this long: neither side needs all of them in one piece."""
 
 # Little-endian throughout. Preamble: magic, version, header bytes, file bytes, sections; then its checksum.
 _PREAMBLE: Final = struct.Struct("<8sIIQI")
@@ -52,7 +52,7 @@ Record = tuple[str, bytes, bytes]
 
 
 class SnapshotError(Exception):
-    """A snapshot that must not be used, or must not be written: which file, which section, what, and the mend."""
+    """A snapshot that must not be used or written: which file, which section, what is wrong, the mend."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +83,23 @@ class Snapshot:
     meta: SnapshotMeta
     wills: Wills
     records: list[Record]
+
+
+_MEND_READING: Final = "use an older snapshot, or none, and the registry is read from its topics"
+_MEND_WRITING: Final = "nothing was written; no program should have come to hold this, please report it"
+
+
+class _Where(NamedTuple):
+    """The file at work, and what to do if it fails."""
+
+    path: Path
+    mend: str
+
+    def reject(self, section: str, problem: str) -> NoReturn:
+        raise SnapshotError(f"{self.path}: {section} {problem}; {self.mend}")
+
+    def unreadable(self, error: OSError) -> SnapshotError:
+        return SnapshotError(f"{self.path}: cannot be read: {error.strerror}; {self.mend}")
 
 
 class _SetLabel(msgspec.Struct, frozen=True, tag_field="section", tag="set"):
@@ -136,7 +153,7 @@ def write(path: Path, *, meta: SnapshotMeta, wills: Wills, records: Iterable[Rec
     ) as file:
         temporary = Path(file.name)
         try:
-            size = _write_all(file.file, path, meta, wills, records)
+            size = _write_all(file.file, _Where(path, _MEND_WRITING), meta, wills, records)
             file.flush()
             os.fsync(file.fileno())
             temporary.replace(path)
@@ -152,18 +169,18 @@ def write(path: Path, *, meta: SnapshotMeta, wills: Wills, records: Iterable[Rec
 
 
 def _write_all(
-    file: BinaryIO, path: Path, meta: SnapshotMeta, wills: Wills, records: Iterable[Record]
+    file: IO[bytes], where: _Where, meta: SnapshotMeta, wills: Wills, records: Iterable[Record]
 ) -> int:
-    _check_meta(path, meta)
+    _check_meta(where, meta)
     header = _encoder.encode(meta)
     if len(header) > HEADER_BYTES_MAX:
-        _reject(path, "header", f"takes {len(header)} bytes, the limit is {HEADER_BYTES_MAX}")
+        where.reject("header", f"takes {len(header)} bytes, the limit is {HEADER_BYTES_MAX}")
     file.write(bytes(_HEADER_AT) + header)
     sections = 0
-    for label, body in _sections(path, wills, records):
+    for label, body in _sections(where, wills, records):
         text = _encoder.encode(label)
         if len(text) > LABEL_BYTES_MAX:
-            _reject(path, label.place, f"has a label of {len(text)} bytes, the limit is {LABEL_BYTES_MAX}")
+            where.reject(label.place, f"has a label of {len(text)} bytes, the limit is {LABEL_BYTES_MAX}")
         head = _SECTION.pack(len(text), len(body), zlib.crc32(body))
         file.write(head + _CRC.pack(zlib.crc32(text, zlib.crc32(head))) + text)
         file.write(body)
@@ -175,16 +192,16 @@ def _write_all(
     return size
 
 
-def _sections(path: Path, wills: Wills, records: Iterable[Record]) -> Iterator[tuple[_Label, bytes]]:
+def _sections(where: _Where, wills: Wills, records: Iterable[Record]) -> Iterator[tuple[_Label, bytes]]:
     for channel, kind, scope, bitmap in wills.scopes():
         label = _SetLabel(channel, kind, scope.sender, scope.category, len(bitmap))
-        _check_set(path, label, bitmap)
+        _check_set(where, label, bitmap)
         yield label, bitmap.serialize()
     for channel in CHANNELS:
         narrow = wills.narrow(channel)
         if narrow:
             narrow_label = _NarrowLabel(channel, len(narrow))
-            _check_bitmap(path, narrow_label, narrow)
+            _check_bitmap(where, narrow_label, narrow)
             yield narrow_label, narrow.serialize()
     body = bytearray()
     count = 0
@@ -210,79 +227,85 @@ def read(path: Path) -> Snapshot:
     SnapshotError if the file is absent, damaged, or not of this format. Takes about as long as its checksums:
     a quarter of a second for each gigabyte.
     """
+    where = _Where(path, _MEND_READING)
     try:
-        with (
-            path.open("rb") as file,
-            mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped,
-            memoryview(mapped) as view,
-        ):
-            return _Reader(path, view).snapshot()
+        with path.open("rb") as file:
+            if os.fstat(file.fileno()).st_size == 0:
+                where.reject("header", "is absent: the file is empty")
+            with (
+                mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped,
+                memoryview(mapped) as view,
+            ):
+                return _Reader(where, view).snapshot()
     except OSError as error:
-        raise SnapshotError(f"{path}: cannot be read: {error.strerror}; {_MEND}") from error
-    except ValueError as error:  # mmap's word for an empty file
-        raise SnapshotError(f"{path}: cannot be mapped: {error}; {_MEND}") from error
+        raise where.unreadable(error) from error
+
+
+def is_snapshot(path: Path) -> bool:
+    """Whether a file begins as a snapshot does: what tells it from a text file. Raises `OSError`."""
+    with path.open("rb") as file:
+        return file.read(len(MAGIC)) == MAGIC
 
 
 def read_meta(path: Path) -> SnapshotMeta:
-    """What the file stands for: quick, for choosing among files. Verifies the header and the file's length only.
+    """What the file stands for: quick, for choosing among files. Verifies header and length of the file only.
 
     Raises SnapshotError as `read` does.
     """
+    where = _Where(path, _MEND_READING)
     try:
         with path.open("rb") as file:
             start = file.read(_HEADER_AT + HEADER_BYTES_MAX)
-            return _read_header(path, memoryview(start), os.fstat(file.fileno()).st_size)[0]
+            return _read_header(where, memoryview(start), os.fstat(file.fileno()).st_size)[0]
     except OSError as error:
-        raise SnapshotError(f"{path}: cannot be read: {error.strerror}; {_MEND}") from error
+        raise where.unreadable(error) from error
 
 
-def _read_header(path: Path, view: memoryview, size: int) -> tuple[SnapshotMeta, int, int]:
+def _read_header(where: _Where, view: memoryview, size: int) -> tuple[SnapshotMeta, int, int]:
     """What the snapshot stands for, the number of its sections, and where the first begins."""
     if len(view) < _HEADER_AT:
-        _reject(path, "header", f"is cut short: the file has {size} bytes")
+        where.reject("header", f"is cut short: the file has {size} bytes")
     magic, version, header_bytes, file_bytes, sections = _PREAMBLE.unpack_from(view)
     if magic != MAGIC:
-        _reject(path, "header", "does not begin as a snapshot does")
+        where.reject("header", "does not begin as a snapshot does")
     if version != FORMAT_VERSION:
-        _reject(
-            path, "header", f"is of format version {version}; this program reads version {FORMAT_VERSION}"
-        )
+        where.reject("header", f"is of format version {version}; this program reads version {FORMAT_VERSION}")
     if header_bytes > HEADER_BYTES_MAX or _HEADER_AT + header_bytes > len(view):
-        _reject(path, "header", f"claims {header_bytes} bytes, more than there are or may be")
+        where.reject("header", f"claims {header_bytes} bytes, more than there are or may be")
     header = bytes(view[_HEADER_AT : _HEADER_AT + header_bytes])
     (checksum,) = _CRC.unpack_from(view, _PREAMBLE.size)
     if checksum != zlib.crc32(header, zlib.crc32(bytes(view[: _PREAMBLE.size]))):
-        _reject(path, "header", "does not match its checksum")
+        where.reject("header", "does not match its checksum")
     if file_bytes != size:
-        _reject(path, "header", f"says that the file has {file_bytes} bytes; it has {size}")
+        where.reject("header", f"says that the file has {file_bytes} bytes; it has {size}")
     try:
         meta = _meta_decoder.decode(header)
     except msgspec.MsgspecError as error:
-        _reject(path, "header", f"cannot be decoded: {error}")
-    _check_meta(path, meta)
-    return meta, sections, _HEADER_AT + header_bytes
+        where.reject("header", f"cannot be decoded: {error}")
+    _check_meta(where, meta)
+    return meta, int(sections), int(_HEADER_AT + header_bytes)
 
 
 class _Reader:
     """One pass over a mapped file."""
 
-    def __init__(self, path: Path, view: memoryview) -> None:
-        self._path = path
+    def __init__(self, where: _Where, view: memoryview) -> None:
+        self._where = where
         self._view = view
         self._entries: dict[tuple[Channel, Kind, Scope], ScopedBitmap] = {}
         self._narrow: dict[Channel, BitMap64] = {}
         self._records: list[Record] = []
 
     def snapshot(self) -> Snapshot:
-        meta, sections, at = _read_header(self._path, self._view, len(self._view))
+        meta, sections, at = _read_header(self._where, self._view, len(self._view))
         for index in range(sections):
             at = self._section(index, at)
         if at != len(self._view):
-            _reject(self._path, "end", f"comes {len(self._view) - at} bytes after the last section")
+            self._where.reject("end", f"comes {len(self._view) - at} bytes after the last section")
         for channel, kind, scope in self._entries:
             if scope != EVERYTHING and channel not in self._narrow:
-                _reject(
-                    self._path, f"narrow on {channel}", f"is missing, though there are {kind}s of {scope}"
+                self._where.reject(
+                    _NarrowLabel(channel, 0).place, f"are missing, though there are {kind}s of {scope}"
                 )
         narrow = {channel: self._narrow.get(channel, BitMap64()) for channel in CHANNELS}
         return Snapshot(meta, Wills.of_bitmaps(self._entries.values(), narrow), self._records)
@@ -291,29 +314,30 @@ class _Reader:
         """Take in the section that begins at `at`; return where it ends."""
         name = f"section {index}"
         if at + _SECTION_HEAD_BYTES > len(self._view):
-            _reject(self._path, name, "is cut short")
+            self._where.reject(name, "is cut short")
+        label_bytes: int
+        body_bytes: int
         label_bytes, body_bytes, body_checksum = _SECTION.unpack_from(self._view, at)
         (head_checksum,) = _CRC.unpack_from(self._view, at + _SECTION.size)
         label_at = at + _SECTION_HEAD_BYTES
         body_at = label_at + label_bytes
         end = body_at + body_bytes
         if label_bytes > LABEL_BYTES_MAX or end > len(self._view):
-            _reject(
-                self._path,
+            self._where.reject(
                 name,
                 f"claims {label_bytes} and {body_bytes} bytes, more than there are or may be",
             )
         text = bytes(self._view[label_at:body_at])
         if head_checksum != zlib.crc32(text, zlib.crc32(bytes(self._view[at : at + _SECTION.size]))):
-            _reject(self._path, name, "has a head that does not match its checksum")
+            self._where.reject(name, "has a head that does not match its checksum")
         try:
             label = _label_decoder.decode(text)
         except msgspec.MsgspecError as error:
-            _reject(self._path, name, f"has a label that cannot be decoded: {error}")
+            self._where.reject(name, f"has a label that cannot be decoded: {error}")
         # Released before any error leaves: the mapping cannot be closed while a part of it is in use.
         with self._view[body_at:end] as body:
             if body_checksum != zlib.crc32(body):
-                _reject(self._path, f"{name} ({label.place})", "does not match its checksum")
+                self._where.reject(f"{name} ({label.place})", "does not match its checksum")
             self._take(label, body)
         return end
 
@@ -322,15 +346,15 @@ class _Reader:
             case _SetLabel(channel, kind, sender, category):
                 scope = Scope(sender, category)
                 if (channel, kind, scope) in self._entries:
-                    _reject(self._path, label.place, "stands twice")
+                    self._where.reject(label.place, "stands twice")
                 bitmap = self._bitmap(label, body)
-                _check_set(self._path, label, bitmap)
+                _check_set(self._where, label, bitmap)
                 self._entries[channel, kind, scope] = ScopedBitmap(channel, kind, scope, bitmap)
             case _NarrowLabel(channel):
                 if channel in self._narrow:
-                    _reject(self._path, label.place, "stands twice")
+                    self._where.reject(label.place, "stands twice")
                 self._narrow[channel] = self._bitmap(label, body)
-                _check_bitmap(self._path, label, self._narrow[channel])
+                _check_bitmap(self._where, label, self._narrow[channel])
             case _RecordsLabel(count):
                 self._records.extend(self._records_of(body, count))
 
@@ -338,51 +362,48 @@ class _Reader:
         try:
             return BitMap64.deserialize(body)  # type: ignore[arg-type] # takes any buffer, says bytes
         except (ValueError, IndexError) as error:
-            _reject(self._path, label.place, f"is no Roaring bitmap of the portable 64-bit format: {error}")
+            self._where.reject(label.place, f"is no Roaring bitmap of the portable 64-bit format: {error}")
 
     def _records_of(self, body: memoryview, count: int) -> Iterator[Record]:
         at = 0
         for _ in range(count):
             if at + _RECORD.size > len(body):
-                _reject(self._path, "records", f"has fewer than the {count} that its label names")
+                self._where.reject("records", f"has fewer than the {count} that its label names")
             topic_bytes, key_bytes, value_bytes = _RECORD.unpack_from(body, at)
             key_at = at + _RECORD.size + topic_bytes
             value_at = key_at + key_bytes
-            topic = str(body[at + _RECORD.size : key_at], "utf-8", "strict")
+            name = bytes(body[at + _RECORD.size : key_at])
             at = value_at + value_bytes
             if at > len(body):
-                _reject(self._path, "records", "has a record that reaches beyond it")
+                self._where.reject("records", "has a record that reaches beyond it")
+            try:
+                topic = name.decode()
+            except UnicodeDecodeError:
+                self._where.reject("records", "has a topic that is not UTF-8")
             yield topic, bytes(body[key_at:value_at]), bytes(body[value_at:at])
         if at != len(body):
-            _reject(self._path, "records", f"has more than the {count} that its label names")
+            self._where.reject("records", f"has more than the {count} that its label names")
 
 
 # What both sides check
 
 
-_MEND: Final = "use an older snapshot, or none, and the registry is read from its topics"
-
-
-def _reject(path: Path, section: str, problem: str) -> NoReturn:
-    raise SnapshotError(f"{path}: {section} {problem}; {_MEND}")
-
-
-def _check_meta(path: Path, meta: SnapshotMeta) -> None:
+def _check_meta(where: _Where, meta: SnapshotMeta) -> None:
     if meta.created_ms < 0:
-        _reject(path, "header", f"has created_ms {meta.created_ms}, before the epoch")
+        where.reject("header", f"has created_ms {meta.created_ms}, before the epoch")
     for topic, mark in meta.topics.items():
         if any(offset < 0 for offset in mark.offsets):
-            _reject(path, "header", f"has a negative offset for {topic}: {mark.offsets}")
+            where.reject("header", f"has a negative offset for {topic}: {mark.offsets}")
 
 
-def _check_set(path: Path, label: _SetLabel, bitmap: BitMap64) -> None:
+def _check_set(where: _Where, label: _SetLabel, bitmap: BitMap64) -> None:
     if label.kind == "consent" and (label.sender is None or label.category is None):
-        _reject(path, label.place, "leave a name open, which no consent does")
-    _check_bitmap(path, label, bitmap)
+        where.reject(label.place, "leave a name open, which no consent does")
+    _check_bitmap(where, label, bitmap)
 
 
-def _check_bitmap(path: Path, label: _SetLabel | _NarrowLabel, bitmap: BitMap64) -> None:
+def _check_bitmap(where: _Where, label: _SetLabel | _NarrowLabel, bitmap: BitMap64) -> None:
     if not bitmap or len(bitmap) != label.count:
-        _reject(path, label.place, f"has {len(bitmap)} numbers; the label says {label.count}, at least one")
+        where.reject(label.place, f"has {len(bitmap)} numbers; the label says {label.count}, at least one")
     if bitmap.min() < MSISDN_MIN or bitmap.max() >= MSISDN_END:
-        _reject(path, label.place, "has a number outside E.164, which no subscriber has")
+        where.reject(label.place, "has a number outside E.164, which no subscriber has")

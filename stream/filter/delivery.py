@@ -15,8 +15,11 @@ from dataclasses import dataclass
 from aiokafka import AIOKafkaProducer
 from aiokafka.structs import RecordMetadata
 
+from stream.config import Config
 from stream.filter.batch import DeadLetter, Keyed, Outputs, Place
+from stream.kafka import clients
 from stream.model.topics import DEAD_LETTER, DECISIONS, EPOCHS, EXPRESSIONS
+from stream.registry.follower import BadRecord
 
 Headers = Sequence[tuple[str, bytes]]
 Commit = Callable[[Mapping[Place, int]], Awaitable[None]]
@@ -77,7 +80,7 @@ class Delivery:
             for partition, records in parts.items():
                 sent += await self._send(topic, partition, records, now)
         for letter in outputs.dead_letters:
-            sent.append(await self._send_dead_letter(letter))
+            sent.append(await send_dead_letter(self._producer, letter))
         sent += await self._send(EPOCHS, 0, outputs.epochs, now)
         self._empty.clear()
         self._queue.append(InFlight(sent, outputs))
@@ -142,11 +145,30 @@ class Delivery:
         sent.append(await self._producer.send_batch(builder, topic, partition=partition))
         return sent
 
-    async def _send_dead_letter(self, letter: DeadLetter) -> asyncio.Future[RecordMetadata]:
-        future: asyncio.Future[RecordMetadata] = await self._producer.send(
-            DEAD_LETTER, value=letter.value, key=letter.key, headers=headers_of(letter)
-        )
-        return future
+
+async def report_bad(config: Config, bad: Sequence[BadRecord]) -> None:
+    """Put bad registry records where they are kept, with a producer of its own."""
+    if not bad:
+        return
+    producer = clients.producer(config, client="wurao-dead-letter")
+    await producer.start()
+    try:
+        await asyncio.gather(*[await send_dead_letter(producer, letter_of(record)) for record in bad])
+    finally:
+        await producer.stop()
+
+
+async def send_dead_letter(producer: AIOKafkaProducer, letter: DeadLetter) -> asyncio.Future[RecordMetadata]:
+    """Send one dead letter; the future is done when it is acknowledged."""
+    future: asyncio.Future[RecordMetadata] = await producer.send(
+        DEAD_LETTER, value=letter.value, key=letter.key, headers=headers_of(letter)
+    )
+    return future
+
+
+def letter_of(record: BadRecord) -> DeadLetter:
+    """A bad registry record as a dead letter."""
+    return DeadLetter(Place(record.topic, record.partition), record.offset, record.key, record.value, record.error)
 
 
 def headers_of(letter: DeadLetter) -> Headers:

@@ -22,11 +22,12 @@ from bloom import snapshot
 from bloom.wills import CHANNELS
 from stream import logs
 from stream.config import Config
+from stream.filter.delivery import report_bad
 from stream.filter.forks import Child, Job, TellReady, fork
 from stream.filter.worker import Worker
 from stream.health import Health
 from stream.kafka import clients, topics
-from stream.kafka.describe import Cluster, describe
+from stream.kafka.describe import Cluster, describe_topics
 from stream.metrics import SupervisorMetrics
 from stream.policy.settings import Policy
 from stream.registry import snapshots
@@ -118,7 +119,7 @@ class Supervisor:
         pause = BROKER_PAUSE_S
         while True:
             try:
-                cluster = await describe_all(self._config)
+                cluster = await describe_topics(self._config, tuple(topics.EXPECTED))
             except (OSError, clients.KafkaError) as error:
                 log.warning(
                     "no broker answers; trying again",
@@ -167,7 +168,8 @@ class Supervisor:
         start = self._base.path if self._base is not None else None
 
         async def renew(_: TellReady) -> None:
-            await snapshots.renew(self._config, start=start)
+            _, bad = await snapshots.renew(self._config, start=start)
+            await report_bad(self._config, bad)
 
         code = await self._fork(renew).ended
         if code != 0:
@@ -244,13 +246,3 @@ class Supervisor:
 
     def _fork(self, job: Job) -> Child:
         return fork(job, forget=self._health.forget)
-
-
-async def describe_all(config: Config) -> Cluster:
-    """The cluster and all topics that wurao needs. Raises `KafkaError` where no broker answers."""
-    admin = clients.admin(config)
-    try:
-        await admin.start()
-        return await describe(admin, tuple(topics.EXPECTED))
-    finally:
-        await admin.close()

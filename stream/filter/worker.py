@@ -20,15 +20,15 @@ from bloom.snapshot import SnapshotMeta
 from bloom.wills import CHANNELS
 from stream import logs
 from stream.config import Config
-from stream.filter.batch import DeadLetter, Keyed, Outputs, Place, Record, decide_batch
-from stream.filter.delivery import headers_of
+from stream.filter.batch import Keyed, Outputs, Place, Record, decide_batch
+from stream.filter.delivery import letter_of, send_dead_letter
 from stream.filter.lane import Lane
 from stream.health import Health
 from stream.kafka import clients
 from stream.metrics import FilterMetrics
 from stream.model.codec import encode
 from stream.model.decision import Epoch
-from stream.model.topics import DEAD_LETTER, EVENTS_CALL, EVENTS_REPLY, EVENTS_SMS, EVENTS_URGENT, EXPRESSIONS, RECORD_KIND
+from stream.model.topics import EVENTS_CALL, EVENTS_REPLY, EVENTS_SMS, EVENTS_URGENT
 from stream.policy.decide import Decider
 from stream.policy.settings import Policy
 from stream.registry.follower import Applied, BadRecord, Follower, now_ms
@@ -247,10 +247,7 @@ class Worker:
         """Put bad registry records where they are kept. One worker of a host does it for all."""
         bad, self._bad = self._bad, []
         for record in bad if self._index == 1 else ():
-            letter = DeadLetter(
-                Place(record.topic, record.partition), record.offset, record.key, record.value, record.error
-            )
-            await self._producer.send(DEAD_LETTER, value=letter.value, key=letter.key, headers=headers_of(letter))
+            await send_dead_letter(self._producer, letter_of(record))
 
     def _warn_of_misplaced(self, misplaced: Mapping[str, int]) -> None:
         for topic, count in misplaced.items():
@@ -279,7 +276,7 @@ class Worker:
             for channel in CHANNELS:
                 metrics.numbers.labels(channel).set(registry.wills.refusing_all_count(channel))
             if isinstance(registry.wills, Overlay):
-                metrics.overlay_numbers.set(registry.wills.changed_count())
+                metrics.overlay_numbers.set(registry.wills.touched_count())
             metrics.senders.set(len(registry.senders))
             metrics.clashes.set(sum(ownership.clashes for ownership in registry.ownership.values()))
             metrics.ready.set(self.not_ready() is None)

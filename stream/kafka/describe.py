@@ -26,6 +26,9 @@ from aiokafka.protocol.types import (
     TaggedFields,
 )
 
+from stream.config import Config
+from stream.kafka import clients
+
 
 @dataclass(frozen=True, slots=True)
 class Topic:
@@ -42,6 +45,16 @@ class Cluster:
 
     id: str
     topics: Mapping[str, Topic]
+
+
+async def describe_topics(config: Config, names: tuple[str, ...]) -> Cluster:
+    """The same, with a client of its own."""
+    admin = clients.admin(config)
+    try:
+        await admin.start()
+        return await describe(admin, names)
+    finally:
+        await admin.close()
 
 
 async def describe(admin: AIOKafkaAdminClient, names: tuple[str, ...]) -> Cluster:

