@@ -233,7 +233,7 @@ class Overlay:
         return sorted(refusals, key=_sort_key), sorted(consents, key=_sort_key)
 
     def refusing_all_count(self, channel: Channel) -> int:
-        """How many numbers refuse everything on a channel. Cheap: what changed is counted, not what stayed."""
+        """How many numbers refuse everything on a channel. Cheap: it counts what changed, not what stayed."""
         base = self._base.sets.get(channel, "refusal", EVERYTHING)
         hidden = self._reset[channel] | (self._removed.get(channel, "refusal", EVERYTHING) or BitMap64())
         stayed = 0 if base is None else len(base) - base.intersection_cardinality(hidden)

@@ -67,15 +67,20 @@ class _Layer(NamedTuple):
     base: BitMap64
     removed: BitMap64
 
-    def has(self, number: Msisdn, *, void: bool) -> bool:
-        """Whether the number holds the scope; `void` says that the base no longer counts for it."""
-        return number in self.added or (not void and number in self.base and number not in self.removed)
+    def has(self, number: Msisdn) -> bool:
+        """Whether the number, which is not reset, holds the scope."""
+        return number in self.added or (number in self.base and number not in self.removed)
 
 
 class LayeredProbe:
-    """A probe of a base under an overlay. For a number that the overlay has not touched, the base answers."""
+    """A probe of a base under an overlay.
+
+    For a number that the overlay has not touched the base answers; for one that is reset, what was added; for
+    the few others both have to be asked.
+    """
 
     __slots__ = (
+        "_added",
         "_base",
         "_channel",
         "_consent",
@@ -83,6 +88,7 @@ class LayeredProbe:
         "_layers",
         "_refusals",
         "_refusals_scopes",
+        "_reset",
         "_seen",
         "_touched",
     )
@@ -93,6 +99,8 @@ class LayeredProbe:
         self._base = base
         self._layers = layers
         self._touched = layers.touched
+        self._reset = layers.reset
+        self._added = PlainProbe(layers.added, channel, sender, category)
         self._channel: Channel = channel
         self._consent = Scope(sender, category)
         self._refusals_scopes = refusals_covering(sender, category)
@@ -104,13 +112,14 @@ class LayeredProbe:
         """The will of `number` as the store holds it now."""
         if number not in self._touched:
             return self._base.stance(number)
+        if number in self._reset:
+            return self._added.stance(number)
         if self._seen != (self._layers.added.generation, self._layers.removed.generation):
             self._look()
-        void = number in self._layers.reset
-        if self._consents is not None and self._consents.has(number, void=void):
+        if self._consents is not None and self._consents.has(number):
             return "consented"
         for refusals in self._refusals:
-            if refusals.has(number, void=void):
+            if refusals.has(number):
                 return "refused"
         return "silent"
 

@@ -126,23 +126,31 @@ def plan(expressions: Sequence[Expression]) -> list[Step]:
     """
     words: dict[tuple[Verb, str | None, str | None], int] = {}
     meanings: list[tuple[Verb, Scope]] = []
-    chains: dict[Channel, dict[Msisdn, list[int]]] = {channel: {} for channel in CHANNELS}
+    # Most numbers stand once in a batch: only those that do not get a list for what follows their first word.
+    first: dict[Channel, dict[Msisdn, int]] = {channel: {} for channel in CHANNELS}
+    later: dict[Channel, dict[Msisdn, list[int]]] = {channel: {} for channel in CHANNELS}
     for number, channel, verb, sender, category in expressions:
         word = words.get((verb, sender, category))
         if word is None:
             word = words[verb, sender, category] = len(meanings)
             meanings.append(_meaning(verb, Scope(sender, category)))
         if sender is None and category is None:
-            chains[channel][number] = [word]
+            first[channel][number] = word
+            if later[channel]:
+                later[channel].pop(number, None)
+        elif number in first[channel]:
+            later[channel].setdefault(number, []).append(word)
         else:
-            chains[channel].setdefault(number, []).append(word)
+            first[channel][number] = word
 
     steps: list[Step] = []
-    for channel, chain_of in chains.items():
-        rounds_count = max(map(len, chain_of.values()), default=0)
+    for channel in CHANNELS:
+        rounds_count = 1 + max(map(len, later[channel].values()), default=0)
         rounds: list[defaultdict[int, list[Msisdn]]] = [defaultdict(list) for _ in range(rounds_count)]
-        for number, chain in chain_of.items():
-            for turn, word in enumerate(chain):
+        for number, word in first[channel].items():
+            rounds[0][word].append(number)
+        for number, words_after in later[channel].items():
+            for turn, word in enumerate(words_after, start=1):
                 rounds[turn][word].append(number)
         steps.extend(
             Step(channel, *meanings[word], numbers) for groups in rounds for word, numbers in groups.items()

@@ -61,8 +61,6 @@ class Registry(Section, frozen=True):
     fold_every_ms: Milliseconds = 6 * 3_600_000
     poll_records_max: Count = 5_000
     """a poll's share of the loop: at some 5 µs a record, 25 ms between two batches of events at most"""
-    catch_up_records_max: Count = 50_000
-    """the same before there are any events to wait: wills fold fastest in bulk"""
     ends_every_ms: Milliseconds = 500
     """how often the broker is asked for end offsets: the resolution of staleness"""
 

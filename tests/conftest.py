@@ -1,4 +1,4 @@
-"""What all tests share: one genuine Kafka, started when the first test asks for it and ended with the last."""
+"""What all tests share: one genuine Kafka, started for the first test that asks and ended with the last."""
 
 import os
 from collections.abc import Iterator

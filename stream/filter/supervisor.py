@@ -32,6 +32,7 @@ from stream.metrics import SupervisorMetrics
 from stream.policy.settings import Policy
 from stream.registry import snapshots
 from stream.registry.files import registry_from
+from stream.registry.follower import BadRecord, now_ms
 from stream.registry.registry import Registry
 
 log = logs.get(__name__)
@@ -139,36 +140,38 @@ class Supervisor:
 
     async def _load_base(self, cluster: Cluster) -> Base:
         """The newest good snapshot; where there is none it is made from the topics first."""
-        path = self._newest_snapshot(cluster)
-        if path is None:
+        found = self._newest_snapshot(cluster)
+        if found is None:
             await self._fold()
-            path = self._newest_snapshot(cluster)
-        if path is None:
+            found = self._newest_snapshot(cluster)
+        if found is None:
             raise CannotStart(f"no snapshot could be made in {self._config.registry.snapshots!r}; see the log above")
-        began = time.monotonic()
-        kept = snapshot.read(path)
-        base = Base(registry_from(kept, overlay=True), kept.meta, path)
+        path, kept = found
         for channel in CHANNELS:
             self._metrics.base_numbers.labels(channel).set(kept.wills.refusing_all_count(channel))
         self._metrics.bases.inc()
-        log.info("base loaded", snapshot=path.name, seconds=round(time.monotonic() - began, 3))
-        return base
+        return Base(registry_from(kept, overlay=True), kept.meta, path)
 
-    def _newest_snapshot(self, cluster: Cluster) -> Path | None:
-        return snapshots.newest_good(
+    def _newest_snapshot(self, cluster: Cluster) -> tuple[Path, snapshot.Snapshot] | None:
+        began = time.monotonic()
+        found = snapshots.read_newest_good(
             Path(self._config.registry.snapshots),
-            cluster=cluster,
-            now_ms=time.time_ns() // 1_000_000,
-            max_age_ms=topics.DELETE_RETENTION_MS // 2,
-            on_problem=lambda problem: log.warning("snapshot not used", problem=problem),
+            cluster,
+            now_ms(),
+            snapshots.MAX_AGE_MS,
+            lambda problem: log.warning("snapshot not used", problem=problem),
         )
+        if found is not None:
+            log.info("base loaded", snapshot=found[0].name, seconds=round(time.monotonic() - began, 3))
+        return found
 
     async def _fold(self) -> None:
         """Let a child write a new snapshot: it reads, decodes and copies as much as it needs, and then is gone."""
         start = self._base.path if self._base is not None else None
 
         async def renew(_: TellReady) -> None:
-            _, bad = await snapshots.renew(self._config, start=start)
+            bad: list[BadRecord] = []
+            await snapshots.renew(self._config, start=start, on_bad=bad.extend)
             await report_bad(self._config, bad)
 
         code = await self._fork(renew).ended

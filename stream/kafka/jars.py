@@ -159,6 +159,6 @@ def _check(folder: Path) -> None:
     wrong = sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
     if wrong:
         raise LocalKafkaError(
-            f"{len(wrong)} of Kafka's jars differ from jgo.lock.toml ({', '.join(wrong[:3])}): delete them from the"
-            " local Maven repository and try again; if that does not help, do not trust their source"
+            f"{len(wrong)} of Kafka's jars differ from jgo.lock.toml ({', '.join(wrong[:3])}): delete them"
+            " from the local Maven repository and try again; if that does not help, do not trust their source"
         )

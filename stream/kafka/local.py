@@ -1,5 +1,4 @@
-"""A genuine Apache Kafka on this machine, for demo, tests and benches; the one module that owns a broker's
-processes.
+"""A genuine Apache Kafka on this machine, for demo, tests and benches: the one owner of a broker's processes.
 
 Each node is broker and controller in one (KRaft), a JVM of its own under a guard (`guard.py`), listening on
 127.0.0.1 only. `start` returns when every node lists all nodes as members, so topics can be made at once.
@@ -41,7 +40,11 @@ START_LIMIT_S = 60.0
 """How long nodes may take to become ready. Three on two busy cores take some ten seconds."""
 
 STOP_GRACE_S = 20.0
-"""How long a node may take to end when asked to; it takes less than a second unless it hangs."""
+"""How long a node may take to end when asked to, where its directory was given and its data is kept."""
+
+THROWAWAY_GRACE_S = 3.0
+"""The same where nothing is kept. One node ends within half a second; of several, the last wait in vain for those
+that went before them to form a quorum, about five seconds."""
 
 NODES_MAX = 9
 """More nodes than this on one machine are a slip of the pen."""
@@ -88,6 +91,7 @@ class LocalKafka:
         self._properties = dict(properties or {})
         self._profile: Profile = profile
         self._jvm = tuple(jvm)
+        self._grace_s = THROWAWAY_GRACE_S if directory is None else STOP_GRACE_S
         self._directory: Path | None = None
         self._nodes: list[Node] = []
         self._command: list[str] = []
@@ -125,7 +129,7 @@ class LocalKafka:
         return tuple(node.number for node in self._nodes if not node.running and not node.expected_to_end)
 
     def start(self) -> None:
-        """Start all nodes and return when they are ready; raise LocalKafkaError, with the log's end, if they fail.
+        """Start all nodes and return when they are ready; raise LocalKafkaError, with the log's end, if not.
 
         Takes about a second for one node after `--prepare`, about four without. It blocks: in a coroutine,
         call it through `asyncio.to_thread`.
@@ -148,7 +152,7 @@ class LocalKafka:
             raise
 
     def stop(self) -> None:
-        """End all nodes, within STOP_GRACE_S, and remove the temporary directory unless a node died by
+        """End all nodes, by force if the grace runs out, and remove the temporary directory unless a node died by
         itself.
 
         Does nothing when called again, or in a fork of the process that started the nodes.
@@ -231,29 +235,26 @@ class LocalKafka:
                     str(node.folder / "server.properties"),
                 ]
                 running.append((node, subprocess.Popen([*tool, *options], stdout=log, stderr=log)))
-        for node, process in running:
-            if process.wait(START_LIMIT_S) != 0:
-                raise failure(node, f"could not format its storage (exit code {process.returncode})")
+        try:
+            for node, process in running:
+                if process.wait(START_LIMIT_S) != 0:
+                    raise failure(node, f"could not format its storage (exit code {process.returncode})")
+        finally:
+            for _, process in running:
+                process.kill()
+                process.wait()
 
     def _launch(self, node: Node) -> None:
         """Start one node under a guard that holds the other end of a pipe from this process."""
         node.expected_to_end = False
-        watch = [
-            sys.executable,
-            "-I",
-            "-S",
-            guard.__file__,
-            str(os.getpid()),
-            str(STOP_GRACE_S),
-            str(node.log),
-        ]
+        watch = [sys.executable, "-I", "-S", guard.__file__]
+        watch += [str(os.getpid()), str(self._grace_s), str(node.log)]
         node.guard = subprocess.Popen(
             [*watch, *self._command, "kafka.Kafka", str(node.folder / "server.properties")],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            # Out of reach of the terminal's signals: Ctrl-C is for the owner, who then stops us in good
-            # order.
+            # Out of reach of the terminal's signals: Ctrl-C is for the owner, who then stops it in order.
             start_new_session=True,
         )
         assert node.guard.stdout is not None
@@ -298,9 +299,16 @@ def _prepare() -> None:
     print("wurao: preparing Kafka for quick starts (once, about ten seconds)", file=sys.stderr, flush=True)
     archive = java.class_archive()
     archive.parent.mkdir(parents=True, exist_ok=True)
-    archive.unlink(missing_ok=True)
-    with LocalKafka(profile="bench", jvm=[f"-XX:AOTCacheOutput={archive}"]):
+    # Under a name of its own until it is whole: another process may make it too, or this one be interrupted.
+    draft = archive.with_suffix(f".{os.getpid()}")
+    # In a directory that is given, since Java writes the archive as it ends and needs the longer grace.
+    with (
+        tempfile.TemporaryDirectory(prefix="wurao-kafka-") as scratch,
+        LocalKafka(directory=Path(scratch), profile="bench", jvm=[f"-XX:AOTCacheOutput={draft}"]),
+    ):
         pass
+    if draft.exists():
+        draft.replace(archive)
 
 
 def _run(nodes: int, profile: Profile) -> int:

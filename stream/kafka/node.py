@@ -15,7 +15,7 @@ from pathlib import Path
 from stream.kafka.jars import LocalKafkaError
 
 LOG_LINES_QUOTED = 12
-"""How much of a node's log goes into an error."""
+"""How much of a node's log goes into an error, not counting the frames of stack traces."""
 
 # Below the range from which the kernel takes ports for outgoing connections, so that no client's connection
 # can take a port between our choice and the node's bind.
@@ -122,8 +122,10 @@ def members_count(port: int) -> int:
 
 def failure(node: Node, what: str) -> LocalKafkaError:
     """The error for a node that failed: what it did, the end of its log, and where the rest is."""
-    lines = node.log.read_text(encoding="utf-8", errors="replace").splitlines()[-LOG_LINES_QUOTED:]
-    quoted = "\n".join(f"    {line}" for line in lines) or "    (it is empty)"
+    lines = node.log.read_text(encoding="utf-8", errors="replace").splitlines()
+    # The frames of a stack trace would push out its message, which is what says the reason.
+    telling = [line for line in lines if not line.startswith("\tat ")][-LOG_LINES_QUOTED:]
+    quoted = "\n".join(f"    {line}" for line in telling) or "    (it is empty)"
     return LocalKafkaError(
         f"Kafka node {node.number} {what}. The last lines of its log:\n{quoted}\n"
         f"The whole log is kept in {node.log}; its settings are {node.folder / 'server.properties'}"

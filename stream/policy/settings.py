@@ -1,8 +1,8 @@
 """The policy file: every figure, pattern and phrase that the rules use, each with its basis.
 
-The structs here are the tables of the TOML file (`loading` reads and checks it). A policy does not change once it
-is loaded; its `version` stands on every decision, and its `digest`, over the file and the table of simplified
-characters, in every epoch.
+The structs here are the tables of the TOML file (`loading` reads and checks it). A policy does not change once
+it is loaded; its `version` stands on every decision, and its `digest`, over the file and the table of
+simplified characters, in every epoch.
 """
 
 import hashlib
@@ -20,11 +20,16 @@ from stream.policy.text import fold, simplified_table
 
 OWNER = "owner"
 
+_CALENDAR_CYCLE_S = 146_097 * 86_400
+"""The Gregorian calendar repeats itself after 400 years, days of the week included."""
+_CALENDAR_END_S = 253_402_214_400
+"""9999-12-31T00:00:00Z: a day before the last moment of `datetime`, so that every time zone finds its clock."""
+
 Pattern = Annotated[str, msgspec.Meta(min_length=1)]
 
 
 class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"from_": "from"}):
-    """Base of every table of the file: unknown names are refused, because a misspelt setting is a lost one."""
+    """What every table of the file has in common: unknown names are refused, for a misspelt setting is lost."""
 
 
 class Consent(Section, frozen=True):
@@ -135,7 +140,7 @@ class Wish(NamedTuple):
 
 
 class Policy:
-    """A policy as the rules ask for it, its patterns compiled. `loading.load` makes it from a file it has checked."""
+    """A policy as the rules ask for it, its patterns compiled. `loading.load` makes it from a checked file."""
 
     def __init__(self, file: PolicyFile, *, text: str) -> None:
         self.file = file
@@ -159,7 +164,7 @@ class Policy:
 
     def wish(self, to: str, folded: str, owner: str | None) -> Wish | None:
         """What a folded and trimmed reply to a number means, if anything."""
-        rule = self._replies.get((to, folded)) or (self._replies.get((OWNER, folded)) if owner else None)
+        rule = self._replies.get((to, folded)) or (self._replies.get((None, folded)) if owner else None)
         if rule is None:
             return None
         return Wish(rule.will, rule.channel, owner if rule.scope == OWNER else None)
@@ -178,8 +183,15 @@ class Policy:
 
 
 def within(windows: tuple[Hours, ...], now: int) -> bool:
-    """Whether a moment (milliseconds since the epoch) lies in one of these windows."""
-    moment = datetime.fromtimestamp(now / 1000, UTC)
+    """Whether a moment (milliseconds since the epoch) lies in one of these windows.
+
+    Total over the wire's times, which reach far beyond the last year that `datetime` knows: such a moment is
+    taken back by whole cycles of the calendar, which leaves its clock and its day as they are.
+    """
+    seconds = now // 1000
+    if seconds >= _CALENDAR_END_S:
+        seconds = seconds % _CALENDAR_CYCLE_S + (_CALENDAR_END_S // _CALENDAR_CYCLE_S - 1) * _CALENDAR_CYCLE_S
+    moment = datetime.fromtimestamp(seconds, UTC)
     return any(_within(window, moment) for window in windows)
 
 
@@ -196,11 +208,11 @@ def _given(**codes: int | None) -> dict[str, int]:
     return {protocol: code for protocol, code in codes.items() if code is not None}
 
 
-def _reply_table(rules: tuple[ReplyRule, ...]) -> dict[tuple[str, str], ReplyRule]:
+def _reply_table(rules: tuple[ReplyRule, ...]) -> dict[tuple[str | None, str], ReplyRule]:
     return {pair: rule for rule in rules for pair in pairs(rule)}
 
 
-def pairs(rule: ReplyRule) -> list[tuple[str, str]]:
-    """The (number or `owner`, folded text) pairs that a reply rule is about."""
-    numbers = (OWNER,) if rule.to == OWNER else rule.to
+def pairs(rule: ReplyRule) -> list[tuple[str | None, str]]:
+    """The (number, folded text) pairs that a reply rule is about; None: any number that has an owner."""
+    numbers = (None,) if rule.to == OWNER else rule.to
     return [(to, fold(text).strip()) for to in numbers for text in rule.texts]

@@ -1,8 +1,8 @@
 """How texts are read: folded, and for prohibited terms also stripped (DESIGN section 5).
 
-*Folded* is NFKC (UAX #15), lower case, traditional characters as simplified, in this order. *Stripped* is folded
-without all that is neither letter nor number (Unicode categories L and N), so that a term is found whatever is
-put between its characters. The table of simplified characters is part of the policy's version.
+*Folded* is NFKC (UAX #15), lower case, traditional characters as simplified, in this order. *Stripped* is
+folded without all that is neither letter nor number (Unicode categories L and N), so that a term is found
+whatever is put between its characters. The table of simplified characters is part of the policy's version.
 """
 
 import re
@@ -23,7 +23,7 @@ def simplified_table() -> str:
     return files(__package__).joinpath(SIMPLIFIED_FILE).read_text(encoding="utf-8")
 
 
-def _table() -> tuple[dict[int, str], re.Pattern[str]]:
+def _table() -> tuple[dict[int, int], re.Pattern[str]]:
     traditional, simplified = (line for line in simplified_table().splitlines() if not line.startswith("#"))
     assert len(traditional) == len(simplified), f"{SIMPLIFIED_FILE}: its two lines differ in length"
     return str.maketrans(traditional, simplified), re.compile(f"[{re.escape(traditional)}]")
@@ -94,6 +94,9 @@ class Identity:
 READINGS_MAX = 8_192
 """Texts whose reading is remembered; beyond, all are forgotten. Bulk traffic repeats itself much sooner."""
 
+REMEMBERED_CHARACTERS_MAX = 1_024
+"""Longer texts are read anew each time, so that huge ones cannot fill the memory. Fifteen SMS fit."""
+
 
 class Reading:
     """What one text was found to say. Each answer is worked out when it is first asked for."""
@@ -140,9 +143,12 @@ class Reader:
 
     def read(self, text: str | None) -> Reading:
         """The reading of a text; an absent one is empty."""
-        reading = self._readings.get(text or "")
+        text = text or ""
+        reading = self._readings.get(text)
         if reading is None:
-            if len(self._readings) >= READINGS_MAX:
-                self._readings.clear()
-            reading = self._readings[text or ""] = Reading(text or "", self)
+            reading = Reading(text, self)
+            if len(text) <= REMEMBERED_CHARACTERS_MAX:
+                if len(self._readings) >= READINGS_MAX:
+                    self._readings.clear()
+                self._readings[text] = reading
         return reading

@@ -356,6 +356,8 @@ def test_stats_count_the_state(before: list[Expression], after: list[Expression]
         assert stats.consents_count == sum(len(v) for (_, kind, _), v in state.items() if kind == "consent")
         assert stats.bitmaps_count >= len(_without_empty(state))
         assert stats.serialised_bytes > 0
+        assert overlay.refusing_all_count("sms") == stats.sms_refusing_all_count
+        assert overlay.folded().refusing_all_count("call") == stats.call_refusing_all_count
     assert overlay.folded().stats().overlay_numbers_count == 0
     touched = {(each.channel, each.number) for each in after if each.verb != "lift"}
     assert len(touched) <= overlay.stats().overlay_numbers_count <= len(CHANNELS) * len(NUMBERS)

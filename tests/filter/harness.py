@@ -12,6 +12,7 @@ import urllib.request
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import count, islice
 from pathlib import Path
 
 import orjson
@@ -37,11 +38,15 @@ def event(kind: str, number: int, **fields: object) -> dict[str, object]:
     return {"kind": kind, "id": f"{kind}-{number}", "time": NOW, **fields}
 
 
-def _free_ports(count: int) -> int:
-    """A base port with `count` free ports from it on, below the range of outgoing connections."""
-    for base in range(20_000 + os.getpid() % 5_000, 32_000, count):
+_bases = count(20_000 + os.getpid() % 5_000, 16)
+"""Ports below the range of outgoing connections; each process takes its own sixteen."""
+
+
+def _free_ports(wanted: int) -> int:
+    """A base port with `wanted` free ports from it on."""
+    for base in islice(_bases, 500):
         try:
-            for port in range(base, base + count):
+            for port in range(base, base + wanted):
                 with socket.create_server(("127.0.0.1", port)):
                     pass
         except OSError:
@@ -191,6 +196,7 @@ class FilterProcess:
     def __init__(self, broker: Broker, directory: Path, *, workers: int = 1, **environment: str) -> None:
         self.port = _free_ports(workers + 1)
         self.workers = workers
+        directory.mkdir(parents=True, exist_ok=True)
         self._log = directory / f"filter-{self.port}.log"
         variables = {name: value for name, value in os.environ.items() if not name.startswith("WURAO_")}
         variables |= {

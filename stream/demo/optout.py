@@ -1,0 +1,99 @@
+"""The story of one subscriber: consented, is reached, replies TD, is reached no more. How long that takes.
+
+Pure: the caller says what was sent when and what was decided. What the figure means: from just before the reply was
+handed to the producer, to just before the first message that was blocked was handed to it. Between the two lie the
+reply's way to a filter, the will's way through `registry.expressions` and back to the worker that decides this
+subscriber's messages, and up to `PROBE_EVERY_S` until the next message: the figure is as coarse as that.
+"""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from stream.model.decision import Decision
+
+PROBE_EVERY_S: Final = 0.005
+"""How often a message is sent to the subscriber after the reply."""
+
+AFTERWARDS_COUNT: Final = 20
+"""Messages still sent after the first that was blocked, to see that none gets through."""
+
+
+@dataclass(slots=True)
+class Probe:
+    """One message to the subscriber. Moments are milliseconds since the epoch, to the fraction that the clock has."""
+
+    sent_ms: float
+    decision: Decision | None = None
+
+
+@dataclass(slots=True)
+class OptOut:
+    """What has happened so far."""
+
+    probes: dict[str, Probe] = field(default_factory=dict)
+    """messages to the subscriber by their event's id, in the order of sending"""
+    replied_ms: float | None = None
+    reply_id: str = ""
+    reply_decision: Decision | None = None
+
+    def sent(self, event_id: str, *, at_ms: float) -> None:
+        """A message to the subscriber is about to be sent."""
+        self.probes[event_id] = Probe(at_ms)
+
+    def replied(self, event_id: str, *, at_ms: float) -> None:
+        """The subscriber's reply is about to be sent."""
+        self.reply_id, self.replied_ms = event_id, at_ms
+
+    def decided(self, decision: Decision) -> None:
+        """Take note of a decision, if it is about one of these events."""
+        if decision.event == self.reply_id:
+            self.reply_decision = decision
+        elif (probe := self.probes.get(decision.event)) is not None and probe.decision is None:
+            probe.decision = decision
+
+    @property
+    def welcome(self) -> Decision | None:
+        """The decision on the first message, which the subscriber had consented to."""
+        return next(iter(self.probes.values())).decision if self.probes else None
+
+    @property
+    def first_blocked(self) -> Probe | None:
+        """The first message, in the order of sending, that was blocked after the reply."""
+        return next((probe for probe in self._after() if probe.decision and probe.decision.verdict == "block"), None)
+
+    @property
+    def in_force_ms(self) -> float | None:
+        """From the reply's sending to the sending of the first message that was blocked; None before that."""
+        blocked = self.first_blocked
+        return None if blocked is None or self.replied_ms is None else blocked.sent_ms - self.replied_ms
+
+    @property
+    def allowed_count(self) -> int:
+        """Messages sent after the reply that still got through."""
+        return sum(probe.decision is not None and probe.decision.verdict == "allow" for probe in self._after())
+
+    @property
+    def blocked_count(self) -> int:
+        """Messages sent after the reply that were blocked."""
+        return sum(probe.decision is not None and probe.decision.verdict == "block" for probe in self._after())
+
+    @property
+    def allowed_afterwards_count(self) -> int:
+        """Messages that got through although an earlier one was blocked: there must be none."""
+        blocked = self.first_blocked
+        if blocked is None:
+            return 0
+        return sum(
+            probe.decision is not None and probe.decision.verdict == "allow" and probe.sent_ms > blocked.sent_ms
+            for probe in self._after()
+        )
+
+    @property
+    def complete(self) -> bool:
+        """Whether the answers to all messages are there, and one was blocked."""
+        return self.first_blocked is not None and all(probe.decision for probe in self.probes.values())
+
+    def _after(self) -> list[Probe]:
+        if self.replied_ms is None:
+            return []
+        return [probe for probe in self.probes.values() if probe.sent_ms > self.replied_ms]

@@ -1,0 +1,222 @@
+"""How the demonstration looks: one screen on a terminal, one line at a time elsewhere. Pure: figures in, pictures out.
+
+The screen fits 100 columns by 30 rows and grows with the terminal. Without a terminal nothing but plain text is
+written: no colours, no cursor movements, no carriage returns.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from rich.console import Console, Group, RenderableType
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from stream.demo.optout import OptOut
+from stream.demo.processes import Usage
+from stream.demo.tally import Outcome
+from stream.demo.words import Told
+from stream.model.fields import Verdict
+
+COLOUR: dict[Verdict, str] = {"allow": "green", "block": "red", "suspend": "yellow"}
+BAR_CELLS = 22
+REASONS_ROWS_MIN = 8
+_EIGHTHS = " ▏▎▍▌▋▊▉"
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A process as it is shown: what it has, and what share of a core it took lately."""
+
+    name: str
+    usage: Usage
+    core_share: float
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What the registry in the workers' memory holds, by their own metrics."""
+
+    refusing_sms: int = 0
+    refusing_calls: int = 0
+    senders: int = 0
+    changed: int = 0
+    """numbers changed since the shared base"""
+    staleness_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """Everything that is shown at one moment."""
+
+    elapsed_s: float
+    seconds: float
+    rate_wanted: int
+    sent: int
+    decided: int
+    rate: float
+    outcomes: Counter[Outcome]
+    latency_ms: tuple[float, float, float]
+    """of the last seconds: median, 99th percentile, largest"""
+    acked_s: tuple[float | None, float | None] = (None, None)
+    """from the workers' histograms, to the decision's acknowledgement: bucket edges of median and 99th percentile"""
+    held: Held = field(default_factory=Held)
+    processes: Sequence[Process] = ()
+
+    @property
+    def waiting(self) -> int:
+        """Events sent and not yet seen decided."""
+        return max(0, self.sent - self.decided)
+
+    def share(self, verdict: Verdict) -> float:
+        """The part of all decisions that has this verdict."""
+        counted = sum(count for outcome, count in self.outcomes.items() if outcome.verdict == verdict)
+        return counted / max(1, self.decided)
+
+
+def screen(frame: Frame, story: OptOut, *, height: int, width: int) -> RenderableType:
+    """The whole picture for a terminal of this size."""
+    left_width = min(58, width * 57 // 100)
+    rows = max(REASONS_ROWS_MIN, height - 9)
+    grid = Table.grid(expand=True, padding=(0, 1))
+    grid.add_column(width=left_width)
+    grid.add_column(ratio=1)
+    right = Group(_flow(frame), _registry(frame), _processes(frame))
+    grid.add_row(Panel(_reasons(frame, rows), title="decisions by reason", border_style="dim"), right)
+    return Group(_head(frame, width), grid, Panel(story_text(story), title="one subscriber's word", border_style="cyan"))
+
+
+def line(frame: Frame, story: OptOut) -> str:
+    """The same in one plain line."""
+    median, high, _ = frame.latency_ms
+    word = f"  opt-out in force after {story.in_force_ms:.0f} ms" if story.in_force_ms is not None else ""
+    return (
+        f"{frame.elapsed_s:5.1f} s  {frame.rate:7,.0f}/s  decided {frame.decided:9,}  waiting {frame.waiting:6,}  "
+        f"allow {frame.share('allow'):4.0%}  block {frame.share('block'):4.0%}  suspend {frame.share('suspend'):4.1%}  "
+        f"p50 {median:3.0f} ms  p99 {high:3.0f} ms{word}"
+    )
+
+
+def story_text(story: OptOut) -> Text:
+    """How far the subscriber's story has come, two lines at most."""
+    text = Text()
+    if story.welcome is None:
+        return text.append("a subscriber who consented to 江澜银行 (finance, SMS) will soon get a message from it", "dim")
+    text.append("a message to one who consented: ").append("allowed", "green")
+    if story.replied_ms is None:
+        return text
+    text.append("; replies ").append("TD", "bold").append("; ")
+    if story.in_force_ms is None:
+        return text.append("waiting for the first message that is blocked …", "dim")
+    text.append(f"a message sent {story.in_force_ms:.0f} ms later: ").append("blocked", "bold red")
+    text.append(f"\nin between {story.allowed_count} got through, since then {story.blocked_count} blocked", "dim")
+    return text.append(f", {story.allowed_afterwards_count} let through", "dim")
+
+
+def summary(frame: Frame) -> RenderableType:
+    """Every reason with its count, for the end: nothing is left out."""
+    return _reasons(frame, len(frame.outcomes))
+
+
+def told(decision: Told) -> Text:
+    """A decision in words."""
+    text = Text()
+    text.append(f"{decision.event}\n")
+    verdict = decision.answer.partition(" ")[0]
+    colour = {str(known): colour for known, colour in COLOUR.items()}.get(verdict, "")
+    text.append(f"  {decision.answer}\n", colour)
+    return text.append(f"  because {decision.because}", "dim")
+
+
+def bar(share: float, cells: int) -> str:
+    """A bar of up to `cells` cells, to an eighth of one; anything at all shows at least that."""
+    eighths = max(1 if share > 0 else 0, round(min(1.0, share) * cells * 8))
+    whole, rest = divmod(eighths, 8)
+    return "█" * whole + (_EIGHTHS[rest] if rest else "")
+
+
+def plain_console(console: Console) -> bool:
+    """Whether only plain text may be written there."""
+    return not console.is_terminal or console.is_dumb_terminal
+
+
+def _head(frame: Frame, width: int) -> RenderableType:
+    done = min(1.0, frame.elapsed_s / frame.seconds)
+    text = Text(no_wrap=True, overflow="ellipsis")
+    text.append(" wurao 勿扰 ", "bold reverse").append(f"  {frame.elapsed_s:4.1f} of {frame.seconds:.0f} s  ")
+    text.append(bar(done, 14).ljust(14, "·"), "cyan")
+    text.append(f"  {frame.rate:,.0f}", "bold").append(" decisions/s   ")
+    for verdict, colour in COLOUR.items():
+        text.append(f"{verdict} ", "dim").append(f"{frame.share(verdict):.1%}  ", colour)
+    text.truncate(width)
+    return text
+
+
+def _reasons(frame: Frame, rows: int) -> RenderableType:
+    table = Table.grid(padding=(0, 1))
+    table.add_column(no_wrap=True)
+    table.add_column(justify="right", no_wrap=True)
+    table.add_column(width=BAR_CELLS, no_wrap=True)
+    ranked = frame.outcomes.most_common()
+    shown = ranked if len(ranked) <= rows else ranked[: rows - 1]
+    largest = max((count for _, count in ranked), default=1)
+    for (verdict, reason), count in shown:
+        table.add_row(Text(reason, COLOUR[verdict]), f"{count:,}", Text(bar(count / largest, BAR_CELLS), COLOUR[verdict]))
+    if hidden := ranked[len(shown) :]:
+        table.add_row(Text(f"… {len(hidden)} more reasons", "dim"), f"{sum(count for _, count in hidden):,}", "")
+    return table
+
+
+def _flow(frame: Frame) -> RenderableType:
+    median, high, most = frame.latency_ms
+    facts = [
+        ("sent", f"{frame.sent:,} at {frame.rate_wanted:,}/s"),
+        ("decided", f"{frame.decided:,}  ({frame.waiting:,} waiting)"),
+        ("event → decision", f"p50 {median:.0f}  p99 {high:.0f}  max {most:.0f} ms"),
+        ("event → acked", f"p50 {_edge(frame.acked_s[0])}  p99 {_edge(frame.acked_s[1])}"),
+    ]
+    return Panel(_facts(facts), title="flow", border_style="dim")
+
+
+def _registry(frame: Frame) -> RenderableType:
+    held = frame.held
+    facts = [
+        ("refuse all SMS", f"{held.refusing_sms:,}"),
+        ("refuse all calls", f"{held.refusing_calls:,}"),
+        ("senders", f"{held.senders:,}"),
+        ("changed since base", f"{held.changed:,}"),
+        ("staleness", f"{held.staleness_ms:,} ms"),
+    ]
+    return Panel(_facts(facts), title="registry in each worker", border_style="dim")
+
+
+def _processes(frame: Frame) -> RenderableType:
+    table = Table.grid(padding=(0, 1), expand=True)
+    for column in ("", "PSS MiB", "RSS MiB", "core"):
+        table.add_column(column, justify="right" if column else "left", no_wrap=True)
+    table.add_row("", *(Text(name, "dim") for name in ("PSS MiB", "RSS MiB", "core")))
+    for process in frame.processes:
+        table.add_row(
+            process.name,
+            f"{process.usage.pss_mib:,.0f}",
+            f"{process.usage.rss_mib:,.0f}",
+            f"{process.core_share:.0%}",
+        )
+    return Panel(table, title="processes", border_style="dim")
+
+
+def _facts(facts: Sequence[tuple[str, str]]) -> Table:
+    table = Table.grid(padding=(0, 1))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(no_wrap=True)
+    for name, value in facts:
+        table.add_row(name, value)
+    return table
+
+
+def _edge(edge_s: float | None) -> str:
+    """A bucket's upper edge, as what it is: a bound."""
+    if edge_s is None:
+        return "-"
+    return "more" if edge_s == float("inf") else f"≤ {edge_s * 1000:.0f} ms"

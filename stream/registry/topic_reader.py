@@ -1,0 +1,82 @@
+"""The registry topics read once, from given offsets to the ends they have at the start: for commands.
+
+Promises every record between, in each partition's order, and an end even where the last offsets hold no record
+(compaction and transactions leave such holes). Must never join a group, commit, or wait for records to come.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from stream.config import Config
+from stream.kafka import clients
+from stream.kafka.clients import TopicPartition
+
+POLL_RECORDS_MAX: Final = 20_000
+POLL_WAIT_MS: Final = 500
+
+
+class Raw(NamedTuple):
+    """A record as it stands in its topic."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one poll brought."""
+
+    records: Sequence[Raw]
+    next_offsets: Mapping[TopicPartition, int]
+    """For every partition read, the next offset once these records are taken."""
+    left_count: int
+    """Offsets still to read."""
+
+
+async def read(
+    config: Config,
+    places: Sequence[TopicPartition],
+    *,
+    start: Mapping[TopicPartition, int] | None = None,
+    client: str,
+) -> AsyncIterator[Batch]:
+    """The records of these partitions in batches; the last batch, which may be empty, leaves nothing to read.
+
+    `start` has the offset to begin at, for those partitions that do not begin at their beginning. Raises
+    `OffsetOutOfRangeError` where a partition no longer has the offset, `KafkaError` where no broker answers.
+    """
+    consumer = clients.follower(config, client=client)
+    consumer.assign(list(places))
+    try:
+        await consumer.start()
+        ends = await consumer.end_offsets(places)
+        position = await consumer.beginning_offsets(places)
+        position.update(start or {})
+        for place in places:
+            consumer.seek(place, position[place])
+        while True:
+            left = _left(position, ends)
+            if left == 0:
+                yield Batch((), dict(position), 0)
+                return
+            fetched = await consumer.getmany(*places, timeout_ms=POLL_WAIT_MS, max_records=POLL_RECORDS_MAX)
+            for place in places:
+                # Not from the last record: a batch may end in offsets that hold none.
+                position[place] = await consumer.position(place)
+            records = [
+                Raw(place.topic, place.partition, record.offset, record.key, record.value)
+                for place, batch in fetched.items()
+                for record in batch
+                if record.offset < ends[place]
+            ]
+            yield Batch(records, dict(position), _left(position, ends))
+    finally:
+        await consumer.stop()
+
+
+def _left(position: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int]) -> int:
+    return sum(max(0, end - position[place]) for place, end in ends.items())
