@@ -67,5 +67,5 @@ $(STAMP): $(LOCK) pyproject.toml
 	@echo "Setting up .venv with $$("$(PYTHON)" -V) and the packages of $(LOCK) (once; a minute or two)"
 	@$(BIN)/python -c '' 2>/dev/null || { rm -rf .venv; "$(PYTHON)" -m venv .venv; }
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(LOCK)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --no-index -e .
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation --no-index -e .
 	@touch $@

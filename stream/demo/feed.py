@@ -1,7 +1,8 @@
 """Into Kafka: the sample registry as fast as it goes, and traffic at a steady rate.
 
-Records leave as whole batches, one per partition, as the filter's own do. The rate is held open-loop: what is due is
-sent, however late the answers are, so that a slow filter shows as waiting events and not as a lower rate.
+Records leave as whole batches, one per partition, as the filter's own do. The rate is held open-loop: what
+is due is sent, however late the answers are, so that a slow filter shows as waiting events and not as a
+lower rate.
 """
 
 import asyncio
@@ -49,12 +50,27 @@ async def send(producer: AIOKafkaProducer, records: Iterable[Placed], *, timesta
         parts[where].append(record)
     acks: list[Ack] = []
     for (topic, partition), keyed in parts.items():
-        builder = producer.create_batch()
-        for key, value in keyed:
-            if builder.append(timestamp=timestamp, key=key, value=value) is None:  # full: the next one begins
-                acks.append(await producer.send_batch(builder, topic, partition=partition))
-                builder = producer.create_batch()
-                builder.append(timestamp=timestamp, key=key, value=value)
+        acks += await send_part(producer, topic, partition, keyed, timestamp=timestamp)
+    return acks
+
+
+async def send_part(
+    producer: AIOKafkaProducer,
+    topic: str,
+    partition: int,
+    records: Iterable[tuple[bytes, bytes]],
+    *,
+    timestamp: int,
+) -> list[Ack]:
+    """Hand keys and values over to one partition, in as many batches as it takes."""
+    acks: list[Ack] = []
+    builder = producer.create_batch()
+    for key, value in records:
+        if builder.append(timestamp=timestamp, key=key, value=value) is None:  # full: the next one begins
+            acks.append(await producer.send_batch(builder, topic, partition=partition))
+            builder = producer.create_batch()
+            builder.append(timestamp=timestamp, key=key, value=value)
+    if builder.record_count():
         acks.append(await producer.send_batch(builder, topic, partition=partition))
     return acks
 
@@ -66,28 +82,35 @@ async def write_registry(
 
     About 3 µs a record: a million within some four seconds.
     """
-    records = [Placed(Place(TOPIC_OF[type(one)], 0), Keyed(key_of(one).encode(), encode(one))) for one in sample.records()]
+    records = [
+        Placed(Place(TOPIC_OF[type(one)], 0), Keyed(key_of(one).encode(), encode(one)))
+        for one in sample.records()
+    ]
     acks = await send(producer, records, timestamp=now_ms())
     written = len(records)
     for words in sample.words:
         for first in range(words.who.start, words.who.stop, CHUNK):
             who = range(first, min(first + CHUNK, words.who.stop))
-            acks += await send(producer, expressions(words, who, partitions=partitions), timestamp=now_ms())
+            acks += await send_words(producer, words, who, partitions=partitions)
             written += len(who)
             note(written)
     await asyncio.gather(*acks)
 
 
-def expressions(words: Words, who: range, *, partitions: int) -> list[Placed]:
-    """The records of what these subscribers said. Their bytes differ in the number alone: one template makes all."""
-    numbers = numbers_of(who).tolist()
-    places = [Place(EXPRESSIONS, partition) for partition in range(partitions)]
-    of_partition = partitions_of([f"+{number}" for number in numbers], partitions).tolist()
+async def send_words(producer: AIOKafkaProducer, words: Words, who: range, *, partitions: int) -> list[Ack]:
+    """Hand over the records of what these subscribers said, in batches.
+
+    Their bytes differ in the number alone, so one template makes them all.
+    """
+    numbers = numbers_of(who)
+    of_partition = partitions_of([f"+{number}" for number in numbers.tolist()], partitions)
     key, value = template(words)
-    return [
-        Placed(places[partition], Keyed(key % number, value % number))
-        for number, partition in zip(numbers, of_partition, strict=True)
-    ]
+    timestamp = now_ms()
+    acks: list[Ack] = []
+    for partition in range(partitions):
+        records = [(key % number, value % number) for number in numbers[of_partition == partition].tolist()]
+        acks += await send_part(producer, EXPRESSIONS, partition, records, timestamp=timestamp)
+    return acks
 
 
 def template(words: Words) -> tuple[bytes, bytes]:

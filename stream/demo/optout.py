@@ -1,9 +1,10 @@
 """The story of one subscriber: consented, is reached, replies TD, is reached no more. How long that takes.
 
-Pure: the caller says what was sent when and what was decided. What the figure means: from just before the reply was
-handed to the producer, to just before the first message that was blocked was handed to it. Between the two lie the
-reply's way to a filter, the will's way through `registry.expressions` and back to the worker that decides this
-subscriber's messages, and up to `PROBE_EVERY_S` until the next message: the figure is as coarse as that.
+Pure: the caller says what was sent when and what was decided. What the figure means: from just before the
+reply was handed to the producer, to just before the first message that was blocked was handed to it.
+Between the two lie the reply's way to a filter, the will's way through `registry.expressions` and back to
+the worker that decides this subscriber's messages, and up to `PROBE_EVERY_S` until the next message: the
+figure is as coarse as that.
 """
 
 from dataclasses import dataclass, field
@@ -20,7 +21,9 @@ AFTERWARDS_COUNT: Final = 20
 
 @dataclass(slots=True)
 class Probe:
-    """One message to the subscriber. Moments are milliseconds since the epoch, to the fraction that the clock has."""
+    """One message to the subscriber. Moments are milliseconds since the epoch, to the fraction that the
+    clock has.
+    """
 
     sent_ms: float
     decision: Decision | None = None
@@ -59,7 +62,9 @@ class OptOut:
     @property
     def first_blocked(self) -> Probe | None:
         """The first message, in the order of sending, that was blocked after the reply."""
-        return next((probe for probe in self._after() if probe.decision and probe.decision.verdict == "block"), None)
+        return next(
+            (probe for probe in self._after() if probe.decision and probe.decision.verdict == "block"), None
+        )
 
     @property
     def in_force_ms(self) -> float | None:
@@ -70,12 +75,16 @@ class OptOut:
     @property
     def allowed_count(self) -> int:
         """Messages sent after the reply that still got through."""
-        return sum(probe.decision is not None and probe.decision.verdict == "allow" for probe in self._after())
+        return sum(
+            probe.decision is not None and probe.decision.verdict == "allow" for probe in self._after()
+        )
 
     @property
     def blocked_count(self) -> int:
         """Messages sent after the reply that were blocked."""
-        return sum(probe.decision is not None and probe.decision.verdict == "block" for probe in self._after())
+        return sum(
+            probe.decision is not None and probe.decision.verdict == "block" for probe in self._after()
+        )
 
     @property
     def allowed_afterwards_count(self) -> int:
@@ -84,7 +93,9 @@ class OptOut:
         if blocked is None:
             return 0
         return sum(
-            probe.decision is not None and probe.decision.verdict == "allow" and probe.sent_ms > blocked.sent_ms
+            probe.decision is not None
+            and probe.decision.verdict == "allow"
+            and probe.sent_ms > blocked.sent_ms
             for probe in self._after()
         )
 

@@ -1,7 +1,7 @@
 """`wurao filter` as a process of its own, and what any process costs: for demo and benches, on Linux.
 
-The filter runs under the same guard as a local broker: it ends when whoever started it ends, however that happens,
-and no terminal's signals reach it. Its log goes to a file. Nothing here touches another process.
+The filter runs under the same guard as a local broker: it ends when whoever started it ends, however that
+happens, and no terminal's signals reach it. Its log goes to a file. Nothing here touches another process.
 """
 
 import asyncio
@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -81,19 +82,31 @@ class Scrape:
 def quantile_of(buckets: Mapping[float, float], q: float) -> float | None:
     """The upper edge of the bucket in which a quantile lies; None for an empty histogram."""
     whole = max(buckets.values(), default=0.0)
-    return min((edge for edge, count in buckets.items() if count >= q * whole), default=None) if whole else None
+    return (
+        min((edge for edge, count in buckets.items() if count >= q * whole), default=None) if whole else None
+    )
 
 
 def usage(pid: int) -> Usage | None:
-    """What a process has taken, from /proc; None once it is gone."""
+    """What a process has taken, from /proc; None once it is gone. The kernel walks its pages: not for every moment."""
     try:
         memory = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii")
-        fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError, PermissionError):
         return None
+    taken = cpu_s(pid)
     kib = {line.split(":")[0]: int(line.split()[1]) for line in memory.splitlines()[1:]}
-    cpu_ticks = int(fields[11]) + int(fields[12])  # utime and stime: fields 14 and 15 of proc(5)
-    return Usage(kib["Rss"] * 1024 / _MIB, kib["Pss"] * 1024 / _MIB, cpu_ticks / _TICKS_PER_S)
+    if taken is None or "Rss" not in kib:
+        return None
+    return Usage(kib["Rss"] * 1024 / _MIB, kib["Pss"] * 1024 / _MIB, taken)
+
+
+def cpu_s(pid: int) -> float | None:
+    """The processor time that a process has taken, its threads' together, in seconds; None once it is gone."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return (int(fields[11]) + int(fields[12])) / _TICKS_PER_S  # utime and stime: fields 14 and 15 of proc(5)
 
 
 def free_ports(count: int) -> int:
@@ -107,7 +120,9 @@ def free_ports(count: int) -> int:
         except OSError:
             continue
         return base
-    raise FilterError(f"no {count} neighbouring ports are free on 127.0.0.1 between {first} and {_PORTS.stop}")
+    raise FilterError(
+        f"no {count} neighbouring ports are free on 127.0.0.1 between {first} and {_PORTS.stop}"
+    )
 
 
 class FilterProcess:
@@ -124,7 +139,15 @@ class FilterProcess:
 
     def start(self) -> None:
         """Start it, under its guard."""
-        watch = [sys.executable, "-I", "-S", guard.__file__, str(os.getpid()), str(DRAIN_S_MAX), str(self.log)]
+        watch = [
+            sys.executable,
+            "-I",
+            "-S",
+            guard.__file__,
+            str(os.getpid()),
+            str(DRAIN_S_MAX),
+            str(self.log),
+        ]
         command = [sys.executable, "-m", "stream.cli.main", "filter", "--workers", str(self.workers)]
         self._guard = subprocess.Popen(
             [*watch, *command],
@@ -146,17 +169,25 @@ class FilterProcess:
         while await self.get("/readyz") != "ready\n":
             self.check()
             if time.monotonic() > deadline:
-                raise FilterError(f"`wurao filter` was not ready within {READY_S_MAX:.0f} s. {self.last_words()}")
+                raise FilterError(
+                    f"`wurao filter` was not ready within {READY_S_MAX:.0f} s. {self.last_words()}"
+                )
             await asyncio.sleep(READY_EVERY_S)
 
     def check(self) -> None:
         """Raise `FilterError` if it has ended."""
         if self._guard is not None and self._guard.poll() is not None:
-            raise FilterError(f"`wurao filter` ended with exit code {self._guard.returncode}. {self.last_words()}")
+            raise FilterError(
+                f"`wurao filter` ended with exit code {self._guard.returncode}. {self.last_words()}"
+            )
 
     def last_words(self) -> str:
         """The end of its log, and where the whole stands."""
-        lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-6:] if self.log.exists() else []
+        lines = (
+            self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-6:]
+            if self.log.exists()
+            else []
+        )
         quoted = "\n".join(f"    {line[:400]}" for line in lines) or "    (it is empty)"
         return f"The last lines of its log:\n{quoted}\nThe whole log is {self.log}"
 
@@ -198,10 +229,8 @@ class FilterProcess:
             return 0
         if guarding.poll() is None and self.pid:
             os.kill(self.pid, signal.SIGTERM)  # its guard holds the id, so it is still its own
-            try:
+            with suppress(subprocess.TimeoutExpired):
                 guarding.wait(DRAIN_S_MAX)
-            except subprocess.TimeoutExpired:
-                pass
         assert guarding.stdin is not None
         guarding.stdin.close()  # the guard ends whatever is left
         return guarding.wait()

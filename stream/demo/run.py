@@ -1,8 +1,9 @@
 """The demonstration from the first broker to the last word.
 
-In order: a broker (or the cluster that is configured), topics, the sample registry, `wurao filter`, traffic with a
-live view, one subscriber's word, a summary. Whatever ends it, everything that it started is ended and its temporary
-directory is removed; only when the filter failed is that kept, because its log stands there, and the message says so.
+In order: a broker (or the configured cluster), topics, the sample registry, `wurao filter`, traffic with a
+live view and one subscriber's word, a summary. Whatever ends it, everything that it started is ended and
+its temporary directory is removed. Only when the filter failed is that kept, because its log is there, and
+the message says so.
 """
 
 import asyncio
@@ -12,55 +13,32 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AsyncExitStack, contextmanager, nullcontext
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_hex
 from typing import Final
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaProducer
 from rich.console import Console
-from rich.live import Live
 
+from stream import config as configuration
 from stream.config import Config
-from stream.demo import texts, view
-from stream.demo.feed import Feed, now_ms, write_registry
-from stream.demo.optout import AFTERWARDS_COUNT, PROBE_EVERY_S, OptOut
-from stream.demo.processes import FilterError, FilterProcess, Usage, quantile_of, usage
-from stream.demo.sample import Sample, sample, subscriber
-from stream.demo.tally import Tally
-from stream.demo.traffic import SCENARIOS, Traffic
-from stream.demo.view import Frame, Held, Process
-from stream.demo.words import in_words
+from stream.demo import closing, texts, view
+from stream.demo.feed import now_ms, write_registry
+from stream.demo.processes import FilterError, FilterProcess, usage
+from stream.demo.sample import Sample, sample
+from stream.demo.stage import Stage
+from stream.demo.traffic import Traffic
 from stream.kafka import clients, topics
 from stream.kafka.local import Cluster, ExistingKafka, LocalKafka
-from stream.model.codec import decode_decision
-from stream.model.decision import Decision
-from stream.model.events import Event
-from stream.model.registry import Expression
-from stream.model.topics import DECISIONS, EXPRESSIONS, SENDERS
-from stream.policy.facts import World
-from stream.policy.loading import load as load_policy
-from stream.registry.registry import registry_of
+from stream.model.topics import EXPRESSIONS, SENDERS
 
 WORKERS: Final = 2
 SEED: Final = 20_260_601
-PICTURES_PER_S: Final = 4
-LINE_EVERY_S: Final = 2.0
-LOOK_EVERY_S: Final = 1.0
-"""How often the workers' metrics and the processes are looked at."""
-
-STORY_AFTER: Final = 0.2
-"""The part of the traffic after which the subscriber's story begins."""
-
-ANSWER_S_MAX: Final = 15.0
-"""How long answers may be waited for once nothing more is sent."""
-
-PLAIN_COLUMNS: Final = 110
-SAMPLE_WRITERS_LINGER_S: Final = 5.0
-TOLD_REASONS: Final = ("prohibited_content", "suspended")
-"""Two of the opening's decisions that are explained; the third is the subscriber's."""
+PLAIN_COLUMNS: Final = 120
+KEPT_CHECK_S: Final = 1.0
 
 
 class DemoError(Exception):
@@ -75,84 +53,214 @@ class Options:
     rate: int = 5_000
     keep: bool = False
     messages: Path | None = None
-    existing: bool = False
-    """use the configured cluster and start no broker"""
+    bootstrap: str | None = None
+    """a cluster to use instead of a broker of our own"""
+    config: Path | None = None
 
 
-def run(options: Options, config: Config, console: Console) -> int:
+def run(options: Options, console: Console) -> int:
     """The whole demonstration; returns the exit code. Raises what made it impossible, with its mend."""
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
-    if view.plain_console(console):
+    if view.is_plain(console):
         console = Console(file=console.file, width=PLAIN_COLUMNS, color_system=None, force_terminal=False)
     directory = Path(tempfile.mkdtemp(prefix="wurao-demo-"))
-    steps = Steps(console)
     kept = False
     try:
-        said = texts.corpus(options.messages) if options.messages else texts.own()
-        with _broker(options, config, steps) as kafka:
-            demo = Demo(options, _pointed(config, kafka, directory), console, steps, directory, said, kafka)
-            try:
-                return asyncio.run(demo.run())
-            except FilterError:
-                kept = True  # its log is there
-                raise
-            finally:
-                demo.filter.stop()
+        return _with_broker(options, console, directory)
+    except FilterError:
+        kept = True  # its log is there
+        raise
     finally:
         if not kept:
             shutil.rmtree(directory, ignore_errors=True)
 
 
-class Steps:
-    """Says what is being prepared and how long it took: a line per step, and a spinner on a terminal meanwhile."""
-
-    def __init__(self, console: Console) -> None:
-        self._console = console
-        self._began = time.monotonic()
-
-    @contextmanager
-    def step(self, name: str) -> Iterator[Callable[[str], None]]:
-        """One step; call what it gives with the outcome, last."""
-        said = ""
-
-        def say(text: str) -> None:
-            nonlocal said
-            said = text
-            if status is not None:
-                status.update(f"{name}: {text}")
-
-        began = time.monotonic()
-        plain = view.plain_console(self._console)
-        with nullcontext() if plain else self._console.status(f"{name} …") as status:
-            yield say
-        self._console.print(
-            f"{name:<9} {said} [dim]({time.monotonic() - began:.1f} s)[/dim]", highlight=False, soft_wrap=True
-        )
+def _with_broker(options: Options, console: Console, directory: Path) -> int:
+    said = texts.corpus(options.messages) if options.messages else texts.own()
+    with _broker(options, console) as kafka:
+        environment = _environment(options, kafka, directory)
+        config = configuration.load(options.config, environment)
+        process = FilterProcess(environment, workers=WORKERS, log=directory / "filter.log")
+        try:
+            return asyncio.run(_Demo(options, config, console, said=said, process=process, kafka=kafka).run())
+        finally:
+            process.stop()
 
 
 @contextmanager
-def _broker(options: Options, config: Config, steps: Steps) -> Iterator[Cluster]:
-    if options.existing:
-        yield ExistingKafka(config.kafka.bootstrap)
+def _broker(options: Options, console: Console) -> Iterator[Cluster]:
+    if _existing(options, os.environ):
+        yield ExistingKafka(
+            options.bootstrap or configuration.load(options.config, os.environ).kafka.bootstrap
+        )
         return
     kafka = LocalKafka(profile="bench")
     try:
-        with steps.step("Kafka") as say:
-            say("starting a broker on this machine")
+        with step(console, "Kafka") as say:
+            say("starting")
             kafka.start()
-            say(f"a genuine broker on {kafka.bootstrap}")
+            say(f"a genuine broker of our own on {kafka.bootstrap}")
         yield kafka
     finally:
         kafka.stop()
 
 
-def _pointed(config: Config, kafka: Cluster, directory: Path) -> "Pointed":
-    """The configuration, and the same as a filter's environment, with the demonstration's own places."""
-    environment = dict(os.environ)
-    environment |= {
+def _existing(options: Options, environment: Mapping[str, str]) -> bool:
+    return bool(options.bootstrap or options.config or environment.get("WURAO_KAFKA__BOOTSTRAP"))
+
+
+def _environment(options: Options, kafka: Cluster, directory: Path) -> dict[str, str]:
+    """The filter's environment: the caller's, without the settings of other clusters where the broker is
+    our own.
+    """
+    ours = not _existing(options, os.environ)
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if not (ours and name.startswith(configuration.ENVIRONMENT_PREFIX))
+    }
+    if options.config is not None:
+        environment["WURAO_CONFIG"] = str(options.config)
+    return environment | {
         "WURAO_KAFKA__BOOTSTRAP": kafka.bootstrap,
         "WURAO_REGISTRY__SNAPSHOTS": str(directory / "snapshots"),
         "WURAO_FILTER__GROUP": f"wurao-demo-{token_hex(4)}",
     }
-    changed = _with_bootstrap(config, kafka.bootstrap)
-    return Pointed(changed, environment)
+
+
+@contextmanager
+def step(console: Console, name: str) -> Iterator[Callable[[str], None]]:
+    """One step of the preparation, with a spinner on a terminal. Call what it gives with what is known so
+    far.
+    """
+    said = "…"
+    began = time.monotonic()
+    status = None if view.is_plain(console) else console.status(f"{name}: {said}")
+
+    def say(text: str) -> None:
+        nonlocal said
+        said = text
+        if status is not None:
+            status.update(f"{name}: {text}")
+
+    if status is None:
+        yield say
+    else:
+        with status:
+            yield say
+    console.print(
+        f"{name:<10}{said} ({time.monotonic() - began:.1f} s)", highlight=False, soft_wrap=True, markup=False
+    )
+
+
+class _Demo:
+    """What happens once there is a cluster."""
+
+    def __init__(
+        self,
+        options: Options,
+        config: Config,
+        console: Console,
+        *,
+        said: texts.Texts,
+        process: FilterProcess,
+        kafka: Cluster,
+    ) -> None:
+        self._options = options
+        self._config = config
+        self._console = console
+        self._texts = said
+        self._filter = process
+        self._kafka = kafka
+
+    async def run(self) -> int:
+        producer = clients.producer(self._config, client="wurao-demo")
+        await producer.start()
+        try:
+            registry = await self._prepare(producer)
+            traffic = Traffic(registry, self._texts, seed=SEED, prefix=f"demo-{token_hex(3)}")
+            stage = Stage(
+                self._config,
+                self._console,
+                producer,
+                traffic,
+                self._filter,
+                seconds=self._options.seconds,
+                rate=self._options.rate,
+                brokers=tuple(self._kafka.pids.values()) if isinstance(self._kafka, LocalKafka) else (),
+            )
+            await stage.perform()
+            in_order = closing.tell(self._console, stage, registry)
+            if self._options.keep:
+                await self._stay()
+        finally:
+            await asyncio.wait_for(producer.stop(), clients.GOODBYE_S_MAX)
+        return 0 if in_order else 1
+
+    async def _prepare(self, producer: AIOKafkaProducer) -> Sample:
+        """Topics, the registry in its topics, a filter that has read it."""
+        partitions = self._config.topics.partitions
+        with step(self._console, "topics") as say:
+            made = await self._make_topics()
+            say(f"{made} made, {partitions} partitions where events, decisions and wills lie")
+        registry = sample(now=now_ms())
+        count = len(registry.records()) + registry.expressions_count
+        with step(self._console, "registry") as say:
+            await write_registry(
+                producer,
+                registry,
+                partitions=partitions,
+                note=lambda written: say(f"{written:,} of {count:,} records"),
+            )
+            say(
+                f"{registry.expressions_count:,} expressions ({registry.consents_count:,} consents), "
+                f"{len(registry.senders)} senders, {len(registry.orders)} orders, {len(registry.campaigns)} campaigns"
+            )
+        with step(self._console, "filter") as say:
+            say("reading the registry from its topics")
+            self._filter.start()
+            await self._filter.wait_ready()
+            taken = usage(self._filter.pid)
+            size = f"; the shared registry stands in {taken.rss_mib:,.0f} MiB" if taken else ""
+            say(f"`wurao filter --workers {WORKERS}` has read it and is ready{size}")
+        return registry
+
+    async def _make_topics(self) -> int:
+        """Make the topics that are missing. A registry that somebody uses is left alone."""
+        admin = clients.admin(self._config)
+        await admin.start()
+        try:
+            made = await topics.create(admin, self._config.topics)
+        finally:
+            await admin.close()
+        follower = clients.follower(self._config, client="wurao-demo")
+        await follower.start()
+        try:
+            places = [
+                *clients.partitions(EXPRESSIONS, self._config.topics.partitions),
+                *clients.partitions(SENDERS, 1),
+            ]
+            if any((await follower.end_offsets(places)).values()):
+                raise DemoError(
+                    f"{self._kafka.bootstrap}: its registry topics hold records, and the demonstration writes a "
+                    "million invented ones; point it at an empty cluster, or leave --bootstrap out"
+                )
+        finally:
+            await follower.stop()
+        return len(made)
+
+    async def _stay(self) -> None:
+        """Keep everything running until a signal."""
+        workers = " ".join(f"{address}/metrics" for address in self._filter.addresses)
+        for text in (
+            "",
+            "Kept running, without traffic, until Ctrl-C or `kill " + str(os.getpid()) + "`:",
+            f"  bootstrap  {self._kafka.bootstrap}",
+            f"  metrics    {workers}",
+            f"  health     {self._filter.addresses[0]}/healthz {self._filter.addresses[0]}/readyz",
+            f"  log        {self._filter.log}",
+        ):
+            self._console.print(text, highlight=False, soft_wrap=True, markup=False)
+        while True:
+            await asyncio.sleep(KEPT_CHECK_S)
+            self._filter.check()

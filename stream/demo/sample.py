@@ -1,13 +1,14 @@
 """The sample registry: who sends, what stands against them, and what some two million subscribers said.
 
-Pure and the same on every machine: everything follows from the moment and the sizes that are given. Names, numbers
-and texts are invented. Subscribers are counted by an index from 0; people who said the same are a range of indexes,
-so a million words are a handful of `Words`, made into records only when they are written. Never I/O, never a clock.
+Pure and the same on every machine: everything follows from the moment and the sizes that are given. Names,
+numbers and texts are invented. Subscribers are counted by an index from 0; people who said the same are a
+range of indexes, so a million words are a handful of `Words`, made into records only when they are written.
+Never I/O, never a clock.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,22 +26,32 @@ SILENT_COUNT: Final = 1_000_000
 RETURNED_SHARE: Final = 1_000
 """One in so many of those who refused everything consented to one sender again later."""
 
-_SEGMENTS: Final = np.array([86138, 86139, 86150, 86159, 86170, 86186, 86189, 86199], dtype=np.int64)
+_SEGMENTS: Final = (86138, 86139, 86150, 86159, 86170, 86186, 86189, 86199)
 _STRIDE: Final = 61_803_399
 """Coprime with 10⁸, so that indexes are spread over a segment's numbers, each to one of its own."""
 
 Indexes = range
+IndexT = TypeVar("IndexT", int, NDArray[np.int64])
 
 
 def numbers_of(indexes: Indexes) -> NDArray[np.int64]:
-    """The subscribers' numbers, as integers, spread over eight segments; different for different indexes < 8·10⁸."""
+    """The subscribers' numbers, as integers, spread over eight segments; different for different indexes <
+    8·10⁸.
+    """
     index = np.arange(indexes.start, indexes.stop, dtype=np.int64)
-    return _SEGMENTS[index & 7] * 10**8 + ((index >> 3) * _STRIDE + 13_800_138) % 10**8
+    segments = np.array(_SEGMENTS, dtype=np.int64)
+    numbers: NDArray[np.int64] = segments[index & 7] * 10**8 + _line_of(index)
+    return numbers
 
 
 def subscriber(index: int) -> str:
     """One subscriber's number as it stands on the wire."""
-    return f"+{numbers_of(range(index, index + 1))[0]}"
+    return f"+{_SEGMENTS[index & 7] * 10**8 + _line_of(index)}"
+
+
+def _line_of(index: IndexT) -> IndexT:
+    """The last eight digits of an index's number."""
+    return ((index >> 3) * _STRIDE + 13_800_138) % 10**8
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +81,9 @@ class Words:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A pair that commercial traffic is about: a sender and a category on a channel, and who consented to it."""
+    """A pair that commercial traffic is about: a sender and a category on a channel, and who consented to
+    it.
+    """
 
     channel: Channel
     sender: str
@@ -152,7 +165,9 @@ def sample(*, now: int, refusals_count: int = REFUSALS_COUNT, silent_count: int 
             for offer in offers
         ),
         Words("sms", "consent", LEFT_SENDER, "retail", leaving, since, "counter"),
-        Words("sms", "consent", WATCHED_SENDER, WATCHED_CATEGORY, range(watched, watched + 1), since, "web-form"),
+        Words(
+            "sms", "consent", WATCHED_SENDER, WATCHED_CATEGORY, range(watched, watched + 1), since, "web-form"
+        ),
     )
     return Sample(
         now=now,
@@ -221,7 +236,7 @@ WEATHER_SENDER: Final = "GOV-WEATHER"
 WITHOUT_OFFERS: Final = (SUSPENDED_SENDER, STOPPED_SENDER)
 """Their commercial traffic is answered by an order, whoever consented."""
 
-# Commercial and service traffic leave by separate ports, as Article 19 wants, but for the shops, which say nothing.
+# Most have a port for commercial and another for service traffic, as Article 19 wants.
 SENDERS: Final = (
     _sender(
         "ORG-BANK-1", "江澜银行", "400-000-0101",
@@ -333,7 +348,8 @@ def _orders(now: int) -> tuple[Order, ...]:
     return (
         Order(
             order="O-DEMO-SUSPEND", measure="suspend", from_=since, basis="measures", sender=SUSPENDED_SENDER,
-            until=now + 30 * DAY_MS, notice="N-DEMO-0001", appeal="tel:12300;phone-context=+86", actor="desk:17",
+            until=now + 30 * DAY_MS, notice="N-DEMO-0001", actor="desk:17",
+            appeal="tel:12300;phone-context=+86",
         ),
         Order(
             order="O-DEMO-STOP", measure="stop", from_=since, basis="measures", sender=STOPPED_SENDER,
@@ -349,8 +365,8 @@ def _orders(now: int) -> tuple[Order, ...]:
 def _campaigns(now: int) -> tuple[Campaign, ...]:
     return (
         Campaign(
-            campaign=CAMPAIGN, status="approved", sender=HEALTH_SENDER, from_=now - DAY_MS, until=now + 7 * DAY_MS,
-            text=CAMPAIGN_TEXT, contact="12320", regions=CAMPAIGN_REGIONS,
+            campaign=CAMPAIGN, status="approved", sender=HEALTH_SENDER, from_=now - DAY_MS,
+            until=now + 7 * DAY_MS, text=CAMPAIGN_TEXT, contact="12320", regions=CAMPAIGN_REGIONS,
         ),
         Campaign(
             campaign=CAMPAIGN_PAST, status="approved", sender=HEALTH_SENDER, from_=now - 90 * DAY_MS,

@@ -26,7 +26,7 @@ class Outcome(NamedTuple):
 
 class _Lot(NamedTuple):
     at_s: float
-    count: int
+    size: int
     latencies_ms: NDArray[np.int64]
 
 
@@ -41,7 +41,9 @@ class Tally:
         self._recent: deque[_Lot] = deque()
 
     def add(self, decisions: Sequence[Decision], timestamps: Sequence[int], *, at_s: float) -> None:
-        """Count a batch that came at `at_s`; `timestamps` are those of the decisions' records, milliseconds."""
+        """Count a batch that came at `at_s`; `timestamps` are those of the decisions' records,
+        milliseconds.
+        """
         if not decisions:
             return
         self.decided += len(decisions)
@@ -54,7 +56,7 @@ class Tally:
     def rate(self, now_s: float) -> float:
         """Decisions a second, over the window that ends at `now_s`."""
         self._forget(now_s)
-        return sum(lot.count for lot in self._recent) / WINDOW_S
+        return sum(lot.size for lot in self._recent) / WINDOW_S
 
     def recent_ms(self, now_s: float, *quantiles: float) -> tuple[float, ...]:
         """Quantiles of the latencies in the window; zeros where it is empty."""
@@ -66,7 +68,9 @@ class Tally:
 
     def whole_ms(self, quantile: float) -> int:
         """A quantile of all latencies so far, milliseconds."""
-        return int(np.searchsorted(np.cumsum(self._latencies), quantile * self.decided)) if self.decided else 0
+        return (
+            int(np.searchsorted(np.cumsum(self._latencies), quantile * self.decided)) if self.decided else 0
+        )
 
     def share(self, verdict: Verdict) -> float:
         """The part of all decisions that has this verdict."""

@@ -1,8 +1,8 @@
 """The texts of the sample traffic: templates of our own, or a corpus of real messages.
 
-A corpus is NDJSON, plain or gzip, with `text` and `label` on each line: `personal`, or for spam `ad.*`, `fraud.*`,
-`illegal.*`. Its texts are used as they stand: personal ones between people, the rest as the body of advertisements.
-They are never logged or shown.
+A corpus is NDJSON, plain or gzip, with `text` and `label` on each line: `personal`, or for spam `ad.*`,
+`fraud.*`, `illegal.*`. Its texts are used as they stand: personal ones between people, the rest as the body
+of advertisements. They are never logged or shown.
 """
 
 import gzip
@@ -103,11 +103,13 @@ def corpus(path: Path) -> Texts:
                     continue
                 (personal if message.label == "personal" else bodies).append(message.text)
     except (OSError, EOFError) as error:
-        raise CorpusError(f"{path}: {error}; give NDJSON, plain or gzip, with `text` and `label` on each line") from error
+        raise CorpusError(
+            f"{path}: {error}; give NDJSON, plain or gzip, with `text` and `label` on each line"
+        ) from error
     if not personal or not bodies:
         found = "; ".join(problems[:CORPUS_PROBLEMS_SHOWN]) or "every line was read"
         raise CorpusError(
-            f"{path}: {len(personal)} personal texts and {len(bodies)} others, and some of both are needed ({found})"
+            f"{path}: {len(personal)} personal texts and {len(bodies)} others: some of both are needed ({found})"
         )
     return Texts(personal, {"general": bodies}, verbatim=True)
 
@@ -149,7 +151,11 @@ _BODIES: Final[dict[str, tuple[str, ...]]] = {
     ),
     "insurance": ("百万医疗险限时投保，保单咨询号%d。", "车险续保享礼，报价编号%d。"),
     "education": ("暑期数学营开班，余位%d席。", "英语口语免费试听一节，课程号%d。"),
-    "retail": ("会员日全场八折，满额减%d分。", "新鲜水果到店，券码%d当日有效。", "沙发床垫以旧换新，补贴%d元。"),
+    "retail": (
+        "会员日全场八折，满额减%d分。",
+        "新鲜水果到店，券码%d当日有效。",
+        "沙发床垫以旧换新，补贴%d元。",
+    ),
     "travel": ("古镇三日游，早鸟价%d元起。", "北方滑雪季，团号%d正在报名。"),
     "real-estate": ("河畔新盘加推，首付%d元起。", "样板间开放，预约号%d。"),
     "telecom": ("流量包升级，每月多得%d兆。", "老用户专享套餐，活动号%d。"),

@@ -1,8 +1,10 @@
-"""Traffic for the sample registry: SMS, calls and replies, of every outcome, in proportions like a carrier's day.
+"""Traffic for the sample registry: SMS, calls and replies, of every outcome, in proportions like a
+carrier's day.
 
-Each row of `SCENARIOS` makes one kind of event, says the reason that it will be answered with by `cn-2020`, and its
-share. The same seed makes the same events. Reasons that this policy cannot give on a fresh registry (`registry_stale`,
-`quiet_hours`, `default_allow`) have no scenario. Never I/O, never a clock: the caller says what time it is.
+Each row of `SCENARIOS` makes one kind of event, says the reason that it will be answered with by `cn-2020`,
+and its share. The same seed makes the same events. Reasons that this policy cannot give on a fresh registry
+(`registry_stale`, `quiet_hours`, `default_allow`) have no scenario. Never I/O, never a clock: the caller
+says what time it is.
 """
 
 import random
@@ -45,7 +47,7 @@ class Traffic:
         self.now = sample.now
         self._texts = texts
         self._rng = random.Random(seed)  # noqa: S311  # traffic is to be the same every time, not secret
-        self._prefix = prefix
+        self.prefix = prefix
         self._serial = 0
         self._opening = list(SCENARIOS)
         self._rng.shuffle(self._opening)
@@ -83,7 +85,9 @@ class Traffic:
 
     def call_for_help(self) -> Call:
         """A call that must never wait for anything."""
-        return self._call(to=self._rng.choice(("110", "119", "120")), from_=self._person(), purpose="personal")
+        return self._call(
+            to=self._rng.choice(("110", "119", "120")), from_=self._person(), purpose="personal"
+        )
 
     def redress(self) -> Call:
         """A call to where people complain."""
@@ -136,7 +140,10 @@ class Traffic:
         if self._rng.random() < 0.5:
             entry = self._senders[registry.WEATHER_SENDER].numbers[0]
             return self._sms(
-                to=self._person(), from_=_from(entry, self._rng), purpose="emergency", text=registry.EMERGENCY_TEXT
+                to=self._person(),
+                from_=_from(entry, self._rng),
+                purpose="emergency",
+                text=registry.EMERGENCY_TEXT,
             )
         return self._sms(
             to=self._person(),
@@ -291,7 +298,7 @@ class Traffic:
 
     def _id(self) -> str:
         self._serial += 1
-        return f"{self._prefix}-{self._serial:08d}"
+        return f"{self.prefix}-{self._serial:08d}"
 
     def _anyone(self, who: Indexes) -> str:
         return subscriber(who.start + int(self._rng.random() * len(who)))
@@ -337,10 +344,19 @@ class Traffic:
         return Reply(id=self._id(), time=self.now, from_=from_, to=port, text=text, origin=ORIGINS[0])
 
     def _ported(
-        self, sender: Sender, entry: NumberEntry, *, to: str, purpose: Purpose, text: str, category: str | None = None
+        self,
+        sender: Sender,
+        entry: NumberEntry,
+        *,
+        to: str,
+        purpose: Purpose,
+        text: str,
+        category: str | None = None,
     ) -> Sms:
         """A message from a sender's port; some gateways leave to the entry what it says anyway."""
-        stated = self._rng.randrange(UNSTATED_SHARE) > 0 or len(entry.purposes) > 1 or len(entry.categories) > 1
+        stated = (
+            self._rng.randrange(UNSTATED_SHARE) > 0 or len(entry.purposes) > 1 or len(entry.categories) > 1
+        )
         return self._sms(
             to=to,
             from_=_from(entry, self._rng),
@@ -369,14 +385,20 @@ class Traffic:
 
     def _sales_call(self, offer: Offer, to: str) -> Call:
         return self._call(
-            to=to, from_=self._offer_from(offer), purpose="commercial", category=offer.category, verstat=_PASSED
+            to=to,
+            from_=self._offer_from(offer),
+            purpose="commercial",
+            category=offer.category,
+            verstat=_PASSED,
         )
 
     def _offer_from(self, offer: Offer) -> str:
         entries = self._senders[offer.sender].numbers
         return _from(next(entry for entry in entries if entry.channel == offer.channel), self._rng)
 
-    def _campaign(self, campaign: str, *, region: str | None = None, text: str = registry.CAMPAIGN_TEXT) -> Sms:
+    def _campaign(
+        self, campaign: str, *, region: str | None = None, text: str = registry.CAMPAIGN_TEXT
+    ) -> Sms:
         entry = self._senders[registry.HEALTH_SENDER].numbers[0]
         return self._sms(
             to=self._person(),
@@ -390,7 +412,9 @@ class Traffic:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One kind of event: the reason it is answered with, its share (parts of the whole), and how it is made."""
+    """One kind of event: the reason it is answered with, its share (parts of the whole), and how it is
+    made.
+    """
 
     reason: str
     share: int

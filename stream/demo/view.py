@@ -1,7 +1,8 @@
-"""How the demonstration looks: one screen on a terminal, one line at a time elsewhere. Pure: figures in, pictures out.
+"""How the demonstration looks: one screen on a terminal, one line at a time elsewhere. Pure: figures in,
+pictures out.
 
-The screen fits 100 columns by 30 rows and grows with the terminal. Without a terminal nothing but plain text is
-written: no colours, no cursor movements, no carriage returns.
+The screen fits 100 columns by 30 rows and grows with the terminal. Without a terminal nothing but plain
+text is written: no colours, no cursor movements, no carriage returns.
 """
 
 from collections import Counter
@@ -60,7 +61,9 @@ class Frame:
     latency_ms: tuple[float, float, float]
     """of the last seconds: median, 99th percentile, largest"""
     acked_s: tuple[float | None, float | None] = (None, None)
-    """from the workers' histograms, to the decision's acknowledgement: bucket edges of median and 99th percentile"""
+    """from the workers' histograms, to the decision's acknowledgement: bucket edges of median and 99th
+    percentile
+    """
     held: Held = field(default_factory=Held)
     processes: Sequence[Process] = ()
 
@@ -84,7 +87,11 @@ def screen(frame: Frame, story: OptOut, *, height: int, width: int) -> Renderabl
     grid.add_column(ratio=1)
     right = Group(_flow(frame), _registry(frame), _processes(frame))
     grid.add_row(Panel(_reasons(frame, rows), title="decisions by reason", border_style="dim"), right)
-    return Group(_head(frame, width), grid, Panel(story_text(story), title="one subscriber's word", border_style="cyan"))
+    return Group(
+        _head(frame, width),
+        grid,
+        Panel(story_text(story), title="one subscriber's word", border_style="cyan"),
+    )
 
 
 def line(frame: Frame, story: OptOut) -> str:
@@ -102,7 +109,9 @@ def story_text(story: OptOut) -> Text:
     """How far the subscriber's story has come, two lines at most."""
     text = Text()
     if story.welcome is None:
-        return text.append("a subscriber who consented to 江澜银行 (finance, SMS) will soon get a message from it", "dim")
+        return text.append(
+            "a subscriber who consented to 江澜银行 (finance, SMS) will soon get a message from it", "dim"
+        )
     text.append("a message to one who consented: ").append("allowed", "green")
     if story.replied_ms is None:
         return text
@@ -110,7 +119,9 @@ def story_text(story: OptOut) -> Text:
     if story.in_force_ms is None:
         return text.append("waiting for the first message that is blocked …", "dim")
     text.append(f"a message sent {story.in_force_ms:.0f} ms later: ").append("blocked", "bold red")
-    text.append(f"\nin between {story.allowed_count} got through, since then {story.blocked_count} blocked", "dim")
+    text.append(
+        f"\nin between {story.allowed_count} got through, since then {story.blocked_count} blocked", "dim"
+    )
     return text.append(f", {story.allowed_afterwards_count} let through", "dim")
 
 
@@ -136,7 +147,7 @@ def bar(share: float, cells: int) -> str:
     return "█" * whole + (_EIGHTHS[rest] if rest else "")
 
 
-def plain_console(console: Console) -> bool:
+def is_plain(console: Console) -> bool:
     """Whether only plain text may be written there."""
     return not console.is_terminal or console.is_dumb_terminal
 
@@ -162,9 +173,15 @@ def _reasons(frame: Frame, rows: int) -> RenderableType:
     shown = ranked if len(ranked) <= rows else ranked[: rows - 1]
     largest = max((count for _, count in ranked), default=1)
     for (verdict, reason), count in shown:
-        table.add_row(Text(reason, COLOUR[verdict]), f"{count:,}", Text(bar(count / largest, BAR_CELLS), COLOUR[verdict]))
+        table.add_row(
+            Text(reason, COLOUR[verdict]),
+            f"{count:,}",
+            Text(bar(count / largest, BAR_CELLS), COLOUR[verdict]),
+        )
     if hidden := ranked[len(shown) :]:
-        table.add_row(Text(f"… {len(hidden)} more reasons", "dim"), f"{sum(count for _, count in hidden):,}", "")
+        table.add_row(
+            Text(f"… {len(hidden)} more reasons", "dim"), f"{sum(count for _, count in hidden):,}", ""
+        )
     return table
 
 

@@ -1,8 +1,9 @@
 """Working days as China counts them: public holidays off, make-up days worked (REGULATION.md, last section).
 
-The package `chinesecalendar` knows the years whose official notice was out when it was made; a calendar file adds
-or overrides whole years. A year that neither knows counts Monday to Friday, and every answer that rests on such a
-year says so (`known` is False), so that callers can warn: the official notice comes only in the autumn before.
+The package `chinesecalendar` knows the years whose official notice was out when it was made; a calendar file
+adds or overrides whole years. A year that neither knows counts Monday to Friday, and every answer that rests
+on such a year says so (`known` is False), so that callers can warn: the official notice comes only in the
+autumn before.
 
 Days are those of Shanghai, which has kept UTC+8 without summer time since September 1991.
 """
@@ -13,7 +14,7 @@ from collections.abc import Iterable
 from datetime import date, timedelta
 from typing import Final, NamedTuple
 
-import chinese_calendar  # type: ignore[import-untyped]
+import chinese_calendar
 import msgspec
 
 YEAR_FIRST: Final = 2004
@@ -33,7 +34,10 @@ class CalendarError(Exception):
 
 
 class CalendarYear(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One year of the file: weekdays that are off, and weekend days that are worked. It replaces the package's."""
+    """One year of the file: weekdays that are off, and weekend days that are worked.
+
+    It replaces the package's.
+    """
 
     year: int
     holidays: tuple[date, ...]
@@ -81,7 +85,9 @@ def read_years(text: str, *, source: str) -> tuple[CalendarYear, ...]:
 
 
 class WorkingDays:
-    """The working days from 2004 to 2060, laid out once, so that adding any number of them is one bisection."""
+    """The working days from 2004 to 2060, laid out once, so that adding any number of them is one
+    bisection.
+    """
 
     def __init__(self, years: Iterable[CalendarYear] = ()) -> None:
         given = {year.year: year for year in years}

@@ -1,8 +1,9 @@
 """The clocks of cases: how long a duty may take, when to warn, and what it means that a clock rang.
 
-A clock is data. A row starts one (`SetClock`), the shell keeps the time and hands back `Rang`, first to warn and then
-when due. A clock that has rung for its due date is used up. Terms in working days follow the official calendar;
-terms in milliseconds are for what cannot wait for an office day (grace, attempts to deliver).
+A clock is data. A row starts one (`SetClock`), the shell keeps the time and hands back `Rang`, first to warn
+and then when due. A clock that has rung for its due date is used up. Terms in working days follow the
+official calendar; terms in milliseconds are for what cannot wait for an office day (grace, attempts to
+deliver).
 """
 
 from typing import Literal
@@ -15,7 +16,10 @@ Phase = Literal["warning", "due"]
 
 
 class Term(msgspec.Struct, frozen=True):
-    """How long something may take. Exactly one of the two lengths; `warning_days` before the end, a warning."""
+    """How long something may take.
+
+    Exactly one of the two lengths; `warning_days` before the end, a warning.
+    """
 
     clock: str
     basis: str
@@ -34,8 +38,8 @@ class Term(msgspec.Struct, frozen=True):
 class Clock(msgspec.Struct, frozen=True):
     """A clock that runs. `due` is exclusive; `warn` is None when there is nothing (more) to warn of.
 
-    `known` is False if the term touches a year whose official calendar was not known when it was set: the shell
-    warns loudly and counts it.
+    `known` is False if the term touches a year whose official calendar was not known when it was set: the
+    shell warns loudly and counts it.
     """
 
     clock: str
@@ -62,7 +66,7 @@ def start(term: Term, now: int, calendar: WorkingDays) -> Clock:
 
 
 def rings(clocks: tuple[Clock, ...], rang: Rang, now: int) -> str | None:
-    """Why a clock cannot have rung, or None if it has: it must run, be that one, and have come to its time."""
+    """Why a clock cannot have rung, or None if it has: it runs, it is that one, and it is time."""
     clock = next((clock for clock in clocks if clock.clock == rang.clock and clock.due == rang.due), None)
     if clock is None:
         return f"no clock {rang.clock!r} with that due time is running"

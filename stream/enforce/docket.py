@@ -1,8 +1,9 @@
 """The docket of a party: which measure a new finding leads to, and whether it joins a case or opens one.
 
-One docket per sender, or number that nobody owns. It remembers the measures that held (so that repeat findings
-cost more), and the cases that are open. Whatever raises findings (early warning, complaints, authorities) raises
-them here, so that two findings about one party never run side by side as if each were the first.
+One docket per sender, or number that nobody owns. It remembers the measures that held (so that repeat
+findings cost more), and the cases that are open. Whatever raises findings (early warning, complaints,
+authorities) raises them here, so that two findings about one party never run side by side as if each were the
+first.
 """
 
 from typing import Final, NamedTuple
@@ -10,8 +11,8 @@ from typing import Final, NamedTuple
 import msgspec
 
 from stream.enforce.effects import Effect, OpenCase, TellCase, keyed
+from stream.enforce.ids import made_id, measure_case
 from stream.enforce.messages import Found, MeasureChanged
-from stream.enforce.procedure import made_id
 from stream.enforce.terms import Terms
 from stream.model.control import CaseId, Direction, Finding
 from stream.model.fields import Channel, Measure
@@ -61,7 +62,9 @@ class Routed(NamedTuple):
 
 
 def next_measure(docket: Docket, finding: Finding, now: int, terms: Terms) -> Measure:
-    """The rung that follows from the sustained findings still remembered; the last rung when there are more."""
+    """The rung that follows from the sustained findings still remembered; the last rung when there are
+    more.
+    """
     rungs = terms.ladder(finding.grounds)
     earlier = sum(now - past.at < terms.settings.memory_ms for past in docket.past)
     return rungs[min(earlier, len(rungs) - 1)]
@@ -78,9 +81,9 @@ def route(
 ) -> Routed:
     """Where a finding goes. One that was seen before goes nowhere.
 
-    It joins a case on its channel that is not yet in force, or one whose measure is as heavy as it would lead to.
-    Otherwise it opens a case, which takes the place of lighter ones once it is in force. What an authority orders,
-    and prohibited content, always open their own.
+    It joins a case on its channel that is not yet in force, or one whose measure is as heavy as it would lead
+    to. Otherwise it opens a case, which takes the place of lighter ones once it is in force. What an
+    authority orders, and prohibited content, always open their own.
     """
     if finding.finding in docket.seen:
         return Routed(docket, ())
@@ -98,20 +101,24 @@ def route(
     joined = None if direction or prohibited else _joined(docket, measure, finding.channel)
     if joined is not None:
         return Routed(after, keyed(key, 0, (TellCase(joined.case, found),)))
-    opened = Open(made_id("M", finding.finding), measure, finding.channel)
+    opened = Open(measure_case(finding), measure, finding.channel)
     found = msgspec.structs.replace(found, replaces=_replaced(docket, opened))
     after = msgspec.structs.replace(after, open=(*docket.open, opened))
     return Routed(after, keyed(key, 0, (OpenCase("measure", opened.case, found),)))
 
 
 def changed(docket: Docket, change: MeasureChanged, now: int) -> Docket:
-    """The docket after one of its cases came into force or ended. An annulled measure was no repeat: forgotten."""
+    """The docket after one of its cases came into force or ended.
+
+    An annulled measure was no repeat: forgotten.
+    """
     case = change.measure_case
     past = tuple(past for past in docket.past if past.case != case)
     match change.change:
         case "in-force":
             open_ = tuple(
-                msgspec.structs.replace(one, in_force=True) if one.case == case else one for one in docket.open
+                msgspec.structs.replace(one, in_force=True) if one.case == case else one
+                for one in docket.open
             )
             return msgspec.structs.replace(docket, open=open_, past=(*past, Past(case, now))[-PAST_MAX:])
         case "ended":
@@ -133,7 +140,10 @@ def _joined(docket: Docket, measure: Measure, channel: Channel | None) -> Open |
 
 
 def _replaced(docket: Docket, opened: Open) -> tuple[CaseId, ...]:
-    """Lighter measures on what the new one reaches. One that is as heavy stands beside it, with its own end."""
+    """Lighter measures on what the new one reaches.
+
+    One that is as heavy stands beside it, with its own end.
+    """
     return tuple(
         one.case
         for one in docket.open

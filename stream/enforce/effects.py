@@ -1,7 +1,7 @@
 """What a step wants done, as data. The shell does it; a procedure only says it.
 
-Each effect carries a key made from its case and step: the same step says the same effect under the same key, so
-that whoever carries effects out does each key once, however often a crash makes the step repeat.
+Each effect carries a key made from its case and step: the same step says the same effect under the same key,
+so that whoever carries effects out does each key once, however often a crash makes the step repeat.
 """
 
 from typing import Literal
@@ -9,13 +9,20 @@ from typing import Literal
 import msgspec
 
 from stream.enforce.clocks import Clock
-from stream.enforce.messages import Message, Opening
+from stream.enforce.messages import MeasureChanged, Message, Opening
 from stream.model import control
-from stream.model.control import CaseId, Finding
+from stream.model.control import CaseId, Direction, Finding, Party
 from stream.model.registry import Campaign, Expression, Order
 
 ProcedureName = Literal[
-    "measure", "complaint", "appeal", "dispute", "campaign", "prohibited-content", "regulator-order", "listing"
+    "measure",
+    "complaint",
+    "appeal",
+    "dispute",
+    "campaign",
+    "prohibited-content",
+    "regulator-order",
+    "listing",
 ]
 
 
@@ -85,7 +92,10 @@ class ClearClock(_Act, frozen=True, tag="clear-clock"):
 
 
 class Alert(_Act, frozen=True, tag="alert"):
-    """People should look: a term ends soon, a term was missed, or a decision is theirs. To log and metrics."""
+    """People should look: a term ends soon, a term was missed, or a decision is theirs.
+
+    To log and metrics.
+    """
 
     level: Literal["warning", "breach", "decision"]
     about: str
@@ -96,6 +106,15 @@ class RaiseFinding(_Act, frozen=True, tag="raise-finding"):
 
     finding: Finding
     origin: CaseId | None = None
+    direction: Direction | None = None
+    """the regulator's order behind it, which says what measure follows"""
+
+
+class TellDocket(_Act, frozen=True, tag="tell-docket"):
+    """A measure came into force or ended: the docket of its party remembers it."""
+
+    party: Party
+    change: MeasureChanged
 
 
 class OpenCase(_Act, frozen=True, tag="open-case"):
@@ -126,6 +145,7 @@ Act = (
     | ClearClock
     | Alert
     | RaiseFinding
+    | TellDocket
     | OpenCase
     | TellCase
 )

@@ -1,27 +1,33 @@
 """What one case tells another, and what opens a case: the only words that procedures share.
 
-They are events like all others; they stand here because the sender of a message and its receiver are different
-procedures, which do not import each other.
+They are events like all others; they stand here because the sender of a message and its receiver are
+different procedures, which do not import each other.
 """
 
 from typing import Literal
 
 import msgspec
 
-from stream.model.control import CaseId, Dispute, Finding
 from stream.model.control import Appeal as AppealRecord
+from stream.model.control import CaseId, Dispute, Finding
 from stream.model.fields import Measure
 
 Side = Literal["party", "measure"]
 """Who wins an appeal: the party that appealed (the measure ends), or the measure (it stands)."""
 
+Change = Literal["in-force", "ended", "annulled"]
+"""What became of a measure.
+
+`annulled`: it should not have been (appeal won, finding wrong), and counts for nothing.
+"""
+
 
 class Found(msgspec.Struct, frozen=True, tag_field="event", tag="found"):
     """A finding for the measure procedure.
 
-    `measure` is what follows from it (`docket` or an authority decides), `at_once` whether the party is told at the
-    same time instead of before, `replaces` the cases of lighter measures that this one takes the place of, `origin` the
-    case to report to.
+    `measure` is what follows from it (`docket` or an authority decides), `at_once` whether the party is told
+    at the same time instead of before, `replaces` the cases of lighter measures that this one takes the place
+    of, `origin` the case to report to.
     """
 
     finding: Finding
@@ -53,9 +59,13 @@ class AppealWithdrawn(msgspec.Struct, frozen=True, tag_field="event", tag="appea
 
 
 class Lift(msgspec.Struct, frozen=True, tag_field="event", tag="lift"):
-    """Whoever ordered a measure, or the desk, takes it back."""
+    """Whoever ordered a measure, or the desk, takes it back.
+
+    `annul`: the finding was wrong and counts for nothing.
+    """
 
     reason: str
+    annul: bool = False
     actor: str | None = None
 
 
@@ -66,12 +76,13 @@ class Superseded(msgspec.Struct, frozen=True, tag_field="event", tag="superseded
 
 
 class MeasureChanged(msgspec.Struct, frozen=True, tag_field="event", tag="measure-changed"):
-    """A measure came into force or ended: told to the docket of its party and to the case that it came from."""
+    """A measure came into force or ended: told to the docket of its party and to the case that it came
+    from.
+    """
 
     measure_case: CaseId
     measure: Measure
-    change: Literal["in-force", "ended", "annulled"]
-    """`annulled`: it ended because it should not have been (appeal won, finding withdrawn): it counts for nothing"""
+    change: Change
 
 
 class Disputed(msgspec.Struct, frozen=True, tag_field="event", tag="disputed"):

@@ -1,11 +1,10 @@
 """The engine: a procedure is a table of transitions, and `advance` runs it.
 
-It promises that a case changes only by a row, that the state which a row names is the one the case then has, that
-clocks and breaches of a case are exactly what its acts said, that an ended case has no running clock, and that
-an event which no row takes is answered, never raised.
+It promises that a case changes only by a row, that the state which a row names is the one the case then has,
+that clocks and breaches of a case are exactly what its acts said, that an ended case has no running clock,
+and that an event which no row takes is answered, never raised.
 """
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -15,9 +14,9 @@ import msgspec
 
 from stream.enforce.clocks import Clock, Phase, Rang, after_ring, rings, start, with_clock, without_clock
 from stream.enforce.effects import Act, Alert, ClearClock, Effect, ProcedureName, SetClock, keyed
+from stream.enforce.ids import made_id
 from stream.enforce.terms import Terms
 from stream.model.control import CaseId
-from stream.model.fields import ID_CHARACTERS_MAX
 
 C = TypeVar("C", bound="Case")
 E = TypeVar("E", bound=msgspec.Struct)
@@ -83,31 +82,38 @@ class Transition(Generic[C]):
     """the action ready to run, if the event is of this row's kind and its condition holds"""
 
 
-def row(
-    sources: StrEnum | tuple[StrEnum, ...],
-    event: type[E],
-    target: StrEnum | None,
-    action: Callable[[Turn[C, E]], Done[C]],
-    when: Condition[C, E] | None = None,
-) -> Transition[C]:
-    """A row of a table: in these states, this event, if the condition holds, leads there and does this."""
+class Rows(Generic[C]):
+    """Writes the rows of one kind of case."""
 
-    def tries(case: C, happened: msgspec.Struct, now: int, terms: Terms) -> Callable[[], Done[C]] | None:
-        if not isinstance(happened, event):
-            return None
-        turn = Turn(case, happened, now, terms)
-        if when is not None and not when.holds(turn):
-            return None
-        return lambda: action(turn)
+    def __init__(self, case: type[C]) -> None:
+        self.case = case
 
-    return Transition(
-        sources if isinstance(sources, tuple) else (sources,),
-        str(event.__struct_config__.tag),
-        when.says if when else "",
-        target,
-        (action.__doc__ or "").strip().splitlines()[0],
-        tries,
-    )
+    def __call__(
+        self,
+        sources: StrEnum | tuple[StrEnum, ...],
+        event: type[E],
+        target: StrEnum | None,
+        action: Callable[[Turn[C, E]], Done[C]],
+        when: Condition[C, E] | None = None,
+    ) -> Transition[C]:
+        """A row: in these states, this event, if the condition holds, leads to the target and does this."""
+
+        def tries(case: C, happened: msgspec.Struct, now: int, terms: Terms) -> Callable[[], Done[C]] | None:
+            if not isinstance(happened, event):
+                return None
+            turn = Turn(case, happened, now, terms)
+            if when is not None and not when.holds(turn):
+                return None
+            return lambda: action(turn)
+
+        return Transition(
+            sources if isinstance(sources, tuple) else (sources,),
+            str(event.__struct_config__.tag),
+            when.says if when else "",
+            target,
+            (action.__doc__ or "").strip().splitlines()[0],
+            tries,
+        )
 
 
 def rang(clock: str, phase: Phase = "due") -> Condition[Case, Rang]:
@@ -153,7 +159,10 @@ class Stepped(NamedTuple, Generic[C]):
 
 
 class WrongState(msgspec.Struct, frozen=True):
-    """No row takes this event now. `possible` is what the state takes; `reason` says what spoke against it."""
+    """No row takes this event now.
+
+    `possible` is what the state takes; `reason` says what spoke against it.
+    """
 
     procedure: str
     case: CaseId
@@ -164,7 +173,7 @@ class WrongState(msgspec.Struct, frozen=True):
 
     def __str__(self) -> str:
         return (
-            f"{self.procedure} {self.case} is {self.state}: {self.event} is not possible now ({self.reason}); "
+            f"{self.procedure} {self.case} is {self.state}: {self.event} is not possible ({self.reason}); "
             f"possible: {', '.join(self.possible) or 'nothing, the case has ended'}"
         )
 
@@ -225,11 +234,3 @@ def _wrong(
         tuple(dict.fromkeys(row.event for row in here)),
         reason,
     )
-
-
-def made_id(letter: str, name: str) -> str:
-    """An id made from another by a letter before it; of one that would get too long, the end is hashed."""
-    made = f"{letter}-{name}"
-    if len(made) <= ID_CHARACTERS_MAX:
-        return made
-    return f"{made[: ID_CHARACTERS_MAX - 33]}-{hashlib.sha256(made.encode()).hexdigest()[:32]}"

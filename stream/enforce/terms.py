@@ -1,8 +1,9 @@
-"""How long each duty may take, and how much is too much: the settings of the procedures, each with its reason.
+"""How long each duty may take, and how much is too much: the settings of the procedures, each with its
+reason.
 
-Lengths that an article sets carry its name as `basis`; all others are ours to choose, say `setting`, and stand
-here as defaults that a settings file may change. What the policy file already says (appeal address, what a link is,
-how long a campaign's text may be) is taken from there and stated nowhere else.
+Lengths that an article sets carry its name as `basis`; all others are ours to choose, say `setting`, and
+stand here as defaults that a settings file may change. What the policy file already says (appeal address,
+what a link is, how long a campaign's text may be) is taken from there and stated nowhere else.
 """
 
 import re
@@ -39,9 +40,10 @@ TERMS: Final[tuple[Term, ...]] = (
     # campaign: a body that files 15 working days ahead knows the answer 5 before it begins
     Term("decide-filing", SETTING, working_days=10, warning_days=2),
     Term("owed-filing", SETTING, working_days=3, warning_days=1),
-    # prohibited content and the regulator: the outcome of an investigation; an order is carried out the same day
+    # prohibited content: the outcome; a regulator's order: long enough to tell the party and wait for its
+    # grace
     Term("investigate", SETTING, working_days=15, warning_days=3),
-    Term("carry-out", SETTING, length_ms=DAY_MS),
+    Term("carry-out", SETTING, working_days=3, warning_days=1),
     # listing: time to object before one's name is published, and how long it stays there
     Term("object", SETTING, working_days=10),
     Term("listed", SETTING, length_ms=3 * 365 * DAY_MS),
@@ -78,7 +80,8 @@ ORDINARY: Final[tuple[Measure, ...]] = ("limit", "stop", "suspend")
 
 LADDERS: Final[tuple[Ladder, ...]] = (
     Ladder("prohibited-content", ("suspend",)),
-    # Nobody assigns such a number new resources, and what it sends is not called commercial: only this one bites.
+    # Nobody assigns such a number new resources, and what it sends is not called commercial: only this one
+    # bites.
     Ladder("personal-as-platform", ("suspend",)),
     # A burst alone may be a good day's trade: it never costs traffic by itself.
     Ladder("burst", ("limit",)),

@@ -43,8 +43,8 @@ STOP_GRACE_S = 20.0
 """How long a node may take to end when asked to, where its directory was given and its data is kept."""
 
 THROWAWAY_GRACE_S = 3.0
-"""The same where nothing is kept. One node ends within half a second; of several, the last wait in vain for those
-that went before them to form a quorum, about five seconds."""
+"""The same where nothing is kept. One node ends within half a second; of several, the last would wait in
+vain, about five seconds, for a quorum with those that went before them."""
 
 NODES_MAX = 9
 """More nodes than this on one machine are a slip of the pen."""
@@ -152,8 +152,7 @@ class LocalKafka:
             raise
 
     def stop(self) -> None:
-        """End all nodes, by force if the grace runs out, and remove the temporary directory unless a node died by
-        itself.
+        """End all nodes, by force after a grace; remove the temporary directory unless a node died by itself.
 
         Does nothing when called again, or in a fork of the process that started the nodes.
         """

@@ -4,6 +4,7 @@
 must be, and the mend.
 """
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -12,7 +13,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import TopicAlreadyExistsError, for_code
 
 from stream.config import Topics
-from stream.kafka.describe import Cluster
+from stream.kafka.describe import Cluster, describe
 from stream.model.topics import (
     CAMPAIGNS,
     DEAD_LETTER,
@@ -34,6 +35,10 @@ DELETE_RETENTION_MS: Final = 7 * DAY_MS
 
 MESSAGE_BYTES_MAX: Final = 2 << 20
 """A record is at most 1 MiB; its dead letter adds headers, its decision a few fields."""
+
+VISIBLE_S_MAX: Final = 30.0
+VISIBLE_PAUSE_S: Final = 0.05
+"""How long new topics may take to be known to the brokers, and how often these are asked."""
 
 _FLOW: Final = {"cleanup.policy": "delete", "max.message.bytes": str(MESSAGE_BYTES_MAX)}
 _REGISTRY: Final = {
@@ -76,7 +81,11 @@ EXPECTED: Final[dict[str, Expected]] = {
 
 
 async def create(admin: AIOKafkaAdminClient, topics: Topics) -> list[str]:
-    """Make the topics that are missing; those that are there stay as they are. Returns the names made."""
+    """Make the topics that are missing; those that are there stay as they are. Returns the names made.
+
+    Returns when every broker's answer shows them, so that whoever starts next finds them: a controller acknowledges
+    earlier than brokers know. Raises `KafkaError` where the cluster refuses.
+    """
     wanted = [
         NewTopic(name, expected.partitions(topics), topics.replication, topic_configs=dict(expected.settings))
         for name, expected in EXPECTED.items()
@@ -88,6 +97,9 @@ async def create(admin: AIOKafkaAdminClient, topics: Topics) -> list[str]:
             made.append(name)
         elif code != TopicAlreadyExistsError.errno:
             raise for_code(code)(f"{name}: {message}")
+    async with asyncio.timeout(VISIBLE_S_MAX):
+        while EXPECTED.keys() - (await describe(admin, tuple(EXPECTED))).topics.keys():
+            await asyncio.sleep(VISIBLE_PAUSE_S)
     return made
 
 

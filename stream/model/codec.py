@@ -1,8 +1,8 @@
 """Bytes to records and back: the only decoder and the only encoder of the wire.
 
 The quick way decodes straight into the struct. Where that fails, a second look takes away every null and
-every empty string, which the contract reads as absent (DESIGN section 4), and tries once more; only then is the
-record undecodable. So the common record pays nothing for the rule, and no struct has to repeat it.
+every empty string, which the contract reads as absent (DESIGN section 4), and tries once more; only then is
+the record undecodable. So the common record pays nothing for the rule, and no struct has to repeat it.
 """
 
 import re

@@ -1,9 +1,9 @@
 """The control plane's records: what was found, told, complained of, filed, ordered and reported.
 
 Topics hold them as JSON like every other record (DESIGN section 4): one `kind` each, times in milliseconds,
-absent for null and empty. What people file may be incomplete, and an incomplete complaint or filing is answered
-with what is missing, not thrown away: so such records require only their id and time, and the procedures of
-`stream.enforce` say what else they need.
+absent for null and empty. What people file may be incomplete, and an incomplete complaint or filing is
+answered with what is missing, not thrown away: so such records require only their id and time, and the
+procedures of `stream.enforce` say what else they need.
 
 Numbers stand here in full because measures and answers need them. They never become part of an id.
 """
@@ -80,10 +80,11 @@ class Finding(msgspec.Struct, frozen=True, tag_field="kind", tag="finding"):
 
 
 class Notice(msgspec.Struct, frozen=True, tag_field="kind", tag="notice"):
-    """What somebody is told: a party before a measure, an applicant about a decision, a user about a complaint.
+    """What somebody is told: a party before a measure, an applicant about a decision, a user about a
+    complaint.
 
-    `to` names the addressee as the connector knows it. A notice of a measure states measure, reason, evidence,
-    the address for appeals, and how long the party has (`grace_ms`, counted from when it was told).
+    `to` names the addressee as the connector knows it. A notice of a measure states measure, reason,
+    evidence, the address for appeals, and how long the party has (`grace_ms`, counted from when it was told).
     """
 
     notice: EventId
@@ -159,8 +160,8 @@ class Dispute(msgspec.Struct, frozen=True, tag_field="kind", tag="dispute"):
 class Filing(msgspec.Struct, frozen=True, tag_field="kind", tag="filing"):
     """A government body's application for a public-interest campaign (Articles 25 to 27).
 
-    `body` is the body's name as the text gives it, `contact` its phone, `body_region` the six-digit code of what
-    it governs (`000000` the whole country), `volume` how many messages it means to send.
+    `body` is the body's name as the text gives it, `contact` its phone, `body_region` the six-digit code of
+    what it governs (`000000` the whole country), `volume` how many messages it means to send.
     """
 
     filing: EventId
@@ -303,23 +304,24 @@ def key_of_control(record: ControlRecord) -> str:
     """The key under which a record stands: that of the case or party whose records must stay in order."""
     match record:
         case Finding() | Activity():
-            return party_key(record.party)
+            key = party_key(record.party)
         case Notice() | Delivery() | Report() | CaseRecord():
-            return record.case
+            key = record.case
         case Complaint():
-            return record.complaint
+            key = record.complaint
         case Appeal():
-            return record.appeal
+            key = record.appeal
         case Dispute():
-            return record.dispute
+            key = record.dispute
         case Filing():
-            return record.filing
+            key = record.filing
         case Direction():
-            return record.direction
+            key = record.direction
         case Punishment():
-            return record.punishment
-        case Listing():
-            return record.listing
+            key = record.punishment
+        case _:
+            key = record.listing
+    return key
 
 
 def party_key(party: Party) -> str:

@@ -1,9 +1,10 @@
 """`decide`: the table run on one event, and its quick form for whole batches.
 
-`first_match` is the plain meaning: ask the rows in order. `Decider` gives the same answers from the same rows,
-faster. For each route it drops the rows that the route already rules out, stops at the first that the route
-already grants, and of the rest keeps only the questions that are about this event. What the recipient wants is
-looked up once, at the first row that asks; the rows below it stand ready for each of the three answers.
+`first_match` is the plain meaning: ask the rows in order. `Decider` gives the same answers from the same
+rows, faster. For each route it drops the rows that the route already rules out, stops at the first that the
+route already grants, and of the rest keeps only the questions that are about this event. What the recipient
+wants is looked up once, at the first row that asks; the rows below it stand ready for each of the three
+answers.
 
 So bulk traffic costs, per event, two dict look-ups, the recipient's kind, one look-up of its will and the few
 questions left. Nothing is logged, counted or awaited here.
@@ -17,7 +18,7 @@ import msgspec
 from bloom.wills import Probe, Stance
 from stream.model.decision import Decision
 from stream.model.events import Call, Event, Reply, Sms
-from stream.model.fields import Channel, EventKind
+from stream.model.fields import Channel, EventKind, Network, Purpose
 from stream.policy.facts import Case, Route, Source, Stated, World
 from stream.policy.numbering import ToKind
 from stream.policy.predicates import (
@@ -40,7 +41,7 @@ EPOCH_OF_FILES: Final = "file"
 """The epoch of decisions that `wurao decide` makes: their registry is a file, not a state of the topics."""
 
 ROUTES_MAX: Final = 65_536
-"""Sources and routes kept; beyond, all are forgotten and made anew, so that odd traffic cannot fill the memory."""
+"""Sources and routes kept; beyond, all are forgotten and made anew: odd traffic cannot fill the memory."""
 
 STANCES: Final[tuple[Stance, ...]] = get_args(Stance)
 _STANCE_OF: Final[dict[Predicate, Stance]] = {CONSENTED: "consented", REFUSED: "refused", SILENT: "silent"}
@@ -48,6 +49,11 @@ _KIND_OF: Final[dict[type[Event], EventKind]] = {Sms: "sms", Call: "call", Reply
 
 Question = Callable[[Event, int], bool]
 """Asked of one event at one moment; True where the row's needs are met."""
+
+_Origin = tuple[type[Event], Network | None, str | None]
+"""What a source follows from: kind, network and `from`."""
+_Statement = tuple[type[Event], ToKind, str | None, Purpose | None, str | None, bool | None]
+"""What a route adds to its source, as the event has it: recipient's kind, sender, purpose, category, platform."""
 
 
 def case_of(event: Event, world: World, now: int) -> Case:
@@ -169,19 +175,15 @@ class Decider:
         self._generation = world.registry.generation
         self._recipient = world.policy.numbering.recipient
         self._reader = Reader(prohibited=world.prohibited(), opt_out=world.policy.opt_out)
-        self._sources: dict[tuple[Channel, bool, str | None], _SourceRoutes] = {}
+        self._sources: dict[_Origin, _SourceRoutes] = {}
         self._shared: dict[tuple[object, ...], _SourceRoutes] = {}
         self._routes_count = 0
 
     def _outcome(self, event: Event, now: int) -> _Outcome:
         to_kind, number = self._recipient(event.to)
-        stated = _stated_by(event)
-        routes = self._sources.get((_channel_of(event), _on_internet(event), event.from_)) or self._source(
-            event
-        )
-        program = routes.programs.get((type(event), to_kind, stated)) or self._program(
-            event, routes, to_kind, stated
-        )
+        routes = self._sources.get(_origin(event)) or self._source(event)
+        statement = _statement(event, to_kind)
+        program = routes.programs.get(statement) or self._program(event, routes, to_kind, statement)
         for question, outcome in program.above:
             if question is None or question(event, now):
                 return outcome
@@ -193,19 +195,23 @@ class Decider:
         raise AssertionError("the table is total")
 
     def _source(self, event: Event) -> "_SourceRoutes":
-        self._make_room()
-        channel, internet = _channel_of(event), _on_internet(event)
-        source = Source(self.world, channel, event.from_, internet=internet)
-        routes = self._shared.setdefault(source.identity, _SourceRoutes(source))
+        source = Source(self.world, _channel_of(event), event.from_, internet=_on_internet(event))
+        routes = self._shared.get(source.identity)
+        if routes is None:
+            routes = self._shared[source.identity] = _SourceRoutes(source)
         if source.owner is not None or source.orders:
-            # Numbers that nobody owns are too many to remember one by one, and all alike.
-            self._sources[channel, internet, event.from_] = routes
+            # Numbers that nobody owns are too many to remember one by one.
+            self._make_room()
+            self._sources[_origin(event)] = routes
             self._routes_count += 1
         return routes
 
-    def _program(self, event: Event, routes: "_SourceRoutes", to_kind: ToKind, stated: Stated) -> _Program:
-        route = Route(self.world, type(event), routes.source, to_kind, stated)
-        program = routes.programs[type(event), to_kind, stated] = _Program(route, self._reader)
+    def _program(
+        self, event: Event, routes: "_SourceRoutes", to_kind: ToKind, statement: _Statement
+    ) -> _Program:
+        self._make_room()
+        route = Route(self.world, type(event), routes.source, to_kind, _stated_by(event))
+        program = routes.programs[statement] = _Program(route, self._reader)
         self._routes_count += 1
         return program
 
@@ -221,7 +227,7 @@ class _SourceRoutes:
 
     def __init__(self, source: Source) -> None:
         self.source = source
-        self.programs: dict[tuple[type[Event], ToKind, Stated], _Program] = {}
+        self.programs: dict[_Statement, _Program] = {}
 
 
 def _open_rows(route: Route, stance: Stance | None) -> list[tuple[Rule, tuple[Needs, ...]]]:
@@ -268,23 +274,23 @@ def _all_of(questions: list[Question]) -> Question | None:
 
 def _question(need: Needs, route: Route, reader: Reader) -> Question:
     """The quick form of a need. Texts and hours are remembered; the rest is asked as it stands."""
-    predicate, holds, identity = need.predicate, need.holds, route.identity
+    predicate, holds, identity, read = need.predicate, need.holds, route.identity, reader.read
     if predicate is PROHIBITED:
-        return lambda event, now: reader.read(_text(event)).prohibited is holds
+        return lambda event, _: read(_text(event)).prohibited is holds
     if predicate is OPT_OUT_SHOWN:
-        return lambda event, now: reader.read(_text(event)).opt_out is holds
+        return lambda event, _: read(_text(event)).opt_out is holds
     if predicate is IDENTIFIED and identity is not None:
-        return lambda event, now: reader.read(_text(event)).identifies(identity) is holds
+        return lambda event, _: read(_text(event)).identifies(identity) is holds
     if predicate is QUIET:
-        return _at_moment(route, holds)
+        return _at_moment(route, holds=holds)
     return lambda event, now: predicate.ask(Case(event, route, None, now)) is holds
 
 
-def _at_moment(route: Route, holds: bool) -> Question:
+def _at_moment(route: Route, *, holds: bool) -> Question:
     windows = route.hours
     last, answer = -1, False
 
-    def question(event: Event, now: int) -> bool:
+    def question(_: Event, now: int) -> bool:
         nonlocal last, answer
         if now != last:  # the events of a batch share their moment
             last, answer = now, (not within(windows, now)) is holds
@@ -294,7 +300,7 @@ def _at_moment(route: Route, holds: bool) -> Question:
 
 
 def _text(event: Event) -> str | None:
-    return None if isinstance(event, Call) else event.text
+    return None if type(event) is Call else event.text
 
 
 def _channel_of(event: Event) -> Channel:
@@ -303,6 +309,18 @@ def _channel_of(event: Event) -> Channel:
 
 def _on_internet(event: Event) -> bool:
     return not isinstance(event, Reply) and event.network == "internet"
+
+
+def _origin(event: Event) -> _Origin:
+    return type(event), None if isinstance(event, Reply) else event.network, event.from_
+
+
+def _statement(event: Event, to_kind: ToKind) -> _Statement:
+    if isinstance(event, Sms):
+        return Sms, to_kind, event.sender, event.purpose, event.category, None
+    if isinstance(event, Call):
+        return Call, to_kind, event.sender, event.purpose, event.category, event.platform
+    return Reply, to_kind, None, None, None, None
 
 
 def _stated_by(event: Event) -> Stated:

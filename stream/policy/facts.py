@@ -1,15 +1,15 @@
 """The facts that predicates ask about, in three layers that change ever more often.
 
 * a **source**: what the number says that an event comes from: its kind, its owner, the orders on it;
-* a **route**: a source together with the kind of recipient and what the event states about sender, purpose and
-  category. Bulk traffic has few routes, so what depends on a route alone is worked out once for each;
+* a **route**: a source together with the kind of recipient and what the event states about sender, purpose
+  and category. Bulk traffic has few routes, so what depends on a route alone is worked out once for each;
 * a **case**: one event on its route at one moment: the recipient's will, the text, the clock.
 
-Each fact is worked out when it is first asked for and kept. A fact of a route cannot see the event: so nothing
-that was worked out for one event can leak into the decision of another.
+Each fact is worked out when it is first asked for and kept. A fact of a route cannot see the event: so
+nothing that was worked out for one event can leak into the decision of another.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
@@ -32,16 +32,23 @@ CATEGORY_UNSTATED = "general"
 
 @dataclass(slots=True, eq=False)
 class World:
-    """What a decision depends on besides the event and the moment. It does not change while a batch is decided."""
+    """What a decision depends on besides event and moment. It does not change while a batch is decided."""
 
     policy: Policy
     registry: Registry
     stale: bool = False
     """Whether the registry is staler than the policy's limit (rule 27)."""
+    _prohibited: Prohibited | None = field(default=None, init=False, repr=False)
+    _prohibited_of: int = field(default=-1, init=False, repr=False)
 
     def prohibited(self) -> Prohibited:
-        """The terms of every word list."""
-        return Prohibited(term for wordlist in self.registry.wordlists.values() for term in wordlist.terms)
+        """The terms of every word list, compiled once for each generation of the registry."""
+        if self._prohibited is None or self._prohibited_of != self.registry.generation:
+            self._prohibited_of = self.registry.generation
+            self._prohibited = Prohibited(
+                term for wordlist in self.registry.wordlists.values() for term in wordlist.terms
+            )
+        return self._prohibited
 
 
 class Stated(NamedTuple):
@@ -54,8 +61,13 @@ class Stated(NamedTuple):
 
 
 class Source:
-    """Where an event comes from. `number` is kept only where orders name it: numbers without an owner and without
-    orders are alike to every rule, so that one source stands for millions of them."""
+    """Where an event comes from.
+
+    Numbers with the same kind and owner, and the same orders on them, are alike to every rule, so that one
+    source stands for millions of subscribers' numbers.
+    """
+
+    __slots__ = ("channel", "kind", "orders", "owner")
 
     def __init__(self, world: World, channel: Channel, from_: str | None, *, internet: bool) -> None:
         self.channel: Channel = channel

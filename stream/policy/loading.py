@@ -1,7 +1,7 @@
 """From a policy file to a checked policy: `load`.
 
-A policy that contradicts itself is refused here, before it can decide anything, with a message that names file,
-line and mend. `cn-2020.toml` and `opt-out.toml` are shipped; the first is the default.
+A policy that contradicts itself is refused here, before it can decide anything, with a message that names
+file, line and mend. `cn-2020.toml` and `opt-out.toml` are shipped; the first is the default.
 """
 
 import re
@@ -17,6 +17,8 @@ from stream.policy.toml import PolicyError, line_of, parse
 
 DEFAULT = "cn-2020"
 SHIPPED = ("cn-2020", "opt-out")
+
+_BACK_REFERENCE = re.compile(r"\\[1-9]|\(\?P=")
 
 
 def load(path: Path | str | None = None) -> Policy:
@@ -78,13 +80,16 @@ class _Check:
             "$.texts.link": texts.link,
         }
         for where, pattern in patterns.items():
+            if pattern.startswith("(?") and where.startswith("$.numbers."):
+                # They are compiled into one; a flag would speak for all of them.
+                self._refuse(where, "begins with `(?`, which is no plain pattern of a number")
             try:
                 compiled = re.compile(pattern)
             except re.error as error:
                 self._refuse(where, f"not a regular expression: {error}")
             else:
-                if compiled.groupindex:
-                    self._refuse(where, "named groups cannot be used here; make the group `(…)`")
+                if compiled.groupindex or _BACK_REFERENCE.search(pattern):
+                    self._refuse(where, "no named groups and no back references here; make the group `(…)`")
                 if compiled.fullmatch(""):
                     self._refuse(where, "the pattern matches an empty text, and so would match everything")
 
@@ -106,15 +111,19 @@ class _Check:
                 )
 
     def _replies(self) -> None:
-        means: dict[tuple[str, str], int] = {}
+        means: dict[tuple[str | None, str], int] = {}
         for place, rule in enumerate(self._file.replies):
             where = f"$.replies[{place}]"
             if rule.scope == OWNER and rule.to != OWNER:
                 self._refuse(
                     f"{where}.scope", 'scope "owner" needs to = "owner": listed numbers may have no owner'
                 )
+            if OWNER in rule.to and rule.to != OWNER:
+                self._refuse(f"{where}.to", 'write to = "owner" without brackets: it is no number')
             for to, text in pairs(rule):
-                for other in {to, OWNER} if to != OWNER else {known for known, _ in means} | {OWNER}:
+                if not text:
+                    self._refuse(f"{where}.texts", "a blank text, which nobody means by it: take it out")
+                for other in {to, None} if to is not None else {known for known, _ in means} | {None}:
                     earlier = means.get((other, text))
                     if earlier is not None and earlier != place:
                         self._refuse(
@@ -124,7 +133,11 @@ class _Check:
                 means[to, text] = place
 
     def _answers(self) -> None:
-        for reason, channels in answers_needed().items():
+        needed = answers_needed()
+        for reason in self._file.answers:
+            if reason not in needed:
+                self._refuse(f"$.answers.{reason}", f"no rule blocks for {reason!r}: mend its spelling")
+        for reason, channels in needed.items():
             answer = self._file.answers.get(reason)
             for channel in channels:
                 if answer is None or not answer.on(channel):

@@ -1,18 +1,23 @@
 """What kind of number a text is, by the policy's patterns: they decide who can be asked, warned or helped.
 
-A number may fit several patterns (10086 is a redress number and a short one); the first of help, redress, short,
-subscriber is its kind, in the order in which the rules ask.
+A number may fit several patterns (10086 is a redress number and a short one); the first of help, redress,
+short, subscriber is its kind, in the order in which the rules ask.
 """
 
 import re
+from collections.abc import Callable
 from typing import Literal
 
-from bloom.number import Msisdn, parse
+from bloom.number import SUBSCRIBER_PATTERN, Msisdn, parse
 
 ToKind = Literal["help", "redress", "short", "subscriber", "other"]
 FromKind = Literal["missing", "subscriber", "port", "identifier", "malformed"]
 
 _PORT = re.compile(r"[0-9]{3,20}")
+
+
+def _known_number(text: str) -> Msisdn:
+    return Msisdn(int(text))
 
 
 class Numbering:
@@ -24,6 +29,10 @@ class Numbering:
             f"|(?P<short>{short})|(?P<subscriber>{subscriber})"
         )
         self._subscriber = re.compile(subscriber)
+        self._parse: Callable[[str], Msisdn | None] = parse
+        if subscriber == SUBSCRIBER_PATTERN:
+            # What matches the usual pattern needs no second look: half of the cost of an event's recipient.
+            self._parse = _known_number
 
     def recipient(self, to: str) -> tuple[ToKind, Msisdn | None]:
         """The kind of a recipient, and its number as an integer if it is a subscriber's."""
@@ -33,12 +42,12 @@ class Numbering:
         kind: ToKind = found.lastgroup  # type: ignore[assignment]  # the pattern's four groups
         if kind != "subscriber":
             return kind, None
-        number = parse(to)
+        number = self._parse(to)
         return ("other", None) if number is None else (kind, number)
 
     def is_subscriber(self, number: str) -> bool:
         """Whether this is a subscriber's number: only those have wills."""
-        return self._subscriber.fullmatch(number) is not None and parse(number) is not None
+        return self._subscriber.fullmatch(number) is not None and self._parse(number) is not None
 
     def source(self, from_: str | None, *, internet: bool) -> FromKind:
         """The kind of the number that an event comes from. On the internet its form is not checked."""

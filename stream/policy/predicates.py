@@ -1,9 +1,10 @@
 """The questions that rules ask, each named once.
 
-A predicate is a sentence about a case with two endings, for when it holds and when it does not; rules, documentation,
-`explain` and the proof all use these names. It belongs to a *layer*: `route` if source, recipient's kind and
-statements settle it, else `case`. A case predicate may be *idle* on a route: settled there after all (no order names
-this sender, no word list is loaded), which spares every event on that route the question.
+A predicate is a sentence about a case with two endings, for when it holds and when it does not; rules,
+documentation, `explain` and the proof all use these names. It belongs to a *layer*: `route` if source,
+recipient's kind and statements settle it, else `case`. A case predicate may be *idle* on a route: settled
+there after all (no order names this sender, no word list is loaded), which spares every event on that route
+the question.
 """
 
 from collections.abc import Callable

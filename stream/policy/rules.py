@@ -1,8 +1,8 @@
 """The table: thirty rules, first match wins (DESIGN section 5).
 
-Read it beside the design: the numbers are the same. A rule that names two reasons there stands here as two rows,
-`5a` and `5b`, so that each row is a plain conjunction with one outcome. A row is read as "needs all of these, given
-that no row above has decided".
+Read it beside the design: the numbers are the same. A rule that names two reasons there stands here as two
+rows, `5a` and `5b`, so that each row is a plain conjunction with one outcome. A row is read as "needs all of
+these, given that no row above has decided".
 """
 
 from dataclasses import dataclass
@@ -65,7 +65,7 @@ class Rule:
     verdict: Verdict
     reason: str
     basis: str | None
-    """the duty that the answer rests on; None where the design shows a dash; an order's own where `cites_order`"""
+    """the duty that the answer rests on; None where the design shows a dash, and where `cites_order`"""
     cites_order: bool = False
 
     @property
@@ -74,7 +74,7 @@ class Rule:
         return int(self.id.rstrip("abcd"))
 
 
-def _rule(
+def row(
     id_: str,
     *needs: Predicate | Needs,
     allow: str = "",
@@ -82,6 +82,7 @@ def _rule(
     suspend: str = "",
     basis: str | None,
 ) -> Rule:
+    """One row of the table; exactly one of `allow`, `block` and `suspend` names its reason."""
     given: dict[Verdict, str] = {"allow": allow, "block": block, "suspend": suspend}
     ((verdict, reason),) = ((verdict, reason) for verdict, reason in given.items() if reason)
     return Rule(
@@ -100,64 +101,66 @@ OF_THE_ORDER = None
 # fmt: off
 TABLE: tuple[Rule, ...] = (
     # Help, and the way to an appeal, are always open.
-    _rule("1",   ~REPLY, TO_HELP,                      allow="call_for_help",       basis="emergency"),
-    _rule("2",   ~REPLY, TO_REDRESS,                   allow="redress",             basis="measures"),
+    row("1",   ~REPLY, TO_HELP,                 allow="call_for_help",       basis="emergency"),
+    row("2",   ~REPLY, TO_REDRESS,              allow="redress",             basis="measures"),
     # A reply always passes; some of them say what their author wants.
-    _rule("3",   REPLY, WISH,                          allow="opt_out_reply",       basis="opt-out"),
-    _rule("4",   REPLY,                                allow="reply",               basis=None),
+    row("3",   REPLY, WISH,                     allow="opt_out_reply",       basis="opt-out"),
+    row("4",   REPLY,                           allow="reply",               basis=None),
     # A number that is there and is one.
-    _rule("5a",  ~FROM_GIVEN,                          block="number_missing",      basis="number-use"),
-    _rule("5b",  ~FROM_WELL_FORMED,                    block="malformed_number",    basis="number-use"),
+    row("5a",  ~FROM_GIVEN,                     block="number_missing",      basis="number-use"),
+    row("5b",  ~FROM_WELL_FORMED,               block="malformed_number",    basis="number-use"),
     # Emergency warnings from such a number yield to nothing.
-    _rule("6a",  SMS, EMERGENCY, EMERGENCY_ENTRY,      allow="emergency",           basis="emergency"),
-    _rule("6b",  SMS, EMERGENCY, EMERGENCY_CAMPAIGN,   allow="emergency",           basis="emergency"),
+    row("6a",  SMS, EMERGENCY, EMERGENCY_ENTRY, allow="emergency",           basis="emergency"),
+    row("6b",  SMS, EMERGENCY, EMERGENCY_CAMPAIGN,
+                                                allow="emergency",           basis="emergency"),
     # Measures in force, and numbers that are not what they seem.
-    _rule("7",   SUSPENDED,                            suspend="suspended",         basis=OF_THE_ORDER),
-    _rule("8a",  CALL, VERSTAT_FAILED,                 block="spoofed_number",      basis="number-use"),
-    _rule("8b",  CALL, PRESENTS_FOREIGN,               block="spoofed_number",      basis="number-use"),
+    row("7",   SUSPENDED,                       suspend="suspended",         basis=OF_THE_ORDER),
+    row("8a",  CALL, VERSTAT_FAILED,            block="spoofed_number",      basis="number-use"),
+    row("8b",  CALL, PRESENTS_FOREIGN,          block="spoofed_number",      basis="number-use"),
     # People talking to people: the text is never looked at.
-    _rule("9",   PERSONAL, ~SENDER_STATED, FROM_SUBSCRIBER, ~FROM_OWNED,
+    row("9",   PERSONAL, ~SENDER_STATED, FROM_SUBSCRIBER, ~FROM_OWNED,
                                                        allow="personal",            basis=None),
     # Public-interest SMS is what was approved, and nothing else.
-    _rule("10",  SMS, PUBLIC, ~CAMPAIGN_KNOWN,         block="campaign_unknown",    basis="public-interest"),
-    _rule("11",  SMS, PUBLIC, ~CAMPAIGN_OPEN,          block="campaign_outside_window", basis="public-interest"),
-    _rule("12",  SMS, PUBLIC, ~CAMPAIGN_COVERS,        block="campaign_outside_region", basis="public-interest"),
-    _rule("13",  SMS, PUBLIC, ~CAMPAIGN_TEXT,          block="campaign_text_mismatch",  basis="public-interest"),
-    _rule("14",  SMS, PUBLIC,                          allow="public_interest",     basis="public-interest"),
-    _rule("15",  SMS, ~PERSONAL, PROHIBITED,           block="prohibited_content",  basis="prohibited-content"),
+    row("10",  SMS, PUBLIC, ~CAMPAIGN_KNOWN,    block="campaign_unknown",    basis="public-interest"),
+    row("11",  SMS, PUBLIC, ~CAMPAIGN_OPEN,     block="campaign_outside_window", basis="public-interest"),
+    row("12",  SMS, PUBLIC, ~CAMPAIGN_COVERS,   block="campaign_outside_region", basis="public-interest"),
+    row("13",  SMS, PUBLIC, ~CAMPAIGN_TEXT,     block="campaign_text_mismatch",  basis="public-interest"),
+    row("14",  SMS, PUBLIC,                     allow="public_interest",     basis="public-interest"),
+    row("15",  SMS, ~PERSONAL, PROHIBITED,      block="prohibited_content",  basis="prohibited-content"),
     # Who may send, from which number, for which purpose.
-    _rule("16",  ~LICENSED,                            block="unlicensed",          basis="licence"),
-    _rule("17",  ~HAS_ENTRY,                           block="number_not_assigned", basis="number-use"),
-    _rule("18",  ~PURPOSE_PERMITTED,                   block="purpose_not_permitted", basis="port-purpose"),
-    _rule("19a", PERSONAL,                             allow="personal",            basis=None),
-    _rule("19b", SERVICE,                              allow="service",             basis=None),
-    _rule("19c", CALL, PUBLIC,                         allow="public_interest",     basis="public-interest"),
-    _rule("19d", CALL, EMERGENCY,                      allow="emergency",           basis="emergency"),
+    row("16",  ~LICENSED,                       block="unlicensed",          basis="licence"),
+    row("17",  ~HAS_ENTRY,                      block="number_not_assigned", basis="number-use"),
+    row("18",  ~PURPOSE_PERMITTED,              block="purpose_not_permitted", basis="port-purpose"),
+    row("19a", PERSONAL,                        allow="personal",            basis=None),
+    row("19b", SERVICE,                         allow="service",             basis=None),
+    row("19c", CALL, PUBLIC,                    allow="public_interest",     basis="public-interest"),
+    row("19d", CALL, EMERGENCY,                 allow="emergency",           basis="emergency"),
     # Only commercial traffic is left.
-    _rule("20",  COMMERCIAL, STOPPED,                  suspend="stopped",           basis=OF_THE_ORDER),
-    _rule("21",  COMMERCIAL, TO_SHORT,                 allow="short_number",        basis=None),
-    _rule("22",  COMMERCIAL, ~TO_SUBSCRIBER,           block="malformed_number",    basis="number-use"),
-    _rule("23",  COMMERCIAL, CALL, FROM_PLATFORM,      block="platform_commercial_call", basis="platform-call"),
-    _rule("24",  COMMERCIAL, ~CATEGORY_PERMITTED,      block="category_not_permitted", basis="port-purpose"),
+    row("20",  COMMERCIAL, STOPPED,             suspend="stopped",           basis=OF_THE_ORDER),
+    row("21",  COMMERCIAL, TO_SHORT,            allow="short_number",        basis=None),
+    row("22",  COMMERCIAL, ~TO_SUBSCRIBER,      block="malformed_number",    basis="number-use"),
+    row("23",  COMMERCIAL, CALL, FROM_PLATFORM, block="platform_commercial_call", basis="platform-call"),
+    row("24",  COMMERCIAL, ~CATEGORY_PERMITTED, block="category_not_permitted", basis="port-purpose"),
     # What the recipient wants.
-    _rule("25a", COMMERCIAL, SMS, REFUSED,             block="refused",             basis="consent"),
-    _rule("25b", COMMERCIAL, CALL, REFUSED,            block="refused",             basis="decline-calls"),
-    _rule("26",  COMMERCIAL, SILENT, SILENCE_REFUSES,  block="no_consent",          basis="consent"),
-    _rule("27",  COMMERCIAL, STALE,                    block="registry_stale",      basis="consent"),
+    row("25a", COMMERCIAL, SMS, REFUSED,        block="refused",             basis="consent"),
+    row("25b", COMMERCIAL, CALL, REFUSED,       block="refused",             basis="decline-calls"),
+    row("26",  COMMERCIAL, SILENT, SILENCE_REFUSES,
+                                                block="no_consent",          basis="consent"),
+    row("27",  COMMERCIAL, STALE,               block="registry_stale",      basis="consent"),
     # How it must be said, and when.
-    _rule("28a", COMMERCIAL, SMS, ~FROM_SUBSCRIBER, ~IDENTIFIED,
+    row("28a", COMMERCIAL, SMS, ~FROM_SUBSCRIBER, ~IDENTIFIED,
                                                        block="identity_missing",    basis="identity"),
-    _rule("28b", COMMERCIAL, SMS, ~FROM_SUBSCRIBER, ~OPT_OUT_SHOWN,
+    row("28b", COMMERCIAL, SMS, ~FROM_SUBSCRIBER, ~OPT_OUT_SHOWN,
                                                        block="opt_out_missing",     basis="opt-out"),
-    _rule("29",  COMMERCIAL, QUIET,                    block="quiet_hours",         basis="consent"),
-    _rule("30a", COMMERCIAL, CONSENTED,                allow="consented",           basis="consent"),
-    _rule("30b", COMMERCIAL,                           allow="default_allow",       basis="consent"),
+    row("29",  COMMERCIAL, QUIET,               block="quiet_hours",         basis="consent"),
+    row("30a", COMMERCIAL, CONSENTED,           allow="consented",           basis="consent"),
+    row("30b", COMMERCIAL,                      allow="default_allow",       basis="consent"),
 )
 # fmt: on
 
 
 def answers_needed() -> dict[str, tuple[Channel, ...]]:
-    """Every reason that blocks or suspends, with the channels on which it can: the policy must answer each."""
+    """Every reason that blocks or suspends, with the channels where it can: the policy must answer each."""
     needed: dict[str, set[Channel]] = {}
     for rule in TABLE:
         if rule.verdict != "allow":

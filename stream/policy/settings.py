@@ -1,7 +1,7 @@
 """The policy file: every figure, pattern and phrase that the rules use, each with its basis.
 
-The structs here are the tables of the TOML file (`loading` reads and checks it). A policy does not change once
-it is loaded; its `version` stands on every decision, and its `digest`, over the file and the table of
+The structs here are the tables of the TOML file (`loading` reads and checks it). A policy does not change
+once it is loaded; its `version` stands on every decision, and its `digest`, over the file and the table of
 simplified characters, in every epoch.
 """
 
@@ -23,13 +23,13 @@ OWNER = "owner"
 _CALENDAR_CYCLE_S = 146_097 * 86_400
 """The Gregorian calendar repeats itself after 400 years, days of the week included."""
 _CALENDAR_END_S = 253_402_214_400
-"""9999-12-31T00:00:00Z: a day before the last moment of `datetime`, so that every time zone finds its clock."""
+"""9999-12-31T00:00:00Z: a day before the last moment of `datetime`, so that all zones find their clock."""
 
 Pattern = Annotated[str, msgspec.Meta(min_length=1)]
 
 
 class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"from_": "from"}):
-    """What every table of the file has in common: unknown names are refused, for a misspelt setting is lost."""
+    """What all tables of the file share: unknown names are refused, for a misspelt setting is a lost one."""
 
 
 class Consent(Section, frozen=True):
@@ -66,7 +66,7 @@ class Numbers(Section, frozen=True):
 
 
 class Texts(Section, frozen=True):
-    """What is looked for in texts: the way to refuse, and links and length in campaign filings (Article 27)."""
+    """What is looked for in texts: the way to refuse; links and length in campaign filings (Article 27)."""
 
     opt_out: Pattern
     link: Pattern
@@ -140,7 +140,7 @@ class Wish(NamedTuple):
 
 
 class Policy:
-    """A policy as the rules ask for it, its patterns compiled. `loading.load` makes it from a checked file."""
+    """A policy as the rules ask for it, its patterns compiled. `loading` makes it from a checked file."""
 
     def __init__(self, file: PolicyFile, *, text: str) -> None:
         self.file = file

@@ -1,7 +1,7 @@
 """TOML with line numbers: where in a file a setting stands that something is wrong with.
 
-`tomllib` names the line of a syntax error only; what is wrong with a value is found later, by path. `line_of` finds
-the path's line again by reading headers and keys, which is exact for the plain style of policy files.
+`tomllib` names the line of a syntax error only; what is wrong with a value is found later, by path. `line_of`
+finds the path's line again by reading headers and keys, which is exact for the plain style of policy files.
 """
 
 import re

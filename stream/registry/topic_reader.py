@@ -1,7 +1,8 @@
 """The registry topics read once, from given offsets to the ends they have at the start: for commands.
 
-Promises every record between, in each partition's order, and an end even where the last offsets hold no record
-(compaction and transactions leave such holes). Must never join a group, commit, or wait for records to come.
+Promises every record between, in each partition's order, perhaps a few that came meanwhile, and an end even
+where the last offsets hold no record (compaction and transactions leave such holes). Must never join a
+group, commit, or wait for records to come.
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -58,11 +59,10 @@ async def read(
         position.update(start or {})
         for place in places:
             consumer.seek(place, position[place])
+        if all(position[place] >= end for place, end in ends.items()):
+            yield Batch((), dict(position), 0)  # and no wait for a poll that can bring nothing
+            return
         while True:
-            left = _left(position, ends)
-            if left == 0:
-                yield Batch((), dict(position), 0)
-                return
             fetched = await consumer.getmany(*places, timeout_ms=POLL_WAIT_MS, max_records=POLL_RECORDS_MAX)
             for place in places:
                 # Not from the last record: a batch may end in offsets that hold none.
@@ -71,12 +71,10 @@ async def read(
                 Raw(place.topic, place.partition, record.offset, record.key, record.value)
                 for place, batch in fetched.items()
                 for record in batch
-                if record.offset < ends[place]
             ]
-            yield Batch(records, dict(position), _left(position, ends))
+            left = sum(max(0, end - position[place]) for place, end in ends.items())
+            yield Batch(records, dict(position), left)
+            if left == 0:
+                return
     finally:
         await consumer.stop()
-
-
-def _left(position: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int]) -> int:
-    return sum(max(0, end - position[place]) for place, end in ends.items())

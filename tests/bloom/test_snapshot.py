@@ -258,6 +258,14 @@ def test_content_that_no_writer_should_write_is_refused_by_name(
         read(path)
 
 
+def test_bytes_after_the_last_section_are_refused_even_if_the_length_allows_for_them(path: Path) -> None:
+    header = b'{"cluster":"","created_ms":0,"topics":{}}'
+    start = struct.pack("<8sIIQI", MAGIC, FORMAT_VERSION, len(header), 32 + len(header) + 1, 0)
+    path.write_bytes(start + struct.pack("<I", zlib.crc32(start + header)) + header + b"\x00")
+    with pytest.raises(SnapshotError, match="1 bytes after the last section"):
+        read(path)
+
+
 @pytest.mark.parametrize(
     "header",
     [

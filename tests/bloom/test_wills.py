@@ -107,7 +107,8 @@ def _expressions(draw: st.DrawFn) -> Expression:
 
 
 expressions = _expressions()
-logs = st.lists(expressions, max_size=40)
+# Left alone, lists are short, and a short log seldom speaks twice of one number.
+logs = st.lists(expressions, max_size=40) | st.lists(expressions, min_size=20, max_size=40)
 questions = list(product(CHANNELS, NUMBERS, [None, *SENDERS], CATEGORIES))
 
 
@@ -243,6 +244,20 @@ def test_a_base_under_an_overlay_is_never_changed(before: list[Expression], afte
     folded.apply(after)
     assert {entry[:3]: entry.bitmap.serialize() for entry in base.scopes()} == held
     assert {channel: base.narrow(channel).serialize() for channel in CHANNELS} == narrow
+
+
+@given(logs, logs, logs)
+def test_a_folded_overlay_and_what_is_folded_from_it_go_separate_ways(
+    before: list[Expression], after: list[Expression], further: list[Expression]
+) -> None:
+    overlay = Overlay(wills_of(before))
+    overlay.apply(after)
+    folded = overlay.folded()
+    overlay.apply(further)
+    assert state_of(folded) == _without_empty(model_of(before + after).state())
+    folded.apply(further)
+    folded.apply(after)
+    assert state_of(overlay.folded()) == _without_empty(model_of(before + after + further).state())
 
 
 def test_a_base_under_an_overlay_takes_no_expressions() -> None:

@@ -10,7 +10,7 @@ import time
 import urllib.error
 import urllib.request
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import count, islice
 from pathlib import Path
@@ -21,6 +21,7 @@ from bloom.partition import partition_of
 from stream import config as configuration
 from stream.config import Config
 from stream.kafka import clients, topics
+from stream.kafka.describe import Cluster, describe_topics
 from stream.model.codec import encode
 from stream.model.registry import FileRecord, Record, key_of
 from stream.model.topics import EXPRESSIONS, TOPIC_OF
@@ -97,12 +98,18 @@ class Broker:
             try:
                 there = set(await admin.list_topics()) & set(topics.EXPECTED)
                 await admin.delete_topics(sorted(there))
-                while set(await admin.list_topics()) & set(topics.EXPECTED):  # noqa: ASYNC110  # no event tells it
-                    await asyncio.sleep(0.05)
             finally:
                 await admin.close()
 
         asyncio.run(delete())
+        self.wait_for(lambda cluster: not cluster.topics)
+
+    def wait_for(self, seen: Callable[[Cluster], bool], *, within_s: float = 20.0) -> None:
+        """Wait until the brokers show what the controller has acknowledged."""
+        deadline = time.monotonic() + within_s
+        while not seen(asyncio.run(describe_topics(self.config, tuple(topics.EXPECTED)))):
+            assert time.monotonic() < deadline, f"the cluster does not show it after {within_s} s"
+            time.sleep(0.05)
 
     def write(self, records: Iterable[tuple[str, int, bytes | None, bytes | None]]) -> None:
         """Write (topic, partition, key, value) records, all acknowledged."""
@@ -259,6 +266,13 @@ class FilterProcess:
         """The forked workers."""
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text(encoding="ascii")
         return [int(pid) for pid in children.split()]
+
+    def ended(self, *, within_s: float = 30.0) -> int:
+        """The exit code of a process that ends by itself."""
+        try:
+            return self.process.wait(timeout=within_s)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"it still runs after {within_s} s:\n{self.log[-4000:]}") from None
 
     def terminate(self, *, within_s: float = 30.0) -> int:
         """SIGTERM, and the exit code it ends with."""

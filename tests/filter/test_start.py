@@ -8,7 +8,8 @@ import time
 from pathlib import Path
 
 import pytest
-from aiokafka.admin import NewPartitions, NewTopic
+from aiokafka.admin import NewPartitions
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from stream.kafka import clients
 from stream.kafka.local import LocalKafka
@@ -20,14 +21,14 @@ pytestmark = pytest.mark.kafka
 
 def _ends_with(broker: Broker, directory: Path, **environment: str) -> str:
     with FilterProcess(broker, directory, **environment) as filter_:
-        assert filter_.process.wait(timeout=30) == 1
+        assert filter_.ended() == 1
         return filter_.log.splitlines()[-1]
 
 
 def test_missing_topics_are_named_with_the_command_that_makes_them(broker: Broker, tmp_path: Path) -> None:
     broker.delete_topics()
     with FilterProcess(broker, tmp_path) as filter_:
-        assert filter_.process.wait(timeout=30) == 1
+        assert filter_.ended() == 1
         assert f"{EXPRESSIONS}: missing; run `wurao topics create`" in filter_.log
 
 
@@ -39,6 +40,7 @@ def test_unequal_partition_counts_are_refused(broker: Broker, tmp_path: Path) ->
         await admin.close()
 
     asyncio.run(grow())
+    broker.wait_for(lambda cluster: cluster.topics["events.call"].partitions == broker.partitions + 1)
     assert "events.call: 13 partitions where 12 are configured" in _ends_with(broker, tmp_path)
 
 
@@ -46,13 +48,12 @@ def test_a_registry_topic_that_is_not_compacted_is_refused(broker: Broker, tmp_p
     async def replace() -> None:
         admin = clients.admin(broker.config)
         await admin.start()
-        await admin.delete_topics([ORDERS])
-        while ORDERS in await admin.list_topics():  # noqa: ASYNC110
-            await asyncio.sleep(0.05)
-        await admin.create_topics([NewTopic(ORDERS, 1, 1, topic_configs={"max.message.bytes": str(2 << 20)})])
+        await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, ORDERS, configs=settings)])
         await admin.close()
 
+    settings = {"cleanup.policy": "delete", "max.message.bytes": str(2 << 20)}
     asyncio.run(replace())
+    broker.wait_for(lambda cluster: cluster.topics[ORDERS].settings["cleanup.policy"] == "delete")
     assert "registry.orders: cleanup.policy is 'delete' and must be 'compact'" in _ends_with(broker, tmp_path)
 
 

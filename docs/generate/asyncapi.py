@@ -1,0 +1,119 @@
+"""`docs/asyncapi.yaml`: the wire contract as AsyncAPI 3, its schemas taken from the structs that decode it."""
+
+from importlib.metadata import version
+from typing import Final
+
+import msgspec
+import yaml
+
+from stream.model.decision import Decision, Epoch
+from stream.model.events import Call, Reply, Sms
+from stream.model.registry import Campaign, Expression, Order, Sender, Wordlist
+from stream.model.topics import DEAD_LETTER, DECISIONS, EPOCHS, EVENT_KINDS, RECORD_KIND
+
+TARGET: Final = "docs/asyncapi.yaml"
+
+_KEYS: Final = {
+    "events": "the subscriber's number: the recipient's, and for a reply its author's",
+    "decisions": "that of the event",
+    "epochs": "the epoch's name",
+    "registry.expressions": "<subscriber>|<channel>|<sender or *>|<category or *>, in the subscriber's partition",
+    "registry.senders": "the sender",
+    "registry.orders": "the order",
+    "registry.campaigns": "the campaign",
+    "registry.wordlists": "the list",
+}
+_SUMMARIES: Final = {
+    **dict.fromkeys(EVENT_KINDS, "Events to be decided. Written by carriers, read by wurao."),
+    "events.urgent": "Events of any kind that must not wait behind bulk: emergency SMS above all.",
+    DECISIONS: "One answer per event; after a crash perhaps two, of which the first counts.",
+    EPOCHS: "The registry state behind each `epoch` of the decisions.",
+    "registry.expressions": "What subscribers said, one by one. Compacted. A null value is refused: write a `lift`.",
+    "registry.senders": "Who sends, from which numbers. Compacted; a null value removes.",
+    "registry.orders": "Measures in force. Compacted; a null value removes.",
+    "registry.campaigns": "Public-interest campaigns. Compacted; a null value removes.",
+    "registry.wordlists": "Terms that the law prohibits. Compacted; a null value removes.",
+}
+_READ: Final = {*EVENT_KINDS, *RECORD_KIND}
+
+
+def render() -> str:
+    """The document."""
+    kinds: dict[str, tuple[type[msgspec.Struct], ...]] = {
+        **EVENT_KINDS,
+        DECISIONS: (Decision,),
+        EPOCHS: (Epoch,),
+        **{topic: (kind,) for topic, kind in RECORD_KIND.items()},
+    }
+    structs = (Sms, Call, Reply, Decision, Epoch, Expression, Sender, Order, Campaign, Wordlist)
+    _, schemas = msgspec.json.schema_components(structs, ref_template="#/components/schemas/{name}")
+    document = {
+        "asyncapi": "3.0.0",
+        "info": {
+            "title": "wurao",
+            "version": version("wurao"),
+            "description": "JSON in UTF-8, at most 1 MiB a record. Times are integer milliseconds since the epoch, "
+            "UTC. Unknown fields are ignored; null and the empty string are the same as absent. Everything about a "
+            "subscriber stands in partition (murmur2(utf-8 of the number) & 0x7fffffff) % partitions; producers "
+            "set it themselves. A record that does not keep this contract goes to `dead-letter`.",
+            "license": {"name": "Apache-2.0"},
+        },
+        "defaultContentType": "application/json",
+        "channels": {
+            **{topic: _channel(topic, of_topic) for topic, of_topic in kinds.items()},
+            DEAD_LETTER: {
+                "address": DEAD_LETTER,
+                "summary": "Records that could not be decoded: the original bytes, with headers that say why.",
+                "messages": {"deadLetter": {"$ref": "#/components/messages/deadLetter"}},
+            },
+        },
+        "operations": {
+            f"{'receive' if topic in _READ else 'send'}-{topic}": {
+                "action": "receive" if topic in _READ else "send",
+                "channel": {"$ref": f"#/channels/{topic}"},
+            }
+            for topic in (*kinds, DEAD_LETTER)
+        },
+        "components": {
+            "messages": {
+                **{_name(kind): _message(kind) for kind in structs},
+                "deadLetter": {
+                    "contentType": "application/octet-stream",
+                    "headers": {
+                        "type": "object",
+                        "required": ["error", "topic", "partition", "offset"],
+                        "properties": {
+                            "error": {"type": "string", "description": "what is wrong, without the content"},
+                            "topic": {"type": "string"},
+                            "partition": {"type": "string", "description": "decimal"},
+                            "offset": {"type": "string", "description": "decimal"},
+                        },
+                    },
+                },
+            },
+            "schemas": schemas,
+        },
+    }
+    text: str = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=110)
+    return "# Made by docs/generate from the structs of stream/model: change those.\n" + text
+
+
+def _channel(topic: str, kinds: tuple[type[msgspec.Struct], ...]) -> dict[str, object]:
+    key = _KEYS.get(topic) or _KEYS[topic.split(".", maxsplit=1)[0]]
+    return {
+        "address": topic,
+        "summary": _SUMMARIES[topic],
+        "description": f"Key: {key}.",
+        "messages": {_name(kind): {"$ref": f"#/components/messages/{_name(kind)}"} for kind in kinds},
+    }
+
+
+def _message(kind: type[msgspec.Struct]) -> dict[str, object]:
+    return {
+        "summary": (kind.__doc__ or "").strip().splitlines()[0],
+        "payload": {"$ref": f"#/components/schemas/{kind.__name__}"},
+    }
+
+
+def _name(kind: type[msgspec.Struct]) -> str:
+    return str(kind.__struct_config__.tag)

@@ -1,0 +1,408 @@
+"""The complaint procedure (Articles 29 to 31): received, forwarded, verified, acted upon, reported, answered.
+
+Each duty has its clock: 3 working days to forward a complete complaint, 15 to verify, act and report, 3 more
+to answer the user. A clock warns before it is due; a duty that misses it is a breach, recorded and shouted
+about, and is still owed.
+
+A verified complaint becomes a finding against the sender, and the user's refusal of that sender. Where intake
+has made sure that the subscriber asks for no more (`refusal`), the refusal is written at once: it is theirs
+to say, and needs nobody's verification.
+"""
+
+from enum import StrEnum
+from typing import Literal
+
+import msgspec
+
+from stream.enforce.clocks import Rang
+from stream.enforce.effects import (
+    Act,
+    ClearClock,
+    KeepRecord,
+    OpenCase,
+    RaiseFinding,
+    Report,
+    SendNotice,
+    WriteExpression,
+)
+from stream.enforce.ids import dispute_case
+from stream.enforce.messages import Disputed
+from stream.enforce.procedure import (
+    ANY_DUE,
+    ANY_WARNING,
+    Case,
+    Condition,
+    Done,
+    Procedure,
+    Rows,
+    Stepped,
+    Turn,
+    WrongState,
+    advance,
+    breach,
+    rang,
+    warn,
+)
+from stream.enforce.terms import Terms
+from stream.model import control
+from stream.model.control import Addressee, CaseId, Complaint, Finding, Notice, NoticeSubject, Party
+from stream.model.registry import Expression
+
+SOURCE = "complaint"
+"""The source that the refusal of a complaint carries."""
+
+
+class State(StrEnum):
+    """Where a complaint stands."""
+
+    NEW = "new"
+    INCOMPLETE = "incomplete"
+    RECEIVED = "received"
+    FORWARDED = "forwarded"
+    CONFIRMED = "confirmed"
+    UNCONFIRMED = "unconfirmed"
+    ACTED = "acted"
+    REPORTED = "reported"
+    ANSWERED = "answered"
+    DISPUTED = "disputed"
+    LAPSED = "lapsed"
+    WITHDRAWN = "withdrawn"
+
+
+OPEN = (
+    State.INCOMPLETE,
+    State.RECEIVED,
+    State.FORWARDED,
+    State.CONFIRMED,
+    State.UNCONFIRMED,
+    State.ACTED,
+    State.REPORTED,
+)
+WITH_COMPANY = (State.FORWARDED, State.CONFIRMED, State.UNCONFIRMED, State.ACTED)
+
+
+class ComplaintCase(Case, frozen=True, kw_only=True):
+    """A user's complaint. `complaint` is absent only before the first step."""
+
+    state: State = State.NEW
+    complaint: Complaint | None = None
+    party: Party | None = None
+    """whom the verification found to have sent it"""
+    confirmed: bool = False
+    outcome: str | None = None
+    """what was found and done, in the words that the user is told"""
+    dispute: CaseId | None = None
+
+
+class Complained(msgspec.Struct, frozen=True, tag_field="event", tag="complained"):
+    """A complaint came in, or what was missing in it: what it states is added to what is known."""
+
+    complaint: Complaint
+
+
+class Forwarded(msgspec.Struct, frozen=True, tag_field="event", tag="forwarded"):
+    """The centre has forwarded the complaint to the company."""
+
+    to: str
+    actor: str | None = None
+
+
+class Verified(msgspec.Struct, frozen=True, tag_field="event", tag="verified"):
+    """The company has verified: it was so, and by whom; or it could not be confirmed."""
+
+    result: Literal["confirmed", "unconfirmed"]
+    detail: str
+    party: Party | None = None
+    actor: str | None = None
+
+
+class ActedUpon(msgspec.Struct, frozen=True, tag_field="event", tag="acted-upon"):
+    """The company has acted."""
+
+    detail: str
+    actor: str | None = None
+
+
+class Reported(msgspec.Struct, frozen=True, tag_field="event", tag="reported"):
+    """The company reports to the centre what it found and did."""
+
+    detail: str
+    actor: str | None = None
+
+
+class Answered(msgspec.Struct, frozen=True, tag_field="event", tag="answered"):
+    """The centre answers the user."""
+
+    detail: str
+    actor: str | None = None
+
+
+class Withdrawn(msgspec.Struct, frozen=True, tag_field="event", tag="withdrawn"):
+    """The user takes the complaint back. A refusal that was written stays: it is another word."""
+
+    actor: str | None = None
+
+
+ComplaintEvent = (
+    Complained | Forwarded | Verified | ActedUpon | Reported | Answered | Withdrawn | Disputed | Rang
+)
+
+
+def missing(complaint: Complaint) -> tuple[str, ...]:
+    """What a complaint must still say before it can be forwarded (Article 30 speaks of complete ones)."""
+    lacks = (
+        ("subscriber", not complaint.subscriber),
+        ("channel", complaint.channel is None),
+        ("from or sender", not (complaint.from_ or complaint.sender)),
+        ("at", complaint.at is None),
+        ("text or evidence", not (complaint.text or complaint.evidence)),
+    )
+    return tuple(name for name, lacking in lacks if lacking)
+
+
+def supplemented(known: Complaint | None, more: Complaint) -> Complaint:
+    """What is known, with what a supplement adds or corrects. Id and time stay those of the first word."""
+    if known is None:
+        return more
+    stated = {
+        name: value
+        for name in more.__struct_fields__
+        if (value := getattr(more, name)) and name not in ("complaint", "time")
+    }
+    return msgspec.structs.replace(known, **stated)
+
+
+# ---- conditions
+
+
+def _complete(turn: Turn[ComplaintCase, Complained]) -> bool:
+    return not missing(supplemented(turn.case.complaint, turn.event.complaint))
+
+
+def _confirmed(turn: Turn[ComplaintCase, Verified]) -> bool:
+    return turn.event.result == "confirmed" and _found_party(turn) is not None
+
+
+COMPLETE = Condition[ComplaintCase, Complained]("nothing is missing", _complete)
+CONFIRMED = Condition[ComplaintCase, Verified]("it is confirmed, and the sender is known", _confirmed)
+UNCONFIRMED = Condition[ComplaintCase, Verified](
+    "it is not confirmed", lambda turn: turn.event.result == "unconfirmed"
+)
+SAME_PERSON = Condition[ComplaintCase, Disputed](
+    "the dispute is about this complaint", lambda turn: turn.event.dispute.complaint == turn.case.case
+)
+
+
+# ---- actions
+
+
+def _ask(turn: Turn[ComplaintCase, Complained]) -> Done[ComplaintCase]:
+    """The user is asked for what is missing, and has time to give it."""
+    complaint = supplemented(turn.case.complaint, turn.event.complaint)
+    asked = _notice(turn, complaint, subject="missing", reason="incomplete")
+    notice = msgspec.structs.replace(asked, missing=missing(complaint))
+    case = msgspec.structs.replace(turn.case, complaint=complaint)
+    return Done(case, (SendNotice(notice), turn.clock("supplement")))
+
+
+def _receive(turn: Turn[ComplaintCase, Complained]) -> Done[ComplaintCase]:
+    """The clock to forward it starts; the evidence is kept; a refusal that the user asked for is written."""
+    complaint = supplemented(turn.case.complaint, turn.event.complaint)
+    case = msgspec.structs.replace(turn.case, complaint=complaint)
+    refusal = _refusal(turn, complaint, complaint.sender) if complaint.refusal else ()
+    kept = KeepRecord(complaint.evidence or (complaint.complaint,), "complaints")
+    cleared = (ClearClock("supplement"),) if turn.case.clocks else ()
+    return Done(case, (*cleared, turn.clock("forward"), kept, *refusal))
+
+
+def _forward(turn: Turn[ComplaintCase, Forwarded]) -> Done[ComplaintCase]:
+    """The company gets it, and the clock to verify, act and report starts."""
+    report = _report(turn, to="company", about=f"complaint forwarded to {turn.event.to}")
+    return Done(turn.case, (ClearClock("forward"), turn.clock("report"), report))
+
+
+def _confirm(turn: Turn[ComplaintCase, Verified]) -> Done[ComplaintCase]:
+    """A finding against the sender is raised, and the user's refusal of it is written."""
+    complaint, party = _complaint(turn.case), _found_party(turn)
+    assert party is not None, "the condition of this row asks for it"
+    finding = Finding(
+        finding=turn.name("F"),
+        time=turn.now,
+        party=party,
+        grounds="complaint",
+        basis="complaints",
+        channel=complaint.channel,
+        evidence=(complaint.complaint, *complaint.evidence),
+        actor=turn.event.actor,
+    )
+    case = msgspec.structs.replace(turn.case, party=party, confirmed=True, outcome=turn.event.detail)
+    return Done(case, (RaiseFinding(finding), *_refusal(turn, complaint, party.sender)))
+
+
+def _not_confirm(turn: Turn[ComplaintCase, Verified]) -> Done[ComplaintCase]:
+    """Nothing is held against the sender."""
+    return Done(msgspec.structs.replace(turn.case, outcome=turn.event.detail))
+
+
+def _act(turn: Turn[ComplaintCase, ActedUpon]) -> Done[ComplaintCase]:
+    """What was done is kept for the answer."""
+    return Done(msgspec.structs.replace(turn.case, outcome=turn.event.detail))
+
+
+def _reported(turn: Turn[ComplaintCase, Reported]) -> Done[ComplaintCase]:
+    """The centre gets the report, and the clock to answer the user starts."""
+    report = _report(turn, to="complaint-centre", about=turn.event.detail)
+    return Done(turn.case, (ClearClock("report"), turn.clock("answer"), report))
+
+
+def _answer(turn: Turn[ComplaintCase, Answered]) -> Done[ComplaintCase]:
+    """The user is answered, and told where a dispute can be taken."""
+    notice = _notice(turn, _complaint(turn.case), subject="answer", reason=turn.event.detail)
+    return Done(turn.case, (SendNotice(notice),))
+
+
+def _lapse(turn: Turn[ComplaintCase, Rang]) -> Done[ComplaintCase]:
+    """Nobody gave what was missing; the user is told, and may complain again."""
+    return Done(
+        turn.case,
+        (SendNotice(_notice(turn, _complaint(turn.case), subject="answer", reason="incomplete")),),
+    )
+
+
+def _withdraw(turn: Turn[ComplaintCase, Withdrawn]) -> Done[ComplaintCase]:
+    """Nothing more is owed to the user."""
+    return Done(turn.case)
+
+
+def _dispute(turn: Turn[ComplaintCase, Disputed]) -> Done[ComplaintCase]:
+    """The dispute's own case is opened."""
+    dispute = dispute_case(turn.event.dispute)
+    case = msgspec.structs.replace(turn.case, dispute=dispute)
+    return Done(case, (OpenCase("dispute", dispute, turn.event),))
+
+
+# ---- what the actions are made of
+
+
+def _complaint(case: ComplaintCase) -> Complaint:
+    assert case.complaint is not None, f"{case.case}: every step but the first has a complaint"
+    return case.complaint
+
+
+def _found_party(turn: Turn[ComplaintCase, Verified]) -> Party | None:
+    """Whom the verification names, or else the sender, or else the number, of the complaint."""
+    complaint = _complaint(turn.case)
+    if turn.event.party is not None:
+        return turn.event.party
+    if complaint.sender:
+        return Party(sender=complaint.sender)
+    return Party(number=complaint.from_) if complaint.from_ else None
+
+
+def _refusal(
+    turn: Turn[ComplaintCase, msgspec.Struct], complaint: Complaint, sender: str | None
+) -> tuple[Act, ...]:
+    """The refusal of a sender; of a number that nobody owns there can be none (DESIGN section 3)."""
+    if not sender or not complaint.subscriber or complaint.channel is None:
+        return ()
+    expression = Expression(
+        subscriber=complaint.subscriber,
+        channel=complaint.channel,
+        will="refuse",
+        time=complaint.time,
+        source=SOURCE,
+        sender=sender,
+        evidence=turn.case.case,
+        actor=complaint.actor,
+    )
+    return (WriteExpression(expression),)
+
+
+def _notice(
+    turn: Turn[ComplaintCase, msgspec.Struct], complaint: Complaint, *, subject: NoticeSubject, reason: str
+) -> Notice:
+    return Notice(
+        notice=turn.name("N"),
+        case=turn.case.case,
+        time=turn.now,
+        to=f"subscriber|{complaint.subscriber}" if complaint.subscriber else f"complaint|{turn.case.case}",
+        subject=subject,
+        reason=reason,
+        basis="complaints",
+        appeal=turn.terms.appeal,
+    )
+
+
+def _report(turn: Turn[ComplaintCase, msgspec.Struct], *, to: Addressee, about: str) -> Report:
+    return Report(
+        control.Report(
+            report=turn.name("R"),
+            case=turn.case.case,
+            time=turn.now,
+            to=to,
+            about=about,
+            basis="complaints",
+            evidence=_complaint(turn.case).evidence,
+        )
+    )
+
+
+# ---- the table
+
+S = State
+row = Rows(ComplaintCase)
+
+# fmt: off
+TABLE = (
+    row(S.NEW,         Complained, S.RECEIVED,    _receive, COMPLETE),
+    row(S.NEW,         Complained, S.INCOMPLETE,  _ask),
+    row(S.INCOMPLETE,  Complained, S.RECEIVED,    _receive, COMPLETE),
+    row(S.INCOMPLETE,  Complained, None,          _ask),
+    row(S.INCOMPLETE,  Rang,       S.LAPSED,      _lapse, rang("supplement")),
+    row(S.RECEIVED,    Forwarded,  S.FORWARDED,   _forward),
+    row(S.FORWARDED,   Verified,   S.CONFIRMED,   _confirm, CONFIRMED),
+    row(S.FORWARDED,   Verified,   S.UNCONFIRMED, _not_confirm, UNCONFIRMED),
+    row(S.CONFIRMED,   ActedUpon,  S.ACTED,       _act),
+    row(S.ACTED,       Reported,   S.REPORTED,    _reported),
+    row(S.UNCONFIRMED, Reported,   S.REPORTED,    _reported),
+    row(S.REPORTED,    Answered,   S.ANSWERED,    _answer),
+    row(S.ANSWERED,    Disputed,   S.DISPUTED,    _dispute, SAME_PERSON),
+    row(OPEN,          Withdrawn,  S.WITHDRAWN,   _withdraw),
+    row(OPEN,          Rang,       None,          warn, ANY_WARNING),
+    row((S.RECEIVED, *WITH_COMPANY, S.REPORTED), Rang, None, breach, ANY_DUE),
+)
+# fmt: on
+
+PROCEDURE = Procedure[ComplaintCase](
+    name="complaint",
+    title="Complaints of users",
+    articles="Articles 29 to 31",
+    theory=(
+        "3 working days to forward a complete complaint, 15 to verify, act and report, 3 more to answer. A "
+        "missed term is a breach, and the duty is still owed."
+    ),
+    states={
+        S.NEW: "nothing has happened",
+        S.INCOMPLETE: "the user was asked for what is missing",
+        S.RECEIVED: "complete; to be forwarded within 3 working days",
+        S.FORWARDED: "with the company, which has 15 working days",
+        S.CONFIRMED: "verified: it was so; to be acted upon",
+        S.UNCONFIRMED: "verified: it could not be confirmed; to be reported",
+        S.ACTED: "acted upon; to be reported",
+        S.REPORTED: "reported; the user is to be answered within 3 working days",
+        S.ANSWERED: "the user was answered",
+        S.DISPUTED: "the user has taken a dispute to the appeals body",
+        S.LAPSED: "what was missing never came",
+        S.WITHDRAWN: "the user took it back",
+    },
+    ended=frozenset((S.ANSWERED, S.DISPUTED, S.LAPSED, S.WITHDRAWN)),
+    state_of=lambda case: case.state,
+    table=TABLE,
+)
+
+
+def step(
+    case: ComplaintCase, event: ComplaintEvent, now: int, terms: Terms
+) -> Stepped[ComplaintCase] | WrongState:
+    """The case after an event, and the effects."""
+    return advance(PROCEDURE, case, event, now, terms)
