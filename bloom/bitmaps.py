@@ -73,9 +73,7 @@ class Wills:
         self._frozen = False
 
     @classmethod
-    def of_bitmaps(
-        cls, entries: Iterable[ScopedBitmap], narrow: Mapping[Channel, BitMap64] | None = None
-    ) -> "Wills":
+    def of_bitmaps(cls, entries: Iterable[ScopedBitmap], narrow: Mapping[Channel, BitMap64] | None = None) -> "Wills":
         """A store made of whole bitmaps, which it takes over.
 
         `narrow`, if given, must hold for each channel at least the numbers that any narrower scope has;
@@ -94,8 +92,7 @@ class Wills:
     def of_arrays(cls, entries: Iterable[tuple[Channel, Kind, Scope, NDArray[np.uint64]]]) -> "Wills":
         """A store made of arrays of numbers, best sorted: 12 ns for each number."""
         return cls.of_bitmaps(
-            ScopedBitmap(channel, kind, scope, bitmap_of(numbers))
-            for channel, kind, scope, numbers in entries
+            ScopedBitmap(channel, kind, scope, bitmap_of(numbers)) for channel, kind, scope, numbers in entries
         )
 
     def apply(self, expressions: Sequence[Expression]) -> None:

@@ -93,9 +93,7 @@ class LayeredProbe:
         "_touched",
     )
 
-    def __init__(
-        self, base: Probe, layers: Layers, channel: Channel, sender: str | None, category: str
-    ) -> None:
+    def __init__(self, base: Probe, layers: Layers, channel: Channel, sender: str | None, category: str) -> None:
         self._base = base
         self._layers = layers
         self._touched = layers.touched

@@ -148,9 +148,7 @@ def write(path: Path, *, meta: SnapshotMeta, wills: Wills, records: Iterable[Rec
     Readable by its owner alone, for it holds subscribers' numbers. Raises SnapshotError for what no reader
     would accept, OSError when the disk fails; either leaves what was at `path` as it is.
     """
-    with tempfile.NamedTemporaryFile(
-        dir=path.parent, prefix=f".{path.name}.", suffix=".tmp", delete=False
-    ) as file:
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp", delete=False) as file:
         temporary = Path(file.name)
         try:
             size = _write_all(file.file, _Where(path, _MEND_WRITING), meta, wills, records)
@@ -168,9 +166,7 @@ def write(path: Path, *, meta: SnapshotMeta, wills: Wills, records: Iterable[Rec
     return size
 
 
-def _write_all(
-    file: IO[bytes], where: _Where, meta: SnapshotMeta, wills: Wills, records: Iterable[Record]
-) -> int:
+def _write_all(file: IO[bytes], where: _Where, meta: SnapshotMeta, wills: Wills, records: Iterable[Record]) -> int:
     _check_meta(where, meta)
     header = _encoder.encode(meta)
     if len(header) > HEADER_BYTES_MAX:
@@ -304,9 +300,7 @@ class _Reader:
             self._where.reject("end", f"comes {len(self._view) - at} bytes after the last section")
         for channel, kind, scope in self._entries:
             if scope != EVERYTHING and channel not in self._narrow:
-                self._where.reject(
-                    _NarrowLabel(channel, 0).place, f"are missing, though there are {kind}s of {scope}"
-                )
+                self._where.reject(_NarrowLabel(channel, 0).place, f"are missing, though there are {kind}s of {scope}")
         narrow = {channel: self._narrow.get(channel, BitMap64()) for channel in CHANNELS}
         return Snapshot(meta, Wills.of_bitmaps(self._entries.values(), narrow), self._records)
 

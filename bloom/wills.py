@@ -152,9 +152,7 @@ def plan(expressions: Sequence[Expression]) -> list[Step]:
         for number, words_after in later[channel].items():
             for turn, word in enumerate(words_after, start=1):
                 rounds[turn][word].append(number)
-        steps.extend(
-            Step(channel, *meanings[word], numbers) for groups in rounds for word, numbers in groups.items()
-        )
+        steps.extend(Step(channel, *meanings[word], numbers) for groups in rounds for word, numbers in groups.items())
     return steps
 
 

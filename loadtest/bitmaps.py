@@ -229,9 +229,7 @@ def main() -> None:
     d = report.density
     print(f"{d.numbers_count:,} numbers drawn from {d.range_size:,}")
     print(f"  {d.bits_per_number:.2f} bits a number, built in {d.build_s:.2f} s")
-    print(
-        f"  {d.snapshot_bytes / 1e6:.1f} MB written in {d.write_s:.3f} s, loaded in {d.load_s * 1e3:.1f} ms"
-    )
+    print(f"  {d.snapshot_bytes / 1e6:.1f} MB written in {d.write_s:.3f} s, loaded in {d.load_s * 1e3:.1f} ms")
     print("look-up, ns a number")
     for cost in report.look_ups:
         print(f"  {cost.what:45} {cost.ns:8.0f}")

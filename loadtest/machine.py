@@ -29,7 +29,7 @@ class Machine(msgspec.Struct, frozen=True):
 
 
 def describe(*, kafka: str) -> Machine:
-    """This machine. `kafka` says which broker is measured."""
+    """The machine that runs this. `kafka` says which broker is measured."""
     packages = ("aiokafka", "msgspec", "pyroaring", "uvloop", "numpy")
     return Machine(
         processor=_processor(),

@@ -1,7 +1,7 @@
 """What a measurement stands on: a genuine broker of its own, topics, a sample registry, events that wait.
 
-One rig serves all measurements of a run, so that they share broker, events and registry. Everything is ended and
-removed with it.
+One rig serves all measurements of a run, so that they share broker, events and registry. Everything is
+ended and removed with it.
 """
 
 import shutil
@@ -64,9 +64,7 @@ class Rig:
     def filter(self, environment: Mapping[str, str], *, workers: int = 1, name: str = "filter") -> FilterProcess:
         """`wurao filter` in a group of its own, so that it begins with the first event."""
         variables = {
-            name: value
-            for name, value in environment.items()
-            if not name.startswith(configuration.ENVIRONMENT_PREFIX)
+            name: value for name, value in environment.items() if not name.startswith(configuration.ENVIRONMENT_PREFIX)
         }
         variables |= {**self.settings, "WURAO_FILTER__GROUP": self.group()}
         return FilterProcess(variables, workers=workers, log=self.directory / f"{name}.log")
@@ -87,7 +85,7 @@ class Rig:
             await producer.stop()
 
     async def make_topics(self, extra: Sequence[str] = ()) -> None:
-        """wurao's topics, and some of a measurement's own, partitioned alike."""
+        """Make the topics of wurao, and some of a measurement's own, partitioned alike."""
         admin = clients.admin(self.config)
         await admin.start()
         try:
@@ -141,13 +139,13 @@ class Offsets:
     def __init__(self, config: Config, topic: str, *, partitions: int = PARTITIONS) -> None:
         self._consumer = clients.follower(config, client="loadtest-offsets")
         self._places = clients.partitions(topic, partitions)
-        self._before = 0
+        self.before = 0
+        """where the count begins"""
 
     async def __aenter__(self) -> Self:
         """Begin to count from here."""
         await self._consumer.start()
-        self._before = 0
-        self._before = await self.count()
+        self.before = await self.count()
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -156,7 +154,8 @@ class Offsets:
 
     async def count(self) -> int:
         """Records put out since the beginning of the count."""
-        return sum((await self._consumer.end_offsets(self._places)).values()) - self._before
+        ends: dict[clients.TopicPartition, int] = await self._consumer.end_offsets(self._places)
+        return sum(ends.values()) - self.before
 
 
 def note(text: str) -> None:

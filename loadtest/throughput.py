@@ -1,9 +1,11 @@
-"""Events a second of one filter worker, beside a pass-through and a plain program: same broker, same events, same run.
+"""Events a second of one filter worker, beside a pass-through and a plain program: same broker, same
+events, same run.
 
-Every program is a process of its own that reads all waiting events in a new group and puts its answers into a topic.
-It is watched from outside: records in that topic, and the processor time that the kernel has charged to the process.
-Start and end of a run are left out (joining a group, the last batches). Programs take turns, so that a slow moment
-of a shared machine does not hit one alone; the median of the turns is the figure.
+Every program is a process of its own that reads all waiting events in a new group and puts its answers into
+a topic. It is watched from outside: records in that topic, and the processor time that the kernel has
+charged to the process. Start and end of a run are left out (joining a group, the last batches). Programs
+take turns, so that a slow moment of a shared machine does not hit one alone; the median of the turns is the
+figure.
 """
 
 import asyncio
@@ -156,7 +158,9 @@ async def compare(rig: Rig, *, events_count: int, turns: int) -> tuple[Measured,
         for name, program, target in _programs(rig):
             found.setdefault(name, []).append(await _measure(rig, program, target, events_count))
             latest = found[name][-1]
-            note(f"turn {turn}: {name:<24}{latest.per_cpu_s:10,.0f} per CPU-second {latest.per_wall_s:10,.0f} per second")
+            note(
+                f"turn {turn}: {name:<24}{latest.per_cpu_s:10,.0f} per CPU-second {latest.per_wall_s:10,.0f} per second"
+            )
     return tuple(Measured(name, tuple(measured)) for name, measured in found.items())
 
 
@@ -212,4 +216,3 @@ async def _watch(program: Program, produced: Offsets, events_count: int) -> Sequ
             return looks
         if not looks and moment - began > START_S_MAX:
             raise FilterError(f"a program had put out {count:,} records after {START_S_MAX:.0f} s: see its log")
-

@@ -95,9 +95,7 @@ class FilterMetrics:
             "commercial traffic is blocked: look at the broker and at the network to it.",
         )
         self.epoch = self._gauge("wurao_registry_epoch", "How many registry states this worker has decided from.")
-        self.numbers = self._gauge(
-            "wurao_registry_numbers", "Numbers that refuse everything, by channel.", "channel"
-        )
+        self.numbers = self._gauge("wurao_registry_numbers", "Numbers that refuse everything, by channel.", "channel")
         self.overlay_numbers = self._gauge(
             "wurao_registry_overlay_numbers",
             "Numbers changed since the shared base: the memory that each worker holds for itself. The supervisor "
@@ -105,7 +103,8 @@ class FilterMetrics:
         )
         self.senders = self._gauge("wurao_registry_senders", "Registered senders.")
         self.clashes = self._gauge(
-            "wurao_registry_prefix_clashes", "Prefixes that more than one sender claims; the later `since` owns them."
+            "wurao_registry_prefix_clashes",
+            "Prefixes that more than one sender claims; the later `since` owns them.",
         )
         self.lag_seconds = self._gauge(
             "wurao_consumer_lag_seconds",
@@ -138,8 +137,13 @@ class SupervisorMetrics:
             registry=self.registry,
         )
         self.bases = Counter(
-            "wurao_registry_bases_total", "Bases folded from the topics since the start.", registry=self.registry
+            "wurao_registry_bases_total",
+            "Bases folded from the topics since the start.",
+            registry=self.registry,
         )
         self.base_numbers = Gauge(
-            "wurao_registry_base_numbers", "Numbers in the shared base, by channel.", ("channel",), registry=self.registry
+            "wurao_registry_base_numbers",
+            "Numbers in the shared base, by channel.",
+            ("channel",),
+            registry=self.registry,
         )

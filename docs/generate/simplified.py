@@ -20,7 +20,10 @@ def main() -> None:
     pairs = [(c, convert(c)) for c in map(chr, chain.from_iterable(HAN_BLOCKS))]
     changed = [(traditional, simplified) for traditional, simplified in pairs if traditional != simplified]
     assert all(len(simplified) == 1 for _, simplified in changed)
-    lines = ("# Made by docs/generate/simplified.py from OpenCC's t2s table (Apache-2.0).", *map("".join, zip(*changed, strict=True)))
+    lines = (
+        "# Made by docs/generate/simplified.py from OpenCC's t2s table (Apache-2.0).",
+        *map("".join, zip(*changed, strict=True)),
+    )
     TABLE.write_text("\n".join(lines) + "\n", encoding="utf-8")
     print(f"{TABLE.name}: {len(changed)} characters")
 

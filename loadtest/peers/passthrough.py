@@ -1,7 +1,7 @@
 """aiokafka at its best: whole batches in, the same records out, nothing looked at. The limit of this client.
 
-`getmany` → `create_batch` and `send_batch` per partition → commit what is acknowledged, with up to four batches on
-their way, by the very clients and limits of the filter. Records keep their keys and values.
+`getmany` → `create_batch` and `send_batch` per partition → commit what is acknowledged, with up to four
+batches on their way, by the very clients and limits of the filter. Records keep their keys and values.
 """
 
 import asyncio
@@ -22,18 +22,14 @@ async def pass_through(task: Task) -> None:
     """Pass on until cancelled."""
     limits = task.config.filter
     producer = clients.producer(task.config, client="bench-passthrough")
-    consumer = clients.group_consumer(
-        task.config, group=task.group, client="bench-passthrough", instance=None
-    )
+    consumer = clients.group_consumer(task.config, group=task.group, client="bench-passthrough", instance=None)
     consumer.subscribe([task.source])
     await producer.start()
     await consumer.start()
     on_their_way: deque[OnItsWay] = deque()
     try:
         while True:
-            fetched = await consumer.getmany(
-                timeout_ms=limits.fetch_wait_ms, max_records=limits.batch_records_max
-            )
+            fetched = await consumer.getmany(timeout_ms=limits.fetch_wait_ms, max_records=limits.batch_records_max)
             acks: list[Ack] = []
             for place, records in fetched.items():
                 builder = producer.create_batch()

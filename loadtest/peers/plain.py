@@ -1,9 +1,10 @@
-"""The program that one writes first: `async for` a record, decide, `send` the decision. The same rules, one by one.
+"""The program that one writes first: `async for` a record, decide, `send` the decision. The same rules, one
+by one.
 
-Its decoder, decider and encoder are the filter's own (faster than the usual JSON modules, which is in this program's
-favour), so that what differs is the way through Kafka. Tuned as aiokafka's documentation recommends for throughput:
-a linger, large batches, the same compression and acknowledgements, and a commit per thousand records after a flush.
-It follows no registry topic: it decides from a snapshot.
+Its decoder, decider and encoder are the filter's own (faster than the usual JSON modules, which is in this
+program's favour), so that what differs is the way through Kafka. Tuned as aiokafka's documentation
+recommends for throughput: a linger, large batches, the same compression and acknowledgements, and a commit
+per thousand records after a flush. It follows no registry topic: it decides from a snapshot.
 """
 
 import time
@@ -47,9 +48,7 @@ async def decide_one_by_one(task: Task) -> None:
         async for record in consumer:
             event = decode_event(record.value)
             decision = decider.decide(event, time.time_ns() // 1_000_000)
-            await producer.send(
-                task.target, value=encode(decision), key=record.key, partition=record.partition
-            )
+            await producer.send(task.target, value=encode(decision), key=record.key, partition=record.partition)
             if next(numbered) % COMMIT_EVERY == 0:
                 await producer.flush()
                 await consumer.commit()

@@ -30,9 +30,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     command.add_argument(
         "--seconds", type=float, default=24.0, metavar="N", help="how long traffic flows (default: 24)"
     )
-    command.add_argument(
-        "--rate", type=int, default=5_000, metavar="N", help="events a second (default: 5000)"
-    )
+    command.add_argument("--rate", type=int, default=5_000, metavar="N", help="events a second (default: 5000)")
     command.add_argument("--keep", action="store_true", help="keep broker and filter running afterwards")
     command.add_argument("--messages", type=Path, metavar="FILE", help="take the texts from this corpus")
     command.add_argument(
@@ -40,9 +38,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         metavar="HOST:PORT",
         help="use this empty cluster and start no broker (also: WURAO_KAFKA__BOOTSTRAP, --config)",
     )
-    command.add_argument(
-        "--config", type=Path, metavar="FILE", help="the configuration of that cluster, a TOML file"
-    )
+    command.add_argument("--config", type=Path, metavar="FILE", help="the configuration of that cluster, a TOML file")
     command.set_defaults(run=run)
 
 

@@ -13,7 +13,18 @@ from typing import Final, Protocol
 
 import stream.cli
 
-ORDER: Final = ("demo", "filter", "enforce", "decide", "explain", "will", "scrub", "registry", "topics", "doctor")
+ORDER: Final = (
+    "demo",
+    "filter",
+    "enforce",
+    "decide",
+    "explain",
+    "will",
+    "scrub",
+    "registry",
+    "topics",
+    "doctor",
+)
 """Commands in the order of `--help`: as a newcomer meets them."""
 
 
@@ -24,8 +35,8 @@ class Command(Protocol):
         """Add the command's parser, with examples in its epilog, and `set_defaults(run=…)`."""
 
 
-def parser() -> argparse.ArgumentParser:
-    """The whole command line."""
+def parser(asked: str | None) -> argparse.ArgumentParser:
+    """The command line: with the command that is asked for, or else with all of them."""
     whole = argparse.ArgumentParser(
         prog="wurao",
         description="Filters SMS and calls by what each subscriber has refused and agreed to.",
@@ -39,7 +50,7 @@ def parser() -> argparse.ArgumentParser:
     whole.add_argument("--version", action="version", version=f"wurao {version('wurao')}")
     commands = whole.add_subparsers(title="commands", metavar="COMMAND", required=True)
     there = {module.name for module in iter_modules(stream.cli.__path__)}
-    for name in ORDER:
+    for name in (asked,) if asked in ORDER else ORDER:
         if name in there:
             command: Command = import_module(f"stream.cli.{name}")
             command.add(commands)
@@ -48,7 +59,8 @@ def parser() -> argparse.ArgumentParser:
 
 def main(words: list[str] | None = None) -> int:
     """Run one command. Exit codes: 0 done, 1 done in part or refused, 2 wrong usage, 130 interrupted."""
-    arguments = parser().parse_args(words)
+    given = sys.argv[1:] if words is None else words
+    arguments = parser(given[0] if given else None).parse_args(given)
     try:
         code: int = arguments.run(arguments)
     except KeyboardInterrupt:

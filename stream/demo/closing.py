@@ -47,9 +47,7 @@ def tell(console: Console, stage: Stage, sample: Sample) -> bool:
         f"p99.9 {tally.whole_ms(0.999)} ms{_cost(stage)}."
     )
     if stage.feed.let_go:
-        say(
-            f"This machine was away for a while: {stage.feed.let_go:,} events that were due then were not sent."
-        )
+        say(f"This machine was away for a while: {stage.feed.let_go:,} events that were due then were not sent.")
     problems = _problems(stage)
     say()
     for line in _story(stage):
@@ -71,11 +69,7 @@ def _cost(stage: Stage) -> str:
     """What a decision cost the workers: the batch function alone, as they measure it."""
     spent = sum(scrape.total("wurao_batch_decide_seconds_total") for scrape in stage.scrapes.values())
     decided = sum(scrape.total(f"{LATENCY}_count") for scrape in stage.scrapes.values())
-    return (
-        f"; decode, decide and encode took {1e6 * spent / decided:.1f} µs of processor time each"
-        if decided
-        else ""
-    )
+    return f"; decode, decide and encode took {1e6 * spent / decided:.1f} µs of processor time each" if decided else ""
 
 
 def _problems(stage: Stage) -> list[str]:
@@ -96,11 +90,13 @@ def _story(stage: Stage) -> list[str]:
     story = stage.story
     if story.in_force_ms is None:
         return []
+    blocked = (
+        f"{story.blocked_count} were blocked, {story.allowed_afterwards_count} got through after the first of those"
+    )
     return [
-        f"One subscriber's word. Consented to a bank's offers, got one, replied TD. A message sent "
-        f"{story.in_force_ms:.0f} ms after the reply was the first to be blocked.",
-        f"Measured from sending the reply to sending that message, one message every few ms; {story.allowed_count} sent "
-        f"in between got through, {story.blocked_count} were blocked, {story.allowed_afterwards_count} after the first.",
+        "One subscriber's word: consented to a bank's offers, got one, replied TD. The first message to be blocked was",
+        f"sent {story.in_force_ms:.0f} ms after the reply (both on this machine's clock, one message every few ms: the",
+        f"figure is as coarse as that). Of those sent after the reply {story.allowed_count} got through first, {blocked}.",
     ]
 
 

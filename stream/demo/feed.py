@@ -83,8 +83,7 @@ async def write_registry(
     About 3 µs a record: a million within some four seconds.
     """
     records = [
-        Placed(Place(TOPIC_OF[type(one)], 0), Keyed(key_of(one).encode(), encode(one)))
-        for one in sample.records()
+        Placed(Place(TOPIC_OF[type(one)], 0), Keyed(key_of(one).encode(), encode(one))) for one in sample.records()
     ]
     acks = await send(producer, records, timestamp=now_ms())
     written = len(records)

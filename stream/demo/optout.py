@@ -21,9 +21,7 @@ AFTERWARDS_COUNT: Final = 20
 
 @dataclass(slots=True)
 class Probe:
-    """One message to the subscriber. Moments are milliseconds since the epoch, to the fraction that the
-    clock has.
-    """
+    """One message to the subscriber. Moments are milliseconds since the epoch, to the fraction that the clock has."""
 
     sent_ms: float
     decision: Decision | None = None
@@ -62,9 +60,7 @@ class OptOut:
     @property
     def first_blocked(self) -> Probe | None:
         """The first message, in the order of sending, that was blocked after the reply."""
-        return next(
-            (probe for probe in self._after() if probe.decision and probe.decision.verdict == "block"), None
-        )
+        return next((probe for probe in self._after() if probe.decision and probe.decision.verdict == "block"), None)
 
     @property
     def in_force_ms(self) -> float | None:
@@ -75,16 +71,12 @@ class OptOut:
     @property
     def allowed_count(self) -> int:
         """Messages sent after the reply that still got through."""
-        return sum(
-            probe.decision is not None and probe.decision.verdict == "allow" for probe in self._after()
-        )
+        return sum(probe.decision is not None and probe.decision.verdict == "allow" for probe in self._after())
 
     @property
     def blocked_count(self) -> int:
         """Messages sent after the reply that were blocked."""
-        return sum(
-            probe.decision is not None and probe.decision.verdict == "block" for probe in self._after()
-        )
+        return sum(probe.decision is not None and probe.decision.verdict == "block" for probe in self._after())
 
     @property
     def allowed_afterwards_count(self) -> int:
@@ -93,9 +85,7 @@ class OptOut:
         if blocked is None:
             return 0
         return sum(
-            probe.decision is not None
-            and probe.decision.verdict == "allow"
-            and probe.sent_ms > blocked.sent_ms
+            probe.decision is not None and probe.decision.verdict == "allow" and probe.sent_ms > blocked.sent_ms
             for probe in self._after()
         )
 

@@ -82,9 +82,7 @@ class Scrape:
 def quantile_of(buckets: Mapping[float, float], q: float) -> float | None:
     """The upper edge of the bucket in which a quantile lies; None for an empty histogram."""
     whole = max(buckets.values(), default=0.0)
-    return (
-        min((edge for edge, count in buckets.items() if count >= q * whole), default=None) if whole else None
-    )
+    return min((edge for edge, count in buckets.items() if count >= q * whole), default=None) if whole else None
 
 
 def usage(pid: int) -> Usage | None:
@@ -120,9 +118,7 @@ def free_ports(count: int) -> int:
         except OSError:
             continue
         return base
-    raise FilterError(
-        f"no {count} neighbouring ports are free on 127.0.0.1 between {first} and {_PORTS.stop}"
-    )
+    raise FilterError(f"no {count} neighbouring ports are free on 127.0.0.1 between {first} and {_PORTS.stop}")
 
 
 class FilterProcess:
@@ -169,25 +165,17 @@ class FilterProcess:
         while await self.get("/readyz") != "ready\n":
             self.check()
             if time.monotonic() > deadline:
-                raise FilterError(
-                    f"`wurao filter` was not ready within {READY_S_MAX:.0f} s. {self.last_words()}"
-                )
+                raise FilterError(f"`wurao filter` was not ready within {READY_S_MAX:.0f} s. {self.last_words()}")
             await asyncio.sleep(READY_EVERY_S)
 
     def check(self) -> None:
         """Raise `FilterError` if it has ended."""
         if self._guard is not None and self._guard.poll() is not None:
-            raise FilterError(
-                f"`wurao filter` ended with exit code {self._guard.returncode}. {self.last_words()}"
-            )
+            raise FilterError(f"`wurao filter` ended with exit code {self._guard.returncode}. {self.last_words()}")
 
     def last_words(self) -> str:
         """The end of its log, and where the whole stands."""
-        lines = (
-            self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-6:]
-            if self.log.exists()
-            else []
-        )
+        lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-6:] if self.log.exists() else []
         quoted = "\n".join(f"    {line[:400]}" for line in lines) or "    (it is empty)"
         return f"The last lines of its log:\n{quoted}\nThe whole log is {self.log}"
 

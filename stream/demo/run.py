@@ -90,9 +90,7 @@ def _with_broker(options: Options, console: Console, directory: Path) -> int:
 @contextmanager
 def _broker(options: Options, console: Console) -> Iterator[Cluster]:
     if _existing(options, os.environ):
-        yield ExistingKafka(
-            options.bootstrap or configuration.load(options.config, os.environ).kafka.bootstrap
-        )
+        yield ExistingKafka(options.bootstrap or configuration.load(options.config, os.environ).kafka.bootstrap)
         return
     kafka = LocalKafka(profile="bench")
     try:
@@ -110,9 +108,7 @@ def _existing(options: Options, environment: Mapping[str, str]) -> bool:
 
 
 def _environment(options: Options, kafka: Cluster, directory: Path) -> dict[str, str]:
-    """The filter's environment: the caller's, without the settings of other clusters where the broker is
-    our own.
-    """
+    """The filter's environment: the caller's, without the settings of other clusters where the broker is our own."""
     ours = not _existing(options, os.environ)
     environment = {
         name: value
@@ -130,9 +126,7 @@ def _environment(options: Options, kafka: Cluster, directory: Path) -> dict[str,
 
 @contextmanager
 def step(console: Console, name: str) -> Iterator[Callable[[str], None]]:
-    """One step of the preparation, with a spinner on a terminal. Call what it gives with what is known so
-    far.
-    """
+    """One step of the preparation, with a spinner on a terminal. Call what it gives with what is known so far."""
     said = "…"
     began = time.monotonic()
     status = None if view.is_plain(console) else console.status(f"{name}: {said}")
@@ -148,9 +142,7 @@ def step(console: Console, name: str) -> Iterator[Callable[[str], None]]:
     else:
         with status:
             yield say
-    console.print(
-        f"{name:<10}{said} ({time.monotonic() - began:.1f} s)", highlight=False, soft_wrap=True, markup=False
-    )
+    console.print(f"{name:<10}{said} ({time.monotonic() - began:.1f} s)", highlight=False, soft_wrap=True, markup=False)
 
 
 class _Demo:

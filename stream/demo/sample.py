@@ -35,9 +35,7 @@ IndexT = TypeVar("IndexT", int, NDArray[np.int64])
 
 
 def numbers_of(indexes: Indexes) -> NDArray[np.int64]:
-    """The subscribers' numbers, as integers, spread over eight segments; different for different indexes <
-    8·10⁸.
-    """
+    """The subscribers' numbers, as integers, spread over eight segments; different for different indexes < 8·10⁸."""
     index = np.arange(indexes.start, indexes.stop, dtype=np.int64)
     segments = np.array(_SEGMENTS, dtype=np.int64)
     numbers: NDArray[np.int64] = segments[index & 7] * 10**8 + _line_of(index)
@@ -81,9 +79,7 @@ class Words:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A pair that commercial traffic is about: a sender and a category on a channel, and who consented to
-    it.
-    """
+    """A pair that commercial traffic is about: a sender and a category on a channel, and who consented to it."""
 
     channel: Channel
     sender: str
@@ -165,9 +161,7 @@ def sample(*, now: int, refusals_count: int = REFUSALS_COUNT, silent_count: int 
             for offer in offers
         ),
         Words("sms", "consent", LEFT_SENDER, "retail", leaving, since, "counter"),
-        Words(
-            "sms", "consent", WATCHED_SENDER, WATCHED_CATEGORY, range(watched, watched + 1), since, "web-form"
-        ),
+        Words("sms", "consent", WATCHED_SENDER, WATCHED_CATEGORY, range(watched, watched + 1), since, "web-form"),
     )
     return Sample(
         now=now,

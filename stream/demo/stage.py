@@ -94,9 +94,7 @@ class Stage:
                 decisions.seek(place, end)
             self._began = time.monotonic()
             async with asyncio.TaskGroup() as group:
-                background = [
-                    group.create_task(job) for job in (self._read(decisions), self._look(), self._show())
-                ]
+                background = [group.create_task(job) for job in (self._read(decisions), self._look(), self._show())]
                 telling = group.create_task(self._tell())
                 await self._open()
                 await self.feed.run(self._seconds)
@@ -180,21 +178,15 @@ class Stage:
         if view.is_plain(self._console):
             while True:
                 await asyncio.sleep(LINE_EVERY_S)
-                self._console.print(
-                    view.line(self.frame(), self.story), highlight=False, soft_wrap=True, markup=False
-                )
+                self._console.print(view.line(self.frame(), self.story), highlight=False, soft_wrap=True, markup=False)
         with Live(console=self._console, auto_refresh=False, transient=True) as live:
             while True:
                 size = self._console.size
-                live.update(
-                    view.screen(self.frame(), self.story, height=size.height, width=size.width), refresh=True
-                )
+                live.update(view.screen(self.frame(), self.story, height=size.height, width=size.width), refresh=True)
                 await asyncio.sleep(PICTURE_EVERY_S)
 
     async def _tell(self) -> None:
-        """The subscriber's story: a message that is wanted, TD, and messages until one is blocked, and some
-        more.
-        """
+        """The subscriber's story: a message that is wanted, TD, and messages until one is blocked, and some more."""
         await asyncio.sleep(STORY_AFTER * self._seconds)
         who = subscriber(self._traffic.sample.watched)
         await self._send_watched(who)
@@ -248,7 +240,5 @@ class Stage:
             refusing_calls=int(first.total("wurao_registry_numbers", channel="call")),
             senders=int(first.total("wurao_registry_senders")),
             changed=int(max(scrape.total("wurao_registry_overlay_numbers") for scrape in scrapes)),
-            staleness_ms=int(
-                1000 * max(scrape.total("wurao_registry_staleness_seconds") for scrape in scrapes)
-            ),
+            staleness_ms=int(1000 * max(scrape.total("wurao_registry_staleness_seconds") for scrape in scrapes)),
         )

@@ -41,9 +41,7 @@ class Tally:
         self._recent: deque[_Lot] = deque()
 
     def add(self, decisions: Sequence[Decision], timestamps: Sequence[int], *, at_s: float) -> None:
-        """Count a batch that came at `at_s`; `timestamps` are those of the decisions' records,
-        milliseconds.
-        """
+        """Count a batch that came at `at_s`; `timestamps` are those of the decisions' records, milliseconds."""
         if not decisions:
             return
         self.decided += len(decisions)
@@ -68,9 +66,7 @@ class Tally:
 
     def whole_ms(self, quantile: float) -> int:
         """A quantile of all latencies so far, milliseconds."""
-        return (
-            int(np.searchsorted(np.cumsum(self._latencies), quantile * self.decided)) if self.decided else 0
-        )
+        return int(np.searchsorted(np.cumsum(self._latencies), quantile * self.decided)) if self.decided else 0
 
     def share(self, verdict: Verdict) -> float:
         """The part of all decisions that has this verdict."""

@@ -85,9 +85,7 @@ class Traffic:
 
     def call_for_help(self) -> Call:
         """A call that must never wait for anything."""
-        return self._call(
-            to=self._rng.choice(("110", "119", "120")), from_=self._person(), purpose="personal"
-        )
+        return self._call(to=self._rng.choice(("110", "119", "120")), from_=self._person(), purpose="personal")
 
     def redress(self) -> Call:
         """A call to where people complain."""
@@ -212,9 +210,7 @@ class Traffic:
     def platform_commercial_call(self) -> Call:
         """A sales call from a voice platform."""
         entry = self._senders[registry.PLATFORM_SENDER].numbers[0]
-        return self._call(
-            to=self._person(), from_=_from(entry, self._rng), purpose="commercial", category="finance"
-        )
+        return self._call(to=self._person(), from_=_from(entry, self._rng), purpose="commercial", category="finance")
 
     def spoofed_number(self) -> Call:
         """The network could not verify the number, or another's is shown."""
@@ -235,9 +231,7 @@ class Traffic:
 
     def malformed_number(self) -> Sms:
         """A number that is none."""
-        return self._sms(
-            to=self._person(), from_="+0086", purpose="personal", text=self._texts.personal(self._rng)
-        )
+        return self._sms(to=self._person(), from_="+0086", purpose="personal", text=self._texts.personal(self._rng))
 
     def suspended(self) -> Sms:
         """A sender against which all traffic is stopped."""
@@ -354,9 +348,7 @@ class Traffic:
         category: str | None = None,
     ) -> Sms:
         """A message from a sender's port; some gateways leave to the entry what it says anyway."""
-        stated = (
-            self._rng.randrange(UNSTATED_SHARE) > 0 or len(entry.purposes) > 1 or len(entry.categories) > 1
-        )
+        stated = self._rng.randrange(UNSTATED_SHARE) > 0 or len(entry.purposes) > 1 or len(entry.categories) > 1
         return self._sms(
             to=to,
             from_=_from(entry, self._rng),
@@ -396,9 +388,7 @@ class Traffic:
         entries = self._senders[offer.sender].numbers
         return _from(next(entry for entry in entries if entry.channel == offer.channel), self._rng)
 
-    def _campaign(
-        self, campaign: str, *, region: str | None = None, text: str = registry.CAMPAIGN_TEXT
-    ) -> Sms:
+    def _campaign(self, campaign: str, *, region: str | None = None, text: str = registry.CAMPAIGN_TEXT) -> Sms:
         entry = self._senders[registry.HEALTH_SENDER].numbers[0]
         return self._sms(
             to=self._person(),
@@ -412,9 +402,7 @@ class Traffic:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One kind of event: the reason it is answered with, its share (parts of the whole), and how it is
-    made.
-    """
+    """One kind of event: the reason it is answered with, its share (parts of the whole), and how it is made."""
 
     reason: str
     share: int

@@ -61,9 +61,7 @@ class Frame:
     latency_ms: tuple[float, float, float]
     """of the last seconds: median, 99th percentile, largest"""
     acked_s: tuple[float | None, float | None] = (None, None)
-    """from the workers' histograms, to the decision's acknowledgement: bucket edges of median and 99th
-    percentile
-    """
+    """from the workers' histograms, to the decision's acknowledgement: bucket edges of median and 99th percentile"""
     held: Held = field(default_factory=Held)
     processes: Sequence[Process] = ()
 
@@ -119,9 +117,7 @@ def story_text(story: OptOut) -> Text:
     if story.in_force_ms is None:
         return text.append("waiting for the first message that is blocked …", "dim")
     text.append(f"a message sent {story.in_force_ms:.0f} ms later: ").append("blocked", "bold red")
-    text.append(
-        f"\nin between {story.allowed_count} got through, since then {story.blocked_count} blocked", "dim"
-    )
+    text.append(f"\nin between {story.allowed_count} got through, since then {story.blocked_count} blocked", "dim")
     return text.append(f", {story.allowed_afterwards_count} let through", "dim")
 
 
@@ -179,9 +175,7 @@ def _reasons(frame: Frame, rows: int) -> RenderableType:
             Text(bar(count / largest, BAR_CELLS), COLOUR[verdict]),
         )
     if hidden := ranked[len(shown) :]:
-        table.add_row(
-            Text(f"… {len(hidden)} more reasons", "dim"), f"{sum(count for _, count in hidden):,}", ""
-        )
+        table.add_row(Text(f"… {len(hidden)} more reasons", "dim"), f"{sum(count for _, count in hidden):,}", "")
     return table
 
 

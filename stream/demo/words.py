@@ -19,9 +19,7 @@ class Told:
 
 
 def in_words(event: Event, decision: Decision, world: World) -> Told:
-    """Tell a decision by the row that gives it in this world. Raises ValueError where the world gives
-    another.
-    """
+    """Tell a decision by the row that gives it in this world. Raises ValueError where the world gives another."""
     case = case_of(event, world, decision.decided)
     rule = first_match(case)
     if (rule.verdict, rule.reason) != (decision.verdict, decision.reason):

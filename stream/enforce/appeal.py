@@ -76,16 +76,10 @@ AppealEvent = Appealed | Supplemented | Decided | Withdraw | Rang
 
 # ---- conditions
 
-GROUNDED = Condition[AppealCase, Appealed](
-    "it states its grounds", lambda turn: bool(turn.event.appeal.grounds)
-)
-GROUNDS_GIVEN = Condition[AppealCase, Supplemented](
-    "it states its grounds", lambda turn: bool(turn.event.grounds)
-)
+GROUNDED = Condition[AppealCase, Appealed]("it states its grounds", lambda turn: bool(turn.event.appeal.grounds))
+GROUNDS_GIVEN = Condition[AppealCase, Supplemented]("it states its grounds", lambda turn: bool(turn.event.grounds))
 FOR_PARTY = Condition[AppealCase, Decided]("the party wins", lambda turn: turn.event.winner == "party")
-FOR_MEASURE = Condition[AppealCase, Decided](
-    "the measure stands", lambda turn: turn.event.winner == "measure"
-)
+FOR_MEASURE = Condition[AppealCase, Decided]("the measure stands", lambda turn: turn.event.winner == "measure")
 
 
 # ---- actions
@@ -140,9 +134,7 @@ def _appeal(case: AppealCase) -> Appeal:
     return case.appeal
 
 
-def _notice(
-    turn: Turn[AppealCase, msgspec.Struct], appeal: Appeal, *, subject: NoticeSubject, reason: str
-) -> Notice:
+def _notice(turn: Turn[AppealCase, msgspec.Struct], appeal: Appeal, *, subject: NoticeSubject, reason: str) -> Notice:
     return Notice(
         notice=turn.name("N"),
         case=turn.case.case,

@@ -91,9 +91,7 @@ class WorkingDays:
 
     def __init__(self, years: Iterable[CalendarYear] = ()) -> None:
         given = {year.year: year for year in years}
-        self._known = frozenset(
-            year for year in range(YEAR_FIRST, YEAR_LAST + 1) if year in given or _packaged(year)
-        )
+        self._known = frozenset(year for year in range(YEAR_FIRST, YEAR_LAST + 1) if year in given or _packaged(year))
         self._days = [
             day.toordinal()
             for year in range(YEAR_FIRST, YEAR_LAST + 1)

@@ -79,9 +79,7 @@ def rings(clocks: tuple[Clock, ...], rang: Rang, now: int) -> str | None:
 def after_ring(clocks: tuple[Clock, ...], rang: Rang) -> tuple[Clock, ...]:
     """The clocks once this one has rung: after its warning it still runs, after its due date it does not."""
     kept = (clock for clock in clocks if clock.clock != rang.clock or rang.phase == "warning")
-    return tuple(
-        msgspec.structs.replace(clock, warn=None) if clock.clock == rang.clock else clock for clock in kept
-    )
+    return tuple(msgspec.structs.replace(clock, warn=None) if clock.clock == rang.clock else clock for clock in kept)
 
 
 def with_clock(clocks: tuple[Clock, ...], clock: Clock) -> tuple[Clock, ...]:

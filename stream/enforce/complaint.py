@@ -143,9 +143,7 @@ class Withdrawn(msgspec.Struct, frozen=True, tag_field="event", tag="withdrawn")
     actor: str | None = None
 
 
-ComplaintEvent = (
-    Complained | Forwarded | Verified | ActedUpon | Reported | Answered | Withdrawn | Disputed | Rang
-)
+ComplaintEvent = Complained | Forwarded | Verified | ActedUpon | Reported | Answered | Withdrawn | Disputed | Rang
 
 
 def missing(complaint: Complaint) -> tuple[str, ...]:
@@ -185,9 +183,7 @@ def _confirmed(turn: Turn[ComplaintCase, Verified]) -> bool:
 
 COMPLETE = Condition[ComplaintCase, Complained]("nothing is missing", _complete)
 CONFIRMED = Condition[ComplaintCase, Verified]("it is confirmed, and the sender is known", _confirmed)
-UNCONFIRMED = Condition[ComplaintCase, Verified](
-    "it is not confirmed", lambda turn: turn.event.result == "unconfirmed"
-)
+UNCONFIRMED = Condition[ComplaintCase, Verified]("it is not confirmed", lambda turn: turn.event.result == "unconfirmed")
 SAME_PERSON = Condition[ComplaintCase, Disputed](
     "the dispute is about this complaint", lambda turn: turn.event.dispute.complaint == turn.case.case
 )
@@ -299,9 +295,7 @@ def _found_party(turn: Turn[ComplaintCase, Verified]) -> Party | None:
     return Party(number=complaint.from_) if complaint.from_ else None
 
 
-def _refusal(
-    turn: Turn[ComplaintCase, msgspec.Struct], complaint: Complaint, sender: str | None
-) -> tuple[Act, ...]:
+def _refusal(turn: Turn[ComplaintCase, msgspec.Struct], complaint: Complaint, sender: str | None) -> tuple[Act, ...]:
     """The refusal of a sender; of a number that nobody owns there can be none (DESIGN section 3)."""
     if not sender or not complaint.subscriber or complaint.channel is None:
         return ()
@@ -401,8 +395,6 @@ PROCEDURE = Procedure[ComplaintCase](
 )
 
 
-def step(
-    case: ComplaintCase, event: ComplaintEvent, now: int, terms: Terms
-) -> Stepped[ComplaintCase] | WrongState:
+def step(case: ComplaintCase, event: ComplaintEvent, now: int, terms: Terms) -> Stepped[ComplaintCase] | WrongState:
     """The case after an event, and the effects."""
     return advance(PROCEDURE, case, event, now, terms)

@@ -100,9 +100,7 @@ class Withdrawn(msgspec.Struct, frozen=True, tag_field="event", tag="withdrawn")
 DisputeEvent = Disputed | Accepted | Declined | CompanyAnswered | Settled | DisputeDecided | Withdrawn | Rang
 
 FOR_USER = Condition[DisputeCase, DisputeDecided]("the user wins", lambda turn: turn.event.winner == "user")
-FOR_COMPANY = Condition[DisputeCase, DisputeDecided](
-    "the company wins", lambda turn: turn.event.winner == "company"
-)
+FOR_COMPANY = Condition[DisputeCase, DisputeDecided]("the company wins", lambda turn: turn.event.winner == "company")
 
 
 # ---- actions

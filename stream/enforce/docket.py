@@ -117,17 +117,14 @@ def changed(docket: Docket, change: MeasureChanged, now: int) -> Docket:
     match change.change:
         case "in-force":
             open_ = tuple(
-                msgspec.structs.replace(one, in_force=True) if one.case == case else one
-                for one in docket.open
+                msgspec.structs.replace(one, in_force=True) if one.case == case else one for one in docket.open
             )
             return msgspec.structs.replace(docket, open=open_, past=(*past, Past(case, now))[-PAST_MAX:])
         case "ended":
             past = docket.past
         case "annulled":
             pass
-    return msgspec.structs.replace(
-        docket, open=tuple(one for one in docket.open if one.case != case), past=past
-    )
+    return msgspec.structs.replace(docket, open=tuple(one for one in docket.open if one.case != case), past=past)
 
 
 def _joined(docket: Docket, measure: Measure, channel: Channel | None) -> Open | None:
@@ -145,7 +142,5 @@ def _replaced(docket: Docket, opened: Open) -> tuple[CaseId, ...]:
     One that is as heavy stands beside it, with its own end.
     """
     return tuple(
-        one.case
-        for one in docket.open
-        if opened.covers(one.channel) and WEIGHT[one.measure] < WEIGHT[opened.measure]
+        one.case for one in docket.open if opened.covers(one.channel) and WEIGHT[one.measure] < WEIGHT[opened.measure]
     )

@@ -178,9 +178,7 @@ FIRST_APPEAL = Condition[MeasureCase, Appealed](
     "the party of the measure appeals, for the first time",
     lambda turn: turn.case.appeal is None and turn.event.appeal.party == _finding(turn.case).party,
 )
-NEVER_BEGUN = Condition[MeasureCase, Found](
-    "it was taken back before it came", lambda turn: turn.case.finding is None
-)
+NEVER_BEGUN = Condition[MeasureCase, Found]("it was taken back before it came", lambda turn: turn.case.finding is None)
 KEPT = Condition[MeasureCase, Reviewed]("the measure is kept", lambda turn: turn.event.keep)
 NOT_KEPT = Condition[MeasureCase, Reviewed]("the measure is not kept", lambda turn: not turn.event.keep)
 

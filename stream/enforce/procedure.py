@@ -60,7 +60,7 @@ class Done(NamedTuple, Generic[C]):
     acts: tuple[Act, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Condition(Generic[C_contra, E_contra]):
     """A named question about a turn."""
 
@@ -68,16 +68,21 @@ class Condition(Generic[C_contra, E_contra]):
     holds: Callable[[Turn[C_contra, E_contra]], bool]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Transition(Generic[C]):
-    """One row. `target` None: the case stays where it is."""
+class Line(NamedTuple):
+    """A row as it can be read. `target` None: the case stays where it is."""
 
     sources: tuple[StrEnum, ...]
     event: str
     condition: str
     target: StrEnum | None
     does: str
-    """in words, for the documentation"""
+
+
+@dataclass(frozen=True, eq=False)
+class Transition(Generic[C]):
+    """A row: as it can be read, and as it runs."""
+
+    line: Line
     tries: Callable[[C, msgspec.Struct, int, Terms], Callable[[], Done[C]] | None]
     """the action ready to run, if the event is of this row's kind and its condition holds"""
 
@@ -106,14 +111,14 @@ class Rows(Generic[C]):
                 return None
             return lambda: action(turn)
 
-        return Transition(
+        line = Line(
             sources if isinstance(sources, tuple) else (sources,),
             str(event.__struct_config__.tag),
             when.says if when else "",
             target,
             (action.__doc__ or "").strip().splitlines()[0],
-            tries,
         )
+        return Transition(line, tries)
 
 
 def rang(clock: str, phase: Phase = "due") -> Condition[Case, Rang]:
@@ -136,7 +141,7 @@ def breach(turn: Turn[C, Rang]) -> Done[C]:
     return Done(turn.case, (Alert("breach", turn.event.clock),))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Procedure(Generic[C]):
     """A procedure: its states with their meaning, and its table."""
 
@@ -149,6 +154,32 @@ class Procedure(Generic[C]):
     """states in which nothing is owed any more: entering one clears every clock"""
     state_of: Callable[[C], StrEnum]
     table: tuple[Transition[C], ...]
+
+
+class Outline(NamedTuple):
+    """A procedure as it can be read, whatever its cases are."""
+
+    name: ProcedureName
+    title: str
+    articles: str
+    theory: str
+    states: dict[StrEnum, str]
+    ended: frozenset[StrEnum]
+    lines: tuple[Line, ...]
+
+
+def outline(procedure: Procedure[C]) -> Outline:
+    """The readable side of a procedure."""
+    lines = tuple(transition.line for transition in procedure.table)
+    return Outline(
+        procedure.name,
+        procedure.title,
+        procedure.articles,
+        procedure.theory,
+        procedure.states,
+        procedure.ended,
+        lines,
+    )
 
 
 class Stepped(NamedTuple, Generic[C]):
@@ -178,12 +209,10 @@ class WrongState(msgspec.Struct, frozen=True):
         )
 
 
-def advance(
-    procedure: Procedure[C], case: C, event: msgspec.Struct, now: int, terms: Terms
-) -> Stepped[C] | WrongState:
+def advance(procedure: Procedure[C], case: C, event: msgspec.Struct, now: int, terms: Terms) -> Stepped[C] | WrongState:
     """The case after an event, and the effects; the first row that takes it decides. Linear in the table."""
     state = procedure.state_of(case)
-    here = [transition for transition in procedure.table if state in transition.sources]
+    here = [transition for transition in procedure.table if state in transition.line.sources]
     if isinstance(event, Rang) and (why := rings(case.clocks, event, now)):
         return _wrong(procedure, case, here, event, why)
     for transition in here:
@@ -196,7 +225,7 @@ def advance(
 def _taken(
     procedure: Procedure[C], transition: Transition[C], before: C, event: msgspec.Struct, done: Done[C]
 ) -> Stepped[C]:
-    state = procedure.state_of(before) if transition.target is None else transition.target
+    state = procedure.state_of(before) if transition.line.target is None else transition.line.target
     clocks = after_ring(before.clocks, event) if isinstance(event, Rang) else before.clocks
     breached, acts = before.breached, done.acts
     for act in acts:
@@ -219,7 +248,7 @@ def _taken(
 
 def _unmet(here: list[Transition[C]], event: msgspec.Struct) -> str:
     name = str(event.__struct_config__.tag)
-    conditions = [row.condition for row in here if row.event == name and row.condition]
+    conditions = [row.line.condition for row in here if row.line.event == name and row.line.condition]
     return "needs that " + ", or that ".join(conditions) if conditions else "this state does not take it"
 
 
@@ -231,6 +260,6 @@ def _wrong(
         case.case,
         procedure.state_of(case).value,
         str(event.__struct_config__.tag),
-        tuple(dict.fromkeys(row.event for row in here)),
+        tuple(dict.fromkeys(row.line.event for row in here)),
         reason,
     )

@@ -73,12 +73,8 @@ ProhibitedEvent = Discovered | Investigated | MeasureChanged | Rang
 IS_PROHIBITED = Condition[ProhibitedCase, Discovered](
     "the finding is of prohibited content", lambda turn: turn.event.finding.basis == BASIS
 )
-CONFIRMED = Condition[ProhibitedCase, Investigated](
-    "it is confirmed", lambda turn: turn.event.outcome == "confirmed"
-)
-CLEARED = Condition[ProhibitedCase, Investigated](
-    "the party is cleared", lambda turn: turn.event.outcome == "cleared"
-)
+CONFIRMED = Condition[ProhibitedCase, Investigated]("it is confirmed", lambda turn: turn.event.outcome == "confirmed")
+CLEARED = Condition[ProhibitedCase, Investigated]("the party is cleared", lambda turn: turn.event.outcome == "cleared")
 
 
 def _discover(turn: Turn[ProhibitedCase, Discovered]) -> Done[ProhibitedCase]:
@@ -117,9 +113,7 @@ def _finding(case: ProhibitedCase) -> Finding:
     return case.finding
 
 
-def _report(
-    turn: Turn[ProhibitedCase, msgspec.Struct], finding: Finding, to: Addressee, about: str
-) -> Report:
+def _report(turn: Turn[ProhibitedCase, msgspec.Struct], finding: Finding, to: Addressee, about: str) -> Report:
     return Report(
         control.Report(
             report=turn.name("R" if to == "regulator" else "R-organs"),
@@ -169,8 +163,6 @@ PROCEDURE = Procedure[ProhibitedCase](
 )
 
 
-def step(
-    case: ProhibitedCase, event: ProhibitedEvent, now: int, terms: Terms
-) -> Stepped[ProhibitedCase] | WrongState:
+def step(case: ProhibitedCase, event: ProhibitedEvent, now: int, terms: Terms) -> Stepped[ProhibitedCase] | WrongState:
     """The case after an event, and the effects."""
     return advance(PROCEDURE, case, event, now, terms)

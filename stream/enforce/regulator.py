@@ -83,9 +83,7 @@ COMPLETE = Condition[RegulatorCase, Directed](
 IN_FORCE = Condition[RegulatorCase, MeasureChanged](
     "the measure is in force", lambda turn: turn.event.change == "in-force"
 )
-OVER = Condition[RegulatorCase, MeasureChanged](
-    "the measure is over", lambda turn: turn.event.change != "in-force"
-)
+OVER = Condition[RegulatorCase, MeasureChanged]("the measure is over", lambda turn: turn.event.change != "in-force")
 
 
 def _carry_out(turn: Turn[RegulatorCase, Directed]) -> Done[RegulatorCase]:
@@ -198,8 +196,6 @@ PROCEDURE = Procedure[RegulatorCase](
 )
 
 
-def step(
-    case: RegulatorCase, event: RegulatorEvent, now: int, terms: Terms
-) -> Stepped[RegulatorCase] | WrongState:
+def step(case: RegulatorCase, event: RegulatorEvent, now: int, terms: Terms) -> Stepped[RegulatorCase] | WrongState:
     """The case after an event, and the effects."""
     return advance(PROCEDURE, case, event, now, terms)

@@ -81,9 +81,7 @@ class Outputs:
     """what may be committed once all of this is acknowledged"""
 
 
-def decide_batch(
-    batches: Mapping[Place, Sequence[Record]], decider: Decider, *, now: int, partitions: int
-) -> Outputs:
+def decide_batch(batches: Mapping[Place, Sequence[Record]], decider: Decider, *, now: int, partitions: int) -> Outputs:
     """Decide every record of a batch at the moment `now` (milliseconds).
 
     `partitions` is the number of partitions of all event topics. Total: a record that cannot be decoded becomes a
@@ -98,9 +96,7 @@ def decide_batch(
             try:
                 event = decode_event_of(place.topic, record.value)
             except Undecodable as error:
-                outputs.dead_letters.append(
-                    DeadLetter(place, record.offset, record.key, record.value, str(error))
-                )
+                outputs.dead_letters.append(DeadLetter(place, record.offset, record.key, record.value, str(error)))
                 continue
             decision = decide(event, now)
             subscriber = subscriber_of(event)

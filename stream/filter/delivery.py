@@ -62,10 +62,10 @@ class Delivery:
 
     async def room(self) -> None:
         """Wait until one more batch may be handed over: the back-pressure of the whole worker."""
-        acquire = asyncio.ensure_future(self._room.acquire())
-        done, _ = await asyncio.wait({acquire, self.failed}, return_when=asyncio.FIRST_COMPLETED)
-        if acquire not in done:
-            acquire.cancel()
+        acquired = asyncio.ensure_future(self._room.acquire())
+        await _either(acquired, self.failed)
+        if not acquired.done():
+            acquired.cancel()
             self.failed.result()
 
     def give_back(self) -> None:
@@ -88,9 +88,9 @@ class Delivery:
 
     async def drain(self) -> None:
         """Wait until everything handed over is acknowledged and committed."""
-        await asyncio.wait(
-            {asyncio.ensure_future(self._empty.wait()), self.failed}, return_when=asyncio.FIRST_COMPLETED
-        )
+        emptied = asyncio.ensure_future(self._empty.wait())
+        await _either(emptied, self.failed)
+        emptied.cancel()
 
     async def stop(self) -> None:
         """Commit no more. What is not acknowledged by now will be decided again by whoever comes next."""
@@ -108,7 +108,7 @@ class Delivery:
                     self._empty.set()
         except asyncio.CancelledError:
             raise
-        except Exception as error:  # whatever it is, the worker must end and say so: it can deliver nothing more
+        except Exception as error:  # noqa: BLE001  # whatever it is, the worker must end and say so: it can deliver nothing more
             if not self.failed.done():
                 self.failed.set_exception(error)
 
@@ -144,6 +144,12 @@ class Delivery:
                 builder.append(timestamp=now, key=key, value=value)
         sent.append(await self._producer.send_batch(builder, topic, partition=partition))
         return sent
+
+
+async def _either(one: asyncio.Future[bool], other: asyncio.Future[None]) -> None:
+    """Wait until one of two is done."""
+    waiting: set[asyncio.Future[bool] | asyncio.Future[None]] = {one, other}
+    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
 
 
 async def report_bad(config: Config, bad: Sequence[BadRecord]) -> None:

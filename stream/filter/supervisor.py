@@ -73,6 +73,7 @@ class Supervisor:
         self._workers: dict[int, Child] = {}
         self._stopping = asyncio.Event()
         self._fold_now = asyncio.Event()
+        self._started = asyncio.Event()
         self._health = Health(
             host=config.metrics.host,
             port=config.metrics.port,
@@ -195,12 +196,13 @@ class Supervisor:
     async def _replace(self, index: int) -> None:
         """End a worker and wait for its successor, so that one is away at most."""
         child = self._workers[index]
+        self._started.clear()
         child.signal(signal.SIGTERM)
-        await asyncio.shield(child.ended)
         while self._workers[index] is child:  # its keeper starts the successor
-            await asyncio.sleep(0.01)
+            await self._started.wait()
         successor = self._workers[index]
-        await asyncio.wait({successor.ready, successor.ended}, return_when=asyncio.FIRST_COMPLETED)
+        outcome: set[asyncio.Future[None] | asyncio.Future[int]] = {successor.ready, successor.ended}
+        await asyncio.wait(outcome, return_when=asyncio.FIRST_COMPLETED)
 
     async def _keep(self, index: int) -> None:
         """Keep one worker running; one that dies is started anew, with growing pauses."""
@@ -220,6 +222,7 @@ class Supervisor:
 
         while True:
             child = self._workers[index] = self._fork(work)
+            self._started.set()
             with self._metrics.workers.track_inprogress():
                 code = await asyncio.shield(child.ended)
             if time.monotonic() - child.started > STEADY_AFTER_S:

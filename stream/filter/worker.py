@@ -157,7 +157,7 @@ class Worker:
             try:
                 async with asyncio.timeout(clients.GOODBYE_S_MAX):
                     await job
-            except Exception as error:  # one client's trouble must not keep the others from closing
+            except Exception as error:  # noqa: BLE001  # one client's trouble must not keep the others from closing
                 log.warning("a client did not close cleanly", worker=self._index, error=repr(error))
 
     def _decide(self, lane: str, batches: Mapping[Place, Sequence[Record]]) -> Outputs:

@@ -1,7 +1,7 @@
 """How a Kafka client is made: the only place, with every option that matters spelled out and its reason."""
 
 import ssl
-from typing import Any
+from typing import TypedDict
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
@@ -44,7 +44,7 @@ def producer(config: Config, *, client: str, transactional_id: str | None = None
     )
 
 
-def group_consumer(config: Config, *topics: str, group: str, client: str, instance: str | None) -> AIOKafkaConsumer:
+def group_consumer(config: Config, *, group: str, client: str, instance: str | None) -> AIOKafkaConsumer:
     """A member of a consumer group that commits by its own word only. Subscribe it with a listener."""
     return AIOKafkaConsumer(
         **_connection(config.kafka),
@@ -83,7 +83,9 @@ def follower(config: Config, *, client: str) -> AIOKafkaConsumer:
 def admin(config: Config) -> AIOKafkaAdminClient:
     """An admin client, for topics and their settings."""
     return AIOKafkaAdminClient(
-        **_connection(config.kafka), client_id="wurao-admin", request_timeout_ms=config.kafka.request_timeout_ms
+        **_connection(config.kafka),
+        client_id="wurao-admin",
+        request_timeout_ms=config.kafka.request_timeout_ms,
     )
 
 
@@ -92,8 +94,17 @@ def partitions(topic: str, count: int) -> list[TopicPartition]:
     return [TopicPartition(topic, partition) for partition in range(count)]
 
 
-def _connection(kafka: Kafka) -> dict[str, Any]:
-    """The options that all clients share. Their types are aiokafka's own, hence `Any` at this one rim."""
+class _Connection(TypedDict):
+    bootstrap_servers: str
+    security_protocol: str
+    ssl_context: ssl.SSLContext | None
+    sasl_mechanism: str
+    sasl_plain_username: str | None
+    sasl_plain_password: str | None
+
+
+def _connection(kafka: Kafka) -> _Connection:
+    """The options that all clients share."""
     return {
         "bootstrap_servers": kafka.bootstrap,
         "security_protocol": kafka.security_protocol,

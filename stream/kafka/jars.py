@@ -110,9 +110,7 @@ def _fill(folder: Path) -> None:
         for name in ("jgo.toml", "jgo.lock.toml"):
             shutil.copy(definition(name), scratch)
         if _sync(Path(scratch), "--offline") is not None:
-            print(
-                f"wurao: fetching Kafka's jars (about 50 MB, once) into {folder}", file=sys.stderr, flush=True
-            )
+            print(f"wurao: fetching Kafka's jars (about 50 MB, once) into {folder}", file=sys.stderr, flush=True)
             problem = _sync(Path(scratch))
             if problem is not None:
                 raise LocalKafkaError(

@@ -50,9 +50,7 @@ def _java(*, heap_mb: int, profile: Profile, extra: Sequence[str]) -> list[str]:
     if named:
         found = shutil.which(named)
         if found is None:
-            raise LocalKafkaError(
-                f"WURAO_JAVA is {named!r}, which is no program: name a Java 17 or newer, or unset it"
-            )
+            raise LocalKafkaError(f"WURAO_JAVA is {named!r}, which is no program: name a Java 17 or newer, or unset it")
         return [found, *flags]
     packaged = _packaged_java()
     if archive_is_fresh() and not any("AOTCacheOutput" in flag for flag in extra):

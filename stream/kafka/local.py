@@ -194,9 +194,7 @@ class LocalKafka:
         for node in self._nodes:
             if node.number == number:
                 return node
-        raise LocalKafkaError(
-            f"there is no node {number}: nodes are numbered 1 to {self._nodes_count}, once started"
-        )
+        raise LocalKafkaError(f"there is no node {number}: nodes are numbered 1 to {self._nodes_count}, once started")
 
     def _make_nodes(self, directory: Path) -> list[Node]:
         ports = free_ports(2 * self._nodes_count)

@@ -98,8 +98,8 @@ async def create(admin: AIOKafkaAdminClient, topics: Topics) -> list[str]:
         elif code != TopicAlreadyExistsError.errno:
             raise for_code(code)(f"{name}: {message}")
     async with asyncio.timeout(VISIBLE_S_MAX):
-        while EXPECTED.keys() - (await describe(admin, tuple(EXPECTED))).topics.keys():
-            await asyncio.sleep(VISIBLE_PAUSE_S)
+        while EXPECTED.keys() - (await describe(admin, tuple(EXPECTED))).topics.keys():  # noqa: ASYNC110
+            await asyncio.sleep(VISIBLE_PAUSE_S)  # nothing tells when a broker learns of a topic
     return made
 
 

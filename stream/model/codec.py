@@ -62,9 +62,7 @@ def decode_record(topic: str, key: bytes | None, data: bytes | None) -> Record |
         raise Undecodable(f"no key: a record of {topic} is kept under its own")
     if data is None:
         if topic == EXPRESSIONS:
-            raise Undecodable(
-                "null value: an expression cannot be withdrawn; write a `lift` of its scope instead"
-            )
+            raise Undecodable("null value: an expression cannot be withdrawn; write a `lift` of its scope instead")
         return Tombstone(topic=topic, key=_key_text(key))
     record = _decode(_records, data)
     if type(record) is not RECORD_KIND[topic]:

@@ -53,7 +53,7 @@ Question = Callable[[Event, int], bool]
 _Origin = tuple[type[Event], Network | None, str | None]
 """What a source follows from: kind, network and `from`."""
 _Statement = tuple[type[Event], ToKind, str | None, Purpose | None, str | None, bool | None]
-"""What a route adds to its source, as the event has it: recipient's kind, sender, purpose, category, platform."""
+"""What a route adds to its source: kind, recipient's kind, sender, purpose, category, platform."""
 
 
 def case_of(event: Event, world: World, now: int) -> Case:
@@ -129,18 +129,14 @@ class _Program:
 
     def __init__(self, route: Route, reader: Reader) -> None:
         rows = _open_rows(route, None)
-        asks = (
-            place for place, (_, needs) in enumerate(rows) if any(n.predicate in _STANCE_OF for n in needs)
-        )
+        asks = (place for place, (_, needs) in enumerate(rows) if any(n.predicate in _STANCE_OF for n in needs))
         cut = next(asks, len(rows))
         self.above = _steps(rows[:cut], route, reader)
         self.below: dict[Stance, tuple[_Step, ...]] = {}
         self.probe: Probe | None = None
         if cut < len(rows):
             self.probe = route.world.registry.wills.probe(route.channel, route.sender, route.category)
-            self.below = {
-                stance: _steps(_open_rows(route, stance)[cut:], route, reader) for stance in STANCES
-            }
+            self.below = {stance: _steps(_open_rows(route, stance)[cut:], route, reader) for stance in STANCES}
 
 
 class Decider:
@@ -206,9 +202,7 @@ class Decider:
             self._routes_count += 1
         return routes
 
-    def _program(
-        self, event: Event, routes: "_SourceRoutes", to_kind: ToKind, statement: _Statement
-    ) -> _Program:
+    def _program(self, event: Event, routes: "_SourceRoutes", to_kind: ToKind, statement: _Statement) -> _Program:
         self._make_room()
         route = Route(self.world, type(event), routes.source, to_kind, _stated_by(event))
         program = routes.programs[statement] = _Program(route, self._reader)
@@ -300,7 +294,7 @@ def _at_moment(route: Route, *, holds: bool) -> Question:
 
 
 def _text(event: Event) -> str | None:
-    return None if type(event) is Call else event.text
+    return None if isinstance(event, Call) else event.text
 
 
 def _channel_of(event: Event) -> Channel:

@@ -84,9 +84,7 @@ class Source:
 class Route:
     """A source, a kind of recipient, and what the event states: all that many events share."""
 
-    def __init__(
-        self, world: World, kind: type[Event], source: Source, to_kind: ToKind, stated: Stated
-    ) -> None:
+    def __init__(self, world: World, kind: type[Event], source: Source, to_kind: ToKind, stated: Stated) -> None:
         self.world = world
         self.kind = kind
         self.source = source

@@ -34,9 +34,7 @@ def load(path: Path | str | None = None) -> Policy:
         try:
             text = Path(path).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise PolicyError(
-                f"{source}: {error}; give a TOML file or one of {', '.join(SHIPPED)}"
-            ) from error
+            raise PolicyError(f"{source}: {error}; give a TOML file or one of {', '.join(SHIPPED)}") from error
     return read(text, source=source)
 
 
@@ -46,9 +44,7 @@ def read(text: str, *, source: str) -> Policy:
         file = msgspec.convert(parse(text, source=source), PolicyFile)
     except msgspec.ValidationError as error:
         what, _, where = str(error).partition(" - at ")
-        raise PolicyError(
-            f"{source}:{line_of(text, where.strip('`'))}: {what} (at {where or 'the top'})"
-        ) from error
+        raise PolicyError(f"{source}:{line_of(text, where.strip('`'))}: {what} (at {where or 'the top'})") from error
     _Check(file, source, text).whole()
     return Policy(file, text=text)
 
@@ -98,26 +94,20 @@ class _Check:
             where = f"$.hours[{place}]"
             for category in window.categories:
                 if category not in self._file.categories:
-                    self._refuse(
-                        f"{where}.categories", f"unknown category {category!r}: add it to `categories`"
-                    )
+                    self._refuse(f"{where}.categories", f"unknown category {category!r}: add it to `categories`")
             if window.from_ == window.to:
                 self._refuse(f"{where}.to", f"hours that never open: they begin and end at {window.to}")
             try:
                 ZoneInfo(window.zone)
             except (ZoneInfoNotFoundError, ValueError):
-                self._refuse(
-                    f"{where}.zone", f"unknown time zone {window.zone!r}: use a name such as Asia/Shanghai"
-                )
+                self._refuse(f"{where}.zone", f"unknown time zone {window.zone!r}: use a name such as Asia/Shanghai")
 
     def _replies(self) -> None:
         means: dict[tuple[str | None, str], int] = {}
         for place, rule in enumerate(self._file.replies):
             where = f"$.replies[{place}]"
             if rule.scope == OWNER and rule.to != OWNER:
-                self._refuse(
-                    f"{where}.scope", 'scope "owner" needs to = "owner": listed numbers may have no owner'
-                )
+                self._refuse(f"{where}.scope", 'scope "owner" needs to = "owner": listed numbers may have no owner')
             if OWNER in rule.to and rule.to != OWNER:
                 self._refuse(f"{where}.to", 'write to = "owner" without brackets: it is no number')
             for to, text in pairs(rule):
@@ -141,6 +131,4 @@ class _Check:
             answer = self._file.answers.get(reason)
             for channel in channels:
                 if answer is None or not answer.on(channel):
-                    self._refuse(
-                        "$.answers", f"no answer for {reason!r} on {channel}: add it under [answers.{reason}]"
-                    )
+                    self._refuse("$.answers", f"no answer for {reason!r} on {channel}: add it under [answers.{reason}]")

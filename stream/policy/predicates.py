@@ -86,9 +86,7 @@ TO_HELP = _route("to_help", "`to` is a help number", "`to` is no help number", l
 TO_REDRESS = _route(
     "to_redress", "`to` is a redress number", "`to` is no redress number", lambda r: r.to_kind == "redress"
 )
-TO_SHORT = _route(
-    "to_short", "`to` is a short number", "`to` is no short number", lambda r: r.to_kind == "short"
-)
+TO_SHORT = _route("to_short", "`to` is a short number", "`to` is no short number", lambda r: r.to_kind == "short")
 TO_SUBSCRIBER = _route(
     "to_subscriber",
     "`to` is a subscriber number",
@@ -104,18 +102,10 @@ WISH = _case(
 
 # Why it is sent.
 PERSONAL = _route("personal", "it is personal", "it is not personal", lambda r: r.purpose == "personal")
-SERVICE = _route(
-    "service", "it is service traffic", "it is not service traffic", lambda r: r.purpose == "service"
-)
-COMMERCIAL = _route(
-    "commercial", "it is commercial", "it is not commercial", lambda r: r.purpose == "commercial"
-)
-PUBLIC = _route(
-    "public", "it is public-interest", "it is not public-interest", lambda r: r.purpose == "public"
-)
-EMERGENCY = _route(
-    "emergency", "it is an emergency", "it is no emergency", lambda r: r.purpose == "emergency"
-)
+SERVICE = _route("service", "it is service traffic", "it is not service traffic", lambda r: r.purpose == "service")
+COMMERCIAL = _route("commercial", "it is commercial", "it is not commercial", lambda r: r.purpose == "commercial")
+PUBLIC = _route("public", "it is public-interest", "it is not public-interest", lambda r: r.purpose == "public")
+EMERGENCY = _route("emergency", "it is an emergency", "it is no emergency", lambda r: r.purpose == "emergency")
 FROM_PLATFORM = _route(
     "from_platform",
     "it comes from a platform",
@@ -124,9 +114,7 @@ FROM_PLATFORM = _route(
 )
 
 # From which number, and whose that is.
-FROM_GIVEN = _route(
-    "from_given", "`from` is given", "`from` is missing", lambda r: r.source.kind != "missing"
-)
+FROM_GIVEN = _route("from_given", "`from` is given", "`from` is missing", lambda r: r.source.kind != "missing")
 FROM_WELL_FORMED = _route(
     "from_well_formed",
     "`from` is a subscriber number, 3 to 20 digits, or an internet identifier",
@@ -139,9 +127,7 @@ FROM_SUBSCRIBER = _route(
     "`from` is no subscriber number",
     lambda r: r.source.kind == "subscriber",
 )
-FROM_OWNED = _route(
-    "from_owned", "`from` has an owner", "`from` has no owner", lambda r: r.source.owner is not None
-)
+FROM_OWNED = _route("from_owned", "`from` has an owner", "`from` has no owner", lambda r: r.source.owner is not None)
 SENDER_STATED = _route(
     "sender_stated",
     "the event states its sender",
@@ -238,9 +224,7 @@ EMERGENCY_CAMPAIGN = _case(
     "emergency_campaign",
     "an approved emergency campaign that is open carries it",
     "no open emergency campaign carries it",
-    lambda c: (
-        c.carried_campaign is not None and c.carried_campaign.emergency and c.carried_campaign.open_at(c.now)
-    ),
+    lambda c: c.carried_campaign is not None and c.carried_campaign.emergency and c.carried_campaign.open_at(c.now),
 )
 CAMPAIGN_KNOWN = _case(
     "campaign_known",
@@ -299,9 +283,7 @@ IDENTIFIED = _case(
     "the text names the sender and its contact",
     "the text lacks the sender or its contact",
     lambda c: (
-        c.route.identity is not None
-        and c.route.identity.named_in(c.folded)
-        and c.route.identity.contact_in(c.folded)
+        c.route.identity is not None and c.route.identity.named_in(c.folded) and c.route.identity.contact_in(c.folded)
     ),
 )
 OPT_OUT_SHOWN = _case(
@@ -321,9 +303,7 @@ CONSENTED = _case(
 REFUSED = _case(
     "refused", "the recipient has refused", "the recipient has not refused", lambda c: c.stance == "refused"
 )
-SILENT = _case(
-    "silent", "the recipient is silent", "the recipient is not silent", lambda c: c.stance == "silent"
-)
+SILENT = _case("silent", "the recipient is silent", "the recipient is not silent", lambda c: c.stance == "silent")
 SILENCE_REFUSES = _route(
     "silence_refuses", "silence is refusal", "silence is no refusal", lambda r: r.policy.silence_refuses
 )

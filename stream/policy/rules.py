@@ -165,8 +165,6 @@ def answers_needed() -> dict[str, tuple[Channel, ...]]:
     for rule in TABLE:
         if rule.verdict != "allow":
             kinds = {need.predicate for need in rule.needs if need.holds}
-            channels: set[Channel] = (
-                {"sms"} if SMS in kinds else {"call"} if CALL in kinds else {"sms", "call"}
-            )
+            channels: set[Channel] = {"sms"} if SMS in kinds else {"call"} if CALL in kinds else {"sms", "call"}
             needed.setdefault(rule.reason, set()).update(channels)
     return {reason: tuple(sorted(channels)) for reason, channels in needed.items()}

@@ -30,8 +30,8 @@ _BEYOND_BASIC = "\U00010000"
 def _table() -> tuple[dict[int, int], re.Pattern[str]]:
     traditional, simplified = (line for line in simplified_table().splitlines() if not line.startswith("#"))
     assert len(traditional) == len(simplified), f"{SIMPLIFIED_FILE}: its two lines differ in length"
-    # Characters beyond the basic plane, all rare, stand here as one range: one by one they would be compared one by
-    # one, at 20 µs a text.
+    # Characters beyond the basic plane, all rare, stand here as one range: `re` would compare them one by one,
+    # which took 20 µs for a short text.
     basic = "".join(c for c in traditional if c < _BEYOND_BASIC)
     found = re.compile(f"[{re.escape(basic)}{_BEYOND_BASIC}-{chr(sys.maxunicode)}]")
     return str.maketrans(traditional, simplified), found
@@ -98,8 +98,8 @@ class Identity:
         return self._contact.search(folded) is not None
 
 
-READINGS_MAX = 8_192
-"""Texts whose reading is remembered; beyond, all are forgotten. Bulk traffic repeats itself much sooner."""
+READINGS_MAX = 1_024
+"""Texts whose reading is remembered; beyond, all are forgotten. What repeats itself does so much sooner."""
 
 REMEMBERED_CHARACTERS_MAX = 1_024
 """Longer texts are read anew each time, so that huge ones cannot fill the memory. Fifteen SMS fit."""

@@ -87,9 +87,7 @@ class Given:
     def expression(self, stated: dict[str, str]) -> Expression:
         """The expression that a row states, completed. Raises `Undecodable`."""
         fields: dict[str, object] = {
-            name: value
-            for name in COLUMNS
-            if name != "subscriber" and (value := getattr(self, name)) is not None
+            name: value for name in COLUMNS if name != "subscriber" and (value := getattr(self, name)) is not None
         }
         fields.update({name: value for name, value in stated.items() if value})
         if time := stated.get("time"):

@@ -122,9 +122,7 @@ class Follower:
     async def poll(self, *, wait_ms: int) -> Applied:
         """Apply what has come, waiting up to `wait_ms` for something. The registry changes in one step."""
         self._keep_asking()
-        fetched = await self._consumer.getmany(
-            *self._places, timeout_ms=wait_ms, max_records=self._poll_records_max
-        )
+        fetched = await self._consumer.getmany(*self._places, timeout_ms=wait_ms, max_records=self._poll_records_max)
         applied = Applied()
         if fetched:
             self._apply(fetched, applied)

@@ -128,9 +128,7 @@ class Importer:
         for line in bad:
             self._reject("bad", path, line.number, line.raw, line.reason)
 
-    async def _take_expressions(
-        self, path: Path, lines: Sequence[int], expressions: Sequence[Expression]
-    ) -> None:
+    async def _take_expressions(self, path: Path, lines: Sequence[int], expressions: Sequence[Expression]) -> None:
         whos = [who_of(expression) for expression in expressions]
         rows = [who.row for who in whos]
         sifted = sift(expressions, rows, self._index.said(set(whos)))
@@ -156,9 +154,7 @@ class Importer:
     def _keep(self, path: Path, line: int, record: Record | Tombstone) -> None:
         place = topic_of(record), record.key if isinstance(record, Tombstone) else key_of(record)
         if self._others.pop(place, None) is not None:
-            self.tally.already_count += (
-                1  # said again, below: the last record of a key is the one that stands
-            )
+            self.tally.already_count += 1  # said again, below: the last record of a key is the one that stands
         self._others[place] = path, line, record
 
     def _reject(self, fate: Fate, path: Path, line: int, raw: bytes, reason: str) -> None:
@@ -214,18 +210,12 @@ async def topics_opened(
         await producer.stop()
 
 
-async def catch_up(
-    config: Config, index: OrderIndex, *, partitions: int, progress: Callable[[int, int], None]
-) -> None:
+async def catch_up(config: Config, index: OrderIndex, *, partitions: int, progress: Callable[[int, int], None]) -> None:
     """Bring the index up to date with its topic. Records that cannot be used mean nothing to the filter
     either.
     """
     places = clients.partitions(EXPRESSIONS, partitions)
-    start = {
-        place: index.next_offsets[place.partition]
-        for place in places
-        if place.partition in index.next_offsets
-    }
+    start = {place: index.next_offsets[place.partition] for place in places if place.partition in index.next_offsets}
     read_count = 0
     async for batch in read(config, places, start=start, client="wurao-import"):
         expressions: list[Expression] = []
@@ -244,9 +234,7 @@ async def catch_up(
 async def read_all_but_wills(config: Config) -> Registry:
     """Senders, orders, campaigns and word lists as their topics hold them."""
     registry = Registry()
-    places = [
-        place for topic in RECORD_KIND if topic != EXPRESSIONS for place in clients.partitions(topic, 1)
-    ]
+    places = [place for topic in RECORD_KIND if topic != EXPRESSIONS for place in clients.partitions(topic, 1)]
     async for batch in read(config, places, client="wurao-import"):
         records: list[FileRecord] = []
         for raw in batch.records:

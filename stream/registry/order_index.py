@@ -92,8 +92,7 @@ class OrderLock:
             holder = os.read(self._file, 1_000).decode("utf-8", "replace").strip()
             os.close(self._file)
             raise IndexInUse(
-                f"{self._path}: held by {holder or 'another importer'}; one import at a time: "
-                "wait for it, or end it"
+                f"{self._path}: held by {holder or 'another importer'}; one import at a time: wait for it, or end it"
             ) from None
         os.ftruncate(self._file, 0)
         since = datetime.now(UTC).isoformat(timespec="seconds")
@@ -134,9 +133,7 @@ class OrderIndex:
             for place, sender, category in self._database.execute("SELECT * FROM scopes")
         }
         self._scope_of = {place: scope for scope, place in self._scopes.items()}
-        self._sources: dict[str, int] = {
-            name: place for place, name in self._database.execute("SELECT * FROM sources")
-        }
+        self._sources: dict[str, int] = {name: place for place, name in self._database.execute("SELECT * FROM sources")}
         self.next_offsets: dict[int, int] = dict(self._database.execute("SELECT * FROM progress"))
         """partition → the offset up to which (exclusive) the index knows the topic"""
 
@@ -153,9 +150,7 @@ class OrderIndex:
         self._load()
         self._database.executemany("INSERT INTO identity VALUES (?, ?)", wanted.items())
         changed = [
-            f"{name} {found[name]} is now {value}"
-            for name, value in wanted.items()
-            if found.get(name, value) != value
+            f"{name} {found[name]} is now {value}" for name, value in wanted.items() if found.get(name, value) != value
         ]
         return ", ".join(changed) or None
 
@@ -199,9 +194,7 @@ class OrderIndex:
 
     def with_narrower(self, whos: Iterable[Who]) -> set[int]:
         """Of these, `Who.row` of those about whom anything narrower than (*,*) was ever said."""
-        return {
-            row for row, said in self.said(whos).items() if any(word.scope != EVERYTHING for word in said)
-        }
+        return {row for row, said in self.said(whos).items() if any(word.scope != EVERYTHING for word in said)}
 
     def _row(self, expression: Expression) -> tuple[int, int, int, int, int, int]:
         number = parse(expression.subscriber)

@@ -48,9 +48,7 @@ class Ownership:
             if entry.channel == self._channel:
                 holding = Holding(record.sender, entry, came)
                 earlier = best.get(entry.prefix)
-                if (
-                    earlier is None or holding.rank >= earlier.rank
-                ):  # equal since: the later in the list counts
+                if earlier is None or holding.rank >= earlier.rank:  # equal since: the later in the list counts
                     best[entry.prefix] = holding
         self.drop(record.sender)
         self._prefixes[record.sender] = set(best)

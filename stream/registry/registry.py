@@ -30,7 +30,6 @@ from stream.model.registry import (
 from stream.model.topics import CAMPAIGNS, ORDERS, SENDERS, TOPIC_OF, WORDLISTS
 from stream.registry.ownership import Ownership
 
-
 Kept = TypeVar("Kept")
 
 

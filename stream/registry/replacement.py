@@ -22,10 +22,10 @@ from bloom.partition import partitions_of
 from bloom.wills import EVERYTHING, Channel
 from stream.config import Config
 from stream.kafka import clients
-from stream.model.codec import Undecodable, decode_record
+from stream.model.codec import Undecodable, decode_record, encode
 from stream.model.registry import Expression, key_of
 from stream.model.topics import EXPRESSIONS
-from stream.registry.bulk_files import Chunk
+from stream.registry.bulk_files import BadLine, Chunk
 from stream.registry.order_index import OrderIndex, Who
 from stream.registry.registry import wish_of
 from stream.registry.sifting import scope_of
@@ -52,28 +52,26 @@ class Difference:
     """registered so after the file was drawn up, and so not in it: they are left alone"""
 
 
-def numbers_of(chunk: Chunk, channel: Channel) -> tuple[list[Msisdn], list[int]]:
-    """The numbers that a chunk of a full file refuses everything for, and places of records that say
-    another thing.
+def numbers_of(chunk: Chunk, channel: Channel, source: str) -> tuple[list[Msisdn], list[BadLine]]:
+    """The numbers for which a chunk of a full file refuses everything, and the lines that say another
+    thing.
     """
     numbers: list[Msisdn] = []
-    foreign: list[int] = []
-    for place, record in enumerate(chunk.records):
+    foreign: list[BadLine] = []
+    for line, record in zip(chunk.lines, chunk.records, strict=True):
         if (
             type(record) is Expression
-            and record.channel == channel
-            and record.will == "refuse"
+            and (record.channel, record.will, record.source) == (channel, "refuse", source)
             and scope_of(record) == EVERYTHING
         ):
             numbers.append(wish_of(record).number)
         else:
-            foreign.append(place)
+            reason = f"no refusal of everything on {channel} by source {source}, as a full file must hold"
+            foreign.append(BadLine(line, encode(record), reason))
     return numbers, foreign
 
 
-def difference(
-    index: OrderIndex, in_file: BitMap64, *, channel: Channel, source: str, time: int
-) -> Difference:
+def difference(index: OrderIndex, in_file: BitMap64, *, channel: Channel, source: str, time: int) -> Difference:
     """The difference between a full file and the index, which must be up to date."""
     registered, newer = BitMap64(), BitMap64()
     for number, said in index.refusing_everything(channel, source):
@@ -101,15 +99,19 @@ async def lifting_groups(
     evidence: str | None,
     actor: str | None,
 ) -> AsyncIterator[list[tuple[Expression, ...]]]:
-    """For each leaving number the lift of everything and then its narrower wishes that stand, some at a time.
+    """For each leaving number the lift of everything and then its narrower wishes that stand, some at a
+    time.
 
-    The wishes are read from the topic, and only where the index knows of any: of most numbers it does not.
+    The wishes are read from the topic in one pass, and only where the index knows of any: most numbers
+    have none.
     """
+    asked: list[Msisdn] = []
     for numbers in _portions(change.leaving):
         whos = [Who(number, change.channel) for number in numbers]
         narrower = index.with_narrower(whos)
-        asked = [who.number for who in whos if who.row in narrower]
-        standing = await _standing(config, asked, change.channel, partitions) if asked else {}
+        asked += [who.number for who in whos if who.row in narrower]
+    standing = await _standing(config, asked, change.channel, partitions) if asked else {}
+    for numbers in _portions(change.leaving):
         yield [
             (
                 Expression(

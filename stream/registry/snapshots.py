@@ -107,8 +107,7 @@ async def build(
         offsets = follower.offsets
     except OffsetOutOfRangeError as error:
         raise SnapshotsError(
-            f"a registry topic has no record at {error.args[0]}: it was cut short; "
-            "build from the topics alone"
+            f"a registry topic has no record at {error.args[0]}: it was cut short; build from the topics alone"
         ) from error
     finally:
         await follower.stop()

@@ -80,9 +80,7 @@ class TopicWriter:
                 assert taken is not None, "the size was checked before"
         return await self._send([*full, *open_batches.items()])
 
-    def _placed(
-        self, groups: list[Group]
-    ) -> Iterable[tuple[tuple[str, int], list[tuple[bytes, bytes | None]]]]:
+    def _placed(self, groups: list[Group]) -> Iterable[tuple[tuple[str, int], list[tuple[bytes, bytes | None]]]]:
         subscribers = [first.subscriber for first, *_ in groups if type(first) is Expression]
         partitions = iter(partitions_of(subscribers, self._partitions).tolist())
         for group in groups:

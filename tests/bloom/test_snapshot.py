@@ -131,9 +131,7 @@ def test_the_wills_of_an_overlay_are_written_folded(path: Path) -> None:
 
 
 def test_more_records_than_a_section_takes_keep_their_order(path: Path) -> None:
-    records: list[Record] = [
-        ("registry.wordlists", bytes([i]), bytes(RECORDS_BODY_BYTES // 3)) for i in range(8)
-    ]
+    records: list[Record] = [("registry.wordlists", bytes([i]), bytes(RECORDS_BODY_BYTES // 3)) for i in range(8)]
     write(path, meta=META, wills=Wills(), records=records)
     assert read(path).records == records
 
@@ -202,9 +200,7 @@ def test_any_other_file_is_refused(tmp_path: Path, content: bytes) -> None:
 # What a foreign writer might do: good checksums, bad content
 
 
-def file_of(
-    *sections: tuple[bytes, bytes], header: bytes = b'{"cluster":"","created_ms":0,"topics":{}}'
-) -> bytes:
+def file_of(*sections: tuple[bytes, bytes], header: bytes = b'{"cluster":"","created_ms":0,"topics":{}}') -> bytes:
     """A file with good lengths and checksums, made by the letter of docs/snapshot.md."""
     rest = header
     for label, body in sections:

@@ -127,9 +127,7 @@ def test_a_consent_holds_for_its_sender_category_and_channel_alone() -> None:
     assert wills.stance("call", N, "ORG-1", "finance") == "silent"
 
 
-@pytest.mark.parametrize(
-    "scope", [Scope("ORG-1", "finance"), Scope("ORG-1", None), Scope(None, "finance"), EVERYTHING]
-)
+@pytest.mark.parametrize("scope", [Scope("ORG-1", "finance"), Scope("ORG-1", None), Scope(None, "finance"), EVERYTHING])
 def test_a_refusal_ends_every_consent_within_it(scope: Scope) -> None:
     wills = wills_of([expression("consent", "ORG-1", "finance"), expression("refuse", *scope)])
     assert wills.stance("sms", N, "ORG-1", "finance") == "refused"
@@ -275,9 +273,7 @@ def test_log_compaction_changes_no_state(log: list[Expression]) -> None:
 
 
 @given(logs, st.data())
-def test_compaction_of_any_older_part_of_a_log_changes_no_state(
-    log: list[Expression], data: st.DataObject
-) -> None:
+def test_compaction_of_any_older_part_of_a_log_changes_no_state(log: list[Expression], data: st.DataObject) -> None:
     """The cleaner leaves the head of the log alone, and may have dropped any of what has a successor."""
     last = {_key(each): place for place, each in enumerate(log)}
     kept = [each for place, each in enumerate(log) if place == last[_key(each)] or data.draw(st.booleans())]

@@ -45,15 +45,11 @@ def decider() -> Decider:
 
 
 def test_the_scenarios_cover_every_reason_that_the_policy_can_give_on_a_fresh_registry() -> None:
-    assert {scenario.reason for scenario in SCENARIOS} == {
-        rule.reason for rule in TABLE
-    } - NOT_ON_A_FRESH_REGISTRY
+    assert {scenario.reason for scenario in SCENARIOS} == {rule.reason for rule in TABLE} - NOT_ON_A_FRESH_REGISTRY
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.make.__name__)
-def test_each_scenario_is_answered_with_its_reason_whoever_it_reaches(
-    scenario: Scenario, decider: Decider
-) -> None:
+def test_each_scenario_is_answered_with_its_reason_whoever_it_reaches(scenario: Scenario, decider: Decider) -> None:
     traffic = Traffic(small(), texts.own(), seed=7)
     events = [scenario.make(traffic) for _ in range(100)]
     assert Counter(decider.decide(event, NOW).reason for event in events) == {scenario.reason: 100}
@@ -61,25 +57,20 @@ def test_each_scenario_is_answered_with_its_reason_whoever_it_reaches(
 
 def test_the_first_events_have_one_of_each_scenario_so_that_the_shortest_run_shows_all() -> None:
     traffic = Traffic(small(), texts.own(), seed=3)
-    reasons = {
-        decider_of(small()).decide(event, NOW).reason for event in traffic.events(len(SCENARIOS), now=NOW)
-    }
+    reasons = {decider_of(small()).decide(event, NOW).reason for event in traffic.events(len(SCENARIOS), now=NOW)}
     assert reasons == {scenario.reason for scenario in SCENARIOS}
 
 
 def test_the_opening_is_whole_even_when_it_is_taken_in_pieces(decider: Decider) -> None:
     traffic = Traffic(small(), texts.own(), seed=3)
     events = [event for _ in range(len(SCENARIOS)) for event in traffic.events(1, now=NOW)]
-    assert {decider.decide(event, NOW).reason for event in events} == {
-        scenario.reason for scenario in SCENARIOS
-    }
+    assert {decider.decide(event, NOW).reason for event in events} == {scenario.reason for scenario in SCENARIOS}
 
 
 def test_the_proportions_are_those_of_the_table(decider: Decider) -> None:
     count = 20_000
     decided = Counter(
-        decider.decide(event, NOW).reason
-        for event in Traffic(small(), texts.own(), seed=1).events(count, now=NOW)
+        decider.decide(event, NOW).reason for event in Traffic(small(), texts.own(), seed=1).events(count, now=NOW)
     )
     whole = sum(scenario.share for scenario in SCENARIOS)
     for reason in ("personal", "service", "consented", "no_consent", "refused"):
@@ -120,9 +111,7 @@ def test_different_indexes_are_different_subscribers(indexes: list[int]) -> None
 
 
 def test_a_range_of_subscribers_is_the_subscribers_one_by_one() -> None:
-    assert [f"+{number}" for number in numbers_of(range(5, 50))] == [
-        subscriber(index) for index in range(5, 50)
-    ]
+    assert [f"+{number}" for number in numbers_of(range(5, 50))] == [subscriber(index) for index in range(5, 50)]
 
 
 def test_the_registry_has_as_many_refusals_as_asked_for() -> None:
@@ -141,9 +130,7 @@ def test_too_small_a_registry_is_refused_with_the_least_size() -> None:
 def test_what_one_subscriber_said_is_told_in_order() -> None:
     registry = small()
     assert [word.will for word in registry.said_by(0)] == ["refuse", "consent"]
-    assert [(word.will, word.sender) for word in registry.said_by(registry.watched)] == [
-        ("consent", "ORG-BANK-1")
-    ]
+    assert [(word.will, word.sender) for word in registry.said_by(registry.watched)] == [("consent", "ORG-BANK-1")]
     assert list(registry.said_by(registry.silent.start)) == []
 
 
@@ -167,9 +154,7 @@ def test_a_corpus_gives_personal_texts_to_people_and_the_rest_to_advertisers(tmp
 
 def test_a_corpus_with_percent_signs_is_used_as_it_stands(tmp_path: Path) -> None:
     path = tmp_path / "corpus.ndjson"
-    path.write_text(
-        '{"text":"100%d","label":"personal"}\n{"text":"5%","label":"ad.loan"}\n', encoding="utf-8"
-    )
+    path.write_text('{"text":"100%d","label":"personal"}\n{"text":"5%","label":"ad.loan"}\n', encoding="utf-8")
     assert texts.corpus(path).personal(random.Random(1)) == "100%d"
 
 

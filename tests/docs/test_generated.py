@@ -30,4 +30,6 @@ def test_the_schema_refuses_what_the_decoder_refuses() -> None:
     contract = yaml.safe_load((TOP / "docs/asyncapi.yaml").read_text(encoding="utf-8"))
     wrong = {"kind": "sms", "id": "x" * 129, "time": 1, "to": "+8613800138000"}
     with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate(wrong, {"$ref": f"#/components/schemas/{Sms.__name__}", "components": contract["components"]})
+        jsonschema.validate(
+            wrong, {"$ref": f"#/components/schemas/{Sms.__name__}", "components": contract["components"]}
+        )

@@ -7,6 +7,8 @@ from stream.model.codec import decode_file_record
 from stream.model.registry import FileRecord
 from tests.filter.harness import NOW, event
 
+# ruff: noqa: E501  # records stand on one line each, as they do in files
+
 PORT = "1069012345"
 BANK = {"sender": "ORG-BANK", "from": PORT, "purpose": "commercial", "category": "finance"}
 GOOD_TEXT = "【山海银行】理财新品上线，详询 955-88，回复TD退订"

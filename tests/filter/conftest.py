@@ -1,7 +1,5 @@
 """A broker with fresh topics for every test of the filter."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from stream.kafka.local import Cluster
@@ -9,9 +7,9 @@ from tests.filter.harness import Broker
 
 
 @pytest.fixture
-def broker(kafka: Cluster) -> Iterator[Broker]:
+def broker(kafka: Cluster) -> Broker:
     """The session's cluster, with wurao's topics made anew."""
     broker = Broker(kafka.bootstrap)
     broker.delete_topics()
     broker.create_topics()
-    yield broker
+    return broker

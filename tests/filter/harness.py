@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import count, islice
 from pathlib import Path
+from typing import Self
 
 import orjson
 
@@ -220,7 +221,7 @@ class FilterProcess:
                 [sys.executable, "-m", "stream.cli.main", "filter"], env=variables, stdout=log, stderr=log
             )
 
-    def __enter__(self) -> "FilterProcess":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

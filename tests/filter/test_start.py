@@ -20,7 +20,7 @@ pytestmark = pytest.mark.kafka
 
 
 def _ends_with(broker: Broker, directory: Path, **environment: str) -> str:
-    with FilterProcess(broker, directory, **environment) as filter_:
+    with FilterProcess(broker, directory, workers=1, **environment) as filter_:
         assert filter_.ended() == 1
         return filter_.log.splitlines()[-1]
 
@@ -103,6 +103,9 @@ def test_a_broker_that_goes_and_comes_back_loses_nothing(tmp_path: Path) -> None
 
 def test_help_shows_examples() -> None:
     shown = subprocess.run(
-        [sys.executable, "-m", "stream.cli.main", "filter", "--help"], capture_output=True, text=True, check=True
+        [sys.executable, "-m", "stream.cli.main", "filter", "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert "examples:" in shown.stdout

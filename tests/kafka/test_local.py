@@ -110,9 +110,7 @@ def test_topics_outlive_the_cluster_in_a_directory_that_was_given(tmp_path: Path
 
 
 @pytest.mark.parametrize("forked_child_holds_the_pipe", [False, True])
-def test_it_does_not_outlive_an_owner_that_is_killed(
-    tmp_path: Path, *, forked_child_holds_the_pipe: bool
-) -> None:
+def test_it_does_not_outlive_an_owner_that_is_killed(tmp_path: Path, *, forked_child_holds_the_pipe: bool) -> None:
     script = tmp_path / "owner.py"
     script.write_text(
         "import os, sys, time\n"
@@ -235,9 +233,7 @@ def test_jars_that_are_neither_here_nor_to_be_had_are_an_error_with_its_mend(
         jars.class_path()
 
 
-def test_a_jar_that_differs_from_the_lock_file_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_jar_that_differs_from_the_lock_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = Path(jars.class_path().split(os.pathsep)[0]).parent
     name = next(folder.glob("*.jar")).name
     (tmp_path / name).write_bytes(b"not that jar")

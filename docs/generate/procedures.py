@@ -1,0 +1,155 @@
+"""`docs/procedures.md`: states, transitions and diagrams, from the tables that the procedures run."""
+
+from collections.abc import Iterable, Sequence
+from enum import StrEnum
+from typing import Final
+
+from stream.enforce.calendar_cn import YEAR_FIRST, YEAR_LAST
+from stream.enforce.clocks import Term
+from stream.enforce.procedure import Line, Outline
+from stream.enforce.procedures import OUTLINES
+from stream.enforce.terms import HOUR_MS, Settings
+from stream.enforce.warning import RULES, WarningSettings
+
+TARGET: Final = "docs/procedures.md"
+
+HEAD: Final = """\
+# Procedures
+
+Made by `docs/generate/procedures.py` from the tables in `stream/enforce`. Do not edit.
+
+A case changes only by a row of its table; the first row that takes an event decides. What no row takes is answered
+with `WrongState`, which names what would have been possible. A row without a target leaves the case where it is.
+Entering a state marked *ended* clears every clock. Effects carry the key `case#step.place`: a step repeated after a
+crash repeats its effects under their old keys.
+"""
+
+CALENDAR: Final = f"""\
+## The working-day calendar
+
+The day on which a term begins does not count; the term ends with the last working day, at midnight in Shanghai, and
+"in time" means before that moment. The package `chinesecalendar` knows the years whose official notice was out when
+it was made. A calendar file adds or replaces whole years ({YEAR_FIRST} to {YEAR_LAST}); a year that neither knows
+counts Monday to Friday, and every clock that rests on it is marked (`known` is false).
+
+```toml
+[[years]]
+year = 2027
+holidays = [2027-01-01]      # weekdays that are off, weekend days may be named too
+workdays = []                # weekend days that are worked
+source = "the official notice"
+```
+"""
+
+
+def render() -> str:
+    """The whole page."""
+    parts = [
+        HEAD,
+        *(_procedure(one) for one in OUTLINES),
+        _settings(Settings()),
+        _warning(WarningSettings()),
+        CALENDAR,
+    ]
+    return "\n".join(parts)
+
+
+def _procedure(procedure: Outline) -> str:
+    states = [
+        (f"`{state}`", "ended" if state in procedure.ended else "", meaning)
+        for state, meaning in procedure.states.items()
+    ]
+    rows = [
+        (_states(one.sources), f"`{one.event}`", one.condition, f"`{one.target}`" if one.target else "", one.does)
+        for one in procedure.lines
+    ]
+    return "\n".join(
+        (
+            f"## {procedure.title} (`{procedure.name}`)\n",
+            f"{procedure.articles}.\n",
+            f"{procedure.theory}\n",
+            "```mermaid",
+            "stateDiagram-v2",
+            *_edges(procedure),
+            "```\n",
+            _table(("state", "", "meaning"), states),
+            _table(("in", "event", "if", "then", "does"), rows),
+        )
+    )
+
+
+def _edges(procedure: Outline) -> list[str]:
+    """The moves from state to state; rows that stay are in the table only, or the picture would be all loops."""
+    moves: dict[tuple[StrEnum, StrEnum], list[str]] = {}
+    for one in procedure.lines:
+        for source in one.sources:
+            if one.target is not None and one.target != source:
+                labels = moves.setdefault((source, one.target), [])
+                label = _label(one)
+                if label not in labels:
+                    labels.append(label)
+    lines = [
+        f"    {_node(source)} --> {_node(target)}: {', '.join(labels)}" for (source, target), labels in moves.items()
+    ]
+    ends = [f"    {_node(state)} --> [*]" for state in procedure.states if state in procedure.ended]
+    return lines + ends
+
+
+def _label(line: Line) -> str:
+    if line.event == "clock":
+        return line.condition.split("`")[1] + " due" if "`" in line.condition else "term missed"
+    return line.event
+
+
+def _node(state: StrEnum) -> str:
+    return "[*]" if state == "new" else state.replace("-", "_")
+
+
+def _states(states: Sequence[StrEnum]) -> str:
+    return ", ".join(f"`{state}`" for state in states)
+
+
+def _settings(settings: Settings) -> str:
+    terms = [(f"`{one.clock}`", _length(one), str(one.warning_days or ""), one.basis) for one in settings.terms]
+    measures = [
+        (f"`{one.measure}`", f"{one.grace_ms / HOUR_MS:g} h", f"{one.length_ms / HOUR_MS / 24:g} days")
+        for one in settings.measures
+    ]
+    ladders = [(f"`{one.grounds}`", " → ".join(one.rungs)) for one in settings.ladders]
+    limits, span = settings.campaign, settings.attempts_span_ms / HOUR_MS
+    weights = [(f"`{name}`", f"{getattr(limits, name):g}") for name in limits.__struct_fields__]
+    return "\n".join(
+        (
+            "## Terms and limits\n",
+            "`setting`: no article sets it; ours, and may be changed.\n",
+            _table(("clock", "length", "warns working days before", "basis"), terms),
+            _table(("measure", "grace once told", "then lasts"), measures),
+            f"Sustained findings of the last {settings.memory_ms / HOUR_MS / 24:g} days make the next one heavier:\n",
+            _table(("grounds", "measures"), [*ladders, ("all others", " → ".join(settings.ordinary))]),
+            f"A party is held to have been told when {settings.attempts_min} deliveries failed over at least {span:g} h.",
+            f"A measure without an end is reviewed every {settings.review_ms / HOUR_MS / 24:g} days.\n",
+            _table(("limit of a campaign", "default"), weights),
+        )
+    )
+
+
+def _warning(settings: WarningSettings) -> str:
+    rules = [(f"`{rule.grounds}`", rule.says, f"{rule.limit(settings):g}") for rule in RULES]
+    names = [(f"`{name}`", f"{getattr(settings, name):g}") for name in settings.__struct_fields__]
+    return "\n".join(
+        (
+            "## Early warning\n",
+            "Article 21. Rules over windows of activity, per party and channel; a finding carries its figures.\n",
+            _table(("grounds", "measures", "above"), rules),
+            _table(("setting", "default"), names),
+        )
+    )
+
+
+def _length(term: Term) -> str:
+    return f"{term.working_days} working days" if term.working_days else f"{term.length_ms / HOUR_MS / 24:g} days"
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines) + "\n"

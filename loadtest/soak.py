@@ -1,0 +1,208 @@
+"""`python -m loadtest soak`: steady traffic with replies for a long time, and a worker killed now and then.
+
+At the end it accounts for everything: each event that was sent has at least one decision, each reply that
+says TD has become an expression, memory has not grown. Bounded by its minutes, and by `LAST_S_MAX` to let
+the last answers come.
+"""
+
+import asyncio
+import os
+import random
+import signal
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from loadtest.ledger import Ledger
+from loadtest.rig import PARTITIONS, Rig, note, rigged
+from stream.demo import texts
+from stream.demo.feed import Feed
+from stream.demo.processes import FilterProcess, usage
+from stream.demo.sample import Sample
+from stream.demo.traffic import Traffic
+from stream.kafka import clients
+from stream.model.codec import decode_decision
+from stream.model.topics import DECISIONS, EXPRESSIONS
+
+WORKERS: Final = 2
+REFUSALS_COUNT: Final = 200_000
+PREFIX: Final = "soak"
+KILL_EVERY_S: Final = (15.0, 45.0)
+"""At least and at most so long between two kills; the supervisor's pause before a restart grows up to 30 s."""
+
+WEIGH_EVERY_S: Final = 5.0
+WARM_SHARE: Final = 0.2
+"""The part of the time at the beginning that is no part of the memory's slope."""
+
+LAST_S_MAX: Final = 90.0
+SLOPE_MIB_PER_H_MAX: Final = 200.0
+"""More than this is called a leak; the overlay of replies and garbage collection make for some tens."""
+
+SLOPE_MINUTES_MIN: Final = 10.0
+"""In a shorter run a slope is noise: shown, and not judged."""
+
+
+class Weight(NamedTuple):
+    """The memory of all the filter's processes at one moment, each page counted once."""
+
+    at_s: float
+    mib: float
+
+
+@dataclass(slots=True)
+class Seen:
+    """What has come out so far."""
+
+    ledger: Ledger = field(default_factory=Ledger)
+    reasons: Counter[str] = field(default_factory=Counter)
+    opt_outs: set[str] = field(default_factory=set)
+    """ids of replies that were taken for a wish"""
+    evidence: set[str] = field(default_factory=set)
+    """ids of replies that expressions name"""
+    weights: list[Weight] = field(default_factory=list)
+    kills: int = 0
+
+
+def run(*, minutes: float, rate: int) -> int:
+    """Run it; returns 0 when nothing was lost, else 1."""
+    with rigged() as rig:
+        return asyncio.run(_soak(rig, seconds=60 * minutes, rate=rate))
+
+
+async def _soak(rig: Rig, *, seconds: float, rate: int) -> int:
+    await rig.make_topics()
+    registry = await rig.write_sample(refusals_count=REFUSALS_COUNT)
+    process = rig.filter(os.environ, workers=WORKERS)
+    seen = Seen()
+    process.start()
+    try:
+        await process.wait_ready()
+        note(f"{rate:,} events/s for {seconds / 60:g} minutes, {WORKERS} workers, one killed every 15 to 45 s")
+        sent = await _traffic(rig, registry, process, seen, seconds=seconds, rate=rate)
+        code = await asyncio.to_thread(process.stop)
+    finally:
+        await asyncio.to_thread(process.stop)
+    return _tell(seen, sent, code, seconds)
+
+
+async def _traffic(rig: Rig, registry: Sample, process: FilterProcess, seen: Seen, *, seconds: float, rate: int) -> int:
+    """Send, kill, weigh and read until all is sent and decided, or the last wait is over; returns what was sent."""
+    traffic = Traffic(registry, texts.own(), seed=int(seconds), prefix=PREFIX)
+    async with rig.producer() as producer:
+        feed = Feed(producer, traffic, rate=rate, partitions=PARTITIONS)
+        reader = await _reader(rig)
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [
+                    group.create_task(_read(reader, seen)),
+                    group.create_task(_weigh(process, seen)),
+                    group.create_task(_report(feed, seen)),
+                ]
+                killing = group.create_task(_kill(process, seen))
+                await feed.run(seconds)
+                killing.cancel()
+                deadline = time.monotonic() + LAST_S_MAX
+                # Nobody announces the last answer, so it is looked for.
+                while seen.ledger.first_missing(feed.sent) is not None and time.monotonic() < deadline:  # noqa: ASYNC110
+                    await asyncio.sleep(0.5)
+                await asyncio.sleep(2.0)  # what was decided twice, and the last expressions
+                for task in tasks:
+                    task.cancel()
+        finally:
+            await reader.stop()
+        return feed.sent
+
+
+async def _reader(rig: Rig) -> clients.AIOKafkaConsumer:
+    """A reader of decisions and expressions from now on."""
+    reader = clients.follower(rig.config, client="loadtest-soak")
+    places = [*clients.partitions(DECISIONS, PARTITIONS), *clients.partitions(EXPRESSIONS, PARTITIONS)]
+    reader.assign(places)
+    await reader.start()
+    for place, end in (await reader.end_offsets(places)).items():
+        reader.seek(place, end)
+    return reader
+
+
+async def _read(reader: clients.AIOKafkaConsumer, seen: Seen) -> None:
+    while True:
+        for place, records in (await reader.getmany(timeout_ms=200)).items():
+            if place.topic == EXPRESSIONS:
+                seen.evidence.update(_evidence(record.value) for record in records)
+                continue
+            decisions = [decode_decision(record.value) for record in records]
+            seen.ledger.decided(int(decision.event.rpartition("-")[2]) for decision in decisions)
+            seen.reasons.update(decision.reason for decision in decisions)
+            seen.opt_outs.update(one.event for one in decisions if one.reason == "opt_out_reply")
+
+
+def _evidence(value: bytes) -> str:
+    """The id of the reply that an expression names."""
+    return value.partition(b'"evidence":"reply:')[2].partition(b'"')[0].decode()
+
+
+async def _kill(process: FilterProcess, seen: Seen) -> None:
+    """Kill a worker now and then: no last words, no goodbye to its group."""
+    rng = random.Random(1)
+    while True:
+        await asyncio.sleep(rng.uniform(*KILL_EVERY_S))
+        workers = process.worker_pids
+        if workers:
+            os.kill(rng.choice(workers), signal.SIGKILL)
+            seen.kills += 1
+
+
+async def _weigh(process: FilterProcess, seen: Seen) -> None:
+    began = time.monotonic()
+    while True:
+        process.check()
+        taken = [usage(pid) for pid in (process.pid, *process.worker_pids)]
+        if len(taken) == WORKERS + 1:  # else one is just dead
+            seen.weights.append(Weight(time.monotonic() - began, sum(one.pss_mib for one in taken if one is not None)))
+        await asyncio.sleep(WEIGH_EVERY_S)
+
+
+async def _report(feed: Feed, seen: Seen) -> None:
+    while True:
+        await asyncio.sleep(30)
+        weight = f"{seen.weights[-1].mib:.0f} MiB" if seen.weights else "?"
+        note(f"sent {feed.sent:,}, decided {sum(seen.reasons.values()):,}, kills {seen.kills}, {weight}")
+
+
+def slope_mib_per_h(weights: Sequence[Weight], seconds: float) -> float:
+    """How memory grew after the beginning: the slope of a line through the weights."""
+    warm = [weight for weight in weights if weight.at_s > WARM_SHARE * seconds]
+    if len(warm) < 3:
+        return 0.0
+    slope: float = np.polyfit([weight.at_s for weight in warm], [weight.mib for weight in warm], 1)[0]
+    return 3600 * slope
+
+
+def _tell(seen: Seen, sent: int, exit_code: int, seconds: float) -> int:
+    """Print the account; 0 where all is in order."""
+    account = seen.ledger.account(sent)
+    lost_words = seen.opt_outs - seen.evidence
+    slope = slope_mib_per_h(seen.weights, seconds)
+    judged = seconds >= 60 * SLOPE_MINUTES_MIN
+    print()
+    print(f"events sent                  {account.sent:12,}")
+    print(f"without a decision           {account.missing:12,}  {account.missing_examples or ''}")
+    print(
+        f"decided more than once       {account.decided_twice_or_more:12,}  ({account.duplicates:,} decisions too many)"
+    )
+    print(f"decisions on other events    {account.strangers:12,}")
+    print(f"workers killed               {seen.kills:12,}")
+    print(f"replies that were a wish     {len(seen.opt_outs):12,}")
+    print(f"of these without expression  {len(lost_words):12,}")
+    print(f"memory of all processes      {seen.weights[-1].mib if seen.weights else 0:12,.0f} MiB at the end")
+    print(f"its slope                    {slope:12,.0f} MiB an hour{'' if judged else ' (too short a run to judge)'}")
+    print(f"exit code after SIGTERM      {exit_code:12}")
+    sound = not (account.missing or account.strangers or lost_words or exit_code)
+    if judged and slope > SLOPE_MIB_PER_H_MAX:
+        sound = False
+    print("all in order" if sound else "NOT IN ORDER: see above")
+    return 0 if sound else 1

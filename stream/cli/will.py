@@ -1,0 +1,327 @@
+"""`wurao will`: what one subscriber wants, every word behind it, and a way to write one.
+
+The number that the operator asks about is shown whole: it is the answer to a question, and no log.
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final, get_args
+
+import msgspec
+
+from bloom import snapshot
+from bloom.bitmaps import Wills
+from bloom.number import Msisdn, parse
+from bloom.partition import partition_of
+from bloom.wills import CHANNELS, Channel, Scope, Verb
+from stream.cli.rim import CommandError, add_config, add_json, config_of, failed, run_guarded
+from stream.config import Config, ConfigError
+from stream.kafka import clients
+from stream.model.codec import Undecodable, decode_file_record, decode_record, encode
+from stream.model.fields import EVERYTHING
+from stream.model.registry import Expression, scope_name
+from stream.model.topics import EXPRESSIONS
+from stream.registry.dialling import CHINA, wire_form
+from stream.registry.registry import wish_of
+from stream.registry.snapshots import describe_registry
+from stream.registry.topic_reader import read
+from stream.registry.topic_writer import TopicWriter
+
+SOURCE: Final = "command"
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """A refusal or consent that holds, and the word that it comes from, where that is known."""
+
+    sender: str
+    category: str
+    expression: Expression | None
+
+
+class ChannelWills(msgspec.Struct, frozen=True):
+    """What a subscriber wants on one channel."""
+
+    refusals: list[Standing]
+    consents: list[Standing]
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """The answer of `will show --json`. Expressions stand in order of receipt, as far as they are kept."""
+
+    subscriber: str
+    sms: ChannelWills
+    call: ChannelWills
+    expressions: list[Expression]
+
+
+@dataclass(slots=True)
+class Heard:
+    """All that is known of one subscriber: a state to begin with, and words in order of receipt."""
+
+    wills: Wills = field(default_factory=Wills)
+    words: list[Expression] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+    def hear(self, word: Expression) -> None:
+        """Take in the next word."""
+        self.wills.apply([wish_of(word)])
+        self.words.append(word)
+
+
+def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command."""
+    command = commands.add_parser(
+        "will",
+        help="show or write what one subscriber wants",
+        description="Shows a subscriber's refusals and consents with the words behind them, or writes a word.",
+        epilog="examples:\n"
+        "  wurao will show +8613800138000\n"
+        "  wurao will show 13800138000 --registry registry.ndjson --json\n"
+        "  wurao will set +8613800138000 --channel sms --will refuse --source phone-call --actor desk:17\n"
+        "  wurao will set +8613800138000 --channel sms --will consent --sender ORG-1042 --category finance \\\n"
+        "      --source web-form --evidence sha256:4f1c...",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    verbs = command.add_subparsers(metavar="show|set", required=True)
+    show = verbs.add_parser("show", help="show one subscriber's wills", description="Shows one subscriber's wills.")
+    _add_number(show)
+    show.add_argument(
+        "--registry",
+        metavar="FILE",
+        type=Path,
+        nargs="+",
+        action="extend",
+        default=[],
+        help="NDJSON registry records or a snapshot, in order, instead of the topics",
+    )
+    add_config(show)
+    add_json(show)
+    show.set_defaults(run=run_show)
+    write = verbs.add_parser("set", help="write one word", description="Writes one word to its topic.")
+    _add_number(write)
+    write.add_argument("--channel", choices=CHANNELS, required=True)
+    write.add_argument("--will", choices=get_args(Verb), required=True)
+    write.add_argument("--sender", metavar="S", help="the sender it is about (default: any)")
+    write.add_argument("--category", metavar="K", help="the category it is about (default: any)")
+    write.add_argument("--source", metavar="TEXT", default=SOURCE, help=f"how it was said (default: {SOURCE})")
+    write.add_argument("--evidence", metavar="TEXT", help="what proves it, such as sha256:…")
+    write.add_argument("--actor", metavar="TEXT", help="who writes it down")
+    write.add_argument(
+        "--time", metavar="MS", type=int, help="when it was said, milliseconds since the epoch (default: now)"
+    )
+    add_config(write)
+    add_json(write)
+    write.set_defaults(run=run_set)
+
+
+def _add_number(command: argparse.ArgumentParser) -> None:
+    command.add_argument("number", metavar="NUMBER", help="the subscriber, such as +8613800138000")
+    command.add_argument(
+        "--country",
+        metavar="CODE",
+        default=CHINA,
+        help=f"the country of numbers without one (default: {CHINA})",
+    )
+
+
+def run_show(arguments: argparse.Namespace) -> int:
+    """Show one subscriber's wills. Returns 0, or 1 where something could not be read."""
+    try:
+        config = config_of(arguments)
+    except ConfigError as error:
+        return failed("will", str(error))
+    return run_guarded("will", _show(config, arguments), config.kafka.bootstrap)
+
+
+def run_set(arguments: argparse.Namespace) -> int:
+    """Write one word. Returns 0 once all replicas have it."""
+    try:
+        config = config_of(arguments)
+    except ConfigError as error:
+        return failed("will", str(error))
+    return run_guarded("will", _set(config, arguments), config.kafka.bootstrap)
+
+
+async def _show(config: Config, arguments: argparse.Namespace) -> int:
+    subscriber = _subscriber(arguments)
+    if arguments.registry:
+        heard = _from_files(arguments.registry, subscriber)
+    else:
+        heard = await _from_topic(config, subscriber)
+    for problem in heard.problems:
+        print(problem, file=sys.stderr)
+    answer = _answer(subscriber, heard)
+    if arguments.json:
+        print(msgspec.json.encode(answer).decode())
+    else:
+        _print(answer)
+    return 1 if heard.problems else 0
+
+
+async def _set(config: Config, arguments: argparse.Namespace) -> int:
+    stated = {
+        "subscriber": _subscriber(arguments),
+        "channel": arguments.channel,
+        "will": arguments.will,
+        "time": time.time_ns() // 1_000_000 if arguments.time is None else arguments.time,
+        "source": arguments.source,
+        "sender": scope_name(arguments.sender),
+        "category": scope_name(arguments.category),
+        "evidence": arguments.evidence or None,
+        "actor": arguments.actor or None,
+    }
+    try:
+        word = msgspec.convert(stated, Expression)
+    except msgspec.ValidationError as error:
+        raise CommandError(str(error)) from error
+    cluster = await describe_registry(config)
+    producer = clients.producer(config, client="wurao-will")
+    try:
+        await producer.start()
+        writer = TopicWriter(producer, partitions=cluster.topics[EXPRESSIONS].partitions)
+        (landed,) = await writer.write([(word,)])
+    finally:
+        await producer.stop()
+    if arguments.json:
+        print(encode(word).decode())
+    else:
+        print(f"written to {landed.topic}, partition {landed.partition}, offset {landed.first_offset}:")
+        print(_sentence(word))
+    return 0
+
+
+def _subscriber(arguments: argparse.Namespace) -> str:
+    subscriber = wire_form(arguments.number, arguments.country)
+    if parse(subscriber) is None:
+        raise CommandError(
+            f"{arguments.number!r} is no subscriber's number: give + and 7 to 15 digits, the first not 0"
+        )
+    return subscriber
+
+
+async def _from_topic(config: Config, subscriber: str) -> Heard:
+    """The subscriber's words from its own partition."""
+    cluster = await describe_registry(config)
+    partitions = cluster.topics[EXPRESSIONS].partitions
+    place = clients.partitions(EXPRESSIONS, partitions)[partition_of(subscriber, partitions)]
+    start = f"{subscriber}|".encode()
+    heard = Heard()
+    async for batch in read(config, [place], client="wurao-will"):
+        for raw in batch.records:
+            if raw.key is None or not raw.key.startswith(start):
+                continue
+            try:
+                record = decode_record(raw.topic, raw.key, raw.value)
+            except Undecodable as error:
+                heard.problems.append(f"{raw.topic}, partition {raw.partition}, offset {raw.offset}: {error}")
+            else:
+                assert isinstance(record, Expression), "the topic holds nothing else"
+                heard.hear(record)
+    return heard
+
+
+def _from_files(paths: Sequence[Path], subscriber: str) -> Heard:
+    heard = Heard()
+    for path in paths:
+        try:
+            if snapshot.is_snapshot(path):
+                _take_snapshot(heard, path)
+            else:
+                _take_lines(heard, path, subscriber)
+        except OSError as error:
+            raise CommandError(f"{path}: {error.strerror}; give an NDJSON file or a snapshot") from error
+    return heard
+
+
+def _take_snapshot(heard: Heard, path: Path) -> None:
+    if heard.words:
+        raise CommandError(f"{path}: a snapshot is a whole registry; give it first")
+    heard.wills = snapshot.read(path).wills
+
+
+def _take_lines(heard: Heard, path: Path, subscriber: str) -> None:
+    wanted = subscriber[1:].encode()  # JSON may write the plus as an escape, and digits hardly
+    with path.open("rb") as lines:
+        for number, line in enumerate(lines, start=1):
+            if wanted not in line:
+                continue
+            try:
+                record = decode_file_record(line)
+            except Undecodable as error:
+                heard.problems.append(f"{path}:{number}: {error}")
+                continue
+            if isinstance(record, Expression) and record.subscriber == subscriber:
+                heard.hear(record)
+
+
+def _answer(subscriber: str, heard: Heard) -> Answer:
+    number = parse(subscriber)
+    assert number is not None
+    sms, call = (_channel(heard, channel, number) for channel in CHANNELS)
+    return Answer(subscriber, sms, call, heard.words)
+
+
+def _channel(heard: Heard, channel: Channel, number: Msisdn) -> ChannelWills:
+    refusals, consents = heard.wills.expressions_of(channel, number)
+    last = {_about(word): word for word in heard.words if word.channel == channel}
+
+    def standing(scopes: list[Scope]) -> list[Standing]:
+        return [Standing(scope.sender or EVERYTHING, scope.category or EVERYTHING, last.get(scope)) for scope in scopes]
+
+    return ChannelWills(standing(refusals), standing(consents))
+
+
+def _about(word: Expression) -> Scope:
+    return Scope(scope_name(word.sender), scope_name(word.category))
+
+
+def _print(answer: Answer) -> None:
+    print(answer.subscriber)
+    behind = {
+        id(standing.expression)
+        for channel in (answer.sms, answer.call)
+        for standing in (*channel.refusals, *channel.consents)
+    }
+    for name, channel in (("sms", answer.sms), ("call", answer.call)):
+        print(f"  {name}:" + ("" if channel.refusals or channel.consents else " silent"))
+        for word, standings in (("refuses", channel.refusals), ("consents to", channel.consents)):
+            for standing in standings:
+                print(f"    {word} {_scope(standing.sender, standing.category)}")
+                if standing.expression is None:
+                    print("      (a snapshot keeps what a subscriber wants, not the words)")
+                else:
+                    print(f"      {_told(standing.expression)}")
+    past = [expression for expression in answer.expressions if id(expression) not in behind]
+    if past:
+        print("  other words, of which nothing stands:")
+        for expression in past:
+            print(f"    {_sentence(expression)}")
+
+
+def _sentence(word: Expression) -> str:
+    scope = _scope(scope_name(word.sender) or EVERYTHING, scope_name(word.category) or EVERYTHING)
+    return f"{word.subscriber} {word.channel}: {word.will} {scope}; {_told(word)}"
+
+
+def _scope(sender: str, category: str) -> str:
+    if sender == category == EVERYTHING:
+        return "everything (*, *)"
+    return f"sender {sender}, category {category}"
+
+
+def _told(word: Expression) -> str:
+    try:
+        moment = datetime.fromtimestamp(word.time / 1000, UTC).isoformat(timespec="milliseconds")
+    except (OverflowError, ValueError):  # a contract's time may lie beyond the calendar
+        moment = f"{word.time} ms"
+    told = [f"said {moment}", f"source {word.source}"]
+    if word.evidence:
+        told.append(f"evidence {word.evidence}")
+    if word.actor:
+        told.append(f"actor {word.actor}")
+    return ", ".join(told)

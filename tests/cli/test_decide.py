@@ -1,0 +1,97 @@
+"""`wurao decide`: events from a file, in order, in a process of its own."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import orjson
+import pytest
+
+from stream.model.codec import encode
+from tests.filter import cases
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Path:
+    """The registry of the cases, as a file."""
+    path = tmp_path / "registry.ndjson"
+    path.write_bytes(b"\n".join(encode(record) for record in cases.registry()) + b"\n\n")
+    return path
+
+
+def _run(*words: str | Path, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    command = [sys.executable, "-m", "stream.cli.main", "decide", *map(str, words)]
+    return subprocess.run(command, input=stdin, capture_output=True, check=False, timeout=60)
+
+
+def _events(*events: object) -> bytes:
+    return b"\n".join(orjson.dumps(event) for event in events)
+
+
+def test_it_decides_as_the_filter_does(registry: Path) -> None:
+    ran = _run("-", "--registry", registry, stdin=_events(*cases.EVENTS))
+    decisions = [orjson.loads(line) for line in ran.stdout.splitlines()]
+    assert [(d["event"], d["reason"]) for d in decisions] == list(cases.EXPECTED.items())
+    assert {d["epoch"] for d in decisions} == {"file"}
+    assert {d["decided"] for d in decisions} == {cases.NOW}
+    assert (ran.returncode, ran.stderr) == (0, b"")
+
+
+def test_a_broken_line_is_named_and_the_rest_is_decided(registry: Path) -> None:
+    lines = [_events(cases.EVENTS[0]), b"{", b"", b'{"kind":"sms","id":"x","time":1.0,"to":"1"}', _events(cases.EVENTS[1])]
+    ran = _run("-", "--registry", registry, stdin=b"\n".join(lines))
+    assert len(ran.stdout.splitlines()) == 2
+    assert ran.returncode == 1
+    told = ran.stderr.decode().splitlines()
+    assert [line.split(":")[0] for line in told] == ["line 2", "line 4"]
+    assert "time" in told[1]
+
+
+def test_a_broken_registry_line_is_named_and_left_out(registry: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.ndjson"
+    broken.write_bytes(registry.read_bytes() + b'{"kind":"order","order":"O-9"}\n{"kind":"tombstone","topic":"nope","key":"k"}\n')
+    ran = _run("-", "--registry", broken, stdin=_events(*cases.EVENTS))
+    assert len(ran.stdout.splitlines()) == len(cases.EVENTS)
+    assert ran.returncode == 1
+    lines = len(registry.read_bytes().splitlines())
+    assert f"{broken}:{lines + 1}: " in ran.stderr.decode()
+    assert f"{broken}:{lines + 2}: no registry topic is named 'nope'" in ran.stderr.decode()
+
+
+def test_several_registry_files_apply_in_order_and_tombstones_remove(registry: Path, tmp_path: Path) -> None:
+    later = tmp_path / "later.ndjson"
+    later.write_bytes(b'{"kind":"tombstone","topic":"registry.orders","key":"O-1"}\n')
+    suspended = next(event for event in cases.EVENTS if "suspended" in str(event["id"]))
+    first = _run("-", "--registry", registry, later, stdin=_events(suspended))
+    assert orjson.loads(first.stdout)["reason"] == "service"
+    second = _run("-", "--registry", later, "--registry", registry, stdin=_events(suspended))
+    assert orjson.loads(second.stdout)["reason"] == "suspended"
+
+
+def test_now_overrides_the_moment(registry: Path) -> None:
+    campaign = next(event for event in cases.EVENTS if "campaign_outside_window" in str(event["id"]))
+    ran = _run("-", "--registry", registry, "--now", "1", stdin=_events(campaign))
+    decision = orjson.loads(ran.stdout)
+    assert (decision["decided"], decision["reason"]) == (1, "public_interest")
+
+
+def test_replies_do_not_change_the_registry_that_was_given(registry: Path) -> None:
+    reply = {"kind": "reply", "id": "r", "time": 1, "from": cases.WILLING, "to": cases.PORT, "text": "TD"}
+    offer = next(event for event in cases.EVENTS if str(event["id"]).endswith(":consented"))
+    ran = _run("-", "--registry", registry, stdin=_events(reply, offer))
+    assert [orjson.loads(line)["reason"] for line in ran.stdout.splitlines()] == ["opt_out_reply", "consented"]
+
+
+def test_another_policy_decides_otherwise(registry: Path) -> None:
+    silent = next(event for event in cases.EVENTS if "no_consent" in str(event["id"]))
+    noon = 1_795_500_000_000 // 86_400_000 * 86_400_000 + 4 * 3_600_000  # noon in Shanghai
+    ran = _run("-", "--registry", registry, "--policy", "opt-out", "--now", noon, stdin=_events(silent))
+    assert orjson.loads(ran.stdout)["reason"] == "default_allow"
+
+
+@pytest.mark.parametrize("words", [["nowhere.ndjson"], ["-", "--registry", "nowhere"], ["-", "--policy", "nowhere"]])
+def test_a_file_that_is_not_there_is_one_clear_line(words: list[str]) -> None:
+    ran = _run(*words)
+    assert ran.returncode == 1
+    assert len(ran.stderr.decode().splitlines()) == 1
+    assert "nowhere" in ran.stderr.decode()

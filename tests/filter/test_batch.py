@@ -1,0 +1,76 @@
+"""The batch, purely: every record comes out as a decision or as a dead letter, and nothing else happens."""
+
+from dataclasses import dataclass
+
+import orjson
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bloom.partition import partition_of
+from stream.filter.batch import Outputs, Place, decide_batch
+from stream.model.codec import decode_decision, decode_record
+from stream.model.registry import Expression
+from stream.model.topics import EXPRESSIONS
+from stream.policy.decide import Decider
+from stream.policy.loading import load
+from stream.registry.registry import registry_of
+from tests.filter import cases
+
+PARTITIONS = 12
+
+
+@dataclass
+class Consumed:
+    """A record as a consumer hands it out."""
+
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    timestamp: int = 7
+
+
+def _decider() -> Decider:
+    return Decider(load(), registry_of(cases.registry()))
+
+
+def _batch(*values: bytes | None, topic: str = "events.urgent", partition: int = 0) -> Outputs:
+    records = [Consumed(10 + number, None, value) for number, value in enumerate(values)]
+    return decide_batch({Place(topic, partition): records}, _decider(), now=cases.NOW, partitions=PARTITIONS)
+
+
+@given(st.lists(st.binary(max_size=40) | st.none() | st.sampled_from([orjson.dumps(e) for e in cases.EVENTS])))
+def test_every_record_is_decided_or_a_dead_letter(values: list[bytes | None]) -> None:
+    outputs = _batch(*values)
+    decided = sum(map(len, outputs.decisions.values()))
+    assert decided + len(outputs.dead_letters) == len(values)
+    assert decided == sum(outputs.counts.values()) == len(outputs.timestamps)
+    assert outputs.next_offsets == ({Place("events.urgent", 0): 10 + len(values)} if values else {})
+    for letter in outputs.dead_letters:
+        assert letter.value == values[letter.offset - 10]
+        assert letter.error
+
+
+def test_decisions_keep_the_order_and_the_key_of_their_events() -> None:
+    events = [{**cases.EVENTS[0], "id": f"e{number}"} for number in range(5)]
+    outputs = _batch(*map(orjson.dumps, events), partition=4)
+    made = [decode_decision(record.value) for record in outputs.decisions[4]]
+    assert [decision.event for decision in made] == ["e0", "e1", "e2", "e3", "e4"]
+    assert {record.key for record in outputs.decisions[4]} == {str(events[0]["to"]).encode()}
+
+
+def test_a_reply_becomes_an_expression_in_its_authors_own_partition() -> None:
+    reply = next(event for event in cases.EVENTS if "opt_out_reply" in str(event["id"]))
+    right = partition_of(cases.SILENT, PARTITIONS)
+    outputs = _batch(orjson.dumps(reply), topic="events.reply", partition=(right + 1) % PARTITIONS)
+    ((record,),) = outputs.wills.values()
+    assert list(outputs.wills) == [right]
+    will = decode_record(EXPRESSIONS, record.key, record.value)
+    assert isinstance(will, Expression)
+    assert (will.subscriber, will.will, will.sender, will.category) == (cases.SILENT, "refuse", "ORG-BANK", None)
+    assert (will.source, will.time, will.evidence) == ("reply", reply["time"], f"reply:{reply['id']}")
+    assert outputs.misplaced == {"events.reply": 1}
+
+
+def test_a_kind_of_another_topic_is_a_dead_letter() -> None:
+    outputs = _batch(orjson.dumps(cases.EVENTS[1]), topic="events.sms")
+    assert [letter.error for letter in outputs.dead_letters] == ["events.sms holds no record of kind call"]
