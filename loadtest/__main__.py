@@ -1,6 +1,7 @@
 """`python -m loadtest`: `bench` measures, `soak` runs long and counts what is lost."""
 
 import argparse
+import logging
 import signal
 import sys
 
@@ -24,6 +25,8 @@ def main() -> int:
     benching.set_defaults(run=lambda told: _done(bench.run(bench.QUICK if told.quick else bench.WHOLE)))
     soaking.set_defaults(run=lambda told: soak.run(minutes=told.minutes, rate=told.rate))
     told = parser.parse_args()
+    # A topic that has just been made has no leader for a moment: aiokafka tries again, and would say so.
+    logging.getLogger("aiokafka").setLevel(logging.ERROR)
     try:
         code: int = told.run(told)
     except (FilterError, LocalKafkaError) as error:

@@ -6,10 +6,12 @@ is at-least-once, so some are decided twice after a crash, and those are counted
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
 COUNT_MAX: Final = 255
 EXAMPLES_MAX: Final = 10
+GROWTH: Final = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,7 @@ class Ledger:
         """These were decided."""
         for serial in serials:
             if serial >= len(self._decided):
-                self._decided.extend(bytes(serial + 1_000_000 - len(self._decided)))
+                self._decided.extend(bytes(serial + GROWTH - len(self._decided)))
             if self._decided[serial]:
                 self._duplicates += 1
             if self._decided[serial] < COUNT_MAX:
@@ -48,17 +50,20 @@ class Ledger:
         place = self._decided.find(0, 1, sent + 1)
         if place >= 0:
             return place
-        return len(self._decided) if len(self._decided) <= sent else None
+        first_unknown = max(1, len(self._decided))
+        return first_unknown if first_unknown <= sent else None
 
     def account(self, sent: int) -> Account:
         """The account of the events 1 to `sent`."""
         known = self._decided[1 : sent + 1].ljust(sent, b"\0")
-        missing = [place + 1 for place, count in enumerate(known) if not count] if 0 in known else []
+        others = self._decided[sent + 1 :]
+        missing = known.count(0)
+        examples = (place for place, count in enumerate(known, start=1) if not count)
         return Account(
             sent=sent,
-            missing=len(missing),
-            missing_examples=tuple(missing[:EXAMPLES_MAX]),
+            missing=missing,
+            missing_examples=tuple(islice(examples, min(missing, EXAMPLES_MAX))),
             duplicates=self._duplicates,
-            decided_twice_or_more=sum(count > 1 for count in known),
-            strangers=sum(count > 0 for count in self._decided[sent + 1 :]),
+            decided_twice_or_more=len(known) - missing - known.count(1),
+            strangers=len(others) - others.count(0),
         )

@@ -64,13 +64,17 @@ class Applied(msgspec.Struct, frozen=True):
     per_cpu_s: float
 
 
-class _Sent(NamedTuple):
+class Sent(NamedTuple):
+    """A word on its way: when it was handed over, and the ack that will tell its offset."""
+
     at_ms: float
     partition: int
     ack: Ack
 
 
-class _State(NamedTuple):
+class State(NamedTuple):
+    """A registry state as a worker announced it: its first batch's moment (ms), and per partition what it holds."""
+
     time: int
     offsets: Sequence[int]
 
@@ -83,7 +87,7 @@ async def propagation(
     words = Words("sms", "refuse", None, None, indexes, now_ms(), "bench")
     words_max = int(seconds / WORD_EVERY_S)
     churn = _Churn(words, range(indexes.start + words_max, indexes.stop), per_s=churn_per_s)
-    sent: list[_Sent] = []
+    sent: list[Sent] = []
     async with (
         rig.producer() as producer,
         Offsets(rig.config, DECISIONS) as decided,
@@ -108,7 +112,7 @@ async def propagation(
         finally:
             await asyncio.to_thread(process.stop)
         states = await _states(rig, first=epochs.before)
-    delays = [await _delay_ms(one, states) for one in sent]
+    delays = [await delay_ms(one, states) for one in sent]
     in_force = np.array([delay for delay in delays if delay is not None])
     if not len(in_force):
         raise FilterError(f"none of {len(sent)} words was in force; the filter's log is {process.log}")
@@ -174,21 +178,21 @@ class _Churn:
                 self.written += due
 
 
-async def _send_word(producer: AIOKafkaProducer, words: Words, index: int) -> _Sent:
+async def _send_word(producer: AIOKafkaProducer, words: Words, index: int) -> Sent:
     one = words.expression(index)
     partition = partition_of(one.subscriber, PARTITIONS)
     key, value = key_of(one).encode(), encode(one)
     at_ms = time.time_ns() / 1e6
-    return _Sent(at_ms, partition, await producer.send(EXPRESSIONS, value=value, key=key, partition=partition))
+    return Sent(at_ms, partition, await producer.send(EXPRESSIONS, value=value, key=key, partition=partition))
 
 
-async def _states(rig: Rig, *, first: int) -> list[_State]:
+async def _states(rig: Rig, *, first: int) -> list[State]:
     """The registry states that were announced from offset `first` on, in order."""
     consumer = clients.follower(rig.config, client="loadtest-epochs")
     (place,) = clients.partitions(EPOCHS, 1)
     consumer.assign([place])
     await consumer.start()
-    found: list[_State] = []
+    found: list[State] = []
     try:
         consumer.seek(place, first)
         end = (await consumer.end_offsets([place]))[place]
@@ -196,17 +200,17 @@ async def _states(rig: Rig, *, first: int) -> list[_State]:
             for records in (await consumer.getmany(timeout_ms=500)).values():
                 for record in records:
                     epoch = msgspec.json.decode(record.value, type=Epoch)
-                    found.append(_State(epoch.time, epoch.offsets[EXPRESSIONS]))
+                    found.append(State(epoch.time, epoch.offsets[EXPRESSIONS]))
     finally:
         await consumer.stop()
     return found
 
 
-async def _delay_ms(word: _Sent, states: Sequence[_State]) -> float | None:
+async def delay_ms(word: Sent, states: Sequence[State]) -> float | None:
     """From a word's sending to the first batch decided with it; None where there was none."""
     offset = (await word.ack).offset
+    # A state's offsets are exclusive: the first that is greater than the word's own holds it.
     place = bisect_right(states, offset, key=lambda state: state.offsets[word.partition])
-    # `bisect_right` passes the states up to which (exclusive) the offset was not yet applied.
     return states[place].time - word.at_ms if place < len(states) else None
 
 

@@ -117,7 +117,7 @@ def _settings(settings: Settings) -> str:
     ]
     ladders = [(f"`{one.grounds}`", " → ".join(one.rungs)) for one in settings.ladders]
     limits, span = settings.campaign, settings.attempts_span_ms / HOUR_MS
-    weights = [(f"`{name}`", f"{getattr(limits, name):g}") for name in limits.__struct_fields__]
+    weights = [(f"`{name}`", _number(getattr(limits, name))) for name in limits.__struct_fields__]
     return "\n".join(
         (
             "## Terms and limits\n",
@@ -126,7 +126,7 @@ def _settings(settings: Settings) -> str:
             _table(("measure", "grace once told", "then lasts"), measures),
             f"Sustained findings of the last {settings.memory_ms / HOUR_MS / 24:g} days make the next one heavier:\n",
             _table(("grounds", "measures"), [*ladders, ("all others", " → ".join(settings.ordinary))]),
-            f"A party is held to have been told when {settings.attempts_min} deliveries failed over at least {span:g} h.",
+            f"A party counts as told when {settings.attempts_min} deliveries failed over at least {span:g} h.",
             f"A measure without an end is reviewed every {settings.review_ms / HOUR_MS / 24:g} days.\n",
             _table(("limit of a campaign", "default"), weights),
         )
@@ -135,7 +135,7 @@ def _settings(settings: Settings) -> str:
 
 def _warning(settings: WarningSettings) -> str:
     rules = [(f"`{rule.grounds}`", rule.says, f"{rule.limit(settings):g}") for rule in RULES]
-    names = [(f"`{name}`", f"{getattr(settings, name):g}") for name in settings.__struct_fields__]
+    names = [(f"`{name}`", _number(getattr(settings, name))) for name in settings.__struct_fields__]
     return "\n".join(
         (
             "## Early warning\n",
@@ -144,6 +144,10 @@ def _warning(settings: WarningSettings) -> str:
             _table(("setting", "default"), names),
         )
     )
+
+
+def _number(value: float) -> str:
+    return f"{value:_}" if isinstance(value, int) else f"{value:g}"
 
 
 def _length(term: Term) -> str:

@@ -1,6 +1,7 @@
 """`wurao demo`: everything at work on this machine, in under a minute."""
 
 import argparse
+import logging
 import sys
 from pathlib import Path
 from typing import Final
@@ -57,6 +58,8 @@ def run(arguments: argparse.Namespace) -> int:
     from stream.kafka.clients import KafkaError  # noqa: PLC0415
     from stream.kafka.local import LocalKafkaError  # noqa: PLC0415
 
+    # A topic that has just been made has no leader for a moment: aiokafka tries again, and would say so on the picture.
+    logging.getLogger("aiokafka").setLevel(logging.ERROR)
     options = demo.Options(
         seconds=arguments.seconds,
         rate=arguments.rate,

@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import IO, Final, Literal, get_args
+from typing import IO, BinaryIO, Final, Self, get_args
 
 from pyroaring import BitMap64
 
@@ -37,7 +37,7 @@ from stream.registry.bulk_files import (
     read,
 )
 from stream.registry.dialling import CHINA
-from stream.registry.importer import FileWriter, Importer, Rejection, Tally, topics_opened
+from stream.registry.importer import Fate, FileWriter, Importer, Rejection, Tally, topics_opened
 from stream.registry.order_index import OrderIndex, OrderLock
 from stream.registry.registry import Registry
 from stream.registry.replacement import Difference, difference, examples, lifting_groups, numbers_of, only
@@ -48,6 +48,8 @@ TOLD_MAX: Final = 20
 EXAMPLES_COUNT: Final = 3
 
 INDEX_NAME: Final = "expressions.index"
+
+_FATES: Final[dict[Fate, str]] = {"bad": "bad", "late": "too late", "refused": "refused"}
 
 
 def add_import(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -132,7 +134,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 async def _import(config: Config, arguments: argparse.Namespace) -> int:
     files = [(path, arguments.format or format_of(path), _given(arguments, path)) for path in arguments.files]
-    with _Told(dict((path, form) for path, form, _ in files)) as told:
+    with _Told({path: form for path, form, _ in files}) as told:
         if arguments.into is not None:
             tally = await _into_file(arguments, files, told)
         else:
@@ -168,7 +170,7 @@ async def _into_topics(
             )
             if arguments.replace_scope:
                 partitions = target.cluster.topics[EXPRESSIONS].partitions
-                return await _replace(config, arguments, importer, index, files, partitions)
+                return await _replace(config, arguments, importer, index, files, partitions=partitions)
             return await _take_all(importer, files)
 
 
@@ -190,6 +192,7 @@ async def _replace(
     importer: Importer,
     index: OrderIndex,
     files: _Files,
+    *,
     partitions: int,
 ) -> Tally:
     channel: Channel = arguments.replace_scope
@@ -199,8 +202,9 @@ async def _replace(
         raise CommandError("--replace-scope is about refusals of everything: leave --sender, --category, --will out")
     ((path, form, given),) = files
     in_file = BitMap64()
-    bad_count = 0
+    bad_count = lines_count = 0
     for chunk in read(path, form, given):
+        lines_count += len(chunk)
         numbers, foreign = numbers_of(chunk, channel, arguments.source)
         in_file.update(numbers)
         importer.report_bad(path, chunk.bad)
@@ -212,6 +216,7 @@ async def _replace(
     _show(change, bad_count)
     if not change.new and not change.leaving:
         say("nothing to change")
+        importer.tally.read_count = lines_count
         return importer.tally
     if not arguments.yes and not await asyncio.to_thread(_agreed):
         raise CommandError("nothing was changed; give --yes to apply the difference without being asked")
@@ -234,6 +239,7 @@ async def _replace(
             await importer.write_together(groups)
             done += len(groups)
             meter.update(done, len(change.new) + len(change.leaving), done)
+    importer.tally.read_count = lines_count
     return importer.tally
 
 
@@ -292,7 +298,7 @@ class _Told:
         self._files: dict[Path, IO[bytes]] = {}
         self._told: Counter[str] = Counter()
 
-    def __enter__(self) -> "_Told":
+    def __enter__(self) -> Self:
         for path in self._forms:
             for suffix in (".bad", ".skipped"):
                 _beside(path, suffix).unlink(missing_ok=True)  # of an earlier run: what it says is old
@@ -345,7 +351,7 @@ class _Lines:
 
 
 @contextmanager
-def _new_file(path: Path) -> Iterator[IO[bytes]]:
+def _new_file(path: Path) -> Iterator[BinaryIO]:
     """A file that is there when all of it is."""
     temporary = path.with_name(f".{path.name}.tmp")
     try:
@@ -357,14 +363,14 @@ def _new_file(path: Path) -> Iterator[IO[bytes]]:
 
 
 def _print(tally: Tally, *, as_json: bool) -> None:
-    fates: tuple[Literal["bad", "late", "refused"], ...] = ("bad", "late", "refused")
+    fates: tuple[Fate, ...] = get_args(Fate)
     if as_json:
-        answer = {
+        answer: dict[str, object] = {
             "read": tally.read_count,
             "written": dict(tally.written),
             "already": tally.already_count,
-            **{fate: tally.rejected[fate] for fate in fates},
         }
+        answer |= {fate: tally.rejected[fate] for fate in fates}
         print(json.dumps(answer))
         return
     written = sum(tally.written.values())
@@ -372,8 +378,8 @@ def _print(tally: Tally, *, as_json: bool) -> None:
     print(f"lines read      {tally.read_count:>14,}")
     print(f"written         {written:>14,}" + (f"  ({where})" if where else ""))
     print(f"there already   {tally.already_count:>14,}")
-    for fate, sentence in (("bad", "bad"), ("late", "too late"), ("refused", "refused")):
-        print(f"{sentence:<16}{tally.rejected[fate]:>14,}")
+    for fate in fates:
+        print(f"{_FATES[fate]:<16}{tally.rejected[fate]:>14,}")
 
 
 def _now() -> int:

@@ -213,8 +213,8 @@ class _Demo:
             self._filter.start()
             await self._filter.wait_ready()
             taken = usage(self._filter.pid)
-            size = f"; the shared registry stands in {taken.rss_mib:,.0f} MiB" if taken else ""
-            say(f"`wurao filter --workers {WORKERS}` has read it and is ready{size}")
+            size = f"; its supervisor, with the registry that they share, has {taken.rss_mib:,.0f} MiB" if taken else ""
+            say(f"{WORKERS} workers are ready{size}")
         return registry
 
     async def _make_topics(self) -> int:

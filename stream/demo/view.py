@@ -21,8 +21,12 @@ from stream.demo.words import Told
 from stream.model.fields import Verdict
 
 COLOUR: dict[Verdict, str] = {"allow": "green", "block": "red", "suspend": "yellow"}
-BAR_CELLS = 22
 REASONS_ROWS_MIN = 8
+BAR_CELLS_MIN, BAR_CELLS_MAX = 8, 40
+_BESIDE_BAR = 40
+"""Cells of the left panel that names, counts and borders take."""
+
+_SUMMARY_BAR_CELLS = 30
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 
 
@@ -78,13 +82,14 @@ class Frame:
 
 def screen(frame: Frame, story: OptOut, *, height: int, width: int) -> RenderableType:
     """The whole picture for a terminal of this size."""
-    left_width = min(58, width * 57 // 100)
+    left_width = width * 54 // 100
+    bar_cells = max(BAR_CELLS_MIN, min(BAR_CELLS_MAX, left_width - _BESIDE_BAR))
     rows = max(REASONS_ROWS_MIN, height - 9)
     grid = Table.grid(expand=True, padding=(0, 1))
     grid.add_column(width=left_width)
     grid.add_column(ratio=1)
     right = Group(_flow(frame), _registry(frame), _processes(frame))
-    grid.add_row(Panel(_reasons(frame, rows), title="decisions by reason", border_style="dim"), right)
+    grid.add_row(Panel(_reasons(frame, rows, bar_cells), title="decisions by reason", border_style="dim"), right)
     return Group(
         _head(frame, width),
         grid,
@@ -123,7 +128,7 @@ def story_text(story: OptOut) -> Text:
 
 def summary(frame: Frame) -> RenderableType:
     """Every reason with its count, for the end: nothing is left out."""
-    return _reasons(frame, len(frame.outcomes))
+    return _reasons(frame, len(frame.outcomes), _SUMMARY_BAR_CELLS)
 
 
 def told(decision: Told) -> Text:
@@ -152,19 +157,19 @@ def _head(frame: Frame, width: int) -> RenderableType:
     done = min(1.0, frame.elapsed_s / frame.seconds)
     text = Text(no_wrap=True, overflow="ellipsis")
     text.append(" wurao 勿扰 ", "bold reverse").append(f"  {frame.elapsed_s:4.1f} of {frame.seconds:.0f} s  ")
-    text.append(bar(done, 14).ljust(14, "·"), "cyan")
-    text.append(f"  {frame.rate:,.0f}", "bold").append(" decisions/s   ")
+    text.append(bar(done, 10).ljust(10, "·"), "cyan")
+    text.append(f"  {frame.rate:,.0f}", "bold").append(" decisions/s  ")
     for verdict, colour in COLOUR.items():
         text.append(f"{verdict} ", "dim").append(f"{frame.share(verdict):.1%}  ", colour)
     text.truncate(width)
     return text
 
 
-def _reasons(frame: Frame, rows: int) -> RenderableType:
+def _reasons(frame: Frame, rows: int, bar_cells: int) -> RenderableType:
     table = Table.grid(padding=(0, 1))
     table.add_column(no_wrap=True)
     table.add_column(justify="right", no_wrap=True)
-    table.add_column(width=BAR_CELLS, no_wrap=True)
+    table.add_column(no_wrap=True)
     ranked = frame.outcomes.most_common()
     shown = ranked if len(ranked) <= rows else ranked[: rows - 1]
     largest = max((count for _, count in ranked), default=1)
@@ -172,7 +177,7 @@ def _reasons(frame: Frame, rows: int) -> RenderableType:
         table.add_row(
             Text(reason, COLOUR[verdict]),
             f"{count:,}",
-            Text(bar(count / largest, BAR_CELLS), COLOUR[verdict]),
+            Text(bar(count / largest, bar_cells), COLOUR[verdict]),
         )
     if hidden := ranked[len(shown) :]:
         table.add_row(Text(f"… {len(hidden)} more reasons", "dim"), f"{sum(count for _, count in hidden):,}", "")
@@ -184,8 +189,8 @@ def _flow(frame: Frame) -> RenderableType:
     facts = [
         ("sent", f"{frame.sent:,} at {frame.rate_wanted:,}/s"),
         ("decided", f"{frame.decided:,}  ({frame.waiting:,} waiting)"),
-        ("event → decision", f"p50 {median:.0f}  p99 {high:.0f}  max {most:.0f} ms"),
-        ("event → acked", f"p50 {_edge(frame.acked_s[0])}  p99 {_edge(frame.acked_s[1])}"),
+        ("to decision", f"p50 {median:.0f}  p99 {high:.0f}  max {most:.0f} ms"),
+        ("to its ack", f"p50 {_edge(frame.acked_s[0])}  p99 {_edge(frame.acked_s[1])}"),
     ]
     return Panel(_facts(facts), title="flow", border_style="dim")
 

@@ -25,9 +25,9 @@ SETTING: Final = "setting"
 
 TERMS: Final[tuple[Term, ...]] = (
     # complaint
-    Term("forward", "Art. 30", working_days=3, warning_days=1),
-    Term("report", "Art. 30", working_days=15, warning_days=3),
-    Term("answer", "Art. 31", working_days=3, warning_days=1),
+    Term("forward", "Art. 29-31", working_days=3, warning_days=1),
+    Term("report", "Art. 29-31", working_days=15, warning_days=3),
+    Term("answer", "Art. 29-31", working_days=3, warning_days=1),
     # whoever was asked for what is missing: long enough to find papers, short enough to close the case
     Term("supplement", SETTING, working_days=15, warning_days=3),
     # measure: a notice that nobody could deliver within a day is for people to look at

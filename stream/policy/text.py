@@ -38,6 +38,10 @@ def _table() -> tuple[dict[int, int], re.Pattern[str]]:
 
 
 _SIMPLIFIED, _TRADITIONAL = _table()
+_PUNCTUATION = tuple((wide, normalize("NFKC", wide)) for wide in "，！：；？（）")
+"""What Chinese texts are punctuated with. Most hold nothing else that normalisation changes, and to replace these one
+by one takes a tenth of the time; whatever else there is, is left to `normalize`, so the result is the same."""
+
 _LETTERS_AND_NUMBERS = re.compile(r"[^\W_]+")
 
 
@@ -46,7 +50,10 @@ def fold(text: str) -> str:
     if text.isascii():
         return text.lower()
     if not is_normalized("NFKC", text):
-        text = normalize("NFKC", text)
+        for wide, narrow in _PUNCTUATION:
+            text = text.replace(wide, narrow)
+        if not is_normalized("NFKC", text):
+            text = normalize("NFKC", text)
     text = text.lower()
     # Few texts hold a traditional character, and translating character by character is what costs.
     return text.translate(_SIMPLIFIED) if _TRADITIONAL.search(text) else text

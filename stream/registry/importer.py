@@ -2,8 +2,8 @@
 
 Expressions go through the order rule (`sifting`) and the order index batch by batch; what is acknowledged
 is then noted in the index. Everything else (senders, orders, campaigns, word lists, and tombstones) is
-little: it is held to the end, the last record of each key only, asked about at the door (`admission`),
-and written where it differs from what stands there.
+little: it is held to the end, asked about at the door (`admission`) in its order, and the last record of
+each key is written where it differs from what stands there.
 
 Promises that a second run of the same file writes nothing, and that a run after one that was killed
 completes it. Never more than one importer at a time: the caller holds an `OrderLock`.
@@ -23,7 +23,7 @@ from stream.config import Config
 from stream.kafka import clients
 from stream.kafka.describe import Cluster
 from stream.model.codec import Undecodable, decode_record, encode
-from stream.model.registry import Expression, FileRecord, Record, Tombstone, key_of
+from stream.model.registry import Expression, FileRecord, Tombstone, key_of
 from stream.model.topics import CAMPAIGNS, EXPRESSIONS, ORDERS, RECORD_KIND, SENDERS
 from stream.registry.admission import refusal
 from stream.registry.bulk_files import BadLine, Chunk
@@ -56,7 +56,7 @@ class Tally:
 
     read_count: int = 0
     already_count: int = 0
-    """They stand there as they are, or the next lines say the same again."""
+    """They stand there as they are, or later lines take their place."""
     written: Counter[str] = field(default_factory=Counter)
     """topic → records written"""
     rejected: Counter[Fate] = field(default_factory=Counter)
@@ -80,7 +80,7 @@ class Importer:
         self._registry = registry
         self._now = now
         self._on_rejection = on_rejection
-        self._others: dict[tuple[str, str], tuple[Path, int, FileRecord]] = {}
+        self._others: list[tuple[Path, int, FileRecord]] = []
 
     async def take(self, path: Path, chunk: Chunk) -> None:
         """Write the chunk's expressions, and keep its other records for `finish`."""
@@ -93,25 +93,32 @@ class Importer:
                 expressions.append(record)
                 lines.append(line)
             else:
-                self._keep(path, line, record)
+                self._others.append((path, line, record))
         if expressions:
             await self._take_expressions(path, lines, expressions)
 
     async def finish(self) -> Tally:
         """Write what was kept, and say what became of every line."""
-        groups: list[Group] = []
-        for path, line, record in self._others.values():
-            if _stands(record, self._registry):
+        last = {_place(record): record for _, _, record in self._others}
+        # What stands already as the file leaves it was imported before: what the file says on the way there must
+        # not be done again.
+        settled = {place for place, record in last.items() if _stands(record, self._registry)}
+        pending: dict[tuple[str, str], FileRecord] = {}
+        for path, line, record in self._others:
+            place = _place(record)
+            if place in settled or _stands(record, self._registry):
                 self.tally.already_count += 1
             elif reason := refusal(record, self._registry, self._now):
                 self._reject("refused", path, line, encode(record), reason)
             else:
                 self._registry.apply([record])
-                groups.append((record,))
+                if pending.pop(place, None) is not None:
+                    self.tally.already_count += 1  # said anew: the last record of a key is the one that stands
+                pending[place] = record
         self._others.clear()
-        if groups:
-            await self._writer.write(groups)
-            self.tally.written.update(topic_of(group[0]) for group in groups)
+        if pending:
+            await self._writer.write([(record,) for record in pending.values()])
+            self.tally.written.update(topic for topic, _ in pending)
         return self.tally
 
     async def write_together(self, groups: Sequence[tuple[Expression, ...]]) -> None:
@@ -151,19 +158,18 @@ class Importer:
                 known[batch.partition] = batch.first_offset + batch.records_count
         self._index.take(expressions, known)
 
-    def _keep(self, path: Path, line: int, record: Record | Tombstone) -> None:
-        place = topic_of(record), record.key if isinstance(record, Tombstone) else key_of(record)
-        if self._others.pop(place, None) is not None:
-            self.tally.already_count += 1  # said again, below: the last record of a key is the one that stands
-        self._others[place] = path, line, record
-
     def _reject(self, fate: Fate, path: Path, line: int, raw: bytes, reason: str) -> None:
         self.tally.rejected[fate] += 1
         self._on_rejection(Rejection(fate, path, line, raw, reason))
 
 
+def _place(record: FileRecord) -> tuple[str, str]:
+    """Topic and key: what a later record of the same replaces."""
+    return topic_of(record), record.key if isinstance(record, Tombstone) else key_of(record)
+
+
 def _stands(record: FileRecord, registry: Registry) -> bool:
-    topic, key = topic_of(record), record.key if isinstance(record, Tombstone) else key_of(record)
+    topic, key = _place(record)
     kept: msgspec.Struct | None
     if topic == SENDERS:
         kept = registry.senders.get(key)
@@ -258,4 +264,4 @@ class FileWriter:
         return []
 
 
-__all__ = ["FileWriter", "Importer", "Rejection", "Tally", "Target", "topics_opened"]
+__all__ = ["Fate", "FileWriter", "Importer", "Rejection", "Tally", "Target", "topics_opened"]

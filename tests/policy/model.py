@@ -20,7 +20,7 @@ HELP = re.compile(
     r"((\+86|0)(10|2[0-9]|[3-9][0-9]{2}))?(110|112|119|120|122|999)|000|08|118|911|12110[0-9]{0,6}"
     r"|urn:service:sos(\..+)?"
 )
-REDRESS = "12300 12321 12315 12345 10000 10001 10010 10015 10086 10099".split()
+REDRESS = ("12300", "12321", "12315", "12345", "10000", "10001", "10010", "10015", "10086", "10099")
 OPT_OUT = re.compile(r"退订|拒收|回[复覆]?[\W_]{0,2}(td|t|r|n)(?![a-z0-9])")
 OWNER_WORDS = ("退订", "拒收", "TD", "T", "R", "N")
 STRICTEST_FIRST = ("commercial", "public", "service", "emergency", "personal")
@@ -354,7 +354,7 @@ class _Event:
             return self.answer("allow", "personal", None)
         return None
 
-    def public(self) -> Answer | None:
+    def public(self) -> Answer | None:  # noqa: PLR0911 - one for each rule
         if self.kind != "sms" or self.purpose != "public":
             return None
         campaign = self.campaign
@@ -389,7 +389,7 @@ class _Event:
         assert self.purpose == "commercial"
         return None
 
-    def commercial(self) -> Answer:
+    def commercial(self) -> Answer:  # noqa: PLR0911 - one for each rule
         assert self.entry is not None
         world, call = self.world, self.kind == "call"
         order = world.order("stop", self.channel, {self.sender}, self.from_, self.now)
