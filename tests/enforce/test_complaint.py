@@ -55,7 +55,7 @@ def clock(case: ComplaintCase) -> Clock:
     ("history", "name", "due", "warns"),
     [
         ([RECEIVED], "forward", "2026-09-23 00:00", "2026-09-21 00:00"),
-        ([RECEIVED, FORWARDED], "report", "2026-10-17 00:00", "2026-10-13 00:00"),
+        ([RECEIVED, FORWARDED], "report", "2026-10-20 00:00", "2026-10-14 00:00"),
         ([RECEIVED, FORWARDED, CONFIRMED, ACTED, REPORTED], "answer", "2026-10-11 00:00", "2026-10-09 00:00"),
     ],
     ids=["3 working days to forward", "15 to verify, act and report", "3 more to answer"],
