@@ -12,7 +12,8 @@ from stream.kafka.local import LocalKafkaError
 
 def main() -> int:
     """Run one of them. Exit codes: 0 done, 1 failed or lost something, 130 interrupted."""
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    for ending in (signal.SIGTERM, signal.SIGHUP):  # SIGHUP: the terminal was closed
+        signal.signal(ending, lambda number, _: sys.exit(128 + number))
     parser = argparse.ArgumentParser(prog="python -m loadtest", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     benching = commands.add_parser("bench", help="throughput beside peers, propagation of words, registry rate")

@@ -83,6 +83,47 @@ class Filter(Section, frozen=True):
     """a stable name of this host: workers then are static members `<instance>-<worker>` of their group"""
 
 
+class Enforce(Section, frozen=True):
+    """The control plane: one `wurao enforce`, of as many as share its cases."""
+
+    instance: str | None = None
+    """a stable name of this process: it then keeps its partitions over a restart that is quicker than its session"""
+    standbys: Annotated[int, msgspec.Meta(ge=0)] = 1
+    """instances that read a partition's table along; with one instance there are none"""
+    session_timeout_ms: Milliseconds = 10_000
+    calendar: str | None = None
+    """a file of official calendars (docs/procedures.md) for years that chinesecalendar does not know yet"""
+    terms: str | None = None
+    """a TOML file that changes settings of the procedures (`stream.enforce.terms.Settings`)"""
+    clock_offset_file: str | None = None
+    """for tests and drills alone: a file with milliseconds that are added to the clock, read anew every second"""
+    rings_outstanding_max: Count = 64
+    """clocks that may have rung and not been dealt with: at the midnight that ends thousands of terms, an order does
+    not wait for all of them"""
+    tick_ms: Milliseconds = 100
+    """how often clocks are looked at"""
+    stall_ms: Milliseconds = 60_000
+    """records that wait this long, untouched, while nothing is done, were lost by the stream: the process ends and is
+    to be restarted (decision 0010)"""
+    drain_timeout_ms: Milliseconds = 10_000
+    port: Port = 9650
+    """where `/metrics`, `/healthz` and `/readyz` are served, on `metrics.host`; 0 lets the system choose"""
+
+
+class Watch(Section, frozen=True):
+    """Early warning: one `wurao watch`, of as many as share the senders."""
+
+    group: str = "wurao-watch"
+    batch_records_max: Count = 2_000
+    """some 50 ms of work: heartbeats and a rebalance wait no longer than that"""
+    readback_ms: Milliseconds = 6 * 3_600_000
+    """how much activity a start reads again to know its senders: twelve half-lives of the policy's sums. The topic
+    keeps two days"""
+    commit_every_ms: Milliseconds = 1_000
+    port: Port = 9640
+    """where `/metrics`, `/healthz` and `/readyz` are served, on `metrics.host`; 0 lets the system choose"""
+
+
 class Metrics(Section, frozen=True):
     """Where `/metrics`, `/healthz` and `/readyz` are served; worker N of a host listens at `port` + N.
 
@@ -106,6 +147,8 @@ class Config(Section, frozen=True):
     topics: Topics = Topics()
     registry: Registry = Registry()
     filter: Filter = Filter()
+    enforce: Enforce = Enforce()
+    watch: Watch = Watch()
     metrics: Metrics = Metrics()
     policy: PolicyChoice = PolicyChoice()
 

@@ -147,3 +147,58 @@ class SupervisorMetrics:
             ("channel",),
             registry=self.registry,
         )
+
+
+class EnforceMetrics:
+    """What an instance of the control plane shows."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.arrivals = self._counter(
+            "wurao_enforce_arrivals_total",
+            "Records that came in, by topic and by what became of them: taken, repeated (taken before), refused (no "
+            "row of the procedure takes it now), undecodable. Those last two stand in dead-letter with the reason.",
+            "topic",
+            "outcome",
+        )
+        self.effects = self._counter(
+            "wurao_enforce_effects_total", "Effects acknowledged by the broker, by topic.", "topic"
+        )
+        self.alerts = self._counter(
+            "wurao_enforce_alerts_total",
+            "What people should look at, by level and what it is about: a term that ends soon (warning), one that was "
+            "missed (breach), a decision that is theirs (decision). Every breach is a duty of law missed.",
+            "level",
+            "about",
+        )
+        self.unknown_years = self._counter(
+            "wurao_enforce_unknown_calendar_total",
+            "Clocks set over a year whose official calendar is not known: Monday to Friday were counted. Give the "
+            "year in the file that enforce.calendar names.",
+        )
+        self.failures = self._counter(
+            "wurao_enforce_step_failures_total",
+            "Steps that failed by a fault of the program; the record stands in dead-letter. Report it.",
+        )
+        self.cases = self._gauge("wurao_enforce_entries", "Cases and dockets of this instance's partitions.")
+        self.clocks = self._gauge("wurao_enforce_clocks", "Clocks that run in them.")
+        self.overdue = self._gauge(
+            "wurao_enforce_overdue_seconds",
+            "How long ago the oldest clock that has not been dealt with should have rung. Above some seconds: the "
+            "instance is behind, look at its arrivals.",
+        )
+        self.partitions = self._gauge("wurao_enforce_partitions", "Partitions of the cases that this instance has.")
+        self.step_seconds = self._counter(
+            "wurao_enforce_step_seconds_total",
+            "Time from taking an arrival to having all its effects acknowledged; divided by arrivals, of one.",
+        )
+        self.recovery_seconds = self._gauge(
+            "wurao_enforce_recovery_seconds", "How long the last start or rebalance took until cases were dealt with."
+        )
+        self.ready = self._gauge("wurao_enforce_ready", "1 when this instance deals with its cases.")
+
+    def _counter(self, name: str, sentence: str, *labels: str) -> Counter:
+        return Counter(name, sentence, labels, registry=self.registry)
+
+    def _gauge(self, name: str, sentence: str, *labels: str) -> Gauge:
+        return Gauge(name, sentence, labels, registry=self.registry)

@@ -135,7 +135,8 @@ def _settings(settings: Settings) -> str:
 
 def _warning(settings: WarningSettings) -> str:
     rules = [(f"`{rule.grounds}`", rule.says, f"{rule.limit(settings):g}") for rule in RULES]
-    names = [(f"`{name}`", _number(getattr(settings, name))) for name in settings.__struct_fields__]
+    figures = [(name, getattr(settings, name)) for name in settings.__struct_fields__]
+    names = [(f"`{name}`", _number(value)) for name, value in figures if not isinstance(value, str)]
     return "\n".join(
         (
             "## Early warning\n",

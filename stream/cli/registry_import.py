@@ -41,6 +41,7 @@ from stream.registry.importer import Fate, FileWriter, Importer, Rejection, Tall
 from stream.registry.order_index import OrderIndex, OrderLock
 from stream.registry.registry import Registry
 from stream.registry.replacement import Difference, difference, examples, lifting_groups, numbers_of, only
+from stream.registry.snapshots import collector_at_rest
 
 TOLD_MAX: Final = 20
 """Of each kind of line that is not applied, so many are told on stderr; all are in the files."""
@@ -177,7 +178,7 @@ async def _into_topics(
 async def _take_all(importer: Importer, files: _Files) -> Tally:
     total = sum(path.stat().st_size for path, _, _ in files)
     before = 0
-    with Meter("import", "lines") as meter:
+    with collector_at_rest(), Meter("import", "lines") as meter:
         for path, form, given in files:
             for chunk in read(path, form, given):
                 await importer.take(path, chunk)

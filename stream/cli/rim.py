@@ -143,7 +143,8 @@ class Meter:
             self._shown = now
             share = min(1.0, done / total) if total else 0.0
             left = f", {(now - self._began) * (1 - share) / share:,.0f} s left" if share else ""
-            say(f"{self._what}: {share:.0%}, {items:,} {self._unit}, {rate:,.0f}/s{left}")
+            told = f"{share:.0%}, " if total else ""
+            say(f"{self._what}: {told}{items:,} {self._unit}, {rate:,.0f}/s{left}")
 
 
 def _bar(unit: str) -> "Progress":

@@ -94,8 +94,9 @@ def _story(stage: Stage) -> str:
         return ""
     return (
         "One subscriber's word: consented to a bank's offers, got one, replied TD. The first message to be blocked was "
-        f"sent {story.in_force_ms:.0f} ms after the reply (both on this machine's clock, one message every few ms: the "
-        f"figure is as coarse as that). Of those sent after the reply {story.allowed_count} got through before it, "
+        f"sent {story.in_force_ms:.0f} ms after the reply (both on this machine's clock; what was sent before it "
+        f"went {story.coarse_ms:.0f} ms earlier, and the figure is as coarse as that). Of those sent after the reply "
+        f"{story.allowed_count} got through before it, "
         f"{story.blocked_count} were blocked, and {story.allowed_afterwards_count} got through after it."
     )
 

@@ -1,10 +1,10 @@
 """The story of one subscriber: consented, is reached, replies TD, is reached no more. How long that takes.
 
-Pure: the caller says what was sent when and what was decided. What the figure means: from just before the
-reply was handed to the producer, to just before the first message that was blocked was handed to it.
-Between the two lie the reply's way to a filter, the will's way through `registry.expressions` and back to
-the worker that decides this subscriber's messages, and up to `PROBE_EVERY_S` until the next message: the
-figure is as coarse as that.
+Pure: the caller says what was sent when and what was decided. What the figure means: from just before the reply was
+handed to the producer, to just before the first message that was blocked was handed to it. Between the two lie the
+reply's way to a filter, the will's way through `registry.expressions` and back to the worker that decides this
+subscriber's messages, and the time until the next message. The figure is as coarse as that last part (`coarse_ms`):
+`PROBE_EVERY_S` at the least, and as long as an acknowledgement where the broker is busy.
 """
 
 from dataclasses import dataclass, field
@@ -67,6 +67,15 @@ class OptOut:
         """From the reply's sending to the sending of the first message that was blocked; None before that."""
         blocked = self.first_blocked
         return None if blocked is None or self.replied_ms is None else blocked.sent_ms - self.replied_ms
+
+    @property
+    def coarse_ms(self) -> float | None:
+        """How coarse that is: from what was sent to or by the subscriber just before that message."""
+        blocked = self.first_blocked
+        if blocked is None or self.replied_ms is None:
+            return None
+        before = [probe.sent_ms for probe in self._after() if probe.sent_ms < blocked.sent_ms]
+        return blocked.sent_ms - max(before, default=self.replied_ms)
 
     @property
     def allowed_count(self) -> int:

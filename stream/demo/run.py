@@ -60,7 +60,8 @@ class Options:
 
 def run(options: Options, console: Console) -> int:
     """The whole demonstration; returns the exit code. Raises what made it impossible, with its mend."""
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    for ending in (signal.SIGTERM, signal.SIGHUP):  # SIGHUP: the terminal was closed
+        signal.signal(ending, lambda number, _: sys.exit(128 + number))
     if view.is_plain(console):
         console = Console(file=console.file, width=PLAIN_COLUMNS, color_system=None, force_terminal=False)
     directory = Path(tempfile.mkdtemp(prefix="wurao-demo-"))
@@ -213,7 +214,7 @@ class _Demo:
             self._filter.start()
             await self._filter.wait_ready()
             taken = usage(self._filter.pid)
-            size = f"; its supervisor, with the registry that they share, has {taken.rss_mib:,.0f} MiB" if taken else ""
+            size = f"; supervisor and the registry that they share: {taken.rss_mib:,.0f} MiB" if taken else ""
             say(f"{WORKERS} workers are ready{size}")
         return registry
 

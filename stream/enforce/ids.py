@@ -5,7 +5,7 @@ So a crash repeats an effect under its old name, and one case can name another b
 
 import hashlib
 
-from stream.model.control import Appeal, CaseId, Dispute, Finding
+from stream.model.control import Appeal, CaseId, Complaint, Direction, Dispute, Filing, Finding, Punishment
 from stream.model.fields import ID_CHARACTERS_MAX
 
 _DIGEST_CHARACTERS = 32
@@ -33,3 +33,28 @@ def appeal_case(appeal: Appeal) -> CaseId:
 def dispute_case(dispute: Dispute) -> CaseId:
     """The case of a dispute."""
     return made_id("D", dispute.dispute)
+
+
+def complaint_case(complaint: Complaint) -> CaseId:
+    """The case of a complaint; a supplement under the same complaint id belongs to the same case."""
+    return made_id("C", complaint.complaint)
+
+
+def campaign_case(filing: Filing) -> CaseId:
+    """The case of a filing, and the id of the campaign that it may become."""
+    return made_id("P", filing.filing)
+
+
+def direction_case(direction: Direction) -> CaseId:
+    """The case of a regulator's order."""
+    return made_id("G", direction.direction)
+
+
+def listing_case(punishment: Punishment) -> CaseId:
+    """The case of a punished operator's entry in the bad-actor list."""
+    return made_id("L", punishment.punishment)
+
+
+def prohibited_case(finding: Finding) -> CaseId:
+    """The case of a discovery of prohibited content."""
+    return made_id("X", finding.finding)

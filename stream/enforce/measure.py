@@ -152,7 +152,7 @@ def _tried_enough(turn: Turn[MeasureCase, DeliveryFailed]) -> bool:
 
 AT_ONCE = Condition[MeasureCase, Found](
     "it is prohibited content, or a regulator's order to act at once",
-    lambda turn: turn.event.at_once,
+    lambda turn: turn.event.at_once and turn.event.finding.basis in AT_ONCE_BASES,
 )
 OUR_NOTICE = Condition[MeasureCase, Delivered](
     "it is this case's notice", lambda turn: turn.event.delivery.notice == turn.case.notice

@@ -14,56 +14,15 @@ Cost: about 10 µs a record, and less than a kilobyte a party.
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
-from stream.model.control import Activity, Figure, Finding, Grounds, Party, party_key
-from stream.policy.settings import Section
-
-Positive = Annotated[int, msgspec.Meta(gt=0)]
-Share = Annotated[float, msgspec.Meta(gt=0, le=1)]
-Rate = Annotated[float, msgspec.Meta(gt=0)]
+from stream.model.control import WINDOW_MS, Activity, Figure, Finding, Grounds, Party, party_key
+from stream.policy.settings import WarningSettings
 
 NOT_THE_SENDERS: Final = frozenset(("registry_stale", "suspended", "stopped"))
 """Reasons that say nothing new of the sender: our own staleness, and measures that are in force already."""
-
-WINDOW_MS: Final = 10_000
-"""The filter's window of activity (DESIGN section 1)."""
-
-
-class WarningSettings(Section, frozen=True):
-    """The policy file's table `[warning]`. All are settings: Article 21 asks for judgement, and sets no figure."""
-
-    half_life_ms: Positive = 1_800_000
-    """how fast the sums fade: half an hour sees through pauses, and forgets an accident by evening"""
-    baseline_half_life_ms: Positive = 86_400_000
-    """how slowly the usual rate follows: a day, so that a burst does not become usual while it lasts"""
-    baseline_windows_min: Positive = 60
-    """windows with traffic before a rate counts as usual: ten minutes of sending"""
-    blocked_share_max: Share = 0.3
-    """clean lists go stale by a few per cent; a third blocked is a list without consent"""
-    blocked_events_min: Positive = 200
-    burst_factor: Rate = 10.0
-    """times the usual rate"""
-    burst_events_min: Positive = 500
-    """in one window: 50 a second"""
-    refusals_per_thousand_max: Rate = 5.0
-    """of delivered messages: consenting recipients refuse at well under one in a thousand"""
-    refusals_delivered_min: Positive = 1_000
-    sweep_run_max: Positive = 50
-    """recipients whose numbers follow one another: chance makes runs of two or three"""
-    personal_recipients_max: Positive = 200
-    """distinct recipients of one personal number while the sums remember: no person has so much to say"""
-    hinted_share_max: Share = 0.02
-    """service texts that tell how to refuse: service needs no such hint, so it is advertising"""
-    hinted_events_min: Positive = 200
-    clear_share: Share = 0.5
-    """of the limit, at which a raised rule may be raised anew"""
-    quiet_ms: Positive = 1_800_000
-    """within the limit for this long, too: a sweep or a burst comes and goes from one window to the next"""
-    repeat_ms: Positive = 86_400_000
-    """a rule that stays up is a repeat after a day, longer than the longest grace"""
 
 
 class Raised(msgspec.Struct, frozen=True, gc=False):
@@ -268,3 +227,18 @@ def finding_id(grounds: Grounds, party: Party, channel: str, window: int) -> str
     """
     named = f"{grounds}|{party_key(party)}|{channel}|{window}"
     return hashlib.sha256(named.encode()).hexdigest()[:24]
+
+
+__all__ = [
+    "RULES",
+    "WINDOW_MS",
+    "Judged",
+    "Raised",
+    "Rule",
+    "Seen",
+    "WarningSettings",
+    "Watch",
+    "finding_id",
+    "forgettable",
+    "judge",
+]

@@ -11,12 +11,15 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from bloom.partition import partition_of, partitions_of
+from stream.filter.windows import Sign
 from stream.model.codec import Undecodable, decode_event_of, encode
-from stream.model.events import Event, Reply
+from stream.model.decision import Decision
+from stream.model.events import Event, Reply, Sms
 from stream.model.registry import Expression, key_of
 from stream.policy.decide import Decider
 
 OPT_OUT_REPLY = "opt_out_reply"
+SERVICE = "service"
 
 
 class Record(Protocol):
@@ -75,6 +78,10 @@ class Outputs:
     counts: Counter[Outcome] = field(default_factory=Counter)
     timestamps: list[int] = field(default_factory=list)
     """the record timestamps of decided events, milliseconds"""
+    decided: list[Decision] = field(default_factory=list)
+    """the decisions themselves, in the order of `timestamps`: what activity is counted from"""
+    signs: list[Sign] = field(default_factory=list)
+    """what replies and service texts tell early warning"""
     misplaced: Counter[str] = field(default_factory=Counter)
     """topic → records found in another partition than their subscriber's"""
     next_offsets: dict[Place, int] = field(default_factory=dict)
@@ -104,8 +111,11 @@ def decide_batch(batches: Mapping[Place, Sequence[Record]], decider: Decider, *,
             decisions.append(Keyed(record.key or subscriber.encode(), encode(decision)))
             outputs.counts[Outcome(decision.of, decision.verdict, decision.reason)] += 1
             outputs.timestamps.append(record.timestamp)
+            outputs.decided.append(decision)
             if decision.reason == OPT_OUT_REPLY and isinstance(event, Reply):
-                _keep_will(event, decider, outputs, partitions)
+                _keep_will(event, record.timestamp, decider, outputs, partitions)
+            elif decision.reason == SERVICE and isinstance(event, Sms):
+                _look_for_hint(event, decision, record.timestamp, decider, outputs)
         if records:
             outputs.next_offsets[place] = records[-1].offset + 1
         misplaced = _misplaced(subscribers, place.partition, partitions)
@@ -119,10 +129,22 @@ def subscriber_of(event: Event) -> str:
     return event.from_ if isinstance(event, Reply) else event.to
 
 
-def _keep_will(reply: Reply, decider: Decider, outputs: Outputs, partitions: int) -> None:
+def _look_for_hint(sms: Sms, decision: Decision, timestamp: int, decider: Decider, outputs: Outputs) -> None:
+    """Note a service text that tells how to refuse, as no service need do.
+
+    It is read in lower case and not folded, which takes 0.4 µs and not 1.2: one written in traditional or full-width
+    characters escapes this look, which warns and decides nothing.
+    """
+    if sms.text and decision.sender and decider.world.policy.opt_out.search(sms.text.lower()):
+        outputs.signs.append(Sign("opt-out hint", timestamp, "sms", decision.sender))
+
+
+def _keep_will(reply: Reply, timestamp: int, decider: Decider, outputs: Outputs, partitions: int) -> None:
     """Put what the reply's author wants into the register (DESIGN section 3, *How subscribers speak*)."""
     wish = decider.wish(reply)
     assert wish is not None, "rule 3 decided, so the reply table had it"
+    if wish.sender and wish.will == "refuse":
+        outputs.signs.append(Sign("refusal", timestamp, wish.channel, wish.sender))
     expression = Expression(
         subscriber=reply.from_,
         channel=wish.channel,

@@ -78,10 +78,10 @@ class Delivery:
         sent: list[asyncio.Future[RecordMetadata]] = []
         for topic, parts in ((EXPRESSIONS, outputs.wills), (DECISIONS, outputs.decisions)):
             for partition, records in parts.items():
-                sent += await self._send(topic, partition, records, now)
+                sent += await send(self._producer, topic, partition, records, now=now)
         for letter in outputs.dead_letters:
             sent.append(await send_dead_letter(self._producer, letter))
-        sent += await self._send(EPOCHS, 0, outputs.epochs, now)
+        sent += await send(self._producer, EPOCHS, 0, outputs.epochs, now=now)
         self._empty.clear()
         self._queue.append(InFlight(sent, outputs))
         self._arrived.set()
@@ -130,20 +130,22 @@ class Delivery:
             self._queue.popleft()
             self._room.release()
 
-    async def _send(
-        self, topic: str, partition: int, records: Sequence[Keyed], now: int
-    ) -> list[asyncio.Future[RecordMetadata]]:
-        sent: list[asyncio.Future[RecordMetadata]] = []
-        if not records:
-            return sent
-        builder = self._producer.create_batch()
-        for key, value in records:
-            if builder.append(timestamp=now, key=key, value=value) is None:  # full: the next batch begins
-                sent.append(await self._producer.send_batch(builder, topic, partition=partition))
-                builder = self._producer.create_batch()
-                builder.append(timestamp=now, key=key, value=value)
-        sent.append(await self._producer.send_batch(builder, topic, partition=partition))
+
+async def send(
+    producer: AIOKafkaProducer, topic: str, partition: int, records: Sequence[Keyed], *, now: int
+) -> list[asyncio.Future[RecordMetadata]]:
+    """Send records as finished batches, stamped `now` (milliseconds); a future each, done when it is acknowledged."""
+    sent: list[asyncio.Future[RecordMetadata]] = []
+    if not records:
         return sent
+    builder = producer.create_batch()
+    for key, value in records:
+        if builder.append(timestamp=now, key=key, value=value) is None:  # full: the next batch begins
+            sent.append(await producer.send_batch(builder, topic, partition=partition))
+            builder = producer.create_batch()
+            builder.append(timestamp=now, key=key, value=value)
+    sent.append(await producer.send_batch(builder, topic, partition=partition))
+    return sent
 
 
 async def _either(one: asyncio.Future[bool], other: asyncio.Future[None]) -> None:

@@ -10,25 +10,30 @@ starts another.
 import asyncio
 import secrets
 import time
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from itertools import islice
 from typing import Final
 
 import numpy as np
 
 from bloom.bitmaps import Overlay
+from bloom.partition import partitions_of
 from bloom.snapshot import SnapshotMeta
 from bloom.wills import CHANNELS
 from stream import logs
 from stream.config import Config
+from stream.filter.activity import ActivityCounter
 from stream.filter.batch import Keyed, Outputs, Place, Record, decide_batch
-from stream.filter.delivery import letter_of, send_dead_letter
+from stream.filter.delivery import letter_of, send, send_dead_letter
 from stream.filter.lane import Lane
+from stream.filter.windows import records_of
 from stream.health import Health
 from stream.kafka import clients
 from stream.metrics import FilterMetrics
 from stream.model.codec import encode
+from stream.model.control import key_of_control
 from stream.model.decision import Epoch
-from stream.model.topics import EVENTS_CALL, EVENTS_REPLY, EVENTS_SMS, EVENTS_URGENT
+from stream.model.topics import ACTIVITY, EVENTS_CALL, EVENTS_REPLY, EVENTS_SMS, EVENTS_URGENT
 from stream.policy.decide import Decider
 from stream.policy.settings import Policy
 from stream.registry.follower import Applied, BadRecord, Follower, now_ms
@@ -42,6 +47,9 @@ URGENT: Final = (EVENTS_URGENT,)
 FOLLOW_WAIT_MS: Final = 100
 LOOP_LAG_EVERY_S: Final = 0.25
 STATISTICS_EVERY_S: Final = 5.0
+ACTIVITY_EVERY_S: Final = 1.0
+ACTIVITY_RECORDS_AT_ONCE: Final = 500
+"""Records of activity that are made between two turns of the lanes: some 10 ms."""
 
 
 class Worker:
@@ -70,6 +78,8 @@ class Worker:
         )
         self._lanes: list[Lane] = []
         self._bad: list[BadRecord] = []
+        self._activity = ActivityCounter(self._run)
+        self._telling = asyncio.Lock()
 
     def stop(self) -> None:
         """Ask the worker to finish what it holds and end."""
@@ -137,13 +147,17 @@ class Worker:
         """Run until asked to stop or until one task fails."""
         stop = asyncio.create_task(self._stop.wait())
         jobs: list[Coroutine[object, object, object]] = [lane.run() for lane in self._lanes]
-        tasks = [asyncio.create_task(job) for job in (*jobs, self._follow(), self._watch_loop(), self._count())]
+        tasks = [
+            asyncio.create_task(job)
+            for job in (*jobs, self._follow(), self._watch_loop(), self._count(), self._tell_activity())
+        ]
         try:
             done, _ = await asyncio.wait({stop, *tasks}, return_when=asyncio.FIRST_COMPLETED)
             for task in done - {stop}:
                 task.result()  # raises what ended it
             for lane in self._lanes:
                 await lane.stop()
+            await self._close_last_windows()
         finally:
             for task in (stop, *tasks):
                 task.cancel()
@@ -165,6 +179,7 @@ class Worker:
         now = now_ms()
         announced = self._take_note(now)
         outputs = decide_batch(batches, self._decider, now=now, partitions=self._config.topics.partitions)
+        self._activity.add(outputs.decided, outputs.timestamps, outputs.signs, now=now)
         if announced is not None:
             outputs.epochs.append(announced)
         metrics = self._metrics
@@ -261,6 +276,40 @@ class Worker:
                     records_count=count,
                     held_back=held_back,
                 )
+
+    async def _tell_activity(self) -> None:
+        """Put out what senders did, window by window."""
+        while True:
+            await asyncio.sleep(ACTIVITY_EVERY_S)
+            await self._close_windows()
+
+    async def _close_last_windows(self) -> None:
+        """Put out what is left at the end, within a bound: it warns, and nobody waits for it."""
+        try:
+            async with asyncio.timeout(clients.GOODBYE_S_MAX):
+                await self._close_windows(everything=True)
+        except (TimeoutError, clients.KafkaError) as error:
+            log.warning("the last windows of activity were not put out", worker=self._index, error=repr(error))
+
+    async def _close_windows(self, *, everything: bool = False) -> None:
+        """Send the records of windows that are over. Those of a party stand in one partition: its key's."""
+        async with self._telling:
+            partitions = self._config.topics.partitions
+            floor = self._decider.world.policy.file.warning.unowned_events_min
+            acks: list[Awaitable[object]] = []
+            for closed in self._activity.close(now_ms(), everything=everything):
+                records = records_of(closed, floor=floor)
+                while some := list(islice(records, ACTIVITY_RECORDS_AT_ONCE)):
+                    placed: dict[int, list[Keyed]] = {}
+                    keys = [key_of_control(record) for record in some]
+                    for record, key, partition in zip(
+                        some, keys, partitions_of(keys, partitions).tolist(), strict=True
+                    ):
+                        placed.setdefault(partition, []).append(Keyed(key.encode(), encode(record)))
+                    for partition, keyed in placed.items():
+                        acks += await send(self._producer, ACTIVITY, partition, keyed, now=now_ms())
+                    await asyncio.sleep(0)  # the lanes have their turn
+            await asyncio.gather(*acks)
 
     async def _watch_loop(self) -> None:
         """Measure how late the loop wakes: heartbeats are as late."""

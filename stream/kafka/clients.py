@@ -108,14 +108,15 @@ def _connection(kafka: Kafka) -> _Connection:
     return {
         "bootstrap_servers": kafka.bootstrap,
         "security_protocol": kafka.security_protocol,
-        "ssl_context": _ssl(kafka),
+        "ssl_context": ssl_context(kafka),
         "sasl_mechanism": kafka.sasl_mechanism,
         "sasl_plain_username": kafka.sasl_username,
         "sasl_plain_password": secret(kafka.sasl_password, kafka.sasl_password_file),
     }
 
 
-def _ssl(kafka: Kafka) -> ssl.SSLContext | None:
+def ssl_context(kafka: Kafka) -> ssl.SSLContext | None:
+    """The TLS context of the configuration; None where it asks for none. Raises `ConfigError` for bad files."""
     if kafka.security_protocol not in ("SSL", "SASL_SSL"):
         return None
     try:

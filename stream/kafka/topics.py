@@ -15,16 +15,28 @@ from aiokafka.errors import TopicAlreadyExistsError, for_code
 from stream.config import Topics
 from stream.kafka.describe import Cluster, describe
 from stream.model.topics import (
+    ACTIVITY,
+    APPEALS,
     CAMPAIGNS,
+    CASE_EVENTS,
+    CASES,
+    COMPLAINTS,
     DEAD_LETTER,
     DECISIONS,
+    DELIVERIES,
+    ENFORCE_TABLE,
     EPOCHS,
     EVENTS_CALL,
     EVENTS_REPLY,
     EVENTS_SMS,
     EVENTS_URGENT,
     EXPRESSIONS,
+    FILINGS,
+    HOLDS,
+    LISTINGS,
+    NOTICES,
     ORDERS,
+    REPORTS,
     SENDERS,
     WORDLISTS,
 )
@@ -48,6 +60,16 @@ _REGISTRY: Final = {
     "max.message.bytes": str(MESSAGE_BYTES_MAX),
 }
 
+_DUTY: Final = _FLOW | {"retention.ms": "-1"}
+"""Complaints, notices, reports and what was done about them are evidence: the archive says how long they stay."""
+
+_TABLE: Final = {
+    "cleanup.policy": "compact",
+    "max.message.bytes": str(MESSAGE_BYTES_MAX),
+    "segment.ms": str(3_600_000),  # compaction only sees closed segments; a restart reads what it has not compacted
+    "min.cleanable.dirty.ratio": "0.2",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Expected:
@@ -62,7 +84,11 @@ class Expected:
 
 
 PARTITIONED: Final = (EVENTS_SMS, EVENTS_CALL, EVENTS_REPLY, EVENTS_URGENT, DECISIONS, EXPRESSIONS)
-"""Topics in which a subscriber has the same partition: equal counts, fixed for life (DESIGN section 3)."""
+"""Topics in which a subscriber has the same partition: equal counts, fixed for life (DESIGN section 3).
+
+So have, for cases, the control plane's topics and its table: Faust refuses a table whose count differs from its
+sources'.
+"""
 
 EXPECTED: Final[dict[str, Expected]] = {
     EVENTS_SMS: Expected(True, _FLOW),
@@ -72,11 +98,23 @@ EXPECTED: Final[dict[str, Expected]] = {
     DECISIONS: Expected(True, _FLOW),
     DEAD_LETTER: Expected(False, _FLOW),
     EPOCHS: Expected(False, _FLOW),
+    ACTIVITY: Expected(True, _FLOW | {"retention.ms": str(2 * DAY_MS)}),  # more than `wurao watch` reads back
     EXPRESSIONS: Expected(True, _REGISTRY),
     SENDERS: Expected(False, _REGISTRY),
     ORDERS: Expected(False, _REGISTRY),
     CAMPAIGNS: Expected(False, _REGISTRY),
     WORDLISTS: Expected(False, _REGISTRY),
+    COMPLAINTS: Expected(True, _DUTY),
+    APPEALS: Expected(True, _DUTY),
+    FILINGS: Expected(True, _DUTY),
+    CASE_EVENTS: Expected(True, _DUTY),
+    DELIVERIES: Expected(True, _DUTY),
+    NOTICES: Expected(True, _DUTY),
+    REPORTS: Expected(True, _DUTY),
+    HOLDS: Expected(True, _DUTY),
+    CASES: Expected(True, _REGISTRY),
+    LISTINGS: Expected(False, _REGISTRY),
+    ENFORCE_TABLE: Expected(True, _TABLE),
 }
 
 

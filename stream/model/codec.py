@@ -30,7 +30,8 @@ _BAD = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _QUOTED: Final = re.compile(r"'.*'", re.DOTALL)
 _MAYBE_NUMBER: Final = re.compile(r"[0-9]{4,}")
 
-encode: Callable[[msgspec.Struct], bytes] = msgspec.json.Encoder().encode
+_encoder = msgspec.json.Encoder()
+encode: Callable[[msgspec.Struct], bytes] = _encoder.encode
 
 
 class Undecodable(Exception):
@@ -88,6 +89,14 @@ def decode_decision(data: bytes) -> Decision:
     return _decode(_decisions, data)
 
 
+def decode_as(kind: type[T] | msgspec.json.Decoder[T], data: bytes) -> T:
+    """A record, or a part of one, of the kind that its place says. Raises `Undecodable`.
+
+    A decoder instead of a type serves where the kind is a union.
+    """
+    return _decode(kind if isinstance(kind, msgspec.json.Decoder) else msgspec.json.Decoder(kind), data)
+
+
 def _decode(decoder: msgspec.json.Decoder[T], data: bytes) -> T:
     if len(data) > RECORD_BYTES_MAX and len(data.strip()) > RECORD_BYTES_MAX:
         raise Undecodable(f"{len(data)} bytes: a record is at most {RECORD_BYTES_MAX}")
@@ -99,7 +108,8 @@ def _decode(decoder: msgspec.json.Decoder[T], data: bytes) -> T:
 
 def _second_look(decoder: msgspec.json.Decoder[T], data: bytes) -> T:
     try:
-        return msgspec.convert(_without_nothing(_anything.decode(data)), decoder.type)
+        # Through bytes again and not `convert`, which knows no `Raw`.
+        return decoder.decode(_encoder.encode(_without_nothing(_anything.decode(data))))
     except RecursionError as error:
         raise Undecodable("nested too deeply to be read") from error
     except _BAD as error:
@@ -141,6 +151,7 @@ __all__ = [
     "Decision",
     "Epoch",
     "Undecodable",
+    "decode_as",
     "decode_decision",
     "decode_event",
     "decode_event_of",

@@ -244,12 +244,31 @@ class Tally(msgspec.Struct, frozen=True, gc=False):
     count: Count
 
 
+WINDOW_MS = 10_000
+"""The length of a window of activity (DESIGN section 1)."""
+
+BLOCK_NUMBERS = 50
+"""Numbers in a block of recipients: as many bits as every JSON reader holds exactly, and a round figure."""
+
+
+class Block(msgspec.Struct, frozen=True, gc=False):
+    """Recipients that lie close together: bit i of `bits` is set where `first` + i is one.
+
+    `first` is a multiple of `BLOCK_NUMBERS`. Every partition, and so every worker, sees its own part of a sweep
+    through consecutive numbers: only blocks of all workers put together show the run.
+    """
+
+    first: Count
+    bits: Annotated[int, msgspec.Meta(ge=1, lt=1 << BLOCK_NUMBERS)]
+
+
 class Activity(msgspec.Struct, frozen=True, tag_field="kind", tag="activity"):
     """What one sender, or one number that nobody owns, did on a channel in one window (Article 21).
 
     `window` is its start. `recipients` counts distinct ones, `refusals` replies that refuse, `opt_out_hints`
     service texts that tell how to refuse (service has no need to), `run` the longest run of recipients whose
-    numbers follow one another.
+    numbers follow one another, `dense` the blocks in which several of them lie. `worker` names the part of a
+    worker's run that counted: parts of a window add up, and the same part again says the same.
     """
 
     window: Time
@@ -260,6 +279,8 @@ class Activity(msgspec.Struct, frozen=True, tag_field="kind", tag="activity"):
     refusals: Count = 0
     opt_out_hints: Count = 0
     run: Count = 0
+    dense: tuple[Block, ...] = ()
+    worker: str | None = None
 
 
 class CaseClock(msgspec.Struct, frozen=True):

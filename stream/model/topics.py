@@ -12,11 +12,27 @@ EVENTS_URGENT: Final = "events.urgent"
 DECISIONS: Final = "decisions"
 DEAD_LETTER: Final = "dead-letter"
 EPOCHS: Final = "epochs"
+ACTIVITY: Final = "activity"
 EXPRESSIONS: Final = "registry.expressions"
 SENDERS: Final = "registry.senders"
 ORDERS: Final = "registry.orders"
 CAMPAIGNS: Final = "registry.campaigns"
 WORDLISTS: Final = "registry.wordlists"
+COMPLAINTS: Final = "complaints"
+APPEALS: Final = "appeals"
+FILINGS: Final = "filings"
+CASE_EVENTS: Final = "case-events"
+DELIVERIES: Final = "deliveries"
+CASES: Final = "cases"
+NOTICES: Final = "notices"
+REPORTS: Final = "reports"
+LISTINGS: Final = "listings"
+HOLDS: Final = "holds"
+ENFORCE_TABLE: Final = "wurao-enforce-cases-changelog"
+"""What `wurao enforce` remembers of cases and dockets. Faust makes the name: application, table, `changelog`."""
+
+INTAKE: Final = (COMPLAINTS, APPEALS, FILINGS, CASE_EVENTS, DELIVERIES)
+"""What the control plane reads: keyed by the case that a record is about, and partitioned by that key alike."""
 
 EVENT_KINDS: Final[dict[str, tuple[type[Sms | Call | Reply], ...]]] = {
     EVENTS_SMS: (Sms,),

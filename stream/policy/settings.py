@@ -26,6 +26,9 @@ _CALENDAR_END_S = 253_402_214_400
 """9999-12-31T00:00:00Z: a day before the last moment of `datetime`, so that all zones find their clock."""
 
 Pattern = Annotated[str, msgspec.Meta(min_length=1)]
+Positive = Annotated[int, msgspec.Meta(gt=0)]
+Share = Annotated[float, msgspec.Meta(gt=0, le=1)]
+Rate = Annotated[float, msgspec.Meta(gt=0)]
 
 
 class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"from_": "from"}):
@@ -115,6 +118,44 @@ class Answer(Section, frozen=True):
         return _given(sip=self.sip, q850=self.q850)
 
 
+class WarningSettings(Section, frozen=True):
+    """Early warning over windows of activity (`stream.enforce.warning`). All are settings: Article 21 asks for
+    judgement, and sets no figure.
+    """
+
+    unowned_events_min: Positive = 20
+    """in one window, for a number that nobody owns to be counted at all: no person sends two messages a second"""
+    half_life_ms: Positive = 1_800_000
+    """how fast the sums fade: half an hour sees through pauses, and forgets an accident by evening"""
+    baseline_half_life_ms: Positive = 86_400_000
+    """how slowly the usual rate follows: a day, so that a burst does not become usual while it lasts"""
+    baseline_windows_min: Positive = 60
+    """windows with traffic before a rate counts as usual: ten minutes of sending"""
+    blocked_share_max: Share = 0.3
+    """clean lists go stale by a few per cent; a third blocked is a list without consent"""
+    blocked_events_min: Positive = 200
+    burst_factor: Rate = 10.0
+    """times the usual rate"""
+    burst_events_min: Positive = 500
+    """in one window: 50 a second"""
+    refusals_per_thousand_max: Rate = 5.0
+    """of delivered messages: consenting recipients refuse at well under one in a thousand"""
+    refusals_delivered_min: Positive = 1_000
+    sweep_run_max: Positive = 50
+    """recipients whose numbers follow one another: chance makes runs of two or three"""
+    personal_recipients_max: Positive = 200
+    """distinct recipients of one personal number while the sums remember: no person has so much to say"""
+    hinted_share_max: Share = 0.02
+    """service texts that tell how to refuse: service needs no such hint, so it is advertising"""
+    hinted_events_min: Positive = 200
+    clear_share: Share = 0.5
+    """of the limit, at which a raised rule may be raised anew"""
+    quiet_ms: Positive = 1_800_000
+    """within the limit for this long, too: a sweep or a burst comes and goes from one window to the next"""
+    repeat_ms: Positive = 86_400_000
+    """a rule that stays up is a repeat after a day, longer than the longest grace"""
+
+
 class PolicyFile(Section, frozen=True):
     """The file as it is written."""
 
@@ -129,6 +170,7 @@ class PolicyFile(Section, frozen=True):
     replies: tuple[ReplyRule, ...]
     answers: dict[str, Answer]
     hours: tuple[Hours, ...] = ()
+    warning: WarningSettings = WarningSettings()
 
 
 class Wish(NamedTuple):

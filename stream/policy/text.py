@@ -113,29 +113,23 @@ REMEMBERED_CHARACTERS_MAX = 1_024
 
 
 class Reading:
-    """What one text was found to say. Each answer is worked out when it is first asked for."""
+    """What one text was found to say. What few rules ask is worked out when it is first asked for."""
 
-    __slots__ = ("_identified", "_opt_out", "_prohibited", "_reader", "folded")
+    __slots__ = ("_identified", "_opt_out", "_opt_out_pattern", "folded", "prohibited")
 
-    def __init__(self, text: str, reader: "Reader") -> None:
+    def __init__(self, text: str, prohibited: Prohibited, opt_out: re.Pattern[str]) -> None:
         self.folded = fold(text)
-        self._reader = reader
-        self._prohibited: bool | None = None
+        self.prohibited = prohibited.found(self.folded) is not None
+        """whether a prohibited term stands in the text: asked of every text that is read at all"""
+        self._opt_out_pattern = opt_out
         self._opt_out: bool | None = None
         self._identified: dict[Identity, bool] | None = None
-
-    @property
-    def prohibited(self) -> bool:
-        """Whether a prohibited term stands in the text."""
-        if self._prohibited is None:
-            self._prohibited = self._reader.prohibited.found(self.folded) is not None
-        return self._prohibited
 
     @property
     def opt_out(self) -> bool:
         """Whether the text tells how to refuse."""
         if self._opt_out is None:
-            self._opt_out = self._reader.opt_out.search(self.folded) is not None
+            self._opt_out = self._opt_out_pattern.search(self.folded) is not None
         return self._opt_out
 
     def identifies(self, identity: Identity) -> bool:
@@ -153,16 +147,15 @@ class Reader:
     """Reads texts and remembers what they say, for as long as word lists and senders stay as they are."""
 
     def __init__(self, *, prohibited: Prohibited, opt_out: re.Pattern[str]) -> None:
-        self.prohibited = prohibited
-        self.opt_out = opt_out
+        self._prohibited = prohibited
+        self._opt_out = opt_out
         self._readings: dict[str, Reading] = {}
 
-    def read(self, text: str | None) -> Reading:
-        """The reading of a text; an absent one is empty."""
-        text = text or ""
+    def read(self, text: str) -> Reading:
+        """The reading of a text."""
         reading = self._readings.get(text)
         if reading is None:
-            reading = Reading(text, self)
+            reading = Reading(text, self._prohibited, self._opt_out)
             if len(text) <= REMEMBERED_CHARACTERS_MAX:
                 if len(self._readings) >= READINGS_MAX:
                     self._readings.clear()

@@ -83,8 +83,10 @@ class WireForms:
 def wire_forms(texts: Sequence[bytes], country: str = CHINA) -> WireForms:
     """The wire form of each text (UTF-8, without line ends).
 
-    About 0.2 µs each for Chinese mobile numbers in any spelling; the rest is read one by one.
+    Under a microsecond each for Chinese mobile numbers in any spelling; the rest is read one by one.
     """
+    if not texts:
+        return WireForms(np.zeros(0, dtype=np.uint64), {})
     plain = np.frombuffer(b"\n".join(texts).translate(None, _ASCII_PUNCTUATION) + b"\n", dtype=np.uint8)
     (ends,) = np.nonzero(plain == ord("\n"))
     if len(ends) != len(texts):

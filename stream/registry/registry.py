@@ -7,7 +7,7 @@ is small and kept as the records themselves, with the ownership of numbers and t
 holds for one generation, and wills, which change thousands of times a second, never end one.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import TypeVar
 
 from bloom.bitmaps import Overlay, Wills
@@ -60,11 +60,11 @@ class Registry:
         if wishes:
             self.wills.apply(wishes)
 
-    def orders_on_sender(self, sender: str) -> Iterable[Order]:
+    def orders_on_sender(self, sender: str) -> Collection[Order]:
         """Every order that names this sender, in force or not."""
         return self._orders_on_sender.get(sender, {}).values()
 
-    def orders_on_number(self, number: str) -> Iterable[Order]:
+    def orders_on_number(self, number: str) -> Collection[Order]:
         """Every order that names this number, whole."""
         return self._orders_on_number.get(number, {}).values()
 

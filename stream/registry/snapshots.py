@@ -102,7 +102,7 @@ async def build(
 
     try:
         await follower.start({} if start is None else start.meta.topics)
-        with _collector_at_rest():
+        with collector_at_rest():
             await follower.catch_up(note)
         offsets = follower.offsets
     except OffsetOutOfRangeError as error:
@@ -116,7 +116,7 @@ async def build(
 
 
 @contextmanager
-def _collector_at_rest() -> Iterator[None]:
+def collector_at_rest() -> Iterator[None]:
     """Keep Python's cycle collector from walking millions of records that are in no cycle: a quarter of
     the time.
     """

@@ -48,7 +48,12 @@ def test_a_short_piped_run_tells_the_whole_story_and_leaves_nothing_behind(tmp_p
     assert left_over(tmp_path) == []
 
 
-def test_ctrl_c_ends_everything_that_was_started(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("ending", "code"),
+    [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)],
+    ids=lambda value: str(value),
+)
+def test_a_signal_ends_everything_that_was_started(tmp_path: Path, ending: signal.Signals, code: int) -> None:
     demo = subprocess.Popen(
         [*DEMO], env=environment(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -56,9 +61,9 @@ def test_ctrl_c_ends_everything_that_was_started(tmp_path: Path) -> None:
     for line in demo.stdout:
         if line.startswith("registry"):
             break
-    demo.send_signal(signal.SIGINT)
+    demo.send_signal(ending)
     _, said = demo.communicate(timeout=60)
-    assert demo.returncode == 130, said
+    assert demo.returncode == code, said
     assert "Traceback" not in said
     assert left_over(tmp_path) == []
 

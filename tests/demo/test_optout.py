@@ -42,6 +42,12 @@ def test_messages_count_by_the_order_of_sending_whenever_their_answers_come() ->
     assert told.in_force_ms == pytest.approx(6.0)
 
 
+def test_the_figure_is_as_coarse_as_the_time_since_what_was_sent_before() -> None:
+    assert after_reply().coarse_ms == pytest.approx(6.0)
+    assert story((130.0, "block")).coarse_ms == pytest.approx(30.0)
+    assert story((130.0, "allow")).coarse_ms is None
+
+
 def test_what_got_through_before_and_what_was_blocked_is_counted() -> None:
     told = after_reply()
     assert (told.allowed_count, told.blocked_count, told.allowed_afterwards_count) == (1, 2, 0)

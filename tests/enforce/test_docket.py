@@ -95,6 +95,11 @@ def test_what_happens_on_calls_does_not_end_what_holds_on_sms_and_calls_both() -
     assert opened(docket, on_calls)[1].replaces == ()
 
 
+def test_a_finding_on_calls_does_not_hide_in_a_case_about_sms() -> None:
+    docket, _, _ = opened(Docket(), msgspec.structs.replace(finding(), channel="sms"))
+    assert opened(docket, msgspec.structs.replace(finding("F-2"), channel="call"))[1].measure == "limit"
+
+
 GROUNDS: list[Grounds] = ["refusals", "burst", "complaint", "personal-as-platform"]
 
 

@@ -122,6 +122,12 @@ def test_a_party_that_cannot_be_reached_is_held_told_after_three_attempts_over_f
     assert after_grace(case).case.state == State.IN_FORCE
 
 
+def test_the_delivery_of_another_notice_tells_nobody() -> None:
+    case = took(step(NEW, Found(finding(), "suspend"), NOW, TERMS)).case
+    refused(step(case, Delivered(delivery("N-another")), NOW + MINUTE, TERMS))
+    refused(step(case, DeliveryFailed(delivery("N-another", failed=True)), NOW + MINUTE, TERMS))
+
+
 def test_two_attempts_are_not_enough_however_long_they_took() -> None:
     case = took(step(NEW, Found(finding(), "suspend"), NOW, TERMS)).case
     failed = DeliveryFailed(delivery(case.notice or "", failed=True))

@@ -2,15 +2,17 @@
 promises.
 """
 
+import ast
 from collections.abc import Callable, Sequence
 from enum import StrEnum
+from pathlib import Path
 
 import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stream.enforce import appeal, campaign, complaint, dispute, listing, measure, prohibited, regulator
+from stream.enforce import appeal, campaign, complaint, dispute, listing, measure, procedures, prohibited, regulator
 from stream.enforce.clocks import Rang
 from stream.enforce.messages import Appealed
 from stream.enforce.procedure import C, Case, Outline, Procedure, advance
@@ -106,3 +108,22 @@ def test_a_clock_that_is_early_unknown_or_used_up_does_nothing() -> None:
     assert rings(late) == []
     assert "no clock" in refused(appeal.step(late, Rang(clock.clock, clock.due), clock.due, TERMS)).reason
     assert took(advance(appeal.PROCEDURE, late, appeal.Decided("party", "late, but right"), clock.due, TERMS))
+
+
+IMPURE = {"aiohttp", "aiokafka", "asyncio", "faust", "random", "secrets", "socket", "time", "uuid"}
+
+
+PURE = (
+    *("appeal", "calendar_cn", "campaign", "clocks", "complaint", "dispute", "docket", "effects", "fitness", "ids"),
+    *("listing", "measure", "messages", "procedure", "procedures", "prohibited", "regulator", "terms", "warning"),
+)
+"""The modules of the procedures; the shell around them stands beside them."""
+
+
+@pytest.mark.parametrize("module", PURE)
+def test_no_procedure_reaches_for_a_clock_a_client_or_chance(module: str) -> None:
+    source = Path(procedures.__file__).with_name(f"{module}.py").read_text(encoding="utf-8")
+    nodes = list(ast.walk(ast.parse(source)))
+    names = {name.name.split(".")[0] for node in nodes if isinstance(node, ast.Import) for name in node.names}
+    names |= {(node.module or "").split(".")[0] for node in nodes if isinstance(node, ast.ImportFrom)}
+    assert not names & IMPURE

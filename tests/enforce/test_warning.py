@@ -154,3 +154,9 @@ def test_any_windows_in_any_order_are_judged_and_judged_the_same(windows: list[A
         assert all(value >= 0 for value in values)
         assert watch.watch.window >= (first.watch.window if first else 0)
         assert msgspec.json.decode(msgspec.json.encode(watch.watch), type=Watch) == watch.watch
+
+
+def test_the_usual_rate_is_that_before_the_burst() -> None:
+    steady = [window(n, consented=60) for n in range(100)]
+    assert watched([*steady, window(100, consented=590)])[1] == []
+    assert len(watched([*steady, window(100, consented=620)])[1]) == 1

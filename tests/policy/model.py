@@ -156,11 +156,7 @@ class World:
         sender, category = text(record, "sender") or "*", text(record, "category") or "*"
 
         def within(scope: tuple[str, str, str, str]) -> bool:
-            return (
-                scope[:2] == (subscriber, channel)
-                and sender in ("*", scope[2])
-                and category in ("*", scope[3])
-            )
+            return scope[:2] == (subscriber, channel) and sender in ("*", scope[2]) and category in ("*", scope[3])
 
         here = (subscriber, channel, sender, category)
         if record["will"] == "consent":
@@ -301,7 +297,7 @@ class _Event:
         record = self.world.senders.get(self.sender or "")
         return record is not None and record["status"] == "active"
 
-    def numbers_and_replies(self) -> Answer | None:
+    def numbers_and_replies(self) -> Answer | None:  # noqa: PLR0911 - one for each rule
         if self.kind in ("sms", "call"):
             if HELP.fullmatch(self.to):
                 return self.answer("allow", "call_for_help", "emergency")
@@ -354,7 +350,7 @@ class _Event:
             return self.answer("allow", "personal", None)
         return None
 
-    def public(self) -> Answer | None:  # noqa: PLR0911 - one for each rule
+    def public(self) -> Answer | None:
         if self.kind != "sms" or self.purpose != "public":
             return None
         campaign = self.campaign

@@ -35,7 +35,23 @@ PIECES = (
     "1069 0123", "021-5588", "0215588", "退订", "退 订", "拒收", "回复TD", "回T", "回覆：ｎ", "回复TDx", "回复-_R", "赌场",
     "赌 - 場", "赌。场", "賭", "場", "xx贷", "V X", "红包，领", "。",
 )  # fmt: skip
-REPLIES = ("TD", "ｔｄ", " 退订 ", "退訂", "T", "t.", "N", "拒收", "KTFSR", "ktfsr", "QXFSR", "TDD", "", "r\n", "R\u3000")
+REPLIES = (
+    "TD",
+    "ｔｄ",
+    " 退订 ",
+    "退訂",
+    "T",
+    "t.",
+    "N",
+    "拒收",
+    "KTFSR",
+    "ktfsr",
+    "QXFSR",
+    "TDD",
+    "",
+    "r\n",
+    "R\u3000",
+)
 CAMPAIGN_TEXTS = ("防汛提醒", "防汛提醒。", " 防汛提醒\n", "ＡＢ防汛", "AB防汛", "ab防汛")
 REGIONS = ("110000", "110101", "110100", "310000", "11", "x", "１１００００", "000000", "1101011")
 VERSTATS = ("TN-Validation-Passed", "TN-Validation-Failed", "TN-Validation-Failed-A", "tn-validation-failed")
@@ -49,7 +65,9 @@ def nothing_or(values: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
 def record(required: Json, **fields: st.SearchStrategy[object]) -> st.SearchStrategy[Json]:
     """A JSON object: fixed fields, and drawn ones of which any may be absent, null or empty."""
     optional = {name.rstrip("_"): nothing_or(values) for name, values in fields.items()}
-    fixed = {name: value if isinstance(value, st.SearchStrategy) else st.just(value) for name, value in required.items()}
+    fixed = {
+        name: value if isinstance(value, st.SearchStrategy) else st.just(value) for name, value in required.items()
+    }
     return st.fixed_dictionaries(fixed, optional=optional)
 
 
@@ -201,6 +219,27 @@ settings_ = st.builds(
     hours=st.lists(windows, max_size=2).map(tuple),
 )
 
+
+def _said(channel: str, will: str, **scope: object) -> Json:
+    said = {"subscriber": SUBSCRIBERS[0], "channel": channel, "will": will, "time": NOON, "source": "form"}
+    return {"kind": "expression", **said, **scope}
+
+
+def _filed(campaign: str, *, emergency: bool) -> Json:
+    return {
+        "kind": "campaign",
+        "campaign": campaign,
+        "status": "approved",
+        "sender": "A",
+        "from": NOON - 14 * HOUR,
+        "until": NOON + 14 * HOUR,
+        "text": CAMPAIGN_TEXTS[0],
+        "regions": ["110000"],
+        "numbers": ["+8613", "9"],
+        "emergency": emergency,
+    }
+
+
 LAWFUL: list[Json] = [
     {
         "kind": "sender",
@@ -216,34 +255,10 @@ LAWFUL: list[Json] = [
             {"prefix": "+86400", "channel": "call", "purposes": ["number-protection"]},
         ],
     },
-    *(
-        {
-            "kind": "expression",
-            "subscriber": SUBSCRIBERS[0],
-            "channel": channel,
-            "will": "consent",
-            "time": NOON,
-            "source": "form",
-            "sender": "A",
-            "category": "finance",
-        }
-        for channel in ("sms", "call")
-    ),
-    *(
-        {
-            "kind": "campaign",
-            "campaign": name,
-            "status": "approved",
-            "sender": "A",
-            "from": NOON - 14 * HOUR,
-            "until": NOON + 14 * HOUR,
-            "text": CAMPAIGN_TEXTS[0],
-            "regions": ["110000"],
-            "numbers": ["+8613", "9"],
-            "emergency": name == "Q",
-        }
-        for name in ("P", "Q")
-    ),
+    _said("sms", "consent", sender="A", category="finance"),
+    _said("call", "consent", sender="A", category="finance"),
+    _filed("P", emergency=False),
+    _filed("Q", emergency=True),
 ]
 """A world in which all is in order. Random records follow it and spoil some of that; without it random worlds seldom
 get as far as the last rules."""
@@ -314,14 +329,9 @@ def elsewhere(coherent: st.SearchStrategy[Json]) -> st.SearchStrategy[Json]:
     )
 
 
-def _measure(kind: str, **target: str) -> Json:
-    name = f"O-{kind}-{'-'.join(target.values())}"
+def _measure(kind: str, **target: object) -> Json:
+    name = f"O-{kind}-{'-'.join(map(str, target.values()))}"
     return {"kind": "order", "order": name, "measure": kind, "from": 0, "basis": "measures", **target}
-
-
-def _against(channel: str, **scope: str) -> Json:
-    said = {"subscriber": SUBSCRIBERS[0], "channel": channel, "will": "refuse", "time": NOON, "source": "form"}
-    return {"kind": "expression", **said, **scope}
 
 
 SPOILERS: tuple[Json, ...] = (
@@ -329,9 +339,9 @@ SPOILERS: tuple[Json, ...] = (
     _measure("stop", number="1069012345"),
     _measure("suspend", sender="A", channel="call"),
     _measure("limit", sender="A"),
-    _against("sms", sender="A"),
-    _against("call"),
-    _against("sms", category="travel"),
+    _said("sms", "refuse", sender="A"),
+    _said("call", "refuse"),
+    _said("sms", "refuse", category="travel"),
     {**LAWFUL[3], "regions": ["310000", "110200"]},
     {**LAWFUL[3], "until": NOON},
     {**LAWFUL[0], "sender": "B", "numbers": [{"prefix": "106901", "channel": "sms", "purposes": ["service"]}]},

@@ -34,7 +34,11 @@ class Scene(NamedTuple):
 
 
 scenes = st.builds(
-    Scene, strategies.worlds, strategies.settings_, st.booleans(), st.lists(strategies.all_events, min_size=3, max_size=10)
+    Scene,
+    strategies.worlds,
+    strategies.settings_,
+    st.booleans(),
+    st.lists(strategies.all_events, min_size=3, max_size=10),
 )
 
 
@@ -94,9 +98,9 @@ def test_decisions_are_the_same_after_log_compaction(scene: Scene) -> None:
 
 
 @worlds_by_the_thousand
-@given(scenes, strategies.registries, st.booleans())
+@given(scene=scenes, later=strategies.registries, stale_later=st.booleans())
 def test_the_quick_way_follows_a_registry_that_changes_between_batches(
-    scene: Scene, later: list[Json], stale_later: bool
+    *, scene: Scene, later: list[Json], stale_later: bool
 ) -> None:
     policy, registry = policy_of(scene.settings), registry_of(scene.records)
     quick = Decider(policy, registry)

@@ -1,0 +1,118 @@
+"""What the API answers: one struct per shape, and the refusal that every failure is.
+
+Pure. `docs/openapi.yaml` is made from these structs, and a test holds every answer to it.
+"""
+
+from typing import Literal
+
+import msgspec
+
+from stream.model.cases import ClockDue
+from stream.model.control import CaseId, Count, Party
+from stream.model.fields import Name, Time
+
+RefusalName = Literal[
+    "bad-request",
+    "unauthorised",
+    "forbidden",
+    "not-found",
+    "method-not-allowed",
+    "wrong-state",
+    "too-large",
+    "not-ready",
+    "failed",
+]
+
+
+class Fault(msgspec.Struct, frozen=True):
+    """One thing that is missing or wrong in a body or query: where, why, and the mend."""
+
+    field: str
+    reason: str
+    mend: str
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """Why a request was not taken.
+
+    `faults` lists all that is wrong with a `bad-request`; `possible` says what the case would take of this
+    caller in a `wrong-state`.
+    """
+
+    error: RefusalName
+    reason: str
+    faults: tuple[Fault, ...] = ()
+    possible: tuple[str, ...] = ()
+
+
+class Accepted(msgspec.Struct, frozen=True):
+    """All replicas have the record.
+
+    `id` is the record's; `case` the case that it opens or is about, where there is one. `missing` is what a
+    complaint, filing or order must still state: its case waits for that.
+    """
+
+    id: Name
+    case: CaseId | None = None
+    missing: tuple[Fault, ...] = ()
+
+
+class CaseLine(msgspec.Struct, frozen=True):
+    """A case in a list. `due` as in its picture: the clocks that run, then those that ran out.
+
+    `next_due` is what the list is sorted by: the next clock that runs, else the last one that was missed.
+    """
+
+    case: CaseId
+    procedure: Name
+    state: Name
+    step: Count
+    updated: Time
+    due: tuple[ClockDue, ...]
+    next_due: Time | None = None
+    party: Party | None = None
+    ended: bool = False
+
+
+class CasePage(msgspec.Struct, frozen=True):
+    """A page of cases, the first due first; `after` asks for the next page, and is absent on the last."""
+
+    cases: tuple[CaseLine, ...]
+    after: str | None = None
+
+
+class CaseShown(msgspec.Struct, frozen=True):
+    """A case whole. `body` is the case of its procedure; `possible` the acts that this caller may do now."""
+
+    line: CaseLine
+    body: msgspec.Raw
+    possible: tuple[str, ...]
+
+
+class Problem(Exception):
+    """A request that is refused, with its HTTP status."""
+
+    def __init__(self, status: int, refusal: Refusal) -> None:
+        super().__init__(refusal.reason)
+        self.status = status
+        self.refusal = refusal
+
+
+def faulty(*faults: Fault) -> Problem:
+    """400: these things are missing or wrong."""
+    return Problem(400, Refusal("bad-request", "the request has faults; `faults` lists them all", faults=faults))
+
+
+def forbidden(reason: str) -> Problem:
+    """403: the token is good, and may not do this."""
+    return Problem(403, Refusal("forbidden", reason))
+
+
+def unknown(case: str) -> Problem:
+    """404: no such case, or none that this caller may know of, which is answered alike."""
+    return Problem(404, Refusal("not-found", f"there is no case {case!r} that you may see"))
+
+
+def wrong_state(reason: str, possible: tuple[str, ...]) -> Problem:
+    """409: the case does not take this now."""
+    return Problem(409, Refusal("wrong-state", reason, possible=possible))

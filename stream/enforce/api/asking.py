@@ -1,0 +1,150 @@
+"""From a body or query to a struct, with every fault in it named at once: field, reason, mend.
+
+Pure. A person who fills in a form is told all that is wrong, not the first thing. So fields are read one by
+one, and only a whole without faults is made into its struct. Unknown fields are faults here, though the wire
+ignores them: a misspelt field of a form is a lost one. Null and the empty string are the same as absent.
+"""
+
+from collections.abc import Collection, Mapping
+from typing import TypeVar
+
+import msgspec
+
+from bloom.number import parse as parse_number
+from stream.enforce.api.answers import Fault, faulty
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+Fields = dict[str, object]
+"""A JSON object as it came, without what is null or empty: the rim, where nothing has a type yet."""
+
+_SHOWN_MAX = 16
+_NUMBER_MEND = "an E.164 number with its plus sign, such as +8613800138000"
+
+
+def json_object(body: bytes) -> Fields:
+    """The body as an object. Raises `Problem` 400."""
+    try:
+        found = msgspec.json.decode(body or b"{}")
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise faulty(Fault("", f"the body is no JSON: {error}", "send one JSON object in UTF-8")) from error
+    if not isinstance(found, dict):
+        raise faulty(Fault("", "the body is no object", "send one JSON object in UTF-8"))
+    return {name: value for name, value in found.items() if value is not None and value != ""}
+
+
+def record(
+    stated: Fields,
+    kind: type[T],
+    *,
+    made: Mapping[str, object],
+    preset: Mapping[str, object] | None = None,
+) -> T:
+    """The struct that a request states. Raises `Problem` 400 with all its faults.
+
+    `made` are fields that the API alone sets, and that nobody may state; `preset` stand where nothing is
+    stated. Names are those of the wire.
+    """
+    given = {**(preset or {}), **stated}
+    faults = [_unknown(name, kind, made) for name in stated if name in made or name not in names(kind)]
+    for field in msgspec.structs.fields(kind):
+        name = field.encode_name
+        if name in made:
+            continue
+        if name not in given:
+            if field.required:
+                faults.append(Fault(name, "missing", f"state {form(field.type)}"))
+            continue
+        fault = _value_fault(name, given[name], field.type)
+        if fault is not None:
+            faults.append(fault)
+    if faults:
+        raise faulty(*faults)
+    tag = kind.__struct_config__.tag
+    tagged = {str(kind.__struct_config__.tag_field): tag} if tag is not None else {}
+    try:
+        return msgspec.convert({**given, **made, **tagged}, kind)
+    except msgspec.ValidationError as error:  # what only the whole can show, such as a consent without names
+        raise faulty(Fault("", str(error), "state what the sentence asks for")) from error
+
+
+def query(stated: Mapping[str, str], kind: type[T]) -> T:
+    """The struct that a query string states. Raises `Problem` 400 with all its faults."""
+    faults = [_unknown(name, kind, ()) for name in stated if name not in names(kind)]
+    for field in msgspec.structs.fields(kind):
+        if stated.get(field.encode_name):
+            fault = _value_fault(field.encode_name, stated[field.encode_name], field.type, strict=False)
+            faults += [fault] if fault else []
+    if faults:
+        raise faulty(*faults)
+    return msgspec.convert({name: value for name, value in stated.items() if value}, kind, strict=False)
+
+
+def names(kind: type[msgspec.Struct]) -> tuple[str, ...]:
+    """The fields of a struct as the wire names them."""
+    return tuple(field.encode_name for field in msgspec.structs.fields(kind))
+
+
+def missing(lacking: tuple[str, ...], kind: type[msgspec.Struct]) -> tuple[Fault, ...]:
+    """What a case still waits for, with the form that each field must have.
+
+    A procedure names a choice of fields as `one or other`.
+    """
+    types = {field.encode_name: field.type for field in msgspec.structs.fields(kind)}
+
+    def mend(name: str) -> str:
+        return " or ".join(f"`{one}`: {form(types[one])}" for one in name.split(" or ") if one in types)
+
+    return tuple(Fault(name, "missing: the case waits for it", f"state {mend(name)}") for name in lacking)
+
+
+def form(kind: object) -> str:
+    """The form of a field's value, in words."""
+    schema, parts = msgspec.json.schema_components((kind,), ref_template="{name}")
+    return _words(schema[0], parts)
+
+
+def _unknown(name: str, kind: type[msgspec.Struct], made: Collection[str]) -> Fault:
+    if name in made:
+        return Fault(name, "not yours to state: it is set for you", "leave it out")
+    shown = name if len(name) <= _SHOWN_MAX else f"{name[:_SHOWN_MAX]}…"
+    known = ", ".join(one for one in names(kind) if one not in made)
+    return Fault(shown, "there is no such field", f"leave it out, or use one of {known}")
+
+
+def _value_fault(name: str, value: object, kind: object, *, strict: bool = True) -> Fault | None:
+    try:
+        msgspec.convert(value, kind, strict=strict)
+    except msgspec.ValidationError as error:
+        reason, _, where = str(error).partition(" - at `$")
+        return Fault(f"{name}{where.rstrip('`')}", reason, f"state {form(kind)}")
+    # The wire's schema gives a number's pattern for readers alone; a form is held to it.
+    number = value.get("number") if isinstance(value, dict) else value if name == "subscriber" else None
+    if isinstance(number, str) and number and name == "subscriber" and parse_number(number) is None:
+        return Fault(name, "not a subscriber's number", f"state {_NUMBER_MEND}")
+    return None
+
+
+def _words(schema: Mapping[str, object], parts: Mapping[str, Mapping[str, object]]) -> str:
+    match schema:
+        case {"anyOf": [*choices]}:
+            kinds = [one for one in choices if isinstance(one, dict) and one.get("type") != "null"]
+            return " or ".join(_words(one, parts) for one in kinds)
+        case {"enum": [*values]}:
+            return f"one of {', '.join(str(value) for value in values if value is not None)}"
+        case {"$ref": str(name)}:
+            return _words(parts[name], parts)
+        case {"type": "object", "properties": dict(properties)}:
+            return f"an object with {', '.join(f'`{name}`' for name in properties)}"
+        case {"type": "array"}:
+            return "a list of texts"
+        case {"type": "integer", "description": str(meaning)}:
+            return f"an integer, {meaning}"
+        case {"type": "integer"}:
+            return "an integer from 0"
+        case {"type": "boolean"}:
+            return "true or false"
+        case {"type": "string", "description": str(meaning)}:
+            return meaning
+        case _:
+            return "a text"

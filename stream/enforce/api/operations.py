@@ -1,0 +1,88 @@
+"""The API as a table: path, who may, what it takes, what it answers. Routes and OpenAPI are made from it.
+
+Pure. A row that is not here is not served, and what is served is documented.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Literal, get_args
+
+import msgspec
+
+from stream.enforce.api import intake
+from stream.enforce.api.answers import Accepted, CasePage, CaseShown
+from stream.enforce.api.callers import Role
+from stream.enforce.api.intake import Asked, Write
+from stream.model.control import Appeal, Complaint, Direction, Dispute, Filing, Finding, Punishment
+from stream.model.registry import Expression, Order
+
+OFFICES: Final[tuple[Role, ...]] = ("desk", "regulator")
+EVERYBODY: Final[tuple[Role, ...]] = get_args(Role)
+FOR_A_USER: Final[tuple[Role, ...]] = ("desk", "subscriber-agent")
+
+
+@dataclass(frozen=True, slots=True)
+class Writing:
+    """An operation that becomes one record. `made` are fields of `body` that the API sets; `preset` those
+    that it fills in where they are absent.
+    """
+
+    name: str
+    path: str
+    roles: tuple[Role, ...]
+    make: Callable[[Asked], Write]
+    body: type[msgspec.Struct] | None
+    """None: the acts of `acts.ACTS`"""
+    made: tuple[str, ...] = ()
+    preset: tuple[str, ...] = ()
+    answer: type[msgspec.Struct] = Accepted
+
+    @property
+    def summary(self) -> str:
+        """Its sentence."""
+        return (self.make.__doc__ or "").strip()
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """An operation that changes nothing."""
+
+    name: Literal["list-cases", "show-case"]
+    path: str
+    summary: str
+    answer: type[msgspec.Struct]
+    roles: tuple[Role, ...] = EVERYBODY
+
+
+_MADE: Final = ("time", "actor")
+
+# fmt: off
+WRITINGS: Final[tuple[Writing, ...]] = (
+    Writing("file-complaint", "/v1/complaints", FOR_A_USER, intake.complain, Complaint, ("complaint", *_MADE)),
+    Writing("complete-complaint", "/v1/complaints/{case}", FOR_A_USER, intake.complete_complaint, Complaint,
+            ("complaint", *_MADE)),
+    Writing("file-dispute", "/v1/disputes", FOR_A_USER, intake.dispute, Dispute, ("dispute", *_MADE), ("party",)),
+    Writing("file-appeal", "/v1/appeals", ("desk", "sender"), intake.file_appeal, Appeal, ("appeal", *_MADE),
+            ("party",)),
+    Writing("file-campaign", "/v1/filings", (*OFFICES, "sender"), intake.file_campaign, Filing, ("filing", *_MADE)),
+    Writing("complete-campaign", "/v1/filings/{case}", (*OFFICES, "sender"), intake.complete_campaign, Filing,
+            ("filing", *_MADE)),
+    Writing("express", "/v1/expressions", FOR_A_USER, intake.express, Expression, ("actor",), ("time",)),
+    Writing("find", "/v1/findings", OFFICES, intake.find, Finding, ("finding", "basis", *_MADE)),
+    Writing("direct", "/v1/directions", ("regulator",), intake.direct, Direction, ("direction", *_MADE)),
+    Writing("complete-direction", "/v1/directions/{case}", ("regulator",), intake.complete_direction, Direction,
+            ("direction", *_MADE), ("party", "measure")),
+    Writing("punish", "/v1/punishments", ("regulator",), intake.punish, Punishment, ("punishment", *_MADE)),
+    Writing("order", "/v1/orders", OFFICES, intake.order, Order, ("actor",), ("order", "from", "appeal")),
+    Writing("decide", "/v1/cases/{case}/events", tuple(role for role in EVERYBODY if role != "read-only"),
+            intake.decide, None),
+)
+
+READINGS: Final[tuple[Reading, ...]] = (
+    Reading("list-cases", "/v1/cases", "The cases that this caller may see, the first due first.", CasePage),
+    Reading("show-case", "/v1/cases/{case}", "A case whole, with what this caller may do to it now.", CaseShown),
+)
+# fmt: on
+
+OPEN_PATHS: Final = ("/healthz", "/readyz", "/metrics")
+"""What needs no token, and tells nothing of any case."""

@@ -1,0 +1,104 @@
+"""Keeps the casebook in step with `cases`: read whole once, then followed.
+
+Promises that a book is only handed out once it holds everything that stood in the topic at the start of its
+reading. A broker that fails, or a hole in the topic, ends in a new book from the beginning; until that is
+whole, the old one answers on, and says how stale it is.
+"""
+
+import asyncio
+from typing import Final
+
+import msgspec
+
+from stream import logs
+from stream.config import Config
+from stream.enforce.api.casebook import Casebook
+from stream.kafka import clients
+from stream.model.topics import CASES
+
+log = logs.get(__name__)
+
+POLL_MS: Final = 100
+POLL_RECORDS_MAX: Final = 2_000
+"""A poll's share of the loop: at some 20 µs a picture, 40 ms."""
+
+PAUSE_S: Final = 0.5
+PAUSE_S_MAX: Final = 10.0
+
+
+class Pictures:
+    """The follower of `cases`. `book` is None until the first book is whole."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._quiet = logs.Seldom()
+        self.book: Casebook | None = None
+        self.failing = False
+        """the broker does not answer: what the book shows may be old"""
+
+    async def run(self) -> None:
+        """Read and follow until cancelled."""
+        pause = PAUSE_S
+        while True:
+            consumer = clients.follower(self._config, client="wurao-api")
+            try:
+                await self._follow(consumer)
+            except (clients.KafkaError, OSError) as error:
+                self.failing = True
+                log.warning("cases cannot be read; reading them anew", error=repr(error), pause_s=pause)
+            finally:
+                await clients_goodbye(consumer)
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, PAUSE_S_MAX)
+
+    async def _follow(self, consumer: clients.AIOKafkaConsumer) -> None:
+        places = clients.partitions(CASES, self._config.topics.partitions)
+        consumer.assign(places)
+        await consumer.start()
+        await consumer.seek_to_beginning(*places)
+        ends = await consumer.end_offsets(places)
+        last: dict[bytes, bytes | None] = {}
+        while not await _reached(consumer, ends):
+            for _, records in (await consumer.getmany(*places, timeout_ms=POLL_MS)).items():
+                last.update((record.key, record.value) for record in records)
+        book = Casebook()
+        book.load(value for value in last.values() if value is not None and self._readable(book, value))
+        self.book, self.failing = book, False
+        log.info("cases are read", cases_count=len(book))
+        while True:
+            fetched = await consumer.getmany(*places, timeout_ms=POLL_MS, max_records=POLL_RECORDS_MAX)
+            for records in fetched.values():
+                for record in records:
+                    self._take(book, record)
+
+    def _take(self, book: Casebook, record: clients.ConsumerRecord) -> None:
+        if record.value is None:
+            book.drop((record.key or b"").decode("utf-8", "replace"))
+        elif self._readable(book, record.value):
+            book.put(record.value)
+
+    def _readable(self, book: Casebook, value: bytes) -> bool:
+        try:
+            book.check(value)
+        except (msgspec.MsgspecError, KeyError) as error:
+            held_back = self._quiet.now()
+            if held_back is not None:
+                log.error("a picture in `cases` cannot be read", error=type(error).__name__, more_count=held_back)
+            return False
+        return True
+
+
+async def _reached(consumer: clients.AIOKafkaConsumer, ends: dict[clients.TopicPartition, int]) -> bool:
+    for place, end in ends.items():
+        if await consumer.position(place) < end:
+            return False
+    return True
+
+
+async def clients_goodbye(consumer: clients.AIOKafkaConsumer) -> None:
+    """Close it, within a bound (aiokafka's `stop` can hang)."""
+    try:
+        async with asyncio.timeout(clients.GOODBYE_S_MAX):
+            await consumer.stop()
+    except (TimeoutError, clients.KafkaError, OSError) as error:
+        log.warning("a consumer did not close well", error=repr(error))

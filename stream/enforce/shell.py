@@ -1,0 +1,270 @@
+"""The shell around the procedures: takes one record after the other, keeps the state, carries out the effects.
+
+It promises this order, and rests all its guarantees on it:
+
+1. the entry with its effects is acknowledged by the table's topic;
+2. the effects are acknowledged, each under its key;
+3. the record counts as dealt with, so that its offset may be committed;
+4. (waited for by nobody) the entry is written without its effects.
+
+A process that dies before 1 has done nothing. One that dies after 1 has all it owes in the table: the record
+comes again, is known by its id, and what may not have been carried out is carried out, under the keys that it
+had. So no order of events loses a case or tells anybody twice under two names.
+
+It must never take two records at once, nor let an exception reach the stream: Faust counts a record as dealt
+with when its agent fails (decision 0010). Broker errors are waited out here; whatever else goes wrong outside a
+step is a fault of the program and ends the process.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.structs import RecordMetadata
+
+from stream import logs
+from stream.config import Config
+from stream.enforce import book, inbox, outbox
+from stream.enforce.book import Entry, Refused, Repeated, Taken
+from stream.enforce.diary import Diary
+from stream.enforce.effects import Alert, SetClock
+from stream.enforce.inbox import Arrival, Forward, Spot
+from stream.enforce.now import WallClock
+from stream.enforce.outbox import EFFECT_HEADER, Out
+from stream.enforce.terms import Terms
+from stream.kafka import clients
+from stream.metrics import EnforceMetrics
+from stream.model.codec import Undecodable, encode
+from stream.model.topics import DEAD_LETTER, ENFORCE_TABLE
+
+log = logs.get(__name__)
+
+T = TypeVar("T")
+
+PAUSE_S: Final = 0.2
+PAUSE_S_MAX: Final = 10.0
+"""Between attempts at a broker that does not answer."""
+
+Table = MutableMapping[bytes, bytes]
+"""Entries by their keys, as bytes: 100,000 cases as objects would take five times the memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A record that came to nothing, and why."""
+
+    spot: Spot
+    key: bytes | None
+    value: bytes | None
+    reason: str
+
+
+class Shell:
+    """One instance's hands. Create it on its loop; `start` before the first record, `stop` after the last."""
+
+    def __init__(self, config: Config, *, terms: Terms, clock: WallClock, metrics: EnforceMetrics) -> None:
+        self._config = config
+        self._partitions = config.topics.partitions
+        self._terms = terms
+        self._clock = clock
+        self._metrics = metrics
+        self._producer: AIOKafkaProducer | None = None
+        self.diary = Diary()
+        self.broker_fails = False
+        self.busy = False
+
+    async def start(self) -> None:
+        """Be able to write. Waits for a broker."""
+        await self._durably(self._nothing)
+
+    async def stop(self) -> None:
+        """Write no more; what was handed over is flushed, within a bound."""
+        await self._drop_producer()
+
+    async def flush(self) -> None:
+        """Wait until all that was handed over is acknowledged."""
+        if self._producer is not None:
+            await self._producer.flush()
+
+    async def take(self, table: Table, spot: Spot, key: bytes | None, value: bytes | None) -> None:
+        """Deal with one record, whole. Returns when it may be counted as dealt with."""
+        began = time.monotonic()
+        self.busy = True
+        try:
+            outcome = await self._take(table, spot, key, value)
+        finally:
+            self.busy = False
+        self._metrics.arrivals.labels(spot.topic, outcome).inc()
+        self._metrics.step_seconds.inc(time.monotonic() - began)
+
+    async def ring(self) -> int:
+        """Ring the clocks whose time has come; how many did."""
+        now = self._clock.now()
+        rings = self.diary.ring(now, outstanding_max=self._config.enforce.rings_outstanding_max)
+        if rings:
+            await self._write([outbox.case_event(ring.event(now), self._partitions) for ring in rings])
+        self._metrics.overdue.set(self.diary.overdue_ms(now) / 1000)
+        self._metrics.clocks.set(len(self.diary))
+        return len(rings)
+
+    async def carry_out(self, table: Table, key: bytes, entry: Entry, partition: int) -> None:
+        """Do what an entry has in its outbox, and then take it out."""
+        await self._write(outbox.records(key.decode(), entry, self._partitions))
+        done = encode(book.settled(entry))
+        table[key] = done
+        await self._send_unwatched(partition, key, done)
+
+    async def _take(self, table: Table, spot: Spot, key: bytes | None, value: bytes | None) -> str:
+        try:
+            found = inbox.read(spot, key, value, self._partitions)
+        except Undecodable as error:
+            await self._bury(Letter(spot, key, value, str(error)))
+            return "undecodable"
+        match found:
+            case None:
+                return "ignored"
+            case Forward():
+                await self._write([outbox.case_event(found.event, self._partitions)])
+                return "forwarded"
+            case Arrival():
+                outcome = await self._arrive(table, spot, found, value)
+                self.diary.dealt_with(found.id)
+                return outcome
+
+    async def _arrive(self, table: Table, spot: Spot, arrival: Arrival, value: bytes | None) -> str:
+        key = arrival.key.encode()
+        stored = table.get(key)
+        entry = book.decode(stored) if stored else None
+        if entry is not None and entry.outbox:
+            await self.carry_out(table, key, entry, spot.partition)
+            entry = book.settled(entry)
+        outcome = self._step(entry, arrival)
+        match outcome:
+            case Repeated():
+                return "repeated"
+            case Refused(reason, stale):
+                if stale:
+                    return "stale"
+                log.warning("refused", topic=spot.topic, procedure=arrival.procedure, reason=reason)
+                await self._bury(Letter(spot, key, value, reason))
+                return "refused"
+            case Taken(after):
+                written = encode(after)
+                await self._write([Out(ENFORCE_TABLE, spot.partition, key, written)])
+                table[key] = written
+                self.diary.note(arrival.key, after.procedure, book.clocks(after))
+                self._tell(arrival.key, after)
+                await self.carry_out(table, key, after, spot.partition)
+                return "taken"
+
+    def _step(self, entry: Entry | None, arrival: Arrival) -> Taken | Repeated | Refused:
+        """The pure step. A fault in it must not stop the stream: pure means that nothing was done yet."""
+        now = max(self._clock.at(arrival.at), entry.updated if entry else 0)
+        try:
+            outcome = book.take(arrival.key, entry, arrival, now, self._terms)
+            if isinstance(outcome, Taken):
+                outbox.records(arrival.key, outcome.entry, self._partitions)  # or it could never be carried out
+        except Undecodable as error:
+            return Refused(str(error))
+        except Exception as error:
+            self._metrics.failures.inc()
+            event = str(arrival.event.__struct_config__.tag)
+            log.exception("a step failed; its record goes to dead-letter", procedure=arrival.procedure, event_=event)
+            return Refused(f"the step failed: {type(error).__name__}")
+        return outcome
+
+    def _tell(self, key: str, entry: Entry) -> None:
+        """To people, by log and metrics: alerts, and clocks set over years that nobody knows."""
+        for effect in entry.outbox:
+            match effect.act:
+                case Alert(level=level, about=about):
+                    self._metrics.alerts.labels(level, about).inc()
+                    log.warning(level, about=about, case=key, procedure=entry.procedure)
+                case SetClock(clock=clock) if not clock.known:
+                    self._metrics.unknown_years.inc()
+                    log.error(
+                        "the official calendar of a year is not known; Monday to Friday were counted: "
+                        "give the year in the file of enforce.calendar",
+                        clock=clock.clock,
+                        case=key,
+                    )
+                case _:
+                    pass
+
+    async def _bury(self, letter: Letter) -> None:
+        spot = letter.spot
+        headers = [
+            ("error", letter.reason.encode()),
+            ("topic", spot.topic.encode()),
+            ("partition", str(spot.partition).encode()),
+            ("offset", str(spot.offset).encode()),
+        ]
+
+        async def send(producer: AIOKafkaProducer) -> None:
+            await producer.send_and_wait(DEAD_LETTER, value=letter.value, key=letter.key, headers=headers)
+
+        await self._durably(send)
+
+    async def _write(self, out: Sequence[Out]) -> None:
+        """Write records in their order; returns when all are acknowledged."""
+
+        async def send(producer: AIOKafkaProducer) -> None:
+            acks = [await _send(producer, one) for one in out]
+            await asyncio.gather(*acks)
+
+        await self._durably(send)
+        for one in out:
+            if one.topic != ENFORCE_TABLE:
+                self._metrics.effects.labels(one.topic).inc()
+
+    async def _send_unwatched(self, partition: int, key: bytes, value: bytes) -> None:
+        """Write an entry without its outbox. If that fails the outbox is carried out once more: no harm."""
+        if self._producer is not None:
+            try:
+                ack = await _send(self._producer, Out(ENFORCE_TABLE, partition, key, value))
+            except clients.KafkaError:
+                return
+            ack.add_done_callback(lambda done: done.cancelled() or done.exception())
+
+    async def _durably(self, work: Callable[[AIOKafkaProducer], Awaitable[T]]) -> T:
+        """Do it, and again until it is acknowledged: a control plane waits for its broker, it skips nothing."""
+        pause = PAUSE_S
+        while True:
+            try:
+                if self._producer is None:
+                    self._producer = clients.producer(self._config, client="wurao-enforce-effects")
+                    await self._producer.start()
+                done = await work(self._producer)
+            except (clients.KafkaError, OSError) as error:
+                self.broker_fails = True
+                log.warning("no acknowledgement; trying again", error=repr(error), pause_s=pause)
+                await self._drop_producer()
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, PAUSE_S_MAX)
+            else:
+                self.broker_fails = False
+                return done
+
+    async def _drop_producer(self) -> None:
+        producer, self._producer = self._producer, None
+        if producer is None:
+            return
+        try:
+            async with asyncio.timeout(clients.GOODBYE_S_MAX):
+                await producer.stop()
+        except (TimeoutError, clients.KafkaError) as error:
+            log.warning("a producer did not close well", error=repr(error))
+
+    async def _nothing(self, _: AIOKafkaProducer) -> None:
+        return
+
+
+async def _send(producer: AIOKafkaProducer, one: Out) -> asyncio.Future[RecordMetadata]:
+    headers = [(EFFECT_HEADER, one.effect.encode())] if one.effect else None
+    ack: asyncio.Future[RecordMetadata] = await producer.send(
+        one.topic, value=one.value, key=one.key, partition=one.partition, headers=headers
+    )
+    return ack

@@ -1,0 +1,190 @@
+"""What senders did, in windows of ten seconds: the counts that early warning looks at (DESIGN section 1).
+
+Pure: decisions go in a batch at a time, records of `activity` come out when a window closes (`windows` makes them).
+Adding only keeps references; for `ROWS_PENDING_MAX` events at once these become columns of integers.
+
+Promises. An event stands in the window of its record's timestamp, and so a backlog is no burst. Counts are exact for
+this worker and window, and a record says all there is to say under the name of its part: writing it twice does no
+harm. What comes for a window that was closed already goes into a further part of it, which adds up with the first.
+Recipients are counted in each part; a subscriber has one partition and so one worker, so over workers they add up as
+well, but for those that an urgent event or a change of partitions shows to two. A worker that is killed takes what it
+had counted of the open windows with it: some twelve seconds, for which no sender is blamed.
+
+A number that nobody owns is left out below a floor, or else every person would be a party. So is a name that stands
+in no register (all its events are `unlicensed`): both cost nothing to make up.
+
+Must never await, log or touch a metric.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from operator import attrgetter
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bloom.number import MSISDN_END
+from stream.filter.windows import NO_NUMBER, Answer, Closed, Columns, Integers, Sign, numbers_of
+from stream.model.control import WINDOW_MS
+from stream.model.decision import Decision
+from stream.model.fields import Channel
+
+ROWS_PENDING_MAX: Final = 8_192
+"""Decisions kept before they become columns: some 3 ms of work, and some 5 MB."""
+
+ROWS_MAX: Final = 1_000_000
+"""Rows of all open windows before these are closed early, in parts: 20 MB, and 0.2 s to count."""
+
+NAMES_MAX: Final = 65_536
+"""Answers and odd numbers that are remembered before all windows are closed early: senders' names are free text."""
+
+LATE_MS: Final = 2_000
+"""How long a window stays open after its end, so that what was on its way still finds it."""
+
+_ANSWER: Final = attrgetter("of", "sender", "verdict", "reason")
+_TO: Final = attrgetter("to")
+_REPLY: Final = -1
+"""The answer to a reply: not an act of its author that early warning is about."""
+
+
+@dataclass(slots=True)
+class _Open:
+    """A window that is still counted; `since` is when its first event was seen."""
+
+    since: int
+    columns: list[Columns] = field(default_factory=list)
+    refusals: Counter[tuple[Channel, str]] = field(default_factory=Counter)
+    hints: Counter[tuple[Channel, str]] = field(default_factory=Counter)
+
+    def over(self, window: int, now: int) -> bool:
+        """Whether a window may close: in a backlog, where it was over long before, it is given its length."""
+        return now >= max(window + WINDOW_MS + LATE_MS, self.since + WINDOW_MS)
+
+
+class _Answers(dict[tuple[object, ...], int]):
+    """Answer → its place in `names`, which grows as answers are first seen; `_REPLY` for that to a reply."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: list[Answer] = []
+
+    def __missing__(self, answer: tuple[object, ...]) -> int:
+        named = Answer(*answer)  # type: ignore[arg-type]  # `_ANSWER` gives just these
+        if named.of == "reply":
+            place = _REPLY
+        else:
+            place = len(self.names)
+            self.names.append(named)
+        self[answer] = place
+        return place
+
+
+class ActivityCounter:
+    """One worker's windows. `run` names the worker's run; no other has it."""
+
+    def __init__(self, run: str) -> None:
+        self._run = run
+        self._parts = 0
+        self._decided: list[Decision] = []
+        self._timestamps: list[int] = []
+        self._pending_since = 0
+        self._open: dict[int, _Open] = {}
+        self._rows = 0
+        self._forget_names()
+
+    def add(self, decided: Sequence[Decision], timestamps: Sequence[int], signs: Iterable[Sign], *, now: int) -> None:
+        """Count a batch's decisions, each with its record's timestamp, and what else it showed (milliseconds)."""
+        if not self._decided:
+            self._pending_since = now
+        self._decided += decided
+        self._timestamps += timestamps
+        for sign in signs:
+            opened = self._window(_window_of(sign.timestamp, now), now)
+            kind = opened.refusals if sign.shows == "refusal" else opened.hints
+            kind[sign.channel, sign.sender] += 1
+        if len(self._decided) >= ROWS_PENDING_MAX:
+            self._take_in(now)
+
+    def close(self, now: int, *, everything: bool = False) -> list[Closed]:
+        """The windows that are over by now, or all of them; they are counted here no longer."""
+        self._take_in(now)
+        full = self._rows >= ROWS_MAX or len(self._answers) + len(self._sources) >= NAMES_MAX
+        closed = [
+            self._closed(window)
+            for window in sorted(self._open)
+            if everything or full or self._open[window].over(window, now)
+        ]
+        if not self._open:
+            self._forget_names()
+        return closed
+
+    def _closed(self, window: int) -> Closed:
+        opened = self._open.pop(window)
+        self._rows -= sum(len(columns.answers) for columns in opened.columns)
+        self._parts += 1
+        name = f"{self._run}-{self._parts}"
+        return Closed(window, name, opened.columns, self._answers.names, self._texts, opened.refusals, opened.hints)
+
+    def _forget_names(self) -> None:
+        # New ones, and not the old ones emptied: windows that were closed still read those.
+        self._answers = _Answers()
+        self._sources: dict[str, int] = {}
+        self._texts: dict[int, str] = {}
+
+    def _window(self, window: int, now: int) -> _Open:
+        opened = self._open.get(window)
+        if opened is None:
+            opened = self._open[window] = _Open(now)
+        return opened
+
+    def _take_in(self, now: int) -> None:
+        """Make columns of what is pending, and put each row into its window."""
+        decided, self._decided = self._decided, []
+        timestamps, self._timestamps = self._timestamps, []
+        if not decided:
+            return
+        answers = np.fromiter(map(self._answers.__getitem__, map(_ANSWER, decided)), np.int32, len(decided))
+        columns = Columns(answers, numbers_of(list(map(_TO, decided))), self._sources_of(answers, decided))
+        windows = _windows_of(np.array(timestamps, dtype=np.int64), now)
+        windows[answers == _REPLY] = NO_NUMBER
+        for window in np.unique(windows).tolist():
+            if window == NO_NUMBER:
+                continue
+            rows = windows == window
+            self._window(window, self._pending_since).columns.append(Columns(*(column[rows] for column in columns)))
+            self._rows += int(rows.sum())
+
+    def _sources_of(self, answers: NDArray[np.int32], decided: Sequence[Decision]) -> Integers:
+        """The numbers that those came from behind whom no sender stands."""
+        nobody = np.array([answer.sender is None for answer in self._answers.names], dtype=np.bool_)
+        places = np.flatnonzero(answers >= 0)
+        places = places[nobody[answers[places]]]
+        texts = [decided[place].from_ or "" for place in places.tolist()]
+        numbers = numbers_of(texts)
+        for odd in np.flatnonzero(numbers == NO_NUMBER).tolist():
+            if texts[odd]:
+                numbers[odd] = self._source(texts[odd])
+        sources = np.zeros(len(decided), dtype=np.int64)
+        sources[places] = numbers
+        return sources
+
+    def _source(self, text: str) -> int:
+        """An integer for a number that is no subscriber's, above all that are."""
+        source = self._sources.get(text)
+        if source is None:
+            source = self._sources[text] = MSISDN_END + len(self._sources)
+            self._texts[source] = text
+        return source
+
+
+def _window_of(timestamp: int, now: int) -> int:
+    return int(_windows_of(np.array([timestamp], dtype=np.int64), now)[0])
+
+
+def _windows_of(timestamps: Integers, now: int) -> Integers:
+    """The windows that moments lie in. What has no time yet, or one that is not yet, is of now."""
+    moments: Integers = np.where((timestamps < 0) | (timestamps > now), now, timestamps)
+    windows: Integers = moments - moments % WINDOW_MS
+    return windows

@@ -1,0 +1,83 @@
+"""Cases as the world sees them: what happens to a case comes in as `CaseEvent`, where it stands goes out as
+`CasePicture`.
+
+Both stand in topics under the key that a case's records share, and in the partition which that key has
+(`bloom.partition.partition_of`), so that all that happens to one case is in one order. A case's own event and
+its body differ from procedure to procedure and stand here as the JSON they are; `stream.enforce.inbox` reads
+them by the procedure that is named beside them.
+"""
+
+from typing import Annotated, Final
+
+import msgspec
+
+from stream.model.control import Count, Party
+from stream.model.fields import Name, Time
+
+EFFECT_KEY_CHARACTERS_MAX: Final = 192
+"""An effect's key is a case id (128) with its step and place; a message's id is the key of the effect that sent it."""
+
+EffectKey = Annotated[str, msgspec.Meta(min_length=1, max_length=EFFECT_KEY_CHARACTERS_MAX)]
+
+
+class CaseEvent(msgspec.Struct, frozen=True, tag_field="kind", tag="case-event"):
+    """Something that happened to a case, or to the docket of a party: the record of `case-events`.
+
+    `id` is the same for a repeat of the same event, which is then taken once. `case` is the record's key: a
+    case id, or for a docket the party's key (`control.party_key`). `procedure` is the case's, or `docket`.
+    `event` is the tagged struct of that procedure as JSON. `actor` is who did it (Article 41).
+    """
+
+    id: EffectKey
+    time: Time
+    case: Name
+    procedure: Name
+    event: msgspec.Raw
+    actor: str | None = None
+
+
+class ClockDue(msgspec.Struct, frozen=True):
+    """A clock of a case. `due` is exclusive: in time means before it. `warn`: when a warning comes first."""
+
+    clock: Name
+    due: Time
+    breached: bool = False
+    warn: Time | None = None
+    known: bool = True
+    """False: the official calendar of a year that the term touches was not known when it was set"""
+
+
+class CasePicture(msgspec.Struct, frozen=True, tag_field="kind", tag="case"):
+    """Where a case stands after a step: the record of `cases`, compacted, under the case id.
+
+    `due` holds the clocks that run, the earliest first, and then those that have run out (`breached`, with
+    the `due` that was missed). `updated` is the moment of the step in milliseconds. `body` is the whole case
+    struct of its procedure as JSON; it may hold numbers of subscribers.
+    """
+
+    case: Name
+    procedure: Name
+    state: Name
+    step: Count
+    updated: Time
+    body: msgspec.Raw
+    due: tuple[ClockDue, ...] = ()
+    party: Party | None = None
+    ended: bool = False
+    """nothing is owed any more"""
+
+
+class Hold(msgspec.Struct, frozen=True, tag_field="kind", tag="hold"):
+    """Evidence that must outlive its ordinary retention (Articles 15, 22, 32): the record of `holds`.
+
+    `hold` is its key; `evidence` names events, decisions or documents; `basis` the duty that asks for it.
+    """
+
+    hold: EffectKey
+    case: Name
+    time: Time
+    evidence: tuple[Name, ...]
+    basis: Name
+
+
+__all__ = ["EFFECT_KEY_CHARACTERS_MAX", "CaseEvent", "CasePicture", "ClockDue", "EffectKey", "Hold"]

@@ -1,0 +1,297 @@
+"""Why an event is decided as it is: every rule tried in order, what it needed, and what was seen.
+
+The table is run as `first_match` runs it: a row's needs are asked until one is not met, so what the decision did not
+look at (the text of a personal message above all) is not looked at here either. Pure. What was seen may hold numbers
+and words of the text: it is an answer to whoever asked, and must never be logged.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from bloom.wills import refusals_covering
+from stream.model.decision import Decision
+from stream.model.events import Call, Event, Reply, Sms
+from stream.model.registry import NumberEntry, Order
+from stream.policy import predicates as p
+from stream.policy.decide import case_of, decide
+from stream.policy.facts import STRICTEST_FIRST, Case, World
+from stream.policy.predicates import Predicate
+from stream.policy.rules import TABLE
+from stream.policy.text import normal
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One need of a rule: in words, whether it was met, and what was seen."""
+
+    need: str
+    met: bool
+    saw: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """One rule: what was asked for it, in order, up to the first need that was not met."""
+
+    rule: str
+    asked: tuple[Asked, ...]
+    decided: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """The decision, and every rule tried down to the one that made it."""
+
+    decision: Decision
+    tried: tuple[Tried, ...]
+
+
+def explain(event: Event, world: World, now: int) -> Explanation:
+    """Why this event is decided as it is at `now` (milliseconds). Some milliseconds: every fact is put into words."""
+    case = case_of(event, world, now)
+    tried: list[Tried] = []
+    for rule in TABLE:
+        asked: list[Asked] = []
+        for need in rule.needs:
+            asked.append(Asked(need.sentence, need.met_by(case), SAW[need.predicate](case)))
+            if not asked[-1].met:
+                break
+        decided = all(one.met for one in asked)
+        tried.append(Tried(rule.id, tuple(asked), decided))
+        if decided:
+            break
+    return Explanation(decide(event, world, now), tuple(tried))
+
+
+def _kind(case: Case) -> str:
+    return case.route.kind.__name__.lower()
+
+
+def _to(case: Case) -> str:
+    return f"{case.event.to}: {'another' if case.route.to_kind == 'other' else case.route.to_kind} number"
+
+
+def _from(case: Case) -> str:
+    return f"{case.event.from_ or 'nothing'}: {case.route.source.kind}"
+
+
+def _purpose(case: Case) -> str:
+    route = case.route
+    if route.stated.purpose:
+        return f"{route.purpose}, as stated"
+    if route.entry and set(route.entry.purposes).intersection(STRICTEST_FIRST):
+        return f"{route.purpose}, the strictest that the entry {route.entry.prefix} has"
+    return f"{route.purpose}: nothing is stated, and no entry says more"
+
+
+def _category(case: Case) -> str:
+    route = case.route
+    if route.stated.category:
+        return f"{route.category}, as stated"
+    only = route.entry is not None and len(route.entry.categories) == 1
+    return f"{route.category}, {'the only one of its entry' if only else 'for none is stated'}"
+
+
+def _platform(case: Case) -> str:
+    by_entry = case.route.entry is not None and case.route.entry.platform
+    said = [name for name, says in (("event", case.route.stated.platform), ("entry", by_entry)) if says]
+    return f"the {' and the '.join(said)} says so" if said else "neither event nor entry says so"
+
+
+def _owner(case: Case) -> str:
+    owner = case.route.source.owner
+    if owner is None:
+        return "nobody holds a prefix of it"
+    return f"{owner.sender} holds {owner.entry.prefix} since {owner.entry.since}"
+
+
+def _sender(case: Case) -> str:
+    route = case.route
+    if route.sender is None:
+        return "no sender"
+    record = route.sender_record
+    known = f"{record.name}, {record.status}" if record else "not registered"
+    return f"{route.sender} ({'stated' if route.stated.sender else 'owner of `from`'}): {known}"
+
+
+def _entry(case: Case) -> str:
+    entry = case.route.entry
+    if entry is None:
+        return f"sender {case.route.sender or 'none'}; {_owner(case)}"
+    return f"{case.route.sender}: {_told_entry(entry)}"
+
+
+def _told_entry(entry: NumberEntry) -> str:
+    categories = f"; {', '.join(entry.categories)}" if entry.categories else ""
+    return f"{entry.prefix} for {', '.join(entry.purposes) or 'nothing'}{categories}"
+
+
+def _purpose_and_entry(case: Case) -> str:
+    return f"{_purpose(case)}; {_entry(case)}"
+
+
+def _category_and_entry(case: Case) -> str:
+    return f"{_category(case)}; {_entry(case)}"
+
+
+def _verstat(case: Case) -> str:
+    return (case.event.verstat if isinstance(case.event, Call) else None) or "no verdict"
+
+
+def _presented(case: Case) -> str:
+    presented = case.event.presented if isinstance(case.event, Call) else None
+    if not presented:
+        return "no other number"
+    owner = case.world.registry.ownership["call"].owner(presented)
+    return f"{presented}, {f'of {owner.sender} ({_told_entry(owner.entry)})' if owner else 'which nobody holds'}"
+
+
+def _suspension(case: Case) -> str:
+    return _told_order(case.suspension, case.route.suspensions)
+
+
+def _stop(case: Case) -> str:
+    return _told_order(case.stop, case.route.stops)
+
+
+def _told_order(order: Order | None, others: tuple[Order, ...]) -> str:
+    if order is None:
+        return f"none in force of {', '.join(other.order for other in others)}" if others else "none"
+    until = _told_moment(order.until) if order.until is not None else "further notice"
+    return f"{order.order} on {order.sender or order.number}, {_told_moment(order.from_)} to {until}: {order.basis}"
+
+
+def _campaign(case: Case) -> str:
+    named = case.event.campaign if isinstance(case.event, Sms) else None
+    if not named:
+        return "names no campaign"
+    campaign = case.campaign
+    if campaign is None:
+        return f"{named} is not registered"
+    kind = "emergency, " if campaign.emergency else ""
+    belongs = "" if case.carried_campaign or campaign.status != "approved" else "; `from` does not belong to it"
+    window = f"{_told_moment(campaign.from_)} to {_told_moment(campaign.until)}"
+    return f"{named} of {campaign.sender}: {kind}{campaign.status}, {window}{belongs}"
+
+
+def _region(case: Case) -> str:
+    region = case.event.region if isinstance(case.event, Sms) else None
+    regions = case.campaign.regions if case.campaign else ()
+    return f"recipient in {region or 'no known region'}; campaign in {', '.join(regions) or 'all regions'}"
+
+
+def _campaign_text(case: Case) -> str:
+    if case.campaign is None:
+        return "no campaign"
+    here, approved = normal(case.text), normal(case.campaign.text)
+    if here == approved:
+        return f"{len(here)} characters, all the same"
+    same = next(
+        (n for n, (a, b) in enumerate(zip(here, approved, strict=False)) if a != b), min(len(here), len(approved))
+    )
+    return f"{len(here)} characters against {len(approved)}, different from character {same + 1}"
+
+
+def _prohibited(case: Case) -> str:
+    found = case.world.prohibited().found(case.folded)
+    return f"the term {found}" if found else "none of the word lists' terms"
+
+
+def _identity(case: Case) -> str:
+    identity = case.route.identity
+    if identity is None:
+        return "no registered sender"
+    named, reached = identity.named_in(case.folded), identity.contact_in(case.folded)
+    return f"the sender {'stands' if named else 'is not'} there, its contact {'stands' if reached else 'is not'} there"
+
+
+def _opt_out(case: Case) -> str:
+    found = case.route.policy.opt_out.search(case.folded)
+    return f"the hint {found[0]}" if found else "no hint"
+
+
+def _wish(case: Case) -> str:
+    event, wish = case.event, case.wish
+    if not isinstance(event, Reply):
+        return "no reply"
+    said = f"{event.text or ''!r} to {event.to}"
+    if wish is None:
+        return said
+    return f"{said} means {wish.will} ({wish.sender or '*'}, *) on {wish.channel}"
+
+
+def _will(case: Case) -> str:
+    route = case.route
+    toward = f"{case.stance} toward ({route.sender or '-'}, {route.category}) on {route.channel}"
+    if case.number is None:
+        return f"{toward}: no subscriber number, so no will"
+    refusals, consents = case.world.registry.wills.expressions_of(route.channel, case.number)
+    if case.stance == "consented":
+        reasons = [scope for scope in consents if scope == (route.sender, route.category)]
+    else:
+        covering = refusals_covering(route.sender, route.category)
+        reasons = [scope for scope in refusals if scope in covering]
+    because = ", ".join(f"({scope.sender or '*'}, {scope.category or '*'})" for scope in reasons)
+    return f"{toward}{f', by {because}' if because else ''}"
+
+
+def _silence(case: Case) -> str:
+    policy = case.route.policy
+    return f"{policy.version}: silence = {'refuse' if policy.silence_refuses else 'allow'}"
+
+
+def _freshness(case: Case) -> str:
+    policy = case.route.policy
+    fail = "closed" if policy.fails_closed else "open"
+    return f"{'stale' if case.world.stale else 'fresh'}, limit {policy.staleness_limit_ms} ms; fail = {fail}"
+
+
+def _hours(case: Case) -> str:
+    windows = case.route.hours
+    if not windows:
+        return "no hours are set"
+    moment = datetime.fromtimestamp(case.now // 1000, UTC)
+    return "; ".join(
+        f"{moment.astimezone(ZoneInfo(window.zone)):%H:%M} in {window.zone}, permitted {window.from_} to {window.to}"
+        for window in windows
+    )
+
+
+def _told_moment(milliseconds: int) -> str:
+    try:
+        return datetime.fromtimestamp(milliseconds // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    except (ValueError, OverflowError, OSError):  # beyond the years that `datetime` knows
+        return str(milliseconds)
+
+
+SAW: Final[dict[Predicate, Callable[[Case], str]]] = {
+    **dict.fromkeys((p.SMS, p.CALL, p.REPLY), _kind),
+    **dict.fromkeys((p.TO_HELP, p.TO_REDRESS, p.TO_SHORT, p.TO_SUBSCRIBER), _to),
+    **dict.fromkeys((p.PERSONAL, p.SERVICE, p.COMMERCIAL, p.PUBLIC, p.EMERGENCY), _purpose),
+    **dict.fromkeys((p.FROM_GIVEN, p.FROM_WELL_FORMED, p.FROM_SUBSCRIBER), _from),
+    **dict.fromkeys((p.CONSENTED, p.REFUSED, p.SILENT), _will),
+    **dict.fromkeys((p.EMERGENCY_CAMPAIGN, p.CAMPAIGN_KNOWN, p.CAMPAIGN_OPEN), _campaign),
+    **dict.fromkeys((p.SENDER_STATED, p.LICENSED), _sender),
+    **dict.fromkeys((p.HAS_ENTRY, p.EMERGENCY_ENTRY), _entry),
+    p.WISH: _wish,
+    p.FROM_PLATFORM: _platform,
+    p.FROM_OWNED: _owner,
+    p.PURPOSE_PERMITTED: _purpose_and_entry,
+    p.CATEGORY_PERMITTED: _category_and_entry,
+    p.VERSTAT_FAILED: _verstat,
+    p.PRESENTS_FOREIGN: _presented,
+    p.SUSPENDED: _suspension,
+    p.STOPPED: _stop,
+    p.CAMPAIGN_COVERS: _region,
+    p.CAMPAIGN_TEXT: _campaign_text,
+    p.PROHIBITED: _prohibited,
+    p.IDENTIFIED: _identity,
+    p.OPT_OUT_SHOWN: _opt_out,
+    p.SILENCE_REFUSES: _silence,
+    p.STALE: _freshness,
+    p.QUIET: _hours,
+}
+"""What was seen when a predicate was asked, in words. Every predicate has one."""

@@ -1,0 +1,177 @@
+"""What the table comes to on one route: the rows that are still open, with the questions left to ask.
+
+A route settles most of what a rule asks. `Program` evaluates the table as far as the route goes: it drops the rows
+that the route rules out, ends with the first that it grants, and of the rest keeps only the questions that are about
+one event. What the recipient wants is looked up once, at the first row that asks; the rows below stand ready for each
+of the three answers. So this is the table itself, evaluated in part, and no second form of it.
+"""
+
+from collections.abc import Callable
+from typing import Final, NamedTuple, get_args
+
+import msgspec
+
+from bloom.wills import Probe, Stance
+from stream.model.events import Call, Event, Reply, Sms
+from stream.model.fields import EventKind
+from stream.policy.facts import Case, Route
+from stream.policy.predicates import (
+    CONSENTED,
+    IDENTIFIED,
+    OPT_OUT_SHOWN,
+    PRESENTS_FOREIGN,
+    PROHIBITED,
+    QUIET,
+    REFUSED,
+    SILENT,
+    VERSTAT_FAILED,
+    Needs,
+    Predicate,
+)
+from stream.policy.rules import TABLE, Rule
+from stream.policy.settings import within
+from stream.policy.text import Reader
+
+STANCES: Final[tuple[Stance, ...]] = get_args(Stance)
+_STANCE_OF: Final[dict[Predicate, Stance]] = {CONSENTED: "consented", REFUSED: "refused", SILENT: "silent"}
+_KIND_OF: Final[dict[type[Event], EventKind]] = {Sms: "sms", Call: "call", Reply: "reply"}
+
+Question = Callable[[Event, int], bool]
+"""Asked of one event at one moment; True where the row's needs are met."""
+
+
+class Outcome:
+    """What a row answers on a route, ready to be put into a decision."""
+
+    __slots__ = (
+        "appeal",
+        "basis",
+        "cites_order",
+        "code",
+        "kind",
+        "policy",
+        "reason",
+        "route",
+        "rule",
+        "sender",
+        "verdict",
+    )
+
+    def __init__(self, rule: Rule, route: Route) -> None:
+        allowed = rule.verdict == "allow"
+        self.rule = rule
+        self.route = route
+        self.kind = _KIND_OF[route.kind]
+        self.sender = route.sender
+        self.verdict = rule.verdict
+        self.reason = rule.reason
+        self.basis = rule.basis
+        self.cites_order = rule.cites_order
+        self.policy = route.policy.version
+        self.code = msgspec.UNSET if allowed else route.policy.code(rule.reason, route.channel)
+        self.appeal = msgspec.UNSET if allowed else route.policy.appeal
+
+
+class Step(NamedTuple):
+    """A row that a route leaves open: its question (None: it holds), and its outcome."""
+
+    question: Question | None
+    outcome: Outcome
+
+
+class Program:
+    """The open rows of a route: those above the first that asks for the will, and for each will those below."""
+
+    __slots__ = ("above", "below", "probe")
+
+    def __init__(self, route: Route, reader: Reader) -> None:
+        rows = _open_rows(route, None)
+        asks = (place for place, (_, needs) in enumerate(rows) if any(n.predicate in _STANCE_OF for n in needs))
+        cut = next(asks, len(rows))
+        self.above = _steps(rows[:cut], route, reader)
+        self.below: dict[Stance, tuple[Step, ...]] = {}
+        self.probe: Probe | None = None
+        if cut < len(rows):
+            self.probe = route.world.registry.wills.probe(route.channel, route.sender, route.category)
+            self.below = {stance: _steps(_open_rows(route, stance)[cut:], route, reader) for stance in STANCES}
+
+
+def _open_rows(route: Route, stance: Stance | None) -> list[tuple[Rule, tuple[Needs, ...]]]:
+    """The rows that the route (and the recipient's will, once known) leaves open, with the needs left to ask.
+
+    It ends with the first row that has none left: that one decides whatever the rows above have not.
+    """
+    rows: list[tuple[Rule, tuple[Needs, ...]]] = []
+    for rule in TABLE:
+        left: list[Needs] = []
+        for need in rule.needs:
+            known = _known(need.predicate, route, stance)
+            if known is None:
+                left.append(need)
+            elif known is not need.holds:
+                break
+        else:
+            rows.append((rule, tuple(left)))
+            if not left:
+                return rows
+    raise AssertionError("the table is total")
+
+
+def _known(predicate: Predicate, route: Route, stance: Stance | None) -> bool | None:
+    if predicate.of_route is not None:
+        return predicate.of_route(route)
+    if predicate in _STANCE_OF:
+        return None if stance is None else _STANCE_OF[predicate] == stance
+    return False if predicate.idle is not None and predicate.idle(route) else None
+
+
+def _steps(rows: list[tuple[Rule, tuple[Needs, ...]]], route: Route, reader: Reader) -> tuple[Step, ...]:
+    return tuple(
+        Step(_all_of([_question(need, route, reader) for need in needs]), Outcome(rule, route)) for rule, needs in rows
+    )
+
+
+def _all_of(questions: list[Question]) -> Question | None:
+    if len(questions) < 2:
+        return questions[0] if questions else None
+    return lambda event, now: all(question(event, now) for question in questions)
+
+
+def _question(need: Needs, route: Route, reader: Reader) -> Question:
+    """The quick form of a need. Texts and hours are remembered; the rest is asked as it stands."""
+    predicate, holds, identity, read = need.predicate, need.holds, route.identity, reader.read
+    if predicate is PROHIBITED:
+        return lambda event, _: read(_text(event)).prohibited is holds
+    if predicate is OPT_OUT_SHOWN:
+        return lambda event, _: read(_text(event)).opt_out is holds
+    if predicate is IDENTIFIED and identity is not None:
+        return lambda event, _: read(_text(event)).identifies(identity) is holds
+    if predicate is QUIET:
+        return _at_moment(route, holds=holds)
+
+    def ask(event: Event, now: int) -> bool:
+        return predicate.ask(Case(event, route, None, now)) is holds
+
+    # Most calls show their own number and carry no failed validation: no need to work out their facts.
+    if predicate is VERSTAT_FAILED and holds:
+        return lambda event, now: isinstance(event, Call) and event.verstat is not None and ask(event, now)
+    if predicate is PRESENTS_FOREIGN and holds:
+        return lambda event, now: isinstance(event, Call) and event.presented is not None and ask(event, now)
+    return ask
+
+
+def _at_moment(route: Route, *, holds: bool) -> Question:
+    windows = route.hours
+    last, answer = -1, False
+
+    def question(_: Event, now: int) -> bool:
+        nonlocal last, answer
+        if now != last:  # the events of a batch share their moment
+            last, answer = now, (not within(windows, now)) is holds
+        return answer
+
+    return question
+
+
+def _text(event: Event) -> str:
+    return "" if isinstance(event, Call) else event.text or ""

@@ -1,0 +1,79 @@
+"""`wurao` as an operator runs it: a process of its own, in a folder of its own."""
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+
+from stream.model.codec import decode_record
+from stream.model.registry import Expression, FileRecord
+from stream.model.topics import EXPRESSIONS
+from tests.filter.harness import Broker
+
+Ran = subprocess.CompletedProcess[str]
+
+
+def environment(bootstrap: str, folder: Path) -> dict[str, str]:
+    """The variables that point a command at a broker and a folder."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("WURAO_")}
+    return kept | {
+        "WURAO_KAFKA__BOOTSTRAP": bootstrap,
+        "WURAO_REGISTRY__SNAPSHOTS": str(folder / "snapshots"),
+    }
+
+
+def command(*words: str | Path) -> list[str]:
+    """The command line."""
+    return [sys.executable, "-m", "stream.cli.main", *map(str, words)]
+
+
+@dataclass
+class Wurao:
+    """Runs commands against one broker, or none, in one folder."""
+
+    folder: Path
+    broker: Broker | None = None
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables of every run."""
+        return environment(self.broker.bootstrap if self.broker else "127.0.0.1:1", self.folder)
+
+    def run(self, *words: str | Path, stdin: str = "") -> Ran:
+        """Run to the end."""
+        return subprocess.run(
+            command(*words),
+            input=stdin,
+            capture_output=True,
+            check=False,
+            timeout=90,
+            env=self.environment,
+            cwd=Path(__file__).parents[2],
+            encoding="utf-8",
+        )
+
+    def asked(self, *words: str | Path, code: int = 0) -> dict[str, object]:
+        """Run with `--json`, see that it ends with `code`, and read the answer."""
+        ran = self.run(*words, "--json")
+        assert ran.returncode == code, ran.stderr
+        answer: dict[str, object] = orjson.loads(ran.stdout)
+        return answer
+
+    def file(self, name: str, *lines: str) -> Path:
+        """A file with these lines."""
+        path = self.folder / name
+        path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        return path
+
+    def topic(self, name: str) -> list[FileRecord]:
+        """All records of a registry topic, partition by partition."""
+        assert self.broker is not None
+        found = sorted(self.broker.read(name), key=lambda record: (record.partition, record.offset))
+        return [decode_record(name, record.key, record.value) for record in found]
+
+    def words(self) -> list[Expression]:
+        """All expressions, partition by partition."""
+        return [record for record in self.topic(EXPRESSIONS) if isinstance(record, Expression)]

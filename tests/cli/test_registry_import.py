@@ -1,0 +1,226 @@
+"""`wurao registry import`: bulk files to topics; nothing twice, nothing that undoes a newer word, nothing lost."""
+
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from bloom.partition import partition_of
+from stream.model.codec import encode
+from stream.model.registry import Expression, FileRecord, NumberEntry, Order, Sender
+from stream.model.topics import ORDERS, SENDERS
+from stream.registry.order_index import OrderLock
+from stream.registry.registry import Registry, registry_of
+from tests.cli.command import Wurao, command
+from tests.filter.harness import Broker
+
+A, B, C, D = (f"+861380013800{n}" for n in range(4))
+
+
+def _json(*records: FileRecord) -> list[str]:
+    return [encode(record).decode() for record in records]
+
+
+def _word(number: str, will: str, when: int, sender: str | None = None, category: str | None = None) -> Expression:
+    return Expression(number, "sms", will, when, "web-form", sender, category)  # type: ignore[arg-type]
+
+
+def _state(words: list[Expression]) -> Registry:
+    return registry_of(list(words))
+
+
+def _sender(*prefixes: str) -> Sender:
+    numbers = tuple(NumberEntry(prefix, "sms", ("commercial",)) for prefix in prefixes)
+    return Sender("ORG-1", "某某银行", "95588", "active", numbers)
+
+
+@pytest.mark.kafka
+def test_a_mixed_import_applies_the_good_tells_the_bad_and_does_nothing_twice(broker: Broker, tmp_path: Path) -> None:
+    wurao = Wurao(tmp_path, broker)
+    mixed = wurao.file("mixed.ndjson", *_json(_sender("1069"), _word(A, "refuse", 5)), "{nonsense", "")
+    rows = wurao.file(
+        "rows.csv",
+        "subscriber,will,sender,category,time",
+        "138-0013-8001,consent,ORG-1,finance,6",
+        "138-0013-8001,consent,ORG-1,,6",
+        f"{C},refuse,,,7",
+    )
+    numbers = wurao.file("numbers.txt", D, "12")
+    words = ("registry", "import", mixed, rows, numbers, "--channel", "sms", "--will", "lift", "--source", "web-form")
+    answer = wurao.asked(*words, code=1)
+    assert answer == {
+        "read": 8,
+        "written": {"registry.senders": 1, "registry.expressions": 4},
+        "already": 0,
+        "bad": 3,
+        "late": 0,
+        "refused": 0,
+    }
+    assert wurao.topic(SENDERS) == [_sender("1069")]
+    assert {(word.subscriber, word.will, word.sender) for word in wurao.words()} == {
+        (A, "refuse", None),
+        (B, "consent", "ORG-1"),
+        (C, "refuse", None),
+        (D, "lift", None),
+    }
+    for record in broker.read("registry.expressions"):
+        assert record.partition == partition_of(record.key.decode().split("|")[0], broker.partitions)
+    assert (tmp_path / "mixed.ndjson.bad").read_text() == "{nonsense\n"
+    assert (tmp_path / "rows.csv.bad").read_text() == (
+        "subscriber,will,sender,category,time\n138-0013-8001,consent,ORG-1,,6\n"
+    )
+    assert (tmp_path / "numbers.txt.bad").read_text() == "12\n"
+
+    again = wurao.run(*words)
+    assert "mixed.ndjson:3: bad: JSON is malformed" in again.stderr
+    assert "written                      0" in again.stdout
+    assert len(wurao.words()) == 4
+    # Without its index the importer builds it anew from the topic, and still writes nothing twice.
+    (tmp_path / "snapshots" / "expressions.index").unlink()
+    assert wurao.asked(*words, code=1)["written"] == {}
+
+
+@pytest.mark.kafka
+def test_a_file_that_arrives_late_undoes_no_newer_word_of_anybody(broker: Broker, tmp_path: Path) -> None:
+    wurao = Wurao(tmp_path, broker)
+    broker.write_registry([_word(A, "refuse", 10), _word(B, "consent", 10, "S", "c")])
+    late = wurao.file(
+        "late.ndjson",
+        *_json(
+            _word(A, "consent", 9, "S", "c"), _word(B, "refuse", 9), _word(B, "refuse", 9, "T"), _word(C, "lift", 1)
+        ),
+    )
+    ran = wurao.run("registry", "import", late)
+    assert ran.returncode == 1
+    assert "late.ndjson:1: late: older than what this subscriber said at 1970-01-01T00:00:00.010" in ran.stderr
+    skipped = (tmp_path / "late.ndjson.skipped").read_text().splitlines()
+    assert [row.split(",")[:2] for row in skipped[1:]] == [["1", "late"], ["2", "late"]]
+    # What was written since then, by whomever, counts as well: the index is brought up to date before each import.
+    broker.write_registry([_word(C, "refuse", 5)])
+    later = wurao.file("later.ndjson", *_json(_word(C, "consent", 4, "S", "c")))
+    assert wurao.asked("registry", "import", later, code=1)["late"] == 1
+    state = _state(wurao.words()).wills
+    assert [str(state.stance("sms", int(n[1:]), "S", "c")) for n in (A, B, C)] == ["refused", "consented", "refused"]  # type: ignore[arg-type]
+
+
+@pytest.mark.kafka
+def test_the_door_is_kept_as_for_every_writer(broker: Broker, tmp_path: Path) -> None:
+    wurao = Wurao(tmp_path, broker)
+    limit = Order("O-1", "limit", 0, "measures", sender="ORG-1")
+    unannounced = Order("O-2", "suspend", 0, "measures", sender="ORG-1")
+    path = wurao.file("r.ndjson", *_json(_sender("1069"), limit, unannounced, _sender("1069", "1068")))
+    answer = wurao.asked("registry", "import", path, code=1)
+    assert (answer["written"], answer["refused"]) == ({SENDERS: 1, ORDERS: 1}, 2)
+    assert wurao.topic(SENDERS) == [_sender("1069")]
+    again = wurao.asked("registry", "import", path, code=1)
+    assert (again["written"], again["refused"], again["already"]) == ({}, 2, 2)
+
+
+@pytest.mark.kafka
+def test_an_import_that_was_killed_is_completed_by_the_next(broker: Broker, tmp_path: Path) -> None:
+    wurao = Wurao(tmp_path, broker)
+    numbers = [f"+86139{n:08d}" for n in range(150_000)]
+    path = wurao.file("many.txt", *numbers)
+    words = ("registry", "import", path, "--channel", "call", "--will", "refuse", "--source", "letters")
+    process = subprocess.Popen(command(*words), env=wurao.environment, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while not broker.read("registry.expressions"):
+        assert time.monotonic() < deadline, "the import never began to write"
+        assert process.poll() is None, "the import ended before it could be killed"
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    written = len(wurao.words())
+    assert 0 < written < len(numbers)
+    assert wurao.run(*words).returncode == 0
+    words_now = wurao.words()
+    assert {word.subscriber for word in words_now} == set(numbers)
+    assert len(words_now) == len(numbers), "a word that was acknowledged is not written again"
+    assert wurao.asked(*words)["written"] == {}
+
+
+@pytest.mark.kafka
+def test_a_full_file_becomes_the_difference_and_narrower_wishes_stay(broker: Broker, tmp_path: Path) -> None:
+    wurao = Wurao(tmp_path, broker)
+    replace = ("--replace-scope", "call", "--source", "platform")
+    first = wurao.file("first.txt", A, B, C)
+    assert wurao.asked("registry", "import", first, *replace, "--time", "10", "--yes")["written"] == {
+        "registry.expressions": 3
+    }
+    kept = [
+        Expression(B, "call", "refuse", 20, "web-form", "S"),
+        Expression(B, "call", "consent", 21, "web-form", "S", "c", "sha256:1"),
+        Expression(B, "call", "consent", 22, "web-form", "T", "c"),
+        Expression(B, "call", "lift", 23, "web-form", "T", "c"),
+    ]
+    own = Expression(D, "call", "refuse", 20, "reply")
+    broker.write_registry([*kept, own])
+    second = wurao.file("second.txt", A, "+8613900139000")
+    shown = wurao.run("registry", "import", second, *replace, "--time", "30")
+    assert shown.returncode == 1
+    assert "           1  new, will be refused (+86139****9000)" in shown.stderr
+    assert "           2  no longer in the file, will be lifted" in shown.stderr
+    assert "give --yes" in shown.stderr
+    assert len(wurao.words()) == 8
+
+    assert wurao.asked("registry", "import", second, *replace, "--time", "30", "--yes")["written"] == {
+        "registry.expressions": 5  # a refusal, two lifts, and the two narrower wishes that stand
+    }
+    words = wurao.words()
+    said_by_b = [word for word in words if word.subscriber == B][-3:]
+    assert [word.will for word in said_by_b] == ["lift", "refuse", "consent"]
+    assert said_by_b[1:] == kept[:2], "with their own time and evidence"
+    wills = _state(words).wills
+
+    def stance(number: str, sender: str) -> str:
+        return wills.stance("call", int(number[1:]), sender, "c")  # type: ignore[arg-type]
+
+    assert [stance(number, "X") for number in (A, B, C, D)] == ["refused", "silent", "silent", "refused"]
+    assert stance(B, "S") == "consented"
+    assert stance("+8613900139000", "X") == "refused"
+    assert wurao.asked("registry", "import", second, *replace, "--time", "30", "--yes")["written"] == {}
+    # An older file that is imported after a newer one does not take back what came since.
+    assert wurao.asked("registry", "import", first, *replace, "--time", "10", "--yes", code=1)["written"] == {}
+
+
+@pytest.mark.kafka
+def test_one_importer_at_a_time_and_the_second_is_told_who_it_is(broker: Broker, tmp_path: Path) -> None:
+    wurao = Wurao(tmp_path, broker)
+    path = wurao.file("r.txt", A)
+    with OrderLock(tmp_path / "snapshots" / "expressions.index"):
+        ran = wurao.run("registry", "import", path, "--channel", "sms", "--will", "refuse", "--source", "s")
+    assert ran.returncode == 1
+    assert "one import at a time" in ran.stderr
+
+
+def test_without_a_broker_files_become_one_file(tmp_path: Path) -> None:
+    wurao = Wurao(tmp_path)
+    path = wurao.file("r.txt", "13800138000", "13800138001", "13800138000")
+    out = tmp_path / "out.ndjson"
+    answer = wurao.asked(
+        *("registry", "import", path, "--channel", "sms", "--will", "refuse", "--source", "s", "--time", "7"),
+        *("--into", out),
+    )
+    assert (answer["written"], answer["already"]) == ({"registry.expressions": 2}, 1)
+    assert out.read_text().splitlines() == _json(
+        Expression(A, "sms", "refuse", 7, "s"), Expression(B, "sms", "refuse", 7, "s")
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("nowhere.txt",), "nowhere.txt: No such file"),
+        (("there.txt", "--replace-scope", "call"), "--source"),
+        (("there.txt", "--time", "soon"), "neither milliseconds"),
+    ],
+)
+def test_what_cannot_be_imported_is_told_in_one_line(words: tuple[str, ...], told: str, tmp_path: Path) -> None:
+    wurao = Wurao(tmp_path)
+    there = wurao.file("there.txt", A)
+    ran = wurao.run("registry", "import", there if words[0] == "there.txt" else tmp_path / words[0], *words[1:])
+    assert ran.returncode == 1
+    if words[1:2] != ("--replace-scope",):
+        assert told in ran.stderr
+    assert "Traceback" not in ran.stderr

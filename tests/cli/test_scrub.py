@@ -1,0 +1,233 @@
+"""`wurao scrub`: each number gets the answer that `decide` gives commercial traffic to it."""
+
+import csv
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bloom.number import parse
+from stream.model.codec import encode
+from stream.model.events import Sms
+from stream.model.registry import Expression, FileRecord, NumberEntry, Order, Sender
+from stream.policy.decide import decide
+from stream.policy.facts import World
+from stream.policy.loading import load
+from stream.policy.scrubbing import REACHABLE, REASONS, Scrubber
+from stream.registry.number_lists import ListError, NumberList
+from stream.registry.registry import registry_of
+from tests.cli.command import Wurao
+
+NOW = 1_795_500_000_000
+SENDER = Sender(
+    sender="S",
+    name="某某银行",
+    contact="95588",
+    status="active",
+    numbers=(NumberEntry("1069", "sms", ("commercial",)),),
+)
+CONSENTED, REFUSED, SILENT = "+8613800138000", "+8613900139000", "+8617012345678"
+WORLD: list[FileRecord] = [
+    SENDER,
+    Expression(CONSENTED, "sms", "consent", 1, "web", "S", "finance"),
+    Expression(REFUSED, "sms", "refuse", 1, "web", "S"),
+]
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Path:
+    """A sender, one who consented and one who refused."""
+    path = tmp_path / "registry.ndjson"
+    path.write_bytes(b"".join(encode(record) + b"\n" for record in WORLD))
+    return path
+
+
+def _scrub(wurao: Wurao, path: Path, registry: Path, *words: str, code: int = 0) -> dict[str, object]:
+    return wurao.asked(
+        "scrub",
+        path,
+        "--registry",
+        registry,
+        "--channel",
+        "sms",
+        "--sender",
+        "S",
+        "--category",
+        "finance",
+        "--out",
+        wurao.folder / "out",
+        *words,
+        code=code,
+    )
+
+
+def _rows(wurao: Wurao, name: str) -> list[list[str]]:
+    with (wurao.folder / "out" / name).open(encoding="utf-8", newline="") as file:
+        return list(csv.reader(file))
+
+
+def test_a_csv_is_split_and_every_row_keeps_its_columns(registry: Path, tmp_path: Path) -> None:
+    wurao = Wurao(tmp_path)
+    path = wurao.file(
+        "list.csv",
+        "name,手机号,city",
+        "Ann,138-0013-8000,x",
+        '"Bo, jr",+86 139 0013 9000,x',
+        "Cy,17012345678,",
+        "Di,8613800138000,x",
+        "Ed,12,x",
+        "Flo",
+        "",
+        "Guo,10086,x",
+        "Hao,110,x",
+        "Ida,95588,x",
+    )
+    answer = _scrub(wurao, path, registry)
+    assert _rows(wurao, "list.reachable.csv") == [
+        ["name", "手机号", "city", "wire_number", "reason"],
+        ["Ann", "138-0013-8000", "x", CONSENTED, "consented"],
+        ["Guo", "10086", "x", "10086", "redress"],
+        ["Hao", "110", "x", "110", "call_for_help"],
+        ["Ida", "95588", "x", "95588", "short_number"],
+    ]
+    assert _rows(wurao, "list.not-reachable.csv") == [
+        ["name", "手机号", "city", "wire_number", "reason"],
+        ["Bo, jr", "+86 139 0013 9000", "x", REFUSED, "refused"],
+        ["Cy", "17012345678", "", SILENT, "no_consent"],
+        ["Di", "8613800138000", "x", CONSENTED, "duplicate"],
+        ["Ed", "12", "x", "", "malformed_number"],
+        ["Flo", "", "malformed_number"],
+    ]
+    assert answer["not_reachable"]["count"] == 5  # type: ignore[index]
+
+
+def test_a_list_of_lines_needs_no_header_and_is_quoted_where_need_be(registry: Path, tmp_path: Path) -> None:
+    wurao = Wurao(tmp_path)
+    path = wurao.file("list.txt", CONSENTED, "13800138001", 'no, "really"')
+    _scrub(wurao, path, registry)
+    assert _rows(wurao, "list.reachable.csv") == [[CONSENTED, CONSENTED, "consented"]]
+    assert _rows(wurao, "list.not-reachable.csv") == [
+        ["13800138001", "+8613800138001", "no_consent"],
+        ['no, "really"', "", "malformed_number"],
+    ]
+
+
+def test_under_an_opt_out_policy_silence_is_no_refusal(registry: Path, tmp_path: Path) -> None:
+    wurao = Wurao(tmp_path)
+    _scrub(wurao, wurao.file("list", SILENT), registry, "--policy", "opt-out")
+    assert _rows(wurao, "list.reachable.csv") == [[SILENT, SILENT, "default_allow"]]
+
+
+def test_a_sender_that_may_not_send_is_told_once(registry: Path, tmp_path: Path) -> None:
+    wurao = Wurao(tmp_path)
+    ran = wurao.run(
+        "scrub",
+        wurao.file("list", CONSENTED, REFUSED),
+        *("--registry", registry, "--channel", "sms", "--sender", "X", "--category", "finance", "--out", tmp_path),
+    )
+    assert ran.stderr.count("sender X is unlicensed on sms: nobody can be reached") == 1
+    assert "unlicensed" in ran.stdout
+
+
+def test_a_broken_registry_line_is_named_and_the_exit_code_says_so(registry: Path, tmp_path: Path) -> None:
+    registry.write_bytes(registry.read_bytes() + b"{\n")
+    wurao = Wurao(tmp_path)
+    _scrub(wurao, wurao.file("list", CONSENTED), registry, code=1)
+
+
+@pytest.mark.parametrize("column", ["nonesuch", "9"])
+def test_a_column_that_is_not_there_is_refused(column: str, tmp_path: Path) -> None:
+    path = Wurao(tmp_path).file("list.csv", "a,b", "1,2")
+    with path.open("rb") as file, pytest.raises(ListError, match="no column"):
+        NumberList(file, column=column)
+
+
+@pytest.mark.parametrize(
+    ("lines", "column", "numbers"),
+    [
+        (["x;13800138000", "y;13900139000"], None, ["13800138000", "13900139000"]),
+        (["id\tphone", "1\t138"], None, ["138"]),
+        (["a,b", "138,139"], "2", ["139"]),
+        (["a,b", "138,139"], "B", ["139"]),
+        (["138"], "1", ["138"]),
+        (["number", "138"], None, ["138"]),
+        (['"name","tel"', '"a","138"'], None, ["138"]),
+    ],
+)
+def test_the_column_of_the_numbers_is_found(
+    lines: list[str], column: str | None, numbers: list[str], tmp_path: Path
+) -> None:
+    path = Wurao(tmp_path).file("list", *lines)
+    with path.open("rb") as file:
+        found = [text.decode() for lines in NumberList(file, column=column).chunks() for text in lines.numbers]
+    assert found == numbers
+
+
+_numbers = st.sampled_from(
+    ["+8613800138000", "+8613900139000", "+861087654321", "+12125550100", "10086", "95588", "110", "+8610110", "12"]
+)
+
+
+@st.composite
+def _worlds(draw: st.DrawFn) -> list[FileRecord]:
+    records: list[FileRecord] = draw(st.sampled_from([[SENDER], [], [Sender("S", "x", "95588", "revoked", ())]]))
+    orders = draw(st.lists(st.sampled_from(["suspend", "stop", "limit"]), max_size=2))
+    sends = draw(st.sampled_from([None, "sms", "call"]))
+    until = draw(st.sampled_from([None, NOW, NOW + 1]))
+    words = []
+    for number in draw(st.lists(_numbers, max_size=6)):
+        if parse(number) is not None:
+            will, sender, category = draw(
+                st.sampled_from(
+                    [
+                        ("refuse", None, None),
+                        ("refuse", "S", None),
+                        ("refuse", None, "finance"),
+                        ("refuse", "T", None),
+                        ("consent", "S", "finance"),
+                        ("consent", "S", "travel"),
+                        ("lift", None, None),
+                    ]
+                )
+            )
+            words.append(Expression(number, "sms", will, 1, "t", sender, category))  # type: ignore[arg-type]
+    return [
+        *records,
+        *(
+            Order(f"O-{place}", measure, 0, "b", sender="S", channel=sends, until=until)  # type: ignore[arg-type]
+            for place, measure in enumerate(orders)
+        ),
+        *words,
+    ]
+
+
+@pytest.mark.parametrize("policy", ["cn-2020", "opt-out"])
+@given(records=_worlds(), numbers=st.lists(_numbers, min_size=1, max_size=9, unique=True))
+def test_each_answer_is_the_decision_on_lawful_commercial_traffic(
+    policy: str, records: list[FileRecord], numbers: list[str]
+) -> None:
+    world = World(load(policy), registry_of(records))
+    scrubber = Scrubber(world.policy, world.registry, channel="sms", sender="S", category="finance", now=NOW)
+    codes = scrubber.answer([number.encode() for number in numbers]).codes
+    for number, code in zip(numbers, codes.tolist(), strict=True):
+        event = Sms(
+            id="1",
+            time=NOW,
+            to=number,
+            sender="S",
+            from_="10691",
+            purpose="commercial",
+            category="finance",
+            text="【某某银行】95588 拒收请回复R",
+        )
+        decision = decide(event, world, NOW)
+        assert REASONS[code] == decision.reason
+        assert (REASONS[code] in REACHABLE) == (decision.verdict == "allow")
+
+
+def test_a_duplicate_is_found_whichever_chunk_it_is_in() -> None:
+    scrubber = Scrubber(load(), registry_of(WORLD), channel="sms", sender="S", category="finance", now=NOW)
+    first = scrubber.answer([b"13800138000", b"13800138000"]).codes.tolist()
+    second = scrubber.answer([b"+8613800138000", b"13900139000"]).codes.tolist()
+    assert [REASONS[code] for code in first + second] == ["consented", "duplicate", "duplicate", "refused"]

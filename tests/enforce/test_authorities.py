@@ -1,0 +1,158 @@
+"""Prohibited content (Articles 15, 32), the regulator's orders (37), the bad-actor list (36), appeals and disputes."""
+
+import msgspec
+import pytest
+
+from stream.enforce import appeal, dispute, listing, measure, prohibited, regulator
+from stream.enforce.clocks import Rang
+from stream.enforce.docket import Docket, route
+from stream.enforce.effects import (
+    Alert,
+    KeepRecord,
+    OpenCase,
+    RaiseFinding,
+    Report,
+    SendNotice,
+    TellCase,
+    WriteListing,
+    WriteOrder,
+)
+from stream.enforce.messages import (
+    AppealDecided,
+    Appealed,
+    AppealWithdrawn,
+    Disputed,
+    Found,
+    Lift,
+    MeasureChanged,
+    Side,
+)
+from stream.enforce.procedure import Stepped
+from stream.model.control import Punishment
+from tests.enforce import pools
+from tests.enforce.world import DAY, HOUR, MINUTE, NOW, PARTY, TERMS, act, acts, finding, refused, took
+
+PROHIBITED = finding(basis="prohibited-content", grounds="prohibited-content")
+
+
+def followed(raised: RaiseFinding) -> Stepped[measure.MeasureCase]:
+    """The measure that a raised finding leads to, by way of an empty docket."""
+    routed = route(Docket(), raised.finding, NOW, TERMS, origin=raised.origin, direction=raised.direction)
+    opened = act(routed.effects, OpenCase)
+    assert isinstance(opened.event, Found)
+    return took(measure.step(measure.MeasureCase(case=opened.case), opened.event, NOW, TERMS))
+
+
+def test_prohibited_content_is_stopped_kept_and_reported_at_once() -> None:
+    case, effects = took(
+        prohibited.step(prohibited.ProhibitedCase(case="X-1"), prohibited.Discovered(PROHIBITED), NOW, TERMS)
+    )
+    assert [report.report.to for report in acts(effects, Report)] == ["state-organs", "regulator"]
+    assert len({report.report.report for report in acts(effects, Report)}) == 2
+    assert act(effects, KeepRecord).basis == "prohibited-content"
+    stopped, orders = followed(act(effects, RaiseFinding))
+    assert act(orders, WriteOrder).order.measure == "suspend"
+    assert act(orders, TellCase).case == case.case
+    assert stopped.state == measure.State.IN_FORCE
+
+
+def test_the_outcome_is_reported_and_a_party_that_is_cleared_is_free() -> None:
+    case, effects = took(
+        prohibited.step(prohibited.ProhibitedCase(case="X-1"), prohibited.Discovered(PROHIBITED), NOW, TERMS)
+    )
+    stopped = followed(act(effects, RaiseFinding)).case
+    cleared = prohibited.Investigated("cleared", "a namesake")
+    _, effects = took(prohibited.step(case, cleared, NOW + DAY, TERMS))
+    assert [report.report.to for report in acts(effects, Report)] == ["regulator", "state-organs"]
+    told = act(effects, TellCase)
+    assert told.case == stopped.case
+    assert isinstance(told.event, Lift)
+    assert took(measure.step(stopped, told.event, NOW + DAY, TERMS)).case.state == measure.State.LIFTED
+    confirmed = prohibited.Investigated("confirmed", "as found")
+    _, effects = took(prohibited.step(case, confirmed, NOW + DAY, TERMS))
+    assert act(effects, Report).report.to == "regulator"
+    assert not acts(effects, TellCase)
+
+
+@pytest.mark.parametrize(("at_once", "state"), [(True, "in-force"), (False, "telling")])
+def test_an_order_of_the_regulator_holds_at_once_only_if_it_says_so(at_once: bool, state: str) -> None:  # noqa: FBT001
+    directed = regulator.Directed(msgspec.structs.replace(pools.DIRECTION, at_once=at_once))
+    _, effects = took(regulator.step(regulator.RegulatorCase(case="G-1"), directed, NOW, TERMS))
+    assert followed(act(effects, RaiseFinding)).case.state == state
+
+
+def test_an_order_without_its_document_is_not_carried_out() -> None:
+    directed = regulator.Directed(msgspec.structs.replace(pools.DIRECTION, document=None))
+    case, effects = took(regulator.step(regulator.RegulatorCase(case="G-1"), directed, NOW, TERMS))
+    assert case.state == regulator.State.INCOMPLETE
+    assert [effect.act for effect in effects] == [Alert("decision", "missing: document")]
+
+
+def test_the_regulator_hears_when_its_measure_holds_and_may_take_it_back() -> None:
+    directed = regulator.Directed(msgspec.structs.replace(pools.DIRECTION, at_once=True))
+    case, effects = took(regulator.step(regulator.RegulatorCase(case="G-1"), directed, NOW, TERMS))
+    holds = followed(act(effects, RaiseFinding))
+    told = act(holds.effects, TellCase)
+    assert told.case == "G-1"
+    assert isinstance(told.event, MeasureChanged)
+    case, effects = took(regulator.step(case, told.event, NOW + MINUTE, TERMS))
+    assert act(effects, Report).report.about == "the measure is in force"
+    case, effects = took(regulator.step(case, regulator.Revoked("an error"), NOW + HOUR, TERMS))
+    assert act(effects, TellCase) == TellCase(holds.case.case, Lift("an error", annul=True))
+
+
+PUNISHED = listing.Punished(Punishment(punishment="B-1", time=NOW, party=PARTY, authority="MIIT", document="2026-78"))
+OBJECTION = Appealed(msgspec.structs.replace(pools.APPEAL, against="L-1"))
+
+
+def test_nobody_is_listed_before_being_told_and_heard() -> None:
+    case, effects = took(listing.step(listing.ListingCase(case="L-1"), PUNISHED, NOW, TERMS))
+    assert act(effects, SendNotice).notice.subject == "listing"
+    (clock,) = case.clocks
+    contested = took(listing.step(case, OBJECTION, NOW + HOUR, TERMS)).case
+    refused(listing.step(contested, Rang("object", clock.due), clock.due, TERMS))
+    dropped, effects = took(listing.step(contested, AppealDecided("A-1", "party", "an error"), NOW + DAY, TERMS))
+    assert dropped.state == listing.State.DROPPED
+    assert not acts(effects, WriteListing)
+
+
+def test_an_entry_has_an_end_and_may_end_early() -> None:
+    case = took(listing.step(listing.ListingCase(case="L-1"), PUNISHED, NOW, TERMS)).case
+    due = case.clocks[0].due
+    listed, effects = took(listing.step(case, Rang("object", due), due, TERMS))
+    entry = act(effects, WriteListing).listing
+    assert (entry.from_, entry.until) == (due, listed.clocks[0].due)
+    _, effects = took(listing.step(listed, Lift("an error"), due + DAY, TERMS))
+    assert act(effects, WriteListing).listing == msgspec.structs.replace(entry, until=due + DAY)
+
+
+@pytest.mark.parametrize(("winner", "state"), [("party", "decided-for-party"), ("measure", "decided-for-measure")])
+def test_an_appeal_is_decided_for_one_side_and_both_hear_of_it(winner: Side, state: str) -> None:
+    case = took(appeal.step(appeal.AppealCase(case="A-1"), Appealed(pools.APPEAL), NOW, TERMS)).case
+    decided, effects = took(appeal.step(case, appeal.Decided(winner, "as shown"), NOW + DAY, TERMS))
+    assert decided.state == state
+    assert act(effects, TellCase) == TellCase("M-1", AppealDecided("A-1", winner, "as shown"))
+    assert act(effects, SendNotice).notice.reason == "as shown"
+
+
+def test_an_appeal_without_grounds_is_asked_for_them_and_lapses_without() -> None:
+    bare = Appealed(msgspec.structs.replace(pools.APPEAL, grounds=None))
+    case, effects = took(appeal.step(appeal.AppealCase(case="A-1"), bare, NOW, TERMS))
+    assert act(effects, SendNotice).notice.missing == ("grounds",)
+    due = case.clocks[0].due
+    lapsed, effects = took(appeal.step(case, Rang("supplement", due), due, TERMS))
+    assert lapsed.state == appeal.State.WITHDRAWN
+    assert act(effects, TellCase).event == AppealWithdrawn("A-1")
+
+
+def test_a_company_that_does_not_answer_a_dispute_is_in_breach_and_cannot_hold_it_up() -> None:
+    case = took(dispute.step(dispute.DisputeCase(case="D-1"), Disputed(pools.DISPUTE), NOW, TERMS)).case
+    case = took(dispute.step(case, dispute.Accepted(), NOW + HOUR, TERMS)).case
+    due = case.clocks[0].due
+    heard = took(dispute.step(case, Rang("company-answer", due), due, TERMS)).case
+    assert (heard.state, heard.breached) == (dispute.State.HEARD, ("company-answer",))
+    assert [clock.clock for clock in heard.clocks] == ["decide-dispute"]
+    won, effects = took(dispute.step(heard, dispute.DisputeDecided("user", "no answer"), due + DAY, TERMS))
+    assert won.state == dispute.State.DECIDED_FOR_USER
+    assert act(effects, RaiseFinding).finding.grounds == "dispute"
+    assert act(effects, SendNotice).notice.subject == "decision"

@@ -1,0 +1,223 @@
+"""What the control plane's process tests share: `wurao enforce` as an operator runs it, and its world beside it.
+
+`Pure` runs the same records through the same pure parts without a process, a broker or a crash: what the real
+one comes to must be what this one comes to.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections import deque
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import NamedTuple, Self
+
+import msgspec
+
+from bloom.partition import partition_of
+from stream.config import Config
+from stream.enforce import book, ids, inbox, outbox, settings
+from stream.enforce.book import Entry, Taken
+from stream.enforce.inbox import DOCKET, Arrival, DocketFinding, Forward, Spot
+from stream.enforce.outbox import EFFECT_HEADER, Out
+from stream.kafka.clients import ConsumerRecord
+from stream.model import topics
+from stream.model.cases import CaseEvent, CasePicture
+from stream.model.codec import decode_as, encode
+from stream.model.control import Appeal, Complaint, Delivery, Filing, Finding, party_key
+from stream.policy.loading import load as load_policy
+from tests.filter.harness import PARTITIONS, Broker, _free_ports
+
+READY_S_MAX = 60.0
+SESSION_TIMEOUT_MS = 6_000
+NOW = 1_790_000_000_000
+
+Record = tuple[str, int, bytes, bytes]
+"""topic, partition, key, value"""
+
+
+def said(record: Complaint | Appeal | Filing | Delivery) -> Record:
+    """A record of an intake topic, under its case's key."""
+    match record:
+        case Complaint():
+            topic, key = topics.COMPLAINTS, ids.complaint_case(record)
+        case Appeal():
+            topic, key = topics.APPEALS, ids.appeal_case(record)
+        case Filing():
+            topic, key = topics.FILINGS, ids.campaign_case(record)
+        case Delivery():
+            topic, key = topics.DELIVERIES, record.case
+    return topic, partition_of(key, PARTITIONS), key.encode(), encode(record)
+
+
+def told(case: str, event: msgspec.Struct, *, name: str) -> Record:
+    """An event to a case."""
+    return _event(CaseEvent(name, NOW, case, inbox.procedure_of(case), msgspec.Raw(encode(event))))
+
+
+def found(finding: Finding) -> Record:
+    """A finding to the docket of its party."""
+    event = msgspec.Raw(encode(DocketFinding(finding)))
+    return _event(CaseEvent(finding.finding, NOW, party_key(finding.party), DOCKET, event))
+
+
+def _event(event: CaseEvent) -> Record:
+    out = outbox.case_event(event, PARTITIONS)
+    return out.topic, out.partition, out.key, out.value
+
+
+class Pure:
+    """The control plane without a crash: records in, effects out, all in one order."""
+
+    def __init__(self, config: Config, now: int = NOW) -> None:
+        self.entries: dict[str, Entry] = {}
+        self.effects: dict[str, Out] = {}
+        self._terms = settings.terms(config, load_policy(config.policy.file))
+        self._now = now
+        self._offset = 0
+
+    def take(self, records: Iterable[Record]) -> Self:
+        """Deal with these, and with all that they lead to."""
+        waiting = deque(records)
+        while waiting:
+            topic, partition, key, value = waiting.popleft()
+            self._offset += 1
+            arrival = inbox.read(Spot(topic, partition, self._offset, self._now), key, value, PARTITIONS)
+            match arrival:
+                case Arrival():
+                    waiting += [out[:4] for out in self._step(arrival) if out.topic == topics.CASE_EVENTS]
+                case Forward():
+                    waiting.append(outbox.case_event(arrival.event, PARTITIONS)[:4])
+                case None:
+                    pass
+        return self
+
+    def _step(self, arrival: Arrival) -> list[Out]:
+        outcome = book.take(arrival.key, self.entries.get(arrival.key), arrival, self._now, self._terms)
+        assert isinstance(outcome, Taken), outcome
+        self.entries[arrival.key] = book.settled(outcome.entry)
+        out = outbox.records(arrival.key, outcome.entry, PARTITIONS)
+        self.effects |= {one.effect: one for one in out if one.effect}
+        return out
+
+    def states(self) -> dict[str, tuple[str, int]]:
+        """State and step of every case."""
+        pictures = {key: book.picture(key, entry) for key, entry in self.entries.items()}
+        return {key: (seen.state, seen.step) for key, seen in pictures.items() if seen is not None}
+
+
+class Written(NamedTuple):
+    """A record that the control plane wrote as an effect."""
+
+    effect: str
+    topic: str
+    record: ConsumerRecord
+
+
+def effects(broker: Broker) -> list[Written]:
+    """All effects in all topics."""
+    names = (
+        topics.ORDERS,
+        topics.EXPRESSIONS,
+        topics.CAMPAIGNS,
+        topics.NOTICES,
+        topics.REPORTS,
+        topics.HOLDS,
+        topics.CASE_EVENTS,
+    )
+    return [
+        Written(dict(record.headers)[EFFECT_HEADER].decode(), name, record)
+        for name in names
+        for record in broker.read(name)
+        if EFFECT_HEADER in dict(record.headers)
+    ]
+
+
+def pictures(broker: Broker) -> dict[str, CasePicture]:
+    """Where every case stands."""
+    return {record.key.decode(): decode_as(CasePicture, record.value) for record in broker.read(topics.CASES)}
+
+
+def wait_until(seen: Callable[[], bool], *, within_s: float, what: str) -> None:
+    """Wait until it is seen."""
+    deadline = time.monotonic() + within_s
+    while not seen():
+        assert time.monotonic() < deadline, f"not within {within_s} s: {what}"
+        time.sleep(0.05)
+
+
+class EnforceProcess:
+    """`wurao enforce`, steered by signals and read by its endpoints."""
+
+    def __init__(self, broker: Broker, directory: Path, **environment: str) -> None:
+        self.port = _free_ports(1)
+        directory.mkdir(parents=True, exist_ok=True)
+        self._log = directory / f"enforce-{self.port}.log"
+        variables = {name: value for name, value in os.environ.items() if not name.startswith("WURAO_")}
+        variables |= {
+            "WURAO_KAFKA__BOOTSTRAP": broker.bootstrap,
+            "WURAO_TOPICS__PARTITIONS": str(broker.partitions),
+            "WURAO_ENFORCE__PORT": str(self.port),
+            "WURAO_ENFORCE__SESSION_TIMEOUT_MS": str(SESSION_TIMEOUT_MS),
+            **environment,
+        }
+        with self._log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "stream.cli.main", "enforce"],
+                env=variables,
+                cwd=Path(__file__).parents[2],
+                stdout=log,
+                stderr=log,
+            )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+
+    @property
+    def log(self) -> str:
+        """Everything it has logged."""
+        return self._log.read_text(encoding="utf-8")
+
+    def kill(self) -> None:
+        """SIGKILL: it finishes nothing."""
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+    def terminate(self, *, within_s: float = 20.0) -> int:
+        """SIGTERM, and the exit code it ends with."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout=within_s)
+
+    def wait_ready(self) -> Self:
+        """Wait until it deals with its cases."""
+        deadline = time.monotonic() + READY_S_MAX
+        while self.get("/readyz") != "ready\n":
+            code = self.process.poll()
+            assert code is None, f"it ended with {code}:\n{self.log[-4000:]}"
+            assert time.monotonic() < deadline, f"not ready after {READY_S_MAX} s:\n{self.log[-4000:]}"
+            time.sleep(0.05)
+        return self
+
+    def get(self, path: str) -> str | None:
+        """What an endpoint answers, or None where nobody listens."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as answer:
+                text: str = answer.read().decode()
+                return text
+        except urllib.error.HTTPError as error:
+            return error.read().decode()
+        except OSError:
+            return None
+
+    def metric(self, line_start: str) -> float:
+        """The sum over the metric lines that begin so."""
+        lines = (self.get("/metrics") or "").splitlines()
+        return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(line_start))

@@ -1,0 +1,255 @@
+"""Activity, purely: what is told of a window is what a plain recount of its decisions finds."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+import orjson
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from bloom.number import MSISDN_END, MSISDN_MIN, parse
+from stream.filter import activity
+from stream.filter.activity import LATE_MS, ActivityCounter
+from stream.filter.batch import Place, decide_batch
+from stream.filter.windows import BLOCKS_MAX, NO_NUMBER, UNLICENSED, Closed, Sign, numbers_of, records_of
+from stream.model.control import BLOCK_NUMBERS, WINDOW_MS, Activity, Tally
+from stream.model.decision import Decision
+from stream.model.fields import Channel, EventKind, Verdict
+from stream.policy.decide import Decider
+from stream.policy.loading import load
+from stream.registry.registry import registry_of
+from tests.filter import cases
+from tests.filter.harness import event
+from tests.filter.test_batch import Consumed
+
+START = 1_795_500_000_000
+FLOOR = 3
+Key = tuple[int, str, str | None, str | None]
+"""window, channel, sender, number"""
+
+
+class Made(NamedTuple):
+    """A decision and its record's timestamp."""
+
+    decision: Decision
+    timestamp: int
+
+
+def _made(
+    of: EventKind = "sms",
+    *,
+    to: str = "+8613800138000",
+    from_: str | None = "10690123",
+    sender: str | None = "ORG-1",
+    verdict: Verdict = "allow",
+    reason: str = "consented",
+    at: int = START,
+) -> Made:
+    decision = Decision(
+        event="e", of=of, time=0, decided=0, to=to, from_=from_, sender=sender,
+        verdict=verdict, reason=reason, basis=None, policy="p", epoch="e",
+    )  # fmt: skip
+    return Made(decision, at)
+
+
+RECIPIENTS = st.integers(13_800_000_000, 13_800_000_120).map(lambda n: f"+86{n}") | st.sampled_from(
+    ["110", "+12", "10086", "", "+8613800a3800", "+861380013800012345", "１３８００１３８０００", "+1234567"]
+)
+MADE = st.builds(
+    _made,
+    st.sampled_from(("sms", "call", "reply")),
+    to=RECIPIENTS,
+    from_=st.sampled_from([None, "", "10690123", "bank", "+8613900139000", "+8613900139001", "95588"]),
+    sender=st.sampled_from([None, None, "ORG-1", "ORG-2"]),
+    verdict=st.sampled_from(("allow", "block")),
+    reason=st.sampled_from(("consented", "refused", UNLICENSED)),
+    at=st.sampled_from([-1, START, START + 9_999, START + WINDOW_MS, START + 2 * WINDOW_MS]),
+)
+SIGNS = st.builds(
+    Sign,
+    st.sampled_from(("refusal", "opt-out hint")),
+    st.sampled_from([START, START + WINDOW_MS]),
+    st.sampled_from(("sms", "call")),
+    st.sampled_from(["ORG-1", "ORG-3"]),
+)
+NOW = START + 2 * WINDOW_MS + 7
+
+
+@dataclass
+class Count:
+    """A party's window, counted one by one."""
+
+    tallies: dict[tuple[str, str], int] = field(default_factory=lambda: defaultdict(int))
+    recipients: set[int] = field(default_factory=set)
+    refusals: int = 0
+    hints: int = 0
+
+    @property
+    def run(self) -> int:
+        longest = 0
+        for number in self.recipients:
+            if number - 1 not in self.recipients:
+                length = 1
+                while number + length in self.recipients:
+                    length += 1
+                longest = max(longest, length)
+        return longest
+
+
+def _recount(made: Iterable[Made], signs: Iterable[Sign], now: int) -> dict[Key, Count]:
+    counts: dict[Key, Count] = defaultdict(Count)
+    for decision, timestamp in made:
+        moment = now if timestamp < 0 or timestamp > now else timestamp
+        if decision.of == "reply" or not (decision.sender or decision.from_):
+            continue
+        number = None if decision.sender else decision.from_
+        count = counts[moment // WINDOW_MS * WINDOW_MS, decision.of, decision.sender, number]
+        count.tallies[decision.verdict, decision.reason] += 1
+        recipient = parse(decision.to)
+        if recipient is not None:
+            count.recipients.add(recipient)
+    for sign in signs:
+        count = counts[sign.timestamp // WINDOW_MS * WINDOW_MS, sign.channel, sign.sender, None]
+        if sign.shows == "refusal":
+            count.refusals += 1
+        else:
+            count.hints += 1
+    return {key: count for key, count in counts.items() if _is_told(key, count)}
+
+
+def _is_told(key: Key, count: Count) -> bool:
+    events = sum(count.tallies.values())
+    if key[2] is None:
+        return events >= FLOOR
+    made_up = count.tallies and all(reason == UNLICENSED for _, reason in count.tallies)
+    return not (made_up and events < FLOOR and not count.refusals)
+
+
+def _add(counter: ActivityCounter, made: Sequence[Made], signs: Iterable[Sign] = (), *, now: int = NOW) -> None:
+    counter.add([one.decision for one in made], [one.timestamp for one in made], signs, now=now)
+
+
+def _records(closed: Iterable[Closed]) -> Iterator[Activity]:
+    for one in closed:
+        yield from records_of(one, floor=FLOOR)
+
+
+def _key(record: Activity) -> Key:
+    return record.window, record.channel, record.party.sender, record.party.number
+
+
+@given(st.lists(MADE, max_size=60), st.lists(SIGNS, max_size=6), st.integers(0, 60))
+@example([_made(to=f"+86138001380{n:02d}") for n in range(40)], [], 20)
+def test_what_is_told_of_a_window_is_what_a_plain_recount_finds(made: list[Made], signs: list[Sign], cut: int) -> None:
+    counter = ActivityCounter("run")
+    _add(counter, made[:cut], signs)
+    _add(counter, made[cut:])
+    told = {_key(record): record for record in _records(counter.close(NOW, everything=True))}
+    counts = _recount(made, signs, NOW)
+    assert set(told) == set(counts)
+    for key, count in counts.items():
+        record = told[key]
+        assert {(t.verdict, t.reason): t.count for t in record.tallies} == count.tallies
+        assert record.recipients == len(count.recipients)
+        assert record.run == count.run
+        assert (record.refusals, record.opt_out_hints) == (count.refusals, count.hints)
+        blocks: dict[int, int] = defaultdict(int)
+        for number in count.recipients:
+            blocks[number - number % BLOCK_NUMBERS] |= 1 << number % BLOCK_NUMBERS
+        assert {b.first: b.bits for b in record.dense} == {f: b for f, b in blocks.items() if b.bit_count() >= 2}
+
+
+def test_a_window_closes_when_it_is_over_and_what_is_late_goes_into_a_further_part() -> None:
+    counter = ActivityCounter("run")
+    _add(counter, [_made(at=START + 5)], now=START + 5)
+    end = START + WINDOW_MS + LATE_MS
+    assert counter.close(end - 1) == []
+    _add(counter, [_made(at=START + 6)], now=end - 1)
+    (first,) = _records(counter.close(end))
+    assert (first.window, first.tallies) == (START, (Tally("allow", "consented", 2),))
+    assert counter.close(end) == []
+    _add(counter, [_made(at=START + 7)], now=end)
+    assert counter.close(end + WINDOW_MS - 1) == []
+    (further,) = _records(counter.close(end + WINDOW_MS))
+    assert (further.window, further.tallies) == (START, (Tally("allow", "consented", 1),))
+    assert first.worker != further.worker, "two parts add up; under one name the second would replace the first"
+
+
+def test_a_backlog_is_counted_in_the_windows_in_which_it_was_sent() -> None:
+    counter = ActivityCounter("run")
+    now = START + 1_000 * WINDOW_MS
+    _add(counter, [_made(at=START + place * WINDOW_MS) for place in range(50)], now=now)
+    assert counter.close(now + WINDOW_MS - 1) == [], "a backlog's windows stay open for their length, too"
+    assert [record.window for record in _records(counter.close(now + WINDOW_MS))] == [
+        START + place * WINDOW_MS for place in range(50)
+    ]
+
+
+def test_too_many_rows_or_names_close_every_window_early(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(activity, "ROWS_MAX", 10)
+    counter = ActivityCounter("run")
+    _add(counter, [_made()] * 9)
+    assert counter.close(START) == []
+    _add(counter, [_made()])
+    assert [record.tallies[0].count for record in _records(counter.close(START))] == [10]
+    monkeypatch.setattr(activity, "NAMES_MAX", 10)
+    _add(counter, [_made(sender=f"ORG-{n}") for n in range(9)])
+    assert counter.close(START) == []
+    _add(counter, [_made(sender="ORG-X")])
+    assert len(list(_records(counter.close(START)))) == 10
+    _add(counter, [_made(sender="ORG-X")])
+    assert counter.close(START) == [], "the names are forgotten with the windows that they stood in"
+
+
+def test_a_sweep_seen_by_one_worker_among_many_is_told_block_by_block() -> None:
+    counter = ActivityCounter("run")
+    _add(counter, [_made(to=f"+86138{number:08d}") for number in range(0, 50 * 100, 7)])
+    (record,) = _records(counter.close(NOW, everything=True))
+    assert record.run == 1
+    assert len(record.dense) == BLOCKS_MAX
+    assert list(record.dense) == sorted(record.dense, key=lambda block: block.first)
+
+
+def test_parties_beyond_what_one_pass_takes_are_counted_all_the_same() -> None:
+    counter = ActivityCounter("run")
+    made = [_made(sender=f"ORG-{n % 9_000}", to=f"+86138{n % 9_001:08d}") for n in range(18_000)]
+    _add(counter, made)
+    told = {_key(record): record for record in _records(counter.close(NOW, everything=True))}
+    counts = _recount(made, [], NOW)
+    assert {key: (record.recipients, record.run) for key, record in told.items()} == {
+        key: (len(count.recipients), count.run) for key, count in counts.items()
+    }
+
+
+@given(
+    st.lists(st.text(st.sampled_from("+0123456789a１"), max_size=18))
+    | st.lists(st.integers(MSISDN_MIN, MSISDN_END - 1).map(lambda n: f"+{n}"))
+)
+def test_many_numbers_are_read_as_each_is(texts: list[str]) -> None:
+    assert numbers_of(texts).tolist() == [parse(text) or NO_NUMBER for text in texts]
+    assert numbers_of(texts).dtype == np.int64
+
+
+def test_a_batch_tells_of_replies_that_refuse_and_of_service_that_advertises() -> None:
+    decider = Decider(load(), registry_of(cases.registry()))
+    hint = event("sms", 1, to=cases.WILLING, text="您有新优惠，拒收请回复R", **{"from": "10690999"})
+    plain = event("sms", 2, to=cases.WILLING, text="取件码 123456", **{"from": "10690999"})
+    reply = event("reply", 3, **{"from": cases.SILENT, "to": cases.PORT, "text": "TD"})
+    advert = event("sms", 4, to=cases.WILLING, text=cases.GOOD_TEXT, **cases.BANK)
+    records = [Consumed(n, None, orjson.dumps(one), START) for n, one in enumerate([hint, plain, reply, advert])]
+    outputs = decide_batch({Place("events.urgent", 0): records}, decider, now=NOW, partitions=12)
+    channel: Channel = "sms"
+    assert outputs.signs == [
+        Sign("opt-out hint", START, channel, "ORG-SERVICE"),
+        Sign("refusal", START, channel, "ORG-BANK"),
+    ]
+    assert [decision.reason for decision in outputs.decided] == ["service", "service", "opt_out_reply", "consented"]
+    counter = ActivityCounter("run")
+    counter.add(outputs.decided, outputs.timestamps, outputs.signs, now=NOW)
+    told = {record.party.sender: record for record in _records(counter.close(NOW, everything=True))}
+    assert (told["ORG-SERVICE"].opt_out_hints, told["ORG-SERVICE"].tallies) == (1, (Tally("allow", "service", 2),))
+    assert (told["ORG-BANK"].refusals, told["ORG-BANK"].tallies) == (1, (Tally("allow", "consented", 1),))

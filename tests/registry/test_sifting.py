@@ -1,0 +1,119 @@
+"""The order rule: no word undoes a newer one, and nothing is written twice."""
+
+from collections.abc import Sequence
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stream.model.registry import Expression
+from stream.registry.order_index import OrderIndex
+from stream.registry.sifting import Sifted, overlap, scope_of, sift, who_of
+
+SENDERS = (None, "S1", "S2")
+CATEGORIES = (None, "c1", "c2")
+
+
+def _word(time: int, *, will: str = "refuse", sender: str | None = None, category: str | None = None) -> Expression:
+    return Expression(
+        subscriber="+8613800138000",
+        channel="sms",
+        will=will,  # type: ignore[arg-type]
+        time=time,
+        source="test",
+        sender=sender,
+        category=category,
+    )
+
+
+@st.composite
+def _words(draw: st.DrawFn) -> Expression:
+    sender, category = draw(st.sampled_from(SENDERS)), draw(st.sampled_from(CATEGORIES))
+    time = draw(st.integers(0, 5))
+    wills = ["refuse", "lift"] if sender is None or category is None else ["refuse", "lift", "consent"]
+    return Expression(
+        subscriber=draw(st.sampled_from(["+8613800138000", "+8613900139000"])),
+        channel=draw(st.sampled_from(["sms", "call"])),
+        will=wills[time % len(wills)],  # type: ignore[arg-type]  # one word per scope and moment
+        time=time,
+        source="test",
+        sender=sender,
+        category=category,
+    )
+
+
+def _sifted(words: Sequence[Expression], index: OrderIndex) -> Sifted:
+    whos = [who_of(word) for word in words]
+    sifted = sift(words, [who.row for who in whos], index.said(set(whos)))
+    index.take([words[place] for place in sifted.write], {})
+    return sifted
+
+
+@given(before=st.lists(_words(), max_size=12), batch=st.lists(_words(), max_size=12))
+def test_what_is_written_is_never_older_than_a_word_that_it_overlaps(
+    before: list[Expression], batch: list[Expression]
+) -> None:
+    with OrderIndex(None) as index:
+        index.take(before, {})
+        sifted = _sifted(batch, index)
+    received = list(before)
+    for place, word in enumerate(batch):
+        overlapping = [
+            other.time
+            for other in received
+            if who_of(other) == who_of(word) and overlap(scope_of(other), scope_of(word))
+        ]
+        newest = max(overlapping, default=-1)
+        if place in sifted.write:
+            assert newest <= word.time
+            received.append(word)
+        elif (late := dict(sifted.late).get(place)) is not None:
+            assert late == newest > word.time
+
+
+@given(batch=st.lists(_words(), max_size=20))
+def test_a_second_import_of_the_same_words_writes_nothing(batch: list[Expression]) -> None:
+    with OrderIndex(None) as index:
+        _sifted(batch, index)
+        again = _sifted(batch, index)
+    assert again.write == []
+
+
+@given(batch=st.lists(_words(), max_size=16), cut=st.integers(0, 16))
+def test_words_in_two_batches_are_written_as_in_one(batch: list[Expression], cut: int) -> None:
+    with OrderIndex(None) as index:
+        together = _sifted(batch, index)
+    with OrderIndex(None) as index:
+        first, second = _sifted(batch[:cut], index), _sifted(batch[cut:], index)
+    apart = {batch[place] for place in first.write} | {batch[cut + place] for place in second.write}
+    assert {batch[place] for place in together.write} == apart
+
+
+def test_a_late_consent_does_not_undo_a_newer_refusal_of_everything() -> None:
+    with OrderIndex(None) as index:
+        index.take([_word(10)], {})
+        assert _sifted([_word(9, will="consent", sender="S1", category="c1")], index).late == [(0, 10)]
+
+
+def test_a_late_refusal_of_everything_does_not_undo_a_newer_consent() -> None:
+    with OrderIndex(None) as index:
+        index.take([_word(10, will="consent", sender="S1", category="c1")], {})
+        assert _sifted([_word(9)], index).late == [(0, 10)]
+
+
+def test_words_about_other_senders_do_not_make_each_other_late() -> None:
+    with OrderIndex(None) as index:
+        index.take([_word(10, sender="S1")], {})
+        assert _sifted([_word(9, sender="S2")], index).write == [0]
+
+
+def test_a_sender_and_a_category_overlap_where_both_can_be_meant() -> None:
+    with OrderIndex(None) as index:
+        index.take([_word(10, sender="S1")], {})
+        assert _sifted([_word(9, category="c1")], index).late == [(0, 10)]
+
+
+def test_of_two_words_at_one_moment_about_one_scope_the_later_line_counts_and_stays() -> None:
+    words = [_word(5, will="refuse"), _word(5, will="lift")]
+    with OrderIndex(None) as index:
+        assert _sifted(words, index).write == [1]
+        assert _sifted(words, index).write == []
