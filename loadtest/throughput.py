@@ -132,8 +132,7 @@ class Peer:
             start_new_session=True,
         )
         assert self._guard.stdout is not None
-        with self._guard.stdout as said:
-            self._pid = int(said.readline())
+        self._pid = int(self._guard.stdout.readline())
 
     def pid(self) -> int | None:
         """The process."""
@@ -144,11 +143,13 @@ class Peer:
 
     def stop(self) -> None:
         """End it."""
-        if self._guard is not None and self._guard.stdin is not None:
-            if self._guard.poll() is None:
-                os.kill(self._pid, signal.SIGTERM)
-            self._guard.stdin.close()
-            self._guard.wait()
+        if self._guard is None or self._guard.stdin is None or self._guard.stdout is None:
+            return
+        if self._guard.poll() is None and self._pid:
+            os.kill(self._pid, signal.SIGTERM)
+        self._guard.stdin.close()
+        self._guard.wait()
+        self._guard.stdout.close()
 
 
 async def compare(rig: Rig, *, events_count: int, turns: int) -> tuple[Measured, ...]:

@@ -78,7 +78,8 @@ class Filter(Section, frozen=True):
     fetch_wait_ms: Milliseconds = 200
     drain_timeout_ms: Milliseconds = 10_000
     session_timeout_ms: Milliseconds = 10_000
-    compression: Literal["none", "gzip", "lz4", "zstd"] = "lz4"
+    compression: Literal["none", "gzip", "lz4", "zstd"] = "zstd"
+    """at the levels that aiokafka uses zstd takes a seventh of lz4's time and half of its bytes"""
     instance: str | None = None
     """a stable name of this host: workers then are static members `<instance>-<worker>` of their group"""
 
@@ -102,9 +103,6 @@ class Enforce(Section, frozen=True):
     not wait for all of them"""
     tick_ms: Milliseconds = 100
     """how often clocks are looked at"""
-    stall_ms: Milliseconds = 60_000
-    """records that wait this long, untouched, while nothing is done, were lost by the stream: the process ends and is
-    to be restarted (decision 0010)"""
     drain_timeout_ms: Milliseconds = 10_000
     port: Port = 9650
     """where `/metrics`, `/healthz` and `/readyz` are served, on `metrics.host`; 0 lets the system choose"""
@@ -121,6 +119,53 @@ class Watch(Section, frozen=True):
     keeps two days"""
     commit_every_ms: Milliseconds = 1_000
     port: Port = 9640
+    """where `/metrics`, `/healthz` and `/readyz` are served, on `metrics.host`; 0 lets the system choose"""
+
+
+class Api(Section, frozen=True):
+    """The control plane's API: where it is served, and how commands reach it."""
+
+    host: str = "127.0.0.1"
+    """TLS is the business of the proxy before it: tokens must not cross a network without"""
+    port: Port = 9660
+    tokens_file: str | None = None
+    """who may do what: a line per token, `sha256-of-token role actor [scope]` (docs/openapi.yaml). Without it the API
+    is not served"""
+    body_bytes_max: Count = 262_144
+    """a quarter of what a record may have: forms are small, and a record adds an envelope"""
+    write_timeout_ms: Milliseconds = 10_000
+    """how long a request may wait for the acknowledgement of its record"""
+    url: str = "http://127.0.0.1:9660"
+    """where `wurao case` finds it"""
+    token: str | None = None
+    token_file: str | None = None
+
+
+class Connector(Section, frozen=True):
+    """The delivery of notices: one `wurao notify`, of as many as share them (docs/notices.md)."""
+
+    group: str = "wurao-notify"
+    contacts_file: str | None = None
+    """party → address: a TOML table `[contacts]`"""
+    smtp_host: str = "127.0.0.1"
+    smtp_port: Port = 25
+    smtp_starttls: bool = False
+    smtp_username: str | None = None
+    smtp_password: str | None = None
+    smtp_password_file: str | None = None
+    sender: str = "wurao@localhost"
+    """the address that notices come from"""
+    attempt_timeout_ms: Milliseconds = 30_000
+    attempts_max: Count = 12
+    pause_ms: Milliseconds = 60_000
+    """after the first failure; it doubles with each further one"""
+    pause_ms_max: Milliseconds = 3_600_000
+    """with these, twelve attempts span about six hours: more than a party must be unreachable for to be held to have
+    been told (`attempts_span_ms` of the procedures)"""
+    attempts_at_once_max: Count = 8
+    pending_max: Count = 10_000
+    """notices that wait for their next attempt; when so many do, no more are fetched"""
+    port: Port = 9670
     """where `/metrics`, `/healthz` and `/readyz` are served, on `metrics.host`; 0 lets the system choose"""
 
 
@@ -149,6 +194,8 @@ class Config(Section, frozen=True):
     filter: Filter = Filter()
     enforce: Enforce = Enforce()
     watch: Watch = Watch()
+    api: Api = Api()
+    connector: Connector = Connector()
     metrics: Metrics = Metrics()
     policy: PolicyChoice = PolicyChoice()
 

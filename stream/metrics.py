@@ -149,6 +149,40 @@ class SupervisorMetrics:
         )
 
 
+class WatchMetrics:
+    """What an instance of early warning shows."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.records = Counter("wurao_watch_records_total", "Records of activity judged.", registry=self.registry)
+        self.findings = Counter(
+            "wurao_watch_findings_total",
+            "Findings acknowledged by the broker, by grounds. Each opens a case or joins one.",
+            ("grounds",),
+            registry=self.registry,
+        )
+        self.undecodable = Counter(
+            "wurao_watch_undecodable_total",
+            "Records of activity that could not be read; the log says where they stand. Only filters write there: "
+            "look at their versions.",
+            registry=self.registry,
+        )
+        self.lag_seconds = Gauge(
+            "wurao_watch_lag_seconds",
+            "Age of the newest window judged in the last batch, so at least ten seconds. Minutes: findings come late; "
+            "start another instance.",
+            registry=self.registry,
+        )
+        self.parties = Gauge(
+            "wurao_watch_parties",
+            "Parties that are remembered, on each channel: about a kilobyte each.",
+            registry=self.registry,
+        )
+        self.ready = Gauge(
+            "wurao_watch_ready", "1 when the past is read back and findings are raised.", registry=self.registry
+        )
+
+
 class EnforceMetrics:
     """What an instance of the control plane shows."""
 
@@ -176,6 +210,16 @@ class EnforceMetrics:
             "Clocks set over a year whose official calendar is not known: Monday to Friday were counted. Give the "
             "year in the file that enforce.calendar names.",
         )
+        self.fetched = self._counter(
+            "wurao_enforce_fetched_total",
+            "Records that Faust's stream had left out and that were read from their topic instead (decision 0010). "
+            "Some after a start or rebalance are usual; many at other times are not.",
+        )
+        self.repairs = self._counter(
+            "wurao_enforce_table_repairs_total",
+            "Rows of the table that Faust had brought back otherwise than its topic holds them; put right (decision "
+            "0010).",
+        )
         self.failures = self._counter(
             "wurao_enforce_step_failures_total",
             "Steps that failed by a fault of the program; the record stands in dead-letter. Report it.",
@@ -202,3 +246,60 @@ class EnforceMetrics:
 
     def _gauge(self, name: str, sentence: str, *labels: str) -> Gauge:
         return Gauge(name, sentence, labels, registry=self.registry)
+
+
+class ApiMetrics:
+    """What the control plane's API shows."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.requests = Counter(
+            "wurao_api_requests_total",
+            "Requests, by operation and HTTP status. Many 401: somebody tries tokens. Any 503: the broker does not "
+            "acknowledge, and nobody can file anything.",
+            ("operation", "status"),
+            registry=self.registry,
+        )
+        self.seconds = Counter(
+            "wurao_api_request_seconds_total",
+            "Time spent on requests, by operation; divided by requests, of one.",
+            ("operation",),
+            registry=self.registry,
+        )
+        self.cases = Gauge(
+            "wurao_api_cases", "Cases in the API's memory, ended ones among them.", registry=self.registry
+        )
+
+
+class NotifyMetrics:
+    """What the connector of notices shows."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.attempts = Counter(
+            "wurao_notify_attempts_total",
+            "Attempts to deliver a notice, by way and outcome. While they fail, no measure that must be told first "
+            "can begin: look at the way's server, and at the contacts file.",
+            ("via", "outcome"),
+            registry=self.registry,
+        )
+        self.given_up = Counter(
+            "wurao_notify_given_up_total",
+            "Notices whose last attempt failed. Somebody must be told in another way.",
+            registry=self.registry,
+        )
+        self.repeats = Counter(
+            "wurao_notify_repeats_total",
+            "Notices that came again and had been delivered, so were not sent again.",
+            registry=self.registry,
+        )
+        self.dead_letters = Counter(
+            "wurao_notify_dead_letters_total",
+            "Records of `notices` that could not be decoded; they stand in dead-letter with the reason.",
+            registry=self.registry,
+        )
+        self.pending = Gauge(
+            "wurao_notify_pending",
+            "Notices that wait for an attempt. Near connector.pending_max: nothing more is fetched.",
+            registry=self.registry,
+        )

@@ -64,11 +64,7 @@ def _covering(module: ast.Module) -> Iterator[tuple[str, str]]:
             for decorator in function.decorator_list:
                 match decorator:
                     case ast.Call(func=ast.Name(id="covers"), args=rows):
-                        yield from ((function.name, row.value) for row in rows if _is_text(row))
-
-
-def _is_text(node: ast.expr) -> bool:
-    return isinstance(node, ast.Constant) and isinstance(node.value, str)
+                        yield from ((function.name, ast.literal_eval(row)) for row in rows)
 
 
 def _row(rule: Rule, tests: Iterable[str]) -> str:

@@ -134,6 +134,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 async def _import(config: Config, arguments: argparse.Namespace) -> int:
+    if arguments.replace_scope:
+        _check_replacement(arguments)
     files = [(path, arguments.format or format_of(path), _given(arguments, path)) for path in arguments.files]
     with _Told({path: form for path, form, _ in files}) as told:
         if arguments.into is not None:
@@ -149,9 +151,16 @@ async def _import(config: Config, arguments: argparse.Namespace) -> int:
 _Files = Sequence[tuple[Path, Format, Given]]
 
 
-async def _into_file(arguments: argparse.Namespace, files: _Files, told: "_Told") -> Tally:
-    if arguments.replace_scope:
+def _check_replacement(arguments: argparse.Namespace) -> None:
+    if arguments.into is not None:
         raise CommandError("--replace-scope needs the topics to differ from; leave --into out")
+    if len(arguments.files) != 1 or arguments.source is None:
+        raise CommandError("--replace-scope takes one FILE, the full one, and --source: whose refusals these are")
+    if arguments.sender or arguments.category or arguments.will not in (None, "refuse"):
+        raise CommandError("--replace-scope is about refusals of everything: leave --sender, --category, --will out")
+
+
+async def _into_file(arguments: argparse.Namespace, files: _Files, told: "_Told") -> Tally:
     with _new_file(arguments.into) as out, OrderIndex(None) as index:
         importer = Importer(index=index, writer=FileWriter(out), registry=Registry(), now=_now(), on_rejection=told)
         return await _take_all(importer, files)
@@ -197,10 +206,6 @@ async def _replace(
     partitions: int,
 ) -> Tally:
     channel: Channel = arguments.replace_scope
-    if len(files) != 1 or arguments.source is None:
-        raise CommandError("--replace-scope takes one FILE, the full one, and --source: whose refusals these are")
-    if arguments.sender or arguments.category or arguments.will not in (None, "refuse"):
-        raise CommandError("--replace-scope is about refusals of everything: leave --sender, --category, --will out")
     ((path, form, given),) = files
     in_file = BitMap64()
     bad_count = lines_count = 0

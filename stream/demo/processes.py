@@ -154,8 +154,8 @@ class FilterProcess:
             start_new_session=True,  # Ctrl-C is for us: we then end it in good order
         )
         assert self._guard.stdout is not None
-        with self._guard.stdout as said:
-            self.pid = int(said.readline() or 0)
+        # Left open until the end: a signal may interrupt us here, and the guard is to find a reader all the same.
+        self.pid = int(self._guard.stdout.readline() or 0)
         if not self.pid:
             raise FilterError(f"`wurao filter` was not started by its guard; its log is {self.log}")
 
@@ -220,5 +220,8 @@ class FilterProcess:
             with suppress(subprocess.TimeoutExpired):
                 guarding.wait(DRAIN_S_MAX)
         assert guarding.stdin is not None
+        assert guarding.stdout is not None
         guarding.stdin.close()  # the guard ends whatever is left
-        return guarding.wait()
+        code = guarding.wait()
+        guarding.stdout.close()
+        return code

@@ -17,7 +17,7 @@ from bloom.partition import partitions_of
 from stream.demo import sample as registry
 from stream.demo.sample import Indexes, Offer, Sample, subscriber
 from stream.demo.texts import Texts
-from stream.filter.batch import Keyed, Place, subscriber_of
+from stream.filter.batch import Keyed, Place
 from stream.model.codec import encode
 from stream.model.events import Call, Event, Reply, Sms
 from stream.model.fields import Purpose
@@ -454,7 +454,7 @@ _FAILED: Final = "TN-Validation-Failed"
 
 def place(events: list[Event], *, partitions: int) -> list[Placed]:
     """Each event's bytes with its topic and its subscriber's partition; emergencies go the urgent way."""
-    subscribers = [subscriber_of(event) for event in events]
+    subscribers = [event.from_ if isinstance(event, Reply) else event.to for event in events]
     return [
         Placed(Place(_topic(event), partition), Keyed(key.encode(), encode(event)))
         for event, key, partition in zip(

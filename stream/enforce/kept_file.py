@@ -38,7 +38,7 @@ class KeptFile(Generic[T]):
                 self._value = self._read()
                 log.info("file read anew", file=str(self._path))
         except ConfigError as error:
-            log.error("file has changed and cannot be used; what it said before stays in use", error=str(error))
+            log.warning("file has changed and cannot be used; what it said before stays in use", error=str(error))
         return self._value
 
     def _stamp(self) -> tuple[int, int, int]:

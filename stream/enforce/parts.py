@@ -12,12 +12,13 @@ What it does not promise: to notice that a part of a window before the last come
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Final
 
 import msgspec
 
 from stream.enforce.warning import Watch, judge
-from stream.model.control import BLOCK_NUMBERS, Activity, Finding, Tally
+from stream.model.control import BLOCK_NUMBERS, Activity, Finding, Grounds, Tally
 from stream.model.fields import Verdict
 from stream.policy.settings import WarningSettings
 
@@ -59,9 +60,14 @@ class Standing:
             self._parts[name] = part
             self.watch, findings = judge(self._before, merged(tuple(self._parts.values())), settings)
         if findings:
-            # Said once: the window's further parts are judged by a watch that has raised it.
-            self._before = msgspec.structs.replace(self._before, raised=self.watch.raised)
+            self._remember({finding.grounds for finding in findings})
         return findings
+
+    def _remember(self, said: AbstractSet[Grounds]) -> None:
+        """What is said once is raised already where the window's further parts are judged."""
+        raised = [one for one in self._before.raised if one.grounds not in said]
+        raised += [one for one in self.watch.raised if one.grounds in said]
+        self._before = msgspec.structs.replace(self._before, raised=tuple(raised))
 
     def _knows(self, window: int, name: str) -> bool:
         return (window == self._window and name in self._parts) or (window, name) in self._earlier
@@ -84,7 +90,7 @@ def merged(parts: Sequence[Activity]) -> Activity:
         recipients=sum(part.recipients for part in parts),
         refusals=sum(part.refusals for part in parts),
         opt_out_hints=sum(part.opt_out_hints for part in parts),
-        run=max(max(part.run for part in parts), longest_run(parts)),
+        run=max(*(part.run for part in parts), longest_run(parts)),
     )
 
 

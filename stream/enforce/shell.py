@@ -4,16 +4,15 @@ It promises this order, and rests all its guarantees on it:
 
 1. the entry with its effects is acknowledged by the table's topic;
 2. the effects are acknowledged, each under its key;
-3. the record counts as dealt with, so that its offset may be committed;
-4. (waited for by nobody) the entry is written without its effects.
+3. the record counts as dealt with;
+4. (waited for by nobody) the entry is written without its effects, and after it the partition's position.
 
 A process that dies before 1 has done nothing. One that dies after 1 has all it owes in the table: the record
 comes again, is known by its id, and what may not have been carried out is carried out, under the keys that it
 had. So no order of events loses a case or tells anybody twice under two names.
 
-It must never take two records at once, nor let an exception reach the stream: Faust counts a record as dealt
-with when its agent fails (decision 0010). Broker errors are waited out here; whatever else goes wrong outside a
-step is a fault of the program and ends the process.
+It must never take two records at once. Broker errors are waited out here; whatever else goes wrong outside a
+step is a fault of the program, and whoever calls ends the process.
 """
 
 import asyncio
@@ -34,6 +33,7 @@ from stream.enforce.effects import Alert, SetClock
 from stream.enforce.inbox import Arrival, Forward, Spot
 from stream.enforce.now import WallClock
 from stream.enforce.outbox import EFFECT_HEADER, Out
+from stream.enforce.positions import Positions
 from stream.enforce.terms import Terms
 from stream.kafka import clients
 from stream.metrics import EnforceMetrics
@@ -65,8 +65,19 @@ class Letter:
 class Shell:
     """One instance's hands. Create it on its loop; `start` before the first record, `stop` after the last."""
 
-    def __init__(self, config: Config, *, terms: Terms, clock: WallClock, metrics: EnforceMetrics) -> None:
+    def __init__(
+        self,
+        config: Config,
+        *,
+        table: Table,
+        positions: Positions,
+        terms: Terms,
+        clock: WallClock,
+        metrics: EnforceMetrics,
+    ) -> None:
         self._config = config
+        self._table = table
+        self._positions = positions
         self._partitions = config.topics.partitions
         self._terms = terms
         self._clock = clock
@@ -74,7 +85,6 @@ class Shell:
         self._producer: AIOKafkaProducer | None = None
         self.diary = Diary()
         self.broker_fails = False
-        self.busy = False
 
     async def start(self) -> None:
         """Be able to write. Waits for a broker."""
@@ -89,14 +99,13 @@ class Shell:
         if self._producer is not None:
             await self._producer.flush()
 
-    async def take(self, table: Table, spot: Spot, key: bytes | None, value: bytes | None) -> None:
+    async def take(self, spot: Spot, key: bytes | None, value: bytes | None) -> None:
         """Deal with one record, whole. Returns when it may be counted as dealt with."""
         began = time.monotonic()
-        self.busy = True
-        try:
-            outcome = await self._take(table, spot, key, value)
-        finally:
-            self.busy = False
+        outcome = await self._take(spot, key, value)
+        row = self._positions.pass_(spot)
+        self._table[row.key] = row.value
+        await self._send_unwatched(spot.partition, row.key, row.value)
         self._metrics.arrivals.labels(spot.topic, outcome).inc()
         self._metrics.step_seconds.inc(time.monotonic() - began)
 
@@ -110,14 +119,14 @@ class Shell:
         self._metrics.clocks.set(len(self.diary))
         return len(rings)
 
-    async def carry_out(self, table: Table, key: bytes, entry: Entry, partition: int) -> None:
+    async def carry_out(self, key: bytes, entry: Entry, partition: int) -> None:
         """Do what an entry has in its outbox, and then take it out."""
         await self._write(outbox.records(key.decode(), entry, self._partitions))
         done = encode(book.settled(entry))
-        table[key] = done
+        self._table[key] = done
         await self._send_unwatched(partition, key, done)
 
-    async def _take(self, table: Table, spot: Spot, key: bytes | None, value: bytes | None) -> str:
+    async def _take(self, spot: Spot, key: bytes | None, value: bytes | None) -> str:
         try:
             found = inbox.read(spot, key, value, self._partitions)
         except Undecodable as error:
@@ -130,16 +139,16 @@ class Shell:
                 await self._write([outbox.case_event(found.event, self._partitions)])
                 return "forwarded"
             case Arrival():
-                outcome = await self._arrive(table, spot, found, value)
+                outcome = await self._arrive(spot, found, value)
                 self.diary.dealt_with(found.id)
                 return outcome
 
-    async def _arrive(self, table: Table, spot: Spot, arrival: Arrival, value: bytes | None) -> str:
+    async def _arrive(self, spot: Spot, arrival: Arrival, value: bytes | None) -> str:
         key = arrival.key.encode()
-        stored = table.get(key)
+        stored = self._table.get(key)
         entry = book.decode(stored) if stored else None
         if entry is not None and entry.outbox:
-            await self.carry_out(table, key, entry, spot.partition)
+            await self.carry_out(key, entry, spot.partition)
             entry = book.settled(entry)
         outcome = self._step(entry, arrival)
         match outcome:
@@ -154,10 +163,12 @@ class Shell:
             case Taken(after):
                 written = encode(after)
                 await self._write([Out(ENFORCE_TABLE, spot.partition, key, written)])
-                table[key] = written
+                if stored is None:
+                    self._metrics.cases.inc()
+                self._table[key] = written
                 self.diary.note(arrival.key, after.procedure, book.clocks(after))
                 self._tell(arrival.key, after)
-                await self.carry_out(table, key, after, spot.partition)
+                await self.carry_out(key, after, spot.partition)
                 return "taken"
 
     def _step(self, entry: Entry | None, arrival: Arrival) -> Taken | Repeated | Refused:
@@ -221,7 +232,7 @@ class Shell:
                 self._metrics.effects.labels(one.topic).inc()
 
     async def _send_unwatched(self, partition: int, key: bytes, value: bytes) -> None:
-        """Write an entry without its outbox. If that fails the outbox is carried out once more: no harm."""
+        """Write what only spares work. If it is lost, effects are carried out once more, or records read again."""
         if self._producer is not None:
             try:
                 ack = await _send(self._producer, Out(ENFORCE_TABLE, partition, key, value))

@@ -8,16 +8,18 @@ may take the place of `decide_batch` later: it sees whole batches and nothing el
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import NamedTuple, Protocol
 
 from bloom.partition import partition_of, partitions_of
 from stream.filter.windows import Sign
-from stream.model.codec import Undecodable, decode_event_of, encode
+from stream.model.codec import Undecodable, encode, event_decoder
 from stream.model.decision import Decision
-from stream.model.events import Event, Reply, Sms
+from stream.model.events import Reply, Sms
 from stream.model.registry import Expression, key_of
 from stream.policy.decide import Decider
 
+_TALLY = attrgetter("of", "verdict", "reason")
 OPT_OUT_REPLY = "opt_out_reply"
 SERVICE = "service"
 
@@ -45,12 +47,8 @@ class Keyed(NamedTuple):
     value: bytes
 
 
-class Outcome(NamedTuple):
-    """What decisions are counted by."""
-
-    kind: str
-    verdict: str
-    reason: str
+Tally = tuple[str, str, str]
+"""What decisions are counted by: kind, verdict, reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +66,14 @@ class DeadLetter:
 class Outputs:
     """What a batch puts out, and how far it got."""
 
-    decisions: dict[int, list[Keyed]] = field(default_factory=dict)
-    """partition → decisions, in the order of their events"""
+    decisions: dict[int, list[tuple[bytes, bytes]]] = field(default_factory=dict)
+    """partition → decisions as (key, value), in the order of their events"""
     wills: dict[int, list[Keyed]] = field(default_factory=dict)
     """partition → expressions that replies made"""
     epochs: list[Keyed] = field(default_factory=list)
     """the registry state that these decisions were made from, where it is a new one"""
     dead_letters: list[DeadLetter] = field(default_factory=list)
-    counts: Counter[Outcome] = field(default_factory=Counter)
+    counts: Counter[Tally] = field(default_factory=Counter)
     timestamps: list[int] = field(default_factory=list)
     """the record timestamps of decided events, milliseconds"""
     decided: list[Decision] = field(default_factory=list)
@@ -95,23 +93,23 @@ def decide_batch(batches: Mapping[Place, Sequence[Record]], decider: Decider, *,
     dead letter, and the rest is decided. Linear; some 6 µs an event.
     """
     outputs = Outputs()
-    decide = decider.decide
+    decide, decided, timestamps = decider.decide, outputs.decided, outputs.timestamps
     for place, records in batches.items():
+        decode = event_decoder(place.topic)
         decisions = outputs.decisions.setdefault(place.partition, [])
         subscribers: list[str] = []
         for record in records:
             try:
-                event = decode_event_of(place.topic, record.value)
+                event = decode(record.value)
             except Undecodable as error:
                 outputs.dead_letters.append(DeadLetter(place, record.offset, record.key, record.value, str(error)))
                 continue
             decision = decide(event, now)
-            subscriber = subscriber_of(event)
+            subscriber = event.from_ if isinstance(event, Reply) else event.to
+            decided.append(decision)
+            timestamps.append(record.timestamp)
             subscribers.append(subscriber)
-            decisions.append(Keyed(record.key or subscriber.encode(), encode(decision)))
-            outputs.counts[Outcome(decision.of, decision.verdict, decision.reason)] += 1
-            outputs.timestamps.append(record.timestamp)
-            outputs.decided.append(decision)
+            decisions.append((record.key or subscriber.encode(), encode(decision)))
             if decision.reason == OPT_OUT_REPLY and isinstance(event, Reply):
                 _keep_will(event, record.timestamp, decider, outputs, partitions)
             elif decision.reason == SERVICE and isinstance(event, Sms):
@@ -121,12 +119,8 @@ def decide_batch(batches: Mapping[Place, Sequence[Record]], decider: Decider, *,
         misplaced = _misplaced(subscribers, place.partition, partitions)
         if misplaced:
             outputs.misplaced[place.topic] += misplaced
+    outputs.counts.update(map(_TALLY, decided))
     return outputs
-
-
-def subscriber_of(event: Event) -> str:
-    """The number by which an event is keyed: its recipient's, and for a reply its author's."""
-    return event.from_ if isinstance(event, Reply) else event.to
 
 
 def _look_for_hint(sms: Sms, decision: Decision, timestamp: int, decider: Decider, outputs: Outputs) -> None:

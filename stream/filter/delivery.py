@@ -16,7 +16,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.structs import RecordMetadata
 
 from stream.config import Config
-from stream.filter.batch import DeadLetter, Keyed, Outputs, Place
+from stream.filter.batch import DeadLetter, Outputs, Place
 from stream.kafka import clients
 from stream.model.topics import DEAD_LETTER, DECISIONS, EPOCHS, EXPRESSIONS
 from stream.registry.follower import BadRecord
@@ -132,7 +132,7 @@ class Delivery:
 
 
 async def send(
-    producer: AIOKafkaProducer, topic: str, partition: int, records: Sequence[Keyed], *, now: int
+    producer: AIOKafkaProducer, topic: str, partition: int, records: Sequence[tuple[bytes, bytes]], *, now: int
 ) -> list[asyncio.Future[RecordMetadata]]:
     """Send records as finished batches, stamped `now` (milliseconds); a future each, done when it is acknowledged."""
     sent: list[asyncio.Future[RecordMetadata]] = []

@@ -20,6 +20,7 @@ from stream import logs
 from stream.config import Filter
 from stream.filter.batch import Outputs, Place, Record
 from stream.filter.delivery import Delivery
+from stream.kafka.seams import spare_consumer_records
 
 log = logs.get(__name__)
 
@@ -57,6 +58,7 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is not 
         self._idle = asyncio.Event()
         self._idle.set()
         self._stopping = False
+        self._spare = True
 
     async def start(self) -> None:
         """Join the group."""
@@ -69,6 +71,9 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is not 
             if self._after is not None:
                 await self._after.drained()
             await self.delivery.room()
+            if self._spare and not spare_consumer_records(self.consumer):
+                self._spare = False
+                log.warning("this aiokafka has no seam that we know: batches cost more", lane=self.name)
             fetched = await self.consumer.getmany(
                 timeout_ms=self._limits.fetch_wait_ms, max_records=self._limits.batch_records_max
             )

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from bloom.wills import refusals_covering
+from bloom.wills import Scope, refusals_covering
 from stream.model.decision import Decision
 from stream.model.events import Call, Event, Reply, Sms
 from stream.model.registry import NumberEntry, Order
@@ -230,7 +230,7 @@ def _will(case: Case) -> str:
         return f"{toward}: no subscriber number, so no will"
     refusals, consents = case.world.registry.wills.expressions_of(route.channel, case.number)
     if case.stance == "consented":
-        reasons = [scope for scope in consents if scope == (route.sender, route.category)]
+        reasons = [scope for scope in consents if scope == Scope(route.sender, route.category)]
     else:
         covering = refusals_covering(route.sender, route.category)
         reasons = [scope for scope in refusals if scope in covering]

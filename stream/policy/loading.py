@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import msgspec
 
 from stream.policy.rules import answers_needed
-from stream.policy.settings import OWNER, Policy, PolicyFile, pairs
+from stream.policy.settings import OWNER, Answer, Policy, PolicyFile, pairs
 from stream.policy.toml import PolicyError, line_of, parse
 
 DEFAULT = "cn-2020"
@@ -40,13 +40,26 @@ def load(path: Path | str | None = None) -> Policy:
 
 def read(text: str, *, source: str) -> Policy:
     """The policy that a text states. Raises `PolicyError`."""
+    tables = parse(text, source=source)
     try:
-        file = msgspec.convert(parse(text, source=source), PolicyFile)
+        file = msgspec.convert(tables, PolicyFile)
     except msgspec.ValidationError as error:
         what, _, where = str(error).partition(" - at ")
+        where = where.replace("answers[...]", _wrong_answer(tables))
         raise PolicyError(f"{source}:{line_of(text, where.strip('`'))}: {what} (at {where or 'the top'})") from error
     _Check(file, source, text).whole()
     return Policy(file, text=text)
+
+
+def _wrong_answer(tables: dict[str, object]) -> str:
+    """The path of the first answer that is none: the schema's error leaves its reason out."""
+    answers = tables.get("answers")
+    for reason, answer in answers.items() if isinstance(answers, dict) else ():
+        try:
+            msgspec.convert(answer, Answer)
+        except msgspec.ValidationError:
+            return f"answers.{reason}"
+    return "answers"
 
 
 class _Check:

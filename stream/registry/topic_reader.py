@@ -25,6 +25,8 @@ class Raw(NamedTuple):
     offset: int
     key: bytes | None
     value: bytes | None
+    timestamp: int
+    """milliseconds; when its producer made it"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,7 @@ async def read(
                 # Not from the last record: a batch may end in offsets that hold none.
                 position[place] = await consumer.position(place)
             records = [
-                Raw(place.topic, place.partition, record.offset, record.key, record.value)
+                Raw(place.topic, place.partition, record.offset, record.key, record.value, record.timestamp)
                 for place, batch in fetched.items()
                 for record in batch
             ]

@@ -38,7 +38,13 @@ def test_it_decides_as_the_filter_does(registry: Path) -> None:
 
 
 def test_a_broken_line_is_named_and_the_rest_is_decided(registry: Path) -> None:
-    lines = [_events(cases.EVENTS[0]), b"{", b"", b'{"kind":"sms","id":"x","time":1.0,"to":"1"}', _events(cases.EVENTS[1])]
+    lines = [
+        _events(cases.EVENTS[0]),
+        b"{",
+        b"",
+        b'{"kind":"sms","id":"x","time":1.0,"to":"1"}',
+        _events(cases.EVENTS[1]),
+    ]
     ran = _run("-", "--registry", registry, stdin=b"\n".join(lines))
     assert len(ran.stdout.splitlines()) == 2
     assert ran.returncode == 1
@@ -49,7 +55,9 @@ def test_a_broken_line_is_named_and_the_rest_is_decided(registry: Path) -> None:
 
 def test_a_broken_registry_line_is_named_and_left_out(registry: Path, tmp_path: Path) -> None:
     broken = tmp_path / "broken.ndjson"
-    broken.write_bytes(registry.read_bytes() + b'{"kind":"order","order":"O-9"}\n{"kind":"tombstone","topic":"nope","key":"k"}\n')
+    broken.write_bytes(
+        registry.read_bytes() + b'{"kind":"order","order":"O-9"}\n{"kind":"tombstone","topic":"nope","key":"k"}\n'
+    )
     ran = _run("-", "--registry", broken, stdin=_events(*cases.EVENTS))
     assert len(ran.stdout.splitlines()) == len(cases.EVENTS)
     assert ran.returncode == 1

@@ -6,7 +6,7 @@ import pytest
 
 from bloom import snapshot
 from stream.model.codec import encode
-from stream.model.registry import Expression, FileRecord
+from stream.model.registry import Expression, Wordlist
 from stream.model.topics import EXPRESSIONS
 from stream.registry import snapshots
 from stream.registry.files import load_registry
@@ -18,29 +18,25 @@ from tests.filter.harness import Broker
 pytestmark = pytest.mark.kafka
 
 
-def _records() -> list[FileRecord]:
-    return cases.registry()
-
-
 def test_an_export_holds_the_latest_of_each_key_and_imports_again(broker: Broker, tmp_path: Path) -> None:
     wurao = Wurao(tmp_path, broker)
-    records = _records()
+    records = cases.registry()
     earlier = Expression("+8613900139000", "sms", "lift", 0, "earlier")
     broker.write_registry([earlier, *records])
     broker.write([("registry.wordlists", 0, b"fraud", None)])
     out = tmp_path / "export.ndjson"
     ran = wurao.run("registry", "export", "--out", out)
     assert ran.returncode == 0, ran.stderr
-    kept = [record for record in records if type(record).__name__ != "Wordlist"]
+    kept = [record for record in records if not isinstance(record, Wordlist)]
     assert sorted(out.read_bytes().splitlines()) == sorted(encode(record) for record in kept)
-    assert load_registry([out]).registry.wills.state_equal(registry_of(records).wills)  # type: ignore[arg-type]
+    assert load_registry([out]).registry.wills.state_equal(registry_of(records).wills)
     assert wurao.asked("registry", "import", out)["written"] == {}
     assert wurao.run("registry", "export").stdout.encode() == out.read_bytes()
 
 
 def test_a_record_that_cannot_be_used_is_told_and_left_out(broker: Broker, tmp_path: Path) -> None:
     wurao = Wurao(tmp_path, broker)
-    broker.write_registry(_records())
+    broker.write_registry(cases.registry())
     broker.write([(EXPRESSIONS, 3, b"+8613800138000|sms|*|*", None), ("registry.orders", 0, b"O-1", b"{")])
     ran = wurao.run("registry", "export")
     assert ran.returncode == 1
@@ -53,10 +49,10 @@ def test_a_record_that_cannot_be_used_is_told_and_left_out(broker: Broker, tmp_p
 
 def test_a_snapshot_is_the_registry_of_the_topics_and_says_for_which_offsets(broker: Broker, tmp_path: Path) -> None:
     wurao = Wurao(tmp_path, broker)
-    broker.write_registry(_records())
+    broker.write_registry(cases.registry())
     path = Path(str(wurao.asked("registry", "snapshot")["path"]))
     kept = snapshot.read(path)
-    whole = registry_of(_records())
+    whole = registry_of(cases.registry())
     assert kept.wills.state_equal(whole.wills)
     assert kept.records == list(whole.records())
     marks = {topic: sum(mark.offsets) for topic, mark in kept.meta.topics.items()}

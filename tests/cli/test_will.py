@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from bloom.partition import partition_of
+from bloom.snapshot import SnapshotMeta
 from stream.model.codec import encode
 from stream.model.registry import Expression
 from stream.registry import snapshots
@@ -63,7 +64,7 @@ def test_people_read_it_in_words(files: Path, tmp_path: Path) -> None:
 
 
 def test_a_snapshot_tells_what_stands_and_not_the_words(tmp_path: Path) -> None:
-    meta = snapshots.SnapshotMeta("cluster", 1, {})
+    meta = SnapshotMeta("cluster", 1, {})
     path = snapshots.save(tmp_path, registry_of(WORDS), meta)
     answer = Wurao(tmp_path).asked("will", "show", NUMBER, "--registry", path)
     assert answer["sms"] == {

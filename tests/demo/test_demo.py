@@ -51,7 +51,7 @@ def test_a_short_piped_run_tells_the_whole_story_and_leaves_nothing_behind(tmp_p
 @pytest.mark.parametrize(
     ("ending", "code"),
     [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)],
-    ids=lambda value: str(value),
+    ids=str,
 )
 def test_a_signal_ends_everything_that_was_started(tmp_path: Path, ending: signal.Signals, code: int) -> None:
     demo = subprocess.Popen(

@@ -16,7 +16,7 @@ from bloom.partition import partition_of
 from stream.demo import texts
 from stream.demo.sample import REFUSALS_COUNT_MIN, Sample, numbers_of, sample, subscriber
 from stream.demo.traffic import SCENARIOS, Scenario, Traffic, place
-from stream.model.codec import decode_event_of, encode
+from stream.model.codec import encode, event_decoder
 from stream.model.topics import EVENTS_URGENT
 from stream.policy.decide import Decider
 from stream.policy.loading import load
@@ -88,7 +88,7 @@ def test_the_same_seed_makes_the_same_traffic(seed: int, pieces: list[int]) -> N
 def test_every_event_decodes_from_its_topic_and_lies_in_its_subscribers_partition() -> None:
     events = Traffic(small(), texts.own(), seed=5).events(2_000, now=NOW)
     for event, (where, record) in zip(events, place(events, partitions=12), strict=True):
-        assert decode_event_of(where.topic, record.value) == event
+        assert event_decoder(where.topic)(record.value) == event
         assert where.partition == partition_of(record.key.decode(), 12)
 
 

@@ -35,7 +35,7 @@ KILLS = 6
 
 def _findings(letter: str) -> list[Finding]:
     return [
-        Finding(f"{letter}{n}", NOW, Party(sender=f"ORG-{letter}-{n}"), "refusals", "early-warning", channel="sms")
+        Finding(f"{letter}{n}", NOW, Party(sender=f"ORG-{letter}-{n}"), "personal-as-platform", "early-warning", channel="sms")
         for n in range(PARTIES)
     ]
 

@@ -53,9 +53,9 @@ def test_every_record_is_decided_or_a_dead_letter(values: list[bytes | None]) ->
 def test_decisions_keep_the_order_and_the_key_of_their_events() -> None:
     events = [{**cases.EVENTS[0], "id": f"e{number}"} for number in range(5)]
     outputs = _batch(*map(orjson.dumps, events), partition=4)
-    made = [decode_decision(record.value) for record in outputs.decisions[4]]
+    made = [decode_decision(value) for _, value in outputs.decisions[4]]
     assert [decision.event for decision in made] == ["e0", "e1", "e2", "e3", "e4"]
-    assert {record.key for record in outputs.decisions[4]} == {str(events[0]["to"]).encode()}
+    assert {key for key, _ in outputs.decisions[4]} == {str(events[0]["to"]).encode()}
 
 
 def test_a_reply_becomes_an_expression_in_its_authors_own_partition() -> None:

@@ -119,7 +119,7 @@ def test_a_build_from_a_snapshot_reads_only_what_came_since_and_gives_the_whole(
     seen: list[Progress] = []
     registry, meta = asyncio.run(build(broker.config, start=read(start), progress=seen.append))
     assert sum(mark.read_count for mark in seen[-1:]) == 201
-    assert registry.wills.state_equal(registry_of(words).wills)  # type: ignore[arg-type]
+    assert registry.wills.state_equal(registry_of(words).wills)
     assert list(registry.orders.values()) == orders
     assert sum(meta.topics[EXPRESSIONS].offsets) == 500
     # A snapshot of a topic that was made anew since is not built upon.

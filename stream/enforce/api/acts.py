@@ -9,7 +9,17 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from stream.enforce import appeal, book, campaign, complaint, dispute, listing, measure, messages, prohibited, regulator
+from stream.enforce import (
+    appeal,
+    book,
+    campaign,
+    complaint,
+    dispute,
+    measure,
+    messages,
+    prohibited,
+    regulator,
+)
 from stream.enforce.api.callers import Caller, Role
 from stream.enforce.inbox import Arrival
 from stream.enforce.procedure import Outline

@@ -19,6 +19,7 @@ Fields = dict[str, object]
 """A JSON object as it came, without what is null or empty: the rim, where nothing has a type yet."""
 
 _SHOWN_MAX = 16
+_KINDS = {"integer": "an integer", "number": "a number", "boolean": "true or false", "string": "a text"}
 _NUMBER_MEND = "an E.164 number with its plus sign, such as +8613800138000"
 
 
@@ -119,8 +120,7 @@ def _value_fault(name: str, value: object, kind: object, *, strict: bool = True)
         reason, _, where = str(error).partition(" - at `$")
         return Fault(f"{name}{where.rstrip('`')}", reason, f"state {form(kind)}")
     # The wire's schema gives a number's pattern for readers alone; a form is held to it.
-    number = value.get("number") if isinstance(value, dict) else value if name == "subscriber" else None
-    if isinstance(number, str) and number and name == "subscriber" and parse_number(number) is None:
+    if name == "subscriber" and parse_number(str(value)) is None:
         return Fault(name, "not a subscriber's number", f"state {_NUMBER_MEND}")
     return None
 
@@ -129,22 +129,19 @@ def _words(schema: Mapping[str, object], parts: Mapping[str, Mapping[str, object
     match schema:
         case {"anyOf": [*choices]}:
             kinds = [one for one in choices if isinstance(one, dict) and one.get("type") != "null"]
-            return " or ".join(_words(one, parts) for one in kinds)
+            words = " or ".join(_words(one, parts) for one in kinds)
         case {"enum": [*values]}:
-            return f"one of {', '.join(str(value) for value in values if value is not None)}"
+            words = f"one of {', '.join(str(value) for value in values if value is not None)}"
         case {"$ref": str(name)}:
-            return _words(parts[name], parts)
+            words = _words(parts[name], parts)
         case {"type": "object", "properties": dict(properties)}:
-            return f"an object with {', '.join(f'`{name}`' for name in properties)}"
-        case {"type": "array"}:
-            return "a list of texts"
-        case {"type": "integer", "description": str(meaning)}:
-            return f"an integer, {meaning}"
-        case {"type": "integer"}:
-            return "an integer from 0"
-        case {"type": "boolean"}:
-            return "true or false"
-        case {"type": "string", "description": str(meaning)}:
-            return meaning
+            words = f"an object with {', '.join(f'`{name}`' for name in properties)}"
+        case {"type": "array", "items": dict(items)}:
+            words = f"a list, each {_words(items, parts)}"
+        case {"type": "integer" | "string", "description": str(meaning)}:
+            words = meaning
+        case {"type": str(kind)}:
+            words = _KINDS.get(kind, kind)
         case _:
-            return "a text"
+            words = "a value"
+    return words

@@ -64,7 +64,6 @@ class Row:
 
     key: Key
     place: Place
-    step: int
     breached: bool
     owner: str | None
     about: str | None
@@ -82,22 +81,20 @@ class Casebook:
     def __len__(self) -> int:
         return len(self._rows)
 
-    def put(self, data: bytes) -> None:
-        """The newest picture of a case. Raises `msgspec.MsgspecError` for bytes that are none."""
-        picture = _pictures.decode(data)
-        row = _row(picture, data)
-        self.drop(picture.case)
-        self._rows[picture.case] = row
+    def put(self, row: Row) -> None:
+        """The newest picture of a case, as `row_of` reads it."""
+        case = row.key[1]
+        self.drop(case)
+        self._rows[case] = row
         insort(self._lists.setdefault(row.place, []), row.key)
         if row.owner:
-            self._owned.setdefault(row.owner, set()).add(picture.case)
+            self._owned.setdefault(row.owner, set()).add(case)
 
-    def load(self, pictures: Iterable[bytes]) -> None:
-        """Many pictures at once, into an empty book: lists are sorted once at the end."""
-        for data in pictures:
-            picture = _pictures.decode(data)
-            self._rows[picture.case] = _row(picture, data)
-        for case, row in self._rows.items():
+    def load(self, rows: Iterable[Row]) -> None:
+        """The pictures of many cases, one each, into an empty book: its lists are sorted once, at the end."""
+        for row in rows:
+            case = row.key[1]
+            self._rows[case] = row
             self._lists.setdefault(row.place, []).append(row.key)
             if row.owner:
                 self._owned.setdefault(row.owner, set()).add(case)
@@ -186,11 +183,12 @@ _COMPLAINT: Final = "complaint|"
 _pictures: Final = msgspec.json.Decoder(CasePicture)
 
 
-def _row(picture: CasePicture, data: bytes) -> Row:
+def row_of(data: bytes) -> Row:
+    """A picture as it stands in its topic. Raises `msgspec.MsgspecError` or `KeyError` for bytes that are none."""
+    picture = _pictures.decode(data)
     return Row(
         key=(NOTHING_DUE if picture.ended else next_due(picture.due), picture.case),
         place=Place(picture.procedure, picture.state, picture.ended),
-        step=picture.step,
         breached=any(clock.breached for clock in picture.due),
         owner=_owner(picture),
         about=party_key(picture.party) if picture.party else None,

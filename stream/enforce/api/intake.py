@@ -9,9 +9,18 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from stream.enforce import appeal, campaign, complaint, fitness, ids, messages, prohibited, regulator
+from stream.enforce import campaign, complaint, fitness, ids, messages, prohibited, regulator
 from stream.enforce.api import acts, asking
-from stream.enforce.api.answers import Accepted, Fault, Problem, Refusal, faulty, forbidden, unknown, wrong_state
+from stream.enforce.api.answers import (
+    Accepted,
+    Fault,
+    Problem,
+    Refusal,
+    faulty,
+    forbidden,
+    unknown,
+    wrong_state,
+)
 from stream.enforce.api.asking import Fields
 from stream.enforce.api.callers import Caller
 from stream.enforce.api.casebook import Casebook, case_of
@@ -256,7 +265,8 @@ def order(asked: Asked) -> Write:
         raise forbidden(f"only the regulator's own token gives an order on the basis {regulator.BASIS}")
     if said.order.startswith(OF_A_MEASURE):
         raise Problem(
-            409, Refusal("wrong-state", f"{said.order} is the order of a measure's case: lift it through that case")
+            409,
+            Refusal("wrong-state", f"{said.order} is the order of a measure's case: lift it through that case"),
         )
     refused = refusal(said, Registry(), asked.now)
     if refused is not None:
@@ -334,23 +344,3 @@ def _case_event(asked: Asked, case: str, procedure: str, event: msgspec.Struct, 
         actor=asked.caller.actor,
     )
     return Write(topics.CASE_EVENTS, case, case, happened, answer)
-
-
-__all__ = [
-    "Asked",
-    "Write",
-    "appeal",
-    "complain",
-    "complete_campaign",
-    "complete_complaint",
-    "complete_direction",
-    "decide",
-    "direct",
-    "dispute",
-    "express",
-    "file_appeal",
-    "file_campaign",
-    "find",
-    "order",
-    "punish",
-]

@@ -12,7 +12,7 @@ import msgspec
 
 from stream import logs
 from stream.config import Config
-from stream.enforce.api.casebook import Casebook
+from stream.enforce.api.casebook import Casebook, Row, row_of
 from stream.kafka import clients
 from stream.model.topics import CASES
 
@@ -47,7 +47,7 @@ class Pictures:
                 self.failing = True
                 log.warning("cases cannot be read; reading them anew", error=repr(error), pause_s=pause)
             finally:
-                await clients_goodbye(consumer)
+                await _close(consumer)
             await asyncio.sleep(pause)
             pause = min(2 * pause, PAUSE_S_MAX)
 
@@ -59,10 +59,10 @@ class Pictures:
         ends = await consumer.end_offsets(places)
         last: dict[bytes, bytes | None] = {}
         while not await _reached(consumer, ends):
-            for _, records in (await consumer.getmany(*places, timeout_ms=POLL_MS)).items():
+            for records in (await consumer.getmany(*places, timeout_ms=POLL_MS)).values():
                 last.update((record.key, record.value) for record in records)
         book = Casebook()
-        book.load(value for value in last.values() if value is not None and self._readable(book, value))
+        book.load(row for value in last.values() if value is not None and (row := self._row(value)))
         self.book, self.failing = book, False
         log.info("cases are read", cases_count=len(book))
         while True:
@@ -74,18 +74,17 @@ class Pictures:
     def _take(self, book: Casebook, record: clients.ConsumerRecord) -> None:
         if record.value is None:
             book.drop((record.key or b"").decode("utf-8", "replace"))
-        elif self._readable(book, record.value):
-            book.put(record.value)
+        elif row := self._row(record.value):
+            book.put(row)
 
-    def _readable(self, book: Casebook, value: bytes) -> bool:
+    def _row(self, value: bytes) -> Row | None:
         try:
-            book.check(value)
+            return row_of(value)
         except (msgspec.MsgspecError, KeyError) as error:
             held_back = self._quiet.now()
             if held_back is not None:
-                log.error("a picture in `cases` cannot be read", error=type(error).__name__, more_count=held_back)
-            return False
-        return True
+                log.warning("a picture in `cases` cannot be read", error=type(error).__name__, more_count=held_back)
+            return None
 
 
 async def _reached(consumer: clients.AIOKafkaConsumer, ends: dict[clients.TopicPartition, int]) -> bool:
@@ -95,7 +94,7 @@ async def _reached(consumer: clients.AIOKafkaConsumer, ends: dict[clients.TopicP
     return True
 
 
-async def clients_goodbye(consumer: clients.AIOKafkaConsumer) -> None:
+async def _close(consumer: clients.AIOKafkaConsumer) -> None:
     """Close it, within a bound (aiokafka's `stop` can hang)."""
     try:
         async with asyncio.timeout(clients.GOODBYE_S_MAX):

@@ -1,0 +1,220 @@
+"""`docs/openapi.yaml`: the control plane's API as OpenAPI 3.1, from its table of operations and its structs."""
+
+from importlib.metadata import version
+from typing import Final
+
+import msgspec
+import yaml
+
+from stream.enforce.api import casebook
+from stream.enforce.api.acts import ACTS
+from stream.enforce.api.answers import Accepted, CasePage, CaseShown, Refusal
+from stream.enforce.api.operations import READINGS, WRITINGS, Reading, Writing
+
+TARGET: Final = "docs/openapi.yaml"
+
+Schema = dict[str, object]
+
+_REFS: Final = "#/components/schemas/"
+_DESCRIPTION: Final = """\
+Every write becomes one Kafka record and is answered with 202 once all replicas have it; what then happens is
+the procedures' business (docs/procedures.md) and shows in the case's picture. Null and the empty string are
+the same as absent; a field that there is none of is refused. Times are integer milliseconds since the epoch,
+UTC.
+
+Tokens: `Authorization: Bearer TOKEN`. The file that `api.tokens_file` names holds a line per token,
+`sha256-of-token role actor [scope]`; `#` begins a comment, and a change counts at once. Make a line by
+`printf %s "$TOKEN" | sha256sum`. A `sender` needs a scope of sender ids, a `subscriber-agent` one of numbers or
+their beginnings (`+86138`), both by commas: they file for these alone, and see their cases alone. Every record
+carries the token's `actor`.
+
+`Idempotency-Key` (up to 255 characters): the same caller, operation and key make the same record under the same
+id, so a request that got no answer can be repeated.
+"""
+_REFUSALS: Final = {
+    "400": "Something is missing or wrong; `faults` lists all of it.",
+    "401": "No known token.",
+    "403": "The token may not do this.",
+    "404": "No such case, or none that this caller may see.",
+    "409": "The case does not take this now; `possible` says what it would take of this caller.",
+    "413": "The body is too large.",
+    "503": "Nothing can be read or written now; ask again.",
+}
+
+
+def render() -> str:
+    """The document."""
+    acts = tuple(dict.fromkeys(act.event for row in ACTS.values() for act in row))
+    bodies = tuple(dict.fromkeys(writing.body for writing in WRITINGS if writing.body is not None))
+    answers = (Accepted, CasePage, CaseShown, Refusal)
+    kinds: tuple[type[msgspec.Struct], ...] = (*acts, *bodies, *answers)
+    refs, schemas = msgspec.json.schema_components(kinds, ref_template=f"{_REFS}{{name}}")
+    names = {kind: str(ref["$ref"]).removeprefix(_REFS) for kind, ref in zip(kinds, refs, strict=True)}
+    for act in acts:
+        schemas[names[act]] = _asked(schemas[names[act]], made=("actor",))
+    for writing in WRITINGS:
+        if writing.body is not None:
+            whole = schemas[names[writing.body]]
+            schemas[_request(writing)] = _asked(whole, made=(*writing.made, "kind"), preset=writing.preset)
+    paths: dict[str, dict[str, object]] = {}
+    operations: tuple[Reading | Writing, ...] = (*READINGS, *WRITINGS)
+    for operation in operations:
+        method = "post" if isinstance(operation, Writing) else "get"
+        paths.setdefault(operation.path, {})[method] = _operation(operation, names)
+    document = {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "wurao control plane",
+            "version": version("wurao"),
+            "description": _DESCRIPTION,
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "security": [{"token": []}],
+        "paths": {**paths, **_health()},
+        "components": {
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+            "schemas": _reached(paths, schemas),
+        },
+    }
+    text: str = yaml.dump(document, Dumper=_Whole, sort_keys=False, allow_unicode=True, width=110)
+    return "# Made by docs/generate from the operations and structs of stream/enforce/api: change those.\n" + text
+
+
+class _Whole(yaml.SafeDumper):
+    """Writes for readers: a value that stands twice is written twice, and lines of prose stay lines."""
+
+    def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002  # the base class's name
+        """Never refer."""
+        return True
+
+
+def _prose(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
+
+_Whole.add_representer(str, _prose)
+
+
+def _operation(operation: Reading | Writing, names: dict[type[msgspec.Struct], str]) -> Schema:
+    writes = isinstance(operation, Writing)
+    refusals = ["401", "403", "503", "400"]
+    parameters: list[Schema] = []
+    if "{case}" in operation.path:
+        refusals.append("404")
+        parameters.append({"name": "case", "in": "path", "required": True, "schema": {"type": "string"}})
+    if operation.name in ("file-appeal", "file-dispute"):
+        refusals.append("404")
+    if writes:
+        refusals += ["409", "413"]
+        parameters.append(
+            {"name": "Idempotency-Key", "in": "header", "schema": {"type": "string", "maxLength": 255, "minLength": 1}}
+        )
+    elif operation.name == "list-cases":
+        parameters += _query()
+    success = {"202": "All replicas have the record."} if writes else {"200": "As asked."}
+    said: Schema = {
+        "operationId": operation.name,
+        "summary": operation.summary.splitlines()[0],
+        "description": f"{operation.summary}\n\nRoles: {', '.join(operation.roles)}.",
+    }
+    if parameters:
+        said["parameters"] = parameters
+    if isinstance(operation, Writing):
+        said["requestBody"] = {"required": True, "content": _json(_body(operation, names))}
+    said["responses"] = {
+        **{
+            code: {"description": text, "content": _json(_ref(names[operation.answer]))}
+            for code, text in success.items()
+        },
+        **{code: _refusal(code, names) for code in sorted(refusals)},
+    }
+    return said
+
+
+def _body(writing: Writing, names: dict[type[msgspec.Struct], str]) -> Schema:
+    if writing.body is not None:
+        return _ref(_request(writing))
+    events = dict.fromkeys(act.event for row in ACTS.values() for act in row)
+    return {"oneOf": [_ref(names[event]) for event in events]}
+
+
+def _query() -> list[Schema]:
+    schema = msgspec.json.schema(casebook.Wanted)
+    properties = schema["$defs"]["Wanted"]["properties"]
+    return [{"name": name, "in": "query", "schema": _plain(one)} for name, one in properties.items()]
+
+
+def _plain(schema: Schema) -> Schema:
+    """A query's parameter is there or not: null is nothing that it could be."""
+    match schema:
+        case {"anyOf": [{"type": "null"}, dict(only)]} | {"anyOf": [dict(only), {"type": "null"}]}:
+            return only
+        case {"enum": [*values]}:
+            return {"enum": [value for value in values if value is not None]}
+        case _:
+            return {name: value for name, value in schema.items() if name != "default" or value is not None}
+
+
+def _asked(whole: Schema, *, made: tuple[str, ...], preset: tuple[str, ...] = ()) -> Schema:
+    """A record as a request states it: without what the API sets; what it fills in is not required."""
+    match whole:
+        case {"properties": dict(properties), "required": list(required)}:
+            left = {name: one for name, one in properties.items() if name not in made}
+            needed = [name for name in required if name in left and name not in preset]
+            return {**whole, "properties": left, "required": needed, "additionalProperties": False}
+        case _:
+            raise ValueError("a record has properties, and a tag that is required")
+
+
+def _request(writing: Writing) -> str:
+    return "".join(word.capitalize() for word in writing.name.split("-")) + "Request"
+
+
+def _ref(name: str) -> Schema:
+    return {"$ref": f"{_REFS}{name}"}
+
+
+def _json(schema: Schema) -> Schema:
+    return {"application/json": {"schema": schema}}
+
+
+def _refusal(code: str, names: dict[type[msgspec.Struct], str]) -> Schema:
+    return {"description": _REFUSALS[code], "content": _json(_ref(names[Refusal]))}
+
+
+def _health() -> Schema:
+    def answers(**codes: str) -> Schema:
+        return {code.strip("_"): {"description": text, "content": {"text/plain": {}}} for code, text in codes.items()}
+
+    return {
+        "/healthz": {"get": {"operationId": "alive", "security": [], "responses": answers(_200="The process runs.")}},
+        "/readyz": {
+            "get": {
+                "operationId": "ready",
+                "security": [],
+                "responses": answers(_200="Requests are taken.", _503="They are not, and why."),
+            }
+        },
+        "/metrics": {"get": {"operationId": "metrics", "security": [], "responses": answers(_200="For Prometheus.")}},
+    }
+
+
+def _reached(start: object, schemas: dict[str, Schema]) -> dict[str, Schema]:
+    """The schemas that the paths lead to."""
+    found: dict[str, Schema] = {}
+
+    def follow(value: object) -> None:
+        match value:
+            case {"$ref": str(ref)} if ref.removeprefix(_REFS) not in found:
+                name = ref.removeprefix(_REFS)
+                found[name] = schemas[name]
+                follow(schemas[name])
+            case dict():
+                for inner in value.values():
+                    follow(inner)
+            case list():
+                for inner in value:
+                    follow(inner)
+
+    follow(start)
+    return {name: found[name] for name in sorted(found)}

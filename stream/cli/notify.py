@@ -1,0 +1,48 @@
+"""`wurao notify`: the connector that delivers notices."""
+
+import argparse
+import asyncio
+import os
+import signal
+import sys
+
+from stream import config as configuration
+from stream import logs
+from stream.cli.filter import add_config
+from stream.config import Config, ConfigError
+from stream.enforce.connector import Connector
+
+
+def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command."""
+    command = commands.add_parser(
+        "notify",
+        help="deliver notices by mail or webhook",
+        description="Reads notices, delivers each by SMTP or to an HTTPS address (docs/notices.md), and records every\n"
+        "attempt in deliveries. Start as many as should share them. SIGTERM finishes the attempts under way.",
+        epilog="examples:\n"
+        "  wurao notify --config /etc/wurao.toml\n"
+        "  WURAO_CONNECTOR__CONTACTS_FILE=/etc/wurao/contacts.toml wurao notify",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_config(command)
+    command.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run one instance until a signal ends it. Returns 0, or 1 with the reason on stderr."""
+    logs.configure(verbose=arguments.verbose)
+    try:
+        asyncio.run(_notify(configuration.load(arguments.config, os.environ)))
+    except (ConfigError, OSError) as error:
+        print(f"wurao notify: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+async def _notify(config: Config) -> None:
+    connector = Connector(config)
+    loop = asyncio.get_running_loop()
+    for ending in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(ending, connector.stop)
+    await connector.run()

@@ -1,0 +1,76 @@
+"""`wurao watch`: early warning."""
+
+import argparse
+import asyncio
+import os
+import signal
+import sys
+
+from stream import config as configuration
+from stream import logs
+from stream.cli.filter import add_config
+from stream.config import Config, ConfigError
+from stream.enforce.watch import Watch
+from stream.health import Health
+from stream.kafka import topics
+from stream.kafka.clients import KafkaError
+from stream.kafka.describe import describe_topics
+from stream.model.topics import ACTIVITY, CASE_EVENTS
+from stream.policy.loading import load as load_policy
+from stream.policy.toml import PolicyError
+
+
+class CannotStart(Exception):
+    """Something that no restart mends: what, where, and the mend."""
+
+
+def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command."""
+    command = commands.add_parser(
+        "watch",
+        help="find senders that work without consent",
+        description="Reads the activity that filters count per sender and window, judges it by the policy's table\n"
+        "[warning], and hands findings to `wurao enforce`. Start as many as should share the senders.\n"
+        "SIGTERM finishes the batch at hand and ends.",
+        epilog="examples:\n"
+        "  wurao watch --config /etc/wurao.toml\n"
+        "  WURAO_POLICY__FILE=/etc/wurao/policy.toml wurao watch",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_config(command)
+    command.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run one instance until a signal ends it. Returns 0, or 1 with the reason on stderr."""
+    logs.configure(verbose=arguments.verbose)
+    try:
+        asyncio.run(_watch(configuration.load(arguments.config, os.environ)))
+    except (ConfigError, PolicyError, CannotStart, KafkaError, OSError) as error:
+        print(f"wurao watch: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+async def _watch(config: Config) -> None:
+    policy = load_policy(config.policy.file)
+    needed = (ACTIVITY, CASE_EVENTS)
+    found = topics.differences(await describe_topics(config, needed), config.topics)
+    mine = [one for one in found if one.startswith(tuple(f"{name}:" for name in needed))]
+    if broken := [one for one in mine if topics.breaks_guarantees(one)]:
+        raise CannotStart("\n".join(broken))
+    watch = Watch(config, policy)
+    loop = asyncio.get_running_loop()
+    for ending in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(ending, watch.stop)
+    health = Health(
+        host=config.metrics.host,
+        port=config.watch.port,
+        metrics=watch.metrics.registry,
+        not_ready=watch.not_ready,
+    )
+    await health.start()
+    try:
+        await watch.run()
+    finally:
+        await health.stop()

@@ -1,0 +1,248 @@
+"""The HTTP side: routes from the table of operations, tokens, errors as JSON, one log line a request.
+
+Logs and metrics name the operation and never the path or query, which may hold a number; a case is named
+where it is one that the caller may see.
+"""
+
+import asyncio
+import signal
+import socket
+import time
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import msgspec
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from stream import logs
+from stream.config import Config, ConfigError
+from stream.enforce import settings
+from stream.enforce.api import acts, asking, callers, names
+from stream.enforce.api.answers import (
+    CasePage,
+    CaseShown,
+    Fault,
+    Problem,
+    Refusal,
+    faulty,
+    forbidden,
+    unknown,
+)
+from stream.enforce.api.callers import Caller
+from stream.enforce.api.casebook import Casebook, Wanted, line_of
+from stream.enforce.api.intake import Asked
+from stream.enforce.api.operations import READINGS, WRITINGS, Reading, Writing
+from stream.enforce.api.pictures import Pictures
+from stream.enforce.api.writer import Writer
+from stream.enforce.kept_file import KeptFile
+from stream.enforce.now import WallClock
+from stream.metrics import ApiMetrics
+from stream.policy.loading import load as load_policy
+
+log = logs.get(__name__)
+
+IDEMPOTENCY_KEY: Final = "Idempotency-Key"
+IDEMPOTENCY_KEY_CHARACTERS_MAX: Final = 255
+GOODBYE_S_MAX: Final = 5.0
+"""How long requests under way may take once the API is to end."""
+
+_encode: Final = msgspec.json.Encoder().encode
+
+Answer = tuple[int, msgspec.Struct]
+"""Status and body."""
+
+
+class Api:
+    """The API of one process, beside Faust or alone. Create it on its loop."""
+
+    def __init__(self, config: Config) -> None:
+        if config.api.tokens_file is None:
+            raise ConfigError("api.tokens_file: the API needs one, which says who may do what")
+        self._config = config
+        self._tokens = KeptFile(config.api.tokens_file, callers.read)
+        self._terms = settings.terms(config, load_policy(config.policy.file))
+        self._clock = WallClock(config.enforce.clock_offset_file)
+        self._metrics = ApiMetrics()
+        self._pictures = Pictures(config)
+        self._writer = Writer(config)
+        self._runner: web.AppRunner | None = None
+        self._following: asyncio.Task[None] | None = None
+
+    async def start(self) -> str:
+        """Serve; returns the address as `http://host:port`.
+
+        Until the cases are read, everything but health answers 503. Raises `OSError` where the port is taken.
+        """
+        app = web.Application(middlewares=[self._guarded], client_max_size=self._config.api.body_bytes_max)
+        for reading in READINGS:
+            app.router.add_get(reading.path, self._handler(reading), name=reading.name)
+        for writing in WRITINGS:
+            app.router.add_post(writing.path, self._handler(writing), name=writing.name)
+        app.router.add_get("/healthz", self._alive)
+        app.router.add_get("/readyz", self._readiness)
+        app.router.add_get("/metrics", self._show_metrics)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=GOODBYE_S_MAX)
+        await self._runner.setup()
+        listening = socket.create_server((self._config.api.host, self._config.api.port))
+        await web.SockSite(self._runner, listening).start()
+        self._following = asyncio.create_task(self._pictures.run())
+        host, port = listening.getsockname()[:2]
+        log.info("the API is served", endpoint=f"http://{host}:{port}")
+        return f"http://{host}:{port}"
+
+    async def stop(self) -> None:
+        """Serve no more: requests under way are answered, within a bound."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+        if self._following is not None:
+            self._following.cancel()
+            await asyncio.gather(self._following, return_exceptions=True)
+        await self._writer.stop()
+
+    def not_ready(self) -> str | None:
+        """Why requests are refused, or None where they are taken."""
+        if self._following is not None and self._following.done():
+            return "the reader of cases has ended by a fault of the program"
+        if self._pictures.book is None:
+            return "the cases are being read"
+        if self._writer.failing:
+            return "the broker does not acknowledge"
+        return None
+
+    # ---- operations
+
+    def _handler(self, operation: Reading | Writing) -> Callable[[web.Request], Awaitable[web.Response]]:
+        async def handle(request: web.Request) -> web.Response:
+            began = time.monotonic()
+            caller, case = None, None
+            try:
+                caller = self._caller(request)
+                case = request.match_info.get("case")
+                status, answer = await self._answer(operation, request, caller)
+            except Problem as problem:
+                status, answer = problem.status, problem.refusal
+            except web.HTTPRequestEntityTooLarge:
+                limit = self._config.api.body_bytes_max
+                status, answer = 413, Refusal("too-large", f"the body has more than {limit} bytes")
+            self._note(operation.name, caller, case, status, time.monotonic() - began)
+            return _response(status, answer)
+
+        return handle
+
+    async def _answer(self, operation: Reading | Writing, request: web.Request, caller: Caller) -> Answer:
+        if caller.role not in operation.roles:
+            raise forbidden(f"{operation.name} is for {', '.join(operation.roles)}; this token's role is {caller.role}")
+        book = self._book()
+        if isinstance(operation, Writing):
+            asked = Asked(
+                caller=caller,
+                stated=asking.json_object(await request.read()),
+                now=self._clock.now(),
+                id=_name(request, caller, operation.name),
+                case=request.match_info.get("case", ""),
+                book=book,
+                terms=self._terms,
+            )
+            what = operation.make(asked)
+            await self._writer.write(what)
+            return 202, what.answer
+        if operation.name == "list-cases":
+            lines, after = book.page(asking.query(request.query, Wanted), caller)
+            return 200, CasePage(tuple(lines), after)
+        picture = book.picture(request.match_info["case"], caller)
+        if picture is None:
+            raise unknown(request.match_info["case"])
+        return 200, CaseShown(line_of(picture), picture.body, acts.possible(picture, caller))
+
+    def _caller(self, request: web.Request) -> Caller:
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        caller = self._tokens.value().caller(token.strip()) if scheme.lower() == "bearer" and token else None
+        if caller is None:
+            raise Problem(401, Refusal("unauthorised", "send a known token: `Authorization: Bearer TOKEN`"))
+        return caller
+
+    def _book(self) -> Casebook:
+        book = self._pictures.book
+        if book is None:
+            raise Problem(503, Refusal("not-ready", "the cases are being read; ask again in some seconds"))
+        return book
+
+    def _note(self, operation: str, caller: Caller | None, case: str | None, status: int, seconds: float) -> None:
+        self._metrics.requests.labels(operation, str(status)).inc()
+        self._metrics.seconds.labels(operation).inc(seconds)
+        book = self._pictures.book
+        seen = caller is not None and case is not None and book is not None and book.picture(case, caller) is not None
+        log.info(
+            "request",
+            operation=operation,
+            status=status,
+            actor=caller.actor if caller else None,
+            role=caller.role if caller else None,
+            case=case if seen else None,
+            took_ms=round(seconds * 1000, 1),
+        )
+
+    # ---- around them
+
+    @web.middleware
+    async def _guarded(
+        self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
+        """What aiohttp itself refuses, and what fails, in the form of all refusals."""
+        try:
+            return await handler(request)
+        except web.HTTPMethodNotAllowed as error:
+            allowed = ", ".join(sorted(error.allowed_methods))
+            answer = _response(405, Refusal("method-not-allowed", f"this path takes {allowed}"))
+            answer.headers["Allow"] = allowed
+            return answer
+        except web.HTTPNotFound:
+            return _response(404, Refusal("not-found", "there is no such path; docs/openapi.yaml has them all"))
+        except Exception:  # at the rim: one request must not end the control plane
+            log.exception("a request failed by a fault of the program")
+            return _response(500, Refusal("failed", "a fault of ours; it is in the log"))
+
+    async def _alive(self, _: web.Request) -> web.Response:
+        return web.Response(text="alive\n")
+
+    async def _readiness(self, _: web.Request) -> web.Response:
+        reason = self.not_ready()
+        return web.Response(text="ready\n") if reason is None else web.Response(status=503, text=f"{reason}\n")
+
+    async def _show_metrics(self, _: web.Request) -> web.Response:
+        self._metrics.cases.set(len(self._pictures.book or ()))
+        return web.Response(body=generate_latest(self._metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+async def serve(config: Config) -> None:
+    """The API alone, until SIGTERM or SIGINT."""
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for ending in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(ending, stopping.set)
+    api = Api(config)
+    await api.start()
+    try:
+        await stopping.wait()
+    finally:
+        await api.stop()
+
+
+def _name(request: web.Request, caller: Caller, operation: str) -> str:
+    key = request.headers.get(IDEMPOTENCY_KEY)
+    if key is None:
+        return names.fresh()
+    if not 0 < len(key) <= IDEMPOTENCY_KEY_CHARACTERS_MAX:
+        mend = f"send 1 to {IDEMPOTENCY_KEY_CHARACTERS_MAX} characters, or no such header"
+        raise faulty(Fault(IDEMPOTENCY_KEY, "its length", mend))
+    return names.repeatable(caller.actor, f"{operation} {request.match_info.get('case', '')}", key)
+
+
+def _response(status: int, answer: msgspec.Struct) -> web.Response:
+    headers = {"Cache-Control": "no-store"}
+    if status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    if status == 503:
+        headers["Retry-After"] = "5"
+    return web.Response(status=status, body=_encode(answer), content_type="application/json", headers=headers)

@@ -1,0 +1,88 @@
+"""One record to its topic, safe on all replicas, or a refusal within a bound.
+
+A producer that failed is thrown away, and the next request makes another: after an error an idempotent one
+may not know what it has sent. A request that ran out of time may have been written all the same; whoever
+repeats it under its Idempotency-Key makes the same record again, which harms nothing.
+"""
+
+import asyncio
+
+from aiokafka import AIOKafkaProducer
+
+from bloom.partition import partition_of
+from stream import logs
+from stream.config import Config
+from stream.enforce.api.answers import Problem, Refusal
+from stream.enforce.api.intake import Write
+from stream.kafka import clients
+from stream.kafka.topics import EXPECTED
+from stream.model.codec import encode
+from stream.model.fields import RECORD_BYTES_MAX
+
+log = logs.get(__name__)
+
+
+class Writer:
+    """Writes for all requests of one process."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._producer: AIOKafkaProducer | None = None
+        self._making = asyncio.Lock()
+        self.failing = False
+
+    async def write(self, what: Write) -> None:
+        """Write it; returns when all replicas that are in sync have it. Raises `Problem` 413 or 503."""
+        value = encode(what.record)
+        if len(value) > RECORD_BYTES_MAX:
+            raise Problem(413, Refusal("too-large", f"its record has {len(value)} bytes, at most {RECORD_BYTES_MAX}"))
+        expected = EXPECTED[what.topic].partitions(self._config.topics)
+        producer = self._producer
+        try:
+            async with asyncio.timeout(self._config.api.write_timeout_ms / 1000):
+                producer = await self._ready()
+                await producer.send_and_wait(
+                    what.topic,
+                    value=value,
+                    key=what.key.encode(),
+                    partition=partition_of(what.place, expected),
+                )
+        except (TimeoutError, clients.KafkaError, OSError) as error:
+            self.failing = True
+            log.warning("no acknowledgement", topic=what.topic, error=repr(error))
+            await self._drop(producer)
+            raise Problem(
+                503,
+                Refusal(
+                    "not-ready",
+                    "the broker has not acknowledged the record, which may have been written or not; ask again, "
+                    "under the same Idempotency-Key if there was one",
+                ),
+            ) from error
+        self.failing = False
+
+    async def stop(self) -> None:
+        """Write no more."""
+        await self._drop(self._producer)
+
+    async def _ready(self) -> AIOKafkaProducer:
+        async with self._making:
+            if self._producer is None:
+                made = clients.producer(self._config, client="wurao-api")
+                try:
+                    await made.start()
+                except BaseException:
+                    await self._drop(made)
+                    raise
+                self._producer = made
+            return self._producer
+
+    async def _drop(self, producer: AIOKafkaProducer | None) -> None:
+        if producer is None:
+            return
+        self._producer = None if self._producer is producer else self._producer
+        try:
+            async with asyncio.timeout(clients.GOODBYE_S_MAX):
+                await producer.stop()
+        except (TimeoutError, clients.KafkaError, OSError) as error:
+            log.warning("a producer did not close well", error=repr(error))

@@ -1,0 +1,81 @@
+"""Where each party is reached: the contacts file, from the name that a notice is addressed to, to an address.
+
+Pure. The file is TOML: one table, `[contacts]`, from addressee to `mailto:` or `https:` address. An addressee
+is written as notices write it (`sender|ORG-9`, `number|…`, `subscriber|…`, `campaign|…`, `complaint|…`), or as
+its kind and a star (`subscriber|*`) for all of a kind that have no line of their own. Plain `http:` is for this
+machine alone: a notice says who is accused of what.
+"""
+
+import tomllib
+from dataclasses import dataclass
+from email.utils import parseaddr
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Final, Literal
+from urllib.parse import unquote, urlsplit
+
+import msgspec
+
+from stream.config import ConfigError
+
+KINDS: Final = ("sender", "number", "subscriber", "campaign", "complaint")
+
+Via = Literal["smtp", "webhook"]
+
+
+class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    contacts: dict[str, Annotated[str, msgspec.Meta(min_length=1)]]
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """How to reach somebody: a mailbox, or a URL that takes notices."""
+
+    via: Via
+    at: str
+
+
+class Contacts:
+    """Addresses by addressee."""
+
+    def __init__(self, addresses: dict[str, Address]) -> None:
+        self._addresses = addresses
+
+    def address(self, to: str) -> Address | None:
+        """Where this addressee is reached; None where the file does not say."""
+        kind = to.partition("|")[0]
+        return self._addresses.get(to) or self._addresses.get(f"{kind}|*")
+
+
+def read(text: str, path: Path) -> Contacts:
+    """The contacts file. Raises `ConfigError` that names the place by count: an addressee may be a number."""
+    try:
+        file = msgspec.convert(tomllib.loads(text), _File)
+    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+        raise ConfigError(f'{path}: {error}; write [contacts] and lines such as "sender|ORG-9" = "mailto:…"') from error
+    addresses = {}
+    for place, (to, address) in enumerate(file.contacts.items(), start=1):
+        where = f"{path}: contact {place}"
+        if to.partition("|")[0] not in KINDS or not to.partition("|")[2]:
+            raise ConfigError(f"{where}: an addressee is {', '.join(f'{kind}|…' for kind in KINDS)}")
+        addresses[to] = _address(address, where)
+    return Contacts(addresses)
+
+
+def _address(text: str, where: str) -> Address:
+    parts = urlsplit(text)
+    if parts.scheme == "mailto":
+        mailbox = unquote(parts.path)
+        if parts.query or parseaddr(mailbox)[1] != mailbox or "@" not in mailbox:
+            raise ConfigError(f"{where}: no mailbox; write mailto:name@domain")
+        return Address("smtp", mailbox)
+    if parts.hostname and (parts.scheme == "https" or (parts.scheme == "http" and _is_here(parts.hostname))):
+        return Address("webhook", text)
+    raise ConfigError(f"{where}: an address is mailto:name@domain or https://…")
+
+
+def _is_here(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,86 @@
+"""A notice as people read it: the mail that tells it, in Chinese and English, with the record itself attached.
+
+Pure. It states all that Article 22 wants told: which measure, for what reason, on what evidence, from when,
+and where to appeal. The same notice always makes the same letter under the same Message-ID (RFC 5322), so that
+a repeat can be told by it.
+"""
+
+import hashlib
+from email.message import EmailMessage
+from email.policy import SMTP
+from typing import Final
+from urllib.parse import quote
+
+from stream.model.codec import encode
+from stream.model.control import Figure, Notice, NoticeSubject
+
+HOUR_MS: Final = 3_600_000
+
+_SUBJECTS: Final[dict[NoticeSubject, str]] = {
+    "measure": "处置措施告知 / Notice of a measure",
+    "measure-ended": "处置措施终止 / A measure has ended",
+    "missing": "请补充材料 / Please supply what is missing",
+    "answer": "投诉答复 / Answer to your complaint",
+    "decision": "决定告知 / Notice of a decision",
+    "listing": "不良名单告知 / Notice of a listing",
+}
+_MEASURES: Final = {
+    "suspend": "暂停服务 / suspension of all traffic",
+    "stop": "停止商业性短信息和呼叫 / stop of commercial traffic",
+    "limit": "限制新增通信资源 / no new communication resources",
+}
+
+
+def letter(notice: Notice, *, to: str, sender: str) -> bytes:
+    """The mail of a notice, from `sender` to the mailbox `to`, in seven bits for any server."""
+    message = EmailMessage()
+    message["Message-ID"] = message_id(notice, sender)
+    message["From"] = sender
+    message["To"] = to
+    message["Subject"] = f"{_SUBJECTS[notice.subject]} [{_one_line(notice.case)}]"
+    message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office answers to these
+    message.set_content("\n".join(_lines(notice)) + "\n", cte="base64")
+    message.add_attachment(
+        encode(notice), maintype="application", subtype="json", filename="notice.json", disposition="attachment"
+    )
+    message.set_boundary(f"notice-{hashlib.sha256(notice.notice.encode()).hexdigest()[:32]}")  # else a random one
+    return message.as_bytes(policy=SMTP)
+
+
+def message_id(notice: Notice, sender: str) -> str:
+    """The Message-ID: the notice's id, escaped where a mail could not carry it, at the sender's domain."""
+    return f"<{quote(notice.notice, safe='')}@{sender.rpartition('@')[2]}>"
+
+
+def _lines(notice: Notice) -> list[str]:
+    stated: list[tuple[str, str | None]] = [
+        ("通知编号 / notice", notice.notice),
+        ("案件编号 / case", notice.case),
+        ("事由 / reason", notice.reason),
+        ("依据 / basis", notice.basis),
+        ("措施 / measure", _MEASURES[notice.measure] if notice.measure else None),
+        ("生效 / in force", _grace(notice)),
+        ("所缺材料 / missing", ", ".join(notice.missing) or None),
+        ("数据 / figures", "; ".join(_figure(figure) for figure in notice.figures) or None),
+        ("证据 / evidence", ", ".join(notice.evidence) or None),
+        ("申诉渠道 / appeals to", notice.appeal),
+    ]
+    return [_SUBJECTS[notice.subject], "", *(f"{label}: {_one_line(said)}" for label, said in stated if said)]
+
+
+def _grace(notice: Notice) -> str | None:
+    if notice.subject != "measure":
+        return None
+    if not notice.grace_ms:
+        return "即时 / at once"
+    hours = notice.grace_ms / HOUR_MS
+    return f"收到本通知后 {hours:g} 小时 / {hours:g} hours after you were told"
+
+
+def _figure(figure: Figure) -> str:
+    limit = "" if figure.limit is None else f" (limit {figure.limit:g})"
+    return f"{figure.name} {figure.value:g}{limit}"
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

@@ -1,0 +1,275 @@
+"""The connector's loop: notices in, attempts out, each recorded; at least once, and never again once recorded.
+
+Order of events for one attempt: send, record in `deliveries` (acknowledged by all replicas), and only then may
+the notice count as dealt with. A notice waits for its next attempt in memory, and its offset is not committed
+until it is delivered or given up: whoever takes the partition over reads it again, and learns from
+`deliveries` what was tried before. Newer notices pass those that wait; their number is bounded.
+"""
+
+import asyncio
+import heapq
+import itertools
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Final
+
+from aiokafka.errors import CommitFailedError, IllegalStateError
+
+from stream import logs
+from stream.config import Config, ConfigError
+from stream.enforce.connector import contacts
+from stream.enforce.connector.couriers import Couriers, Undelivered
+from stream.enforce.connector.records import BROKER_PAUSE_S, BROKER_PAUSE_S_MAX, POLL_MS, Memory, Records, closed
+from stream.enforce.connector.told import Progress, Told, pause_ms
+from stream.enforce.kept_file import KeptFile
+from stream.enforce.now import WallClock
+from stream.health import Health
+from stream.kafka import clients
+from stream.kafka.clients import ConsumerRebalanceListener, TopicPartition
+from stream.metrics import NotifyMetrics
+from stream.model.codec import Undecodable, decode_as
+from stream.model.control import Delivery, DeliveryOutcome, Notice
+from stream.model.topics import NOTICES
+
+log = logs.get(__name__)
+
+NOWHERE: Final = "contacts"
+"""The way that a delivery names when the contacts file has no address."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A notice that is still to be delivered, and where it stands."""
+
+    notice: Notice
+    place: TopicPartition
+    offset: int
+
+
+class Connector:
+    """One instance. Create it on its loop; `run` returns when `stop` was called and all attempts have ended."""
+
+    def __init__(self, config: Config) -> None:
+        if config.connector.contacts_file is None:
+            raise ConfigError("connector.contacts_file: needed, to know where each party is reached")
+        self._config = config
+        self._settings = config.connector
+        self._contacts = KeptFile(config.connector.contacts_file, contacts.read)
+        self._couriers = Couriers(config.connector)
+        self._records = Records(config)
+        self._clock = WallClock(config.enforce.clock_offset_file)
+        self._metrics = NotifyMetrics()
+        self._told = Told()
+        self._progress = Progress()
+        self._pending: dict[str, Pending] = {}
+        self._due: list[tuple[int, int, str]] = []
+        """when, a counter so that equal moments keep their order, and which notice"""
+        self._counter = itertools.attempts()
+        self._attempts: dict[asyncio.Task[None], str] = {}
+        self._informed = asyncio.Event()
+        """set while all that was tried before our partitions became ours is known"""
+        self._stopping = asyncio.Event()
+        self._health = Health(
+            host=config.metrics.host,
+            port=config.connector.port,
+            metrics=self._metrics.registry,
+            not_ready=self._not_ready,
+        )
+
+    def stop(self) -> None:
+        """End, in order."""
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Deliver until stopped; a broker that fails is waited for. Raises `OSError` where the port is taken."""
+        address = await self._health.start()
+        log.info("notify starts", endpoint=address)
+        pause = BROKER_PAUSE_S
+        try:
+            while not self._stopping.is_set():
+                try:
+                    await self._serve()
+                except (clients.KafkaError, OSError) as error:
+                    log.warning("the broker fails; starting anew", error=repr(error), pause_s=pause)
+                    await asyncio.sleep(pause)
+                    pause = min(2 * pause, BROKER_PAUSE_S_MAX)
+        finally:
+            await self._couriers.close()
+            await self._records.close()
+            await self._health.stop()
+        log.info("notify ended")
+
+    # ---- one membership in the group
+
+    async def _serve(self) -> None:
+        memory = Memory(self._config, self._told)
+        consumer = clients.group_consumer(
+            self._config, group=self._settings.group, client="wurao-notify", instance=None
+        )
+        try:
+            await memory.start()
+            await consumer.start()
+            consumer.subscribe([NOTICES], listener=_Listener(self, consumer, memory))
+            while not self._stopping.is_set():
+                await self._turn(consumer)
+            await self._finish_attempts()
+            await self._commit(consumer)
+        finally:
+            self._let_go({one.place for one in self._pending.values()})
+            await closed(consumer)
+            await memory.close()
+
+    async def _turn(self, consumer: clients.AIOKafkaConsumer) -> None:
+        """Fetch, unless too many wait; attempt what is due; commit what is done."""
+        if len(self._pending) >= self._settings.pending_max:
+            consumer.pause(*consumer.assignment())
+        elif consumer.paused():
+            consumer.resume(*consumer.paused())
+        fetched = await consumer.getmany(timeout_ms=POLL_MS, max_records=self._settings.pending_max)
+        if fetched:
+            await self._informed.wait()
+        for place, records in fetched.items():
+            for record in records:
+                if place in consumer.assignment():
+                    await self._take(place, record)
+        self._begin_attempts()
+        self._collect_attempts()
+        self._metrics.pending.set(len(self._pending))
+        await self._commit(consumer)
+
+    async def assigned(self, memory: Memory) -> None:
+        """Partitions have become ours: know what others have tried before anything is tried."""
+        await memory.catch_up()
+        self._informed.set()
+
+    async def revoked(self, consumer: clients.AIOKafkaConsumer, places: Collection[TopicPartition]) -> None:
+        """Partitions go to others: let the attempts under way be recorded first, as far as they keep their bound."""
+        self._informed.clear()
+        await self._finish_attempts()
+        await self._commit(consumer)
+        self._let_go(places)
+
+    async def _commit(self, consumer: clients.AIOKafkaConsumer) -> None:
+        ours = consumer.assignment()
+        offsets = {place: offset for place, offset in self._progress.to_commit().items() if place in ours}
+        if not offsets:
+            return
+        try:
+            await consumer.commit(offsets)
+        except (CommitFailedError, IllegalStateError) as error:
+            # The group has moved on: whoever has the partition now learns from `deliveries` what was done.
+            log.warning("offsets were not committed", error=repr(error))
+        else:
+            self._progress.committed(offsets)
+
+    def _let_go(self, places: Collection[TopicPartition]) -> None:
+        for place in places:
+            self._progress.forget(place)
+        for notice in [name for name, one in self._pending.items() if one.place in places]:
+            del self._pending[notice]
+
+    # ---- notices
+
+    async def _take(self, place: TopicPartition, record: clients.ConsumerRecord) -> None:
+        self._progress.take(place, record.offset)
+        try:
+            notice = decode_as(Notice, record.value or b"")
+        except Undecodable as error:
+            await self._records.bury(record, str(error))
+            self._metrics.dead_letters.inc()
+            log.warning("a notice cannot be read; it is in dead-letter", offset=record.offset, error=str(error))
+            self._progress.finish(place, record.offset)
+            return
+        name = notice.notice
+        if self._told.delivered(name) or name in self._pending:
+            self._metrics.repeats.inc()
+            self._progress.finish(place, record.offset)
+        elif self._told.tried(name).attempts >= self._settings.attempts_max:
+            self._progress.finish(place, record.offset)
+        else:
+            self._pending[name] = Pending(notice, place, record.offset)
+            self._schedule(name)
+
+    def _schedule(self, name: str) -> None:
+        tried = self._told.tried(name)
+        pause = pause_ms(tried.attempts, first_ms=self._settings.pause_ms, most_ms=self._settings.pause_ms_max)
+        heapq.heappush(self._due, (tried.last + pause, next(self._counter), name))
+
+    def _begin_attempts(self) -> None:
+        now = self._clock.now()
+        while self._due and self._due[0][0] <= now and len(self._attempts) < self._settings.attempts_at_once_max:
+            name = heapq.heappop(self._due)[2]
+            pending = self._pending.get(name)
+            if pending is not None and name not in self._attempts.values():
+                self._attempts[asyncio.create_task(self._attempt(pending))] = name
+
+    def _collect_attempts(self) -> None:
+        """Forget what has ended; a fault of the program in one ends the process."""
+        for task in [task for task in self._attempts if task.done()]:
+            del self._attempts[task]
+            task.result()
+
+    async def _finish_attempts(self) -> None:
+        if self._attempts:
+            await asyncio.wait(self._attempts, timeout=self._settings.attempt_timeout_ms / 1000)
+
+    async def _attempt(self, pending: Pending) -> None:
+        """One attempt, recorded; then the notice is done with, or waits for its next one."""
+        attempt = await self._tried(pending.notice)
+        await self._records.attempt(attempt)
+        self._told.record(attempt)
+        self._metrics.attempts.labels(attempt.via, attempt.outcome).inc()
+        name = attempt.notice
+        log.info("attempt", notice=name, via=attempt.via, outcome=attempt.outcome, attempt=attempt.attempt)
+        if attempt.outcome == "failed" and attempt.attempt < self._settings.attempts_max:
+            if self._progress.holds(pending.place, pending.offset):
+                self._schedule(name)
+            return
+        if attempt.outcome == "failed":
+            self._metrics.given_up.inc()
+            log.warning("notice given up: somebody must be told in another way", notice=name)
+        self._pending.pop(name, None)
+        self._progress.finish(pending.place, pending.offset)
+
+    async def _tried(self, notice: Notice) -> Delivery:
+        """Send it, and say how that went."""
+        number = self._told.tried(notice.notice).attempts + 1
+        address = self._contacts.value().address(notice.to)
+        outcome: DeliveryOutcome = "failed"
+        if address is None:
+            detail = "the contacts file has no address for this addressee"
+        else:
+            try:
+                detail = await self._couriers.deliver(notice, address)
+                outcome = "delivered"
+            except Undelivered as error:
+                detail = str(error)
+        return Delivery(
+            notice=notice.notice,
+            case=notice.case,
+            time=self._clock.now(),
+            outcome=outcome,
+            attempt=number,
+            via=address.via if address else NOWHERE,
+            detail=detail,
+        )
+
+    def _not_ready(self) -> str | None:
+        if self._stopping.is_set():
+            return "it is ending"
+        return None if self._informed.is_set() else "what was tried before is being read"
+
+
+class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is not typed
+    """Hands the group's changes to the connector."""
+
+    def __init__(self, connector: Connector, consumer: clients.AIOKafkaConsumer, memory: Memory) -> None:
+        self._connector, self._consumer, self._memory = connector, consumer, memory
+
+    async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
+        """See `Connector.revoked`."""
+        await self._connector.revoked(self._consumer, revoked)
+
+    async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:  # noqa: ARG002
+        """See `Connector.assigned`."""
+        await self._connector.assigned(self._memory)
