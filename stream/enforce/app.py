@@ -12,14 +12,12 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from typing import Final
 
 import faust
-from aiokafka.admin import AIOKafkaAdminClient
 from faust.types import EventT, StreamT
 
-from bloom.partition import partition_of
 from stream import logs
 from stream.config import Config, Kafka, secret
 from stream.enforce import book, recovery, settings
@@ -135,7 +133,7 @@ class Enforce:
             async with asyncio.timeout(bound):
                 await self._work.stop()
         except TimeoutError:
-            log.error("it did not end in time; what was not finished is done after the next start", bound_s=bound)
+            log.warning("it did not end in time; what was not finished is done after the next start", bound_s=bound)
             os._exit(0)
         log.info("enforce ended")
 
@@ -156,7 +154,10 @@ class Work:
             on_recover=self._recovered,
             help="cases and dockets",
         )
-        assert table.changelog_topic_name == ENFORCE_TABLE, table.changelog_topic_name
+        named = table.changelog_topic.get_topic_name()
+        assert named == ENFORCE_TABLE, (
+            f"Faust names the table's topic {named}, and the topics are made as {ENFORCE_TABLE}"
+        )
         self._table: Table = table.data
         self._shell = Shell(
             config,

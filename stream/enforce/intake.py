@@ -48,13 +48,14 @@ class Intake:
         self._metrics = metrics
         self._ours: frozenset[Place] = frozenset()
         self._one_at_a_time = asyncio.Lock()
-        self._came = time.monotonic()
+        self._came = -QUIET_S
         self._seldom = logs.Seldom()
 
     async def begin(self, ours: Iterable[Place]) -> None:
         """These are our partitions from now on; what waits in them is dealt with from their positions."""
         async with self._one_at_a_time:
             self._ours = frozenset(ours)
+            self._came = -QUIET_S  # what waits is not waited for
 
     async def pause(self) -> None:
         """Partitions may go to others: returns when the record at hand is finished, and takes no more."""

@@ -25,6 +25,7 @@ class LoadedRegistry:
 
     registry: Registry
     problems: list[str] = field(default_factory=list)
+    files_count: int = 0
 
 
 class RegistryFileError(Exception):
@@ -40,6 +41,7 @@ def load_registry(paths: Iterable[Path]) -> LoadedRegistry:
                 _take_snapshot(loaded, path)
             else:
                 _take_lines(loaded, path)
+            loaded.files_count += 1
         except OSError as error:
             raise RegistryFileError(f"{path}: {error.strerror}; give an NDJSON file or a snapshot") from error
         except snapshot.SnapshotError as error:
@@ -48,7 +50,7 @@ def load_registry(paths: Iterable[Path]) -> LoadedRegistry:
 
 
 def _take_snapshot(loaded: LoadedRegistry, path: Path) -> None:
-    if loaded.registry.wills.stats().bitmaps_count or loaded.registry.generation:
+    if loaded.files_count:
         raise RegistryFileError(f"{path}: a snapshot is a whole registry; give it first")
     loaded.registry = registry_from(snapshot.read(path))
 

@@ -114,10 +114,10 @@ class Follower:
 
     async def catch_up(self, note: Callable[[Applied, int], None]) -> None:
         """Apply everything up to the end offsets as they are now; `note` sees each poll and what is left to read."""
-        asked, ends = await self._ask()
-        while left := sum(max(0, end - self._next[place]) for place, end in ends.items()):
+        self._target = await self._ask()
+        self._note_freshness()
+        while left := self._left():
             note(await self.poll(wait_ms=500), left)
-        self.fresh_ms = asked
 
     async def poll(self, *, wait_ms: int) -> Applied:
         """Apply what has come, waiting up to `wait_ms` for something. The registry changes in one step."""
@@ -126,8 +126,20 @@ class Follower:
         applied = Applied()
         if fetched:
             self._apply(fetched, applied)
+        await self._pass_over_empty_ends()
         self._note_freshness()
         return applied
+
+    async def _pass_over_empty_ends(self) -> None:
+        """Where the last offsets hold no record (markers of a transaction, an aborted one) nothing will come of them."""
+        for place, end in self._target[1].items() if self._target else ():
+            if self._next[place] < end:
+                self._next[place] = await self._consumer.position(place)
+
+    def _left(self) -> int:
+        """Offsets left to read up to the ends that were asked for."""
+        ends = self._target[1] if self._target else {}
+        return sum(max(0, end - self._next[place]) for place, end in ends.items())
 
     def _apply(self, fetched: Mapping[TopicPartition, Sequence[clients.ConsumerRecord]], applied: Applied) -> None:
         records: list[FileRecord] = []
@@ -174,9 +186,8 @@ class Follower:
     def _note_freshness(self) -> None:
         if self._target is None:
             return
-        asked, ends = self._target
-        if all(self._next[place] >= end for place, end in ends.items()):
-            self.fresh_ms = max(asked, self.fresh_ms or 0)
+        if self._left() == 0:
+            self.fresh_ms = max(self._target[0], self.fresh_ms or 0)
             self._target = None
 
     async def _ask(self) -> tuple[int, Mapping[TopicPartition, int]]:

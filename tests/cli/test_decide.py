@@ -7,7 +7,11 @@ from pathlib import Path
 import orjson
 import pytest
 
+from bloom import snapshot
+from bloom.bitmaps import Wills
+from bloom.snapshot import SnapshotMeta
 from stream.model.codec import encode
+from stream.registry.files import load_registry
 from tests.filter import cases
 
 
@@ -103,3 +107,24 @@ def test_a_file_that_is_not_there_is_one_clear_line(words: list[str]) -> None:
     assert ran.returncode == 1
     assert len(ran.stderr.decode().splitlines()) == 1
     assert "nowhere" in ran.stderr.decode()
+
+
+def test_a_snapshot_is_a_registry_too_and_later_files_apply_to_it(registry: Path, tmp_path: Path) -> None:
+    kept = tmp_path / "base.snapshot"
+    whole = load_registry([registry]).registry
+    assert isinstance(whole.wills, Wills)
+    snapshot.write(
+        kept, meta=SnapshotMeta(cluster="c", created_ms=1, topics={}), wills=whole.wills, records=whole.records()
+    )
+    ran = _run("-", "--registry", kept, stdin=_events(*cases.EVENTS))
+    assert [orjson.loads(line)["reason"] for line in ran.stdout.splitlines()] == list(cases.EXPECTED.values())
+    later = tmp_path / "later.ndjson"
+    later.write_bytes(
+        b'{"kind":"expression","subscriber":"+8613800138000","channel":"sms","will":"refuse","time":2,"source":"t"}'
+    )
+    offer = next(event for event in cases.EVENTS if str(event["id"]).endswith(":consented"))
+    ran = _run("-", "--registry", kept, later, stdin=_events(offer))
+    assert orjson.loads(ran.stdout)["reason"] == "refused"
+    ran = _run("-", "--registry", later, kept, stdin=_events(offer))
+    assert ran.returncode == 1
+    assert b"give it first" in ran.stderr

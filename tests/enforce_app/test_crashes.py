@@ -35,7 +35,14 @@ KILLS = 6
 
 def _findings(letter: str) -> list[Finding]:
     return [
-        Finding(f"{letter}{n}", NOW, Party(sender=f"ORG-{letter}-{n}"), "personal-as-platform", "early-warning", channel="sms")
+        Finding(
+            f"{letter}{n}",
+            NOW,
+            Party(sender=f"ORG-{letter}-{n}"),
+            "personal-as-platform",
+            "early-warning",
+            channel="sms",
+        )
         for n in range(PARTIES)
     ]
 
@@ -81,9 +88,7 @@ def _settled(broker: Broker, pure: Pure) -> bool:
     return seen == pure.states()
 
 
-def test_a_process_killed_again_and_again_loses_no_case_and_tells_nobody_twice(
-    broker: Broker, tmp_path: Path
-) -> None:
+def test_a_process_killed_again_and_again_loses_no_case_and_tells_nobody_twice(broker: Broker, tmp_path: Path) -> None:
     """The state and the keys of all effects are those of a run without a crash."""
     rng = random.Random(12)
     pure = Pure(broker.config)
@@ -97,7 +102,7 @@ def test_a_process_killed_again_and_again_loses_no_case_and_tells_nobody_twice(
     for kill in range(KILLS):
         with EnforceProcess(broker, tmp_path, **stable) as process:
             process.wait_ready()
-            time.sleep(rng.uniform(0.0, 0.5))
+            time.sleep(rng.uniform(0.1, 1.3))
             killed_at.append(process.metric("wurao_enforce_arrivals_total{"))
             process.kill()
         if kill == KILLS // 2:

@@ -1,5 +1,7 @@
 """The filter as carriers run it: a real process, on genuine Kafka, killed, crowded and poisoned."""
 
+import asyncio
+import contextlib
 import os
 import random
 import signal
@@ -12,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from bloom.partition import partition_of
+from stream.kafka import clients
 from stream.model.codec import decode_file_record, encode
 from stream.model.registry import Expression, key_of
 from stream.model.topics import EVENT_KINDS, EXPRESSIONS, RECORD_KIND
@@ -281,4 +284,22 @@ def test_a_new_base_is_folded_and_handed_to_the_workers_while_they_decide(broker
         assert filter_.metric("wurao_worker_restarts_total", worker=0) == 0
         broker.write_events([event("sms", 1, to="+8613700000499", text=cases.GOOD_TEXT, **cases.BANK)])
         assert broker.decisions(until=1)[0]["reason"] == "refused"
+        assert filter_.terminate() == 0
+
+
+def test_an_aborted_transaction_at_a_topics_end_keeps_no_worker_from_starting(broker: Broker, tmp_path: Path) -> None:
+    broker.write_registry(cases.registry())
+
+    async def abort() -> None:
+        producer = clients.producer(broker.config, client="test", transactional_id="test-abort")
+        await producer.start()
+        with contextlib.suppress(ZeroDivisionError):
+            async with producer.transaction():
+                await producer.send_and_wait("registry.orders", b"{}", key=b"k", partition=0)
+                raise ZeroDivisionError
+        await producer.stop()
+
+    asyncio.run(abort())
+    with FilterProcess(broker, tmp_path) as filter_:
+        filter_.wait_ready()
         assert filter_.terminate() == 0

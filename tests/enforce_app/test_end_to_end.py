@@ -1,0 +1,194 @@
+"""From a finding to `suspend` and back, and from a complaint to its breach: enforce and filter as real processes.
+
+The clock of `wurao enforce` stands in the past at first and is moved on, as in a drill. So an order is in force
+for the filter, whose clock is the machine's, from the moment when it is written.
+"""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+
+import orjson
+import pytest
+
+from stream.enforce import ids
+from stream.enforce.appeal import Decided
+from stream.model import topics
+from stream.model.cases import CasePicture
+from stream.model.codec import decode_as
+from stream.model.control import Appeal, Complaint, Delivery, Finding, Notice, Party
+from tests.enforce_app.harness import EnforceProcess, found, pictures, said, told, wait_until
+from tests.filter import cases
+from tests.filter.harness import Broker, FilterProcess, event
+
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(180)]
+
+HOUR_MS = 3_600_000
+BEFORE_THE_HOLIDAYS = 1_790_733_600_000  # Wednesday 30 September 2026, 10:00 in Shanghai
+AFTER_THE_HOLIDAYS = 1_791_421_200_000  # Thursday 8 October 2026, 09:00: the first working day after them
+MAKE_UP_DAY = 1_791_594_000_000  # Saturday 10 October 2026, 09:00: worked in exchange for a day of the holidays
+SUNDAY_MIDNIGHT = 1_791_648_000_000  # Sunday 11 October 2026, 00:00
+
+TERMS = """
+ordinary = ["suspend"]
+"""
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+@dataclass
+class Stage:
+    """Filter and enforce side by side on one cluster."""
+
+    broker: Broker
+    filter: FilterProcess
+    enforce: EnforceProcess
+    clock: Path
+    _ids: "count[int]" = field(default_factory=lambda: count(1))
+
+    def move_clock(self, to: int) -> None:
+        """From now on it is that moment for enforce."""
+        self.clock.write_text(str(to - _now_ms()))
+        time.sleep(1.1)  # the file is read once a second
+
+    def decide(self, kind: str, **fields: object) -> dict[str, object]:
+        """The filter's decision on a new event."""
+        one = event(kind, next(self._ids), **{"to": cases.WILLING, "text": cases.GOOD_TEXT, **fields})
+        self.broker.write_events([one])
+        decisions: list[dict[str, object]] = []
+        wait_until(
+            lambda: any(d["event"] == one["id"] for d in decisions) or not decisions.extend(self._new_decisions()),
+            within_s=10,
+            what="a decision",
+        )
+        return next(d for d in self._new_decisions() if d["event"] == one["id"])
+
+    def _new_decisions(self) -> list[dict[str, object]]:
+        return [orjson.loads(record.value) for record in self.broker.read(topics.DECISIONS, until=1)]
+
+    def case(self, key: str, state: str) -> CasePicture:
+        """The picture of a case, once it is in that state."""
+        wait_until(
+            lambda: (seen := pictures(self.broker).get(key)) is not None and seen.state == state,
+            within_s=15,
+            what=f"{key} is {state}, but {pictures(self.broker).get(key)}",
+        )
+        return pictures(self.broker)[key]
+
+    def notices(self, case: str) -> list[Notice]:
+        """What was told in a case."""
+        all_ = (decode_as(Notice, record.value) for record in self.broker.read(topics.NOTICES))
+        return [notice for notice in all_ if notice.case == case]
+
+
+@pytest.fixture
+def stage(broker: Broker, tmp_path: Path) -> Iterator[Stage]:
+    clock, terms = tmp_path / "offset-ms", tmp_path / "terms.toml"
+    clock.write_text(str(BEFORE_THE_HOLIDAYS - _now_ms()))
+    terms.write_text(TERMS)
+    broker.write_registry(cases.registry())
+    with (
+        FilterProcess(broker, tmp_path / "filter") as filter_,
+        EnforceProcess(
+            broker,
+            tmp_path / "enforce",
+            WURAO_ENFORCE__CLOCK_OFFSET_FILE=str(clock),
+            WURAO_ENFORCE__TERMS=str(terms),
+        ) as enforce,
+    ):
+        filter_.wait_ready()
+        enforce.wait_ready()
+        yield Stage(broker, filter_, enforce, clock)
+        assert broker.read(topics.DEAD_LETTER) == []
+        assert enforce.terminate() == 0
+        assert filter_.terminate() == 0
+
+
+def test_a_complaint_and_a_violation_take_their_course_through_both_planes(stage: Stage) -> None:
+    _complaint_is_refusal_and_breach(stage)
+    _violator_is_told_suspended_heard_and_freed(stage)
+
+
+def _complaint_is_refusal_and_breach(stage: Stage) -> None:
+    now = BEFORE_THE_HOLIDAYS
+    assert stage.decide("sms", **cases.BANK)["reason"] == "consented"
+    complaint = Complaint(
+        "said-1",
+        now,
+        subscriber=cases.WILLING,
+        channel="sms",
+        sender="ORG-BANK",
+        at=now - HOUR_MS,
+        text="。",
+        refusal=True,
+    )
+    case = ids.complaint_case(complaint)
+    stage.broker.write([said(complaint)])
+
+    (forward,) = stage.case(case, "received").due
+    assert (forward.clock, forward.due) == ("forward", SUNDAY_MIDNIGHT), (
+        "8, 9 and the make-up Saturday 10 October: three working days"
+    )
+    wait_until(lambda: stage.decide("sms", **cases.BANK)["reason"] == "refused", within_s=5, what="the refusal")
+
+    stage.move_clock(AFTER_THE_HOLIDAYS)
+    time.sleep(0.5)
+    assert stage.enforce.metric('wurao_enforce_alerts_total{about="forward"') == 0, "the holidays did not count"
+    stage.move_clock(MAKE_UP_DAY)
+    wait_until(
+        lambda: stage.enforce.metric('wurao_enforce_alerts_total{about="forward",level="warning"') == 1,
+        within_s=5,
+        what="a warning on the last working day",
+    )
+    assert not any(clock.breached for clock in stage.case(case, "received").due)
+    stage.move_clock(SUNDAY_MIDNIGHT)
+    wait_until(
+        lambda: any(clock.breached for clock in pictures(stage.broker)[case].due), within_s=5, what="the breach"
+    )
+    assert pictures(stage.broker)[case].state == "received", "the duty is still owed"
+
+
+def _violator_is_told_suspended_heard_and_freed(stage: Stage) -> None:
+    port = {"sender": "ORG-SERVICE", "from": "10690999", "purpose": "service"}
+    assert stage.decide("sms", **port)["reason"] == "service"
+    stage.move_clock(_now_ms() - 25 * HOUR_MS)
+    finding = Finding("W-1", _now_ms(), Party(sender="ORG-SERVICE"), "refusals", "measures", evidence=("D-1",))
+    case = ids.measure_case(finding)
+    stage.broker.write([found(finding)])
+    stage.case(case, "telling")
+    (notice,) = stage.notices(case)
+    assert (notice.measure, notice.grace_ms, notice.evidence) == ("suspend", 24 * HOUR_MS, ("D-1",))
+    assert notice.appeal
+
+    stage.broker.write([said(Delivery(notice.notice, case, _now_ms(), "delivered", 1, "webhook"))])
+    stage.case(case, "warned")
+    assert stage.decide("sms", **port)["reason"] == "service", "nobody is suspended in its grace"
+
+    stage.move_clock(_now_ms())
+    stage.case(case, "in-force")
+    order = decode_order(stage.broker, case)
+    decision = stage.decide("sms", **port)
+    assert (decision["verdict"], decision["basis"], decision["appeal"]) == ("suspend", "measures", notice.appeal)
+    assert order["notice"] == notice.notice
+    call = stage.decide("call", **{"to": "12300", "from": "10690999", "sender": "ORG-SERVICE"})
+    assert (call["verdict"], call["reason"]) == ("allow", "redress"), "the way to an appeal stays open"
+
+    appeal = Appeal("said-2", _now_ms(), case, Party(sender="ORG-SERVICE"), grounds="。")
+    stage.broker.write([said(appeal)])
+    stage.case(case, "appealed")
+    stage.case(ids.appeal_case(appeal), "pending")
+    stage.broker.write([told(ids.appeal_case(appeal), Decided("party", "it was another"), name="decided")])
+    assert stage.case(case, "appeal-won").ended
+    wait_until(lambda: stage.decide("sms", **port)["reason"] == "service", within_s=5, what="traffic passes again")
+    assert [one.subject for one in stage.notices(case)] == ["measure", "measure-ended"]
+
+
+def decode_order(broker: Broker, case: str) -> dict[str, object]:
+    """The order of a case, as it stands in its topic."""
+    orders = {record.key.decode(): orjson.loads(record.value) for record in broker.read(topics.ORDERS)}
+    order: dict[str, object] = orders[f"O-{case}"]
+    return order
