@@ -3,23 +3,29 @@
 import json
 from itertools import pairwise
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from bloom import snapshot
+from bloom.bitmaps import Wills
+from bloom.snapshot import SnapshotMeta, TopicMark
 from bloom.wills import CHANNELS
 from stream.model.codec import decode_event, decode_file_record
 from stream.model.events import Call, Event, Reply, Sms
 from stream.model.registry import Expression, FileRecord, Order
+from stream.model.topics import RECORD_KIND
 from stream.policy.decide import Decider, case_of, decide
 from stream.policy.facts import World
 from stream.policy.loading import load
 from stream.policy.settings import Policy
-from stream.registry.registry import registry_of
+from stream.registry.files import registry_from
+from stream.registry.registry import Registry, registry_of
 from tests.policy import strategies
-from tests.policy.cases import ANY_PURPOSE, CHAT, NOON, but, lands_on
+from tests.policy.cases import CHAT, NOON, but, lands_on
 from tests.policy.model import Json
 from tests.policy.test_model import policy_of
 
@@ -65,7 +71,13 @@ def test_a_refusal_never_turns_a_block_into_an_allow(
 ) -> None:
     refusals = [
         Expression(
-            subscriber=subscriber, channel=channel, will="refuse", time=NOON, source="x", sender=sender, category=category
+            subscriber=subscriber,
+            channel=channel,
+            will="refuse",
+            time=NOON,
+            source="x",
+            sender=sender,
+            category=category,
         )
         for subscriber in strategies.SUBSCRIBERS
         for channel in CHANNELS
@@ -100,16 +112,15 @@ def test_a_call_for_help_always_passes(records: list[FileRecord], events: list[E
 
 
 @some_worlds
-@given(policies, record_lists, event_lists, st.sampled_from(ANY_PURPOSE[1:]), strategies.written)
+@given(policies, record_lists, event_lists, strategies.written)
 def test_the_text_of_personal_traffic_changes_nothing(
-    policy: Policy, records: list[FileRecord], events: list[Event], purpose: str, text: str
+    policy: Policy, records: list[FileRecord], events: list[Event], text: str
 ) -> None:
     world = World(policy, registry_of(records))
     for event in events:
         personal = isinstance(event, Sms) and case_of(event, world, event.time).route.purpose == "personal"
         if personal:
             assert decide(but(event, text=text), world, event.time) == decide(event, world, event.time)
-    assume(purpose)
 
 
 class Sealed(str):
@@ -152,10 +163,10 @@ def test_a_suspension_decides_past_rule_6_a_stop_before_any_will_and_a_limit_nev
     for event in events:
         was, rule = before.decide(event, event.time), before.match(event, event.time)
         now = decide(event, after, event.time)
-        if measure == "limit":
+        if measure == "limit" or rule.number < 7:
             assert now == was
-        elif was.sender is None or rule.number < 7:
-            assert now == was or was.sender is None
+        elif was.sender not in strategies.SENDERS:
+            continue
         elif measure == "suspend":
             assert (now.verdict, now.reason) == ("suspend", "suspended")
         elif commercial_to_a_subscriber(event, after) and rule.number > 19:
@@ -185,6 +196,18 @@ def test_a_snapshot_and_the_rest_of_the_log_decide_as_the_whole_log(
     one, other = Decider(policy, whole), Decider(policy, resumed)
     for event in events:
         assert one.decide(event, event.time) == other.decide(event, event.time)
+
+
+def _resumed(records: list[FileRecord]) -> Registry:
+    """The registry that a snapshot of these records gives, under an overlay, as a worker has it."""
+    registry = registry_of(records)
+    assert isinstance(registry.wills, Wills)
+    # A damaged or foreign snapshot is another test's matter: here it holds what the records say.
+    marks = {topic: TopicMark("t", (0,) * (12 if kind is Expression else 1)) for topic, kind in RECORD_KIND.items()}
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "a.snapshot"
+        snapshot.write(file, meta=SnapshotMeta("c", NOON, marks), wills=registry.wills, records=registry.records())
+        return registry_from(snapshot.read(file), overlay=True)
 
 
 def test_routes_beyond_the_limit_are_forgotten_and_decided_alike(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ a repeat can be told by it.
 import hashlib
 from email.message import EmailMessage
 from email.policy import SMTP
+from email.utils import formatdate
 from typing import Final
 from urllib.parse import quote
 
@@ -35,6 +36,7 @@ def letter(notice: Notice, *, to: str, sender: str) -> bytes:
     """The mail of a notice, from `sender` to the mailbox `to`, in seven bits for any server."""
     message = EmailMessage()
     message["Message-ID"] = message_id(notice, sender)
+    message["Date"] = formatdate(notice.time / 1000)  # when it was made: attempts have records of their own
     message["From"] = sender
     message["To"] = to
     message["Subject"] = f"{_SUBJECTS[notice.subject]} [{_one_line(notice.case)}]"

@@ -64,7 +64,7 @@ class Connector:
         self._pending: dict[str, Pending] = {}
         self._due: list[tuple[int, int, str]] = []
         """when, a counter so that equal moments keep their order, and which notice"""
-        self._counter = itertools.attempts()
+        self._counter = itertools.count()
         self._attempts: dict[asyncio.Task[None], str] = {}
         self._informed = asyncio.Event()
         """set while all that was tried before our partitions became ours is known"""

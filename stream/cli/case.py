@@ -1,0 +1,288 @@
+"""`wurao case`: the control plane's cases from a terminal, by way of its API.
+
+It knows no rule of its own: what may be filed or done, and by whom, the API says, and its refusals are shown
+as they come. The person at the terminal may see numbers; no log is written.
+"""
+
+import argparse
+import asyncio
+import re
+import sys
+from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Final
+
+import aiohttp
+import msgspec
+
+from stream.cli.rim import CommandError, add_config, add_json, config_of, failed, run_guarded
+from stream.config import Config, ConfigError, secret
+from stream.enforce.api.answers import Accepted, CaseLine, CasePage, CaseShown, Fault, Refusal
+
+RESOURCES: Final = {
+    "complaint": "complaints",
+    "dispute": "disputes",
+    "appeal": "appeals",
+    "campaign": "filings",
+    "expression": "expressions",
+    "finding": "findings",
+    "direction": "directions",
+    "punishment": "punishments",
+    "order": "orders",
+}
+"""What can be filed, and the resource that takes it."""
+
+COMPLETED: Final = ("complaint", "campaign", "direction")
+"""What can be filed again under its case, with what was missing."""
+
+SHANGHAI: Final = timezone(timedelta(hours=8))
+"""Working days, and so due dates, are those of Shanghai."""
+
+ANSWER_S_MAX: Final = 30.0
+_CASE: Final = re.compile(r"[A-Za-z0-9._~-]{1,128}")
+
+
+def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command."""
+    command = commands.add_parser(
+        "case",
+        help="list, show, file and decide cases",
+        description="Speaks to the control plane's API at api.url with the token of api.token or api.token_file.",
+        epilog="examples:\n"
+        "  wurao case list --procedure complaint --due-before 2026-10-09\n"
+        "  wurao case show C-bcdf-ghjk-mnpq-rstv\n"
+        "  wurao case file complaint --set subscriber=+8613800138000 --set channel=sms --set from=1069012345 \\\n"
+        "      --set at:=1795500000000 --set text=...\n"
+        "  wurao case file campaign filing.json\n"
+        "  wurao case decide C-bcdf-ghjk-mnpq-rstv forwarded --set to=ORG-1042\n"
+        "  WURAO_API__TOKEN=... wurao case list --json",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    verbs = command.add_subparsers(metavar="list|show|file|decide", required=True)
+    _add_list(verbs)
+    show = verbs.add_parser("show", help="show one case", description="Shows one case, and what you may do to it.")
+    show.add_argument("case", metavar="CASE")
+    file = verbs.add_parser("file", help="file something", description="Files what opens a case, or completes it.")
+    file.add_argument("what", choices=tuple(RESOURCES))
+    file.add_argument("body", metavar="FILE", nargs="?", help="a JSON object, `-` for stdin (default: only --set)")
+    file.add_argument("--case", metavar="CASE", help=f"complete this case's {', '.join(COMPLETED)}")
+    decide = verbs.add_parser("decide", help="act on a case", description="Raises an event on a case.")
+    decide.add_argument("case", metavar="CASE")
+    decide.add_argument("event", metavar="EVENT", help="such as forwarded, decided, lift; `case show` lists them")
+    for verb in (file, decide):
+        verb.add_argument(
+            "--set",
+            metavar="NAME=TEXT",
+            action="append",
+            default=[],
+            dest="stated",
+            help="state a field; NAME:=JSON for one that is no text, such as at:=1795500000000 or party:='{...}'",
+        )
+        verb.add_argument("--key", metavar="TEXT", help="an Idempotency-Key: asked again, it is done once")
+    for verb, run in ((show, _show), (file, _file), (decide, _decide)):
+        add_config(verb)
+        add_json(verb)
+        verb.set_defaults(run=_command(run))
+
+
+def _add_list(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    listing = verbs.add_parser("list", help="list cases, first due first", description="Lists cases, first due first.")
+    listing.add_argument("--procedure", metavar="NAME", help="complaint, measure, campaign, …")
+    listing.add_argument("--state", metavar="NAME")
+    listing.add_argument("--party", metavar="KEY", help="sender|ORG-9 or number|+86…")
+    listing.add_argument("--due-before", metavar="WHEN", help="a date of Shanghai (2026-10-09), or milliseconds")
+    listing.add_argument("--breached", action="store_true", help="only those that missed a term")
+    listing.add_argument("--ended", action="store_true", help="also those that have ended")
+    listing.add_argument("--limit", metavar="N", type=int, default=50, help="lines of a page (default: 50)")
+    listing.add_argument("--after", metavar="TEXT", help="the next page, as the last one named it")
+    add_config(listing)
+    add_json(listing)
+    listing.set_defaults(run=_command(_list))
+
+
+class Client:
+    """One conversation with the API."""
+
+    def __init__(self, config: Config) -> None:
+        token = secret(config.api.token, config.api.token_file)
+        if not token:
+            raise ConfigError("api.token: needed; set WURAO_API__TOKEN, or api.token_file")
+        self._url = config.api.url.rstrip("/")
+        self._headers = {"Authorization": f"Bearer {token}"}
+
+    async def ask(
+        self, path: str, *, query: dict[str, str] | None = None, body: object = None, key: str | None = None
+    ) -> bytes:
+        """The answer's body. Raises `CommandError` with the API's own refusal, or where it is not reached."""
+        headers = {**self._headers, **({"Idempotency-Key": key} if key else {})}
+        method = "GET" if body is None else "POST"
+        data = None if body is None else msgspec.json.encode(body)
+        timeout = aiohttp.ClientTimeout(total=ANSWER_S_MAX)
+        try:
+            async with (
+                aiohttp.ClientSession(headers=headers, timeout=timeout) as session,
+                session.request(method, f"{self._url}{path}", params=query, data=data, allow_redirects=False) as answer,
+            ):
+                said = await answer.read()
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise CommandError(
+                f"no answer from {self._url}: {str(error) or type(error).__name__}; check that the API runs there, "
+                "and api.url (WURAO_API__URL)"
+            ) from error
+        if not 200 <= answer.status < 300:
+            raise CommandError(_refused(answer.status, said))
+        return said
+
+
+Work = Callable[[Client, argparse.Namespace], Coroutine[object, object, int]]
+
+
+def _command(work: Work) -> Callable[[argparse.Namespace], int]:
+    """A verb's work, with what a person can mend told in one line."""
+
+    def run(arguments: argparse.Namespace) -> int:
+        try:
+            client = Client(config_of(arguments))
+        except ConfigError as error:
+            return failed("case", str(error))
+        return run_guarded("case", work(client, arguments))
+
+    return run
+
+
+async def _list(client: Client, arguments: argparse.Namespace) -> int:
+    asked = {
+        "procedure": arguments.procedure,
+        "state": arguments.state,
+        "party": arguments.party,
+        "due_before": _moment(arguments.due_before) if arguments.due_before else None,
+        "breached": "true" if arguments.breached else None,
+        "ended": "true" if arguments.ended else None,
+        "limit": str(arguments.limit),
+        "after": arguments.after,
+    }
+    said = await client.ask("/v1/cases", query={name: value for name, value in asked.items() if value})
+    if arguments.json:
+        print(said.decode())
+        return 0
+    page = msgspec.json.decode(said, type=CasePage)
+    rows = [("DUE", "CASE", "PROCEDURE", "STATE", "CLOCK", "PARTY"), *(_row(line) for line in page.cases)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for row in rows:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    if page.after:
+        print(f"more: --after {page.after}", file=sys.stderr)
+    return 0
+
+
+async def _show(client: Client, arguments: argparse.Namespace) -> int:
+    said = await client.ask(f"/v1/cases/{_case(arguments.case)}")
+    if arguments.json:
+        print(said.decode())
+        return 0
+    shown = msgspec.json.decode(said, type=CaseShown)
+    line = shown.line
+    print(f"{line.case}: {line.procedure}, {line.state}, step {line.step} of {_time(line.updated)}")
+    for clock in line.due:
+        print(f"  {clock.clock}: {'missed, was due' if clock.breached else 'due'} {_time(clock.due)}")
+    print(f"  you may: {', '.join(shown.possible) or 'nothing'}")
+    print(msgspec.json.format(bytes(shown.body)).decode())
+    return 0
+
+
+async def _file(client: Client, arguments: argparse.Namespace) -> int:
+    path = f"/v1/{RESOURCES[arguments.what]}"
+    if arguments.case:
+        if arguments.what not in COMPLETED:
+            raise CommandError(f"--case completes {', '.join(COMPLETED)}; for the rest leave it out")
+        path = f"{path}/{_case(arguments.case)}"
+    body = {**(await asyncio.to_thread(_body, arguments.body)), **_stated(arguments.stated)}
+    return _told(await client.ask(path, body=body, key=arguments.key), arguments)
+
+
+async def _decide(client: Client, arguments: argparse.Namespace) -> int:
+    body = {**_stated(arguments.stated), "event": arguments.event}
+    return _told(await client.ask(f"/v1/cases/{_case(arguments.case)}/events", body=body, key=arguments.key), arguments)
+
+
+def _told(said: bytes, arguments: argparse.Namespace) -> int:
+    if arguments.json:
+        print(said.decode())
+        return 0
+    accepted = msgspec.json.decode(said, type=Accepted)
+    print(f"written: {accepted.id}" + (f", case {accepted.case}" if accepted.case else ""))
+    for fault in accepted.missing:
+        print(_fault(fault), file=sys.stderr)
+    return 0
+
+
+def _body(path: str | None) -> dict[str, object]:
+    """What a file states. Raises `CommandError`."""
+    if path is None:
+        return {}
+    try:
+        text = sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
+        return msgspec.json.decode(text, type=dict[str, object])
+    except (OSError, UnicodeDecodeError, msgspec.DecodeError) as error:
+        raise CommandError(f"{path}: {error}; give one JSON object") from error
+
+
+def _stated(pairs: list[str]) -> dict[str, object]:
+    stated: dict[str, object] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name.rstrip(":"):
+            raise CommandError(f"--set {pair!r}: write NAME=TEXT, or NAME:=JSON")
+        try:
+            stated[name.rstrip(":")] = msgspec.json.decode(value) if name.endswith(":") else value
+        except msgspec.DecodeError as error:
+            raise CommandError(f"--set {name}: {error}; after := comes JSON") from error
+    return stated
+
+
+def _case(text: str) -> str:
+    """A case id that can stand in a path. Raises `CommandError`."""
+    if not _CASE.fullmatch(text):
+        raise CommandError(f"{text!r} is no case id; `wurao case list` shows them")
+    return text
+
+
+def _moment(text: str) -> str:
+    """Milliseconds, from milliseconds or from a day of Shanghai. Raises `CommandError`."""
+    if text.isdecimal():
+        return text
+    try:
+        day = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise CommandError(f"{text!r}: write a date such as 2026-10-09, or milliseconds") from error
+    return str(int((day if day.tzinfo else day.replace(tzinfo=SHANGHAI)).timestamp() * 1000))
+
+
+def _row(line: CaseLine) -> tuple[str, ...]:
+    clock = next((clock for clock in line.due if clock.due == line.next_due), None)
+    named = "" if clock is None else f"{clock.clock}{' (missed)' if clock.breached else ''}"
+    party = "" if line.party is None else line.party.sender or line.party.number or ""
+    return (_time(line.next_due) if line.next_due else "-", line.case, line.procedure, line.state, named, party)
+
+
+def _time(moment: int) -> str:
+    try:
+        return datetime.fromtimestamp(moment / 1000, UTC).astimezone(SHANGHAI).strftime("%Y-%m-%d %H:%M")
+    except (OverflowError, ValueError):  # a contract's time may lie beyond the calendar
+        return f"{moment} ms"
+
+
+def _refused(status: int, said: bytes) -> str:
+    try:
+        refusal = msgspec.json.decode(said, type=Refusal)
+    except msgspec.DecodeError:
+        return f"HTTP {status}, and no answer of wurao's API: check api.url"
+    lines = [f"{refusal.error}: {refusal.reason}", *(_fault(fault) for fault in refusal.faults)]
+    if refusal.error == "wrong-state":
+        lines.append(f"  you may: {', '.join(refusal.possible) or 'nothing'}")
+    return "\n".join(lines)
+
+
+def _fault(fault: Fault) -> str:
+    return f"  {fault.field or 'the whole'}: {fault.reason}; {fault.mend}"
