@@ -18,7 +18,6 @@ from collections import Counter
 from typing import Final, NamedTuple
 
 from stream.model.codec import decode_event, encode
-from stream.model.decision import Decision
 from stream.model.events import Call, Event, Reply, Sms
 from stream.model.fields import Purpose
 from stream.model.registry import Expression, NumberEntry, Record, Sender, Wordlist
@@ -170,7 +169,7 @@ def _wills(draw: random.Random) -> list[Record]:
             sender=f"ORG-{draw.randrange(SENDERS_COUNT)}",
             category=draw.choice(CATEGORIES),
         )
-        if draw.random() < 0.5  # noqa: PLR2004
+        if draw.random() < 0.5
         else Expression(
             subscriber=f"+{draw.choice(SUBSCRIBERS)}",
             channel=draw.choice(("sms", "call")),

@@ -7,7 +7,7 @@ import sys
 
 from stream import config as configuration
 from stream import logs
-from stream.cli.filter import add_config
+from stream.cli.rim import add_config, add_verbose
 from stream.config import Config, ConfigError
 from stream.policy.loading import load as load_policy
 from stream.policy.toml import PolicyError
@@ -27,6 +27,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_config(command)
+    add_verbose(command)
     command.set_defaults(run=run)
 
 

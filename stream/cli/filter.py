@@ -4,13 +4,13 @@ import argparse
 import asyncio
 import os
 import sys
-from pathlib import Path
 from typing import get_args, get_type_hints
 
 import msgspec
 
 from stream import config as configuration
 from stream import logs
+from stream.cli.rim import add_config, add_verbose
 from stream.config import Config, ConfigError
 from stream.filter.supervisor import CannotStart, Supervisor
 from stream.policy.loading import load as load_policy
@@ -31,6 +31,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_config(command)
+    add_verbose(command)
     command.add_argument("--workers", type=int, metavar="N", help="one per core (default: filter.workers)")
     command.add_argument(
         "--delivery",
@@ -38,18 +39,6 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         help="how decisions are delivered (default: filter.delivery)",
     )
     command.set_defaults(run=run)
-
-
-def add_config(command: argparse.ArgumentParser) -> None:
-    """The option that names the configuration file."""
-    command.add_argument(
-        "--config",
-        type=Path,
-        metavar="FILE",
-        default=os.environ.get("WURAO_CONFIG"),
-        help="the configuration, a TOML file (default: WURAO_CONFIG, or none); WURAO_<TABLE>__<NAME> overrides it",
-    )
-    command.add_argument("--verbose", action="store_true", help="also log what only a developer needs")
 
 
 def run(arguments: argparse.Namespace) -> int:

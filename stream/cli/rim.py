@@ -62,6 +62,11 @@ def add_config(command: argparse.ArgumentParser) -> None:
     )
 
 
+def add_verbose(command: argparse.ArgumentParser) -> None:
+    """The option of processes that log."""
+    command.add_argument("--verbose", action="store_true", help="also log what only a developer needs")
+
+
 def add_json(command: argparse.ArgumentParser) -> None:
     """The option that asks for an answer that programs read."""
     command.add_argument("--json", action="store_true", help="answer in JSON, for programs")

@@ -8,7 +8,7 @@ import sys
 
 from stream import config as configuration
 from stream import logs
-from stream.cli.filter import add_config
+from stream.cli.rim import add_config, add_verbose
 from stream.config import Config, ConfigError
 from stream.enforce.watch import Watch
 from stream.health import Health
@@ -38,6 +38,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_config(command)
+    add_verbose(command)
     command.set_defaults(run=run)
 
 

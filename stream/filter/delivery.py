@@ -11,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.structs import RecordMetadata
@@ -22,6 +23,7 @@ from stream.model.topics import DEAD_LETTER, DECISIONS, EPOCHS, EXPRESSIONS
 from stream.registry.follower import BadRecord
 
 Headers = Sequence[tuple[str, bytes]]
+Settled = asyncio.Task[Literal[True]]
 Commit = Callable[[Mapping[Place, int]], Awaitable[None]]
 
 
@@ -148,9 +150,9 @@ async def send(
     return sent
 
 
-async def _either(one: asyncio.Future[bool], other: asyncio.Future[None]) -> None:
+async def _either(one: Settled, other: asyncio.Future[None]) -> None:
     """Wait until one of two is done."""
-    waiting: set[asyncio.Future[bool] | asyncio.Future[None]] = {one, other}
+    waiting: set[Settled | asyncio.Future[None]] = {one, other}
     await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
 
 

@@ -137,7 +137,7 @@ def _all_of(questions: list[Question]) -> Question | None:
     return lambda event, now: all(question(event, now) for question in questions)
 
 
-def _question(need: Needs, route: Route, reader: Reader) -> Question:
+def _question(need: Needs, route: Route, reader: Reader) -> Question:  # noqa: PLR0911  # one return for each form
     """The quick form of a need. Texts and hours are remembered; the rest is asked as it stands."""
     predicate, holds, identity, read = need.predicate, need.holds, route.identity, reader.read
     if predicate is PROHIBITED:

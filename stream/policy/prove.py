@@ -33,24 +33,35 @@ from stream.policy.predicates import (
     ALL,
     CALL,
     CAMPAIGN_TEXT,
+    CATEGORY_PERMITTED,
     COMMERCIAL,
     CONSENTED,
     EMERGENCY,
+    FROM_PLATFORM,
+    FROM_SUBSCRIBER,
+    FROM_WELL_FORMED,
+    HAS_ENTRY,
     IDENTIFIED,
+    LICENSED,
     OPT_OUT_SHOWN,
     PERSONAL,
+    PRESENTS_FOREIGN,
     PROHIBITED,
+    PURPOSE_PERMITTED,
+    QUIET,
     REFUSED,
     REPLY,
     SERVICE,
     SILENCE_REFUSES,
     SILENT,
     SMS,
+    STALE,
     STOPPED,
     SUSPENDED,
     TO_HELP,
     TO_REDRESS,
     TO_SUBSCRIBER,
+    VERSTAT_FAILED,
     Needs,
     Predicate,
 )
@@ -176,6 +187,32 @@ def on_paper(proof: Proof) -> None:
         one.all(~REPLY, COMMERCIAL, TO_SUBSCRIBER, REFUSED),
         one.allowed(),
     )
+    never(
+        "from a registry too old, where the policy fails closed, nothing commercial reaches a subscriber",
+        one.all(~REPLY, COMMERCIAL, TO_SUBSCRIBER, STALE),
+        one.allowed(),
+    )
+    never(
+        "no commercial SMS from a port reaches a subscriber without its sender, a contact and a way to refuse",
+        one.all(SMS, COMMERCIAL, TO_SUBSCRIBER, ~FROM_SUBSCRIBER),
+        z3.Not(one.all(IDENTIFIED, OPT_OUT_SHOWN)),
+        one.allowed(),
+    )
+    never(
+        "nothing commercial reaches a subscriber outside the permitted hours",
+        one.all(~REPLY, COMMERCIAL, TO_SUBSCRIBER, QUIET),
+        one.allowed(),
+    )
+    never(
+        "no commercial call reaches a subscriber from a platform",
+        one.all(CALL, COMMERCIAL, TO_SUBSCRIBER, FROM_PLATFORM),
+        one.allowed(),
+    )
+    never(
+        "nothing passes rules 16 to 18 without a licensed sender, its own number, and a purpose it is for",
+        z3.Not(one.all(LICENSED, HAS_ENTRY, PURPOSE_PERMITTED)),
+        one.lands_on(*(rule for rule in TABLE if rule.number > 18)),
+    )
     never("the text of personal traffic is never asked for", one.all(~REPLY, PERSONAL), one.asks(OF_THE_TEXT))
     never(
         "the will is asked for commercial traffic to subscribers alone",
@@ -198,6 +235,27 @@ def on_paper(proof: Proof) -> None:
         one.all(SMS, EMERGENCY),
         one.met(need_of("6a", "emergency_entry")),
         z3.Not(one.lands_on(*early)),
+    )
+    in_order = (
+        FROM_WELL_FORMED,
+        LICENSED,
+        HAS_ENTRY,
+        PURPOSE_PERMITTED,
+        ~SUSPENDED,
+        ~VERSTAT_FAILED,
+        ~PRESENTS_FOREIGN,
+    )
+    never(
+        "service traffic that is in order always passes",
+        one.all(~REPLY, SERVICE, ~PROHIBITED, *in_order),
+        z3.Not(one.allowed()),
+    )
+    never(
+        "commercial traffic that is in order in every respect reaches whoever has consented",
+        one.all(~REPLY, COMMERCIAL, CONSENTED, CATEGORY_PERMITTED, ~STOPPED, ~STALE, ~QUIET, ~PROHIBITED, *in_order),
+        z3.Or(one.met(CALL), one.all(IDENTIFIED, OPT_OUT_SHOWN)),
+        z3.Not(one.all(CALL, FROM_PLATFORM)),
+        z3.Not(one.allowed()),
     )
     _of_two(proof, one)
 

@@ -131,7 +131,7 @@ class Follower:
         return applied
 
     async def _pass_over_empty_ends(self) -> None:
-        """Where the last offsets hold no record (markers of a transaction, an aborted one) nothing will come of them."""
+        """Where the last offsets hold no record (an aborted transaction, its marker) nothing will come of them."""
         for place, end in self._target[1].items() if self._target else ():
             if self._next[place] < end:
                 self._next[place] = await self._consumer.position(place)

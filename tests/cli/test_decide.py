@@ -13,6 +13,7 @@ from bloom.snapshot import SnapshotMeta
 from stream.model.codec import encode
 from stream.registry.files import load_registry
 from tests.filter import cases
+from tests.filter.harness import NOW
 
 
 @pytest.fixture
@@ -37,7 +38,7 @@ def test_it_decides_as_the_filter_does(registry: Path) -> None:
     decisions = [orjson.loads(line) for line in ran.stdout.splitlines()]
     assert [(d["event"], d["reason"]) for d in decisions] == list(cases.EXPECTED.items())
     assert {d["epoch"] for d in decisions} == {"file"}
-    assert {d["decided"] for d in decisions} == {cases.NOW}
+    assert {d["decided"] for d in decisions} == {NOW}
     assert (ran.returncode, ran.stderr) == (0, b"")
 
 
@@ -97,7 +98,7 @@ def test_replies_do_not_change_the_registry_that_was_given(registry: Path) -> No
 def test_another_policy_decides_otherwise(registry: Path) -> None:
     silent = next(event for event in cases.EVENTS if "no_consent" in str(event["id"]))
     noon = 1_795_500_000_000 // 86_400_000 * 86_400_000 + 4 * 3_600_000  # noon in Shanghai
-    ran = _run("-", "--registry", registry, "--policy", "opt-out", "--now", noon, stdin=_events(silent))
+    ran = _run("-", "--registry", registry, "--policy", "opt-out", "--now", str(noon), stdin=_events(silent))
     assert orjson.loads(ran.stdout)["reason"] == "default_allow"
 
 

@@ -146,9 +146,7 @@ def _complaint_is_refusal_and_breach(stage: Stage) -> None:
     )
     assert not any(clock.breached for clock in stage.case(case, "received").due)
     stage.move_clock(SUNDAY_MIDNIGHT)
-    wait_until(
-        lambda: any(clock.breached for clock in pictures(stage.broker)[case].due), within_s=5, what="the breach"
-    )
+    wait_until(lambda: any(clock.breached for clock in pictures(stage.broker)[case].due), within_s=5, what="the breach")
     assert pictures(stage.broker)[case].state == "received", "the duty is still owed"
 
 

@@ -15,6 +15,7 @@ from stream.policy.decide import Decider
 from stream.policy.loading import load
 from stream.registry.registry import registry_of
 from tests.filter import cases
+from tests.filter.harness import NOW
 
 PARTITIONS = 12
 
@@ -35,7 +36,7 @@ def _decider() -> Decider:
 
 def _batch(*values: bytes | None, topic: str = "events.urgent", partition: int = 0) -> Outputs:
     records = [Consumed(10 + number, None, value) for number, value in enumerate(values)]
-    return decide_batch({Place(topic, partition): records}, _decider(), now=cases.NOW, partitions=PARTITIONS)
+    return decide_batch({Place(topic, partition): records}, _decider(), now=NOW, partitions=PARTITIONS)
 
 
 @given(st.lists(st.binary(max_size=40) | st.none() | st.sampled_from([orjson.dumps(e) for e in cases.EVENTS])))

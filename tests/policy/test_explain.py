@@ -29,7 +29,6 @@ from tests.policy.cases import (
     SALES_CALL,
     but,
     order,
-    policy,
     registry,
 )
 from tests.policy.test_model import Scene, policy_of, scenes, worlds_by_the_thousand
@@ -56,11 +55,9 @@ def test_the_rules_tried_end_with_the_one_that_decides(scene: Scene) -> None:
         assert all(asked.met for tried in told.tried for asked in tried.asked[:-1])
 
 
-def seen(event: Event, need: str, **more: object) -> str:
+def seen(event: Event, need: str) -> str:
     """What was seen when the last need with these words was asked."""
-    world = World(
-        policy(silence=str(more.get("silence", "refuse"))), registry(*LAWFUL, order("limit"), order("stop", number="x"))
-    )
+    world = World(load(), registry())
     asked = [asked for tried in explain(event, world, event.time).tried for asked in tried.asked if need in asked.need]
     return asked[-1].saw
 
