@@ -29,6 +29,8 @@ NOW: Final = 1_795_500_000_000
 EVENTS_COUNT: Final = 50_000
 ROUNDS_COUNT: Final = 7
 BATCH_COUNT: Final = 500
+CONSENTING_SHARE: Final = 0.5
+"""Of commercial SMS, how many go to somebody who consented, as far as no later refusal came."""
 WILLS_COUNT: Final = 100_000
 SENDERS_COUNT: Final = 400
 TERMS_COUNT: Final = 5_000
@@ -49,8 +51,10 @@ class Stage(NamedTuple):
 def traffic(seed: int = 1) -> tuple[list[Record], list[bytes], list[bytes]]:
     """The registry's records, events to warm up with, and events to measure, encoded, in order."""
     draw = random.Random(seed)
-    records = [*_senders(), _terms(draw), *_wills(draw)]
-    lines = [encode(_event(draw, n)) for n in range(2 * EVENTS_COUNT)]
+    wills = _wills(draw)
+    records = [*_senders(), _terms(draw), *wills]
+    consents = [will for will in wills if will.will == "consent" and will.channel == "sms"]
+    lines = [encode(_event(draw, n, consents)) for n in range(2 * EVENTS_COUNT)]
     return records, lines[:EVENTS_COUNT], lines[EVENTS_COUNT:]
 
 
@@ -158,7 +162,7 @@ def _terms(draw: random.Random) -> Wordlist:
     return Wordlist(list="bench", terms=tuple(terms))
 
 
-def _wills(draw: random.Random) -> list[Record]:
+def _wills(draw: random.Random) -> list[Expression]:
     return [
         Expression(
             subscriber=f"+{draw.choice(SUBSCRIBERS)}",
@@ -181,7 +185,7 @@ def _wills(draw: random.Random) -> list[Record]:
     ]
 
 
-def _event(draw: random.Random, number: int) -> Event:
+def _event(draw: random.Random, number: int, consents: list[Expression]) -> Event:
     (kind,) = draw.choices(tuple(MIX), weights=tuple(MIX.values()))
     org = draw.randrange(SENDERS_COUNT)
     id_, to = f"01JD{number:022}", f"+{draw.choice(SUBSCRIBERS)}"
@@ -195,15 +199,20 @@ def _event(draw: random.Random, number: int) -> Event:
         from_ = f"+{draw.choice(SUBSCRIBERS)}" if purpose == "personal" else f"+8610{org:06}"
         sender = None if purpose == "personal" else f"ORG-{org}"
         return Call(id=id_, time=NOW, to=to, sender=sender, from_=from_, purpose=purpose, category="finance")
-    port = f"10690{org:04}{1 if kind == 'commercial' else 2}"
+    category = draw.choice(CATEGORIES)
+    if kind == "commercial" and draw.random() < CONSENTING_SHARE:
+        # So that as many run the whole table as a sender with an honest list would have.
+        consent = draw.choice(consents)
+        org, to = int((consent.sender or "").removeprefix("ORG-")), consent.subscriber
+        category = consent.category or category
     return Sms(
         id=id_,
         time=NOW,
         to=to,
         sender=f"ORG-{org}",
-        from_=port,
+        from_=f"10690{org:04}{1 if kind == 'commercial' else 2}",
         purpose="commercial" if kind == "commercial" else "service",
-        category=draw.choice(CATEGORIES),
+        category=category,
         text=f"【商家{org}】尊敬的{''.join(draw.choices(CHARACTERS, k=3))}:您有{draw.randrange(10_000)}元"
         f"{''.join(draw.choices(CHARACTERS, k=10))},详询95{org:04},拒收请回复TD",
         network="telecom",

@@ -17,7 +17,7 @@ Must never log who a party is: it may be a number.
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -26,9 +26,9 @@ from aiokafka import TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.errors import CommitFailedError, IllegalStateError
 
-from bloom.partition import partition_of
 from stream import logs
 from stream.config import Config
+from stream.enforce import outbox
 from stream.enforce.inbox import DOCKET, DocketFinding
 from stream.enforce.parts import Standing
 from stream.enforce.warning import forgettable
@@ -38,7 +38,7 @@ from stream.model.cases import CaseEvent
 from stream.model.codec import Undecodable, decode_as, encode
 from stream.model.control import Activity, Finding, Party, party_key
 from stream.model.fields import Channel
-from stream.model.topics import ACTIVITY, CASE_EVENTS
+from stream.model.topics import ACTIVITY
 from stream.policy.settings import Policy
 
 log = logs.get(__name__)
@@ -74,6 +74,7 @@ class Watch(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is not
         self._between = asyncio.Lock()
         """held while a batch is fetched, judged and committed: partitions come and go between two batches"""
         self._stopping = False
+        self._failed: clients.KafkaError | None = None
         self._seldom = logs.Seldom()
         self._commit_at = self._forget_at = 0.0
 
@@ -112,21 +113,35 @@ class Watch(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is not
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
         """Begin far enough back to know the parties (aiokafka calls this)."""
         async with self._between:
-            since = time.time_ns() // 1_000_000 - self._config.watch.readback_ms
-            begins = await self._consumer.offsets_for_times(dict.fromkeys(assigned, since)) if assigned else {}
-            ends = await self._consumer.end_offsets(list(assigned)) if assigned else {}
-            self._shares = {}
-            for place in assigned:
-                begin = begins[place].offset if begins.get(place) else ends[place]
-                committed = await self._consumer.committed(place)
-                live_from = begin if committed is None else committed
-                first = min(begin, live_from)
-                self._consumer.seek(place, first)
-                self._shares[place.partition] = _Share(live_from=live_from, next=first, committed=live_from)
+            try:
+                self._shares = await self._begin(assigned)
+            except clients.KafkaError as error:
+                # aiokafka would log it and go on, and these partitions would be nobody's: `run` raises it instead.
+                self._failed = error
+                return
         log.info("partitions assigned", partitions_count=len(assigned), reading_back=self.not_ready())
+
+    async def _begin(self, assigned: Collection[TopicPartition]) -> dict[int, _Share]:
+        """The shares of these partitions, and the consumer where their read-back begins."""
+        shares: dict[int, _Share] = {}
+        if not assigned:
+            return shares
+        since = time.time_ns() // 1_000_000 - self._config.watch.readback_ms
+        begins = await self._consumer.offsets_for_times(dict.fromkeys(assigned, since))
+        ends = await self._consumer.end_offsets(list(assigned))
+        for place in assigned:
+            begin: int = begins[place].offset if begins.get(place) else ends[place]
+            committed: int | None = await self._consumer.committed(place)
+            live_from = begin if committed is None else committed
+            first = min(begin, live_from)
+            self._consumer.seek(place, first)
+            shares[place.partition] = _Share(live_from=live_from, next=first, committed=live_from)
+        return shares
 
     async def _batch(self) -> None:
         """Fetch, judge, raise, commit."""
+        if self._failed is not None:
+            raise self._failed
         fetched: Mapping[TopicPartition, Sequence[clients.ConsumerRecord]] = await self._consumer.getmany(
             timeout_ms=FETCH_WAIT_MS, max_records=self._config.watch.batch_records_max
         )
@@ -174,10 +189,8 @@ class Watch(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is not
         partitions = self._config.topics.partitions
         acks: list[asyncio.Future[object]] = []
         for finding in findings:
-            event = case_event(finding)
-            partition = partition_of(event.case, partitions)
-            sent = self._producer.send(CASE_EVENTS, value=encode(event), key=event.case.encode(), partition=partition)
-            acks.append(await sent)
+            out = outbox.case_event(case_event(finding), partitions)
+            acks.append(await self._producer.send(out.topic, value=out.value, key=out.key, partition=out.partition))
         await asyncio.gather(*acks)
         for finding in findings:
             self.metrics.findings.labels(finding.grounds).inc()

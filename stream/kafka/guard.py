@@ -59,7 +59,11 @@ def main(arguments: list[str]) -> int:
             command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
         )
     try:
-        print(process.pid, flush=True)
+        try:
+            print(process.pid, flush=True)
+        except BrokenPipeError:
+            # The owner went before it could hear: there is nobody to guard for, nor to print to at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         while process.poll() is None and not owner_is_gone(int(owner), POLL_S):
             pass
     finally:

@@ -94,7 +94,7 @@ def decode_file_record(data: bytes) -> FileRecord:
         if record.topic == EXPRESSIONS:
             raise Undecodable("an expression cannot be withdrawn; write a `lift` of its scope instead")
         if record.topic not in RECORD_KIND:
-            raise Undecodable(f"no registry topic is named {record.topic!r}")
+            raise Undecodable(_without_numbers(f"no registry topic is named {record.topic!r}"))
     return record
 
 

@@ -134,5 +134,32 @@ def test_a_process_killed_again_and_again_loses_no_case_and_tells_nobody_twice(b
     assert any(killed_at), "at least one process died with work done"
 
 
+def test_two_share_the_cases_and_when_one_dies_the_other_goes_on_with_all(broker: Broker, tmp_path: Path) -> None:
+    pure = Pure(broker.config)
+    with EnforceProcess(broker, tmp_path) as one, EnforceProcess(broker, tmp_path) as other:
+        for process in (one, other):
+            process.wait_ready()
+        wait_until(
+            lambda: sorted(process.metric("wurao_enforce_partitions") for process in (one, other)) == [6, 6],
+            within_s=30,
+            what="they share",
+        )
+        first = [found(finding) for finding in _findings("f")]
+        broker.write(first)
+        pure.take(first)
+        wait_until(lambda: _settled(broker, pure), within_s=20, what="both deal with their share")
+        assert min(process.metric("wurao_enforce_arrivals_total{") for process in (one, other)) > 0
+
+        more = [found(finding) for finding in _findings("g")]
+        broker.write(more)
+        pure.take(more)
+        one.kill()
+        wait_until(lambda: _settled(broker, pure), within_s=40, what="the other deals with all")
+        assert other.metric("wurao_enforce_partitions") == 12
+        wait_until(lambda: {w.effect for w in effects(broker)} == set(pure.effects), within_s=5, what="every effect")
+        assert other.metric("wurao_enforce_table_repairs_total") == 0
+        assert broker.read(topics.DEAD_LETTER) == []
+
+
 def _notices(pure: Pure) -> list[Out]:
     return [out for out in pure.effects.values() if out.topic == topics.NOTICES]

@@ -77,7 +77,7 @@ def seen(event: Event, need: str) -> str:
         (but(NOTICE, sender="ORG-9"), "not registered", "ORG-9 (stated): not registered"),
         (but(NOTICE, sender="ORG-2"), "is not the event's sender", "sender ORG-2; ORG-1 holds 1069109999 since 0"),
         (but(PUBLIC, region="310000"), "regions", "recipient in 310000; campaign in 110000"),
-        (but(PUBLIC, text="防汛"), "differs", "2 characters against 20, different from character 3"),
+        (but(PUBLIC, text="防汛"), "differs", "2 characters against 19, different from character 3"),
         (but(PUBLIC, campaign="P-9"), "no approved campaign", "P-9 is not registered"),
         (but(SALES_CALL, presented="+861012345678"), "another number", "+861012345678, of ORG-1 (+8610 for"),
         (but(SALES_CALL, platform=True), "from a platform", "the event says so"),

@@ -118,7 +118,7 @@ def _value_fault(name: str, value: object, kind: object, *, strict: bool = True)
         msgspec.convert(value, kind, strict=strict)
     except msgspec.ValidationError as error:
         reason, _, where = str(error).partition(" - at `$")
-        return Fault(f"{name}{where.rstrip('`')}", reason, f"state {form(kind)}")
+        return Fault(f"{name}{where.rstrip('`')}", reason.replace(" | null", ""), f"state {form(kind)}")
     # The wire's schema gives a number's pattern for readers alone; a form is held to it.
     if name == "subscriber" and parse_number(str(value)) is None:
         return Fault(name, "not a subscriber's number", f"state {_NUMBER_MEND}")

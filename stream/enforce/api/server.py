@@ -20,6 +20,7 @@ from stream.config import Config, ConfigError
 from stream.enforce import settings
 from stream.enforce.api import acts, asking, callers, names
 from stream.enforce.api.answers import (
+    Accepted,
     CasePage,
     CaseShown,
     Fault,
@@ -120,6 +121,7 @@ class Api:
                 caller = self._caller(request)
                 case = request.match_info.get("case")
                 status, answer = await self._answer(operation, request, caller)
+                case = answer.case if isinstance(answer, Accepted) else case
             except Problem as problem:
                 status, answer = problem.status, problem.refusal
             except web.HTTPRequestEntityTooLarge:
@@ -172,7 +174,8 @@ class Api:
         self._metrics.requests.labels(operation, str(status)).inc()
         self._metrics.seconds.labels(operation).inc(seconds)
         book = self._pictures.book
-        seen = caller is not None and case is not None and book is not None and book.picture(case, caller) is not None
+        made = status == 202  # its case is ours, though its picture may not be here yet
+        seen = caller and case and book and (made or book.picture(case, caller))
         log.info(
             "request",
             operation=operation,

@@ -132,8 +132,8 @@ class Connector:
             for record in records:
                 if place in consumer.assignment():
                     await self._take(place, record)
+        self._collect_attempts()  # first: a notice is not attempted while an attempt of it stands here
         self._begin_attempts()
-        self._collect_attempts()
         self._metrics.pending.set(len(self._pending))
         await self._commit(consumer)
 
@@ -200,6 +200,7 @@ class Connector:
         while self._due and self._due[0][0] <= now and len(self._attempts) < self._settings.attempts_at_once_max:
             name = heapq.heappop(self._due)[2]
             pending = self._pending.get(name)
+            # One that is under way schedules the next itself.
             if pending is not None and name not in self._attempts.values():
                 self._attempts[asyncio.create_task(self._attempt(pending))] = name
 

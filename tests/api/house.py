@@ -1,0 +1,262 @@
+"""What the API's tests share: the API over real HTTP and a genuine Kafka, and a control plane that answers it.
+
+The control plane here is the pure one (`inbox`, `book`, `outbox`) behind a consumer and a producer: all that
+`wurao enforce` does to a record, without Faust and without its guarantees. Every answer of the API is held to
+docs/openapi.yaml as it comes in.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, TypeVar
+
+import aiohttp
+import jsonschema
+import orjson
+import yaml
+
+from docs.generate.__main__ import TOP
+from stream import config as configuration
+from stream.config import Config
+from stream.enforce import book, inbox, outbox, settings
+from stream.enforce.api import Api
+from stream.enforce.inbox import Arrival, Forward, Spot
+from stream.enforce.terms import Terms
+from stream.kafka import clients, topics
+from stream.model.topics import INTAKE
+from stream.policy.loading import load as load_policy
+from tests.filter.harness import PARTITIONS, Broker
+
+CONTRACT: Final = yaml.safe_load((TOP / "docs/openapi.yaml").read_text(encoding="utf-8"))
+
+TOKENS: Final = {
+    "desk": "desk desk:17",
+    "regulator": "regulator regulator:3",
+    "sender": "sender org-9 ORG-9",
+    "other-sender": "sender org-1 ORG-1",
+    "agent": "subscriber-agent agent:5 +86138,+8617012345678",
+    "other-agent": "subscriber-agent agent:6 +86139",
+    "read-only": "read-only auditor:1",
+}
+"""The tokens of the tests by name; the token itself is `token-of-` and the name."""
+
+Json = dict[str, object]
+T = TypeVar("T")
+
+COMPLAINT: Final[Json] = {
+    "subscriber": "+8613800138000",
+    "channel": "sms",
+    "from": "1069012345",
+    "sender": "ORG-9",
+    "at": 1_795_400_000_000,
+    "text": "贷款",
+    "refusal": True,
+}
+
+
+def token_of(name: str) -> str:
+    return f"token-of-{name}"
+
+
+def write_tokens(path: Path, tokens: Mapping[str, str] = TOKENS) -> Path:
+    lines = [f"{hashlib.sha256(token_of(name).encode()).hexdigest()} {what}" for name, what in tokens.items()]
+    path.write_text("# who may do what\n" + "\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def config_for(broker: Broker, directory: Path, **variables: str) -> Config:
+    return configuration.load(
+        None,
+        {
+            "WURAO_KAFKA__BOOTSTRAP": broker.bootstrap,
+            "WURAO_TOPICS__PARTITIONS": str(PARTITIONS),
+            "WURAO_API__PORT": "0",
+            "WURAO_API__TOKENS_FILE": str(write_tokens(directory / "tokens")),
+            **variables,
+        },
+    )
+
+
+@dataclass
+class Answer:
+    """A status and what came with it."""
+
+    status: int
+    body: Json
+
+    @property
+    def case(self) -> str:
+        return str(self.body["case"])
+
+    def faults(self) -> dict[str, str]:
+        """Field → reason."""
+        found = self.body["faults"]
+        assert isinstance(found, list)
+        return {fault["field"]: fault["reason"] for fault in found}
+
+
+class House:
+    """The API as somebody with a token sees it."""
+
+    def __init__(self, address: str, session: aiohttp.ClientSession, config: Config) -> None:
+        self.address = address
+        self.config = config
+        self._session = session
+
+    async def get(self, path: str, *, by: str = "desk", **query: str) -> Answer:
+        return await self._ask("get", path, by, params=query)
+
+    async def post(self, path: str, body: object, *, by: str = "desk", key: str | None = None) -> Answer:
+        return await self._ask("post", path, by, data=orjson.dumps(body), key=key)
+
+    async def show(self, case: str, *, by: str = "desk", state: str | None = None, step: int = 0) -> Json:
+        """The case, once its picture is there (in that state, that far)."""
+
+        async def shown() -> Json | None:
+            answer = await self.get(f"/v1/cases/{case}", by=by)
+            line = answer.body.get("line")
+            there = isinstance(line, dict) and state in (None, line["state"]) and line["step"] >= step
+            return answer.body if answer.status == 200 and there else None
+
+        return await eventually(shown)
+
+    async def act(self, case: str, event: str, *, by: str = "desk", **fields: object) -> Answer:
+        return await self.post(f"/v1/cases/{case}/events", {"event": event, **fields}, by=by)
+
+    async def records(self, topic: str) -> list[clients.ConsumerRecord]:
+        """All records of a topic."""
+        return await read(self.config, topic)
+
+    async def _ask(
+        self,
+        method: str,
+        path: str,
+        by: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        data: bytes | None = None,
+        key: str | None = None,
+    ) -> Answer:
+        headers = {"Authorization": f"Bearer {token_of(by)}"} if by else {}
+        headers |= {"Idempotency-Key": key} if key else {}
+        async with self._session.request(
+            method, f"{self.address}{path}", params=params, data=data, headers=headers
+        ) as answer:
+            body = orjson.loads(await answer.read())
+            keeps_the_contract(method, path, answer.status, body)
+            return Answer(answer.status, body)
+
+
+def keeps_the_contract(method: str, path: str, status: int, body: object) -> None:
+    """The answer is one that docs/openapi.yaml has for this path and status."""
+    parts = path.split("/")
+    if parts[3:4]:
+        parts[3] = "{case}"
+    responses = CONTRACT["paths"]["/".join(parts)][method]["responses"]
+    assert str(status) in responses, f"{method} {path}: {status} is not documented: {body}"
+    schema = responses[str(status)]["content"]["application/json"]["schema"]
+    jsonschema.validate(body, {**schema, "components": CONTRACT["components"]})
+
+
+async def eventually(asked: Callable[[], Awaitable[T | None]], *, within_s: float = 15.0) -> T:
+    """What is asked for, once it is there."""
+    async with asyncio.timeout(within_s):
+        while (found := await asked()) is None:  # noqa: ASYNC110  # what is waited for has no event
+            await asyncio.sleep(0.02)
+        return found
+
+
+@asynccontextmanager
+async def house(config: Config, *, control_plane: bool = True) -> AsyncIterator[House]:
+    """An API that is ready, with or without a control plane behind it."""
+    api = Api(config)
+    address = await api.start()
+    behind = asyncio.create_task(_control_plane(config)) if control_plane else None
+    try:
+        async with aiohttp.ClientSession() as session:
+
+            async def ready() -> bool | None:
+                return True if api.not_ready() is None else None
+
+            await eventually(ready)
+            yield House(address, session, config)
+            if behind is not None and behind.done():
+                behind.result()
+    finally:
+        if behind is not None:
+            behind.cancel()
+            await asyncio.gather(behind, return_exceptions=True)
+        await api.stop()
+
+
+async def _control_plane(config: Config) -> None:
+    """Takes what comes in from now on; what a step puts out is written before the next record is taken."""
+    terms = settings.terms(config, load_policy(config.policy.file))
+    entries: dict[str, book.Entry] = {}
+    consumer = clients.follower(config, client="test-control-plane")
+    producer = clients.producer(config, client="test-control-plane")
+    places = [place for topic in INTAKE for place in clients.partitions(topic, PARTITIONS)]
+    consumer.assign(places)
+    await consumer.start()
+    await producer.start()
+    try:
+        await consumer.seek_to_beginning(*places)
+        while True:
+            for records in (await consumer.getmany(timeout_ms=50)).values():
+                for record in records:
+                    spot = Spot(record.topic, record.partition, record.offset, record.timestamp)
+                    for out in _dealt_with(entries, spot, record.key, record.value, terms):
+                        await producer.send_and_wait(out.topic, value=out.value, key=out.key, partition=out.partition)
+    finally:
+        await consumer.stop()
+        await producer.stop()
+
+
+def _dealt_with(entries: dict[str, book.Entry], spot: Spot, key: bytes, value: bytes, terms: Terms) -> list[outbox.Out]:
+    arrival = inbox.read(spot, key, value, PARTITIONS)
+    match arrival:
+        case Forward():
+            return [outbox.case_event(arrival.event, PARTITIONS)]
+        case Arrival():
+            outcome = book.take(arrival.key, entries.get(arrival.key), arrival, spot.at, terms)
+            if isinstance(outcome, book.Taken):
+                entries[arrival.key] = book.settled(outcome.entry)
+                return outbox.records(arrival.key, outcome.entry, PARTITIONS)
+            return []
+        case None:
+            return []
+
+
+async def read(config: Config, topic: str) -> list[clients.ConsumerRecord]:
+    """All records of a topic as it is now."""
+    consumer = clients.follower(config, client="test-reader")
+    places = clients.partitions(topic, topics.EXPECTED[topic].partitions(config.topics))
+    consumer.assign(places)
+    await consumer.start()
+    found: list[clients.ConsumerRecord] = []
+    try:
+        await consumer.seek_to_beginning(*places)
+        ends = await consumer.end_offsets(places)
+        while any([await consumer.position(place) < end for place, end in ends.items()]):
+            for records in (await consumer.getmany(timeout_ms=100)).values():
+                found += records
+        return found
+    finally:
+        await consumer.stop()
+
+
+async def write(config: Config, records: list[tuple[str, int, bytes | None, bytes | None]]) -> None:
+    """Records to their topics: (topic, partition, key, value), all acknowledged."""
+    producer = clients.producer(config, client="test-writer")
+    await producer.start()
+    try:
+        acks = [
+            await producer.send(topic, value=value, key=key, partition=partition)
+            for topic, partition, key, value in records
+        ]
+        await asyncio.gather(*acks)
+    finally:
+        await producer.stop()

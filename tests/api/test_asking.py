@@ -1,0 +1,94 @@
+"""Bodies and queries: every fault at once, with its mend: pure."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stream.enforce.api import asking
+from stream.enforce.api.answers import Fault, Problem
+from stream.enforce.api.casebook import Wanted
+from stream.model.control import Appeal, Complaint, Filing
+from stream.model.registry import Expression
+
+MADE = {"time": 1, "actor": "desk:17"}
+
+
+def faults(body: bytes, kind: type[msgspec.Struct] = Complaint) -> tuple[Fault, ...]:
+    with pytest.raises(Problem) as raised:
+        asking.record(asking.json_object(body), kind, made={**MADE, str(kind.__struct_config__.tag): "x"})
+    assert raised.value.status == 400
+    return raised.value.refusal.faults
+
+
+def test_null_and_the_empty_text_are_absent() -> None:
+    said = asking.record(
+        asking.json_object(b'{"sender":null,"text":"","from":"106"}'), Complaint, made={**MADE, "complaint": "x"}
+    )
+    assert (said.sender, said.text, said.from_) == (None, None, "106")
+
+
+def test_a_fault_names_the_place_within_a_field_and_the_form_it_must_have() -> None:
+    (fault,) = faults(b'{"evidence":["a",7]}')
+    assert fault == Fault("evidence[1]", "Expected `str`, got `int`", "state a list, each a text")
+    (fault,) = faults(b'{"channel":"fax"}')
+    assert fault.mend == "state one of call, sms"
+    (fault,) = faults(b'{"at":"x"}')
+    assert fault.mend == "state milliseconds since the epoch, UTC"
+
+
+def test_what_must_be_stated_is_asked_for_in_its_form() -> None:
+    found = {fault.field: fault.mend for fault in faults(b"{}", Appeal)}
+    assert found["party"] == "state an object with `sender`, `number`"
+    assert faults(b'{"party":{"sender":"a","number":"b"},"against":"M-1"}', Appeal)[0].field == "party"
+
+
+def test_a_list_of_missing_fields_tells_their_form() -> None:
+    (choice, level) = asking.missing(("from or sender", "level"), Filing)
+    assert choice.mend == "state `from`: milliseconds since the epoch, UTC or `sender`: a text"
+    assert level.mend.startswith("state `level`: one of ")
+
+
+def test_a_query_is_read_from_text_and_its_faults_are_told() -> None:
+    assert asking.query({"limit": "7", "ended": "true", "state": ""}, Wanted) == Wanted(limit=7, ended=True)
+    with pytest.raises(Problem) as raised:
+        asking.query({"limit": "501", "ended": "perhaps", "colour": "red"}, Wanted)
+    assert [fault.field for fault in raised.value.refusal.faults] == ["colour", "ended", "limit"]
+
+
+json = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+)
+fields = st.dictionaries(st.sampled_from([*asking.names(Expression), "colour"]), json)
+
+
+@given(fields)
+def test_any_body_is_a_record_or_is_refused_with_faults(body: dict[str, object]) -> None:
+    said = _read(lambda: asking.record(asking.json_object(msgspec.json.encode(body)), Expression, made=ACTOR))
+    if isinstance(said, Problem):
+        assert said.status == 400
+        assert said.refusal.faults
+        assert all(fault.reason and fault.mend for fault in said.refusal.faults)
+    else:
+        assert said.actor == "desk:17"
+
+
+@given(st.binary(max_size=40))
+def test_any_bytes_are_an_object_or_a_400(body: bytes) -> None:
+    said = _read(lambda: asking.json_object(body))
+    assert not isinstance(said, Problem) or said.status == 400
+
+
+ACTOR = {"actor": "desk:17"}
+T = TypeVar("T")
+
+
+def _read(reading: Callable[[], T]) -> T | Problem:
+    try:
+        return reading()
+    except Problem as problem:
+        return problem
