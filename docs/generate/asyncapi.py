@@ -6,12 +6,46 @@ from typing import Final
 import msgspec
 import yaml
 
+from stream.model.cases import CaseEvent, CasePicture, Hold
+from stream.model.control import Activity, Appeal, Complaint, Delivery, Filing, Listing, Notice, Report
 from stream.model.decision import Decision, Epoch
 from stream.model.events import Call, Reply, Sms
 from stream.model.registry import Campaign, Expression, Order, Sender, Wordlist
-from stream.model.topics import DEAD_LETTER, DECISIONS, EPOCHS, EVENT_KINDS, RECORD_KIND
+from stream.model.topics import (
+    ACTIVITY,
+    APPEALS,
+    CASE_EVENTS,
+    CASES,
+    COMPLAINTS,
+    DEAD_LETTER,
+    DECISIONS,
+    DELIVERIES,
+    EPOCHS,
+    EVENT_KINDS,
+    FILINGS,
+    HOLDS,
+    LISTINGS,
+    NOTICES,
+    RECORD_KIND,
+    REPORTS,
+)
 
 TARGET: Final = "docs/asyncapi.yaml"
+
+_CONTROL: Final[dict[str, tuple[type[msgspec.Struct], str, str]]] = {
+    ACTIVITY: (Activity, "the sender or number", "What each sender did in ten seconds, for early warning."),
+    COMPLAINTS: (Complaint, "the case", "Complaints as they are filed, complete or not."),
+    APPEALS: (Appeal, "the case", "Appeals against measures and listings."),
+    FILINGS: (Filing, "the case", "Applications for public-interest campaigns."),
+    CASE_EVENTS: (CaseEvent, "the case, or the party whose docket it is", "Whatever else happens to a case."),
+    DELIVERIES: (Delivery, "the case", "Attempts to deliver notices: that somebody was told must be provable."),
+    CASES: (CasePicture, "the case", "Where each case stands. Compacted."),
+    NOTICES: (Notice, "the notice", "What parties, applicants and users are told."),
+    REPORTS: (Report, "the report", "What authorities and companies are told."),
+    LISTINGS: (Listing, "the listing", "The bad-actor list (Article 36). Compacted."),
+    HOLDS: (Hold, "the hold", "Evidence that must outlive its ordinary retention."),
+}
+"""The control plane's topics: what stands in each, its key, and what it is for."""
 
 _KEYS: Final = {
     "events": "the subscriber's number: the recipient's, and for a reply its author's",
@@ -34,7 +68,7 @@ _SUMMARIES: Final = {
     "registry.campaigns": "Public-interest campaigns. Compacted; a null value removes.",
     "registry.wordlists": "Terms that the law prohibits. Compacted; a null value removes.",
 }
-_READ: Final = {*EVENT_KINDS, *RECORD_KIND}
+_READ: Final = {*EVENT_KINDS, *RECORD_KIND, ACTIVITY, COMPLAINTS, APPEALS, FILINGS, CASE_EVENTS, DELIVERIES}
 
 
 def render() -> str:
@@ -44,8 +78,21 @@ def render() -> str:
         DECISIONS: (Decision,),
         EPOCHS: (Epoch,),
         **{topic: (kind,) for topic, kind in RECORD_KIND.items()},
+        **{topic: (kind,) for topic, (kind, _, _) in _CONTROL.items()},
     }
-    structs = (Sms, Call, Reply, Decision, Epoch, Expression, Sender, Order, Campaign, Wordlist)
+    structs: tuple[type[msgspec.Struct], ...] = (
+        Sms,
+        Call,
+        Reply,
+        Decision,
+        Epoch,
+        Expression,
+        Sender,
+        Order,
+        Campaign,
+        Wordlist,
+    )
+    structs += tuple(kind for kind, _, _ in _CONTROL.values())
     _, schemas = msgspec.json.schema_components(structs, ref_template="#/components/schemas/{name}")
     document = {
         "asyncapi": "3.0.0",
@@ -99,10 +146,13 @@ def render() -> str:
 
 
 def _channel(topic: str, kinds: tuple[type[msgspec.Struct], ...]) -> dict[str, object]:
-    key = _KEYS.get(topic) or _KEYS[topic.split(".", maxsplit=1)[0]]
+    if topic in _CONTROL:
+        _, key, summary = _CONTROL[topic]
+    else:
+        key, summary = _KEYS.get(topic) or _KEYS[topic.split(".", maxsplit=1)[0]], _SUMMARIES[topic]
     return {
         "address": topic,
-        "summary": _SUMMARIES[topic],
+        "summary": summary,
         "description": f"Key: {key}.",
         "messages": {_name(kind): {"$ref": f"#/components/messages/{_name(kind)}"} for kind in kinds},
     }

@@ -18,7 +18,6 @@ class MailSink:
 
     port: int = 0
     mails: list[bytes] = field(default_factory=list)
-    refusing: bool = False
     silent: bool = False
     """takes a mail and never says so"""
     came: asyncio.Event = field(default_factory=asyncio.Event)
@@ -38,9 +37,7 @@ class MailSink:
         try:
             while line := await reader.readline():
                 verb = line[:4].upper()
-                if verb == b"RCPT" and self.refusing:
-                    writer.write(b"550 5.1.1 no such mailbox\r\n")
-                elif verb == b"DATA":
+                if verb == b"DATA":
                     writer.write(b"354 go on\r\n")
                     self.mails.append((await reader.readuntil(b"\r\n.\r\n"))[:-5])
                     self.came.set()

@@ -69,6 +69,14 @@ def test_a_late_part_is_counted_before_the_newest_window() -> None:
     assert standing.watch.blocked == 3
 
 
+def test_what_is_late_makes_no_burst_of_the_newest_window() -> None:
+    steady = [part(place, consented=60) for place in range(100)]
+    late = part(99, consented=300, worker="b")
+    assert found_in([*steady, part(100, consented=400), late]) == []
+    together = part(100, consented=300, worker="b")
+    assert [finding.grounds for finding in found_in([*steady, part(100, consented=400), together])] == ["burst"]
+
+
 def test_a_violator_is_found_once_whoever_of_the_workers_saw_it() -> None:
     parts = [part(place, consented=20, refused=20, worker=worker) for place in range(30) for worker in ("a", "b", "c")]
     (finding,) = found_in(parts)
@@ -118,3 +126,4 @@ def test_parts_without_end_are_counted_and_not_kept(monkeypatch: pytest.MonkeyPa
     for number in range(10):
         standing.take(part(0, consented=10, worker=str(number)), SETTINGS)
     assert standing.watch.events == 100
+    assert len(standing._parts) == 3

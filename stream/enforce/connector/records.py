@@ -5,7 +5,6 @@ happen for anybody but the one who got the notice.
 """
 
 import asyncio
-from collections.abc import Sequence
 from typing import Final, Protocol
 
 from aiokafka import AIOKafkaProducer
@@ -37,16 +36,16 @@ class Records:
     async def attempt(self, made: Delivery) -> None:
         """Write an attempt down, under its case: where the control plane reads it."""
         partition = partition_of(made.case, self._config.topics.partitions)
-        await self._durably(DELIVERIES, made.case.encode(), encode(made), partition, ())
+        await self._durably(DELIVERIES, made.case.encode(), encode(made), partition, [])
 
     async def bury(self, record: clients.ConsumerRecord, reason: str) -> None:
         """Put a record that cannot be read where such records go, as it came, with the reason."""
-        headers = (
+        headers = [
             ("error", reason.encode()),
             ("topic", record.topic.encode()),
             ("partition", str(record.partition).encode()),
             ("offset", str(record.offset).encode()),
-        )
+        ]
         await self._durably(DEAD_LETTER, record.key, record.value, 0, headers)
 
     async def close(self) -> None:
@@ -61,7 +60,7 @@ class Records:
         key: bytes | None,
         value: bytes | None,
         partition: int,
-        headers: Sequence[tuple[str, bytes]],
+        headers: list[tuple[str, bytes]],
     ) -> None:
         pause = BROKER_PAUSE_S
         while True:
