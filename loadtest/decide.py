@@ -52,7 +52,7 @@ def traffic(seed: int = 1) -> tuple[list[Record], list[bytes], list[bytes]]:
     """The registry's records, events to warm up with, and events to measure, encoded, in order."""
     draw = random.Random(seed)
     wills = _wills(draw)
-    records = [*_senders(), _terms(draw), *wills]
+    records: list[Record] = [*_senders(), _terms(draw), *wills]
     consents = [will for will in wills if will.will == "consent" and will.channel == "sms"]
     lines = [encode(_event(draw, n, consents)) for n in range(2 * EVENTS_COUNT)]
     return records, lines[:EVENTS_COUNT], lines[EVENTS_COUNT:]

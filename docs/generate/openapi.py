@@ -38,6 +38,7 @@ _REFUSALS: Final = {
     "404": "No such case, or none that this caller may see.",
     "409": "The case does not take this now; `possible` says what it would take of this caller.",
     "413": "The body is too large.",
+    "500": "A fault of the program; it is in the log.",
     "503": "Nothing can be read or written now; ask again.",
 }
 
@@ -97,7 +98,7 @@ _Whole.add_representer(str, _prose)
 
 def _operation(operation: Reading | Writing, names: dict[type[msgspec.Struct], str]) -> Schema:
     writes = isinstance(operation, Writing)
-    refusals = ["401", "403", "503", "400"]
+    refusals = ["400", "401", "403", "500", "503"]
     parameters: list[Schema] = []
     if "{case}" in operation.path:
         refusals.append("404")

@@ -4,6 +4,9 @@ Tests share a house where they can: every one has a broker's topics made anew, w
 """
 
 import asyncio
+import os
+import signal
+import sys
 from pathlib import Path
 
 import aiohttp
@@ -328,3 +331,37 @@ async def test_without_a_broker_nothing_is_accepted(config: Config) -> None:
             assert await answer.text() == "the cases are being read\n"
     finally:
         await asyncio.wait_for(api.stop(), 15)
+
+
+async def test_the_api_runs_alone_as_a_process_and_ends_on_sigterm(config: Config) -> None:
+    variables = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("WURAO_")},
+        "WURAO_KAFKA__BOOTSTRAP": config.kafka.bootstrap,
+        "WURAO_API__PORT": "0",
+        "WURAO_API__TOKENS_FILE": str(config.api.tokens_file),
+    }
+    program = (
+        "import asyncio, os; from stream import config, logs; from stream.enforce.api import serve; "
+        "logs.configure(); asyncio.run(serve(config.load(None, os.environ)))"
+    )
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", program, env=variables, stderr=asyncio.subprocess.PIPE
+    )
+    assert process.stderr is not None
+    line = orjson.loads(await asyncio.wait_for(process.stderr.readline(), 20))
+    assert line["event"] == "the API is served"
+    async with aiohttp.ClientSession() as session, session.get(f"{line['endpoint']}/healthz") as answer:
+        assert await answer.text() == "alive\n"
+    process.send_signal(signal.SIGTERM)
+    assert await asyncio.wait_for(process.wait(), 20) == 0
+
+
+async def test_what_the_api_does_not_serve_is_refused_in_the_same_form(config: Config) -> None:
+    async with house(config, control_plane=False) as home:
+        for method, path, status in (("get", "/v1/nothing", 404), ("delete", "/v1/cases", 405)):
+            async with home._session.request(method, f"{home.address}{path}") as answer:
+                assert answer.status == status
+                assert (await answer.json())["reason"]
+        for path in ("/healthz", "/readyz", "/metrics"):
+            async with home._session.get(f"{home.address}{path}") as answer:
+                assert answer.status == 200

@@ -20,6 +20,7 @@ from stream.model.control import Complaint, Finding, Party
 DESK = Caller("desk", "desk:17")
 SENDER = Caller("sender", "org-9", ("ORG-9",))
 AGENT = Caller("subscriber-agent", "agent:5", ("+86138",))
+OTHER_AGENT = Caller("subscriber-agent", "agent:6", ("+86139",))
 
 STATES = ("received", "forwarded", "answered")
 
@@ -88,6 +89,7 @@ knowns = st.builds(
     due_before=st.none() | st.integers(0, 6),
     ended=st.booleans(),
     caller=st.sampled_from((DESK, AGENT, SENDER)),
+    few_max=st.sampled_from((0, 5_000)),
 )
 def test_pages_put_together_are_what_sorting_everything_gives(
     *,
@@ -99,13 +101,14 @@ def test_pages_put_together_are_what_sorting_everything_gives(
     due_before: int | None,
     ended: bool,
     caller: Caller,
+    few_max: int,
 ) -> None:
-    book, model = Casebook(), dict[str, Known]()
+    book = Casebook(few_max=few_max)
     first = {one.case: one for one in changes[:loaded]}
     book.load(row_of(complaint(one)) for one in first.values())
     for one in changes[loaded:]:
         book.put(row_of(complaint(one)))
-    model = {one.case: one for one in changes}
+    model = {one.case: one for one in changes}  # a later picture stands for the earlier
     for case in dropped:
         book.drop(case)
         model.pop(case, None)
@@ -162,8 +165,10 @@ def test_a_page_of_100_000_open_cases_takes_less_than_50_ms() -> None:
         Wanted(procedure="complaint", state="forwarded", limit=500),
         Wanted(due_before=900_000, after="500000.C-5"),
         Wanted(state="none"),
+        Wanted(breached=True),
+        Wanted(party="sender|NOBODY"),
     ):
-        for caller in (DESK, AGENT):
+        for caller in (DESK, AGENT, OTHER_AGENT):
             began = time.perf_counter()
             book.page(wanted, caller)
             took.append(time.perf_counter() - began)

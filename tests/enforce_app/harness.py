@@ -14,7 +14,7 @@ import urllib.request
 from collections import deque
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import NamedTuple, Self, assert_never
 
 import msgspec
 
@@ -51,6 +51,8 @@ def said(record: Complaint | Appeal | Filing | Delivery) -> Record:
             topic, key = topics.FILINGS, ids.campaign_case(record)
         case Delivery():
             topic, key = topics.DELIVERIES, record.case
+        case _:
+            assert_never(record)
     return topic, partition_of(key, PARTITIONS), key.encode(), encode(record)
 
 

@@ -12,11 +12,12 @@ from stream.enforce.complaint import Answered, Forwarded
 from stream.enforce.inbox import Arrival, Spot
 from stream.enforce.terms import Terms
 from stream.model import topics
-from stream.model.codec import encode
+from stream.model.codec import decode_as, encode
 from stream.model.control import Complaint, Delivery, Finding, Party
 from stream.model.registry import Expression
 from stream.policy.loading import load as load_policy
-from tests.enforce_app.harness import NOW, PARTITIONS, Pure, Record, found, said, told
+from tests.enforce_app.harness import NOW, Pure, Record, found, said, told
+from tests.filter.harness import PARTITIONS
 
 CONFIG = configuration.load(None, {})
 TERMS: Terms = settings.terms(CONFIG, load_policy(CONFIG.policy.file))
@@ -127,7 +128,7 @@ def test_a_refusal_stands_as_the_expression_of_the_subscriber() -> None:
     pure = Pure(CONFIG).take([said(COMPLAINT)])
     (word,) = (out for out in pure.effects.values() if out.topic == topics.EXPRESSIONS)
     assert Expression("+8613800138000", "sms", "refuse", NOW, "complaint", sender="ORG-1", evidence=CASE) == (
-        inbox.decode_as(Expression, word.value)
+        decode_as(Expression, word.value)
     )
 
 

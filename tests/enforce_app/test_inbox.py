@@ -3,13 +3,15 @@
 import msgspec
 import pytest
 
+from bloom.partition import partition_of
 from stream.enforce import ids, inbox
 from stream.enforce.inbox import Arrival, Forward, Spot
 from stream.model import topics
 from stream.model.cases import CaseEvent
 from stream.model.codec import Undecodable, encode
 from stream.model.control import Appeal, Complaint, Party
-from tests.enforce_app.harness import NOW, PARTITIONS, Record, said
+from tests.enforce_app.harness import NOW, Record, said
+from tests.filter.harness import PARTITIONS
 
 COMPLAINT = said(Complaint("one", NOW))
 APPEAL = Appeal("one", NOW, "M-1", Party(sender="ORG-1"))
@@ -22,7 +24,7 @@ def _read(record: Record) -> Arrival | Forward | None:
 
 def _event(procedure: str, case: str, event: bytes) -> Record:
     one = CaseEvent("e-1", NOW, case, procedure, msgspec.Raw(event))
-    place = inbox.partition_of(case, PARTITIONS)
+    place = partition_of(case, PARTITIONS)
     return topics.CASE_EVENTS, place, case.encode(), encode(one)
 
 

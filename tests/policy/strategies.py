@@ -335,6 +335,11 @@ def _measure(kind: str, **target: object) -> Json:
     return {"kind": "order", "order": name, "measure": kind, "from": 0, "basis": "measures", **target}
 
 
+def _claims(sender: str, *, since: int) -> Json:
+    entry = {"prefix": "1069", "channel": "sms", "purposes": ["commercial", "service"], "since": since}
+    return {**LAWFUL[0], "sender": sender, "numbers": [entry]}
+
+
 SPOILERS: tuple[Json, ...] = (
     _measure("stop", sender="A"),
     _measure("stop", number="1069012345"),
@@ -346,6 +351,22 @@ SPOILERS: tuple[Json, ...] = (
     {**LAWFUL[3], "regions": ["310000", "110200"]},
     {**LAWFUL[3], "until": NOON},
     {**LAWFUL[0], "sender": "B", "numbers": [{"prefix": "106901", "channel": "sms", "purposes": ["service"]}]},
+    # The same prefix, claimed earlier, later and just then: with equal `since` the later record owns it.
+    _claims("A", since=1),
+    _claims("B", since=0),
+    _claims("B", since=1),
+    _claims("B", since=2),
+    # Several orders at once, some of which end just now or begin just then.
+    *(
+        {**_measure(kind, sender="A"), "order": name, "basis": name, **window}
+        for kind in ("suspend", "stop")
+        for name, window in (
+            ("O-9", {}),
+            ("O-10", {"until": NOON}),
+            ("O-2", {"from": NOON}),
+            ("O-1", {"from": NOON + 1}),
+        )
+    ),
 )
 """Records that stand in the way of something that is in order."""
 
