@@ -20,6 +20,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         help="deal with findings, complaints, campaigns and appeals",
         description="Reads complaints, appeals, filings, case-events and deliveries; keeps every case with its\n"
         "clocks; writes orders, campaigns, wills, notices and reports. Start as many as should share the cases.\n"
+        "Where api.tokens_file is set, the API is served as well (api.host, api.port).\n"
         "SIGTERM finishes the record at hand and ends.",
         epilog="examples:\n"
         "  wurao enforce --config /etc/wurao.toml\n"

@@ -11,8 +11,10 @@ An exception in the agent ends the process: Faust would count the record as deal
 import asyncio
 import os
 import signal
+import tempfile
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Coroutine
+from pathlib import Path
 from typing import Final
 
 import faust
@@ -20,12 +22,14 @@ from faust.types import EventT, StreamT
 
 from stream import logs
 from stream.config import Config, Kafka, secret
-from stream.enforce import book, recovery, settings
+from stream.enforce import recovery, settings
+from stream.enforce.api import Api
 from stream.enforce.inbox import Spot
 from stream.enforce.intake import Intake
 from stream.enforce.now import WallClock
 from stream.enforce.positions import Place, Positions
-from stream.enforce.shell import Shell, Table
+from stream.enforce.recovery import Table
+from stream.enforce.shell import Shell
 from stream.enforce.terms import Terms
 from stream.health import Health
 from stream.kafka import clients, topics
@@ -47,6 +51,9 @@ BUFFER_RECORDS_MAX: Final = 512
 LOOK_EVERY_S: Final = 1.0
 """How often end offsets are asked for: a record that the stream left out waits two or three of these."""
 
+ANSWER_S_MAX: Final = 5.0
+"""How long a broker may take to answer that, before the instance says that it is not ready."""
+
 BROKER_PAUSE_S: Final = 0.5
 BROKER_PAUSE_S_MAX: Final = 10.0
 
@@ -59,7 +66,10 @@ class CannotStart(Exception):
 
 
 class Enforce:
-    """One instance. `run` returns when it was asked to end and all has ended."""
+    """One instance, with the API beside it where there is a file of tokens (DESIGN section 1).
+
+    `run` returns when it was asked to end and all has ended. Raises `ConfigError` for settings that cannot be used.
+    """
 
     def __init__(self, config: Config, policy: Policy) -> None:
         self._config = config
@@ -67,6 +77,7 @@ class Enforce:
         self._metrics = EnforceMetrics()
         self._stopping = asyncio.Event()
         self._work: Work | None = None
+        self._api = Api(config) if config.api.tokens_file is not None else None
         self._health = Health(
             host=config.metrics.host,
             port=config.enforce.port,
@@ -81,6 +92,8 @@ class Enforce:
             loop.add_signal_handler(ending, self._stopping.set)
         address = await self._health.start()
         log.info("enforce starts", endpoint=address)
+        if self._api is not None:
+            await self._api.start()
         working = asyncio.ensure_future(self._serve())
         stopping = asyncio.ensure_future(self._stopping.wait())
         try:
@@ -89,11 +102,10 @@ class Enforce:
                 working.result()
         finally:
             self._stopping.set()
-            for task in (working, stopping):
-                task.cancel()
-            await asyncio.gather(working, stopping, return_exceptions=True)
-            await self._end()
-            await self._health.stop()
+            stopping.cancel()
+            failed = working.done() and working.exception() is not None
+            working.cancel()
+            await self._within_bound(self._end(working), code=1 if failed else 0)
 
     async def _serve(self) -> None:
         cluster = await self._reach_cluster()
@@ -124,18 +136,29 @@ class Enforce:
             return "it is ending"
         return "no broker has answered yet" if self._work is None else self._work.not_ready()
 
-    async def _end(self) -> None:
-        """Finish the record at hand and leave the group, within a bound."""
-        if self._work is None:
-            return
-        bound = self._config.enforce.drain_timeout_ms / 1000
-        try:
-            async with asyncio.timeout(bound):
-                await self._work.stop()
-        except TimeoutError:
-            log.warning("it did not end in time; what was not finished is done after the next start", bound_s=bound)
-            os._exit(0)
+    async def _end(self, working: asyncio.Future[None]) -> None:
+        """Finish the record at hand, answer the requests under way, leave the group."""
+        await asyncio.gather(working, return_exceptions=True)
+        if self._api is not None:
+            await self._api.stop()
+        if self._work is not None:
+            await self._work.stop()
+        await self._health.stop()
         log.info("enforce ended")
+
+    async def _within_bound(self, end: Coroutine[object, object, None], *, code: int) -> None:
+        """Wait for the end, and not longer than the bound, then exit with this code.
+
+        Without a broker Faust's own end waits for ever. Not by a timeout that cancels: services of Faust go on when
+        they are cancelled.
+        """
+        bound = self._config.enforce.drain_timeout_ms / 1000
+        ending = asyncio.ensure_future(end)
+        await asyncio.wait({ending}, timeout=bound)
+        if not ending.done():
+            log.warning("it did not end in time; what was not finished is done after the next start", bound_s=bound)
+            os._exit(code)
+        ending.result()
 
 
 class Work:
@@ -144,7 +167,6 @@ class Work:
     def __init__(self, config: Config, *, terms: Terms, metrics: EnforceMetrics, positions: Positions) -> None:
         self._config = config
         self._metrics = metrics
-        self._positions = positions
         self._app = _application(config)
         table = self._app.Table(
             TABLE,
@@ -172,6 +194,7 @@ class Work:
         self._app.agent(intake, concurrency=1, name="intake")(self._agent)
         self._app.on_partitions_revoked.connect(self._revoked)
         self._at_work = False
+        self._broker_answers = True
         self._began = time.monotonic()
 
     async def run(self) -> None:
@@ -191,8 +214,8 @@ class Work:
 
     def not_ready(self) -> str | None:
         """Why it does not deal with cases now, or None if it does."""
-        if self._shell.broker_fails:
-            return "the broker does not acknowledge"
+        if self._shell.broker_fails or not self._broker_answers:
+            return "the broker does not answer"
         return None if self._at_work else "the table is being brought back, or partitions are being shared out"
 
     async def _agent(self, stream: "StreamT[bytes]") -> None:
@@ -220,10 +243,13 @@ class Work:
                 await asyncio.sleep(LOOK_EVERY_S)
                 self._metrics.ready.set(self.not_ready() is None)
                 try:
-                    ends = await consumer.end_offsets(places)
-                except (clients.KafkaError, OSError) as error:
+                    async with asyncio.timeout(ANSWER_S_MAX):
+                        ends = await consumer.end_offsets(places)
+                except (clients.KafkaError, OSError, TimeoutError) as error:
+                    self._broker_answers = False
                     log.warning("cannot see how far the intake topics reach", error=repr(error))
                     continue
+                self._broker_answers = True
                 if self._at_work:
                     reach = {Place(place.topic, place.partition): end for place, end in ends.items()}
                     await _guarded(self._intake.fetch_missing(reach))
@@ -247,19 +273,13 @@ class Work:
 
     async def _go_to_work(self, ours: list[int]) -> None:
         rows = await recovery.checked(self._config, self._table, ours, metrics=self._metrics)
-        self._positions.load(rows.positions)
-        entries = [(key, book.decode(value)) for key, value in rows.entries.items()]
-        self._shell.diary.fill((key.decode(), entry.procedure, book.clocks(entry)) for key, entry in entries)
-        for key, entry in entries:
-            if entry.outbox:
-                await self._shell.carry_out(key, entry, rows.partition[key])
+        entries_count = await self._shell.resume(rows)
         await self._intake.begin(Place(topic, partition) for topic in INTAKE for partition in ours)
         took = time.monotonic() - self._began
-        self._metrics.cases.set(len(entries))
         self._metrics.partitions.set(len(ours))
         self._metrics.recovery_seconds.set(took)
         self._at_work = True
-        log.info("at work", partitions_count=len(ours), entries_count=len(entries), seconds=round(took, 3))
+        log.info("at work", partitions_count=len(ours), entries_count=entries_count, seconds=round(took, 3))
 
 
 async def _guarded(work: Awaitable[object]) -> None:
@@ -288,6 +308,7 @@ def _application(config: Config) -> faust.App:
         consumer_group_instance_id=enforce.instance,
         processing_guarantee="at_least_once",  # exactly-once has open issues, and would hold orders back (0010)
         store="memory://",
+        datadir=Path(tempfile.gettempdir()) / f"{APP}-{os.getuid()}",  # made at every start; nothing is kept in it
         table_standby_replicas=enforce.standbys,
         topic_partitions=config.topics.partitions,
         topic_replication_factor=config.topics.replication,

@@ -1,7 +1,7 @@
 """The way in: every record of the intake topics once, in its partition's order, whatever the stream does.
 
 Faust hands records over. It may also leave some out: what its fetcher read before a table was recovered is
-thrown away, counted as a gap of compaction and committed (decision 0010: measured, 178 of 600 records lost over
+thrown away, counted as a gap of compaction and committed (decision 0010: measured, 175 of 600 records lost over
 six kills). So nothing here rests on what it says. Each record is compared with the table's own position: one
 from before it is dropped, one from beyond it shows a gap, and a gap is read here from the topic itself. Where
 records wait that the stream has not brought for a while, they are fetched likewise.

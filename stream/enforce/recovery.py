@@ -6,19 +6,21 @@ state. Reading the topic once more costs about a second for 100,000 cases; a dif
 and logged.
 """
 
-from collections.abc import Sequence
+from collections.abc import MutableMapping, Sequence
 from typing import NamedTuple
 
 from stream import logs
 from stream.config import Config
 from stream.enforce.positions import ROW_PREFIX
-from stream.enforce.shell import Table
 from stream.kafka.clients import TopicPartition
 from stream.metrics import EnforceMetrics
 from stream.model.topics import ENFORCE_TABLE
 from stream.registry import topic_reader
 
 log = logs.get(__name__)
+
+Table = MutableMapping[bytes, bytes]
+"""Entries by their keys, as bytes: 100,000 cases as objects would take five times the memory."""
 
 
 class Rows(NamedTuple):

@@ -102,7 +102,12 @@ def test_a_process_killed_again_and_again_loses_no_case_and_tells_nobody_twice(b
     for kill in range(KILLS):
         with EnforceProcess(broker, tmp_path, **stable) as process:
             process.wait_ready()
-            time.sleep(rng.uniform(0.1, 1.3))
+            wait_until(
+                lambda: process.metric("wurao_enforce_arrivals_total{") > 0 or _settled(broker, pure),
+                within_s=10,
+                what="work",
+            )
+            time.sleep(rng.uniform(0.0, 0.3))
             killed_at.append(process.metric("wurao_enforce_arrivals_total{"))
             process.kill()
         if kill == KILLS // 2:

@@ -1,0 +1,299 @@
+"""What the control plane does in a second, and what 100,000 open cases cost: `python -m loadtest.enforce`.
+
+Three measurements on one genuine broker, with `wurao enforce` and `wurao filter` as processes of their own:
+
+* **obedience**: findings that suspend at once, one sender after the other, while that sender goes on sending. From the
+  order's record timestamp to the moment of the first decision `suspend` (both in the records themselves), and from the
+  finding, which adds the control plane's own two steps.
+* **records a second**: complaints that wait, until the last is dealt with.
+* **open cases**: as many rows in the table; memory, and how long a start takes until cases are dealt with.
+
+Broker and programs share the machine.
+"""
+
+import argparse
+import asyncio
+import logging
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import aiohttp
+import msgspec
+from aiokafka import AIOKafkaProducer
+
+from bloom.partition import partition_of
+from loadtest import machine
+from loadtest.rig import PARTITIONS, Rig, note, rigged
+from stream.demo.feed import now_ms
+from stream.demo.processes import free_ports
+from stream.enforce import book, ids, settings
+from stream.enforce.book import Taken
+from stream.enforce.complaint import Complained
+from stream.enforce.inbox import DOCKET, Arrival, DocketFinding
+from stream.kafka import clients
+from stream.model.cases import CaseEvent
+from stream.model.codec import decode_decision, encode
+from stream.model.control import Complaint, Finding, Party, party_key
+from stream.model.events import Sms
+from stream.model.registry import NumberEntry, Order, Sender
+from stream.model.topics import (
+    CASE_EVENTS,
+    COMPLAINTS,
+    DECISIONS,
+    ENFORCE_TABLE,
+    EVENTS_SMS,
+    ORDERS,
+    SENDERS,
+)
+from stream.policy.loading import load as load_policy
+
+READY_S_MAX: Final = 180.0
+EVENT_EVERY_S: Final = 0.004
+"""The resolution of obedience."""
+
+SUBSCRIBER: Final = "+8613800138000"
+
+
+class Enforce:
+    """`wurao enforce`, seen from outside."""
+
+    def __init__(self, rig: Rig) -> None:
+        self.port = free_ports(1)
+        self.started = time.monotonic()
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("WURAO_")}
+        environment |= {**rig.settings, "WURAO_ENFORCE__PORT": str(self.port), "WURAO_ENFORCE__INSTANCE": "bench"}
+        with (rig.directory / "enforce.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "stream.cli.main", "enforce"], env=environment, stdout=log, stderr=log
+            )
+
+    async def wait_ready(self) -> float:
+        """Wait until cases are dealt with; seconds since the start."""
+        async with aiohttp.ClientSession() as session:
+            while time.monotonic() - self.started < READY_S_MAX:
+                await asyncio.sleep(0.05)
+                if self.process.poll() is not None:
+                    break
+                try:
+                    async with session.get(f"http://127.0.0.1:{self.port}/readyz") as answer:
+                        if answer.ok:
+                            return time.monotonic() - self.started
+                except aiohttp.ClientError:
+                    continue
+        raise SystemExit(f"enforce did not become ready; it exited with {self.process.poll()}")
+
+    async def metric(self, line_start: str) -> float:
+        """The sum over the metric lines that begin so."""
+        async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{self.port}/metrics") as answer:
+            lines = (await answer.text()).splitlines()
+        return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(line_start))
+
+    @property
+    def memory_mib(self) -> float:
+        """Resident memory."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text(encoding="ascii")
+        (line,) = (line for line in status.splitlines() if line.startswith("VmRSS"))
+        return int(line.split()[1]) / 1024
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        self.process.kill()
+        self.process.wait()
+
+
+@contextmanager
+def _enforcing(rig: Rig) -> Iterator[Enforce]:
+    enforce = Enforce(rig)
+    try:
+        yield enforce
+    finally:
+        enforce.kill()
+
+
+# ---- obedience
+
+
+async def obedience(rig: Rig, *, count: int) -> None:
+    """From orders to obedience."""
+    filter_ = rig.filter(os.environ)
+    senders = [f"ORG-{place}" for place in range(count)]
+    async with rig.producer() as producer:
+        for sender in senders:
+            number = NumberEntry(prefix=_port(sender), channel="sms", purposes=("service",))
+            record = Sender(sender, sender, "95588", "active", (number,))
+            await producer.send_and_wait(SENDERS, value=encode(record), key=sender.encode(), partition=0)
+        filter_.start()
+        try:
+            await filter_.wait_ready()  # before another port is chosen: this one is only now taken
+            with _enforcing(rig) as enforce:
+                await enforce.wait_ready()
+                suspended = await _suspended(rig, producer, senders)
+        finally:
+            await asyncio.to_thread(filter_.stop)
+    _say("finding sent → first `suspend`", [suspended[sender][1] - suspended[sender][0] for sender in senders])
+    orders = await _order_times(rig)
+    _say("order's record → first `suspend`", [suspended[sender][1] - orders[sender] for sender in senders])
+
+
+async def _suspended(rig: Rig, producer: AIOKafkaProducer, senders: list[str]) -> dict[str, tuple[int, int]]:
+    """Per sender, when its finding was sent and when its first suspended event was decided."""
+    consumer = clients.follower(rig.config, client="loadtest-decisions")
+    place = partition_of(SUBSCRIBER, PARTITIONS)
+    (decisions,) = [one for one in clients.partitions(DECISIONS, PARTITIONS) if one.partition == place]
+    consumer.assign([decisions])
+    await consumer.start()
+    await consumer.seek_to_end(decisions)
+    found: dict[str, tuple[int, int]] = {}
+    try:
+        for sender in senders:
+            sent = now_ms()
+            finding = Finding(
+                f"F-{sender}", sent, Party(sender=sender), "prohibited-content", "prohibited-content", channel="sms"
+            )
+            key = party_key(finding.party)
+            told = CaseEvent(finding.finding, sent, key, DOCKET, msgspec.Raw(encode(DocketFinding(finding))))
+            await producer.send(
+                CASE_EVENTS, value=encode(told), key=key.encode(), partition=partition_of(key, PARTITIONS)
+            )
+            tries = 0
+            while sender not in found:
+                tries += 1
+                event = Sms(
+                    id=f"{sender}-{tries}", time=now_ms(), to=SUBSCRIBER, sender=sender, from_=_port(sender),
+                    purpose="service", text="。",
+                )  # fmt: skip
+                await producer.send(EVENTS_SMS, value=encode(event), key=SUBSCRIBER.encode(), partition=place)
+                for records in (await consumer.getmany(timeout_ms=int(1000 * EVENT_EVERY_S))).values():
+                    for record in records:
+                        decision = decode_decision(record.value)
+                        if decision.verdict == "suspend" and decision.sender == sender and sender not in found:
+                            found[sender] = (sent, decision.decided)
+    finally:
+        await consumer.stop()
+    return found
+
+
+async def _order_times(rig: Rig) -> dict[str, int]:
+    consumer = clients.follower(rig.config, client="loadtest-orders")
+    (place,) = clients.partitions(ORDERS, 1)
+    consumer.assign([place])
+    await consumer.start()
+    times: dict[str, int] = {}
+    try:
+        consumer.seek(place, 0)
+        end = (await consumer.end_offsets([place]))[place]
+        while await consumer.position(place) < end:
+            for records in (await consumer.getmany(timeout_ms=500)).values():
+                for record in records:
+                    times.setdefault(str(msgspec.json.decode(record.value, type=Order).sender), record.timestamp)
+    finally:
+        await consumer.stop()
+    return times
+
+
+def _port(sender: str) -> str:
+    return f"1069{int(sender.removeprefix('ORG-')):06d}"
+
+
+def _say(what: str, milliseconds: list[int]) -> None:
+    ordered = sorted(milliseconds)
+    p99 = ordered[min(len(ordered) - 1, int(0.99 * len(ordered)))]
+    note(f"{what}: p50 {statistics.median(ordered):.0f} ms, p99 {p99} ms, most {ordered[-1]} ms ({len(ordered)} times)")
+
+
+# ---- records a second
+
+
+async def throughput(rig: Rig, *, count: int) -> None:
+    """Complaints that wait, until the last is dealt with."""
+    async with rig.producer() as producer:
+        for place in range(count):
+            said = _complaint(place, "bench")
+            key = ids.complaint_case(said)
+            await producer.send(
+                COMPLAINTS, value=encode(said), key=key.encode(), partition=partition_of(key, PARTITIONS)
+            )
+    with _enforcing(rig) as enforce:
+        await enforce.wait_ready()
+        began = time.monotonic()
+        before = await enforce.metric('wurao_enforce_arrivals_total{outcome="taken",topic="complaints"')
+        done = before
+        while done < count:
+            await asyncio.sleep(0.1)
+            done = await enforce.metric('wurao_enforce_arrivals_total{outcome="taken",topic="complaints"')
+        took = time.monotonic() - began
+    note(f"records a second, each with its table row, hold, expression and picture: {(done - before) / took:.0f}")
+
+
+def _complaint(place: int, name: str) -> Complaint:
+    return Complaint(
+        f"{name}-{place}",
+        now_ms(),
+        subscriber=f"+86138{place:08d}",
+        channel="sms",
+        sender=f"ORG-{place % 1000}",
+        at=now_ms(),
+        text="贷" * 60,
+        refusal=True,
+    )
+
+
+# ---- open cases
+
+
+async def open_cases(rig: Rig, *, count: int) -> None:
+    """Memory and start with many open cases."""
+    terms = settings.terms(rig.config, load_policy(rig.config.policy.file))
+    async with rig.producer() as producer:
+        size = 0
+        for place in range(count):
+            complained = Complained(_complaint(place, "open"))
+            key = ids.complaint_case(complained.complaint)
+            taken = book.take(key, None, Arrival(key, "complaint", complained, key, now_ms()), now_ms(), terms)
+            assert isinstance(taken, Taken)
+            row = encode(book.settled(taken.entry))
+            size += len(row)
+            await producer.send(ENFORCE_TABLE, value=row, key=key.encode(), partition=partition_of(key, PARTITIONS))
+    with _enforcing(rig) as empty:
+        await empty.wait_ready()
+        first = empty.memory_mib
+    note(f"{count:,} open cases of {size / count:.0f} bytes: {first:.0f} MiB resident after the first start")
+    for _ in range(3):
+        with _enforcing(rig) as enforce:
+            took = await enforce.wait_ready()
+            held = await enforce.metric("wurao_enforce_entries")
+            repairs = await enforce.metric("wurao_enforce_table_repairs_total")
+            note(
+                f"killed and started: at work after {took:.1f} s with {held:,.0f} entries, "
+                f"{enforce.memory_mib:.0f} MiB resident; rows that Faust brought back wrongly: {repairs:.0f}"
+            )
+
+
+async def _run(told: argparse.Namespace) -> None:
+    with rigged() as rig:
+        note(str(machine.describe(kafka="4")))
+        await rig.make_topics()
+        await obedience(rig, count=told.orders)
+        await throughput(rig, count=told.records)
+        await open_cases(rig, count=told.cases)
+
+
+def main() -> None:
+    """Run all three."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--orders", type=int, default=200)
+    parser.add_argument("--records", type=int, default=5_000)
+    parser.add_argument("--cases", type=int, default=100_000)
+    logging.getLogger("aiokafka").setLevel(logging.ERROR)
+    asyncio.run(_run(parser.parse_args()))
+
+
+if __name__ == "__main__":
+    main()
