@@ -77,7 +77,8 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is not 
             fetched = await self.consumer.getmany(
                 timeout_ms=self._limits.fetch_wait_ms, max_records=self._limits.batch_records_max
             )
-            if not fetched:
+            if not fetched or self._stopping:
+                # What comes when the end was asked for already is left to the next owner: nobody would commit it here.
                 self.delivery.give_back()
                 continue
             self._idle.clear()
