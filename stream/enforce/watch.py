@@ -76,6 +76,8 @@ class Watch(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is not
         self._stopping = False
         self._failed: clients.KafkaError | None = None
         self._seldom = logs.Seldom()
+        self._assignment = object()
+        """another one after every change of partitions: what was fetched before it is not ours any more"""
         self._commit_at = self._forget_at = 0.0
 
     def stop(self) -> None:
@@ -94,8 +96,17 @@ class Watch(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is not
             self._consumer.subscribe([ACTIVITY], listener=self)
             await self._consumer.start()
             while not self._stopping:
+                if self._failed is not None:
+                    raise self._failed
+                # Not between two batches: while partitions change hands aiokafka makes a fetch wait for that, and that
+                # waits for our listener, which waits until it is between two batches.
+                assignment = self._assignment
+                fetched = await self._consumer.getmany(
+                    timeout_ms=FETCH_WAIT_MS, max_records=self._config.watch.batch_records_max
+                )
                 async with self._between:
-                    await self._batch()
+                    if assignment is self._assignment:  # else what was fetched is read again from where we begin now
+                        await self._batch(fetched)
                 await asyncio.sleep(0)  # whoever waits between two batches has its turn
             async with self._between:
                 await self._commit()
@@ -106,6 +117,7 @@ class Watch(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is not
         """Commit what is judged, and forget its parties (aiokafka calls this)."""
         async with self._between:
             await self._commit()
+            self._assignment = object()
             self._shares.clear()
         if revoked:
             log.info("partitions revoked", partitions_count=len(revoked))
@@ -113,6 +125,7 @@ class Watch(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is not
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
         """Begin far enough back to know the parties (aiokafka calls this)."""
         async with self._between:
+            self._assignment = object()
             try:
                 self._shares = await self._begin(assigned)
             except clients.KafkaError as error:
@@ -138,18 +151,11 @@ class Watch(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is not
             shares[place.partition] = _Share(live_from=live_from, next=first, committed=live_from)
         return shares
 
-    async def _batch(self) -> None:
-        """Fetch, judge, raise, commit."""
-        if self._failed is not None:
-            raise self._failed
-        fetched: Mapping[TopicPartition, Sequence[clients.ConsumerRecord]] = await self._consumer.getmany(
-            timeout_ms=FETCH_WAIT_MS, max_records=self._config.watch.batch_records_max
-        )
+    async def _batch(self, fetched: Mapping[TopicPartition, Sequence[clients.ConsumerRecord]]) -> None:
+        """Judge, raise, commit."""
         findings: list[Finding] = []
         for place, records in fetched.items():
-            share = self._shares.get(place.partition)
-            if share is not None:  # else it was revoked; whoever has it now reads these
-                findings += self._judge(share, records)
+            findings += self._judge(self._shares[place.partition], records)
         await self._raise(findings)
         moment = time.monotonic()
         if moment >= self._commit_at:

@@ -1,6 +1,8 @@
 """Early warning as it runs: `wurao watch` on genuine Kafka, beside a filter, killed, shared and poisoned."""
 
+import itertools
 import random
+import threading
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -157,3 +159,29 @@ def test_the_table_of_the_policy_file_sets_the_limits(broker: Broker, tmp_path: 
         watch.wait_judged(60)
         assert watch.terminate() == 0
     assert [finding.party for finding in raised(broker)] == [strict]
+
+
+def test_members_come_and_go_while_activity_flows(broker: Broker, tmp_path: Path) -> None:
+    flowing = threading.Event()
+    flowing.set()
+
+    def flow() -> None:
+        for place in itertools.count():
+            if not flowing.is_set():
+                return
+            write(broker, [part(place, consented=1, party=Party(sender=f"ORG-{one}")) for one in range(40)])
+
+    writer = threading.Thread(target=flow)
+    with WatchProcess(broker, tmp_path) as staying:
+        staying.wait_judged(0)
+        writer.start()
+        try:
+            for _ in range(4):
+                with WatchProcess(broker, tmp_path) as guest:
+                    guest.wait_judged(1)
+                    assert guest.terminate() == 0
+                judged = staying.metric("wurao_watch_records_total")
+                staying.wait_judged(int(judged) + 1_000)
+        finally:
+            flowing.clear()
+            writer.join()
