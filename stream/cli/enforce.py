@@ -9,6 +9,7 @@ from stream import config as configuration
 from stream import logs
 from stream.cli.rim import add_config, add_verbose
 from stream.config import Config, ConfigError
+from stream.kafka.reach import CannotStart
 from stream.policy.loading import load as load_policy
 from stream.policy.toml import PolicyError
 
@@ -35,7 +36,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
 def run(arguments: argparse.Namespace) -> int:
     """Run one instance until a signal ends it. Returns 0, or 1 with the reason on stderr."""
     logs.configure(verbose=arguments.verbose)
-    from stream.enforce.app import CannotStart, Enforce  # noqa: PLC0415  # Faust takes a second to import
+    from stream.enforce.app import Enforce  # noqa: PLC0415  # Faust takes a second to import
 
     async def enforce(config: Config) -> None:
         await Enforce(config, load_policy(config.policy.file)).run()

@@ -12,7 +12,8 @@ from stream import config as configuration
 from stream import logs
 from stream.cli.rim import add_config, add_verbose
 from stream.config import Config, ConfigError
-from stream.filter.supervisor import CannotStart, Supervisor
+from stream.filter.supervisor import Supervisor
+from stream.kafka.reach import CannotStart
 from stream.policy.loading import load as load_policy
 from stream.policy.toml import PolicyError
 

@@ -15,13 +15,10 @@ from stream.health import Health
 from stream.kafka import topics
 from stream.kafka.clients import KafkaError
 from stream.kafka.describe import describe_topics
+from stream.kafka.reach import CannotStart, refuse_broken
 from stream.model.topics import ACTIVITY, CASE_EVENTS
 from stream.policy.loading import load as load_policy
 from stream.policy.toml import PolicyError
-
-
-class CannotStart(Exception):
-    """Something that no restart mends: what, where, and the mend."""
 
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -58,8 +55,7 @@ async def _watch(config: Config) -> None:
     needed = (ACTIVITY, CASE_EVENTS)
     found = topics.differences(await describe_topics(config, needed), config.topics)
     mine = [one for one in found if one.startswith(tuple(f"{name}:" for name in needed))]
-    if broken := [one for one in mine if topics.breaks_guarantees(one)]:
-        raise CannotStart("\n".join(broken))
+    refuse_broken(mine)
     watch = Watch(config, policy)
     loop = asyncio.get_running_loop()
     for ending in (signal.SIGTERM, signal.SIGINT):

@@ -32,8 +32,8 @@ from stream.enforce.recovery import Table
 from stream.enforce.shell import Shell
 from stream.enforce.terms import Terms
 from stream.health import Health
-from stream.kafka import clients, topics
-from stream.kafka.describe import Cluster, describe_topics
+from stream.kafka import clients
+from stream.kafka.reach import reach
 from stream.metrics import EnforceMetrics
 from stream.model.topics import ENFORCE_TABLE, INTAKE
 from stream.policy.settings import Policy
@@ -54,15 +54,8 @@ LOOK_EVERY_S: Final = 1.0
 ANSWER_S_MAX: Final = 5.0
 """How long a broker may take to answer that, before the instance says that it is not ready."""
 
-BROKER_PAUSE_S: Final = 0.5
-BROKER_PAUSE_S_MAX: Final = 10.0
-
 EXIT_FAULT: Final = 70
 """Exit code of a process that ends itself at a fault of the program, so as to be started anew."""
-
-
-class CannotStart(Exception):
-    """Something that no restart mends: what, where, and the mend."""
 
 
 class Enforce:
@@ -108,28 +101,10 @@ class Enforce:
             await self._within_bound(self._end(working), code=1 if failed else 0)
 
     async def _serve(self) -> None:
-        cluster = await self._reach_cluster()
+        cluster = await reach(self._config)
         ids = {topic: cluster.topics[topic].id for topic in INTAKE}
         self._work = Work(self._config, terms=self._terms, metrics=self._metrics, positions=Positions(ids))
         await self._work.run()
-
-    async def _reach_cluster(self) -> Cluster:
-        """Wait for a broker; its topics must be as they should."""
-        pause = BROKER_PAUSE_S
-        while True:
-            try:
-                cluster = await describe_topics(self._config, tuple(topics.EXPECTED))
-            except (clients.KafkaError, OSError) as error:
-                log.warning("no broker answers; trying again", error=repr(error), pause_s=pause)
-                await asyncio.sleep(pause)
-                pause = min(2 * pause, BROKER_PAUSE_S_MAX)
-                continue
-            found = topics.differences(cluster, self._config.topics)
-            for difference in found:
-                log.warning("topic is not as it should be", difference=difference)
-            if broken := [difference for difference in found if topics.breaks_guarantees(difference)]:
-                raise CannotStart("\n".join(broken))
-            return cluster
 
     def _not_ready(self) -> str | None:
         if self._stopping.is_set():

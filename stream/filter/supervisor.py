@@ -26,8 +26,9 @@ from stream.filter.delivery import report_bad
 from stream.filter.forks import Child, Job, TellReady, fork
 from stream.filter.worker import Worker
 from stream.health import Health
-from stream.kafka import clients, topics
-from stream.kafka.describe import Cluster, describe_topics
+from stream.kafka import clients
+from stream.kafka.describe import Cluster
+from stream.kafka.reach import CannotStart, reach
 from stream.metrics import SupervisorMetrics
 from stream.policy.settings import Policy
 from stream.registry import snapshots
@@ -44,13 +45,6 @@ STEADY_AFTER_S: Final = 60.0
 
 GOODBYE_MARGIN_S: Final = 3 * clients.GOODBYE_S_MAX
 """How much longer than its drain a worker may take to close its clients, before it is killed."""
-
-BROKER_PAUSE_S: Final = 0.5
-BROKER_PAUSE_S_MAX: Final = 10.0
-
-
-class CannotStart(Exception):
-    """Something that no restart mends: what, where, and the mend."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,33 +105,10 @@ class Supervisor:
         await asyncio.gather(working, return_exceptions=True)
 
     async def _serve(self) -> None:
-        cluster = await self._reach_cluster()
+        cluster = await reach(self._config)
         self._base = await self._load_base(cluster)
         workers = [self._keep(index) for index in range(1, self._config.filter.workers + 1)]
         await asyncio.gather(*workers, self._renew_base(cluster))
-
-    async def _reach_cluster(self) -> Cluster:
-        """The cluster, its topics as they must be. Keeps asking while no broker answers."""
-        pause = BROKER_PAUSE_S
-        while True:
-            try:
-                cluster = await describe_topics(self._config, tuple(topics.EXPECTED))
-            except (OSError, clients.KafkaError) as error:
-                log.warning(
-                    "no broker answers; trying again",
-                    bootstrap=self._config.kafka.bootstrap,
-                    error=repr(error),
-                    pause_s=pause,
-                )
-                await asyncio.sleep(pause)
-                pause = min(2 * pause, BROKER_PAUSE_S_MAX)
-                continue
-            found = topics.differences(cluster, self._config.topics)
-            for difference in found:
-                log.warning("topic is not as it should be", difference=difference)
-            if broken := [difference for difference in found if topics.breaks_guarantees(difference)]:
-                raise CannotStart("\n".join(broken))
-            return cluster
 
     async def _load_base(self, cluster: Cluster) -> Base:
         """The newest good snapshot; where there is none it is made from the topics first."""

@@ -11,6 +11,7 @@ import asyncio
 import gc
 import secrets
 import time
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from itertools import islice
 from typing import Final
@@ -72,7 +73,8 @@ class Worker:
         self._epoch_of: tuple[int, bool] | None = None
         self._ready = False
         self._stop = asyncio.Event()
-        self._seldom = logs.Seldom()
+        self._seldom: defaultdict[str, logs.Seldom] = defaultdict(logs.Seldom)
+        """message → its own limit, so that one fault does not silence another"""
         self._producer = clients.producer(config, client=self._name)
         self._follower = Follower(
             clients.follower(config, client=f"{self._name}-registry"),
@@ -248,7 +250,7 @@ class Worker:
         self._bad += applied.bad
         for record in applied.bad:
             self._metrics.dead_letters.labels(record.topic).inc()
-            if (held_back := self._seldom.now()) is not None:
+            if (held_back := self._seldom["bad"].now()) is not None:
                 log.warning(
                     "bad registry record left out",
                     topic=record.topic,
@@ -261,7 +263,7 @@ class Worker:
 
     def _note_catching_up(self, applied: Applied, left: int) -> None:
         self._note(applied)
-        if (held_back := self._seldom.now()) is not None:
+        if (held_back := self._seldom["reading"].now()) is not None:
             log.info("reading the registry", worker=self._index, records_left=left, held_back=held_back)
 
     async def _send_bad(self) -> None:
@@ -275,7 +277,7 @@ class Worker:
             if not count:
                 continue
             self._metrics.misplaced.labels(topic).inc(count)
-            if (held_back := self._seldom.now()) is not None:
+            if (held_back := self._seldom["misplaced"].now()) is not None:
                 log.warning(
                     "records in the wrong partition: their producer does not partition by murmur2 of the number",
                     topic=topic,

@@ -283,26 +283,6 @@ class Activity(msgspec.Struct, frozen=True, tag_field="kind", tag="activity"):
     worker: str | None = None
 
 
-class CaseClock(msgspec.Struct, frozen=True):
-    """A clock of a case, as listings by due date need it. `due` is exclusive: in time means before it."""
-
-    clock: Name
-    due: Time
-    warn: Time | None = None
-
-
-class CaseRecord(msgspec.Struct, frozen=True, tag_field="kind", tag="case"):
-    """Where a case stands, for those who list cases."""
-
-    case: CaseId
-    procedure: Name
-    state: Name
-    step: Count
-    time: Time
-    clocks: tuple[CaseClock, ...] = ()
-    breached: tuple[Name, ...] = ()
-
-
 ControlRecord = (
     Finding
     | Notice
@@ -316,7 +296,6 @@ ControlRecord = (
     | Listing
     | Report
     | Activity
-    | CaseRecord
 )
 """Every record of the control plane that is not a registry record."""
 
@@ -326,7 +305,7 @@ def key_of_control(record: ControlRecord) -> str:
     match record:
         case Finding() | Activity():
             key = party_key(record.party)
-        case Notice() | Delivery() | Report() | CaseRecord():
+        case Notice() | Delivery() | Report():
             key = record.case
         case Complaint():
             key = record.complaint

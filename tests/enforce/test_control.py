@@ -6,7 +6,6 @@ import pytest
 from stream.model import control
 from stream.model.control import (
     Activity,
-    CaseRecord,
     Complaint,
     ControlRecord,
     Filing,
@@ -39,7 +38,6 @@ RECORDS: list[tuple[ControlRecord, str]] = [
         Activity(window=NOW, party=Party(number="10690"), channel="sms", tallies=(Tally("allow", "service", 1),)),
         "number|10690",
     ),
-    (CaseRecord(case="M-1", procedure="measure", state="telling", step=1, time=NOW), "M-1"),
 ]
 
 
