@@ -49,7 +49,7 @@ lock: $(STAMP) ## resolve the lock files anew (needs the network)
 	@{ sed '/^$$/,$$d' $(LOCK); echo; \
 	   env -u PIP_FIND_LINKS $(BIN)/pip-compile --quiet --upgrade --generate-hashes --strip-extras --allow-unsafe \
 	     --no-header --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options \
-	     --extra kafka --extra dev --output-file - pyproject.toml; } > $(LOCK).new
+	     --extra kafka --extra trace --extra dev --output-file - pyproject.toml; } > $(LOCK).new
 	@mv $(LOCK).new $(LOCK)
 	@cd deploy/kafka && ../../$(BIN)/python -m jgo --resolver python --quiet lock
 
