@@ -4,6 +4,8 @@ Each duty has its clock: 3 working days to forward a complete complaint, 15 to v
 to answer the user. A clock warns before it is due; a duty that misses it is a breach, recorded and shouted
 about, and is still owed.
 
+A complaint that lacks something, or in which a field is ill-formed, waits for its author, who is asked.
+
 A verified complaint becomes a finding against the sender, and the user's refusal of that sender. Where intake
 has made sure that the subscriber asks for no more (`refusal`), the refusal is written at once: it is theirs
 to say, and needs nobody's verification.
@@ -25,6 +27,7 @@ from stream.enforce.effects import (
     SendNotice,
     WriteExpression,
 )
+from stream.enforce.forms import Wrong
 from stream.enforce.ids import dispute_case
 from stream.enforce.messages import Disputed
 from stream.enforce.procedure import (
@@ -86,6 +89,8 @@ class ComplaintCase(Case, frozen=True, kw_only=True):
 
     state: State = State.NEW
     complaint: Complaint | None = None
+    wrong: tuple[Wrong, ...] = ()
+    """what was stated and is ill-formed; nothing in its place yet"""
     party: Party | None = None
     """whom the verification found to have sent it"""
     confirmed: bool = False
@@ -95,9 +100,13 @@ class ComplaintCase(Case, frozen=True, kw_only=True):
 
 
 class Complained(msgspec.Struct, frozen=True, tag_field="event", tag="complained"):
-    """A complaint came in, or what was missing in it: what it states is added to what is known."""
+    """A complaint came in, or what was missing in it: what it states is added to what is known.
+
+    `wrong` is what it states that is ill-formed, which `complaint` leaves out.
+    """
 
     complaint: Complaint
+    wrong: tuple[Wrong, ...] = ()
 
 
 class Forwarded(msgspec.Struct, frozen=True, tag_field="event", tag="forwarded"):
@@ -146,8 +155,11 @@ class Withdrawn(msgspec.Struct, frozen=True, tag_field="event", tag="withdrawn")
 ComplaintEvent = Complained | Forwarded | Verified | ActedUpon | Reported | Answered | Withdrawn | Disputed | Rang
 
 
-def missing(complaint: Complaint) -> tuple[str, ...]:
-    """What a complaint must still say before it can be forwarded (Article 30 speaks of complete ones)."""
+def missing(complaint: Complaint, wrong: tuple[Wrong, ...] = ()) -> tuple[str, ...]:
+    """What a complaint must still say before it can be forwarded (Article 30 speaks of complete ones).
+
+    What is ill-formed comes as `field: what is wrong`; a choice of fields, as `one or other`.
+    """
     lacks = (
         ("subscriber", not complaint.subscriber),
         ("channel", complaint.channel is None),
@@ -155,7 +167,20 @@ def missing(complaint: Complaint) -> tuple[str, ...]:
         ("at", complaint.at is None),
         ("text or evidence", not (complaint.text or complaint.evidence)),
     )
-    return tuple(name for name, lacking in lacks if lacking)
+    asked = {one.field for one in wrong}
+    absent = (name for name, lacking in lacks if lacking and asked.isdisjoint(name.split(" or ")))
+    return (*map(str, wrong), *absent)
+
+
+def still_wrong(known: tuple[Wrong, ...], more: Complained) -> tuple[Wrong, ...]:
+    """What is ill-formed once a supplement is taken in: what it states well takes the place of what was not."""
+    again = {one.field for one in more.wrong}
+    mended = {
+        field.encode_name
+        for field in msgspec.structs.fields(Complaint)
+        if getattr(more.complaint, field.name) or field.encode_name in again
+    }
+    return (*(one for one in known if one.field not in mended), *more.wrong)
 
 
 def supplemented(known: Complaint | None, more: Complaint) -> Complaint:
@@ -174,14 +199,16 @@ def supplemented(known: Complaint | None, more: Complaint) -> Complaint:
 
 
 def _complete(turn: Turn[ComplaintCase, Complained]) -> bool:
-    return not missing(supplemented(turn.case.complaint, turn.event.complaint))
+    return not missing(
+        supplemented(turn.case.complaint, turn.event.complaint), still_wrong(turn.case.wrong, turn.event)
+    )
 
 
 def _confirmed(turn: Turn[ComplaintCase, Verified]) -> bool:
     return turn.event.result == "confirmed" and _found_party(turn) is not None
 
 
-COMPLETE = Condition[ComplaintCase, Complained]("nothing is missing", _complete)
+COMPLETE = Condition[ComplaintCase, Complained]("nothing is missing or ill-formed", _complete)
 CONFIRMED = Condition[ComplaintCase, Verified]("it is confirmed, and the sender is known", _confirmed)
 UNCONFIRMED = Condition[ComplaintCase, Verified]("it is not confirmed", lambda turn: turn.event.result == "unconfirmed")
 SAME_PERSON = Condition[ComplaintCase, Disputed](
@@ -193,18 +220,19 @@ SAME_PERSON = Condition[ComplaintCase, Disputed](
 
 
 def _ask(turn: Turn[ComplaintCase, Complained]) -> Done[ComplaintCase]:
-    """The user is asked for what is missing, and has time to give it."""
+    """The user is asked for what is missing or ill-formed, and has time to give it."""
     complaint = supplemented(turn.case.complaint, turn.event.complaint)
+    wrong = still_wrong(turn.case.wrong, turn.event)
     asked = _notice(turn, complaint, subject="missing", reason="incomplete")
-    notice = msgspec.structs.replace(asked, missing=missing(complaint))
-    case = msgspec.structs.replace(turn.case, complaint=complaint)
+    notice = msgspec.structs.replace(asked, missing=missing(complaint, wrong))
+    case = msgspec.structs.replace(turn.case, complaint=complaint, wrong=wrong)
     return Done(case, (SendNotice(notice), turn.clock("supplement")))
 
 
 def _receive(turn: Turn[ComplaintCase, Complained]) -> Done[ComplaintCase]:
     """The clock to forward it starts; the evidence is kept; a refusal that the user asked for is written."""
     complaint = supplemented(turn.case.complaint, turn.event.complaint)
-    case = msgspec.structs.replace(turn.case, complaint=complaint)
+    case = msgspec.structs.replace(turn.case, complaint=complaint, wrong=())
     refusal = _refusal(turn, complaint, complaint.sender) if complaint.refusal else ()
     kept = KeepRecord(complaint.evidence or (complaint.complaint,), "complaints")
     cleared = (ClearClock("supplement"),) if turn.case.clocks else ()
@@ -377,7 +405,7 @@ PROCEDURE = Procedure[ComplaintCase](
     ),
     states={
         S.NEW: "nothing has happened",
-        S.INCOMPLETE: "the user was asked for what is missing",
+        S.INCOMPLETE: "the user was asked for what is missing or ill-formed",
         S.RECEIVED: "complete; to be forwarded within 3 working days",
         S.FORWARDED: "with the company, which has 15 working days",
         S.CONFIRMED: "verified: it was so; to be acted upon",

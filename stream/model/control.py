@@ -117,7 +117,8 @@ class Delivery(msgspec.Struct, frozen=True, tag_field="kind", tag="delivery"):
 class Complaint(msgspec.Struct, frozen=True, tag_field="kind", tag="complaint"):
     """A user's complaint about a message or call (Articles 29 to 31).
 
-    `at` is when it came; `refusal`: the user asks for no more of it, and intake has made sure who asks.
+    `at` is when it came; `refusal`: the user asks for no more of it, and intake has made sure who asks. What a
+    person filled in wrongly is asked for like what is missing (`notices`, with the form that it must have).
     """
 
     complaint: EventId
