@@ -56,6 +56,7 @@ class State(StrEnum):
 
 
 BEING_FILED = (State.NEW, State.INCOMPLETE, State.RETURNED)
+FILED = (State.INCOMPLETE, State.RETURNED, State.WEIGHING, State.APPROVED, State.SENT_FIRST, State.SETTLED)
 ASKED = (State.INCOMPLETE, State.RETURNED)
 
 
@@ -122,6 +123,11 @@ def _approvable(turn: Turn[CampaignCase, Weighed]) -> bool:
     )
 
 
+def _says_nothing_new(turn: Turn[CampaignCase, Filed]) -> bool:
+    known = turn.case.filing
+    return known is not None and msgspec.structs.replace(_known(turn), actor=known.actor) == known
+
+
 EMERGENCY = Condition[CampaignCase, Filed](
     "it is an emergency, and says who says what, from when until when",
     lambda turn: _known(turn).emergency and not fitness.missing_in_emergency(_known(turn)),
@@ -130,6 +136,7 @@ EMERGENCY_FILED = Condition[CampaignCase, Filed](
     "it is an emergency, and nothing is missing",
     lambda turn: _known(turn).emergency and not fitness.missing(_known(turn)),
 )
+NOTHING_NEW = Condition[CampaignCase, Filed]("all of it was said before", _says_nothing_new)
 INCOMPLETE = Condition[CampaignCase, Filed]("something is missing", lambda turn: bool(fitness.missing(_known(turn))))
 FAULTY = Condition[CampaignCase, Filed](
     "something is wrong that no exemption waives",
@@ -215,6 +222,11 @@ def _stop_sending(turn: Turn[CampaignCase, Withdraw]) -> Done[CampaignCase]:
     """The campaign is written as withdrawn and the body told; the filing is still owed."""
     done = _withdraw(turn)
     return Done(done.case, (ClearClock("window"), *done.acts))
+
+
+def _said_before(turn: Turn[CampaignCase, Filed]) -> Done[CampaignCase]:
+    """Nothing: whoever gets no answer in time files the same again."""
+    return Done(turn.case)
 
 
 def _settle(turn: Turn[CampaignCase, Filed]) -> Done[CampaignCase]:
@@ -368,6 +380,7 @@ row = Rows(CampaignCase)
 
 # fmt: off
 TABLE = (
+    row(FILED,        Filed,    None,         _said_before, NOTHING_NEW),
     row(BEING_FILED,  Filed,    S.SETTLED,    _send_settled, EMERGENCY_FILED),
     row(BEING_FILED,  Filed,    S.SENT_FIRST, _send_first, EMERGENCY),
     row(BEING_FILED,  Filed,    S.INCOMPLETE, _ask, INCOMPLETE),

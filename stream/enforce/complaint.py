@@ -208,7 +208,17 @@ def _confirmed(turn: Turn[ComplaintCase, Verified]) -> bool:
     return turn.event.result == "confirmed" and _found_party(turn) is not None
 
 
+def _says_nothing_new(turn: Turn[ComplaintCase, Complained]) -> bool:
+    case, event = turn.case, turn.event
+    if case.complaint is None or event.wrong:
+        return False
+    after = supplemented(case.complaint, event.complaint)
+    same_words = msgspec.structs.replace(after, actor=case.complaint.actor) == case.complaint
+    return same_words and still_wrong(case.wrong, event) == case.wrong
+
+
 COMPLETE = Condition[ComplaintCase, Complained]("nothing is missing or ill-formed", _complete)
+NOTHING_NEW = Condition[ComplaintCase, Complained]("all of it was said before", _says_nothing_new)
 CONFIRMED = Condition[ComplaintCase, Verified]("it is confirmed, and the sender is known", _confirmed)
 UNCONFIRMED = Condition[ComplaintCase, Verified]("it is not confirmed", lambda turn: turn.event.result == "unconfirmed")
 SAME_PERSON = Condition[ComplaintCase, Disputed](
@@ -237,6 +247,11 @@ def _receive(turn: Turn[ComplaintCase, Complained]) -> Done[ComplaintCase]:
     kept = KeepRecord(complaint.evidence or (complaint.complaint,), "complaints")
     cleared = (ClearClock("supplement"),) if turn.case.clocks else ()
     return Done(case, (*cleared, turn.clock("forward"), kept, *refusal))
+
+
+def _said_before(turn: Turn[ComplaintCase, Complained]) -> Done[ComplaintCase]:
+    """Nothing: whoever gets no answer in time says the same again."""
+    return Done(turn.case)
 
 
 def _forward(turn: Turn[ComplaintCase, Forwarded]) -> Done[ComplaintCase]:
@@ -378,6 +393,7 @@ row = Rows(ComplaintCase)
 TABLE = (
     row(S.NEW,         Complained, S.RECEIVED,    _receive, COMPLETE),
     row(S.NEW,         Complained, S.INCOMPLETE,  _ask),
+    row(OPEN,          Complained, None,          _said_before, NOTHING_NEW),
     row(S.INCOMPLETE,  Complained, S.RECEIVED,    _receive, COMPLETE),
     row(S.INCOMPLETE,  Complained, None,          _ask),
     row(S.INCOMPLETE,  Rang,       S.LAPSED,      _lapse, rang("supplement")),

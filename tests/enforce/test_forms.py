@@ -85,12 +85,15 @@ def test_whatever_people_fill_in_is_asked_for_until_it_is_whole(
         if case.state == State.RECEIVED:
             assert not isinstance(taken, Stepped)
             return
+        before = case
         case, effects = took(taken)
         assert case.complaint is not None
         lacking = missing(case.complaint, case.wrong)
         assert (case.state == State.INCOMPLETE) == bool(lacking)
-        if lacking:
+        if effects and lacking:
             assert act(effects, SendNotice).notice.missing == lacking
+        else:
+            assert effects or (before.complaint, before.wrong) == (case.complaint, case.wrong), "it was asked before"
 
 
 def test_what_was_wrong_is_asked_for_once_and_mended_by_what_is_right() -> None:
