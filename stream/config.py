@@ -149,7 +149,10 @@ class Connector(Section, frozen=True):
     """party → address: a TOML table `[contacts]`"""
     smtp_host: str = "127.0.0.1"
     smtp_port: Port = 25
-    smtp_starttls: bool = False
+    smtp_security: Literal["none", "starttls", "tls"] = "none"
+    """`starttls` on a port such as 587 (RFC 3207), `tls` from the first byte on one such as 465 (RFC 8314)"""
+    smtp_cafile: str | None = None
+    """whose certificates are believed, instead of those that the system believes"""
     smtp_username: str | None = None
     smtp_password: str | None = None
     smtp_password_file: str | None = None
