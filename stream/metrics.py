@@ -224,6 +224,10 @@ class EnforceMetrics:
             "wurao_enforce_step_failures_total",
             "Steps that failed by a fault of the program; the record stands in dead-letter. Report it.",
         )
+        self.left = self._counter(
+            "wurao_enforce_left_total",
+            "Cases and dockets that left the table, having ended long enough ago; their last pictures stay in `cases`.",
+        )
         self.cases = self._gauge("wurao_enforce_entries", "Cases and dockets of this instance's partitions.")
         self.clocks = self._gauge("wurao_enforce_clocks", "Clocks that run in them.")
         self.overdue = self._gauge(

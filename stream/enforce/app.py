@@ -207,6 +207,8 @@ class Work:
             await asyncio.sleep(self._config.enforce.tick_ms / 1000)
             if self._at_work:
                 await _guarded(self._shell.ring())
+            if self._at_work and self._shell.leaving():
+                await _guarded(self._intake.between(self._shell.let_leave))
 
     async def _look(self) -> None:
         """See how far the intake topics reach, and fetch what the stream has left out."""

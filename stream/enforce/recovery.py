@@ -34,10 +34,11 @@ class Rows(NamedTuple):
 
 async def checked(config: Config, table: Table, ours: Sequence[int], *, metrics: EnforceMetrics) -> Rows:
     """The rows of these partitions, with the table put right where it differs. Waits for a broker."""
-    held, partition = await _read(config, ours)
-    repairs = [key for key, value in held.items() if table.get(key) != value]
-    for key in repairs:
-        table[key] = held[key]
+    held, partition, left = await _read(config, ours)
+    wrong = [key for key, value in held.items() if table.get(key) != value]
+    table.update((key, held[key]) for key in wrong)
+    undead = [key for key in left if table.pop(key, None) is not None]
+    repairs = wrong + undead
     if repairs:
         metrics.repairs.inc(len(repairs))
         log.error("Faust brought rows back that are not the last ones; put right", count=len(repairs))
@@ -46,16 +47,28 @@ async def checked(config: Config, table: Table, ours: Sequence[int], *, metrics:
     return Rows(entries, partition, positions)
 
 
-async def _read(config: Config, ours: Sequence[int]) -> tuple[dict[bytes, bytes], dict[bytes, int]]:
-    held: dict[bytes, bytes] = {}
-    partition: dict[bytes, int] = {}
+class _Topic(NamedTuple):
+    """What the topic holds of our partitions."""
+
+    rows: dict[bytes, bytes]
+    partition: dict[bytes, int]
+    left: set[bytes]
+    """rows that have left the table, as far as the topic still shows it"""
+
+
+async def _read(config: Config, ours: Sequence[int]) -> _Topic:
+    found = _Topic({}, {}, set())
     if not ours:
-        return held, partition
+        return found
     places = [TopicPartition(ENFORCE_TABLE, one) for one in ours]
     async for batch in topic_reader.read(config, places, client="wurao-enforce-table"):
         for raw in batch.records:
             assert raw.key is not None, f"{ENFORCE_TABLE}/{raw.partition}@{raw.offset}: a row has a key"
-            assert raw.value is not None, f"{ENFORCE_TABLE}/{raw.partition}@{raw.offset}: no row is ever deleted"
-            held[raw.key] = raw.value
-            partition[raw.key] = raw.partition
-    return held, partition
+            if raw.value is None:
+                found.rows.pop(raw.key, None)
+                found.left.add(raw.key)
+            else:
+                found.rows[raw.key] = raw.value
+                found.partition[raw.key] = raw.partition
+                found.left.discard(raw.key)
+    return found
