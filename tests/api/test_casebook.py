@@ -154,6 +154,40 @@ def test_what_is_due_is_what_runs_and_else_what_was_missed_last() -> None:
     assert next_due(()) > 1 << 52
 
 
+class Watched(Casebook):
+    """Counts the rows that it looks at."""
+
+    looked_at = 0
+
+    def _seen(self, row: Row, caller: Caller) -> bool:
+        self.looked_at += 1
+        return super()._seen(row, caller)
+
+
+def test_a_page_of_20_000_open_cases_looks_at_no_more_rows_than_it_shows_and_one() -> None:
+    """What that takes is measured: `python -m loadtest.listing`."""
+    book = Watched()
+    book.load(_many(20_000))
+    for wanted in (
+        Wanted(),
+        Wanted(procedure="complaint", state="forwarded", limit=500),
+        Wanted(due_before=900_000, after="500000.C-5"),
+        Wanted(state="none"),
+        Wanted(breached=True),
+        Wanted(party="sender|NOBODY"),
+    ):
+        for caller in (DESK, AGENT, OTHER_AGENT):
+            book.looked_at = 0
+            lines, _ = book.page(wanted, caller)
+            assert book.looked_at <= len(lines) + 1
+
+
+def _many(count: int) -> list[Row]:
+    return [
+        row_of(complaint(Known(f"C-{n}", STATES[n % 2], n * 7919 % 1_000_000, f"+86138{n:08}"))) for n in range(count)
+    ]
+
+
 @settings(max_examples=20)
 @given(st.text(max_size=20))
 def test_a_page_begins_at_the_beginning_after_what_is_no_cursor(after: str) -> None:
