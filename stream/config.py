@@ -89,8 +89,6 @@ class Enforce(Section, frozen=True):
 
     instance: str | None = None
     """a stable name of this process: it then keeps its partitions over a restart that is quicker than its session"""
-    standbys: Annotated[int, msgspec.Meta(ge=0)] = 1
-    """instances that read a partition's table along; with one instance there are none"""
     session_timeout_ms: Milliseconds = 10_000
     calendar: str | None = None
     """a file of official calendars (docs/procedures.md) for years that chinesecalendar does not know yet"""

@@ -215,11 +215,6 @@ class EnforceMetrics:
             "Records that Faust's stream had left out and that were read from their topic instead (decision 0010). "
             "Some after a start or rebalance are usual; many at other times are not.",
         )
-        self.repairs = self._counter(
-            "wurao_enforce_table_repairs_total",
-            "Rows of the table that Faust had brought back otherwise than its topic holds them; put right (decision "
-            "0010).",
-        )
         self.failures = self._counter(
             "wurao_enforce_step_failures_total",
             "Steps that failed by a fault of the program; the record stands in dead-letter. Report it.",

@@ -10,7 +10,6 @@ from stream.enforce import ids, recovery
 from stream.enforce.complaint import Withdrawn
 from stream.enforce.messages import Lift
 from stream.enforce.terms import Settings
-from stream.metrics import EnforceMetrics
 from stream.model import topics
 from stream.model.control import Complaint, Finding, Party
 from tests.enforce_app.harness import EnforceProcess, found, pictures, said, told, wait_until
@@ -56,14 +55,13 @@ def test_ended_cases_and_their_dockets_leave_the_table_and_stay_away_after_a_cra
     with EnforceProcess(broker, tmp_path, **settings) as process:
         process.wait_ready()
         assert process.metric("wurao_enforce_entries") == 1
-        assert process.metric("wurao_enforce_table_repairs_total") == 0
         broker.write([told(ids.complaint_case(over), Withdrawn(), name="late")])
         wait_until(lambda: len(broker.read(topics.DEAD_LETTER)) == 1, within_s=15, what="it takes nothing more")
         assert process.terminate() == 0
     assert {key for key, held in _rows(broker).items() if held} == {ids.complaint_case(open_)}
 
 
-def test_a_row_that_is_brought_back_although_it_has_left_is_put_right(broker: Broker) -> None:
+def test_the_table_is_brought_back_as_its_topic_has_it_and_with_nothing_else(broker: Broker) -> None:
     rows = (
         (b"C-1", b"ended"),
         (b"C-2", b"older"),
@@ -73,8 +71,6 @@ def test_a_row_that_is_brought_back_although_it_has_left_is_put_right(broker: Br
         (b"C-3", b"anew"),
     )
     broker.write([(topics.ENFORCE_TABLE, 0, key, value) for key, value in rows])
-    table: dict[bytes, bytes] = {b"C-1": b"ended", b"C-2": b"older"}
-    metrics = EnforceMetrics()
-    found = asyncio.run(recovery.checked(broker.config, table, [0], metrics=metrics))
+    table: dict[bytes, bytes] = {b"C-1": b"ended", b"C-2": b"older", b"C-9": b"of a partition that was ours"}
+    found = asyncio.run(recovery.bring_back(broker.config, table, [0]))
     assert found.entries == table == {b"C-2": b"newer", b"C-3": b"anew"}
-    assert metrics.registry.get_sample_value("wurao_enforce_table_repairs_total") == 3
