@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream.enforce.api.callers import Caller
-from stream.enforce.api.casebook import Casebook, Wanted, next_due, row_of
+from stream.enforce.api.casebook import Casebook, Row, Wanted, next_due, row_of
 from stream.enforce.complaint import ComplaintCase
 from stream.enforce.complaint import State as ComplaintState
 from stream.enforce.measure import MeasureCase
