@@ -15,7 +15,7 @@ STAMP := .venv/.stamp
 PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3; do \
 	"$$name" -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo "$$name" && break; done)
 
-.PHONY: help demo test prove bench soak lint docs lock clean kafka
+.PHONY: help demo test prove bench soak peers lint docs lock clean kafka
 
 help: ## show what can be made
 	@echo "make TARGET, where TARGET is one of"
@@ -35,6 +35,9 @@ bench: $(STAMP) kafka ## measure throughput and costs
 
 soak: $(STAMP) kafka ## hours of load with faults
 	@$(BIN)/python -m loadtest soak $(SOAK_ARGS)
+
+peers: $(STAMP) ## what loadtest measures beside the filter (needs the network once)
+	@$(BIN)/python -m loadtest.peers
 
 lint: $(STAMP) ## style, types, import arrows
 	@$(BIN)/ruff check .
