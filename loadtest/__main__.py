@@ -26,6 +26,9 @@ from stream.demo.processes import FilterError
 from stream.kafka.clients import KafkaError
 from stream.kafka.local import LocalKafkaError
 
+WIDTH: Final = 160
+"""Of what is printed into a file."""
+
 BENCH: Final = ("throughput", "optout-propagation", "registry-churn")
 
 
@@ -137,7 +140,7 @@ def _run(told: argparse.Namespace, names: Sequence[str]) -> int:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             result = runner.run(measure(scenario, wish, bootstrap=told.bootstrap))
         paths = report.keep(result, told.out)
-        report.show(result, Console(), paths)
+        report.show(result, Console(width=None if sys.stdout.isatty() else WIDTH), paths)
         sound = sound and result.sound
     return 0 if sound else 1
 

@@ -11,7 +11,7 @@ from typing import Final
 from loadtest import report
 from loadtest.machine import Machine
 from loadtest.results import Result
-from loadtest.scale_model import BILLION, MIB, Assumptions, Measured, core_hours_per_billion, measured, need
+from loadtest.scale_model import BILLION, MIB, Assumptions, Measured, Need, core_hours_per_billion, measured, need
 
 DOCUMENT: Final = Path(__file__).parent.parent / "docs" / "capacity.md"
 STEPS: Final = (10_000, 100_000, 1_000_000, 10_000_000)
@@ -56,8 +56,6 @@ def _measured(cost: Measured, machine: Machine) -> Iterator[str]:
     yield f"| a worker's processor time per event | {cost.worker_us:.2f} µs | `throughput` |"
     yield f"| the broker's processor time per event, one replica | {cost.broker_us:.2f} µs | `throughput` |"
     yield f"| an event, a decision | {cost.event_bytes:.0f} B, {cost.decision_bytes:.0f} B | `throughput` |"
-    stored = f"{cost.event_stored_bytes:.0f} B, {cost.decision_stored_bytes:.0f} B"
-    yield f"| the same as they travel and are stored, compressed in large batches | {stored} | `throughput` |"
     yield f"| more per further kilobyte of text | {cost.us_per_kilobyte:.2f} µs | `sensitivity` |"
     yield f"| a number that refuses everything, in memory and snapshot | {cost.number_bytes:.2f} B | `cold-start` |"
     yield f"| a start, per further million of such numbers | {cost.load_s_per_million * 1_000:.1f} ms | `cold-start` |"
@@ -82,6 +80,8 @@ def _rates(cost: Measured, assumed: Assumptions) -> Iterator[str]:
         "first bottleneck": [one.bottleneck for one in needs],
     })  # fmt: skip
     yield ""
+    yield from _shares(needs)
+    yield ""
     yield "Partitions are fixed for life: choose those of the rate that is to come, not of today's."
     yield ""
     yield "## A billion decisions"
@@ -105,6 +105,15 @@ def _rates(cost: Measured, assumed: Assumptions) -> Iterator[str]:
     })  # fmt: skip
 
 
+def _shares(needs: Sequence[Need]) -> Iterator[str]:
+    """What each resource alone would fill: how far behind the bottleneck the others are."""
+    yield from _table(
+        "machines that each resource alone would fill",
+        [f"{one.rate:,}" for one in needs],
+        {name: [f"{one.machines_by[name]:.2f}" for one in needs] for name in needs[0].machines_by},
+    )
+
+
 def _registries(sizes: Result, cost: Measured, assumed: Assumptions) -> Iterator[str]:
     yield "## A larger registry"
     yield ""
@@ -126,9 +135,9 @@ def _registries(sizes: Result, cost: Measured, assumed: Assumptions) -> Iterator
         f"{50_000 / cost.deltas_per_cpu_s:.0%} of each worker's core, which is then missing for events."
     )
     yield (
-        f"* A host has {assumed.host_gib} GiB here, so memory is the first bottleneck from "
-        f"{(assumed.host_gib * GIB * 0.8 - host_mib * MIB) / max(cost.number_bytes, 1e-9) / BILLION:.0f} billion "
-        'numbers on; then `registry.mode = "partitioned"`.'
+        f"* Beside its workers a host of {assumed.host_gib} GiB holds "
+        f"{(assumed.host_gib * GIB * 0.8 - host_mib * MIB) / max(cost.number_bytes, 1e-9) / BILLION:.0f} billion numbers that "
+        'refuse everything; where that is too few, `registry.mode = "partitioned"`.'
     )
 
 
@@ -136,6 +145,8 @@ def _assumed(assumed: Assumptions) -> Iterator[str]:
     yield "## Assumed"
     yield ""
     said = {
+        "compressed_share": "of the bytes of events and decisions, as they travel and are stored (the sample's texts, "
+        "made from templates, compress to an eighth, which would flatter)",
         "replicas": "copies of each record",
         "replica_cost": "of a broker's processor time per event, for each further copy",
         "readers": "readers of decisions: gateways, the archive",
@@ -145,6 +156,7 @@ def _assumed(assumed: Assumptions) -> Iterator[str]:
         "broker_cores": "cores of a broker",
         "card_gbit_s": "Gbit/s of a broker's network card, each way",
         "disk_mb_s": "MB/s that a broker writes steadily",
+        "broker_tb": "TB of disk of a broker, to be filled",
         "retention_days": "days that events and decisions stay in Kafka",
         "core_hour_price": "for an hour of a core with its share of memory and disk, in any currency",
         "worker_mib": "MiB of a worker's own, beside the registry that workers share",

@@ -17,6 +17,8 @@ from loadtest.results import Result
 NEEDED: Final = ("throughput", "sensitivity", "cold-start", "registry-churn")
 MIB: Final = 1 << 20
 BILLION: Final = 1_000_000_000
+SMALL: Final = 0.25
+"""Of a machine: what needs less than this of every resource has no bottleneck."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +31,6 @@ class Measured:
     """processor time of the broker per event: taken in, handed out, its decision taken in; one replica"""
     event_bytes: float
     decision_bytes: float
-    event_stored_bytes: float
-    """on the wire and on disk, compressed in large batches"""
-    decision_stored_bytes: float
     us_per_kilobyte: float
     """more processor time of a worker for each further 1,000 bytes of text"""
     number_bytes: float
@@ -44,6 +43,9 @@ class Measured:
 class Assumptions:
     """What was not measured. Change it here, and the document follows."""
 
+    compressed_share: float = 0.4
+    """of the bytes of events and decisions, as they travel and are stored: real texts in batches of some hundreds. The
+    sample's, made from templates, compress to an eighth, which would flatter"""
     replicas: int = 3
     """copies of each record"""
     replica_cost: float = 0.4
@@ -59,6 +61,8 @@ class Assumptions:
     """of a broker's network card, each way"""
     disk_mb_s: float = 1_000.0
     """that a broker writes, steadily"""
+    broker_tb: float = 30.0
+    """of a broker's disks, to be filled"""
     retention_days: int = 3
     """of events and decisions in Kafka; the archive keeps them longer"""
     core_hour_price: float = 0.04
@@ -84,22 +88,17 @@ class Need:
     gbit_out: float
     disk_mb_s: float
     disk_tb: float
-    brokers_by: Mapping[str, int]
-    """how many brokers each resource alone would need"""
-
-    @property
-    def brokers(self) -> int:
-        """At least as many as copies of a record."""
-        return max(self.brokers_by.values())
+    brokers: int
+    """at least as many as copies of a record"""
+    machines_by: Mapping[str, float]
+    """how many machines each resource alone would fill"""
 
     @property
     def bottleneck(self) -> str:
-        """The resource of which there is the least: what one adds first."""
-        if self.workers == 1:
-            return "none: one core of a filter and any cluster do"
-        asked = dict(self.brokers_by) | {"cores of filter hosts": self.hosts}
-        asked.pop("copies")
-        return max(asked, key=lambda name: asked[name])
+        """The resource that fills most machines: what runs out first."""
+        if max(self.machines_by.values()) < SMALL:
+            return "none"
+        return max(self.machines_by, key=lambda name: self.machines_by[name])
 
 
 def measured(results: Mapping[str, Result]) -> Measured:
@@ -123,8 +122,6 @@ def measured(results: Mapping[str, Result]) -> Measured:
         broker_us=of_filter("broker_cpu_us"),
         event_bytes=of_filter("event_bytes"),
         decision_bytes=of_filter("decision_bytes"),
-        event_stored_bytes=of_filter("stored_event_bytes"),
-        decision_stored_bytes=of_filter("stored_decision_bytes"),
         us_per_kilobyte=1_000 * slope(by_bytes),
         number_bytes=slope(snapshots),
         load_s_per_million=slope(starts),
@@ -141,37 +138,40 @@ def slope(points: Sequence[tuple[float, float]]) -> float:
 def need(rate: int, cost: Measured, assumed: Assumptions, *, text_bytes: float = 0.0) -> Need:
     """What so many events a second need; `text_bytes` more than those measured. Linear in all that it is given."""
     worker_us = cost.worker_us + cost.us_per_kilobyte * text_bytes / 1_000
-    longer = (cost.event_bytes + text_bytes) / cost.event_bytes
-    event_stored = cost.event_stored_bytes * longer
+    event_bytes = assumed.compressed_share * (cost.event_bytes + text_bytes)
+    decision_bytes = assumed.compressed_share * cost.decision_bytes
     worker_cores = rate * worker_us / 1e6
     workers = max(1, ceil(worker_cores / assumed.used_share))
+    longer = (event_bytes + decision_bytes) / (assumed.compressed_share * (cost.event_bytes + cost.decision_bytes))
     broker_us = cost.broker_us * longer * (1 + assumed.replica_cost * (assumed.replicas - 1))
     broker_cores = rate * broker_us / 1e6
-    written = rate * (event_stored + cost.decision_stored_bytes)
+    written = rate * (event_bytes + decision_bytes)
     bytes_in = written * assumed.replicas
     # Out: copies to followers, events to the filter and to the archive, decisions to whoever reads them.
-    bytes_out = written * (assumed.replicas - 1) + rate * (
-        2 * event_stored + assumed.readers * cost.decision_stored_bytes
-    )
+    bytes_out = written * (assumed.replicas - 1) + rate * (2 * event_bytes + assumed.readers * decision_bytes)
     card = assumed.card_gbit_s * assumed.used_share
     gbit_in, gbit_out, disk_mb_s = 8 * bytes_in / 1e9, 8 * bytes_out / 1e9, bytes_in / 1e6
+    disk_tb = bytes_in * 86_400 * assumed.retention_days / 1e12
+    hosts = workers / (assumed.host_cores - 1)
+    brokers_by = {
+        "cores of brokers": broker_cores / (assumed.broker_cores * assumed.used_share),
+        "network of brokers": max(gbit_in, gbit_out) / card,
+        "disks of brokers, by speed": disk_mb_s / (assumed.disk_mb_s * assumed.used_share),
+        "disks of brokers, by size": disk_tb / assumed.broker_tb,
+    }
     return Need(
         rate=rate,
         worker_cores=worker_cores,
         workers=workers,
-        hosts=ceil(workers / (assumed.host_cores - 1)),
+        hosts=ceil(hosts),
         broker_cores=broker_cores,
         partitions=max(12, 12 * ceil(2 * workers / 12)),
         gbit_in=gbit_in,
         gbit_out=gbit_out,
         disk_mb_s=disk_mb_s,
-        disk_tb=bytes_in * 86_400 * assumed.retention_days / 1e12,
-        brokers_by={
-            "copies": assumed.replicas,
-            "cores of brokers": ceil(broker_cores / (assumed.broker_cores * assumed.used_share)),
-            "network of brokers": ceil(max(gbit_in, gbit_out) / card),
-            "disks of brokers": ceil(disk_mb_s / (assumed.disk_mb_s * assumed.used_share)),
-        },
+        disk_tb=disk_tb,
+        brokers=max(assumed.replicas, ceil(max(brokers_by.values()))),
+        machines_by={"cores of filter hosts": hosts, **brokers_by},
     )
 
 

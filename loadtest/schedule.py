@@ -7,6 +7,7 @@ Measure Latency*). Generator and observer compute the same moments from the same
 """
 
 from collections.abc import Sequence
+from math import floor
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -51,9 +52,9 @@ class Schedule:
     def due(self, elapsed_s: float) -> int:
         """How many events are due once so much time has passed. Never falls as time goes on."""
         for place, step in enumerate(self.steps):
-            into = elapsed_s - self._starts_s[place]
+            into = elapsed_s - float(self._starts_s[place])
             if into < step.seconds:
-                return int(self._firsts[place]) + min(max(0, int(into * step.rate) + 1), self._counts[place])
+                return int(self._firsts[place]) + min(max(0, floor(into * step.rate) + 1), self._counts[place])
         return self.count
 
     def at_ns(self, events: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -54,9 +54,7 @@ async def serve(task: Task, run: Run) -> None:
         async for batch in stream.take_events(TAKE, TAKE_S_MAX):
             run.begin()
             sent = [
-                await decisions.send(
-                    key=event.key, value=answer(event.value), partition=event.message.partition
-                )
+                await decisions.send(key=event.key, value=answer(event.value), partition=event.message.partition)
                 for event in batch
             ]
             await asyncio.gather(*sent)

@@ -40,9 +40,7 @@ async def pass_through(task: Task, run: Run) -> None:
                 builder = producer.create_batch()
                 for record in records:
                     if builder.append(timestamp=record.timestamp, key=record.key, value=record.value) is None:
-                        acks.append(
-                            await producer.send_batch(builder, task.decisions_topic, partition=place.partition)
-                        )
+                        acks.append(await producer.send_batch(builder, task.decisions_topic, partition=place.partition))
                         builder = producer.create_batch()
                         builder.append(timestamp=record.timestamp, key=record.key, value=record.value)
                 acks.append(await producer.send_batch(builder, task.decisions_topic, partition=place.partition))
