@@ -17,6 +17,7 @@ DOCUMENT: Final = Path(__file__).parent.parent / "docs" / "capacity.md"
 STEPS: Final = (10_000, 100_000, 1_000_000, 10_000_000)
 REGISTRIES: Final = (50_000_000, 500_000_000, 2_000_000_000)
 GIB: Final = 1 << 30
+USED_MEMORY_SHARE: Final = 0.8
 
 
 def document(results: Mapping[str, Result], assumed: Assumptions) -> str:
@@ -134,10 +135,11 @@ def _registries(sizes: Result, cost: Measured, assumed: Assumptions) -> Iterator
         f"* Every worker applies every record of a replicated registry: 50,000 records a second take "
         f"{50_000 / cost.deltas_per_cpu_s:.0%} of each worker's core, which is then missing for events."
     )
+    room = USED_MEMORY_SHARE * assumed.host_gib * GIB - host_mib * MIB
+    billions = room / max(cost.number_bytes, 1e-9) / BILLION
     yield (
-        f"* Beside its workers a host of {assumed.host_gib} GiB holds "
-        f"{(assumed.host_gib * GIB * 0.8 - host_mib * MIB) / max(cost.number_bytes, 1e-9) / BILLION:.0f} billion numbers that "
-        'refuse everything; where that is too few, `registry.mode = "partitioned"`.'
+        f"* Beside its workers a host of {assumed.host_gib} GiB holds {billions:.0f} billion numbers that refuse "
+        'everything; where that is too few, `registry.mode = "partitioned"`.'
     )
 
 

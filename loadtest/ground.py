@@ -6,6 +6,7 @@ register, into which no invented subscribers may be written. Errors say what is 
 """
 
 import asyncio
+import os
 import re
 import shutil
 import tempfile
@@ -27,6 +28,8 @@ from stream.kafka.local import Cluster, ExistingKafka, LocalKafka
 HEAP_MB: Final = 1_024
 REACH_S_MAX: Final = 15.0
 GONE_S_MAX: Final = 30.0
+INHERITED: Final = ("WURAO_KAFKA__", "WURAO_TOPICS__")
+"""Variables that hold for another's cluster: how to authenticate, how many copies of a record it keeps."""
 
 
 class LoadtestError(Exception):
@@ -55,8 +58,10 @@ class Ground:
 
     @property
     def settings(self) -> dict[str, str]:
-        """How to reach it, as variables."""
+        """How to reach it, as variables: on another's cluster with what the environment says of it."""
+        told = {} if self.ours else {name: value for name, value in os.environ.items() if name.startswith(INHERITED)}
         return {
+            **told,
             "WURAO_KAFKA__BOOTSTRAP": self.cluster.bootstrap,
             "WURAO_TOPICS__PARTITIONS": str(self.partitions),
         }

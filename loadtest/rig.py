@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final, Self
 
 import msgspec
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaProducer
 
 from loadtest.ground import Ground, standing
 from loadtest.pool import Pool
@@ -198,8 +198,8 @@ class Rig:
     async def skip_to_ends(self, group: str) -> None:
         """Let a filter's group begin with what comes from now on: nobody may be a member of it yet."""
         for lane, sources in LANES.items():
-            consumer = AIOKafkaConsumer(
-                bootstrap_servers=self.config.kafka.bootstrap, group_id=f"{group}.{lane}", enable_auto_commit=False
+            consumer = clients.group_consumer(
+                self.config, group=f"{group}.{lane}", client="loadtest-skip", instance=None
             )
             places = [place for topic in sources for place in clients.partitions(topic, self.partitions)]
             consumer.assign(places)
