@@ -20,7 +20,7 @@ from typing import Final, NamedTuple, Protocol
 
 import msgspec
 
-from loadtest.rig import Offsets, Rig, note
+from loadtest.rig import PARTITIONS, Offsets, Rig, note
 from stream.demo.processes import FilterError, FilterProcess, cpu_s
 from stream.kafka import guard
 from stream.model.topics import DECISIONS, EVENTS_SMS
@@ -114,7 +114,8 @@ class Peer:
         self._log = rig.directory / f"{module}.log"
         self._command = [
             sys.executable, "-m", f"loadtest.peers.{module}",
-            "--group", rig.group(), "--source", EVENTS_SMS, "--target", target, *options,
+            "--group", rig.group(), "--events-topic", EVENTS_SMS, "--decisions-topic", target,
+            "--partitions", str(PARTITIONS), *options,
         ]  # fmt: skip
         self._environment = {**os.environ, **rig.settings}
         self._guard: subprocess.Popen[str] | None = None

@@ -109,9 +109,7 @@ class Run:
         """What was measured; zeros where nothing came."""
         if self._began is None or self._last is None:
             return Report(events=0, wall_s=0.0, cpu_s=0.0)
-        return Report(
-            events=self.count, wall_s=self._last[0] - self._began[0], cpu_s=self._last[1] - self._began[1]
-        )
+        return Report(events=self.count, wall_s=self._last[0] - self._began[0], cpu_s=self._last[1] - self._began[1])
 
 
 def task() -> Task:

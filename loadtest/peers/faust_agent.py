@@ -50,13 +50,11 @@ async def serve(task: Task, run: Run) -> None:
 
     @app.agent(events)
     async def decide(stream: StreamT[bytes]) -> None:
-        # Decided while the values are taken; keys and partitions come with the events themselves.
+        assert isinstance(stream, faust.Stream)
         async for batch in stream.take_events(TAKE, TAKE_S_MAX):
             run.begin()
             sent = [
-                await decisions.send(
-                    key=event.key, value=answer(event.value), partition=event.message.partition
-                )
+                await decisions.send(key=event.key, value=answer(event.value), partition=event.message.partition)
                 for event in batch
             ]
             await asyncio.gather(*sent)

@@ -6,7 +6,6 @@ batches on their way, by the very clients and limits of the filter. Records keep
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping
 
 from aiokafka.structs import RecordMetadata
 
@@ -16,7 +15,7 @@ from stream.kafka import clients
 from stream.kafka.clients import TopicPartition
 
 Ack = asyncio.Future[RecordMetadata]
-OnItsWay = tuple[list[Ack], Mapping[TopicPartition, int], int]
+OnItsWay = tuple[list[Ack], dict[TopicPartition, int], int]
 
 
 async def pass_through(task: Task, run: Run) -> None:
@@ -40,9 +39,7 @@ async def pass_through(task: Task, run: Run) -> None:
                 builder = producer.create_batch()
                 for record in records:
                     if builder.append(timestamp=record.timestamp, key=record.key, value=record.value) is None:
-                        acks.append(
-                            await producer.send_batch(builder, task.decisions_topic, partition=place.partition)
-                        )
+                        acks.append(await producer.send_batch(builder, task.decisions_topic, partition=place.partition))
                         builder = producer.create_batch()
                         builder.append(timestamp=record.timestamp, key=record.key, value=record.value)
                 acks.append(await producer.send_batch(builder, task.decisions_topic, partition=place.partition))

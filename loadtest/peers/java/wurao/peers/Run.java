@@ -17,7 +17,7 @@ import java.util.concurrent.atomic.AtomicBoolean;
  * whether it settled within {@value #PASSES_MAX}.
  */
 final class Run {
-    static final double SPREAD_MAX = 0.04;
+    static final double SPREAD_MAX = 0.07;
     static final int PASSES_MAX = 10;
     static final int PASSES_ALIKE = 3;
 
