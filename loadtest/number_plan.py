@@ -88,4 +88,5 @@ class NumberPlan:
 def _each_once(numbers: Numbers) -> Numbers:
     """Sorted, without repetitions: a tenth of what `np.unique` takes of many integers, which it hashes."""
     numbers.sort()
-    return numbers[np.concatenate([[True], numbers[1:] != numbers[:-1]])]
+    once: Numbers = numbers[np.concatenate([[True], numbers[1:] != numbers[:-1]])]
+    return once
