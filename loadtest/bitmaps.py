@@ -232,9 +232,7 @@ def main() -> None:
     """Print the figures."""
     parser = argparse.ArgumentParser(prog="python -m loadtest.bitmaps", description=__doc__)
     parser.add_argument("--national", action="store_true", help="half a billion refusals, 200 million consents")
-    parser.add_argument(
-        "--scale", type=float, default=1.0, help="of --national: a part of it (0 to 1), for a look"
-    )
+    parser.add_argument("--scale", type=float, default=1.0, help="of --national: a part of it (0 to 1), for a look")
     parser.add_argument("--out", type=Path, help="with --national: write the figures as JSON into this file")
     told = parser.parse_args()
     if told.national:
