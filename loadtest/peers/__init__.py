@@ -70,7 +70,7 @@ PEERS: Final[dict[str, Peer]] = {
         _own(
             "faust-agent", "faust_agent",
             "a Faust agent that takes 1,000 events, sends their decisions and awaits them",
-            "stream.take, buffer of 10,000, no waiting for empty streams, linger of 10 ms, batches of 256 KiB, raw values",
+            "take of 1,000, buffer of 10,000, no wait for empty ones, linger of 10 ms, batches of 256 KiB, raw values",
         ),
         _python(
             "confluent", "confluent",

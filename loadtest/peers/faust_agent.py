@@ -50,7 +50,7 @@ async def serve(task: Task, run: Run) -> None:
 
     @app.agent(events)
     async def decide(stream: StreamT[bytes]) -> None:
-        # Decided while the values are taken; keys and partitions come with the events themselves.
+        assert isinstance(stream, faust.Stream)
         async for batch in stream.take_events(TAKE, TAKE_S_MAX):
             run.begin()
             sent = [

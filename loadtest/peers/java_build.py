@@ -65,10 +65,11 @@ def build() -> None:
     """Fetch, check, compile. Does nothing where that was done. Raises `JavaBuildError`."""
     if is_built():
         return
-    shutil.rmtree(BUILD, ignore_errors=True)
-    BUILD.mkdir(parents=True)
-    _fetch()
-    _check()
+    BUILD.mkdir(parents=True, exist_ok=True)
+    COMPLETE.unlink(missing_ok=True)
+    if _differing():
+        _fetch()
+    shutil.rmtree(CLASSES, ignore_errors=True)
     _compile()
     COMPLETE.write_text(_digest(), encoding="ascii")
 
@@ -86,22 +87,24 @@ def _fetch() -> None:
         shutil.copy(SOURCES / name, BUILD)
     # Copies, not links: what was checked must not change when another tool cleans up its own cache.
     jgo = [sys.executable, "-m", "jgo", "--resolver", "python", "--links", "copy", "--color", "plain", "sync"]
+    shutil.rmtree(JARS, ignore_errors=True)
     done = subprocess.run(jgo, cwd=BUILD, capture_output=True, text=True, timeout=FETCH_S_MAX, check=False)
     if done.returncode:
         said = (done.stderr.strip() or done.stdout.strip() or "nothing").splitlines()[-1]
         raise JavaBuildError(f"the jars of the Java peers could not be fetched: {said}; connect this machine once")
-
-
-def _check() -> None:
-    """Compare the jars with the lock file, both ways."""
-    lock = msgspec.toml.decode((SOURCES / "jgo.lock.toml").read_bytes(), type=_Lock)
-    wanted = {f"{jar.artifact_id}-{jar.version}.jar": jar.sha256 for jar in lock.dependencies}
-    found = {jar.name: hashlib.sha256(jar.read_bytes()).hexdigest() for jar in JARS.rglob("*.jar")}
-    wrong = sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
+    wrong = _differing()
     if wrong:
         raise JavaBuildError(
             f"jars that differ from jgo.lock.toml: {', '.join(wrong)}; delete them from the local Maven repository"
         )
+
+
+def _differing() -> list[str]:
+    """The jars that are not as the lock file says: missing, strange, or other bytes."""
+    lock = msgspec.toml.decode((SOURCES / "jgo.lock.toml").read_bytes(), type=_Lock)
+    wanted = {f"{jar.artifact_id}-{jar.version}.jar": jar.sha256 for jar in lock.dependencies}
+    found = {jar.name: hashlib.sha256(jar.read_bytes()).hexdigest() for jar in JARS.rglob("*.jar")}
+    return sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
 
 
 def _compile() -> None:

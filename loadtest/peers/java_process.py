@@ -62,7 +62,7 @@ def become(main: str) -> None:
         *(("--passes", os.environ["LOADTEST_JAVA_PASSES"]) if "LOADTEST_JAVA_PASSES" in os.environ else ()),
     ]
     sys.stdout.flush()
-    os.execv(java, [java, *JVM, "-cp", java_build.class_path(), f"wurao.peers.{main}", *options])
+    os.execv(java, [java, *JVM, "-cp", java_build.class_path(), f"wurao.peers.{main}", *options])  # noqa: S606
 
 
 def _policy_file(told: Task) -> Path:
@@ -75,7 +75,7 @@ def _java_policy(policy: Policy) -> JavaPolicy:
     numbers, texts = policy.file.numbers, policy.file.texts
     if not policy.silence_refuses or policy.file.hours or numbers.subscriber != SUBSCRIBER_PATTERN:
         raise SystemExit(
-            "the Java peers know the default policy's rules: silence refuses, no hours, E.164 subscribers; measure with it"
+            "the Java peers know the default policy only: silence refuses, no hours, E.164 subscribers; measure with it"
         )
     traditional, simplified = (line for line in simplified_table().splitlines() if not line.startswith("#"))
     return JavaPolicy(

@@ -12,5 +12,5 @@ LOOK_EVERY_S: Final = 0.02
 async def joined(consumer: AIOKafkaConsumer) -> None:
     """Return once it has partitions. Raises `TimeoutError` after a minute."""
     async with asyncio.timeout(JOIN_S_MAX):
-        while not consumer.assignment():
+        while not consumer.assignment():  # noqa: ASYNC110  # aiokafka has no event for it
             await asyncio.sleep(LOOK_EVERY_S)

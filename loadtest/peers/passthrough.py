@@ -6,7 +6,6 @@ batches on their way, by the very clients and limits of the filter. Records keep
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping
 
 from aiokafka.structs import RecordMetadata
 
@@ -16,7 +15,7 @@ from stream.kafka import clients
 from stream.kafka.clients import TopicPartition
 
 Ack = asyncio.Future[RecordMetadata]
-OnItsWay = tuple[list[Ack], Mapping[TopicPartition, int], int]
+OnItsWay = tuple[list[Ack], dict[TopicPartition, int], int]
 
 
 async def pass_through(task: Task, run: Run) -> None:

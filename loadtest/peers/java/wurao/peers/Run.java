@@ -12,14 +12,15 @@ import java.util.concurrent.atomic.AtomicBoolean;
  * What a peer of Java is told, how it warms up, and what it says at its end: the contract of {@code arguments.py}.
  *
  * <p>A Java program is slow until its hot methods are compiled. So a peer decides the same events several times in one
- * process, in a new group each time, until it has settled: the processor time of each of the last three passes lies
- * within {@value #SPREAD_MAX} of their median. The report is of that median pass. It says how many passes it took, and
- * whether it settled within {@value #PASSES_MAX}.
+ * process, in a new group each time, at least five times, until it has settled: the processor time of each of the last
+ * three passes lies within {@value #SPREAD_MAX} of their median. The report is of that median pass. It says how many
+ * passes it took, and whether it settled within {@value #PASSES_MAX}.
  */
 final class Run {
-    static final double SPREAD_MAX = 0.04;
+    static final double SPREAD_MAX = 0.07;
     static final int PASSES_MAX = 10;
     static final int PASSES_ALIKE = 3;
+    static final int PASSES_MIN = 5;
 
     /** One pass over the events: it returns once all decisions of the pass are acknowledged and committed. */
     interface Pass {
@@ -124,7 +125,7 @@ final class Run {
     }
 
     private static Measured settledOf(Measured[] passes, int count) {
-        if (count < PASSES_ALIKE) {
+        if (count < PASSES_MIN) {
             return null;
         }
         Measured[] last = java.util.Arrays.copyOfRange(passes, count - PASSES_ALIKE, count);
