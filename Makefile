@@ -15,6 +15,9 @@ STAMP := .venv/.stamp
 PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3; do \
 	"$$name" -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo "$$name" && break; done)
 
+# Most tests wait for processes; each of these has a Kafka of its own, of half a gigabyte. 0: one after another.
+TEST_PROCESSES ?= 2
+
 .PHONY: help demo test prove bench soak peers lint docs lock clean kafka
 
 help: ## show what can be made
@@ -25,7 +28,7 @@ demo: $(STAMP) kafka ## everything on this machine, with sample traffic, for und
 	@$(BIN)/wurao demo $(DEMO_ARGS)
 
 test: $(STAMP) kafka ## every test, on a genuine Kafka
-	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist worksteal $(PYTEST_ARGS)
 
 prove: $(STAMP) ## prove the promises of the rule table
 	@$(BIN)/python -m stream.policy.prove
