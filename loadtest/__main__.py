@@ -17,7 +17,7 @@ import msgspec
 import uvloop
 from rich.console import Console
 
-from loadtest import capacity, report, results
+from loadtest import capacity, figures, report
 from loadtest.ground import LoadtestError
 from loadtest.running import measure
 from loadtest.scenarios import SCENARIOS, Scenario
@@ -90,7 +90,7 @@ def _add_wishes(parser: argparse.ArgumentParser) -> None:
     """The options of every command that measures; what is not given stays as the scenario has it."""
     parser.add_argument("--quick", action="store_true", help="a look, within a minute or so: no figures to quote")
     parser.add_argument("--bootstrap", metavar="HOST:PORT", help="a cluster for trials (default: one is started here)")
-    parser.add_argument("--out", type=Path, default=results.DIRECTORY, metavar="DIR", help="where results are written")
+    parser.add_argument("--out", type=Path, default=figures.DIRECTORY, metavar="DIR", help="where results are written")
     parser.add_argument("--repeat", type=int, metavar="N", help="turns; figures are their median")
     parser.add_argument("--seconds", type=float, metavar="S", help="how long a load lasts")
     parser.add_argument("--events", type=int, metavar="N", help="events that wait", dest="events_count")

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Final
 
 from loadtest import report
+from loadtest.figures import Result
 from loadtest.machine import Machine
-from loadtest.results import Result
 from loadtest.scale_model import BILLION, MIB, Assumptions, Measured, Need, core_hours_per_billion, measured, need
 
 DOCUMENT: Final = Path(__file__).parent.parent / "docs" / "capacity.md"

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from loadtest.results import Result
+from loadtest.figures import Result
 
 
 @dataclass(frozen=True, slots=True)

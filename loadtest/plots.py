@@ -8,9 +8,10 @@ import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
+from matplotlib.ticker import StrMethodFormatter
 
+from loadtest.figures import Result
 from loadtest.latency import curve
-from loadtest.results import Result
 from loadtest.tables import heading
 
 mpl.use("Agg")  # files only: no display is needed
@@ -56,6 +57,7 @@ def _bars(result: Result, name: str) -> Canvas:
     for place, figure in enumerate(figures):
         axes.plot(figure.values, [place] * len(figure.values), "o", color="black", markersize=3)
     axes.invert_yaxis()
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,g}"))
     axes.set_xlabel(heading(name))
     _title(axes, result, "median; dots are the turns")
     return canvas

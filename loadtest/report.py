@@ -11,9 +11,9 @@ from typing import Final
 
 from rich.console import Console
 
-from loadtest import plots, results, tables
+from loadtest import figures, plots, tables
+from loadtest.figures import PUBLISHED, Result
 from loadtest.ground import LoadtestError
-from loadtest.results import PUBLISHED, Result
 from loadtest.scenarios import SCENARIOS
 
 README: Final = Path(__file__).parent / "README.md"
@@ -23,7 +23,7 @@ END: Final = "<!-- end of results -->"
 
 def keep(result: Result, directory: Path) -> Sequence[Path]:
     """Write a result's JSON and its pictures; returns their files, the JSON first."""
-    path = results.write(result, directory)
+    path = figures.write(result, directory)
     return [path, *plots.draw(result, path.with_suffix(""))]
 
 
@@ -41,12 +41,12 @@ def show(result: Result, console: Console, paths: Sequence[Path]) -> None:
 
 def publish(directory: Path, names: Iterable[str]) -> None:
     """Publish the newest result of each of these scenarios, and write the README's tables of all that are published."""
-    found = results.newest(directory, names)
+    found = figures.newest(directory, names)
     if not found:
         raise LoadtestError(f"{directory} holds no result: run a scenario first, or give --run")
     PUBLISHED.mkdir(exist_ok=True)
     for name, path in found.items():
-        results.read(path)
+        figures.read(path)
         shutil.copyfile(path, PUBLISHED / f"{name}.json")
         for old in PUBLISHED.glob(f"{name}-*.svg"):
             old.unlink()
@@ -58,7 +58,7 @@ def publish(directory: Path, names: Iterable[str]) -> None:
 def published() -> Mapping[str, Result]:
     """The published result of each scenario that has one, in the order of the scenarios."""
     paths = {name: PUBLISHED / f"{name}.json" for name in SCENARIOS}
-    return {name: results.read(path) for name, path in paths.items() if path.exists()}
+    return {name: figures.read(path) for name, path in paths.items() if path.exists()}
 
 
 def published_tables() -> str:

@@ -3,8 +3,8 @@
 import os
 import time
 
+from loadtest.figures import Result, Taken, result_of
 from loadtest.machine import describe
-from loadtest.results import Result, Taken, result_of
 from loadtest.rig import note, rigging
 from loadtest.scenarios import Scenario
 from loadtest.wish import Wish

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Final
 
+from loadtest.figures import Result
 from loadtest.ground import LoadtestError
 from loadtest.programs import FILTER
-from loadtest.results import Result
 
 NEEDED: Final = ("throughput", "sensitivity", "cold-start", "registry-churn")
 MIB: Final = 1 << 20

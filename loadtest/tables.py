@@ -6,8 +6,8 @@ from typing import Final, NamedTuple
 from rich import box
 from rich.table import Table
 
+from loadtest.figures import Figure, Result
 from loadtest.goals import goal_of, judged
-from loadtest.results import Figure, Result
 
 UNITS: Final = {
     "_per_cpu_s": "/CPU-s",

@@ -11,9 +11,9 @@ import time
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
+from loadtest.figures import Row
 from loadtest.ground import LoadtestError
 from loadtest.programs import CannotRun, FilterProgram, PeerProgram, cpu_of
-from loadtest.results import Row
 from loadtest.rig import Offsets, Rig
 
 LOOK_EVERY_S: Final = 0.1

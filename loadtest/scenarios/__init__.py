@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Final
 
-from loadtest.results import Taken
+from loadtest.figures import Taken
 from loadtest.rig import Rig
 from loadtest.scenarios import burst, cold_start, latency, mixed, scale, sensitivity, soak, throughput, urgent, words
 from loadtest.wish import Wish

@@ -7,10 +7,10 @@ from typing import Final
 
 import numpy as np
 
+from loadtest.figures import Point, Taken
 from loadtest.latency import delays_of
 from loadtest.load import put
 from loadtest.observer import Observer
-from loadtest.results import Point, Taken
 from loadtest.rig import Rig, note
 from loadtest.scenarios.latency import noticed
 from loadtest.schedule import Schedule, Step

@@ -18,8 +18,8 @@ from bloom import snapshot
 from bloom.bitmaps import Wills
 from bloom.sets import ScopedBitmap
 from bloom.wills import EVERYTHING
+from loadtest.figures import Row, Taken
 from loadtest.programs import native
-from loadtest.results import Row, Taken
 from loadtest.rig import Offsets, Rig, note
 from loadtest.stage import Stage, filtering, set_stage
 from loadtest.wish import Wish

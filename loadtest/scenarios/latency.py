@@ -11,11 +11,11 @@ from collections.abc import AsyncIterator
 from typing import Final
 
 from loadtest import load
+from loadtest.figures import Row, Taken
 from loadtest.latency import Delays, delays_of
 from loadtest.load import Load, put
 from loadtest.observer import Observer
 from loadtest.programs import cpu_of
-from loadtest.results import Row, Taken
 from loadtest.rig import Offsets, Rig, note
 from loadtest.schedule import Step
 from loadtest.stage import Stage, filtering, set_stage

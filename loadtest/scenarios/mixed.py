@@ -4,10 +4,10 @@ from collections.abc import AsyncIterator
 
 import numpy as np
 
+from loadtest.figures import Row, Taken
 from loadtest.latency import delays_of
 from loadtest.load import put
 from loadtest.pool import KINDS
-from loadtest.results import Row, Taken
 from loadtest.rig import Rig, note
 from loadtest.scenarios.latency import noticed
 from loadtest.schedule import Step

@@ -3,8 +3,8 @@
 from collections.abc import AsyncIterator
 
 from loadtest import programs
+from loadtest.figures import Row, Taken
 from loadtest.programs import FILTER
-from loadtest.results import Row, Taken
 from loadtest.rig import Rig, note
 from loadtest.stage import set_stage
 from loadtest.watching import watch

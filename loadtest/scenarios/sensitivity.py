@@ -10,8 +10,8 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Final
 
+from loadtest.figures import Row, Taken
 from loadtest.programs import FILTER, filter_program
-from loadtest.results import Row, Taken
 from loadtest.rig import Rig, note
 from loadtest.scenarios.cold_start import enlarged
 from loadtest.stage import filtering, set_stage

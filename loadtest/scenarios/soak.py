@@ -17,8 +17,8 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from loadtest.figures import Point, Taken
 from loadtest.ledger import Ledger
-from loadtest.results import Point, Taken
 from loadtest.rig import Rig, note
 from loadtest.stage import set_stage
 from loadtest.wish import Wish

@@ -8,10 +8,10 @@ turn: the snapshot that it makes is the registry that the peers decide from.
 from collections.abc import AsyncIterator
 
 from loadtest import programs
+from loadtest.figures import Row, Taken, ratio
 from loadtest.ground import LoadtestError
 from loadtest.peers import PEERS
 from loadtest.programs import FILTER, CannotRun, PeerProgram
-from loadtest.results import Row, Taken, ratio
 from loadtest.rig import Rig, note
 from loadtest.stage import set_stage
 from loadtest.watching import follow, watch

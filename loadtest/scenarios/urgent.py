@@ -3,10 +3,10 @@
 from collections.abc import AsyncIterator
 from typing import Final
 
+from loadtest.figures import Taken
 from loadtest.latency import delays_of
 from loadtest.load import put
 from loadtest.pool import pool
-from loadtest.results import Taken
 from loadtest.rig import Offsets, Rig, note
 from loadtest.scenarios.latency import noticed
 from loadtest.schedule import Step

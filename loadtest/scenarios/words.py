@@ -14,12 +14,12 @@ from typing import Final
 from loadtest import churn
 from loadtest.child import Child, child
 from loadtest.churn import Written
+from loadtest.figures import Row, Taken
 from loadtest.ground import LoadtestError
 from loadtest.latency import Delays, delays_of
 from loadtest.load import put
 from loadtest.observer import Observer
 from loadtest.programs import cpu_of
-from loadtest.results import Row, Taken
 from loadtest.rig import Offsets, Rig, note
 from loadtest.scenarios.latency import noticed
 from loadtest.schedule import Step

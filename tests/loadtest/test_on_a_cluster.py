@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from loadtest import results
+from loadtest import figures
 from loadtest.__main__ import main
 from stream.kafka.local import LocalKafka
 from stream.model.topics import EVENTS_SMS, EXPRESSIONS
@@ -57,7 +57,7 @@ def test_the_filter_and_a_peer_are_measured_in_one_run_and_their_topics_are_gone
     told = ["run", "throughput", "--bootstrap", cluster, "--out", str(tmp_path), "--peers", "passthrough", *SMALL]
     assert main(told) == 0
     (path,) = tmp_path.glob("throughput-*.json")
-    result = results.read(path)
+    result = figures.read(path)
     assert list(result.rows) == ["filter", "passthrough"]
     for row in result.rows:
         assert result.figure(row, "events_per_cpu_s").median > 0
@@ -74,7 +74,7 @@ def test_every_event_of_an_open_loop_is_answered_and_its_delay_counts_from_when_
     told = ["run", "mixed", "--bootstrap", cluster, "--out", str(tmp_path), "--rates", "500", "--seconds", "3", *SMALL]
     assert main(told) == 0
     (path,) = tmp_path.glob("mixed-*.json")
-    result = results.read(path)
+    result = figures.read(path)
     assert list(result.rows) == ["sms", "call", "reply", "urgent"]
     assert sum(delays.count for delays in result.delays.values()) == 1_500
     for row in result.rows:

@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from loadtest import plots, results
+from loadtest import figures, plots
+from loadtest.figures import Point, Result, Taken, ratio, result_of
 from loadtest.goals import goal_of
 from loadtest.latency import delays_of
 from loadtest.machine import describe
-from loadtest.results import Point, Result, Taken, ratio, result_of
 from loadtest.tables import heading, markdown, number, terminal
 from loadtest.wish import Wish
 
@@ -50,15 +50,15 @@ def test_a_note_of_every_turn_is_said_once() -> None:
 
 def test_a_result_is_read_as_it_was_written_and_the_newest_is_found(tmp_path: Path) -> None:
     one = result(turn(1, 1))
-    path = results.write(one, tmp_path)
-    assert results.read(path) == one
-    assert results.newest(tmp_path, ("throughput", "burst")) == {"throughput": path}
+    path = figures.write(one, tmp_path)
+    assert figures.read(path) == one
+    assert figures.newest(tmp_path, ("throughput", "burst")) == {"throughput": path}
 
 
 def test_a_file_of_another_version_is_named(tmp_path: Path) -> None:
     (tmp_path / "burst.json").write_text("{}")
     with pytest.raises(ValueError, match=r"burst\.json is not a result of this version"):
-        results.read(tmp_path / "burst.json")
+        figures.read(tmp_path / "burst.json")
 
 
 def test_a_figure_that_was_not_measured_is_named() -> None:
