@@ -116,6 +116,19 @@ async def test_a_drain_waits_for_the_commit_of_the_last_batch(world: World) -> N
     assert world.committed == [{PLACE: 7}]
 
 
+async def test_a_drain_waits_for_every_acknowledgement(world: World) -> None:
+    await world.hand_over(1)
+    await world.hand_over(2)
+    draining = asyncio.ensure_future(world.delivery.drain())
+    world.acknowledge()
+    await turns()
+    assert world.committed == [{PLACE: 1}]
+    assert not draining.done()
+    world.acknowledge()
+    await draining
+    assert world.committed == [{PLACE: 1}, {PLACE: 2}]
+
+
 async def test_batches_acknowledged_between_two_commits_are_committed_together(world: World) -> None:
     for next_offset in range(1, 11):
         await world.hand_over(next_offset)
