@@ -18,7 +18,7 @@ PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3; do \
 # Most tests wait for processes; each of these has a Kafka of its own, of half a gigabyte. 0: one after another.
 TEST_PROCESSES ?= 2
 
-.PHONY: help demo test prove bench soak lint docs lock clean kafka
+.PHONY: help demo test prove bench soak peers lint docs lock clean kafka
 
 help: ## show what can be made
 	@echo "make TARGET, where TARGET is one of"
@@ -38,6 +38,9 @@ bench: $(STAMP) kafka ## measure throughput and costs
 
 soak: $(STAMP) kafka ## hours of load with faults
 	@$(BIN)/python -m loadtest soak $(SOAK_ARGS)
+
+peers: $(STAMP) ## what loadtest measures beside the filter (needs the network once)
+	@$(BIN)/python -m loadtest.peers
 
 lint: $(STAMP) ## style, types, import arrows
 	@$(BIN)/ruff check .
