@@ -31,7 +31,7 @@ from aiokafka import AIOKafkaProducer
 
 from bloom.partition import partition_of
 from loadtest import machine
-from loadtest.rig import PARTITIONS, Rig, note, rigged
+from loadtest.rig import PARTITIONS, Rig, note, rigging
 from stream.demo.feed import now_ms
 from stream.demo.processes import free_ports
 from stream.enforce import book, ids, settings
@@ -302,7 +302,7 @@ async def takeover(rig: Rig) -> None:
 
 
 async def _run(told: argparse.Namespace) -> None:
-    with rigged() as rig:
+    async with rigging(None) as rig:
         note(str(machine.describe(kafka="4")))
         await rig.make_topics()
         await obedience(rig, count=told.orders)
