@@ -1,4 +1,4 @@
-"""What all peers of Python do with an event: the filter's own decoder, rules and encoder, called one by one or by batch.
+"""What peers of Python do with an event: the filter's own decoder, rules and encoder, called one by one or in batches.
 
 They are faster than what one would write first, which is in the peers' favour: what differs is the way through Kafka.
 The registry is a snapshot; no peer follows the registry's topics.
