@@ -48,7 +48,7 @@ CATEGORIES: Final = ("general", "finance", "insurance", "education", "real-estat
 
 WORKERS_COUNT: Final = 4
 UPDATES_PER_S: Final = 500
-"""A country's words in a busy second: one in a thousand subscribers says something each half an hour."""
+"""A busy hour: one in a thousand subscribers says something."""
 UPDATES_S: Final = 3_600
 EVERYTHING_SHARE: Final = 0.5
 

@@ -1,4 +1,4 @@
-"""The figures of `national.py`, and their table: each goal beside what was found, and the slope to two billion pairs."""
+"""The figures of `national.py`, and their table with the goals, and a slope to two billion pairs."""
 
 from collections.abc import Iterator
 from typing import Final
