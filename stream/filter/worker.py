@@ -17,7 +17,6 @@ from itertools import islice
 from typing import Final
 
 import numpy as np
-from aiokafka import AIOKafkaProducer
 
 from bloom.bitmaps import Overlay
 from bloom.partition import partitions_of
@@ -78,8 +77,6 @@ class Worker:
         self._seldom: defaultdict[str, logs.Seldom] = defaultdict(logs.Seldom)
         """message → its own limit, so that one fault does not silence another"""
         self._producer = clients.producer(config, client=self._name)
-        self._urgent_producer = clients.producer(config, client=f"{self._name}-urgent")
-        """of the urgent lane: a producer has one request under way, and an emergency waits for none of bulk's"""
         self._follower = Follower(
             clients.follower(config, client=f"{self._name}-registry"),
             registry,
@@ -117,7 +114,7 @@ class Worker:
         )
         address = await health.start()
         try:
-            await asyncio.gather(self._producer.start(), self._urgent_producer.start())
+            await self._producer.start()
             await self._follower.start(self._meta.topics)
             await self._follower.catch_up(self._note_catching_up)
             await self._send_bad()
@@ -133,19 +130,11 @@ class Worker:
     async def _join(self) -> None:
         config = self._config.filter
         instance = f"{config.instance}-{self._index}" if config.instance else None
-        urgent = self._lane("urgent", URGENT, self._urgent_producer, instance=instance, after=None)
-        self._lanes = [urgent, self._lane("bulk", BULK, self._producer, instance=instance, after=urgent)]
+        urgent = self._lane("urgent", URGENT, instance=instance, after=None)
+        self._lanes = [urgent, self._lane("bulk", BULK, instance=instance, after=urgent)]
         await asyncio.gather(*(lane.start() for lane in self._lanes))
 
-    def _lane(
-        self,
-        name: str,
-        topics: Sequence[str],
-        producer: AIOKafkaProducer,
-        *,
-        instance: str | None,
-        after: Lane | None,
-    ) -> Lane:
+    def _lane(self, name: str, topics: Sequence[str], *, instance: str | None, after: Lane | None) -> Lane:
         consumer = clients.group_consumer(
             self._config,
             group=f"{self._config.filter.group}.{name}",
@@ -156,7 +145,7 @@ class Worker:
             name,
             topics=topics,
             consumer=consumer,
-            producer=producer,
+            producer=self._producer,
             limits=self._config.filter,
             decide=self._decide,
             acknowledged=self._acknowledged,
@@ -187,8 +176,7 @@ class Worker:
         """Close every client, each within a bound, so that a hanging broker cannot keep the worker."""
         self._ready = False
         closing = [lane.consumer.stop() for lane in self._lanes]
-        producers = (self._producer.stop(), self._urgent_producer.stop())
-        for job in (*closing, self._follower.stop(), *producers, health.stop()):
+        for job in (*closing, self._follower.stop(), self._producer.stop(), health.stop()):
             try:
                 async with asyncio.timeout(clients.GOODBYE_S_MAX):
                     await job
