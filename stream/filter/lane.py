@@ -1,7 +1,8 @@
 """A lane: one consumer group's partitions, decided batch by batch.
 
 A worker has two, each with its own consumer: `urgent` for what must not wait, `bulk` for everything else. Bulk takes
-a batch only while urgent has nothing in hand, and a batch is short, so an emergency waits for one batch at most.
+a batch only while urgent has nothing in hand or, for a moment, on its way, and a batch is short: an emergency waits for
+one or two batches.
 
 The life of a batch, and what may block: wait for the lane that goes first, and for room in the delivery
 (back-pressure); fetch, up to `fetch_wait_ms`; decide, without an await; hand over. From fetch to hand-over the batch
@@ -11,6 +12,8 @@ that the next owner starts where we ended; what is not acknowledged by then is n
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Final
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
@@ -23,6 +26,10 @@ from stream.filter.delivery import Delivery
 from stream.kafka.seams import spare_consumer_records
 
 log = logs.get(__name__)
+
+YIELD_S_MAX: Final = 0.02
+"""How long bulk stands back for acknowledgements: beyond, the broker is slow, and a flood of emergencies would stop all
+other traffic."""
 
 Decide = Callable[[str, Mapping[Place, Sequence[Record]]], Outputs]
 """Decides a batch of a lane (its name first) at this moment."""
@@ -89,9 +96,17 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is not 
                 self._idle.set()
 
     async def drained(self) -> None:
-        """Wait until nothing of this lane is in hand."""
+        """Wait until nothing of this lane is in hand, and, for `YIELD_S_MAX` at most, until it is acknowledged.
+
+        Between hand-over and acknowledgement the loop turns several times; a batch of bulk in each of these turns would
+        make an emergency wait for all of them.
+        """
         while not self._idle.is_set():  # asked anew: between waking and running it may have taken the next batch
             await self._idle.wait()
+        if self.delivery.in_flight:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(YIELD_S_MAX):
+                    await self.delivery.settled()
 
     async def stop(self) -> None:
         """Take no more; wait for what is on its way, within the bound. Then the group may be left."""
