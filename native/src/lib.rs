@@ -81,12 +81,12 @@ impl Wills {
         self.0.learn(scope_of((channel, refusal, sender, category)));
     }
 
-    fn add(&mut self, id: u32, numbers: Vec<u64>) {
-        self.0.add(id, &numbers);
+    fn add(&mut self, scope: u32, numbers: Vec<u64>) {
+        self.0.add(scope, &numbers);
     }
 
-    fn remove(&mut self, id: u32, numbers: Vec<u64>) {
-        self.0.remove(id, &numbers);
+    fn remove(&mut self, scope: u32, numbers: Vec<u64>) {
+        self.0.remove(scope, &numbers);
     }
 
     fn remove_within(&mut self, channel: u8, sender: u32, category: u32, numbers: Vec<u64>) {
@@ -221,8 +221,7 @@ impl Maker for Asking {
                 (text(event.from), event.internet, text(event.to)),
                 (text(event.sender), purpose, text(event.category), way.platform),
                 (way.from_kind as u8, way.to_kind as u8),
-                way.holding,
-                way.ordered.is_some(),
+                (way.holding, way.ordered.is_some()),
             );
             let made: MadeParts = self.0.bind(py).call1(asked)?.extract()?;
             Ok(convert::made_of(made))

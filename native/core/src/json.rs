@@ -88,6 +88,7 @@ mod at {
     pub const ORIGIN: usize = 12;
     pub const PLATFORM: usize = 13;
     pub const PRESENTED: usize = 14;
+    pub const VERSTAT: usize = 15;
     pub const COUNT: usize = 16;
 }
 
