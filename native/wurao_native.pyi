@@ -1,7 +1,11 @@
 # What `wurao_native` offers to Python; `stream.filter.native` and its neighbours are all that asks.
 
 from collections.abc import Callable, Sequence
-from typing import Final
+from os import PathLike
+from typing import Final, Literal, TypeAlias
+
+_Named: TypeAlias = tuple[int, bool, str | None, str | None]
+_Purpose: TypeAlias = Literal["personal", "service", "commercial", "public", "emergency"]
 
 PREDICATES: Final[tuple[str, ...]]
 CODECS: Final[tuple[str, ...]]
@@ -19,8 +23,20 @@ class Tables:
     def read(self, text: str) -> tuple[str, str] | None: ...
     def hints(self, text: str) -> tuple[bool | None, bool | None]: ...
 
+class Base:
+    def __init__(self, scopes: Sequence[_Named], bitmaps: Sequence[bytes]) -> None: ...
+    @staticmethod
+    def map(path: str | PathLike[str]) -> Base: ...
+    def write(self, path: str | PathLike[str]) -> None: ...
+    @property
+    def scopes(self) -> list[_Named]: ...
+    @property
+    def numbers_count(self) -> int: ...
+    @property
+    def bytes_count(self) -> int: ...
+
 class Wills:
-    def __init__(self, scopes: Sequence[tuple[int, bool, int, int]], bitmaps: Sequence[tuple[int, bytes]]) -> None: ...
+    def __init__(self, base: Base, scopes: Sequence[tuple[int, bool, int, int]]) -> None: ...
     def learn(self, channel: int, refusal: bool, sender: int, category: int) -> None: ...
     def add(self, scope: int, numbers: Sequence[int]) -> None: ...
     def remove(self, scope: int, numbers: Sequence[int]) -> None: ...
@@ -46,7 +62,16 @@ class Engine:
         now: int,
         quiet: Sequence[bool],
         wills: Wills,
-        make: Callable[..., object],
+        make: Callable[
+            [
+                int,
+                tuple[str | None, bool, str],
+                tuple[str | None, _Purpose | None, str | None, bool],
+                tuple[int, int],
+                tuple[int | None, bool],
+            ],
+            object,
+        ],
     ) -> tuple[
         list[tuple[bytearray, int]],
         bytes,

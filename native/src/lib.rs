@@ -11,8 +11,9 @@ use pyo3::buffer::PyBuffer;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyBytes, PyList, PyTuple};
+use std::path::PathBuf;
 use std::sync::Arc;
-use wurao_core::base::Base;
+use wurao_core::base::{Base as CoreBase, Builder, Damaged, Named};
 use wurao_core::engine::{Engine as Core, Failure, Made, Maker, Question, Setup, Unknown};
 use wurao_core::json::Purpose;
 use wurao_core::wills::{Channel, Scope, Wills as CoreWills};
@@ -58,23 +59,64 @@ fn channel_of(channel: u8) -> Channel {
     if channel == 0 { Channel::Sms } else { Channel::Call }
 }
 
+/// What every number held at one moment: made of Roaring bitmaps, or mapped from a file.
+#[pyclass(frozen, module = "wurao_native")]
+struct Base(Arc<CoreBase>);
+
+#[pymethods]
+impl Base {
+    /// Of scopes (channel, refusal, sender, category), and for each its numbers as a serialised Roaring bitmap.
+    #[new]
+    fn new(py: Python<'_>, scopes: Vec<Named>, bitmaps: Vec<Vec<u8>>) -> PyResult<Self> {
+        py.detach(|| {
+            let mut builder = Builder::new(scopes);
+            for (id, bytes) in (0..).zip(bitmaps) {
+                let numbers = roaring::RoaringTreemap::deserialize_from(&bytes[..])
+                    .map_err(|error| PyValueError::new_err(format!("a bitmap that cannot be read: {error}")))?;
+                builder.put(id, numbers);
+            }
+            let base = builder.finish().and_then(CoreBase::of_bytes);
+            base.map(|base| Self(Arc::new(base))).map_err(|Damaged(why)| PyValueError::new_err(why))
+        })
+    }
+
+    /// Mapped from a file and verified. Raises OSError, and ValueError for a file that must not be used.
+    #[staticmethod]
+    fn map(py: Python<'_>, path: PathBuf) -> PyResult<Self> {
+        let base = py.detach(|| CoreBase::map(&path))?;
+        base.map(|base| Self(Arc::new(base))).map_err(|Damaged(why)| PyValueError::new_err(why))
+    }
+
+    fn write(&self, py: Python<'_>, path: PathBuf) -> PyResult<()> {
+        Ok(py.detach(|| self.0.write(&path))?)
+    }
+
+    #[getter]
+    fn scopes(&self) -> Vec<Named> {
+        self.0.scopes().to_vec()
+    }
+
+    #[getter]
+    fn numbers_count(&self) -> u64 {
+        self.0.numbers_count()
+    }
+
+    #[getter]
+    fn bytes_count(&self) -> usize {
+        self.0.bytes_count()
+    }
+}
+
 /// The wills of all subscribers; a store of `bloom.wills`.
 #[pyclass(module = "wurao_native")]
 struct Wills(CoreWills);
 
 #[pymethods]
 impl Wills {
-    /// Wills whose base holds these scopes: (channel, refusal, sender, category), and the bytes of a Roaring bitmap.
+    /// Wills that are as a base has them, whose scopes are these: (channel, refusal, sender, category).
     #[new]
-    fn new(scopes: Vec<(u8, bool, u32, u32)>, bitmaps: Vec<(u32, Vec<u8>)>) -> PyResult<Self> {
-        let scopes: Vec<Scope> = scopes.into_iter().map(scope_of).collect();
-        let mut base = Base::default();
-        for (id, bytes) in bitmaps {
-            let numbers = roaring::RoaringTreemap::deserialize_from(&bytes[..])
-                .map_err(|error| PyValueError::new_err(format!("a bitmap that cannot be read: {error}")))?;
-            base.put(scopes[id as usize].channel, id, numbers.iter());
-        }
-        Ok(Self(CoreWills::new(base, scopes)))
+    fn new(base: &Base, scopes: Vec<(u8, bool, u32, u32)>) -> Self {
+        Self(CoreWills::new(Arc::clone(&base.0), scopes.into_iter().map(scope_of).collect()))
     }
 
     fn learn(&mut self, channel: u8, refusal: bool, sender: u32, category: u32) {
@@ -255,7 +297,7 @@ fn crc_holds(raw: &[u8]) -> bool {
 #[pymodule]
 mod wurao_native {
     #[pymodule_export]
-    use super::{Engine, Tables, Wills, crc_holds, seal};
+    use super::{Base, Engine, Tables, Wills, crc_holds, seal};
     use super::*;
 
     #[pymodule_init]

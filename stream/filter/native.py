@@ -18,23 +18,18 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 import msgspec
 import numpy as np
 
+from bloom.base import BUILT, BasedWills
 from stream.filter.activity import Acts
 from stream.filter.glyphs import OPT_OUT_PATTERN, glyphs
 from stream.filter.native_programs import Programs
-from stream.filter.native_wills import NativeWills
 from stream.filter.windows import Integers, Sign
 from stream.model.events import Call, Sms
 from stream.model.topics import EVENT_KINDS
 from stream.policy.decide import Decider
 from stream.policy.masks import bits_of
 
-if TYPE_CHECKING:
+if TYPE_CHECKING or BUILT:
     import wurao_native
-else:
-    try:
-        import wurao_native
-    except ImportError:
-        wurao_native = None
 
 BATCH_BYTES_MAX: Final = 900_000
 """A batch of decisions ends here, uncompressed: a broker takes 1 MiB by default."""
@@ -98,7 +93,7 @@ class Setup(NamedTuple):
 
 def why_unfit() -> str | None:
     """Why the native module cannot be used here, whatever the policy; None where it can."""
-    if wurao_native is None:
+    if not BUILT:
         return "wurao_native is not installed: `make native` builds it where cargo is"
     try:
         bits_of(wurao_native.PREDICATES)
@@ -110,13 +105,13 @@ def why_unfit() -> str | None:
 class NativeBatches:
     """One worker's policy and registry in the native module.
 
-    `wills` are those of the decider's registry, and follow them (`NativeWills.following`). Raises `NativeUnfit`.
+    `wills` are those of the decider's registry, and follow them (`BasedWills.following`). Raises `NativeUnfit`.
     """
 
     def __init__(
         self,
         decider: Decider,
-        wills: NativeWills,
+        wills: BasedWills,
         *,
         partitions: int,
         compression: Compression = "zstd",
@@ -217,4 +212,4 @@ class NativeBatches:
         self._engine.name_epoch(msgspec.json.encode(self._epoch)[1:-1])
 
 
-__all__ = ["BATCH_BYTES_MAX", "Acts", "NativeBatches", "NativeOutcome", "NativeUnfit", "NativeWills", "why_unfit"]
+__all__ = ["BATCH_BYTES_MAX", "Acts", "BasedWills", "NativeBatches", "NativeOutcome", "NativeUnfit", "why_unfit"]

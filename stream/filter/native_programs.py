@@ -10,8 +10,8 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from bloom.base import BasedWills, Probe
 from stream.filter.batch import SERVICE
-from stream.filter.native_wills import NativeWills, Probe
 from stream.filter.windows import Answer
 from stream.model.codec import encode
 from stream.model.decision import Decision
@@ -163,7 +163,7 @@ class _Places:
 class Programs:
     """Makes what the native module asks for, of one decider's policy and registry."""
 
-    def __init__(self, world: World, wills: NativeWills, bits: Mapping[Predicate, int]) -> None:
+    def __init__(self, world: World, wills: BasedWills, bits: Mapping[Predicate, int]) -> None:
         self._world = world
         self._wills = wills
         self._bits = bits

@@ -5,6 +5,7 @@
 //! are decided here and those that are left keep their order among themselves, not with each other (the contract keys
 //! decisions by their event's id).
 
+use crate::base::Found;
 use crate::batch::{self, Codec, Record, Unreadable, Writer};
 use crate::json::{self, Event, Kind};
 use crate::numbers::{self, Numbering, ToKind};
@@ -154,6 +155,7 @@ struct Pending<'a> {
     event: Event<'a>,
     to_kind: ToKind,
     number: Option<u64>,
+    found: Found,
 }
 
 /// How an engine is set up.
@@ -271,16 +273,20 @@ impl Engine {
                 match self.read(bytes, record, question) {
                     Some(pending) => {
                         if let Some(number) = pending.number {
-                            wills.base().prefetch(number);
+                            wills.base().begin(number);
                         }
                         group.push(pending);
                     }
                     None => answered.left.push(left(bytes, record)),
                 }
             }
-            for pending in &group {
-                let number = pending.number.unwrap_or_default();
-                wills.base().prefetch_more(number);
+            for pending in &mut group {
+                if let Some(number) = pending.number {
+                    pending.found = wills.base().find(number);
+                }
+            }
+            for pending in &mut group {
+                wills.base().look(&mut pending.found);
             }
             for pending in &group {
                 let outcome = self.outcome(pending, question.now, wills, maker).map_err(Failure::Maker)?;
@@ -323,7 +329,7 @@ impl Engine {
             return None;
         }
         let (to_kind, number) = self.numbering.recipient(event.to);
-        Some(Pending { record, event, to_kind, number })
+        Some(Pending { record, event, to_kind, number, found: Found::default() })
     }
 
     #[inline]
@@ -375,7 +381,7 @@ impl Engine {
             return Ok(case.outcome_of(answer));
         }
         let Some((probe, rows)) = &program.below else { return Ok(None) };
-        let stance = pending.number.map_or(Stance::Silent, |number| wills.stance(probe, number));
+        let stance = pending.number.map_or(Stance::Silent, |number| wills.stance(probe, number, &pending.found));
         Ok(case.first(Program::rows_for(rows, stance)).and_then(|answer| case.outcome_of(answer)))
     }
 

@@ -4,8 +4,9 @@
 //! every other store. A number's state on a channel is copied out of the base when it first changes, and is whole
 //! from then on: whoever stands in the changes is not looked for in the base.
 
-use crate::base::Base;
+use crate::base::{Base, Found};
 use hashbrown::HashMap;
+use std::sync::Arc;
 
 /// A channel of wills.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -84,7 +85,7 @@ impl Probe {
 /// The wills of all subscribers.
 #[derive(Debug, Default)]
 pub struct Wills {
-    base: Base,
+    base: Arc<Base>,
     scopes: Vec<Scope>,
     /// number and channel → every scope that is held there
     changed: HashMap<u64, Vec<u32>>,
@@ -97,12 +98,12 @@ const fn who(channel: Channel, number: u64) -> u64 {
 
 impl Wills {
     /// Wills that are as a base has them, whose scopes are these.
-    pub fn new(base: Base, scopes: Vec<Scope>) -> Self {
+    pub fn new(base: Arc<Base>, scopes: Vec<Scope>) -> Self {
         Self { base, scopes, changed: HashMap::new() }
     }
 
     /// The base.
-    pub const fn base(&self) -> &Base {
+    pub fn base(&self) -> &Base {
         &self.base
     }
 
@@ -158,14 +159,14 @@ impl Wills {
         self.changed.entry(who(channel, number)).or_insert_with(|| base.held(channel, number))
     }
 
-    /// What a number wants.
+    /// What a number wants, which was looked for in the base: the changes are asked first.
     #[inline]
-    pub fn stance(&self, probe: &Probe, number: u64) -> Stance {
+    pub fn stance(&self, probe: &Probe, number: u64, found: &Found) -> Stance {
         if !self.changed.is_empty()
             && let Some(held) = self.changed.get(&who(probe.channel, number))
         {
             return probe.stance(held.iter().copied(), held.contains(&everything(probe.channel)));
         }
-        self.base.stance(probe, number)
+        self.base.stance_of(probe, found)
     }
 }
