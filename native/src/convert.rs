@@ -60,7 +60,7 @@ pub fn world_of(parts: WorldParts, tables: &Tables) -> Result<World, String> {
     }
     let mut reading = Reading::default();
     let campaigns = parts.campaigns.into_iter().map(|campaign| {
-        let stripped = reading.read(tables, campaign.text.as_bytes()).then(|| reading.stripped[..].into());
+        let letters = reading.read(tables, campaign.text.as_bytes()).then(|| reading.letters().into());
         let name = campaign.campaign.into_bytes().into_boxed_slice();
         (
             name,
@@ -73,7 +73,7 @@ pub fn world_of(parts: WorldParts, tables: &Tables) -> Result<World, String> {
                 prefixes: boxed(campaign.prefixes),
                 regions: boxed(campaign.regions),
                 text: campaign.text.into_bytes().into(),
-                stripped,
+                letters,
             },
         )
     });

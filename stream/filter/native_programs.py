@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from bloom.base import BasedWills, Probe
 from stream.filter.batch import SERVICE
@@ -134,6 +136,17 @@ class _Places:
         self._new_templates: list[Template] = []
         self._new_senders: list[bytes] = []
         self._new_outcomes: list[tuple[int, int]] = []
+        self.tallied: list[tuple[str, str, str]] = []
+        """what is counted: kind, verdict, reason"""
+        self._tally_of: list[int] = []
+        self._tallies: NDArray[np.int32] = np.zeros(0, dtype=np.int32)
+
+    @property
+    def tallies(self) -> NDArray[np.int32]:
+        """The place of each outcome among what is counted."""
+        if len(self._tallies) != len(self._tally_of):
+            self._tallies = np.array(self._tally_of, dtype=np.int32)
+        return self._tallies
 
     def outcome(self, outcome: Outcome, order: Order | None) -> int:
         """The place of what a row answers, where it cites this order if any."""
@@ -151,6 +164,10 @@ class _Places:
             place = self._outcomes[sender, template] = len(self._outcomes)
             self._new_outcomes.append((sender, template))
             self.answers.append(Answer(outcome.kind, outcome.sender, outcome.verdict, outcome.reason))
+            tally = outcome.kind, outcome.verdict, outcome.reason
+            if tally not in self.tallied:  # there are some eighty
+                self.tallied.append(tally)
+            self._tally_of.append(self.tallied.index(tally))
         return place
 
     def new(self) -> tuple[list[Template], list[bytes], list[tuple[int, int]]]:
@@ -178,6 +195,11 @@ class Programs:
     def answers(self) -> list[Answer]:
         """What each outcome is counted as, by place."""
         return self._refers.answers
+
+    def counts(self, outcomes: NDArray[np.int32]) -> list[tuple[str, str, str, int]]:
+        """How often each kind, verdict and reason stands among these outcomes."""
+        counted = np.bincount(self._refers.tallies[outcomes])
+        return [(*self._refers.tallied[tally], int(counted[tally])) for tally in np.flatnonzero(counted).tolist()]
 
     def quiet(self) -> list[bool]:
         """Of each set of hours that a route has, whether the moment lies outside of it."""

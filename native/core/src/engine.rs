@@ -549,7 +549,7 @@ impl Case<'_> {
                 self.is_read = false;
                 campaign.says(plain(event, unescaped), reading, self.tables)
             }
-            bit::PROHIBITED => Some(world.terms.found_in(&self.reading()?.stripped)),
+            bit::PROHIBITED => Some(world.terms.found_in(self.reading()?)),
             bit::OPT_OUT_SHOWN => Some(self.reading()?.opt_out_shown()),
             bit::IDENTIFIED => {
                 let Some(sender) = program.sender else { return Some(false) };
