@@ -76,6 +76,7 @@ class Engine:
     ) -> tuple[
         list[tuple[bytearray, int]],
         bytes,
+        list[tuple[int, int]],
         bytes,
         bytes,
         bytes,

@@ -233,6 +233,7 @@ impl Engine {
         (
             PyList::new(py, batches.collect::<Vec<_>>())?,
             convert::bytes_of_u32(py, &answered.outcomes),
+            answered.new_outcomes.iter().map(|outcome| (outcome.name, outcome.template)).collect::<Vec<_>>(),
             convert::bytes_of_i64(py, &answered.timestamps),
             convert::bytes_of_i64(py, &answered.recipients),
             convert::bytes_of_i64(py, &answered.sources),

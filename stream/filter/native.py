@@ -148,7 +148,7 @@ class NativeBatches:
         programs = self._programs
         programs.now = now
         kinds = EVENT_KINDS[topic]
-        batches, outcomes, timestamps, recipients, sources, odd, hinted, left, next_offset, misplaced = (
+        batches, outcomes, new, timestamps, recipients, sources, odd, hinted, left, next_offset, misplaced = (
             self._engine.decide(
                 raw,
                 sms=Sms in kinds,
@@ -161,6 +161,7 @@ class NativeBatches:
                 make=programs.make,
             )
         )
+        programs.met(new)
         rows = np.frombuffer(outcomes, dtype=np.int32)
         stamps: Integers = np.frombuffer(timestamps, dtype=np.int64)
         answers = programs.answers
