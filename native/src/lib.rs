@@ -51,7 +51,7 @@ impl Tables {
     fn hints(&self, text: &str) -> (Option<bool>, Option<bool>) {
         let mut reading = text::Reading::default();
         let folded = reading.read(&self.0, text.as_bytes()).then(|| reading.opt_out_shown());
-        (folded, text::hint_in_lower_case(&self.0, text.as_bytes(), &mut Vec::new()))
+        (folded, text::Hints::default().stand_in(&self.0, text.as_bytes()))
     }
 }
 

@@ -55,13 +55,13 @@ def test_every_character_that_is_read_folds_so_whatever_stands_around_it() -> No
     assert read_count > 100_000
 
 
-@settings(max_examples=400)
+@settings(max_examples=300)
 @given(texts)
 def test_a_text_is_read_as_the_policy_reads_it(text: str) -> None:
     alike(text)
 
 
-@settings(max_examples=400)
+@settings(max_examples=300)
 @given(hinting_texts)
 def test_an_opt_out_hint_is_found_where_the_pattern_finds_it(text: str) -> None:
     alike(text)

@@ -5,6 +5,7 @@
 //! are the narrower scopes looked up. `docs/base.md` specifies the bytes. Promises that bytes whose checksums do not hold
 //! are refused, and that no look-up reads outside of the bytes, whatever they hold.
 
+use crate::ahead::{LINE_BYTES, prefetch};
 use crate::wills::{Channel, Probe, Stance, everything};
 use roaring::RoaringTreemap;
 use std::fs::File;
@@ -15,8 +16,6 @@ const MAGIC: [u8; 8] = *b"\x89wbase\r\n";
 const VERSION: u32 = 1;
 const HEADER_BYTES: usize = 128;
 const SLOT_BYTES: usize = 32;
-/// Everything in the blocks begins on a line of the processor's cache.
-const LINE_BYTES: usize = 64;
 const BLOCK_BITS: u32 = 16;
 const BLOCK: usize = 1 << BLOCK_BITS;
 /// Numbers whose bits stand in one line, beside the count of those set in the lines before it.
@@ -115,19 +114,6 @@ fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
 #[inline]
 const fn hash(block: u64) -> usize {
     (block.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as usize
-}
-
-/// Sends for the line that a byte stands in.
-#[inline]
-fn prefetch(bytes: &[u8], at: usize) {
-    #[cfg(all(target_arch = "x86_64", not(miri)))]
-    if at < bytes.len() {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        // SAFETY: a prefetch reads nothing into the program and faults on no address; this one is within the slice.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(bytes.as_ptr().add(at).cast()) };
-    }
-    #[cfg(not(all(target_arch = "x86_64", not(miri))))]
-    let _ = (bytes, at);
 }
 
 impl Default for Base {

@@ -10,7 +10,7 @@ use crate::batch::{self, Codec, Record, Unreadable, Writer};
 use crate::json::{self, Event, Kind};
 use crate::numbers::{self, Numbering, ToKind};
 use crate::program::{Answer, Made as MadeProgram, Measures, Program, ROUTES_MAX, Routes, Row, Way, bit, in_force, key_of};
-use crate::text::{self, Reading, Tables};
+use crate::text::{Hints, Reading, Tables};
 use crate::wills::{Stance, Wills};
 use crate::world::{self, World};
 use hashbrown::HashMap;
@@ -143,6 +143,7 @@ pub struct Engine {
     inflated: Vec<u8>,
     records: Vec<Record>,
     texts: Texts,
+    order: json::Order,
 }
 
 /// Room for reading texts, kept from event to event.
@@ -150,7 +151,9 @@ pub struct Engine {
 struct Texts {
     unescaped: Vec<u8>,
     reading: Reading,
-    classes: Vec<u8>,
+    /// Whether `reading` is that of the event at hand.
+    is_read: bool,
+    hints: Hints,
 }
 
 struct Pending<'a> {
@@ -195,6 +198,7 @@ impl Engine {
             inflated: Vec::new(),
             records: Vec::new(),
             texts: Texts::default(),
+            order: json::Order::default(),
         }
     }
 
@@ -322,8 +326,8 @@ impl Engine {
     }
 
     #[inline]
-    fn read<'a>(&self, bytes: &'a [u8], record: &'a Record, question: &Question<'_>) -> Option<Pending<'a>> {
-        let event = json::event(&bytes[record.value.clone()?])?;
+    fn read<'a>(&mut self, bytes: &'a [u8], record: &'a Record, question: &Question<'_>) -> Option<Pending<'a>> {
+        let event = json::event(&bytes[record.value.clone()?], &mut self.order)?;
         let held = match event.kind {
             Kind::Sms => question.sms,
             Kind::Call => question.call,
@@ -367,6 +371,7 @@ impl Engine {
                 self.routes.keep(&self.key, made.program)
             }
         };
+        self.texts.is_read = false;
         let mut case = Case {
             event,
             program: &program,
@@ -376,7 +381,6 @@ impl Engine {
             tables: &self.tables,
             quiet: &self.quiet,
             texts: &mut self.texts,
-            is_read: false,
             known: 0,
             holding: 0,
         };
@@ -398,13 +402,17 @@ impl Engine {
         if !self.templates[outcome.template as usize].service || event.kind != Kind::Sms || event.text.is_empty() {
             return Some(false);
         }
+        // Folding leaves alone what a hint begins with: where none is after it, none was before.
+        if self.texts.is_read && !self.texts.reading.may_hint() {
+            return Some(false);
+        }
         let text = if event.text_escaped {
             json::unescape(event.text, &mut self.texts.unescaped);
             &self.texts.unescaped
         } else {
             event.text
         };
-        text::hint_in_lower_case(&self.tables, text, &mut self.texts.classes)
+        self.texts.hints.stand_in(&self.tables, text)
     }
 
     #[inline]
@@ -500,7 +508,6 @@ struct Case<'a> {
     tables: &'a Tables,
     quiet: &'a [bool],
     texts: &'a mut Texts,
-    is_read: bool,
     known: u16,
     holding: u16,
 }
@@ -556,8 +563,8 @@ impl Case<'_> {
             bit::CAMPAIGN_COVERS => Some(world.campaign(event).is_none_or(|campaign| campaign.covers(event.region))),
             bit::CAMPAIGN_TEXT => {
                 let Some(campaign) = world.campaign(event) else { return Some(false) };
+                self.texts.is_read = false;
                 let Texts { unescaped, reading, .. } = &mut *self.texts;
-                self.is_read = false;
                 campaign.says(plain(event, unescaped), reading, self.tables)
             }
             bit::PROHIBITED => Some(world.terms.found_in(self.reading()?)),
@@ -573,12 +580,12 @@ impl Case<'_> {
     }
 
     fn reading(&mut self) -> Option<&Reading> {
-        if !self.is_read {
+        if !self.texts.is_read {
             let Texts { unescaped, reading, .. } = &mut *self.texts;
             if !reading.read(self.tables, plain(self.event, unescaped)) {
                 return None;
             }
-            self.is_read = true;
+            self.texts.is_read = true;
         }
         Some(&self.texts.reading)
     }

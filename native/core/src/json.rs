@@ -92,8 +92,35 @@ mod at {
     pub const COUNT: usize = 16;
 }
 
+/// The order in which the fields of an event are expected: that of the event before, since most come from few writers.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Order([usize; at::COUNT]);
+
+/// A field's name as JSON writes it, with its quotes and its colon, and what masks that out of sixteen bytes.
+const NAMES: [(u128, u128); at::COUNT] = {
+    let names: [&[u8]; at::COUNT] = [
+        b"kind", b"id", b"time", b"to", b"sender", b"from", b"purpose", b"category", b"text", b"campaign", b"region",
+        b"network", b"origin", b"platform", b"presented", b"verstat",
+    ];
+    let mut all = [(0, 0); at::COUNT];
+    let mut place = 0;
+    while place < at::COUNT {
+        let name = names[place];
+        let mut word = b'"' as u128;
+        let mut letter = 0;
+        while letter < name.len() {
+            word |= (name[letter] as u128) << (8 * (letter + 1));
+            letter += 1;
+        }
+        word |= (b'"' as u128) << (8 * (name.len() + 1)) | (b':' as u128) << (8 * (name.len() + 2));
+        all[place] = (word, u128::MAX >> (128 - 8 * (name.len() + 3)));
+        place += 1;
+    }
+    all
+};
+
 /// Reads an event; `None` leaves it to Python. Linear, some 100 ns for 300 bytes.
-pub fn event(bytes: &[u8]) -> Option<Event<'_>> {
+pub fn event<'a>(bytes: &'a [u8], order: &mut Order) -> Option<Event<'a>> {
     if bytes.len() > RECORD_BYTES_MAX || simdutf8::basic::from_utf8(bytes).is_err() {
         return None;
     }
@@ -102,14 +129,24 @@ pub fn event(bytes: &[u8]) -> Option<Event<'_>> {
     let mut reader = Reader { bytes, at: 0 };
     reader.space();
     reader.take(b'{')?;
-    loop {
-        reader.space();
-        let name = reader.name()?;
-        reader.space();
-        reader.take(b':')?;
-        reader.space();
+    for turn in 0.. {
+        let field = match reader.expected(order.0[turn % at::COUNT]) {
+            Some(field) => Some(field),
+            None => {
+                reader.space();
+                let name = reader.name()?;
+                reader.space();
+                reader.take(b':')?;
+                reader.space();
+                let field = field(name);
+                if let Some(field) = field {
+                    order.0[turn % at::COUNT] = field;
+                }
+                field
+            }
+        };
         let value = reader.value()?;
-        match field(name) {
+        match field {
             Some(field) => {
                 if seen & 1 << field != 0 {
                     return None;
@@ -289,6 +326,20 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// The field whose name is expected here, if it is here and a value follows at once.
+    #[inline]
+    fn expected(&mut self, field: usize) -> Option<usize> {
+        let (name, mask) = NAMES[field];
+        let word = u128::from_le_bytes(*self.bytes.get(self.at..)?.first_chunk()?);
+        if word & mask != name {
+            return None;
+        }
+        self.at += mask.count_ones() as usize / 8;
+        // A value may still be set off by space.
+        self.space();
+        Some(field)
+    }
+
     /// A name without escapes.
     #[inline]
     fn name(&mut self) -> Option<&'a [u8]> {
@@ -435,6 +486,10 @@ pub fn unescape(text: &[u8], into: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn event(bytes: &[u8]) -> Option<Event<'_>> {
+        super::event(bytes, &mut Order::default())
+    }
 
     const SMS: &str = r#"{"kind":"sms","id":"01JD","time":1795500000000,"sender":"ORG-1042","from":"1069012345","to":"+8613800138000","purpose":"commercial","category":"finance","text":"【某某银行】","campaign":null,"region":null,"network":"telecom","origin":"smsc-3"}"#;
 

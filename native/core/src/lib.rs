@@ -7,6 +7,7 @@
 //!
 //! No I/O but the memory map of a base, no clock, no thread.
 
+pub mod ahead;
 pub mod base;
 pub mod batch;
 pub mod engine;

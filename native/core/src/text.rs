@@ -235,6 +235,11 @@ impl Reading {
         hint(self.classes())
     }
 
+    /// Whether any character stands in the folded text that a hint begins with.
+    pub fn may_hint(&self) -> bool {
+        memchr::memchr3(class::BACK, class::REFUSE, class::RETURN, self.classes()).is_some()
+    }
+
     /// Whether a sender's name, or a signature of it in its brackets, stands in the text.
     pub fn names(&self, identity: &Identity) -> bool {
         identity.names.iter().any(|name| name.find(self.folded()).is_some())
@@ -307,27 +312,61 @@ fn latin(after: &[u8]) -> bool {
     matches!(after, [class::T | class::D | class::R_OR_N | class::LATIN, ..])
 }
 
-/// Whether an opt-out hint stands in the lower case of a text that is not folded: what early warning looks at. `None`
-/// where a character's lower case is not to be had from the tables.
-pub fn hint_in_lower_case(tables: &Tables, text: &[u8], classes: &mut Vec<u8>) -> Option<bool> {
-    classes.clear();
-    for character in std::str::from_utf8(text).ok()?.chars() {
-        let code = character as usize;
-        let class = if code < BASIC {
-            tables.lower[code]
-        } else {
-            match tables.beyond.get(code - BASIC) {
-                Some(1) => class::OTHER,
-                Some(2) => class::LETTER,
-                _ => class::UNSURE,
-            }
-        };
-        if class == class::UNSURE {
-            return None;
-        }
-        classes.push(class);
+/// Looks for opt-out hints in the lower case of texts that are not folded: what early warning is told of.
+#[derive(Debug)]
+pub struct Hints([memmem::Finder<'static>; 3]);
+
+/// Characters from that which a hint begins with to the one after its end.
+const HINT_CHARACTERS_MAX: usize = 7;
+
+impl Default for Hints {
+    fn default() -> Self {
+        // Lower case changes none of these and makes none of them.
+        Self(["退", "拒", "回"].map(|begin| memmem::Finder::new(begin.as_bytes()).into_owned()))
     }
-    Some(hint(classes))
+}
+
+impl Hints {
+    /// Whether a hint stands there. `None` where a character's lower case is not to be had from the tables.
+    pub fn stand_in(&self, tables: &Tables, text: &[u8]) -> Option<bool> {
+        for finder in &self.0 {
+            for at in finder.find_iter(text) {
+                let mut classes = [class::OTHER; HINT_CHARACTERS_MAX];
+                let mut count = 0;
+                for character in std::str::from_utf8(window(&text[at..])).ok()?.chars().take(HINT_CHARACTERS_MAX) {
+                    classes[count] = class_of_lower(tables, character)?;
+                    count += 1;
+                }
+                if hint(&classes[..count]) {
+                    return Some(true);
+                }
+            }
+        }
+        Some(false)
+    }
+}
+
+/// The beginning of a text, up to the end of a character, in which a whole hint has room.
+fn window(text: &[u8]) -> &[u8] {
+    let mut end = text.len().min(4 * HINT_CHARACTERS_MAX);
+    while end < text.len() && text[end] & 0xc0 == 0x80 {
+        end += 1;
+    }
+    &text[..end]
+}
+
+fn class_of_lower(tables: &Tables, character: char) -> Option<u8> {
+    let code = character as usize;
+    let class = if code < BASIC {
+        tables.lower[code]
+    } else {
+        match tables.beyond.get(code - BASIC) {
+            Some(1) => class::OTHER,
+            Some(2) => class::LETTER,
+            _ => class::UNSURE,
+        }
+    };
+    (class != class::UNSURE).then_some(class)
 }
 
 /// How one sender makes itself known in a text, folded.
