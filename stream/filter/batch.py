@@ -1,8 +1,8 @@
 """One batch, purely: records in, outputs out. No client, no clock, no metric; `worker` moves the bytes.
 
 This is where the control flow of a batch stands, and all of it: decode, decide, encode, count. What a batch puts
-out is grouped by partition already, so that each partition's decisions leave as one batch of bytes. A native form
-may take the place of `decide_batch` later: it sees whole batches and nothing else.
+out is grouped by partition already, so that each partition's decisions leave as one batch of bytes. The native form
+stands in `raw`: it takes bytes, and gives `decide_batch` what it leaves.
 """
 
 from collections import Counter
@@ -10,6 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from bloom.partition import partition_of, partitions_of
 from stream.filter.windows import Sign
@@ -47,6 +50,17 @@ class Keyed(NamedTuple):
     value: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A record batch of decisions that needs only its producer's seal."""
+
+    partition: int
+    data: bytes
+    count: int
+    timestamps: NDArray[np.int64]
+    """the record timestamps of the events decided in it, milliseconds"""
+
+
 Tally = tuple[str, str, str]
 """What decisions are counted by: kind, verdict, reason."""
 
@@ -68,6 +82,8 @@ class Outputs:
 
     decisions: dict[int, list[tuple[bytes, bytes]]] = field(default_factory=dict)
     """partition → decisions as (key, value), in the order of their events"""
+    finished: list[Finished] = field(default_factory=list)
+    """decisions of the native path, by partition"""
     wills: dict[int, list[Keyed]] = field(default_factory=dict)
     """partition → expressions that replies made"""
     epochs: list[Keyed] = field(default_factory=list)
@@ -75,7 +91,9 @@ class Outputs:
     dead_letters: list[DeadLetter] = field(default_factory=list)
     counts: Counter[Tally] = field(default_factory=Counter)
     timestamps: list[int] = field(default_factory=list)
-    """the record timestamps of decided events, milliseconds"""
+    """the record timestamps of events that Python decided, milliseconds"""
+    left_count: int = 0
+    """records that the native path left to Python"""
     decided: list[Decision] = field(default_factory=list)
     """the decisions themselves, in the order of `timestamps`: what activity is counted from"""
     signs: list[Sign] = field(default_factory=list)
@@ -84,6 +102,13 @@ class Outputs:
     """topic → records found in another partition than their subscriber's"""
     next_offsets: dict[Place, int] = field(default_factory=dict)
     """what may be committed once all of this is acknowledged"""
+
+    def all_timestamps(self) -> NDArray[np.int64]:
+        """The record timestamps of all decided events, milliseconds."""
+        of_python = np.array(self.timestamps, dtype=np.int64)
+        return (
+            np.concatenate([of_python, *(batch.timestamps for batch in self.finished)]) if self.finished else of_python
+        )
 
 
 def decide_batch(batches: Mapping[Place, Sequence[Record]], decider: Decider, *, now: int, partitions: int) -> Outputs:

@@ -17,8 +17,9 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.structs import RecordMetadata
 
 from stream.config import Config
-from stream.filter.batch import DeadLetter, Outputs, Place
+from stream.filter.batch import DeadLetter, Finished, Outputs, Place
 from stream.kafka import clients
+from stream.kafka.seams.outgoing import fill, finished, records_of
 from stream.model.topics import DEAD_LETTER, DECISIONS, EPOCHS, EXPRESSIONS
 from stream.registry.follower import BadRecord
 
@@ -81,6 +82,8 @@ class Delivery:
         for topic, parts in ((EXPRESSIONS, outputs.wills), (DECISIONS, outputs.decisions)):
             for partition, records in parts.items():
                 sent += await send(self._producer, topic, partition, records, now=now)
+        for batch in outputs.finished:
+            sent += await send_finished(self._producer, DECISIONS, batch, now=now)
         for letter in outputs.dead_letters:
             sent.append(await send_dead_letter(self._producer, letter))
         sent += await send(self._producer, EPOCHS, 0, outputs.epochs, now=now)
@@ -138,16 +141,21 @@ async def send(
 ) -> list[asyncio.Future[RecordMetadata]]:
     """Send records as finished batches, stamped `now` (milliseconds); a future each, done when it is acknowledged."""
     sent: list[asyncio.Future[RecordMetadata]] = []
-    if not records:
-        return sent
-    builder = producer.create_batch()
-    for key, value in records:
-        if builder.append(timestamp=now, key=key, value=value) is None:  # full: the next batch begins
-            sent.append(await producer.send_batch(builder, topic, partition=partition))
-            builder = producer.create_batch()
-            builder.append(timestamp=now, key=key, value=value)
-    sent.append(await producer.send_batch(builder, topic, partition=partition))
+    taken = 0
+    while taken < len(records):
+        builder = producer.create_batch()
+        taken = fill(builder, records, start=taken, timestamp=now)
+        sent.append(await producer.send_batch(builder, topic, partition=partition))
     return sent
+
+
+async def send_finished(
+    producer: AIOKafkaProducer, topic: str, batch: Finished, *, now: int
+) -> list[asyncio.Future[RecordMetadata]]:
+    """Send a finished batch as it is; one that is larger than a broker takes goes out in several."""
+    if len(batch.data) > clients.BATCH_BYTES_MAX:
+        return await send(producer, topic, batch.partition, records_of(batch.data), now=now)
+    return [await producer.send_batch(finished(producer, batch.data, batch.count), topic, partition=batch.partition)]
 
 
 async def _either(one: Settled, other: asyncio.Future[None]) -> None:

@@ -80,6 +80,8 @@ class RawBatch:
     """records in it, those before `first` among them"""
     readable: bool
     """whether all of it is compressed in a way that a native reader knows"""
+    pieces: int = 1
+    """record batches in it"""
 
     @property
     def data(self) -> memoryview:
@@ -109,6 +111,7 @@ def joined(batches: list[RawBatch]) -> list[RawBatch]:
                 batch.next_offset,
                 last.count + batch.count,
                 last.readable,
+                last.pieces + batch.pieces,
             )
         else:
             pieces.append(batch)

@@ -12,7 +12,7 @@ broker refuses; Kafka's own clients begin again with 0. At a million events a se
 """
 
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from types import MethodType
 from typing import Final, Protocol
 
@@ -32,11 +32,8 @@ _UINT32: Final = struct.Struct(">I")
 _UINT16: Final = struct.Struct(">H")
 _NO_HEADERS: Final[list[tuple[str, bytes]]] = []
 
-Seal = Callable[[bytearray, int, int, int, bool], None]
-"""Writes into a batch: producer id, epoch, base sequence, whether it is part of a transaction; then the CRC."""
 
-
-def seal(batch: bytearray, producer_id: int, epoch: int, base_sequence: int, transactional: bool) -> None:  # noqa: FBT001  # the order is the protocol's
+def seal(batch: bytearray, *, producer_id: int, epoch: int, base_sequence: int, transactional: bool) -> None:
     """Set a batch's producer fields and its CRC-32C, in place. Some 0.5 ns a byte."""
     _PRODUCER.pack_into(batch, layout.PRODUCER_AT, producer_id, epoch, base_sequence)
     if transactional:
@@ -48,11 +45,10 @@ def seal(batch: bytearray, producer_id: int, epoch: int, base_sequence: int, tra
 class FinishedBatch:
     """A record batch that needs nothing but its seal. It takes no more records, and is sent as it is."""
 
-    def __init__(self, data: bytes, count: int, *, transactional: bool, seal: Seal = seal) -> None:
+    def __init__(self, data: bytes, count: int, *, transactional: bool) -> None:
         self._data = bytearray(data)
         self._count = count
         self._transactional = transactional
-        self._seal = seal
         self._sealed = False
 
     def append(self, **_: object) -> None:
@@ -75,7 +71,13 @@ class FinishedBatch:
 
     def _set_producer_state(self, producer_id: int, producer_epoch: int, base_sequence: int) -> None:
         assert not self._sealed, "a batch that was sent keeps its numbers, or a repeat would be a second batch"
-        self._seal(self._data, producer_id, producer_epoch, base_sequence, self._transactional)
+        seal(
+            self._data,
+            producer_id=producer_id,
+            epoch=producer_epoch,
+            base_sequence=base_sequence,
+            transactional=self._transactional,
+        )
         self._sealed = True
 
     def _build(self) -> bytearray:
@@ -84,11 +86,11 @@ class FinishedBatch:
         return self._data
 
 
-def finished(producer: AIOKafkaProducer, data: bytes, count: int, *, seal: Seal = seal) -> FinishedBatch:
+def finished(producer: AIOKafkaProducer, data: bytes, count: int) -> FinishedBatch:
     """A finished batch for this producer's `send_batch`."""
     manager = producer._txn_manager  # noqa: SLF001
     transactional = manager is not None and manager.transactional_id is not None
-    return FinishedBatch(data, count, transactional=transactional, seal=seal)
+    return FinishedBatch(data, count, transactional=transactional)
 
 
 def records_of(data: bytes) -> list[tuple[bytes, bytes]]:
