@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bloom.number import MSISDN_END
-from stream.filter.windows import NO_NUMBER, Answer, Closed, Columns, Integers, Sign, numbers_of
+from stream.filter.windows import NO_NUMBER, Answer, Answered, Closed, Columns, Integers, Sign, numbers_of
 from stream.model.control import WINDOW_MS
 from stream.model.decision import Decision
 from stream.model.fields import Channel
@@ -107,6 +107,12 @@ class ActivityCounter:
         if len(self._decided) >= ROWS_PENDING_MAX:
             self._take_in(now)
 
+    def add_columns(self, answered: Answered, timestamps: Integers, *, now: int) -> None:
+        """Count what the native path decided, each with its record's timestamp (milliseconds)."""
+        places = np.array([self._answers[answer] for answer in answered.answers], dtype=np.int32)
+        columns = Columns(places[answered.columns.answers], answered.columns.recipients, answered.columns.sources)
+        self._put(columns, timestamps, since=now, now=now)
+
     def close(self, now: int, *, everything: bool = False) -> list[Closed]:
         """The windows that are over by now, or all of them; they are counted here no longer."""
         self._take_in(now)
@@ -147,13 +153,17 @@ class ActivityCounter:
             return
         answers = np.fromiter(map(self._answers.__getitem__, map(_ANSWER, decided)), np.int32, len(decided))
         columns = Columns(answers, numbers_of(list(map(_TO, decided))), self._sources_of(answers, decided))
-        windows = _windows_of(np.array(timestamps, dtype=np.int64), now)
-        windows[answers == _REPLY] = NO_NUMBER
+        self._put(columns, np.array(timestamps, dtype=np.int64), since=self._pending_since, now=now)
+
+    def _put(self, columns: Columns, timestamps: Integers, *, since: int, now: int) -> None:
+        """Put each row into its window."""
+        windows = _windows_of(timestamps, now)
+        windows[columns.answers == _REPLY] = NO_NUMBER
         for window in np.unique(windows).tolist():
             if window == NO_NUMBER:
                 continue
             rows = windows == window
-            self._window(window, self._pending_since).columns.append(Columns(*(column[rows] for column in columns)))
+            self._window(window, since).columns.append(Columns(*(column[rows] for column in columns)))
             self._rows += int(rows.sum())
 
     def _sources_of(self, answers: NDArray[np.int32], decided: Sequence[Decision]) -> Integers:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bloom.partition import partition_of, partitions_of
-from stream.filter.windows import Sign
+from stream.filter.windows import Answered, Sign
 from stream.model.codec import Undecodable, encode, event_decoder
 from stream.model.decision import Decision
 from stream.model.events import Reply, Sms
@@ -59,6 +59,8 @@ class Finished:
     count: int
     timestamps: NDArray[np.int64]
     """the record timestamps of the events decided in it, milliseconds"""
+    answered: Answered
+    """the same events, as activity counts them"""
 
 
 Tally = tuple[str, str, str]

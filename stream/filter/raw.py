@@ -15,7 +15,11 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from stream.filter.batch import Finished, Outputs, Place, Record, decide_batch
+from stream.filter.windows import Answer, Answered, Columns
+from stream.model.fields import EventKind, Verdict
 from stream.policy.decide import Decider
+
+Buffer = bytes | bytearray | memoryview
 
 
 class Raw(Protocol):
@@ -65,7 +69,9 @@ class LeftRecord:
 
 
 class Outcome(Protocol):
-    """What the native module made of a stretch of record batches."""
+    """What the native module made of a stretch of record batches. Columns have a row for each answered event, in the
+    order of the decisions in `batch`; they are buffers of integers in the machine's order.
+    """
 
     @property
     def batch(self) -> bytes | None:
@@ -76,20 +82,34 @@ class Outcome(Protocol):
         """Decisions in it."""
 
     @property
-    def counts(self) -> Sequence[tuple[str, str, str, int]]:
-        """Kind, verdict, reason, and how many of them."""
+    def answers(self) -> Sequence[tuple[EventKind, str | None, Verdict, str]]:
+        """Kind, sender, verdict and reason: each once that some event got. Replies are not answered natively."""
+
+    @property
+    def places(self) -> Buffer:
+        """int32: which of `answers` an event got."""
+
+    @property
+    def recipients(self) -> Buffer:
+        """int64: the subscriber's number as an integer, or -1 (`NO_NUMBER`)."""
+
+    @property
+    def sources(self) -> Buffer:
+        """int64: where the answer names no sender, the number that the event came from, else 0. An event without a
+        sender whose `from` is no subscriber's number is left.
+        """
+
+    @property
+    def timestamps(self) -> Buffer:
+        """int64: the timestamp of the event's record, milliseconds."""
 
     @property
     def left(self) -> Sequence[tuple[int, int, bytes | None, bytes | None]]:
-        """Offset, timestamp, key and value of what is left to Python."""
-
-    @property
-    def timestamps(self) -> "memoryview[int] | bytes":
-        """Record timestamps of what was answered: int64 in the machine's order."""
+        """Offset, timestamp, key and value of what is left to Python, in the order of offsets."""
 
     @property
     def misplaced(self) -> int:
-        """Answered records that stood in another partition than their subscriber's."""
+        """Answered events that stood in another partition than their subscriber's."""
 
 
 class Native(Protocol):
@@ -99,7 +119,9 @@ class Native(Protocol):
         """Take note of what changed since the last batch; called between batches, and only then."""
 
     def decide(self, raw: memoryview, *, topic: str, partition: int, base_offset_from: int, now: int) -> Outcome:
-        """Answer what it is sure of, and name the rest."""
+        """Answer what it is sure of, and name the rest. `raw` may hold several record batches, back to back; records
+        before `base_offset_from` are passed over. `now` in milliseconds.
+        """
 
 
 class NativeFailed(Exception):
@@ -144,10 +166,22 @@ def _decided(native: Native, piece: Raw, place: Place, now: int) -> Outcome:
 
 
 def _add(outputs: Outputs, place: Place, outcome: Outcome) -> None:
-    if outcome.batch is not None:
-        timestamps = np.frombuffer(outcome.timestamps, dtype=np.int64)
-        outputs.finished.append(Finished(place.partition, outcome.batch, outcome.count, timestamps))
-    for kind, verdict, reason, count in outcome.counts:
-        outputs.counts[kind, verdict, reason] += count
+    if outcome.batch is None:
+        return
+    answers = [Answer(*answer) for answer in outcome.answers]
+    columns = Columns(
+        np.frombuffer(outcome.places, dtype=np.int32),
+        np.frombuffer(outcome.recipients, dtype=np.int64),
+        np.frombuffer(outcome.sources, dtype=np.int64),
+    )
+    timestamps = np.frombuffer(outcome.timestamps, dtype=np.int64)
+    lengths = len(timestamps), len(columns.answers), len(columns.recipients), len(columns.sources)
+    if set(lengths) != {outcome.count}:
+        raise NativeFailed(f"{place.topic}-{place.partition}: {outcome.count} decisions with columns of other lengths")
+    outputs.finished.append(
+        Finished(place.partition, outcome.batch, outcome.count, timestamps, Answered(answers, columns))
+    )
+    for answer, count in zip(answers, np.bincount(columns.answers, minlength=len(answers)).tolist(), strict=True):
+        outputs.counts[answer.of, answer.verdict, answer.reason] += count
     if outcome.misplaced:
         outputs.misplaced[place.topic] += outcome.misplaced

@@ -71,6 +71,13 @@ class Columns(NamedTuple):
     sources: Integers
 
 
+class Answered(NamedTuple):
+    """Columns by themselves: the answers that theirs are indices into."""
+
+    answers: Sequence[Answer]
+    columns: Columns
+
+
 @dataclass(frozen=True, slots=True)
 class Closed:
     """A part of a window that nothing is added to any more."""

@@ -1,0 +1,249 @@
+"""The native path: its answers are the Python path's, whatever the module leaves, and whatever becomes of it."""
+
+import zlib
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+import pytest
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stream.filter import paths
+from stream.filter.activity import ActivityCounter
+from stream.filter.batch import Outputs, Place, decide_batch
+from stream.filter.paths import native_path
+from stream.filter.raw import NativeFailed, Taken, decide_raw
+from stream.filter.windows import records_of
+from stream.kafka import seams
+from stream.kafka.reach import CannotStart
+from stream.kafka.seams import layout
+from stream.kafka.seams.incoming import RawBatch
+from stream.kafka.seams.outgoing import records_of as records_of_batch
+from stream.kafka.seams.outgoing import seal
+from stream.model.control import Activity
+from stream.policy.decide import Decider
+from stream.policy.loading import load
+from stream.registry.registry import registry_of
+from tests.filter import cases, standin
+from tests.filter.harness import NOW, Broker, FilterProcess, event
+
+PARTITIONS = 12
+EVENTS = [orjson.dumps(one) for one in cases.EVENTS]
+FIRST = 40
+
+
+@dataclass
+class Consumed:
+    """A record as a consumer hands it out."""
+
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+
+
+def _decider() -> Decider:
+    return Decider(load(), registry_of(cases.registry()))
+
+
+def _consumed(values: list[bytes | None]) -> list[Consumed]:
+    return [Consumed(FIRST + number, NOW + number, None, value) for number, value in enumerate(values)]
+
+
+def _raw(records: list[Consumed], *, codec: int = 0, first: int = FIRST) -> RawBatch:
+    """The records as a broker would send them."""
+    builder = DefaultRecordBatchBuilder(2, codec, 0, -1, -1, -1, 1 << 20)
+    for number, record in enumerate(records):
+        builder.append(number, record.timestamp, record.key, record.value, [])
+    data = builder.build()
+    data[: layout.LENGTH_AT] = records[0].offset.to_bytes(8, "big")
+    seal(data, producer_id=-1, epoch=-1, base_sequence=-1, transactional=False)
+    return RawBatch(bytes(data), 0, len(data), first, records[-1].offset + 1, len(records), codec != 1)
+
+
+def _decisions(outputs: Outputs) -> dict[int, Counter[tuple[bytes, bytes]]]:
+    """Partition → decisions, in no order."""
+    found: dict[int, Counter[tuple[bytes, bytes]]] = {}
+    for partition, keyed in outputs.decisions.items():
+        found.setdefault(partition, Counter()).update(keyed)
+    for batch in outputs.finished:
+        found.setdefault(batch.partition, Counter()).update(records_of_batch(batch.data))
+    return {partition: decisions for partition, decisions in found.items() if decisions}
+
+
+def _activity(outputs: Outputs) -> list[Activity]:
+    counter = ActivityCounter("run")
+    counter.add(outputs.decided, outputs.timestamps, outputs.signs, now=NOW)
+    for batch in outputs.finished:
+        counter.add_columns(batch.answered, batch.timestamps, now=NOW)
+    told = [record for closed in counter.close(NOW, everything=True) for record in records_of(closed, floor=1)]
+    return sorted(told, key=repr)
+
+
+def _path(decider: Decider, share: int) -> standin.StandIn:
+    """A module that is sure of all but one event in `share`, and of none for 1."""
+    return standin.StandIn(
+        decider,
+        PARTITIONS,
+        lambda one, decision: standin.unsure(one, decision) or zlib.crc32(one.id.encode()) % share == 0,
+    )
+
+
+@given(
+    st.lists(st.sampled_from(EVENTS) | st.binary(max_size=20) | st.none(), min_size=1, max_size=30),
+    st.sampled_from([0, 1, 3, 4]),
+    st.integers(0, 40),
+    st.integers(1, 4),
+)
+def test_both_paths_give_the_same_decisions_letters_counts_and_offsets(
+    values: list[bytes | None], codec: int, passed_over: int, share: int
+) -> None:
+    records, place = _consumed(values), Place("events.urgent", 3)
+    first = FIRST + passed_over % len(records)
+    wanted = [record for record in records if record.offset >= first]
+    decider = _decider()
+    plain = decide_batch({place: wanted}, decider, now=NOW, partitions=PARTITIONS)
+    taken = Taken([_raw(records, codec=codec, first=first)], [], records[-1].offset + 1)
+    native = decide_raw({place: taken}, _path(decider, share), decider, now=NOW, partitions=PARTITIONS)
+    assert _decisions(native) == _decisions(plain)
+    assert native.counts == plain.counts
+    assert native.dead_letters == plain.dead_letters
+    assert native.wills == plain.wills
+    assert native.signs == plain.signs
+    assert native.misplaced == plain.misplaced
+    assert native.next_offsets == plain.next_offsets
+    assert sorted(native.all_timestamps()) == sorted(plain.timestamps)
+    assert _activity(native) == _activity(plain)
+
+
+def test_what_was_taken_of_several_partitions_is_answered_in_each() -> None:
+    records = _consumed(list(EVENTS))
+    decider = _decider()
+    parts = {
+        Place("events.urgent", 1): Taken([_raw(records)], [], 90),
+        Place("events.urgent", 2): Taken([_raw(records, codec=1), _raw(records, codec=4)], [], 91),
+        Place("events.urgent", 3): Taken([], records, 92),
+        Place("events.urgent", 4): Taken([_raw(records)], records, 93),
+    }
+    outputs = decide_raw(parts, _path(decider, 3), decider, now=NOW, partitions=PARTITIONS)
+    once = _decisions(decide_batch({Place("events.urgent", 0): records}, decider, now=NOW, partitions=12))[0]
+    twice = Counter({keyed: 2 * times for keyed, times in once.items()})
+    assert _decisions(outputs) == {1: once, 2: twice, 3: once, 4: twice}
+    assert outputs.next_offsets == {place: taken.next_offset for place, taken in parts.items()}
+
+
+@pytest.mark.parametrize("failure", [standin.Panic("boom"), ValueError("bad table")])
+def test_whatever_the_module_raises_is_its_failure_and_names_the_place(failure: BaseException) -> None:
+    class Failing(standin.StandIn):
+        def decide(self, *_: object, **__: object) -> standin.StandInOutcome:
+            raise failure
+
+    decider = _decider()
+    taken = {Place("events.urgent", 1): Taken([_raw(_consumed([b"{}"]))], [], FIRST + 1)}
+    with pytest.raises(NativeFailed, match=rf"events\.urgent-1 from offset {FIRST}: .*{failure}"):
+        decide_raw(taken, Failing(decider, 12, standin.unsure), decider, now=NOW, partitions=PARTITIONS)
+
+
+def test_columns_that_do_not_fit_their_decisions_are_a_failure() -> None:
+    class Short(standin.StandIn):
+        def decide(
+            self, raw: memoryview, *, topic: str, partition: int, base_offset_from: int, now: int
+        ) -> standin.StandInOutcome:
+            outcome = super().decide(raw, topic=topic, partition=partition, base_offset_from=base_offset_from, now=now)
+            outcome.recipients = outcome.recipients[8:]
+            return outcome
+
+    decider = _decider()
+    taken = {Place("events.urgent", 1): Taken([_raw(_consumed(list(EVENTS)))], [], 90)}
+    with pytest.raises(NativeFailed, match="columns of other lengths"):
+        decide_raw(taken, Short(decider, 12, standin.unsure), decider, now=NOW, partitions=PARTITIONS)
+
+
+def test_on_refuses_to_start_without_the_module_and_says_how_to_build_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(paths, "GLUE", "stream.filter.not_built")
+    with pytest.raises(CannotStart, match=r"the native module is not built .*run `make native`"):
+        native_path("on")
+    assert native_path("auto").make is None
+    assert "is not built" in native_path("auto").why
+    assert native_path("off") == paths.NativePath(None, "filter.native is off")
+
+
+def test_an_aiokafka_that_the_seams_do_not_fit_is_no_place_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(paths, "GLUE", "tests.filter.glue")
+    assert native_path("on").make is not None
+    monkeypatch.setattr(seams, "AIOKAFKA", "9.9")
+    assert "seams were made for 9.9" in native_path("auto").why
+    with pytest.raises(CannotStart, match=r"seams were made for 9\.9"):
+        native_path("on")
+
+
+# The real worker, on genuine Kafka ----------------------------------------------------------------------------------
+
+STANDIN = ("tests.filter.standin",)
+
+
+def _flood(many: int, *, first: int = 0) -> list[dict[str, object]]:
+    return [
+        event("sms", first + number, to=f"+86138{number % 5_000:08d}", text=cases.GOOD_TEXT, **cases.BANK)
+        for number in range(many)
+    ]
+
+
+@pytest.mark.kafka
+def test_every_answer_comes_through_a_worker_on_the_native_path(broker: Broker, tmp_path: Path) -> None:
+    broker.write_registry(cases.registry())
+    broker.write_events(cases.EVENTS)
+    broker.write([("events.sms", 0, b"k", b"{not json"), ("events.call", 1, None, None)])
+    with FilterProcess(broker, tmp_path, program=STANDIN) as filter_:
+        filter_.wait_ready()
+        decisions = broker.decisions(until=len(cases.EVENTS))
+        assert {decision["event"]: decision["reason"] for decision in decisions} == cases.EXPECTED
+        assert len(broker.read("dead-letter", until=2)) == 2
+        assert filter_.metric('wurao_native_info{path="native"}') == 1
+        assert 0 < filter_.metric("wurao_native_left_total") < len(cases.EVENTS)
+        assert filter_.terminate() == 0
+    committed = broker.committed("wurao-filter.bulk")
+    ends = Counter((record.topic, record.partition) for topic in BULK for record in broker.read(topic))
+    assert {place: offset for place, offset in committed.items() if offset} == dict(ends)
+
+
+BULK = ("events.sms", "events.call", "events.reply")
+
+
+@pytest.mark.kafka
+def test_a_module_that_fails_costs_one_worker_and_no_event(broker: Broker, tmp_path: Path) -> None:
+    broker.write_registry(cases.registry())
+    events = _flood(3_000)
+    broker.write_events(events[:1_500])
+    with FilterProcess(broker, tmp_path, program=(*STANDIN, "sms-2000")) as filter_:
+        filter_.wait_ready()
+        broker.decisions(until=1_500)
+        broker.write_events(events[1_500:])
+        decided = Counter(str(decision["event"]) for decision in broker.decisions(until=3_000, within_s=60))
+        assert set(decided) == {one["id"] for one in events}
+        filter_.wait_ready()
+        assert filter_.metric("wurao_native_failures_total", worker=0) == 1
+        assert filter_.metric('wurao_native_info{path="python"}') == 1
+        assert "this worker goes the Python path from now on" in filter_.log
+        assert "index out of bounds" in filter_.log
+
+
+@pytest.mark.kafka
+def test_a_rebalance_while_raw_batches_wait_loses_none(broker: Broker, tmp_path: Path) -> None:
+    broker.write_registry(cases.registry())
+    events = _flood(40_000)
+    with FilterProcess(broker, tmp_path / "one", program=STANDIN) as one:
+        one.wait_ready()
+        broker.write_events(events[:20_000])
+        with FilterProcess(broker, tmp_path / "two", program=STANDIN) as two:
+            broker.write_events(events[20_000:])
+            two.wait_ready()
+            decided = Counter(str(decision["event"]) for decision in broker.decisions(until=len(events), within_s=60))
+            assert set(decided) == {one["id"] for one in events}
+            assert one.terminate() == 0
+            assert two.terminate() == 0
+        assert "batches abandoned" not in one.log
+        assert sum(decided.values()) == len(events), "both drained, so nothing was decided twice"
