@@ -107,11 +107,16 @@ class ActivityCounter:
         if len(self._decided) >= ROWS_PENDING_MAX:
             self._take_in(now)
 
-    def add_columns(self, answered: Answered, timestamps: Integers, *, now: int) -> None:
-        """Count what the native path decided, each with its record's timestamp (milliseconds)."""
+    def add_columns(self, answered: Answered, *, now: int) -> None:
+        """Count what the native path decided."""
         places = np.array([self._answers[answer] for answer in answered.answers], dtype=np.int32)
-        columns = Columns(places[answered.columns.answers], answered.columns.recipients, answered.columns.sources)
-        self._put(columns, timestamps, since=now, now=now)
+        sources = answered.columns.sources
+        if answered.odd_sources:
+            sources = sources.copy()
+            for row, text in answered.odd_sources:
+                sources[row] = self._source(text)
+        columns = Columns(places[answered.columns.answers], answered.columns.recipients, sources)
+        self._put(columns, answered.timestamps, since=now, now=now)
 
     def close(self, now: int, *, everything: bool = False) -> list[Closed]:
         """The windows that are over by now, or all of them; they are counted here no longer."""

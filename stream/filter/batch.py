@@ -57,10 +57,6 @@ class Finished:
     partition: int
     data: bytes
     count: int
-    timestamps: NDArray[np.int64]
-    """the record timestamps of the events decided in it, milliseconds"""
-    answered: Answered
-    """the same events, as activity counts them"""
 
 
 Tally = tuple[str, str, str]
@@ -85,7 +81,9 @@ class Outputs:
     decisions: dict[int, list[tuple[bytes, bytes]]] = field(default_factory=dict)
     """partition → decisions as (key, value), in the order of their events"""
     finished: list[Finished] = field(default_factory=list)
-    """decisions of the native path, by partition"""
+    """decisions of the native path, in the order of their events"""
+    answered: list[Answered] = field(default_factory=list)
+    """the same events, as they are counted"""
     wills: dict[int, list[Keyed]] = field(default_factory=dict)
     """partition → expressions that replies made"""
     epochs: list[Keyed] = field(default_factory=list)
@@ -108,9 +106,7 @@ class Outputs:
     def all_timestamps(self) -> NDArray[np.int64]:
         """The record timestamps of all decided events, milliseconds."""
         of_python = np.array(self.timestamps, dtype=np.int64)
-        return (
-            np.concatenate([of_python, *(batch.timestamps for batch in self.finished)]) if self.finished else of_python
-        )
+        return np.concatenate([of_python, *(some.timestamps for some in self.answered)])
 
 
 def decide_batch(batches: Mapping[Place, Sequence[Record]], decider: Decider, *, now: int, partitions: int) -> Outputs:

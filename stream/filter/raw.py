@@ -15,7 +15,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from stream.filter.batch import Finished, Outputs, Place, Record, decide_batch
-from stream.filter.windows import Answer, Answered, Columns
+from stream.filter.windows import Answer, Answered, Columns, Sign
 from stream.model.fields import EventKind, Verdict
 from stream.policy.decide import Decider
 
@@ -70,16 +70,12 @@ class LeftRecord:
 
 class Outcome(Protocol):
     """What the native module made of a stretch of record batches. Columns have a row for each answered event, in the
-    order of the decisions in `batch`; they are buffers of integers in the machine's order.
+    order of the decisions in `batches`; they are buffers of integers in the machine's order.
     """
 
     @property
-    def batch(self) -> bytes | None:
-        """A finished record batch of decisions, without producer fields and CRC; None where it has none."""
-
-    @property
-    def count(self) -> int:
-        """Decisions in it."""
+    def batches(self) -> Sequence[tuple[bytes, int]]:
+        """Finished record batches of decisions, without producer fields and CRC, and how many each holds."""
 
     @property
     def answers(self) -> Sequence[tuple[EventKind, str | None, Verdict, str]]:
@@ -95,9 +91,17 @@ class Outcome(Protocol):
 
     @property
     def sources(self) -> Buffer:
-        """int64: where the answer names no sender, the number that the event came from, else 0. An event without a
-        sender whose `from` is no subscriber's number is left.
+        """int64: where the answer names no sender, the number that the event came from, -1 for what is no
+        subscriber's; else 0.
         """
+
+    @property
+    def odd_sources(self) -> Sequence[tuple[int, str]]:
+        """Rows whose source is -1 though there is a `from`, and that text."""
+
+    @property
+    def hinted(self) -> Sequence[int]:
+        """Rows of service texts that tell how to refuse."""
 
     @property
     def timestamps(self) -> Buffer:
@@ -166,7 +170,7 @@ def _decided(native: Native, piece: Raw, place: Place, now: int) -> Outcome:
 
 
 def _add(outputs: Outputs, place: Place, outcome: Outcome) -> None:
-    if outcome.batch is None:
+    if not outcome.batches:
         return
     answers = [Answer(*answer) for answer in outcome.answers]
     columns = Columns(
@@ -176,12 +180,16 @@ def _add(outputs: Outputs, place: Place, outcome: Outcome) -> None:
     )
     timestamps = np.frombuffer(outcome.timestamps, dtype=np.int64)
     lengths = len(timestamps), len(columns.answers), len(columns.recipients), len(columns.sources)
-    if set(lengths) != {outcome.count}:
-        raise NativeFailed(f"{place.topic}-{place.partition}: {outcome.count} decisions with columns of other lengths")
-    outputs.finished.append(
-        Finished(place.partition, outcome.batch, outcome.count, timestamps, Answered(answers, columns))
-    )
+    count = sum(count for _, count in outcome.batches)
+    if set(lengths) != {count}:
+        raise NativeFailed(f"{place.topic}-{place.partition}: {count} decisions with columns of {lengths} rows")
+    outputs.finished += [Finished(place.partition, data, count) for data, count in outcome.batches]
+    outputs.answered.append(Answered(answers, columns, outcome.odd_sources, timestamps))
     for answer, count in zip(answers, np.bincount(columns.answers, minlength=len(answers)).tolist(), strict=True):
         outputs.counts[answer.of, answer.verdict, answer.reason] += count
+    for row in outcome.hinted:
+        answer = answers[columns.answers[row]]
+        assert answer.sender, "a service text that was allowed has an owner"
+        outputs.signs.append(Sign("opt-out hint", int(timestamps[row]), "sms", answer.sender))
     if outcome.misplaced:
         outputs.misplaced[place.topic] += outcome.misplaced

@@ -72,10 +72,15 @@ class Columns(NamedTuple):
 
 
 class Answered(NamedTuple):
-    """Columns by themselves: the answers that theirs are indices into."""
+    """Events that were decided without a `Decision` each: columns, and what these refer to."""
 
     answers: Sequence[Answer]
+    """what the column of answers is an index into"""
     columns: Columns
+    odd_sources: Sequence[tuple[int, str]]
+    """rows that came from what is no subscriber's number, and what that is"""
+    timestamps: Integers
+    """of the events' records, milliseconds"""
 
 
 @dataclass(frozen=True, slots=True)

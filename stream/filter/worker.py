@@ -206,8 +206,8 @@ class Worker:
         else:
             outputs = decide_raw(batches, self._native, self._decider, now=now, partitions=partitions)
         self._activity.add(outputs.decided, outputs.timestamps, outputs.signs, now=now)
-        for batch in outputs.finished:
-            self._activity.add_columns(batch.answered, batch.timestamps, now=now)
+        for answered in outputs.answered:
+            self._activity.add_columns(answered, now=now)
         if announced is not None:
             outputs.epochs.append(announced)
         metrics = self._metrics

@@ -25,10 +25,13 @@ from stream.filter.windows import NO_NUMBER
 from stream.kafka.seams import layout
 from stream.model.codec import Undecodable, encode, event_decoder
 from stream.model.decision import Decision
-from stream.model.events import Event, Reply
+from stream.model.events import Event, Reply, Sms
 from stream.model.fields import EventKind, Verdict
 from stream.policy.decide import Decider
 from stream.policy.loading import load
+
+DECISIONS_MAX = 500
+"""Decisions in one finished batch: so few that there are several."""
 
 
 class Panic(BaseException):
@@ -39,13 +42,14 @@ class Panic(BaseException):
 class StandInOutcome:
     """What `Outcome` asks for."""
 
-    batch: bytes | None = None
-    count: int = 0
+    batches: list[tuple[bytes, int]] = field(default_factory=list)
     answers: list[tuple[EventKind, str | None, Verdict, str]] = field(default_factory=list)
     places: bytes = b""
     recipients: bytes = b""
     sources: bytes = b""
     timestamps: bytes = b""
+    odd_sources: list[tuple[int, str]] = field(default_factory=list)
+    hinted: list[int] = field(default_factory=list)
     left: list[tuple[int, int, bytes | None, bytes | None]] = field(default_factory=list)
     misplaced: int = 0
 
@@ -66,7 +70,7 @@ class StandIn:
         """As the contract has it."""
         outcome = StandInOutcome()
         decode = event_decoder(topic)
-        builder = DefaultRecordBatchBuilder(2, 4, 0, 0, 0, 0, 1 << 30)
+        decisions: list[tuple[bytes, bytes]] = []
         memory = MemoryRecords(bytes(raw))
         while memory.has_next():
             for record in memory.next_batch():
@@ -83,26 +87,38 @@ class StandIn:
                 if isinstance(event, Reply) or self.leaves(event, decision):
                     outcome.left.append((record.offset, record.timestamp, record.key, record.value))
                     continue
-                key = record.key or event.to.encode()
-                builder.append(outcome.count, now, key, encode(decision), [])
-                self._note(outcome, event.to, decision, record.timestamp)
+                self._note(outcome, len(decisions), event, decision, record.timestamp)
+                decisions.append((record.key or event.to.encode(), encode(decision)))
                 outcome.misplaced += partition_of(event.to, self.partitions) != partition
-        if outcome.count:
-            data = builder.build()
-            data[layout.CRC_AT : layout.CRC_AT + 4] = bytes(4)
-            outcome.batch = bytes(data)
+        outcome.batches = [
+            (_finished(decisions[first : first + DECISIONS_MAX], now), len(decisions[first : first + DECISIONS_MAX]))
+            for first in range(0, len(decisions), DECISIONS_MAX)
+        ]
         return outcome
 
-    @staticmethod
-    def _note(outcome: StandInOutcome, to: str, decision: Decision, timestamp: int) -> None:
+    def _note(self, outcome: StandInOutcome, row: int, event: Event, decision: Decision, timestamp: int) -> None:
         answer = (decision.of, decision.sender, decision.verdict, decision.reason)
         if answer not in outcome.answers:
             outcome.answers.append(answer)
-        outcome.count += 1
         outcome.places += struct.pack("=i", outcome.answers.index(answer))
-        outcome.recipients += struct.pack("=q", _number(to))
-        outcome.sources += struct.pack("=q", 0 if decision.sender else _number(decision.from_ or ""))
+        outcome.recipients += struct.pack("=q", _number(decision.to))
+        source = 0 if decision.sender else _number(decision.from_ or "")
+        outcome.sources += struct.pack("=q", source)
         outcome.timestamps += struct.pack("=q", timestamp)
+        if source == NO_NUMBER and decision.from_:
+            outcome.odd_sources.append((row, decision.from_))
+        opt_out = self.decider.world.policy.opt_out
+        if decision.reason == "service" and isinstance(event, Sms) and opt_out.search((event.text or "").lower()):
+            outcome.hinted.append(row)
+
+
+def _finished(decisions: list[tuple[bytes, bytes]], now: int) -> bytes:
+    builder = DefaultRecordBatchBuilder(2, 4, 0, 0, 0, 0, 1 << 30)
+    for number, (key, value) in enumerate(decisions):
+        builder.append(number, now, key, value, [])
+    data = builder.build()
+    data[layout.CRC_AT : layout.CRC_AT + 4] = bytes(4)
+    return bytes(data)
 
 
 def _number(text: str) -> int:
@@ -110,10 +126,9 @@ def _number(text: str) -> int:
     return NO_NUMBER if number is None else number
 
 
-def unsure(event: Event, decision: Decision) -> bool:
-    """What a native module may leave: sources that are no numbers, hints that warn, and every eleventh event."""
-    odd = decision.sender is None and parse(decision.from_ or "") is None
-    return odd or decision.reason == "service" or event.id.endswith("7")
+def unsure(event: Event, _: Decision) -> bool:
+    """What a native module may leave: here by chance."""
+    return event.id.endswith("7")
 
 
 def path(panic: str | None = None) -> NativePath:

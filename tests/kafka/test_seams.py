@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 from itertools import count, pairwise
 from typing import NamedTuple
 
-import numpy as np
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -32,7 +31,6 @@ from stream.kafka.seams.outgoing import FinishedBatch, fill, finished, records_o
 Seen = tuple[int, int, bytes | None, bytes | None]
 """Offset, timestamp, key, value."""
 
-NO_TIMESTAMPS = np.array([], dtype=np.int64)
 PLACE = TopicPartition("any", 0)
 NOW = 1_795_500_000_000
 _names = count()
@@ -398,7 +396,7 @@ async def test_a_finished_batch_that_is_too_large_goes_out_in_several(kafka: Clu
     data = bytes(_filled(records, size=4 << 20)._build())
     assert len(data) > 2 * clients.BATCH_BYTES_MAX
     async with _producing(kafka) as producer:
-        acks = await send_finished(producer, topic, Finished(0, data, len(records), NO_TIMESTAMPS), now=NOW)
+        acks = await send_finished(producer, topic, Finished(0, data, len(records)), now=NOW)
         assert len(acks) == 3
         await asyncio.gather(*acks)
     seen, _ = await _read(kafka, topic, raw=False)
