@@ -14,12 +14,17 @@ from stream.filter.raw import Native
 from stream.kafka import seams
 from stream.kafka.reach import CannotStart
 from stream.policy.decide import Decider
+from stream.policy.settings import Policy
+from stream.registry.registry import Registry
 
-MakeNative = Callable[[Decider, Config], Native]
-"""Compiles one worker's policy and registry for the native module."""
+MakeNative = Callable[[Decider], Native]
+"""Puts one worker's decider into the native module's form. Its registry is the one that was shared."""
+
+Share = Callable[[Registry], MakeNative]
+"""Puts a base's wills into the native module's memory, once for all workers that are forked afterwards."""
 
 GLUE = "stream.filter.native"
-"""What puts a decider into the native module's form; importing it needs the module."""
+"""What knows the native module."""
 
 MEND = "run `make native` (it needs Rust's cargo) or install the wheel of wurao_native; `auto` goes without it"
 
@@ -28,7 +33,7 @@ MEND = "run `make native` (it needs Rust's cargo) or install the wheel of wurao_
 class NativePath:
     """What was chosen."""
 
-    make: MakeNative | None
+    share: Share | None
     """None: the Python path"""
     why: str
 
@@ -36,22 +41,23 @@ class NativePath:
 class _Glue(Protocol):
     """As much of `stream.filter.native` as is asked here."""
 
-    def misfit(self) -> str | None: ...
-    def make_native(self, decider: Decider, config: Config) -> Native: ...
+    def misfit(self, policy: Policy, config: Config) -> str | None: ...
+    def share(self, registry: Registry, config: Config) -> MakeNative: ...
 
 
-def native_path(wanted: Literal["off", "on", "auto"]) -> NativePath:
+def native_path(config: Config, policy: Policy) -> NativePath:
     """Choose. Raises `CannotStart` where `on` cannot be: what is missing, and the mend."""
+    wanted = config.filter.native
     if wanted == "off":
         return NativePath(None, "filter.native is off")
     try:
         glue = cast("_Glue", importlib.import_module(GLUE))
     except ImportError as error:
         return _without(wanted, f"the native module is not built ({error})")
-    problem = seams.misfit() or glue.misfit()
+    problem = seams.misfit() or glue.misfit(policy, config)
     if problem is not None:
         return _without(wanted, problem)
-    return NativePath(glue.make_native, "wurao_native is built and fits")
+    return NativePath(lambda registry: glue.share(registry, config), "wurao_native is built and fits")
 
 
 def _without(wanted: Literal["on", "auto"], problem: str) -> NativePath:

@@ -123,8 +123,10 @@ class Native(Protocol):
         """Take note of what changed since the last batch; called between batches, and only then."""
 
     def decide(self, raw: memoryview, *, topic: str, partition: int, base_offset_from: int, now: int) -> Outcome:
-        """Answer what it is sure of, and name the rest. `raw` may hold several record batches, back to back; records
-        before `base_offset_from` are passed over. `now` in milliseconds.
+        """Answer what it is sure of, and name the rest. Raises ValueError for bytes that it cannot read.
+
+        `raw` may hold several record batches, back to back; records before `base_offset_from` are passed over. `now`
+        in milliseconds.
         """
 
 
@@ -144,12 +146,12 @@ def decide_raw(
     for place, taken in batches.items():
         left = list(taken.records)
         for piece in taken.raw:
-            if piece.readable:
-                outcome = _decided(native, piece, place, now)
+            outcome = _decided(native, piece, place, now) if piece.readable else None
+            if outcome is None:
+                left += piece.records()
+            else:
                 done.append((place, outcome))
                 left += [LeftRecord(*record) for record in outcome.left]
-            else:
-                left += piece.records()
         if left:
             rest[place] = left
     outputs = decide_batch(rest, decider, now=now, partitions=partitions)
@@ -160,11 +162,14 @@ def decide_raw(
     return outputs
 
 
-def _decided(native: Native, piece: Raw, place: Place, now: int) -> Outcome:
+def _decided(native: Native, piece: Raw, place: Place, now: int) -> Outcome | None:
+    """The module's answer; None for bytes that it does not read, whose errors are Python's to find."""
     try:
         return native.decide(
             piece.data, topic=place.topic, partition=place.partition, base_offset_from=piece.first, now=now
         )
+    except ValueError:
+        return None
     except BaseException as error:  # a panic in Rust is no `Exception`
         raise NativeFailed(f"{place.topic}-{place.partition} from offset {piece.first}: {error!r}") from error
 

@@ -24,7 +24,7 @@ from stream import logs
 from stream.config import Config
 from stream.filter.delivery import report_bad
 from stream.filter.forks import Child, ExitWith, Job, TellReady, fork
-from stream.filter.paths import NativePath, native_path
+from stream.filter.paths import MakeNative, NativePath, native_path
 from stream.filter.raw import NativeFailed
 from stream.filter.worker import Worker
 from stream.health import Health
@@ -65,6 +65,8 @@ class Base:
     registry: Registry
     meta: snapshot.SnapshotMeta
     path: Path
+    native: MakeNative | None
+    """the same for the native path, where that is taken"""
 
 
 class Supervisor:
@@ -73,7 +75,7 @@ class Supervisor:
     def __init__(self, config: Config, policy: Policy, *, native: NativePath | None = None) -> None:
         self._config = config
         self._policy = policy
-        self._native = native or native_path(config.filter.native)
+        self._native = native or native_path(config, policy)
         self._barred: set[int] = set()
         """workers that the native module has brought down"""
         self._metrics = SupervisorMetrics()
@@ -98,7 +100,7 @@ class Supervisor:
         address = await self._health.start()
         log.info("filter starts", workers_count=self._config.filter.workers, endpoint=address)
         log.info(
-            "batches go the native path" if self._native.make else "batches go the Python path", why=self._native.why
+            "batches go the native path" if self._native.share else "batches go the Python path", why=self._native.why
         )
         try:
             await self._until_stop(self._serve())
@@ -139,7 +141,8 @@ class Supervisor:
         for channel in CHANNELS:
             self._metrics.base_numbers.labels(channel).set(kept.wills.refusing_all_count(channel))
         self._metrics.bases.inc()
-        return Base(registry_from(kept, overlay=True), kept.meta, path)
+        registry = registry_from(kept, overlay=True)
+        return Base(registry, kept.meta, path, self._native.share and self._native.share(registry))
 
     def _newest_snapshot(self, cluster: Cluster) -> tuple[Path, snapshot.Snapshot] | None:
         began = time.monotonic()
@@ -204,7 +207,7 @@ class Supervisor:
                 policy=self._policy,
                 registry=self._base.registry,
                 meta=self._base.meta,
-                native=None if index in self._barred else self._native.make,
+                native=None if index in self._barred else self._base.native,
             )
             asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, worker.stop)
             try:
@@ -222,7 +225,7 @@ class Supervisor:
             if code == 0:
                 continue  # it was replaced
             self._metrics.restarts.inc()
-            if self._native.make and index not in self._barred and code in NATIVE_DEATHS:
+            if self._native.share and index not in self._barred and code in NATIVE_DEATHS:
                 self._barred.add(index)
                 self._metrics.native_failures.inc()
                 log.error("the native module failed; this worker goes the Python path from now on", worker=index)

@@ -76,7 +76,7 @@ class Worker:
         self._name = f"wurao-filter-{index}"
         self._meta = meta
         self._decider = Decider(policy, registry)
-        self._native = native and native(self._decider, config)
+        self._native = native and native(self._decider)
         self._metrics = FilterMetrics()
         self._run = secrets.token_urlsafe(4)
         self._epoch = 0

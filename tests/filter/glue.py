@@ -1,10 +1,19 @@
 """In the place of `stream.filter.native`, for the choice of a path."""
 
-from tests.filter.standin import path
+from stream.config import Config
+from stream.filter.paths import MakeNative
+from stream.policy.settings import Policy
+from stream.registry.registry import Registry
+from tests.filter import standin
 
-make_native = path().make
 
-
-def misfit() -> str | None:
+def misfit(policy: Policy, config: Config) -> str | None:
     """It fits."""
     return None
+
+
+def share(registry: Registry, config: Config) -> MakeNative:
+    """The stand-in's."""
+    wanted = standin.path().share
+    assert wanted is not None
+    return wanted(registry)

@@ -18,8 +18,7 @@ from bloom.number import parse
 from bloom.partition import partition_of
 from stream import config as configuration
 from stream import logs
-from stream.config import Config
-from stream.filter.paths import NativePath
+from stream.filter.paths import MakeNative, NativePath
 from stream.filter.supervisor import Supervisor
 from stream.filter.windows import NO_NUMBER
 from stream.kafka.seams import layout
@@ -29,6 +28,8 @@ from stream.model.events import Event, Reply, Sms
 from stream.model.fields import EventKind, Verdict
 from stream.policy.decide import Decider
 from stream.policy.loading import load
+from stream.registry.registry import Registry
+from tests.filter.harness import PARTITIONS
 
 DECISIONS_MAX = 500
 """Decisions in one finished batch: so few that there are several."""
@@ -134,10 +135,14 @@ def unsure(event: Event, _: Decision) -> bool:
 def path(panic: str | None = None) -> NativePath:
     """The stand-in as a path that workers take."""
 
-    def make(decider: Decider, config: Config) -> StandIn:
-        return StandIn(decider, config.topics.partitions, unsure, panic)
+    def share(registry: Registry) -> MakeNative:
+        def make(decider: Decider) -> StandIn:
+            assert decider.world.registry is registry
+            return StandIn(decider, PARTITIONS, unsure, panic)
 
-    return NativePath(make, "a stand-in for tests")
+        return make
+
+    return NativePath(share, "a stand-in for tests")
 
 
 if __name__ == "__main__":

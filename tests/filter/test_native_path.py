@@ -12,6 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from stream import config as configuration
+from stream.config import Config
 from stream.filter import paths
 from stream.filter.activity import ActivityCounter
 from stream.filter.batch import Outputs, Place, decide_batch
@@ -138,7 +140,7 @@ def test_what_was_taken_of_several_partitions_is_answered_in_each() -> None:
     assert outputs.next_offsets == {place: taken.next_offset for place, taken in parts.items()}
 
 
-@pytest.mark.parametrize("failure", [standin.Panic("boom"), ValueError("bad table")])
+@pytest.mark.parametrize("failure", [standin.Panic("boom"), TypeError("bad table")])
 def test_whatever_the_module_raises_is_its_failure_and_names_the_place(failure: BaseException) -> None:
     class Failing(standin.StandIn):
         def decide(self, *_: object, **__: object) -> standin.StandInOutcome:
@@ -148,6 +150,20 @@ def test_whatever_the_module_raises_is_its_failure_and_names_the_place(failure: 
     taken = {Place("events.urgent", 1): Taken([_raw(_consumed([b"{}"]))], [], FIRST + 1)}
     with pytest.raises(NativeFailed, match=rf"events\.urgent-1 from offset {FIRST}: .*{failure}"):
         decide_raw(taken, Failing(decider, 12, standin.unsure), decider, now=NOW, partitions=PARTITIONS)
+
+
+def test_a_batch_that_the_module_cannot_read_is_pythons() -> None:
+    class Unreading(standin.StandIn):
+        def decide(self, *_: object, **__: object) -> standin.StandInOutcome:
+            raise ValueError("more records than bytes for them")
+
+    decider, place = _decider(), Place("events.urgent", 1)
+    records = _consumed(list(EVENTS))
+    native = Unreading(decider, 12, standin.unsure)
+    outputs = decide_raw({place: Taken([_raw(records)], [], 90)}, native, decider, now=NOW, partitions=PARTITIONS)
+    plain = decide_batch({place: records}, decider, now=NOW, partitions=PARTITIONS)
+    assert _decisions(outputs) == _decisions(plain)
+    assert outputs.left_count == len(records)
 
 
 def test_columns_that_do_not_fit_their_decisions_are_a_failure() -> None:
@@ -165,22 +181,26 @@ def test_columns_that_do_not_fit_their_decisions_are_a_failure() -> None:
         decide_raw(taken, Short(decider, 12, standin.unsure), decider, now=NOW, partitions=PARTITIONS)
 
 
+def _config(native: str) -> Config:
+    return configuration.load(None, {"WURAO_FILTER__NATIVE": native})
+
+
 def test_on_refuses_to_start_without_the_module_and_says_how_to_build_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(paths, "GLUE", "stream.filter.not_built")
     with pytest.raises(CannotStart, match=r"the native module is not built .*run `make native`"):
-        native_path("on")
-    assert native_path("auto").make is None
-    assert "is not built" in native_path("auto").why
-    assert native_path("off") == paths.NativePath(None, "filter.native is off")
+        native_path(_config("on"), load())
+    assert native_path(_config("auto"), load()).share is None
+    assert "is not built" in native_path(_config("auto"), load()).why
+    assert native_path(_config("off"), load()) == paths.NativePath(None, "filter.native is off")
 
 
 def test_an_aiokafka_that_the_seams_do_not_fit_is_no_place_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(paths, "GLUE", "tests.filter.glue")
-    assert native_path("on").make is not None
+    assert native_path(_config("on"), load()).share is not None
     monkeypatch.setattr(seams, "AIOKAFKA", "9.9")
-    assert "seams were made for 9.9" in native_path("auto").why
+    assert "seams were made for 9.9" in native_path(_config("auto"), load()).why
     with pytest.raises(CannotStart, match=r"seams were made for 9\.9"):
-        native_path("on")
+        native_path(_config("on"), load())
 
 
 # The real worker, on genuine Kafka ----------------------------------------------------------------------------------
