@@ -8,7 +8,7 @@ some events are decided twice, and none is skipped. The queue is bounded: when i
 
 import asyncio
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -82,7 +82,7 @@ class Delivery:
         for topic, parts in ((EXPRESSIONS, outputs.wills), (DECISIONS, outputs.decisions)):
             for partition, records in parts.items():
                 sent += await send(self._producer, topic, partition, records, now=now)
-        for batch in outputs.finished:
+        for batch in in_rounds(outputs.finished):
             sent += await send_finished(self._producer, DECISIONS, batch, now=now)
         for letter in outputs.dead_letters:
             sent.append(await send_dead_letter(self._producer, letter))
@@ -156,6 +156,22 @@ async def send_finished(
     if len(batch.data) > clients.BATCH_BYTES_MAX:
         return await send(producer, topic, batch.partition, records_of(batch.data), now=now)
     return [await producer.send_batch(finished(producer, batch.data, batch.count), topic, partition=batch.partition)]
+
+
+def in_rounds(batches: Sequence[Finished]) -> list[Finished]:
+    """The first of every partition, then the second of each, and so on.
+
+    The producer takes a second batch of a partition when the first is under way: so one wait serves all of them.
+    """
+    seen: Counter[int] = Counter()
+    rounds: list[list[Finished]] = []
+    for batch in batches:
+        place = seen[batch.partition]
+        seen[batch.partition] += 1
+        if place == len(rounds):
+            rounds.append([])
+        rounds[place].append(batch)
+    return [batch for some in rounds for batch in some]
 
 
 async def _either(one: Settled, other: asyncio.Future[None]) -> None:

@@ -25,7 +25,7 @@ from stream.config import Filter
 from stream.filter.batch import Outputs, Place, Record
 from stream.filter.delivery import Delivery
 from stream.filter.raw import Taken
-from stream.kafka.seams.incoming import RawBatch, joined, spare_consumer_records, take_raw
+from stream.kafka.seams.incoming import RawBatch, joined, raw_batches, spare_consumer_records, take_raw
 
 log = logs.get(__name__)
 
@@ -69,7 +69,8 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is not 
         self._stopping = False
         self._spare = True
         self._raw = raw
-        self._pieces_max = 1
+        self._cost = 1.0
+        """the work of a record of the last batch, in those that Python decides"""
 
     async def start(self) -> None:
         """Join the group."""
@@ -93,7 +94,7 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is not 
             try:
                 outputs = self._decide(self.name, taken)
                 if self._raw:
-                    self._learn(taken, outputs)
+                    self._learn(outputs)
                 await self.delivery.hand_over(outputs)
             finally:
                 self._idle.set()
@@ -108,15 +109,18 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is not 
         return {Place(*place): Taken([], records, records[-1].offset + 1) for place, records in fetched.items()}
 
     async def _take_raw(self) -> dict[Place, Taken]:
-        fetched = await self.consumer.getmany(timeout_ms=self._limits.fetch_wait_ms, max_records=self._pieces_max)
+        fetched = await raw_batches(
+            self.consumer,
+            timeout_ms=self._limits.fetch_wait_ms,
+            records_max=self._limits.batch_records_max / self._cost,
+        )
         return {Place(*place): _taken(pieces) for place, pieces in fetched.items()}
 
-    def _learn(self, taken: Mapping[Place, Taken], outputs: Outputs) -> None:
-        """Take as many record batches the next time as hold a batch's worth of work, by what these held."""
-        pieces = sum(len(of.records) + sum(raw.pieces for raw in of.raw) for of in taken.values())
-        work = outputs.left_count + sum(batch.count for batch in outputs.finished) / NATIVE_PACE
-        records_max = self._limits.batch_records_max
-        self._pieces_max = min(records_max, max(1, int(records_max * pieces / max(1, work))))
+    def _learn(self, outputs: Outputs) -> None:
+        """How much work a record is, by these: what was left to Python counts whole."""
+        answered = sum(batch.count for batch in outputs.finished)
+        if total := outputs.left_count + answered:
+            self._cost = (outputs.left_count + answered / NATIVE_PACE) / total
 
     async def drained(self) -> None:
         """Wait until nothing of this lane is in hand."""

@@ -38,10 +38,6 @@ class Raw(Protocol):
         """The position behind it."""
 
     @property
-    def pieces(self) -> int:
-        """Record batches in it."""
-
-    @property
     def readable(self) -> bool:
         """Whether the native module knows its compression."""
 

@@ -16,7 +16,8 @@ from stream import config as configuration
 from stream.config import Config
 from stream.filter import paths
 from stream.filter.activity import ActivityCounter
-from stream.filter.batch import Outputs, Place, decide_batch
+from stream.filter.batch import Finished, Outputs, Place, decide_batch
+from stream.filter.delivery import in_rounds
 from stream.filter.paths import native_path
 from stream.filter.raw import NativeFailed, Taken, decide_raw
 from stream.filter.windows import records_of
@@ -201,6 +202,19 @@ def test_an_aiokafka_that_the_seams_do_not_fit_is_no_place_for_it(monkeypatch: p
     assert "seams were made for 9.9" in native_path(_config("auto"), load()).why
     with pytest.raises(CannotStart, match=r"seams were made for 9\.9"):
         native_path(_config("on"), load())
+
+
+@given(st.lists(st.integers(0, 3), max_size=12))
+def test_finished_batches_go_out_in_rounds_and_keep_the_order_of_their_partition(partitions: list[int]) -> None:
+    batches = [Finished(partition, b"%d" % number, 1) for number, partition in enumerate(partitions)]
+    sent = in_rounds(batches)
+    assert sorted(sent, key=lambda batch: int(batch.data)) == batches
+    for partition in range(4):
+        assert [one for one in sent if one.partition == partition] == [
+            one for one in batches if one.partition == partition
+        ]
+    nth = [sum(one.partition == other.partition for one in sent[:place]) for place, other in enumerate(sent)]
+    assert nth == sorted(nth)
 
 
 # The real worker, on genuine Kafka ----------------------------------------------------------------------------------

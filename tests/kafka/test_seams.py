@@ -25,7 +25,7 @@ from stream.filter.delivery import send, send_finished
 from stream.kafka import clients, seams
 from stream.kafka.local import Cluster
 from stream.kafka.seams import layout, outgoing
-from stream.kafka.seams.incoming import RawBatch, _KeptRecords, _RawPartition, joined, take_raw
+from stream.kafka.seams.incoming import RawBatch, Record, _KeptRecords, _RawPartition, joined, raw_batches, take_raw
 from stream.kafka.seams.outgoing import FinishedBatch, fill, finished, records_of, seal
 
 Seen = tuple[int, int, bytes | None, bytes | None]
@@ -130,7 +130,6 @@ def test_neighbours_become_one_piece_and_hold_the_same(batches: list[Piece], lat
     raw, _ = _by_seam(data, aborted, 100 + later)
     together = joined(raw)
     assert _seen(together) == _seen(raw)
-    assert sum(one.pieces for one in together) == len(raw)
     assert sum(one.count for one in together) == sum(one.count for one in raw)
     assert [one.next_offset for one in together][-1:] == [one.next_offset for one in raw][-1:]
     for one, other in pairwise(together):
@@ -262,12 +261,12 @@ async def _read(kafka: Cluster, topic: str, *, raw: bool, first: int = 0) -> tup
         seen: list[Seen] = []
         async with asyncio.timeout(30):
             while await consumer.position(place) < end:
-                for one in (await consumer.getmany(timeout_ms=100)).get(place, []):
-                    if raw:
-                        assert isinstance(one, RawBatch)
-                        seen += _seen([one])
-                    else:
-                        seen.append((one.offset, one.timestamp, one.key, one.value))
+                if raw:
+                    pieces = (await raw_batches(consumer, timeout_ms=100, records_max=60)).get(place, [])
+                    seen += _seen([one for one in pieces if isinstance(one, RawBatch)])
+                else:
+                    records = (await consumer.getmany(timeout_ms=100)).get(place, [])
+                    seen += [(one.offset, one.timestamp, one.key, one.value) for one in records]
         return seen, await consumer.position(place)
 
 
@@ -311,14 +310,30 @@ async def test_a_paused_partition_keeps_its_batches_until_it_is_resumed(kafka: C
         if place not in consumer._fetcher._records:
             await consumer._fetcher._create_fetch_waiter()
         consumer.pause(place)
-        assert await consumer.getmany(timeout_ms=300) == {}
+        assert await raw_batches(consumer, timeout_ms=300, records_max=5) == {}
         assert await consumer.position(place) == 0
         consumer.resume(place)
-        found: list[RawBatch] = []
+        found: list[RawBatch | Record] = []
         async with asyncio.timeout(20):
             while not found:
-                found = (await consumer.getmany(timeout_ms=200)).get(place, [])
-        assert len(_seen(found)) == 10
+                found = (await raw_batches(consumer, timeout_ms=200, records_max=5)).get(place, [])
+        assert len(_seen([one for one in found if isinstance(one, RawBatch)])) == 10
+
+
+@pytest.mark.kafka
+async def test_as_many_batches_are_taken_at_a_time_as_hold_the_records_asked_for(kafka: Cluster, topic: str) -> None:
+    place = TopicPartition(topic, 0)
+    async with _producing(kafka) as producer:
+        for number in range(100):
+            await asyncio.gather(*await send(producer, topic, 0, _records(str(number), 3), now=NOW))
+    async with _consuming(kafka, topic, raw=True) as consumer:
+        turns: list[int] = []
+        async with asyncio.timeout(20):
+            while sum(turns) < 300:
+                pieces = (await raw_batches(consumer, timeout_ms=200, records_max=45)).get(place, [])
+                turns.append(sum(piece.count for piece in pieces if isinstance(piece, RawBatch)))
+    assert turns[0] == 45, "1, 2, 4 and 8 batches of 3 are 45 records"
+    assert max(turns) < 2 * 45 + 3
 
 
 @pytest.mark.kafka

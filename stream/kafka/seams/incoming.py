@@ -22,6 +22,7 @@ from typing import Final, Protocol
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.consumer import fetcher
+from aiokafka.consumer.subscription_state import SubscriptionState
 from aiokafka.record.default_records import DefaultRecordBatch, DefaultRecordBatchBuilder
 from aiokafka.record.memory_records import MemoryRecords
 
@@ -29,6 +30,9 @@ from stream.kafka.seams import layout
 
 READABLE: Final = (DefaultRecordBatch.CODEC_NONE, DefaultRecordBatch.CODEC_LZ4, DefaultRecordBatch.CODEC_ZSTD)
 """How a batch may be compressed for a native reader; gzip and snappy are read by aiokafka."""
+
+STEP_MAX: Final = 64
+"""Batches that are asked for at once, at most."""
 
 _METHOD: Final = "_proc_fetch_request"
 _INT32: Final = struct.Struct(">i")
@@ -80,8 +84,6 @@ class RawBatch:
     """records in it, those before `first` among them"""
     readable: bool
     """whether all of it is compressed in a way that a native reader knows"""
-    pieces: int = 1
-    """record batches in it"""
 
     @property
     def data(self) -> memoryview:
@@ -111,7 +113,6 @@ def joined(batches: list[RawBatch]) -> list[RawBatch]:
                 batch.next_offset,
                 last.count + batch.count,
                 last.readable,
-                last.pieces + batch.pieces,
             )
         else:
             pieces.append(batch)
@@ -176,7 +177,7 @@ class _RawPartition(fetcher.PartitionRecords):  # type: ignore[misc]  # aiokafka
 
 
 def take_raw(consumer: AIOKafkaConsumer) -> None:
-    """Let a consumer that has started hand out `RawBatch`es, of which `max_records` of `getmany` then counts.
+    """Let a consumer that has started hand out `RawBatch`es; take them by `raw_batches`.
 
     What was on its way already comes as records; so does what stands in a format older than 2. Ask `misfit` first.
     """
@@ -186,9 +187,33 @@ def take_raw(consumer: AIOKafkaConsumer) -> None:
     setattr(its, _METHOD, MethodType(FunctionType(method.__code__, names, _METHOD), its))
 
 
+async def raw_batches(
+    consumer: AIOKafkaConsumer, *, timeout_ms: int, records_max: float
+) -> dict[TopicPartition, list[RawBatch | Record]]:
+    """What a consumer of `take_raw` has fetched, until some `records_max` are together; waits up to `timeout_ms`.
+
+    aiokafka counts what it hands out, which are batches, of one record or of thousands. So it is asked for ever more
+    of them, but for no more than were taken already, until there are enough: the bound is passed by one step at most.
+    No step follows once a rebalance has begun: it would wait for its end, with records in hand that others get then.
+    """
+    taken: dict[TopicPartition, list[RawBatch | Record]] = {}
+    records, step = 0, 1
+    while records < records_max:
+        fetched = await consumer.getmany(timeout_ms=0 if taken else timeout_ms, max_records=step)
+        for place, pieces in fetched.items():
+            taken.setdefault(place, []).extend(pieces)
+            records += sum(piece.count if isinstance(piece, RawBatch) else 1 for piece in pieces)
+        if not fetched or consumer._subscription.reassignment_in_progress:  # noqa: SLF001
+            break
+        step = min(2 * step, STEP_MAX)
+    return taken
+
+
 def misfit() -> str | None:
     """Why `take_raw` cannot work with this aiokafka, or None: the names are looked for, and a batch is passed."""
     try:
+        if not isinstance(SubscriptionState.reassignment_in_progress, property):
+            return "aiokafka's SubscriptionState does not tell of a rebalance"
         code = getattr(fetcher.Fetcher, _METHOD).__code__
         if missing := {"MemoryRecords", "PartitionRecords"} - set(code.co_names):
             return f"aiokafka's {_METHOD} does not name {', '.join(sorted(missing))}"
