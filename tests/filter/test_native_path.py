@@ -37,7 +37,8 @@ from tests.filter import cases, standin
 from tests.filter.harness import NOW, Broker, FilterProcess, event
 
 PARTITIONS = 12
-EVENTS = [orjson.dumps(one) for one in cases.EVENTS]
+HINTING = event("sms", 1, to=cases.SILENT, text=cases.GOOD_TEXT, **{**cases.BANK, "purpose": "service"})
+EVENTS = [orjson.dumps(one) for one in [*cases.EVENTS, HINTING]]
 FIRST = 40
 
 

@@ -121,6 +121,7 @@ def test_raw_batches_hold_the_records_that_aiokafka_would_have_made(batches: lis
     raw, raw_position = _by_seam(data, list(aborted), 100 + later)
     assert _seen(raw) == records
     assert raw_position == position
+    assert all(one.count for one in raw)
     assert all(one.readable == (data[one.start + layout.ATTRIBUTES_AT + 1] & 7 in (0, 3, 4)) for one in raw)
 
 
@@ -130,7 +131,9 @@ def test_neighbours_become_one_piece_and_hold_the_same(batches: list[Piece], lat
     raw, _ = _by_seam(data, aborted, 100 + later)
     together = joined(raw)
     assert _seen(together) == _seen(raw)
-    assert sum(one.count for one in together) == sum(one.count for one in raw)
+    for readable in (True, False):
+        counts = [[one.count for one in some if one.readable == readable] for some in (together, raw)]
+        assert sum(counts[0]) == sum(counts[1])
     assert [one.next_offset for one in together][-1:] == [one.next_offset for one in raw][-1:]
     for one, other in pairwise(together):
         assert one.stop != other.start or one.readable != other.readable
@@ -154,16 +157,23 @@ def _filled(records: Sequence[tuple[bytes, bytes]], *, size: int = 1 << 20, code
     return builder
 
 
-@given(st.lists(st.tuples(st.binary(max_size=20), st.binary(max_size=90)), min_size=1), st.integers(70, 500))
-def test_filling_a_builder_is_appending_to_it_record_by_record(records: list[tuple[bytes, bytes]], size: int) -> None:
+@given(
+    st.lists(st.tuples(st.binary(max_size=20), st.binary(max_size=90)), min_size=1),
+    st.integers(70, 500),
+    st.integers(0, 5),
+)
+def test_filling_a_builder_is_appending_to_it_record_by_record(
+    records: list[tuple[bytes, bytes]], size: int, start: int
+) -> None:
+    start %= len(records)
     plain = BatchBuilder(size, 0)
-    appended = 0
-    for key, value in records:
+    end = start
+    for key, value in records[start:]:
         if plain.append(timestamp=NOW, key=key, value=value) is None:
             break
-        appended += 1
+        end += 1
     quick = BatchBuilder(size, 0)
-    assert fill(quick, records, start=0, timestamp=NOW) == appended >= 1
+    assert fill(quick, records, start=start, timestamp=NOW) == end > start
     assert quick.record_count() == plain.record_count()
     assert bytes(quick._build()) == bytes(plain._build())
 
