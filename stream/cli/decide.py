@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from stream.model.codec import Undecodable, decode_event, encode
+from stream.model.events import Event
 from stream.policy.decide import Decider
 from stream.policy.loading import load
 from stream.policy.toml import PolicyError
@@ -87,18 +88,16 @@ def _decide_lines(lines: Iterable[bytes], decider: Decider, now: int | None, out
     numbered = enumerate(lines, start=1)
     refused = 0
     while chunk := list(islice(numbered, CHUNK_LINES)):
-        decisions: list[bytes] = []
+        events: list[Event] = []
         for number, line in chunk:
             try:
-                event = decode_event(line)
+                events.append(decode_event(line))
             except Undecodable as error:
                 if line.strip():
                     refused += 1
                     print(f"line {number}: {error}", file=sys.stderr)
-            else:
-                decisions.append(encode(decider.decide(event, event.time if now is None else now)))
-        if decisions:
-            out.write(b"\n".join(decisions) + b"\n")
+        if events:
+            out.write(b"\n".join(map(encode, decider.decide_all(events, now))) + b"\n")
     out.flush()
     return refused
 

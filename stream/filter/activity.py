@@ -17,16 +17,16 @@ Must never await, log or touch a metric.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bloom.number import MSISDN_END
-from stream.filter.windows import NO_NUMBER, Answer, Answered, Closed, Columns, Integers, Sign, numbers_of
+from stream.filter.windows import NO_NUMBER, Answer, Closed, Columns, Integers, Sign, numbers_of
 from stream.model.control import WINDOW_MS
 from stream.model.decision import Decision
 from stream.model.fields import Channel
@@ -47,6 +47,21 @@ _ANSWER: Final = attrgetter("of", "sender", "verdict", "reason")
 _TO: Final = attrgetter("to")
 _REPLY: Final = -1
 """The answer to a reply: not an act of its author that early warning is about."""
+
+
+class Acts(NamedTuple):
+    """Decisions as columns, a row each, with what early warning wants to know of them: what `add_acts` takes."""
+
+    answers: Sequence[Answer]
+    rows: NDArray[np.int32]
+    """each decision's place among the answers"""
+    recipients: Integers
+    sources: Integers
+    """0 where the answer names a sender, else the number that it came from; `NO_NUMBER` as in `windows`"""
+    odd_sources: Mapping[int, str]
+    """row → what it came from, where that is no subscriber's number"""
+    timestamps: Integers
+    signs: Sequence[Sign]
 
 
 @dataclass(slots=True)
@@ -100,23 +115,26 @@ class ActivityCounter:
             self._pending_since = now
         self._decided += decided
         self._timestamps += timestamps
+        self._note(signs, now)
+        if len(self._decided) >= ROWS_PENDING_MAX:
+            self._take_in(now)
+
+    def add_acts(self, acts: Acts, *, now: int) -> None:
+        """Count decisions that are columns already. They must not hold replies."""
+        self._note(acts.signs, now)
+        if not len(acts.rows):
+            return
+        places = np.array([self._answers[tuple(answer)] for answer in acts.answers], dtype=np.int32)
+        sources = acts.sources.copy()
+        for row, text in acts.odd_sources.items():
+            sources[row] = self._source(text)
+        self._sort_in(Columns(places[acts.rows], acts.recipients, sources), _windows_of(acts.timestamps, now), now)
+
+    def _note(self, signs: Iterable[Sign], now: int) -> None:
         for sign in signs:
             opened = self._window(_window_of(sign.timestamp, now), now)
             kind = opened.refusals if sign.shows == "refusal" else opened.hints
             kind[sign.channel, sign.sender] += 1
-        if len(self._decided) >= ROWS_PENDING_MAX:
-            self._take_in(now)
-
-    def add_columns(self, answered: Answered, *, now: int) -> None:
-        """Count what the native path decided."""
-        places = np.array([self._answers[answer] for answer in answered.answers], dtype=np.int32)
-        sources = answered.columns.sources
-        if answered.odd_sources:
-            sources = sources.copy()
-            for row, text in answered.odd_sources:
-                sources[row] = self._source(text)
-        columns = Columns(places[answered.columns.answers], answered.columns.recipients, sources)
-        self._put(columns, answered.timestamps, since=now, now=now)
 
     def close(self, now: int, *, everything: bool = False) -> list[Closed]:
         """The windows that are over by now, or all of them; they are counted here no longer."""
@@ -158,12 +176,12 @@ class ActivityCounter:
             return
         answers = np.fromiter(map(self._answers.__getitem__, map(_ANSWER, decided)), np.int32, len(decided))
         columns = Columns(answers, numbers_of(list(map(_TO, decided))), self._sources_of(answers, decided))
-        self._put(columns, np.array(timestamps, dtype=np.int64), since=self._pending_since, now=now)
+        windows = _windows_of(np.array(timestamps, dtype=np.int64), now)
+        windows[answers == _REPLY] = NO_NUMBER
+        self._sort_in(columns, windows, self._pending_since)
 
-    def _put(self, columns: Columns, timestamps: Integers, *, since: int, now: int) -> None:
-        """Put each row into its window."""
-        windows = _windows_of(timestamps, now)
-        windows[columns.answers == _REPLY] = NO_NUMBER
+    def _sort_in(self, columns: Columns, windows: Integers, since: int) -> None:
+        """Put each row into its window; rows of none are left out."""
         for window in np.unique(windows).tolist():
             if window == NO_NUMBER:
                 continue

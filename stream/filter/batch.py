@@ -15,10 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bloom.partition import partition_of, partitions_of
-from stream.filter.windows import Answered, Sign
+from stream.filter.activity import Acts
+from stream.filter.windows import Sign
 from stream.model.codec import Undecodable, encode, event_decoder
 from stream.model.decision import Decision
-from stream.model.events import Reply, Sms
+from stream.model.events import Event, Reply, Sms
 from stream.model.registry import Expression, key_of
 from stream.policy.decide import Decider
 
@@ -55,7 +56,7 @@ class Finished:
     """A record batch of decisions that needs only its producer's seal."""
 
     partition: int
-    data: bytes
+    data: bytes | bytearray
     count: int
 
 
@@ -82,8 +83,8 @@ class Outputs:
     """partition → decisions as (key, value), in the order of their events"""
     finished: list[Finished] = field(default_factory=list)
     """decisions of the native path, in the order of their events"""
-    answered: list[Answered] = field(default_factory=list)
-    """the same events, as they are counted"""
+    acts: list[Acts] = field(default_factory=list)
+    """the same, as activity is counted from them"""
     wills: dict[int, list[Keyed]] = field(default_factory=dict)
     """partition → expressions that replies made"""
     epochs: list[Keyed] = field(default_factory=list)
@@ -106,7 +107,7 @@ class Outputs:
     def all_timestamps(self) -> NDArray[np.int64]:
         """The record timestamps of all decided events, milliseconds."""
         of_python = np.array(self.timestamps, dtype=np.int64)
-        return np.concatenate([of_python, *(some.timestamps for some in self.answered)])
+        return np.concatenate([of_python, *(acts.timestamps for acts in self.acts)])
 
 
 def decide_batch(batches: Mapping[Place, Sequence[Record]], decider: Decider, *, now: int, partitions: int) -> Outputs:
@@ -116,23 +117,19 @@ def decide_batch(batches: Mapping[Place, Sequence[Record]], decider: Decider, *,
     dead letter, and the rest is decided. Linear; some 6 µs an event.
     """
     outputs = Outputs()
-    decide, decided, timestamps = decider.decide, outputs.decided, outputs.timestamps
     for place, records in batches.items():
-        decode = event_decoder(place.topic)
-        decisions = outputs.decisions.setdefault(place.partition, [])
-        subscribers: list[str] = []
-        for record in records:
-            try:
-                event = decode(record.value)
-            except Undecodable as error:
-                outputs.dead_letters.append(DeadLetter(place, record.offset, record.key, record.value, str(error)))
-                continue
-            decision = decide(event, now)
-            subscriber = event.from_ if isinstance(event, Reply) else event.to
-            decided.append(decision)
-            timestamps.append(record.timestamp)
-            subscribers.append(subscriber)
-            decisions.append((record.key or subscriber.encode(), encode(decision)))
+        taken, events = _decode_all(place, records, outputs)
+        decisions = decider.decide_all(events, now)
+        subscribers = [event.from_ if type(event) is Reply else event.to for event in events]
+        outputs.decisions.setdefault(place.partition, []).extend(
+            [
+                (record.key or subscriber.encode(), encode(decision))
+                for record, subscriber, decision in zip(taken, subscribers, decisions, strict=True)
+            ]
+        )
+        outputs.decided += decisions
+        outputs.timestamps += [record.timestamp for record in taken]
+        for record, event, decision in zip(taken, events, decisions, strict=True):
             if decision.reason == OPT_OUT_REPLY and isinstance(event, Reply):
                 _keep_will(event, record.timestamp, decider, outputs, partitions)
             elif decision.reason == SERVICE and isinstance(event, Sms):
@@ -142,8 +139,22 @@ def decide_batch(batches: Mapping[Place, Sequence[Record]], decider: Decider, *,
         misplaced = _misplaced(subscribers, place.partition, partitions)
         if misplaced:
             outputs.misplaced[place.topic] += misplaced
-    outputs.counts.update(map(_TALLY, decided))
+    outputs.counts.update(map(_TALLY, outputs.decided))
     return outputs
+
+
+def _decode_all(place: Place, records: Sequence[Record], outputs: Outputs) -> tuple[list[Record], list[Event]]:
+    """The records that hold events, and these; the others become dead letters."""
+    decode = event_decoder(place.topic)
+    taken: list[Record] = []
+    events: list[Event] = []
+    for record in records:
+        try:
+            events.append(decode(record.value))
+            taken.append(record)
+        except Undecodable as error:
+            outputs.dead_letters.append(DeadLetter(place, record.offset, record.key, record.value, str(error)))
+    return taken, events
 
 
 def _look_for_hint(sms: Sms, decision: Decision, timestamp: int, decider: Decider, outputs: Outputs) -> None:

@@ -4,12 +4,13 @@ The answers are the same on both. The choice is made once, before workers are fo
 and the log says it once.
 """
 
-import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, Protocol, cast
 
+from bloom.base import BasedWills
+from bloom.bitmaps import Wills
 from stream.config import Config
+from stream.filter.native import Compression, NativeBatches, NativeUnfit, why_unfit
 from stream.filter.raw import Native
 from stream.kafka import seams
 from stream.kafka.reach import CannotStart
@@ -23,11 +24,6 @@ MakeNative = Callable[[Decider], Native]
 Share = Callable[[Registry], MakeNative]
 """Puts a base's wills into the native module's memory, once for all workers that are forked afterwards."""
 
-GLUE = "stream.filter.native"
-"""What knows the native module."""
-
-MEND = "run `make native` (it needs Rust's cargo) or install the wheel of wurao_native; `auto` goes without it"
-
 
 @dataclass(frozen=True, slots=True)
 class NativePath:
@@ -38,29 +34,41 @@ class NativePath:
     why: str
 
 
-class _Glue(Protocol):
-    """As much of `stream.filter.native` as is asked here."""
-
-    def misfit(self, policy: Policy, config: Config) -> str | None: ...
-    def share(self, registry: Registry, config: Config) -> MakeNative: ...
-
-
 def native_path(config: Config, policy: Policy) -> NativePath:
     """Choose. Raises `CannotStart` where `on` cannot be: what is missing, and the mend."""
     wanted = config.filter.native
     if wanted == "off":
         return NativePath(None, "filter.native is off")
-    try:
-        glue = cast("_Glue", importlib.import_module(GLUE))
-    except ImportError as error:
-        return _without(wanted, f"the native module is not built ({error})")
-    problem = seams.misfit() or glue.misfit(policy, config)
-    if problem is not None:
-        return _without(wanted, problem)
-    return NativePath(lambda registry: glue.share(registry, config), "wurao_native is built and fits")
-
-
-def _without(wanted: Literal["on", "auto"], problem: str) -> NativePath:
+    share, problem = _fitting(config, policy)
+    if problem is None:
+        return NativePath(share, "wurao_native is built and fits")
     if wanted == "on":
-        raise CannotStart(f"filter.native is on, but {problem}: {MEND}")
+        raise CannotStart(f"filter.native is on, but {problem}; with `auto` the filter runs without")
     return NativePath(None, problem)
+
+
+def _fitting(config: Config, policy: Policy) -> tuple[Share | None, str | None]:
+    """How the module is given a registry, or why it cannot be used."""
+    compression = config.filter.compression
+    if compression == "gzip":
+        return None, "filter.compression is gzip, which wurao_native does not write: choose zstd, lz4 or none"
+    share = _sharing(config.topics.partitions, compression)
+    return share, seams.misfit() or why_unfit() or _unfit_for(policy, share)
+
+
+def _sharing(partitions: int, compression: Compression) -> Share:
+    def share(registry: Registry) -> MakeNative:
+        wills = BasedWills.following(registry.wills)
+        return lambda decider: NativeBatches(decider, wills, partitions=partitions, compression=compression)
+
+    return share
+
+
+def _unfit_for(policy: Policy, share: Share) -> str | None:
+    """Why the module cannot stand for a policy: it is tried."""
+    registry = Registry(Wills())
+    try:
+        share(registry)(Decider(policy, registry))
+    except NativeUnfit as error:
+        return str(error)
+    return None

@@ -12,14 +12,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-import numpy as np
-
+from stream.filter.activity import Acts
 from stream.filter.batch import Finished, Outputs, Place, Record, decide_batch
-from stream.filter.windows import Answer, Answered, Columns, Sign
-from stream.model.fields import EventKind, Verdict
 from stream.policy.decide import Decider
-
-Buffer = bytes | bytearray | memoryview
 
 
 class Raw(Protocol):
@@ -65,47 +60,23 @@ class LeftRecord:
 
 
 class Outcome(Protocol):
-    """What the native module made of a stretch of record batches. Columns have a row for each answered event, in the
-    order of the decisions in `batches`; they are buffers of integers in the machine's order.
-    """
+    """What the native module made of a stretch of record batches."""
 
     @property
-    def batches(self) -> Sequence[tuple[bytes, int]]:
+    def batches(self) -> Sequence[tuple[bytes | bytearray, int]]:
         """Finished record batches of decisions, without producer fields and CRC, and how many each holds."""
 
     @property
-    def answers(self) -> Sequence[tuple[EventKind, str | None, Verdict, str]]:
-        """Kind, sender, verdict and reason: each once that some event got. Replies are not answered natively."""
-
-    @property
-    def places(self) -> Buffer:
-        """int32: which of `answers` an event got."""
-
-    @property
-    def recipients(self) -> Buffer:
-        """int64: the subscriber's number as an integer, or -1 (`NO_NUMBER`)."""
-
-    @property
-    def sources(self) -> Buffer:
-        """int64: where the answer names no sender, the number that the event came from, -1 for what is no
-        subscriber's; else 0.
-        """
-
-    @property
-    def odd_sources(self) -> Sequence[tuple[int, str]]:
-        """Rows whose source is -1 though there is a `from`, and that text."""
-
-    @property
-    def hinted(self) -> Sequence[int]:
-        """Rows of service texts that tell how to refuse."""
-
-    @property
-    def timestamps(self) -> Buffer:
-        """int64: the timestamp of the event's record, milliseconds."""
+    def counts(self) -> Sequence[tuple[str, str, str, int]]:
+        """Kind, verdict and reason of what it answered, and how many events got that."""
 
     @property
     def left(self) -> Sequence[tuple[int, int, bytes | None, bytes | None]]:
         """Offset, timestamp, key and value of what is left to Python, in the order of offsets."""
+
+    @property
+    def acts(self) -> Acts:
+        """What it answered, as activity is counted from it."""
 
     @property
     def misplaced(self) -> int:
@@ -113,10 +84,7 @@ class Outcome(Protocol):
 
 
 class Native(Protocol):
-    """The native batch function, on one state of registry and policy."""
-
-    def settle(self, *, stale: bool, epoch: str) -> None:
-        """Take note of what changed since the last batch; called between batches, and only then."""
+    """The native batch function, on one worker's registry and policy: it takes note itself of what changes there."""
 
     def decide(self, raw: memoryview, *, topic: str, partition: int, base_offset_from: int, now: int) -> Outcome:
         """Answer what it is sure of, and name the rest. Raises ValueError for bytes that it cannot read.
@@ -171,26 +139,14 @@ def _decided(native: Native, piece: Raw, place: Place, now: int) -> Outcome | No
 
 
 def _add(outputs: Outputs, place: Place, outcome: Outcome) -> None:
-    if not outcome.batches:
+    decisions_count = sum(count for _, count in outcome.batches)
+    if len(outcome.acts.timestamps) != decisions_count:
+        raise NativeFailed(f"{place}: {decisions_count} decisions, and columns of {len(outcome.acts.timestamps)} rows")
+    if not decisions_count:
         return
-    answers = [Answer(*answer) for answer in outcome.answers]
-    columns = Columns(
-        np.frombuffer(outcome.places, dtype=np.int32),
-        np.frombuffer(outcome.recipients, dtype=np.int64),
-        np.frombuffer(outcome.sources, dtype=np.int64),
-    )
-    timestamps = np.frombuffer(outcome.timestamps, dtype=np.int64)
-    lengths = len(timestamps), len(columns.answers), len(columns.recipients), len(columns.sources)
-    count = sum(count for _, count in outcome.batches)
-    if set(lengths) != {count}:
-        raise NativeFailed(f"{place.topic}-{place.partition}: {count} decisions with columns of {lengths} rows")
     outputs.finished += [Finished(place.partition, data, count) for data, count in outcome.batches]
-    outputs.answered.append(Answered(answers, columns, outcome.odd_sources, timestamps))
-    for answer, count in zip(answers, np.bincount(columns.answers, minlength=len(answers)).tolist(), strict=True):
-        outputs.counts[answer.of, answer.verdict, answer.reason] += count
-    for row in outcome.hinted:
-        answer = answers[columns.answers[row]]
-        assert answer.sender, "a service text that was allowed has an owner"
-        outputs.signs.append(Sign("opt-out hint", int(timestamps[row]), "sms", answer.sender))
+    outputs.acts.append(outcome.acts)
+    for kind, verdict, reason, count in outcome.counts:
+        outputs.counts[kind, verdict, reason] += count
     if outcome.misplaced:
         outputs.misplaced[place.topic] += outcome.misplaced

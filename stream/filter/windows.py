@@ -71,18 +71,6 @@ class Columns(NamedTuple):
     sources: Integers
 
 
-class Answered(NamedTuple):
-    """Events that were decided without a `Decision` each: columns, and what these refer to."""
-
-    answers: Sequence[Answer]
-    """what the column of answers is an index into"""
-    columns: Columns
-    odd_sources: Sequence[tuple[int, str]]
-    """rows that came from what is no subscriber's number, and what that is"""
-    timestamps: Integers
-    """of the events' records, milliseconds"""
-
-
 @dataclass(frozen=True, slots=True)
 class Closed:
     """A part of a window that nothing is added to any more."""

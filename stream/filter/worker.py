@@ -206,8 +206,8 @@ class Worker:
         else:
             outputs = decide_raw(batches, self._native, self._decider, now=now, partitions=partitions)
         self._activity.add(outputs.decided, outputs.timestamps, outputs.signs, now=now)
-        for answered in outputs.answered:
-            self._activity.add_columns(answered, now=now)
+        for acts in outputs.acts:
+            self._activity.add_acts(acts, now=now)
         if announced is not None:
             outputs.epochs.append(announced)
         metrics = self._metrics
@@ -234,8 +234,6 @@ class Worker:
         self._epoch_of = state
         name = f"{self._run}-{self._epoch}"
         self._decider.settle(stale=stale, epoch=name)
-        if self._native is not None:
-            self._native.settle(stale=stale, epoch=name)
         self._metrics.epoch.set(self._epoch)
         epoch = Epoch(
             epoch=name,

@@ -5,7 +5,6 @@ short, subscriber is its kind, in the order in which the rules ask.
 """
 
 import re
-from collections.abc import Callable
 from typing import Literal
 
 from bloom.number import SUBSCRIBER_PATTERN, Msisdn, parse
@@ -14,10 +13,6 @@ ToKind = Literal["help", "redress", "short", "subscriber", "other"]
 FromKind = Literal["missing", "subscriber", "port", "identifier", "malformed"]
 
 _PORT = re.compile(r"[0-9]{3,20}")
-
-
-def _known_number(text: str) -> Msisdn:
-    return Msisdn(int(text))
 
 
 class Numbering:
@@ -29,25 +24,25 @@ class Numbering:
             f"|(?P<short>{short})|(?P<subscriber>{subscriber})"
         )
         self._subscriber = re.compile(subscriber)
-        self._parse: Callable[[str], Msisdn | None] = parse
-        if subscriber == SUBSCRIBER_PATTERN:
-            # What matches the usual pattern needs no second look: half of the cost of an event's recipient.
-            self._parse = _known_number
+        self._usual = subscriber == SUBSCRIBER_PATTERN
+        """what matches the usual pattern is a number for certain, and needs no second look"""
+
+    def kind(self, to: str) -> ToKind:
+        """The kind of a recipient. A subscriber's is a number that `bloom.number.parse` reads. About 0.3 µs."""
+        found = self._kinds.fullmatch(to)
+        if found is None:
+            return "other"
+        kind: ToKind = found.lastgroup  # type: ignore[assignment]  # the pattern's four groups
+        return "other" if kind == "subscriber" and not self._usual and parse(to) is None else kind
 
     def recipient(self, to: str) -> tuple[ToKind, Msisdn | None]:
         """The kind of a recipient, and its number as an integer if it is a subscriber's."""
-        found = self._kinds.fullmatch(to)
-        if found is None:
-            return "other", None
-        kind: ToKind = found.lastgroup  # type: ignore[assignment]  # the pattern's four groups
-        if kind != "subscriber":
-            return kind, None
-        number = self._parse(to)
-        return ("other", None) if number is None else (kind, number)
+        kind = self.kind(to)
+        return kind, Msisdn(int(to)) if kind == "subscriber" else None
 
     def is_subscriber(self, number: str) -> bool:
         """Whether this is a subscriber's number: only those have wills."""
-        return self._subscriber.fullmatch(number) is not None and self._parse(number) is not None
+        return self._subscriber.fullmatch(number) is not None and (self._usual or parse(number) is not None)
 
     def source(self, from_: str | None, *, internet: bool) -> FromKind:
         """The kind of the number that an event comes from. On the internet its form is not checked."""

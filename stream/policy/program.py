@@ -1,12 +1,13 @@
 """What the table comes to on one route: the rows that are still open, with the questions left to ask.
 
-A route settles most of what a rule asks. `Program` evaluates the table as far as the route goes: it drops the rows
+A route settles most of what a rule asks. `Compiler` evaluates the table as far as the route goes: it drops the rows
 that the route rules out, ends with the first that it grants, and of the rest keeps only the questions that are about
 one event. What the recipient wants is looked up once, at the first row that asks; the rows below stand ready for each
 of the three answers. So this is the table itself, evaluated in part, and no second form of it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final, NamedTuple, get_args
 
 import msgspec
@@ -28,16 +29,22 @@ from stream.policy.predicates import (
     Needs,
     Predicate,
 )
+from stream.policy.reading import Reader
 from stream.policy.rules import TABLE, Rule
 from stream.policy.settings import within
-from stream.policy.text import Reader
 
 STANCES: Final[tuple[Stance, ...]] = get_args(Stance)
-_STANCE_OF: Final[dict[Predicate, Stance]] = {CONSENTED: "consented", REFUSED: "refused", SILENT: "silent"}
+STANCE_OF: Final[dict[Predicate, Stance]] = {CONSENTED: "consented", REFUSED: "refused", SILENT: "silent"}
+"""Predicates that the recipient's will settles, and the will that makes each hold."""
+_OF_TEXT: Final = frozenset({PROHIBITED, OPT_OUT_SHOWN, IDENTIFIED})
 _KIND_OF: Final[dict[type[Event], EventKind]] = {Sms: "sms", Call: "call", Reply: "reply"}
 
 Question = Callable[[Event, int], bool]
 """Asked of one event at one moment; True where the row's needs are met."""
+
+
+OpenRow = tuple[Rule, tuple[Needs, ...]]
+"""A row that a route leaves open, and the needs that are left to ask."""
 
 
 class Outcome:
@@ -79,29 +86,84 @@ class Step(NamedTuple):
     outcome: Outcome
 
 
+@dataclass(frozen=True, slots=True)
 class Program:
     """The open rows of a route: those above the first that asks for the will, and for each will those below."""
 
-    __slots__ = ("above", "below", "probe")
-
-    def __init__(self, route: Route, reader: Reader) -> None:
-        rows = _open_rows(route, None)
-        asks = (place for place, (_, needs) in enumerate(rows) if any(n.predicate in _STANCE_OF for n in needs))
-        cut = next(asks, len(rows))
-        self.above = _steps(rows[:cut], route, reader)
-        self.below: dict[Stance, tuple[Step, ...]] = {}
-        self.probe: Probe | None = None
-        if cut < len(rows):
-            self.probe = route.world.registry.wills.probe(route.channel, route.sender, route.category)
-            self.below = {stance: _steps(_open_rows(route, stance)[cut:], route, reader) for stance in STANCES}
+    above: tuple[Step, ...]
+    below: Mapping[Stance, tuple[Step, ...]]
+    probe: Probe | None
 
 
-def _open_rows(route: Route, stance: Stance | None) -> list[tuple[Rule, tuple[Needs, ...]]]:
+class Compiler:
+    """Makes programs, for as long as the registry stays as it is.
+
+    What routes have in common they share: bulk traffic runs through thousands of them, and what they hold together must
+    stay in the processor's cache, or an event costs twice as much.
+    """
+
+    def __init__(self, reader: Reader) -> None:
+        self._read = reader.read
+        self._outcomes: dict[tuple[Rule, EventKind, str | None], Outcome] = {}
+        self._questions: dict[tuple[Needs, object], Question] = {}
+        self._steps: dict[tuple[Step, ...], tuple[Step, ...]] = {}
+        self._belows: dict[tuple[tuple[Step, ...], ...], Mapping[Stance, tuple[Step, ...]]] = {}
+
+    def program(self, route: Route) -> Program:
+        """What the table comes to on this route."""
+        rows = open_rows(route, None)
+        cut = first_asking_for_the_will(rows)
+        above = self._steps_of(rows[:cut], route)
+        if cut == len(rows):
+            return Program(above, {}, None)
+        probe = route.world.registry.wills.probe(route.channel, route.sender, route.category)
+        below = tuple(self._steps_of(open_rows(route, stance)[cut:], route) for stance in STANCES)
+        return Program(above, self._belows.setdefault(below, dict(zip(STANCES, below, strict=True))), probe)
+
+    def _steps_of(self, rows: Sequence[OpenRow], route: Route) -> tuple[Step, ...]:
+        steps = tuple(
+            Step(_all_of([self._question(need, route) for need in needs]), self._outcome(rule, route))
+            for rule, needs in rows
+        )
+        return self._steps.setdefault(steps, steps)
+
+    def _outcome(self, rule: Rule, route: Route) -> Outcome:
+        outcome = Outcome(rule, route)
+        # Which order is cited depends on the route.
+        return outcome if rule.cites_order else self._outcomes.setdefault((rule, outcome.kind, route.sender), outcome)
+
+    def _question(self, need: Needs, route: Route) -> Question:
+        """The quick form of a need. Texts and hours are remembered; the rest is asked as it stands."""
+        if need.predicate in _OF_TEXT and route.kind is Sms:
+            of_sender = route.sender if need.predicate is IDENTIFIED else None
+            return self._questions.setdefault((need, of_sender), self._of_text(need, route))
+        if need.predicate is QUIET:
+            return self._questions.setdefault((need, route.hours), _at_moment(route, holds=need.holds))
+        return _of_case(need, route)
+
+    def _of_text(self, need: Needs, route: Route) -> Question:
+        read, holds, identity = self._read, need.holds, route.identity
+        if need.predicate is PROHIBITED:
+            return lambda event, _: read(event.text or "").prohibited is holds  # type: ignore[union-attr]
+        if need.predicate is OPT_OUT_SHOWN:
+            return lambda event, _: read(event.text or "").opt_out is holds  # type: ignore[union-attr]
+        if identity is None:  # a sender that is not registered stands in no text
+            return lambda *_: not holds
+        return lambda event, _: read(event.text or "").identifies(identity) is holds  # type: ignore[union-attr]
+
+
+def first_asking_for_the_will(rows: Sequence[OpenRow]) -> int:
+    """The place of the first row that asks what the recipient wants; the number of rows where none does."""
+    asks = (place for place, (_, needs) in enumerate(rows) if any(need.predicate in STANCE_OF for need in needs))
+    return next(asks, len(rows))
+
+
+def open_rows(route: Route, stance: Stance | None) -> list[OpenRow]:
     """The rows that the route (and the recipient's will, once known) leaves open, with the needs left to ask.
 
     It ends with the first row that has none left: that one decides whatever the rows above have not.
     """
-    rows: list[tuple[Rule, tuple[Needs, ...]]] = []
+    rows: list[OpenRow] = []
     for rule in TABLE:
         left: list[Needs] = []
         for need in rule.needs:
@@ -120,15 +182,9 @@ def _open_rows(route: Route, stance: Stance | None) -> list[tuple[Rule, tuple[Ne
 def _known(predicate: Predicate, route: Route, stance: Stance | None) -> bool | None:
     if predicate.of_route is not None:
         return predicate.of_route(route)
-    if predicate in _STANCE_OF:
-        return None if stance is None else _STANCE_OF[predicate] == stance
+    if predicate in STANCE_OF:
+        return None if stance is None else STANCE_OF[predicate] == stance
     return False if predicate.idle is not None and predicate.idle(route) else None
-
-
-def _steps(rows: list[tuple[Rule, tuple[Needs, ...]]], route: Route, reader: Reader) -> tuple[Step, ...]:
-    return tuple(
-        Step(_all_of([_question(need, route, reader) for need in needs]), Outcome(rule, route)) for rule, needs in rows
-    )
 
 
 def _all_of(questions: list[Question]) -> Question | None:
@@ -137,17 +193,8 @@ def _all_of(questions: list[Question]) -> Question | None:
     return lambda event, now: all(question(event, now) for question in questions)
 
 
-def _question(need: Needs, route: Route, reader: Reader) -> Question:  # noqa: PLR0911  # one return for each form
-    """The quick form of a need. Texts and hours are remembered; the rest is asked as it stands."""
-    predicate, holds, identity, read = need.predicate, need.holds, route.identity, reader.read
-    if predicate is PROHIBITED:
-        return lambda event, _: read(_text(event)).prohibited is holds
-    if predicate is OPT_OUT_SHOWN:
-        return lambda event, _: read(_text(event)).opt_out is holds
-    if predicate is IDENTIFIED and identity is not None:
-        return lambda event, _: read(_text(event)).identifies(identity) is holds
-    if predicate is QUIET:
-        return _at_moment(route, holds=holds)
+def _of_case(need: Needs, route: Route) -> Question:
+    predicate, holds = need.predicate, need.holds
 
     def ask(event: Event, now: int) -> bool:
         return predicate.ask(Case(event, route, None, now)) is holds
@@ -171,7 +218,3 @@ def _at_moment(route: Route, *, holds: bool) -> Question:
         return answer
 
     return question
-
-
-def _text(event: Event) -> str:
-    return "" if isinstance(event, Call) else event.text or ""

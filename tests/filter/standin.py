@@ -6,11 +6,12 @@ event whose id begins with PANIC it does what a panic in Rust does: it raises wh
 
 import asyncio
 import os
-import struct
 import sys
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
+import numpy as np
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.record.memory_records import MemoryRecords
 
@@ -18,14 +19,14 @@ from bloom.number import parse
 from bloom.partition import partition_of
 from stream import config as configuration
 from stream import logs
+from stream.filter.activity import Acts
 from stream.filter.paths import MakeNative, NativePath
 from stream.filter.supervisor import Supervisor
-from stream.filter.windows import NO_NUMBER
+from stream.filter.windows import NO_NUMBER, Answer, Sign
 from stream.kafka.seams import layout
 from stream.model.codec import Undecodable, encode, event_decoder
 from stream.model.decision import Decision
 from stream.model.events import Event, Reply, Sms
-from stream.model.fields import EventKind, Verdict
 from stream.policy.decide import Decider
 from stream.policy.loading import load
 from stream.registry.registry import Registry
@@ -43,16 +44,11 @@ class Panic(BaseException):
 class StandInOutcome:
     """What `Outcome` asks for."""
 
-    batches: list[tuple[bytes, int]] = field(default_factory=list)
-    answers: list[tuple[EventKind, str | None, Verdict, str]] = field(default_factory=list)
-    places: bytes = b""
-    recipients: bytes = b""
-    sources: bytes = b""
-    timestamps: bytes = b""
-    odd_sources: list[tuple[int, str]] = field(default_factory=list)
-    hinted: list[int] = field(default_factory=list)
-    left: list[tuple[int, int, bytes | None, bytes | None]] = field(default_factory=list)
-    misplaced: int = 0
+    batches: list[tuple[bytes, int]]
+    counts: list[tuple[str, str, str, int]]
+    left: list[tuple[int, int, bytes | None, bytes | None]]
+    acts: Acts
+    misplaced: int
 
 
 @dataclass
@@ -64,14 +60,14 @@ class StandIn:
     leaves: Callable[[Event, Decision], bool]
     panic: str | None = None
 
-    def settle(self, *, stale: bool, epoch: str) -> None:
-        """The decider is the worker's own, which has settled."""
-
     def decide(self, raw: memoryview, *, topic: str, partition: int, base_offset_from: int, now: int) -> StandInOutcome:
         """As the contract has it."""
-        outcome = StandInOutcome()
         decode = event_decoder(topic)
-        decisions: list[tuple[bytes, bytes]] = []
+        left: list[tuple[int, int, bytes | None, bytes | None]] = []
+        keyed: list[tuple[bytes, bytes]] = []
+        decided: list[tuple[Event, Decision]] = []
+        timestamps: list[int] = []
+        misplaced = 0
         memory = MemoryRecords(bytes(raw))
         while memory.has_next():
             for record in memory.next_batch():
@@ -80,42 +76,55 @@ class StandIn:
                 try:
                     event = decode(record.value)
                 except Undecodable:
-                    outcome.left.append((record.offset, record.timestamp, record.key, record.value))
+                    left.append((record.offset, record.timestamp, record.key, record.value))
                     continue
                 if self.panic and event.id.startswith(self.panic):
                     raise Panic("index out of bounds")
                 decision = self.decider.decide(event, now)
                 if isinstance(event, Reply) or self.leaves(event, decision):
-                    outcome.left.append((record.offset, record.timestamp, record.key, record.value))
+                    left.append((record.offset, record.timestamp, record.key, record.value))
                     continue
-                self._note(outcome, len(decisions), event, decision, record.timestamp)
-                decisions.append((record.key or event.to.encode(), encode(decision)))
-                outcome.misplaced += partition_of(event.to, self.partitions) != partition
-        outcome.batches = [
-            (_finished(decisions[first : first + DECISIONS_MAX], now), len(decisions[first : first + DECISIONS_MAX]))
-            for first in range(0, len(decisions), DECISIONS_MAX)
-        ]
-        return outcome
+                keyed.append((record.key or event.to.encode(), encode(decision)))
+                decided.append((event, decision))
+                timestamps.append(record.timestamp)
+                misplaced += partition_of(event.to, self.partitions) != partition
+        some = [keyed[first : first + DECISIONS_MAX] for first in range(0, len(keyed), DECISIONS_MAX)]
+        tallies = Counter((decision.of, decision.verdict, decision.reason) for _, decision in decided)
+        return StandInOutcome(
+            [(_finished(batch, now), len(batch)) for batch in some],
+            [(*tally, count) for tally, count in tallies.items()],
+            left,
+            self._acts(decided, timestamps),
+            misplaced,
+        )
 
-    def _note(self, outcome: StandInOutcome, row: int, event: Event, decision: Decision, timestamp: int) -> None:
-        answer = (decision.of, decision.sender, decision.verdict, decision.reason)
-        if answer not in outcome.answers:
-            outcome.answers.append(answer)
-        outcome.places += struct.pack("=i", outcome.answers.index(answer))
-        outcome.recipients += struct.pack("=q", _number(decision.to))
-        source = 0 if decision.sender else _number(decision.from_ or "")
-        outcome.sources += struct.pack("=q", source)
-        outcome.timestamps += struct.pack("=q", timestamp)
-        if source == NO_NUMBER and decision.from_:
-            outcome.odd_sources.append((row, decision.from_))
+    def _acts(self, decided: list[tuple[Event, Decision]], timestamps: list[int]) -> Acts:
+        decisions = [decision for _, decision in decided]
+        given = [Answer(one.of, one.sender, one.verdict, one.reason) for one in decisions]
+        answers = sorted(set(given), key=repr)
+        froms = ["" if one.sender else one.from_ or "" for one in decisions]
         opt_out = self.decider.world.policy.opt_out
-        if decision.reason == "service" and isinstance(event, Sms) and opt_out.search((event.text or "").lower()):
-            outcome.hinted.append(row)
+        return Acts(
+            answers=answers,
+            rows=np.array([answers.index(one) for one in given], dtype=np.int32),
+            recipients=np.array([_number(one.to) for one in decisions], dtype=np.int64),
+            sources=np.array([0 if d.sender else _number(f) for d, f in zip(decisions, froms, strict=True)], np.int64),
+            odd_sources={row: text for row, text in enumerate(froms) if text and _number(text) == NO_NUMBER},
+            timestamps=np.array(timestamps, dtype=np.int64),
+            signs=[
+                Sign("opt-out hint", timestamp, "sms", decision.sender)
+                for (event, decision), timestamp in zip(decided, timestamps, strict=True)
+                if isinstance(event, Sms)
+                and decision.reason == "service"
+                and decision.sender
+                and opt_out.search((event.text or "").lower())
+            ],
+        )
 
 
-def _finished(decisions: list[tuple[bytes, bytes]], now: int) -> bytes:
+def _finished(keyed: list[tuple[bytes, bytes]], now: int) -> bytes:
     builder = DefaultRecordBatchBuilder(2, 4, 0, 0, 0, 0, 1 << 30)
-    for number, (key, value) in enumerate(decisions):
+    for number, (key, value) in enumerate(keyed):
         builder.append(number, now, key, value, [])
     data = builder.build()
     data[layout.CRC_AT : layout.CRC_AT + 4] = bytes(4)

@@ -1,8 +1,10 @@
 """The native path: its answers are the Python path's, whatever the module leaves, and whatever becomes of it."""
 
+import re
 import zlib
 from collections import Counter
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 
 import orjson
@@ -14,11 +16,11 @@ from msgspec.structs import replace
 
 from stream import config as configuration
 from stream.config import Config
-from stream.filter import paths
+from stream.filter import native
 from stream.filter.activity import ActivityCounter
 from stream.filter.batch import Finished, Outputs, Place, decide_batch
 from stream.filter.delivery import in_rounds
-from stream.filter.paths import native_path
+from stream.filter.paths import NativePath, native_path
 from stream.filter.raw import NativeFailed, Taken, decide_raw
 from stream.filter.windows import records_of
 from stream.kafka import seams
@@ -35,6 +37,7 @@ from stream.policy.loading import load
 from stream.registry.registry import registry_of
 from tests.filter import cases, standin
 from tests.filter.harness import NOW, Broker, FilterProcess, event
+from tests.native.twins import needs_native
 
 PARTITIONS = 12
 HINTING = event("sms", 1, to=cases.SILENT, text=cases.GOOD_TEXT, **{**cases.BANK, "purpose": "service"})
@@ -84,8 +87,8 @@ def _decisions(outputs: Outputs) -> dict[int, Counter[tuple[bytes, bytes]]]:
 def _activity(outputs: Outputs) -> list[Activity]:
     counter = ActivityCounter("run")
     counter.add(outputs.decided, outputs.timestamps, outputs.signs, now=NOW)
-    for answered in outputs.answered:
-        counter.add_columns(answered, now=NOW)
+    for acts in outputs.acts:
+        counter.add_acts(acts, now=NOW)
     told = [record for closed in counter.close(NOW, everything=True) for record in records_of(closed, floor=1)]
     return sorted((replace(record, tallies=tuple(sorted(record.tallies, key=repr))) for record in told), key=repr)
 
@@ -114,16 +117,15 @@ def test_both_paths_give_the_same_decisions_letters_counts_and_offsets(
     decider = _decider()
     plain = decide_batch({place: wanted}, decider, now=NOW, partitions=PARTITIONS)
     taken = Taken([_raw(records, codec=codec, first=first)], [], records[-1].offset + 1)
-    native = decide_raw({place: taken}, _path(decider, share), decider, now=NOW, partitions=PARTITIONS)
-    assert _decisions(native) == _decisions(plain)
-    assert native.counts == plain.counts
-    assert native.dead_letters == plain.dead_letters
-    assert native.wills == plain.wills
-    assert Counter(native.signs) == Counter(plain.signs)
-    assert native.misplaced == plain.misplaced
-    assert native.next_offsets == plain.next_offsets
-    assert sorted(native.all_timestamps()) == sorted(plain.timestamps)
-    assert _activity(native) == _activity(plain)
+    whole = decide_raw({place: taken}, _path(decider, share), decider, now=NOW, partitions=PARTITIONS)
+    assert _decisions(whole) == _decisions(plain)
+    assert whole.counts == plain.counts
+    assert whole.dead_letters == plain.dead_letters
+    assert whole.wills == plain.wills
+    assert whole.misplaced == plain.misplaced
+    assert whole.next_offsets == plain.next_offsets
+    assert sorted(whole.all_timestamps()) == sorted(plain.timestamps)
+    assert _activity(whole) == _activity(plain)
 
 
 def test_what_was_taken_of_several_partitions_is_answered_in_each() -> None:
@@ -174,12 +176,12 @@ def test_columns_that_do_not_fit_their_decisions_are_a_failure() -> None:
             self, raw: memoryview, *, topic: str, partition: int, base_offset_from: int, now: int
         ) -> standin.StandInOutcome:
             outcome = super().decide(raw, topic=topic, partition=partition, base_offset_from=base_offset_from, now=now)
-            outcome.recipients = outcome.recipients[8:]
+            outcome.acts = outcome.acts._replace(timestamps=outcome.acts.timestamps[1:])
             return outcome
 
     decider = _decider()
     taken = {Place("events.urgent", 1): Taken([_raw(_consumed(list(EVENTS)))], [], 90)}
-    with pytest.raises(NativeFailed, match="decisions with columns of"):
+    with pytest.raises(NativeFailed, match="decisions, and columns of"):
         decide_raw(taken, Short(decider, 12, standin.unsure), decider, now=NOW, partitions=PARTITIONS)
 
 
@@ -188,21 +190,38 @@ def _config(native: str) -> Config:
 
 
 def test_on_refuses_to_start_without_the_module_and_says_how_to_build_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(paths, "GLUE", "stream.filter.not_built")
-    with pytest.raises(CannotStart, match=r"the native module is not built .*run `make native`"):
+    monkeypatch.setattr(native, "BUILT", False)
+    with pytest.raises(CannotStart, match=r"wurao_native is not installed: `make native` builds it"):
         native_path(_config("on"), load())
     assert native_path(_config("auto"), load()).share is None
-    assert "is not built" in native_path(_config("auto"), load()).why
-    assert native_path(_config("off"), load()) == paths.NativePath(None, "filter.native is off")
+    assert "is not installed" in native_path(_config("auto"), load()).why
+    assert native_path(_config("off"), load()) == NativePath(None, "filter.native is off")
 
 
 def test_an_aiokafka_that_the_seams_do_not_fit_is_no_place_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(paths, "GLUE", "tests.filter.glue")
-    assert native_path(_config("on"), load()).share is not None
     monkeypatch.setattr(seams, "AIOKAFKA", "9.9")
     assert "seams were made for 9.9" in native_path(_config("auto"), load()).why
     with pytest.raises(CannotStart, match=r"seams were made for 9\.9"):
         native_path(_config("on"), load())
+
+
+def test_a_compression_that_the_module_does_not_write_is_named() -> None:
+    config = configuration.load(None, {"WURAO_FILTER__COMPRESSION": "gzip"})
+    assert "filter.compression is gzip" in native_path(config, load()).why
+
+
+@needs_native
+def test_where_the_module_is_built_it_is_taken() -> None:
+    assert native_path(_config("on"), load()).share is not None
+    assert native_path(_config("auto"), load()).share is not None
+
+
+@needs_native
+def test_a_policy_that_the_module_cannot_stand_for_goes_the_python_path(tmp_path: Path) -> None:
+    shipped = files("stream.policy").joinpath("cn-2020.toml").read_text(encoding="utf-8")
+    own = re.sub(r"(?m)^opt_out = .*$", 'opt_out = "stop"', shipped)
+    (tmp_path / "policy.toml").write_text(own, encoding="utf-8")
+    assert "`texts.opt_out` is not" in native_path(_config("auto"), load(tmp_path / "policy.toml")).why
 
 
 @given(st.lists(st.integers(0, 3), max_size=12))

@@ -16,7 +16,7 @@ from bloom.snapshot import SnapshotMeta, TopicMark
 from bloom.wills import CHANNELS
 from stream.model.codec import decode_event, decode_file_record
 from stream.model.events import Call, Event, Reply, Sms
-from stream.model.registry import Expression, FileRecord, Order
+from stream.model.registry import Expression, FileRecord, Order, Wordlist
 from stream.model.topics import RECORD_KIND
 from stream.policy.decide import Decider, case_of, decide
 from stream.policy.facts import World
@@ -139,6 +139,30 @@ def test_the_text_of_a_personal_message_is_never_touched() -> None:
         lands_on(row, but(event, text=Sealed("x")))
     with pytest.raises(AssertionError, match="was read"):
         lands_on("16", but(CHAT, text=Sealed("x"), purpose="service"))
+
+
+def test_nor_is_it_touched_where_a_batch_is_read_ahead() -> None:
+    decider = Decider(CN_2020, registry_of([Wordlist(list="w", terms=("赌场",))]))
+    texts = [but(CHAT, purpose="service", text=f"{number}") for number in range(20)]
+    sealed = [but(CHAT, text=Sealed("x")), but(CHAT, text=Sealed("x"), purpose=None)]
+    assert [d.reason for d in decider.decide_all([*texts, *sealed], NOON)][-2:] == ["personal", "personal"]
+    with pytest.raises(AssertionError, match="was read"):
+        decider.decide_all([*texts, but(CHAT, text=Sealed("x"), purpose="service")], NOON)
+
+
+@settings(some_worlds, max_examples=60)
+@given(policies, record_lists, st.lists(st.tuples(event_lists, strategies.written), min_size=4, max_size=8))
+def test_a_batch_is_decided_as_its_events_are_one_by_one(
+    policy: Policy, records: list[FileRecord], batches: list[tuple[list[Event], str]]
+) -> None:
+    batch, alone = Decider(policy, registry_of(records)), Decider(policy, registry_of(records))
+    events: list[Event] = [
+        but(event, text=f"{number}{text}") if isinstance(event, Sms) else event
+        for number, (some, text) in enumerate(batches)
+        for event in some
+    ]
+    assert batch.decide_all(events, NOON) == [alone.decide(event, NOON) for event in events]
+    assert batch.decide_all(events, None) == [alone.decide(event, event.time) for event in events]
 
 
 @some_worlds

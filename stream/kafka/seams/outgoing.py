@@ -45,7 +45,7 @@ def seal(batch: bytearray, *, producer_id: int, epoch: int, base_sequence: int, 
 class FinishedBatch:
     """A record batch that needs nothing but its seal. It takes no more records, and is sent as it is."""
 
-    def __init__(self, data: bytes, count: int, *, transactional: bool) -> None:
+    def __init__(self, data: bytes | bytearray, count: int, *, transactional: bool) -> None:
         self._data = bytearray(data)
         self._count = count
         self._transactional = transactional
@@ -86,16 +86,16 @@ class FinishedBatch:
         return self._data
 
 
-def finished(producer: AIOKafkaProducer, data: bytes, count: int) -> FinishedBatch:
+def finished(producer: AIOKafkaProducer, data: bytes | bytearray, count: int) -> FinishedBatch:
     """A finished batch for this producer's `send_batch`."""
     manager = producer._txn_manager  # noqa: SLF001
     transactional = manager is not None and manager.transactional_id is not None
     return FinishedBatch(data, count, transactional=transactional)
 
 
-def records_of(data: bytes) -> list[tuple[bytes, bytes]]:
+def records_of(data: bytes | bytearray) -> list[tuple[bytes, bytes]]:
     """Keys and values of a finished batch: for one that is too large to go out whole. Its CRC is not looked at."""
-    memory = MemoryRecords(data)
+    memory = MemoryRecords(bytes(data))
     found: list[tuple[bytes, bytes]] = []
     while memory.has_next():
         found += [(record.key, record.value) for record in memory.next_batch()]

@@ -1,0 +1,386 @@
+//! How texts are read (DESIGN section 5): folded, stripped, searched.
+//!
+//! What folding does to a character, and what the character is, comes from Python as tables (`Tables`), so that there
+//! is one meaning of it. A text with a character that cannot be folded by itself (marks that combine, a capital sigma)
+//! or that the tables do not know is not read here: `read` says so, and its event goes to Python.
+
+use aho_corasick::AhoCorasick;
+use memchr::memmem;
+
+/// What a character is to the search for an opt-out hint. The order is that of Python's tables.
+pub mod class {
+    #![allow(missing_docs)]
+    pub const OTHER: u8 = 0;
+    pub const LETTER: u8 = 1;
+    pub const BACK: u8 = 2; // 退
+    pub const ORDER: u8 = 3; // 订
+    pub const REFUSE: u8 = 4; // 拒
+    pub const TAKE: u8 = 5; // 收
+    pub const RETURN: u8 = 6; // 回
+    pub const AGAIN: u8 = 7; // 复, 覆
+    pub const T: u8 = 8;
+    pub const D: u8 = 9;
+    pub const R_OR_N: u8 = 10;
+    pub const LATIN: u8 = 11; // any other of a-z and 0-9
+    pub const UNSURE: u8 = 15;
+}
+
+const BASIC: usize = 0x1_0000;
+/// Characters beyond the basic plane that the tables know: the first supplementary plane.
+const BEYOND: usize = 0x1_0000;
+
+/// The layout of an entry of `Tables::fold`: the folded character's UTF-8 (three bytes at most), its length, whether
+/// it is a letter or number, and its class. A length of 0 stands for more than one character, whose place among the
+/// expansions is in the lowest bits, or for a character that cannot be folded alone.
+const LENGTH_SHIFT: u32 = 24;
+const LETTER_BIT: u32 = 1 << 26;
+const UNSURE_BIT: u32 = 1 << 27;
+const CLASS_SHIFT: u32 = 28;
+
+/// What characters fold to, and what they are.
+#[derive(Debug)]
+pub struct Tables {
+    fold: Box<[u32]>,
+    expansions: Vec<Expansion>,
+    /// For each character of the basic plane the class of its lower case, which is not folded otherwise.
+    lower: Box<[u8]>,
+    /// A bit for each character of the basic plane: whether it is a space.
+    spaces: Box<[u8]>,
+    /// For each character of the first supplementary plane: 0 unknown, 1 stays and is no letter, 2 stays and is one.
+    beyond: Box<[u8]>,
+}
+
+#[derive(Debug)]
+struct Expansion {
+    folded: Vec<u8>,
+    stripped: Vec<u8>,
+    classes: Vec<u8>,
+}
+
+impl Tables {
+    /// Tables as Python makes them; `None` where their sizes are not those that this module knows.
+    ///
+    /// `expansions` are texts, each with their letters and numbers alone and the classes of its characters.
+    pub fn new(
+        fold: &[u8],
+        expansions: Vec<(String, String, Vec<u8>)>,
+        lower: &[u8],
+        spaces: &[u8],
+        beyond: &[u8],
+    ) -> Option<Self> {
+        if fold.len() != 4 * BASIC || lower.len() != BASIC || spaces.len() != BASIC / 8 || beyond.len() != BEYOND {
+            return None;
+        }
+        let fold: Box<[u32]> =
+            fold.chunks_exact(4).map(|entry| u32::from_le_bytes(entry.try_into().expect("four bytes"))).collect();
+        let known = |entry: &u32| {
+            entry >> LENGTH_SHIFT & 3 != 0 || entry & UNSURE_BIT != 0 || ((entry & 0xffff) as usize) < expansions.len()
+        };
+        if !fold.iter().all(known) {
+            return None;
+        }
+        Some(Self {
+            fold,
+            expansions: expansions
+                .into_iter()
+                .map(|(folded, stripped, classes)| Expansion {
+                    folded: folded.into_bytes(),
+                    stripped: stripped.into_bytes(),
+                    classes,
+                })
+                .collect(),
+            lower: lower.into(),
+            spaces: spaces.into(),
+            beyond: beyond.into(),
+        })
+    }
+
+    fn is_space(&self, character: char) -> bool {
+        let code = character as usize;
+        code < BASIC && self.spaces[code / 8] >> (code % 8) & 1 == 1
+    }
+}
+
+/// A text as it was read.
+#[derive(Debug, Default)]
+pub struct Reading {
+    /// Folded, in UTF-8.
+    pub folded: Vec<u8>,
+    /// Folded, without what is neither letter nor number.
+    pub stripped: Vec<u8>,
+    /// The class of each folded character.
+    classes: Vec<u8>,
+}
+
+/// Room that `read` keeps beyond what it has written, so that it can write four bytes at once.
+const SLACK: usize = 8;
+
+impl Reading {
+    /// Reads a text, which is valid UTF-8; whether every character of it could be folded by itself. Linear.
+    pub fn read(&mut self, tables: &Tables, text: &[u8]) -> bool {
+        // Three bytes fold to three at most, and to more only by way of an expansion, which makes its own room.
+        let room = 3 * text.len() + SLACK;
+        for buffer in [&mut self.folded, &mut self.stripped, &mut self.classes] {
+            buffer.clear();
+            buffer.resize(room, 0);
+        }
+        let (mut folded, mut stripped, mut classes) = (0, 0, 0);
+        let mut at = 0;
+        while at < text.len() {
+            let first = text[at];
+            let (code, length) = if first < 0x80 {
+                (first as usize, 1)
+            } else if first >= 0xe0 && first < 0xf0 && at + 2 < text.len() {
+                let code = (first as usize & 0xf) << 12 | (text[at + 1] as usize & 0x3f) << 6 | (text[at + 2] as usize & 0x3f);
+                (code, 3)
+            } else if first < 0xe0 && at + 1 < text.len() {
+                ((first as usize & 0x1f) << 6 | (text[at + 1] as usize & 0x3f), 2)
+            } else {
+                match self.beyond(tables, &text[at..], [folded, stripped, classes]) {
+                    Some(places) => [folded, stripped, classes] = places,
+                    None => return false,
+                }
+                at += 4;
+                continue;
+            };
+            at += length;
+            let entry = tables.fold[code];
+            let bytes = entry >> LENGTH_SHIFT & 3;
+            if bytes == 0 {
+                if entry & UNSURE_BIT != 0 {
+                    return false;
+                }
+                [folded, stripped, classes] =
+                    self.expand(&tables.expansions[(entry & 0xffff) as usize], [folded, stripped, classes], text.len() - at);
+                continue;
+            }
+            // Four bytes are written and only those that belong to the character are kept: no branch.
+            let packed = entry.to_le_bytes();
+            let bytes = bytes as usize;
+            self.folded[folded..folded + 4].copy_from_slice(&packed);
+            folded += bytes;
+            self.stripped[stripped..stripped + 4].copy_from_slice(&packed);
+            stripped += if entry & LETTER_BIT != 0 { bytes } else { 0 };
+            self.classes[classes] = (entry >> CLASS_SHIFT) as u8;
+            classes += 1;
+        }
+        self.folded.truncate(folded);
+        self.stripped.truncate(stripped);
+        self.classes.truncate(classes);
+        true
+    }
+
+    #[cold]
+    fn expand(&mut self, expansion: &Expansion, places: [usize; 3], bytes_left: usize) -> [usize; 3] {
+        let [folded, stripped, classes] = places;
+        let parts = [&expansion.folded, &expansion.stripped, &expansion.classes];
+        let mut after = [0; 3];
+        for (which, buffer) in [&mut self.folded, &mut self.stripped, &mut self.classes].into_iter().enumerate() {
+            let begin = [folded, stripped, classes][which];
+            let end = begin + parts[which].len();
+            buffer.resize((end + 3 * bytes_left + SLACK).max(buffer.len()), 0);
+            buffer[begin..end].copy_from_slice(parts[which]);
+            after[which] = end;
+        }
+        after
+    }
+
+    #[cold]
+    fn beyond(&mut self, tables: &Tables, text: &[u8], places: [usize; 3]) -> Option<[usize; 3]> {
+        let [folded, stripped, classes] = places;
+        let bytes = text.get(..4)?;
+        let code = (bytes[0] as usize & 0x7) << 18
+            | (bytes[1] as usize & 0x3f) << 12
+            | (bytes[2] as usize & 0x3f) << 6
+            | (bytes[3] as usize & 0x3f);
+        let letter = match tables.beyond.get(code.checked_sub(BASIC)?)? {
+            1 => false,
+            2 => true,
+            _ => return None,
+        };
+        self.folded[folded..folded + 4].copy_from_slice(bytes);
+        self.stripped[stripped..stripped + 4].copy_from_slice(bytes);
+        self.classes[classes] = if letter { class::LETTER } else { class::OTHER };
+        Some([folded + 4, stripped + if letter { 4 } else { 0 }, classes + 1])
+    }
+
+    /// Whether the text tells how to refuse: the policy's usual pattern, `退订|拒收|回[复覆]?[\W_]{0,2}(td|t|r|n)(?![a-z0-9])`.
+    pub fn opt_out_shown(&self) -> bool {
+        hint(&self.classes)
+    }
+
+    /// Whether a sender's name, or a signature of it in its brackets, stands in the text.
+    pub fn names(&self, identity: &Identity) -> bool {
+        identity.names.iter().any(|name| name.find(&self.folded).is_some())
+    }
+
+    /// Whether a contact's digits stand there in order, with any spaces or dashes between them and no digit around.
+    pub fn shows_contact(&self, identity: &Identity, tables: &Tables) -> bool {
+        let Some((first, rest)) = identity.digits.split_first() else { return false };
+        memchr::memchr_iter(*first, &self.folded).any(|at| {
+            (at == 0 || !self.folded[at - 1].is_ascii_digit()) && follows(&self.folded[at + 1..], rest, tables)
+        })
+    }
+}
+
+fn follows(text: &[u8], digits: &[u8], tables: &Tables) -> bool {
+    let mut at = 0;
+    for digit in digits {
+        loop {
+            match text.get(at) {
+                Some(found) if found == digit => break,
+                Some(b'-') => at += 1,
+                Some(byte) if byte.is_ascii_digit() => return false,
+                Some(_) => match separator(&text[at..], tables) {
+                    Some(length) => at += length,
+                    None => return false,
+                },
+                None => return false,
+            }
+        }
+        at += 1;
+    }
+    !text.get(at).is_some_and(u8::is_ascii_digit)
+}
+
+/// How long the space is that a text begins with, if it does.
+fn separator(text: &[u8], tables: &Tables) -> Option<usize> {
+    let length = match text[0] {
+        0..0x80 => 1,
+        0x80..0xe0 => 2,
+        0xe0..0xf0 => 3,
+        _ => return None,
+    };
+    let character = std::str::from_utf8(text.get(..length)?).ok()?.chars().next()?;
+    tables.is_space(character).then_some(length)
+}
+
+/// Whether an opt-out hint stands among characters of these classes.
+fn hint(classes: &[u8]) -> bool {
+    memchr::memchr3_iter(class::BACK, class::REFUSE, class::RETURN, classes).any(|at| {
+        let rest = &classes[at + 1..];
+        match classes[at] {
+            class::BACK => rest.first() == Some(&class::ORDER),
+            class::REFUSE => rest.first() == Some(&class::TAKE),
+            _ => {
+                let rest = if rest.first() == Some(&class::AGAIN) { &rest[1..] } else { rest };
+                let between = rest.iter().take(2).take_while(|class| **class == class::OTHER).count();
+                // The letters are none of what may stand between, so that to take all of that is the only way.
+                match &rest[between..] {
+                    [class::T, class::D, after @ ..] => !latin(after),
+                    [class::T | class::R_OR_N, after @ ..] => !latin(after),
+                    _ => false,
+                }
+            }
+        }
+    })
+}
+
+fn latin(after: &[u8]) -> bool {
+    matches!(after, [class::T | class::D | class::R_OR_N | class::LATIN, ..])
+}
+
+/// Whether an opt-out hint stands in the lower case of a text that is not folded: what early warning looks at. `None`
+/// where a character's lower case is not to be had from the tables.
+pub fn hint_in_lower_case(tables: &Tables, text: &[u8], classes: &mut Vec<u8>) -> Option<bool> {
+    classes.clear();
+    for character in std::str::from_utf8(text).ok()?.chars() {
+        let code = character as usize;
+        let class = if code < BASIC {
+            tables.lower[code]
+        } else {
+            match tables.beyond.get(code - BASIC) {
+                Some(1) => class::OTHER,
+                Some(2) => class::LETTER,
+                _ => class::UNSURE,
+            }
+        };
+        if class == class::UNSURE {
+            return None;
+        }
+        classes.push(class);
+    }
+    Some(hint(classes))
+}
+
+/// How one sender makes itself known in a text, folded.
+#[derive(Debug)]
+pub struct Identity {
+    names: Vec<memmem::Finder<'static>>,
+    digits: Vec<u8>,
+}
+
+impl Identity {
+    /// A sender's name and bracketed signatures, folded, and its contact's digits.
+    pub fn new(names: &[String], digits: &str) -> Self {
+        Self {
+            names: names.iter().map(|name| memmem::Finder::new(name.as_bytes()).into_owned()).collect(),
+            digits: digits.as_bytes().to_vec(),
+        }
+    }
+}
+
+/// The terms of all word lists, stripped, searched at once.
+///
+/// Almost no text holds one. So a text is first looked through for two characters that a term begins with, in a table
+/// of bits; only where such a pair stands is it searched by the automaton (Aho and Corasick 1975), which keeps the
+/// whole linear.
+#[derive(Debug)]
+pub struct Terms {
+    automaton: Option<AhoCorasick>,
+    pairs: Box<[u64]>,
+    /// The first characters of terms that have no second.
+    singles: Box<[u64]>,
+}
+
+const PAIR_BITS: u32 = 17;
+
+#[inline]
+fn pair_of(first: u32, second: u32) -> usize {
+    (first.wrapping_mul(0x9e37_79b1) ^ second.wrapping_mul(0x85eb_ca77)).wrapping_mul(0xc2b2_ae3d) as usize
+        >> (32 - PAIR_BITS)
+}
+
+#[inline]
+fn has(bits: &[u64], place: usize) -> bool {
+    bits[place / 64] >> (place % 64) & 1 == 1
+}
+
+impl Terms {
+    /// Of terms that are stripped already. Fails where there are too many for an automaton.
+    pub fn new(terms: &[String]) -> Result<Self, aho_corasick::BuildError> {
+        let mut pairs = vec![0u64; 1 << (PAIR_BITS - 6)];
+        let mut singles = vec![0u64; 1 << (PAIR_BITS - 6)];
+        for term in terms {
+            let mut characters = term.chars().map(u32::from);
+            let Some(first) = characters.next() else { continue };
+            let (bits, place) = match characters.next() {
+                Some(second) => (&mut pairs, pair_of(first, second)),
+                None => (&mut singles, pair_of(first, 0)),
+            };
+            bits[place / 64] |= 1 << (place % 64);
+        }
+        let terms: Vec<&String> = terms.iter().filter(|term| !term.is_empty()).collect();
+        let automaton = if terms.is_empty() { None } else { Some(AhoCorasick::new(terms)?) };
+        Ok(Self { automaton, pairs: pairs.into(), singles: singles.into() })
+    }
+
+    /// Whether any term stands in a stripped text.
+    pub fn found_in(&self, stripped: &[u8]) -> bool {
+        let Some(automaton) = &self.automaton else { return false };
+        self.may_stand_in(stripped) && automaton.is_match(stripped)
+    }
+
+    #[inline]
+    fn may_stand_in(&self, stripped: &[u8]) -> bool {
+        // Valid UTF-8 all the way from `event`; were it not, the automaton alone would answer.
+        let Ok(text) = std::str::from_utf8(stripped) else { return true };
+        let mut last = 0;
+        let mut found = false;
+        for code in text.chars().map(u32::from) {
+            found |= has(&self.pairs, pair_of(last, code)) | has(&self.singles, pair_of(code, 0));
+            last = code;
+        }
+        found
+    }
+}
