@@ -12,6 +12,7 @@ from stream.policy.loading import load
 from stream.policy.settings import Policy
 from stream.policy.worlds import Play, plays, scenes
 from stream.registry.registry import registry_of
+from tests.native.differential import Source, round_of
 from tests.native.twins import Twins, needs_native
 from tests.policy import strategies
 from tests.policy.model import Json
@@ -21,7 +22,7 @@ pytestmark = needs_native
 
 ASKED_PLAYS = [play for play in plays() if play.kind != "reply"]
 SCENES_EACH = 11
-"""Every so many of the scenes: all of them, some hundreds of thousands, are for `python -m tests.native.differential`."""
+"""Every so many of the scenes; all of them, some hundreds of thousands, take minutes."""
 
 
 def lines(raws: list[Json]) -> list[bytes]:
@@ -53,3 +54,9 @@ def test_every_combination_of_predicates_is_answered_alike(play: Play) -> None:
     for (name, now), values in by_world.items():
         twins[name].decider.settle(stale=worlds[name].stale, epoch=f"{now}")
         assert len(twins[name].agree(values, now=now)) <= len(values) // 50
+
+
+def test_spoilt_events_are_left_or_decided_alike() -> None:
+    source = Source(seed=7)
+    for _ in range(8):
+        round_of(source, 1_000)

@@ -148,9 +148,11 @@ impl Wills {
 
     /// The numbers hold nothing any longer that the scope covers.
     pub fn remove_within(&mut self, scope: Scope, numbers: &[u64]) {
-        let covered: Vec<bool> = self.scopes.iter().map(|other| scope.covers(other)).collect();
+        let (base, scopes) = (&self.base, &self.scopes);
         for number in numbers {
-            self.state(scope.channel, *number).retain(|held| !covered[*held as usize]);
+            let state = self.changed.entry(who(scope.channel, *number));
+            let held = state.or_insert_with(|| base.held(scope.channel, *number));
+            held.retain(|held| !scope.covers(&scopes[*held as usize]));
         }
     }
 
