@@ -3,6 +3,7 @@
 import re
 import zlib
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -14,14 +15,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from bloom.base import BasedWills
 from stream import config as configuration
 from stream.config import Config
 from stream.filter import native
 from stream.filter.activity import ActivityCounter
 from stream.filter.batch import Finished, Outputs, Place, decide_batch
 from stream.filter.delivery import in_rounds
+from stream.filter.native import NativeBatches
 from stream.filter.paths import NativePath, native_path
-from stream.filter.raw import NativeFailed, Taken, decide_raw
+from stream.filter.raw import Native, NativeFailed, Taken, decide_raw
 from stream.filter.windows import records_of
 from stream.kafka import seams
 from stream.kafka.reach import CannotStart
@@ -74,6 +77,14 @@ def _raw(records: list[Consumed], *, codec: int = 0, first: int = FIRST) -> RawB
     return RawBatch(bytes(data), 0, len(data), first, records[-1].offset + 1, len(records), codec != 1)
 
 
+def _together(batches: list[RawBatch]) -> RawBatch:
+    """The same bytes as they stand in the answer to one fetch, in one piece."""
+    buffer = b"".join(bytes(batch.data) for batch in batches)
+    last = batches[-1]
+    count = sum(batch.count for batch in batches)
+    return RawBatch(buffer, 0, len(buffer), batches[0].first, last.next_offset, count, last.readable)
+
+
 def _decisions(outputs: Outputs) -> dict[int, Counter[tuple[bytes, bytes]]]:
     """Partition → decisions, in no order."""
     found: dict[int, Counter[tuple[bytes, bytes]]] = {}
@@ -93,7 +104,10 @@ def _activity(outputs: Outputs) -> list[Activity]:
     return sorted((replace(record, tallies=tuple(sorted(record.tallies, key=repr))) for record in told), key=repr)
 
 
-def _path(decider: Decider, share: int) -> standin.StandIn:
+Make = Callable[[Decider, int], Native]
+
+
+def _standin(decider: Decider, share: int) -> Native:
     """A module that is sure of all but one event in `share`, and of none for 1."""
 
     def leaves(one: Event, decision: Decision) -> bool:
@@ -102,22 +116,38 @@ def _path(decider: Decider, share: int) -> standin.StandIn:
     return standin.StandIn(decider, PARTITIONS, leaves)
 
 
+def _module(decider: Decider, _: int) -> Native:
+    """The module itself, which is sure of what it is sure of."""
+    wills = BasedWills.following(decider.world.registry.wills)
+    return NativeBatches(decider, wills, partitions=PARTITIONS)
+
+
+MODULES = [
+    pytest.param(_standin, id="a stand-in"),
+    pytest.param(_module, id="wurao_native", marks=needs_native),
+]
+
+
+@pytest.mark.parametrize("make", MODULES)
 @given(
-    st.lists(st.sampled_from(EVENTS) | st.binary(max_size=20) | st.none(), min_size=1, max_size=30),
-    st.sampled_from([0, 1, 3, 4]),
-    st.integers(0, 40),
-    st.integers(1, 4),
+    values=st.lists(st.sampled_from(EVENTS) | st.binary(max_size=20) | st.none(), min_size=1, max_size=30),
+    codec=st.sampled_from([0, 1, 3, 4]),
+    passed_over=st.integers(0, 40),
+    share=st.integers(1, 4),
+    pieces=st.integers(1, 30),
 )
 def test_both_paths_give_the_same_decisions_letters_counts_and_offsets(
-    values: list[bytes | None], codec: int, passed_over: int, share: int
+    make: Make, *, values: list[bytes | None], codec: int, passed_over: int, share: int, pieces: int
 ) -> None:
     records, place = _consumed(values), Place("events.urgent", 3)
     first = FIRST + passed_over % len(records)
     wanted = [record for record in records if record.offset >= first]
     decider = _decider()
     plain = decide_batch({place: wanted}, decider, now=NOW, partitions=PARTITIONS)
-    taken = Taken([_raw(records, codec=codec, first=first)], [], records[-1].offset + 1)
-    whole = decide_raw({place: taken}, _path(decider, share), decider, now=NOW, partitions=PARTITIONS)
+    size = max(1, len(records) // pieces)
+    batches = [_raw(records[at : at + size], codec=codec, first=first) for at in range(0, len(records), size)]
+    taken = Taken([_together(batches)], [], records[-1].offset + 1)
+    whole = decide_raw({place: taken}, make(decider, share), decider, now=NOW, partitions=PARTITIONS)
     assert _decisions(whole) == _decisions(plain)
     assert whole.counts == plain.counts
     assert whole.dead_letters == plain.dead_letters
@@ -137,7 +167,7 @@ def test_what_was_taken_of_several_partitions_is_answered_in_each() -> None:
         Place("events.urgent", 3): Taken([], records, 92),
         Place("events.urgent", 4): Taken([_raw(records)], records, 93),
     }
-    outputs = decide_raw(parts, _path(decider, 3), decider, now=NOW, partitions=PARTITIONS)
+    outputs = decide_raw(parts, _standin(decider, 3), decider, now=NOW, partitions=PARTITIONS)
     once = _decisions(decide_batch({Place("events.urgent", 0): records}, decider, now=NOW, partitions=12))[0]
     twice = Counter({keyed: 2 * times for keyed, times in once.items()})
     assert _decisions(outputs) == {1: once, 2: twice, 3: once, 4: twice}
@@ -214,6 +244,19 @@ def test_a_compression_that_the_module_does_not_write_is_named() -> None:
 def test_where_the_module_is_built_it_is_taken() -> None:
     assert native_path(_config("on"), load()).share is not None
     assert native_path(_config("auto"), load()).share is not None
+
+
+@needs_native
+@pytest.mark.parametrize("codec", [0, 3, 4])
+def test_the_module_answers_small_batches_together_and_their_decisions_leave_as_one(codec: int) -> None:
+    decider, place = _decider(), Place("events.sms", 1)
+    records = _consumed([orjson.dumps(one) for one in _flood(60)])
+    together = _together([_raw(records[at : at + 7], codec=codec) for at in range(0, 60, 7)])
+    outputs = decide_raw(
+        {place: Taken([together], [], FIRST + 60)}, _module(decider, 1), decider, now=NOW, partitions=PARTITIONS
+    )
+    assert [batch.count for batch in outputs.finished] == [60]
+    assert outputs.left_count == 0
 
 
 @needs_native
