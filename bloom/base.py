@@ -9,13 +9,13 @@ Promises the stances of the wills that it is made of. Must never be changed: wor
 
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, get_args
 
 from pyroaring import BitMap64
 
 from bloom.bitmaps import Overlay, Wills
 from bloom.number import Msisdn
-from bloom.wills import CHANNELS, EVERYTHING, Channel, Kind, Scope, refusals_covering
+from bloom.wills import CHANNELS, EVERYTHING, Channel, Kind, Scope, Stance, refusals_covering
 
 BUILT: Final = find_spec("wurao_native") is not None
 """Whether the native module is there. Without it nothing here but this name is of use."""
@@ -27,6 +27,9 @@ _NO_SCOPE: Final = 0xFFFF_FFFF
 """The number of no scope."""
 
 _NUMBER: Final[dict[Channel, int]] = {channel: number for number, channel in enumerate(CHANNELS)}
+
+STANCES: Final[tuple[Stance, ...]] = get_args(Stance)
+"""In the native module's order."""
 
 _Place = tuple[Channel, Kind, Scope]
 
@@ -118,6 +121,10 @@ class BasedWills:
         first, second, third = (*places, _NO_SCOPE, _NO_SCOPE)[:3]
         consent = self._scope(channel, "consent", Scope(sender, category)) if sender else _NO_SCOPE
         return Probe(_NUMBER[channel], consent, (first, second, third))
+
+    def stance(self, channel: Channel, number: Msisdn, sender: str | None, category: str) -> Stance:
+        """The will of a number toward a sender (None: the event names none) and category: for a look at one."""
+        return STANCES[self.native.stance(*self.probe(channel, sender, category), number)]
 
     # What the fold asks for (wills.Store).
 

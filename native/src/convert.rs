@@ -2,9 +2,9 @@
 
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
-use wurao_core::engine::{Made, Outcome, Template};
+use wurao_core::engine::{Made, Template};
 use wurao_core::numbers::Prefixes;
-use wurao_core::program::{Answer, Measure, Program, Row};
+use wurao_core::program::{Answer, Made as MadeProgram, Measure, Measures, Row};
 use wurao_core::text::{Identity, Reading, Tables, Terms};
 use wurao_core::wills::{Channel, Probe};
 use wurao_core::world::{Campaign, Sender, World};
@@ -60,7 +60,7 @@ pub fn world_of(parts: WorldParts, tables: &Tables) -> Result<World, String> {
     }
     let mut reading = Reading::default();
     let campaigns = parts.campaigns.into_iter().map(|campaign| {
-        let stripped = reading.read(tables, campaign.text.as_bytes()).then(|| reading.stripped[..].into());
+        let letters = reading.read(tables, campaign.text.as_bytes()).then(|| reading.letters().into());
         let name = campaign.campaign.into_bytes().into_boxed_slice();
         (
             name,
@@ -73,7 +73,7 @@ pub fn world_of(parts: WorldParts, tables: &Tables) -> Result<World, String> {
                 prefixes: boxed(campaign.prefixes),
                 regions: boxed(campaign.regions),
                 text: campaign.text.into_bytes().into(),
-                stripped,
+                letters,
             },
         )
     });
@@ -119,6 +119,7 @@ pub struct ProgramParts {
     suspensions: Vec<MeasureParts>,
     stops: Vec<MeasureParts>,
     hours: Option<u32>,
+    name: u32,
     sender: Option<u32>,
     owner: Option<u32>,
 }
@@ -127,8 +128,7 @@ pub struct ProgramParts {
 pub struct MadeParts {
     program: ProgramParts,
     templates: Vec<(Vec<u8>, Vec<u8>, bool)>,
-    senders: Vec<Vec<u8>>,
-    outcomes: Vec<(u32, u32)>,
+    names: Vec<Vec<u8>>,
     quiet: Vec<bool>,
 }
 
@@ -140,28 +140,31 @@ fn rows_of(rows: Vec<RowParts>) -> Vec<Row> {
             answer: match answer {
                 -1 => Answer::Suspension,
                 -2 => Answer::Stop,
-                outcome => u32::try_from(outcome).map_or(Answer::Left, Answer::Outcome),
+                template => u32::try_from(template).map_or(Answer::Left, Answer::Template),
             },
         })
         .collect()
 }
 
 fn measures_of(measures: Vec<MeasureParts>) -> Vec<Measure> {
-    measures.into_iter().map(|(from, until, outcome)| Measure { from, until, outcome }).collect()
+    measures.into_iter().map(|(from, until, template)| Measure { from, until, template }).collect()
 }
 
 pub fn made_of(parts: MadeParts) -> Made {
     let program = parts.program;
     Made {
-        program: Program {
+        program: MadeProgram {
             above: rows_of(program.above),
             below: program.below.map(|below| {
                 let channel = if below.channel == 0 { Channel::Sms } else { Channel::Call };
                 let probe = Probe { channel, consent: below.consent, refusals: below.refusals };
                 (probe, [rows_of(below.consented), rows_of(below.refused), rows_of(below.silent)])
             }),
-            suspensions: measures_of(program.suspensions),
-            stops: measures_of(program.stops),
+            measures: Measures {
+                suspensions: measures_of(program.suspensions),
+                stops: measures_of(program.stops),
+            },
+            name: program.name,
             hours: program.hours,
             sender: program.sender,
             owner: program.owner,
@@ -171,8 +174,7 @@ pub fn made_of(parts: MadeParts) -> Made {
             .into_iter()
             .map(|(middle, tail, service)| Template { middle: middle.into(), tail: tail.into(), service })
             .collect(),
-        senders: parts.senders.into_iter().map(Vec::into_boxed_slice).collect(),
-        outcomes: parts.outcomes.into_iter().map(|(sender, template)| Outcome { sender, template }).collect(),
+        names: parts.names.into_iter().map(Vec::into_boxed_slice).collect(),
         quiet: parts.quiet,
     }
 }

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use wurao_core::base::{Base as CoreBase, Builder, Damaged, Named};
 use wurao_core::engine::{Engine as Core, Failure, Made, Maker, Question, Setup, Unknown};
 use wurao_core::json::Purpose;
-use wurao_core::wills::{Channel, Scope, Wills as CoreWills};
+use wurao_core::wills::{Channel, Probe, Scope, Wills as CoreWills};
 use wurao_core::{batch, numbers, program, text};
 
 /// What characters fold to, made once for a process.
@@ -42,7 +42,7 @@ impl Tables {
     fn read(&self, text: &str) -> Option<(String, String)> {
         let mut reading = text::Reading::default();
         let both = |reading: text::Reading| {
-            Some((String::from_utf8(reading.folded).ok()?, String::from_utf8(reading.stripped).ok()?))
+            Some((String::from_utf8(reading.folded().to_vec()).ok()?, String::from_utf8(reading.stripped()).ok()?))
         };
         if reading.read(&self.0, text.as_bytes()) { both(reading) } else { None }
     }
@@ -133,6 +133,12 @@ impl Wills {
 
     fn remove_within(&mut self, channel: u8, sender: u32, category: u32, numbers: Vec<u64>) {
         self.0.remove_within(scope_of((channel, true, sender, category)), &numbers);
+    }
+
+    fn stance(&self, channel: u8, consent: u32, refusals: [u32; 3], number: u64) -> u8 {
+        let mut found = self.0.base().find(number);
+        self.0.base().look(&mut found);
+        self.0.stance(&Probe { channel: channel_of(channel), consent, refusals }, number, &found) as u8
     }
 
     #[getter]
@@ -227,6 +233,7 @@ impl Engine {
         (
             PyList::new(py, batches.collect::<Vec<_>>())?,
             convert::bytes_of_u32(py, &answered.outcomes),
+            answered.new_outcomes.iter().map(|outcome| (outcome.name, outcome.template)).collect::<Vec<_>>(),
             convert::bytes_of_i64(py, &answered.timestamps),
             convert::bytes_of_i64(py, &answered.recipients),
             convert::bytes_of_i64(py, &answered.sources),

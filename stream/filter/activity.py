@@ -53,6 +53,7 @@ class Acts(NamedTuple):
     """Decisions as columns, a row each, with what early warning wants to know of them: what `add_acts` takes."""
 
     answers: Sequence[Answer]
+    """what decisions there have been; the same list from batch to batch only grows"""
     rows: NDArray[np.int32]
     """each decision's place among the answers"""
     recipients: Integers
@@ -96,6 +97,23 @@ class _Answers(dict[tuple[object, ...], int]):
         return place
 
 
+class _ActsPlaces:
+    """The places of acts' answers among ours, kept for as long as acts bring the same list, which grows."""
+
+    def __init__(self) -> None:
+        self._answers: Sequence[Answer] = ()
+        self._places: NDArray[np.int32] = np.zeros(0, dtype=np.int32)
+
+    def places_of(self, answers: Sequence[Answer], ours: _Answers) -> NDArray[np.int32]:
+        """By place in the list."""
+        if answers is not self._answers:
+            self._answers, self._places = answers, np.zeros(0, dtype=np.int32)
+        if len(self._places) < len(answers):
+            new = [ours[tuple(answer)] for answer in answers[len(self._places) :]]
+            self._places = np.append(self._places, np.array(new, dtype=np.int32))
+        return self._places
+
+
 class ActivityCounter:
     """One worker's windows. `run` names the worker's run; no other has it."""
 
@@ -124,7 +142,7 @@ class ActivityCounter:
         self._note(acts.signs, now)
         if not len(acts.rows):
             return
-        places = np.array([self._answers[tuple(answer)] for answer in acts.answers], dtype=np.int32)
+        places = self._acts.places_of(acts.answers, self._answers)
         sources = acts.sources.copy()
         for row, text in acts.odd_sources.items():
             sources[row] = self._source(text)
@@ -161,6 +179,7 @@ class ActivityCounter:
         self._answers = _Answers()
         self._sources: dict[str, int] = {}
         self._texts: dict[int, str] = {}
+        self._acts = _ActsPlaces()
 
     def _window(self, window: int, now: int) -> _Open:
         opened = self._open.get(window)

@@ -10,7 +10,6 @@ Promises the decisions of `Decider`, byte for byte. Must never be asked by two t
 the registry and `Decider.settle`.
 """
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
@@ -149,7 +148,7 @@ class NativeBatches:
         programs = self._programs
         programs.now = now
         kinds = EVENT_KINDS[topic]
-        batches, outcomes, timestamps, recipients, sources, odd, hinted, left, next_offset, misplaced = (
+        batches, outcomes, new, timestamps, recipients, sources, odd, hinted, left, next_offset, misplaced = (
             self._engine.decide(
                 raw,
                 sms=Sms in kinds,
@@ -162,12 +161,10 @@ class NativeBatches:
                 make=programs.make,
             )
         )
-        places, rows = np.unique(np.frombuffer(outcomes, dtype=np.uint32), return_inverse=True)
-        answers = [programs.answers[place] for place in places.tolist()]
+        programs.met(new)
+        rows = np.frombuffer(outcomes, dtype=np.int32)
         stamps: Integers = np.frombuffer(timestamps, dtype=np.int64)
-        counts: Counter[tuple[str, str, str]] = Counter()
-        for answer, count in zip(answers, np.bincount(rows, minlength=len(answers)).tolist(), strict=True):
-            counts[answer.of, answer.verdict, answer.reason] += count
+        answers = programs.answers
         signs = [
             Sign("opt-out hint", int(stamps[row]), "sms", sender)
             for row in hinted
@@ -175,16 +172,14 @@ class NativeBatches:
         ]
         acts = Acts(
             answers=answers,
-            rows=rows.astype(np.int32),
+            rows=rows,
             recipients=np.frombuffer(recipients, dtype=np.int64),
             sources=np.frombuffer(sources, dtype=np.int64),
             odd_sources=dict(odd),
             timestamps=stamps,
             signs=signs,
         )
-        return NativeOutcome(
-            batches, [(*tally, count) for tally, count in counts.items()], left, acts, stamps, next_offset, misplaced
-        )
+        return NativeOutcome(batches, programs.counts(rows), left, acts, stamps, next_offset, misplaced)
 
     def _take_note(self) -> None:
         """Learn what changed since the last batch."""

@@ -5,10 +5,12 @@ The tuples here are the module's own (native/src/convert.rs reads their fields b
 module takes for one route is one route here: it is told the route's number kinds and owner, and checks its own by them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from bloom.base import BasedWills, Probe
 from stream.filter.batch import SERVICE
@@ -44,7 +46,7 @@ RowParts = tuple[int, int, int]
 """The masks of what a row needs and forbids, and its answer."""
 
 MeasureParts = tuple[int, int, int]
-"""From when, until when, and the outcome of the order that is in force then."""
+"""From when, until when, and the template that cites the order that is in force then."""
 
 
 class Template(NamedTuple):
@@ -74,17 +76,17 @@ class Program(NamedTuple):
     suspensions: list[MeasureParts]
     stops: list[MeasureParts]
     hours: int | None
+    name: int
     sender: int | None
     owner: int | None
 
 
 class Made(NamedTuple):
-    """A program, and what is new since the last: outcomes are pairs of places among senders and templates."""
+    """A program, and what is new since the last."""
 
     program: Program
     templates: list[Template]
-    senders: list[bytes]
-    outcomes: list[tuple[int, int]]
+    names: list[bytes]
     quiet: list[bool]
 
 
@@ -123,41 +125,62 @@ class Facts(NamedTuple):
 
 
 class _Places:
-    """What programs refer to by place, and what of it the module has yet to be told."""
+    """What programs and outcomes refer to by place, and what of it the module has yet to be told."""
 
     def __init__(self) -> None:
         self.answers: list[Answer] = []
         """by outcome"""
+        self.tallied: list[tuple[str, str, str]] = []
+        """what is counted: kind, verdict, reason"""
+        self.tallies: NDArray[np.int32] = np.zeros(0, dtype=np.int32)
+        """by outcome: its place among what is counted"""
         self._templates: dict[tuple[str, EventKind, str | None], int] = {}
-        self._senders: dict[str | None, int] = {}
-        self._outcomes: dict[tuple[int, int], int] = {}
+        self._outcomes: list[Outcome] = []
+        """by template: one of its outcomes, whose sender does not count"""
+        self._names: dict[str | None, int] = {}
+        self._senders: list[str | None] = []
+        """by name"""
         self._new_templates: list[Template] = []
-        self._new_senders: list[bytes] = []
-        self._new_outcomes: list[tuple[int, int]] = []
+        self._new_names: list[bytes] = []
 
-    def outcome(self, outcome: Outcome, order: Order | None) -> int:
+    def template(self, rule: Rule, route: Route, order: Order | None) -> int:
         """The place of what a row answers, where it cites this order if any."""
-        key = outcome.rule.id, outcome.kind, order.order if order else None
-        template = self._templates.get(key)
-        if template is None:
-            template = self._templates[key] = len(self._templates)
-            self._new_templates.append(_template_of(outcome, order))
-        sender = self._senders.get(outcome.sender)
-        if sender is None:
-            sender = self._senders[outcome.sender] = len(self._senders)
-            self._new_senders.append(msgspec.json.encode(outcome.sender))
-        place = self._outcomes.get((sender, template))
+        outcome = Outcome(rule, route)
+        key = rule.id, outcome.kind, order.order if order else None
+        place = self._templates.get(key)
         if place is None:
-            place = self._outcomes[sender, template] = len(self._outcomes)
-            self._new_outcomes.append((sender, template))
-            self.answers.append(Answer(outcome.kind, outcome.sender, outcome.verdict, outcome.reason))
+            place = self._templates[key] = len(self._templates)
+            self._outcomes.append(outcome)
+            self._new_templates.append(_template_of(outcome, order))
         return place
 
-    def new(self) -> tuple[list[Template], list[bytes], list[tuple[int, int]]]:
+    def name(self, sender: str | None) -> int:
+        """The place of a sender's name as decisions write it."""
+        place = self._names.get(sender)
+        if place is None:
+            place = self._names[sender] = len(self._names)
+            self._senders.append(sender)
+            self._new_names.append(msgspec.json.encode(sender))
+        return place
+
+    def new(self) -> tuple[list[Template], list[bytes]]:
         """What is new since this was last asked."""
-        new = self._new_templates, self._new_senders, self._new_outcomes
-        self._new_templates, self._new_senders, self._new_outcomes = [], [], []
+        new = self._new_templates, self._new_names
+        self._new_templates, self._new_names = [], []
         return new
+
+    def met(self, outcomes: Sequence[tuple[int, int]]) -> None:
+        """These outcomes, pairs of a name and a template, have the next places."""
+        tallies: list[int] = []
+        for name, template in outcomes:
+            outcome = self._outcomes[template]
+            self.answers.append(Answer(outcome.kind, self._senders[name], outcome.verdict, outcome.reason))
+            tally = outcome.kind, outcome.verdict, outcome.reason
+            if tally not in self.tallied:  # there are some eighty
+                self.tallied.append(tally)
+            tallies.append(self.tallied.index(tally))
+        if tallies:
+            self.tallies = np.append(self.tallies, np.array(tallies, dtype=np.int32))
 
 
 class Programs:
@@ -178,6 +201,15 @@ class Programs:
     def answers(self) -> list[Answer]:
         """What each outcome is counted as, by place."""
         return self._refers.answers
+
+    def met(self, outcomes: Sequence[tuple[int, int]]) -> None:
+        """The module has met these outcomes for the first time: pairs of a name and a template."""
+        self._refers.met(outcomes)
+
+    def counts(self, outcomes: NDArray[np.int32]) -> list[tuple[str, str, str, int]]:
+        """How often each kind, verdict and reason stands among these outcomes."""
+        counted = np.bincount(self._refers.tallies[outcomes])
+        return [(*self._refers.tallied[tally], int(counted[tally])) for tally in np.flatnonzero(counted).tolist()]
 
     def quiet(self) -> list[bool]:
         """Of each set of hours that a route has, whether the moment lies outside of it."""
@@ -243,6 +275,7 @@ class Programs:
             self._measures(rules, "suspended", route.suspensions, route),
             self._measures(rules, "stopped", route.stops, route),
             self._hours_of(route),
+            self._refers.name(route.sender),
             self._places.get(route.sender) if route.sender else None,
             self._places[route.source.owner.sender] if route.source.owner else None,
         )
@@ -258,14 +291,14 @@ class Programs:
             return _LEFT
         if row.rule.cites_order:
             return _SUSPENSION if row.rule.reason == "suspended" else _STOP
-        return self._outcome(row.rule, route, None)
+        return self._refers.template(row.rule, route, None)
 
     def _measures(self, rules: set[Rule], reason: str, orders: tuple[Order, ...], route: Route) -> list[MeasureParts]:
         return [
             (
                 order.from_,
                 _FOR_GOOD if order.until is None else order.until,
-                self._outcome(rule, route, order),
+                self._refers.template(rule, route, order),
             )
             for rule in rules
             if rule.reason == reason
@@ -278,9 +311,6 @@ class Programs:
         if route.hours not in self._hours:
             self._hours.append(route.hours)
         return self._hours.index(route.hours)
-
-    def _outcome(self, rule: Rule, route: Route, order: Order | None) -> int:
-        return self._refers.outcome(Outcome(rule, route), order)
 
     def _campaign_of(self, record: Campaign) -> CampaignFacts:
         return CampaignFacts(

@@ -1,6 +1,7 @@
 """One policy and registry twice: in the native module, and in Python, which says what is right."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import pytest
@@ -24,6 +25,14 @@ RECORD_MS = 1_795_400_000_000
 
 
 class Keyed(NamedTuple):
+    key: bytes | None
+    value: bytes | None
+
+
+@dataclass(slots=True)
+class Consumed:
+    offset: int
+    timestamp: int
     key: bytes | None
     value: bytes | None
 
@@ -69,11 +78,12 @@ class Twins:
         self.registry = registry
         self.decider = Decider(policy, registry)
         self.decider.settle(stale=False, epoch='run-"1"')
-        self.native = NativeBatches(
-            self.decider, BasedWills.following(registry.wills), partitions=PARTITIONS, compression=compression
-        )
+        self.wills = BasedWills.following(registry.wills)
+        self.native = NativeBatches(self.decider, self.wills, partitions=PARTITIONS, compression=compression)
 
-    def decide(self, raw: bytes, *, now: int, topic: str = EVENTS_URGENT, partition: int = 0, start: int = 0) -> Seen:
+    def decide(
+        self, raw: bytes | memoryview, *, now: int, topic: str = EVENTS_URGENT, partition: int = 0, start: int = 0
+    ) -> Seen:
         """The batch decided natively."""
         outcome = self.native.decide(raw, topic=topic, partition=partition, base_offset_from=start, now=now)
         decisions = [record for batch, _ in outcome.batches for record in records_of(batch)]

@@ -612,6 +612,31 @@ fn put_together(scopes: &[Named], slots: &[(u64, [u8; SLOT_BYTES])], blocks: &[u
     bytes
 }
 
+/// Makes the lengths and checksums of some bytes right, as far as their header can be read: for fuzzing alone, which
+/// would never get past them.
+#[cfg(fuzzing)]
+pub fn mend_checksums(bytes: &mut [u8]) {
+    if bytes.len() < HEADER_BYTES {
+        return;
+    }
+    let length = bytes.len();
+    bytes[..8].copy_from_slice(&MAGIC);
+    bytes[8..12].copy_from_slice(&VERSION.to_le_bytes());
+    let names = usize::from(bytes[24]).min(length - HEADER_BYTES);
+    let directory = (SLOT_BYTES << (bytes[32] % 4)).min(length - HEADER_BYTES - names);
+    let blocks_at = HEADER_BYTES + names + directory;
+    for (place, field) in [length, names, directory, blocks_at, length - blocks_at].into_iter().enumerate() {
+        bytes[16 + 8 * place..24 + 8 * place].copy_from_slice(&(field as u64).to_le_bytes());
+    }
+    let parts = [HEADER_BYTES..HEADER_BYTES + names, HEADER_BYTES + names..blocks_at, blocks_at..length];
+    for (place, part) in parts.into_iter().enumerate() {
+        let crc = crc32c::crc32c(&bytes[part]);
+        bytes[64 + 4 * place..68 + 4 * place].copy_from_slice(&crc.to_le_bytes());
+    }
+    let crc = crc32c::crc32c(&bytes[..HEADER_BYTES - 4]);
+    bytes[HEADER_BYTES - 4..HEADER_BYTES].copy_from_slice(&crc.to_le_bytes());
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

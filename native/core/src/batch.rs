@@ -242,6 +242,15 @@ impl Cursor<'_> {
 
     #[inline]
     fn varint(&mut self) -> Option<i64> {
+        let first = *self.bytes.get(self.at)?;
+        if first < 0x80 {
+            self.at += 1;
+            return Some(i64::from(first >> 1) ^ -i64::from(first & 1));
+        }
+        self.long_varint()
+    }
+
+    fn long_varint(&mut self) -> Option<i64> {
         let mut raw = 0u64;
         let mut shift = 0;
         loop {

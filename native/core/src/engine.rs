@@ -9,10 +9,11 @@ use crate::base::Found;
 use crate::batch::{self, Codec, Record, Unreadable, Writer};
 use crate::json::{self, Event, Kind};
 use crate::numbers::{self, Numbering, ToKind};
-use crate::program::{Answer, Program, Row, RouteKey, Routes, ROUTES_MAX, Way, bit, in_force};
+use crate::program::{Answer, Made as MadeProgram, Measures, Program, ROUTES_MAX, Routes, Row, Way, bit, in_force, key_of};
 use crate::text::{self, Reading, Tables};
 use crate::wills::{Stance, Wills};
 use crate::world::{self, World};
+use hashbrown::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -29,11 +30,11 @@ pub struct Template {
     pub service: bool,
 }
 
-/// What an answer puts into a decision: a sender (JSON, with its quotes, or `null`) and a template.
-#[derive(Clone, Copy, Debug)]
+/// What a decision is made of, and counted by: a sender (JSON, with its quotes, or `null`) and a template.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[allow(missing_docs)]
 pub struct Outcome {
-    pub sender: u32,
+    pub name: u32,
     pub template: u32,
 }
 
@@ -49,10 +50,9 @@ pub struct Unknown<'a> {
 #[derive(Debug)]
 #[allow(missing_docs)]
 pub struct Made {
-    pub program: Program,
+    pub program: MadeProgram,
     pub templates: Vec<Template>,
-    pub senders: Vec<Box<[u8]>>,
-    pub outcomes: Vec<Outcome>,
+    pub names: Vec<Box<[u8]>>,
     /// For each set of hours, whether the moment lies outside of it.
     pub quiet: Vec<bool>,
 }
@@ -106,6 +106,8 @@ pub struct Answered {
     /// Finished batches of decisions, each with how many it holds.
     pub batches: Vec<(Vec<u8>, usize)>,
     pub outcomes: Vec<u32>,
+    /// Outcomes that were not met before, in the order of their numbers.
+    pub new_outcomes: Vec<Outcome>,
     /// Record timestamps, milliseconds.
     pub timestamps: Vec<i64>,
     /// The recipient's number, or -1 for what is no subscriber's.
@@ -134,8 +136,9 @@ pub struct Engine {
     world: Option<World>,
     routes: Routes,
     templates: Vec<Template>,
-    senders: Vec<Box<[u8]>>,
-    outcomes: Vec<Outcome>,
+    names: Vec<Box<[u8]>>,
+    outcomes: HashMap<Outcome, u32>,
+    key: Vec<u8>,
     quiet: Vec<bool>,
     epoch: Box<[u8]>,
     inflated: Vec<u8>,
@@ -193,8 +196,9 @@ impl Engine {
             world: None,
             routes: Routes::default(),
             templates: Vec::new(),
-            senders: Vec::new(),
-            outcomes: Vec::new(),
+            names: Vec::new(),
+            outcomes: HashMap::new(),
+            key: Vec::new(),
             quiet: Vec::new(),
             epoch: Box::default(),
             inflated: Vec::new(),
@@ -218,7 +222,7 @@ impl Engine {
     pub fn forget(&mut self) {
         self.routes.forget();
         self.templates.clear();
-        self.senders.clear();
+        self.names.clear();
         self.outcomes.clear();
     }
 
@@ -375,7 +379,7 @@ impl Engine {
         now: i64,
         wills: &Wills,
         maker: &mut M,
-    ) -> Result<Option<u32>, M::Error> {
+    ) -> Result<Option<Outcome>, M::Error> {
         let event = &pending.event;
         let world = self.world.as_ref().expect("an engine learns its world before it decides");
         let call = event.kind == Kind::Call;
@@ -388,22 +392,21 @@ impl Engine {
             holding: if event.from.is_empty() { None } else { world.prefixes[usize::from(call)].longest(event.from) },
             ordered: if event.from.is_empty() { None } else { world.ordered.get(event.from).copied() },
         };
-        let key = RouteKey { way, sender: event.sender, category: event.category };
-        let place = match self.routes.find(&key) {
-            Some(place) => place,
+        key_of(&way, event.sender, event.category, &mut self.key);
+        let program = match self.routes.find(&self.key) {
+            Some(program) => program,
             None => {
                 let made = maker.make(&Unknown { event, way })?;
                 self.templates.extend(made.templates);
-                self.senders.extend(made.senders);
-                self.outcomes.extend(made.outcomes);
+                self.names.extend(made.names);
                 self.quiet = made.quiet;
-                self.routes.keep(&key, made.program)
+                self.routes.keep(&self.key, made.program)
             }
         };
-        let program = self.routes.program(place);
         let mut case = Case {
             event,
-            program,
+            program: &program,
+            measures: self.routes.measures(&program),
             now,
             world,
             tables: &self.tables,
@@ -413,17 +416,21 @@ impl Engine {
             known: 0,
             holding: 0,
         };
-        if let Some(answer) = case.first(&program.above) {
-            return Ok(case.outcome_of(answer));
-        }
-        let Some((probe, rows)) = &program.below else { return Ok(None) };
-        let stance = pending.number.map_or(Stance::Silent, |number| wills.stance(probe, number, &pending.found));
-        Ok(case.first(Program::rows_for(rows, stance)).and_then(|answer| case.outcome_of(answer)))
+        let template = match case.first(self.routes.rows(program.above)) {
+            Some(answer) => case.template_of(answer),
+            None => {
+                let stance = match pending.number {
+                    Some(number) => wills.stance(&program.probe, number, &pending.found),
+                    None => Stance::Silent,
+                };
+                case.first(self.routes.rows_for(&program, stance)).and_then(|answer| case.template_of(answer))
+            }
+        };
+        Ok(template.map(|template| Outcome { name: program.name, template }))
     }
 
     /// Whether an event is service that tells how to refuse; `None` where that cannot be told here.
-    fn is_hinted(&mut self, event: &Event<'_>, outcome: u32) -> Option<bool> {
-        let outcome = self.outcomes[outcome as usize];
+    fn is_hinted(&mut self, event: &Event<'_>, outcome: Outcome) -> Option<bool> {
         if !self.templates[outcome.template as usize].service || event.kind != Kind::Sms || event.text.is_empty() {
             return Some(false);
         }
@@ -442,14 +449,13 @@ impl Engine {
         writer: &mut Writer,
         bytes: &[u8],
         pending: &Pending<'_>,
-        outcome: u32,
+        outcome: Outcome,
         after_time: &[u8],
         after_epoch: &[u8],
     ) {
         let event = &pending.event;
         let key = pending.record.key.clone().map_or(event.to, |span| &bytes[span]);
         let key = if key.is_empty() { event.to } else { key };
-        let outcome = self.outcomes[outcome as usize];
         let template = &self.templates[outcome.template as usize];
         let of: &[u8] = if event.kind == Kind::Call { b"\",\"of\":\"call\",\"time\":" } else { b"\",\"of\":\"sms\",\"time\":" };
         let (before_from, after_from): (&[u8], &[u8]) = if event.from.is_empty() {
@@ -471,7 +477,7 @@ impl Engine {
                 before_from,
                 event.from,
                 after_from,
-                &self.senders[outcome.sender as usize],
+                &self.names[outcome.name as usize],
                 &template.middle,
                 after_epoch,
                 before_origin,
@@ -483,14 +489,18 @@ impl Engine {
     }
 
     #[inline]
-    fn note(&self, answered: &mut Answered, pending: &Pending<'_>, outcome: u32, hinted: bool, partition: u32) {
+    fn note(&mut self, answered: &mut Answered, pending: &Pending<'_>, outcome: Outcome, hinted: bool, partition: u32) {
         let event = &pending.event;
         let row = answered.outcomes.len() as u32;
-        answered.outcomes.push(outcome);
+        let next = self.outcomes.len() as u32;
+        answered.outcomes.push(*self.outcomes.entry(outcome).or_insert_with(|| {
+            answered.new_outcomes.push(outcome);
+            next
+        }));
         answered.timestamps.push(pending.record.timestamp);
         let number = pending.number.or_else(|| numbers::parse(event.to));
         answered.recipients.push(number.map_or(-1, |number| number as i64));
-        let source = if &*self.senders[self.outcomes[outcome as usize].sender as usize] == b"null" {
+        let source = if *self.names[outcome.name as usize] == b"null"[..] {
             match numbers::parse(event.from) {
                 Some(number) => number as i64,
                 None => {
@@ -520,6 +530,7 @@ fn left(bytes: &[u8], record: &Record) -> Left {
 struct Case<'a> {
     event: &'a Event<'a>,
     program: &'a Program,
+    measures: &'a Measures,
     now: i64,
     world: &'a World,
     tables: &'a Tables,
@@ -567,8 +578,8 @@ impl Case<'_> {
         let (event, program, world) = (self.event, self.program, self.world);
         match predicate {
             bit::VERSTAT_FAILED => Some(world::verstat_failed(event)),
-            bit::SUSPENDED => Some(in_force(&program.suspensions, self.now).is_some()),
-            bit::STOPPED => Some(in_force(&program.stops, self.now).is_some()),
+            bit::SUSPENDED => Some(in_force(&self.measures.suspensions, self.now).is_some()),
+            bit::STOPPED => Some(in_force(&self.measures.stops, self.now).is_some()),
             bit::QUIET => Some(program.hours.is_some_and(|hours| self.quiet[hours as usize])),
             bit::PRESENTS_FOREIGN => Some(world.presents_foreign(event, program.sender)),
             bit::CAMPAIGN_KNOWN => {
@@ -585,7 +596,7 @@ impl Case<'_> {
                 self.is_read = false;
                 campaign.says(plain(event, unescaped), reading, self.tables)
             }
-            bit::PROHIBITED => Some(world.terms.found_in(&self.reading()?.stripped)),
+            bit::PROHIBITED => Some(world.terms.found_in(self.reading()?)),
             bit::OPT_OUT_SHOWN => Some(self.reading()?.opt_out_shown()),
             bit::IDENTIFIED => {
                 let Some(sender) = program.sender else { return Some(false) };
@@ -608,11 +619,11 @@ impl Case<'_> {
         Some(&self.texts.reading)
     }
 
-    fn outcome_of(&self, answer: Answer) -> Option<u32> {
+    fn template_of(&self, answer: Answer) -> Option<u32> {
         match answer {
-            Answer::Outcome(outcome) => Some(outcome),
-            Answer::Suspension => in_force(&self.program.suspensions, self.now),
-            Answer::Stop => in_force(&self.program.stops, self.now),
+            Answer::Template(template) => Some(template),
+            Answer::Suspension => in_force(&self.measures.suspensions, self.now),
+            Answer::Stop => in_force(&self.measures.stops, self.now),
             Answer::Left => None,
         }
     }

@@ -6,9 +6,8 @@
 
 use crate::json::{Kind, Purpose};
 use crate::numbers::{FromKind, ToKind};
-use crate::wills::{Probe, Stance};
-use hashbrown::HashTable;
-use std::hash::{BuildHasher, Hasher};
+use crate::wills::{Channel, Probe, Stance};
+use hashbrown::HashMap;
 
 /// The predicates that can be answered here, by the names that Python has for them, each with its bit. The first are
 /// the cheapest and are asked first.
@@ -36,20 +35,20 @@ pub mod bit {
 }
 
 /// What a row answers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Answer {
-    /// With this outcome.
-    Outcome(u32),
-    /// With the outcome of the order to suspend that is in force.
+    /// With the decision of this template.
+    Template(u32),
+    /// With that of the order to suspend that is in force.
     Suspension,
-    /// With the outcome of the order to stop that is in force.
+    /// With that of the order to stop that is in force.
     Stop,
     /// Not here: Python decides.
     Left,
 }
 
 /// A row that a route leaves open.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Row {
     /// Bits of the predicates that must hold.
     pub needs: u16,
@@ -59,49 +58,65 @@ pub struct Row {
     pub answer: Answer,
 }
 
-/// An order on a route, in force from `from` until before `until`, with the outcome that cites it.
+/// An order on a route, in force from `from` until before `until`, with the template that cites it.
 #[derive(Clone, Copy, Debug)]
 #[allow(missing_docs)]
 pub struct Measure {
     pub from: i64,
     pub until: i64,
-    pub outcome: u32,
+    pub template: u32,
 }
 
-/// The first order, of those sorted by id, that is in force.
+/// The orders on a route to suspend and to stop, each sorted by id.
+#[derive(Clone, Debug, Default)]
+#[allow(missing_docs)]
+pub struct Measures {
+    pub suspensions: Vec<Measure>,
+    pub stops: Vec<Measure>,
+}
+
+/// The first order that is in force.
 #[inline]
 pub fn in_force(measures: &[Measure], now: i64) -> Option<u32> {
-    measures.iter().find(|measure| measure.from <= now && now < measure.until).map(|measure| measure.outcome)
+    measures.iter().find(|measure| measure.from <= now && now < measure.until).map(|measure| measure.template)
 }
 
-/// The open rows of a route: those above the first that asks for the will, and for each will those below.
+/// What Python makes of a route: the open rows above the first that asks for the will, and for each will those below.
 #[derive(Clone, Debug)]
 #[allow(missing_docs)]
-pub struct Program {
+pub struct Made {
     pub above: Vec<Row>,
     /// The question of the will, and the rows for `Consented`, `Refused` and `Silent`.
     pub below: Option<(Probe, [Vec<Row>; 3])>,
-    pub suspensions: Vec<Measure>,
-    pub stops: Vec<Measure>,
+    pub measures: Measures,
     /// Which of the policy's sets of hours limit this traffic.
     pub hours: Option<u32>,
-    /// The event's sender among the senders that are known.
+    /// The event's sender as decisions write it.
+    pub name: u32,
+    /// The event's sender among those that are registered.
     pub sender: Option<u32>,
     /// The owner of `from` among them.
     pub owner: Option<u32>,
 }
 
-impl Program {
-    /// The rows below for a stance.
-    #[inline]
-    pub fn rows_for(rows: &[Vec<Row>; 3], stance: Stance) -> &[Row] {
-        match stance {
-            Stance::Consented => &rows[0],
-            Stance::Refused => &rows[1],
-            Stance::Silent => &rows[2],
-        }
-    }
+/// Where a route's parts lie. Bulk traffic runs through thousands of routes, whose rows are mostly the same: so these are
+/// kept once, and a program is about a line of the processor's cache.
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs)]
+pub struct Program {
+    pub above: u32,
+    pub below: [u32; 3],
+    /// The question of the will; `below` is empty where there is none.
+    pub probe: Probe,
+    measures: u32,
+    pub hours: Option<u32>,
+    pub name: u32,
+    pub sender: Option<u32>,
+    pub owner: Option<u32>,
 }
+
+/// The place of no rows and of no measures.
+pub const NOTHING: u32 = 0;
 
 /// What tells one route from another, but for the names that the event states.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,13 +132,22 @@ pub struct Way {
     pub ordered: Option<u32>,
 }
 
-/// What tells one route from another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub struct RouteKey<'a> {
-    pub way: Way,
-    pub sender: &'a [u8],
-    pub category: &'a [u8],
+/// Writes what tells a route from every other, in one run of bytes: a way, and the sender and category that are stated.
+#[inline]
+pub fn key_of(way: &Way, sender: &[u8], category: &[u8], key: &mut Vec<u8>) {
+    let kinds = way.kind as u32
+        | (way.from_kind as u32) << 2
+        | (way.to_kind as u32) << 6
+        | (way.purpose as u32) << 10
+        | u32::from(way.platform) << 14;
+    key.clear();
+    key.extend_from_slice(&kinds.to_le_bytes());
+    // Neither is ever so large: each counts what stands in a registry.
+    key.extend_from_slice(&way.holding.unwrap_or(u32::MAX).to_le_bytes());
+    key.extend_from_slice(&way.ordered.unwrap_or(u32::MAX).to_le_bytes());
+    key.extend_from_slice(&(sender.len() as u32).to_le_bytes());
+    key.extend_from_slice(sender);
+    key.extend_from_slice(category);
 }
 
 /// Routes kept; beyond, all are forgotten and made anew: odd traffic cannot fill the memory.
@@ -132,81 +156,88 @@ pub const ROUTES_MAX: usize = 65_536;
 /// The programs of the routes that traffic has taken.
 #[derive(Debug, Default)]
 pub struct Routes {
-    table: HashTable<u32>,
-    keys: Vec<OwnedKey>,
+    places: HashMap<Box<[u8]>, u32>,
     programs: Vec<Program>,
-    state: foldhash::fast::RandomState,
-}
-
-#[derive(Debug)]
-struct OwnedKey {
-    way: Way,
-    sender: Box<[u8]>,
-    category: Box<[u8]>,
-}
-
-impl OwnedKey {
-    fn key(&self) -> RouteKey<'_> {
-        RouteKey { way: self.way, sender: &self.sender, category: &self.category }
-    }
+    rows: Vec<Box<[Row]>>,
+    places_of_rows: HashMap<Box<[Row]>, u32>,
+    measures: Vec<Measures>,
 }
 
 impl Routes {
-    /// The place of a route's program.
+    /// The program of a route, by its key.
     #[inline]
-    pub fn find(&self, key: &RouteKey<'_>) -> Option<u32> {
-        self.table.find(self.hash(key), |place| self.keys[*place as usize].key() == *key).copied()
+    pub fn find(&self, key: &[u8]) -> Option<Program> {
+        self.places.get(key).map(|place| self.programs[*place as usize])
     }
 
-    /// Keeps a program and returns its place.
-    pub fn keep(&mut self, key: &RouteKey<'_>, program: Program) -> u32 {
-        let place = u32::try_from(self.programs.len()).expect("far fewer routes");
+    /// Keeps what was made of a route.
+    pub fn keep(&mut self, key: &[u8], made: Made) -> Program {
+        if self.rows.is_empty() {
+            self.rows.push(Box::default());
+            self.measures.push(Measures::default());
+        }
+        let nobody = Probe { channel: Channel::Sms, consent: u32::MAX, refusals: [u32::MAX; 3] };
+        let (probe, below) = match made.below {
+            Some((probe, rows)) => (probe, rows.map(|rows| self.place_of(rows))),
+            None => (nobody, [NOTHING; 3]),
+        };
+        let measures = if made.measures.suspensions.is_empty() && made.measures.stops.is_empty() {
+            NOTHING
+        } else {
+            self.measures.push(made.measures);
+            self.measures.len() as u32 - 1
+        };
+        let program = Program {
+            above: self.place_of(made.above),
+            below,
+            probe,
+            measures,
+            hours: made.hours,
+            name: made.name,
+            sender: made.sender,
+            owner: made.owner,
+        };
+        self.places.insert(key.into(), self.programs.len() as u32);
         self.programs.push(program);
-        self.keys.push(OwnedKey { way: key.way, sender: key.sender.into(), category: key.category.into() });
-        let hash = self.hash(key);
-        let (keys, state) = (&self.keys, &self.state);
-        self.table.insert_unique(hash, place, |place| hash_of(state, &keys[*place as usize].key()));
-        place
+        program
     }
 
-    /// The program at a place.
+    fn place_of(&mut self, rows: Vec<Row>) -> u32 {
+        if rows.is_empty() {
+            return NOTHING;
+        }
+        let rows: Box<[Row]> = rows.into();
+        *self.places_of_rows.entry(rows).or_insert_with_key(|rows| {
+            self.rows.push(rows.clone());
+            self.rows.len() as u32 - 1
+        })
+    }
+
+    /// The rows at a place.
     #[inline]
-    pub fn program(&self, place: u32) -> &Program {
-        &self.programs[place as usize]
+    pub fn rows(&self, place: u32) -> &[Row] {
+        &self.rows[place as usize]
     }
 
-    /// How many there are.
+    /// The rows below for a stance.
+    #[inline]
+    pub fn rows_for(&self, program: &Program, stance: Stance) -> &[Row] {
+        self.rows(program.below[stance as usize])
+    }
+
+    /// The orders of a program.
+    #[inline]
+    pub fn measures(&self, program: &Program) -> &Measures {
+        &self.measures[program.measures as usize]
+    }
+
+    /// How many programs there are.
     pub fn count(&self) -> usize {
         self.programs.len()
     }
 
     /// Forgets all.
     pub fn forget(&mut self) {
-        self.table.clear();
-        self.keys.clear();
-        self.programs.clear();
+        *self = Self::default();
     }
-
-    #[inline]
-    fn hash(&self, key: &RouteKey<'_>) -> u64 {
-        hash_of(&self.state, key)
-    }
-}
-
-#[inline]
-fn hash_of(state: &foldhash::fast::RandomState, key: &RouteKey<'_>) -> u64 {
-    let way = &key.way;
-    let mut hasher = state.build_hasher();
-    hasher.write_u64(
-        way.kind as u64
-            | (way.from_kind as u64) << 2
-            | (way.to_kind as u64) << 6
-            | (way.purpose as u64) << 10
-            | u64::from(way.platform) << 14,
-    );
-    hasher.write_u64(u64::from(way.holding.unwrap_or(u32::MAX)) << 32 | u64::from(way.ordered.unwrap_or(u32::MAX)));
-    hasher.write(key.sender);
-    hasher.write_u8(0xff);
-    hasher.write(key.category);
-    hasher.finish()
 }

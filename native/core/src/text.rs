@@ -32,6 +32,7 @@ const BEYOND: usize = 0x1_0000;
 /// The layout of an entry of `Tables::fold`: the folded character's UTF-8 (three bytes at most), its length, whether
 /// it is a letter or number, and its class. A length of 0 stands for more than one character, whose place among the
 /// expansions is in the lowest bits, or for a character that cannot be folded alone.
+const PACKED_MASK: u32 = 0xff_ffff;
 const LENGTH_SHIFT: u32 = 24;
 const LETTER_BIT: u32 = 1 << 26;
 const UNSURE_BIT: u32 = 1 << 27;
@@ -53,8 +54,15 @@ pub struct Tables {
 #[derive(Debug)]
 struct Expansion {
     folded: Vec<u8>,
-    stripped: Vec<u8>,
+    letters: Vec<u32>,
     classes: Vec<u8>,
+}
+
+/// A character's UTF-8 in an integer, the first byte lowest.
+fn packed(character: char) -> u32 {
+    let mut bytes = [0; 4];
+    character.encode_utf8(&mut bytes);
+    u32::from_le_bytes(bytes)
 }
 
 impl Tables {
@@ -85,7 +93,7 @@ impl Tables {
                 .into_iter()
                 .map(|(folded, stripped, classes)| Expansion {
                     folded: folded.into_bytes(),
-                    stripped: stripped.into_bytes(),
+                    letters: stripped.chars().map(packed).collect(),
                     classes,
                 })
                 .collect(),
@@ -101,15 +109,13 @@ impl Tables {
     }
 }
 
-/// A text as it was read.
+/// A text as it was read. The buffers keep what earlier texts left beyond the ends, which nobody looks at.
 #[derive(Debug, Default)]
 pub struct Reading {
-    /// Folded, in UTF-8.
-    pub folded: Vec<u8>,
-    /// Folded, without what is neither letter nor number.
-    pub stripped: Vec<u8>,
-    /// The class of each folded character.
+    folded: Vec<u8>,
+    letters: Vec<u32>,
     classes: Vec<u8>,
+    ends: [usize; 3],
 }
 
 /// Room that `read` keeps beyond what it has written, so that it can write four bytes at once.
@@ -120,11 +126,8 @@ impl Reading {
     pub fn read(&mut self, tables: &Tables, text: &[u8]) -> bool {
         // Three bytes fold to three at most, and to more only by way of an expansion, which makes its own room.
         let room = 3 * text.len() + SLACK;
-        for buffer in [&mut self.folded, &mut self.stripped, &mut self.classes] {
-            buffer.clear();
-            buffer.resize(room, 0);
-        }
-        let (mut folded, mut stripped, mut classes) = (0, 0, 0);
+        self.make_room([0; 3], room);
+        let (mut folded, mut letters, mut classes) = (0, 0, 0);
         let mut at = 0;
         while at < text.len() {
             let first = text[at];
@@ -136,8 +139,8 @@ impl Reading {
             } else if first < 0xe0 && at + 1 < text.len() {
                 ((first as usize & 0x1f) << 6 | (text[at + 1] as usize & 0x3f), 2)
             } else {
-                match self.beyond(tables, &text[at..], [folded, stripped, classes]) {
-                    Some(places) => [folded, stripped, classes] = places,
+                match self.beyond(tables, &text[at..], [folded, letters, classes]) {
+                    Some(places) => [folded, letters, classes] = places,
                     None => return false,
                 }
                 at += 4;
@@ -150,8 +153,8 @@ impl Reading {
                 if entry & UNSURE_BIT != 0 {
                     return false;
                 }
-                [folded, stripped, classes] =
-                    self.expand(&tables.expansions[(entry & 0xffff) as usize], [folded, stripped, classes], text.len() - at);
+                let expansion = &tables.expansions[(entry & 0xffff) as usize];
+                [folded, letters, classes] = self.expand(expansion, [folded, letters, classes], text.len() - at);
                 continue;
             }
             // Four bytes are written and only those that belong to the character are kept: no branch.
@@ -159,36 +162,39 @@ impl Reading {
             let bytes = bytes as usize;
             self.folded[folded..folded + 4].copy_from_slice(&packed);
             folded += bytes;
-            self.stripped[stripped..stripped + 4].copy_from_slice(&packed);
-            stripped += if entry & LETTER_BIT != 0 { bytes } else { 0 };
+            self.letters[letters] = entry & PACKED_MASK;
+            letters += usize::from(entry & LETTER_BIT != 0);
             self.classes[classes] = (entry >> CLASS_SHIFT) as u8;
             classes += 1;
         }
-        self.folded.truncate(folded);
-        self.stripped.truncate(stripped);
-        self.classes.truncate(classes);
+        self.ends = [folded, letters, classes];
         true
+    }
+
+    /// Makes all buffers so much longer than these places, each of which is an end.
+    fn make_room(&mut self, [folded, letters, classes]: [usize; 3], room: usize) {
+        let longer = |length: usize, at: usize| length.max(at + room);
+        self.folded.resize(longer(self.folded.len(), folded), 0);
+        self.letters.resize(longer(self.letters.len(), letters), 0);
+        self.classes.resize(longer(self.classes.len(), classes), 0);
     }
 
     #[cold]
     fn expand(&mut self, expansion: &Expansion, places: [usize; 3], bytes_left: usize) -> [usize; 3] {
-        let [folded, stripped, classes] = places;
-        let parts = [&expansion.folded, &expansion.stripped, &expansion.classes];
-        let mut after = [0; 3];
-        for (which, buffer) in [&mut self.folded, &mut self.stripped, &mut self.classes].into_iter().enumerate() {
-            let begin = [folded, stripped, classes][which];
-            let end = begin + parts[which].len();
-            buffer.resize((end + 3 * bytes_left + SLACK).max(buffer.len()), 0);
-            buffer[begin..end].copy_from_slice(parts[which]);
-            after[which] = end;
-        }
+        let [folded, letters, classes] = places;
+        let after =
+            [folded + expansion.folded.len(), letters + expansion.letters.len(), classes + expansion.classes.len()];
+        self.make_room(after, 3 * bytes_left + SLACK);
+        self.folded[folded..after[0]].copy_from_slice(&expansion.folded);
+        self.letters[letters..after[1]].copy_from_slice(&expansion.letters);
+        self.classes[classes..after[2]].copy_from_slice(&expansion.classes);
         after
     }
 
     #[cold]
     fn beyond(&mut self, tables: &Tables, text: &[u8], places: [usize; 3]) -> Option<[usize; 3]> {
-        let [folded, stripped, classes] = places;
-        let bytes = text.get(..4)?;
+        let [folded, letters, classes] = places;
+        let bytes: &[u8; 4] = text.first_chunk()?;
         let code = (bytes[0] as usize & 0x7) << 18
             | (bytes[1] as usize & 0x3f) << 12
             | (bytes[2] as usize & 0x3f) << 6
@@ -199,26 +205,47 @@ impl Reading {
             _ => return None,
         };
         self.folded[folded..folded + 4].copy_from_slice(bytes);
-        self.stripped[stripped..stripped + 4].copy_from_slice(bytes);
+        self.letters[letters] = u32::from_le_bytes(*bytes);
         self.classes[classes] = if letter { class::LETTER } else { class::OTHER };
-        Some([folded + 4, stripped + if letter { 4 } else { 0 }, classes + 1])
+        Some([folded + 4, letters + usize::from(letter), classes + 1])
+    }
+
+    /// The text folded, in UTF-8.
+    pub fn folded(&self) -> &[u8] {
+        &self.folded[..self.ends[0]]
+    }
+
+    /// Folded, without what is neither letter nor number: the UTF-8 of each character, the first byte lowest.
+    pub fn letters(&self) -> &[u32] {
+        &self.letters[..self.ends[1]]
+    }
+
+    /// The class of each folded character.
+    fn classes(&self) -> &[u8] {
+        &self.classes[..self.ends[2]]
+    }
+
+    /// The letters and numbers of the text as UTF-8.
+    pub fn stripped(&self) -> Vec<u8> {
+        self.letters().iter().flat_map(|letter| letter.to_le_bytes()).filter(|byte| *byte != 0).collect()
     }
 
     /// Whether the text tells how to refuse: the policy's usual pattern, `退订|拒收|回[复覆]?[\W_]{0,2}(td|t|r|n)(?![a-z0-9])`.
     pub fn opt_out_shown(&self) -> bool {
-        hint(&self.classes)
+        hint(self.classes())
     }
 
     /// Whether a sender's name, or a signature of it in its brackets, stands in the text.
     pub fn names(&self, identity: &Identity) -> bool {
-        identity.names.iter().any(|name| name.find(&self.folded).is_some())
+        identity.names.iter().any(|name| name.find(self.folded()).is_some())
     }
 
     /// Whether a contact's digits stand there in order, with any spaces or dashes between them and no digit around.
     pub fn shows_contact(&self, identity: &Identity, tables: &Tables) -> bool {
         let Some((first, rest)) = identity.digits.split_first() else { return false };
-        memchr::memchr_iter(*first, &self.folded).any(|at| {
-            (at == 0 || !self.folded[at - 1].is_ascii_digit()) && follows(&self.folded[at + 1..], rest, tables)
+        let folded = self.folded();
+        memchr::memchr_iter(*first, folded).any(|at| {
+            (at == 0 || !folded[at - 1].is_ascii_digit()) && follows(&folded[at + 1..], rest, tables)
         })
     }
 }
@@ -331,14 +358,14 @@ pub struct Terms {
     pairs: Box<[u64]>,
     /// The first characters of terms that have no second.
     singles: Box<[u64]>,
+    has_singles: bool,
 }
 
 const PAIR_BITS: u32 = 17;
 
 #[inline]
 fn pair_of(first: u32, second: u32) -> usize {
-    (first.wrapping_mul(0x9e37_79b1) ^ second.wrapping_mul(0x85eb_ca77)).wrapping_mul(0xc2b2_ae3d) as usize
-        >> (32 - PAIR_BITS)
+    (first.wrapping_mul(0x9e37_79b1).wrapping_add(second.wrapping_mul(0x85eb_ca77)) >> (32 - PAIR_BITS)) as usize
 }
 
 #[inline]
@@ -352,7 +379,7 @@ impl Terms {
         let mut pairs = vec![0u64; 1 << (PAIR_BITS - 6)];
         let mut singles = vec![0u64; 1 << (PAIR_BITS - 6)];
         for term in terms {
-            let mut characters = term.chars().map(u32::from);
+            let mut characters = term.chars().map(packed);
             let Some(first) = characters.next() else { continue };
             let (bits, place) = match characters.next() {
                 Some(second) => (&mut pairs, pair_of(first, second)),
@@ -362,25 +389,19 @@ impl Terms {
         }
         let terms: Vec<&String> = terms.iter().filter(|term| !term.is_empty()).collect();
         let automaton = if terms.is_empty() { None } else { Some(AhoCorasick::new(terms)?) };
-        Ok(Self { automaton, pairs: pairs.into(), singles: singles.into() })
+        let has_singles = singles.iter().any(|bits| *bits != 0);
+        Ok(Self { automaton, pairs: pairs.into(), singles: singles.into(), has_singles })
     }
 
-    /// Whether any term stands in a stripped text.
-    pub fn found_in(&self, stripped: &[u8]) -> bool {
+    /// Whether any term stands in a text, read without what is neither letter nor number.
+    pub fn found_in(&self, reading: &Reading) -> bool {
         let Some(automaton) = &self.automaton else { return false };
-        self.may_stand_in(stripped) && automaton.is_match(stripped)
+        self.may_stand_in(reading.letters()) && automaton.is_match(&reading.stripped())
     }
 
     #[inline]
-    fn may_stand_in(&self, stripped: &[u8]) -> bool {
-        // Valid UTF-8 all the way from `event`; were it not, the automaton alone would answer.
-        let Ok(text) = std::str::from_utf8(stripped) else { return true };
-        let mut last = 0;
-        let mut found = false;
-        for code in text.chars().map(u32::from) {
-            found |= has(&self.pairs, pair_of(last, code)) | has(&self.singles, pair_of(code, 0));
-            last = code;
-        }
-        found
+    fn may_stand_in(&self, letters: &[u32]) -> bool {
+        let pair = letters.windows(2).any(|pair| has(&self.pairs, pair_of(pair[0], pair[1])));
+        pair || self.has_singles && letters.iter().any(|letter| has(&self.singles, pair_of(*letter, 0)))
     }
 }

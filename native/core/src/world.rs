@@ -32,7 +32,7 @@ pub struct Campaign {
     pub regions: Vec<Box<[u8]>>,
     pub text: Box<[u8]>,
     /// The text's letters and numbers, folded; `None` where it cannot be read here.
-    pub stripped: Option<Box<[u8]>>,
+    pub letters: Option<Box<[u32]>>,
 }
 
 /// The registry but for its wills.
@@ -104,7 +104,7 @@ impl Campaign {
         if text == &*self.text {
             return Some(true);
         }
-        let stripped = self.stripped.as_ref()?;
-        if reading.read(tables, text) && reading.stripped[..] != **stripped { Some(false) } else { None }
+        let letters = self.letters.as_ref()?;
+        if reading.read(tables, text) && *reading.letters() != **letters { Some(false) } else { None }
     }
 }
