@@ -19,7 +19,10 @@ PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3; do \
 MATURIN := CARGO_TARGET_DIR=$(CURDIR)/native/target $(BIN)/maturin build --quiet --release --locked --manifest-path native/Cargo.toml
 CARGO_THERE := command -v cargo >/dev/null || { echo "make: no cargo on the path: install Rust 1.90 or later for wurao_native. The filter runs without it, on its Python path" >&2; exit 1; }
 
-.PHONY: help demo test prove bench soak lint docs lock native wheel clean kafka
+# Most tests wait for processes; each of these has a Kafka of its own, of half a gigabyte. 0: one after another.
+TEST_PROCESSES ?= 2
+
+.PHONY: help demo test prove bench soak peers lint docs lock native wheel clean kafka
 
 help: ## show what can be made
 	@echo "make TARGET, where TARGET is one of"
@@ -29,7 +32,7 @@ demo: $(STAMP) kafka ## everything on this machine, with sample traffic, for und
 	@$(BIN)/wurao demo $(DEMO_ARGS)
 
 test: $(STAMP) kafka ## every test, on a genuine Kafka
-	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist worksteal $(PYTEST_ARGS)
 
 prove: $(STAMP) ## prove the promises of the rule table
 	@$(BIN)/python -m stream.policy.prove
@@ -39,6 +42,9 @@ bench: $(STAMP) kafka ## measure throughput and costs
 
 soak: $(STAMP) kafka ## hours of load with faults
 	@$(BIN)/python -m loadtest soak $(SOAK_ARGS)
+
+peers: $(STAMP) ## what loadtest measures beside the filter (needs the network once)
+	@$(BIN)/python -m loadtest.peers
 
 lint: $(STAMP) ## style, types, import arrows
 	@$(BIN)/ruff check .

@@ -231,14 +231,13 @@ class EnforceMetrics:
             "Records that Faust's stream had left out and that were read from their topic instead (decision 0010). "
             "Some after a start or rebalance are usual; many at other times are not.",
         )
-        self.repairs = self._counter(
-            "wurao_enforce_table_repairs_total",
-            "Rows of the table that Faust had brought back otherwise than its topic holds them; put right (decision "
-            "0010).",
-        )
         self.failures = self._counter(
             "wurao_enforce_step_failures_total",
             "Steps that failed by a fault of the program; the record stands in dead-letter. Report it.",
+        )
+        self.left = self._counter(
+            "wurao_enforce_left_total",
+            "Cases and dockets that left the table, having ended long enough ago; their last pictures stay in `cases`.",
         )
         self.cases = self._gauge("wurao_enforce_entries", "Cases and dockets of this instance's partitions.")
         self.clocks = self._gauge("wurao_enforce_clocks", "Clocks that run in them.")

@@ -35,6 +35,7 @@ from stream.metrics import FilterMetrics
 from stream.model.codec import encode
 from stream.model.control import key_of_control
 from stream.model.decision import Epoch
+from stream.model.fields import Channel
 from stream.model.topics import ACTIVITY, EVENTS_CALL, EVENTS_REPLY, EVENTS_SMS, EVENTS_URGENT
 from stream.policy.decide import Decider
 from stream.policy.settings import Policy
@@ -95,7 +96,7 @@ class Worker:
         )
         self._lanes: list[Lane] = []
         self._bad: list[BadRecord] = []
-        self._activity = ActivityCounter(self._run)
+        self._activity = ActivityCounter(self._run, self._owner)
         self._telling = asyncio.Lock()
 
     def stop(self) -> None:
@@ -194,6 +195,10 @@ class Worker:
                     await job
             except Exception as error:  # noqa: BLE001  # one client's trouble must not keep the others from closing
                 log.warning("a client did not close cleanly", worker=self._index, error=repr(error))
+
+    def _owner(self, channel: Channel, number: str) -> str | None:
+        holding = self._decider.world.registry.ownership[channel].owner(number)
+        return holding.sender if holding is not None else None
 
     def _decide(self, lane: str, batches: Mapping[Place, Taken]) -> Outputs:
         began = time.process_time()

@@ -19,7 +19,7 @@ from bloom.number import parse
 from bloom.partition import partition_of
 from stream import config as configuration
 from stream import logs
-from stream.filter.activity import Acts
+from stream.filter.activity import CLAIMED, Acts, Owner
 from stream.filter.paths import MakeNative, NativePath
 from stream.filter.supervisor import Supervisor
 from stream.filter.windows import NO_NUMBER, Answer, Sign
@@ -27,6 +27,7 @@ from stream.kafka.seams import layout
 from stream.model.codec import Undecodable, encode, event_decoder
 from stream.model.decision import Decision
 from stream.model.events import Event, Reply, Sms
+from stream.model.fields import Channel
 from stream.policy.decide import Decider
 from stream.policy.loading import load
 from stream.registry.registry import Registry
@@ -81,7 +82,7 @@ class StandIn:
                 if self.panic and event.id.startswith(self.panic):
                     raise Panic("index out of bounds")
                 decision = self.decider.decide(event, now)
-                if isinstance(event, Reply) or self.leaves(event, decision):
+                if isinstance(event, Reply) or self.leaves(event, decision) or self._claims(decision):
                     left.append((record.offset, record.timestamp, record.key, record.value))
                     continue
                 keyed.append((record.key or event.to.encode(), encode(decision)))
@@ -97,6 +98,13 @@ class StandIn:
             self._acts(decided, timestamps),
             misplaced,
         )
+
+    def _claims(self, decision: Decision) -> bool:
+        """Whether it may name a sender in vain: that is for Python to tell."""
+        if decision.sender is None or decision.reason not in CLAIMED:
+            return False
+        owner = owner_in(self.decider.world.registry)
+        return owner("call" if decision.of == "call" else "sms", decision.from_ or "") != decision.sender
 
     def _acts(self, decided: list[tuple[Event, Decision]], timestamps: list[int]) -> Acts:
         decisions = [decision for _, decision in decided]
@@ -120,6 +128,16 @@ class StandIn:
                 and opt_out.search((event.text or "").lower())
             ],
         )
+
+
+def owner_in(registry: Registry) -> Owner:
+    """Whose numbers are, by a registry."""
+
+    def owner(channel: Channel, number: str) -> str | None:
+        holding = registry.ownership[channel].owner(number)
+        return holding.sender if holding is not None else None
+
+    return owner
 
 
 def _finished(keyed: list[tuple[bytes, bytes]], now: int) -> bytes:

@@ -96,7 +96,7 @@ def _decisions(outputs: Outputs) -> dict[int, Counter[tuple[bytes, bytes]]]:
 
 
 def _activity(outputs: Outputs) -> list[Activity]:
-    counter = ActivityCounter("run")
+    counter = ActivityCounter("run", standin.owner_in(registry_of(cases.registry())))
     counter.add(outputs.decided, outputs.timestamps, outputs.signs, now=NOW)
     for acts in outputs.acts:
         counter.add_acts(acts, now=NOW)
