@@ -6,6 +6,7 @@ and the log says it once.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 from bloom.base import BasedWills
 from bloom.bitmaps import Wills
@@ -14,6 +15,9 @@ from stream.filter.native import Compression, NativeBatches, NativeUnfit, why_un
 from stream.filter.raw import Native
 from stream.kafka import seams
 from stream.kafka.reach import CannotStart
+from stream.kafka.seams.outgoing import batch_of, records_of
+from stream.model.codec import decode_event, encode
+from stream.model.topics import EVENTS_URGENT
 from stream.policy.decide import Decider
 from stream.policy.settings import Policy
 from stream.registry.registry import Registry
@@ -23,6 +27,11 @@ MakeNative = Callable[[Decider], Native]
 
 Share = Callable[[Registry], MakeNative]
 """Puts a base's wills into the native module's memory, once for all workers that are forked afterwards."""
+
+_TRIAL: Final = b'{"kind":"call","id":"trial","time":1,"to":"110"}'
+"""An event that every policy answers alike, and every module."""
+
+_TRIAL_MS: Final = 1_795_500_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +74,20 @@ def _sharing(partitions: int, compression: Compression) -> Share:
 
 
 def _unfit_for(policy: Policy, share: Share) -> str | None:
-    """Why the module cannot stand for a policy: it is tried."""
+    """Why the module cannot stand for a policy, or is not of this checkout: it is tried."""
     registry = Registry(Wills())
+    decider = Decider(policy, registry)
     try:
-        share(registry)(Decider(policy, registry))
+        raw = memoryview(batch_of([(b"", _TRIAL)], timestamp=_TRIAL_MS))
+        outcome = share(registry)(decider).decide(
+            raw, topic=EVENTS_URGENT, partition=0, base_offset_from=0, now=_TRIAL_MS
+        )
     except NativeUnfit as error:
         return str(error)
+    except Exception as error:  # noqa: BLE001  # whatever it is, a module that was built for this checkout has none
+        return f"wurao_native does not answer ({error!r}): build it anew with `make native`"
+    ((decisions, _),) = outcome.batches
+    expected = encode(decider.decide(decode_event(_TRIAL), _TRIAL_MS))
+    if [value for _, value in records_of(decisions)] != [expected]:
+        return "wurao_native answers otherwise than the policy: build it anew with `make native`"
     return None

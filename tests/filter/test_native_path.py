@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
+import numpy as np
 import orjson
 import pytest
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
@@ -18,8 +19,8 @@ from msgspec.structs import replace
 from bloom.base import BasedWills
 from stream import config as configuration
 from stream.config import Config
-from stream.filter import native
-from stream.filter.activity import ActivityCounter
+from stream.filter import native, paths
+from stream.filter.activity import ActivityCounter, Acts
 from stream.filter.batch import Finished, Outputs, Place, decide_batch
 from stream.filter.delivery import in_rounds
 from stream.filter.native import NativeBatches
@@ -30,8 +31,8 @@ from stream.kafka import seams
 from stream.kafka.reach import CannotStart
 from stream.kafka.seams import layout
 from stream.kafka.seams.incoming import RawBatch
+from stream.kafka.seams.outgoing import batch_of, seal
 from stream.kafka.seams.outgoing import records_of as records_of_batch
-from stream.kafka.seams.outgoing import seal
 from stream.model.control import Activity
 from stream.model.decision import Decision
 from stream.model.events import Event
@@ -43,6 +44,7 @@ from tests.filter.harness import NOW, Broker, FilterProcess, event
 from tests.native.twins import needs_native
 
 PARTITIONS = 12
+NONE = np.zeros(1, dtype=np.int64)
 HINTING = event("sms", 1, to=cases.SILENT, text=cases.GOOD_TEXT, **{**cases.BANK, "purpose": "service"})
 EVENTS = [orjson.dumps(one) for one in [*cases.EVENTS, HINTING]]
 FIRST = 40
@@ -257,6 +259,30 @@ def test_the_module_answers_small_batches_together_and_their_decisions_leave_as_
     )
     assert [batch.count for batch in outputs.finished] == [60]
     assert outputs.left_count == 0
+
+
+@pytest.mark.parametrize(
+    ("made", "why"),
+    [
+        (AttributeError("no field of that name"), "does not answer .*no field of that name"),
+        (b'{"kind":"decision"}', "answers otherwise"),
+    ],
+)
+def test_a_module_of_another_checkout_is_found_out_before_the_start(
+    monkeypatch: pytest.MonkeyPatch, made: Exception | bytes, why: str
+) -> None:
+    class Other(standin.StandIn):
+        def decide(self, *_: object, **__: object) -> standin.StandInOutcome:
+            if isinstance(made, Exception):
+                raise made
+            acts = Acts([], np.zeros(1, np.int32), NONE, NONE, {}, NONE, [])
+            return standin.StandInOutcome([(batch_of([(b"", made)], timestamp=1), 1)], [], [], acts, 0)
+
+    monkeypatch.setattr(paths, "why_unfit", lambda: None)
+    monkeypatch.setattr(paths, "_sharing", lambda *_: lambda _: lambda decider: Other(decider, 12, standin.unsure))
+    assert re.search(why, native_path(_config("auto"), load()).why)
+    with pytest.raises(CannotStart, match="`make native`"):
+        native_path(_config("on"), load())
 
 
 @needs_native

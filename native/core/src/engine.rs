@@ -267,10 +267,13 @@ impl Engine {
             after_epoch: [&self.epoch, &b"\",\"origin\":"[..]].concat(),
         };
         let mut rest = question.raw;
-        while !rest.is_empty() {
+        loop {
             let raw;
             (raw, rest) = batch::first_of(rest).map_err(Failure::Unreadable)?;
             self.answer_one(raw, question, wills, maker, inflated, records, &mut page)?;
+            if rest.is_empty() {
+                break;
+            }
         }
         let Page { mut answered, mut writer, .. } = page;
         if writer.count() > 0 {

@@ -102,6 +102,13 @@ def records_of(data: bytes | bytearray) -> list[tuple[bytes, bytes]]:
     return found
 
 
+def batch_of(records: Sequence[tuple[bytes, bytes]], *, timestamp: int) -> bytes:
+    """One record batch of these records, uncompressed and of no producer."""
+    builder = BatchBuilder(sum(len(key) + len(value) for key, value in records) + 64 * len(records), 0)
+    fill(builder, records, start=0, timestamp=timestamp)
+    return bytes(builder._build())  # noqa: SLF001
+
+
 class _Half(Protocol):
     """The compiled half of a `BatchBuilder`."""
 
