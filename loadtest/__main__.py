@@ -1,45 +1,175 @@
-"""`python -m loadtest`: `bench` measures, `soak` runs long and counts what is lost."""
+"""`python -m loadtest`: measure the filter, beside other programs, on this machine's broker or on a cluster of yours.
+
+`run SCENARIO` measures; `list` names the scenarios; `report` writes what was measured into loadtest/README.md and
+docs/capacity.md. `bench` and `soak` are what `make bench` and `make soak` run.
+"""
 
 import argparse
+import asyncio
 import logging
 import signal
 import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
 
-from loadtest import bench, soak
+import msgspec
+import uvloop
+from rich.console import Console
+
+from loadtest import capacity, figures, report
+from loadtest.ground import LoadtestError
+from loadtest.running import measure
+from loadtest.scenarios import SCENARIOS, Scenario
+from loadtest.wish import Wish
 from stream.demo.processes import FilterError
+from stream.kafka.clients import KafkaError
 from stream.kafka.local import LocalKafkaError
 
+WIDTH: Final = 160
+"""Of what is printed into a file."""
 
-def main() -> int:
-    """Run one of them. Exit codes: 0 done, 1 failed or lost something, 130 interrupted."""
+BENCH: Final = ("throughput", "optout-propagation", "registry-churn")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command. Exit codes: 0 done, 1 failed or not in order, 2 misuse, 130 interrupted."""
     for ending in (signal.SIGTERM, signal.SIGHUP):  # SIGHUP: the terminal was closed
         signal.signal(ending, lambda number, _: sys.exit(128 + number))
-    parser = argparse.ArgumentParser(prog="python -m loadtest", description=__doc__)
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    benching = commands.add_parser("bench", help="throughput beside peers, propagation of words, registry rate")
-    benching.add_argument(
-        "--quick", action="store_true", help="a smaller run, within 90 s: a look, no figures to quote"
-    )
-    soaking = commands.add_parser("soak", help="steady traffic, workers killed now and then, nothing lost")
-    soaking.add_argument("--minutes", type=float, default=15.0, metavar="N", help="how long (default: 15)")
-    soaking.add_argument("--rate", type=int, default=2_000, metavar="N", help="events a second (default: 2000)")
-    benching.set_defaults(run=lambda told: _done(bench.run(bench.QUICK if told.quick else bench.WHOLE)))
-    soaking.set_defaults(run=lambda told: soak.run(minutes=told.minutes, rate=told.rate))
-    told = parser.parse_args()
-    # A topic that has just been made has no leader for a moment: aiokafka tries again, and would say so.
-    logging.getLogger("aiokafka").setLevel(logging.ERROR)
+    told = _parser().parse_args(arguments)
+    # A new topic has no leader for a moment, a new group no coordinator: aiokafka tries again, and would say so.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    run: Callable[[argparse.Namespace], int] = told.run
     try:
-        code: int = told.run(told)
-    except (FilterError, LocalKafkaError) as error:
+        return run(told)
+    except (FilterError, LoadtestError, LocalKafkaError, KafkaError, KeyError, ValueError, OSError) as error:
         print(f"loadtest: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m loadtest", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    running = commands.add_parser(
+        "run",
+        help="measure one scenario",
+        epilog="examples:\n"
+        "  python -m loadtest run throughput --quick\n"
+        "  python -m loadtest run latency --rates 1000,20000 --seconds 60 --bootstrap broker:9092\n"
+        "  python -m loadtest run throughput --peers passthrough,java --repeat 5",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    running.add_argument("scenario", metavar="SCENARIO", help=f"one of {', '.join(SCENARIOS)}")
+    _add_wishes(running)
+    running.set_defaults(run=lambda told: _run(told, [told.scenario]))
+    listing = commands.add_parser("list", help="name the scenarios")
+    listing.set_defaults(run=lambda _: _list())
+    reporting = commands.add_parser("report", help="write the newest results into loadtest/README.md, docs/capacity.md")
+    reporting.add_argument("--run", action="store_true", dest="anew", help="measure every scenario first (two hours)")
+    reporting.add_argument("--only", type=_names, metavar="A,B", help="of these scenarios only")
+    _add_wishes(reporting)
+    reporting.set_defaults(run=_report)
+    modelling = commands.add_parser("capacity", help="write docs/capacity.md from the published results")
+    modelling.set_defaults(run=lambda _: _done(capacity.write()))
+    benching = commands.add_parser("bench", help=f"run {', '.join(BENCH)}")
+    _add_wishes(benching)
+    benching.set_defaults(run=lambda told: _run(told, BENCH))
+    soaking = commands.add_parser("soak", help="run soak")
+    _add_wishes(soaking)
+    soaking.add_argument("--minutes", type=float, metavar="N", help="how long")
+    soaking.add_argument("--rate", type=int, metavar="N", help="events a second")
+    soaking.set_defaults(run=lambda told: _run(told, ["soak"]))
+    return parser
+
+
+def _add_wishes(parser: argparse.ArgumentParser) -> None:
+    """The options of every command that measures; what is not given stays as the scenario has it."""
+    parser.add_argument("--quick", action="store_true", help="a look, within a minute or so: no figures to quote")
+    parser.add_argument("--bootstrap", metavar="HOST:PORT", help="a cluster for trials (default: one is started here)")
+    parser.add_argument("--out", type=Path, default=figures.DIRECTORY, metavar="DIR", help="where results are written")
+    parser.add_argument("--repeat", type=int, metavar="N", help="turns; figures are their median")
+    parser.add_argument("--seconds", type=float, metavar="S", help="how long a load lasts")
+    parser.add_argument("--events", type=int, metavar="N", help="events that wait", dest="events_count")
+    parser.add_argument("--refusals", type=int, metavar="N", help="refusals in the registry", dest="refusals_count")
+    parser.add_argument("--rates", type=_numbers, metavar="N,N", help="events a second; 0: half of saturation")
+    parser.add_argument("--workers", type=_numbers, metavar="N,N", help="numbers of workers")
+    parser.add_argument("--churn", type=int, metavar="N", help="registry records a second", dest="churn_per_s")
+    parser.add_argument("--everything", type=float, metavar="X", help="of these, the part that refuses everything",
+                        dest="everything_share")  # fmt: skip
+    parser.add_argument("--backlog", type=int, metavar="N", help="events that wait before emergencies")
+    parser.add_argument("--numbers", type=_numbers, metavar="N,N", help="sizes of registries")
+    parser.add_argument("--peers", type=_names, metavar="A,B", help="programs beside the filter (default: all)")
+    parser.add_argument("--partitions", type=int, metavar="N", help="of all partitioned topics (default: 12)")
+    parser.add_argument("--pin", action="store_true", default=None, help="workers and generator on cores of their own")
+
+
+def wish_of(scenario: Scenario, told: argparse.Namespace) -> Wish:
+    """What a scenario is run with: its own wishes, and over them what was told. Raises `LoadtestError`."""
+    given = {
+        name: value
+        for name in Wish.__struct_fields__
+        if name != "quick" and (value := getattr(told, name, None)) is not None
+    }
+    if getattr(told, "minutes", None) is not None:
+        given["seconds"] = 60 * told.minutes
+    if getattr(told, "rate", None) is not None:
+        given["rates"] = (told.rate,)
+    wish = msgspec.structs.replace(scenario.quick if told.quick else scenario.whole, **given)
+    own = scenario.whole
+    for name in ("rates", "workers"):
+        few, many = len(getattr(own, name)), len(getattr(wish, name))
+        if few == 1 != many:
+            raise LoadtestError(f"--{name}: {scenario.name} takes one, and {many} were given")
+    if wish.repeat < 1 or wish.seconds <= 0 or wish.events_count < 1 or min((1, *wish.workers)) < 1:
+        raise LoadtestError("--repeat, --events and --workers are at least 1, --seconds more than 0")
+    return wish
+
+
+def _run(told: argparse.Namespace, names: Sequence[str]) -> int:
+    sound = True
+    for name in names:
+        scenario = SCENARIOS.get(name)
+        if scenario is None:
+            print(f"loadtest: no scenario is called {name!r}: choose from {', '.join(SCENARIOS)}", file=sys.stderr)
+            return 2
+        wish = wish_of(scenario, told)
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            result = runner.run(measure(scenario, wish, bootstrap=told.bootstrap))
+        paths = report.keep(result, told.out)
+        report.show(result, Console(width=None if sys.stdout.isatty() else WIDTH), paths)
+        sound = sound and result.sound
+    return 0 if sound else 1
+
+
+def _report(told: argparse.Namespace) -> int:
+    names = told.only or tuple(SCENARIOS)
+    code = _run(told, names) if told.anew else 0
+    report.publish(told.out, names)
+    capacity.write()
     return code
+
+
+def _list() -> int:
+    width = max(map(len, SCENARIOS))
+    for scenario in SCENARIOS.values():
+        print(f"{scenario.name:<{width}}  {scenario.what}")
+    return 0
 
 
 def _done(_: object) -> int:
     return 0
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name for name in text.split(",") if name)
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(int(part.replace("_", "")) for part in text.split(",") if part)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,12 @@
 """What the bitmaps cost: memory, load time, look-ups, the fold, partitions. Run `python -m loadtest.bitmaps`.
 
+With `--national` the same at the size of a country (`national.py`), which takes minutes and gigabytes.
+
 Seeded, so that two runs do the same work; each part takes seconds. Files are timed by the wall; all
 else is CPU time of the process, the best of a few passes, for machines are shared. Must never need a broker.
 """
 
+import argparse
 import random
 import tempfile
 import time
@@ -13,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,6 +26,7 @@ from bloom.partition import partition_of, partitions_of
 from bloom.sets import bitmap_of
 from bloom.snapshot import SnapshotMeta, read, write
 from bloom.wills import EVERYTHING, Expression, Kind, Probe, Scope
+from loadtest import national, national_table
 
 SEED: Final = 20_261_125
 FIRST: Final = 8_613_000_000_000
@@ -225,6 +230,17 @@ def _folding(apply: Callable[[list[Expression]], None], batches: list[list[Expre
 
 def main() -> None:
     """Print the figures."""
+    parser = argparse.ArgumentParser(prog="python -m loadtest.bitmaps", description=__doc__)
+    parser.add_argument("--national", action="store_true", help="half a billion refusals, 200 million consents")
+    parser.add_argument("--scale", type=float, default=1.0, help="of --national: a part of it (0 to 1), for a look")
+    parser.add_argument("--out", type=Path, help="with --national: write the figures as JSON into this file")
+    told = parser.parse_args()
+    if told.national:
+        country = national.run(scale=told.scale)
+        print("\n".join(national_table.lines(country)))
+        if told.out is not None:
+            told.out.write_bytes(msgspec.json.format(msgspec.json.encode(country), indent=1))
+        return
     report = run()
     d = report.density
     print(f"{d.numbers_count:,} numbers drawn from {d.range_size:,}")

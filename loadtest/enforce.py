@@ -1,12 +1,13 @@
 """What the control plane does in a second, and what 100,000 open cases cost: `python -m loadtest.enforce`.
 
-Three measurements on one genuine broker, with `wurao enforce` and `wurao filter` as processes of their own:
+Four measurements on one genuine broker, with `wurao enforce` and `wurao filter` as processes of their own:
 
 * **obedience**: findings that suspend at once, one sender after the other, while that sender goes on sending. From the
   order's record timestamp to the moment of the first decision `suspend` (both in the records themselves), and from the
   finding, which adds the control plane's own two steps.
 * **records a second**: complaints that wait, until the last is dealt with.
 * **open cases**: as many rows in the table; memory, and how long a start takes until cases are dealt with.
+* **takeover**: of two instances that share them, one is killed; how long until the other deals with all.
 
 Broker and programs share the machine.
 """
@@ -64,11 +65,11 @@ SUBSCRIBER: Final = "+8613800138000"
 class Enforce:
     """`wurao enforce`, seen from outside."""
 
-    def __init__(self, rig: Rig) -> None:
+    def __init__(self, rig: Rig, *, instance: str = "bench") -> None:
         self.port = free_ports(1)
         self.started = time.monotonic()
         environment = {name: value for name, value in os.environ.items() if not name.startswith("WURAO_")}
-        environment |= {**rig.settings, "WURAO_ENFORCE__PORT": str(self.port), "WURAO_ENFORCE__INSTANCE": "bench"}
+        environment |= {**rig.settings, "WURAO_ENFORCE__PORT": str(self.port), "WURAO_ENFORCE__INSTANCE": instance}
         with (rig.directory / "enforce.log").open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "stream.cli.main", "enforce"], env=environment, stdout=log, stderr=log
@@ -102,6 +103,12 @@ class Enforce:
         (line,) = (line for line in status.splitlines() if line.startswith("VmRSS"))
         return int(line.split()[1]) / 1024
 
+    @property
+    def cpu_s(self) -> float:
+        """CPU time it has taken."""
+        user, system = Path(f"/proc/{self.process.pid}/stat").read_text(encoding="ascii").split()[13:15]
+        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
     def kill(self) -> None:
         """SIGKILL."""
         self.process.kill()
@@ -109,8 +116,8 @@ class Enforce:
 
 
 @contextmanager
-def _enforcing(rig: Rig) -> Iterator[Enforce]:
-    enforce = Enforce(rig)
+def _enforcing(rig: Rig, *, instance: str = "bench") -> Iterator[Enforce]:
+    enforce = Enforce(rig, instance=instance)
     try:
         yield enforce
     finally:
@@ -269,11 +276,29 @@ async def open_cases(rig: Rig, *, count: int) -> None:
         with _enforcing(rig) as enforce:
             took = await enforce.wait_ready()
             held = await enforce.metric("wurao_enforce_entries")
-            repairs = await enforce.metric("wurao_enforce_table_repairs_total")
             note(
                 f"killed and started: at work after {took:.1f} s with {held:,.0f} entries, "
-                f"{enforce.memory_mib:.0f} MiB resident; rows that Faust brought back wrongly: {repairs:.0f}"
+                f"{enforce.memory_mib:.0f} MiB resident, {enforce.cpu_s:.1f} s of CPU"
             )
+
+
+async def takeover(rig: Rig) -> None:
+    """Of two that share the cases, one dies."""
+    with _enforcing(rig, instance="one") as one, _enforcing(rig, instance="other") as other:
+        for process in (one, other):
+            await process.wait_ready()
+        while {await process.metric("wurao_enforce_partitions") for process in (one, other)} != {PARTITIONS / 2}:  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+        spent = other.cpu_s
+        one.kill()
+        began = time.monotonic()
+        while await other.metric("wurao_enforce_partitions") != PARTITIONS:  # noqa: ASYNC110  # nothing tells
+            await asyncio.sleep(0.05)
+        took, own = time.monotonic() - began, await other.metric("wurao_enforce_recovery_seconds")
+        note(
+            f"one of two dies: the other deals with all cases {took:.1f} s later, {own:.1f} s of which are its own "
+            f"({other.cpu_s - spent:.1f} s of CPU), the rest the session's time-out"
+        )
 
 
 async def _run(told: argparse.Namespace) -> None:
@@ -283,10 +308,11 @@ async def _run(told: argparse.Namespace) -> None:
         await obedience(rig, count=told.orders)
         await throughput(rig, count=told.records)
         await open_cases(rig, count=told.cases)
+        await takeover(rig)
 
 
 def main() -> None:
-    """Run all three."""
+    """Run all."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--orders", type=int, default=200)
     parser.add_argument("--records", type=int, default=5_000)

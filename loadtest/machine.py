@@ -28,8 +28,8 @@ class Machine(msgspec.Struct, frozen=True):
         )
 
 
-def describe(*, kafka: str) -> Machine:
-    """The machine that runs this. `kafka` says which broker is measured."""
+def describe(*, kafka: str, load_average: float | None = None) -> Machine:
+    """The machine that runs this. `kafka` says which broker is measured; the load average is as of now if not given."""
     packages = ("aiokafka", "msgspec", "pyroaring", "uvloop", "numpy")
     return Machine(
         processor=_processor(),
@@ -38,7 +38,7 @@ def describe(*, kafka: str) -> Machine:
         system=f"{platform.system()} {platform.release().split('-')[0]}",
         python=platform.python_version(),
         versions={**{name: version(name) for name in packages}, "Kafka": kafka},
-        load_average=os.getloadavg()[0],
+        load_average=os.getloadavg()[0] if load_average is None else load_average,
     )
 
 

@@ -1,61 +1,60 @@
 """The program that one writes first: `async for` a record, decide, `send` the decision. The same rules, one
 by one.
 
-Its decoder, decider and encoder are the filter's own (faster than the usual JSON modules, which is in this
-program's favour), so that what differs is the way through Kafka. Tuned as aiokafka's documentation
-recommends for throughput: a linger, large batches, the same compression and acknowledgements, and a commit
-per thousand records after a flush. It follows no registry topic: it decides from a snapshot.
+Tuned as aiokafka's documentation recommends for throughput: a linger, large batches, the same compression and
+acknowledgements as the filter, and a commit per thousand records after a flush.
 """
 
-import time
-from itertools import count
 from typing import Final
 
 from aiokafka import AIOKafkaProducer
 
-from bloom import snapshot
-from loadtest.peers.arguments import Task, run
+from loadtest.peers.arguments import Run, Task, run_async
+from loadtest.peers.deciding import answering
+from loadtest.peers.joining import joined
 from stream.kafka import clients
-from stream.model.codec import decode_event, encode
-from stream.policy.decide import Decider
-from stream.policy.loading import load
-from stream.registry.files import registry_from
 
 COMMIT_EVERY: Final = 1_000
 LINGER_MS: Final = 10
 BATCH_BYTES: Final = 256 * 1024
 
 
-async def decide_one_by_one(task: Task) -> None:
-    """Decide until cancelled."""
-    assert task.snapshot is not None, "this peer decides: give it --snapshot"
-    decider = Decider(load(task.config.policy.file), registry_from(snapshot.read(task.snapshot)))
-    compression = task.config.filter.compression
+async def decide_one_by_one(task: Task, run: Run) -> None:
+    """Decide until all is done, or until cancelled."""
+    answer = answering(task.config, task.registry)
     producer = AIOKafkaProducer(
-        bootstrap_servers=task.config.kafka.bootstrap,
+        bootstrap_servers=task.bootstrap,
         acks="all",
         enable_idempotence=True,
-        compression_type=None if compression == "none" else compression,
+        compression_type=None if task.compression == "none" else task.compression,
         linger_ms=LINGER_MS,
         max_batch_size=BATCH_BYTES,
     )
-    consumer = clients.group_consumer(task.config, group=task.group, client="bench-plain", instance=None)
-    consumer.subscribe([task.source])
+    consumer = clients.group_consumer(task.config, group=task.group, client="peer-plain", instance=None)
+    consumer.subscribe([task.events_topic])
     await producer.start()
     await consumer.start()
-    numbered = count(1)
     try:
+        await joined(consumer)
+        run.ready()
+        sent = 0
         async for record in consumer:
-            event = decode_event(record.value)
-            decision = decider.decide(event, time.time_ns() // 1_000_000)
-            await producer.send(task.target, value=encode(decision), key=record.key, partition=record.partition)
-            if next(numbered) % COMMIT_EVERY == 0:
+            run.begin()
+            await producer.send(
+                task.decisions_topic, value=answer(record.value), key=record.key, partition=record.partition
+            )
+            sent += 1
+            if sent % COMMIT_EVERY == 0 or sent == run.wanted:
                 await producer.flush()
                 await consumer.commit()
+                run.acknowledged(sent)
+                sent = 0
+                if run.done:
+                    return
     finally:
         await consumer.stop()
         await producer.stop()
 
 
 if __name__ == "__main__":
-    run(decide_one_by_one)
+    run_async(decide_one_by_one)

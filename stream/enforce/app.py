@@ -1,9 +1,9 @@
 """`wurao enforce`: the Faust application around the shell.
 
-Faust shares the cases' partitions among instances, brings an instance's table back from its topic, keeps
-standbys, and hands over the records of the intake topics. It promises nothing that a case depends on: it was
-seen to lose records on the way (decision 0010). What is durable is the shell's word, which record comes next is
-the intake's, and a table that was brought back is compared with its topic before a case is touched.
+Faust shares the cases' partitions among instances and hands over the records of the intake topics. It promises
+nothing that a case depends on: it was seen to lose records on the way (decision 0010). What is durable is the
+shell's word, which record comes next is the intake's, and the table is brought back from its topic by us
+(`recovery`) before a case is touched. Every other instance is a standby.
 
 An exception in the agent ends the process: Faust would count the record as dealt with and go on.
 """
@@ -22,7 +22,7 @@ from faust.types import EventT, StreamT
 
 from stream import logs
 from stream.config import Config, Kafka, secret
-from stream.enforce import recovery, settings
+from stream.enforce import recovery, settings, store
 from stream.enforce.api import Api
 from stream.enforce.inbox import Spot
 from stream.enforce.intake import Intake
@@ -207,6 +207,8 @@ class Work:
             await asyncio.sleep(self._config.enforce.tick_ms / 1000)
             if self._at_work:
                 await _guarded(self._shell.ring())
+            if self._at_work and self._shell.leaving():
+                await _guarded(self._intake.between(self._shell.let_leave))
 
     async def _look(self) -> None:
         """See how far the intake topics reach, and fetch what the stream has left out."""
@@ -241,13 +243,13 @@ class Work:
         await _guarded(self._shell.flush())
 
     async def _recovered(self) -> None:
-        """Faust has brought the table back: check it, find the clocks, finish what was begun, and go to work."""
+        """Partitions are ours: bring their table back, find the clocks, finish what was begun, and go to work."""
         places = self._app.assignor.assigned_actives()
         ours = sorted({place.partition for place in places if place.topic == ENFORCE_TABLE})
         await _guarded(self._go_to_work(ours))
 
     async def _go_to_work(self, ours: list[int]) -> None:
-        rows = await recovery.checked(self._config, self._table, ours, metrics=self._metrics)
+        rows = await recovery.bring_back(self._config, self._table, ours)
         entries_count = await self._shell.resume(rows)
         await self._intake.begin(Place(topic, partition) for topic in INTAKE for partition in ours)
         took = time.monotonic() - self._began
@@ -282,9 +284,10 @@ def _application(config: Config) -> faust.App:
         consumer_auto_offset_reset="earliest",  # a new group deals with what is there
         consumer_group_instance_id=enforce.instance,
         processing_guarantee="at_least_once",  # exactly-once has open issues, and would hold orders back (0010)
-        store="memory://",
+        store=store.URL,
         datadir=Path(tempfile.gettempdir()) / f"{APP}-{os.getuid()}",  # made at every start; nothing is kept in it
-        table_standby_replicas=enforce.standbys,
+        table_standby_replicas=0,  # bringing a table back costs less than keeping it twice
+        recovery_consistency_check=False,  # the store has more than the topic, by its own account
         topic_partitions=config.topics.partitions,
         topic_replication_factor=config.topics.replication,
         topic_allow_declare=False,  # `wurao topics create` makes topics, with the settings that they need

@@ -2,7 +2,8 @@
 
 Pure, and the same for every procedure. It promises that an arrival is taken once however often it comes, that
 the effects of a step stand beside the case that made them until they are carried out, and that a case is read
-back exactly as it was written. It must never carry anything out.
+back exactly as it was written; and that a case which ended long enough ago takes nothing more, whether its row has left
+the table yet or not. It must never carry anything out.
 """
 
 from collections.abc import Callable
@@ -70,6 +71,8 @@ class _Kind(NamedTuple):
     step: Callable[[str, bytes | None, msgspec.Struct, int, Terms], _Stepped | WrongState]
     read: Callable[[bytes], tuple[Case, str, bool]]
     """the case, its state, and whether that is an end"""
+    ended: frozenset[str]
+    """the states that are an end"""
 
 
 _entries: Final = msgspec.json.Decoder(Entry)
@@ -88,6 +91,9 @@ def take(key: str, entry: Entry | None, arrival: Arrival, now: int, terms: Terms
         if entry.procedure != arrival.procedure:
             return Refused(f"it is a case of {entry.procedure}, not of {arrival.procedure}")
         assert not entry.outbox, "effects are carried out before the next arrival is taken"
+        leaves = leaves_at(entry, terms)
+        if entry.procedure != DOCKET and leaves is not None and now >= leaves:
+            return Refused("it ended so long ago that it takes nothing more (`ended_kept_ms` of the settings)")
     body = None if entry is None else bytes(entry.body)
     stepped = (
         _docket_step(body, arrival.event, now, terms)
@@ -119,6 +125,21 @@ def settled(entry: Entry) -> Entry:
 def clocks(entry: Entry) -> tuple[Clock, ...]:
     """The clocks that run. A docket has none."""
     return () if entry.procedure == DOCKET else _clocked.decode(entry.body).clocks
+
+
+def leaves_at(entry: Entry, terms: Terms) -> int | None:
+    """From when on the row may leave the table (milliseconds); None while anything is owed, or still to be done.
+
+    A docket leaves once no case of its party is open and all that it remembers weighs nothing any more.
+    """
+    if entry.outbox:
+        return None
+    settings = terms.settings
+    if entry.procedure == DOCKET:
+        idle = not _opened.decode(entry.body).open
+        return entry.updated + max(settings.ended_kept_ms, settings.memory_ms) if idle else None
+    ended = _stated.decode(entry.body).state in _KINDS[entry.procedure].ended
+    return entry.updated + settings.ended_kept_ms if ended else None
 
 
 def picture(key: str, entry: Entry) -> CasePicture | None:
@@ -176,7 +197,21 @@ class _Clocked(msgspec.Struct, frozen=True):
     clocks: tuple[Clock, ...] = ()
 
 
+class _Stated(msgspec.Struct, frozen=True):
+    """Of a case's body, the state alone."""
+
+    state: str
+
+
+class _Opened(msgspec.Struct, frozen=True):
+    """Of a docket, its open cases alone, unread."""
+
+    open: tuple[msgspec.Raw, ...] = ()
+
+
 _clocked: Final = msgspec.json.Decoder(_Clocked)
+_stated: Final = msgspec.json.Decoder(_Stated)
+_opened: Final = msgspec.json.Decoder(_Opened)
 _dockets: Final = msgspec.json.Decoder(docket.Docket)
 
 
@@ -212,7 +247,7 @@ def _kind(procedure: Procedure[C], case_type: type[C]) -> _Kind:
         state = procedure.state_of(case)
         return case, state.value, state in procedure.ended
 
-    return _Kind(step, read)
+    return _Kind(step, read, frozenset(state.value for state in procedure.ended))
 
 
 _KINDS: Final[dict[str, _Kind]] = {

@@ -6,18 +6,26 @@ may carry it; the filter then holds senders to it. An emergency goes out first a
 clock of its own: nobody waits for a form while the water rises.
 """
 
-from enum import StrEnum
-from typing import Literal
-
 import msgspec
 
 from stream.enforce import fitness
+from stream.enforce.campaign_case import (
+    ASKED,
+    BEING_FILED,
+    FILED,
+    CampaignCase,
+    CampaignEvent,
+    Filed,
+    State,
+    Weighed,
+    Withdraw,
+    supplemented,
+)
 from stream.enforce.clocks import Clock, Rang
 from stream.enforce.effects import Act, Alert, ClearClock, Report, SendNotice, SetClock, WriteCampaign
-from stream.enforce.fitness import Fault, Standing
+from stream.enforce.fitness import Fault
 from stream.enforce.procedure import (
     ANY_WARNING,
-    Case,
     Condition,
     Done,
     Procedure,
@@ -37,68 +45,6 @@ from stream.model.fields import CampaignStatus
 from stream.model.registry import Campaign
 
 BASIS = "public-interest"
-
-
-class State(StrEnum):
-    """Where a campaign stands."""
-
-    NEW = "new"
-    INCOMPLETE = "incomplete"
-    RETURNED = "returned"
-    WEIGHING = "weighing"
-    APPROVED = "approved"
-    REFUSED = "refused"
-    SENT_FIRST = "sent-first"
-    SETTLED = "settled"
-    WITHDRAWN = "withdrawn"
-    FINISHED = "finished"
-    LAPSED = "lapsed"
-
-
-BEING_FILED = (State.NEW, State.INCOMPLETE, State.RETURNED)
-ASKED = (State.INCOMPLETE, State.RETURNED)
-
-
-class CampaignCase(Case, frozen=True, kw_only=True):
-    """One campaign. `filing` is absent only before the first step; `filed` is when it was last complete."""
-
-    state: State = State.NEW
-    filing: Filing | None = None
-    filed: int | None = None
-    campaign: Campaign | None = None
-    """as it was last written to the registry"""
-
-
-class Filed(msgspec.Struct, frozen=True, tag_field="event", tag="filed"):
-    """A body files, completes or mends its application. What it states is added to what is known."""
-
-    filing: Filing
-
-
-class Weighed(msgspec.Struct, frozen=True, tag_field="event", tag="weighed"):
-    """The regulator's desk has decided.
-
-    `numbers` may carry the campaign, where they are not those of the filing. `exempts`: the exemption that
-    the filing claims is granted. `override`: why it is approved although a figure is over its limit.
-    """
-
-    outcome: Literal["approve", "refuse"]
-    reason: str
-    standing: Standing
-    numbers: tuple[str, ...] = ()
-    exempts: bool = False
-    override: str | None = None
-    actor: str | None = None
-
-
-class Withdraw(msgspec.Struct, frozen=True, tag_field="event", tag="withdraw"):
-    """The body, or the regulator, takes the campaign back."""
-
-    reason: str
-    actor: str | None = None
-
-
-CampaignEvent = Filed | Weighed | Withdraw | Rang
 
 
 # ---- conditions
@@ -122,6 +68,11 @@ def _approvable(turn: Turn[CampaignCase, Weighed]) -> bool:
     )
 
 
+def _says_nothing_new(turn: Turn[CampaignCase, Filed]) -> bool:
+    known = turn.case.filing
+    return known is not None and msgspec.structs.replace(_known(turn), actor=known.actor) == known
+
+
 EMERGENCY = Condition[CampaignCase, Filed](
     "it is an emergency, and says who says what, from when until when",
     lambda turn: _known(turn).emergency and not fitness.missing_in_emergency(_known(turn)),
@@ -130,6 +81,7 @@ EMERGENCY_FILED = Condition[CampaignCase, Filed](
     "it is an emergency, and nothing is missing",
     lambda turn: _known(turn).emergency and not fitness.missing(_known(turn)),
 )
+NOTHING_NEW = Condition[CampaignCase, Filed]("all of it was said before", _says_nothing_new)
 INCOMPLETE = Condition[CampaignCase, Filed]("something is missing", lambda turn: bool(fitness.missing(_known(turn))))
 FAULTY = Condition[CampaignCase, Filed](
     "something is wrong that no exemption waives",
@@ -217,6 +169,11 @@ def _stop_sending(turn: Turn[CampaignCase, Withdraw]) -> Done[CampaignCase]:
     return Done(done.case, (ClearClock("window"), *done.acts))
 
 
+def _said_before(turn: Turn[CampaignCase, Filed]) -> Done[CampaignCase]:
+    """Nothing: whoever gets no answer in time files the same again."""
+    return Done(turn.case)
+
+
 def _settle(turn: Turn[CampaignCase, Filed]) -> Done[CampaignCase]:
     """The owed filing is there: the regulator gets it."""
     case = msgspec.structs.replace(turn.case, filing=_known(turn), filed=turn.now)
@@ -252,18 +209,6 @@ def _lapse(turn: Turn[CampaignCase, Rang]) -> Done[CampaignCase]:
 
 
 # ---- what the actions are made of
-
-
-def supplemented(known: Filing | None, more: Filing) -> Filing:
-    """What is known, with what a later filing adds or corrects. Id and time stay those of the first."""
-    if known is None:
-        return more
-    stated = {
-        name: value
-        for name in more.__struct_fields__
-        if (value := getattr(more, name)) not in (None, "", (), False) and name not in ("filing", "time")
-    }
-    return msgspec.structs.replace(known, **stated)
 
 
 def _filing(case: CampaignCase) -> Filing:
@@ -368,6 +313,7 @@ row = Rows(CampaignCase)
 
 # fmt: off
 TABLE = (
+    row(FILED,        Filed,    None,         _said_before, NOTHING_NEW),
     row(BEING_FILED,  Filed,    S.SETTLED,    _send_settled, EMERGENCY_FILED),
     row(BEING_FILED,  Filed,    S.SENT_FIRST, _send_first, EMERGENCY),
     row(BEING_FILED,  Filed,    S.INCOMPLETE, _ask, INCOMPLETE),
@@ -421,3 +367,20 @@ PROCEDURE = Procedure[CampaignCase](
 def step(case: CampaignCase, event: CampaignEvent, now: int, terms: Terms) -> Stepped[CampaignCase] | WrongState:
     """The case after an event, and the effects."""
     return advance(PROCEDURE, case, event, now, terms)
+
+
+__all__ = [
+    "ASKED",
+    "BEING_FILED",
+    "FILED",
+    "PROCEDURE",
+    "TABLE",
+    "CampaignCase",
+    "CampaignEvent",
+    "Filed",
+    "State",
+    "Weighed",
+    "Withdraw",
+    "step",
+    "supplemented",
+]

@@ -4,17 +4,33 @@ Each duty has its clock: 3 working days to forward a complete complaint, 15 to v
 to answer the user. A clock warns before it is due; a duty that misses it is a breach, recorded and shouted
 about, and is still owed.
 
+A complaint that lacks something, or in which a field is ill-formed, waits for its author, who is asked.
+
 A verified complaint becomes a finding against the sender, and the user's refusal of that sender. Where intake
 has made sure that the subscriber asks for no more (`refusal`), the refusal is written at once: it is theirs
 to say, and needs nobody's verification.
 """
 
-from enum import StrEnum
-from typing import Literal
-
 import msgspec
 
 from stream.enforce.clocks import Rang
+from stream.enforce.complaint_case import (
+    OPEN,
+    WITH_COMPANY,
+    ActedUpon,
+    Answered,
+    Complained,
+    ComplaintCase,
+    ComplaintEvent,
+    Forwarded,
+    Reported,
+    State,
+    Verified,
+    Withdrawn,
+    missing,
+    still_wrong,
+    supplemented,
+)
 from stream.enforce.effects import (
     Act,
     ClearClock,
@@ -30,7 +46,6 @@ from stream.enforce.messages import Disputed
 from stream.enforce.procedure import (
     ANY_DUE,
     ANY_WARNING,
-    Case,
     Condition,
     Done,
     Procedure,
@@ -45,143 +60,37 @@ from stream.enforce.procedure import (
 )
 from stream.enforce.terms import Terms
 from stream.model import control
-from stream.model.control import Addressee, CaseId, Complaint, Finding, Notice, NoticeSubject, Party
+from stream.model.control import Addressee, Complaint, Finding, Notice, NoticeSubject, Party
 from stream.model.registry import Expression
 
 SOURCE = "complaint"
 """The source that the refusal of a complaint carries."""
 
 
-class State(StrEnum):
-    """Where a complaint stands."""
-
-    NEW = "new"
-    INCOMPLETE = "incomplete"
-    RECEIVED = "received"
-    FORWARDED = "forwarded"
-    CONFIRMED = "confirmed"
-    UNCONFIRMED = "unconfirmed"
-    ACTED = "acted"
-    REPORTED = "reported"
-    ANSWERED = "answered"
-    DISPUTED = "disputed"
-    LAPSED = "lapsed"
-    WITHDRAWN = "withdrawn"
-
-
-OPEN = (
-    State.INCOMPLETE,
-    State.RECEIVED,
-    State.FORWARDED,
-    State.CONFIRMED,
-    State.UNCONFIRMED,
-    State.ACTED,
-    State.REPORTED,
-)
-WITH_COMPANY = (State.FORWARDED, State.CONFIRMED, State.UNCONFIRMED, State.ACTED)
-
-
-class ComplaintCase(Case, frozen=True, kw_only=True):
-    """A user's complaint. `complaint` is absent only before the first step."""
-
-    state: State = State.NEW
-    complaint: Complaint | None = None
-    party: Party | None = None
-    """whom the verification found to have sent it"""
-    confirmed: bool = False
-    outcome: str | None = None
-    """what was found and done, in the words that the user is told"""
-    dispute: CaseId | None = None
-
-
-class Complained(msgspec.Struct, frozen=True, tag_field="event", tag="complained"):
-    """A complaint came in, or what was missing in it: what it states is added to what is known."""
-
-    complaint: Complaint
-
-
-class Forwarded(msgspec.Struct, frozen=True, tag_field="event", tag="forwarded"):
-    """The centre has forwarded the complaint to the company."""
-
-    to: str
-    actor: str | None = None
-
-
-class Verified(msgspec.Struct, frozen=True, tag_field="event", tag="verified"):
-    """The company has verified: it was so, and by whom; or it could not be confirmed."""
-
-    result: Literal["confirmed", "unconfirmed"]
-    detail: str
-    party: Party | None = None
-    actor: str | None = None
-
-
-class ActedUpon(msgspec.Struct, frozen=True, tag_field="event", tag="acted-upon"):
-    """The company has acted."""
-
-    detail: str
-    actor: str | None = None
-
-
-class Reported(msgspec.Struct, frozen=True, tag_field="event", tag="reported"):
-    """The company reports to the centre what it found and did."""
-
-    detail: str
-    actor: str | None = None
-
-
-class Answered(msgspec.Struct, frozen=True, tag_field="event", tag="answered"):
-    """The centre answers the user."""
-
-    detail: str
-    actor: str | None = None
-
-
-class Withdrawn(msgspec.Struct, frozen=True, tag_field="event", tag="withdrawn"):
-    """The user takes the complaint back. A refusal that was written stays: it is another word."""
-
-    actor: str | None = None
-
-
-ComplaintEvent = Complained | Forwarded | Verified | ActedUpon | Reported | Answered | Withdrawn | Disputed | Rang
-
-
-def missing(complaint: Complaint) -> tuple[str, ...]:
-    """What a complaint must still say before it can be forwarded (Article 30 speaks of complete ones)."""
-    lacks = (
-        ("subscriber", not complaint.subscriber),
-        ("channel", complaint.channel is None),
-        ("from or sender", not (complaint.from_ or complaint.sender)),
-        ("at", complaint.at is None),
-        ("text or evidence", not (complaint.text or complaint.evidence)),
-    )
-    return tuple(name for name, lacking in lacks if lacking)
-
-
-def supplemented(known: Complaint | None, more: Complaint) -> Complaint:
-    """What is known, with what a supplement adds or corrects. Id and time stay those of the first word."""
-    if known is None:
-        return more
-    stated = {
-        name: value
-        for name in more.__struct_fields__
-        if (value := getattr(more, name)) and name not in ("complaint", "time")
-    }
-    return msgspec.structs.replace(known, **stated)
-
-
 # ---- conditions
 
 
 def _complete(turn: Turn[ComplaintCase, Complained]) -> bool:
-    return not missing(supplemented(turn.case.complaint, turn.event.complaint))
+    return not missing(
+        supplemented(turn.case.complaint, turn.event.complaint), still_wrong(turn.case.wrong, turn.event)
+    )
 
 
 def _confirmed(turn: Turn[ComplaintCase, Verified]) -> bool:
     return turn.event.result == "confirmed" and _found_party(turn) is not None
 
 
-COMPLETE = Condition[ComplaintCase, Complained]("nothing is missing", _complete)
+def _says_nothing_new(turn: Turn[ComplaintCase, Complained]) -> bool:
+    case, event = turn.case, turn.event
+    if case.complaint is None or event.wrong:
+        return False
+    after = supplemented(case.complaint, event.complaint)
+    same_words = msgspec.structs.replace(after, actor=case.complaint.actor) == case.complaint
+    return same_words and still_wrong(case.wrong, event) == case.wrong
+
+
+COMPLETE = Condition[ComplaintCase, Complained]("nothing is missing or ill-formed", _complete)
+NOTHING_NEW = Condition[ComplaintCase, Complained]("all of it was said before", _says_nothing_new)
 CONFIRMED = Condition[ComplaintCase, Verified]("it is confirmed, and the sender is known", _confirmed)
 UNCONFIRMED = Condition[ComplaintCase, Verified]("it is not confirmed", lambda turn: turn.event.result == "unconfirmed")
 SAME_PERSON = Condition[ComplaintCase, Disputed](
@@ -193,22 +102,28 @@ SAME_PERSON = Condition[ComplaintCase, Disputed](
 
 
 def _ask(turn: Turn[ComplaintCase, Complained]) -> Done[ComplaintCase]:
-    """The user is asked for what is missing, and has time to give it."""
+    """The user is asked for what is missing or ill-formed, and has time to give it."""
     complaint = supplemented(turn.case.complaint, turn.event.complaint)
+    wrong = still_wrong(turn.case.wrong, turn.event)
     asked = _notice(turn, complaint, subject="missing", reason="incomplete")
-    notice = msgspec.structs.replace(asked, missing=missing(complaint))
-    case = msgspec.structs.replace(turn.case, complaint=complaint)
+    notice = msgspec.structs.replace(asked, missing=missing(complaint, wrong))
+    case = msgspec.structs.replace(turn.case, complaint=complaint, wrong=wrong)
     return Done(case, (SendNotice(notice), turn.clock("supplement")))
 
 
 def _receive(turn: Turn[ComplaintCase, Complained]) -> Done[ComplaintCase]:
     """The clock to forward it starts; the evidence is kept; a refusal that the user asked for is written."""
     complaint = supplemented(turn.case.complaint, turn.event.complaint)
-    case = msgspec.structs.replace(turn.case, complaint=complaint)
+    case = msgspec.structs.replace(turn.case, complaint=complaint, wrong=())
     refusal = _refusal(turn, complaint, complaint.sender) if complaint.refusal else ()
     kept = KeepRecord(complaint.evidence or (complaint.complaint,), "complaints")
     cleared = (ClearClock("supplement"),) if turn.case.clocks else ()
     return Done(case, (*cleared, turn.clock("forward"), kept, *refusal))
+
+
+def _said_before(turn: Turn[ComplaintCase, Complained]) -> Done[ComplaintCase]:
+    """Nothing: whoever gets no answer in time says the same again."""
+    return Done(turn.case)
 
 
 def _forward(turn: Turn[ComplaintCase, Forwarded]) -> Done[ComplaintCase]:
@@ -350,6 +265,7 @@ row = Rows(ComplaintCase)
 TABLE = (
     row(S.NEW,         Complained, S.RECEIVED,    _receive, COMPLETE),
     row(S.NEW,         Complained, S.INCOMPLETE,  _ask),
+    row(OPEN,          Complained, None,          _said_before, NOTHING_NEW),
     row(S.INCOMPLETE,  Complained, S.RECEIVED,    _receive, COMPLETE),
     row(S.INCOMPLETE,  Complained, None,          _ask),
     row(S.INCOMPLETE,  Rang,       S.LAPSED,      _lapse, rang("supplement")),
@@ -377,7 +293,7 @@ PROCEDURE = Procedure[ComplaintCase](
     ),
     states={
         S.NEW: "nothing has happened",
-        S.INCOMPLETE: "the user was asked for what is missing",
+        S.INCOMPLETE: "the user was asked for what is missing or ill-formed",
         S.RECEIVED: "complete; to be forwarded within 3 working days",
         S.FORWARDED: "with the company, which has 15 working days",
         S.CONFIRMED: "verified: it was so; to be acted upon",
@@ -398,3 +314,25 @@ PROCEDURE = Procedure[ComplaintCase](
 def step(case: ComplaintCase, event: ComplaintEvent, now: int, terms: Terms) -> Stepped[ComplaintCase] | WrongState:
     """The case after an event, and the effects."""
     return advance(PROCEDURE, case, event, now, terms)
+
+
+__all__ = [
+    "OPEN",
+    "PROCEDURE",
+    "TABLE",
+    "WITH_COMPANY",
+    "ActedUpon",
+    "Answered",
+    "Complained",
+    "ComplaintCase",
+    "ComplaintEvent",
+    "Forwarded",
+    "Reported",
+    "State",
+    "Verified",
+    "Withdrawn",
+    "missing",
+    "step",
+    "still_wrong",
+    "supplemented",
+]

@@ -2,7 +2,7 @@
 
 Pure. It promises that a record is read only under the key, and so in the partition, that its case has, and
 that an event is read by the procedure it is for. What it cannot read it refuses with `Undecodable`; it never
-guesses.
+guesses. In a complaint, what a person filled in wrongly is told to the case, which asks for it (`forms`).
 
 An appeal is filed under its own case but first heard by the case that it is against, which opens the appeal's
 own: it arrives as a `Forward`. A case id says by its first letter which procedure's it is (`ids`), so that a
@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from bloom.partition import partition_of
-from stream.enforce import appeal, campaign, complaint, dispute, ids, listing, measure, prohibited, regulator
+from stream.enforce import appeal, campaign, complaint, dispute, forms, ids, listing, measure, prohibited, regulator
 from stream.enforce.effects import ProcedureName
 from stream.enforce.messages import Appealed, MeasureChanged
 from stream.model import topics
@@ -24,6 +24,10 @@ from stream.model.control import Appeal, CaseId, Complaint, Delivery, Direction,
 
 DOCKET: Final = "docket"
 """The procedure that a `CaseEvent` to a party's docket names."""
+
+
+MADE: Final = ("kind", "complaint", "time", "refusal", "actor")
+"""Fields of a complaint that no person fills in: where these are wrong, a program is."""
 
 
 class DocketFinding(msgspec.Struct, frozen=True, tag_field="event", tag="finding"):
@@ -123,7 +127,7 @@ def _read(spot: Spot, value: bytes) -> Arrival | Forward:
             one = decode_as(CaseEvent, value)
             return Arrival(one.case, one.procedure, _event(one), one.id, spot.at)
         case topics.COMPLAINTS:
-            complained = complaint.Complained(decode_as(Complaint, value))
+            complained = complaint.Complained(*forms.read(Complaint, value, made=MADE))
             return _arrival(spot, ids.complaint_case(complained.complaint), "complaint", complained)
         case topics.FILINGS:
             filed = decode_as(Filing, value)

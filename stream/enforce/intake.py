@@ -63,6 +63,12 @@ class Intake:
         async with self._one_at_a_time:
             return
 
+    async def between(self, work: Callable[[], Awaitable[object]]) -> None:
+        """Do something to our rows while no record is at hand; nothing while they may be others'."""
+        async with self._one_at_a_time:
+            if self._ours:
+                await work()
+
     async def deliver(self, spot: Spot, key: bytes | None, value: bytes | None) -> None:
         """A record that the stream brought."""
         place = Place(spot.topic, spot.partition)

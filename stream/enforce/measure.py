@@ -13,8 +13,6 @@ delay.
 Never here: which measure follows from a finding (`docket`), what early warning finds (`warning`).
 """
 
-from enum import StrEnum
-
 import msgspec
 
 from stream.enforce.clocks import Clock, Rang
@@ -32,6 +30,17 @@ from stream.enforce.effects import (
     WriteOrder,
 )
 from stream.enforce.ids import appeal_case, made_id
+from stream.enforce.measure_case import (
+    ENDED,
+    PENDING,
+    STANDING,
+    Delivered,
+    DeliveryFailed,
+    MeasureCase,
+    MeasureEvent,
+    Reviewed,
+    State,
+)
 from stream.enforce.messages import (
     AppealDecided,
     Appealed,
@@ -43,7 +52,6 @@ from stream.enforce.messages import (
     Superseded,
 )
 from stream.enforce.procedure import (
-    Case,
     Condition,
     Done,
     Procedure,
@@ -56,86 +64,8 @@ from stream.enforce.procedure import (
     rang,
 )
 from stream.enforce.terms import Terms
-from stream.model.control import AT_ONCE_BASES, CaseId, Delivery, Finding, Notice, NoticeSubject, party_key
-from stream.model.fields import Measure
+from stream.model.control import AT_ONCE_BASES, Finding, Notice, NoticeSubject, party_key
 from stream.model.registry import Order
-
-
-class State(StrEnum):
-    """Where a measure stands."""
-
-    NEW = "new"
-    TELLING = "telling"
-    WARNED = "warned"
-    CONTESTED = "contested"
-    IN_FORCE = "in-force"
-    APPEALED = "appealed"
-    APPEAL_WON = "appeal-won"
-    EXPIRED = "expired"
-    LIFTED = "lifted"
-    WITHDRAWN = "withdrawn"
-    SUPERSEDED = "superseded"
-
-
-PENDING = (State.TELLING, State.WARNED, State.CONTESTED)
-STANDING = (State.IN_FORCE, State.APPEALED)
-ENDED = (State.APPEAL_WON, State.EXPIRED, State.LIFTED, State.WITHDRAWN, State.SUPERSEDED)
-
-
-class MeasureCase(Case, frozen=True, kw_only=True):
-    """A measure against one party. `finding` is absent only before the first step."""
-
-    state: State = State.NEW
-    finding: Finding | None = None
-    measure: Measure = "limit"
-    origin: CaseId | None = None
-    replaces: tuple[CaseId, ...] = ()
-    until: int | None = None
-    """an end that an authority set"""
-    notice: str | None = None
-    told: int | None = None
-    failed_first: int | None = None
-    failures_count: int = 0
-    order: Order | None = None
-    appeal: CaseId | None = None
-    joined: tuple[str, ...] = ()
-    """later findings that came to the same; the oldest `joined_max`"""
-    joined_count: int = 0
-
-
-class Delivered(msgspec.Struct, frozen=True, tag_field="event", tag="delivered"):
-    """The connector delivered a notice."""
-
-    delivery: Delivery
-
-
-class DeliveryFailed(msgspec.Struct, frozen=True, tag_field="event", tag="delivery-failed"):
-    """The connector tried to deliver a notice and failed."""
-
-    delivery: Delivery
-
-
-class Reviewed(msgspec.Struct, frozen=True, tag_field="event", tag="reviewed"):
-    """The desk has reviewed a measure: keep it until the next review, or lift it."""
-
-    keep: bool
-    reason: str
-    actor: str | None = None
-
-
-MeasureEvent = (
-    Found
-    | Delivered
-    | DeliveryFailed
-    | Reviewed
-    | Appealed
-    | AppealDecided
-    | AppealWithdrawn
-    | Lift
-    | Superseded
-    | Rang
-)
-
 
 # ---- conditions
 
@@ -496,3 +426,19 @@ PROCEDURE = Procedure[MeasureCase](
 def step(case: MeasureCase, event: MeasureEvent, now: int, terms: Terms) -> Stepped[MeasureCase] | WrongState:
     """The case after an event, and the effects."""
     return advance(PROCEDURE, case, event, now, terms)
+
+
+__all__ = [
+    "ENDED",
+    "PENDING",
+    "PROCEDURE",
+    "STANDING",
+    "TABLE",
+    "Delivered",
+    "DeliveryFailed",
+    "MeasureCase",
+    "MeasureEvent",
+    "Reviewed",
+    "State",
+    "step",
+]

@@ -24,6 +24,7 @@ from typing import Final, TypeVar
 from aiokafka import AIOKafkaProducer
 from aiokafka.structs import RecordMetadata
 
+from bloom.partition import partition_of
 from stream import logs
 from stream.config import Config
 from stream.enforce import book, inbox, outbox
@@ -35,6 +36,7 @@ from stream.enforce.now import WallClock
 from stream.enforce.outbox import EFFECT_HEADER, Out
 from stream.enforce.positions import Positions
 from stream.enforce.recovery import Rows, Table
+from stream.enforce.retention import Retention
 from stream.enforce.terms import Terms
 from stream.kafka import clients
 from stream.metrics import EnforceMetrics
@@ -48,6 +50,9 @@ T = TypeVar("T")
 PAUSE_S: Final = 0.2
 PAUSE_S_MAX: Final = 10.0
 """Between attempts at a broker that does not answer."""
+
+LEAVING_ROWS_MAX: Final = 100
+"""Rows that leave at a time: some milliseconds, for which no record is taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +87,7 @@ class Shell:
         self._metrics = metrics
         self._producer: AIOKafkaProducer | None = None
         self.diary = Diary()
+        self.retention = Retention()
         self.broker_fails = False
 
     async def start(self) -> None:
@@ -117,11 +123,34 @@ class Shell:
         self._metrics.clocks.set(len(self.diary))
         return len(rings)
 
+    def leaving(self) -> list[str]:
+        """The rows that may leave the table now, as many as are taken at a time."""
+        return self.retention.due(self._clock.now(), rows_max=LEAVING_ROWS_MAX)
+
+    async def let_leave(self) -> None:
+        """Take those rows out of the table, and then out of memory. Only while no record is at hand."""
+        keys = self.leaving()
+
+        async def send(producer: AIOKafkaProducer) -> None:
+            acks = [
+                await producer.send(ENFORCE_TABLE, key=key.encode(), partition=partition_of(key, self._partitions))
+                for key in keys
+            ]
+            await asyncio.gather(*acks)
+
+        await self._durably(send)
+        for key in keys:
+            self._table.pop(key.encode(), None)
+            self.retention.note(key, None)
+        self._metrics.cases.dec(len(keys))
+        self._metrics.left.inc(len(keys))
+
     async def resume(self, rows: Rows) -> int:
         """Go on from the rows of our partitions: find the clocks, finish what was begun. How many entries there are."""
         self._positions.load(rows.positions)
         entries = [(key, book.decode(value)) for key, value in rows.entries.items()]
         self.diary.fill((key.decode(), entry.procedure, book.clocks(entry)) for key, entry in entries)
+        self.retention.fill((key.decode(), book.leaves_at(entry, self._terms)) for key, entry in entries)
         for key, entry in entries:
             if entry.outbox:  # its record comes again too, but perhaps late, behind others
                 await self._carry_out(key, entry, rows.partition[key])
@@ -176,8 +205,10 @@ class Shell:
     async def _carry_out(self, key: bytes, entry: Entry, partition: int) -> None:
         """Do what an entry has in its outbox, and then take it out."""
         await self._write(outbox.records(key.decode(), entry, self._partitions))
-        done = encode(book.settled(entry))
+        settled = book.settled(entry)
+        done = encode(settled)
         self._table[key] = done
+        self.retention.note(key.decode(), book.leaves_at(settled, self._terms))
         await self._send_unwatched(partition, key, done)
 
     def _step(self, entry: Entry | None, arrival: Arrival) -> Taken | Repeated | Refused:

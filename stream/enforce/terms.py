@@ -112,6 +112,9 @@ class Settings(msgspec.Struct, frozen=True):
     ordinary: tuple[Measure, ...] = ORDINARY
     memory_ms: int = 180 * DAY_MS
     """how long a sustained finding makes the next one heavier"""
+    ended_kept_ms: int = 180 * DAY_MS
+    """how long a case that has ended is kept at hand, so that an answer can be disputed and an appeal decided late: as
+    long as a finding weighs. It takes nothing after that"""
     review_ms: int = 30 * DAY_MS
     """a measure without an end is reviewed this often"""
     attempts_min: int = 3
@@ -130,6 +133,8 @@ class Settings(msgspec.Struct, frozen=True):
             raise ValueError("`measures` must give `limit`, `stop` and `suspend` once each")
         if any(one.length_ms <= 0 or one.grace_ms < 0 for one in self.measures):
             raise ValueError("`measures`: a measure has an end, and its grace is not negative")
+        if self.ended_kept_ms < DAY_MS:
+            raise ValueError("`ended_kept_ms` is a day at least: what a crash repeats must still be known")
         if not self.ordinary or any(not ladder.rungs for ladder in self.ladders):
             raise ValueError("`ladders`: each needs at least one measure")
 

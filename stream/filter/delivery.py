@@ -1,30 +1,37 @@
 """From outputs to acknowledgements to commits, at least once.
 
-What a batch puts out is handed to the producer as finished batches, one per partition, and goes into a queue. A
-single task takes the queue's head, waits until all of it is acknowledged, and only then commits the offsets that the
-batch stands for. So an offset is never committed before its decisions are safe, whatever dies when; after a crash
-some events are decided twice, and none is skipped. The queue is bounded: when it is full, nobody fetches.
+What a batch puts out is handed to the producer as finished batches, one per partition, and goes into a queue. One task
+takes the queue's head, waits until all of it is acknowledged, and makes room for another batch; a second commits, now
+and then, the offsets of what is acknowledged. So an offset is never committed before its decisions are safe, whatever
+dies when; after a crash some events are decided twice, and none is skipped. The queue is bounded: when it is full,
+nobody fetches. No batch waits for a commit.
 """
 
 import asyncio
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.structs import RecordMetadata
 
 from stream.config import Config
-from stream.filter.batch import DeadLetter, Outputs, Place
+from stream.filter.batch import DeadLetter, Finished, Outputs, Place
 from stream.kafka import clients
+from stream.kafka.seams.outgoing import fill, finished, records_of
 from stream.model.topics import DEAD_LETTER, DECISIONS, EPOCHS, EXPRESSIONS
 from stream.registry.follower import BadRecord
 
 Headers = Sequence[tuple[str, bytes]]
 Settled = asyncio.Task[Literal[True]]
 Commit = Callable[[Mapping[Place, int]], Awaitable[None]]
+
+COMMIT_EVERY_S: Final = 0.1
+"""Between two commits: a crash costs so much more decided twice. At a low rate batches are small and many, and a commit
+for each would cost the worker and the broker more than the batch does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +59,15 @@ class Delivery:
         self._queue: deque[InFlight] = deque()
         self._room = asyncio.Semaphore(in_flight_max)
         self._arrived = asyncio.Event()
+        self._safe: dict[Place, int] = {}
+        """acknowledged and not committed yet"""
+        self._to_commit = asyncio.Event()
+        self._hurry = asyncio.Event()
+        """set while somebody waits for the last commit"""
         self._empty = asyncio.Event()
         self._empty.set()
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._task = asyncio.create_task(self._settle())
+        self._tasks = [asyncio.create_task(self._until_failure(job)) for job in (self._settle, self._keep_committing)]
 
     @property
     def in_flight(self) -> int:
@@ -81,6 +93,8 @@ class Delivery:
         for topic, parts in ((EXPRESSIONS, outputs.wills), (DECISIONS, outputs.decisions)):
             for partition, records in parts.items():
                 sent += await send(self._producer, topic, partition, records, now=now)
+        for batch in in_rounds(outputs.finished):
+            sent += await send_finished(self._producer, DECISIONS, batch, now=now)
         for letter in outputs.dead_letters:
             sent.append(await send_dead_letter(self._producer, letter))
         sent += await send(self._producer, EPOCHS, 0, outputs.epochs, now=now)
@@ -90,47 +104,56 @@ class Delivery:
 
     async def drain(self) -> None:
         """Wait until everything handed over is acknowledged and committed."""
+        self._hurry.set()
         emptied = asyncio.ensure_future(self._empty.wait())
-        await _either(emptied, self.failed)
-        emptied.cancel()
+        try:
+            await _either(emptied, self.failed)
+        finally:
+            emptied.cancel()
+            self._hurry.clear()
 
     async def stop(self) -> None:
         """Commit no more. What is not acknowledged by now will be decided again by whoever comes next."""
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _settle(self) -> None:
+    async def _until_failure(self, job: Callable[[], Awaitable[None]]) -> None:
         try:
-            while True:
-                while not self._queue:
-                    self._arrived.clear()
-                    await self._arrived.wait()
-                await self._settle_head()
-                if not self._queue:
-                    self._empty.set()
+            await job()
         except asyncio.CancelledError:
             raise
         except Exception as error:  # noqa: BLE001  # whatever it is, the worker must end and say so: it can deliver nothing more
             if not self.failed.done():
                 self.failed.set_exception(error)
 
-    async def _settle_head(self) -> None:
-        """Await the oldest batch and whatever else is acknowledged by then; commit all that once."""
-        offsets: dict[Place, int] = {}
-        settled = 0
-        while settled < len(self._queue):
-            batch = self._queue[settled]
-            if settled and not all(ack.done() for ack in batch.acks):
-                break
+    async def _settle(self) -> None:
+        """Await batch after batch, in order, and make room for another."""
+        while True:
+            while not self._queue:
+                self._arrived.clear()
+                await self._arrived.wait()
+            batch = self._queue[0]
             await asyncio.gather(*batch.acks)
             self._acknowledged(batch.outputs)
-            offsets.update(batch.outputs.next_offsets)
-            settled += 1
-        if offsets:
-            await self._commit(offsets)
-        for _ in range(settled):
+            self._safe.update(batch.outputs.next_offsets)
             self._queue.popleft()
             self._room.release()
+            self._to_commit.set()
+
+    async def _keep_committing(self) -> None:
+        """Commit what is acknowledged, and then wait a little, unless somebody waits for the last commit."""
+        while True:
+            await self._to_commit.wait()
+            self._to_commit.clear()
+            safe, self._safe = self._safe, {}
+            if safe:
+                await self._commit(safe)
+            if not self._queue and not self._safe:
+                self._empty.set()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(COMMIT_EVERY_S):
+                    await self._hurry.wait()
 
 
 async def send(
@@ -138,16 +161,37 @@ async def send(
 ) -> list[asyncio.Future[RecordMetadata]]:
     """Send records as finished batches, stamped `now` (milliseconds); a future each, done when it is acknowledged."""
     sent: list[asyncio.Future[RecordMetadata]] = []
-    if not records:
-        return sent
-    builder = producer.create_batch()
-    for key, value in records:
-        if builder.append(timestamp=now, key=key, value=value) is None:  # full: the next batch begins
-            sent.append(await producer.send_batch(builder, topic, partition=partition))
-            builder = producer.create_batch()
-            builder.append(timestamp=now, key=key, value=value)
-    sent.append(await producer.send_batch(builder, topic, partition=partition))
+    taken = 0
+    while taken < len(records):
+        builder = producer.create_batch()
+        taken = fill(builder, records, start=taken, timestamp=now)
+        sent.append(await producer.send_batch(builder, topic, partition=partition))
     return sent
+
+
+async def send_finished(
+    producer: AIOKafkaProducer, topic: str, batch: Finished, *, now: int
+) -> list[asyncio.Future[RecordMetadata]]:
+    """Send a finished batch as it is; one that is larger than a broker takes goes out in several."""
+    if len(batch.data) > clients.BATCH_BYTES_MAX:
+        return await send(producer, topic, batch.partition, records_of(batch.data), now=now)
+    return [await producer.send_batch(finished(producer, batch.data, batch.count), topic, partition=batch.partition)]
+
+
+def in_rounds(batches: Sequence[Finished]) -> list[Finished]:
+    """The first of every partition, then the second of each, and so on.
+
+    The producer takes a second batch of a partition when the first is under way: so one wait serves all of them.
+    """
+    seen: Counter[int] = Counter()
+    rounds: list[list[Finished]] = []
+    for batch in batches:
+        place = seen[batch.partition]
+        seen[batch.partition] += 1
+        if place == len(rounds):
+            rounds.append([])
+        rounds[place].append(batch)
+    return [batch for some in rounds for batch in some]
 
 
 async def _either(one: Settled, other: asyncio.Future[None]) -> None:

@@ -138,11 +138,11 @@ class NativeBatches:
     def decide(
         self, raw: bytes | memoryview, *, topic: str, partition: int, base_offset_from: int, now: int
     ) -> NativeOutcome:
-        """Decide the records from `base_offset_from` on of one record batch, at the moment `now` (milliseconds).
+        """Decide the records from `base_offset_from` on of some record batches, at the moment `now` (milliseconds).
 
-        `raw` is a data batch of version 2 of an event topic, its checksum verified. Raises ValueError for one that is
-        not read here (another version, gzip, snappy, broken): nothing of it was decided, and all of it is Python's.
-        Some 0.5 µs an event.
+        `raw` is a data batch of version 2 of an event topic, its checksum verified, or several back to back: their
+        decisions leave as one. Raises ValueError where one of them is not read here (another version, gzip, snappy,
+        broken): nothing of any was decided, and all of it is Python's. Some 0.5 µs an event.
         """
         self._take_note()
         programs = self._programs

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bloom.base import BasedWills, Probe
+from stream.filter.activity import CLAIMED
 from stream.filter.batch import SERVICE
 from stream.filter.windows import Answer
 from stream.model.codec import encode
@@ -287,7 +288,7 @@ class Programs:
         return [(row.needs, row.forbids, self._answer(row, route)) for row in rows]
 
     def _answer(self, row: Row, route: Route) -> int:
-        if not row.sure:
+        if not row.sure or (row.rule.reason in CLAIMED and _is_mere_claim(route)):
             return _LEFT
         if row.rule.cites_order:
             return _SUSPENSION if row.rule.reason == "suspended" else _STOP
@@ -324,6 +325,12 @@ class Programs:
             [region_prefix(region) for region in record.regions],
             record.text,
         )
+
+
+def _is_mere_claim(route: Route) -> bool:
+    """Whether an event states a sender that its number does not bear out: activity then counts it for the number."""
+    owner = route.source.owner
+    return route.sender is not None and (owner is None or owner.sender != route.sender)
 
 
 def _sender_of(record: Sender) -> SenderFacts:

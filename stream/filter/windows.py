@@ -24,9 +24,6 @@ Integers = NDArray[np.int64]
 NO_NUMBER: Final = -1
 """In a column of numbers: there is none, or it is no subscriber's."""
 
-UNLICENSED: Final = "unlicensed"
-"""The answer to whoever stands in no register (rule 16)."""
-
 DENSE_MIN: Final = 2
 """Recipients of one worker in a block for it to be told: a sweep of 50 shows each of 12 workers four of them."""
 
@@ -104,7 +101,7 @@ class _Recipients(NamedTuple):
 def records_of(closed: Closed, *, floor: int) -> Iterator[Activity]:
     """The records of a part of a window, a party at a time.
 
-    `floor` is the least number of events of a party that no register knows. A generator, so that whoever sends the
+    `floor` is the least number of events of a number that is told of. A generator, so that whoever sends the
     records can let others have a turn in between; most of the work is done before the first.
     """
     columns = _joined(closed.columns)
@@ -115,19 +112,15 @@ def records_of(closed: Closed, *, floor: int) -> Iterator[Activity]:
         tallies = _tallies(places[rows] - first, columns.answers[rows], closed.answers)
         recipients = _recipients(places[rows] - first, columns.recipients[rows], len(some))
         for place, known in enumerate(some):
-            tallied = tuple(tallies[place])
             sign = known.channel, known.party.sender or ""
-            refusals, hints = closed.refusals[sign], closed.hints[sign]
-            if not refusals and _made_up(tallied, floor):
-                continue
             yield Activity(
                 window=closed.window,
                 party=known.party,
                 channel=known.channel,
-                tallies=tallied,
+                tallies=tuple(tallies[place]),
                 recipients=int(recipients.counts[place]),
-                refusals=refusals,
-                opt_out_hints=hints,
+                refusals=closed.refusals[sign],
+                opt_out_hints=closed.hints[sign],
                 run=int(recipients.runs[place]),
                 dense=recipients.dense.get(place, ()),
                 worker=closed.worker,
@@ -191,11 +184,6 @@ def _parties(closed: Closed, columns: Columns, floor: int) -> tuple[list[_Known]
         text = closed.sources.get(number // 2) or to_text(number // 2)
         parties.append(_Known("call" if number % 2 else "sms", Party(number=text)))
     return parties, of_row
-
-
-def _made_up(tallies: Sequence[Tally], floor: int) -> bool:
-    """Whether all that a sender did was unlicensed, and little."""
-    return all(tally.reason == UNLICENSED for tally in tallies) and 0 < sum(tally.count for tally in tallies) < floor
 
 
 def _tallies(places: Integers, answers: NDArray[np.int32], names: Sequence[Answer]) -> Mapping[int, list[Tally]]:

@@ -117,7 +117,8 @@ class Delivery(msgspec.Struct, frozen=True, tag_field="kind", tag="delivery"):
 class Complaint(msgspec.Struct, frozen=True, tag_field="kind", tag="complaint"):
     """A user's complaint about a message or call (Articles 29 to 31).
 
-    `at` is when it came; `refusal`: the user asks for no more of it, and intake has made sure who asks.
+    `at` is when it came; `refusal`: the user asks for no more of it, and intake has made sure who asks. What a
+    person filled in wrongly is asked for like what is missing (`notices`, with the form that it must have).
     """
 
     complaint: EventId
@@ -263,7 +264,10 @@ class Block(msgspec.Struct, frozen=True, gc=False):
 
 
 class Activity(msgspec.Struct, frozen=True, tag_field="kind", tag="activity"):
-    """What one sender, or one number that nobody owns, did on a channel in one window (Article 21).
+    """What one sender, or one number behind which no sender stands, did on a channel in one window (Article 21).
+
+    An event counts against the sender that it names only if the number it came from is that sender's; else against
+    the number, or against nobody where that was forged.
 
     `window` is its start. `recipients` counts distinct ones, `refusals` replies that refuse, `opt_out_hints`
     service texts that tell how to refuse (service has no need to), `run` the longest run of recipients whose

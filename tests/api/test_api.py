@@ -18,7 +18,7 @@ from bloom.partition import partition_of
 from stream.config import Config
 from stream.enforce.api import Api
 from stream.model import topics
-from tests.api.house import COMPLAINT, Json, house, token_of, write_tokens
+from tests.api.house import COMPLAINT, Json, house, token_of, write, write_tokens
 from tests.filter.harness import PARTITIONS
 
 pytestmark = pytest.mark.kafka
@@ -94,6 +94,32 @@ async def test_what_a_complaint_lacks_is_listed_and_may_be_added(config: Config)
         assert strange.status == 404
 
 
+async def test_what_is_ill_formed_in_a_complaint_that_came_by_topic_is_asked_for_and_may_be_mended(
+    config: Config,
+) -> None:
+    said = {**COMPLAINT, "kind": "complaint", "complaint": "paper-1", "time": 1, "subscriber": "13800138000"}
+    partition = partition_of("C-paper-1", PARTITIONS)
+    async with house(config) as home:
+        await write(config, [(topics.COMPLAINTS, partition, b"C-paper-1", orjson.dumps(said))])
+        shown = await home.show("C-paper-1", state="incomplete")
+        assert shown["body"]["complaint"]["subscriber"] is None  # type: ignore[index]
+        (notice,) = [orjson.loads(record.value) for record in await home.records(topics.NOTICES)]
+        assert notice["missing"] == ["subscriber: not an E.164 number with its plus sign"]
+        added = await home.post("/v1/complaints/C-paper-1", {"text": "more"})
+        assert added.body["missing"] == [
+            {
+                "field": "subscriber",
+                "reason": "not an E.164 number with its plus sign",
+                "mend": "state `subscriber`: an E.164 number with its plus sign",
+            }
+        ]
+        await home.show("C-paper-1", step=2)
+        mended = await home.post("/v1/complaints/C-paper-1", {"subscriber": "+8613800138000"})
+        assert mended.body["missing"] == []
+        await home.show("C-paper-1", state="received")
+        assert await home.records(topics.DEAD_LETTER) == []
+
+
 async def test_what_is_wrong_with_a_request_is_told_whole(config: Config) -> None:
     async with house(config, control_plane=False) as home:
         wrong = await home.post(
@@ -104,7 +130,7 @@ async def test_what_is_wrong_with_a_request_is_told_whole(config: Config) -> Non
         assert wrong.faults() == {
             "actor": "not yours to state: it is set for you",
             "colour": "there is no such field",
-            "subscriber": "not a subscriber's number",
+            "subscriber": "not an E.164 number with its plus sign",
             "channel": "Invalid enum value 'fax'",
             "at": "Expected `int`, got `str`",
         }

@@ -7,6 +7,7 @@ import msgspec
 
 from stream.enforce import appeal, campaign, complaint, dispute, listing, measure, prohibited, regulator
 from stream.enforce.fitness import Standing
+from stream.enforce.forms import Wrong
 from stream.enforce.messages import (
     AppealDecided,
     Appealed,
@@ -84,6 +85,7 @@ def of_complaint(_: complaint.ComplaintCase) -> Sequence[msgspec.Struct]:
         complaint.Complained(COMPLAINT),
         complaint.Complained(msgspec.structs.replace(COMPLAINT, refusal=True)),
         complaint.Complained(bare),
+        complaint.Complained(bare, (Wrong("at", "milliseconds"),)),
         complaint.Forwarded("ORG-9"),
         *(complaint.Verified(result, "as found") for result in results),
         complaint.ActedUpon("the list was cleaned"),

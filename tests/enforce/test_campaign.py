@@ -50,6 +50,14 @@ def test_a_fit_filing_is_weighed_and_an_approval_writes_the_campaign_with_its_nu
     )
 
 
+@pytest.mark.parametrize(
+    "filing", [pools.FILING, but(reason=None), but(level="county"), but(emergency=True, reason=None)]
+)
+def test_whoever_files_the_same_again_is_neither_answered_twice_nor_refused(filing: Filing) -> None:
+    case, effects = after(Filed(filing), Filed(but(filing, time=7, actor="agent:6")))
+    assert (effects, case.filing, case.step) == ((), filing, 2)
+
+
 def test_the_desk_may_give_other_numbers_to_carry_it() -> None:
     given = msgspec.structs.replace(APPROVE, numbers=("10086",))
     assert act(after(FILED, given).effects, WriteCampaign).campaign.numbers == ("10086",)

@@ -96,6 +96,19 @@ def test_an_incomplete_complaint_is_asked_for_what_is_missing_and_started_by_wha
     assert shown(clock(case).due) == "2026-10-09 00:00"
 
 
+def test_whoever_says_the_same_again_is_neither_asked_twice_nor_refused() -> None:
+    bare = Complaint(complaint="C-1", time=0, channel="sms", actor="agent:5")
+    later = Complained(msgspec.structs.replace(bare, time=7, actor="agent:6"))
+    case = took(step(NEW, Complained(bare), at("2026-09-18 10:00"), TERMS)).case
+    again = took(step(case, later, at("2026-09-19 10:00"), TERMS))
+    assert (again.effects, again.case.complaint, again.case.clocks) == ((), case.complaint, case.clocks)
+    case = after(RECEIVED, FORWARDED).case
+    assert took(step(case, COMPLAINED, at("2026-09-22 09:00"), TERMS)).effects == ()
+    refused(
+        step(case, Complained(msgspec.structs.replace(pools.COMPLAINT, text="more")), at("2026-09-22 09:00"), TERMS)
+    )
+
+
 def test_what_never_comes_lets_the_complaint_lapse_and_the_user_is_told() -> None:
     case = took(step(NEW, Complained(Complaint(complaint="C-1", time=0)), at("2026-09-18 10:00"), TERMS)).case
     lapsed, effects = took(step(case, Rang("supplement", clock(case).due), clock(case).due, TERMS))

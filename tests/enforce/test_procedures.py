@@ -114,8 +114,19 @@ IMPURE = {"aiohttp", "aiokafka", "asyncio", "faust", "random", "secrets", "socke
 
 
 PURE = (
-    *("appeal", "calendar_cn", "campaign", "clocks", "complaint", "dispute", "docket", "effects", "fitness", "ids"),
-    *("listing", "measure", "messages", "procedure", "procedures", "prohibited", "regulator", "terms", "warning"),
+    *(
+        "appeal",
+        "calendar_cn",
+        "campaign",
+        "campaign_case",
+        "clocks",
+        "complaint",
+        "complaint_case",
+        "dispute",
+        "docket",
+    ),
+    *("effects", "fitness", "forms", "ids", "listing", "measure", "measure_case", "messages", "parts", "procedure"),
+    *("procedures", "prohibited", "regulator", "retention", "terms", "warning"),
 )
 """The modules of the procedures; the shell around them stands beside them."""
 

@@ -118,7 +118,7 @@ def test_a_death_after_any_record_leaves_each_effect_once_by_name_and_always_the
             ended = await _life(broker, Rows({}, {}, []), words, records=records, clock=WallClock(None))
             if ended:
                 return records
-            held = await recovery.checked(broker.config, {}, range(PARTITIONS), metrics=EnforceMetrics())
+            held = await recovery.bring_back(broker.config, {}, range(PARTITIONS))
             entries = {key: value for key, value in held.entries.items() if key in own}
             rows = Rows(entries, held.partition, [])
             assert await _life(broker, rows, words, records=None, clock=WallClock(str(drill)))

@@ -1,7 +1,8 @@
-"""From a finding to `suspend` and back, and from a complaint to its breach: enforce and filter as real processes.
+"""From traffic to `suspend` and back, and from a complaint to its breach: filter, watch and enforce as real processes.
 
-The clock of `wurao enforce` stands in the past at first and is moved on, as in a drill. So an order is in force
-for the filter, whose clock is the machine's, from the moment when it is written.
+A window of activity takes its ten seconds: the complaint takes its course meanwhile. The clock of `wurao enforce`
+stands in the past at first and is moved on, as in a drill. So an order is in force for the filter, whose clock is the
+machine's, from the moment when it is written.
 """
 
 import time
@@ -18,10 +19,11 @@ from stream.enforce.appeal import Decided
 from stream.model import topics
 from stream.model.cases import CasePicture
 from stream.model.codec import decode_as
-from stream.model.control import Appeal, Complaint, Delivery, Finding, Notice, Party
-from tests.enforce_app.harness import EnforceProcess, found, pictures, said, told, wait_until
+from stream.model.control import Appeal, Complaint, Delivery, Notice, Party
+from tests.enforce_app.harness import EnforceProcess, pictures, said, told, wait_until
 from tests.filter import cases
 from tests.filter.harness import Broker, FilterProcess, event
+from tests.watch.harness import WatchProcess
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(180)]
 
@@ -34,6 +36,10 @@ SUNDAY_MIDNIGHT = 1_791_648_000_000  # Sunday 11 October 2026, 00:00
 TERMS = """
 ordinary = ["suspend"]
 """
+"""A first finding already costs all traffic."""
+
+IGNORED = 250
+"""Messages to somebody who has refused: more than early warning judges by."""
 
 
 def _now_ms() -> int:
@@ -42,11 +48,12 @@ def _now_ms() -> int:
 
 @dataclass
 class Stage:
-    """Filter and enforce side by side on one cluster."""
+    """Filter, watch and enforce side by side on one cluster."""
 
     broker: Broker
     filter: FilterProcess
     enforce: EnforceProcess
+    watch: WatchProcess
     clock: Path
     _ids: "count[int]" = field(default_factory=lambda: count(1))
 
@@ -55,9 +62,13 @@ class Stage:
         self.clock.write_text(str(to - _now_ms()))
         time.sleep(1.1)  # the file is read once a second
 
+    def event(self, kind: str, **fields: object) -> dict[str, object]:
+        """A new event."""
+        return event(kind, next(self._ids), **{"to": cases.WILLING, "text": cases.GOOD_TEXT, **fields})
+
     def decide(self, kind: str, **fields: object) -> dict[str, object]:
         """The filter's decision on a new event."""
-        one = event(kind, next(self._ids), **{"to": cases.WILLING, "text": cases.GOOD_TEXT, **fields})
+        one = self.event(kind, **fields)
         self.broker.write_events([one])
         found: list[dict[str, object]] = []
 
@@ -77,6 +88,19 @@ class Stage:
             what=f"{key} is {state}, but {pictures(self.broker).get(key)}",
         )
         return pictures(self.broker)[key]
+
+    def measure_against(self, sender: str) -> CasePicture:
+        """The case of the measure that a finding of early warning led to."""
+        found: list[CasePicture] = []
+
+        def opened() -> bool:
+            seen = (one for one in pictures(self.broker).values() if one.procedure == "measure")
+            found[:] = [one for one in seen if one.party == Party(sender=sender)]
+            return bool(found)
+
+        wait_until(opened, within_s=40, what=f"a finding against {sender}:\n{self.watch.log[-2000:]}")
+        (only,) = found
+        return only
 
     def notices(self, case: str) -> list[Notice]:
         """What was told in a case."""
@@ -98,18 +122,28 @@ def stage(broker: Broker, tmp_path: Path) -> Iterator[Stage]:
             WURAO_ENFORCE__CLOCK_OFFSET_FILE=str(clock),
             WURAO_ENFORCE__TERMS=str(terms),
         ) as enforce,
+        WatchProcess(broker, tmp_path) as watch,
     ):
         filter_.wait_ready()
         enforce.wait_ready()
-        yield Stage(broker, filter_, enforce, clock)
+        yield Stage(broker, filter_, enforce, watch, clock)
         assert broker.read(topics.DEAD_LETTER) == []
         assert enforce.terminate() == 0
+        assert watch.terminate() == 0
         assert filter_.terminate() == 0
 
 
-def test_a_complaint_and_a_violation_take_their_course_through_both_planes(stage: Stage) -> None:
+def test_a_complaint_and_a_violation_take_their_course_through_all_planes(stage: Stage) -> None:
+    _sender_ignores_a_refusal(stage)
     _complaint_is_refusal_and_breach(stage)
     _violator_is_told_suspended_heard_and_freed(stage)
+
+
+def _sender_ignores_a_refusal(stage: Stage) -> None:
+    stage.broker.write_events([stage.event("reply", **{"from": cases.SILENT, "to": cases.PORT, "text": "TD"})])
+    bank = {**cases.BANK, "to": cases.SILENT}
+    wait_until(lambda: stage.decide("sms", **bank)["reason"] == "refused", within_s=5, what="the reply is a refusal")
+    stage.broker.write_events([stage.event("sms", **bank) for _ in range(IGNORED)])
 
 
 def _complaint_is_refusal_and_breach(stage: Stage) -> None:
@@ -150,39 +184,37 @@ def _complaint_is_refusal_and_breach(stage: Stage) -> None:
 
 
 def _violator_is_told_suspended_heard_and_freed(stage: Stage) -> None:
-    port = {"sender": "ORG-SERVICE", "from": "10690999", "purpose": "service"}
-    assert stage.decide("sms", **port)["reason"] == "service"
-    stage.move_clock(_now_ms() - 25 * HOUR_MS)
-    finding = Finding("W-1", _now_ms(), Party(sender="ORG-SERVICE"), "refusals", "measures", evidence=("D-1",))
-    case = ids.measure_case(finding)
-    stage.broker.write([found(finding)])
+    service = {**cases.BANK, "purpose": "service"}
+    case = stage.measure_against("ORG-BANK").case
     stage.case(case, "telling")
     (notice,) = stage.notices(case)
-    assert (notice.measure, notice.grace_ms, notice.evidence) == ("suspend", 24 * HOUR_MS, ("D-1",))
+    assert (notice.measure, notice.grace_ms, notice.basis) == ("suspend", 24 * HOUR_MS, "early-warning")
+    assert notice.figures[0].name == notice.reason == "blocked-share"
+    assert notice.figures[0].value > 0.9, "the numbers that made the finding are told"
     assert notice.appeal
 
     stage.broker.write([said(Delivery(notice.notice, case, _now_ms(), "delivered", 1, "webhook"))])
     stage.case(case, "warned")
-    assert stage.decide("sms", **port)["reason"] == "service", "nobody is suspended in its grace"
+    assert stage.decide("sms", **service)["reason"] == "service", "nobody is suspended in its grace"
 
     stage.move_clock(_now_ms())
-    while (decision := stage.decide("sms", **port))["verdict"] != "suspend":
+    while (decision := stage.decide("sms", **service))["verdict"] != "suspend":
         pass
     stage.case(case, "in-force")
     order = decode_order(stage.broker, case)
     assert int(str(decision["decided"])) - int(str(order["from"])) < 1_000, "the filter obeys within a second"
-    assert (decision["basis"], decision["appeal"]) == ("measures", notice.appeal)
+    assert (decision["basis"], decision["appeal"]) == ("early-warning", notice.appeal)
     assert order["notice"] == notice.notice
-    call = stage.decide("call", **{"to": "12300", "from": "10690999", "sender": "ORG-SERVICE"})
+    call = stage.decide("call", **{"to": "12300", "from": "+861055550000", "sender": "ORG-BANK"})
     assert (call["verdict"], call["reason"]) == ("allow", "redress"), "the way to an appeal stays open"
 
-    appeal = Appeal("said-2", _now_ms(), case, Party(sender="ORG-SERVICE"), grounds="。")
+    appeal = Appeal("said-2", _now_ms(), case, Party(sender="ORG-BANK"), grounds="。")
     stage.broker.write([said(appeal)])
     stage.case(case, "appealed")
     stage.case(ids.appeal_case(appeal), "pending")
     stage.broker.write([told(ids.appeal_case(appeal), Decided("party", "it was another"), name="decided")])
     assert stage.case(case, "appeal-won").ended
-    wait_until(lambda: stage.decide("sms", **port)["reason"] == "service", within_s=5, what="traffic passes again")
+    wait_until(lambda: stage.decide("sms", **service)["reason"] == "service", within_s=5, what="traffic passes again")
     assert [one.subject for one in stage.notices(case)] == ["measure", "measure-ended"]
 
 

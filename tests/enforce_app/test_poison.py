@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from stream.enforce import ids
-from stream.enforce.complaint import Answered
+from stream.enforce.complaint import Answered, Complained
 from stream.model import topics
 from stream.model.control import Complaint
 from tests.enforce_app.harness import NOW, EnforceProcess, pictures, said, told, wait_until
@@ -19,7 +19,10 @@ def test_what_cannot_be_read_taken_or_stepped_is_kept_with_its_reason_and_the_st
     broker: Broker, tmp_path: Path
 ) -> None:
     good = Complaint("good", NOW, subscriber="+8613800138000", channel="sms", sender="ORG-1", at=NOW, text="。")
-    no_number = msgspec.structs.replace(good, complaint="bad", subscriber="12", refusal=True)
+    odd = msgspec.structs.replace(good, complaint="odd", subscriber="12")
+    # As only a program could put it: from the topic of complaints the number would be asked for.
+    failing = msgspec.structs.replace(odd, complaint="bad", refusal=True)
+    no_number = told(ids.complaint_case(failing), Complained(failing), name="failing")
     early = Complaint("early", NOW)
     topic, partition, key, _ = said(good)
     broker.write(
@@ -27,7 +30,8 @@ def test_what_cannot_be_read_taken_or_stepped_is_kept_with_its_reason_and_the_st
             (topic, partition, key, b"not json"),
             (topic, partition, key, None),
             (topic, partition, None, b"{}"),
-            said(no_number),
+            no_number,
+            said(odd),
             said(early),
             told(ids.complaint_case(early), Answered("。"), name="answered"),
             said(good),
@@ -36,11 +40,12 @@ def test_what_cannot_be_read_taken_or_stepped_is_kept_with_its_reason_and_the_st
     with EnforceProcess(broker, tmp_path) as process:
         process.wait_ready()
         wait_until(lambda: len(broker.read(topics.DEAD_LETTER)) == 5, within_s=15, what="five dead letters")
-        wait_until(lambda: pictures(broker).keys() >= {"C-good", "C-early"}, within_s=5, what="both good cases")
+        wait_until(lambda: pictures(broker).keys() >= {"C-good", "C-early", "C-odd"}, within_s=5, what="all good cases")
+        assert pictures(broker)["C-odd"].state == "incomplete"
         letters = {record.value: dict(record.headers) for record in broker.read(topics.DEAD_LETTER)}
         assert letters[b"not json"]["topic"] == b"complaints"
-        assert set(letters) >= {b"not json", None, b"{}", said(no_number)[3]}
-        assert letters[said(no_number)[3]]["error"] == b"the step failed: ValueError"
+        assert set(letters) >= {b"not json", None, b"{}", no_number[3]}
+        assert letters[no_number[3]]["error"] == b"the step failed: ValueError"
         assert process.metric("wurao_enforce_step_failures_total") == 1
         assert "138001" not in process.log, "no number is logged"
         assert process.terminate() == 0

@@ -12,11 +12,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bloom.number import MSISDN_END, MSISDN_MIN, parse
+from stream.enforce.warning import judge
 from stream.filter import activity
 from stream.filter.activity import LATE_MS, ActivityCounter
 from stream.filter.batch import Place, decide_batch
-from stream.filter.windows import BLOCKS_MAX, NO_NUMBER, UNLICENSED, Closed, Sign, numbers_of, records_of
-from stream.model.control import BLOCK_NUMBERS, WINDOW_MS, Activity, Tally
+from stream.filter.windows import BLOCKS_MAX, NO_NUMBER, Closed, Sign, numbers_of, records_of
+from stream.model.control import BLOCK_NUMBERS, WINDOW_MS, Activity, Party, Tally
 from stream.model.decision import Decision
 from stream.model.fields import Channel, EventKind, Verdict
 from stream.policy.decide import Decider
@@ -30,6 +31,10 @@ START = 1_795_500_000_000
 FLOOR = 3
 Key = tuple[int, str, str | None, str | None]
 """window, channel, sender, number"""
+
+
+def OWNERS(_: Channel, number: str) -> str | None:  # noqa: N802  # a table, as far as the tests care
+    return {"10690123": "ORG-1", "95588": "ORG-2"}.get(number)
 
 
 class Made(NamedTuple):
@@ -63,10 +68,10 @@ MADE = st.builds(
     _made,
     st.sampled_from(("sms", "call", "reply")),
     to=RECIPIENTS,
-    from_=st.sampled_from(["", "bank", "+8613900139000", "+8613900139000", "95588"]),
+    from_=st.sampled_from(["", "bank", "+8613900139000", "+8613900139000", "95588", "10690123"]),
     sender=st.sampled_from([None, None, "ORG-1", "ORG-2"]),
     verdict=st.sampled_from(("allow", "block")),
-    reason=st.sampled_from(("consented", "refused", UNLICENSED)),
+    reason=st.sampled_from(("consented", "refused", "unlicensed", "number_not_assigned", "redress", "spoofed_number")),
     at=st.sampled_from([-1, START, START + 9_999, START, START + 2 * WINDOW_MS]),
 )
 SIGNS = st.builds(
@@ -104,10 +109,15 @@ def _recount(made: Iterable[Made], signs: Iterable[Sign], now: int) -> dict[Key,
     counts: dict[Key, Count] = defaultdict(Count)
     for decision, timestamp in made:
         moment = now if timestamp < 0 or timestamp > now else timestamp
-        if decision.of == "reply" or not (decision.sender or decision.from_):
+        if decision.of == "reply" or decision.reason in ("redress", "spoofed_number"):
             continue
-        number = None if decision.sender else decision.from_
-        count = counts[moment // WINDOW_MS * WINDOW_MS, decision.of, decision.sender, number]
+        sender = decision.sender
+        if decision.reason not in ("consented", "refused") and sender != OWNERS("sms", decision.from_ or ""):
+            sender = None
+        if not (sender or decision.from_):
+            continue
+        number = None if sender else decision.from_
+        count = counts[moment // WINDOW_MS * WINDOW_MS, decision.of, sender, number]
         count.tallies[decision.verdict, decision.reason] += 1
         recipient = parse(decision.to)
         if recipient is not None:
@@ -123,10 +133,7 @@ def _recount(made: Iterable[Made], signs: Iterable[Sign], now: int) -> dict[Key,
 
 def _is_told(key: Key, count: Count) -> bool:
     events = sum(count.tallies.values())
-    if key[2] is None:
-        return events >= FLOOR
-    made_up = count.tallies and all(reason == UNLICENSED for _, reason in count.tallies)
-    return not (made_up and events < FLOOR and not count.refusals)
+    return key[2] is not None or events >= FLOOR
 
 
 def _add(counter: ActivityCounter, made: Sequence[Made], signs: Iterable[Sign] = (), *, now: int = NOW) -> None:
@@ -146,7 +153,7 @@ def _key(record: Activity) -> Key:
 @example([_made(), _made(), _made(from_=None)], [], 1)
 @example([_made(to=f"+86138001380{n:02d}") for n in range(40)], [], 20)
 def test_what_is_told_of_a_window_is_what_a_plain_recount_finds(made: list[Made], signs: list[Sign], cut: int) -> None:
-    counter = ActivityCounter("run")
+    counter = ActivityCounter("run", OWNERS)
     _add(counter, made[:cut], signs)
     _add(counter, made[cut:])
     told = {_key(record): record for record in _records(counter.close(NOW, everything=True))}
@@ -165,7 +172,7 @@ def test_what_is_told_of_a_window_is_what_a_plain_recount_finds(made: list[Made]
 
 
 def test_a_window_closes_when_it_is_over_and_what_is_late_goes_into_a_further_part() -> None:
-    counter = ActivityCounter("run")
+    counter = ActivityCounter("run", OWNERS)
     _add(counter, [_made(at=START + 5)], now=START + 5)
     end = START + WINDOW_MS + LATE_MS
     assert counter.close(end - 1) == []
@@ -181,7 +188,7 @@ def test_a_window_closes_when_it_is_over_and_what_is_late_goes_into_a_further_pa
 
 
 def test_a_backlog_is_counted_in_the_windows_in_which_it_was_sent() -> None:
-    counter = ActivityCounter("run")
+    counter = ActivityCounter("run", OWNERS)
     now = START + 1_000 * WINDOW_MS
     _add(counter, [_made(at=START + place * WINDOW_MS) for place in range(50)], now=now)
     assert counter.close(now + WINDOW_MS - 1) == [], "a backlog's windows stay open for their length, too"
@@ -192,7 +199,7 @@ def test_a_backlog_is_counted_in_the_windows_in_which_it_was_sent() -> None:
 
 def test_too_many_rows_or_names_close_every_window_early(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(activity, "ROWS_MAX", 10)
-    counter = ActivityCounter("run")
+    counter = ActivityCounter("run", OWNERS)
     _add(counter, [_made()] * 9)
     assert counter.close(START) == []
     _add(counter, [_made()])
@@ -207,7 +214,7 @@ def test_too_many_rows_or_names_close_every_window_early(monkeypatch: pytest.Mon
 
 
 def test_a_sweep_seen_by_one_worker_among_many_is_told_block_by_block() -> None:
-    counter = ActivityCounter("run")
+    counter = ActivityCounter("run", OWNERS)
     _add(counter, [_made(to=f"+86138{number:08d}") for number in range(0, 50 * 100, 7)])
     (record,) = _records(counter.close(NOW, everything=True))
     assert record.run == 1
@@ -216,7 +223,7 @@ def test_a_sweep_seen_by_one_worker_among_many_is_told_block_by_block() -> None:
 
 
 def test_parties_beyond_what_one_pass_takes_are_counted_all_the_same() -> None:
-    counter = ActivityCounter("run")
+    counter = ActivityCounter("run", OWNERS)
     made = [_made(sender=f"ORG-{n % 9_000}", to=f"+86138{n % 9_001:08d}") for n in range(18_000)]
     _add(counter, made)
     told = {_key(record): record for record in _records(counter.close(NOW, everything=True))}
@@ -249,8 +256,88 @@ def test_a_batch_tells_of_replies_that_refuse_and_of_service_that_advertises() -
         Sign("refusal", START, channel, "ORG-BANK"),
     ]
     assert [decision.reason for decision in outputs.decided] == ["service", "service", "opt_out_reply", "consented"]
-    counter = ActivityCounter("run")
+    counter = ActivityCounter("run", OWNERS)
     counter.add(outputs.decided, outputs.timestamps, outputs.signs, now=NOW)
     told = {record.party.sender: record for record in _records(counter.close(NOW, everything=True))}
     assert (told["ORG-SERVICE"].opt_out_hints, told["ORG-SERVICE"].tallies) == (1, (Tally("allow", "service", 2),))
     assert (told["ORG-BANK"].refusals, told["ORG-BANK"].tallies) == (1, (Tally("allow", "consented", 1),))
+
+
+def _of_batch(events: Sequence[dict[str, object]]) -> list[Activity]:
+    """What a filter with the registry of `cases` tells of these events."""
+    decider = Decider(load(), registry_of(cases.registry()))
+    batches: dict[Place, list[Consumed]] = defaultdict(list)
+    for place, one in enumerate(events):
+        batches[Place("events.urgent", 0)].append(Consumed(place, None, orjson.dumps(one), START))
+    outputs = decide_batch(batches, decider, now=NOW, partitions=12)
+    assert not outputs.dead_letters
+
+    def owner(channel: Channel, number: str) -> str | None:
+        holding = decider.world.registry.ownership[channel].owner(number)
+        return holding.sender if holding else None
+
+    counter = ActivityCounter("run", owner)
+    counter.add(outputs.decided, outputs.timestamps, outputs.signs, now=NOW)
+    return list(_records(counter.close(NOW, everything=True)))
+
+
+def _sweep(kind: str, **fields: object) -> list[dict[str, object]]:
+    """As much as any rule of early warning asks for, to numbers that follow one another."""
+    return [event(kind, n, **{"to": f"+86138{n:08d}", "text": cases.GOOD_TEXT, **fields}) for n in range(600)]
+
+
+STRANGER = "+8617700001234"
+IN_ANOTHERS_NAME = {
+    "number_not_assigned": _sweep("sms", **{**cases.BANK, "from": STRANGER}),
+    "number_not_assigned, from a number of another sender": _sweep("sms", **{**cases.BANK, "from": "10690999"}),
+    "prohibited_content": _sweep("sms", **{**cases.BANK, "from": STRANGER, "text": "刷单返利"}),
+    "campaign_unknown": _sweep("sms", **{**cases.BANK, "from": STRANGER, "purpose": "public"}),
+    "number_missing": _sweep("sms", sender="ORG-BANK", purpose="commercial"),
+    "malformed_number": _sweep("sms", **{**cases.BANK, "from": "bank"}),
+    "spoofed_number, by the network's word": _sweep(
+        "call", sender="ORG-BANK", verstat="TN-Validation-Failed", **{"from": "+861055550000"}
+    ),
+    "spoofed_number, by the number shown": _sweep(
+        "call", sender="ORG-BANK", presented="+8610110110", **{"from": STRANGER}
+    ),
+    "number_not_assigned, though it shows a number of the sender": _sweep(
+        "call", sender="ORG-BANK", presented="+861055550000", **{"from": STRANGER}
+    ),
+    "redress": [{**one, "to": "12300"} for one in _sweep("call", sender="ORG-BANK", **{"from": "+862155550000"})],
+    "suspended, by an order on the number's owner": _sweep("sms", **{**cases.BANK, "from": "10690666"}),
+}
+
+
+NOBODY_ELSE = ("number_missing", "spoofed_number", "redress")
+
+
+@pytest.mark.parametrize("what", IN_ANOTHERS_NAME)
+def test_nobody_is_blamed_for_what_a_stranger_sends_in_its_name(what: str) -> None:
+    strange, number = IN_ANOTHERS_NAME[what], IN_ANOTHERS_NAME[what][0].get("from")
+    own = [event("sms", 700 + n, to=cases.WILLING, text=cases.GOOD_TEXT, **cases.BANK) for n in range(20)]
+    told = _of_batch([*strange, *own])
+    (bank,) = [record for record in told if record.party.sender == "ORG-BANK"]
+    assert (bank.tallies, bank.recipients, bank.run) == ((Tally("allow", "consented", 20),), 1, 1)
+    assert judge(None, bank, load().file.warning).findings == ()
+    blamed = {record.party: record.tallies for record in told if record is not bank}
+    if what.startswith(NOBODY_ELSE):
+        assert blamed == {}
+    else:
+        (tallies,) = blamed.values()
+        assert blamed.keys() == {Party(number=str(number))}, "the number itself is"
+        assert [(tally.reason, tally.count) for tally in tallies] == [(what.partition(",")[0], 600)]
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_sender_is_blamed_for_what_its_own_numbers_send_whether_it_says_who_it_is_or_not(named: bool) -> None:  # noqa: FBT001
+    bank = {**cases.BANK, "sender": "ORG-BANK" if named else None}
+    prohibited = _sweep("sms", **{**bank, "text": "刷单返利"})
+    campaign = _sweep("sms", **{**bank, "purpose": "public"})
+    (record,) = _of_batch([*prohibited, *campaign])
+    assert record.party == Party(sender="ORG-BANK")
+    assert {tally.reason: tally.count for tally in record.tallies} == {
+        "prohibited_content": 600,
+        "campaign_unknown": 600,
+    }
+    grounds = [finding.grounds for finding in judge(None, record, load().file.warning).findings]
+    assert grounds == ["blocked-share", "sweep"]

@@ -129,8 +129,9 @@ def test_a_reply_is_in_force_before_the_next_messages(broker: Broker, tmp_path: 
         broker.write_events([event("sms", 1, to=cases.WILLING, text=cases.GOOD_TEXT, **cases.BANK)])
         assert broker.decisions(until=1)[0]["reason"] == "consented"
         reply = event("reply", 2, **{"from": cases.WILLING, "to": cases.PORT, "text": "TD"})
+        before = len(broker.read(EXPRESSIONS))
         broker.write_events([reply])
-        written = broker.read(EXPRESSIONS, until=len(RECORD_KIND) - 1)
+        written = broker.read(EXPRESSIONS, until=before + 1)
         wills = [record for record in written if record.key == f"{cases.WILLING}|sms|ORG-BANK|*".encode()]
         assert len(wills) == 1, "one reply, one expression"
         reasons: list[object] = []

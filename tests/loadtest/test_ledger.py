@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadtest.ledger import Ledger
-from loadtest.soak import Weight, slope_mib_per_h
+from loadtest.scenarios.soak import Weight, slope_mib_per_h
 
 
 @given(sent=st.integers(0, 60), batches=st.lists(st.lists(st.integers(1, 80), max_size=20), max_size=10))

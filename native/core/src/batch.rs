@@ -107,6 +107,17 @@ fn i64_at(bytes: &[u8], at: usize) -> i64 {
     i64::from_be_bytes(bytes_at(bytes, at))
 }
 
+/// Parts the first of several batches, which stand back to back, from the rest. Fails where it is not there whole.
+pub fn first_of(raw: &[u8]) -> Result<(&[u8], &[u8]), Unreadable> {
+    if raw.len() < HEADER_BYTES {
+        return Err(Unreadable("shorter than a batch's header"));
+    }
+    usize::try_from(i32_at(raw, LENGTH_AT))
+        .ok()
+        .and_then(|length| raw.split_at_checked(length.checked_add(LENGTH_FROM)?))
+        .ok_or(Unreadable("a length that goes beyond the bytes"))
+}
+
 /// Reads a batch's header. Fails for what is no data batch of version 2, whole and alone, in a codec that is read here.
 pub fn header(raw: &[u8]) -> Result<Header, Unreadable> {
     if raw.len() < HEADER_BYTES {
@@ -298,6 +309,11 @@ impl Writer {
     /// An empty batch with room for so many bytes.
     pub fn with_capacity(bytes: usize) -> Self {
         Self { records: Vec::with_capacity(bytes), count: 0 }
+    }
+
+    /// Makes room for so many bytes more.
+    pub fn reserve(&mut self, bytes: usize) {
+        self.records.reserve(bytes);
     }
 
     /// How many records there are.

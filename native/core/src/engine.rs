@@ -77,6 +77,7 @@ pub enum Failure<E> {
 #[derive(Clone, Copy, Debug)]
 #[allow(missing_docs)]
 pub struct Question<'a> {
+    /// One record batch or more, back to back: small ones so leave as one.
     pub raw: &'a [u8],
     /// Whether its topic holds SMS, and calls.
     pub sms: bool,
@@ -154,6 +155,14 @@ struct Texts {
     /// Whether `reading` is that of the event at hand.
     is_read: bool,
     hints: Hints,
+}
+
+/// What the batches of one question are written to.
+struct Page {
+    answered: Answered,
+    writer: Writer,
+    after_time: Vec<u8>,
+    after_epoch: Vec<u8>,
 }
 
 struct Pending<'a> {
@@ -255,18 +264,53 @@ impl Engine {
         inflated: &mut Vec<u8>,
         records: &mut Vec<Record>,
     ) -> Result<Answered, Failure<M::Error>> {
-        let header = batch::header(question.raw).map_err(Failure::Unreadable)?;
-        let bytes = batch::records_of(question.raw, header.codec, inflated).map_err(Failure::Unreadable)?;
+        let mut page = Page {
+            answered: Answered::default(),
+            writer: Writer::with_capacity(0),
+            after_time: format!(",\"decided\":{},\"to\":\"", question.now).into_bytes(),
+            after_epoch: [&self.epoch, &b"\",\"origin\":"[..]].concat(),
+        };
+        let mut rest = question.raw;
+        loop {
+            let raw;
+            (raw, rest) = batch::first_of(rest).map_err(Failure::Unreadable)?;
+            self.answer_one(raw, question, wills, maker, inflated, records, &mut page)?;
+            if rest.is_empty() {
+                break;
+            }
+        }
+        let Page { mut answered, mut writer, .. } = page;
+        if writer.count() > 0 {
+            let count = writer.count();
+            answered.batches.push((writer.finish(question.now, self.codec, self.level), count));
+        }
+        answered.left.sort_unstable_by_key(|left| left.offset);
+        Ok(answered)
+    }
+
+    /// The same for one batch of the question.
+    #[allow(clippy::too_many_arguments)]
+    fn answer_one<M: Maker>(
+        &mut self,
+        raw: &[u8],
+        question: &Question<'_>,
+        wills: &Wills,
+        maker: &mut M,
+        inflated: &mut Vec<u8>,
+        records: &mut Vec<Record>,
+        page: &mut Page,
+    ) -> Result<(), Failure<M::Error>> {
+        let header = batch::header(raw).map_err(Failure::Unreadable)?;
+        let bytes = batch::records_of(raw, header.codec, inflated).map_err(Failure::Unreadable)?;
         batch::find(&header, bytes, records).map_err(Failure::Unreadable)?;
 
-        let mut answered = Answered { next_offset: header.next_offset, ..Answered::default() };
-        for column in [&mut answered.timestamps, &mut answered.recipients, &mut answered.sources] {
+        let Answered { timestamps, recipients, sources, outcomes, next_offset, .. } = &mut page.answered;
+        *next_offset = header.next_offset;
+        for column in [timestamps, recipients, sources] {
             column.reserve(records.len());
         }
-        answered.outcomes.reserve(records.len());
-        let after_time = format!(",\"decided\":{},\"to\":\"", question.now).into_bytes();
-        let after_epoch = [&self.epoch, &b"\",\"origin\":"[..]].concat();
-        let mut writer = Writer::with_capacity(bytes.len() + bytes.len() / 2);
+        outcomes.reserve(records.len());
+        page.writer.reserve(bytes.len() + bytes.len() / 2);
         let mut group: Vec<Pending<'_>> = Vec::with_capacity(GROUP);
 
         let mut rest = &records[..];
@@ -285,7 +329,7 @@ impl Engine {
                         }
                         group.push(pending);
                     }
-                    None => answered.left.push(left(bytes, record)),
+                    None => page.answered.left.push(left(bytes, record)),
                 }
             }
             for pending in &mut group {
@@ -299,30 +343,25 @@ impl Engine {
             for pending in &group {
                 let outcome = self.outcome(pending, question.now, wills, maker).map_err(Failure::Maker)?;
                 let Some(outcome) = outcome else {
-                    answered.left.push(left(bytes, pending.record));
+                    page.answered.left.push(left(bytes, pending.record));
                     continue;
                 };
                 let hinted = match self.is_hinted(&pending.event, outcome) {
                     Some(hinted) => hinted,
                     None => {
-                        answered.left.push(left(bytes, pending.record));
+                        page.answered.left.push(left(bytes, pending.record));
                         continue;
                     }
                 };
-                if writer.bytes() >= self.batch_bytes_max {
-                    let count = writer.count();
-                    answered.batches.push((writer.finish(question.now, self.codec, self.level), count));
+                if page.writer.bytes() >= self.batch_bytes_max {
+                    let count = page.writer.count();
+                    page.answered.batches.push((page.writer.finish(question.now, self.codec, self.level), count));
                 }
-                self.write(&mut writer, bytes, pending, outcome, &after_time, &after_epoch);
-                self.note(&mut answered, pending, outcome, hinted, question.partition);
+                self.write(&mut page.writer, bytes, pending, outcome, &page.after_time, &page.after_epoch);
+                self.note(&mut page.answered, pending, outcome, hinted, question.partition);
             }
         }
-        if writer.count() > 0 {
-            let count = writer.count();
-            answered.batches.push((writer.finish(question.now, self.codec, self.level), count));
-        }
-        answered.left.sort_unstable_by_key(|left| left.offset);
-        Ok(answered)
+        Ok(())
     }
 
     #[inline]

@@ -10,8 +10,8 @@ from typing import TypeVar
 
 import msgspec
 
-from bloom.number import parse as parse_number
 from stream.enforce.api.answers import Fault, faulty
+from stream.enforce.forms import form, misfit
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -19,8 +19,7 @@ Fields = dict[str, object]
 """A JSON object as it came, without what is null or empty: the rim, where nothing has a type yet."""
 
 _SHOWN_MAX = 16
-_KINDS = {"integer": "an integer", "number": "a number", "boolean": "true or false", "string": "a text"}
-_NUMBER_MEND = "an E.164 number with its plus sign, such as +8613800138000"
+_EXAMPLES = {"subscriber": ", such as +8613800138000"}
 
 
 def json_object(body: bytes) -> Fields:
@@ -56,7 +55,7 @@ def record(
             if field.required:
                 faults.append(Fault(name, "missing", f"state {form(field.type)}"))
             continue
-        fault = _value_fault(name, given[name], field.type)
+        fault = _value_fault(given[name], field, kind)
         if fault is not None:
             faults.append(fault)
     if faults:
@@ -74,7 +73,7 @@ def query(stated: Mapping[str, str], kind: type[T]) -> T:
     faults = [_unknown(name, kind, ()) for name in stated if name not in names(kind)]
     for field in msgspec.structs.fields(kind):
         if stated.get(field.encode_name):
-            fault = _value_fault(field.encode_name, stated[field.encode_name], field.type, strict=False)
+            fault = _value_fault(stated[field.encode_name], field, kind, strict=False)
             faults += [fault] if fault else []
     if faults:
         raise faulty(*faults)
@@ -89,20 +88,17 @@ def names(kind: type[msgspec.Struct]) -> tuple[str, ...]:
 def missing(lacking: tuple[str, ...], kind: type[msgspec.Struct]) -> tuple[Fault, ...]:
     """What a case still waits for, with the form that each field must have.
 
-    A procedure names a choice of fields as `one or other`.
+    A procedure names a choice of fields as `one or other`, and what is ill-formed as `field: what is wrong`.
     """
     types = {field.encode_name: field.type for field in msgspec.structs.fields(kind)}
 
     def mend(name: str) -> str:
         return " or ".join(f"`{one}`: {form(types[one])}" for one in name.split(" or ") if one in types)
 
-    return tuple(Fault(name, "missing: the case waits for it", f"state {mend(name)}") for name in lacking)
-
-
-def form(kind: object) -> str:
-    """The form of a field's value, in words."""
-    schema, parts = msgspec.json.schema_components((kind,), ref_template="{name}")
-    return _words(schema[0], parts)
+    named = (lack.partition(": ") for lack in lacking)
+    return tuple(
+        Fault(name, wrong or "missing: the case waits for it", f"state {mend(name)}") for name, _, wrong in named
+    )
 
 
 def _unknown(name: str, kind: type[msgspec.Struct], made: Collection[str]) -> Fault:
@@ -113,35 +109,14 @@ def _unknown(name: str, kind: type[msgspec.Struct], made: Collection[str]) -> Fa
     return Fault(shown, "there is no such field", f"leave it out, or use one of {known}")
 
 
-def _value_fault(name: str, value: object, kind: object, *, strict: bool = True) -> Fault | None:
+def _value_fault(
+    value: object, field: msgspec.structs.FieldInfo, of: type[msgspec.Struct], *, strict: bool = True
+) -> Fault | None:
+    name = field.encode_name
     try:
-        msgspec.convert(value, kind, strict=strict)
+        msgspec.convert(value, field.type, strict=strict)
     except msgspec.ValidationError as error:
         reason, _, where = str(error).partition(" - at `$")
-        return Fault(f"{name}{where.rstrip('`')}", reason.replace(" | null", ""), f"state {form(kind)}")
-    # The wire's schema gives a number's pattern for readers alone; a form is held to it.
-    if name == "subscriber" and parse_number(str(value)) is None:
-        return Fault(name, "not a subscriber's number", f"state {_NUMBER_MEND}")
-    return None
-
-
-def _words(schema: Mapping[str, object], parts: Mapping[str, Mapping[str, object]]) -> str:
-    match schema:
-        case {"anyOf": [*choices]}:
-            kinds = [one for one in choices if isinstance(one, dict) and one.get("type") != "null"]
-            words = " or ".join(_words(one, parts) for one in kinds)
-        case {"enum": [*values]}:
-            words = f"one of {', '.join(str(value) for value in values if value is not None)}"
-        case {"$ref": str(name)}:
-            words = _words(parts[name], parts)
-        case {"type": "object", "properties": dict(properties)}:
-            words = f"an object with {', '.join(f'`{name}`' for name in properties)}"
-        case {"type": "array", "items": dict(items)}:
-            words = f"a list, each {_words(items, parts)}"
-        case {"type": "integer" | "string", "description": str(meaning)}:
-            words = meaning
-        case {"type": str(kind)}:
-            words = _KINDS.get(kind, kind)
-        case _:
-            words = "a value"
-    return words
+        return Fault(f"{name}{where.rstrip('`')}", reason.replace(" | null", ""), f"state {form(field.type)}")
+    needed = misfit(of, name, value)
+    return Fault(name, f"not {needed}", f"state {needed}{_EXAMPLES.get(name, '')}") if needed else None

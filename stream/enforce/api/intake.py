@@ -117,8 +117,10 @@ def complete_complaint(asked: Asked) -> Write:
     said = asking.record(asked.stated, Complaint, made={"complaint": case.complaint.complaint, **asked.made})
     if said.subscriber:
         _for_subscriber(asked.caller, said.subscriber)
-    asked.would_take(picture, complaint.Complained(said))
-    return _complaint(said, complaint.missing(complaint.supplemented(case.complaint, said)))
+    more = complaint.Complained(said)
+    asked.would_take(picture, more)
+    known = complaint.supplemented(case.complaint, said)
+    return _complaint(said, complaint.missing(known, complaint.still_wrong(case.wrong, more)))
 
 
 def _complaint(said: Complaint, lacking: tuple[str, ...]) -> Write:

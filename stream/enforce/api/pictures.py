@@ -41,10 +41,12 @@ class Pictures:
         pause = PAUSE_S
         while True:
             consumer = clients.follower(self._config, client="wurao-api")
+            read = self.book
             try:
                 await self._follow(consumer)
             except (clients.KafkaError, OSError) as error:
                 self.failing = True
+                pause = pause if self.book is read else PAUSE_S  # it had been reading: a new trouble, not the old one
                 log.warning("cases cannot be read; reading them anew", error=repr(error), pause_s=pause)
             finally:
                 await _close(consumer)

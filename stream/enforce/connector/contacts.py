@@ -69,12 +69,13 @@ def _address(text: str, where: str) -> Address:
         if parts.query or parseaddr(mailbox)[1] != mailbox or "@" not in mailbox:
             raise ConfigError(f"{where}: no mailbox; write mailto:name@domain")
         return Address("smtp", mailbox)
-    if parts.hostname and (parts.scheme == "https" or (parts.scheme == "http" and _is_here(parts.hostname))):
+    if parts.hostname and (parts.scheme == "https" or (parts.scheme == "http" and is_here(parts.hostname))):
         return Address("webhook", text)
     raise ConfigError(f"{where}: an address is mailto:name@domain or https://…")
 
 
-def _is_here(host: str) -> bool:
+def is_here(host: str) -> bool:
+    """Whether a host is this machine, so that nobody listens on the way to it."""
     try:
         return host == "localhost" or ip_address(host).is_loopback
     except ValueError:

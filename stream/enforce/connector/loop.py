@@ -90,6 +90,8 @@ class Connector:
                 try:
                     await self._serve()
                 except (clients.KafkaError, OSError) as error:
+                    pause = BROKER_PAUSE_S if self._informed.is_set() else pause  # it had been serving: a new trouble
+                    self._informed.clear()
                     log.warning("the broker fails; starting anew", error=repr(error), pause_s=pause)
                     await asyncio.sleep(pause)
                     pause = min(2 * pause, BROKER_PAUSE_S_MAX)

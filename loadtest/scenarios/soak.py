@@ -1,4 +1,4 @@
-"""`python -m loadtest soak`: steady traffic with replies for a long time, and a worker killed now and then.
+"""Steady traffic with replies for a long time, and a worker killed now and then.
 
 At the end it accounts for everything: each event that was sent has at least one decision, each reply that
 says TD has become an expression, memory has not grown. Bounded by its minutes, and by `LAST_S_MAX` to let
@@ -11,14 +11,17 @@ import random
 import signal
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 import numpy as np
 
+from loadtest.figures import Point, Taken
 from loadtest.ledger import Ledger
-from loadtest.rig import PARTITIONS, Rig, note, rigged
+from loadtest.rig import Rig, note
+from loadtest.stage import set_stage
+from loadtest.wish import Wish
 from stream.demo import texts
 from stream.demo.feed import Feed
 from stream.demo.processes import FilterProcess, usage
@@ -28,8 +31,6 @@ from stream.kafka import clients
 from stream.model.codec import decode_decision
 from stream.model.topics import DECISIONS, EXPRESSIONS
 
-WORKERS: Final = 2
-REFUSALS_COUNT: Final = 200_000
 PREFIX: Final = "soak"
 KILL_EVERY_S: Final = (15.0, 45.0)
 """At least and at most so long between two kills; the supervisor's pause before a restart grows up to 30 s."""
@@ -57,6 +58,7 @@ class Weight(NamedTuple):
 class Seen:
     """What has come out so far."""
 
+    workers: int
     ledger: Ledger = field(default_factory=Ledger)
     reasons: Counter[str] = field(default_factory=Counter)
     opt_outs: set[str] = field(default_factory=set)
@@ -67,33 +69,28 @@ class Seen:
     kills: int = 0
 
 
-def run(*, minutes: float, rate: int) -> int:
-    """Run it; returns 0 when nothing was lost, else 1."""
-    with rigged() as rig:
-        return asyncio.run(_soak(rig, seconds=60 * minutes, rate=rate))
-
-
-async def _soak(rig: Rig, *, seconds: float, rate: int) -> int:
-    await rig.make_topics()
-    registry = await rig.write_sample(refusals_count=REFUSALS_COUNT)
-    process = rig.filter(os.environ, workers=WORKERS)
-    seen = Seen()
+async def run(rig: Rig, wish: Wish) -> AsyncIterator[Taken]:
+    """One turn, for as long as wished: a soak that is repeated is a longer soak."""
+    (rate,), (workers,) = wish.rates, wish.workers
+    stage = await set_stage(rig, wish)
+    process = rig.filter(workers=workers)
+    seen = Seen(workers=workers)
     process.start()
     try:
         await process.wait_ready()
-        note(f"{rate:,} events/s for {seconds / 60:g} minutes, {WORKERS} workers, one killed every 15 to 45 s")
-        sent = await _traffic(rig, registry, process, seen, seconds=seconds, rate=rate)
+        note(f"{rate:,} events/s for {wish.seconds / 60:g} minutes, {workers} workers, one killed every 15 to 45 s")
+        sent = await _traffic(rig, stage.registry, process, seen, seconds=wish.seconds, rate=rate)
         code = await asyncio.to_thread(process.stop)
     finally:
         await asyncio.to_thread(process.stop)
-    return _tell(seen, sent, code, seconds)
+    yield taken_of(seen, sent, code, wish.seconds)
 
 
 async def _traffic(rig: Rig, registry: Sample, process: FilterProcess, seen: Seen, *, seconds: float, rate: int) -> int:
     """Send, kill, weigh and read until all is sent and decided, or the last wait is over; returns what was sent."""
     traffic = Traffic(registry, texts.own(), seed=int(seconds), prefix=PREFIX)
     async with rig.producer() as producer:
-        feed = Feed(producer, traffic, rate=rate, partitions=PARTITIONS)
+        feed = Feed(producer, traffic, rate=rate, partitions=rig.partitions)
         reader = await _reader(rig)
         try:
             async with asyncio.TaskGroup() as group:
@@ -120,7 +117,7 @@ async def _traffic(rig: Rig, registry: Sample, process: FilterProcess, seen: See
 async def _reader(rig: Rig) -> clients.AIOKafkaConsumer:
     """A reader of decisions and expressions from now on."""
     reader = clients.follower(rig.config, client="loadtest-soak")
-    places = [*clients.partitions(DECISIONS, PARTITIONS), *clients.partitions(EXPRESSIONS, PARTITIONS)]
+    places = [*clients.partitions(DECISIONS, rig.partitions), *clients.partitions(EXPRESSIONS, rig.partitions)]
     reader.assign(places)
     await reader.start()
     for place, end in (await reader.end_offsets(places)).items():
@@ -161,7 +158,7 @@ async def _weigh(process: FilterProcess, seen: Seen) -> None:
     while True:
         process.check()
         taken = [usage(pid) for pid in (process.pid, *process.worker_pids)]
-        if len(taken) == WORKERS + 1:  # else one is just dead
+        if len(taken) == seen.workers + 1:  # else one is just dead
             seen.weights.append(Weight(time.monotonic() - began, sum(one.pss_mib for one in taken if one is not None)))
         await asyncio.sleep(WEIGH_EVERY_S)
 
@@ -182,27 +179,31 @@ def slope_mib_per_h(weights: Sequence[Weight], seconds: float) -> float:
     return 3600 * slope
 
 
-def _tell(seen: Seen, sent: int, exit_code: int, seconds: float) -> int:
-    """Print the account; 0 where all is in order."""
+def taken_of(seen: Seen, sent: int, exit_code: int, seconds: float) -> Taken:
+    """The account of a run, and whether all is in order."""
     account = seen.ledger.account(sent)
     lost_words = seen.opt_outs - seen.evidence
     slope = slope_mib_per_h(seen.weights, seconds)
     judged = seconds >= 60 * SLOPE_MINUTES_MIN
-    print()
-    print(f"events sent                  {account.sent:12,}")
-    print(f"without a decision           {account.missing:12,}  {account.missing_examples or ''}")
-    print(
-        f"decided more than once       {account.decided_twice_or_more:12,}  ({account.duplicates:,} decisions too many)"
+    notes = [] if judged else [f"Shorter than {SLOPE_MINUTES_MIN:.0f} minutes: memory's slope is shown and not judged."]
+    if account.missing:
+        notes.append(f"Without a decision: {', '.join(map(str, account.missing_examples))} and perhaps others.")
+    row = {
+        "events_count": float(account.sent),
+        "undecided_count": float(account.missing),
+        "decided_twice_count": float(account.decided_twice_or_more),
+        "strangers_count": float(account.strangers),
+        "kills_count": float(seen.kills),
+        "wishes_count": float(len(seen.opt_outs)),
+        "wishes_lost_count": float(len(lost_words)),
+        "memory_mib": seen.weights[-1].mib if seen.weights else 0.0,
+        "slope_mib_per_h": slope,
+        "exit_count": float(exit_code),
+    }
+    return Taken(
+        rows={f"{seconds / 60:g} minutes": row},
+        timelines={"memory, MiB": tuple(Point(weight.at_s, weight.mib) for weight in seen.weights)},
+        notes=tuple(notes),
+        sound=not (account.missing or account.strangers or lost_words or exit_code)
+        and not (judged and slope > SLOPE_MIB_PER_H_MAX),
     )
-    print(f"decisions on other events    {account.strangers:12,}")
-    print(f"workers killed               {seen.kills:12,}")
-    print(f"replies that were a wish     {len(seen.opt_outs):12,}")
-    print(f"of these without expression  {len(lost_words):12,}")
-    print(f"memory of all processes      {seen.weights[-1].mib if seen.weights else 0:12,.0f} MiB at the end")
-    print(f"its slope                    {slope:12,.0f} MiB an hour{'' if judged else ' (too short a run to judge)'}")
-    print(f"exit code after SIGTERM      {exit_code:12}")
-    sound = not (account.missing or account.strangers or lost_words or exit_code)
-    if judged and slope > SLOPE_MIB_PER_H_MAX:
-        sound = False
-    print("all in order" if sound else "NOT IN ORDER: see above")
-    return 0 if sound else 1

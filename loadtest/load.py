@@ -1,0 +1,87 @@
+"""A steady load while something runs: the generator's process seen from here, and an observer beside it."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from loadtest.child import begin_soon, child
+from loadtest.generator import Job, Sent
+from loadtest.observer import Observer, delays_ns
+from loadtest.pool import Mix, Pool, pool
+from loadtest.schedule import Schedule, Step
+from loadtest.stage import Stage
+
+WARM_UP_S: Final = 2.0
+"""The beginning of a load, which is sent and not counted: connections, first fetches, caches."""
+
+ANSWERS_S_MAX: Final = 60.0
+
+
+Meanwhile = Callable[[Observer, int], Coroutine[object, object, None]]
+"""Runs beside a load: it is told the observer, and the moment (monotonic ns) at which the load begins."""
+
+
+@dataclass(slots=True)
+class Load:
+    """A load that has been sent and answered, or not."""
+
+    schedule: Schedule
+    events: Pool
+    sent: Sent
+    begin_ns: int
+    seen_ns: NDArray[np.int64]
+    duplicates: int
+
+    def delays_ns(self, numbers: NDArray[np.int64]) -> tuple[NDArray[np.int64], int]:
+        """The delays of these events that were answered, from the moment they were due; how many were not."""
+        return delays_ns(self.seen_ns[numbers], self.begin_ns + self.schedule.at_ns(numbers))
+
+    def numbers(self, *, from_s: float = WARM_UP_S) -> NDArray[np.int64]:
+        """The events due from that moment on, all of them where the load was too short for a warm-up."""
+        first = self.schedule.due(from_s) if self.schedule.seconds > 2 * from_s else 0
+        return np.arange(first, self.schedule.count)
+
+
+async def put(
+    stage: Stage,
+    *,
+    mix: Mix,
+    steps: Sequence[Step],
+    prefix: str,
+    meanwhile: Sequence[Meanwhile] = (),
+    answers_s_max: float = ANSWERS_S_MAX,
+) -> Load:
+    """Send a load, watch it answered, and wait for the last answer within a limit.
+
+    `meanwhile` are told the observer and the beginning, and run until all is answered.
+    """
+    rig, schedule = stage.rig, Schedule(steps)
+    job = Job(
+        prefix=prefix,
+        mix=mix,
+        steps=tuple(steps),
+        partitions=rig.partitions,
+        sample_now=stage.registry.now,
+        refusals_count=stage.wish.refusals_count,
+        core=rig.generator_core,
+    )
+    async with (
+        Observer(rig.config, prefix=prefix, count=schedule.count) as observer,
+        child("loadtest.generator", job, rig.settings) as generator,
+    ):
+        begin_ns = begin_soon()
+        await generator.begin(begin_ns)
+        watching = [asyncio.create_task(one(observer, begin_ns)) for one in meanwhile]
+        try:
+            sent = await generator.report(Sent)
+            await observer.wait(schedule.count, limit_s=answers_s_max)
+        finally:
+            for task in watching:
+                task.cancel()
+            await asyncio.gather(*watching, return_exceptions=True)
+        events = pool(stage.registry, mix, prefix=prefix, partitions=rig.partitions)
+        return Load(schedule, events, sent, begin_ns, observer.seen_ns, observer.duplicates)

@@ -1,0 +1,172 @@
+"""Programs that can be measured: the filter, and those of `loadtest.peers`, each a process of its own.
+
+All are seen from outside: by the records that stand in their topic, and by the processor time that the kernel has
+charged to them. A program is started and ended here under a guard, so that none outlives the measurement.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Final
+
+import msgspec
+
+from loadtest.ground import LoadtestError
+from loadtest.peers import PEERS, Peer
+from loadtest.rig import Rig
+from stream import config as configuration
+from stream.demo.processes import FilterProcess, cpu_s
+from stream.kafka import guard
+from stream.model.topics import DECISIONS, EVENTS_SMS
+
+STOP_S_MAX: Final = 30.0
+LOG_LINES_QUOTED: Final = 4
+
+FILTER: Final = "filter"
+FILTER_PYTHON: Final = "filter-python"
+NATIVE: Final = "native"
+"""The setting of `filter` that chooses between the native path and the Python path."""
+
+
+class CannotRun(Exception):
+    """A program that does not start here: what it said, and the mend."""
+
+
+class FilterProgram:
+    """The filter. Its workers are measured; its supervisor idles."""
+
+    target: Final = DECISIONS
+    """the topic that it writes to"""
+
+    def __init__(self, process: FilterProcess) -> None:
+        self._process = process
+        self.start = process.start
+        self.stop = process.stop
+
+    def pids(self) -> Sequence[int]:
+        """The workers that run. A fold of the registry is a child of the supervisor too, before there are any."""
+        self._process.check()
+        return self._process.worker_pids
+
+
+class Report(msgspec.Struct, frozen=True):
+    """What a peer says at its end: of the time from the first event it took to the last acknowledgement."""
+
+    events: int
+    wall_s: float
+    cpu_s: float
+
+
+class PeerProgram:
+    """A peer, under a guard: it ends when it has decided `stop_at` events, is told to, or when this process ends."""
+
+    def __init__(self, peer: Peer, rig: Rig, *, stop_at: int) -> None:
+        self.target = topic_of(peer.name)
+        self._peer = peer
+        self._log = rig.directory / f"{peer.name}.log"
+        self._command = [
+            *peer.command,
+            "--bootstrap", rig.config.kafka.bootstrap,
+            "--group", rig.group(),
+            "--events-topic", EVENTS_SMS,
+            "--decisions-topic", self.target,
+            "--partitions", str(rig.partitions),
+            "--stop-at", str(stop_at),
+            "--snapshot", str(rig.snapshot),
+        ]  # fmt: skip
+        self._environment = {**without_settings(os.environ), **rig.settings}
+        self._guard: subprocess.Popen[str] | None = None
+        self._pid = 0
+
+    def start(self) -> None:
+        """Start it. Raises `CannotRun` where it is not set up."""
+        if self._peer.missing:
+            raise CannotRun(self._peer.missing)
+        self._log.unlink(missing_ok=True)
+        watch = [sys.executable, "-I", "-S", guard.__file__, str(os.getpid()), str(STOP_S_MAX), str(self._log)]
+        self._guard = subprocess.Popen(
+            [*watch, *self._command],
+            env=self._environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        assert self._guard.stdout is not None
+        self._pid = int(self._guard.stdout.readline() or 0)
+
+    @property
+    def running(self) -> bool:
+        """Whether it has not ended yet."""
+        return self._guard is not None and self._guard.poll() is None
+
+    def stop(self) -> None:
+        """End it, by request first. Does nothing where it has ended."""
+        guarding, self._guard = self._guard, None
+        if guarding is None or guarding.stdin is None or guarding.stdout is None:
+            return
+        if guarding.poll() is None and self._pid:
+            os.kill(self._pid, signal.SIGTERM)
+            with suppress(subprocess.TimeoutExpired):
+                guarding.wait(STOP_S_MAX)
+        guarding.stdin.close()
+        guarding.wait()
+        guarding.stdout.close()
+
+    def report(self) -> Report:
+        """What it said at its end. Raises `CannotRun`, with its last words, where that was no report."""
+        said = self._log.read_text(encoding="utf-8", errors="replace").splitlines() if self._log.exists() else []
+        try:
+            report = msgspec.json.decode(said[-1] if said else "", type=Report)
+        except msgspec.MsgspecError:
+            words = " / ".join(line[:200] for line in said[-LOG_LINES_QUOTED:]) or "it said nothing"
+            raise CannotRun(f"{self._peer.name} ended by itself: {words}") from None
+        if not report.events or not report.cpu_s:
+            raise CannotRun(f"{self._peer.name} decided nothing in the time it had")
+        return report
+
+
+def topic_of(name: str) -> str:
+    """Where a peer puts its decisions: a topic of its own, so that its records can be told from others'."""
+    return f"loadtest.{name}"
+
+
+def names() -> tuple[str, ...]:
+    """Every program there is, the filter first."""
+    python = (FILTER_PYTHON,) if NATIVE in configuration.Filter.__struct_fields__ else ()
+    return (FILTER, *python, *PEERS)
+
+
+def chosen(peers: Sequence[str]) -> tuple[str, ...]:
+    """The filter, always the first, and the peers that are wished for (none: all). Raises `LoadtestError`."""
+    unknown = [name for name in peers if name not in names()]
+    if unknown:
+        raise LoadtestError(f"no program is called {', '.join(unknown)}: choose from {', '.join(names())}")
+    return tuple(dict.fromkeys((FILTER, *(peers or names()))))
+
+
+def filter_program(name: str, rig: Rig, *, workers: int = 1, group: str | None = None) -> FilterProgram:
+    """A filter that is yet to be started, by either path; in a group that has read nothing unless one is given."""
+    settings = native("off" if name == FILTER_PYTHON else "auto")
+    return FilterProgram(rig.filter(workers=workers, name=name, settings=settings, group=group))
+
+
+def native(choice: str) -> Mapping[str, str]:
+    """The setting that chooses the filter's path, where this filter has one."""
+    known = NATIVE in configuration.Filter.__struct_fields__
+    return {"WURAO_FILTER__NATIVE": choice} if known else {}
+
+
+def without_settings(environment: Mapping[str, str]) -> dict[str, str]:
+    """An environment without the settings of a filter that it may hold."""
+    prefix = configuration.ENVIRONMENT_PREFIX
+    kept = configuration.NOT_SETTINGS
+    return {name: value for name, value in environment.items() if not name.startswith(prefix) or name in kept}
+
+
+def cpu_of(pids: Sequence[int]) -> float:
+    """The processor time of some processes together, seconds; one that is gone counts nothing."""
+    return sum(cpu_s(pid) or 0.0 for pid in pids)

@@ -1,0 +1,129 @@
+"""Every scenario: its name, what it tells, and what it is run with unless told otherwise.
+
+A scenario is an asynchronous generator: it prepares what all turns share, and then gives what each turn measured. It
+prints its progress by `rig.note`, never a figure that is not in what it gives.
+"""
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Final
+
+from loadtest.figures import Taken
+from loadtest.rig import Rig
+from loadtest.scenarios import burst, cold_start, latency, mixed, scale, sensitivity, soak, throughput, urgent, words
+from loadtest.wish import Wish
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One thing that can be measured."""
+
+    name: str
+    what: str
+    run: Callable[[Rig, Wish], AsyncIterator[Taken]]
+    whole: Wish
+    """for figures to quote"""
+    quick: Wish
+    """for a look, within about a minute"""
+
+
+_SMALL: Final = 200_000
+"""Refusals of a registry that is written within a second."""
+
+SCENARIOS: Final[dict[str, Scenario]] = {
+    one.name: one
+    for one in (
+        Scenario(
+            "throughput",
+            "the filter beside every peer on events that wait: per wall second, per CPU-second, ratios",
+            throughput.run,
+            Wish(repeat=3, events_count=1_000_000, refusals_count=2_000_000),
+            Wish(repeat=1, events_count=200_000, refusals_count=_SMALL, quick=True),
+        ),
+        Scenario(
+            "latency",
+            "event due → decision in a gateway's hands, open loop, at 1,000, 5,000, 20,000 and half of saturation",
+            latency.run,
+            Wish(repeat=3, seconds=30.0, rates=(1_000, 5_000, 20_000, latency.HALF), events_count=400_000),
+            Wish(
+                repeat=1,
+                seconds=6.0,
+                rates=(1_000, 20_000, latency.HALF),
+                events_count=150_000,
+                refusals_count=_SMALL,
+                quick=True,
+            ),
+        ),
+        Scenario(
+            "mixed",
+            "SMS, calls, replies and emergencies together: the delay of each kind",
+            mixed.run,
+            Wish(repeat=3, seconds=30.0, rates=(10_000,)),
+            Wish(repeat=1, seconds=8.0, rates=(10_000,), refusals_count=_SMALL, quick=True),
+        ),
+        Scenario(
+            "optout-propagation",
+            "refusal produced → in force in all workers, while events flow",
+            words.propagation,
+            Wish(repeat=3, seconds=20.0, rates=(10_000,), workers=(2,)),
+            Wish(repeat=1, seconds=6.0, rates=(10_000,), workers=(2,), refusals_count=_SMALL, quick=True),
+        ),
+        Scenario(
+            "registry-churn",
+            "the same, and the events' own delay, while 50,000 registry records a second are written",
+            words.churning,
+            Wish(repeat=3, seconds=20.0, rates=(10_000,), churn_per_s=50_000, everything_share=0.2),
+            Wish(
+                repeat=1,
+                seconds=6.0,
+                rates=(10_000,),
+                churn_per_s=50_000,
+                everything_share=0.2,
+                refusals_count=_SMALL,
+                quick=True,
+            ),
+        ),
+        Scenario(
+            "cold-start",
+            "start of the process → first decision, with snapshots of so many numbers",
+            cold_start.run,
+            Wish(repeat=3, numbers=(1_000_000, 50_000_000, 500_000_000), refusals_count=10_000),
+            Wish(repeat=1, numbers=(1_000_000, 10_000_000), refusals_count=10_000, quick=True),
+        ),
+        Scenario(
+            "scale",
+            "1, 2 and 4 workers on the same events",
+            scale.run,
+            Wish(repeat=3, workers=(1, 2, 4), events_count=2_000_000),
+            Wish(repeat=1, workers=(1, 2), events_count=300_000, refusals_count=_SMALL, quick=True),
+        ),
+        Scenario(
+            "sensitivity",
+            "what an event costs as events grow and as the registry grows",
+            sensitivity.run,
+            Wish(repeat=3, events_count=400_000, numbers=(50_000_000, 500_000_000)),
+            Wish(repeat=1, events_count=120_000, numbers=(10_000_000,), refusals_count=_SMALL, quick=True),
+        ),
+        Scenario(
+            "soak",
+            "steady traffic with workers killed now and then: nothing lost, no memory that grows",
+            soak.run,
+            Wish(repeat=1, seconds=900.0, rates=(2_000,), workers=(2,), refusals_count=_SMALL),
+            Wish(repeat=1, seconds=60.0, rates=(2_000,), workers=(2,), refusals_count=_SMALL, quick=True),
+        ),
+        Scenario(
+            "burst",
+            "ten times the usual rate for ten seconds: time until nothing waits, and the worst delay",
+            burst.run,
+            Wish(repeat=3, seconds=20.0, rates=(5_000,)),
+            Wish(repeat=1, seconds=8.0, rates=(3_000,), refusals_count=_SMALL, quick=True),
+        ),
+        Scenario(
+            "urgent",
+            "emergency SMS while ten million others wait: time to decision",
+            urgent.run,
+            Wish(repeat=3, seconds=20.0, rates=(50,), backlog=10_000_000),
+            Wish(repeat=1, seconds=6.0, rates=(50,), backlog=600_000, refusals_count=_SMALL, quick=True),
+        ),
+    )
+}

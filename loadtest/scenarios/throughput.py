@@ -1,0 +1,69 @@
+"""Events a second of one filter worker beside all peers: same broker, same events, same run, by turns.
+
+Every program reads all waiting events in a new group and puts its answers into a topic of its own. Within a turn they
+follow each other, so that a slow moment of a shared machine does not hit one alone. The filter is the first of each
+turn: the snapshot that it makes is the registry that the peers decide from.
+"""
+
+from collections.abc import AsyncIterator
+
+from loadtest import programs
+from loadtest.figures import Row, Taken, ratio
+from loadtest.ground import LoadtestError
+from loadtest.peers import PEERS
+from loadtest.programs import FILTER, CannotRun, PeerProgram
+from loadtest.rig import Rig, note
+from loadtest.stage import set_stage
+from loadtest.watching import follow, watch
+from loadtest.wish import Wish
+from stream.model.topics import DECISIONS, EVENTS_SMS
+
+
+async def run(rig: Rig, wish: Wish) -> AsyncIterator[Taken]:
+    """A turn of all programs at a time."""
+    names = programs.chosen(wish.peers)
+    targets = [programs.topic_of(name) for name in names if name in PEERS]
+    stage = await set_stage(rig, wish, extra=targets)
+    event_bytes = await rig.write_events(stage.registry, count=wish.events_count)
+    notes = {name: f"{name}: {PEERS[name].what} ({PEERS[name].tuning})." for name in names if name in PEERS}
+    out: dict[str, str] = {}
+    for turn in range(1, wish.repeat + 1):
+        rows: dict[str, Row] = {}
+        for name in names:
+            if name in out:
+                continue
+            try:
+                rows[name] = await _measure(rig, name, events_count=wish.events_count)
+            except CannotRun as problem:
+                if name in wish.peers or name == FILTER:
+                    raise LoadtestError(str(problem)) from problem
+                out[name] = f"left out: {problem}"
+                note(out[name])
+                continue
+            note(
+                f"turn {turn}: {name:<16}{rows[name]['events_per_cpu_s']:12,.0f} per CPU-second"
+                f"{rows[name]['events_per_s']:12,.0f} per second"
+            )
+        for name, row in rows.items():
+            found = ratio(rows, FILTER, name, "events_per_cpu_s")
+            if found is not None and name != FILTER:
+                row["filter_ratio"] = found
+            row["event_bytes"] = event_bytes
+        rows[FILTER]["decision_bytes"] = await rig.mean_bytes(DECISIONS)
+        rows[FILTER] |= _stored(rig, wish.events_count, decided=wish.events_count * turn)
+        told = [text for name, text in notes.items() if name not in out]
+        yield Taken(rows=rows, notes=(*told, *out.values()))
+
+
+async def _measure(rig: Rig, name: str, *, events_count: int) -> Row:
+    if name in PEERS:
+        return await follow(rig, PeerProgram(PEERS[name], rig, stop_at=events_count), events_count=events_count)
+    return await watch(rig, programs.filter_program(name, rig), events_count=events_count)
+
+
+def _stored(rig: Rig, events_count: int, *, decided: int) -> Row:
+    """What an event and a decision take on the broker's disk, where that can be seen."""
+    events, decisions = rig.ground.stored_bytes(EVENTS_SMS), rig.ground.stored_bytes(DECISIONS)
+    if events is None or decisions is None:
+        return {}
+    return {"stored_event_bytes": events / events_count, "stored_decision_bytes": decisions / decided}

@@ -1,0 +1,53 @@
+"""Emergency SMS while millions of others wait: time to decision, from the moment each was due."""
+
+from collections.abc import AsyncIterator
+from typing import Final
+
+from loadtest.figures import Taken
+from loadtest.latency import delays_of
+from loadtest.load import put
+from loadtest.pool import pool
+from loadtest.rig import Offsets, Rig, note
+from loadtest.scenarios.latency import noticed
+from loadtest.schedule import Step
+from loadtest.stage import filtering, set_stage
+from loadtest.wish import Wish
+from stream.model.topics import DECISIONS
+
+BACKLOG_POOL: Final = 100_000
+
+
+async def run(rig: Rig, wish: Wish) -> AsyncIterator[Taken]:
+    """In each turn a new group meets the whole backlog."""
+    stage = await set_stage(rig, wish)
+    (rate,) = wish.rates
+    waiting = pool(stage.registry, "sms", prefix="backlog", partitions=rig.partitions, size=BACKLOG_POOL)
+    note(f"writing a backlog of {wish.backlog:,} events")
+    await rig.write_pool(waiting, count=wish.backlog)
+    for turn in range(1, wish.repeat + 1):
+        async with (
+            Offsets(rig.config, DECISIONS) as decided,
+            filtering(stage, group=rig.group(), name=f"filter-{turn}"),
+        ):
+            before = await decided.count()
+            taken = await put(stage, mix="urgent", steps=(Step(rate, wish.seconds),), prefix=f"u{turn}")
+            done = await decided.count() - taken.schedule.count
+        found, missing = taken.delays_ns(taken.numbers())
+        delays = delays_of(found)
+        left = wish.backlog - done
+        row = {
+            **delays.figures,
+            "missing_count": float(missing),
+            "backlog_left_count": float(max(0, left)),
+            "backlog_per_s": (done - before) / taken.sent.wall_s,
+        }
+        notes = list(noticed(taken, "urgent"))
+        if left <= 0:
+            notes.append("The backlog was gone before the last emergency: use a larger --backlog or fewer --seconds.")
+        note(f"turn {turn}: " + "  ".join(f"{name} {value:,.1f}" for name, value in row.items()))
+        yield Taken(
+            rows={f"{wish.backlog:,} waiting": row},
+            delays={f"{wish.backlog:,} waiting": delays},
+            notes=tuple(notes),
+            sound=not missing,
+        )

@@ -1,0 +1,49 @@
+"""What every scenario begins with: topics, the sample registry in them, and a filter that is ready."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from loadtest.programs import native
+from loadtest.rig import Rig
+from loadtest.wish import Wish
+from stream.demo.processes import FilterProcess
+from stream.demo.sample import Sample
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A rig with a registry written into it, and what is wished for."""
+
+    rig: Rig
+    wish: Wish
+    registry: Sample
+
+
+async def set_stage(rig: Rig, wish: Wish, *, extra: Sequence[str] = ()) -> Stage:
+    """Make the topics, and `extra` ones alike, and write the registry."""
+    await rig.make_topics(extra)
+    return Stage(rig, wish, await rig.write_sample(refusals_count=wish.refusals_count))
+
+
+@asynccontextmanager
+async def filtering(
+    stage: Stage, *, workers: int = 1, group: str | None = None, name: str = "filter"
+) -> AsyncIterator[FilterProcess]:
+    """A filter that is ready, for as long as the block lasts.
+
+    Without a group of the caller's it leaves alone what waits already. `name` is that of its log.
+    """
+    rig = stage.rig
+    if group is None:
+        group = rig.group()
+        await rig.skip_to_ends(group)
+    process = rig.filter(workers=workers, group=group, name=name, settings=native("auto"))
+    process.start()
+    try:
+        await process.wait_ready()
+        rig.pin_workers(process.worker_pids)
+        yield process
+    finally:
+        await asyncio.to_thread(process.stop)

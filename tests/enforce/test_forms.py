@@ -1,0 +1,108 @@
+"""Forms that people fill in: what is well formed is kept, what is not is asked for, and nothing of it is lost."""
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stream.enforce import forms, inbox
+from stream.enforce.complaint import Complained, ComplaintCase, State, missing, step
+from stream.enforce.effects import SendNotice
+from stream.enforce.forms import Wrong
+from stream.enforce.procedure import Stepped
+from stream.model.codec import Undecodable, encode
+from stream.model.control import Complaint
+from tests.enforce import pools
+from tests.enforce.world import NOW, TERMS, act, took
+
+OURS = {"kind": "complaint", "complaint": "C-1", "time": NOW}
+NUMBER = Wrong("subscriber", "an E.164 number with its plus sign")
+
+
+def read(**fields: object) -> forms.Filled[Complaint]:
+    return forms.read(Complaint, msgspec.json.encode({**OURS, **fields}), made=inbox.MADE)
+
+
+def test_a_form_without_fault_is_the_record_that_it_is() -> None:
+    assert forms.read(Complaint, encode(pools.COMPLAINT), made=inbox.MADE) == (pools.COMPLAINT, ())
+
+
+def test_what_is_ill_formed_is_named_with_its_form_and_the_rest_is_kept() -> None:
+    said = read(subscriber="13800138000", channel="fax", at="yesterday", evidence=["E-1", 7], text="贷款")
+    assert said.record == Complaint(complaint="C-1", time=NOW, text="贷款")
+    assert {str(one) for one in said.wrong} == {
+        "subscriber: not an E.164 number with its plus sign",
+        "channel: not one of call, sms",
+        "at: not milliseconds since the epoch, UTC",
+        "evidence: not a list, each a text",
+    }
+
+
+def test_nobody_complains_of_every_sender_at_once() -> None:
+    assert read(sender="*").wrong == (Wrong("sender", "one sender"),)
+
+
+@pytest.mark.parametrize("ours", [{"complaint": 7}, {"time": "now"}, {"kind": "appeal"}, {"actor": 1}, {"refusal": 1}])
+def test_what_no_person_fills_in_is_a_programs_fault(ours: dict[str, object]) -> None:
+    with pytest.raises(Undecodable):
+        read(**ours)
+
+
+@pytest.mark.parametrize("data", [b"", b"[]", b"{", b"\xff", b"[" * 100_000])
+def test_what_is_no_form_at_all_is_refused(data: bytes) -> None:
+    with pytest.raises(Undecodable):
+        forms.read(Complaint, data, made=inbox.MADE)
+
+
+json = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+)
+filled = st.fixed_dictionaries(
+    {},
+    optional={
+        "subscriber": json | st.just("+8613800138000"),
+        "channel": json | st.just("sms"),
+        "from": json | st.just("1069012345"),
+        "sender": json | st.sampled_from(("ORG-9", "*")),
+        "at": json | st.just(NOW),
+        "text": json,
+        "evidence": json | st.just(["E-1"]),
+    },
+)
+
+
+@given(filled, filled)
+def test_whatever_people_fill_in_is_asked_for_until_it_is_whole(
+    first: dict[str, object], more: dict[str, object]
+) -> None:
+    case = ComplaintCase(case="C-1")
+    for words in (first, more):
+        said = Complained(*read(**words))
+        stated = {name for name, value in words.items() if value not in (None, "")}
+        assert {one.field for one in said.wrong} <= stated
+        taken = step(case, said, NOW, TERMS)
+        if case.state == State.RECEIVED:
+            assert not isinstance(taken, Stepped)
+            return
+        before = case
+        case, effects = took(taken)
+        assert case.complaint is not None
+        lacking = missing(case.complaint, case.wrong)
+        assert (case.state == State.INCOMPLETE) == bool(lacking)
+        if effects and lacking:
+            assert act(effects, SendNotice).notice.missing == lacking
+        else:
+            assert effects or (before.complaint, before.wrong) == (case.complaint, case.wrong), "it was asked before"
+
+
+def test_what_was_wrong_is_asked_for_once_and_mended_by_what_is_right() -> None:
+    bad = Complained(msgspec.structs.replace(pools.COMPLAINT, subscriber=None), (NUMBER,))
+    case, effects = took(step(ComplaintCase(case="C-1"), bad, NOW, TERMS))
+    notice = act(effects, SendNotice).notice
+    assert (case.state, notice.to, notice.missing) == (State.INCOMPLETE, "complaint|C-1", (str(NUMBER),))
+    case, effects = took(step(case, Complained(Complaint(complaint="C-1", time=NOW), (NUMBER,)), NOW, TERMS))
+    assert act(effects, SendNotice).notice.missing == (str(NUMBER),)
+    good = Complaint(complaint="C-1", time=NOW, subscriber=pools.SUBSCRIBER)
+    case = took(step(case, Complained(good), NOW, TERMS)).case
+    assert (case.state, case.complaint, case.wrong) == (State.RECEIVED, pools.COMPLAINT, ())
