@@ -23,6 +23,9 @@ BUILT: Final = find_spec("wurao_native") is not None
 if TYPE_CHECKING or BUILT:
     import wurao_native
 
+ORIGIN_BYTES: Final = 32
+"""A digest of what a base is of: SHA-256."""
+
 _NO_SCOPE: Final = 0xFFFF_FFFF
 """The number of no scope."""
 
@@ -45,12 +48,12 @@ class Base:
         self.native: Final = native
 
     @classmethod
-    def of(cls, wills: Wills) -> "Base":
-        """The base of these wills, in memory. Some 20 ns for each number and scope."""
+    def of(cls, wills: Wills, *, origin: bytes = bytes(ORIGIN_BYTES)) -> "Base":
+        """The base of these wills, in memory. `origin` is a digest of what they are. Some 40 ns for each number."""
         held: dict[_Place, BitMap64] = {(channel, "refusal", EVERYTHING): BitMap64() for channel in CHANNELS}
         held.update(((channel, kind, scope), bitmap) for channel, kind, scope, bitmap in wills.scopes())
         names = [(_NUMBER[channel], kind == "refusal", *scope) for channel, kind, scope in held]
-        return cls(wurao_native.Base(names, [bitmap.serialize() for bitmap in held.values()]))
+        return cls(wurao_native.Base(names, [bitmap.serialize() for bitmap in held.values()], origin))
 
     @classmethod
     def mapped(cls, path: Path) -> "Base":
@@ -59,6 +62,25 @@ class Base:
             return cls(wurao_native.Base.map(path))
         except (OSError, ValueError) as error:
             raise BaseError(f"{path}: {error}; delete it, and it is made anew from the registry's snapshot") from error
+
+    @classmethod
+    def kept(cls, path: Path, wills: Wills, *, origin: bytes) -> "Base":
+        """The base in a file if it is that of this origin; else it is made of the wills, and written there.
+
+        A file that is missing, damaged or of another origin is no loss, and a disk that is full costs the file only.
+        """
+        try:
+            base = cls.mapped(path)
+        except BaseError:
+            base = None
+        if base is not None and base.native.origin == origin:
+            return base
+        base = cls.of(wills, origin=origin)
+        try:
+            base.write(path)
+            return cls.mapped(path)  # so that its pages are the file's, which the kernel may let go
+        except (OSError, BaseError):
+            return base
 
     def write(self, path: Path) -> None:
         """Write it to a file, whole or not at all. Raises OSError."""
@@ -103,9 +125,8 @@ class BasedWills:
 
         `base`, if given, must hold what `wills` hold now; otherwise one is made of them.
         """
-        if base is None:
-            base = Base.of(wills.folded() if isinstance(wills, Overlay) else wills)
-        based = cls(base)
+        based_on = base or Base.of(wills.plain() if isinstance(wills, Overlay) else wills)
+        based = cls(based_on)
         wills.follow(based)
         return based
 

@@ -298,6 +298,10 @@ class Overlay:
         ]
         return Wills.of_bitmaps(entries, narrow)
 
+    def plain(self) -> Wills:
+        """The same state as a plain store, to be read only: the base itself where nothing has changed since."""
+        return self.folded() if self.touched_count() else self._base
+
     # What the fold asks for (wills.Store). For `apply` only.
 
     def add(self, channel: Channel, kind: Kind, scope: Scope, numbers: list[Msisdn]) -> None:

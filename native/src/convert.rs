@@ -2,7 +2,8 @@
 
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
-use wurao_core::engine::{Made, Template};
+use wurao_core::decision::Template;
+use wurao_core::engine::Made;
 use wurao_core::numbers::Prefixes;
 use wurao_core::program::{Answer, Made as MadeProgram, Measure, Measures, Row};
 use wurao_core::text::{Identity, Reading, Tables, Terms};
@@ -127,7 +128,7 @@ pub struct ProgramParts {
 #[derive(FromPyObject)]
 pub struct MadeParts {
     program: ProgramParts,
-    templates: Vec<(Vec<u8>, Vec<u8>, bool)>,
+    templates: Vec<(Vec<u8>, Vec<u8>, bool, bool)>,
     names: Vec<Vec<u8>>,
     quiet: Vec<bool>,
 }
@@ -160,10 +161,7 @@ pub fn made_of(parts: MadeParts) -> Made {
                 let probe = Probe { channel, consent: below.consent, refusals: below.refusals };
                 (probe, [rows_of(below.consented), rows_of(below.refused), rows_of(below.silent)])
             }),
-            measures: Measures {
-                suspensions: measures_of(program.suspensions),
-                stops: measures_of(program.stops),
-            },
+            measures: Measures { suspensions: measures_of(program.suspensions), stops: measures_of(program.stops) },
             name: program.name,
             hours: program.hours,
             sender: program.sender,
@@ -172,7 +170,7 @@ pub fn made_of(parts: MadeParts) -> Made {
         templates: parts
             .templates
             .into_iter()
-            .map(|(middle, tail, service)| Template { middle: middle.into(), tail: tail.into(), service })
+            .map(|(middle, tail, service, claim)| Template { middle: middle.into(), tail: tail.into(), service, claim })
             .collect(),
         names: parts.names.into_iter().map(Vec::into_boxed_slice).collect(),
         quiet: parts.quiet,

@@ -13,7 +13,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyBytes, PyList, PyTuple};
 use std::path::PathBuf;
 use std::sync::Arc;
-use wurao_core::base::{Base as CoreBase, Builder, Damaged, Named};
+use wurao_core::base::{Base as CoreBase, Damaged, Named, ORIGIN_BYTES};
+use wurao_core::build::Builder;
 use wurao_core::engine::{Engine as Core, Failure, Made, Maker, Question, Setup, Unknown};
 use wurao_core::json::Purpose;
 use wurao_core::wills::{Channel, Probe, Scope, Wills as CoreWills};
@@ -65,9 +66,10 @@ struct Base(Arc<CoreBase>);
 
 #[pymethods]
 impl Base {
-    /// Of scopes (channel, refusal, sender, category), and for each its numbers as a serialised Roaring bitmap.
+    /// Of scopes (channel, refusal, sender, category), for each its numbers as a serialised Roaring bitmap, and a digest
+    /// of what it is of.
     #[new]
-    fn new(py: Python<'_>, scopes: Vec<Named>, bitmaps: Vec<Vec<u8>>) -> PyResult<Self> {
+    fn new(py: Python<'_>, scopes: Vec<Named>, bitmaps: Vec<Vec<u8>>, origin: [u8; ORIGIN_BYTES]) -> PyResult<Self> {
         py.detach(|| {
             let mut builder = Builder::new(scopes);
             for (id, bytes) in (0..).zip(bitmaps) {
@@ -75,7 +77,7 @@ impl Base {
                     .map_err(|error| PyValueError::new_err(format!("a bitmap that cannot be read: {error}")))?;
                 builder.put(id, numbers);
             }
-            let base = builder.finish().and_then(CoreBase::of_bytes);
+            let base = builder.finish(&origin).and_then(CoreBase::of_bytes);
             base.map(|base| Self(Arc::new(base))).map_err(|Damaged(why)| PyValueError::new_err(why))
         })
     }
@@ -94,6 +96,11 @@ impl Base {
     #[getter]
     fn scopes(&self) -> Vec<Named> {
         self.0.scopes().to_vec()
+    }
+
+    #[getter]
+    fn origin<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, self.0.origin())
     }
 
     #[getter]
@@ -136,9 +143,7 @@ impl Wills {
     }
 
     fn stance(&self, channel: u8, consent: u32, refusals: [u32; 3], number: u64) -> u8 {
-        let mut found = self.0.base().find(number);
-        self.0.base().look(&mut found);
-        self.0.stance(&Probe { channel: channel_of(channel), consent, refusals }, number, &found) as u8
+        self.0.stance(&Probe { channel: channel_of(channel), consent, refusals }, number, None) as u8
     }
 
     #[getter]
@@ -255,7 +260,8 @@ impl Maker for Asking {
 
     fn make(&mut self, unknown: &Unknown<'_>) -> PyResult<Made> {
         let (event, way) = (unknown.event, unknown.way);
-        let text = |bytes: &[u8]| if bytes.is_empty() { None } else { std::str::from_utf8(bytes).ok().map(str::to_owned) };
+        let text =
+            |bytes: &[u8]| if bytes.is_empty() { None } else { std::str::from_utf8(bytes).ok().map(str::to_owned) };
         Python::attach(|py| {
             let purpose = match event.purpose {
                 Purpose::Unstated => None,
@@ -303,9 +309,9 @@ fn crc_holds(raw: &[u8]) -> bool {
 
 #[pymodule]
 mod wurao_native {
+    use super::*;
     #[pymodule_export]
     use super::{Base, Engine, Tables, Wills, crc_holds, seal};
-    use super::*;
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
@@ -314,4 +320,3 @@ mod wurao_native {
         module.add("__version__", env!("CARGO_PKG_VERSION"))
     }
 }
-

@@ -148,19 +148,23 @@ class NativeBatches:
         programs = self._programs
         programs.now = now
         kinds = EVENT_KINDS[topic]
-        batches, outcomes, new, timestamps, recipients, sources, odd, hinted, left, next_offset, misplaced = (
-            self._engine.decide(
-                raw,
-                sms=Sms in kinds,
-                call=Call in kinds,
-                partition=partition,
-                from_offset=base_offset_from,
-                now=now,
-                quiet=programs.quiet(),
-                wills=self._wills.native,
-                make=programs.make,
+        try:
+            batches, outcomes, new, timestamps, recipients, sources, odd, hinted, left, next_offset, misplaced = (
+                self._engine.decide(
+                    raw,
+                    sms=Sms in kinds,
+                    call=Call in kinds,
+                    partition=partition,
+                    from_offset=base_offset_from,
+                    now=now,
+                    quiet=programs.quiet(),
+                    wills=self._wills.native,
+                    make=programs.make,
+                )
             )
-        )
+        except Exception:
+            self._forget()  # what the module met before it failed is not known here
+            raise
         programs.met(new)
         rows = np.frombuffer(outcomes, dtype=np.int32)
         stamps: Integers = np.frombuffer(timestamps, dtype=np.int64)

@@ -56,6 +56,8 @@ class Template(NamedTuple):
     middle: bytes
     tail: bytes
     service: bool
+    claim: bool
+    """whether the sender that it names is a mere claim, so that activity counts the number"""
 
 
 class Below(NamedTuple):
@@ -135,9 +137,9 @@ class _Places:
         """what is counted: kind, verdict, reason"""
         self.tallies: NDArray[np.int32] = np.zeros(0, dtype=np.int32)
         """by outcome: its place among what is counted"""
-        self._templates: dict[tuple[str, EventKind, str | None], int] = {}
-        self._outcomes: list[Outcome] = []
-        """by template: one of its outcomes, whose sender does not count"""
+        self._templates: dict[tuple[str, EventKind, str | None, bool], int] = {}
+        self._outcomes: list[tuple[Outcome, bool]] = []
+        """by template: one of its outcomes, whose sender does not count, and whether that is a mere claim"""
         self._names: dict[str | None, int] = {}
         self._senders: list[str | None] = []
         """by name"""
@@ -147,12 +149,13 @@ class _Places:
     def template(self, rule: Rule, route: Route, order: Order | None) -> int:
         """The place of what a row answers, where it cites this order if any."""
         outcome = Outcome(rule, route)
-        key = rule.id, outcome.kind, order.order if order else None
+        claim = rule.reason in CLAIMED and _is_mere_claim(route)
+        key = rule.id, outcome.kind, order.order if order else None, claim
         place = self._templates.get(key)
         if place is None:
             place = self._templates[key] = len(self._templates)
-            self._outcomes.append(outcome)
-            self._new_templates.append(_template_of(outcome, order))
+            self._outcomes.append((outcome, claim))
+            self._new_templates.append(_template_of(outcome, order, claim=claim))
         return place
 
     def name(self, sender: str | None) -> int:
@@ -174,8 +177,9 @@ class _Places:
         """These outcomes, pairs of a name and a template, have the next places."""
         tallies: list[int] = []
         for name, template in outcomes:
-            outcome = self._outcomes[template]
-            self.answers.append(Answer(outcome.kind, self._senders[name], outcome.verdict, outcome.reason))
+            outcome, claim = self._outcomes[template]
+            sender = None if claim else self._senders[name]
+            self.answers.append(Answer(outcome.kind, sender, outcome.verdict, outcome.reason))
             tally = outcome.kind, outcome.verdict, outcome.reason
             if tally not in self.tallied:  # there are some eighty
                 self.tallied.append(tally)
@@ -288,7 +292,7 @@ class Programs:
         return [(row.needs, row.forbids, self._answer(row, route)) for row in rows]
 
     def _answer(self, row: Row, route: Route) -> int:
-        if not row.sure or (row.rule.reason in CLAIMED and _is_mere_claim(route)):
+        if not row.sure:
             return _LEFT
         if row.rule.cites_order:
             return _SUSPENSION if row.rule.reason == "suspended" else _STOP
@@ -341,7 +345,7 @@ def _sender_of(record: Sender) -> SenderFacts:
     return SenderFacts(record.status == "revoked", identity.names, identity.digits, protecting)
 
 
-def _template_of(outcome: Outcome, order: Order | None) -> Template:
+def _template_of(outcome: Outcome, order: Order | None, *, claim: bool) -> Template:
     """A sample decision, encoded and taken apart where an event's own values go."""
     sample = Decision(
         event=_EVENT,
@@ -364,4 +368,4 @@ def _template_of(outcome: Outcome, order: Order | None) -> Template:
     middle, _, after_epoch = after_sender.partition(_EPOCH.encode())
     between, _, tail = after_epoch.partition(f'"{_ORIGIN}"'.encode())
     assert between == b'","origin":', "a decision's last fields are epoch, origin, code and appeal"
-    return Template(middle, tail, outcome.reason == SERVICE)
+    return Template(middle, tail, outcome.reason == SERVICE, claim)

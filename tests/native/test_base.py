@@ -98,6 +98,19 @@ def test_a_base_that_was_written_is_mapped_again(tmp_path: Path) -> None:
         assert based.stance(*asked) == wills.stance(*asked)
 
 
+def test_a_base_is_kept_until_it_is_of_something_else(tmp_path: Path) -> None:
+    wills, path = dense(5), tmp_path / "base"
+    origin, other = bytes(32), b"o" * 32
+    made = Base.kept(path, wills, origin=origin)
+    written = path.stat().st_mtime_ns
+    assert Base.kept(path, Wills(), origin=origin).numbers_count == made.numbers_count
+    assert path.stat().st_mtime_ns == written
+    assert Base.kept(path, Wills(), origin=other).numbers_count == 0
+    path.write_bytes(b"rubbish")
+    assert Base.kept(path, wills, origin=origin).numbers_count == made.numbers_count
+    assert Base.kept(tmp_path / "none" / "base", wills, origin=origin).numbers_count == made.numbers_count
+
+
 def test_a_damaged_base_is_refused_with_the_mend(tmp_path: Path) -> None:
     path = tmp_path / "base"
     Base.of(dense(4)).write(path)

@@ -22,7 +22,7 @@ from stream.policy.settings import Policy
 from stream.registry.registry import registry_of
 from tests.native.differential import Source
 from tests.native.twins import CODECS, RECORD_MS, Consumed, Keyed, Twins, batch_of, needs_native, records_of
-from tests.policy.cases import CONSENTING, GOOD_TEXT, LAWFUL, NOON, PORT, but
+from tests.policy.cases import CONSENTING, GOOD_TEXT, LAWFUL, NOON, PORT, SILENT, but
 
 pytestmark = needs_native
 
@@ -78,6 +78,19 @@ def test_a_batch_that_cannot_be_read_whole_is_pythons_whole() -> None:
     for broken in (raw[:-1], raw[:40], b"", raw[:60] + b"\x7f" + raw[61:], raw[:16] + b"\x01" + raw[17:]):
         with pytest.raises(ValueError, match=r"."):
             twins().decide(broken, now=NOW)
+
+
+def test_after_a_batch_that_could_not_be_read_the_next_is_answered_right() -> None:
+    made = twins()
+    good, other = batch_of([Keyed(None, sms())]), batch_of([Keyed(None, sms(to=SILENT)), Keyed(None, sms(text="x"))])
+    with pytest.raises(ValueError, match="length"):
+        made.decide(other + good[:-1], now=NOW)
+    assert [reason(decision) for decision in made.decide(good, now=NOW).decisions] == ["consented"]
+    seen = made.decide(other, now=NOW)
+    assert {(reason, count) for _, _, reason, count in seen.outcome.counts} == {
+        ("no_consent", 1),
+        ("identity_missing", 1),
+    }
 
 
 def test_what_is_not_certain_is_left_with_its_key_place_and_time() -> None:

@@ -6,26 +6,29 @@
 //! are refused, and that no look-up reads outside of the bytes, whatever they hold.
 
 use crate::ahead::{LINE_BYTES, prefetch};
+use crate::build::Builder;
 use crate::wills::{Channel, Probe, Stance, everything};
-use roaring::RoaringTreemap;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
 
-const MAGIC: [u8; 8] = *b"\x89wbase\r\n";
-const VERSION: u32 = 1;
-const HEADER_BYTES: usize = 128;
-const SLOT_BYTES: usize = 32;
-const BLOCK_BITS: u32 = 16;
-const BLOCK: usize = 1 << BLOCK_BITS;
+pub(crate) const MAGIC: [u8; 8] = *b"\x89wbase\r\n";
+pub(crate) const VERSION: u32 = 1;
+pub(crate) const HEADER_BYTES: usize = 128;
+/// What the base is of: a digest that its maker gives.
+pub const ORIGIN_BYTES: usize = 32;
+pub(crate) const ORIGIN_AT: usize = 80;
+pub(crate) const SLOT_BYTES: usize = 32;
+pub(crate) const BLOCK_BITS: u32 = 16;
+pub(crate) const BLOCK: usize = 1 << BLOCK_BITS;
 /// Numbers whose bits stand in one line, beside the count of those set in the lines before it.
-const LINE_NUMBERS: usize = 496;
+pub(crate) const LINE_NUMBERS: usize = 496;
 const LINES: usize = BLOCK.div_ceil(LINE_NUMBERS);
 /// A block with fewer numbers is a list: its bits would take more.
-const SPARSE_MAX: usize = 2_700;
+pub(crate) const SPARSE_MAX: usize = 2_700;
 /// A block with more narrower scopes than this has an index to them.
-const UNINDEXED_MAX: usize = 256;
-const BUCKETS: usize = 256;
+pub(crate) const UNINDEXED_MAX: usize = 256;
+pub(crate) const BUCKETS: usize = 256;
 
 /// What a number holds, a bit each: refusals of everything by channel, then anything narrower by channel.
 const fn refuses(channel: Channel) -> u8 {
@@ -92,8 +95,8 @@ pub struct Found {
     flags: u8,
 }
 
-const SPARSE: u8 = 0;
-const DENSE: u8 = 1;
+pub(crate) const SPARSE: u8 = 0;
+pub(crate) const DENSE: u8 = 1;
 
 #[inline]
 fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
@@ -112,13 +115,13 @@ fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
 
 /// A directory's hash of a block (Fibonacci hashing; Knuth, *The Art of Computer Programming*, 6.4).
 #[inline]
-const fn hash(block: u64) -> usize {
+pub(crate) const fn hash(block: u64) -> usize {
     (block.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as usize
 }
 
 impl Default for Base {
     fn default() -> Self {
-        let empty = Builder::new(Vec::new()).finish().expect("nothing is no damage");
+        let empty = Builder::new(Vec::new()).finish(&[0; ORIGIN_BYTES]).expect("nothing is no damage");
         Self::of(Storage::Owned(empty)).expect("our own bytes")
     }
 }
@@ -158,7 +161,10 @@ impl Base {
             (field(0)?, field(1)?, field(2)?, field(3)?, field(4)?);
         let directory_at = HEADER_BYTES.checked_add(scopes_bytes).ok_or(cut)?;
         let directory_end = directory_at.checked_add(directory_bytes);
-        if file_bytes != bytes.len() || directory_end.is_none_or(|end| end > blocks_at) || blocks_at.checked_add(blocks_bytes) != Some(file_bytes) {
+        if file_bytes != bytes.len()
+            || directory_end.is_none_or(|end| end > blocks_at)
+            || blocks_at.checked_add(blocks_bytes) != Some(file_bytes)
+        {
             return Err(Damaged("its lengths do not add up"));
         }
         let slots = directory_bytes / SLOT_BYTES;
@@ -192,6 +198,11 @@ impl Base {
     /// The scopes that anybody holds, by id; the first two are the refusals of everything.
     pub fn scopes(&self) -> &[Named] {
         &self.scopes
+    }
+
+    /// What it is of, as its maker said.
+    pub fn origin(&self) -> &[u8] {
+        &self.bytes[ORIGIN_AT..ORIGIN_AT + ORIGIN_BYTES]
     }
 
     /// How many numbers hold anything.
@@ -267,7 +278,8 @@ impl Base {
         }
         found.flags = self.flags(found).unwrap_or_default();
         if found.flags & (narrower(Channel::Sms) | narrower(Channel::Call)) != 0 {
-            let bucket = if found.narrow_count as usize > UNINDEXED_MAX { found.number as usize % BLOCK / BUCKETS } else { 0 };
+            let bucket =
+                if found.narrow_count as usize > UNINDEXED_MAX { found.number as usize % BLOCK / BUCKETS } else { 0 };
             prefetch(&self.bytes, found.narrow_at + 4 * bucket);
         }
     }
@@ -362,7 +374,8 @@ impl Base {
         if count <= UNINDEXED_MAX {
             let numbers = self.bytes.get(at..at + 2 * count)?;
             let first = place_of(numbers, within as u16);
-            let run = numbers[2 * first..].chunks_exact(2).take_while(|number| **number == (within as u16).to_le_bytes());
+            let run =
+                numbers[2 * first..].chunks_exact(2).take_while(|number| **number == (within as u16).to_le_bytes());
             return Some((first, first + run.count(), at + 2 * count));
         }
         let bucket = within / BUCKETS;
@@ -418,186 +431,6 @@ fn names_of(bytes: &[u8]) -> Option<Vec<Named>> {
     Some(scopes)
 }
 
-/// Makes the bytes of a base out of Roaring bitmaps.
-#[derive(Debug)]
-pub struct Builder {
-    scopes: Vec<Named>,
-    everything: [RoaringTreemap; 2],
-    /// (number, id) of all narrower scopes
-    narrower: Vec<(u64, u32)>,
-}
-
-impl Builder {
-    /// A builder for these scopes, of which the first two must be the refusals of everything.
-    pub fn new(scopes: Vec<Named>) -> Self {
-        Self { scopes, everything: [RoaringTreemap::new(), RoaringTreemap::new()], narrower: Vec::new() }
-    }
-
-    /// The numbers that hold the scope of an id.
-    pub fn put(&mut self, id: u32, numbers: RoaringTreemap) {
-        match self.everything.get_mut(id as usize) {
-            Some(general) => *general |= numbers,
-            None => self.narrower.extend(numbers.iter().map(|number| (number, id))),
-        }
-    }
-
-    /// The bytes. Costs some 20 ns a number, and their length twice for a while.
-    pub fn finish(mut self) -> Result<Vec<u8>, Damaged> {
-        self.narrower.sort_unstable();
-        let width = if self.scopes.len() <= usize::from(u16::MAX) { 2 } else { 4 };
-        let channels: Vec<u8> = self.scopes.iter().map(|scope| scope.0).collect();
-        let mut generals = self.everything.each_ref().map(|general| general.iter().peekable());
-        let mut narrower_left = &self.narrower[..];
-        let mut slots: Vec<(u64, [u8; SLOT_BYTES])> = Vec::new();
-        let mut blocks: Vec<u8> = Vec::new();
-        let mut flags = vec![0u8; BLOCK];
-        let mut numbers_count = 0u64;
-        loop {
-            let heads = generals.iter_mut().filter_map(|general| general.peek().copied());
-            let Some(head) = heads.chain(narrower_left.first().map(|(number, _)| *number)).min() else { break };
-            let block = head >> BLOCK_BITS;
-            flags.fill(0);
-            for (channel, general) in generals.iter_mut().enumerate() {
-                while let Some(number) = general.next_if(|number| number >> BLOCK_BITS == block) {
-                    flags[number as usize % BLOCK] |= 1 << channel;
-                }
-            }
-            let count = narrower_left.partition_point(|(number, _)| number >> BLOCK_BITS == block);
-            let (here, rest) = narrower_left.split_at(count);
-            narrower_left = rest;
-            for (number, id) in here {
-                flags[*number as usize % BLOCK] |= 4 << channels[*id as usize];
-            }
-            let (at, kind, code_bits, combinations) = put_flags(&mut blocks, &flags);
-            let narrow_at = put_narrower(&mut blocks, here, width);
-            let lines = |at: usize| u32::try_from(at / LINE_BYTES).map_err(|_| Damaged("more than 256 GB"));
-            let mut slot = [0; SLOT_BYTES];
-            slot[..8].copy_from_slice(&(block + 1).to_le_bytes());
-            slot[8..12].copy_from_slice(&lines(at)?.to_le_bytes());
-            slot[12] = kind;
-            slot[13] = code_bits;
-            slot[16..24].copy_from_slice(&combinations.to_le_bytes());
-            slot[24..28].copy_from_slice(&lines(narrow_at)?.to_le_bytes());
-            slot[28..].copy_from_slice(&u32::try_from(here.len()).map_err(|_| Damaged("too many scopes"))?.to_le_bytes());
-            slots.push((block, slot));
-            numbers_count += flags.iter().filter(|flags| **flags != 0).count() as u64;
-        }
-        Ok(put_together(&self.scopes, &slots, &blocks, numbers_count))
-    }
-}
-
-fn align(bytes: &mut Vec<u8>) -> usize {
-    bytes.resize(bytes.len().next_multiple_of(LINE_BYTES), 0);
-    bytes.len()
-}
-
-/// Puts a block's flags; returns where they begin, in which form, and the meaning of their codes.
-fn put_flags(blocks: &mut Vec<u8>, flags: &[u8]) -> (usize, u8, u8, u64) {
-    let at = align(blocks);
-    let count = flags.iter().filter(|flags| **flags != 0).count();
-    if count < SPARSE_MAX {
-        blocks.extend_from_slice(&(count as u32).to_le_bytes());
-        let held = || flags.iter().enumerate().filter(|(_, flags)| **flags != 0);
-        for (within, _) in held() {
-            blocks.extend_from_slice(&(within as u16).to_le_bytes());
-        }
-        let flags: Vec<u8> = held().map(|(_, flags)| *flags).collect();
-        blocks.extend(flags.chunks(2).map(|pair| pair[0] | pair.get(1).unwrap_or(&0) << 4));
-        return (at, SPARSE, 0, 0);
-    }
-    let mut combinations: Vec<u8> = flags.iter().copied().filter(|flags| *flags != 0).collect();
-    combinations.sort_unstable();
-    combinations.dedup();
-    let code_bits = match combinations.len() {
-        1 => 0,
-        2 => 1,
-        3..=4 => 2,
-        _ => 4,
-    };
-    let mut before = 0usize;
-    for line in flags.chunks(LINE_NUMBERS) {
-        let mut bits = [0u8; LINE_BYTES];
-        for (place, flags) in line.iter().enumerate() {
-            bits[place / 8] |= u8::from(*flags != 0) << (place % 8);
-        }
-        bits[LINE_BYTES - 2..].copy_from_slice(&(before as u16).to_le_bytes());
-        before += line.iter().filter(|flags| **flags != 0).count();
-        blocks.extend_from_slice(&bits);
-    }
-    if code_bits > 0 {
-        let mut codes = vec![0u8; (count * code_bits).div_ceil(8)];
-        for (rank, flags) in flags.iter().filter(|flags| **flags != 0).enumerate() {
-            let code = combinations.iter().position(|other| other == flags).expect("one of them") as u8;
-            codes[rank * code_bits / 8] |= code << (rank * code_bits % 8);
-        }
-        blocks.extend_from_slice(&codes);
-    }
-    let meaning = combinations.iter().rev().fold(0u64, |all, flags| all << 4 | u64::from(*flags));
-    (at, DENSE, code_bits as u8, meaning)
-}
-
-/// Puts a block's narrower scopes; returns where they begin.
-fn put_narrower(blocks: &mut Vec<u8>, here: &[(u64, u32)], width: usize) -> usize {
-    let at = align(blocks);
-    if here.len() <= UNINDEXED_MAX {
-        for (number, _) in here {
-            blocks.extend_from_slice(&(*number as u16).to_le_bytes());
-        }
-    } else {
-        for bucket in 0..=BLOCK / BUCKETS {
-            let before = here.partition_point(|(number, _)| (*number as usize % BLOCK) / BUCKETS < bucket);
-            blocks.extend_from_slice(&(before as u32).to_le_bytes());
-        }
-        blocks.extend(here.iter().map(|(number, _)| *number as u8));
-    }
-    for (_, id) in here {
-        blocks.extend_from_slice(&id.to_le_bytes()[..width]);
-    }
-    at
-}
-
-fn put_together(scopes: &[Named], slots: &[(u64, [u8; SLOT_BYTES])], blocks: &[u8], numbers_count: u64) -> Vec<u8> {
-    let mut names = (scopes.len() as u32).to_le_bytes().to_vec();
-    for (channel, refusal, sender, category) in scopes {
-        names.extend_from_slice(&[*channel, u8::from(*refusal)]);
-        for name in [sender, category] {
-            let length = name.as_ref().map_or(u32::MAX, |name| name.len() as u32);
-            names.extend_from_slice(&length.to_le_bytes());
-            names.extend_from_slice(name.as_deref().unwrap_or_default().as_bytes());
-        }
-    }
-    names.resize(names.len().next_multiple_of(LINE_BYTES), 0);
-    let count = (2 * slots.len()).next_power_of_two().max(2);
-    let mut directory = vec![0u8; count * SLOT_BYTES];
-    for (block, slot) in slots {
-        let mut place = hash(*block) & (count - 1);
-        while directory[place * SLOT_BYTES..place * SLOT_BYTES + 8] != [0; 8] {
-            place = (place + 1) & (count - 1);
-        }
-        directory[place * SLOT_BYTES..(place + 1) * SLOT_BYTES].copy_from_slice(slot);
-    }
-    let blocks_at = HEADER_BYTES + names.len() + directory.len();
-    let mut header = [0u8; HEADER_BYTES];
-    header[..8].copy_from_slice(&MAGIC);
-    header[8..12].copy_from_slice(&VERSION.to_le_bytes());
-    let fields = [blocks_at + blocks.len(), names.len(), directory.len(), blocks_at, blocks.len()];
-    for (place, field) in fields.iter().enumerate() {
-        header[16 + 8 * place..24 + 8 * place].copy_from_slice(&(*field as u64).to_le_bytes());
-    }
-    header[56..64].copy_from_slice(&numbers_count.to_le_bytes());
-    for (place, part) in [&names[..], &directory, blocks].into_iter().enumerate() {
-        header[64 + 4 * place..68 + 4 * place].copy_from_slice(&crc32c::crc32c(part).to_le_bytes());
-    }
-    let crc = crc32c::crc32c(&header[..HEADER_BYTES - 4]);
-    header[HEADER_BYTES - 4..].copy_from_slice(&crc.to_le_bytes());
-    let mut bytes = Vec::with_capacity(blocks_at + blocks.len());
-    bytes.extend_from_slice(&header);
-    bytes.extend_from_slice(&names);
-    bytes.extend_from_slice(&directory);
-    bytes.extend_from_slice(blocks);
-    bytes
-}
-
 /// Makes the lengths and checksums of some bytes right, as far as their header can be read: for fuzzing alone, which
 /// would never get past them.
 #[cfg(fuzzing)]
@@ -621,89 +454,4 @@ pub fn mend_checksums(bytes: &mut [u8]) {
     }
     let crc = crc32c::crc32c(&bytes[..HEADER_BYTES - 4]);
     bytes[HEADER_BYTES - 4..HEADER_BYTES].copy_from_slice(&crc.to_le_bytes());
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn scopes() -> Vec<Named> {
-        let names = [(0, true, None, None), (1, true, None, None), (0, false, Some("A"), Some("x")), (0, true, Some("A"), None),
-            (1, false, Some("B"), Some("y"))];
-        let text = |name: Option<&str>| name.map(str::to_owned);
-        names.map(|(channel, refusal, sender, category)| (channel, refusal, text(sender), text(category))).to_vec()
-    }
-
-    /// Numbers of every density, and what each holds, by a rule that is easy to see.
-    fn held(number: u64, id: u32) -> bool {
-        match number >> BLOCK_BITS {
-            1_000 => number % 3 == 0 && (number / 3) % 5 == u64::from(id),
-            1_001 => number % 100 == u64::from(id),
-            2_000_000 => number % 4 == 1 && id == 0,
-            3_000_000 => number % 7 == 1 && id < 2,
-            4_000_000 => number % 1_000 == 5,
-            _ => false,
-        }
-    }
-
-    const BLOCKS: [u64; 6] = [1_000, 1_001, 2_000_000, 3_000_000, 4_000_000, 5_000_000];
-
-    fn built() -> Vec<u8> {
-        let mut builder = Builder::new(scopes());
-        for id in 0..5 {
-            let mut numbers = RoaringTreemap::new();
-            for block in BLOCKS {
-                numbers.extend((block << 16..(block + 1) << 16).filter(|number| held(*number, id)));
-            }
-            builder.put(id, numbers);
-        }
-        builder.finish().expect("small")
-    }
-
-    #[test]
-    fn every_number_holds_what_it_was_built_with() {
-        let base = Base::of_bytes(built()).expect("our own bytes");
-        let channels = [Channel::Sms, Channel::Call];
-        for block in BLOCKS {
-            for number in block << 16..(block + 1) << 16 {
-                for channel in channels {
-                    let wanted: Vec<u32> =
-                        (0..5).filter(|id| scopes()[*id as usize].0 == channel as u8 && held(number, *id)).collect();
-                    assert_eq!(base.held(channel, number), wanted, "{number}");
-                }
-            }
-        }
-        assert!(base.held(Channel::Sms, 7).is_empty());
-        assert_eq!(base.scopes(), scopes());
-    }
-
-    #[test]
-    fn a_stance_is_that_of_what_is_held() {
-        let base = Base::of_bytes(built()).expect("our own bytes");
-        let probe = Probe { channel: Channel::Sms, consent: 2, refusals: [3, u32::MAX, u32::MAX] };
-        for block in BLOCKS {
-            for number in block << 16..(block + 1) << 16 {
-                let wanted = if held(number, 2) {
-                    Stance::Consented
-                } else if held(number, 0) || held(number, 3) {
-                    Stance::Refused
-                } else {
-                    Stance::Silent
-                };
-                assert_eq!(base.stance(&probe, number), wanted, "{number}");
-            }
-        }
-    }
-
-    #[test]
-    fn any_byte_that_changes_is_found() {
-        let whole = built();
-        for at in (0..whole.len()).step_by(97).chain(0..HEADER_BYTES) {
-            let mut damaged = whole.clone();
-            damaged[at] ^= 0x10;
-            assert!(Base::of_bytes(damaged).is_err(), "{at}");
-        }
-        assert!(Base::of_bytes(whole[..whole.len() - 1].to_vec()).is_err());
-        assert!(Base::of_bytes(Vec::new()).is_err());
-    }
 }

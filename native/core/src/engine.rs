@@ -7,36 +7,20 @@
 
 use crate::base::Found;
 use crate::batch::{self, Codec, Record, Unreadable, Writer};
-use crate::json::{self, Event, Kind};
+use crate::case::{Case, Texts};
+use crate::decision::{self, Outcome, Shared, Template};
+use crate::json::{self, Event, Kind, PURPOSES};
 use crate::numbers::{self, Numbering, ToKind};
-use crate::program::{Answer, Made as MadeProgram, Measures, Program, ROUTES_MAX, Routes, Row, Way, bit, in_force, key_of};
-use crate::text::{Hints, Reading, Tables};
+use crate::program::{Made as MadeProgram, ROUTES_MAX, Routes, Way, key_of};
+use crate::text::Tables;
 use crate::wills::{Stance, Wills};
-use crate::world::{self, World};
+use crate::world::World;
 use hashbrown::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
 /// Events that are read before the first of them is decided.
 const GROUP: usize = 32;
-
-/// What decisions with one template have in common after the sender's name, and after `origin`.
-#[derive(Clone, Debug)]
-#[allow(missing_docs)]
-pub struct Template {
-    pub middle: Box<[u8]>,
-    pub tail: Box<[u8]>,
-    /// Whether its text is searched for an opt-out hint that early warning is told of.
-    pub service: bool,
-}
-
-/// What a decision is made of, and counted by: a sender (JSON, with its quotes, or `null`) and a template.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[allow(missing_docs)]
-pub struct Outcome {
-    pub name: u32,
-    pub template: u32,
-}
 
 /// A route that has no program yet, with one of its events.
 #[derive(Debug)]
@@ -145,24 +129,15 @@ pub struct Engine {
     records: Vec<Record>,
     texts: Texts,
     order: json::Order,
-}
-
-/// Room for reading texts, kept from event to event.
-#[derive(Debug, Default)]
-struct Texts {
-    unescaped: Vec<u8>,
-    reading: Reading,
-    /// Whether `reading` is that of the event at hand.
-    is_read: bool,
-    hints: Hints,
+    /// By stated purpose, whether any route so far asks what the recipient wants: then that is looked for ahead.
+    asks: [bool; PURPOSES],
 }
 
 /// What the batches of one question are written to.
 struct Page {
     answered: Answered,
     writer: Writer,
-    after_time: Vec<u8>,
-    after_epoch: Vec<u8>,
+    shared: Shared,
 }
 
 struct Pending<'a> {
@@ -170,7 +145,8 @@ struct Pending<'a> {
     event: Event<'a>,
     to_kind: ToKind,
     number: Option<u64>,
-    found: Found,
+    /// Where the number's wills were found, if they were looked for ahead.
+    found: Option<Found>,
 }
 
 /// How an engine is set up.
@@ -208,6 +184,7 @@ impl Engine {
             records: Vec::new(),
             texts: Texts::default(),
             order: json::Order::default(),
+            asks: [false; PURPOSES],
         }
     }
 
@@ -267,8 +244,7 @@ impl Engine {
         let mut page = Page {
             answered: Answered::default(),
             writer: Writer::with_capacity(0),
-            after_time: format!(",\"decided\":{},\"to\":\"", question.now).into_bytes(),
-            after_epoch: [&self.epoch, &b"\",\"origin\":"[..]].concat(),
+            shared: Shared::new(question.now, &self.epoch),
         };
         let mut rest = question.raw;
         loop {
@@ -324,7 +300,9 @@ impl Engine {
                 }
                 match self.read(bytes, record, question) {
                     Some(pending) => {
-                        if let Some(number) = pending.number {
+                        if let Some(number) = pending.number
+                            && self.asks[pending.event.purpose as usize]
+                        {
                             wills.base().begin(number);
                         }
                         group.push(pending);
@@ -333,12 +311,16 @@ impl Engine {
                 }
             }
             for pending in &mut group {
-                if let Some(number) = pending.number {
-                    pending.found = wills.base().find(number);
+                if let Some(number) = pending.number
+                    && self.asks[pending.event.purpose as usize]
+                {
+                    pending.found = Some(wills.base().find(number));
                 }
             }
             for pending in &mut group {
-                wills.base().look(&mut pending.found);
+                if let Some(found) = &mut pending.found {
+                    wills.base().look(found);
+                }
             }
             for pending in &group {
                 let outcome = self.outcome(pending, question.now, wills, maker).map_err(Failure::Maker)?;
@@ -346,18 +328,18 @@ impl Engine {
                     page.answered.left.push(left(bytes, pending.record));
                     continue;
                 };
-                let hinted = match self.is_hinted(&pending.event, outcome) {
-                    Some(hinted) => hinted,
-                    None => {
-                        page.answered.left.push(left(bytes, pending.record));
-                        continue;
-                    }
+                let service = self.templates[outcome.template as usize].service;
+                let Some(hinted) =
+                    (if service { self.texts.hint_in(&pending.event, &self.tables) } else { Some(false) })
+                else {
+                    page.answered.left.push(left(bytes, pending.record));
+                    continue;
                 };
                 if page.writer.bytes() >= self.batch_bytes_max {
                     let count = page.writer.count();
                     page.answered.batches.push((page.writer.finish(question.now, self.codec, self.level), count));
                 }
-                self.write(&mut page.writer, bytes, pending, outcome, &page.after_time, &page.after_epoch);
+                self.write(page, bytes, pending, outcome);
                 self.note(&mut page.answered, pending, outcome, hinted, question.partition);
             }
         }
@@ -376,7 +358,7 @@ impl Engine {
             return None;
         }
         let (to_kind, number) = self.numbering.recipient(event.to);
-        Some(Pending { record, event, to_kind, number, found: Found::default() })
+        Some(Pending { record, event, to_kind, number, found: None })
     }
 
     #[inline]
@@ -407,27 +389,22 @@ impl Engine {
                 self.templates.extend(made.templates);
                 self.names.extend(made.names);
                 self.quiet = made.quiet;
+                self.asks[event.purpose as usize] |= made.program.below.is_some();
                 self.routes.keep(&self.key, made.program)
             }
         };
-        self.texts.is_read = false;
-        let mut case = Case {
+        let mut case = Case::new(
             event,
-            program: &program,
-            measures: self.routes.measures(&program),
-            now,
-            world,
-            tables: &self.tables,
-            quiet: &self.quiet,
-            texts: &mut self.texts,
-            known: 0,
-            holding: 0,
-        };
+            (&program, self.routes.measures(&program)),
+            (world, &self.tables),
+            (now, &self.quiet),
+            &mut self.texts,
+        );
         let template = match case.first(self.routes.rows(program.above)) {
             Some(answer) => case.template_of(answer),
             None => {
                 let stance = match pending.number {
-                    Some(number) => wills.stance(&program.probe, number, &pending.found),
+                    Some(number) => wills.stance(&program.probe, number, pending.found),
                     None => Stance::Silent,
                 };
                 case.first(self.routes.rows_for(&program, stance)).and_then(|answer| case.template_of(answer))
@@ -436,67 +413,12 @@ impl Engine {
         Ok(template.map(|template| Outcome { name: program.name, template }))
     }
 
-    /// Whether an event is service that tells how to refuse; `None` where that cannot be told here.
-    fn is_hinted(&mut self, event: &Event<'_>, outcome: Outcome) -> Option<bool> {
-        if !self.templates[outcome.template as usize].service || event.kind != Kind::Sms || event.text.is_empty() {
-            return Some(false);
-        }
-        // Folding leaves alone what a hint begins with: where none is after it, none was before.
-        if self.texts.is_read && !self.texts.reading.may_hint() {
-            return Some(false);
-        }
-        let text = if event.text_escaped {
-            json::unescape(event.text, &mut self.texts.unescaped);
-            &self.texts.unescaped
-        } else {
-            event.text
-        };
-        self.texts.hints.stand_in(&self.tables, text)
-    }
-
     #[inline]
-    fn write(
-        &self,
-        writer: &mut Writer,
-        bytes: &[u8],
-        pending: &Pending<'_>,
-        outcome: Outcome,
-        after_time: &[u8],
-        after_epoch: &[u8],
-    ) {
-        let event = &pending.event;
-        let key = pending.record.key.clone().map_or(event.to, |span| &bytes[span]);
-        let key = if key.is_empty() { event.to } else { key };
-        let template = &self.templates[outcome.template as usize];
-        let of: &[u8] = if event.kind == Kind::Call { b"\",\"of\":\"call\",\"time\":" } else { b"\",\"of\":\"sms\",\"time\":" };
-        let (before_from, after_from): (&[u8], &[u8]) = if event.from.is_empty() {
-            (b"\",\"from\":null", b",\"sender\":")
-        } else {
-            (b"\",\"from\":\"", b"\",\"sender\":")
-        };
-        let (before_origin, origin, after_origin): (&[u8], &[u8], &[u8]) =
-            if event.origin.is_empty() { (b"null", b"", b"") } else { (b"\"", event.origin, b"\"") };
-        writer.add(
-            key,
-            &[
-                b"{\"kind\":\"decision\",\"event\":\"",
-                event.id,
-                of,
-                event.time,
-                after_time,
-                event.to,
-                before_from,
-                event.from,
-                after_from,
-                &self.names[outcome.name as usize],
-                &template.middle,
-                after_epoch,
-                before_origin,
-                origin,
-                after_origin,
-                &template.tail,
-            ],
-        );
+    fn write(&self, page: &mut Page, bytes: &[u8], pending: &Pending<'_>, outcome: Outcome) {
+        let key = pending.record.key.clone().map_or(&b""[..], |span| &bytes[span]);
+        let key = if key.is_empty() { pending.event.to } else { key };
+        let (name, template) = (&self.names[outcome.name as usize], &self.templates[outcome.template as usize]);
+        decision::write(&mut page.writer, key, &pending.event, name, template, &page.shared);
     }
 
     #[inline]
@@ -511,7 +433,9 @@ impl Engine {
         answered.timestamps.push(pending.record.timestamp);
         let number = pending.number.or_else(|| numbers::parse(event.to));
         answered.recipients.push(number.map_or(-1, |number| number as i64));
-        let source = if *self.names[outcome.name as usize] == b"null"[..] {
+        let nobody =
+            self.templates[outcome.template as usize].claim || *self.names[outcome.name as usize] == b"null"[..];
+        let source = if nobody {
             match numbers::parse(event.from) {
                 Some(number) => number as i64,
                 None => {
@@ -535,115 +459,4 @@ impl Engine {
 fn left(bytes: &[u8], record: &Record) -> Left {
     let part = |span: &Option<Range<usize>>| span.clone().map(|span| bytes[span].into());
     Left { offset: record.offset, timestamp: record.timestamp, key: part(&record.key), value: part(&record.value) }
-}
-
-/// One event on its route. What is known of its predicates is kept as two masks.
-struct Case<'a> {
-    event: &'a Event<'a>,
-    program: &'a Program,
-    measures: &'a Measures,
-    now: i64,
-    world: &'a World,
-    tables: &'a Tables,
-    quiet: &'a [bool],
-    texts: &'a mut Texts,
-    known: u16,
-    holding: u16,
-}
-
-impl Case<'_> {
-    /// The answer of the first row whose needs are met; `Left` where that cannot be told.
-    #[inline]
-    fn first(&mut self, rows: &[Row]) -> Option<Answer> {
-        for row in rows {
-            match self.meets(row) {
-                Some(true) => return Some(row.answer),
-                Some(false) => {}
-                None => return Some(Answer::Left),
-            }
-        }
-        None
-    }
-
-    #[inline]
-    fn meets(&mut self, row: &Row) -> Option<bool> {
-        let mut asked = row.needs | row.forbids;
-        loop {
-            let wrong = (row.needs & !self.holding | row.forbids & self.holding) & self.known;
-            if wrong != 0 {
-                return Some(false);
-            }
-            asked &= !self.known;
-            if asked == 0 {
-                return Some(true);
-            }
-            let bit = asked.trailing_zeros();
-            let holds = self.ask(bit)?;
-            self.known |= 1 << bit;
-            self.holding |= u16::from(holds) << bit;
-        }
-    }
-
-    fn ask(&mut self, predicate: u32) -> Option<bool> {
-        let (event, program, world) = (self.event, self.program, self.world);
-        match predicate {
-            bit::VERSTAT_FAILED => Some(world::verstat_failed(event)),
-            bit::SUSPENDED => Some(in_force(&self.measures.suspensions, self.now).is_some()),
-            bit::STOPPED => Some(in_force(&self.measures.stops, self.now).is_some()),
-            bit::QUIET => Some(program.hours.is_some_and(|hours| self.quiet[hours as usize])),
-            bit::PRESENTS_FOREIGN => Some(world.presents_foreign(event, program.sender)),
-            bit::CAMPAIGN_KNOWN => {
-                Some(world.campaign(event).is_some_and(|campaign| world.carries(campaign, event.from, program.owner)))
-            }
-            bit::CAMPAIGN_OPEN => Some(world.campaign(event).is_some_and(|campaign| campaign.open_at(self.now))),
-            bit::EMERGENCY_CAMPAIGN => Some(world.campaign(event).is_some_and(|campaign| {
-                campaign.emergency && campaign.open_at(self.now) && world.carries(campaign, event.from, program.owner)
-            })),
-            bit::CAMPAIGN_COVERS => Some(world.campaign(event).is_none_or(|campaign| campaign.covers(event.region))),
-            bit::CAMPAIGN_TEXT => {
-                let Some(campaign) = world.campaign(event) else { return Some(false) };
-                self.texts.is_read = false;
-                let Texts { unescaped, reading, .. } = &mut *self.texts;
-                campaign.says(plain(event, unescaped), reading, self.tables)
-            }
-            bit::PROHIBITED => Some(world.terms.found_in(self.reading()?)),
-            bit::OPT_OUT_SHOWN => Some(self.reading()?.opt_out_shown()),
-            bit::IDENTIFIED => {
-                let Some(sender) = program.sender else { return Some(false) };
-                let (tables, identity) = (self.tables, &world.senders[sender as usize].identity);
-                let reading = self.reading()?;
-                Some(reading.names(identity) && reading.shows_contact(identity, tables))
-            }
-            _ => None,
-        }
-    }
-
-    fn reading(&mut self) -> Option<&Reading> {
-        if !self.texts.is_read {
-            let Texts { unescaped, reading, .. } = &mut *self.texts;
-            if !reading.read(self.tables, plain(self.event, unescaped)) {
-                return None;
-            }
-            self.texts.is_read = true;
-        }
-        Some(&self.texts.reading)
-    }
-
-    fn template_of(&self, answer: Answer) -> Option<u32> {
-        match answer {
-            Answer::Template(template) => Some(template),
-            Answer::Suspension => in_force(&self.measures.suspensions, self.now),
-            Answer::Stop => in_force(&self.measures.stops, self.now),
-            Answer::Left => None,
-        }
-    }
-}
-
-/// An event's text without escapes.
-fn plain<'a>(event: &Event<'a>, unescaped: &'a mut Vec<u8>) -> &'a [u8] {
-    if !event.text_escaped {
-        return event.text;
-    }
-    json::unescape(event.text, unescaped);
-    unescaped
 }

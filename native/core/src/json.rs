@@ -35,6 +35,9 @@ pub enum Purpose {
     Emergency,
 }
 
+/// How many purposes there are, `Unstated` among them.
+pub const PURPOSES: usize = 6;
+
 /// An event; the slices are its JSON's bytes between the quotes, without an escape but in `text`. Empty is absent.
 #[derive(Clone, Copy, Debug)]
 #[allow(missing_docs)]
@@ -99,8 +102,22 @@ pub struct Order([usize; at::COUNT]);
 /// A field's name as JSON writes it, with its quotes and its colon, and what masks that out of sixteen bytes.
 const NAMES: [(u128, u128); at::COUNT] = {
     let names: [&[u8]; at::COUNT] = [
-        b"kind", b"id", b"time", b"to", b"sender", b"from", b"purpose", b"category", b"text", b"campaign", b"region",
-        b"network", b"origin", b"platform", b"presented", b"verstat",
+        b"kind",
+        b"id",
+        b"time",
+        b"to",
+        b"sender",
+        b"from",
+        b"purpose",
+        b"category",
+        b"text",
+        b"campaign",
+        b"region",
+        b"network",
+        b"origin",
+        b"platform",
+        b"presented",
+        b"verstat",
     ];
     let mut all = [(0, 0); at::COUNT];
     let mut place = 0;
@@ -155,7 +172,11 @@ pub fn event<'a>(bytes: &'a [u8], order: &mut Order) -> Option<Event<'a>> {
                 values[field] = value;
             }
             // What nobody knows may stand twice, and be any plain value.
-            None => if matches!(value, Value::Escaped(_)) { return None },
+            None => {
+                if matches!(value, Value::Escaped(_)) {
+                    return None;
+                }
+            }
         }
         reader.space();
         match reader.next()? {
@@ -539,8 +560,12 @@ mod tests {
             for length in 1..40 {
                 for at in 0..length {
                     let mut bytes = vec![b'!'; length];
-                    if at > 0 { bytes[at - 1] = 0xff; }
-                    if at > 1 { bytes[at - 2] = 0x80; }
+                    if at > 0 {
+                        bytes[at - 1] = 0xff;
+                    }
+                    if at > 1 {
+                        bytes[at - 2] = 0x80;
+                    }
                     bytes[at] = special_byte;
                     assert_eq!(special(&bytes), Some(at));
                 }

@@ -104,7 +104,8 @@ impl Numbering {
         }
         let end = self.end(number);
         self.automaton.is_match_state(end)
-            && (0..self.automaton.match_len(end)).any(|place| self.automaton.match_pattern(end, place).as_usize() == SUBSCRIBER)
+            && (0..self.automaton.match_len(end))
+                .any(|place| self.automaton.match_pattern(end, place).as_usize() == SUBSCRIBER)
     }
 
     #[inline]
@@ -139,7 +140,9 @@ fn plain(pattern: &str) -> bool {
         }
         repeated = repeats;
         match bytes[at] {
-            b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' | b':' | b'-' | b'_' | b'|' | b')' | b'.' | b'?' | b'*' | b'+' => at += 1,
+            b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' | b':' | b'-' | b'_' | b'|' | b')' | b'.' | b'?' | b'*' | b'+' => {
+                at += 1
+            }
             b'(' => {
                 at += 1;
                 if bytes.get(at) == Some(&b'?') {
@@ -219,7 +222,13 @@ const NO_NODE: Node = Node { next: [0; 11], holding: 0 };
 #[inline]
 fn step(byte: u8) -> usize {
     let digit = byte.wrapping_sub(b'0');
-    if digit <= 9 { digit as usize } else if byte == b'+' { 10 } else { 11 }
+    if digit <= 9 {
+        digit as usize
+    } else if byte == b'+' {
+        10
+    } else {
+        11
+    }
 }
 
 impl Prefixes {
@@ -323,8 +332,16 @@ mod tests {
             prefixes.add(prefix.as_bytes(), holding as u32);
         }
         for (number, holding) in [
-            ("1069", Some(0)), ("10690", Some(0)), ("1069012", Some(1)), ("1069x1", Some(4)), ("app:y", Some(2)),
-            ("app:x1", Some(3)), ("+8613", Some(5)), ("106", None), ("", None), ("\u{9000}", None),
+            ("1069", Some(0)),
+            ("10690", Some(0)),
+            ("1069012", Some(1)),
+            ("1069x1", Some(4)),
+            ("app:y", Some(2)),
+            ("app:x1", Some(3)),
+            ("+8613", Some(5)),
+            ("106", None),
+            ("", None),
+            ("\u{9000}", None),
         ] {
             assert_eq!(prefixes.longest(number.as_bytes()), holding, "{number}");
         }
@@ -334,7 +351,9 @@ mod tests {
     fn a_number_is_whole_or_none() {
         assert_eq!(parse(b"+8613800138000"), Some(8_613_800_138_000));
         assert_eq!(parse(b"+999999999999999"), Some(999_999_999_999_999));
-        for text in ["", "+", "8613800138000", "+0613800138000", "+861380013800x", "+9999999999999999", "+123456", "+86138\n"] {
+        for text in
+            ["", "+", "8613800138000", "+0613800138000", "+861380013800x", "+9999999999999999", "+123456", "+86138\n"]
+        {
             assert_eq!(parse(text.as_bytes()), None, "{text}");
         }
     }

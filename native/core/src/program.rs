@@ -12,8 +12,19 @@ use hashbrown::HashMap;
 /// The predicates that can be answered here, by the names that Python has for them, each with its bit. The first are
 /// the cheapest and are asked first.
 pub const PREDICATES: [&str; 13] = [
-    "verstat_failed", "suspended", "stopped", "quiet", "presents_foreign", "campaign_known", "campaign_open",
-    "emergency_campaign", "campaign_covers", "campaign_text", "prohibited", "opt_out_shown", "identified",
+    "verstat_failed",
+    "suspended",
+    "stopped",
+    "quiet",
+    "presents_foreign",
+    "campaign_known",
+    "campaign_open",
+    "emergency_campaign",
+    "campaign_covers",
+    "campaign_text",
+    "prohibited",
+    "opt_out_shown",
+    "identified",
 ];
 
 /// The bits of `PREDICATES`.

@@ -134,7 +134,8 @@ impl Reading {
             let (code, length) = if first < 0x80 {
                 (first as usize, 1)
             } else if first >= 0xe0 && first < 0xf0 && at + 2 < text.len() {
-                let code = (first as usize & 0xf) << 12 | (text[at + 1] as usize & 0x3f) << 6 | (text[at + 2] as usize & 0x3f);
+                let code =
+                    (first as usize & 0xf) << 12 | (text[at + 1] as usize & 0x3f) << 6 | (text[at + 2] as usize & 0x3f);
                 (code, 3)
             } else if first < 0xe0 && at + 1 < text.len() {
                 ((first as usize & 0x1f) << 6 | (text[at + 1] as usize & 0x3f), 2)
@@ -249,9 +250,8 @@ impl Reading {
     pub fn shows_contact(&self, identity: &Identity, tables: &Tables) -> bool {
         let Some((first, rest)) = identity.digits.split_first() else { return false };
         let folded = self.folded();
-        memchr::memchr_iter(*first, folded).any(|at| {
-            (at == 0 || !folded[at - 1].is_ascii_digit()) && follows(&folded[at + 1..], rest, tables)
-        })
+        memchr::memchr_iter(*first, folded)
+            .any(|at| (at == 0 || !folded[at - 1].is_ascii_digit()) && follows(&folded[at + 1..], rest, tables))
     }
 }
 

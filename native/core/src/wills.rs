@@ -161,14 +161,17 @@ impl Wills {
         self.changed.entry(who(channel, number)).or_insert_with(|| base.held(channel, number))
     }
 
-    /// What a number wants, which was looked for in the base: the changes are asked first.
+    /// What a number wants: the changes are asked first, then the base, where it may have been looked for ahead.
     #[inline]
-    pub fn stance(&self, probe: &Probe, number: u64, found: &Found) -> Stance {
+    pub fn stance(&self, probe: &Probe, number: u64, found: Option<Found>) -> Stance {
         if !self.changed.is_empty()
             && let Some(held) = self.changed.get(&who(probe.channel, number))
         {
             return probe.stance(held.iter().copied(), held.contains(&everything(probe.channel)));
         }
-        self.base.stance_of(probe, found)
+        match found {
+            Some(found) => self.base.stance_of(probe, &found),
+            None => self.base.stance(probe, number),
+        }
     }
 }
