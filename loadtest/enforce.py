@@ -31,7 +31,7 @@ from aiokafka import AIOKafkaProducer
 
 from bloom.partition import partition_of
 from loadtest import machine
-from loadtest.rig import PARTITIONS, Rig, note, rigged
+from loadtest.rig import PARTITIONS, Rig, note, rigging
 from stream.demo.feed import now_ms
 from stream.demo.processes import free_ports
 from stream.enforce import book, ids, settings
@@ -284,25 +284,30 @@ async def open_cases(rig: Rig, *, count: int) -> None:
 
 async def takeover(rig: Rig) -> None:
     """Of two that share the cases, one dies."""
-    with _enforcing(rig, instance="one") as one, _enforcing(rig, instance="other") as other:
-        for process in (one, other):
-            await process.wait_ready()
-        while {await process.metric("wurao_enforce_partitions") for process in (one, other)} != {PARTITIONS / 2}:  # noqa: ASYNC110
-            await asyncio.sleep(0.1)
-        spent = other.cpu_s
-        one.kill()
-        began = time.monotonic()
-        while await other.metric("wurao_enforce_partitions") != PARTITIONS:  # noqa: ASYNC110  # nothing tells
-            await asyncio.sleep(0.05)
-        took, own = time.monotonic() - began, await other.metric("wurao_enforce_recovery_seconds")
-        note(
-            f"one of two dies: the other deals with all cases {took:.1f} s later, {own:.1f} s of which are its own "
-            f"({other.cpu_s - spent:.1f} s of CPU), the rest the session's time-out"
-        )
+    with _enforcing(rig, instance="one") as one:
+        await one.wait_ready()  # before another port is chosen: this one is only now taken
+        with _enforcing(rig, instance="other") as other:
+            await other.wait_ready()
+            await _one_dies(one, other)
+
+
+async def _one_dies(one: Enforce, other: Enforce) -> None:
+    while {await process.metric("wurao_enforce_partitions") for process in (one, other)} != {PARTITIONS / 2}:  # noqa: ASYNC110
+        await asyncio.sleep(0.1)
+    spent = other.cpu_s
+    one.kill()
+    began = time.monotonic()
+    while await other.metric("wurao_enforce_partitions") != PARTITIONS:  # noqa: ASYNC110  # nothing tells
+        await asyncio.sleep(0.05)
+    took, own = time.monotonic() - began, await other.metric("wurao_enforce_recovery_seconds")
+    note(
+        f"one of two dies: the other deals with all cases {took:.1f} s later, {own:.1f} s of which are its own "
+        f"({other.cpu_s - spent:.1f} s of CPU), the rest the session's time-out"
+    )
 
 
 async def _run(told: argparse.Namespace) -> None:
-    with rigged() as rig:
+    async with rigging(None) as rig:
         note(str(machine.describe(kafka="4")))
         await rig.make_topics()
         await obedience(rig, count=told.orders)

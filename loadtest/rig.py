@@ -7,8 +7,8 @@ removed with it.
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Self
@@ -41,7 +41,7 @@ LANES: Final = {"bulk": (EVENTS_SMS, EVENTS_CALL, EVENTS_REPLY), "urgent": (EVEN
 
 @dataclass(slots=True)
 class Rig:
-    """A cluster that is ready to be measured on; make one with `rigged`."""
+    """A cluster that is ready to be measured on; make one with `rigging`."""
 
     ground: Ground
     pin: bool = False
@@ -215,18 +215,6 @@ async def rigging(bootstrap: str | None, *, partitions: int = PARTITIONS, pin: b
     """A rig on the cluster at `bootstrap` (None: one of our own), for as long as the block lasts."""
     async with standing(bootstrap, partitions=partitions) as ground:
         yield Rig(ground, pin)
-
-
-@contextmanager
-def rigged() -> Iterator[Rig]:
-    """A rig on a broker of our own, for programs that have no loop yet."""
-    with asyncio.Runner() as runner:
-        rigs = rigging(None)
-        rig = runner.run(rigs.__aenter__())
-        try:
-            yield rig
-        finally:
-            runner.run(rigs.__aexit__(None, None, None))
 
 
 class Offsets:

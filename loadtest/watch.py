@@ -21,7 +21,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import GroupCoordinatorNotAvailableError
 
 from bloom.partition import partition_of
-from loadtest.rig import PARTITIONS, Rig, note, rigged
+from loadtest.rig import PARTITIONS, Rig, note, rigging
 from stream.demo.feed import now_ms
 from stream.demo.processes import cpu_s
 from stream.kafka import clients
@@ -127,7 +127,7 @@ async def turn(rig: Rig, count: int) -> tuple[float, float]:
 
 async def measure(windows: int, turns: int) -> None:
     """Write, run, tell."""
-    with rigged() as rig:
+    async with rigging(None) as rig:
         await rig.make_topics()
         async with rig.producer() as producer:
             count = await write(producer, windows)

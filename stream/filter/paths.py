@@ -6,10 +6,15 @@ and the log says it once.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
 from typing import Final
 
-from bloom.base import BasedWills
-from bloom.bitmaps import Wills
+import msgspec
+
+from bloom.base import Base, BasedWills
+from bloom.bitmaps import Overlay, Wills
+from bloom.snapshot import SnapshotMeta
 from stream.config import Config
 from stream.filter.native import Compression, NativeBatches, NativeUnfit, why_unfit
 from stream.filter.raw import Native
@@ -25,8 +30,11 @@ from stream.registry.registry import Registry
 MakeNative = Callable[[Decider], Native]
 """Puts one worker's decider into the native module's form. Its registry is the one that was shared."""
 
-Share = Callable[[Registry], MakeNative]
-"""Puts a base's wills into the native module's memory, once for all workers that are forked afterwards."""
+Share = Callable[[Registry, SnapshotMeta], MakeNative]
+"""Puts the wills of a snapshot into the native module's form, once for all workers that are forked afterwards."""
+
+BASE_FILE: Final = "native.base"
+"""Where the native module's form of the newest snapshot is kept, beside the snapshots: it is mapped, not loaded."""
 
 _TRIAL: Final = b'{"kind":"call","id":"trial","time":1,"to":"110"}'
 """An event that every policy answers alike, and every module."""
@@ -61,25 +69,36 @@ def _fitting(config: Config, policy: Policy) -> tuple[Share | None, str | None]:
     compression = config.filter.compression
     if compression == "gzip":
         return None, "filter.compression is gzip, which wurao_native does not write: choose zstd, lz4 or none"
-    share = _sharing(config.topics.partitions, compression)
-    return share, seams.misfit() or why_unfit() or _unfit_for(policy, share)
+    make = _maker(config.topics.partitions, compression)
+    problem = seams.misfit() or why_unfit() or _unfit_for(policy, make)
+    file = Path(config.registry.snapshots) / BASE_FILE
+
+    def share(registry: Registry, meta: SnapshotMeta) -> MakeNative:
+        wills = registry.wills
+        plain = wills.plain() if isinstance(wills, Overlay) else wills
+        return make(registry, Base.kept(file, plain, origin=sha256(msgspec.json.encode(meta)).digest()))
+
+    return share, problem
 
 
-def _sharing(partitions: int, compression: Compression) -> Share:
-    def share(registry: Registry) -> MakeNative:
-        wills = BasedWills.following(registry.wills)
+_Make = Callable[[Registry, Base | None], MakeNative]
+
+
+def _maker(partitions: int, compression: Compression) -> _Make:
+    def make(registry: Registry, base: Base | None) -> MakeNative:
+        wills = BasedWills.following(registry.wills, base)
         return lambda decider: NativeBatches(decider, wills, partitions=partitions, compression=compression)
 
-    return share
+    return make
 
 
-def _unfit_for(policy: Policy, share: Share) -> str | None:
+def _unfit_for(policy: Policy, make: _Make) -> str | None:
     """Why the module cannot stand for a policy, or is not of this checkout: it is tried."""
     registry = Registry(Wills())
     decider = Decider(policy, registry)
     try:
         raw = memoryview(batch_of([(b"", _TRIAL)], timestamp=_TRIAL_MS))
-        outcome = share(registry)(decider).decide(
+        outcome = make(registry, None)(decider).decide(
             raw, topic=EVENTS_URGENT, partition=0, base_offset_from=0, now=_TRIAL_MS
         )
     except NativeUnfit as error:

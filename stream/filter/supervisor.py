@@ -142,7 +142,7 @@ class Supervisor:
             self._metrics.base_numbers.labels(channel).set(kept.wills.refusing_all_count(channel))
         self._metrics.bases.inc()
         registry = registry_from(kept, overlay=True)
-        return Base(registry, kept.meta, path, self._native.share and self._native.share(registry))
+        return Base(registry, kept.meta, path, self._native.share and self._native.share(registry, kept.meta))
 
     def _newest_snapshot(self, cluster: Cluster) -> tuple[Path, snapshot.Snapshot] | None:
         began = time.monotonic()

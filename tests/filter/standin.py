@@ -17,6 +17,7 @@ from aiokafka.record.memory_records import MemoryRecords
 
 from bloom.number import parse
 from bloom.partition import partition_of
+from bloom.snapshot import SnapshotMeta
 from stream import config as configuration
 from stream import logs
 from stream.filter.activity import CLAIMED, Acts, Owner
@@ -162,7 +163,7 @@ def unsure(event: Event, _: Decision) -> bool:
 def path(panic: str | None = None) -> NativePath:
     """The stand-in as a path that workers take."""
 
-    def share(registry: Registry) -> MakeNative:
+    def share(registry: Registry, _: SnapshotMeta) -> MakeNative:
         def make(decider: Decider) -> StandIn:
             assert decider.world.registry is registry
             return StandIn(decider, PARTITIONS, unsure, panic)

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from bloom.base import BasedWills
+from bloom.snapshot import SnapshotMeta
 from stream import config as configuration
 from stream.config import Config
 from stream.filter import native, paths
@@ -279,10 +280,29 @@ def test_a_module_of_another_checkout_is_found_out_before_the_start(
             return standin.StandInOutcome([(batch_of([(b"", made)], timestamp=1), 1)], [], [], acts, 0)
 
     monkeypatch.setattr(paths, "why_unfit", lambda: None)
-    monkeypatch.setattr(paths, "_sharing", lambda *_: lambda _: lambda decider: Other(decider, 12, standin.unsure))
+    monkeypatch.setattr(paths, "_maker", lambda *_: lambda *_: lambda decider: Other(decider, 12, standin.unsure))
     assert re.search(why, native_path(_config("auto"), load()).why)
     with pytest.raises(CannotStart, match="`make native`"):
         native_path(_config("on"), load())
+
+
+@needs_native
+def test_a_snapshots_wills_are_put_into_a_file_once_and_mapped_from_there(tmp_path: Path) -> None:
+    config = configuration.load(None, {"WURAO_REGISTRY__SNAPSHOTS": str(tmp_path)})
+    share = native_path(config, load()).share
+    assert share is not None
+    place, records = Place("events.urgent", 1), _consumed(list(EVENTS))
+    taken = {place: Taken([_raw(records)], [], 90)}
+    plain = decide_batch({place: records}, _decider(), now=NOW, partitions=PARTITIONS)
+    files: list[tuple[int, int]] = []
+    for created_ms in (1, 1, 2):
+        decider = _decider()
+        made = share(decider.world.registry, SnapshotMeta("cluster", created_ms, {}))(decider)
+        outputs = decide_raw(taken, made, decider, now=NOW, partitions=PARTITIONS)
+        assert _decisions(outputs) == _decisions(plain)
+        file = (tmp_path / paths.BASE_FILE).stat()
+        files.append((file.st_ino, file.st_mtime_ns))
+    assert files[0] == files[1] != files[2]
 
 
 @needs_native
