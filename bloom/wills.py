@@ -173,7 +173,7 @@ def _meaning(verb: Verb, sender: str | None, category: str | None) -> tuple[Verb
 def fold(store: Store, expressions: Sequence[Expression], *followers: Store) -> None:
     """Apply the expressions, which stand in order of receipt, to a store and to others that hold the same."""
     for step in plan(expressions):
-        # In order, they come to each bitmap's parts one after the other: at the size of a country, where those are out of
+        # In order, they come to a bitmap's parts one after the other: at the size of a country, where these are out of
         # the cache, refusals of everything so take two thirds of the time.
         step.numbers.sort()
         settle(store, step)
