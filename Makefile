@@ -18,10 +18,14 @@ COMPILE = env -u PIP_FIND_LINKS $(BIN)/pip-compile --quiet --upgrade --generate-
 PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3; do \
 	"$$name" -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo "$$name" && break; done)
 
+# An ABI of all Pythons from 3.11 on; the crates that Cargo.lock names, and no others.
+MATURIN := CARGO_TARGET_DIR=$(CURDIR)/native/target $(BIN)/maturin build --quiet --release --locked --manifest-path native/Cargo.toml
+CARGO_THERE := command -v cargo >/dev/null || { echo "make: no cargo on the path: install Rust 1.90 or later for wurao_native. The filter runs without it, on its Python path" >&2; exit 1; }
+
 # Most tests wait for processes; each of these has a Kafka of its own, of half a gigabyte. 0: one after another.
 TEST_PROCESSES ?= 2
 
-.PHONY: help demo test prove bench soak peers lint docs lock clean kafka
+.PHONY: help demo test prove bench soak peers lint docs lock native wheel clean kafka
 
 help: ## show what can be made
 	@echo "make TARGET, where TARGET is one of"
@@ -61,8 +65,21 @@ lock: $(STAMP) ## resolve the lock files anew (needs the network)
 	@mv $(PEERS).lock.new $(PEERS).lock
 	@for jars in deploy/kafka loadtest/peers/java; do (cd $$jars && $(CURDIR)/$(BIN)/python -m jgo --resolver python --quiet lock); done
 
+native: $(STAMP) ## build the native batch function into .venv (needs Rust's cargo; the filter runs without it)
+	@$(CARGO_THERE)
+	@rm -rf native/target/wheels
+	@$(MATURIN) --out native/target/wheels
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-index --force-reinstall native/target/wheels/*.whl
+	@$(BIN)/python -c 'import wurao_native; print("wurao_native is in .venv:", wurao_native.__version__)'
+
+wheel: $(STAMP) ## wheels of wurao and, where cargo is, of wurao_native, in dist/
+	@$(BIN)/python -m pip wheel -qq --disable-pip-version-check --no-deps --no-build-isolation --no-index --wheel-dir dist .
+	@if command -v cargo >/dev/null; then $(MATURIN) --out dist; \
+	else echo "make: no cargo on the path, so no wheel of wurao_native (the filter runs without it)" >&2; fi
+	@ls dist
+
 clean: ## remove what was made here (the fetched jars stay in the user's cache)
-	@rm -rf .venv .venv-peers build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	@rm -rf .venv .venv-peers build dist native/target *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Cheap when all is there; asks nothing of a broker that somebody else runs.

@@ -35,6 +35,7 @@ from bloom.wills import (
     Probe,
     Scope,
     Stance,
+    Store,
     fold,
 )
 
@@ -62,7 +63,7 @@ class WillStats:
 class Wills:
     """The plain store: one bitmap for each channel, set and scope that anybody holds."""
 
-    __slots__ = ("_frozen", "_narrow", "sets")
+    __slots__ = ("_followers", "_frozen", "_narrow", "sets")
 
     def __init__(self) -> None:
         self.sets: Final = ScopedSets()
@@ -71,6 +72,7 @@ class Wills:
         # refused or lifted in part is not looked through again. Whoever is not in it holds (*,*) or nothing.
         self._narrow: dict[Channel, BitMap64] = {channel: BitMap64() for channel in CHANNELS}
         self._frozen = False
+        self._followers: list[Store] = []
 
     @classmethod
     def of_bitmaps(cls, entries: Iterable[ScopedBitmap], narrow: Mapping[Channel, BitMap64] | None = None) -> "Wills":
@@ -99,7 +101,11 @@ class Wills:
         """Fold the expressions, in order of receipt, into the state; the larger the batch, the cheaper."""
         if self._frozen:
             raise RuntimeError("these wills are the base of an overlay: apply to the overlay, then fold it")
-        fold(self, expressions)
+        fold(self, expressions, *self._followers)
+
+    def follow(self, store: Store) -> None:
+        """From now on do to this store, too, what expressions do to these wills. It must hold the same by then."""
+        self._followers.append(store)
 
     def freeze(self) -> None:
         """Refuse every further change: from now on this is a base."""
@@ -182,7 +188,7 @@ class Wills:
 class Overlay:
     """Changes since a base, which is frozen and only read. Answers as a plain store with both would."""
 
-    __slots__ = ("_added", "_base", "_removed", "_reset", "_touched")
+    __slots__ = ("_added", "_base", "_followers", "_removed", "_reset", "_touched")
 
     def __init__(self, base: Wills) -> None:
         base.freeze()
@@ -192,10 +198,15 @@ class Overlay:
         self._reset: dict[Channel, BitMap64] = {channel: BitMap64() for channel in CHANNELS}
         # Whoever is in any of the sets above. For all others the base alone has the answer.
         self._touched: dict[Channel, BitMap64] = {channel: BitMap64() for channel in CHANNELS}
+        self._followers: list[Store] = []
 
     def apply(self, expressions: Sequence[Expression]) -> None:
         """Fold the expressions, in order of receipt, into the state; the larger the batch, the cheaper."""
-        fold(self, expressions)
+        fold(self, expressions, *self._followers)
+
+    def follow(self, store: Store) -> None:
+        """From now on do to this store, too, what expressions do to these wills. It must hold the same by then."""
+        self._followers.append(store)
 
     def stance(self, channel: Channel, number: Msisdn, sender: str | None, category: str) -> Stance:
         """The will of a number toward a sender (None: the event names none) and category."""
@@ -286,6 +297,10 @@ class Overlay:
             if self._base.sets.get(entry.channel, entry.kind, entry.scope) is None
         ]
         return Wills.of_bitmaps(entries, narrow)
+
+    def plain(self) -> Wills:
+        """The same state as a plain store, to be read only: the base itself where nothing has changed since."""
+        return self.folded() if self.touched_count() else self._base
 
     # What the fold asks for (wills.Store). For `apply` only.
 

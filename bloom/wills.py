@@ -170,10 +170,12 @@ def _meaning(verb: Verb, sender: str | None, category: str | None) -> tuple[Verb
     return verb, Scope(sender, category)
 
 
-def fold(store: Store, expressions: Sequence[Expression]) -> None:
-    """Apply the expressions, which stand in order of receipt."""
+def fold(store: Store, expressions: Sequence[Expression], *followers: Store) -> None:
+    """Apply the expressions, which stand in order of receipt, to a store and to others that hold the same."""
     for step in plan(expressions):
         settle(store, step)
+        for follower in followers:
+            settle(follower, step)
 
 
 def refusals_covering(sender: str | None, category: str) -> tuple[Scope, ...]:

@@ -87,6 +87,17 @@ class FilterMetrics:
             "hash (see the README's partition vectors).",
             "topic",
         )
+        self.native_info = self._gauge(
+            "wurao_native_info",
+            "1 for the path on which this worker decides: native, or python. Where native was expected, the log's "
+            "first lines say why it is not taken.",
+            "path",
+        )
+        self.native_left = self._counter(
+            "wurao_native_left_total",
+            "Records that the native path left to Python: replies, what cannot be decoded, texts it is not sure of. "
+            "Divided by decisions it is their share; each costs ten times the others.",
+        )
         self.wills = self._counter("wurao_reply_wills_total", "Expressions written because a subscriber replied.")
         self.records = self._counter("wurao_registry_records_total", "Registry records applied, by topic.", "topic")
         self.staleness = self._gauge(
@@ -134,6 +145,11 @@ class SupervisorMetrics:
         self.restarts = Counter(
             "wurao_worker_restarts_total",
             "Workers that died and were started anew. More than a few an hour: read the last lines of their log.",
+            registry=self.registry,
+        )
+        self.native_failures = Counter(
+            "wurao_native_failures_total",
+            "Workers that the native module brought down; each runs on the Python path since. Report the log's lines.",
             registry=self.registry,
         )
         self.bases = Counter(

@@ -23,11 +23,11 @@ Must never await, log or touch a metric.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
 from operator import attrgetter
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,6 +72,25 @@ _UNCOUNTED: Final = -1
 """An answer that early warning is not about: to a reply, or one of `NOBODYS`."""
 
 
+class Acts(NamedTuple):
+    """Decisions as columns, a row each, with what early warning wants to know of them: what `add_acts` takes.
+
+    No answer of `CLAIMED` stands here whose sender is not the owner of the number that it came from.
+    """
+
+    answers: Sequence[Answer]
+    """what decisions there have been; the same list from batch to batch only grows"""
+    rows: NDArray[np.int32]
+    """each decision's place among the answers"""
+    recipients: Integers
+    sources: Integers
+    """0 where the answer names a sender, else the number that it came from; `NO_NUMBER` as in `windows`"""
+    odd_sources: Mapping[int, str]
+    """row → what it came from, where that is no subscriber's number"""
+    timestamps: Integers
+    signs: Sequence[Sign]
+
+
 @dataclass(slots=True)
 class _Open:
     """A window that is still counted; `since` is when its first event was seen."""
@@ -107,6 +126,23 @@ class _Answers(dict[tuple[object, ...], int]):
         return place
 
 
+class _ActsPlaces:
+    """The places of acts' answers among ours, kept for as long as acts bring the same list, which grows."""
+
+    def __init__(self) -> None:
+        self._answers: Sequence[Answer] = ()
+        self._places: NDArray[np.int32] = np.zeros(0, dtype=np.int32)
+
+    def places_of(self, answers: Sequence[Answer], ours: _Answers) -> NDArray[np.int32]:
+        """By place in the list."""
+        if answers is not self._answers:
+            self._answers, self._places = answers, np.zeros(0, dtype=np.int32)
+        if len(self._places) < len(answers):
+            new = [ours[tuple(answer)] for answer in answers[len(self._places) :]]
+            self._places = np.append(self._places, np.array(new, dtype=np.int32))
+        return self._places
+
+
 class ActivityCounter:
     """One worker's windows. `run` names the worker's run, which no other has; `owner` knows whose numbers are."""
 
@@ -127,12 +163,26 @@ class ActivityCounter:
             self._pending_since = now
         self._decided += decided
         self._timestamps += timestamps
+        self._note(signs, now)
+        if len(self._decided) >= ROWS_PENDING_MAX:
+            self._take_in(now)
+
+    def add_acts(self, acts: Acts, *, now: int) -> None:
+        """Count decisions that are columns already. They must not hold replies."""
+        self._note(acts.signs, now)
+        if not len(acts.rows):
+            return
+        places = self._acts.places_of(acts.answers, self._answers)
+        sources = acts.sources.copy()
+        for row, text in acts.odd_sources.items():
+            sources[row] = self._source(text)
+        self._sort_in(Columns(places[acts.rows], acts.recipients, sources), _windows_of(acts.timestamps, now), now)
+
+    def _note(self, signs: Iterable[Sign], now: int) -> None:
         for sign in signs:
             opened = self._window(_window_of(sign.timestamp, now), now)
             kind = opened.refusals if sign.shows == "refusal" else opened.hints
             kind[sign.channel, sign.sender] += 1
-        if len(self._decided) >= ROWS_PENDING_MAX:
-            self._take_in(now)
 
     def close(self, now: int, *, everything: bool = False) -> list[Closed]:
         """The windows that are over by now, or all of them; they are counted here no longer."""
@@ -159,6 +209,7 @@ class ActivityCounter:
         self._answers = _Answers()
         self._sources: dict[str, int] = {}
         self._texts: dict[int, str] = {}
+        self._acts = _ActsPlaces()
 
     def _window(self, window: int, now: int) -> _Open:
         opened = self._open.get(window)
@@ -176,12 +227,16 @@ class ActivityCounter:
         self._test_claims(answers, decided)
         columns = Columns(answers, numbers_of(list(map(_TO, decided))), self._sources_of(answers, decided))
         windows = _windows_of(np.array(timestamps, dtype=np.int64), now)
-        windows[answers == _UNCOUNTED] = NO_NUMBER
+        self._sort_in(columns, windows, self._pending_since)
+
+    def _sort_in(self, columns: Columns, windows: Integers, since: int) -> None:
+        """Put each row into its window; rows that are not counted are left out."""
+        windows[columns.answers == _UNCOUNTED] = NO_NUMBER
         for window in np.unique(windows).tolist():
             if window == NO_NUMBER:
                 continue
             rows = windows == window
-            self._window(window, self._pending_since).columns.append(Columns(*(column[rows] for column in columns)))
+            self._window(window, since).columns.append(Columns(*(column[rows] for column in columns)))
             self._rows += int(rows.sum())
 
     def _test_claims(self, answers: NDArray[np.int32], decided: Sequence[Decision]) -> None:

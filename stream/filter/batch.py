@@ -1,8 +1,8 @@
 """One batch, purely: records in, outputs out. No client, no clock, no metric; `worker` moves the bytes.
 
 This is where the control flow of a batch stands, and all of it: decode, decide, encode, count. What a batch puts
-out is grouped by partition already, so that each partition's decisions leave as one batch of bytes. A native form
-may take the place of `decide_batch` later: it sees whole batches and nothing else.
+out is grouped by partition already, so that each partition's decisions leave as one batch of bytes. The native form
+stands in `raw`: it takes bytes, and gives `decide_batch` what it leaves.
 """
 
 from collections import Counter
@@ -11,7 +11,11 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import NamedTuple, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from bloom.partition import partition_of, partitions_of
+from stream.filter.activity import Acts
 from stream.filter.windows import Sign
 from stream.model.codec import Undecodable, encode, event_decoder
 from stream.model.decision import Decision
@@ -47,6 +51,15 @@ class Keyed(NamedTuple):
     value: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A record batch of decisions that needs only its producer's seal."""
+
+    partition: int
+    data: bytes | bytearray
+    count: int
+
+
 Tally = tuple[str, str, str]
 """What decisions are counted by: kind, verdict, reason."""
 
@@ -68,6 +81,10 @@ class Outputs:
 
     decisions: dict[int, list[tuple[bytes, bytes]]] = field(default_factory=dict)
     """partition → decisions as (key, value), in the order of their events"""
+    finished: list[Finished] = field(default_factory=list)
+    """decisions of the native path, in the order of their events"""
+    acts: list[Acts] = field(default_factory=list)
+    """the same, as activity is counted from them"""
     wills: dict[int, list[Keyed]] = field(default_factory=dict)
     """partition → expressions that replies made"""
     epochs: list[Keyed] = field(default_factory=list)
@@ -75,7 +92,9 @@ class Outputs:
     dead_letters: list[DeadLetter] = field(default_factory=list)
     counts: Counter[Tally] = field(default_factory=Counter)
     timestamps: list[int] = field(default_factory=list)
-    """the record timestamps of decided events, milliseconds"""
+    """the record timestamps of events that Python decided, milliseconds"""
+    left_count: int = 0
+    """records that the native path left to Python"""
     decided: list[Decision] = field(default_factory=list)
     """the decisions themselves, in the order of `timestamps`: what activity is counted from"""
     signs: list[Sign] = field(default_factory=list)
@@ -84,6 +103,11 @@ class Outputs:
     """topic → records found in another partition than their subscriber's"""
     next_offsets: dict[Place, int] = field(default_factory=dict)
     """what may be committed once all of this is acknowledged"""
+
+    def all_timestamps(self) -> NDArray[np.int64]:
+        """The record timestamps of all decided events, milliseconds."""
+        of_python = np.array(self.timestamps, dtype=np.int64)
+        return np.concatenate([of_python, *(acts.timestamps for acts in self.acts)])
 
 
 def decide_batch(batches: Mapping[Place, Sequence[Record]], decider: Decider, *, now: int, partitions: int) -> Outputs:

@@ -9,7 +9,7 @@ nobody fetches. No batch waits for a commit.
 
 import asyncio
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,8 +19,9 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.structs import RecordMetadata
 
 from stream.config import Config
-from stream.filter.batch import DeadLetter, Outputs, Place
+from stream.filter.batch import DeadLetter, Finished, Outputs, Place
 from stream.kafka import clients
+from stream.kafka.seams.outgoing import fill, finished, records_of
 from stream.model.topics import DEAD_LETTER, DECISIONS, EPOCHS, EXPRESSIONS
 from stream.registry.follower import BadRecord
 
@@ -96,6 +97,8 @@ class Delivery:
         for topic, parts in ((EXPRESSIONS, outputs.wills), (DECISIONS, outputs.decisions)):
             for partition, records in parts.items():
                 sent += await send(self._producer, topic, partition, records, now=now)
+        for batch in in_rounds(outputs.finished):
+            sent += await send_finished(self._producer, DECISIONS, batch, now=now)
         for letter in outputs.dead_letters:
             sent.append(await send_dead_letter(self._producer, letter))
         sent += await send(self._producer, EPOCHS, 0, outputs.epochs, now=now)
@@ -169,16 +172,37 @@ async def send(
 ) -> list[asyncio.Future[RecordMetadata]]:
     """Send records as finished batches, stamped `now` (milliseconds); a future each, done when it is acknowledged."""
     sent: list[asyncio.Future[RecordMetadata]] = []
-    if not records:
-        return sent
-    builder = producer.create_batch()
-    for key, value in records:
-        if builder.append(timestamp=now, key=key, value=value) is None:  # full: the next batch begins
-            sent.append(await producer.send_batch(builder, topic, partition=partition))
-            builder = producer.create_batch()
-            builder.append(timestamp=now, key=key, value=value)
-    sent.append(await producer.send_batch(builder, topic, partition=partition))
+    taken = 0
+    while taken < len(records):
+        builder = producer.create_batch()
+        taken = fill(builder, records, start=taken, timestamp=now)
+        sent.append(await producer.send_batch(builder, topic, partition=partition))
     return sent
+
+
+async def send_finished(
+    producer: AIOKafkaProducer, topic: str, batch: Finished, *, now: int
+) -> list[asyncio.Future[RecordMetadata]]:
+    """Send a finished batch as it is; one that is larger than a broker takes goes out in several."""
+    if len(batch.data) > clients.BATCH_BYTES_MAX:
+        return await send(producer, topic, batch.partition, records_of(batch.data), now=now)
+    return [await producer.send_batch(finished(producer, batch.data, batch.count), topic, partition=batch.partition)]
+
+
+def in_rounds(batches: Sequence[Finished]) -> list[Finished]:
+    """The first of every partition, then the second of each, and so on.
+
+    The producer takes a second batch of a partition when the first is under way: so one wait serves all of them.
+    """
+    seen: Counter[int] = Counter()
+    rounds: list[list[Finished]] = []
+    for batch in batches:
+        place = seen[batch.partition]
+        seen[batch.partition] += 1
+        if place == len(rounds):
+            rounds.append([])
+        rounds[place].append(batch)
+    return [batch for some in rounds for batch in some]
 
 
 async def _either(one: Settled, other: asyncio.Future[None]) -> None:

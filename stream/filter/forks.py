@@ -42,6 +42,14 @@ class Child:
             os.kill(self.pid, number)
 
 
+class ExitWith(Exception):
+    """Ends a child with a code that tells its parent why."""
+
+    def __init__(self, code: int, why: str) -> None:
+        super().__init__(why)
+        self.code = code
+
+
 def fork(job: Job, *, forget: Callable[[], None]) -> Child:
     """Start a child that runs `job`; `forget` lets go, in the child, of what only the parent should hold.
 
@@ -87,6 +95,9 @@ def _be_child(job: Job, parent: int, writing: int, forget: Callable[[], None]) -
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                 runner.run(job(lambda: _say_ready(writing)))
             code = 0
+    except ExitWith as ending:
+        code = ending.code
+        log.exception("process ends")
     except BaseException:  # the child's last words; nothing may escape into the parent's copied stack
         log.exception("process ends")
     finally:

@@ -4,6 +4,9 @@ A worker has two, each with its own consumer: `urgent` for what must not wait, `
 a batch only while urgent has nothing in hand or, for a moment, on its way, and a batch is short: an emergency waits for
 one or two batches.
 
+Both fetch records, or, on the native path, record batches as the broker sent them. How much is taken at a time is bound
+by the time that it takes to decide: the share that is left to Python counts for what it costs.
+
 The life of a batch, and what may block: wait for the lane that goes first, and for room in the delivery
 (back-pressure); fetch, up to `fetch_wait_ms`; decide, without an await; hand over. From fetch to hand-over the batch
 is *in hand*. When partitions are revoked the listener waits for that and for the acknowledgements, within a bound, so
@@ -23,7 +26,8 @@ from stream import logs
 from stream.config import Filter
 from stream.filter.batch import Outputs, Place, Record
 from stream.filter.delivery import Delivery
-from stream.kafka.seams import spare_consumer_records
+from stream.filter.raw import Taken
+from stream.kafka.seams.incoming import RawBatch, joined, raw_batches, spare_consumer_records, take_raw
 
 log = logs.get(__name__)
 
@@ -31,8 +35,11 @@ YIELD_S_MAX: Final = 0.02
 """How long bulk stands back for acknowledgements: beyond, the broker is slow, and a flood of emergencies would stop all
 other traffic."""
 
-Decide = Callable[[str, Mapping[Place, Sequence[Record]]], Outputs]
+Decide = Callable[[str, Mapping[Place, Taken]], Outputs]
 """Decides a batch of a lane (its name first) at this moment."""
+
+NATIVE_PACE: Final = 8
+"""How many events the native path answers, at least, in the time that Python takes for one."""
 
 
 class Lane(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is not typed
@@ -47,6 +54,7 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is not 
         producer: AIOKafkaProducer,
         limits: Filter,
         decide: Decide,
+        raw: bool,
         acknowledged: Callable[[Outputs], None],
         after: "Lane | None" = None,
     ) -> None:
@@ -66,11 +74,16 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is not 
         self._idle.set()
         self._stopping = False
         self._spare = True
+        self._raw = raw
+        self._cost = 1.0
+        """the work of a record of the last batch, in those that Python decides"""
 
     async def start(self) -> None:
         """Join the group."""
         self.consumer.subscribe(self._topics, listener=self)
         await self.consumer.start()
+        if self._raw:
+            take_raw(self.consumer)
 
     async def run(self) -> None:
         """Decide batches until `stop`. Raises what made delivery impossible."""
@@ -78,22 +91,42 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is not 
             if self._after is not None:
                 await self._after.drained()
             await self.delivery.room()
-            if self._spare and not spare_consumer_records(self.consumer):
-                self._spare = False
-                log.warning("this aiokafka has no seam that we know: batches cost more", lane=self.name)
-            fetched = await self.consumer.getmany(
-                timeout_ms=self._limits.fetch_wait_ms, max_records=self._limits.batch_records_max
-            )
-            if not fetched or self._stopping:
+            taken = await (self._take_raw() if self._raw else self._take_records())
+            if not taken or self._stopping:
                 # What comes when the end was asked for already is left to the next owner: nobody would commit it here.
                 self.delivery.give_back()
                 continue
             self._idle.clear()
             try:
-                batches = {Place(*place): records for place, records in fetched.items()}
-                await self.delivery.hand_over(self._decide(self.name, batches))
+                outputs = self._decide(self.name, taken)
+                if self._raw:
+                    self._learn(outputs)
+                await self.delivery.hand_over(outputs)
             finally:
                 self._idle.set()
+
+    async def _take_records(self) -> dict[Place, Taken]:
+        if self._spare and not spare_consumer_records(self.consumer):
+            self._spare = False
+            log.warning("this aiokafka has no seam that we know: batches cost more", lane=self.name)
+        fetched = await self.consumer.getmany(
+            timeout_ms=self._limits.fetch_wait_ms, max_records=self._limits.batch_records_max
+        )
+        return {Place(*place): Taken([], records, records[-1].offset + 1) for place, records in fetched.items()}
+
+    async def _take_raw(self) -> dict[Place, Taken]:
+        fetched = await raw_batches(
+            self.consumer,
+            timeout_ms=self._limits.fetch_wait_ms,
+            records_max=self._limits.batch_records_max / self._cost,
+        )
+        return {Place(*place): _taken(pieces) for place, pieces in fetched.items()}
+
+    def _learn(self, outputs: Outputs) -> None:
+        """How much work a record is, by these: what was left to Python counts whole."""
+        answered = sum(batch.count for batch in outputs.finished)
+        if total := outputs.left_count + answered:
+            self._cost = (outputs.left_count + answered / NATIVE_PACE) / total
 
     async def drained(self) -> None:
         """Wait until nothing of this lane is in hand, and, for `YIELD_S_MAX` at most, until it is acknowledged.
@@ -149,3 +182,12 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is not 
         except (CommitFailedError, IllegalStateError) as error:
             # The partitions went to another worker meanwhile; it decides these events again, which does no harm.
             log.warning("commit refused", lane=self.name, error=type(error).__name__)
+
+
+def _taken(pieces: Sequence[RawBatch | Record]) -> Taken:
+    last = pieces[-1]
+    return Taken(
+        joined([piece for piece in pieces if isinstance(piece, RawBatch)]),
+        [piece for piece in pieces if not isinstance(piece, RawBatch)],
+        last.next_offset if isinstance(last, RawBatch) else last.offset + 1,
+    )

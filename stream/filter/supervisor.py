@@ -23,7 +23,9 @@ from bloom.wills import CHANNELS
 from stream import logs
 from stream.config import Config
 from stream.filter.delivery import report_bad
-from stream.filter.forks import Child, Job, TellReady, fork
+from stream.filter.forks import Child, ExitWith, Job, TellReady, fork
+from stream.filter.paths import MakeNative, NativePath, native_path
+from stream.filter.raw import NativeFailed
 from stream.filter.worker import Worker
 from stream.health import Health
 from stream.kafka import clients
@@ -46,6 +48,15 @@ STEADY_AFTER_S: Final = 60.0
 GOODBYE_MARGIN_S: Final = 3 * clients.GOODBYE_S_MAX
 """How much longer than its drain a worker may take to close its clients, before it is killed."""
 
+NATIVE_FAILED: Final = 70
+"""The exit code of a worker whose native module has failed."""
+
+NATIVE_DEATHS: Final = (
+    NATIVE_FAILED,
+    *(-fault for fault in (signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGABRT)),
+)
+"""How a worker ends that native code has brought down."""
+
 
 @dataclass(frozen=True, slots=True)
 class Base:
@@ -54,14 +65,19 @@ class Base:
     registry: Registry
     meta: snapshot.SnapshotMeta
     path: Path
+    native: MakeNative | None
+    """the same for the native path, where that is taken"""
 
 
 class Supervisor:
     """One host's filter. Create it on its loop; `run` returns when it was asked to end and all has ended."""
 
-    def __init__(self, config: Config, policy: Policy) -> None:
+    def __init__(self, config: Config, policy: Policy, *, native: NativePath | None = None) -> None:
         self._config = config
         self._policy = policy
+        self._native = native or native_path(config, policy)
+        self._barred: set[int] = set()
+        """workers that the native module has brought down"""
         self._metrics = SupervisorMetrics()
         self._base: Base | None = None
         self._workers: dict[int, Child] = {}
@@ -83,6 +99,9 @@ class Supervisor:
         loop.add_signal_handler(signal.SIGHUP, self._fold_now.set)
         address = await self._health.start()
         log.info("filter starts", workers_count=self._config.filter.workers, endpoint=address)
+        log.info(
+            "batches go the native path" if self._native.share else "batches go the Python path", why=self._native.why
+        )
         try:
             await self._until_stop(self._serve())
         finally:
@@ -122,7 +141,8 @@ class Supervisor:
         for channel in CHANNELS:
             self._metrics.base_numbers.labels(channel).set(kept.wills.refusing_all_count(channel))
         self._metrics.bases.inc()
-        return Base(registry_from(kept, overlay=True), kept.meta, path)
+        registry = registry_from(kept, overlay=True)
+        return Base(registry, kept.meta, path, self._native.share and self._native.share(registry, kept.meta))
 
     def _newest_snapshot(self, cluster: Cluster) -> tuple[Path, snapshot.Snapshot] | None:
         began = time.monotonic()
@@ -187,9 +207,13 @@ class Supervisor:
                 policy=self._policy,
                 registry=self._base.registry,
                 meta=self._base.meta,
+                native=None if index in self._barred else self._base.native,
             )
             asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, worker.stop)
-            await worker.run(tell_ready)
+            try:
+                await worker.run(tell_ready)
+            except NativeFailed as error:
+                raise ExitWith(NATIVE_FAILED, str(error)) from error
 
         while True:
             child = self._workers[index] = self._fork(work)
@@ -201,6 +225,10 @@ class Supervisor:
             if code == 0:
                 continue  # it was replaced
             self._metrics.restarts.inc()
+            if self._native.share and index not in self._barred and code in NATIVE_DEATHS:
+                self._barred.add(index)
+                self._metrics.native_failures.inc()
+                log.error("the native module failed; this worker goes the Python path from now on", worker=index)
             log.error("worker died; starting another", worker=index, exit_code=code, pause_s=pause)
             await asyncio.sleep(pause)
             pause = min(2 * pause, RESTART_PAUSE_S_MAX)

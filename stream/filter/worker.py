@@ -16,8 +16,6 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from itertools import islice
 from typing import Final
 
-import numpy as np
-
 from bloom.bitmaps import Overlay
 from bloom.partition import partitions_of
 from bloom.snapshot import SnapshotMeta
@@ -25,9 +23,11 @@ from bloom.wills import CHANNELS
 from stream import logs
 from stream.config import Config
 from stream.filter.activity import ActivityCounter
-from stream.filter.batch import Keyed, Outputs, Place, Record, decide_batch
+from stream.filter.batch import Keyed, Outputs, Place, decide_batch
 from stream.filter.delivery import letter_of, send, send_dead_letter
 from stream.filter.lane import Lane
+from stream.filter.paths import MakeNative
+from stream.filter.raw import Taken, decide_raw
 from stream.filter.windows import records_of
 from stream.health import Health
 from stream.kafka import clients
@@ -62,12 +62,22 @@ ACTIVITY_RECORDS_AT_ONCE: Final = 500
 class Worker:
     """One worker. `index` counts from 1 on its host; `run` returns when `stop` was asked for and all is settled."""
 
-    def __init__(self, config: Config, *, index: int, policy: Policy, registry: Registry, meta: SnapshotMeta) -> None:
+    def __init__(
+        self,
+        config: Config,
+        *,
+        index: int,
+        policy: Policy,
+        registry: Registry,
+        meta: SnapshotMeta,
+        native: MakeNative | None = None,
+    ) -> None:
         self._config = config
         self._index = index
         self._name = f"wurao-filter-{index}"
         self._meta = meta
         self._decider = Decider(policy, registry)
+        self._native = native and native(self._decider)
         self._metrics = FilterMetrics()
         self._run = secrets.token_urlsafe(4)
         self._epoch = 0
@@ -119,7 +129,9 @@ class Worker:
             await self._follower.catch_up(self._note_catching_up)
             await self._send_bad()
             _rest_collector()
-            log.info("registry loaded", worker=self._index, endpoint=address, epoch_run=self._run)
+            path = "python" if self._native is None else "native"
+            self._metrics.native_info.labels(path).set(1)
+            log.info("registry loaded", worker=self._index, endpoint=address, epoch_run=self._run, path=path)
             await self._join()
             self._ready = True
             tell_ready()
@@ -148,6 +160,7 @@ class Worker:
             producer=self._producer,
             limits=self._config.filter,
             decide=self._decide,
+            raw=self._native is not None,
             acknowledged=self._acknowledged,
             after=after,
         )
@@ -187,19 +200,28 @@ class Worker:
         holding = self._decider.world.registry.ownership[channel].owner(number)
         return holding.sender if holding is not None else None
 
-    def _decide(self, lane: str, batches: Mapping[Place, Sequence[Record]]) -> Outputs:
+    def _decide(self, lane: str, batches: Mapping[Place, Taken]) -> Outputs:
         began = time.process_time()
         now = now_ms()
         announced = self._take_note(now)
-        outputs = decide_batch(batches, self._decider, now=now, partitions=self._config.topics.partitions)
+        partitions = self._config.topics.partitions
+        if self._native is None:
+            records = {place: taken.records for place, taken in batches.items()}
+            outputs = decide_batch(records, self._decider, now=now, partitions=partitions)
+        else:
+            outputs = decide_raw(batches, self._native, self._decider, now=now, partitions=partitions)
         self._activity.add(outputs.decided, outputs.timestamps, outputs.signs, now=now)
+        for acts in outputs.acts:
+            self._activity.add_acts(acts, now=now)
         if announced is not None:
             outputs.epochs.append(announced)
         metrics = self._metrics
         metrics.batches.labels(lane).inc()
         metrics.batch_seconds.inc(time.process_time() - began)
-        if outputs.timestamps:
-            metrics.lag_seconds.labels(lane).set(max(0, now - min(outputs.timestamps)) / 1000)
+        timestamps = outputs.all_timestamps()
+        if len(timestamps):
+            metrics.lag_seconds.labels(lane).set(max(0, now - int(timestamps.min())) / 1000)
+        metrics.native_left.inc(outputs.left_count)
         for letter in outputs.dead_letters:
             metrics.dead_letters.labels(letter.place.topic).inc()
         self._warn_of_misplaced(outputs.misplaced)
@@ -235,8 +257,9 @@ class Worker:
         for outcome, count in outputs.counts.items():
             metrics.decisions.labels(*outcome).inc(count)
         metrics.wills.inc(sum(map(len, outputs.wills.values())))
-        if outputs.timestamps:
-            metrics.latency.observe(now_ms() - np.array(outputs.timestamps, dtype=np.int64))
+        timestamps = outputs.all_timestamps()
+        if len(timestamps):
+            metrics.latency.observe(now_ms() - timestamps)
         metrics.in_flight.set(sum(lane.delivery.in_flight for lane in self._lanes))
 
     async def _follow(self) -> None:

@@ -10,6 +10,7 @@ from aiokafka.errors import KafkaError
 from aiokafka.helpers import create_ssl_context
 
 from stream.config import Config, ConfigError, Kafka, secret
+from stream.kafka.seams.outgoing import wrap_sequences
 
 BATCH_BYTES_MAX = 1 << 20
 """One produced batch: as large as a broker takes by default, since a batch's cost hardly depends on its size."""
@@ -30,7 +31,7 @@ GOODBYE_S_MAX = 5.0
 def producer(config: Config, *, client: str, transactional_id: str | None = None) -> AIOKafkaProducer:
     """A producer whose sends are acknowledged by all replicas and not repeated (KIP-98)."""
     compression = config.filter.compression
-    return AIOKafkaProducer(
+    made = AIOKafkaProducer(
         **_connection(config.kafka),
         client_id=client,
         acks="all",
@@ -42,6 +43,8 @@ def producer(config: Config, *, client: str, transactional_id: str | None = None
         linger_ms=0,  # whole batches are handed over: there is nothing to wait for
         request_timeout_ms=config.kafka.request_timeout_ms,
     )
+    wrap_sequences(made)
+    return made
 
 
 def group_consumer(config: Config, *, group: str, client: str, instance: str | None) -> AIOKafkaConsumer:

@@ -6,6 +6,7 @@ other is for `text.fold`. Promises the same results as `text.fold` and `text.str
 construction and by test. Made once, when it is first asked for: some 40 ms, 300 kB, shared by workers that are forked.
 """
 
+from collections.abc import Mapping
 from functools import cache
 from itertools import chain
 from typing import Final, NamedTuple
@@ -38,6 +39,8 @@ class Characters(NamedTuple):
     """whether it folds so whatever stands around it"""
     kept: NDArray[np.bool_]
     """whether stripping keeps this folded character; the separator is kept"""
+    several: Mapping[int, str]
+    """what else folds so whatever stands around it, but to several characters or to none of the plane"""
 
 
 def codes_of(text: str) -> Codes:
@@ -56,17 +59,22 @@ def characters() -> Characters:
     folded = np.arange(PLANE + 1, dtype=np.uint32)
     lone = np.zeros(PLANE + 1, dtype=np.bool_)
     kept = np.zeros(PLANE + 1, dtype=np.bool_)
+    several: dict[int, str] = {}
     joining = _joining()
     for code in range(PLANE):
         character = chr(code)
         kept[code] = character.isalnum()
         becomes = fold(character)
-        if len(becomes) == 1 and ord(becomes) < PLANE and _stands_alone(character, joining):
+        if not _stands_alone(character, joining):
+            continue
+        if len(becomes) == 1 and ord(becomes) < PLANE:
             folded[code], lone[code] = ord(becomes), True
+        else:
+            several[code] = becomes
     lone[ord(END)], kept[ord(END)] = True, True
     for table in (folded, lone, kept):
         table.setflags(write=False)
-    return Characters(folded, lone, kept)
+    return Characters(folded, lone, kept, several)
 
 
 def _stands_alone(character: str, joining: frozenset[str]) -> bool:

@@ -244,14 +244,15 @@ def _covered(case: Case) -> bool:
     region = (case.event.region if isinstance(case.event, Sms) else None) or ""
     if case.campaign is None or not case.campaign.regions or not _is_region(region):
         return True
-    return any(region.startswith(_without_trailing_pairs(covered)) for covered in case.campaign.regions)
+    return any(region.startswith(region_prefix(covered)) for covered in case.campaign.regions)
 
 
 def _is_region(region: str) -> bool:
     return len(region) == 6 and region.isascii() and region.isdigit()
 
 
-def _without_trailing_pairs(region: str) -> str:
+def region_prefix(region: str) -> str:
+    """What the codes of all regions within this one begin with: its own without trailing pairs of noughts."""
     while len(region) % 2 == 0 and region.endswith("00"):
         region = region[:-2]
     return region

@@ -6,7 +6,7 @@ one event. What the recipient wants is looked up once, at the first row that ask
 of the three answers. So this is the table itself, evaluated in part, and no second form of it.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple, get_args
 
@@ -34,12 +34,17 @@ from stream.policy.rules import TABLE, Rule
 from stream.policy.settings import within
 
 STANCES: Final[tuple[Stance, ...]] = get_args(Stance)
-_STANCE_OF: Final[dict[Predicate, Stance]] = {CONSENTED: "consented", REFUSED: "refused", SILENT: "silent"}
+STANCE_OF: Final[dict[Predicate, Stance]] = {CONSENTED: "consented", REFUSED: "refused", SILENT: "silent"}
+"""Predicates that the recipient's will settles, and the will that makes each hold."""
 _OF_TEXT: Final = frozenset({PROHIBITED, OPT_OUT_SHOWN, IDENTIFIED})
 _KIND_OF: Final[dict[type[Event], EventKind]] = {Sms: "sms", Call: "call", Reply: "reply"}
 
 Question = Callable[[Event, int], bool]
 """Asked of one event at one moment; True where the row's needs are met."""
+
+
+OpenRow = tuple[Rule, tuple[Needs, ...]]
+"""A row that a route leaves open, and the needs that are left to ask."""
 
 
 class Outcome:
@@ -106,17 +111,16 @@ class Compiler:
 
     def program(self, route: Route) -> Program:
         """What the table comes to on this route."""
-        rows = _open_rows(route, None)
-        asks = (place for place, (_, needs) in enumerate(rows) if any(n.predicate in _STANCE_OF for n in needs))
-        cut = next(asks, len(rows))
+        rows = open_rows(route, None)
+        cut = first_asking_for_the_will(rows)
         above = self._steps_of(rows[:cut], route)
         if cut == len(rows):
             return Program(above, {}, None)
         probe = route.world.registry.wills.probe(route.channel, route.sender, route.category)
-        below = tuple(self._steps_of(_open_rows(route, stance)[cut:], route) for stance in STANCES)
+        below = tuple(self._steps_of(open_rows(route, stance)[cut:], route) for stance in STANCES)
         return Program(above, self._belows.setdefault(below, dict(zip(STANCES, below, strict=True))), probe)
 
-    def _steps_of(self, rows: list[tuple[Rule, tuple[Needs, ...]]], route: Route) -> tuple[Step, ...]:
+    def _steps_of(self, rows: Sequence[OpenRow], route: Route) -> tuple[Step, ...]:
         steps = tuple(
             Step(_all_of([self._question(need, route) for need in needs]), self._outcome(rule, route))
             for rule, needs in rows
@@ -148,12 +152,18 @@ class Compiler:
         return lambda event, _: read(event.text or "").identifies(identity) is holds  # type: ignore[union-attr]
 
 
-def _open_rows(route: Route, stance: Stance | None) -> list[tuple[Rule, tuple[Needs, ...]]]:
+def first_asking_for_the_will(rows: Sequence[OpenRow]) -> int:
+    """The place of the first row that asks what the recipient wants; the number of rows where none does."""
+    asks = (place for place, (_, needs) in enumerate(rows) if any(need.predicate in STANCE_OF for need in needs))
+    return next(asks, len(rows))
+
+
+def open_rows(route: Route, stance: Stance | None) -> list[OpenRow]:
     """The rows that the route (and the recipient's will, once known) leaves open, with the needs left to ask.
 
     It ends with the first row that has none left: that one decides whatever the rows above have not.
     """
-    rows: list[tuple[Rule, tuple[Needs, ...]]] = []
+    rows: list[OpenRow] = []
     for rule in TABLE:
         left: list[Needs] = []
         for need in rule.needs:
@@ -172,8 +182,8 @@ def _open_rows(route: Route, stance: Stance | None) -> list[tuple[Rule, tuple[Ne
 def _known(predicate: Predicate, route: Route, stance: Stance | None) -> bool | None:
     if predicate.of_route is not None:
         return predicate.of_route(route)
-    if predicate in _STANCE_OF:
-        return None if stance is None else _STANCE_OF[predicate] == stance
+    if predicate in STANCE_OF:
+        return None if stance is None else STANCE_OF[predicate] == stance
     return False if predicate.idle is not None and predicate.idle(route) else None
 
 

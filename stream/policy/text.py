@@ -77,7 +77,7 @@ class Prohibited:
     def __init__(self, terms: Iterable[str]) -> None:
         stripped = sorted({strip(fold(term)) for term in terms} - {""})
         self._automaton = ahocorasick_rs.AhoCorasick(stripped) if stripped else None
-        self._terms = stripped
+        self.terms = stripped
 
     def __bool__(self) -> bool:
         return self._automaton is not None
@@ -87,7 +87,7 @@ class Prohibited:
         if self._automaton is None:
             return None
         matches = self._automaton.find_matches_as_indexes(strip(folded))
-        return self._terms[matches[0][0]] if matches else None
+        return self.terms[matches[0][0]] if matches else None
 
     def places(self, stripped: str) -> list[int]:
         """Where prohibited terms begin in a stripped text, or in several with something between that no term holds."""
@@ -100,21 +100,23 @@ class Identity:
     """How one sender makes itself known in a text: its name or a signature in 【】, and its contact."""
 
     def __init__(self, sender: Sender) -> None:
-        self._names = (fold(sender.name), *(f"【{fold(signature)}】" for signature in sender.signatures))
-        self._digits = digits_of(sender.contact)
-        digits = r"[\s\-]*".join(self._digits)
+        self.names = (fold(sender.name), *(f"【{fold(signature)}】" for signature in sender.signatures))
+        """its name and its signatures in their brackets, folded"""
+        self.digits = digits_of(sender.contact)
+        """the contact's"""
+        digits = r"[\s\-]*".join(self.digits)
         self._contact = re.compile(rf"(?<![0-9]){digits}(?![0-9])")
 
     def named_in(self, folded: str) -> bool:
         """Whether the sender stands in a folded text."""
-        for name in self._names:  # noqa: SIM110  # `any` of a generator takes three times as long
+        for name in self.names:  # noqa: SIM110  # `any` of a generator takes three times as long
             if name in folded:
                 return True
         return False
 
     def contact_in(self, folded: str) -> bool:
         """Whether the contact's digits stand there in order, spaced or dashed, with no digit around them."""
-        before, digits, after = folded.partition(self._digits)
+        before, digits, after = folded.partition(self.digits)
         if digits and not (before[-1:] in _DIGITS or after[:1] in _DIGITS):
             return True  # in one piece, as most write it: a quarter of the pattern's time
         return self._contact.search(folded) is not None

@@ -6,6 +6,7 @@ first, so some ten probes whatever the number of senders. Pure.
 """
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from stream.model.fields import Channel
@@ -69,6 +70,10 @@ class Ownership:
             if holding is not None:
                 return holding
         return None
+
+    def owners(self) -> Iterator[tuple[str, Holding]]:
+        """Every prefix, with the holding that owns it."""
+        return iter(self._owner.items())
 
     @property
     def clashes(self) -> int:

@@ -201,7 +201,15 @@ class Broker:
 class FilterProcess:
     """`wurao filter` as an operator runs it: a process of its own, steered by signals and read by its endpoints."""
 
-    def __init__(self, broker: Broker, directory: Path, *, workers: int = 1, **environment: str) -> None:
+    def __init__(
+        self,
+        broker: Broker,
+        directory: Path,
+        *,
+        workers: int = 1,
+        program: Sequence[str] = ("stream.cli.main", "filter"),
+        **environment: str,
+    ) -> None:
         self.port = _free_ports(workers + 1)
         self.workers = workers
         directory.mkdir(parents=True, exist_ok=True)
@@ -217,9 +225,7 @@ class FilterProcess:
             **environment,
         }
         with self._log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "stream.cli.main", "filter"], env=variables, stdout=log, stderr=log
-            )
+            self.process = subprocess.Popen([sys.executable, "-m", *program], env=variables, stdout=log, stderr=log)
 
     def __enter__(self) -> Self:
         return self

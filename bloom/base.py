@@ -1,0 +1,183 @@
+"""The wills in the native module `wurao_native`: an immutable base, and a store over it that follows the fold.
+
+The base answers with one probe what a number holds in general. It is made of the Roaring sets, kept in memory or mapped
+from a file, and shared by all workers of a host (docs/base.md has its bytes). The sets stay what is written and folded,
+and what an expression does stays in `wills`. So a base can always be made anew, and a damaged one is no loss.
+
+Promises the stances of the wills that it is made of. Must never be changed: workers share it.
+"""
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NamedTuple, get_args
+
+from pyroaring import BitMap64
+
+from bloom.bitmaps import Overlay, Wills
+from bloom.number import Msisdn
+from bloom.wills import CHANNELS, EVERYTHING, Channel, Kind, Scope, Stance, refusals_covering
+
+BUILT: Final = find_spec("wurao_native") is not None
+"""Whether the native module is there. Without it nothing here but this name is of use."""
+
+if TYPE_CHECKING or BUILT:
+    import wurao_native
+
+ORIGIN_BYTES: Final = 32
+"""A digest of what a base is of: SHA-256."""
+
+_NO_SCOPE: Final = 0xFFFF_FFFF
+"""The number of no scope."""
+
+_NUMBER: Final[dict[Channel, int]] = {channel: number for number, channel in enumerate(CHANNELS)}
+
+STANCES: Final[tuple[Stance, ...]] = get_args(Stance)
+"""In the native module's order."""
+
+_Place = tuple[Channel, Kind, Scope]
+
+
+class BaseError(Exception):
+    """A base that must not be used: which file, what is wrong, the mend."""
+
+
+class Base:
+    """What every number held at one moment."""
+
+    def __init__(self, native: "wurao_native.Base") -> None:
+        self.native: Final = native
+
+    @classmethod
+    def of(cls, wills: Wills, *, origin: bytes = bytes(ORIGIN_BYTES)) -> "Base":
+        """The base of these wills, in memory. `origin` is a digest of what they are. Some 40 ns for each number."""
+        held: dict[_Place, BitMap64] = {(channel, "refusal", EVERYTHING): BitMap64() for channel in CHANNELS}
+        held.update(((channel, kind, scope), bitmap) for channel, kind, scope, bitmap in wills.scopes())
+        names = [(_NUMBER[channel], kind == "refusal", *scope) for channel, kind, scope in held]
+        return cls(wurao_native.Base(names, [bitmap.serialize() for bitmap in held.values()], origin))
+
+    @classmethod
+    def mapped(cls, path: Path) -> "Base":
+        """The base in a file, mapped into memory and verified. Raises BaseError."""
+        try:
+            return cls(wurao_native.Base.map(path))
+        except (OSError, ValueError) as error:
+            raise BaseError(f"{path}: {error}; delete it, and it is made anew from the registry's snapshot") from error
+
+    @classmethod
+    def kept(cls, path: Path, wills: Wills, *, origin: bytes) -> "Base":
+        """The base in a file if it is that of this origin; else it is made of the wills, and written there.
+
+        A file that is missing, damaged or of another origin is no loss, and a disk that is full costs the file only.
+        """
+        try:
+            base = cls.mapped(path)
+        except BaseError:
+            base = None
+        if base is not None and base.native.origin == origin:
+            return base
+        base = cls.of(wills, origin=origin)
+        try:
+            base.write(path)
+            return cls.mapped(path)  # so that its pages are the file's, which the kernel may let go
+        except (OSError, BaseError):
+            return base
+
+    def write(self, path: Path) -> None:
+        """Write it to a file, whole or not at all. Raises OSError."""
+        self.native.write(path)
+
+    @property
+    def numbers_count(self) -> int:
+        """How many numbers hold anything."""
+        return self.native.numbers_count
+
+    @property
+    def bytes_count(self) -> int:
+        """How much memory or disk it takes."""
+        return self.native.bytes_count
+
+
+class Probe(NamedTuple):
+    """A question of one sender and category: the numbers of the scopes that decide it."""
+
+    channel: int
+    consent: int
+    refusals: tuple[int, int, int]
+    """those narrower than everything"""
+
+
+class BasedWills:
+    """A base and what has changed since; a `wills.Store`, so that the fold can drive it."""
+
+    def __init__(self, base: Base) -> None:
+        self._names: dict[str | None, int] = {None: 0}
+        self._scopes: dict[_Place, int] = {}
+        self._new: list[tuple[int, bool, int, int]] = []
+        """scopes that the module has yet to learn: it must not be changed while it decides"""
+        for number, refusal, sender, category in base.native.scopes:
+            self._scope(CHANNELS[number], "refusal" if refusal else "consent", Scope(sender, category))
+        self.native: Final = wurao_native.Wills(base.native, self._new)
+        self._new = []
+
+    @classmethod
+    def following(cls, wills: Wills | Overlay, base: Base | None = None) -> "BasedWills":
+        """The same wills, now and after every expression that is applied to those.
+
+        `base`, if given, must hold what `wills` hold now; otherwise one is made of them.
+        """
+        based_on = base or Base.of(wills.plain() if isinstance(wills, Overlay) else wills)
+        based = cls(based_on)
+        wills.follow(based)
+        return based
+
+    @property
+    def changed_count(self) -> int:
+        """How many numbers differ from the base, counted per channel."""
+        return self.native.changed_count
+
+    def probe(self, channel: Channel, sender: str | None, category: str) -> Probe:
+        """The question of a sender (None: the event names none) and category."""
+        narrower = [scope for scope in refusals_covering(sender, category) if scope != EVERYTHING]
+        places = [self._scope(channel, "refusal", scope) for scope in narrower]
+        first, second, third = (*places, _NO_SCOPE, _NO_SCOPE)[:3]
+        consent = self._scope(channel, "consent", Scope(sender, category)) if sender else _NO_SCOPE
+        return Probe(_NUMBER[channel], consent, (first, second, third))
+
+    def stance(self, channel: Channel, number: Msisdn, sender: str | None, category: str) -> Stance:
+        """The will of a number toward a sender (None: the event names none) and category: for a look at one."""
+        return STANCES[self.native.stance(*self.probe(channel, sender, category), number)]
+
+    # What the fold asks for (wills.Store).
+
+    def add(self, channel: Channel, kind: Kind, scope: Scope, numbers: list[Msisdn]) -> None:
+        """See `wills.Store`."""
+        place = self._scope(channel, kind, scope)
+        self._teach()
+        self.native.add(place, numbers)
+
+    def remove(self, channel: Channel, kind: Kind, scope: Scope, numbers: list[Msisdn]) -> None:
+        """See `wills.Store`."""
+        place = self._scope(channel, kind, scope)
+        self._teach()
+        self.native.remove(place, numbers)
+
+    def remove_within(self, channel: Channel, scope: Scope, numbers: list[Msisdn]) -> None:
+        """See `wills.Store`."""
+        self._teach()
+        self.native.remove_within(_NUMBER[channel], self._name(scope.sender), self._name(scope.category), numbers)
+
+    def _scope(self, channel: Channel, kind: Kind, scope: Scope) -> int:
+        place = self._scopes.get((channel, kind, scope))
+        if place is None:
+            place = self._scopes[channel, kind, scope] = len(self._scopes)
+            names = self._name(scope.sender), self._name(scope.category)
+            self._new.append((_NUMBER[channel], kind == "refusal", *names))
+        return place
+
+    def _name(self, name: str | None) -> int:
+        return self._names.setdefault(name, len(self._names))
+
+    def _teach(self) -> None:
+        for scope in self._new:
+            self.native.learn(*scope)
+        self._new.clear()

@@ -1,0 +1,462 @@
+//! A batch: records in, decisions out. All of the control flow stands here, and nothing here knows a rule.
+//!
+//! Events are read some thirty at a time, so that what each of them needs from memory is on its way while the others
+//! are read. Whatever cannot be answered with certainty is left, and Python decides it: of one partition those that
+//! are decided here and those that are left keep their order among themselves, not with each other (the contract keys
+//! decisions by their event's id).
+
+use crate::base::Found;
+use crate::batch::{self, Codec, Record, Unreadable, Writer};
+use crate::case::{Case, Texts};
+use crate::decision::{self, Outcome, Shared, Template};
+use crate::json::{self, Event, Kind, PURPOSES};
+use crate::numbers::{self, Numbering, ToKind};
+use crate::program::{Made as MadeProgram, ROUTES_MAX, Routes, Way, key_of};
+use crate::text::Tables;
+use crate::wills::{Stance, Wills};
+use crate::world::World;
+use hashbrown::HashMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// Events that are read before the first of them is decided.
+const GROUP: usize = 32;
+
+/// A route that has no program yet, with one of its events.
+#[derive(Debug)]
+#[allow(missing_docs)]
+pub struct Unknown<'a> {
+    pub event: &'a Event<'a>,
+    pub way: Way,
+}
+
+/// What Python makes of a route, and what is new since it was last asked.
+#[derive(Debug)]
+#[allow(missing_docs)]
+pub struct Made {
+    pub program: MadeProgram,
+    pub templates: Vec<Template>,
+    pub names: Vec<Box<[u8]>>,
+    /// For each set of hours, whether the moment lies outside of it.
+    pub quiet: Vec<bool>,
+}
+
+/// Who makes programs: Python.
+pub trait Maker {
+    /// What goes wrong there.
+    type Error;
+    /// The program of a route.
+    fn make(&mut self, unknown: &Unknown<'_>) -> Result<Made, Self::Error>;
+}
+
+/// Why a batch was not decided: as a whole, before anything of it was.
+#[derive(Debug)]
+#[allow(missing_docs)]
+pub enum Failure<E> {
+    Unreadable(Unreadable),
+    Maker(E),
+}
+
+/// What is asked of one batch.
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs)]
+pub struct Question<'a> {
+    /// One record batch or more, back to back: small ones so leave as one.
+    pub raw: &'a [u8],
+    /// Whether its topic holds SMS, and calls.
+    pub sms: bool,
+    pub call: bool,
+    pub partition: u32,
+    /// Records before this offset are skipped.
+    pub from_offset: i64,
+    /// The moment of the decision, milliseconds.
+    pub now: i64,
+}
+
+/// A record that Python must decide.
+#[derive(Debug)]
+#[allow(missing_docs)]
+pub struct Left {
+    pub offset: i64,
+    pub timestamp: i64,
+    pub key: Option<Box<[u8]>>,
+    pub value: Option<Box<[u8]>>,
+}
+
+/// What came of a batch. The columns have a row for each event that was answered.
+#[derive(Debug, Default)]
+#[allow(missing_docs)]
+pub struct Answered {
+    /// Finished batches of decisions, each with how many it holds.
+    pub batches: Vec<(Vec<u8>, usize)>,
+    pub outcomes: Vec<u32>,
+    /// Outcomes that were not met before, in the order of their numbers.
+    pub new_outcomes: Vec<Outcome>,
+    /// Record timestamps, milliseconds.
+    pub timestamps: Vec<i64>,
+    /// The recipient's number, or -1 for what is no subscriber's.
+    pub recipients: Vec<i64>,
+    /// Where nobody stands behind an event the number it came from, -1 for what is no subscriber's; else 0.
+    pub sources: Vec<i64>,
+    /// Rows whose `sources` is -1 though there is a text, with that text.
+    pub odd_sources: Vec<(u32, String)>,
+    /// Rows of service texts that tell how to refuse.
+    pub hinted: Vec<u32>,
+    pub left: Vec<Left>,
+    pub next_offset: i64,
+    /// Answered events whose subscriber belongs to another partition.
+    pub misplaced: usize,
+}
+
+/// Everything that stays from batch to batch.
+#[derive(Debug)]
+pub struct Engine {
+    partitions: u32,
+    codec: Codec,
+    level: i32,
+    batch_bytes_max: usize,
+    numbering: Numbering,
+    tables: Arc<Tables>,
+    world: Option<World>,
+    routes: Routes,
+    templates: Vec<Template>,
+    names: Vec<Box<[u8]>>,
+    outcomes: HashMap<Outcome, u32>,
+    key: Vec<u8>,
+    quiet: Vec<bool>,
+    epoch: Box<[u8]>,
+    inflated: Vec<u8>,
+    records: Vec<Record>,
+    texts: Texts,
+    order: json::Order,
+    /// By stated purpose, whether any route so far asks what the recipient wants: then that is looked for ahead.
+    asks: [bool; PURPOSES],
+}
+
+/// What the batches of one question are written to.
+struct Page {
+    answered: Answered,
+    writer: Writer,
+    shared: Shared,
+}
+
+struct Pending<'a> {
+    record: &'a Record,
+    event: Event<'a>,
+    to_kind: ToKind,
+    number: Option<u64>,
+    /// Where the number's wills were found, if they were looked for ahead.
+    found: Option<Found>,
+}
+
+/// How an engine is set up.
+#[derive(Debug)]
+#[allow(missing_docs)]
+pub struct Setup {
+    pub partitions: u32,
+    pub codec: Codec,
+    pub level: i32,
+    /// A batch is finished when it has grown to this, and another begun.
+    pub batch_bytes_max: usize,
+    pub numbering: Numbering,
+    pub tables: Arc<Tables>,
+}
+
+impl Engine {
+    /// An engine that knows no world yet.
+    pub fn new(setup: Setup) -> Self {
+        Self {
+            partitions: setup.partitions,
+            codec: setup.codec,
+            level: setup.level,
+            batch_bytes_max: setup.batch_bytes_max,
+            numbering: setup.numbering,
+            tables: setup.tables,
+            world: None,
+            routes: Routes::default(),
+            templates: Vec::new(),
+            names: Vec::new(),
+            outcomes: HashMap::new(),
+            key: Vec::new(),
+            quiet: Vec::new(),
+            epoch: Box::default(),
+            inflated: Vec::new(),
+            records: Vec::new(),
+            texts: Texts::default(),
+            order: json::Order::default(),
+            asks: [false; PURPOSES],
+        }
+    }
+
+    /// The tables that texts are read with.
+    pub fn tables(&self) -> &Arc<Tables> {
+        &self.tables
+    }
+
+    /// From now on this is the world. What was made of the old one is forgotten.
+    pub fn learn(&mut self, world: World) {
+        self.world = Some(world);
+        self.forget();
+    }
+
+    /// Forget every route, and what their programs refer to.
+    pub fn forget(&mut self) {
+        self.routes.forget();
+        self.templates.clear();
+        self.names.clear();
+        self.outcomes.clear();
+    }
+
+    /// Whether the next batch should begin with a `forget`: odd traffic must not fill the memory.
+    pub fn is_full(&self) -> bool {
+        self.routes.count() >= ROUTES_MAX
+    }
+
+    /// The epoch of the decisions from now on, as JSON has it between the quotes.
+    pub fn name_epoch(&mut self, epoch: &[u8]) {
+        self.epoch = epoch.into();
+    }
+
+    /// Decides a batch. `quiet` says of each set of hours whether the moment lies outside of it.
+    pub fn decide<M: Maker>(
+        &mut self,
+        question: &Question<'_>,
+        quiet: Vec<bool>,
+        wills: &Wills,
+        maker: &mut M,
+    ) -> Result<Answered, Failure<M::Error>> {
+        self.quiet = quiet;
+        let mut inflated = std::mem::take(&mut self.inflated);
+        let mut records = std::mem::take(&mut self.records);
+        let answered = self.answer(question, wills, maker, &mut inflated, &mut records);
+        (self.inflated, self.records) = (inflated, records);
+        answered
+    }
+
+    fn answer<M: Maker>(
+        &mut self,
+        question: &Question<'_>,
+        wills: &Wills,
+        maker: &mut M,
+        inflated: &mut Vec<u8>,
+        records: &mut Vec<Record>,
+    ) -> Result<Answered, Failure<M::Error>> {
+        let mut page = Page {
+            answered: Answered::default(),
+            writer: Writer::with_capacity(0),
+            shared: Shared::new(question.now, &self.epoch),
+        };
+        let mut rest = question.raw;
+        loop {
+            let raw;
+            (raw, rest) = batch::first_of(rest).map_err(Failure::Unreadable)?;
+            self.answer_one(raw, question, wills, maker, inflated, records, &mut page)?;
+            if rest.is_empty() {
+                break;
+            }
+        }
+        let Page { mut answered, mut writer, .. } = page;
+        if writer.count() > 0 {
+            let count = writer.count();
+            answered.batches.push((writer.finish(question.now, self.codec, self.level), count));
+        }
+        answered.left.sort_unstable_by_key(|left| left.offset);
+        Ok(answered)
+    }
+
+    /// The same for one batch of the question.
+    #[allow(clippy::too_many_arguments)]
+    fn answer_one<M: Maker>(
+        &mut self,
+        raw: &[u8],
+        question: &Question<'_>,
+        wills: &Wills,
+        maker: &mut M,
+        inflated: &mut Vec<u8>,
+        records: &mut Vec<Record>,
+        page: &mut Page,
+    ) -> Result<(), Failure<M::Error>> {
+        let header = batch::header(raw).map_err(Failure::Unreadable)?;
+        let bytes = batch::records_of(raw, header.codec, inflated).map_err(Failure::Unreadable)?;
+        batch::find(&header, bytes, records).map_err(Failure::Unreadable)?;
+
+        let Answered { timestamps, recipients, sources, outcomes, next_offset, .. } = &mut page.answered;
+        *next_offset = header.next_offset;
+        for column in [timestamps, recipients, sources] {
+            column.reserve(records.len());
+        }
+        outcomes.reserve(records.len());
+        page.writer.reserve(bytes.len() + bytes.len() / 2);
+        let mut group: Vec<Pending<'_>> = Vec::with_capacity(GROUP);
+
+        let mut rest = &records[..];
+        while !rest.is_empty() {
+            let some;
+            (some, rest) = rest.split_at(GROUP.min(rest.len()));
+            group.clear();
+            for record in some {
+                if record.offset < question.from_offset {
+                    continue;
+                }
+                match self.read(bytes, record, question) {
+                    Some(pending) => {
+                        if let Some(number) = pending.number
+                            && self.asks[pending.event.purpose as usize]
+                        {
+                            wills.base().begin(number);
+                        }
+                        group.push(pending);
+                    }
+                    None => page.answered.left.push(left(bytes, record)),
+                }
+            }
+            for pending in &mut group {
+                if let Some(number) = pending.number
+                    && self.asks[pending.event.purpose as usize]
+                {
+                    pending.found = Some(wills.base().find(number));
+                }
+            }
+            for pending in &mut group {
+                if let Some(found) = &mut pending.found {
+                    wills.base().look(found);
+                }
+            }
+            for pending in &group {
+                let outcome = self.outcome(pending, question.now, wills, maker).map_err(Failure::Maker)?;
+                let Some(outcome) = outcome else {
+                    page.answered.left.push(left(bytes, pending.record));
+                    continue;
+                };
+                let service = self.templates[outcome.template as usize].service;
+                let Some(hinted) =
+                    (if service { self.texts.hint_in(&pending.event, &self.tables) } else { Some(false) })
+                else {
+                    page.answered.left.push(left(bytes, pending.record));
+                    continue;
+                };
+                if page.writer.bytes() >= self.batch_bytes_max {
+                    let count = page.writer.count();
+                    page.answered.batches.push((page.writer.finish(question.now, self.codec, self.level), count));
+                }
+                self.write(page, bytes, pending, outcome);
+                self.note(&mut page.answered, pending, outcome, hinted, question.partition);
+            }
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn read<'a>(&mut self, bytes: &'a [u8], record: &'a Record, question: &Question<'_>) -> Option<Pending<'a>> {
+        let event = json::event(&bytes[record.value.clone()?], &mut self.order)?;
+        let held = match event.kind {
+            Kind::Sms => question.sms,
+            Kind::Call => question.call,
+            Kind::Reply => false,
+        };
+        if !held {
+            return None;
+        }
+        let (to_kind, number) = self.numbering.recipient(event.to);
+        Some(Pending { record, event, to_kind, number, found: None })
+    }
+
+    #[inline]
+    fn outcome<M: Maker>(
+        &mut self,
+        pending: &Pending<'_>,
+        now: i64,
+        wills: &Wills,
+        maker: &mut M,
+    ) -> Result<Option<Outcome>, M::Error> {
+        let event = &pending.event;
+        let world = self.world.as_ref().expect("an engine learns its world before it decides");
+        let call = event.kind == Kind::Call;
+        let way = Way {
+            kind: event.kind,
+            from_kind: self.numbering.source(event.from, event.internet),
+            to_kind: pending.to_kind,
+            purpose: event.purpose,
+            platform: call && event.platform,
+            holding: if event.from.is_empty() { None } else { world.prefixes[usize::from(call)].longest(event.from) },
+            ordered: if event.from.is_empty() { None } else { world.ordered.get(event.from).copied() },
+        };
+        key_of(&way, event.sender, event.category, &mut self.key);
+        let program = match self.routes.find(&self.key) {
+            Some(program) => program,
+            None => {
+                let made = maker.make(&Unknown { event, way })?;
+                self.templates.extend(made.templates);
+                self.names.extend(made.names);
+                self.quiet = made.quiet;
+                self.asks[event.purpose as usize] |= made.program.below.is_some();
+                self.routes.keep(&self.key, made.program)
+            }
+        };
+        let mut case = Case::new(
+            event,
+            (&program, self.routes.measures(&program)),
+            (world, &self.tables),
+            (now, &self.quiet),
+            &mut self.texts,
+        );
+        let template = match case.first(self.routes.rows(program.above)) {
+            Some(answer) => case.template_of(answer),
+            None => {
+                let stance = match pending.number {
+                    Some(number) => wills.stance(&program.probe, number, pending.found),
+                    None => Stance::Silent,
+                };
+                case.first(self.routes.rows_for(&program, stance)).and_then(|answer| case.template_of(answer))
+            }
+        };
+        Ok(template.map(|template| Outcome { name: program.name, template }))
+    }
+
+    #[inline]
+    fn write(&self, page: &mut Page, bytes: &[u8], pending: &Pending<'_>, outcome: Outcome) {
+        let key = pending.record.key.clone().map_or(&b""[..], |span| &bytes[span]);
+        let key = if key.is_empty() { pending.event.to } else { key };
+        let (name, template) = (&self.names[outcome.name as usize], &self.templates[outcome.template as usize]);
+        decision::write(&mut page.writer, key, &pending.event, name, template, &page.shared);
+    }
+
+    #[inline]
+    fn note(&mut self, answered: &mut Answered, pending: &Pending<'_>, outcome: Outcome, hinted: bool, partition: u32) {
+        let event = &pending.event;
+        let row = answered.outcomes.len() as u32;
+        let next = self.outcomes.len() as u32;
+        answered.outcomes.push(*self.outcomes.entry(outcome).or_insert_with(|| {
+            answered.new_outcomes.push(outcome);
+            next
+        }));
+        answered.timestamps.push(pending.record.timestamp);
+        let number = pending.number.or_else(|| numbers::parse(event.to));
+        answered.recipients.push(number.map_or(-1, |number| number as i64));
+        let nobody =
+            self.templates[outcome.template as usize].claim || *self.names[outcome.name as usize] == b"null"[..];
+        let source = if nobody {
+            match numbers::parse(event.from) {
+                Some(number) => number as i64,
+                None => {
+                    if !event.from.is_empty() {
+                        answered.odd_sources.push((row, String::from_utf8_lossy(event.from).into_owned()));
+                    }
+                    -1
+                }
+            }
+        } else {
+            0
+        };
+        answered.sources.push(source);
+        if hinted {
+            answered.hinted.push(row);
+        }
+        answered.misplaced += usize::from(numbers::partition_of(event.to, self.partitions) != partition);
+    }
+}
+
+fn left(bytes: &[u8], record: &Record) -> Left {
+    let part = |span: &Option<Range<usize>>| span.clone().map(|span| bytes[span].into());
+    Left { offset: record.offset, timestamp: record.timestamp, key: part(&record.key), value: part(&record.value) }
+}

@@ -1,0 +1,24 @@
+//! The batch function of wurao's filter, without Python.
+//!
+//! From the bytes of a Kafka record batch of events to those of a record batch of decisions, by one rule table: Python's
+//! (`stream.policy`), from which `program` gets its rows. What is not certain here is left to Python, event by event.
+//! The modules from the bottom up: `batch` (Kafka's bytes), `json` (an event), `numbers`, `text`, `base` (made by
+//! `build`) and `wills`,
+//! `world` (the rest of the registry), `program` (the table on a route), `case` (an event on its
+//! route), `decision` (what is written), `engine` (a batch).
+//!
+//! No I/O but the memory map of a base, no clock, no thread.
+
+pub mod ahead;
+pub mod base;
+pub mod batch;
+pub mod build;
+pub mod case;
+pub mod decision;
+pub mod engine;
+pub mod json;
+pub mod numbers;
+pub mod program;
+pub mod text;
+pub mod wills;
+pub mod world;

@@ -1,0 +1,254 @@
+//! What Python's rule table comes to on one route, as masks over predicates.
+//!
+//! A route is what many events share: source, kind of recipient, and what the event states. Python settles there
+//! whatever a route settles and sends the rows that are left, in their order, each with the predicates that must and
+//! that must not hold. So this module knows predicates by name and no rule.
+
+use crate::json::{Kind, Purpose};
+use crate::numbers::{FromKind, ToKind};
+use crate::wills::{Channel, Probe, Stance};
+use hashbrown::HashMap;
+
+/// The predicates that can be answered here, by the names that Python has for them, each with its bit. The first are
+/// the cheapest and are asked first.
+pub const PREDICATES: [&str; 13] = [
+    "verstat_failed",
+    "suspended",
+    "stopped",
+    "quiet",
+    "presents_foreign",
+    "campaign_known",
+    "campaign_open",
+    "emergency_campaign",
+    "campaign_covers",
+    "campaign_text",
+    "prohibited",
+    "opt_out_shown",
+    "identified",
+];
+
+/// The bits of `PREDICATES`.
+#[allow(missing_docs)]
+pub mod bit {
+    pub const VERSTAT_FAILED: u32 = 0;
+    pub const SUSPENDED: u32 = 1;
+    pub const STOPPED: u32 = 2;
+    pub const QUIET: u32 = 3;
+    pub const PRESENTS_FOREIGN: u32 = 4;
+    pub const CAMPAIGN_KNOWN: u32 = 5;
+    pub const CAMPAIGN_OPEN: u32 = 6;
+    pub const EMERGENCY_CAMPAIGN: u32 = 7;
+    pub const CAMPAIGN_COVERS: u32 = 8;
+    pub const CAMPAIGN_TEXT: u32 = 9;
+    pub const PROHIBITED: u32 = 10;
+    pub const OPT_OUT_SHOWN: u32 = 11;
+    pub const IDENTIFIED: u32 = 12;
+}
+
+/// What a row answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Answer {
+    /// With the decision of this template.
+    Template(u32),
+    /// With that of the order to suspend that is in force.
+    Suspension,
+    /// With that of the order to stop that is in force.
+    Stop,
+    /// Not here: Python decides.
+    Left,
+}
+
+/// A row that a route leaves open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Row {
+    /// Bits of the predicates that must hold.
+    pub needs: u16,
+    /// Bits of the predicates that must not.
+    pub forbids: u16,
+    /// What it answers then.
+    pub answer: Answer,
+}
+
+/// An order on a route, in force from `from` until before `until`, with the template that cites it.
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs)]
+pub struct Measure {
+    pub from: i64,
+    pub until: i64,
+    pub template: u32,
+}
+
+/// The orders on a route to suspend and to stop, each sorted by id.
+#[derive(Clone, Debug, Default)]
+#[allow(missing_docs)]
+pub struct Measures {
+    pub suspensions: Vec<Measure>,
+    pub stops: Vec<Measure>,
+}
+
+/// The first order that is in force.
+#[inline]
+pub fn in_force(measures: &[Measure], now: i64) -> Option<u32> {
+    measures.iter().find(|measure| measure.from <= now && now < measure.until).map(|measure| measure.template)
+}
+
+/// What Python makes of a route: the open rows above the first that asks for the will, and for each will those below.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub struct Made {
+    pub above: Vec<Row>,
+    /// The question of the will, and the rows for `Consented`, `Refused` and `Silent`.
+    pub below: Option<(Probe, [Vec<Row>; 3])>,
+    pub measures: Measures,
+    /// Which of the policy's sets of hours limit this traffic.
+    pub hours: Option<u32>,
+    /// The event's sender as decisions write it.
+    pub name: u32,
+    /// The event's sender among those that are registered.
+    pub sender: Option<u32>,
+    /// The owner of `from` among them.
+    pub owner: Option<u32>,
+}
+
+/// Where a route's parts lie. Bulk traffic runs through thousands of routes, whose rows are mostly the same: so these are
+/// kept once, and a program is about a line of the processor's cache.
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs)]
+pub struct Program {
+    pub above: u32,
+    pub below: [u32; 3],
+    /// The question of the will; `below` is empty where there is none.
+    pub probe: Probe,
+    measures: u32,
+    pub hours: Option<u32>,
+    pub name: u32,
+    pub sender: Option<u32>,
+    pub owner: Option<u32>,
+}
+
+/// The place of no rows and of no measures.
+pub const NOTHING: u32 = 0;
+
+/// What tells one route from another, but for the names that the event states.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct Way {
+    pub kind: Kind,
+    pub from_kind: FromKind,
+    pub to_kind: ToKind,
+    pub purpose: Purpose,
+    pub platform: bool,
+    /// The holding that owns `from`, and the orders on `from` as a whole number.
+    pub holding: Option<u32>,
+    pub ordered: Option<u32>,
+}
+
+/// Writes what tells a route from every other, in one run of bytes: a way, and the sender and category that are stated.
+#[inline]
+pub fn key_of(way: &Way, sender: &[u8], category: &[u8], key: &mut Vec<u8>) {
+    let kinds = way.kind as u32
+        | (way.from_kind as u32) << 2
+        | (way.to_kind as u32) << 6
+        | (way.purpose as u32) << 10
+        | u32::from(way.platform) << 14;
+    key.clear();
+    key.extend_from_slice(&kinds.to_le_bytes());
+    // Neither is ever so large: each counts what stands in a registry.
+    key.extend_from_slice(&way.holding.unwrap_or(u32::MAX).to_le_bytes());
+    key.extend_from_slice(&way.ordered.unwrap_or(u32::MAX).to_le_bytes());
+    key.extend_from_slice(&(sender.len() as u32).to_le_bytes());
+    key.extend_from_slice(sender);
+    key.extend_from_slice(category);
+}
+
+/// Routes kept; beyond, all are forgotten and made anew: odd traffic cannot fill the memory.
+pub const ROUTES_MAX: usize = 65_536;
+
+/// The programs of the routes that traffic has taken.
+#[derive(Debug, Default)]
+pub struct Routes {
+    places: HashMap<Box<[u8]>, u32>,
+    programs: Vec<Program>,
+    rows: Vec<Box<[Row]>>,
+    places_of_rows: HashMap<Box<[Row]>, u32>,
+    measures: Vec<Measures>,
+}
+
+impl Routes {
+    /// The program of a route, by its key.
+    #[inline]
+    pub fn find(&self, key: &[u8]) -> Option<Program> {
+        self.places.get(key).map(|place| self.programs[*place as usize])
+    }
+
+    /// Keeps what was made of a route.
+    pub fn keep(&mut self, key: &[u8], made: Made) -> Program {
+        if self.rows.is_empty() {
+            self.rows.push(Box::default());
+            self.measures.push(Measures::default());
+        }
+        let nobody = Probe { channel: Channel::Sms, consent: u32::MAX, refusals: [u32::MAX; 3] };
+        let (probe, below) = match made.below {
+            Some((probe, rows)) => (probe, rows.map(|rows| self.place_of(rows))),
+            None => (nobody, [NOTHING; 3]),
+        };
+        let measures = if made.measures.suspensions.is_empty() && made.measures.stops.is_empty() {
+            NOTHING
+        } else {
+            self.measures.push(made.measures);
+            self.measures.len() as u32 - 1
+        };
+        let program = Program {
+            above: self.place_of(made.above),
+            below,
+            probe,
+            measures,
+            hours: made.hours,
+            name: made.name,
+            sender: made.sender,
+            owner: made.owner,
+        };
+        self.places.insert(key.into(), self.programs.len() as u32);
+        self.programs.push(program);
+        program
+    }
+
+    fn place_of(&mut self, rows: Vec<Row>) -> u32 {
+        if rows.is_empty() {
+            return NOTHING;
+        }
+        let rows: Box<[Row]> = rows.into();
+        *self.places_of_rows.entry(rows).or_insert_with_key(|rows| {
+            self.rows.push(rows.clone());
+            self.rows.len() as u32 - 1
+        })
+    }
+
+    /// The rows at a place.
+    #[inline]
+    pub fn rows(&self, place: u32) -> &[Row] {
+        &self.rows[place as usize]
+    }
+
+    /// The rows below for a stance.
+    #[inline]
+    pub fn rows_for(&self, program: &Program, stance: Stance) -> &[Row] {
+        self.rows(program.below[stance as usize])
+    }
+
+    /// The orders of a program.
+    #[inline]
+    pub fn measures(&self, program: &Program) -> &Measures {
+        &self.measures[program.measures as usize]
+    }
+
+    /// How many programs there are.
+    pub fn count(&self) -> usize {
+        self.programs.len()
+    }
+
+    /// Forgets all.
+    pub fn forget(&mut self) {
+        *self = Self::default();
+    }
+}

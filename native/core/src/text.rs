@@ -1,0 +1,447 @@
+//! How texts are read (DESIGN section 5): folded, stripped, searched.
+//!
+//! What folding does to a character, and what the character is, comes from Python as tables (`Tables`), so that there
+//! is one meaning of it. A text with a character that cannot be folded by itself (marks that combine, a capital sigma)
+//! or that the tables do not know is not read here: `read` says so, and its event goes to Python.
+
+use aho_corasick::AhoCorasick;
+use memchr::memmem;
+
+/// What a character is to the search for an opt-out hint. The order is that of Python's tables.
+pub mod class {
+    #![allow(missing_docs)]
+    pub const OTHER: u8 = 0;
+    pub const LETTER: u8 = 1;
+    pub const BACK: u8 = 2; // 退
+    pub const ORDER: u8 = 3; // 订
+    pub const REFUSE: u8 = 4; // 拒
+    pub const TAKE: u8 = 5; // 收
+    pub const RETURN: u8 = 6; // 回
+    pub const AGAIN: u8 = 7; // 复, 覆
+    pub const T: u8 = 8;
+    pub const D: u8 = 9;
+    pub const R_OR_N: u8 = 10;
+    pub const LATIN: u8 = 11; // any other of a-z and 0-9
+    pub const UNSURE: u8 = 15;
+}
+
+const BASIC: usize = 0x1_0000;
+/// Characters beyond the basic plane that the tables know: the first supplementary plane.
+const BEYOND: usize = 0x1_0000;
+
+/// The layout of an entry of `Tables::fold`: the folded character's UTF-8 (three bytes at most), its length, whether
+/// it is a letter or number, and its class. A length of 0 stands for more than one character, whose place among the
+/// expansions is in the lowest bits, or for a character that cannot be folded alone.
+const PACKED_MASK: u32 = 0xff_ffff;
+const LENGTH_SHIFT: u32 = 24;
+const LETTER_BIT: u32 = 1 << 26;
+const UNSURE_BIT: u32 = 1 << 27;
+const CLASS_SHIFT: u32 = 28;
+
+/// What characters fold to, and what they are.
+#[derive(Debug)]
+pub struct Tables {
+    fold: Box<[u32]>,
+    expansions: Vec<Expansion>,
+    /// For each character of the basic plane the class of its lower case, which is not folded otherwise.
+    lower: Box<[u8]>,
+    /// A bit for each character of the basic plane: whether it is a space.
+    spaces: Box<[u8]>,
+    /// For each character of the first supplementary plane: 0 unknown, 1 stays and is no letter, 2 stays and is one.
+    beyond: Box<[u8]>,
+}
+
+#[derive(Debug)]
+struct Expansion {
+    folded: Vec<u8>,
+    letters: Vec<u32>,
+    classes: Vec<u8>,
+}
+
+/// A character's UTF-8 in an integer, the first byte lowest.
+fn packed(character: char) -> u32 {
+    let mut bytes = [0; 4];
+    character.encode_utf8(&mut bytes);
+    u32::from_le_bytes(bytes)
+}
+
+impl Tables {
+    /// Tables as Python makes them; `None` where their sizes are not those that this module knows.
+    ///
+    /// `expansions` are texts, each with their letters and numbers alone and the classes of its characters.
+    pub fn new(
+        fold: &[u8],
+        expansions: Vec<(String, String, Vec<u8>)>,
+        lower: &[u8],
+        spaces: &[u8],
+        beyond: &[u8],
+    ) -> Option<Self> {
+        if fold.len() != 4 * BASIC || lower.len() != BASIC || spaces.len() != BASIC / 8 || beyond.len() != BEYOND {
+            return None;
+        }
+        let fold: Box<[u32]> =
+            fold.chunks_exact(4).map(|entry| u32::from_le_bytes(entry.try_into().expect("four bytes"))).collect();
+        let known = |entry: &u32| {
+            entry >> LENGTH_SHIFT & 3 != 0 || entry & UNSURE_BIT != 0 || ((entry & 0xffff) as usize) < expansions.len()
+        };
+        if !fold.iter().all(known) {
+            return None;
+        }
+        Some(Self {
+            fold,
+            expansions: expansions
+                .into_iter()
+                .map(|(folded, stripped, classes)| Expansion {
+                    folded: folded.into_bytes(),
+                    letters: stripped.chars().map(packed).collect(),
+                    classes,
+                })
+                .collect(),
+            lower: lower.into(),
+            spaces: spaces.into(),
+            beyond: beyond.into(),
+        })
+    }
+
+    fn is_space(&self, character: char) -> bool {
+        let code = character as usize;
+        code < BASIC && self.spaces[code / 8] >> (code % 8) & 1 == 1
+    }
+}
+
+/// A text as it was read. The buffers keep what earlier texts left beyond the ends, which nobody looks at.
+#[derive(Debug, Default)]
+pub struct Reading {
+    folded: Vec<u8>,
+    letters: Vec<u32>,
+    classes: Vec<u8>,
+    ends: [usize; 3],
+}
+
+/// Room that `read` keeps beyond what it has written, so that it can write four bytes at once.
+const SLACK: usize = 8;
+
+impl Reading {
+    /// Reads a text, which is valid UTF-8; whether every character of it could be folded by itself. Linear.
+    pub fn read(&mut self, tables: &Tables, text: &[u8]) -> bool {
+        // Three bytes fold to three at most, and to more only by way of an expansion, which makes its own room.
+        let room = 3 * text.len() + SLACK;
+        self.make_room([0; 3], room);
+        let (mut folded, mut letters, mut classes) = (0, 0, 0);
+        let mut at = 0;
+        while at < text.len() {
+            let first = text[at];
+            let (code, length) = if first < 0x80 {
+                (first as usize, 1)
+            } else if first >= 0xe0 && first < 0xf0 && at + 2 < text.len() {
+                let code =
+                    (first as usize & 0xf) << 12 | (text[at + 1] as usize & 0x3f) << 6 | (text[at + 2] as usize & 0x3f);
+                (code, 3)
+            } else if first < 0xe0 && at + 1 < text.len() {
+                ((first as usize & 0x1f) << 6 | (text[at + 1] as usize & 0x3f), 2)
+            } else {
+                match self.beyond(tables, &text[at..], [folded, letters, classes]) {
+                    Some(places) => [folded, letters, classes] = places,
+                    None => return false,
+                }
+                at += 4;
+                continue;
+            };
+            at += length;
+            let entry = tables.fold[code];
+            let bytes = entry >> LENGTH_SHIFT & 3;
+            if bytes == 0 {
+                if entry & UNSURE_BIT != 0 {
+                    return false;
+                }
+                let expansion = &tables.expansions[(entry & 0xffff) as usize];
+                [folded, letters, classes] = self.expand(expansion, [folded, letters, classes], text.len() - at);
+                continue;
+            }
+            // Four bytes are written and only those that belong to the character are kept: no branch.
+            let packed = entry.to_le_bytes();
+            let bytes = bytes as usize;
+            self.folded[folded..folded + 4].copy_from_slice(&packed);
+            folded += bytes;
+            self.letters[letters] = entry & PACKED_MASK;
+            letters += usize::from(entry & LETTER_BIT != 0);
+            self.classes[classes] = (entry >> CLASS_SHIFT) as u8;
+            classes += 1;
+        }
+        self.ends = [folded, letters, classes];
+        true
+    }
+
+    /// Makes all buffers so much longer than these places, each of which is an end.
+    fn make_room(&mut self, [folded, letters, classes]: [usize; 3], room: usize) {
+        let longer = |length: usize, at: usize| length.max(at + room);
+        self.folded.resize(longer(self.folded.len(), folded), 0);
+        self.letters.resize(longer(self.letters.len(), letters), 0);
+        self.classes.resize(longer(self.classes.len(), classes), 0);
+    }
+
+    #[cold]
+    fn expand(&mut self, expansion: &Expansion, places: [usize; 3], bytes_left: usize) -> [usize; 3] {
+        let [folded, letters, classes] = places;
+        let after =
+            [folded + expansion.folded.len(), letters + expansion.letters.len(), classes + expansion.classes.len()];
+        self.make_room(after, 3 * bytes_left + SLACK);
+        self.folded[folded..after[0]].copy_from_slice(&expansion.folded);
+        self.letters[letters..after[1]].copy_from_slice(&expansion.letters);
+        self.classes[classes..after[2]].copy_from_slice(&expansion.classes);
+        after
+    }
+
+    #[cold]
+    fn beyond(&mut self, tables: &Tables, text: &[u8], places: [usize; 3]) -> Option<[usize; 3]> {
+        let [folded, letters, classes] = places;
+        let bytes: &[u8; 4] = text.first_chunk()?;
+        let code = (bytes[0] as usize & 0x7) << 18
+            | (bytes[1] as usize & 0x3f) << 12
+            | (bytes[2] as usize & 0x3f) << 6
+            | (bytes[3] as usize & 0x3f);
+        let letter = match tables.beyond.get(code.checked_sub(BASIC)?)? {
+            1 => false,
+            2 => true,
+            _ => return None,
+        };
+        self.folded[folded..folded + 4].copy_from_slice(bytes);
+        self.letters[letters] = u32::from_le_bytes(*bytes);
+        self.classes[classes] = if letter { class::LETTER } else { class::OTHER };
+        Some([folded + 4, letters + usize::from(letter), classes + 1])
+    }
+
+    /// The text folded, in UTF-8.
+    pub fn folded(&self) -> &[u8] {
+        &self.folded[..self.ends[0]]
+    }
+
+    /// Folded, without what is neither letter nor number: the UTF-8 of each character, the first byte lowest.
+    pub fn letters(&self) -> &[u32] {
+        &self.letters[..self.ends[1]]
+    }
+
+    /// The class of each folded character.
+    fn classes(&self) -> &[u8] {
+        &self.classes[..self.ends[2]]
+    }
+
+    /// The letters and numbers of the text as UTF-8.
+    pub fn stripped(&self) -> Vec<u8> {
+        self.letters().iter().flat_map(|letter| letter.to_le_bytes()).filter(|byte| *byte != 0).collect()
+    }
+
+    /// Whether the text tells how to refuse: the policy's usual pattern, `退订|拒收|回[复覆]?[\W_]{0,2}(td|t|r|n)(?![a-z0-9])`.
+    pub fn opt_out_shown(&self) -> bool {
+        hint(self.classes())
+    }
+
+    /// Whether any character stands in the folded text that a hint begins with.
+    pub fn may_hint(&self) -> bool {
+        memchr::memchr3(class::BACK, class::REFUSE, class::RETURN, self.classes()).is_some()
+    }
+
+    /// Whether a sender's name, or a signature of it in its brackets, stands in the text.
+    pub fn names(&self, identity: &Identity) -> bool {
+        identity.names.iter().any(|name| name.find(self.folded()).is_some())
+    }
+
+    /// Whether a contact's digits stand there in order, with any spaces or dashes between them and no digit around.
+    pub fn shows_contact(&self, identity: &Identity, tables: &Tables) -> bool {
+        let Some((first, rest)) = identity.digits.split_first() else { return false };
+        let folded = self.folded();
+        memchr::memchr_iter(*first, folded)
+            .any(|at| (at == 0 || !folded[at - 1].is_ascii_digit()) && follows(&folded[at + 1..], rest, tables))
+    }
+}
+
+fn follows(text: &[u8], digits: &[u8], tables: &Tables) -> bool {
+    let mut at = 0;
+    for digit in digits {
+        loop {
+            match text.get(at) {
+                Some(found) if found == digit => break,
+                Some(b'-') => at += 1,
+                Some(byte) if byte.is_ascii_digit() => return false,
+                Some(_) => match separator(&text[at..], tables) {
+                    Some(length) => at += length,
+                    None => return false,
+                },
+                None => return false,
+            }
+        }
+        at += 1;
+    }
+    !text.get(at).is_some_and(u8::is_ascii_digit)
+}
+
+/// How long the space is that a text begins with, if it does.
+fn separator(text: &[u8], tables: &Tables) -> Option<usize> {
+    let length = match text[0] {
+        0..0x80 => 1,
+        0x80..0xe0 => 2,
+        0xe0..0xf0 => 3,
+        _ => return None,
+    };
+    let character = std::str::from_utf8(text.get(..length)?).ok()?.chars().next()?;
+    tables.is_space(character).then_some(length)
+}
+
+/// Whether an opt-out hint stands among characters of these classes.
+fn hint(classes: &[u8]) -> bool {
+    memchr::memchr3_iter(class::BACK, class::REFUSE, class::RETURN, classes).any(|at| begins_hint(&classes[at..]))
+}
+
+/// Whether characters of these classes begin with an opt-out hint.
+fn begins_hint(classes: &[u8]) -> bool {
+    match classes {
+        [class::BACK, class::ORDER, ..] | [class::REFUSE, class::TAKE, ..] => true,
+        [class::RETURN, rest @ ..] => {
+            let rest = if let [class::AGAIN, rest @ ..] = rest { rest } else { rest };
+            let between = rest.iter().take(2).take_while(|class| **class == class::OTHER).count();
+            // The letters are none of what may stand between, so that to take all of that is the only way.
+            match &rest[between..] {
+                [class::T, class::D, after @ ..] | [class::T | class::R_OR_N, after @ ..] => !latin(after),
+                _ => false,
+            }
+        }
+        _ => false,
+    }
+}
+
+fn latin(after: &[u8]) -> bool {
+    matches!(after, [class::T | class::D | class::R_OR_N | class::LATIN, ..])
+}
+
+/// Looks for opt-out hints in the lower case of texts that are not folded: what early warning is told of.
+#[derive(Debug)]
+pub struct Hints([memmem::Finder<'static>; 3]);
+
+/// Characters from that which a hint begins with to the one after its end.
+const HINT_CHARACTERS_MAX: usize = 7;
+
+impl Default for Hints {
+    fn default() -> Self {
+        // Lower case changes none of these and makes none of them.
+        Self(["退", "拒", "回"].map(|begin| memmem::Finder::new(begin.as_bytes()).into_owned()))
+    }
+}
+
+impl Hints {
+    /// Whether a hint stands there. `None` where a character's lower case is not to be had from the tables.
+    pub fn stand_in(&self, tables: &Tables, text: &[u8]) -> Option<bool> {
+        for finder in &self.0 {
+            for at in finder.find_iter(text) {
+                let mut classes = [class::OTHER; HINT_CHARACTERS_MAX];
+                let mut count = 0;
+                for character in std::str::from_utf8(window(&text[at..])).ok()?.chars().take(HINT_CHARACTERS_MAX) {
+                    classes[count] = class_of_lower(tables, character)?;
+                    count += 1;
+                }
+                if begins_hint(&classes[..count]) {
+                    return Some(true);
+                }
+            }
+        }
+        Some(false)
+    }
+}
+
+/// The beginning of a text, up to the end of a character, in which a whole hint has room.
+fn window(text: &[u8]) -> &[u8] {
+    let mut end = text.len().min(4 * HINT_CHARACTERS_MAX);
+    while end < text.len() && text[end] & 0xc0 == 0x80 {
+        end += 1;
+    }
+    &text[..end]
+}
+
+fn class_of_lower(tables: &Tables, character: char) -> Option<u8> {
+    let code = character as usize;
+    let class = if code < BASIC {
+        tables.lower[code]
+    } else {
+        match tables.beyond.get(code - BASIC) {
+            Some(1) => class::OTHER,
+            Some(2) => class::LETTER,
+            _ => class::UNSURE,
+        }
+    };
+    (class != class::UNSURE).then_some(class)
+}
+
+/// How one sender makes itself known in a text, folded.
+#[derive(Debug)]
+pub struct Identity {
+    names: Vec<memmem::Finder<'static>>,
+    digits: Vec<u8>,
+}
+
+impl Identity {
+    /// A sender's name and bracketed signatures, folded, and its contact's digits.
+    pub fn new(names: &[String], digits: &str) -> Self {
+        Self {
+            names: names.iter().map(|name| memmem::Finder::new(name.as_bytes()).into_owned()).collect(),
+            digits: digits.as_bytes().to_vec(),
+        }
+    }
+}
+
+/// The terms of all word lists, stripped, searched at once.
+///
+/// Almost no text holds one. So a text is first looked through for two characters that a term begins with, in a table
+/// of bits; only where such a pair stands is it searched by the automaton (Aho and Corasick 1975), which keeps the
+/// whole linear.
+#[derive(Debug)]
+pub struct Terms {
+    automaton: Option<AhoCorasick>,
+    pairs: Box<[u64]>,
+    /// The first characters of terms that have no second.
+    singles: Box<[u64]>,
+    has_singles: bool,
+}
+
+const PAIR_BITS: u32 = 17;
+
+#[inline]
+fn pair_of(first: u32, second: u32) -> usize {
+    (first.wrapping_mul(0x9e37_79b1).wrapping_add(second.wrapping_mul(0x85eb_ca77)) >> (32 - PAIR_BITS)) as usize
+}
+
+#[inline]
+fn has(bits: &[u64], place: usize) -> bool {
+    bits[place / 64] >> (place % 64) & 1 == 1
+}
+
+impl Terms {
+    /// Of terms that are stripped already. Fails where there are too many for an automaton.
+    pub fn new(terms: &[String]) -> Result<Self, aho_corasick::BuildError> {
+        let mut pairs = vec![0u64; 1 << (PAIR_BITS - 6)];
+        let mut singles = vec![0u64; 1 << (PAIR_BITS - 6)];
+        for term in terms {
+            let mut characters = term.chars().map(packed);
+            let Some(first) = characters.next() else { continue };
+            let (bits, place) = match characters.next() {
+                Some(second) => (&mut pairs, pair_of(first, second)),
+                None => (&mut singles, pair_of(first, 0)),
+            };
+            bits[place / 64] |= 1 << (place % 64);
+        }
+        let terms: Vec<&String> = terms.iter().filter(|term| !term.is_empty()).collect();
+        let automaton = if terms.is_empty() { None } else { Some(AhoCorasick::new(terms)?) };
+        let has_singles = singles.iter().any(|bits| *bits != 0);
+        Ok(Self { automaton, pairs: pairs.into(), singles: singles.into(), has_singles })
+    }
+
+    /// Whether any term stands in a text, read without what is neither letter nor number.
+    pub fn found_in(&self, reading: &Reading) -> bool {
+        let Some(automaton) = &self.automaton else { return false };
+        self.may_stand_in(reading.letters()) && automaton.is_match(&reading.stripped())
+    }
+
+    #[inline]
+    fn may_stand_in(&self, letters: &[u32]) -> bool {
+        let pair = letters.windows(2).any(|pair| has(&self.pairs, pair_of(pair[0], pair[1])));
+        pair || self.has_singles && letters.iter().any(|letter| has(&self.singles, pair_of(*letter, 0)))
+    }
+}

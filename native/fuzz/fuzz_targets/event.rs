@@ -1,0 +1,30 @@
+//! Any bytes as an event: what is read, serde_json reads too, with the same values.
+//!
+//!     cargo +nightly fuzz run event
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use serde_json::Value;
+use wurao_core::json::{self, Kind};
+
+fuzz_target!(|bytes: &[u8]| {
+    let Some(event) = json::event(bytes, &mut json::Order::default()) else { return };
+    let Ok(Value::Object(fields)) = serde_json::from_slice(bytes) else {
+        panic!("read what is no object");
+    };
+    let text = |name: &str| fields.get(name).and_then(Value::as_str).unwrap_or_default().as_bytes();
+    assert_eq!((event.id, event.to, event.from), (text("id"), text("to"), text("from")));
+    assert_eq!(event.time, fields["time"].as_u64().expect("an integer").to_string().as_bytes());
+    if event.kind == Kind::Sms {
+        let mut plain = event.text.to_vec();
+        if event.text_escaped {
+            json::unescape(event.text, &mut plain);
+        }
+        assert_eq!(plain, text("text"));
+        assert_eq!(event.campaign, text("campaign"));
+    }
+    if event.kind != Kind::Reply {
+        assert_eq!((event.sender, event.category, event.region), (text("sender"), text("category"), text("region")));
+    }
+});

@@ -1,0 +1,186 @@
+//! From Python's tuples to the core's structs.
+
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+use wurao_core::decision::Template;
+use wurao_core::engine::Made;
+use wurao_core::numbers::Prefixes;
+use wurao_core::program::{Answer, Made as MadeProgram, Measure, Measures, Row};
+use wurao_core::text::{Identity, Reading, Tables, Terms};
+use wurao_core::wills::{Channel, Probe};
+use wurao_core::world::{Campaign, Sender, World};
+
+#[derive(FromPyObject)]
+pub struct SetupParts {
+    pub partitions: u32,
+    pub codec: String,
+    pub level: i32,
+    pub batch_bytes_max: usize,
+    pub help: String,
+    pub redress: Vec<String>,
+    pub short: String,
+    pub subscriber: String,
+}
+
+#[derive(FromPyObject)]
+pub struct SenderParts {
+    revoked: bool,
+    names: Vec<String>,
+    digits: String,
+    protecting: Vec<String>,
+}
+
+#[derive(FromPyObject)]
+pub struct CampaignParts {
+    campaign: String,
+    approved: bool,
+    emergency: bool,
+    from_: i64,
+    until: i64,
+    sender: Option<u32>,
+    prefixes: Vec<String>,
+    regions: Vec<String>,
+    text: String,
+}
+
+#[derive(FromPyObject)]
+pub struct WorldParts {
+    prefixes: Vec<(u8, String, u32)>,
+    ordered: Vec<String>,
+    senders: Vec<SenderParts>,
+    campaigns: Vec<CampaignParts>,
+    terms: Vec<String>,
+}
+
+pub fn world_of(parts: WorldParts, tables: &Tables) -> Result<World, String> {
+    let mut prefixes = [Prefixes::default(), Prefixes::default()];
+    let mut holders = Vec::with_capacity(parts.prefixes.len());
+    for (holding, (channel, prefix, sender)) in (0..).zip(&parts.prefixes) {
+        prefixes[usize::from(*channel)].add(prefix.as_bytes(), holding);
+        holders.push(*sender);
+    }
+    let mut reading = Reading::default();
+    let campaigns = parts.campaigns.into_iter().map(|campaign| {
+        let letters = reading.read(tables, campaign.text.as_bytes()).then(|| reading.letters().into());
+        let name = campaign.campaign.into_bytes().into_boxed_slice();
+        (
+            name,
+            Campaign {
+                approved: campaign.approved,
+                emergency: campaign.emergency,
+                from: campaign.from_,
+                until: campaign.until,
+                sender: campaign.sender,
+                prefixes: boxed(campaign.prefixes),
+                regions: boxed(campaign.regions),
+                text: campaign.text.into_bytes().into(),
+                letters,
+            },
+        )
+    });
+    Ok(World {
+        prefixes,
+        holders,
+        campaigns: campaigns.collect(),
+        ordered: boxed(parts.ordered).into_iter().zip(0..).collect(),
+        senders: parts
+            .senders
+            .into_iter()
+            .map(|sender| Sender {
+                revoked: sender.revoked,
+                identity: Identity::new(&sender.names, &sender.digits),
+                protecting: boxed(sender.protecting),
+            })
+            .collect(),
+        terms: Terms::new(&parts.terms).map_err(|error| format!("the word lists: {error}"))?,
+    })
+}
+
+fn boxed(texts: Vec<String>) -> Vec<Box<[u8]>> {
+    texts.into_iter().map(|text| text.into_bytes().into()).collect()
+}
+
+type RowParts = (u16, u16, i32);
+type MeasureParts = (i64, i64, u32);
+
+#[derive(FromPyObject)]
+pub struct BelowParts {
+    channel: u8,
+    consent: u32,
+    refusals: [u32; 3],
+    consented: Vec<RowParts>,
+    refused: Vec<RowParts>,
+    silent: Vec<RowParts>,
+}
+
+#[derive(FromPyObject)]
+pub struct ProgramParts {
+    above: Vec<RowParts>,
+    below: Option<BelowParts>,
+    suspensions: Vec<MeasureParts>,
+    stops: Vec<MeasureParts>,
+    hours: Option<u32>,
+    name: u32,
+    sender: Option<u32>,
+    owner: Option<u32>,
+}
+
+#[derive(FromPyObject)]
+pub struct MadeParts {
+    program: ProgramParts,
+    templates: Vec<(Vec<u8>, Vec<u8>, bool, bool)>,
+    names: Vec<Vec<u8>>,
+    quiet: Vec<bool>,
+}
+
+fn rows_of(rows: Vec<RowParts>) -> Vec<Row> {
+    rows.into_iter()
+        .map(|(needs, forbids, answer)| Row {
+            needs,
+            forbids,
+            answer: match answer {
+                -1 => Answer::Suspension,
+                -2 => Answer::Stop,
+                template => u32::try_from(template).map_or(Answer::Left, Answer::Template),
+            },
+        })
+        .collect()
+}
+
+fn measures_of(measures: Vec<MeasureParts>) -> Vec<Measure> {
+    measures.into_iter().map(|(from, until, template)| Measure { from, until, template }).collect()
+}
+
+pub fn made_of(parts: MadeParts) -> Made {
+    let program = parts.program;
+    Made {
+        program: MadeProgram {
+            above: rows_of(program.above),
+            below: program.below.map(|below| {
+                let channel = if below.channel == 0 { Channel::Sms } else { Channel::Call };
+                let probe = Probe { channel, consent: below.consent, refusals: below.refusals };
+                (probe, [rows_of(below.consented), rows_of(below.refused), rows_of(below.silent)])
+            }),
+            measures: Measures { suspensions: measures_of(program.suspensions), stops: measures_of(program.stops) },
+            name: program.name,
+            hours: program.hours,
+            sender: program.sender,
+            owner: program.owner,
+        },
+        templates: parts
+            .templates
+            .into_iter()
+            .map(|(middle, tail, service, claim)| Template { middle: middle.into(), tail: tail.into(), service, claim })
+            .collect(),
+        names: parts.names.into_iter().map(Vec::into_boxed_slice).collect(),
+        quiet: parts.quiet,
+    }
+}
+
+pub fn bytes_of_i64<'py>(py: Python<'py>, column: &[i64]) -> Bound<'py, PyBytes> {
+    PyBytes::new(py, &column.iter().flat_map(|value| value.to_ne_bytes()).collect::<Vec<u8>>())
+}
+
+pub fn bytes_of_u32<'py>(py: Python<'py>, column: &[u32]) -> Bound<'py, PyBytes> {
+    PyBytes::new(py, &column.iter().flat_map(|value| value.to_ne_bytes()).collect::<Vec<u8>>())
+}

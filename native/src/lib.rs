@@ -1,0 +1,322 @@
+//! `wurao_native`: what Python sees of `wurao_core`.
+//!
+//! `stream.filter.native` is the only module that imports this one, and says what the tuples mean. The interpreter is
+//! let go while a batch is decided, but for the moments when a route needs a program. A panic becomes Python's
+//! `PanicException`, which ends the worker. Never judges, never logs.
+
+mod convert;
+
+use convert::{MadeParts, SetupParts, WorldParts};
+use pyo3::buffer::PyBuffer;
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::{PyByteArray, PyBytes, PyList, PyTuple};
+use std::path::PathBuf;
+use std::sync::Arc;
+use wurao_core::base::{Base as CoreBase, Damaged, Named, ORIGIN_BYTES};
+use wurao_core::build::Builder;
+use wurao_core::engine::{Engine as Core, Failure, Made, Maker, Question, Setup, Unknown};
+use wurao_core::json::Purpose;
+use wurao_core::wills::{Channel, Probe, Scope, Wills as CoreWills};
+use wurao_core::{batch, numbers, program, text};
+
+/// What characters fold to, made once for a process.
+#[pyclass(frozen, module = "wurao_native")]
+struct Tables(Arc<text::Tables>);
+
+#[pymethods]
+impl Tables {
+    #[new]
+    fn new(
+        fold: &[u8],
+        expansions: Vec<(String, String, Vec<u8>)>,
+        lower: &[u8],
+        spaces: &[u8],
+        beyond: &[u8],
+    ) -> PyResult<Self> {
+        text::Tables::new(fold, expansions, lower, spaces, beyond)
+            .map(|tables| Self(Arc::new(tables)))
+            .ok_or_else(|| PyValueError::new_err("these are not the tables that this module knows"))
+    }
+
+    /// The text folded and stripped, or None where a character of it cannot be folded by itself. For tests.
+    fn read(&self, text: &str) -> Option<(String, String)> {
+        let mut reading = text::Reading::default();
+        let both = |reading: text::Reading| {
+            Some((String::from_utf8(reading.folded().to_vec()).ok()?, String::from_utf8(reading.stripped()).ok()?))
+        };
+        if reading.read(&self.0, text.as_bytes()) { both(reading) } else { None }
+    }
+
+    /// Whether a text, folded, tells how to refuse, and whether it does in lower case; None where that is not known.
+    fn hints(&self, text: &str) -> (Option<bool>, Option<bool>) {
+        let mut reading = text::Reading::default();
+        let folded = reading.read(&self.0, text.as_bytes()).then(|| reading.opt_out_shown());
+        (folded, text::Hints::default().stand_in(&self.0, text.as_bytes()))
+    }
+}
+
+fn channel_of(channel: u8) -> Channel {
+    if channel == 0 { Channel::Sms } else { Channel::Call }
+}
+
+/// What every number held at one moment: made of Roaring bitmaps, or mapped from a file.
+#[pyclass(frozen, module = "wurao_native")]
+struct Base(Arc<CoreBase>);
+
+#[pymethods]
+impl Base {
+    /// Of scopes (channel, refusal, sender, category), for each its numbers as a serialised Roaring bitmap, and a digest
+    /// of what it is of.
+    #[new]
+    fn new(py: Python<'_>, scopes: Vec<Named>, bitmaps: Vec<Vec<u8>>, origin: [u8; ORIGIN_BYTES]) -> PyResult<Self> {
+        py.detach(|| {
+            let mut builder = Builder::new(scopes);
+            for (id, bytes) in (0..).zip(bitmaps) {
+                let numbers = roaring::RoaringTreemap::deserialize_from(&bytes[..])
+                    .map_err(|error| PyValueError::new_err(format!("a bitmap that cannot be read: {error}")))?;
+                builder.put(id, numbers);
+            }
+            let base = builder.finish(&origin).and_then(CoreBase::of_bytes);
+            base.map(|base| Self(Arc::new(base))).map_err(|Damaged(why)| PyValueError::new_err(why))
+        })
+    }
+
+    /// Mapped from a file and verified. Raises OSError, and ValueError for a file that must not be used.
+    #[staticmethod]
+    fn map(py: Python<'_>, path: PathBuf) -> PyResult<Self> {
+        let base = py.detach(|| CoreBase::map(&path))?;
+        base.map(|base| Self(Arc::new(base))).map_err(|Damaged(why)| PyValueError::new_err(why))
+    }
+
+    fn write(&self, py: Python<'_>, path: PathBuf) -> PyResult<()> {
+        Ok(py.detach(|| self.0.write(&path))?)
+    }
+
+    #[getter]
+    fn scopes(&self) -> Vec<Named> {
+        self.0.scopes().to_vec()
+    }
+
+    #[getter]
+    fn origin<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, self.0.origin())
+    }
+
+    #[getter]
+    fn numbers_count(&self) -> u64 {
+        self.0.numbers_count()
+    }
+
+    #[getter]
+    fn bytes_count(&self) -> usize {
+        self.0.bytes_count()
+    }
+}
+
+/// The wills of all subscribers; a store of `bloom.wills`.
+#[pyclass(module = "wurao_native")]
+struct Wills(CoreWills);
+
+#[pymethods]
+impl Wills {
+    /// Wills that are as a base has them, whose scopes are these: (channel, refusal, sender, category).
+    #[new]
+    fn new(base: &Base, scopes: Vec<(u8, bool, u32, u32)>) -> Self {
+        Self(CoreWills::new(Arc::clone(&base.0), scopes.into_iter().map(scope_of).collect()))
+    }
+
+    fn learn(&mut self, channel: u8, refusal: bool, sender: u32, category: u32) {
+        self.0.learn(scope_of((channel, refusal, sender, category)));
+    }
+
+    fn add(&mut self, scope: u32, numbers: Vec<u64>) {
+        self.0.add(scope, &numbers);
+    }
+
+    fn remove(&mut self, scope: u32, numbers: Vec<u64>) {
+        self.0.remove(scope, &numbers);
+    }
+
+    fn remove_within(&mut self, channel: u8, sender: u32, category: u32, numbers: Vec<u64>) {
+        self.0.remove_within(scope_of((channel, true, sender, category)), &numbers);
+    }
+
+    fn stance(&self, channel: u8, consent: u32, refusals: [u32; 3], number: u64) -> u8 {
+        self.0.stance(&Probe { channel: channel_of(channel), consent, refusals }, number, None) as u8
+    }
+
+    #[getter]
+    fn changed_count(&self) -> usize {
+        self.0.changed_count()
+    }
+}
+
+fn scope_of((channel, refusal, sender, category): (u8, bool, u32, u32)) -> Scope {
+    Scope { channel: channel_of(channel), refusal, sender, category }
+}
+
+/// Decides batches. Not for two threads at once.
+#[pyclass(module = "wurao_native")]
+struct Engine(Core);
+
+#[pymethods]
+impl Engine {
+    #[new]
+    fn new(setup: SetupParts, tables: &Tables) -> PyResult<Self> {
+        let codec = match &*setup.codec {
+            "none" => batch::Codec::None,
+            "lz4" => batch::Codec::Lz4,
+            "zstd" => batch::Codec::Zstd,
+            other => return Err(PyValueError::new_err(format!("{other}: this module writes none, lz4 or zstd"))),
+        };
+        let numbering = numbers::Numbering::new(&setup.help, &setup.redress, &setup.short, &setup.subscriber)
+            .map_err(PyValueError::new_err)?;
+        Ok(Self(Core::new(Setup {
+            partitions: setup.partitions,
+            codec,
+            level: setup.level,
+            batch_bytes_max: setup.batch_bytes_max,
+            numbering,
+            tables: Arc::clone(&tables.0),
+        })))
+    }
+
+    fn learn(&mut self, world: WorldParts) -> PyResult<()> {
+        self.0.learn(convert::world_of(world, self.0.tables()).map_err(PyValueError::new_err)?);
+        Ok(())
+    }
+
+    fn forget(&mut self) {
+        self.0.forget();
+    }
+
+    #[getter]
+    fn is_full(&self) -> bool {
+        self.0.is_full()
+    }
+
+    fn name_epoch(&mut self, epoch: &[u8]) {
+        self.0.name_epoch(epoch);
+    }
+
+    /// Decides a batch: see `stream.filter.native`, which gives the question and takes the answer apart.
+    #[pyo3(signature = (raw, *, sms, call, partition, from_offset, now, quiet, wills, make))]
+    #[allow(clippy::too_many_arguments)]
+    fn decide<'py>(
+        &mut self,
+        py: Python<'py>,
+        raw: &Bound<'py, PyAny>,
+        sms: bool,
+        call: bool,
+        partition: u32,
+        from_offset: i64,
+        now: i64,
+        quiet: Vec<bool>,
+        wills: &Wills,
+        make: Py<PyAny>,
+    ) -> PyResult<Bound<'py, PyTuple>> {
+        let copied;
+        let raw: &[u8] = if let Ok(bytes) = raw.cast::<PyBytes>() {
+            bytes.as_bytes()
+        } else {
+            copied = PyBuffer::<u8>::get(raw)?.to_vec(py)?;
+            &copied
+        };
+        let question = Question { raw, sms, call, partition, from_offset, now };
+        let (core, wills) = (&mut self.0, &wills.0);
+        let answered = py.detach(|| core.decide(&question, quiet, wills, &mut Asking(make)));
+        let answered = answered.map_err(|failure| match failure {
+            Failure::Unreadable(batch::Unreadable(why)) => PyValueError::new_err(why),
+            Failure::Maker(error) => error,
+        })?;
+        let batches = answered.batches.iter().map(|(batch, count)| (PyByteArray::new(py, batch), *count));
+        let left = answered.left.iter().map(|left| {
+            let part = |part: &Option<Box<[u8]>>| part.as_ref().map(|part| PyBytes::new(py, part));
+            (left.offset, left.timestamp, part(&left.key), part(&left.value))
+        });
+        (
+            PyList::new(py, batches.collect::<Vec<_>>())?,
+            convert::bytes_of_u32(py, &answered.outcomes),
+            answered.new_outcomes.iter().map(|outcome| (outcome.name, outcome.template)).collect::<Vec<_>>(),
+            convert::bytes_of_i64(py, &answered.timestamps),
+            convert::bytes_of_i64(py, &answered.recipients),
+            convert::bytes_of_i64(py, &answered.sources),
+            answered.odd_sources,
+            answered.hinted,
+            PyList::new(py, left.collect::<Vec<_>>())?,
+            answered.next_offset,
+            answered.misplaced,
+        )
+            .into_pyobject(py)
+    }
+}
+
+/// Asks Python for a route's program.
+struct Asking(Py<PyAny>);
+
+impl Maker for Asking {
+    type Error = PyErr;
+
+    fn make(&mut self, unknown: &Unknown<'_>) -> PyResult<Made> {
+        let (event, way) = (unknown.event, unknown.way);
+        let text =
+            |bytes: &[u8]| if bytes.is_empty() { None } else { std::str::from_utf8(bytes).ok().map(str::to_owned) };
+        Python::attach(|py| {
+            let purpose = match event.purpose {
+                Purpose::Unstated => None,
+                Purpose::Personal => Some("personal"),
+                Purpose::Service => Some("service"),
+                Purpose::Commercial => Some("commercial"),
+                Purpose::Public => Some("public"),
+                Purpose::Emergency => Some("emergency"),
+            };
+            let asked = (
+                event.kind as u8,
+                (text(event.from), event.internet, text(event.to)),
+                (text(event.sender), purpose, text(event.category), way.platform),
+                (way.from_kind as u8, way.to_kind as u8),
+                (way.holding, way.ordered.is_some()),
+            );
+            let made: MadeParts = self.0.bind(py).call1(asked)?.extract()?;
+            Ok(convert::made_of(made))
+        })
+    }
+}
+
+/// Puts a producer's fields into a finished batch, and then its checksum. Raises ValueError for what is no batch.
+#[pyfunction]
+fn seal(
+    batch: &Bound<'_, PyByteArray>,
+    producer_id: i64,
+    epoch: i16,
+    base_sequence: i32,
+    transactional: bool,
+) -> PyResult<()> {
+    // Copied out and back, some 50 µs for a MiB: to write into Python's own buffer would take `unsafe`.
+    let mut bytes = batch.to_vec();
+    batch::seal(&mut bytes, producer_id, epoch, base_sequence, transactional)
+        .map_err(|batch::Unreadable(why)| PyValueError::new_err(why))?;
+    let head = PyBytes::new(batch.py(), &bytes[..batch::HEADER_BYTES]);
+    batch.as_any().set_item(pyo3::types::PySlice::new(batch.py(), 0, batch::HEADER_BYTES as isize, 1), head)
+}
+
+/// Whether the checksum of a batch is right.
+#[pyfunction]
+fn crc_holds(raw: &[u8]) -> bool {
+    batch::crc_holds(raw)
+}
+
+#[pymodule]
+mod wurao_native {
+    use super::*;
+    #[pymodule_export]
+    use super::{Base, Engine, Tables, Wills, crc_holds, seal};
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        module.add("PREDICATES", PyTuple::new(module.py(), program::PREDICATES)?)?;
+        module.add("CODECS", PyTuple::new(module.py(), ["none", "lz4", "zstd"])?)?;
+        module.add("__version__", env!("CARGO_PKG_VERSION"))
+    }
+}

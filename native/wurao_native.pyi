@@ -1,0 +1,93 @@
+# What `wurao_native` offers to Python; `stream.filter.native` and its neighbours are all that asks.
+
+from collections.abc import Callable, Sequence
+from os import PathLike
+from typing import Final, Literal, TypeAlias
+
+_Named: TypeAlias = tuple[int, bool, str | None, str | None]
+_Purpose: TypeAlias = Literal["personal", "service", "commercial", "public", "emergency"]
+
+PREDICATES: Final[tuple[str, ...]]
+CODECS: Final[tuple[str, ...]]
+__version__: Final[str]
+
+class Tables:
+    def __init__(
+        self,
+        fold: bytes,
+        expansions: Sequence[tuple[str, str, bytes]],
+        lower: bytes,
+        spaces: bytes,
+        beyond: bytes,
+    ) -> None: ...
+    def read(self, text: str) -> tuple[str, str] | None: ...
+    def hints(self, text: str) -> tuple[bool | None, bool | None]: ...
+
+class Base:
+    def __init__(self, scopes: Sequence[_Named], bitmaps: Sequence[bytes], origin: bytes) -> None: ...
+    @staticmethod
+    def map(path: str | PathLike[str]) -> Base: ...
+    def write(self, path: str | PathLike[str]) -> None: ...
+    @property
+    def scopes(self) -> list[_Named]: ...
+    @property
+    def origin(self) -> bytes: ...
+    @property
+    def numbers_count(self) -> int: ...
+    @property
+    def bytes_count(self) -> int: ...
+
+class Wills:
+    def __init__(self, base: Base, scopes: Sequence[tuple[int, bool, int, int]]) -> None: ...
+    def learn(self, channel: int, refusal: bool, sender: int, category: int) -> None: ...
+    def add(self, scope: int, numbers: Sequence[int]) -> None: ...
+    def remove(self, scope: int, numbers: Sequence[int]) -> None: ...
+    def remove_within(self, channel: int, sender: int, category: int, numbers: Sequence[int]) -> None: ...
+    def stance(self, channel: int, consent: int, refusals: tuple[int, int, int], number: int) -> int: ...
+    @property
+    def changed_count(self) -> int: ...
+
+class Engine:
+    def __init__(self, setup: object, tables: Tables) -> None: ...
+    def learn(self, world: object) -> None: ...
+    def forget(self) -> None: ...
+    @property
+    def is_full(self) -> bool: ...
+    def name_epoch(self, epoch: bytes) -> None: ...
+    def decide(
+        self,
+        raw: bytes | memoryview,
+        *,
+        sms: bool,
+        call: bool,
+        partition: int,
+        from_offset: int,
+        now: int,
+        quiet: Sequence[bool],
+        wills: Wills,
+        make: Callable[
+            [
+                int,
+                tuple[str | None, bool, str],
+                tuple[str | None, _Purpose | None, str | None, bool],
+                tuple[int, int],
+                tuple[int | None, bool],
+            ],
+            object,
+        ],
+    ) -> tuple[
+        list[tuple[bytearray, int]],
+        bytes,
+        list[tuple[int, int]],
+        bytes,
+        bytes,
+        bytes,
+        list[tuple[int, str]],
+        list[int],
+        list[tuple[int, int, bytes | None, bytes | None]],
+        int,
+        int,
+    ]: ...
+
+def seal(batch: bytearray, producer_id: int, epoch: int, base_sequence: int, transactional: bool) -> None: ...
+def crc_holds(raw: bytes) -> bool: ...

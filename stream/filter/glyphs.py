@@ -1,0 +1,95 @@
+"""The tables by which the native module reads texts: what `stream.policy.characters` says, in that module's layout.
+
+Promises that the native module reads every text that it reads at all as `stream.policy.text` does; whatever depends on
+what stands around a character is marked, and its text is left to Python. Made once, some 100 ms; pure.
+"""
+
+from functools import cache
+from typing import Final, NamedTuple
+from unicodedata import combining, decomposition
+
+import numpy as np
+
+from stream.policy.characters import PLANE, characters
+from stream.policy.text import fold, strip
+
+OPT_OUT_PATTERN: Final = r"退订|拒收|回[复覆]?[\W_]{0,2}(td|t|r|n)(?![a-z0-9])"
+"""The one pattern for opt-out hints that the native module searches for; with another, it is not asked."""
+
+# What a character is to that pattern. The numbers are the native module's.
+_OTHER, _LETTER, _LATIN, _UNSURE = 0, 1, 11, 15
+_CLASS_OF: Final = {"退": 2, "订": 3, "拒": 4, "收": 5, "回": 6, "复": 7, "覆": 7, "t": 8, "d": 9, "r": 10, "n": 10}
+_LATIN_LETTERS: Final = frozenset("abcdefghijklmnopqrstuvwxyz0123456789")
+
+_LENGTH_SHIFT, _LETTER_BIT, _UNSURE_BIT, _CLASS_SHIFT = 24, 1 << 26, 1 << 27, 28
+
+_BEYOND: Final = range(PLANE, 2 * PLANE)
+"""The first supplementary plane, where emoji are."""
+
+
+class Glyphs(NamedTuple):
+    """The tables. Each stands for the code points of one plane, in order."""
+
+    fold: bytes
+    """four bytes each: the folded character's UTF-8, its length, whether stripping keeps it, its class; or the place of
+    an expansion; or that it is not read"""
+    expansions: list[tuple[str, str, bytes]]
+    """folded, stripped, classes"""
+    lower: bytes
+    """the class of the character's lower case"""
+    spaces: bytes
+    """a bit each"""
+    beyond: bytes
+    """of the next plane: 0 not read, 1 folds to itself and is stripped, 2 folds to itself and is kept"""
+
+
+@cache
+def glyphs() -> Glyphs:
+    """The tables."""
+    table = characters()
+    entries = np.full(PLANE, _UNSURE_BIT, dtype="<u4")
+    for code in np.flatnonzero(table.lone[:PLANE]).tolist():
+        entries[code] = _entry(chr(table.folded[code]))
+    expansions: list[tuple[str, str, bytes]] = []
+    for code, text in table.several.items():
+        entries[code] = len(expansions)
+        expansions.append((text, strip(text), bytes(map(_class_of, text))))
+    surrogates = range(0xD800, 0xE000)
+    lower = bytes(_UNSURE if code in surrogates else _class_of_lower(chr(code)) for code in range(PLANE))
+    spaces = np.packbits([chr(code).isspace() for code in range(PLANE)], bitorder="little").tobytes()
+    return Glyphs(entries.tobytes(), expansions, lower, spaces, _beyond())
+
+
+def _entry(folded: str) -> int:
+    encoded = folded.encode()
+    return (
+        int.from_bytes(encoded, "little")
+        | len(encoded) << _LENGTH_SHIFT
+        | (_LETTER_BIT if folded.isalnum() else 0)
+        | _class_of(folded) << _CLASS_SHIFT
+    )
+
+
+def _class_of(character: str) -> int:
+    known = _CLASS_OF.get(character)
+    if known is not None:
+        return known
+    if character in _LATIN_LETTERS:
+        return _LATIN
+    return _LETTER if character.isalnum() else _OTHER
+
+
+def _class_of_lower(character: str) -> int:
+    lower = character.lower()
+    # The lower case of a capital sigma depends on what follows; but to the pattern either form is just a letter.
+    return _class_of(lower) if len(lower) == 1 else _UNSURE
+
+
+def _beyond() -> bytes:
+    joining = {parts[1] for code in _BEYOND if len(parts := decomposition(chr(code)).split()) == 2}
+    return bytes(
+        0
+        if f"{code:04X}" in joining or combining(chr(code)) or fold(chr(code)) != chr(code)
+        else 1 + chr(code).isalnum()
+        for code in _BEYOND
+    )

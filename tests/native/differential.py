@@ -1,0 +1,195 @@
+"""Native against Python on millions of events, from a seed.
+
+    python -m tests.native.differential [--events N] [--seed S] [--seconds T]
+
+Each round makes a small world and some thousands of events: of the vocabulary of `tests.policy.strategies`, of the
+sample traffic, and both spoilt: fields exchanged, written in other ways that JSON allows or forbids, bytes changed.
+Every decision that the native module gives must be the Python core's, byte for byte; what Python refuses it must leave.
+Prints how much of it was left. The same seed makes the same events.
+"""
+
+import argparse
+import json
+import random
+import time
+from collections.abc import Callable
+from typing import Final
+
+from bloom.wills import CHANNELS
+from stream.demo.sample import REFUSALS_COUNT_MIN, sample
+from stream.demo.texts import own
+from stream.demo.traffic import Traffic
+from stream.model.codec import decode_file_record, encode
+from stream.policy.settings import Policy
+from stream.registry.registry import Registry, registry_of
+from tests.native.twins import Twins
+from tests.policy import strategies as words
+from tests.policy.model import Json, Settings, Window
+from tests.policy.test_model import policy_of
+
+EVENTS_COUNT: Final = 2_000
+"""In one world."""
+
+FIELDS: Final[dict[str, tuple[object, ...]]] = {
+    "kind": ("sms", "call", "reply", "mms"),
+    "id": ("e", "01JD" * 30, "é" * 128, "é" * 129, "x" * 129, "\x7f", "\u2028"),
+    "time": (*words.MOMENTS, 0, (1 << 53) - 1, 1 << 53, -1, 1.0, "1"),
+    "to": words.TOS,
+    "sender": words.SENDERS,
+    "from": words.FROMS,
+    "purpose": (*words.PURPOSES, "number-protection", "Commercial"),
+    "category": words.CATEGORIES,
+    "campaign": ("P", "Q", "R"),
+    "region": words.REGIONS,
+    "network": ("telecom", "internet", "other"),
+    "platform": (True, False, "yes", 1),
+    "presented": (*words.FROMS, "+8640012345", "+861000000"),
+    "verstat": words.VERSTATS,
+    "origin": ("smsc-1", 'a"b', "é"),
+    "other": (None, 1, -1, 1.5, 1e30, 12345678901234567890, [], {"a": [1]}, "x", "\\", True),
+}
+NOTHING: Final = (None, "")
+ODD_CHARACTERS: Final = (
+    "\u0301\u03a3\u0130\u00b4\u1161\uac00\u11a8\u2026\u3000\u00a0\ufb01\u216b㈱①½℃😀🈚𝐀𠮷\ud7ff\ufeff\u200d"
+)
+ESCAPES: Final = ("\\n", "\\u9000", "\\ud83d\\ude00", "\\ud800", '\\"', "\\/", "\\x", "\\u12g4", "\\")
+
+
+class Source:
+    """Worlds and events from one seed."""
+
+    def __init__(self, seed: int) -> None:
+        self.draw = random.Random(seed)
+        few = sample(now=words.NOON, refusals_count=REFUSALS_COUNT_MIN, silent_count=1_000)
+        said = [wish.expression(index) for wish in few.words for index in wish.who]
+        self._sample_registry = registry_of([*few.records(), *said])
+        self._traffic = Traffic(few, own(), seed=seed)
+
+    def world(self) -> tuple[Policy, Registry]:
+        """A policy and a registry, which a part of the events is made for."""
+        draw = self.draw
+        hours = tuple(
+            Window(
+                draw.choice(CHANNELS),
+                draw.choice((0, 8 * 60, 22 * 60)),
+                draw.choice((7 * 60, 21 * 60, 24 * 60)),
+                draw.choice(("Asia/Shanghai", "America/New_York")),
+                draw.choice(((), ("finance",))),
+            )
+            for _ in range(draw.randrange(3))
+        )
+        policy = policy_of(Settings(draw.random() < 0.7, draw.random() < 0.5, hours))
+        if draw.random() < 0.2:
+            return policy, self._sample_registry
+        raws = [*words.LAWFUL, *draw.sample(words.SPOILERS, draw.randrange(4))]
+        raws += [{"kind": "wordlist", "list": "L", "terms": draw.sample(words.TERMS, 2)}] * (draw.random() < 0.5)
+        return policy, registry_of([decode_file_record(json.dumps(raw).encode()) for raw in raws])
+
+    def lines(self, count: int) -> list[bytes]:
+        """Events, of which about a half are spoilt."""
+        draw = self.draw
+        lines = [encode(event) for event in self._traffic.events(count // 4, now=words.NOON)]
+        lines += [self._spelt(self._of_the_vocabulary()) for _ in range(count - len(lines))]
+        draw.shuffle(lines)
+        return [self._spoilt(line) if draw.random() < 0.4 else line for line in lines]
+
+    def _of_the_vocabulary(self) -> Json:
+        draw = self.draw
+        kind = draw.choice(("sms", "sms", "sms", "call", "call", "reply"))
+        purpose = draw.choice(words.LIKELY_PURPOSES)
+        raw: Json = {"kind": kind, "id": f"e-{draw.randrange(10**6)}", "time": words.NOON, "to": words.SUBSCRIBERS[0]}
+        raw["from"] = "1069012345" if kind == "sms" else "+861012345678"
+        if draw.random() < 0.8:
+            raw |= {"sender": "A", "purpose": purpose, "category": "finance"}
+        if kind != "call":
+            raw["text"] = self._text()
+        if kind == "sms":
+            raw |= {"campaign": draw.choice(("P", "Q", None)), "region": draw.choice(words.REGIONS)}
+        for _ in range(draw.choice((0, 0, 1, 1, 2, 3))):
+            name = draw.choice(tuple(FIELDS))
+            raw[name] = draw.choice((*FIELDS[name], *NOTHING) if draw.random() < 0.9 else NOTHING)
+        return raw
+
+    def _text(self) -> str:
+        draw = self.draw
+        if draw.random() < 0.4:
+            return draw.choice(
+                ("【某行】某某银行 95588 10690123 拒收请回复TD", words.CAMPAIGN_TEXTS[0], "某行 95588 退订")
+            )
+        pieces = [draw.choice(words.PIECES) for _ in range(draw.randrange(7))]
+        if draw.random() < 0.2:
+            pieces.insert(draw.randrange(len(pieces) + 1), draw.choice(ODD_CHARACTERS))
+        if draw.random() < 0.05:
+            pieces.append(chr(draw.choice((*range(0x20, 0xD800), *range(0xE000, 0x11000)))))
+        return "".join(pieces)
+
+    def _spelt(self, raw: Json) -> bytes:
+        """One of the ways in which JSON may write it."""
+        draw = self.draw
+        names = list(raw)
+        if draw.random() < 0.3:
+            draw.shuffle(names)
+        separators = draw.choice(((",", ":"), (",", ":"), (", ", ": "), (" ,\n", "\t:\r ")))
+        text = json.dumps({name: raw[name] for name in names}, ensure_ascii=draw.random() < 0.1, separators=separators)
+        return text.encode("utf-8", "surrogatepass")
+
+    def _spoilt(self, line: bytes) -> bytes:
+        change: Callable[[bytes], bytes] = self.draw.choice(
+            (self._flip, self._cut, self._repeat, self._escape, self._name_twice, self._insert)
+        )
+        return change(line)
+
+    def _flip(self, line: bytes) -> bytes:
+        changed = bytearray(line)
+        for _ in range(self.draw.choice((1, 1, 1, 2, 4))):
+            at = self.draw.randrange(len(changed))
+            changed[at] = self.draw.choice((self.draw.randrange(256), changed[at] ^ 1, ord('"'), ord(" ")))
+        return bytes(changed)
+
+    def _cut(self, line: bytes) -> bytes:
+        begin = self.draw.randrange(len(line))
+        return line[:begin] + line[begin + self.draw.choice((1, 1, 2, 10, len(line))) :]
+
+    def _repeat(self, line: bytes) -> bytes:
+        begin, end = sorted(self.draw.randrange(len(line) + 1) for _ in range(2))
+        return line[:end] + line[begin:end] + line[end:]
+
+    def _escape(self, line: bytes) -> bytes:
+        at = self.draw.randrange(len(line))
+        return line[:at] + self.draw.choice(ESCAPES).encode() + line[at:]
+
+    def _name_twice(self, line: bytes) -> bytes:
+        name = self.draw.choice(tuple(FIELDS))
+        value = json.dumps(self.draw.choice((*FIELDS[name], *NOTHING)), ensure_ascii=False)
+        return line.rstrip()[:-1] + f',"{name}":{value}}}'.encode()
+
+    def _insert(self, line: bytes) -> bytes:
+        at = self.draw.randrange(len(line) + 1)
+        return line[:at] + bytes(self.draw.randrange(256) for _ in range(self.draw.choice((1, 1, 3)))) + line[at:]
+
+
+def round_of(source: Source, count: int = EVENTS_COUNT) -> int:
+    """One world's events decided both ways; returns how many were left to Python. Raises AssertionError."""
+    twins = Twins(*source.world())
+    twins.decider.settle(stale=source.draw.random() < 0.1, epoch="differential")
+    return len(twins.agree(source.lines(count), now=source.draw.choice(words.MOMENTS)))
+
+
+def main() -> None:
+    """Run rounds until so many events were compared, or so many seconds have passed."""
+    arguments = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    arguments.add_argument("--events", type=int, default=1_000_000)
+    arguments.add_argument("--seed", type=int, default=1)
+    arguments.add_argument("--seconds", type=float, default=600.0)
+    asked = arguments.parse_args()
+    source, begun, compared, left = Source(asked.seed), time.monotonic(), 0, 0
+    while compared < asked.events and time.monotonic() - begun < asked.seconds:
+        left += round_of(source)
+        compared += EVENTS_COUNT
+    print(  # noqa: T201  # a program
+        f"seed {asked.seed}: {compared:,} events decided alike; {left / compared:.1%} of them were left to Python"
+    )
+
+
+if __name__ == "__main__":
+    main()

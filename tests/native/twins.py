@@ -1,0 +1,107 @@
+"""One policy and registry twice: in the native module, and in Python, which says what is right."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import pytest
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
+from aiokafka.record.memory_records import MemoryRecords
+
+from bloom.base import BasedWills
+from stream.filter.native import Compression, NativeBatches, NativeOutcome, why_unfit
+from stream.model.codec import Undecodable, encode, event_decoder
+from stream.model.topics import EVENTS_URGENT
+from stream.policy.decide import Decider
+from stream.policy.settings import Policy
+from stream.registry.registry import Registry
+
+needs_native = pytest.mark.skipif(why_unfit() is not None, reason=f"{why_unfit()}")
+
+PARTITIONS = 12
+CODECS: dict[Compression, int] = {"none": 0, "lz4": 3, "zstd": 4}
+RECORD_MS = 1_795_400_000_000
+"""The timestamp of the first record of a batch; each next one is a millisecond later."""
+
+
+class Keyed(NamedTuple):
+    key: bytes | None
+    value: bytes | None
+
+
+@dataclass(slots=True)
+class Consumed:
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+
+
+class Seen(NamedTuple):
+    """What the native module did with a batch."""
+
+    outcome: NativeOutcome
+    decisions: list[Keyed]
+
+
+def batch_of(records: Sequence[Keyed], *, compression: Compression = "none") -> bytes:
+    """A batch as aiokafka's producer makes it."""
+    builder = DefaultRecordBatchBuilder(
+        magic=2,
+        compression_type=CODECS[compression],
+        is_transactional=0,
+        producer_id=-1,
+        producer_epoch=-1,
+        base_sequence=-1,
+        batch_size=1 << 30,
+    )
+    for place, (key, value) in enumerate(records):
+        builder.append(place, timestamp=RECORD_MS + place, key=key, value=value, headers=[])
+    return bytes(builder.build())
+
+
+def records_of(batch: bytearray) -> list[Keyed]:
+    """The records of a finished batch, read by aiokafka once its producer's fields and checksum are in."""
+    import wurao_native  # noqa: PLC0415  # there only where the module is built
+
+    wurao_native.seal(batch, 7, 1, 100, False)
+    read = MemoryRecords(bytes(batch)).next_batch()
+    assert read.validate_crc()
+    assert (read.producer_id, read.producer_epoch, read.base_sequence) == (7, 1, 100)
+    return [Keyed(record.key, record.value) for record in read]
+
+
+class Twins:
+    """A decider and its native twin."""
+
+    def __init__(self, policy: Policy, registry: Registry, *, compression: Compression = "none") -> None:
+        self.registry = registry
+        self.decider = Decider(policy, registry)
+        self.decider.settle(stale=False, epoch='run-"1"')
+        self.wills = BasedWills.following(registry.wills)
+        self.native = NativeBatches(self.decider, self.wills, partitions=PARTITIONS, compression=compression)
+
+    def decide(
+        self, raw: bytes | memoryview, *, now: int, topic: str = EVENTS_URGENT, partition: int = 0, start: int = 0
+    ) -> Seen:
+        """The batch decided natively."""
+        outcome = self.native.decide(raw, topic=topic, partition=partition, base_offset_from=start, now=now)
+        decisions = [record for batch, _ in outcome.batches for record in records_of(batch)]
+        assert outcome.count == len(decisions) == len(outcome.timestamps)
+        return Seen(outcome, decisions)
+
+    def agree(self, values: Sequence[bytes], *, now: int, topic: str = EVENTS_URGENT) -> list[bytes]:
+        """Decide the events both ways and demand the same decisions; returns the values that were left to Python."""
+        seen = self.decide(batch_of([Keyed(None, value) for value in values]), now=now, topic=topic)
+        left = {offset: value for offset, _, _, value in seen.outcome.left}
+        assert list(left.values()) == [values[offset] for offset in left]
+        answered = [value for offset, value in enumerate(values) if offset not in left]
+        decode = event_decoder(topic)
+        for value, decision in zip(answered, seen.decisions, strict=True):
+            try:
+                event = decode(value)
+            except Undecodable as error:
+                raise AssertionError(f"answered what Python refuses ({error}): {value!r}") from error
+            right = encode(self.decider.decide(event, now))
+            assert decision == Keyed(event.to.encode(), right), f"{value!r}"
+        return [value for value in left.values() if value is not None]
