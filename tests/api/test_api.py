@@ -240,6 +240,23 @@ async def test_a_campaign_is_filed_weighed_and_approved(config: Config) -> None:
         assert [one["status"] for one in campaigns] == ["filed", "approved"]
 
 
+async def test_what_is_ill_formed_in_a_filing_that_came_by_topic_is_asked_for_and_may_be_mended(
+    config: Config,
+) -> None:
+    said = {**FILING, "kind": "filing", "filing": "paper-1", "time": 1, "volume": "a million"}
+    async with house(config) as home:
+        await write(config, [(topics.FILINGS, partition_of("P-paper-1", PARTITIONS), b"P-paper-1", orjson.dumps(said))])
+        await home.show("P-paper-1", state="incomplete")
+        (notice,) = [orjson.loads(record.value) for record in await home.records(topics.NOTICES)]
+        assert (notice["to"], notice["missing"]) == ("campaign|P-paper-1", ["volume: not an integer"])
+        added = await home.post("/v1/filings/P-paper-1", {"reason": "疫苗"})
+        assert [(one["field"], one["reason"]) for one in added.body["missing"]] == [("volume", "not an integer")]  # type: ignore[attr-defined]
+        mended = await home.post("/v1/filings/P-paper-1", {"volume": 1_000_000})
+        assert mended.body["missing"] == []
+        await home.show("P-paper-1", state="weighing")
+        assert await home.records(topics.DEAD_LETTER) == []
+
+
 async def test_a_subscribers_word_is_in_the_register_at_once(config: Config) -> None:
     word = {"subscriber": "+8613800138000", "channel": "call", "will": "refuse", "source": "app"}
     async with house(config, control_plane=False) as home:
