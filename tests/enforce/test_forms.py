@@ -174,6 +174,8 @@ def test_what_was_wrong_in_a_filing_is_asked_for_and_mended_by_what_is_right() -
     assert (case.state, notice.to, notice.missing) == ("incomplete", "campaign|P-1", ("from: not milliseconds",))
     bare = Filing(filing="P-1", time=NOW)
     assert took(campaign.step(case, Filed(bare), NOW, TERMS)).effects == (), "it was asked before"
+    again = took(campaign.step(case, Filed(bare, bad.wrong), NOW, TERMS))
+    assert act(again.effects, SendNotice).notice.missing == notice.missing, "what is wrong again is answered again"
     good = Filed(msgspec.structs.replace(bare, from_=pools.FILING.from_))
     case = took(campaign.step(case, good, NOW, TERMS)).case
     assert (case.state, case.filing, case.wrong) == ("weighing", pools.FILING, ())
