@@ -266,7 +266,7 @@ _overs: Final = msgspec.json.Decoder(_Over)
 
 
 def is_over(data: bytes, *, by: int) -> bool:
-    """Whether a picture shows a case that ended by this moment (milliseconds): a glance of some 2 µs.
+    """Whether a picture shows a case that ended by this moment (milliseconds): a glance of 1 µs.
 
     Never of a disputed complaint, which `let_leave` decides about. Raises `msgspec.MsgspecError`.
     """
