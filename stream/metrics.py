@@ -282,7 +282,9 @@ class ApiMetrics:
             registry=self.registry,
         )
         self.cases = Gauge(
-            "wurao_api_cases", "Cases in the API's memory, ended ones among them.", registry=self.registry
+            "wurao_api_cases",
+            "Cases in the API's memory; those that ended leave it after `ended_kept_ms` of the settings.",
+            registry=self.registry,
         )
 
 

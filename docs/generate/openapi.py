@@ -35,7 +35,7 @@ _REFUSALS: Final = {
     "400": "Something is missing or wrong; `faults` lists all of it.",
     "401": "No known token.",
     "403": "The token may not do this.",
-    "404": "No such case, or none that this caller may see.",
+    "404": "No such case, none that this caller may see, or one that ended long ago and stands in `cases` alone.",
     "409": "The case does not take this now; `possible` says what it would take of this caller.",
     "413": "The body is too large.",
     "500": "A fault of the program; it is in the log.",

@@ -19,11 +19,13 @@ from stream.enforce.campaign_case import (
     State,
     Weighed,
     Withdraw,
+    still_wrong,
     supplemented,
 )
 from stream.enforce.clocks import Clock, Rang
 from stream.enforce.effects import Act, Alert, ClearClock, Report, SendNotice, SetClock, WriteCampaign
 from stream.enforce.fitness import Fault
+from stream.enforce.forms import Wrong
 from stream.enforce.procedure import (
     ANY_WARNING,
     Condition,
@@ -54,6 +56,14 @@ def _known(turn: Turn[CampaignCase, Filed]) -> Filing:
     return supplemented(turn.case.filing, turn.event.filing)
 
 
+def _wrong(turn: Turn[CampaignCase, Filed]) -> tuple[Wrong, ...]:
+    return still_wrong(turn.case.wrong, turn.event)
+
+
+def _missing(turn: Turn[CampaignCase, Filed]) -> tuple[str, ...]:
+    return fitness.missing(_known(turn), _wrong(turn))
+
+
 def _approvable(turn: Turn[CampaignCase, Weighed]) -> bool:
     event, filing = turn.event, _filing(turn.case)
     assert turn.case.filed is not None, "what is weighed was filed"
@@ -69,27 +79,30 @@ def _approvable(turn: Turn[CampaignCase, Weighed]) -> bool:
 
 
 def _says_nothing_new(turn: Turn[CampaignCase, Filed]) -> bool:
-    known = turn.case.filing
-    return known is not None and msgspec.structs.replace(_known(turn), actor=known.actor) == known
+    known, event = turn.case.filing, turn.event
+    if known is None or event.wrong:
+        return False
+    same_words = msgspec.structs.replace(_known(turn), actor=known.actor) == known
+    return same_words and _wrong(turn) == turn.case.wrong
 
 
 EMERGENCY = Condition[CampaignCase, Filed](
-    "it is an emergency, and says who says what, from when until when",
-    lambda turn: _known(turn).emergency and not fitness.missing_in_emergency(_known(turn)),
+    "it is an emergency, says who says what, from when until when, and nothing ill-formed of where or by which numbers",
+    lambda turn: _known(turn).emergency and not fitness.missing_in_emergency(_known(turn), _wrong(turn)),
 )
 EMERGENCY_FILED = Condition[CampaignCase, Filed](
-    "it is an emergency, and nothing is missing",
-    lambda turn: _known(turn).emergency and not fitness.missing(_known(turn)),
+    "it is an emergency, and nothing is missing or ill-formed",
+    lambda turn: _known(turn).emergency and not _missing(turn),
 )
 NOTHING_NEW = Condition[CampaignCase, Filed]("all of it was said before", _says_nothing_new)
-INCOMPLETE = Condition[CampaignCase, Filed]("something is missing", lambda turn: bool(fitness.missing(_known(turn))))
+INCOMPLETE = Condition[CampaignCase, Filed]("something is missing or ill-formed", lambda turn: bool(_missing(turn)))
 FAULTY = Condition[CampaignCase, Filed](
     "something is wrong that no exemption waives",
     lambda turn: bool(_faults(turn, _known(turn))),
 )
 OVER = Condition[CampaignCase, Filed](
-    "nothing is missing, and its time is over or it was taken back",
-    lambda turn: not fitness.missing(_known(turn)) and not _open(turn),
+    "nothing is missing or ill-formed, and its time is over or it was taken back",
+    lambda turn: not _missing(turn) and not _open(turn),
 )
 APPROVABLE = Condition[CampaignCase, Weighed](
     "it is approved; its time is not over; any figure over its limit is overridden, any exemption granted",
@@ -117,10 +130,10 @@ def _send_settled(turn: Turn[CampaignCase, Filed]) -> Done[CampaignCase]:
 
 
 def _ask(turn: Turn[CampaignCase, Filed]) -> Done[CampaignCase]:
-    """The body is told what is missing, and has time to give it."""
+    """The body is told what is missing or ill-formed, and has time to give it."""
     filing = _known(turn)
-    notice = _notice(turn, subject="missing", reason="incomplete", missing=fitness.missing(filing))
-    case = msgspec.structs.replace(turn.case, filing=filing)
+    notice = _notice(turn, subject="missing", reason="incomplete", missing=_missing(turn))
+    case = msgspec.structs.replace(turn.case, filing=filing, wrong=_wrong(turn))
     return Done(case, (SendNotice(notice), turn.clock("supplement")))
 
 
@@ -128,7 +141,7 @@ def _return(turn: Turn[CampaignCase, Filed]) -> Done[CampaignCase]:
     """The body is told all that is wrong, and has time to mend it."""
     filing = _known(turn)
     notice = _notice(turn, subject="decision", reason="faults", missing=_faults(turn, filing))
-    case = msgspec.structs.replace(turn.case, filing=filing)
+    case = msgspec.structs.replace(turn.case, filing=filing, wrong=())
     return Done(case, (SendNotice(notice), turn.clock("supplement")))
 
 
@@ -136,7 +149,7 @@ def _take(turn: Turn[CampaignCase, Filed]) -> Done[CampaignCase]:
     """The campaign is written as filed, and the clock to decide starts."""
     filing = _known(turn)
     campaign = _campaign(turn, filing, "filed")
-    case = msgspec.structs.replace(turn.case, filing=filing, filed=turn.now, campaign=campaign)
+    case = msgspec.structs.replace(turn.case, filing=filing, wrong=(), filed=turn.now, campaign=campaign)
     return Done(case, (*_asked_over(turn), WriteCampaign(campaign), turn.clock("decide-filing")))
 
 
@@ -176,15 +189,15 @@ def _said_before(turn: Turn[CampaignCase, Filed]) -> Done[CampaignCase]:
 
 def _settle(turn: Turn[CampaignCase, Filed]) -> Done[CampaignCase]:
     """The owed filing is there: the regulator gets it."""
-    case = msgspec.structs.replace(turn.case, filing=_known(turn), filed=turn.now)
+    case = msgspec.structs.replace(turn.case, filing=_known(turn), wrong=(), filed=turn.now)
     return Done(case, (ClearClock("owed-filing"), _report(turn, "filing of an emergency campaign")))
 
 
 def _ask_owed(turn: Turn[CampaignCase, Filed]) -> Done[CampaignCase]:
-    """The body is told what is still missing; the clock runs on."""
+    """The body is told what is still missing or ill-formed; the clock runs on."""
     filing = _known(turn)
-    notice = _notice(turn, subject="missing", reason="incomplete", missing=fitness.missing(filing))
-    return Done(msgspec.structs.replace(turn.case, filing=filing), (SendNotice(notice),))
+    notice = _notice(turn, subject="missing", reason="incomplete", missing=_missing(turn))
+    return Done(msgspec.structs.replace(turn.case, filing=filing, wrong=_wrong(turn)), (SendNotice(notice),))
 
 
 def _owed_breach(turn: Turn[CampaignCase, Rang]) -> Done[CampaignCase]:
@@ -219,7 +232,7 @@ def _filing(case: CampaignCase) -> Filing:
 def _sent(turn: Turn[CampaignCase, Filed]) -> Done[CampaignCase]:
     filing = _known(turn)
     campaign = _campaign(turn, filing, "approved")
-    case = msgspec.structs.replace(turn.case, filing=filing, campaign=campaign)
+    case = msgspec.structs.replace(turn.case, filing=filing, wrong=_wrong(turn), campaign=campaign)
     acts = (WriteCampaign(campaign), _window(campaign), Alert("decision", "emergency"))
     return Done(case, (*_asked_over(turn), *acts))
 
@@ -347,7 +360,7 @@ PROCEDURE = Procedure[CampaignCase](
     ),
     states={
         S.NEW: "nothing has happened",
-        S.INCOMPLETE: "the body was told what is missing",
+        S.INCOMPLETE: "the body was told what is missing or ill-formed",
         S.RETURNED: "the body was told what is wrong",
         S.WEIGHING: "complete and without fault; to be weighed and decided",
         S.APPROVED: "may be sent in its time, region and words",
@@ -382,5 +395,6 @@ __all__ = [
     "Weighed",
     "Withdraw",
     "step",
+    "still_wrong",
     "supplemented",
 ]

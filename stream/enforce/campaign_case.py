@@ -5,8 +5,10 @@ from typing import Literal
 
 import msgspec
 
+from stream.enforce import forms
 from stream.enforce.clocks import Rang
 from stream.enforce.fitness import Standing
+from stream.enforce.forms import Wrong
 from stream.enforce.procedure import Case
 from stream.model.control import Filing
 from stream.model.registry import Campaign
@@ -38,15 +40,21 @@ class CampaignCase(Case, frozen=True, kw_only=True):
 
     state: State = State.NEW
     filing: Filing | None = None
+    wrong: tuple[Wrong, ...] = ()
+    """what was stated and is ill-formed; nothing in its place yet"""
     filed: int | None = None
     campaign: Campaign | None = None
     """as it was last written to the registry"""
 
 
 class Filed(msgspec.Struct, frozen=True, tag_field="event", tag="filed"):
-    """A body files, completes or mends its application. What it states is added to what is known."""
+    """A body files, completes or mends its application. What it states is added to what is known.
+
+    `wrong` is what it states that is ill-formed, which `filing` leaves out.
+    """
 
     filing: Filing
+    wrong: tuple[Wrong, ...] = ()
 
 
 class Weighed(msgspec.Struct, frozen=True, tag_field="event", tag="weighed"):
@@ -73,6 +81,11 @@ class Withdraw(msgspec.Struct, frozen=True, tag_field="event", tag="withdraw"):
 
 
 CampaignEvent = Filed | Weighed | Withdraw | Rang
+
+
+def still_wrong(known: tuple[Wrong, ...], more: Filed) -> tuple[Wrong, ...]:
+    """What is ill-formed once a later filing is taken in."""
+    return forms.still_wrong(known, more.filing, more.wrong)
 
 
 def supplemented(known: Filing | None, more: Filing) -> Filing:

@@ -5,6 +5,7 @@ from typing import Literal
 
 import msgspec
 
+from stream.enforce import forms
 from stream.enforce.clocks import Rang
 from stream.enforce.forms import Wrong
 from stream.enforce.messages import Disputed
@@ -130,14 +131,8 @@ def missing(complaint: Complaint, wrong: tuple[Wrong, ...] = ()) -> tuple[str, .
 
 
 def still_wrong(known: tuple[Wrong, ...], more: Complained) -> tuple[Wrong, ...]:
-    """What is ill-formed once a supplement is taken in: what it states well takes the place of what was not."""
-    again = {one.field for one in more.wrong}
-    mended = {
-        field.encode_name
-        for field in msgspec.structs.fields(Complaint)
-        if getattr(more.complaint, field.name) or field.encode_name in again
-    }
-    return (*(one for one in known if one.field not in mended), *more.wrong)
+    """What is ill-formed once a supplement is taken in."""
+    return forms.still_wrong(known, more.complaint, more.wrong)
 
 
 def supplemented(known: Complaint | None, more: Complaint) -> Complaint:

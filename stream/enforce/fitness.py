@@ -11,6 +11,7 @@ from typing import Final, Literal
 
 import msgspec
 
+from stream.enforce.forms import Wrong
 from stream.enforce.terms import Terms
 from stream.model.control import Figure, Filing, Level
 from stream.model.fields import CONTACT_DIGITS_MIN, digits_of
@@ -37,6 +38,9 @@ LEVELS: Final[frozenset[Level]] = frozenset(("national", "province", "city-with-
 
 EVERYWHERE: Final = "000000"
 
+_NEEDED: Final = ("sender", "body", "text", "from", "until")
+_NARROWING: Final = ("body_region", "regions", "numbers")
+
 
 class Standing(msgspec.Struct, frozen=True):
     """What the weigher knows besides the filing, counted from archive and campaigns."""
@@ -53,8 +57,8 @@ class Standing(msgspec.Struct, frozen=True):
     """replies to them that refuse"""
 
 
-def missing(filing: Filing) -> tuple[str, ...]:
-    """What a filing must still state before it can be checked."""
+def missing(filing: Filing, wrong: tuple[Wrong, ...] = ()) -> tuple[str, ...]:
+    """What a filing must still state before it can be checked. What is ill-formed comes as `field: what is wrong`."""
     lacks = (
         ("sender", filing.sender),
         ("body", filing.body),
@@ -68,13 +72,18 @@ def missing(filing: Filing) -> tuple[str, ...]:
         ("until", filing.until is not None),
         ("volume", filing.volume),
     )
-    return tuple(name for name, value in lacks if not value)
+    asked = {one.field for one in wrong}
+    return (*map(str, wrong), *(name for name, value in lacks if not value and name not in asked))
 
 
-def missing_in_emergency(filing: Filing) -> tuple[str, ...]:
-    """What even an emergency must state before it is sent: who says what, from when until when."""
-    needed = ("sender", "body", "text", "from", "until")
-    return tuple(name for name in missing(filing) if name in needed)
+def missing_in_emergency(filing: Filing, wrong: tuple[Wrong, ...] = ()) -> tuple[str, ...]:
+    """What even an emergency must state before it is sent: who says what, from when until when.
+
+    Where and by which numbers it need not say, but what it says of that must be readable: without it, the campaign
+    would reach further than its body meant.
+    """
+    unread = tuple(str(one) for one in wrong if one.field in (*_NEEDED, *_NARROWING))
+    return (*unread, *(name for name in missing(filing) if name in _NEEDED))
 
 
 def faults(filing: Filing, filed: int, terms: Terms) -> tuple[Fault, ...]:

@@ -1,8 +1,8 @@
 """What people fill in, read field by field: what is well formed is kept, what is not is named beside the form it needs.
 
-Pure. A person who writes a number without its country code has complained all the same (Article 30): such a record is
-not thrown away, its author is asked. So a form is refused only where a program is at fault: bytes that are no object,
-or a field that no person fills in.
+Pure. A person who writes a number without its country code has complained all the same (Article 30), and a body that
+writes a date for milliseconds has filed (Article 26): such a record is not thrown away, its author is asked. So a form
+is refused only where a program is at fault: bytes that are no object, or a field that no person fills in.
 
 What is wrong is kept as the field and the form it must have, never as what stood there: that may be a number, and goes
 on into notices.
@@ -65,6 +65,20 @@ def read(kind: type[T], data: bytes, *, made: Collection[str]) -> Filled[T]:
             wrong.append(Wrong(field.encode_name, needed))
             record = msgspec.structs.replace(record, **{field.name: field.default})
     return Filled(record, tuple(wrong))
+
+
+def still_wrong(known: tuple[Wrong, ...], more: msgspec.Struct, wrong: tuple[Wrong, ...]) -> tuple[Wrong, ...]:
+    """What is ill-formed once a later form is taken in: what it states well takes the place of what was not.
+
+    A box is stated by every form: one that is not ticked says no.
+    """
+    again = {one.field for one in wrong}
+    mended = {
+        field.encode_name
+        for field in msgspec.structs.fields(type(more))
+        if (value := getattr(more, field.name)) or value is False or field.encode_name in again
+    }
+    return (*(one for one in known if one.field not in mended), *wrong)
 
 
 def misfit(kind: type[msgspec.Struct], name: str, value: object) -> str | None:

@@ -2,7 +2,7 @@
 
 Pure. It promises that a record is read only under the key, and so in the partition, that its case has, and
 that an event is read by the procedure it is for. What it cannot read it refuses with `Undecodable`; it never
-guesses. In a complaint, what a person filled in wrongly is told to the case, which asks for it (`forms`).
+guesses. In a complaint or filing, what a person filled in wrongly is told to the case, which asks for it (`forms`).
 
 An appeal is filed under its own case but first heard by the case that it is against, which opens the appeal's
 own: it arrives as a `Forward`. A case id says by its first letter which procedure's it is (`ids`), so that a
@@ -26,8 +26,8 @@ DOCKET: Final = "docket"
 """The procedure that a `CaseEvent` to a party's docket names."""
 
 
-MADE: Final = ("kind", "complaint", "time", "refusal", "actor")
-"""Fields of a complaint that no person fills in: where these are wrong, a program is."""
+MADE: Final = ("kind", "complaint", "filing", "time", "refusal", "actor")
+"""Fields of a complaint or filing that no person fills in: where these are wrong, a program is."""
 
 
 class DocketFinding(msgspec.Struct, frozen=True, tag_field="event", tag="finding"):
@@ -130,8 +130,8 @@ def _read(spot: Spot, value: bytes) -> Arrival | Forward:
             complained = complaint.Complained(*forms.read(Complaint, value, made=MADE))
             return _arrival(spot, ids.complaint_case(complained.complaint), "complaint", complained)
         case topics.FILINGS:
-            filed = decode_as(Filing, value)
-            return _arrival(spot, ids.campaign_case(filed), "campaign", campaign.Filed(filed))
+            filed = campaign.Filed(*forms.read(Filing, value, made=MADE))
+            return _arrival(spot, ids.campaign_case(filed.filing), "campaign", filed)
         case topics.DELIVERIES:
             told = decode_as(Delivery, value)
             event = measure.Delivered(told) if told.outcome == "delivered" else measure.DeliveryFailed(told)

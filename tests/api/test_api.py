@@ -10,15 +10,16 @@ import sys
 from pathlib import Path
 
 import aiohttp
-import msgspec
 import orjson
 import pytest
+from msgspec.structs import replace
 
 from bloom.partition import partition_of
 from stream.config import Config
 from stream.enforce.api import Api
+from stream.enforce.terms import Settings
 from stream.model import topics
-from tests.api.house import COMPLAINT, Json, house, token_of, write, write_tokens
+from tests.api.house import COMPLAINT, Answer, House, Json, eventually, house, token_of, write, write_tokens
 from tests.filter.harness import PARTITIONS
 
 pytestmark = pytest.mark.kafka
@@ -240,6 +241,23 @@ async def test_a_campaign_is_filed_weighed_and_approved(config: Config) -> None:
         assert [one["status"] for one in campaigns] == ["filed", "approved"]
 
 
+async def test_what_is_ill_formed_in_a_filing_that_came_by_topic_is_asked_for_and_may_be_mended(
+    config: Config,
+) -> None:
+    said = {**FILING, "kind": "filing", "filing": "paper-1", "time": 1, "volume": "a million"}
+    async with house(config) as home:
+        await write(config, [(topics.FILINGS, partition_of("P-paper-1", PARTITIONS), b"P-paper-1", orjson.dumps(said))])
+        await home.show("P-paper-1", state="incomplete")
+        (notice,) = [orjson.loads(record.value) for record in await home.records(topics.NOTICES)]
+        assert (notice["to"], notice["missing"]) == ("campaign|P-paper-1", ["volume: not an integer"])
+        added = await home.post("/v1/filings/P-paper-1", {"reason": "疫苗"})
+        assert [(one["field"], one["reason"]) for one in added.body["missing"]] == [("volume", "not an integer")]  # type: ignore[attr-defined]
+        mended = await home.post("/v1/filings/P-paper-1", {"volume": 1_000_000})
+        assert mended.body["missing"] == []
+        await home.show("P-paper-1", state="weighing")
+        assert await home.records(topics.DEAD_LETTER) == []
+
+
 async def test_a_subscribers_word_is_in_the_register_at_once(config: Config) -> None:
     word = {"subscriber": "+8613800138000", "channel": "call", "will": "refuse", "source": "app"}
     async with house(config, control_plane=False) as home:
@@ -326,6 +344,42 @@ async def test_cases_are_listed_by_due_date_a_page_at_a_time(config: Config) -> 
         assert (await home.get("/v1/cases", due_before="1")).body["cases"] == []
 
 
+async def test_what_ended_long_ago_is_shown_no_more_and_stands_in_its_topic(config: Config, tmp_path: Path) -> None:
+    clock = tmp_path / "offset-ms"
+    clock.write_text("0")
+    moved = replace(config, enforce=replace(config.enforce, clock_offset_file=str(clock)))
+    async with house(moved) as home:
+        ended, open_ = [(await home.post("/v1/complaints", COMPLAINT)).case for _ in range(2)]
+        await home.show(open_, state="received")
+        await home.show(ended, state="received")
+        assert (await home.act(ended, "withdrawn")).status == 202
+        await home.show(ended, state="withdrawn")
+        assert await _cases_count(home) == 2
+
+        clock.write_text(str(Settings().ended_kept_ms + 60_000))
+
+        async def left() -> Answer | None:
+            answer = await home.get(f"/v1/cases/{ended}")
+            return answer if answer.status == 404 else None
+
+        gone = await eventually(left)
+        assert "its last picture stands, as evidence, in the topic `cases`" in str(gone.body["reason"])
+        assert (await home.act(ended, "withdrawn")).status == 404
+        assert [line["case"] for line in (await home.get("/v1/cases", ended="true")).body["cases"]] == [open_]  # type: ignore[attr-defined]
+        assert await _cases_count(home) == 1
+        assert ended.encode() in {record.key for record in await home.records(topics.CASES)}
+
+    async with house(moved, control_plane=False) as home:
+        assert await _cases_count(home) == 1, "nor is it read again"
+
+
+async def _cases_count(home: House) -> float:
+    async with aiohttp.ClientSession() as session, session.get(f"{home.address}/metrics") as answer:
+        lines = (await answer.text()).splitlines()
+    (line,) = (line for line in lines if line.startswith("wurao_api_cases "))
+    return float(line.split()[1])
+
+
 async def test_logs_name_neither_numbers_nor_paths(config: Config, capsys: pytest.CaptureFixture[str]) -> None:
     async with house(config) as home:
         await home.post("/v1/complaints", COMPLAINT)
@@ -338,10 +392,10 @@ async def test_logs_name_neither_numbers_nor_paths(config: Config, capsys: pytes
 
 
 async def test_without_a_broker_nothing_is_accepted(config: Config) -> None:
-    gone = msgspec.structs.replace(
+    gone = replace(
         config,
-        kafka=msgspec.structs.replace(config.kafka, bootstrap="127.0.0.1:1"),
-        api=msgspec.structs.replace(config.api, write_timeout_ms=500),
+        kafka=replace(config.kafka, bootstrap="127.0.0.1:1"),
+        api=replace(config.api, write_timeout_ms=500),
     )
     api = Api(gone)
     address = await api.start()

@@ -1,26 +1,29 @@
 """The casebook against a list that is sorted anew for every question: pure."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream.enforce.api.callers import Caller
-from stream.enforce.api.casebook import Casebook, Row, Wanted, next_due, row_of
+from stream.enforce.api.casebook import DISPUTED_LEAVES_MS, Casebook, Row, Wanted, is_over, next_due, row_of
 from stream.enforce.complaint import ComplaintCase
 from stream.enforce.complaint import State as ComplaintState
+from stream.enforce.dispute import DisputeCase
 from stream.enforce.measure import MeasureCase
 from stream.enforce.measure import State as MeasureState
 from stream.model.cases import CasePicture, ClockDue
 from stream.model.codec import encode
-from stream.model.control import Complaint, Finding, Party
+from stream.model.control import Complaint, Dispute, Finding, Party
 
 DESK = Caller("desk", "desk:17")
 SENDER = Caller("sender", "org-9", ("ORG-9",))
 AGENT = Caller("subscriber-agent", "agent:5", ("+86138",))
 OTHER_AGENT = Caller("subscriber-agent", "agent:6", ("+86139",))
 
+KEPT_MS = 1_000
+ENDED = ("answered", "disputed")
 STATES = ("received", "forwarded", "answered")
 
 
@@ -32,6 +35,7 @@ class Known:
     state: str
     due: int | None
     subscriber: str
+    updated: int = 1
 
 
 def complaint(known: Known) -> bytes:
@@ -44,11 +48,11 @@ def complaint(known: Known) -> bytes:
             procedure="complaint",
             state=known.state,
             step=1,
-            updated=1,
+            updated=known.updated,
             body=msgspec.Raw(encode(body)),
             due=clocks,
             party=Party(sender="ORG-9"),
-            ended=known.state == "answered",
+            ended=known.state in ENDED,
         )
     )
 
@@ -102,7 +106,7 @@ def test_pages_put_together_are_what_sorting_everything_gives(
     caller: Caller,
     few_max: int,
 ) -> None:
-    book = Casebook(few_max=few_max)
+    book = Casebook(kept_ms=KEPT_MS, few_max=few_max)
     first = {one.case: one for one in changes[:loaded]}
     book.load(row_of(complaint(one)) for one in first.values())
     for one in changes[loaded:]:
@@ -136,7 +140,7 @@ def test_pages_put_together_are_what_sorting_everything_gives(
 
 
 def test_a_sender_sees_what_is_held_against_it_and_never_who_complained() -> None:
-    book = Casebook()
+    book = Casebook(kept_ms=KEPT_MS)
     complained = Known("C-1", "received", 1, "+8613800138000")
     book.load(row_of(data) for data in (complaint(complained), measure("M-1", "ORG-9"), measure("M-2", "ORG-1")))
     assert [line.case for line in book.page(Wanted(), SENDER)[0]] == ["M-1"]
@@ -145,6 +149,56 @@ def test_a_sender_sees_what_is_held_against_it_and_never_who_complained() -> Non
     assert book.picture("C-1", SENDER) is None
     assert book.picture("M-1", AGENT) is None
     assert book.picture("M-1", SENDER) is not None
+
+
+@given(
+    changes=st.lists(st.builds(lambda known, at: replace(known, updated=at), knowns, st.integers(1, 50)), max_size=40),
+    loaded=st.integers(0, 40),
+    now=st.integers(1_000, 1_060),
+)
+def test_what_has_ended_leaves_after_its_time_and_nothing_else_does(
+    *, changes: list[Known], loaded: int, now: int
+) -> None:
+    book = Casebook(kept_ms=KEPT_MS)
+    first = {one.case: one for one in changes[:loaded]}
+    book.load(row_of(complaint(one)) for one in first.values())
+    for one in changes[loaded:]:
+        book.put(row_of(complaint(one)))
+    book.let_leave(now)
+    kept = {one.case for one in {one.case: one for one in changes}.values() if not _over(one, now)}
+    assert len(book) == len(kept)
+    assert {line.case for line in book.page(Wanted(ended=True, limit=500), DESK)[0]} == kept
+    assert all((book.picture(one.case, DESK) is not None) == (one.case in kept) for one in changes)
+    for one in changes:
+        assert is_over(complaint(one), by=now - KEPT_MS) == _over(one, now)
+
+
+def _over(known: Known, now: int) -> bool:
+    return known.state == "answered" and known.updated + KEPT_MS <= now
+
+
+def test_a_complaint_is_kept_as_long_as_the_dispute_about_it() -> None:
+    """Whose the dispute is, the complaint alone knows."""
+    book = Casebook(kept_ms=KEPT_MS)
+    complained = complaint(Known("C-1", "disputed", None, "+8613800138000"))
+    book.load(row_of(data) for data in (complained, dispute("D-1", "C-1", ended=None)))
+    assert not is_over(complained, by=5_000), "it may be needed"
+    book.let_leave(5_000)
+    assert book.picture("D-1", AGENT) is not None
+
+    book.put(row_of(dispute("D-1", "C-1", ended=6_000)))
+    book.let_leave(6_000 + KEPT_MS)
+    assert (len(book), book.picture("D-1", AGENT)) == (1, None)
+    book.let_leave(5_000 + DISPUTED_LEAVES_MS)
+    assert len(book) == 0
+
+
+def dispute(case: str, about: str, *, ended: int | None) -> bytes:
+    taken = Dispute(case[2:], 1, complaint=about, party=Party(sender="ORG-9"))
+    body = DisputeCase(case=case, dispute=taken)
+    updated = ended or 1
+    picture = CasePicture(case, "dispute", "received", 1, updated, msgspec.Raw(encode(body)), ended=ended is not None)
+    return encode(picture)
 
 
 def test_what_is_due_is_what_runs_and_else_what_was_missed_last() -> None:
@@ -166,7 +220,7 @@ class Watched(Casebook):
 
 def test_a_page_of_20_000_open_cases_looks_at_no_more_rows_than_it_shows_and_one() -> None:
     """What that takes is measured: `python -m loadtest.listing`."""
-    book = Watched()
+    book = Watched(kept_ms=KEPT_MS)
     book.load(_many(20_000))
     for wanted in (
         Wanted(),
@@ -191,7 +245,7 @@ def _many(count: int) -> list[Row]:
 @settings(max_examples=20)
 @given(st.text(max_size=20))
 def test_a_page_begins_at_the_beginning_after_what_is_no_cursor(after: str) -> None:
-    book = Casebook()
+    book = Casebook(kept_ms=KEPT_MS)
     book.load([row_of(complaint(Known("C-1", "received", 1, "+8613800138000")))])
     lines, _ = book.page(Wanted(after=after), DESK)
     assert len(lines) <= 1

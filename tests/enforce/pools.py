@@ -125,6 +125,7 @@ def of_dispute(_: dispute.DisputeCase) -> Sequence[msgspec.Struct]:
 def of_campaign(_: campaign.CampaignCase) -> Sequence[msgspec.Struct]:
     return (
         campaign.Filed(FILING),
+        campaign.Filed(msgspec.structs.replace(FILING, volume=None), (Wrong("volume", "an integer"),)),
         campaign.Filed(msgspec.structs.replace(FILING, reason=None)),
         campaign.Filed(msgspec.structs.replace(FILING, level="county")),
         campaign.Filed(EMERGENCY),

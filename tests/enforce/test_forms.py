@@ -5,13 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.enforce import forms, inbox
+from stream.enforce import campaign, fitness, forms, inbox
+from stream.enforce.campaign import CampaignCase, Filed
 from stream.enforce.complaint import Complained, ComplaintCase, State, missing, step
-from stream.enforce.effects import SendNotice
+from stream.enforce.effects import SendNotice, WriteCampaign
 from stream.enforce.forms import Wrong
 from stream.enforce.procedure import Stepped
 from stream.model.codec import Undecodable, encode
-from stream.model.control import Complaint
+from stream.model.control import Complaint, Filing
 from tests.enforce import pools
 from tests.enforce.world import NOW, TERMS, act, took
 
@@ -27,6 +28,11 @@ def test_a_form_without_fault_is_the_record_that_it_is() -> None:
     assert forms.read(Complaint, encode(pools.COMPLAINT), made=inbox.MADE) == (pools.COMPLAINT, ())
 
 
+def file(**fields: object) -> forms.Filled[Filing]:
+    ours = {"kind": "filing", "filing": "P-1", "time": NOW}
+    return forms.read(Filing, msgspec.json.encode({**ours, **fields}), made=inbox.MADE)
+
+
 def test_what_is_ill_formed_is_named_with_its_form_and_the_rest_is_kept() -> None:
     said = read(subscriber="13800138000", channel="fax", at="yesterday", evidence=["E-1", 7], text="贷款")
     assert said.record == Complaint(complaint="C-1", time=NOW, text="贷款")
@@ -38,6 +44,19 @@ def test_what_is_ill_formed_is_named_with_its_form_and_the_rest_is_kept() -> Non
     }
 
 
+def test_a_filing_is_read_like_a_complaint() -> None:
+    assert forms.read(Filing, encode(pools.FILING), made=inbox.MADE) == (pools.FILING, ())
+    said = file(**{"from": "2026-10-20", "regions": "110000", "volume": -1, "level": "village", "emergency": "yes"})
+    assert said.record == Filing(filing="P-1", time=NOW)
+    assert {str(one) for one in said.wrong} == {
+        "from: not milliseconds since the epoch, UTC",
+        "regions: not a list, each a text",
+        "volume: not an integer",
+        "level: not one of city-with-districts, county, national, other, province, township",
+        "emergency: not true or false",
+    }
+
+
 def test_nobody_complains_of_every_sender_at_once() -> None:
     assert read(sender="*").wrong == (Wrong("sender", "one sender"),)
 
@@ -46,6 +65,12 @@ def test_nobody_complains_of_every_sender_at_once() -> None:
 def test_what_no_person_fills_in_is_a_programs_fault(ours: dict[str, object]) -> None:
     with pytest.raises(Undecodable):
         read(**ours)
+
+
+@pytest.mark.parametrize("ours", [{"filing": 7}, {"time": "now"}, {"kind": "complaint"}, {"actor": 1}])
+def test_what_no_person_fills_in_of_a_filing_is_a_programs_fault(ours: dict[str, object]) -> None:
+    with pytest.raises(Undecodable):
+        file(**ours)
 
 
 @pytest.mark.parametrize("data", [b"", b"[]", b"{", b"\xff", b"[" * 100_000])
@@ -106,3 +131,75 @@ def test_what_was_wrong_is_asked_for_once_and_mended_by_what_is_right() -> None:
     good = Complaint(complaint="C-1", time=NOW, subscriber=pools.SUBSCRIBER)
     case = took(step(case, Complained(good), NOW, TERMS)).case
     assert (case.state, case.complaint, case.wrong) == (State.RECEIVED, pools.COMPLAINT, ())
+
+
+written = msgspec.to_builtins(pools.FILING)
+applied = st.fixed_dictionaries(
+    {},
+    optional={
+        name: json | st.just(value)
+        for name, value in {**written, "emergency": True, "exempt": "notice 5"}.items()
+        if name not in ("kind", "filing", "time", "actor")
+    },
+)
+
+
+@given(applied, applied)
+def test_whatever_a_body_files_is_answered_with_what_is_wrong(
+    first: dict[str, object], more: dict[str, object]
+) -> None:
+    case = CampaignCase(case="P-1")
+    for words in (first, more):
+        said = Filed(*file(**words))
+        before, taken = case, campaign.step(case, said, NOW, TERMS)
+        if before.state in (campaign.State.WEIGHING, campaign.State.SENT_FIRST, campaign.State.SETTLED):
+            return
+        case, effects = took(taken)
+        assert case.filing is not None
+        lacking = fitness.missing(case.filing, case.wrong)
+        unfit = before.state in campaign.ASKED and not effects
+        if unfit:
+            assert (before.filing, before.wrong) == (case.filing, case.wrong), "it was asked before"
+        elif case.state == campaign.State.INCOMPLETE:
+            assert lacking
+            assert act(effects, SendNotice).notice.missing == lacking
+        elif case.state != campaign.State.SENT_FIRST:
+            assert not lacking
+
+
+def test_what_was_wrong_in_a_filing_is_asked_for_and_mended_by_what_is_right() -> None:
+    bad = Filed(msgspec.structs.replace(pools.FILING, from_=None), (Wrong("from", "milliseconds"),))
+    case, effects = took(campaign.step(CampaignCase(case="P-1"), bad, NOW, TERMS))
+    notice = act(effects, SendNotice).notice
+    assert (case.state, notice.to, notice.missing) == ("incomplete", "campaign|P-1", ("from: not milliseconds",))
+    bare = Filing(filing="P-1", time=NOW)
+    assert took(campaign.step(case, Filed(bare), NOW, TERMS)).effects == (), "it was asked before"
+    again = took(campaign.step(case, Filed(bare, bad.wrong), NOW, TERMS))
+    assert act(again.effects, SendNotice).notice.missing == notice.missing, "what is wrong again is answered again"
+    good = Filed(msgspec.structs.replace(bare, from_=pools.FILING.from_))
+    case = took(campaign.step(case, good, NOW, TERMS)).case
+    assert (case.state, case.filing, case.wrong) == ("weighing", pools.FILING, ())
+
+
+def test_a_box_that_was_ill_formed_is_no_where_the_next_filing_does_not_tick_it() -> None:
+    bad = Filed(pools.FILING, (Wrong("emergency", "true or false"),))
+    case = took(campaign.step(CampaignCase(case="P-1"), bad, NOW, TERMS)).case
+    assert case.state == "incomplete"
+    assert took(campaign.step(case, Filed(pools.FILING), NOW, TERMS)).case.state == "weighing"
+
+
+@pytest.mark.parametrize("field", ["regions", "numbers", "body_region"])
+def test_an_emergency_never_reaches_further_than_its_body_meant(field: str) -> None:
+    """What it says of where and by which numbers must be readable; what it owes may be ill-formed, and is owed."""
+    wrong = (Wrong(field, "as it must be"),)
+    held = took(campaign.step(CampaignCase(case="P-1"), Filed(pools.EMERGENCY, wrong), NOW, TERMS))
+    assert held.case.state == "incomplete"
+    assert str(wrong[0]) in act(held.effects, SendNotice).notice.missing
+    mended = took(campaign.step(held.case, Filed(pools.EMERGENCY), NOW, TERMS))
+    assert mended.case.state == "sent-first"
+
+    sent = took(campaign.step(CampaignCase(case="P-1"), Filed(pools.EMERGENCY, (Wrong("volume", "x"),)), NOW, TERMS))
+    assert sent.case.state == "sent-first"
+    assert act(sent.effects, WriteCampaign).campaign.regions == pools.EMERGENCY.regions
+    assert sent.case.wrong, "it is still owed"
+    assert took(campaign.step(sent.case, Filed(pools.FILING), NOW, TERMS)).case.wrong == ()

@@ -8,7 +8,8 @@ import pytest
 from stream.enforce import ids
 from stream.enforce.complaint import Answered, Complained
 from stream.model import topics
-from stream.model.control import Complaint
+from stream.model.codec import decode_as
+from stream.model.control import Complaint, Filing, Notice
 from tests.enforce_app.harness import NOW, EnforceProcess, pictures, said, told, wait_until
 from tests.filter.harness import Broker
 
@@ -25,6 +26,8 @@ def test_what_cannot_be_read_taken_or_stepped_is_kept_with_its_reason_and_the_st
     no_number = told(ids.complaint_case(failing), Complained(failing), name="failing")
     early = Complaint("early", NOW)
     topic, partition, key, _ = said(good)
+    filing = said(Filing("flood", NOW, body="水利局"))
+    ill_formed = (*filing[:3], b'{"kind":"filing","filing":"flood","time":1,"body":"x","from":"2026-10-20"}')
     broker.write(
         [
             (topic, partition, key, b"not json"),
@@ -32,16 +35,21 @@ def test_what_cannot_be_read_taken_or_stepped_is_kept_with_its_reason_and_the_st
             (topic, partition, None, b"{}"),
             no_number,
             said(odd),
+            ill_formed,
             said(early),
             told(ids.complaint_case(early), Answered("。"), name="answered"),
             said(good),
         ]
     )
+    good_cases = {"C-good", "C-early", "C-odd", "P-flood"}
     with EnforceProcess(broker, tmp_path) as process:
         process.wait_ready()
         wait_until(lambda: len(broker.read(topics.DEAD_LETTER)) == 5, within_s=15, what="five dead letters")
-        wait_until(lambda: pictures(broker).keys() >= {"C-good", "C-early", "C-odd"}, within_s=5, what="all good cases")
-        assert pictures(broker)["C-odd"].state == "incomplete"
+        wait_until(lambda: pictures(broker).keys() >= good_cases, within_s=5, what="all good cases")
+        assert {pictures(broker)[case].state for case in ("C-odd", "P-flood")} == {"incomplete"}
+        notices = (decode_as(Notice, record.value) for record in broker.read(topics.NOTICES))
+        asked = {notice.case: notice.missing for notice in notices}
+        assert "from: not milliseconds since the epoch, UTC" in asked["P-flood"]
         letters = {record.value: dict(record.headers) for record in broker.read(topics.DEAD_LETTER)}
         assert letters[b"not json"]["topic"] == b"complaints"
         assert set(letters) >= {b"not json", None, b"{}", no_number[3]}

@@ -109,8 +109,12 @@ def forbidden(reason: str) -> Problem:
 
 
 def unknown(case: str) -> Problem:
-    """404: no such case, or none that this caller may know of, which is answered alike."""
-    return Problem(404, Refusal("not-found", f"there is no case {case!r} that you may see"))
+    """404: no such case, none that this caller may know of, or none any more, which are all answered alike."""
+    left = (
+        "one that ended longer ago than `ended_kept_ms` of the settings is shown no more: its last picture stands, "
+        "as evidence, in the topic `cases`"
+    )
+    return Problem(404, Refusal("not-found", f"there is no case {case!r} that you may see; {left}"))
 
 
 def wrong_state(reason: str, possible: tuple[str, ...]) -> Problem:

@@ -5,6 +5,10 @@ sorted by what is due next and then by case id; a page is a merge of the lists t
 bisected place on. So a page costs some microseconds a line, and lists of many thousands are never sorted; a
 picture that comes costs two bisections and a move of pointers (some 20 µs at 100,000 cases in one state).
 
+A case that ended leaves after `ended_kept_ms` of the settings, as its row leaves the control plane's table: from then
+on it takes nothing, and its last picture stands in `cases` as evidence. A complaint whose dispute is still kept stays
+with it, for a dispute is seen by whose complaint it is about.
+
 Memory: each case keeps its picture as the bytes that came, some 1 to 2 KiB.
 """
 
@@ -21,6 +25,7 @@ from stream.enforce.api.answers import CaseLine
 from stream.enforce.api.callers import SUBSCRIBER, Caller
 from stream.enforce.effects import ProcedureName
 from stream.enforce.procedure import Case
+from stream.enforce.retention import Retention
 from stream.model.cases import CasePicture, ClockDue
 from stream.model.control import Party, party_key
 from stream.model.fields import TIME_MAX, Time
@@ -28,6 +33,12 @@ from stream.model.fields import TIME_MAX, Time
 PAGE_MAX: Final = 500
 FEW_MAX: Final = 5_000
 """Cases that are sorted for one page, in some milliseconds."""
+
+LEAVING_MAX: Final = 1_000
+"""Cases that leave at a time, in some milliseconds."""
+
+DISPUTED_LEAVES_MS: Final = 3_600_000
+"""A complaint that stays for its dispute's sake is looked at again so much later."""
 
 NOTHING_DUE: Final = TIME_MAX
 """Where a case without a clock stands: behind all that have one."""
@@ -64,20 +75,23 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One case. `owner` is who may see it besides the offices; `about` the party's key."""
+    """One case. `owner` is who may see it besides the offices; `about` the party's key; `ended` when it ended."""
 
     key: Key
     place: Place
     owner: str | None
     about: str | None
+    ended: int | None
     data: bytes
 
 
 class Casebook:
-    """All cases, by id and by what is due."""
+    """All cases that are kept, by id and by what is due. `kept_ms`: how long one is kept once it has ended."""
 
-    def __init__(self, *, few_max: int = FEW_MAX) -> None:
+    def __init__(self, *, kept_ms: int, few_max: int = FEW_MAX) -> None:
+        self._kept_ms = kept_ms
         self._few_max = few_max
+        self._retention = Retention()
         self._rows: dict[str, Row] = {}
         self._lists: dict[Place, list[Key]] = {}
         self._owned: dict[str, set[str]] = {}
@@ -93,6 +107,7 @@ class Casebook:
         self._rows[case] = row
         insort(self._lists.setdefault(row.place, []), row.key)
         self._index(row)
+        self._retention.note(case, self._leaves_at(row))
 
     def load(self, rows: Iterable[Row]) -> None:
         """The pictures of many cases, one each, into an empty book: its lists are sorted once, at the end."""
@@ -103,12 +118,24 @@ class Casebook:
             self._index(row)
         for keys in self._lists.values():
             keys.sort()
+        self._retention.fill((case, self._leaves_at(row)) for case, row in self._rows.items())
+
+    def let_leave(self, now: int) -> int:
+        """Keep no longer what ended long enough before `now` (milliseconds); how many left, of so many at a time."""
+        due = self._retention.due(now, rows_max=LEAVING_MAX)
+        for case in due:
+            if f"{_COMPLAINT}{case}" in self._owned:
+                self._retention.note(case, now + DISPUTED_LEAVES_MS)
+            else:
+                self.drop(case)
+        return len(due)
 
     def drop(self, case: str) -> None:
         """The case is not kept any more."""
         row = self._rows.pop(case, None)
         if row is None:
             return
+        self._retention.note(case, None)
         keys = self._lists[row.place]
         del keys[bisect_left(keys, row.key)]
         for index, name in ((self._owned, row.owner), (self._about, row.about)):
@@ -165,6 +192,9 @@ class Casebook:
             return None
         return [case for group in groups for case in group]
 
+    def _leaves_at(self, row: Row) -> int | None:
+        return None if row.ended is None else row.ended + self._kept_ms
+
     def _index(self, row: Row) -> None:
         for index, name in ((self._owned, row.owner), (self._about, row.about)):
             if name is not None:
@@ -219,8 +249,29 @@ def row_of(data: bytes) -> Row:
         ),
         owner=_owner(picture),
         about=party_key(picture.party) if picture.party else None,
+        ended=picture.updated if picture.ended else None,
         data=data,
     )
+
+
+class _Over(msgspec.Struct, frozen=True):
+    """Of a picture, what says whether it is still kept."""
+
+    updated: int
+    ended: bool = False
+    state: str = ""
+
+
+_overs: Final = msgspec.json.Decoder(_Over)
+
+
+def is_over(data: bytes, *, by: int) -> bool:
+    """Whether a picture shows a case that ended by this moment (milliseconds): a glance of 1 µs.
+
+    Never of a disputed complaint, which `let_leave` decides about. Raises `msgspec.MsgspecError`.
+    """
+    seen = _overs.decode(data)
+    return seen.ended and seen.updated <= by and seen.state != complaint.State.DISPUTED
 
 
 def case_of(picture: CasePicture) -> Case:

@@ -173,7 +173,7 @@ def file_campaign(asked: Asked) -> Write:
     said = _filing(asked, asked.id)
     if not asked.caller.acts_for_sender(said.sender):
         raise forbidden("a sender files for itself alone, and `sender` is none of the senders of this token")
-    return _campaign(said, said)
+    return _campaign(said, fitness.missing(said))
 
 
 def complete_campaign(asked: Asked) -> Write:
@@ -185,8 +185,10 @@ def complete_campaign(asked: Asked) -> Write:
     said = _filing(asked, case.filing.filing)
     if said.sender and not asked.caller.acts_for_sender(said.sender):
         raise forbidden("a sender files for itself alone, and `sender` is none of the senders of this token")
-    asked.would_take(picture, campaign.Filed(said))
-    return _campaign(said, campaign.supplemented(case.filing, said))
+    more = campaign.Filed(said)
+    asked.would_take(picture, more)
+    known = campaign.supplemented(case.filing, said)
+    return _campaign(said, fitness.missing(known, campaign.still_wrong(case.wrong, more)))
 
 
 def _filing(asked: Asked, name: str) -> Filing:
@@ -198,9 +200,9 @@ def _filing(asked: Asked, name: str) -> Filing:
     return said
 
 
-def _campaign(said: Filing, known: Filing) -> Write:
+def _campaign(said: Filing, lacking: tuple[str, ...]) -> Write:
     case = ids.campaign_case(said)
-    answer = Accepted(said.filing, case, asking.missing(fitness.missing(known), Filing))
+    answer = Accepted(said.filing, case, asking.missing(lacking, Filing))
     return Write(topics.FILINGS, case, case, said, answer)
 
 

@@ -1,4 +1,4 @@
-"""Keeps the casebook in step with `cases`: read whole once, then followed.
+"""Keeps the casebook in step with `cases`: read whole once, then followed; what ended long ago leaves it by itself.
 
 Promises that a book is only handed out once it holds everything that stood in the topic at the start of its
 reading. A broker that fails, or a hole in the topic, ends in a new book from the beginning; until that is
@@ -12,7 +12,8 @@ import msgspec
 
 from stream import logs
 from stream.config import Config
-from stream.enforce.api.casebook import Casebook, Row, row_of
+from stream.enforce.api.casebook import Casebook, Row, is_over, row_of
+from stream.enforce.now import WallClock
 from stream.kafka import clients
 from stream.model.topics import CASES
 
@@ -27,10 +28,15 @@ PAUSE_S_MAX: Final = 10.0
 
 
 class Pictures:
-    """The follower of `cases`. `book` is None until the first book is whole."""
+    """The follower of `cases`. `book` is None until the first book is whole.
 
-    def __init__(self, config: Config) -> None:
+    `kept_ms`: how long a case that has ended is shown.
+    """
+
+    def __init__(self, config: Config, *, clock: WallClock, kept_ms: int) -> None:
         self._config = config
+        self._clock = clock
+        self._kept_ms = kept_ms
         self._quiet = logs.Seldom()
         self.book: Casebook | None = None
         self.failing = False
@@ -59,12 +65,18 @@ class Pictures:
         await consumer.start()
         await consumer.seek_to_beginning(*places)
         ends = await consumer.end_offsets(places)
-        last: dict[bytes, bytes | None] = {}
+        last: dict[bytes, bytes] = {}
         while not await _reached(consumer, ends):
+            over = self._clock.now() - self._kept_ms
             for records in (await consumer.getmany(*places, timeout_ms=POLL_MS)).values():
-                last.update((record.key, record.value) for record in records)
-        book = Casebook()
-        book.load(row for value in last.values() if value is not None and (row := self._row(value)))
+                for record in records:
+                    if _is_kept(record, over):
+                        last[record.key] = record.value
+                    else:
+                        last.pop(record.key, None)
+        book = Casebook(kept_ms=self._kept_ms)
+        book.load(row for value in last.values() if (row := self._row(value)))
+        last.clear()
         self.book, self.failing = book, False
         log.info("cases are read", cases_count=len(book))
         while True:
@@ -72,6 +84,7 @@ class Pictures:
             for records in fetched.values():
                 for record in records:
                     self._take(book, record)
+            book.let_leave(self._clock.now())
 
     def _take(self, book: Casebook, record: clients.ConsumerRecord) -> None:
         if record.value is None:
@@ -87,6 +100,14 @@ class Pictures:
             if held_back is not None:
                 log.warning("a picture in `cases` cannot be read", error=type(error).__name__, more_count=held_back)
             return None
+
+
+def _is_kept(record: clients.ConsumerRecord, over: int) -> bool:
+    """Whether a picture is worth keeping while the rest is read: one that cannot be read is, so that it is told of."""
+    try:
+        return record.value is not None and not is_over(record.value, by=over)
+    except msgspec.MsgspecError:
+        return True
 
 
 async def _reached(consumer: clients.AIOKafkaConsumer, ends: dict[clients.TopicPartition, int]) -> bool:

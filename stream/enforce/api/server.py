@@ -65,7 +65,7 @@ class Api:
         self._terms = settings.terms(config, load_policy(config.policy.file))
         self._clock = WallClock(config.enforce.clock_offset_file)
         self._metrics = ApiMetrics()
-        self._pictures = Pictures(config)
+        self._pictures = Pictures(config, clock=self._clock, kept_ms=self._terms.settings.ended_kept_ms)
         self._writer = Writer(config)
         self._runner: web.AppRunner | None = None
         self._following: asyncio.Task[None] | None = None

@@ -1,0 +1,100 @@
+"""What counting activity costs on the filter's hot path, in microseconds an event: `python -m loadtest.activity`.
+
+The demo's traffic is decided by the demo's registry, and its decisions are handed to an `ActivityCounter` in batches of
+the size that a consumer hands out, as the worker does it; closed windows are left out, which have a loop of their own.
+Once as it is, and once without the test of claims (whether a number bears out the sender that an event names): the
+difference is what it costs that nobody can be blamed in another's name. The two take turns, so that what else the
+machine does meets both; CPU time, the median of several rounds.
+"""
+
+import argparse
+import statistics
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stream.demo import texts
+from stream.demo.sample import sample
+from stream.demo.traffic import Traffic
+from stream.filter.activity import CLAIMED, ActivityCounter
+from stream.model.decision import Decision
+from stream.model.fields import Channel
+from stream.policy.decide import Decider
+from stream.policy.loading import load
+from stream.registry.registry import Registry, registry_of
+
+NOW: Final = 1_795_500_000_000
+EVENTS_COUNT: Final = 200_000
+BATCH_COUNT: Final = 500
+ROUNDS_COUNT: Final = 9
+PEOPLE_COUNT: Final = 20_000
+
+
+class Believing(ActivityCounter):
+    """A counter that takes every event's word for who sent it."""
+
+    def _test_claims(self, answers: NDArray[np.int32], decided: Sequence[Decision]) -> None:
+        del answers, decided
+
+
+class Cost(NamedTuple):
+    """Microseconds an event."""
+
+    tested: float
+    believed: float
+
+
+def decisions(registry: Registry, traffic: Traffic, *, count: int) -> list[Decision]:
+    """What the demo's traffic is answered with."""
+    return Decider(load(), registry).decide_all(traffic.events(count, now=NOW), NOW)
+
+
+def measure(registry: Registry, decided: list[Decision]) -> Cost:
+    """Both counters over the same decisions, in turns."""
+
+    def owner(channel: Channel, number: str) -> str | None:  # as the worker asks
+        holding = registry.ownership[channel].owner(number)
+        return holding.sender if holding is not None else None
+
+    counters: tuple[Callable[[], ActivityCounter], ...] = (
+        lambda: ActivityCounter("run", owner),
+        lambda: Believing("run", owner),
+    )
+    rounds = [[_counted(make(), decided) for make in counters] for _ in range(ROUNDS_COUNT)]
+    tested, believed = (statistics.median(costs) / len(decided) * 1e6 for costs in zip(*rounds, strict=True))
+    return Cost(tested, believed)
+
+
+def _counted(counter: ActivityCounter, decided: list[Decision]) -> float:
+    timestamps = [NOW] * BATCH_COUNT
+    begun = time.process_time()
+    for at in range(0, len(decided), BATCH_COUNT):
+        batch = decided[at : at + BATCH_COUNT]
+        counter.add(batch, timestamps[: len(batch)], (), now=NOW)
+    return time.process_time() - begun
+
+
+def main() -> None:
+    """Print the costs, and how often there is a claim to test."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--events", type=int, default=EVENTS_COUNT)
+    count = parser.parse_args().events
+    people = sample(now=NOW, refusals_count=PEOPLE_COUNT, silent_count=PEOPLE_COUNT)
+    said = (words.expression(index) for words in people.words for index in words.who)
+    registry = registry_of((*people.records(), *said))
+    decided = decisions(registry, Traffic(people, texts.own(), seed=1), count=count)
+    claims = Counter(one.reason for one in decided if one.sender is not None and one.reason in CLAIMED)
+    cost = measure(registry, decided)
+    share = claims.total() / len(decided)
+    print(f"{'as it is':<24}{cost.tested:6.3f} µs an event")
+    print(f"{'without testing claims':<24}{cost.believed:6.3f} µs an event")
+    print(f"{share:.1%} of events are claims: {(cost.tested - cost.believed) / max(share, 1e-9):.2f} µs each")
+    print(", ".join(f"{reason} {each / len(decided):.2%}" for reason, each in claims.most_common()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,105 @@
+"""Pauses between attempts at a broker: they double while one trouble lasts, and begin anew with the next.
+
+The broker is a port where nobody listens, so that every failure is a genuine one; only that all goes well for a while
+in between is said by the test.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+
+import pytest
+import structlog
+from structlog.testing import LogCapture
+
+from stream import config as configuration
+from stream.config import Config
+from stream.enforce.api import pictures
+from stream.enforce.api.casebook import Casebook
+from stream.enforce.api.pictures import Pictures
+from stream.enforce.connector import loop
+from stream.enforce.connector.loop import Connector
+from stream.enforce.now import WallClock
+from stream.kafka import clients
+
+FIRST_S, MOST_S = 0.001, 0.004
+WENT_WELL_ON = 4
+"""The attempt that goes well for a while, and then fails."""
+
+DOUBLED = [0.001, 0.002, 0.004]
+ANEW = [0.001, 0.002, 0.004, 0.004]
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    contacts = tmp_path / "contacts.toml"
+    contacts.write_text('[contacts]\n"sender|*" = "mailto:legal@org9.example"\n', encoding="utf-8")
+    variables = {
+        "WURAO_KAFKA__BOOTSTRAP": "127.0.0.1:1",
+        "WURAO_CONNECTOR__CONTACTS_FILE": str(contacts),
+        "WURAO_CONNECTOR__PORT": "0",
+    }
+    return configuration.load(None, variables)
+
+
+class Readings(Pictures):
+    """The API's follower, in which one reading has got as far as a whole book."""
+
+    attempts = 0
+
+    async def _follow(self, consumer: clients.AIOKafkaConsumer) -> None:
+        self.attempts += 1
+        if self.attempts == WENT_WELL_ON:
+            self.book = Casebook(kept_ms=1)
+        await super()._follow(consumer)
+
+
+class Memberships(Connector):
+    """The connector, in which one membership of the group has got as far as knowing what was tried."""
+
+    attempts = 0
+
+    async def _serve(self) -> None:
+        self.attempts += 1
+        if self.attempts == WENT_WELL_ON:
+            self._informed.set()
+        await super()._serve()
+
+
+async def test_the_apis_follower_pauses_briefly_again_once_it_has_read_all(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pictures, "PAUSE_S", FIRST_S)
+    monkeypatch.setattr(pictures, "PAUSE_S_MAX", MOST_S)
+    said = LogCapture()
+    monkeypatch.setattr(pictures, "log", structlog.wrap_logger(None, processors=[said]))
+    reader = Readings(config, clock=WallClock(None), kept_ms=1)
+    await _attempts(reader.run, lambda: reader.attempts)
+    assert _pauses(said) == DOUBLED + ANEW
+
+
+async def test_the_connector_pauses_briefly_again_once_it_has_served(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "BROKER_PAUSE_S", FIRST_S)
+    monkeypatch.setattr(loop, "BROKER_PAUSE_S_MAX", MOST_S)
+    said = LogCapture()
+    monkeypatch.setattr(loop, "log", structlog.wrap_logger(None, processors=[said]))
+    connector = Memberships(config)
+    await _attempts(connector.run, lambda: connector.attempts)
+    assert _pauses(said) == DOUBLED + ANEW
+
+
+async def _attempts(run: Callable[[], Coroutine[None, None, None]], made: Callable[[], int]) -> None:
+    """Run until it has paused as often as is asked about."""
+    running = asyncio.create_task(run())
+    async with asyncio.timeout(20):
+        while made() <= len(DOUBLED + ANEW):  # noqa: ASYNC110  # nothing tells
+            await asyncio.sleep(0.001)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
+def _pauses(said: LogCapture) -> list[float]:
+    """The pauses that it said it takes, as many as are asked about."""
+    return [entry["pause_s"] for entry in said.entries if "pause_s" in entry][: len(DOUBLED + ANEW)]
