@@ -26,7 +26,7 @@ from stream.filter.batch import Finished, Outputs, Place, decide_batch
 from stream.filter.delivery import in_rounds
 from stream.filter.native import NativeBatches
 from stream.filter.paths import NativePath, native_path
-from stream.filter.raw import Native, NativeFailed, Taken, decide_raw
+from stream.filter.raw import LeavesAll, Native, NativeFailed, Taken, decide_raw
 from stream.filter.windows import records_of
 from stream.kafka import seams
 from stream.kafka.reach import CannotStart
@@ -190,14 +190,10 @@ def test_whatever_the_module_raises_is_its_failure_and_names_the_place(failure: 
 
 
 def test_a_batch_that_the_module_cannot_read_is_pythons() -> None:
-    class Unreading(standin.StandIn):
-        def decide(self, *_: object, **__: object) -> standin.StandInOutcome:
-            raise ValueError("more records than bytes for them")
-
     decider, place = _decider(), Place("events.urgent", 1)
     records = _consumed(list(EVENTS))
-    native = Unreading(decider, 12, standin.unsure)
-    outputs = decide_raw({place: Taken([_raw(records)], [], 90)}, native, decider, now=NOW, partitions=PARTITIONS)
+    taken = {place: Taken([_raw(records)], [], 90)}
+    outputs = decide_raw(taken, LeavesAll(), decider, now=NOW, partitions=PARTITIONS)
     plain = decide_batch({place: records}, decider, now=NOW, partitions=PARTITIONS)
     assert _decisions(outputs) == _decisions(plain)
     assert outputs.left_count == len(records)
