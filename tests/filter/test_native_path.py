@@ -325,6 +325,7 @@ def test_finished_batches_go_out_in_rounds_and_keep_the_order_of_their_partition
 # The real worker, on genuine Kafka ----------------------------------------------------------------------------------
 
 STANDIN = ("tests.filter.standin",)
+FILTER = ("stream.cli.main", "filter")
 
 
 def _flood(many: int, *, first: int = 0) -> list[dict[str, object]]:
@@ -335,11 +336,17 @@ def _flood(many: int, *, first: int = 0) -> list[dict[str, object]]:
 
 
 @pytest.mark.kafka
-def test_every_answer_comes_through_a_worker_on_the_native_path(broker: Broker, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "program",
+    [pytest.param(STANDIN, id="a stand-in"), pytest.param(FILTER, id="wurao_native", marks=needs_native)],
+)
+def test_every_answer_comes_through_a_worker_on_the_native_path(
+    broker: Broker, tmp_path: Path, program: tuple[str, ...]
+) -> None:
     broker.write_registry(cases.registry())
     broker.write_events(cases.EVENTS)
     broker.write([("events.sms", 0, b"k", b"{not json"), ("events.call", 1, b"k", None)])
-    with FilterProcess(broker, tmp_path, program=STANDIN) as filter_:
+    with FilterProcess(broker, tmp_path, program=program, WURAO_FILTER__NATIVE="on") as filter_:
         filter_.wait_ready()
         decisions = broker.decisions(until=len(cases.EVENTS))
         assert {decision["event"]: decision["reason"] for decision in decisions} == cases.EXPECTED
