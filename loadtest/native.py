@@ -94,10 +94,13 @@ def main() -> None:
     cost = statistics.median(costs)
     print(f"native{cost:8.0f} ns an event (from {min(costs):.0f} to {max(costs):.0f})")
     few = batches[: max(1, len(batches) // 4)]
-    begun = time.process_time()
-    for batch in few:
-        decide_batch({Place(EVENTS_URGENT, 0): batch.consumed}, decider, now=decide.NOW, partitions=12)
-    python = (time.process_time() - begun) / sum(len(batch.consumed) for batch in few) * 1e9
+    spent = 0.0
+    for _ in range(2):  # the second time it knows the routes, as the native function does
+        begun = time.process_time()
+        for batch in few:
+            decide_batch({Place(EVENTS_URGENT, 0): batch.consumed}, decider, now=decide.NOW, partitions=12)
+        spent = time.process_time() - begun
+    python = spent / sum(len(batch.consumed) for batch in few) * 1e9
     print(f"python{python:8.0f} ns an event, without making records and batches: {python / cost:.1f} times as much")
     share, of_replies = left / len(events), _replies(events)
     print(f"left to Python: {share:.2%}, of which replies {of_replies:.2%}; of the sample traffic {sample_share():.2%}")

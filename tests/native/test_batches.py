@@ -22,7 +22,7 @@ from stream.policy.settings import Policy
 from stream.registry.registry import registry_of
 from tests.native.differential import Source
 from tests.native.twins import CODECS, RECORD_MS, Consumed, Keyed, Twins, batch_of, needs_native, records_of
-from tests.policy.cases import CONSENTING, GOOD_TEXT, LAWFUL, NOON, PORT, SILENT, but
+from tests.policy.cases import CONSENTING, GOOD_TEXT, LAWFUL, LINE, NOON, PORT, SHOP, SILENT, but, entry
 
 pytestmark = needs_native
 
@@ -33,6 +33,11 @@ def sms(**more: object) -> bytes:
     event = {"kind": "sms", "id": "e", "time": NOON, "to": CONSENTING, "from": PORT, "sender": "ORG-1"}
     rest = {"purpose": "commercial", "category": "finance", "text": GOOD_TEXT, "origin": "smsc-1"}
     return json.dumps({**event, **rest, **more}, ensure_ascii=False).encode()
+
+
+def call(**more: object) -> bytes:
+    event = {"kind": "call", "id": "e", "time": NOON, "to": CONSENTING, "from": LINE, "purpose": "service"}
+    return json.dumps({**event, **more}).encode()
 
 
 REPLY = json.dumps({"kind": "reply", "id": "r", "time": NOON, "from": CONSENTING, "to": PORT, "text": "TD"}).encode()
@@ -120,6 +125,21 @@ def test_a_decision_is_keyed_as_its_event_and_by_the_recipient_where_that_has_no
     records = [Keyed(b"odd", sms()), Keyed(b"", sms()), Keyed(None, sms())]
     seen = twins().decide(batch_of(records), now=NOW)
     assert [decision.key for decision in seen.decisions] == [b"odd", CONSENTING.encode(), CONSENTING.encode()]
+
+
+def test_a_number_that_protects_numbers_may_be_shown_and_no_other() -> None:
+    protecting = entry("+86400", "number-protection", channel="call")
+    made = twins(but(SHOP, numbers=(protecting, entry("+86500", "service", channel="call"))))
+    shown = {
+        "+8640012345": "service",
+        "+8650012345": "spoofed_number",
+        "+8612345678": "spoofed_number",
+        LINE: "service",
+    }
+    calls = [call(presented=number) for number in shown]
+    assert made.agree(calls, now=NOW) == []
+    seen = made.decide(batch_of([Keyed(None, value) for value in calls]), now=NOW)
+    assert [reason(decision) for decision in seen.decisions] == list(shown.values())
 
 
 def test_records_in_the_wrong_partition_are_counted() -> None:

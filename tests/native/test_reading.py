@@ -67,6 +67,11 @@ def test_an_opt_out_hint_is_found_where_the_pattern_finds_it(text: str) -> None:
     alike(text)
 
 
+def test_a_hint_is_read_to_its_end() -> None:
+    # Seven characters after the first 回 the second hint is cut, and would be one if it ended there.
+    assert alike("回覆：ｎ回复TDx")
+
+
 def test_what_messages_are_written_in_is_read() -> None:
     written = (
         "【某行】您的额度已提升……详询95588，拒收请回复R！",

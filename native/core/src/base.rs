@@ -30,6 +30,10 @@ pub(crate) const SPARSE_MAX: usize = 2_700;
 pub(crate) const UNINDEXED_MAX: usize = 256;
 pub(crate) const BUCKETS: usize = 256;
 
+/// Digits of base 3 that a byte takes, and what each is worth.
+pub(crate) const TERNARY: usize = 5;
+pub(crate) const POWERS_OF_3: [u8; TERNARY] = [1, 3, 9, 27, 81];
+
 /// What a number holds, a bit each: refusals of everything by channel, then anything narrower by channel.
 const fn refuses(channel: Channel) -> u8 {
     1 << channel as u8
@@ -90,7 +94,7 @@ pub struct Found {
     narrow_at: usize,
     narrow_count: u32,
     kind: u8,
-    code_bits: u8,
+    codes: u8,
     is_there: bool,
     flags: u8,
 }
@@ -251,7 +255,7 @@ impl Base {
                     number,
                     at: self.blocks_at + u32_at(slot, 8).unwrap_or_default() as usize * LINE_BYTES,
                     kind: slot[12],
-                    code_bits: slot[13],
+                    codes: slot[13].max(1),
                     combinations: u64_at(slot, 16).unwrap_or_default(),
                     narrow_at: self.blocks_at + u32_at(slot, 24).unwrap_or_default() as usize * LINE_BYTES,
                     narrow_count: u32_at(slot, 28).unwrap_or_default(),
@@ -332,12 +336,14 @@ impl Base {
         mask &= (1 << (bit % 64)) - 1;
         let before = (0..bit / 64).map(|place| word(place).count_ones()).sum::<u32>() + mask.count_ones();
         let rank = usize::from(u16_at(bytes, LINE_BYTES - 2)?) + before as usize;
-        let code = match found.code_bits {
-            0 => 0,
-            bits => {
-                let place = rank * usize::from(bits);
-                let byte = *self.bytes.get(found.at + LINES * LINE_BYTES + place / 8)?;
-                byte >> (place % 8) & ((1u16 << bits) - 1) as u8
+        let codes_at = found.at + LINES * LINE_BYTES;
+        let code = match found.codes {
+            1 => 0,
+            3 => *self.bytes.get(codes_at + rank / TERNARY)? / POWERS_OF_3[rank % TERNARY] % 3,
+            codes => {
+                let bits = codes.ilog2() as usize;
+                let byte = *self.bytes.get(codes_at + rank * bits / 8)?;
+                byte >> (rank * bits % 8) & (codes - 1)
             }
         };
         Some((found.combinations >> (4 * (code & 15))) as u8 & 15)

@@ -5,7 +5,7 @@
 use crate::ahead::LINE_BYTES;
 use crate::base::{
     BLOCK, BLOCK_BITS, BUCKETS, DENSE, Damaged, HEADER_BYTES, LINE_NUMBERS, MAGIC, Named, ORIGIN_AT, ORIGIN_BYTES,
-    SLOT_BYTES, SPARSE, SPARSE_MAX, UNINDEXED_MAX, VERSION, hash,
+    POWERS_OF_3, SLOT_BYTES, SPARSE, SPARSE_MAX, TERNARY, UNINDEXED_MAX, VERSION, hash,
 };
 use roaring::RoaringTreemap;
 
@@ -59,14 +59,14 @@ impl Builder {
             for (number, id) in here {
                 flags[*number as usize % BLOCK] |= 4 << channels[*id as usize];
             }
-            let (at, kind, code_bits, combinations) = put_flags(&mut blocks, &flags);
+            let (at, kind, codes, combinations) = put_flags(&mut blocks, &flags);
             let narrow_at = put_narrower(&mut blocks, here, width);
             let lines = |at: usize| u32::try_from(at / LINE_BYTES).map_err(|_| Damaged("more than 256 GB"));
             let mut slot = [0; SLOT_BYTES];
             slot[..8].copy_from_slice(&(block + 1).to_le_bytes());
             slot[8..12].copy_from_slice(&lines(at)?.to_le_bytes());
             slot[12] = kind;
-            slot[13] = code_bits;
+            slot[13] = codes;
             slot[16..24].copy_from_slice(&combinations.to_le_bytes());
             slot[24..28].copy_from_slice(&lines(narrow_at)?.to_le_bytes());
             slot[28..]
@@ -95,16 +95,14 @@ fn put_flags(blocks: &mut Vec<u8>, flags: &[u8]) -> (usize, u8, u8, u64) {
         }
         let flags: Vec<u8> = held().map(|(_, flags)| *flags).collect();
         blocks.extend(flags.chunks(2).map(|pair| pair[0] | pair.get(1).unwrap_or(&0) << 4));
-        return (at, SPARSE, 0, 0);
+        return (at, SPARSE, 1, 0);
     }
     let mut combinations: Vec<u8> = flags.iter().copied().filter(|flags| *flags != 0).collect();
     combinations.sort_unstable();
     combinations.dedup();
-    let code_bits = match combinations.len() {
-        1 => 0,
-        2 => 1,
-        3..=4 => 2,
-        _ => 4,
+    let codes = match combinations.len() {
+        few @ 1..=4 => few,
+        _ => 16,
     };
     let mut before = 0usize;
     for line in flags.chunks(LINE_NUMBERS) {
@@ -116,16 +114,24 @@ fn put_flags(blocks: &mut Vec<u8>, flags: &[u8]) -> (usize, u8, u8, u64) {
         before += line.iter().filter(|flags| **flags != 0).count();
         blocks.extend_from_slice(&bits);
     }
-    if code_bits > 0 {
-        let mut codes = vec![0u8; (count * code_bits).div_ceil(8)];
-        for (rank, flags) in flags.iter().filter(|flags| **flags != 0).enumerate() {
-            let code = combinations.iter().position(|other| other == flags).expect("one of them") as u8;
-            codes[rank * code_bits / 8] |= code << (rank * code_bits % 8);
+    let held = flags.iter().filter(|flags| **flags != 0);
+    let code_of = |flags: &u8| combinations.iter().position(|other| other == flags).expect("one of them") as u8;
+    let codes_of: Vec<u8> = held.map(code_of).collect();
+    match codes {
+        1 => {}
+        3 => blocks.extend(
+            codes_of
+                .chunks(TERNARY)
+                .map(|some| some.iter().zip(POWERS_OF_3).map(|(code, power)| code * power).sum::<u8>()),
+        ),
+        _ => {
+            let bits = codes.ilog2() as usize;
+            let packed = |some: &[u8]| some.iter().rev().fold(0, |byte, code| byte << bits | code);
+            blocks.extend(codes_of.chunks(8 / bits).map(packed));
         }
-        blocks.extend_from_slice(&codes);
     }
     let meaning = combinations.iter().rev().fold(0u64, |all, flags| all << 4 | u64::from(*flags));
-    (at, DENSE, code_bits as u8, meaning)
+    (at, DENSE, codes as u8, meaning)
 }
 
 /// Puts a block's narrower scopes; returns where they begin.
@@ -223,11 +229,16 @@ mod tests {
             2_000_000 => number % 4 == 1 && id == 0,
             3_000_000 => number % 7 == 1 && id < 2,
             4_000_000 => number % 1_000 == 5,
+            // Two, three and four things that a number may hold.
+            6_000_000 => number % 4 == 0 && number / 4 % 2 == u64::from(id),
+            7_000_000 => number % 4 == 0 && (number / 4 % 3 == u64::from(id) || number / 4 % 3 == 2) && id < 2,
+            8_000_000 => number % 4 == 0 && number / 4 % 4 == u64::from(id),
             _ => false,
         }
     }
 
-    const BLOCKS: [u64; 6] = [1_000, 1_001, 2_000_000, 3_000_000, 4_000_000, 5_000_000];
+    const BLOCKS: [u64; 9] =
+        [1_000, 1_001, 2_000_000, 3_000_000, 4_000_000, 5_000_000, 6_000_000, 7_000_000, 8_000_000];
 
     fn built() -> Vec<u8> {
         let mut builder = Builder::new(scopes());

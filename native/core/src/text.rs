@@ -289,23 +289,24 @@ fn separator(text: &[u8], tables: &Tables) -> Option<usize> {
 
 /// Whether an opt-out hint stands among characters of these classes.
 fn hint(classes: &[u8]) -> bool {
-    memchr::memchr3_iter(class::BACK, class::REFUSE, class::RETURN, classes).any(|at| {
-        let rest = &classes[at + 1..];
-        match classes[at] {
-            class::BACK => rest.first() == Some(&class::ORDER),
-            class::REFUSE => rest.first() == Some(&class::TAKE),
-            _ => {
-                let rest = if rest.first() == Some(&class::AGAIN) { &rest[1..] } else { rest };
-                let between = rest.iter().take(2).take_while(|class| **class == class::OTHER).count();
-                // The letters are none of what may stand between, so that to take all of that is the only way.
-                match &rest[between..] {
-                    [class::T, class::D, after @ ..] => !latin(after),
-                    [class::T | class::R_OR_N, after @ ..] => !latin(after),
-                    _ => false,
-                }
+    memchr::memchr3_iter(class::BACK, class::REFUSE, class::RETURN, classes).any(|at| begins_hint(&classes[at..]))
+}
+
+/// Whether characters of these classes begin with an opt-out hint.
+fn begins_hint(classes: &[u8]) -> bool {
+    match classes {
+        [class::BACK, class::ORDER, ..] | [class::REFUSE, class::TAKE, ..] => true,
+        [class::RETURN, rest @ ..] => {
+            let rest = if let [class::AGAIN, rest @ ..] = rest { rest } else { rest };
+            let between = rest.iter().take(2).take_while(|class| **class == class::OTHER).count();
+            // The letters are none of what may stand between, so that to take all of that is the only way.
+            match &rest[between..] {
+                [class::T, class::D, after @ ..] | [class::T | class::R_OR_N, after @ ..] => !latin(after),
+                _ => false,
             }
         }
-    })
+        _ => false,
+    }
 }
 
 fn latin(after: &[u8]) -> bool {
@@ -337,7 +338,7 @@ impl Hints {
                     classes[count] = class_of_lower(tables, character)?;
                     count += 1;
                 }
-                if hint(&classes[..count]) {
+                if begins_hint(&classes[..count]) {
                     return Some(true);
                 }
             }
