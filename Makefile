@@ -8,7 +8,10 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 
 BIN := .venv/bin
 LOCK := requirements.lock
+PEERS := loadtest/peers/requirements
 STAMP := .venv/.stamp
+COMPILE = env -u PIP_FIND_LINKS $(BIN)/pip-compile --quiet --upgrade --generate-hashes --strip-extras --allow-unsafe \
+	--no-header --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options
 
 # The first that runs and is of a version we support. It is run, not only found: a version manager's stand-in may be on
 # the path for a version that is not active.
@@ -56,12 +59,11 @@ docs: $(STAMP) ## write the documents that are made from the code
 	@$(BIN)/python -m docs.generate
 
 lock: $(STAMP) ## resolve the lock files anew (needs the network)
-	@{ sed '/^$$/,$$d' $(LOCK); echo; \
-	   env -u PIP_FIND_LINKS $(BIN)/pip-compile --quiet --upgrade --generate-hashes --strip-extras --allow-unsafe \
-	     --no-header --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options \
-	     --extra kafka --extra trace --extra dev --output-file - pyproject.toml; } > $(LOCK).new
+	@{ sed '/^$$/,$$d' $(LOCK); echo; $(COMPILE) --extra kafka --extra trace --extra dev --output-file - pyproject.toml; } > $(LOCK).new
 	@mv $(LOCK).new $(LOCK)
-	@cd deploy/kafka && ../../$(BIN)/python -m jgo --resolver python --quiet lock
+	@{ sed '/^$$/,$$d' $(PEERS).lock; echo; $(COMPILE) --constraint $(LOCK) --output-file - $(PEERS).in; } > $(PEERS).lock.new
+	@mv $(PEERS).lock.new $(PEERS).lock
+	@for jars in deploy/kafka loadtest/peers/java; do (cd $$jars && $(CURDIR)/$(BIN)/python -m jgo --resolver python --quiet lock); done
 
 native: $(STAMP) ## build the native batch function into .venv (needs Rust's cargo; the filter runs without it)
 	@$(CARGO_THERE)
@@ -77,7 +79,7 @@ wheel: $(STAMP) ## wheels of wurao and, where cargo is, of wurao_native, in dist
 	@ls dist
 
 clean: ## remove what was made here (the fetched jars stay in the user's cache)
-	@rm -rf .venv build dist native/target *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	@rm -rf .venv .venv-peers build dist native/target *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Cheap when all is there; asks nothing of a broker that somebody else runs.

@@ -24,7 +24,7 @@ from pyroaring import BitMap64
 
 from bloom.number import Msisdn
 from bloom.probes import LayeredProbe, Layers, PlainProbe
-from bloom.sets import Group, ScopedBitmap, ScopedSets, bitmap_of, discard_all
+from bloom.sets import Group, ScopedBitmap, ScopedSets, add_all, bitmap_of, discard_all
 from bloom.wills import (
     CHANNELS,
     EVERYTHING,
@@ -165,7 +165,7 @@ class Wills:
         """See `wills.Store`."""
         self.sets.add(channel, kind, scope, numbers)
         if scope != EVERYTHING:
-            self._narrow[channel].update(numbers)
+            add_all(self._narrow[channel], numbers)
 
     def remove(self, channel: Channel, kind: Kind, scope: Scope, numbers: list[Msisdn]) -> None:
         """See `wills.Store`."""
@@ -307,7 +307,7 @@ class Overlay:
     def add(self, channel: Channel, kind: Kind, scope: Scope, numbers: list[Msisdn]) -> None:
         """See `wills.Store`."""
         self._added.add(channel, kind, scope, numbers)
-        self._touched[channel].update(numbers)
+        add_all(self._touched[channel], numbers)
 
     def remove(self, channel: Channel, kind: Kind, scope: Scope, numbers: list[Msisdn]) -> None:
         """See `wills.Store`."""
@@ -335,7 +335,7 @@ class Overlay:
         hidden = group.within(bitmap)
         if hidden:
             self._removed.add(channel, kind, scope, hidden)
-            self._touched[channel].update(hidden)
+            add_all(self._touched[channel], hidden)
 
 
 def _sort_key(scope: Scope) -> tuple[bool, str, bool, str]:

@@ -12,7 +12,7 @@ Costs that shaped this file (pyroaring 1.2.0, bitmaps of 10 million numbers in 3
 
 import array
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -25,12 +25,24 @@ from bloom.wills import CHANNELS, KINDS, Channel, Kind, Scope
 _FEW: Final = 16
 """Up to so many numbers are sought one by one; making a bitmap of them for `&` would cost more."""
 
+_FEW_TO_ADD: Final = 4
+"""Up to so many numbers are added one by one: 80 ns each, against 270 and 90 more for each by `update`."""
+
 
 def bitmap_of(numbers: NDArray[np.uint64]) -> BitMap64:
     """A bitmap of many numbers, best sorted: 12 ns each, a quarter of what it takes from numpy directly."""
     values = array.array("Q")
     values.frombytes(np.ascontiguousarray(numbers, dtype=np.uint64).data.cast("B"))
     return BitMap64(values)
+
+
+def add_all(bitmap: BitMap64, numbers: Sequence[int]) -> None:
+    """Put the numbers in. Most steps of a fold concern one or two."""
+    if len(numbers) > _FEW_TO_ADD:
+        bitmap.update(numbers)
+    else:
+        for number in numbers:
+            bitmap.add(number)
 
 
 def discard_all(bitmap: BitMap64, numbers: Iterable[int]) -> None:
@@ -104,13 +116,15 @@ class ScopedSets:
             self._shelves[entry.channel, entry.kind].setdefault(sender, {})[category] = entry.bitmap
             self.generation += 1
 
-    def add(self, channel: Channel, kind: Kind, scope: Scope, numbers: Iterable[int]) -> None:
+    def add(self, channel: Channel, kind: Kind, scope: Scope, numbers: Sequence[int]) -> None:
         """Put the numbers, at least one, into the bitmap of that scope."""
         bitmap = self.get(channel, kind, scope)
-        if bitmap is None:
-            self.put(ScopedBitmap(channel, kind, scope, BitMap64(numbers)))
-        else:
-            bitmap.update(numbers)
+        if bitmap is not None:
+            add_all(bitmap, numbers)
+            return
+        bitmap = BitMap64()
+        add_all(bitmap, numbers)
+        self.put(ScopedBitmap(channel, kind, scope, bitmap))
 
     def discard(self, entry: ScopedBitmap, numbers: Iterable[int]) -> None:
         """Take the numbers out of a bitmap that is here, and the bitmap away if none is left."""

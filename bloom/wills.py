@@ -36,6 +36,7 @@ groups, and leaves out what a later refusal or lift of everything supersedes.
 
 from collections import defaultdict
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final, Literal, NamedTuple, Protocol
 
 from bloom.number import Msisdn
@@ -65,6 +66,9 @@ class Scope(NamedTuple):
 
 
 EVERYTHING: Final = Scope(None, None)
+
+MEANINGS_MAX: Final = 1 << 15
+"""Words whose meaning is remembered from batch to batch: verb and scope, some thousands of senders with three verbs."""
 
 
 class Expression(NamedTuple):
@@ -133,7 +137,7 @@ def plan(expressions: Sequence[Expression]) -> list[Step]:
         word = words.get((verb, sender, category))
         if word is None:
             word = words[verb, sender, category] = len(meanings)
-            meanings.append(_meaning(verb, Scope(sender, category)))
+            meanings.append(_meaning(verb, sender, category))
         if sender is None and category is None:
             first[channel][number] = word
             if later[channel]:
@@ -156,13 +160,14 @@ def plan(expressions: Sequence[Expression]) -> list[Step]:
     return steps
 
 
-def _meaning(verb: Verb, scope: Scope) -> tuple[Verb, Scope]:
-    if verb == "consent" and None in scope:
+@lru_cache(MEANINGS_MAX)
+def _meaning(verb: Verb, sender: str | None, category: str | None) -> tuple[Verb, Scope]:
+    if verb == "consent" and None in (sender, category):
         raise ValueError(
-            f"consent to sender {scope.sender or '*'}, category {scope.category or '*'}: "
+            f"consent to sender {sender or '*'}, category {category or '*'}: "
             "a consent names both; refuse or lift may leave one open"
         )
-    return verb, scope
+    return verb, Scope(sender, category)
 
 
 def fold(store: Store, expressions: Sequence[Expression], *followers: Store) -> None:

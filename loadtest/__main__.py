@@ -29,6 +29,9 @@ from stream.kafka.local import LocalKafkaError
 WIDTH: Final = 160
 """Of what is printed into a file."""
 
+FAILURES: Final = (FilterError, LoadtestError, LocalKafkaError, KafkaError, KeyError, ValueError, OSError)
+"""What a run may come to, and says in a sentence."""
+
 BENCH: Final = ("throughput", "optout-propagation", "registry-churn")
 
 
@@ -42,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     run: Callable[[argparse.Namespace], int] = told.run
     try:
         return run(told)
-    except (FilterError, LoadtestError, LocalKafkaError, KafkaError, KeyError, ValueError, OSError) as error:
+    except FAILURES as error:
         print(f"loadtest: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -69,7 +72,9 @@ def _parser() -> argparse.ArgumentParser:
     listing = commands.add_parser("list", help="name the scenarios")
     listing.set_defaults(run=lambda _: _list())
     reporting = commands.add_parser("report", help="write the newest results into loadtest/README.md, docs/capacity.md")
-    reporting.add_argument("--run", action="store_true", dest="anew", help="measure every scenario first (two hours)")
+    reporting.add_argument(
+        "--run", action="store_true", dest="anew", help="measure everything first (an hour and a half)"
+    )
     reporting.add_argument("--only", type=_names, metavar="A,B", help="of these scenarios only")
     _add_wishes(reporting)
     reporting.set_defaults(run=_report)
@@ -137,8 +142,14 @@ def _run(told: argparse.Namespace, names: Sequence[str]) -> int:
             print(f"loadtest: no scenario is called {name!r}: choose from {', '.join(SCENARIOS)}", file=sys.stderr)
             return 2
         wish = wish_of(scenario, told)
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            result = runner.run(measure(scenario, wish, bootstrap=told.bootstrap))
+        try:
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                result = runner.run(measure(scenario, wish, bootstrap=told.bootstrap))
+        except FAILURES as error:
+            # One of many must not lose the others' hours.
+            print(f"loadtest: {name}: {error}", file=sys.stderr)
+            sound = False
+            continue
         paths = report.keep(result, told.out)
         report.show(result, Console(width=None if sys.stdout.isatty() else WIDTH), paths)
         sound = sound and result.sound

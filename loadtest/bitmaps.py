@@ -26,7 +26,7 @@ from bloom.partition import partition_of, partitions_of
 from bloom.sets import bitmap_of
 from bloom.snapshot import SnapshotMeta, read, write
 from bloom.wills import EVERYTHING, Expression, Kind, Probe, Scope
-from loadtest import national, national_table
+from loadtest import national, national_report
 
 SEED: Final = 20_261_125
 FIRST: Final = 8_613_000_000_000
@@ -237,7 +237,7 @@ def main() -> None:
     told = parser.parse_args()
     if told.national:
         country = national.run(scale=told.scale)
-        print("\n".join(national_table.lines(country)))
+        print("\n".join(national_report.lines(country)))
         if told.out is not None:
             told.out.write_bytes(msgspec.json.format(msgspec.json.encode(country), indent=1))
         return

@@ -20,7 +20,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import IO, Final, TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 from pyroaring import BitMap64
@@ -32,7 +32,9 @@ from bloom.sets import ScopedBitmap, bitmap_of
 from bloom.snapshot import SnapshotMeta
 from bloom.wills import EVERYTHING, Expression, Probe, Scope, Stance
 from loadtest import machine
-from loadtest.machine import Machine
+from loadtest.forked import ask as ask_child
+from loadtest.forked import fork, memory_bytes
+from loadtest.national_report import Built, FoldRate, Loaded, LookUp, Report, Worker
 from loadtest.number_plan import NumberPlan
 from stream.model.codec import encode
 from stream.model.events import Sms
@@ -46,7 +48,7 @@ CATEGORIES: Final = ("general", "finance", "insurance", "education", "real-estat
 
 WORKERS_COUNT: Final = 4
 UPDATES_PER_S: Final = 500
-"""A country's words in a busy second: one in a thousand subscribers says something each half an hour."""
+"""A busy hour: one in a thousand subscribers says something."""
 UPDATES_S: Final = 3_600
 EVERYTHING_SHARE: Final = 0.5
 
@@ -55,74 +57,6 @@ ASKED_COUNT: Final = 200_000
 NOW: Final = 1_795_500_000_000
 
 MEMORY_GIB_MAX: Final = 10.0
-SLOPE_PAIRS: Final = 2_000_000_000
-
-
-class Built(msgspec.Struct, frozen=True):
-    """Everything in one process, and its file."""
-
-    refusals_count: int
-    pairs_count: int
-    range_size: int
-    in_use_count: int
-    refusal_bits: float
-    """serialised, per refusal"""
-    refusal_bytes: int
-    pair_bytes: float
-    """serialised, per consent"""
-    memory_per_pair_bytes: float
-    """in memory, with all that the allocator adds"""
-    memory_bytes: int
-    build_s: float
-    file_bytes: int
-    write_s: float
-
-
-class Loaded(msgspec.Struct, frozen=True):
-    """One file read."""
-
-    load_s: float
-    memory_bytes: int
-
-
-class Worker(msgspec.Struct, frozen=True):
-    """What one worker takes, of those that share a base."""
-
-    before_bytes: int
-    after_bytes: int
-    updates_count: int
-    update_cpu_s: float
-
-
-class FoldRate(msgspec.Struct, frozen=True):
-    """Expressions folded into an overlay, by the share of them that refuse everything."""
-
-    everything_share: float
-    per_second: float
-
-
-class LookUp(msgspec.Struct, frozen=True):
-    """One question, of consents and of up to four sets of refusals."""
-
-    what: str
-    ns: float
-
-
-class Report(msgspec.Struct, frozen=True):
-    """All figures."""
-
-    machine: Machine
-    scale: float
-    built: Built
-    loaded_refusals: Loaded
-    """the file of the refusals alone"""
-    loaded: Loaded
-    workers: tuple[Worker, ...]
-    supervisor_bytes: int
-    folds: tuple[FoldRate, ...]
-    look_ups: tuple[LookUp, ...]
-    first_decision_s: float
-    """`wurao decide` of one event, from the start of the process"""
 
 
 Stage = TypeVar("Stage", bound=msgspec.Struct)
@@ -145,6 +79,8 @@ def run(*, scale: float) -> Report:
             loaded_refusals=loaded_refusals,
             loaded=loaded,
             workers=sharing.workers,
+            updates_per_s=UPDATES_PER_S,
+            updates_s=UPDATES_S,
             supervisor_bytes=sharing.supervisor_bytes,
             folds=asked.folds,
             look_ups=asked.look_ups,
@@ -232,12 +168,12 @@ def share(path: Path, scale: float) -> _Sharing:
     gc.collect()
     gc.freeze()
     count = round(UPDATES_PER_S * UPDATES_S * scale)
-    children = [_fork(lambda: _hour(overlay, plan, count)) for _ in range(WORKERS_COUNT)]
+    children = [fork(lambda: _hour(overlay, plan, count)) for _ in range(WORKERS_COUNT)]
     for told, _ in children:  # all are there before any is measured: each takes its share
         assert told.read(1) == b"r"
-    before = [_ask(told, go) for told, go in children]
-    updated = [msgspec.json.decode(_ask(told, go), type=tuple[int, float]) for told, go in children]
-    after = [_ask(told, go) for told, go in children]
+    before = [ask_child(told, go) for told, go in children]
+    updated = [msgspec.json.decode(ask_child(told, go), type=tuple[int, float]) for told, go in children]
+    after = [ask_child(told, go) for told, go in children]
     supervisor = memory_bytes()
     for told, go in children:
         go.close()
@@ -281,7 +217,7 @@ def ask(path: Path, scale: float) -> _Asked:
     rng = random.Random(2)
     plain = {rank: base.probe("sms", *_named(rank)) for rank in range(SENDERS_COUNT)}
     looks = [
-        LookUp("base, 1,000 numbers again and again: in cache", _asking(plain, plan, rng, distinct=1_000)),
+        LookUp("base, 100 numbers again and again: in cache", _asking(plain, plan, rng, distinct=100)),
         LookUp("base, numbers and senders at random: out of cache", _asking(plain, plan, rng, distinct=ASKED_COUNT)),
     ]
     folds = [FoldRate(share, _folding(Overlay(base), plan, share)) for share in (0.0, 0.5, 0.9, 1.0)]
@@ -290,7 +226,7 @@ def ask(path: Path, scale: float) -> _Asked:
         overlay.apply(_batch(plan, rng, EVERYTHING_SHARE))
     layered = {rank: overlay.probe("sms", *_named(rank)) for rank in range(SENDERS_COUNT)}
     looks += [
-        LookUp("after an hour of updates, in cache", _asking(layered, plan, rng, distinct=1_000)),
+        LookUp("after an hour of updates, in cache", _asking(layered, plan, rng, distinct=100)),
         LookUp("after an hour of updates, at random", _asking(layered, plan, rng, distinct=ASKED_COUNT)),
         LookUp("while 1,000 updates come between 2,000 questions, at random", _churning(overlay, layered, plan, rng)),
     ]
@@ -404,39 +340,6 @@ def _churning(overlay: Overlay, probes: dict[int, Probe], plan: NumberPlan, rng:
         overlay.apply(updates[turn // 10][place : place + 1_000])
         spent += _timed(questions)
     return spent / (rounds * 2_000) * 1e9
-
-
-def memory_bytes() -> int:
-    """What this process has, and its share of what it shares."""
-    rollup = Path("/proc/self/smaps_rollup").read_text(encoding="ascii")
-    return next(int(line.split()[1]) * 1024 for line in rollup.splitlines() if line.startswith("Pss:"))
-
-
-Child = tuple[IO[bytes], IO[bytes]]
-
-
-def _fork(work: Callable[[], Iterator[str]]) -> Child:
-    """A forked child that says `r` when it is there, then one line of its work each time it is asked."""
-    told, telling = os.pipe()
-    asked, asking = os.pipe()
-    if os.fork() == 0:
-        os.close(told)
-        os.close(asking)
-        try:
-            os.write(telling, b"r")
-            lines = work()
-            while os.read(asked, 1):
-                os.write(telling, next(lines).encode() + b"\n")
-        finally:
-            os._exit(0)
-    os.close(telling)
-    os.close(asked)
-    return os.fdopen(told, "rb"), os.fdopen(asking, "wb", buffering=0)
-
-
-def _ask(told: IO[bytes], go: IO[bytes]) -> bytes:
-    go.write(b"?")
-    return told.readline()
 
 
 _STAGES: Final[dict[str, Callable[[Path, float], msgspec.Struct]]] = {

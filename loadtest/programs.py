@@ -58,6 +58,9 @@ class Report(msgspec.Struct, frozen=True):
     events: int
     wall_s: float
     cpu_s: float
+    passes: int = 1
+    """over all events; those of Java make several, until their compiler has settled, and tell of a settled one"""
+    settled: bool = True
 
 
 class PeerProgram:

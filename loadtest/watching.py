@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 from loadtest.figures import Row
 from loadtest.ground import LoadtestError
 from loadtest.programs import CannotRun, FilterProgram, PeerProgram, cpu_of
-from loadtest.rig import Offsets, Rig
+from loadtest.rig import Offsets, Rig, note
 
 LOOK_EVERY_S: Final = 0.1
 LEFT_OUT: Final = 0.05
@@ -62,12 +62,15 @@ async def follow(rig: Rig, peer: PeerProgram, *, events_count: int) -> Row:
         count = max(count, await produced.count())
         broker_s = cpu_of(rig.ground.broker_pids) - before_s
     report = peer.report()
+    if not report.settled:
+        note(f"its {report.passes} passes still differ from each other: the figures are those of the last")
     return {
         "events_per_cpu_s": report.events / report.cpu_s,
         "events_per_s": report.events / report.wall_s,
         "cpu_us": 1e6 * report.cpu_s / report.events,
         "broker_cpu_us": 1e6 * broker_s / max(1, count),
         "cpu_share": report.cpu_s / report.wall_s,
+        "passes_count": float(report.passes),
     }
 
 

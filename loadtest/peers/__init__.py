@@ -44,9 +44,9 @@ def _own(name: str, module: str, what: str, tuning: str) -> Peer:
     return Peer(name, (sys.executable, "-m", f"loadtest.peers.{module}"), what, tuning)
 
 
-def _python(name: str, module: str, what: str, tuning: str) -> Peer:
+def _python(name: str, module: str, package: str, what: str, tuning: str) -> Peer:
     command = (str(environment.PYTHON), "-m", f"loadtest.peers.{module}")
-    return Peer(name, command, what, tuning, SETUP, environment.is_ready)
+    return Peer(name, command, what, tuning, SETUP, lambda: environment.has(package))
 
 
 def _java(name: str, module: str, what: str, tuning: str) -> Peer:
@@ -73,18 +73,18 @@ PEERS: Final[dict[str, Peer]] = {
             "take of 1,000, buffer of 10,000, no wait for empty ones, linger of 10 ms, batches of 256 KiB, raw values",
         ),
         _python(
-            "confluent", "confluent",
+            "confluent", "confluent", "confluent_kafka",
             "confluent-kafka (librdkafka) in batches: consume, decide each, produce_batch",
             "consume of 10,000, 100,000 fetched ahead, linger of 50 ms, batches of 1 MiB, reports of failures only",
         ),
         _python(
-            "quix", "quix",
+            "quix", "quix", "quixstreams",
             "Quix Streams: dataframe(events).apply(decide).to_topic(decisions)",
             "bytes in and out, a checkpoint per 5 s, 100,000 fetched ahead, linger of 50 ms, batches of 1 MiB",
         ),
         _python(
-            "bytewax", "bytewax_flow",
-            "Bytewax: KafkaSource, a step over whole batches, KafkaSink; one worker, with recovery",
+            "bytewax", "bytewax_flow", "bytewax",
+            "Bytewax: KafkaSource, a step over whole batches, KafkaSink; one worker, with recovery (Python up to 3.12)",
             "batches of 10,000, flat_map_batch, an epoch per second, 100,000 fetched ahead, batches of 1 MiB",
         ),
         _java(

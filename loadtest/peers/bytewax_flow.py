@@ -20,7 +20,7 @@ from bytewax.recovery import RecoveryConfig, init_db_dir
 from bytewax.testing import run_main
 
 from loadtest.peers.arguments import Run, Task, run
-from loadtest.peers.deciding import answering
+from loadtest.peers.deciding import Answers
 
 BATCH: Final = 10_000
 EPOCH_S: Final = 1.0
@@ -85,12 +85,13 @@ class _CountingSink(KafkaSink):  # type: ignore[misc]  # likewise
 
 def decide_in_a_dataflow(task: Task, run: Run) -> None:
     """Decide until all is done."""
-    answer = answering(task.config, task.registry)
+    answer = Answers(task).batch
     brokers = [task.bootstrap]
 
     def decide(batch: list[_Message]) -> list[_Message]:
         run.begin()
-        return [KafkaSinkMessage(key=event.key, value=answer(event.value)) for event in batch]
+        decisions = answer([event.value for event in batch])
+        return [KafkaSinkMessage(key=event.key, value=value) for event, value in zip(batch, decisions, strict=True)]
 
     flow = Dataflow("peer")
     events = op.input("events", flow, KafkaSource(brokers, [task.events_topic], add_config=CONSUMING, batch_size=BATCH))

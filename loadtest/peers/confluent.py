@@ -11,7 +11,7 @@ from typing import Final
 from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
 
 from loadtest.peers.arguments import POLL_S, Run, Task, run
-from loadtest.peers.deciding import answering
+from loadtest.peers.deciding import Answers
 
 BATCH: Final = 10_000
 COMMIT_EVERY: Final = 50_000
@@ -40,7 +40,7 @@ PRODUCING: Final = {
 
 def decide_in_batches(task: Task, run: Run) -> None:
     """Decide until all is done, or until told to end."""
-    answer = answering(task.config, task.registry)
+    answer = Answers(task).batch
     failures: list[KafkaError] = []
 
     def failed(error: KafkaError | None, _: Message) -> None:
@@ -57,12 +57,13 @@ def decide_in_batches(task: Task, run: Run) -> None:
         messages = consumer.consume(wanted, POLL_S) if wanted else []
         if messages:
             run.begin()
-        decided: defaultdict[int, list[dict[str, bytes | None]]] = defaultdict(list)
         for message in messages:
             if message.error() is not None:
                 raise RuntimeError(f"events cannot be read: {message.error()}")
+        decided: defaultdict[int, list[dict[str, bytes | None]]] = defaultdict(list)
+        for message, value in zip(messages, answer([message.value() for message in messages]), strict=True):
             partition = message.partition()
-            decided[partition].append({"value": answer(message.value()), "key": message.key()})
+            decided[partition].append({"value": value, "key": message.key()})
             offsets[partition] = message.offset() + 1
         for partition, batch in decided.items():
             if producer.produce_batch(task.decisions_topic, batch, partition=partition) != len(batch):

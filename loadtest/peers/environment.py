@@ -24,6 +24,11 @@ def is_ready() -> bool:
     return COMPLETE.exists() and COMPLETE.read_text(encoding="ascii") == _digest()
 
 
+def has(package: str) -> bool:
+    """Whether it is ready and has a package: some have no build for the newest Python."""
+    return is_ready() and any(ENVIRONMENT.glob(f"lib/python*/site-packages/{package}"))
+
+
 def make() -> None:
     """Make `.venv-peers` anew, unless it is ready. Raises `CalledProcessError`; pip has then said why."""
     if is_ready():

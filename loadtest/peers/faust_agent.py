@@ -15,7 +15,7 @@ import faust
 from faust.types import StreamT
 
 from loadtest.peers.arguments import Run, Task, run_async
-from loadtest.peers.deciding import answering
+from loadtest.peers.deciding import Answers
 
 TAKE: Final = 1_000
 TAKE_S_MAX: Final = 0.1
@@ -25,7 +25,7 @@ BUFFER_RECORDS: Final = 10_000
 async def serve(task: Task, run: Run) -> None:
     """Run the application until all is done, or until cancelled."""
     logging.disable(logging.INFO)
-    answer = answering(task.config, task.registry)
+    answer = Answers(task).batch
     app = faust.App(
         task.group,
         broker=f"aiokafka://{task.bootstrap}",
@@ -54,8 +54,8 @@ async def serve(task: Task, run: Run) -> None:
         async for batch in stream.take_events(TAKE, TAKE_S_MAX):
             run.begin()
             sent = [
-                await decisions.send(key=event.key, value=answer(event.value), partition=event.message.partition)
-                for event in batch
+                await decisions.send(key=event.key, value=value, partition=event.message.partition)
+                for event, value in zip(batch, answer([event.value for event in batch]), strict=True)
             ]
             await asyncio.gather(*sent)
             run.acknowledged(len(batch))

@@ -10,7 +10,7 @@ from typing import Final
 from aiokafka import AIOKafkaProducer
 
 from loadtest.peers.arguments import Run, Task, run_async
-from loadtest.peers.deciding import answering
+from loadtest.peers.deciding import Answers
 from loadtest.peers.joining import joined
 from stream.kafka import clients
 
@@ -21,7 +21,7 @@ BATCH_BYTES: Final = 256 * 1024
 
 async def decide_one_by_one(task: Task, run: Run) -> None:
     """Decide until all is done, or until cancelled."""
-    answer = answering(task.config, task.registry)
+    answer = Answers(task).one
     producer = AIOKafkaProducer(
         bootstrap_servers=task.bootstrap,
         acks="all",

@@ -11,7 +11,7 @@ from typing import Final
 from quixstreams import Application
 
 from loadtest.peers.arguments import POLL_S, Run, Task, run
-from loadtest.peers.deciding import answering
+from loadtest.peers.deciding import Answers
 
 CONSUMING: Final = {
     "isolation.level": "read_committed",
@@ -32,7 +32,7 @@ PRODUCING: Final = {
 def decide_by_dataframe(task: Task, run: Run) -> None:
     """Decide until all is done, or until told to end."""
     logging.disable(logging.INFO)
-    answer = answering(task.config, task.registry)
+    answer = Answers(task).one
     app = Application(
         broker_address=task.bootstrap,
         consumer_group=task.group,

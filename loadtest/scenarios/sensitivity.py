@@ -13,7 +13,7 @@ from typing import Final
 from loadtest.figures import Row, Taken
 from loadtest.programs import FILTER, filter_program
 from loadtest.rig import Rig, note
-from loadtest.scenarios.cold_start import enlarged
+from loadtest.scenarios.cold_start import enlarged, offered
 from loadtest.stage import filtering, set_stage
 from loadtest.watching import watch
 from loadtest.wish import Wish
@@ -27,6 +27,7 @@ async def run(rig: Rig, wish: Wish) -> AsyncIterator[Taken]:
     async with filtering(stage, name="filter-first"):
         pass  # it makes the snapshot that larger ones are made from
     small = rig.snapshot
+    made = {count: await asyncio.to_thread(enlarged, small, count) for count in wish.numbers}
     for turn in range(1, wish.repeat + 1):
         rows: dict[str, Row] = {}
         for times in TEXT_TIMES:
@@ -37,11 +38,11 @@ async def run(rig: Rig, wish: Wish) -> AsyncIterator[Taken]:
             rows[name] = await _measure(rig, wish, group)
             rows[name]["event_bytes"] = event_bytes
             note(f"turn {turn}: {name}: {rows[name]['cpu_us']:.2f} µs an event of {event_bytes:.0f} bytes")
-        for count in wish.numbers:
+        for count, (kept, size) in made.items():
             group = rig.group()
             await rig.skip_to_ends(group)
             await rig.write_events(stage.registry, count=wish.events_count)
-            path, size = await asyncio.to_thread(enlarged, small, count)
+            path = offered(kept, small.parent)
             name = f"{count:,} numbers"
             rows[name] = await _measure(rig, wish, group)
             rows[name]["snapshot_bytes"] = float(size)

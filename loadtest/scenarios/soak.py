@@ -175,7 +175,7 @@ def slope_mib_per_h(weights: Sequence[Weight], seconds: float) -> float:
     warm = [weight for weight in weights if weight.at_s > WARM_SHARE * seconds]
     if len(warm) < 3:
         return 0.0
-    slope: float = np.polyfit([weight.at_s for weight in warm], [weight.mib for weight in warm], 1)[0]
+    slope = float(np.polyfit([weight.at_s for weight in warm], [weight.mib for weight in warm], 1)[0])
     return 3600 * slope
 
 

@@ -64,8 +64,12 @@ class Delivery:
         self._to_commit = asyncio.Event()
         self._hurry = asyncio.Event()
         """set while somebody waits for the last commit"""
+        self._settled = asyncio.Event()
+        self._settled.set()
+        """nothing waits for an acknowledgement"""
         self._empty = asyncio.Event()
         self._empty.set()
+        """nor for a commit"""
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._tasks = [asyncio.create_task(self._until_failure(job)) for job in (self._settle, self._keep_committing)]
 
@@ -99,8 +103,13 @@ class Delivery:
             sent.append(await send_dead_letter(self._producer, letter))
         sent += await send(self._producer, EPOCHS, 0, outputs.epochs, now=now)
         self._empty.clear()
+        self._settled.clear()
         self._queue.append(InFlight(sent, outputs))
         self._arrived.set()
+
+    async def settled(self) -> None:
+        """Wait until everything handed over is acknowledged, whatever its commits do."""
+        await self._settled.wait()
 
     async def drain(self) -> None:
         """Wait until everything handed over is acknowledged and committed."""
@@ -140,6 +149,8 @@ class Delivery:
             self._queue.popleft()
             self._room.release()
             self._to_commit.set()
+            if not self._queue:
+                self._settled.set()
 
     async def _keep_committing(self) -> None:
         """Commit what is acknowledged, and then wait a little, unless somebody waits for the last commit."""

@@ -1,7 +1,8 @@
 """A lane: one consumer group's partitions, decided batch by batch.
 
 A worker has two, each with its own consumer: `urgent` for what must not wait, `bulk` for everything else. Bulk takes
-a batch only while urgent has nothing in hand, and a batch is short, so an emergency waits for one batch at most.
+a batch only while urgent has nothing in hand or, for a moment, on its way, and a batch is short: an emergency waits for
+one or two batches.
 
 Both fetch records, or, on the native path, record batches as the broker sent them. How much is taken at a time is bound
 by the time that it takes to decide: the share that is left to Python counts for what it costs.
@@ -14,6 +15,7 @@ that the next owner starts where we ended; what is not acknowledged by then is n
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Final
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -28,6 +30,10 @@ from stream.filter.raw import Taken
 from stream.kafka.seams.incoming import RawBatch, joined, raw_batches, spare_consumer_records, take_raw
 
 log = logs.get(__name__)
+
+YIELD_S_MAX: Final = 0.02
+"""How long bulk stands back for acknowledgements: beyond, the broker is slow, and a flood of emergencies would stop all
+other traffic."""
 
 Decide = Callable[[str, Mapping[Place, Taken]], Outputs]
 """Decides a batch of a lane (its name first) at this moment."""
@@ -123,9 +129,17 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is not 
             self._cost = (outputs.left_count + answered / NATIVE_PACE) / total
 
     async def drained(self) -> None:
-        """Wait until nothing of this lane is in hand."""
+        """Wait until nothing of this lane is in hand, and, for `YIELD_S_MAX` at most, until it is acknowledged.
+
+        Between hand-over and acknowledgement the loop turns several times; a batch of bulk in each of these turns would
+        make an emergency wait for all of them.
+        """
         while not self._idle.is_set():  # asked anew: between waking and running it may have taken the next batch
             await self._idle.wait()
+        if self.delivery.in_flight:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(YIELD_S_MAX):
+                    await self.delivery.settled()
 
     async def stop(self) -> None:
         """Take no more; wait for what is on its way, within the bound. Then the group may be left."""

@@ -2,11 +2,13 @@
 
 from collections import Counter
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
+from loadtest.figures import Taken
 from loadtest.ledger import Ledger
-from loadtest.scenarios.soak import Weight, slope_mib_per_h
+from loadtest.scenarios.soak import Seen, Weight, slope_mib_per_h, taken_of
 
 
 @given(sent=st.integers(0, 60), batches=st.lists(st.lists(st.integers(1, 80), max_size=20), max_size=10))
@@ -41,3 +43,14 @@ def test_memory_that_grows_has_a_slope_and_memory_that_settled_has_none() -> Non
 
 def test_too_few_weights_make_no_slope() -> None:
     assert slope_mib_per_h([Weight(0.0, 1.0), Weight(1.0, 900.0)], 1.0) == 0.0
+
+
+def test_a_soak_is_in_order_if_nothing_is_missing_and_can_be_written_as_it_is() -> None:
+    seen = Seen(workers=2, weights=[Weight(float(second), 100.0) for second in range(0, 60, 5)])
+    seen.ledger.decided([1, 2, 2, 3])
+    whole, lost = taken_of(seen, 3, 0, 60.0), taken_of(seen, 4, 0, 60.0)
+    assert whole.sound
+    assert whole.rows["1 minutes"]["decided_twice_count"] == 1
+    assert not lost.sound
+    assert "Without a decision: 4" in " ".join(lost.notes)
+    assert msgspec.json.decode(msgspec.json.encode(whole), type=Taken) == whole

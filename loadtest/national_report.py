@@ -1,9 +1,11 @@
-"""The figures of `national.py` as a table, each goal beside what was found, and what two billion pairs would take."""
+"""The figures of `national.py`, and their table with the goals, and a slope to two billion pairs."""
 
 from collections.abc import Iterator
 from typing import Final
 
-from loadtest.national import SLOPE_PAIRS, UPDATES_PER_S, UPDATES_S, Report
+import msgspec
+
+from loadtest.machine import Machine
 
 MIB: Final = 1 << 20
 
@@ -13,6 +15,76 @@ LOAD_S_MAX: Final = 2.0
 FIRST_DECISION_S_MAX: Final = 5.0
 LOOK_UP_NS_MAX: Final = 250.0
 DELTAS_PER_S_MIN: Final = 500_000.0
+SLOPE_PAIRS: Final = 2_000_000_000
+
+
+class Built(msgspec.Struct, frozen=True):
+    """Everything in one process, and its file."""
+
+    refusals_count: int
+    pairs_count: int
+    range_size: int
+    in_use_count: int
+    refusal_bits: float
+    """serialised, per refusal"""
+    refusal_bytes: int
+    pair_bytes: float
+    """serialised, per consent"""
+    memory_per_pair_bytes: float
+    """in memory, with all that the allocator adds"""
+    memory_bytes: int
+    build_s: float
+    file_bytes: int
+    write_s: float
+
+
+class Loaded(msgspec.Struct, frozen=True):
+    """One file read."""
+
+    load_s: float
+    memory_bytes: int
+
+
+class Worker(msgspec.Struct, frozen=True):
+    """What one worker takes, of those that share a base."""
+
+    before_bytes: int
+    after_bytes: int
+    updates_count: int
+    update_cpu_s: float
+
+
+class FoldRate(msgspec.Struct, frozen=True):
+    """Expressions folded into an overlay, by the share of them that refuse everything."""
+
+    everything_share: float
+    per_second: float
+
+
+class LookUp(msgspec.Struct, frozen=True):
+    """One question, of consents and of up to four sets of refusals."""
+
+    what: str
+    ns: float
+
+
+class Report(msgspec.Struct, frozen=True):
+    """All figures."""
+
+    machine: Machine
+    scale: float
+    built: Built
+    loaded_refusals: Loaded
+    """the file of the refusals alone"""
+    loaded: Loaded
+    workers: tuple[Worker, ...]
+    updates_per_s: int
+    updates_s: int
+    supervisor_bytes: int
+    folds: tuple[FoldRate, ...]
+    look_ups: tuple[LookUp, ...]
+    first_decision_s: float
+    """`wurao decide` of one event, from the start of the process"""
 
 
 def lines(report: Report) -> Iterator[str]:
@@ -49,11 +121,11 @@ def _workers(report: Report) -> Iterator[str]:
     before = sum(worker.before_bytes for worker in report.workers)
     after = sum(worker.after_bytes for worker in report.workers)
     updates, cpu_s = report.workers[0].updates_count, report.workers[0].update_cpu_s
-    hours = UPDATES_S / 3600
+    hours = report.updates_s / 3600
     yield f"{len(report.workers)} workers sharing a base by fork (Pss, which adds up; the supervisor is not counted)"
     yield _row("each, before", f"{before / len(report.workers) / MIB:,.0f} MiB")
     yield _row(
-        f"each, after {hours:g} h of {UPDATES_PER_S:,} words a second",
+        f"each, after {hours:g} h of {report.updates_per_s:,} words a second",
         f"{after / len(report.workers) / MIB:,.0f} MiB ({(after - before) / len(report.workers) / MIB:+,.0f})",
     )
     yield _row("words applied", f"{updates:,} in {cpu_s:.1f} s of processor time")
