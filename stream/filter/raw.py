@@ -86,12 +86,20 @@ class Outcome(Protocol):
 class Native(Protocol):
     """The native batch function, on one worker's registry and policy: it takes note itself of what changes there."""
 
-    def decide(self, raw: memoryview, *, topic: str, partition: int, base_offset_from: int, now: int) -> Outcome:
+    def decide(self, raw: memoryview, /, *, topic: str, partition: int, base_offset_from: int, now: int) -> Outcome:
         """Answer what it is sure of, and name the rest. Raises ValueError for bytes that it cannot read.
 
         `raw` may hold several record batches, back to back; records before `base_offset_from` are passed over. `now`
         in milliseconds.
         """
+
+
+class LeavesAll:
+    """In the place of the native module for a policy that it cannot stand for: it reads nothing."""
+
+    def decide(self, _: memoryview, /, **__: object) -> Outcome:
+        """Raises ValueError: all of it is Python's."""
+        raise ValueError("the native module cannot stand for this policy")
 
 
 class NativeFailed(Exception):

@@ -26,8 +26,9 @@ from stream.filter.activity import ActivityCounter
 from stream.filter.batch import Keyed, Outputs, Place, decide_batch
 from stream.filter.delivery import letter_of, send, send_dead_letter
 from stream.filter.lane import Lane
+from stream.filter.native import NativeUnfit
 from stream.filter.paths import MakeNative
-from stream.filter.raw import Taken, decide_raw
+from stream.filter.raw import LeavesAll, Native, Taken, decide_raw
 from stream.filter.windows import records_of
 from stream.health import Health
 from stream.kafka import clients
@@ -77,7 +78,8 @@ class Worker:
         self._name = f"wurao-filter-{index}"
         self._meta = meta
         self._decider = Decider(policy, registry)
-        self._native = native and native(self._decider)
+        self._make_native = native
+        self._native = self._native_form()
         self._metrics = FilterMetrics()
         self._run = secrets.token_urlsafe(4)
         self._epoch = 0
@@ -195,6 +197,16 @@ class Worker:
                     await job
             except Exception as error:  # noqa: BLE001  # one client's trouble must not keep the others from closing
                 log.warning("a client did not close cleanly", worker=self._index, error=repr(error))
+
+    def _native_form(self) -> Native | None:
+        """The decider in the native module's form; a policy that it cannot stand for leaves all to Python."""
+        if self._make_native is None:
+            return None
+        try:
+            return self._make_native(self._decider)
+        except NativeUnfit as error:
+            log.warning("the native module cannot stand for this policy: Python decides all", problem=str(error))
+            return LeavesAll()
 
     def _owner(self, channel: Channel, number: str) -> str | None:
         holding = self._decider.world.registry.ownership[channel].owner(number)

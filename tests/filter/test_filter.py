@@ -247,7 +247,7 @@ def test_a_bad_snapshot_is_named_and_the_topics_are_read_instead(broker: Broker,
     with FilterProcess(broker, tmp_path) as filter_:
         filter_.wait_ready()
         assert filter_.terminate() == 0
-    (path,) = (tmp_path / "snapshots").iterdir()
+    (path,) = (tmp_path / "snapshots").glob("*.snapshot")
     whole = path.read_bytes()
     if damage == "a flipped byte":
         path.write_bytes(whole[:-9] + bytes([whole[-9] ^ 1]) + whole[-8:])

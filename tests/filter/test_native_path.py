@@ -26,7 +26,7 @@ from stream.filter.batch import Finished, Outputs, Place, decide_batch
 from stream.filter.delivery import in_rounds
 from stream.filter.native import NativeBatches
 from stream.filter.paths import NativePath, native_path
-from stream.filter.raw import Native, NativeFailed, Taken, decide_raw
+from stream.filter.raw import LeavesAll, Native, NativeFailed, Taken, decide_raw
 from stream.filter.windows import records_of
 from stream.kafka import seams
 from stream.kafka.reach import CannotStart
@@ -190,14 +190,10 @@ def test_whatever_the_module_raises_is_its_failure_and_names_the_place(failure: 
 
 
 def test_a_batch_that_the_module_cannot_read_is_pythons() -> None:
-    class Unreading(standin.StandIn):
-        def decide(self, *_: object, **__: object) -> standin.StandInOutcome:
-            raise ValueError("more records than bytes for them")
-
     decider, place = _decider(), Place("events.urgent", 1)
     records = _consumed(list(EVENTS))
-    native = Unreading(decider, 12, standin.unsure)
-    outputs = decide_raw({place: Taken([_raw(records)], [], 90)}, native, decider, now=NOW, partitions=PARTITIONS)
+    taken = {place: Taken([_raw(records)], [], 90)}
+    outputs = decide_raw(taken, LeavesAll(), decider, now=NOW, partitions=PARTITIONS)
     plain = decide_batch({place: records}, decider, now=NOW, partitions=PARTITIONS)
     assert _decisions(outputs) == _decisions(plain)
     assert outputs.left_count == len(records)
@@ -329,6 +325,7 @@ def test_finished_batches_go_out_in_rounds_and_keep_the_order_of_their_partition
 # The real worker, on genuine Kafka ----------------------------------------------------------------------------------
 
 STANDIN = ("tests.filter.standin",)
+FILTER = ("stream.cli.main", "filter")
 
 
 def _flood(many: int, *, first: int = 0) -> list[dict[str, object]]:
@@ -339,11 +336,17 @@ def _flood(many: int, *, first: int = 0) -> list[dict[str, object]]:
 
 
 @pytest.mark.kafka
-def test_every_answer_comes_through_a_worker_on_the_native_path(broker: Broker, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "program",
+    [pytest.param(STANDIN, id="a stand-in"), pytest.param(FILTER, id="wurao_native", marks=needs_native)],
+)
+def test_every_answer_comes_through_a_worker_on_the_native_path(
+    broker: Broker, tmp_path: Path, program: tuple[str, ...]
+) -> None:
     broker.write_registry(cases.registry())
     broker.write_events(cases.EVENTS)
     broker.write([("events.sms", 0, b"k", b"{not json"), ("events.call", 1, b"k", None)])
-    with FilterProcess(broker, tmp_path, program=STANDIN) as filter_:
+    with FilterProcess(broker, tmp_path, program=program, WURAO_FILTER__NATIVE="on") as filter_:
         filter_.wait_ready()
         decisions = broker.decisions(until=len(cases.EVENTS))
         assert {decision["event"]: decision["reason"] for decision in decisions} == cases.EXPECTED
