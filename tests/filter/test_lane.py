@@ -42,6 +42,7 @@ async def urgent(broker: Broker) -> AsyncIterator[Lane]:
         producer=broker,
         limits=Filter(),
         decide=lambda *_: Outputs(),
+        raw=False,
         acknowledged=lambda _: None,
     )
     yield lane
