@@ -34,7 +34,7 @@ from stream.demo.traffic import Traffic
 from stream.filter.batch import Place, Record, decide_batch
 from stream.filter.native import Compression, NativeBatches
 from stream.model.codec import decode_event, encode
-from stream.model.events import Reply
+from stream.model.events import Reply, Sms
 from stream.model.registry import Expression
 from stream.model.registry import Record as Registered
 from stream.model.topics import EVENTS_URGENT
@@ -156,6 +156,8 @@ def traffic(records: Sequence[Registered], numbers_count: int) -> list[bytes]:
         event = decode_event(line)
         if not isinstance(event, Reply) and event.to not in consenting:
             event = replace(event, to=f"+{FIRST + draw.randrange(DENSITY * numbers_count)}")
+        if isinstance(event, Sms) and event.purpose == "service" and event.text:
+            event = replace(event, text=event.text.removesuffix(",拒收请回复TD"))  # which no service need say
         spread.append(encode(event))
     return spread
 

@@ -177,10 +177,7 @@ pub fn made_of(parts: MadeParts) -> Made {
     }
 }
 
-pub fn bytes_of_i64<'py>(py: Python<'py>, column: &[i64]) -> Bound<'py, PyBytes> {
-    PyBytes::new(py, &column.iter().flat_map(|value| value.to_ne_bytes()).collect::<Vec<u8>>())
-}
-
-pub fn bytes_of_u32<'py>(py: Python<'py>, column: &[u32]) -> Bound<'py, PyBytes> {
-    PyBytes::new(py, &column.iter().flat_map(|value| value.to_ne_bytes()).collect::<Vec<u8>>())
+/// A column as the bytes that numpy takes: the machine's own order.
+pub fn bytes_of<'py, T: bytemuck::NoUninit>(py: Python<'py>, column: &[T]) -> Bound<'py, PyBytes> {
+    PyBytes::new(py, bytemuck::cast_slice(column))
 }

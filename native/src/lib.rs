@@ -237,11 +237,11 @@ impl Engine {
         });
         (
             PyList::new(py, batches.collect::<Vec<_>>())?,
-            convert::bytes_of_u32(py, &answered.outcomes),
+            convert::bytes_of(py, &answered.outcomes),
             answered.new_outcomes.iter().map(|outcome| (outcome.name, outcome.template)).collect::<Vec<_>>(),
-            convert::bytes_of_i64(py, &answered.timestamps),
-            convert::bytes_of_i64(py, &answered.recipients),
-            convert::bytes_of_i64(py, &answered.sources),
+            convert::bytes_of(py, &answered.timestamps),
+            convert::bytes_of(py, &answered.recipients),
+            convert::bytes_of(py, &answered.sources),
             answered.odd_sources,
             answered.hinted,
             PyList::new(py, left.collect::<Vec<_>>())?,

@@ -198,6 +198,7 @@ class Programs:
         self._hours: list[tuple[Hours, ...]] = []
         self._places: dict[str, int] = {}
         self._holdings: list[str] = []
+        self._senders: dict[str, tuple[Sender, SenderFacts]] = {}
         self._refers = _Places()
         self.now = 0
         """the moment of the batch at hand"""
@@ -237,7 +238,7 @@ class Programs:
         return Facts(
             prefixes,
             sorted({order.number for order in registry.orders.values() if order.number}),
-            [_sender_of(record) for record in registry.senders.values()],
+            self._senders_of(registry.senders),
             [self._campaign_of(record) for record in registry.campaigns.values()],
             self._world.prohibited().terms,
         )
@@ -316,6 +317,15 @@ class Programs:
         if route.hours not in self._hours:
             self._hours.append(route.hours)
         return self._hours.index(route.hours)
+
+    def _senders_of(self, senders: Mapping[str, Sender]) -> list[SenderFacts]:
+        """Their facts; those of records that have not changed since the last time are kept."""
+        known = self._senders
+        self._senders = {
+            name: kept if (kept := known.get(name)) is not None and kept[0] is record else (record, _sender_of(record))
+            for name, record in senders.items()
+        }
+        return [facts for _, facts in self._senders.values()]
 
     def _campaign_of(self, record: Campaign) -> CampaignFacts:
         return CampaignFacts(

@@ -293,7 +293,8 @@ impl Cursor<'_> {
 /// A batch in the making. All its records bear one timestamp.
 #[derive(Debug)]
 pub struct Writer {
-    records: Vec<u8>,
+    /// Room for a header, and the records.
+    bytes: Vec<u8>,
     count: usize,
 }
 
@@ -307,12 +308,14 @@ const fn varint_bytes(value: usize) -> usize {
 impl Writer {
     /// An empty batch with room for so many bytes.
     pub fn with_capacity(bytes: usize) -> Self {
-        Self { records: Vec::with_capacity(bytes), count: 0 }
+        let mut buffer = Vec::with_capacity(HEADER_BYTES + bytes);
+        buffer.resize(HEADER_BYTES, 0);
+        Self { bytes: buffer, count: 0 }
     }
 
     /// Makes room for so many bytes more.
     pub fn reserve(&mut self, bytes: usize) {
-        self.records.reserve(bytes);
+        self.bytes.reserve(bytes);
     }
 
     /// How many records there are.
@@ -322,17 +325,17 @@ impl Writer {
 
     /// How long the batch is so far, uncompressed.
     pub const fn bytes(&self) -> usize {
-        HEADER_BYTES + self.records.len()
+        self.bytes.len()
     }
 
     #[inline]
     fn varint(&mut self, value: usize) {
         let mut left = (value as u64) << 1;
         while left >= 0x80 {
-            self.records.push(left as u8 | 0x80);
+            self.bytes.push(left as u8 | 0x80);
             left >>= 7;
         }
-        self.records.push(left as u8);
+        self.bytes.push(left as u8);
     }
 
     /// Begins a record whose value will be of so many bytes: `put` them, then `end`.
@@ -341,42 +344,48 @@ impl Writer {
         let delta = self.count;
         let length =
             3 + varint_bytes(delta) + varint_bytes(key.len()) + key.len() + varint_bytes(value_bytes) + value_bytes;
-        self.records.reserve(length + 10);
+        self.bytes.reserve(length + 10);
         self.varint(length);
-        self.records.extend_from_slice(&[0, 0]); // attributes, timestamp delta
+        self.bytes.extend_from_slice(&[0, 0]); // attributes, timestamp delta
         self.varint(delta);
         self.varint(key.len());
-        self.records.extend_from_slice(key);
+        self.bytes.extend_from_slice(key);
         self.varint(value_bytes);
     }
 
     /// Adds to the value. Where the length is known to the compiler, this is a store or two and no call.
     #[inline(always)]
     pub fn put(&mut self, part: &[u8]) {
-        self.records.extend_from_slice(part);
+        self.bytes.extend_from_slice(part);
     }
 
     /// Ends the record.
     #[inline]
     pub fn end(&mut self) {
-        self.records.push(0); // headers
+        self.bytes.push(0); // headers
         self.count += 1;
     }
 
     /// The finished batch, its producer's fields and its checksum left open for `seal`. It begins anew after that.
     pub fn finish(&mut self, timestamp: i64, codec: Codec, level: i32) -> Vec<u8> {
-        let mut batch = Vec::with_capacity(HEADER_BYTES + self.records.len());
-        batch.resize(HEADER_BYTES, 0);
+        let mut batch = if codec == Codec::None {
+            // The header's room is there already: no byte is copied.
+            let next = Self::with_capacity(self.bytes.len()).bytes;
+            std::mem::replace(&mut self.bytes, next)
+        } else {
+            Vec::from([0; HEADER_BYTES])
+        };
+        let records = self.bytes.get(HEADER_BYTES..).unwrap_or_default();
         match codec {
-            Codec::None => batch.extend_from_slice(&self.records),
+            Codec::None => {}
             Codec::Lz4 => {
                 let mut frame = lz4_flex::frame::FrameEncoder::new(&mut batch);
-                frame.write_all(&self.records).expect("a vector takes what it is given");
+                frame.write_all(records).expect("a vector takes what it is given");
                 frame.finish().expect("a vector takes what it is given");
             }
             Codec::Zstd => {
                 let mut frame = zstd::stream::write::Encoder::new(&mut batch, level).expect("a level that zstd has");
-                frame.write_all(&self.records).expect("a vector takes what it is given");
+                frame.write_all(records).expect("a vector takes what it is given");
                 frame.finish().expect("a vector takes what it is given");
             }
         }
@@ -390,7 +399,7 @@ impl Writer {
         batch[FIRST_TIMESTAMP_AT..FIRST_TIMESTAMP_AT + 8].copy_from_slice(&timestamp.to_be_bytes());
         batch[MAX_TIMESTAMP_AT..MAX_TIMESTAMP_AT + 8].copy_from_slice(&timestamp.to_be_bytes());
         batch[COUNT_AT..COUNT_AT + 4].copy_from_slice(&count.to_be_bytes());
-        self.records.clear();
+        self.bytes.truncate(HEADER_BYTES);
         self.count = 0;
         batch
     }
@@ -496,7 +505,7 @@ mod tests {
         for value in [0usize, 1, 63, 64, 8191, 8192, 1 << 20, 1 << 30] {
             let mut writer = Writer::with_capacity(0);
             writer.varint(value);
-            assert_eq!(writer.records.len(), varint_bytes(value), "{value}");
+            assert_eq!(writer.bytes.len() - HEADER_BYTES, varint_bytes(value), "{value}");
         }
     }
 }

@@ -384,6 +384,8 @@ impl Engine {
         key_of(&way, event.sender, event.category, &mut self.key);
         let program = match self.routes.find(&self.key) {
             Some(program) => program,
+            // One batch alone may bring more routes than are kept.
+            None if self.is_full() => return Ok(None),
             None => {
                 let made = maker.make(&Unknown { event, way })?;
                 self.templates.extend(made.templates);

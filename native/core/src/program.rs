@@ -161,7 +161,8 @@ pub fn key_of(way: &Way, sender: &[u8], category: &[u8], key: &mut Vec<u8>) {
     key.extend_from_slice(category);
 }
 
-/// Routes kept; beyond, all are forgotten and made anew: odd traffic cannot fill the memory.
+/// Routes kept; beyond, all are forgotten before the next batch, and until then new ones are Python's: odd traffic cannot
+/// fill the memory.
 pub const ROUTES_MAX: usize = 65_536;
 
 /// The programs of the routes that traffic has taken.
