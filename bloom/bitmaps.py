@@ -16,7 +16,7 @@ has.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -146,9 +146,9 @@ class Wills:
             overlay_numbers_count=0,
         )
 
-    def state_equal(self, other: "Wills | Overlay") -> bool:
+    def state_equal(self, other: "Wills | InParts") -> bool:
         """Whether every number holds the same refusals and consents in both."""
-        plain = other.folded() if isinstance(other, Overlay) else other
+        plain = other if isinstance(other, Wills) else other.folded()
         return _by_place(self) == _by_place(plain)
 
     def scopes(self) -> Iterable[ScopedBitmap]:
@@ -183,6 +183,13 @@ class Wills:
         if scope == EVERYTHING:
             discard_all(narrow, holders.numbers)
             self.remove(channel, "refusal", EVERYTHING, numbers)
+
+
+class InParts(Protocol):
+    """A store made of several."""
+
+    def folded(self) -> Wills:
+        """The same state as a plain store of its own."""
 
 
 class Overlay:
@@ -265,7 +272,7 @@ class Overlay:
         """How many numbers changed since the base, counted per channel: cheap, tells when to fold."""
         return sum(map(len, self._touched.values()))
 
-    def state_equal(self, other: "Wills | Overlay") -> bool:
+    def state_equal(self, other: Wills | InParts) -> bool:
         """Whether every number holds the same refusals and consents in both."""
         return self.folded().state_equal(other)
 

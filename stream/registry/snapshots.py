@@ -20,7 +20,7 @@ from typing import Final
 from aiokafka.errors import OffsetOutOfRangeError
 
 from bloom import snapshot
-from bloom.bitmaps import Overlay
+from bloom.bitmaps import Wills
 from bloom.snapshot import Snapshot, SnapshotError, SnapshotMeta, TopicMark
 from stream import logs
 from stream.config import Config
@@ -28,8 +28,9 @@ from stream.kafka import clients
 from stream.kafka.describe import Cluster, Topic, describe_topics
 from stream.kafka.topics import DELETE_RETENTION_MS
 from stream.model.topics import EXPRESSIONS, RECORD_KIND
+from stream.registry.decoding import BadRecord
 from stream.registry.files import registry_from
-from stream.registry.follower import Applied, BadRecord, Follower, now_ms
+from stream.registry.follower import Applied, Follower, now_ms
 from stream.registry.registry import Registry
 
 log = logs.get(__name__)
@@ -141,7 +142,7 @@ def save(directory: Path, registry: Registry, meta: SnapshotMeta) -> Path:
     """Write a registry to a new snapshot in `directory`, which is made if need be. Returns its path."""
     directory.mkdir(parents=True, exist_ok=True)
     path = directory / f"registry-{meta.created_ms}.snapshot"
-    wills = registry.wills.folded() if isinstance(registry.wills, Overlay) else registry.wills
+    wills = registry.wills if isinstance(registry.wills, Wills) else registry.wills.folded()
     snapshot.write(path, meta=meta, wills=wills, records=registry.records())
     return path
 
