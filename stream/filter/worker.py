@@ -149,6 +149,7 @@ class Worker:
 
         def ready() -> None:
             self._ready = True
+            self._refresh_figures()
             tell_ready()
 
         if self._config.registry.mode == "partitioned":
@@ -405,16 +406,19 @@ class Worker:
 
     async def _count(self) -> None:
         """Refresh the registry's figures now and then: they cost more than a batch may."""
-        metrics, registry = self._metrics, self._decider.world.registry
         while True:
-            for channel in CHANNELS:
-                metrics.numbers.labels(channel).set(registry.wills.refusing_all_count(channel))
-            if isinstance(registry.wills, Overlay):
-                metrics.overlay_numbers.set(registry.wills.touched_count())
-            metrics.senders.set(len(registry.senders))
-            metrics.clashes.set(sum(ownership.clashes for ownership in registry.ownership.values()))
-            metrics.ready.set(self.not_ready() is None)
+            self._refresh_figures()
             await asyncio.sleep(STATISTICS_EVERY_S)
+
+    def _refresh_figures(self) -> None:
+        metrics, registry = self._metrics, self._decider.world.registry
+        for channel in CHANNELS:
+            metrics.numbers.labels(channel).set(registry.wills.refusing_all_count(channel))
+        if isinstance(registry.wills, Overlay):
+            metrics.overlay_numbers.set(registry.wills.touched_count())
+        metrics.senders.set(len(registry.senders))
+        metrics.clashes.set(sum(ownership.clashes for ownership in registry.ownership.values()))
+        metrics.ready.set(self.not_ready() is None)
 
 
 def _rest_collector() -> None:
