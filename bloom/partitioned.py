@@ -1,25 +1,31 @@
-"""A store for each partition of subscribers that a process holds: what it takes to hold some and let go of others.
+"""The wills of some partitions of subscribers in one store: what it takes to hold some and let go of others.
 
-Promises the answers of a plain store about every number whose partition is held, and an error, never "silent", about
-any other: who does not hold a subscriber's wills knows nothing of them. Each partition has a store of its own, so that
-one comes and goes whole, whatever the others do. Must never look into a partition that is not the number's.
+Promises the answers of a plain store about every number whose partition is held. A partition comes as a store of its
+own and is merged; when it is dropped, it is held no longer from that moment, and its numbers are taken out a slice at a
+time, for whoever holds it must go on with the others. Must never be asked about a partition that is not held: who does
+not hold a subscriber's wills knows nothing of them, and silence would be an answer. `require` says so before a batch
+is decided; single questions are checked by themselves.
 
-Cost. A hash spreads numbers that lie together over all partitions, so each store's containers are thinner than those
-of one store would be: a sparse set takes the same (two bytes a number), a set of density d up to 16 d times as much
-(docs/decisions/0008).
+Why one store and not one for each partition: a hash spreads numbers that lie together over all partitions, and a
+Roaring container costs some 60 bytes beside its numbers. Twelve thin stores took up to 3.6 times what the one takes
+from which half of the numbers were taken out (docs/decisions/0008).
 """
 
-from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import fields
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import Final
 
+import numpy as np
 from pyroaring import BitMap64
 
 from bloom.bitmaps import InParts, Wills, WillStats
 from bloom.number import Msisdn, to_text
-from bloom.partition import partition_of, partitions_of
-from bloom.sets import ScopedBitmap
-from bloom.wills import CHANNELS, Channel, Expression, Kind, Probe, Scope, Stance
+from bloom.partition import partition_of, partitions_of_numbers
+from bloom.sets import ScopedBitmap, discard_all
+from bloom.wills import CHANNELS, Channel, Expression, Probe, Scope, Stance
+
+SLICE_NUMBERS: Final = 20_000
+"""Numbers looked at between two turns of others: some 5 ms."""
 
 
 class NotHeldError(LookupError):
@@ -32,124 +38,114 @@ class NotHeldError(LookupError):
 class PartitionedWills:
     """The wills of the partitions that are held, out of `partitions`. Holds none at first."""
 
-    __slots__ = ("_partition", "_stores", "here", "partitions")
+    __slots__ = ("_held", "_leaving", "_store", "partitions")
 
     def __init__(self, partitions: int) -> None:
         self.partitions = partitions
-        self._stores: dict[int, Wills] = {}
-        self._partition: int | None = None
-        self.here: Wills | None = None
-        """The store that `turn` named last: where probes look. None before, and once that one is dropped."""
+        self._store = Wills()
+        self._held: set[int] = set()
+        self._leaving: set[int] = set()
 
     def held(self) -> Sequence[int]:
         """The partitions that are held, in order."""
-        return sorted(self._stores)
+        return sorted(self._held)
+
+    def require(self, partition: int) -> None:
+        """Raise `NotHeldError` where a partition is not held: before its events are decided."""
+        if partition not in self._held:
+            raise NotHeldError(partition)
+
+    def is_leaving(self, partition: int) -> bool:
+        """Whether numbers of a partition that was dropped may still be here: it cannot be held again before `sweep`."""
+        return partition in self._leaving
 
     def hold(self, partition: int, wills: Wills) -> None:
-        """Hold a partition from now on; `wills` must be those of its subscribers, and are taken over."""
-        self._stores[partition] = wills
-        if self._partition == partition:
-            self.here = wills
+        """Hold a partition from now on; `wills` must be those of its subscribers alone, and are taken over.
+
+        Costs a walk over the containers of every bitmap that both have: milliseconds for a million numbers.
+        """
+        assert partition not in self._held | self._leaving, "it would mix with what is here"
+        self._store.merge(wills)
+        self._held.add(partition)
 
     def drop(self, partition: int) -> None:
-        """Hold a partition no longer. Probes that were asked about it keep its memory: make them anew."""
-        del self._stores[partition]
-        if self._partition == partition:
-            self._partition = self.here = None
+        """Hold a partition no longer. Its memory goes with `sweep`. Raises `NotHeldError`."""
+        self.require(partition)
+        self._held.discard(partition)
+        self._leaving.add(partition)
 
-    def store(self, partition: int) -> Wills:
-        """The store of one partition. Raises `NotHeldError`."""
-        try:
-            return self._stores[partition]
-        except KeyError:
-            raise NotHeldError(partition) from None
+    def sweep(self) -> Iterator[int]:
+        """Take out what belongs to dropped partitions, some thousand numbers a step; yields how many were looked at.
 
-    def turn(self, partition: int) -> None:
-        """Let probes answer for numbers of this partition, until the next turn. Raises `NotHeldError`.
-
-        A batch comes by partition already: to say so once spares a hash for each of its events.
+        In between, the store may be asked and changed, and further partitions dropped or held. Some 0.25 µs for every
+        number and scope that is here. Nothing to do ends at once.
         """
-        self.here = self.store(partition)
-        self._partition = partition
+        while self._leaving:
+            leaving = frozenset(self._leaving)
+            for entry in list(self._store.scopes()):
+                yield from self._sweep(entry, leaving)
+            for channel in CHANNELS:
+                for numbers in _slices(self._store.narrow(channel)):
+                    discard_all(self._store.narrow(channel), self._of(leaving, numbers))
+                    yield len(numbers)
+            self._leaving -= leaving
+
+    def _sweep(self, entry: ScopedBitmap, leaving: frozenset[int]) -> Iterator[int]:
+        for numbers in _slices(entry.bitmap):
+            if self._store.sets.get(entry.channel, entry.kind, entry.scope) is not entry.bitmap:
+                return  # emptied meanwhile; what stands in its place came later, and is held
+            doomed = self._of(leaving, numbers)
+            if doomed:
+                self._store.sets.discard(entry, doomed)
+            yield len(numbers)
+
+    def _of(self, partitions: frozenset[int], numbers: list[int]) -> list[int]:
+        """Those of the numbers that belong to one of the partitions."""
+        values = np.array(numbers, dtype=np.uint64)
+        doomed: list[int] = values[np.isin(partitions_of_numbers(values, self.partitions), sorted(partitions))].tolist()
+        return doomed
 
     def apply(self, expressions: Sequence[Expression]) -> None:
-        """Fold the expressions, in order of receipt. Raises `NotHeldError`, with nothing applied, for those of others.
-
-        Some 0.3 µs an expression more than a plain store, for its partition.
-        """
-        parted: defaultdict[int, list[Expression]] = defaultdict(list)
-        of = partitions_of([to_text(expression.number) for expression in expressions], self.partitions)
-        for expression, partition in zip(expressions, of.tolist(), strict=True):
-            parted[partition].append(expression)
-        for store, some in [(self.store(partition), some) for partition, some in parted.items()]:
-            store.apply(some)
+        """Fold the expressions, in order of receipt: all must be of held partitions."""
+        self._store.apply(expressions)
 
     def stance(self, channel: Channel, number: Msisdn, sender: str | None, category: str) -> Stance:
-        """The will of a number toward a sender and category, wherever probes look. Raises `NotHeldError`."""
-        return self._of(number).stance(channel, number, sender, category)
+        """The will of a number toward a sender and category. Raises `NotHeldError`."""
+        self._require_of(number)
+        return self._store.stance(channel, number, sender, category)
 
     def probe(self, channel: Channel, sender: str | None, category: str) -> Probe:
-        """The same question kept ready, for numbers of the partition that `turn` named last."""
-        return _TurningProbe(self, channel, sender, category)
+        """The same question, kept ready for many numbers, all of partitions that are held: nothing looks again."""
+        return self._store.probe(channel, sender, category)
 
     def expressions_of(self, channel: Channel, number: Msisdn) -> tuple[list[Scope], list[Scope]]:
         """The refusals and the consents that a number holds. Raises `NotHeldError`."""
-        return self._of(number).expressions_of(channel, number)
+        self._require_of(number)
+        return self._store.expressions_of(channel, number)
 
     def refusing_all_count(self, channel: Channel) -> int:
-        """How many numbers of the held partitions refuse everything on a channel. Cheap."""
-        return sum(store.refusing_all_count(channel) for store in self._stores.values())
+        """How many numbers refuse everything on a channel, those that are leaving among them. Cheap."""
+        return self._store.refusing_all_count(channel)
 
     def stats(self) -> WillStats:
-        """Counts and sizes over the held partitions. Visits every bitmap."""
-        parts = [store.stats() for store in self._stores.values()]
-        names = [field.name for field in fields(WillStats)]
-        return WillStats(**{name: sum(getattr(part, name) for part in parts) for name in names})
+        """Counts and sizes, with what is leaving. Visits every bitmap."""
+        return self._store.stats()
 
     def state_equal(self, other: Wills | InParts) -> bool:
         """Whether every number holds the same refusals and consents in both."""
-        return self.folded().state_equal(other)
+        return self._store.state_equal(other)
 
     def folded(self) -> Wills:
-        """The same state as one plain store of its own. Copies every bitmap."""
-        merged: dict[tuple[Channel, Kind, Scope], BitMap64] = {}
-        narrow: dict[Channel, BitMap64] = {channel: BitMap64() for channel in CHANNELS}
-        for store in self._stores.values():
-            for channel, kind, scope, bitmap in store.scopes():
-                merged.setdefault((channel, kind, scope), BitMap64()).update(bitmap)
-            for channel in CHANNELS:
-                narrow[channel] |= store.narrow(channel)
-        return Wills.of_bitmaps((ScopedBitmap(*place, bitmap) for place, bitmap in merged.items()), narrow)
+        """The store behind this, with what is leaving; to be read only."""
+        return self._store
 
-    def _of(self, number: Msisdn) -> Wills:
-        return self.store(partition_of(to_text(number), self.partitions))
+    def _require_of(self, number: Msisdn) -> None:
+        self.require(partition_of(to_text(number), self.partitions))
 
 
-class _TurningProbe:
-    """A probe that follows `turn`: one for each store that it was asked about."""
-
-    __slots__ = ("_at", "_channel", "_probe", "_probes", "_question", "_wills")
-
-    def __init__(self, wills: PartitionedWills, channel: Channel, sender: str | None, category: str) -> None:
-        self._wills = wills
-        self._channel: Channel = channel
-        self._question = sender, category
-        self._probes: dict[Wills, Probe] = {}
-        self._at: Wills | None = None
-        self._probe: Probe | None = None
-
-    def stance(self, number: Msisdn) -> Stance:
-        """The will of `number`, which is of the partition that was turned to."""
-        here = self._wills.here
-        if here is not self._at or self._probe is None:
-            self._probe = self._turned(here)
-            self._at = here
-        return self._probe.stance(number)
-
-    def _turned(self, here: Wills | None) -> Probe:
-        if here is None:
-            raise LookupError("no partition was turned to, so nothing is known of any number")
-        probe = self._probes.get(here)
-        if probe is None:
-            probe = self._probes[here] = here.probe(self._channel, *self._question)
-        return probe
+def _slices(bitmap: BitMap64) -> Iterator[list[int]]:
+    """The numbers of a bitmap, some thousand at a time, in order; it may change between two slices."""
+    start = 0
+    while numbers := list(islice(bitmap.iter_equal_or_larger(start), SLICE_NUMBERS)):
+        start = numbers[-1] + 1
+        yield numbers

@@ -126,7 +126,7 @@ def decide_batch(batches: Mapping[Place, Sequence[Record]], decider: Decider, *,
         taken, events = _decode_all(place, records, outputs)
         if apart is not None:
             taken, events = _without_misplaced(place, taken, events, outputs, partitions)
-            apart.turn(place.partition)
+            apart.require(place.partition)
         decisions = decider.decide_all(events, now)
         subscribers = _subscribers(events)
         outputs.decisions.setdefault(place.partition, []).extend(

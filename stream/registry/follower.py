@@ -15,7 +15,7 @@ the broker held when asked since is applied; until then it counts for no freshne
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -45,8 +45,9 @@ class Applied:
     """topic → records found in another partition than their subscriber's"""
 
 
-LOADING_WAIT_MS: Final = 10
-"""How long a poll waits while a partition is loading: its events stand still until the ends are known and reached."""
+BUSY_WAIT_MS: Final = 10
+"""How long a poll waits while a partition is loading, since its events stand still until the ends are known and
+reached, and while one is taken out."""
 
 
 class _Taken(NamedTuple):
@@ -114,6 +115,8 @@ class Follower:
         ]
         self._next: dict[TopicPartition, int] = {}
         self._changes: list[_Taken | _Dropped] = []
+        self._sweep: Iterator[int] = iter(())
+        """takes what was dropped out of the wills, a step at each poll"""
         self._loading: dict[TopicPartition, _Loading] = {}
         self._asked: asyncio.Task[tuple[int, Mapping[TopicPartition, int]]] | None = None
         self._target: tuple[int, Mapping[TopicPartition, int]] | None = None
@@ -173,10 +176,11 @@ class Follower:
 
     async def poll(self, *, wait_ms: int) -> Applied:
         """Apply what has come, waiting up to `wait_ms` for something. The registry changes in one step."""
+        sweeping = self._take_out_some()
         await self._rearrange()
         self._keep_asking()
-        if self._loading:
-            wait_ms = min(wait_ms, LOADING_WAIT_MS)
+        if self._loading or sweeping:
+            wait_ms = min(wait_ms, BUSY_WAIT_MS)
         fetched = await self._consumer.getmany(*self._places, timeout_ms=wait_ms, max_records=self._poll_records_max)
         applied = Applied()
         if fetched:
@@ -245,22 +249,46 @@ class Follower:
                 if not loading.loaded.done():
                     loading.loaded.set_result(None)
 
+    def _possible(self, wills: PartitionedWills) -> list[_Taken | _Dropped]:
+        """The changes that can be made now: what is being taken out cannot be taken up again before it is gone."""
+        possible: list[_Taken | _Dropped] = []
+        waiting: set[int] = set()
+        leaving: set[int] = set()
+        for change in self._changes:
+            partition = change.partition
+            gone = partition not in leaving and not wills.is_leaving(partition)
+            if partition in waiting or (isinstance(change, _Taken) and not gone):
+                waiting.add(partition)
+                continue
+            possible.append(change)
+            if isinstance(change, _Dropped):
+                leaving.add(partition)
+        return possible
+
+    def _take_out_some(self) -> bool:
+        """Take out some of what was dropped. False when all of it is gone."""
+        if self._apart is None:
+            return False
+        if next(self._sweep, None) is not None:
+            return True
+        self._sweep = self._apart.sweep()
+        return next(self._sweep, None) is not None
+
     async def _rearrange(self) -> None:
         """Let what was asked for by `take` and `drop` come into force: all at once, without an await in between."""
-        if not self._changes or self._apart is None:
+        if self._apart is None or not (changes := self._possible(self._apart)):
             return
         unknown = [
             TopicPartition(EXPRESSIONS, change.partition)
-            for change in self._changes
+            for change in changes
             if isinstance(change, _Taken) and change.next_offset is None
         ]
-        changes_count = len(self._changes)
         try:
             beginnings = await self._consumer.beginning_offsets(unknown) if unknown else {}
         except clients.KafkaError:
             return  # tried again at the next poll; the registry grows stale meanwhile, and that shows
-        changes, self._changes = self._changes[:changes_count], self._changes[changes_count:]
         for change in changes:
+            self._changes.remove(change)
             place = TopicPartition(EXPRESSIONS, change.partition)
             if isinstance(change, _Taken):
                 self._apart.hold(change.partition, change.wills)
@@ -271,7 +299,6 @@ class Follower:
                 del self._next[place]
                 if (loading := self._loading.pop(place, None)) is not None:
                     loading.loaded.cancel()
-        self.registry.generation += 1  # what was compiled holds on to the stores that are gone
         self.changes += 1
         self._places = list(self._next)
         self._consumer.assign(self._places)

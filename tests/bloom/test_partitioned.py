@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from bloom.bitmaps import Wills
 from bloom.number import Msisdn, to_text
 from bloom.partition import partition_of
-from bloom.partitioned import NotHeldError, PartitionedWills
+from bloom.partitioned import SLICE_NUMBERS, NotHeldError, PartitionedWills
 from bloom.wills import CHANNELS, Channel, Expression, Verb
 
 PARTITIONS = 4
@@ -51,10 +51,8 @@ def test_together_the_partitions_answer_as_one_store_does(batches: list[list[Exp
     for batch in batches:
         plain.apply(batch)
         apart.apply(batch)
-        for number in NUMBERS:
-            apart.turn(_of(number))
-            for of_plain, of_apart in probes.values():
-                assert of_apart.stance(number) == of_plain.stance(number)
+        for of_plain, of_apart in probes.values():
+            assert [of_apart.stance(number) for number in NUMBERS] == [of_plain.stance(number) for number in NUMBERS]
     assert plain.state_equal(apart)
     assert apart.state_equal(plain)
     for channel in CHANNELS:
@@ -66,48 +64,73 @@ def test_together_the_partitions_answer_as_one_store_does(batches: list[list[Exp
             )
 
 
+@given(
+    st.lists(_expressions(), max_size=30),
+    st.lists(_expressions(), max_size=30),
+    st.sets(st.sampled_from(range(PARTITIONS))),
+    st.data(),
+)
+def test_what_is_dropped_is_gone_what_stays_is_as_it_was_and_what_returns_brings_its_own(
+    early: list[Expression], late: list[Expression], dropped: set[int], data: st.DataObject
+) -> None:
+    """Words of those who stay may come at any moment of a sweep."""
+    apart, expected = _all_held(), Wills()
+    apart.apply(early)
+    expected.apply([word for word in early if _of(word.number) not in dropped])
+    staying = [word for word in late if _of(word.number) not in dropped]
+    expected.apply(staying)
+    for partition in dropped:
+        apart.drop(partition)
+    for _ in apart.sweep():
+        some = data.draw(st.integers(0, len(staying)))
+        apart.apply(staying[:some])
+        staying = staying[some:]
+    apart.apply(staying)
+    assert apart.held() == [partition for partition in range(PARTITIONS) if partition not in dropped]
+    assert expected.state_equal(apart)
+
+    for partition in dropped:
+        returning = Wills()
+        returning.apply([word for word in late if _of(word.number) == partition])
+        apart.hold(partition, returning)
+    expected.apply([word for word in late if _of(word.number) in dropped])
+    assert expected.state_equal(apart)
+    for channel in CHANNELS:
+        assert [apart.expressions_of(channel, number) for number in NUMBERS] == [
+            expected.expressions_of(channel, number) for number in NUMBERS
+        ]
+
+
 @pytest.mark.parametrize("channel", CHANNELS)
 def test_what_is_not_held_is_an_error_and_never_silence(channel: Channel) -> None:
     apart = _all_held()
     number = NUMBERS[0]
-    probe = apart.probe(channel, "ORG-A", "finance")
-    with pytest.raises(LookupError, match="no partition was turned to"):
-        probe.stance(number)
-    apart.turn(_of(number))
-    assert probe.stance(number) == "silent"
+    apart.require(_of(number))
+    assert apart.stance(channel, number, "ORG-A", "finance") == "silent"
     apart.drop(_of(number))
-    with pytest.raises(LookupError):
-        probe.stance(number)
     with pytest.raises(NotHeldError, match=f"partition {_of(number)} is not held"):
-        apart.turn(_of(number))
+        apart.require(_of(number))
     with pytest.raises(NotHeldError):
         apart.stance(channel, number, "ORG-A", "finance")
     with pytest.raises(NotHeldError):
-        apart.apply([Expression(number, channel, "refuse", None, None)])
-
-
-def test_a_partition_that_comes_back_brings_its_own_wills_and_not_the_old_ones() -> None:
-    apart = _all_held()
-    number = NUMBERS[0]
-    probe = apart.probe("sms", "ORG-A", "finance")
-    apart.apply([Expression(number, "sms", "consent", "ORG-A", "finance")])
-    apart.turn(_of(number))
-    assert probe.stance(number) == "consented"
-    apart.drop(_of(number))
-    newer = Wills()
-    newer.apply([Expression(number, "sms", "refuse", None, None)])
-    apart.hold(_of(number), newer)
-    apart.turn(_of(number))
-    assert probe.stance(number) == "refused"
-
-
-def test_a_batch_with_numbers_that_are_not_held_changes_nothing() -> None:
-    apart = _all_held()
-    elsewhere = next(number for number in NUMBERS if _of(number) != _of(NUMBERS[0]))
-    apart.drop(_of(elsewhere))
+        apart.expressions_of(channel, number)
     with pytest.raises(NotHeldError):
-        apart.apply([Expression(number, "sms", "refuse", None, None) for number in (NUMBERS[0], elsewhere)])
-    assert apart.refusing_all_count("sms") == 0
+        apart.drop(_of(number))
+
+
+def test_a_sweep_goes_in_slices_and_further_partitions_may_be_dropped_meanwhile() -> None:
+    numbers = [Msisdn(8_613_000_000_000 + step) for step in range(3 * SLICE_NUMBERS)]
+    apart = _all_held()
+    apart.apply([Expression(number, "sms", "refuse", None, None) for number in numbers])
+    apart.drop(0)
+    sweep = apart.sweep()
+    assert next(sweep) == SLICE_NUMBERS
+    assert apart.is_leaving(0)
+    apart.drop(1)
+    assert max(sweep) <= SLICE_NUMBERS
+    assert not apart.is_leaving(0)
+    assert not apart.is_leaving(1)
+    assert apart.refusing_all_count("sms") == sum(_of(number) not in (0, 1) for number in numbers)
 
 
 def test_two_halves_take_half_of_the_bytes_each_where_numbers_lie_apart() -> None:
@@ -119,8 +142,9 @@ def test_two_halves_take_half_of_the_bytes_each_where_numbers_lie_apart() -> Non
     for mine in (range(PARTITIONS // 2), range(PARTITIONS // 2, PARTITIONS)):
         half = PartitionedWills(PARTITIONS)
         for partition in mine:
-            half.hold(partition, Wills())
-        half.apply([refusal for refusal in refusals if _of(refusal.number) in mine])
+            part = Wills()
+            part.apply([refusal for refusal in refusals if _of(refusal.number) == partition])
+            half.hold(partition, part)
         halves.append(half)
     whole = plain.stats()
     assert sum(half.stats().refusals_count for half in halves) == whole.refusals_count
