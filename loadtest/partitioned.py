@@ -1,14 +1,15 @@
 """Partitioned mode in figures: what each of two workers holds beside one that holds all, and how long a partition that
 moves stands still. `python -m loadtest.partitioned [--numbers N]`; about two minutes with two million.
 
-Bitmap bytes are counted on the wills themselves, for numbers that lie apart and for denser ranges, since a hash thins
-what lies together (docs/decisions/0008). Process memory is what smaps says of real workers, less that of workers with
+Bitmap bytes are those that sets of numbers take of the heap, from dense to thin, since a hash thins what lies together
+(docs/decisions/0008). Process memory is what smaps says of real workers, less that of workers with
 an empty register. Pauses are seen from outside: from an event's time to its decision's, in partitions that move and in
 those that stay, while a second worker joins: first with no snapshot on its host, then with one.
 """
 
 import argparse
 import asyncio
+import ctypes
 import os
 import signal
 import sys
@@ -24,10 +25,8 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from bloom.bitmaps import Wills
-from bloom.partition import partitions_of
-from bloom.partitioned import PartitionedWills
-from bloom.wills import EVERYTHING
+from bloom.partition import partitions_of, partitions_of_numbers
+from bloom.sets import bitmap_of
 from loadtest.machine import describe
 from stream import config as configuration
 from stream.config import Config
@@ -48,14 +47,17 @@ SETTLE_S: Final = 3.0
 
 
 class Bytes(msgspec.Struct, frozen=True):
-    """Bits a number that bitmaps take at one density: all in one store, and a worker with its share of partitions."""
+    """What a set of numbers takes in memory at one density: in one store, and for a worker with its share of it."""
 
     density: str
-    whole_bits: float
+    whole_bytes: float
+    """a number"""
     half_share: float
-    """what one of two workers takes, as a share of the whole store"""
+    """what one of two workers takes, as a share of the whole"""
     quarter_share: float
     twelfth_share: float
+    thin_half_share: float
+    """what one of two would take with a store for each partition"""
 
 
 class Memory(msgspec.Struct, frozen=True):
@@ -76,34 +78,39 @@ class Pause(msgspec.Struct, frozen=True):
     """of it, the worker's own: from its assignment until it decided"""
 
 
-def bits(numbers_count: int) -> Iterator[Bytes]:
+def bitmaps(numbers_count: int) -> Iterator[Bytes]:
     """Count bytes at some densities."""
     chance = np.random.default_rng(1)
-    for label, range_count in (
-        ("1 in 500", 500 * numbers_count),
-        ("1 in 16", 16 * numbers_count),
-        ("1 in 4", 4 * numbers_count),
-    ):
-        numbers = FIRST + np.unique(chance.integers(0, range_count, numbers_count)).astype(np.uint64)
-        of = _partitions(numbers)
-        stores = [_store(numbers[of == partition]) for partition in range(PARTITIONS)]
-        whole = _store(numbers).stats().serialised_bytes
-
-        def share(count: int, stores: Sequence[Wills] = stores, whole: int = whole) -> float:
-            held = PartitionedWills(PARTITIONS)
-            for partition in range(count):
-                held.hold(partition, stores[partition])
-            return held.stats().serialised_bytes / whole
-
-        yield Bytes(label, 8 * whole / len(numbers), share(6), share(3), share(1))
+    for one_in in (4, 16, 100, 500, 5_000, 50_000):
+        numbers = FIRST + np.unique(chance.integers(0, one_in * numbers_count, numbers_count)).astype(np.uint64)
+        of = partitions_of_numbers(numbers, PARTITIONS)
+        whole = _taken_by([numbers])
+        half, quarter, twelfth = (_taken_by([numbers[of < partitions]]) / whole for partitions in (6, 3, 1))
+        thin = _taken_by([numbers[of == partition] for partition in range(6)]) / whole
+        yield Bytes(f"1 in {one_in:,}", whole / len(numbers), half, quarter, twelfth, thin)
 
 
-def _store(numbers: NDArray[np.uint64]) -> Wills:
-    return Wills.of_arrays([("sms", "refusal", EVERYTHING, numbers)])
+def _taken_by(sets: Sequence[NDArray[np.uint64]]) -> int:
+    """Bytes that a bitmap of each set takes of the heap (mallinfo2, glibc)."""
+    before = _heap_bytes()
+    kept = [bitmap_of(numbers) for numbers in sets]
+    taken = _heap_bytes() - before
+    del kept
+    return taken
 
 
-def _partitions(numbers: NDArray[np.uint64]) -> NDArray[np.int64]:
-    return partitions_of([f"+{number}" for number in numbers.tolist()], PARTITIONS)
+_HEAP_FIGURES: Final = "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keepcost"
+
+
+class _Heap(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_size_t) for name in _HEAP_FIGURES.split()]
+
+
+def _heap_bytes() -> int:
+    library = ctypes.CDLL(None)
+    library.mallinfo2.restype = _Heap
+    heap = library.mallinfo2()
+    return int(heap.uordblks + heap.hblkhd)
 
 
 class Stand:
@@ -164,7 +171,7 @@ class Stand:
 
     async def refuse_everything(self, numbers: NDArray[np.uint64]) -> None:
         """Write a refusal of every SMS for each number."""
-        of = _partitions(numbers)
+        of = partitions_of_numbers(numbers, PARTITIONS)
         async with self._producer() as producer:
             for partition in range(PARTITIONS):
                 texts = [f"+{number}" for number in numbers[of == partition].tolist()]
@@ -296,7 +303,7 @@ def _wait_for_folds(host: FilterProcess) -> None:
 async def _measure(numbers_count: int, directory: Path) -> None:
     with LocalKafka(profile="bench", heap_mb=1_024) as kafka:
         print(describe(kafka="4.4.0"), flush=True)
-        for row in bits(numbers_count):
+        for row in bitmaps(numbers_count):
             print(f"bitmaps, {numbers_count:,} numbers, {msgspec.json.encode(row).decode()}", flush=True)
         stand = Stand(kafka, directory)
         await stand.make_topics()
