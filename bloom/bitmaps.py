@@ -16,7 +16,7 @@ has.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, Protocol
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -157,9 +157,9 @@ class Wills:
             overlay_numbers_count=0,
         )
 
-    def state_equal(self, other: "Wills | InParts") -> bool:
+    def state_equal(self, other: "Wills | Overlay") -> bool:
         """Whether every number holds the same refusals and consents in both."""
-        plain = other if isinstance(other, Wills) else other.folded()
+        plain = other.folded() if isinstance(other, Overlay) else other
         return _by_place(self) == _by_place(plain)
 
     def scopes(self) -> Iterable[ScopedBitmap]:
@@ -194,13 +194,6 @@ class Wills:
         if scope == EVERYTHING:
             discard_all(narrow, holders.numbers)
             self.remove(channel, "refusal", EVERYTHING, numbers)
-
-
-class InParts(Protocol):
-    """A store made of several."""
-
-    def folded(self) -> Wills:
-        """The same state as a plain store of its own."""
 
 
 class Overlay:
@@ -283,7 +276,7 @@ class Overlay:
         """How many numbers changed since the base, counted per channel: cheap, tells when to fold."""
         return sum(map(len, self._touched.values()))
 
-    def state_equal(self, other: Wills | InParts) -> bool:
+    def state_equal(self, other: "Wills | Overlay") -> bool:
         """Whether every number holds the same refusals and consents in both."""
         return self.folded().state_equal(other)
 

@@ -1,10 +1,9 @@
-"""The wills of some partitions of subscribers in one store: what it takes to hold some and let go of others.
+"""Which partitions of subscribers a store holds: what it takes to hold some and to let go of others.
 
-Promises the answers of a plain store about every number whose partition is held. A partition comes as a store of its
+Promises that the store has everything about every number whose partition is held. A partition comes as a store of its
 own and is merged; when it is dropped, it is held no longer from that moment, and its numbers are taken out a slice at a
-time, for whoever holds it must go on with the others. Must never be asked about a partition that is not held: who does
-not hold a subscriber's wills knows nothing of them, and silence would be an answer. `require` says so before a batch
-is decided; single questions are checked by themselves.
+time, for whoever holds it must go on with the others. Of a number whose partition is not held the store knows nothing,
+and would answer "silent": whoever decides asks `require` first, which is an error there.
 
 Why one store and not one for each partition: a hash spreads numbers that lie together over all partitions, and a
 Roaring container costs some 60 bytes beside its numbers. Twelve thin stores took up to 3.6 times what the one takes
@@ -18,11 +17,10 @@ from typing import Final
 import numpy as np
 from pyroaring import BitMap64
 
-from bloom.bitmaps import InParts, Wills, WillStats
-from bloom.number import Msisdn, to_text
-from bloom.partition import partition_of, partitions_of_numbers
+from bloom.bitmaps import Wills
+from bloom.partition import partitions_of_numbers
 from bloom.sets import ScopedBitmap, discard_all
-from bloom.wills import CHANNELS, Channel, Expression, Probe, Scope, Stance
+from bloom.wills import CHANNELS
 
 SLICE_NUMBERS: Final = 20_000
 """Numbers looked at between two turns of others: some 5 ms."""
@@ -35,18 +33,18 @@ class NotHeldError(LookupError):
         super().__init__(f"partition {partition} is not held here: nothing is known of its subscribers")
 
 
-class PartitionedWills:
-    """The wills of the partitions that are held, out of `partitions`. Holds none at first."""
+class HeldPartitions:
+    """A store, and which of `partitions` it holds: none at first. What is applied to it must be of those alone."""
 
-    __slots__ = ("_held", "_leaving", "_store", "partitions")
+    __slots__ = ("_held", "_leaving", "partitions", "store")
 
     def __init__(self, partitions: int) -> None:
         self.partitions = partitions
-        self._store = Wills()
+        self.store: Final = Wills()
         self._held: set[int] = set()
         self._leaving: set[int] = set()
 
-    def held(self) -> Sequence[int]:
+    def numbers(self) -> Sequence[int]:
         """The partitions that are held, in order."""
         return sorted(self._held)
 
@@ -65,7 +63,7 @@ class PartitionedWills:
         Costs a walk over the containers of every bitmap that both have: milliseconds for a million numbers.
         """
         assert partition not in self._held | self._leaving, "it would mix with what is here"
-        self._store.merge(wills)
+        self.store.merge(wills)
         self._held.add(partition)
 
     def drop(self, partition: int) -> None:
@@ -82,21 +80,21 @@ class PartitionedWills:
         """
         while self._leaving:
             leaving = frozenset(self._leaving)
-            for entry in list(self._store.scopes()):
+            for entry in list(self.store.scopes()):
                 yield from self._sweep(entry, leaving)
             for channel in CHANNELS:
-                for numbers in _slices(self._store.narrow(channel)):
-                    discard_all(self._store.narrow(channel), self._of(leaving, numbers))
+                for numbers in _slices(self.store.narrow(channel)):
+                    discard_all(self.store.narrow(channel), self._of(leaving, numbers))
                     yield len(numbers)
             self._leaving -= leaving
 
     def _sweep(self, entry: ScopedBitmap, leaving: frozenset[int]) -> Iterator[int]:
         for numbers in _slices(entry.bitmap):
-            if self._store.sets.get(entry.channel, entry.kind, entry.scope) is not entry.bitmap:
+            if self.store.sets.get(entry.channel, entry.kind, entry.scope) is not entry.bitmap:
                 return  # emptied meanwhile; what stands in its place came later, and is held
             doomed = self._of(leaving, numbers)
             if doomed:
-                self._store.sets.discard(entry, doomed)
+                self.store.sets.discard(entry, doomed)
             yield len(numbers)
 
     def _of(self, partitions: frozenset[int], numbers: list[int]) -> list[int]:
@@ -104,43 +102,6 @@ class PartitionedWills:
         values = np.array(numbers, dtype=np.uint64)
         doomed: list[int] = values[np.isin(partitions_of_numbers(values, self.partitions), sorted(partitions))].tolist()
         return doomed
-
-    def apply(self, expressions: Sequence[Expression]) -> None:
-        """Fold the expressions, in order of receipt: all must be of held partitions."""
-        self._store.apply(expressions)
-
-    def stance(self, channel: Channel, number: Msisdn, sender: str | None, category: str) -> Stance:
-        """The will of a number toward a sender and category. Raises `NotHeldError`."""
-        self._require_of(number)
-        return self._store.stance(channel, number, sender, category)
-
-    def probe(self, channel: Channel, sender: str | None, category: str) -> Probe:
-        """The same question, kept ready for many numbers, all of partitions that are held: nothing looks again."""
-        return self._store.probe(channel, sender, category)
-
-    def expressions_of(self, channel: Channel, number: Msisdn) -> tuple[list[Scope], list[Scope]]:
-        """The refusals and the consents that a number holds. Raises `NotHeldError`."""
-        self._require_of(number)
-        return self._store.expressions_of(channel, number)
-
-    def refusing_all_count(self, channel: Channel) -> int:
-        """How many numbers refuse everything on a channel, those that are leaving among them. Cheap."""
-        return self._store.refusing_all_count(channel)
-
-    def stats(self) -> WillStats:
-        """Counts and sizes, with what is leaving. Visits every bitmap."""
-        return self._store.stats()
-
-    def state_equal(self, other: Wills | InParts) -> bool:
-        """Whether every number holds the same refusals and consents in both."""
-        return self._store.state_equal(other)
-
-    def folded(self) -> Wills:
-        """The store behind this, with what is leaving; to be read only."""
-        return self._store
-
-    def _require_of(self, number: Msisdn) -> None:
-        self.require(partition_of(to_text(number), self.partitions))
 
 
 def _slices(bitmap: BitMap64) -> Iterator[list[int]]:

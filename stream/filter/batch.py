@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bloom.partition import partition_of, partitions_of
-from bloom.partitioned import PartitionedWills
 from stream.filter.activity import Acts
 from stream.filter.windows import Sign
 from stream.model.codec import Undecodable, encode, event_decoder
@@ -116,17 +115,16 @@ def decide_batch(batches: Mapping[Place, Sequence[Record]], decider: Decider, *,
     """Decide every record of a batch at the moment `now` (milliseconds).
 
     `partitions` is the number of partitions of all event topics. Total: a record that cannot be decoded becomes a
-    dead letter, and the rest is decided; where wills are partitioned, so does one in another partition than its
-    subscriber's, whose wills are held elsewhere. Linear; some 6 µs an event.
+    dead letter, and the rest is decided; where the registry holds some partitions only, so does one that stands in
+    another partition than its subscriber's, whose wills are held elsewhere. Linear; some 6 µs an event.
     """
     outputs = Outputs()
-    wills = decider.world.registry.wills
-    apart = wills if isinstance(wills, PartitionedWills) else None
+    held = decider.world.registry.held
     for place, records in batches.items():
         taken, events = _decode_all(place, records, outputs)
-        if apart is not None:
+        if held is not None:
             taken, events = _without_misplaced(place, taken, events, outputs, partitions)
-            apart.require(place.partition)
+            held.require(place.partition)
         decisions = decider.decide_all(events, now)
         subscribers = _subscribers(events)
         outputs.decisions.setdefault(place.partition, []).extend(
@@ -144,7 +142,7 @@ def decide_batch(batches: Mapping[Place, Sequence[Record]], decider: Decider, *,
                 _look_for_hint(event, decision, record.timestamp, decider, outputs)
         if records:
             outputs.next_offsets[place] = records[-1].offset + 1
-        if apart is None and (misplaced := _misplaced(subscribers, place.partition, partitions)):
+        if held is None and (misplaced := _misplaced(subscribers, place.partition, partitions)):
             outputs.misplaced[place.topic] += misplaced
     outputs.counts.update(map(_TALLY, outputs.decided))
     return outputs

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Final
 
 from bloom import snapshot
-from bloom.partitioned import PartitionedWills
+from bloom.partitioned import HeldPartitions
 from bloom.wills import CHANNELS
 from stream import logs
 from stream.config import Config
@@ -142,8 +142,9 @@ class Supervisor:
 
     def _no_base(self, cluster: Cluster) -> Base:
         """What workers of partitioned mode inherit: nothing. Each loads what it is assigned."""
-        registry = Registry(PartitionedWills(self._config.topics.partitions))
-        return Base(registry, snapshot.SnapshotMeta(cluster.id, now_ms(), {}), Path(self._config.registry.snapshots))
+        registry = Registry(held=HeldPartitions(self._config.topics.partitions))
+        nothing = snapshot.SnapshotMeta(cluster.id, now_ms(), {})
+        return Base(registry, nothing, Path(self._config.registry.snapshots), None)
 
     async def _renew_parts(self, cluster: Cluster) -> None:
         """Let a child fold every partition into a new snapshot from time to time; the workers go on as they are."""

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pyroaring import BitMap64
 
-from bloom.bitmaps import Wills
+from bloom.bitmaps import Overlay
 from bloom.number import Msisdn, to_text
 from bloom.sets import bitmap_of
 from bloom.wills import Channel, Scope, refusals_covering
@@ -69,7 +69,7 @@ class Scrubber:
         now: int,
         country: str = CHINA,
     ) -> None:
-        wills = registry.wills if isinstance(registry.wills, Wills) else registry.wills.folded()
+        wills = registry.wills.folded() if isinstance(registry.wills, Overlay) else registry.wills
         self._numbering = policy.numbering
         self._country = country
         self._silent = CODE["no_consent" if policy.silence_refuses else "default_allow"]

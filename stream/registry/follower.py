@@ -7,7 +7,7 @@ that cannot be used is handed out as a `BadRecord` and stops nothing.
 Freshness: the broker is asked for its end offsets now and then; once everything up to them is applied, the
 registry is as fresh as the moment of asking. So staleness is known on idle topics too.
 
-Where the registry's wills are partitioned, it follows those partitions of `registry.expressions` that it is told to
+Where the registry holds some partitions only, it follows those partitions of `registry.expressions` that it is told to
 `take`, until told to `drop` them; both come into force between two polls. A partition taken is *loaded* once all that
 the broker held when asked since is applied; until then it counts for no freshness, and nobody may decide by it.
 """
@@ -22,7 +22,7 @@ from typing import Final, NamedTuple
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from bloom.bitmaps import Wills
-from bloom.partitioned import PartitionedWills
+from bloom.partitioned import HeldPartitions
 from bloom.snapshot import TopicMark
 from stream.kafka import clients
 from stream.model.registry import FileRecord
@@ -106,11 +106,11 @@ class Follower:
         self._partitions = partitions
         self._poll_records_max = poll_records_max
         self._ends_every_ms = ends_every_ms
-        self._apart = registry.wills if isinstance(registry.wills, PartitionedWills) else None
+        self._held = registry.held
         self._places = [
             place
             for topic in RECORD_KIND
-            if topic != EXPRESSIONS or self._apart is None
+            if topic != EXPRESSIONS or self._held is None
             for place in clients.partitions(topic, partitions if topic == EXPRESSIONS else 1)
         ]
         self._next: dict[TopicPartition, int] = {}
@@ -139,7 +139,7 @@ class Follower:
         await self._consumer.stop()
 
     def take(self, partition: int, wills: Wills, next_offset: int | None) -> asyncio.Future[None]:
-        """Follow a partition of expressions from the next poll on, for partitioned wills only.
+        """Follow a partition of expressions from the next poll on, where the registry holds some only.
 
         `wills` are those up to `next_offset` (exclusive; None: none, and the topic is read from its beginning). The
         future is done when the partition is loaded, cancelled when it is dropped before.
@@ -206,7 +206,7 @@ class Follower:
         records: list[FileRecord] = []
         for place, batch in fetched.items():
             decoded = decode_all(
-                place.topic, place.partition, batch, partitions=self._partitions, apart=self._apart is not None
+                place.topic, place.partition, batch, partitions=self._partitions, apart=self._held is not None
             )
             records += decoded.records
             applied.bad += decoded.bad
@@ -249,14 +249,14 @@ class Follower:
                 if not loading.loaded.done():
                     loading.loaded.set_result(None)
 
-    def _possible(self, wills: PartitionedWills) -> list[_Taken | _Dropped]:
+    def _possible(self, held: HeldPartitions) -> list[_Taken | _Dropped]:
         """The changes that can be made now: what is being taken out cannot be taken up again before it is gone."""
         possible: list[_Taken | _Dropped] = []
         waiting: set[int] = set()
         leaving: set[int] = set()
         for change in self._changes:
             partition = change.partition
-            gone = partition not in leaving and not wills.is_leaving(partition)
+            gone = partition not in leaving and not held.is_leaving(partition)
             if partition in waiting or (isinstance(change, _Taken) and not gone):
                 waiting.add(partition)
                 continue
@@ -267,16 +267,16 @@ class Follower:
 
     def _take_out_some(self) -> bool:
         """Take out some of what was dropped. False when all of it is gone."""
-        if self._apart is None:
+        if self._held is None:
             return False
         if next(self._sweep, None) is not None:
             return True
-        self._sweep = self._apart.sweep()
+        self._sweep = self._held.sweep()
         return next(self._sweep, None) is not None
 
     async def _rearrange(self) -> None:
         """Let what was asked for by `take` and `drop` come into force: all at once, without an await in between."""
-        if self._apart is None or not (changes := self._possible(self._apart)):
+        if self._held is None or not (changes := self._possible(self._held)):
             return
         unknown = [
             TopicPartition(EXPRESSIONS, change.partition)
@@ -291,11 +291,11 @@ class Follower:
             self._changes.remove(change)
             place = TopicPartition(EXPRESSIONS, change.partition)
             if isinstance(change, _Taken):
-                self._apart.hold(change.partition, change.wills)
+                self._held.hold(change.partition, change.wills)
                 self._next[place] = beginnings[place] if change.next_offset is None else change.next_offset
                 self._loading[place] = _Loading(change.loaded)
             else:
-                self._apart.drop(change.partition)
+                self._held.drop(change.partition)
                 del self._next[place]
                 if (loading := self._loading.pop(place, None)) is not None:
                     loading.loaded.cancel()

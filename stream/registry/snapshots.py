@@ -20,7 +20,7 @@ from typing import Final
 from aiokafka.errors import OffsetOutOfRangeError
 
 from bloom import snapshot
-from bloom.bitmaps import Wills
+from bloom.bitmaps import Overlay
 from bloom.snapshot import Snapshot, SnapshotError, SnapshotMeta, TopicMark
 from stream import logs
 from stream.config import Config
@@ -142,7 +142,7 @@ def save(directory: Path, registry: Registry, meta: SnapshotMeta) -> Path:
     """Write a registry to a new snapshot in `directory`, which is made if need be. Returns its path."""
     directory.mkdir(parents=True, exist_ok=True)
     path = directory / f"registry-{meta.created_ms}.snapshot"
-    wills = registry.wills if isinstance(registry.wills, Wills) else registry.wills.folded()
+    wills = registry.wills.folded() if isinstance(registry.wills, Overlay) else registry.wills
     snapshot.write(path, meta=meta, wills=wills, records=registry.records())
     return path
 

@@ -1,4 +1,4 @@
-"""Wills held apart by partition: the answers of one store about what is held, and none about what is not."""
+"""Partitions that come and go in one store: everything about those held, nothing left of the others."""
 
 import pytest
 from hypothesis import given
@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from bloom.bitmaps import Wills
 from bloom.number import Msisdn, to_text
 from bloom.partition import partition_of
-from bloom.partitioned import SLICE_NUMBERS, NotHeldError, PartitionedWills
-from bloom.wills import CHANNELS, Channel, Expression, Verb
+from bloom.partitioned import SLICE_NUMBERS, HeldPartitions, NotHeldError
+from bloom.wills import CHANNELS, Expression, Stance, Verb
 
 PARTITIONS = 4
 NUMBERS = [Msisdn(8_613_800_138_000 + step) for step in range(12)]
@@ -29,39 +29,19 @@ def _expressions(draw: st.DrawFn) -> Expression:
     )
 
 
-def _all_held() -> PartitionedWills:
-    wills = PartitionedWills(PARTITIONS)
+def _all_held() -> HeldPartitions:
+    wills = HeldPartitions(PARTITIONS)
     for partition in range(PARTITIONS):
         wills.hold(partition, Wills())
     return wills
 
 
+def _stances(wills: Wills) -> list[Stance]:
+    return [wills.stance("sms", number, "ORG-A", "finance") for number in NUMBERS]
+
+
 def _of(number: Msisdn) -> int:
     return partition_of(to_text(number), PARTITIONS)
-
-
-@given(st.lists(st.lists(_expressions(), max_size=12), max_size=4))
-def test_together_the_partitions_answer_as_one_store_does(batches: list[list[Expression]]) -> None:
-    plain, apart = Wills(), _all_held()
-    probes = {
-        (channel, category): (plain.probe(channel, "ORG-A", category), apart.probe(channel, "ORG-A", category))
-        for channel in CHANNELS
-        for category in ("finance", "education")
-    }
-    for batch in batches:
-        plain.apply(batch)
-        apart.apply(batch)
-        for of_plain, of_apart in probes.values():
-            assert [of_apart.stance(number) for number in NUMBERS] == [of_plain.stance(number) for number in NUMBERS]
-    assert plain.state_equal(apart)
-    assert apart.state_equal(plain)
-    for channel in CHANNELS:
-        assert apart.refusing_all_count(channel) == plain.refusing_all_count(channel)
-        for number in NUMBERS:
-            assert apart.expressions_of(channel, number) == plain.expressions_of(channel, number)
-            assert apart.stance(channel, number, "ORG-B", "finance") == plain.stance(
-                channel, number, "ORG-B", "finance"
-            )
 
 
 @given(
@@ -75,7 +55,7 @@ def test_what_is_dropped_is_gone_what_stays_is_as_it_was_and_what_returns_brings
 ) -> None:
     """Words of those who stay may come at any moment of a sweep."""
     apart, expected = _all_held(), Wills()
-    apart.apply(early)
+    apart.store.apply(early)
     expected.apply([word for word in early if _of(word.number) not in dropped])
     staying = [word for word in late if _of(word.number) not in dropped]
     expected.apply(staying)
@@ -83,45 +63,42 @@ def test_what_is_dropped_is_gone_what_stays_is_as_it_was_and_what_returns_brings
         apart.drop(partition)
     for _ in apart.sweep():
         some = data.draw(st.integers(0, len(staying)))
-        apart.apply(staying[:some])
+        apart.store.apply(staying[:some])
         staying = staying[some:]
-    apart.apply(staying)
-    assert apart.held() == [partition for partition in range(PARTITIONS) if partition not in dropped]
-    assert expected.state_equal(apart)
+    apart.store.apply(staying)
+    assert apart.numbers() == [partition for partition in range(PARTITIONS) if partition not in dropped]
+    assert expected.state_equal(apart.store)
 
+    probe = apart.store.probe("sms", "ORG-A", "finance")
+    assert [probe.stance(number) for number in NUMBERS] == _stances(expected)
     for partition in dropped:
         returning = Wills()
         returning.apply([word for word in late if _of(word.number) == partition])
         apart.hold(partition, returning)
     expected.apply([word for word in late if _of(word.number) in dropped])
-    assert expected.state_equal(apart)
+    assert expected.state_equal(apart.store)
+    assert [probe.stance(number) for number in NUMBERS] == _stances(expected), "a probe sees what was merged"
     for channel in CHANNELS:
-        assert [apart.expressions_of(channel, number) for number in NUMBERS] == [
+        assert [apart.store.expressions_of(channel, number) for number in NUMBERS] == [
             expected.expressions_of(channel, number) for number in NUMBERS
         ]
 
 
-@pytest.mark.parametrize("channel", CHANNELS)
-def test_what_is_not_held_is_an_error_and_never_silence(channel: Channel) -> None:
+def test_a_partition_that_is_not_held_is_an_error_to_whoever_asks_before_deciding() -> None:
     apart = _all_held()
-    number = NUMBERS[0]
-    apart.require(_of(number))
-    assert apart.stance(channel, number, "ORG-A", "finance") == "silent"
-    apart.drop(_of(number))
-    with pytest.raises(NotHeldError, match=f"partition {_of(number)} is not held"):
-        apart.require(_of(number))
+    apart.require(2)
+    apart.drop(2)
+    with pytest.raises(NotHeldError, match="partition 2 is not held"):
+        apart.require(2)
     with pytest.raises(NotHeldError):
-        apart.stance(channel, number, "ORG-A", "finance")
-    with pytest.raises(NotHeldError):
-        apart.expressions_of(channel, number)
-    with pytest.raises(NotHeldError):
-        apart.drop(_of(number))
+        apart.drop(2)
+    assert apart.numbers() == [0, 1, 3]
 
 
 def test_a_sweep_goes_in_slices_and_further_partitions_may_be_dropped_meanwhile() -> None:
     numbers = [Msisdn(8_613_000_000_000 + step) for step in range(3 * SLICE_NUMBERS)]
     apart = _all_held()
-    apart.apply([Expression(number, "sms", "refuse", None, None) for number in numbers])
+    apart.store.apply([Expression(number, "sms", "refuse", None, None) for number in numbers])
     apart.drop(0)
     sweep = apart.sweep()
     assert next(sweep) == SLICE_NUMBERS
@@ -130,7 +107,7 @@ def test_a_sweep_goes_in_slices_and_further_partitions_may_be_dropped_meanwhile(
     assert max(sweep) <= SLICE_NUMBERS
     assert not apart.is_leaving(0)
     assert not apart.is_leaving(1)
-    assert apart.refusing_all_count("sms") == sum(_of(number) not in (0, 1) for number in numbers)
+    assert apart.store.refusing_all_count("sms") == sum(_of(number) not in (0, 1) for number in numbers)
 
 
 def test_two_halves_take_half_of_the_bytes_each_where_numbers_lie_apart() -> None:
@@ -140,13 +117,13 @@ def test_two_halves_take_half_of_the_bytes_each_where_numbers_lie_apart() -> Non
     plain.apply(refusals)
     halves = []
     for mine in (range(PARTITIONS // 2), range(PARTITIONS // 2, PARTITIONS)):
-        half = PartitionedWills(PARTITIONS)
+        half = HeldPartitions(PARTITIONS)
         for partition in mine:
             part = Wills()
             part.apply([refusal for refusal in refusals if _of(refusal.number) == partition])
             half.hold(partition, part)
         halves.append(half)
     whole = plain.stats()
-    assert sum(half.stats().refusals_count for half in halves) == whole.refusals_count
+    assert sum(half.store.stats().refusals_count for half in halves) == whole.refusals_count
     for half in halves:
-        assert half.stats().serialised_bytes == pytest.approx(whole.serialised_bytes / 2, rel=0.1)
+        assert half.store.stats().serialised_bytes == pytest.approx(whole.serialised_bytes / 2, rel=0.1)
