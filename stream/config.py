@@ -60,6 +60,9 @@ class Registry(Section, frozen=True):
     """`replicated`: each host holds all wills, shared by its workers. `partitioned`: each worker holds those of its
     partitions alone, for registers that outgrow one machine (docs/decisions/0008). All workers of a group use the
     same: stop them all to change it"""
+    partitions_max: Count | None = None
+    """in partitioned mode: how many partitions a worker has room for. Beyond what all workers of the group have,
+    partitions stay without one and their events wait: better than a survivor that dies of what others left it"""
     snapshots: str = "snapshots"
     snapshots_kept: Count = 3
     fold_every_ms: Milliseconds = 6 * 3_600_000

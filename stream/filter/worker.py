@@ -162,7 +162,7 @@ class Worker:
 
     async def _join_apart(self, ready: Callable[[], None]) -> None:
         """Join one group for both lanes, and hold no more than what it gives (`holding`)."""
-        member = self._consumer("bulk", assignor=SamePartitions())
+        member = self._consumer("bulk", assignor=SamePartitions(room=self._config.registry.partitions_max))
         by_hand = clients.group_consumer(self._config, group=None, client=f"{self._name}-urgent", instance=None)
         urgent = self._lane("urgent", URGENT, after=None, consumer=by_hand, member=member)
         bulk = self._lane("bulk", BULK, after=urgent, consumer=member)
