@@ -1,5 +1,5 @@
 """Partitioned mode in figures: what each of two workers holds beside one that holds all, and how long a partition that
-moves stands still. `python -m loadtest.partitioned [--numbers N]`; about two minutes with two million.
+moves stands still. `python -m loadtest.partitioned [--numbers N] [--bitmaps]`; some three minutes with two million.
 
 Bitmap bytes are those that sets of numbers take of the heap, from dense to thin, since a hash thins what lies together
 (docs/decisions/0008). Process memory is what smaps says of real workers, less that of workers with
@@ -303,8 +303,6 @@ def _wait_for_folds(host: FilterProcess) -> None:
 async def _measure(numbers_count: int, directory: Path) -> None:
     with LocalKafka(profile="bench", heap_mb=1_024) as kafka:
         print(describe(kafka="4.4.0"), flush=True)
-        for row in bitmaps(numbers_count):
-            print(f"bitmaps, {numbers_count:,} numbers, {msgspec.json.encode(row).decode()}", flush=True)
         stand = Stand(kafka, directory)
         await stand.make_topics()
         empty = {mode: await _worker_memory(stand, mode, host_name="empty") for mode in ("replicated", "partitioned")}
@@ -323,9 +321,13 @@ def main() -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m loadtest.partitioned", description=__doc__)
     parser.add_argument("--numbers", type=int, default=2_000_000, metavar="N", help="who refuses (default: 2,000,000)")
+    parser.add_argument("--bitmaps", action="store_true", help="only count the bytes of bitmaps: no broker")
     told = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="wurao-partitioned-") as directory:
-        asyncio.run(_measure(told.numbers, Path(directory)))
+    if not told.bitmaps:
+        with tempfile.TemporaryDirectory(prefix="wurao-partitioned-") as directory:
+            asyncio.run(_measure(told.numbers, Path(directory)))
+    for row in bitmaps(told.numbers):
+        print(f"bitmaps, {told.numbers:,} numbers, {msgspec.json.encode(row).decode()}", flush=True)
     return 0
 
 
