@@ -32,6 +32,7 @@ from stream import config as configuration
 from stream.config import Config
 from stream.demo.processes import FilterProcess, usage
 from stream.filter.delivery import send
+from stream.filter.holding import GIVE_BACK_AFTER_S
 from stream.kafka import clients, topics
 from stream.kafka.local import LocalKafka
 from stream.model.topics import DECISIONS, EVENTS_SMS, EXPRESSIONS
@@ -61,11 +62,15 @@ class Bytes(msgspec.Struct, frozen=True):
 
 
 class Memory(msgspec.Struct, frozen=True):
-    """What the registry adds to each of two workers, MiB, over a worker with an empty one."""
+    """What a registry adds to a host's processes, MiB: the supervisor, then two workers. Shared pages are divided
+    among those that share them.
+    """
 
     replicated_mib: Sequence[float]
-    """of memory that both share, each is given half"""
-    partitioned_mib: Sequence[float]
+    from_topic_mib: Sequence[float]
+    """partitioned, where workers have read the topic"""
+    from_snapshots_mib: Sequence[float]
+    """partitioned, where workers have read snapshots"""
 
 
 class Pause(msgspec.Struct, frozen=True):
@@ -196,7 +201,7 @@ class Stand:
             while not ending.is_set():
                 now = _now_ms()
                 for partition, subscriber in enumerate(subscribers):
-                    name = f"{partition}:{len(written)}"
+                    name = f"{now}:{partition}"
                     value = orjson.dumps({"kind": "sms", "id": name, "time": now, "to": subscriber, "from": "95588"})
                     await producer.send(EVENTS_SMS, value, subscriber.encode(), partition=partition, timestamp_ms=now)
                     written[name] = now
@@ -242,23 +247,28 @@ def _now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-async def _worker_memory(stand: Stand, mode: str, *, host_name: str) -> list[float]:
-    with stand.host(host_name, mode=mode, group=stand.group(), workers=2) as host:
+async def _host_memory(stand: Stand, mode: str, *, name: str, fold: bool = False) -> list[float]:
+    with stand.host(name, mode=mode, group=stand.group(), workers=2) as host:
         await host.wait_ready()
-        await asyncio.sleep(SETTLE_S)
-        found = [usage(pid) for pid in host.worker_pids]
+        await asyncio.sleep(SETTLE_S + GIVE_BACK_AFTER_S)
+        found = [usage(pid) for pid in (host.pid, *host.worker_pids)]
+        if fold:
+            await asyncio.to_thread(_fold, host)
     return [one.pss_mib for one in found if one is not None]
 
 
 async def memory(stand: Stand, *, empty: Mapping[str, Sequence[float]]) -> Memory:
-    """Measure it, each mode from a start of its own."""
-    added = {
-        mode: [
-            mine - base for mine, base in zip(await _worker_memory(stand, mode, host_name="full"), bases, strict=True)
-        ]
-        for mode, bases in empty.items()
-    }
-    return Memory(added["replicated"], added["partitioned"])
+    """Measure it, each time from a start of its own."""
+    apart = empty["partitioned"]
+    return Memory(
+        _less(await _host_memory(stand, "replicated", name="full"), empty["replicated"]),
+        _less(await _host_memory(stand, "partitioned", name="full", fold=True), apart),
+        _less(await _host_memory(stand, "partitioned", name="full"), apart),
+    )
+
+
+def _less(of: Sequence[float], base: Sequence[float]) -> list[float]:
+    return [round(one - less, 1) for one, less in zip(of, base, strict=True)]
 
 
 async def pause(stand: Stand, *, newcomer: str, fold: bool) -> Pause:
@@ -267,8 +277,7 @@ async def pause(stand: Stand, *, newcomer: str, fold: bool) -> Pause:
     if fold:
         with stand.host(newcomer, mode="partitioned", group=stand.group()) as host:
             await host.wait_ready()
-            os.kill(host.pid, signal.SIGHUP)
-            await asyncio.to_thread(_wait_for_folds, host)
+            await asyncio.to_thread(_fold, host)
     ending = asyncio.Event()
     with stand.host("first", mode="partitioned", group=group) as first:
         await first.wait_ready()
@@ -295,7 +304,9 @@ def _told(host: FilterProcess, event: str) -> list[dict[str, float]]:
     return [orjson.loads(line) for line in host.log.read_text("utf-8").splitlines() if f'"{event}"' in line]
 
 
-def _wait_for_folds(host: FilterProcess) -> None:
+def _fold(host: FilterProcess) -> None:
+    """Let a host make snapshots of all partitions."""
+    os.kill(host.pid, signal.SIGHUP)
     while len(_told(host, "snapshot of a partition made")) < PARTITIONS:
         time.sleep(0.2)
 
@@ -305,7 +316,7 @@ async def _measure(numbers_count: int, directory: Path) -> None:
         print(describe(kafka="4.4.0"), flush=True)
         stand = Stand(kafka, directory)
         await stand.make_topics()
-        empty = {mode: await _worker_memory(stand, mode, host_name="empty") for mode in ("replicated", "partitioned")}
+        empty = {mode: await _host_memory(stand, mode, name="empty") for mode in ("replicated", "partitioned")}
         print(f"workers with an empty register, MiB: {empty}", flush=True)
         chance = np.random.default_rng(2)
         began = time.monotonic()

@@ -14,6 +14,7 @@ somebody who had refused could be sent to.
 """
 
 import asyncio
+import ctypes
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -34,6 +35,9 @@ from stream.registry.follower import Follower
 log = logs.get(__name__)
 
 URGENT: Final = (EVENTS_URGENT,)
+
+GIVE_BACK_AFTER_S: Final = 3.0
+"""After the last partition is loaded: most of what was lost is taken out by then, too."""
 
 
 class Holding(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is not typed
@@ -168,6 +172,16 @@ class Holding(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is n
     def _see_whether_settled(self) -> None:
         self._metrics.partitions_held.set(len(self._held))
         self._metrics.partitions_loading.set(self.waiting_count)
-        if self._settled is not None and self._arranged and not self.waiting_count:
+        if not self._arranged or self.waiting_count:
+            return
+        asyncio.get_running_loop().call_later(GIVE_BACK_AFTER_S, _give_back_memory)
+        if self._settled is not None:
             settled, self._settled = self._settled, None
             settled()
+
+
+def _give_back_memory() -> None:
+    """Return to the system what loading took and freed: glibc would keep it, ten times what the wills take."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
