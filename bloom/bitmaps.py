@@ -107,6 +107,17 @@ class Wills:
         """From now on do to this store, too, what expressions do to these wills. It must hold the same by then."""
         self._followers.append(store)
 
+    def merge(self, other: "Wills") -> None:
+        """Take over what another store holds of other numbers; it must not be used any more."""
+        for entry in other.scopes():
+            bitmap = self.sets.get(entry.channel, entry.kind, entry.scope)
+            if bitmap is None:
+                self.sets.put(entry)
+            else:
+                bitmap |= entry.bitmap  # in place: probes hold on to it
+        for channel in CHANNELS:
+            self._narrow[channel] |= other.narrow(channel)
+
     def freeze(self) -> None:
         """Refuse every further change: from now on this is a base."""
         self._frozen = True

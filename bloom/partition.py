@@ -16,6 +16,7 @@ _SEED: Final = 0x9747B28C
 _MULTIPLIER: Final = 0x5BD1E995
 _WORD: Final = 0xFFFFFFFF
 _SIGNLESS: Final = 0x7FFFFFFF
+_TENS: Final = np.array([10**power for power in range(16)], dtype=np.uint64)
 
 
 def partition_of(text: str, partitions: int) -> int:
@@ -57,6 +58,26 @@ def partitions_of(texts: Sequence[str], partitions: int) -> NDArray[np.int64]:
             rows = data[starts[places, np.newaxis] + np.arange(length)]
             hashes[places] = _murmur2_rows(rows)
     return (hashes & np.uint32(_SIGNLESS)).astype(np.int64) % partitions
+
+
+def partitions_of_numbers(numbers: NDArray[np.uint64], partitions: int) -> NDArray[np.int64]:
+    """The same for subscribers' numbers kept as integers (`bloom.number`): the partitions of their texts.
+
+    A third of what it takes to make the texts first; each count of digits costs a pass of its own.
+    """
+    _check(partitions)
+    found = np.empty(len(numbers), dtype=np.int64)
+    digits = np.searchsorted(_TENS, numbers, side="right")
+    for length in np.unique(digits).tolist():
+        (places,) = np.nonzero(digits == length)
+        rows = np.empty((len(places), length + 1), dtype=np.uint8)
+        rows[:, 0] = ord("+")
+        left = numbers[places]
+        for column in range(length, 0, -1):
+            left, digit = np.divmod(left, np.uint64(10))
+            rows[:, column] = digit + np.uint64(ord("0"))
+        found[places] = (_murmur2_rows(rows) & np.uint32(_SIGNLESS)).astype(np.int64) % partitions
+    return found
 
 
 def _check(partitions: int) -> None:

@@ -54,8 +54,15 @@ class Topics(Section, frozen=True):
 
 
 class Registry(Section, frozen=True):
-    """Where the registry's snapshots are kept, and how often a host folds its changes into a new base."""
+    """How much of it a worker holds, where its snapshots are kept, and how often changes are folded into new ones."""
 
+    mode: Literal["replicated", "partitioned"] = "replicated"
+    """`replicated`: each host holds all wills, shared by its workers. `partitioned`: each worker holds those of its
+    partitions alone, for registers that outgrow one machine (docs/decisions/0008). All workers of a group use the
+    same: stop them all to change it"""
+    partitions_max: Count | None = None
+    """in partitioned mode: how many partitions a worker has room for. Beyond what all workers of the group have,
+    partitions stay without one and their events wait: better than a survivor that dies of what others left it"""
     snapshots: str = "snapshots"
     snapshots_kept: Count = 3
     fold_every_ms: Milliseconds = 6 * 3_600_000
@@ -251,6 +258,8 @@ def _override(tables: dict[str, object], environment: Mapping[str, str]) -> None
 
 def _check(config: Config) -> None:
     kafka = config.kafka
+    if config.registry.mode == "partitioned" and config.filter.native == "on":
+        raise ConfigError("filter.native: the native path needs registry.mode replicated; set auto or off")
     if kafka.security_protocol.startswith("SASL") and not kafka.sasl_username:
         raise ConfigError(f"kafka.sasl_username: needed for security_protocol {kafka.security_protocol}")
     if kafka.security_protocol.startswith("SASL") and not secret(kafka.sasl_password, kafka.sasl_password_file):

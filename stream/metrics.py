@@ -117,6 +117,20 @@ class FilterMetrics:
             "wurao_registry_prefix_clashes",
             "Prefixes that more than one sender claims; the later `since` owns them.",
         )
+        self.partitions_held = self._gauge(
+            "wurao_registry_partitions_held",
+            "Partitions of registry.expressions whose wills this worker holds, in partitioned mode (0 in replicated).",
+        )
+        self.partitions_loading = self._gauge(
+            "wurao_registry_partitions_loading",
+            "Partitions that the worker was given and is loading: their events wait. For long where a partition has "
+            "no snapshot on this host, or the broker is slow.",
+        )
+        self.partition_pause = self._gauge(
+            "wurao_registry_partition_pause_seconds",
+            "How long the partition that was loaded last stood still, from its assignment until its events were "
+            "decided: its snapshot is read, and what came since. Long pauses want a smaller registry.fold_every_ms.",
+        )
         self.lag_seconds = self._gauge(
             "wurao_consumer_lag_seconds",
             "Age of the oldest event of the last batch when it was taken, by lane: how far behind the worker is.",

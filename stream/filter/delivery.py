@@ -23,7 +23,7 @@ from stream.filter.batch import DeadLetter, Finished, Outputs, Place
 from stream.kafka import clients
 from stream.kafka.seams.outgoing import fill, finished, records_of
 from stream.model.topics import DEAD_LETTER, DECISIONS, EPOCHS, EXPRESSIONS
-from stream.registry.follower import BadRecord
+from stream.registry.decoding import BadRecord
 
 Headers = Sequence[tuple[str, bytes]]
 Settled = asyncio.Task[Literal[True]]

@@ -57,9 +57,13 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is not 
         raw: bool,
         acknowledged: Callable[[Outputs], None],
         after: "Lane | None" = None,
+        member: AIOKafkaConsumer | None = None,
     ) -> None:
         self.name = name
         self.consumer = consumer
+        self._member = member or consumer
+        """the member of the group, which commits: another one where partitions are assigned by hand"""
+        self._open: frozenset[int] | None = None
         self.delivery = Delivery(
             producer,
             commit=self._commit,
@@ -78,9 +82,13 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is not 
         self._cost = 1.0
         """the work of a record of the last batch, in those that Python decides"""
 
-    async def start(self) -> None:
-        """Join the group."""
-        self.consumer.subscribe(self._topics, listener=self)
+    async def start(self, *, listener: ConsumerRebalanceListener | None = None, also: Sequence[str] = ()) -> None:
+        """Join the group, with what else the member should be given; `listener` hears of rebalances instead of us."""
+        self.consumer.subscribe((*self._topics, *also), listener=listener or self)
+        await self.start_by_hand()
+
+    async def start_by_hand(self) -> None:
+        """Begin with no partitions: they are assigned to the consumer later."""
         await self.consumer.start()
         if self._raw:
             take_raw(self.consumer)
@@ -91,7 +99,7 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is not 
             if self._after is not None:
                 await self._after.drained()
             await self.delivery.room()
-            taken = await (self._take_raw() if self._raw else self._take_records())
+            taken = self._of_open(await (self._take_raw() if self._raw else self._take_records()))
             if not taken or self._stopping:
                 # What comes when the end was asked for already is left to the next owner: nobody would commit it here.
                 self.delivery.give_back()
@@ -128,6 +136,28 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is not 
         if total := outputs.left_count + answered:
             self._cost = (outputs.left_count + answered / NATIVE_PACE) / total
 
+    def shut(self) -> None:
+        """Take nothing of any partition until it is opened; what was fetched meanwhile is fetched again."""
+        self._open = frozenset()
+        self.consumer.pause(*self.consumer.assignment())
+
+    def open(self, partition: int) -> None:
+        """Take what comes in a partition of our topics, where it is assigned. For who has `shut` all before."""
+        self._open = (self._open or frozenset()) | {partition}
+        places = {TopicPartition(topic, partition) for topic in self._topics}
+        self.consumer.resume(*places & self.consumer.assignment())
+
+    def _of_open(self, taken: dict[Place, Taken]) -> dict[Place, Taken]:
+        """Without what was on its way to us when its partition was shut: the consumer is set back before it."""
+        if self._open is None or all(place.partition in self._open for place in taken):
+            return taken
+        assigned = self.consumer.assignment()
+        for place in [place for place in taken if place.partition not in self._open]:
+            if TopicPartition(*place) in assigned:
+                self.consumer.seek(TopicPartition(*place), taken[place].first_offset)
+            del taken[place]
+        return taken
+
     async def drained(self) -> None:
         """Wait until nothing of this lane is in hand, and, for `YIELD_S_MAX` at most, until it is acknowledged.
 
@@ -144,20 +174,21 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is not 
     async def stop(self) -> None:
         """Take no more; wait for what is on its way, within the bound. Then the group may be left."""
         self._stopping = True
-        await self._settle("stop")
+        await self.settle("stop")
         await self.delivery.stop()
 
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
         """Let everything taken be acknowledged and committed before another worker takes over (aiokafka calls this)."""
         if revoked:
-            await self._settle("revoked")
+            await self.settle("revoked")
             log.info("partitions revoked", lane=self.name, partitions_count=len(revoked))
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
         """Say what this worker has now (aiokafka calls this)."""
         log.info("partitions assigned", lane=self.name, partitions_count=len(assigned))
 
-    async def _settle(self, why: str) -> None:
+    async def settle(self, why: str) -> None:
+        """Wait until everything taken is acknowledged and committed, within the bound."""
         try:
             async with asyncio.timeout(self._limits.drain_timeout_ms / 1000):
                 await self._idle.wait()
@@ -171,14 +202,14 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is not 
             )
 
     async def _commit(self, offsets: Mapping[Place, int]) -> None:
-        assigned = self.consumer.assignment()
+        assigned = self._member.assignment()
         mine = {
             TopicPartition(*place): offset for place, offset in offsets.items() if TopicPartition(*place) in assigned
         }
         if not mine:
             return
         try:
-            await self.consumer.commit(mine)
+            await self._member.commit(mine)
         except (CommitFailedError, IllegalStateError) as error:
             # The partitions went to another worker meanwhile; it decides these events again, which does no harm.
             log.warning("commit refused", lane=self.name, error=type(error).__name__)

@@ -48,6 +48,11 @@ class Taken(NamedTuple):
     next_offset: int
     """the position behind all of it"""
 
+    @property
+    def first_offset(self) -> int:
+        """Its first offset: there is at least one record or batch."""
+        return min([raw.first for raw in self.raw] + [record.offset for record in self.records[:1]])
+
 
 @dataclass(slots=True)
 class LeftRecord:

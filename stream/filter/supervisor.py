@@ -2,7 +2,8 @@
 
 A base, once loaded, is never written, so the pages of its bitmaps stay shared by all workers; what changes since goes
 into each worker's small overlay. From time to time a child folds the topics into a new snapshot; the supervisor
-loads that as the new base and replaces the workers one by one, each by the same drain that SIGTERM asks for.
+loads that as the new base and replaces the workers one by one, each by the same drain that SIGTERM asks for. In
+partitioned mode there is no base: the child makes a snapshot of each partition, for whoever gains it next.
 
 The supervisor reads no topic and decides nothing. It runs on the standard event loop, so that forking is safe; each
 child leaves that loop at once and makes its own (`forks`).
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Final
 
 from bloom import snapshot
+from bloom.partitioned import HeldPartitions
 from bloom.wills import CHANNELS
 from stream import logs
 from stream.config import Config
@@ -33,9 +35,10 @@ from stream.kafka.describe import Cluster
 from stream.kafka.reach import CannotStart, reach
 from stream.metrics import SupervisorMetrics
 from stream.policy.settings import Policy
-from stream.registry import snapshots
+from stream.registry import parts, snapshots
+from stream.registry.decoding import BadRecord
 from stream.registry.files import registry_from
-from stream.registry.follower import BadRecord, now_ms
+from stream.registry.follower import now_ms
 from stream.registry.registry import Registry
 
 log = logs.get(__name__)
@@ -47,6 +50,11 @@ STEADY_AFTER_S: Final = 60.0
 
 GOODBYE_MARGIN_S: Final = 3 * clients.GOODBYE_S_MAX
 """How much longer than its drain a worker may take to close its clients, before it is killed."""
+
+FIRST_PARTS_AFTER_S: Final = 60.0
+"""How soon partitions are folded for the first time: not at once, when workers read the same topic and need it more."""
+
+NOT_APART: Final = NativePath(None, "registry.mode is partitioned, and the native module wants a registry in one piece")
 
 NATIVE_FAILED: Final = 70
 """The exit code of a worker whose native module has failed."""
@@ -75,9 +83,12 @@ class Supervisor:
     def __init__(self, config: Config, policy: Policy, *, native: NativePath | None = None) -> None:
         self._config = config
         self._policy = policy
-        self._native = native or native_path(config, policy)
+        self._apart = config.registry.mode == "partitioned"
+        """each worker then holds its own partitions: there is no base to share"""
+        self._native = native or (native_path(config, policy) if not self._apart else NOT_APART)
         self._barred: set[int] = set()
         """workers that the native module has brought down"""
+        self._fold_every_s = config.registry.fold_every_ms / 1000
         self._metrics = SupervisorMetrics()
         self._base: Base | None = None
         self._workers: dict[int, Child] = {}
@@ -125,9 +136,23 @@ class Supervisor:
 
     async def _serve(self) -> None:
         cluster = await reach(self._config)
-        self._base = await self._load_base(cluster)
+        self._base = self._no_base(cluster) if self._apart else await self._load_base(cluster)
         workers = [self._keep(index) for index in range(1, self._config.filter.workers + 1)]
-        await asyncio.gather(*workers, self._renew_base(cluster))
+        await asyncio.gather(*workers, self._renew_parts(cluster) if self._apart else self._renew_base(cluster))
+
+    def _no_base(self, cluster: Cluster) -> Base:
+        """What workers of partitioned mode inherit: nothing. Each loads what it is assigned."""
+        registry = Registry(held=HeldPartitions(self._config.topics.partitions))
+        nothing = snapshot.SnapshotMeta(cluster.id, now_ms(), {})
+        return Base(registry, nothing, Path(self._config.registry.snapshots), None)
+
+    async def _renew_parts(self, cluster: Cluster) -> None:
+        """Let a child fold every partition into a new snapshot from time to time; the workers go on as they are."""
+        while True:
+            await self._until_fold(FIRST_PARTS_AFTER_S if parts.missing(self._config) else self._fold_every_s)
+            code = await self._fork(lambda _: parts.renew(self._config, cluster)).ended
+            if code != 0:
+                log.error("the fold of the partitions failed; their older snapshots stay", exit_code=code)
 
     async def _load_base(self, cluster: Cluster) -> Base:
         """The newest good snapshot; where there is none it is made from the topics first."""
@@ -173,16 +198,20 @@ class Supervisor:
     async def _renew_base(self, cluster: Cluster) -> None:
         """Fold the topics into a new base from time to time, and hand it to the workers one by one."""
         while True:
-            try:
-                async with asyncio.timeout(self._config.registry.fold_every_ms / 1000):
-                    await self._fold_now.wait()
-            except TimeoutError:
-                pass
-            self._fold_now.clear()
+            await self._until_fold(self._fold_every_s)
             await self._fold()
             self._base = await self._load_base(cluster)
             for index in sorted(self._workers):
                 await self._replace(index)
+
+    async def _until_fold(self, within_s: float) -> None:
+        """Wait until a fold is asked for or due."""
+        try:
+            async with asyncio.timeout(within_s):
+                await self._fold_now.wait()
+        except TimeoutError:
+            pass
+        self._fold_now.clear()
 
     async def _replace(self, index: int) -> None:
         """End a worker and wait for its successor, so that one is away at most."""

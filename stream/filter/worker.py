@@ -25,6 +25,7 @@ from stream.config import Config
 from stream.filter.activity import ActivityCounter
 from stream.filter.batch import Keyed, Outputs, Place, decide_batch
 from stream.filter.delivery import letter_of, send, send_dead_letter
+from stream.filter.holding import URGENT, Holding
 from stream.filter.lane import Lane
 from stream.filter.native import NativeUnfit
 from stream.filter.paths import MakeNative
@@ -32,21 +33,24 @@ from stream.filter.raw import LeavesAll, Native, Taken, decide_raw
 from stream.filter.windows import records_of
 from stream.health import Health
 from stream.kafka import clients
+from stream.kafka.assignor import SamePartitions
+from stream.kafka.clients import AIOKafkaConsumer, RoundRobinPartitionAssignor
 from stream.metrics import FilterMetrics
 from stream.model.codec import encode
 from stream.model.control import key_of_control
 from stream.model.decision import Epoch
 from stream.model.fields import Channel
-from stream.model.topics import ACTIVITY, EVENTS_CALL, EVENTS_REPLY, EVENTS_SMS, EVENTS_URGENT
+from stream.model.topics import ACTIVITY, EVENTS_CALL, EVENTS_REPLY, EVENTS_SMS, EXPRESSIONS
 from stream.policy.decide import Decider
 from stream.policy.settings import Policy
-from stream.registry.follower import Applied, BadRecord, Follower, now_ms
+from stream.registry.decoding import BadRecord
+from stream.registry.follower import Applied, Follower, now_ms
 from stream.registry.registry import Registry
+from stream.registry.snapshots import describe_registry
 
 log = logs.get(__name__)
 
 BULK: Final = (EVENTS_SMS, EVENTS_CALL, EVENTS_REPLY)
-URGENT: Final = (EVENTS_URGENT,)
 
 FOLLOW_WAIT_MS: Final = 100
 COLLECT_AFTER_ALLOCATIONS: Final = 50_000
@@ -97,6 +101,7 @@ class Worker:
             ends_every_ms=config.registry.ends_every_ms,
         )
         self._lanes: list[Lane] = []
+        self._holding: Holding | None = None
         self._bad: list[BadRecord] = []
         self._activity = ActivityCounter(self._run, self._owner)
         self._telling = asyncio.Lock()
@@ -109,6 +114,8 @@ class Worker:
         """Why the worker does not decide now, or None."""
         if not self._ready:
             return "the registry is not loaded yet"
+        if self._holding is not None and (waiting_count := self._holding.waiting_count):
+            return f"{waiting_count} partitions are loading"
         staleness = self._follower.staleness_ms(now_ms())
         limit = self._decider.world.policy.staleness_limit_ms
         if staleness is None or staleness > limit:
@@ -134,27 +141,66 @@ class Worker:
             path = "python" if self._native is None else "native"
             self._metrics.native_info.labels(path).set(1)
             log.info("registry loaded", worker=self._index, endpoint=address, epoch_run=self._run, path=path)
-            await self._join()
-            self._ready = True
-            tell_ready()
+            await self._join(tell_ready)
             await self._work()
         finally:
             await self._leave(health)
 
-    async def _join(self) -> None:
-        config = self._config.filter
-        instance = f"{config.instance}-{self._index}" if config.instance else None
-        urgent = self._lane("urgent", URGENT, instance=instance, after=None)
-        self._lanes = [urgent, self._lane("bulk", BULK, instance=instance, after=urgent)]
-        await asyncio.gather(*(lane.start() for lane in self._lanes))
+    async def _join(self, tell_ready: Callable[[], None]) -> None:
+        """Join the groups. `tell_ready` is called when the first events may be decided."""
 
-    def _lane(self, name: str, topics: Sequence[str], *, instance: str | None, after: Lane | None) -> Lane:
-        consumer = clients.group_consumer(
+        def ready() -> None:
+            self._ready = True
+            self._refresh_figures()
+            tell_ready()
+
+        if self._config.registry.mode == "partitioned":
+            await self._join_apart(ready)
+            return
+        urgent = self._lane("urgent", URGENT, after=None, consumer=self._consumer("urgent"))
+        self._lanes = [urgent, self._lane("bulk", BULK, after=urgent, consumer=self._consumer("bulk"))]
+        await asyncio.gather(*(lane.start() for lane in self._lanes))
+        ready()
+
+    async def _join_apart(self, ready: Callable[[], None]) -> None:
+        """Join one group for both lanes, and hold no more than what it gives (`holding`)."""
+        member = self._consumer("bulk", assignor=SamePartitions(room=self._config.registry.partitions_max))
+        by_hand = clients.group_consumer(self._config, group=None, client=f"{self._name}-urgent", instance=None)
+        urgent = self._lane("urgent", URGENT, after=None, consumer=by_hand, member=member)
+        bulk = self._lane("bulk", BULK, after=urgent, consumer=member)
+        self._lanes = [urgent, bulk]
+        self._holding = Holding(
             self._config,
-            group=f"{self._config.filter.group}.{name}",
-            client=f"{self._name}-{name}",
-            instance=instance,
+            cluster=await describe_registry(self._config),
+            follower=self._follower,
+            urgent=urgent,
+            bulk=bulk,
+            metrics=self._metrics,
+            settled=ready,
         )
+        await self._holding.start()
+
+    def _consumer(
+        self, lane: str, *, assignor: SamePartitions | type[RoundRobinPartitionAssignor] = RoundRobinPartitionAssignor
+    ) -> AIOKafkaConsumer:
+        config = self._config.filter
+        return clients.group_consumer(
+            self._config,
+            group=f"{config.group}.{lane}",
+            client=f"{self._name}-{lane}",
+            instance=f"{config.instance}-{self._index}" if config.instance else None,
+            assignor=assignor,
+        )
+
+    def _lane(
+        self,
+        name: str,
+        topics: Sequence[str],
+        *,
+        after: Lane | None,
+        consumer: AIOKafkaConsumer,
+        member: AIOKafkaConsumer | None = None,
+    ) -> Lane:
         return Lane(
             name,
             topics=topics,
@@ -165,12 +211,15 @@ class Worker:
             raw=self._native is not None,
             acknowledged=self._acknowledged,
             after=after,
+            member=member,
         )
 
     async def _work(self) -> None:
         """Run until asked to stop or until one task fails."""
         stop = asyncio.create_task(self._stop.wait())
         jobs: list[Coroutine[object, object, object]] = [lane.run() for lane in self._lanes]
+        if self._holding is not None:
+            jobs.append(self._holding.run())
         tasks = [
             asyncio.create_task(job)
             for job in (*jobs, self._follow(), self._watch_loop(), self._count(), self._tell_activity())
@@ -307,10 +356,11 @@ class Worker:
             log.info("reading the registry", worker=self._index, records_left=left, held_back=held_back)
 
     async def _send_bad(self) -> None:
-        """Put bad registry records where they are kept. One worker of a host does it for all."""
+        """Put bad registry records where they are kept. One worker of a host does it for all, unless it sees alone."""
         bad, self._bad = self._bad, []
-        for record in bad if self._index == 1 else ():
-            await send_dead_letter(self._producer, letter_of(record))
+        for record in bad:
+            if self._index == 1 or (self._holding is not None and record.topic == EXPRESSIONS):
+                await send_dead_letter(self._producer, letter_of(record))
 
     def _warn_of_misplaced(self, misplaced: Mapping[str, int]) -> None:
         for topic, count in misplaced.items():
@@ -368,16 +418,19 @@ class Worker:
 
     async def _count(self) -> None:
         """Refresh the registry's figures now and then: they cost more than a batch may."""
-        metrics, registry = self._metrics, self._decider.world.registry
         while True:
-            for channel in CHANNELS:
-                metrics.numbers.labels(channel).set(registry.wills.refusing_all_count(channel))
-            if isinstance(registry.wills, Overlay):
-                metrics.overlay_numbers.set(registry.wills.touched_count())
-            metrics.senders.set(len(registry.senders))
-            metrics.clashes.set(sum(ownership.clashes for ownership in registry.ownership.values()))
-            metrics.ready.set(self.not_ready() is None)
+            self._refresh_figures()
             await asyncio.sleep(STATISTICS_EVERY_S)
+
+    def _refresh_figures(self) -> None:
+        metrics, registry = self._metrics, self._decider.world.registry
+        for channel in CHANNELS:
+            metrics.numbers.labels(channel).set(registry.wills.refusing_all_count(channel))
+        if isinstance(registry.wills, Overlay):
+            metrics.overlay_numbers.set(registry.wills.touched_count())
+        metrics.senders.set(len(registry.senders))
+        metrics.clashes.set(sum(ownership.clashes for ownership in registry.ownership.values()))
+        metrics.ready.set(self.not_ready() is None)
 
 
 def _rest_collector() -> None:

@@ -6,10 +6,12 @@ from typing import TypedDict
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from aiokafka.errors import KafkaError
 from aiokafka.helpers import create_ssl_context
 
 from stream.config import Config, ConfigError, Kafka, secret
+from stream.kafka.assignor import SamePartitions
 from stream.kafka.seams.outgoing import wrap_sequences
 
 BATCH_BYTES_MAX = 1 << 20
@@ -47,13 +49,24 @@ def producer(config: Config, *, client: str, transactional_id: str | None = None
     return made
 
 
-def group_consumer(config: Config, *, group: str, client: str, instance: str | None) -> AIOKafkaConsumer:
-    """A member of a consumer group that commits by its own word only. Subscribe it with a listener."""
+def group_consumer(
+    config: Config,
+    *,
+    group: str | None,
+    client: str,
+    instance: str | None,
+    assignor: SamePartitions | type[RoundRobinPartitionAssignor] = RoundRobinPartitionAssignor,
+) -> AIOKafkaConsumer:
+    """A member of a consumer group that commits by its own word only. Subscribe it with a listener.
+
+    Without a group: a consumer of events whose partitions are assigned by hand, and which another commits for.
+    """
     return AIOKafkaConsumer(
         **_connection(config.kafka),
         client_id=client,
         group_id=group,
         group_instance_id=instance,
+        partition_assignment_strategy=(assignor,),
         enable_auto_commit=False,  # offsets are committed when their decisions are acknowledged, never before
         auto_offset_reset="earliest",  # a new group decides what is there; it must not skip it
         isolation_level="read_committed",
@@ -140,6 +153,7 @@ __all__ = [
     "ConsumerRebalanceListener",
     "ConsumerRecord",
     "KafkaError",
+    "RoundRobinPartitionAssignor",
     "TopicPartition",
     "admin",
     "follower",

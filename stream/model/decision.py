@@ -34,7 +34,8 @@ class Decision(msgspec.Struct, frozen=True, gc=False, tag_field="kind", tag="dec
 class Epoch(msgspec.Struct, frozen=True, tag_field="kind", tag="epoch"):
     """The registry state behind decisions that carry this `epoch`, so that any of them can be reproduced.
 
-    `offsets` gives, per registry topic and partition, the offset up to which (exclusive) it was applied.
+    `offsets` gives, per registry topic and partition, the offset up to which (exclusive) it was applied; -1 for a
+    partition that its worker does not hold (partitioned mode), and from which nothing of this epoch was decided.
     """
 
     epoch: str

@@ -1,40 +1,37 @@
 """Keeps a registry in step with its topics: catch up once, then apply what comes, and know how fresh that is.
 
-A follower reads every partition of `registry.*` from given offsets, outside any group. Records are decoded and
-applied a poll at a time, without an await in between: so whoever decides batches on the same loop never sees half
-an update. A record that cannot be used is handed out as a `BadRecord` and stops nothing.
+A follower reads `registry.*` from given offsets, outside any group. Records are decoded and applied a poll at a
+time, without an await in between: so whoever decides batches on the same loop never sees half an update. A record
+that cannot be used is handed out as a `BadRecord` and stops nothing.
 
 Freshness: the broker is asked for its end offsets now and then; once everything up to them is applied, the
 registry is as fresh as the moment of asking. So staleness is known on idle topics too.
+
+Where the registry holds some partitions only, it follows those partitions of `registry.expressions` that it is told to
+`take`, until told to `drop` them; both come into force between two polls. A partition taken is *loaded* once all that
+the broker held when asked since is applied; until then it counts for no freshness, and nobody may decide by it.
 """
 
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from bloom.partition import partitions_of
+from bloom.bitmaps import Wills
+from bloom.partitioned import HeldPartitions
 from bloom.snapshot import TopicMark
 from stream.kafka import clients
-from stream.model.codec import Undecodable, decode_record
-from stream.model.registry import Expression, FileRecord
+from stream.model.registry import FileRecord
 from stream.model.topics import EXPRESSIONS, RECORD_KIND
+from stream.registry.decoding import BadRecord, decode_all
 from stream.registry.registry import Registry
 
-
-@dataclass(frozen=True, slots=True)
-class BadRecord:
-    """A registry record that cannot be used: where it stands, its bytes, and why."""
-
-    topic: str
-    partition: int
-    offset: int
-    key: bytes | None
-    value: bytes | None
-    error: str
+NOT_HELD: Final = -1
+"""In place of an offset: nothing of that partition is applied, for it is held by another worker."""
 
 
 @dataclass(slots=True)
@@ -46,6 +43,41 @@ class Applied:
     bad: list[BadRecord] = field(default_factory=list)
     misplaced: Counter[str] = field(default_factory=Counter)
     """topic → records found in another partition than their subscriber's"""
+
+
+BUSY_WAIT_MS: Final = 10
+"""How long a poll waits while a partition is loading, since its events stand still until the ends are known and
+reached, and while one is taken out."""
+
+
+class _Taken(NamedTuple):
+    """A partition to be followed from the next poll on."""
+
+    partition: int
+    wills: Wills
+    next_offset: int | None
+    loaded: asyncio.Future[None]
+
+
+class _Dropped(NamedTuple):
+    """A partition to be let go of before the next poll."""
+
+    partition: int
+
+
+class _End(NamedTuple):
+    """Where a partition ended, and when that was asked."""
+
+    asked_ms: int
+    offset: int
+
+
+@dataclass(slots=True)
+class _Loading:
+    """A partition that was taken and is not loaded yet."""
+
+    loaded: asyncio.Future[None]
+    end: _End | None = None
 
 
 def now_ms() -> int:
@@ -74,12 +106,18 @@ class Follower:
         self._partitions = partitions
         self._poll_records_max = poll_records_max
         self._ends_every_ms = ends_every_ms
+        self._held = registry.held
         self._places = [
             place
             for topic in RECORD_KIND
+            if topic != EXPRESSIONS or self._held is None
             for place in clients.partitions(topic, partitions if topic == EXPRESSIONS else 1)
         ]
         self._next: dict[TopicPartition, int] = {}
+        self._changes: list[_Taken | _Dropped] = []
+        self._sweep: Iterator[int] = iter(())
+        """takes what was dropped out of the wills, a step at each poll"""
+        self._loading: dict[TopicPartition, _Loading] = {}
         self._asked: asyncio.Task[tuple[int, Mapping[TopicPartition, int]]] | None = None
         self._target: tuple[int, Mapping[TopicPartition, int]] | None = None
         self._ask_again_ms = 0
@@ -100,13 +138,30 @@ class Follower:
             self._asked.cancel()
         await self._consumer.stop()
 
+    def take(self, partition: int, wills: Wills, next_offset: int | None) -> asyncio.Future[None]:
+        """Follow a partition of expressions from the next poll on, where the registry holds some only.
+
+        `wills` are those up to `next_offset` (exclusive; None: none, and the topic is read from its beginning). The
+        future is done when the partition is loaded, cancelled when it is dropped before.
+        """
+        loaded: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._changes.append(_Taken(partition, wills, next_offset, loaded))
+        return loaded
+
+    def drop(self, partition: int) -> None:
+        """Let go of a partition that was taken, before the next poll: its wills, and its part of the topic."""
+        self._changes.append(_Dropped(partition))
+
     @property
     def offsets(self) -> dict[str, tuple[int, ...]]:
-        """Topic → per partition the offset up to which (exclusive) records are applied."""
-        found: dict[str, list[int]] = {}
-        for place in self._places:
-            found.setdefault(place.topic, []).append(self._next[place])
-        return {topic: tuple(offsets) for topic, offsets in found.items()}
+        """Topic → per partition the offset up to which (exclusive) records are applied, or `NOT_HELD`."""
+        return {
+            topic: tuple(
+                self._next.get(place, NOT_HELD)
+                for place in clients.partitions(topic, self._partitions if topic == EXPRESSIONS else 1)
+            )
+            for topic in RECORD_KIND
+        }
 
     def staleness_ms(self, now: int) -> int | None:
         """Time since everything that the broker held was applied; None before the first time."""
@@ -121,7 +176,11 @@ class Follower:
 
     async def poll(self, *, wait_ms: int) -> Applied:
         """Apply what has come, waiting up to `wait_ms` for something. The registry changes in one step."""
+        sweeping = self._take_out_some()
+        await self._rearrange()
         self._keep_asking()
+        if self._loading or sweeping:
+            wait_ms = min(wait_ms, BUSY_WAIT_MS)
         fetched = await self._consumer.getmany(*self._places, timeout_ms=wait_ms, max_records=self._poll_records_max)
         applied = Applied()
         if fetched:
@@ -132,7 +191,9 @@ class Follower:
 
     async def _pass_over_empty_ends(self) -> None:
         """Where the last offsets hold no record (an aborted transaction, its marker) nothing will come of them."""
-        for place, end in self._target[1].items() if self._target else ():
+        ends = dict(self._target[1]) if self._target else {}
+        ends |= {place: loading.end.offset for place, loading in self._loading.items() if loading.end}
+        for place, end in ends.items():
             if self._next[place] < end:
                 self._next[place] = await self._consumer.position(place)
 
@@ -144,29 +205,14 @@ class Follower:
     def _apply(self, fetched: Mapping[TopicPartition, Sequence[clients.ConsumerRecord]], applied: Applied) -> None:
         records: list[FileRecord] = []
         for place, batch in fetched.items():
-            subscribers: list[str] = []
-            for fetched_record in batch:
-                try:
-                    record = decode_record(place.topic, fetched_record.key, fetched_record.value)
-                except Undecodable as error:
-                    applied.bad.append(
-                        BadRecord(
-                            place.topic,
-                            place.partition,
-                            fetched_record.offset,
-                            fetched_record.key,
-                            fetched_record.value,
-                            str(error),
-                        )
-                    )
-                    continue
-                records.append(record)
-                if type(record) is Expression:
-                    subscribers.append(record.subscriber)
+            decoded = decode_all(
+                place.topic, place.partition, batch, partitions=self._partitions, apart=self._held is not None
+            )
+            records += decoded.records
+            applied.bad += decoded.bad
             applied.records[place.topic] += len(batch)
-            if subscribers:
-                wrong = partitions_of(subscribers, self._partitions) != place.partition
-                applied.misplaced[place.topic] += int(wrong.sum())
+            if decoded.misplaced_count:
+                applied.misplaced[place.topic] += decoded.misplaced_count
         if records:
             self.registry.apply(records)
             self.changes += 1
@@ -181,14 +227,88 @@ class Follower:
             self._ask_again_ms = now_ms() + self._ends_every_ms
             # A broker that does not answer leaves the registry as stale as it is, and that shows.
             if not asked.cancelled() and asked.exception() is None:
-                self._target = asked.result()
+                self._aim(*asked.result())
+
+    def _aim(self, asked_ms: int, ends: Mapping[TopicPartition, int]) -> None:
+        """Take note of end offsets: what is loading must come that far, and the rest makes for freshness."""
+        for place, loading in self._loading.items():
+            if place in ends:
+                loading.end = _End(asked_ms, ends[place])
+        followed = self._next.keys() - self._loading.keys()
+        self._target = asked_ms, {place: end for place, end in ends.items() if place in followed}
 
     def _note_freshness(self) -> None:
-        if self._target is None:
-            return
-        if self._left() == 0:
+        if self._target is not None and self._left() == 0:
             self.fresh_ms = max(self._target[0], self.fresh_ms or 0)
             self._target = None
+        for place, loading in list(self._loading.items()):
+            if loading.end is not None and self._next[place] >= loading.end.offset:
+                del self._loading[place]
+                # From now on the registry is only as fresh as this partition is.
+                self.fresh_ms = min(loading.end.asked_ms, self.fresh_ms or loading.end.asked_ms)
+                if not loading.loaded.done():
+                    loading.loaded.set_result(None)
+
+    def _possible(self, held: HeldPartitions) -> list[_Taken | _Dropped]:
+        """The changes that can be made now: what is being taken out cannot be taken up again before it is gone."""
+        possible: list[_Taken | _Dropped] = []
+        waiting: set[int] = set()
+        leaving: set[int] = set()
+        for change in self._changes:
+            partition = change.partition
+            gone = partition not in leaving and not held.is_leaving(partition)
+            if partition in waiting or (isinstance(change, _Taken) and not gone):
+                waiting.add(partition)
+                continue
+            possible.append(change)
+            if isinstance(change, _Dropped):
+                leaving.add(partition)
+        return possible
+
+    def _take_out_some(self) -> bool:
+        """Take out some of what was dropped. False when all of it is gone."""
+        if self._held is None:
+            return False
+        if next(self._sweep, None) is not None:
+            return True
+        self._sweep = self._held.sweep()
+        return next(self._sweep, None) is not None
+
+    async def _rearrange(self) -> None:
+        """Let what was asked for by `take` and `drop` come into force: all at once, without an await in between."""
+        if self._held is None or not (changes := self._possible(self._held)):
+            return
+        unknown = [
+            TopicPartition(EXPRESSIONS, change.partition)
+            for change in changes
+            if isinstance(change, _Taken) and change.next_offset is None
+        ]
+        try:
+            beginnings = await self._consumer.beginning_offsets(unknown) if unknown else {}
+        except clients.KafkaError:
+            return  # tried again at the next poll; the registry grows stale meanwhile, and that shows
+        for change in changes:
+            self._changes.remove(change)
+            place = TopicPartition(EXPRESSIONS, change.partition)
+            if isinstance(change, _Taken):
+                self._held.hold(change.partition, change.wills)
+                self._next[place] = beginnings[place] if change.next_offset is None else change.next_offset
+                self._loading[place] = _Loading(change.loaded)
+            else:
+                self._held.drop(change.partition)
+                del self._next[place]
+                if (loading := self._loading.pop(place, None)) is not None:
+                    loading.loaded.cancel()
+        self.changes += 1
+        self._places = list(self._next)
+        self._consumer.assign(self._places)
+        for place, offset in self._next.items():
+            self._consumer.seek(place, offset)
+        # An answer on its way knows nothing of the new places: ask anew.
+        if self._asked is not None:
+            self._asked.cancel()
+        self._asked = self._target = None
+        self._ask_again_ms = 0
 
     async def _ask(self) -> tuple[int, Mapping[TopicPartition, int]]:
         asked = now_ms()

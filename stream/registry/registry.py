@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from bloom.bitmaps import Overlay, Wills
 from bloom.number import parse
+from bloom.partitioned import HeldPartitions
 from bloom.wills import Expression as Wish
 from stream.model.codec import encode
 from stream.model.fields import Channel
@@ -36,8 +37,12 @@ Kept = TypeVar("Kept")
 class Registry:
     """What every subscriber wants, who sends from which numbers, and which measures stand."""
 
-    def __init__(self, wills: Wills | Overlay | None = None) -> None:
-        self.wills: Wills | Overlay = Wills() if wills is None else wills
+    def __init__(self, wills: Wills | Overlay | None = None, *, held: HeldPartitions | None = None) -> None:
+        """With `held`, the wills are those of the partitions that it holds, and no others."""
+        self.held = held
+        if wills is None:
+            wills = Wills() if held is None else held.store
+        self.wills: Wills | Overlay = wills
         self.senders: dict[str, Sender] = {}
         self.orders: dict[str, Order] = {}
         self.campaigns: dict[str, Campaign] = {}

@@ -28,8 +28,9 @@ from stream.kafka import clients
 from stream.kafka.describe import Cluster, Topic, describe_topics
 from stream.kafka.topics import DELETE_RETENTION_MS
 from stream.model.topics import EXPRESSIONS, RECORD_KIND
+from stream.registry.decoding import BadRecord
 from stream.registry.files import registry_from
-from stream.registry.follower import Applied, BadRecord, Follower, now_ms
+from stream.registry.follower import Applied, Follower, now_ms
 from stream.registry.registry import Registry
 
 log = logs.get(__name__)

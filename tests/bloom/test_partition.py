@@ -1,10 +1,12 @@
 """Partitions: the Java client's answers, one by one and in batches."""
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bloom.partition import partition_of, partitions_of
+from bloom.number import Msisdn, to_text
+from bloom.partition import partition_of, partitions_of, partitions_of_numbers
 
 # DESIGN section 3; reckoned with the Java client.
 VECTORS = [("+8613800138000", 8, 8), ("+8613900139000", 9, 45), ("+8617012345678", 1, 37)]
@@ -32,6 +34,14 @@ def test_a_batch_of_any_texts_gets_what_each_gets_alone(texts: list[str], partit
 @given(st.integers(0, 17).flatmap(lambda n: st.lists(st.text("+0189", min_size=n, max_size=n), max_size=20)))
 def test_a_batch_of_one_length_gets_what_each_gets_alone(texts: list[str]) -> None:
     assert partitions_of(texts, 12).tolist() == [partition_of(text, 12) for text in texts]
+
+
+@given(st.lists(st.integers(10**6, 10**15 - 1)), st.integers(1, 2**31))
+def test_numbers_kept_as_integers_get_the_partitions_of_their_texts(numbers: list[int], partitions: int) -> None:
+    values = np.array(numbers, dtype=np.uint64)
+    found = partitions_of_numbers(values, partitions)
+    assert found.tolist() == [partition_of(to_text(Msisdn(number)), partitions) for number in numbers]
+    assert values.tolist() == numbers, "they are not changed"
 
 
 @given(any_text, st.integers(1, 2**31))

@@ -3,17 +3,20 @@
 from dataclasses import dataclass
 
 import orjson
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bloom.bitmaps import Wills
 from bloom.partition import partition_of
+from bloom.partitioned import HeldPartitions, NotHeldError
 from stream.filter.batch import Outputs, Place, decide_batch
 from stream.model.codec import decode_decision, decode_record
 from stream.model.registry import Expression
 from stream.model.topics import EXPRESSIONS
 from stream.policy.decide import Decider
 from stream.policy.loading import load
-from stream.registry.registry import registry_of
+from stream.registry.registry import Registry, registry_of
 from tests.filter import cases
 from tests.filter.harness import NOW
 
@@ -75,3 +78,50 @@ def test_a_reply_becomes_an_expression_in_its_authors_own_partition() -> None:
 def test_a_kind_of_another_topic_is_a_dead_letter() -> None:
     outputs = _batch(orjson.dumps(cases.EVENTS[1]), topic="events.sms")
     assert [letter.error for letter in outputs.dead_letters] == ["events.sms holds no record of kind call"]
+
+
+def _of_some(*partitions: int) -> Decider:
+    """A decider that holds the wills of these partitions alone."""
+    held = HeldPartitions(PARTITIONS)
+    registry = Registry(held=held)
+    for record in cases.registry():
+        if not isinstance(record, Expression) or partition_of(record.subscriber, PARTITIONS) in partitions:
+            registry.apply([record])
+    for partition in partitions:
+        held.hold(partition, Wills())
+    return Decider(load(), registry)
+
+
+def _placed() -> dict[Place, list[Consumed]]:
+    """Every event of the cases in its subscriber's partition."""
+    batches: dict[Place, list[Consumed]] = {}
+    for number, one in enumerate(cases.EVENTS):
+        subscriber = str(one["from"] if one["kind"] == "reply" else one["to"])
+        place = Place("events.urgent", partition_of(subscriber, PARTITIONS))
+        batches.setdefault(place, []).append(Consumed(number, subscriber.encode(), orjson.dumps(one)))
+    return batches
+
+
+def test_who_holds_a_partition_alone_decides_its_events_as_who_holds_all() -> None:
+    for place, records in _placed().items():
+        alone = decide_batch({place: records}, _of_some(place.partition), now=NOW, partitions=PARTITIONS)
+        whole = decide_batch({place: records}, _decider(), now=NOW, partitions=PARTITIONS)
+        assert alone.decisions == whole.decisions
+        assert (alone.wills, alone.dead_letters) == (whole.wills, [])
+
+
+def test_where_some_partitions_are_held_a_misplaced_event_is_a_dead_letter_and_the_rest_is_decided() -> None:
+    place, records = max(_placed().items(), key=lambda item: len(item[1]))
+    stray = next(record for other, (record, *_) in _placed().items() if other != place)
+    outputs = decide_batch({place: [*records, stray]}, _of_some(place.partition), now=NOW, partitions=PARTITIONS)
+    assert sum(map(len, outputs.decisions.values())) == len(records)
+    (letter,) = outputs.dead_letters
+    assert (letter.place, letter.offset, letter.value) == (place, stray.offset, stray.value)
+    assert f"stands in partition {place.partition}, its subscriber belongs to" in letter.error
+    assert outputs.misplaced == {place.topic: 1}
+
+
+def test_events_of_a_partition_that_is_not_held_are_not_decided_at_all() -> None:
+    place, records = next(iter(_placed().items()))
+    with pytest.raises(NotHeldError):
+        decide_batch({place: records}, _of_some(), now=NOW, partitions=PARTITIONS)

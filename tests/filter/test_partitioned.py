@@ -1,0 +1,273 @@
+"""Partitioned mode: workers that hold their own partitions' wills decide as those do that hold all of them."""
+
+import os
+import signal
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Self
+
+import orjson
+import pytest
+
+from bloom.partition import partition_of
+from stream.kafka.clients import ConsumerRecord
+from stream.model.codec import decode_event, decode_record, encode
+from stream.model.registry import Expression, FileRecord, key_of
+from stream.model.topics import EVENTS_URGENT, EXPRESSIONS
+from stream.policy.decide import decide
+from stream.policy.facts import World
+from stream.policy.loading import load as load_policy
+from stream.registry.registry import Registry
+from tests.filter import cases
+from tests.filter.harness import Broker, FilterProcess, event
+
+pytestmark = pytest.mark.kafka
+
+WILLING = [f"+86138{number:08d}" for number in range(300)]
+"""Who has consented at first; the first third of them refuses while events flow."""
+
+
+def _partitioned(broker: Broker, directory: Path, *, workers: int = 1) -> FilterProcess:
+    return FilterProcess(broker, directory, workers=workers, WURAO_REGISTRY__MODE="partitioned")
+
+
+def _consent(subscriber: str) -> Expression:
+    return Expression(
+        subscriber=subscriber,
+        channel="sms",
+        sender="ORG-BANK",
+        category="finance",
+        will="consent",
+        time=1,
+        source="test",
+    )
+
+
+def _refusal(subscriber: str) -> Expression:
+    return Expression(subscriber=subscriber, channel="sms", will="refuse", time=2, source="test")
+
+
+def _others() -> list[FileRecord]:
+    return [record for record in cases.registry() if not isinstance(record, Expression)]
+
+
+def _wait(seen: Callable[[], bool], filter_: FilterProcess, *, within_s: float = 30.0) -> None:
+    deadline = time.monotonic() + within_s
+    while not seen():
+        assert time.monotonic() < deadline, filter_.log[-4000:]
+        time.sleep(0.1)
+
+
+def _refusing(filter_: FilterProcess) -> list[float]:
+    """How many numbers each of two workers knows to refuse every SMS: refreshed every five seconds."""
+    return [filter_.metric('wurao_registry_numbers{channel="sms"}', worker=worker) for worker in (1, 2)]
+
+
+def test_two_workers_answer_everything_and_each_holds_half(broker: Broker, tmp_path: Path) -> None:
+    broker.write_registry([*cases.registry(), *map(_refusal, WILLING)])
+    broker.write_events(cases.EVENTS)
+    with _partitioned(broker, tmp_path, workers=2) as filter_:
+        filter_.wait_ready()
+        got = {decision["event"]: decision["reason"] for decision in broker.decisions(until=len(cases.EVENTS))}
+        assert got == cases.EXPECTED
+        held = [filter_.metric("wurao_registry_partitions_held", worker=worker) for worker in (1, 2)]
+        assert held == [broker.partitions / 2] * 2
+        _wait(lambda: sum(_refusing(filter_)) == len(WILLING) + 1, filter_)  # `cases.REFUSING` is the one
+        assert min(_refusing(filter_)) > len(WILLING) / 4
+        assert filter_.terminate() == 0
+
+
+def test_no_one_who_refused_is_sent_to_while_workers_come_and_die(broker: Broker, tmp_path: Path) -> None:
+    broker.write_registry([*_others(), *map(_consent, WILLING)])
+    traffic = _Traffic(broker)
+    with (
+        _partitioned(broker, tmp_path / "a") as first,
+        _partitioned(broker, tmp_path / "b") as second,
+        traffic,
+    ):
+        first.wait_ready()
+        second.wait_ready()
+        traffic.wait_for(waves=2)
+        with _partitioned(broker, tmp_path / "c") as third:
+            third.wait_ready()
+            traffic.wait_for(waves=2)
+            _kill(second)
+            _wait(lambda: _held(first) + _held(third) == broker.partitions, first)
+            traffic.wait_for(waves=2)
+            traffic.end()
+            decisions = _decisions_of(broker, traffic.events_count)
+            assert first.terminate() == 0
+            assert third.terminate() == 0
+
+    refused: set[object] = set()
+    for record in decisions:  # in each partition's order, so in each subscriber's
+        decision = orjson.loads(record.value)
+        if decision["reason"] == "refused":
+            refused.add(decision["to"])
+        else:
+            assert decision["reason"] == "consented"
+            assert decision["to"] not in refused, "allowed after it was refused"
+    assert refused == set(traffic.refusing)
+    assert _judged_alone(broker, decisions) == [orjson.loads(record.value)["reason"] for record in decisions]
+
+
+class _Traffic:
+    """Waves of events to everybody, each followed by some refusals; a thread writes them until `end`."""
+
+    def __init__(self, broker: Broker) -> None:
+        self.refusing: list[str] = []
+        self.events_count = 0
+        self._broker = broker
+        self._waves = 0
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._write)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
+
+    def end(self) -> None:
+        """Write no more."""
+        self._ending.set()
+        self._thread.join()
+
+    def wait_for(self, *, waves: int) -> None:
+        """Wait until so many more waves are written."""
+        wanted = self._waves + waves
+        while self._waves < wanted:
+            assert self._thread.is_alive()
+            time.sleep(0.05)
+
+    def _write(self) -> None:
+        while not self._ending.is_set():
+            self._wave()
+            refusing = WILLING[len(self.refusing) :][: min(20, len(WILLING) // 3 - len(self.refusing))]
+            self._broker.write_registry(map(_refusal, refusing))
+            self.refusing += refusing
+            time.sleep(0.1)
+        self._broker_is_caught_up()
+
+    def _broker_is_caught_up(self) -> None:
+        time.sleep(1)  # so that the last refusals are in force when the last wave comes
+        self._wave()
+
+    def _wave(self) -> None:
+        first = self.events_count
+        wave = [
+            event("sms", first + number, to=to, text=cases.GOOD_TEXT, **cases.BANK) for number, to in enumerate(WILLING)
+        ]
+        self._broker.write_events(wave)
+        self.events_count += len(wave)
+        self._waves += 1
+
+
+def _kill(filter_: FilterProcess) -> None:
+    """End a host as a power cut does: its supervisor must not ask the worker to drain."""
+    (worker,) = filter_.worker_pids()
+    os.kill(filter_.process.pid, signal.SIGSTOP)
+    os.kill(worker, signal.SIGKILL)
+    filter_.process.kill()
+
+
+def _held(filter_: FilterProcess) -> float:
+    return filter_.metric("wurao_registry_partitions_held")
+
+
+def _decisions_of(broker: Broker, events_count: int) -> list[ConsumerRecord]:
+    """The decisions, every event's among them, partition by partition in the order of their offsets."""
+    found: list[ConsumerRecord] = []
+    deadline = time.monotonic() + 30
+    while len({orjson.loads(record.value)["event"] for record in found}) < events_count:
+        assert time.monotonic() < deadline, "an event was skipped"
+        found = broker.read("decisions", until=events_count)
+    return sorted(found, key=lambda record: (record.partition, record.offset))
+
+
+def _judged_alone(broker: Broker, decisions: Sequence[ConsumerRecord]) -> list[str]:
+    """What `decide` says of each event, on a registry of all that its partition held up to the epoch's offset."""
+    policy = load_policy(broker.config.policy.file)
+    epochs = {record.key.decode(): orjson.loads(record.value) for record in broker.read("epochs")}
+    events = {one.id: one for one in (decode_event(record.value) for record in broker.read("events.sms"))}
+    topic: defaultdict[int, list[ConsumerRecord]] = defaultdict(list)
+    for record in broker.read(EXPRESSIONS):
+        topic[record.partition].append(record)
+
+    def offset_of(record: ConsumerRecord) -> int:
+        epoch = epochs[orjson.loads(record.value)["epoch"]]
+        assert not epoch["stale"]
+        offset: int = epoch["offsets"][EXPRESSIONS][record.partition]
+        assert offset >= 0, "decided without the partition"
+        return offset
+
+    reasons: dict[int, str] = {}
+    for partition, some in groupby(decisions, key=lambda record: int(record.partition)):
+        for offset, at_once in groupby(sorted(some, key=offset_of), key=offset_of):
+            registry = Registry()
+            registry.apply(_others())
+            registry.apply(decode_record(EXPRESSIONS, r.key, r.value) for r in topic[partition] if r.offset < offset)
+            world = World(policy, registry)
+            for record in at_once:
+                decision = orjson.loads(record.value)
+                reasons[id(record)] = decide(events[decision["event"]], world, decision["decided"]).reason
+    return [reasons[id(record)] for record in decisions]
+
+
+def test_what_stands_in_the_wrong_partition_is_a_dead_letter(broker: Broker, tmp_path: Path) -> None:
+    broker.write_registry(cases.registry())
+    right = partition_of(cases.SILENT, broker.partitions)
+    wrong = (right + 1) % broker.partitions
+    consent = _consent(cases.SILENT)
+    stray = event("sms", 1, to=cases.SILENT, text=cases.GOOD_TEXT, **cases.BANK)
+    with _partitioned(broker, tmp_path, workers=2) as filter_:
+        filter_.wait_ready()
+        broker.write([(EXPRESSIONS, wrong, key_of(consent).encode(), encode(consent))])
+        broker.write([("events.sms", wrong, cases.SILENT.encode(), orjson.dumps(stray))])
+        letters = broker.read("dead-letter", until=2)
+        assert {dict(letter.headers)["topic"] for letter in letters} == {EXPRESSIONS.encode(), b"events.sms"}
+        error = f"stands in partition {wrong}, its subscriber belongs to {right}"
+        assert all(error in dict(letter.headers)["error"].decode() for letter in letters)
+        broker.write_events([event("sms", 2, to=cases.SILENT, text=cases.GOOD_TEXT, **cases.BANK)])
+        (decision,) = broker.decisions(until=1)
+        assert (decision["event"], decision["reason"]) == ("sms-2", "no_consent")
+        assert cases.SILENT not in filter_.log
+
+
+def _partition_snapshots(directory: Path) -> Iterator[Path]:
+    return (directory / "snapshots").glob("partition-*/registry-*.snapshot")
+
+
+def test_a_partition_is_loaded_from_its_snapshot_and_what_came_since(broker: Broker, tmp_path: Path) -> None:
+    broker.write_registry(cases.registry())
+    urgent = event("sms", 1, to=cases.SILENT, text="台风", purpose="emergency", **{"from": "12320"})
+    broker.write_events([urgent], topic=EVENTS_URGENT)
+    with _partitioned(broker, tmp_path) as filter_:
+        filter_.wait_ready()
+        assert broker.decisions(until=1)[0]["reason"] == "emergency"
+        filter_.process.send_signal(signal.SIGHUP)
+        _wait(lambda: len(list(_partition_snapshots(tmp_path))) == broker.partitions, filter_)
+        assert filter_.terminate() == 0
+    place = EVENTS_URGENT, partition_of(cases.SILENT, broker.partitions)
+    assert broker.committed("wurao-filter.bulk")[place] == 1, "one group commits for both lanes"
+
+    broken = next(path for path in _partition_snapshots(tmp_path) if path.parent.name == "partition-0009")
+    broken.write_bytes(broken.read_bytes()[:-1])
+    since = _refusal(cases.WILLING)
+    broker.write_registry([since])
+    broker.write_events([event("sms", 2, to=cases.WILLING, text=cases.GOOD_TEXT, **cases.BANK)])
+    broker.write_events([event("sms", 3, to=cases.REFUSING, text=cases.GOOD_TEXT, **cases.BANK)])
+    with _partitioned(broker, tmp_path) as filter_:
+        filter_.wait_ready()
+        reasons = {decision["event"]: decision["reason"] for decision in broker.decisions(until=3)}
+        assert reasons == {"sms-1": "emergency", "sms-2": "refused", "sms-3": "refused"}
+        assert len(broker.decisions()) == 3, "nothing is decided twice"
+        loaded = [line for line in filter_.log.splitlines() if "partition loaded" in line]
+        from_snapshot = sum('"from_snapshot":true' in line.replace(" ", "") for line in loaded)
+        assert (len(loaded), from_snapshot) == (broker.partitions, broker.partitions - 1)
+        assert "snapshot not used" in filter_.log
