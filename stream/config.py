@@ -175,6 +175,16 @@ class Connector(Section, frozen=True):
     """where `/metrics`, `/healthz` and `/readyz` are served, on `metrics.host`; 0 lets the system choose"""
 
 
+class Audit(Section, frozen=True):
+    """The audit of decisions: one `wurao audit`, of as many as share the partitions."""
+
+    group: str = "wurao-audit"
+    batch_records_max: Count = 2_000
+    """some 0.1 s of work: heartbeats and a rebalance wait no longer than that"""
+    port: Port = 9680
+    """where `/metrics`, `/healthz` and `/readyz` are served, on `metrics.host`; 0 lets the system choose"""
+
+
 class Metrics(Section, frozen=True):
     """Where `/metrics`, `/healthz` and `/readyz` are served; worker N of a host listens at `port` + N.
 
@@ -202,6 +212,7 @@ class Config(Section, frozen=True):
     watch: Watch = Watch()
     api: Api = Api()
     connector: Connector = Connector()
+    audit: Audit = Audit()
     metrics: Metrics = Metrics()
     policy: PolicyChoice = PolicyChoice()
 

@@ -199,6 +199,43 @@ class WatchMetrics:
         )
 
 
+class AuditMetrics:
+    """What an instance of the audit shows."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.decisions = Counter(
+            "wurao_audit_decisions_total",
+            "Decisions judged again from the registry that they name, by outcome: agrees, differs (the log says how), "
+            "unknown (the event, the epoch or that state of the registry cannot be had any more, or another policy "
+            "decided).",
+            ("outcome",),
+            registry=self.registry,
+        )
+        for outcome in ("agrees", "differs", "unknown"):
+            self.decisions.labels(outcome)
+        self.violations = Counter(
+            "wurao_audit_violations_total",
+            "Commercial traffic let through to a subscriber whose will forbade it. The objective is none, ever: the "
+            "log names each event and its place.",
+            registry=self.registry,
+        )
+        self.in_force = Latency(
+            "wurao_refusal_in_force_seconds",
+            "From a refusal's record to the first epoch that includes it, once for each filter worker. Above 1 s: "
+            "look at the staleness of that worker's registry.",
+        )
+        self.registry.register(self.in_force)
+        self.lag_seconds = Gauge(
+            "wurao_audit_lag_seconds",
+            "Age of the newest decision judged in the last batch; 0 when all are. Growing: start another instance.",
+            registry=self.registry,
+        )
+        self.ready = Gauge(
+            "wurao_audit_ready", "1 when the registry is read and decisions are judged.", registry=self.registry
+        )
+
+
 class EnforceMetrics:
     """What an instance of the control plane shows."""
 

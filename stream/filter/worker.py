@@ -36,7 +36,7 @@ from stream.model.codec import encode
 from stream.model.control import key_of_control
 from stream.model.decision import Epoch
 from stream.model.fields import Channel
-from stream.model.topics import ACTIVITY, EVENTS_CALL, EVENTS_REPLY, EVENTS_SMS, EVENTS_URGENT
+from stream.model.topics import ACTIVITY, EPOCHS, EVENTS_CALL, EVENTS_REPLY, EVENTS_SMS, EVENTS_URGENT
 from stream.policy.decide import Decider
 from stream.policy.settings import Policy
 from stream.registry.follower import Applied, BadRecord, Follower, now_ms
@@ -353,6 +353,14 @@ class Worker:
             due = time.monotonic() + LOOP_LAG_EVERY_S
             await asyncio.sleep(LOOP_LAG_EVERY_S)
             self._metrics.loop_lag.set(max(0.0, time.monotonic() - due))
+            await self._announce_change()
+
+    async def _announce_change(self) -> None:
+        """Name a changed registry also where no event comes: else a quiet worker would look like one that missed it."""
+        if self._epoch_of is None or self._epoch_of[0] == self._follower.changes:
+            return
+        if (announced := self._take_note(now_ms())) is not None:
+            await asyncio.gather(*await send(self._producer, EPOCHS, 0, [announced], now=now_ms()))
 
     async def _count(self) -> None:
         """Refresh the registry's figures now and then: they cost more than a batch may."""
