@@ -22,6 +22,21 @@ NOT_SETTINGS = ("WURAO_CONFIG", "WURAO_JAVA")
 """Variables that are read elsewhere: the path of this file, and the Java of a local broker."""
 
 
+_AFTER_ACKS = "offsets are committed when their decisions are acknowledged, never before (DESIGN section 6)"
+_ALL_ACKS = "a decision counts when all in-sync replicas have it, once (DESIGN section 6)"
+FIXED: dict[str, str] = {
+    "enable_auto_commit": _AFTER_ACKS,
+    "auto_commit": _AFTER_ACKS,
+    "auto_commit_interval_ms": _AFTER_ACKS,
+    "acks": _ALL_ACKS,
+    "enable_idempotence": _ALL_ACKS,
+    "retries": "a record is sent until it is acknowledged or its time is over (kafka.request_timeout_ms)",
+    "auto_offset_reset": "a new group decides what is there, and a lost offset is an error: neither skips an event",
+    "isolation_level": "what a transaction took back must not be read",
+}
+"""Settings of Kafka's clients on which the guarantees rest, and why nobody can change them."""
+
+
 class ConfigError(Exception):
     """A configuration that cannot be used: what is wrong, where, and the mend."""
 
@@ -226,6 +241,7 @@ def load(path: Path | None, environment: Mapping[str, str]) -> Config:
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             raise ConfigError(f"{path}: {error}; give a readable TOML file") from error
     _override(tables, environment)
+    _refuse_weakening(tables)
     try:
         config = msgspec.convert(tables, Config, strict=False)
     except msgspec.ValidationError as error:
@@ -258,6 +274,14 @@ def _override(tables: dict[str, object], environment: Mapping[str, str]) -> None
         if not isinstance(table, dict):
             raise ConfigError(f"{section}: must be a table")
         table[name] = value
+
+
+def _refuse_weakening(tables: Mapping[str, object]) -> None:
+    """Tell whoever looks for a client's usual setting why it is not there, rather than that it is unknown."""
+    for section, table in tables.items():
+        for name in table if isinstance(table, dict) else ():
+            if (why := FIXED.get(name.replace(".", "_"))) is not None:
+                raise ConfigError(f"{section}.{name}: cannot be set: {why}; take it out")
 
 
 def _check(config: Config) -> None:
