@@ -214,6 +214,9 @@ class PolicyChoice(Section, frozen=True):
     """A policy file, or the name of a shipped policy."""
 
     file: str = "cn-2020"
+    look_every_ms: Annotated[int, msgspec.Meta(ge=0)] = 0
+    """how often the file is looked at for a change, which is then taken up like SIGHUP; 0: by SIGHUP only. For
+    mounted files that are swapped whole: one that is written in place may be read half"""
 
 
 class Config(Section, frozen=True):

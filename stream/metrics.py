@@ -127,6 +127,13 @@ class FilterMetrics:
             "wurao_event_loop_lag_seconds",
             "How late the event loop wakes: heartbeats are as late. Above a second the group may drop the worker.",
         )
+        self.policy = self._gauge(
+            "wurao_policy_info",
+            "1 for the policy that this worker decides by. Two versions at once, for more than a moment: a reload has "
+            "not reached every worker, or hosts have different files.",
+            "version",
+            "hash",
+        )
         self.ready = self._gauge("wurao_ready", "1 when the registry is loaded and fresh and the broker answers.")
 
     def _counter(self, name: str, sentence: str, *labels: str) -> Counter:
@@ -152,6 +159,15 @@ class SupervisorMetrics:
             "Workers that the native module brought down; each runs on the Python path since. Report the log's lines.",
             registry=self.registry,
         )
+        self.policy_reloads = Counter(
+            "wurao_policy_reloads_total",
+            "Times that the policy file was looked at again on demand, by outcome: loaded, unchanged, or refused, when "
+            "the old policy stays and the log says what is wrong with the new one.",
+            ("outcome",),
+            registry=self.registry,
+        )
+        for outcome in ("loaded", "unchanged", "refused"):
+            self.policy_reloads.labels(outcome)
         self.bases = Counter(
             "wurao_registry_bases_total",
             "Bases folded from the topics since the start.",

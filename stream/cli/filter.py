@@ -24,10 +24,13 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         "filter",
         help="decide what comes through Kafka",
         description="Consumes events.*, answers each in decisions, and follows registry.*. A supervisor loads the\n"
-        "registry once and forks the workers, which share it. SIGTERM drains; SIGHUP folds a new base.",
+        "registry once and forks the workers, which share it. SIGTERM drains; SIGHUP takes up a\n"
+        "changed policy file without a restart (a bad one is refused, and the old one stays); SIGUSR1 folds a\n"
+        "new base.",
         epilog="examples:\n"
         "  wurao filter --workers 2\n"
         "  wurao filter --config /etc/wurao.toml\n"
+        "  kill -HUP PID                                 the policy file has changed\n"
         "  WURAO_KAFKA__BOOTSTRAP=broker:9092 wurao filter",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -81,7 +81,7 @@ class Worker:
         self._metrics = FilterMetrics()
         self._run = secrets.token_urlsafe(4)
         self._epoch = 0
-        self._epoch_of: tuple[int, bool] | None = None
+        self._epoch_of: tuple[int, bool, str] | None = None
         self._ready = False
         self._stop = asyncio.Event()
         self._seldom: defaultdict[str, logs.Seldom] = defaultdict(logs.Seldom)
@@ -97,11 +97,22 @@ class Worker:
         self._lanes: list[Lane] = []
         self._bad: list[BadRecord] = []
         self._activity = ActivityCounter(self._run, self._owner)
+        self._show_policy(policy)
         self._telling = asyncio.Lock()
 
     def stop(self) -> None:
         """Ask the worker to finish what it holds and end."""
         self._stop.set()
+
+    def adopt(self, policy: Policy) -> None:
+        """Decide by another policy from the next batch on; its epochs and decisions say so. Not within a batch."""
+        self._decider = Decider(policy, self._decider.world.registry)
+        self._show_policy(policy)
+        log.info("policy taken up", worker=self._index, policy=policy.version, policy_hash=policy.digest[:12])
+
+    def _show_policy(self, policy: Policy) -> None:
+        self._metrics.policy.clear()
+        self._metrics.policy.labels(policy.version, policy.digest[:12]).set(1)
 
     def not_ready(self) -> str | None:
         """Why the worker does not decide now, or None."""
@@ -232,7 +243,7 @@ class Worker:
         staleness = self._follower.staleness_ms(now)
         policy = self._decider.world.policy
         stale = staleness is None or staleness > policy.staleness_limit_ms
-        state = (self._follower.changes, stale)
+        state = (self._follower.changes, stale, policy.digest)
         if state == self._epoch_of:
             return None
         self._epoch += 1
@@ -357,14 +368,17 @@ class Worker:
 
     async def _announce_change(self) -> None:
         """Name a changed registry also where no event comes: else a quiet worker would look like one that missed it."""
-        if self._epoch_of is None or self._epoch_of[0] == self._follower.changes:
+        if self._epoch_of is None:
+            return
+        changes, _, digest = self._epoch_of
+        if changes == self._follower.changes and digest == self._decider.world.policy.digest:
             return
         if (announced := self._take_note(now_ms())) is not None:
             await asyncio.gather(*await send(self._producer, EPOCHS, 0, [announced], now=now_ms()))
 
     async def _count(self) -> None:
         """Refresh the registry's figures now and then: they cost more than a batch may."""
-        metrics, registry = self._metrics, self._decider.world.registry
+        metrics, registry = self._metrics, self._decider.world.registry  # of every policy the same
         while True:
             for channel in CHANNELS:
                 metrics.numbers.labels(channel).set(registry.wills.refusing_all_count(channel))
