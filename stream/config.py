@@ -100,6 +100,8 @@ class Filter(Section, frozen=True):
     native: Literal["off", "on", "auto"] = "auto"
     """whether whole batches go through the native module: `auto` where it is built and fits, `on` refuses to start
     without it"""
+    shadow_port: Port = 9690
+    """where `wurao filter --shadow` serves `/metrics`, `/healthz` and `/readyz`, on `metrics.host`"""
     instance: str | None = None
     """a stable name of this host: workers then are static members `<instance>-<worker>` of their group"""
 

@@ -252,6 +252,26 @@ class AuditMetrics:
         )
 
 
+class ShadowMetrics:
+    """What a shadow of the filter shows."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.decisions = Counter(
+            "wurao_shadow_decisions_total",
+            "Decisions of production that the candidate made anew, by outcome: same, differs (they stand in "
+            "shadow-differences), unknown (the event, the epoch or that registry cannot be had any more).",
+            ("outcome",),
+            registry=self.registry,
+        )
+        for outcome in ("same", "differs", "unknown"):
+            self.decisions.labels(outcome)
+        self.lag_seconds = Gauge(
+            "wurao_shadow_lag_seconds", "Age of the oldest decision not yet compared.", registry=self.registry
+        )
+        self.ready = Gauge("wurao_shadow_ready", "1 when decisions are compared.", registry=self.registry)
+
+
 class EnforceMetrics:
     """What an instance of the control plane shows."""
 

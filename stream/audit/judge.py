@@ -24,7 +24,6 @@ from stream.model.topics import EXPRESSIONS
 from stream.policy.decide import case_of, decide
 from stream.policy.facts import Case, World
 from stream.policy.settings import Policy
-from stream.registry.registry import Registry
 
 IN_FORCE_MS: Final = 1_000
 """The objective: a refusal is in force within one second of its record."""
@@ -46,41 +45,55 @@ class Judge:
 
     def __init__(self, policy: Policy, wills: WillHistory, standing: StandingHistory, *, exact_since_ms: int) -> None:
         self._policy = policy
+        self._policies = {policy.digest: policy}
         self._wills = wills
         self._standing = standing
         self._exact_since_ms = exact_since_ms
 
+    def adopt(self, policy: Policy) -> None:
+        """Know another policy: decisions of both are judged, each by its own, while one follows the other."""
+        self._policy = policy
+        self._policies[policy.digest] = policy
+
     def judge(self, decision: Decision, event: Event | None, epoch: Epoch | None) -> Judgement:
         """The judgement. Total. Some tens of microseconds."""
-        if event is None:
-            return Judgement("unknown", why="its event is not in the topic any more")
-        if decision.decided < self._exact_since_ms:
-            return Judgement("unknown", why="older than what the registry topics keep uncompacted")
-        standing = self._standing.as_of(epoch.offsets if epoch else None)
-        if standing is None:
-            return Judgement("unknown", why="its registry is older than what this audit has kept")
-        return self._judge(decision, event, epoch, standing)
-
-    def _judge(self, decision: Decision, event: Event, epoch: Epoch | None, standing: Registry) -> Judgement:
-        violation = self._violates(decision, event, epoch, standing)
-        if epoch is None:
-            return Judgement("unknown", violation, "its epoch is not announced")
-        if epoch.policy_hash != self._policy.digest:
-            return Judgement("unknown", violation, f"made by another policy, {epoch.policy}")
-        number = case_of(event, World(self._policy, standing), decision.decided).number
-        wills = Wills() if number is None else self._wills.as_of(number, epoch.offsets[EXPRESSIONS])
-        if wills is None:
-            return Judgement("unknown", violation, "its wills are older than what this audit has kept")
-        standing.wills = wills
-        again = decide(event, World(self._policy, standing, epoch.stale), decision.decided, epoch=decision.epoch)
+        own = self._policies.get(epoch.policy_hash) if epoch else None
+        violation = event is not None and self._violates(own or self._policy, decision, event, epoch)
+        if epoch is not None and own is None:
+            return Judgement("unknown", violation, f"made by a policy that is not known here, {epoch.policy}")
+        again = self.again(own or self._policy, decision, event, epoch)
+        if isinstance(again, str):
+            return Judgement("unknown", violation, again)
         if again == decision:
             return Judgement("agrees", violation)
         return Judgement("differs", violation, _difference(decision, again))
 
-    def _violates(self, decision: Decision, event: Event, epoch: Epoch | None, standing: Registry) -> bool:
-        if decision.verdict != "allow" or isinstance(event, Reply):
+    def again(self, policy: Policy, decision: Decision, event: Event | None, epoch: Epoch | None) -> Decision | str:
+        """What a policy answers where this decision was made: same event, registry, moment; or why nobody can tell."""
+        if event is None:
+            return "its event is not in the topic any more"
+        if epoch is None:
+            return "its epoch is not announced"
+        if decision.decided < self._exact_since_ms:
+            return "older than what the registry topics keep uncompacted"
+        standing = self._standing.as_of(epoch.offsets)
+        if standing is None:
+            return "its registry is older than what is kept"
+        world = World(policy, standing, epoch.stale)
+        number = case_of(event, world, decision.decided).number
+        wills = Wills() if number is None else self._wills.as_of(number, epoch.offsets[EXPRESSIONS])
+        if wills is None:
+            return "its wills are older than what is kept"
+        standing.wills = wills
+        return decide(event, world, decision.decided, epoch=decision.epoch)
+
+    def _violates(self, policy: Policy, decision: Decision, event: Event, epoch: Epoch | None) -> bool:
+        if decision.verdict != "allow" or isinstance(event, Reply) or decision.decided < self._exact_since_ms:
             return False
-        case = case_of(event, World(self._policy, standing), decision.decided)
+        standing = self._standing.as_of(epoch.offsets if epoch else None)
+        if standing is None:
+            return False
+        case = case_of(event, World(policy, standing), decision.decided)
         if case.number is None or case.route.purpose != "commercial":
             return False
         in_force = decision.decided - IN_FORCE_MS
@@ -98,7 +111,7 @@ class Judge:
             return False
         route = case.route
         stance = wills.stance(route.channel, case.number, route.sender, route.category)
-        return stance == "refused" or (stance == "silent" and self._policy.silence_refuses)
+        return stance == "refused" or (stance == "silent" and route.policy.silence_refuses)
 
 
 def _difference(decision: Decision, again: Decision) -> str:

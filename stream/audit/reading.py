@@ -25,13 +25,12 @@ POLL_WAIT_MS: Final = 500
 class Histories:
     """What the audit knows: wills, the rest of the registry, the epochs, and how long refusals took."""
 
-    def __init__(self, config: Config, *, horizon_ms: int) -> None:
+    def __init__(self, config: Config) -> None:
         partitions = config.topics.partitions
         self.wills = WillHistory(partitions)
         self.standing = StandingHistory()
-        self.in_force_ms: list[int] = []
-        """what was measured since whoever counts it last took it out"""
-        self._horizon_ms = horizon_ms
+        self._in_force_ms: list[int] = []
+        self._horizon_ms = 0
         self._propagation = Propagation(partitions)
         self._epochs: dict[str, OrderedDict[str, Epoch]] = {}
         self._pending: list[Epoch] = []
@@ -43,8 +42,9 @@ class Histories:
         ]
         self._next: dict[TopicPartition, int] = {}
 
-    async def start(self) -> None:
-        """Connect, and stand at the beginning of every topic."""
+    async def start(self, horizon_ms: int) -> None:
+        """Connect, and stand at the beginning of every topic. States before the horizon will not be asked about."""
+        self._horizon_ms = horizon_ms
         self._consumer.assign(self._places)
         await self._consumer.start()
         self._next = dict(await self._consumer.beginning_offsets(self._places))
@@ -60,6 +60,11 @@ class Histories:
         epochs = self._epochs.get(_run_of(name))
         return epochs.get(name) if epochs else None
 
+    def take_in_force_ms(self) -> list[int]:
+        """How long refusals took to be in force, of those measured since this was last asked."""
+        measured, self._in_force_ms = self._in_force_ms, []
+        return measured
+
     async def read_on(self, note: Callable[[int], None] = lambda _: None) -> None:
         """Read up to the ends as they are now; `note` is told what is left."""
         ends = await self._consumer.end_offsets(self._places)
@@ -73,7 +78,7 @@ class Histories:
             self.wills.settle(self._horizon_ms)  # a start reads years of expressions: they must not all be kept apart
         # An epoch may be read before the expressions that it includes: it measures when all are read.
         for epoch in self._pending:
-            self.in_force_ms += self._propagation.reach(_run_of(epoch.epoch), epoch.offsets[EXPRESSIONS], epoch.time)
+            self._in_force_ms += self._propagation.reach(_run_of(epoch.epoch), epoch.offsets[EXPRESSIONS], epoch.time)
         self._pending.clear()
 
     def settle(self, before_ms: int) -> None:

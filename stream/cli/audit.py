@@ -30,7 +30,8 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         description="Reads every decision again with its event, folds the registry topics itself, and asks two\n"
         "things: does the decision follow from the registry that it names, and was commercial traffic let through to\n"
         "a subscriber whose will forbade it? Start as many as should share the partitions; SIGTERM ends it.\n"
-        "It judges by the policy of its own configuration: decisions made by another count as unknown.",
+        "It judges by the policy of its own configuration, and decisions made by another count as unknown: when the\n"
+        "policy changes, send it SIGHUP like the filter, and it knows both.",
         epilog="examples:\n"
         "  wurao audit --config /etc/wurao.toml        beside the filter, for good; its metrics say what it finds\n"
         "  wurao audit --once                          what the topics hold now; exit 1 where there is a violation\n"
@@ -67,6 +68,7 @@ async def _audit(config: Config, policy: Policy, *, once: bool) -> Report:
     loop = asyncio.get_running_loop()
     for ending in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(ending, auditor.stop)
+    loop.add_signal_handler(signal.SIGHUP, _adopt, auditor, config)
     if once:
         return await auditor.run()
     health = Health(
@@ -80,6 +82,14 @@ async def _audit(config: Config, policy: Policy, *, once: bool) -> Report:
         return await auditor.run()
     finally:
         await health.stop()
+
+
+def _adopt(auditor: Auditor, config: Config) -> None:
+    """Know the policy file as it is now, beside those known already."""
+    try:
+        auditor.adopt(load_policy(config.policy.file))
+    except PolicyError as error:
+        logs.get(__name__).warning("policy refused; those known stay", problem=str(error))
 
 
 def _answer(report: Report) -> dict[str, object]:

@@ -38,6 +38,7 @@ from stream.model.topics import (
     ORDERS,
     REPORTS,
     SENDERS,
+    SHADOW_DIFFERENCES,
     WORDLISTS,
 )
 
@@ -106,6 +107,7 @@ EXPECTED: Final[dict[str, Expected]] = {
     DEAD_LETTER: Expected(False, _FLOW),
     EPOCHS: Expected(False, _FLOW),
     ACTIVITY: Expected(True, _FLOW | {"retention.ms": str(2 * DAY_MS)}),  # more than `wurao watch` reads back
+    SHADOW_DIFFERENCES: Expected(True, _FLOW),
     EXPRESSIONS: Expected(True, _REGISTRY),
     SENDERS: Expected(False, _REGISTRY),
     ORDERS: Expected(False, _REGISTRY),

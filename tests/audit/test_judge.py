@@ -122,10 +122,10 @@ def test_what_cannot_be_had_any_more_is_unknown_and_says_why() -> None:
     old = msgspec.structs.replace(decision, decided=T - 3_600_001)
     assert "uncompacted" in house.judge.judge(old, event, house.epoch()).why
     other = msgspec.structs.replace(house.epoch(), policy="cn-2021.1", policy_hash="other")
-    assert "another policy, cn-2021.1" in house.judge.judge(decision, event, other).why
+    assert "not known here, cn-2021.1" in house.judge.judge(decision, event, other).why
     behind = house.epoch(said=1)
     house.wills.settle(T)
-    assert "older than what this audit has kept" in house.judge.judge(decision, event, behind).why
+    assert "older than what is kept" in house.judge.judge(decision, event, behind).why
 
 
 def test_a_decision_without_an_epoch_or_of_another_policy_can_still_be_a_violation() -> None:
@@ -138,6 +138,21 @@ def test_a_decision_without_an_epoch_or_of_another_policy_can_still_be_a_violati
         assert (found.outcome, found.violation) == ("unknown", True)
     house.say(_refusal(), T - 500)
     assert not house.judge.judge(_allow(_decided(_sms())), _sms(), None).violation, "it may have looked before that"
+
+
+def test_while_one_policy_follows_another_decisions_of_both_are_judged_each_by_its_own() -> None:
+    house = House()
+    other = load("opt-out")
+    house.judge.adopt(other)
+    event = _sms(cases.SILENT)
+    blocked = _decided(event)
+    allowed = decide(event, World(other, registry_of(cases.registry())), T, epoch="run-1")
+    assert (blocked.verdict, allowed.reason) == ("block", "default_allow")
+    by_other = msgspec.structs.replace(house.epoch(), policy=other.version, policy_hash=other.digest)
+    assert house.judge.judge(blocked, event, house.epoch()).outcome == "agrees"
+    found = house.judge.judge(allowed, event, by_other)
+    assert (found.outcome, found.violation) == ("agrees", False)
+    assert house.judge.judge(allowed, event, house.epoch()).violation
 
 
 WILLS = st.lists(
