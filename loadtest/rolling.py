@@ -89,29 +89,28 @@ async def _measure(rig: Rig, *, times: int) -> None:
 async def restart(rig: Rig, way: Way) -> Restart:
     """Replace one of two hosts in that way while events flow."""
     group = rig.group()
-    first, second = (_host(rig, group, way, name) for name in ("a", "b"))
-    # The same name as the first: as a static member it takes the first's place.
-    third = _host(rig, group, way, "a")
-    running: set[FilterProcess] = set()
+    running: list[FilterProcess] = []
+
+    async def begin(name: str) -> FilterProcess:
+        host = _host(rig, group, way, name)
+        host.start()
+        running.append(host)
+        await host.wait_ready()  # and so listens on its ports before the next one looks for free ones
+        return host
+
     try:
-        for host in (first, second):
-            host.start()
-            running.add(host)
-        await asyncio.gather(first.wait_ready(), second.wait_ready())
+        first, _ = await begin("a"), await begin("b")
         async with rig.producer() as producer:
             flow = asyncio.create_task(_trickle(producer, prefix=f"{group}-"))
             await asyncio.sleep(STEADY_S)
             began = now_ms()
+            # The new one has the old one's name: as a static member it takes its place.
             if way == "surge":
-                third.start()
-                running.add(third)
-                await third.wait_ready()
+                await begin("a")
                 await asyncio.to_thread(first.stop)
             else:
                 await asyncio.to_thread(first.stop)
-                third.start()
-                running.add(third)
-                await third.wait_ready()
+                await begin("a")
             took_s = (now_ms() - began) / 1000
             await asyncio.sleep(STEADY_S)
             flow.cancel()

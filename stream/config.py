@@ -212,6 +212,16 @@ class Metrics(Section, frozen=True):
     port: Port = 9600
 
 
+class Trace(Section, frozen=True):
+    """Traces of batches (the extra `trace`). Without an endpoint there are none."""
+
+    endpoint: str | None = None
+    """where a collector takes OTLP over HTTP, whole: `http://127.0.0.1:4318/v1/traces`"""
+    share: Annotated[float, msgspec.Meta(ge=0, le=1)] = 1.0
+    """of batches that are traced: a worker decides some tens a second, up to some hundred"""
+    timeout_ms: Milliseconds = 5_000
+
+
 class PolicyChoice(Section, frozen=True):
     """A policy file, or the name of a shipped policy."""
 
@@ -235,6 +245,7 @@ class Config(Section, frozen=True):
     audit: Audit = Audit()
     metrics: Metrics = Metrics()
     policy: PolicyChoice = PolicyChoice()
+    trace: Trace = Trace()
 
 
 def load(path: Path | None, environment: Mapping[str, str]) -> Config:

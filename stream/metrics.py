@@ -5,13 +5,15 @@ values are without bound. Metrics are updated once per batch, never per event; l
 with one numpy call and handed to Prometheus when it asks.
 """
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry, Counter, Gauge
 from prometheus_client.core import HistogramMetricFamily
 from prometheus_client.registry import Collector
+from prometheus_client.samples import Exemplar
 
 LATENCY_BUCKETS_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 60.0)
 """From a call's patience (200 ms) down to what a worker can do, and up to an SMS's (5 s) and a backlog's."""
@@ -25,12 +27,17 @@ class Latency(Collector):
         self._edges_ms = np.array(LATENCY_BUCKETS_S) * 1000.0
         self._counts: NDArray[np.int64] = np.zeros(len(LATENCY_BUCKETS_S) + 1, dtype=np.int64)
         self._sum_s = 0.0
+        self._exemplars: dict[int, Exemplar] = {}
+        """bucket → the last traced batch whose longest latency fell into it"""
 
-    def observe(self, latencies_ms: NDArray[np.int64]) -> None:
-        """Count a batch of latencies, in milliseconds."""
+    def observe(self, latencies_ms: NDArray[np.int64], *, trace_id: str | None = None) -> None:
+        """Count a batch of latencies, in milliseconds. A `trace_id` becomes the exemplar of the longest."""
         places = np.searchsorted(self._edges_ms, latencies_ms, side="left")
         self._counts += np.bincount(places, minlength=len(self._counts))
         self._sum_s += float(latencies_ms.sum()) / 1000.0
+        if trace_id is not None:
+            longest_s = float(latencies_ms.max()) / 1000.0
+            self._exemplars[int(places.max())] = Exemplar({"trace_id": trace_id}, longest_s, time.time())
 
     def quantile_s(self, q: float) -> float:
         """The upper edge of the bucket in which a quantile lies: for people who watch, not for rules."""
@@ -43,11 +50,12 @@ class Latency(Collector):
     def collect(self) -> Iterator[HistogramMetricFamily]:
         """The histogram as Prometheus asks for it."""
         cumulated = np.cumsum(self._counts)
-        buckets: Sequence[tuple[str, float]] = [
-            (str(edge), float(count)) for edge, count in zip(LATENCY_BUCKETS_S, cumulated, strict=False)
-        ]
+        buckets: list[tuple[str, float] | tuple[str, float, Exemplar]] = []
+        for place, (edge, count) in enumerate(zip((*LATENCY_BUCKETS_S, "+Inf"), cumulated, strict=True)):
+            exemplar = self._exemplars.get(place)
+            buckets.append((str(edge), float(count), exemplar) if exemplar else (str(edge), float(count)))
         family = HistogramMetricFamily(self._name, self._sentence)
-        family.add_metric([], [*buckets, ("+Inf", float(cumulated[-1]))], sum_value=self._sum_s)
+        family.add_metric([], buckets, sum_value=self._sum_s)
         yield family
 
 

@@ -10,6 +10,7 @@ starts another.
 import asyncio
 import gc
 import secrets
+import socket
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
@@ -20,7 +21,7 @@ from bloom.bitmaps import Overlay
 from bloom.partition import partitions_of
 from bloom.snapshot import SnapshotMeta
 from bloom.wills import CHANNELS
-from stream import logs
+from stream import logs, tracing
 from stream.config import Config
 from stream.filter.activity import ActivityCounter
 from stream.filter.batch import Keyed, Outputs, Place, decide_batch
@@ -99,6 +100,7 @@ class Worker:
         self._activity = ActivityCounter(self._run, self._owner)
         self._show_policy(policy)
         self._telling = asyncio.Lock()
+        self._tracer: tracing.BatchTracer | None = None
 
     def stop(self) -> None:
         """Ask the worker to finish what it holds and end."""
@@ -134,6 +136,9 @@ class Worker:
             not_ready=self.not_ready,
         )
         address = await health.start()
+        self._tracer = tracing.start(
+            self._config.trace, service="wurao-filter", instance=f"{socket.gethostname()}-{self._index}"
+        )
         try:
             await self._producer.start()
             await self._follower.start(self._meta.topics)
@@ -206,6 +211,8 @@ class Worker:
                     await job
             except Exception as error:  # noqa: BLE001  # one client's trouble must not keep the others from closing
                 log.warning("a client did not close cleanly", worker=self._index, error=repr(error))
+        if self._tracer is not None:
+            await asyncio.to_thread(self._tracer.stop)
 
     def _owner(self, channel: Channel, number: str) -> str | None:
         holding = self._decider.world.registry.ownership[channel].owner(number)
@@ -236,7 +243,20 @@ class Worker:
         for letter in outputs.dead_letters:
             metrics.dead_letters.labels(letter.place.topic).inc()
         self._warn_of_misplaced(outputs.misplaced)
+        if self._tracer is not None:
+            self._trace(self._tracer, lane, outputs, began_ns=now * 1_000_000)
         return outputs
+
+    def _trace(self, tracer: tracing.BatchTracer, lane: str, outputs: Outputs, *, began_ns: int) -> None:
+        batch = tracing.Batch(
+            lane=lane,
+            events_count=len(outputs.timestamps),
+            partitions_count=len(outputs.decisions),
+            dead_letters_count=len(outputs.dead_letters),
+            epoch=self._decider.epoch,
+            policy=self._decider.world.policy.version,
+        )
+        tracer.decided(id(outputs), batch, began_ns=began_ns)
 
     def _take_note(self, now: int) -> Keyed | None:
         """Name the registry's state; a new one is announced in `epochs`."""
@@ -251,6 +271,9 @@ class Worker:
         name = f"{self._run}-{self._epoch}"
         self._decider.settle(stale=stale, epoch=name)
         self._metrics.epoch.set(self._epoch)
+        if self._tracer is not None:
+            applied = sum(map(sum, self._follower.offsets.values()))
+            self._tracer.state(name, policy=policy.version, stale=stale, records_count=applied)
         epoch = Epoch(
             epoch=name,
             time=now,
@@ -268,9 +291,10 @@ class Worker:
         for outcome, count in outputs.counts.items():
             metrics.decisions.labels(*outcome).inc(count)
         metrics.wills.inc(sum(map(len, outputs.wills.values())))
+        trace_id = self._tracer.acknowledged(id(outputs)) if self._tracer is not None else None
         timestamps = outputs.all_timestamps()
         if len(timestamps):
-            metrics.latency.observe(now_ms() - timestamps)
+            metrics.latency.observe(now_ms() - timestamps, trace_id=trace_id)
         metrics.in_flight.set(sum(lane.delivery.in_flight for lane in self._lanes))
 
     async def _follow(self) -> None:

@@ -100,7 +100,7 @@ def test_a_field_of_a_later_version_is_passed_over(topic: str, line: bytes) -> N
 
 
 def test_a_closed_set_that_grows_is_read_everywhere_before_anybody_writes_it() -> None:
-    """A reader of 0.1 puts a record with an unknown value to dead-letter: read docs/upgrades.md before changing this."""
+    """A reader of 0.1 puts a record with an unknown value to dead-letter: first read docs/upgrades.md."""
     today = {
         "events": fields.EventKind,
         "networks": fields.Network,
