@@ -121,6 +121,8 @@ def test_what_cannot_be_had_any_more_is_unknown_and_says_why() -> None:
     assert house.judge.judge(decision, None, house.epoch()).outcome == "unknown"
     old = msgspec.structs.replace(decision, decided=T - 3_600_001)
     assert "uncompacted" in house.judge.judge(old, event, house.epoch()).why
+    long_ago = msgspec.structs.replace(_allow(_decided(_sms(cases.REFUSING))), decided=T - 3_600_001)
+    assert not house.judge.judge(long_ago, _sms(cases.REFUSING), house.epoch()).violation, "nobody can tell any more"
     other = msgspec.structs.replace(house.epoch(), policy="cn-2021.1", policy_hash="other")
     assert "not known here, cn-2021.1" in house.judge.judge(decision, event, other).why
     behind = house.epoch(said=1)
@@ -136,6 +138,18 @@ def test_a_decision_without_an_epoch_or_of_another_policy_can_still_be_a_violati
     for epoch in (None, other):
         found = house.judge.judge(forged, event, epoch)
         assert (found.outcome, found.violation) == ("unknown", True)
+    consent = Expression(
+        subscriber=cases.SILENT,
+        channel="sms",
+        will="consent",
+        time=T,
+        source="test",
+        sender="ORG-BANK",
+        category="finance",
+    )
+    house.say(consent, T - 500)
+    to_silent = _allow(_decided(_sms(cases.SILENT)))
+    assert not house.judge.judge(to_silent, _sms(cases.SILENT), None).violation, "it may have seen the consent"
     house.say(_refusal(), T - 500)
     assert not house.judge.judge(_allow(_decided(_sms())), _sms(), None).violation, "it may have looked before that"
 
@@ -221,6 +235,12 @@ def test_senders_as_of_any_offsets_are_those_that_stood_there_then_also_after_th
     assert names(3) == expected[3]
     assert names(4) == expected[4]
     assert names(5) == {"A": "95599", "C": "95588"}
+    now = history.as_of(None)
+    history.take(SENDERS, 5, 5, _sender("D"))
+    later = history.as_of(None)
+    assert now is not None
+    assert later is not None
+    assert (set(now.senders), set(later.senders)) == ({"A", "C"}, {"A", "C", "D"})
 
 
 def test_a_refusal_is_measured_once_for_each_worker_that_was_there_before_it() -> None:
