@@ -196,7 +196,7 @@ class Audit(Section, frozen=True):
     """The audit of decisions: one `wurao audit`, of as many as share the partitions."""
 
     group: str = "wurao-audit"
-    batch_records_max: Count = 2_000
+    batch_records_max: Count = 1_000
     """some 0.1 s of work: heartbeats and a rebalance wait no longer than that"""
     port: Port = 9680
     """where `/metrics`, `/healthz` and `/readyz` are served, on `metrics.host`; 0 lets the system choose"""

@@ -56,7 +56,7 @@ class Judge:
         self._policies[policy.digest] = policy
 
     def judge(self, decision: Decision, event: Event | None, epoch: Epoch | None) -> Judgement:
-        """The judgement. Total. Some tens of microseconds."""
+        """The judgement. Total. 60 to 140 µs: the plain table is ten times dearer than the quick form, and independent."""
         own = self._policies.get(epoch.policy_hash) if epoch else None
         violation = event is not None and self._violates(own or self._policy, decision, event, epoch)
         if epoch is not None and own is None:
@@ -80,7 +80,7 @@ class Judge:
         if standing is None:
             return "its registry is older than what is kept"
         world = World(policy, standing, epoch.stale)
-        number = case_of(event, world, decision.decided).number
+        _, number = policy.numbering.recipient(event.to)
         wills = Wills() if number is None else self._wills.as_of(number, epoch.offsets[EXPRESSIONS])
         if wills is None:
             return "its wills are older than what is kept"
