@@ -56,7 +56,7 @@ class Judge:
         self._policies[policy.digest] = policy
 
     def judge(self, decision: Decision, event: Event | None, epoch: Epoch | None) -> Judgement:
-        """The judgement. Total. 60 to 140 µs: the plain table is ten times dearer than the quick form, and independent."""
+        """The judgement. Total. 60 to 140 µs: the plain table is dear beside the quick form, and independent of it."""
         own = self._policies.get(epoch.policy_hash) if epoch else None
         violation = event is not None and self._violates(own or self._policy, decision, event, epoch)
         if epoch is not None and own is None:
