@@ -12,7 +12,6 @@ that an event waited for its decision, by the records' own timestamps.
 import argparse
 import asyncio
 import logging
-import os
 import sys
 from collections.abc import Mapping
 from itertools import count
@@ -23,8 +22,8 @@ import numpy as np
 from aiokafka import AIOKafkaProducer
 
 from bloom.partition import partition_of
-from loadtest.rig import PARTITIONS, Rig, note, rigged
-from stream.config import ENVIRONMENT_PREFIX
+from loadtest.ground import LoadtestError
+from loadtest.rig import PARTITIONS, Rig, note, rigging
 from stream.demo.feed import now_ms
 from stream.demo.processes import FilterError, FilterProcess
 from stream.kafka import clients
@@ -60,12 +59,16 @@ def main() -> int:
     told = parser.parse_args()
     logging.getLogger("aiokafka").setLevel(logging.ERROR)
     try:
-        with rigged() as rig:
-            asyncio.run(_measure(rig, times=told.times))
-    except (FilterError, LocalKafkaError) as error:
+        asyncio.run(_run(times=told.times))
+    except (FilterError, LoadtestError, LocalKafkaError) as error:
         print(f"loadtest: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+async def _run(*, times: int) -> None:
+    async with rigging(None) as rig:
+        await _measure(rig, times=times)
 
 
 async def _measure(rig: Rig, *, times: int) -> None:
@@ -122,11 +125,8 @@ async def restart(rig: Rig, way: Way) -> Restart:
 
 
 def _host(rig: Rig, group: str, way: Way, name: str) -> FilterProcess:
-    own = {key: value for key, value in os.environ.items() if not key.startswith(ENVIRONMENT_PREFIX)}
-    own |= {**rig.settings, "WURAO_FILTER__GROUP": group}
-    if way == "static":
-        own["WURAO_FILTER__INSTANCE"] = name
-    return FilterProcess(own, workers=1, log=rig.directory / f"{group}-{name}.log")
+    static = {"WURAO_FILTER__INSTANCE": name} if way == "static" else {}
+    return rig.filter(group=group, name=f"{group}-{name}", settings=static)
 
 
 async def _trickle(producer: AIOKafkaProducer, *, prefix: str) -> dict[str, int]:
