@@ -133,7 +133,8 @@ class FilterMetrics:
         self.in_flight = self._gauge("wurao_batches_in_flight", "Batches decided and not yet acknowledged.")
         self.loop_lag = self._gauge(
             "wurao_event_loop_lag_seconds",
-            "How late the event loop wakes: heartbeats are as late. Above a second the group may drop the worker.",
+            "How late the event loop woke, the worst of the last minute: heartbeats are as late. Above a second: see "
+            "what stalls it; at the session timeout the group drops the worker.",
         )
         self.policy = self._gauge(
             "wurao_policy_info",

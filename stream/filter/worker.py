@@ -12,7 +12,7 @@ import gc
 import secrets
 import socket
 import time
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from itertools import islice
 from typing import Final
@@ -54,6 +54,9 @@ COLLECT_AFTER_ALLOCATIONS: Final = 50_000
 of 700 would walk them every hundred events."""
 
 LOOP_LAG_EVERY_S: Final = 0.25
+LOOP_LAG_KEPT_S: Final = 60.0
+"""The worst of so long is shown: a stall between two looks of Prometheus would not be seen otherwise."""
+
 STATISTICS_EVERY_S: Final = 5.0
 ACTIVITY_EVERY_S: Final = 1.0
 ACTIVITY_RECORDS_AT_ONCE: Final = 500
@@ -352,7 +355,11 @@ class Worker:
         """Put out what senders did, window by window."""
         while True:
             await asyncio.sleep(ACTIVITY_EVERY_S)
-            await self._close_windows()
+            try:
+                await self._close_windows()
+            except clients.KafkaError as error:  # it warns, and nobody waits for it: decisions go on without
+                if (held_back := self._seldom["activity"].now()) is not None:
+                    log.warning("windows of activity were not put out", error=repr(error), held_back=held_back)
 
     async def _close_last_windows(self) -> None:
         """Put out what is left at the end, within a bound: it warns, and nobody waits for it."""
@@ -384,10 +391,12 @@ class Worker:
 
     async def _watch_loop(self) -> None:
         """Measure how late the loop wakes: heartbeats are as late."""
+        lags: deque[float] = deque(maxlen=int(LOOP_LAG_KEPT_S / LOOP_LAG_EVERY_S))
         while True:
             due = time.monotonic() + LOOP_LAG_EVERY_S
             await asyncio.sleep(LOOP_LAG_EVERY_S)
-            self._metrics.loop_lag.set(max(0.0, time.monotonic() - due))
+            lags.append(max(0.0, time.monotonic() - due))
+            self._metrics.loop_lag.set(max(lags))
             await self._announce_change()
 
     async def _announce_change(self) -> None:
