@@ -1,7 +1,6 @@
 """What `wurao doctor` can tell without a broker: the policy, time zones, calendars, this machine. Read only."""
 
 import ctypes
-import importlib.util
 import os
 import shutil
 import time
@@ -15,7 +14,9 @@ from bloom import snapshot
 from stream.cli.findings import Finding, ok, warn, wrong
 from stream.config import Config, ConfigError
 from stream.enforce import settings as procedures
+from stream.filter.paths import native_path
 from stream.kafka.clients import ssl_context
+from stream.kafka.reach import CannotStart
 from stream.policy.loading import load as load_policy
 from stream.policy.settings import Policy
 from stream.policy.toml import PolicyError
@@ -42,8 +43,13 @@ def findings(config: Config) -> list[Finding]:
     except PolicyError as error:
         found.append(wrong("policy", str(error), "mend the file; nothing that decides starts with it"))
     else:
-        found += [_policy(config, policy), _time_zones(policy), _calendar(config, policy)]
-    return [*found, _snapshots(config), _native(), _clock()]
+        found += [
+            _policy(config, policy),
+            _time_zones(policy),
+            _calendar(config, policy),
+            _native(config, policy),
+        ]
+    return [*found, _snapshots(config), _clock()]
 
 
 def _settings(config: Config) -> list[Finding]:
@@ -155,10 +161,12 @@ def _snapshots(config: Config) -> Finding:
     return ok("snapshots", told)
 
 
-def _native() -> Finding:
-    if importlib.util.find_spec("stream.filter.native") is None:
-        return ok("native module", "not part of this version; Python decides")
-    return ok("native module", "there; filter.native says whether it decides")
+def _native(config: Config, policy: Policy) -> Finding:
+    try:
+        path = native_path(config, policy)
+    except CannotStart as error:
+        return wrong("native module", str(error), "`wurao filter` does not start so: build it, or set filter.native")
+    return ok("native module", f"{'native' if path.share else 'Python'} decides: {path.why}")
 
 
 def _clock() -> Finding:

@@ -23,10 +23,12 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from bloom import snapshot
 from bloom.wills import CHANNELS
 from stream import logs
-from stream.config import Config
+from stream.config import Config, Filter
 from stream.filter.delivery import report_bad
 from stream.filter.forks import Child, ExitWith, Job, TellReady, fork
 from stream.filter.paths import MakeNative, NativePath, native_path
@@ -253,6 +255,8 @@ class Supervisor:
         old, reloads = self._policy, self._metrics.policy_reloads
         try:
             new = successor(self._config.policy.file, old)
+            if new is not None:
+                self._refuse_unfit(new)
         except PolicyError as error:
             reloads.labels("refused").inc()
             log.warning("policy refused; the old one stays", policy=old.version, problem=str(error))
@@ -267,6 +271,16 @@ class Supervisor:
         for child in self._workers.values():
             # One that still starts is told when it is ready: before, it may not listen yet.
             child.ready.add_done_callback(partial(_tell_to_reload, child))
+
+    def _refuse_unfit(self, policy: Policy) -> None:
+        """Raise `PolicyError` for a policy that the native path, which is taken, cannot stand for."""
+        if self._native.share is None:
+            return
+        path = native_path(msgspec.structs.replace(self._config, filter=_auto(self._config)), policy)
+        if path.share is None:
+            raise PolicyError(
+                f'{self._config.policy.file}: {path.why}; it can be used after a restart with filter.native = "off"'
+            )
 
     async def _watch_policy(self) -> None:
         """Look at the policy file now and then, where that is wanted."""
@@ -297,6 +311,11 @@ class Supervisor:
 
     def _fork(self, job: Job) -> Child:
         return fork(job, forget=self._health.forget)
+
+
+def _auto(config: Config) -> Filter:
+    """The filter's settings with a native path that may be refused without ending the process."""
+    return msgspec.structs.replace(config.filter, native="auto")
 
 
 def _tell_to_reload(child: Child, _: asyncio.Future[None]) -> None:

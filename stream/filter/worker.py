@@ -81,6 +81,7 @@ class Worker:
         self._name = f"wurao-filter-{index}"
         self._meta = meta
         self._decider = Decider(policy, registry)
+        self._make_native = native
         self._native = native and native(self._decider)
         self._metrics = FilterMetrics()
         self._run = secrets.token_urlsafe(4)
@@ -111,7 +112,9 @@ class Worker:
 
     def adopt(self, policy: Policy) -> None:
         """Decide by another policy from the next batch on; its epochs and decisions say so. Not within a batch."""
-        self._decider = Decider(policy, self._decider.world.registry)
+        decider = Decider(policy, self._decider.world.registry)
+        native = self._make_native and self._make_native(decider)  # may refuse: then nothing has changed
+        self._decider, self._native = decider, native
         self._show_policy(policy)
         log.info("policy taken up", worker=self._index, policy=policy.version, policy_hash=policy.digest[:12])
 
@@ -253,8 +256,8 @@ class Worker:
     def _trace(self, tracer: tracing.BatchTracer, lane: str, outputs: Outputs, *, began_ns: int) -> None:
         batch = tracing.Batch(
             lane=lane,
-            events_count=len(outputs.timestamps),
-            partitions_count=len(outputs.decisions),
+            events_count=len(outputs.all_timestamps()),
+            partitions_count=len({place.partition for place in outputs.next_offsets}),
             dead_letters_count=len(outputs.dead_letters),
             epoch=self._decider.epoch,
             policy=self._decider.world.policy.version,

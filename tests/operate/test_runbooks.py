@@ -79,16 +79,12 @@ def test_a_runbook_answers_every_question(path: Path) -> None:
 @pytest.mark.parametrize("path", BOOKS, ids=lambda path: path.stem)
 def test_a_runbook_names_no_metric_rule_command_or_alert_that_does_not_exist(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
-    unknown = set(re.findall(r"\bwurao_[a-z_]+[a-z]\b", text)) - _metrics() - NOT_METRICS
+    unknown = set(re.findall(r"\bwurao_[a-z_]+[a-z]\b", text)) - _metrics()
     assert not unknown
     if RULES:
         assert set(re.findall(r"\bwurao:[a-z_]+:[a-z0-9_]+", text)) <= _recorded()
         assert set(re.findall(r"\bWurao[A-Za-z]+", text)) <= _alerts()
     assert set(re.findall(r"`wurao ([a-z]+)", text)) <= set(ORDER)
-
-
-NOT_METRICS: Final = {"wurao_native_info", "wurao_native_failures_total"}
-"""Metrics of the native path, which has its own."""
 
 
 def test_the_index_lists_every_runbook_and_says_whether_it_was_followed() -> None:
