@@ -22,6 +22,21 @@ NOT_SETTINGS = ("WURAO_CONFIG", "WURAO_JAVA")
 """Variables that are read elsewhere: the path of this file, and the Java of a local broker."""
 
 
+_AFTER_ACKS = "offsets are committed when their decisions are acknowledged, never before (DESIGN section 6)"
+_ALL_ACKS = "a decision counts when all in-sync replicas have it, once (DESIGN section 6)"
+FIXED: dict[str, str] = {
+    "enable_auto_commit": _AFTER_ACKS,
+    "auto_commit": _AFTER_ACKS,
+    "auto_commit_interval_ms": _AFTER_ACKS,
+    "acks": _ALL_ACKS,
+    "enable_idempotence": _ALL_ACKS,
+    "retries": "a record is sent until it is acknowledged or its time is over (kafka.request_timeout_ms)",
+    "auto_offset_reset": "a new group decides what is there, and a lost offset is an error: neither skips an event",
+    "isolation_level": "what a transaction took back must not be read",
+}
+"""Settings of Kafka's clients on which the guarantees rest, and why nobody can change them."""
+
+
 class ConfigError(Exception):
     """A configuration that cannot be used: what is wrong, where, and the mend."""
 
@@ -92,6 +107,8 @@ class Filter(Section, frozen=True):
     native: Literal["off", "on", "auto"] = "auto"
     """whether whole batches go through the native module: `auto` where it is built and fits, `on` refuses to start
     without it"""
+    shadow_port: Port = 9690
+    """where `wurao filter --shadow` serves `/metrics`, `/healthz` and `/readyz`, on `metrics.host`"""
     instance: str | None = None
     """a stable name of this host: workers then are static members `<instance>-<worker>` of their group"""
 
@@ -182,6 +199,16 @@ class Connector(Section, frozen=True):
     """where `/metrics`, `/healthz` and `/readyz` are served, on `metrics.host`; 0 lets the system choose"""
 
 
+class Audit(Section, frozen=True):
+    """The audit of decisions: one `wurao audit`, of as many as share the partitions."""
+
+    group: str = "wurao-audit"
+    batch_records_max: Count = 1_000
+    """some 0.1 s of work: heartbeats and a rebalance wait no longer than that"""
+    port: Port = 9680
+    """where `/metrics`, `/healthz` and `/readyz` are served, on `metrics.host`; 0 lets the system choose"""
+
+
 class Metrics(Section, frozen=True):
     """Where `/metrics`, `/healthz` and `/readyz` are served; worker N of a host listens at `port` + N.
 
@@ -192,10 +219,23 @@ class Metrics(Section, frozen=True):
     port: Port = 9600
 
 
+class Trace(Section, frozen=True):
+    """Traces of batches (the extra `trace`). Without an endpoint there are none."""
+
+    endpoint: str | None = None
+    """where a collector takes OTLP over HTTP, whole: `http://127.0.0.1:4318/v1/traces`"""
+    share: Annotated[float, msgspec.Meta(ge=0, le=1)] = 1.0
+    """of batches that are traced: a worker decides some tens a second, up to some hundred"""
+    timeout_ms: Milliseconds = 5_000
+
+
 class PolicyChoice(Section, frozen=True):
     """A policy file, or the name of a shipped policy."""
 
     file: str = "cn-2020"
+    look_every_ms: Annotated[int, msgspec.Meta(ge=0)] = 0
+    """how often the file is looked at for a change, which is then taken up like SIGHUP; 0: by SIGHUP only. For
+    mounted files that are swapped whole: one that is written in place may be read half"""
 
 
 class Config(Section, frozen=True):
@@ -209,8 +249,10 @@ class Config(Section, frozen=True):
     watch: Watch = Watch()
     api: Api = Api()
     connector: Connector = Connector()
+    audit: Audit = Audit()
     metrics: Metrics = Metrics()
     policy: PolicyChoice = PolicyChoice()
+    trace: Trace = Trace()
 
 
 def load(path: Path | None, environment: Mapping[str, str]) -> Config:
@@ -222,6 +264,7 @@ def load(path: Path | None, environment: Mapping[str, str]) -> Config:
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             raise ConfigError(f"{path}: {error}; give a readable TOML file") from error
     _override(tables, environment)
+    _refuse_weakening(tables)
     try:
         config = msgspec.convert(tables, Config, strict=False)
     except msgspec.ValidationError as error:
@@ -254,6 +297,14 @@ def _override(tables: dict[str, object], environment: Mapping[str, str]) -> None
         if not isinstance(table, dict):
             raise ConfigError(f"{section}: must be a table")
         table[name] = value
+
+
+def _refuse_weakening(tables: Mapping[str, object]) -> None:
+    """Tell whoever looks for a client's usual setting why it is not there, rather than that it is unknown."""
+    for section, table in tables.items():
+        for name in table if isinstance(table, dict) else ():
+            if (why := FIXED.get(name.replace(".", "_"))) is not None:
+                raise ConfigError(f"{section}.{name}: cannot be set: {why}; take it out")
 
 
 def _check(config: Config) -> None:

@@ -8,7 +8,8 @@ import socket
 from collections.abc import Callable
 
 from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import choose_encoder
 
 Readiness = Callable[[], str | None]
 """Why the process is not ready, or None when it is."""
@@ -51,8 +52,10 @@ class Health:
         if self._socket is not None:
             self._socket.close()
 
-    async def _show_metrics(self, _: web.Request) -> web.Response:
-        return web.Response(body=generate_latest(self._metrics), headers={"Content-Type": CONTENT_TYPE_LATEST})
+    async def _show_metrics(self, request: web.Request) -> web.Response:
+        """In the format that is asked for: exemplars, which lead to traces, are part of OpenMetrics only."""
+        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+        return web.Response(body=encode(self._metrics), headers={"Content-Type": content_type})
 
     async def _alive(self, _: web.Request) -> web.Response:
         return web.Response(text="alive\n")

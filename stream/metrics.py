@@ -5,13 +5,15 @@ values are without bound. Metrics are updated once per batch, never per event; l
 with one numpy call and handed to Prometheus when it asks.
 """
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry, Counter, Gauge
 from prometheus_client.core import HistogramMetricFamily
 from prometheus_client.registry import Collector
+from prometheus_client.samples import Exemplar
 
 LATENCY_BUCKETS_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 60.0)
 """From a call's patience (200 ms) down to what a worker can do, and up to an SMS's (5 s) and a backlog's."""
@@ -25,12 +27,17 @@ class Latency(Collector):
         self._edges_ms = np.array(LATENCY_BUCKETS_S) * 1000.0
         self._counts: NDArray[np.int64] = np.zeros(len(LATENCY_BUCKETS_S) + 1, dtype=np.int64)
         self._sum_s = 0.0
+        self._exemplars: dict[int, Exemplar] = {}
+        """bucket → the last traced batch whose longest latency fell into it"""
 
-    def observe(self, latencies_ms: NDArray[np.int64]) -> None:
-        """Count a batch of latencies, in milliseconds."""
+    def observe(self, latencies_ms: NDArray[np.int64], *, trace_id: str | None = None) -> None:
+        """Count a batch of latencies, in milliseconds. A `trace_id` becomes the exemplar of the longest."""
         places = np.searchsorted(self._edges_ms, latencies_ms, side="left")
         self._counts += np.bincount(places, minlength=len(self._counts))
         self._sum_s += float(latencies_ms.sum()) / 1000.0
+        if trace_id is not None:
+            longest_s = float(latencies_ms.max()) / 1000.0
+            self._exemplars[int(places.max())] = Exemplar({"trace_id": trace_id}, longest_s, time.time())
 
     def quantile_s(self, q: float) -> float:
         """The upper edge of the bucket in which a quantile lies: for people who watch, not for rules."""
@@ -43,11 +50,12 @@ class Latency(Collector):
     def collect(self) -> Iterator[HistogramMetricFamily]:
         """The histogram as Prometheus asks for it."""
         cumulated = np.cumsum(self._counts)
-        buckets: Sequence[tuple[str, float]] = [
-            (str(edge), float(count)) for edge, count in zip(LATENCY_BUCKETS_S, cumulated, strict=False)
-        ]
+        buckets: list[tuple[str, float] | tuple[str, float, Exemplar]] = []
+        for place, (edge, count) in enumerate(zip((*LATENCY_BUCKETS_S, "+Inf"), cumulated, strict=True)):
+            exemplar = self._exemplars.get(place)
+            buckets.append((str(edge), float(count), exemplar) if exemplar else (str(edge), float(count)))
         family = HistogramMetricFamily(self._name, self._sentence)
-        family.add_metric([], [*buckets, ("+Inf", float(cumulated[-1]))], sum_value=self._sum_s)
+        family.add_metric([], buckets, sum_value=self._sum_s)
         yield family
 
 
@@ -139,7 +147,15 @@ class FilterMetrics:
         self.in_flight = self._gauge("wurao_batches_in_flight", "Batches decided and not yet acknowledged.")
         self.loop_lag = self._gauge(
             "wurao_event_loop_lag_seconds",
-            "How late the event loop wakes: heartbeats are as late. Above a second the group may drop the worker.",
+            "How late the event loop woke, the worst of the last minute: heartbeats are as late. Above a second: see "
+            "what stalls it; at the session timeout the group drops the worker.",
+        )
+        self.policy = self._gauge(
+            "wurao_policy_info",
+            "1 for the policy that this worker decides by. Two versions at once, for more than a moment: a reload has "
+            "not reached every worker, or hosts have different files.",
+            "version",
+            "hash",
         )
         self.ready = self._gauge("wurao_ready", "1 when the registry is loaded and fresh and the broker answers.")
 
@@ -166,6 +182,15 @@ class SupervisorMetrics:
             "Workers that the native module brought down; each runs on the Python path since. Report the log's lines.",
             registry=self.registry,
         )
+        self.policy_reloads = Counter(
+            "wurao_policy_reloads_total",
+            "Times that the policy file was looked at again on demand, by outcome: loaded, unchanged, or refused, when "
+            "the old policy stays and the log says what is wrong with the new one.",
+            ("outcome",),
+            registry=self.registry,
+        )
+        for outcome in ("loaded", "unchanged", "refused"):
+            self.policy_reloads.labels(outcome)
         self.bases = Counter(
             "wurao_registry_bases_total",
             "Bases folded from the topics since the start.",
@@ -211,6 +236,63 @@ class WatchMetrics:
         self.ready = Gauge(
             "wurao_watch_ready", "1 when the past is read back and findings are raised.", registry=self.registry
         )
+
+
+class AuditMetrics:
+    """What an instance of the audit shows."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.decisions = Counter(
+            "wurao_audit_decisions_total",
+            "Decisions judged again from the registry that they name, by outcome: agrees, differs (the log says how), "
+            "unknown (the event, the epoch or that state of the registry cannot be had any more, or another policy "
+            "decided).",
+            ("outcome",),
+            registry=self.registry,
+        )
+        for outcome in ("agrees", "differs", "unknown"):
+            self.decisions.labels(outcome)
+        self.violations = Counter(
+            "wurao_audit_violations_total",
+            "Commercial traffic let through to a subscriber whose will forbade it. The objective is none, ever: the "
+            "log names each event and its place.",
+            registry=self.registry,
+        )
+        self.in_force = Latency(
+            "wurao_refusal_in_force_seconds",
+            "From a refusal's record to the first epoch that includes it, once for each filter worker. Above 1 s: "
+            "look at the staleness of that worker's registry.",
+        )
+        self.registry.register(self.in_force)
+        self.lag_seconds = Gauge(
+            "wurao_audit_lag_seconds",
+            "Age of the newest decision judged in the last batch; 0 when all are. Growing: start another instance.",
+            registry=self.registry,
+        )
+        self.ready = Gauge(
+            "wurao_audit_ready", "1 when the registry is read and decisions are judged.", registry=self.registry
+        )
+
+
+class ShadowMetrics:
+    """What a shadow of the filter shows."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.decisions = Counter(
+            "wurao_shadow_decisions_total",
+            "Decisions of production that the candidate made anew, by outcome: same, differs (they stand in "
+            "shadow-differences), unknown (the event, the epoch or that registry cannot be had any more).",
+            ("outcome",),
+            registry=self.registry,
+        )
+        for outcome in ("same", "differs", "unknown"):
+            self.decisions.labels(outcome)
+        self.lag_seconds = Gauge(
+            "wurao_shadow_lag_seconds", "Age of the oldest decision not yet compared.", registry=self.registry
+        )
+        self.ready = Gauge("wurao_shadow_ready", "1 when decisions are compared.", registry=self.registry)
 
 
 class EnforceMetrics:

@@ -8,7 +8,7 @@ import yaml
 
 from stream.model.cases import CaseEvent, CasePicture, Hold
 from stream.model.control import Activity, Appeal, Complaint, Delivery, Filing, Listing, Notice, Report
-from stream.model.decision import Decision, Epoch
+from stream.model.decision import Decision, Difference, Epoch
 from stream.model.events import Call, Reply, Sms
 from stream.model.registry import Campaign, Expression, Order, Sender, Wordlist
 from stream.model.topics import (
@@ -28,6 +28,7 @@ from stream.model.topics import (
     NOTICES,
     RECORD_KIND,
     REPORTS,
+    SHADOW_DIFFERENCES,
 )
 
 TARGET: Final = "docs/asyncapi.yaml"
@@ -51,6 +52,7 @@ _KEYS: Final = {
     "events": "the subscriber's number: the recipient's, and for a reply its author's",
     "decisions": "that of the event",
     "epochs": "the epoch's name",
+    SHADOW_DIFFERENCES: "that of the decision",
     "registry.expressions": "<subscriber>|<channel>|<sender or *>|<category or *>, in the subscriber's partition",
     "registry.senders": "the sender",
     "registry.orders": "the order",
@@ -62,6 +64,7 @@ _SUMMARIES: Final = {
     "events.urgent": "Events of any kind that must not wait behind bulk: emergency SMS above all.",
     DECISIONS: "One answer per event; after a crash perhaps two, of which the first counts.",
     EPOCHS: "The registry state behind each `epoch` of the decisions.",
+    SHADOW_DIFFERENCES: "Where a policy on trial would have decided otherwise.",
     "registry.expressions": "What subscribers said, one by one. Compacted. A null value is refused: write a `lift`.",
     "registry.senders": "Who sends, from which numbers. Compacted; a null value removes.",
     "registry.orders": "Measures in force. Compacted; a null value removes.",
@@ -77,6 +80,7 @@ def render() -> str:
         **EVENT_KINDS,
         DECISIONS: (Decision,),
         EPOCHS: (Epoch,),
+        SHADOW_DIFFERENCES: (Difference,),
         **{topic: (kind,) for topic, kind in RECORD_KIND.items()},
         **{topic: (kind,) for topic, (kind, _, _) in _CONTROL.items()},
     }
@@ -86,6 +90,7 @@ def render() -> str:
         Reply,
         Decision,
         Epoch,
+        Difference,
         Expression,
         Sender,
         Order,

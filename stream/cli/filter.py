@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import os
+import signal
 import sys
 from typing import get_args, get_type_hints
 
@@ -10,10 +11,13 @@ import msgspec
 
 from stream import config as configuration
 from stream import logs
+from stream.audit.shadow import Shadow
 from stream.cli.rim import add_config, add_verbose
 from stream.config import Config, ConfigError
 from stream.filter.supervisor import Supervisor
-from stream.kafka.reach import CannotStart
+from stream.health import Health
+from stream.kafka.clients import KafkaError
+from stream.kafka.reach import CannotStart, reach
 from stream.policy.loading import load as load_policy
 from stream.policy.toml import PolicyError
 
@@ -24,10 +28,14 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         "filter",
         help="decide what comes through Kafka",
         description="Consumes events.*, answers each in decisions, and follows registry.*. A supervisor loads the\n"
-        "registry once and forks the workers, which share it. SIGTERM drains; SIGHUP folds a new base.",
+        "registry once and forks the workers, which share it. SIGTERM drains; SIGHUP takes up a\n"
+        "changed policy file without a restart (a bad one is refused, and the old one stays); SIGUSR1 folds a\n"
+        "new base.",
         epilog="examples:\n"
         "  wurao filter --workers 2\n"
         "  wurao filter --config /etc/wurao.toml\n"
+        "  kill -HUP PID                                 the policy file has changed\n"
+        "  wurao filter --shadow --policy next.toml      what would it change? see the topic shadow-differences\n"
         "  WURAO_KAFKA__BOOTSTRAP=broker:9092 wurao filter",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -39,6 +47,12 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         choices=get_args(get_type_hints(configuration.Filter)["delivery"]),
         help="how decisions are delivered (default: filter.delivery)",
     )
+    command.add_argument("--policy", metavar="FILE", help="decide by this policy (default: policy.file)")
+    command.add_argument(
+        "--shadow",
+        action="store_true",
+        help="decide anew, beside production, what it decides, and publish only what differs",
+    )
     command.set_defaults(run=run)
 
 
@@ -47,8 +61,8 @@ def run(arguments: argparse.Namespace) -> int:
     logs.configure(verbose=arguments.verbose)
     try:
         config = _with_options(configuration.load(arguments.config, os.environ), arguments)
-        asyncio.run(_supervise(config))
-    except (ConfigError, PolicyError, CannotStart, OSError) as error:
+        asyncio.run(_shadow(config) if arguments.shadow else _supervise(config))
+    except (ConfigError, PolicyError, CannotStart, KafkaError, OSError) as error:
         print(f"wurao filter: {error}", file=sys.stderr)
         return 1
     return 0
@@ -56,6 +70,25 @@ def run(arguments: argparse.Namespace) -> int:
 
 async def _supervise(config: Config) -> None:
     await Supervisor(config, load_policy(config.policy.file)).run()
+
+
+async def _shadow(config: Config) -> None:
+    policy = load_policy(config.policy.file)
+    shadow = Shadow(config, policy, await reach(config))
+    loop = asyncio.get_running_loop()
+    for ending in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(ending, shadow.stop)
+    health = Health(
+        host=config.metrics.host,
+        port=config.filter.shadow_port,
+        metrics=shadow.metrics.registry,
+        not_ready=shadow.not_ready,
+    )
+    logs.get(__name__).info("shadow starts", endpoint=await health.start(), policy=policy.version)
+    try:
+        await shadow.run()
+    finally:
+        await health.stop()
 
 
 def _with_options(config: Config, arguments: argparse.Namespace) -> Config:
@@ -67,4 +100,5 @@ def _with_options(config: Config, arguments: argparse.Namespace) -> Config:
         raise ConfigError(f"--workers {changed.workers}: at least one")
     if changed.delivery != "at-least-once":
         raise ConfigError("exactly-once delivery is not built yet; use at-least-once")
-    return msgspec.structs.replace(config, filter=changed)
+    chosen = msgspec.structs.replace(config.policy, file=arguments.policy) if arguments.policy else config.policy
+    return msgspec.structs.replace(config, filter=changed, policy=chosen)

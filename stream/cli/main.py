@@ -19,6 +19,7 @@ ORDER: Final = (
     "enforce",
     "watch",
     "notify",
+    "audit",
     "case",
     "decide",
     "explain",

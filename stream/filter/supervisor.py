@@ -8,7 +8,11 @@ partitioned mode there is no base: the child makes a snapshot of each partition,
 The supervisor reads no topic and decides nothing. It runs on the standard event loop, so that forking is safe; each
 child leaves that loop at once and makes its own (`forks`).
 
-Signals: SIGTERM and SIGINT drain and end, within a bound; SIGHUP folds a new base now.
+Signals: SIGTERM and SIGINT drain and end, within a bound; SIGHUP takes up a changed policy file, without a restart;
+SIGUSR1 folds a new base now.
+
+A policy is loaded here first. One that cannot be used, or that is another under the same version, is refused and the
+old one stays. A good one is handed on by a signal: each worker loads it and decides by it from its next batch on.
 """
 
 import asyncio
@@ -16,6 +20,7 @@ import signal
 import time
 from collections.abc import Coroutine
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -28,13 +33,16 @@ from stream.filter.delivery import report_bad
 from stream.filter.forks import Child, ExitWith, Job, TellReady, fork
 from stream.filter.paths import MakeNative, NativePath, native_path
 from stream.filter.raw import NativeFailed
+from stream.filter.reloading import identity_of, successor
 from stream.filter.worker import Worker
 from stream.health import Health
 from stream.kafka import clients
 from stream.kafka.describe import Cluster
 from stream.kafka.reach import CannotStart, reach
 from stream.metrics import SupervisorMetrics
+from stream.policy.loading import load as load_policy
 from stream.policy.settings import Policy
+from stream.policy.toml import PolicyError
 from stream.registry import parts, snapshots
 from stream.registry.decoding import BadRecord
 from stream.registry.files import registry_from
@@ -64,6 +72,10 @@ NATIVE_DEATHS: Final = (
     *(-fault for fault in (signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGABRT)),
 )
 """How a worker ends that native code has brought down."""
+
+
+RELOAD: Final = signal.SIGHUP
+"""What tells a worker to load the policy file that its supervisor has found good."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +119,8 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         for ending in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(ending, self._stopping.set)
-        loop.add_signal_handler(signal.SIGHUP, self._fold_now.set)
+        loop.add_signal_handler(signal.SIGHUP, self._reload_policy)
+        loop.add_signal_handler(signal.SIGUSR1, self._fold_now.set)
         address = await self._health.start()
         log.info("filter starts", workers_count=self._config.filter.workers, endpoint=address)
         log.info(
@@ -138,7 +151,8 @@ class Supervisor:
         cluster = await reach(self._config)
         self._base = self._no_base(cluster) if self._apart else await self._load_base(cluster)
         workers = [self._keep(index) for index in range(1, self._config.filter.workers + 1)]
-        await asyncio.gather(*workers, self._renew_parts(cluster) if self._apart else self._renew_base(cluster))
+        renewal = self._renew_parts(cluster) if self._apart else self._renew_base(cluster)
+        await asyncio.gather(*workers, renewal, self._watch_policy())
 
     def _no_base(self, cluster: Cluster) -> Base:
         """What workers of partitioned mode inherit: nothing. Each loads what it is assigned."""
@@ -238,7 +252,9 @@ class Supervisor:
                 meta=self._base.meta,
                 native=None if index in self._barred else self._base.native,
             )
-            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, worker.stop)
+            loop = asyncio.get_running_loop()
+            loop.add_signal_handler(signal.SIGTERM, worker.stop)
+            loop.add_signal_handler(RELOAD, _reload_into, worker, self._config.policy.file)
             try:
                 await worker.run(tell_ready)
             except NativeFailed as error:
@@ -262,6 +278,37 @@ class Supervisor:
             await asyncio.sleep(pause)
             pause = min(2 * pause, RESTART_PAUSE_S_MAX)
 
+    def _reload_policy(self) -> None:
+        """Take up the policy file as it is now, if it may be used, and hand it to the workers."""
+        old, reloads = self._policy, self._metrics.policy_reloads
+        try:
+            new = successor(self._config.policy.file, old)
+        except PolicyError as error:
+            reloads.labels("refused").inc()
+            log.warning("policy refused; the old one stays", policy=old.version, problem=str(error))
+            return
+        if new is None:
+            reloads.labels("unchanged").inc()
+            log.info("policy unchanged", policy=old.version)
+            return
+        reloads.labels("loaded").inc()
+        log.info("policy loaded", policy=new.version, policy_hash=new.digest[:12], before=old.version)
+        self._policy = new  # for workers that start from now on
+        for child in self._workers.values():
+            # One that still starts is told when it is ready: before, it may not listen yet.
+            child.ready.add_done_callback(partial(_tell_to_reload, child))
+
+    async def _watch_policy(self) -> None:
+        """Look at the policy file now and then, where that is wanted."""
+        every_ms = self._config.policy.look_every_ms
+        seen = identity_of(self._config.policy.file)
+        while every_ms:
+            await asyncio.sleep(every_ms / 1000)
+            now = identity_of(self._config.policy.file)
+            if now != seen:
+                seen = now
+                self._reload_policy()
+
     async def _drain(self) -> None:
         """End every worker: asked to first, killed when it takes too long."""
         ending = [child for child in self._workers.values() if not child.ended.done()]
@@ -280,3 +327,15 @@ class Supervisor:
 
     def _fork(self, job: Job) -> Child:
         return fork(job, forget=self._health.forget)
+
+
+def _tell_to_reload(child: Child, _: asyncio.Future[None]) -> None:
+    child.signal(RELOAD)
+
+
+def _reload_into(worker: Worker, file: str) -> None:
+    """Let a worker decide by the policy file; one that went bad since the supervisor looked is left alone."""
+    try:
+        worker.adopt(load_policy(file))
+    except PolicyError as error:
+        log.warning("policy refused; the old one stays", problem=str(error))

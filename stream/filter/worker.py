@@ -10,8 +10,9 @@ starts another.
 import asyncio
 import gc
 import secrets
+import socket
 import time
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from itertools import islice
 from typing import Final
@@ -20,7 +21,7 @@ from bloom.bitmaps import Overlay
 from bloom.partition import partitions_of
 from bloom.snapshot import SnapshotMeta
 from bloom.wills import CHANNELS
-from stream import logs
+from stream import logs, tracing
 from stream.config import Config
 from stream.filter.activity import ActivityCounter
 from stream.filter.batch import Keyed, Outputs, Place, decide_batch
@@ -40,7 +41,7 @@ from stream.model.codec import encode
 from stream.model.control import key_of_control
 from stream.model.decision import Epoch
 from stream.model.fields import Channel
-from stream.model.topics import ACTIVITY, EVENTS_CALL, EVENTS_REPLY, EVENTS_SMS, EXPRESSIONS
+from stream.model.topics import ACTIVITY, EPOCHS, EVENTS_CALL, EVENTS_REPLY, EVENTS_SMS, EXPRESSIONS
 from stream.policy.decide import Decider
 from stream.policy.settings import Policy
 from stream.registry.decoding import BadRecord
@@ -58,6 +59,9 @@ COLLECT_AFTER_ALLOCATIONS: Final = 50_000
 of 700 would walk them every hundred events."""
 
 LOOP_LAG_EVERY_S: Final = 0.25
+LOOP_LAG_KEPT_S: Final = 60.0
+"""The worst of so long is shown: a stall between two looks of Prometheus would not be seen otherwise."""
+
 STATISTICS_EVERY_S: Final = 5.0
 ACTIVITY_EVERY_S: Final = 1.0
 ACTIVITY_RECORDS_AT_ONCE: Final = 500
@@ -83,11 +87,11 @@ class Worker:
         self._meta = meta
         self._decider = Decider(policy, registry)
         self._make_native = native
-        self._native = self._native_form()
+        self._native = self._native_form(self._decider)
         self._metrics = FilterMetrics()
         self._run = secrets.token_urlsafe(4)
         self._epoch = 0
-        self._epoch_of: tuple[int, bool] | None = None
+        self._epoch_of: tuple[int, bool, str] | None = None
         self._ready = False
         self._stop = asyncio.Event()
         self._seldom: defaultdict[str, logs.Seldom] = defaultdict(logs.Seldom)
@@ -104,11 +108,24 @@ class Worker:
         self._holding: Holding | None = None
         self._bad: list[BadRecord] = []
         self._activity = ActivityCounter(self._run, self._owner)
+        self._show_policy(policy)
         self._telling = asyncio.Lock()
+        self._tracer: tracing.BatchTracer | None = None
 
     def stop(self) -> None:
         """Ask the worker to finish what it holds and end."""
         self._stop.set()
+
+    def adopt(self, policy: Policy) -> None:
+        """Decide by another policy from the next batch on; its epochs and decisions say so. Not within a batch."""
+        decider = Decider(policy, self._decider.world.registry)
+        self._decider, self._native = decider, self._native_form(decider)
+        self._show_policy(policy)
+        log.info("policy taken up", worker=self._index, policy=policy.version, policy_hash=policy.digest[:12])
+
+    def _show_policy(self, policy: Policy) -> None:
+        self._metrics.policy.clear()
+        self._metrics.policy.labels(policy.version, policy.digest[:12]).set(1)
 
     def not_ready(self) -> str | None:
         """Why the worker does not decide now, or None."""
@@ -132,6 +149,9 @@ class Worker:
             not_ready=self.not_ready,
         )
         address = await health.start()
+        self._tracer = tracing.start(
+            self._config.trace, service="wurao-filter", instance=f"{socket.gethostname()}-{self._index}"
+        )
         try:
             await self._producer.start()
             await self._follower.start(self._meta.topics)
@@ -246,13 +266,15 @@ class Worker:
                     await job
             except Exception as error:  # noqa: BLE001  # one client's trouble must not keep the others from closing
                 log.warning("a client did not close cleanly", worker=self._index, error=repr(error))
+        if self._tracer is not None:
+            await asyncio.to_thread(self._tracer.stop)
 
-    def _native_form(self) -> Native | None:
+    def _native_form(self, decider: Decider) -> Native | None:
         """The decider in the native module's form; a policy that it cannot stand for leaves all to Python."""
         if self._make_native is None:
             return None
         try:
-            return self._make_native(self._decider)
+            return self._make_native(decider)
         except NativeUnfit as error:
             log.warning("the native module cannot stand for this policy: Python decides all", problem=str(error))
             return LeavesAll()
@@ -286,14 +308,27 @@ class Worker:
         for letter in outputs.dead_letters:
             metrics.dead_letters.labels(letter.place.topic).inc()
         self._warn_of_misplaced(outputs.misplaced)
+        if self._tracer is not None:
+            self._trace(self._tracer, lane, outputs, began_ns=now * 1_000_000)
         return outputs
+
+    def _trace(self, tracer: tracing.BatchTracer, lane: str, outputs: Outputs, *, began_ns: int) -> None:
+        batch = tracing.Batch(
+            lane=lane,
+            events_count=len(outputs.all_timestamps()),
+            partitions_count=len({place.partition for place in outputs.next_offsets}),
+            dead_letters_count=len(outputs.dead_letters),
+            epoch=self._decider.epoch,
+            policy=self._decider.world.policy.version,
+        )
+        tracer.decided(id(outputs), batch, began_ns=began_ns)
 
     def _take_note(self, now: int) -> Keyed | None:
         """Name the registry's state; a new one is announced in `epochs`."""
         staleness = self._follower.staleness_ms(now)
         policy = self._decider.world.policy
         stale = staleness is None or staleness > policy.staleness_limit_ms
-        state = (self._follower.changes, stale)
+        state = (self._follower.changes, stale, policy.digest)
         if state == self._epoch_of:
             return None
         self._epoch += 1
@@ -301,6 +336,9 @@ class Worker:
         name = f"{self._run}-{self._epoch}"
         self._decider.settle(stale=stale, epoch=name)
         self._metrics.epoch.set(self._epoch)
+        if self._tracer is not None:
+            applied = sum(map(sum, self._follower.offsets.values()))
+            self._tracer.state(name, policy=policy.version, stale=stale, records_count=applied)
         epoch = Epoch(
             epoch=name,
             time=now,
@@ -318,9 +356,10 @@ class Worker:
         for outcome, count in outputs.counts.items():
             metrics.decisions.labels(*outcome).inc(count)
         metrics.wills.inc(sum(map(len, outputs.wills.values())))
+        trace_id = self._tracer.acknowledged(id(outputs)) if self._tracer is not None else None
         timestamps = outputs.all_timestamps()
         if len(timestamps):
-            metrics.latency.observe(now_ms() - timestamps)
+            metrics.latency.observe(now_ms() - timestamps, trace_id=trace_id)
         metrics.in_flight.set(sum(lane.delivery.in_flight for lane in self._lanes))
 
     async def _follow(self) -> None:
@@ -379,7 +418,11 @@ class Worker:
         """Put out what senders did, window by window."""
         while True:
             await asyncio.sleep(ACTIVITY_EVERY_S)
-            await self._close_windows()
+            try:
+                await self._close_windows()
+            except clients.KafkaError as error:  # it warns, and nobody waits for it: decisions go on without
+                if (held_back := self._seldom["activity"].now()) is not None:
+                    log.warning("windows of activity were not put out", error=repr(error), held_back=held_back)
 
     async def _close_last_windows(self) -> None:
         """Put out what is left at the end, within a bound: it warns, and nobody waits for it."""
@@ -411,10 +454,23 @@ class Worker:
 
     async def _watch_loop(self) -> None:
         """Measure how late the loop wakes: heartbeats are as late."""
+        lags: deque[float] = deque(maxlen=int(LOOP_LAG_KEPT_S / LOOP_LAG_EVERY_S))
         while True:
             due = time.monotonic() + LOOP_LAG_EVERY_S
             await asyncio.sleep(LOOP_LAG_EVERY_S)
-            self._metrics.loop_lag.set(max(0.0, time.monotonic() - due))
+            lags.append(max(0.0, time.monotonic() - due))
+            self._metrics.loop_lag.set(max(lags))
+            await self._announce_change()
+
+    async def _announce_change(self) -> None:
+        """Name a changed registry also where no event comes: else a quiet worker would look like one that missed it."""
+        if self._epoch_of is None:
+            return
+        changes, _, digest = self._epoch_of
+        if changes == self._follower.changes and digest == self._decider.world.policy.digest:
+            return
+        if (announced := self._take_note(now_ms())) is not None:
+            await asyncio.gather(*await send(self._producer, EPOCHS, 0, [announced], now=now_ms()))
 
     async def _count(self) -> None:
         """Refresh the registry's figures now and then: they cost more than a batch may."""

@@ -26,6 +26,10 @@ FETCH_BYTES_MAX = 1 << 20
 CATCH_UP_FETCH_BYTES_MAX = 8 << 20
 """The same for the registry, which a worker must read whole before it may decide."""
 
+HEARTBEAT_MS_MAX = 300
+"""A member learns by its heartbeat that another has come or gone, and until the last one knows, the partitions that
+change hands wait: this is most of the pause of a restart (docs/upgrades.md)."""
+
 GOODBYE_S_MAX = 5.0
 """How long a client may take to close: aiokafka's `stop` can hang (its issue 773)."""
 
@@ -71,7 +75,7 @@ def group_consumer(
         auto_offset_reset="earliest",  # a new group decides what is there; it must not skip it
         isolation_level="read_committed",
         session_timeout_ms=config.filter.session_timeout_ms,
-        heartbeat_interval_ms=max(1, config.filter.session_timeout_ms // 5),
+        heartbeat_interval_ms=min(HEARTBEAT_MS_MAX, max(1, config.filter.session_timeout_ms // 5)),
         max_partition_fetch_bytes=FETCH_BYTES_MAX,
         fetch_max_wait_ms=100,
         check_crcs=True,

@@ -36,6 +36,8 @@ class Topic:
     id: str
     partitions: int
     settings: Mapping[str, str]
+    replicas: int = 1
+    """copies of the partition that has the fewest"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,7 @@ class Cluster:
 
     id: str
     topics: Mapping[str, Topic]
+    brokers_count: int = 1
 
 
 async def describe_topics(config: Config, names: tuple[str, ...]) -> Cluster:
@@ -68,9 +71,15 @@ async def describe(admin: AIOKafkaAdminClient, names: tuple[str, ...]) -> Cluste
     return Cluster(
         id=answer["cluster_id"],
         topics={
-            name: Topic(str(topic["topic_id"]), len(topic["partitions"]), settings[name])
+            name: Topic(
+                id=str(topic["topic_id"]),
+                partitions=len(topic["partitions"]),
+                settings=settings[name],
+                replicas=min(len(partition["replicas"]) for partition in topic["partitions"]),
+            )
             for name, topic in found.items()
         },
+        brokers_count=len(answer["brokers"]),
     )
 
 

@@ -13,7 +13,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import TopicAlreadyExistsError, for_code
 
 from stream.config import Topics
-from stream.kafka.describe import Cluster, describe
+from stream.kafka.describe import Cluster, Topic, describe
 from stream.model.topics import (
     ACTIVITY,
     APPEALS,
@@ -38,6 +38,7 @@ from stream.model.topics import (
     ORDERS,
     REPORTS,
     SENDERS,
+    SHADOW_DIFFERENCES,
     WORDLISTS,
 )
 
@@ -47,6 +48,13 @@ DELETE_RETENTION_MS: Final = 7 * DAY_MS
 
 MESSAGE_BYTES_MAX: Final = 2 << 20
 """A record is at most 1 MiB; its dead letter adds headers, its decision a few fields."""
+
+UNCLEAN: Final = "unclean.leader.election.enable"
+IN_SYNC_MIN: Final = 2
+"""Of three replicas: so that a record is on two disks when it is acknowledged, and one broker may be away."""
+
+LESSER: Final = ("max.message.bytes", "min.compaction.lag.ms", "min.insync.replicas", "topics.replication")
+"""Words of differences that are told and stop nothing."""
 
 VISIBLE_S_MAX: Final = 30.0
 VISIBLE_PAUSE_S: Final = 0.05
@@ -99,6 +107,7 @@ EXPECTED: Final[dict[str, Expected]] = {
     DEAD_LETTER: Expected(False, _FLOW),
     EPOCHS: Expected(False, _FLOW),
     ACTIVITY: Expected(True, _FLOW | {"retention.ms": str(2 * DAY_MS)}),  # more than `wurao watch` reads back
+    SHADOW_DIFFERENCES: Expected(True, _FLOW),
     EXPRESSIONS: Expected(True, _REGISTRY),
     SENDERS: Expected(False, _REGISTRY),
     ORDERS: Expected(False, _REGISTRY),
@@ -164,13 +173,45 @@ def differences(cluster: Cluster, topics: Topics) -> list[str]:
         if topic.settings.get("cleanup.policy") != wanted:
             found.append(
                 f"{name}: cleanup.policy is {topic.settings.get('cleanup.policy')!r} and must be {wanted!r}; "
-                f"run `kafka-configs.sh --alter --topic {name} --add-config cleanup.policy={wanted}`"
+                + _alter(name, "cleanup.policy", wanted)
             )
-        if int(topic.settings.get("max.message.bytes", "0")) < MESSAGE_BYTES_MAX:
-            found.append(f"{name}: max.message.bytes is below {MESSAGE_BYTES_MAX}; raise it")
+        found += _unsafe(name, topic, expected, topics)
     return found
 
 
+def _unsafe(name: str, topic: Topic, expected: Expected, topics: Topics) -> list[str]:
+    """What a topic's settings would let happen to records that were acknowledged, or would refuse."""
+    found: list[str] = []
+
+    def too_low(setting: str, least: int, why: str) -> None:
+        if int(topic.settings.get(setting, least)) < least:
+            found.append(
+                f"{name}: {setting} is {topic.settings[setting]}, below {least}: {why}; {_alter(name, setting, least)}"
+            )
+
+    if topic.settings.get(UNCLEAN) == "true":
+        found.append(
+            f"{name}: {UNCLEAN} is true: a broker that lags may come to lead, and acknowledged records are gone; "
+            + _alter(name, UNCLEAN, "false")
+        )
+    if "delete.retention.ms" in expected.settings and topic.settings.get("cleanup.policy") == "compact":
+        too_low("delete.retention.ms", DELETE_RETENTION_MS, "a snapshot could miss a tombstone that is gone by then")
+        too_low("min.compaction.lag.ms", DAY_MS, "archive and audit could miss records")
+    too_low("max.message.bytes", MESSAGE_BYTES_MAX, "the largest records would be refused")
+    if topic.replicas < topics.replication:
+        found.append(
+            f"{name}: {topic.replicas} replicas where {topics.replication} are configured (topics.replication); "
+            "run `kafka-reassign-partitions.sh` to add them"
+        )
+    if topics.replication > IN_SYNC_MIN:
+        too_low("min.insync.replicas", IN_SYNC_MIN, "a record may be acknowledged by one broker alone and lost with it")
+    return found
+
+
+def _alter(name: str, setting: str, value: object) -> str:
+    return f"run `kafka-configs.sh --alter --topic {name} --add-config {setting}={value}`"
+
+
 def breaks_guarantees(difference: str) -> bool:
-    """Whether a difference stops a worker: all do but a small `max.message.bytes`, which only refuses giants."""
-    return "max.message.bytes" not in difference
+    """Whether a difference stops a process: all do but those that only make a loss likelier or refuse giants."""
+    return not any(lesser in difference for lesser in LESSER)

@@ -46,3 +46,28 @@ class Epoch(msgspec.Struct, frozen=True, tag_field="kind", tag="epoch"):
     staleness_ms: int | None
     cluster: str
     offsets: Mapping[str, tuple[int, ...]]
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """As much of a decision as another policy may answer otherwise."""
+
+    verdict: Verdict
+    reason: str
+    basis: str | None
+    policy: str
+
+
+class Difference(msgspec.Struct, frozen=True, tag_field="kind", tag="shadow-difference"):
+    """Where a shadow would have decided otherwise: what was `made`, and what the `shadow` answers instead.
+
+    The answers may be the same but for what goes with them: the protocols' codes, or the address for appeals.
+    """
+
+    event: str
+    of: EventKind
+    time: int
+    decided: int
+    sender: str | None
+    made: Answer
+    shadow: Answer
+    epoch: str

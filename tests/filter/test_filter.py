@@ -278,7 +278,7 @@ def test_a_new_base_is_folded_and_handed_to_the_workers_while_they_decide(broker
         deadline = time.monotonic() + 10
         while filter_.metric("wurao_registry_overlay_numbers") < 500 and time.monotonic() < deadline:
             time.sleep(0.2)
-        filter_.process.send_signal(signal.SIGHUP)
+        filter_.process.send_signal(signal.SIGUSR1)
         while set(filter_.worker_pids()) & before or filter_.get("/readyz") != "ready\n":
             assert time.monotonic() < deadline + 40, filter_.log
             time.sleep(0.1)

@@ -1,0 +1,1 @@
+"""The audit: decisions judged again, against a registry of its own reading."""

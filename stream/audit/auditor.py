@@ -1,0 +1,144 @@
+"""`wurao audit`: judges every decision again and counts what it finds.
+
+What it reads and when it commits is told in `following`; what a judgement is, in `judge`. Must never write to a topic,
+and never log whose number it is: an event's id and place are enough to look it up.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+
+from stream import logs
+from stream.audit.following import Following, Seen
+from stream.audit.judge import Judge, Judgement, Outcome
+from stream.config import Config
+from stream.kafka.describe import Cluster
+from stream.metrics import AuditMetrics
+from stream.policy.settings import Policy
+
+log = logs.get(__name__)
+
+NAME: Final = "wurao-audit"
+VIOLATIONS_TOLD_MAX: Final = 100
+UNDECODABLE: Final = Judgement("unknown", why="it cannot be decoded")
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """A decision that reached somebody whose will forbade it: where it stands, and whose traffic it was."""
+
+    event: str
+    partition: int
+    offset: int
+    sender: str | None
+    reason: str
+    epoch: str
+
+
+@dataclass(slots=True)
+class Report:
+    """What an audit has found so far."""
+
+    outcomes: Counter[Outcome] = field(default_factory=Counter)
+    whys: Counter[str] = field(default_factory=Counter)
+    """what differed or was missing, and how often"""
+    violations_count: int = 0
+    violations: list[Violation] = field(default_factory=list)
+    """the first of them"""
+    in_force_ms: list[int] = field(default_factory=list)
+    """how long refusals took to be in force; only filled where it ends by itself"""
+
+
+class Auditor:
+    """One instance. Create it on its loop; `run` returns when `stop` was asked for, or with `once` at the ends."""
+
+    def __init__(self, config: Config, policy: Policy, cluster: Cluster, *, once: bool = False) -> None:
+        self.metrics = AuditMetrics()
+        self.report = Report()
+        self._once = once
+        self._following = Following(config, cluster, client=NAME, group=None if once else config.audit.group)
+        histories = self._following.histories
+        self._judge = Judge(policy, histories.wills, histories.standing, exact_since_ms=self._following.exact_since_ms)
+        self._counted: Counter[Outcome] = Counter()
+        self._stopping = False
+        self._seldom = logs.Seldom(1.0)
+        self.not_ready = self._following.not_ready
+
+    def stop(self) -> None:
+        """Ask it to finish the batch at hand and end."""
+        self._stopping = True
+
+    def adopt(self, policy: Policy) -> None:
+        """Judge what another policy decided as well; earlier ones stay known."""
+        self._judge.adopt(policy)
+        log.info("policy taken up", policy=policy.version, policy_hash=policy.digest[:12])
+
+    async def run(self) -> Report:
+        """Judge until `stop`. Raises what made it impossible to go on; a restart then goes on where it ended."""
+        try:
+            await self._following.start()
+            self.metrics.ready.set(1)
+            while not self._stopping and not await self._following.finished():
+                self._judge_all(await self._following.take())
+                self._measure()
+                self.metrics.lag_seconds.set(await self._following.done())
+            return self.report
+        finally:
+            self.metrics.ready.set(0)
+            await self._following.stop()
+
+    def _judge_all(self, some: Sequence[Seen]) -> None:
+        for _ in range(self._following.undecodable_count):
+            self._count(None, UNDECODABLE)
+        for seen in some:
+            self._count(seen, self._judge.judge(seen.decision, seen.event, seen.epoch))
+
+    def _count(self, seen: Seen | None, found: Judgement) -> None:
+        self.report.outcomes[found.outcome] += 1
+        if found.why:
+            self.report.whys[found.why] += 1
+        if seen is None:
+            return
+        if found.violation:
+            self._tell_violation(seen)
+        elif found.outcome == "differs" and (held_back := self._seldom.now()) is not None:
+            log.warning(
+                "a decision does not follow from its registry",
+                partition=seen.partition,
+                offset=seen.offset,
+                event_id=seen.decision.event,
+                why=found.why,
+                held_back=held_back,
+            )
+
+    def _tell_violation(self, seen: Seen) -> None:
+        decision = seen.decision
+        self.report.violations_count += 1
+        self.metrics.violations.inc()
+        if len(self.report.violations) < VIOLATIONS_TOLD_MAX:
+            self.report.violations.append(
+                Violation(decision.event, seen.partition, seen.offset, decision.sender, decision.reason, decision.epoch)
+            )
+        log.error(
+            "let through to a subscriber whose will forbids it",
+            event_id=decision.event,
+            partition=seen.partition,
+            offset=seen.offset,
+            sender=decision.sender,
+            reason=decision.reason,
+            epoch=decision.epoch,
+        )
+
+    def _measure(self) -> None:
+        """Hand the batch's figures to the metrics, once."""
+        for outcome, count in self.report.outcomes.items():
+            self.metrics.decisions.labels(outcome).inc(count - self._counted[outcome])
+        self._counted = self.report.outcomes.copy()
+        measured = self._following.histories.take_in_force_ms()
+        if measured:
+            self.metrics.in_force.observe(np.array(measured, dtype=np.int64))
+            if self._once:
+                self.report.in_force_ms += measured

@@ -1,0 +1,253 @@
+"""Decisions as they come, each with its event, its epoch and the registry that it was made from.
+
+Independent of the filter: it reads the registry topics, the epochs, the events and the decisions itself. It shares no
+snapshot, no memory and no process with a worker.
+
+Life. Decisions come by a consumer group, so instances share the partitions; each reads the registry whole. `take`
+fetches some, reads the registry and the epochs on to their ends, and finds the events; whoever asked does its work;
+then `done` commits. So a crash shows some decisions twice and skips none. Without a group it takes what is there from
+the beginning, and is then `finished`.
+
+Must never write to a topic.
+"""
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from aiokafka import TopicPartition
+from aiokafka.errors import CommitFailedError, IllegalStateError
+
+from stream import logs
+from stream.audit.joining import Events
+from stream.audit.reading import Histories
+from stream.config import Config
+from stream.kafka import clients
+from stream.kafka.describe import Cluster
+from stream.model.codec import Undecodable, decode_decision
+from stream.model.decision import Decision, Epoch
+from stream.model.events import Event
+from stream.model.topics import DECISIONS, RECORD_KIND
+
+log = logs.get(__name__)
+
+FETCH_WAIT_MS: Final = 200
+EPOCH_WAIT_S: Final = 5.0
+"""An epoch is sent together with the first decisions of it, and acknowledged a little later than some."""
+EPOCH_PAUSE_S: Final = 0.1
+ABSENT_MAX: Final = 10_000
+"""Epochs known not to come, so that a stream of forgeries does not wait for each; beyond, all are asked for anew."""
+
+MARGIN_MS: Final = 600_000
+"""Registry states are kept for decisions this much older than the oldest that waits."""
+
+SETTLE_EVERY_S: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A decision where it stands, and what it was made from as far as that can be had."""
+
+    partition: int
+    offset: int
+    key: bytes | None
+    decision: Decision
+    event: Event | None
+    epoch: Epoch | None
+
+
+class Following:
+    """One reader of decisions. Create it on its loop; `start`, then `take` and `done` in turn, then `stop`."""
+
+    def __init__(self, config: Config, cluster: Cluster, *, client: str, group: str | None) -> None:
+        self.undecodable_count = 0
+        """decisions passed over, of the last `take`"""
+        self._config = config
+        self._client = client
+        self._once = group is None
+        compaction_lag_ms = min(
+            int(cluster.topics[topic].settings.get("min.compaction.lag.ms", "0")) for topic in RECORD_KIND
+        )
+        self._started_ms = time.time_ns() // 1_000_000
+        self.exact_since_ms: Final = self._started_ms - compaction_lag_ms
+        """what compaction may have taken before this is read is not to be had again; later records are kept"""
+        self._consumer = (
+            clients.follower(config, client=client)
+            if group is None
+            else clients.group_consumer(config, group=group, client=client, instance=None)
+        )
+        self._places = clients.partitions(DECISIONS, config.topics.partitions)
+        self._events = Events(config)
+        self.histories: Final = Histories(config)
+        self._ends: Mapping[TopicPartition, int] = {}
+        self._seated: dict[int, int] = {}
+        self._taken: dict[TopicPartition, int] = {}
+        self._taken_to_ms: dict[int, int] = {}
+        """partition → the timestamp of the last decision taken"""
+        self._absent: set[str] = set()
+        self._left: int | None = None
+        self._settle_at = 0.0
+        self._seldom = logs.Seldom()
+
+    def not_ready(self) -> str | None:
+        """Why nothing is taken now, or None."""
+        if self._left is None:
+            return "starting: nothing of the registry is read yet"
+        return f"reading the registry: {self._left} records left at most" if self._left else None
+
+    async def start(self) -> None:
+        """Find out from when on decisions wait, and read the registry."""
+        if self._once:
+            self._consumer.assign(self._places)
+        else:
+            self._consumer.subscribe([DECISIONS])
+        await self._consumer.start()
+        await self._events.start()
+        if self._once:
+            self._ends = await self._consumer.end_offsets(self._places)
+        horizon_ms = max(self.exact_since_ms, await self._first_moment()) - MARGIN_MS
+        await self.histories.start(horizon_ms)
+        await self.histories.read_on(self._note_left)
+        self._left = 0
+        log.info("registry read; decisions are taken", client=self._client)
+
+    async def finished(self) -> bool:
+        """Without a group: whether everything is taken that was there at the start."""
+        return self._once and all([await self._consumer.position(place) >= end for place, end in self._ends.items()])
+
+    async def take(self) -> list[Seen]:
+        """The next decisions; none where none come within a moment."""
+        fetched = await self._consumer.getmany(
+            timeout_ms=FETCH_WAIT_MS, max_records=self._config.audit.batch_records_max
+        )
+        decisions = self._decode(fetched)
+        await self.histories.read_on()
+        if decisions:
+            await self._wait_for_epochs({decision.epoch for _, decision in decisions})
+            await self._find_events(decisions)
+        for place, records in fetched.items():
+            self._taken_to_ms[place.partition] = records[-1].timestamp
+            self._taken[place] = records[-1].offset + 1
+        return [
+            Seen(
+                record.partition,
+                record.offset,
+                record.key,
+                decision,
+                self._events.of(record.partition, decision),
+                self.histories.epoch(decision.epoch),
+            )
+            for record, decision in decisions
+        ]
+
+    async def done(self) -> float:
+        """What was taken is dealt with: commit, and let go of the past that nobody waits for.
+
+        Returns the lag: the age in seconds of the oldest decision that waits behind those taken, 0 where none does.
+        """
+        if self._taken and not self._once:
+            await self._commit()
+        self._taken.clear()
+        now = time.time_ns() // 1_000_000
+        behind = [
+            self._taken_to_ms[place.partition]
+            for place in self._consumer.assignment()
+            # Not the last record's offset: what is left may be a transaction's marker, which is no record.
+            if place.partition in self._taken_to_ms
+            and await self._consumer.position(place) < (self._consumer.highwater(place) or 0)
+        ]
+        if time.monotonic() >= self._settle_at:
+            self._settle_at = time.monotonic() + SETTLE_EVERY_S
+            self.histories.settle(min(behind, default=now) - MARGIN_MS)
+        return max(0, now - min(behind)) / 1000 if behind else 0.0
+
+    async def stop(self) -> None:
+        """Close the clients, each within a bound."""
+        for client in (self._consumer, self._events, self.histories):
+            try:
+                async with asyncio.timeout(clients.GOODBYE_S_MAX):
+                    await client.stop()
+            except Exception as error:  # noqa: BLE001  # one client's trouble must not keep the others from closing
+                log.warning("a client did not close cleanly", error=repr(error))
+
+    async def _first_moment(self) -> int:
+        """The timestamp of the oldest decision that waits, for anybody of the group; the start, if none does."""
+        starts = dict(await self._consumer.beginning_offsets(self._places))
+        ends = self._ends or await self._consumer.end_offsets(self._places)
+        for place in self._places:
+            if self._once:
+                self._consumer.seek(place, starts[place])
+            else:
+                starts[place] = max(starts[place], await self._consumer.committed(place) or 0)
+        waiting = {place for place in self._places if starts[place] < ends[place]}
+        if not waiting:  # a consumer that has nothing to read does not stop well
+            return self._started_ms
+        moments = [self._started_ms]
+        peek = clients.follower(self._config, client=f"{self._client}-peek")
+        peek.assign(list(waiting))
+        await peek.start()
+        try:
+            for place in waiting:
+                peek.seek(place, starts[place])
+            while waiting:
+                fetched = await peek.getmany(*waiting, timeout_ms=FETCH_WAIT_MS, max_records=1)
+                moments += [records[0].timestamp for records in fetched.values()]
+                waiting -= fetched.keys()
+                waiting = {place for place in waiting if await peek.position(place) < ends[place]}
+        finally:
+            await peek.stop()
+        return min(moments)
+
+    def _decode(
+        self, fetched: Mapping[TopicPartition, Sequence[clients.ConsumerRecord]]
+    ) -> list[tuple[clients.ConsumerRecord, Decision]]:
+        self.undecodable_count = 0
+        decisions: list[tuple[clients.ConsumerRecord, Decision]] = []
+        for records in fetched.values():
+            for record in records:
+                try:
+                    decisions.append((record, decode_decision(record.value or b"")))
+                except Undecodable:
+                    self.undecodable_count += 1
+        return decisions
+
+    async def _wait_for_epochs(self, names: set[str]) -> None:
+        deadline = time.monotonic() + EPOCH_WAIT_S
+        while missing := {name for name in names - self._absent if self.histories.epoch(name) is None}:
+            if time.monotonic() >= deadline:
+                if len(self._absent) > ABSENT_MAX:
+                    self._absent.clear()
+                self._absent |= missing
+                return
+            await asyncio.sleep(EPOCH_PAUSE_S)
+            await self.histories.read_on()
+
+    async def _find_events(self, decisions: Sequence[tuple[clients.ConsumerRecord, Decision]]) -> None:
+        placed = [(record.partition, decision) for record, decision in decisions]
+        new: dict[int, int] = {}
+        for partition, decision in placed:
+            if partition not in self._seated:
+                new[partition] = min(new.get(partition, decision.time), decision.time)
+        if new:
+            mine = {place.partition for place in self._consumer.assignment()} | new.keys()
+            self._seated = {one: since for one, since in (self._seated | new).items() if one in mine}
+            await self._events.seat(self._seated)
+        await self._events.find(placed)
+
+    async def _commit(self) -> None:
+        assigned = self._consumer.assignment()
+        mine = {place: offset for place, offset in self._taken.items() if place in assigned}
+        if not mine:
+            return
+        try:
+            await self._consumer.commit(mine)
+        except (CommitFailedError, IllegalStateError) as error:
+            # The partitions went to another instance, which takes these decisions again.
+            log.warning("commit refused", error=type(error).__name__)
+
+    def _note_left(self, left: int) -> None:
+        self._left = left
+        if (held_back := self._seldom.now()) is not None:
+            log.info("reading the registry", records_left=left, held_back=held_back)

@@ -1,0 +1,203 @@
+"""The registry as it stood at any moment of the recent past: what an audit compares decisions with.
+
+A decision names an epoch, and an epoch the offsets up to which its worker had applied the registry topics. Workers are
+not at the same offsets at the same time, so one fold is not enough: here the distant past is folded into a base, and
+what came since is kept record by record, with offset and timestamp. A will as of an epoch is the base's under those
+later records of that one subscriber that the epoch includes; the rest of the registry, which is small, is folded anew
+for each vector of offsets that is asked for and kept for the next question.
+
+Promises: an answer is exact, or there is none. What is asked about a state older than the base gets no answer.
+Must never decide anything: whether a will permits a message is the policy's business. Pure: no client, no clock.
+"""
+
+from bisect import bisect_left
+from collections import OrderedDict, defaultdict, deque
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
+
+from bloom.bitmaps import Wills
+from bloom.number import Msisdn
+from bloom.wills import CHANNELS
+from bloom.wills import Expression as Wish
+from stream.model.registry import Expression, FileRecord, Record, Tombstone, key_of
+from stream.model.topics import EXPRESSIONS, RECORD_KIND
+from stream.registry.registry import Registry, wish_of
+
+SINGLE: Final = tuple(topic for topic in RECORD_KIND if topic != EXPRESSIONS)
+"""The registry topics of one partition, whose order is total."""
+
+STATES_MAX: Final = 16
+"""Registries kept, without wills: as many workers as may stand at different offsets for more than a moment."""
+
+EVERYTHING: Final = 1 << 62
+"""An offset beyond any other."""
+
+Offsets = Mapping[str, Sequence[int]]
+"""Registry topic → per partition the offset up to which (exclusive) records count: an epoch's `offsets`."""
+
+
+class Said(NamedTuple):
+    """One expression where it stands: `timestamp` is its record's, milliseconds."""
+
+    partition: int
+    offset: int
+    timestamp: int
+    wish: Wish
+
+
+class Refusal(NamedTuple):
+    """A refusal's place and moment: what the time until it is in force is measured from."""
+
+    offset: int
+    timestamp: int
+
+
+class WillHistory:
+    """What every subscriber wanted, as of any offsets since the base. Memory: a base, and some 300 bytes a change."""
+
+    def __init__(self, partitions: int) -> None:
+        self._base = Wills()
+        self._base_to = [0] * partitions
+        self._recent: list[deque[Said]] = [deque() for _ in range(partitions)]
+        self._of: defaultdict[Msisdn, list[Said]] = defaultdict(list)
+
+    def take(self, partition: int, offset: int, timestamp: int, record: Expression) -> None:
+        """Note an expression. Those of a partition are given in their order."""
+        said = Said(partition, offset, timestamp, wish_of(record))
+        self._recent[partition].append(said)
+        self._of[said.wish.number].append(said)
+
+    def settle(self, before_ms: int) -> None:
+        """Fold into the base what was written before a moment: states older than that are not asked about any more."""
+        for partition, recent in enumerate(self._recent):
+            old: list[Said] = []
+            while recent and recent[0].timestamp < before_ms:
+                old.append(recent.popleft())
+            if not old:
+                continue
+            self._base.apply([said.wish for said in old])
+            self._base_to[partition] = old[-1].offset + 1
+            for number in {said.wish.number for said in old}:
+                left = [said for said in self._of[number] if said.offset >= self._base_to[said.partition]]
+                if left:
+                    self._of[number] = left
+                else:
+                    del self._of[number]
+
+    def as_of(self, number: Msisdn, offsets: Sequence[int] | None, *, until_ms: int = 0) -> Wills | None:
+        """Wills in which `number`'s are as of these offsets, or as of `until_ms` where that is later.
+
+        Without offsets, as of the moment alone. None: the base is later than that. Only `number` may be looked up.
+        """
+        if offsets is not None and any(to > offset for to, offset in zip(self._base_to, offsets, strict=True)):
+            return None
+        said = self._of.get(number)
+        if said is None:
+            return self._base
+        then = self._of_base(number)
+        then.apply(
+            [
+                one.wish
+                for one in said
+                if one.timestamp <= until_ms or (offsets is not None and one.offset < offsets[one.partition])
+            ]
+        )
+        return then
+
+    def _of_base(self, number: Msisdn) -> Wills:
+        """What the base has of one subscriber, in wills of its own."""
+        wills = Wills()
+        for channel in CHANNELS:
+            refusals, consents = self._base.expressions_of(channel, number)
+            for scope in refusals:
+                wills.add(channel, "refusal", scope, [number])
+            for scope in consents:
+                wills.add(channel, "consent", scope, [number])
+        return wills
+
+
+class StandingHistory:
+    """Senders, orders, campaigns and word lists as of any offsets since the base."""
+
+    def __init__(self) -> None:
+        self._records: dict[str, list[tuple[int, int, FileRecord]]] = {topic: [] for topic in SINGLE}
+        self._base_to = dict.fromkeys(SINGLE, 0)
+        self._states: OrderedDict[tuple[int, ...], Registry] = OrderedDict()
+
+    def take(self, topic: str, offset: int, timestamp: int, record: FileRecord) -> None:
+        """Note a record. Those of a topic are given in their order."""
+        self._records[topic].append((offset, timestamp, record))
+        self._states.pop(_NOW, None)
+
+    def settle(self, before_ms: int) -> None:
+        """Forget what was superseded before a moment, as compaction would."""
+        for topic, records in self._records.items():
+            old = 0
+            while old < len(records) and records[old][1] < before_ms:
+                old += 1
+            if not old or self._base_to[topic] == records[old - 1][0] + 1:
+                continue
+            last = {_key(record): (offset, timestamp, record) for offset, timestamp, record in records[:old]}
+            kept = sorted(last.values(), key=lambda one: one[0])
+            self._base_to[topic] = records[old - 1][0] + 1
+            self._records[topic] = kept + records[old:]
+
+    def as_of(self, offsets: Offsets | None) -> Registry | None:
+        """A registry without wills as of these offsets; without offsets, as it is now. None: the base is later."""
+        vector = _NOW if offsets is None else tuple(offsets[topic][0] for topic in SINGLE)
+        if any(self._base_to[topic] > offset for topic, offset in zip(SINGLE, vector, strict=True)):
+            return None
+        state = self._states.get(vector)
+        if state is None:
+            state = self._states[vector] = Registry()
+            for topic, bound in zip(SINGLE, vector, strict=True):
+                state.apply(record for offset, _, record in self._records[topic] if offset < bound)
+            if len(self._states) > STATES_MAX:
+                self._states.popitem(last=False)
+        self._states.move_to_end(vector)
+        return state
+
+
+class Propagation:
+    """How long refusals took to be in force: from a refusal's timestamp to the first epoch, of each worker, with it."""
+
+    def __init__(self, partitions: int) -> None:
+        self._refusals: list[list[Refusal]] = [[] for _ in range(partitions)]
+        self._reached: dict[str, Sequence[int]] = {}
+
+    def take(self, partition: int, offset: int, timestamp: int) -> None:
+        """Note a refusal. Those of a partition are given in their order."""
+        self._refusals[partition].append(Refusal(offset, timestamp))
+
+    def reach(self, run: str, offsets: Sequence[int], time: int) -> list[int]:
+        """A worker's run came to these offsets at `time`: the milliseconds of each refusal that it had not before.
+
+        The first epoch of a run measures nothing: it holds what was said before the worker started.
+        """
+        before, self._reached[run] = self._reached.get(run), offsets
+        if before is None:
+            return []
+        found: list[int] = []
+        for refusals, old, new in zip(self._refusals, before, offsets, strict=True):
+            if old < new:
+                here = refusals[bisect_left(refusals, (old,)) : bisect_left(refusals, (new,))]
+                found += [max(0, time - refusal.timestamp) for refusal in here]
+        return found
+
+    def settle(self, before_ms: int) -> None:
+        """Forget refusals older than a moment: a worker that had not reached them by then measures them no more."""
+        for refusals in self._refusals:
+            old = 0
+            while old < len(refusals) and refusals[old].timestamp < before_ms:
+                old += 1
+            del refusals[:old]
+
+
+_NOW: Final = (EVERYTHING,) * len(SINGLE)
+
+
+def _key(record: FileRecord) -> str:
+    if isinstance(record, Tombstone):
+        return record.key
+    assert isinstance(record, Record)
+    return key_of(record)

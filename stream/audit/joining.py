@@ -1,0 +1,104 @@
+"""The events behind decisions: read from their topics just as far as the decisions at hand need.
+
+An event precedes its decision, and both stand in the same partition, so the events of each (topic, partition) are read
+on until the wanted ones are found or the topic ends. Those of the last batches are kept, because a worker's successor
+may decide them again after a crash. Must never commit or join a group.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from stream.config import Config
+from stream.kafka import clients
+from stream.kafka.clients import TopicPartition
+from stream.model.codec import Undecodable, event_decoder
+from stream.model.decision import Decision
+from stream.model.events import Event
+from stream.model.topics import EVENT_KINDS, EVENTS_URGENT
+
+KEPT_MAX: Final = 10_000
+"""Events kept for each topic and partition: more than the batches that a worker may have in flight (four of 2,000)."""
+
+READ_BACK_MS: Final = 60_000
+"""An event's `time` is its producer's word, and its record may be stamped by another clock: begin a minute earlier."""
+
+POLL_RECORDS_MAX: Final = 2_000
+POLL_WAIT_MS: Final = 200
+
+
+class Events:
+    """The events of the partitions that decisions come from."""
+
+    def __init__(self, config: Config) -> None:
+        self._consumer = clients.follower(config, client="wurao-audit-events")
+        self._next: dict[TopicPartition, int] = {}
+        self._kept: dict[TopicPartition, OrderedDict[str, Event]] = {}
+        self._decoders = {topic: event_decoder(topic) for topic in EVENT_KINDS}
+
+    async def start(self) -> None:
+        """Connect; nothing is read yet."""
+        await self._consumer.start()
+
+    async def stop(self) -> None:
+        """Read no more."""
+        await self._consumer.stop()
+
+    async def seat(self, partitions: Mapping[int, int]) -> None:
+        """Read exactly these partitions: partition → the moment (milliseconds) that its first event may bear."""
+        places = {TopicPartition(topic, one): since for one, since in partitions.items() for topic in EVENT_KINDS}
+        new = {place: max(0, since - READ_BACK_MS) for place, since in places.items() if place not in self._next}
+        self._next = {place: offset for place, offset in self._next.items() if place in places}
+        self._kept = {place: self._kept.get(place, OrderedDict()) for place in places}
+        self._consumer.assign(list(places))
+        if new:
+            begins = await self._consumer.offsets_for_times(new)
+            ends = await self._consumer.end_offsets(list(new))
+            self._next |= {place: begins[place].offset if begins.get(place) else ends[place] for place in new}
+        for place, offset in self._next.items():
+            self._consumer.seek(place, offset)
+
+    async def find(self, decisions: Iterable[tuple[int, Decision]]) -> None:
+        """Read on until each (partition, decision) has its event, or its topics end."""
+        left = [(partition, one) for partition, one in decisions if self.of(partition, one) is None]
+        wanted = {place for partition, one in left for place in _places(partition, one)}
+        if not wanted:
+            return
+        ends = await self._consumer.end_offsets(list(wanted))
+        while wanted:
+            fetched = await self._consumer.getmany(*wanted, timeout_ms=POLL_WAIT_MS, max_records=POLL_RECORDS_MAX)
+            for place, records in fetched.items():
+                self._keep(place, records)
+            for place in wanted:
+                self._next[place] = await self._consumer.position(place)
+            left = [(partition, one) for partition, one in left if self.of(partition, one) is None]
+            wanted = {
+                place
+                for partition, one in left
+                for place in _places(partition, one)
+                if self._next[place] < ends.get(place, 0)
+            }
+
+    def of(self, partition: int, decision: Decision) -> Event | None:
+        """The event that a decision of this partition is about, if it was found."""
+        for place in _places(partition, decision):
+            event = self._kept[place].get(decision.event)
+            if event is not None:
+                return event
+        return None
+
+    def _keep(self, place: TopicPartition, records: Iterable[clients.ConsumerRecord]) -> None:
+        kept, decode = self._kept[place], self._decoders[place.topic]
+        for record in records:
+            try:
+                event = decode(record.value)
+            except Undecodable:
+                continue  # it has no decision
+            kept[event.id] = event
+        while len(kept) > KEPT_MAX:
+            kept.popitem(last=False)
+
+
+def _places(partition: int, decision: Decision) -> tuple[TopicPartition, TopicPartition]:
+    """Where a decision's event may stand."""
+    return TopicPartition(f"events.{decision.of}", partition), TopicPartition(EVENTS_URGENT, partition)

@@ -1,0 +1,102 @@
+"""`wurao filter --shadow`: what another policy, or another version of wurao, would have answered beside production.
+
+Every decision of production is made anew: the same event, the registry as of its epoch, the same moment; only the
+rules are the candidate's. So each difference is theirs, and none comes from time or from a registry that moved.
+Differences go to `shadow-differences`, under the decision's key and in its partition; nothing else is written: no
+decision, no expression, no activity. It may be stopped at any time; production does not know of it.
+
+Must never write to another topic than `shadow-differences`.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from stream import logs
+from stream.audit.following import Following, Seen
+from stream.audit.judge import Judge
+from stream.config import Config
+from stream.kafka import clients
+from stream.kafka.describe import Cluster
+from stream.metrics import ShadowMetrics
+from stream.model.codec import encode
+from stream.model.decision import Answer, Decision, Difference
+from stream.model.topics import SHADOW_DIFFERENCES
+from stream.policy.settings import Policy
+
+log = logs.get(__name__)
+
+NAME: Final = "wurao-shadow"
+GROUP_SUFFIX: Final = "-shadow"
+
+
+class Shadow:
+    """One instance; as many as share the partitions. Create it on its loop; `run` returns when `stop` was asked for."""
+
+    def __init__(self, config: Config, policy: Policy, cluster: Cluster) -> None:
+        self.metrics = ShadowMetrics()
+        self._policy = policy
+        self._following = Following(config, cluster, client=NAME, group=f"{config.filter.group}{GROUP_SUFFIX}")
+        histories = self._following.histories
+        self._judge = Judge(policy, histories.wills, histories.standing, exact_since_ms=self._following.exact_since_ms)
+        self._producer = clients.producer(config, client=NAME)
+        self._stopping = False
+        self.not_ready = self._following.not_ready
+
+    def stop(self) -> None:
+        """Ask it to finish the batch at hand and end."""
+        self._stopping = True
+
+    async def run(self) -> None:
+        """Compare until `stop`. Raises what made it impossible to go on; a restart then goes on where it ended."""
+        try:
+            await self._producer.start()
+            await self._following.start()
+            self.metrics.ready.set(1)
+            while not self._stopping:
+                await self._tell(await self._following.take())
+                self._following.histories.take_in_force_ms()  # the audit's business
+                self.metrics.lag_seconds.set(await self._following.done())
+        finally:
+            self.metrics.ready.set(0)
+            await self._following.stop()
+            await self._producer.stop()
+
+    async def _tell(self, some: Sequence[Seen]) -> None:
+        """Publish what differs, and wait until it is safe."""
+        acks: list[asyncio.Future[object]] = []
+        same = unknown = 0
+        for seen in some:
+            again = self._judge.again(self._policy, seen.decision, seen.event, seen.epoch)
+            if isinstance(again, str):
+                unknown += 1
+            elif msgspec.structs.replace(again, policy=seen.decision.policy) == seen.decision:
+                same += 1
+            else:
+                value = encode(difference(seen.decision, again))
+                acks.append(
+                    await self._producer.send(SHADOW_DIFFERENCES, value, key=seen.key, partition=seen.partition)
+                )
+        await asyncio.gather(*acks)
+        for outcome, count in (("same", same), ("differs", len(acks)), ("unknown", unknown)):
+            self.metrics.decisions.labels(outcome).inc(count)
+
+
+def difference(made: Decision, again: Decision) -> Difference:
+    """What production decided, and what the candidate would have."""
+    return Difference(
+        event=made.event,
+        of=made.of,
+        time=made.time,
+        decided=made.decided,
+        sender=made.sender,
+        made=_answer(made),
+        shadow=_answer(again),
+        epoch=made.epoch,
+    )
+
+
+def _answer(decision: Decision) -> Answer:
+    return Answer(decision.verdict, decision.reason, decision.basis, decision.policy)

@@ -1,0 +1,145 @@
+"""`wurao audit`: shows that nothing was delivered to someone who refused."""
+
+import argparse
+import asyncio
+import json
+import os
+import signal
+import sys
+
+import numpy as np
+
+from stream import config as configuration
+from stream import logs
+from stream.audit.auditor import Auditor, Report
+from stream.cli.rim import add_config, add_json, add_verbose
+from stream.config import Config, ConfigError
+from stream.health import Health
+from stream.kafka.clients import KafkaError
+from stream.kafka.reach import CannotStart, reach
+from stream.policy.loading import load as load_policy
+from stream.policy.settings import Policy
+from stream.policy.toml import PolicyError
+
+
+def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command."""
+    command = commands.add_parser(
+        "audit",
+        help="show that nothing was delivered to someone who refused",
+        description="Reads every decision again with its event, folds the registry topics itself, and asks two\n"
+        "things: does the decision follow from the registry that it names, and was commercial traffic let through to\n"
+        "a subscriber whose will forbade it? Start as many as should share the partitions; SIGTERM ends it.\n"
+        "It judges by the policy of its own configuration, and decisions made by another count as unknown: when the\n"
+        "policy changes, send it SIGHUP like the filter, and it knows both.",
+        epilog="examples:\n"
+        "  wurao audit --config /etc/wurao.toml        beside the filter, for good; its metrics say what it finds\n"
+        "  wurao audit --once                          what the topics hold now; exit 1 where there is a violation\n"
+        "  wurao audit --once --json | jq .violations",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_config(command)
+    add_verbose(command)
+    add_json(command)
+    command.add_argument("--once", action="store_true", help="judge what is there now and end; exit 1 for a violation")
+    command.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Audit until a signal, or once. Returns 0; 1 for a violation found by `--once`, or with the reason on stderr."""
+    logs.configure(verbose=arguments.verbose)
+    if arguments.json and not arguments.once:
+        print("wurao audit: --json tells the answer of --once: give both", file=sys.stderr)
+        return 2
+    try:
+        config = configuration.load(arguments.config, os.environ)
+        report = asyncio.run(_audit(config, load_policy(config.policy.file), once=arguments.once))
+    except (ConfigError, PolicyError, CannotStart, KafkaError, OSError) as error:
+        print(f"wurao audit: {error}", file=sys.stderr)
+        return 1
+    if not arguments.once:
+        return 0
+    print(json.dumps(_answer(report), ensure_ascii=False) if arguments.json else _told(report))
+    return 1 if report.violations_count else 0
+
+
+async def _audit(config: Config, policy: Policy, *, once: bool) -> Report:
+    auditor = Auditor(config, policy, await reach(config), once=once)
+    loop = asyncio.get_running_loop()
+    for ending in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(ending, auditor.stop)
+    loop.add_signal_handler(signal.SIGHUP, _adopt, auditor, config)
+    if once:
+        return await auditor.run()
+    health = Health(
+        host=config.metrics.host,
+        port=config.audit.port,
+        metrics=auditor.metrics.registry,
+        not_ready=auditor.not_ready,
+    )
+    logs.get(__name__).info("audit starts", endpoint=await health.start())
+    try:
+        return await auditor.run()
+    finally:
+        await health.stop()
+
+
+def _adopt(auditor: Auditor, config: Config) -> None:
+    """Know the policy file as it is now, beside those known already."""
+    try:
+        auditor.adopt(load_policy(config.policy.file))
+    except PolicyError as error:
+        logs.get(__name__).warning("policy refused; those known stay", problem=str(error))
+
+
+def _answer(report: Report) -> dict[str, object]:
+    """The report for programs."""
+    took = np.array(report.in_force_ms or [0])
+    return {
+        "decisions": report.outcomes.total(),
+        **{outcome: report.outcomes[outcome] for outcome in ("agrees", "differs", "unknown")},
+        "whys": dict(report.whys.most_common()),
+        "violations_count": report.violations_count,
+        "violations": [
+            {
+                "event": one.event,
+                "partition": one.partition,
+                "offset": one.offset,
+                "sender": one.sender,
+                "reason": one.reason,
+                "epoch": one.epoch,
+            }
+            for one in report.violations
+        ],
+        "refusals_in_force": {
+            "count": len(report.in_force_ms),
+            "median_ms": int(np.median(took)),
+            "p99_ms": int(np.quantile(took, 0.99)),
+            "max_ms": int(took.max()),
+        },
+    }
+
+
+def _told(report: Report) -> str:
+    """The report for people."""
+    outcomes = report.outcomes
+    rest = f"{outcomes['differs']:,} do not, {outcomes['unknown']:,} cannot be told"
+    lines = [
+        f"{outcomes.total():,} decisions: {outcomes['agrees']:,} follow from the registry that they name, {rest}",
+    ]
+    lines += [f"  {count:,} × {why}" for why, count in report.whys.most_common()]
+    if report.in_force_ms:
+        took = np.array(report.in_force_ms)
+        lines.append(
+            f"refusals in force after {int(np.median(took))} ms (median), {int(took.max())} ms at most, "
+            f"{len(took):,} measured"
+        )
+    if not report.violations_count:
+        lines.append("nothing was let through to a subscriber whose will forbade it")
+        return "\n".join(lines)
+    lines.append(f"{report.violations_count:,} VIOLATIONS: let through to a subscriber whose will forbade it")
+    lines += [
+        f"  event {one.event} of {one.sender or 'no sender'}: decisions[{one.partition}]@{one.offset}, {one.reason}"
+        for one in report.violations
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,229 @@
+"""What `wurao doctor` asks brokers, and the filter on this machine: topics, registry, groups, clocks. Read only."""
+
+import asyncio
+import re
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+import aiohttp
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import GroupCoordinatorNotAvailableError
+
+from stream.cli.findings import Finding, ok, warn, wrong
+from stream.config import Config
+from stream.kafka import clients, topics
+from stream.kafka.clients import TopicPartition
+from stream.kafka.describe import Cluster, describe
+from stream.model.topics import ACTIVITY, DECISIONS, EPOCHS, EXPRESSIONS, RECORD_KIND
+from stream.registry import snapshots
+
+ASK_S_MAX: Final = 20.0
+LAG_WARN_S: Final = 5.0
+"""An SMS gateway decides alone after five seconds."""
+
+AHEAD_WARN_MS: Final = 1_000
+"""A record from the future by more than this: another host's clock is ahead, or ours is behind."""
+
+PEEK_MS: Final = 200
+_STALENESS: Final = re.compile(r"^wurao_registry_staleness_seconds ([0-9.e+-]+)$", re.MULTILINE)
+
+
+async def findings(config: Config) -> list[Finding]:
+    """Everything that needs a broker; one line that none answers where none does."""
+    admin = clients.admin(config)
+    try:
+        async with asyncio.timeout(ASK_S_MAX):
+            await admin.start()
+            cluster = await describe(admin, tuple(topics.EXPECTED))
+            found = [
+                ok("brokers", f"cluster {cluster.id}, brokers: {cluster.brokers_count}"),
+                *_topics(cluster, config),
+            ]
+            if not topics.EXPECTED.keys() - cluster.topics.keys():
+                found += await _records(config, cluster, admin)
+    except (TimeoutError, OSError, clients.KafkaError) as error:
+        return [
+            wrong(
+                "brokers",
+                f"none answers at {config.kafka.bootstrap}: {type(error).__name__}; topics, registry, groups and the "
+                "clocks of others were not looked at",
+                "see that they run, and kafka.bootstrap (WURAO_KAFKA__BOOTSTRAP), TLS and SASL settings",
+            )
+        ]
+    finally:
+        with suppress(Exception):
+            await admin.close()
+    return found
+
+
+def _topics(cluster: Cluster, config: Config) -> list[Finding]:
+    differences = topics.differences(cluster, config.topics)
+    if not differences:
+        return [ok("topics", f"all {len(topics.EXPECTED)} are as they must be")]
+    missing = [name for name in topics.EXPECTED if name not in cluster.topics]
+    found = []
+    if missing:
+        found.append(wrong("topics", f"{len(missing)} are missing: {', '.join(missing)}", "run `wurao topics create`"))
+    for difference in differences:
+        name, _, rest = difference.partition(": ")
+        what, _, mend = rest.rpartition("; ")
+        if name not in missing:
+            say = wrong if topics.breaks_guarantees(difference) else warn
+            found.append(say("topics", f"{name}: {what}", mend))
+    return found
+
+
+async def _records(config: Config, cluster: Cluster, admin: AIOKafkaAdminClient) -> list[Finding]:
+    """What the topics hold: the registry, how far the groups are, whose clock is ahead."""
+    consumer = clients.follower(config, client="wurao-doctor")
+    places = [place for name, topic in cluster.topics.items() for place in clients.partitions(name, topic.partitions)]
+    consumer.assign(places)
+    await consumer.start()
+    try:
+        ends = await consumer.end_offsets(places)
+        begins = await consumer.beginning_offsets(places)
+        found = [_registry(config, cluster, begins, ends)]
+        for group, names in _groups(config).items():
+            mine = [place for place in places if place.topic in names]
+            found.append(await _group(group, mine, begins, ends, admin=admin, consumer=consumer))
+        found.append(await _ahead(consumer, places, ends))
+    finally:
+        await consumer.stop()
+    return [*found, await _filter_here(config)]
+
+
+def _registry(
+    config: Config, cluster: Cluster, begins: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int]
+) -> Finding:
+    mine = [place for place in ends if place.topic in RECORD_KIND]
+    count = sum(ends[place] - begins[place] for place in mine)
+    if count == 0:
+        return warn(
+            "registry",
+            "empty: nobody has refused or agreed, and no sender is registered; all commercial traffic is blocked",
+            "write it: `wurao registry import FILE`",
+        )
+    problems: list[str] = []
+    now = time.time_ns() // 1_000_000
+    path = snapshots.newest_good(Path(config.registry.snapshots), cluster, now, snapshots.MAX_AGE_MS, problems.append)
+    told = f"{count:,} records at most in {len(mine)} partitions"
+    if path is None and problems:
+        return warn(
+            "registry",
+            f"{told}; no snapshot here may be used: {problems[0]}",
+            "the next start reads the topics instead",
+        )
+    return ok("registry", f"{told}; a start takes {path.name} and what came since" if path else told)
+
+
+def _groups(config: Config) -> dict[str, Sequence[str]]:
+    """Group → the topics that it reads."""
+    return {
+        f"{config.filter.group}.urgent": ("events.urgent",),
+        f"{config.filter.group}.bulk": ("events.sms", "events.call", "events.reply"),
+        config.watch.group: (ACTIVITY,),
+        config.connector.group: ("notices",),
+        config.audit.group: (DECISIONS,),
+    }
+
+
+async def _group(
+    group: str,
+    places: Sequence[TopicPartition],
+    begins: Mapping[TopicPartition, int],
+    ends: Mapping[TopicPartition, int],
+    *,
+    admin: AIOKafkaAdminClient,
+    consumer: clients.AIOKafkaConsumer,
+) -> Finding:
+    """How far a group is: records that wait, and since when the oldest of them does."""
+    try:
+        committed = await admin.list_consumer_group_offsets(group, partitions=list(places))
+    except GroupCoordinatorNotAvailableError:  # of a new cluster, in which no group has ever committed
+        committed = {}
+    except clients.KafkaError as error:
+        return warn(f"group {group}", f"may not be looked at: {type(error).__name__}", "let this user describe groups")
+    known = {place: meta.offset for place, meta in committed.items() if meta.offset >= 0}
+    if not known:
+        return ok(f"group {group}", "has never committed: it begins with the oldest record")
+    waiting = {
+        place: known.get(place, begins[place]) for place in places if known.get(place, begins[place]) < ends[place]
+    }
+    count = sum(ends[place] - offset for place, offset in waiting.items())
+    if not waiting:
+        return ok(f"group {group}", "has taken everything")
+    oldest = await _oldest(consumer, waiting)
+    age_s = 0.0 if oldest is None else max(0.0, time.time() - oldest / 1000)
+    told = f"records that wait: {count:,}, the oldest for {age_s:.1f} s"
+    if age_s > LAG_WARN_S:
+        return warn(
+            f"group {group}", told, "see that its processes run and are ready; start more, up to one per partition"
+        )
+    return ok(f"group {group}", told)
+
+
+async def _oldest(consumer: clients.AIOKafkaConsumer, waiting: Mapping[TopicPartition, int]) -> int | None:
+    """The timestamp of the oldest record at these offsets; None where none comes in time."""
+    for place, offset in waiting.items():
+        consumer.seek(place, offset)
+    left = set(waiting)
+    found: list[int] = []
+    deadline = time.monotonic() + 5 * PEEK_MS / 1000
+    while left and time.monotonic() < deadline:
+        fetched = await consumer.getmany(*left, timeout_ms=PEEK_MS, max_records=1)
+        found += [records[0].timestamp for records in fetched.values()]
+        left -= fetched.keys()
+    return min(found, default=None)
+
+
+async def _ahead(
+    consumer: clients.AIOKafkaConsumer, places: Sequence[TopicPartition], ends: Mapping[TopicPartition, int]
+) -> Finding:
+    """Whether the newest records that other hosts wrote come from our future."""
+    looked = {
+        place: ends[place] - 1
+        for place in places
+        if place.topic in (DECISIONS, EPOCHS, EXPRESSIONS) and ends[place] > 0
+    }
+    for place, offset in looked.items():
+        consumer.seek(place, offset)
+    newest = 0
+    left = set(looked)
+    deadline = time.monotonic() + 5 * PEEK_MS / 1000
+    while left and time.monotonic() < deadline:
+        fetched = await consumer.getmany(*left, timeout_ms=PEEK_MS, max_records=100)
+        newest = max([newest, *(record.timestamp for records in fetched.values() for record in records)])
+        left -= fetched.keys()
+    ahead_ms = newest - time.time_ns() // 1_000_000
+    if ahead_ms > AHEAD_WARN_MS:
+        return warn(
+            "clocks",
+            f"a record stands {ahead_ms / 1000:.1f} s in the future: this clock is behind, or its writer's is ahead",
+            "run an NTP client on every host",
+        )
+    return ok("clocks", "no record comes from the future" if newest else "no record to compare with")
+
+
+async def _filter_here(config: Config) -> Finding:
+    """Whether the filter of this machine, if one runs, is ready and how fresh its registry is."""
+    base = f"http://{config.metrics.host}:{config.metrics.port}"
+    timeout = aiohttp.ClientTimeout(total=2)
+    async with aiohttp.ClientSession(timeout=timeout) as session:
+        try:
+            async with session.get(f"{base}/readyz") as answer:
+                said, ready = (await answer.text()).strip(), answer.status == 200
+        except (aiohttp.ClientError, OSError, TimeoutError):
+            return ok("filter", f"none answers at {base}: none runs here, or metrics.port is another")
+        if not ready:
+            return warn("filter", f"not ready: {said}", "see its log; `curl` the /readyz of its workers (port + N)")
+        staleness: list[float] = []
+        for worker in range(1, config.filter.workers + 1):
+            url = f"http://{config.metrics.host}:{config.metrics.port + worker}/metrics"
+            with suppress(aiohttp.ClientError, OSError, TimeoutError):
+                async with session.get(url) as answer:
+                    staleness += [float(value) for value in _STALENESS.findall(await answer.text())]
+    fresh = f", registry {max(staleness):.1f} s old at most" if staleness else ""
+    return ok("filter", f"ready at {base}{fresh}")

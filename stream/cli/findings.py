@@ -1,0 +1,37 @@
+"""What `wurao doctor` says of one thing: how it is, what was found, and the mend where there is something to mend."""
+
+from collections.abc import Sequence
+from typing import Final, Literal, NamedTuple
+
+State = Literal["ok", "warn", "wrong"]
+
+SEVERITY: Final[dict[State, int]] = {"ok": 0, "warn": 1, "wrong": 2}
+
+
+class Finding(NamedTuple):
+    """One line. `wrong` means that something will not work or that a guarantee is lost; `warn`, that it may."""
+
+    name: str
+    state: State
+    found: str
+    mend: str = ""
+
+
+def ok(name: str, found: str) -> Finding:
+    """All is well."""
+    return Finding(name, "ok", found)
+
+
+def warn(name: str, found: str, mend: str) -> Finding:
+    """It works, and should be looked at."""
+    return Finding(name, "warn", found, mend)
+
+
+def wrong(name: str, found: str, mend: str) -> Finding:
+    """It does not work, or loses what is promised."""
+    return Finding(name, "wrong", found, mend)
+
+
+def worst(findings: Sequence[Finding]) -> State:
+    """The worst state among them."""
+    return max((finding.state for finding in findings), key=SEVERITY.__getitem__, default="ok")

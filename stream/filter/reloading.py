@@ -1,0 +1,32 @@
+"""A policy file taken up anew: what may take the place of the policy in force, and when the file has changed."""
+
+from pathlib import Path
+
+from stream.policy.loading import load
+from stream.policy.settings import Policy
+from stream.policy.toml import PolicyError
+
+
+def successor(file: str, old: Policy) -> Policy | None:
+    """The policy of the file, if it is another than the one in force.
+
+    Raises `PolicyError` for one that cannot be used, and for another one under the same version: that version stands
+    on decisions, and nobody could tell which of the two made them.
+    """
+    new = load(file)
+    if new.digest == old.digest:
+        return None
+    if new.version == old.version:
+        raise PolicyError(
+            f"{file}: another policy under the version {new.version}, which stands on decisions; give it its own"
+        )
+    return new
+
+
+def identity_of(file: str) -> tuple[int, int, int] | None:
+    """What changes when a file is written or replaced; None for a shipped policy, or where there is none now."""
+    try:
+        found = Path(file).stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size

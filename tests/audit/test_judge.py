@@ -1,0 +1,256 @@
+"""What the audit finds of one decision, and the histories that it finds it by: as pure as the decision itself."""
+
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bloom.bitmaps import Wills
+from bloom.wills import Expression as Wish
+from stream.audit.history import Propagation, StandingHistory, WillHistory
+from stream.audit.judge import Judge
+from stream.model.codec import decode_event
+from stream.model.decision import Decision, Epoch
+from stream.model.events import Event, Sms
+from stream.model.fields import Verb
+from stream.model.registry import Expression, FileRecord, Sender, Tombstone
+from stream.model.topics import EXPRESSIONS, SENDERS
+from stream.policy.decide import decide
+from stream.policy.facts import World
+from stream.policy.loading import load
+from stream.registry.registry import registry_of, wish_of
+from tests.filter import cases
+
+POLICY = load()
+NUMBERS = ("+8613800138000", "+8613900139000")
+T = 1_795_500_000_000
+BIG = 1_000
+
+
+class House:
+    """Histories of the sample registry, its expressions all said at T − 10 s, with one partition."""
+
+    def __init__(self) -> None:
+        self.wills = WillHistory(1)
+        self.standing = StandingHistory()
+        self.said = 0
+        for place, record in enumerate(cases.registry()):
+            if isinstance(record, Expression):
+                self.say(record, T - 10_000)
+            else:
+                self.standing.take(_topic_of(record), place, T - 10_000, record)
+        self.judge = Judge(POLICY, self.wills, self.standing, exact_since_ms=T - 3_600_000)
+
+    def say(self, record: Expression, timestamp: int) -> None:
+        self.wills.take(0, self.said, timestamp, record)
+        self.said += 1
+
+    def epoch(self, said: int | None = None) -> Epoch:
+        offsets = {
+            EXPRESSIONS: (self.said if said is None else said,),
+            **dict.fromkeys(("registry.orders", "registry.campaigns", "registry.wordlists", SENDERS), (BIG,)),
+        }
+        return Epoch("run-1", T, POLICY.version, POLICY.digest, False, 0, "cluster", offsets)
+
+
+def _topic_of(record: object) -> str:
+    return f"registry.{type(record).__name__.lower()}s"
+
+
+def _sms(to: str = cases.WILLING) -> Event:
+    return Sms(
+        id="e",
+        time=T,
+        to=to,
+        from_=cases.PORT,
+        sender="ORG-BANK",
+        purpose="commercial",
+        category="finance",
+        text=cases.GOOD_TEXT,
+    )
+
+
+def _decided(event: Event) -> Decision:
+    return decide(event, World(POLICY, registry_of(cases.registry())), T, epoch="run-1")
+
+
+def _allow(decision: Decision, **more: object) -> Decision:
+    allowed: Decision = msgspec.structs.replace(
+        decision, verdict="allow", reason="consented", code=msgspec.UNSET, appeal=msgspec.UNSET, **more
+    )
+    return allowed
+
+
+def _refusal() -> Expression:
+    return Expression(subscriber=cases.WILLING, channel="sms", will="refuse", time=T, source="test")
+
+
+def test_every_answer_of_the_table_agrees_with_itself() -> None:
+    house = House()
+    for one in cases.EVENTS:
+        event = decode_event(msgspec.json.encode(one))
+        found = house.judge.judge(_decided(event), event, house.epoch())
+        assert (found.outcome, found.violation) == ("agrees", False), (one, found)
+
+
+def test_an_allow_for_someone_who_refused_or_never_agreed_is_a_violation_whatever_it_calls_itself() -> None:
+    house = House()
+    for to in (cases.REFUSING, cases.SILENT):
+        event = _sms(to)
+        for reason in ("consented", "service", "personal", "emergency"):
+            forged = msgspec.structs.replace(_allow(_decided(event)), reason=reason)
+            found = house.judge.judge(forged, event, house.epoch())
+            assert (found.outcome, found.violation) == ("differs", True)
+    assert not house.judge.judge(_decided(_sms(cases.REFUSING)), _sms(cases.REFUSING), house.epoch()).violation
+
+
+def test_a_refusal_that_the_epoch_does_not_include_counts_when_it_had_stood_for_a_second() -> None:
+    for stood_ms, violation in ((0, False), (999, False), (1_000, True), (60_000, True)):
+        house = House()
+        decision = _decided(_sms())
+        before = house.epoch()
+        house.say(_refusal(), T - stood_ms)
+        found = house.judge.judge(decision, _sms(), before)
+        assert (found.outcome, found.violation) == ("agrees", violation), stood_ms
+        found = house.judge.judge(decision, _sms(), house.epoch())
+        assert (found.outcome, found.violation) == ("differs", True), "the epoch includes it, so it had been seen"
+
+
+def test_what_cannot_be_had_any_more_is_unknown_and_says_why() -> None:
+    house = House()
+    event, decision = _sms(), _decided(_sms())
+    assert house.judge.judge(decision, None, house.epoch()).outcome == "unknown"
+    old = msgspec.structs.replace(decision, decided=T - 3_600_001)
+    assert "uncompacted" in house.judge.judge(old, event, house.epoch()).why
+    long_ago = msgspec.structs.replace(_allow(_decided(_sms(cases.REFUSING))), decided=T - 3_600_001)
+    assert not house.judge.judge(long_ago, _sms(cases.REFUSING), house.epoch()).violation, "nobody can tell any more"
+    other = msgspec.structs.replace(house.epoch(), policy="cn-2021.1", policy_hash="other")
+    assert "not known here, cn-2021.1" in house.judge.judge(decision, event, other).why
+    behind = house.epoch(said=1)
+    house.wills.settle(T)
+    assert "older than what is kept" in house.judge.judge(decision, event, behind).why
+
+
+def test_a_decision_without_an_epoch_or_of_another_policy_can_still_be_a_violation() -> None:
+    house = House()
+    event = _sms(cases.REFUSING)
+    forged = _allow(_decided(event))
+    other = msgspec.structs.replace(house.epoch(), policy_hash="other")
+    for epoch in (None, other):
+        found = house.judge.judge(forged, event, epoch)
+        assert (found.outcome, found.violation) == ("unknown", True)
+    consent = Expression(
+        subscriber=cases.SILENT,
+        channel="sms",
+        will="consent",
+        time=T,
+        source="test",
+        sender="ORG-BANK",
+        category="finance",
+    )
+    house.say(consent, T - 500)
+    to_silent = _allow(_decided(_sms(cases.SILENT)))
+    assert not house.judge.judge(to_silent, _sms(cases.SILENT), None).violation, "it may have seen the consent"
+    house.say(_refusal(), T - 500)
+    assert not house.judge.judge(_allow(_decided(_sms())), _sms(), None).violation, "it may have looked before that"
+
+
+def test_while_one_policy_follows_another_decisions_of_both_are_judged_each_by_its_own() -> None:
+    house = House()
+    other = load("opt-out")
+    house.judge.adopt(other)
+    event = _sms(cases.SILENT)
+    blocked = _decided(event)
+    allowed = decide(event, World(other, registry_of(cases.registry())), T, epoch="run-1")
+    assert (blocked.verdict, allowed.reason) == ("block", "default_allow")
+    by_other = msgspec.structs.replace(house.epoch(), policy=other.version, policy_hash=other.digest)
+    assert house.judge.judge(blocked, event, house.epoch()).outcome == "agrees"
+    found = house.judge.judge(allowed, event, by_other)
+    assert (found.outcome, found.violation) == ("agrees", False)
+    assert house.judge.judge(allowed, event, house.epoch()).violation
+
+
+WILLS = st.lists(
+    st.tuples(
+        st.sampled_from(NUMBERS),
+        st.sampled_from(("refuse", "lift", "consent")),
+        st.sampled_from((None, "A", "B")),
+        st.sampled_from((None, "x")),
+    ),
+    max_size=25,
+)
+
+
+def _expression(number: str, will: Verb, sender: str | None, category: str | None) -> Expression:
+    if will == "consent":
+        sender, category = sender or "A", category or "x"
+    return Expression(subscriber=number, channel="sms", will=will, time=1, source="t", sender=sender, category=category)
+
+
+@given(said=WILLS, settled=st.integers(0, 25), bound=st.integers(0, 25), until=st.integers(0, 25))
+def test_wills_as_of_any_offsets_are_the_fold_of_just_what_they_include(
+    said: list[tuple[str, Verb, str | None, str | None]], settled: int, bound: int, until: int
+) -> None:
+    records = [_expression(*one) for one in said]
+    history = WillHistory(1)
+    for offset, record in enumerate(records):
+        history.take(0, offset, offset, record)
+    history.settle(settled)
+    for number in NUMBERS:
+        wish = Wish(wish_of(_expression(number, "lift", None, None)).number, "sms", "lift", None, None)
+        got = history.as_of(wish.number, (bound,), until_ms=until)
+        if bound < min(settled, len(records)):
+            assert got is None, "the base is later than what is asked about"
+            continue
+        assert got is not None
+        model = Wills()
+        model.apply([wish_of(record) for record in records[: max(bound, until + 1)]])
+        assert got.expressions_of("sms", wish.number) == model.expressions_of("sms", wish.number)
+
+
+def _sender(name: str, contact: str = "95588") -> Sender:
+    return Sender(sender=name, name=name, contact=contact, status="active", numbers=())
+
+
+def test_senders_as_of_any_offsets_are_those_that_stood_there_then_also_after_the_past_is_forgotten() -> None:
+    history = StandingHistory()
+    records: tuple[FileRecord, ...] = (
+        _sender("A"),
+        _sender("B"),
+        _sender("A", "95599"),
+        Tombstone(topic=SENDERS, key="B"),
+        _sender("C"),
+    )
+    for offset, record in enumerate(records):
+        history.take(SENDERS, offset, offset, record)
+
+    def names(bound: int) -> dict[str, str] | None:
+        empty = {f"registry.{topic}": (0,) for topic in ("orders", "campaigns", "wordlists")}
+        state = history.as_of({SENDERS: (bound,), **empty})
+        return None if state is None else {sender.sender: sender.contact for sender in state.senders.values()}
+
+    expected = [{}, {"A": "95588"}, {"B": "95588", "A": "95588"}, {"B": "95588", "A": "95599"}, {"A": "95599"}]
+    assert [names(bound) for bound in range(5)] == expected
+    history.settle(3)
+    assert names(2) is None
+    assert names(3) == expected[3]
+    assert names(4) == expected[4]
+    assert names(5) == {"A": "95599", "C": "95588"}
+    now = history.as_of(None)
+    history.take(SENDERS, 5, 5, _sender("D"))
+    later = history.as_of(None)
+    assert now is not None
+    assert later is not None
+    assert (set(now.senders), set(later.senders)) == ({"A", "C"}, {"A", "C", "D"})
+
+
+def test_a_refusal_is_measured_once_for_each_worker_that_was_there_before_it() -> None:
+    propagation = Propagation(2)
+    assert propagation.reach("a", (0, 0), 1_000) == []
+    propagation.take(0, 0, 1_100)
+    propagation.take(1, 0, 1_200)
+    assert propagation.reach("a", (1, 0), 1_150) == [50]
+    assert propagation.reach("a", (1, 1), 1_250) == [50]
+    assert propagation.reach("b", (1, 1), 9_000) == [], "it started with them"
+    assert propagation.reach("a", (1, 1), 9_000) == []
+    propagation.take(0, 1, 9_100)
+    assert propagation.reach("b", (2, 1), 9_050) == [0], "clocks of two hosts: not before it was said"

@@ -1,0 +1,129 @@
+"""What would start and lose the guarantees is refused, with the mend (DESIGN section 6)."""
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+
+from stream.config import Config, ConfigError, load
+from stream.config import Topics as Settings
+from stream.kafka import clients
+from stream.kafka.describe import Cluster, Topic
+from stream.kafka.topics import EXPECTED, breaks_guarantees, differences
+from stream.model.topics import DECISIONS, EVENTS_CALL, EXPRESSIONS, ORDERS
+from tests.filter.harness import Broker, FilterProcess
+
+ONE = Settings()
+THREE = Settings(replication=3)
+GOOD = Cluster(
+    "C",
+    {
+        name: Topic(f"id-{name}", expected.partitions(ONE), {**expected.settings, "min.insync.replicas": "2"}, 3)
+        for name, expected in EXPECTED.items()
+    },
+)
+
+
+def _with(name: str, *, partitions: int | None = None, replicas: int = 3, **settings: str) -> Cluster:
+    topic = GOOD.topics[name]
+    changed = {**topic.settings, **{setting.replace("_", "."): value for setting, value in settings.items()}}
+    other = replace(topic, partitions=partitions or topic.partitions, replicas=replicas, settings=changed)
+    return replace(GOOD, topics={**GOOD.topics, name: other})
+
+
+def test_a_cluster_as_it_must_be_has_no_difference() -> None:
+    assert differences(GOOD, THREE) == []
+
+
+@pytest.mark.parametrize(
+    ("cluster", "told"),
+    [
+        (_with(ORDERS, cleanup_policy="delete"), "cleanup.policy=compact"),
+        (_with(ORDERS, cleanup_policy="compact,delete"), "cleanup.policy=compact"),
+        (_with(EVENTS_CALL, partitions=13), "set topics.partitions to it"),
+        (_with(ORDERS, partitions=2), "make the topic anew with one"),
+        (_with(DECISIONS, unclean_leader_election_enable="true"), "unclean.leader.election.enable=false"),
+        (_with(ORDERS, delete_retention_ms="86400000"), "delete.retention.ms=604800000"),
+    ],
+)
+def test_what_would_lose_a_guarantee_is_refused_with_the_mend(cluster: Cluster, told: str) -> None:
+    (difference,) = differences(cluster, THREE)
+    assert told in difference
+    assert breaks_guarantees(difference)
+
+
+@pytest.mark.parametrize(
+    ("cluster", "told"),
+    [
+        (_with(DECISIONS, min_insync_replicas="1"), "min.insync.replicas=2"),
+        (_with(DECISIONS, replicas=2), "kafka-reassign-partitions.sh"),
+        (_with(EXPRESSIONS, min_compaction_lag_ms="0"), "min.compaction.lag.ms=86400000"),
+        (_with(DECISIONS, max_message_bytes="1000"), "max.message.bytes=2097152"),
+    ],
+)
+def test_what_only_makes_a_loss_likelier_is_told_with_the_mend(cluster: Cluster, told: str) -> None:
+    (difference,) = differences(cluster, THREE)
+    assert told in difference
+    assert not breaks_guarantees(difference)
+
+
+def test_on_one_machine_without_replicas_nothing_is_said_about_them() -> None:
+    assert differences(_with(DECISIONS, replicas=1, min_insync_replicas="1"), ONE) == []
+
+
+@pytest.mark.parametrize(
+    "variable",
+    ["WURAO_FILTER__ENABLE_AUTO_COMMIT", "WURAO_KAFKA__ACKS", "WURAO_KAFKA__ENABLE_IDEMPOTENCE", "WURAO_WATCH__ACKS"],
+)
+def test_neither_auto_commit_nor_weaker_acknowledgements_can_be_configured(variable: str) -> None:
+    with pytest.raises(ConfigError, match=r"cannot be set: .*; take it out"):
+        load(None, {variable: "1"})
+
+
+def test_a_setting_of_a_client_in_the_file_is_refused_by_kafkas_own_name_too(tmp_path: Path) -> None:
+    file = tmp_path / "wurao.toml"
+    file.write_text('[kafka]\n"enable.auto.commit" = true\n', encoding="utf-8")
+    with pytest.raises(ConfigError, match="never before"):
+        load(file, {})
+
+
+async def test_every_client_waits_for_all_acknowledgements_and_commits_by_its_own_word_only() -> None:
+    config = Config()
+    producer = clients.producer(config, client="t")
+    assert (producer._sender._acks, producer._txn_manager is not None) == (-1, True)
+    for consumer in (
+        clients.group_consumer(config, group="g", client="t", instance=None),
+        clients.follower(config, client="t"),
+    ):
+        assert consumer._enable_auto_commit is False
+        assert consumer._isolation_level == "read_committed"
+        await consumer.stop()
+    await producer.stop()
+
+
+def test_clients_are_made_in_one_place_only() -> None:
+    root = Path(__file__).parents[2] / "stream"
+    makers = [
+        path.relative_to(root)
+        for path in root.rglob("*.py")
+        if any(f"{maker}(" in path.read_text(encoding="utf-8") for maker in ("AIOKafkaProducer", "AIOKafkaConsumer"))
+    ]
+    assert makers == [Path("kafka/clients.py")]
+
+
+@pytest.mark.kafka
+def test_the_filter_does_not_start_where_acknowledged_records_may_be_lost(broker: Broker, tmp_path: Path) -> None:
+    async def alter() -> None:
+        admin = clients.admin(broker.config)
+        await admin.start()
+        settings = {**EXPECTED[DECISIONS].settings, "unclean.leader.election.enable": "true"}
+        await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, DECISIONS, configs=settings)])
+        await admin.close()
+
+    asyncio.run(alter())
+    broker.wait_for(lambda cluster: cluster.topics[DECISIONS].settings["unclean.leader.election.enable"] == "true")
+    with FilterProcess(broker, tmp_path) as filter_:
+        assert filter_.ended() == 1
+        assert "kafka-configs.sh --alter --topic decisions" in filter_.log.splitlines()[-1]
