@@ -89,8 +89,8 @@ OBJECTIVES: Final = (
     Objective(
         name="decision_late",
         title="Decisions in time",
-        promise="Of all decisions, 99.9% are acknowledged by the broker within 200 ms of the event's record timestamp: "
-        "the patience of a call.",
+        promise="Of all decisions, 99.9% are acknowledged by the broker within 200 ms of the event's record timestamp, "
+        "which is the patience of a call.",
         alert="WuraoLatencyBudgetBurns",
         summary="Decisions come later than 200 ms too often",
         bad='1 - sum(rate(wurao_decision_latency_seconds_bucket{le="0.2"}[WINDOW]))'
@@ -102,8 +102,8 @@ OBJECTIVES: Final = (
     Objective(
         name="filter_away",
         title="The filter is there",
-        promise="During 99.95% of the time some worker is ready: its registry loaded and fresh, the broker within reach. "
-        "One that is left takes over what the others had.",
+        promise="During 99.95% of the time some worker is ready: its registry loaded and fresh, the broker within "
+        "reach. One that is left takes over what the others had.",
         alert="WuraoAvailabilityBudgetBurns",
         summary="The filter is away too often",
         bad="avg_over_time(wurao:filter_away[WINDOW])",
@@ -125,8 +125,8 @@ OBJECTIVES: Final = (
     Objective(
         name="clocks_late",
         title="A violator is stopped within the time set",
-        promise="During 99% of the time every clock of the control plane is dealt with within a minute: when the grace of "
-        "a measure ends, its order is written then, and is in force by the objective before this one.",
+        promise="During 99% of the time every clock of the control plane is dealt with within a minute: when the grace "
+        "of a measure ends, its order is written then, and is in force by the objective before this one.",
         alert="WuraoViolatorStopBudgetBurns",
         summary="Clocks of the control plane ring late too often",
         bad="avg_over_time(wurao:clocks_late[WINDOW])",
@@ -147,7 +147,7 @@ DUTIES: Final = (
     ),
     Duty(
         title="No complaint's term is missed",
-        promise="None: forwarded within 3 working days, answered within 3 more, reported within 15 (Articles 29 to 31).",
+        promise="None: forwarded within 3 working days, answered within 3 more, reported within 15 (Articles 29-31).",
         alert="WuraoTermMissed",
         broken='sum(increase(wurao_enforce_alerts_total{level="breach", about=~"forward|answer|report"}[30d]))',
         excluded="Nothing. WuraoTermEndsSoon rings a day before, or three.",

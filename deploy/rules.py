@@ -1,4 +1,4 @@
-"""The rules as the Prometheus operator takes them: `deploy/kubernetes/base/prometheusrule.yaml`, from the rule files."""
+"""The rules as the Prometheus operator takes them: `deploy/kubernetes/base/prometheusrule.yaml`, of all rule files."""
 
 from pathlib import Path
 from typing import Final

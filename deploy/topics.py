@@ -22,7 +22,8 @@ def render() -> str:
     """One KafkaTopic for each topic."""
     head = (
         "# Made by `python -m deploy` from stream/kafka/topics.py: change it there.\n"
-        "# The number of partitions is for life (DESIGN section 3): choose it in deploy/topics.py before the first start.\n"
+        "# The number of partitions is for life (DESIGN section 3): choose it in deploy/topics.py before the first "
+        "start.\n"
     )
     return head + yaml.safe_dump_all((_topic(name) for name in EXPECTED), sort_keys=False)
 

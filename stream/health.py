@@ -8,7 +8,7 @@ import socket
 from collections.abc import Callable
 
 from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, ProcessCollector, generate_latest
 
 Readiness = Callable[[], str | None]
 """Why the process is not ready, or None when it is."""
@@ -20,6 +20,7 @@ class Health:
     def __init__(self, *, host: str, port: int, metrics: CollectorRegistry, not_ready: Readiness) -> None:
         self._host, self._port = host, port
         self._metrics = metrics
+        ProcessCollector(registry=metrics)  # processor time and memory of whoever answers, a forked worker too
         self._not_ready = not_ready
         self._runner: web.AppRunner | None = None
         self._socket: socket.socket | None = None

@@ -78,7 +78,10 @@ class Scenario:
 
 
 def scenario_file(scenarios: Sequence[Scenario], healthy: Mapping[str, str]) -> str:
-    """The file for `promtool test rules`, of scenarios with one `every_minutes`. `healthy` gives each series with MINUTES where its length goes."""
+    """The file for `promtool test rules`, of scenarios with one `every_minutes`.
+
+    `healthy` gives each series with MINUTES where its length goes.
+    """
     tests = []
     for scenario in scenarios:
         series = {name: text for name, text in healthy.items() if name not in scenario.changes}

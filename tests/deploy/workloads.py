@@ -1,4 +1,4 @@
-"""Pods, services and compose services: what the tests ask of them, and no more (their schemas are checked elsewhere)."""
+"""Pods, services and compose services: what the tests ask of them, and no more; schemas are checked elsewhere."""
 
 import msgspec
 
