@@ -136,12 +136,19 @@ OBJECTIVES: Final = (
     ),
 )
 
+
+def _counted(counter: str) -> str:
+    """How many in the window. A counter that is new in it counts whole: `increase` does not see its first event."""
+    window = f"{WINDOW_DAYS}d"
+    return f"sum(({counter} unless {counter} offset {window}) or increase({counter}[{window}])) or vector(0)"
+
+
 DUTIES: Final = (
     Duty(
         title="No delivery to somebody who refused",
         promise="None, ever. `wurao audit` reads the registry for itself and decides every decision again.",
         alert="WuraoDeliveredAgainstRefusal",
-        broken="sum(increase(wurao_audit_violations_total[30d]))",
+        broken=_counted("wurao_audit_violations_total"),
         excluded="Decisions that the audit cannot judge, since the registry as it stood is no longer known "
         '(`outcome="unknown"`); WuraoAuditBlind rings when they are more than one in a hundred.',
     ),
@@ -149,7 +156,7 @@ DUTIES: Final = (
         title="No complaint's term is missed",
         promise="None: forwarded within 3 working days, answered within 3 more, reported within 15 (Articles 29-31).",
         alert="WuraoTermMissed",
-        broken='sum(increase(wurao_enforce_alerts_total{level="breach", about=~"forward|answer|report"}[30d]))',
+        broken=_counted('wurao_enforce_alerts_total{level="breach",about=~"forward|answer|report"}'),
         excluded="Nothing. WuraoTermEndsSoon rings a day before, or three.",
     ),
 )
