@@ -78,8 +78,8 @@ def _burns() -> str:
             "",
             f"Recorded shares: `wurao:NAME:ratio_WINDOW`, where NAME is {names}.",
             "",
-            "What a missed objective leads to is the operator's to say: we suggest that while a budget is gone, no change",
-            "but its mend goes into production.",
+            "What a missed objective leads to is the operator's to say: we suggest that while a budget is gone, no",
+            "change but its mend goes into production.",
             "",
         ]
     )

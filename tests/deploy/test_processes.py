@@ -37,10 +37,9 @@ class House:
     ports: dict[str, int]
 
 
-@pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
     """Everything that the compose file runs, ready."""
-    folder = tmp_path_factory.mktemp("house")
     base = _free_ports(8)
     ports = {"filter": base, "enforce": base + 3, "api": base + 4, "watch": base + 5, "notify": base + 6}
     ports["audit"] = base + 7
@@ -50,7 +49,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
         try:
             for name, service in SERVICES.items():
                 as_user = login(guarded_port, f"wurao-{name}")
-                processes[name] = ServiceProcess(name, service, folder, ports=ports, login=as_user)
+                processes[name] = ServiceProcess(name, service, tmp_path, ports=ports, login=as_user)
             for process in processes.values():
                 process.wait_ready()
             yield House(broker, processes, ports)
@@ -64,7 +63,23 @@ def _metric(process: ServiceProcess, line_start: str, *, port: int | None = None
     return sum(float(line.rsplit(" ", 1)[1]) for line in lines)
 
 
-def test_every_service_serves_what_prometheus_asks(house: House) -> None:
+def test_every_service_does_its_work_with_the_rights_of_its_user_alone_and_ends_within_its_time(house: House) -> None:
+    _every_port_serves_what_prometheus_asks(house)
+    _what_comes_in_is_dealt_with(house)
+    # A filter that ends puts out the activity of its last windows, and early warning judges it.
+    house.processes["filter"].ask_to_end()
+    assert house.processes["filter"].ended() == 0
+    watch = house.processes["watch"]
+    wait_until(lambda: _metric(watch, "wurao_watch_records_total") > 0, within_s=30, what="activity is judged")
+
+    for process in house.processes.values():
+        process.ask_to_end()
+    assert {name: process.ended() for name, process in house.processes.items()} == dict.fromkeys(SERVICES, 0)
+    for name, process in house.processes.items():
+        assert "uthorization" not in process.log, f"{name} lacks a right:\n{process.log}"
+
+
+def _every_port_serves_what_prometheus_asks(house: House) -> None:
     for name, port in house.ports.items():
         process = house.processes["enforce" if name == "api" else name]
         assert process.get("/metrics", port=port)[0] == 200
@@ -72,9 +87,8 @@ def test_every_service_serves_what_prometheus_asks(house: House) -> None:
     assert [_metric(house.processes["filter"], "wurao_ready", port=port) for port in workers] == [1, 1]
 
 
-def test_every_service_does_its_work_with_the_rights_of_its_user_alone(house: House) -> None:
-    broker, processes = house.broker, house.processes
-    now = time.time_ns() // 1_000_000
+def _what_comes_in_is_dealt_with(house: House) -> None:
+    broker, now = house.broker, time.time_ns() // 1_000_000
     sms = {"to": cases.WILLING, "text": cases.GOOD_TEXT, **cases.BANK}
     broker.write_events([event("sms", number, **sms) for number in range(20)])
     broker.write_events([event("reply", 1, **{"from": cases.SILENT, "to": cases.PORT, "text": "TD"})])
@@ -94,20 +108,6 @@ def test_every_service_does_its_work_with_the_rights_of_its_user_alone(house: Ho
     assert broker.read(topics.DELIVERIES, until=1)
     assert len(broker.read(topics.DEAD_LETTER, until=2)) == 2
     # The audit judges every decision again.
-    wait_until(
-        lambda: _metric(processes["audit"], "wurao_audit_decisions_total") >= 21, within_s=30, what="all are judged"
-    )
-    assert _metric(processes["audit"], "wurao_audit_violations_total") == 0
-    # A filter that ends puts out the activity of its last windows, and early warning judges it.
-    processes["filter"].ask_to_end()
-    assert processes["filter"].ended() == 0
-    wait_until(lambda: _metric(processes["watch"], "wurao_watch_records_total") > 0, within_s=30, what="it is judged")
-
-    for name, process in processes.items():
-        assert "uthorization" not in process.log, f"{name} lacks a right:\n{process.log}"
-
-
-def test_every_service_ends_in_good_order_within_its_time(house: House) -> None:
-    for process in house.processes.values():
-        process.ask_to_end()
-    assert {name: process.ended() for name, process in house.processes.items()} == dict.fromkeys(SERVICES, 0)
+    audit = house.processes["audit"]
+    wait_until(lambda: _metric(audit, "wurao_audit_decisions_total") >= 21, within_s=30, what="all are judged")
+    assert _metric(audit, "wurao_audit_violations_total") == 0
