@@ -9,6 +9,7 @@ Needs `prometheus` (Debian's package of that name). Alerts that fired in the run
 import argparse
 import asyncio
 import json
+import logging
 import sys
 import time
 import urllib.parse
@@ -80,6 +81,9 @@ def main() -> int:
     parser.add_argument("--rate", type=int, default=2_000, help="events a second (default: 2000)")
     parser.add_argument("--pictures", type=Path, metavar="FOLDER", help="draw each dashboard into this folder")
     arguments = parser.parse_args()
+    logging.getLogger("aiokafka").setLevel(
+        logging.ERROR
+    )  # new topics have no leaders for a moment; it says so at length
     try:
         with trial() as house:
             begin = time.time()

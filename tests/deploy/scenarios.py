@@ -66,6 +66,8 @@ HEALTHY: Final = {
     f"wurao_notify_given_up_total{{{N1}}}": _flat(0),
     f"wurao_audit_violations_total{{{A1}}}": _flat(0),
     f'wurao_audit_decisions_total{{{A1},outcome="agrees"}}': _count(8000),
+    f"wurao_audit_ready{{{A1}}}": _flat(1),
+    f"wurao_audit_lag_seconds{{{A1}}}": _flat(0),
 }
 """Two workers of one host, one instance of everything else, all well, some eight thousand decisions a minute."""
 
@@ -123,8 +125,17 @@ SCENARIOS: Final = (
     ),
     Scenario(
         "an audit that does not run is blind",
-        _gone("wurao_audit_decisions_total"),
+        _gone("wurao_audit_ready"),
         (Firing("WuraoAuditBlind", _TICKET),),
+    ),
+    Scenario(
+        "an audit that is twenty minutes behind is blind",
+        {f"wurao_audit_lag_seconds{{{A1}}}": level((0, 30), (1200, 50))},
+        (Firing("WuraoAuditBlind", _TICKET),),
+    ),
+    Scenario(
+        "an audit that was behind for a quarter of an hour has caught up",
+        {f"wurao_audit_lag_seconds{{{A1}}}": level((0, 50), (1200, 15), (0, 15))},
     ),
     # ---- filter
     Scenario(
