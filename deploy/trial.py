@@ -105,10 +105,12 @@ def trial() -> Iterator[Trial]:
                 command = [sys.executable, "-m", "stream.cli.main", *service.command]
                 processes[name] = ending.enter_context(_process(command, folder / f"{name}.log", environment))
         for name in processes:
-            _wait_ready(name, f"http://127.0.0.1:{ports[name]}/readyz", folder / f"{name}.log")
+            _wait_ready(name, processes[name], f"http://127.0.0.1:{ports[name]}/readyz", folder / f"{name}.log")
         command = [prometheus, *_prometheus_options(folder, ports)]
-        ending.enter_context(_process(command, folder / "prometheus.log", environment))
-        _wait_ready("prometheus", f"http://127.0.0.1:{ports['prometheus']}/-/ready", folder / "prometheus.log")
+        watching = ending.enter_context(_process(command, folder / "prometheus.log", environment))
+        _wait_ready(
+            "prometheus", watching, f"http://127.0.0.1:{ports['prometheus']}/-/ready", folder / "prometheus.log"
+        )
         yield Trial(config, ports, processes, clock)
 
 
@@ -214,6 +216,7 @@ def _environment(folder: Path, kafka: LocalKafka, ports: Mapping[str, int], cloc
         "WURAO_API__PORT": str(ports["api"]),
         "WURAO_API__TOKENS_FILE": str(tokens),
         "WURAO_WATCH__PORT": str(ports["watch"]),
+        "WURAO_CONNECTOR__CONTACTS_FILE": str(TOP / "deploy" / "own" / "contacts.toml"),
         "WURAO_CONNECTOR__PORT": str(ports["notify"]),
         "WURAO_AUDIT__PORT": str(ports["audit"]),
     }
@@ -269,12 +272,13 @@ def _process(command: Sequence[str], log: Path, environment: Mapping[str, str]) 
             process.wait()
 
 
-def _wait_ready(name: str, address: str, log: Path) -> None:
+def _wait_ready(name: str, process: "subprocess.Popen[bytes]", address: str, log: Path) -> None:
     deadline = time.monotonic() + READY_S_MAX
-    while time.monotonic() < deadline:
+    while process.poll() is None and time.monotonic() < deadline:
         try:
             with urllib.request.urlopen(address, timeout=5):  # noqa: S310  # 127.0.0.1
                 return
         except OSError:
             time.sleep(0.2)
-    raise TrialError(f"{name} was not ready within {READY_S_MAX:.0f} s:\n{log.read_text(encoding='utf-8')[-2000:]}")
+    what = "ended" if process.poll() is not None else f"was not ready within {READY_S_MAX:.0f} s"
+    raise TrialError(f"{name} {what}:\n{log.read_text(encoding='utf-8')[-2000:]}")
