@@ -104,8 +104,8 @@ def trial() -> Iterator[Trial]:
             if service.image.startswith("wurao:") and name != "topics":
                 command = [sys.executable, "-m", "stream.cli.main", *service.command]
                 processes[name] = ending.enter_context(_process(command, folder / f"{name}.log", environment))
-        for name in processes:
-            _wait_ready(name, processes[name], f"http://127.0.0.1:{ports[name]}/readyz", folder / f"{name}.log")
+        for name, process in processes.items():
+            _wait_ready(name, process, f"http://127.0.0.1:{ports[name]}/readyz", folder / f"{name}.log")
         command = [prometheus, *_prometheus_options(folder, ports)]
         watching = ending.enter_context(_process(command, folder / "prometheus.log", environment))
         _wait_ready(

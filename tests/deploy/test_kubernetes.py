@@ -213,7 +213,14 @@ def test_scaling_follows_the_groups_and_topics_of_the_filter_and_ends_where_work
 def test_rights_name_topics_and_groups_that_exist() -> None:
     settings = _config("wurao-filter")
     groups = {f"{settings.filter.group}.{lane}" for lane in ("bulk", "urgent")}
-    groups |= {settings.watch.group, settings.connector.group, settings.audit.group, "wurao-enforce", "gateway"}
+    groups |= {
+        f"{settings.filter.group}-shadow",
+        settings.watch.group,
+        settings.connector.group,
+        settings.audit.group,
+        "wurao-enforce",
+        "gateway",
+    }
     for name, user in _all("KafkaUser", UserSpec).items():
         for acl in user.authorization.acls:
             there = EXPECTED.keys() if acl.resource.type == "topic" else groups
