@@ -31,6 +31,9 @@ SETTLE_S: Final = 15.0
 """Notices, findings and the audit come after the events that they are about."""
 
 
+MEMORY: Final = Query("process_resident_memory_bytes / 2 ^ 20", "{{job}} {{instance}}")
+"""What requests of memory rest on; pages that workers share are counted in each."""
+
 Seen = Mapping[str, Mapping[str, tuple[Line, ...]]]
 """Dashboard → panel → lines."""
 
@@ -92,6 +95,7 @@ def main() -> int:
             end = time.time()
             seen = look(house, begin=begin, end=end)
             alerts = fired(house, begin=begin, end=end)
+            memory = ask(house, MEMORY, begin=end - SETTLE_S, end=end)
     except TrialError as error:
         print(f"check_panels: {error}", file=sys.stderr)
         return 1
@@ -101,6 +105,7 @@ def main() -> int:
     panels_count = sum(map(len, seen.values()))
     print(f"{sent:,} events; {panels_count - len(empty)} of {panels_count} panels show data")
     print("alerts that fired: " + (", ".join(sorted({line.name for line in alerts})) or "none"))
+    print("resident, MiB: " + ", ".join(f"{line.name} {line.values[-1]:.0f}" for line in memory))
     if arguments.pictures is not None:
         for board in BOARDS:
             draw(board, seen[board.name], begin=begin, path=arguments.pictures / f"{board.name}.png")
