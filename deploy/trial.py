@@ -37,6 +37,8 @@ from stream.demo.sample import Sample, sample, subscriber
 from stream.demo.traffic import Traffic
 from stream.kafka import clients, topics
 from stream.kafka.local import LocalKafka
+from stream.model.codec import encode
+from stream.model.registry import key_of
 from stream.model.topics import EVENTS_SMS, EXPRESSIONS
 
 TOKEN: Final = "of-the-trial"  # noqa: S105  # it opens an API that lives for minutes, on 127.0.0.1
@@ -127,6 +129,8 @@ async def live(house: Trial, *, seconds: float, rate: int) -> int:
             await feed.run(seconds)
             happening.cancel()
         return feed.sent
+    except BaseExceptionGroup as failed:
+        raise failed.exceptions[0] from failed  # the first: the others ended because of it
     finally:
         await producer.stop()
 
@@ -140,8 +144,7 @@ async def _happen(house: Trial, producer: AIOKafkaProducer, said: Sample, *, lea
         number += 1
         await asyncio.to_thread(_file, house, number, said)
         misplaced = said.words[0].expression(said.words[0].who.start + number)
-        key = f"{misplaced.subscriber}|{misplaced.channel}|*|*".encode()
-        value = msgspec.json.encode(misplaced)
+        key, value = key_of(misplaced).encode(), encode(misplaced)
         for partition in range(2):  # of which one at least is the wrong one
             await producer.send_and_wait(EXPRESSIONS, value=value, key=key, partition=partition)
         await producer.send_and_wait(EVENTS_SMS, value=b"{", partition=0)
@@ -161,7 +164,7 @@ def _file(house: Trial, number: int, said: Sample) -> None:
     }
     finding = {
         "party": {"sender": said.senders[number % len(said.senders)].sender},
-        "grounds": "refusals",
+        "grounds": "inspection",
         "evidence": ["D-1"],
     }
     _ask(house, "/v1/complaints", complaint)
