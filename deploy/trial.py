@@ -128,9 +128,10 @@ async def live(house: Trial, *, seconds: float, rate: int) -> int:
             happening = group.create_task(_happen(house, producer, said, leap_after_s=seconds / 2))
             await feed.run(seconds)
             happening.cancel()
-        return feed.sent
     except BaseExceptionGroup as failed:
         raise failed.exceptions[0] from failed  # the first: the others ended because of it
+    else:
+        return feed.sent
     finally:
         await producer.stop()
 
