@@ -66,10 +66,16 @@ BOARD: Final = Board(
                     unit="ops",
                 ),
                 Panel(
-                    "Policy reloads, in a day",
-                    "Asked for by signal. Refused: the old policy stays, and the log says what is wrong with the new "
-                    "one.",
-                    (Query(f"sum by (outcome) (increase(wurao_policy_reloads_total{{{CHOSEN}}}[1d]))", "{{outcome}}"),),
+                    "Policies",
+                    "Workers by the policy that they decide by: two at once for more than a moment means that a reload "
+                    "has not reached all. Refused reloads: the log says what is wrong with the new one.",
+                    (
+                        Query(f"count by (version) (wurao_policy_info{{{CHOSEN}}})", "workers on {{version}}"),
+                        Query(
+                            f"sum by (outcome) (increase(wurao_policy_reloads_total{{{CHOSEN}}}[1d]))",
+                            "reloads {{outcome}}, in a day",
+                        ),
+                    ),
                 ),
             ),
         ),
@@ -90,12 +96,12 @@ BOARD: Final = Board(
                 ),
                 Panel(
                     "Start and rebalance",
-                    "How long the last took until cases were dealt with; records that had to be fetched, rows put "
-                    "right.",
+                    "How long the last took until cases were dealt with; records that had to be fetched; cases that "
+                    "left the table, having ended long ago.",
                     (
                         Query(f"wurao_enforce_recovery_seconds{{{CHOSEN}}}", "recovery of {{instance}}, s"),
                         Query(f"wurao_enforce_fetched_total{{{CHOSEN}}}", "fetched by {{instance}}"),
-                        Query(f"wurao_enforce_table_repairs_total{{{CHOSEN}}}", "repaired by {{instance}}"),
+                        Query(f"wurao_enforce_left_total{{{CHOSEN}}}", "left {{instance}}"),
                     ),
                 ),
                 Panel(
