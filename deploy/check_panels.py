@@ -23,9 +23,9 @@ from deploy.dashboards.panel import RATE, Panel, Query
 from deploy.pictures import Line, draw
 from deploy.trial import Trial, TrialError, live, trial
 
-STEP_S: Final = 1
+STEP_S: Final = 2
 SHORT_RATE: Final = "10s"
-"""What a rate is taken over in a run of a minute, scraped every second."""
+"""What a rate is taken over in a run of a minute, scraped every other second."""
 
 SETTLE_S: Final = 15.0
 """Notices, findings and the audit come after the events that they are about."""

@@ -16,6 +16,9 @@ INK, PAPER, FAINT, LIMIT = "#24292f", "#ffffff", "#d8dee4", "#cf222e"
 COLOURS: Final = (
     "#0969da", "#bf8700", "#1a7f37", "#8250df", "#cf222e", "#1b7c83", "#953800", "#6e7781", "#bf3989", "#4d2d00",
 )  # fmt: skip
+HEAD_IN, ROW_IN = 0.75, 2.75
+"""Inches of the title, and of a row of panels with their legends."""
+
 LEGEND_MAX: Final = 6
 """More lines than these are drawn and not named: the picture shows what a panel looks like."""
 
@@ -33,14 +36,16 @@ def draw(board: Board, lines: Mapping[str, Sequence[Line]], *, begin: float, pat
     """Write the picture. `begin` is the moment that is shown as nought."""
     mpl.rcParams["font.family"] = ["DejaVu Sans"]
     rows = [row for _, panels in board.rows for row in _laid_out(panels)]
-    figure = Figure(figsize=(15, 0.8 + 2.9 * len(rows)), dpi=80, facecolor=PAPER, layout="constrained")
-    figure.suptitle(f"wurao · {board.title}", fontsize=15, fontweight="bold", color=INK, x=0.01, ha="left")
-    grid = figure.add_gridspec(len(rows), WIDTH)
+    tall = HEAD_IN + ROW_IN * len(rows)
+    figure = Figure(figsize=(15, tall), dpi=80, facecolor=PAPER)
+    figure.text(0.012, 1 - 0.3 / tall, f"wurao · {board.title}", fontsize=15, fontweight="bold", color=INK)
+    grid = figure.add_gridspec(
+        len(rows), 1, hspace=0.55, left=0.045, right=0.99, top=1 - HEAD_IN / tall, bottom=0.75 / tall
+    )
     for place, row in enumerate(rows):
-        left = 0
-        for panel in row:
-            axes = figure.add_subplot(grid[place, left : left + panel.width])
-            left += panel.width
+        parts = grid[place].subgridspec(1, len(row), width_ratios=[panel.width for panel in row], wspace=0.16)
+        for column, panel in enumerate(row):
+            axes = figure.add_subplot(parts[0, column])
             (_number if panel.number else _lines)(axes, panel, lines[panel.title], begin)
             axes.set_title(panel.title, fontsize=10, color=INK, loc="left", fontweight="bold")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -69,13 +74,14 @@ def _lines(axes: Axes, panel: Panel, lines: Sequence[Line], begin: float) -> Non
             alpha=0.6,
         )
     else:
-        for place, line in enumerate(lines):
+        for place, line in enumerate(sorted(lines, key=lambda line: -max(line.values))):
             moments = [moment - begin for moment in line.moments]
             axes.plot(moments, line.values, color=COLOURS[place % len(COLOURS)], linewidth=1.3, label=line.name)
     most = max((value for line in lines for value in line.values), default=0.0)
     if panel.limit is not None and panel.limit <= 3 * most:
         axes.axhline(panel.limit, color=LIMIT, linewidth=1, linestyle="--")
-    axes.set_ylim(bottom=0, top=None if most else 1)
+    top = 1.08 * most or 1.0
+    axes.set_ylim(-0.02 * top, top)  # a line at nought is seen
     axes.yaxis.set_major_formatter(_formatter(panel.unit))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0f} s"))
     axes.grid(color=FAINT, linewidth=0.6)
@@ -86,12 +92,14 @@ def _lines(axes: Axes, panel: Panel, lines: Sequence[Line], begin: float) -> Non
     if handles:
         axes.legend(
             handles[:LEGEND_MAX],
-            labels[:LEGEND_MAX],
+            [label.replace("127.0.0.1", "") for label in labels[:LEGEND_MAX]],
             fontsize=7.5,
             frameon=False,
-            ncols=2,
-            loc="upper center",
-            bbox_to_anchor=(0.5, -0.1),
+            ncols=3,
+            loc="upper left",
+            bbox_to_anchor=(-0.02, -0.08),
+            columnspacing=1.0,
+            handlelength=1.2,
         )
 
 
@@ -113,8 +121,12 @@ def _formatter(unit: Unit) -> Formatter:
         case "bytes":
             return EngFormatter("B")
         case "ops":
-            return EngFormatter("/s")
+            return FuncFormatter(lambda value, _: f"{_short(value)}/s")
         case "µs":
             return FuncFormatter(lambda value, _: f"{value:g} µs")
         case _:
-            return EngFormatter()
+            return FuncFormatter(lambda value, _: _short(value))
+
+
+def _short(value: float) -> str:
+    return f"{value / 1000:g}k" if abs(value) >= 10_000 else f"{value:g}"

@@ -45,7 +45,8 @@ TOKEN: Final = "of-the-trial"  # noqa: S105  # it opens an API that lives for mi
 REFUSALS_COUNT: Final = 200_000
 READY_S_MAX: Final = 120.0
 END_S_MAX: Final = 45.0
-SCRAPE_S: Final = 1
+SCRAPE_S: Final = 2
+SEEN_S: Final = 3.0 * SCRAPE_S
 FILED_EVERY_S: Final = 2.0
 LEAP_MS: Final = 40 * 86_400_000
 """How far the control plane's clock leaps in the middle: every term of the complaints filed before is missed then."""
@@ -108,11 +109,17 @@ def trial() -> Iterator[Trial]:
                 processes[name] = ending.enter_context(_process(command, folder / f"{name}.log", environment))
         for name, process in processes.items():
             _wait_ready(name, process, f"http://127.0.0.1:{ports[name]}/readyz", folder / f"{name}.log")
-        command = [prometheus, *_prometheus_options(folder, ports)]
+        file = folder / "prometheus.yml"
+        file.write_text(_settings(ports, rules=[]), encoding="utf-8")
+        command = [prometheus, *_prometheus_options(file, folder, ports)]
         watching = ending.enter_context(_process(command, folder / "prometheus.log", environment))
         _wait_ready(
             "prometheus", watching, f"http://127.0.0.1:{ports['prometheus']}/-/ready", folder / "prometheus.log"
         )
+        # Rules come when all are seen: before, they would hold the house to be away.
+        time.sleep(SEEN_S)
+        file.write_text(_settings(ports, rules=_quick_rules(folder)), encoding="utf-8")
+        watching.send_signal(signal.SIGHUP)
         yield Trial(config, ports, processes, clock)
 
 
@@ -226,8 +233,8 @@ def _environment(folder: Path, kafka: LocalKafka, ports: Mapping[str, int], cloc
     }
 
 
-def _prometheus_options(folder: Path, ports: Mapping[str, int]) -> Sequence[str]:
-    """Our rules, looked at as often as a short run needs."""
+def _settings(ports: Mapping[str, int], *, rules: Sequence[str]) -> str:
+    """Whom Prometheus asks, by which rules, as often as a short run needs."""
     jobs = [
         {"job_name": f"wurao-{name}", "static_configs": [{"targets": [f"127.0.0.1:{ports[name] + after}"]}]}
         for name, after in (("enforce", 0), ("api", 0), ("watch", 0), ("notify", 0), ("audit", 0))
@@ -236,11 +243,13 @@ def _prometheus_options(folder: Path, ports: Mapping[str, int]) -> Sequence[str]
     jobs.append({"job_name": "wurao-filter", "static_configs": [{"targets": workers}]})
     settings = {
         "global": {"scrape_interval": f"{SCRAPE_S}s", "evaluation_interval": f"{SCRAPE_S}s"},
-        "rule_files": _quick_rules(folder),
+        "rule_files": list(rules),
         "scrape_configs": jobs,
     }
-    file = folder / "prometheus.yml"
-    file.write_text(yaml.safe_dump(settings), encoding="utf-8")
+    return yaml.safe_dump(settings)
+
+
+def _prometheus_options(file: Path, folder: Path, ports: Mapping[str, int]) -> Sequence[str]:
     return (
         f"--config.file={file}",
         f"--storage.tsdb.path={folder / 'prometheus'}",
