@@ -191,10 +191,16 @@ def test_a_filter_pod_asks_for_a_processor_for_each_worker() -> None:
     )
 
 
+def test_filters_change_by_surge_so_that_there_are_never_fewer_than_before() -> None:
+    strategy = WORKLOADS["wurao-filter"].spec.strategy
+    assert strategy is not None
+    assert strategy.rollingUpdate == {"maxSurge": 1, "maxUnavailable": 0}
+
+
 def test_scaling_follows_the_groups_and_topics_of_the_filter_and_ends_where_workers_would_be_idle() -> None:
     settings = _config("wurao-filter")
     scaled = _one("ScaledObject", ScaledSpec)
-    assert scaled.scaleTargetRef.name == "wurao-filter"
+    assert (scaled.scaleTargetRef.kind, scaled.scaleTargetRef.name) == ("Deployment", "wurao-filter")
     assert WORKLOADS["wurao-filter"].spec.replicas is None, "a number here would fight with the scaler's"
     assert scaled.maxReplicaCount == settings.topics.partitions // settings.filter.workers
     assert scaled.minReplicaCount <= scaled.fallback.replicas <= scaled.maxReplicaCount

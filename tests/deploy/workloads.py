@@ -67,8 +67,13 @@ class Template(msgspec.Struct, frozen=True):
     spec: Pod
 
 
+class Strategy(msgspec.Struct, frozen=True):
+    rollingUpdate: dict[str, int]
+
+
 class WorkloadSpec(msgspec.Struct, frozen=True):
     template: Template
+    strategy: Strategy | None = None
     replicas: int | None = None
 
 
