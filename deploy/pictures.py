@@ -63,9 +63,11 @@ def _laid_out(panels: Sequence[Panel]) -> list[list[Panel]]:
 
 
 def _lines(axes: Axes, panel: Panel, lines: Sequence[Line], begin: float) -> None:
+    most = max((value for line in lines for value in line.values), default=0.0)
     if panel.stacked:
         moments = sorted({moment for line in lines for moment in line.moments})
         known = [dict(zip(line.moments, line.values, strict=True)) for line in lines]
+        most = max((sum(values.get(moment, 0.0) for values in known) for moment in moments), default=0.0)
         axes.stackplot(
             [moment - begin for moment in moments],
             [[values.get(moment, 0.0) for moment in moments] for values in known],
@@ -77,7 +79,6 @@ def _lines(axes: Axes, panel: Panel, lines: Sequence[Line], begin: float) -> Non
         for place, line in enumerate(sorted(lines, key=lambda line: -max(line.values))):
             moments = [moment - begin for moment in line.moments]
             axes.plot(moments, line.values, color=COLOURS[place % len(COLOURS)], linewidth=1.3, label=line.name)
-    most = max((value for line in lines for value in line.values), default=0.0)
     if panel.limit is not None and panel.limit <= 3 * most:
         axes.axhline(panel.limit, color=LIMIT, linewidth=1, linestyle="--")
     top = 1.08 * most or 1.0

@@ -68,12 +68,12 @@ BOARD: Final = Board(
                 Panel(
                     "Policies",
                     "Workers by the policy that they decide by: two at once for more than a moment means that a reload "
-                    "has not reached all. Refused reloads: the log says what is wrong with the new one.",
+                    "has not reached all. Refused reloads (in a day): the log says what is wrong with the new one.",
                     (
                         Query(f"count by (version) (wurao_policy_info{{{CHOSEN}}})", "workers on {{version}}"),
                         Query(
                             f"sum by (outcome) (increase(wurao_policy_reloads_total{{{CHOSEN}}}[1d]))",
-                            "reloads {{outcome}}, in a day",
+                            "reloads {{outcome}}",
                         ),
                     ),
                 ),
