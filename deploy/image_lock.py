@@ -5,6 +5,7 @@ image needs is what pyproject.toml names as dependencies, and what asks lead to 
 stage, before anything is installed, so it uses the standard library alone.
 
     python image_lock.py pyproject.toml requirements.lock > runtime.lock
+    python image_lock.py pyproject.toml requirements.lock setuptools maturin > build.lock    these, and what they need
 """
 
 import re
@@ -51,9 +52,9 @@ def _askers(block: str) -> set[str]:
 
 
 def main() -> None:
-    """Write the selected part to standard output."""
+    """Write the selected part to standard output: of the names that are given, or else of the programs."""
     pyproject, lock = (Path(path).read_text(encoding="utf-8") for path in sys.argv[1:3])
-    sys.stdout.write(select(lock, wanted(pyproject, ("trace",))))
+    sys.stdout.write(select(lock, set(sys.argv[3:]) or wanted(pyproject, ("trace",))))
 
 
 if __name__ == "__main__":

@@ -77,6 +77,29 @@ BOARD: Final = Board(
                         ),
                     ),
                 ),
+                Panel(
+                    "Which path decides",
+                    "Workers on the native path and on Python's, and those that the native module brought down. The "
+                    "log's first lines say why native is not taken.",
+                    (
+                        Query(f"count by (path) (wurao_native_info{{{CHOSEN}}})", "workers: {{path}}"),
+                        Query(f"wurao_native_failures_total{{{CHOSEN}}}", "brought down at {{instance}}"),
+                    ),
+                    width=12,
+                ),
+                Panel(
+                    "Left to Python by the native path",
+                    "Share of the decisions: replies, texts that it is not sure of. Each costs ten times the others.",
+                    (
+                        Query(
+                            f"sum(rate(wurao_native_left_total{{{CHOSEN}}}[{RATE}]))"
+                            f" / sum(rate(wurao_decisions_total{{{CHOSEN}}}[{RATE}]))",
+                            "left",
+                        ),
+                    ),
+                    unit="percentunit",
+                    width=12,
+                ),
             ),
         ),
         (

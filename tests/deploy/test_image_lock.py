@@ -41,6 +41,13 @@ def test_every_package_has_its_checksums() -> None:
     assert all("--hash=sha256:" in block for block in blocks if block.strip())
 
 
+def test_it_builds_with_tools_of_the_lock() -> None:
+    text = (TOP / "deploy" / "Containerfile").read_text(encoding="utf-8")
+    (names,) = re.findall(r"image_lock.py pyproject.toml requirements.lock ([\w ]+) > build.lock", text)
+    chosen = select(LOCK, set(names.split()))
+    assert re.findall(r"^([a-z]+)==", chosen, re.MULTILINE) == sorted(names.split())
+
+
 def test_a_name_that_the_lock_lacks_is_told() -> None:
     with pytest.raises(SystemExit, match="lacks nobody-has-this"):
         select(LOCK, {"nobody-has-this"})
