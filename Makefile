@@ -55,8 +55,9 @@ lint: $(STAMP) ## style, types, import arrows
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-docs: $(STAMP) ## write the documents that are made from the code
+docs: $(STAMP) ## write the documents and manifests that are made from the code
 	@$(BIN)/python -m docs.generate
+	@$(BIN)/python -m deploy
 
 lock: $(STAMP) ## resolve the lock files anew (needs the network)
 	@{ sed '/^$$/,$$d' $(LOCK); echo; $(COMPILE) --extra kafka --extra trace --extra dev --output-file - pyproject.toml; } > $(LOCK).new

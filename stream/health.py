@@ -8,7 +8,7 @@ import socket
 from collections.abc import Callable
 
 from aiohttp import web
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.exposition import choose_encoder
 
 Readiness = Callable[[], str | None]
@@ -21,6 +21,7 @@ class Health:
     def __init__(self, *, host: str, port: int, metrics: CollectorRegistry, not_ready: Readiness) -> None:
         self._host, self._port = host, port
         self._metrics = metrics
+        ProcessCollector(registry=metrics)  # processor time and memory of whoever answers, a forked worker too
         self._not_ready = not_ready
         self._runner: web.AppRunner | None = None
         self._socket: socket.socket | None = None

@@ -1,0 +1,108 @@
+"""The registry: what subscribers want, and how soon the filter knows it."""
+
+from typing import Final
+
+from deploy.dashboards.panel import RATE, Board, Panel, Query
+
+IN_FORCE: Final = "sum by (le) (rate(wurao_refusal_in_force_seconds_bucket[" + RATE + "]))"
+
+BOARD: Final = Board(
+    name="registry",
+    title="registry",
+    says="What subscribers want, and how soon the filter knows it.",
+    rows=(
+        (
+            "In force",
+            (
+                Panel(
+                    "Staleness",
+                    "Time since a worker had applied all that the broker then held. A word is in force at the latest "
+                    "when this falls below its age; the objective is a second.",
+                    (Query("max by (instance) (wurao_registry_staleness_seconds)", "{{instance}}"),),
+                    unit="s",
+                    limit=1,
+                    width=12,
+                ),
+                Panel(
+                    "From a refusal to its being in force",
+                    "As the audit sees it: from the refusal's record to the first registry state that includes it, in "
+                    "each worker. A worker names a state when it decides from it, so without traffic this grows.",
+                    tuple(
+                        Query(f"histogram_quantile({quantile}, {IN_FORCE})", f"p{100 * quantile:g}")
+                        for quantile in (0.5, 0.99)
+                    ),
+                    unit="s",
+                    limit=1,
+                    width=12,
+                ),
+            ),
+        ),
+        (
+            "What it holds",
+            (
+                Panel(
+                    "Numbers that refuse everything",
+                    "By channel. All workers should hold the same: WuraoRegistriesDiffer.",
+                    (
+                        Query("max by (channel) (wurao_registry_numbers)", "{{channel}}"),
+                        Query("min by (channel) (wurao_registry_numbers)", "{{channel}}, least of all workers"),
+                    ),
+                ),
+                Panel(
+                    "Senders",
+                    "Registered ones, and prefixes that more than one claims.",
+                    (
+                        Query("max(wurao_registry_senders)", "senders"),
+                        Query("max(wurao_registry_prefix_clashes)", "claimed twice"),
+                    ),
+                ),
+                Panel(
+                    "Changed since the shared base",
+                    "Numbers in each worker's overlay: memory that it does not share. A new base is folded every six "
+                    "hours.",
+                    (Query("max by (instance) (wurao_registry_overlay_numbers)", "{{instance}}"),),
+                ),
+            ),
+        ),
+        (
+            "What changes",
+            (
+                Panel(
+                    "Records applied each second",
+                    "By topic, in the busiest worker: each applies all of them.",
+                    (Query(f"max by (topic) (rate(wurao_registry_records_total[{RATE}]))", "{{topic}}"),),
+                    unit="ops",
+                ),
+                Panel(
+                    "Words by reply, each second",
+                    "Expressions written because a subscriber replied.",
+                    (Query(f"sum(rate(wurao_reply_wills_total[{RATE}]))", "replies"),),
+                    unit="ops",
+                ),
+                Panel(
+                    "Registry states each second",
+                    "How often a worker names a new state that it decides from.",
+                    (Query(f"max by (instance) (deriv(wurao_registry_epoch[{RATE}]))", "{{instance}}"),),
+                    unit="ops",
+                ),
+                Panel(
+                    "Bases",
+                    "Folded since the supervisor's start, and the numbers in the one that is shared.",
+                    (
+                        Query("max by (instance) (wurao_registry_bases_total)", "bases of {{instance}}"),
+                        Query("max by (channel) (wurao_registry_base_numbers)", "numbers, {{channel}}"),
+                    ),
+                    width=12,
+                ),
+                Panel(
+                    "Records in the wrong partition",
+                    "A producer partitions by another hash. One is too many: the order of a subscriber's words is not "
+                    "sure.",
+                    (Query("sum by (topic) (increase(wurao_misplaced_records_total[1h]))", "{{topic}}"),),
+                    limit=1,
+                    width=12,
+                ),
+            ),
+        ),
+    ),
+)

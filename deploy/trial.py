@@ -1,0 +1,297 @@
+"""A trial house on this machine: a genuine Kafka, the compose file's services as processes, invented traffic of every
+kind, and a Prometheus that watches all of it by our rules.
+
+For `deploy.check_panels`; nothing of it is for production. Everything listens on 127.0.0.1 and ends with the `with`
+that it was started by.
+"""
+
+import asyncio
+import hashlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import yaml
+from aiokafka import AIOKafkaProducer
+
+from deploy.generate import TOP
+from stream import config as configuration
+from stream.config import Config
+from stream.demo import texts
+from stream.demo.feed import Feed, now_ms, write_registry
+from stream.demo.processes import free_ports
+from stream.demo.sample import Sample, sample, subscriber
+from stream.demo.traffic import Traffic
+from stream.kafka import clients, topics
+from stream.kafka.local import LocalKafka
+from stream.model.codec import encode
+from stream.model.registry import key_of
+from stream.model.topics import EVENTS_SMS, EXPRESSIONS
+
+TOKEN: Final = "of-the-trial"  # noqa: S105  # it opens an API that lives for minutes, on 127.0.0.1
+REFUSALS_COUNT: Final = 200_000
+READY_S_MAX: Final = 120.0
+END_S_MAX: Final = 45.0
+SCRAPE_S: Final = 2
+SEEN_S: Final = 3.0 * SCRAPE_S
+FILED_EVERY_S: Final = 2.0
+LEAP_MS: Final = 40 * 86_400_000
+"""How far the control plane's clock leaps in the middle: every term of the complaints filed before is missed then."""
+
+OFFSETS: Final = {"filter": 0, "enforce": 3, "api": 4, "watch": 5, "notify": 6, "audit": 7, "prometheus": 8}
+"""Which port from the first each listens on; the filter's workers take the two after its own."""
+
+
+class TrialError(Exception):
+    """The trial cannot go on: why, and the mend."""
+
+
+class _Service(msgspec.Struct, frozen=True):
+    image: str
+    command: list[str] = []
+
+
+class _Compose(msgspec.Struct, frozen=True):
+    services: dict[str, _Service]
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What runs: where Prometheus answers, each process by name, and what traffic needs."""
+
+    config: Config
+    ports: Mapping[str, int]
+    processes: Mapping[str, "subprocess.Popen[bytes]"]
+    clock: Path
+
+    @property
+    def prometheus(self) -> str:
+        """Its address."""
+        return f"http://127.0.0.1:{self.ports['prometheus']}"
+
+
+@contextmanager
+def trial() -> Iterator[Trial]:
+    """The house, all of it at work. Raises `TrialError` where a tool is missing or a process does not start."""
+    prometheus = shutil.which("prometheus")
+    if prometheus is None:
+        raise TrialError("prometheus is not installed: `apt-get install prometheus` brings it")
+    with ExitStack() as ending:
+        folder = Path(ending.enter_context(tempfile.TemporaryDirectory(prefix="wurao-trial-")))
+        kafka = ending.enter_context(LocalKafka(profile="bench"))
+        base = free_ports(len(OFFSETS) + 2)
+        ports = {name: base + offset for name, offset in OFFSETS.items()}
+        clock = folder / "clock"
+        clock.write_text("0", encoding="utf-8")
+        environment = _environment(folder, kafka, ports, clock)
+        config = configuration.load(None, {name: value for name, value in environment.items() if "WURAO_" in name})
+        asyncio.run(_prepare(config))
+        compose = msgspec.convert(
+            yaml.safe_load((TOP / "deploy" / "docker-compose.yml").read_text(encoding="utf-8")), _Compose
+        )
+        processes: dict[str, subprocess.Popen[bytes]] = {}
+        for name, service in compose.services.items():
+            if service.image.startswith("wurao:") and name != "topics":
+                command = [sys.executable, "-m", "stream.cli.main", *service.command]
+                processes[name] = ending.enter_context(_process(command, folder / f"{name}.log", environment))
+        for name, process in processes.items():
+            _wait_ready(name, process, f"http://127.0.0.1:{ports[name]}/readyz", folder / f"{name}.log")
+        file = folder / "prometheus.yml"
+        file.write_text(_settings(ports, rules=[]), encoding="utf-8")
+        command = [prometheus, *_prometheus_options(file, folder, ports)]
+        watching = ending.enter_context(_process(command, folder / "prometheus.log", environment))
+        _wait_ready(
+            "prometheus", watching, f"http://127.0.0.1:{ports['prometheus']}/-/ready", folder / "prometheus.log"
+        )
+        # Rules come when all are seen: before, they would hold the house to be away.
+        time.sleep(SEEN_S)
+        file.write_text(_settings(ports, rules=_quick_rules(folder)), encoding="utf-8")
+        watching.send_signal(signal.SIGHUP)
+        yield Trial(config, ports, processes, clock)
+
+
+async def live(house: Trial, *, seconds: float, rate: int) -> int:
+    """Let events come at a rate for so long, and what else happens in a house. Returns how many events were sent."""
+    producer = clients.producer(house.config, client="trial")
+    await producer.start()
+    try:
+        said = _sample()
+        traffic = Traffic(said, texts.own(), seed=1, prefix="trial")
+        feed = Feed(producer, traffic, rate=rate, partitions=house.config.topics.partitions)
+        async with asyncio.TaskGroup() as group:
+            happening = group.create_task(_happen(house, producer, said, leap_after_s=seconds / 2))
+            await feed.run(seconds)
+            happening.cancel()
+    except BaseExceptionGroup as failed:
+        raise failed.exceptions[0] from failed  # the first: the others ended because of it
+    else:
+        return feed.sent
+    finally:
+        await producer.stop()
+
+
+async def _happen(house: Trial, producer: AIOKafkaProducer, said: Sample, *, leap_after_s: float) -> None:
+    """What traffic alone does not bring: files and findings, faults of producers, reloads, and terms that end."""
+    began = time.monotonic()
+    house.processes["filter"].send_signal(signal.SIGHUP)
+    number = 0
+    while True:
+        number += 1
+        await asyncio.to_thread(_file, house, number, said)
+        misplaced = said.words[0].expression(said.words[0].who.start + number)
+        key, value = key_of(misplaced).encode(), encode(misplaced)
+        for partition in range(2):  # of which one at least is the wrong one
+            await producer.send_and_wait(EXPRESSIONS, value=value, key=key, partition=partition)
+        await producer.send_and_wait(EVENTS_SMS, value=b"{", partition=0)
+        if time.monotonic() - began > leap_after_s:
+            house.clock.write_text(str(LEAP_MS), encoding="utf-8")
+        await asyncio.sleep(FILED_EVERY_S)
+
+
+def _file(house: Trial, number: int, said: Sample) -> None:
+    """What people do at the API: a complaint, a finding, a look at the cases, and somebody with a wrong token."""
+    complaint = {
+        "subscriber": subscriber(said.words[0].who.start + number),
+        "channel": "sms",
+        "sender": said.senders[0].sender,
+        "at": now_ms(),
+        "text": "。",
+    }
+    finding = {
+        "party": {"sender": said.senders[number % len(said.senders)].sender},
+        "grounds": "inspection",
+        "evidence": ["D-1"],
+    }
+    _ask(house, "/v1/complaints", complaint)
+    _ask(house, "/v1/findings", finding)
+    _ask(house, "/v1/cases")
+    _ask(house, "/v1/cases", token="wrong")  # noqa: S106
+
+
+def _ask(house: Trial, path: str, body: Mapping[str, object] | None = None, *, token: str = TOKEN) -> None:
+    request = urllib.request.Request(  # 127.0.0.1
+        f"http://127.0.0.1:{house.ports['api']}{path}",
+        data=None if body is None else json.dumps(body).encode(),
+        headers={"Authorization": f"Bearer {token}", "Content-Type": "application/json"},
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310  # 127.0.0.1
+            answer.read()
+    except urllib.error.HTTPError as error:
+        if error.code != 401:
+            raise TrialError(f"{path}: {error.code} {error.read().decode()}") from error
+
+
+def _sample() -> Sample:
+    return sample(now=now_ms(), refusals_count=REFUSALS_COUNT, silent_count=REFUSALS_COUNT)
+
+
+async def _prepare(config: Config) -> None:
+    admin = clients.admin(config)
+    await admin.start()
+    try:
+        await topics.create(admin, config.topics)
+    finally:
+        await admin.close()
+    producer = clients.producer(config, client="trial")
+    await producer.start()
+    try:
+        await write_registry(producer, _sample(), partitions=config.topics.partitions, note=lambda _: None)
+    finally:
+        await producer.stop()
+
+
+def _environment(folder: Path, kafka: LocalKafka, ports: Mapping[str, int], clock: Path) -> dict[str, str]:
+    tokens = folder / "tokens"
+    tokens.write_text(f"{hashlib.sha256(TOKEN.encode()).hexdigest()} desk trial\n", encoding="utf-8")
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("WURAO_")}
+    return inherited | {
+        "WURAO_KAFKA__BOOTSTRAP": kafka.bootstrap,
+        "WURAO_REGISTRY__SNAPSHOTS": str(folder / "snapshots"),
+        "WURAO_METRICS__PORT": str(ports["filter"]),
+        "WURAO_ENFORCE__PORT": str(ports["enforce"]),
+        "WURAO_ENFORCE__CLOCK_OFFSET_FILE": str(clock),
+        "WURAO_API__PORT": str(ports["api"]),
+        "WURAO_API__TOKENS_FILE": str(tokens),
+        "WURAO_WATCH__PORT": str(ports["watch"]),
+        "WURAO_CONNECTOR__CONTACTS_FILE": str(TOP / "deploy" / "own" / "contacts.toml"),
+        "WURAO_CONNECTOR__PORT": str(ports["notify"]),
+        "WURAO_AUDIT__PORT": str(ports["audit"]),
+    }
+
+
+def _settings(ports: Mapping[str, int], *, rules: Sequence[str]) -> str:
+    """Whom Prometheus asks, by which rules, as often as a short run needs."""
+    jobs = [
+        {"job_name": f"wurao-{name}", "static_configs": [{"targets": [f"127.0.0.1:{ports[name] + after}"]}]}
+        for name, after in (("enforce", 0), ("api", 0), ("watch", 0), ("notify", 0), ("audit", 0))
+    ]
+    workers = [f"127.0.0.1:{ports['filter'] + index}" for index in range(3)]
+    jobs.append({"job_name": "wurao-filter", "static_configs": [{"targets": workers}]})
+    settings = {
+        "global": {"scrape_interval": f"{SCRAPE_S}s", "evaluation_interval": f"{SCRAPE_S}s"},
+        "rule_files": list(rules),
+        "scrape_configs": jobs,
+    }
+    return yaml.safe_dump(settings)
+
+
+def _prometheus_options(file: Path, folder: Path, ports: Mapping[str, int]) -> Sequence[str]:
+    return (
+        f"--config.file={file}",
+        f"--storage.tsdb.path={folder / 'prometheus'}",
+        f"--web.listen-address=127.0.0.1:{ports['prometheus']}",
+    )
+
+
+def _quick_rules(folder: Path) -> list[str]:
+    """Copies of the rule files whose groups are evaluated with every scrape."""
+    made = []
+    for path in sorted((TOP / "deploy" / "prometheus").glob("*.rules.yml")):
+        rules = yaml.safe_load(path.read_text(encoding="utf-8"))
+        for group in rules["groups"]:
+            group["interval"] = f"{SCRAPE_S}s"
+        copy = folder / path.name
+        copy.write_text(yaml.safe_dump(rules), encoding="utf-8")
+        made.append(str(copy))
+    return made
+
+
+@contextmanager
+def _process(command: Sequence[str], log: Path, environment: Mapping[str, str]) -> Iterator["subprocess.Popen[bytes]"]:
+    with log.open("wb") as out:
+        process = subprocess.Popen(command, stdout=out, stderr=out, env=dict(environment), cwd=TOP)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(END_S_MAX)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _wait_ready(name: str, process: "subprocess.Popen[bytes]", address: str, log: Path) -> None:
+    deadline = time.monotonic() + READY_S_MAX
+    while process.poll() is None and time.monotonic() < deadline:
+        try:
+            with urllib.request.urlopen(address, timeout=5):  # noqa: S310  # 127.0.0.1
+                return
+        except OSError:
+            time.sleep(0.2)
+    what = "ended" if process.poll() is not None else f"was not ready within {READY_S_MAX:.0f} s"
+    raise TrialError(f"{name} {what}:\n{log.read_text(encoding='utf-8')[-2000:]}")

@@ -1,0 +1,113 @@
+"""A genuine broker on which everybody may do what deploy/kubernetes/kafka/users.yaml says, and no more.
+
+Kafka's own authorizer decides. Processes log in by their user's name on a listener of their own; the tests reach the
+other listener, where everything is allowed.
+"""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import pytest
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.protocol.admin import CreateAclsRequest_v1
+from aiokafka.protocol.api import Request
+
+from stream.kafka import clients, local
+from stream.kafka.local import LocalKafka
+from stream.kafka.node import free_ports
+from tests.deploy.custom import Acl, UserSpec
+from tests.deploy.manifests import custom, manifest, written
+from tests.filter.harness import Broker
+
+PASSWORD: Final = "not-a-secret"  # noqa: S105  # of users that live as long as a test, on 127.0.0.1
+
+_OPERATIONS: Final = {"Read": 3, "Write": 4, "Describe": 8, "DescribeConfigs": 10}
+_RESOURCES: Final = {"topic": 2, "group": 3}
+_PATTERNS: Final = {"literal": 3, "prefix": 4}
+_ALLOW: Final = 3
+"""Kafka's protocol guide: AclOperation, ResourceType, PatternType, AclPermissionType."""
+
+
+class _CreateAcls(Request[CreateAclsRequest_v1]):  # type: ignore[misc]  # aiokafka is not typed
+    """CreateAcls, version 1 (KIP-290)."""
+
+    API_KEY = 30
+
+    def __init__(self, creations: list[tuple[int, str, int, str, str, int, int]]) -> None:
+        self._creations = creations
+
+    def build(self, request_struct_class: type[CreateAclsRequest_v1]) -> CreateAclsRequest_v1:
+        return request_struct_class(self._creations)
+
+
+def users() -> dict[str, list[Acl]]:
+    """Every user of the manifests, and its rights."""
+    found = {manifest(one).metadata.name: custom(one) for _, one in written() if one["kind"] == "KafkaUser"}
+    return {name: spec.authorization.acls for name, spec in found.items() if isinstance(spec, UserSpec)}
+
+
+def login(port: int, user: str) -> dict[str, str]:
+    """The variables by which a process logs in as a user."""
+    return {
+        "WURAO_KAFKA__BOOTSTRAP": f"127.0.0.1:{port}",
+        "WURAO_KAFKA__SECURITY_PROTOCOL": "SASL_PLAINTEXT",
+        "WURAO_KAFKA__SASL_MECHANISM": "PLAIN",
+        "WURAO_KAFKA__SASL_USERNAME": user,
+        "WURAO_KAFKA__SASL_PASSWORD": PASSWORD,
+    }
+
+
+@contextmanager
+def guarded_kafka() -> Iterator[tuple[Broker, int]]:
+    """A broker with wurao's topics and the manifests' rights, and the port at which users log in."""
+    open_port, controller_port, guarded_port = free_ports(3)
+    logins = " ".join(f'user_{name}="{PASSWORD}"' for name in users())
+    properties = {
+        "listeners": f"PLAINTEXT://127.0.0.1:{open_port},USERS://127.0.0.1:{guarded_port},"
+        f"CONTROLLER://127.0.0.1:{controller_port}",
+        "advertised.listeners": f"PLAINTEXT://127.0.0.1:{open_port},USERS://127.0.0.1:{guarded_port}",
+        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,USERS:SASL_PLAINTEXT",
+        "sasl.enabled.mechanisms": "PLAIN",
+        "listener.name.users.plain.sasl.jaas.config": "org.apache.kafka.common.security.plain.PlainLoginModule "
+        f"required {logins};",
+        "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+        "super.users": "User:ANONYMOUS",
+    }
+    kafka = LocalKafka(properties=properties)
+    with pytest.MonkeyPatch.context() as patch:
+        # The listeners must be named before the broker chooses its ports.
+        patch.setattr(local, "free_ports", lambda _count: [controller_port, open_port])
+        kafka.start()
+    try:
+        broker = Broker(kafka.bootstrap)
+        broker.create_topics()
+        asyncio.run(_allow(broker))
+        yield broker, guarded_port
+    finally:
+        kafka.stop()
+
+
+async def _allow(broker: Broker) -> None:
+    creations = [
+        (
+            _RESOURCES[acl.resource.type],
+            acl.resource.name,
+            _PATTERNS[acl.resource.patternType],
+            f"User:{name}",
+            "*",
+            _OPERATIONS[operation],
+            _ALLOW,
+        )
+        for name, acls in users().items()
+        for acl in acls
+        for operation in acl.operations
+    ]
+    admin: AIOKafkaAdminClient = clients.admin(broker.config)
+    await admin.start()
+    try:
+        answer = await admin._send_request(_CreateAcls(creations))
+        assert all(code == 0 for code, _ in answer.creation_responses), answer
+    finally:
+        await admin.close()

@@ -1,0 +1,107 @@
+"""The compose file: true to the code that it runs and to what watches it."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import msgspec
+import yaml
+
+from stream.cli.main import parser
+from stream.config import Config
+from stream.filter.supervisor import GOODBYE_MARGIN_S
+from tests.deploy.manifests import COMPOSE_FILE, DEPLOY, config, seconds
+from tests.deploy.workloads import Compose, ComposeService, Prometheus
+
+COMPOSE = msgspec.convert(yaml.safe_load(COMPOSE_FILE.read_text(encoding="utf-8")), Compose)
+OURS = {name: service for name, service in COMPOSE.services.items() if service.is_ours}
+PROMETHEUS = msgspec.convert(
+    yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yml").read_text(encoding="utf-8")), Prometheus
+)
+
+
+def _config(service: ComposeService) -> Config:
+    return config(variables=service.variables)
+
+
+def test_every_service_runs_a_command_that_exists_with_settings_that_exist() -> None:
+    for name, service in OURS.items():
+        arguments = parser(service.command[0]).parse_args(service.command)
+        assert callable(arguments.run)
+        assert name == service.command[0]
+        assert _config(service).kafka.bootstrap == "kafka:9092"
+
+
+def test_the_kafka_is_the_one_that_the_tests_run_on() -> None:
+    settings = tomllib.loads((DEPLOY / "kafka" / "jgo.toml").read_text(encoding="utf-8"))
+    (tested,) = [one for one in settings["dependencies"]["coordinates"] if one.startswith("org.apache.kafka:kafka_")]
+    assert COMPOSE.services["kafka"].image == f"apache/kafka:{tested.split(':')[2].removesuffix('!')}"
+
+
+def test_every_service_shows_whether_it_is_alive_and_at_work() -> None:
+    served = {name: port for name, port in _ports().items() if name != "api"}
+    for name, service in OURS.items():
+        if name == "topics":
+            continue
+        assert service.healthcheck is not None
+        *_, program, port = service.healthcheck.test
+        assert int(port) == served[name]
+        assert "healthz" in program
+        assert "readyz" in program
+    assert all(service.healthcheck for name, service in COMPOSE.services.items() if name != "topics")
+
+
+def test_every_process_of_ours_has_a_root_that_it_cannot_write() -> None:
+    assert all(service.read_only for service in OURS.values())
+
+
+def test_a_service_may_take_longer_to_end_than_its_process_ever_does() -> None:
+    settings = Config()
+    drain_s = settings.filter.drain_timeout_ms / 1000 + GOODBYE_MARGIN_S
+    assert seconds(OURS["filter"].stop_grace_period) > drain_s
+    assert seconds(OURS["enforce"].stop_grace_period) > settings.enforce.drain_timeout_ms / 1000
+    assert seconds(OURS["notify"].stop_grace_period) > settings.connector.attempt_timeout_ms / 1000
+
+
+def test_prometheus_asks_every_process_and_every_worker() -> None:
+    asked = {target for job in PROMETHEUS.scrape_configs for some in job.static_configs for target in some.targets}
+    workers = int(OURS["filter"].command[-1])
+    ports = _ports()
+    wanted = {f"filter:{ports['filter'] + index}" for index in range(workers + 1)}
+    wanted |= {f"{name}:{ports[name]}" for name in ("enforce", "watch", "notify", "audit")}
+    wanted.add(f"enforce:{ports['api']}")
+    assert wanted <= asked
+    assert asked - wanted == {"127.0.0.1:9090"}
+
+
+def test_every_file_that_is_mounted_is_there() -> None:
+    named = [volume.split(":")[0] for service in COMPOSE.services.values() for volume in service.volumes]
+    named += [secret["file"] for secret in COMPOSE.secrets.values()]
+    for source in named:
+        assert source in COMPOSE.volumes or (DEPLOY / source).exists(), source
+
+
+def test_nothing_listens_to_other_machines() -> None:
+    published = [port for service in COMPOSE.services.values() for port in service.ports]
+    assert published
+    assert all(port.startswith("127.0.0.1:") for port in published)
+
+
+def test_the_image_names_settings_that_exist_and_runs_without_rights() -> None:
+    text = (DEPLOY / "Containerfile").read_text(encoding="utf-8")
+    variables = dict(re.findall(r"\b(WURAO_[A-Z_]+)=(\S+)", text))
+    assert Path(config(variables=variables).registry.snapshots).is_absolute()
+    assert re.search(r"^USER 10001:10001$", text, re.MULTILINE)
+    assert 'ENTRYPOINT ["wurao"]' in text
+
+
+def _ports() -> dict[str, int]:
+    settings = {name: _config(service) for name, service in OURS.items()}
+    return {
+        "filter": settings["filter"].metrics.port,
+        "enforce": settings["enforce"].enforce.port,
+        "api": settings["enforce"].api.port,
+        "watch": settings["watch"].watch.port,
+        "notify": settings["notify"].connector.port,
+        "audit": settings["audit"].audit.port,
+    }

@@ -1,0 +1,114 @@
+"""The compose file's services, each with the rights of its user in the manifests, do their work on a genuine Kafka."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import pytest
+import yaml
+
+from stream.enforce import ids
+from stream.model import topics
+from stream.model.cases import CasePicture
+from stream.model.codec import decode_as
+from stream.model.control import Complaint, Finding, Party
+from tests.deploy.guarded import guarded_kafka, login
+from tests.deploy.manifests import COMPOSE_FILE
+from tests.deploy.processes import ServiceProcess
+from tests.deploy.workloads import Compose
+from tests.enforce_app.harness import found, said, wait_until
+from tests.filter import cases
+from tests.filter.harness import Broker, _free_ports, event
+
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(180)]
+
+SERVICES = {
+    name: service
+    for name, service in msgspec.convert(yaml.safe_load(COMPOSE_FILE.read_text("utf-8")), Compose).services.items()
+    if service.is_ours and name != "topics"
+}
+
+
+@dataclass
+class House:
+    broker: Broker
+    processes: dict[str, ServiceProcess]
+    ports: dict[str, int]
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    """Everything that the compose file runs, ready."""
+    base = _free_ports(8)
+    ports = {"filter": base, "enforce": base + 3, "api": base + 4, "watch": base + 5, "notify": base + 6}
+    ports["audit"] = base + 7
+    processes: dict[str, ServiceProcess] = {}
+    with guarded_kafka() as (broker, guarded_port):
+        broker.write_registry(cases.registry())
+        try:
+            for name, service in SERVICES.items():
+                as_user = login(guarded_port, f"wurao-{name}")
+                processes[name] = ServiceProcess(name, service, tmp_path, ports=ports, login=as_user)
+            for process in processes.values():
+                process.wait_ready()
+            yield House(broker, processes, ports)
+        finally:
+            for process in processes.values():
+                process.kill()
+
+
+def _metric(process: ServiceProcess, line_start: str, *, port: int | None = None) -> float:
+    lines = [line for line in process.get("/metrics", port=port)[1].splitlines() if line.startswith(line_start)]
+    return sum(float(line.rsplit(" ", 1)[1]) for line in lines)
+
+
+def test_every_service_does_its_work_with_the_rights_of_its_user_alone_and_ends_within_its_time(house: House) -> None:
+    _every_port_serves_what_prometheus_asks(house)
+    _what_comes_in_is_dealt_with(house)
+    # A filter that ends puts out the activity of its last windows, and early warning judges it.
+    house.processes["filter"].ask_to_end()
+    assert house.processes["filter"].ended() == 0
+    watch = house.processes["watch"]
+    wait_until(lambda: _metric(watch, "wurao_watch_records_total") > 0, within_s=30, what="activity is judged")
+
+    for process in house.processes.values():
+        process.ask_to_end()
+    assert {name: process.ended() for name, process in house.processes.items()} == dict.fromkeys(SERVICES, 0)
+    for name, process in house.processes.items():
+        assert "uthorization" not in process.log, f"{name} lacks a right:\n{process.log}"
+
+
+def _every_port_serves_what_prometheus_asks(house: House) -> None:
+    for name, port in house.ports.items():
+        process = house.processes["enforce" if name == "api" else name]
+        assert process.get("/metrics", port=port)[0] == 200
+    workers = [house.ports["filter"] + index for index in (1, 2)]
+    assert [_metric(house.processes["filter"], "wurao_ready", port=port) for port in workers] == [1, 1]
+
+
+def _what_comes_in_is_dealt_with(house: House) -> None:
+    broker, now = house.broker, time.time_ns() // 1_000_000
+    sms = {"to": cases.WILLING, "text": cases.GOOD_TEXT, **cases.BANK}
+    broker.write_events([event("sms", number, **sms) for number in range(20)])
+    broker.write_events([event("reply", 1, **{"from": cases.SILENT, "to": cases.PORT, "text": "TD"})])
+    broker.write([(topics.EVENTS_SMS, 0, None, b"{"), (topics.NOTICES, 0, b"N", b"{")])
+    complaint = Complaint("C-1", now, subscriber=cases.SILENT, channel="sms", sender="ORG-BANK", at=now, text="。")
+    finding = Finding("W-1", now, Party(sender="ORG-SERVICE"), "refusals", "measures", evidence=("D-1",))
+    broker.write([said(complaint), found(finding)])
+
+    # The filter decides, writes down the reply's will, says what it decided from, and puts aside what it cannot read.
+    assert len(broker.decisions(until=21)) == 21
+    assert len(broker.read(topics.EXPRESSIONS, until=5)) == 5, "four of the registry, one of the reply"
+    assert broker.read(topics.EPOCHS, until=1)
+    # The control plane opens a case of each, and tells the party; the connector tries, and records that it could not.
+    pictures = [decode_as(CasePicture, record.value) for record in broker.read(topics.CASES, until=2)]
+    assert {picture.case for picture in pictures} >= {ids.complaint_case(complaint), ids.measure_case(finding)}
+    assert broker.read(topics.NOTICES, until=2)
+    assert broker.read(topics.DELIVERIES, until=1)
+    assert len(broker.read(topics.DEAD_LETTER, until=2)) == 2
+    # The audit judges every decision again.
+    audit = house.processes["audit"]
+    wait_until(lambda: _metric(audit, "wurao_audit_decisions_total") >= 21, within_s=30, what="all are judged")
+    assert _metric(audit, "wurao_audit_violations_total") == 0
