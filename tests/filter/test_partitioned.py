@@ -31,8 +31,8 @@ WILLING = [f"+86138{number:08d}" for number in range(300)]
 """Who has consented at first; the first third of them refuses while events flow."""
 
 
-def _partitioned(broker: Broker, directory: Path, *, workers: int = 1) -> FilterProcess:
-    return FilterProcess(broker, directory, workers=workers, WURAO_REGISTRY__MODE="partitioned")
+def _partitioned(broker: Broker, directory: Path, *, workers: int = 1, **environment: str) -> FilterProcess:
+    return FilterProcess(broker, directory, workers=workers, WURAO_REGISTRY__MODE="partitioned", **environment)
 
 
 def _consent(subscriber: str) -> Expression:
@@ -258,11 +258,12 @@ def test_a_partition_is_loaded_from_its_snapshot_and_what_came_since(broker: Bro
 
     broken = next(path for path in _partition_snapshots(tmp_path) if path.parent.name == "partition-0009")
     broken.write_bytes(broken.read_bytes()[:-1])
-    since = _refusal(cases.WILLING)
-    broker.write_registry([since])
+    before_it = [_consent(cases.WILLING)] * 200
+    broker.write_registry([*before_it, _refusal(cases.WILLING)])
     broker.write_events([event("sms", 2, to=cases.WILLING, text=cases.GOOD_TEXT, **cases.BANK)])
     broker.write_events([event("sms", 3, to=cases.REFUSING, text=cases.GOOD_TEXT, **cases.BANK)])
-    with _partitioned(broker, tmp_path) as filter_:
+    # A record a poll: whoever decided before the last of them would let the message through.
+    with _partitioned(broker, tmp_path, WURAO_REGISTRY__POLL_RECORDS_MAX="1") as filter_:
         filter_.wait_ready()
         reasons = {decision["event"]: decision["reason"] for decision in broker.decisions(until=3)}
         assert reasons == {"sms-1": "emergency", "sms-2": "refused", "sms-3": "refused"}
