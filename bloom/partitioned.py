@@ -7,7 +7,7 @@ and would answer "silent": whoever decides asks `require` first, which is an err
 
 Why one store and not one for each partition: a hash spreads numbers that lie together over all partitions, and a
 Roaring container costs some 60 bytes beside its numbers. Twelve thin stores took up to 3.6 times what the one takes
-from which half of the numbers were taken out (docs/decisions/0008).
+from which half of the numbers were taken out (docs/decisions/0011).
 """
 
 from collections.abc import Iterator, Sequence

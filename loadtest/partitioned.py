@@ -2,7 +2,7 @@
 moves stands still. `python -m loadtest.partitioned [--numbers N] [--bitmaps]`; some three minutes with two million.
 
 Bitmap bytes are those that sets of numbers take of the heap, from dense to thin, since a hash thins what lies together
-(docs/decisions/0008). Process memory is what smaps says of real workers, less that of workers with
+(docs/decisions/0011). Process memory is what smaps says of real workers, less that of workers with
 an empty register. Pauses are seen from outside: from an event's time to its decision's, in partitions that move and in
 those that stay, while a second worker joins: first with no snapshot on its host, then with one.
 """
@@ -306,7 +306,7 @@ def _told(host: FilterProcess, event: str) -> list[dict[str, float]]:
 
 def _fold(host: FilterProcess) -> None:
     """Let a host make snapshots of all partitions."""
-    os.kill(host.pid, signal.SIGHUP)
+    os.kill(host.pid, signal.SIGUSR1)
     while len(_told(host, "snapshot of a partition made")) < PARTITIONS:
         time.sleep(0.2)
 

@@ -73,7 +73,7 @@ class Registry(Section, frozen=True):
 
     mode: Literal["replicated", "partitioned"] = "replicated"
     """`replicated`: each host holds all wills, shared by its workers. `partitioned`: each worker holds those of its
-    partitions alone, for registers that outgrow one machine (docs/decisions/0008). All workers of a group use the
+    partitions alone, for registers that outgrow one machine (docs/decisions/0011). All workers of a group use the
     same: stop them all to change it"""
     partitions_max: Count | None = None
     """in partitioned mode: how many partitions a worker has room for. Beyond what all workers of the group have,

@@ -87,9 +87,9 @@ class WillHistory:
     def as_of(self, number: Msisdn, offsets: Sequence[int] | None, *, until_ms: int = 0) -> Wills | None:
         """Wills in which `number`'s are as of these offsets, or as of `until_ms` where that is later.
 
-        Without offsets, as of the moment alone. None: the base is later than that. Only `number` may be looked up.
+        Without offsets, as of the moment alone; below 0: a partition that was not held. None: the base is later. Only `number` may be looked up.
         """
-        if offsets is not None and any(to > offset for to, offset in zip(self._base_to, offsets, strict=True)):
+        if offsets is not None and any(to > offset >= 0 for to, offset in zip(self._base_to, offsets, strict=True)):
             return None
         said = self._of.get(number)
         if said is None:

@@ -2,7 +2,7 @@
 
 One member of one group speaks for both lanes. The bulk lane's consumer subscribes to the urgent topics as well, keeps
 them paused, and commits for both; the urgent lane has a consumer outside any group, to which the same partition
-numbers are assigned by hand. So the two cannot disagree about what the worker needs (docs/decisions/0008).
+numbers are assigned by hand. So the two cannot disagree about what the worker needs (docs/decisions/0011).
 
 A rebalance: both lanes shut, and what they hold is acknowledged and committed. Then, with the new assignment: what is
 lost is dropped, the urgent lane is set to what is committed, partitions that were held before open at once, and those

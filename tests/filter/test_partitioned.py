@@ -250,7 +250,7 @@ def test_a_partition_is_loaded_from_its_snapshot_and_what_came_since(broker: Bro
     with _partitioned(broker, tmp_path) as filter_:
         filter_.wait_ready()
         assert broker.decisions(until=1)[0]["reason"] == "emergency"
-        filter_.process.send_signal(signal.SIGHUP)
+        filter_.process.send_signal(signal.SIGUSR1)
         _wait(lambda: len(list(_partition_snapshots(tmp_path))) == broker.partitions, filter_)
         assert filter_.terminate() == 0
     place = EVENTS_URGENT, partition_of(cases.SILENT, broker.partitions)
