@@ -87,7 +87,8 @@ class WillHistory:
     def as_of(self, number: Msisdn, offsets: Sequence[int] | None, *, until_ms: int = 0) -> Wills | None:
         """Wills in which `number`'s are as of these offsets, or as of `until_ms` where that is later.
 
-        Without offsets, as of the moment alone; below 0: a partition that was not held. None: the base is later. Only `number` may be looked up.
+        Without offsets, as of the moment alone; one below 0 is of a partition that was not held. None: the base is
+        later than that. Only `number` may be looked up.
         """
         if offsets is not None and any(to > offset >= 0 for to, offset in zip(self._base_to, offsets, strict=True)):
             return None
