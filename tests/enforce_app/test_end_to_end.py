@@ -5,8 +5,10 @@ stands in the past at first and is moved on, as in a drill. So an order is in fo
 machine's, from the moment when it is written.
 """
 
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -79,6 +81,28 @@ class Stage:
 
         wait_until(decided, within_s=10, what=f"a decision on {one['id']}")
         return found[0]
+
+    @contextmanager
+    def traffic(self, kind: str, **fields: object) -> Iterator[None]:
+        """Such events meanwhile, one after the other."""
+        over = threading.Event()
+
+        def write() -> None:
+            while not over.is_set():
+                self.broker.write_events([self.event(kind, **fields)])
+
+        writing = threading.Thread(target=write)
+        writing.start()
+        try:
+            yield
+        finally:
+            over.set()
+            writing.join()
+
+    def suspended(self) -> list[dict[str, object]]:
+        """The decisions that suspend, the first first."""
+        decisions = (orjson.loads(record.value) for record in self.broker.read(topics.DECISIONS))
+        return sorted((one for one in decisions if one["verdict"] == "suspend"), key=lambda one: int(one["decided"]))
 
     def case(self, key: str, state: str) -> CasePicture:
         """The picture of a case, once it is in that state."""
@@ -197,9 +221,10 @@ def _violator_is_told_suspended_heard_and_freed(stage: Stage) -> None:
     stage.case(case, "warned")
     assert stage.decide("sms", **service)["reason"] == "service", "nobody is suspended in its grace"
 
-    stage.move_clock(_now_ms())
-    while (decision := stage.decide("sms", **service))["verdict"] != "suspend":
-        pass
+    with stage.traffic("sms", **service):
+        stage.move_clock(_now_ms())
+        wait_until(lambda: bool(stage.suspended()), within_s=30, what="the suspension")
+    decision = stage.suspended()[0]
     stage.case(case, "in-force")
     order = decode_order(stage.broker, case)
     assert int(str(decision["decided"])) - int(str(order["from"])) < 1_000, "the filter obeys within a second"
