@@ -2,20 +2,26 @@
 
 A decision is seen once the broker has acknowledged it and handed it to a consumer, so a delay measured here is that
 of the whole way, event due → decision in the gateway's hands, and a little more than event → decision acknowledged.
-It costs the machine some 5 µs a decision, which is said beside the figures.
+It looks for ids in whole record batches, decompressed and not taken apart: some 0.5 µs a decision. Record by record it
+took 5, and behind a filter that decides 400,000 a second the delays measured were its own.
 """
 
 import asyncio
+import re
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Final, Self
 
+import cramjam
 import numpy as np
+from aiokafka.record.default_records import DefaultRecordBatch
 from numpy.typing import NDArray
 
 from loadtest.pool import DIGITS
 from stream.config import Config
-from stream.kafka import clients
+from stream.kafka import clients, seams
+from stream.kafka.seams import layout
+from stream.kafka.seams.incoming import RawBatch, Record, take_raw
 from stream.model.topics import DECISIONS
 
 WAIT_MS: Final = 100
@@ -31,7 +37,7 @@ class Observer:
         self.decided = 0
         """events that have one"""
         self.duplicates = 0
-        self._marker = f'"event":"{prefix}-'.encode()
+        self._ids = re.compile(b'"event":"%b-([0-9]{%d})' % (re.escape(prefix).encode(), DIGITS))
         self._consumer = clients.follower(config, client="loadtest-observer")
         self._places = clients.partitions(DECISIONS, config.topics.partitions)
         self._reading: asyncio.Task[None] | None = None
@@ -40,6 +46,8 @@ class Observer:
         """Read from here on."""
         self._consumer.assign(self._places)
         await self._consumer.start()
+        if seams.misfit() is None:
+            take_raw(self._consumer)
         for place, end in (await self._consumer.end_offsets(self._places)).items():
             self._consumer.seek(place, end)
         self._reading = asyncio.create_task(self._read())
@@ -66,21 +74,30 @@ class Observer:
             fetched = await self._consumer.getmany(timeout_ms=WAIT_MS)
             moment = time.monotonic_ns()
             for records in fetched.values():
-                self._note([record.value for record in records], moment)
+                self._note(records, moment)
 
-    def _note(self, values: Sequence[bytes], moment: int) -> None:
-        marker, width, numbers = self._marker, len(self._marker), []
-        for value in values:
-            at = value.find(marker)
-            if at >= 0:
-                numbers.append(int(value[at + width : at + width + DIGITS]))
+    def _note(self, records: Iterable[RawBatch | Record], moment: int) -> None:
+        numbers = [number for one in records for number in self._ids.findall(_text_of(one))]
         if not numbers:
             return
-        found = np.unique(np.array(numbers, dtype=np.int64))
+        found = np.unique(np.array(numbers).astype(np.int64))
         fresh = found[self.seen_ns[found] == 0]
         self.seen_ns[fresh] = moment
         self.decided += len(fresh)
         self.duplicates += len(numbers) - len(fresh)
+
+
+def _text_of(one: RawBatch | Record) -> bytes:
+    """What stands in a record, or in all records of a batch."""
+    if not isinstance(one, RawBatch):
+        return one.value or b""
+    if not one.readable:
+        return b"".join(record.value or b"" for record in one.records())
+    data = one.data
+    codec, body = data[layout.ATTRIBUTES_AT + 1] & 0x07, data[layout.HEADER_BYTES :]
+    if codec == DefaultRecordBatch.CODEC_ZSTD:
+        return bytes(cramjam.zstd.decompress(body))
+    return bytes(cramjam.lz4.decompress(body) if codec == DefaultRecordBatch.CODEC_LZ4 else body)
 
 
 def delays_ns(seen_ns: NDArray[np.int64], intended_ns: NDArray[np.int64]) -> tuple[NDArray[np.int64], int]:

@@ -140,8 +140,9 @@ class Watch(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is not
         if not assigned:
             return shares
         since = time.time_ns() // 1_000_000 - self._config.watch.readback_ms
-        begins = await self._consumer.offsets_for_times(dict.fromkeys(assigned, since))
+        # The ends first: what a partition's first writer writes between the two questions then lies behind its end.
         ends = await self._consumer.end_offsets(list(assigned))
+        begins = await self._consumer.offsets_for_times(dict.fromkeys(assigned, since))
         for place in assigned:
             begin: int = begins[place].offset if begins.get(place) else ends[place]
             committed: int | None = await self._consumer.committed(place)
