@@ -52,8 +52,9 @@ class Events:
         self._kept = {place: self._kept.get(place, OrderedDict()) for place in places}
         self._consumer.assign(list(places))
         if new:
-            begins = await self._consumer.offsets_for_times(new)
+            # The ends first: what is written between the two questions then lies behind them.
             ends = await self._consumer.end_offsets(list(new))
+            begins = await self._consumer.offsets_for_times(new)
             self._next |= {place: begins[place].offset if begins.get(place) else ends[place] for place in new}
         for place, offset in self._next.items():
             self._consumer.seek(place, offset)
