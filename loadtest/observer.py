@@ -12,8 +12,8 @@ import time
 from collections.abc import Iterable
 from typing import Final, Self
 
-import cramjam
 import numpy as np
+from aiokafka.codec import lz4_decode, zstd_decode
 from aiokafka.record.default_records import DefaultRecordBatch
 from numpy.typing import NDArray
 
@@ -96,8 +96,8 @@ def _text_of(one: RawBatch | Record) -> bytes:
     data = one.data
     codec, body = data[layout.ATTRIBUTES_AT + 1] & 0x07, data[layout.HEADER_BYTES :]
     if codec == DefaultRecordBatch.CODEC_ZSTD:
-        return bytes(cramjam.zstd.decompress(body))
-    return bytes(cramjam.lz4.decompress(body) if codec == DefaultRecordBatch.CODEC_LZ4 else body)
+        return bytes(zstd_decode(body))
+    return bytes(lz4_decode(body) if codec == DefaultRecordBatch.CODEC_LZ4 else body)
 
 
 def delays_ns(seen_ns: NDArray[np.int64], intended_ns: NDArray[np.int64]) -> tuple[NDArray[np.int64], int]:

@@ -103,7 +103,9 @@ def _unfit_for(policy: Policy, make: _Make) -> str | None:
         )
     except NativeUnfit as error:
         return str(error)
-    except Exception as error:  # noqa: BLE001  # whatever it is, a module that was built for this checkout has none
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # noqa: BLE001  # a panic in Rust is no `Exception`; a module of this checkout has none
         return f"wurao_native does not answer ({error!r}): build it anew with `make native`"
     ((decisions, _),) = outcome.batches
     expected = encode(decider.decide(decode_event(_TRIAL), _TRIAL_MS))
