@@ -13,12 +13,10 @@ import secrets
 import socket
 import time
 from collections import defaultdict, deque
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from itertools import islice
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Final
 
 from bloom.bitmaps import Overlay
-from bloom.partition import partitions_of
 from bloom.snapshot import SnapshotMeta
 from bloom.wills import CHANNELS
 from stream import logs, tracing
@@ -31,17 +29,16 @@ from stream.filter.lane import Lane
 from stream.filter.native import NativeUnfit
 from stream.filter.paths import MakeNative
 from stream.filter.raw import LeavesAll, Native, Taken, decide_raw
-from stream.filter.windows import records_of
+from stream.filter.telling import Telling
 from stream.health import Health
 from stream.kafka import clients
 from stream.kafka.assignor import SamePartitions
 from stream.kafka.clients import AIOKafkaConsumer, RoundRobinPartitionAssignor
 from stream.metrics import FilterMetrics
 from stream.model.codec import encode
-from stream.model.control import key_of_control
 from stream.model.decision import Epoch
 from stream.model.fields import Channel
-from stream.model.topics import ACTIVITY, EPOCHS, EVENTS_CALL, EVENTS_REPLY, EVENTS_SMS, EXPRESSIONS
+from stream.model.topics import EPOCHS, EVENTS_CALL, EVENTS_REPLY, EVENTS_SMS, EXPRESSIONS
 from stream.policy.decide import Decider
 from stream.policy.settings import Policy
 from stream.registry.decoding import BadRecord
@@ -63,9 +60,6 @@ LOOP_LAG_KEPT_S: Final = 60.0
 """The worst of so long is shown: a stall between two looks of Prometheus would not be seen otherwise."""
 
 STATISTICS_EVERY_S: Final = 5.0
-ACTIVITY_EVERY_S: Final = 1.0
-ACTIVITY_RECORDS_AT_ONCE: Final = 500
-"""Records of activity that are made between two turns of the lanes: some 10 ms."""
 
 
 class Worker:
@@ -109,7 +103,12 @@ class Worker:
         self._bad: list[BadRecord] = []
         self._activity = ActivityCounter(self._run, self._owner)
         self._show_policy(policy)
-        self._telling = asyncio.Lock()
+        self._telling = Telling(
+            self._activity,
+            self._producer,
+            partitions=config.topics.partitions,
+            floor=lambda: self._decider.world.policy.file.warning.unowned_events_min,
+        )
         self._tracer: tracing.BatchTracer | None = None
 
     def stop(self) -> None:
@@ -242,7 +241,7 @@ class Worker:
             jobs.append(self._holding.run())
         tasks = [
             asyncio.create_task(job)
-            for job in (*jobs, self._follow(), self._watch_loop(), self._count(), self._tell_activity())
+            for job in (*jobs, self._follow(), self._watch_loop(), self._count(), self._telling.run())
         ]
         try:
             done, _ = await asyncio.wait({stop, *tasks}, return_when=asyncio.FIRST_COMPLETED)
@@ -250,7 +249,7 @@ class Worker:
                 task.result()  # raises what ended it
             for lane in self._lanes:
                 await lane.stop()
-            await self._close_last_windows()
+            await self._telling.finish()
         finally:
             for task in (stop, *tasks):
                 task.cancel()
@@ -413,44 +412,6 @@ class Worker:
                     records_count=count,
                     held_back=held_back,
                 )
-
-    async def _tell_activity(self) -> None:
-        """Put out what senders did, window by window."""
-        while True:
-            await asyncio.sleep(ACTIVITY_EVERY_S)
-            try:
-                await self._close_windows()
-            except clients.KafkaError as error:  # it warns, and nobody waits for it: decisions go on without
-                if (held_back := self._seldom["activity"].now()) is not None:
-                    log.warning("windows of activity were not put out", error=repr(error), held_back=held_back)
-
-    async def _close_last_windows(self) -> None:
-        """Put out what is left at the end, within a bound: it warns, and nobody waits for it."""
-        try:
-            async with asyncio.timeout(clients.GOODBYE_S_MAX):
-                await self._close_windows(everything=True)
-        except (TimeoutError, clients.KafkaError) as error:
-            log.warning("the last windows of activity were not put out", worker=self._index, error=repr(error))
-
-    async def _close_windows(self, *, everything: bool = False) -> None:
-        """Send the records of windows that are over. Those of a party stand in one partition: its key's."""
-        async with self._telling:
-            partitions = self._config.topics.partitions
-            floor = self._decider.world.policy.file.warning.unowned_events_min
-            acks: list[Awaitable[object]] = []
-            for closed in self._activity.close(now_ms(), everything=everything):
-                records = records_of(closed, floor=floor)
-                while some := list(islice(records, ACTIVITY_RECORDS_AT_ONCE)):
-                    placed: dict[int, list[Keyed]] = {}
-                    keys = [key_of_control(record) for record in some]
-                    for record, key, partition in zip(
-                        some, keys, partitions_of(keys, partitions).tolist(), strict=True
-                    ):
-                        placed.setdefault(partition, []).append(Keyed(key.encode(), encode(record)))
-                    for partition, keyed in placed.items():
-                        acks += await send(self._producer, ACTIVITY, partition, keyed, now=now_ms())
-                    await asyncio.sleep(0)  # the lanes have their turn
-            await asyncio.gather(*acks)
 
     async def _watch_loop(self) -> None:
         """Measure how late the loop wakes: heartbeats are as late."""

@@ -83,6 +83,3 @@ READINGS: Final[tuple[Reading, ...]] = (
     Reading("show-case", "/v1/cases/{case}", "A case whole, with what this caller may do to it now.", CaseShown),
 )
 # fmt: on
-
-OPEN_PATHS: Final = ("/healthz", "/readyz", "/metrics")
-"""What needs no token, and tells nothing of any case."""

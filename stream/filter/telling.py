@@ -1,0 +1,85 @@
+"""What senders did, put out window by window: the worker's activity on its way to early warning.
+
+It warns, and nobody waits for it: a window that cannot be put out is told in the log, and decisions go on without.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from itertools import islice
+from typing import Final
+
+from aiokafka import AIOKafkaProducer
+
+from bloom.partition import partitions_of
+from stream import logs
+from stream.filter.activity import ActivityCounter
+from stream.filter.batch import Keyed
+from stream.filter.delivery import send
+from stream.filter.windows import Closed, records_of
+from stream.kafka import clients
+from stream.model.codec import encode
+from stream.model.control import key_of_control
+from stream.model.topics import ACTIVITY
+from stream.registry.follower import now_ms
+
+log = logs.get(__name__)
+
+EVERY_S: Final = 1.0
+RECORDS_AT_ONCE: Final = 500
+"""Records that are made between two turns of the lanes: some 10 ms."""
+
+
+class Telling:
+    """Puts out the windows of one worker's counter as they end.
+
+    `floor` gives the least number of events, by the policy then in force, of a number that is told of.
+    """
+
+    def __init__(
+        self, activity: ActivityCounter, producer: AIOKafkaProducer, *, partitions: int, floor: Callable[[], int]
+    ) -> None:
+        self._activity = activity
+        self._producer = producer
+        self._partitions = partitions
+        self._floor = floor
+        self._at_it = asyncio.Lock()
+        self._seldom = logs.Seldom()
+
+    async def run(self) -> None:
+        """Put out what is over, time and again."""
+        while True:
+            await asyncio.sleep(EVERY_S)
+            try:
+                await self._put_out()
+            except clients.KafkaError as error:
+                if (held_back := self._seldom.now()) is not None:
+                    log.warning("windows of activity were not put out", error=repr(error), held_back=held_back)
+
+    async def finish(self) -> None:
+        """Put out what is left at the end, within a bound."""
+        try:
+            async with asyncio.timeout(clients.GOODBYE_S_MAX):
+                await self._put_out(everything=True)
+        except (TimeoutError, clients.KafkaError) as error:
+            log.warning("the last windows of activity were not put out", error=repr(error))
+
+    async def _put_out(self, *, everything: bool = False) -> None:
+        async with self._at_it:
+            acks: list[Awaitable[object]] = []
+            for closed in self._activity.close(now_ms(), everything=everything):
+                acks += await self._send(closed)
+            await asyncio.gather(*acks)
+
+    async def _send(self, closed: Closed) -> list[Awaitable[object]]:
+        """Send a window's records. Those of a party stand in one partition: its key's."""
+        acks: list[Awaitable[object]] = []
+        records = records_of(closed, floor=self._floor())
+        while some := list(islice(records, RECORDS_AT_ONCE)):
+            placed: dict[int, list[Keyed]] = {}
+            keys = [key_of_control(record) for record in some]
+            for record, key, partition in zip(some, keys, partitions_of(keys, self._partitions).tolist(), strict=True):
+                placed.setdefault(partition, []).append(Keyed(key.encode(), encode(record)))
+            for partition, keyed in placed.items():
+                acks += await send(self._producer, ACTIVITY, partition, keyed, now=now_ms())
+            await asyncio.sleep(0)  # the lanes have their turn
+        return acks
