@@ -116,9 +116,9 @@ async def _looks(
                 rig.pin_workers(pids)
             looks.append(Look(time.monotonic(), cpu_of(pids), cpu_of(rig.ground.broker_pids), count))
         if looks and (count >= (1 - LEFT_OUT) * events_count or looks[-1].at_s - looks[0].at_s > run_s_max):
-            if len(looks) < 2:
+            if looks[-1].produced == looks[0].produced or looks[-1].cpu_s == looks[0].cpu_s:
                 raise LoadtestError(
-                    f"{events_count:,} events are too few: all were decided before a second look; use --events"
+                    f"{events_count:,} events are too few: all were decided between two looks; use a larger --events"
                 )
             return looks
         if not looks and time.monotonic() - began > START_S_MAX:

@@ -54,7 +54,20 @@ async def deleted(bootstrap: str, topic: str) -> None:
 def test_the_filter_and_a_peer_are_measured_in_one_run_and_their_topics_are_gone_afterwards(
     cluster: str, tmp_path: Path
 ) -> None:
-    told = ["run", "throughput", "--bootstrap", cluster, "--out", str(tmp_path), "--peers", "passthrough", *SMALL]
+    # As many as keep the native path busy for several looks.
+    events = ["--events", "300000"]
+    told = [
+        "run",
+        "throughput",
+        "--bootstrap",
+        cluster,
+        "--out",
+        str(tmp_path),
+        "--peers",
+        "passthrough",
+        *SMALL,
+        *events,
+    ]
     assert main(told) == 0
     (path,) = tmp_path.glob("throughput-*.json")
     result = figures.read(path)
