@@ -151,6 +151,7 @@ def test_a_refusal_holds_for_good_while_events_flow(broker: Broker, tmp_path: Pa
         filter_.wait_ready()
         for number in range(20):
             if number == 5:
+                broker.decisions(until=1)  # the filter is at work: what it has decided is decided before the refusal
                 broker.write_registry([refusal])
             wave = [
                 event("sms", 100 * number + one, to=cases.WILLING, text=cases.GOOD_TEXT, **cases.BANK)
