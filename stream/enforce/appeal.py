@@ -10,6 +10,7 @@ import msgspec
 
 from stream.enforce.clocks import Rang
 from stream.enforce.effects import ClearClock, KeepRecord, SendNotice, TellCase
+from stream.enforce.forms import Wrong
 from stream.enforce.messages import AppealDecided, Appealed, AppealWithdrawn, Side
 from stream.enforce.procedure import (
     ANY_DUE,
@@ -76,7 +77,10 @@ AppealEvent = Appealed | Supplemented | Decided | Withdraw | Rang
 
 # ---- conditions
 
-GROUNDED = Condition[AppealCase, Appealed]("it states its grounds", lambda turn: bool(turn.event.appeal.grounds))
+GROUNDED = Condition[AppealCase, Appealed](
+    "it states its grounds, and nothing is ill-formed",
+    lambda turn: bool(turn.event.appeal.grounds) and not turn.event.wrong,
+)
 GROUNDS_GIVEN = Condition[AppealCase, Supplemented]("it states its grounds", lambda turn: bool(turn.event.grounds))
 FOR_PARTY = Condition[AppealCase, Decided]("the party wins", lambda turn: turn.event.winner == "party")
 FOR_MEASURE = Condition[AppealCase, Decided]("the measure stands", lambda turn: turn.event.winner == "measure")
@@ -93,10 +97,10 @@ def _take(turn: Turn[AppealCase, Appealed]) -> Done[AppealCase]:
 
 
 def _ask(turn: Turn[AppealCase, Appealed]) -> Done[AppealCase]:
-    """The party is asked for its grounds, and has time to give them."""
+    """The party is asked for its grounds, or for what is ill-formed, and has time to give it."""
     case = msgspec.structs.replace(turn.case, appeal=turn.event.appeal)
     notice = _notice(turn, turn.event.appeal, subject="missing", reason="incomplete")
-    asked = msgspec.structs.replace(notice, missing=("grounds",))
+    asked = msgspec.structs.replace(notice, missing=missing(turn.event.appeal, turn.event.wrong))
     return Done(case, (SendNotice(asked), turn.clock("supplement")))
 
 
@@ -127,6 +131,12 @@ def _withdraw(turn: Turn[AppealCase, Withdraw]) -> Done[AppealCase]:
 def _lapse(turn: Turn[AppealCase, Rang]) -> Done[AppealCase]:
     """An appeal whose grounds never came counts as withdrawn."""
     return Done(turn.case, (TellCase(_appeal(turn.case).against, AppealWithdrawn(turn.case.case)),))
+
+
+def missing(appeal: Appeal, wrong: tuple[Wrong, ...] = ()) -> tuple[str, ...]:
+    """What an appeal must still say before it can be decided. What is ill-formed comes as `field: not its form`."""
+    absent = not appeal.grounds and all(one.field != "grounds" for one in wrong)
+    return (*map(str, wrong), *(("grounds",) if absent else ()))
 
 
 def _appeal(case: AppealCase) -> Appeal:
@@ -172,7 +182,7 @@ PROCEDURE = Procedure[AppealCase](
     theory="An appeal ends for the party or for the measure, and the case that it is against is told which.",
     states={
         S.NEW: "nothing has happened",
-        S.INCOMPLETE: "the party was asked for its grounds",
+        S.INCOMPLETE: "the party was asked for its grounds, or for what is ill-formed",
         S.PENDING: "to be decided",
         S.DECIDED_FOR_PARTY: "the party won: the measure ends",
         S.DECIDED_FOR_MEASURE: "the party lost: the measure stands",

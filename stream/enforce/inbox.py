@@ -26,8 +26,8 @@ DOCKET: Final = "docket"
 """The procedure that a `CaseEvent` to a party's docket names."""
 
 
-MADE: Final = ("kind", "complaint", "filing", "time", "refusal", "actor")
-"""Fields of a complaint or filing that no person fills in: where these are wrong, a program is."""
+MADE: Final = ("kind", "complaint", "filing", "appeal", "against", "party", "time", "refusal", "actor")
+"""Fields of a complaint, filing or appeal that no person fills in: where these are wrong, a program is."""
 
 
 class DocketFinding(msgspec.Struct, frozen=True, tag_field="event", tag="finding"):
@@ -137,8 +137,8 @@ def _read(spot: Spot, value: bytes) -> Arrival | Forward:
             event = measure.Delivered(told) if told.outcome == "delivered" else measure.DeliveryFailed(told)
             return _arrival(spot, told.case, "measure", event)
         case topics.APPEALS:
-            said = decode_as(Appeal, value)
-            return Forward(ids.appeal_case(said), _forwarded(said))
+            appealed = Appealed(*forms.read(Appeal, value, made=MADE))
+            return Forward(ids.appeal_case(appealed.appeal), _forwarded(appealed))
         case topic:
             raise Undecodable(f"{topic} is no intake topic")
 
@@ -157,12 +157,13 @@ def _event(one: CaseEvent) -> msgspec.Struct:
     return decode_as(decoder, bytes(one.event))
 
 
-def _forwarded(said: Appeal) -> CaseEvent:
+def _forwarded(appealed: Appealed) -> CaseEvent:
+    said = appealed.appeal
     return CaseEvent(
         id=f"{ids.appeal_case(said)}#filed",
         time=said.time,
         case=said.against,
         procedure=procedure_of(said.against),
-        event=msgspec.Raw(encode(Appealed(said))),
+        event=msgspec.Raw(encode(appealed)),
         actor=said.actor,
     )

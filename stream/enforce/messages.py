@@ -8,6 +8,7 @@ from typing import Literal
 
 import msgspec
 
+from stream.enforce.forms import Wrong
 from stream.model.control import Appeal as AppealRecord
 from stream.model.control import CaseId, Dispute, Finding
 from stream.model.fields import Measure
@@ -39,9 +40,10 @@ class Found(msgspec.Struct, frozen=True, tag_field="event", tag="found"):
 
 
 class Appealed(msgspec.Struct, frozen=True, tag_field="event", tag="appealed"):
-    """A party appeals."""
+    """A party appeals. `wrong` names what of it was ill-formed, and is asked for."""
 
     appeal: AppealRecord
+    wrong: tuple[Wrong, ...] = ()
 
 
 class AppealDecided(msgspec.Struct, frozen=True, tag_field="event", tag="appeal-decided"):

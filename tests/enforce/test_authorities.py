@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from stream.enforce import appeal, dispute, listing, measure, prohibited, regulator
+from stream.enforce import appeal, dispute, forms, inbox, listing, measure, prohibited, regulator
 from stream.enforce.clocks import Rang
 from stream.enforce.docket import Docket, route
 from stream.enforce.effects import (
@@ -28,7 +28,8 @@ from stream.enforce.messages import (
     Side,
 )
 from stream.enforce.procedure import Stepped
-from stream.model.control import Punishment
+from stream.model.codec import Undecodable
+from stream.model.control import Appeal, Punishment
 from tests.enforce import pools
 from tests.enforce.world import DAY, HOUR, MINUTE, NOW, PARTY, TERMS, act, acts, finding, refused, took
 
@@ -143,6 +144,27 @@ def test_an_appeal_without_grounds_is_asked_for_them_and_lapses_without() -> Non
     lapsed, effects = took(appeal.step(case, Rang("supplement", due), due, TERMS))
     assert lapsed.state == appeal.State.WITHDRAWN
     assert act(effects, TellCase).event == AppealWithdrawn("A-1")
+
+
+@pytest.mark.parametrize(
+    ("ill", "asked"),
+    [({"evidence": "E-1"}, "evidence: not a list, each a text"), ({"grounds": 7}, "grounds: not a text")],
+)
+def test_an_appeal_that_is_ill_formed_is_asked_for_what_it_must_be(ill: dict[str, object], asked: str) -> None:
+    value = msgspec.json.encode({**msgspec.to_builtins(pools.APPEAL), **ill})
+    appealed = Appealed(*forms.read(Appeal, value, made=inbox.MADE))
+    case, effects = took(appeal.step(appeal.AppealCase(case="A-1"), appealed, NOW, TERMS))
+    assert act(effects, SendNotice).notice.missing == (asked,)
+    case = took(appeal.step(case, appeal.Supplemented("not us", ("E-1",)), NOW + HOUR, TERMS)).case
+    assert case.state is appeal.State.PENDING
+    assert case.appeal is not None
+    assert case.appeal.evidence == (*appealed.appeal.evidence, "E-1")
+
+
+@pytest.mark.parametrize("ours", [{"against": 7}, {"party": "BANK"}, {"appeal": None}, {"time": "now"}])
+def test_whom_an_appeal_is_of_and_against_what_is_never_guessed(ours: dict[str, object]) -> None:
+    with pytest.raises(Undecodable):
+        forms.read(Appeal, msgspec.json.encode({**msgspec.to_builtins(pools.APPEAL), **ours}), made=inbox.MADE)
 
 
 def test_a_company_that_does_not_answer_a_dispute_is_in_breach_and_cannot_hold_it_up() -> None:

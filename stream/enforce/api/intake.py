@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from stream.enforce import campaign, complaint, fitness, ids, messages, prohibited, regulator
+from stream.enforce import appeal, campaign, complaint, fitness, ids, messages, prohibited, regulator
 from stream.enforce.api import acts, asking
 from stream.enforce.api.answers import (
     Accepted,
@@ -157,8 +157,7 @@ def file_appeal(asked: Asked) -> Write:
     picture = asked.seen(said.against)
     asked.would_take(picture, messages.Appealed(said))
     case = ids.appeal_case(said)
-    lacking = () if said.grounds else ("grounds",)
-    answer = Accepted(said.appeal, case, asking.missing(lacking, Appeal))
+    answer = Accepted(said.appeal, case, asking.missing(appeal.missing(said), Appeal))
     return Write(topics.APPEALS, case, case, said, answer)
 
 
