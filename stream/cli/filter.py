@@ -98,7 +98,9 @@ def _with_options(config: Config, arguments: argparse.Namespace) -> Config:
     )
     if changed.workers < 1:
         raise ConfigError(f"--workers {changed.workers}: at least one")
-    if changed.delivery != "at-least-once":
-        raise ConfigError("exactly-once delivery is not built yet; use at-least-once")
+    if changed.delivery == "exactly-once" and config.registry.mode == "partitioned":
+        raise ConfigError(
+            "filter.delivery exactly-once does not go with registry.mode partitioned; use at-least-once there"
+        )
     chosen = msgspec.structs.replace(config.policy, file=arguments.policy) if arguments.policy else config.policy
     return msgspec.structs.replace(config, filter=changed, policy=chosen)

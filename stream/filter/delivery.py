@@ -10,16 +10,17 @@ nobody fetches. No batch waits for a commit.
 import asyncio
 import time
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, Protocol
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.structs import RecordMetadata
 
 from stream.config import Config
 from stream.filter.batch import DeadLetter, Finished, Outputs, Place
+from stream.filter.raw import Taken
 from stream.kafka import clients
 from stream.kafka.seams.outgoing import fill, finished, records_of
 from stream.model.topics import DEAD_LETTER, DECISIONS, EPOCHS, EXPRESSIONS
@@ -34,6 +35,43 @@ COMMIT_EVERY_S: Final = 0.1
 for each would cost the worker and the broker more than the batch does."""
 
 
+class WayOut(Protocol):
+    """What a lane asks of its way out. `failed` is set when nothing more can be delivered: the worker then ends."""
+
+    failed: asyncio.Future[None]
+
+    @property
+    def in_flight(self) -> int:
+        """Batches handed over and not yet safe."""
+
+    def portions(self, taken: Mapping[Place, Taken]) -> Sequence[Mapping[Place, Taken]]:
+        """What of a batch is decided and handed over apart."""
+
+    async def room(self) -> None:
+        """Wait until one more batch may be handed over: the back-pressure of the whole worker."""
+
+    def give_back(self) -> None:
+        """There was nothing to hand over after all."""
+
+    async def hand_over(self, outputs: Outputs) -> None:
+        """Send everything a portion puts out. Call after `room`, in the order of the batches."""
+
+    async def settled(self) -> None:
+        """Wait until the decisions of everything handed over are acknowledged."""
+
+    async def drain(self) -> None:
+        """Wait until everything handed over is acknowledged and its offsets are committed."""
+
+    async def stop(self) -> None:
+        """Commit no more. What is not committed by now will be decided again by whoever comes next."""
+
+    async def assigned(self, places: Collection[Place]) -> None:
+        """The group has given partitions; before anything is fetched of them."""
+
+    async def revoked(self, places: Collection[Place]) -> None:
+        """The group takes partitions away; after `drain`, or after as much of it as there was time for."""
+
+
 @dataclass(frozen=True, slots=True)
 class InFlight:
     """A batch on its way: what must be acknowledged, and what it stands for."""
@@ -43,7 +81,7 @@ class InFlight:
 
 
 class Delivery:
-    """The way out of one worker's lane. `failed` is set when nothing more can be delivered: the worker then ends."""
+    """The way out of one worker's lane, at least once."""
 
     def __init__(
         self,
@@ -78,6 +116,16 @@ class Delivery:
         """Batches handed over and not yet acknowledged."""
         return len(self._queue)
 
+    def portions(self, taken: Mapping[Place, Taken]) -> Sequence[Mapping[Place, Taken]]:
+        """A batch is decided whole."""
+        return (taken,)
+
+    async def assigned(self, places: Collection[Place]) -> None:
+        """Nothing is to be prepared: events begin where the group has committed."""
+
+    async def revoked(self, places: Collection[Place]) -> None:
+        """What is not acknowledged yet goes on; its commit will be refused."""
+
     async def room(self) -> None:
         """Wait until one more batch may be handed over: the back-pressure of the whole worker."""
         acquired = asyncio.ensure_future(self._room.acquire())
@@ -92,16 +140,8 @@ class Delivery:
 
     async def hand_over(self, outputs: Outputs) -> None:
         """Send everything a batch puts out. Call after `room`, in the order of the batches."""
-        now = time.time_ns() // 1_000_000
-        sent: list[asyncio.Future[RecordMetadata]] = []
-        for topic, parts in ((EXPRESSIONS, outputs.wills), (DECISIONS, outputs.decisions)):
-            for partition, records in parts.items():
-                sent += await send(self._producer, topic, partition, records, now=now)
-        for batch in in_rounds(outputs.finished):
-            sent += await send_finished(self._producer, DECISIONS, batch, now=now)
-        for letter in outputs.dead_letters:
-            sent.append(await send_dead_letter(self._producer, letter))
-        sent += await send(self._producer, EPOCHS, 0, outputs.epochs, now=now)
+        sent = await send_beside(self._producer, outputs)
+        sent += await send_decided(self._producer, outputs)
         self._empty.clear()
         self._settled.clear()
         self._queue.append(InFlight(sent, outputs))
@@ -165,6 +205,29 @@ class Delivery:
             with suppress(TimeoutError):
                 async with asyncio.timeout(COMMIT_EVERY_S):
                     await self._hurry.wait()
+
+
+async def send_beside(producer: AIOKafkaProducer, outputs: Outputs) -> list[asyncio.Future[RecordMetadata]]:
+    """Send what a batch says of the registry: wills from replies, and the name of the state it was decided on."""
+    now = time.time_ns() // 1_000_000
+    sent: list[asyncio.Future[RecordMetadata]] = []
+    for partition, records in outputs.wills.items():
+        sent += await send(producer, EXPRESSIONS, partition, records, now=now)
+    sent += await send(producer, EPOCHS, 0, outputs.epochs, now=now)
+    return sent
+
+
+async def send_decided(producer: AIOKafkaProducer, outputs: Outputs) -> list[asyncio.Future[RecordMetadata]]:
+    """Send what became of a batch's events: decisions, and dead letters."""
+    now = time.time_ns() // 1_000_000
+    sent: list[asyncio.Future[RecordMetadata]] = []
+    for partition, records in outputs.decisions.items():
+        sent += await send(producer, DECISIONS, partition, records, now=now)
+    for batch in in_rounds(outputs.finished):
+        sent += await send_finished(producer, DECISIONS, batch, now=now)
+    for letter in outputs.dead_letters:
+        sent.append(await send_dead_letter(producer, letter))
+    return sent
 
 
 async def send(

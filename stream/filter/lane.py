@@ -25,8 +25,9 @@ from aiokafka.errors import CommitFailedError, IllegalStateError
 from stream import logs
 from stream.config import Filter
 from stream.filter.batch import Outputs, Place, Record
-from stream.filter.delivery import Delivery
+from stream.filter.delivery import Delivery, WayOut
 from stream.filter.raw import Taken
+from stream.filter.transactions import MakeProducer, Transactions
 from stream.kafka.seams.incoming import RawBatch, joined, raw_batches, spare_consumer_records, take_raw
 
 log = logs.get(__name__)
@@ -58,17 +59,26 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is not 
         acknowledged: Callable[[Outputs], None],
         after: "Lane | None" = None,
         member: AIOKafkaConsumer | None = None,
+        transactional: MakeProducer | None = None,
     ) -> None:
+        """`transactional` makes the producers of exactly-once delivery; without it, delivery is at least once."""
         self.name = name
         self.consumer = consumer
         self._member = member or consumer
         """the member of the group, which commits: another one where partitions are assigned by hand"""
         self._open: frozenset[int] | None = None
-        self.delivery = Delivery(
-            producer,
-            commit=self._commit,
-            in_flight_max=limits.batches_in_flight_max,
-            acknowledged=acknowledged,
+        in_flight_max = limits.batches_in_flight_max
+        self.delivery: WayOut = (
+            Delivery(producer, commit=self._commit, in_flight_max=in_flight_max, acknowledged=acknowledged)
+            if transactional is None
+            else Transactions(
+                producer,
+                consumer=consumer,
+                group=f"{limits.group}.{name}",
+                transactional=transactional,
+                in_flight_max=in_flight_max,
+                acknowledged=acknowledged,
+            )
         )
         self._topics = topics
         self._limits = limits
@@ -106,10 +116,11 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is not 
                 continue
             self._idle.clear()
             try:
-                outputs = self._decide(self.name, taken)
-                if self._raw:
-                    self._learn(outputs)
-                await self.delivery.hand_over(outputs)
+                for portion in self.delivery.portions(taken):
+                    outputs = self._decide(self.name, portion)
+                    if self._raw:
+                        self._learn(outputs)
+                    await self.delivery.hand_over(outputs)
             finally:
                 self._idle.set()
 
@@ -181,10 +192,12 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is not 
         """Let everything taken be acknowledged and committed before another worker takes over (aiokafka calls this)."""
         if revoked:
             await self.settle("revoked")
+            await self.delivery.revoked([Place(*place) for place in revoked])
             log.info("partitions revoked", lane=self.name, partitions_count=len(revoked))
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
-        """Say what this worker has now (aiokafka calls this)."""
+        """Say what this worker has now (aiokafka calls this, before it fetches anything)."""
+        await self.delivery.assigned([Place(*place) for place in assigned])
         log.info("partitions assigned", lane=self.name, partitions_count=len(assigned))
 
     async def settle(self, why: str) -> None:

@@ -33,7 +33,7 @@ from stream.filter.telling import Telling
 from stream.health import Health
 from stream.kafka import clients
 from stream.kafka.assignor import SamePartitions
-from stream.kafka.clients import AIOKafkaConsumer, RoundRobinPartitionAssignor
+from stream.kafka.clients import AIOKafkaConsumer, AIOKafkaProducer, RoundRobinPartitionAssignor
 from stream.metrics import FilterMetrics
 from stream.model.codec import encode
 from stream.model.decision import Epoch
@@ -231,7 +231,11 @@ class Worker:
             acknowledged=self._acknowledged,
             after=after,
             member=member,
+            transactional=self._transactional if self._config.filter.delivery == "exactly-once" else None,
         )
+
+    def _transactional(self, transactional_id: str) -> AIOKafkaProducer:
+        return clients.producer(self._config, client=f"{self._name}-transactions", transactional_id=transactional_id)
 
     async def _work(self) -> None:
         """Run until asked to stop or until one task fails."""

@@ -34,6 +34,11 @@ GOODBYE_S_MAX = 5.0
 """How long a client may take to close: aiokafka's `stop` can hang (its issue 773)."""
 
 
+TRANSACTION_MS_MAX = 10_000
+"""When brokers end the transaction of a producer that is gone, if nobody takes its place: so long at most do readers of
+`decisions` wait for a filter that died."""
+
+
 def producer(config: Config, *, client: str, transactional_id: str | None = None) -> AIOKafkaProducer:
     """A producer whose sends are acknowledged by all replicas and not repeated (KIP-98)."""
     compression = config.filter.compression
@@ -43,6 +48,7 @@ def producer(config: Config, *, client: str, transactional_id: str | None = None
         acks="all",
         enable_idempotence=True,
         transactional_id=transactional_id,
+        transaction_timeout_ms=TRANSACTION_MS_MAX,
         compression_type=None if compression == "none" else compression,
         max_batch_size=BATCH_BYTES_MAX,
         max_request_size=REQUEST_BYTES_MAX,

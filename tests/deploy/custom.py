@@ -123,7 +123,7 @@ class TopicSpec(Fields, frozen=True):
 
 
 class Resource(Fields, frozen=True):
-    type: Literal["topic", "group"]
+    type: Literal["topic", "group", "transactionalId"]
     name: str
     patternType: Literal["literal", "prefix"]
 

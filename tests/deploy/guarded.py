@@ -24,7 +24,7 @@ from tests.filter.harness import Broker
 PASSWORD: Final = "not-a-secret"  # noqa: S105  # of users that live as long as a test, on 127.0.0.1
 
 _OPERATIONS: Final = {"Read": 3, "Write": 4, "Describe": 8, "DescribeConfigs": 10}
-_RESOURCES: Final = {"topic": 2, "group": 3}
+_RESOURCES: Final = {"topic": 2, "group": 3, "transactionalId": 5}
 _PATTERNS: Final = {"literal": 3, "prefix": 4}
 _ALLOW: Final = 3
 """Kafka's protocol guide: AclOperation, ResourceType, PatternType, AclPermissionType."""

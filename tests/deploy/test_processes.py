@@ -41,9 +41,7 @@ class House:
 @pytest.fixture
 def house(tmp_path: Path) -> Iterator[House]:
     """Everything that the compose file runs, ready."""
-    base = _free_ports(8)
-    ports = {"filter": base, "enforce": base + 3, "api": base + 4, "watch": base + 5, "notify": base + 6}
-    ports["audit"] = base + 7
+    ports = _ports()
     processes: dict[str, ServiceProcess] = {}
     with guarded_kafka() as (broker, guarded_port):
         broker.write_registry(cases.registry())
@@ -57,6 +55,13 @@ def house(tmp_path: Path) -> Iterator[House]:
         finally:
             for process in processes.values():
                 process.kill()
+
+
+def _ports() -> dict[str, int]:
+    """A port for each service; the filter's two workers have the next two after its own."""
+    base = _free_ports(8)
+    after = {name: base + 3 + place for place, name in enumerate(("enforce", "api", "watch", "notify", "audit"))}
+    return {"filter": base, **after}
 
 
 def _metric(process: ServiceProcess, line_start: str, *, port: int | None = None) -> float:
@@ -78,6 +83,24 @@ def test_every_service_does_its_work_with_the_rights_of_its_user_alone_and_ends_
     assert {name: process.ended() for name, process in house.processes.items()} == dict.fromkeys(SERVICES, 0)
     for name, process in house.processes.items():
         assert "uthorization" not in process.log, f"{name} lacks a right:\n{process.log}"
+
+
+def test_a_filter_that_delivers_exactly_once_does_so_with_the_rights_of_its_user_alone(tmp_path: Path) -> None:
+    with guarded_kafka() as (broker, guarded_port):
+        broker.write_registry(cases.registry())
+        settings = {**login(guarded_port, "wurao-filter"), "WURAO_FILTER__DELIVERY": "exactly-once"}
+        filter_ = ServiceProcess("filter", SERVICES["filter"], tmp_path, ports=_ports(), login=settings)
+        try:
+            filter_.wait_ready()
+            sms = {"to": cases.WILLING, "text": cases.GOOD_TEXT, **cases.BANK}
+            broker.write_events([event("sms", number, **sms) for number in range(20)])
+            broker.write([(topics.EVENTS_SMS, 0, None, b"{")])
+            assert len(broker.decisions(until=20)) == 20
+            assert broker.read(topics.DEAD_LETTER, until=1)
+            filter_.ask_to_end()
+            assert filter_.ended() == 0
+        finally:
+            filter_.kill()
 
 
 def _every_port_serves_what_prometheus_asks(house: House) -> None:

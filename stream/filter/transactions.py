@@ -1,0 +1,233 @@
+"""From outputs to transactions, exactly once (DESIGN section 6, KIP-98).
+
+Every partition that a lane reads has a producer of its own, whose transactional id is the partition's. What a batch
+puts out for a partition, and the offset it stands for, are one transaction: readers of `decisions` that read committed
+records see each event decided once, whoever dies when. There may be one transaction a partition at a time; what is
+decided meanwhile goes into the next, so that transactions grow with the load.
+
+An id is initialised once its partition is assigned: that ends what a predecessor left open, and shuts out a predecessor
+that still lives, whatever generation of the group it believes in (aiokafka does not tell the broker). Only then is the
+committed offset asked for, since the predecessor's last transaction may move it; until then the partition is paused.
+
+Wills from replies and epochs go out beside the transactions, by the worker's own producer, and are acknowledged before
+the transaction ends: a reader of the registry must never wait for a dead worker's open transaction to see a refusal,
+and a repeat of a will does no harm.
+
+When a transaction cannot be ended, the worker ends: whoever is next begins where the last one was committed.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Final
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.structs import RecordMetadata
+
+from stream import logs
+from stream.filter.batch import Outputs, Place
+from stream.filter.delivery import send_beside, send_decided
+from stream.filter.raw import Taken
+from stream.kafka import clients
+
+log = logs.get(__name__)
+
+INITIALISED_S_MAX: Final = 30.0
+"""How long a predecessor's transaction may take to end: brokers end one whose producer is gone after
+`clients.TRANSACTION_MS_MAX` by themselves."""
+
+MakeProducer = Callable[[str], AIOKafkaProducer]
+"""The producer of a transactional id, not started."""
+
+
+@dataclass(slots=True, eq=False)
+class _Partition:
+    """A partition that this worker has: its producer, and what waits for its next transaction."""
+
+    place: Place
+    producer: AIOKafkaProducer
+    waiting: deque[Outputs] = field(default_factory=deque)
+    beside: list[asyncio.Future[RecordMetadata]] = field(default_factory=list)
+    """what goes out beside the transaction, and must be acknowledged before it ends"""
+    arrived: asyncio.Event = field(default_factory=asyncio.Event)
+    task: asyncio.Task[None] | None = None
+
+
+class Transactions:
+    """The way out of one worker's lane. `failed` is set when nothing more can be delivered: the worker then ends."""
+
+    def __init__(
+        self,
+        producer: AIOKafkaProducer,
+        *,
+        consumer: AIOKafkaConsumer,
+        group: str,
+        transactional: MakeProducer,
+        in_flight_max: int,
+        acknowledged: Callable[[Outputs], None],
+    ) -> None:
+        self._producer = producer
+        self._consumer = consumer
+        self._group = group
+        self._transactional = transactional
+        self._in_flight_max = in_flight_max
+        self._acknowledged = acknowledged
+        self._partitions: dict[Place, _Partition] = {}
+        self._fewer = asyncio.Condition()
+        """told when something was committed or given up"""
+        self._open = 0
+        self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    @property
+    def in_flight(self) -> int:
+        """Batches handed over and not yet committed."""
+        return self._open
+
+    def portions(self, taken: Mapping[Place, Taken]) -> list[Mapping[Place, Taken]]:
+        """What is decided apart, so that its decisions can be committed apart: each partition."""
+        return [{place: portion} for place, portion in taken.items() if place in self._partitions]
+
+    async def room(self) -> None:
+        """Wait until one more batch may be handed over. A batch has a portion for each partition of the lane."""
+        await self._until(lambda: self._open < self._in_flight_max * max(1, len(self._partitions)))
+        self._raise_failure()
+
+    def give_back(self) -> None:
+        """There was nothing to hand over after all."""
+
+    async def hand_over(self, outputs: Outputs) -> None:
+        """Send what one portion puts out. Call after `room`, in the order of the batches."""
+        (place,) = outputs.next_offsets
+        partition = self._partitions.get(place)
+        if partition is None:  # revoked while it was decided: its next owner decides it
+            return
+        partition.beside += await send_beside(self._producer, outputs)
+        partition.waiting.append(outputs)
+        self._open += 1
+        partition.arrived.set()
+
+    async def settled(self) -> None:
+        """Wait until everything handed over is committed."""
+        await self._until(lambda: self._open == 0)
+        self._raise_failure()
+
+    async def drain(self) -> None:
+        """Wait until everything handed over is committed, or nothing can be any more."""
+        await self._until(lambda: self._open == 0)
+
+    async def stop(self) -> None:
+        """Leave everything: what is not committed by now is decided again by whoever comes next."""
+        await self._give_up(list(self._partitions))
+
+    async def assigned(self, places: Collection[Place]) -> None:
+        """Take partitions on: shut others out, and begin where the last committed transaction ended.
+
+        A failure is told by `failed`: aiokafka, which calls us, would swallow it.
+        """
+        parts = [TopicPartition(*place) for place in places]
+        self._consumer.pause(*parts)
+        try:
+            async with asyncio.timeout(INITIALISED_S_MAX):
+                await asyncio.gather(*(self._take_on(place) for place in places))
+        except TimeoutError:
+            message = f"no transaction could be begun within {INITIALISED_S_MAX:.0f} s; look at the brokers' log"
+            self._fail(TimeoutError(message))
+        except Exception as error:  # noqa: BLE001  # whatever it is, the worker must end and say so
+            self._fail(error)
+        else:
+            self._consumer.resume(*parts)
+
+    async def revoked(self, places: Collection[Place]) -> None:
+        """Give partitions up, with what of theirs is not committed."""
+        await self._give_up([place for place in places if place in self._partitions])
+
+    async def _take_on(self, place: Place) -> None:
+        producer = self._transactional(f"{self._group}.{place.topic}.{place.partition}")
+        await producer.start()
+        await producer.begin_transaction()  # waits for the id; an empty transaction asks the broker for nothing more
+        await producer.commit_transaction()
+        partition = self._partitions[place] = _Partition(place, producer)
+        tp = TopicPartition(*place)
+        offset = await self._consumer.committed(tp)
+        if tp in self._consumer.assignment():
+            if offset is None:
+                await self._consumer.seek_to_beginning(tp)
+            else:
+                self._consumer.seek(tp, offset)
+            partition.task = asyncio.create_task(self._keep_committing(partition))
+
+    async def _give_up(self, places: Collection[Place]) -> None:
+        gone = [self._partitions.pop(place) for place in places]
+        for partition in gone:
+            if partition.task is not None:
+                partition.task.cancel()
+        await asyncio.gather(*(partition.task for partition in gone if partition.task), return_exceptions=True)
+        self._open -= sum(len(partition.waiting) for partition in gone)
+        await asyncio.gather(*(_close(partition.producer) for partition in gone))
+        async with self._fewer:
+            self._fewer.notify_all()
+
+    async def _keep_committing(self, partition: _Partition) -> None:
+        """One transaction after the other, as long as the partition is ours."""
+        try:
+            while True:
+                await partition.arrived.wait()
+                partition.arrived.clear()
+                if partition.waiting:
+                    await self._commit(partition)
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:  # noqa: BLE001  # whatever it is, the worker must end and say so
+            self._fail(error)
+
+    async def _commit(self, partition: _Partition) -> None:
+        """One transaction with all that waits."""
+        batches, beside = list(partition.waiting), partition.beside
+        partition.beside = []
+        producer = partition.producer
+        await producer.begin_transaction()
+        sent = list(beside)
+        for outputs in batches:
+            sent += await send_decided(producer, outputs)
+        next_offset = batches[-1].next_offsets[partition.place]
+        await producer.send_offsets_to_transaction({TopicPartition(*partition.place): next_offset}, self._group)
+        await asyncio.gather(*sent)
+        await producer.commit_transaction()
+        for outputs in batches:
+            partition.waiting.popleft()
+            self._open -= 1
+            self._acknowledged(outputs)
+        async with self._fewer:
+            self._fewer.notify_all()
+
+    async def _until(self, reached: Callable[[], bool]) -> None:
+        """Wait for less to be under way, or for a failure."""
+
+        async def wait() -> None:
+            async with self._fewer:
+                await self._fewer.wait_for(reached)
+
+        if not reached() and not self.failed.done():
+            waiting = asyncio.create_task(wait())
+            waited: set[asyncio.Future[None]] = {waiting, self.failed}
+            try:
+                await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                waiting.cancel()
+
+    def _raise_failure(self) -> None:
+        if self.failed.done():
+            self.failed.result()
+
+    def _fail(self, error: Exception) -> None:
+        if not self.failed.done():
+            self.failed.set_exception(error)
+
+
+async def _close(producer: AIOKafkaProducer) -> None:
+    """Close a producer, within a bound. A transaction that it leaves open ends when its id is initialised again."""
+    with suppress(Exception):  # one producer's trouble must not keep the others from closing
+        async with asyncio.timeout(clients.GOODBYE_S_MAX):
+            await producer.stop()
