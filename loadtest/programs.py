@@ -27,6 +27,8 @@ LOG_LINES_QUOTED: Final = 4
 
 FILTER: Final = "filter"
 FILTER_PYTHON: Final = "filter-python"
+FILTER_EXACTLY_ONCE: Final = "filter-exactly-once"
+"""Its records are counted by offsets, as everybody's are: with the end of each transaction, one in some thousands."""
 NATIVE: Final = "native"
 """The setting of `filter` that chooses between the native path and the Python path."""
 
@@ -140,7 +142,7 @@ def topic_of(name: str) -> str:
 def names() -> tuple[str, ...]:
     """Every program there is, the filter first."""
     python = (FILTER_PYTHON,) if NATIVE in configuration.Filter.__struct_fields__ else ()
-    return (FILTER, *python, *PEERS)
+    return (FILTER, *python, FILTER_EXACTLY_ONCE, *PEERS)
 
 
 def chosen(peers: Sequence[str]) -> tuple[str, ...]:
@@ -152,8 +154,11 @@ def chosen(peers: Sequence[str]) -> tuple[str, ...]:
 
 
 def filter_program(name: str, rig: Rig, *, workers: int = 1, group: str | None = None) -> FilterProgram:
-    """A filter that is yet to be started, by either path; in a group that has read nothing unless one is given."""
-    settings = native("off" if name == FILTER_PYTHON else "auto")
+    """A filter that is yet to be started, in the form of this name, and in a group that has read nothing or the given."""
+    settings = {
+        **native("off" if name == FILTER_PYTHON else "auto"),
+        "WURAO_FILTER__DELIVERY": "exactly-once" if name == FILTER_EXACTLY_ONCE else "at-least-once",
+    }
     return FilterProgram(rig.filter(workers=workers, name=name, settings=settings, group=group))
 
 

@@ -218,10 +218,10 @@ async def rigging(bootstrap: str | None, *, partitions: int = PARTITIONS, pin: b
 
 
 class Offsets:
-    """How many records stand in a topic: what programs have put out, seen from outside."""
+    """How many records stand in a topic: what programs have put out, in open transactions too, seen from outside."""
 
     def __init__(self, config: Config, topic: str, *, partitions: int | None = None) -> None:
-        self._consumer = clients.follower(config, client="loadtest-offsets")
+        self._consumer = clients.follower(config, client="loadtest-offsets", committed=False)
         self._places = clients.partitions(topic, partitions or config.topics.partitions)
         self.before = 0
         """where the count begins"""

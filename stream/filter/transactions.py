@@ -43,12 +43,19 @@ MakeProducer = Callable[[str], AIOKafkaProducer]
 
 
 @dataclass(slots=True, eq=False)
+class _Batch:
+    """A batch of the lane, until none of its portions waits."""
+
+    portions_left: int
+
+
+@dataclass(slots=True, eq=False)
 class _Partition:
     """A partition that this worker has: its producer, and what waits for its next transaction."""
 
     place: Place
     producer: AIOKafkaProducer
-    waiting: deque[Outputs] = field(default_factory=deque)
+    waiting: deque[tuple[Outputs, _Batch]] = field(default_factory=deque)
     beside: list[asyncio.Future[RecordMetadata]] = field(default_factory=list)
     """what goes out beside the transaction, and must be acknowledged before it ends"""
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
@@ -78,20 +85,28 @@ class Transactions:
         self._fewer = asyncio.Condition()
         """told when something was committed or given up"""
         self._open = 0
+        """batches handed over of which a portion is not committed"""
+        self._batch = _Batch(0)
+        """the one that is being handed over"""
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     @property
     def in_flight(self) -> int:
-        """Batches handed over and not yet committed."""
+        """Batches handed over and not yet committed whole."""
         return self._open
 
     def portions(self, taken: Mapping[Place, Taken]) -> list[Mapping[Place, Taken]]:
         """What is decided apart, so that its decisions can be committed apart: each partition."""
-        return [{place: portion} for place, portion in taken.items() if place in self._partitions]
+        found: list[Mapping[Place, Taken]] = [
+            {place: portion} for place, portion in taken.items() if place in self._partitions
+        ]
+        self._batch = _Batch(len(found))
+        self._open += bool(found)
+        return found
 
     async def room(self) -> None:
-        """Wait until one more batch may be handed over. A batch has a portion for each partition of the lane."""
-        await self._until(lambda: self._open < self._in_flight_max * max(1, len(self._partitions)))
+        """Wait until one more batch may be handed over."""
+        await self._until(lambda: self._open < self._in_flight_max)
         self._raise_failure()
 
     def give_back(self) -> None:
@@ -102,10 +117,10 @@ class Transactions:
         (place,) = outputs.next_offsets
         partition = self._partitions.get(place)
         if partition is None:  # revoked while it was decided: its next owner decides it
+            self._done_with(self._batch)
             return
         partition.beside += await send_beside(self._producer, outputs)
-        partition.waiting.append(outputs)
-        self._open += 1
+        partition.waiting.append((outputs, self._batch))
         partition.arrived.set()
 
     async def settled(self) -> None:
@@ -164,7 +179,9 @@ class Transactions:
             if partition.task is not None:
                 partition.task.cancel()
         await asyncio.gather(*(partition.task for partition in gone if partition.task), return_exceptions=True)
-        self._open -= sum(len(partition.waiting) for partition in gone)
+        for partition in gone:
+            for _, batch in partition.waiting:
+                self._done_with(batch)
         await asyncio.gather(*(_close(partition.producer) for partition in gone))
         async with self._fewer:
             self._fewer.notify_all()
@@ -184,23 +201,28 @@ class Transactions:
 
     async def _commit(self, partition: _Partition) -> None:
         """One transaction with all that waits."""
-        batches, beside = list(partition.waiting), partition.beside
+        portions, beside = list(partition.waiting), partition.beside
         partition.beside = []
         producer = partition.producer
         await producer.begin_transaction()
         sent = list(beside)
-        for outputs in batches:
+        for outputs, _ in portions:
             sent += await send_decided(producer, outputs)
-        next_offset = batches[-1].next_offsets[partition.place]
+        next_offset = portions[-1][0].next_offsets[partition.place]
         await producer.send_offsets_to_transaction({TopicPartition(*partition.place): next_offset}, self._group)
         await asyncio.gather(*sent)
         await producer.commit_transaction()
-        for outputs in batches:
+        for outputs, batch in portions:
             partition.waiting.popleft()
-            self._open -= 1
+            self._done_with(batch)
             self._acknowledged(outputs)
         async with self._fewer:
             self._fewer.notify_all()
+
+    def _done_with(self, batch: _Batch) -> None:
+        """One portion of it is committed, or left to another worker."""
+        batch.portions_left -= 1
+        self._open -= not batch.portions_left
 
     async def _until(self, reached: Callable[[], bool]) -> None:
         """Wait for less to be under way, or for a failure."""

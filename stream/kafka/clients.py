@@ -89,15 +89,18 @@ def group_consumer(
     )
 
 
-def follower(config: Config, *, client: str) -> AIOKafkaConsumer:
-    """A consumer outside any group, for partitions that it is assigned by hand and reads from a given offset."""
+def follower(config: Config, *, client: str, committed: bool = True) -> AIOKafkaConsumer:
+    """A consumer outside any group, for partitions that it is assigned by hand and reads from a given offset.
+
+    It reads, and knows the ends of, committed records alone, unless `committed` is false.
+    """
     return AIOKafkaConsumer(
         **_connection(config.kafka),
         client_id=client,
         group_id=None,
         enable_auto_commit=False,
         auto_offset_reset="none",  # an offset out of range means another topic or a hole: never skip silently
-        isolation_level="read_committed",
+        isolation_level="read_committed" if committed else "read_uncommitted",
         max_partition_fetch_bytes=CATCH_UP_FETCH_BYTES_MAX,
         fetch_max_bytes=4 * CATCH_UP_FETCH_BYTES_MAX,
         fetch_max_wait_ms=100,
