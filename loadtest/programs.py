@@ -154,7 +154,7 @@ def chosen(peers: Sequence[str]) -> tuple[str, ...]:
 
 
 def filter_program(name: str, rig: Rig, *, workers: int = 1, group: str | None = None) -> FilterProgram:
-    """A filter that is yet to be started, in the form of this name, and in a group that has read nothing or the given."""
+    """A filter yet to be started, in the form of this name, and in a group that has read nothing, or the given one."""
     settings = {
         **native("off" if name == FILTER_PYTHON else "auto"),
         "WURAO_FILTER__DELIVERY": "exactly-once" if name == FILTER_EXACTLY_ONCE else "at-least-once",
