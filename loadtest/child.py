@@ -18,7 +18,8 @@ import uvloop
 
 from loadtest.ground import LoadtestError
 
-BEGIN_AFTER_S: Final = 0.3
+NS_PER_MS: Final = 1_000_000
+BEGIN_AFTER_MS: Final = 300
 """Time for the word to reach a child, so that its first event is not late."""
 
 READY_S_MAX: Final = 120.0
@@ -66,8 +67,8 @@ def run(work: Callable[[Lines], Awaitable[None]]) -> None:
 
 
 def begin_soon() -> int:
-    """A moment that all children can be told in time."""
-    return time.monotonic_ns() + int(BEGIN_AFTER_S * 1e9)
+    """A moment that all children can be told in time, at a whole millisecond: the loop's timers know no other."""
+    return (time.monotonic_ns() // NS_PER_MS + BEGIN_AFTER_MS) * NS_PER_MS
 
 
 class Child:

@@ -1,6 +1,7 @@
 """A steady load while something runs: the generator's process seen from here, and an observer beside it."""
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -8,12 +9,14 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from loadtest.acked import Buckets, acknowledged, grown
 from loadtest.child import begin_soon, child
 from loadtest.generator import Job, Sent
 from loadtest.observer import Observer, delays_ns
 from loadtest.pool import Mix, Pool, pool
-from loadtest.schedule import Schedule, Step
+from loadtest.schedule import NS_PER_S, Schedule, Step
 from loadtest.stage import Stage
+from stream.demo.processes import FilterProcess
 
 WARM_UP_S: Final = 2.0
 """The beginning of a load, which is sent and not counted: connections, first fetches, caches."""
@@ -35,6 +38,10 @@ class Load:
     begin_ns: int
     seen_ns: NDArray[np.int64]
     duplicates: int
+    acked: Buckets
+    """event due → decision acknowledged, as the workers counted them from the warm-up on"""
+    observer_cpu_share: float
+    """of a core: this process while the load lasted"""
 
     def delays_ns(self, numbers: NDArray[np.int64]) -> tuple[NDArray[np.int64], int]:
         """The delays of these events that were answered, from the moment they were due; how many were not."""
@@ -42,22 +49,29 @@ class Load:
 
     def numbers(self, *, from_s: float = WARM_UP_S) -> NDArray[np.int64]:
         """The events due from that moment on, all of them where the load was too short for a warm-up."""
-        first = self.schedule.due(from_s) if self.schedule.seconds > 2 * from_s else 0
+        first = self.schedule.due(from_s) if _has_warm_up(self.schedule, from_s) else 0
         return np.arange(first, self.schedule.count)
+
+
+def _has_warm_up(schedule: Schedule, from_s: float = WARM_UP_S) -> bool:
+    return schedule.seconds > 2 * from_s
 
 
 async def put(
     stage: Stage,
+    process: FilterProcess,
     *,
     mix: Mix,
     steps: Sequence[Step],
     prefix: str,
     meanwhile: Sequence[Meanwhile] = (),
+    lane: str = "bulk",
     answers_s_max: float = ANSWERS_S_MAX,
 ) -> Load:
-    """Send a load, watch it answered, and wait for the last answer within a limit.
+    """Send a load to a filter, watch it answered, and wait for the last answer within a limit.
 
-    `meanwhile` are told the observer and the beginning, and run until all is answered.
+    `meanwhile` are told the observer and the beginning, and run until all is answered. `lane` is the one whose
+    acknowledgements are looked at.
     """
     rig, schedule = stage.rig, Schedule(steps)
     job = Job(
@@ -75,13 +89,24 @@ async def put(
     ):
         begin_ns = begin_soon()
         await generator.begin(begin_ns)
+        warm_ns = begin_ns + int(WARM_UP_S * NS_PER_S) * _has_warm_up(schedule)
+        warm = asyncio.create_task(_look_at(warm_ns, process, lane))
         watching = [asyncio.create_task(one(observer, begin_ns)) for one in meanwhile]
+        watching.append(warm)
+        cpu_s = time.process_time()
         try:
             sent = await generator.report(Sent)
+            observer_cpu_share = (time.process_time() - cpu_s) / sent.wall_s
             await observer.wait(schedule.count, limit_s=answers_s_max)
+            acked = grown(await warm, await acknowledged(process, lane=lane))
         finally:
             for task in watching:
                 task.cancel()
             await asyncio.gather(*watching, return_exceptions=True)
         events = pool(stage.registry, mix, prefix=prefix, partitions=rig.partitions)
-        return Load(schedule, events, sent, begin_ns, observer.seen_ns, observer.duplicates)
+        return Load(schedule, events, sent, begin_ns, observer.seen_ns, observer.duplicates, acked, observer_cpu_share)
+
+
+async def _look_at(moment_ns: int, process: FilterProcess, lane: str) -> Buckets:
+    await asyncio.sleep(max(0.0, (moment_ns - time.monotonic_ns()) / NS_PER_S))
+    return await acknowledged(process, lane=lane)

@@ -24,7 +24,7 @@ UNITS: Final = {
 }
 """A figure's unit by the end of its name, the longest first."""
 
-QUIET: Final = ("event_bytes", "generator_late_p99_ms", "generator_cpu_share", "cpu_share", "exit_count")
+QUIET: Final = ("event_bytes", "cpu_share", "exit_count")
 """Figures that stand in the results and not in the README's tables."""
 
 

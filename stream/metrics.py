@@ -6,7 +6,7 @@ with one numpy call and handed to Prometheus when it asks.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,48 +15,56 @@ from prometheus_client.core import HistogramMetricFamily
 from prometheus_client.registry import Collector
 from prometheus_client.samples import Exemplar
 
-LATENCY_BUCKETS_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 60.0)
-"""From a call's patience (200 ms) down to what a worker can do, and up to an SMS's (5 s) and a backlog's."""
+LATENCY_BUCKETS_S = (
+    0.001, 0.002, 0.003, 0.004, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.025, 0.03, 0.05, 0.075,
+    0.1, 0.15, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0, 10.0, 60.0,
+)  # fmt: skip
+"""From a call's patience (200 ms) down to what a worker can do, by the millisecond where that lies, and up to an SMS's (5
+s) and a backlog's."""
+
+LANES = ("urgent", "bulk")
+"""The two lanes of a filter worker."""
 
 
 class Latency(Collector):
-    """A histogram that takes whole batches. Cost: some 10 µs a batch, whatever its size."""
+    """A histogram that takes whole batches, one for each value of a label where it has one. Some 10 µs a batch."""
 
-    def __init__(self, name: str, sentence: str) -> None:
-        self._name, self._sentence = name, sentence
+    def __init__(self, name: str, sentence: str, *, label: str | None = None, values: Sequence[str] = ("",)) -> None:
+        self._name, self._sentence, self._label = name, sentence, label
         self._edges_ms = np.array(LATENCY_BUCKETS_S) * 1000.0
-        self._counts: NDArray[np.int64] = np.zeros(len(LATENCY_BUCKETS_S) + 1, dtype=np.int64)
-        self._sum_s = 0.0
-        self._exemplars: dict[int, Exemplar] = {}
-        """bucket → the last traced batch whose longest latency fell into it"""
+        self._series = {value: _Series() for value in values}
 
-    def observe(self, latencies_ms: NDArray[np.int64], *, trace_id: str | None = None) -> None:
+    def observe(self, latencies_ms: NDArray[np.int64], *, value: str = "", trace_id: str | None = None) -> None:
         """Count a batch of latencies, in milliseconds. A `trace_id` becomes the exemplar of the longest."""
+        series = self._series[value]
         places = np.searchsorted(self._edges_ms, latencies_ms, side="left")
-        self._counts += np.bincount(places, minlength=len(self._counts))
-        self._sum_s += float(latencies_ms.sum()) / 1000.0
+        series.counts += np.bincount(places, minlength=len(series.counts))
+        series.sum_s += float(latencies_ms.sum()) / 1000.0
         if trace_id is not None:
             longest_s = float(latencies_ms.max()) / 1000.0
-            self._exemplars[int(places.max())] = Exemplar({"trace_id": trace_id}, longest_s, time.time())
-
-    def quantile_s(self, q: float) -> float:
-        """The upper edge of the bucket in which a quantile lies: for people who watch, not for rules."""
-        total = int(self._counts.sum())
-        if total == 0:
-            return 0.0
-        place = int(np.searchsorted(np.cumsum(self._counts), q * total))
-        return LATENCY_BUCKETS_S[min(place, len(LATENCY_BUCKETS_S) - 1)]
+            series.exemplars[int(places.max())] = Exemplar({"trace_id": trace_id}, longest_s, time.time())
 
     def collect(self) -> Iterator[HistogramMetricFamily]:
         """The histogram as Prometheus asks for it."""
-        cumulated = np.cumsum(self._counts)
-        buckets: list[tuple[str, float] | tuple[str, float, Exemplar]] = []
-        for place, (edge, count) in enumerate(zip((*LATENCY_BUCKETS_S, "+Inf"), cumulated, strict=True)):
-            exemplar = self._exemplars.get(place)
-            buckets.append((str(edge), float(count), exemplar) if exemplar else (str(edge), float(count)))
-        family = HistogramMetricFamily(self._name, self._sentence)
-        family.add_metric([], buckets, sum_value=self._sum_s)
+        family = HistogramMetricFamily(self._name, self._sentence, labels=[self._label] if self._label else None)
+        for value, series in self._series.items():
+            buckets: list[tuple[str, float] | tuple[str, float, Exemplar]] = []
+            cumulated = np.cumsum(series.counts)
+            for place, (edge, count) in enumerate(zip((*LATENCY_BUCKETS_S, "+Inf"), cumulated, strict=True)):
+                exemplar = series.exemplars.get(place)
+                buckets.append((str(edge), float(count), exemplar) if exemplar else (str(edge), float(count)))
+            family.add_metric([value] if self._label else [], buckets, sum_value=series.sum_s)
         yield family
+
+
+class _Series:
+    """The counts of one histogram."""
+
+    def __init__(self) -> None:
+        self.counts: NDArray[np.int64] = np.zeros(len(LATENCY_BUCKETS_S) + 1, dtype=np.int64)
+        self.sum_s = 0.0
+        self.exemplars: dict[int, Exemplar] = {}
+        """bucket → the last traced batch whose longest latency fell into it"""
 
 
 class FilterMetrics:
@@ -74,8 +82,10 @@ class FilterMetrics:
         )
         self.latency = Latency(
             "wurao_decision_latency_seconds",
-            "From an event's record timestamp to the acknowledgement of its decision. Above 0.2 s calls are decided "
-            "without us: look at consumer lag, then at the broker.",
+            "From an event's record timestamp to the acknowledgement of its decision, by lane. Above 0.2 s calls are "
+            "decided without us: look at consumer lag, then at the broker.",
+            label="lane",
+            values=LANES,
         )
         self.registry.register(self.latency)
         self.batch_seconds = self._counter(

@@ -40,8 +40,8 @@ async def run(rig: Rig, wish: Wish) -> AsyncIterator[Taken]:
                 at_s = (time.monotonic_ns() - begin_ns) / 1e9
                 seen.append(Point(at_s, float(schedule.due(at_s) - observer.decided)))
 
-        async with filtering(stage, name=f"filter-{turn}"):
-            taken = await put(stage, mix="sms", steps=steps, prefix=f"b{turn}", meanwhile=(look,))
+        async with filtering(stage, name=f"filter-{turn}") as process:
+            taken = await put(stage, process, mix="sms", steps=steps, prefix=f"b{turn}", meanwhile=(look,))
         usual = delays_of(taken.delays_ns(np.arange(rate, schedule.first_of(1)))[0])
         burst = delays_of(taken.delays_ns(np.arange(schedule.first_of(1), schedule.first_of(2)))[0])
         everything, missing = taken.delays_ns(np.arange(schedule.count))

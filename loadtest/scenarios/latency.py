@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from typing import Final
 
 from loadtest import load
+from loadtest.acked import figures
 from loadtest.figures import Row, Taken
 from loadtest.latency import Delays, delays_of
 from loadtest.load import Load, put
@@ -90,7 +91,8 @@ async def _at(stage: Stage, process: FilterProcess, *, rate: int, prefix: str) -
             process.check()
             spent = cpu_of(process.worker_pids) - before
 
-    taken = await put(stage, mix="sms", steps=(Step(rate, stage.wish.seconds),), prefix=prefix, meanwhile=(meter,))
+    steps = (Step(rate, stage.wish.seconds),)
+    taken = await put(stage, process, mix="sms", steps=steps, prefix=prefix, meanwhile=(meter,))
     return taken, spent
 
 
@@ -99,13 +101,22 @@ def row_of_load(taken: Load, *, rate: int, cpu_s: float) -> tuple[Row, Delays]:
     found, missing = taken.delays_ns(taken.numbers())
     delays = delays_of(found)
     return {
+        **figures(taken.acked),
         **delays.figures,
         "missing_count": float(missing),
         "events_per_s": float(rate),
         "worker_cpu_share": cpu_s / taken.schedule.seconds,
-        "generator_late_p99_ms": taken.sent.late_p99_ms,
-        "generator_cpu_share": taken.sent.cpu_s / taken.sent.wall_s,
+        **shares(taken),
     }, delays
+
+
+def shares(taken: Load) -> Row:
+    """What the measurement took of this machine itself, and how late it was."""
+    return {
+        "generator_cpu_share": taken.sent.cpu_s / taken.sent.wall_s,
+        "observer_cpu_share": taken.observer_cpu_share,
+        "generator_late_p99_ms": taken.sent.late_p99_ms,
+    }
 
 
 def noticed(taken: Load, name: str) -> list[str]:

@@ -20,8 +20,8 @@ async def run(rig: Rig, wish: Wish) -> AsyncIterator[Taken]:
     stage = await set_stage(rig, wish)
     (rate,) = wish.rates
     for turn in range(1, wish.repeat + 1):
-        async with filtering(stage, name=f"filter-{turn}"):
-            taken = await put(stage, mix="mixed", steps=(Step(rate, wish.seconds),), prefix=f"m{turn}")
+        async with filtering(stage, name=f"filter-{turn}") as process:
+            taken = await put(stage, process, mix="mixed", steps=(Step(rate, wish.seconds),), prefix=f"m{turn}")
         numbers = taken.numbers()
         kinds = np.array([taken.events.kind(number) for number in range(len(taken.events.shots))])
         of_kind = kinds[numbers % len(kinds)]

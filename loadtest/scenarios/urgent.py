@@ -3,12 +3,13 @@
 from collections.abc import AsyncIterator
 from typing import Final
 
+from loadtest.acked import figures
 from loadtest.figures import Taken
 from loadtest.latency import delays_of
 from loadtest.load import put
 from loadtest.pool import pool
 from loadtest.rig import Offsets, Rig, note
-from loadtest.scenarios.latency import noticed
+from loadtest.scenarios.latency import noticed, shares
 from loadtest.schedule import Step
 from loadtest.stage import filtering, set_stage
 from loadtest.wish import Wish
@@ -27,19 +28,22 @@ async def run(rig: Rig, wish: Wish) -> AsyncIterator[Taken]:
     for turn in range(1, wish.repeat + 1):
         async with (
             Offsets(rig.config, DECISIONS) as decided,
-            filtering(stage, group=rig.group(), name=f"filter-{turn}"),
+            filtering(stage, group=rig.group(), name=f"filter-{turn}") as process,
         ):
             before = await decided.count()
-            taken = await put(stage, mix="urgent", steps=(Step(rate, wish.seconds),), prefix=f"u{turn}")
+            steps = (Step(rate, wish.seconds),)
+            taken = await put(stage, process, mix="urgent", steps=steps, prefix=f"u{turn}", lane="urgent")
             done = await decided.count() - taken.schedule.count
         found, missing = taken.delays_ns(taken.numbers())
         delays = delays_of(found)
         left = wish.backlog - done
         row = {
+            **figures(taken.acked),
             **delays.figures,
             "missing_count": float(missing),
             "backlog_left_count": float(max(0, left)),
             "backlog_per_s": (done - before) / taken.sent.wall_s,
+            **shares(taken),
         }
         notes = list(noticed(taken, "urgent"))
         if left <= 0:

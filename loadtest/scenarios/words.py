@@ -106,6 +106,7 @@ async def _words(
 
         taken = await put(
             stage,
+            process,
             mix="sms",
             steps=(Step(rate, wish.seconds + AFTER_S),),
             prefix=f"w{turn}",

@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections import defaultdict
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -74,9 +75,13 @@ class Scrape:
             if all(carried.get(label) == wanted for label, wanted in labels.items())
         )
 
-    def buckets(self, name: str) -> dict[float, float]:
-        """A histogram: upper edge → how many were not above it."""
-        return {float(labels["le"]): value for labels, value in self.samples.get(f"{name}_bucket", ())}
+    def buckets(self, name: str, **labels: str) -> dict[float, float]:
+        """A histogram, over all series that carry these labels: upper edge → how many were not above it."""
+        found: defaultdict[float, float] = defaultdict(float)
+        for carried, value in self.samples.get(f"{name}_bucket", ()):
+            if all(carried.get(label) == wanted for label, wanted in labels.items()):
+                found[float(carried["le"])] += value
+        return dict(found)
 
 
 def quantile_of(buckets: Mapping[float, float], q: float) -> float | None:

@@ -14,6 +14,7 @@ import socket
 import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from functools import partial
 from typing import Final
 
 from bloom.bitmaps import Overlay
@@ -228,7 +229,7 @@ class Worker:
             limits=self._config.filter,
             decide=self._decide,
             raw=self._native is not None,
-            acknowledged=self._acknowledged,
+            acknowledged=partial(self._acknowledged, name),
             after=after,
             member=member,
             transactional=self._transactional if self._config.filter.delivery == "exactly-once" else None,
@@ -354,7 +355,7 @@ class Worker:
         )
         return Keyed(name.encode(), encode(epoch))
 
-    def _acknowledged(self, outputs: Outputs) -> None:
+    def _acknowledged(self, lane: str, outputs: Outputs) -> None:
         metrics = self._metrics
         for outcome, count in outputs.counts.items():
             metrics.decisions.labels(*outcome).inc(count)
@@ -362,7 +363,7 @@ class Worker:
         trace_id = self._tracer.acknowledged(id(outputs)) if self._tracer is not None else None
         timestamps = outputs.all_timestamps()
         if len(timestamps):
-            metrics.latency.observe(now_ms() - timestamps, trace_id=trace_id)
+            metrics.latency.observe(now_ms() - timestamps, value=lane, trace_id=trace_id)
         metrics.in_flight.set(sum(lane.delivery.in_flight for lane in self._lanes))
 
     async def _follow(self) -> None:

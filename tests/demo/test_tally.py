@@ -64,11 +64,13 @@ def test_metrics_are_read_back_as_the_filter_writes_them() -> None:
 
     metrics = FilterMetrics()
     metrics.numbers.labels("sms").set(600_000)
-    metrics.latency.observe(np.array([3, 4, 40], dtype=np.int64))
+    metrics.latency.observe(np.array([3, 4], dtype=np.int64), value="bulk")
+    metrics.latency.observe(np.array([40], dtype=np.int64), value="urgent")
     scrape = Scrape.of(generate_latest(metrics.registry).decode())
     assert scrape.total("wurao_registry_numbers", channel="sms") == 600_000
     assert scrape.total("wurao_registry_numbers", channel="call") == 0
-    assert quantile_of(scrape.buckets("wurao_decision_latency_seconds"), 0.5) == 0.005
+    assert quantile_of(scrape.buckets("wurao_decision_latency_seconds"), 0.5) == 0.004
+    assert quantile_of(scrape.buckets("wurao_decision_latency_seconds", lane="urgent"), 0.5) == 0.05
     assert quantile_of(scrape.buckets("wurao_decision_latency_seconds"), 0.99) == 0.05
 
 
