@@ -1,8 +1,9 @@
 """The process that sends a load: `python -m loadtest.generator`, told by its standard input, on a core of its own.
 
-It reads a `Job` (a line of JSON), makes its events ready (`lots`), connects, and says `ready`. It then reads the moment to
-begin (nanoseconds of the monotonic clock, which all processes of a machine share), sends what is due every `tick_ms`, and
-at the end says in a line of JSON what that cost and how late it was itself (`Sent`). It ends when its input does.
+It reads a `Job` (a line of JSON), makes its events ready (`lots`), connects, and says `ready`. It then reads the moment
+to begin (nanoseconds of the monotonic clock, which all processes of a machine share), sends what is due every
+`tick_ms`, and at the end says in a line of JSON what that cost and how late it was itself (`Sent`). It ends when its
+input does.
 
 A lot leaves as one request to each broker, past the producer's queue, which has one request on its way at a time: here
 many are, as of many gateways. None is repeated: a broker that refuses one ends the load.
@@ -119,7 +120,9 @@ class Way:
         for topic, partitions in answer.topics:
             for partition, code, *_ in partitions:
                 if code:
-                    raise LoadtestError(f"a broker refused a batch for {topic}-{partition}: error {code} of its protocol")
+                    raise LoadtestError(
+                        f"a broker refused a batch for {topic}-{partition}: error {code} of its protocol"
+                    )
 
 
 async def send(schedule: Schedule, magazine: Magazine, way: Way, *, begin_ns: int, begin_ms: int) -> Sent:
@@ -152,7 +155,7 @@ async def work(lines: Lines) -> None:
     registry = sample(now=job.sample_now, refusals_count=job.refusals_count)
     events = pool(registry, job.mix, prefix=job.prefix, partitions=job.partitions)
     schedule = Schedule(job.steps)
-    # A load begins at a whole millisecond of the monotonic clock, so how far it is from one of the wall clock's is known.
+    # A load begins at a whole millisecond of the monotonic clock: how far that is from the wall clock's is known.
     apart_ns = time.time_ns() - time.monotonic_ns()
     magazine = Magazine(
         lots(events, schedule, tick_ns=job.tick_ms * NS_PER_MS, phase_ns=apart_ns % NS_PER_MS),

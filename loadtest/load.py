@@ -92,7 +92,6 @@ async def put(
         warm_ns = begin_ns + int(WARM_UP_S * NS_PER_S) * _has_warm_up(schedule)
         warm = asyncio.create_task(_look_at(warm_ns, process, lane))
         watching = [asyncio.create_task(one(observer, begin_ns)) for one in meanwhile]
-        watching.append(warm)
         cpu_s = time.process_time()
         try:
             sent = await generator.report(Sent)
@@ -100,9 +99,9 @@ async def put(
             await observer.wait(schedule.count, limit_s=answers_s_max)
             acked = grown(await warm, await acknowledged(process, lane=lane))
         finally:
-            for task in watching:
+            for task in (*watching, warm):
                 task.cancel()
-            await asyncio.gather(*watching, return_exceptions=True)
+            await asyncio.gather(*watching, warm, return_exceptions=True)
         events = pool(stage.registry, mix, prefix=prefix, partitions=rig.partitions)
         return Load(schedule, events, sent, begin_ns, observer.seen_ns, observer.duplicates, acked, observer_cpu_share)
 

@@ -1,13 +1,14 @@
 """A load as record batches that are ready to be sent, whole: what an open loop puts out at each of its ticks. Pure.
 
 What a generator does for each event while it sends, it takes from the worker that it measures, where they share a
-machine. So a load is cut into lots beforehand, one for each tick, and each lot's batches are made by a few calls of numpy:
-a pool's events stand encoded one behind the other, those of a partition together, so the events of a lot that go to one
-partition are one stretch of bytes, into which numbers and times are set.
+machine. So a load is cut into lots beforehand, one for each tick, and each lot's batches are made by a few calls of
+numpy: a pool's events stand encoded one behind the other, those of a partition together, so the events of a lot that go
+to one partition are one stretch of bytes, into which numbers and times are set.
 
 A record's timestamp is the moment at which its event was due, to the millisecond: what the filter counts from it
-(`wurao_decision_latency_seconds`) leaves nothing out, also where the generator was late itself. Offset and time within a
-batch are varints of three bytes, where fewer would do: they stand at the same place in every record, and readers take them.
+(`wurao_decision_latency_seconds`) leaves nothing out, also where the generator was late itself. Offset and time within
+a batch are varints of three bytes, where fewer would do: so they stand at the same place in every record, and every
+reader takes them.
 """
 
 import struct
@@ -68,7 +69,7 @@ class Lot(NamedTuple):
 
 
 def lots(events: Pool, schedule: Schedule, *, tick_ns: int, phase_ns: int = 0) -> Iterator[Lot]:
-    """All lots of a load. `phase_ns` is how far the load's beginning lies behind a whole millisecond of the wall clock."""
+    """All lots of a load, which begins `phase_ns` behind a whole millisecond of the wall clock."""
     encoded = _Encoded(events)
     first, at_ns = 0, 0
     while first < schedule.count:
@@ -105,7 +106,9 @@ class _Encoded:
         """The record batches of events `first` to `stop`, and how many bytes they are."""
         numbers = np.arange(first, stop)
         ranks = self._rank[numbers % len(self._rank)]
-        order = np.argsort(ranks)  # by partition, and there in stretches; all different, since a lot is no longer than a pool
+        order = np.argsort(
+            ranks
+        )  # by partition, and there in stretches; all different, since a lot is no longer than a pool
         numbers, ranks = numbers[order], ranks[order]
         at_ms = (schedule.at_ns(numbers) + phase_ns) // NS_PER_MS
         of_place = self._of_rank[ranks]

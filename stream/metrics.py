@@ -19,8 +19,8 @@ LATENCY_BUCKETS_S = (
     0.001, 0.002, 0.003, 0.004, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.025, 0.03, 0.05, 0.075,
     0.1, 0.15, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0, 10.0, 60.0,
 )  # fmt: skip
-"""From a call's patience (200 ms) down to what a worker can do, by the millisecond where that lies, and up to an SMS's (5
-s) and a backlog's."""
+"""From a call's patience (200 ms) down to what a worker can do, by the millisecond there, and up to an SMS's (5 s) and
+a backlog's."""
 
 LANES = ("urgent", "bulk")
 """The two lanes of a filter worker."""

@@ -120,13 +120,14 @@ def decide_batch(batches: Mapping[Place, Sequence[Record]], decider: Decider, *,
     """
     outputs = Outputs()
     held = decider.world.registry.held
+    concerned: dict[Place, Sequence[str]] = {}
     for place, records in batches.items():
         taken, events = _decode_all(place, records, outputs)
         if held is not None:
             taken, events = _without_misplaced(place, taken, events, outputs, partitions)
             held.require(place.partition)
         decisions = decider.decide_all(events, now)
-        subscribers = _subscribers(events)
+        subscribers = concerned[place] = _subscribers(events)
         outputs.decisions.setdefault(place.partition, []).extend(
             [
                 (record.key or subscriber.encode(), encode(decision))
@@ -142,8 +143,8 @@ def decide_batch(batches: Mapping[Place, Sequence[Record]], decider: Decider, *,
                 _look_for_hint(event, decision, record.timestamp, decider, outputs)
         if records:
             outputs.next_offsets[place] = records[-1].offset + 1
-        if held is None and (misplaced := _misplaced(subscribers, place.partition, partitions)):
-            outputs.misplaced[place.topic] += misplaced
+    if held is None:
+        outputs.misplaced += _misplaced(concerned, partitions)
     outputs.counts.update(map(_TALLY, outputs.decided))
     return outputs
 
@@ -215,6 +216,12 @@ def _without_misplaced(
     return [record for record, _ in kept], [event for _, event in kept]
 
 
-def _misplaced(subscribers: Sequence[str], partition: int, partitions: int) -> int:
-    """How many of these belong to another partition."""
-    return int((partitions_of(subscribers, partitions) != partition).sum()) if subscribers else 0
+def _misplaced(concerned: Mapping[Place, Sequence[str]], partitions: int) -> Counter[str]:
+    """Topic → how many of these subscribers belong to another partition. Asked once for all: few are of each place."""
+    of = partitions_of([subscriber for some in concerned.values() for subscriber in some], partitions)
+    wrong = of != np.repeat([place.partition for place in concerned], [len(some) for some in concerned.values()])
+    found: Counter[str] = Counter()
+    if wrong.any():
+        topics = np.repeat([place.topic for place in concerned], [len(some) for some in concerned.values()])
+        found.update(topics[wrong].tolist())
+    return found

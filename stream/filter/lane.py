@@ -14,6 +14,7 @@ that the next owner starts where we ended; what is not acknowledged by then is n
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Final
@@ -28,13 +29,27 @@ from stream.filter.batch import Outputs, Place, Record
 from stream.filter.delivery import Delivery, WayOut
 from stream.filter.raw import Taken
 from stream.filter.transactions import MakeProducer, Transactions
-from stream.kafka.seams.incoming import RawBatch, joined, raw_batches, spare_consumer_records, take_raw
+from stream.kafka import clients
+from stream.kafka.seams.incoming import RawBatch, gather, joined, raw_batches, spare_consumer_records, take_raw
 
 log = logs.get(__name__)
 
 YIELD_S_MAX: Final = 0.02
 """How long bulk stands back for acknowledgements: beyond, the broker is slow, and a flood of emergencies would stop all
 other traffic."""
+
+GATHER_MS: Final = 2
+GATHER_BYTES: Final = 1 << 16
+"""While events come, the broker holds a fetch of bulk for so long, or until it has so much. A round of fetch, decision
+and delivery costs a worker and its broker as much for a few events as for hundreds, and a broker that answers at the
+first event gives out in pieces what a producer sends at a time."""
+
+QUIET_MS: Final = 5
+"""When nothing has come for so long, it is answered at the first event again, and nobody asks in vain."""
+
+LATELY_S: Final = 5.0
+URGENT_TIMES: Final = 4
+"""While urgent events come, a batch of bulk is smaller by so much: one of them waits for a batch."""
 
 Decide = Callable[[str, Mapping[Place, Taken]], Outputs]
 """Decides a batch of a lane (its name first) at this moment."""
@@ -89,6 +104,9 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is not 
         self._stopping = False
         self._spare = True
         self._raw = raw
+        self._gathering = False
+        self._taken_at_s = -LATELY_S
+        """the monotonic moment at which something was last taken"""
         self._cost = 1.0
         """the work of a record of the last batch, in those that Python decides"""
 
@@ -110,6 +128,7 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is not 
                 await self._after.drained()
             await self.delivery.room()
             taken = self._of_open(await (self._take_raw() if self._raw else self._take_records()))
+            self._note_taken(taken)
             if not taken or self._stopping:
                 # What comes when the end was asked for already is left to the next owner: nobody would commit it here.
                 self.delivery.give_back()
@@ -124,20 +143,46 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is not 
             finally:
                 self._idle.set()
 
+    def _note_taken(self, taken: Mapping[Place, Taken]) -> None:
+        """Let fetches of bulk be held while events come; urgent ones never are."""
+        events_come = bool(taken)
+        if events_come:
+            self._taken_at_s = time.monotonic()
+        if self._after is None or events_come == self._gathering:
+            return
+        self._gathering = events_come
+        if events_come:
+            gather(self.consumer, wait_ms=GATHER_MS, bytes_min=GATHER_BYTES)
+        else:
+            gather(self.consumer, wait_ms=clients.FETCH_WAIT_MS, bytes_min=1)
+
+    @property
+    def is_about(self) -> bool:
+        """Whether something was taken lately."""
+        return time.monotonic() - self._taken_at_s < LATELY_S
+
+    @property
+    def _wait_ms(self) -> int:
+        return QUIET_MS if self._gathering else self._limits.fetch_wait_ms
+
+    @property
+    def _records_max(self) -> int:
+        """Of a batch, in those that Python decides."""
+        stands_back = self._after is not None and self._after.is_about
+        return max(1, self._limits.batch_records_max // (URGENT_TIMES if stands_back else 1))
+
     async def _take_records(self) -> dict[Place, Taken]:
         if self._spare and not spare_consumer_records(self.consumer):
             self._spare = False
             log.warning("this aiokafka has no seam that we know: batches cost more", lane=self.name)
-        fetched = await self.consumer.getmany(
-            timeout_ms=self._limits.fetch_wait_ms, max_records=self._limits.batch_records_max
-        )
+        fetched = await self.consumer.getmany(timeout_ms=self._wait_ms, max_records=self._records_max)
         return {Place(*place): Taken([], records, records[-1].offset + 1) for place, records in fetched.items()}
 
     async def _take_raw(self) -> dict[Place, Taken]:
         fetched = await raw_batches(
             self.consumer,
-            timeout_ms=self._limits.fetch_wait_ms,
-            records_max=self._limits.batch_records_max / self._cost,
+            timeout_ms=self._wait_ms,
+            records_max=self._records_max / self._cost,
         )
         return {Place(*place): _taken(pieces) for place, pieces in fetched.items()}
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from stream.filter.activity import Acts
+from stream.filter.activity import Acts, together
 from stream.filter.batch import Finished, Outputs, Place, Record, decide_batch
 from stream.policy.decide import Decider
 
@@ -135,6 +135,7 @@ def decide_raw(
     outputs.left_count = sum(map(len, rest.values()))
     for place, outcome in done:
         _add(outputs, place, outcome)
+    outputs.acts = together(outcome.acts for _, outcome in done if len(outcome.acts.rows))
     outputs.next_offsets = {place: taken.next_offset for place, taken in batches.items()}
     return outputs
 
@@ -158,7 +159,6 @@ def _add(outputs: Outputs, place: Place, outcome: Outcome) -> None:
     if not decisions_count:
         return
     outputs.finished += [Finished(place.partition, data, count) for data, count in outcome.batches]
-    outputs.acts.append(outcome.acts)
     for kind, verdict, reason, count in outcome.counts:
         outputs.counts[kind, verdict, reason] += count
     if outcome.misplaced:

@@ -26,6 +26,9 @@ FETCH_BYTES_MAX = 1 << 20
 CATCH_UP_FETCH_BYTES_MAX = 8 << 20
 """The same for the registry, which a worker must read whole before it may decide."""
 
+FETCH_WAIT_MS = 100
+"""How long a broker holds a fetch for which it has nothing."""
+
 HEARTBEAT_MS_MAX = 300
 """A member learns by its heartbeat that another has come or gone, and until the last one knows, the partitions that
 change hands wait: this is most of the pause of a restart (docs/upgrades.md)."""
@@ -83,7 +86,7 @@ def group_consumer(
         session_timeout_ms=config.filter.session_timeout_ms,
         heartbeat_interval_ms=min(HEARTBEAT_MS_MAX, max(1, config.filter.session_timeout_ms // 5)),
         max_partition_fetch_bytes=FETCH_BYTES_MAX,
-        fetch_max_wait_ms=100,
+        fetch_max_wait_ms=FETCH_WAIT_MS,
         check_crcs=True,
         request_timeout_ms=config.kafka.request_timeout_ms,
     )
@@ -103,7 +106,7 @@ def follower(config: Config, *, client: str, committed: bool = True) -> AIOKafka
         isolation_level="read_committed" if committed else "read_uncommitted",
         max_partition_fetch_bytes=CATCH_UP_FETCH_BYTES_MAX,
         fetch_max_bytes=4 * CATCH_UP_FETCH_BYTES_MAX,
-        fetch_max_wait_ms=100,
+        fetch_max_wait_ms=FETCH_WAIT_MS,
         check_crcs=True,
         request_timeout_ms=config.kafka.request_timeout_ms,
     )

@@ -4,8 +4,11 @@
 //! cannot be read whole is an error before any record of it is used. Must never judge what the records hold.
 
 use crate::ahead::{LINE_BYTES, prefetch};
+use std::cell::RefCell;
 use std::io::{Read, Write};
 use std::ops::Range;
+use zstd::bulk::Compressor;
+use zstd::zstd_safe::compress_bound;
 
 /// Bytes of a batch before its records.
 pub const HEADER_BYTES: usize = 61;
@@ -384,9 +387,7 @@ impl Writer {
                 frame.finish().expect("a vector takes what it is given");
             }
             Codec::Zstd => {
-                let mut frame = zstd::stream::write::Encoder::new(&mut batch, level).expect("a level that zstd has");
-                frame.write_all(records).expect("a vector takes what it is given");
-                frame.finish().expect("a vector takes what it is given");
+                compress(records, level, &mut batch);
             }
         }
         let length = i32::try_from(batch.len() - LENGTH_FROM).expect("a batch is far below 2 GiB");
@@ -403,6 +404,22 @@ impl Writer {
         self.count = 0;
         batch
     }
+}
+
+thread_local! {
+    /// Made once: to make one takes longer than to compress the few records that a batch has at a low rate.
+    static COMPRESSOR: RefCell<Compressor<'static>> = RefCell::new(Compressor::default());
+}
+
+/// Adds these bytes to a batch, as one frame of zstd.
+fn compress(bytes: &[u8], level: i32, batch: &mut Vec<u8>) {
+    COMPRESSOR.with_borrow_mut(|compressor| {
+        compressor.set_compression_level(level).expect("a level that zstd has");
+        let begin = batch.len();
+        batch.resize(begin + compress_bound(bytes.len()), 0);
+        let length = compressor.compress_to_buffer(bytes, &mut batch[begin..]).expect("room for any frame of these");
+        batch.truncate(begin + length);
+    });
 }
 
 /// Puts in what only the producer knows, and then the checksum. Fails for bytes that are shorter than a header.

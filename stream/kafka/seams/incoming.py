@@ -44,6 +44,7 @@ STEP_MAX: Final = 64
 """Batches that are asked for at once, at most."""
 
 _METHOD: Final = "_proc_fetch_request"
+_NAMED: Final = {"MemoryRecords", "PartitionRecords", "_fetch_max_wait_ms", "_fetch_min_bytes"}
 _INT32: Final = struct.Struct(">i")
 
 
@@ -224,14 +225,24 @@ async def raw_batches(
     return taken
 
 
+def gather(consumer: AIOKafkaConsumer, *, wait_ms: int, bytes_min: int) -> None:
+    """Let the broker hold a consumer's fetches, from the next one on, until it has `bytes_min`, `wait_ms` at most.
+
+    aiokafka takes both when the consumer is made; what suits a consumer depends on what comes.
+    """
+    its = consumer._fetcher  # noqa: SLF001
+    its._fetch_max_wait_ms, its._fetch_min_bytes = wait_ms, bytes_min  # noqa: SLF001
+
+
 def misfit() -> str | None:
     """Why `take_raw` cannot work with this aiokafka, or None: the names are looked for, and a batch is passed."""
     try:
         if not isinstance(SubscriptionState.reassignment_in_progress, property):
             return "aiokafka's SubscriptionState does not tell of a rebalance"
         code = getattr(fetcher.Fetcher, _METHOD).__code__
-        if missing := {"MemoryRecords", "PartitionRecords"} - set(code.co_names):
-            return f"aiokafka's {_METHOD} does not name {', '.join(sorted(missing))}"
+        named = {*code.co_names, *fetcher.Fetcher._get_actions_per_node.__code__.co_names}  # noqa: SLF001
+        if missing := _NAMED - named:
+            return f"aiokafka's fetcher does not name {', '.join(sorted(missing))}"
         if code.co_freevars:
             return f"aiokafka's {_METHOD} is a closure"
         builder = DefaultRecordBatchBuilder(2, 0, 0, -1, -1, 0, 1 << 10)
