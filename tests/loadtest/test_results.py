@@ -87,7 +87,7 @@ def test_names_of_figures_end_in_their_units() -> None:
 
 
 def test_goals_hold_for_rows_by_pattern() -> None:
-    goal = goal_of("urgent", "10,000,000 waiting", "p99_ms")
+    goal = goal_of("urgent", "10,000,000 waiting", "acked_p99_ms")
     assert goal is not None
     assert goal.met(20.0)
     assert not goal.met(20.1)
