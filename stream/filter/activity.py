@@ -232,7 +232,9 @@ class ActivityCounter:
         self._rows -= sum(len(columns.answers) for columns in opened.columns)
         self._parts += 1
         name = f"{self._run}-{self._parts}"
-        return Closed(window, name, opened.columns, self._answers.names, self._texts, opened.refusals, opened.hints)
+        # A copy of the names, which grow: it is read in another thread.
+        names = tuple(self._answers.names)
+        return Closed(window, name, opened.columns, names, self._texts, opened.refusals, opened.hints)
 
     def _forget_names(self) -> None:
         # New ones, and not the old ones emptied: windows that were closed still read those.

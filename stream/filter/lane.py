@@ -17,6 +17,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from math import inf
 from typing import Final
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -105,7 +106,7 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is not 
         self._spare = True
         self._raw = raw
         self._gathering = False
-        self._taken_at_s = -LATELY_S
+        self._taken_at_s = -inf
         """the monotonic moment at which something was last taken"""
         self._cost = 1.0
         """the work of a record of the last batch, in those that Python decides"""

@@ -11,6 +11,7 @@ import asyncio
 import gc
 import secrets
 import socket
+import sys
 import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -55,6 +56,9 @@ FOLLOW_WAIT_MS: Final = 100
 COLLECT_AFTER_ALLOCATIONS: Final = 50_000
 """A batch leaves no cycles behind, but thousands of objects that live for its length: the collector's usual threshold
 of 700 would walk them every hundred events."""
+
+INTERPRETER_HELD_S_MAX: Final = 0.001
+"""How long the thread that counts activity may keep the interpreter from the loop; Python's own 5 ms are a batch."""
 
 LOOP_LAG_EVERY_S: Final = 0.25
 LOOP_LAG_KEPT_S: Final = 60.0
@@ -158,6 +162,7 @@ class Worker:
             await self._follower.catch_up(self._note_catching_up)
             await self._send_bad()
             _rest_collector()
+            sys.setswitchinterval(INTERPRETER_HELD_S_MAX)
             path = "python" if self._native is None else "native"
             self._metrics.native_info.labels(path).set(1)
             log.info("registry loaded", worker=self._index, endpoint=address, epoch_run=self._run, path=path)

@@ -1,14 +1,20 @@
 """Which lane goes first: bulk stands back for an emergency until it is acknowledged, and not for ever."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
+from types import SimpleNamespace
+from typing import NamedTuple
 
 import pytest
+from aiokafka import TopicPartition
 from aiokafka.structs import RecordMetadata
 
 from stream.config import Filter
 from stream.filter.batch import DeadLetter, Outputs, Place
-from stream.filter.lane import Lane
+from stream.filter.lane import GATHER_BYTES, GATHER_MS, URGENT_TIMES, Lane
+from stream.filter.raw import Taken
+from stream.kafka.clients import FETCH_WAIT_MS
 
 PLACE = Place("events.urgent", 3)
 ACK = RecordMetadata("dead-letter", 0, None, 0, 0, 0, 0)
@@ -80,3 +86,90 @@ async def test_bulk_does_not_stand_back_for_a_broker_that_does_not_answer(urgent
     await hand_over(urgent)
     await urgent.drained()
     assert urgent.delivery.in_flight == 1
+
+
+class Ask(NamedTuple):
+    """What a lane asked its consumer for, and how that would have fetched then."""
+
+    wait_ms: int
+    bytes_min: int
+    records_max: int
+
+
+class Consumer(Broker):
+    """Hands out what the test wrote down, then nothing; notes each ask."""
+
+    def __init__(self, script: list[int]) -> None:
+        super().__init__()
+        self.asks: list[Ask] = []
+        self.is_over = asyncio.Event()
+        self._script = script
+        self._fetcher = SimpleNamespace(_records={}, _fetch_max_wait_ms=FETCH_WAIT_MS, _fetch_min_bytes=1)
+
+    async def getmany(self, *, timeout_ms: int, max_records: int) -> Mapping[TopicPartition, list[SimpleNamespace]]:
+        its = self._fetcher
+        self.asks.append(Ask(its._fetch_max_wait_ms, its._fetch_min_bytes, max_records))
+        if not self._script:
+            self.is_over.set()
+            await asyncio.sleep(timeout_ms / 1000)
+            return {}
+        count = self._script.pop(0)
+        return {TopicPartition("events.sms", 3): [SimpleNamespace(offset=0)] * count} if count else {}
+
+
+async def asked(lane_name: str, script: list[int], *, after: Lane | None) -> list[Ask]:
+    """How a lane asked while the script lasted, and once more."""
+    consumer, asks_count = Consumer(script), len(script) + 1
+    lane = Lane(
+        lane_name,
+        topics=("events.sms",),
+        consumer=consumer,
+        producer=consumer,
+        limits=Filter(),
+        decide=lambda *_: Outputs(),
+        raw=False,
+        acknowledged=lambda _: None,
+        after=after,
+    )
+    running = asyncio.ensure_future(lane.run())
+    async with asyncio.timeout(10):
+        await consumer.is_over.wait()
+    running.cancel()
+    with suppress(asyncio.CancelledError):
+        await running
+    await lane.delivery.stop()
+    return consumer.asks[:asks_count]
+
+
+async def test_the_broker_gathers_for_bulk_while_events_come_and_answers_at_once_when_none_do(urgent: Lane) -> None:
+    asks = await asked("bulk", [5, 5, 0, 5], after=urgent)
+    assert [ask[:2] for ask in asks] == [
+        (FETCH_WAIT_MS, 1),
+        (GATHER_MS, GATHER_BYTES),
+        (GATHER_MS, GATHER_BYTES),
+        (FETCH_WAIT_MS, 1),
+        (GATHER_MS, GATHER_BYTES),
+    ]
+
+
+async def test_the_broker_never_gathers_emergencies(urgent: Lane) -> None:
+    del urgent
+    assert {ask[:2] for ask in await asked("urgent", [5, 5, 5], after=None)} == {(FETCH_WAIT_MS, 1)}
+
+
+async def test_batches_of_bulk_are_small_while_emergencies_come() -> None:
+    whole = Filter().batch_records_max
+    quiet = Lane(
+        "urgent",
+        topics=("events.urgent",),
+        consumer=Consumer([]),
+        producer=Consumer([]),
+        limits=Filter(),
+        decide=lambda *_: Outputs(),
+        raw=False,
+        acknowledged=lambda _: None,
+    )
+    assert {ask.records_max for ask in await asked("bulk", [5, 5], after=quiet)} == {whole}
+    quiet._note_taken({PLACE: Taken([], [], 1)})
+    assert {ask.records_max for ask in await asked("bulk", [5, 5], after=quiet)} == {whole // URGENT_TIMES}
+    await quiet.delivery.stop()

@@ -1,0 +1,63 @@
+"""Activity on its way out: the loop, on which every event waits, counts nothing."""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from aiokafka.structs import RecordMetadata
+
+from stream.filter import telling, windows
+from stream.filter.activity import ActivityCounter, Acts
+from stream.filter.batch import Keyed
+from stream.filter.telling import Telling
+from stream.filter.windows import Answer, Closed
+from stream.model.control import WINDOW_MS, Activity
+
+NOW = 1_795_500_000_000
+ANSWERS = [Answer("sms", f"ORG-{number}", "allow", "consented") for number in range(700)]
+
+
+def _acts(answers: list[Answer], *, at: int) -> Acts:
+    rows = np.arange(len(answers), dtype=np.int32)
+    numbers = 8_613_800_000_000 + rows.astype(np.int64)
+    return Acts(answers, rows, numbers, np.zeros_like(numbers), {}, np.full(len(rows), at, dtype=np.int64), [])
+
+
+def _counter(answers: list[Answer]) -> ActivityCounter:
+    counter = ActivityCounter("run", lambda *_: None)
+    counter.add_acts(_acts(answers, at=NOW), now=NOW)
+    return counter
+
+
+async def test_a_window_is_counted_in_a_thread_and_sent_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[Keyed] = []
+    counted_in: set[int] = set()
+    plain = windows.records_of
+
+    def records_of(closed: Closed, *, floor: int) -> Iterator[Activity]:
+        for record in plain(closed, floor=floor):
+            counted_in.add(threading.get_ident())
+            yield record
+
+    async def send(
+        _: object, __: str, ___: int, keyed: list[Keyed], **____: int
+    ) -> list[asyncio.Future[RecordMetadata]]:
+        sent.extend(keyed)
+        return []
+
+    monkeypatch.setattr(telling, "records_of", records_of)
+    monkeypatch.setattr(telling, "send", send)
+    await Telling(_counter(ANSWERS), None, partitions=12, floor=lambda: 100).finish()
+    assert len({one.key for one in sent}) == len(ANSWERS)
+    assert threading.get_ident() not in counted_in
+
+
+def test_a_closed_window_knows_no_answer_that_is_met_later() -> None:
+    later = NOW + 6 * WINDOW_MS
+    counter = _counter(ANSWERS[:5])
+    counter.add_acts(_acts(ANSWERS[5:9], at=later), now=later)
+    (closed,) = counter.close(later)
+    counter.add_acts(_acts(ANSWERS[9:30], at=later), now=later)
+    assert len(closed.answers) == 9
