@@ -42,7 +42,7 @@ SCENARIOS: Final[dict[str, Scenario]] = {
         ),
         Scenario(
             "latency",
-            "event due → decision in a gateway's hands, open loop, at 1,000, 5,000, 20,000 and half of saturation",
+            "event due → acknowledged, and in a gateway's hands: at 1,000, 5,000, 20,000 and half of saturation",
             latency.run,
             Wish(repeat=3, seconds=30.0, rates=(1_000, 5_000, 20_000, latency.HALF), events_count=400_000),
             Wish(

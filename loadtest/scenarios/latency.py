@@ -1,4 +1,5 @@
-"""Open loop at constant rates: how long from the moment an event was due until its decision is in a gateway's hands.
+"""Open loop at constant rates: how long from the moment an event was due until its decision is acknowledged, and until
+it is in a gateway's hands.
 
 One worker; first it is let at events that wait, which tells what it can do on this machine beside its broker
 (*saturation*); then the rates follow each other, each for as long as wished, with a pause until all is answered. A
