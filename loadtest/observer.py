@@ -21,10 +21,15 @@ from loadtest.pool import DIGITS
 from stream.config import Config
 from stream.kafka import clients, seams
 from stream.kafka.seams import layout
-from stream.kafka.seams.incoming import RawBatch, Record, take_raw
+from stream.kafka.seams.incoming import RawBatch, Record, gather, take_raw
 from stream.model.topics import DECISIONS
 
 WAIT_MS: Final = 100
+GATHER_MS: Final = 2
+GATHER_BYTES: Final = 1 << 16
+"""The broker holds the observer's fetches for so long, or until it has so much. Else each batch of the worker makes a
+round trip of its own, which costs the machine more than the observer is worth."""
+
 LOOK_S: Final = 0.05
 
 
@@ -48,6 +53,7 @@ class Observer:
         await self._consumer.start()
         if seams.misfit() is None:
             take_raw(self._consumer)
+        gather(self._consumer, wait_ms=GATHER_MS, bytes_min=GATHER_BYTES)
         for place, end in (await self._consumer.end_offsets(self._places)).items():
             self._consumer.seek(place, end)
         self._reading = asyncio.create_task(self._read())
