@@ -46,7 +46,8 @@ and delivery costs a worker and its broker as much for a few events as for hundr
 first event gives out in pieces what a producer sends at a time."""
 
 QUIET_MS: Final = 5
-"""When nothing has come for so long, it is answered at the first event again, and nobody asks in vain."""
+"""When nothing has come for so long, it is answered at the first event again: to gather what comes seldom would be to
+ask in vain."""
 
 LATELY_S: Final = 5.0
 URGENT_TIMES: Final = 4
@@ -145,14 +146,15 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is not 
                 self._idle.set()
 
     def _note_taken(self, taken: Mapping[Place, Taken]) -> None:
-        """Let fetches of bulk be held while events come; urgent ones never are."""
-        events_come = bool(taken)
-        if events_come:
-            self._taken_at_s = time.monotonic()
-        if self._after is None or events_come == self._gathering:
+        """Let fetches of bulk be held while one batch follows the other; urgent ones never are."""
+        moment_s = time.monotonic()
+        follows = bool(taken) and moment_s - self._taken_at_s < QUIET_MS / 1000
+        if taken:
+            self._taken_at_s = moment_s
+        if self._after is None or follows == self._gathering:
             return
-        self._gathering = events_come
-        if events_come:
+        self._gathering = follows
+        if follows:
             gather(self.consumer, wait_ms=GATHER_MS, bytes_min=GATHER_BYTES)
         else:
             gather(self.consumer, wait_ms=clients.FETCH_WAIT_MS, bytes_min=1)

@@ -2,9 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import suppress
 from types import SimpleNamespace
-from typing import NamedTuple
 
 import pytest
 from aiokafka import TopicPartition
@@ -88,40 +86,32 @@ async def test_bulk_does_not_stand_back_for_a_broker_that_does_not_answer(urgent
     assert urgent.delivery.in_flight == 1
 
 
-class Ask(NamedTuple):
-    """What a lane asked its consumer for, and how that would have fetched then."""
-
-    wait_ms: int
-    bytes_min: int
-    records_max: int
+SOME = {PLACE: Taken([], [], 1)}
 
 
 class Consumer(Broker):
-    """Hands out what the test wrote down, then nothing; notes each ask."""
+    """Hands out what the test wrote down, then nothing; notes how much was asked for."""
 
     def __init__(self, script: list[int]) -> None:
         super().__init__()
-        self.asks: list[Ask] = []
+        self.records_max: list[int] = []
         self.is_over = asyncio.Event()
         self._script = script
         self._fetcher = SimpleNamespace(_records={}, _fetch_max_wait_ms=FETCH_WAIT_MS, _fetch_min_bytes=1)
 
     async def getmany(self, *, timeout_ms: int, max_records: int) -> Mapping[TopicPartition, list[SimpleNamespace]]:
-        its = self._fetcher
-        self.asks.append(Ask(its._fetch_max_wait_ms, its._fetch_min_bytes, max_records))
+        self.records_max.append(max_records)
         if not self._script:
             self.is_over.set()
             await asyncio.sleep(timeout_ms / 1000)
             return {}
-        count = self._script.pop(0)
-        return {TopicPartition("events.sms", 3): [SimpleNamespace(offset=0)] * count} if count else {}
+        return {TopicPartition("events.sms", 3): [SimpleNamespace(offset=0)] * self._script.pop(0)}
 
 
-async def asked(lane_name: str, script: list[int], *, after: Lane | None) -> list[Ask]:
-    """How a lane asked while the script lasted, and once more."""
-    consumer, asks_count = Consumer(script), len(script) + 1
-    lane = Lane(
-        lane_name,
+def bulk(consumer: Consumer, *, after: Lane | None) -> Lane:
+    """A lane that stands back for another; without one it is urgent itself."""
+    return Lane(
+        "bulk" if after else "urgent",
         topics=("events.sms",),
         consumer=consumer,
         producer=consumer,
@@ -131,45 +121,58 @@ async def asked(lane_name: str, script: list[int], *, after: Lane | None) -> lis
         acknowledged=lambda _: None,
         after=after,
     )
-    running = asyncio.ensure_future(lane.run())
-    async with asyncio.timeout(10):
-        await consumer.is_over.wait()
-    running.cancel()
-    with suppress(asyncio.CancelledError):
-        await running
+
+
+@pytest.fixture
+def moment_s(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The moments that lanes are shown, one for each look; the last one stays."""
+    moments = [100.0]
+    show = SimpleNamespace(monotonic=lambda: moments.pop(0) if len(moments) > 1 else moments[0])
+    monkeypatch.setattr("stream.filter.lane.time", show)
+    return moments
+
+
+async def test_the_broker_gathers_for_bulk_while_batches_follow_each_other_and_else_answers_at_once(
+    urgent: Lane, moment_s: list[float]
+) -> None:
+    lane = bulk(Consumer([]), after=urgent)
+    its = lane.consumer._fetcher
+    at_once, gathered = (FETCH_WAIT_MS, 1), (GATHER_MS, GATHER_BYTES)
+    for moment, taken, expected in [
+        (1.000, SOME, at_once),
+        (1.004, SOME, gathered),
+        (1.006, SOME, gathered),
+        (1.008, {}, at_once),
+        (1.010, SOME, gathered),
+        (1.100, SOME, at_once),
+    ]:
+        moment_s[:] = [moment]
+        lane._note_taken(taken)
+        assert (its._fetch_max_wait_ms, its._fetch_min_bytes) == expected
     await lane.delivery.stop()
-    return consumer.asks[:asks_count]
 
 
-async def test_the_broker_gathers_for_bulk_while_events_come_and_answers_at_once_when_none_do(urgent: Lane) -> None:
-    asks = await asked("bulk", [5, 5, 0, 5], after=urgent)
-    assert [ask[:2] for ask in asks] == [
-        (FETCH_WAIT_MS, 1),
-        (GATHER_MS, GATHER_BYTES),
-        (GATHER_MS, GATHER_BYTES),
-        (FETCH_WAIT_MS, 1),
-        (GATHER_MS, GATHER_BYTES),
-    ]
+async def test_the_broker_never_gathers_emergencies(moment_s: list[float]) -> None:
+    del moment_s  # it stands still: everything follows at once
+    lane = bulk(Consumer([]), after=None)
+    for _ in range(3):
+        lane._note_taken(SOME)
+        assert lane.consumer._fetcher._fetch_min_bytes == 1
+    await lane.delivery.stop()
 
 
-async def test_the_broker_never_gathers_emergencies(urgent: Lane) -> None:
-    del urgent
-    assert {ask[:2] for ask in await asked("urgent", [5, 5, 5], after=None)} == {(FETCH_WAIT_MS, 1)}
-
-
-async def test_batches_of_bulk_are_small_while_emergencies_come() -> None:
+async def test_batches_of_bulk_are_small_while_emergencies_come(urgent: Lane, moment_s: list[float]) -> None:
     whole = Filter().batch_records_max
-    quiet = Lane(
-        "urgent",
-        topics=("events.urgent",),
-        consumer=Consumer([]),
-        producer=Consumer([]),
-        limits=Filter(),
-        decide=lambda *_: Outputs(),
-        raw=False,
-        acknowledged=lambda _: None,
-    )
-    assert {ask.records_max for ask in await asked("bulk", [5, 5], after=quiet)} == {whole}
-    quiet._note_taken({PLACE: Taken([], [], 1)})
-    assert {ask.records_max for ask in await asked("bulk", [5, 5], after=quiet)} == {whole // URGENT_TIMES}
-    await quiet.delivery.stop()
+    for moment, expected in [(100.0, whole // URGENT_TIMES), (104.9, whole // URGENT_TIMES), (105.1, whole)]:
+        moment_s[:] = [100.0]
+        urgent._note_taken(SOME)
+        moment_s[:] = [moment]
+        consumer = Consumer([5])
+        lane = bulk(consumer, after=urgent)
+        running = asyncio.ensure_future(lane.run())
+        async with asyncio.timeout(10):
+            await consumer.is_over.wait()
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        await lane.delivery.stop()
+        assert set(consumer.records_max) == {expected}
