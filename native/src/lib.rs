@@ -174,8 +174,7 @@ impl Engine {
             .map_err(PyValueError::new_err)?;
         Ok(Self(Core::new(Setup {
             partitions: setup.partitions,
-            codec,
-            level: setup.level,
+            deflater: batch::Deflater::new(codec, setup.level)?,
             batch_bytes_max: setup.batch_bytes_max,
             numbering,
             tables: Arc::clone(&tables.0),

@@ -4,11 +4,8 @@
 //! cannot be read whole is an error before any record of it is used. Must never judge what the records hold.
 
 use crate::ahead::{LINE_BYTES, prefetch};
-use std::cell::RefCell;
 use std::io::{Read, Write};
 use std::ops::Range;
-use zstd::bulk::Compressor;
-use zstd::zstd_safe::compress_bound;
 
 /// Bytes of a batch before its records.
 pub const HEADER_BYTES: usize = 61;
@@ -167,28 +164,48 @@ pub fn crc_holds(raw: &[u8]) -> bool {
     raw.len() >= HEADER_BYTES && u32::from_be_bytes(bytes_at(raw, CRC_AT)) == crc32c::crc32c(&raw[ATTRIBUTES_AT..])
 }
 
-/// Decompresses the records of a batch into `scratch`, where they are compressed; returns where they stand.
-pub fn records_of<'a>(raw: &'a [u8], codec: Codec, scratch: &'a mut Vec<u8>) -> Result<&'a [u8], Unreadable> {
-    let body = &raw[HEADER_BYTES..];
-    scratch.clear();
-    match codec {
-        Codec::None => return Ok(body),
-        Codec::Lz4 => {
-            let frame = lz4_flex::frame::FrameDecoder::new(body);
-            let limit = RECORDS_BYTES_MAX as u64 + 1;
-            frame.take(limit).read_to_end(scratch).map_err(|_| Unreadable("lz4 that cannot be read"))?;
-        }
-        Codec::Zstd => {
-            let stream =
-                zstd::stream::read::Decoder::with_buffer(body).map_err(|_| Unreadable("zstd that cannot be read"))?;
-            let limit = RECORDS_BYTES_MAX as u64 + 1;
-            stream.take(limit).read_to_end(scratch).map_err(|_| Unreadable("zstd that cannot be read"))?;
-        }
+/// Decompresses batches, and keeps what that needs from one to the next: a context of zstd takes some 150 kB, whose pages
+/// would be new to the process for each batch.
+#[derive(Default)]
+pub struct Inflater {
+    zstd: zstd::bulk::Decompressor<'static>,
+    records: Vec<u8>,
+}
+
+impl std::fmt::Debug for Inflater {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "Inflater({} bytes)", self.records.capacity())
     }
-    if scratch.len() > RECORDS_BYTES_MAX {
-        return Err(Unreadable("too large once it is decompressed"));
+}
+
+impl Inflater {
+    /// The records of a batch, decompressed where they are compressed.
+    pub fn records_of<'a>(&'a mut self, raw: &'a [u8], codec: Codec) -> Result<&'a [u8], Unreadable> {
+        let body = &raw[HEADER_BYTES..];
+        let records = &mut self.records;
+        records.clear();
+        match codec {
+            Codec::None => return Ok(body),
+            Codec::Lz4 => {
+                let frame = lz4_flex::frame::FrameDecoder::new(body);
+                let limit = RECORDS_BYTES_MAX as u64 + 1;
+                frame.take(limit).read_to_end(records).map_err(|_| Unreadable("lz4 that cannot be read"))?;
+            }
+            Codec::Zstd => {
+                // In one piece: a stream would copy all of it once more. The bound is what the frame's blocks may hold
+                // at most, known from their headers; memory that is not written to costs nothing.
+                let bound = zstd::bulk::Decompressor::upper_bound(body).unwrap_or(RECORDS_BYTES_MAX + 1);
+                records.reserve(bound.min(RECORDS_BYTES_MAX + 1));
+                self.zstd
+                    .decompress_to_buffer(body, records)
+                    .map_err(|_| Unreadable("zstd that cannot be read, or is too large once it is"))?;
+            }
+        }
+        if records.len() > RECORDS_BYTES_MAX {
+            return Err(Unreadable("too large once it is decompressed"));
+        }
+        Ok(records)
     }
-    Ok(scratch)
 }
 
 /// Finds the records of a batch: all of them, or none where one cannot be read or bytes are left over.
@@ -370,26 +387,15 @@ impl Writer {
     }
 
     /// The finished batch, its producer's fields and its checksum left open for `seal`. It begins anew after that.
-    pub fn finish(&mut self, timestamp: i64, codec: Codec, level: i32) -> Vec<u8> {
-        let mut batch = if codec == Codec::None {
+    pub fn finish(&mut self, timestamp: i64, deflater: &mut Deflater) -> Vec<u8> {
+        let mut batch = if deflater.codec == Codec::None {
             // The header's room is there already: no byte is copied.
             let next = Self::with_capacity(self.bytes.len()).bytes;
             std::mem::replace(&mut self.bytes, next)
         } else {
-            Vec::from([0; HEADER_BYTES])
+            deflater.deflated(self.bytes.get(HEADER_BYTES..).unwrap_or_default())
         };
-        let records = self.bytes.get(HEADER_BYTES..).unwrap_or_default();
-        match codec {
-            Codec::None => {}
-            Codec::Lz4 => {
-                let mut frame = lz4_flex::frame::FrameEncoder::new(&mut batch);
-                frame.write_all(records).expect("a vector takes what it is given");
-                frame.finish().expect("a vector takes what it is given");
-            }
-            Codec::Zstd => {
-                compress(records, level, &mut batch);
-            }
-        }
+        let codec = deflater.codec;
         let length = i32::try_from(batch.len() - LENGTH_FROM).expect("a batch is far below 2 GiB");
         batch[LENGTH_AT..LENGTH_AT + 4].copy_from_slice(&length.to_be_bytes());
         batch[LEADER_EPOCH_AT..LEADER_EPOCH_AT + 4].copy_from_slice(&(-1i32).to_be_bytes());
@@ -400,26 +406,53 @@ impl Writer {
         batch[FIRST_TIMESTAMP_AT..FIRST_TIMESTAMP_AT + 8].copy_from_slice(&timestamp.to_be_bytes());
         batch[MAX_TIMESTAMP_AT..MAX_TIMESTAMP_AT + 8].copy_from_slice(&timestamp.to_be_bytes());
         batch[COUNT_AT..COUNT_AT + 4].copy_from_slice(&count.to_be_bytes());
+        self.clear();
+        batch
+    }
+
+    /// Begins anew; what was written is lost.
+    pub fn clear(&mut self) {
         self.bytes.truncate(HEADER_BYTES);
         self.count = 0;
-        batch
     }
 }
 
-thread_local! {
-    /// Made once: to make one takes longer than to compress the few records that a batch has at a low rate.
-    static COMPRESSOR: RefCell<Compressor<'static>> = RefCell::new(Compressor::default());
+/// Compresses batches in one way, and keeps what that needs from one to the next.
+pub struct Deflater {
+    codec: Codec,
+    zstd: zstd::bulk::Compressor<'static>,
+    records: Vec<u8>,
 }
 
-/// Adds these bytes to a batch, as one frame of zstd.
-fn compress(bytes: &[u8], level: i32, batch: &mut Vec<u8>) {
-    COMPRESSOR.with_borrow_mut(|compressor| {
-        compressor.set_compression_level(level).expect("a level that zstd has");
-        let begin = batch.len();
-        batch.resize(begin + compress_bound(bytes.len()), 0);
-        let length = compressor.compress_to_buffer(bytes, &mut batch[begin..]).expect("room for any frame of these");
-        batch.truncate(begin + length);
-    });
+impl std::fmt::Debug for Deflater {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "Deflater({:?})", self.codec)
+    }
+}
+
+impl Deflater {
+    /// One for a codec; the level is that of zstd. Fails for a level that zstd does not have.
+    pub fn new(codec: Codec, level: i32) -> std::io::Result<Self> {
+        Ok(Self { codec, zstd: zstd::bulk::Compressor::new(level)?, records: Vec::new() })
+    }
+
+    /// Records compressed, after room for a header. Not for `Codec::None`.
+    fn deflated(&mut self, records: &[u8]) -> Vec<u8> {
+        let packed = &mut self.records;
+        packed.clear();
+        if self.codec == Codec::Zstd {
+            packed.reserve(zstd::zstd_safe::compress_bound(records.len()));
+            self.zstd.compress_to_buffer(records, packed).expect("there is room for whatever comes of it");
+        } else {
+            let mut frame = lz4_flex::frame::FrameEncoder::new(&mut *packed);
+            frame.write_all(records).expect("a vector takes what it is given");
+            frame.finish().expect("a vector takes what it is given");
+        }
+        let mut batch = Vec::with_capacity(HEADER_BYTES + packed.len());
+        batch.extend_from_slice(&[0; HEADER_BYTES]);
+        batch.extend_from_slice(packed);
+        batch
+    }
 }
 
 /// Puts in what only the producer knows, and then the checksum. Fails for bytes that are shorter than a header.
@@ -454,13 +487,13 @@ mod tests {
             writer.put(value);
             writer.end();
         }
-        writer.finish(1_795_500_000_000, codec, 1)
+        writer.finish(1_795_500_000_000, &mut Deflater::new(codec, 1).expect("a level that zstd has"))
     }
 
     fn read(raw: &[u8]) -> Result<Vec<(i64, Vec<u8>, Vec<u8>)>, Unreadable> {
         let header = header(raw)?;
-        let mut scratch = Vec::new();
-        let bytes = records_of(raw, header.codec, &mut scratch)?;
+        let mut inflater = Inflater::default();
+        let bytes = inflater.records_of(raw, header.codec)?;
         let mut found = Vec::new();
         find(&header, bytes, &mut found)?;
         let part = |span: Option<Range<usize>>| span.map_or(Vec::new(), |span| bytes[span].to_vec());

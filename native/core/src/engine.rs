@@ -6,7 +6,7 @@
 //! decisions by their event's id).
 
 use crate::base::Found;
-use crate::batch::{self, Codec, Record, Unreadable, Writer};
+use crate::batch::{self, Deflater, Inflater, Record, Unreadable, Writer};
 use crate::case::{Case, Texts};
 use crate::decision::{self, Outcome, Shared, Template};
 use crate::json::{self, Event, Kind, PURPOSES};
@@ -108,13 +108,22 @@ pub struct Answered {
     pub misplaced: usize,
 }
 
-/// Everything that stays from batch to batch.
+/// Decides batches, and keeps everything that stays from one to the next.
 #[derive(Debug)]
 pub struct Engine {
-    partitions: u32,
-    codec: Codec,
-    level: i32,
+    judge: Judge,
+    epoch: Box<[u8]>,
     batch_bytes_max: usize,
+    inflater: Inflater,
+    records: Vec<Record>,
+    writer: Writer,
+    deflater: Deflater,
+}
+
+/// Decides events one by one.
+#[derive(Debug)]
+struct Judge {
+    partitions: u32,
     numbering: Numbering,
     tables: Arc<Tables>,
     world: Option<World>,
@@ -124,9 +133,6 @@ pub struct Engine {
     outcomes: HashMap<Outcome, u32>,
     key: Vec<u8>,
     quiet: Vec<bool>,
-    epoch: Box<[u8]>,
-    inflated: Vec<u8>,
-    records: Vec<Record>,
     texts: Texts,
     order: json::Order,
     /// By stated purpose, whether any route so far asks what the recipient wants: then that is looked for ahead.
@@ -134,10 +140,23 @@ pub struct Engine {
 }
 
 /// What the batches of one question are written to.
-struct Page {
+struct Page<'a> {
     answered: Answered,
-    writer: Writer,
+    writer: &'a mut Writer,
+    deflater: &'a mut Deflater,
+    batch_bytes_max: usize,
+    now: i64,
     shared: Shared,
+}
+
+impl Page<'_> {
+    /// Ends a batch of decisions.
+    fn finish(&mut self) {
+        let count = self.writer.count();
+        if count > 0 {
+            self.answered.batches.push((self.writer.finish(self.now, self.deflater), count));
+        }
+    }
 }
 
 struct Pending<'a> {
@@ -154,8 +173,7 @@ struct Pending<'a> {
 #[allow(missing_docs)]
 pub struct Setup {
     pub partitions: u32,
-    pub codec: Codec,
-    pub level: i32,
+    pub deflater: Deflater,
     /// A batch is finished when it has grown to this, and another begun.
     pub batch_bytes_max: usize,
     pub numbering: Numbering,
@@ -165,11 +183,8 @@ pub struct Setup {
 impl Engine {
     /// An engine that knows no world yet.
     pub fn new(setup: Setup) -> Self {
-        Self {
+        let judge = Judge {
             partitions: setup.partitions,
-            codec: setup.codec,
-            level: setup.level,
-            batch_bytes_max: setup.batch_bytes_max,
             numbering: setup.numbering,
             tables: setup.tables,
             world: None,
@@ -179,37 +194,43 @@ impl Engine {
             outcomes: HashMap::new(),
             key: Vec::new(),
             quiet: Vec::new(),
-            epoch: Box::default(),
-            inflated: Vec::new(),
-            records: Vec::new(),
             texts: Texts::default(),
             order: json::Order::default(),
             asks: [false; PURPOSES],
+        };
+        Self {
+            judge,
+            epoch: Box::default(),
+            batch_bytes_max: setup.batch_bytes_max,
+            inflater: Inflater::default(),
+            records: Vec::new(),
+            writer: Writer::with_capacity(0),
+            deflater: setup.deflater,
         }
     }
 
     /// The tables that texts are read with.
     pub fn tables(&self) -> &Arc<Tables> {
-        &self.tables
+        &self.judge.tables
     }
 
     /// From now on this is the world. What was made of the old one is forgotten.
     pub fn learn(&mut self, world: World) {
-        self.world = Some(world);
+        self.judge.world = Some(world);
         self.forget();
     }
 
     /// Forget every route, and what their programs refer to.
     pub fn forget(&mut self) {
-        self.routes.forget();
-        self.templates.clear();
-        self.names.clear();
-        self.outcomes.clear();
+        self.judge.routes.forget();
+        self.judge.templates.clear();
+        self.judge.names.clear();
+        self.judge.outcomes.clear();
     }
 
     /// Whether the next batch should begin with a `forget`: odd traffic must not fill the memory.
     pub fn is_full(&self) -> bool {
-        self.routes.count() >= ROUTES_MAX
+        self.judge.is_full()
     }
 
     /// The epoch of the decisions from now on, as JSON has it between the quotes.
@@ -225,63 +246,52 @@ impl Engine {
         wills: &Wills,
         maker: &mut M,
     ) -> Result<Answered, Failure<M::Error>> {
-        self.quiet = quiet;
-        let mut inflated = std::mem::take(&mut self.inflated);
-        let mut records = std::mem::take(&mut self.records);
-        let answered = self.answer(question, wills, maker, &mut inflated, &mut records);
-        (self.inflated, self.records) = (inflated, records);
-        answered
-    }
-
-    fn answer<M: Maker>(
-        &mut self,
-        question: &Question<'_>,
-        wills: &Wills,
-        maker: &mut M,
-        inflated: &mut Vec<u8>,
-        records: &mut Vec<Record>,
-    ) -> Result<Answered, Failure<M::Error>> {
+        self.judge.quiet = quiet;
+        self.writer.clear(); // a question that failed may have left something
         let mut page = Page {
             answered: Answered::default(),
-            writer: Writer::with_capacity(0),
+            writer: &mut self.writer,
+            deflater: &mut self.deflater,
+            batch_bytes_max: self.batch_bytes_max,
+            now: question.now,
             shared: Shared::new(question.now, &self.epoch),
         };
         let mut rest = question.raw;
         loop {
             let raw;
             (raw, rest) = batch::first_of(rest).map_err(Failure::Unreadable)?;
-            self.answer_one(raw, question, wills, maker, inflated, records, &mut page)?;
+            let header = batch::header(raw).map_err(Failure::Unreadable)?;
+            let bytes = self.inflater.records_of(raw, header.codec).map_err(Failure::Unreadable)?;
+            batch::find(&header, bytes, &mut self.records).map_err(Failure::Unreadable)?;
+            page.answered.next_offset = header.next_offset;
+            self.judge.answer(bytes, &self.records, question, wills, maker, &mut page)?;
             if rest.is_empty() {
                 break;
             }
         }
-        let Page { mut answered, mut writer, .. } = page;
-        if writer.count() > 0 {
-            let count = writer.count();
-            answered.batches.push((writer.finish(question.now, self.codec, self.level), count));
-        }
+        page.finish();
+        let mut answered = page.answered;
         answered.left.sort_unstable_by_key(|left| left.offset);
         Ok(answered)
     }
+}
 
-    /// The same for one batch of the question.
-    #[allow(clippy::too_many_arguments)]
-    fn answer_one<M: Maker>(
+impl Judge {
+    fn is_full(&self) -> bool {
+        self.routes.count() >= ROUTES_MAX
+    }
+
+    /// Decides the records of one batch of the question.
+    fn answer<M: Maker>(
         &mut self,
-        raw: &[u8],
+        bytes: &[u8],
+        records: &[Record],
         question: &Question<'_>,
         wills: &Wills,
         maker: &mut M,
-        inflated: &mut Vec<u8>,
-        records: &mut Vec<Record>,
-        page: &mut Page,
+        page: &mut Page<'_>,
     ) -> Result<(), Failure<M::Error>> {
-        let header = batch::header(raw).map_err(Failure::Unreadable)?;
-        let bytes = batch::records_of(raw, header.codec, inflated).map_err(Failure::Unreadable)?;
-        batch::find(&header, bytes, records).map_err(Failure::Unreadable)?;
-
-        let Answered { timestamps, recipients, sources, outcomes, next_offset, .. } = &mut page.answered;
-        *next_offset = header.next_offset;
+        let Answered { timestamps, recipients, sources, outcomes, .. } = &mut page.answered;
         for column in [timestamps, recipients, sources] {
             column.reserve(records.len());
         }
@@ -289,7 +299,7 @@ impl Engine {
         page.writer.reserve(bytes.len() + bytes.len() / 2);
         let mut group: Vec<Pending<'_>> = Vec::with_capacity(GROUP);
 
-        let mut rest = &records[..];
+        let mut rest = records;
         while !rest.is_empty() {
             let some;
             (some, rest) = rest.split_at(GROUP.min(rest.len()));
@@ -335,9 +345,8 @@ impl Engine {
                     page.answered.left.push(left(bytes, pending.record));
                     continue;
                 };
-                if page.writer.bytes() >= self.batch_bytes_max {
-                    let count = page.writer.count();
-                    page.answered.batches.push((page.writer.finish(question.now, self.codec, self.level), count));
+                if page.writer.bytes() >= page.batch_bytes_max {
+                    page.finish();
                 }
                 self.write(page, bytes, pending, outcome);
                 self.note(&mut page.answered, pending, outcome, hinted, question.partition);
@@ -416,11 +425,11 @@ impl Engine {
     }
 
     #[inline]
-    fn write(&self, page: &mut Page, bytes: &[u8], pending: &Pending<'_>, outcome: Outcome) {
+    fn write(&self, page: &mut Page<'_>, bytes: &[u8], pending: &Pending<'_>, outcome: Outcome) {
         let key = pending.record.key.clone().map_or(&b""[..], |span| &bytes[span]);
         let key = if key.is_empty() { pending.event.to } else { key };
         let (name, template) = (&self.names[outcome.name as usize], &self.templates[outcome.template as usize]);
-        decision::write(&mut page.writer, key, &pending.event, name, template, &page.shared);
+        decision::write(page.writer, key, &pending.event, name, template, &page.shared);
     }
 
     #[inline]

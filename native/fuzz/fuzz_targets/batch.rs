@@ -16,8 +16,8 @@ fuzz_target!(|bytes: &[u8]| {
         raw[16] = 2;
     }
     let Ok(header) = batch::header(&raw) else { return };
-    let mut inflated = Vec::new();
-    let Ok(records) = batch::records_of(&raw, header.codec, &mut inflated) else { return };
+    let mut inflater = batch::Inflater::default();
+    let Ok(records) = inflater.records_of(&raw, header.codec) else { return };
     let mut found = Vec::new();
     if batch::find(&header, records, &mut found).is_ok() {
         assert_eq!(found.len(), header.count);
