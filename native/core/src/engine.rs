@@ -134,7 +134,7 @@ struct Judge {
     key: Vec<u8>,
     quiet: Vec<bool>,
     texts: Texts,
-    order: json::Order,
+    habit: json::Habit,
     /// By stated purpose, whether any route so far asks what the recipient wants: then that is looked for ahead.
     asks: [bool; PURPOSES],
 }
@@ -195,7 +195,7 @@ impl Engine {
             key: Vec::new(),
             quiet: Vec::new(),
             texts: Texts::default(),
-            order: json::Order::default(),
+            habit: json::Habit::default(),
             asks: [false; PURPOSES],
         };
         Self {
@@ -357,7 +357,7 @@ impl Judge {
 
     #[inline]
     fn read<'a>(&mut self, bytes: &'a [u8], record: &'a Record, question: &Question<'_>) -> Option<Pending<'a>> {
-        let event = json::event(&bytes[record.value.clone()?], &mut self.order)?;
+        let event = json::event(&bytes[record.value.clone()?], &mut self.habit)?;
         let held = match event.kind {
             Kind::Sms => question.sms,
             Kind::Call => question.call,

@@ -9,7 +9,7 @@ use serde_json::Value;
 use wurao_core::json::{self, Kind};
 
 fuzz_target!(|bytes: &[u8]| {
-    let Some(event) = json::event(bytes, &mut json::Order::default()) else { return };
+    let Some(event) = json::event(bytes, &mut json::Habit::default()) else { return };
     let Ok(Value::Object(fields)) = serde_json::from_slice(bytes) else {
         panic!("read what is no object");
     };
