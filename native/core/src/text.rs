@@ -41,7 +41,7 @@ const CLASS_SHIFT: u32 = 28;
 /// What characters fold to, and what they are.
 #[derive(Debug)]
 pub struct Tables {
-    fold: Box<[u32]>,
+    fold: Box<[u32; BASIC]>,
     expansions: Vec<Expansion>,
     /// For each character of the basic plane the class of its lower case, which is not folded otherwise.
     lower: Box<[u8]>,
@@ -79,8 +79,8 @@ impl Tables {
         if fold.len() != 4 * BASIC || lower.len() != BASIC || spaces.len() != BASIC / 8 || beyond.len() != BEYOND {
             return None;
         }
-        let fold: Box<[u32]> =
-            fold.chunks_exact(4).map(|entry| u32::from_le_bytes(entry.try_into().expect("four bytes"))).collect();
+        let fold: Vec<u32> = fold.as_chunks().0.iter().map(|entry| u32::from_le_bytes(*entry)).collect();
+        let fold: Box<[u32; BASIC]> = fold.try_into().ok()?;
         let known = |entry: &u32| {
             entry >> LENGTH_SHIFT & 3 != 0 || entry & UNSURE_BIT != 0 || ((entry & 0xffff) as usize) < expansions.len()
         };
@@ -109,6 +109,16 @@ impl Tables {
     }
 }
 
+/// A character that takes more than a look into the table.
+enum Odd {
+    /// It folds to what stands at this place among the expansions.
+    Expands(usize),
+    /// It stands beyond the basic plane.
+    Beyond,
+    /// It cannot be folded by itself.
+    Unsure,
+}
+
 /// A text as it was read. The buffers keep what earlier texts left beyond the ends, which nobody looks at.
 #[derive(Debug, Default)]
 pub struct Reading {
@@ -125,51 +135,67 @@ impl Reading {
     /// Reads a text, which is valid UTF-8; whether every character of it could be folded by itself. Linear.
     pub fn read(&mut self, tables: &Tables, text: &[u8]) -> bool {
         // Three bytes fold to three at most, and to more only by way of an expansion, which makes its own room.
-        let room = 3 * text.len() + SLACK;
-        self.make_room([0; 3], room);
-        let (mut folded, mut letters, mut classes) = (0, 0, 0);
-        let mut at = 0;
-        while at < text.len() {
-            let first = text[at];
-            let (code, length) = if first < 0x80 {
-                (first as usize, 1)
-            } else if first >= 0xe0 && first < 0xf0 && at + 2 < text.len() {
-                let code =
-                    (first as usize & 0xf) << 12 | (text[at + 1] as usize & 0x3f) << 6 | (text[at + 2] as usize & 0x3f);
-                (code, 3)
-            } else if first < 0xe0 && at + 1 < text.len() {
-                ((first as usize & 0x1f) << 6 | (text[at + 1] as usize & 0x3f), 2)
-            } else {
-                match self.beyond(tables, &text[at..], [folded, letters, classes]) {
-                    Some(places) => [folded, letters, classes] = places,
-                    None => return false,
-                }
-                at += 4;
-                continue;
+        self.make_room([0; 3], 3 * text.len() + SLACK);
+        let mut places = [0; 3];
+        let mut rest = text;
+        while let Some(odd) = self.read_plain(tables, &mut rest, &mut places) {
+            let after = match odd {
+                Odd::Expands(place) => Some(self.expand(&tables.expansions[place], places, rest.len())),
+                Odd::Beyond => self.beyond(tables, &mut rest, places),
+                Odd::Unsure => None,
             };
-            at += length;
-            let entry = tables.fold[code];
+            let Some(after) = after else { return false };
+            places = after;
+        }
+        self.ends = places;
+        true
+    }
+
+    /// Reads on to the next character that does not fold to one of the basic plane, which is most often the end.
+    #[inline]
+    fn read_plain(&mut self, tables: &Tables, rest: &mut &[u8], places: &mut [usize; 3]) -> Option<Odd> {
+        // Slices that begin where there is nothing yet: what remains of each is all that has to be looked after.
+        let Self { folded, letters, classes, .. } = self;
+        let [mut folded_at, mut letters_at, mut classes_at] = *places;
+        let mut text = *rest;
+        let odd = loop {
+            let (code, after) = match text {
+                [] => break None,
+                [one @ 0..0x80, after @ ..] => (u16::from(*one), after),
+                [one @ 0xe0..0xf0, two, three, after @ ..] => {
+                    (u16::from(*one) << 12 | u16::from(two & 0x3f) << 6 | u16::from(three & 0x3f), after)
+                }
+                [one @ 0..0xe0, two, after @ ..] => (u16::from(one & 0x1f) << 6 | u16::from(two & 0x3f), after),
+                _ => break Some(Odd::Beyond),
+            };
+            let entry = tables.fold[usize::from(code)];
             let bytes = entry >> LENGTH_SHIFT & 3;
             if bytes == 0 {
                 if entry & UNSURE_BIT != 0 {
-                    return false;
+                    break Some(Odd::Unsure);
                 }
-                let expansion = &tables.expansions[(entry & 0xffff) as usize];
-                [folded, letters, classes] = self.expand(expansion, [folded, letters, classes], text.len() - at);
-                continue;
+                text = after;
+                break Some(Odd::Expands((entry & 0xffff) as usize));
             }
             // Four bytes are written and only those that belong to the character are kept: no branch.
-            let packed = entry.to_le_bytes();
-            let bytes = bytes as usize;
-            self.folded[folded..folded + 4].copy_from_slice(&packed);
-            folded += bytes;
-            self.letters[letters] = entry & PACKED_MASK;
-            letters += usize::from(entry & LETTER_BIT != 0);
-            self.classes[classes] = (entry >> CLASS_SHIFT) as u8;
-            classes += 1;
-        }
-        self.ends = [folded, letters, classes];
-        true
+            let (Some(four), Some(letter), Some(class)) = (
+                folded.get_mut(folded_at..).and_then(<[u8]>::first_chunk_mut),
+                letters.get_mut(letters_at),
+                classes.get_mut(classes_at),
+            ) else {
+                unreachable!("room was made for whatever is left");
+            };
+            *four = entry.to_le_bytes();
+            *letter = entry & PACKED_MASK;
+            *class = (entry >> CLASS_SHIFT) as u8;
+            folded_at += bytes as usize;
+            letters_at += usize::from(entry & LETTER_BIT != 0);
+            classes_at += 1;
+            text = after;
+        };
+        *rest = text;
+        *places = [folded_at, letters_at, classes_at];
+        odd
     }
 
     /// Makes all buffers so much longer than these places, each of which is an end.
@@ -193,9 +219,10 @@ impl Reading {
     }
 
     #[cold]
-    fn beyond(&mut self, tables: &Tables, text: &[u8], places: [usize; 3]) -> Option<[usize; 3]> {
+    fn beyond(&mut self, tables: &Tables, rest: &mut &[u8], places: [usize; 3]) -> Option<[usize; 3]> {
         let [folded, letters, classes] = places;
-        let bytes: &[u8; 4] = text.first_chunk()?;
+        let (bytes, after) = rest.split_first_chunk::<4>()?;
+        *rest = after;
         let code = (bytes[0] as usize & 0x7) << 18
             | (bytes[1] as usize & 0x3f) << 12
             | (bytes[2] as usize & 0x3f) << 6
