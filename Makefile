@@ -22,6 +22,11 @@ PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3; do \
 MATURIN := CARGO_TARGET_DIR=$(CURDIR)/native/target $(BIN)/maturin build --quiet --release --locked --manifest-path native/Cargo.toml
 CARGO_THERE := command -v cargo >/dev/null || { echo "make: no cargo on the path: install Rust 1.90 or later for wurao_native. The filter runs without it, on its Python path" >&2; exit 1; }
 
+# What Rust checks is checked where the native path was built: whoever runs without it needs no toolchain. Compiled once.
+NATIVE_BUILT := command -v cargo >/dev/null && $(BIN)/python -c 'import wurao_native' 2>/dev/null
+CARGO := CARGO_TARGET_DIR=$(CURDIR)/native/target cargo
+RUST := --locked --manifest-path native/Cargo.toml --package wurao_core
+
 # Most tests wait for processes; each of these has a Kafka of its own, of half a gigabyte. 0: one after another.
 TEST_PROCESSES ?= 2
 
@@ -34,7 +39,8 @@ help: ## show what can be made
 demo: $(STAMP) kafka ## everything on this machine, with sample traffic, for under a minute
 	@$(BIN)/wurao demo $(DEMO_ARGS)
 
-test: $(STAMP) kafka ## every test, on a genuine Kafka
+test: $(STAMP) kafka ## every test, on a genuine Kafka; where cargo is and the native path was built, also those in Rust
+	@if $(NATIVE_BUILT); then $(CARGO) test --quiet $(RUST); fi
 	@$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist worksteal $(PYTEST_ARGS)
 
 prove: $(STAMP) ## prove the promises of the rule table
@@ -49,11 +55,12 @@ soak: $(STAMP) kafka ## hours of load with faults
 peers: $(STAMP) ## what loadtest measures beside the filter (needs the network once)
 	@$(BIN)/python -m loadtest.peers
 
-lint: $(STAMP) ## style, types, import arrows
+lint: $(STAMP) ## style, types, import arrows; where cargo is and the native path was built, also of Rust
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@if $(NATIVE_BUILT); then $(CARGO) fmt --check --manifest-path native/Cargo.toml --all && $(CARGO) clippy --quiet $(RUST) --all-targets -- -D warnings; fi
 
 docs: $(STAMP) ## write the documents and manifests that are made from the code
 	@$(BIN)/python -m docs.generate

@@ -37,6 +37,7 @@ GOALS: Final = (
     Goal("throughput", "bytewax", "filter_ratio", at_least=3),
     Goal("throughput", "kafka-streams", "filter_ratio", at_least=3),
     Goal("scale", "2 workers", "speedup_ratio", at_least=1.8),
+    Goal("scale", ".*", "worker_own_mib", at_most=50),
     Goal("latency", "20,000/s", "acked_p99_ms", at_most=5),
     Goal("latency", "20,000/s", "acked_p999_ms", at_most=25),
     Goal("latency", "half of saturation", "acked_p99_ms", at_most=10),

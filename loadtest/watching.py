@@ -1,7 +1,8 @@
 """A program at work on events that wait: events, wall seconds, CPU-seconds of it and of the broker.
 
 The filter is watched from outside, and start and end are left out (joining a group, the last batches): the figures are
-those between the moment when a twentieth of the events is decided and the moment when a twentieth is left. Peers count
+those between the moment when a twentieth of the events is decided and the moment when a twentieth is left. A worker's
+own memory is what it shares with no other process, that of the largest, at the second of these moments. Peers count
 for themselves, from the first event to the last acknowledgement, since those of Java make several passes until their
 compiler has settled and tell of a settled one; what they leave in their topic is looked at too.
 """
@@ -15,6 +16,7 @@ from loadtest.figures import Row
 from loadtest.ground import LoadtestError
 from loadtest.programs import CannotRun, FilterProgram, PeerProgram, cpu_of
 from loadtest.rig import Offsets, Rig, note
+from stream.demo.processes import usage
 
 LOOK_EVERY_S: Final = 0.1
 LEFT_OUT: Final = 0.05
@@ -45,9 +47,10 @@ async def watch(
             looks = await _looks(
                 rig, program, produced, events_count=events_count, workers=workers, run_s_max=run_s_max
             )
+            memory = [taken.own_mib for pid in program.pids() if (taken := usage(pid)) is not None]
         finally:
             await asyncio.to_thread(program.stop)
-    return row_of(looks[0], looks[-1])
+    return row_of(looks[0], looks[-1]) | ({"worker_own_mib": max(memory)} if memory else {})
 
 
 async def follow(rig: Rig, peer: PeerProgram, *, events_count: int) -> Row:

@@ -49,6 +49,8 @@ class Usage:
     rss_mib: float
     pss_mib: float
     """its own memory and its share of what it shares: these add up over processes"""
+    own_mib: float
+    """what it shares with nobody: so much each further process takes"""
     cpu_s: float
 
 
@@ -100,7 +102,8 @@ def usage(pid: int) -> Usage | None:
     kib = {line.split(":")[0]: int(line.split()[1]) for line in memory.splitlines()[1:]}
     if taken is None or "Rss" not in kib:
         return None
-    return Usage(kib["Rss"] * 1024 / _MIB, kib["Pss"] * 1024 / _MIB, taken)
+    own = kib["Private_Clean"] + kib["Private_Dirty"]
+    return Usage(kib["Rss"] * 1024 / _MIB, kib["Pss"] * 1024 / _MIB, own * 1024 / _MIB, taken)
 
 
 def cpu_s(pid: int) -> float | None:

@@ -263,13 +263,19 @@ class ActivityCounter:
 
     def _sort_in(self, columns: Columns, windows: Integers, since: int) -> None:
         """Put each row into its window; rows that are not counted are left out."""
-        windows[columns.answers == _UNCOUNTED] = NO_NUMBER
+        counted = columns.answers != _UNCOUNTED
+        if not counted.all():
+            columns, windows = Columns(*(column[counted] for column in columns)), windows[counted]
+        if len(windows) and (windows == windows[0]).all():  # as it mostly is: nothing to sort, nothing to copy
+            self._put(int(windows[0]), columns, since)
+            return
         for window in np.unique(windows).tolist():
-            if window == NO_NUMBER:
-                continue
             rows = windows == window
-            self._window(window, since).columns.append(Columns(*(column[rows] for column in columns)))
-            self._rows += int(rows.sum())
+            self._put(window, Columns(*(column[rows] for column in columns)), since)
+
+    def _put(self, window: int, columns: Columns, since: int) -> None:
+        self._window(window, since).columns.append(columns)
+        self._rows += len(columns.answers)
 
     def _test_claims(self, answers: NDArray[np.int32], decided: Sequence[Decision]) -> None:
         """Take the sender's name from those answers whose number does not bear it out. Some 1 µs for each claim."""

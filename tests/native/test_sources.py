@@ -8,14 +8,14 @@ NATIVE = Path(__file__).parents[2] / "native"
 SOURCES = sorted((NATIVE / "core" / "src").glob("*.rs")) + sorted((NATIVE / "src").glob("*.rs"))
 
 
-def test_unsafe_stands_in_two_places_each_with_its_reason() -> None:
+def test_unsafe_stands_in_three_places_each_with_its_reason() -> None:
     found = {}
     for source in SOURCES:
         lines = source.read_text(encoding="utf-8").splitlines()
         for number, line in enumerate(lines):
             if "unsafe {" in line and not line.lstrip().startswith("//"):
                 found[source.name] = any("// SAFETY:" in before for before in lines[max(0, number - 3) : number])
-    assert found == {"ahead.rs": True, "base.rs": True}
+    assert found == {"ahead.rs": True, "base.rs": True, "json.rs": True}
 
 
 def test_every_predicate_that_the_crate_names_is_one_of_the_table() -> None:

@@ -372,7 +372,10 @@ impl<'a> Reader<'a, '_> {
 
     #[inline]
     fn space(&mut self) {
-        while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.bytes.get(self.at) {
+        // One comparison where there is none, as there mostly is.
+        while let Some(byte @ 0..=b' ') = self.bytes.get(self.at)
+            && matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
+        {
             self.at += 1;
         }
     }
@@ -490,7 +493,9 @@ fn marks_of(bytes: &[u8; 64]) -> u64 {
 #[target_feature(enable = "sse2")]
 #[inline]
 fn marks_by_sse2(bytes: &[u8; 64]) -> u64 {
-    use std::arch::x86_64::{_mm_cmpeq_epi8, _mm_min_epu8, _mm_movemask_epi8, _mm_or_si128, _mm_set_epi64x, _mm_set1_epi8};
+    use std::arch::x86_64::{
+        _mm_cmpeq_epi8, _mm_min_epu8, _mm_movemask_epi8, _mm_or_si128, _mm_set_epi64x, _mm_set1_epi8,
+    };
     let (quote, slash, control) = (_mm_set1_epi8(b'"' as i8), _mm_set1_epi8(b'\\' as i8), _mm_set1_epi8(0x1f));
     bytes.as_chunks::<16>().0.iter().rev().fold(0, |marks, sixteen| {
         let word = u128::from_le_bytes(*sixteen);
