@@ -244,9 +244,8 @@ impl Base {
     #[inline]
     pub fn find(&self, number: u64) -> Found {
         let block = number >> BLOCK_BITS;
-        let mut place = hash(block);
         // An empty slot ends the search; there always is one. Bounded all the same, for the bytes are a file's.
-        for _ in 0..=self.slots_mask {
+        for place in (hash(block)..).take(self.slots_mask + 1) {
             let at = self.slot(place);
             let Some(slot) = self.bytes.get(at..at + SLOT_BYTES) else { break };
             let key = u64_at(slot, 0).unwrap_or_default();
@@ -269,7 +268,6 @@ impl Base {
             if key == 0 {
                 break;
             }
-            place += 1;
         }
         Found::default()
     }

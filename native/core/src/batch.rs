@@ -490,7 +490,10 @@ mod tests {
         writer.finish(1_795_500_000_000, &mut Deflater::new(codec, 1).expect("a level that zstd has"))
     }
 
-    fn read(raw: &[u8]) -> Result<Vec<(i64, Vec<u8>, Vec<u8>)>, Unreadable> {
+    /// Offset, key and value of each record.
+    type Read = Vec<(i64, Vec<u8>, Vec<u8>)>;
+
+    fn read(raw: &[u8]) -> Result<Read, Unreadable> {
         let header = header(raw)?;
         let mut inflater = Inflater::default();
         let bytes = inflater.records_of(raw, header.codec)?;

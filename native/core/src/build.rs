@@ -224,15 +224,15 @@ mod tests {
     /// Numbers of every density, and what each holds, by a rule that is easy to see.
     fn held(number: u64, id: u32) -> bool {
         match number >> BLOCK_BITS {
-            1_000 => number % 3 == 0 && (number / 3) % 5 == u64::from(id),
+            1_000 => number.is_multiple_of(3) && (number / 3) % 5 == u64::from(id),
             1_001 => number % 100 == u64::from(id),
             2_000_000 => number % 4 == 1 && id == 0,
             3_000_000 => number % 7 == 1 && id < 2,
             4_000_000 => number % 1_000 == 5,
             // Two, three and four things that a number may hold.
-            6_000_000 => number % 4 == 0 && number / 4 % 2 == u64::from(id),
-            7_000_000 => number % 4 == 0 && (number / 4 % 3 == u64::from(id) || number / 4 % 3 == 2) && id < 2,
-            8_000_000 => number % 4 == 0 && number / 4 % 4 == u64::from(id),
+            6_000_000 => number.is_multiple_of(4) && number / 4 % 2 == u64::from(id),
+            7_000_000 => number.is_multiple_of(4) && (number / 4 % 3 == u64::from(id) || number / 4 % 3 == 2) && id < 2,
+            8_000_000 => number.is_multiple_of(4) && number / 4 % 4 == u64::from(id),
             _ => false,
         }
     }

@@ -512,10 +512,11 @@ fn marks_by_sse2(bytes: &[u8; 64]) -> u64 {
 fn marks_by_words(bytes: &[u8; 64]) -> u64 {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const LOWS: u64 = 0x7f7f_7f7f_7f7f_7f7f;
-    let zeros = |word: u64| !((word & LOWS) + LOWS | word | LOWS);
+    let zeros = |word: u64| !(((word & LOWS) + LOWS) | word | LOWS);
     bytes.as_chunks::<8>().0.iter().rev().fold(0, |marks, eight| {
         let word = u64::from_le_bytes(*eight);
-        let found = zeros(word ^ ONES * b'"' as u64) | zeros(word ^ ONES * b'\\' as u64) | zeros(word & ONES * 0xe0);
+        let found =
+            zeros(word ^ (ONES * b'"' as u64)) | zeros(word ^ (ONES * b'\\' as u64)) | zeros(word & (ONES * 0xe0));
         // The highest bit of each byte, moved together by a multiplication.
         marks << 8 | (found >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56
     })
