@@ -1,6 +1,6 @@
 """What the native batch function costs: from the bytes of a record batch of events to those of one of decisions.
 
-    python -m loadtest.native [--numbers N] [--compression C] [--spread S]
+    python -m loadtest.native [--numbers N] [--compression C] [--rounds R]
 
 Nanoseconds of one core for an event, beside the Python core on the same batches; no Kafka. The traffic is that of
 `loadtest.decide`: mostly commercial and service SMS of some forty characters that hardly repeat, 5,000 prohibited

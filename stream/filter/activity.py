@@ -266,10 +266,14 @@ class ActivityCounter:
         counted = columns.answers != _UNCOUNTED
         if not counted.all():
             columns, windows = Columns(*(column[counted] for column in columns)), windows[counted]
-        if len(windows) and (windows == windows[0]).all():  # as it mostly is: nothing to sort, nothing to copy
+        if not len(windows):
+            return
+        # Records come about in the order of their time: so windows change seldom, and nothing need be sorted.
+        changes = windows[1:][windows[1:] != windows[:-1]]
+        if not len(changes):
             self._put(int(windows[0]), columns, since)
             return
-        for window in np.unique(windows).tolist():
+        for window in sorted({int(windows[0]), *changes.tolist()}):
             rows = windows == window
             self._put(window, Columns(*(column[rows] for column in columns)), since)
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
 
 import numpy as np
+import numpy.ma  # `np.unique` asks for it: imported before workers are forked, it is shared by them
 from numpy.typing import NDArray
 
 from bloom.number import MSISDN_END, MSISDN_MIN, Msisdn, parse, to_text

@@ -35,7 +35,9 @@ def frame() -> Frame:
         latency_ms=(7.0, 80.0, 1_234.0),
         acked_s=(0.01, float("inf")),
         held=Held(refusing_sms=600_000, refusing_calls=300_000, senders=19, changed=7, staleness_ms=800),
-        processes=[Process(name, Usage(100.4, 50.2, 40.1, 3.0), 0.25) for name in ("supervisor", "worker 1", "worker 2")],
+        processes=[
+            Process(name, Usage(100.4, 50.2, 40.1, 3.0), 0.25) for name in ("supervisor", "worker 1", "worker 2")
+        ],
     )
 
 
