@@ -1,6 +1,6 @@
 """Pin every image that the Containerfile and the compose file name to the digest that its registry shows today.
 
-    make pins        python:3.13-slim-bookworm → python:3.13-slim-bookworm@sha256:…
+    make pins        docker.io/grafana/grafana:12.1.0 → docker.io/grafana/grafana:12.1.0@sha256:…
 
 A name that is pinned already is pinned anew. `skopeo` asks the registries; the digest is that of the whole list of
 platforms, so a pin holds on all of them. Our own image is no one else's to name: in an overlay of Kubernetes it is
