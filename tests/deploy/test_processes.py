@@ -99,7 +99,9 @@ def test_a_filter_that_delivers_exactly_once_does_so_with_the_rights_of_its_user
     with guarded_kafka() as (broker, guarded_port):
         broker.write_registry(cases.registry())
         settings = {**login(guarded_port, "wurao-filter"), "WURAO_FILTER__DELIVERY": "exactly-once"}
-        filter_ = ServiceProcess("filter", SERVICES["filter"], tmp_path, ports=_ports(), login=settings)
+        filter_ = ServiceProcess(
+            "filter", SERVICES["filter"], tmp_path, where="process", ports=_ports(), login=settings
+        )
         try:
             filter_.wait_ready()
             sms = {"to": cases.WILLING, "text": cases.GOOD_TEXT, **cases.BANK}
