@@ -201,6 +201,12 @@ class SupervisorMetrics:
         )
         for outcome in ("loaded", "unchanged", "refused"):
             self.policy_reloads.labels(outcome)
+        self.policy_refused = Gauge(
+            "wurao_policy_refused",
+            "1 while the policy file, as it was last looked at, was refused. The policy before it goes on, but a start "
+            "with that file fails: mend it before the next one.",
+            registry=self.registry,
+        )
         self.bases = Counter(
             "wurao_registry_bases_total",
             "Bases folded from the topics since the start.",
