@@ -25,6 +25,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from bloom import snapshot
+from bloom.number import Msisdn
 from bloom.wills import EVERYTHING
 from deploy.trial import SECOND, TOKEN, Rewrite, Trial, sampled, trial
 from stream.demo import texts
@@ -152,7 +153,7 @@ def _halve(source: Path, target: Path) -> None:
     kept = snapshot.read(newest)
     for channel, kind, scope, bitmap in list(kept.wills.scopes()):
         if kind == "refusal" and scope == EVERYTHING:
-            kept.wills.remove(channel, kind, scope, list(bitmap)[::2])
+            kept.wills.remove(channel, kind, scope, [Msisdn(number) for number in list(bitmap)[::2]])
     snapshot.write(target / newest.name, meta=kept.meta, wills=kept.wills, records=kept.records)
 
 
