@@ -173,7 +173,7 @@ def _answer(there: House, query: str) -> str:
 def _told(there: House, command: str) -> list[str]:
     """What a command says: of the doctor, only what is wrong."""
     answer = subprocess.run(
-        [sys.executable, "-m", "stream.cli.main", *command.partition("|")[0].split()[1:]],
+        [sys.executable, "-m", "stream.cli.main", *_arguments(command)],
         env=dict(there.trial.environment),
         cwd=TOP,
         capture_output=True,
@@ -183,8 +183,13 @@ def _told(there: House, command: str) -> list[str]:
     )
     lines = [line.rstrip() for line in (answer.stdout + answer.stderr).splitlines() if line.strip()]
     if "doctor" in command:
-        lines = [line for line in lines if re.match(r" *(warn|fail|->)|.*has taken everything", line)]
+        lines = [line for line in lines if re.match(r"warn|fail| *->|ok +group", line)]
     return lines
+
+
+def _arguments(command: str) -> list[str]:
+    """As it stands in the runbook, but for a person: without the pipe into a program."""
+    return [word for word in command.partition("|")[0].split()[1:] if word != "--json"]
 
 
 def _runbook(fault: Fault) -> Path:

@@ -49,6 +49,7 @@ REFUSALS_COUNT: Final = 200_000
 READY_S_MAX: Final = 120.0
 END_S_MAX: Final = 45.0
 SCRAPE_S: Final = 2
+LOOKBACK_S: Final = 5 * SCRAPE_S
 SEEN_S: Final = 3.0 * SCRAPE_S
 FILED_EVERY_S: Final = 2.0
 LEAP_MS: Final = 40 * 86_400_000
@@ -310,6 +311,8 @@ def _prometheus_options(file: Path, folder: Path, ports: Mapping[str, int]) -> S
     return (
         f"--config.file={file}",
         f"--storage.tsdb.path={folder / 'prometheus'}",
+        # Usually five minutes, for which a series without a scrape still counts: too long for a run of minutes.
+        f"--query.lookback-delta={LOOKBACK_S}s",
         f"--web.listen-address=127.0.0.1:{ports['prometheus']}",
     )
 

@@ -283,7 +283,13 @@ class AuditMetrics:
         self.registry.register(self.in_force)
         self.lag_seconds = Gauge(
             "wurao_audit_lag_seconds",
-            "Age of the newest decision judged in the last batch; 0 when all are. Growing: start another instance.",
+            "Age of the oldest decision that waits to be judged; 0 when none does. Growing: start another instance.",
+            registry=self.registry,
+        )
+        self.events_kept = Gauge(
+            "wurao_audit_events_kept",
+            "Events in memory, about a kilobyte each: read and not judged yet, or judged lately. Growing with the lag: "
+            "some thousand for each partition at most.",
             registry=self.registry,
         )
         self.ready = Gauge(
