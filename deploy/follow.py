@@ -29,7 +29,7 @@ import msgspec
 
 from deploy.faults import FAULTS, Fault, House, house
 from deploy.generate import TOP
-from deploy.trial import TrialError
+from deploy.trial import FILTERS, TrialError
 
 T = TypeVar("T")
 
@@ -39,6 +39,9 @@ WINDOW_S_MIN: Final = 10
 FIRES_S_MAX: Final = 180.0
 ENDS_S_MAX: Final = 240.0
 LOOK_EVERY_S: Final = 0.5
+SETTLE_S: Final = 8.0
+"""An alert may end before what it is about is whole again."""
+
 SERIES_MAX: Final = 4
 LINES_MAX: Final = 8
 HISTORY_S: Final = 25.0
@@ -116,6 +119,7 @@ def follow(there: House, fault: Fault) -> Log:
         log.note("fires too: " + (", ".join(others) or "nothing else"))
     log.note(fault.mended)
     _wait(there, fault, log, fires=False)
+    time.sleep(SETTLE_S)
     log.note("what its runbook asks:", more=list(_asked(there, fault)))
     return log
 
@@ -165,9 +169,25 @@ def _answer(there: House, query: str) -> str:
     told = []
     for one in found[:SERIES_MAX]:
         labels = {name: value for name, value in one.metric.items() if name not in ("__name__", "job")}
-        said = ",".join(f"{name}={value}" for name, value in labels.items() if not name.startswith("hash"))
-        told.append((f"{{{said}}} " if said else "") + f"{float(one.value[1]):.4g}")
+        labels["instance"] = _called(there, labels.pop("instance", ""))
+        said = ",".join(f"{name}={value}" for name, value in labels.items() if value and name != "hash")
+        told.append((f"{{{said}}} " if said else "") + _figure(float(one.value[1])))
     return ", ".join(told) + (", …" if len(found) > SERIES_MAX else "") or _STALE.strip()
+
+
+def _figure(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+
+
+def _called(there: House, instance: str) -> str:
+    """A process's name in the place of its address; the workers of a filter are its first and second."""
+    port = int(instance.rpartition(":")[2] or 0)
+    for name, base in there.trial.ports.items():
+        if name in FILTERS and base < port <= base + 2:
+            return f"{name}.{port - base}"
+        if port == base:
+            return name
+    return instance
 
 
 def _told(there: House, command: str) -> list[str]:

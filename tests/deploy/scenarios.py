@@ -337,8 +337,8 @@ SCENARIOS: Final = (
         },
     ),
     Scenario(
-        "a native path that leaves seven events in ten to Python is a ticket",
-        {f"wurao_native_left_total{{{worker}}}": line((2800, 80)) for worker in (F1, F2)},
+        "a native path that leaves one event in four to Python is a ticket",
+        {f"wurao_native_left_total{{{worker}}}": line((1000, 80)) for worker in (F1, F2)},
         (Firing("WuraoNativeShareLeft", _TICKET),),
     ),
     Scenario(

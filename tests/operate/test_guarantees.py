@@ -121,7 +121,7 @@ def test_faust_does_not_listen_to_the_environment(monkeypatch: pytest.MonkeyPatc
         monkeypatch.setenv(name, value)
     chosen = _application(Config()).conf
     assert (chosen.producer_acks, chosen.consumer_auto_offset_reset) == (-1, "earliest")
-    assert chosen.processing_guarantee is ProcessingGuarantee.AT_LEAST_ONCE
+    assert repr(chosen.processing_guarantee) == repr(ProcessingGuarantee.AT_LEAST_ONCE)  # typed as its class
     assert chosen.table_standby_replicas == 0
     assert [str(url) for url in chosen.broker] == ["kafka://127.0.0.1:9092"]
     assert not chosen.topic_allow_declare, "topics are made by `wurao topics create`, with their settings"
