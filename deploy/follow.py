@@ -203,7 +203,7 @@ def _told(there: House, command: str) -> list[str]:
     )
     lines = [line.rstrip() for line in (answer.stdout + answer.stderr).splitlines() if line.strip()]
     if "doctor" in command:
-        lines = [line for line in lines if re.match(r"warn|fail| *->|ok +group", line)]
+        lines = [line for line in lines if re.match(r"(wrong|warn) +(?!calendar|clock |\s)|ok +group", line)]
     return lines
 
 

@@ -35,12 +35,12 @@ from stream.health import Health
 from stream.kafka import clients
 from stream.kafka.reach import reach
 from stream.metrics import EnforceMetrics
-from stream.model.topics import ENFORCE_TABLE, INTAKE
+from stream.model.topics import ENFORCE_GROUP, ENFORCE_TABLE, INTAKE
 from stream.policy.settings import Policy
 
 log = logs.get(__name__)
 
-APP: Final = "wurao-enforce"
+APP: Final = ENFORCE_GROUP
 TABLE: Final = "cases"
 """Of these two Faust makes the name of the table's topic, and of the first the consumer group's."""
 
