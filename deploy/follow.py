@@ -15,6 +15,7 @@ import logging
 import re
 import subprocess
 import sys
+import textwrap
 import time
 import urllib.parse
 import urllib.request
@@ -44,6 +45,7 @@ SETTLE_S: Final = 8.0
 
 SERIES_MAX: Final = 4
 LINES_MAX: Final = 8
+LINE_MAX: Final = 120
 HISTORY_S: Final = 25.0
 """How long the house runs well before each fault: some rules compare with what was."""
 
@@ -228,8 +230,9 @@ def _write(fault: Fault, log: Log) -> None:
     day = datetime.now(UTC).date().isoformat()
     told = (
         f"Followed on {day} on a genuine Kafka 4.4 on one machine, with Prometheus by `python -m deploy.follow`, for "
-        f"which a minute of the rules is a second. {fault.told}\n\n```\n" + "\n".join(log.lines) + "\n```\n"
+        f"which a minute of the rules is a second. {fault.told}"
     )
+    told = textwrap.fill(told, LINE_MAX) + "\n\n```\n" + "\n".join(log.lines) + "\n```\n"
     text = path.read_text(encoding="utf-8")
     path.write_text(text[: text.index("## Followed\n")] + f"## Followed\n\n{told}", encoding="utf-8")
     index = path.parent / "README.md"
