@@ -170,8 +170,10 @@ def _answer(there: House, query: str) -> str:
     found = _get(there, f"/api/v1/query?{asked}", _Vector).result
     told = []
     for one in found[:SERIES_MAX]:
-        labels = {name: value for name, value in one.metric.items() if name not in ("__name__", "job")}
-        labels["instance"] = _called(there, labels.pop("instance", ""))
+        labels = {name: value for name, value in one.metric.items() if name != "__name__"}
+        if "instance" in labels:
+            labels.pop("job", None)
+            labels["instance"] = _called(there, labels["instance"])
         said = ",".join(f"{name}={value}" for name, value in labels.items() if value and name != "hash")
         told.append((f"{{{said}}} " if said else "") + _figure(float(one.value[1])))
     return ", ".join(told) + (", …" if len(found) > SERIES_MAX else "") or _STALE.strip()
