@@ -204,8 +204,8 @@ class Audit(Section, frozen=True):
 
     group: str = "wurao-audit"
     batch_records_max: Count = 4_000
-    """some 0.3 s of work, done in portions: what a batch waits for at the broker is the same for few as for many, so few
-    mean falling behind where the processors are busy"""
+    """some 0.3 s of work, done in portions: what a batch waits for at the broker is the same for few as for many, so
+    few mean falling behind where the processors are busy"""
     port: Port = 9680
     """where `/metrics`, `/healthz` and `/readyz` are served, on `metrics.host`; 0 lets the system choose"""
 
