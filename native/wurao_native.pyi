@@ -47,6 +47,18 @@ class Wills:
     @property
     def changed_count(self) -> int: ...
 
+class Expressions:
+    def __init__(self) -> None: ...
+    def read(
+        self, raw: bytes | memoryview, *, from_offset: int, partition: int, partitions: int, apart: bool
+    ) -> tuple[
+        bytes,
+        bytes,
+        list[tuple[int, int, str | None, str | None]],
+        list[tuple[int, int, bytes | None, bytes | None]],
+        int,
+    ]: ...
+
 class Engine:
     def __init__(self, setup: object, tables: Tables) -> None: ...
     def learn(self, world: object) -> None: ...
