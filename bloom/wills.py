@@ -104,8 +104,8 @@ class Columns:
     def of(cls, expressions: Iterable[Expression]) -> "Columns":
         """The same expressions."""
         columns = cls()
-        for number, *word in expressions:
-            columns.add(number, (word[0], word[1], word[2], word[3]))
+        for number, channel, verb, sender, category in expressions:
+            columns.add(number, (channel, verb, sender, category))
         return columns
 
     def add(self, number: Msisdn, word: Word) -> None:
@@ -204,7 +204,8 @@ def _rounds(again: NDArray[np.bool_], of_everything: NDArray[np.bool_]) -> NDArr
     begins = rows[~again]
     subscriber = np.cumsum(~again) - 1
     np.maximum.at(begins, subscriber[of_everything], rows[of_everything])
-    return rows - begins[subscriber]
+    turns: NDArray[np.int64] = rows - begins[subscriber]
+    return turns
 
 
 def _steps(
@@ -222,10 +223,11 @@ def _steps(
     begins = [0, *(changes + 1).tolist()]
     column = array("Q")
     column.frombytes(np.ascontiguousarray(numbers).tobytes())
-    return [
-        Step(*meanings[place % len(meanings)], column[begin:end])
-        for begin, end, place in zip(begins, [*begins[1:], len(column)], group[begins].tolist(), strict=True)
-    ]
+    steps: list[Step] = []
+    for begin, end, place in zip(begins, [*begins[1:], len(column)], group[begins].tolist(), strict=True):
+        channel, verb, scope = meanings[place % len(meanings)]
+        steps.append(Step(channel, verb, scope, column[begin:end]))
+    return steps
 
 
 @lru_cache(MEANINGS_MAX)

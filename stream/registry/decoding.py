@@ -9,9 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+
+from bloom.number import Msisdn
 from bloom.partition import partitions_of
-from stream.model.codec import Undecodable, decode_record
-from stream.model.registry import Expression, FileRecord
+from bloom.wills import Word
+from stream.model.codec import Undecodable, decode_expression, decode_record
+from stream.model.registry import FileRecord
+from stream.model.topics import EXPRESSIONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +81,7 @@ class Heard:
 
 
 def hear(partition: int, found: Sequence[Found], *, partitions: int, apart: bool) -> Heard:
-    """Decode expressions of one partition, out of `partitions`; with `apart` (partitioned mode) the misplaced are bad."""
-    decode = expression_decoder()
+    """Decode expressions of one partition of so many; with `apart` (partitioned mode) the misplaced are bad."""
     subscribers: list[str] = []
     numbers: list[Msisdn] = []
     words: list[Word] = []
@@ -85,7 +89,7 @@ def hear(partition: int, found: Sequence[Found], *, partitions: int, apart: bool
     bad: list[BadRecord] = []
     for place, one in enumerate(found):
         try:
-            subscriber, number, word = decode(one.key, one.value)
+            subscriber, number, word = decode_expression(one.key, one.value)
         except Undecodable as error:
             bad.append(_bad(partition, one, str(error)))
             continue
@@ -97,9 +101,16 @@ def hear(partition: int, found: Sequence[Found], *, partitions: int, apart: bool
     wrong = right != partition
     misplaced_count = int(wrong.sum())
     if misplaced_count and apart:
-        for row in np.flatnonzero(wrong).tolist():
-            bad.append(_bad(partition, found[places[row]], wrong_partition(partition, int(right[row]))))
-        numbers, words, places = ([row[i] for i in np.flatnonzero(~wrong).tolist()] for row in (numbers, words, places))
+        bad += [
+            _bad(partition, found[places[row]], wrong_partition(partition, int(right[row])))
+            for row in np.flatnonzero(wrong).tolist()
+        ]
+        good = np.flatnonzero(~wrong).tolist()
+        numbers, words, places = (
+            [numbers[row] for row in good],
+            [words[row] for row in good],
+            [places[row] for row in good],
+        )
     return Heard(numbers, words, places, bad, misplaced_count)
 
 
