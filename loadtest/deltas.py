@@ -61,7 +61,8 @@ def apply(made: Sequence[RawBatch], reader: NativeReader | None, registry: Regis
         reading = Reading()
         columns.read(reader, partition, [batch], reading, partitions=PARTITIONS, apart=False)
         registry.hear(reading.said)
-        assert reading.records_count == batch.count and not reading.bad
+        assert reading.records_count == batch.count
+        assert not reading.bad
     return time.process_time() - began
 
 

@@ -7,7 +7,7 @@ the record undecodable. So the common record pays nothing for the rule, and no s
 
 import re
 from collections.abc import Callable
-from typing import Final, TypeVar, cast
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -15,7 +15,7 @@ from bloom.number import Msisdn, parse
 from bloom.wills import Word
 from stream.model.decision import Decision, Epoch
 from stream.model.events import Event
-from stream.model.fields import EVERYTHING, RECORD_BYTES_MAX
+from stream.model.fields import RECORD_BYTES_MAX
 from stream.model.registry import Expression, FileRecord, Record, Tombstone, key_of, scope_name
 from stream.model.topics import EVENT_KINDS, EXPRESSIONS, RECORD_KIND
 
@@ -24,22 +24,6 @@ T = TypeVar("T")
 _events: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
 _records: msgspec.json.Decoder[Record] = msgspec.json.Decoder(Record)
 _file_records: msgspec.json.Decoder[FileRecord] = msgspec.json.Decoder(FileRecord)
-_quick_expressions: msgspec.json.Decoder[Expression] = msgspec.json.Decoder(
-    cast(
-        "type[Expression]",
-        msgspec.defstruct(
-            "_Said",
-            [
-                (each.name, each.type, msgspec.field(default=each.default))
-                for each in msgspec.structs.fields(Expression)
-            ],
-            tag_field="kind",
-            tag="expression",
-            gc=False,
-        ),
-    )
-)
-"""The fields of an expression, without what its struct asks of them beyond their types."""
 _decisions = msgspec.json.Decoder(Decision)
 _anything = msgspec.json.Decoder()
 
@@ -108,25 +92,8 @@ def decode_record(topic: str, key: bytes | None, data: bytes | None) -> Record |
 def decode_expression(key: bytes | None, data: bytes | None) -> tuple[str, Msisdn, Word]:
     """An expression as it stands in its topic: the subscriber, as text and as number, and what is said.
 
-    Raises `Undecodable` where and as `decode_record` does, at a third of its cost: the quick way looks at what the fold
-    needs, and what it cannot take goes the other way.
+    Raises `Undecodable` where and as `decode_record` does. Some 1.3 µs.
     """
-    if key is not None and data is not None and len(data) <= RECORD_BYTES_MAX:
-        try:
-            said = _quick_expressions.decode(data)
-        except _BAD:
-            pass
-        else:
-            subscriber, channel, will = said.subscriber, said.channel, said.will
-            sender, category = scope_name(said.sender), scope_name(said.category)
-            own = f"{subscriber}|{channel}|{sender or EVERYTHING}|{category or EVERYTHING}"
-            number = parse(subscriber)
-            if (
-                number is not None
-                and own.encode() == key
-                and (will != "consent" or (sender is not None and category is not None))
-            ):
-                return subscriber, number, (channel, will, sender, category)
     record = decode_record(EXPRESSIONS, key, data)
     assert isinstance(record, Expression), "the topic holds no other kind"
     number = parse(record.subscriber)
