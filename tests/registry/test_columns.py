@@ -243,6 +243,21 @@ def test_the_native_reader_leaves_no_plain_record() -> None:
 
 
 @needs_native
+@given(seed=st.integers(0, 1 << 32), codec=st.sampled_from([0, 3, 4]), flips=st.integers(1, 6))
+def test_bytes_that_are_spoilt_bring_no_native_reader_down(seed: int, codec: int, flips: int) -> None:
+    """Checksums are looked at before; this is for what a checksum lets pass."""
+    draw, reader = Draw(seed), NativeReader()
+    (piece,) = written([Batch([draw.record() for _ in range(8)], codec)])
+    spoilt = bytearray(piece.buffer)
+    for _ in range(flips):
+        spoilt[draw.randrange(len(spoilt))] = draw.choice((0, 0x7F, 0x80, 0xFF, draw.randrange(256)))
+    reading = Reading()
+    reader.read(replace(piece, buffer=bytes(spoilt)), PARTITION, reading, partitions=PARTITIONS, apart=True)
+    assert reader._native is not None
+    assert len(reading.said) + len(reading.bad) == reading.records_count
+
+
+@needs_native
 def test_a_native_reader_that_panics_is_left_out_and_nothing_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     class Panics:
         def read(self, *_: object, **__: object) -> object:
