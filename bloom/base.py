@@ -162,6 +162,12 @@ class BasedWills:
         self._teach()
         self.native.remove(place, numbers)
 
+    def refuse(self, channel: Channel, scope: Scope, numbers: Sequence[int]) -> None:
+        """See `wills.Store`."""
+        place = self._scope(channel, "refusal", scope)
+        self._teach()
+        self.native.refuse(place, numbers)
+
     def remove_within(self, channel: Channel, scope: Scope, numbers: Sequence[int]) -> None:
         """See `wills.Store`."""
         self._teach()

@@ -191,6 +191,17 @@ class Wills:
 
     def remove_within(self, channel: Channel, scope: Scope, numbers: Sequence[int]) -> None:
         """See `wills.Store`."""
+        self._remove_narrower(channel, scope, numbers)
+        if scope == EVERYTHING:
+            self.remove(channel, "refusal", EVERYTHING, numbers)
+
+    def refuse(self, channel: Channel, scope: Scope, numbers: Sequence[int]) -> None:
+        """See `wills.Store`."""
+        self._remove_narrower(channel, scope, numbers)
+        self.add(channel, "refusal", scope, numbers)
+
+    def _remove_narrower(self, channel: Channel, scope: Scope, numbers: Sequence[int]) -> None:
+        """Take from the numbers what `scope` covers, but for the refusal of everything of who holds nothing else."""
         narrow = self._narrow[channel]
         holders = Group([number for number in numbers if number in narrow] if narrow else [])
         if holders.numbers:
@@ -198,7 +209,6 @@ class Wills:
                 self.sets.discard(entry, holders.within(entry.bitmap))
         if scope == EVERYTHING:
             discard_all(narrow, holders.numbers)
-            self.remove(channel, "refusal", EVERYTHING, numbers)
 
 
 class Overlay:
@@ -339,6 +349,17 @@ class Overlay:
     def remove_within(self, channel: Channel, scope: Scope, numbers: Sequence[int]) -> None:
         """See `wills.Store`."""
         self._added.remove_within(channel, scope, numbers)
+        self._void(channel, scope, numbers)
+
+    def refuse(self, channel: Channel, scope: Scope, numbers: Sequence[int]) -> None:
+        """See `wills.Store`."""
+        self._added.refuse(channel, scope, numbers)
+        self._void(channel, scope, numbers)
+        if scope != EVERYTHING:
+            add_all(self._touched[channel], numbers)
+
+    def _void(self, channel: Channel, scope: Scope, numbers: Sequence[int]) -> None:
+        """Note that what the base has within a scope holds for these numbers no longer."""
         if scope == EVERYTHING:
             self._reset[channel].update(numbers)
             self._touched[channel].update(numbers)

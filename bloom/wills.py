@@ -3,7 +3,7 @@
 House rules
 -----------
 * Everything that decides what a subscriber wants lives in this file. `bitmaps` only keeps sets.
-* The fold is written once, `settle`, over the four verbs of `Store`. The plain store, the overlay on a shared
+* The fold is written once, `settle`, over the verbs of `Store`. The plain store, the overlay on a shared
   base and the bulk path all run it; a single expression is a batch of one.
 * No I/O, no clock, no log. The order that counts is the order in which expressions are given.
 
@@ -145,6 +145,9 @@ class Store(Protocol):
     def remove_within(self, channel: Channel, scope: Scope, numbers: Sequence[int]) -> None:
         """Every scope that `scope` covers leaves both sets of each number."""
 
+    def refuse(self, channel: Channel, scope: Scope, numbers: Sequence[int]) -> None:
+        """The same, and then `scope` joins the refusals of each number: in one, for most words refuse everything."""
+
 
 class Probe(Protocol):
     """A question kept ready: what is a number's will toward one sender and category on one channel?"""
@@ -159,10 +162,10 @@ def settle(store: Store, step: Step) -> None:
     if verb == "consent":
         store.add(channel, "consent", scope, numbers)
         store.remove(channel, "refusal", scope, numbers)
-        return
-    store.remove_within(channel, scope, numbers)
-    if verb == "refuse":
-        store.add(channel, "refusal", scope, numbers)
+    elif verb == "refuse":
+        store.refuse(channel, scope, numbers)
+    else:
+        store.remove_within(channel, scope, numbers)
 
 
 def plan(said: Columns) -> list[Step]:

@@ -141,6 +141,11 @@ impl Wills {
         Ok(())
     }
 
+    fn refuse(&mut self, scope: u32, numbers: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.0.refuse(scope, &numbers_of(numbers)?);
+        Ok(())
+    }
+
     fn remove_within(&mut self, channel: u8, sender: u32, category: u32, numbers: &Bound<'_, PyAny>) -> PyResult<()> {
         self.0.remove_within(scope_of((channel, true, sender, category)), &numbers_of(numbers)?);
         Ok(())
