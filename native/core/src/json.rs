@@ -8,7 +8,7 @@
 /// A record is at most 1 MiB on the wire.
 pub const RECORD_BYTES_MAX: usize = 1 << 20;
 /// The largest integer that every JSON reader holds exactly (RFC 8259, section 6).
-const TIME_MAX: u64 = (1 << 53) - 1;
+pub(crate) const TIME_MAX: u64 = (1 << 53) - 1;
 const ID_CHARACTERS_MAX: usize = 128;
 
 /// What an event is.
@@ -64,7 +64,7 @@ pub struct Event<'a> {
 }
 
 #[derive(Clone, Copy)]
-enum Value<'a> {
+pub(crate) enum Value<'a> {
     Text(&'a [u8]),
     /// A text with escapes that are plain.
     Escaped(&'a [u8]),
@@ -322,26 +322,26 @@ fn characters(text: &[u8]) -> usize {
     text.iter().filter(|byte| **byte & 0xc0 != 0x80).count()
 }
 
-struct Reader<'a> {
-    bytes: &'a [u8],
-    at: usize,
+pub(crate) struct Reader<'a> {
+    pub(crate) bytes: &'a [u8],
+    pub(crate) at: usize,
 }
 
 impl<'a> Reader<'a> {
     #[inline]
-    fn next(&mut self) -> Option<u8> {
+    pub(crate) fn next(&mut self) -> Option<u8> {
         let byte = *self.bytes.get(self.at)?;
         self.at += 1;
         Some(byte)
     }
 
     #[inline]
-    fn take(&mut self, wanted: u8) -> Option<()> {
+    pub(crate) fn take(&mut self, wanted: u8) -> Option<()> {
         if self.next()? == wanted { Some(()) } else { None }
     }
 
     #[inline]
-    fn space(&mut self) {
+    pub(crate) fn space(&mut self) {
         while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.bytes.get(self.at) {
             self.at += 1;
         }
@@ -363,7 +363,7 @@ impl<'a> Reader<'a> {
 
     /// A name without escapes.
     #[inline]
-    fn name(&mut self) -> Option<&'a [u8]> {
+    pub(crate) fn name(&mut self) -> Option<&'a [u8]> {
         self.take(b'"')?;
         let begin = self.at;
         // Names are short: byte by byte is quicker than by words.
@@ -377,7 +377,7 @@ impl<'a> Reader<'a> {
     }
 
     #[inline]
-    fn value(&mut self) -> Option<Value<'a>> {
+    pub(crate) fn value(&mut self) -> Option<Value<'a>> {
         match self.bytes.get(self.at)? {
             b'"' => {
                 self.at += 1;
