@@ -30,7 +30,11 @@ RUST := --locked --manifest-path native/Cargo.toml --package wurao_core
 # Most tests wait for processes; each of these has a Kafka of its own, of half a gigabyte. 0: one after another.
 TEST_PROCESSES ?= 2
 
-.PHONY: help demo test prove bench soak peers lint docs lock native wheel clean kafka
+# What builds the image: the first that works, not only is installed (Docker's client may be there without an engine).
+BUILDER = $(shell for name in docker podman buildah; do "$$name" info >/dev/null 2>&1 && echo "$$name" && break; done)
+IMAGE = wurao:$(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+
+.PHONY: help demo test prove bench soak peers lint docs lock native wheel image pins clean kafka
 
 help: ## show what can be made
 	@echo "make TARGET, where TARGET is one of"
@@ -85,6 +89,13 @@ wheel: $(STAMP) ## wheels of wurao and, where cargo is, of wurao_native, in dist
 	@if command -v cargo >/dev/null; then $(MATURIN) --out dist; \
 	else echo "make: no cargo on the path, so no wheel of wurao_native (the filter runs without it)" >&2; fi
 	@ls dist
+
+image: ## the image, by docker, podman or buildah, under the name that deploy/ gives it (needs the network)
+	@if [ -z "$(BUILDER)" ]; then echo "make: neither docker, podman nor buildah works here: install one, or name one with BUILDER=" >&2; exit 1; fi
+	@$(BUILDER) build --file deploy/Containerfile --tag $(IMAGE) $(IMAGE_ARGS) .
+
+pins: $(STAMP) ## pin the images that deploy/ names to the digests that their registries show (needs the network and skopeo)
+	@$(BIN)/python -m deploy.pins
 
 clean: ## remove what was made here (the fetched jars stay in the user's cache)
 	@rm -rf .venv .venv-peers build dist native/target *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -7,6 +7,7 @@ and what an expression does stays in `wills`. So a base can always be made anew,
 Promises the stances of the wills that it is made of. Must never be changed: workers share it.
 """
 
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple, get_args
@@ -149,19 +150,25 @@ class BasedWills:
 
     # What the fold asks for (wills.Store).
 
-    def add(self, channel: Channel, kind: Kind, scope: Scope, numbers: list[Msisdn]) -> None:
+    def add(self, channel: Channel, kind: Kind, scope: Scope, numbers: Sequence[int]) -> None:
         """See `wills.Store`."""
         place = self._scope(channel, kind, scope)
         self._teach()
         self.native.add(place, numbers)
 
-    def remove(self, channel: Channel, kind: Kind, scope: Scope, numbers: list[Msisdn]) -> None:
+    def remove(self, channel: Channel, kind: Kind, scope: Scope, numbers: Sequence[int]) -> None:
         """See `wills.Store`."""
         place = self._scope(channel, kind, scope)
         self._teach()
         self.native.remove(place, numbers)
 
-    def remove_within(self, channel: Channel, scope: Scope, numbers: list[Msisdn]) -> None:
+    def refuse(self, channel: Channel, scope: Scope, numbers: Sequence[int]) -> None:
+        """See `wills.Store`."""
+        place = self._scope(channel, "refusal", scope)
+        self._teach()
+        self.native.refuse(place, numbers)
+
+    def remove_within(self, channel: Channel, scope: Scope, numbers: Sequence[int]) -> None:
         """See `wills.Store`."""
         self._teach()
         self.native.remove_within(_NUMBER[channel], self._name(scope.sender), self._name(scope.category), numbers)

@@ -30,6 +30,7 @@ from bloom.wills import (
     EVERYTHING,
     KINDS,
     Channel,
+    Columns,
     Expression,
     Kind,
     Probe,
@@ -97,11 +98,15 @@ class Wills:
             ScopedBitmap(channel, kind, scope, bitmap_of(numbers)) for channel, kind, scope, numbers in entries
         )
 
-    def apply(self, expressions: Sequence[Expression]) -> None:
+    def apply(self, expressions: Iterable[Expression]) -> None:
         """Fold the expressions, in order of receipt, into the state; the larger the batch, the cheaper."""
+        self.apply_columns(Columns.of(expressions))
+
+    def apply_columns(self, said: Columns) -> None:
+        """The same for expressions in columns."""
         if self._frozen:
             raise RuntimeError("these wills are the base of an overlay: apply to the overlay, then fold it")
-        fold(self, expressions, *self._followers)
+        fold(self, said, *self._followers)
 
     def follow(self, store: Store) -> None:
         """From now on do to this store, too, what expressions do to these wills. It must hold the same by then."""
@@ -172,20 +177,31 @@ class Wills:
 
     # What the fold asks for (wills.Store). For `apply` and the overlay only: these look at no freeze.
 
-    def add(self, channel: Channel, kind: Kind, scope: Scope, numbers: list[Msisdn]) -> None:
+    def add(self, channel: Channel, kind: Kind, scope: Scope, numbers: Sequence[int]) -> None:
         """See `wills.Store`."""
         self.sets.add(channel, kind, scope, numbers)
         if scope != EVERYTHING:
             add_all(self._narrow[channel], numbers)
 
-    def remove(self, channel: Channel, kind: Kind, scope: Scope, numbers: list[Msisdn]) -> None:
+    def remove(self, channel: Channel, kind: Kind, scope: Scope, numbers: Sequence[int]) -> None:
         """See `wills.Store`."""
         bitmap = self.sets.get(channel, kind, scope)
         if bitmap is not None:
             self.sets.discard(ScopedBitmap(channel, kind, scope, bitmap), numbers)
 
-    def remove_within(self, channel: Channel, scope: Scope, numbers: list[Msisdn]) -> None:
+    def remove_within(self, channel: Channel, scope: Scope, numbers: Sequence[int]) -> None:
         """See `wills.Store`."""
+        self._remove_narrower(channel, scope, numbers)
+        if scope == EVERYTHING:
+            self.remove(channel, "refusal", EVERYTHING, numbers)
+
+    def refuse(self, channel: Channel, scope: Scope, numbers: Sequence[int]) -> None:
+        """See `wills.Store`."""
+        self._remove_narrower(channel, scope, numbers)
+        self.add(channel, "refusal", scope, numbers)
+
+    def _remove_narrower(self, channel: Channel, scope: Scope, numbers: Sequence[int]) -> None:
+        """Take from the numbers what `scope` covers, but for the refusal of everything of who holds nothing else."""
         narrow = self._narrow[channel]
         holders = Group([number for number in numbers if number in narrow] if narrow else [])
         if holders.numbers:
@@ -193,7 +209,6 @@ class Wills:
                 self.sets.discard(entry, holders.within(entry.bitmap))
         if scope == EVERYTHING:
             discard_all(narrow, holders.numbers)
-            self.remove(channel, "refusal", EVERYTHING, numbers)
 
 
 class Overlay:
@@ -211,9 +226,13 @@ class Overlay:
         self._touched: dict[Channel, BitMap64] = {channel: BitMap64() for channel in CHANNELS}
         self._followers: list[Store] = []
 
-    def apply(self, expressions: Sequence[Expression]) -> None:
+    def apply(self, expressions: Iterable[Expression]) -> None:
         """Fold the expressions, in order of receipt, into the state; the larger the batch, the cheaper."""
-        fold(self, expressions, *self._followers)
+        self.apply_columns(Columns.of(expressions))
+
+    def apply_columns(self, said: Columns) -> None:
+        """The same for expressions in columns."""
+        fold(self, said, *self._followers)
 
     def follow(self, store: Store) -> None:
         """From now on do to this store, too, what expressions do to these wills. It must hold the same by then."""
@@ -315,21 +334,32 @@ class Overlay:
 
     # What the fold asks for (wills.Store). For `apply` only.
 
-    def add(self, channel: Channel, kind: Kind, scope: Scope, numbers: list[Msisdn]) -> None:
+    def add(self, channel: Channel, kind: Kind, scope: Scope, numbers: Sequence[int]) -> None:
         """See `wills.Store`."""
         self._added.add(channel, kind, scope, numbers)
         add_all(self._touched[channel], numbers)
 
-    def remove(self, channel: Channel, kind: Kind, scope: Scope, numbers: list[Msisdn]) -> None:
+    def remove(self, channel: Channel, kind: Kind, scope: Scope, numbers: Sequence[int]) -> None:
         """See `wills.Store`."""
         self._added.remove(channel, kind, scope, numbers)
         bitmap = self._base.sets.get(channel, kind, scope)
         if bitmap is not None:
             self._hide(ScopedBitmap(channel, kind, scope, bitmap), Group(numbers))
 
-    def remove_within(self, channel: Channel, scope: Scope, numbers: list[Msisdn]) -> None:
+    def remove_within(self, channel: Channel, scope: Scope, numbers: Sequence[int]) -> None:
         """See `wills.Store`."""
         self._added.remove_within(channel, scope, numbers)
+        self._void(channel, scope, numbers)
+
+    def refuse(self, channel: Channel, scope: Scope, numbers: Sequence[int]) -> None:
+        """See `wills.Store`."""
+        self._added.refuse(channel, scope, numbers)
+        self._void(channel, scope, numbers)
+        if scope != EVERYTHING:
+            add_all(self._touched[channel], numbers)
+
+    def _void(self, channel: Channel, scope: Scope, numbers: Sequence[int]) -> None:
+        """Note that what the base has within a scope holds for these numbers no longer."""
         if scope == EVERYTHING:
             self._reset[channel].update(numbers)
             self._touched[channel].update(numbers)

@@ -19,7 +19,6 @@ import numpy as np
 from numpy.typing import NDArray
 from pyroaring import BitMap64
 
-from bloom.number import Msisdn
 from bloom.wills import CHANNELS, KINDS, Channel, Kind, Scope
 
 _FEW: Final = 16
@@ -37,7 +36,7 @@ def bitmap_of(numbers: NDArray[np.uint64]) -> BitMap64:
 
 
 def add_all(bitmap: BitMap64, numbers: Sequence[int]) -> None:
-    """Put the numbers in. Most steps of a fold concern one or two."""
+    """Put the numbers in, an `array` of them in one stroke. Most steps of a fold concern one or two."""
     if len(numbers) > _FEW_TO_ADD:
         bitmap.update(numbers)
     else:
@@ -55,7 +54,7 @@ class Group:
 
     __slots__ = ("_bitmap", "numbers")
 
-    def __init__(self, numbers: list[Msisdn]) -> None:
+    def __init__(self, numbers: Sequence[int]) -> None:
         self.numbers = numbers
         self._bitmap = BitMap64(numbers) if len(numbers) > _FEW else None
 

@@ -3,7 +3,7 @@
 House rules
 -----------
 * Everything that decides what a subscriber wants lives in this file. `bitmaps` only keeps sets.
-* The fold is written once, `settle`, over the four verbs of `Store`. The plain store, the overlay on a shared
+* The fold is written once, `settle`, over the verbs of `Store`. The plain store, the overlay on a shared
   base and the bulk path all run it; a single expression is a batch of one.
 * No I/O, no clock, no log. The order that counts is the order in which expressions are given.
 
@@ -34,10 +34,13 @@ expressions of all subscribers can therefore be done together, grouped by verb a
 groups, and leaves out what a later refusal or lift of everything supersedes.
 """
 
-from collections import defaultdict
-from collections.abc import Sequence
+from array import array
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from typing import Final, Literal, NamedTuple, Protocol
+from typing import Final, Literal, NamedTuple, Protocol, get_args
+
+import numpy as np
+from numpy.typing import NDArray
 
 from bloom.number import Msisdn
 
@@ -45,6 +48,7 @@ Channel = Literal["sms", "call"]
 CHANNELS: Final[tuple[Channel, ...]] = ("sms", "call")
 
 Verb = Literal["refuse", "consent", "lift"]
+VERBS: Final[tuple[Verb, ...]] = get_args(Verb)
 
 Kind = Literal["refusal", "consent"]
 """The two sets of a subscriber and channel: R and C."""
@@ -81,26 +85,68 @@ class Expression(NamedTuple):
     category: str | None
 
 
+Word = tuple[Channel, Verb, str | None, str | None]
+"""What an expression says, whoever says it: channel, verb, sender, category."""
+
+
+class Columns:
+    """Expressions in order of receipt, as columns: who speaks, and which of the words that is."""
+
+    __slots__ = ("numbers", "places", "words")
+
+    def __init__(self) -> None:
+        self.numbers: Final = array("Q")
+        self.places: Final = array("I")
+        self.words: Final[dict[Word, int]] = {}
+        """every word that is said → its place"""
+
+    @classmethod
+    def of(cls, expressions: Iterable[Expression]) -> "Columns":
+        """The same expressions."""
+        columns = cls()
+        for number, channel, verb, sender, category in expressions:
+            columns.add(number, (channel, verb, sender, category))
+        return columns
+
+    def add(self, number: Msisdn, word: Word) -> None:
+        """One more."""
+        self.numbers.append(number)
+        self.places.append(self.words.setdefault(word, len(self.words)))
+
+    def extend(self, numbers: NDArray[np.uint64], places: NDArray[np.uint32], words: Sequence[Word]) -> None:
+        """Many more, in columns of their own: `places` are those among `words`."""
+        own = np.fromiter((self.words.setdefault(word, len(self.words)) for word in words), np.uint32, len(words))
+        self.numbers.frombytes(numbers.astype(np.uint64, copy=False).tobytes())
+        self.places.frombytes(own[places].tobytes())
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+
 class Step(NamedTuple):
-    """One verb at one scope for many subscribers of a channel, none of them twice."""
+    """One verb at one scope for many subscribers of a channel, in order, none of them twice."""
 
     channel: Channel
     verb: Verb
     scope: Scope
-    numbers: list[Msisdn]
+    numbers: Sequence[int]
+    """an `array` of them, which the sets take in one stroke"""
 
 
 class Store(Protocol):
     """What the fold asks of a place that keeps refusals and consents, for all `numbers` alike."""
 
-    def add(self, channel: Channel, kind: Kind, scope: Scope, numbers: list[Msisdn]) -> None:
+    def add(self, channel: Channel, kind: Kind, scope: Scope, numbers: Sequence[int]) -> None:
         """`scope` joins that set of each number."""
 
-    def remove(self, channel: Channel, kind: Kind, scope: Scope, numbers: list[Msisdn]) -> None:
+    def remove(self, channel: Channel, kind: Kind, scope: Scope, numbers: Sequence[int]) -> None:
         """`scope`, exactly this one, leaves that set of each number, where it is there."""
 
-    def remove_within(self, channel: Channel, scope: Scope, numbers: list[Msisdn]) -> None:
+    def remove_within(self, channel: Channel, scope: Scope, numbers: Sequence[int]) -> None:
         """Every scope that `scope` covers leaves both sets of each number."""
+
+    def refuse(self, channel: Channel, scope: Scope, numbers: Sequence[int]) -> None:
+        """The same, and then `scope` joins the refusals of each number: in one, for most words refuse everything."""
 
 
 class Probe(Protocol):
@@ -116,66 +162,90 @@ def settle(store: Store, step: Step) -> None:
     if verb == "consent":
         store.add(channel, "consent", scope, numbers)
         store.remove(channel, "refusal", scope, numbers)
-        return
-    store.remove_within(channel, scope, numbers)
-    if verb == "refuse":
-        store.add(channel, "refusal", scope, numbers)
+    elif verb == "refuse":
+        store.refuse(channel, scope, numbers)
+    else:
+        store.remove_within(channel, scope, numbers)
 
 
-def plan(expressions: Sequence[Expression]) -> list[Step]:
+def plan(said: Columns) -> list[Step]:
     """The steps that do in few strokes what the expressions do one by one.
 
     Raises ValueError for a consent that does not name both its sender and its category, before anything is
-    done. Costs about half a microsecond for each expression.
+    done. Costs some 0.1 µs for each expression, and 50 µs for the first.
     """
-    words: dict[tuple[Verb, str | None, str | None], int] = {}
-    meanings: list[tuple[Verb, Scope]] = []
-    # Most numbers stand once in a batch: only those that do not get a list for what follows their first word.
-    first: dict[Channel, dict[Msisdn, int]] = {channel: {} for channel in CHANNELS}
-    later: dict[Channel, dict[Msisdn, list[int]]] = {channel: {} for channel in CHANNELS}
-    for number, channel, verb, sender, category in expressions:
-        word = words.get((verb, sender, category))
-        if word is None:
-            word = words[verb, sender, category] = len(meanings)
-            meanings.append(_meaning(verb, sender, category))
-        if sender is None and category is None:
-            first[channel][number] = word
-            if later[channel]:
-                later[channel].pop(number, None)
-        elif number in first[channel]:
-            later[channel].setdefault(number, []).append(word)
-        else:
-            first[channel][number] = word
+    if not len(said):
+        return []
+    meanings = [_meaning(*word) for word in said.words]
+    numbers = np.frombuffer(said.numbers, dtype=np.uint64)
+    places = np.frombuffer(said.places, dtype=np.uint32)
+    of_call = np.fromiter((channel == "call" for channel, _, _ in meanings), np.uint64, len(meanings))
+    who = numbers << np.uint64(1) | of_call[places]
+    # In order, numbers come to a bitmap's parts one after the other: at the size of a country, where these are out of
+    # the cache, refusals of everything so take two thirds of the time.
+    order = np.argsort(who)
+    again = _again(who[order])
+    rounds = None
+    if again.any():
+        order = np.argsort(who, kind="stable")  # who speaks twice is heard in order
+        of_everything = np.fromiter((scope == EVERYTHING for _, _, scope in meanings), np.bool_, len(meanings))
+        rounds = _rounds(again, of_everything[places[order]])
+        order, rounds = order[rounds >= 0], rounds[rounds >= 0]
+    return _steps(numbers[order], places[order].astype(np.int64), rounds, meanings)
 
+
+def _again(who: NDArray[np.uint64]) -> NDArray[np.bool_]:
+    """Of rows in order, whether each is of the same subscriber and channel as the one before."""
+    again = np.zeros(len(who), dtype=np.bool_)
+    np.equal(who[1:], who[:-1], out=again[1:])
+    return again
+
+
+def _rounds(again: NDArray[np.bool_], of_everything: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Which turn each row has among its subscriber's; below 0 where a later word on everything supersedes it."""
+    rows = np.arange(len(again))
+    begins = rows[~again]
+    subscriber = np.cumsum(~again) - 1
+    np.maximum.at(begins, subscriber[of_everything], rows[of_everything])
+    turns: NDArray[np.int64] = rows - begins[subscriber]
+    return turns
+
+
+def _steps(
+    numbers: NDArray[np.uint64],
+    places: NDArray[np.int64],
+    rounds: NDArray[np.int64] | None,
+    meanings: Sequence[tuple[Channel, Verb, Scope]],
+) -> list[Step]:
+    """Rows in the order of their numbers, parted by round and then by word."""
+    group = places if rounds is None else rounds * len(meanings) + places
+    if len(meanings) > 1 or rounds is not None:
+        order = np.argsort(group, kind="stable")
+        numbers, group = numbers[order], group[order]
+    (changes,) = np.nonzero(np.diff(group))
+    begins = [0, *(changes + 1).tolist()]
+    column = array("Q")
+    column.frombytes(np.ascontiguousarray(numbers).tobytes())
     steps: list[Step] = []
-    for channel in CHANNELS:
-        rounds_count = 1 + max(map(len, later[channel].values()), default=0)
-        rounds: list[defaultdict[int, list[Msisdn]]] = [defaultdict(list) for _ in range(rounds_count)]
-        for number, word in first[channel].items():
-            rounds[0][word].append(number)
-        for number, words_after in later[channel].items():
-            for turn, word in enumerate(words_after, start=1):
-                rounds[turn][word].append(number)
-        steps.extend(Step(channel, *meanings[word], numbers) for groups in rounds for word, numbers in groups.items())
+    for begin, end, place in zip(begins, [*begins[1:], len(column)], group[begins].tolist(), strict=True):
+        channel, verb, scope = meanings[place % len(meanings)]
+        steps.append(Step(channel, verb, scope, column[begin:end]))
     return steps
 
 
 @lru_cache(MEANINGS_MAX)
-def _meaning(verb: Verb, sender: str | None, category: str | None) -> tuple[Verb, Scope]:
+def _meaning(channel: Channel, verb: Verb, sender: str | None, category: str | None) -> tuple[Channel, Verb, Scope]:
     if verb == "consent" and None in (sender, category):
         raise ValueError(
             f"consent to sender {sender or '*'}, category {category or '*'}: "
             "a consent names both; refuse or lift may leave one open"
         )
-    return verb, Scope(sender, category)
+    return channel, verb, Scope(sender, category)
 
 
-def fold(store: Store, expressions: Sequence[Expression], *followers: Store) -> None:
-    """Apply the expressions, which stand in order of receipt, to a store and to others that hold the same."""
-    for step in plan(expressions):
-        # In order, they come to a bitmap's parts one after the other: at the size of a country, where these are out of
-        # the cache, refusals of everything so take two thirds of the time.
-        step.numbers.sort()
+def fold(store: Store, said: Columns, *followers: Store) -> None:
+    """Apply expressions to a store and to others that hold the same."""
+    for step in plan(said):
         settle(store, step)
         for follower in followers:
             settle(follower, step)

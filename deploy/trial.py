@@ -1,8 +1,8 @@
 """A trial house on this machine: a genuine Kafka, the compose file's services as processes, invented traffic of every
 kind, and a Prometheus that watches all of it by our rules.
 
-For `deploy.check_panels`; nothing of it is for production. Everything listens on 127.0.0.1 and ends with the `with`
-that it was started by.
+For `deploy.check_panels` and `deploy.follow`; nothing of it is for production. Everything listens on 127.0.0.1 and
+ends with the `with` that it was started by.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,13 +49,28 @@ REFUSALS_COUNT: Final = 200_000
 READY_S_MAX: Final = 120.0
 END_S_MAX: Final = 45.0
 SCRAPE_S: Final = 2
+LOOKBACK_S: Final = 5 * SCRAPE_S
 SEEN_S: Final = 3.0 * SCRAPE_S
 FILED_EVERY_S: Final = 2.0
 LEAP_MS: Final = 40 * 86_400_000
 """How far the control plane's clock leaps in the middle: every term of the complaints filed before is missed then."""
 
-OFFSETS: Final = {"filter": 0, "enforce": 3, "api": 4, "watch": 5, "notify": 6, "audit": 7, "prometheus": 8}
+SECOND: Final = "filter-2"
+"""A second host of the filter, for whoever starts one."""
+
+OFFSETS: Final = {
+    "filter": 0,
+    "enforce": 3,
+    "api": 4,
+    "watch": 5,
+    "notify": 6,
+    "audit": 7,
+    "prometheus": 8,
+    SECOND: 9,
+}
 """Which port from the first each listens on; the filter's workers take the two after its own."""
+
+FILTERS: Final = ("filter", SECOND)
 
 
 class TrialError(Exception):
@@ -71,59 +86,96 @@ class _Compose(msgspec.Struct, frozen=True):
     services: dict[str, _Service]
 
 
+Rewrite = Callable[[str], str]
+"""Takes the text of a rule file and gives the one that is used."""
+
+
 @dataclass(frozen=True, slots=True)
 class Trial:
     """What runs: where Prometheus answers, each process by name, and what traffic needs."""
 
     config: Config
     ports: Mapping[str, int]
-    processes: Mapping[str, "subprocess.Popen[bytes]"]
+    processes: "dict[str, subprocess.Popen[bytes]]"
     clock: Path
+    folder: Path
+    kafka: LocalKafka
+    environment: Mapping[str, str]
+    commands: Mapping[str, Sequence[str]]
+    rules: Sequence[str]
+    ending: ExitStack
 
     @property
     def prometheus(self) -> str:
         """Its address."""
         return f"http://127.0.0.1:{self.ports['prometheus']}"
 
+    def start(self, name: str, *, as_: str | None = None, changes: Mapping[str, str] | None = None) -> None:
+        """Start a service, again or once more beside itself. Raises `TrialError` where it does not become ready."""
+        called = as_ or name
+        log = self.folder / f"{called}.log"
+        environment = {**self.environment, **(changes or {})}
+        self.processes[called] = self.ending.enter_context(_process(self.commands[name], log, environment))
+        _wait_ready(called, self.processes[called], _ready_at(called, self.ports[called]), log)
+
+    def look_at(self, ports: Mapping[str, int]) -> None:
+        """Let Prometheus ask these, from now on, by the rules."""
+        file = self.folder / "prometheus.yml"
+        file.write_text(_settings(ports, rules=self.rules), encoding="utf-8")
+        self.processes["prometheus"].send_signal(signal.SIGHUP)
+
 
 @contextmanager
-def trial() -> Iterator[Trial]:
-    """The house, all of it at work. Raises `TrialError` where a tool is missing or a process does not start."""
+def trial(*, changes: Mapping[str, str] | None = None, rewrite: Rewrite = lambda text: text) -> Iterator[Trial]:
+    """The house, all of it at work. Raises `TrialError` where a tool is missing or a process does not start.
+
+    `changes` are settings of its services, `rewrite` changes what Prometheus' rules say.
+    """
     prometheus = shutil.which("prometheus")
     if prometheus is None:
         raise TrialError("prometheus is not installed: `apt-get install prometheus` brings it")
     with ExitStack() as ending:
         folder = Path(ending.enter_context(tempfile.TemporaryDirectory(prefix="wurao-trial-")))
         kafka = ending.enter_context(LocalKafka(profile="bench"))
-        base = free_ports(len(OFFSETS) + 2)
+        base = free_ports(len(OFFSETS) + 4)
         ports = {name: base + offset for name, offset in OFFSETS.items()}
         clock = folder / "clock"
         clock.write_text("0", encoding="utf-8")
-        environment = _environment(folder, kafka, ports, clock)
-        config = configuration.load(None, {name: value for name, value in environment.items() if "WURAO_" in name})
+        environment = _environment(folder, kafka, ports, clock) | dict(changes or {})
+        config = configuration.load(
+            None, {name: value for name, value in environment.items() if name.startswith("WURAO_")}
+        )
         asyncio.run(_prepare(config))
         compose = msgspec.convert(
             yaml.safe_load((TOP / "deploy" / "docker-compose.yml").read_text(encoding="utf-8")), _Compose
         )
-        processes: dict[str, subprocess.Popen[bytes]] = {}
-        for name, service in compose.services.items():
-            if service.image.startswith("wurao:") and name != "topics":
-                command = [sys.executable, "-m", "stream.cli.main", *service.command]
-                processes[name] = ending.enter_context(_process(command, folder / f"{name}.log", environment))
-        for name, process in processes.items():
-            _wait_ready(name, process, f"http://127.0.0.1:{ports[name]}/readyz", folder / f"{name}.log")
+        commands: dict[str, Sequence[str]] = {
+            name: [sys.executable, "-m", "stream.cli.main", *service.command]
+            for name, service in compose.services.items()
+            if service.image.startswith("wurao:") and name != "topics"
+        }
         file = folder / "prometheus.yml"
-        file.write_text(_settings(ports, rules=[]), encoding="utf-8")
-        command = [prometheus, *_prometheus_options(file, folder, ports)]
-        watching = ending.enter_context(_process(command, folder / "prometheus.log", environment))
-        _wait_ready(
-            "prometheus", watching, f"http://127.0.0.1:{ports['prometheus']}/-/ready", folder / "prometheus.log"
+        standing = {name: port for name, port in ports.items() if name != SECOND}
+        file.write_text(_settings(standing, rules=[]), encoding="utf-8")
+        commands["prometheus"] = [prometheus, *_prometheus_options(file, folder, ports)]
+        house = Trial(
+            config=config,
+            ports=ports,
+            processes={},
+            clock=clock,
+            folder=folder,
+            kafka=kafka,
+            environment=environment,
+            commands=commands,
+            rules=_quick_rules(folder, rewrite),
+            ending=ending,
         )
+        for name in commands:
+            house.start(name)
         # Rules come when all are seen: before, they would hold the house to be away.
         time.sleep(SEEN_S)
-        file.write_text(_settings(ports, rules=_quick_rules(folder)), encoding="utf-8")
-        watching.send_signal(signal.SIGHUP)
-        yield Trial(config, ports, processes, clock)
+        house.look_at(standing)
+        yield house
 
 
 async def live(house: Trial, *, seconds: float, rate: int) -> int:
@@ -131,7 +183,7 @@ async def live(house: Trial, *, seconds: float, rate: int) -> int:
     producer = clients.producer(house.config, client="trial")
     await producer.start()
     try:
-        said = _sample()
+        said = sampled()
         traffic = Traffic(said, texts.own(), seed=1, prefix="trial")
         feed = Feed(producer, traffic, rate=rate, partitions=house.config.topics.partitions)
         async with asyncio.TaskGroup() as group:
@@ -198,7 +250,8 @@ def _ask(house: Trial, path: str, body: Mapping[str, object] | None = None, *, t
             raise TrialError(f"{path}: {error.code} {error.read().decode()}") from error
 
 
-def _sample() -> Sample:
+def sampled() -> Sample:
+    """The registry that the house has."""
     return sample(now=now_ms(), refusals_count=REFUSALS_COUNT, silent_count=REFUSALS_COUNT)
 
 
@@ -212,7 +265,7 @@ async def _prepare(config: Config) -> None:
     producer = clients.producer(config, client="trial")
     await producer.start()
     try:
-        await write_registry(producer, _sample(), partitions=config.topics.partitions, note=lambda _: None)
+        await write_registry(producer, sampled(), partitions=config.topics.partitions, note=lambda _: None)
     finally:
         await producer.stop()
 
@@ -228,6 +281,7 @@ def _environment(folder: Path, kafka: LocalKafka, ports: Mapping[str, int], cloc
         "WURAO_ENFORCE__PORT": str(ports["enforce"]),
         "WURAO_ENFORCE__CLOCK_OFFSET_FILE": str(clock),
         "WURAO_API__PORT": str(ports["api"]),
+        "WURAO_API__URL": f"http://127.0.0.1:{ports['api']}",
         "WURAO_API__TOKENS_FILE": str(tokens),
         "WURAO_WATCH__PORT": str(ports["watch"]),
         "WURAO_CONNECTOR__CONTACTS_FILE": str(TOP / "deploy" / "own" / "contacts.toml"),
@@ -241,8 +295,9 @@ def _settings(ports: Mapping[str, int], *, rules: Sequence[str]) -> str:
     jobs = [
         {"job_name": f"wurao-{name}", "static_configs": [{"targets": [f"127.0.0.1:{ports[name] + after}"]}]}
         for name, after in (("enforce", 0), ("api", 0), ("watch", 0), ("notify", 0), ("audit", 0))
+        if name in ports
     ]
-    workers = [f"127.0.0.1:{ports['filter'] + index}" for index in range(3)]
+    workers = [f"127.0.0.1:{ports[name] + index}" for name in FILTERS if name in ports for index in range(3)]
     jobs.append({"job_name": "wurao-filter", "static_configs": [{"targets": workers}]})
     settings = {
         "global": {"scrape_interval": f"{SCRAPE_S}s", "evaluation_interval": f"{SCRAPE_S}s"},
@@ -256,15 +311,17 @@ def _prometheus_options(file: Path, folder: Path, ports: Mapping[str, int]) -> S
     return (
         f"--config.file={file}",
         f"--storage.tsdb.path={folder / 'prometheus'}",
+        # Usually five minutes, for which a series without a scrape still counts: too long for a run of minutes.
+        f"--query.lookback-delta={LOOKBACK_S}s",
         f"--web.listen-address=127.0.0.1:{ports['prometheus']}",
     )
 
 
-def _quick_rules(folder: Path) -> list[str]:
+def _quick_rules(folder: Path, rewrite: Rewrite) -> list[str]:
     """Copies of the rule files whose groups are evaluated with every scrape."""
     made = []
     for path in sorted((TOP / "deploy" / "prometheus").glob("*.rules.yml")):
-        rules = yaml.safe_load(path.read_text(encoding="utf-8"))
+        rules = yaml.safe_load(rewrite(path.read_text(encoding="utf-8")))
         for group in rules["groups"]:
             group["interval"] = f"{SCRAPE_S}s"
         copy = folder / path.name
@@ -286,6 +343,10 @@ def _process(command: Sequence[str], log: Path, environment: Mapping[str, str]) 
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+def _ready_at(name: str, port: int) -> str:
+    return f"http://127.0.0.1:{port}/{'-/ready' if name == 'prometheus' else 'readyz'}"
 
 
 def _wait_ready(name: str, process: "subprocess.Popen[bytes]", address: str, log: Path) -> None:

@@ -203,8 +203,9 @@ class Audit(Section, frozen=True):
     """The audit of decisions: one `wurao audit`, of as many as share the partitions."""
 
     group: str = "wurao-audit"
-    batch_records_max: Count = 1_000
-    """some 0.1 s of work: heartbeats and a rebalance wait no longer than that"""
+    batch_records_max: Count = 4_000
+    """some 0.3 s of work, done in portions: what a batch waits for at the broker is the same for few as for many, so
+    few mean falling behind where the processors are busy"""
     port: Port = 9680
     """where `/metrics`, `/healthz` and `/readyz` are served, on `metrics.host`; 0 lets the system choose"""
 

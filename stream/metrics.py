@@ -201,6 +201,12 @@ class SupervisorMetrics:
         )
         for outcome in ("loaded", "unchanged", "refused"):
             self.policy_reloads.labels(outcome)
+        self.policy_refused = Gauge(
+            "wurao_policy_refused",
+            "1 while the policy file, as it was last looked at, was refused. The policy before it goes on, but a start "
+            "with that file fails: mend it before the next one.",
+            registry=self.registry,
+        )
         self.bases = Counter(
             "wurao_registry_bases_total",
             "Bases folded from the topics since the start.",
@@ -277,7 +283,13 @@ class AuditMetrics:
         self.registry.register(self.in_force)
         self.lag_seconds = Gauge(
             "wurao_audit_lag_seconds",
-            "Age of the newest decision judged in the last batch; 0 when all are. Growing: start another instance.",
+            "Age of the oldest decision that waits to be judged; 0 when none does. Growing: start another instance.",
+            registry=self.registry,
+        )
+        self.events_kept = Gauge(
+            "wurao_audit_events_kept",
+            "Events in memory, about a kilobyte each: read and not judged yet, or judged lately. Growing with the lag: "
+            "some thousand for each partition at most.",
             registry=self.registry,
         )
         self.ready = Gauge(

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use wurao_core::base::{Base as CoreBase, Damaged, Named, ORIGIN_BYTES};
 use wurao_core::build::Builder;
 use wurao_core::engine::{Engine as Core, Failure, Made, Maker, Question, Setup, Unknown};
+use wurao_core::expressions::{Expressions as CoreExpressions, Question as Stretch};
 use wurao_core::json::Purpose;
 use wurao_core::wills::{Channel, Probe, Scope, Wills as CoreWills};
 use wurao_core::{batch, numbers, program, text};
@@ -130,16 +131,24 @@ impl Wills {
         self.0.learn(scope_of((channel, refusal, sender, category)));
     }
 
-    fn add(&mut self, scope: u32, numbers: Vec<u64>) {
-        self.0.add(scope, &numbers);
+    fn add(&mut self, scope: u32, numbers: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.0.add(scope, &numbers_of(numbers)?);
+        Ok(())
     }
 
-    fn remove(&mut self, scope: u32, numbers: Vec<u64>) {
-        self.0.remove(scope, &numbers);
+    fn remove(&mut self, scope: u32, numbers: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.0.remove(scope, &numbers_of(numbers)?);
+        Ok(())
     }
 
-    fn remove_within(&mut self, channel: u8, sender: u32, category: u32, numbers: Vec<u64>) {
-        self.0.remove_within(scope_of((channel, true, sender, category)), &numbers);
+    fn refuse(&mut self, scope: u32, numbers: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.0.refuse(scope, &numbers_of(numbers)?);
+        Ok(())
+    }
+
+    fn remove_within(&mut self, channel: u8, sender: u32, category: u32, numbers: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.0.remove_within(scope_of((channel, true, sender, category)), &numbers_of(numbers)?);
+        Ok(())
     }
 
     fn stance(&self, channel: u8, consent: u32, refusals: [u32; 3], number: u64) -> u8 {
@@ -149,6 +158,14 @@ impl Wills {
     #[getter]
     fn changed_count(&self) -> usize {
         self.0.changed_count()
+    }
+}
+
+/// Numbers out of an array in one stroke, or out of any other sequence one by one.
+fn numbers_of(numbers: &Bound<'_, PyAny>) -> PyResult<Vec<u64>> {
+    match PyBuffer::<u64>::get(numbers) {
+        Ok(buffer) => buffer.to_vec(numbers.py()),
+        Err(_) => numbers.extract(),
     }
 }
 
@@ -251,6 +268,53 @@ impl Engine {
     }
 }
 
+/// Reads record batches of `registry.expressions` into columns. Not for two threads at once.
+#[pyclass(module = "wurao_native")]
+struct Expressions(CoreExpressions);
+
+#[pymethods]
+impl Expressions {
+    #[new]
+    fn new() -> Self {
+        Self(CoreExpressions::default())
+    }
+
+    /// Reads a stretch of one partition: see `stream.registry.columns`, which takes the answer apart.
+    #[pyo3(signature = (raw, *, from_offset, partition, partitions, apart))]
+    fn read<'py>(
+        &mut self,
+        py: Python<'py>,
+        raw: &Bound<'py, PyAny>,
+        from_offset: i64,
+        partition: u32,
+        partitions: u32,
+        apart: bool,
+    ) -> PyResult<Bound<'py, PyTuple>> {
+        let copied = PyBuffer::<u8>::get(raw)?.to_vec(py)?;
+        let core = &mut self.0;
+        let stretch = Stretch { raw: &copied, from_offset, partition, partitions, apart };
+        let columns = py.detach(|| core.read(&stretch));
+        let columns = columns.map_err(|batch::Unreadable(why)| PyValueError::new_err(why))?;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let words = columns.words.iter().map(|word| {
+            let name = |name: &[u8]| (!name.is_empty()).then(|| text(name));
+            (word.channel, word.verb, name(&word.sender), name(&word.category))
+        });
+        let left = columns.left.iter().map(|left| {
+            let part = |part: &Option<Box<[u8]>>| part.as_ref().map(|part| PyBytes::new(py, part));
+            (left.row, left.offset, part(&left.key), part(&left.value))
+        });
+        (
+            convert::bytes_of(py, &columns.numbers),
+            convert::bytes_of(py, &columns.places),
+            words.collect::<Vec<_>>(),
+            PyList::new(py, left.collect::<Vec<_>>())?,
+            columns.misplaced,
+        )
+            .into_pyobject(py)
+    }
+}
+
 /// Asks Python for a route's program.
 struct Asking(Py<PyAny>);
 
@@ -310,7 +374,7 @@ fn crc_holds(raw: &[u8]) -> bool {
 mod wurao_native {
     use super::*;
     #[pymodule_export]
-    use super::{Base, Engine, Tables, Wills, crc_holds, seal};
+    use super::{Base, Engine, Expressions, Tables, Wills, crc_holds, seal};
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -82,19 +82,21 @@ class Auditor:
             await self._following.start()
             self.metrics.ready.set(1)
             while not self._stopping and not await self._following.finished():
-                self._judge_all(await self._following.take())
+                await self._judge_all(await self._following.take())
                 self._measure()
                 self.metrics.lag_seconds.set(await self._following.done())
+                self.metrics.events_kept.set(self._following.events_kept_count)
             return self.report
         finally:
             self.metrics.ready.set(0)
             await self._following.stop()
 
-    def _judge_all(self, some: Sequence[Seen]) -> None:
+    async def _judge_all(self, some: Sequence[Seen]) -> None:
         for _ in range(self._following.undecodable_count):
             self._count(None, UNDECODABLE)
-        for seen in some:
-            self._count(seen, self._judge.judge(seen.decision, seen.event, seen.epoch))
+        async for portion in self._following.portions(some):
+            for seen in portion:
+                self._count(seen, self._judge.judge(seen.decision, seen.event, seen.epoch))
 
     def _count(self, seen: Seen | None, found: Judgement) -> None:
         self.report.outcomes[found.outcome] += 1

@@ -13,7 +13,7 @@ Must never write to a topic.
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -44,6 +44,9 @@ MARGIN_MS: Final = 600_000
 """Registry states are kept for decisions this much older than the oldest that waits."""
 
 SETTLE_EVERY_S: Final = 5.0
+
+PORTION: Final = 50
+"""Decisions judged before the loop may do something else: some 5 ms, so that heartbeats and `/metrics` do not wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +86,8 @@ class Following:
         self.histories: Final = Histories(config)
         self._ends: Mapping[TopicPartition, int] = {}
         self._seated: dict[int, int] = {}
+        self._at_hand: list[tuple[int, Decision]] = []
+        """partition and decision of those that the last `take` gave"""
         self._taken: dict[TopicPartition, int] = {}
         self._taken_to_ms: dict[int, int] = {}
         """partition → the timestamp of the last decision taken"""
@@ -90,6 +95,11 @@ class Following:
         self._left: int | None = None
         self._settle_at = 0.0
         self._seldom = logs.Seldom()
+
+    @property
+    def events_kept_count(self) -> int:
+        """Events in memory."""
+        return self._events.kept_count
 
     def not_ready(self) -> str | None:
         """Why nothing is taken now, or None."""
@@ -127,6 +137,7 @@ class Following:
         if decisions:
             await self._wait_for_epochs({decision.epoch for _, decision in decisions})
             await self._find_events(decisions)
+        self._at_hand = [(record.partition, decision) for record, decision in decisions]
         for place, records in fetched.items():
             self._taken_to_ms[place.partition] = records[-1].timestamp
             self._taken[place] = records[-1].offset + 1
@@ -142,6 +153,12 @@ class Following:
             for record, decision in decisions
         ]
 
+    async def portions(self, some: Sequence[Seen]) -> AsyncIterator[Sequence[Seen]]:
+        """What was taken, a little at a time: between two of them the loop does what else there is to do."""
+        for first in range(0, len(some), PORTION):
+            yield some[first : first + PORTION]
+            await asyncio.sleep(0)
+
     async def done(self) -> float:
         """What was taken is dealt with: commit, and let go of the past that nobody waits for.
 
@@ -150,6 +167,8 @@ class Following:
         if self._taken and not self._once:
             await self._commit()
         self._taken.clear()
+        self._events.judged(self._at_hand)
+        self._at_hand.clear()
         now = time.time_ns() // 1_000_000
         behind = [
             self._taken_to_ms[place.partition]

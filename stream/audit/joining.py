@@ -1,13 +1,16 @@
 """The events behind decisions: read from their topics just as far as the decisions at hand need.
 
 An event precedes its decision, and both stand in the same partition, so the events of each (topic, partition) are read
-on until the wanted ones are found or the topic ends. Those of the last batches are kept, because a worker's successor
-may decide them again after a crash. Must never commit or join a group.
+on until the wanted ones are found or the topic ends. What was read and not asked about yet is kept, within a bound for
+each place; what was judged moves into one small memory for all of them, because a worker's successor may decide its
+last batches again after a crash. So memory follows what is on its way, not the number of partitions.
+
+Must never commit or join a group.
 """
 
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 from stream.config import Config
 from stream.kafka import clients
@@ -17,8 +20,17 @@ from stream.model.decision import Decision
 from stream.model.events import Event
 from stream.model.topics import EVENT_KINDS, EVENTS_URGENT
 
-KEPT_MAX: Final = 10_000
-"""Events kept for each topic and partition: more than the batches that a worker may have in flight (four of 2,000)."""
+AHEAD_MAX: Final = 10_000
+"""Events of each topic and partition that are read and not judged: some polls of them."""
+
+PASSED_MAX: Final = 5_000
+"""How many offsets behind the last judged event of its place one may stand and still be decided: a batch holds at most
+a fetch's worth of a partition (3,000 events, `clients.FETCH_BYTES_MAX`), and within it order is not sure. What is
+further behind was decided before the audit came, or never will be."""
+
+JUDGED_MAX: Final = 20_000
+"""Events kept after they were judged, of all partitions together: what five workers may have in flight (four batches of
+1,000 each). Some 1 kB each."""
 
 READ_BACK_MS: Final = 60_000
 """An event's `time` is its producer's word, and its record may be stamped by another clock: begin a minute earlier."""
@@ -27,14 +39,29 @@ POLL_RECORDS_MAX: Final = 2_000
 POLL_WAIT_MS: Final = 200
 
 
+class _Read(NamedTuple):
+    """An event where it stands."""
+
+    offset: int
+    event: Event
+
+
 class Events:
     """The events of the partitions that decisions come from."""
 
     def __init__(self, config: Config) -> None:
         self._consumer = clients.follower(config, client="wurao-audit-events")
         self._next: dict[TopicPartition, int] = {}
-        self._kept: dict[TopicPartition, OrderedDict[str, Event]] = {}
+        self._ahead: dict[TopicPartition, OrderedDict[str, _Read]] = {}
+        """by id, in the order of the topic"""
+        self._judged: OrderedDict[tuple[TopicPartition, str], Event] = OrderedDict()
+        self._judged_to: dict[TopicPartition, int] = {}
         self._decoders = {topic: event_decoder(topic) for topic in EVENT_KINDS}
+
+    @property
+    def kept_count(self) -> int:
+        """Events in memory."""
+        return len(self._judged) + sum(map(len, self._ahead.values()))
 
     async def start(self) -> None:
         """Connect; nothing is read yet."""
@@ -49,7 +76,8 @@ class Events:
         places = {TopicPartition(topic, one): since for one, since in partitions.items() for topic in EVENT_KINDS}
         new = {place: max(0, since - READ_BACK_MS) for place, since in places.items() if place not in self._next}
         self._next = {place: offset for place, offset in self._next.items() if place in places}
-        self._kept = {place: self._kept.get(place, OrderedDict()) for place in places}
+        self._ahead = {place: self._ahead.get(place, OrderedDict()) for place in places}
+        self._judged_to = {place: offset for place, offset in self._judged_to.items() if place in places}
         self._consumer.assign(list(places))
         if new:
             # The ends first: what is written between the two questions then lies behind them.
@@ -83,21 +111,39 @@ class Events:
     def of(self, partition: int, decision: Decision) -> Event | None:
         """The event that a decision of this partition is about, if it was found."""
         for place in _places(partition, decision):
-            event = self._kept[place].get(decision.event)
+            read = self._ahead[place].get(decision.event)
+            event = read.event if read else self._judged.get((place, decision.event))
             if event is not None:
                 return event
         return None
 
+    def judged(self, decisions: Iterable[tuple[int, Decision]]) -> None:
+        """These (partition, decision) are dealt with: let go of what hardly any decision can be about any more."""
+        touched: set[TopicPartition] = set()
+        for partition, decision in decisions:
+            for place in _places(partition, decision):
+                read = self._ahead[place].pop(decision.event, None)
+                if read is not None:
+                    self._judged[place, decision.event] = read.event
+                    self._judged_to[place] = max(self._judged_to.get(place, 0), read.offset)
+                    touched.add(place)
+        while len(self._judged) > JUDGED_MAX:
+            self._judged.popitem(last=False)
+        for place in touched:
+            ahead, passed = self._ahead[place], self._judged_to[place] - PASSED_MAX
+            while ahead and next(iter(ahead.values())).offset < passed:
+                ahead.popitem(last=False)
+
     def _keep(self, place: TopicPartition, records: Iterable[clients.ConsumerRecord]) -> None:
-        kept, decode = self._kept[place], self._decoders[place.topic]
+        ahead, decode = self._ahead[place], self._decoders[place.topic]
         for record in records:
             try:
                 event = decode(record.value)
             except Undecodable:
                 continue  # it has no decision
-            kept[event.id] = event
-        while len(kept) > KEPT_MAX:
-            kept.popitem(last=False)
+            ahead[event.id] = _Read(record.offset, event)
+        while len(ahead) > AHEAD_MAX:
+            ahead.popitem(last=False)
 
 
 def _places(partition: int, decision: Decision) -> tuple[TopicPartition, TopicPartition]:

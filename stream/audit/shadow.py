@@ -68,17 +68,18 @@ class Shadow:
         """Publish what differs, and wait until it is safe."""
         acks: list[asyncio.Future[object]] = []
         same = unknown = 0
-        for seen in some:
-            again = self._judge.again(self._policy, seen.decision, seen.event, seen.epoch)
-            if isinstance(again, str):
-                unknown += 1
-            elif msgspec.structs.replace(again, policy=seen.decision.policy) == seen.decision:
-                same += 1
-            else:
-                value = encode(difference(seen.decision, again))
-                acks.append(
-                    await self._producer.send(SHADOW_DIFFERENCES, value, key=seen.key, partition=seen.partition)
-                )
+        async for portion in self._following.portions(some):
+            for seen in portion:
+                again = self._judge.again(self._policy, seen.decision, seen.event, seen.epoch)
+                if isinstance(again, str):
+                    unknown += 1
+                elif msgspec.structs.replace(again, policy=seen.decision.policy) == seen.decision:
+                    same += 1
+                else:
+                    value = encode(difference(seen.decision, again))
+                    acks.append(
+                        await self._producer.send(SHADOW_DIFFERENCES, value, key=seen.key, partition=seen.partition)
+                    )
         await asyncio.gather(*acks)
         for outcome, count in (("same", same), ("differs", len(acks)), ("unknown", unknown)):
             self.metrics.decisions.labels(outcome).inc(count)

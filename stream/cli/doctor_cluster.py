@@ -17,7 +17,7 @@ from stream.config import Config
 from stream.kafka import clients, topics
 from stream.kafka.clients import TopicPartition
 from stream.kafka.describe import Cluster, describe
-from stream.model.topics import ACTIVITY, DECISIONS, EPOCHS, EXPRESSIONS, RECORD_KIND
+from stream.model.topics import ACTIVITY, DECISIONS, ENFORCE_GROUP, EPOCHS, EXPRESSIONS, INTAKE, RECORD_KIND
 from stream.registry import snapshots
 
 ASK_S_MAX: Final = 20.0
@@ -127,6 +127,7 @@ def _groups(config: Config) -> dict[str, Sequence[str]]:
         config.watch.group: (ACTIVITY,),
         config.connector.group: ("notices",),
         config.audit.group: (DECISIONS,),
+        ENFORCE_GROUP: INTAKE,
     }
 
 

@@ -35,12 +35,12 @@ from stream.health import Health
 from stream.kafka import clients
 from stream.kafka.reach import reach
 from stream.metrics import EnforceMetrics
-from stream.model.topics import ENFORCE_TABLE, INTAKE
+from stream.model.topics import ENFORCE_GROUP, ENFORCE_TABLE, INTAKE
 from stream.policy.settings import Policy
 
 log = logs.get(__name__)
 
-APP: Final = "wurao-enforce"
+APP: Final = ENFORCE_GROUP
 TABLE: Final = "cases"
 """Of these two Faust makes the name of the table's topic, and of the first the consumer group's."""
 
@@ -53,6 +53,10 @@ LOOK_EVERY_S: Final = 1.0
 
 ANSWER_S_MAX: Final = 5.0
 """How long a broker may take to answer that, before the instance says that it is not ready."""
+
+NO_ENVIRONMENT: Final[dict[str, str]] = {}
+"""What Faust may see of the environment: variables such as PRODUCER_ACKS or CONSUMER_AUTO_OFFSET_RESET would go before
+what is set here, unseen, and with them the guarantees."""
 
 EXIT_FAULT: Final = 70
 """Exit code of a process that ends itself at a fault of the program, so as to be started anew."""
@@ -275,12 +279,14 @@ def _application(config: Config) -> faust.App:
     kafka = config.kafka
     return faust.App(
         APP,
+        env=NO_ENVIRONMENT,
         broker=[f"kafka://{server.strip()}" for server in kafka.bootstrap.split(",")],
         broker_credentials=_credentials(kafka),
         broker_session_timeout=enforce.session_timeout_ms / 1000,
         broker_heartbeat_interval=enforce.session_timeout_ms / 5000,
         broker_request_timeout=max(kafka.request_timeout_ms, 2 * enforce.session_timeout_ms) / 1000,
         broker_commit_interval=COMMIT_EVERY_S,
+        producer_acks=-1,  # all in-sync replicas
         consumer_auto_offset_reset="earliest",  # a new group deals with what is there
         consumer_group_instance_id=enforce.instance,
         processing_guarantee="at_least_once",  # exactly-once has open issues, and would hold orders back (0010)

@@ -42,14 +42,22 @@ class Ring(NamedTuple):
         return CaseEvent(id=self.id, time=now, case=self.key, procedure=self.procedure, event=rang)
 
 
+class _Rung(NamedTuple):
+    """A ring that nobody has dealt with yet."""
+
+    since: int
+    """when it should have rung first"""
+    again_at: int
+
+
 class Diary:
     """The clocks to come."""
 
     def __init__(self) -> None:
         self._rings: list[Ring] = []
         self._clocks: dict[str, tuple[Clock, ...]] = {}
-        self._outstanding: dict[str, int] = {}
-        """ids that rang and were not dealt with, and when they ring again"""
+        self._outstanding: dict[str, _Rung] = {}
+        """those that rang and were not dealt with, by id"""
 
     def __len__(self) -> int:
         return sum(map(len, self._clocks.values()))
@@ -87,21 +95,24 @@ class Diary:
         rung: list[Ring] = []
         while self._rings and self._rings[0].at <= now:
             first = self._rings[0]
-            again_at = self._outstanding.get(first.id)
-            if again_at is None and len(self._outstanding) >= outstanding_max:
+            before = self._outstanding.get(first.id)
+            if before is None and len(self._outstanding) >= outstanding_max:
                 break
             heappop(self._rings)
             if not self._runs(first):
                 self._outstanding.pop(first.id, None)
-            elif again_at is None or again_at <= now:
+            elif before is None or before.again_at <= now:
                 rung.append(first)
-                self._outstanding[first.id] = now + AGAIN_MS
+                self._outstanding[first.id] = _Rung(before.since if before else first.at, now + AGAIN_MS)
                 heappush(self._rings, first._replace(at=now + AGAIN_MS))
         return rung
 
     def overdue_ms(self, now: int) -> int:
-        """How long ago the first clock that waits should have rung."""
-        return max(0, now - self._rings[0].at) if self._rings else 0
+        """How long ago the oldest clock that has not been dealt with should have rung, whether or not it did."""
+        oldest = min(
+            [rung.since for rung in self._outstanding.values()] + [ring.at for ring in self._rings[:1]], default=now
+        )
+        return max(0, now - oldest)
 
     def _runs(self, ring: Ring) -> bool:
         return any(

@@ -14,7 +14,9 @@ import msgspec
 
 from bloom.base import Base, BasedWills
 from bloom.bitmaps import Overlay, Wills
+from bloom.number import Msisdn
 from bloom.snapshot import SnapshotMeta
+from bloom.wills import Expression
 from stream.config import Config
 from stream.filter.native import Compression, NativeBatches, NativeUnfit, why_unfit
 from stream.filter.raw import Native
@@ -38,6 +40,8 @@ BASE_FILE: Final = "native.base"
 
 _TRIAL: Final = b'{"kind":"call","id":"trial","time":1,"to":"110"}'
 """An event that every policy answers alike, and every module."""
+
+_TRIAL_NUMBER: Final = Msisdn(8613800138000)
 
 _TRIAL_MS: Final = 1_795_500_000_000
 
@@ -98,9 +102,9 @@ def _unfit_for(policy: Policy, make: _Make) -> str | None:
     decider = Decider(policy, registry)
     try:
         raw = memoryview(batch_of([(b"", _TRIAL)], timestamp=_TRIAL_MS))
-        outcome = make(registry, None)(decider).decide(
-            raw, topic=EVENTS_URGENT, partition=0, base_offset_from=0, now=_TRIAL_MS
-        )
+        path = make(registry, None)
+        registry.wills.apply([Expression(_TRIAL_NUMBER, "sms", "refuse", None, None)])
+        outcome = path(decider).decide(raw, topic=EVENTS_URGENT, partition=0, base_offset_from=0, now=_TRIAL_MS)
     except NativeUnfit as error:
         return str(error)
     except (KeyboardInterrupt, SystemExit):

@@ -285,8 +285,10 @@ class Supervisor:
             new = successor(self._config.policy.file, old)
         except PolicyError as error:
             reloads.labels("refused").inc()
+            self._metrics.policy_refused.set(1)
             log.warning("policy refused; the old one stays", policy=old.version, problem=str(error))
             return
+        self._metrics.policy_refused.set(0)
         if new is None:
             reloads.labels("unchanged").inc()
             log.info("policy unchanged", policy=old.version)

@@ -43,6 +43,7 @@ from stream.model.fields import Channel
 from stream.model.topics import EPOCHS, EVENTS_CALL, EVENTS_REPLY, EVENTS_SMS, EXPRESSIONS
 from stream.policy.decide import Decider
 from stream.policy.settings import Policy
+from stream.registry.columns import native_reader
 from stream.registry.decoding import BadRecord
 from stream.registry.follower import Applied, Follower, now_ms
 from stream.registry.registry import Registry
@@ -102,6 +103,7 @@ class Worker:
             partitions=config.topics.partitions,
             poll_records_max=config.registry.poll_records_max,
             ends_every_ms=config.registry.ends_every_ms,
+            reader=native_reader(config),
         )
         self._lanes: list[Lane] = []
         self._holding: Holding | None = None

@@ -32,6 +32,9 @@ HOLDS: Final = "holds"
 ENFORCE_TABLE: Final = "wurao-enforce-cases-changelog"
 """What `wurao enforce` remembers of cases and dockets. Faust makes the name: application, table, `changelog`."""
 
+ENFORCE_GROUP: Final = "wurao-enforce"
+"""Its consumer group, after which Faust names the topic of its table."""
+
 INTAKE: Final = (COMPLAINTS, APPEALS, FILINGS, CASE_EVENTS, DELIVERIES)
 """What the control plane reads: keyed by the case that a record is about, and partitioned by that key alike."""
 

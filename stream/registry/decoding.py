@@ -9,9 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+
+from bloom.number import Msisdn
 from bloom.partition import partitions_of
-from stream.model.codec import Undecodable, decode_record
-from stream.model.registry import Expression, FileRecord
+from bloom.wills import Word
+from stream.model.codec import Undecodable, decode_expression, decode_record
+from stream.model.registry import FileRecord
+from stream.model.topics import EXPRESSIONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,36 +53,69 @@ class Decoded:
 
     records: list[FileRecord]
     bad: list[BadRecord]
-    misplaced_count: int
-    """Expressions that stand in another partition than their subscriber's."""
 
 
-def decode_all(topic: str, partition: int, found: Sequence[Found], *, partitions: int, apart: bool) -> Decoded:
-    """Decode records of one partition, out of `partitions`; with `apart` (partitioned mode) the misplaced are bad."""
+def decode_all(topic: str, partition: int, found: Sequence[Found]) -> Decoded:
+    """Decode records of one partition of any topic but `registry.expressions`."""
     records: list[FileRecord] = []
-    whence: list[Found] = []
     bad: list[BadRecord] = []
     for one in found:
         try:
             records.append(decode_record(topic, one.key, one.value))
-            whence.append(one)
         except Undecodable as error:
             bad.append(BadRecord(topic, partition, one.offset, one.key, one.value, str(error)))
-    subscribers = [record.subscriber for record in records if type(record) is Expression]
-    if not subscribers:
-        return Decoded(records, bad, 0)
-    places = partitions_of(subscribers, partitions)
-    wrong = places != partition
+    return Decoded(records, bad)
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What expressions of one partition say, row by row."""
+
+    numbers: list[Msisdn]
+    words: list[Word]
+    places: list[int]
+    """of each row the place of its record among those that were given"""
+    bad: list[BadRecord]
+    misplaced_count: int
+    """expressions that stand in another partition than their subscriber's"""
+
+
+def hear(partition: int, found: Sequence[Found], *, partitions: int, apart: bool) -> Heard:
+    """Decode expressions of one partition of so many; with `apart` (partitioned mode) the misplaced are bad."""
+    subscribers: list[str] = []
+    numbers: list[Msisdn] = []
+    words: list[Word] = []
+    places: list[int] = []
+    bad: list[BadRecord] = []
+    for place, one in enumerate(found):
+        try:
+            subscriber, number, word = decode_expression(one.key, one.value)
+        except Undecodable as error:
+            bad.append(_bad(partition, one, str(error)))
+            continue
+        subscribers.append(subscriber)
+        numbers.append(number)
+        words.append(word)
+        places.append(place)
+    right = partitions_of(subscribers, partitions)
+    wrong = right != partition
     misplaced_count = int(wrong.sum())
     if misplaced_count and apart:
-        # A topic holds one kind of record, so all of these are expressions and stand beside their places.
-        for one, place in zip(whence, places.tolist(), strict=True):
-            if place != partition:
-                bad.append(
-                    BadRecord(topic, partition, one.offset, one.key, one.value, wrong_partition(partition, place))
-                )
-        records = [record for record, is_wrong in zip(records, wrong.tolist(), strict=True) if not is_wrong]
-    return Decoded(records, bad, misplaced_count)
+        bad += [
+            _bad(partition, found[places[row]], wrong_partition(partition, int(right[row])))
+            for row in np.flatnonzero(wrong).tolist()
+        ]
+        good = np.flatnonzero(~wrong).tolist()
+        numbers, words, places = (
+            [numbers[row] for row in good],
+            [words[row] for row in good],
+            [places[row] for row in good],
+        )
+    return Heard(numbers, words, places, bad, misplaced_count)
+
+
+def _bad(partition: int, one: Found, error: str) -> BadRecord:
+    return BadRecord(EXPRESSIONS, partition, one.offset, one.key, one.value, error)
 
 
 def wrong_partition(partition: int, right: int) -> str:

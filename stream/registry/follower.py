@@ -25,8 +25,11 @@ from bloom.bitmaps import Wills
 from bloom.partitioned import HeldPartitions
 from bloom.snapshot import TopicMark
 from stream.kafka import clients
+from stream.kafka.seams.incoming import raw_batches, spare_consumer_records, take_raw
 from stream.model.registry import FileRecord
 from stream.model.topics import EXPRESSIONS, RECORD_KIND
+from stream.registry import columns
+from stream.registry.columns import NativeReader, Piece, Reading
 from stream.registry.decoding import BadRecord, decode_all
 from stream.registry.registry import Registry
 
@@ -96,7 +99,9 @@ class Follower:
         partitions: int,
         poll_records_max: int,
         ends_every_ms: int,
+        reader: NativeReader | None = None,
     ) -> None:
+        """With a `reader`, the consumer hands out whole record batches, and the native module reads expressions."""
         self.registry = registry
         self.fresh_ms: int | None = None
         """the moment as of which everything is applied; None until the first catch-up"""
@@ -106,6 +111,7 @@ class Follower:
         self._partitions = partitions
         self._poll_records_max = poll_records_max
         self._ends_every_ms = ends_every_ms
+        self._reader = reader
         self._held = registry.held
         self._places = [
             place
@@ -126,6 +132,8 @@ class Follower:
         """Take up every partition at its mark, or at its beginning where there is none."""
         self._consumer.assign(self._places)
         await self._consumer.start()
+        if self._reader is not None:
+            take_raw(self._consumer)
         beginnings = await self._consumer.beginning_offsets(self._places)
         for place in self._places:
             mark = marks.get(place.topic)
@@ -181,7 +189,7 @@ class Follower:
         self._keep_asking()
         if self._loading or sweeping:
             wait_ms = min(wait_ms, BUSY_WAIT_MS)
-        fetched = await self._consumer.getmany(*self._places, timeout_ms=wait_ms, max_records=self._poll_records_max)
+        fetched = await self._fetch(wait_ms)
         applied = Applied()
         if fetched:
             self._apply(fetched, applied)
@@ -202,22 +210,45 @@ class Follower:
         ends = self._target[1] if self._target else {}
         return sum(max(0, end - self._next[place]) for place, end in ends.items())
 
-    def _apply(self, fetched: Mapping[TopicPartition, Sequence[clients.ConsumerRecord]], applied: Applied) -> None:
+    async def _fetch(self, wait_ms: int) -> Mapping[TopicPartition, Sequence[Piece]]:
+        if self._reader is not None:
+            return await raw_batches(self._consumer, timeout_ms=wait_ms, records_max=self._poll_records_max)
+        spare_consumer_records(self._consumer)  # where aiokafka is another than we know, they cost more
+        fetched: dict[TopicPartition, list[Piece]] = await self._consumer.getmany(
+            *self._places, timeout_ms=wait_ms, max_records=self._poll_records_max
+        )
+        return fetched
+
+    def _apply(self, fetched: Mapping[TopicPartition, Sequence[Piece]], applied: Applied) -> None:
         records: list[FileRecord] = []
-        for place, batch in fetched.items():
-            decoded = decode_all(
-                place.topic, place.partition, batch, partitions=self._partitions, apart=self._held is not None
-            )
+        reading = Reading()
+        for place, pieces in fetched.items():
+            if place.topic == EXPRESSIONS:
+                columns.read(
+                    self._reader,
+                    place.partition,
+                    pieces,
+                    reading,
+                    partitions=self._partitions,
+                    apart=self._held is not None,
+                )
+                continue
+            found = columns.records_of(pieces)
+            decoded = decode_all(place.topic, place.partition, found)
             records += decoded.records
             applied.bad += decoded.bad
-            applied.records[place.topic] += len(batch)
-            if decoded.misplaced_count:
-                applied.misplaced[place.topic] += decoded.misplaced_count
-        if records:
+            applied.records[place.topic] += len(found)
+        applied.bad += reading.bad
+        if reading.records_count:
+            applied.records[EXPRESSIONS] += reading.records_count
+        if reading.misplaced_count:
+            applied.misplaced[EXPRESSIONS] += reading.misplaced_count
+        if records or len(reading.said):
             self.registry.apply(records)
+            self.registry.hear(reading.said)
             self.changes += 1
-        for place, batch in fetched.items():
-            self._next[place] = batch[-1].offset + 1
+        for place, pieces in fetched.items():
+            self._next[place] = columns.next_offset(pieces)
 
     def _keep_asking(self) -> None:
         if self._asked is None and self._target is None and now_ms() >= self._ask_again_ms:

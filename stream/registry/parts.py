@@ -8,24 +8,22 @@ while they are made, is one at a time.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from bloom import snapshot
 from bloom.bitmaps import Wills
 from bloom.snapshot import SnapshotError, SnapshotMeta, TopicMark
-from bloom.wills import Expression as Wish
+from bloom.wills import Columns
 from stream import logs
 from stream.config import Config
 from stream.kafka.clients import TopicPartition
 from stream.kafka.describe import Cluster
-from stream.model.registry import Expression
 from stream.model.topics import EXPRESSIONS
 from stream.registry import topic_reader
-from stream.registry.decoding import decode_all
+from stream.registry.decoding import hear
 from stream.registry.follower import now_ms
-from stream.registry.registry import wish_of
 from stream.registry.snapshots import MAX_AGE_MS, kept, prune
 
 log = logs.get(__name__)
@@ -90,7 +88,12 @@ async def _renew(config: Config, cluster: Cluster, partition: int) -> Path:
     marks = {} if start.next_offset is None else {place: start.next_offset}
     next_offset = 0
     async for batch in topic_reader.read(config, [place], start=marks, client="wurao-snapshot"):
-        start.wills.apply(_wishes(config, partition, batch.records))
+        # Whoever follows the topic puts the bad ones where they are kept.
+        heard = hear(partition, batch.records, partitions=config.topics.partitions, apart=True)
+        said = Columns()
+        for number, word in zip(heard.numbers, heard.words, strict=True):
+            said.add(number, word)
+        start.wills.apply_columns(said)
         next_offset = batch.next_offsets[place]
     there = directory(config, partition)
     there.mkdir(parents=True, exist_ok=True)
@@ -100,12 +103,6 @@ async def _renew(config: Config, cluster: Cluster, partition: int) -> Path:
         path, meta=SnapshotMeta(cluster.id, created_ms, {_mark(partition): mark}), wills=start.wills, records=()
     )
     return path
-
-
-def _wishes(config: Config, partition: int, records: Sequence[topic_reader.Raw]) -> list[Wish]:
-    """The expressions among them; whoever follows the topic puts the bad ones where they are kept."""
-    decoded = decode_all(EXPRESSIONS, partition, records, partitions=config.topics.partitions, apart=True)
-    return [wish_of(record) for record in decoded.records if isinstance(record, Expression)]
 
 
 def tell(problem: str) -> None:

@@ -13,6 +13,7 @@ from typing import TypeVar
 from bloom.bitmaps import Overlay, Wills
 from bloom.number import parse
 from bloom.partitioned import HeldPartitions
+from bloom.wills import Columns
 from bloom.wills import Expression as Wish
 from stream.model.codec import encode
 from stream.model.fields import Channel
@@ -62,8 +63,12 @@ class Registry:
             else:
                 self._apply_other(record)
                 self.generation += 1
-        if wishes:
-            self.wills.apply(wishes)
+        self.hear(Columns.of(wishes))
+
+    def hear(self, said: Columns) -> None:
+        """Fold expressions that were read into columns, in their order of receipt."""
+        if len(said):
+            self.wills.apply_columns(said)
 
     def orders_on_sender(self, sender: str) -> Collection[Order]:
         """Every order that names this sender, in force or not."""

@@ -28,6 +28,7 @@ from stream.kafka import clients
 from stream.kafka.describe import Cluster, Topic, describe_topics
 from stream.kafka.topics import DELETE_RETENTION_MS
 from stream.model.topics import EXPRESSIONS, RECORD_KIND
+from stream.registry.columns import native_reader
 from stream.registry.decoding import BadRecord
 from stream.registry.files import registry_from
 from stream.registry.follower import Applied, Follower, now_ms
@@ -93,6 +94,7 @@ async def build(
         partitions=cluster.topics[EXPRESSIONS].partitions,
         poll_records_max=POLL_RECORDS_MAX,
         ends_every_ms=config.registry.ends_every_ms,
+        reader=native_reader(config),
     )
     read_count = 0
 

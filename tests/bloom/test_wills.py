@@ -16,6 +16,7 @@ from bloom.wills import (
     CHANNELS,
     EVERYTHING,
     Channel,
+    Columns,
     Expression,
     Kind,
     Scope,
@@ -299,13 +300,13 @@ def test_narrow_has_every_number_that_holds_a_narrower_scope(log: list[Expressio
 
 @given(logs)
 def test_no_number_stands_twice_in_a_step(log: list[Expression]) -> None:
-    for step in plan(log):
+    for step in plan(Columns.of(log)):
         assert len(set(step.numbers)) == len(step.numbers)
 
 
 def test_what_a_later_word_on_everything_supersedes_is_left_out_of_the_plan() -> None:
     log = [expression("consent", "ORG-1", "finance"), expression("refuse", "ORG-2", None)]
-    assert [step.verb for step in plan([*log, expression("lift", None, None)])] == ["lift"]
+    assert [step.verb for step in plan(Columns.of([*log, expression("lift", None, None)]))] == ["lift"]
 
 
 def test_many_numbers_fold_as_few_do() -> None:

@@ -1,4 +1,4 @@
-"""The services of the compose file, as processes of this machine."""
+"""The services of the compose file, as processes of this machine or in containers of the image."""
 
 import os
 import signal
@@ -9,35 +9,49 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
+from tests.deploy import image
 from tests.deploy.manifests import DEPLOY, seconds
 from tests.deploy.workloads import ComposeService
 
 READY_S_MAX = 90.0
 
-REPLACED = {
-    "WURAO_METRICS__HOST": "127.0.0.1",
-    "WURAO_API__HOST": "127.0.0.1",
+Where = Literal["process", "container"]
+
+_ADDRESSES = {"WURAO_METRICS__HOST": "127.0.0.1", "WURAO_API__HOST": "127.0.0.1"}
+_PLACES = {
     "WURAO_API__TOKENS_FILE": str(DEPLOY / "own" / "api-tokens"),
     "WURAO_CONNECTOR__CONTACTS_FILE": str(DEPLOY / "own" / "contacts.toml"),
 }
-"""What differs outside a container: addresses, and where mounted files stand."""
+"""Where files stand outside a container."""
 
 
 class ServiceProcess:
-    """One service: the compose file's command and variables, but for addresses, ports and places of files."""
+    """One service: the compose file's command and variables, but for addresses and ports.
+
+    A process finds its files elsewhere, too.
+    """
 
     def __init__(
-        self, name: str, service: ComposeService, folder: Path, *, ports: Mapping[str, int], login: Mapping[str, str]
+        self,
+        name: str,
+        service: ComposeService,
+        folder: Path,
+        *,
+        where: Where,
+        ports: Mapping[str, int],
+        login: Mapping[str, str],
     ) -> None:
         self.name = name
         self.port = ports[name]
         self._service = service
         self._log = folder / f"{name}.log"
+        self._container = f"wurao-test-{name}-{self.port}" if where == "container" else ""
         inherited = {one: value for one, value in os.environ.items() if not one.startswith("WURAO_")}
-        settings = {one: REPLACED.get(one, value) for one, value in service.variables.items()}
-        places = {
-            "WURAO_REGISTRY__SNAPSHOTS": str(folder / "snapshots"),
+        replaced = _ADDRESSES if self._container else _ADDRESSES | _PLACES
+        settings = {one: replaced.get(one, value) for one, value in service.variables.items()}
+        own_ports = {
             "WURAO_METRICS__PORT": str(ports["filter"]),
             "WURAO_ENFORCE__PORT": str(ports["enforce"]),
             "WURAO_API__PORT": str(ports["api"]),
@@ -45,10 +59,16 @@ class ServiceProcess:
             "WURAO_CONNECTOR__PORT": str(ports["notify"]),
             "WURAO_AUDIT__PORT": str(ports["audit"]),
         }
+        variables = {**settings, **own_ports, **login}
+        if self._container:
+            command = image.run(service, name=self._container, variables=variables)
+        else:
+            variables["WURAO_REGISTRY__SNAPSHOTS"] = str(folder / "snapshots")
+            command = [sys.executable, "-m", "stream.cli.main", *service.command]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "stream.cli.main", *service.command],
-                env={**inherited, **settings, **places, **login},
+                command,
+                env={**inherited, **variables},
                 cwd=Path(__file__).parents[2],
                 stdout=log,
                 stderr=log,
@@ -78,6 +98,13 @@ class ServiceProcess:
             time.sleep(0.1)
         assert self.get("/healthz")[0] == 200
 
+    def check_health(self) -> None:
+        """Ask as the compose file does, from within the container, at the port that it has here."""
+        assert self._service.healthcheck is not None
+        _, *command, _ = self._service.healthcheck.test
+        asked = image.ask("exec", self._container, *command, str(self.port))
+        assert asked.returncode == 0, asked.stderr
+
     def ask_to_end(self) -> None:
         """As a container is asked to; nothing where it has ended."""
         if self._process.poll() is None:
@@ -90,5 +117,7 @@ class ServiceProcess:
     def kill(self) -> None:
         """The end of a test, however it went."""
         if self._process.poll() is None:
+            if self._container:
+                image.ask("rm", "--force", self._container)
             self._process.kill()
             self._process.wait()

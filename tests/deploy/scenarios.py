@@ -49,6 +49,11 @@ HEALTHY: Final = {
         for lane in ("urgent", "bulk")
     },
     **{f"wurao_event_loop_lag_seconds{{{worker}}}": _flat(0.003) for worker in (F1, F2)},
+    **{f'wurao_policy_info{{{worker},version="cn-2020.1",hash="aa"}}': _flat(1) for worker in (F1, F2)},
+    **{f'wurao_native_info{{{worker},path="native"}}': _flat(1) for worker in (F1, F2)},
+    **{f"wurao_native_left_total{{{worker}}}": _count(300) for worker in (F1, F2)},
+    f"wurao_native_failures_total{{{S1}}}": _flat(0),
+    f"wurao_policy_refused{{{S1}}}": _flat(0),
     f"wurao_workers{{{S1}}}": _flat(2),
     f"wurao_worker_restarts_total{{{S1}}}": _flat(0),
     f"wurao_registry_bases_total{{{S1}}}": _count(1 / 360),
@@ -271,6 +276,74 @@ SCENARIOS: Final = (
         "two fifths of all events blocked, where it was a quarter, are an ordinary campaign",
         {ALLOWED: line((6000, 240), (6000, 60)), BLOCKED: line((2000, 240), (4000, 60))},
         minutes=300,
+    ),
+    Scenario(
+        "a policy file that was refused is a ticket that names the host, for as long as it is",
+        {f"wurao_policy_refused{{{S1}}}": level((0, 20), (1, 60))},
+        (Firing("WuraoPolicyRefused", {**_TICKET, "job": "wurao-filter", "instance": "host-1:9600"}),),
+    ),
+    Scenario(
+        "a policy file that was refused and is mended rings no more",
+        {f"wurao_policy_refused{{{S1}}}": level((0, 20), (1, 50), (0, 10))},
+    ),
+    Scenario(
+        "two policies at once for half an hour are a ticket",
+        {
+            f'wurao_policy_info{{{F2},version="cn-2020.1",hash="aa"}}': level((1, 50), (None, 30)),
+            f'wurao_policy_info{{{F2},version="cn-2020.2",hash="bb"}}': level((None, 50), (1, 30)),
+        },
+        (Firing("WuraoPoliciesDiffer", _TICKET),),
+    ),
+    Scenario(
+        "two policies under one version are told apart by their hashes",
+        {
+            f'wurao_policy_info{{{F2},version="cn-2020.1",hash="aa"}}': None,
+            f'wurao_policy_info{{{F2},version="cn-2020.1",hash="bb"}}': level((1, 80)),
+        },
+        (Firing("WuraoPoliciesDiffer", _TICKET),),
+    ),
+    Scenario(
+        "a policy that rolls over the hosts within ten minutes rings nowhere",
+        {
+            f'wurao_policy_info{{{F1},version="cn-2020.1",hash="aa"}}': level((1, 70), (None, 10)),
+            f'wurao_policy_info{{{F1},version="cn-2020.2",hash="bb"}}': level((None, 70), (1, 10)),
+            f'wurao_policy_info{{{F2},version="cn-2020.1",hash="aa"}}': level((1, 60), (None, 20)),
+            f'wurao_policy_info{{{F2},version="cn-2020.2",hash="bb"}}': level((None, 60), (1, 20)),
+        },
+    ),
+    Scenario(
+        "a worker that the native module brought down is a ticket until its host is restarted",
+        {
+            f'wurao_native_info{{{F2},path="native"}}': level((1, 20), (None, 60)),
+            f'wurao_native_info{{{F2},path="python"}}': level((None, 20), (1, 60)),
+            f"wurao_native_failures_total{{{S1}}}": level((0, 20), (1, 60)),
+        },
+        (Firing("WuraoNativePathLost", _TICKET),),
+    ),
+    Scenario(
+        "a host on the Python path beside one on the native path is a ticket, though nothing failed",
+        {
+            f'wurao_native_info{{{F2},path="native"}}': None,
+            f'wurao_native_info{{{F2},path="python"}}': level((1, 80)),
+        },
+        (Firing("WuraoNativePathLost", _TICKET),),
+    ),
+    Scenario(
+        "a house that is on the Python path as a whole chose it",
+        {
+            **{f'wurao_native_info{{{worker},path="native"}}': None for worker in (F1, F2)},
+            **{f'wurao_native_info{{{worker},path="python"}}': level((1, 80)) for worker in (F1, F2)},
+            **{f"wurao_native_left_total{{{worker}}}": level((0, 80)) for worker in (F1, F2)},
+        },
+    ),
+    Scenario(
+        "a native path that leaves one event in four to Python is a ticket",
+        {f"wurao_native_left_total{{{worker}}}": line((1000, 80)) for worker in (F1, F2)},
+        (Firing("WuraoNativeShareLeft", _TICKET),),
+    ),
+    Scenario(
+        "a native path that left everything for ten minutes, while people replied, rings nowhere",
+        {f"wurao_native_left_total{{{worker}}}": line((300, 50), (4000, 10), (300, 20)) for worker in (F1, F2)},
     ),
     # ---- registry
     Scenario(

@@ -1,16 +1,21 @@
-"""The compose file: true to the code that it runs and to what watches it."""
+"""The compose file: taken by compose itself, true to the code that it runs and to what watches it."""
 
+import os
 import re
+import shutil
+import subprocess
 import tomllib
 from pathlib import Path
 
 import msgspec
+import pytest
 import yaml
 
 from stream.cli.main import parser
 from stream.config import Config
 from stream.filter.supervisor import GOODBYE_MARGIN_S
-from tests.deploy.manifests import COMPOSE_FILE, DEPLOY, config, seconds
+from tests.deploy.image import IMAGE
+from tests.deploy.manifests import COMPOSE_FILE, DEPLOY, KUBERNETES, config, seconds
 from tests.deploy.workloads import Compose, ComposeService, Prometheus
 
 COMPOSE = msgspec.convert(yaml.safe_load(COMPOSE_FILE.read_text(encoding="utf-8")), Compose)
@@ -20,8 +25,75 @@ PROMETHEUS = msgspec.convert(
 )
 
 
+class Build(msgspec.Struct, frozen=True):
+    context: str
+    dockerfile: str
+
+
+class Resolved(msgspec.Struct, frozen=True):
+    """A service as compose has read it."""
+
+    image: str
+    build: Build | None = None
+
+
+class Project(msgspec.Struct, frozen=True):
+    services: dict[str, Resolved]
+
+
+class Tag(msgspec.Struct, frozen=True):
+    name: str
+    tag: str = msgspec.field(name="newTag")
+
+
+class Kustomization(msgspec.Struct, frozen=True):
+    images: list[Tag]
+
+
+def _compose(grafana_login: str) -> subprocess.CompletedProcess[str]:
+    """What `docker compose config` says, for which no engine need run; skips where it is not installed."""
+    names = [found for name in ("docker", "docker-compose") if (found := shutil.which(name)) is not None]
+    tools = [[name, "compose"] if name.endswith("docker") else [name] for name in names]
+    for tool in tools:
+        if subprocess.run([*tool, "version"], capture_output=True, check=False, timeout=60).returncode == 0:
+            return subprocess.run(
+                [*tool, "--file", str(COMPOSE_FILE), "config", "--format", "json"],
+                env={**os.environ, "GRAFANA_PASSWORD": grafana_login},
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=60,
+            )
+    pytest.skip("docker compose is not installed (deploy/README.md says where it comes from)")
+
+
 def _config(service: ComposeService) -> Config:
     return config(variables=service.variables)
+
+
+def test_compose_itself_takes_the_file_and_warns_of_nothing() -> None:
+    said = _compose("some")
+    assert (said.returncode, said.stderr) == (0, "")
+    services = msgspec.json.decode(said.stdout, type=Project).services
+    assert {name: one.image for name, one in services.items()} == {
+        name: one.image for name, one in COMPOSE.services.items()
+    }
+    built = {name: one.build for name, one in services.items() if one.build is not None}
+    assert built.keys() == OURS.keys()
+    assert all((Path(one.context) / one.dockerfile).samefile(DEPLOY / "Containerfile") for one in built.values())
+
+
+def test_compose_starts_nothing_without_a_password_for_the_dashboards() -> None:
+    said = _compose("")
+    assert said.returncode != 0
+    assert "set GRAFANA_PASSWORD" in said.stderr
+
+
+def test_what_is_built_is_what_compose_and_kubernetes_start() -> None:
+    assert {service.image for service in OURS.values()} == {IMAGE}
+    for path in (KUBERNETES / "overlays").glob("*/kustomization.yaml"):
+        (ours,) = msgspec.yaml.decode(path.read_bytes(), type=Kustomization).images
+        assert f"{ours.name}:{ours.tag}" == IMAGE
 
 
 def test_every_service_runs_a_command_that_exists_with_settings_that_exist() -> None:
@@ -35,7 +107,8 @@ def test_every_service_runs_a_command_that_exists_with_settings_that_exist() -> 
 def test_the_kafka_is_the_one_that_the_tests_run_on() -> None:
     settings = tomllib.loads((DEPLOY / "kafka" / "jgo.toml").read_text(encoding="utf-8"))
     (tested,) = [one for one in settings["dependencies"]["coordinates"] if one.startswith("org.apache.kafka:kafka_")]
-    assert COMPOSE.services["kafka"].image == f"apache/kafka:{tested.split(':')[2].removesuffix('!')}"
+    named, *_ = COMPOSE.services["kafka"].image.split("@")  # it may be pinned
+    assert named == f"docker.io/apache/kafka:{tested.split(':')[2].removesuffix('!')}"
 
 
 def test_every_service_shows_whether_it_is_alive_and_at_work() -> None:

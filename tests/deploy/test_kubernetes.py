@@ -8,6 +8,7 @@ import kubernetes_validate
 import msgspec
 import pytest
 import yaml
+from jsonschema.exceptions import best_match
 
 from deploy.topics import TOPICS
 from stream.cli.main import parser
@@ -15,6 +16,7 @@ from stream.config import Config
 from stream.filter.supervisor import GOODBYE_MARGIN_S
 from stream.kafka.topics import EXPECTED
 from tests.deploy.custom import KafkaSpec, MonitorSpec, ScaledSpec, TopicSpec, TriggerAuthenticationSpec, UserSpec
+from tests.deploy.definitions import kind, known
 from tests.deploy.manifests import (
     BASE_CONFIG,
     KUBERNETES,
@@ -31,6 +33,7 @@ WRITTEN = list(written())
 ALL = [document for _, document in WRITTEN]
 WORKLOADS = workloads(ALL)
 SERVICES = services(ALL)
+DEFINITIONS = known()
 OVERLAYS = ("production", "small")
 
 T = TypeVar("T")
@@ -42,11 +45,14 @@ class Kustomization(msgspec.Struct, frozen=True):
 
 def _check(document: Document) -> str | None:
     """What is wrong with a resource, or None."""
+    name = manifest(document).name
+    if (defined := DEFINITIONS.get(kind(document))) is not None:
+        wrong = best_match(defined.iter_errors(document))
+        return None if wrong is None else f"{name}: {wrong.json_path}: {wrong.message}"
     try:
-        if custom(document) is None:
-            kubernetes_validate.validate(document, kubernetes_validate.latest_version(), strict=True)
-    except (msgspec.ValidationError, kubernetes_validate.ValidationError) as error:
-        return f"{manifest(document).name}: {error}"
+        kubernetes_validate.validate(document, kubernetes_validate.latest_version(), strict=True)
+    except kubernetes_validate.ValidationError as error:
+        return f"{name}: {error}"
     return None
 
 
@@ -83,15 +89,22 @@ def test_every_resource_of_an_overlay_has_the_form_of_its_kind(overlay: str) -> 
 
 
 @pytest.mark.parametrize("field", ["replica", "topologySpreadConstraint"])
-def test_a_misspelt_field_is_refused(field: str) -> None:
-    document = next(one for one in ALL if one["kind"] == "StatefulSet")
+@pytest.mark.parametrize("name", sorted({"StatefulSet", *(name.rsplit("/", 1)[1] for name in DEFINITIONS)}))
+def test_a_misspelt_field_is_refused(name: str, field: str) -> None:
+    document = next(one for one in ALL if one["kind"] == name)
     spec = document["spec"]
     assert isinstance(spec, dict)
     assert _check({**document, "spec": {**spec, field: 1}}) is not None
-    topic = next(one for one in ALL if one["kind"] == "KafkaTopic")
-    spec = topic["spec"]
-    assert isinstance(spec, dict)
-    assert _check({**topic, "spec": {**spec, field: 1}}) is not None
+
+
+def test_a_value_that_a_definition_does_not_take_is_refused() -> None:
+    users = next(one for one in ALL if one["kind"] == "KafkaUser")
+    assert _check({**users, "spec": {"authentication": {"type": "scram-sha-256"}}}) is not None
+
+
+def test_every_kind_has_a_definition_and_every_definition_has_a_use() -> None:
+    ours = {kind(document) for document in ALL if ".k8s.io/" not in kind(document) and "." in kind(document)}
+    assert ours == DEFINITIONS.keys()
 
 
 def test_every_file_belongs_to_a_kustomization_and_every_kustomization_finds_its_files() -> None:

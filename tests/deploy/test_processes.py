@@ -1,4 +1,6 @@
-"""The compose file's services, each with the rights of its user in the manifests, do their work on a genuine Kafka."""
+"""The compose file's services, as processes and in containers, do their work on a genuine Kafka, each with the rights
+of its user in the manifests.
+"""
 
 import time
 from collections.abc import Iterator
@@ -15,8 +17,9 @@ from stream.model.cases import CasePicture
 from stream.model.codec import decode_as
 from stream.model.control import Complaint, Finding, Party
 from tests.deploy.guarded import guarded_kafka, login
+from tests.deploy.image import engine
 from tests.deploy.manifests import COMPOSE_FILE
-from tests.deploy.processes import ServiceProcess
+from tests.deploy.processes import ServiceProcess, Where
 from tests.deploy.workloads import Compose
 from tests.enforce_app.harness import found, said, wait_until
 from tests.filter import cases
@@ -33,14 +36,18 @@ SERVICES = {
 
 @dataclass
 class House:
+    where: Where
     broker: Broker
     processes: dict[str, ServiceProcess]
     ports: dict[str, int]
 
 
-@pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
+@pytest.fixture(params=["process", "container"])
+def house(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[House]:
     """Everything that the compose file runs, ready."""
+    where: Where = request.param
+    if where == "container":
+        engine()  # skips where there is none
     ports = _ports()
     processes: dict[str, ServiceProcess] = {}
     with guarded_kafka() as (broker, guarded_port):
@@ -48,10 +55,10 @@ def house(tmp_path: Path) -> Iterator[House]:
         try:
             for name, service in SERVICES.items():
                 as_user = login(guarded_port, f"wurao-{name}")
-                processes[name] = ServiceProcess(name, service, tmp_path, ports=ports, login=as_user)
+                processes[name] = ServiceProcess(name, service, tmp_path, where=where, ports=ports, login=as_user)
             for process in processes.values():
                 process.wait_ready()
-            yield House(broker, processes, ports)
+            yield House(where, broker, processes, ports)
         finally:
             for process in processes.values():
                 process.kill()
@@ -72,6 +79,9 @@ def _metric(process: ServiceProcess, line_start: str, *, port: int | None = None
 def test_every_service_does_its_work_with_the_rights_of_its_user_alone_and_ends_within_its_time(house: House) -> None:
     _every_port_serves_what_prometheus_asks(house)
     _what_comes_in_is_dealt_with(house)
+    if house.where == "container":
+        for process in house.processes.values():
+            process.check_health()
     # A filter that ends puts out the activity of its last windows, and early warning judges it.
     house.processes["filter"].ask_to_end()
     assert house.processes["filter"].ended() == 0
@@ -89,7 +99,9 @@ def test_a_filter_that_delivers_exactly_once_does_so_with_the_rights_of_its_user
     with guarded_kafka() as (broker, guarded_port):
         broker.write_registry(cases.registry())
         settings = {**login(guarded_port, "wurao-filter"), "WURAO_FILTER__DELIVERY": "exactly-once"}
-        filter_ = ServiceProcess("filter", SERVICES["filter"], tmp_path, ports=_ports(), login=settings)
+        filter_ = ServiceProcess(
+            "filter", SERVICES["filter"], tmp_path, where="process", ports=_ports(), login=settings
+        )
         try:
             filter_.wait_ready()
             sms = {"to": cases.WILLING, "text": cases.GOOD_TEXT, **cases.BANK}

@@ -125,6 +125,10 @@ class ComposeService(msgspec.Struct, frozen=True):
     stop_grace_period: str = "10s"
     healthcheck: Health | None = None
     read_only: bool = False
+    tmpfs: list[str] = []
+    cap_drop: list[str] = []
+    security_opt: list[str] = []
+    secrets: list[str] = []
     ports: list[str] = []
     volumes: list[str] = []
 

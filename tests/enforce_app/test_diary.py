@@ -48,9 +48,21 @@ def test_no_more_ring_than_may_be_outstanding_and_the_rest_when_those_are_dealt_
     diary.fill((f"C-{n}", "complaint", (Clock("forward", due=100 + n),)) for n in range(10))
     assert _rung(diary, 200, most=3) == [("C-0", "due"), ("C-1", "due"), ("C-2", "due")]
     assert _rung(diary, 200, most=3) == []
-    assert diary.overdue_ms(200) == 97
     diary.dealt_with("C-0!forward@100.due")
     assert _rung(diary, 200, most=3) == [("C-3", "due")]
+
+
+def test_a_clock_is_overdue_until_it_was_dealt_with_whether_or_not_it_rang() -> None:
+    diary = Diary()
+    diary.fill((f"C-{n}", "complaint", (Clock("forward", due=100 + n),)) for n in range(2))
+    assert diary.overdue_ms(99) == 0
+    assert diary.overdue_ms(150) == 50
+    assert len(diary.ring(150, outstanding_max=1)) == 1
+    assert diary.overdue_ms(160) == 60, "it rang, and nobody has dealt with it"
+    diary.ring(150 + AGAIN_MS, outstanding_max=1)
+    assert diary.overdue_ms(150 + AGAIN_MS) == 50 + AGAIN_MS, "it rang again"
+    diary.dealt_with("C-0!forward@100.due")
+    assert diary.overdue_ms(160) == 59, "the other waits since 101"
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 50)), max_size=30), st.integers(0, 60))

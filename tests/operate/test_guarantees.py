@@ -1,18 +1,23 @@
 """What would start and lose the guarantees is refused, with the mend (DESIGN section 6)."""
 
 import asyncio
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from faust.types.enums import ProcessingGuarantee
 
 from stream.config import Config, ConfigError, load
 from stream.config import Topics as Settings
+from stream.enforce.app import _application
 from stream.kafka import clients
 from stream.kafka.describe import Cluster, Topic
 from stream.kafka.topics import EXPECTED, breaks_guarantees, differences
-from stream.model.topics import DECISIONS, EVENTS_CALL, EXPRESSIONS, ORDERS
+from stream.model.topics import CASE_EVENTS, DECISIONS, ENFORCE_TABLE, EVENTS_CALL, EXPRESSIONS, ORDERS
 from tests.filter.harness import Broker, FilterProcess
 
 ONE = Settings()
@@ -103,6 +108,25 @@ async def test_every_client_waits_for_all_acknowledgements_and_commits_by_its_ow
     await producer.stop()
 
 
+def test_faust_does_not_listen_to_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {
+        "PRODUCER_ACKS": "0",
+        "CONSUMER_AUTO_OFFSET_RESET": "latest",
+        "PROCESSING_GUARANTEE": "exactly_once",
+        "BROKER_URL": "kafka://elsewhere:9092",
+        "TABLE_STANDBY_REPLICAS": "1",
+        "APP_ENV_PREFIX": "OTHER",
+        "OTHER_PRODUCER_ACKS": "0",
+    }.items():
+        monkeypatch.setenv(name, value)
+    chosen = _application(Config()).conf
+    assert (chosen.producer_acks, chosen.consumer_auto_offset_reset) == (-1, "earliest")
+    assert repr(chosen.processing_guarantee) == repr(ProcessingGuarantee.AT_LEAST_ONCE)  # typed as its class
+    assert chosen.table_standby_replicas == 0
+    assert [str(url) for url in chosen.broker] == ["kafka://127.0.0.1:9092"]
+    assert not chosen.topic_allow_declare, "topics are made by `wurao topics create`, with their settings"
+
+
 def test_clients_are_made_in_one_place_only() -> None:
     root = Path(__file__).parents[2] / "stream"
     makers = [
@@ -113,17 +137,62 @@ def test_clients_are_made_in_one_place_only() -> None:
     assert makers == [Path("kafka/clients.py")]
 
 
-@pytest.mark.kafka
-def test_the_filter_does_not_start_where_acknowledged_records_may_be_lost(broker: Broker, tmp_path: Path) -> None:
+def _alter(broker: Broker, topic: str, setting: str, value: str) -> None:
     async def alter() -> None:
         admin = clients.admin(broker.config)
         await admin.start()
-        settings = {**EXPECTED[DECISIONS].settings, "unclean.leader.election.enable": "true"}
-        await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, DECISIONS, configs=settings)])
+        settings = {**EXPECTED[topic].settings, setting: value}
+        await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, configs=settings)])
         await admin.close()
 
     asyncio.run(alter())
-    broker.wait_for(lambda cluster: cluster.topics[DECISIONS].settings["unclean.leader.election.enable"] == "true")
+    broker.wait_for(lambda cluster: cluster.topics[topic].settings[setting] == value)
+
+
+@pytest.mark.kafka
+def test_the_filter_does_not_start_where_acknowledged_records_may_be_lost(broker: Broker, tmp_path: Path) -> None:
+    _alter(broker, DECISIONS, "unclean.leader.election.enable", "true")
     with FilterProcess(broker, tmp_path) as filter_:
         assert filter_.ended() == 1
         assert "kafka-configs.sh --alter --topic decisions" in filter_.log.splitlines()[-1]
+
+
+def _refused(broker: Broker, command: str, **settings: str) -> str:
+    """The last line of a start that is refused."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("WURAO_")}
+    ended = subprocess.run(
+        [sys.executable, "-m", "stream.cli.main", command],
+        env=inherited | {"WURAO_KAFKA__BOOTSTRAP": broker.bootstrap, **settings},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode == 1, ended.stderr
+    return ended.stderr.splitlines()[-1]
+
+
+@pytest.mark.kafka
+@pytest.mark.parametrize(
+    ("command", "port", "topic"),
+    [
+        ("enforce", "WURAO_ENFORCE__PORT", ENFORCE_TABLE),
+        ("watch", "WURAO_WATCH__PORT", CASE_EVENTS),
+        ("audit", "WURAO_AUDIT__PORT", EXPRESSIONS),
+    ],
+)
+def test_nor_does_the_control_plane_or_the_audit_with_a_topic_whose_records_would_go(
+    command: str, port: str, topic: str, broker: Broker
+) -> None:
+    wrong = "delete" if EXPECTED[topic].settings["cleanup.policy"] == "compact" else "compact"
+    _alter(broker, topic, "cleanup.policy", wrong)
+    told = _refused(broker, command, **{port: "0"})
+    assert f"kafka-configs.sh --alter --topic {topic} --add-config cleanup.policy=" in told
+
+
+@pytest.mark.kafka
+@pytest.mark.parametrize(("command", "port"), [("enforce", "ENFORCE"), ("watch", "WATCH"), ("audit", "AUDIT")])
+def test_nor_where_partitions_are_not_as_configured(command: str, port: str, broker: Broker) -> None:
+    told = _refused(broker, command, **{f"WURAO_{port}__PORT": "0", "WURAO_TOPICS__PARTITIONS": "6"})
+    assert "12 partitions where 6 are configured (topics.partitions)" in told
+    assert "set topics.partitions to it" in told

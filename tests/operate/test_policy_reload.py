@@ -49,6 +49,7 @@ def test_a_changed_policy_is_taken_up_by_every_worker_and_a_bad_one_by_none(brok
         file.write_text(SHIPPED.replace('silence = "refuse"', 'silence = "perhaps"', 1), encoding="utf-8")
         filter_.process.send_signal(signal.SIGHUP)
         _until(lambda: filter_.metric('wurao_policy_reloads_total{outcome="refused"}', worker=0) == 1)
+        assert filter_.metric("wurao_policy_refused", worker=0) == 1
         assert "policy refused; the old one stays" in filter_.log
         assert f"{file}:" in filter_.log, "the file and the line are named"
         assert _answers(broker, filter_, first=100) == {("cn-2020.1", "no_consent")}
@@ -58,6 +59,7 @@ def test_a_changed_policy_is_taken_up_by_every_worker_and_a_bad_one_by_none(brok
         for worker in (1, 2):
             _until(partial(_decides_by_the_next, filter_, worker))
             assert _info("cn-2020.1") not in (filter_.get("/metrics", worker=worker) or "")
+        assert filter_.metric("wurao_policy_refused", worker=0) == 0
         assert filter_.metric('wurao_policy_reloads_total{outcome="loaded"}', worker=0) == 1
         assert _answers(broker, filter_, first=200) == {("cn-2020.2", "default_allow")}
         assert filter_.worker_pids() == before, "nobody was restarted"

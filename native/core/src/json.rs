@@ -8,7 +8,7 @@
 /// A record is at most 1 MiB on the wire.
 pub const RECORD_BYTES_MAX: usize = 1 << 20;
 /// The largest integer that every JSON reader holds exactly (RFC 8259, section 6).
-const TIME_MAX: u64 = (1 << 53) - 1;
+pub(crate) const TIME_MAX: u64 = (1 << 53) - 1;
 const ID_CHARACTERS_MAX: usize = 128;
 
 /// What an event is.
@@ -64,7 +64,7 @@ pub struct Event<'a> {
 }
 
 #[derive(Clone, Copy)]
-enum Value<'a> {
+pub(crate) enum Value<'a> {
     Text(&'a [u8]),
     /// A text with escapes that are plain.
     Escaped(&'a [u8]),
@@ -338,10 +338,11 @@ fn characters(text: &[u8]) -> usize {
     text.iter().filter(|byte| **byte & 0xc0 != 0x80).count()
 }
 
-struct Reader<'a, 'm> {
-    bytes: &'a [u8],
-    marks: &'m [u64],
-    at: usize,
+pub(crate) struct Reader<'a, 'm> {
+    pub(crate) bytes: &'a [u8],
+    /// What `mark` says of them.
+    pub(crate) marks: &'m [u64],
+    pub(crate) at: usize,
 }
 
 impl<'a> Reader<'a, '_> {
@@ -359,19 +360,19 @@ impl<'a> Reader<'a, '_> {
     }
 
     #[inline]
-    fn next(&mut self) -> Option<u8> {
+    pub(crate) fn next(&mut self) -> Option<u8> {
         let byte = *self.bytes.get(self.at)?;
         self.at += 1;
         Some(byte)
     }
 
     #[inline]
-    fn take(&mut self, wanted: u8) -> Option<()> {
+    pub(crate) fn take(&mut self, wanted: u8) -> Option<()> {
         if self.next()? == wanted { Some(()) } else { None }
     }
 
     #[inline]
-    fn space(&mut self) {
+    pub(crate) fn space(&mut self) {
         // One comparison where there is none, as there mostly is.
         while let Some(byte @ 0..=b' ') = self.bytes.get(self.at)
             && matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
@@ -394,14 +395,14 @@ impl<'a> Reader<'a, '_> {
 
     /// A name without escapes.
     #[inline]
-    fn name(&mut self) -> Option<&'a [u8]> {
+    pub(crate) fn name(&mut self) -> Option<&'a [u8]> {
         self.take(b'"')?;
         let begin = self.at;
         if self.next_mark()? == b'"' { Some(&self.bytes[begin..self.at - 1]) } else { None }
     }
 
     #[inline]
-    fn value(&mut self) -> Option<Value<'a>> {
+    pub(crate) fn value(&mut self) -> Option<Value<'a>> {
         match self.bytes.get(self.at)? {
             b'"' => {
                 self.at += 1;
@@ -468,7 +469,7 @@ impl<'a> Reader<'a, '_> {
 /// Marks quotes, backslashes and control characters, a bit for each byte: what ends a text or stands for something else
 /// in it. One pass over an event, after which the end of each text is a look at a word or two (Langdale and Lemire 2019,
 /// *Parsing Gigabytes of JSON per Second*).
-fn mark(bytes: &[u8], marks: &mut Vec<u64>) {
+pub(crate) fn mark(bytes: &[u8], marks: &mut Vec<u64>) {
     marks.clear();
     let (chunks, rest) = bytes.as_chunks();
     marks.extend(chunks.iter().map(marks_of));

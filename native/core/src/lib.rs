@@ -5,7 +5,7 @@
 //! The modules from the bottom up: `batch` (Kafka's bytes), `json` (an event), `numbers`, `text`, `base` (made by
 //! `build`) and `wills`,
 //! `world` (the rest of the registry), `program` (the table on a route), `case` (an event on its
-//! route), `decision` (what is written), `engine` (a batch).
+//! route), `decision` (what is written), `engine` (a batch). Beside them `expressions`: the registry's own records.
 //!
 //! No I/O but the memory map of a base, no clock, no thread.
 
@@ -16,6 +16,7 @@ pub mod build;
 pub mod case;
 pub mod decision;
 pub mod engine;
+pub mod expressions;
 pub mod json;
 pub mod numbers;
 pub mod program;

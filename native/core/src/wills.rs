@@ -156,6 +156,26 @@ impl Wills {
         }
     }
 
+    /// The numbers hold nothing any longer that a refusal covers, and that refusal. Who refuses everything holds nothing
+    /// else: the base is not asked.
+    pub fn refuse(&mut self, id: u32, numbers: &[u64]) {
+        let (base, scopes) = (&self.base, &self.scopes);
+        let scope = scopes[id as usize];
+        let everything = scope.sender == 0 && scope.category == 0;
+        for number in numbers {
+            let state = self.changed.entry(who(scope.channel, *number));
+            if everything {
+                let held = state.or_default();
+                held.clear();
+                held.push(id);
+                continue;
+            }
+            let held = state.or_insert_with(|| base.held(scope.channel, *number));
+            held.retain(|held| !scope.covers(&scopes[*held as usize]));
+            held.push(id);
+        }
+    }
+
     fn state(&mut self, channel: Channel, number: u64) -> &mut Vec<u32> {
         let base = &self.base;
         self.changed.entry(who(channel, number)).or_insert_with(|| base.held(channel, number))

@@ -1,0 +1,400 @@
+//! Expressions from record batches of `registry.expressions`, as columns: whose they are, and what they say.
+//!
+//! Promises that what stands in the columns Python's decoder reads too, with the same meaning, under the key that
+//! Python gives it; whatever is seldom and could be read in two ways is left, with the row before which it stands, so
+//! that Python can put its own reading there: here the order of receipt is what counts. What an expression does is not
+//! known here (`bloom.wills`).
+
+use crate::batch::{self, Inflater, Record, Unreadable};
+use crate::json::{self, RECORD_BYTES_MAX, Reader, TIME_MAX, Value};
+use crate::numbers;
+use hashbrown::HashMap;
+
+/// What is asked of a stretch of record batches.
+#[derive(Clone, Copy, Debug)]
+pub struct Question<'a> {
+    /// Record batches of one partition, back to back.
+    pub raw: &'a [u8],
+    /// Records before this offset are passed over.
+    pub from_offset: i64,
+    /// The partition that they are of.
+    pub partition: u32,
+    /// How many there are.
+    pub partitions: u32,
+    /// Whether an expression in another partition than its subscriber's is left; else it is counted.
+    pub apart: bool,
+}
+
+/// What is said, apart from who says it. An empty name is `*`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Word {
+    /// By `bloom.wills.CHANNELS`.
+    pub channel: u8,
+    /// By `bloom.wills.VERBS`.
+    pub verb: u8,
+    /// The sender.
+    pub sender: Box<[u8]>,
+    /// The category.
+    pub category: Box<[u8]>,
+}
+
+/// A record for Python to read.
+#[derive(Debug)]
+pub struct Left {
+    /// The row before which it stands.
+    pub row: usize,
+    /// Its offset.
+    pub offset: i64,
+    /// Its key.
+    pub key: Option<Box<[u8]>>,
+    /// Its value.
+    pub value: Option<Box<[u8]>>,
+}
+
+/// What was read, in the order of offsets.
+#[derive(Debug, Default)]
+pub struct Columns {
+    /// Who speaks, row by row.
+    pub numbers: Vec<u64>,
+    /// Which of the words that is, row by row.
+    pub places: Vec<u32>,
+    /// Every word that is said, once.
+    pub words: Vec<Word>,
+    /// What is not in the rows.
+    pub left: Vec<Left>,
+    /// Rows whose subscriber belongs to another partition.
+    pub misplaced: usize,
+}
+
+/// Reads stretches; keeps what it needs from one to the next, which is room alone.
+#[derive(Debug, Default)]
+pub struct Expressions {
+    inflater: Inflater,
+    records: Vec<Record>,
+    rows: Rows,
+}
+
+/// Makes rows of records.
+#[derive(Debug, Default)]
+struct Rows {
+    /// a word's bytes → its place among the words of this stretch
+    words: HashMap<Box<[u8]>, u32>,
+    word: Vec<u8>,
+    order: [usize; at::COUNT],
+    marks: Vec<u64>,
+}
+
+impl Expressions {
+    /// Reads a stretch: all of it, or nothing where one of its batches is not read here. Some 120 ns a record.
+    pub fn read(&mut self, question: &Question<'_>) -> Result<Columns, Unreadable> {
+        self.rows.words.clear();
+        let mut columns = Columns::default();
+        let mut rest = question.raw;
+        loop {
+            let (raw, after) = batch::first_of(rest)?;
+            rest = after;
+            let header = batch::header(raw)?;
+            let bytes = self.inflater.records_of(raw, header.codec)?;
+            batch::find(&header, bytes, &mut self.records)?;
+            for record in self.records.iter().filter(|record| record.offset >= question.from_offset) {
+                self.rows.take(question, bytes, record, &mut columns);
+            }
+            if rest.is_empty() {
+                return Ok(columns);
+            }
+        }
+    }
+}
+
+impl Rows {
+    fn take(&mut self, question: &Question<'_>, bytes: &[u8], record: &Record, columns: &mut Columns) {
+        if self.row(question, bytes, record, columns).is_none() {
+            let part = |span: &Option<std::ops::Range<usize>>| span.clone().map(|span| bytes[span].into());
+            columns.left.push(Left {
+                row: columns.numbers.len(),
+                offset: record.offset,
+                key: part(&record.key),
+                value: part(&record.value),
+            });
+        }
+    }
+
+    /// Makes a row of a record; `None` leaves it.
+    fn row(&mut self, question: &Question<'_>, bytes: &[u8], record: &Record, columns: &mut Columns) -> Option<()> {
+        let key = &bytes[record.key.clone()?];
+        let said = expression(&bytes[record.value.clone()?], &mut self.order, &mut self.marks)?;
+        if !said.is_kept_under(key) {
+            return None;
+        }
+        let number = numbers::parse(said.subscriber)?;
+        let elsewhere = numbers::partition_of(said.subscriber, question.partitions) != question.partition;
+        if elsewhere && question.apart {
+            return None;
+        }
+        // No text holds a zero byte without an escape, and none with escapes comes here: the bytes name one word only.
+        self.word.clear();
+        self.word.push(said.channel << 4 | said.verb);
+        self.word.extend_from_slice(said.sender);
+        self.word.push(0);
+        self.word.extend_from_slice(said.category);
+        let place = match self.words.get(&self.word[..]) {
+            Some(place) => *place,
+            None => {
+                let place = u32::try_from(columns.words.len()).ok()?;
+                self.words.insert(self.word[..].into(), place);
+                columns.words.push(Word {
+                    channel: said.channel,
+                    verb: said.verb,
+                    sender: said.sender.into(),
+                    category: said.category.into(),
+                });
+                place
+            }
+        };
+        columns.numbers.push(number);
+        columns.places.push(place);
+        columns.misplaced += usize::from(elsewhere);
+        Some(())
+    }
+}
+
+/// An expression as far as the fold needs it; its names are empty where they are `*`.
+struct Said<'a> {
+    subscriber: &'a [u8],
+    channel: u8,
+    verb: u8,
+    sender: &'a [u8],
+    category: &'a [u8],
+}
+
+const CHANNELS: [&[u8]; 2] = [b"sms", b"call"];
+const VERBS: [&[u8]; 3] = [b"refuse", b"consent", b"lift"];
+const CONSENT: usize = 1;
+
+impl Said<'_> {
+    /// Whether this is the expression's own key: `<subscriber>|<channel>|<sender or *>|<category or *>`.
+    fn is_kept_under(&self, key: &[u8]) -> bool {
+        let mut rest = key;
+        let parts = [self.subscriber, CHANNELS[usize::from(self.channel)], any(self.sender), any(self.category)];
+        for (place, part) in parts.into_iter().enumerate() {
+            if place > 0 {
+                match rest.strip_prefix(b"|") {
+                    Some(after) => rest = after,
+                    None => return false,
+                }
+            }
+            match rest.strip_prefix(part) {
+                Some(after) => rest = after,
+                None => return false,
+            }
+        }
+        rest.is_empty()
+    }
+}
+
+/// A name as keys write it.
+fn any(name: &[u8]) -> &[u8] {
+    if name.is_empty() { b"*" } else { name }
+}
+
+/// Where each field stands among the values of an expression.
+mod at {
+    pub const KIND: usize = 0;
+    pub const SUBSCRIBER: usize = 1;
+    pub const CHANNEL: usize = 2;
+    pub const WILL: usize = 3;
+    pub const TIME: usize = 4;
+    pub const SOURCE: usize = 5;
+    pub const SENDER: usize = 6;
+    pub const CATEGORY: usize = 7;
+    pub const EVIDENCE: usize = 8;
+    pub const ACTOR: usize = 9;
+    pub const COUNT: usize = 10;
+}
+
+/// A field's name as JSON writes it, with its quotes and its colon.
+const NAMES: [&[u8]; at::COUNT] = [
+    b"\"kind\":",
+    b"\"subscriber\":",
+    b"\"channel\":",
+    b"\"will\":",
+    b"\"time\":",
+    b"\"source\":",
+    b"\"sender\":",
+    b"\"category\":",
+    b"\"evidence\":",
+    b"\"actor\":",
+];
+
+/// Reads an expression; `None` leaves it. `order` is that of the fields of the one before, since most are of one writer.
+fn expression<'a>(bytes: &'a [u8], order: &mut [usize; at::COUNT], marks: &mut Vec<u64>) -> Option<Said<'a>> {
+    if bytes.len() > RECORD_BYTES_MAX || simdutf8::basic::from_utf8(bytes).is_err() {
+        return None;
+    }
+    let mut values = [Value::Null; at::COUNT];
+    let mut seen = 0u32;
+    json::mark(bytes, marks);
+    let mut reader = Reader { bytes, marks, at: 0 };
+    reader.space();
+    reader.take(b'{')?;
+    for turn in 0.. {
+        let expected = order[turn % at::COUNT];
+        let field = if bytes[reader.at..].starts_with(NAMES[expected]) {
+            reader.at += NAMES[expected].len();
+            reader.space();
+            Some(expected)
+        } else {
+            reader.space();
+            let name = reader.name()?;
+            reader.space();
+            reader.take(b':')?;
+            reader.space();
+            let field = NAMES.iter().position(|known| &known[1..known.len() - 2] == name);
+            if let Some(field) = field {
+                order[turn % at::COUNT] = field;
+            }
+            field
+        };
+        let value = reader.value()?;
+        if matches!(value, Value::Escaped(_)) {
+            return None;
+        }
+        // What nobody knows may stand twice, and be any plain value.
+        if let Some(field) = field {
+            if seen & 1 << field != 0 {
+                return None;
+            }
+            seen |= 1 << field;
+            values[field] = value;
+        }
+        reader.space();
+        match reader.next()? {
+            b',' => {}
+            b'}' => break,
+            _ => return None,
+        }
+    }
+    reader.space();
+    if reader.at != bytes.len() {
+        return None;
+    }
+    of_values(&values)
+}
+
+fn of_values<'a>(values: &[Value<'a>; at::COUNT]) -> Option<Said<'a>> {
+    let one_of = |names: &[&[u8]], value: Value<'_>| {
+        let Value::Text(text) = value else { return None };
+        names.iter().position(|name| *name == text)
+    };
+    one_of(&[b"expression"], values[at::KIND])?;
+    let Value::Text(subscriber) = values[at::SUBSCRIBER] else { return None };
+    let Value::Integer(digits) = values[at::TIME] else { return None };
+    if digits.iter().fold(0u64, |sum, digit| sum * 10 + u64::from(digit - b'0')) > TIME_MAX {
+        return None;
+    }
+    let Value::Text(source) = values[at::SOURCE] else { return None };
+    if source.is_empty() {
+        return None;
+    }
+    for evidence in [values[at::EVIDENCE], values[at::ACTOR]] {
+        name(evidence)?;
+    }
+    let verb = one_of(&VERBS, values[at::WILL])?;
+    let (sender, category) = (name(values[at::SENDER])?, name(values[at::CATEGORY])?);
+    if verb == CONSENT && (sender.is_empty() || category.is_empty()) {
+        return None;
+    }
+    Some(Said {
+        subscriber,
+        channel: one_of(&CHANNELS, values[at::CHANNEL])? as u8,
+        verb: verb as u8,
+        sender,
+        category,
+    })
+}
+
+/// A name that may be absent; absent, null, empty and `*` are the same.
+fn name<'a>(value: Value<'a>) -> Option<&'a [u8]> {
+    match value {
+        Value::Text(b"*") | Value::Null => Some(b""),
+        Value::Text(text) => Some(text),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::batch::{Codec, Deflater, Writer};
+
+    const REFUSAL: &str = r#"{"kind":"expression","subscriber":"+8613800138000","channel":"sms","will":"refuse","time":1795400000000,"source":"web-form","sender":"ORG-1","category":null}"#;
+    const KEY: &str = "+8613800138000|sms|ORG-1|*";
+
+    fn read(records: &[(&str, &str)], codec: Codec, partition: u32, apart: bool) -> Columns {
+        let mut writer = Writer::with_capacity(0);
+        for (key, value) in records {
+            writer.begin(key.as_bytes(), value.len());
+            writer.put(value.as_bytes());
+            writer.end();
+        }
+        let raw = writer.finish(0, &mut Deflater::new(codec, 1).expect("a level that zstd has"));
+        let question = Question { raw: &raw, from_offset: 0, partition, partitions: 12, apart };
+        Expressions::default().read(&question).expect("a batch")
+    }
+
+    #[test]
+    fn an_expression_is_a_row_whatever_the_order_and_the_space() {
+        let other = r#"{"will":"consent","category":"finance","sender":"ORG-1","channel":"call","subscriber":"+8613800138000","evidence":"","more":7,"source":"x","time":0,"kind":"expression"}"#;
+        let spaced = REFUSAL.replace(':', " :\t").replace(',', " ,\n");
+        for codec in [Codec::None, Codec::Lz4, Codec::Zstd] {
+            let records = [(KEY, REFUSAL), ("+8613800138000|call|ORG-1|finance", other), (KEY, &spaced)];
+            let columns = read(&records, codec, 8, true);
+            assert_eq!(columns.numbers, [8_613_800_138_000; 3]);
+            assert_eq!(columns.places, [0, 1, 0]);
+            let words: Vec<_> =
+                columns.words.iter().map(|word| (word.channel, word.verb, &*word.sender, &*word.category)).collect();
+            assert_eq!(words, [(0, 0, &b"ORG-1"[..], &b""[..]), (1, 1, b"ORG-1", b"finance")]);
+            assert!(columns.left.is_empty() && columns.misplaced == 0);
+        }
+    }
+
+    #[test]
+    fn what_python_may_read_otherwise_is_left_where_it_stands() {
+        for (old, new) in [
+            (r#""time":1795400000000"#, r#""time":1795400000000,"time":1"#),
+            ("1795400000000", "1795400000000.0"),
+            ("1795400000000", "9007199254740992"),
+            ("\"web-form\"", "\"\""),
+            ("web-form", "web\\u002dform"),
+            ("\"web-form\"", "7"),
+            ("refuse", "decline"),
+            ("refuse", "consent"),
+            ("\"sms\"", "\"mms\""),
+            ("\"expression\"", "\"sender\""),
+            ("+8613800138000", "+861380013800O"),
+            ("null", "[]"),
+            ("}", "},"),
+        ] {
+            let line = REFUSAL.replacen(old, new, 1);
+            assert_ne!(line, REFUSAL, "{old}");
+            let columns = read(&[(KEY, REFUSAL), (KEY, &line), (KEY, REFUSAL)], Codec::None, 8, false);
+            assert_eq!(columns.numbers.len(), 2, "{line}");
+            assert_eq!((columns.left[0].row, columns.left[0].offset), (1, 1), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_key_that_is_not_the_expressions_own_is_left() {
+        for key in ["", "+8613800138000|sms|ORG-1", "+8613800138000|sms|ORG-1|*|", "+8613800138000|call|ORG-1|*", "|"] {
+            assert_eq!(read(&[(key, REFUSAL)], Codec::None, 8, false).left.len(), 1, "{key}");
+        }
+    }
+
+    #[test]
+    fn one_of_another_partition_is_counted_or_left() {
+        let counted = read(&[(KEY, REFUSAL)], Codec::None, 3, false);
+        assert_eq!((counted.numbers.len(), counted.misplaced), (1, 1));
+        let left = read(&[(KEY, REFUSAL)], Codec::None, 3, true);
+        assert_eq!((left.numbers.len(), left.left.len(), left.misplaced), (0, 1, 0));
+    }
+}

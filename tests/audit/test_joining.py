@@ -1,0 +1,108 @@
+"""Events are found for their decisions, also for repeated ones; what is kept of them does not grow with the topic."""
+
+import asyncio
+from collections.abc import Sequence
+
+import orjson
+import pytest
+
+from bloom.partition import partition_of
+from stream.audit import joining
+from stream.audit.joining import AHEAD_MAX, JUDGED_MAX, PASSED_MAX, Events
+from stream.kafka import clients
+from stream.model.decision import Decision
+from tests.filter import cases
+from tests.filter.harness import NOW, Broker, event
+
+pytestmark = pytest.mark.kafka
+
+PARTITION = partition_of(cases.WILLING, 12)
+BATCH = 1_000
+
+
+def _write(broker: Broker, numbers: range) -> None:
+    """Events in one partition, in whole batches."""
+
+    async def send() -> None:
+        producer = clients.producer(broker.config, client="test")
+        await producer.start()
+        acks = [
+            await producer.send("events.sms", orjson.dumps(event("sms", number, to=cases.WILLING)), partition=PARTITION)
+            for number in numbers
+        ]
+        await asyncio.gather(*acks)
+        await producer.stop()
+
+    asyncio.run(send())
+
+
+def _decided(numbers: Sequence[int]) -> list[tuple[int, Decision]]:
+    return [
+        (
+            PARTITION,
+            Decision(
+                event=f"sms-{number}",
+                of="sms",
+                time=NOW,
+                decided=NOW,
+                to=cases.WILLING,
+                from_=None,
+                sender=None,
+                verdict="allow",
+                reason="personal",
+                basis=None,
+                policy="p",
+                epoch="e-1",
+            ),
+        )
+        for number in numbers
+    ]
+
+
+async def _judge(events: Events, numbers: Sequence[int]) -> int:
+    """Find the events of these and have them judged; how many were found."""
+    decisions = _decided(numbers)
+    await events.find(decisions)
+    found = sum(events.of(partition, decision) is not None for partition, decision in decisions)
+    events.judged(decisions)
+    return found
+
+
+def test_what_was_judged_is_found_again_and_memory_does_not_follow_the_topic(broker: Broker) -> None:
+    _write(broker, range(30_000))
+
+    async def go() -> None:
+        events = Events(broker.config)
+        await events.start()
+        try:
+            await events.seat({PARTITION: 0})
+            most = 0
+            for first in range(0, 30_000, BATCH):
+                assert await _judge(events, range(first, first + BATCH)) == BATCH
+                most = max(most, events.kept_count)
+            assert most <= JUDGED_MAX + 2 * joining.POLL_RECORDS_MAX
+            again = range(30_000 - 4 * BATCH, 30_000)
+            assert await _judge(events, again) == len(again), "a worker's successor decides its last batches again"
+        finally:
+            await events.stop()
+
+    asyncio.run(go())
+
+
+def test_events_that_nobody_decides_are_let_go_when_later_ones_were_judged(broker: Broker) -> None:
+    _write(broker, range(20_000))
+
+    async def go() -> None:
+        events = Events(broker.config)
+        await events.start()
+        try:
+            await events.seat({PARTITION: 0})
+            assert await _judge(events, [9_000]) == 1, "all before it was read, and decided before the audit came"
+            assert events.kept_count <= PASSED_MAX + joining.POLL_RECORDS_MAX + 1
+            assert await _judge(events, [8_000, 8_999]) == 2, "order is not sure within a batch"
+            assert await _judge(events, [19_999]) == 1
+            assert events.kept_count <= AHEAD_MAX
+        finally:
+            await events.stop()
+
+    asyncio.run(go())
