@@ -9,7 +9,7 @@ import numpy as np
 
 from loadtest.figures import Point, Taken
 from loadtest.latency import delays_of
-from loadtest.load import put
+from loadtest.load import put, settle_broker
 from loadtest.observer import Observer
 from loadtest.rig import Rig, note
 from loadtest.scenarios.latency import noticed
@@ -28,6 +28,7 @@ GONE_S: Final = 0.05
 async def run(rig: Rig, wish: Wish) -> AsyncIterator[Taken]:
     """A burst in each turn; `seconds` is how long the usual rate goes on afterwards."""
     stage = await set_stage(rig, wish)
+    await settle_broker(stage)
     (rate,) = wish.rates
     steps = (Step(rate, BEFORE_S), Step(TIMES * rate, BURST_S), Step(rate, wish.seconds))
     schedule = Schedule(steps)

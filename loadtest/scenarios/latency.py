@@ -15,7 +15,7 @@ from loadtest import load
 from loadtest.acked import figures
 from loadtest.figures import Row, Taken
 from loadtest.latency import Delays, delays_of
-from loadtest.load import Load, put
+from loadtest.load import Load, put, settle_broker
 from loadtest.observer import Observer
 from loadtest.programs import cpu_of
 from loadtest.rig import Offsets, Rig, note
@@ -38,6 +38,7 @@ GENERATOR_LATE_MS: Final = 5.0
 async def run(rig: Rig, wish: Wish) -> AsyncIterator[Taken]:
     """All rates in each turn."""
     stage = await set_stage(rig, wish)
+    await settle_broker(stage)
     waiting = min(wish.events_count, SATURATION_EVENTS_MAX)
     for turn in range(1, wish.repeat + 1):
         rows: dict[str, Row] = {}

@@ -6,7 +6,7 @@ import numpy as np
 
 from loadtest.figures import Row, Taken
 from loadtest.latency import delays_of
-from loadtest.load import put
+from loadtest.load import put, settle_broker
 from loadtest.pool import KINDS
 from loadtest.rig import Rig, note
 from loadtest.scenarios.latency import noticed
@@ -18,6 +18,7 @@ from loadtest.wish import Wish
 async def run(rig: Rig, wish: Wish) -> AsyncIterator[Taken]:
     """A load in each turn."""
     stage = await set_stage(rig, wish)
+    await settle_broker(stage)
     (rate,) = wish.rates
     for turn in range(1, wish.repeat + 1):
         async with filtering(stage, name=f"filter-{turn}") as process:

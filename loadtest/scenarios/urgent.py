@@ -6,7 +6,7 @@ from typing import Final
 from loadtest.acked import figures
 from loadtest.figures import Taken
 from loadtest.latency import delays_of
-from loadtest.load import put
+from loadtest.load import put, settle_broker
 from loadtest.pool import pool
 from loadtest.rig import Offsets, Rig, note
 from loadtest.scenarios.latency import noticed, shares
@@ -21,6 +21,7 @@ BACKLOG_POOL: Final = 100_000
 async def run(rig: Rig, wish: Wish) -> AsyncIterator[Taken]:
     """In each turn a new group meets the whole backlog."""
     stage = await set_stage(rig, wish)
+    await settle_broker(stage)
     (rate,) = wish.rates
     waiting = pool(stage.registry, "sms", prefix="backlog", partitions=rig.partitions, size=BACKLOG_POOL)
     note(f"writing a backlog of {wish.backlog:,} events")

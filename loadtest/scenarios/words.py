@@ -17,7 +17,7 @@ from loadtest.churn import Written
 from loadtest.figures import Row, Taken
 from loadtest.ground import LoadtestError
 from loadtest.latency import Delays, delays_of
-from loadtest.load import put
+from loadtest.load import put, settle_broker
 from loadtest.observer import Observer
 from loadtest.programs import cpu_of
 from loadtest.rig import Offsets, Rig, note
@@ -49,6 +49,7 @@ CHUNK: Final = 50_000
 async def propagation(rig: Rig, wish: Wish) -> AsyncIterator[Taken]:
     """Words alone."""
     stage = await set_stage(rig, wish)
+    await settle_broker(stage)
     for turn in range(1, wish.repeat + 1):
         rows, delays, notes = await _words(stage, turn=turn, churn_per_s=0)
         yield Taken(rows=rows, delays=delays, notes=notes, sound=not rows["words"]["never_count"])
@@ -57,6 +58,7 @@ async def propagation(rig: Rig, wish: Wish) -> AsyncIterator[Taken]:
 async def churning(rig: Rig, wish: Wish) -> AsyncIterator[Taken]:
     """Words, and events, without churn and with it, one after the other in each turn."""
     stage = await set_stage(rig, wish)
+    await settle_broker(stage)
     for turn in range(1, wish.repeat + 1):
         rows: dict[str, Row] = {}
         delays: dict[str, Delays] = {}
