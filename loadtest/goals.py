@@ -36,7 +36,8 @@ GOALS: Final = (
     Goal("throughput", "quix", "filter_ratio", at_least=2.5),
     Goal("throughput", "bytewax", "filter_ratio", at_least=3),
     Goal("throughput", "kafka-streams", "filter_ratio", at_least=3),
-    Goal("scale", "2 workers", "speedup_ratio", at_least=1.8),
+    # 1.8 of 2, per CPU-second: workers, broker and observer share the cores of one machine.
+    Goal("scale", "2 workers", "efficiency_ratio", at_least=0.9),
     Goal("scale", ".*", "worker_own_mib", at_most=50),
     Goal("latency", "20,000/s", "acked_p99_ms", at_most=5),
     Goal("latency", "20,000/s", "acked_p999_ms", at_most=25),
