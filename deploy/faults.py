@@ -188,6 +188,18 @@ def _freeze_broker_for(seconds: float) -> Callable[[House], None]:
     return freeze
 
 
+def _freeze_workers_for(seconds: float) -> Callable[[House], None]:
+    def freeze(house: House) -> None:
+        pids = house.pids("filter")
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        time.sleep(seconds)
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+
+    return freeze
+
+
 def _nothing(_: House) -> None:
     return
 
@@ -400,8 +412,8 @@ FAULTS: Final = (
     ),
     Fault(
         "WuraoLatencyBudgetBurns",
-        _freeze_broker_for(3),
-        "the broker stood still for three seconds",
+        _freeze_workers_for(3),
+        "the workers stood still for three seconds, as events came",
         _nothing,
         "nothing to mend any more",
         told=FASTEST,
