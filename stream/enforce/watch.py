@@ -105,8 +105,10 @@ class Watch(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is not
                     timeout_ms=FETCH_WAIT_MS, max_records=self._config.watch.batch_records_max
                 )
                 async with self._between:
-                    if assignment is self._assignment:  # else what was fetched is read again from where we begin now
+                    if assignment is self._assignment:
                         await self._batch(fetched)
+                    else:
+                        self._go_back(fetched)
                 await asyncio.sleep(0)  # whoever waits between two batches has its turn
             async with self._between:
                 await self._commit()
@@ -151,6 +153,14 @@ class Watch(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is not
             self._consumer.seek(place, first)
             shares[place.partition] = _Share(live_from=live_from, next=first, committed=live_from)
         return shares
+
+    def _go_back(self, fetched: Collection[TopicPartition]) -> None:
+        """Leave what was fetched while partitions changed hands; what came after the change is fetched again."""
+        assigned = self._consumer.assignment()
+        for place in fetched:
+            share = self._shares.get(place.partition)
+            if share is not None and place in assigned:
+                self._consumer.seek(place, share.next)
 
     async def _batch(self, fetched: Mapping[TopicPartition, Sequence[clients.ConsumerRecord]]) -> None:
         """Judge, raise, commit."""
