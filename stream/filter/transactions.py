@@ -116,10 +116,11 @@ class Transactions:
         """Send what one portion puts out. Call after `room`, in the order of the batches."""
         (place,) = outputs.next_offsets
         partition = self._partitions.get(place)
-        if partition is None:  # revoked while it was decided: its next owner decides it
-            self._done_with(self._batch)
+        sent = await send_beside(self._producer, outputs) if partition is not None else []
+        if partition is None or self._partitions.get(place) is not partition:
+            self._done_with(self._batch)  # revoked meanwhile: its next owner decides it
             return
-        partition.beside += await send_beside(self._producer, outputs)
+        partition.beside += sent
         partition.waiting.append((outputs, self._batch))
         partition.arrived.set()
 
