@@ -156,7 +156,10 @@ def differences(cluster: Cluster, topics: Topics) -> list[str]:
     for name, expected in EXPECTED.items():
         topic = cluster.topics.get(name)
         if topic is None:
-            found.append(f"{name}: missing; run `wurao topics create`")
+            found.append(
+                f"{name}: missing; run `wurao topics create`; "
+                "if it is there, let this user describe it: Kafka hides what a user has no right to"
+            )
             continue
         partitions = expected.partitions(topics)
         if topic.partitions != partitions:

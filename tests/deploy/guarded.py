@@ -5,13 +5,14 @@ other listener, where everything is allowed.
 """
 
 import asyncio
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.protocol.admin import CreateAclsRequest_v1
+from aiokafka.protocol.admin import CreateAclsRequest_v1, DescribeAclsRequest
 from aiokafka.protocol.api import Request
 
 from stream.kafka import clients, local
@@ -27,7 +28,10 @@ _OPERATIONS: Final = {"Read": 3, "Write": 4, "Describe": 8, "DescribeConfigs": 1
 _RESOURCES: Final = {"topic": 2, "group": 3, "transactionalId": 5}
 _PATTERNS: Final = {"literal": 3, "prefix": 4}
 _ALLOW: Final = 3
+_ANY: Final = 1
 """Kafka's protocol guide: AclOperation, ResourceType, PatternType, AclPermissionType."""
+
+IN_FORCE_S_MAX: Final = 30.0
 
 
 class _CreateAcls(Request[CreateAclsRequest_v1]):  # type: ignore[misc]  # aiokafka is not typed
@@ -109,5 +113,17 @@ async def _allow(broker: Broker) -> None:
     try:
         answer = await admin._send_request(_CreateAcls(creations))
         assert all(code == 0 for code, _ in answer.creation_responses), answer
+        # The controller has written them down; the authorizer learns of them later, and hides every topic until then.
+        deadline = time.monotonic() + IN_FORCE_S_MAX
+        while await _acls_in_force(admin) < len(set(creations)):
+            assert time.monotonic() < deadline, f"the authorizer does not know the rights after {IN_FORCE_S_MAX} s"
+            await asyncio.sleep(0.05)
     finally:
         await admin.close()
+
+
+async def _acls_in_force(admin: AIOKafkaAdminClient) -> int:
+    everything = DescribeAclsRequest(_ANY, None, _ANY, None, None, _ANY, _ANY)
+    answer = await admin._send_request(everything)
+    assert answer.error_code == 0, answer
+    return sum(len(acls) for *_, acls in answer.resources)
