@@ -9,6 +9,7 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -26,11 +27,11 @@ pytestmark = pytest.mark.kafka
 MANY = 40_000
 
 
-def _flood(count: int, *, first: int = 0) -> list[dict[str, object]]:
+def _flood(wanted: int, *, first: int = 0) -> list[dict[str, object]]:
     """Commercial SMS to many subscribers, all of them silent."""
     return [
         event("sms", first + number, to=f"+86138{number % 5_000:08d}", text=cases.GOOD_TEXT, **cases.BANK)
-        for number in range(count)
+        for number in range(wanted)
     ]
 
 
@@ -109,17 +110,33 @@ def test_a_second_worker_takes_over_without_deciding_twice(broker: Broker, tmp_p
 
 
 def test_sigterm_drains_what_is_in_hand_and_commits_it(broker: Broker, tmp_path: Path) -> None:
+    waves = (_flood(2_000, first=first) for first in count(MANY, 2_000))
+    ended = threading.Event()
     events = _flood(MANY)
+
+    def write_on() -> None:
+        while not ended.is_set():
+            events.extend(wave := next(waves))
+            broker.write_events(wave)
+
     broker.write_events(events)
+    writer = threading.Thread(target=write_on)
     with FilterProcess(broker, tmp_path) as filter_:
         filter_.wait_ready()
-        broker.decisions(until=1)
-        assert filter_.terminate() == 0
-    before = len(broker.decisions())
-    assert 0 < before < MANY, "the drain must come in the middle for this test to say anything"
+        writer.start()  # however fast the filter is, it has something in hand
+        try:
+            broker.decisions(until=1)
+            assert filter_.terminate() == 0
+        finally:
+            ended.set()
+            writer.join()
+    late = next(waves)
+    events += late
+    broker.write_events(late)
+    assert 0 < len(broker.decisions()) < len(events)
     with FilterProcess(broker, tmp_path) as filter_:
         filter_.wait_ready()
-        assert _check_each_decided(events, broker.decisions(until=MANY)) == 0
+        assert _check_each_decided(events, broker.decisions(until=len(events))) == 0
 
 
 def test_a_reply_is_in_force_before_the_next_messages(broker: Broker, tmp_path: Path) -> None:
