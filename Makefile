@@ -19,7 +19,7 @@ PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3; do \
 	"$$name" -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo "$$name" && break; done)
 
 # An ABI of all Pythons from 3.11 on; the crates that Cargo.lock names, and no others.
-MATURIN := CARGO_TARGET_DIR=$(CURDIR)/native/target $(BIN)/maturin build --quiet --release --locked --manifest-path native/Cargo.toml
+BUILD_NATIVE := CARGO_TARGET_DIR=$(CURDIR)/native/target PATH="$(CURDIR)/$(BIN):$$PATH" PYTHON=$(CURDIR)/$(BIN)/python native/build
 CARGO_THERE := command -v cargo >/dev/null || { echo "make: no cargo on the path: install Rust 1.90 or later for wurao_native. The filter runs without it, on its Python path" >&2; exit 1; }
 
 # What Rust checks is checked where the native path was built: whoever runs without it needs no toolchain. Compiled once.
@@ -80,13 +80,13 @@ lock: $(STAMP) ## resolve the lock files anew (needs the network)
 native: $(STAMP) ## build the native batch function into .venv (needs Rust's cargo; the filter runs without it)
 	@$(CARGO_THERE)
 	@rm -rf native/target/wheels
-	@$(MATURIN) --out native/target/wheels
+	@$(BUILD_NATIVE) native/target/wheels
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-index --force-reinstall native/target/wheels/*.whl
 	@$(BIN)/python -c 'import wurao_native; print("wurao_native is in .venv:", wurao_native.__version__)'
 
 wheel: $(STAMP) ## wheels of wurao and, where cargo is, of wurao_native, in dist/
 	@$(BIN)/python -m pip wheel -qq --disable-pip-version-check --no-deps --no-build-isolation --no-index --wheel-dir dist .
-	@if command -v cargo >/dev/null; then $(MATURIN) --out dist; \
+	@if command -v cargo >/dev/null; then $(BUILD_NATIVE) dist; \
 	else echo "make: no cargo on the path, so no wheel of wurao_native (the filter runs without it)" >&2; fi
 	@ls dist
 

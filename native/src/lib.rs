@@ -246,7 +246,11 @@ impl Engine {
             Failure::Unreadable(batch::Unreadable(why)) => PyValueError::new_err(why),
             Failure::Maker(error) => error,
         })?;
-        let batches = answered.batches.iter().map(|(batch, count)| (PyByteArray::new(py, batch), *count));
+        let batches = answered.batches.into_iter().map(|(batch, count)| {
+            let sent = PyByteArray::new(py, &batch);
+            self.0.take_back(batch);
+            (sent, count)
+        });
         let left = answered.left.iter().map(|left| {
             let part = |part: &Option<Box<[u8]>>| part.as_ref().map(|part| PyBytes::new(py, part));
             (left.offset, left.timestamp, part(&left.key), part(&left.value))

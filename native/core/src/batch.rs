@@ -4,6 +4,7 @@
 //! cannot be read whole is an error before any record of it is used. Must never judge what the records hold.
 
 use crate::ahead::{LINE_BYTES, prefetch};
+use crate::short::copy;
 use std::io::{Read, Write};
 use std::ops::Range;
 
@@ -313,9 +314,12 @@ impl Cursor<'_> {
 /// A batch in the making. All its records bear one timestamp.
 #[derive(Debug)]
 pub struct Writer {
-    /// Room for a header, and the records.
+    /// Room for a header, the records, and what earlier batches left behind their end.
     bytes: Vec<u8>,
+    end: usize,
     count: usize,
+    /// A finished batch that came back: the room for the next.
+    spare: Vec<u8>,
 }
 
 /// How long a zigzag varint of a value that is not negative is.
@@ -328,14 +332,15 @@ const fn varint_bytes(value: usize) -> usize {
 impl Writer {
     /// An empty batch with room for so many bytes.
     pub fn with_capacity(bytes: usize) -> Self {
-        let mut buffer = Vec::with_capacity(HEADER_BYTES + bytes);
-        buffer.resize(HEADER_BYTES, 0);
-        Self { bytes: buffer, count: 0 }
+        Self { bytes: vec![0; HEADER_BYTES + bytes], end: HEADER_BYTES, count: 0, spare: Vec::new() }
     }
 
     /// Makes room for so many bytes more.
     pub fn reserve(&mut self, bytes: usize) {
-        self.bytes.reserve(bytes);
+        let wanted = self.end + bytes;
+        if self.bytes.len() < wanted {
+            self.bytes.resize(wanted, 0);
+        }
     }
 
     /// How many records there are.
@@ -345,17 +350,17 @@ impl Writer {
 
     /// How long the batch is so far, uncompressed.
     pub const fn bytes(&self) -> usize {
-        self.bytes.len()
+        self.end
     }
 
     #[inline]
     fn varint(&mut self, value: usize) {
         let mut left = (value as u64) << 1;
         while left >= 0x80 {
-            self.bytes.push(left as u8 | 0x80);
+            self.put(&[left as u8 | 0x80]);
             left >>= 7;
         }
-        self.bytes.push(left as u8);
+        self.put(&[left as u8]);
     }
 
     /// Begins a record whose value will be of so many bytes: `put` them, then `end`.
@@ -364,36 +369,46 @@ impl Writer {
         let delta = self.count;
         let length =
             3 + varint_bytes(delta) + varint_bytes(key.len()) + key.len() + varint_bytes(value_bytes) + value_bytes;
-        self.bytes.reserve(length + 10);
+        self.reserve(length + 10);
         self.varint(length);
-        self.bytes.extend_from_slice(&[0, 0]); // attributes, timestamp delta
+        self.put(&[0, 0]); // attributes, timestamp delta
         self.varint(delta);
         self.varint(key.len());
-        self.bytes.extend_from_slice(key);
+        self.put(key);
         self.varint(value_bytes);
     }
 
-    /// Adds to the value. Where the length is known to the compiler, this is a store or two and no call.
+    /// Adds to the value, within the bytes that it was begun with. Where the length is known to the compiler, this is a
+    /// store or two and no call.
     #[inline(always)]
     pub fn put(&mut self, part: &[u8]) {
-        self.bytes.extend_from_slice(part);
+        let end = self.end + part.len();
+        copy(part, &mut self.bytes[self.end..end]);
+        self.end = end;
     }
 
     /// Ends the record.
     #[inline]
     pub fn end(&mut self) {
-        self.bytes.push(0); // headers
+        self.put(&[0]); // headers
         self.count += 1;
+    }
+
+    /// Takes back a batch that it has finished and nobody needs any more.
+    pub fn take_back(&mut self, batch: Vec<u8>) {
+        self.spare = batch;
     }
 
     /// The finished batch, its producer's fields and its checksum left open for `seal`. It begins anew after that.
     pub fn finish(&mut self, timestamp: i64, deflater: &mut Deflater) -> Vec<u8> {
         let mut batch = if deflater.codec == Codec::None {
             // The header's room is there already: no byte is copied.
-            let next = Self::with_capacity(self.bytes.len()).bytes;
+            self.bytes.truncate(self.end);
+            let mut next = std::mem::take(&mut self.spare);
+            next.resize(next.len().max(HEADER_BYTES), 0);
             std::mem::replace(&mut self.bytes, next)
         } else {
-            deflater.deflated(self.bytes.get(HEADER_BYTES..).unwrap_or_default())
+            deflater.deflated(self.bytes.get(HEADER_BYTES..self.end).unwrap_or_default())
         };
         let codec = deflater.codec;
         let length = i32::try_from(batch.len() - LENGTH_FROM).expect("a batch is far below 2 GiB");
@@ -412,7 +427,7 @@ impl Writer {
 
     /// Begins anew; what was written is lost.
     pub fn clear(&mut self) {
-        self.bytes.truncate(HEADER_BYTES);
+        self.end = HEADER_BYTES;
         self.count = 0;
     }
 }
@@ -566,9 +581,9 @@ mod tests {
     #[test]
     fn a_varint_is_as_long_as_it_is_said_to_be() {
         for value in [0usize, 1, 63, 64, 8191, 8192, 1 << 20, 1 << 30] {
-            let mut writer = Writer::with_capacity(0);
+            let mut writer = Writer::with_capacity(10);
             writer.varint(value);
-            assert_eq!(writer.bytes.len() - HEADER_BYTES, varint_bytes(value), "{value}");
+            assert_eq!(writer.bytes() - HEADER_BYTES, varint_bytes(value), "{value}");
         }
     }
 }

@@ -3,7 +3,7 @@
 //! Total: a predicate that cannot be answered here makes the event Python's (`Answer::Left`).
 
 use crate::json::{self, Event};
-use crate::program::{Answer, Measures, Program, Row, bit, in_force};
+use crate::program::{Answer, Index, Measures, Program, Row, bit, in_force};
 use crate::text::{Hints, Reading, Tables};
 use crate::world::{self, World};
 
@@ -96,14 +96,18 @@ impl<'a> Case<'a> {
             bit::VERSTAT_FAILED => Some(world::verstat_failed(event)),
             bit::SUSPENDED => Some(in_force(&self.measures.suspensions, self.now).is_some()),
             bit::STOPPED => Some(in_force(&self.measures.stops, self.now).is_some()),
-            bit::QUIET => Some(program.hours.is_some_and(|hours| self.quiet[hours as usize])),
-            bit::PRESENTS_FOREIGN => Some(world.presents_foreign(event, program.sender)),
-            bit::CAMPAIGN_KNOWN => {
-                Some(world.campaign(event).is_some_and(|campaign| world.carries(campaign, event.from, program.owner)))
-            }
+            bit::QUIET => Some(program.hours.is_some_and(|hours| self.quiet[hours.place() as usize])),
+            bit::PRESENTS_FOREIGN => Some(world.presents_foreign(event, program.sender.map(Index::place))),
+            bit::CAMPAIGN_KNOWN => Some(
+                world
+                    .campaign(event)
+                    .is_some_and(|campaign| world.carries(campaign, event.from, program.owner.map(Index::place))),
+            ),
             bit::CAMPAIGN_OPEN => Some(world.campaign(event).is_some_and(|campaign| campaign.open_at(self.now))),
             bit::EMERGENCY_CAMPAIGN => Some(world.campaign(event).is_some_and(|campaign| {
-                campaign.emergency && campaign.open_at(self.now) && world.carries(campaign, event.from, program.owner)
+                campaign.emergency
+                    && campaign.open_at(self.now)
+                    && world.carries(campaign, event.from, program.owner.map(Index::place))
             })),
             bit::CAMPAIGN_COVERS => Some(world.campaign(event).is_none_or(|campaign| campaign.covers(event.region))),
             bit::CAMPAIGN_TEXT => {
@@ -116,7 +120,7 @@ impl<'a> Case<'a> {
             bit::OPT_OUT_SHOWN => Some(self.reading()?.opt_out_shown()),
             bit::IDENTIFIED => {
                 let Some(sender) = program.sender else { return Some(false) };
-                let (tables, identity) = (self.tables, &world.senders[sender as usize].identity);
+                let (tables, identity) = (self.tables, &world.senders[sender.place() as usize].identity);
                 let reading = self.reading()?;
                 Some(reading.names(identity) && reading.shows_contact(identity, tables))
             }

@@ -10,8 +10,10 @@ use crate::batch::{self, Deflater, Inflater, Record, Unreadable, Writer};
 use crate::case::{Case, Texts};
 use crate::decision::{self, Outcome, Shared, Template};
 use crate::json::{self, Event, Kind, PURPOSES};
-use crate::numbers::{self, Numbering, ToKind};
-use crate::program::{Made as MadeProgram, ROUTES_MAX, Routes, Way, key_of};
+use crate::numbers::{self, Numbering};
+use crate::program::{Made as MadeProgram, Way};
+use crate::routes::{Key, ROUTES_MAX, Routes};
+use crate::sources::Sources;
 use crate::text::Tables;
 use crate::wills::{Stance, Wills};
 use crate::world::World;
@@ -128,15 +130,22 @@ struct Judge {
     tables: Arc<Tables>,
     world: Option<World>,
     routes: Routes,
+    sources: Sources,
     templates: Vec<Template>,
-    names: Vec<Box<[u8]>>,
+    names: Vec<Name>,
     outcomes: HashMap<Outcome, u32>,
-    key: Vec<u8>,
     quiet: Vec<bool>,
     texts: Texts,
     habit: json::Habit,
     /// By stated purpose, whether any route so far asks what the recipient wants: then that is looked for ahead.
     asks: [bool; PURPOSES],
+}
+
+/// A sender as decisions write it.
+#[derive(Debug)]
+struct Name {
+    json: Box<[u8]>,
+    is_null: bool,
 }
 
 /// What the batches of one question are written to.
@@ -162,7 +171,9 @@ impl Page<'_> {
 struct Pending<'a> {
     record: &'a Record,
     event: Event<'a>,
-    to_kind: ToKind,
+    way: Way,
+    /// What its route is found by.
+    hash: u64,
     number: Option<u64>,
     /// Where the number's wills were found, if they were looked for ahead.
     found: Option<Found>,
@@ -189,10 +200,10 @@ impl Engine {
             tables: setup.tables,
             world: None,
             routes: Routes::default(),
+            sources: Sources::default(),
             templates: Vec::new(),
             names: Vec::new(),
             outcomes: HashMap::new(),
-            key: Vec::new(),
             quiet: Vec::new(),
             texts: Texts::default(),
             habit: json::Habit::default(),
@@ -214,9 +225,15 @@ impl Engine {
         &self.judge.tables
     }
 
+    /// Takes back a finished batch that was sent on: its room serves for another.
+    pub fn take_back(&mut self, batch: Vec<u8>) {
+        self.writer.take_back(batch);
+    }
+
     /// From now on this is the world. What was made of the old one is forgotten.
     pub fn learn(&mut self, world: World) {
         self.judge.world = Some(world);
+        self.judge.sources = Sources::default();
         self.forget();
     }
 
@@ -321,6 +338,7 @@ impl Judge {
                 }
             }
             for pending in &mut group {
+                self.routes.sight(pending.hash);
                 if let Some(number) = pending.number
                     && self.asks[pending.event.purpose as usize]
                 {
@@ -334,7 +352,7 @@ impl Judge {
             }
             for pending in &group {
                 let outcome = self.outcome(pending, question.now, wills, maker).map_err(Failure::Maker)?;
-                let Some(outcome) = outcome else {
+                let Some((place, outcome)) = outcome else {
                     page.answered.left.push(left(bytes, pending.record));
                     continue;
                 };
@@ -349,6 +367,8 @@ impl Judge {
                     page.finish();
                 }
                 self.write(page, bytes, pending, outcome);
+                let number = self.number_of(place, outcome, &mut page.answered.new_outcomes);
+                page.answered.outcomes.push(number);
                 self.note(&mut page.answered, pending, outcome, hinted, question.partition);
             }
         }
@@ -367,7 +387,19 @@ impl Judge {
             return None;
         }
         let (to_kind, number) = self.numbering.recipient(event.to);
-        Some(Pending { record, event, to_kind, number, found: None })
+        let world = self.world.as_ref().expect("an engine learns its world before it decides");
+        let source = self.sources.of(&event, &self.numbering, world);
+        let way = Way {
+            kind: event.kind,
+            from_kind: source.kind,
+            to_kind,
+            purpose: event.purpose,
+            platform: event.kind == Kind::Call && event.platform,
+            holding: source.holding,
+            ordered: source.ordered,
+        };
+        let hash = self.routes.hash(&Key::new(&way, event.sender, event.category));
+        Some(Pending { record, event, way, hash, number, found: None })
     }
 
     #[inline]
@@ -377,36 +409,27 @@ impl Judge {
         now: i64,
         wills: &Wills,
         maker: &mut M,
-    ) -> Result<Option<Outcome>, M::Error> {
+    ) -> Result<Option<(u32, Outcome)>, M::Error> {
         let event = &pending.event;
-        let world = self.world.as_ref().expect("an engine learns its world before it decides");
-        let call = event.kind == Kind::Call;
-        let way = Way {
-            kind: event.kind,
-            from_kind: self.numbering.source(event.from, event.internet),
-            to_kind: pending.to_kind,
-            purpose: event.purpose,
-            platform: call && event.platform,
-            holding: if event.from.is_empty() { None } else { world.prefixes[usize::from(call)].longest(event.from) },
-            ordered: if event.from.is_empty() { None } else { world.ordered.get(event.from).copied() },
-        };
-        key_of(&way, event.sender, event.category, &mut self.key);
-        let program = match self.routes.find(&self.key) {
-            Some(program) => program,
+        let key = Key::new(&pending.way, event.sender, event.category);
+        let place = match self.routes.find(&key, pending.hash) {
+            Some(place) => place,
             // One batch alone may bring more routes than are kept.
             None if self.is_full() => return Ok(None),
             None => {
-                let made = maker.make(&Unknown { event, way })?;
+                let made = maker.make(&Unknown { event, way: pending.way })?;
                 self.templates.extend(made.templates);
-                self.names.extend(made.names);
+                self.names.extend(made.names.into_iter().map(|json| Name { is_null: *json == b"null"[..], json }));
                 self.quiet = made.quiet;
                 self.asks[event.purpose as usize] |= made.program.below.is_some();
-                self.routes.keep(&self.key, made.program)
+                self.routes.keep(&key, pending.hash, made.program)
             }
         };
+        let program = self.routes.program(place);
+        let world = self.world.as_ref().expect("an engine learns its world before it decides");
         let mut case = Case::new(
             event,
-            (&program, self.routes.measures(&program)),
+            (program, self.routes.measures(program)),
             (world, &self.tables),
             (now, &self.quiet),
             &mut self.texts,
@@ -418,10 +441,10 @@ impl Judge {
                     Some(number) => wills.stance(&program.probe, number, pending.found),
                     None => Stance::Silent,
                 };
-                case.first(self.routes.rows_for(&program, stance)).and_then(|answer| case.template_of(answer))
+                case.first(self.routes.rows_for(program, stance)).and_then(|answer| case.template_of(answer))
             }
         };
-        Ok(template.map(|template| Outcome { name: program.name, template }))
+        Ok(template.map(|template| (place, Outcome { name: program.name, template })))
     }
 
     #[inline]
@@ -429,23 +452,32 @@ impl Judge {
         let key = pending.record.key.clone().map_or(&b""[..], |span| &bytes[span]);
         let key = if key.is_empty() { pending.event.to } else { key };
         let (name, template) = (&self.names[outcome.name as usize], &self.templates[outcome.template as usize]);
-        decision::write(page.writer, key, &pending.event, name, template, &page.shared);
+        decision::write(page.writer, key, &pending.event, &name.json, template, &page.shared);
+    }
+
+    /// The number of an outcome of a route; those that were not met before are added to `new`.
+    #[inline]
+    fn number_of(&mut self, place: u32, outcome: Outcome, new: &mut Vec<Outcome>) -> u32 {
+        if let Some(number) = self.routes.number_of(place, outcome.template) {
+            return number;
+        }
+        let next = self.outcomes.len() as u32;
+        let number = *self.outcomes.entry(outcome).or_insert_with(|| {
+            new.push(outcome);
+            next
+        });
+        self.routes.keep_number(place, outcome.template, number);
+        number
     }
 
     #[inline]
-    fn note(&mut self, answered: &mut Answered, pending: &Pending<'_>, outcome: Outcome, hinted: bool, partition: u32) {
+    fn note(&self, answered: &mut Answered, pending: &Pending<'_>, outcome: Outcome, hinted: bool, partition: u32) {
         let event = &pending.event;
-        let row = answered.outcomes.len() as u32;
-        let next = self.outcomes.len() as u32;
-        answered.outcomes.push(*self.outcomes.entry(outcome).or_insert_with(|| {
-            answered.new_outcomes.push(outcome);
-            next
-        }));
+        let row = answered.timestamps.len() as u32;
         answered.timestamps.push(pending.record.timestamp);
         let number = pending.number.or_else(|| numbers::parse(event.to));
         answered.recipients.push(number.map_or(-1, |number| number as i64));
-        let nobody =
-            self.templates[outcome.template as usize].claim || *self.names[outcome.name as usize] == b"null"[..];
+        let nobody = self.templates[outcome.template as usize].claim || self.names[outcome.name as usize].is_null;
         let source = if nobody {
             match numbers::parse(event.from) {
                 Some(number) => number as i64,

@@ -6,7 +6,7 @@
 //! known here (`bloom.wills`).
 
 use crate::batch::{self, Inflater, Record, Unreadable};
-use crate::json::{self, RECORD_BYTES_MAX, Reader, TIME_MAX, Value};
+use crate::json::{self, RECORD_BYTES_MAX, Reader, Spot, TIME_MAX, Value};
 use crate::numbers;
 use hashbrown::HashMap;
 
@@ -231,7 +231,7 @@ fn expression<'a>(bytes: &'a [u8], order: &mut [usize; at::COUNT], marks: &mut V
     if bytes.len() > RECORD_BYTES_MAX || simdutf8::basic::from_utf8(bytes).is_err() {
         return None;
     }
-    let mut values = [Value::Null; at::COUNT];
+    let mut values = [Spot::NULL; at::COUNT];
     let mut seen = 0u32;
     json::mark(bytes, marks);
     let mut reader = Reader { bytes, marks, at: 0 };
@@ -256,7 +256,7 @@ fn expression<'a>(bytes: &'a [u8], order: &mut [usize; at::COUNT], marks: &mut V
             field
         };
         let value = reader.value()?;
-        if matches!(value, Value::Escaped(_)) {
+        if value.is_escaped() {
             return None;
         }
         // What nobody knows may stand twice, and be any plain value.
@@ -278,39 +278,34 @@ fn expression<'a>(bytes: &'a [u8], order: &mut [usize; at::COUNT], marks: &mut V
     if reader.at != bytes.len() {
         return None;
     }
-    of_values(&values)
+    of_values(bytes, &values)
 }
 
-fn of_values<'a>(values: &[Value<'a>; at::COUNT]) -> Option<Said<'a>> {
+fn of_values<'a>(bytes: &'a [u8], values: &[Spot; at::COUNT]) -> Option<Said<'a>> {
+    let value = |field: usize| values[field].value(bytes);
     let one_of = |names: &[&[u8]], value: Value<'_>| {
         let Value::Text(text) = value else { return None };
         names.iter().position(|name| *name == text)
     };
-    one_of(&[b"expression"], values[at::KIND])?;
-    let Value::Text(subscriber) = values[at::SUBSCRIBER] else { return None };
-    let Value::Integer(digits) = values[at::TIME] else { return None };
+    one_of(&[b"expression"], value(at::KIND))?;
+    let Value::Text(subscriber) = value(at::SUBSCRIBER) else { return None };
+    let Value::Integer(digits) = value(at::TIME) else { return None };
     if digits.iter().fold(0u64, |sum, digit| sum * 10 + u64::from(digit - b'0')) > TIME_MAX {
         return None;
     }
-    let Value::Text(source) = values[at::SOURCE] else { return None };
+    let Value::Text(source) = value(at::SOURCE) else { return None };
     if source.is_empty() {
         return None;
     }
-    for evidence in [values[at::EVIDENCE], values[at::ACTOR]] {
+    for evidence in [value(at::EVIDENCE), value(at::ACTOR)] {
         name(evidence)?;
     }
-    let verb = one_of(&VERBS, values[at::WILL])?;
-    let (sender, category) = (name(values[at::SENDER])?, name(values[at::CATEGORY])?);
+    let verb = one_of(&VERBS, value(at::WILL))?;
+    let (sender, category) = (name(value(at::SENDER))?, name(value(at::CATEGORY))?);
     if verb == CONSENT && (sender.is_empty() || category.is_empty()) {
         return None;
     }
-    Some(Said {
-        subscriber,
-        channel: one_of(&CHANNELS, values[at::CHANNEL])? as u8,
-        verb: verb as u8,
-        sender,
-        category,
-    })
+    Some(Said { subscriber, channel: one_of(&CHANNELS, value(at::CHANNEL))? as u8, verb: verb as u8, sender, category })
 }
 
 /// A name that may be absent; absent, null, empty and `*` are the same.

@@ -5,6 +5,8 @@
 //! escapes outside of a text, numbers that are no plain integers, values within values, bytes that are not UTF-8.
 //! Null and the empty string are read as absent, as the contract has it.
 
+use std::num::NonZeroU64;
+
 /// A record is at most 1 MiB on the wire.
 pub const RECORD_BYTES_MAX: usize = 1 << 20;
 /// The largest integer that every JSON reader holds exactly (RFC 8259, section 6).
@@ -63,7 +65,6 @@ pub struct Event<'a> {
     pub platform: bool,
 }
 
-#[derive(Clone, Copy)]
 pub(crate) enum Value<'a> {
     Text(&'a [u8]),
     /// A text with escapes that are plain.
@@ -72,6 +73,58 @@ pub(crate) enum Value<'a> {
     Integer(&'a [u8]),
     Bool(bool),
     Null,
+}
+
+/// What a value is and where it stands, in one word: what takes more goes through memory, and waits there to be put
+/// together.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Spot(NonZeroU64);
+
+impl Spot {
+    pub(crate) const NULL: Self = Self::new(Self::NULL_KIND, 0, 0);
+    const NULL_KIND: u64 = 1;
+    const FALSE: u64 = 2;
+    const TRUE: u64 = 3;
+    const INTEGER: u64 = 4;
+    const TEXT: u64 = 5;
+    const ESCAPED: u64 = 6;
+
+    const KIND_BITS: u32 = 8;
+    const LENGTH_BITS: u32 = 28;
+
+    #[inline]
+    const fn new(kind: u64, begin: usize, length: usize) -> Self {
+        const { assert!(RECORD_BYTES_MAX < 1 << Self::LENGTH_BITS) };
+        let word = kind | (length as u64) << Self::KIND_BITS | (begin as u64) << (Self::KIND_BITS + Self::LENGTH_BITS);
+        Self(NonZeroU64::new(word).expect("every kind is more than nothing"))
+    }
+
+    #[inline]
+    const fn kind(self) -> u64 {
+        self.0.get() & ((1 << Self::KIND_BITS) - 1)
+    }
+
+    /// Whether it is a text with escapes.
+    #[inline]
+    pub(crate) const fn is_escaped(self) -> bool {
+        self.kind() == Self::ESCAPED
+    }
+
+    /// The value, among the bytes that it was found in.
+    #[inline]
+    pub(crate) fn value(self, bytes: &[u8]) -> Value<'_> {
+        let word = self.0.get();
+        let begin = (word >> (Self::KIND_BITS + Self::LENGTH_BITS)) as usize;
+        let length = (word >> Self::KIND_BITS) as usize & ((1 << Self::LENGTH_BITS) - 1);
+        let part = &bytes[begin..begin + length];
+        match self.kind() {
+            Self::TEXT => Value::Text(part),
+            Self::ESCAPED => Value::Escaped(part),
+            Self::INTEGER => Value::Integer(part),
+            Self::NULL_KIND => Value::Null,
+            kind => Value::Bool(kind == Self::TRUE),
+        }
+    }
 }
 
 /// Where each field stands among the values of an event.
@@ -154,7 +207,7 @@ pub fn event<'a>(bytes: &'a [u8], habit: &mut Habit) -> Option<Event<'a>> {
     }
     let Habit { after, marks } = habit;
     mark(bytes, marks);
-    let mut values = [Value::Null; at::COUNT];
+    let mut values = [Spot::NULL; at::COUNT];
     let mut seen = 0u32;
     let mut reader = Reader { bytes, marks, at: 0 };
     reader.space();
@@ -189,7 +242,7 @@ pub fn event<'a>(bytes: &'a [u8], habit: &mut Habit) -> Option<Event<'a>> {
             }
             // What nobody knows may stand twice, and be any plain value.
             None => {
-                if matches!(value, Value::Escaped(_)) {
+                if value.is_escaped() {
                     return None;
                 }
             }
@@ -205,7 +258,7 @@ pub fn event<'a>(bytes: &'a [u8], habit: &mut Habit) -> Option<Event<'a>> {
     if reader.at != bytes.len() {
         return None;
     }
-    of_values(&values)
+    of_values(bytes, &values)
 }
 
 #[inline]
@@ -231,8 +284,9 @@ fn field(name: &[u8]) -> Option<usize> {
     }
 }
 
-fn of_values<'a>(values: &[Value<'a>; at::COUNT]) -> Option<Event<'a>> {
-    let kind = match values[at::KIND] {
+fn of_values<'a>(bytes: &'a [u8], values: &[Spot; at::COUNT]) -> Option<Event<'a>> {
+    let value = |field: usize| values[field].value(bytes);
+    let kind = match value(at::KIND) {
         Value::Text(b"sms") => Kind::Sms,
         Value::Text(b"call") => Kind::Call,
         Value::Text(b"reply") => Kind::Reply,
@@ -240,11 +294,11 @@ fn of_values<'a>(values: &[Value<'a>; at::COUNT]) -> Option<Event<'a>> {
     };
     let mut event = Event {
         kind,
-        id: required(values[at::ID])?,
-        time: time(values[at::TIME])?,
-        to: required(values[at::TO])?,
-        from: optional(values[at::FROM])?,
-        origin: optional(values[at::ORIGIN])?,
+        id: required(value(at::ID))?,
+        time: time(value(at::TIME))?,
+        to: required(value(at::TO))?,
+        from: optional(value(at::FROM))?,
+        origin: optional(value(at::ORIGIN))?,
         sender: b"",
         category: b"",
         text: b"",
@@ -265,36 +319,36 @@ fn of_values<'a>(values: &[Value<'a>; at::COUNT]) -> Option<Event<'a>> {
     match kind {
         Kind::Reply => return Some(event),
         Kind::Sms => {
-            ignored(&values[at::PLATFORM])?;
-            ignored(&values[at::PRESENTED])?;
-            ignored(&values[at::VERSTAT])?;
-            match values[at::TEXT] {
+            ignored(values[at::PLATFORM])?;
+            ignored(values[at::PRESENTED])?;
+            ignored(values[at::VERSTAT])?;
+            match value(at::TEXT) {
                 Value::Escaped(text) => (event.text, event.text_escaped) = (text, true),
-                value => event.text = optional(value)?,
+                plain => event.text = optional(plain)?,
             }
-            event.campaign = optional(values[at::CAMPAIGN])?;
+            event.campaign = optional(value(at::CAMPAIGN))?;
         }
         Kind::Call => {
-            ignored(&values[at::CAMPAIGN])?;
-            ignored(&values[at::TEXT])?;
-            event.presented = optional(values[at::PRESENTED])?;
-            event.verstat = optional(values[at::VERSTAT])?;
-            event.platform = match values[at::PLATFORM] {
+            ignored(values[at::CAMPAIGN])?;
+            ignored(values[at::TEXT])?;
+            event.presented = optional(value(at::PRESENTED))?;
+            event.verstat = optional(value(at::VERSTAT))?;
+            event.platform = match value(at::PLATFORM) {
                 Value::Bool(platform) => platform,
                 Value::Null | Value::Text(b"") => false,
                 _ => return None,
             };
         }
     }
-    event.sender = optional(values[at::SENDER])?;
-    event.category = optional(values[at::CATEGORY])?;
-    event.region = optional(values[at::REGION])?;
-    event.internet = match values[at::NETWORK] {
+    event.sender = optional(value(at::SENDER))?;
+    event.category = optional(value(at::CATEGORY))?;
+    event.region = optional(value(at::REGION))?;
+    event.internet = match value(at::NETWORK) {
         Value::Null | Value::Text(b"" | b"telecom") => false,
         Value::Text(b"internet") => true,
         _ => return None,
     };
-    event.purpose = match values[at::PURPOSE] {
+    event.purpose = match value(at::PURPOSE) {
         Value::Null | Value::Text(b"") => Purpose::Unstated,
         Value::Text(b"personal") => Purpose::Personal,
         Value::Text(b"service") => Purpose::Service,
@@ -324,8 +378,8 @@ fn optional(value: Value<'_>) -> Option<&[u8]> {
 }
 
 #[inline]
-fn ignored(value: &Value<'_>) -> Option<()> {
-    if matches!(value, Value::Escaped(_)) { None } else { Some(()) }
+fn ignored(value: Spot) -> Option<()> {
+    if value.is_escaped() { None } else { Some(()) }
 }
 
 fn time(value: Value<'_>) -> Option<&[u8]> {
@@ -402,22 +456,22 @@ impl<'a> Reader<'a, '_> {
     }
 
     #[inline]
-    pub(crate) fn value(&mut self) -> Option<Value<'a>> {
+    pub(crate) fn value(&mut self) -> Option<Spot> {
         match self.bytes.get(self.at)? {
             b'"' => {
                 self.at += 1;
                 self.text()
             }
             b'0'..=b'9' => self.integer(),
-            b'n' => self.word(b"null", Value::Null),
-            b't' => self.word(b"true", Value::Bool(true)),
-            b'f' => self.word(b"false", Value::Bool(false)),
+            b'n' => self.word(b"null", Spot::NULL),
+            b't' => self.word(b"true", Spot::new(Spot::TRUE, 0, 0)),
+            b'f' => self.word(b"false", Spot::new(Spot::FALSE, 0, 0)),
             _ => None,
         }
     }
 
     #[inline]
-    fn word(&mut self, word: &[u8], value: Value<'a>) -> Option<Value<'a>> {
+    fn word(&mut self, word: &[u8], value: Spot) -> Option<Spot> {
         let end = self.at + word.len();
         if self.bytes.get(self.at..end)? != word {
             return None;
@@ -427,7 +481,7 @@ impl<'a> Reader<'a, '_> {
     }
 
     #[inline]
-    fn integer(&mut self) -> Option<Value<'a>> {
+    fn integer(&mut self) -> Option<Spot> {
         let begin = self.at;
         while let Some(b'0'..=b'9') = self.bytes.get(self.at) {
             self.at += 1;
@@ -435,21 +489,18 @@ impl<'a> Reader<'a, '_> {
         let digits = &self.bytes[begin..self.at];
         let plain = digits.len() <= 16 && (digits[0] != b'0' || digits.len() == 1);
         // A point or an exponent would follow here, and is not what the caller takes for an end.
-        if plain { Some(Value::Integer(digits)) } else { None }
+        if plain { Some(Spot::new(Spot::INTEGER, begin, digits.len())) } else { None }
     }
 
     #[inline]
-    fn text(&mut self) -> Option<Value<'a>> {
+    fn text(&mut self) -> Option<Spot> {
         let begin = self.at;
-        let mut escaped = false;
+        let mut kind = Spot::TEXT;
         loop {
             match self.next_mark()? {
-                b'"' => {
-                    let text = &self.bytes[begin..self.at - 1];
-                    return Some(if escaped { Value::Escaped(text) } else { Value::Text(text) });
-                }
+                b'"' => return Some(Spot::new(kind, begin, self.at - 1 - begin)),
                 b'\\' => {
-                    escaped = true;
+                    kind = Spot::ESCAPED;
                     match self.next()? {
                         b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => {}
                         b'u' => {

@@ -4,7 +4,7 @@
 //! (`stream.policy`), from which `program` gets its rows. What is not certain here is left to Python, event by event.
 //! The modules from the bottom up: `batch` (Kafka's bytes), `json` (an event), `numbers`, `text`, `base` (made by
 //! `build`) and `wills`,
-//! `world` (the rest of the registry), `program` (the table on a route), `case` (an event on its
+//! `world` (the rest of the registry), `program` (the table on a route), `routes` (those that were taken), `sources` (where events come from), `case` (an event on its
 //! route), `decision` (what is written), `engine` (a batch). Beside them `expressions`: the registry's own records.
 //!
 //! No I/O but the memory map of a base, no clock, no thread.
@@ -20,6 +20,9 @@ pub mod expressions;
 pub mod json;
 pub mod numbers;
 pub mod program;
+pub mod routes;
+pub mod short;
+pub mod sources;
 pub mod text;
 pub mod wills;
 pub mod world;

@@ -2,6 +2,7 @@
 
 use hashbrown::HashMap;
 use regex_automata::dfa::{Automaton, StartError, dense};
+use regex_automata::util::primitives::StateID;
 use regex_automata::{Anchored, MatchKind, util::start};
 
 /// What a recipient is. The order is that in which the rules ask.
@@ -32,8 +33,15 @@ pub enum FromKind {
 #[derive(Debug)]
 pub struct Numbering {
     automaton: dense::DFA<Vec<u32>>,
-    start: regex_automata::util::primitives::StateID,
+    start: StateID,
+    /// By the first three digits of an international number: a bit for each count of digits behind them, set where they
+    /// make a subscriber's number and nothing else, whatever they are.
+    settled: Box<[u16; SETTLED]>,
 }
+
+/// How many digits of an international number are looked at to tell that it is a subscriber's.
+const SETTLED_DIGITS: usize = 3;
+const SETTLED: usize = 1000;
 
 const SUBSCRIBER: usize = 3;
 
@@ -63,17 +71,55 @@ impl Numbering {
         let start = automaton
             .start_state(&start::Config::new().anchored(Anchored::Yes))
             .map_err(|error: StartError| error.to_string())?;
-        Ok(Self { automaton, start })
+        let mut numbering = Self { automaton, start, settled: vec![0; SETTLED].try_into().expect("so many were made") };
+        let mut known = HashMap::new();
+        for first in 0..SETTLED {
+            let begun = numbering.state(start, format!("+{first:0SETTLED_DIGITS$}").as_bytes());
+            numbering.settled[first] = *known.entry(begun).or_insert_with(|| numbering.settled_behind(begun));
+        }
+        Ok(numbering)
+    }
+
+    /// The bits of `settled` for what is read in a state.
+    fn settled_behind(&self, begun: StateID) -> u16 {
+        let mut states = vec![begun];
+        let mut settled = 0;
+        for count in 1..u16::BITS {
+            states = states
+                .iter()
+                .flat_map(|state| (b'0'..=b'9').map(|digit| self.automaton.next_state(*state, digit)))
+                .collect();
+            states.sort_unstable();
+            states.dedup();
+            let is_subscriber =
+                |state: &StateID| self.first_at(self.automaton.next_eoi_state(*state)) == Some(SUBSCRIBER);
+            settled |= u16::from(states.iter().all(is_subscriber)) << count;
+        }
+        settled
+    }
+
+    /// Whether the first digits and the length of a number tell that it is a subscriber's.
+    #[inline]
+    fn is_settled(&self, number: &[u8]) -> bool {
+        let [b'+', hundreds @ b'0'..=b'9', tens @ b'0'..=b'9', ones @ b'0'..=b'9', rest @ ..] = number else {
+            return false;
+        };
+        let first = 100 * usize::from(hundreds - b'0') + 10 * usize::from(tens - b'0') + usize::from(ones - b'0');
+        rest.len() < u16::BITS as usize && self.settled[first] >> rest.len() & 1 == 1
     }
 
     /// The kind of a recipient, and its number if it is a subscriber's.
     #[inline]
     pub fn recipient(&self, to: &[u8]) -> (ToKind, Option<u64>) {
-        match self.first_of(to) {
+        let number = parse(to);
+        if number.is_some() && self.is_settled(to) {
+            return (ToKind::Subscriber, number);
+        }
+        match self.first_at(self.end(to)) {
             Some(0) => (ToKind::Help, None),
             Some(1) => (ToKind::Redress, None),
             Some(2) => (ToKind::Short, None),
-            Some(_) => match parse(to) {
+            Some(_) => match number {
                 Some(number) => (ToKind::Subscriber, Some(number)),
                 None => (ToKind::Other, None),
             },
@@ -102,15 +148,18 @@ impl Numbering {
         if parse(number).is_none() {
             return false;
         }
+        if self.is_settled(number) {
+            return true;
+        }
         let end = self.end(number);
         self.automaton.is_match_state(end)
             && (0..self.automaton.match_len(end))
                 .any(|place| self.automaton.match_pattern(end, place).as_usize() == SUBSCRIBER)
     }
 
+    /// The first kind that ends in a state.
     #[inline]
-    fn first_of(&self, number: &[u8]) -> Option<usize> {
-        let end = self.end(number);
+    fn first_at(&self, end: StateID) -> Option<usize> {
         if !self.automaton.is_match_state(end) {
             return None;
         }
@@ -118,12 +167,13 @@ impl Numbering {
     }
 
     #[inline]
-    fn end(&self, number: &[u8]) -> regex_automata::util::primitives::StateID {
-        let mut state = self.start;
-        for byte in number {
-            state = self.automaton.next_state(state, *byte);
-        }
-        self.automaton.next_eoi_state(state)
+    fn end(&self, number: &[u8]) -> StateID {
+        self.automaton.next_eoi_state(self.state(self.start, number))
+    }
+
+    #[inline]
+    fn state(&self, begun: StateID, text: &[u8]) -> StateID {
+        text.iter().fold(begun, |state, byte| self.automaton.next_state(state, *byte))
     }
 }
 
@@ -185,18 +235,33 @@ fn plain(pattern: &str) -> bool {
 /// The number that a text is: `+` and seven to fifteen digits of which the first is not 0.
 #[inline]
 pub fn parse(text: &[u8]) -> Option<u64> {
-    if !(8..=16).contains(&text.len()) || text[0] != b'+' || text[1] == b'0' {
+    let length = text.len();
+    if !(8..=16).contains(&length) || text[0] != b'+' || text[1] == b'0' {
         return None;
     }
-    let mut number = 0u64;
-    for byte in &text[1..] {
-        let digit = byte.wrapping_sub(b'0');
-        if digit > 9 {
-            return None;
-        }
-        number = number * 10 + u64::from(digit);
+    // Eight bytes from the front, the sign taken for a nought, and eight up to the end; those in both count once.
+    let first = u64::from_le_bytes(*text.first_chunk()?) ^ u64::from(b'+' ^ b'0');
+    let last = u64::from_le_bytes(*text.last_chunk()?);
+    let both = 16 - length;
+    let high = if both == 8 { 0 } else { eight_digits(first << (8 * both) | (NOUGHTS & ((1 << (8 * both)) - 1)))? };
+    let low = if both == 8 { eight_digits(first)? } else { eight_digits(last)? };
+    Some(high * 100_000_000 + low)
+}
+
+const NOUGHTS: u64 = 0x3030_3030_3030_3030;
+
+/// The number that eight digits are, the first of which is in the lowest byte: neighbours are put together in three
+/// multiplications.
+#[inline]
+fn eight_digits(word: u64) -> Option<u64> {
+    let digits = word ^ NOUGHTS;
+    // A digit stays below 16, and below 16 with 6 more.
+    if (digits | digits.wrapping_add(0x0606_0606_0606_0606)) & 0xf0f0_f0f0_f0f0_f0f0 != 0 {
+        return None;
     }
-    Some(number)
+    let pairs = (digits.wrapping_mul(10 << 8 | 1) >> 8) & 0x00ff_00ff_00ff_00ff;
+    let fours = (pairs.wrapping_mul(100 << 16 | 1) >> 16) & 0x0000_ffff_0000_ffff;
+    Some(fours.wrapping_mul(10_000 << 32 | 1) >> 32)
 }
 
 /// Who owns what: prefixes of one channel, of which the longest counts.
@@ -355,6 +420,56 @@ mod tests {
             ["", "+", "8613800138000", "+0613800138000", "+861380013800x", "+9999999999999999", "+123456", "+86138\n"]
         {
             assert_eq!(parse(text.as_bytes()), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn whatever_is_settled_by_its_first_digits_is_what_its_pattern_says() {
+        let numbering = Numbering::new(
+            r"((\+86|0)(10|2[0-9]))?(110|12345)|\+1911[0-9]{7}",
+            &["+8610086".into()],
+            "12[0-9]{3}",
+            r"\+[1-9][0-9]{6,14}",
+        )
+        .expect("plain patterns");
+        let plain = |number: &str| match numbering.first_at(numbering.end(number.as_bytes())) {
+            Some(SUBSCRIBER) => ToKind::Subscriber,
+            Some(0) => ToKind::Help,
+            Some(1) => ToKind::Redress,
+            Some(_) => ToKind::Short,
+            None => ToKind::Other,
+        };
+        let mut settled = 0;
+        for start in ["+1911", "+191", "+8610", "+8621", "+8613", "+861008", "+86", "+100", "+999", "+0"] {
+            for length in start.len()..18 {
+                for digit in ["0", "1", "5", "110", "86", "2345"] {
+                    let number: String = start.chars().chain(digit.chars().cycle()).take(length).collect();
+                    assert_eq!(numbering.recipient(number.as_bytes()).0, plain(&number), "{number}");
+                    settled += usize::from(numbering.is_settled(number.as_bytes()));
+                }
+            }
+        }
+        assert!(settled > 100, "most numbers are");
+        assert!(!numbering.is_settled(b"+1911234567x") || parse(b"+1911234567x").is_none());
+    }
+
+    #[test]
+    fn a_number_is_that_of_its_digits() {
+        let mut number = 1_234_567u64;
+        for _ in 0..200 {
+            number = (number.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407)) >> 3;
+            for length in 7..=15 {
+                let digits = number % 10u64.pow(length - 1) + 10u64.pow(length - 1);
+                let text = format!("+{digits}");
+                assert_eq!(parse(text.as_bytes()), Some(digits), "{text}");
+                for at in 0..text.len() {
+                    for wrong in [b'/', b':', b'0' ^ 0x80, b' ', b'@', 0xff, b'+' ^ 1] {
+                        let mut spoilt = text.clone().into_bytes();
+                        spoilt[at] = wrong;
+                        assert_eq!(parse(&spoilt), None, "{text} at {at}");
+                    }
+                }
+            }
         }
     }
 

@@ -6,8 +6,8 @@
 
 use crate::json::{Kind, Purpose};
 use crate::numbers::{FromKind, ToKind};
-use crate::wills::{Channel, Probe, Stance};
-use hashbrown::HashMap;
+use crate::wills::Probe;
+use std::num::NonZeroU32;
 
 /// The predicates that can be answered here, by the names that Python has for them, each with its bit. The first are
 /// the cheapest and are asked first.
@@ -111,7 +111,7 @@ pub struct Made {
 }
 
 /// Where a route's parts lie. Bulk traffic runs through thousands of routes, whose rows are mostly the same: so these are
-/// kept once, and a program is about a line of the processor's cache.
+/// kept once.
 #[derive(Clone, Copy, Debug)]
 #[allow(missing_docs)]
 pub struct Program {
@@ -119,11 +119,28 @@ pub struct Program {
     pub below: [u32; 3],
     /// The question of the will; `below` is empty where there is none.
     pub probe: Probe,
-    measures: u32,
-    pub hours: Option<u32>,
+    pub measures: u32,
+    pub hours: Option<Index>,
     pub name: u32,
-    pub sender: Option<u32>,
-    pub owner: Option<u32>,
+    pub sender: Option<Index>,
+    pub owner: Option<Index>,
+}
+
+/// A place in a list, such that having none takes no room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Index(NonZeroU32);
+
+impl Index {
+    /// The index of a place, which is never so large as to have none.
+    pub fn new(place: u32) -> Option<Self> {
+        NonZeroU32::new(place.wrapping_add(1)).map(Self)
+    }
+
+    /// Its place.
+    #[inline]
+    pub const fn place(self) -> u32 {
+        self.0.get() - 1
+    }
 }
 
 /// The place of no rows and of no measures.
@@ -141,115 +158,4 @@ pub struct Way {
     /// The holding that owns `from`, and the orders on `from` as a whole number.
     pub holding: Option<u32>,
     pub ordered: Option<u32>,
-}
-
-/// Writes what tells a route from every other, in one run of bytes: a way, and the sender and category that are stated.
-#[inline]
-pub fn key_of(way: &Way, sender: &[u8], category: &[u8], key: &mut Vec<u8>) {
-    let kinds = way.kind as u32
-        | (way.from_kind as u32) << 2
-        | (way.to_kind as u32) << 6
-        | (way.purpose as u32) << 10
-        | u32::from(way.platform) << 14;
-    key.clear();
-    key.extend_from_slice(&kinds.to_le_bytes());
-    // Neither is ever so large: each counts what stands in a registry.
-    key.extend_from_slice(&way.holding.unwrap_or(u32::MAX).to_le_bytes());
-    key.extend_from_slice(&way.ordered.unwrap_or(u32::MAX).to_le_bytes());
-    key.extend_from_slice(&(sender.len() as u32).to_le_bytes());
-    key.extend_from_slice(sender);
-    key.extend_from_slice(category);
-}
-
-/// Routes kept; beyond, all are forgotten before the next batch, and until then new ones are Python's: odd traffic cannot
-/// fill the memory.
-pub const ROUTES_MAX: usize = 65_536;
-
-/// The programs of the routes that traffic has taken.
-#[derive(Debug, Default)]
-pub struct Routes {
-    places: HashMap<Box<[u8]>, u32>,
-    programs: Vec<Program>,
-    rows: Vec<Box<[Row]>>,
-    places_of_rows: HashMap<Box<[Row]>, u32>,
-    measures: Vec<Measures>,
-}
-
-impl Routes {
-    /// The program of a route, by its key.
-    #[inline]
-    pub fn find(&self, key: &[u8]) -> Option<Program> {
-        self.places.get(key).map(|place| self.programs[*place as usize])
-    }
-
-    /// Keeps what was made of a route.
-    pub fn keep(&mut self, key: &[u8], made: Made) -> Program {
-        if self.rows.is_empty() {
-            self.rows.push(Box::default());
-            self.measures.push(Measures::default());
-        }
-        let nobody = Probe { channel: Channel::Sms, consent: u32::MAX, refusals: [u32::MAX; 3] };
-        let (probe, below) = match made.below {
-            Some((probe, rows)) => (probe, rows.map(|rows| self.place_of(rows))),
-            None => (nobody, [NOTHING; 3]),
-        };
-        let measures = if made.measures.suspensions.is_empty() && made.measures.stops.is_empty() {
-            NOTHING
-        } else {
-            self.measures.push(made.measures);
-            self.measures.len() as u32 - 1
-        };
-        let program = Program {
-            above: self.place_of(made.above),
-            below,
-            probe,
-            measures,
-            hours: made.hours,
-            name: made.name,
-            sender: made.sender,
-            owner: made.owner,
-        };
-        self.places.insert(key.into(), self.programs.len() as u32);
-        self.programs.push(program);
-        program
-    }
-
-    fn place_of(&mut self, rows: Vec<Row>) -> u32 {
-        if rows.is_empty() {
-            return NOTHING;
-        }
-        let rows: Box<[Row]> = rows.into();
-        *self.places_of_rows.entry(rows).or_insert_with_key(|rows| {
-            self.rows.push(rows.clone());
-            self.rows.len() as u32 - 1
-        })
-    }
-
-    /// The rows at a place.
-    #[inline]
-    pub fn rows(&self, place: u32) -> &[Row] {
-        &self.rows[place as usize]
-    }
-
-    /// The rows below for a stance.
-    #[inline]
-    pub fn rows_for(&self, program: &Program, stance: Stance) -> &[Row] {
-        self.rows(program.below[stance as usize])
-    }
-
-    /// The orders of a program.
-    #[inline]
-    pub fn measures(&self, program: &Program) -> &Measures {
-        &self.measures[program.measures as usize]
-    }
-
-    /// How many programs there are.
-    pub fn count(&self) -> usize {
-        self.programs.len()
-    }
-
-    /// Forgets all.
-    pub fn forget(&mut self) {
-        *self = Self::default();
-    }
 }

@@ -1,0 +1,247 @@
+//! The routes that traffic has taken, and the way back to what was made of each.
+//!
+//! Bulk traffic runs through thousands of routes, which do not stay in the nearest cache: so a route is first sighted,
+//! which sends for what it holds, and found when it is needed.
+
+use crate::ahead::{LINE_BYTES, prefetch};
+use crate::program::{Index, Made, Measures, Program, Row, Way};
+use crate::short::same;
+use crate::wills::{Channel, Probe, Stance};
+use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
+use std::hash::{BuildHasher, Hasher};
+
+/// Routes kept; beyond, all are forgotten before the next batch, and until then new ones are Python's: odd traffic cannot
+/// fill the memory.
+pub const ROUTES_MAX: usize = 65_536;
+
+/// The place of no rows and of no measures.
+const NOTHING: u32 = 0;
+
+/// What tells a route from every other: a way, and the sender and category that are stated.
+#[derive(Clone, Copy, Debug)]
+pub struct Key<'a> {
+    kinds: u32,
+    holding: u32,
+    ordered: u32,
+    sender: &'a [u8],
+    category: &'a [u8],
+}
+
+impl<'a> Key<'a> {
+    /// The key of a way and what is stated.
+    #[inline]
+    pub fn new(way: &Way, sender: &'a [u8], category: &'a [u8]) -> Self {
+        let kinds = way.kind as u32
+            | (way.from_kind as u32) << 2
+            | (way.to_kind as u32) << 6
+            | (way.purpose as u32) << 10
+            | u32::from(way.platform) << 14;
+        // Neither is ever so large: each counts what stands in a registry.
+        let (holding, ordered) = (way.holding.unwrap_or(u32::MAX), way.ordered.unwrap_or(u32::MAX));
+        Self { kinds, holding, ordered, sender, category }
+    }
+}
+
+/// A route, with what tells it from others: two lines of the processor's cache.
+#[derive(Debug)]
+#[repr(align(64))]
+struct Route {
+    kinds: u32,
+    holding: u32,
+    ordered: u32,
+    sender_bytes: u32,
+    category_bytes: u32,
+    /// Sender and category, one after the other, where they have room here; else they stand among the long names.
+    names: [u8; NAMES_BYTES],
+    long_names_at: u32,
+    program: Program,
+    /// The templates that were last answered with here, each with the number of that outcome.
+    numbers: [(u32, u32); 2],
+}
+
+const NAMES_BYTES: usize = 32;
+const _: () = assert!(size_of::<Route>() == 2 * LINE_BYTES);
+
+const NO_NUMBER: (u32, u32) = (u32::MAX, 0);
+
+/// The routes that traffic has taken.
+#[derive(Debug)]
+pub struct Routes {
+    hashing: DefaultHashBuilder,
+    /// The places of routes, by their hashes.
+    places: HashTable<u32>,
+    routes: Vec<Route>,
+    long_names: Vec<u8>,
+    /// Rows are mostly the same from route to route: each is kept once.
+    rows: Vec<Box<[Row]>>,
+    places_of_rows: HashMap<Box<[Row]>, u32>,
+    measures: Vec<Measures>,
+}
+
+impl Default for Routes {
+    fn default() -> Self {
+        Self {
+            hashing: DefaultHashBuilder::default(),
+            places: HashTable::new(),
+            routes: Vec::new(),
+            long_names: Vec::new(),
+            rows: vec![Box::default()],
+            places_of_rows: HashMap::new(),
+            measures: vec![Measures::default()],
+        }
+    }
+}
+
+impl Routes {
+    /// Hashes a key.
+    #[inline]
+    pub fn hash(&self, key: &Key<'_>) -> u64 {
+        let mut hasher = self.hashing.build_hasher();
+        hasher.write_u64(u64::from(key.kinds) << 32 | u64::from(key.holding));
+        hasher.write_u64(u64::from(key.ordered) << 32 | key.sender.len() as u64);
+        hasher.write(key.sender);
+        hasher.write(key.category);
+        hasher.finish()
+    }
+
+    /// Sends for what is probably the route with this hash.
+    #[inline]
+    pub fn sight(&self, hash: u64) {
+        if let Some(place) = self.places.find(hash, |_| true) {
+            prefetch(&self.routes, *place as usize);
+        }
+    }
+
+    /// The place of a route.
+    #[inline]
+    pub fn find(&self, key: &Key<'_>, hash: u64) -> Option<u32> {
+        self.places.find(hash, |place| self.is_of(&self.routes[*place as usize], key)).copied()
+    }
+
+    #[inline]
+    fn is_of(&self, route: &Route, key: &Key<'_>) -> bool {
+        let other = self.key_of(route);
+        (other.kinds, other.holding, other.ordered) == (key.kinds, key.holding, key.ordered)
+            && same(other.sender, key.sender)
+            && same(other.category, key.category)
+    }
+
+    #[inline]
+    fn key_of<'a>(&'a self, route: &'a Route) -> Key<'a> {
+        let &Route { kinds, holding, ordered, .. } = route;
+        let (sender_bytes, category_bytes) = (route.sender_bytes as usize, route.category_bytes as usize);
+        let names = if sender_bytes + category_bytes <= NAMES_BYTES {
+            &route.names[..]
+        } else {
+            &self.long_names[route.long_names_at as usize..]
+        };
+        let (sender, rest) = names.split_at(sender_bytes);
+        Key { kinds, holding, ordered, sender, category: &rest[..category_bytes] }
+    }
+
+    /// What was made of the route at a place.
+    #[inline]
+    pub fn program(&self, place: u32) -> &Program {
+        &self.routes[place as usize].program
+    }
+
+    /// The number of the outcome that a template had on a route, if it is one of the last two there.
+    #[inline]
+    pub fn number_of(&self, place: u32, template: u32) -> Option<u32> {
+        let numbers = &self.routes[place as usize].numbers;
+        numbers.iter().find(|number| number.0 == template).map(|number| number.1)
+    }
+
+    /// Keeps the number of the outcome that a template has on a route.
+    pub fn keep_number(&mut self, place: u32, template: u32, number: u32) {
+        let numbers = &mut self.routes[place as usize].numbers;
+        *numbers = [(template, number), numbers[0]];
+    }
+
+    /// Keeps what was made of a route that is not there yet; its place.
+    pub fn keep(&mut self, key: &Key<'_>, hash: u64, made: Made) -> u32 {
+        let nobody = Probe { channel: Channel::Sms, consent: u32::MAX, refusals: [u32::MAX; 3] };
+        let (probe, below) = match made.below {
+            Some((probe, rows)) => (probe, rows.map(|rows| self.place_of(rows))),
+            None => (nobody, [NOTHING; 3]),
+        };
+        let measures = if made.measures.suspensions.is_empty() && made.measures.stops.is_empty() {
+            NOTHING
+        } else {
+            self.measures.push(made.measures);
+            self.measures.len() as u32 - 1
+        };
+        let program = Program {
+            above: self.place_of(made.above),
+            below,
+            probe,
+            measures,
+            hours: made.hours.and_then(Index::new),
+            name: made.name,
+            sender: made.sender.and_then(Index::new),
+            owner: made.owner.and_then(Index::new),
+        };
+        let mut names = [0; NAMES_BYTES];
+        let stated = [key.sender, key.category].concat();
+        let long_names_at = u32::try_from(self.long_names.len()).expect("no more names than batches bring");
+        match names.get_mut(..stated.len()) {
+            Some(room) => room.copy_from_slice(&stated),
+            None => self.long_names.extend_from_slice(&stated),
+        }
+        self.routes.push(Route {
+            kinds: key.kinds,
+            holding: key.holding,
+            ordered: key.ordered,
+            sender_bytes: key.sender.len() as u32,
+            category_bytes: key.category.len() as u32,
+            names,
+            long_names_at,
+            program,
+            numbers: [NO_NUMBER; 2],
+        });
+        let place = self.routes.len() as u32 - 1;
+        let mut places = std::mem::take(&mut self.places);
+        places.insert_unique(hash, place, |place| self.hash(&self.key_of(&self.routes[*place as usize])));
+        self.places = places;
+        place
+    }
+
+    fn place_of(&mut self, rows: Vec<Row>) -> u32 {
+        if rows.is_empty() {
+            return NOTHING;
+        }
+        let rows: Box<[Row]> = rows.into();
+        *self.places_of_rows.entry(rows).or_insert_with_key(|rows| {
+            self.rows.push(rows.clone());
+            self.rows.len() as u32 - 1
+        })
+    }
+
+    /// The rows at a place.
+    #[inline]
+    pub fn rows(&self, place: u32) -> &[Row] {
+        &self.rows[place as usize]
+    }
+
+    /// The rows below for a stance.
+    #[inline]
+    pub fn rows_for(&self, program: &Program, stance: Stance) -> &[Row] {
+        self.rows(program.below[stance as usize])
+    }
+
+    /// The orders of a program.
+    #[inline]
+    pub fn measures(&self, program: &Program) -> &Measures {
+        &self.measures[program.measures as usize]
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.routes.len()
+    }
+
+    /// Forgets all.
+    pub fn forget(&mut self) {
+        *self = Self::default();
+    }
+}

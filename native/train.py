@@ -1,0 +1,82 @@
+"""What the compiler learns from: the sample traffic, through an instrumented build of the module.
+
+`maturin build --pgo` runs this between its two builds (`pgo-command` in pyproject.toml), in an environment that holds
+the instrumented module and nothing else. The interpreter is one that has what wurao needs, and takes the module from
+there. The traffic is the demo's; `loadtest.native` measures on another.
+"""
+
+# ruff: noqa: INP001  # a program beside the crate, not a package
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+INSTRUMENTED: Final = Path(os.environ["VIRTUAL_ENV"])
+sys.path[:0] = [*map(str, INSTRUMENTED.glob("lib/python*/site-packages")), str(Path(__file__).parent.parent)]
+
+import wurao_native  # noqa: E402  # from the paths above
+from aiokafka.record.default_records import DefaultRecordBatchBuilder  # noqa: E402
+
+from bloom.base import Base, BasedWills  # noqa: E402
+from bloom.bitmaps import Overlay, Wills  # noqa: E402
+from stream.demo.sample import REFUSALS_COUNT, sample  # noqa: E402
+from stream.demo.texts import own  # noqa: E402
+from stream.demo.traffic import Traffic  # noqa: E402
+from stream.filter.native import Compression, NativeBatches  # noqa: E402
+from stream.model.codec import encode  # noqa: E402
+from stream.model.events import Event, Reply  # noqa: E402
+from stream.model.registry import key_of  # noqa: E402
+from stream.model.topics import EVENTS_URGENT  # noqa: E402
+from stream.policy.decide import Decider  # noqa: E402
+from stream.policy.loading import load  # noqa: E402
+from stream.registry.registry import registry_of  # noqa: E402
+
+NOW: Final = 1_795_500_000_000
+EVENTS_COUNT: Final = 60_000
+BATCHES_COUNT: Final = (3_000, 100)
+"""Events in a batch: of a MiB, and of a worker that keeps up."""
+PARTITIONS: Final = 12
+CODECS: Final[dict[Compression, int]] = {"none": 0, "lz4": 3, "zstd": 4}
+
+
+def main() -> None:
+    """Decide the sample traffic in every codec, and read the registry's own records."""
+    assert Path(wurao_native.__file__ or "").is_relative_to(INSTRUMENTED), "this trains an instrumented build"
+    few = sample(now=NOW, refusals_count=REFUSALS_COUNT // 10, silent_count=100_000)
+    said = [wish.expression(index) for wish in few.words for index in wish.who]
+    registry = registry_of([*few.records(), *said])
+    assert isinstance(registry.wills, Wills)
+    base, registry.wills = Base.of(registry.wills), Overlay(registry.wills)
+    records = [(_key(event), encode(event)) for event in Traffic(few, own(), seed=7).events(EVENTS_COUNT, now=NOW)]
+    for compression, codec in CODECS.items():
+        decider = Decider(load(), registry)
+        decider.settle(stale=False, epoch="k7Qf2-17")
+        wills = BasedWills.following(registry.wills, base)
+        native = NativeBatches(decider, wills, partitions=PARTITIONS, compression=compression)
+        for count in BATCHES_COUNT:
+            for at in range(0, len(records), count):
+                raw = _batch(records[at : at + count], codec)
+                outcome = native.decide(raw, topic=EVENTS_URGENT, partition=0, base_offset_from=0, now=NOW)
+                for batch, _ in outcome.batches:
+                    wurao_native.seal(batch, 7, 1, at, transactional=False)
+    expressions = [(key_of(record).encode(), encode(record)) for record in said[:EVENTS_COUNT]]
+    for at in range(0, len(expressions), BATCHES_COUNT[0]):
+        raw = _batch(expressions[at : at + BATCHES_COUNT[0]], CODECS["zstd"])
+        wurao_native.Expressions().read(raw, from_offset=0, partition=0, partitions=PARTITIONS, apart=False)
+
+
+def _key(event: Event) -> bytes:
+    return (event.from_ if isinstance(event, Reply) else event.to).encode()
+
+
+def _batch(records: Sequence[tuple[bytes, bytes]], codec: int) -> bytes:
+    builder = DefaultRecordBatchBuilder(2, codec, 0, -1, -1, -1, 1 << 30)
+    for offset, (key, value) in enumerate(records):
+        builder.append(offset, NOW, key, value, [])
+    return bytes(builder.build())
+
+
+if __name__ == "__main__":
+    main()
