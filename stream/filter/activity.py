@@ -43,7 +43,7 @@ ROWS_PENDING_MAX: Final = 8_192
 """Decisions kept before they become columns: some 3 ms of work, and some 5 MB."""
 
 ROWS_MAX: Final = 1_000_000
-"""Rows of all open windows before these are closed early, in parts: 20 MB, and 0.2 s to count."""
+"""Rows of all open windows before these are closed early, in parts: 15 MB, as much while counting, and 0.2 s."""
 
 NAMES_MAX: Final = 65_536
 """Answers and odd numbers that are remembered before all windows are closed early: senders' names are free text."""
@@ -121,6 +121,18 @@ def _joined(group: Sequence[Acts]) -> Acts:
     )
 
 
+class _Rows(NamedTuple):
+    """Events, a row each; `sources` is 0 where the answer names a sender."""
+
+    answers: NDArray[np.int32]
+    recipients: Integers
+    sources: Integers
+
+    def where(self, these: NDArray[np.bool_]) -> "_Rows":
+        """Some of the rows."""
+        return _Rows(self.answers[these], self.recipients[these], self.sources[these])
+
+
 @dataclass(slots=True)
 class _Open:
     """A window that is still counted; `since` is when its first event was seen."""
@@ -143,6 +155,14 @@ class _Answers(dict[tuple[object, ...], int]):
         self.names: list[Answer] = []
         self.claims: list[bool] = []
         """of each name, whether its sender may be a mere claim"""
+        self._nobodys: NDArray[np.bool_] = np.zeros(0, dtype=np.bool_)
+
+    def nobodys(self) -> NDArray[np.bool_]:
+        """Of each name, whether it names no sender."""
+        if len(self._nobodys) < len(self.names):
+            new = [answer.sender is None for answer in self.names[len(self._nobodys) :]]
+            self._nobodys = np.append(self._nobodys, new)
+        return self._nobodys
 
     def __missing__(self, answer: tuple[object, ...]) -> int:
         named = Answer(*answer)  # type: ignore[arg-type]  # `_ANSWER` gives just these
@@ -206,7 +226,7 @@ class ActivityCounter:
         sources = acts.sources.copy()
         for row, text in acts.odd_sources.items():
             sources[row] = self._source(text)
-        self._sort_in(Columns(places[acts.rows], acts.recipients, sources), _windows_of(acts.timestamps, now), now)
+        self._sort_in(_Rows(places[acts.rows], acts.recipients, sources), _windows_of(acts.timestamps, now), now)
 
     def _note(self, signs: Iterable[Sign], now: int) -> None:
         for sign in signs:
@@ -257,29 +277,29 @@ class ActivityCounter:
             return
         answers = np.fromiter(map(self._answers.__getitem__, map(_ANSWER, decided)), np.int32, len(decided))
         self._test_claims(answers, decided)
-        columns = Columns(answers, numbers_of(list(map(_TO, decided))), self._sources_of(answers, decided))
+        rows = _Rows(answers, numbers_of(list(map(_TO, decided))), self._sources_of(answers, decided))
         windows = _windows_of(np.array(timestamps, dtype=np.int64), now)
-        self._sort_in(columns, windows, self._pending_since)
+        self._sort_in(rows, windows, self._pending_since)
 
-    def _sort_in(self, columns: Columns, windows: Integers, since: int) -> None:
+    def _sort_in(self, rows: _Rows, windows: Integers, since: int) -> None:
         """Put each row into its window; rows that are not counted are left out."""
-        counted = columns.answers != _UNCOUNTED
+        counted = rows.answers != _UNCOUNTED
         if not counted.all():
-            columns, windows = Columns(*(column[counted] for column in columns)), windows[counted]
+            rows, windows = rows.where(counted), windows[counted]
         if not len(windows):
             return
         # Records come about in the order of their time: so windows change seldom, and nothing need be sorted.
         changes = windows[1:][windows[1:] != windows[:-1]]
         if not len(changes):
-            self._put(int(windows[0]), columns, since)
+            self._put(int(windows[0]), rows, since)
             return
         for window in sorted({int(windows[0]), *changes.tolist()}):
-            rows = windows == window
-            self._put(window, Columns(*(column[rows] for column in columns)), since)
+            self._put(window, rows.where(windows == window), since)
 
-    def _put(self, window: int, columns: Columns, since: int) -> None:
-        self._window(window, since).columns.append(columns)
-        self._rows += len(columns.answers)
+    def _put(self, window: int, rows: _Rows, since: int) -> None:
+        sources = rows.sources[self._answers.nobodys()[rows.answers]]
+        self._window(window, since).columns.append(Columns(rows.answers, rows.recipients, sources))
+        self._rows += len(rows.answers)
 
     def _test_claims(self, answers: NDArray[np.int32], decided: Sequence[Decision]) -> None:
         """Take the sender's name from those answers whose number does not bear it out. Some 1 µs for each claim."""
@@ -292,9 +312,8 @@ class ActivityCounter:
 
     def _sources_of(self, answers: NDArray[np.int32], decided: Sequence[Decision]) -> Integers:
         """The numbers that those came from behind whom no sender stands."""
-        nobody = np.array([answer.sender is None for answer in self._answers.names], dtype=np.bool_)
         places = np.flatnonzero(answers >= 0)
-        places = places[nobody[answers[places]]]
+        places = places[self._answers.nobodys()[answers[places]]]
         texts = [decided[place].from_ or "" for place in places.tolist()]
         numbers = numbers_of(texts)
         for odd in np.flatnonzero(numbers == NO_NUMBER).tolist():

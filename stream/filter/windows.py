@@ -4,7 +4,8 @@ Pure. An event is a row of three integers: which answer it got (an index into `C
 channel, sender, verdict and reason), which subscriber it was for, and, where no sender stands behind it, from which
 number it came. Whole columns are sorted and counted; Python only sees parties and their tallies.
 
-Cost: some 0.1 µs a row, and some 10 µs a party.
+Cost: some 0.1 µs a row, and some 10 µs a party. Rows are counted where they stand, and their recipients sorted in one
+column of eight bytes a row: a worker closes windows of a million rows while it fills the next.
 """
 
 from collections import Counter, defaultdict
@@ -36,8 +37,8 @@ _NUMBER_BITS: Final = 50
 _PARTIES_AT_ONCE: Final = 1 << (63 - _NUMBER_BITS)
 _NUMBER_MASK: Final = (1 << _NUMBER_BITS) - 1
 
-_PAIRS_COUNTED_MAX: Final = 1 << 22
-"""Parties times answers up to which counting into an array is quicker than sorting, and takes 32 MB at most."""
+_SORTED_AT_ONCE: Final = 1 << 17
+"""Sorted rows that are looked at together, or those of one party where it has more."""
 
 _PLUS, _ZERO = ord("+"), ord("0")
 _LENGTH_MIN, _LENGTH_MAX = len(to_text(Msisdn(MSISDN_MIN))), len(to_text(Msisdn(MSISDN_END - 1)))
@@ -62,7 +63,7 @@ class Sign(NamedTuple):
 
 
 class Columns(NamedTuple):
-    """Events, a row each. `sources` is 0 where the answer names a sender."""
+    """Events, a row each, but for `sources`, which has only those whose answer names no sender, in their order."""
 
     answers: NDArray[np.int32]
     recipients: Integers
@@ -91,6 +92,22 @@ class _Known(NamedTuple):
     party: Party
 
 
+class _Parties(NamedTuple):
+    """The parties to be told of, and whose each row is: its place among them, or -1."""
+
+    known: list[_Known]
+    of_answers: NDArray[np.int32]
+    """by answer; -1 also where it names no sender"""
+    of_loose: Sequence[NDArray[np.int32]]
+    """for each of the columns, of the rows whose answer names no sender"""
+
+    def of_rows(self, columns: Columns, loose: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Of every row of some columns; `loose` is theirs of `of_loose`."""
+        places: NDArray[np.int32] = self.of_answers[columns.answers]
+        places[places < 0] = loose
+        return places
+
+
 class _Recipients(NamedTuple):
     """What there is to say of the recipients of parties, by place among them."""
 
@@ -105,20 +122,17 @@ def records_of(closed: Closed, *, floor: int) -> Iterator[Activity]:
     `floor` is the least number of events of a number that is told of. A generator, so that whoever sends the
     records can let others have a turn in between; most of the work is done before the first.
     """
-    columns = _joined(closed.columns)
-    parties, places = _parties(closed, columns, floor)
-    for first in range(0, len(parties), _PARTIES_AT_ONCE):
-        some = parties[first : first + _PARTIES_AT_ONCE]
-        rows = np.flatnonzero((places >= first) & (places < first + len(some)))
-        tallies = _tallies(places[rows] - first, columns.answers[rows], closed.answers)
-        recipients = _recipients(places[rows] - first, columns.recipients[rows], len(some))
+    parties, tallies = _parties(closed, floor)
+    for first in range(0, len(parties.known), _PARTIES_AT_ONCE):
+        some = parties.known[first : first + _PARTIES_AT_ONCE]
+        recipients = _recipients(_sorted(closed, parties, first, len(some)), len(some))
         for place, known in enumerate(some):
             sign = known.channel, known.party.sender or ""
             yield Activity(
                 window=closed.window,
                 party=known.party,
                 channel=known.channel,
-                tallies=tuple(tallies[place]),
+                tallies=tuple(tallies[first + place]),
                 recipients=int(recipients.counts[place]),
                 refusals=closed.refusals[sign],
                 opt_out_hints=closed.hints[sign],
@@ -152,69 +166,89 @@ def numbers_of(texts: Sequence[str]) -> Integers:
     return found
 
 
-def _joined(columns: Sequence[Columns]) -> Columns:
-    if not columns:
-        return Columns(np.zeros(0, np.int32), np.zeros(0, np.int64), np.zeros(0, np.int64))
-    return Columns(*(np.concatenate(column) for column in zip(*columns, strict=True)))
-
-
-def _parties(closed: Closed, columns: Columns, floor: int) -> tuple[list[_Known], Integers]:
-    """The parties to be told of, and the place of each row's among them (-1: it is not)."""
+def _parties(closed: Closed, floor: int) -> tuple[_Parties, Mapping[int, list[Tally]]]:
+    """The parties to be told of, and by their places how often each got which answer."""
     places: dict[tuple[Channel, str], int] = {}
-    of_answer = np.full(len(closed.answers), -1, dtype=np.int64)
+    tallies: dict[int, list[Tally]] = defaultdict(list)
+    of_answers = np.full(len(closed.answers), -1, dtype=np.int32)
     calls = np.zeros(len(closed.answers), dtype=np.int64)
-    seen = np.bincount(columns.answers, minlength=len(closed.answers))
-    for number, answer in enumerate(closed.answers):
+    nobodys = np.zeros(len(closed.answers), dtype=np.bool_)
+    seen = np.zeros(len(closed.answers), dtype=np.int64)
+    for columns in closed.columns:
+        seen += np.bincount(columns.answers, minlength=len(closed.answers))
+    for number, (answer, count) in enumerate(zip(closed.answers, seen.tolist(), strict=True)):
         channel: Channel = "call" if answer.of == "call" else "sms"
         calls[number] = channel == "call"
-        if answer.sender is not None and seen[number]:
-            of_answer[number] = places.setdefault((channel, answer.sender), len(places))
+        nobodys[number] = answer.sender is None
+        if answer.sender is not None and count:
+            of_answers[number] = place = places.setdefault((channel, answer.sender), len(places))
+            tallies[place].append(Tally(answer.verdict, answer.reason, count))
     for sign in (*closed.refusals, *closed.hints):
         places.setdefault(sign, len(places))
     parties = [_Known(channel, Party(sender=sender)) for channel, sender in places]
 
-    of_row = of_answer[columns.answers]
-    loose = np.flatnonzero((of_row < 0) & (columns.sources != NO_NUMBER))
-    numbered = columns.sources[loose] * 2 + calls[columns.answers[loose]]
-    numbers, inverse, counts = np.unique(numbered, return_inverse=True, return_counts=True)
-    busy = np.flatnonzero(counts >= floor)
-    of_number = np.full(len(numbers), -1, dtype=np.int64)
-    of_number[busy] = len(parties) + np.arange(len(busy))
-    of_row[loose] = of_number[inverse]
+    loose = [columns.answers[nobodys[columns.answers]] for columns in closed.columns]
+    numbered = [
+        np.where(columns.sources == NO_NUMBER, NO_NUMBER, columns.sources * 2 + calls[answers])
+        for columns, answers in zip(closed.columns, loose, strict=True)
+    ]
+    numbers, inverse, counts = np.unique(
+        np.concatenate((np.zeros(0, np.int64), *numbered)), return_inverse=True, return_counts=True
+    )
+    busy = np.flatnonzero((counts >= floor) & (numbers != NO_NUMBER))
+    of_number = np.full(len(numbers), -1, dtype=np.int32)
+    of_number[busy] = len(parties) + np.arange(len(busy), dtype=np.int32)
+    of_loose = of_number[inverse]
+    for place, answer_place, count in _pairs(of_loose, np.concatenate((np.zeros(0, np.int32), *loose))):
+        answer = closed.answers[answer_place]
+        tallies[place].append(Tally(answer.verdict, answer.reason, count))
     for number in numbers[busy].tolist():
         text = closed.sources.get(number // 2) or to_text(number // 2)
         parties.append(_Known("call" if number % 2 else "sms", Party(number=text)))
-    return parties, of_row
+    ends = np.cumsum([len(answers) for answers in loose[:-1]], dtype=np.int64)
+    return _Parties(parties, of_answers, np.split(of_loose, ends)[: len(loose)]), tallies
 
 
-def _tallies(places: Integers, answers: NDArray[np.int32], names: Sequence[Answer]) -> Mapping[int, list[Tally]]:
-    """Place of a party → how often it got each answer."""
-    found: dict[int, list[Tally]] = defaultdict(list)
-    pairs = places * len(names) + answers
-    if len(pairs) and int(pairs.max()) < _PAIRS_COUNTED_MAX:
-        counted = np.bincount(pairs)
-        pairs = np.flatnonzero(counted)
-        counts = counted[pairs]
-    else:
-        pairs, counts = np.unique(pairs, return_counts=True)
+def _pairs(places: NDArray[np.int32], answers: NDArray[np.int32]) -> Iterator[tuple[int, int, int]]:
+    """Every place and answer that stand in a row together, in order, and in how many; places below 0 are left out."""
+    real = places >= 0
+    pairs, counts = np.unique(places[real].astype(np.int64) << 32 | answers[real], return_counts=True)
     for pair, count in zip(pairs.tolist(), counts.tolist(), strict=True):
-        place, answer = divmod(pair, len(names))
-        found[place].append(Tally(names[answer].verdict, names[answer].reason, count))
-    return found
+        yield pair >> 32, pair & 0xFFFF_FFFF, count
 
 
-def _recipients(places: Integers, numbers: Integers, count: int) -> _Recipients:
+def _sorted(closed: Closed, parties: _Parties, first: int, count: int) -> Integers:
+    """The recipients of some parties, each beside its party's place among these, in order."""
+    together = np.empty(sum(len(columns.answers) for columns in closed.columns), dtype=np.int64)
+    end = 0
+    for columns, loose in zip(closed.columns, parties.of_loose, strict=True):
+        places = parties.of_rows(columns, loose)
+        wanted = (places >= first) & (places < first + count) & (columns.recipients != NO_NUMBER)
+        mixed = (places[wanted] - first).astype(np.int64) << _NUMBER_BITS | columns.recipients[wanted]
+        together[end : end + len(mixed)] = mixed
+        end += len(mixed)
+    together = together[:end]
+    together.sort()  # and not `np.unique`, which hashes: that takes five times as long here
+    return together
+
+
+def _recipients(together: Integers, count: int) -> _Recipients:
     """The distinct recipients of each party, counted; their longest runs; where they lie close together."""
-    real = numbers != NO_NUMBER
-    # Sorted, and not `np.unique`, which hashes: that takes five times as long here.
-    together = np.sort(places[real] << _NUMBER_BITS | numbers[real])
-    distinct = together[_starts(np.diff(together) != 0)] if len(together) else together
-    owners = distinct >> _NUMBER_BITS
-    runs = np.zeros(count, dtype=np.int64)
-    if len(distinct):
+    counts, runs = np.zeros(count, dtype=np.int64), np.zeros(count, dtype=np.int64)
+    dense: dict[int, tuple[Block, ...]] = {}
+    begin = 0
+    while begin < len(together):
+        last = together[min(begin + _SORTED_AT_ONCE, len(together)) - 1]
+        end = int(np.searchsorted(together, last | _NUMBER_MASK, side="right"))  # no party is parted
+        some = together[begin:end]
+        distinct = some[_starts(some[1:] != some[:-1])]
+        owners = distinct >> _NUMBER_BITS
+        counts += np.bincount(owners, minlength=count)
         starts = _starts(np.diff(distinct) != 1)  # two parties' numbers never follow one another
         np.maximum.at(runs, owners[starts], np.diff(starts, append=len(distinct)))
-    return _Recipients(np.bincount(owners, minlength=count), runs, _dense(owners, distinct & _NUMBER_MASK))
+        dense |= _dense(owners, distinct & _NUMBER_MASK)
+        begin = end
+    return _Recipients(counts, runs, dense)
 
 
 def _dense(owners: Integers, numbers: Integers) -> Mapping[int, tuple[Block, ...]]:

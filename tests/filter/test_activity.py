@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from bloom.number import MSISDN_END, MSISDN_MIN, parse
 from stream.enforce.warning import judge
-from stream.filter import activity
+from stream.filter import activity, windows
 from stream.filter.activity import LATE_MS, ActivityCounter
 from stream.filter.batch import Place, decide_batch
 from stream.filter.windows import BLOCKS_MAX, NO_NUMBER, Closed, Sign, numbers_of, records_of
@@ -149,14 +149,19 @@ def _key(record: Activity) -> Key:
     return record.window, record.channel, record.party.sender, record.party.number
 
 
-@given(st.lists(MADE, max_size=60), st.lists(SIGNS, max_size=6), st.integers(0, 60))
-@example([_made(), _made(), _made(from_=None)], [], 1)
-@example([_made(to=f"+86138001380{n:02d}") for n in range(40)], [], 20)
-def test_what_is_told_of_a_window_is_what_a_plain_recount_finds(made: list[Made], signs: list[Sign], cut: int) -> None:
+@given(st.lists(MADE, max_size=60), st.lists(SIGNS, max_size=6), st.integers(0, 60), st.integers(1, 70))
+@example([_made(), _made(), _made(from_=None)], [], 1, 70)
+@example([_made(to=f"+86138001380{n:02d}") for n in range(40)], [], 20, 7)
+def test_what_is_told_of_a_window_is_what_a_plain_recount_finds(
+    made: list[Made], signs: list[Sign], cut: int, at_once: int
+) -> None:
     counter = ActivityCounter("run", OWNERS)
     _add(counter, made[:cut], signs)
     _add(counter, made[cut:])
-    told = {_key(record): record for record in _records(counter.close(NOW, everything=True))}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(windows, "_SORTED_AT_ONCE", at_once)
+        patch.setattr(windows, "_PARTIES_AT_ONCE", at_once)
+        told = {_key(record): record for record in _records(counter.close(NOW, everything=True))}
     counts = _recount(made, signs, NOW)
     assert set(told) == set(counts)
     for key, count in counts.items():
