@@ -15,6 +15,7 @@ from stream.kafka.reason import reason
 from stream.model.control import Finding, Party
 from tests.certificates import Authority, Identity
 from tests.cli.command import Wurao
+from tests.deploy.manifests import DEPLOY
 from tests.enforce_app.harness import EnforceProcess, found, pictures, wait_until
 from tests.filter import cases
 from tests.filter.harness import Broker, FilterProcess, event
@@ -22,6 +23,11 @@ from tests.kafka.listening import PASSWORD, listening_kafka, plain_logins
 
 LISTENERS = {"SERVER": "SSL", "MUTUAL": "SSL", "LOGIN": "SASL_SSL", "EXPIRED": "SSL"}
 KEY_PASSWORD = "open sesame"  # noqa: S105  # of a key that lives as long as a test
+ELSE = {
+    **{f"WURAO_{name}__PORT": "0" for name in ("METRICS", "ENFORCE", "WATCH", "AUDIT", "CONNECTOR")},
+    "WURAO_CONNECTOR__CONTACTS_FILE": str(DEPLOY / "own" / "contacts.toml"),
+}
+"""What processes need besides the way to a broker."""
 LONG_AGO = datetime(2020, 1, 1)  # noqa: DTZ001  # as X.509 has it
 
 
@@ -173,11 +179,12 @@ async def test_nothing_keeps_a_client_out_that_is_let_in_at_one_address(house: H
 
 
 @pytest.mark.kafka
-@pytest.mark.parametrize("command", ["filter", "enforce", "watch", "audit", "topics check", "registry export"])
+@pytest.mark.parametrize(
+    "command", ["filter", "enforce", "watch", "audit", "notify", "topics check", "registry export"]
+)
 def test_a_broker_that_is_not_believed_ends_a_start_with_the_reason(command: str, house: House, tmp_path: Path) -> None:
-    ports = {f"WURAO_{name}__PORT": "0" for name in ("METRICS", "ENFORCE", "WATCH", "AUDIT")}
     settings = house.settings("SERVER", ssl_cafile=house.stranger.cafile)
-    ran = Wurao(tmp_path, variables={**ports, **settings}).run(*command.split())
+    ran = Wurao(tmp_path, variables={**ELSE, **settings}).run(*command.split())
     assert ran.returncode == 1, ran.stderr
     last = ran.stderr.splitlines()[-1]
     assert f"127.0.0.1:{house.ports['SERVER']} shows a certificate that is not believed" in last
@@ -236,10 +243,9 @@ def test_a_file_that_cannot_be_used_is_told_with_its_option(
         clients.ssl_context(configuration.load(None, _files(tmp_path, **changed)).kafka)
 
 
-@pytest.mark.parametrize("command", ["filter", "enforce", "watch", "audit", "topics check"])
+@pytest.mark.parametrize("command", ["filter", "enforce", "watch", "audit", "notify", "topics check"])
 def test_a_start_with_a_file_that_is_not_there_ends_with_its_option(command: str, tmp_path: Path) -> None:
-    ports = {f"WURAO_{name}__PORT": "0" for name in ("METRICS", "ENFORCE", "WATCH", "AUDIT")}
-    ran = Wurao(tmp_path, variables={**ports, **_files(tmp_path, ssl_cafile="nowhere.pem")}).run(*command.split())
+    ran = Wurao(tmp_path, variables={**ELSE, **_files(tmp_path, ssl_cafile="nowhere.pem")}).run(*command.split())
     assert ran.returncode == 1, ran.stderr
     assert "kafka.ssl_cafile: " in ran.stderr.splitlines()[-1]
 
