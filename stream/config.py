@@ -55,8 +55,11 @@ class Kafka(Section, frozen=True):
     sasl_password: str | None = None
     sasl_password_file: str | None = None
     ssl_cafile: str | None = None
+    """whose certificates are believed, instead of those that the system believes; PEM, as all of these"""
     ssl_certfile: str | None = None
+    """what we show to brokers that want a certificate of their clients (`ssl.client.auth`), and the chain above it"""
     ssl_keyfile: str | None = None
+    """its key, where that is not in the same file"""
     ssl_keyfile_password_file: str | None = None
     request_timeout_ms: Milliseconds = 30_000
 
@@ -316,3 +319,7 @@ def _check(config: Config) -> None:
         raise ConfigError(f"kafka.sasl_username: needed for security_protocol {kafka.security_protocol}")
     if kafka.security_protocol.startswith("SASL") and not secret(kafka.sasl_password, kafka.sasl_password_file):
         raise ConfigError("kafka.sasl_password: set WURAO_KAFKA__SASL_PASSWORD or kafka.sasl_password_file")
+    if kafka.ssl_keyfile and not kafka.ssl_certfile:
+        raise ConfigError(
+            "kafka.ssl_certfile: the certificate that kafka.ssl_keyfile is the key of; without it none is shown"
+        )

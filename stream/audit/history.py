@@ -3,8 +3,8 @@
 A decision names an epoch, and an epoch the offsets up to which its worker had applied the registry topics. Workers are
 not at the same offsets at the same time, so one fold is not enough: here the distant past is folded into a base, and
 what came since is kept record by record, with offset and timestamp. A will as of an epoch is the base's under those
-later records of that one subscriber that the epoch includes; the rest of the registry, which is small, is folded anew
-for each vector of offsets that is asked for and kept for the next question.
+later records of that one subscriber that the epoch includes; the rest of the registry, which is small, is kept folded
+for the vectors of offsets that were asked for, and led on from one to the next.
 
 Promises: an answer is exact, or there is none. What is asked about a state older than the base gets no answer.
 Must never decide anything: whether a will permits a message is the policy's business. Pure: no client, no clock.
@@ -13,6 +13,7 @@ Must never decide anything: whether a will permits a message is the policy's bus
 from bisect import bisect_left
 from collections import OrderedDict, defaultdict, deque
 from collections.abc import Mapping, Sequence
+from operator import le
 from typing import Final, NamedTuple
 
 from bloom.bitmaps import Wills
@@ -29,11 +30,11 @@ SINGLE: Final = tuple(topic for topic in RECORD_KIND if topic != EXPRESSIONS)
 STATES_MAX: Final = 16
 """Registries kept, without wills: as many workers as may stand at different offsets for more than a moment."""
 
-EVERYTHING: Final = 1 << 62
-"""An offset beyond any other."""
-
 Offsets = Mapping[str, Sequence[int]]
 """Registry topic → per partition the offset up to which (exclusive) records count: an epoch's `offsets`."""
+
+Vector = tuple[int, ...]
+"""The same for the topics of `SINGLE` alone, in their order."""
 
 
 class Said(NamedTuple):
@@ -118,17 +119,23 @@ class WillHistory:
 
 
 class StandingHistory:
-    """Senders, orders, campaigns and word lists as of any offsets since the base."""
+    """Senders, orders, campaigns and word lists as of any offsets since the base.
+
+    A registry that answered one question is led on to the offsets of a later one: an order more costs what came between
+    the two, not the fold of all senders.
+    """
 
     def __init__(self) -> None:
         self._records: dict[str, list[tuple[int, int, FileRecord]]] = {topic: [] for topic in SINGLE}
         self._base_to = dict.fromkeys(SINGLE, 0)
-        self._states: OrderedDict[tuple[int, ...], Registry] = OrderedDict()
+        self._ends = dict.fromkeys(SINGLE, 0)
+        """the offset after the last record that was taken"""
+        self._states: OrderedDict[Vector, Registry] = OrderedDict()
 
     def take(self, topic: str, offset: int, timestamp: int, record: FileRecord) -> None:
         """Note a record. Those of a topic are given in their order."""
         self._records[topic].append((offset, timestamp, record))
-        self._states.pop(_NOW, None)
+        self._ends[topic] = offset + 1
 
     def settle(self, before_ms: int) -> None:
         """Forget what was superseded before a moment, as compaction would."""
@@ -144,19 +151,35 @@ class StandingHistory:
             self._records[topic] = kept + records[old:]
 
     def as_of(self, offsets: Offsets | None) -> Registry | None:
-        """A registry without wills as of these offsets; without offsets, as it is now. None: the base is later."""
-        vector = _NOW if offsets is None else tuple(offsets[topic][0] for topic in SINGLE)
-        if any(self._base_to[topic] > offset for topic, offset in zip(SINGLE, vector, strict=True)):
+        """A registry without wills as of these offsets; without offsets, as it is now. None: the base is later.
+
+        It is that until the next question, which may lead it on.
+        """
+        ends = tuple(self._ends.values())
+        # What lies beyond the end is not known yet: a state that claimed to include it would leave it out for ever.
+        vector = ends if offsets is None else tuple(map(min, ends, (offsets[topic][0] for topic in SINGLE)))
+        if any(to > offset for to, offset in zip(self._base_to.values(), vector, strict=True)):
             return None
-        state = self._states.get(vector)
+        state = self._states.pop(vector, None)
         if state is None:
-            state = self._states[vector] = Registry()
-            for topic, bound in zip(SINGLE, vector, strict=True):
-                state.apply(record for offset, _, record in self._records[topic] if offset < bound)
-            if len(self._states) > STATES_MAX:
-                self._states.popitem(last=False)
-        self._states.move_to_end(vector)
+            since, state = self._to_lead_on(vector)
+            for records, begin, end in zip(self._records.values(), since, vector, strict=True):
+                new = records[bisect_left(records, begin, key=_offset) : bisect_left(records, end, key=_offset)]
+                state.apply(record for _, _, record in new)
+        self._states[vector] = state
         return state
+
+    def _to_lead_on(self, vector: Vector) -> tuple[Vector, Registry]:
+        """The state that was not asked for the longest and can become this one, once there are enough; or a new one.
+
+        What `settle` has forgotten meanwhile does not matter to it: a later record of the same key stands further on.
+        """
+        if len(self._states) >= STATES_MAX:
+            for since in self._states:
+                if all(map(le, since, vector)):
+                    return since, self._states.pop(since)
+            self._states.popitem(last=False)
+        return (0,) * len(SINGLE), Registry()
 
 
 class Propagation:
@@ -194,7 +217,8 @@ class Propagation:
             del refusals[:old]
 
 
-_NOW: Final = (EVERYTHING,) * len(SINGLE)
+def _offset(one: tuple[int, int, FileRecord]) -> int:
+    return one[0]
 
 
 def _key(record: FileRecord) -> str:

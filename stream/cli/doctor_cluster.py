@@ -13,10 +13,11 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import GroupCoordinatorNotAvailableError
 
 from stream.cli.findings import Finding, ok, warn, wrong
-from stream.config import Config
+from stream.config import Config, ConfigError
 from stream.kafka import clients, topics
 from stream.kafka.clients import TopicPartition
 from stream.kafka.describe import Cluster, describe
+from stream.kafka.reason import reason
 from stream.model.topics import ACTIVITY, DECISIONS, ENFORCE_GROUP, EPOCHS, EXPRESSIONS, INTAKE, RECORD_KIND
 from stream.registry import snapshots
 
@@ -32,8 +33,11 @@ _STALENESS: Final = re.compile(r"^wurao_registry_staleness_seconds ([0-9.e+-]+)$
 
 
 async def findings(config: Config) -> list[Finding]:
-    """Everything that needs a broker; one line that none answers where none does."""
-    admin = clients.admin(config)
+    """Everything that needs a broker; one line that says why where none answers."""
+    try:
+        admin = clients.admin(config)
+    except ConfigError:  # the configuration's own finding tells it
+        return [wrong("brokers", "not asked: TLS and SASL cannot be set up", "mend the configuration first")]
     try:
         async with asyncio.timeout(ASK_S_MAX):
             await admin.start()
@@ -44,15 +48,10 @@ async def findings(config: Config) -> list[Finding]:
             ]
             if not topics.EXPECTED.keys() - cluster.topics.keys():
                 found += await _records(config, cluster, admin)
-    except (TimeoutError, OSError, clients.KafkaError) as error:
-        return [
-            wrong(
-                "brokers",
-                f"none answers at {config.kafka.bootstrap}: {type(error).__name__}; topics, registry, groups and the "
-                "clocks of others were not looked at",
-                "see that they run, and kafka.bootstrap (WURAO_KAFKA__BOOTSTRAP), TLS and SASL settings",
-            )
-        ]
+    except (OSError, clients.KafkaError) as error:
+        why = await reason(config)
+        what, mend = (why.what, why.mend) if why else (repr(error), "see the brokers' logs")
+        return [wrong("brokers", f"{what}; topics, registry, groups and clocks were not looked at", mend)]
     finally:
         with suppress(Exception):
             await admin.close()

@@ -57,7 +57,7 @@ def _settings(config: Config) -> list[Finding]:
     try:
         ssl_context(kafka)
     except ConfigError as error:
-        return [wrong("configuration", str(error), "mend the paths")]
+        return [wrong("configuration", str(error), "mend it: nothing reaches a broker with it")]
     found: list[Finding] = []
     far = [one for one in kafka.bootstrap.split(",") if not one.strip().startswith(_UNLOOPED)]
     if kafka.security_protocol in ("PLAINTEXT", "SASL_PLAINTEXT") and far:

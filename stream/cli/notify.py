@@ -11,6 +11,7 @@ from stream import logs
 from stream.cli.rim import add_config, add_verbose
 from stream.config import Config, ConfigError
 from stream.enforce.connector import Connector
+from stream.kafka.reach import CannotStart
 
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -35,7 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
     logs.configure(verbose=arguments.verbose)
     try:
         asyncio.run(_notify(configuration.load(arguments.config, os.environ)))
-    except (ConfigError, OSError) as error:
+    except (ConfigError, CannotStart, OSError) as error:
         print(f"wurao notify: {error}", file=sys.stderr)
         return 1
     return 0

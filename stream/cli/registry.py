@@ -119,7 +119,7 @@ def run_export(arguments: argparse.Namespace) -> int:
         config = config_of(arguments)
     except ConfigError as error:
         return failed("registry export", str(error))
-    return run_guarded("registry export", _export(config, arguments), config.kafka.bootstrap)
+    return run_guarded("registry export", _export(config, arguments), config)
 
 
 def run_snapshot(arguments: argparse.Namespace) -> int:
@@ -128,7 +128,7 @@ def run_snapshot(arguments: argparse.Namespace) -> int:
         config = config_of(arguments)
     except ConfigError as error:
         return failed("registry snapshot", str(error))
-    return run_guarded("registry snapshot", _snapshot(config, arguments), config.kafka.bootstrap)
+    return run_guarded("registry snapshot", _snapshot(config, arguments), config)
 
 
 def run_inspect(arguments: argparse.Namespace) -> int:
@@ -137,7 +137,7 @@ def run_inspect(arguments: argparse.Namespace) -> int:
         config = config_of(arguments)
     except ConfigError as error:
         return failed("registry inspect", str(error))
-    return run_guarded("registry inspect", _inspect(config, arguments), config.kafka.bootstrap)
+    return run_guarded("registry inspect", _inspect(config, arguments), config)
 
 
 async def _export(config: Config, arguments: argparse.Namespace) -> int:

@@ -130,7 +130,7 @@ def run(arguments: argparse.Namespace) -> int:
         config = config_of(arguments)
     except ConfigError as error:
         return failed("registry import", str(error))
-    return run_guarded("registry import", _import(config, arguments), config.kafka.bootstrap)
+    return run_guarded("registry import", _import(config, arguments), config)
 
 
 async def _import(config: Config, arguments: argparse.Namespace) -> int:

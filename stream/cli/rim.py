@@ -22,6 +22,7 @@ from stream import config as configuration
 from stream import logs
 from stream.config import Config, ConfigError
 from stream.kafka.clients import KafkaError
+from stream.kafka.reason import reason
 from stream.policy.toml import PolicyError
 from stream.registry.bulk_files import BulkFileError
 from stream.registry.files import RegistryFileError
@@ -81,16 +82,18 @@ def config_of(arguments: argparse.Namespace) -> Config:
     return config
 
 
-def run_guarded(name: str, work: Coroutine[object, object, int], bootstrap: str = "") -> int:
-    """Run a command's work; what an operator can mend is told on stderr, and 1 returned."""
+def run_guarded(name: str, work: Coroutine[object, object, int], config: Config | None = None) -> int:
+    """Run a command's work; what an operator can mend is told on stderr, and 1 returned.
+
+    `config` is that of a command that uses Kafka.
+    """
     try:
         return asyncio.run(work)
     except (*_TOLD, CommandError) as error:
         return failed(name, str(error))
     except KafkaError as error:
-        return failed(
-            name, f"Kafka at {bootstrap}: {error!r}; check that it runs, and kafka.bootstrap (WURAO_KAFKA__BOOTSTRAP)"
-        )
+        why = asyncio.run(reason(config)) if config is not None else None
+        return failed(name, f"Kafka: {why or repr(error)}")
     except sqlite3.DatabaseError as error:
         return failed(name, f"order index: {error}; delete its file: it is built anew from the topic")
     except BrokenPipeError:

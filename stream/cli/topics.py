@@ -40,7 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
     except ConfigError as error:
         return failed("topics", str(error))
     work = _create if arguments.verb == "create" else _check
-    return run_guarded("topics", work(config, as_json=arguments.json), config.kafka.bootstrap)
+    return run_guarded("topics", work(config, as_json=arguments.json), config)
 
 
 async def _create(config: Config, *, as_json: bool) -> int:

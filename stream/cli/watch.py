@@ -12,10 +12,8 @@ from stream.cli.rim import add_config, add_verbose
 from stream.config import Config, ConfigError
 from stream.enforce.watch import Watch
 from stream.health import Health
-from stream.kafka import topics
 from stream.kafka.clients import KafkaError
-from stream.kafka.describe import describe_topics
-from stream.kafka.reach import CannotStart, refuse_broken
+from stream.kafka.reach import CannotStart, look
 from stream.model.topics import ACTIVITY, CASE_EVENTS
 from stream.policy.loading import load as load_policy
 from stream.policy.toml import PolicyError
@@ -52,10 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 async def _watch(config: Config) -> None:
     policy = load_policy(config.policy.file)
-    needed = (ACTIVITY, CASE_EVENTS)
-    found = topics.differences(await describe_topics(config, needed), config.topics)
-    mine = [one for one in found if one.startswith(tuple(f"{name}:" for name in needed))]
-    refuse_broken(mine)
+    await look(config, (ACTIVITY, CASE_EVENTS))
     watch = Watch(config, policy)
     loop = asyncio.get_running_loop()
     for ending in (signal.SIGTERM, signal.SIGINT):

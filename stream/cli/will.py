@@ -135,7 +135,7 @@ def run_show(arguments: argparse.Namespace) -> int:
         config = config_of(arguments)
     except ConfigError as error:
         return failed("will", str(error))
-    return run_guarded("will", _show(config, arguments), config.kafka.bootstrap)
+    return run_guarded("will", _show(config, arguments), config)
 
 
 def run_set(arguments: argparse.Namespace) -> int:
@@ -144,7 +144,7 @@ def run_set(arguments: argparse.Namespace) -> int:
         config = config_of(arguments)
     except ConfigError as error:
         return failed("will", str(error))
-    return run_guarded("will", _set(config, arguments), config.kafka.bootstrap)
+    return run_guarded("will", _set(config, arguments), config)
 
 
 async def _show(config: Config, arguments: argparse.Namespace) -> int:

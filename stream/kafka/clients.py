@@ -1,14 +1,14 @@
 """How a Kafka client is made: the only place, with every option that matters spelled out and its reason."""
 
 import ssl
+from pathlib import Path
 from typing import TypedDict
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
-from aiokafka.errors import KafkaError
-from aiokafka.helpers import create_ssl_context
+from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from stream.config import Config, ConfigError, Kafka, secret
 from stream.kafka.assignor import SamePartitions
@@ -126,8 +126,9 @@ def partitions(topic: str, count: int) -> list[TopicPartition]:
     return [TopicPartition(topic, partition) for partition in range(count)]
 
 
-class _Connection(TypedDict):
-    bootstrap_servers: str
+class Security(TypedDict):
+    """How each connection is secured."""
+
     security_protocol: str
     ssl_context: ssl.SSLContext | None
     sasl_mechanism: str
@@ -135,10 +136,18 @@ class _Connection(TypedDict):
     sasl_plain_password: str | None
 
 
+class _Connection(Security):
+    bootstrap_servers: str
+
+
 def _connection(kafka: Kafka) -> _Connection:
     """The options that all clients share."""
+    return {"bootstrap_servers": kafka.bootstrap, **security(kafka)}
+
+
+def security(kafka: Kafka) -> Security:
+    """TLS and SASL of the configuration. Raises `ConfigError` for files that cannot be used."""
     return {
-        "bootstrap_servers": kafka.bootstrap,
         "security_protocol": kafka.security_protocol,
         "ssl_context": ssl_context(kafka),
         "sasl_mechanism": kafka.sasl_mechanism,
@@ -148,19 +157,39 @@ def _connection(kafka: Kafka) -> _Connection:
 
 
 def ssl_context(kafka: Kafka) -> ssl.SSLContext | None:
-    """The TLS context of the configuration; None where it asks for none. Raises `ConfigError` for bad files."""
+    """The TLS context of the configuration; None where it asks for none. Raises `ConfigError`, naming the option."""
     if kafka.security_protocol not in ("SSL", "SASL_SSL"):
         return None
+    _see_readable("ssl_cafile", kafka.ssl_cafile)
     try:
-        context: ssl.SSLContext = create_ssl_context(
-            cafile=kafka.ssl_cafile,
-            certfile=kafka.ssl_certfile,
-            keyfile=kafka.ssl_keyfile,
-            password=secret(None, kafka.ssl_keyfile_password_file),
-        )
-    except (OSError, ssl.SSLError) as error:
-        raise ConfigError(f"kafka.ssl_*: {error}; check the paths of the certificate files") from error
+        context = ssl.create_default_context(cafile=kafka.ssl_cafile or None)
+    except ssl.SSLError as error:
+        raise ConfigError(f"kafka.ssl_cafile: {kafka.ssl_cafile}: {error}; give certificates as PEM") from error
+    if not kafka.ssl_certfile:
+        return context
+    _see_readable("ssl_certfile", kafka.ssl_certfile)
+    _see_readable("ssl_keyfile", kafka.ssl_keyfile)
+    # A password, if only an empty one: without any, OpenSSL asks for it at the terminal.
+    password = secret(None, kafka.ssl_keyfile_password_file) or ""
+    try:
+        context.load_cert_chain(kafka.ssl_certfile, kafka.ssl_keyfile or None, password)
+    except ssl.SSLError as error:
+        raise ConfigError(
+            f"kafka.ssl_certfile: {kafka.ssl_certfile} with the key {kafka.ssl_keyfile or 'in it'}: {error}; give a "
+            "certificate and its own key as PEM, and where the key is encrypted kafka.ssl_keyfile_password_file"
+        ) from error
     return context
+
+
+def _see_readable(option: str, file: str | None) -> None:
+    """What ssl says of a file that it cannot read names neither the file nor the option."""
+    if not file:
+        return
+    try:
+        with Path(file).open("rb"):
+            pass
+    except OSError as error:
+        raise ConfigError(f"kafka.{option}: {file}: {error.strerror}; name a file that this user may read") from error
 
 
 __all__ = [
@@ -168,6 +197,7 @@ __all__ = [
     "AIOKafkaProducer",
     "ConsumerRebalanceListener",
     "ConsumerRecord",
+    "KafkaConnectionError",
     "KafkaError",
     "RoundRobinPartitionAssignor",
     "TopicPartition",

@@ -1,16 +1,18 @@
 """Reaching the cluster at a start: wait for a broker, then see that the topics are as they must be.
 
-A broker that does not answer is waited for, with growing pauses, since only time mends that; topics that would break a
-guarantee are refused, since only an operator mends those.
+A broker that does not answer is waited for, with growing pauses, since only time mends that; a certificate that is not
+believed, and topics that would break a guarantee, are refused, since only an operator mends those.
 """
 
 import asyncio
+from collections.abc import Collection
 from typing import Final
 
 from stream import logs
 from stream.config import Config
 from stream.kafka import clients, topics
 from stream.kafka.describe import Cluster, describe_topics
+from stream.kafka.reason import reason
 
 log = logs.get(__name__)
 
@@ -23,31 +25,35 @@ class CannotStart(Exception):
 
 
 async def reach(config: Config) -> Cluster:
-    """The cluster with all of wurao's topics. Asks until a broker answers.
-
-    Raises `CannotStart` for topics that are missing or would break a guarantee; a lesser difference is logged.
-    """
+    """The cluster with all of wurao's topics. Asks until a broker answers; raises `CannotStart` as `look` does."""
     pause = BROKER_PAUSE_S
     while True:
         try:
-            cluster = await describe_topics(config, tuple(topics.EXPECTED))
+            return await look(config)
         except (OSError, clients.KafkaError) as error:
-            log.warning(
-                "no broker answers; trying again",
-                bootstrap=config.kafka.bootstrap,
-                error=repr(error),
-                pause_s=pause,
-            )
+            log.warning("no broker answers; trying again", why=str(error), pause_s=pause)
             await asyncio.sleep(pause)
             pause = min(2 * pause, BROKER_PAUSE_S_MAX)
-            continue
-        refuse_broken(topics.differences(cluster, config.topics))
-        return cluster
 
 
-def refuse_broken(differences: list[str]) -> None:
-    """Log what is not as it should be. Raises `CannotStart` where that would break a guarantee."""
+async def look(config: Config, names: Collection[str] = tuple(topics.EXPECTED)) -> Cluster:
+    """The cluster with these topics, asked once. Raises `KafkaError` or `OSError`, saying why, where no broker answers.
+
+    Raises `CannotStart` for topics that are missing or would break a guarantee (a lesser difference is logged), and
+    where TLS is refused by us or the brokers.
+    """
+    try:
+        cluster = await describe_topics(config, tuple(names))
+    except (OSError, clients.KafkaError) as error:
+        why = await reason(config)
+        if why is None:
+            raise
+        if why.lasts:
+            raise CannotStart(str(why)) from error
+        raise clients.KafkaConnectionError(str(why)) from error
+    differences = topics.differences(cluster, config.topics, names)
     for difference in differences:
         log.warning("topic is not as it should be", difference=difference)
     if broken := [difference for difference in differences if topics.breaks_guarantees(difference)]:
         raise CannotStart("\n".join(broken))
+    return cluster

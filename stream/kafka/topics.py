@@ -5,7 +5,7 @@ must be, and the mend.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -150,10 +150,11 @@ async def create(admin: AIOKafkaAdminClient, topics: Topics) -> list[str]:
     return made
 
 
-def differences(cluster: Cluster, topics: Topics) -> list[str]:
-    """What is not as it must be, one sentence each with its mend; empty where all is well."""
+def differences(cluster: Cluster, topics: Topics, names: Collection[str] = tuple(EXPECTED)) -> list[str]:
+    """What of these topics is not as it must be, one sentence each with its mend; empty where all is well."""
     found: list[str] = []
-    for name, expected in EXPECTED.items():
+    for name in names:
+        expected = EXPECTED[name]
         topic = cluster.topics.get(name)
         if topic is None:
             found.append(

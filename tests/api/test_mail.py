@@ -1,8 +1,6 @@
 """Mail over the wire: logins, STARTTLS and TLS, to servers that speak them and to some that are not to be trusted."""
 
-import shutil
 import ssl
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +12,7 @@ from stream.enforce.connector.contacts import Address
 from stream.enforce.connector.couriers import Couriers, Undelivered
 from stream.model.control import Notice
 from tests.api.sinks import MailSink, mail_sink
+from tests.certificates import Authority
 
 LOGIN = ("wurao", "open sesame")
 MAILBOX = Address("smtp", "legal@org9.example")
@@ -22,29 +21,24 @@ NOTICE = Notice("N-1", "M-1", 1_795_500_000_000, "sender|ORG-9", "measure", "ref
 
 @dataclass(frozen=True)
 class Identity:
-    """A server's certificate, which is its own authority, and what it serves with."""
+    """Who signed a server's certificate, and what the server serves with."""
 
     cafile: Path
     server: ssl.SSLContext
 
 
-def identity(directory: Path, *, names: str) -> Identity:
-    """A new certificate for these names. Skips where there is no `openssl`."""
-    if shutil.which("openssl") is None:
-        pytest.skip("needs the `openssl` command, which makes the certificates: install the package openssl")
-    directory.mkdir()
-    cert, key = directory / "cert.pem", directory / "key.pem"
-    made = ("-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2")
-    where = ("-keyout", key, "-out", cert, "-subj", "/CN=sink", "-addext", f"subjectAltName={names}")
-    subprocess.run(["openssl", "req", *made, *where], check=True, capture_output=True)
+def identity(directory: Path, *, name: str) -> Identity:
+    """A new certificate for this name."""
+    authority = Authority(directory)
+    made = authority.identity(name)
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    server.load_cert_chain(cert, key)
-    return Identity(cert, server)
+    server.load_cert_chain(made.certfile, made.keyfile)
+    return Identity(authority.cafile, server)
 
 
 @pytest.fixture(scope="module")
 def ours(tmp_path_factory: pytest.TempPathFactory) -> Identity:
-    return identity(tmp_path_factory.mktemp("certificates") / "ours", names="IP:127.0.0.1")
+    return identity(tmp_path_factory.mktemp("certificates") / "ours", name="127.0.0.1")
 
 
 async def deliver(sink: MailSink, security: str, cafile: Path | None = None, **settings: str) -> str:
@@ -95,7 +89,7 @@ async def test_a_password_is_read_from_its_file(ours: Identity, tmp_path: Path) 
 async def test_a_server_that_cannot_show_who_it_is_gets_neither_login_nor_mail(
     ours: Identity, tmp_path: Path, security: str
 ) -> None:
-    elsewhere = identity(tmp_path / "elsewhere", names="DNS:mail.example")
+    elsewhere = identity(tmp_path / "elsewhere", name="mail.example")
     for served, believed in ((elsewhere, ours), (elsewhere, elsewhere), (ours, None)):
         async with mail_sink(tls=served.server if security == "tls" else None) as sink:
             sink.login = LOGIN

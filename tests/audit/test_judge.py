@@ -1,24 +1,28 @@
 """What the audit finds of one decision, and the histories that it finds it by: as pure as the decision itself."""
 
+from unittest import mock
+
 import msgspec
+import orjson
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bloom.bitmaps import Wills
 from bloom.wills import Expression as Wish
-from stream.audit.history import Propagation, StandingHistory, WillHistory
+from stream.audit.history import SINGLE, STATES_MAX, Propagation, StandingHistory, WillHistory
 from stream.audit.judge import Judge
-from stream.model.codec import decode_event
+from stream.model.codec import decode_event, decode_file_record
 from stream.model.decision import Decision, Epoch
 from stream.model.events import Event, Sms
 from stream.model.fields import Verb
-from stream.model.registry import Expression, FileRecord, Sender, Tombstone
-from stream.model.topics import EXPRESSIONS, SENDERS
+from stream.model.registry import Expression, FileRecord, Order, Sender, Tombstone
+from stream.model.topics import EXPRESSIONS, ORDERS, SENDERS
 from stream.policy.decide import decide
 from stream.policy.facts import World
 from stream.policy.loading import load
-from stream.registry.registry import registry_of, wish_of
+from stream.registry.registry import Registry, registry_of, wish_of
 from tests.filter import cases
+from tests.policy import strategies
 
 POLICY = load()
 NUMBERS = ("+8613800138000", "+8613900139000")
@@ -235,12 +239,76 @@ def test_senders_as_of_any_offsets_are_those_that_stood_there_then_also_after_th
     assert names(3) == expected[3]
     assert names(4) == expected[4]
     assert names(5) == {"A": "95599", "C": "95588"}
-    now = history.as_of(None)
+    assert names(BIG) == {"A": "95599", "C": "95588"}
     history.take(SENDERS, 5, 5, _sender("D"))
-    later = history.as_of(None)
+    assert names(BIG) == {"A": "95599", "C": "95588", "D": "95588"}, "what came after the question counts the next time"
+    now = history.as_of(None)
     assert now is not None
-    assert later is not None
-    assert (set(now.senders), set(later.senders)) == ({"A", "C"}, {"A", "C", "D"})
+    assert set(now.senders) == {"A", "C", "D"}
+
+
+STANDING = st.one_of(
+    strategies.sender, strategies.order, strategies.campaign, strategies.wordlist, strategies.tombstone
+)
+CHANGES = st.lists(STANDING.map(lambda one: decode_file_record(orjson.dumps(one))), max_size=30)
+QUESTIONS = st.lists(st.tuples(*[st.integers(0, 12)] * len(SINGLE)), min_size=1, max_size=4)
+"""Offsets of the four topics, some of them beyond what there is."""
+
+
+@given(changes=CHANGES, asked=st.data(), states_max=st.integers(1, 4))
+def test_a_registry_that_is_led_on_is_the_fold_of_just_what_the_offsets_include(
+    changes: list[FileRecord], asked: st.DataObject, states_max: int
+) -> None:
+    history = StandingHistory()
+    taken: dict[str, list[FileRecord]] = {topic: [] for topic in SINGLE}
+    base = dict.fromkeys(SINGLE, 0)
+    with mock.patch("stream.audit.history.STATES_MAX", states_max):
+        for moment, record in enumerate(changes):
+            topic = record.topic if isinstance(record, Tombstone) else _topic_of(record)
+            history.take(topic, len(taken[topic]), moment, record)
+            taken[topic].append(record)
+            if asked.draw(st.sampled_from((False, False, True)), label="settle"):
+                history.settle(moment + 1)
+                base = {name: len(records) for name, records in taken.items()}
+            for bounds in asked.draw(QUESTIONS):
+                state = history.as_of({name: (bound,) for name, bound in zip(SINGLE, bounds, strict=True)})
+                if any(to > bound for to, bound in zip(base.values(), bounds, strict=True)):
+                    assert state is None
+                    continue
+                assert state is not None
+                model = Registry()
+                for name, bound in zip(SINGLE, bounds, strict=True):
+                    model.apply(taken[name][:bound])
+                assert _standing(state) == _standing(model)
+        now = history.as_of(None)
+        assert now is not None
+        assert _standing(now) == _standing(registry_of([record for some in taken.values() for record in some]))
+
+
+def test_an_order_more_leads_a_registry_on_that_was_there_and_applies_nothing_twice() -> None:
+    history = StandingHistory()
+    for place in range(100):
+        history.take(SENDERS, place, 0, _sender(f"ORG-{place}"))
+    answers: list[Registry] = []
+    for place in range(3 * STATES_MAX):
+        history.take(ORDERS, place, 0, Order(order=f"O-{place}", measure="stop", from_=1, basis="measures", sender="A"))
+        answer = history.as_of(None)
+        assert answer is not None
+        assert answer.generation == 100 + place + 1, "a generation is a record that was applied"
+        answers.append(answer)
+    assert len(set(map(id, answers))) == STATES_MAX
+
+
+def _standing(registry: Registry) -> tuple[object, ...]:
+    """All that a registry answers, but for wills, in the order in which it answers."""
+    kept = (registry.senders, registry.orders, registry.campaigns, registry.wordlists)
+    owners = [
+        {prefix: (held.sender, held.entry) for prefix, held in ownership.owners()}
+        for ownership in registry.ownership.values()
+    ]
+    on_senders = [list(registry.orders_on_sender(name)) for name in strategies.SENDERS]
+    on_numbers = [list(registry.orders_on_number(number)) for number in strategies.FROMS]
+    return [list(one.items()) for one in kept], owners, on_senders, on_numbers
 
 
 def test_a_refusal_is_measured_once_for_each_worker_that_was_there_before_it() -> None:

@@ -3,7 +3,8 @@
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import orjson
@@ -36,11 +37,14 @@ class Wurao:
 
     folder: Path
     broker: Broker | None = None
+    variables: Mapping[str, str] = field(default_factory=dict)
+    """further ones"""
 
     @property
     def environment(self) -> dict[str, str]:
         """The variables of every run."""
-        return environment(self.broker.bootstrap if self.broker else "127.0.0.1:1", self.folder)
+        bootstrap = self.broker.bootstrap if self.broker else "127.0.0.1:1"
+        return {**environment(bootstrap, self.folder), **self.variables}
 
     def run(self, *words: str | Path, stdin: str = "") -> Ran:
         """Run to the end."""

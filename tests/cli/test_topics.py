@@ -35,5 +35,5 @@ def test_what_differs_is_told_with_its_mend(broker: Broker, tmp_path: Path) -> N
 def test_without_a_broker_one_line_says_where_it_was_sought(tmp_path: Path) -> None:
     ran = Wurao(tmp_path).run("topics", "check")
     assert ran.returncode == 1
-    assert ran.stderr.startswith("wurao topics: Kafka at 127.0.0.1:1: ")
+    assert ran.stderr.startswith("wurao topics: Kafka: 127.0.0.1:1 does not answer by PLAINTEXT")
     assert len(ran.stderr.splitlines()) == 1

@@ -10,19 +10,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.protocol.admin import CreateAclsRequest_v1, DescribeAclsRequest
 from aiokafka.protocol.api import Request
 
-from stream.kafka import clients, local
-from stream.kafka.local import LocalKafka
-from stream.kafka.node import free_ports
+from stream.kafka import clients
 from tests.deploy.custom import Acl, UserSpec
 from tests.deploy.manifests import custom, manifest, written
 from tests.filter.harness import Broker
-
-PASSWORD: Final = "not-a-secret"  # noqa: S105  # of users that live as long as a test, on 127.0.0.1
+from tests.kafka.listening import PASSWORD, listening_kafka, plain_logins
 
 _OPERATIONS: Final = {"Read": 3, "Write": 4, "Describe": 8, "DescribeConfigs": 10}
 _RESOURCES: Final = {"topic": 2, "group": 3, "transactionalId": 5}
@@ -66,31 +62,17 @@ def login(port: int, user: str) -> dict[str, str]:
 @contextmanager
 def guarded_kafka() -> Iterator[tuple[Broker, int]]:
     """A broker with wurao's topics and the manifests' rights, and the port at which users log in."""
-    open_port, controller_port, guarded_port = free_ports(3)
-    logins = " ".join(f'user_{name}="{PASSWORD}"' for name in users())
     properties = {
-        "listeners": f"PLAINTEXT://127.0.0.1:{open_port},USERS://127.0.0.1:{guarded_port},"
-        f"CONTROLLER://127.0.0.1:{controller_port}",
-        "advertised.listeners": f"PLAINTEXT://127.0.0.1:{open_port},USERS://127.0.0.1:{guarded_port}",
-        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,USERS:SASL_PLAINTEXT",
         "sasl.enabled.mechanisms": "PLAIN",
-        "listener.name.users.plain.sasl.jaas.config": "org.apache.kafka.common.security.plain.PlainLoginModule "
-        f"required {logins};",
+        "listener.name.users.plain.sasl.jaas.config": plain_logins(*users()),
         "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
         "super.users": "User:ANONYMOUS",
     }
-    kafka = LocalKafka(properties=properties)
-    with pytest.MonkeyPatch.context() as patch:
-        # The listeners must be named before the broker chooses its ports.
-        patch.setattr(local, "free_ports", lambda _count: [controller_port, open_port])
-        kafka.start()
-    try:
+    with listening_kafka({"USERS": "SASL_PLAINTEXT"}, properties) as (kafka, ports):
         broker = Broker(kafka.bootstrap)
         broker.create_topics()
         asyncio.run(_allow(broker))
-        yield broker, guarded_port
-    finally:
-        kafka.stop()
+        yield broker, ports["USERS"]
 
 
 async def _allow(broker: Broker) -> None:

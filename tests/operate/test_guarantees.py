@@ -17,7 +17,8 @@ from stream.enforce.app import _application
 from stream.kafka import clients
 from stream.kafka.describe import Cluster, Topic
 from stream.kafka.topics import EXPECTED, breaks_guarantees, differences
-from stream.model.topics import CASE_EVENTS, DECISIONS, ENFORCE_TABLE, EVENTS_CALL, EXPRESSIONS, ORDERS
+from stream.model.topics import CASE_EVENTS, DECISIONS, DELIVERIES, ENFORCE_TABLE, EVENTS_CALL, EXPRESSIONS, ORDERS
+from tests.deploy.manifests import DEPLOY
 from tests.filter.harness import Broker, FilterProcess
 
 ONE = Settings()
@@ -160,9 +161,10 @@ def test_the_filter_does_not_start_where_acknowledged_records_may_be_lost(broker
 def _refused(broker: Broker, command: str, **settings: str) -> str:
     """The last line of a start that is refused."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("WURAO_")}
+    contacts = {"WURAO_CONNECTOR__CONTACTS_FILE": str(DEPLOY / "own" / "contacts.toml")}  # `notify` needs one
     ended = subprocess.run(
         [sys.executable, "-m", "stream.cli.main", command],
-        env=inherited | {"WURAO_KAFKA__BOOTSTRAP": broker.bootstrap, **settings},
+        env={**inherited, **contacts, "WURAO_KAFKA__BOOTSTRAP": broker.bootstrap, **settings},
         capture_output=True,
         text=True,
         timeout=60,
@@ -179,9 +181,10 @@ def _refused(broker: Broker, command: str, **settings: str) -> str:
         ("enforce", "WURAO_ENFORCE__PORT", ENFORCE_TABLE),
         ("watch", "WURAO_WATCH__PORT", CASE_EVENTS),
         ("audit", "WURAO_AUDIT__PORT", EXPRESSIONS),
+        ("notify", "WURAO_CONNECTOR__PORT", DELIVERIES),
     ],
 )
-def test_nor_does_the_control_plane_or_the_audit_with_a_topic_whose_records_would_go(
+def test_nor_does_any_other_process_with_a_topic_whose_records_would_go(
     command: str, port: str, topic: str, broker: Broker
 ) -> None:
     wrong = "delete" if EXPECTED[topic].settings["cleanup.policy"] == "compact" else "compact"
@@ -191,7 +194,10 @@ def test_nor_does_the_control_plane_or_the_audit_with_a_topic_whose_records_woul
 
 
 @pytest.mark.kafka
-@pytest.mark.parametrize(("command", "port"), [("enforce", "ENFORCE"), ("watch", "WATCH"), ("audit", "AUDIT")])
+@pytest.mark.parametrize(
+    ("command", "port"),
+    [("enforce", "ENFORCE"), ("watch", "WATCH"), ("audit", "AUDIT"), ("notify", "CONNECTOR")],
+)
 def test_nor_where_partitions_are_not_as_configured(command: str, port: str, broker: Broker) -> None:
     told = _refused(broker, command, **{f"WURAO_{port}__PORT": "0", "WURAO_TOPICS__PARTITIONS": "6"})
     assert "12 partitions where 6 are configured (topics.partitions)" in told

@@ -26,12 +26,16 @@ from stream.enforce.now import WallClock
 from stream.health import Health
 from stream.kafka import clients
 from stream.kafka.clients import ConsumerRebalanceListener, TopicPartition
+from stream.kafka.reach import look
 from stream.metrics import NotifyMetrics
 from stream.model.codec import Undecodable, decode_as
 from stream.model.control import Delivery, DeliveryOutcome, Notice
-from stream.model.topics import NOTICES
+from stream.model.topics import DEAD_LETTER, DELIVERIES, NOTICES
 
 log = logs.get(__name__)
+
+NEEDED: Final = (NOTICES, DELIVERIES, DEAD_LETTER)
+"""The topics that must be as they ought before a notice is sent: a delivery that is not kept is no proof."""
 
 NOWHERE: Final = "contacts"
 """The way that a delivery names when the contacts file has no address."""
@@ -68,6 +72,8 @@ class Connector:
         self._attempts: dict[asyncio.Task[None], str] = {}
         self._informed = asyncio.Event()
         """set while all that was tried before our partitions became ours is known"""
+        self._looked = False
+        """whether the topics were seen to be as they must be"""
         self._stopping = asyncio.Event()
         self._health = Health(
             host=config.metrics.host,
@@ -81,7 +87,10 @@ class Connector:
         self._stopping.set()
 
     async def run(self) -> None:
-        """Deliver until stopped; a broker that fails is waited for. Raises `OSError` where the port is taken."""
+        """Deliver until stopped; a broker that fails is waited for.
+
+        Raises `CannotStart` for what needs an operator, `OSError` where the port is taken.
+        """
         address = await self._health.start()
         log.info("notify starts", endpoint=address)
         pause = BROKER_PAUSE_S
@@ -104,6 +113,9 @@ class Connector:
     # ---- one membership in the group
 
     async def _serve(self) -> None:
+        if not self._looked:
+            await look(self._config, NEEDED)
+            self._looked = True
         memory = Memory(self._config, self._told)
         consumer = clients.group_consumer(
             self._config, group=self._settings.group, client="wurao-notify", instance=None
@@ -260,6 +272,8 @@ class Connector:
     def _not_ready(self) -> str | None:
         if self._stopping.is_set():
             return "it is ending"
+        if not self._looked:
+            return "no broker has answered yet"
         return None if self._informed.is_set() else "what was tried before is being read"
 
 
