@@ -33,7 +33,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bloom.number import MSISDN_END
-from stream.filter.windows import NO_NUMBER, Answer, Closed, Columns, Integers, Sign, numbers_of
+from stream.filter.windows import NO_NUMBER, Answer, Chunk, Closed, Integers, Sign, numbers_of
 from stream.model.control import WINDOW_MS
 from stream.model.decision import Decision
 from stream.model.fields import Channel
@@ -42,8 +42,8 @@ from stream.policy.rules import TABLE
 ROWS_PENDING_MAX: Final = 8_192
 """Decisions kept before they become columns: some 3 ms of work, and some 5 MB."""
 
-ROWS_MAX: Final = 1_000_000
-"""Rows of all open windows before these are closed early, in parts: 15 MB, as much while counting, and 0.2 s."""
+ROWS_MAX: Final = 500_000
+"""Rows of all open windows before these are closed early, in parts: 7 MB, as much while counting, and 0.05 s."""
 
 NAMES_MAX: Final = 65_536
 """Answers and odd numbers that are remembered before all windows are closed early: senders' names are free text."""
@@ -138,9 +138,20 @@ class _Open:
     """A window that is still counted; `since` is when its first event was seen."""
 
     since: int
-    columns: list[Columns] = field(default_factory=list)
+    chunks: list[Chunk] = field(default_factory=list)
     refusals: Counter[tuple[Channel, str]] = field(default_factory=Counter)
     hints: Counter[tuple[Channel, str]] = field(default_factory=Counter)
+
+    def put(self, rows: "_Rows", nobodys: NDArray[np.bool_]) -> None:
+        """Add rows; of answers without a sender (`nobodys`) their sources as well."""
+        begin = 0
+        while begin < len(rows.answers):
+            if not self.chunks or not self.chunks[-1].free:
+                self.chunks.append(Chunk())
+            end = begin + self.chunks[-1].free
+            answers, sources = rows.answers[begin:end], rows.sources[begin:end]
+            self.chunks[-1].put(answers, rows.recipients[begin:end], sources[nobodys[answers]])
+            begin = end
 
     def over(self, window: int, now: int) -> bool:
         """Whether a window may close: in a backlog, where it was over long before, it is given its length."""
@@ -249,12 +260,13 @@ class ActivityCounter:
 
     def _closed(self, window: int) -> Closed:
         opened = self._open.pop(window)
-        self._rows -= sum(len(columns.answers) for columns in opened.columns)
+        columns = [chunk.columns() for chunk in opened.chunks]
+        self._rows -= sum(len(some.answers) for some in columns)
         self._parts += 1
         name = f"{self._run}-{self._parts}"
         # A copy of the names, which grow: it is read in another thread.
         names = tuple(self._answers.names)
-        return Closed(window, name, opened.columns, names, self._texts, opened.refusals, opened.hints)
+        return Closed(window, name, columns, names, self._texts, opened.refusals, opened.hints)
 
     def _forget_names(self) -> None:
         # New ones, and not the old ones emptied: windows that were closed still read those.
@@ -297,8 +309,7 @@ class ActivityCounter:
             self._put(window, rows.where(windows == window), since)
 
     def _put(self, window: int, rows: _Rows, since: int) -> None:
-        sources = rows.sources[self._answers.nobodys()[rows.answers]]
-        self._window(window, since).columns.append(Columns(rows.answers, rows.recipients, sources))
+        self._window(window, since).put(rows, self._answers.nobodys())
         self._rows += len(rows.answers)
 
     def _test_claims(self, answers: NDArray[np.int32], decided: Sequence[Decision]) -> None:

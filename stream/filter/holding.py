@@ -14,7 +14,6 @@ somebody who had refused could be sent to.
 """
 
 import asyncio
-import ctypes
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -25,6 +24,7 @@ from aiokafka.abc import ConsumerRebalanceListener
 
 from stream import logs
 from stream.config import Config
+from stream.filter import memory
 from stream.filter.lane import Lane
 from stream.kafka.describe import Cluster
 from stream.metrics import FilterMetrics
@@ -174,14 +174,7 @@ class Holding(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is n
         self._metrics.partitions_loading.set(self.waiting_count)
         if not self._arranged or self.waiting_count:
             return
-        asyncio.get_running_loop().call_later(GIVE_BACK_AFTER_S, _give_back_memory)
+        asyncio.get_running_loop().call_later(GIVE_BACK_AFTER_S, memory.give_back)
         if self._settled is not None:
             settled, self._settled = self._settled, None
             settled()
-
-
-def _give_back_memory() -> None:
-    """Return to the system what loading took and freed: glibc would keep it, ten times what the wills take."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)

@@ -29,6 +29,7 @@ from bloom.partitioned import HeldPartitions
 from bloom.wills import CHANNELS
 from stream import logs
 from stream.config import Config
+from stream.filter import memory
 from stream.filter.delivery import report_bad
 from stream.filter.forks import Child, ExitWith, Job, TellReady, fork
 from stream.filter.paths import MakeNative, NativePath, native_path
@@ -116,6 +117,7 @@ class Supervisor:
 
     async def run(self) -> None:
         """Start, keep running, drain. Raises `CannotStart` for what needs an operator."""
+        memory.keep_little()
         loop = asyncio.get_running_loop()
         for ending in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(ending, self._stopping.set)

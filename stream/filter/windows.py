@@ -11,6 +11,7 @@ column of eight bytes a row: a worker closes windows of a million rows while it 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from mmap import mmap
 from typing import Final, Literal, NamedTuple
 
 import numpy as np
@@ -68,6 +69,39 @@ class Columns(NamedTuple):
     answers: NDArray[np.int32]
     recipients: Integers
     sources: Integers
+
+
+def integers(count: int) -> Integers:
+    """Room for integers in a mapping of its own, of which only what is written takes memory.
+
+    It goes back to the system when it is let go. malloc keeps most of what a burst took, in every worker.
+    """
+    return np.frombuffer(mmap(-1, max(1, 8 * count)), dtype=np.int64, count=count)
+
+
+class Chunk:
+    """Room for the columns of `ROWS` events, filled from the front."""
+
+    ROWS: Final = 1 << 16
+
+    def __init__(self) -> None:
+        self._room = Columns(integers(self.ROWS // 2).view(np.int32), integers(self.ROWS), integers(self.ROWS))
+        self.free = self.ROWS
+        self._sources_end = 0
+
+    def put(self, answers: NDArray[np.int32], recipients: Integers, sources: Integers) -> None:
+        """Add rows, for which there must be room."""
+        at = self.ROWS - self.free
+        self._room.answers[at : at + len(answers)] = answers
+        self._room.recipients[at : at + len(answers)] = recipients
+        self._room.sources[self._sources_end : self._sources_end + len(sources)] = sources
+        self.free -= len(answers)
+        self._sources_end += len(sources)
+
+    def columns(self) -> Columns:
+        """What was added so far."""
+        end = self.ROWS - self.free
+        return Columns(self._room.answers[:end], self._room.recipients[:end], self._room.sources[: self._sources_end])
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +253,7 @@ def _pairs(places: NDArray[np.int32], answers: NDArray[np.int32]) -> Iterator[tu
 
 def _sorted(closed: Closed, parties: _Parties, first: int, count: int) -> Integers:
     """The recipients of some parties, each beside its party's place among these, in order."""
-    together = np.empty(sum(len(columns.answers) for columns in closed.columns), dtype=np.int64)
+    together = integers(sum(len(columns.answers) for columns in closed.columns))
     end = 0
     for columns, loose in zip(closed.columns, parties.of_loose, strict=True):
         places = parties.of_rows(columns, loose)

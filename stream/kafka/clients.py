@@ -20,8 +20,9 @@ BATCH_BYTES_MAX = 1 << 20
 REQUEST_BYTES_MAX = 2 << 20
 """A dead letter carries a whole record of 1 MiB and its headers."""
 
-FETCH_BYTES_MAX = 1 << 20
-"""Per partition and fetch: some 3,000 events, so that one partition's backlog does not fill a worker's memory."""
+FETCH_BYTES_MAX = 1 << 18
+"""Per partition and fetch: a batch or two, so that a backlog, of which a client holds two fetches at once and copies of
+both, does not fill a worker's memory. A batch that is larger comes alone."""
 
 CATCH_UP_FETCH_BYTES_MAX = 8 << 20
 """The same for the registry, which a worker must read whole before it may decide."""
