@@ -63,6 +63,8 @@ pub enum Failure<E> {
 pub struct Question<'a> {
     /// One record batch or more, back to back: small ones so leave as one.
     pub raw: &'a [u8],
+    /// Whether events of other partitions are left: their subscribers' wills are held elsewhere.
+    pub apart: bool,
     /// Whether its topic holds SMS, and calls.
     pub sms: bool,
     pub call: bool,
@@ -164,6 +166,7 @@ struct Pending<'a> {
     event: Event<'a>,
     to_kind: ToKind,
     number: Option<u64>,
+    misplaced: bool,
     /// Where the number's wills were found, if they were looked for ahead.
     found: Option<Found>,
 }
@@ -349,7 +352,7 @@ impl Judge {
                     page.finish();
                 }
                 self.write(page, bytes, pending, outcome);
-                self.note(&mut page.answered, pending, outcome, hinted, question.partition);
+                self.note(&mut page.answered, pending, outcome, hinted);
             }
         }
         Ok(())
@@ -366,8 +369,12 @@ impl Judge {
         if !held {
             return None;
         }
+        let misplaced = numbers::partition_of(event.to, self.partitions) != question.partition;
+        if misplaced && question.apart {
+            return None;
+        }
         let (to_kind, number) = self.numbering.recipient(event.to);
-        Some(Pending { record, event, to_kind, number, found: None })
+        Some(Pending { record, event, to_kind, number, misplaced, found: None })
     }
 
     #[inline]
@@ -433,7 +440,7 @@ impl Judge {
     }
 
     #[inline]
-    fn note(&mut self, answered: &mut Answered, pending: &Pending<'_>, outcome: Outcome, hinted: bool, partition: u32) {
+    fn note(&mut self, answered: &mut Answered, pending: &Pending<'_>, outcome: Outcome, hinted: bool) {
         let event = &pending.event;
         let row = answered.outcomes.len() as u32;
         let next = self.outcomes.len() as u32;
@@ -463,7 +470,7 @@ impl Judge {
         if hinted {
             answered.hinted.push(row);
         }
-        answered.misplaced += usize::from(numbers::partition_of(event.to, self.partitions) != partition);
+        answered.misplaced += usize::from(pending.misplaced);
     }
 }
 
