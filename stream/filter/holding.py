@@ -28,6 +28,7 @@ from bloom.bitmaps import Wills
 from stream import logs
 from stream.config import Config
 from stream.filter.lane import Lane
+from stream.filter.raw import NativeFailed
 from stream.kafka.describe import Cluster
 from stream.metrics import FilterMetrics
 from stream.model.topics import EVENTS_URGENT
@@ -155,7 +156,7 @@ class Holding(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is n
         """The wills in the native module's form, where the worker takes the native path: a thread makes it."""
         if self._based is None:
             return None
-        return await asyncio.to_thread(Base.of, wills, places=self._based.places(wills))
+        return await native_base(partial(Base.of, wills, places=self._based.places(wills)))
 
     async def _fold(self) -> None:
         """Fold what the native module holds into one base, when it has changed enough; a thread makes it."""
@@ -164,7 +165,7 @@ class Holding(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is n
             folding = self._based.begin_fold(settled=self._arranged and not self.waiting_count)
             if folding is not None:
                 began = time.monotonic()
-                base = await asyncio.to_thread(folding.base)
+                base = await native_base(folding.base)
                 self._based.end_fold(folding, base)
                 seconds = round(time.monotonic() - began, 3)
                 log.info("native base renewed", numbers_count=base.numbers_count, seconds=seconds)
@@ -208,6 +209,16 @@ class Holding(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is n
         if self._settled is not None:
             settled, self._settled = self._settled, None
             settled()
+
+
+async def native_base(make: Callable[[], Base]) -> Base:
+    """What a thread makes. Raises `NativeFailed` for whatever the module raises: its worker goes on without."""
+    try:
+        return await asyncio.to_thread(make)
+    except asyncio.CancelledError:
+        raise
+    except BaseException as error:  # a panic in Rust is no `Exception`
+        raise NativeFailed(f"a base could not be made: {error!r}") from error
 
 
 def _give_back_memory() -> None:

@@ -1,5 +1,6 @@
 """The native path: its answers are the Python path's, whatever the module leaves, and whatever becomes of it."""
 
+import asyncio
 import re
 import zlib
 from collections import Counter
@@ -16,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from bloom.base import BasedWills
+from bloom.base import Base, BasedWills
 from bloom.partition import partition_of
 from bloom.partitioned import NotHeldError
 from bloom.snapshot import SnapshotMeta
@@ -26,6 +27,7 @@ from stream.filter import native, paths
 from stream.filter.activity import ActivityCounter, Acts
 from stream.filter.batch import Finished, Outputs, Place, decide_batch
 from stream.filter.delivery import in_rounds
+from stream.filter.holding import native_base
 from stream.filter.native import NativeBatches
 from stream.filter.paths import NativePath, native_path
 from stream.filter.raw import LeavesAll, Native, NativeFailed, Taken, decide_raw
@@ -232,6 +234,14 @@ def test_whatever_the_module_raises_is_its_failure_and_names_the_place(failure: 
     taken = {Place("events.urgent", 1): Taken([_raw(_consumed([b"{}"]))], [], FIRST + 1)}
     with pytest.raises(NativeFailed, match=rf"events\.urgent-1 from offset {FIRST}: .*{failure}"):
         decide_raw(taken, Failing(decider, 12, standin.unsure), decider, now=NOW, partitions=PARTITIONS)
+
+
+def test_what_a_base_cannot_be_made_for_is_the_modules_failure() -> None:
+    def fail() -> Base:
+        raise standin.Panic("boom")
+
+    with pytest.raises(NativeFailed, match=r"base could not be made: .*boom"):
+        asyncio.run(native_base(fail))
 
 
 def test_a_batch_that_the_module_cannot_read_is_pythons() -> None:
