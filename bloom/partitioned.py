@@ -7,7 +7,8 @@ and would answer "silent": whoever decides asks `require` first, which is an err
 
 Why one store and not one for each partition: a hash spreads numbers that lie together over all partitions, and a
 Roaring container costs some 60 bytes beside its numbers. Twelve thin stores took up to 3.6 times what the one takes
-from which half of the numbers were taken out (docs/decisions/0011).
+from which half of the numbers were taken out (docs/decisions/0011). In the native module a base is never changed,
+so a partition has one of its own until that is folded with the others.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,6 +18,7 @@ from typing import Final
 import numpy as np
 from pyroaring import BitMap64
 
+from bloom.base import Base, BasedWills
 from bloom.bitmaps import Wills
 from bloom.partition import partitions_of_numbers
 from bloom.sets import ScopedBitmap, discard_all
@@ -36,13 +38,23 @@ class NotHeldError(LookupError):
 class HeldPartitions:
     """A store, and which of `partitions` it holds: none at first. What is applied to it must be of those alone."""
 
-    __slots__ = ("_held", "_leaving", "partitions", "store")
+    __slots__ = ("_held", "_leaving", "based", "partitions", "store")
 
     def __init__(self, partitions: int) -> None:
         self.partitions = partitions
         self.store: Final = Wills()
+        self.based: BasedWills | None = None
+        """the same in the native module, where that was asked for by `follow`"""
         self._held: set[int] = set()
         self._leaving: set[int] = set()
+
+    def follow(self) -> BasedWills:
+        """Hold the same partitions in the native module, from now on, when none is held yet. Asked again: the same."""
+        if self.based is None:
+            assert not self._held, "it would not know what is held already"
+            self.based = BasedWills(partitions=self.partitions)
+            self.store.follow(self.based)
+        return self.based
 
     def numbers(self) -> Sequence[int]:
         """The partitions that are held, in order."""
@@ -57,12 +69,15 @@ class HeldPartitions:
         """Whether numbers of a partition that was dropped may still be here: it cannot be held again before `sweep`."""
         return partition in self._leaving
 
-    def hold(self, partition: int, wills: Wills) -> None:
+    def hold(self, partition: int, wills: Wills, base: Base | None = None) -> None:
         """Hold a partition from now on; `wills` must be those of its subscribers alone, and are taken over.
 
-        Costs a walk over the containers of every bitmap that both have: milliseconds for a million numbers.
+        Costs a walk over the containers of every bitmap that both have: milliseconds for a million numbers. With
+        `follow` also a base of the wills, some 40 ns a number, unless it is given (`BasedWills.places`).
         """
         assert partition not in self._held | self._leaving, "it would mix with what is here"
+        if self.based is not None:
+            self.based.hold(partition, base or Base.of(wills, places=self.based.places(wills)))
         self.store.merge(wills)
         self._held.add(partition)
 
@@ -71,6 +86,8 @@ class HeldPartitions:
         self.require(partition)
         self._held.discard(partition)
         self._leaving.add(partition)
+        if self.based is not None:
+            self.based.drop(partition)
 
     def sweep(self) -> Iterator[int]:
         """Take out what belongs to dropped partitions, some thousand numbers a step; yields how many were looked at.

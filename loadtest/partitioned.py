@@ -25,8 +25,11 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from bloom.base import BUILT, Base
+from bloom.bitmaps import Wills
 from bloom.partition import partitions_of, partitions_of_numbers
 from bloom.sets import bitmap_of
+from bloom.wills import EVERYTHING
 from loadtest.machine import describe
 from stream import config as configuration
 from stream.config import Config
@@ -59,6 +62,12 @@ class Bytes(msgspec.Struct, frozen=True):
     twelfth_share: float
     thin_half_share: float
     """what one of two would take with a store for each partition"""
+    native_bytes: float | None
+    """a number, in the native module's base of all; None where that is not built"""
+    native_half_share: float | None
+    """what the base of one of two workers takes, as a share of that"""
+    native_thin_half_share: float | None
+    """what it takes until its partitions' bases are folded into one"""
 
 
 class Memory(msgspec.Struct, frozen=True):
@@ -92,7 +101,18 @@ def bitmaps(numbers_count: int) -> Iterator[Bytes]:
         whole = _taken_by([numbers])
         half, quarter, twelfth = (_taken_by([numbers[of < partitions]]) / whole for partitions in (6, 3, 1))
         thin = _taken_by([numbers[of == partition] for partition in range(6)]) / whole
-        yield Bytes(f"1 in {one_in:,}", whole / len(numbers), half, quarter, twelfth, thin)
+        yield Bytes(f"1 in {one_in:,}", whole / len(numbers), half, quarter, twelfth, thin, *_native(numbers, of))
+
+
+def _native(numbers: NDArray[np.uint64], of: NDArray[np.int64]) -> tuple[float, float, float] | tuple[None, None, None]:
+    """The same of the native module's bases, of numbers that refuse everything."""
+    if not BUILT:
+        return None, None, None
+    whole, half, *thin = (
+        Base.of(Wills.of_arrays([("sms", "refusal", EVERYTHING, some)])).bytes_count
+        for some in (numbers, numbers[of < 6], *(numbers[of == partition] for partition in range(6)))
+    )
+    return whole / len(numbers), half / whole, sum(thin) / whole
 
 
 def _taken_by(sets: Sequence[NDArray[np.uint64]]) -> int:

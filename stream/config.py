@@ -313,8 +313,6 @@ def _refuse_weakening(tables: Mapping[str, object]) -> None:
 
 def _check(config: Config) -> None:
     kafka = config.kafka
-    if config.registry.mode == "partitioned" and config.filter.native == "on":
-        raise ConfigError("filter.native: the native path needs registry.mode replicated; set auto or off")
     if kafka.security_protocol.startswith("SASL") and not kafka.sasl_username:
         raise ConfigError(f"kafka.sasl_username: needed for security_protocol {kafka.security_protocol}")
     if kafka.security_protocol.startswith("SASL") and not secret(kafka.sasl_password, kafka.sasl_password_file):

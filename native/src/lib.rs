@@ -8,7 +8,7 @@ mod convert;
 
 use convert::{MadeParts, SetupParts, WorldParts};
 use pyo3::buffer::PyBuffer;
-use pyo3::exceptions::PyValueError;
+use pyo3::exceptions::{PyLookupError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyBytes, PyList, PyTuple};
 use std::path::PathBuf;
@@ -18,7 +18,7 @@ use wurao_core::build::Builder;
 use wurao_core::engine::{Engine as Core, Failure, Made, Maker, Question, Setup, Unknown};
 use wurao_core::expressions::{Expressions as CoreExpressions, Question as Stretch};
 use wurao_core::json::Purpose;
-use wurao_core::wills::{Channel, Probe, Scope, Wills as CoreWills};
+use wurao_core::wills::{self, Aside as CoreAside, Held, Probe, Scope, channel_of};
 use wurao_core::{batch, numbers, program, text};
 
 /// What characters fold to, made once for a process.
@@ -55,10 +55,6 @@ impl Tables {
         let folded = reading.read(&self.0, text.as_bytes()).then(|| reading.opt_out_shown());
         (folded, text::Hints::default().stand_in(&self.0, text.as_bytes()))
     }
-}
-
-fn channel_of(channel: u8) -> Channel {
-    if channel == 0 { Channel::Sms } else { Channel::Call }
 }
 
 /// What every number held at one moment: made of Roaring bitmaps, or mapped from a file.
@@ -115,16 +111,65 @@ impl Base {
     }
 }
 
-/// The wills of all subscribers; a store of `bloom.wills`.
+/// The wills of all subscribers, or of the partitions that are held; a store of `bloom.wills`.
 #[pyclass(module = "wurao_native")]
-struct Wills(CoreWills);
+struct Wills(Held);
+
+/// What was set aside of the partitions that were held.
+#[pyclass(frozen, module = "wurao_native")]
+struct Aside(Option<CoreAside>);
+
+#[pymethods]
+impl Aside {
+    /// One base of all. `scopes` are those of all ids: (channel, refusal, sender, category). In any thread.
+    fn fold(&self, py: Python<'_>, scopes: Vec<Named>) -> PyResult<Base> {
+        let aside = self.0.as_ref().expect("until it is dropped");
+        let base = py.detach(|| aside.fold(scopes));
+        base.map(|base| Base(Arc::new(base))).map_err(|Damaged(why)| PyValueError::new_err(why))
+    }
+}
+
+impl Drop for Aside {
+    fn drop(&mut self) {
+        free(self.0.take());
+    }
+}
+
+/// Frees what may be a million changes, some 60 ns each, for which nobody should wait: at once only where there can be no
+/// thread for it.
+fn free(what: impl Send + 'static) {
+    _ = std::thread::Builder::new().spawn(move || drop(what));
+}
+
+fn not_held(partition: u32) -> PyErr {
+    PyLookupError::new_err(format!("partition {partition} is not held here"))
+}
 
 #[pymethods]
 impl Wills {
-    /// Wills that are as a base has them, whose scopes are these: (channel, refusal, sender, category).
+    /// None yet, of so many partitions; where that is one it is everything.
     #[new]
-    fn new(base: &Base, scopes: Vec<(u8, bool, u32, u32)>) -> Self {
-        Self(CoreWills::new(Arc::clone(&base.0), scopes.into_iter().map(scope_of).collect()))
+    fn new(partitions: u32) -> Self {
+        Self(Held::new(partitions as usize))
+    }
+
+    /// Hold a partition, whose wills are as a base has them.
+    fn hold(&mut self, partition: u32, base: &Base) {
+        self.0.hold(partition, wills::Wills::new(Arc::clone(&base.0)));
+    }
+
+    fn drop(&mut self, partition: u32) {
+        free(self.0.drop(partition));
+    }
+
+    /// Set aside what has changed in the partitions that are held.
+    fn set_aside(&mut self) -> Aside {
+        Aside(Some(self.0.set_aside()))
+    }
+
+    /// Put a base in the place of what it was made of, where that is still here.
+    fn adopt(&mut self, aside: &Aside, base: &Base) {
+        self.0.adopt(aside.0.as_ref().expect("until it is dropped"), &base.0);
     }
 
     fn learn(&mut self, channel: u8, refusal: bool, sender: u32, category: u32) {
@@ -151,13 +196,19 @@ impl Wills {
         Ok(())
     }
 
-    fn stance(&self, channel: u8, consent: u32, refusals: [u32; 3], number: u64) -> u8 {
-        self.0.stance(&Probe { channel: channel_of(channel), consent, refusals }, number, None) as u8
+    fn stance(&self, channel: u8, consent: u32, refusals: [u32; 3], number: u64) -> PyResult<u8> {
+        let wills = self.0.of_number(number).ok_or_else(|| PyLookupError::new_err("its partition is not held here"))?;
+        Ok(wills.stance(&Probe { channel: channel_of(channel), consent, refusals }, number, None) as u8)
     }
 
     #[getter]
     fn changed_count(&self) -> usize {
         self.0.changed_count()
+    }
+
+    #[getter]
+    fn numbers_count(&self) -> u64 {
+        self.0.numbers_count()
     }
 }
 
@@ -239,8 +290,9 @@ impl Engine {
             copied = PyBuffer::<u8>::get(raw)?.to_vec(py)?;
             &copied
         };
-        let question = Question { raw, sms, call, partition, from_offset, now };
-        let (core, wills) = (&mut self.0, &wills.0);
+        let question = Question { raw, apart: wills.0.is_apart(), sms, call, partition, from_offset, now };
+        let core = &mut self.0;
+        let wills = wills.0.of(partition).ok_or_else(|| not_held(partition))?;
         let answered = py.detach(|| core.decide(&question, quiet, wills, &mut Asking(make)));
         let answered = answered.map_err(|failure| match failure {
             Failure::Unreadable(batch::Unreadable(why)) => PyValueError::new_err(why),
@@ -378,7 +430,7 @@ fn crc_holds(raw: &[u8]) -> bool {
 mod wurao_native {
     use super::*;
     #[pymodule_export]
-    use super::{Base, Engine, Expressions, Tables, Wills, crc_holds, seal};
+    use super::{Aside, Base, Engine, Expressions, Tables, Wills, crc_holds, seal};
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

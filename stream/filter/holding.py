@@ -6,8 +6,8 @@ numbers are assigned by hand. So the two cannot disagree about what the worker n
 
 A rebalance: both lanes shut, and what they hold is acknowledged and committed. Then, with the new assignment: what is
 lost is dropped, the urgent lane is set to what is committed, partitions that were held before open at once, and those
-gained open one by one as they are loaded; the others do not wait for them. What may block: reading a snapshot does not
-(a thread does it), and the follower gives the loop away between polls.
+gained open one by one as they are loaded; the others do not wait for them. What may block: reading a snapshot does not,
+nor making the native module's form of it (threads do it), and the follower gives the loop away between polls.
 
 Never: open a partition whose wills are not applied up to the end that its topic had after the assignment; otherwise
 somebody who had refused could be sent to.
@@ -22,10 +22,13 @@ from typing import Final
 from aiokafka import TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
 
+from bloom.base import Base
+from bloom.bitmaps import Wills
 from stream import logs
 from stream.config import Config
 from stream.filter import memory
 from stream.filter.lane import Lane
+from stream.filter.raw import NativeFailed
 from stream.kafka.describe import Cluster
 from stream.metrics import FilterMetrics
 from stream.model.topics import EVENTS_URGENT
@@ -35,6 +38,9 @@ from stream.registry.follower import Follower
 log = logs.get(__name__)
 
 URGENT: Final = (EVENTS_URGENT,)
+
+FOLD_LOOK_EVERY_S: Final = 1.0
+"""Between two looks at how much has changed in the native module: some hundred thousand records, at most."""
 
 GIVE_BACK_AFTER_S: Final = 3.0
 """After the last partition is loaded: most of what was lost is taken out by then, too."""
@@ -57,6 +63,9 @@ class Holding(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is n
         self._config = config
         self._cluster = cluster
         self._follower = follower
+        held = follower.registry.held
+        self._based = held.based if held is not None else None
+        """what is held, in the native module, where the worker takes that path"""
         self._urgent = urgent
         self._bulk = bulk
         self._metrics = metrics
@@ -104,6 +113,9 @@ class Holding(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is n
 
     async def run(self) -> None:
         """Follow assignments as long as the worker runs. Raises what makes that impossible."""
+        await asyncio.gather(self._follow_assignments(), self._fold())
+
+    async def _follow_assignments(self) -> None:
         while True:
             await self._changed.wait()
             self._changed.clear()
@@ -134,10 +146,29 @@ class Holding(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is n
         self._see_whether_settled()
         for partition in gained:
             part = await asyncio.to_thread(parts.newest_good, self._config, self._cluster, partition, parts.tell)
+            base = await self._base_of(part.wills)
             if turn != self._turn:
                 return
-            loaded = self._held[partition] = self._follower.take(partition, part.wills, part.next_offset)
+            loaded = self._held[partition] = self._follower.take(partition, part.wills, part.next_offset, base=base)
             loaded.add_done_callback(partial(self._loaded, partition, part, self._given))
+
+    async def _base_of(self, wills: Wills) -> Base | None:
+        """The wills in the native module's form, where the worker takes the native path: a thread makes it."""
+        if self._based is None:
+            return None
+        return await native_base(partial(Base.of, wills, places=self._based.places(wills)))
+
+    async def _fold(self) -> None:
+        """Fold what the native module holds into one base, when it has changed enough; a thread makes it."""
+        while self._based is not None:
+            await asyncio.sleep(FOLD_LOOK_EVERY_S)
+            folding = self._based.begin_fold(settled=self._arranged and not self.waiting_count)
+            if folding is not None:
+                began = time.monotonic()
+                base = await native_base(folding.base)
+                self._based.end_fold(folding, base)
+                seconds = round(time.monotonic() - began, 3)
+                log.info("native base renewed", numbers_count=base.numbers_count, seconds=seconds)
 
     async def _committed(self) -> Mapping[TopicPartition, int | None]:
         """Where the group stands in the urgent topics; None where it has committed nothing yet."""
@@ -178,3 +209,13 @@ class Holding(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is n
         if self._settled is not None:
             settled, self._settled = self._settled, None
             settled()
+
+
+async def native_base(make: Callable[[], Base]) -> Base:
+    """What a thread makes. Raises `NativeFailed` for whatever the module raises: its worker goes on without."""
+    try:
+        return await asyncio.to_thread(make)
+    except asyncio.CancelledError:
+        raise
+    except BaseException as error:  # a panic in Rust is no `Exception`
+        raise NativeFailed(f"a base could not be made: {error!r}") from error

@@ -1,7 +1,7 @@
 """What malloc keeps of what was freed: little, since a host runs a worker for each core.
 
-glibc (mallopt(3)) makes heaps for threads, keeps most of what a burst took, and the larger the pieces that are freed the
-more it keeps. Elsewhere nothing is done. Variables that an operator has set for malloc stay in force.
+glibc (mallopt(3)) makes heaps for threads, keeps most of what a burst took, and the larger the pieces that are freed
+the more it keeps. Elsewhere nothing is done. Variables that an operator has set for malloc stay in force.
 """
 
 import ctypes

@@ -104,7 +104,8 @@ def why_unfit() -> str | None:
 class NativeBatches:
     """One worker's policy and registry in the native module.
 
-    `wills` are those of the decider's registry, and follow them (`BasedWills.following`). Raises `NativeUnfit`.
+    `wills` are those of the decider's registry, and follow them (`BasedWills.following`, or `HeldPartitions.follow`,
+    and then each batch is decided on its partition's). Raises `NativeUnfit`.
     """
 
     def __init__(

@@ -30,10 +30,11 @@ from stream.policy.settings import Policy
 from stream.registry.registry import Registry
 
 MakeNative = Callable[[Decider], Native]
-"""Puts one worker's decider into the native module's form. Its registry is the one that was shared."""
+"""Puts one worker's decider into the native module's form. Its registry is the one that was inherited."""
 
 Share = Callable[[Registry, SnapshotMeta], MakeNative]
-"""Puts the wills of a snapshot into the native module's form, once for all workers that are forked afterwards."""
+"""Puts the wills of a snapshot into the native module's form, once for all workers that are forked afterwards. Where
+each holds partitions of its own nothing is shared, and each begins with none."""
 
 BASE_FILE: Final = "native.base"
 """Where the native module's form of the newest snapshot is kept, beside the snapshots: it is mapped, not loaded."""
@@ -76,6 +77,8 @@ def _fitting(config: Config, policy: Policy) -> tuple[Share | None, str | None]:
     make = _maker(config.topics.partitions, compression)
     problem = seams.misfit() or why_unfit() or _unfit_for(policy, make)
     file = Path(config.registry.snapshots) / BASE_FILE
+    if config.registry.mode == "partitioned":
+        return _share_none(config.topics.partitions, compression), problem
 
     def share(registry: Registry, meta: SnapshotMeta) -> MakeNative:
         wills = registry.wills
@@ -94,6 +97,17 @@ def _maker(partitions: int, compression: Compression) -> _Make:
         return lambda decider: NativeBatches(decider, wills, partitions=partitions, compression=compression)
 
     return make
+
+
+def _share_none(partitions: int, compression: Compression) -> Share:
+    """For workers that hold partitions of their own: one that takes the native path has them in both forms."""
+
+    def make(decider: Decider) -> Native:
+        held = decider.world.registry.held
+        assert held is not None, "registry.mode is partitioned"
+        return NativeBatches(decider, held.follow(), partitions=partitions, compression=compression)
+
+    return lambda _registry, _meta: make
 
 
 def _unfit_for(policy: Policy, make: _Make) -> str | None:

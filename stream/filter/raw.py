@@ -116,11 +116,15 @@ def decide_raw(
 ) -> Outputs:
     """Decide a batch that came as record batches, or partly so. Raises `NativeFailed` for whatever the module raises.
 
+    Where the registry holds some partitions only, the module leaves what stands in another than its subscriber's.
     `now` in milliseconds. Some 0.5 µs an event that the module answers, and 6 µs for one that it leaves.
     """
     rest: dict[Place, list[Record]] = {}
     done: list[tuple[Place, Outcome]] = []
+    held = decider.world.registry.held
     for place, taken in batches.items():
+        if held is not None:
+            held.require(place.partition)
         left = list(taken.records)
         for piece in taken.raw:
             outcome = _decided(native, piece, place, now) if piece.readable else None

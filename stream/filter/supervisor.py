@@ -63,8 +63,6 @@ GOODBYE_MARGIN_S: Final = 3 * clients.GOODBYE_S_MAX
 FIRST_PARTS_AFTER_S: Final = 60.0
 """How soon partitions are folded for the first time: not at once, when workers read the same topic and need it more."""
 
-NOT_APART: Final = NativePath(None, "registry.mode is partitioned, and the native module wants a registry in one piece")
-
 NATIVE_FAILED: Final = 70
 """The exit code of a worker whose native module has failed."""
 
@@ -98,7 +96,7 @@ class Supervisor:
         self._policy = policy
         self._apart = config.registry.mode == "partitioned"
         """each worker then holds its own partitions: there is no base to share"""
-        self._native = native or (native_path(config, policy) if not self._apart else NOT_APART)
+        self._native = native or native_path(config, policy)
         self._barred: set[int] = set()
         """workers that the native module has brought down"""
         self._fold_every_s = config.registry.fold_every_ms / 1000
@@ -160,7 +158,8 @@ class Supervisor:
         """What workers of partitioned mode inherit: nothing. Each loads what it is assigned."""
         registry = Registry(held=HeldPartitions(self._config.topics.partitions))
         nothing = snapshot.SnapshotMeta(cluster.id, now_ms(), {})
-        return Base(registry, nothing, Path(self._config.registry.snapshots), None)
+        native = self._native.share and self._native.share(registry, nothing)
+        return Base(registry, nothing, Path(self._config.registry.snapshots), native)
 
     async def _renew_parts(self, cluster: Cluster) -> None:
         """Let a child fold every partition into a new snapshot from time to time; the workers go on as they are."""

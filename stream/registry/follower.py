@@ -21,6 +21,7 @@ from typing import Final, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from bloom.base import Base
 from bloom.bitmaps import Wills
 from bloom.partitioned import HeldPartitions
 from bloom.snapshot import TopicMark
@@ -58,6 +59,7 @@ class _Taken(NamedTuple):
 
     partition: int
     wills: Wills
+    base: Base | None
     next_offset: int | None
     loaded: asyncio.Future[None]
 
@@ -146,14 +148,17 @@ class Follower:
             self._asked.cancel()
         await self._consumer.stop()
 
-    def take(self, partition: int, wills: Wills, next_offset: int | None) -> asyncio.Future[None]:
+    def take(
+        self, partition: int, wills: Wills, next_offset: int | None, *, base: Base | None = None
+    ) -> asyncio.Future[None]:
         """Follow a partition of expressions from the next poll on, where the registry holds some only.
 
-        `wills` are those up to `next_offset` (exclusive; None: none, and the topic is read from its beginning). The
-        future is done when the partition is loaded, cancelled when it is dropped before.
+        `wills` are those up to `next_offset` (exclusive; None: none, and the topic is read from its beginning), `base`
+        may be the same for the native module. The future is done when the partition is loaded, cancelled when it is
+        dropped before.
         """
         loaded: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._changes.append(_Taken(partition, wills, next_offset, loaded))
+        self._changes.append(_Taken(partition, wills, base, next_offset, loaded))
         return loaded
 
     def drop(self, partition: int) -> None:
@@ -322,7 +327,7 @@ class Follower:
             self._changes.remove(change)
             place = TopicPartition(EXPRESSIONS, change.partition)
             if isinstance(change, _Taken):
-                self._held.hold(change.partition, change.wills)
+                self._held.hold(change.partition, change.wills, change.base)
                 self._next[place] = beginnings[place] if change.next_offset is None else change.next_offset
                 self._loading[place] = _Loading(change.loaded)
             else:

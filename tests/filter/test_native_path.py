@@ -1,5 +1,6 @@
 """The native path: its answers are the Python path's, whatever the module leaves, and whatever becomes of it."""
 
+import asyncio
 import re
 import zlib
 from collections import Counter
@@ -16,7 +17,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from bloom.base import BasedWills
+from bloom.base import Base, BasedWills
+from bloom.partition import partition_of
+from bloom.partitioned import NotHeldError
 from bloom.snapshot import SnapshotMeta
 from stream import config as configuration
 from stream.config import Config
@@ -24,6 +27,7 @@ from stream.filter import native, paths
 from stream.filter.activity import ActivityCounter, Acts
 from stream.filter.batch import Finished, Outputs, Place, decide_batch
 from stream.filter.delivery import in_rounds
+from stream.filter.holding import native_base
 from stream.filter.native import NativeBatches
 from stream.filter.paths import NativePath, native_path
 from stream.filter.raw import LeavesAll, Native, NativeFailed, Taken, decide_raw
@@ -42,7 +46,7 @@ from stream.policy.loading import load
 from stream.registry.registry import registry_of
 from tests.filter import cases, standin
 from tests.filter.harness import NOW, Broker, FilterProcess, event
-from tests.native.twins import needs_native
+from tests.native.twins import needs_native, registry_apart
 
 PARTITIONS = 12
 NONE = np.zeros(1, dtype=np.int64)
@@ -161,6 +165,49 @@ def test_both_paths_give_the_same_decisions_letters_counts_and_offsets(
     assert _activity(whole) == _activity(plain)
 
 
+@needs_native
+@given(held=st.sets(st.integers(0, PARTITIONS - 1), min_size=1), strays=st.integers(0, 5))
+def test_who_holds_some_partitions_decides_their_events_on_both_paths_as_who_holds_all(
+    held: set[int], strays: int
+) -> None:
+    decider = Decider(load(), registry_apart(cases.registry()))
+    partitions = decider.world.registry.held
+    assert partitions is not None
+    for partition in set(range(PARTITIONS)) - held:
+        partitions.drop(partition)
+    module = NativeBatches(decider, partitions.follow(), partitions=PARTITIONS)
+    homes: dict[int, list[bytes | None]] = {partition: list(EVENTS[:strays]) for partition in held}
+    for one, value in zip([*cases.EVENTS, HINTING], EVENTS, strict=True):
+        home = partition_of(str(one["from"] if one["kind"] == "reply" else one["to"]), PARTITIONS)
+        homes.get(home, []).append(value)
+    records = {Place("events.urgent", partition): _consumed([*values, b"{"]) for partition, values in homes.items()}
+    taken = {place: Taken([_raw(some)], [], some[-1].offset + 1) for place, some in records.items()}
+    plain = decide_batch(records, decider, now=NOW, partitions=PARTITIONS)
+    both = decide_raw(taken, module, decider, now=NOW, partitions=PARTITIONS)
+    assert _decisions(both) == _decisions(plain)
+    assert both.counts == plain.counts
+    assert sorted(both.dead_letters, key=repr) == sorted(plain.dead_letters, key=repr)
+    assert both.misplaced == plain.misplaced
+    assert both.next_offsets == plain.next_offsets
+
+    everything = _decider()
+    whole = decide_raw(taken, _module(everything, 1), everything, now=NOW, partitions=PARTITIONS)
+    assert all(some <= _decisions(whole)[place] for place, some in _decisions(both).items())
+    assert both.left_count <= whole.left_count + both.misplaced.total(), "no more is left than what is misplaced"
+
+
+@needs_native
+def test_events_of_a_partition_that_is_not_held_are_not_decided_at_all() -> None:
+    decider = Decider(load(), registry_apart(cases.registry()))
+    held = decider.world.registry.held
+    assert held is not None
+    module = NativeBatches(decider, held.follow(), partitions=PARTITIONS)
+    held.drop(1)
+    taken = {Place("events.urgent", 1): Taken([_raw(_consumed(list(EVENTS)))], [], 90)}
+    with pytest.raises(NotHeldError, match="partition 1 is not held"):
+        decide_raw(taken, module, decider, now=NOW, partitions=PARTITIONS)
+
+
 def test_what_was_taken_of_several_partitions_is_answered_in_each() -> None:
     records = _consumed(list(EVENTS))
     decider = _decider()
@@ -187,6 +234,14 @@ def test_whatever_the_module_raises_is_its_failure_and_names_the_place(failure: 
     taken = {Place("events.urgent", 1): Taken([_raw(_consumed([b"{}"]))], [], FIRST + 1)}
     with pytest.raises(NativeFailed, match=rf"events\.urgent-1 from offset {FIRST}: .*{failure}"):
         decide_raw(taken, Failing(decider, 12, standin.unsure), decider, now=NOW, partitions=PARTITIONS)
+
+
+def test_what_a_base_cannot_be_made_for_is_the_modules_failure() -> None:
+    def fail() -> Base:
+        raise standin.Panic("boom")
+
+    with pytest.raises(NativeFailed, match=r"base could not be made: .*boom"):
+        asyncio.run(native_base(fail))
 
 
 def test_a_batch_that_the_module_cannot_read_is_pythons() -> None:

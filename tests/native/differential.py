@@ -5,6 +5,7 @@
 Each round makes a small world and some thousands of events: of the vocabulary of `tests.policy.strategies`, of the
 sample traffic, and both spoilt: fields exchanged, written in other ways that JSON allows or forbids, bytes changed.
 Every decision that the native module gives must be the Python core's, byte for byte; what Python refuses it must leave.
+In a third of the worlds it holds wills by partition, and must leave what stands in another than its subscriber's.
 Prints how much of it was left. The same seed makes the same events.
 """
 
@@ -12,23 +13,31 @@ import argparse
 import json
 import random
 import time
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Final
 
+from bloom.partition import partition_of
 from bloom.wills import CHANNELS
 from stream.demo.sample import REFUSALS_COUNT_MIN, sample
 from stream.demo.texts import own
 from stream.demo.traffic import Traffic
-from stream.model.codec import decode_file_record, encode
+from stream.model.codec import Undecodable, decode_event, decode_file_record, encode
+from stream.model.events import Reply
 from stream.policy.settings import Policy
 from stream.registry.registry import Registry, registry_of
-from tests.native.twins import Twins
+from tests.native.twins import PARTITIONS, Twins, registry_apart
 from tests.policy import strategies as words
 from tests.policy.model import Json, Settings, Window
 from tests.policy.test_model import policy_of
 
 EVENTS_COUNT: Final = 2_000
 """In one world."""
+
+APART_SHARE: Final = 1 / 3
+STRAY_SHARE: Final = 0.02
+"""Of the events of a world apart, how many stand in any partition."""
 
 FIELDS: Final[dict[str, tuple[object, ...]]] = {
     "kind": ("sms", "call", "reply", "mms"),
@@ -62,7 +71,8 @@ class Source:
         self.draw = random.Random(seed)
         few = sample(now=words.NOON, refusals_count=REFUSALS_COUNT_MIN, silent_count=1_000)
         said = [wish.expression(index) for wish in few.words for index in wish.who]
-        self._sample_registry = registry_of([*few.records(), *said])
+        records = [*few.records(), *said]
+        self._sample_registries = {make: make(records) for make in (registry_of, registry_apart)}
         self._traffic = Traffic(few, own(), seed=seed)
 
     def world(self) -> tuple[Policy, Registry]:
@@ -79,11 +89,12 @@ class Source:
             for _ in range(draw.randrange(3))
         )
         policy = policy_of(Settings(draw.random() < 0.7, draw.random() < 0.5, hours))
+        make = registry_apart if draw.random() < APART_SHARE else registry_of
         if draw.random() < 0.2:
-            return policy, self._sample_registry
+            return policy, self._sample_registries[make]
         raws = [*words.LAWFUL, *draw.sample(words.SPOILERS, draw.randrange(4))]
         raws += [{"kind": "wordlist", "list": "L", "terms": draw.sample(words.TERMS, 2)}] * (draw.random() < 0.5)
-        return policy, registry_of([decode_file_record(json.dumps(raw).encode()) for raw in raws])
+        return policy, make([decode_file_record(json.dumps(raw).encode()) for raw in raws])
 
     def lines(self, count: int) -> list[bytes]:
         """Events, of which about a half are spoilt."""
@@ -92,6 +103,18 @@ class Source:
         lines += [self._spelt(self._of_the_vocabulary()) for _ in range(count - len(lines))]
         draw.shuffle(lines)
         return [self._spoilt(line) if draw.random() < 0.4 else line for line in lines]
+
+    def dealt(self, lines: Sequence[bytes]) -> Mapping[int, Sequence[bytes]]:
+        """The lines by their subscribers' partitions, but for a few."""
+        dealt: defaultdict[int, list[bytes]] = defaultdict(list)
+        for line in lines:
+            partition = self.draw.randrange(PARTITIONS)
+            if self.draw.random() > STRAY_SHARE:
+                with suppress(Undecodable):
+                    event = decode_event(line)
+                    partition = partition_of(event.from_ if isinstance(event, Reply) else event.to, PARTITIONS)
+            dealt[partition].append(line)
+        return dealt
 
     def _of_the_vocabulary(self) -> Json:
         draw = self.draw
@@ -172,7 +195,11 @@ def round_of(source: Source, count: int = EVENTS_COUNT) -> int:
     """One world's events decided both ways; returns how many were left to Python. Raises AssertionError."""
     twins = Twins(*source.world())
     twins.decider.settle(stale=source.draw.random() < 0.1, epoch="differential")
-    return len(twins.agree(source.lines(count), now=source.draw.choice(words.MOMENTS)))
+    lines, now = source.lines(count), source.draw.choice(words.MOMENTS)
+    if twins.registry.held is None:
+        return len(twins.agree(lines, now=now))
+    dealt = source.dealt(lines)
+    return sum(len(twins.agree(some, now=now, partition=partition)) for partition, some in dealt.items())
 
 
 def main() -> None:

@@ -21,7 +21,17 @@ from stream.policy.masks import bits_of
 from stream.policy.settings import Policy
 from stream.registry.registry import registry_of
 from tests.native.differential import Source
-from tests.native.twins import CODECS, RECORD_MS, Consumed, Keyed, Twins, batch_of, needs_native, records_of
+from tests.native.twins import (
+    CODECS,
+    RECORD_MS,
+    Consumed,
+    Keyed,
+    Twins,
+    batch_of,
+    needs_native,
+    records_of,
+    registry_apart,
+)
 from tests.policy.cases import CONSENTING, GOOD_TEXT, LAWFUL, LINE, NOON, PORT, SHOP, SILENT, but, entry
 
 pytestmark = needs_native
@@ -147,6 +157,19 @@ def test_records_in_the_wrong_partition_are_counted() -> None:
     raw = batch_of([Keyed(None, sms())] * 3)
     assert twins().decide(raw, now=NOW, partition=home).outcome.misplaced == 0
     assert twins().decide(raw, now=NOW, partition=home + 1).outcome.misplaced == 3
+
+
+def test_where_partitions_are_held_records_in_the_wrong_one_are_left_and_the_rest_is_answered() -> None:
+    home = partition_of(CONSENTING, 12)
+    records = [Keyed(None, sms()), Keyed(None, sms(to=SILENT)), Keyed(None, call())]
+    raw = batch_of(records)
+    made = Twins(load(), registry_apart(LAWFUL))
+    seen = made.decide(raw, now=NOW, partition=home)
+    assert [reason(decision) for decision in seen.decisions] == ["consented", "service"]
+    assert [value for *_, value in seen.outcome.left] == [records[1].value]
+    assert seen.outcome.misplaced == 0, "they are counted where they are decided"
+    seen = made.decide(raw, now=NOW, partition=partition_of(SILENT, 12))
+    assert [reason(decision) for decision in seen.decisions] == ["no_consent"]
 
 
 def test_large_batches_of_decisions_are_several() -> None:

@@ -13,7 +13,7 @@ from stream.policy.settings import Policy
 from stream.policy.worlds import Play, plays, scenes
 from stream.registry.registry import registry_of
 from tests.native.differential import Source, round_of
-from tests.native.twins import Twins, needs_native
+from tests.native.twins import PARTITIONS, Twins, needs_native, registry_apart
 from tests.policy import strategies
 from tests.policy.model import Json
 from tests.policy.test_model import policy_of
@@ -38,8 +38,11 @@ event_lists = st.lists(strategies.all_events, min_size=5, max_size=40)
 def test_decisions_are_those_of_the_python_core(
     policy: Policy, records: list[Json], raws: list[Json], now: int
 ) -> None:
-    twins = Twins(policy, registry_of([decode_file_record(line) for line in lines(records)]))
-    twins.agree(lines(raws), now=now)
+    said = [decode_file_record(line) for line in lines(records)]
+    Twins(policy, registry_of(said)).agree(lines(raws), now=now)
+    apart = Twins(policy, registry_apart(said))
+    for partition in range(PARTITIONS):
+        apart.agree(lines(raws), now=now, partition=partition)
 
 
 @pytest.mark.parametrize("play", ASKED_PLAYS, ids=lambda play: f"{play.kind} {play.purpose}")
@@ -58,5 +61,5 @@ def test_every_combination_of_predicates_is_answered_alike(play: Play) -> None:
 
 def test_spoilt_events_are_left_or_decided_alike() -> None:
     source = Source(seed=7)
-    for _ in range(10):
+    for _ in range(12):
         round_of(source, 500)

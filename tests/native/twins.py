@@ -9,12 +9,16 @@ from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.record.memory_records import MemoryRecords
 
 from bloom.base import BasedWills
+from bloom.bitmaps import Wills
+from bloom.partition import partition_of
+from bloom.partitioned import HeldPartitions
 from stream.filter.native import Compression, NativeBatches, NativeOutcome, why_unfit
 from stream.model.codec import Undecodable, encode, event_decoder
+from stream.model.registry import Expression, FileRecord
 from stream.model.topics import EVENTS_URGENT
 from stream.policy.decide import Decider
 from stream.policy.settings import Policy
-from stream.registry.registry import Registry
+from stream.registry.registry import Registry, wish_of
 
 needs_native = pytest.mark.skipif(why_unfit() is not None, reason=f"{why_unfit()}")
 
@@ -71,6 +75,21 @@ def records_of(batch: bytearray) -> list[Keyed]:
     return [Keyed(record.key, record.value) for record in read]
 
 
+def registry_apart(records: Sequence[FileRecord]) -> Registry:
+    """A registry that holds all partitions one by one: half of what is said comes with them, half afterwards."""
+    held = HeldPartitions(PARTITIONS)
+    held.follow()
+    registry = Registry(held=held)
+    said = [record for record in records if isinstance(record, Expression)]
+    early, late = said[: len(said) // 2], said[len(said) // 2 :]
+    for partition in range(PARTITIONS):
+        wills = Wills()
+        wills.apply(wish_of(word) for word in early if partition_of(word.subscriber, PARTITIONS) == partition)
+        held.hold(partition, wills)
+    registry.apply([*(record for record in records if not isinstance(record, Expression)), *late])
+    return registry
+
+
 class Twins:
     """A decider and its native twin."""
 
@@ -78,7 +97,8 @@ class Twins:
         self.registry = registry
         self.decider = Decider(policy, registry)
         self.decider.settle(stale=False, epoch='run-"1"')
-        self.wills = BasedWills.following(registry.wills)
+        held = registry.held
+        self.wills = BasedWills.following(registry.wills) if held is None else held.follow()
         self.native = NativeBatches(self.decider, self.wills, partitions=PARTITIONS, compression=compression)
 
     def decide(
@@ -90,9 +110,16 @@ class Twins:
         assert outcome.count == len(decisions) == len(outcome.timestamps)
         return Seen(outcome, decisions)
 
-    def agree(self, values: Sequence[bytes], *, now: int, topic: str = EVENTS_URGENT) -> list[bytes]:
-        """Decide the events both ways and demand the same decisions; returns the values that were left to Python."""
-        seen = self.decide(batch_of([Keyed(None, value) for value in values]), now=now, topic=topic)
+    def agree(
+        self, values: Sequence[bytes], *, now: int, topic: str = EVENTS_URGENT, partition: int = 0
+    ) -> list[bytes]:
+        """Decide the events both ways and demand the same decisions; returns the values that were left to Python.
+
+        Where the registry holds some partitions, all that belongs to others must be left.
+        """
+        seen = self.decide(
+            batch_of([Keyed(None, value) for value in values]), now=now, topic=topic, partition=partition
+        )
         left = {offset: value for offset, _, _, value in seen.outcome.left}
         assert list(left.values()) == [values[offset] for offset in left]
         answered = [value for offset, value in enumerate(values) if offset not in left]
@@ -102,6 +129,8 @@ class Twins:
                 event = decode(value)
             except Undecodable as error:
                 raise AssertionError(f"answered what Python refuses ({error}): {value!r}") from error
+            if self.registry.held is not None:
+                assert partition_of(event.to, PARTITIONS) == partition, f"{value!r}"
             right = encode(self.decider.decide(event, now))
             assert decision == Keyed(event.to.encode(), right), f"{value!r}"
         return [value for value in left.values() if value is not None]

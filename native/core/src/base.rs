@@ -313,6 +313,30 @@ impl Base {
         all.into_iter().chain(narrow.into_iter().flatten().filter(of_channel)).collect()
     }
 
+    /// Shows every number with each scope that it holds; blocks come in no order.
+    pub fn each(&self, mut seen: impl FnMut(u64, u32)) {
+        for place in 0..=self.slots_mask {
+            let Some(block) = u64_at(&self.bytes, self.slot(place)).unwrap_or_default().checked_sub(1) else {
+                continue;
+            };
+            let mut found = self.find(block << BLOCK_BITS);
+            let few = if found.kind == SPARSE { self.few(found.at) } else { None };
+            let all = (0..if few.is_none() { BLOCK as u64 } else { 0 }).chain(few.into_iter().flatten());
+            for within in all {
+                found.number = block << BLOCK_BITS | within;
+                found.flags = self.flags(&found).unwrap_or_default();
+                for channel in [Channel::Sms, Channel::Call] {
+                    if found.flags & refuses(channel) != 0 {
+                        seen(found.number, everything(channel));
+                    }
+                }
+                if found.flags & (narrower(Channel::Sms) | narrower(Channel::Call)) != 0 {
+                    self.narrow(&found).for_each(|id| seen(found.number, id));
+                }
+            }
+        }
+    }
+
     #[inline]
     const fn slot(&self, place: usize) -> usize {
         self.directory_at + (place & self.slots_mask) * SLOT_BYTES
@@ -345,6 +369,13 @@ impl Base {
             }
         };
         Some((found.combinations >> (4 * (code & 15))) as u8 & 15)
+    }
+
+    /// The numbers of a list.
+    fn few(&self, at: usize) -> Option<impl Iterator<Item = u64> + '_> {
+        let count = u32_at(&self.bytes, at)? as usize;
+        let numbers = self.bytes.get(at + 4..at + 4 + 2 * count)?.chunks_exact(2);
+        Some(numbers.map(|number| u64::from(u16::from_le_bytes([number[0], number[1]]))))
     }
 
     /// A list: its length, the numbers in order, then their flags, two to a byte.

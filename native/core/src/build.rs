@@ -32,6 +32,14 @@ impl Builder {
         }
     }
 
+    /// A number that holds the scope of an id.
+    pub fn add(&mut self, number: u64, id: u32) {
+        match self.everything.get_mut(id as usize) {
+            Some(general) => _ = general.insert(number),
+            None => self.narrower.push((number, id)),
+        }
+    }
+
     /// The bytes. Costs some 20 ns a number, and their length twice for a while.
     pub fn finish(mut self, origin: &[u8; ORIGIN_BYTES]) -> Result<Vec<u8>, Damaged> {
         self.narrower.sort_unstable();
@@ -42,24 +50,33 @@ impl Builder {
         let mut slots: Vec<(u64, [u8; SLOT_BYTES])> = Vec::new();
         let mut blocks: Vec<u8> = Vec::new();
         let mut flags = vec![0u8; BLOCK];
+        let mut few: Vec<u16> = Vec::new();
         let mut numbers_count = 0u64;
         loop {
             let heads = generals.iter_mut().filter_map(|general| general.peek().copied());
             let Some(head) = heads.chain(narrower_left.first().map(|(number, _)| *number)).min() else { break };
             let block = head >> BLOCK_BITS;
-            flags.fill(0);
+            few.clear();
+            let mut mark = |number: u64, flag: u8| {
+                let flags = &mut flags[number as usize % BLOCK];
+                if *flags == 0 {
+                    few.push(number as u16);
+                }
+                *flags |= flag;
+            };
             for (channel, general) in generals.iter_mut().enumerate() {
                 while let Some(number) = general.next_if(|number| number >> BLOCK_BITS == block) {
-                    flags[number as usize % BLOCK] |= 1 << channel;
+                    mark(number, 1 << channel);
                 }
             }
             let count = narrower_left.partition_point(|(number, _)| number >> BLOCK_BITS == block);
             let (here, rest) = narrower_left.split_at(count);
             narrower_left = rest;
             for (number, id) in here {
-                flags[*number as usize % BLOCK] |= 4 << channels[*id as usize];
+                mark(*number, 4 << channels[*id as usize]);
             }
-            let (at, kind, codes, combinations) = put_flags(&mut blocks, &flags);
+            few.sort_unstable();
+            let (at, kind, codes, combinations) = put_flags(&mut blocks, &flags, &few);
             let narrow_at = put_narrower(&mut blocks, here, width);
             let lines = |at: usize| u32::try_from(at / LINE_BYTES).map_err(|_| Damaged("more than 256 GB"));
             let mut slot = [0; SLOT_BYTES];
@@ -72,7 +89,8 @@ impl Builder {
             slot[28..]
                 .copy_from_slice(&u32::try_from(here.len()).map_err(|_| Damaged("too many scopes"))?.to_le_bytes());
             slots.push((block, slot));
-            numbers_count += flags.iter().filter(|flags| **flags != 0).count() as u64;
+            numbers_count += few.len() as u64;
+            few.iter().for_each(|within| flags[usize::from(*within)] = 0);
         }
         Ok(put_together(&self.scopes, &slots, &blocks, numbers_count, origin))
     }
@@ -83,17 +101,16 @@ fn align(bytes: &mut Vec<u8>) -> usize {
     bytes.len()
 }
 
-/// Puts a block's flags; returns where they begin, in which form, and the meaning of their codes.
-fn put_flags(blocks: &mut Vec<u8>, flags: &[u8]) -> (usize, u8, u8, u64) {
+/// Puts a block's flags, of the numbers that have any; returns where they begin, in which form, and the meaning of their
+/// codes. Where these are few it does not look at the others.
+fn put_flags(blocks: &mut Vec<u8>, flags: &[u8], numbers: &[u16]) -> (usize, u8, u8, u64) {
     let at = align(blocks);
-    let count = flags.iter().filter(|flags| **flags != 0).count();
-    if count < SPARSE_MAX {
-        blocks.extend_from_slice(&(count as u32).to_le_bytes());
-        let held = || flags.iter().enumerate().filter(|(_, flags)| **flags != 0);
-        for (within, _) in held() {
-            blocks.extend_from_slice(&(within as u16).to_le_bytes());
+    if numbers.len() < SPARSE_MAX {
+        blocks.extend_from_slice(&(numbers.len() as u32).to_le_bytes());
+        for within in numbers {
+            blocks.extend_from_slice(&within.to_le_bytes());
         }
-        let flags: Vec<u8> = held().map(|(_, flags)| *flags).collect();
+        let flags: Vec<u8> = numbers.iter().map(|within| flags[usize::from(*within)]).collect();
         blocks.extend(flags.chunks(2).map(|pair| pair[0] | pair.get(1).unwrap_or(&0) << 4));
         return (at, SPARSE, 1, 0);
     }
@@ -268,6 +285,14 @@ mod tests {
         assert!(base.held(Channel::Sms, 7).is_empty());
         assert_eq!(base.scopes(), scopes());
         assert_eq!(base.origin(), b"the numbers of a test: 32 bytes.");
+    }
+
+    #[test]
+    fn a_base_shows_all_that_it_was_built_with() {
+        let base = Base::of_bytes(built()).expect("our own bytes");
+        let mut builder = Builder::new(scopes());
+        base.each(|number, id| builder.add(number, id));
+        assert!(builder.finish(b"the numbers of a test: 32 bytes.") == Ok(built()));
     }
 
     #[test]

@@ -65,6 +65,8 @@ pub enum Failure<E> {
 pub struct Question<'a> {
     /// One record batch or more, back to back: small ones so leave as one.
     pub raw: &'a [u8],
+    /// Whether events of other partitions are left: their subscribers' wills are held elsewhere.
+    pub apart: bool,
     /// Whether its topic holds SMS, and calls.
     pub sms: bool,
     pub call: bool,
@@ -175,6 +177,7 @@ struct Pending<'a> {
     /// What its route is found by.
     hash: u64,
     number: Option<u64>,
+    misplaced: bool,
     /// Where the number's wills were found, if they were looked for ahead.
     found: Option<Found>,
 }
@@ -367,9 +370,13 @@ impl Judge {
                     page.finish();
                 }
                 self.write(page, bytes, pending, outcome);
+<<<<<<< HEAD
                 let number = self.number_of(place, outcome, &mut page.answered.new_outcomes);
                 page.answered.outcomes.push(number);
                 self.note(&mut page.answered, pending, outcome, hinted, question.partition);
+=======
+                self.note(&mut page.answered, pending, outcome, hinted);
+>>>>>>> h-d
             }
         }
         Ok(())
@@ -386,7 +393,12 @@ impl Judge {
         if !held {
             return None;
         }
+        let misplaced = numbers::partition_of(event.to, self.partitions) != question.partition;
+        if misplaced && question.apart {
+            return None;
+        }
         let (to_kind, number) = self.numbering.recipient(event.to);
+<<<<<<< HEAD
         let world = self.world.as_ref().expect("an engine learns its world before it decides");
         let source = self.sources.of(&event, &self.numbering, world);
         let way = Way {
@@ -400,6 +412,9 @@ impl Judge {
         };
         let hash = self.routes.hash(&Key::new(&way, event.sender, event.category));
         Some(Pending { record, event, way, hash, number, found: None })
+=======
+        Some(Pending { record, event, to_kind, number, misplaced, found: None })
+>>>>>>> h-d
     }
 
     #[inline]
@@ -471,7 +486,11 @@ impl Judge {
     }
 
     #[inline]
+<<<<<<< HEAD
     fn note(&self, answered: &mut Answered, pending: &Pending<'_>, outcome: Outcome, hinted: bool, partition: u32) {
+=======
+    fn note(&mut self, answered: &mut Answered, pending: &Pending<'_>, outcome: Outcome, hinted: bool) {
+>>>>>>> h-d
         let event = &pending.event;
         let row = answered.timestamps.len() as u32;
         answered.timestamps.push(pending.record.timestamp);
@@ -495,7 +514,7 @@ impl Judge {
         if hinted {
             answered.hinted.push(row);
         }
-        answered.misplaced += usize::from(numbers::partition_of(event.to, self.partitions) != partition);
+        answered.misplaced += usize::from(pending.misplaced);
     }
 }
 

@@ -378,6 +378,22 @@ pub fn partition_of(text: &[u8], partitions: u32) -> u32 {
     (mixed & 0x7fff_ffff) % partitions
 }
 
+/// The partition of a subscriber's number kept as an integer: that of its text.
+#[inline]
+pub fn partition_of_number(number: u64, partitions: u32) -> u32 {
+    if partitions == 1 {
+        return 0;
+    }
+    let mut text = [b'+'; 21];
+    let (mut at, mut left) = (text.len(), number);
+    while left > 0 {
+        at -= 1;
+        text[at] = b'0' + (left % 10) as u8;
+        left /= 10;
+    }
+    partition_of(&text[at - 1..], partitions)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -387,6 +403,9 @@ mod tests {
         for (number, of_12, of_48) in [("+8613800138000", 8, 8), ("+8613900139000", 9, 45), ("+8617012345678", 1, 37)] {
             assert_eq!(partition_of(number.as_bytes(), 12), of_12);
             assert_eq!(partition_of(number.as_bytes(), 48), of_48);
+            let kept = parse(number.as_bytes()).expect("a subscriber's number");
+            assert_eq!(partition_of_number(kept, 12), of_12);
+            assert_eq!(partition_of_number(kept, 48), of_48);
         }
     }
 
