@@ -370,13 +370,9 @@ impl Judge {
                     page.finish();
                 }
                 self.write(page, bytes, pending, outcome);
-<<<<<<< HEAD
                 let number = self.number_of(place, outcome, &mut page.answered.new_outcomes);
                 page.answered.outcomes.push(number);
-                self.note(&mut page.answered, pending, outcome, hinted, question.partition);
-=======
                 self.note(&mut page.answered, pending, outcome, hinted);
->>>>>>> h-d
             }
         }
         Ok(())
@@ -398,7 +394,6 @@ impl Judge {
             return None;
         }
         let (to_kind, number) = self.numbering.recipient(event.to);
-<<<<<<< HEAD
         let world = self.world.as_ref().expect("an engine learns its world before it decides");
         let source = self.sources.of(&event, &self.numbering, world);
         let way = Way {
@@ -411,10 +406,7 @@ impl Judge {
             ordered: source.ordered,
         };
         let hash = self.routes.hash(&Key::new(&way, event.sender, event.category));
-        Some(Pending { record, event, way, hash, number, found: None })
-=======
-        Some(Pending { record, event, to_kind, number, misplaced, found: None })
->>>>>>> h-d
+        Some(Pending { record, event, way, hash, number, misplaced, found: None })
     }
 
     #[inline]
@@ -486,11 +478,7 @@ impl Judge {
     }
 
     #[inline]
-<<<<<<< HEAD
-    fn note(&self, answered: &mut Answered, pending: &Pending<'_>, outcome: Outcome, hinted: bool, partition: u32) {
-=======
-    fn note(&mut self, answered: &mut Answered, pending: &Pending<'_>, outcome: Outcome, hinted: bool) {
->>>>>>> h-d
+    fn note(&self, answered: &mut Answered, pending: &Pending<'_>, outcome: Outcome, hinted: bool) {
         let event = &pending.event;
         let row = answered.timestamps.len() as u32;
         answered.timestamps.push(pending.record.timestamp);
