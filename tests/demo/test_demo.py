@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -55,7 +56,13 @@ def test_a_short_piped_run_tells_the_whole_story_and_leaves_nothing_behind(tmp_p
 )
 def test_a_signal_ends_everything_that_was_started(tmp_path: Path, ending: signal.Signals, code: int) -> None:
     demo = subprocess.Popen(
-        [*DEMO], env=environment(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*DEMO],
+        env=environment(tmp_path),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # As a terminal starts it: what a shell starts in the background ignores SIGINT, and so do its children.
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509  # no thread holds a lock
     )
     assert demo.stdout is not None
     for line in demo.stdout:
