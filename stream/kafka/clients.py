@@ -24,6 +24,9 @@ FETCH_BYTES_MAX = 1 << 18
 """Per partition and fetch: a batch or two, so that a backlog, of which a client holds two fetches at once and copies of
 both, does not fill a worker's memory. A batch that is larger comes alone."""
 
+TRANSACTION_FETCH_BYTES_MAX = 1 << 20
+"""The same where a transaction is made of what a fetch brings: it takes its round trips, whatever it holds."""
+
 CATCH_UP_FETCH_BYTES_MAX = 8 << 20
 """The same for the registry, which a worker must read whole before it may decide."""
 
@@ -86,7 +89,9 @@ def group_consumer(
         isolation_level="read_committed",
         session_timeout_ms=config.filter.session_timeout_ms,
         heartbeat_interval_ms=min(HEARTBEAT_MS_MAX, max(1, config.filter.session_timeout_ms // 5)),
-        max_partition_fetch_bytes=FETCH_BYTES_MAX,
+        max_partition_fetch_bytes=(
+            TRANSACTION_FETCH_BYTES_MAX if config.filter.delivery == "exactly-once" else FETCH_BYTES_MAX
+        ),
         fetch_max_wait_ms=FETCH_WAIT_MS,
         check_crcs=True,
         request_timeout_ms=config.kafka.request_timeout_ms,
