@@ -29,6 +29,8 @@ FILTER: Final = "filter"
 FILTER_PYTHON: Final = "filter-python"
 FILTER_EXACTLY_ONCE: Final = "filter-exactly-once"
 """Its records are counted by offsets, as everybody's are: with the end of each transaction, one in some thousands."""
+FILTER_UNCOMPRESSED: Final = "filter-uncompressed"
+"""It does not compress its decisions: less work for it, and several times the bytes for brokers and readers."""
 NATIVE: Final = "native"
 """The setting of `filter` that chooses between the native path and the Python path."""
 
@@ -142,7 +144,7 @@ def topic_of(name: str) -> str:
 def names() -> tuple[str, ...]:
     """Every program there is, the filter first."""
     python = (FILTER_PYTHON,) if NATIVE in configuration.Filter.__struct_fields__ else ()
-    return (FILTER, *python, FILTER_EXACTLY_ONCE, *PEERS)
+    return (FILTER, *python, FILTER_EXACTLY_ONCE, FILTER_UNCOMPRESSED, *PEERS)
 
 
 def chosen(peers: Sequence[str]) -> tuple[str, ...]:
@@ -158,6 +160,7 @@ def filter_program(name: str, rig: Rig, *, workers: int = 1, group: str | None =
     settings = {
         **native("off" if name == FILTER_PYTHON else "auto"),
         "WURAO_FILTER__DELIVERY": "exactly-once" if name == FILTER_EXACTLY_ONCE else "at-least-once",
+        **({"WURAO_FILTER__COMPRESSION": "none"} if name == FILTER_UNCOMPRESSED else {}),
     }
     return FilterProgram(rig.filter(workers=workers, name=name, settings=settings, group=group))
 
