@@ -30,7 +30,7 @@ FILTER_PYTHON: Final = "filter-python"
 FILTER_EXACTLY_ONCE: Final = "filter-exactly-once"
 """Its records are counted by offsets, as everybody's are: with the end of each transaction, one in some thousands."""
 FILTER_UNCOMPRESSED: Final = "filter-uncompressed"
-"""It does not compress its decisions: less work for it, and several times the bytes for brokers and readers."""
+"""It does not compress its decisions: that saves the codec's work, and sends several times the bytes."""
 NATIVE: Final = "native"
 """The setting of `filter` that chooses between the native path and the Python path."""
 
