@@ -45,6 +45,9 @@ ROWS_PENDING_MAX: Final = 8_192
 ROWS_MAX: Final = 500_000
 """Rows of all open windows before these are closed early, in parts: 7 MB, as much while counting, and 0.05 s."""
 
+CHUNK_ROWS_MAX: Final = 1 << 16
+"""Rows for which room is made at once in a window that has as many already."""
+
 NAMES_MAX: Final = 65_536
 """Answers and odd numbers that are remembered before all windows are closed early: senders' names are free text."""
 
@@ -147,7 +150,9 @@ class _Open:
         begin = 0
         while begin < len(rows.answers):
             if not self.chunks or not self.chunks[-1].free:
-                self.chunks.append(Chunk())
+                # As much again as there is: a backlog may open a window for every few events.
+                held = sum(chunk.rows for chunk in self.chunks)
+                self.chunks.append(Chunk(max(len(rows.answers) - begin, min(held, CHUNK_ROWS_MAX))))
             end = begin + self.chunks[-1].free
             answers, sources = rows.answers[begin:end], rows.sources[begin:end]
             self.chunks[-1].put(answers, rows.recipients[begin:end], sources[nobodys[answers]])

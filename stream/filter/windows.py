@@ -71,27 +71,32 @@ class Columns(NamedTuple):
     sources: Integers
 
 
-def integers(count: int) -> Integers:
-    """Room for integers in a mapping of its own, of which only what is written takes memory.
+_MAPPED_MIN: Final = 1 << 13
+"""Integers from which a mapping of their own pays: a process may have some 65,000 mappings, and windows are many."""
 
-    It goes back to the system when it is let go. malloc keeps most of what a burst took, in every worker.
+
+def integers(count: int) -> Integers:
+    """Room for integers; much of it in a mapping of its own, of which only what is written takes memory.
+
+    A mapping goes back to the system when it is let go. malloc keeps most of what a burst took, in every worker.
     """
-    return np.frombuffer(mmap(-1, max(1, 8 * count)), dtype=np.int64, count=count)
+    if count < _MAPPED_MIN:
+        return np.empty(count, dtype=np.int64)
+    return np.frombuffer(mmap(-1, 8 * count), dtype=np.int64, count=count)
 
 
 class Chunk:
-    """Room for the columns of `ROWS` events, filled from the front."""
+    """Room for the columns of `rows` events, filled from the front."""
 
-    ROWS: Final = 1 << 16
-
-    def __init__(self) -> None:
-        self._room = Columns(integers(self.ROWS // 2).view(np.int32), integers(self.ROWS), integers(self.ROWS))
-        self.free = self.ROWS
+    def __init__(self, rows: int) -> None:
+        self._room = Columns(integers((rows + 1) // 2).view(np.int32), integers(rows), integers(rows))
+        self.rows: Final = rows
+        self.free = rows
         self._sources_end = 0
 
     def put(self, answers: NDArray[np.int32], recipients: Integers, sources: Integers) -> None:
         """Add rows, for which there must be room."""
-        at = self.ROWS - self.free
+        at = self.rows - self.free
         self._room.answers[at : at + len(answers)] = answers
         self._room.recipients[at : at + len(answers)] = recipients
         self._room.sources[self._sources_end : self._sources_end + len(sources)] = sources
@@ -100,7 +105,7 @@ class Chunk:
 
     def columns(self) -> Columns:
         """What was added so far."""
-        end = self.ROWS - self.free
+        end = self.rows - self.free
         return Columns(self._room.answers[:end], self._room.recipients[:end], self._room.sources[: self._sources_end])
 
 

@@ -1,8 +1,10 @@
 """Activity, purely: what is told of a window is what a plain recount of its decisions finds."""
 
+import tracemalloc
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -201,6 +203,20 @@ def test_a_backlog_is_counted_in_the_windows_in_which_it_was_sent() -> None:
     assert [record.window for record in _records(counter.close(now + WINDOW_MS))] == [
         START + place * WINDOW_MS for place in range(50)
     ]
+
+
+def test_a_backlog_of_many_windows_takes_neither_a_mapping_nor_a_page_for_each() -> None:
+    counter = ActivityCounter("run", OWNERS)
+    many = 3_000
+    before = len(Path("/proc/self/maps").read_text(encoding="ascii").splitlines())
+    tracemalloc.start()
+    _add(counter, [_made(at=START - number * WINDOW_MS) for number in range(many)])
+    assert counter.close(NOW) == []
+    taken, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(Path("/proc/self/maps").read_text(encoding="ascii").splitlines()) < before + 200
+    assert taken < many * 4_096
+    assert len(counter.close(NOW, everything=True)) == many
 
 
 def test_too_many_rows_or_names_close_every_window_early(monkeypatch: pytest.MonkeyPatch) -> None:
