@@ -179,23 +179,18 @@ def _thaw_broker(house: House) -> None:
     house.broker(signal.SIGCONT)
 
 
-def _freeze_broker_for(seconds: float) -> Callable[[House], None]:
+def _signal_workers(house: House, which: signal.Signals) -> None:
+    for pid in house.pids("filter"):
+        os.kill(pid, which)
+
+
+def _freeze_for(seconds: float, send: Callable[[House, signal.Signals], None]) -> Callable[[House], None]:
+    """Stand still for so long, which is the fault: nothing is waited for."""
+
     def freeze(house: House) -> None:
-        house.broker(signal.SIGSTOP)
+        send(house, signal.SIGSTOP)
         time.sleep(seconds)
-        house.broker(signal.SIGCONT)
-
-    return freeze
-
-
-def _freeze_workers_for(seconds: float) -> Callable[[House], None]:
-    def freeze(house: House) -> None:
-        pids = house.pids("filter")
-        for pid in pids:
-            os.kill(pid, signal.SIGSTOP)
-        time.sleep(seconds)
-        for pid in pids:
-            os.kill(pid, signal.SIGCONT)
+        send(house, signal.SIGCONT)
 
     return freeze
 
@@ -412,7 +407,7 @@ FAULTS: Final = (
     ),
     Fault(
         "WuraoLatencyBudgetBurns",
-        _freeze_workers_for(3),
+        _freeze_for(3, _signal_workers),
         "the workers stood still for three seconds, as events came",
         _nothing,
         "nothing to mend any more",
@@ -430,7 +425,7 @@ FAULTS: Final = (
     ),
     Fault(
         "WuraoRefusalInForceBudgetBurns",
-        _freeze_broker_for(6),
+        _freeze_for(6, House.broker),
         "the broker stood still for six seconds",
         _nothing,
         "nothing to mend any more",

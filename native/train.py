@@ -1,37 +1,33 @@
 """What the compiler learns from: the sample traffic, through an instrumented build of the module.
 
 `maturin build --pgo` runs this between its two builds (`pgo-command` in pyproject.toml), in an environment that holds
-the instrumented module and nothing else. The interpreter is one that has what wurao needs, and takes the module from
-there. The traffic is the demo's; `loadtest.native` measures on another.
+the instrumented module and nothing else. The interpreter is one that has what wurao needs, and PYTHONPATH gives it the
+module from there. The traffic is the demo's; `loadtest.native` measures on another.
 """
 
 # ruff: noqa: INP001  # a program beside the crate, not a package
 
 import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-INSTRUMENTED: Final = Path(os.environ["VIRTUAL_ENV"])
-sys.path[:0] = [*map(str, INSTRUMENTED.glob("lib/python*/site-packages")), str(Path(__file__).parent.parent)]
+import wurao_native
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
-import wurao_native  # noqa: E402  # from the paths above
-from aiokafka.record.default_records import DefaultRecordBatchBuilder  # noqa: E402
-
-from bloom.base import Base, BasedWills  # noqa: E402
-from bloom.bitmaps import Overlay, Wills  # noqa: E402
-from stream.demo.sample import REFUSALS_COUNT, sample  # noqa: E402
-from stream.demo.texts import own  # noqa: E402
-from stream.demo.traffic import Traffic  # noqa: E402
-from stream.filter.native import Compression, NativeBatches  # noqa: E402
-from stream.model.codec import encode  # noqa: E402
-from stream.model.events import Event, Reply  # noqa: E402
-from stream.model.registry import key_of  # noqa: E402
-from stream.model.topics import EVENTS_URGENT  # noqa: E402
-from stream.policy.decide import Decider  # noqa: E402
-from stream.policy.loading import load  # noqa: E402
-from stream.registry.registry import registry_of  # noqa: E402
+from bloom.base import Base, BasedWills
+from bloom.bitmaps import Overlay, Wills
+from stream.demo.sample import REFUSALS_COUNT, sample
+from stream.demo.texts import own
+from stream.demo.traffic import Traffic
+from stream.filter.native import Compression, NativeBatches
+from stream.model.codec import encode
+from stream.model.events import Event, Reply
+from stream.model.registry import key_of
+from stream.model.topics import EVENTS_URGENT
+from stream.policy.decide import Decider
+from stream.policy.loading import load
+from stream.registry.registry import registry_of
 
 NOW: Final = 1_795_500_000_000
 EVENTS_COUNT: Final = 60_000
@@ -43,7 +39,8 @@ CODECS: Final[dict[Compression, int]] = {"none": 0, "lz4": 3, "zstd": 4}
 
 def main() -> None:
     """Decide the sample traffic in every codec, and read the registry's own records."""
-    assert Path(wurao_native.__file__ or "").is_relative_to(INSTRUMENTED), "this trains an instrumented build"
+    ours = Path(wurao_native.__file__ or "").is_relative_to(os.environ["VIRTUAL_ENV"])
+    assert ours, "this trains the instrumented build that maturin has just made"
     few = sample(now=NOW, refusals_count=REFUSALS_COUNT // 10, silent_count=100_000)
     said = [wish.expression(index) for wish in few.words for index in wish.who]
     registry = registry_of([*few.records(), *said])

@@ -1,9 +1,8 @@
 """What the audit finds of one decision, and the histories that it finds it by: as pure as the decision itself."""
 
-from unittest import mock
-
 import msgspec
 import orjson
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -262,7 +261,8 @@ def test_a_registry_that_is_led_on_is_the_fold_of_just_what_the_offsets_include(
     history = StandingHistory()
     taken: dict[str, list[FileRecord]] = {topic: [] for topic in SINGLE}
     base = dict.fromkeys(SINGLE, 0)
-    with mock.patch("stream.audit.history.STATES_MAX", states_max):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("stream.audit.history.STATES_MAX", states_max)
         for moment, record in enumerate(changes):
             topic = record.topic if isinstance(record, Tombstone) else _topic_of(record)
             history.take(topic, len(taken[topic]), moment, record)
