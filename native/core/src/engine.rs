@@ -12,7 +12,7 @@ use crate::decision::{self, Outcome, Shared, Template};
 use crate::json::{self, Event, Kind, PURPOSES};
 use crate::numbers::{self, Numbering};
 use crate::program::{Made as MadeProgram, Way};
-use crate::routes::{Key, ROUTES_MAX, Routes};
+use crate::routes::{Key, Routes};
 use crate::sources::Sources;
 use crate::text::Tables;
 use crate::wills::{Stance, Wills};
@@ -298,7 +298,7 @@ impl Engine {
 
 impl Judge {
     fn is_full(&self) -> bool {
-        self.routes.count() >= ROUTES_MAX
+        self.routes.is_full()
     }
 
     /// Decides the records of one batch of the question.

@@ -12,7 +12,9 @@ use std::hash::{BuildHasher, Hasher};
 
 /// Routes kept; beyond, all are forgotten before the next batch, and until then new ones are Python's: odd traffic cannot
 /// fill the memory.
-pub const ROUTES_MAX: usize = 65_536;
+const ROUTES_MAX: usize = 65_536;
+/// Bytes of long names kept: senders may be named by a MiB each.
+const LONG_NAMES_MAX: usize = 16 << 20;
 
 /// The place of no rows and of no measures.
 const NOTHING: u32 = 0;
@@ -183,7 +185,7 @@ impl Routes {
         };
         let mut names = [0; NAMES_BYTES];
         let stated = [key.sender, key.category].concat();
-        let long_names_at = u32::try_from(self.long_names.len()).expect("no more names than batches bring");
+        let long_names_at = u32::try_from(self.long_names.len()).expect("`is_full` is far below, a name too");
         match names.get_mut(..stated.len()) {
             Some(room) => room.copy_from_slice(&stated),
             None => self.long_names.extend_from_slice(&stated),
@@ -235,13 +237,80 @@ impl Routes {
         &self.measures[program.measures as usize]
     }
 
-    /// How many there are.
-    pub fn count(&self) -> usize {
-        self.routes.len()
+    /// Whether no more should be kept.
+    pub fn is_full(&self) -> bool {
+        self.routes.len() >= ROUTES_MAX || self.long_names.len() >= LONG_NAMES_MAX
     }
 
     /// Forgets all.
     pub fn forget(&mut self) {
         *self = Self::default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::json::{Kind, Purpose};
+    use crate::numbers::{FromKind, ToKind};
+
+    const WAY: Way = Way {
+        kind: Kind::Sms,
+        from_kind: FromKind::Port,
+        to_kind: ToKind::Subscriber,
+        purpose: Purpose::Commercial,
+        platform: false,
+        holding: None,
+        ordered: None,
+    };
+
+    fn made(name: u32) -> Made {
+        Made {
+            above: Vec::new(),
+            below: None,
+            measures: Measures::default(),
+            hours: None,
+            name,
+            sender: None,
+            owner: None,
+        }
+    }
+
+    #[test]
+    fn routes_are_found_by_all_that_tells_them_apart_however_long_their_names_are() {
+        let mut routes = Routes::default();
+        let mut keys = Vec::new();
+        for length in [0, 1, 7, 8, 15, 16, 17, 31, 32, 33, 100] {
+            let name = "s".repeat(length);
+            keys.extend([(WAY, name.clone(), String::new()), (WAY, name.clone(), "finance".into())]);
+            keys.extend([
+                (WAY, String::new(), format!("{name}t")),
+                (Way { holding: Some(7), ..WAY }, name, "x".into()),
+            ]);
+        }
+        for (place, (way, sender, category)) in keys.iter().enumerate() {
+            let key = Key::new(way, sender.as_bytes(), category.as_bytes());
+            let hash = routes.hash(&key);
+            assert_eq!(routes.find(&key, hash), None);
+            assert_eq!(routes.keep(&key, hash, made(place as u32)), place as u32);
+        }
+        for (place, (way, sender, category)) in keys.iter().enumerate() {
+            let key = Key::new(way, sender.as_bytes(), category.as_bytes());
+            let found = routes.find(&key, routes.hash(&key)).expect("it was kept");
+            assert_eq!(routes.program(found).name, place as u32, "{sender} {category}");
+        }
+    }
+
+    #[test]
+    fn long_names_fill_it_before_they_fill_the_memory() {
+        let mut routes = Routes::default();
+        let mut kept = 0;
+        while !routes.is_full() {
+            let sender = format!("{kept}{}", "s".repeat(1_000_000));
+            let key = Key::new(&WAY, sender.as_bytes(), b"");
+            routes.keep(&key, routes.hash(&key), made(0));
+            kept += 1;
+        }
+        assert!(kept < 20);
     }
 }
