@@ -11,12 +11,10 @@ from typing import Annotated, Literal
 import msgspec
 
 from bloom.wills import Channel, Verb
+from stream.model import limits
 
-RECORD_BYTES_MAX = 1 << 20
-"""A record is at most 1 MiB on the wire."""
-
-ID_CHARACTERS_MAX = 128
-"""So that an event's id can serve as a key and in a log line."""
+RECORD_BYTES_MAX = limits.RECORD.most
+ID_CHARACTERS_MAX = limits.EVENT_ID.most
 
 TIME_MAX = (1 << 53) - 1
 """The largest integer that every JSON reader holds exactly (RFC 8259, section 6)."""

@@ -1,0 +1,103 @@
+"""How much of everything: one table of limits, each with what it binds and its reason (DESIGN section 4, *Limits*).
+
+An event beyond them is undecodable, and a writer refuses a record beyond them. The fold takes every record up to
+`RECORD` all the same, so that what was written before a limit was set stays in force: `excess` names it, for
+writers and for `wurao topics check`. `docs/limits.md` is made from this table. Pure.
+"""
+
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+import msgspec
+
+
+class Limit(NamedTuple):
+    """The most of something, and why no more."""
+
+    most: int
+    unit: str
+    of: str
+    why: str
+
+
+RECORD: Final = Limit(1 << 20, "bytes", "a record of any topic", "what a broker takes by default")
+EVENT_ID: Final = Limit(128, "characters", "an event's `id`, and a case's", "it serves as a key and in a log line")
+TEXT: Final = Limit(40_000, "characters", "a `text`", "the 255 parts that an SMS can have, and some")
+EVENT_FIELD: Final = Limit(256, "characters", "every other text of an event", "numbers, ids and names are far shorter")
+NAME: Final = Limit(256, "characters", "a name, id or reference that is written", "it becomes a key, and its event's")
+CONTACT: Final = Limit(320, "characters", "a contact or address", "the longest mail address (RFC 5321) is 320")
+REASON: Final = Limit(
+    4_000, "characters", "a reason, or one piece of evidence", "two pages: more belongs in a document"
+)
+ENTRIES: Final = Limit(1_000, "entries", "a list, unless another line names it", "nobody reads more")
+TERM: Final = Limit(64, "characters", "a term of a word list", "a sentence; every text is searched for it")
+TERMS: Final = Limit(10_000, "terms", "a word list", "longer ones are several lists, and all of them count")
+NUMBERS: Final = Limit(1_000, "prefixes", "a sender's numbers", "whoever holds more holds a shorter prefix")
+SCOPES: Final = Limit(
+    1_000, "scopes", "what one subscriber says on one channel", "each is a key that is kept for ever, and looked at"
+)
+MARKS: Final = Limit(
+    30, "characters", "a run of marks (category M) in any text; the rest is left out", "UAX #15, stream-safe text"
+)
+DEAD_LETTER: Final = Limit(
+    64 << 10, "bytes", "what a dead letter keeps of bytes that do not fit", "enough to find the fault"
+)
+DECISION_KEY: Final = Limit(256, "bytes", "an event's key that its decision bears", "a longer one is nobody's number")
+
+TABLE: Final = (
+    RECORD, EVENT_ID, TEXT, EVENT_FIELD, NAME, CONTACT, REASON, ENTRIES, TERM, TERMS, NUMBERS, SCOPES, MARKS,
+    DEAD_LETTER, DECISION_KEY,
+)  # fmt: skip
+
+_OF_TEXTS: Final = {
+    "text": TEXT,
+    "contact": CONTACT,
+    "appeal": CONTACT,
+    "to": CONTACT,
+    "about": REASON,
+    "detail": REASON,
+    "evidence": REASON,
+    "grounds": REASON,
+    "missing": REASON,
+    "outcome": REASON,
+    "reason": REASON,
+    "terms": TERM,
+}
+"""Field → the limit of its text, or of each text of its list; any other is a name."""
+
+_OF_LISTS: Final = {("wordlist", "terms"): TERMS, ("sender", "numbers"): NUMBERS}
+"""(kind, field) → the limit of its entries, where it has one of its own."""
+
+
+def excess(record: msgspec.Struct) -> list[str]:
+    """What in a record that is written exceeds a limit: field, what it has, and the limit; empty where nothing does.
+
+    The texts hold nothing of the record but names of fields. Some microseconds, and 0.1 µs a text of a list.
+    """
+    return list(_excess(record, ""))
+
+
+def _excess(record: msgspec.Struct, path: str) -> Iterator[str]:
+    kind = str(record.__struct_config__.tag)
+    for field, name in zip(record.__struct_fields__, record.__struct_encode_fields__, strict=True):
+        value = getattr(record, field)
+        place, limit = path + name, _OF_TEXTS.get(name, NAME)
+        if isinstance(value, str):
+            if len(value) > limit.most:
+                yield _told(place, len(value), limit)
+        elif isinstance(value, msgspec.Struct):
+            yield from _excess(value, f"{place}.")
+        elif isinstance(value, tuple):
+            entries = _OF_LISTS.get((kind, name), ENTRIES)
+            if len(value) > entries.most:
+                yield _told(place, len(value), entries)
+            for index, entry in enumerate(value):
+                if isinstance(entry, str):
+                    if len(entry) > limit.most:
+                        yield _told(f"{place}[{index}]", len(entry), limit)
+                elif isinstance(entry, msgspec.Struct):
+                    yield from _excess(entry, f"{place}[{index}].")
+
+
+def _told(place: str, has: int, limit: Limit) -> str:
+    return f"`{place}` has {has:,} {limit.unit}, at most {limit.most:,}"
