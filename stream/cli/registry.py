@@ -6,7 +6,6 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -18,6 +17,7 @@ from bloom.snapshot import SnapshotMeta
 from stream.cli.registry_import import add_import
 from stream.cli.rim import Meter, add_config, add_json, config_of, failed, run_guarded, say
 from stream.config import Config, ConfigError
+from stream.model.times import told
 from stream.registry import snapshots
 from stream.registry.export import export
 from stream.registry.files import registry_from
@@ -264,10 +264,9 @@ def _inspection(registry: Registry, meta: SnapshotMeta, *, source: str, size: in
 
 
 def _print(inspection: Inspection) -> None:
-    created = datetime.fromtimestamp(inspection.created / 1000, UTC).isoformat(timespec="seconds")
     rows: list[tuple[str, str]] = [
         ("registry", inspection.source),
-        ("made", f"{created}, {inspection.age_ms / 60_000:,.1f} minutes ago"),
+        ("made", f"{told(inspection.created)}, {inspection.age_ms / 60_000:,.1f} minutes ago"),
         ("cluster", inspection.cluster),
     ]
     if inspection.file_bytes is not None:

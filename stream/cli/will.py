@@ -8,7 +8,6 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, get_args
 
@@ -25,6 +24,7 @@ from stream.kafka import clients
 from stream.model.codec import Undecodable, decode_file_record, decode_record, encode
 from stream.model.fields import EVERYTHING
 from stream.model.registry import Expression, scope_name
+from stream.model.times import told
 from stream.model.topics import EXPRESSIONS
 from stream.registry.dialling import CHINA, wire_form
 from stream.registry.registry import wish_of
@@ -315,13 +315,9 @@ def _scope(sender: str, category: str) -> str:
 
 
 def _told(word: Expression) -> str:
-    try:
-        moment = datetime.fromtimestamp(word.time / 1000, UTC).isoformat(timespec="milliseconds")
-    except (OverflowError, ValueError):  # a contract's time may lie beyond the calendar
-        moment = f"{word.time} ms"
-    told = [f"said {moment}", f"source {word.source}"]
+    parts = [f"said {told(word.time)}", f"source {word.source}"]
     if word.evidence:
-        told.append(f"evidence {word.evidence}")
+        parts.append(f"evidence {word.evidence}")
     if word.actor:
-        told.append(f"actor {word.actor}")
-    return ", ".join(told)
+        parts.append(f"actor {word.actor}")
+    return ", ".join(parts)

@@ -7,7 +7,6 @@ and words of the text: it is an answer to whoever asked, and must never be logge
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -15,11 +14,13 @@ from bloom.wills import Scope, refusals_covering
 from stream.model.decision import Decision
 from stream.model.events import Call, Event, Reply, Sms
 from stream.model.registry import NumberEntry, Order
+from stream.model.times import told
 from stream.policy import predicates as p
 from stream.policy.decide import case_of, decide
 from stream.policy.facts import STRICTEST_FIRST, Case, World
 from stream.policy.predicates import Predicate
 from stream.policy.rules import TABLE
+from stream.policy.settings import clock_moment
 from stream.policy.text import normal
 
 
@@ -160,8 +161,8 @@ def _stop(case: Case) -> str:
 def _told_order(order: Order | None, others: tuple[Order, ...]) -> str:
     if order is None:
         return f"none in force of {', '.join(other.order for other in others)}" if others else "none"
-    until = _told_moment(order.until) if order.until is not None else "further notice"
-    return f"{order.order} on {order.sender or order.number}, {_told_moment(order.from_)} to {until}: {order.basis}"
+    until = told(order.until) if order.until is not None else "further notice"
+    return f"{order.order} on {order.sender or order.number}, {told(order.from_)} to {until}: {order.basis}"
 
 
 def _campaign(case: Case) -> str:
@@ -173,7 +174,7 @@ def _campaign(case: Case) -> str:
         return f"{named} is not registered"
     kind = "emergency, " if campaign.emergency else ""
     belongs = "" if case.carried_campaign or campaign.status != "approved" else "; `from` does not belong to it"
-    window = f"{_told_moment(campaign.from_)} to {_told_moment(campaign.until)}"
+    window = f"{told(campaign.from_)} to {told(campaign.until)}"
     return f"{named} of {campaign.sender}: {kind}{campaign.status}, {window}{belongs}"
 
 
@@ -253,18 +254,11 @@ def _hours(case: Case) -> str:
     windows = case.route.hours
     if not windows:
         return "no hours are set"
-    moment = datetime.fromtimestamp(case.now // 1000, UTC)
+    moment = clock_moment(case.now)
     return "; ".join(
         f"{moment.astimezone(ZoneInfo(window.zone)):%H:%M} in {window.zone}, permitted {window.from_} to {window.to}"
         for window in windows
     )
-
-
-def _told_moment(milliseconds: int) -> str:
-    try:
-        return datetime.fromtimestamp(milliseconds // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    except (ValueError, OverflowError, OSError):  # beyond the years that `datetime` knows
-        return str(milliseconds)
 
 
 SAW: Final[dict[Predicate, Callable[[Case], str]]] = {

@@ -225,16 +225,21 @@ class Policy:
 
 
 def within(windows: tuple[Hours, ...], now: int) -> bool:
-    """Whether a moment (milliseconds since the epoch) lies in one of these windows.
+    """Whether a moment (milliseconds since the epoch) lies in one of these windows."""
+    moment = clock_moment(now)
+    return any(_within(window, moment) for window in windows)
+
+
+def clock_moment(now: int) -> datetime:
+    """A moment (milliseconds since the epoch) whose clock and day of the week are those of `now`.
 
     Total over the wire's times, which reach far beyond the last year that `datetime` knows: such a moment is
     taken back by whole cycles of the calendar, which leaves its clock and its day as they are.
     """
     seconds = now // 1000
-    if seconds >= _CALENDAR_END_S:
+    if not 0 <= seconds < _CALENDAR_END_S:
         seconds = seconds % _CALENDAR_CYCLE_S + (_CALENDAR_END_S // _CALENDAR_CYCLE_S - 1) * _CALENDAR_CYCLE_S
-    moment = datetime.fromtimestamp(seconds, UTC)
-    return any(_within(window, moment) for window in windows)
+    return datetime.fromtimestamp(seconds, UTC)
 
 
 def _within(window: Hours, moment: datetime) -> bool:

@@ -13,7 +13,6 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO, Literal, NamedTuple
 
@@ -24,6 +23,7 @@ from stream.kafka import clients
 from stream.kafka.describe import Cluster
 from stream.model.codec import Undecodable, decode_record, encode
 from stream.model.registry import Expression, FileRecord, Tombstone, key_of
+from stream.model.times import told
 from stream.model.topics import CAMPAIGNS, EXPRESSIONS, ORDERS, RECORD_KIND, SENDERS
 from stream.registry.admission import refusal
 from stream.registry.bulk_files import BadLine, Chunk
@@ -141,8 +141,7 @@ class Importer:
         sifted = sift(expressions, rows, self._index.said(set(whos)))
         self.tally.already_count += sifted.already_count
         for place, newer in sifted.late:
-            moment = datetime.fromtimestamp(newer / 1000, UTC).isoformat(timespec="milliseconds")
-            reason = f"older than what this subscriber said at {moment} about an overlapping scope"
+            reason = f"older than what this subscriber said at {told(newer)} about an overlapping scope"
             self._reject("late", path, lines[place], encode(expressions[place]), reason)
         if sifted.write:
             accepted = [expressions[place] for place in sifted.write]

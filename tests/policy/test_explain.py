@@ -177,3 +177,10 @@ def test_a_bad_registry_line_is_named_and_the_rest_explained(tmp_path: Path) -> 
     assert ran.returncode == 1
     assert f"{file}:1: " in ran.stderr
     assert ran.stdout.splitlines()[-1].startswith("allow: service")
+
+
+@pytest.mark.parametrize("time", [0, 253_402_300_800_000, (1 << 53) - 1])
+def test_an_event_of_any_time_is_explained_with_permitted_hours(time: int) -> None:
+    world = World(load("opt-out"), registry())
+    event = but(ADVERT, time=time)
+    assert explain(event, world, time).decision == decide(event, world, time)

@@ -1,0 +1,83 @@
+"""Which times can be meant, and how a moment is told: the one place for the bounds of DESIGN section 4, *Every time*.
+
+Those who write (files, API, commands, forms) ask here; the fold and `decide` take what a topic or a file has. Seconds
+and microseconds in the place of milliseconds fall outside the bounds, so that they are found and not believed. Pure:
+the moment of writing is given.
+"""
+
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+TIME_MIN_MS: Final = 946_684_800_000
+"""2000-01-01T00:00:00Z: no subscriber said anything to this system, or to one before it, earlier than that."""
+
+AHEAD_MAX_MS: Final = 24 * 3_600_000
+"""How far ahead of the writer's clock a time may lie: clocks and offsets differ, by a day at most."""
+
+TERM_MAX_MS: Final = 3_653 * 24 * 3_600_000
+"""Ten years: how far ahead `from` and `until` of orders and campaigns may lie."""
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def time_problem(time: int, now: int, *, ahead_max: int = AHEAD_MAX_MS) -> str | None:
+    """Why nobody can have meant this time at `now` (both in milliseconds since the epoch), or None where one can.
+
+    The sentence tells the mend for the usual mistakes. `ahead_max` is `TERM_MAX_MS` for what begins or ends later.
+    """
+    if TIME_MIN_MS <= time <= now + ahead_max:
+        return None
+    for unit, in_ms in (("seconds", time * 1000), ("microseconds", time // 1000), ("nanoseconds", time // 1_000_000)):
+        if TIME_MIN_MS <= in_ms <= now + ahead_max:
+            return f"{time} looks like {unit}: write milliseconds since the epoch, here {in_ms}"
+    if time < TIME_MIN_MS:
+        return f"{time} ({told(time)}) is before 2000: write milliseconds since the epoch"
+    ahead = "a day" if ahead_max == AHEAD_MAX_MS else f"{ahead_max / TERM_MAX_MS * 10:.0f} years"
+    return (
+        f"{time} ({told(time)}) is more than {ahead} from now: write milliseconds since the epoch, and check the clock"
+    )
+
+
+def counts_from(time: int, written: int) -> int:
+    """The moment with which an expression counts for the order rule (DESIGN section 3, *Order*).
+
+    The earlier of its `time` and the moment at which it was written (its record's timestamp): a word dated ahead bars
+    nothing that was said after it was written.
+    """
+    return min(time, written)
+
+
+def read_time(text: str) -> int:
+    """Milliseconds since the epoch from the text in which a person or a file writes a time.
+
+    Takes milliseconds, or ISO 8601 with an offset. Raises `ValueError` with the mend for everything else: eight digits
+    are a date without an offset, not milliseconds. The bounds are `time_problem`'s.
+    """
+    if text.isascii() and text.isdigit():
+        if len(text) == _DATE_DIGITS or len(text) > _MILLISECONDS_DIGITS_MAX:
+            raise ValueError(f"{text[:40]!r} is no milliseconds since the epoch; a date is written {EXAMPLE}")
+        return int(text)
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise ValueError(
+            f"{text[:40]!r} is neither milliseconds since the epoch nor ISO 8601, such as {EXAMPLE}"
+        ) from error
+    if moment.tzinfo is None:
+        raise ValueError(f"{text[:40]!r} has no offset: write {EXAMPLE}")
+    return round((moment - _EPOCH) / timedelta(milliseconds=1))
+
+
+EXAMPLE: Final = "2026-11-25T08:00:00+08:00"
+_DATE_DIGITS: Final = 8
+_MILLISECONDS_DIGITS_MAX: Final = 19
+"""More digits than nanoseconds have: no unit of time."""
+
+
+def told(time: int) -> str:
+    """The moment (milliseconds since the epoch) as people read it, in UTC; of one outside the calendar the number."""
+    try:
+        moment = _EPOCH + timedelta(milliseconds=time)
+    except OverflowError:
+        return f"{time} ms"
+    return moment.isoformat(timespec="milliseconds" if time % 1000 else "seconds").removesuffix("+00:00") + "Z"
