@@ -2,15 +2,31 @@
 
 What is logged are anomalies and changes of state, rate limited where a fault could repeat. Numbers of subscribers
 appear only masked (`bloom.number.masked`), and only where an operator needs them.
+
+Libraries know no such limits: aiokafka complains some 2,600 times a second while no broker answers. Of each kind of
+their messages the first is let through, and then one in `LIBRARY_EVERY_S`, with the number of those held back. Their
+tracebacks become one field each, and Python's warnings are messages like others: what is read is JSON to the last line.
 """
 
 import logging
 import sys
 import time
+import traceback
+from collections import defaultdict
+from typing import Final
 
 import structlog
 
 Log = structlog.stdlib.BoundLogger
+
+LIBRARIES: Final = ("aiohttp", "aiokafka", "asyncio", "faust", "mode", "py.warnings")
+"""Loggers that others write to; `py.warnings` is where Python's warnings go."""
+
+LIBRARY_EVERY_S: Final = 30.0
+"""How often a library may say the same."""
+
+KINDS_MAX: Final = 500
+"""Kinds that are known at once: a library that puts values into its templates would otherwise fill the memory."""
 
 
 def configure(*, verbose: bool = False) -> None:
@@ -37,12 +53,14 @@ def configure(*, verbose: bool = False) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
+            foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder(allow=("held_back", "error", "at"))],
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
         )
     )
+    handler.addFilter(FewOfAKind(tracebacks=verbose))
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    for chatty in ("aiokafka", "aiohttp.access", "asyncio", "faust"):
+    logging.captureWarnings(True)
+    for chatty in ("aiokafka", "aiohttp.access", "asyncio", "faust", "mode"):
         # aiokafka logs full records and member lists at INFO; what matters of it is logged here in our words.
         logging.getLogger(chatty).setLevel(logging.DEBUG if verbose else logging.WARNING)
 
@@ -70,3 +88,52 @@ class Seldom:
         held_back, self._held_back = self._held_back, 0
         self._next = moment + self._every_s
         return held_back
+
+
+class FewOfAKind(logging.Filter):
+    """Lets the first message of a kind through, and then one in `every_s`, which says how many were held back.
+
+    Of libraries' messages only; a kind is a template (not what is put into it) of one logger and level. An exception
+    is told in the fields `error` and `at`, unless `tracebacks` are wanted.
+    """
+
+    def __init__(self, *, every_s: float = LIBRARY_EVERY_S, tracebacks: bool = False) -> None:
+        super().__init__()
+        self._every_s = every_s
+        self._tracebacks = tracebacks
+        self._seldom: defaultdict[tuple[str, int, str], Seldom] = defaultdict(lambda: Seldom(every_s))
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the message goes out."""
+        if not any(record.name == name or record.name.startswith(f"{name}.") for name in LIBRARIES):
+            return True
+        if len(self._seldom) >= KINDS_MAX:
+            self._seldom.clear()
+        # Python hands each of its warnings over as a whole, under one template.
+        template = record.getMessage() if record.name == "py.warnings" else str(record.msg)
+        held_back = self._seldom[record.name, record.levelno, template].now()
+        if held_back is None:
+            return False
+        if held_back:
+            record.held_back = held_back
+        if not self._tracebacks:
+            _shorten(record)
+        return True
+
+
+def _shorten(record: logging.LogRecord) -> None:
+    """Say what a traceback says in two fields: the exceptions, first cause last, and where the last one was raised."""
+    error = record.exc_info[1] if record.exc_info else None
+    record.exc_info = record.exc_text = record.stack_info = None
+    if error is None:
+        return
+    # What a stranger sent stands in aiohttp's exceptions, a caller's token among it.
+    quotes = record.name.startswith("aiohttp")
+    chain: list[BaseException] = []
+    cause: BaseException | None = error
+    while cause is not None and cause not in chain:
+        chain.append(cause)
+        cause = cause.__cause__ or cause.__context__
+    record.error = " from ".join(type(one).__name__ if quotes else repr(one) for one in chain)
+    if frames := traceback.extract_tb(error.__traceback__):
+        record.at = f"{frames[-1].filename}:{frames[-1].lineno}"

@@ -13,9 +13,11 @@ from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, Literal, Protocol
 
 from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaTimeoutError
 from aiokafka.structs import RecordMetadata
 
 from stream.config import Config
@@ -60,7 +62,7 @@ class WayOut(Protocol):
         """Wait until the decisions of everything handed over are acknowledged."""
 
     async def drain(self) -> None:
-        """Wait until everything handed over is acknowledged and its offsets are committed."""
+        """Wait until everything handed over is acknowledged and its offsets are committed; raises why it cannot be."""
 
     async def stop(self) -> None:
         """Commit no more. What is not committed by now will be decided again by whoever comes next."""
@@ -130,7 +132,7 @@ class Delivery:
         """Wait until one more batch may be handed over: the back-pressure of the whole worker."""
         acquired = asyncio.ensure_future(self._room.acquire())
         await _either(acquired, self.failed)
-        if not acquired.done():
+        if self.failed.done():  # also where there is room: what is handed over now would never be committed
             acquired.cancel()
             self.failed.result()
 
@@ -152,7 +154,7 @@ class Delivery:
         await self._settled.wait()
 
     async def drain(self) -> None:
-        """Wait until everything handed over is acknowledged and committed."""
+        """Wait until everything handed over is acknowledged and committed. Raises what made that impossible."""
         self._hurry.set()
         emptied = asyncio.ensure_future(self._empty.wait())
         try:
@@ -160,6 +162,8 @@ class Delivery:
         finally:
             emptied.cancel()
             self._hurry.clear()
+        if self.failed.done():
+            self.failed.result()
 
     async def stop(self) -> None:
         """Commit no more. What is not acknowledged by now will be decided again by whoever comes next."""
@@ -239,8 +243,19 @@ async def send(
     while taken < len(records):
         builder = producer.create_batch()
         taken = fill(builder, records, start=taken, timestamp=now)
-        sent.append(await producer.send_batch(builder, topic, partition=partition))
+        sent.append(await accepted(partial(producer.send_batch, builder, topic, partition=partition)))
     return sent
+
+
+async def accepted(send: Callable[[], Awaitable[asyncio.Future[RecordMetadata]]]) -> asyncio.Future[RecordMetadata]:
+    """What a producer answers that takes a record or a batch, however long no broker answers.
+
+    While the batch before it is on its way, aiokafka waits for `kafka.request_timeout_ms` and gives up; it has taken
+    nothing then. To give up as well would end a worker for an outage that is a little longer.
+    """
+    while True:
+        with suppress(KafkaTimeoutError):
+            return await send()
 
 
 async def send_finished(
@@ -249,7 +264,8 @@ async def send_finished(
     """Send a finished batch as it is; one that is larger than a broker takes goes out in several."""
     if len(batch.data) > clients.BATCH_BYTES_MAX:
         return await send(producer, topic, batch.partition, records_of(batch.data), now=now)
-    return [await producer.send_batch(finished(producer, batch.data, batch.count), topic, partition=batch.partition)]
+    whole = finished(producer, batch.data, batch.count)
+    return [await accepted(partial(producer.send_batch, whole, topic, partition=batch.partition))]
 
 
 def in_rounds(batches: Sequence[Finished]) -> list[Finished]:
@@ -288,10 +304,9 @@ async def report_bad(config: Config, bad: Sequence[BadRecord]) -> None:
 
 async def send_dead_letter(producer: AIOKafkaProducer, letter: DeadLetter) -> asyncio.Future[RecordMetadata]:
     """Send one dead letter; the future is done when it is acknowledged."""
-    future: asyncio.Future[RecordMetadata] = await producer.send(
-        DEAD_LETTER, value=letter.value, key=letter.key, headers=headers_of(letter)
+    return await accepted(
+        partial(producer.send, DEAD_LETTER, value=letter.value, key=letter.key, headers=headers_of(letter))
     )
-    return future
 
 
 def letter_of(record: BadRecord) -> DeadLetter:

@@ -145,6 +145,10 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is not 
             finally:
                 self._idle.set()
 
+    async def until_failure(self) -> None:
+        """Raises what makes delivery impossible, as soon as it does, whatever the lane waits for at that moment."""
+        await asyncio.shield(self.delivery.failed)
+
     def _note_taken(self, taken: Mapping[Place, Taken]) -> None:
         """Let fetches of bulk be held while one batch follows the other; urgent ones never are."""
         moment_s = time.monotonic()
@@ -231,10 +235,15 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is not 
                     await self.delivery.settled()
 
     async def stop(self) -> None:
-        """Take no more; wait for what is on its way, within the bound. Then the group may be left."""
+        """Take no more; wait for what is on its way, within the bound. Then the group may be left.
+
+        Raises what made delivery impossible.
+        """
         self._stopping = True
         await self.settle("stop")
         await self.delivery.stop()
+        if self.delivery.failed.done():
+            self.delivery.failed.result()
 
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
         """Let everything taken be acknowledged and committed before another worker takes over (aiokafka calls this)."""
@@ -249,11 +258,16 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is not 
         log.info("partitions assigned", lane=self.name, partitions_count=len(assigned))
 
     async def settle(self, why: str) -> None:
-        """Wait until everything taken is acknowledged and committed, within the bound."""
+        """Wait until everything taken is acknowledged and committed, within the bound.
+
+        Returns where delivery has failed, too: that ends the worker, and whoever calls us in a rebalance (aiokafka)
+        would only swallow it.
+        """
         try:
             async with asyncio.timeout(self._limits.drain_timeout_ms / 1000):
                 await self._idle.wait()
-                await self.delivery.drain()
+                with suppress(Exception):
+                    await self.delivery.drain()
         except TimeoutError:
             log.warning(
                 "batches abandoned: not acknowledged in time, so not committed; they are decided again",

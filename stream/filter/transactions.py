@@ -130,8 +130,9 @@ class Transactions:
         self._raise_failure()
 
     async def drain(self) -> None:
-        """Wait until everything handed over is committed, or nothing can be any more."""
+        """Wait until everything handed over is committed. Raises what made that impossible."""
         await self._until(lambda: self._open == 0)
+        self._raise_failure()
 
     async def stop(self) -> None:
         """Leave everything: what is not committed by now is decided again by whoever comes next."""

@@ -35,6 +35,7 @@ from stream.filter.telling import Telling
 from stream.health import Health
 from stream.kafka import clients
 from stream.kafka.assignor import SamePartitions
+from stream.kafka.brokers import Brokers
 from stream.kafka.clients import AIOKafkaConsumer, AIOKafkaProducer, RoundRobinPartitionAssignor
 from stream.metrics import FilterMetrics
 from stream.model.codec import encode
@@ -96,6 +97,7 @@ class Worker:
         self._stop = asyncio.Event()
         self._seldom: defaultdict[str, logs.Seldom] = defaultdict(logs.Seldom)
         """message → its own limit, so that one fault does not silence another"""
+        self._brokers = Brokers(config, client=self._name)
         self._producer = clients.producer(config, client=self._name)
         self._follower = Follower(
             clients.follower(config, client=f"{self._name}-registry"),
@@ -137,6 +139,8 @@ class Worker:
         """Why the worker does not decide now, or None."""
         if not self._ready:
             return "the registry is not loaded yet"
+        if (silence := self._brokers.not_ready()) is not None:
+            return silence
         if self._holding is not None and (waiting_count := self._holding.waiting_count):
             return f"{waiting_count} partitions are loading"
         staleness = self._follower.staleness_ms(now_ms())
@@ -159,19 +163,24 @@ class Worker:
             self._config.trace, service="wurao-filter", instance=f"{socket.gethostname()}-{self._index}"
         )
         try:
-            await self._producer.start()
-            await self._follower.start(self._meta.topics)
-            await self._follower.catch_up(self._note_catching_up)
-            await self._send_bad()
-            _rest_collector()
-            sys.setswitchinterval(INTERPRETER_HELD_S_MAX)
-            path = "python" if self._native is None else "native"
-            self._metrics.native_info.labels(path).set(1)
-            log.info("registry loaded", worker=self._index, endpoint=address, epoch_run=self._run, path=path)
-            await self._join(tell_ready)
-            await self._work()
+            async with self._brokers:
+                await self._load(address)
+                await self._join(tell_ready)
+                await self._work()
         finally:
             await self._leave(health)
+
+    async def _load(self, address: str) -> None:
+        """Read the registry up to its ends."""
+        await self._producer.start()
+        await self._follower.start(self._meta.topics)
+        await self._follower.catch_up(self._note_catching_up)
+        await self._send_bad()
+        _rest_collector()
+        sys.setswitchinterval(INTERPRETER_HELD_S_MAX)
+        path = "python" if self._native is None else "native"
+        self._metrics.native_info.labels(path).set(1)
+        log.info("registry loaded", worker=self._index, endpoint=address, epoch_run=self._run, path=path)
 
     async def _join(self, tell_ready: Callable[[], None]) -> None:
         """Join the groups. `tell_ready` is called when the first events may be decided."""
@@ -249,6 +258,7 @@ class Worker:
         """Run until asked to stop or until one task fails."""
         stop = asyncio.create_task(self._stop.wait())
         jobs: list[Coroutine[object, object, object]] = [lane.run() for lane in self._lanes]
+        jobs += [lane.until_failure() for lane in self._lanes]
         if self._holding is not None:
             jobs.append(self._holding.run())
         tasks = [
@@ -257,10 +267,9 @@ class Worker:
         ]
         try:
             done, _ = await asyncio.wait({stop, *tasks}, return_when=asyncio.FIRST_COMPLETED)
-            for task in done - {stop}:
-                task.result()  # raises what ended it
-            for lane in self._lanes:
-                await lane.stop()
+            for ended in done - {stop}:
+                ended.result()  # raises what ended it
+            await asyncio.gather(*(lane.stop() for lane in self._lanes))
             await self._telling.finish()
         finally:
             for task in (stop, *tasks):
@@ -271,14 +280,17 @@ class Worker:
         """Close every client, each within a bound, so that a hanging broker cannot keep the worker."""
         self._ready = False
         closing = [lane.consumer.stop() for lane in self._lanes]
-        for job in (*closing, self._follower.stop(), self._producer.stop(), health.stop()):
-            try:
-                async with asyncio.timeout(clients.GOODBYE_S_MAX):
-                    await job
-            except Exception as error:  # noqa: BLE001  # one client's trouble must not keep the others from closing
-                log.warning("a client did not close cleanly", worker=self._index, error=repr(error))
+        await asyncio.gather(*map(self._close, (*closing, self._follower.stop(), self._producer.stop())))
+        await self._close(health.stop())
         if self._tracer is not None:
             await asyncio.to_thread(self._tracer.stop)
+
+    async def _close(self, job: Coroutine[object, object, None]) -> None:
+        try:
+            async with asyncio.timeout(clients.GOODBYE_S_MAX):
+                await job
+        except Exception as error:  # noqa: BLE001  # one client's trouble must not keep the others from closing
+            log.warning("a client did not close cleanly", worker=self._index, error=repr(error))
 
     def _native_form(self, decider: Decider) -> Native | None:
         """The decider in the native module's form; a policy that it cannot stand for leaves all to Python."""

@@ -4,10 +4,11 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 
 import pytest
+from aiokafka.errors import GroupAuthorizationFailedError, KafkaTimeoutError
 from aiokafka.structs import RecordMetadata
 
 from stream.filter.batch import DeadLetter, Outputs, Place
-from stream.filter.delivery import Delivery
+from stream.filter.delivery import Delivery, accepted
 
 PLACE = Place("events.sms", 3)
 ACK = RecordMetadata("decisions", 3, None, 0, 0, 0, 0)
@@ -32,10 +33,13 @@ class World:
         self.committed: list[Mapping[Place, int]] = []
         self.commit_may_end = asyncio.Event()
         self.commit_may_end.set()
+        self.commit_fails: Exception | None = None
         self.delivery = Delivery(self.producer, commit=self.commit, in_flight_max=2, acknowledged=lambda _: None)
 
     async def commit(self, offsets: Mapping[Place, int]) -> None:
         await self.commit_may_end.wait()
+        if self.commit_fails is not None:
+            raise self.commit_fails
         self.committed.append(dict(offsets))
 
     async def hand_over(self, next_offset: int) -> None:
@@ -143,6 +147,30 @@ async def test_what_cannot_be_delivered_ends_the_worker(world: World) -> None:
     world.producer.acks[0].set_exception(ConnectionError("the broker is gone"))
     with pytest.raises(ConnectionError):
         await asyncio.wait_for(asyncio.shield(world.delivery.failed), 5)
-    await world.hand_over(2)  # there was room for two: nobody has waited yet
     with pytest.raises(ConnectionError):
-        await world.hand_over(3)
+        await world.hand_over(2)  # there was room for two: what is handed over now could not be delivered
+
+
+async def test_a_commit_that_fails_for_good_leaves_no_room_and_no_end_as_if_all_were_well(world: World) -> None:
+    """Offsets would stand still while a thousand batches are decided, and all of them again by whoever comes next."""
+    world.commit_fails = GroupAuthorizationFailedError("wurao-filter.bulk")
+    await world.hand_over(1)
+    world.acknowledge()
+    with pytest.raises(GroupAuthorizationFailedError):
+        await world.delivery.drain()
+    with pytest.raises(GroupAuthorizationFailedError):
+        await world.delivery.room()
+    assert world.committed == []
+
+
+async def test_a_producer_that_takes_nothing_for_a_while_is_asked_until_it_does() -> None:
+    """aiokafka gives up after `kafka.request_timeout_ms`; an outage may be longer."""
+    answers: list[Exception | None] = [KafkaTimeoutError(), KafkaTimeoutError(), None]
+
+    async def send() -> asyncio.Future[RecordMetadata]:
+        if (answer := answers.pop(0)) is not None:
+            raise answer
+        return asyncio.get_running_loop().create_future()
+
+    await accepted(send)
+    assert answers == []

@@ -6,10 +6,12 @@ from types import SimpleNamespace
 
 import pytest
 from aiokafka import TopicPartition
+from aiokafka.errors import GroupAuthorizationFailedError
 from aiokafka.structs import RecordMetadata
 
 from stream.config import Filter
 from stream.filter.batch import DeadLetter, Outputs, Place
+from stream.filter.delivery import Delivery
 from stream.filter.lane import GATHER_BYTES, GATHER_MS, URGENT_TIMES, Lane
 from stream.filter.raw import Taken
 from stream.kafka.clients import FETCH_WAIT_MS
@@ -84,6 +86,21 @@ async def test_bulk_does_not_stand_back_for_a_broker_that_does_not_answer(urgent
     await hand_over(urgent)
     await urgent.drained()
     assert urgent.delivery.in_flight == 1
+
+
+async def test_a_lane_that_cannot_commit_ends_by_its_reason(urgent: Lane, broker: Broker) -> None:
+    async def commit(_: object) -> None:
+        raise GroupAuthorizationFailedError("wurao-filter.urgent")
+
+    assert isinstance(urgent.delivery, Delivery)
+    urgent.delivery._commit = commit
+    await hand_over(urgent)
+    broker.acks[0].set_result(ACK)
+    await urgent.settle("revoked")  # told to no rebalance, which would swallow it
+    with pytest.raises(GroupAuthorizationFailedError):
+        await urgent.run()
+    with pytest.raises(GroupAuthorizationFailedError):
+        await urgent.stop()
 
 
 SOME = {PLACE: Taken([], [], 1)}
