@@ -1,0 +1,191 @@
+"""A producer for whoever must not lose a record: what it is given is written until it is acknowledged.
+
+Promises. A producer is seen by nobody before it has started: `send` on one that has not waits for ever. One whose
+record failed is thrown away, since an idempotent producer may then not know what it has sent; whoever else waits on it
+is told, and tries again with the next, which is made when the old one has closed. So a record that is written anew
+stands behind all that was written before it, as far as producers of ours go: a broker may still take in what it had
+received of the old one.
+
+A record may be written twice. Many may write at once; each one's records keep their order, those of different ones
+have none.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeVar
+
+from aiokafka.errors import ProducerClosed
+
+from stream import logs
+from stream.config import Config
+from stream.kafka import clients
+from stream.kafka.clients import AIOKafkaProducer, KafkaConnectionError, KafkaError
+from stream.kafka.closing import close_within
+
+log = logs.get(__name__)
+
+T = TypeVar("T")
+Send = Callable[[AIOKafkaProducer], Awaitable[T]]
+"""Hands records to a producer, and waits for what it must wait for. It may be called again after it failed."""
+
+PAUSE_S: Final = 0.2
+PAUSE_S_MAX: Final = 10.0
+"""Between attempts at a broker that does not answer."""
+
+SLOW_S: Final = 3.0
+"""An acknowledgement that takes longer says that the broker does not answer: an idempotent producer tells of none."""
+
+TELL_EVERY_S: Final = 30.0
+
+
+class _Live:
+    """A producer that has started, and whether it was thrown away since."""
+
+    __slots__ = ("producer", "thrown_away")
+
+    def __init__(self, producer: AIOKafkaProducer) -> None:
+        self.producer = producer
+        self.thrown_away = asyncio.Event()
+
+
+class DurableProducer:
+    """Create it on its loop; `close` at the end."""
+
+    def __init__(self, config: Config, *, client: str) -> None:
+        self._config = config
+        self._client = client
+        self._live: _Live | None = None
+        self._making = asyncio.Lock()
+        self._closing: set[asyncio.Task[None]] = set()
+        self._seldom = logs.Seldom(TELL_EVERY_S)
+        self._ended = False
+        self._failed = False
+        self._attempts: dict[int, float] = {}
+        """those under way, and since when"""
+        self._attempts_count = 0
+
+    @property
+    def failing(self) -> bool:
+        """Whether the last attempt failed, or one that is under way has waited for long."""
+        return self._failed or (bool(self._attempts) and time.monotonic() - min(self._attempts.values()) > SLOW_S)
+
+    async def start(self) -> None:
+        """Be able to write. Waits for a broker."""
+        await self.durably(_nothing)
+
+    async def durably(self, send: Send[T]) -> T:
+        """Do it, and again until it is done: a broker that does not answer is waited for. Returns what `send` does.
+
+        Raises after `close` alone.
+        """
+        pause = PAUSE_S
+        while True:
+            try:
+                return await self.once(send)
+            except (KafkaError, OSError) as error:
+                if self._ended:
+                    raise
+                if (held_back := self._seldom.now()) is not None:
+                    log.warning(
+                        "no acknowledgement; trying again until there is one",
+                        client=self._client,
+                        error=repr(error),
+                        like_this_before=held_back,
+                    )
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, PAUSE_S_MAX)
+
+    async def once(self, send: Send[T], *, within_s: float | None = None) -> T:
+        """One attempt. Raises `KafkaError`, `OSError` or `TimeoutError` where it failed; it may have been written."""
+        attempt = self._attempts_count = self._attempts_count + 1
+        self._attempts[attempt] = time.monotonic()
+        live: _Live | None = None
+        try:
+            async with asyncio.timeout(within_s):
+                live = await self._ready()
+                done = await _unless_thrown_away(live, send)
+        except (KafkaError, OSError):  # a TimeoutError is an OSError
+            self._failed = True
+            if live is not None:
+                self._throw_away(live)
+            raise
+        finally:
+            del self._attempts[attempt]
+        self._failed = False
+        return done
+
+    async def unwatched(self, send: Send[object]) -> None:
+        """Hand over what harms nobody where it is lost, with the producer that there is; nothing without one.
+
+        `send` is not to wait for acknowledgements.
+        """
+        if self._live is not None:
+            try:
+                await _unless_thrown_away(self._live, send)
+            except (KafkaError, OSError):
+                return
+
+    async def flush(self) -> None:
+        """Wait until all that was handed over is acknowledged, or its producer thrown away."""
+        await self.unwatched(AIOKafkaProducer.flush)
+
+    async def close(self) -> None:
+        """Write no more; what was handed over is flushed, within a bound. Who still waits is told."""
+        self._ended = True
+        if self._live is not None:
+            self._throw_away(self._live)
+        await self._closed()
+
+    async def _ready(self) -> _Live:
+        async with self._making:
+            await self._closed()
+            if self._live is None:
+                self._see_not_ended()
+                made = clients.producer(self._config, client=self._client)
+                try:
+                    await made.start()
+                    self._see_not_ended()
+                except BaseException:
+                    await close_within(made)
+                    raise
+                self._live = _Live(made)
+            return self._live
+
+    def _see_not_ended(self) -> None:
+        if self._ended:
+            raise ProducerClosed
+
+    def _throw_away(self, live: _Live) -> None:
+        """Others may wait on it: they are told. It closes by itself, and the next is made after that."""
+        if live.thrown_away.is_set():
+            return
+        live.thrown_away.set()
+        if self._live is live:
+            self._live = None
+        closing = asyncio.create_task(close_within(live.producer))
+        self._closing.add(closing)
+        closing.add_done_callback(self._closing.discard)
+
+    async def _closed(self) -> None:
+        if self._closing:
+            await asyncio.wait(self._closing)
+
+
+async def _unless_thrown_away(live: _Live, send: Send[T]) -> T:
+    """What `send` comes to; raises where its producer is thrown away meanwhile: nobody would answer it any more."""
+    work = asyncio.ensure_future(send(live.producer))
+    thrown_away = asyncio.ensure_future(live.thrown_away.wait())
+    try:
+        await asyncio.wait({work, thrown_away}, return_when=asyncio.FIRST_COMPLETED)
+        if not work.done():
+            raise KafkaConnectionError("its producer was thrown away, for another record had failed")
+        return work.result()
+    finally:
+        for task in (work, thrown_away):
+            task.cancel()
+        await asyncio.gather(work, thrown_away, return_exceptions=True)
+
+
+async def _nothing(_: AIOKafkaProducer) -> None:
+    return
