@@ -69,35 +69,49 @@ _OF_LISTS: Final = {("wordlist", "terms"): TERMS, ("sender", "numbers"): NUMBERS
 """(kind, field) → the limit of its entries, where it has one of its own."""
 
 
-def excess(record: msgspec.Struct) -> list[str]:
-    """What in a record that is written exceeds a limit: field, what it has, and the limit; empty where nothing does.
+class Excess(NamedTuple):
+    """Something in a record that exceeds its limit. Holds nothing of the record but names of fields."""
 
-    The texts hold nothing of the record but names of fields. Some microseconds, and 0.1 µs a text of a list.
+    path: str
+    """of the field, as the wire names it, such as `numbers[1].prefix`"""
+    has: int
+    limit: Limit
+
+    @property
+    def field(self) -> str:
+        """The record's own field that it is in."""
+        return self.path.partition("[")[0].partition(".")[0]
+
+    def __str__(self) -> str:
+        return f"`{self.path}` has {self.has:,} {self.limit.unit}, at most {self.limit.most:,}"
+
+
+def excess(record: msgspec.Struct) -> list[Excess]:
+    """What in a record that is written exceeds a limit; empty where nothing does.
+
+    Some microseconds, and 0.1 µs a text of a list.
     """
     return list(_excess(record, ""))
 
 
-def _excess(record: msgspec.Struct, path: str) -> Iterator[str]:
+def _excess(record: msgspec.Struct, path: str) -> Iterator[Excess]:
     kind = str(record.__struct_config__.tag)
     for field, name in zip(record.__struct_fields__, record.__struct_encode_fields__, strict=True):
         value = getattr(record, field)
         place, limit = path + name, _OF_TEXTS.get(name, NAME)
         if isinstance(value, str):
             if len(value) > limit.most:
-                yield _told(place, len(value), limit)
+                yield Excess(place, len(value), limit)
         elif isinstance(value, msgspec.Struct):
             yield from _excess(value, f"{place}.")
         elif isinstance(value, tuple):
             entries = _OF_LISTS.get((kind, name), ENTRIES)
             if len(value) > entries.most:
-                yield _told(place, len(value), entries)
+                yield Excess(place, len(value), entries)
             for index, entry in enumerate(value):
                 if isinstance(entry, str):
                     if len(entry) > limit.most:
-                        yield _told(f"{place}[{index}]", len(entry), limit)
+                        yield Excess(f"{place}[{index}]", len(entry), limit)
                 elif isinstance(entry, msgspec.Struct):
                     yield from _excess(entry, f"{place}[{index}].")
 
-
-def _told(place: str, has: int, limit: Limit) -> str:
-    return f"`{place}` has {has:,} {limit.unit}, at most {limit.most:,}"

@@ -5,6 +5,7 @@ they are not shared, and the clash is counted. Look-ups cost one dict probe per 
 first, so some ten probes whatever the number of senders. Pure.
 """
 
+from bisect import bisect_left, insort
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -27,6 +28,17 @@ class Holding:
         return self.entry.since, self.came
 
 
+def effective(record: Sender, channel: Channel) -> dict[str, NumberEntry]:
+    """Prefix → the entry that counts of a sender's own: of two, the later `since`, then the later in the list."""
+    best: dict[str, NumberEntry] = {}
+    for entry in record.numbers:
+        if entry.channel == channel:
+            earlier = best.get(entry.prefix)
+            if earlier is None or entry.since >= earlier.since:
+                best[entry.prefix] = entry
+    return best
+
+
 class Ownership:
     """Prefixes of one channel and their holders, kept up as sender records come and go."""
 
@@ -41,20 +53,16 @@ class Ownership:
         self._lengths: tuple[int, ...] = ()
         """prefix lengths in use, longest first"""
         self._lengths_count: Counter[int] = Counter()
+        self._sorted: list[str] | None = None
+        """every prefix that is held, once anybody asks for `near`"""
 
     def put(self, record: Sender, *, came: int) -> None:
         """The sender's numbers are now these. `came` grows with every record: the order of receipt."""
-        best: dict[str, Holding] = {}
-        for entry in record.numbers:
-            if entry.channel == self._channel:
-                holding = Holding(record.sender, entry, came)
-                earlier = best.get(entry.prefix)
-                if earlier is None or holding.rank >= earlier.rank:  # equal since: the later in the list counts
-                    best[entry.prefix] = holding
+        entries = effective(record, self._channel)
         self.drop(record.sender)
-        self._prefixes[record.sender] = set(best)
-        for prefix, holding in best.items():
-            self._held.setdefault(prefix, {})[record.sender] = holding
+        self._prefixes[record.sender] = set(entries)
+        for prefix, entry in entries.items():
+            self._held.setdefault(prefix, {})[record.sender] = Holding(record.sender, entry, came)
             self._settle(prefix)
 
     def drop(self, sender: str) -> None:
@@ -75,6 +83,21 @@ class Ownership:
         """Every prefix, with the holding that owns it."""
         return iter(self._owner.items())
 
+    def near(self, prefix: str) -> Iterator[Holding]:
+        """All that is held of this prefix, of one that it lies inside, and of those that lie inside it.
+
+        Some microseconds, and 0.3 for each that lies inside; the first call sorts all prefixes.
+        """
+        if self._sorted is None:
+            self._sorted = sorted(self._held)
+        for length in reversed(self._lengths):
+            if length < len(prefix):
+                yield from self._held.get(prefix[:length], {}).values()
+        for place in range(bisect_left(self._sorted, prefix), len(self._sorted)):
+            if not self._sorted[place].startswith(prefix):
+                return
+            yield from self._held[self._sorted[place]].values()
+
     @property
     def clashes(self) -> int:
         """How many prefixes more than one sender claims."""
@@ -89,5 +112,14 @@ class Ownership:
             del self._held[prefix]
             self._owner.pop(prefix, None)
         if known != bool(holders):
+            self._keep_sorted(prefix, held=bool(holders))
             self._lengths_count[len(prefix)] += -1 if known else 1
             self._lengths = tuple(sorted(+self._lengths_count, reverse=True))
+
+    def _keep_sorted(self, prefix: str, *, held: bool) -> None:
+        if self._sorted is None:
+            return
+        if held:
+            insort(self._sorted, prefix)
+        else:
+            del self._sorted[bisect_left(self._sorted, prefix)]

@@ -45,6 +45,8 @@ class Registry:
             wills = Wills() if held is None else held.store
         self.wills: Wills | Overlay = wills
         self.senders: dict[str, Sender] = {}
+        self.removed_senders: dict[str, Sender] = {}
+        """Whose record a tombstone took, as it was, as far as the topic still had it: for whoever writes it again."""
         self.orders: dict[str, Order] = {}
         self.campaigns: dict[str, Campaign] = {}
         self.wordlists: dict[str, Wordlist] = {}
@@ -92,6 +94,7 @@ class Registry:
         match record:
             case Sender():
                 self._came += 1
+                self.removed_senders.pop(record.sender, None)
                 _put_last(self.senders, record.sender, record)
                 for ownership in self.ownership.values():
                     ownership.put(record, came=self._came)
@@ -110,7 +113,9 @@ class Registry:
 
     def _remove(self, topic: str, key: str) -> None:
         if topic == SENDERS:
-            self.senders.pop(key, None)
+            removed = self.senders.pop(key, None)
+            if removed is not None:
+                self.removed_senders[key] = removed
             for ownership in self.ownership.values():
                 ownership.drop(key)
         elif topic == ORDERS:

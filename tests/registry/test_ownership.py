@@ -96,3 +96,37 @@ def test_it_agrees_with_a_search_through_all_that_is_registered(
         if number.startswith(prefix)
     ]
     assert _owner(ownership, number) == (max(claims)[3] if claims else None)
+
+
+def _near(ownership: Ownership, prefix: str) -> list[tuple[str, str]]:
+    return [(holding.sender, holding.entry.prefix) for holding in ownership.near(prefix)]
+
+
+def test_what_is_near_a_prefix_is_what_equals_it_lies_inside_or_around() -> None:
+    ownership = Ownership("sms")
+    ownership.put(_sender("wide", _entry("1069"), _entry("1068")), came=1)
+    ownership.put(_sender("same", _entry("106901")), came=2)
+    assert _near(ownership, "106901") == [("wide", "1069"), ("same", "106901")]
+    ownership.put(_sender("narrow", _entry("10690123"), _entry("10690200")), came=3)
+    assert _near(ownership, "106901") == [("wide", "1069"), ("same", "106901"), ("narrow", "10690123")]
+    ownership.drop("same")
+    assert _near(ownership, "106901") == [("wide", "1069"), ("narrow", "10690123")]
+    assert _near(ownership, "2") == []
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.lists(st.text("12", min_size=1, max_size=4), max_size=3))))
+def test_what_is_near_is_what_a_look_at_everything_finds(puts: list[tuple[str, list[str]]]) -> None:
+    ownership = Ownership("sms")
+    held: dict[str, set[str]] = {}
+    for came, (name, prefixes) in enumerate(puts):
+        _near(ownership, "1")
+        ownership.put(_sender(name, *map(_entry, prefixes)), came=came)
+        held[name] = set(prefixes)
+    for prefix in ("1", "12", "121", "2222"):
+        overlapping = sorted(
+            (name, one)
+            for name, prefixes in held.items()
+            for one in prefixes
+            if one.startswith(prefix) or prefix.startswith(one)
+        )
+        assert sorted(_near(ownership, prefix)) == overlapping
