@@ -4,6 +4,7 @@ What it reads and when it commits is told in `following`; what a judgement is, i
 and never log whose number it is: an event's id and place are enough to look it up.
 """
 
+import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,7 +15,9 @@ import numpy as np
 from stream import logs
 from stream.audit.following import Following, Seen
 from stream.audit.judge import Judge, Judgement, Outcome
+from stream.audit.patience import until_stopped
 from stream.config import Config
+from stream.kafka.brokers import Brokers
 from stream.kafka.describe import Cluster
 from stream.metrics import AuditMetrics
 from stream.policy.settings import Policy
@@ -60,16 +63,19 @@ class Auditor:
         self.report = Report()
         self._once = once
         self._following = Following(config, cluster, client=NAME, group=None if once else config.audit.group)
-        histories = self._following.histories
-        self._judge = Judge(policy, histories.wills, histories.standing, exact_since_ms=self._following.exact_since_ms)
+        self._judge = Judge(policy, self._following.histories)
         self._counted: Counter[Outcome] = Counter()
-        self._stopping = False
+        self._stopping = asyncio.Event()
         self._seldom = logs.Seldom(1.0)
-        self.not_ready = self._following.not_ready
+        self._brokers = Brokers(config, client=NAME)
+
+    def not_ready(self) -> str | None:
+        """Why nothing is judged now, or None."""
+        return self._brokers.not_ready() or self._following.not_ready()
 
     def stop(self) -> None:
         """Ask it to finish the batch at hand and end."""
-        self._stopping = True
+        self._stopping.set()
 
     def adopt(self, policy: Policy) -> None:
         """Judge what another policy decided as well; earlier ones stay known."""
@@ -79,17 +85,21 @@ class Auditor:
     async def run(self) -> Report:
         """Judge until `stop`. Raises what made it impossible to go on; a restart then goes on where it ended."""
         try:
-            await self._following.start()
-            self.metrics.ready.set(1)
-            while not self._stopping and not await self._following.finished():
-                await self._judge_all(await self._following.take())
-                self._measure()
-                self.metrics.lag_seconds.set(await self._following.done())
-                self.metrics.events_kept.set(self._following.events_kept_count)
+            async with self._brokers:
+                await until_stopped(self._work(), self._stopping)
             return self.report
         finally:
             self.metrics.ready.set(0)
             await self._following.stop()
+
+    async def _work(self) -> None:
+        await self._following.start()
+        while not self._stopping.is_set() and not await self._following.finished():
+            self.metrics.ready.set(1)
+            await self._judge_all(await self._following.take())
+            self._measure()
+            self.metrics.lag_seconds.set(await self._following.done())
+            self.metrics.events_kept.set(self._following.events_kept_count)
 
     async def _judge_all(self, some: Sequence[Seen]) -> None:
         for _ in range(self._following.undecodable_count):

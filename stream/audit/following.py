@@ -18,14 +18,19 @@ from dataclasses import dataclass
 from typing import Final
 
 from aiokafka import TopicPartition
-from aiokafka.errors import CommitFailedError, IllegalStateError
+from aiokafka.errors import IllegalStateError
 
 from stream import logs
+from stream.audit.histories import Histories
 from stream.audit.joining import Events
-from stream.audit.reading import Histories
+from stream.audit.patience import until_answered
+from stream.audit.reading import Reading
+from stream.audit.waiting import MARGIN_MS, Waiting, must_read_again
 from stream.config import Config
 from stream.kafka import clients
+from stream.kafka.closing import close_within
 from stream.kafka.describe import Cluster
+from stream.kafka.group import commit_owned
 from stream.model.codec import Undecodable, decode_decision
 from stream.model.decision import Decision, Epoch
 from stream.model.events import Event
@@ -39,9 +44,6 @@ EPOCH_WAIT_S: Final = 5.0
 EPOCH_PAUSE_S: Final = 0.1
 ABSENT_MAX: Final = 10_000
 """Epochs known not to come, so that a stream of forgeries does not wait for each; beyond, all are asked for anew."""
-
-MARGIN_MS: Final = 600_000
-"""Registry states are kept for decisions this much older than the oldest that waits."""
 
 SETTLE_EVERY_S: Final = 5.0
 
@@ -62,20 +64,21 @@ class Seen:
 
 
 class Following:
-    """One reader of decisions. Create it on its loop; `start`, then `take` and `done` in turn, then `stop`."""
+    """One reader of decisions. Create it on its loop; `start`, then `take` and `done` in turn, then `stop`.
+
+    While no broker answers, each of them waits until one does, and may be cancelled.
+    """
 
     def __init__(self, config: Config, cluster: Cluster, *, client: str, group: str | None) -> None:
         self.undecodable_count = 0
         """decisions passed over, of the last `take`"""
+        self.histories: Final = Histories(config.topics.partitions)
         self._config = config
         self._client = client
         self._once = group is None
-        compaction_lag_ms = min(
+        self._compaction_lag_ms = min(
             int(cluster.topics[topic].settings.get("min.compaction.lag.ms", "0")) for topic in RECORD_KIND
         )
-        self._started_ms = time.time_ns() // 1_000_000
-        self.exact_since_ms: Final = self._started_ms - compaction_lag_ms
-        """what compaction may have taken before this is read is not to be had again; later records are kept"""
         self._consumer = (
             clients.follower(config, client=client)
             if group is None
@@ -83,14 +86,13 @@ class Following:
         )
         self._places = clients.partitions(DECISIONS, config.topics.partitions)
         self._events = Events(config)
-        self.histories: Final = Histories(config)
+        self._reading = Reading(config, self.histories)
         self._ends: Mapping[TopicPartition, int] = {}
         self._seated: dict[int, int] = {}
         self._at_hand: list[tuple[int, Decision]] = []
         """partition and decision of those that the last `take` gave"""
         self._taken: dict[TopicPartition, int] = {}
-        self._taken_to_ms: dict[int, int] = {}
-        """partition → the timestamp of the last decision taken"""
+        self._waiting = Waiting()
         self._absent: set[str] = set()
         self._left: int | None = None
         self._settle_at = 0.0
@@ -113,14 +115,9 @@ class Following:
             self._consumer.assign(self._places)
         else:
             self._consumer.subscribe([DECISIONS])
-        await self._consumer.start()
-        await self._events.start()
-        if self._once:
-            self._ends = await self._consumer.end_offsets(self._places)
-        horizon_ms = max(self.exact_since_ms, await self._first_moment()) - MARGIN_MS
-        await self.histories.start(horizon_ms)
-        await self.histories.read_on(self._note_left)
-        self._left = 0
+        for client in (self._consumer, self._events, self._reading):
+            await until_answered(client.start)
+        await self._read_from_the_beginning(await until_answered(self._first_moment))
         log.info("registry read; decisions are taken", client=self._client)
 
     async def finished(self) -> bool:
@@ -133,13 +130,20 @@ class Following:
             timeout_ms=FETCH_WAIT_MS, max_records=self._config.audit.batch_records_max
         )
         decisions = self._decode(fetched)
-        await self.histories.read_on()
+        self._waiting.hold(place.partition for place in self._consumer.assignment())
+        new = [records[0].timestamp for place, records in fetched.items() if self._waiting.unknown(place.partition)]
+        if new and must_read_again(
+            oldest_ms=max(min(new), self.histories.exact_since_ms), horizon_ms=self.histories.horizon_ms
+        ):
+            log.info("partitions came with older decisions: the registry is read again", client=self._client)
+            await self._read_from_the_beginning(min(new))
+        await self._read_on()
         if decisions:
             await self._wait_for_epochs({decision.epoch for _, decision in decisions})
             await self._find_events(decisions)
         self._at_hand = [(record.partition, decision) for record, decision in decisions]
         for place, records in fetched.items():
-            self._taken_to_ms[place.partition] = records[-1].timestamp
+            self._waiting.took(place.partition, records[-1].timestamp)
             self._taken[place] = records[-1].offset + 1
         return [
             Seen(
@@ -165,49 +169,55 @@ class Following:
         Returns the lag: the age in seconds of the oldest decision that waits behind those taken, 0 where none does.
         """
         if self._taken and not self._once:
-            await self._commit()
+            await until_answered(lambda: commit_owned(self._consumer, self._taken))
         self._taken.clear()
         self._events.judged(self._at_hand)
         self._at_hand.clear()
+        await self._see_what_waits()
         now = time.time_ns() // 1_000_000
-        behind = [
-            self._taken_to_ms[place.partition]
-            for place in self._consumer.assignment()
-            # Not the last record's offset: what is left may be a transaction's marker, which is no record.
-            if place.partition in self._taken_to_ms
-            and await self._consumer.position(place) < (self._consumer.highwater(place) or 0)
-        ]
-        if time.monotonic() >= self._settle_at:
+        # One who ends by itself holds everything from the first on, and has nothing to gain by forgetting.
+        if not self._once and time.monotonic() >= self._settle_at:
             self._settle_at = time.monotonic() + SETTLE_EVERY_S
-            self.histories.settle(min(behind, default=now) - MARGIN_MS)
-        return max(0, now - min(behind)) / 1000 if behind else 0.0
+            if (horizon_ms := self._waiting.horizon_ms(now)) is not None:
+                self.histories.settle(horizon_ms)
+        return self._waiting.lag_ms(now) / 1000
 
     async def stop(self) -> None:
-        """Close the clients, each within a bound."""
-        for client in (self._consumer, self._events, self.histories):
-            try:
-                async with asyncio.timeout(clients.GOODBYE_S_MAX):
-                    await client.stop()
-            except Exception as error:  # noqa: BLE001  # one client's trouble must not keep the others from closing
-                log.warning("a client did not close cleanly", error=repr(error))
+        """Close the clients, within a bound."""
+        await close_within(self._consumer, self._events, self._reading)
+
+    async def _read_from_the_beginning(self, first_ms: int) -> None:
+        """Read the registry for decisions from this moment on."""
+        # What compaction may have taken before this is read is not to be had again; later records are kept.
+        exact_since_ms = time.time_ns() // 1_000_000 - self._compaction_lag_ms
+        horizon_ms = max(exact_since_ms, first_ms) - MARGIN_MS
+        self._left = None
+        await until_answered(lambda: self._reading.begin(exact_since_ms=exact_since_ms, horizon_ms=horizon_ms))
+        await self._read_on()
+
+    async def _read_on(self) -> None:
+        await until_answered(lambda: self._reading.read_on(self._note_left))
 
     async def _first_moment(self) -> int:
-        """The timestamp of the oldest decision that waits, for anybody of the group; the start, if none does."""
+        """The timestamp of the oldest decision that waits, for anybody of the group; now, if none does."""
+        now = time.time_ns() // 1_000_000
         starts = dict(await self._consumer.beginning_offsets(self._places))
-        ends = self._ends or await self._consumer.end_offsets(self._places)
+        ends = await self._consumer.end_offsets(self._places)
         for place in self._places:
             if self._once:
                 self._consumer.seek(place, starts[place])
             else:
                 starts[place] = max(starts[place], await self._consumer.committed(place) or 0)
+        if self._once:
+            self._ends = ends
         waiting = {place for place in self._places if starts[place] < ends[place]}
         if not waiting:  # a consumer that has nothing to read does not stop well
-            return self._started_ms
-        moments = [self._started_ms]
+            return now
+        moments = [now]
         peek = clients.follower(self._config, client=f"{self._client}-peek")
         peek.assign(list(waiting))
-        await peek.start()
         try:
+            await peek.start()
             for place in waiting:
                 peek.seek(place, starts[place])
             while waiting:
@@ -218,6 +228,16 @@ class Following:
         finally:
             await peek.stop()
         return min(moments)
+
+    async def _see_what_waits(self) -> None:
+        for place in self._consumer.assignment():
+            try:
+                end = self._consumer.highwater(place)
+                # Not the last record's offset: what is left may be a transaction's marker, which is no record.
+                if end is not None and await self._consumer.position(place) >= end:
+                    self._waiting.drained(place.partition, self._consumer.last_poll_timestamp(place) or 0)
+            except (IllegalStateError, AssertionError):
+                continue  # it went to another instance meanwhile
 
     def _decode(
         self, fetched: Mapping[TopicPartition, Sequence[clients.ConsumerRecord]]
@@ -241,7 +261,7 @@ class Following:
                 self._absent |= missing
                 return
             await asyncio.sleep(EPOCH_PAUSE_S)
-            await self.histories.read_on()
+            await self._read_on()
 
     async def _find_events(self, decisions: Sequence[tuple[clients.ConsumerRecord, Decision]]) -> None:
         placed = [(record.partition, decision) for record, decision in decisions]
@@ -251,22 +271,12 @@ class Following:
                 new[partition] = min(new.get(partition, decision.time), decision.time)
         if new:
             mine = {place.partition for place in self._consumer.assignment()} | new.keys()
-            self._seated = {one: since for one, since in (self._seated | new).items() if one in mine}
-            await self._events.seat(self._seated)
-        await self._events.find(placed)
-
-    async def _commit(self) -> None:
-        assigned = self._consumer.assignment()
-        mine = {place: offset for place, offset in self._taken.items() if place in assigned}
-        if not mine:
-            return
-        try:
-            await self._consumer.commit(mine)
-        except (CommitFailedError, IllegalStateError) as error:
-            # The partitions went to another instance, which takes these decisions again.
-            log.warning("commit refused", error=type(error).__name__)
+            seated = {one: since for one, since in (self._seated | new).items() if one in mine}
+            await until_answered(lambda: self._events.seat(seated))
+            self._seated = seated
+        await until_answered(lambda: self._events.find(placed))
 
     def _note_left(self, left: int) -> None:
         self._left = left
-        if (held_back := self._seldom.now()) is not None:
+        if left and (held_back := self._seldom.now()) is not None:
             log.info("reading the registry", records_left=left, held_back=held_back)

@@ -10,7 +10,7 @@ Promises: an answer is exact, or there is none. What is asked about a state olde
 Must never decide anything: whether a will permits a message is the policy's business. Pure: no client, no clock.
 """
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import OrderedDict, defaultdict, deque
 from collections.abc import Mapping, Sequence
 from operator import le
@@ -59,6 +59,8 @@ class WillHistory:
     def __init__(self, partitions: int) -> None:
         self._base = Wills()
         self._base_to = [0] * partitions
+        self._base_ms = [0] * partitions
+        """per partition, the latest moment of which the base holds anything"""
         self._recent: list[deque[Said]] = [deque() for _ in range(partitions)]
         self._of: defaultdict[Msisdn, list[Said]] = defaultdict(list)
 
@@ -78,6 +80,7 @@ class WillHistory:
                 continue
             self._base.apply([said.wish for said in old])
             self._base_to[partition] = old[-1].offset + 1
+            self._base_ms[partition] = max(self._base_ms[partition], *(said.timestamp for said in old))
             for number in {said.wish.number for said in old}:
                 left = [said for said in self._of[number] if said.offset >= self._base_to[said.partition]]
                 if left:
@@ -88,10 +91,10 @@ class WillHistory:
     def as_of(self, number: Msisdn, offsets: Sequence[int] | None, *, until_ms: int = 0) -> Wills | None:
         """Wills in which `number`'s are as of these offsets, or as of `until_ms` where that is later.
 
-        Without offsets, as of the moment alone; one below 0 is of a partition that was not held. None: the base is
-        later than that. Only `number` may be looked up.
+        Without offsets, as of the moment alone; one below 0 is of a partition that was not held. None: the base holds
+        something that is later than both. Only `number` may be looked up.
         """
-        if offsets is not None and any(to > offset >= 0 for to, offset in zip(self._base_to, offsets, strict=True)):
+        if not self._base_is_within(offsets, until_ms):
             return None
         said = self._of.get(number)
         if said is None:
@@ -105,6 +108,12 @@ class WillHistory:
             ]
         )
         return then
+
+    def _base_is_within(self, offsets: Sequence[int] | None, until_ms: int) -> bool:
+        if offsets is None:
+            return max(self._base_ms) <= until_ms
+        ends = zip(self._base_to, self._base_ms, offsets, strict=True)
+        return all(offset < 0 or to <= offset or newest_ms <= until_ms for to, newest_ms, offset in ends)
 
     def _of_base(self, number: Msisdn) -> Wills:
         """What the base has of one subscriber, in wills of its own."""
@@ -130,19 +139,20 @@ class StandingHistory:
         self._base_to = dict.fromkeys(SINGLE, 0)
         self._ends = dict.fromkeys(SINGLE, 0)
         """the offset after the last record that was taken"""
+        self._newest_ms = dict.fromkeys(SINGLE, 0)
         self._states: OrderedDict[Vector, Registry] = OrderedDict()
 
     def take(self, topic: str, offset: int, timestamp: int, record: FileRecord) -> None:
         """Note a record. Those of a topic are given in their order."""
-        self._records[topic].append((offset, timestamp, record))
+        # A record stands when all before it do: moments that only grow can be looked for as offsets are.
+        self._newest_ms[topic] = max(self._newest_ms[topic], timestamp)
+        self._records[topic].append((offset, self._newest_ms[topic], record))
         self._ends[topic] = offset + 1
 
     def settle(self, before_ms: int) -> None:
         """Forget what was superseded before a moment, as compaction would."""
         for topic, records in self._records.items():
-            old = 0
-            while old < len(records) and records[old][1] < before_ms:
-                old += 1
+            old = bisect_left(records, before_ms, key=_moment)
             if not old or self._base_to[topic] == records[old - 1][0] + 1:
                 continue
             last = {_key(record): (offset, timestamp, record) for offset, timestamp, record in records[:old]}
@@ -150,14 +160,23 @@ class StandingHistory:
             self._base_to[topic] = records[old - 1][0] + 1
             self._records[topic] = kept + records[old:]
 
-    def as_of(self, offsets: Offsets | None) -> Registry | None:
-        """A registry without wills as of these offsets; without offsets, as it is now. None: the base is later.
+    def as_of(self, offsets: Offsets) -> Registry | None:
+        """A registry without wills as of these offsets. None: the base is later.
 
         It is that until the next question, which may lead it on.
         """
-        ends = tuple(self._ends.values())
         # What lies beyond the end is not known yet: a state that claimed to include it would leave it out for ever.
-        vector = ends if offsets is None else tuple(map(min, ends, (offsets[topic][0] for topic in SINGLE)))
+        return self._at(tuple(map(min, self._ends.values(), (offsets[topic][0] for topic in SINGLE))))
+
+    def at(self, moment_ms: int) -> Registry | None:
+        """The same as of a moment: with all that stood in the topics then."""
+        vector: list[int] = []
+        for topic, records in self._records.items():
+            later = bisect_right(records, moment_ms, key=_moment)
+            vector.append(records[later][0] if later < len(records) else self._ends[topic])
+        return self._at(tuple(vector))
+
+    def _at(self, vector: Vector) -> Registry | None:
         if any(to > offset for to, offset in zip(self._base_to.values(), vector, strict=True)):
             return None
         state = self._states.pop(vector, None)
@@ -219,6 +238,10 @@ class Propagation:
 
 def _offset(one: tuple[int, int, FileRecord]) -> int:
     return one[0]
+
+
+def _moment(one: tuple[int, int, FileRecord]) -> int:
+    return one[1]
 
 
 def _key(record: FileRecord) -> str:

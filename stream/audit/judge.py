@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from bloom.bitmaps import Wills
-from stream.audit.history import StandingHistory, WillHistory
+from stream.audit.histories import Histories
 from stream.model.decision import Decision, Epoch
 from stream.model.events import Event, Reply
 from stream.model.topics import EXPRESSIONS
@@ -43,12 +43,10 @@ class Judgement:
 class Judge:
     """Judges decisions by one policy and the histories of the registry, which the caller keeps up."""
 
-    def __init__(self, policy: Policy, wills: WillHistory, standing: StandingHistory, *, exact_since_ms: int) -> None:
+    def __init__(self, policy: Policy, histories: Histories) -> None:
         self._policy = policy
         self._policies = {policy.digest: policy}
-        self._wills = wills
-        self._standing = standing
-        self._exact_since_ms = exact_since_ms
+        self._histories = histories
 
     def adopt(self, policy: Policy) -> None:
         """Know another policy: decisions of both are judged, each by its own, while one follows the other."""
@@ -74,23 +72,25 @@ class Judge:
             return "its event is not in the topic any more"
         if epoch is None:
             return "its epoch is not announced"
-        if decision.decided < self._exact_since_ms:
+        if decision.decided < self._histories.exact_since_ms:
             return "older than what the registry topics keep uncompacted"
-        standing = self._standing.as_of(epoch.offsets)
+        standing = self._histories.standing.as_of(epoch.offsets)
         if standing is None:
             return "its registry is older than what is kept"
         world = World(policy, standing, epoch.stale)
         _, number = policy.numbering.recipient(event.to)
-        wills = Wills() if number is None else self._wills.as_of(number, epoch.offsets[EXPRESSIONS])
+        wills = Wills() if number is None else self._histories.wills.as_of(number, epoch.offsets[EXPRESSIONS])
         if wills is None:
             return "its wills are older than what is kept"
         standing.wills = wills
         return decide(event, world, decision.decided, epoch=decision.epoch)
 
     def _violates(self, policy: Policy, decision: Decision, event: Event, epoch: Epoch | None) -> bool:
-        if decision.verdict != "allow" or isinstance(event, Reply) or decision.decided < self._exact_since_ms:
+        if decision.verdict != "allow" or isinstance(event, Reply) or decision.decided < self._histories.exact_since_ms:
             return False
-        standing = self._standing.as_of(epoch.offsets if epoch else None)
+        standing = self._histories.standing.as_of(epoch.offsets) if epoch else None
+        if standing is None:  # nobody says what the decision saw, or it saw what is long past
+            standing = self._histories.standing.at(decision.decided)
         if standing is None:
             return False
         case = case_of(event, World(policy, standing), decision.decided)
@@ -106,7 +106,7 @@ class Judge:
     def _forbids(self, case: Case, offsets: Sequence[int] | None, until_ms: int) -> bool:
         """Whether the recipient's will, as of then, forbids this commercial traffic. Not where that is not known."""
         assert case.number is not None, "only subscribers have wills"
-        wills = self._wills.as_of(case.number, offsets, until_ms=until_ms)
+        wills = self._histories.wills.as_of(case.number, offsets, until_ms=until_ms)
         if wills is None:
             return False
         route = case.route

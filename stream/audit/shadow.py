@@ -10,6 +10,7 @@ Must never write to another topic than `shadow-differences`.
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -17,9 +18,12 @@ import msgspec
 from stream import logs
 from stream.audit.following import Following, Seen
 from stream.audit.judge import Judge
+from stream.audit.patience import until_stopped
 from stream.config import Config
 from stream.kafka import clients
+from stream.kafka.brokers import Brokers
 from stream.kafka.describe import Cluster
+from stream.kafka.durable import DurableProducer
 from stream.metrics import ShadowMetrics
 from stream.model.codec import encode
 from stream.model.decision import Answer, Decision, Difference
@@ -39,34 +43,41 @@ class Shadow:
         self.metrics = ShadowMetrics()
         self._policy = policy
         self._following = Following(config, cluster, client=NAME, group=f"{config.filter.group}{GROUP_SUFFIX}")
-        histories = self._following.histories
-        self._judge = Judge(policy, histories.wills, histories.standing, exact_since_ms=self._following.exact_since_ms)
-        self._producer = clients.producer(config, client=NAME)
-        self._stopping = False
-        self.not_ready = self._following.not_ready
+        self._judge = Judge(policy, self._following.histories)
+        self._producer = DurableProducer(config, client=NAME)
+        self._stopping = asyncio.Event()
+        self._brokers = Brokers(config, client=NAME)
+
+    def not_ready(self) -> str | None:
+        """Why nothing is compared now, or None."""
+        return self._brokers.not_ready() or self._following.not_ready()
 
     def stop(self) -> None:
         """Ask it to finish the batch at hand and end."""
-        self._stopping = True
+        self._stopping.set()
 
     async def run(self) -> None:
         """Compare until `stop`. Raises what made it impossible to go on; a restart then goes on where it ended."""
         try:
-            await self._producer.start()
-            await self._following.start()
-            self.metrics.ready.set(1)
-            while not self._stopping:
-                await self._tell(await self._following.take())
-                self._following.histories.take_in_force_ms()  # the audit's business
-                self.metrics.lag_seconds.set(await self._following.done())
+            async with self._brokers:
+                await until_stopped(self._work(), self._stopping)
         finally:
             self.metrics.ready.set(0)
             await self._following.stop()
-            await self._producer.stop()
+            await self._producer.close()
+
+    async def _work(self) -> None:
+        await self._producer.start()
+        await self._following.start()
+        while not self._stopping.is_set():
+            self.metrics.ready.set(1)
+            await self._tell(await self._following.take())
+            self._following.histories.take_in_force_ms()  # the audit's business
+            self.metrics.lag_seconds.set(await self._following.done())
 
     async def _tell(self, some: Sequence[Seen]) -> None:
         """Publish what differs, and wait until it is safe."""
-        acks: list[asyncio.Future[object]] = []
+        differing: list[tuple[Seen, bytes]] = []
         same = unknown = 0
         async for portion in self._following.portions(some):
             for seen in portion:
@@ -76,13 +87,19 @@ class Shadow:
                 elif msgspec.structs.replace(again, policy=seen.decision.policy) == seen.decision:
                     same += 1
                 else:
-                    value = encode(difference(seen.decision, again))
-                    acks.append(
-                        await self._producer.send(SHADOW_DIFFERENCES, value, key=seen.key, partition=seen.partition)
-                    )
-        await asyncio.gather(*acks)
-        for outcome, count in (("same", same), ("differs", len(acks)), ("unknown", unknown)):
+                    differing.append((seen, encode(difference(seen.decision, again))))
+        if differing:
+            await self._producer.durably(partial(_send, differing))
+        for outcome, count in (("same", same), ("differs", len(differing)), ("unknown", unknown)):
             self.metrics.decisions.labels(outcome).inc(count)
+
+
+async def _send(differing: Sequence[tuple[Seen, bytes]], producer: clients.AIOKafkaProducer) -> None:
+    acks = [
+        await producer.send(SHADOW_DIFFERENCES, value, key=seen.key, partition=seen.partition)
+        for seen, value in differing
+    ]
+    await asyncio.gather(*acks)
 
 
 def difference(made: Decision, again: Decision) -> Difference:

@@ -7,6 +7,8 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -43,7 +45,7 @@ def _environment(broker: Broker, **more: str) -> dict[str, str]:
     return clean | {"WURAO_KAFKA__BOOTSTRAP": broker.bootstrap, **more}
 
 
-def _audit(broker: Broker, **more: str) -> tuple[int, Audited]:
+def audit(broker: Broker, **more: str) -> tuple[int, Audited]:
     done = subprocess.run(
         [sys.executable, "-m", "stream.cli.main", "audit", "--once", "--json"],
         env=_environment(broker, **more),
@@ -56,6 +58,23 @@ def _audit(broker: Broker, **more: str) -> tuple[int, Audited]:
     for number in (cases.WILLING, cases.REFUSING, cases.SILENT):
         assert number not in done.stderr + done.stdout
     return done.returncode, msgspec.json.decode(done.stdout, type=Audited)
+
+
+@contextmanager
+def running_audit(broker: Broker, directory: Path, **more: str) -> Iterator[subprocess.Popen[bytes]]:
+    """`wurao audit` as an operator runs it; what it logs stands in `audit.log`."""
+    with (directory / "audit.log").open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "stream.cli.main", "audit"],
+            env=_environment(broker, WURAO_AUDIT__PORT=str(AUDIT_PORT), **more),
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
 
 
 def _commercial(number: int, to: str) -> dict[str, object]:
@@ -88,7 +107,7 @@ def test_what_a_real_filter_decides_agrees_while_the_registry_moves(broker: Brok
         broker.decisions(until=len(cases.EVENTS) + 120)
         time.sleep(1)
         assert filter_.terminate() == 0
-    code, audited = _audit(broker)
+    code, audited = audit(broker)
     assert (code, audited.agrees, audited.differs, audited.unknown) == (0, len(cases.EVENTS) + 120, 0, 0), audited
     assert audited.violations == []
     assert audited.refusals_in_force["count"] >= 3, "each refusal is measured at each worker that had an epoch before"
@@ -113,30 +132,21 @@ def test_what_was_forged_or_came_too_late_is_found_by_once_and_by_the_running_au
     # decides once more by its old epoch, two seconds later: it follows from that epoch, which was too old.
     broker.write_registry([Expression(subscriber=cases.WILLING, channel="sms", will="refuse", time=NOW, source="test")])
     _forge(broker, msgspec.structs.replace(made["sms-2"], decided=int(time.time() * 1000) + 2_000))
-    code, audited = _audit(broker)
+    code, audited = audit(broker)
     assert code == 1
     assert sorted(str(found["event"]) for found in audited.violations) == ["sms-1", "sms-1", "sms-2"]
     assert (audited.agrees, audited.differs, audited.unknown) == (4, 2, 0)
-    with (tmp_path / "audit.log").open("wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "stream.cli.main", "audit"],
-            env=_environment(broker, WURAO_AUDIT__PORT=str(AUDIT_PORT)),
-            stdout=log,
-            stderr=log,
-        )
-    try:
-        shown = _metrics_with(AUDIT_PORT, "wurao_audit_violations_total 3.0")
+    with running_audit(broker, tmp_path) as process:
+        shown = metrics_with(AUDIT_PORT, "wurao_audit_violations_total 3.0")
         assert 'wurao_audit_decisions_total{outcome="agrees"} 4.0' in shown
         assert "wurao_audit_ready 1.0" in shown
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 0
-    finally:
-        process.kill()
     lines = [orjson.loads(line) for line in (tmp_path / "audit.log").read_bytes().splitlines()]
     assert sorted(line["event_id"] for line in lines if line["level"] == "error") == ["sms-1", "sms-1", "sms-2"]
 
 
-def _metrics_with(port: int, line: str, *, within_s: float = 60) -> str:
+def metrics_with(port: int, line: str, *, within_s: float = 60) -> str:
     deadline = time.monotonic() + within_s
     shown = ""
     while time.monotonic() < deadline:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from bloom.bitmaps import Wills
 from bloom.wills import Expression as Wish
+from stream.audit.histories import Histories
 from stream.audit.history import SINGLE, STATES_MAX, Propagation, StandingHistory, WillHistory
 from stream.audit.judge import Judge
 from stream.model.codec import decode_event, decode_file_record
@@ -33,15 +34,17 @@ class House:
     """Histories of the sample registry, its expressions all said at T − 10 s, with one partition."""
 
     def __init__(self) -> None:
-        self.wills = WillHistory(1)
-        self.standing = StandingHistory()
+        self.histories = Histories(1)
+        self.histories.begin(exact_since_ms=T - 3_600_000, horizon_ms=0)
+        self.wills = self.histories.wills
+        self.standing = self.histories.standing
         self.said = 0
         for place, record in enumerate(cases.registry()):
             if isinstance(record, Expression):
                 self.say(record, T - 10_000)
             else:
                 self.standing.take(_topic_of(record), place, T - 10_000, record)
-        self.judge = Judge(POLICY, self.wills, self.standing, exact_since_ms=T - 3_600_000)
+        self.judge = Judge(POLICY, self.histories)
 
     def say(self, record: Expression, timestamp: int) -> None:
         self.wills.take(0, self.said, timestamp, record)
@@ -198,16 +201,18 @@ def test_wills_as_of_any_offsets_are_the_fold_of_just_what_they_include(
     for offset, record in enumerate(records):
         history.take(0, offset, offset, record)
     history.settle(settled)
+    base = min(settled, len(records))
     for number in NUMBERS:
         wish = Wish(wish_of(_expression(number, "lift", None, None)).number, "sms", "lift", None, None)
-        got = history.as_of(wish.number, (bound,), until_ms=until)
-        if bound < min(settled, len(records)):
-            assert got is None, "the base is later than what is asked about"
-            continue
-        assert got is not None
-        model = Wills()
-        model.apply([wish_of(record) for record in records[: max(bound, until + 1)]])
-        assert got.expressions_of("sms", wish.number) == model.expressions_of("sms", wish.number)
+        for offsets, included in (((bound,), max(bound, until + 1)), (None, until + 1)):
+            got = history.as_of(wish.number, offsets, until_ms=until)
+            if included < base:
+                assert got is None, "the base is later than what is asked about"
+                continue
+            assert got is not None
+            model = Wills()
+            model.apply([wish_of(record) for record in records[:included]])
+            assert got.expressions_of("sms", wish.number) == model.expressions_of("sms", wish.number)
 
 
 def _sender(name: str, contact: str = "95588") -> Sender:
@@ -241,7 +246,7 @@ def test_senders_as_of_any_offsets_are_those_that_stood_there_then_also_after_th
     assert names(BIG) == {"A": "95599", "C": "95588"}
     history.take(SENDERS, 5, 5, _sender("D"))
     assert names(BIG) == {"A": "95599", "C": "95588", "D": "95588"}, "what came after the question counts the next time"
-    now = history.as_of(None)
+    now = history.at(BIG)
     assert now is not None
     assert set(now.senders) == {"A", "C", "D"}
 
@@ -280,7 +285,7 @@ def test_a_registry_that_is_led_on_is_the_fold_of_just_what_the_offsets_include(
                 for name, bound in zip(SINGLE, bounds, strict=True):
                     model.apply(taken[name][:bound])
                 assert _standing(state) == _standing(model)
-        now = history.as_of(None)
+        now = history.at(BIG)
         assert now is not None
         assert _standing(now) == _standing(registry_of([record for some in taken.values() for record in some]))
 
@@ -292,7 +297,7 @@ def test_an_order_more_leads_a_registry_on_that_was_there_and_applies_nothing_tw
     answers: list[Registry] = []
     for place in range(3 * STATES_MAX):
         history.take(ORDERS, place, 0, Order(order=f"O-{place}", measure="stop", from_=1, basis="measures", sender="A"))
-        answer = history.as_of(None)
+        answer = history.at(BIG)
         assert answer is not None
         assert answer.generation == 100 + place + 1, "a generation is a record that was applied"
         answers.append(answer)

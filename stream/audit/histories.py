@@ -1,0 +1,118 @@
+"""All that the audit knows of the past: wills, the rest of the registry, the epochs, and how long refusals took.
+
+Whoever reads the topics gives it each record once, in its partition's order, and says from which moment on (the
+*horizon*) states of the registry will be asked about; what is older is folded away. What is asked about a state that
+was folded away gets no answer, so a horizon that is set too late costs answers, and never makes a wrong one.
+
+Pure: no client, no loop, no clock.
+"""
+
+from collections import OrderedDict
+from itertools import islice
+
+from stream.audit.history import Propagation, StandingHistory, WillHistory
+from stream.model.codec import Undecodable, decode_as, decode_record
+from stream.model.decision import Epoch
+from stream.model.registry import Expression
+from stream.model.topics import EXPRESSIONS, RECORD_KIND
+
+
+class Histories:
+    """What one reader knows: first `begin`, then `take_registry` and `take_epoch`, `measure`, `settle` as it goes."""
+
+    wills: WillHistory
+    standing: StandingHistory
+
+    def __init__(self, partitions: int) -> None:
+        self._partitions = partitions
+        self._in_force_ms: list[int] = []
+        self._measured_to = 0
+        """the offset of `epochs` up to which epochs were measured: one that is read again measures nothing"""
+        self.begin(exact_since_ms=0, horizon_ms=0)
+
+    def begin(self, *, exact_since_ms: int, horizon_ms: int) -> None:
+        """Know nothing (any more): every topic is read from its beginning.
+
+        What was written before `exact_since_ms` may be compacted away: nobody can tell how it stood then.
+        """
+        self.exact_since_ms = exact_since_ms
+        self.horizon_ms = horizon_ms
+        self.wills = WillHistory(self._partitions)
+        self.standing = StandingHistory()
+        self._propagation = Propagation(self._partitions)
+        self._epochs: dict[str, OrderedDict[str, Epoch]] = {}
+        self._pending: list[Epoch] = []
+
+    def take_registry(
+        self, topic: str, partition: int, offset: int, timestamp: int, *, key: bytes | None, value: bytes | None
+    ) -> None:
+        """Note a record of a registry topic. One that cannot be decoded is passed over, as workers pass it over."""
+        try:
+            record = decode_record(topic, key, value)
+        except Undecodable:
+            return
+        if not isinstance(record, Expression):
+            self.standing.take(topic, offset, timestamp, record)
+            return
+        self.wills.take(partition, offset, timestamp, record)
+        if record.will == "refuse" and timestamp >= self.horizon_ms:
+            self._propagation.take(partition, offset, timestamp)
+
+    def take_epoch(self, offset: int, value: bytes | None) -> None:
+        """Note an epoch. One that does not speak of just these topics and partitions is passed over."""
+        try:
+            epoch = decode_as(Epoch, value or b"")
+        except Undecodable:
+            return
+        if any(len(epoch.offsets.get(topic, ())) != self._partitions_of(topic) for topic in RECORD_KIND):
+            return
+        run = _run_of(epoch.epoch)
+        self._epochs.setdefault(run, OrderedDict())[epoch.epoch] = epoch
+        if epoch.time < self.horizon_ms:
+            self._propagation.reach(run, epoch.offsets[EXPRESSIONS], epoch.time)  # where the run stood; no measure
+        elif offset >= self._measured_to:
+            self._pending.append(epoch)
+            self._measured_to = offset + 1
+        self._prune(run)
+
+    def measure(self) -> None:
+        """Everything that the epochs taken so far include is taken: measure what came into force with each."""
+        for epoch in self._pending:
+            self._in_force_ms += self._propagation.reach(_run_of(epoch.epoch), epoch.offsets[EXPRESSIONS], epoch.time)
+        self._pending.clear()
+
+    def take_in_force_ms(self) -> list[int]:
+        """How long refusals took to be in force, of those measured since this was last asked."""
+        measured, self._in_force_ms = self._in_force_ms, []
+        return measured
+
+    def epoch(self, name: str) -> Epoch | None:
+        """The epoch of that name, if it is announced and not forgotten."""
+        epochs = self._epochs.get(_run_of(name))
+        return epochs.get(name) if epochs else None
+
+    def settle(self, before_ms: int) -> None:
+        """Let go of what only decisions older than this moment could ask about."""
+        self.horizon_ms = max(self.horizon_ms, before_ms)
+        self.wills.settle(self.horizon_ms)
+        self.standing.settle(self.horizon_ms)
+        self._propagation.settle(self.horizon_ms)
+        for run in self._epochs:
+            self._prune(run)
+
+    def _partitions_of(self, topic: str) -> int:
+        return self._partitions if topic == EXPRESSIONS else 1
+
+    def _prune(self, run: str) -> None:
+        """Keep of a run what was in force at the horizon, and everything later."""
+        epochs = self._epochs[run]
+        while len(epochs) > 1:
+            first, second = islice(epochs.values(), 2)
+            if second.time >= self.horizon_ms:
+                return
+            del epochs[first.epoch]
+
+
+def _run_of(name: str) -> str:
+    """The worker's run that an epoch's name begins with."""
+    return name.rpartition("-")[0]

@@ -1,0 +1,61 @@
+"""Since when decisions wait, partition by partition: what tells how much of the past must be kept.
+
+A partition that was assigned and that no fetch has spoken of yet may hold decisions of any age. So nothing may be
+forgotten until each has been heard of: with some of twelve partitions fetched, the oldest of *those* says nothing.
+
+Pure: no client, no loop, no clock.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+MARGIN_MS: Final = 600_000
+"""Registry states are kept for decisions this much older than the oldest that waits: clocks differ, a worker's registry
+may stand still for a while, and decisions of one partition are not quite in the order of their moments."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    since_ms: int
+    waits: bool
+    """whether there is a decision, or there is none up to that moment"""
+
+
+class Waiting:
+    """The partitions of one reader, each with the moment before which none of its decisions waits, if it is known."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, _Known | None] = {}
+
+    def hold(self, partitions: Iterable[int]) -> None:
+        """These are held now. Of one that was not before, nothing is known."""
+        self._known = {partition: self._known.get(partition) for partition in partitions}
+
+    def unknown(self, partition: int) -> bool:
+        """Whether it is held, and nothing was heard of it yet."""
+        return partition in self._known and self._known[partition] is None
+
+    def took(self, partition: int, timestamp: int) -> None:
+        """Its decisions up to one of this moment are dealt with; more may wait."""
+        self._known[partition] = _Known(timestamp, waits=True)
+
+    def drained(self, partition: int, moment_ms: int) -> None:
+        """At this moment nothing waited there."""
+        self._known[partition] = _Known(moment_ms, waits=False)
+
+    def horizon_ms(self, now_ms: int) -> int | None:
+        """The moment before which no state of the registry will be asked about; None where that is not known yet."""
+        known = [one.since_ms for one in self._known.values() if one]
+        if len(known) < len(self._known):
+            return None
+        return min(known, default=now_ms) - MARGIN_MS
+
+    def lag_ms(self, now_ms: int) -> int:
+        """The age of the oldest decision that is known to wait; 0 where none is."""
+        return max((max(0, now_ms - one.since_ms) for one in self._known.values() if one and one.waits), default=0)
+
+
+def must_read_again(*, oldest_ms: int, horizon_ms: int) -> bool:
+    """Whether a partition that is new here comes with decisions too old for what was kept: half the margin is left."""
+    return oldest_ms - MARGIN_MS // 2 < horizon_ms
