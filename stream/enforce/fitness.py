@@ -101,7 +101,7 @@ def faults(filing: Filing, filed: int, terms: Terms) -> tuple[Fault, ...]:
         ("window", not 0 < filing.until - filing.from_ <= limits.window_ms_max),
         ("too-late", filing.from_ < lead.at),
         ("too-long", len(text.strip()) > terms.campaign_characters_max),
-        ("link", terms.link.search(folded) is not None),
+        ("link", terms.link.search(folded)),
         ("body-not-named", not identity.named_in(folded)),
         ("phone-not-named", not identity.contact_in(folded)),
     )

@@ -6,7 +6,6 @@ stand here as defaults that a settings file may change. What the policy file alr
 what a link is, how long a campaign's text may be) is taken from there and stated nowhere else.
 """
 
-import re
 from functools import cached_property
 from typing import Final
 
@@ -146,7 +145,7 @@ class Terms:
         self.settings = settings
         self.calendar = calendar
         self.appeal = policy.appeal
-        self.link: re.Pattern[str] = policy.link
+        self.link = policy.link
         self.campaign_characters_max = policy.file.texts.campaign_characters_max
 
     @cached_property

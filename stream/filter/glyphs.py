@@ -11,9 +11,10 @@ from unicodedata import combining, decomposition
 import numpy as np
 
 from stream.policy.characters import PLANE, characters
+from stream.policy.patterns import OPT_OUT
 from stream.policy.text import fold, strip
 
-OPT_OUT_PATTERN: Final = r"退订|拒收|回[复覆]?[\W_]{0,2}(td|t|r|n)(?![a-z0-9])"
+OPT_OUT_PATTERN: Final = OPT_OUT
 """The one pattern for opt-out hints that the native module searches for; with another, it is not asked."""
 
 # What a character is to that pattern. The numbers are the native module's.

@@ -352,7 +352,7 @@ def _sender_of(record: Sender) -> SenderFacts:
     protecting = [
         entry.prefix for entry in record.numbers if entry.channel == "call" and NUMBER_PROTECTION in entry.purposes
     ]
-    return SenderFacts(record.status == "revoked", identity.names, identity.digits, protecting)
+    return SenderFacts(record.status == "revoked", identity.names, identity.contacts[0], protecting)
 
 
 def _template_of(outcome: Outcome, order: Order | None, *, claim: bool) -> Template:

@@ -5,13 +5,13 @@ as `str | None`, and code asks whether they are truthy; `codec` sees to every ot
 """
 
 import re
-import unicodedata
 from typing import Annotated, Literal
 
 import msgspec
 
 from bloom.wills import Channel, Verb
 from stream.model import limits
+from stream.model.nfkc import nfkc
 
 RECORD_BYTES_MAX = limits.RECORD.most
 ID_CHARACTERS_MAX = limits.EVENT_ID.most
@@ -50,12 +50,12 @@ _LETTER_OR_NUMBER = re.compile(r"[^\W_]")
 
 def digits_of(contact: str) -> str:
     """The ASCII digits of a contact, after compatibility normalisation (full-width digits count)."""
-    return "".join(c for c in unicodedata.normalize("NFKC", contact) if c in "0123456789")
+    return "".join(c for c in nfkc(contact) if c in "0123456789")
 
 
 def has_letter_or_number(term: str) -> bool:
     """Whether anything is left of a term when all but Unicode categories L and N is taken away."""
-    return _LETTER_OR_NUMBER.search(unicodedata.normalize("NFKC", term)) is not None
+    return _LETTER_OR_NUMBER.search(nfkc(term)) is not None
 
 
 __all__ = ["Channel", "Verb"]  # the channels and verbs of wills are those of the wire

@@ -2,8 +2,9 @@
 
 Most characters fold to the same one whatever stands around them, so that a whole batch of texts can be folded by
 one look into a table (numpy). The table says of each character whether it is one of those; a text that holds any
-other is for `text.fold`. Promises the same results as `text.fold` and `text.strip` on texts of *lone* characters, by
-construction and by test. Made once, when it is first asked for: some 40 ms, 300 kB, shared by workers that are forked.
+other is for `text.fold`, and so is one with more marks on end than the limit (`nfkc.is_bounded`). Promises the same
+results as `text.fold` and `text.strip` on all other texts of *lone* characters, by construction and by test. Made
+once, when it is first asked for: some 40 ms, 300 kB, shared by workers that are forked.
 """
 
 from collections.abc import Mapping

@@ -210,8 +210,8 @@ def _identity(case: Case) -> str:
 
 
 def _opt_out(case: Case) -> str:
-    found = case.route.policy.opt_out.search(case.folded)
-    return f"the hint {found[0]}" if found else "no hint"
+    found = case.route.policy.opt_out.found(case.folded)
+    return f"the hint {found}" if found else "no hint"
 
 
 def _wish(case: Case) -> str:

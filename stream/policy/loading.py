@@ -4,21 +4,19 @@ A policy that contradicts itself is refused here, before it can decide anything,
 file, line and mend. `cn-2020.toml` and `opt-out.toml` are shipped; the first is the default.
 """
 
-import re
 from importlib.resources import files
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
+from stream.policy.patterns import PatternError, compile_linear
 from stream.policy.rules import answers_needed
 from stream.policy.settings import OWNER, Answer, Policy, PolicyFile, pairs
 from stream.policy.toml import PolicyError, line_of, parse
 
 DEFAULT = "cn-2020"
 SHIPPED = ("cn-2020", "opt-out")
-
-_BACK_REFERENCE = re.compile(r"\\[1-9]|\(\?P=")
 
 
 def load(path: Path | str | None = None) -> Policy:
@@ -93,12 +91,12 @@ class _Check:
                 # They are compiled into one; a flag would speak for all of them.
                 self._refuse(where, "begins with `(?`, which is no plain pattern of a number")
             try:
-                compiled = re.compile(pattern)
-            except re.error as error:
-                self._refuse(where, f"not a regular expression: {error}")
+                compiled = compile_linear(pattern)
+            except PatternError as error:
+                self._refuse(where, str(error))
             else:
-                if compiled.groupindex or _BACK_REFERENCE.search(pattern):
-                    self._refuse(where, "no named groups and no back references here; make the group `(…)`")
+                if "(?P<" in pattern or "(?<" in pattern:
+                    self._refuse(where, "no named groups here, which nobody asks for; make the group `(…)`")
                 if compiled.fullmatch(""):
                     self._refuse(where, "the pattern matches an empty text, and so would match everything")
 

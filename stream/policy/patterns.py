@@ -11,6 +11,13 @@ from typing import Final
 
 import re2
 
+OPT_OUT: Final = r"退订|拒收|回[复覆]?[^\pL\pN]{0,2}(td|t|r|n)([^a-z0-9]|$)"
+"""How texts tell to refuse, by the shipped policies (DESIGN section 5)."""
+
+_PLAIN: Final = {OPT_OUT: re.compile(r"退订|拒收|回[复覆]?[\W_]{0,2}(?:td|t|r|n)(?![a-z0-9])")}
+"""Patterns that the usual engine searches for instead, in a fifth of the time: each looks a few characters ahead at
+most, whatever the text, so that it is linear too. Every commercial and service text is searched for the first."""
+
 PROGRAM_MAX: Final = 20_000
 """Instructions that a pattern may come to. A class of all letters is some 1,000; a repeat multiplies what it repeats.
 Within this the engine's tables always fit its memory, so that a search never fails."""
@@ -26,10 +33,11 @@ class PatternError(ValueError):
 class LinearPattern:
     """A compiled pattern, or several searched at once. Immutable; as fast for hostile texts as for others."""
 
-    __slots__ = ("_anywhere", "_whole", "patterns")
+    __slots__ = ("_anywhere", "_plain", "_whole", "patterns")
 
     def __init__(self, *patterns: str) -> None:
         self.patterns = patterns
+        self._plain = _PLAIN.get(patterns[0]) if len(patterns) == 1 else None
         options = _options()
         self._anywhere = re2.Set.SearchSet(options)
         self._whole = re2.Set.FullMatchSet(options)
@@ -40,16 +48,30 @@ class LinearPattern:
 
     def search(self, text: str) -> bool:
         """Whether the pattern matches somewhere in the text. 0.8 µs for a short text."""
-        # Half of a surrogate pair, which no event holds, is read as a question mark: UTF-8 has none.
-        return self._anywhere.Match(text.encode("utf-8", "replace")) is not None
+        if self._plain is not None:
+            return self._plain.search(text) is not None
+        return self._anywhere.Match(_encoded(text)) is not None
 
     def fullmatch(self, text: str) -> bool:
         """Whether the pattern matches the whole text."""
-        return self._whole.Match(text.encode("utf-8", "replace")) is not None
+        return self._whole.Match(_encoded(text)) is not None
 
     def first(self, text: str) -> int | None:
         """The place of the first of several patterns that matches the whole text, or None."""
-        return min(self._whole.Match(text.encode("utf-8", "replace")) or (), default=None)
+        return min(self._whole.Match(_encoded(text)) or (), default=None)
+
+    def found(self, text: str) -> str | None:
+        """What the first pattern that matches somewhere matches there, or None: for people to read."""
+        for pattern in self.patterns:
+            match = re2.search(pattern, _encoded(text).decode(), _options())
+            if match is not None:
+                return str(match[0])
+        return None
+
+
+def _encoded(text: str) -> bytes:
+    """Half of a surrogate pair, which no event holds, is read as a question mark: UTF-8 has none."""
+    return text.encode("utf-8", "replace")
 
 
 def compile_linear(*patterns: str) -> LinearPattern:

@@ -291,7 +291,7 @@ OPT_OUT_SHOWN = _case(
     "opt_out_shown",
     "the text tells how to refuse",
     "the text does not tell how to refuse",
-    lambda c: c.route.policy.opt_out.search(c.folded) is not None,
+    lambda c: c.route.policy.opt_out.search(c.folded),
 )
 
 # What the recipient wants, and what silence means.

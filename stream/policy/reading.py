@@ -5,14 +5,16 @@ are joined, folded and stripped by one look into the table of `characters`, and 
 Both ways find the same. Must never be given the text of personal traffic (secrecy of correspondence).
 """
 
-import re
 from collections.abc import Iterable
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
-from stream.policy.characters import END, PLANE, characters, codes_of, ends_of, text_of
-from stream.policy.text import Identity, Prohibited, fold
+from stream.model.nfkc import is_bounded
+from stream.policy.characters import END, PLANE, Codes, characters, codes_of, ends_of, text_of
+from stream.policy.patterns import LinearPattern
+from stream.policy.text import LATIN, Identity, Prohibited, fold, stands_alone
 
 READINGS_MAX: Final = 4_096
 """Texts whose reading is remembered; beyond, all are forgotten. More than a batch holds; what repeats itself does so
@@ -25,12 +27,15 @@ TOGETHER_MIN: Final = 8
 """Fewer texts than this are not worth the calls that joining them takes."""
 
 
+_LATIN: Final = np.isin(np.arange(PLANE + 1), [ord(character) for character in LATIN])
+
+
 class Reading:
     """What one text was found to say. What few rules ask is worked out when it is first asked for."""
 
     __slots__ = ("_identified_as", "_identity", "_opt_out", "_opt_out_pattern", "folded", "prohibited")
 
-    def __init__(self, folded: str, *, prohibited: bool, opt_out: re.Pattern[str]) -> None:
+    def __init__(self, folded: str, *, prohibited: bool, opt_out: LinearPattern) -> None:
         self.folded = folded
         self.prohibited = prohibited
         """whether a prohibited term stands in the text: asked of every text that is read at all"""
@@ -43,7 +48,7 @@ class Reading:
     def opt_out(self) -> bool:
         """Whether the text tells how to refuse."""
         if self._opt_out is None:
-            self._opt_out = self._opt_out_pattern.search(self.folded) is not None
+            self._opt_out = self._opt_out_pattern.search(self.folded)
         return self._opt_out
 
     def identifies(self, identity: Identity) -> bool:
@@ -57,7 +62,7 @@ class Reading:
 class Reader:
     """Reads texts, one by one or a batch ahead, and remembers what they say."""
 
-    def __init__(self, *, prohibited: Prohibited, opt_out: re.Pattern[str]) -> None:
+    def __init__(self, *, prohibited: Prohibited, opt_out: LinearPattern) -> None:
         self._prohibited = prohibited
         self._opt_out = opt_out
         self._readings: dict[str, Reading] = {}
@@ -79,10 +84,15 @@ class Reader:
     def read_ahead(self, texts: Iterable[str]) -> None:
         """Read those of a batch's texts that are new, together, so that `read` has them. Linear; 0.8 µs a text.
 
-        Left to `read`: texts that hold characters which are folded by what stands around them, or the separator.
+        Left to `read`: texts that hold characters which are folded by what stands around them, or the separator, and
+        those that may hold too many marks.
         """
         known = self._readings
-        new = [text for text in dict.fromkeys(texts) if text not in known and len(text) <= REMEMBERED_CHARACTERS_MAX]
+        new = [
+            text
+            for text in dict.fromkeys(texts)
+            if text not in known and len(text) <= REMEMBERED_CHARACTERS_MAX and is_bounded(text)
+        ]
         if len(new) < TOGETHER_MIN:
             return
         if len(known) + len(new) > READINGS_MAX:
@@ -94,10 +104,31 @@ class Reader:
             return  # some text holds the separator itself: too odd to be worth more
         folded = table.folded[codes]
         left = set(np.searchsorted(ends, np.flatnonzero(~table.lone[codes])).tolist())
-        stripped = folded[table.kept[folded]]
-        places = self._prohibited.places(text_of(stripped))
+        kept = table.kept[folded]
+        stripped = folded[kept]
+        reading = text_of(folded)
+        places = _prohibited_at(self._prohibited, reading, folded, kept, text_of(stripped))
         prohibited = set(np.searchsorted(ends_of(stripped), places).tolist()) if places else ()
         opt_out = self._opt_out
-        for place, (text, reads) in enumerate(zip(new, text_of(folded).split(END), strict=False)):
+        for place, (text, reads) in enumerate(zip(new, reading.split(END), strict=False)):
             if place not in left:
                 known[text] = Reading(reads, prohibited=place in prohibited, opt_out=opt_out)
+
+
+def _prohibited_at(
+    prohibited: Prohibited, reading: str, folded: Codes, kept: NDArray[np.bool_], stripped: str
+) -> list[int]:
+    """Where prohibited terms that count begin in stripped texts; `reading` and `folded` are these texts before."""
+    places = [begin for _, begin, _ in prohibited.others(stripped)]
+    words = prohibited.words(stripped)
+    if not words:
+        return places
+    stands = np.flatnonzero(kept)
+    begins, ends = np.array([begin for _, begin, _ in words]), np.array([end for _, _, end in words])
+    # The separator stands behind each text, so before the first one by way of the last.
+    alone = ~_LATIN[folded[stands[begins] - 1]] & ~_LATIN[folded[stands[ends - 1] + 1]]
+    return places + [
+        begin
+        for begin, end in zip(begins[alone].tolist(), ends[alone].tolist(), strict=True)
+        if stands_alone(reading, stands[begin:end].tolist())
+    ]

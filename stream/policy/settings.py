@@ -6,7 +6,6 @@ simplified characters, in every epoch.
 """
 
 import hashlib
-import re
 from datetime import UTC, datetime, time
 from functools import cached_property
 from typing import Annotated, Literal, NamedTuple
@@ -16,6 +15,7 @@ import msgspec
 
 from stream.model.fields import Channel, Name, Verb
 from stream.policy.numbering import Numbering
+from stream.policy.patterns import compile_linear
 from stream.policy.text import fold, simplified_table
 
 OWNER = "owner"
@@ -192,8 +192,8 @@ class Policy:
         self.fails_closed = file.staleness.fail == "closed"
         self.staleness_limit_ms = file.staleness.limit_ms
         self.appeal = file.appeal.address
-        self.opt_out = re.compile(file.texts.opt_out)
-        self.link = re.compile(file.texts.link)
+        self.opt_out = compile_linear(file.texts.opt_out)
+        self.link = compile_linear(file.texts.link)
         self._replies = _reply_table(file.replies)
 
     @cached_property

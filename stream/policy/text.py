@@ -1,20 +1,24 @@
 """How texts are read: folded, and for prohibited terms also stripped (DESIGN section 5).
 
-*Folded* is NFKC (UAX #15), lower case, traditional characters as simplified, in this order. *Stripped* is
-folded without all that is neither letter nor number (Unicode categories L and N), so that a term is found
-whatever is put between its characters. The table of simplified characters is part of the policy's version.
+*Folded* is NFKC (UAX #15) of bounded marks, lower case, traditional characters as simplified, in this order.
+*Stripped* is folded without all that is neither letter nor number (Unicode categories L and N), so that a term is
+found whatever is put between its characters; a *word*, a term of `a-z0-9` alone, must also stand by itself, or "av"
+would be found in "have". The table of simplified characters is part of the policy's version. All of it is linear in
+the text, whoever wrote that.
 """
 
 import re
 import sys
-from collections.abc import Iterable
-from functools import cached_property
+from collections.abc import Callable, Iterable, Sequence
 from importlib.resources import files
-from unicodedata import is_normalized, normalize
+from itertools import pairwise
+from typing import Final, NamedTuple
+from unicodedata import category, is_normalized, normalize
 
 import ahocorasick_rs
 
 from stream.model.fields import digits_of
+from stream.model.nfkc import bounded, nfkc
 from stream.model.registry import Sender
 
 SIMPLIFIED_FILE = "simplified.txt"
@@ -43,15 +47,25 @@ _PUNCTUATION = tuple((wide, normalize("NFKC", wide)) for wide in "，！：；�
 """What Chinese texts are punctuated with. Most hold nothing else that normalisation changes, and to replace these one
 by one takes a tenth of the time; whatever else there is, is left to `normalize`, so the result is the same."""
 
-_DIGITS = frozenset("0123456789")
+_HOME: Final = "+86"
+_DIGITS: Final = frozenset("0123456789")
+LATIN: Final = frozenset("abcdefghijklmnopqrstuvwxyz0123456789")
+"""What words are made of, and what none may have right before or after it."""
 
 _LETTERS_AND_NUMBERS = re.compile(r"[^\W_]+")
+
+_BETWEEN_DIGITS: Final = frozenset(
+    c for c in map(chr, range(0x20000)) if c.isspace() or c in "()\u2212" or category(c) == "Pd"
+)
+"""What may stand between the digits of a contact: spaces, parentheses, and dashes of any kind."""
+_NO_BETWEEN_DIGITS: Final = re.compile(f"[^{re.escape(''.join(sorted(_BETWEEN_DIGITS)))}]+")
 
 
 def fold(text: str) -> str:
     """The text as rules read it. Idempotent on ordinary text; linear."""
     if text.isascii():
         return text.lower()
+    text = bounded(text)
     if not is_normalized("NFKC", text):
         for wide, narrow in _PUNCTUATION:
             text = text.replace(wide, narrow)
@@ -69,48 +83,92 @@ def strip(folded: str) -> str:
 
 def normal(text: str) -> str:
     """NFKC and trimmed, not folded: how a campaign's text is compared with what was approved (rule 13)."""
-    return normalize("NFKC", text).strip()
+    return nfkc(text).strip()
+
+
+class Found(NamedTuple):
+    """A term, and its place in a stripped text."""
+
+    term: str
+    begin: int
+    end: int
 
 
 class Prohibited:
-    """The terms of all word lists, searched at once (Aho and Corasick 1975): linear in the text."""
+    """The terms of all word lists, searched at once (Aho and Corasick 1975): linear in the text.
+
+    Terms of `a-z0-9` alone are words; all others count wherever they stand in the stripped text.
+    """
 
     def __init__(self, terms: Iterable[str]) -> None:
-        stripped = sorted({strip(fold(term)) for term in terms} - {""})
-        self._automaton = ahocorasick_rs.AhoCorasick(stripped) if stripped else None
-        self.terms = stripped
+        self.terms = sorted({strip(fold(term)) for term in terms} - {""})
+        # Stripped and ASCII: nothing but a-z0-9 is left.
+        self._words = [term for term in self.terms if term.isascii()]
+        self._others = [term for term in self.terms if not term.isascii()]
+        self._search_words = ahocorasick_rs.AhoCorasick(self._words) if self._words else None
+        self._search_others = ahocorasick_rs.AhoCorasick(self._others) if self._others else None
 
     def __bool__(self) -> bool:
-        return self._automaton is not None
+        return bool(self.terms)
 
     def found(self, folded: str) -> str | None:
-        """A prohibited term that stands in a folded text, or None."""
-        if self._automaton is None:
+        """A prohibited term that counts in a folded text, or None."""
+        stripped = strip(folded)
+        for term, _, _ in self.others(stripped):
+            return term
+        words = self.words(stripped)
+        if not words:
             return None
-        matches = self._automaton.find_matches_as_indexes(strip(folded))
-        return self.terms[matches[0][0]] if matches else None
+        kept = [place for place, character in enumerate(folded) if character.isalnum()]
+        return next((word for word, begin, end in words if stands_alone(folded, kept[begin:end])), None)
 
-    def places(self, stripped: str) -> list[int]:
-        """Where prohibited terms begin in a stripped text, or in several with something between that no term holds."""
-        if self._automaton is None:
+    def others(self, stripped: str) -> list[Found]:
+        """Where terms that are no words stand in a stripped text, or in several with something between that no term
+        holds. Not those that overlap another.
+        """
+        if self._search_others is None:
             return []
-        return [begin for _, begin, _ in self._automaton.find_matches_as_indexes(stripped)]
+        matches = self._search_others.find_matches_as_indexes(stripped)
+        return [Found(self._others[term], begin, end) for term, begin, end in matches]
+
+    def words(self, stripped: str) -> list[Found]:
+        """Where the characters of words stand in such a text, each of them and all that overlap: whether a word stands
+        alone there, and so counts, the folded text says (`stands_alone`).
+        """
+        if self._search_words is None:
+            return []
+        matches = self._search_words.find_matches_as_indexes(stripped, overlapping=True)
+        return [Found(self._words[term], begin, end) for term, begin, end in matches]
+
+
+def stands_alone(folded: str, places: Sequence[int]) -> bool:
+    """Whether a word whose characters stand at these places of a folded text counts there.
+
+    None of `a-z0-9` is right before or after it, and at most one character, no comma, between any two neighbours; what
+    is between them is neither letter nor number, or it would be one of the places. In a number nothing is: `6.4` is
+    not 64.
+    """
+    first, last = places[0], places[-1]
+    if (first and folded[first - 1] in LATIN) or folded[last + 1 : last + 2] in LATIN:
+        return False
+    if last - first == len(places) - 1:
+        return True  # in one piece
+    if all(folded[place] in _DIGITS for place in places):
+        return False
+    return all(
+        after - before == 1 or (after - before == 2 and folded[before + 1] != ",") for before, after in pairwise(places)
+    )
 
 
 class Identity:
     """How one sender makes itself known in a text: its name or a signature in 【】, and its contact."""
 
-    def __init__(self, sender: Sender) -> None:
+    def __init__(self, sender: Sender, *, read: Callable[[str], str] = str) -> None:
+        """`read` is how numbers are read (DESIGN section 4)."""
         self.names = (fold(sender.name), *(f"【{fold(signature)}】" for signature in sender.signatures))
         """its name and its signatures in their brackets, folded"""
-        self.digits = digits_of(sender.contact)
-        """the contact's"""
-
-    @cached_property
-    def _contact(self) -> re.Pattern[str]:
-        # Made when it is first asked for: few contacts are written in pieces, and to compile takes 60 µs.
-        digits = r"[\s\-]*".join(self.digits)
-        return re.compile(rf"(?<![0-9]){digits}(?![0-9])")
+        self.contacts = _spellings(sender.contact, read)
+        """the digits of its contact, in each way in which they may stand in a text; its own first"""
 
     def named_in(self, folded: str) -> bool:
         """Whether the sender stands in a folded text."""
@@ -121,7 +179,36 @@ class Identity:
 
     def contact_in(self, folded: str) -> bool:
         """Whether the contact's digits stand there in order, spaced or dashed, with no digit around them."""
-        before, digits, after = folded.partition(self.digits)
-        if digits and not (before[-1:] in _DIGITS or after[:1] in _DIGITS):
-            return True  # in one piece, as most write it: a quarter of the pattern's time
-        return self._contact.search(folded) is not None
+        for contact in self.contacts:
+            before, digits, after = folded.partition(contact)
+            if digits and not (before[-1:] in _DIGITS or after[:1] in _DIGITS):
+                return True  # in one piece, as most write it: a quarter of what it takes to look between the digits
+        return self._spaced_in(folded)
+
+    def _spaced_in(self, folded: str) -> bool:
+        close = "".join(_NO_BETWEEN_DIGITS.findall(folded))
+        if not any(contact in close for contact in self.contacts):
+            return False
+        kept = [place for place, character in enumerate(folded) if character not in _BETWEEN_DIGITS]
+        for contact in self.contacts:
+            begin = close.find(contact)
+            while begin >= 0:
+                first, last = kept[begin], kept[begin + len(contact) - 1]
+                if not ((first and folded[first - 1] in _DIGITS) or folded[last + 1 : last + 2] in _DIGITS):
+                    return True
+                begin = close.find(contact, begin + 1)
+        return False
+
+
+def _spellings(contact: str, read: Callable[[str], str]) -> tuple[str, ...]:
+    """The digits that stand for a contact: its own, and those of what it reads as; in China without the country's
+    code too, with or without a 0.
+    """
+    number = read(contact)
+    spellings = [digits_of(contact)]
+    if number.startswith(_HOME):
+        rest = digits_of(number.removeprefix(_HOME))
+        spellings += [rest, f"0{rest}"]
+    else:
+        spellings.append(digits_of(number))
+    return tuple(dict.fromkeys(spelling for spelling in spellings if spelling))

@@ -1,12 +1,11 @@
 """Texts are read natively as the policy reads them, or not at all."""
 
-import re
-
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream.filter.glyphs import OPT_OUT_PATTERN, glyphs
 from stream.policy.loading import load
+from stream.policy.patterns import compile_linear
 from stream.policy.text import fold, strip
 from tests.native.differential import ODD_CHARACTERS
 from tests.native.twins import needs_native
@@ -14,7 +13,7 @@ from tests.policy.strategies import PIECES
 
 pytestmark = needs_native
 
-PATTERN = re.compile(OPT_OUT_PATTERN)
+PATTERN = compile_linear(OPT_OUT_PATTERN)
 HINTING = "退订拒收回复覆tTdDrRnN -_，。.a1退Ｔｄ覆回ΣσİⅣ"
 
 texts = st.lists(
@@ -31,8 +30,8 @@ def alike(text: str) -> bool:
     folded = fold(text)
     read, (hint, hint_lower) = tables.read(text), tables.hints(text)
     assert read in (None, (folded, strip(folded))), f"{text!r}"
-    assert hint in (None, PATTERN.search(folded) is not None), f"{text!r}"
-    assert hint_lower in (None, PATTERN.search(text.lower()) is not None), f"{text!r}"
+    assert hint in (None, PATTERN.search(folded)), f"{text!r}"
+    assert hint_lower in (None, PATTERN.search(text.lower())), f"{text!r}"
     return read is not None
 
 

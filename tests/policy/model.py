@@ -1,16 +1,16 @@
 """DESIGN sections 3 to 5 once more, as plainly as they can be written: what the real thing is compared with.
 
 Written from the document alone. Nothing here is fast, nothing is shared with `stream.policy`, `stream.registry` or
-`bloom`; the only thing taken from there is the file of simplified characters, which is data of the policy.
+`bloom`. How texts and replies are read stands in `model_texts`.
 """
 
 import re
-import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from zoneinfo import ZoneInfo
+
+from tests.policy.model_texts import OPT_OUT, folded, normal, orders, prohibited, reached, refuses
 
 Json = dict[str, object]
 
@@ -21,16 +21,7 @@ HELP = re.compile(
     r"|urn:service:sos(\..+)?"
 )
 REDRESS = ("12300", "12321", "12315", "12345", "10000", "10001", "10010", "10015", "10086", "10099")
-OPT_OUT = re.compile(r"退订|拒收|回[复覆]?[\W_]{0,2}(td|t|r|n)(?![a-z0-9])")
-OWNER_WORDS = ("退订", "拒收", "TD", "T", "R", "N")
 STRICTEST_FIRST = ("commercial", "public", "service", "emergency", "personal")
-
-_TRADITIONAL, _SIMPLIFIED = (
-    line
-    for line in (Path(__file__).parents[2] / "stream/policy/simplified.txt").read_text("utf-8").splitlines()
-    if not line.startswith("#")
-)
-_TABLE = dict(zip(_TRADITIONAL, _SIMPLIFIED, strict=True))
 
 
 @dataclass(frozen=True)
@@ -101,19 +92,6 @@ def entries(sender: Json) -> list[Json]:
     values = sender.get("numbers", [])
     assert isinstance(values, list)
     return [value for value in values if isinstance(value, dict)]
-
-
-def folded(written: str) -> str:
-    lower = unicodedata.normalize("NFKC", written).lower()
-    return "".join(_TABLE.get(character, character) for character in lower)
-
-
-def stripped(written: str) -> str:
-    return "".join(c for c in folded(written) if unicodedata.category(c)[0] in "LN")
-
-
-def digits(contact: str) -> str:
-    return "".join(c for c in unicodedata.normalize("NFKC", contact) if c in "0123456789")
 
 
 class World:
@@ -207,12 +185,12 @@ class World:
 
     def wish(self, event: Json) -> bool:
         """Whether the default reply table has this reply."""
-        said, to = folded(text(event, "text") or "").strip(), needed(event, "to")
+        written, to = text(event, "text") or "", needed(event, "to")
         if not SUBSCRIBER.fullmatch(needed(event, "from")):
             return False
-        if said in {folded(word) for word in OWNER_WORDS} and self.owner(to, "sms"):
+        if refuses(written) and self.owner(to, "sms"):
             return True
-        return said in ("ktfsr", "qxfsr") and to in ("10086", "10001")
+        return (orders(written, "ktfsr") or orders(written, "qxfsr")) and to in ("10086", "10001")
 
     def quiet(self, channel: str, category: str, now: int) -> bool:
         windows = [
@@ -363,14 +341,13 @@ class _Event:
             covered = [re.sub(r"(00)+$", "", code) for code in texts(campaign, "regions")]
             if not any(region.startswith(code) for code in covered):
                 return self.answer("block", "campaign_outside_region", "public-interest")
-        here, approved = (unicodedata.normalize("NFKC", t).strip() for t in (self.text, needed(campaign, "text")))
-        if here != approved:
+        if normal(self.text).strip() != normal(needed(campaign, "text")).strip():
             return self.answer("block", "campaign_text_mismatch", "public-interest")
         return self.answer("allow", "public_interest", "public-interest")
 
     def standing(self) -> Answer | None:
         terms = [term for wordlist in self.world.lists.values() for term in texts(wordlist, "terms")]
-        if self.kind == "sms" and self.purpose != "personal" and any(stripped(t) in stripped(self.text) for t in terms):
+        if self.kind == "sms" and self.purpose != "personal" and prohibited(self.text, terms):
             return self.answer("block", "prohibited_content", "prohibited-content")
         if not self.active:
             return self.answer("block", "unlicensed", "licence")
@@ -418,9 +395,8 @@ class _Event:
     def missing_in_text(self) -> Answer | None:
         sender, said = self.world.senders[self.sender or ""], folded(self.text)
         names = [folded(needed(sender, "name")), *(folded(f"【{s}】") for s in texts(sender, "signatures"))]
-        contact = "[ \t\n\r\f\v-]*".join(digits(needed(sender, "contact")))
         named = any(name in said for name in names)
-        if not named or not re.search(f"(?<![0-9]){contact}(?![0-9])", said):
+        if not named or not reached(said, needed(sender, "contact"), str):
             return self.answer("block", "identity_missing", "identity")
         if not OPT_OUT.search(said):
             return self.answer("block", "opt_out_missing", "opt-out")

@@ -1,14 +1,24 @@
 """Patterns of a policy run on what strangers write, so whatever the pattern, the work is linear in the text."""
 
 import pytest
+import re2
+from hypothesis import given
+from hypothesis import strategies as st
 
-from stream.policy.patterns import PROGRAM_MAX, PatternError, compile_linear
+from stream.policy.patterns import OPT_OUT, PROGRAM_MAX, PatternError, compile_linear
+from tests.policy import model_texts
 
 
 def test_a_pattern_is_found_in_a_text_and_matches_a_whole_one() -> None:
     pattern = compile_linear(r"退订|回[复覆]?(td|t)([^a-z0-9]|$)")
     assert [pattern.search(text) for text in ("拒绝请回复td。", "退订", "回复tds")] == [True, True, False]
     assert [pattern.fullmatch(text) for text in ("回复td", "请回复td")] == [True, False]
+
+
+@given(st.lists(st.sampled_from((*"退订拒收回复覆tdrn9x \n_。", "é", "\u0301", "t。")), max_size=12).map("".join))
+def test_the_hint_how_to_refuse_is_found_by_either_engine(text: str) -> None:
+    assert compile_linear(OPT_OUT).search(text) == (re2.search(OPT_OUT, text) is not None)
+    assert compile_linear(OPT_OUT).search(text) == (model_texts.OPT_OUT.search(text) is not None)
 
 
 def test_of_several_patterns_the_first_that_matches_the_whole_text_is_told() -> None:

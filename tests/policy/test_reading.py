@@ -1,27 +1,32 @@
 """Texts read together are read as they are alone."""
 
-import re
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.policy.characters import END, PLANE, characters, codes_of, text_of
+from stream.policy.patterns import compile_linear
 from stream.policy.reading import READINGS_MAX, REMEMBERED_CHARACTERS_MAX, TOGETHER_MIN, Reader
 from stream.policy.text import Prohibited, fold, strip
+from tests.policy import model_texts
 
-TERMS = ("赌场", "dǔ", "ab", "ﬁn", "Σας", "가")
+TERMS = ("赌场", "dǔ", "ab", "ﬁn", "Σας", "가", "a", "64", "6贷", "b-6")
 # What is folded by what stands around it, what folds to several characters or none, and what separates.
 AWKWARD = "ΣσςϹİıßẞŉﬁ㍿㈱①Ⅷ가각ᄀ\u1161\u11a8e\u0301\u0323\u00adÅ\u212b゙が〜ｶﾞ\u200d\ufe0f👍🏽\U0002f81a\x1e\x00"
-pieces = st.one_of(
-    st.text(st.characters(codec="utf-8"), max_size=4), st.sampled_from((*AWKWARD, *TERMS, "赌 场", "馬", "Ａ"))
+MANY_MARKS = tuple(
+    mark * count for mark in ("\u0301", "\ufe0f", "\u0903", "\uff9e", "\u0301\uff9e") for count in (30, 31, 40)
 )
-texts = st.lists(pieces, max_size=6).map("".join)
+pieces = st.one_of(
+    st.text(st.characters(codec="utf-8"), max_size=4),
+    st.sampled_from((*AWKWARD, *MANY_MARKS, *TERMS, "赌 场", "馬", "Ａ")),
+)
+latin = st.lists(st.sampled_from((*"ab64", "ab", *" .,。、é", "  ", "赌", "场")), max_size=12).map("".join)
+texts = st.one_of(st.lists(pieces, max_size=6).map("".join), latin)
 
 
 def reader() -> Reader:
-    return Reader(prohibited=Prohibited(TERMS), opt_out=re.compile("退订|t$"))
+    return Reader(prohibited=Prohibited(TERMS), opt_out=compile_linear("退订|t$"))
 
 
 @given(st.lists(texts, min_size=TOGETHER_MIN, max_size=30))
@@ -31,6 +36,41 @@ def test_a_text_is_read_ahead_as_it_is_read_alone(batch: list[str]) -> None:
     for text in batch:
         ahead, later = together.read(text), alone.read(text)
         assert (ahead.folded, ahead.prohibited, ahead.opt_out) == (later.folded, later.prohibited, later.opt_out)
+
+
+@given(st.lists(texts, min_size=TOGETHER_MIN, max_size=30))
+def test_texts_are_read_as_the_design_says(batch: list[str]) -> None:
+    some = reader()
+    some.read_ahead(batch)
+    for text in batch:
+        assert some.read(text).folded == model_texts.folded(text)
+        assert some.read(text).prohibited == model_texts.prohibited(text, TERMS)
+
+
+@given(latin, st.lists(latin, min_size=1, max_size=4))
+def test_a_term_of_latin_letters_and_digits_counts_as_a_word_of_its_own(text: str, terms: list[str]) -> None:
+    named = [term for term in terms if strip(fold(term))]
+    assert (Prohibited(terms).found(fold(text)) is not None) == model_texts.prohibited(text, named)
+
+
+@pytest.mark.parametrize("text", ["AV资源", "看a.v。", "a v", "a-v", "【AV】", "9、av"])
+def test_a_word_is_found_whatever_single_character_is_put_between_its_letters(text: str) -> None:
+    assert Prohibited(["av"]).found(fold(text)) == "av"
+
+
+@pytest.mark.parametrize("text", ["have", "A,V领", "a--v", "av1", "1av", "a一v", "á v", "a..v", "ａｖｅ"])
+def test_a_word_is_not_found_within_another_nor_across_a_comma_or_a_gap(text: str) -> None:
+    assert Prohibited(["av"]).found(fold(text)) is None
+
+
+def test_a_number_is_found_in_one_piece_alone() -> None:
+    some = Prohibited(["64", "6贷"])
+    assert [some.found(text) for text in ("64年", "6.4", "164", "6 4", "6. 贷")] == ["64", None, None, None, "6贷"]
+
+
+def test_a_term_that_overlaps_a_word_is_still_found() -> None:
+    assert Prohibited(["av", "av女", "ve"]).found("have ve") == "ve"
+    assert Prohibited(["av", "xav女"]).found("xav女") == "xav女"
 
 
 def test_ordinary_texts_are_read_together_and_odd_ones_left() -> None:
