@@ -2,7 +2,7 @@
 
 import ssl
 from pathlib import Path
-from typing import TypedDict
+from typing import Literal, TypedDict
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
@@ -32,6 +32,10 @@ CATCH_UP_FETCH_BYTES_MAX = 8 << 20
 
 FETCH_WAIT_MS = 100
 """How long a broker holds a fetch for which it has nothing."""
+
+METADATA_MS_MAX = 5_000
+"""How old a client's metadata may be. A topic that is gone drops out of them without a word and is looked for again
+when they are renewed; partitions that are added are seen then: with aiokafka's five minutes both would be as late."""
 
 HEARTBEAT_MS_MAX = 300
 """A member learns by its heartbeat that another has come or gone, and until the last one knows, the partitions that
@@ -73,10 +77,13 @@ def group_consumer(
     client: str,
     instance: str | None,
     assignor: SamePartitions | type[RoundRobinPartitionAssignor] = RoundRobinPartitionAssignor,
+    offset_reset: Literal["earliest", "none"] = "earliest",
 ) -> AIOKafkaConsumer:
     """A member of a consumer group that commits by its own word only. Subscribe it with a listener.
 
-    Without a group: a consumer of events whose partitions are assigned by hand, and which another commits for.
+    Without a group: a consumer of events whose partitions are assigned by hand, and which another commits for. With
+    `offset_reset` "none" it raises where there is no offset, or one that the partition does not have (any more), and
+    whoever holds it seeks.
     """
     return AIOKafkaConsumer(
         **_connection(config.kafka),
@@ -85,7 +92,7 @@ def group_consumer(
         group_instance_id=instance,
         partition_assignment_strategy=(assignor,),
         enable_auto_commit=False,  # offsets are committed when their decisions are acknowledged, never before
-        auto_offset_reset="earliest",  # a new group decides what is there; it must not skip it
+        auto_offset_reset=offset_reset,  # earliest: a new group takes what is there; it must not skip it
         isolation_level="read_committed",
         session_timeout_ms=config.filter.session_timeout_ms,
         heartbeat_interval_ms=min(HEARTBEAT_MS_MAX, max(1, config.filter.session_timeout_ms // 5)),
@@ -144,11 +151,16 @@ class Security(TypedDict):
 
 class _Connection(Security):
     bootstrap_servers: str
+    metadata_max_age_ms: int
 
 
 def _connection(kafka: Kafka) -> _Connection:
     """The options that all clients share."""
-    return {"bootstrap_servers": kafka.bootstrap, **security(kafka)}
+    return {
+        "bootstrap_servers": kafka.bootstrap,
+        "metadata_max_age_ms": METADATA_MS_MAX,
+        **security(kafka),
+    }
 
 
 def security(kafka: Kafka) -> Security:

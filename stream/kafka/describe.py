@@ -7,12 +7,13 @@ blocks. Read only.
 
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
+from typing import Final
 
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import for_code
+from aiokafka.errors import UnknownTopicOrPartitionError, for_code
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.types import (
     AbstractType,
@@ -61,26 +62,34 @@ async def describe_topics(config: Config, names: tuple[str, ...]) -> Cluster:
 
 async def describe(admin: AIOKafkaAdminClient, names: tuple[str, ...]) -> Cluster:
     """The cluster and those of the named topics that exist. Raises `KafkaError` where it cannot be reached."""
+    seen = await _metadata(admin, None, names)
+    settings = await _settings(admin, tuple(seen.topics))
+    return replace(seen, topics={name: replace(topic, settings=settings[name]) for name, topic in seen.topics.items()})
+
+
+async def identify(admin: AIOKafkaAdminClient, names: tuple[str, ...]) -> Cluster:
+    """The same without settings, in one small request: for who asks again and again."""
+    return await _metadata(admin, names, names)
+
+
+async def _metadata(admin: AIOKafkaAdminClient, asked: tuple[str, ...] | None, names: tuple[str, ...]) -> Cluster:
+    """What of `names` is in the answer for the topics `asked` (None: for all)."""
     # Private in aiokafka, which has no public way to send a request of one's own; the version is pinned.
-    answer = (await admin._send_request(_MetadataRequest())).to_object()  # noqa: SLF001
-    found = {topic["name"]: topic for topic in answer["topics"] if topic["name"] in names}
-    for topic in found.values():
-        if topic["error_code"]:
-            raise for_code(topic["error_code"])(topic["name"])
-    settings = await _settings(admin, tuple(found))
-    return Cluster(
-        id=answer["cluster_id"],
-        topics={
-            name: Topic(
-                id=str(topic["topic_id"]),
-                partitions=len(topic["partitions"]),
-                settings=settings[name],
-                replicas=min(len(partition["replicas"]) for partition in topic["partitions"]),
-            )
-            for name, topic in found.items()
-        },
-        brokers_count=len(answer["brokers"]),
-    )
+    answer = (await admin._send_request(_MetadataRequest(asked))).to_object()  # noqa: SLF001
+    topics: dict[str, Topic] = {}
+    for topic in answer["topics"]:
+        name, code = topic["name"], topic["error_code"]
+        if name not in names or code == UnknownTopicOrPartitionError.errno:
+            continue
+        if code:
+            raise for_code(code)(name)
+        topics[name] = Topic(
+            id=str(topic["topic_id"]),
+            partitions=len(topic["partitions"]),
+            settings={},
+            replicas=min(len(partition["replicas"]) for partition in topic["partitions"]),
+        )
+    return Cluster(id=answer["cluster_id"], topics=topics, brokers_count=len(answer["brokers"]))
 
 
 async def _settings(admin: AIOKafkaAdminClient, names: tuple[str, ...]) -> dict[str, dict[str, str]]:
@@ -103,6 +112,13 @@ class _Uuid(AbstractType[uuid.UUID]):  # type: ignore[misc]  # aiokafka is not t
     @classmethod
     def decode(cls, data: BytesIO) -> uuid.UUID:
         return uuid.UUID(bytes=data.read(16))
+
+
+_BY_NAME: Final = uuid.UUID(int=0)
+"""In the place of a topic's id, where it is asked for by its name."""
+
+
+_NO_TAGS: Final[dict[int, bytes]] = {}
 
 
 class _MetadataResponse(Response):  # type: ignore[misc]  # aiokafka is not typed
@@ -167,9 +183,13 @@ class _MetadataRequestStruct(RequestStruct):  # type: ignore[misc]  # aiokafka i
 
 
 class _MetadataRequest(Request[_MetadataRequestStruct]):  # type: ignore[misc]  # aiokafka is not typed
-    """Metadata, version 12 (Kafka 2.8 and later), of all topics."""
+    """Metadata, version 12 (Kafka 2.8 and later), of the topics of these names, or of all."""
 
     API_KEY = 3
 
+    def __init__(self, names: tuple[str, ...] | None) -> None:
+        self._names = names
+
     def build(self, request_struct_class: type[_MetadataRequestStruct]) -> _MetadataRequestStruct:
-        return request_struct_class(None, False, False, {})  # None: every topic
+        wanted = None if self._names is None else [(_BY_NAME, name, _NO_TAGS) for name in self._names]
+        return request_struct_class(wanted, False, False, _NO_TAGS)

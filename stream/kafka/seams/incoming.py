@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.consumer import fetcher
 from aiokafka.consumer.subscription_state import SubscriptionState
+from aiokafka.errors import OffsetOutOfRangeError
 from aiokafka.record.default_records import DefaultRecordBatch, DefaultRecordBatchBuilder
 from aiokafka.record.memory_records import MemoryRecords
 
@@ -215,7 +216,12 @@ async def raw_batches(
     taken: dict[TopicPartition, list[RawBatch | Record]] = {}
     records, step = 0, 1
     while records < records_max:
-        fetched = await consumer.getmany(timeout_ms=0 if taken else timeout_ms, max_records=step)
+        try:
+            fetched = await consumer.getmany(timeout_ms=0 if taken else timeout_ms, max_records=step)
+        except OffsetOutOfRangeError:
+            if not taken:
+                raise
+            break  # what is in hand must not be lost; the next fetch of that partition raises it again
         for place, pieces in fetched.items():
             taken.setdefault(place, []).extend(pieces)
             records += sum(piece.count if isinstance(piece, RawBatch) else 1 for piece in pieces)
