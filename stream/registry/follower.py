@@ -4,8 +4,13 @@ A follower reads `registry.*` from given offsets, outside any group. Records are
 time, without an await in between: so whoever decides batches on the same loop never sees half an update. A record
 that cannot be used is handed out as a `BadRecord` and stops nothing.
 
-Freshness: the broker is asked for its end offsets now and then; once everything up to them is applied, the
-registry is as fresh as the moment of asking. So staleness is known on idle topics too.
+Freshness: the broker is asked for its high watermarks now and then; once everything up to them is applied, the registry
+is as fresh as the moment of asking. So staleness is known on idle topics too, and a transaction that hangs makes the
+registry stale: what stands behind it cannot be read, and counts all the same (a reader of committed records is told the
+last stable offsets as the ends, which hide it).
+
+Records are applied only once it is vouched, after they were fetched, that they are of the topics that were followed
+from the start: one that was made anew would be read on at the old one's offsets, and mixed with it.
 
 Where the registry holds some partitions only, it follows those partitions of `registry.expressions` that it is told to
 `take`, until told to `drop` them; both come into force between two polls. A partition taken is *loaded* once all that
@@ -15,17 +20,19 @@ the broker held when asked since is applied; until then it counts for no freshne
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import OffsetOutOfRangeError
 
 from bloom.base import Base
 from bloom.bitmaps import Wills
 from bloom.partitioned import HeldPartitions
 from bloom.snapshot import TopicMark
 from stream.kafka import clients
+from stream.kafka.identity import TopicsChanged
 from stream.kafka.seams.incoming import raw_batches, spare_consumer_records, take_raw
 from stream.model.registry import FileRecord
 from stream.model.topics import EXPRESSIONS, RECORD_KIND
@@ -54,6 +61,13 @@ BUSY_WAIT_MS: Final = 10
 reached, and while one is taken out."""
 
 
+TRANSACTION_WAIT_S: Final = 2.0
+"""How long a start waits for open transactions to end: those of a writer that is well end within milliseconds."""
+
+FRESH_WAIT_MS: Final = 20
+"""How long a poll waits meanwhile."""
+
+
 class _Taken(NamedTuple):
     """A partition to be followed from the next poll on."""
 
@@ -71,10 +85,22 @@ class _Dropped(NamedTuple):
 
 
 class _End(NamedTuple):
-    """Where a partition ended, and when that was asked."""
+    """Where the committed records of a partition ended, and when that was asked."""
 
     asked_ms: int
     offset: int
+    whole: bool
+    """whether there was nothing behind it, in a transaction that is open"""
+
+
+class _Ends(NamedTuple):
+    """Where all partitions ended, and when that was asked."""
+
+    asked_ms: int
+    high: Mapping[TopicPartition, int]
+    """with what stands in open transactions"""
+    committed: Mapping[TopicPartition, int]
+    """of those that are loading alone: up to the first open transaction, asked after `high`"""
 
 
 @dataclass(slots=True)
@@ -102,14 +128,25 @@ class Follower:
         poll_records_max: int,
         ends_every_ms: int,
         reader: NativeReader | None = None,
+        watermarks: AIOKafkaConsumer | None = None,
+        vouch: Callable[[], Awaitable[bool]] | None = None,
     ) -> None:
-        """With a `reader`, the consumer hands out whole record batches, and the native module reads expressions."""
+        """With a `reader`, the consumer hands out whole record batches, and the native module reads expressions.
+
+        `watermarks` reads uncommitted records, so that it can be asked for high watermarks; without it freshness is
+        that of what is committed. `vouch` says whether the topics are still those that were there at the start, False
+        where that is not known now; it raises `TopicsChanged` where they are not.
+        """
         self.registry = registry
         self.fresh_ms: int | None = None
         """the moment as of which everything is applied; None until the first catch-up"""
         self.changes = 0
         """how many polls changed the registry: what an epoch is named after"""
         self._consumer = consumer
+        self._watermarks = watermarks
+        self._vouch = vouch
+        self._unvouched: Mapping[TopicPartition, Sequence[Piece]] = {}
+        """fetched, and not applied: nobody could vouch for it yet"""
         self._partitions = partitions
         self._poll_records_max = poll_records_max
         self._ends_every_ms = ends_every_ms
@@ -126,7 +163,7 @@ class Follower:
         self._sweep: Iterator[int] = iter(())
         """takes what was dropped out of the wills, a step at each poll"""
         self._loading: dict[TopicPartition, _Loading] = {}
-        self._asked: asyncio.Task[tuple[int, Mapping[TopicPartition, int]]] | None = None
+        self._asked: asyncio.Task[_Ends] | None = None
         self._target: tuple[int, Mapping[TopicPartition, int]] | None = None
         self._ask_again_ms = 0
 
@@ -134,6 +171,8 @@ class Follower:
         """Take up every partition at its mark, or at its beginning where there is none."""
         self._consumer.assign(self._places)
         await self._consumer.start()
+        if self._watermarks is not None:
+            await self._watermarks.start()
         if self._reader is not None:
             take_raw(self._consumer)
         beginnings = await self._consumer.beginning_offsets(self._places)
@@ -146,6 +185,8 @@ class Follower:
         """Read no more."""
         if self._asked is not None:
             self._asked.cancel()
+        if self._watermarks is not None:
+            await self._watermarks.stop()
         await self._consumer.stop()
 
     def take(
@@ -180,22 +221,49 @@ class Follower:
         """Time since everything that the broker held was applied; None before the first time."""
         return None if self.fresh_ms is None else max(0, now - self.fresh_ms)
 
+    @property
+    def held_back(self) -> tuple[str, ...]:
+        """Partitions, as `topic-partition`, of which no more can be read until a transaction in them ends."""
+        ends = self._target[1] if self._target else {}
+        return tuple(
+            f"{place.topic}-{place.partition}"
+            for place, end in ends.items()
+            if self._next[place] < end and self._next[place] == self._consumer.last_stable_offset(place)
+        )
+
     async def catch_up(self, note: Callable[[Applied, int], None]) -> None:
-        """Apply everything up to the end offsets as they are now; `note` sees each poll and what is left to read."""
-        self._target = await self._ask()
-        self._note_freshness()
-        while left := self._left():
+        """Apply everything that is committed now; `note` sees each poll and what is left to read.
+
+        Where a transaction is open, that is not all that the broker holds: it is waited for a little, and then the
+        registry has not been fresh yet.
+        """
+        committed = await self._consumer.end_offsets(self._places)
+        self._aim(await self._ask())
+        while left := self._left_to(committed):
             note(await self.poll(wait_ms=500), left)
+        ends = await self._ask()
+        self._aim(ends)
+        self._note_freshness()
+        until = time.monotonic() + TRANSACTION_WAIT_S
+        while (self.fresh_ms or 0) < ends.asked_ms and time.monotonic() < until:
+            note(await self.poll(wait_ms=FRESH_WAIT_MS), self._left())
 
     async def poll(self, *, wait_ms: int) -> Applied:
-        """Apply what has come, waiting up to `wait_ms` for something. The registry changes in one step."""
+        """Apply what has come, waiting up to `wait_ms` for something. The registry changes in one step.
+
+        Raises `TopicsChanged` where what comes can no longer be applied to what is there.
+        """
         sweeping = self._take_out_some()
         await self._rearrange()
         self._keep_asking()
         if self._loading or sweeping:
             wait_ms = min(wait_ms, BUSY_WAIT_MS)
-        fetched = await self._fetch(wait_ms)
+        fetched = self._unvouched or await self._fetch(wait_ms)
         applied = Applied()
+        if fetched and self._vouch is not None and not await self._vouch():
+            self._unvouched = fetched
+            return applied
+        self._unvouched = {}
         if fetched:
             self._apply(fetched, applied)
         await self._pass_over_empty_ends()
@@ -212,10 +280,25 @@ class Follower:
 
     def _left(self) -> int:
         """Offsets left to read up to the ends that were asked for."""
-        ends = self._target[1] if self._target else {}
+        return self._left_to(self._target[1] if self._target else {})
+
+    def _left_to(self, ends: Mapping[TopicPartition, int]) -> int:
         return sum(max(0, end - self._next[place]) for place, end in ends.items())
 
     async def _fetch(self, wait_ms: int) -> Mapping[TopicPartition, Sequence[Piece]]:
+        try:
+            return await self._fetch_records(wait_ms)
+        except OffsetOutOfRangeError as error:
+            if self._vouch is None:
+                raise
+            await self._vouch()
+            place, offset = next(iter(error.args[0].items()))
+            raise TopicsChanged(
+                f"{place.topic}-{place.partition} has no offset {offset} any more: records were removed before they "
+                "were read; keep retention and DeleteRecords away from registry topics"
+            ) from error
+
+    async def _fetch_records(self, wait_ms: int) -> Mapping[TopicPartition, Sequence[Piece]]:
         if self._reader is not None:
             return await raw_batches(self._consumer, timeout_ms=wait_ms, records_max=self._poll_records_max)
         spare_consumer_records(self._consumer)  # where aiokafka is another than we know, they cost more
@@ -263,15 +346,16 @@ class Follower:
             self._ask_again_ms = now_ms() + self._ends_every_ms
             # A broker that does not answer leaves the registry as stale as it is, and that shows.
             if not asked.cancelled() and asked.exception() is None:
-                self._aim(*asked.result())
+                self._aim(asked.result())
 
-    def _aim(self, asked_ms: int, ends: Mapping[TopicPartition, int]) -> None:
-        """Take note of end offsets: what is loading must come that far, and the rest makes for freshness."""
+    def _aim(self, ends: _Ends) -> None:
+        """Take note of where all ends: what is loading must come that far, and the rest makes for freshness."""
         for place, loading in self._loading.items():
-            if place in ends:
-                loading.end = _End(asked_ms, ends[place])
+            if place in ends.committed:
+                committed = ends.committed[place]
+                loading.end = _End(ends.asked_ms, committed, whole=committed >= ends.high[place])
         followed = self._next.keys() - self._loading.keys()
-        self._target = asked_ms, {place: end for place, end in ends.items() if place in followed}
+        self._target = ends.asked_ms, {place: end for place, end in ends.high.items() if place in followed}
 
     def _note_freshness(self) -> None:
         if self._target is not None and self._left() == 0:
@@ -280,8 +364,12 @@ class Follower:
         for place, loading in list(self._loading.items()):
             if loading.end is not None and self._next[place] >= loading.end.offset:
                 del self._loading[place]
-                # From now on the registry is only as fresh as this partition is.
-                self.fresh_ms = min(loading.end.asked_ms, self.fresh_ms or loading.end.asked_ms)
+                # From now on the registry is only as fresh as this partition is. What was asked before knows nothing of
+                # it; and how old that is which stands in an open transaction, nobody knows.
+                fresh = self.fresh_ms is not None and loading.end.whole
+                self.fresh_ms = min(loading.end.asked_ms, self.fresh_ms or 0) if fresh else None
+                self._target = None
+                self._ask_again_ms = 0
                 if not loading.loaded.done():
                     loading.loaded.set_result(None)
 
@@ -344,8 +432,11 @@ class Follower:
         if self._asked is not None:
             self._asked.cancel()
         self._asked = self._target = None
+        self._unvouched = {}  # it is fetched again
         self._ask_again_ms = 0
 
-    async def _ask(self) -> tuple[int, Mapping[TopicPartition, int]]:
+    async def _ask(self) -> _Ends:
         asked = now_ms()
-        return asked, await self._consumer.end_offsets(self._places)
+        high = await (self._watermarks or self._consumer).end_offsets(self._places)
+        loading = list(self._loading)
+        return _Ends(asked, high, await self._consumer.end_offsets(loading) if loading else {})

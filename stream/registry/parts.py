@@ -12,6 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from aiokafka.errors import OffsetOutOfRangeError
+
 from bloom import snapshot
 from bloom.bitmaps import Wills
 from bloom.snapshot import SnapshotError, SnapshotMeta, TopicMark
@@ -24,7 +26,7 @@ from stream.model.topics import EXPRESSIONS
 from stream.registry import topic_reader
 from stream.registry.decoding import hear
 from stream.registry.follower import now_ms
-from stream.registry.snapshots import MAX_AGE_MS, kept, prune
+from stream.registry.snapshots import MAX_AGE_MS, describe_registry, kept, prune, see_unchanged
 
 log = logs.get(__name__)
 
@@ -67,11 +69,20 @@ def newest_good(config: Config, cluster: Cluster, partition: int, on_problem: Ca
     return Part(Wills(), None)
 
 
-async def renew(config: Config, cluster: Cluster) -> None:
-    """Fold what came since into a new snapshot of every partition, one after the other. Raises `KafkaError`."""
+async def renew(config: Config) -> None:
+    """Fold what came since into a new snapshot of every partition, one after the other.
+
+    Raises `KafkaError`, and `SnapshotsError` where the topics are missing or made anew meanwhile.
+    """
+    cluster = await describe_registry(config)
     for partition in range(config.topics.partitions):
         began = time.monotonic()
-        path = await _renew(config, cluster, partition)
+        start = newest_good(config, cluster, partition, tell)
+        try:
+            path = await _renew(config, cluster, partition, start)
+        except OffsetOutOfRangeError:
+            tell(f"partition {partition}: its topic has no record at {start.next_offset}: it was cut short")
+            path = await _renew(config, cluster, partition, Part(Wills(), None))
         removed = prune(path.parent, keep=config.registry.snapshots_kept)
         log.info(
             "snapshot of a partition made",
@@ -81,9 +92,8 @@ async def renew(config: Config, cluster: Cluster) -> None:
         )
 
 
-async def _renew(config: Config, cluster: Cluster, partition: int) -> Path:
+async def _renew(config: Config, cluster: Cluster, partition: int, start: Part) -> Path:
     created_ms = now_ms()  # before the first record is read: older than true is the safe side
-    start = newest_good(config, cluster, partition, tell)
     place = TopicPartition(EXPRESSIONS, partition)
     marks = {} if start.next_offset is None else {place: start.next_offset}
     next_offset = 0
@@ -95,6 +105,7 @@ async def _renew(config: Config, cluster: Cluster, partition: int) -> Path:
             said.add(number, word)
         start.wills.apply_columns(said)
         next_offset = batch.next_offsets[place]
+    await see_unchanged(config, cluster)
     there = directory(config, partition)
     there.mkdir(parents=True, exist_ok=True)
     path = there / f"registry-{created_ms}.snapshot"

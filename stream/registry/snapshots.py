@@ -26,6 +26,7 @@ from stream import logs
 from stream.config import Config
 from stream.kafka import clients
 from stream.kafka.describe import Cluster, Topic, describe_topics
+from stream.kafka.identity import changes
 from stream.kafka.topics import DELETE_RETENTION_MS
 from stream.model.topics import EXPRESSIONS, RECORD_KIND
 from stream.registry.columns import native_reader
@@ -82,8 +83,8 @@ async def build(
     """The registry as its topics hold it, and what it stands for.
 
     With `start`, only what came since is read; its wills become the result's and must not be used
-    elsewhere. Raises `SnapshotsError` where topics are missing or end before the start's offsets,
-    `KafkaError` where the cluster cannot be reached.
+    elsewhere. Raises `SnapshotsError` where topics are missing, end before the start's offsets, or are made anew
+    meanwhile, `KafkaError` where the cluster cannot be reached.
     """
     created_ms = now_ms()  # before the first record is read: older than true is the safe side
     cluster = await describe_registry(config)
@@ -114,6 +115,7 @@ async def build(
         ) from error
     finally:
         await follower.stop()
+    await see_unchanged(config, cluster)
     marks = {topic: TopicMark(cluster.topics[topic].id, offsets[topic]) for topic in RECORD_KIND}
     return registry, SnapshotMeta(cluster.id, created_ms, marks)
 
@@ -138,6 +140,15 @@ async def describe_registry(config: Config) -> Cluster:
     if missing := RECORD_KIND.keys() - cluster.topics.keys():
         raise SnapshotsError(f"no topic {', '.join(sorted(missing))}; run `wurao topics create`")
     return cluster
+
+
+async def see_unchanged(config: Config, before: Cluster) -> None:
+    """Raises `SnapshotsError` where the registry topics are no longer those that were there when reading began.
+
+    What was read of a topic that was made anew meanwhile may be of both.
+    """
+    if found := changes(before, await describe_registry(config), lasting=RECORD_KIND):
+        raise SnapshotsError("; ".join(found) + "; all of it while they were read: read them again")
 
 
 def save(directory: Path, registry: Registry, meta: SnapshotMeta) -> Path:
