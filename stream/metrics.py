@@ -105,6 +105,12 @@ class FilterMetrics:
             "hash (see the README's partition vectors).",
             "topic",
         )
+        self.lost = self._counter(
+            "wurao_events_lost_total",
+            "Offsets of events passed over, by topic: retention or a deletion removed them before they were read, and "
+            "they get no decision. See what kept the filter from reading, and raise the topic's retention.",
+            "topic",
+        )
         self.native_info = self._gauge(
             "wurao_native_info",
             "1 for the path on which this worker decides: native, or python. Where native was expected, the log's "

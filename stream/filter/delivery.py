@@ -30,6 +30,7 @@ from stream.registry.decoding import BadRecord
 
 Headers = Sequence[tuple[str, bytes]]
 Settled = asyncio.Task[Literal[True]]
+Begin = Callable[[Collection[Place]], Awaitable[None]]
 Commit = Callable[[Mapping[Place, int]], Awaitable[None]]
 
 COMMIT_EVERY_S: Final = 0.1
@@ -89,11 +90,13 @@ class Delivery:
         self,
         producer: AIOKafkaProducer,
         *,
+        begin: Begin,
         commit: Commit,
         in_flight_max: int,
         acknowledged: Callable[[Outputs], None],
     ) -> None:
         self._producer = producer
+        self._begin = begin
         self._commit = commit
         self._acknowledged = acknowledged
         self._queue: deque[InFlight] = deque()
@@ -123,7 +126,12 @@ class Delivery:
         return (taken,)
 
     async def assigned(self, places: Collection[Place]) -> None:
-        """Nothing is to be prepared: events begin where the group has committed."""
+        """Events begin where the group has committed. What fails is told by `failed`: aiokafka would swallow it."""
+        try:
+            await self._begin(places)
+        except Exception as error:  # noqa: BLE001  # whatever it is, the worker must end and say so
+            if not self.failed.done():
+                self.failed.set_exception(error)
 
     async def revoked(self, places: Collection[Place]) -> None:
         """What is not acknowledged yet goes on; its commit will be refused."""

@@ -43,11 +43,12 @@ class Child:
 
 
 class ExitWith(Exception):
-    """Ends a child with a code that tells its parent why."""
+    """Ends a child with a code that tells its parent why, who tells the operator where it is `expected`."""
 
-    def __init__(self, code: int, why: str) -> None:
+    def __init__(self, code: int, why: str, *, expected: bool = False) -> None:
         super().__init__(why)
         self.code = code
+        self.expected = expected
 
 
 def fork(job: Job, *, forget: Callable[[], None]) -> Child:
@@ -99,7 +100,8 @@ def _be_child(job: Job, parent: int, writing: int, forget: Callable[[], None]) -
             code = 0
     except ExitWith as ending:
         code = ending.code
-        log.exception("process ends")
+        if not ending.expected:
+            log.exception("process ends")
     except BaseException:  # the child's last words; nothing may escape into the parent's copied stack
         log.exception("process ends")
     finally:

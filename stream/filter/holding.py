@@ -15,7 +15,7 @@ somebody who had refused could be sent to.
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from typing import Final
 
@@ -27,6 +27,7 @@ from bloom.bitmaps import Wills
 from stream import logs
 from stream.config import Config
 from stream.filter import memory
+from stream.filter.batch import Place
 from stream.filter.lane import Lane
 from stream.filter.raw import NativeFailed
 from stream.kafka.describe import Cluster
@@ -71,6 +72,8 @@ class Holding(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is n
         self._metrics = metrics
         self._settled: Callable[[], None] | None = settled
         self._assigned: frozenset[int] = frozenset()
+        self._given_places: list[Place] = []
+        """the same, with the topics"""
         self._given = time.monotonic()
         """when the assignment came"""
         self._held: dict[int, asyncio.Future[None]] = {}
@@ -107,6 +110,7 @@ class Holding(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is n
         self._turn += 1
         self._arranged = False
         self._bulk.shut()
+        self._given_places = [Place(*place) for place in assigned]
         self._assigned = frozenset(place.partition for place in assigned)
         self._given = time.monotonic()
         self._changed.set()
@@ -128,10 +132,11 @@ class Holding(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is n
         for partition in lost:
             del self._held[partition]
             self._follower.drop(partition)
-        positions = await self._committed()
+        self._assign_urgent()
+        urgent, bulk = self._urgent.offsets, self._bulk.offsets
+        await asyncio.gather(urgent.begin(self._urgent_places), bulk.begin(self._given_places))
         if turn != self._turn:
             return
-        self._set_urgent(positions)
         self._arranged = True
         gained = sorted(self._assigned - self._held.keys())
         log.info(
@@ -170,20 +175,15 @@ class Holding(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is n
                 seconds = round(time.monotonic() - began, 3)
                 log.info("native base renewed", numbers_count=base.numbers_count, seconds=seconds)
 
-    async def _committed(self) -> Mapping[TopicPartition, int | None]:
-        """Where the group stands in the urgent topics; None where it has committed nothing yet."""
-        places = [TopicPartition(topic, partition) for topic in URGENT for partition in sorted(self._assigned)]
-        offsets = await asyncio.gather(*(self._bulk.consumer.committed(place) for place in places))
-        return dict(zip(places, offsets, strict=True))
+    @property
+    def _urgent_places(self) -> list[Place]:
+        return [Place(topic, partition) for topic in URGENT for partition in sorted(self._assigned)]
 
-    def _set_urgent(self, positions: Mapping[TopicPartition, int | None]) -> None:
-        consumer = self._urgent.consumer
-        if not positions and not consumer.assignment():
+    def _assign_urgent(self) -> None:
+        consumer, places = self._urgent.consumer, self._urgent_places
+        if not places and not consumer.assignment():
             return
-        consumer.assign(list(positions))
-        for place, offset in positions.items():
-            if offset is not None:  # else it begins as a new group's member does, at the beginning
-                consumer.seek(place, offset)
+        consumer.assign([TopicPartition(*place) for place in places])
         self._urgent.shut()
 
     def _loaded(self, partition: int, part: parts.Part, given: float, loaded: asyncio.Future[None]) -> None:

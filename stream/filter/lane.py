@@ -22,12 +22,13 @@ from typing import Final
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
-from aiokafka.errors import CommitFailedError, IllegalStateError
+from aiokafka.errors import CommitFailedError, IllegalStateError, NoOffsetForPartitionError, OffsetOutOfRangeError
 
 from stream import logs
 from stream.config import Filter
 from stream.filter.batch import Outputs, Place, Record
 from stream.filter.delivery import Delivery, WayOut
+from stream.filter.offsets import Offsets
 from stream.filter.raw import Taken
 from stream.filter.transactions import MakeProducer, Transactions
 from stream.kafka import clients
@@ -75,22 +76,35 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is not 
         raw: bool,
         acknowledged: Callable[[Outputs], None],
         after: "Lane | None" = None,
+        marks: Mapping[str, str],
+        lost: Callable[[str, int], None],
         member: AIOKafkaConsumer | None = None,
         transactional: MakeProducer | None = None,
     ) -> None:
-        """`transactional` makes the producers of exactly-once delivery; without it, delivery is at least once."""
+        """`marks` names topics as commits do, `lost` is told what was passed over of which (`offsets`).
+
+        `transactional` makes the producers of exactly-once delivery; without it, delivery is at least once.
+        """
         self.name = name
         self.consumer = consumer
         self._member = member or consumer
         """the member of the group, which commits: another one where partitions are assigned by hand"""
+        self.offsets = Offsets(consumer, member=self._member, marks=marks, lost=lost)
         self._open: frozenset[int] | None = None
         in_flight_max = limits.batches_in_flight_max
         self.delivery: WayOut = (
-            Delivery(producer, commit=self._commit, in_flight_max=in_flight_max, acknowledged=acknowledged)
+            Delivery(
+                producer,
+                begin=self.offsets.begin,
+                commit=self._commit,
+                in_flight_max=in_flight_max,
+                acknowledged=acknowledged,
+            )
             if transactional is None
             else Transactions(
                 producer,
                 consumer=consumer,
+                offsets=self.offsets,
                 group=f"{limits.group}.{name}",
                 transactional=transactional,
                 in_flight_max=in_flight_max,
@@ -129,7 +143,7 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is not 
             if self._after is not None:
                 await self._after.drained()
             await self.delivery.room()
-            taken = self._of_open(await (self._take_raw() if self._raw else self._take_records()))
+            taken = self._of_open(await self._take())
             self._note_taken(taken)
             if not taken or self._stopping:
                 # What comes when the end was asked for already is left to the next owner: nobody would commit it here.
@@ -177,6 +191,15 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is not 
         """Of a batch, in those that Python decides."""
         stands_back = self._after is not None and self._after.is_about
         return max(1, self._limits.batch_records_max // (URGENT_TIMES if stands_back else 1))
+
+    async def _take(self) -> dict[Place, Taken]:
+        try:
+            return await (self._take_raw() if self._raw else self._take_records())
+        except NoOffsetForPartitionError:
+            return {}  # assigned just now: it is being set to where it begins
+        except OffsetOutOfRangeError as error:
+            await self.offsets.pass_over(error)
+            return {}
 
     async def _take_records(self) -> dict[Place, Taken]:
         if self._spare and not spare_consumer_records(self.consumer):
@@ -253,8 +276,12 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is not 
             log.info("partitions revoked", lane=self.name, partitions_count=len(revoked))
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
-        """Say what this worker has now (aiokafka calls this, before it fetches anything)."""
+        """Set partitions to where they begin (aiokafka calls this; meanwhile nothing is fetched of them)."""
+        self.consumer.pause(*assigned)
         await self.delivery.assigned([Place(*place) for place in assigned])
+        if self.delivery.failed.done():
+            return
+        self.consumer.resume(*assigned)
         log.info("partitions assigned", lane=self.name, partitions_count=len(assigned))
 
     async def settle(self, why: str) -> None:
@@ -278,13 +305,11 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is not 
 
     async def _commit(self, offsets: Mapping[Place, int]) -> None:
         assigned = self._member.assignment()
-        mine = {
-            TopicPartition(*place): offset for place, offset in offsets.items() if TopicPartition(*place) in assigned
-        }
+        mine = {place: offset for place, offset in offsets.items() if TopicPartition(*place) in assigned}
         if not mine:
             return
         try:
-            await self._member.commit(mine)
+            await self._member.commit(self.offsets.named(mine))
         except (CommitFailedError, IllegalStateError) as error:
             # The partitions went to another worker meanwhile; it decides these events again, which does no harm.
             log.warning("commit refused", lane=self.name, error=type(error).__name__)

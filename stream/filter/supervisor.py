@@ -35,10 +35,12 @@ from stream.filter.forks import Child, ExitWith, Job, TellReady, fork
 from stream.filter.paths import MakeNative, NativePath, native_path
 from stream.filter.raw import NativeFailed
 from stream.filter.reloading import identity_of, successor
+from stream.filter.topic_watch import LASTING
 from stream.filter.worker import Worker
 from stream.health import Health
-from stream.kafka import clients
-from stream.kafka.describe import Cluster
+from stream.kafka import clients, topics
+from stream.kafka.describe import Cluster, describe_topics
+from stream.kafka.identity import TopicsChanged, changes
 from stream.kafka.reach import CannotStart, reach
 from stream.metrics import SupervisorMetrics
 from stream.policy.loading import load as load_policy
@@ -63,6 +65,12 @@ GOODBYE_MARGIN_S: Final = 3 * clients.GOODBYE_S_MAX
 FIRST_PARTS_AFTER_S: Final = 60.0
 """How soon partitions are folded for the first time: not at once, when workers read the same topic and need it more."""
 
+TOPICS_LOOK_EVERY_S: Final = 1.0
+"""Between two looks whether topics that are not as they must be have been mended."""
+
+TOPICS_CHANGED: Final = 71
+"""The exit code of a worker under which topics have become others."""
+
 NATIVE_FAILED: Final = 70
 """The exit code of a worker whose native module has failed."""
 
@@ -83,6 +91,8 @@ class Base:
 
     registry: Registry
     meta: snapshot.SnapshotMeta
+    cluster: Cluster
+    """the topics as they were when it was loaded"""
     path: Path
     native: MakeNative | None
     """the same for the native path, where that is taken"""
@@ -106,6 +116,10 @@ class Supervisor:
         self._stopping = asyncio.Event()
         self._fold_now = asyncio.Event()
         self._started = asyncio.Event()
+        self._loading = asyncio.Lock()
+        """held while a base is made and loaded"""
+        self._problem: str | None = None
+        """why no worker can be started, where that is so"""
         self._health = Health(
             host=config.metrics.host,
             port=config.metrics.port,
@@ -134,6 +148,8 @@ class Supervisor:
             await self._health.stop()
 
     def _not_ready(self) -> str | None:
+        if self._problem is not None:
+            return self._problem
         wanted = self._config.filter.workers
         waiting = wanted - sum(child.ready.done() and not child.ended.done() for child in self._workers.values())
         return f"{waiting} of {wanted} workers are not ready" if waiting else None
@@ -149,25 +165,31 @@ class Supervisor:
 
     async def _serve(self) -> None:
         cluster = await reach(self._config)
-        self._base = self._no_base(cluster) if self._apart else await self._load_base(cluster)
+        self._base = await self._base_for(cluster)
         workers = [self._keep(index) for index in range(1, self._config.filter.workers + 1)]
-        renewal = self._renew_parts(cluster) if self._apart else self._renew_base(cluster)
+        renewal = self._renew_parts() if self._apart else self._renew_base()
         await asyncio.gather(*workers, renewal, self._watch_policy())
+
+    async def _base_for(self, cluster: Cluster) -> Base:
+        return self._no_base(cluster) if self._apart else await self._load_base(cluster)
 
     def _no_base(self, cluster: Cluster) -> Base:
         """What workers of partitioned mode inherit: nothing. Each loads what it is assigned."""
         registry = Registry(held=HeldPartitions(self._config.topics.partitions))
         nothing = snapshot.SnapshotMeta(cluster.id, now_ms(), {})
         native = self._native.share and self._native.share(registry, nothing)
-        return Base(registry, nothing, Path(self._config.registry.snapshots), native)
+        return Base(registry, nothing, cluster, Path(self._config.registry.snapshots), native)
 
-    async def _renew_parts(self, cluster: Cluster) -> None:
+    async def _renew_parts(self) -> None:
         """Let a child fold every partition into a new snapshot from time to time; the workers go on as they are."""
         while True:
             await self._until_fold(FIRST_PARTS_AFTER_S if parts.missing(self._config) else self._fold_every_s)
-            code = await self._fork(lambda _: parts.renew(self._config, cluster)).ended
-            if code != 0:
-                log.error("the fold of the partitions failed; their older snapshots stay", exit_code=code)
+            await self._fold_parts()
+
+    async def _fold_parts(self) -> None:
+        code = await self._fork(lambda _: parts.renew(self._config)).ended
+        if code != 0:
+            log.error("the fold of the partitions failed; their older snapshots stay", exit_code=code)
 
     async def _load_base(self, cluster: Cluster) -> Base:
         """The newest good snapshot; where there is none it is made from the topics first."""
@@ -182,7 +204,8 @@ class Supervisor:
             self._metrics.base_numbers.labels(channel).set(kept.wills.refusing_all_count(channel))
         self._metrics.bases.inc()
         registry = registry_from(kept, overlay=True)
-        return Base(registry, kept.meta, path, self._native.share and self._native.share(registry, kept.meta))
+        native = self._native.share and self._native.share(registry, kept.meta)
+        return Base(registry, kept.meta, cluster, path, native)
 
     def _newest_snapshot(self, cluster: Cluster) -> tuple[Path, snapshot.Snapshot] | None:
         began = time.monotonic()
@@ -210,14 +233,60 @@ class Supervisor:
         if code != 0:
             log.error("the fold of the registry failed; the base stays as it is", exit_code=code)
 
-    async def _renew_base(self, cluster: Cluster) -> None:
+    async def _renew_base(self) -> None:
         """Fold the topics into a new base from time to time, and hand it to the workers one by one."""
         while True:
             await self._until_fold(self._fold_every_s)
-            await self._fold()
-            self._base = await self._load_base(cluster)
+            async with self._loading:
+                assert self._base is not None, "it is renewed when it is there"
+                await self._fold()
+                self._base = await self._load_base(self._base.cluster)
             for index in sorted(self._workers):
                 await self._replace(index)
+
+    async def _begin_anew(self, base: Base) -> None:
+        """Take a base of the topics as they are now in the place of one that is of others. Waits until they are right.
+
+        Whichever worker's end comes first does it for all of them, and it is told once.
+        """
+        async with self._loading:
+            if self._base is not base:
+                return
+            cluster = await self._right_topics(base.cluster)
+            if not changes(base.cluster, cluster, lasting=LASTING):
+                # Then it is records that went, and what a snapshot that stands before them would continue.
+                log.error("records were removed from the registry before they were read: all of it is read anew")
+                if self._apart:
+                    await self._fold_parts()
+            if not self._apart:
+                await self._fold()
+            self._base = await self._base_for(cluster)
+            log.info("topics are taken up anew", topics_count=len(cluster.topics))
+
+    async def _right_topics(self, before: Cluster) -> Cluster:
+        """The cluster, when its topics are as they must be. What changed and what is to be mended is told: once."""
+        told: list[str] = []
+        while True:
+            try:
+                cluster = await describe_topics(self._config, tuple(topics.EXPECTED))
+            except (OSError, clients.KafkaError) as error:
+                self._problem = f"no broker answers: {error}"
+                await asyncio.sleep(TOPICS_LOOK_EVERY_S)
+                continue
+            found = changes(before, cluster, lasting=LASTING)
+            wrong = list(filter(topics.breaks_guarantees, topics.differences(cluster, self._config.topics)))
+            if [*found, *wrong] != told:
+                told = [*found, *wrong]
+                log.error(
+                    "topics are not those that were read: nothing is decided until they are read anew",
+                    changed=found,
+                    mend=wrong or "none needed: it begins anew by itself",
+                )
+            if not wrong:
+                self._problem = None
+                return cluster
+            self._problem = "; ".join(wrong)
+            await asyncio.sleep(TOPICS_LOOK_EVERY_S)
 
     async def _until_fold(self, within_s: float) -> None:
         """Wait until a fold is asked for or due."""
@@ -244,14 +313,14 @@ class Supervisor:
         pause = RESTART_PAUSE_S
 
         async def work(tell_ready: TellReady) -> None:
-            assert self._base is not None, "workers start when the base is loaded"
             worker = Worker(
                 self._config,
                 index=index,
                 policy=self._policy,
-                registry=self._base.registry,
-                meta=self._base.meta,
-                native=None if index in self._barred else self._base.native,
+                registry=base.registry,
+                meta=base.meta,
+                cluster=base.cluster,
+                native=None if index in self._barred else base.native,
             )
             loop = asyncio.get_running_loop()
             loop.add_signal_handler(signal.SIGTERM, worker.stop)
@@ -260,8 +329,12 @@ class Supervisor:
                 await worker.run(tell_ready)
             except NativeFailed as error:
                 raise ExitWith(NATIVE_FAILED, str(error)) from error
+            except TopicsChanged as error:
+                raise ExitWith(TOPICS_CHANGED, str(error), expected=True) from error
 
         while True:
+            assert self._base is not None, "workers start when the base is loaded"
+            base = self._base
             child = self._workers[index] = self._fork(work)
             self._started.set()
             with self._metrics.workers.track_inprogress():
@@ -270,6 +343,10 @@ class Supervisor:
                 pause = RESTART_PAUSE_S
             if code == 0:
                 continue  # it was replaced
+            if code == TOPICS_CHANGED:
+                await self._begin_anew(base)
+                await asyncio.sleep(RESTART_PAUSE_S)
+                continue
             self._metrics.restarts.inc()
             if self._native.share and index not in self._barred and code in NATIVE_DEATHS:
                 self._barred.add(index)

@@ -29,6 +29,7 @@ from aiokafka.structs import RecordMetadata
 from stream import logs
 from stream.filter.batch import Outputs, Place
 from stream.filter.delivery import send_beside, send_decided
+from stream.filter.offsets import Offsets
 from stream.filter.raw import Taken
 from stream.kafka import clients
 
@@ -70,6 +71,7 @@ class Transactions:
         producer: AIOKafkaProducer,
         *,
         consumer: AIOKafkaConsumer,
+        offsets: Offsets,
         group: str,
         transactional: MakeProducer,
         in_flight_max: int,
@@ -77,6 +79,7 @@ class Transactions:
     ) -> None:
         self._producer = producer
         self._consumer = consumer
+        self._offsets = offsets
         self._group = group
         self._transactional = transactional
         self._in_flight_max = in_flight_max
@@ -166,13 +169,8 @@ class Transactions:
         await producer.begin_transaction()  # waits for the id; an empty transaction asks the broker for nothing more
         await producer.commit_transaction()
         partition = self._partitions[place] = _Partition(place, producer)
-        tp = TopicPartition(*place)
-        offset = await self._consumer.committed(tp)
-        if tp in self._consumer.assignment():
-            if offset is None:
-                await self._consumer.seek_to_beginning(tp)
-            else:
-                self._consumer.seek(tp, offset)
+        await self._offsets.begin([place])
+        if TopicPartition(*place) in self._consumer.assignment():
             partition.task = asyncio.create_task(self._keep_committing(partition))
 
     async def _give_up(self, places: Collection[Place]) -> None:
@@ -211,7 +209,7 @@ class Transactions:
         for outputs, _ in portions:
             sent += await send_decided(producer, outputs)
         next_offset = portions[-1][0].next_offsets[partition.place]
-        await producer.send_offsets_to_transaction({TopicPartition(*partition.place): next_offset}, self._group)
+        await producer.send_offsets_to_transaction(self._offsets.named({partition.place: next_offset}), self._group)
         await asyncio.gather(*sent)
         await producer.commit_transaction()
         for outputs, batch in portions:

@@ -15,6 +15,7 @@ import sys
 import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Final
 
@@ -32,11 +33,14 @@ from stream.filter.native import NativeUnfit
 from stream.filter.paths import MakeNative
 from stream.filter.raw import LeavesAll, Native, Taken, decide_raw
 from stream.filter.telling import Telling
+from stream.filter.topic_watch import LASTING, TopicWatch
 from stream.health import Health
 from stream.kafka import clients
 from stream.kafka.assignor import SamePartitions
 from stream.kafka.brokers import Brokers
 from stream.kafka.clients import AIOKafkaConsumer, AIOKafkaProducer, RoundRobinPartitionAssignor
+from stream.kafka.describe import Cluster
+from stream.kafka.identity import Identity, TopicsChanged
 from stream.metrics import FilterMetrics
 from stream.model.codec import encode
 from stream.model.decision import Epoch
@@ -68,6 +72,9 @@ LOOP_LAG_KEPT_S: Final = 60.0
 
 STATISTICS_EVERY_S: Final = 5.0
 
+SETTLE_S_MAX: Final = 2.0
+"""How long a worker whose topics are others by now waits for what it has handed over."""
+
 
 class Worker:
     """One worker. `index` counts from 1 on its host; `run` returns when `stop` was asked for and all is settled."""
@@ -80,8 +87,10 @@ class Worker:
         policy: Policy,
         registry: Registry,
         meta: SnapshotMeta,
+        cluster: Cluster,
         native: MakeNative | None = None,
     ) -> None:
+        """`cluster` is what its topics were when the supervisor began: the worker ends when they are others."""
         self._config = config
         self._index = index
         self._name = f"wurao-filter-{index}"
@@ -99,6 +108,7 @@ class Worker:
         """message → its own limit, so that one fault does not silence another"""
         self._brokers = Brokers(config, client=self._name)
         self._producer = clients.producer(config, client=self._name)
+        self._identity = Identity(config, cluster, lasting=LASTING)
         self._follower = Follower(
             clients.follower(config, client=f"{self._name}-registry"),
             registry,
@@ -106,7 +116,10 @@ class Worker:
             poll_records_max=config.registry.poll_records_max,
             ends_every_ms=config.registry.ends_every_ms,
             reader=native_reader(config),
+            watermarks=clients.follower(config, client=f"{self._name}-ends", committed=False),
+            vouch=self._identity.look,
         )
+        self._topics = TopicWatch(self._identity, self._follower, tells=index == 1)
         self._lanes: list[Lane] = []
         self._holding: Holding | None = None
         self._bad: list[BadRecord] = []
@@ -143,10 +156,13 @@ class Worker:
             return silence
         if self._holding is not None and (waiting_count := self._holding.waiting_count):
             return f"{waiting_count} partitions are loading"
+        if (missing := self._topics.missing()) is not None:
+            return missing
         staleness = self._follower.staleness_ms(now_ms())
         limit = self._decider.world.policy.staleness_limit_ms
         if staleness is None or staleness > limit:
-            return f"the registry is stale: {staleness} ms, the policy's limit is {limit} ms; look at the broker"
+            age = "not known yet" if staleness is None else f"{staleness} ms"
+            return f"the registry is stale: {age}, the policy's limit is {limit} ms; {self._topics.stale_why()}"
         return None
 
     async def run(self, tell_ready: Callable[[], None]) -> None:
@@ -175,6 +191,7 @@ class Worker:
         await self._producer.start()
         await self._follower.start(self._meta.topics)
         await self._follower.catch_up(self._note_catching_up)
+        await self._topics.begin()  # where nothing was left to read nobody has looked yet
         await self._send_bad()
         _rest_collector()
         sys.setswitchinterval(INTERPRETER_HELD_S_MAX)
@@ -201,7 +218,9 @@ class Worker:
     async def _join_apart(self, ready: Callable[[], None]) -> None:
         """Join one group for both lanes, and hold no more than what it gives (`holding`)."""
         member = self._consumer("bulk", assignor=SamePartitions(room=self._config.registry.partitions_max))
-        by_hand = clients.group_consumer(self._config, group=None, client=f"{self._name}-urgent", instance=None)
+        by_hand = clients.group_consumer(
+            self._config, group=None, client=f"{self._name}-urgent", instance=None, offset_reset="none"
+        )
         urgent = self._lane("urgent", URGENT, after=None, consumer=by_hand, member=member)
         bulk = self._lane("bulk", BULK, after=urgent, consumer=member)
         self._lanes = [urgent, bulk]
@@ -226,6 +245,7 @@ class Worker:
             client=f"{self._name}-{lane}",
             instance=f"{config.instance}-{self._index}" if config.instance else None,
             assignor=assignor,
+            offset_reset="none",  # the lane seeks: it knows what an offset is of, and counts what is passed over
         )
 
     def _lane(
@@ -247,6 +267,8 @@ class Worker:
             raw=self._native is not None,
             acknowledged=partial(self._acknowledged, name),
             after=after,
+            marks=self._identity.marks,
+            lost=self._note_lost,
             member=member,
             transactional=self._transactional if self._config.filter.delivery == "exactly-once" else None,
         )
@@ -263,7 +285,14 @@ class Worker:
             jobs.append(self._holding.run())
         tasks = [
             asyncio.create_task(job)
-            for job in (*jobs, self._follow(), self._watch_loop(), self._count(), self._telling.run())
+            for job in (
+                *jobs,
+                self._follow(),
+                self._topics.run(),
+                self._watch_loop(),
+                self._count(),
+                self._telling.run(),
+            )
         ]
         try:
             done, _ = await asyncio.wait({stop, *tasks}, return_when=asyncio.FIRST_COMPLETED)
@@ -271,6 +300,11 @@ class Worker:
                 ended.result()  # raises what ended it
             await asyncio.gather(*(lane.stop() for lane in self._lanes))
             await self._telling.finish()
+        except TopicsChanged:
+            with suppress(Exception):  # it ends all the same; what is not committed is decided again
+                async with asyncio.timeout(SETTLE_S_MAX):
+                    await asyncio.gather(*(lane.stop() for lane in self._lanes))
+            raise
         finally:
             for task in (stop, *tasks):
                 task.cancel()
@@ -280,7 +314,8 @@ class Worker:
         """Close every client, each within a bound, so that a hanging broker cannot keep the worker."""
         self._ready = False
         closing = [lane.consumer.stop() for lane in self._lanes]
-        await asyncio.gather(*map(self._close, (*closing, self._follower.stop(), self._producer.stop())))
+        closing += [self._follower.stop(), self._producer.stop(), self._identity.close()]
+        await asyncio.gather(*map(self._close, closing))
         await self._close(health.stop())
         if self._tracer is not None:
             await asyncio.to_thread(self._tracer.stop)
@@ -394,6 +429,9 @@ class Worker:
             self._metrics.staleness.set((staleness or 0) / 1000)
             await self._send_bad()
             await asyncio.sleep(0)  # `getmany` returns at once while there is more: let the lanes have their turn
+
+    def _note_lost(self, topic: str, count: int) -> None:
+        self._metrics.lost.labels(topic).inc(count)
 
     def _note(self, applied: Applied) -> None:
         for topic, count in applied.records.items():

@@ -34,7 +34,12 @@ class World:
         self.commit_may_end = asyncio.Event()
         self.commit_may_end.set()
         self.commit_fails: Exception | None = None
-        self.delivery = Delivery(self.producer, commit=self.commit, in_flight_max=2, acknowledged=lambda _: None)
+        self.delivery = Delivery(
+            self.producer, begin=self.begin, commit=self.commit, in_flight_max=2, acknowledged=lambda _: None
+        )
+
+    async def begin(self, _: object) -> None:
+        """Nothing is assigned here."""
 
     async def commit(self, offsets: Mapping[Place, int]) -> None:
         await self.commit_may_end.wait()

@@ -17,6 +17,7 @@ from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.errors import KafkaError
 
 from stream.filter.batch import Place
+from stream.filter.offsets import Offsets
 from stream.filter.transactions import Transactions
 from stream.kafka import clients
 from stream.model.topics import DEAD_LETTER, EXPRESSIONS
@@ -132,6 +133,9 @@ def test_a_predecessor_is_shut_out_before_anything_is_fetched(broker: Broker) ->
             way_out = Transactions(
                 beside,
                 consumer=successor,
+                offsets=Offsets(
+                    successor, member=successor, marks={place.topic: "cluster/topic"}, lost=lambda *_: None
+                ),
                 group=group,
                 transactional=lambda name: transactional(transactional_id=name),
                 in_flight_max=4,

@@ -50,6 +50,8 @@ async def urgent(broker: Broker) -> AsyncIterator[Lane]:
         decide=lambda *_: Outputs(),
         raw=False,
         acknowledged=lambda _: None,
+        marks={},
+        lost=lambda *_: None,
     )
     yield lane
     await lane.delivery.stop()
@@ -136,6 +138,8 @@ def bulk(consumer: Consumer, *, after: Lane | None) -> Lane:
         decide=lambda *_: Outputs(),
         raw=False,
         acknowledged=lambda _: None,
+        marks={},
+        lost=lambda *_: None,
         after=after,
     )
 

@@ -1,0 +1,104 @@
+"""The offsets of a lane's events: where a partition begins, what a commit says, and what was passed over.
+
+A commit names, beside the offset, the topic that it is of, by the ids of cluster and topic. Who begins at an offset of
+another topic of this cluster begins at that topic's beginning instead: one that was deleted and made anew has other
+events at the same offsets, and those before would be skipped. Offsets that name another cluster were translated by
+whoever mirrors it, and those of before name nothing: both are taken as they are.
+
+Where a partition no longer has the offset that comes next (retention, DeleteRecords), it goes on at what there is, and
+how many offsets were passed over is counted and told: these events get no decision.
+"""
+
+from collections.abc import Callable, Collection, Mapping
+from typing import Final
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import OffsetOutOfRangeError
+
+from stream import logs
+from stream.filter.batch import Place
+
+log = logs.get(__name__)
+
+MEND: Final = (
+    "they get no decision: see what kept the filter from reading for so long, or who deletes records, and raise "
+    "retention.ms of the topic"
+)
+
+
+class Offsets:
+    """Those of one lane. `marks` has what names each topic (`kafka.identity`)."""
+
+    def __init__(
+        self,
+        consumer: AIOKafkaConsumer,
+        *,
+        member: AIOKafkaConsumer,
+        marks: Mapping[str, str],
+        lost: Callable[[str, int], None],
+    ) -> None:
+        """`consumer` fetches, `member` of the group commits; `lost` is told topic and count of what was passed over."""
+        self._consumer = consumer
+        self._member = member
+        self._marks = marks
+        self._lost = lost
+        self._seldom: dict[str, logs.Seldom] = {}
+
+    def named(self, offsets: Mapping[Place, int]) -> dict[TopicPartition, tuple[int, str]]:
+        """What is committed for these."""
+        return {TopicPartition(*place): (offset, self._marks[place.topic]) for place, offset in offsets.items()}
+
+    async def begin(self, places: Collection[Place]) -> None:
+        """Set assigned partitions to where the group stands in them. Raises `KafkaError`."""
+        if not places:
+            return
+        # aiokafka's own `committed` leaves out what is committed beside the offset.
+        committed = await self._member._coordinator.fetch_committed_offsets(  # noqa: SLF001
+            [TopicPartition(*place) for place in places]
+        )
+        unknown: list[TopicPartition] = []
+        assigned = self._consumer.assignment()
+        for place in {TopicPartition(*place) for place in places} & assigned:  # some may be taken away meanwhile
+            at = committed.get(place)
+            if at is not None and not self._is_of_another(place.topic, at.metadata):
+                self._consumer.seek(place, at.offset)
+                continue
+            unknown.append(place)
+            if at is not None:
+                log.warning(
+                    "topic was made anew: what is committed is of the old one; beginning at its beginning",
+                    topic=place.topic,
+                    partition=place.partition,
+                    committed=at.offset,
+                )
+        if unknown:
+            await self._consumer.seek_to_beginning(*unknown)
+
+    async def pass_over(self, error: OffsetOutOfRangeError) -> None:
+        """Go on where the partitions that it names begin now, and count what lies between. Raises `KafkaError`."""
+        wanted: Mapping[TopicPartition, int] = error.args[0]
+        beginnings = await self._consumer.beginning_offsets(list(wanted))
+        for place in wanted.keys() & self._consumer.assignment():
+            if await self._consumer.position(place) != wanted[place]:
+                continue  # it was set elsewhere since
+            beginning, count = beginnings[place], max(0, beginnings[place] - wanted[place])
+            self._consumer.seek(place, beginning)
+            self._lost(place.topic, count)
+            if (held_back := self._seldom.setdefault(place.topic, logs.Seldom()).now()) is not None:
+                log.error(
+                    "events were removed before they were read"
+                    if count
+                    else "offset is beyond the end of its partition: the topic was cut short or made anew",
+                    topic=place.topic,
+                    partition=place.partition,
+                    wanted=wanted[place],
+                    beginning=beginning,
+                    lost_count=count,
+                    mend=MEND if count else "what is there is decided from its beginning",
+                    held_back=held_back,
+                )
+
+    def _is_of_another(self, topic: str, metadata: str) -> bool:
+        cluster, of, _ = metadata.partition("/")
+        mine, _, _ = self._marks[topic].partition("/")
+        return bool(of) and cluster == mine and metadata != self._marks[topic]

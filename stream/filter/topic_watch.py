@@ -1,0 +1,80 @@
+"""What a worker sees of the topics under it: whether they are the same ones, all there, and readable to their ends.
+
+Looks every second. Topics that are others end the worker (`TopicsChanged`): its supervisor begins anew. One that is
+gone makes it not ready and stops nothing else: what was read still stands, and traffic of other topics goes on. A
+transaction that hangs in the registry is named once the registry is stale by it.
+"""
+
+import asyncio
+from typing import Final
+
+from stream import logs
+from stream.kafka.identity import Identity
+from stream.model.topics import EVENT_KINDS, RECORD_KIND
+from stream.registry.follower import Follower, now_ms
+
+log = logs.get(__name__)
+
+LASTING: Final = (*RECORD_KIND, *EVENT_KINDS)
+"""Topics whose offsets mean something to a worker: another one of the same name is another topic."""
+
+LOOK_EVERY_S: Final = 1.0
+
+HUNG_AFTER_MS: Final = 5_000
+"""A transaction that keeps the registry back for so long is named: those of a writer that is well last milliseconds."""
+
+CREATE: Final = "run `wurao topics create`, or let this user describe them"
+ABORT: Final = "find its producer (`kafka-transactions.sh find-hanging`) and end it (`kafka-transactions.sh abort`)"
+
+
+class TopicWatch:
+    """Watches for one worker; `tells` where it is the one of its host that logs for all."""
+
+    def __init__(self, identity: Identity, follower: Follower, *, tells: bool) -> None:
+        self._identity = identity
+        self._follower = follower
+        self._tells = tells
+        self._missing: tuple[str, ...] = ()
+        self._hung: tuple[str, ...] = ()
+
+    async def begin(self) -> None:
+        """Return when it is known that the topics are the same ones; waits for an answer. Raises `TopicsChanged`."""
+        while not await self._identity.look():  # noqa: ASYNC110  # nothing tells when a broker answers again
+            await asyncio.sleep(LOOK_EVERY_S)
+
+    async def run(self) -> None:
+        """Look as long as the worker runs. Raises `TopicsChanged`."""
+        while True:
+            await self._identity.look()
+            self._note_missing()
+            self._note_hung()
+            await asyncio.sleep(LOOK_EVERY_S)
+
+    def missing(self) -> str | None:
+        """Which topics are gone, with the mend, or None."""
+        return f"{', '.join(self._identity.missing)}: not there; {CREATE}" if self._identity.missing else None
+
+    def stale_why(self) -> str:
+        """What to do about a registry that is stale."""
+        held_back = self._follower.held_back
+        return f"a transaction is open in {', '.join(held_back)}: {ABORT}" if held_back else "look at the broker"
+
+    def _note_missing(self) -> None:
+        before, self._missing = self._missing, self._identity.missing
+        if self._missing == before or not self._tells:
+            return
+        if self._missing:
+            log.error("topics are gone; what is in the others is decided", topics=self._missing, mend=CREATE)
+        else:
+            log.info("topics are there again", topics=before)
+
+    def _note_hung(self) -> None:
+        staleness = self._follower.staleness_ms(now_ms())
+        stale = staleness is None or staleness > HUNG_AFTER_MS
+        before, self._hung = self._hung, self._follower.held_back if stale else ()
+        if self._hung and not before and self._tells:
+            log.error(
+                "a transaction hangs in the registry: nothing behind it can be read, and the registry grows stale",
+                partitions=self._hung,
+                mend=ABORT,
+            )
