@@ -1,7 +1,7 @@
 """Forking a child that shares the parent's memory and runs one coroutine on a loop of its own.
 
-A pipe ties them: the child writes a byte when it is ready, and its end closes the pipe, whatever ended it. The child
-asks the kernel to be told when its parent dies, so that none outlives it. Linux only.
+A pipe ties them: the child writes a byte when it is ready, and one whenever that changes; its end closes the pipe,
+whatever ended it. The child asks the kernel to be told when its parent dies, so that none outlives it. Linux only.
 """
 
 import asyncio
@@ -11,7 +11,8 @@ import os
 import signal
 import time
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Final, NoReturn
 
 import uvloop
@@ -20,21 +21,33 @@ from stream import logs
 
 log = logs.get(__name__)
 
+_READY: Final = b"\x01"
+_NOT_READY: Final = b"\x00"
+
 _PR_SET_PDEATHSIG: Final = 1
 """prctl(2): the signal for a child whose parent has died."""
 
-TellReady = Callable[[], None]
+TellReady = Callable[[bool], None]
+"""Says whether the child does its work now; the first time, that it begins to."""
+
 Job = Callable[[TellReady], Coroutine[object, object, None]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Child:
-    """A forked process. `ready` is done once it said so; `ended` holds its exit code (negative: by that signal)."""
+    """A forked process. `ready` is done once it was; `ended` holds its exit code (negative: by that signal)."""
 
     pid: int
     started: float
     ready: asyncio.Future[None]
     ended: asyncio.Future[int]
+    well: asyncio.Event = field(default_factory=asyncio.Event)
+    """set while it says that it is ready"""
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it does its work now."""
+        return self.well.is_set() and not self.ended.done()
 
     def signal(self, number: signal.Signals) -> None:
         """Send it a signal, unless it has ended."""
@@ -74,9 +87,14 @@ def fork(job: Job, *, forget: Callable[[], None]) -> Child:
 
 
 def _heard(child: Child, reading: int) -> None:
-    """The child said that it is ready, or its end of the pipe has closed: it is gone, or as good as gone."""
-    if os.read(reading, 1):
-        child.ready.set_result(None)
+    """The child said whether it is ready, or its end of the pipe has closed: it is gone, or as good as gone."""
+    if said := os.read(reading, 1 << 10):
+        if said.endswith(_READY):
+            child.well.set()
+        else:
+            child.well.clear()
+        if not child.ready.done():
+            child.ready.set_result(None)
         return
     asyncio.get_running_loop().remove_reader(reading)
     os.close(reading)
@@ -96,7 +114,7 @@ def _be_child(job: Job, parent: int, writing: int, forget: Callable[[], None]) -
         if os.getppid() == parent:  # else it died before it could be watched
             forget()
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                runner.run(job(lambda: _say_ready(writing)))
+                runner.run(job(partial(_say_ready, writing)))
             code = 0
     except ExitWith as ending:
         code = ending.code
@@ -108,5 +126,5 @@ def _be_child(job: Job, parent: int, writing: int, forget: Callable[[], None]) -
         os._exit(code)
 
 
-def _say_ready(writing: int) -> None:
-    os.write(writing, b"\x01")
+def _say_ready(writing: int, ready: bool) -> None:  # noqa: FBT001  # the one thing that it says
+    os.write(writing, _READY if ready else _NOT_READY)

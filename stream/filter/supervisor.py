@@ -151,7 +151,7 @@ class Supervisor:
         if self._problem is not None:
             return self._problem
         wanted = self._config.filter.workers
-        waiting = wanted - sum(child.ready.done() and not child.ended.done() for child in self._workers.values())
+        waiting = wanted - sum(child.is_ready for child in self._workers.values())
         return f"{waiting} of {wanted} workers are not ready" if waiting else None
 
     async def _until_stop(self, work: Coroutine[object, object, None]) -> None:

@@ -52,7 +52,6 @@ from stream.registry.columns import native_reader
 from stream.registry.decoding import BadRecord
 from stream.registry.follower import Applied, Follower, now_ms
 from stream.registry.registry import Registry
-from stream.registry.snapshots import describe_registry
 
 log = logs.get(__name__)
 
@@ -65,6 +64,8 @@ of 700 would walk them every hundred events."""
 
 INTERPRETER_HELD_S_MAX: Final = 0.001
 """How long the thread that counts activity may keep the interpreter from the loop; Python's own 5 ms are a batch."""
+
+READY_LOOK_EVERY_S: Final = 0.25
 
 LOOP_LAG_EVERY_S: Final = 0.25
 LOOP_LAG_KEPT_S: Final = 60.0
@@ -95,6 +96,7 @@ class Worker:
         self._index = index
         self._name = f"wurao-filter-{index}"
         self._meta = meta
+        self._cluster = cluster
         self._decider = Decider(policy, registry)
         self._make_native = native
         self._native = self._native_form(self._decider)
@@ -102,6 +104,7 @@ class Worker:
         self._run = secrets.token_urlsafe(4)
         self._epoch = 0
         self._epoch_of: tuple[int, bool, str] | None = None
+        self._began_ms = now_ms()
         self._ready = False
         self._stop = asyncio.Event()
         self._seldom: defaultdict[str, logs.Seldom] = defaultdict(logs.Seldom)
@@ -165,8 +168,11 @@ class Worker:
             return f"the registry is stale: {age}, the policy's limit is {limit} ms; {self._topics.stale_why()}"
         return None
 
-    async def run(self, tell_ready: Callable[[], None]) -> None:
-        """The worker's life; `tell_ready` is called when it takes events. Raises what made it impossible to go on."""
+    async def run(self, tell_ready: Callable[[bool], None]) -> None:
+        """The worker's life. Raises what made it impossible to go on.
+
+        `tell_ready` is called when it takes events, and each time that it is ready no more or again.
+        """
         port = self._config.metrics.port
         health = Health(
             host=self._config.metrics.host,
@@ -182,7 +188,7 @@ class Worker:
             async with self._brokers:
                 await self._load(address)
                 await self._join(tell_ready)
-                await self._work()
+                await self._work(tell_ready)
         finally:
             await self._leave(health)
 
@@ -199,13 +205,13 @@ class Worker:
         self._metrics.native_info.labels(path).set(1)
         log.info("registry loaded", worker=self._index, endpoint=address, epoch_run=self._run, path=path)
 
-    async def _join(self, tell_ready: Callable[[], None]) -> None:
+    async def _join(self, tell_ready: Callable[[bool], None]) -> None:
         """Join the groups. `tell_ready` is called when the first events may be decided."""
 
         def ready() -> None:
             self._ready = True
             self._refresh_figures()
-            tell_ready()
+            tell_ready(True)
 
         if self._config.registry.mode == "partitioned":
             await self._join_apart(ready)
@@ -226,7 +232,7 @@ class Worker:
         self._lanes = [urgent, bulk]
         self._holding = Holding(
             self._config,
-            cluster=await describe_registry(self._config),
+            cluster=self._cluster,
             follower=self._follower,
             urgent=urgent,
             bulk=bulk,
@@ -276,7 +282,7 @@ class Worker:
     def _transactional(self, transactional_id: str) -> AIOKafkaProducer:
         return clients.producer(self._config, client=f"{self._name}-transactions", transactional_id=transactional_id)
 
-    async def _work(self) -> None:
+    async def _work(self, tell_ready: Callable[[bool], None]) -> None:
         """Run until asked to stop or until one task fails."""
         stop = asyncio.create_task(self._stop.wait())
         jobs: list[Coroutine[object, object, object]] = [lane.run() for lane in self._lanes]
@@ -290,6 +296,7 @@ class Worker:
                 self._follow(),
                 self._topics.run(),
                 self._watch_loop(),
+                self._watch_readiness(tell_ready),
                 self._count(),
                 self._telling.run(),
             )
@@ -425,8 +432,10 @@ class Worker:
         while True:
             applied = await self._follower.poll(wait_ms=FOLLOW_WAIT_MS)
             self._note(applied)
-            staleness = self._follower.staleness_ms(now_ms())
-            self._metrics.staleness.set((staleness or 0) / 1000)
+            now = now_ms()
+            staleness = self._follower.staleness_ms(now)
+            # Not fresh yet, by a transaction that hangs: as old, at least, as this worker.
+            self._metrics.staleness.set((now - self._began_ms if staleness is None else staleness) / 1000)
             await self._send_bad()
             await asyncio.sleep(0)  # `getmany` returns at once while there is more: let the lanes have their turn
 
@@ -474,6 +483,17 @@ class Worker:
                     records_count=count,
                     held_back=held_back,
                 )
+
+    async def _watch_readiness(self, tell_ready: Callable[[bool], None]) -> None:
+        """Say when the worker is ready no more, and when again; why, `/readyz` tells."""
+        told: bool | None = None
+        while True:
+            is_ready = self.not_ready() is None
+            if self._ready and is_ready != told:
+                told = is_ready
+                tell_ready(is_ready)
+                self._metrics.ready.set(is_ready)
+            await asyncio.sleep(READY_LOOK_EVERY_S)
 
     async def _watch_loop(self) -> None:
         """Measure how late the loop wakes: heartbeats are as late."""

@@ -190,6 +190,23 @@ class LocalKafka:
         self._launch(chosen)
         self._wait_until_ready([chosen])
 
+    def replace(self) -> None:
+        """Kill all nodes and start others in their place: the same ports, another cluster, no topics.
+
+        So it looks to clients when an address is turned over to another site.
+        """
+        assert self._directory is not None
+        for node in self._nodes:
+            self.kill(node.number)
+            for path in node.folder.iterdir():
+                if path.is_dir():
+                    shutil.rmtree(path)
+        (self._directory / "cluster-id").unlink()
+        self._format()
+        for node in self._nodes:
+            self._launch(node)
+        self._wait_until_ready(self._nodes)
+
     def _node(self, number: int) -> Node:
         for node in self._nodes:
             if node.number == number:

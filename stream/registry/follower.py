@@ -262,6 +262,7 @@ class Follower:
         applied = Applied()
         if fetched and self._vouch is not None and not await self._vouch():
             self._unvouched = fetched
+            await asyncio.sleep(wait_ms / 1000)
             return applied
         self._unvouched = {}
         if fetched:

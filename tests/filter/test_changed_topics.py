@@ -15,6 +15,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, RecordsToDelete
 
 from bloom.partition import partition_of
 from stream.kafka import clients
+from stream.kafka.local import LocalKafka
 from stream.model.codec import encode
 from stream.model.registry import Expression, FileRecord, key_of
 from stream.model.topics import EVENTS_CALL, EVENTS_SMS, EXPRESSIONS, RECORD_KIND
@@ -147,6 +148,27 @@ def test_a_registry_made_anew_is_read_anew_and_never_mixed_with_the_old(
         assert filter_.terminate() == 0
 
 
+@pytest.mark.parametrize("mode", ["replicated", "partitioned"])
+def test_where_the_address_leads_to_another_cluster_the_registry_there_is_read_anew(mode: str, tmp_path: Path) -> None:
+    with LocalKafka() as kafka:
+        broker = Broker(kafka.bootstrap)
+        broker.create_topics()
+        old = [_expression(one, "refuse") for one in PADDING]
+        broker.write_registry([*_others(), *old, _expression(FIRST, "consent")])
+        with FilterProcess(broker, tmp_path, WURAO_REGISTRY__MODE=mode) as filter_:
+            filter_.wait_ready()
+            assert _asked(broker, filter_, _sms(FIRST)) == "consented"
+            kafka.replace()
+            broker.create_topics()
+            # A mirror need not have the same offsets.
+            broker.write_registry([_expression(FIRST, "refuse"), *_others()])
+            _wait(lambda: "this is cluster" in filter_.log, filter_)
+            _wait(lambda: filter_.get("/readyz") == "ready\n", filter_)
+            assert _asked(broker, filter_, _sms(FIRST)) == "refused"
+            assert {decision["reason"] for decision in broker.decisions()} == {"refused"}
+            assert filter_.terminate() == 0
+
+
 def test_refusals_behind_a_transaction_that_hangs_make_the_registry_stale(broker: Broker, tmp_path: Path) -> None:
     policy = tmp_path / "policy.toml"
     shipped = (Path(settings.__file__).parent / "cn-2020.toml").read_text(encoding="utf-8")
@@ -179,6 +201,7 @@ def test_refusals_behind_a_transaction_that_hangs_make_the_registry_stale(broker
             lambda: "a transaction is open in registry.expressions-" in (filter_.get("/readyz", worker=1) or ""),
             filter_,
         )
+        _wait(lambda: filter_.get("/readyz") == "1 of 1 workers are not ready\n", filter_)
         loop.run_until_complete(hanging.abort_transaction())
         _wait(lambda: _asked(broker, filter_, _sms(FIRST)) == "refused", filter_)
         filter_.wait_ready()
@@ -201,6 +224,7 @@ def test_events_of_a_topic_made_anew_are_all_decided_within_seconds(
         broker.decisions(until=before)
         _delete(broker, EVENTS_SMS)
         _wait(lambda: f"{EVENTS_SMS}: not there" in (filter_.get("/readyz", worker=1) or ""), filter_, within_s=20)
+        _wait(lambda: filter_.get("/readyz") == "1 of 1 workers are not ready\n", filter_)
         assert _asked(broker, filter_, _call()) == "redress", "other topics go on"
         broker.create_topics()
         new = [_sms(FIRST) for _ in range(after)]

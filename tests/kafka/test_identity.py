@@ -1,0 +1,71 @@
+"""What makes other topics of those that a process began with, and what does not."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from stream.kafka import clients
+from stream.kafka.describe import Cluster, Topic, describe_topics
+from stream.kafka.identity import Identity, TopicsChanged, changes
+from stream.kafka.local import Cluster as Kafka
+from stream.model.topics import DECISIONS, EVENTS_SMS, ORDERS
+from tests.filter.harness import Broker
+
+KNOWN = Cluster("C", {EVENTS_SMS: Topic("s", 12, {}), ORDERS: Topic("o", 1, {}), DECISIONS: Topic("d", 12, {})})
+LASTING = (EVENTS_SMS, ORDERS)
+
+
+def _with(name: str, topic: Topic) -> Cluster:
+    return replace(KNOWN, topics={**KNOWN.topics, name: topic})
+
+
+@pytest.mark.parametrize(
+    ("now", "told"),
+    [
+        pytest.param(KNOWN, [], id="the same"),
+        pytest.param(replace(KNOWN, id="D"), ["this is cluster D, where C was before"], id="another cluster"),
+        pytest.param(
+            _with(ORDERS, Topic("p", 1, {})), ["registry.orders was made anew (id p, before o)"], id="made anew"
+        ),
+        pytest.param(
+            _with(EVENTS_SMS, Topic("s", 24, {})),
+            ["events.sms has 24 partitions now, where it had 12"],
+            id="partitions added",
+        ),
+        pytest.param(_with(DECISIONS, Topic("e", 12, {})), [], id="one that is only written to may be another"),
+        pytest.param(replace(KNOWN, topics={}), [], id="what is gone is no other"),
+    ],
+)
+def test_what_makes_other_topics(now: Cluster, told: list[str]) -> None:
+    assert changes(KNOWN, now, lasting=LASTING) == told
+
+
+@pytest.mark.kafka
+def test_a_look_tells_what_is_gone_what_is_another_and_that_nobody_answers(kafka: Kafka) -> None:
+    broker = Broker(kafka.bootstrap)
+    broker.create_topics()
+
+    async def look() -> None:
+        config = broker.config
+        known = await describe_topics(config, LASTING)
+        identity = Identity(config, known, lasting=LASTING)
+        nobody = Identity(Broker("127.0.0.1:1").config, known, lasting=LASTING)
+        admin = clients.admin(config)
+        await admin.start()
+        try:
+            assert not await nobody.look()
+            assert await identity.look()
+            await admin.delete_topics([ORDERS])
+            while not identity.missing:
+                await identity.look()
+            assert identity.missing == (ORDERS,)
+            await asyncio.to_thread(broker.create_topics)
+            with pytest.raises(TopicsChanged, match=r"registry\.orders was made anew"):
+                await identity.look()
+        finally:
+            await admin.close()
+            await identity.close()
+            await nobody.close()
+
+    asyncio.run(look())

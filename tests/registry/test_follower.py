@@ -1,0 +1,214 @@
+"""A follower on a log that the test holds in its hands: what is applied, and how fresh the registry then is."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+
+import pytest
+from aiokafka import TopicPartition
+from aiokafka.errors import OffsetOutOfRangeError
+
+from bloom.bitmaps import Wills
+from bloom.partition import partition_of
+from bloom.partitioned import HeldPartitions
+from stream.kafka.identity import TopicsChanged
+from stream.model.codec import encode
+from stream.model.registry import Expression, Sender, key_of
+from stream.model.topics import EXPRESSIONS, SENDERS
+from stream.registry.follower import Follower, now_ms
+from stream.registry.registry import Registry
+
+PARTITIONS = 4
+REFUSAL = Expression(subscriber="+8613800138000", channel="sms", will="refuse", time=1, source="test")
+PLACE = TopicPartition(EXPRESSIONS, partition_of(REFUSAL.subscriber, PARTITIONS))
+SENDERS_PLACE = TopicPartition(SENDERS, 0)
+SENDER = Sender(sender="ORG-1", name="One", contact="95588", status="active", numbers=())
+
+
+@dataclass
+class Record:
+    """As a consumer hands it out."""
+
+    offset: int
+    key: bytes
+    value: bytes
+    timestamp: int = 0
+
+
+@dataclass
+class Log:
+    """What a broker holds: records of each partition, and how many of them are in transactions that are open."""
+
+    records: defaultdict[TopicPartition, list[tuple[bytes, bytes]]] = field(default_factory=lambda: defaultdict(list))
+    open: defaultdict[TopicPartition, int] = field(default_factory=lambda: defaultdict(int))
+
+    def write(self, record: Expression | Sender, *, hangs: bool = False) -> None:
+        """Write a record, behind or in an open transaction where one hangs."""
+        place = PLACE if isinstance(record, Expression) else SENDERS_PLACE
+        self.records[place].append((key_of(record).encode(), encode(record)))
+        self.open[place] += hangs
+
+
+class Consumer:
+    """Reads a `Log`, committed records alone or all of them."""
+
+    def __init__(self, log: Log, *, committed: bool) -> None:
+        self._log = log
+        self._committed = committed
+        self._at: dict[TopicPartition, int] = {}
+        self.lost_before = 0
+
+    def assign(self, places: Collection[TopicPartition]) -> None:
+        self._at = {place: self._at.get(place, 0) for place in places}
+
+    async def start(self) -> None: ...
+
+    async def stop(self) -> None: ...
+
+    def seek(self, place: TopicPartition, offset: int) -> None:
+        self._at[place] = offset
+
+    async def position(self, place: TopicPartition) -> int:
+        return self._at[place]
+
+    def last_stable_offset(self, place: TopicPartition) -> int:
+        return self._end(place)
+
+    async def beginning_offsets(self, places: Collection[TopicPartition]) -> Mapping[TopicPartition, int]:
+        return dict.fromkeys(places, 0)
+
+    async def end_offsets(self, places: Collection[TopicPartition]) -> Mapping[TopicPartition, int]:
+        return {place: self._end(place) for place in places}
+
+    async def getmany(
+        self, *_: TopicPartition, timeout_ms: int, max_records: int
+    ) -> Mapping[TopicPartition, list[Record]]:
+        found: dict[TopicPartition, list[Record]] = {}
+        for place, at in self._at.items():
+            if at < self.lost_before:
+                raise OffsetOutOfRangeError({place: at})
+            end = min(self._end(place), at + max_records)
+            if at < end:
+                found[place] = [Record(one, *self._log.records[place][one]) for one in range(at, end)]
+                self._at[place] = end
+        await asyncio.sleep(0 if found else timeout_ms / 1000)
+        return found
+
+    def _end(self, place: TopicPartition) -> int:
+        return len(self._log.records[place]) - (self._log.open[place] if self._committed else 0)
+
+
+class World:
+    """A follower of a log, for whose topics the test vouches."""
+
+    def __init__(self, *, held: HeldPartitions | None = None) -> None:
+        self.log = Log()
+        self.consumer = Consumer(self.log, committed=True)
+        self.same: bool | None = True
+        """whether the topics are the same; None: nobody knows"""
+        self.follower = Follower(
+            self.consumer,
+            Registry(held=held) if held is not None else Registry(),
+            partitions=PARTITIONS,
+            poll_records_max=100,
+            ends_every_ms=1,
+            watermarks=Consumer(self.log, committed=False),
+            vouch=self.vouch,
+        )
+
+    async def vouch(self) -> bool:
+        if self.same is False:
+            raise TopicsChanged("registry.senders was made anew")
+        return bool(self.same)
+
+    async def begin(self) -> None:
+        await self.follower.start({})
+        await self.follower.catch_up(lambda *_: None)
+
+    @property
+    def refusing(self) -> int:
+        return self.follower.registry.wills.refusing_all_count("sms")
+
+    async def poll_until_fresh(self) -> None:
+        since = now_ms()
+        while (self.follower.fresh_ms or 0) < since:
+            await self.follower.poll(wait_ms=1)
+
+
+async def test_what_nobody_can_vouch_for_waits_and_is_applied_once_somebody_does() -> None:
+    world = World()
+    await world.begin()
+    world.log.write(REFUSAL)
+    world.same = None
+    for _ in range(5):
+        assert not (await world.follower.poll(wait_ms=1)).records
+    assert world.refusing == 0
+    world.same = True
+    await world.poll_until_fresh()
+    assert world.refusing == 1
+
+
+async def test_records_of_a_topic_made_anew_are_not_applied() -> None:
+    world = World()
+    await world.begin()
+    world.log.write(SENDER)
+    world.same = False
+    with pytest.raises(TopicsChanged, match="made anew"):
+        await world.follower.poll(wait_ms=1)
+    assert not world.follower.registry.senders
+
+
+async def test_records_that_were_removed_before_they_were_read_end_it_with_the_mend() -> None:
+    world = World()
+    await world.begin()
+    world.consumer.lost_before = 1
+    with pytest.raises(TopicsChanged, match="keep retention and DeleteRecords away from registry topics"):
+        await world.follower.poll(wait_ms=1)
+
+
+async def test_what_stands_behind_an_open_transaction_makes_the_registry_stale() -> None:
+    world = World()
+    await world.begin()
+    fresh_ms = world.follower.fresh_ms
+    assert fresh_ms is not None
+    world.log.write(REFUSAL, hangs=True)
+    await asyncio.sleep(0.002)
+    while not world.follower.held_back:
+        await world.follower.poll(wait_ms=1)
+    stale_since = world.follower.fresh_ms
+    for _ in range(20):
+        await world.follower.poll(wait_ms=1)
+    assert world.follower.fresh_ms == stale_since
+    assert world.follower.held_back == (f"{EXPRESSIONS}-{PLACE.partition}",)
+    world.log.open.clear()
+    await world.poll_until_fresh()
+    assert world.refusing == 1
+    assert not world.follower.held_back
+
+
+async def test_a_start_behind_an_open_transaction_reads_what_is_committed_and_has_not_been_fresh() -> None:
+    world = World()
+    world.log.write(SENDER)
+    world.log.write(REFUSAL, hangs=True)
+    await world.begin()
+    assert list(world.follower.registry.senders) == ["ORG-1"]
+    assert world.follower.staleness_ms(now_ms()) is None
+    world.log.open.clear()
+    await world.poll_until_fresh()
+    assert world.refusing == 1
+
+
+async def test_a_partition_taken_with_an_open_transaction_is_loaded_but_not_fresh() -> None:
+    """Its other events need not wait; commercial ones are decided as by a registry that is stale."""
+    world = World(held=HeldPartitions(PARTITIONS))
+    await world.begin()
+    assert world.follower.fresh_ms is not None
+    world.log.write(REFUSAL, hangs=True)
+    loaded = world.follower.take(PLACE.partition, Wills(), None)
+    while not loaded.done():
+        await world.follower.poll(wait_ms=1)
+    assert world.follower.staleness_ms(now_ms()) is None
+    world.log.open.clear()
+    await world.poll_until_fresh()
+    assert world.refusing == 1
