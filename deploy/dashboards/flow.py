@@ -49,8 +49,12 @@ BOARD: Final = Board(
                 ),
                 Panel(
                     "Records that could not be read",
-                    "By topic; they stand in dead-letter with the reason. Tell whoever writes them.",
-                    (Query(f"sum by (topic) (rate(wurao_dead_letters_total[{RATE}]))", "{{topic}}"),),
+                    "By topic; they stand in dead-letter with the reason. Tell whoever writes them. What was lost "
+                    "unread was removed before a worker came to it: see the runbook of WuraoEventsLost.",
+                    (
+                        Query(f"sum by (topic) (rate(wurao_dead_letters_total[{RATE}]))", "{{topic}}"),
+                        Query(f"sum by (topic) (rate(wurao_events_lost_total[{RATE}]))", "{{topic}}, lost unread"),
+                    ),
                     unit="ops",
                 ),
             ),

@@ -17,6 +17,7 @@ A1: Final = 'job="wurao-audit",instance="host-5:9690"'
 
 ALLOWED: Final = f'wurao_decisions_total{{{F1},kind="sms",verdict="allow",reason="consented"}}'
 BLOCKED: Final = f'wurao_decisions_total{{{F2},kind="sms",verdict="block",reason="refused"}}'
+CALLS: Final = f'wurao_decisions_total{{{F1},kind="call",verdict="allow",reason="service"}}'
 IN_TIME: Final = f'wurao_decision_latency_seconds_bucket{{{F1},le="0.2"}}'
 COUNTED: Final = f"wurao_decision_latency_seconds_count{{{F1}}}"
 
@@ -171,11 +172,26 @@ SCENARIOS: Final = (
             IN_TIME: line((8000, 70), (0, 10)),
             COUNTED: line((8000, 70), (0, 10)),
         },
-        (Firing("WuraoDecisionsStopped", _PAGE),),
+        (Firing("WuraoDecisionsStopped", _PAGE | {"kind": "sms"}),),
+    ),
+    Scenario(
+        "calls that flow do not hide SMS that stopped",
+        {ALLOWED: line((6000, 70), (0, 10)), BLOCKED: line((2000, 70), (0, 10)), CALLS: line((8000, 80))},
+        (Firing("WuraoDecisionsStopped", _PAGE | {"kind": "sms"}),),
+    ),
+    Scenario(
+        "nor do workers that were started anew and have decided none since",
+        {ALLOWED: line((6000, 70)), BLOCKED: line((2000, 70)), CALLS: line((8000, 80))},
+        (Firing("WuraoDecisionsStopped", _PAGE | {"kind": "sms"}),),
     ),
     Scenario(
         "a house with an event now and then may be without for ten minutes",
         {ALLOWED: line((10, 70), (0, 10)), BLOCKED: line((0, 80))},
+    ),
+    Scenario(
+        "events that were removed before they were read are a page, the first ones too",
+        {f'wurao_events_lost_total{{{F1},topic="events.reply"}}': level((None, 70), (3, 10))},
+        (Firing("WuraoEventsLost", _PAGE | {"topic": "events.reply"}),),
     ),
     Scenario(
         "urgent events that wait two seconds are a page",
