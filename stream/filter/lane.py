@@ -22,7 +22,7 @@ from typing import Final
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
-from aiokafka.errors import CommitFailedError, IllegalStateError, NoOffsetForPartitionError, OffsetOutOfRangeError
+from aiokafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError
 
 from stream import logs
 from stream.config import Filter
@@ -32,7 +32,10 @@ from stream.filter.offsets import Offsets
 from stream.filter.raw import Taken
 from stream.filter.transactions import MakeProducer, Transactions
 from stream.kafka import clients
+from stream.kafka.group import commit_owned
+from stream.kafka.reach import until_answered
 from stream.kafka.seams.incoming import RawBatch, gather, joined, raw_batches, spare_consumer_records, take_raw
+from stream.kafka.seams.membership import InstanceTaken, keep_out, see_not_taken
 
 log = logs.get(__name__)
 
@@ -133,7 +136,8 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is not 
 
     async def start_by_hand(self) -> None:
         """Begin with no partitions: they are assigned to the consumer later."""
-        await self.consumer.start()
+        await until_answered(self.consumer.start)
+        keep_out(self.consumer)
         if self._raw:
             take_raw(self.consumer)
 
@@ -162,6 +166,16 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is not 
     async def until_failure(self) -> None:
         """Raises what makes delivery impossible, as soon as it does, whatever the lane waits for at that moment."""
         await asyncio.shield(self.delivery.failed)
+
+    async def see_instance(self) -> None:
+        """Raise `InstanceTaken` where another process has joined as this worker's instance, if brokers say so now."""
+        try:
+            async with asyncio.timeout(clients.GOODBYE_S_MAX):
+                await see_not_taken(self._member)
+        except InstanceTaken:
+            raise
+        except (clients.KafkaError, TimeoutError):
+            return
 
     def _note_taken(self, taken: Mapping[Place, Taken]) -> None:
         """Let fetches of bulk be held while one batch follows the other; urgent ones never are."""
@@ -304,15 +318,7 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is not 
             )
 
     async def _commit(self, offsets: Mapping[Place, int]) -> None:
-        assigned = self._member.assignment()
-        mine = {place: offset for place, offset in offsets.items() if TopicPartition(*place) in assigned}
-        if not mine:
-            return
-        try:
-            await self._member.commit(self.offsets.named(mine))
-        except (CommitFailedError, IllegalStateError) as error:
-            # The partitions went to another worker meanwhile; it decides these events again, which does no harm.
-            log.warning("commit refused", lane=self.name, error=type(error).__name__)
+        await commit_owned(self._member, self.offsets.named(offsets))
 
 
 def _taken(pieces: Sequence[RawBatch | Record]) -> Taken:

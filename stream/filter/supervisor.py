@@ -42,6 +42,7 @@ from stream.kafka import clients, topics
 from stream.kafka.describe import Cluster, describe_topics
 from stream.kafka.identity import TopicsChanged, changes
 from stream.kafka.reach import CannotStart, reach
+from stream.kafka.seams.membership import InstanceTaken
 from stream.metrics import SupervisorMetrics
 from stream.policy.loading import load as load_policy
 from stream.policy.settings import Policy
@@ -73,6 +74,9 @@ TOPICS_CHANGED: Final = 71
 
 NATIVE_FAILED: Final = 70
 """The exit code of a worker whose native module has failed."""
+
+INSTANCE_TAKEN: Final = 72
+"""The exit code of a worker whose place in its group another process has taken, under the same `filter.instance`."""
 
 NATIVE_DEATHS: Final = (
     NATIVE_FAILED,
@@ -168,7 +172,14 @@ class Supervisor:
         self._base = await self._base_for(cluster)
         workers = [self._keep(index) for index in range(1, self._config.filter.workers + 1)]
         renewal = self._renew_parts() if self._apart else self._renew_base()
-        await asyncio.gather(*workers, renewal, self._watch_policy())
+        tasks = [asyncio.create_task(one) for one in (*workers, renewal, self._watch_policy())]
+        try:
+            await asyncio.gather(*tasks)
+        finally:
+            # Where one of them fails, the others must not go on: a keeper would start another worker during the drain.
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _base_for(self, cluster: Cluster) -> Base:
         return self._no_base(cluster) if self._apart else await self._load_base(cluster)
@@ -331,6 +342,9 @@ class Supervisor:
                 raise ExitWith(NATIVE_FAILED, str(error)) from error
             except TopicsChanged as error:
                 raise ExitWith(TOPICS_CHANGED, str(error), expected=True) from error
+            except InstanceTaken as error:
+                log.error("the place in the group is taken", worker=index, why=str(error))  # noqa: TRY400
+                raise ExitWith(INSTANCE_TAKEN, str(error), expected=True) from error
 
         while True:
             assert self._base is not None, "workers start when the base is loaded"
@@ -347,6 +361,13 @@ class Supervisor:
                 await self._begin_anew(base)
                 await asyncio.sleep(RESTART_PAUSE_S)
                 continue
+            if code == INSTANCE_TAKEN:
+                # Another worker in its place would only take the place back, and so on for ever.
+                raise CannotStart(
+                    f"filter.instance {self._config.filter.instance!r} is in use by another process, which has joined "
+                    f"the groups {self._config.filter.group}.urgent and .bulk under this name (where it runs is in the "
+                    "log); give each host a filter.instance of its own, or none"
+                )
             self._metrics.restarts.inc()
             if self._native.share and index not in self._barred and code in NATIVE_DEATHS:
                 self._barred.add(index)

@@ -13,17 +13,27 @@ Wills from replies and epochs go out beside the transactions, by the worker's ow
 the transaction ends: a reader of the registry must never wait for a dead worker's open transaction to see a refusal,
 and a repeat of a will does no harm.
 
+Brokers forget an id that was idle for long (`transactional.id.expiration.ms`, seven days), and end a transaction that
+lasts too long, as one does over an outage. A worker that still is a member of its group then initialises the id anew
+and sends the transaction again, unless the committed offset is another than it knows: then somebody else has decided.
+
 When a transaction cannot be ended, the worker ends: whoever is next begins where the last one was committed.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Collection, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.errors import (
+    InvalidProducerEpoch,
+    InvalidProducerIdMapping,
+    InvalidTxnState,
+    ProducerFenced,
+    UnknownProducerId,
+)
 from aiokafka.structs import RecordMetadata
 
 from stream import logs
@@ -31,13 +41,22 @@ from stream.filter.batch import Outputs, Place
 from stream.filter.delivery import send_beside, send_decided
 from stream.filter.offsets import Offsets
 from stream.filter.raw import Taken
-from stream.kafka import clients
+from stream.kafka.closing import close_within
+from stream.kafka.reach import until_answered
+from stream.kafka.seams.membership import is_member
+from stream.kafka.seams.outgoing import why_ended
 
 log = logs.get(__name__)
 
 INITIALISED_S_MAX: Final = 30.0
 """How long a predecessor's transaction may take to end: brokers end one whose producer is gone after
 `clients.TRANSACTION_MS_MAX` by themselves."""
+
+ATTEMPTS_MAX: Final = 3
+"""How often a transaction is tried: an id is lost once an outage, not each time."""
+
+LOST: Final = (InvalidProducerEpoch, InvalidProducerIdMapping, InvalidTxnState, ProducerFenced, UnknownProducerId)
+"""What a broker answers to a producer whose id it has forgotten, or whose transaction it has ended."""
 
 MakeProducer = Callable[[str], AIOKafkaProducer]
 """The producer of a transactional id, not started."""
@@ -56,6 +75,8 @@ class _Partition:
 
     place: Place
     producer: AIOKafkaProducer
+    committed: int | None
+    """the offset that the group stands at, as far as we know"""
     waiting: deque[tuple[Outputs, _Batch]] = field(default_factory=deque)
     beside: list[asyncio.Future[RecordMetadata]] = field(default_factory=list)
     """what goes out beside the transaction, and must be acknowledged before it ends"""
@@ -91,6 +112,7 @@ class Transactions:
         """batches handed over of which a portion is not committed"""
         self._batch = _Batch(0)
         """the one that is being handed over"""
+        self._closing: set[asyncio.Task[None]] = set()
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     @property
@@ -164,14 +186,24 @@ class Transactions:
         await self._give_up([place for place in places if place in self._partitions])
 
     async def _take_on(self, place: Place) -> None:
-        producer = self._transactional(f"{self._group}.{place.topic}.{place.partition}")
-        await producer.start()
-        await producer.begin_transaction()  # waits for the id; an empty transaction asks the broker for nothing more
-        await producer.commit_transaction()
-        partition = self._partitions[place] = _Partition(place, producer)
+        producer = await self._initialised(place)
+        tp = TopicPartition(*place)
+        partition = self._partitions[place] = _Partition(place, producer, await self._consumer.committed(tp))
         await self._offsets.begin([place])
-        if TopicPartition(*place) in self._consumer.assignment():
+        if tp in self._consumer.assignment():
             partition.task = asyncio.create_task(self._keep_committing(partition))
+
+    async def _initialised(self, place: Place) -> AIOKafkaProducer:
+        """A producer with the partition's id, which nobody else has from now on."""
+        producer = self._transactional(f"{self._group}.{place.topic}.{place.partition}")
+        try:
+            await until_answered(producer.start)
+            await producer.begin_transaction()  # waits for the id; an empty transaction asks for nothing more
+            await producer.commit_transaction()
+        except BaseException:
+            await close_within(producer)
+            raise
+        return producer
 
     async def _give_up(self, places: Collection[Place]) -> None:
         gone = [self._partitions.pop(place) for place in places]
@@ -182,7 +214,8 @@ class Transactions:
         for partition in gone:
             for _, batch in partition.waiting:
                 self._done_with(batch)
-        await asyncio.gather(*(_close(partition.producer) for partition in gone))
+        # A transaction that is left open ends when its id is initialised again.
+        await asyncio.gather(close_within(*(partition.producer for partition in gone)), *self._closing)
         async with self._fewer:
             self._fewer.notify_all()
 
@@ -203,21 +236,69 @@ class Transactions:
         """One transaction with all that waits."""
         portions, beside = list(partition.waiting), partition.beside
         partition.beside = []
-        producer = partition.producer
-        await producer.begin_transaction()
-        sent = list(beside)
-        for outputs, _ in portions:
-            sent += await send_decided(producer, outputs)
+        await asyncio.gather(*beside)
         next_offset = portions[-1][0].next_offsets[partition.place]
-        await producer.send_offsets_to_transaction(self._offsets.named({partition.place: next_offset}), self._group)
-        await asyncio.gather(*sent)
-        await producer.commit_transaction()
+        for attempt in range(1, ATTEMPTS_MAX + 1):
+            try:
+                await self._transact(partition, [outputs for outputs, _ in portions], next_offset)
+                break
+            except Exception as error:
+                if attempt == ATTEMPTS_MAX or not _is_lost(partition.producer, error):
+                    raise
+                if await self._begin_anew(partition, error, until=next_offset):
+                    break
+        partition.committed = next_offset
         for outputs, batch in portions:
             partition.waiting.popleft()
             self._done_with(batch)
             self._acknowledged(outputs)
         async with self._fewer:
             self._fewer.notify_all()
+
+    async def _transact(self, partition: _Partition, portions: Sequence[Outputs], next_offset: int) -> None:
+        """Send what these put out, and the offset, as one transaction."""
+        producer = partition.producer
+        sent: list[asyncio.Future[RecordMetadata]] = []
+        try:
+            await producer.begin_transaction()
+            for outputs in portions:
+                sent += await send_decided(producer, outputs)
+            await producer.send_offsets_to_transaction(self._offsets.named({partition.place: next_offset}), self._group)
+            await asyncio.gather(*sent)
+            await producer.commit_transaction()
+        except BaseException:
+            for ack in sent:
+                if not ack.cancel() and not ack.cancelled():
+                    ack.exception()  # nobody else asks what became of it
+            raise
+
+    async def _begin_anew(self, partition: _Partition, error: Exception, *, until: int) -> bool:
+        """Initialise a partition's id that the brokers have lost. True where its transaction was committed after all.
+
+        Raises `error` where the partition is another worker's by now: that must not be shut out by us.
+        """
+        place = partition.place
+        if not await is_member(self._consumer):
+            raise error
+        why = why_ended(partition.producer) or error
+        self._close_aside(partition.producer)
+        partition.producer = await self._initialised(place)
+        offset = await self._consumer.committed(TopicPartition(*place))
+        if offset not in (partition.committed, until):
+            raise error
+        log.info(
+            "transactional id initialised anew",
+            topic=place.topic,
+            partition=place.partition,
+            why=repr(why.__cause__ or why),
+        )
+        return bool(offset == until)
+
+    def _close_aside(self, producer: AIOKafkaProducer) -> None:
+        """Close a producer while something else is done: it is fenced as soon as its id is initialised again."""
+        closing = asyncio.create_task(close_within(producer))
+        self._closing.add(closing)
+        closing.add_done_callback(self._closing.discard)
 
     def _done_with(self, batch: _Batch) -> None:
         """One portion of it is committed, or left to another worker."""
@@ -248,8 +329,7 @@ class Transactions:
             self.failed.set_exception(error)
 
 
-async def _close(producer: AIOKafkaProducer) -> None:
-    """Close a producer, within a bound. A transaction that it leaves open ends when its id is initialised again."""
-    with suppress(Exception):  # one producer's trouble must not keep the others from closing
-        async with asyncio.timeout(clients.GOODBYE_S_MAX):
-            await producer.stop()
+def _is_lost(producer: AIOKafkaProducer, error: Exception) -> bool:
+    """Whether a transaction failed since the brokers have forgotten its producer, or have ended it themselves."""
+    ended = why_ended(producer)
+    return any(isinstance(one, LOST) for one in (error, error.__cause__, ended, ended and ended.__cause__))

@@ -39,13 +39,16 @@ from stream.kafka import clients
 from stream.kafka.assignor import SamePartitions
 from stream.kafka.brokers import Brokers
 from stream.kafka.clients import AIOKafkaConsumer, AIOKafkaProducer, RoundRobinPartitionAssignor
+from stream.kafka.closing import close_within
 from stream.kafka.describe import Cluster
 from stream.kafka.identity import Identity, TopicsChanged
+from stream.kafka.reach import until_answered
+from stream.kafka.seams.membership import InstanceTaken
 from stream.metrics import FilterMetrics
 from stream.model.codec import encode
 from stream.model.decision import Epoch
 from stream.model.fields import Channel
-from stream.model.topics import EPOCHS, EVENTS_CALL, EVENTS_REPLY, EVENTS_SMS, EXPRESSIONS
+from stream.model.topics import DEAD_LETTER, DECISIONS, EPOCHS, EVENTS_CALL, EVENTS_REPLY, EVENTS_SMS, EXPRESSIONS
 from stream.policy.decide import Decider
 from stream.policy.settings import Policy
 from stream.registry.columns import native_reader
@@ -186,15 +189,30 @@ class Worker:
         )
         try:
             async with self._brokers:
-                await self._load(address)
-                await self._join(tell_ready)
-                await self._work(tell_ready)
+                if await self._unless_stopped(self._begin(address, tell_ready)):
+                    await self._work(tell_ready)
         finally:
             await self._leave(health)
 
-    async def _load(self, address: str) -> None:
-        """Read the registry up to its ends."""
-        await self._producer.start()
+    async def _unless_stopped(self, beginning: Coroutine[object, object, None]) -> bool:
+        """Begin, which may wait for a broker as long as it takes. False where the end was asked for before."""
+        began = asyncio.create_task(beginning)
+        stop = asyncio.create_task(self._stop.wait())
+        try:
+            await asyncio.wait({began, stop}, return_when=asyncio.FIRST_COMPLETED)
+            if began.done():
+                began.result()
+            return began.done()
+        finally:
+            for task in (began, stop):
+                task.cancel()
+            await asyncio.gather(began, stop, return_exceptions=True)
+
+    async def _begin(self, address: str, tell_ready: Callable[[bool], None]) -> None:
+        """Read the registry up to its ends, and only then join the groups."""
+        await until_answered(self._producer.start)
+        for topic in (DECISIONS, DEAD_LETTER, EPOCHS, EXPRESSIONS):
+            await until_answered(self._producer.partitions_for, topic)  # not when the first event waits for it
         await self._follower.start(self._meta.topics)
         await self._follower.catch_up(self._note_catching_up)
         await self._topics.begin()  # where nothing was left to read nobody has looked yet
@@ -204,6 +222,7 @@ class Worker:
         path = "python" if self._native is None else "native"
         self._metrics.native_info.labels(path).set(1)
         log.info("registry loaded", worker=self._index, endpoint=address, epoch_run=self._run, path=path)
+        await self._join(tell_ready)
 
     async def _join(self, tell_ready: Callable[[bool], None]) -> None:
         """Join the groups. `tell_ready` is called when the first events may be decided."""
@@ -303,8 +322,13 @@ class Worker:
         ]
         try:
             done, _ = await asyncio.wait({stop, *tasks}, return_when=asyncio.FIRST_COMPLETED)
-            for ended in done - {stop}:
-                ended.result()  # raises what ended it
+            try:
+                for ended in done - {stop}:
+                    ended.result()  # raises what ended it
+            except clients.KafkaError as error:
+                if not isinstance(error, InstanceTaken):  # whoever took it may have fenced us before we heard of it
+                    await asyncio.gather(*(lane.see_instance() for lane in self._lanes))
+                raise
             await asyncio.gather(*(lane.stop() for lane in self._lanes))
             await self._telling.finish()
         except TopicsChanged:
@@ -320,19 +344,10 @@ class Worker:
     async def _leave(self, health: Health) -> None:
         """Close every client, each within a bound, so that a hanging broker cannot keep the worker."""
         self._ready = False
-        closing = [lane.consumer.stop() for lane in self._lanes]
-        closing += [self._follower.stop(), self._producer.stop(), self._identity.close()]
-        await asyncio.gather(*map(self._close, closing))
-        await self._close(health.stop())
+        await close_within(*(lane.consumer for lane in self._lanes), self._follower, self._producer, self._identity)
+        await close_within(health)
         if self._tracer is not None:
             await asyncio.to_thread(self._tracer.stop)
-
-    async def _close(self, job: Coroutine[object, object, None]) -> None:
-        try:
-            async with asyncio.timeout(clients.GOODBYE_S_MAX):
-                await job
-        except Exception as error:  # noqa: BLE001  # one client's trouble must not keep the others from closing
-            log.warning("a client did not close cleanly", worker=self._index, error=repr(error))
 
     def _native_form(self, decider: Decider) -> Native | None:
         """The decider in the native module's form; a policy that it cannot stand for leaves all to Python."""

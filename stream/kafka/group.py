@@ -12,13 +12,15 @@ from stream.kafka.clients import AIOKafkaConsumer, ConsumerRebalanceListener, To
 log = logs.get(__name__)
 
 T = TypeVar("T")
+At = TypeVar("At", int, tuple[int, str])
+"""An offset, or one with what is committed beside it."""
 Change = Callable[[set[TopicPartition]], Awaitable[None]]
 """Told of partitions that come or go; the group waits for it."""
 
 
 async def commit_owned(
-    consumer: AIOKafkaConsumer, offsets: Mapping[TopicPartition, int], *, within_s: float | None = None
-) -> dict[TopicPartition, int]:
+    consumer: AIOKafkaConsumer, offsets: Mapping[TopicPartition, At], *, within_s: float | None = None
+) -> dict[TopicPartition, At]:
     """Commit those of these offsets whose partitions are assigned to us now; returns those that are safe.
 
     Partitions that have gone to another member meanwhile are none of ours: it begins where we had committed before, and

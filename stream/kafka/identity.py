@@ -46,7 +46,7 @@ def changes(known: Cluster, now: Cluster, *, lasting: Collection[str]) -> list[s
 
 
 class Identity:
-    """Looks whether the cluster is still the known one. Create it on its loop; `close` it in the end."""
+    """Looks whether the cluster is still the known one. Create it on its loop; `stop` it in the end."""
 
     def __init__(self, config: Config, known: Cluster, *, lasting: Collection[str]) -> None:
         """`known` has the topics to look at; of those in `lasting` the ids count."""
@@ -80,7 +80,7 @@ class Identity:
             raise TopicsChanged("\n".join(found))
         return True
 
-    async def close(self) -> None:
+    async def stop(self) -> None:
         """Let go of the client."""
         await self._forget()
 

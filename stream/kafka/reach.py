@@ -5,8 +5,10 @@ believed, and topics that would break a guarantee, are refused, since only an op
 """
 
 import asyncio
-from collections.abc import Collection
-from typing import Final
+from collections.abc import Awaitable, Callable, Collection
+from typing import Final, ParamSpec, TypeVar
+
+from aiokafka.errors import KafkaTimeoutError
 
 from stream import logs
 from stream.config import Config
@@ -15,6 +17,12 @@ from stream.kafka.describe import Cluster, describe_topics
 from stream.kafka.reason import reason
 
 log = logs.get(__name__)
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+ANSWER_PAUSE_S: Final = 0.05
+ANSWER_PAUSE_S_MAX: Final = 1.0
 
 BROKER_PAUSE_S: Final = 0.5
 BROKER_PAUSE_S_MAX: Final = 10.0
@@ -34,6 +42,22 @@ async def reach(config: Config) -> Cluster:
             log.warning("no broker answers; trying again", why=str(error), pause_s=pause)
             await asyncio.sleep(pause)
             pause = min(2 * pause, BROKER_PAUSE_S_MAX)
+
+
+async def until_answered(ask: Callable[P, Awaitable[T]], *given: P.args, **options: P.kwargs) -> T:
+    """What a question to the brokers comes to; asked again, with pauses, as long as none answers.
+
+    For what may be asked twice. `brokers.Brokers` tells of the silence. Raises what waiting does not mend.
+    """
+    pause = ANSWER_PAUSE_S
+    while True:
+        try:
+            return await ask(*given, **options)
+        except (OSError, clients.KafkaError) as error:  # a TimeoutError is an OSError
+            if isinstance(error, clients.KafkaError) and not (error.retriable or isinstance(error, KafkaTimeoutError)):
+                raise
+        await asyncio.sleep(pause)
+        pause = min(2 * pause, ANSWER_PAUSE_S_MAX)
 
 
 async def look(config: Config, names: Collection[str] = tuple(topics.EXPECTED)) -> Cluster:

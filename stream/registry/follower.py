@@ -33,6 +33,7 @@ from bloom.partitioned import HeldPartitions
 from bloom.snapshot import TopicMark
 from stream.kafka import clients
 from stream.kafka.identity import TopicsChanged
+from stream.kafka.reach import until_answered
 from stream.kafka.seams.incoming import raw_batches, spare_consumer_records, take_raw
 from stream.model.registry import FileRecord
 from stream.model.topics import EXPRESSIONS, RECORD_KIND
@@ -170,12 +171,12 @@ class Follower:
     async def start(self, marks: Mapping[str, TopicMark]) -> None:
         """Take up every partition at its mark, or at its beginning where there is none."""
         self._consumer.assign(self._places)
-        await self._consumer.start()
+        await until_answered(self._consumer.start)
         if self._watermarks is not None:
-            await self._watermarks.start()
+            await until_answered(self._watermarks.start)
         if self._reader is not None:
             take_raw(self._consumer)
-        beginnings = await self._consumer.beginning_offsets(self._places)
+        beginnings = await until_answered(self._consumer.beginning_offsets, self._places)
         for place in self._places:
             mark = marks.get(place.topic)
             self._next[place] = mark.offsets[place.partition] if mark else beginnings[place]
@@ -237,8 +238,8 @@ class Follower:
         Where a transaction is open, that is not all that the broker holds: it is waited for a little, and then the
         registry has not been fresh yet.
         """
-        committed = await self._consumer.end_offsets(self._places)
-        self._aim(await self._ask())
+        committed = await until_answered(self._consumer.end_offsets, self._places)
+        self._aim(await until_answered(self._ask))
         while left := self._left_to(committed):
             note(await self.poll(wait_ms=500), left)
         ends = await self._ask()

@@ -150,6 +150,15 @@ def wrap_sequences(producer: AIOKafkaProducer) -> None:
         manager.increment_sequence_number = MethodType(_increment, manager)
 
 
+def why_ended(producer: AIOKafkaProducer) -> BaseException | None:
+    """What ended a producer for good, or None: what it raises then is a copy that has lost its cause."""
+    task = producer._sender.sender_task  # noqa: SLF001
+    if task is None or not task.done() or task.cancelled():
+        return None
+    error: BaseException | None = task.exception()
+    return error
+
+
 def misfit() -> str | None:
     """Why finished batches cannot go out through this aiokafka, or None: it must ask for nothing we do not have."""
     asked = {name for name in vars(BatchBuilder) if not name.startswith("__")}
