@@ -54,7 +54,7 @@ FED_S: Final = 0.4
 """A starved host's workers stand still for the first and run for the second, over and over."""
 
 POLICY: Final = files("stream.policy").joinpath("cn-2020.toml").read_text(encoding="utf-8")
-NEXT_POLICY: Final = POLICY.replace('version = "cn-2020.1"', 'version = "cn-2020.2"', 1)
+NEXT_POLICY: Final = POLICY.replace('version = "cn-2020.2"', 'version = "cn-2020.3"', 1)
 BAD_POLICY: Final = POLICY.replace('silence = "refuse"', 'silence = "perhaps"', 1)
 
 
@@ -363,7 +363,7 @@ FAULTS: Final = (
     Fault(
         "WuraoPoliciesDiffer",
         lambda house: house.second_host(policy=NEXT_POLICY),
-        "a second host of the filter started with a policy cn-2020.2",
+        "a second host of the filter started with a policy cn-2020.3",
         House.no_second_host,
         "it is ended",
     ),

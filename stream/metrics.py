@@ -123,6 +123,13 @@ class FilterMetrics:
             "Divided by decisions it is their share; each costs ten times the others.",
         )
         self.wills = self._counter("wurao_reply_wills_total", "Expressions written because a subscriber replied.")
+        self.replies = self._counter(
+            "wurao_replies_total",
+            "Replies, by what came of them: expression; unheard (to an owner's port, and no refusal: a share that "
+            "rises may be a way to refuse that the policy's reply table lacks); other (to a service number); "
+            "author_unknown, port_unknown (`from` or `to` is of no use: the log names one; tell whoever writes them).",
+            "outcome",
+        )
         self.records = self._counter("wurao_registry_records_total", "Registry records applied, by topic.", "topic")
         self.staleness = self._gauge(
             "wurao_registry_staleness_seconds",

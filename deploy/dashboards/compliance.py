@@ -50,6 +50,36 @@ BOARD: Final = Board(
             ),
         ),
         (
+            "Replies",
+            (
+                Panel(
+                    "Replies to owners' ports that are no refusal, share",
+                    "People write all sorts; a share that rises may be a way to refuse that the policy's reply table "
+                    "does not have.",
+                    (
+                        Query(
+                            'sum(rate(wurao_replies_total{outcome="unheard"}[1h]))'
+                            ' / sum(rate(wurao_replies_total{outcome=~"unheard|expression"}[1h]))',
+                            "unheard",
+                        ),
+                    ),
+                    unit="percentunit",
+                    width=12,
+                ),
+                Panel(
+                    "Replies whose numbers are of no use, in an hour",
+                    "Whose author is no person's number, or which went to nobody's port. The log names one, masked.",
+                    (
+                        Query(
+                            'sum by (outcome) (increase(wurao_replies_total{outcome=~".*_unknown"}[1h]))', "{{outcome}}"
+                        ),
+                    ),
+                    limit=1,
+                    width=12,
+                ),
+            ),
+        ),
+        (
             "Cases and their clocks",
             (
                 Panel(

@@ -10,6 +10,7 @@ from typing import Final
 
 from stream.policy.duties import DUTIES
 from stream.policy.loading import load
+from stream.policy.replies import OWNER
 from stream.policy.rules import TABLE, Rule
 
 TARGET: Final = "docs/policy.md"
@@ -45,6 +46,8 @@ def render() -> str:
         "|---|---|---|",
         *(f"| `{basis}` | {duty.cited} | {duty.line} |" for basis, duty in DUTIES.items()),
         "",
+        *_replies(),
+        "",
         *_answers(),
     ]
     return "\n".join(lines) + "\n"
@@ -73,6 +76,44 @@ def _row(rule: Rule, tests: Iterable[str]) -> str:
     article = DUTIES[rule.basis].cited if rule.basis else "—"
     names = "<br>".join(f"`{name}`" for name in tests)
     return f"| {rule.id} | {needs} | {rule.verdict} · `{rule.reason}` | {basis} | {article} | {names} |"
+
+
+def _replies() -> Iterator[str]:
+    policy = load()
+    reading = policy.file.reply_text
+    yield f"## Replies under `{policy.version}`"
+    yield ""
+    yield "A reply is read before its words are looked at, in this order:"
+    yield ""
+    yield f"1. Lines that begin with {_words(reading.quoted_lines)} go."
+    yield (
+        f"2. It ends before the first {_words(reading.ends)} that has a letter or number before it, before a line that "
+        f"begins with {_words(reading.ending_lines)} below its first line with a letter or number, and before "
+        f"{_words(reading.passed_on)}."
+    )
+    yield f"3. What stands in {_words(reading.quotation_marks)} goes, where a letter or number stands outside."
+    yield f"4. Taken out are {_words(reading.no_refusal)}, unless it holds one of {_words(reading.insists)}."
+    yield "5. All that is neither letter nor number goes."
+    yield ""
+    yield (
+        f"With one of {_words(reading.undoes)} and none of those that follow *unless* it is no refusal. Before the "
+        f"words of a row may stand any of {_words(reading.before)}, behind them any of {_words(reading.after)}."
+    )
+    yield ""
+    yield "| sent to | is one of | or holds one of | writes |"
+    yield "|---|---|---|---|"
+    for rule in policy.file.replies:
+        to = "a number with an owner on sms" if rule.to == OWNER else _words(rule.to)
+        several = ", several of them too" if rule.repeated else ""
+        about = "the owner" if rule.scope == OWNER else "everybody"
+        yield (
+            f"| {to} | {_words(rule.texts)}{several} | {_words(rule.contains) or '—'} "
+            f"| {rule.will}, about {about} on {rule.channel} |"
+        )
+
+
+def _words(words: Iterable[str]) -> str:
+    return " ".join(f"`{word}`" for word in words)
 
 
 def _answers() -> Iterator[str]:

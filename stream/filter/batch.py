@@ -14,6 +14,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from bloom.number import masked
 from bloom.partition import partition_of, partitions_of
 from stream.filter.activity import Acts
 from stream.filter.windows import Sign
@@ -22,6 +23,7 @@ from stream.model.decision import Decision
 from stream.model.events import Event, Reply, Sms
 from stream.model.registry import Expression, key_of
 from stream.policy.decide import Decider
+from stream.policy.facts import USELESS, ReplyOutcome
 from stream.registry.decoding import wrong_partition
 
 _TALLY = attrgetter("of", "verdict", "reason")
@@ -76,6 +78,16 @@ class DeadLetter:
     error: str
 
 
+class UselessReply(NamedTuple):
+    """A reply from which nothing can follow: where it stood, and its numbers, masked."""
+
+    place: Place
+    offset: int
+    outcome: ReplyOutcome
+    from_: str
+    to: str
+
+
 @dataclass(slots=True)
 class Outputs:
     """What a batch puts out, and how far it got."""
@@ -100,6 +112,10 @@ class Outputs:
     """the decisions themselves, in the order of `timestamps`: what activity is counted from"""
     signs: list[Sign] = field(default_factory=list)
     """what replies and service texts tell early warning"""
+    replies: Counter[ReplyOutcome] = field(default_factory=Counter)
+    """what came of replies"""
+    useless_reply: UselessReply | None = None
+    """one whose numbers are of no use, to be named"""
     misplaced: Counter[str] = field(default_factory=Counter)
     """topic → records found in another partition than their subscriber's"""
     next_offsets: dict[Place, int] = field(default_factory=dict)
@@ -139,6 +155,12 @@ def decide_batch(batches: Mapping[Place, Sequence[Record]], decider: Decider, *,
         for record, event, decision in zip(taken, events, decisions, strict=True):
             if decision.reason == OPT_OUT_REPLY and isinstance(event, Reply):
                 _keep_will(event, record.timestamp, decider, outputs, partitions)
+            if isinstance(event, Reply):
+                came_of = "expression" if decision.reason == OPT_OUT_REPLY else decider.came_of(event)
+                outputs.replies[came_of] += 1
+                if came_of in USELESS and outputs.useless_reply is None:
+                    numbers = masked(event.from_), masked(event.to)
+                    outputs.useless_reply = UselessReply(place, record.offset, came_of, *numbers)
             elif decision.reason == SERVICE and isinstance(event, Sms):
                 _look_for_hint(event, decision, record.timestamp, decider, outputs)
         if records:

@@ -50,6 +50,7 @@ from stream.model.decision import Epoch
 from stream.model.fields import Channel
 from stream.model.topics import DEAD_LETTER, DECISIONS, EPOCHS, EVENTS_CALL, EVENTS_REPLY, EVENTS_SMS, EXPRESSIONS
 from stream.policy.decide import Decider
+from stream.policy.facts import USELESS
 from stream.policy.settings import Policy
 from stream.registry.columns import native_reader
 from stream.registry.decoding import BadRecord
@@ -388,6 +389,7 @@ class Worker:
         for letter in outputs.dead_letters:
             metrics.dead_letters.labels(letter.place.topic).inc()
         self._warn_of_misplaced(outputs.misplaced)
+        self._count_replies(outputs)
         if self._tracer is not None:
             self._trace(self._tracer, lane, outputs, began_ns=now * 1_000_000)
         return outputs
@@ -509,6 +511,23 @@ class Worker:
                 tell_ready(is_ready)
                 self._metrics.ready.set(is_ready)
             await asyncio.sleep(READY_LOOK_EVERY_S)
+
+    def _count_replies(self, outputs: Outputs) -> None:
+        for outcome, count in outputs.replies.items():
+            self._metrics.replies.labels(outcome).inc(count)
+        useless = outputs.useless_reply
+        if useless is not None and (held_back := self._seldom["useless reply"].now()) is not None:
+            log.warning(
+                "a reply whose numbers are of no use: nothing can be written for its author; tell whoever sends them",
+                topic=useless.place.topic,
+                partition=useless.place.partition,
+                offset=useless.offset,
+                outcome=useless.outcome,
+                reply_from=useless.from_,
+                reply_to=useless.to,
+                replies_count=sum(outputs.replies[outcome] for outcome in USELESS),
+                held_back=held_back,
+            )
 
     async def _watch_loop(self) -> None:
         """Measure how late the loop wakes: heartbeats are as late."""

@@ -15,7 +15,7 @@ from bloom.wills import Stance
 from stream.model.decision import Decision
 from stream.model.events import Call, Event, Reply, Sms
 from stream.model.fields import Channel, Purpose
-from stream.policy.facts import Case, Route, Source, Stated, World
+from stream.policy.facts import Case, ReplyOutcome, Route, Source, Stated, World
 from stream.policy.numbering import FromKind, ToKind
 from stream.policy.program import Compiler, Outcome, Program
 from stream.policy.reading import Reader
@@ -126,6 +126,10 @@ class Decider:
     def wish(self, reply: Reply) -> Wish | None:
         """What a reply's author wants by the policy's reply table (rule 3)."""
         return case_of(reply, self.world, reply.time).wish
+
+    def came_of(self, reply: Reply) -> ReplyOutcome:
+        """What came of a reply, as replies are counted."""
+        return case_of(reply, self.world, reply.time).came_of
 
     def match(self, event: Event, now: int) -> Rule:
         """The row that decides, by the quick way: what the proof compares with `first_match`."""

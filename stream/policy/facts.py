@@ -11,7 +11,7 @@ nothing that was worked out for one event can leak into the decision of another.
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from bloom.number import Msisdn
 from bloom.wills import Stance
@@ -28,6 +28,11 @@ STRICTEST_FIRST: tuple[Purpose, ...] = ("commercial", "public", "service", "emer
 """Where an event does not state its purpose it has the first of these that its entry allows (section 4)."""
 
 CATEGORY_UNSTATED = "general"
+
+ReplyOutcome = Literal["expression", "unheard", "other", "author_unknown", "port_unknown"]
+"""What came of a reply: an expression; nothing, though it went to an owner's port; nothing, at a service number; or its
+numbers are of no use, `from` (no person's) or `to` (neither an owner's nor a service number)."""
+USELESS: Final[frozenset[ReplyOutcome]] = frozenset({"author_unknown", "port_unknown"})
 
 
 @dataclass(slots=True, eq=False)
@@ -228,8 +233,26 @@ class Case:
         event = self.event
         if not isinstance(event, Reply) or not self.world.policy.numbering.is_subscriber(event.from_):
             return None
-        owner = self.world.registry.ownership["sms"].owner(event.to)
-        return self.world.policy.wish(event.to, self.folded.strip(), owner.sender if owner else None)
+        owner = self._port_owner
+        return self.world.policy.wish(event.to, event.text or "", owner.sender if owner else None)
+
+    @cached_property
+    def came_of(self) -> ReplyOutcome:
+        """What came of a reply, as replies are counted."""
+        event, policy = self.event, self.world.policy
+        assert isinstance(event, Reply), "asked of replies alone"
+        if self.wish is not None:
+            return "expression"
+        if not policy.numbering.is_subscriber(event.from_):
+            return "author_unknown"
+        if self._port_owner is not None:
+            return "unheard"
+        return "other" if policy.replies.listed(event.to) else "port_unknown"
+
+    @property
+    def _port_owner(self) -> Holding | None:
+        """The owner of the number that a reply goes to."""
+        return self.world.registry.ownership["sms"].owner(self.event.to)
 
     def _belongs(self, campaign: Campaign) -> bool:
         from_, owner, senders = self.event.from_ or "", self.route.source.owner, self.world.registry.senders

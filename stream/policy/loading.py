@@ -6,13 +6,16 @@ file, line and mend. `cn-2020.toml` and `opt-out.toml` are shipped; the first is
 
 from importlib.resources import files
 from pathlib import Path
+from typing import NoReturn
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
 from stream.policy.patterns import PatternError, compile_linear
+from stream.policy.replies import OWNER, Replies, ReplyRule
 from stream.policy.rules import answers_needed
-from stream.policy.settings import OWNER, Answer, Policy, PolicyFile, pairs
+from stream.policy.settings import Answer, Policy, PolicyFile
+from stream.policy.text import fold, strip
 from stream.policy.toml import PolicyError, line_of, parse
 
 DEFAULT = "cn-2020"
@@ -74,7 +77,7 @@ class _Check:
         self._replies()
         self._answers()
 
-    def _refuse(self, where: str, why: str) -> None:
+    def _refuse(self, where: str, why: str) -> NoReturn:
         raise PolicyError(f"{self._source}:{line_of(self._text, where)}: {why} (at `{where}`)")
 
     def _patterns(self) -> None:
@@ -114,24 +117,45 @@ class _Check:
                 self._refuse(f"{where}.zone", f"unknown time zone {window.zone!r}: use a name such as Asia/Shanghai")
 
     def _replies(self) -> None:
-        means: dict[tuple[str | None, str], int] = {}
-        for place, rule in enumerate(self._file.replies):
+        self._reply_words()
+        rules = self._file.replies
+        for place, rule in enumerate(rules):
             where = f"$.replies[{place}]"
             if rule.scope == OWNER and rule.to != OWNER:
                 self._refuse(f"{where}.scope", 'scope "owner" needs to = "owner": listed numbers may have no owner')
             if OWNER in rule.to and rule.to != OWNER:
                 self._refuse(f"{where}.to", 'write to = "owner" without brackets: it is no number')
-            for to, text in pairs(rule):
-                if not text:
-                    self._refuse(f"{where}.texts", "a blank text, which nobody means by it: take it out")
-                for other in {to, None} if to is not None else {known for known, _ in means} | {None}:
-                    earlier = means.get((other, text))
-                    if earlier is not None and earlier != place:
-                        self._refuse(
-                            f"{where}.texts",
-                            f"the reply {text!r} means two things: see also replies[{earlier}]",
-                        )
-                means[to, text] = place
+        try:
+            table = Replies(self._file.reply_text, rules)
+        except PatternError as error:
+            self._refuse("$.replies", str(error))
+        for place, rule in enumerate(rules):
+            for text in (*rule.texts, *rule.contains):
+                for other, means in enumerate(rules):
+                    if other != place and _meet(rule, means) and means in table.meanings(text):
+                        earlier, later = sorted((place, other))
+                        why = f"the reply {strip(fold(text))!r} means two things: see also replies[{earlier}]"
+                        self._refuse(f"$.replies[{later}].texts", why)
+
+    def _reply_words(self) -> None:
+        """Words of which nothing is left, folded or stripped, would be found in every reply."""
+        reading = self._file.reply_text
+        for name in ("undoes", "before", "after"):
+            self._none_blank(f"$.reply_text.{name}", [strip(fold(word)) for word in getattr(reading, name)])
+        for name in ("quoted_lines", "ends", "ending_lines", "passed_on", "no_refusal", "insists"):
+            self._none_blank(f"$.reply_text.{name}", [fold(word).strip() for word in getattr(reading, name)])
+        for marks in reading.quotation_marks:
+            if len(fold(marks)) != 2:
+                self._refuse(
+                    "$.reply_text.quotation_marks", f"{marks!r} is no pair of marks: write opening and closing one"
+                )
+        for place, rule in enumerate(self._file.replies):
+            for name in ("texts", "contains"):
+                self._none_blank(f"$.replies[{place}].{name}", [strip(fold(word)) for word in getattr(rule, name)])
+
+    def _none_blank(self, where: str, words: list[str]) -> None:
+        if not all(words):
+            self._refuse(where, "a blank text, which nobody means by it: take it out")
 
     def _answers(self) -> None:
         needed = answers_needed()
@@ -143,3 +167,8 @@ class _Check:
             for channel in channels:
                 if answer is None or not answer.on(channel):
                     self._refuse("$.answers", f"no answer for {reason!r} on {channel}: add it under [answers.{reason}]")
+
+
+def _meet(one: ReplyRule, other: ReplyRule) -> bool:
+    """Whether two rules may be asked about a reply to one number: any number may have an owner."""
+    return OWNER in (one.to, other.to) or not set(one.to).isdisjoint(other.to)

@@ -60,6 +60,10 @@ class LinearPattern:
         """The place of the first of several patterns that matches the whole text, or None."""
         return min(self._whole.Match(_encoded(text)) or (), default=None)
 
+    def all(self, text: str) -> list[int]:
+        """The places of all patterns that match the whole text, in order."""
+        return sorted(self._whole.Match(_encoded(text)) or ())
+
     def found(self, text: str) -> str | None:
         """What the first pattern that matches somewhere matches there, or None: for people to read."""
         for pattern in self.patterns:

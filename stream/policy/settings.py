@@ -16,9 +16,9 @@ import msgspec
 from stream.model.fields import Channel, Name, Verb
 from stream.policy.numbering import Numbering
 from stream.policy.patterns import compile_linear
-from stream.policy.text import fold, simplified_table
-
-OWNER = "owner"
+from stream.policy.replies import OWNER, Replies, ReplyRule, ReplyText
+from stream.policy.text import simplified_table
+from stream.policy.toml import Section
 
 _CALENDAR_CYCLE_S = 146_097 * 86_400
 """The Gregorian calendar repeats itself after 400 years, days of the week included."""
@@ -29,10 +29,6 @@ Pattern = Annotated[str, msgspec.Meta(min_length=1)]
 Positive = Annotated[int, msgspec.Meta(gt=0)]
 Share = Annotated[float, msgspec.Meta(gt=0, le=1)]
 Rate = Annotated[float, msgspec.Meta(gt=0)]
-
-
-class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"from_": "from"}):
-    """What all tables of the file share: unknown names are refused, for a misspelt setting is a lost one."""
 
 
 class Consent(Section, frozen=True):
@@ -74,17 +70,6 @@ class Texts(Section, frozen=True):
     opt_out: Pattern
     link: Pattern
     campaign_characters_max: Annotated[int, msgspec.Meta(ge=1)]
-    basis: Name
-
-
-class ReplyRule(Section, frozen=True):
-    """Texts that mean a will when sent to these numbers: `owner` is any number with an owner on sms."""
-
-    texts: Annotated[tuple[Name, ...], msgspec.Meta(min_length=1)]
-    to: Literal["owner"] | tuple[Name, ...]
-    channel: Channel
-    scope: Literal["owner", "everything"]
-    will: Literal["refuse", "lift"]
     basis: Name
 
 
@@ -167,6 +152,7 @@ class PolicyFile(Section, frozen=True):
     appeal: Appeal
     numbers: Numbers
     texts: Texts
+    reply_text: ReplyText
     replies: tuple[ReplyRule, ...]
     answers: dict[str, Answer]
     hours: tuple[Hours, ...] = ()
@@ -194,7 +180,7 @@ class Policy:
         self.appeal = file.appeal.address
         self.opt_out = compile_linear(file.texts.opt_out)
         self.link = compile_linear(file.texts.link)
-        self._replies = _reply_table(file.replies)
+        self.replies = Replies(file.reply_text, file.replies)
 
     @cached_property
     def numbering(self) -> Numbering:
@@ -204,9 +190,9 @@ class Policy:
             subscriber=numbers.subscriber, short=numbers.short, help_=numbers.help, redress=numbers.redress
         )
 
-    def wish(self, to: str, folded: str, owner: str | None) -> Wish | None:
-        """What a folded and trimmed reply to a number means, if anything."""
-        rule = self._replies.get((to, folded)) or (self._replies.get((None, folded)) if owner else None)
+    def wish(self, to: str, text: str, owner: str | None) -> Wish | None:
+        """What a reply to a number (as read) means, if anything."""
+        rule = self.replies.rule(to, text, owned=owner is not None)
         if rule is None:
             return None
         return Wish(rule.will, rule.channel, owner if rule.scope == OWNER else None)
@@ -253,13 +239,3 @@ def _within(window: Hours, moment: datetime) -> bool:
 
 def _given(**codes: int | None) -> dict[str, int]:
     return {protocol: code for protocol, code in codes.items() if code is not None}
-
-
-def _reply_table(rules: tuple[ReplyRule, ...]) -> dict[tuple[str | None, str], ReplyRule]:
-    return {pair: rule for rule in rules for pair in pairs(rule)}
-
-
-def pairs(rule: ReplyRule) -> list[tuple[str | None, str]]:
-    """The (number, folded text) pairs that a reply rule is about; None: any number that has an owner."""
-    numbers = (None,) if rule.to == OWNER else rule.to
-    return [(to, fold(text).strip()) for to in numbers for text in rule.texts]

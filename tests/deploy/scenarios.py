@@ -50,7 +50,7 @@ HEALTHY: Final = {
         for lane in ("urgent", "bulk")
     },
     **{f"wurao_event_loop_lag_seconds{{{worker}}}": _flat(0.003) for worker in (F1, F2)},
-    **{f'wurao_policy_info{{{worker},version="cn-2020.1",hash="aa"}}': _flat(1) for worker in (F1, F2)},
+    **{f'wurao_policy_info{{{worker},version="cn-2020.2",hash="aa"}}': _flat(1) for worker in (F1, F2)},
     **{f'wurao_native_info{{{worker},path="native"}}': _flat(1) for worker in (F1, F2)},
     **{f"wurao_native_left_total{{{worker}}}": _count(300) for worker in (F1, F2)},
     f"wurao_native_failures_total{{{S1}}}": _flat(0),
@@ -305,26 +305,26 @@ SCENARIOS: Final = (
     Scenario(
         "two policies at once for half an hour are a ticket",
         {
-            f'wurao_policy_info{{{F2},version="cn-2020.1",hash="aa"}}': level((1, 50), (None, 30)),
-            f'wurao_policy_info{{{F2},version="cn-2020.2",hash="bb"}}': level((None, 50), (1, 30)),
+            f'wurao_policy_info{{{F2},version="cn-2020.2",hash="aa"}}': level((1, 50), (None, 30)),
+            f'wurao_policy_info{{{F2},version="cn-2020.3",hash="bb"}}': level((None, 50), (1, 30)),
         },
         (Firing("WuraoPoliciesDiffer", _TICKET),),
     ),
     Scenario(
         "two policies under one version are told apart by their hashes",
         {
-            f'wurao_policy_info{{{F2},version="cn-2020.1",hash="aa"}}': None,
-            f'wurao_policy_info{{{F2},version="cn-2020.1",hash="bb"}}': level((1, 80)),
+            f'wurao_policy_info{{{F2},version="cn-2020.2",hash="aa"}}': None,
+            f'wurao_policy_info{{{F2},version="cn-2020.2",hash="bb"}}': level((1, 80)),
         },
         (Firing("WuraoPoliciesDiffer", _TICKET),),
     ),
     Scenario(
         "a policy that rolls over the hosts within ten minutes rings nowhere",
         {
-            f'wurao_policy_info{{{F1},version="cn-2020.1",hash="aa"}}': level((1, 70), (None, 10)),
-            f'wurao_policy_info{{{F1},version="cn-2020.2",hash="bb"}}': level((None, 70), (1, 10)),
-            f'wurao_policy_info{{{F2},version="cn-2020.1",hash="aa"}}': level((1, 60), (None, 20)),
-            f'wurao_policy_info{{{F2},version="cn-2020.2",hash="bb"}}': level((None, 60), (1, 20)),
+            f'wurao_policy_info{{{F1},version="cn-2020.2",hash="aa"}}': level((1, 70), (None, 10)),
+            f'wurao_policy_info{{{F1},version="cn-2020.3",hash="bb"}}': level((None, 70), (1, 10)),
+            f'wurao_policy_info{{{F2},version="cn-2020.2",hash="aa"}}': level((1, 60), (None, 20)),
+            f'wurao_policy_info{{{F2},version="cn-2020.3",hash="bb"}}': level((None, 60), (1, 20)),
         },
     ),
     Scenario(

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bloom.bitmaps import Wills
+from bloom.number import masked
 from bloom.partition import partition_of
 from bloom.partitioned import HeldPartitions, NotHeldError
 from stream.filter.batch import Outputs, Place, decide_batch
@@ -73,6 +74,26 @@ def test_a_reply_becomes_an_expression_in_its_authors_own_partition() -> None:
     assert (will.subscriber, will.will, will.sender, will.category) == (cases.SILENT, "refuse", "ORG-BANK", None)
     assert (will.source, will.time, will.evidence) == ("reply", reply["time"], f"reply:{reply['id']}")
     assert outputs.misplaced == {"events.reply": 1}
+
+
+def test_replies_are_counted_by_what_came_of_them_and_one_of_no_use_is_named_masked() -> None:
+    reply = next(event for event in cases.EVENTS if "opt_out_reply" in str(event["id"]))
+    changes: list[dict[str, object]] = [
+        {},
+        {"text": "好的"},
+        {"text": "0000"},
+        {"to": "10086", "text": "hello"},
+        {"to": "10691234567890"},
+        {"from": "95588"},
+        {"from": "anonymous", "to": "x"},
+    ]
+    outputs = _batch(*(orjson.dumps({**reply, **change}) for change in changes), topic="events.reply", partition=3)
+    assert outputs.replies == {"expression": 1, "unheard": 2, "other": 1, "port_unknown": 1, "author_unknown": 2}
+    useless = outputs.useless_reply
+    assert useless is not None
+    assert (useless.place, useless.offset, useless.outcome) == (Place("events.reply", 3), 14, "port_unknown")
+    assert (useless.from_, useless.to) == (masked(str(reply["from"])), masked("10691234567890"))
+    assert "10691234567890" not in useless.to
 
 
 def test_a_kind_of_another_topic_is_a_dead_letter() -> None:

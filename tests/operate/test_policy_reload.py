@@ -17,7 +17,7 @@ from tests.filter import cases
 from tests.filter.harness import Broker, FilterProcess, event
 
 SHIPPED = files("stream.policy").joinpath("cn-2020.toml").read_text(encoding="utf-8")
-NEXT = SHIPPED.replace('version = "cn-2020.1"', 'version = "cn-2020.2"', 1).replace(
+NEXT = SHIPPED.replace('version = "cn-2020.2"', 'version = "cn-2020.3"', 1).replace(
     'silence = "refuse"', 'silence = "allow"', 1
 )
 
@@ -33,7 +33,7 @@ def test_the_successor_of_a_policy_is_another_one_under_another_version(tmp_path
     file.write_text(NEXT, encoding="utf-8")
     new = successor(str(file), old)
     assert new is not None
-    assert (new.version, new.silence_refuses) == ("cn-2020.2", False)
+    assert (new.version, new.silence_refuses) == ("cn-2020.3", False)
 
 
 @pytest.mark.kafka
@@ -44,7 +44,7 @@ def test_a_changed_policy_is_taken_up_by_every_worker_and_a_bad_one_by_none(brok
     with FilterProcess(broker, tmp_path, workers=2, WURAO_POLICY__FILE=str(file)) as filter_:
         filter_.wait_ready()
         before = filter_.worker_pids()
-        assert _answers(broker, filter_, first=0) == {("cn-2020.1", "no_consent")}
+        assert _answers(broker, filter_, first=0) == {("cn-2020.2", "no_consent")}
 
         file.write_text(SHIPPED.replace('silence = "refuse"', 'silence = "perhaps"', 1), encoding="utf-8")
         filter_.process.send_signal(signal.SIGHUP)
@@ -52,33 +52,33 @@ def test_a_changed_policy_is_taken_up_by_every_worker_and_a_bad_one_by_none(brok
         assert filter_.metric("wurao_policy_refused", worker=0) == 1
         assert "policy refused; the old one stays" in filter_.log
         assert f"{file}:" in filter_.log, "the file and the line are named"
-        assert _answers(broker, filter_, first=100) == {("cn-2020.1", "no_consent")}
+        assert _answers(broker, filter_, first=100) == {("cn-2020.2", "no_consent")}
 
         file.write_text(NEXT, encoding="utf-8")
         filter_.process.send_signal(signal.SIGHUP)
         for worker in (1, 2):
             _until(partial(_decides_by_the_next, filter_, worker))
-            assert _info("cn-2020.1") not in (filter_.get("/metrics", worker=worker) or "")
+            assert _info("cn-2020.2") not in (filter_.get("/metrics", worker=worker) or "")
         assert filter_.metric("wurao_policy_refused", worker=0) == 0
         assert filter_.metric('wurao_policy_reloads_total{outcome="loaded"}', worker=0) == 1
-        assert _answers(broker, filter_, first=200) == {("cn-2020.2", "default_allow")}
+        assert _answers(broker, filter_, first=200) == {("cn-2020.3", "default_allow")}
         assert filter_.worker_pids() == before, "nobody was restarted"
         assert filter_.metric("wurao_worker_restarts_total", worker=0) == 0
         assert filter_.terminate() == 0
     epochs = [orjson.loads(record.value) for record in broker.read("epochs")]
     named = {one["epoch"]: (one["policy"], one["policy_hash"]) for one in epochs}
     hashes = {version: {h for v, h in named.values() if v == version} for version, _ in named.values()}
-    assert {version: len(found) for version, found in hashes.items()} == {"cn-2020.1": 1, "cn-2020.2": 1}
+    assert {version: len(found) for version, found in hashes.items()} == {"cn-2020.2": 1, "cn-2020.3": 1}
     for decision in broker.decisions():
         assert named[decision["epoch"]][0] == decision["policy"], "decision and epoch name the same policy"
 
 
 def _decides_by_the_next(filter_: FilterProcess, worker: int) -> bool:
-    return filter_.metric(_info("cn-2020.2"), worker=worker) == 1
+    return filter_.metric(_info("cn-2020.3"), worker=worker) == 1
 
 
 def _info(version: str) -> str:
-    text = {"cn-2020.1": SHIPPED, "cn-2020.2": NEXT}[version]
+    text = {"cn-2020.2": SHIPPED, "cn-2020.3": NEXT}[version]
     return f'wurao_policy_info{{hash="{read(text, source=version).digest[:12]}",version="{version}"}}'
 
 

@@ -28,7 +28,7 @@ NEXT = (
     files("stream.policy")
     .joinpath("cn-2020.toml")
     .read_text(encoding="utf-8")
-    .replace('version = "cn-2020.1"', 'version = "cn-next"', 1)
+    .replace('version = "cn-2020.2"', 'version = "cn-next"', 1)
     .replace('silence = "refuse"', 'silence = "allow"', 1)
 )
 
@@ -75,7 +75,7 @@ def test_a_shadow_publishes_just_the_differences_and_nothing_else(broker: Broker
     others = {name for name, reason in cases.EXPECTED.items() if reason == "no_consent"}
     assert changed == asked | others, "everybody who has said nothing, and nobody else"
     assert {(one.made.reason, one.shadow.reason) for one in differences} == {("no_consent", "default_allow")}
-    assert {(one.made.policy, one.shadow.policy) for one in differences} == {("cn-2020.1", "cn-next")}
+    assert {(one.made.policy, one.shadow.policy) for one in differences} == {("cn-2020.2", "cn-next")}
     assert f'wurao_shadow_decisions_total{{outcome="differs"}} {len(found)}.0' in shown
     assert 'wurao_shadow_decisions_total{outcome="unknown"} 0.0' in shown
     placed = {decode_decision(record.value).event: (record.partition, record.key) for record in made}
