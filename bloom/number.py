@@ -1,12 +1,16 @@
-"""Subscribers' numbers: text on the wire, an integer in the bitmaps, a mask wherever people look.
+"""Numbers: how they are read, as text on the wire, as an integer in the bitmaps, masked wherever people look.
 
-Promises that `parse` and `to_text` are inverse on all that `SUBSCRIBER_PATTERN` matches, and that `masked` is
-total. Must never let a text pass that is not wholly a number: `int` alone would take spaces, underscores and
-the digits of other scripts.
+Promises that `parse` and `to_text` are inverse on all that `SUBSCRIBER_PATTERN` matches, and that `masked` and
+`NumberReader.read` are total. Must never let a text pass that is not wholly a number: `int` alone would take spaces,
+underscores and the digits of other scripts. Must never make a number fit by guessing: what makes no sense stays as it
+is, and so is nobody's.
 """
 
 import re
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final, NewType
+from unicodedata import category
 
 Msisdn = NewType("Msisdn", int)
 """A subscriber's E.164 digits without the plus, read as an integer: from 10⁶ up to, not including, 10¹⁵."""
@@ -48,3 +52,134 @@ def masked(text: str) -> str:
     shown = max(0, min(_SHOWN_MAX, len(text) - _HIDDEN_MIN))
     tail = shown * 2 // 5
     return f"{text[: shown - tail]}****{text[len(text) - tail :]}"
+
+
+Matches = Callable[[str], object]
+"""Whether a whole text is one: truthy where it is."""
+
+_NOT_SHOWN: Final = re.compile(r"[\x00-\x20\x7f]+")
+"""Of ASCII, what stands in the categories C and Z."""
+_VARIATION_SELECTORS: Final = range(0xFE00, 0xFE10)
+_SERVICE_NAME: Final = re.compile(r"(?:(?:sips?|tel):)*(urn:service:[^;@?]*)", re.IGNORECASE)
+"""RFC 5031, with the schemes that gateways put before it."""
+_SCHEMES: Final = re.compile(r"(?:(?:sips?|tel):)+", re.IGNORECASE)
+_PARAMETERS: Final = re.compile(r"[;@?]")
+_CONTEXT: Final = re.compile(r";phone-context=\+([0-9]+)", re.IGNORECASE)
+"""RFC 3966, section 5.1.5: the country that a local number belongs to."""
+_LAST_DIGITS: Final = re.compile(r"[0-9]{1,2}\Z")
+_ASCII_PUNCTUATION: Final = re.compile(r"[-.()]+")
+_MINUS: Final = "\u2212"
+_FOREIGN_DIGITS: Final = re.compile(r"[1-9][0-9]{8}")
+"""What `00` must stand before to be the international prefix."""
+_REDRESS_DIGITS_MAX: Final = 6
+
+
+@dataclass(frozen=True, slots=True)
+class NumberReader:
+    """Reads numbers as gateways and people write them (DESIGN section 4), by the patterns of a policy.
+
+    The patterns are of whole texts, and must be run by an engine whose work is linear: the texts are of strangers.
+    """
+
+    country: str
+    """the calling code of numbers without one (ITU-T E.164), without its plus"""
+    mobile: Matches
+    """of a number within the country, without any prefix; so are `fixed` and `hotline`"""
+    fixed: Matches
+    hotline_behind_area: Callable[[str], str | None]
+    """the hotline of an area and a hotline, or None"""
+    port: Matches
+    """an industry port, from which SMS are sent"""
+    short: Matches
+    help: Matches
+    redress: frozenset[str]
+    nfkc: Callable[[str], str]
+    """the compatibility form of a text that is not ASCII alone (UAX #15), its work bounded"""
+
+    def read(self, text: str) -> str:
+        """The number that a text means: a subscriber's with its plus and country, a service's or a port's as digits.
+
+        Never fails: what makes no sense stays as it is, and may be empty. Not to be read twice. Linear; some 3 µs.
+        """
+        plain, over = self._without_dress(self._shown(text))
+        if over:
+            return plain
+        if plain.startswith("+00"):
+            plain = plain[1:]
+        if plain.startswith("00") and (plain.startswith(self.country, 2) or _FOREIGN_DIGITS.match(plain, 2)):
+            plain = f"+{plain[2:]}"
+        if self.help(plain):
+            return plain
+        if plain.startswith(("+", "0")) and self.help(plain[1:]):
+            return plain[1:]
+        return self._of_country(plain[1:] if plain.startswith("+10") else plain)
+
+    def read_port(self, text: str) -> str:
+        """The number on the sender's side of an SMS: read, and an industry port is one whatever stands before it."""
+        number = self.read(text)
+        country = next((code for code in (f"+{self.country}", self.country) if number.startswith(code)), "")
+        port = number[len(country) :].removeprefix("0")
+        return port if self.port(port) else number
+
+    def _shown(self, text: str) -> str:
+        """The text in its compatibility form, without characters that nobody sees."""
+        if text.isascii():
+            return _NOT_SHOWN.sub("", text)
+        return "".join(c for c in self.nfkc(text) if category(c)[0] not in "CZ" and ord(c) not in _VARIATION_SELECTORS)
+
+    def _without_dress(self, text: str) -> tuple[str, bool]:
+        """What is left of a text without schemes, parameters and punctuation; and whether that is all of reading."""
+        if (service := _SERVICE_NAME.match(text)) is not None:
+            return service[1].lower(), True
+        if (schemes := _SCHEMES.match(text)) is not None:
+            text = self._without_parameters(text[schemes.end() :])
+        text = text.rstrip("#")
+        last = _LAST_DIGITS.search(text)
+        if last is not None and last.start() and _separates(text[last.start() - 1]):
+            return text, True
+        if text.isascii():
+            return _ASCII_PUNCTUATION.sub("", text), False
+        return "".join(c for c in text if c not in "()" and not _separates(c)), False
+
+    def _without_parameters(self, text: str) -> str:
+        parameters = _PARAMETERS.search(text)
+        if parameters is None:
+            return text
+        number, rest = text[: parameters.start()], text[parameters.start() :]
+        context = _CONTEXT.search(rest)
+        if context is None or context[1] == self.country or "+" in number or self.help(number):
+            return number
+        return f"+{context[1]}{number}"
+
+    def _of_country(self, text: str) -> str:
+        """The number of a text that may be one of this country."""
+        plus = text.startswith("+")
+        rest = text[plus:]
+        if rest.startswith(self.country):
+            return self._behind_country(rest[len(self.country) :], plus=plus) or text
+        if plus:
+            service = len(rest) <= _REDRESS_DIGITS_MAX and (rest in self.redress or self.short(rest))
+            return rest if service else text
+        trunk = text.startswith("0")
+        national = text[trunk:]
+        if self.mobile(national) or (trunk and self.fixed(national)):
+            return f"+{self.country}{national}"
+        return (self.hotline_behind_area(national) if trunk else None) or text
+
+    def _behind_country(self, number: str, *, plus: bool) -> str | None:
+        """The number that stands behind the country's code, or None where that makes no sense."""
+        if self.help(number):
+            return number
+        national = number.removeprefix("0")
+        if self.help(national):
+            return national
+        if number in self.redress or (plus and self.short(number)):
+            return number
+        if self.mobile(national) or self.fixed(national):
+            return f"+{self.country}{national}"
+        return self.hotline_behind_area(national)
+
+
+def _separates(character: str) -> bool:
+    """Whether it is a dash or a dot."""
+    return character in (".", "-", _MINUS) or category(character) == "Pd"

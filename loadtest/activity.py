@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from stream.demo import texts
 from stream.demo.sample import sample
 from stream.demo.traffic import Traffic
-from stream.filter.activity import CLAIMED, ActivityCounter
+from stream.filter.activity import CLAIMED, ActivityCounter, Numbered
 from stream.model.decision import Decision
 from stream.model.fields import Channel
 from stream.policy.decide import Decider
@@ -37,7 +37,7 @@ PEOPLE_COUNT: Final = 20_000
 class Believing(ActivityCounter):
     """A counter that takes every event's word for who sent it."""
 
-    def _test_claims(self, answers: NDArray[np.int32], decided: Sequence[Decision]) -> None:
+    def _test_claims(self, answers: NDArray[np.int32], decided: Sequence[Numbered]) -> None:
         del answers, decided
 
 
@@ -74,7 +74,7 @@ def _counted(counter: ActivityCounter, decided: list[Decision]) -> float:
     begun = time.process_time()
     for at in range(0, len(decided), BATCH_COUNT):
         batch = decided[at : at + BATCH_COUNT]
-        counter.add(batch, timestamps[: len(batch)], (), now=NOW)
+        counter.add([(one, one.to, one.from_) for one in batch], timestamps[: len(batch)], (), now=NOW)
     return time.process_time() - begun
 
 

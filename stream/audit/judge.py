@@ -78,7 +78,7 @@ class Judge:
         if standing is None:
             return "its registry is older than what is kept"
         world = World(policy, standing, epoch.stale)
-        _, number = policy.numbering.recipient(event.to)
+        number = case_of(event, world, decision.decided).number
         wills = Wills() if number is None else self._histories.wills.as_of(number, epoch.offsets[EXPRESSIONS])
         if wills is None:
             return "its wills are older than what is kept"

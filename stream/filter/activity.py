@@ -70,9 +70,12 @@ Owner = Callable[[Channel, str], str | None]
 """The sender that owns a number on a channel, if any does."""
 
 _ANSWER: Final = attrgetter("of", "sender", "verdict", "reason")
-_TO: Final = attrgetter("to")
 _UNCOUNTED: Final = -1
 """An answer that early warning is not about: to a reply, or one of `NOBODYS`."""
+
+
+Numbered = tuple[Decision, str, str | None]
+"""A decision with its event's numbers as read: whom it concerns, and what it came from."""
 
 
 class Acts(NamedTuple):
@@ -216,14 +219,14 @@ class ActivityCounter:
         self._run = run
         self._owner = owner
         self._parts = 0
-        self._decided: list[Decision] = []
+        self._decided: list[Numbered] = []
         self._timestamps: list[int] = []
         self._pending_since = 0
         self._open: dict[int, _Open] = {}
         self._rows = 0
         self._forget_names()
 
-    def add(self, decided: Sequence[Decision], timestamps: Sequence[int], signs: Iterable[Sign], *, now: int) -> None:
+    def add(self, decided: Sequence[Numbered], timestamps: Sequence[int], signs: Iterable[Sign], *, now: int) -> None:
         """Count a batch's decisions, each with its record's timestamp, and what else it showed (milliseconds)."""
         if not self._decided:
             self._pending_since = now
@@ -292,9 +295,10 @@ class ActivityCounter:
         timestamps, self._timestamps = self._timestamps, []
         if not decided:
             return
-        answers = np.fromiter(map(self._answers.__getitem__, map(_ANSWER, decided)), np.int32, len(decided))
+        decisions, recipients, origins = zip(*decided, strict=True)
+        answers = np.fromiter(map(self._answers.__getitem__, map(_ANSWER, decisions)), np.int32, len(decided))
         self._test_claims(answers, decided)
-        rows = _Rows(answers, numbers_of(list(map(_TO, decided))), self._sources_of(answers, decided))
+        rows = _Rows(answers, numbers_of(recipients), self._sources_of(answers, origins))
         windows = _windows_of(np.array(timestamps, dtype=np.int64), now)
         self._sort_in(rows, windows, self._pending_since)
 
@@ -317,25 +321,25 @@ class ActivityCounter:
         self._window(window, since).put(rows, self._answers.nobodys())
         self._rows += len(rows.answers)
 
-    def _test_claims(self, answers: NDArray[np.int32], decided: Sequence[Decision]) -> None:
+    def _test_claims(self, answers: NDArray[np.int32], decided: Sequence[Numbered]) -> None:
         """Take the sender's name from those answers whose number does not bear it out. Some 1 µs for each claim."""
         claims = np.array([*self._answers.claims, False], dtype=np.bool_)  # the last is `_UNCOUNTED`'s
         for place in np.flatnonzero(claims[answers]).tolist():
-            one = decided[place]
-            owner = self._owner("call" if one.of == "call" else "sms", one.from_) if one.from_ else None
+            one, _, origin = decided[place]
+            owner = self._owner("call" if one.of == "call" else "sms", origin) if origin else None
             if owner != one.sender:
                 answers[place] = self._answers[one.of, None, one.verdict, one.reason]
 
-    def _sources_of(self, answers: NDArray[np.int32], decided: Sequence[Decision]) -> Integers:
+    def _sources_of(self, answers: NDArray[np.int32], origins: Sequence[str | None]) -> Integers:
         """The numbers that those came from behind whom no sender stands."""
         places = np.flatnonzero(answers >= 0)
         places = places[self._answers.nobodys()[answers[places]]]
-        texts = [decided[place].from_ or "" for place in places.tolist()]
+        texts = [origins[place] or "" for place in places.tolist()]
         numbers = numbers_of(texts)
         for odd in np.flatnonzero(numbers == NO_NUMBER).tolist():
             if texts[odd]:
                 numbers[odd] = self._source(texts[odd])
-        sources = np.zeros(len(decided), dtype=np.int64)
+        sources = np.zeros(len(origins), dtype=np.int64)
         sources[places] = numbers
         return sources
 

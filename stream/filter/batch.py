@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 
 from bloom.number import masked
 from bloom.partition import partition_of, partitions_of
-from stream.filter.activity import Acts
+from stream.filter.activity import Acts, Numbered
 from stream.filter.windows import Sign
 from stream.model.codec import Undecodable, encode, event_decoder
 from stream.model.decision import Decision
 from stream.model.events import Event, Reply, Sms
+from stream.model.limits import DECISION_KEY
 from stream.model.registry import Expression, key_of
 from stream.policy.decide import Decider
 from stream.policy.facts import USELESS, ReplyOutcome
@@ -108,7 +109,7 @@ class Outputs:
     """the record timestamps of events that Python decided, milliseconds"""
     left_count: int = 0
     """records that the native path left to Python"""
-    decided: list[Decision] = field(default_factory=list)
+    decided: list[Numbered] = field(default_factory=list)
     """the decisions themselves, in the order of `timestamps`: what activity is counted from"""
     signs: list[Sign] = field(default_factory=list)
     """what replies and service texts tell early warning"""
@@ -139,22 +140,29 @@ def decide_batch(batches: Mapping[Place, Sequence[Record]], decider: Decider, *,
     concerned: dict[Place, Sequence[str]] = {}
     for place, records in batches.items():
         taken, events = _decode_all(place, records, outputs)
+        readings = decider.read(events)
         if held is not None:
-            taken, events = _without_misplaced(place, taken, events, outputs, partitions)
+            of = partitions_of(readings.subscribers, partitions).tolist()
+            if any(partition != place.partition for partition in of):
+                taken, events = _without_misplaced(place, taken, events, of, outputs)
+                readings = decider.read(events)
             held.require(place.partition)
-        decisions = decider.decide_all(events, now)
-        subscribers = concerned[place] = _subscribers(events)
+        decisions = decider.decide_all(events, now, readings)
+        subscribers = concerned[place] = readings.subscribers
         outputs.decisions.setdefault(place.partition, []).extend(
             [
-                (record.key or subscriber.encode(), encode(decision))
+                (_key(record.key, subscriber), encode(decision))
                 for record, subscriber, decision in zip(taken, subscribers, decisions, strict=True)
             ]
         )
-        outputs.decided += decisions
+        outputs.decided += zip(decisions, subscribers, readings.origins, strict=True)
         outputs.timestamps += [record.timestamp for record in taken]
-        for record, event, decision in zip(taken, events, decisions, strict=True):
+        for record, event, decision, subscriber in zip(taken, events, decisions, subscribers, strict=True):
             if decision.reason == OPT_OUT_REPLY and isinstance(event, Reply):
-                _keep_will(event, record.timestamp, decider, outputs, partitions)
+                will = _will(event, subscriber, record.timestamp, decider, outputs)
+                # Its own partition, not the event's: a reply found in the wrong one must not spread that mistake.
+                keyed = Keyed(key_of(will).encode(), encode(will))
+                outputs.wills.setdefault(partition_of(subscriber, partitions), []).append(keyed)
             if isinstance(event, Reply):
                 came_of = "expression" if decision.reason == OPT_OUT_REPLY else decider.came_of(event)
                 outputs.replies[came_of] += 1
@@ -167,7 +175,7 @@ def decide_batch(batches: Mapping[Place, Sequence[Record]], decider: Decider, *,
             outputs.next_offsets[place] = records[-1].offset + 1
     if held is None:
         outputs.misplaced += _misplaced(concerned, partitions)
-    outputs.counts.update(map(_TALLY, outputs.decided))
+    outputs.counts.update(_TALLY(decision) for decision, *_ in outputs.decided)
     return outputs
 
 
@@ -195,14 +203,19 @@ def _look_for_hint(sms: Sms, decision: Decision, timestamp: int, decider: Decide
         outputs.signs.append(Sign("opt-out hint", timestamp, "sms", decision.sender))
 
 
-def _keep_will(reply: Reply, timestamp: int, decider: Decider, outputs: Outputs, partitions: int) -> None:
-    """Put what the reply's author wants into the register (DESIGN section 3, *How subscribers speak*)."""
+def _key(key: bytes | None, subscriber: str) -> bytes:
+    """A decision's key: its event's, or the subscriber where that is none of a number (DESIGN section 4, *Limits*)."""
+    return key if key and len(key) <= DECISION_KEY.most else subscriber.encode()
+
+
+def _will(reply: Reply, author: str, timestamp: int, decider: Decider, outputs: Outputs) -> Expression:
+    """What the reply's author wants, for the register (DESIGN section 3, *How subscribers speak*)."""
     wish = decider.wish(reply)
     assert wish is not None, "rule 3 decided, so the reply table had it"
     if wish.sender and wish.will == "refuse":
         outputs.signs.append(Sign("refusal", timestamp, wish.channel, wish.sender))
-    expression = Expression(
-        subscriber=reply.from_,
+    return Expression(
+        subscriber=author,
         channel=wish.channel,
         will=wish.will,
         time=reply.time,
@@ -210,25 +223,14 @@ def _keep_will(reply: Reply, timestamp: int, decider: Decider, outputs: Outputs,
         sender=wish.sender,
         evidence=f"reply:{reply.id}",
     )
-    # Its own partition, not the event's: a reply found in the wrong one must not spread that mistake.
-    partition = partition_of(reply.from_, partitions)
-    outputs.wills.setdefault(partition, []).append(Keyed(key_of(expression).encode(), encode(expression)))
-
-
-def _subscribers(events: Sequence[Event]) -> list[str]:
-    """Whom each event concerns: its recipient, and the author of a reply."""
-    return [event.from_ if type(event) is Reply else event.to for event in events]
 
 
 def _without_misplaced(
-    place: Place, taken: list[Record], events: list[Event], outputs: Outputs, partitions: int
+    place: Place, taken: list[Record], events: list[Event], partitions: Sequence[int], outputs: Outputs
 ) -> tuple[list[Record], list[Event]]:
     """The records and events that stand in their subscriber's partition; the others become dead letters."""
-    of = partitions_of(_subscribers(events), partitions).tolist()
-    if all(partition == place.partition for partition in of):
-        return taken, events
     kept: list[tuple[Record, Event]] = []
-    for record, event, partition in zip(taken, events, of, strict=True):
+    for record, event, partition in zip(taken, events, partitions, strict=True):
         if partition == place.partition:
             kept.append((record, event))
             continue

@@ -30,7 +30,7 @@ from stream.policy.rules import Rule
 from stream.policy.settings import Hours, within
 from stream.policy.text import Identity
 
-_TO_KINDS: Final[tuple[ToKind, ...]] = ("help", "redress", "short", "subscriber", "other")
+_TO_KINDS: Final[tuple[ToKind, ...]] = ("help", "redress", "short", "person", "other")
 _FROM_KINDS: Final[tuple[FromKind, ...]] = ("missing", "subscriber", "port", "identifier", "malformed")
 _KINDS: Final[tuple[type[Sms | Call], ...]] = (Sms, Call)
 """In the native module's order."""

@@ -114,4 +114,3 @@ def _excess(record: msgspec.Struct, path: str) -> Iterator[Excess]:
                         yield Excess(f"{place}[{index}]", len(entry), limit)
                 elif isinstance(entry, msgspec.Struct):
                     yield from _excess(entry, f"{place}[{index}].")
-

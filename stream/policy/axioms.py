@@ -23,12 +23,13 @@ from stream.policy.predicates import (
     EMERGENCY_ENTRY,
     FROM_GIVEN,
     FROM_OWNED,
+    FROM_PERSON,
     FROM_PLATFORM,
-    FROM_SUBSCRIBER,
     FROM_WELL_FORMED,
     HAS_ENTRY,
     IDENTIFIED,
     LICENSED,
+    ON_INTERNET,
     OPT_OUT_SHOWN,
     PERSONAL,
     PRESENTS_FOREIGN,
@@ -44,9 +45,9 @@ from stream.policy.predicates import (
     STOPPED,
     SUSPENDED,
     TO_HELP,
+    TO_PERSON,
     TO_REDRESS,
     TO_SHORT,
-    TO_SUBSCRIBER,
     VERSTAT_FAILED,
     WISH,
     Needs,
@@ -55,7 +56,7 @@ from stream.policy.predicates import (
 
 KINDS = (SMS, CALL, REPLY)
 PURPOSES = (PERSONAL, SERVICE, COMMERCIAL, PUBLIC, EMERGENCY)
-RECIPIENTS = (TO_HELP, TO_REDRESS, TO_SHORT, TO_SUBSCRIBER)
+RECIPIENTS = (TO_HELP, TO_REDRESS, TO_SHORT, TO_PERSON)
 STANCES = (CONSENTED, REFUSED, SILENT)
 
 Clause = tuple[Needs, ...]
@@ -101,10 +102,12 @@ AXIOMS: tuple[Axiom, ...] = (
     Axiom("it has exactly one purpose", _exactly_one(*PURPOSES)),
     Axiom("a recipient is of at most one kind", _at_most_one(*RECIPIENTS)),
     Axiom("a will is exactly one of three", _exactly_one(*STANCES)),
-    Axiom("only subscriber numbers have wills", _if(~TO_SUBSCRIBER, then=(SILENT,))),
+    Axiom("only subscriber numbers have wills", _if(~TO_PERSON, then=(SILENT,))),
     Axiom("a consent names its sender", _if(CONSENTED, then=(SENDER_STATED, FROM_OWNED))),
     Axiom("what is well formed is given", _if(FROM_WELL_FORMED, then=(FROM_GIVEN,))),
-    Axiom("a subscriber number is well formed", _if(FROM_SUBSCRIBER, then=(FROM_WELL_FORMED,))),
+    Axiom("a subscriber number is well formed", _if(FROM_PERSON, then=(FROM_WELL_FORMED,))),
+    Axiom("on the internet every form is well", _if(ON_INTERNET, FROM_GIVEN, then=(FROM_WELL_FORMED,))),
+    Axiom("a reply is no internet message", _if(REPLY, then=(~ON_INTERNET,))),
     Axiom("what is owned is given", _if(FROM_OWNED, then=(FROM_GIVEN,))),
     Axiom("an entry is its owner's", _if(HAS_ENTRY, then=(FROM_OWNED,))),
     Axiom("where no sender is stated, it is the owner", _if(FROM_OWNED, ~SENDER_STATED, then=(HAS_ENTRY,))),
@@ -148,7 +151,7 @@ AXIOMS: tuple[Axiom, ...] = (
     ),
     Axiom("a text names a sender that there is", _if(IDENTIFIED, then=(SENDER_STATED, FROM_OWNED))),
     Axiom("only a reply is a wish", _if(WISH, then=(REPLY,))),
-    Axiom("a wish is a subscriber's", _if(WISH, then=(FROM_SUBSCRIBER,))),
+    Axiom("a wish is a subscriber's", _if(WISH, then=(FROM_PERSON,))),
     Axiom("a reply has an author", _if(REPLY, then=(FROM_GIVEN,))),
     Axiom("a reply states no sender", _if(REPLY, then=(~SENDER_STATED,))),
     Axiom("the purpose of a reply is its number's", _if(REPLY, then=(PERSONAL, PURPOSE_PERMITTED))),

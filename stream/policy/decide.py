@@ -15,7 +15,7 @@ from bloom.wills import Stance
 from stream.model.decision import Decision
 from stream.model.events import Call, Event, Reply, Sms
 from stream.model.fields import Channel, Purpose
-from stream.policy.facts import Case, ReplyOutcome, Route, Source, Stated, World
+from stream.policy.facts import Case, ReplyOutcome, Route, Source, Stated, World, on_internet
 from stream.policy.numbering import FromKind, ToKind
 from stream.policy.program import Compiler, Outcome, Program
 from stream.policy.reading import Reader
@@ -40,8 +40,11 @@ _Statement = tuple[type[Event], ToKind, str | None, Purpose | None, str | None, 
 
 def case_of(event: Event, world: World, now: int) -> Case:
     """The facts of one event, worked out from nothing. `now` in milliseconds since the epoch."""
-    source = Source(world, _channel_of(event), event.from_, internet=_on_internet(event))
-    to_kind, number = world.policy.numbering.recipient(event.to)
+    internet = on_internet(event)
+    from_ = world.origin(type(event), event.from_, internet=internet)
+    source = Source(world, _channel_of(event), from_, internet=internet)
+    to_kind, to = world.policy.numbering.recipient(event.to)
+    number = Msisdn(int(to)) if to_kind == "person" else None
     return Case(event, Route(world, type(event), source, to_kind, _stated_by(event)), number, now)
 
 
@@ -54,6 +57,17 @@ def decide(event: Event, world: World, now: int, *, epoch: str = EPOCH_OF_FILES)
     """The decision on one event by the plain table. Total and deterministic; some tens of microseconds."""
     case = case_of(event, world, now)
     return _decision(event, now, Outcome(first_match(case), case.route), epoch)
+
+
+class Readings(NamedTuple):
+    """The numbers of some events as read, a row each."""
+
+    kinds: list[ToKind]
+    """of their recipients; a reply's is `other`, for no rule asks"""
+    subscribers: list[str]
+    """whom they concern: their recipients, and the authors of replies"""
+    origins: list[str | None]
+    """what they come from, as the rules see it"""
 
 
 def _decision(event: Event, now: int, outcome: Outcome, epoch: str) -> Decision:
@@ -95,7 +109,7 @@ class Decider:
     def __init__(self, policy: Policy, registry: Registry) -> None:
         self.world = World(policy, registry)
         self.epoch = EPOCH_OF_FILES
-        self._kind = policy.numbering.kind
+        self._recipient = policy.numbering.recipient
         self._forget()
 
     def settle(self, *, stale: bool, epoch: str) -> None:
@@ -107,21 +121,47 @@ class Decider:
 
     def decide(self, event: Event, now: int) -> Decision:
         """The decision on one event; `now` in milliseconds. Total. Some microseconds on a known route."""
-        return _decision(event, now, self._outcome(event, now), self.epoch)
+        return _decision(event, now, self._outcome_of(event, now), self.epoch)
 
-    def decide_all(self, events: Sequence[Event], now: int | None) -> list[Decision]:
+    def read(self, events: Sequence[Event]) -> Readings:
+        """The numbers of a batch's events as read."""
+        readings = Readings([], [], [])
+        recipient, (sms, calls) = self._recipient, (self._read_sms, self._read_calls)
+        for event in events:
+            from_ = event.from_
+            if isinstance(event, Reply):
+                readings.kinds.append("other")
+                number = recipient(event.from_)[1]
+                readings.subscribers.append(number)
+                readings.origins.append(self.world.origin(Reply, from_))
+                continue
+            kind, number = recipient(event.to)
+            readings.kinds.append(kind)
+            readings.subscribers.append(number)
+            known = (sms if type(event) is Sms else calls).get(from_) if event.network != "internet" else None
+            readings.origins.append(known or self._read_origin(event))
+        return readings
+
+    def decide_all(self, events: Sequence[Event], now: int | None, readings: Readings | None = None) -> list[Decision]:
         """The decisions on a batch, in order: those of `decide`, quicker, since texts are read ahead.
 
-        `now` in milliseconds; None: each event at its own time.
+        `now` in milliseconds; None: each event at its own time. `readings` are those of `read`, where it was asked.
         """
         read = _READ_WITH_TERMS if self.world.prohibited() else _READ_WITHOUT
         self._reader.read_ahead(
             [event.text for event in events if type(event) is Sms and event.purpose in read and event.text]
         )
         outcome, epoch = self._outcome, self.epoch
+        rows = zip(events, *(readings or self.read(events)), strict=True)
         if now is None:
-            return [_decision(event, event.time, outcome(event, event.time), epoch) for event in events]
-        return [_decision(event, now, outcome(event, now), epoch) for event in events]
+            return [
+                _decision(event, event.time, outcome(event, event.time, kind, subscriber, from_), epoch)
+                for event, kind, subscriber, from_ in rows
+            ]
+        return [
+            _decision(event, now, outcome(event, now, kind, subscriber, from_), epoch)
+            for event, kind, subscriber, from_ in rows
+        ]
 
     def wish(self, reply: Reply) -> Wish | None:
         """What a reply's author wants by the policy's reply table (rule 3)."""
@@ -133,7 +173,7 @@ class Decider:
 
     def match(self, event: Event, now: int) -> Rule:
         """The row that decides, by the quick way: what the proof compares with `first_match`."""
-        return self._outcome(event, now).rule
+        return self._outcome_of(event, now).rule
 
     def _forget(self) -> None:
         world = self.world
@@ -142,26 +182,43 @@ class Decider:
         self._compiler = Compiler(self._reader)
         self._sms: dict[str | None, _Origin] = {}
         self._calls: dict[str | None, _Origin] = {}
+        self._read_sms: dict[str | None, str] = {}
+        self._read_calls: dict[str | None, str] = {}
+        """as it came → as read, of numbers that are remembered"""
         self._owned: dict[tuple[object, ...], _Origin] = {}
-        self._unowned: dict[tuple[Channel, FromKind], _Origin] = {}
+        self._unowned: dict[tuple[Channel, FromKind, bool], _Origin] = {}
         self._routes_count = 0
 
-    def _outcome(self, event: Event, now: int) -> Outcome:
-        to_kind = self._kind(event.to)
+    def _read_origin(self, event: Event) -> str | None:
+        """The number that an event comes from; of one whose origin is remembered so is the spelling."""
+        internet, text = on_internet(event), event.from_
+        number = self.world.origin(type(event), text, internet=internet)
+        origins, read = (self._calls, self._read_calls) if isinstance(event, Call) else (self._sms, self._read_sms)
+        if number is not None and number in origins and not internet:
+            self._make_room()
+            self._routes_count += 1
+            read[text] = number
+        return number
+
+    def _outcome_of(self, event: Event, now: int) -> Outcome:
+        (row,) = zip(*self.read([event]), strict=True)
+        return self._outcome(event, now, *row)
+
+    def _outcome(self, event: Event, now: int, to_kind: ToKind, subscriber: str, from_: str | None) -> Outcome:
         origin: _Origin | None = None
         statement: _Statement
         if isinstance(event, Sms):
             if event.network != "internet":
-                origin = self._sms.get(event.from_)
+                origin = self._sms.get(from_)
             statement = (Sms, to_kind, event.sender, event.purpose, event.category, None)
         elif isinstance(event, Call):
             if event.network != "internet":
-                origin = self._calls.get(event.from_)
+                origin = self._calls.get(from_)
             statement = (Call, to_kind, event.sender, event.purpose, event.category, event.platform)
         else:
             statement = (Reply, to_kind, None, None, None, None)
         if origin is None:
-            origin = self._origin(event)
+            origin = self._origin(event, from_)
         program = origin.programs.get(statement)
         if program is None:
             program = self._program(event, origin, to_kind, statement)
@@ -169,26 +226,26 @@ class Decider:
             if question is None or question(event, now):
                 return outcome
         assert program.probe is not None, "the table is total"
-        stance: Stance = "silent" if to_kind != "subscriber" else program.probe.stance(Msisdn(int(event.to)))
+        stance: Stance = "silent" if to_kind != "person" else program.probe.stance(Msisdn(int(subscriber)))
         for question, outcome in program.below[stance]:
             if question is None or question(event, now):
                 return outcome
         raise AssertionError("the table is total")
 
-    def _origin(self, event: Event) -> _Origin:
+    def _origin(self, event: Event, from_: str | None) -> _Origin:
         """The origin of an event that is not remembered by its number.
 
         Numbers that nobody owns and no order names are too many to remember one by one, and all alike: there is one
         origin for each kind of them, which is found before anything is made.
         """
-        channel, internet, from_ = _channel_of(event), _on_internet(event), event.from_
-        registry = self.world.registry
-        if not from_ or (registry.ownership[channel].owner(from_) is None and not registry.orders_name(from_)):
+        channel, internet = _channel_of(event), on_internet(event)
+        owner = self.world.registry.ownership[channel].owner
+        if not from_ or (owner(from_) is None and not self.world.orders_on(channel, from_, internet=internet)):
             kind = self.world.policy.numbering.source(from_, internet=internet)
-            unowned = self._unowned.get((channel, kind))
+            unowned = self._unowned.get((channel, kind, internet))
             if unowned is None:
                 unowned = _Origin(Source(self.world, channel, from_, internet=internet), {})
-                self._unowned[channel, kind] = unowned
+                self._unowned[channel, kind, internet] = unowned
             return unowned
         self._make_room()
         source = Source(self.world, channel, from_, internet=internet)
@@ -212,10 +269,6 @@ class Decider:
 
 def _channel_of(event: Event) -> Channel:
     return "call" if isinstance(event, Call) else "sms"
-
-
-def _on_internet(event: Event) -> bool:
-    return not isinstance(event, Reply) and event.network == "internet"
 
 
 def _stated_by(event: Event) -> Stated:

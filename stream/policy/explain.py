@@ -71,12 +71,21 @@ def _kind(case: Case) -> str:
     return case.route.kind.__name__.lower()
 
 
+def _network(case: Case) -> str:
+    return "network: internet" if case.route.source.internet else "network: telecom"
+
+
 def _to(case: Case) -> str:
-    return f"{case.event.to}: {'another' if case.route.to_kind == 'other' else case.route.to_kind} number"
+    kind = {"person": "a person's", "other": "another"}.get(case.route.to_kind, f"a {case.route.to_kind}")
+    return f"{_as_read(case.event.to, case.to)}: {kind} number"
 
 
 def _from(case: Case) -> str:
-    return f"{case.event.from_ or 'nothing'}: {case.route.source.kind}"
+    return f"{_as_read(case.event.from_ or 'nothing', case.from_ or 'nothing')}: {case.route.source.kind}"
+
+
+def _as_read(came: str, read: str) -> str:
+    return came if came == read else f"{came}, read as {read}"
 
 
 def _purpose(case: Case) -> str:
@@ -143,11 +152,12 @@ def _verstat(case: Case) -> str:
 
 
 def _presented(case: Case) -> str:
-    presented = case.event.presented if isinstance(case.event, Call) else None
-    if not presented:
-        return "no other number"
-    owner = case.world.registry.ownership["call"].owner(presented)
-    return f"{presented}, {f'of {owner.sender} ({_told_entry(owner.entry)})' if owner else 'which nobody holds'}"
+    came = case.event.presented if isinstance(case.event, Call) else None
+    if not came or case.presented is None:
+        return f"{came}, which is no number" if came else "no other number"
+    owner = case.presented_owner
+    whose = f"of {owner.sender} ({_told_entry(owner.entry)})" if owner else "which nobody holds"
+    return f"{_as_read(came, case.presented)}, {whose}"
 
 
 def _suspension(case: Case) -> str:
@@ -228,7 +238,7 @@ def _will(case: Case) -> str:
     route = case.route
     toward = f"{case.stance} toward ({route.sender or '-'}, {route.category}) on {route.channel}"
     if case.number is None:
-        return f"{toward}: no subscriber number, so no will"
+        return f"{toward}: no person's number, so no will"
     refusals, consents = case.world.registry.wills.expressions_of(route.channel, case.number)
     if case.stance == "consented":
         reasons = [scope for scope in consents if scope == Scope(route.sender, route.category)]
@@ -263,9 +273,10 @@ def _hours(case: Case) -> str:
 
 SAW: Final[dict[Predicate, Callable[[Case], str]]] = {
     **dict.fromkeys((p.SMS, p.CALL, p.REPLY), _kind),
-    **dict.fromkeys((p.TO_HELP, p.TO_REDRESS, p.TO_SHORT, p.TO_SUBSCRIBER), _to),
+    p.ON_INTERNET: _network,
+    **dict.fromkeys((p.TO_HELP, p.TO_REDRESS, p.TO_SHORT, p.TO_PERSON), _to),
     **dict.fromkeys((p.PERSONAL, p.SERVICE, p.COMMERCIAL, p.PUBLIC, p.EMERGENCY), _purpose),
-    **dict.fromkeys((p.FROM_GIVEN, p.FROM_WELL_FORMED, p.FROM_SUBSCRIBER), _from),
+    **dict.fromkeys((p.FROM_GIVEN, p.FROM_WELL_FORMED, p.FROM_PERSON), _from),
     **dict.fromkeys((p.CONSENTED, p.REFUSED, p.SILENT), _will),
     **dict.fromkeys((p.EMERGENCY_CAMPAIGN, p.CAMPAIGN_KNOWN, p.CAMPAIGN_OPEN), _campaign),
     **dict.fromkeys((p.SENDER_STATED, p.LICENSED), _sender),

@@ -9,9 +9,10 @@ Each fact is worked out when it is first asked for and kept. A fact of a route c
 nothing that was worked out for one event can leak into the decision of another.
 """
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple, get_args
 
 from bloom.number import Msisdn
 from bloom.wills import Stance
@@ -20,7 +21,7 @@ from stream.model.fields import Channel, Purpose
 from stream.model.registry import Campaign, NumberEntry, Order, Sender
 from stream.policy.numbering import FromKind, ToKind
 from stream.policy.settings import Hours, Policy, Wish
-from stream.policy.text import Identity, Prohibited, fold
+from stream.policy.text import Identity, Prohibited, fold, normal
 from stream.registry.ownership import Holding
 from stream.registry.registry import Registry
 
@@ -33,6 +34,11 @@ ReplyOutcome = Literal["expression", "unheard", "other", "author_unknown", "port
 """What came of a reply: an expression; nothing, though it went to an owner's port; nothing, at a service number; or its
 numbers are of no use, `from` (no person's) or `to` (neither an owner's nor a service number)."""
 USELESS: Final[frozenset[ReplyOutcome]] = frozenset({"author_unknown", "port_unknown"})
+DIGITS: Final = frozenset("0123456789")
+PRESENTED_DIGITS_MIN: Final = 3
+"""With fewer, what a call shows is no number: `anonymous`, `Restricted` (3GPP TS 24.607)."""
+SAME_DIGITS_MIN: Final = 7
+"""So many last digits of its own number a call may show alone: a subscriber's number within its area has seven."""
 
 
 @dataclass(slots=True, eq=False)
@@ -45,6 +51,8 @@ class World:
     """Whether the registry is staler than the policy's limit (rule 27)."""
     _prohibited: Prohibited | None = field(default=None, init=False, repr=False)
     _prohibited_of: int = field(default=-1, init=False, repr=False)
+    _ordered: Mapping[tuple[Channel, str], tuple[Order, ...]] = field(default_factory=dict, init=False, repr=False)
+    _ordered_of: int = field(default=-1, init=False, repr=False)
 
     def prohibited(self) -> Prohibited:
         """The terms of every word list, compiled once for each generation of the registry."""
@@ -54,6 +62,53 @@ class World:
                 term for wordlist in self.registry.wordlists.values() for term in wordlist.terms
             )
         return self._prohibited
+
+    def origin(self, kind: type[Event], text: str | None, *, internet: bool = False) -> str | None:
+        """The number that an event comes from as the rules see it; None: there is none. Not read on the internet."""
+        if internet or not text:
+            return text or None
+        numbering, of_sms = self.policy.numbering, kind is Sms
+        if numbering.is_canonical(text, of_sms=of_sms):
+            return text
+        number = numbering.read_port(text) if of_sms else numbering.read(text)
+        return self.owned_form("call" if kind is Call else "sms", number) or None
+
+    def port(self, text: str) -> str:
+        """The number that a reply goes to as the rules see it."""
+        return self.owned_form("sms", self.policy.numbering.read_port(text)) or text
+
+    def owned_form(self, channel: Channel, number: str) -> str:
+        """A number as read, or what a gateway put a plus before, where only that is somebody's (section 4, step 5)."""
+        if not number.startswith("+") or self.policy.numbering.is_person(number):
+            return number
+        owner = self.registry.ownership[channel].owner
+        if owner(number) is not None:
+            return number
+        forms = (number.removeprefix(prefix) for prefix in (self.policy.numbering.plus_country, "+"))
+        return next((form for form in forms if form != number and owner(form) is not None), number)
+
+    def orders_on(self, channel: Channel, number: str, *, internet: bool = False) -> Collection[Order]:
+        """Every order that names this number, which is compared whole, as the channel's events are read."""
+        if internet:
+            return self.registry.orders_on_number(number)
+        if self._ordered_of != self.registry.generation:
+            self._ordered, self._ordered_of = self._orders_by_number(), self.registry.generation
+        return self._ordered.get((channel, number), ())
+
+    def numbers_ordered(self) -> list[tuple[Channel, str]]:
+        """Every number that an order names, as each channel's events are read."""
+        self.orders_on("sms", "")
+        return sorted(self._ordered)
+
+    def _orders_by_number(self) -> Mapping[tuple[Channel, str], tuple[Order, ...]]:
+        numbering = self.policy.numbering
+        found: dict[tuple[Channel, str], tuple[Order, ...]] = {}
+        for order in self.registry.orders.values():
+            for channel in get_args(Channel) if order.number and order.channel is None else (order.channel,):
+                if order.number and channel is not None:
+                    number = (numbering.read_port if channel == "sms" else numbering.read)(order.number)
+                    found[channel, number] = (*found.get((channel, number), ()), order)
+        return found
 
 
 class Stated(NamedTuple):
@@ -72,18 +127,20 @@ class Source:
     source stands for millions of subscribers' numbers.
     """
 
-    __slots__ = ("channel", "kind", "orders", "owner")
+    __slots__ = ("channel", "internet", "kind", "orders", "owner")
 
-    def __init__(self, world: World, channel: Channel, from_: str | None, *, internet: bool) -> None:
+    def __init__(self, world: World, channel: Channel, number: str | None, *, internet: bool) -> None:
+        """`number` is as `World.origin` gives it."""
         self.channel: Channel = channel
-        self.kind: FromKind = world.policy.numbering.source(from_, internet=internet)
-        self.owner: Holding | None = world.registry.ownership[channel].owner(from_) if from_ else None
-        self.orders: tuple[Order, ...] = tuple(world.registry.orders_on_number(from_)) if from_ else ()
+        self.internet = internet
+        self.kind: FromKind = world.policy.numbering.source(number, internet=internet)
+        self.owner: Holding | None = world.registry.ownership[channel].owner(number) if number else None
+        self.orders: tuple[Order, ...] = tuple(world.orders_on(channel, number, internet=internet)) if number else ()
 
     @property
     def identity(self) -> tuple[object, ...]:
         """Sources with the same identity are the same to every rule."""
-        return self.channel, self.kind, self.owner, tuple(order.order for order in self.orders)
+        return self.channel, self.internet, self.kind, self.owner, tuple(order.order for order in self.orders)
 
 
 class Route:
@@ -150,6 +207,11 @@ class Route:
         return self._orders("suspend", senders)
 
     @cached_property
+    def suspensions_of_origin(self) -> tuple[Order, ...]:
+        """Those on the owner of `from` and on `from`, whatever sender the event states."""
+        return self._orders("suspend", {self.source.owner.sender if self.source.owner else None})
+
+    @cached_property
     def stops(self) -> tuple[Order, ...]:
         """Orders to stop commercial traffic of the event's sender or of `from`, whenever in force; by id."""
         return self._orders("stop", {self.sender})
@@ -183,6 +245,32 @@ class Case:
     def world(self) -> World:
         """The policy and the registry."""
         return self.route.world
+
+    @cached_property
+    def to(self) -> str:
+        """The recipient's number as read; where a reply goes, as the rules see it."""
+        if isinstance(self.event, Reply):
+            return self.world.port(self.event.to)
+        return self.world.policy.numbering.recipient(self.event.to)[1]
+
+    @cached_property
+    def from_(self) -> str | None:
+        """The number that it comes from, as the rules see it."""
+        return self.world.origin(type(self.event), self.event.from_, internet=on_internet(self.event))
+
+    @cached_property
+    def presented(self) -> str | None:
+        """The number that a call shows, as the rules see it; None where it shows none of three digits (section 5)."""
+        shown = self.world.origin(Call, self.event.presented) if isinstance(self.event, Call) else None
+        return shown if shown and sum(c in DIGITS for c in shown) >= PRESENTED_DIGITS_MIN else None
+
+    @cached_property
+    def presented_owner(self) -> Holding | None:
+        """The owner of the number that a call shows; what is no number has none."""
+        shown = self.presented
+        if shown is None or self.world.policy.numbering.source(shown, internet=False) == "malformed":
+            return None
+        return self.world.registry.ownership["call"].owner(shown)
 
     @cached_property
     def suspension(self) -> Order | None:
@@ -228,13 +316,29 @@ class Case:
         return campaign
 
     @cached_property
+    def emergency_campaign(self) -> Campaign | None:
+        """The open emergency campaign that carries this (rule 6).
+
+        A number that is not the campaign's own sender's bears it only where no order suspends that number or its owner,
+        and with no other text than the approved one.
+        """
+        campaign = self.carried_campaign
+        if campaign is None or not campaign.emergency or not campaign.open_at(self.now):
+            return None
+        owner = self.route.source.owner
+        if owner is not None and owner.sender == campaign.sender:
+            return campaign
+        suspended = any(order.in_force(self.now) for order in self.route.suspensions_of_origin)
+        return None if suspended or (self.text and normal(self.text) != normal(campaign.text)) else campaign
+
+    @cached_property
     def wish(self) -> Wish | None:
         """What a reply's author wants by the policy's reply table, if it says anything there."""
         event = self.event
-        if not isinstance(event, Reply) or not self.world.policy.numbering.is_subscriber(event.from_):
+        if not isinstance(event, Reply) or self.world.policy.numbering.person(event.from_) is None:
             return None
         owner = self._port_owner
-        return self.world.policy.wish(event.to, event.text or "", owner.sender if owner else None)
+        return self.world.policy.wish(self.to, event.text or "", owner.sender if owner else None)
 
     @cached_property
     def came_of(self) -> ReplyOutcome:
@@ -243,21 +347,27 @@ class Case:
         assert isinstance(event, Reply), "asked of replies alone"
         if self.wish is not None:
             return "expression"
-        if not policy.numbering.is_subscriber(event.from_):
+        if policy.numbering.person(event.from_) is None:
             return "author_unknown"
         if self._port_owner is not None:
             return "unheard"
-        return "other" if policy.replies.listed(event.to) else "port_unknown"
+        return "other" if policy.replies.listed(self.to) else "port_unknown"
 
     @property
     def _port_owner(self) -> Holding | None:
         """The owner of the number that a reply goes to."""
-        return self.world.registry.ownership["sms"].owner(self.event.to)
+        return self.world.registry.ownership["sms"].owner(self.to)
 
     def _belongs(self, campaign: Campaign) -> bool:
-        from_, owner, senders = self.event.from_ or "", self.route.source.owner, self.world.registry.senders
+        from_, owner, senders = self.from_ or "", self.route.source.owner, self.world.registry.senders
         owned = owner is not None and owner.sender == campaign.sender
-        if not owned and not any(from_.startswith(prefix) for prefix in campaign.numbers):
+        forms = (from_, from_.removeprefix(self.world.policy.numbering.plus_country))
+        if not owned and not any(form.startswith(prefix) for form in forms for prefix in campaign.numbers):
             return False
         parties = {campaign.sender, owner.sender if owner else campaign.sender}
         return not any(senders[party].status == "revoked" for party in parties if party in senders)
+
+
+def on_internet(event: Event) -> bool:
+    """Whether an event is an internet message, whose `from` is an identifier and no number."""
+    return not isinstance(event, Reply) and event.network == "internet"

@@ -1,55 +1,175 @@
-"""What kind of number a text is, by the policy's patterns: they decide who can be asked, warned or helped.
+"""Numbers by the policy's patterns: how they are read, and what kind each is.
 
-A number may fit several patterns (10086 is a redress number and a short one); the first of help, redress,
-short, subscriber is its kind, in the order in which the rules ask.
+A number may fit several patterns (10086 is a redress number and a short one); the first of help, redress, short,
+person is its kind, in the order in which the rules ask. Kinds are of numbers as read (`bloom.number.NumberReader`).
+
+`recipient` and `is_canonical` are a quick way for what nearly all events bear, which holds for the shipped patterns
+alone and gives what the plain way gives.
 """
 
 import re
-from typing import Literal
+from collections.abc import Callable, Collection, Mapping
+from typing import Final, Literal
 
-from bloom.number import SUBSCRIBER_PATTERN, Msisdn, parse
+from bloom.number import SUBSCRIBER_PATTERN, NumberReader, parse
+from stream.model.nfkc import nfkc
+from stream.policy.patterns import LinearPattern, compile_linear
 
-ToKind = Literal["help", "redress", "short", "subscriber", "other"]
-FromKind = Literal["missing", "subscriber", "port", "identifier", "malformed"]
+ToKind = Literal["help", "redress", "short", "person", "other"]
+FromKind = Literal["missing", "person", "subscriber", "port", "identifier", "malformed"]
 
-_PORT = re.compile(r"[0-9]{3,20}")
+_TO_KINDS: Final[tuple[ToKind, ...]] = ("help", "redress", "short", "person")
+_SERVICE_DIGITS_MAX: Final = 6
+_PORT: Final = re.compile(r"[0-9]{3,20}")
+
+_MOBILE: Final = r"1[3-9][0-9]{9}"
+_FIXED: Final = r"(?:10|2[0-9])[2-9][0-9]{7}|(?!400|800|95[06-9]|96)[3-9][0-9]{2}[2-9][0-9]{6,7}"
+# No other country's number can be one for help or a service once its plus is gone, but those that begin so.
+_CANONICAL: Final = re.compile(rf"\+(?:86(?:{_MOBILE}|{_FIXED})|(?!86|10|12110)[1-9][0-9]{{6,14}})").fullmatch
+_MAYBE_PORT: Final = "+86106"
+"""A telephone in Beijing, or an industry port: fixed lines send no SMS."""
+_NATIONAL: Final = re.compile(rf"(?:(?:\+|00)?86)?0?({_MOBILE})").fullmatch
+
+
+USUAL: Final[dict[str, str]] = {
+    "country": "86",
+    "subscriber": SUBSCRIBER_PATTERN,
+    "mobile": r"1[3-9][0-9]{9}|14[0-9]{11}|1064[0-9]{9}",
+    # Without look-around: an area begins with none of 400, 800, 950, 956 to 959, 96.
+    "fixed": (
+        "(10|2[0-9])[2-9][0-9]{7}"
+        "|(3[0-9]{2}|[48](0[1-9]|[1-9][0-9])|[567][0-9]{2}|9([0-47-9][0-9]|5[1-5]))[2-9][0-9]{6,7}"
+    ),
+    "hotline": "9[56][0-9]{3,6}",
+    "area": "10|2[0-9]|[3-9][0-9]{2}",
+    "port": "106[0-9]+",
+    "short": "1[0-2][0-9]{1,4}|9[56][0-9]{3,6}|[48]00[0-9]{7}",
+    "help": (
+        r"((\+?86|0)(10|2[0-9]|[3-9][0-9]{2}))?(110|112|119|120|122|999)|000|08|118|911|12110[0-9]{0,6}"
+        r"|urn:service:sos(\..+)?"
+    ),
+}
+"""The patterns of the shipped policies, for which the quick way holds."""
 
 
 class Numbering:
-    """The policy's patterns, compiled into one look per number."""
+    """One reader of numbers, and the kinds of what it reads, for everybody who meets numbers."""
 
-    def __init__(self, *, subscriber: str, short: str, help_: str, redress: tuple[str, ...]) -> None:
-        self._kinds = re.compile(
-            f"(?P<help>{help_})|(?P<redress>{'|'.join(map(re.escape, redress)) or '(?!)'})"
-            f"|(?P<short>{short})|(?P<subscriber>{subscriber})"
+    def __init__(self, patterns: Mapping[str, str], redress: Collection[str]) -> None:
+        """`patterns` are those that `USUAL` names, as the policy has them; `redress` its numbers for complaints."""
+        linear = {name: compile_linear(pattern) for name, pattern in patterns.items() if name != "country"}
+        redress, country = frozenset(redress), patterns["country"]
+        self.plus_country = f"+{country}"
+        """what the numbers of this country begin with"""
+        self._subscriber = linear["subscriber"]
+        self._national = compile_linear(patterns["mobile"], patterns["fixed"])
+        self._kinds = compile_linear(patterns["help"], "|".join(sorted(redress)) or NOTHING, patterns["short"])
+        self._reader = NumberReader(
+            country=country,
+            mobile=linear["mobile"].fullmatch,
+            fixed=linear["fixed"].fullmatch,
+            hotline_behind_area=_hotline(linear["hotline"], linear["area"]),
+            port=linear["port"].fullmatch,
+            short=linear["short"].fullmatch,
+            help=linear["help"].fullmatch,
+            redress=redress,
+            nfkc=nfkc,
         )
-        self._subscriber = re.compile(subscriber)
-        self._usual = subscriber == SUBSCRIBER_PATTERN
-        """what matches the usual pattern is a number for certain, and needs no second look"""
+        usual = patterns == USUAL and all(number.isdigit() and len(number) <= _SERVICE_DIGITS_MAX for number in redress)
+        self._canonical = _CANONICAL if usual else _NEVER
+        self._national_form = _NATIONAL if usual else _NEVER
+        self.read: Callable[[str], str] = self._reader.read
+        """The number that a text means (DESIGN section 4, steps 1 to 4). Never fails; some 8 µs. Not for its result."""
+        self.read_port: Callable[[str], str] = self._reader.read_port
+        """The same on the sender's side of an SMS, where an industry port is one whatever stands before it."""
 
-    def kind(self, to: str) -> ToKind:
-        """The kind of a recipient. A subscriber's is a number that `bloom.number.parse` reads. About 0.3 µs."""
-        found = self._kinds.fullmatch(to)
-        if found is None:
-            return "other"
-        kind: ToKind = found.lastgroup  # type: ignore[assignment]  # the pattern's four groups
-        return "other" if kind == "subscriber" and not self._usual and parse(to) is None else kind
+    def recipient(self, text: str) -> tuple[ToKind, str]:
+        """The kind of a recipient, and its number as read (as it came, where nothing is left). 0.3 µs as a rule."""
+        if self._canonical(text):
+            return "person", text
+        if (national := self._national_form(text)) is not None:
+            return "person", f"{self.plus_country}{national[1]}"
+        number = self.read(text) or text
+        return self.kind(number), number
 
-    def recipient(self, to: str) -> tuple[ToKind, Msisdn | None]:
-        """The kind of a recipient, and its number as an integer if it is a subscriber's."""
-        kind = self.kind(to)
-        return kind, Msisdn(int(to)) if kind == "subscriber" else None
+    def is_canonical(self, text: str, *, of_sms: bool) -> bool:
+        """Whether a text that an event comes from is a person's number and read as it stands; the quick way to know.
+
+        False says nothing. On the sender's side of an SMS (`of_sms`) a telephone in Beijing may be an industry port.
+        """
+        return self._canonical(text) is not None and not (of_sms and text.startswith(_MAYBE_PORT))
+
+    def kind(self, number: str) -> ToKind:
+        """The kind of a recipient by its number as read."""
+        place = self._kinds.first(number)
+        if place is not None:
+            return _TO_KINDS[place]
+        return "person" if self.is_person(number) else "other"
 
     def is_subscriber(self, number: str) -> bool:
-        """Whether this is a subscriber's number: only those have wills."""
-        return self._subscriber.fullmatch(number) is not None and (self._usual or parse(number) is not None)
+        """Whether a number as read has a subscriber's form, whoever may have it. Always one that `parse` reads."""
+        return self._subscriber.fullmatch(number) and parse(number) is not None
 
-    def source(self, from_: str | None, *, internet: bool) -> FromKind:
-        """The kind of the number that an event comes from. On the internet its form is not checked."""
-        if not from_:
+    def is_person(self, number: str) -> bool:
+        """Whether a number as read is a person's: a subscriber's that, within the country, can be somebody's.
+
+        Only those have wills and are registered (section 4).
+        """
+        if self._canonical(number):
+            return True
+        if not self.is_subscriber(number):
+            return False
+        return not number.startswith(self.plus_country) or self._national.fullmatch(number[len(self.plus_country) :])
+
+    def person(self, text: str) -> str | None:
+        """The person's number that a text means, or None: for what people write. Never another number by guessing."""
+        kind, number = self.recipient(text)
+        return number if kind == "person" else None
+
+    def registrable(self, text: str) -> str | None:
+        """The same for what is to be registered: another country's number counts only where its plan has it."""
+        number = self.person(text)
+        return number if number is None or number.startswith(self.plus_country) or _is_valid(number) else None
+
+    def source(self, number: str | None, *, internet: bool) -> FromKind:
+        """The kind of the number that an event comes from, as read. On the internet its form is not checked."""
+        if not number:
             return "missing"
-        if self.is_subscriber(from_):
+        if self.is_person(number):
+            return "person"
+        if self.is_subscriber(number):
             return "subscriber"
         if internet:
             return "identifier"
-        return "port" if _PORT.fullmatch(from_) else "malformed"
+        return "port" if _PORT.fullmatch(number) else "malformed"
+
+
+def _never(_: str) -> None:
+    return None
+
+
+_NEVER: Final = _never
+NOTHING: Final = r"[^\x00-\x{10FFFF}]"
+"""A pattern that nothing matches."""
+
+
+def _hotline(hotline: LinearPattern, area: LinearPattern) -> Callable[[str], str | None]:
+    """The hotline of an area and a hotline. Areas have two or three digits."""
+
+    def find(text: str) -> str | None:
+        for digits in (2, 3):
+            if area.fullmatch(text[:digits]) and hotline.fullmatch(text[digits:]):
+                return text[digits:]
+        return None
+
+    return find
+
+
+def _is_valid(number: str) -> bool:
+    """Whether another country's numbering plan has this number (libphonenumber)."""
+    import phonenumbers  # noqa: PLC0415  # 32 ms and its tables, which the hot path never needs
+
+    try:
+        return phonenumbers.is_valid_number(phonenumbers.parse(number))
+    except phonenumbers.NumberParseException:
+        return False

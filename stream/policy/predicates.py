@@ -11,11 +11,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from stream.model.events import Call, Reply, Sms
-from stream.policy.facts import Case, Route
+from stream.policy.facts import DIGITS, SAME_DIGITS_MIN, Case, Route
 from stream.policy.settings import within
 from stream.policy.text import normal
 
-FAILED_VERSTAT = "TN-Validation-Failed"
+FAILED_VERSTAT = "tn-validation-failed"
+"""3GPP TS 24.229, 7.2A.20, in lower case."""
 NUMBER_PROTECTION = "number-protection"
 
 
@@ -87,16 +88,13 @@ TO_REDRESS = _route(
     "to_redress", "`to` is a redress number", "`to` is no redress number", lambda r: r.to_kind == "redress"
 )
 TO_SHORT = _route("to_short", "`to` is a short number", "`to` is no short number", lambda r: r.to_kind == "short")
-TO_SUBSCRIBER = _route(
-    "to_subscriber",
-    "`to` is a subscriber number",
-    "`to` is no subscriber number",
-    lambda r: r.to_kind == "subscriber",
+TO_PERSON = _route(
+    "to_person", "`to` is a person's number", "`to` is no person's number", lambda r: r.to_kind == "person"
 )
 WISH = _case(
     "wish",
     "a subscriber sends what the reply table has for this number",
-    "the reply table has nothing for it, or its author is no subscriber",
+    "the reply table has nothing for it, or its author is no person",
     lambda c: c.wish is not None,
 )
 
@@ -119,13 +117,13 @@ FROM_WELL_FORMED = _route(
     "from_well_formed",
     "`from` is a subscriber number, 3 to 20 digits, or an internet identifier",
     "`from` is neither a subscriber number nor 3 to 20 digits",
-    lambda r: r.source.kind in ("subscriber", "port", "identifier"),
+    lambda r: r.source.kind not in ("missing", "malformed"),
 )
-FROM_SUBSCRIBER = _route(
-    "from_subscriber",
-    "`from` is a subscriber number",
-    "`from` is no subscriber number",
-    lambda r: r.source.kind == "subscriber",
+FROM_PERSON = _route(
+    "from_person", "`from` is a person's number", "`from` is no person's number", lambda r: r.source.kind == "person"
+)
+ON_INTERNET = _route(
+    "on_internet", "it is an internet message", "it is no internet message", lambda r: r.source.internet
 )
 FROM_OWNED = _route("from_owned", "`from` has an owner", "`from` has no owner", lambda r: r.source.owner is not None)
 SENDER_STATED = _route(
@@ -162,26 +160,24 @@ VERSTAT_FAILED = _case(
     "verstat_failed",
     "the network's validation of `from` has failed",
     "no validation of `from` has failed",
-    lambda c: isinstance(c.event, Call) and (c.event.verstat or "").startswith(FAILED_VERSTAT),
+    lambda c: isinstance(c.event, Call) and (c.event.verstat or "").strip().lower().startswith(FAILED_VERSTAT),
     idle=lambda r: r.kind is not Call,
 )
 
 
 def _presents_foreign(case: Case) -> bool:
-    event = case.event
-    if not isinstance(event, Call) or not event.presented or event.presented == event.from_:
+    shown, owner = case.presented, case.presented_owner
+    if shown is None or shown == case.from_:
         return False
-    owner = case.world.registry.ownership["call"].owner(event.presented)
-    if owner is None:
-        return True
-    if owner.sender == case.route.sender:
+    senders = {None if whose is None else whose.sender for whose in (owner, case.route.source.owner)}
+    if (owner is None or len(senders) == 1) and _own_digits(shown, case.from_ or ""):
         return False
-    protecting = (
-        event.presented.startswith(entry.prefix)
-        for entry in case.world.registry.senders[owner.sender].numbers
-        if entry.channel == "call" and NUMBER_PROTECTION in entry.purposes
-    )
-    return not any(protecting)
+    return owner is None or (owner.sender != case.route.sender and NUMBER_PROTECTION not in owner.entry.purposes)
+
+
+def _own_digits(shown: str, from_: str) -> bool:
+    """Whether a call shows the last digits of its own number, without country or area."""
+    return len(shown) >= SAME_DIGITS_MIN and DIGITS.issuperset(shown) and from_.endswith(shown)
 
 
 PRESENTS_FOREIGN = _case(
@@ -224,7 +220,7 @@ EMERGENCY_CAMPAIGN = _case(
     "emergency_campaign",
     "an approved emergency campaign that is open carries it",
     "no open emergency campaign carries it",
-    lambda c: c.carried_campaign is not None and c.carried_campaign.emergency and c.carried_campaign.open_at(c.now),
+    lambda c: c.emergency_campaign is not None,
 )
 CAMPAIGN_KNOWN = _case(
     "campaign_known",

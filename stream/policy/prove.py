@@ -37,8 +37,8 @@ from stream.policy.predicates import (
     COMMERCIAL,
     CONSENTED,
     EMERGENCY,
+    FROM_PERSON,
     FROM_PLATFORM,
-    FROM_SUBSCRIBER,
     FROM_WELL_FORMED,
     HAS_ENTRY,
     IDENTIFIED,
@@ -59,8 +59,8 @@ from stream.policy.predicates import (
     STOPPED,
     SUSPENDED,
     TO_HELP,
+    TO_PERSON,
     TO_REDRESS,
-    TO_SUBSCRIBER,
     VERSTAT_FAILED,
     Needs,
     Predicate,
@@ -179,33 +179,33 @@ def on_paper(proof: Proof) -> None:
     never("a reply always passes", one.met(REPLY), z3.Not(one.allowed()))
     never(
         "where silence is refusal, no commercial SMS or call reaches a subscriber who has not consented",
-        one.all(~REPLY, COMMERCIAL, TO_SUBSCRIBER, SILENCE_REFUSES, ~CONSENTED),
+        one.all(~REPLY, COMMERCIAL, TO_PERSON, SILENCE_REFUSES, ~CONSENTED),
         one.allowed(),
     )
     never(
         "no commercial SMS or call reaches a subscriber who has refused, whatever silence means",
-        one.all(~REPLY, COMMERCIAL, TO_SUBSCRIBER, REFUSED),
+        one.all(~REPLY, COMMERCIAL, TO_PERSON, REFUSED),
         one.allowed(),
     )
     never(
         "from a registry too old, where the policy fails closed, nothing commercial reaches a subscriber",
-        one.all(~REPLY, COMMERCIAL, TO_SUBSCRIBER, STALE),
+        one.all(~REPLY, COMMERCIAL, TO_PERSON, STALE),
         one.allowed(),
     )
     never(
         "no commercial SMS from a port reaches a subscriber without its sender, a contact and a way to refuse",
-        one.all(SMS, COMMERCIAL, TO_SUBSCRIBER, ~FROM_SUBSCRIBER),
+        one.all(SMS, COMMERCIAL, TO_PERSON, ~FROM_PERSON),
         z3.Not(one.all(IDENTIFIED, OPT_OUT_SHOWN)),
         one.allowed(),
     )
     never(
         "nothing commercial reaches a subscriber outside the permitted hours",
-        one.all(~REPLY, COMMERCIAL, TO_SUBSCRIBER, QUIET),
+        one.all(~REPLY, COMMERCIAL, TO_PERSON, QUIET),
         one.allowed(),
     )
     never(
         "no commercial call reaches a subscriber from a platform",
-        one.all(CALL, COMMERCIAL, TO_SUBSCRIBER, FROM_PLATFORM),
+        one.all(CALL, COMMERCIAL, TO_PERSON, FROM_PLATFORM),
         one.allowed(),
     )
     never(
@@ -216,7 +216,7 @@ def on_paper(proof: Proof) -> None:
     never("the text of personal traffic is never asked for", one.all(~REPLY, PERSONAL), one.asks(OF_THE_TEXT))
     never(
         "the will is asked for commercial traffic to subscribers alone",
-        z3.Not(one.all(~REPLY, COMMERCIAL, TO_SUBSCRIBER)),
+        z3.Not(one.all(~REPLY, COMMERCIAL, TO_PERSON)),
         one.asks(OF_THE_WILL),
     )
     early = [rule for rule in TABLE if rule.number < 7]
@@ -227,7 +227,7 @@ def on_paper(proof: Proof) -> None:
     )
     never(
         "for commercial traffic an order to stop decides before any will is asked",
-        one.all(~REPLY, COMMERCIAL, TO_SUBSCRIBER, STOPPED),
+        one.all(~REPLY, COMMERCIAL, TO_PERSON, STOPPED),
         z3.Or(one.allowed(), one.asks(OF_THE_WILL)),
     )
     never(

@@ -106,8 +106,8 @@ class Scrubber:
         looked up.
         """
         kind, number = self._numbering.recipient(text)
-        if number is not None:
-            return 0, number
+        if kind == "person":
+            return 0, int(number)
         if kind == "help":
             return CODE["call_for_help"], 0
         if kind == "redress":

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from stream.model.fields import Channel, Name, Verb
-from stream.policy.numbering import Numbering
+from stream.policy.numbering import USUAL, Numbering
 from stream.policy.patterns import compile_linear
 from stream.policy.replies import OWNER, Replies, ReplyRule, ReplyText
 from stream.policy.text import simplified_table
@@ -54,7 +54,11 @@ class Appeal(Section, frozen=True):
 
 
 class Numbers(Section, frozen=True):
-    """Patterns that a whole number must match, and the numbers that always pass."""
+    """Patterns that a whole number must match, as read, and the numbers that always pass.
+
+    `mobile`, `fixed` and `hotline` are of numbers within the country, without any prefix; `area` stands before the
+    latter two; `port` is an industry port, from which SMS are sent.
+    """
 
     subscriber: Pattern
     short: Pattern
@@ -62,6 +66,12 @@ class Numbers(Section, frozen=True):
     redress: tuple[Name, ...]
     mvno: tuple[Name, ...]
     basis: Name
+    country: Annotated[str, msgspec.Meta(pattern=r"^[1-9][0-9]{0,2}$")] = USUAL["country"]
+    mobile: Pattern = USUAL["mobile"]
+    fixed: Pattern = USUAL["fixed"]
+    hotline: Pattern = USUAL["hotline"]
+    area: Pattern = USUAL["area"]
+    port: Pattern = USUAL["port"]
 
 
 class Texts(Section, frozen=True):
@@ -184,11 +194,9 @@ class Policy:
 
     @cached_property
     def numbering(self) -> Numbering:
-        """The kinds of number."""
+        """The reader of numbers, and their kinds."""
         numbers = self.file.numbers
-        return Numbering(
-            subscriber=numbers.subscriber, short=numbers.short, help_=numbers.help, redress=numbers.redress
-        )
+        return Numbering({name: getattr(numbers, name) for name in USUAL}, numbers.redress)
 
     def wish(self, to: str, text: str, owner: str | None) -> Wish | None:
         """What a reply to a number (as read) means, if anything."""

@@ -19,7 +19,7 @@ import msgspec
 
 from bloom.wills import CHANNELS
 from stream.model.events import Call, Event, Reply, Sms
-from stream.model.fields import EntryPurpose, EventKind, Measure, Purpose, SenderStatus
+from stream.model.fields import EntryPurpose, EventKind, Measure, Network, Purpose, SenderStatus
 from stream.model.registry import Campaign, Expression, NumberEntry, Order, Record, Sender, Wordlist
 from stream.policy.axioms import KINDS, PURPOSES
 from stream.policy.facts import World
@@ -43,11 +43,12 @@ Choice = Mapping[str, Option]
 """axis → option"""
 
 AXES: Final[Mapping[str, tuple[Option, ...]]] = {
-    "to": ("help", "redress", "short", "subscriber", "other"),
+    "to": ("help", "redress", "short", "person", "other"),
     "will": ("consented", "refused", "silent"),
-    "from": ("missing", "malformed", "port", "subscriber"),
+    "from": ("missing", "malformed", "port", "person"),
     "owner": ("nobody", "the sender", "another"),
     "stated": ("yes", "no"),
+    "network": ("telecom", "internet"),
     "standing": ("active", "revoked", "unregistered"),
     "permitted": ("yes", "no"),
     "emergencies": ("yes", "no"),
@@ -55,6 +56,7 @@ AXES: Final[Mapping[str, tuple[Option, ...]]] = {
     "platform": ("no", "event's", "entry's"),
     "order": ("none", "suspend", "stop", "both"),
     "campaign": ("approved", "filed", "none"),
+    "campaign of": ("another", "the sender"),
     "campaign emergency": ("yes", "no"),
     "campaign window": ("open", "over"),
     "campaign region": ("covered", "not"),
@@ -72,11 +74,12 @@ AXES: Final[Mapping[str, tuple[Option, ...]]] = {
 """Every choice that a scene is made of."""
 
 ASKED_BY: Final[Mapping[str, tuple[str, ...]]] = {
-    "to": ("to_help", "to_redress", "to_short", "to_subscriber"),
+    "to": ("to_help", "to_redress", "to_short", "to_person"),
     "will": ("consented", "refused", "silent"),
-    "from": ("from_given", "from_well_formed", "from_subscriber"),
+    "from": ("from_given", "from_well_formed", "from_person"),
     "owner": ("from_owned", "has_entry"),
     "stated": ("sender_stated",),
+    "network": ("on_internet",),
     "standing": ("licensed", "emergency_entry"),
     "permitted": ("purpose_permitted",),
     "emergencies": ("emergency_entry",),
@@ -84,6 +87,7 @@ ASKED_BY: Final[Mapping[str, tuple[str, ...]]] = {
     "platform": ("from_platform",),
     "order": ("suspended", "stopped"),
     "campaign": ("campaign_known", "emergency_campaign"),
+    "campaign of": ("emergency_campaign",),
     "campaign emergency": ("emergency_campaign",),
     "campaign window": ("campaign_open", "emergency_campaign"),
     "campaign region": ("campaign_covers",),
@@ -102,8 +106,12 @@ ASKED_BY: Final[Mapping[str, tuple[str, ...]]] = {
 
 TO: Final = {"help": "110", "redress": "12321", "short": "95588", "other": "20001"}
 RECIPIENT: Final = {"consented": "+8613800000001", "refused": "+8613800000002", "silent": "+8613800000003"}
-STEM: Final = {"malformed": "x", "port": "1069", "subscriber": "+86170"}
+STEM: Final = {"malformed": "x", "port": "1069", "person": "+86170"}
 WORDS: Final = {"prohibited": "赌场", "identified": "某某公司95588", "opt-out": "退订"}
+
+
+CAMPAIGN_AXES: Final = ("campaign", "campaign of", "campaign emergency", "campaign window", "campaign text", *WORDS)
+"""What a campaign is made of, besides the sender that it may be of."""
 
 
 class Scene(NamedTuple):
@@ -165,6 +173,7 @@ def scenes(play: Play, *, seed: int = 1) -> Iterator[Scene]:
 
 def _possible(choice: dict[str, Option], drawn: list[str]) -> bool:
     """Whether the choice can be staged; choices that were only drawn are mended."""
+    _mend(choice, drawn, "network", "telecom")  # or else no number is malformed
     if choice["from"] == "missing":
         _mend(choice, drawn, "owner", "nobody")
         if choice["owner"] != "nobody":
@@ -174,9 +183,9 @@ def _possible(choice: dict[str, Option], drawn: list[str]) -> bool:
         return choice["standing"] != "unregistered"
     wanted = "yes" if choice["owner"] == "another" or choice["standing"] != "unregistered" else choice["stated"]
     _mend(choice, drawn, "stated", wanted)
-    if choice["to"] != "subscriber":
+    if choice["to"] != "person":
         _mend(choice, drawn, "will", "silent")
-    return choice["stated"] == wanted and (choice["to"] == "subscriber" or choice["will"] == "silent")
+    return choice["stated"] == wanted and (choice["to"] == "person" or choice["will"] == "silent")
 
 
 def _mend(choice: dict[str, Option], drawn: list[str], axis: str, option: Option) -> None:
@@ -204,19 +213,21 @@ class _Stage:
         if play.kind == "reply":
             return Scene(_reply(choice, now), self._world(choice), now)
         from_ = self._from(play, choice)
-        to = RECIPIENT[choice["will"]] if choice["to"] == "subscriber" else TO[choice["to"]]
+        to = RECIPIENT[choice["will"]] if choice["to"] == "person" else TO[choice["to"]]
         sender = f"{choice['standing']}/{choice['order']}" if choice["stated"] == "yes" else None
+        network: Network = "internet" if choice["network"] == "internet" else "telecom"
         event: Event
         if play.kind == "sms":
             region = "110101" if choice["campaign region"] == "covered" else "310000"
-            event = Sms(
-                "e", now, to, sender, from_, play.purpose, "finance", _text(choice), _campaign_of(choice), region
-            )
+            text, campaign = _text(choice), _campaign_of(choice)
+            event = Sms("e", now, to, sender, from_, play.purpose, "finance", text, campaign, region, network)
         else:
             verstat = "TN-Validation-Failed" if choice["verstat"] == "failed" else None
             presented = "+8610999" if choice["presented"] == "foreign" else None
             platform = choice["platform"] == "event's"
-            event = Call("e", now, to, sender, from_, play.purpose, "finance", platform, presented, verstat)
+            event = Call(
+                "e", now, to, sender, from_, play.purpose, "finance", platform, presented, verstat, None, network
+            )
         return Scene(event, self._world(choice), now)
 
     def _world(self, choice: Choice) -> World:
@@ -267,7 +278,7 @@ class _Stage:
         return entries
 
     def _number(self, stem: str, *what: str) -> str:
-        number = f"{STEM[stem]}{len(self._numbers):06}"
+        number = f"{STEM[stem]}{len(self._numbers):08}"
         self._numbers[stem, *what] = number
         return number
 
@@ -307,7 +318,7 @@ class _Stage:
             )
 
     def _campaigns(self) -> None:
-        axes = ("campaign", "campaign emergency", "campaign window", "campaign text", *WORDS)
+        axes = ("standing", "order", *CAMPAIGN_AXES)
         for options in product(*(AXES[axis] for axis in axes)):
             choice = dict(zip(axes, options, strict=True))
             name = _campaign_of(choice)
@@ -317,7 +328,7 @@ class _Stage:
                 Campaign(
                     campaign=name,
                     status="approved" if choice["campaign"] == "approved" else "filed",
-                    sender="another",
+                    sender=_sender_of(choice),
                     from_=0,
                     until=EVER if choice["campaign window"] == "open" else 1,
                     text=_text(choice) if choice["campaign text"] == "same" else "别的",
@@ -352,8 +363,12 @@ def _purposes(purpose: Purpose, permitted: Option, emergencies: Option) -> tuple
 def _campaign_of(choice: Choice) -> str | None:
     if choice["campaign"] == "none":
         return None
-    parts = ("campaign", "campaign emergency", "campaign window", "campaign text", *WORDS)
-    return "/".join(choice[part] for part in parts)
+    return "/".join((_sender_of(choice), *(choice[axis] for axis in CAMPAIGN_AXES)))
+
+
+def _sender_of(choice: Choice) -> str:
+    """The sender of the campaign that a choice names."""
+    return "another" if choice["campaign of"] == "another" else f"{choice['standing']}/{choice['order']}"
 
 
 def _text(choice: Choice) -> str:

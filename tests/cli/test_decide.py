@@ -71,6 +71,17 @@ def test_a_broken_registry_line_is_named_and_left_out(registry: Path, tmp_path: 
     assert f"{broken}:{lines + 2}: no registry topic is named 'nope'" in ran.stderr.decode()
 
 
+def test_a_registry_without_senders_is_told_once_for_it_looks_as_if_the_rules_were_at_fault(tmp_path: Path) -> None:
+    nobody = tmp_path / "nobody.ndjson"
+    nobody.write_bytes(b'{"kind":"wordlist","list":"w","terms":["x1"]}\n')
+    for words, told in (((), "without --registry no sender is registered"), (("--registry", nobody), "no sender is")):
+        ran = _run("-", *words, stdin=_events(*cases.EVENTS))
+        (line,) = ran.stderr.decode().splitlines()
+        assert line.startswith(told)
+        assert "`unlicensed`; give the senders' records by --registry" in line
+        assert (ran.returncode, len(ran.stdout.splitlines())) == (0, len(cases.EVENTS))
+
+
 def test_several_registry_files_apply_in_order_and_tombstones_remove(registry: Path, tmp_path: Path) -> None:
     later = tmp_path / "later.ndjson"
     later.write_bytes(b'{"kind":"tombstone","topic":"registry.orders","key":"O-1"}\n')

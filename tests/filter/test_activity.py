@@ -139,7 +139,12 @@ def _is_told(key: Key, count: Count) -> bool:
 
 
 def _add(counter: ActivityCounter, made: Sequence[Made], signs: Iterable[Sign] = (), *, now: int = NOW) -> None:
-    counter.add([one.decision for one in made], [one.timestamp for one in made], signs, now=now)
+    counter.add(
+        [(one.decision, one.decision.to, one.decision.from_) for one in made],
+        [one.timestamp for one in made],
+        signs,
+        now=now,
+    )
 
 
 def _records(closed: Iterable[Closed]) -> Iterator[Activity]:
@@ -277,7 +282,7 @@ def test_a_batch_tells_of_replies_that_refuse_and_of_service_that_advertises() -
         Sign("opt-out hint", START, channel, "ORG-SERVICE"),
         Sign("refusal", START, channel, "ORG-BANK"),
     ]
-    assert [decision.reason for decision in outputs.decided] == ["service", "service", "opt_out_reply", "consented"]
+    assert [decision.reason for decision, *_ in outputs.decided] == ["service", "service", "opt_out_reply", "consented"]
     counter = ActivityCounter("run", OWNERS)
     counter.add(outputs.decided, outputs.timestamps, outputs.signs, now=NOW)
     told = {record.party.sender: record for record in _records(counter.close(NOW, everything=True))}

@@ -117,7 +117,7 @@ def _placed() -> dict[Place, list[Consumed]]:
     """Every event of the cases in its subscriber's partition."""
     batches: dict[Place, list[Consumed]] = {}
     for number, one in enumerate(cases.EVENTS):
-        subscriber = str(one["from"] if one["kind"] == "reply" else one["to"])
+        subscriber = load().numbering.recipient(str(one["from"] if one["kind"] == "reply" else one["to"]))[1]
         place = Place("events.urgent", partition_of(subscriber, PARTITIONS))
         batches.setdefault(place, []).append(Consumed(number, subscriber.encode(), orjson.dumps(one)))
     return batches

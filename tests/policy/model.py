@@ -10,17 +10,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
+from tests.policy import numbers
 from tests.policy.model_texts import OPT_OUT, folded, normal, orders, prohibited, reached, refuses
+from tests.policy.numbers import HELP, REDRESS, SHORT, SUBSCRIBER
 
 Json = dict[str, object]
 
-SUBSCRIBER = re.compile(r"\+[1-9][0-9]{6,14}")
-SHORT = re.compile(r"1[0-2][0-9]{1,4}|9[56][0-9]{3,6}|[48]00[0-9]{7}")
-HELP = re.compile(
-    r"((\+86|0)(10|2[0-9]|[3-9][0-9]{2}))?(110|112|119|120|122|999)|000|08|118|911|12110[0-9]{0,6}"
-    r"|urn:service:sos(\..+)?"
-)
-REDRESS = ("12300", "12321", "12315", "12345", "10000", "10001", "10010", "10015", "10086", "10099")
 STRICTEST_FIRST = ("commercial", "public", "service", "emergency", "personal")
 
 
@@ -147,7 +142,7 @@ class World:
             self.refusals.add(here)
 
     def will(self, subscriber: str, channel: str, sender: str | None, category: str) -> str:
-        if not SUBSCRIBER.fullmatch(subscriber):
+        if not numbers.is_person(subscriber):
             return "silent"
         if (subscriber, channel, sender, category) in self.consents:
             return "consented"
@@ -168,12 +163,22 @@ class World:
                         best = (rank, name, entry)
         return None if best is None else best[1:]
 
-    def order(self, measure: str, channel: str, senders: set[str | None], from_: str | None, now: int) -> Json | None:
+    def resolved(self, number: str, channel: str) -> str:
+        """Section 4, step 5, its second sentence."""
+        if not number.startswith("+") or numbers.is_person(number) or self.owner(number, channel):
+            return number
+        if number.startswith("+86") and self.owner(number[3:], channel):
+            return number[3:]
+        return number[1:] if self.owner(number[1:], channel) else number
+
+    def order(
+        self, measure: str, channel: str, senders: set[str | None], from_: str | None, now: int, *, internet: bool
+    ) -> Json | None:
+        read_as = (lambda n: n) if internet else numbers.read if channel == "call" else numbers.read_port
         found = []
         for name, order in self.orders.items():
-            named = text(order, "sender") in senders - {None} or (
-                text(order, "number") is not None and text(order, "number") == from_
-            )
+            ordered = text(order, "number")
+            named = text(order, "sender") in senders - {None} or (ordered is not None and read_as(ordered) == from_)
             in_force = number(order, "from") <= now and ("until" not in order or now < number(order, "until"))
             on_channel = text(order, "channel") in (None, channel)
             if order["measure"] == measure and named and in_force and on_channel:
@@ -185,8 +190,9 @@ class World:
 
     def wish(self, event: Json) -> bool:
         """Whether the default reply table has this reply."""
-        written, to = text(event, "text") or "", needed(event, "to")
-        if not SUBSCRIBER.fullmatch(needed(event, "from")):
+        written, came = text(event, "text") or "", needed(event, "to")
+        to = self.resolved(numbers.read_port(came), "sms") or came
+        if not numbers.is_person(numbers.read(needed(event, "from"))):
             return False
         if refuses(written) and self.owner(to, "sms"):
             return True
@@ -219,7 +225,11 @@ class _Event:
         self.world, self.event, self.now = world, event, now
         self.kind = needed(event, "kind")
         self.channel = "call" if self.kind == "call" else "sms"
-        self.from_, self.to = text(event, "from"), needed(event, "to")
+        self.internet = self.kind != "reply" and event.get("network") == "internet"
+        self.from_, self.to = text(event, "from"), numbers.read(needed(event, "to")) or needed(event, "to")
+        if self.from_ is not None and not self.internet:
+            read_as = numbers.read_port if self.kind == "sms" else numbers.read
+            self.from_ = world.resolved(read_as(self.from_), self.channel) or None
         self.owned = world.owner(self.from_, self.channel)
         self.owner = self.owned[0] if self.owned else None
         stated = None if self.kind == "reply" else text(event, "sender")
@@ -263,7 +273,9 @@ class _Event:
         if self.kind != "sms" or campaign is None or campaign["status"] != "approved":
             return None
         by_owner = self.owner is not None and self.owner == campaign["sender"]
-        by_number = any((self.from_ or "").startswith(prefix) for prefix in texts(campaign, "numbers"))
+        from_ = self.from_ or ""
+        forms = [from_, from_[3:]] if from_.startswith("+86") else [from_]
+        by_number = any(form.startswith(prefix) for form in forms for prefix in texts(campaign, "numbers"))
         revoked = self.world.revoked(self.owner) or self.world.revoked(needed(campaign, "sender"))
         return campaign if (by_owner or by_number) and not revoked else None
 
@@ -288,7 +300,7 @@ class _Event:
         if not self.from_:
             return self.answer("block", "number_missing", "number-use")
         formed = SUBSCRIBER.fullmatch(self.from_) or re.fullmatch(r"[0-9]{3,20}", self.from_)
-        if not formed and self.event.get("network") != "internet":
+        if not formed and not self.internet:
             return self.answer("block", "malformed_number", "number-use")
         return None
 
@@ -296,35 +308,39 @@ class _Event:
         if self.kind == "sms" and self.purpose == "emergency":
             by_entry = self.active and self.entry is not None and "emergency" in texts(self.entry, "purposes")
             campaign = self.campaign
-            if by_entry or (campaign is not None and campaign.get("emergency") and self.open(campaign)):
+            by_campaign = campaign is not None and campaign.get("emergency") and self.open(campaign)
+            if campaign is not None and self.owner != campaign["sender"]:
+                suspended = self.ordered("suspend", {self.owner})
+                approved = not self.text or normal(self.text).strip() == normal(needed(campaign, "text")).strip()
+                by_campaign = by_campaign and not suspended and approved
+            if by_entry or by_campaign:
                 return self.answer("allow", "emergency", "emergency")
-        order = self.world.order("suspend", self.channel, {self.sender, self.owner}, self.from_, self.now)
+        order = self.ordered("suspend", {self.sender, self.owner})
         if order:
             return self.suspended_by(order, "suspended")
         if self.kind == "call" and self.spoofed():
             return self.answer("block", "spoofed_number", "number-use")
         return None
 
+    def ordered(self, measure: str, senders: set[str | None]) -> Json | None:
+        return self.world.order(measure, self.channel, senders, self.from_, self.now, internet=self.internet)
+
     def spoofed(self) -> bool:
-        if (text(self.event, "verstat") or "").startswith("TN-Validation-Failed"):
+        if (text(self.event, "verstat") or "").strip().lower().startswith("tn-validation-failed"):
             return True
-        presented = text(self.event, "presented")
-        if presented is None or presented == self.from_:
+        presented = self.world.resolved(numbers.read(text(self.event, "presented") or ""), "call")
+        if len(re.findall("[0-9]", presented)) < 3 or presented == self.from_:
             return False
-        owned = self.world.owner(presented, "call")
-        if owned is None:
-            return True
-        protects = any(
-            entry["channel"] == "call"
-            and presented.startswith(needed(entry, "prefix"))
-            and "number-protection" in texts(entry, "purposes")
-            for entry in entries(self.world.senders[owned[0]])
-        )
-        return owned[0] != self.sender and not protects
+        number = SUBSCRIBER.fullmatch(presented) or re.fullmatch("[0-9]{3,20}", presented)
+        owned = self.world.owner(presented, "call") if number else None
+        own_digits = re.fullmatch("[0-9]{7,}", presented) and (self.from_ or "").endswith(presented)
+        if own_digits and (owned is None or owned[0] == self.owner):
+            return False
+        return owned is None or (owned[0] != self.sender and "number-protection" not in texts(owned[1], "purposes"))
 
     def people(self) -> Answer | None:
-        subscriber = SUBSCRIBER.fullmatch(self.from_ or "") is not None
-        if self.purpose == "personal" and not self.stated and subscriber and not self.owner:
+        person = numbers.is_person(self.from_ or "") and not self.internet
+        if self.purpose == "personal" and not self.stated and person and not self.owner:
             return self.answer("allow", "personal", None)
         return None
 
@@ -365,14 +381,14 @@ class _Event:
     def commercial(self) -> Answer:  # noqa: PLR0911 - one for each rule
         assert self.entry is not None
         world, call = self.world, self.kind == "call"
-        order = world.order("stop", self.channel, {self.sender}, self.from_, self.now)
+        order = self.ordered("stop", {self.sender})
         will = world.will(self.to, self.channel, self.sender, self.category)
         listed = texts(self.entry, "categories")
         if order:
             return self.suspended_by(order, "stopped")
         if SHORT.fullmatch(self.to):
             return self.answer("allow", "short_number", None)
-        if not SUBSCRIBER.fullmatch(self.to):
+        if not numbers.is_person(self.to):
             return self.answer("block", "malformed_number", "number-use")
         if call and (self.event.get("platform") or self.entry.get("platform")):
             return self.answer("block", "platform_commercial_call", "platform-call")
@@ -384,7 +400,7 @@ class _Event:
             return self.answer("block", "no_consent", "consent")
         if world.stale and world.settings.fails_closed:
             return self.answer("block", "registry_stale", "consent")
-        if not call and not SUBSCRIBER.fullmatch(self.from_ or ""):
+        if not call and not numbers.is_person(self.from_ or ""):
             missing = self.missing_in_text()
             if missing:
                 return missing

@@ -19,12 +19,20 @@ PREFIXES = ("1069", "10690", "106901", "1", "9", "955", "+86", "+8613", "+861380
 FROMS = (
     "106901", "1069012345", "10690", "95588", "+8613800138000", "+8613900139000", "+861012345678", "app:x1", "x-1",
     "12", "123456789012345678901", "+0123456789", "１０６９０", "1069\n", "+8613800138000\n", "+٨٦١٣٨٠٠١٣٨٠",
+    "+1069012345", "+861069012345", "86106901", "0106901", "+8695588", "+861061234567", "13800138000", "\u200b",
+    "0086 138 0013 8000", "tel:+8613900139000", "010-12345678", "+868613800138000", "+86app:x", "+x", "+9558812345",
+)  # fmt: skip
+PRESENTED = (
+    "anonymous", "Restricted", "13800138000", "tel:+8613800138000", "+86 138 0013 8000", "12345678", "1012345678", "12",
+    "3900139000", "x123", "95588", "+95588", "+8695588",
 )  # fmt: skip
 SUBSCRIBERS = ("+8613800138000", "+8613900139000", "+8617012345678")
 TOS = (
     *SUBSCRIBERS, *SUBSCRIBERS, "110", "12110123", "+8610110", "021119", "urn:service:sos.fire", "urn:service:sos",
     "911", "10086", "10001", "12345", "10010", "95588", "4001234567", "12580", "911\n", "+86138001380001234", "x",
-    "106901", "1069012345", "owner",
+    "106901", "1069012345", "owner", "13800138000", "86 139 0013 9000", "00861701234 5678", "+86110", "86110", "110#",
+    "tel:110;phone-context=+86", "URN:service:SOS", "+8612345", "01095588", "+8695588", "+868613800138000",
+    "+861069012345", "861069012345", "+8613800138000.0", "\u200b", "+86１３８00138000",
 )  # fmt: skip
 NAMES = ("某某银行", "某某銀行", "Ａcme", "x")
 SIGNATURES = ("某行", "ＡＢ", "銀")
@@ -55,7 +63,13 @@ REPLIES = (
 )
 CAMPAIGN_TEXTS = ("防汛提醒", "防汛提醒。", " 防汛提醒\n", "ＡＢ防汛", "AB防汛", "ab防汛")
 REGIONS = ("110000", "110101", "110100", "310000", "11", "x", "１１００００", "000000", "1101011")
-VERSTATS = ("TN-Validation-Passed", "TN-Validation-Failed", "TN-Validation-Failed-A", "tn-validation-failed")
+VERSTATS = (
+    "TN-Validation-Passed",
+    "TN-Validation-Failed",
+    "TN-Validation-Failed-A",
+    "tn-validation-failed",
+    " TN-VALIDATION-FAILED",
+)
 
 
 def nothing_or(values: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
@@ -118,7 +132,7 @@ order = st.builds(
     ),
     st.one_of(
         st.sampled_from(SENDERS).map(lambda s: {"sender": s, "number": None}),
-        st.sampled_from(FROMS[:8]).map(lambda n: {"number": n, "sender": ""}),
+        st.sampled_from(FROMS).map(lambda n: {"number": n, "sender": ""}),
     ),
 )
 campaign = record(
@@ -189,7 +203,7 @@ call = record(
     purpose=st.sampled_from(PURPOSES),
     category=st.sampled_from(CATEGORIES),
     platform=st.booleans(),
-    presented=st.sampled_from(FROMS),
+    presented=st.sampled_from((*FROMS, *PRESENTED)),
     verstat=st.sampled_from(VERSTATS),
     network=st.sampled_from(("telecom", "internet")),
 )
@@ -198,7 +212,7 @@ reply = record(
         "kind": "reply",
         "id": "e",
         "time": moments,
-        "from": st.sampled_from((*SUBSCRIBERS, "95588")),
+        "from": st.sampled_from((*SUBSCRIBERS, "95588", "13800138000", "tel:+8613900139000", "008617012345678")),
         "to": st.sampled_from(TOS),
     },
     text=st.sampled_from(REPLIES),
@@ -284,7 +298,9 @@ coherent_sms = changed(
             "sender": "A",
             "purpose": purpose,
             "category": "finance",
-            "text": CAMPAIGN_TEXTS[0] if purpose == "public" else "【某行】某某银行 95588 10690123 拒收请回复TD",
+            "text": CAMPAIGN_TEXTS[0]
+            if purpose in ("public", "emergency")
+            else "【某行】某某银行 95588 10690123 拒收请回复TD",
             "campaign": "Q" if purpose == "emergency" else "P",
             "region": "110101",
         }
@@ -316,7 +332,7 @@ coherent_call = changed(
     purpose=st.sampled_from(PURPOSES),
     category=st.sampled_from(CATEGORIES),
     platform=st.booleans(),
-    presented=st.sampled_from((*FROMS, "+8640012345", "+861000000")),
+    presented=st.sampled_from((*FROMS, *PRESENTED, "+8640012345", "+861000000")),
     verstat=st.sampled_from(VERSTATS),
 )
 

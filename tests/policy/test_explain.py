@@ -65,12 +65,12 @@ def seen(event: Event, need: str) -> str:
 @pytest.mark.parametrize(
     ("event", "need", "saw"),
     [
-        (ADVERT, "help number", "+8613800138000: subscriber number"),
+        (ADVERT, "help number", "+8613800138000: a person's number"),
         (ADVERT, "the sender and its contact", ""),
         (but(ADVERT, purpose=None), "it is commercial", "commercial, the strictest that the entry 10690123 has"),
         (but(ADVERT, category=None), "category", "general, for none is stated; ORG-1: 10690123 for"),
         (but(ADVERT, to=REFUSING), "has refused", "refused toward (ORG-1, finance) on sms, by (*, *)"),
-        (but(ADVERT, to="+8610000001"), "is silent", "silent toward (ORG-1, finance) on sms"),
+        (but(ADVERT, to="+861020000001"), "is silent", "silent toward (ORG-1, finance) on sms"),
         (but(ADVERT, text="赌 场"), "prohibited", "the term 赌场"),
         (but(ADVERT, text="某行 95588"), "lacks the sender", "the sender is not there, its contact stands there"),
         (but(ADVERT, text="【某行】95588"), "how to refuse", "no hint"),

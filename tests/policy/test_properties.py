@@ -49,7 +49,7 @@ def commercial_to_a_subscriber(event: Event, world: World) -> bool:
     if isinstance(event, Reply):
         return False
     case = case_of(event, world, event.time)
-    return case.route.purpose == "commercial" and case.route.to_kind == "subscriber"
+    return case.route.purpose == "commercial" and case.route.to_kind == "person"
 
 
 @some_worlds
