@@ -162,17 +162,17 @@ def test_an_open_emergency_campaign_carries_an_emergency_of_its_numbers() -> Non
 
 @covers("6b")
 def test_a_number_that_is_not_the_campaigns_own_bears_the_approved_text_alone_while_no_order_suspends_it() -> None:
-    campaign = but(CAMPAIGN, emergency=True, numbers=("955", PORT), sender="ORG-9")
+    campaign = but(CAMPAIGN, emergency=True, numbers=("955", "10691"), sender="ORG-9")
     stray = but(PUBLIC, purpose="emergency", from_="95511")
     lands_on("16", but(stray, text="防汛。"), campaign)
     lands_on("7", stray, campaign, order("suspend", number="95511"))
     lands_on("7", stray, campaign, order("suspend", number="+8695511"))
     lands_on("6b", stray, campaign, order("suspend", number="95511", channel="call"))
-    others = but(stray, from_=PORT)
+    others = but(stray, from_="1069199")
     lands_on("6b", others, campaign)
-    lands_on("7", others, campaign, order("suspend", sender=BANK.sender))
-    own = but(campaign, sender=BANK.sender)
-    lands_on("6b", but(others, text="赌场"), own, order("suspend", sender=BANK.sender))
+    lands_on("7", others, campaign, order("suspend", sender=SHOP.sender))
+    own = but(campaign, sender=SHOP.sender)
+    lands_on("6b", but(others, text="赌场"), own, order("suspend", sender=SHOP.sender))
 
 
 @covers("7")
