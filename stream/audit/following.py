@@ -268,7 +268,8 @@ class Following:
         new: dict[int, int] = {}
         for partition, decision in placed:
             if partition not in self._seated:
-                new[partition] = min(new.get(partition, decision.time), decision.time)
+                moment = min(decision.time, decision.decided)
+                new[partition] = min(new.get(partition, moment), moment)
         if new:
             mine = {place.partition for place in self._consumer.assignment()} | new.keys()
             seated = {one: since for one, since in (self._seated | new).items() if one in mine}
