@@ -9,7 +9,6 @@ not be written in `FILE.skipped`, with the line's number and the reason.
 import argparse
 import asyncio
 import csv
-import json
 import sys
 import time
 from collections import Counter
@@ -22,7 +21,7 @@ from pyroaring import BitMap64
 
 from bloom.number import masked
 from bloom.wills import CHANNELS, Channel, Verb
-from stream.cli.rim import CommandError, Meter, add_config, add_json, config_of, failed, run_guarded, say
+from stream.cli.rim import CommandError, Meter, add_config, add_json, config_of, failed, print_json, run_guarded, say
 from stream.config import Config, ConfigError
 from stream.kafka.topics import EXPECTED
 from stream.model.codec import Undecodable
@@ -377,7 +376,7 @@ def _print(tally: Tally, *, as_json: bool) -> None:
             "already": tally.already_count,
         }
         answer |= {fate: tally.rejected[fate] for fate in fates}
-        print(json.dumps(answer))
+        print_json(answer)
         return
     written = sum(tally.written.values())
     where = ", ".join(f"{topic} {tally.written[topic]:,}" for topic in EXPECTED if tally.written[topic])

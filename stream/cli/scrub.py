@@ -7,7 +7,6 @@ logged.
 """
 
 import argparse
-import json
 import sys
 import time
 from collections.abc import Iterator
@@ -18,7 +17,7 @@ from typing import BinaryIO, Final, NamedTuple
 import numpy as np
 
 from bloom.wills import CHANNELS
-from stream.cli.rim import CommandError, Meter, add_json, failed, say
+from stream.cli.rim import CommandError, Meter, add_json, failed, print_json, say
 from stream.policy.loading import load
 from stream.policy.scrubbing import REACHABLE, REASONS, Answers, Scrubber
 from stream.policy.toml import PolicyError
@@ -211,7 +210,7 @@ def _print(counts: dict[str, int], outputs: Outputs, *, as_json: bool) -> None:
                 "reasons": unreachable,
             },
         }
-        print(json.dumps(answer))
+        print_json(answer)
         return
     for title, path, part in (
         ("reachable", outputs.reachable, reachable),
