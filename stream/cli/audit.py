@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import json
 import os
 import signal
 import sys
@@ -11,7 +12,7 @@ import numpy as np
 from stream import config as configuration
 from stream import logs
 from stream.audit.auditor import Auditor, Report
-from stream.cli.rim import add_config, add_json, add_verbose, print_json
+from stream.cli.rim import add_config, add_json, add_verbose
 from stream.config import Config, ConfigError
 from stream.health import Health
 from stream.kafka.clients import KafkaError
@@ -58,10 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
         return 1
     if not arguments.once:
         return 0
-    if arguments.json:
-        print_json(_answer(report))
-    else:
-        print(_told(report))
+    print(json.dumps(_answer(report), ensure_ascii=False) if arguments.json else _told(report))
     return 1 if report.violations_count else 0
 
 

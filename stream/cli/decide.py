@@ -5,8 +5,7 @@ Streams: one line in, one line out, in order, in constant memory.
 
 import argparse
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -16,8 +15,7 @@ from stream.model.events import Event
 from stream.policy.decide import Decider
 from stream.policy.loading import load
 from stream.policy.toml import PolicyError
-from stream.registry.files import RegistryFileError, load_registry
-from stream.registry.registry import Registry
+from stream.registry.files import RegistryFileError, load_registry, without_mark
 
 CHUNK_LINES: Final = 1_000
 """Lines decided between two writes: enough to make a write cheap, few enough to follow with the eye."""
@@ -75,26 +73,13 @@ def run(arguments: argparse.Namespace) -> int:
         print(problem, file=sys.stderr)
     decider = Decider(policy, loaded.registry)
     try:
-        with _opened(arguments.events) as lines:
-            tell_if_nobody_is_registered(loaded.registry, arguments.registry)
-            refused = _decide_lines(lines, decider, arguments.now, sys.stdout.buffer)
+        lines = sys.stdin.buffer if arguments.events == "-" else Path(arguments.events).open("rb")  # noqa: SIM115
     except OSError as error:
-        if isinstance(error, BrokenPipeError):
-            raise
         print(f"{arguments.events}: {error.strerror}; give a file of NDJSON events, or -", file=sys.stderr)
         return 1
+    with lines:
+        refused = _decide_lines(without_mark(lines), decider, arguments.now, sys.stdout.buffer)
     return 1 if refused or loaded.problems else 0
-
-
-def tell_if_nobody_is_registered(registry: Registry, files: Sequence[Path]) -> None:
-    """Say on stderr why hardly anything will be allowed, where that is so: it looks as if the rules were at fault."""
-    if registry.senders:
-        return
-    what = "no sender is registered there" if files else "without --registry no sender is registered"
-    print(
-        f"{what}: commercial and service traffic is blocked, as `unlicensed`; give the senders' records by --registry",
-        file=sys.stderr,
-    )
 
 
 def _decide_lines(lines: Iterable[bytes], decider: Decider, now: int | None, out: BinaryIO) -> int:
@@ -113,12 +98,3 @@ def _decide_lines(lines: Iterable[bytes], decider: Decider, now: int | None, out
             out.write(b"\n".join(map(encode, decider.decide_all(events, now))) + b"\n")
     out.flush()
     return refused
-
-
-@contextmanager
-def _opened(path: str) -> Iterator[BinaryIO]:
-    if path == "-":
-        yield sys.stdin.buffer
-        return
-    with Path(path).open("rb") as file:
-        yield file

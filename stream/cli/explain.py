@@ -4,11 +4,14 @@ A table on a terminal, plain lines in a pipe, JSON for programs.
 """
 
 import argparse
+import codecs
 import sys
 from pathlib import Path
 
-from stream.cli.decide import add_world, tell_if_nobody_is_registered
-from stream.cli.rim import add_json, failed, print_json
+import msgspec
+
+from stream.cli.decide import add_world
+from stream.cli.rim import add_json, failed
 from stream.model.codec import Undecodable, decode_event
 from stream.policy.explain import Explanation, explain
 from stream.policy.facts import World
@@ -41,7 +44,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
 def run(arguments: argparse.Namespace) -> int:
     """Explain the event. Returns 0, or 1 where something given could not be used."""
     try:
-        event = decode_event(_given(arguments.event).strip())
+        event = decode_event(_given(arguments.event).removeprefix(codecs.BOM_UTF8).strip())
         policy = load(arguments.policy)
         loaded = load_registry(arguments.registry)
     except (PolicyError, RegistryFileError) as error:
@@ -52,11 +55,10 @@ def run(arguments: argparse.Namespace) -> int:
         return failed("explain", f"{error}; give an event in JSON, a file that holds one, or -")
     for problem in loaded.problems:
         print(problem, file=sys.stderr)
-    tell_if_nobody_is_registered(loaded.registry, arguments.registry)
     now = event.time if arguments.now is None else arguments.now
     explanation = explain(event, World(policy, loaded.registry), now)
     if arguments.json:
-        print_json(explanation)
+        print(msgspec.json.encode(explanation).decode())
     elif sys.stdout.isatty():
         _show_table(explanation)
     else:

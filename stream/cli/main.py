@@ -1,78 +1,65 @@
-"""`wurao`: the command line's front door.
+"""`wurao`: the command line's front door, and how every command ends.
 
-Each command lives in a file of its own with `add` (its parser) and `run` (its work, returning the exit code). A
-command's modules are imported when it is asked for, so that `wurao decide` does not load what only `filter` needs.
+Nothing is imported here before the work that imports it, so that Ctrl-C ends cleanly in the first second as well. A
+reader that has gone (`| head`) and a disk that is full are the ends of commands, not faults of theirs.
 """
 
-import argparse
+import errno
 import sys
-from importlib import import_module
-from importlib.metadata import version
-from pkgutil import iter_modules
-from typing import Final, Protocol
 
-import stream.cli
+FULL = (errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOSPC)
+"""Why a write fails that nothing is wrong with: the disk, the quota, the file's size, the device."""
 
-ORDER: Final = (
-    "demo",
-    "filter",
-    "enforce",
-    "watch",
-    "notify",
-    "audit",
-    "case",
-    "decide",
-    "explain",
-    "will",
-    "scrub",
-    "registry",
-    "topics",
-    "doctor",
-)
-"""Commands in the order of `--help`: as a newcomer meets them."""
-
-
-class Command(Protocol):
-    """A command's module."""
-
-    def add(self, commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-        """Add the command's parser, with examples in its epilog, and `set_defaults(run=…)`."""
-
-
-def parser(asked: str | None) -> argparse.ArgumentParser:
-    """The command line: with the command that is asked for, or else with all of them."""
-    whole = argparse.ArgumentParser(
-        prog="wurao",
-        description="Filters SMS and calls by what each subscriber has refused and agreed to.",
-        epilog="examples:\n"
-        "  wurao demo                                  see everything at work on this machine\n"
-        "  wurao decide events.ndjson --registry registry.ndjson\n"
-        "  wurao filter --workers 2                    decide what comes through Kafka\n"
-        "\nEvery command explains itself: wurao COMMAND --help",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    whole.add_argument("--version", action="version", version=f"wurao {version('wurao')}")
-    commands = whole.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    there = {module.name for module in iter_modules(stream.cli.__path__)}
-    for name in (asked,) if asked in ORDER else ORDER:
-        if name in there:
-            command: Command = import_module(f"stream.cli.{name}")
-            command.add(commands)
-    return whole
+INTERRUPTED = 130
+"""As shells tell an end by SIGINT."""
 
 
 def main(words: list[str] | None = None) -> int:
     """Run one command. Exit codes: 0 done, 1 done in part or refused, 2 wrong usage, 130 interrupted."""
-    given = sys.argv[1:] if words is None else words
-    arguments = parser(given[0] if given else None).parse_args(given)
     try:
-        code: int = arguments.run(arguments)
+        try:
+            code = _run(sys.argv[1:] if words is None else words)
+        except SystemExit as end:  # argparse: --help, --version, wrong usage
+            code = end.code if isinstance(end.code, int) else int(end.code is not None)
+        sys.stdout.flush()
     except KeyboardInterrupt:
-        return 130
+        _end_at_once()
+        return INTERRUPTED
     except BrokenPipeError:
-        sys.stderr.close()  # the reader has gone (`| head`): nothing more to say, not even at exit
+        _give_up_output()
+        return 1
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        _give_up_output()
+        print(f"wurao: {error.filename or 'standard output'}: {error.strerror or error}", file=sys.stderr)
         return 1
     return code
+
+
+def _run(words: list[str]) -> int:
+    from stream.cli.parser import parser  # noqa: PLC0415  # so that what it imports can be interrupted
+
+    arguments = parser(words[0] if words else None).parse_args(words)
+    code: int = arguments.run(arguments)
+    return code
+
+
+def _give_up_output() -> None:
+    """What is left of the answer goes nowhere: else Python tries once more at its end, and says so."""
+    import os  # noqa: PLC0415
+
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+
+
+def _end_at_once() -> None:
+    """A second Ctrl-C ends the process as it stands, without a traceback."""
+    import signal  # noqa: PLC0415
+
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    _give_up_output()
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
 """`wurao registry`: bulk files to topics and back, snapshots, and what a registry holds."""
 
 import argparse
+import json
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import aclosing, contextmanager
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -14,7 +15,7 @@ from bloom import snapshot
 from bloom.bitmaps import WillStats
 from bloom.snapshot import SnapshotMeta
 from stream.cli.registry_import import add_import
-from stream.cli.rim import Meter, add_config, add_json, config_of, failed, print_json, run_guarded, say
+from stream.cli.rim import Meter, add_config, add_json, config_of, failed, private_file, run_guarded, say
 from stream.config import Config, ConfigError
 from stream.model.times import told
 from stream.registry import snapshots
@@ -148,13 +149,14 @@ async def _export(config: Config, arguments: argparse.Namespace) -> int:
             read_count += count
             meter.update(0, 0, read_count)
 
-        async for exported in export(config, progress=note):
-            out.writelines(line + b"\n" for line in exported.lines)
-            written_count += len(exported.lines)
-            for problem in exported.bad[: max(0, BAD_TOLD_MAX - bad_count)]:
-                say(problem)
-            bad_count += len(exported.bad)
-            note(exported.read_count)
+        async with aclosing(export(config, progress=note)) as lines:
+            async for exported in lines:
+                out.writelines(line + b"\n" for line in exported.lines)
+                written_count += len(exported.lines)
+                for problem in exported.bad[: max(0, BAD_TOLD_MAX - bad_count)]:
+                    say(problem)
+                bad_count += len(exported.bad)
+                note(exported.read_count)
         out.flush()
     say(f"{written_count:,} records exported" + (f"; {bad_count:,} cannot be used" if bad_count else ""))
     return 1 if bad_count else 0
@@ -167,14 +169,16 @@ async def _snapshot(config: Config, arguments: argparse.Namespace) -> int:
     removed = [] if arguments.out else snapshots.prune(directory, keep=config.registry.snapshots_kept)
     size = path.stat().st_size
     if arguments.json:
-        print_json(
-            {
-                "path": str(path),
-                "bytes": size,
-                "created": meta.created_ms,
-                "bad": bad_count,
-                "removed": [str(old) for old in removed],
-            }
+        print(
+            json.dumps(
+                {
+                    "path": str(path),
+                    "bytes": size,
+                    "created": meta.created_ms,
+                    "bad": bad_count,
+                    "removed": [str(old) for old in removed],
+                }
+            )
         )
     else:
         print(f"{path}: {size:,} bytes")
@@ -193,7 +197,7 @@ async def _inspect(config: Config, arguments: argparse.Namespace) -> int:
         source, size = str(arguments.file), arguments.file.stat().st_size
     inspection = _inspection(registry, meta, source=source, size=size, now=time.time_ns() // 1_000_000)
     if arguments.json:
-        print_json(inspection)
+        print(msgspec.json.encode(inspection).decode())
     else:
         _print(inspection)
     return 0
@@ -223,18 +227,12 @@ async def _built(config: Config) -> tuple[Registry, SnapshotMeta, int]:
 
 @contextmanager
 def _output(path: Path | None) -> Iterator[BinaryIO]:
-    """Standard output, or a file that is there when all of it is. It holds numbers: for its owner's eyes."""
+    """Standard output, or a file."""
     if path is None:
         yield sys.stdout.buffer
         return
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.touch(0o600)
-    try:
-        with temporary.open("wb") as file:
-            yield file
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with private_file(path) as file:
+        yield file
 
 
 def _inspection(registry: Registry, meta: SnapshotMeta, *, source: str, size: int | None, now: int) -> Inspection:

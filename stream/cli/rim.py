@@ -12,23 +12,24 @@ import os
 import sqlite3
 import sys
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, BinaryIO, Final, Self
 
 from bloom.snapshot import SnapshotError
 from stream import config as configuration
 from stream import logs
+from stream.cli.main import FULL
 from stream.config import Config, ConfigError
 from stream.kafka.clients import KafkaError
 from stream.kafka.reason import reason
-from stream.model.answers import json_of
 from stream.policy.toml import PolicyError
-from stream.registry.bulk_files import BulkFileError
 from stream.registry.files import RegistryFileError
 from stream.registry.order_index import IndexInUse
 from stream.registry.snapshots import SnapshotsError
+from stream.registry.text_files import BulkFileError
 from stream.registry.topic_writer import GroupTooLarge
 
 if TYPE_CHECKING:
@@ -74,11 +75,6 @@ def add_json(command: argparse.ArgumentParser) -> None:
     command.add_argument("--json", action="store_true", help="answer in JSON, for programs")
 
 
-def print_json(value: object) -> None:
-    """Give a program its answer: one line of JSON on stdout."""
-    print(json_of(value).decode())
-
-
 def config_of(arguments: argparse.Namespace) -> Config:
     """The configuration that the command was given. Raises `ConfigError`."""
     config = configuration.load(arguments.config, os.environ)
@@ -105,6 +101,8 @@ def run_guarded(name: str, work: Coroutine[object, object, int], config: Config 
     except BrokenPipeError:
         raise
     except OSError as error:
+        if error.errno in FULL:
+            raise
         return failed(name, f"{error.filename or 'input or output'}: {error.strerror or error}")
 
 
@@ -117,6 +115,31 @@ def failed(name: str, problem: str) -> int:
 def say(line: str) -> None:
     """Tell the operator something beside the answer."""
     print(line, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def private_file(path: Path) -> Iterator[BinaryIO]:
+    """A file that is there when all of it is, for its owner's eyes: it holds subscribers' numbers.
+
+    A device or a pipe is written as it stands. A disk that is full is told with the file's name.
+    """
+    regular = not path.exists() or path.is_file()
+    path = path.resolve() if path.is_file() else path  # what a link names is renewed, not the link
+    written = path.with_name(f".{path.name}.tmp") if regular else path
+    try:
+        if regular:
+            written.unlink(missing_ok=True)  # an interrupted run's may be open to others' eyes
+        with os.fdopen(os.open(written, os.O_WRONLY | os.O_CREAT, 0o600), "wb") as file:
+            yield file
+        if regular:
+            written.replace(path)
+    except OSError as error:
+        if error.filename is None and error.errno in FULL:
+            error.filename = str(path)
+        raise
+    finally:
+        if regular:
+            written.unlink(missing_ok=True)
 
 
 class Meter:

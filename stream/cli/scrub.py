@@ -1,32 +1,35 @@
-"""`wurao scrub`: a campaign's number list, split into whom it may reach and whom not, each with the
-reason.
+"""`wurao scrub`: a campaign's number list, split into whom it may reach and whom not, each with the reason.
 
-Two files, each line as it stood in the list with two columns more: the number as it stands on the wire,
-and the reason, which is that of `wurao decide`. Nothing else of the list is looked at, and nothing is
-logged.
+Two files in the list's own encoding, each line as it stood in the list with two columns more: the number as read, and
+the reason, which is that of `wurao decide`. Nothing else of the list is looked at, and nothing is logged.
 """
 
 import argparse
-import sys
+import json
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
+from difflib import get_close_matches
 from pathlib import Path
-from typing import BinaryIO, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from bloom.wills import CHANNELS
-from stream.cli.rim import CommandError, Meter, add_json, failed, print_json, say
+from stream.cli.rim import CommandError, Meter, add_json, failed, private_file, say
+from stream.model.limits import FILE_LINE
 from stream.policy.loading import load
 from stream.policy.scrubbing import REACHABLE, REASONS, Answers, Scrubber
 from stream.policy.toml import PolicyError
-from stream.registry.dialling import CHINA
+from stream.registry import tables
 from stream.registry.files import RegistryFileError, load_registry
-from stream.registry.number_lists import Lines, ListError, NumberList
+from stream.registry.tables import NUMBER, Layout, Rows
+from stream.registry.text_files import ENCODINGS, BulkFileError, TextFile, opened
 
 _ENCODED: Final = [reason.encode() for reason in REASONS]
 _QUOTED: Final = (b",", b'"')
+
+KNOWN_TOLD_MAX: Final = 20
+"""Where a sender is unknown, so many of those that are known are told."""
 
 
 class Outputs(NamedTuple):
@@ -41,12 +44,14 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     command = commands.add_parser(
         "scrub",
         help="split a campaign's number list into reachable and not",
-        description="Splits a number list (plain lines, or a CSV with or without a header) into two CSV files,\n"
-        "LIST.reachable.csv and LIST.not-reachable.csv, each line with its number and the reason, as `decide`\n"
+        description="Splits a number list (plain lines, a CSV or an .xlsx, in UTF-8, UTF-16 or GB 18030) into two CSV\n"
+        "files, LIST.reachable.csv and LIST.not-reachable.csv, each line with its number and the reason, as `decide`\n"
         "answers commercial traffic from this sender. Numbers may be written with or without +86, with spaces or\n"
-        "dashes. Checked: help, redress, short and malformed numbers, duplicates, the sender's licence, orders to\n"
-        "suspend or stop the sender, and what each subscriber wants. Not checked: the number that it will be sent\n"
-        "from (its owner, purposes and categories, and orders on it), the text, permitted hours, staleness.",
+        "dashes. Reachable are persons' numbers alone. Checked: help, redress, short and malformed numbers,\n"
+        "duplicates, the sender's licence, orders to suspend or stop the sender, and what each subscriber wants. Not\n"
+        "checked: the number that it will be sent from (its owner, purposes and categories, and orders on it), the\n"
+        "text, permitted hours, staleness. Nothing is guessed: where the header names no column that is known, say\n"
+        "--column. Exit code 1 where most lines have no number.",
         epilog="examples:\n"
         "  wurao scrub list.csv --registry registry.ndjson --channel sms --sender ORG-1042 --category finance\n"
         "  wurao scrub list.txt --registry r.snapshot --channel call --sender ORG-7 --category education --out o\n"
@@ -72,10 +77,12 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     command.add_argument(
         "--column",
         metavar="NAME",
-        help="the column that has the numbers, by its name or its place from 1 (default: found by name or look)",
+        help="the column that has the numbers, by its name or its place from 1 (default: by a name that is known)",
     )
     command.add_argument(
-        "--country", metavar="CODE", default=CHINA, help=f"the country of numbers without one (default: {CHINA})"
+        "--encoding",
+        choices=ENCODINGS,
+        help="how the list is encoded (default: by its mark, else UTF-8 or GB 18030, whichever all of it is)",
     )
     command.add_argument("--now", metavar="MS", type=int, help="the moment at which orders count (default: now)")
     command.add_argument("--out", metavar="DIR", type=Path, default=Path(), help="where to write (default: here)")
@@ -84,24 +91,27 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Split the list. Returns 0, or 1 where a file could not be read, or a registry line was no record."""
+    """Split the list.
+
+    Returns 0, or 1 where a file could not be read, a registry line was no record, or most lines have no number.
+    """
     try:
         return _scrub(arguments)
-    except (PolicyError, RegistryFileError, ListError, CommandError) as error:
+    except (PolicyError, RegistryFileError, BulkFileError, CommandError) as error:
         return failed("scrub", str(error))
     except OSError as error:
-        if isinstance(error, BrokenPipeError):
+        if error.filename is None:
             raise
         return failed("scrub", f"{error.filename}: {error.strerror}; check the path")
 
 
 def _scrub(arguments: argparse.Namespace) -> int:
-    if not arguments.country.isdigit():
-        raise CommandError(f"--country {arguments.country!r}: give a calling code, such as {CHINA}")
     policy = load(arguments.policy)
+    _known("category", arguments.category, policy.file.categories, where="the policy")
     loaded = load_registry(arguments.registry)
     for problem in loaded.problems:
         say(problem)
+    _known("sender", arguments.sender, list(loaded.registry.senders), where="the registry")
     scrubber = Scrubber(
         policy,
         loaded.registry,
@@ -109,51 +119,76 @@ def _scrub(arguments: argparse.Namespace) -> int:
         sender=arguments.sender,
         category=arguments.category,
         now=time.time_ns() // 1_000_000 if arguments.now is None else arguments.now,
-        country=arguments.country,
     )
     if scrubber.sender_problem is not None:
         say(f"sender {arguments.sender} is {scrubber.sender_problem} on {arguments.channel}: nobody can be reached")
-    if arguments.category not in policy.file.categories:
-        say(f"category {arguments.category!r} is not among the policy's: {', '.join(policy.file.categories)}")
-    with _opened(arguments.list) as (file, size):
-        numbers = NumberList(file, column=arguments.column)
+    with opened(arguments.list, encoding=arguments.encoding) as file:
+        layout = tables.layout_of(file, asked=(NUMBER,), column=arguments.column)
+        if file.encoding != "utf-8":
+            say(f"{file.name}: read as {file.encoding}; --encoding overrules")
         outputs = _outputs(arguments)
-        counts = _split(numbers, scrubber, outputs, size)
+        counts, without = _split(file, layout, scrubber, outputs)
     _print(counts, outputs, as_json=arguments.json)
-    return 1 if loaded.problems else 0
+    of = sum(counts.values())
+    mostly_none = 2 * without > of
+    if mostly_none:
+        say(tables.other_column(file.name, layout, without, of))
+    return 1 if loaded.problems or mostly_none else 0
 
 
-def _split(numbers: NumberList, scrubber: Scrubber, outputs: Outputs, size: int) -> dict[str, int]:
+def _known(what: str, name: str, known: Sequence[str], *, where: str) -> None:
+    """Raises `CommandError` for a name that is not known: it is misspelt, or the wrong files were given."""
+    if name in known:
+        return
+    near = get_close_matches(name.casefold(), [one.casefold() for one in known], n=1)
+    told = [*(one for one in known if one.casefold() in near), *(one for one in known if one.casefold() not in near)]
+    more = f" and {len(told) - KNOWN_TOLD_MAX:,} more" if len(told) > KNOWN_TOLD_MAX else ""
+    raise CommandError(f"{what} {name!r}: {where} knows {', '.join(told[:KNOWN_TOLD_MAX]) or 'none'}{more}")
+
+
+def _split(file: TextFile, layout: Layout, scrubber: Scrubber, outputs: Outputs) -> tuple[dict[str, int], int]:
+    """Write the two files. How many lines have each reason, and how many have no number."""
     counts = np.zeros(len(REASONS), dtype=np.int64)
+    without = 0
     with (
-        _written(outputs.reachable) as reachable,
-        _written(outputs.unreachable) as unreachable,
+        private_file(outputs.reachable) as reachable,
+        private_file(outputs.unreachable) as unreachable,
         Meter("scrub", "numbers") as meter,
     ):
-        header = _header(numbers)
+        header = file.mark + file.encoded(_header(layout))
         reachable.write(header)
         unreachable.write(header)
-        for lines in numbers.chunks():
-            answers = scrubber.answer(lines.numbers)
-            rows = _rows(lines, answers, numbers.separator)
+        for rows in tables.rows(file, layout, (NUMBER,), strict=False):
+            (numbers,) = rows.cells
+            if any(len(line) > FILE_LINE.most for line in rows.raw):
+                raise CommandError(f"{file.name}: a line of more than {FILE_LINE.most:,} bytes: no list has one")
+            answers = scrubber.answer(numbers)
+            some_without = answers.numbers.count("")
+            if tables.hardly_any(some_without, len(numbers)) and not counts.any():
+                raise CommandError(tables.other_column(file.name, layout, some_without, len(numbers)))
+            written = _rows(rows, answers, layout.separator.encode())
             is_reachable = answers.codes < len(REACHABLE)
-            reachable.writelines(rows[row] for row in np.nonzero(is_reachable)[0].tolist())
-            unreachable.writelines(rows[row] for row in np.nonzero(~is_reachable)[0].tolist())
+            reachable.writelines(file.encoded(written[row]) for row in np.nonzero(is_reachable)[0].tolist())
+            unreachable.writelines(file.encoded(written[row]) for row in np.nonzero(~is_reachable)[0].tolist())
             counts += np.bincount(answers.codes, minlength=len(REASONS))
-            meter.update(lines.bytes_count, size, int(counts.sum()))
-    return {reason: count for reason, count in zip(REASONS, counts.tolist(), strict=True) if count}
+            without += some_without
+            meter.update(rows.bytes_count, file.bytes_count, int(counts.sum()))
+    return {reason: count for reason, count in zip(REASONS, counts.tolist(), strict=True) if count}, without
 
 
-def _header(numbers: NumberList) -> bytes:
-    separator = numbers.separator or b","
-    if numbers.header is not None:
-        return separator.join((numbers.header, b"wire_number", b"reason")) + b"\n"
+def _header(layout: Layout) -> bytes:
     # A list without a header gets none: whoever reads it counts its columns.
-    return b""
+    *before, last = layout.head or (b"",)
+    if not last:
+        return b""
+    if not layout.has_header:
+        return last + b"\n"
+    separator = layout.separator.encode() or b","
+    return b"".join(line + b"\n" for line in before) + separator.join((last, b"wire_number", b"reason")) + b"\n"
 
 
-def _rows(lines: Lines, answers: Answers, separator: bytes) -> list[bytes]:
-    raw = lines.raw
+def _rows(rows: Rows, answers: Answers, separator: bytes) -> list[bytes]:
+    raw = rows.raw
     if not separator:
         separator = b","
         raw = [_quoted(line) for line in raw]
@@ -176,28 +211,6 @@ def _outputs(arguments: argparse.Namespace) -> Outputs:
     return Outputs(arguments.out / f"{name}.reachable.csv", arguments.out / f"{name}.not-reachable.csv")
 
 
-@contextmanager
-def _opened(path: str) -> Iterator[tuple[BinaryIO, int]]:
-    if path == "-":
-        yield sys.stdin.buffer, 0
-        return
-    with Path(path).open("rb") as file:
-        yield file, Path(path).stat().st_size
-
-
-@contextmanager
-def _written(path: Path) -> Iterator[BinaryIO]:
-    """A file that is there when all of it is, for its owner's eyes."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.touch(0o600)
-    try:
-        with temporary.open("wb") as file:
-            yield file
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
 def _print(counts: dict[str, int], outputs: Outputs, *, as_json: bool) -> None:
     reachable = {reason: count for reason, count in counts.items() if reason in REACHABLE}
     unreachable = {reason: count for reason, count in counts.items() if reason not in REACHABLE}
@@ -210,7 +223,7 @@ def _print(counts: dict[str, int], outputs: Outputs, *, as_json: bool) -> None:
                 "reasons": unreachable,
             },
         }
-        print_json(answer)
+        print(json.dumps(answer))
         return
     for title, path, part in (
         ("reachable", outputs.reachable, reachable),

@@ -43,10 +43,19 @@ DEAD_LETTER: Final = Limit(
     64 << 10, "bytes", "what a dead letter keeps of bytes that do not fit", "enough to find the fault"
 )
 DECISION_KEY: Final = Limit(256, "bytes", "an event's key that its decision bears", "a longer one is nobody's number")
+FILE_LINE: Final = Limit(1 << 20, "bytes", "a line of a bulk file or list", "a record, and no more")
+FILE_CELL: Final = Limit(32_767, "characters", "a cell of a table", "what a cell of a spreadsheet can hold")
+FILE_COLUMNS: Final = Limit(
+    256, "columns", "a table", "a list of numbers has a few, an export of everything some dozens"
+)
+WORKBOOK_BYTES: Final = Limit(512 << 20, "bytes", "an `.xlsx` once unpacked", "a full sheet has half of that")
+WORKBOOK_CELLS: Final = Limit(
+    20_000_000, "cells", "the sheet that is read, empty ones counted", "it is held in memory: a gigabyte"
+)
 
 TABLE: Final = (
     RECORD, EVENT_ID, TEXT, EVENT_FIELD, NAME, CONTACT, REASON, ENTRIES, TERM, TERMS, NUMBERS, SCOPES, MARKS,
-    DEAD_LETTER, DECISION_KEY,
+    DEAD_LETTER, DECISION_KEY, FILE_LINE, FILE_CELL, FILE_COLUMNS, WORKBOOK_BYTES, WORKBOOK_CELLS,
 )  # fmt: skip
 
 _OF_TEXTS: Final = {

@@ -5,7 +5,8 @@ and microseconds in the place of milliseconds fall outside the bounds, so that t
 the moment of writing is given.
 """
 
-from datetime import UTC, datetime, timedelta
+import re
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Final
 
 TIME_MIN_MS: Final = 946_684_800_000
@@ -47,24 +48,29 @@ def counts_from(time: int, written: int) -> int:
     return min(time, written)
 
 
-def read_time(text: str) -> int:
+def read_time(text: str, zone: tzinfo | None = None) -> int:
     """Milliseconds since the epoch from the text in which a person or a file writes a time.
 
-    Takes milliseconds, or ISO 8601 with an offset. Raises `ValueError` with the mend for everything else: eight digits
-    are a date without an offset, not milliseconds. The bounds are `time_problem`'s.
+    Takes milliseconds, or ISO 8601 with an offset; with a `zone`, in which the times of a file are, also without one,
+    and as Excel writes it (`2026/11/1 8:00`). Raises `ValueError` with the mend for everything else: eight digits are
+    a date without an offset, not milliseconds. The bounds are `time_problem`'s.
     """
-    if text.isascii() and text.isdigit():
+    if text.isascii() and text.isdigit() and (zone is None or len(text) != _DATE_DIGITS):
         if len(text) == _DATE_DIGITS or len(text) > _MILLISECONDS_DIGITS_MAX:
             raise ValueError(f"{text[:40]!r} is no milliseconds since the epoch; a date is written {EXAMPLE}")
         return int(text)
     try:
-        moment = datetime.fromisoformat(text)
+        moment = datetime.fromisoformat(_EXCEL.sub(_as_iso, text) if zone is not None else text)
     except ValueError as error:
         raise ValueError(
             f"{text[:40]!r} is neither milliseconds since the epoch nor ISO 8601, such as {EXAMPLE}"
         ) from error
     if moment.tzinfo is None:
-        raise ValueError(f"{text[:40]!r} has no offset: write {EXAMPLE}")
+        if zone is None:
+            raise ValueError(f"{text[:40]!r} has no offset: write {EXAMPLE}")
+        moment = moment.replace(tzinfo=zone)
+        if moment.utcoffset() != moment.replace(fold=1).utcoffset():
+            raise ValueError(f"{text[:40]!r} is there twice, or never, in {zone}: write {EXAMPLE}")
     return round((moment - _EPOCH) / timedelta(milliseconds=1))
 
 
@@ -72,6 +78,15 @@ EXAMPLE: Final = "2026-11-25T08:00:00+08:00"
 _DATE_DIGITS: Final = 8
 _MILLISECONDS_DIGITS_MAX: Final = 19
 """More digits than nanoseconds have: no unit of time."""
+
+
+def _as_iso(found: re.Match[str]) -> str:
+    year, month, day, hour, rest = found.groups()
+    clock = "" if hour is None else f"T{hour:0>2}{rest}"
+    return f"{year}-{month:0>2}-{day:0>2}{clock}"
+
+
+_EXCEL: Final = re.compile(r"\A([0-9]{4})/([0-9]{1,2})/([0-9]{1,2})(?: ([0-9]{1,2})(:[0-9]{2}(?::[0-9]{2})?))?\Z")
 
 
 def told(time: int) -> str:

@@ -1,12 +1,12 @@
 """A campaign's list of numbers, each answered as `decide` would answer commercial traffic to it, by the
 thousand.
 
-Promises the verdict and reason of the rules that depend on the recipient and the sender alone: help and
-redress numbers (1, 2), orders on the sender (7, 20), the licence (16), short and malformed numbers (21,
-22), and the will (25, 26, 30). Rules about the number that it is sent from, the text, the hours and
-staleness are not asked; so what passes here can still be blocked, and what does not will be. A number
-that comes again is a `duplicate`. Pure: numpy and bitmap algebra over whole chunks, about a microsecond a
-number.
+Promises the reason of the rules that depend on the recipient and the sender alone: help and redress numbers (1, 2),
+orders on the sender (7, 20), the licence (16), short and malformed numbers (21, 22), and the will (25, 26, 30). Rules
+about the number that it is sent from, the text, the hours and staleness are not asked; so what passes here can still
+be blocked, and what does not will be. Reachable are persons' numbers alone: a message to a number for help, to a
+redress number or to a service is let through, and no campaign is meant for one. A number that comes again is a
+`duplicate`. Pure: numbers read by the policy, bitmap algebra over whole chunks, about a microsecond a number.
 """
 
 from collections.abc import Sequence
@@ -18,16 +18,18 @@ from numpy.typing import NDArray
 from pyroaring import BitMap64
 
 from bloom.bitmaps import Overlay
-from bloom.number import Msisdn, to_text
 from bloom.sets import bitmap_of
 from bloom.wills import Channel, Scope, refusals_covering
-from stream.policy.loading import load
+from stream.policy.numbering import ToKind
 from stream.policy.settings import Policy
-from stream.registry.dialling import CHINA, wire_forms
+from stream.registry.numbers_read import kinds
 from stream.registry.registry import Registry
 
-REACHABLE: Final = ("consented", "default_allow", "short_number", "redress", "call_for_help")
+REACHABLE: Final = ("consented", "default_allow")
 UNREACHABLE: Final = (
+    "short_number",
+    "redress",
+    "call_for_help",
     "refused",
     "no_consent",
     "malformed_number",
@@ -48,7 +50,7 @@ class Answers:
     codes: NDArray[np.uint8]
     """for each text the place of its reason in `REASONS`"""
     numbers: list[str]
-    """for each text its number as it stands on the wire, empty where it is none"""
+    """for each text its number as read, empty where it is none"""
 
 
 class Scrubber:
@@ -67,54 +69,34 @@ class Scrubber:
         sender: str,
         category: str,
         now: int,
-        country: str = CHINA,
     ) -> None:
         wills = registry.wills.folded() if isinstance(registry.wills, Overlay) else registry.wills
         self._numbering = policy.numbering
-        self._country = country
         self._silent = CODE["no_consent" if policy.silence_refuses else "default_allow"]
         self._consents = wills.sets.get(channel, "consent", Scope(sender, category)) or BitMap64()
         found = (wills.sets.get(channel, "refusal", scope) for scope in refusals_covering(sender, category))
         self._refusals = [bitmap for bitmap in found if bitmap is not None]
         self._seen = BitMap64()
-        # By the patterns of the shipped policy no Chinese mobile number is anything else; by others, who knows.
-        self._mobile_is_subscriber = policy.file.numbers == load().file.numbers
         self.sender_problem = _sender_problem(registry, channel, sender, now)
         """the reason for which none of the sender's commercial traffic passes; None where it may"""
+        self._of_kind: dict[ToKind, int] = {
+            "help": CODE["call_for_help"],
+            "redress": CODE["redress"],
+            "short": CODE[self.sender_problem or "short_number"],
+            "other": CODE[self.sender_problem or "malformed_number"],
+            "person": 0,
+        }
+        """the answer to each kind of number; a person's is looked up"""
 
     def answer(self, texts: Sequence[bytes]) -> Answers:
         """The answers to some numbers as people write them (UTF-8, without line ends)."""
-        forms = wire_forms(texts, self._country)
-        numbers = forms.numbers
-        codes = np.zeros(len(texts), dtype=np.uint8)
-        wire = dict(forms.others)
-        if not self._mobile_is_subscriber:
-            wire |= {row: to_text(Msisdn(int(numbers[row]))) for row in np.nonzero(numbers)[0].tolist()}
-        for row, text in wire.items():
-            codes[row], numbers[row] = self._one(text)
-        (rows,) = np.nonzero(numbers)
-        if len(rows):
-            codes[rows] = self._wills(numbers[rows])
-        told = [f"+{number}" if number else "" for number in numbers.tolist()]
-        for row, text in wire.items():
-            if codes[row] != CODE["malformed_number"] and not told[row]:
-                told[row] = text
+        read = kinds(texts, self._numbering)
+        codes = np.array([self._of_kind[kind] for kind, _ in read], dtype=np.uint8)
+        told = [number if kind != "other" else "" for kind, number in read]
+        persons = [row for row, (kind, _) in enumerate(read) if kind == "person"]
+        if persons:
+            codes[persons] = self._wills(np.array([int(told[row]) for row in persons], dtype=np.uint64))
         return Answers(codes, told)
-
-    def _one(self, text: str) -> tuple[int, int]:
-        """The answer to a text that is no plain mobile number; or, of a subscriber, the number to be
-        looked up.
-        """
-        kind, number = self._numbering.recipient(text)
-        if kind == "person":
-            return 0, int(number)
-        if kind == "help":
-            return CODE["call_for_help"], 0
-        if kind == "redress":
-            return CODE["redress"], 0
-        if self.sender_problem is not None:
-            return CODE[self.sender_problem], 0
-        return CODE["short_number" if kind == "short" else "malformed_number"], 0
 
     def _wills(self, numbers: NDArray[np.uint64]) -> NDArray[np.uint8]:
         """The answers to subscribers' numbers, by what they want."""

@@ -1,49 +1,46 @@
-"""Bulk files of registry records, read in chunks: NDJSON of any kind, CSV of expressions, plain lists of
-numbers.
+"""Bulk files of registry records, read in chunks: NDJSON of any kind, tables of expressions, plain lists of numbers.
 
-Promises that every line comes out once, as a record or as a bad line with its number and the reason, in
-order, in constant memory. Must never stop at a bad line, nor let one pass as something else.
+Promises that every line comes out once, as a record or as a bad line with its number and the reason, in order, in
+constant memory. Must never stop at a bad line, nor let one pass as something else: a number is read as everywhere
+(`Numbering`), and one that is nobody's is bad. A refusal of which the time alone is bad is a bad line and yet counts,
+with the time of the file, until the line is mended: else an older consent would outlive it.
 
-CSV has a header; its columns are the fields of an expression (subscriber, channel, will, sender,
-category, time, source, evidence, actor). What a row leaves empty, and what a list cannot say at all, is
-taken from the options that the operator gave. `time` is in milliseconds since the epoch or in ISO 8601
-with an offset.
+A table's columns are the fields of an expression, under the names that `tables` knows or the operator gives. What a row
+leaves empty, and what a list cannot say at all, is taken from the options. `time` is in milliseconds since the epoch
+or in ISO 8601; without an offset only where the operator names the file's time zone.
 """
 
-import csv
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
-from typing import IO, Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
+from zoneinfo import ZoneInfo
 
 import msgspec
 
+from stream.model import limits
 from stream.model.codec import Undecodable, decode_file_record
-from stream.model.fields import RECORD_BYTES_MAX
 from stream.model.registry import Expression, FileRecord
-from stream.registry.dialling import CHINA, wire_form
+from stream.model.times import read_time, time_problem, told
+from stream.policy.numbering import Numbering
+from stream.registry import tables
+from stream.registry.numbers_read import persons
+from stream.registry.tables import NUMBER, Rows
+from stream.registry.text_files import BulkFileError, TextFile
 
 Format = Literal["ndjson", "csv", "list"]
 
 CHUNK_LINES: Final = 20_000
 """Lines handled at once: the order index and the producer work best on batches."""
 
-LINE_BYTES_MAX: Final = RECORD_BYTES_MAX + 1
-"""A record of the largest size and its line end."""
-
 COLUMNS: Final = tuple(name for name in Expression.__struct_fields__)
-_SUFFIXES: Final[dict[str, Format]] = {
-    ".csv": "csv",
-    ".ndjson": "ndjson",
-    ".jsonl": "ndjson",
-    ".txt": "list",
-    ".list": "list",
-}
+_STATED: Final = tuple(name for name in COLUMNS if name != NUMBER)
 
+_ANYBODY: Final = "+8613800138000"
+"""Stands for the subscriber while what a row states beside it is looked at."""
 
-class BulkFileError(Exception):
-    """A file that cannot be read at all: which, why, and the mend."""
+_KEPT_MAX: Final = 50_000
+"""What rows state beside the number, kept so that the same is looked at once."""
 
 
 class BadLine(NamedTuple):
@@ -62,16 +59,33 @@ class Chunk:
     """the line number of each record, from 1"""
     records: list[FileRecord] = field(default_factory=list)
     bad: list[BadLine] = field(default_factory=list)
+    no_number_count: int = 0
+    """of the bad, those whose number is nobody's"""
+    undated_count: int = 0
+    """of the bad, those that are refusals whose time alone is bad: they are among the records as well"""
     bytes_count: int = 0
     """the file's bytes read so far"""
 
     def __len__(self) -> int:
-        return len(self.records) + len(self.bad)
+        return len(self.records) + len(self.bad) - self.undated_count
+
+    def take(self, line: int, raw: bytes, record: FileRecord | None, problem: str | None = None) -> None:
+        """Put a line where it belongs."""
+        if record is not None:
+            self.lines.append(line)
+            self.records.append(record)
+        if problem is not None:
+            self.bad.append(BadLine(line, raw[: limits.FILE_LINE.most], problem))
+            self.undated_count += record is not None
+
+
+_Read = tuple[Expression | None, str | None]
+"""What a line says, and what is wrong with it; of a refusal without a time that can be used, both."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Given:
-    """What the operator says of a whole file, for lines that do not say it themselves."""
+    """What the operator says of a whole file, for lines that do not say it themselves, and of how it is written."""
 
     time: int
     """milliseconds since the epoch: best the file's own age, so that a second import says the same"""
@@ -82,160 +96,193 @@ class Given:
     category: str | None = None
     evidence: str | None = None
     actor: str | None = None
-    country: str = CHINA
+    zone: ZoneInfo | None = None
+    """of times in the file without an offset"""
 
-    def expression(self, stated: dict[str, str]) -> Expression:
-        """The expression that a row states, completed. Raises `Undecodable`."""
+
+class BulkFile:
+    """A file of registry records. Raises `BulkFileError` where the options leave open what it is."""
+
+    def __init__(
+        self,
+        file: TextFile,
+        *,
+        path: Path,
+        given: Given,
+        numbering: Numbering,
+        now: int,
+        form: Format | None = None,
+        column: str | None = None,
+        mapped: Mapping[str, str] | None = None,
+    ) -> None:
+        self.path = path
+        self._file, self._given, self._numbering, self._now = file, given, numbering, now
+        self.form: Format = form or format_of(file, path)
+        self.layout: tables.Layout | None = None
+        if self.form != "ndjson":
+            separator = "" if self.form == "list" else None
+            self.layout = tables.layout_of(file, asked=COLUMNS, column=column, mapped=mapped, separator=separator)
+            if self.layout.places.keys() == {NUMBER}:
+                _, problem = self._stated({})
+                if problem is not None:
+                    raise BulkFileError(
+                        f"{path}: {problem}; its lines say a number alone, so say the rest: --channel, --will, --source"
+                    )
+            self._look_at_numbers(self.layout)
+
+    def _look_at_numbers(self, layout: tables.Layout) -> None:
+        """Raises `BulkFileError` where nearly no line of the beginning has a number: it is another column's."""
+        beginning = next(self._table(layout), Chunk())
+        if tables.hardly_any(beginning.no_number_count, len(beginning)):
+            raise BulkFileError(tables.other_column(self._file.name, layout, beginning.no_number_count, len(beginning)))
+
+    @property
+    def bytes_count(self) -> int:
+        """The file's size."""
+        return self._file.bytes_count
+
+    @property
+    def time(self) -> int:
+        """When what its lines do not date was said, milliseconds since the epoch."""
+        return self._given.time
+
+    @property
+    def has_end(self) -> bool:
+        """Whether its last line has its end, once all chunks have been read."""
+        return self._file.has_end
+
+    @property
+    def head(self) -> bytes:
+        """What must stand above lines of this file for them to be read again."""
+        head = self.layout.head if self.layout is not None else ()
+        return self._file.mark + b"".join(self.line(line) for line in head)
+
+    def line(self, raw: bytes) -> bytes:
+        """A line of it with its end, in its own encoding."""
+        return self._file.encoded(raw + b"\n")
+
+    def chunks(self) -> Iterator[Chunk]:
+        """All its lines. Raises `BulkFileError` where it can no longer be read."""
+        try:
+            for chunk in self._ndjson() if self.layout is None else self._table(self.layout):
+                yield from _portions(chunk)
+        except OSError as error:
+            raise BulkFileError(f"{self.path}: {error.strerror}; give a file that can be read") from error
+
+    def _ndjson(self) -> Iterator[Chunk]:
+        for lines in self._file.blocks():
+            chunk = Chunk(bytes_count=lines.bytes_count)
+            for number, line in zip(lines.numbers, lines.raw, strict=True):
+                try:
+                    record = decode_file_record(line)
+                except Undecodable as error:
+                    chunk.take(number, line, None, str(error))
+                else:
+                    read = self._of_person(record) if type(record) is Expression else (record, None)
+                    chunk.take(number, line, *read)
+            yield chunk
+
+    def _of_person(self, record: Expression) -> _Read:
+        """An expression of a file as it is written."""
+        subscriber = self._numbering.registrable(record.subscriber)
+        if subscriber is None:
+            return None, f"`subscriber`: {NO_PERSON}"
+        if subscriber != record.subscriber:
+            record = msgspec.structs.replace(record, subscriber=subscriber)
+        return self._in_time(record, time_problem(record.time, self._now))
+
+    def _in_time(self, record: Expression, problem: str | None) -> _Read:
+        """The expression, unless its time is bad or it exceeds a limit."""
+        if exceeded := limits.excess(record):
+            return None, "; ".join(map(str, exceeded))
+        if problem is None:
+            return record, None
+        if record.will != "refuse":
+            return None, f"`time` {problem}"
+        dated = msgspec.structs.replace(record, time=self.time)
+        return dated, f"`time` {problem}; until it is mended the refusal counts from {told(self.time)}"
+
+    def _table(self, layout: tables.Layout) -> Iterator[Chunk]:
+        stated = [name for name in _STATED if name in layout.places]
+        kept: dict[tuple[bytes, ...], _Read] = {}
+        for rows in tables.rows(self._file, layout, (NUMBER, *stated)):
+            numbers = persons(rows.cells[0], self._numbering)
+            beside = list(zip(*rows.cells[1:], strict=True)) if stated else [()] * len(rows.raw)
+            if len(kept) > _KEPT_MAX:
+                kept.clear()
+            for cells in set(beside) - kept.keys():
+                texts = [cell.decode().strip() for cell in cells]
+                kept[cells] = self._stated(dict(zip(stated, texts, strict=True)))
+            yield self._records(rows, numbers, [kept[cells] for cells in beside])
+
+    def _stated(self, stated: Mapping[str, str]) -> _Read:
+        """What a row states beside its number, completed by the options, of anybody."""
         fields: dict[str, object] = {
-            name: value for name in COLUMNS if name != "subscriber" and (value := getattr(self, name)) is not None
+            name: value for name in _STATED if (value := getattr(self._given, name)) is not None
         }
         fields.update({name: value for name, value in stated.items() if value})
-        if time := stated.get("time"):
-            fields["time"] = milliseconds(time)
-        fields["subscriber"] = wire_form(stated.get("subscriber", ""), self.country)
+        fields["time"], problem = self._moment(stated.get("time", ""))
         try:
-            return msgspec.convert(fields, Expression)
+            record = msgspec.convert(fields | {NUMBER: _ANYBODY}, Expression)
         except msgspec.ValidationError as error:
-            raise Undecodable(str(error)) from error
+            return None, str(error)
+        return self._in_time(record, problem)
+
+    def _moment(self, text: str) -> tuple[int, str | None]:
+        """A row's time, or else the file's, and what is wrong with the row's."""
+        if not text:
+            return self.time, None
+        try:
+            time = read_time(text, self._given.zone)
+        except ValueError as error:
+            return self.time, str(error)
+        problem = time_problem(time, self._now)
+        return (time if problem is None else self.time), problem
+
+    def _records(self, rows: Rows, numbers: Sequence[str | None], beside: Sequence[_Read]) -> Chunk:
+        chunk = Chunk(bytes_count=rows.bytes_count)
+        lines, records, of_number = chunk.lines, chunk.records, msgspec.structs.replace
+        for place, (line, number, (record, problem)) in enumerate(zip(rows.numbers, numbers, beside, strict=True)):
+            if problem is None and record is not None and number is not None and place not in rows.bad:
+                lines.append(line)
+                records.append(of_number(record, subscriber=number))
+            elif place in rows.bad:
+                chunk.take(line, rows.raw[place], None, rows.bad[place])
+            elif number is None:
+                chunk.no_number_count += 1
+                chunk.take(line, rows.raw[place], None, NO_PERSON)
+            else:
+                undated = None if record is None else of_number(record, subscriber=number)
+                chunk.take(line, rows.raw[place], undated, problem)
+        return chunk
 
 
-def milliseconds(text: str) -> int:
-    """A time as files write it. Raises `Undecodable`."""
-    if text.isascii() and text.isdigit():
-        return int(text)
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise Undecodable(f"`time` {text!r} is neither milliseconds since the epoch nor ISO 8601") from error
-    if moment.tzinfo is None:
-        raise Undecodable(f"`time` {text!r} has no offset: write 2026-11-25T08:00:00+08:00")
-    return round(moment.timestamp() * 1000)
+NO_PERSON: Final = "no person's number: a mobile or fixed one, such as 13800138000, 010-87654321 or +442079460000"
 
 
-def format_of(path: Path) -> Format:
-    """The format that a file has by its name, or else by its first line. Raises `BulkFileError`."""
-    by_name = _SUFFIXES.get(path.suffix.lower())
-    if by_name is not None:
-        return by_name
-    try:
-        with path.open("rb") as file:
-            start = file.readline(LINE_BYTES_MAX).removeprefix(b"\xef\xbb\xbf").lstrip()
-    except OSError as error:
-        raise BulkFileError(f"{path}: {error.strerror}; give a file that can be read") from error
-    if start.startswith(b"{"):
+def format_of(file: TextFile, path: Path) -> Format:
+    """Whether a file holds NDJSON, by its name or else by its first line; else it is a table of one column or more."""
+    if path.suffix.lower() in (".ndjson", ".jsonl"):
         return "ndjson"
-    return "csv" if b"," in start else "list"
+    if path.suffix.lower() in (".csv", ".tsv"):
+        return "csv"
+    start = next((lines.raw[0] for lines in file.blocks() if lines.raw), b"")
+    return "ndjson" if start.lstrip().startswith(b"{") else "csv"
 
 
-def read(path: Path, form: Format, given: Given) -> Iterator[Chunk]:
-    """A file's lines in chunks. Raises `BulkFileError` where it cannot be read, or a CSV has no usable
-    header.
-    """
-    try:
-        with path.open("rb") as file:
-            lines = _lines(file)
-            match form:
-                case "ndjson":
-                    yield from _chunks(((number, line, _ndjson(line)) for number, line in lines), file)
-                case "list":
-                    yield from _chunks(((number, line, _listed(line, given)) for number, line in lines), file)
-                case "csv":
-                    yield from _chunks(_rows(lines, path, given), file)
-    except OSError as error:
-        raise BulkFileError(f"{path}: {error.strerror}; give a file that can be read") from error
-
-
-_Read = FileRecord | Undecodable
-
-
-def _chunks(read_lines: Iterable[tuple[int, bytes, _Read]], file: IO[bytes]) -> Iterator[Chunk]:
-    chunk = Chunk()
-    for number, raw, read_ in read_lines:
-        if isinstance(read_, Undecodable):
-            chunk.bad.append(BadLine(number, raw, str(read_)))
-        else:
-            chunk.lines.append(number)
-            chunk.records.append(read_)
-        if len(chunk) >= CHUNK_LINES:
-            chunk.bytes_count = file.tell()
-            yield chunk
-            chunk = Chunk()
-    chunk.bytes_count = file.tell()
-    yield chunk
-
-
-def _lines(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
-    """Numbered lines without their ends and without blank ones. Of an overlong line only the beginning is
-    kept.
-    """
-    number = 0
-    while line := file.readline(LINE_BYTES_MAX + 1):
-        number += 1
-        if len(line) > LINE_BYTES_MAX and not line.endswith(b"\n"):
-            while (rest := file.readline(LINE_BYTES_MAX)) and not rest.endswith(b"\n"):
-                pass
-        if number == 1:
-            line = line.removeprefix(b"\xef\xbb\xbf")
-        line = line.rstrip(b"\r\n")
-        if line.strip():
-            yield number, line
-
-
-def _ndjson(line: bytes) -> _Read:
-    try:
-        return decode_file_record(line)
-    except Undecodable as error:
-        return error
-
-
-def _listed(line: bytes, given: Given) -> _Read:
-    try:
-        return given.expression({"subscriber": line.decode().strip()})
-    except UnicodeDecodeError:
-        return Undecodable("not UTF-8")
-    except Undecodable as error:
-        return error
-
-
-def _rows(lines: Iterator[tuple[int, bytes]], path: Path, given: Given) -> Iterator[tuple[int, bytes, _Read]]:
-    header: list[str] | None = None
-    for number, line in lines:
-        try:
-            text = line.decode()
-            # Row by row: a quotation mark that is never closed then spoils its own line and no other.
-            (row,) = csv.reader([text], strict=True)
-        except (UnicodeDecodeError, csv.Error, ValueError) as error:
-            yield number, line, Undecodable(f"no CSV row in UTF-8: {error}")
-            continue
-        if header is None:
-            header = _header(row, path)
-            continue
-        if len(row) != len(header):
-            yield number, line, Undecodable(f"{len(row)} columns where the header names {len(header)}")
-            continue
-        stated = {name: value.strip() for name, value in zip(header, row, strict=True)}
-        try:
-            yield number, line, given.expression(stated)
-        except Undecodable as error:
-            yield number, line, error
-
-
-def _header(row: list[str], path: Path) -> list[str]:
-    header = [name.strip().lower() for name in row]
-    unknown = [name for name in header if name not in COLUMNS]
-    if unknown or "subscriber" not in header or len(set(header)) != len(header):
-        raise BulkFileError(
-            f"{path}: the first line must name the columns, each once, among {', '.join(COLUMNS)}, and at "
-            f"least subscriber; it is {','.join(row)[:200]!r}"
+def _portions(chunk: Chunk) -> Iterator[Chunk]:
+    """The chunk in such as have no more than so many records. Its bad lines go with the first."""
+    if len(chunk) <= CHUNK_LINES:
+        yield chunk
+        return
+    for start in range(0, max(1, len(chunk.records)), CHUNK_LINES):
+        end = start + CHUNK_LINES
+        first = start == 0
+        yield Chunk(
+            chunk.lines[start:end],
+            chunk.records[start:end],
+            chunk.bad if first else [],
+            chunk.no_number_count if first else 0,
+            chunk.undated_count if first else 0,
+            chunk.bytes_count,
         )
-    return header
-
-
-def header_line(path: Path, form: Format) -> bytes:
-    """What must stand above rows of this file for them to be read again: the header of a CSV, else
-    nothing.
-    """
-    if form != "csv":
-        return b""
-    with path.open("rb") as file:
-        return file.readline(LINE_BYTES_MAX).rstrip(b"\r\n") + b"\n"

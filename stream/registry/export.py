@@ -3,10 +3,12 @@
 Promises an order in which they may be applied: records of one key in one place, expressions of one
 subscriber in their order of receipt, each at the place of its key's last record, as compaction leaves
 them. Two passes over the topics: the first notes where each key was last written, the second takes what
-stands there, so that memory holds one number per key and no record.
+stands there, so that memory holds one number per key and no record. Whoever takes the lines may stop at any
+time (`aclosing`): the consumer is then closed as at the end.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Final
@@ -34,7 +36,7 @@ class Exported:
     read_count: int
 
 
-async def export(config: Config, *, progress: Callable[[int], None]) -> AsyncIterator[Exported]:
+async def export(config: Config, *, progress: Callable[[int], None]) -> AsyncGenerator[Exported, None]:
     """Every record that stands, senders first and expressions last. `progress` hears of the first pass'
     records.
 
@@ -45,8 +47,9 @@ async def export(config: Config, *, progress: Callable[[int], None]) -> AsyncIte
     for topic in topics:
         for place in clients.partitions(topic, cluster.topics[topic].partitions):
             last = await _last_places(config, place, progress)
-            async for exported in _standing(config, place, last):
-                yield exported
+            async with aclosing(_standing(config, place, last)) as standing:
+                async for exported in standing:
+                    yield exported
 
 
 async def _last_places(config: Config, place: TopicPartition, progress: Callable[[int], None]) -> dict[bytes, int]:
@@ -58,21 +61,22 @@ async def _last_places(config: Config, place: TopicPartition, progress: Callable
     return last
 
 
-async def _standing(config: Config, place: TopicPartition, last: dict[bytes, int]) -> AsyncIterator[Exported]:
-    async for batch in read(config, [place], client="wurao-export"):
-        lines: list[bytes] = []
-        bad: list[str] = []
-        for raw in batch.records:
-            if last.get(_digest(raw)) != raw.offset:
-                continue
-            try:
-                record = decode_record(raw.topic, raw.key, raw.value)
-            except Undecodable as error:
-                bad.append(f"{raw.topic}, partition {raw.partition}, offset {raw.offset}: {error}")
-                continue
-            if not isinstance(record, Tombstone):
-                lines.append(encode(record))
-        yield Exported(lines, bad, len(batch.records))
+async def _standing(config: Config, place: TopicPartition, last: dict[bytes, int]) -> AsyncGenerator[Exported, None]:
+    async with aclosing(read(config, [place], client="wurao-export")) as batches:
+        async for batch in batches:
+            lines: list[bytes] = []
+            bad: list[str] = []
+            for raw in batch.records:
+                if last.get(_digest(raw)) != raw.offset:
+                    continue
+                try:
+                    record = decode_record(raw.topic, raw.key, raw.value)
+                except Undecodable as error:
+                    bad.append(f"{raw.topic}, partition {raw.partition}, offset {raw.offset}: {error}")
+                    continue
+                if not isinstance(record, Tombstone):
+                    lines.append(encode(record))
+            yield Exported(lines, bad, len(batch.records))
 
 
 def _digest(raw: Raw) -> bytes:

@@ -4,6 +4,7 @@ Files are applied in the order given, lines in theirs. A line that is no record 
 applies. Memory: the registry itself and one chunk of lines.
 """
 
+import codecs
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
@@ -62,9 +63,15 @@ def registry_from(kept: snapshot.Snapshot, *, overlay: bool = False) -> Registry
     return registry
 
 
+def without_mark(lines: Iterable[bytes]) -> Iterator[bytes]:
+    """Lines without the mark (BOM) that some programs put before UTF-8."""
+    for number, line in enumerate(lines):
+        yield line.removeprefix(codecs.BOM_UTF8) if number == 0 else line
+
+
 def _take_lines(loaded: LoadedRegistry, path: Path) -> None:
     with path.open("rb") as lines:
-        records = _records(lines, path, loaded.problems)
+        records = _records(without_mark(lines), path, loaded.problems)
         while chunk := list(islice(records, CHUNK_LINES)):
             loaded.registry.apply(chunk)
 

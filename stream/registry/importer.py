@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from itertools import repeat
 from pathlib import Path
 from typing import BinaryIO, Literal, NamedTuple
 
@@ -21,7 +22,9 @@ import msgspec
 from stream.config import Config
 from stream.kafka import clients
 from stream.kafka.describe import Cluster
+from stream.model import limits
 from stream.model.codec import Undecodable, decode_record, encode
+from stream.model.fields import TIME_MAX
 from stream.model.registry import Expression, FileRecord, Tombstone, key_of
 from stream.model.times import told
 from stream.model.topics import CAMPAIGNS, EXPRESSIONS, ORDERS, RECORD_KIND, SENDERS
@@ -138,11 +141,14 @@ class Importer:
     async def _take_expressions(self, path: Path, lines: Sequence[int], expressions: Sequence[Expression]) -> None:
         whos = [who_of(expression) for expression in expressions]
         rows = [who.row for who in whos]
-        sifted = sift(expressions, rows, self._index.said(set(whos)))
+        sifted = sift(expressions, rows, self._index.said(set(whos)), now=self._now)
         self.tally.already_count += sifted.already_count
         for place, newer in sifted.late:
             reason = f"older than what this subscriber said at {told(newer)} about an overlapping scope"
             self._reject("late", path, lines[place], encode(expressions[place]), reason)
+        for place in sifted.too_many:
+            reason = f"this subscriber has said something about {limits.SCOPES.most:,} scopes on that channel: no more"
+            self._reject("refused", path, lines[place], encode(expressions[place]), reason)
         if sifted.write:
             accepted = [expressions[place] for place in sifted.write]
             landed = await self._writer.write([(expression,) for expression in accepted])
@@ -155,7 +161,7 @@ class Importer:
         for batch in landed:
             if known.get(batch.partition, 0) == batch.first_offset:
                 known[batch.partition] = batch.first_offset + batch.records_count
-        self._index.take(expressions, known)
+        self._index.take(expressions, known, written=repeat(self._now))
 
     def _reject(self, fate: Fate, path: Path, line: int, raw: bytes, reason: str) -> None:
         self.tally.rejected[fate] += 1
@@ -224,6 +230,7 @@ async def catch_up(config: Config, index: OrderIndex, *, partitions: int, progre
     read_count = 0
     async for batch in read(config, places, start=start, client="wurao-import"):
         expressions: list[Expression] = []
+        written: list[int] = []
         for raw in batch.records:
             try:
                 record = decode_record(raw.topic, raw.key, raw.value)
@@ -231,7 +238,9 @@ async def catch_up(config: Config, index: OrderIndex, *, partitions: int, progre
                 continue
             if type(record) is Expression:
                 expressions.append(record)
-        index.take(expressions, {place.partition: offset for place, offset in batch.next_offsets.items()})
+                written.append(raw.timestamp if raw.timestamp >= 0 else TIME_MAX)
+        next_offsets = {place.partition: offset for place, offset in batch.next_offsets.items()}
+        index.take(expressions, next_offsets, written=written)
         read_count += len(batch.records)
         progress(read_count, batch.left_count)
 

@@ -1,7 +1,8 @@
-"""The order index: per subscriber, channel and scope the newest `time` that the topic has, kept on disk.
+"""The order index: per subscriber, channel and scope the newest moment of a word that the topic has, kept on disk.
 
-A file that arrives late must not undo a newer word (DESIGN section 3, *Order*). The importer asks here
-what has been said, and is told from one SQLite file, which is built from `registry.expressions` and
+A file that arrives late must not undo a newer word (DESIGN section 3, *Order*). A word counts with the earlier of its
+`time` and the moment at which it was written, so that one dated ahead bars nothing that is said after it. The importer
+asks here what has been said, and is told from one SQLite file, which is built from `registry.expressions` and
 brought up to date before each import. The file knows the cluster, the topic and the offsets that it
 stands for: of another topic, it is made anew.
 
@@ -18,6 +19,7 @@ import sqlite3
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import repeat
 from pathlib import Path
 from types import TracebackType
 from typing import Final, NamedTuple, Self
@@ -25,9 +27,11 @@ from typing import Final, NamedTuple, Self
 from bloom.number import Msisdn, parse
 from bloom.wills import EVERYTHING, Channel, Scope, Verb
 from stream.model.codec import encode
+from stream.model.fields import TIME_MAX
 from stream.model.registry import Expression, scope_name
+from stream.model.times import counts_from
 
-FORMAT: Final = "1"
+FORMAT: Final = "2"
 
 CACHE_KIB: Final = 256 * 1024
 """The working set of an import: new words come for numbers all over the file."""
@@ -67,7 +71,7 @@ class Said(NamedTuple):
 
     scope: Scope
     time: int
-    """the newest, milliseconds since the epoch"""
+    """the newest moment with which it counts, milliseconds since the epoch"""
     digest: int
     """of the last record"""
 
@@ -154,13 +158,21 @@ class OrderIndex:
         ]
         return ", ".join(changed) or None
 
-    def take(self, expressions: Iterable[Expression], next_offsets: Mapping[int, int]) -> None:
-        """Note words that stand in the topic, in the order in which they stand there; all of it or
-        nothing.
+    def take(
+        self,
+        expressions: Sequence[Expression],
+        next_offsets: Mapping[int, int],
+        *,
+        written: Iterable[int] | None = None,
+    ) -> None:
+        """Note words that stand in the topic, in the order in which they stand there; all of it or nothing.
+
+        `written` has the moment at which each was written (milliseconds since the epoch), where that is known.
         """
         self._database.execute("BEGIN")
         try:
-            rows = [self._row(expression) for expression in expressions]
+            moments: Iterable[int] = repeat(TIME_MAX) if written is None else written
+            rows = [self._row(expression, moment) for expression, moment in zip(expressions, moments, strict=False)]
             rows.sort(key=_by_place)  # stable; neighbours in the file are written together
             self._database.executemany(_TAKE, rows)
             self._database.executemany("INSERT OR REPLACE INTO progress VALUES (?, ?)", next_offsets.items())
@@ -182,9 +194,7 @@ class OrderIndex:
         return found
 
     def refusing_everything(self, channel: Channel, source: str) -> Sequence[tuple[Msisdn, int]]:
-        """Numbers whose last word about (*,*) on the channel is a refusal from this source, with its
-        newest time.
-        """
+        """Numbers whose last word about (*,*) on the channel is a refusal from this source, with its newest moment."""
         scope, origin = self._scopes.get(EVERYTHING), self._sources.get(source)
         if scope is None or origin is None:
             return []
@@ -196,13 +206,13 @@ class OrderIndex:
         """Of these, `Who.row` of those about whom anything narrower than (*,*) was ever said."""
         return {row for row, said in self.said(whos).items() if any(word.scope != EVERYTHING for word in said)}
 
-    def _row(self, expression: Expression) -> tuple[int, int, int, int, int, int]:
+    def _row(self, expression: Expression, written: int) -> tuple[int, int, int, int, int, int]:
         number = parse(expression.subscriber)
         assert number is not None, "the struct admits subscriber numbers only"
         return (
             number * 2 + (expression.channel == "call"),
             self._scope(Scope(scope_name(expression.sender), scope_name(expression.category))),
-            expression.time,
+            counts_from(expression.time, written),
             _WILLS[expression.will],
             self._source(expression.source),
             digest_of(expression),

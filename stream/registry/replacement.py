@@ -48,8 +48,27 @@ class Difference:
     leaving: BitMap64
     """registered so, and not in the file"""
     staying_count: int
+    registered_count: int
+    """all that are registered so"""
     newer_count: int
     """registered so after the file was drawn up, and so not in it: they are left alone"""
+
+
+def doubts(change: Difference, *, bad_count: int, has_end: bool, leaving_share_max: float) -> list[str]:
+    """Why what is not in a full file may be missing and not gone: for each reason a sentence; none where all is well.
+
+    Whoever stands in a line that cannot be read, or in one that was cut off, would count as gone, and a refusal be
+    lifted that nobody took back.
+    """
+    found = []
+    if bad_count:
+        found.append(f"{bad_count:,} lines cannot be read, and whoever stands in them would count as gone")
+    if not has_end:
+        found.append("its last line has no end: the file may have been cut off")
+    if change.registered_count and len(change.leaving) > leaving_share_max * change.registered_count:
+        share = len(change.leaving) / change.registered_count
+        found.append(f"{share:.1%} of those registered would leave, more than {leaving_share_max:.1%}")
+    return found
 
 
 def numbers_of(chunk: Chunk, channel: Channel, source: str) -> tuple[list[Msisdn], list[BadLine]]:
@@ -86,6 +105,7 @@ def difference(index: OrderIndex, in_file: BitMap64, *, channel: Channel, source
         new=in_file - registered,
         leaving=absent - newer,
         staying_count=len(registered & in_file),
+        registered_count=len(registered),
         newer_count=len(absent & newer),
     )
 

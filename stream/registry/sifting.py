@@ -4,15 +4,19 @@ late.
 A word that is older than one already received for an overlapping scope is skipped: to write it now would
 undo the newer one, because the order of receipt is the order that counts (DESIGN section 3, *Order*).
 Scopes overlap when some (sender, category) is covered by both. A word that stands in the topic as the
-last of its scope is not written again, so that a second import of a file writes nothing. Pure.
+last of its scope is not written again, so that a second import of a file writes nothing. A word counts with the
+earlier of its time and the moment at which it was, or is, written. Pure.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from bloom.number import parse
-from bloom.wills import Scope
+from bloom.wills import EVERYTHING, Scope
+from stream.model import limits
+from stream.model.fields import TIME_MAX
 from stream.model.registry import Expression, scope_name
+from stream.model.times import AHEAD_MAX_MS, counts_from
 from stream.registry.order_index import Said, Who, digest_of
 
 
@@ -24,7 +28,9 @@ class Sifted:
     already_count: int = 0
     """Said already, word for word, or said again by the very next word of that subscriber."""
     late: list[tuple[int, int]] = field(default_factory=list)
-    """(place, time of the newer word that it overlaps)"""
+    """(place, moment of the newer word that it overlaps)"""
+    too_many: list[int] = field(default_factory=list)
+    """One scope more than a subscriber may have on a channel."""
 
 
 def who_of(expression: Expression) -> Who:
@@ -46,8 +52,10 @@ def overlap(one: Scope, other: Scope) -> bool:
     return senders_meet and categories_meet
 
 
-def sift(expressions: Sequence[Expression], rows: Sequence[int], said: dict[int, list[Said]]) -> Sifted:
-    """Sort a batch, which stands in order of receipt, by the order rule.
+def sift(
+    expressions: Sequence[Expression], rows: Sequence[int], said: dict[int, list[Said]], *, now: int = TIME_MAX
+) -> Sifted:
+    """Sort a batch, which stands in order of receipt and is written at `now`, by the order rule.
 
     `rows` has each expression's `Who.row`, `said` what was said there before; the words to be written are
     added to it. About a microsecond each.
@@ -55,7 +63,7 @@ def sift(expressions: Sequence[Expression], rows: Sequence[int], said: dict[int,
     repeated = _repeated(expressions, rows)
     sifted = Sifted()
     for place, (expression, row) in enumerate(zip(expressions, rows, strict=True)):
-        scope, time = scope_of(expression), expression.time
+        scope, time = scope_of(expression), counts_from(expression.time, now)
         words = said.get(row)
         if words is None:
             words = said[row] = []
@@ -65,12 +73,12 @@ def sift(expressions: Sequence[Expression], rows: Sequence[int], said: dict[int,
                 same = index
             if word.time > newest and overlap(word.scope, scope):
                 newest = word.time
-        if place in repeated or (
-            same >= 0 and words[same].time == time and words[same].digest == digest_of(expression)
-        ):
+        if place in repeated or (same >= 0 and _is_last_word(words[same], expression)):
             sifted.already_count += 1
         elif newest > time:
             sifted.late.append((place, newest))
+        elif same < 0 and len(words) >= limits.SCOPES.most and scope != EVERYTHING:
+            sifted.too_many.append(place)
         else:
             sifted.write.append(place)
             word = Said(scope, time, digest_of(expression))
@@ -79,6 +87,14 @@ def sift(expressions: Sequence[Expression], rows: Sequence[int], said: dict[int,
             else:
                 words.append(word)
     return sifted
+
+
+def _is_last_word(word: Said, expression: Expression) -> bool:
+    """Whether the topic has just this as the last word of its scope.
+
+    One that was dated ahead counts from when it was written, at most so much earlier.
+    """
+    return 0 <= expression.time - word.time <= AHEAD_MAX_MS and word.digest == digest_of(expression)
 
 
 def _repeated(expressions: Sequence[Expression], rows: Sequence[int]) -> set[int]:

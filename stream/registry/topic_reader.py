@@ -5,7 +5,7 @@ where the last offsets hold no record (compaction and transactions leave such ho
 group, commit, or wait for records to come.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -46,7 +46,7 @@ async def read(
     *,
     start: Mapping[TopicPartition, int] | None = None,
     client: str,
-) -> AsyncIterator[Batch]:
+) -> AsyncGenerator[Batch, None]:
     """The records of these partitions in batches; the last batch, which may be empty, leaves nothing to read.
 
     `start` has the offset to begin at, for those partitions that do not begin at their beginning. Raises

@@ -40,8 +40,7 @@ class Audited(msgspec.Struct):
     refusals_in_force: dict[str, int]
 
 
-def environment(broker: Broker, **more: str) -> dict[str, str]:
-    """What a command of wurao needs to find this cluster."""
+def _environment(broker: Broker, **more: str) -> dict[str, str]:
     clean = {name: value for name, value in os.environ.items() if not name.startswith("WURAO_")}
     return clean | {"WURAO_KAFKA__BOOTSTRAP": broker.bootstrap, **more}
 
@@ -49,7 +48,7 @@ def environment(broker: Broker, **more: str) -> dict[str, str]:
 def audit(broker: Broker, **more: str) -> tuple[int, Audited]:
     done = subprocess.run(
         [sys.executable, "-m", "stream.cli.main", "audit", "--once", "--json"],
-        env=environment(broker, **more),
+        env=_environment(broker, **more),
         capture_output=True,
         text=True,
         timeout=60,
@@ -67,7 +66,7 @@ def running_audit(broker: Broker, directory: Path, **more: str) -> Iterator[subp
     with (directory / "audit.log").open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "stream.cli.main", "audit"],
-            env=environment(broker, WURAO_AUDIT__PORT=str(AUDIT_PORT), **more),
+            env=_environment(broker, WURAO_AUDIT__PORT=str(AUDIT_PORT), **more),
             stdout=log,
             stderr=log,
         )

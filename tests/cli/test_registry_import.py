@@ -1,14 +1,18 @@
 """`wurao registry import`: bulk files to topics; nothing twice, nothing that undoes a newer word, nothing lost."""
 
+import os
+import pty
 import signal
+import stat
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from bloom.partition import partition_of
-from stream.model.codec import encode
+from stream.model.codec import decode_file_record, encode
 from stream.model.registry import Expression, FileRecord, NumberEntry, Order, Sender
 from stream.model.topics import ORDERS, SENDERS
 from stream.registry.order_index import OrderLock
@@ -17,6 +21,8 @@ from tests.cli.command import Wurao, command
 from tests.filter.harness import Broker
 
 A, B, C, D = (f"+861380013800{n}" for n in range(4))
+T = 1_790_000_000_000
+"""A moment of this year; tests count from it."""
 
 
 def _json(*records: FileRecord) -> list[str]:
@@ -24,7 +30,7 @@ def _json(*records: FileRecord) -> list[str]:
 
 
 def _word(number: str, will: str, when: int, sender: str | None = None, category: str | None = None) -> Expression:
-    return Expression(number, "sms", will, when, "web-form", sender, category)  # type: ignore[arg-type]
+    return Expression(number, "sms", will, T + when, "web-form", sender, category)  # type: ignore[arg-type]
 
 
 def _state(words: list[Expression]) -> Registry:
@@ -43,9 +49,9 @@ def test_a_mixed_import_applies_the_good_tells_the_bad_and_does_nothing_twice(br
     rows = wurao.file(
         "rows.csv",
         "subscriber,will,sender,category,time",
-        "138-0013-8001,consent,ORG-1,finance,6",
-        "138-0013-8001,consent,ORG-1,,6",
-        f"{C},refuse,,,7",
+        f"138-0013-8001,consent,ORG-1,finance,{T + 6}",
+        f"138-0013-8001,consent,ORG-1,,{T + 6}",
+        f"{C},refuse,,,{T + 7}",
     )
     numbers = wurao.file("numbers.txt", D, "12")
     words = ("registry", "import", mixed, rows, numbers, "--channel", "sms", "--will", "lift", "--source", "web-form")
@@ -69,9 +75,11 @@ def test_a_mixed_import_applies_the_good_tells_the_bad_and_does_nothing_twice(br
         assert record.partition == partition_of(record.key.decode().split("|")[0], broker.partitions)
     assert (tmp_path / "mixed.ndjson.bad").read_text() == "{nonsense\n"
     assert (tmp_path / "rows.csv.bad").read_text() == (
-        "subscriber,will,sender,category,time\n138-0013-8001,consent,ORG-1,,6\n"
+        f"subscriber,will,sender,category,time\n138-0013-8001,consent,ORG-1,,{T + 6}\n"
     )
     assert (tmp_path / "numbers.txt.bad").read_text() == "12\n"
+    for path in tmp_path.glob("*.bad"):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600, "it holds numbers"
 
     again = wurao.run(*words)
     assert "mixed.ndjson:3: bad: JSON is malformed" in again.stderr
@@ -94,7 +102,8 @@ def test_a_file_that_arrives_late_undoes_no_newer_word_of_anybody(broker: Broker
     )
     ran = wurao.run("registry", "import", late)
     assert ran.returncode == 1
-    assert "late.ndjson:1: late: older than what this subscriber said at 1970-01-01T00:00:00.010" in ran.stderr
+    assert "late.ndjson:1: late: older than what this subscriber said at 2026-09-21T14:13:20.010Z" in ran.stderr
+    assert stat.S_IMODE((tmp_path / "late.ndjson.skipped").stat().st_mode) == 0o600, "it holds numbers"
     skipped = (tmp_path / "late.ndjson.skipped").read_text().splitlines()
     assert [row.split(",")[:2] for row in skipped[1:]] == [["1", "late"], ["2", "late"]]
     # What was written since then, by whomever, counts as well: the index is brought up to date before each import.
@@ -108,8 +117,8 @@ def test_a_file_that_arrives_late_undoes_no_newer_word_of_anybody(broker: Broker
 @pytest.mark.kafka
 def test_the_door_is_kept_as_for_every_writer(broker: Broker, tmp_path: Path) -> None:
     wurao = Wurao(tmp_path, broker)
-    limit = Order("O-1", "limit", 0, "measures", sender="ORG-1")
-    unannounced = Order("O-2", "suspend", 0, "measures", sender="ORG-1")
+    limit = Order("O-1", "limit", T, "measures", sender="ORG-1")
+    unannounced = Order("O-2", "suspend", T, "measures", sender="ORG-1")
     path = wurao.file("r.ndjson", *_json(_sender("1069"), limit, unannounced, _sender("1069", "1068")))
     answer = wurao.asked("registry", "import", path, code=1)
     assert (answer["written"], answer["refused"]) == ({SENDERS: 1, ORDERS: 1}, 2)
@@ -143,28 +152,28 @@ def test_an_import_that_was_killed_is_completed_by_the_next(broker: Broker, tmp_
 @pytest.mark.kafka
 def test_a_full_file_becomes_the_difference_and_narrower_wishes_stay(broker: Broker, tmp_path: Path) -> None:
     wurao = Wurao(tmp_path, broker)
-    replace = ("--replace-scope", "call", "--source", "platform")
+    replace = ("--replace-scope", "call", "--source", "platform", "--leaving-max", "100")
     first = wurao.file("first.txt", A, B, C)
-    assert wurao.asked("registry", "import", first, *replace, "--time", "10", "--yes")["written"] == {
+    assert wurao.asked("registry", "import", first, *replace, "--time", str(T + 10), "--yes")["written"] == {
         "registry.expressions": 3
     }
     kept = [
-        Expression(B, "call", "refuse", 20, "web-form", "S"),
-        Expression(B, "call", "consent", 21, "web-form", "S", "c", "sha256:1"),
-        Expression(B, "call", "consent", 22, "web-form", "T", "c"),
-        Expression(B, "call", "lift", 23, "web-form", "T", "c"),
+        Expression(B, "call", "refuse", T + 20, "web-form", "S"),
+        Expression(B, "call", "consent", T + 21, "web-form", "S", "c", "sha256:1"),
+        Expression(B, "call", "consent", T + 22, "web-form", "T", "c"),
+        Expression(B, "call", "lift", T + 23, "web-form", "T", "c"),
     ]
     own = Expression(D, "call", "refuse", 20, "reply")
     broker.write_registry([*kept, own])
     second = wurao.file("second.txt", A, "+8613900139000")
-    shown = wurao.run("registry", "import", second, *replace, "--time", "30")
+    shown = wurao.run("registry", "import", second, *replace, "--time", str(T + 30))
     assert shown.returncode == 1
     assert "           1  new, will be refused (+86139****9000)" in shown.stderr
     assert "           2  no longer in the file, will be lifted" in shown.stderr
     assert "give --yes" in shown.stderr
     assert len(wurao.words()) == 8
 
-    assert wurao.asked("registry", "import", second, *replace, "--time", "30", "--yes")["written"] == {
+    assert wurao.asked("registry", "import", second, *replace, "--time", str(T + 30), "--yes")["written"] == {
         "registry.expressions": 5  # a refusal, two lifts, and the two narrower wishes that stand
     }
     words = wurao.words()
@@ -179,9 +188,9 @@ def test_a_full_file_becomes_the_difference_and_narrower_wishes_stay(broker: Bro
     assert [stance(number, "X") for number in (A, B, C, D)] == ["refused", "silent", "silent", "refused"]
     assert stance(B, "S") == "consented"
     assert stance("+8613900139000", "X") == "refused"
-    assert wurao.asked("registry", "import", second, *replace, "--time", "30", "--yes")["written"] == {}
+    assert wurao.asked("registry", "import", second, *replace, "--time", str(T + 30), "--yes")["written"] == {}
     # An older file that is imported after a newer one does not take back what came since.
-    assert wurao.asked("registry", "import", first, *replace, "--time", "10", "--yes", code=1)["written"] == {}
+    assert wurao.asked("registry", "import", first, *replace, "--time", str(T + 10), "--yes", code=1)["written"] == {}
 
 
 @pytest.mark.kafka
@@ -199,12 +208,12 @@ def test_without_a_broker_files_become_one_file(tmp_path: Path) -> None:
     path = wurao.file("r.txt", "13800138000", "13800138001", "13800138000")
     out = tmp_path / "out.ndjson"
     answer = wurao.asked(
-        *("registry", "import", path, "--channel", "sms", "--will", "refuse", "--source", "s", "--time", "7"),
+        *("registry", "import", path, "--channel", "sms", "--will", "refuse", "--source", "s", "--time", str(T)),
         *("--into", out),
     )
     assert (answer["written"], answer["already"]) == ({"registry.expressions": 2}, 1)
     assert out.read_text().splitlines() == _json(
-        Expression(B, "sms", "refuse", 7, "s"), Expression(A, "sms", "refuse", 7, "s")
+        Expression(B, "sms", "refuse", T, "s"), Expression(A, "sms", "refuse", T, "s")
     ), "of a word said twice the last place counts"
 
 
@@ -216,6 +225,13 @@ def test_without_a_broker_files_become_one_file(tmp_path: Path) -> None:
         (("there.txt", "--replace-scope", "call", "--source", "s", "--sender", "S"), "leave --sender"),
         (("there.txt", "--replace-scope", "call", "--source", "s", "--into", "x"), "leave --into out"),
         (("there.txt", "--time", "soon"), "neither milliseconds"),
+        (("there.txt", "--time", "1793491200"), "looks like seconds"),
+        (("there.txt", "--time", "20261101"), "no milliseconds"),
+        (("there.txt", "--time", "2100-01-01T00:00:00Z"), "more than a day from now"),
+        (("there.txt", "--timezone", "Nowhere"), "no such zone"),
+        (("there.txt", "--map", "a=b"), "OURS among"),
+        (("there.txt", "--channel", "sms"), "say the rest: --channel, --will, --source"),
+        (("there.txt", "--replace-scope", "call", "--source", "s", "--leaving-max", "101"), "per cent"),
     ],
 )
 def test_what_cannot_be_imported_is_told_in_one_line(words: tuple[str, ...], told: str, tmp_path: Path) -> None:
@@ -226,3 +242,92 @@ def test_what_cannot_be_imported_is_told_in_one_line(words: tuple[str, ...], tol
     assert told in ran.stderr
     assert "Kafka" not in ran.stderr
     assert "Traceback" not in ran.stderr
+
+
+@pytest.mark.kafka
+def test_a_full_file_never_lifts_what_it_cannot_read(broker: Broker, tmp_path: Path) -> None:
+    wurao = Wurao(tmp_path, broker)
+    replace = ("--replace-scope", "call", "--source", "platform", "--yes", "--time")
+    numbers = [f"+86138001380{n:02d}" for n in range(40)]
+    assert wurao.run("registry", "import", wurao.file("oct.txt", *numbers), *replace, str(T)).returncode == 0
+    # Characters that nobody sees are no part of a number; a line that is none changes everything.
+    seen = wurao.file("nov.txt", *(f"\u202a{number}\u202c" for number in numbers))
+    assert wurao.asked("registry", "import", seen, *replace, str(T + 1))["written"] == {}
+
+    def refused(content: str, *words: str) -> str:
+        path = tmp_path / "dec.txt"
+        path.write_text(content)
+        ran = wurao.run("registry", "import", path, *replace, str(T + 2), *words)
+        assert ran.returncode == 1
+        assert len(wurao.words()) == len(numbers), "nothing is changed"
+        return ran.stderr
+
+    lines = "".join(f"{number}\n" for number in numbers)
+    assert "1 lines cannot be read" in refused(lines.replace(numbers[7], "1380013 800?"))
+    assert (tmp_path / "dec.txt.bad").read_text() == "1380013 800?\n"
+    assert "its last line has no end" in refused(lines.removesuffix("\n"))
+    assert "7.5% of those registered would leave, more than 5.0%" in refused("".join(lines.splitlines(True)[3:]))
+    assert "nothing was changed" in refused(lines[:-4])
+
+    few = wurao.file("few.txt", *numbers[2:])
+    assert wurao.asked("registry", "import", few, *replace, str(T + 2))["written"] == {"registry.expressions": 2}
+    trusted = (*replace, str(T + 3), "--trust-file")
+    cut = wurao.file("cut.txt", *numbers[2:30], "1380")
+    assert wurao.asked("registry", "import", cut, *trusted, code=1)["written"] == {"registry.expressions": 10}
+
+
+@pytest.mark.kafka
+def test_a_consent_that_is_dated_ahead_bars_no_refusal_that_comes_after_it(broker: Broker, tmp_path: Path) -> None:
+    wurao = Wurao(tmp_path, broker)
+    now = time.time_ns() // 1_000_000
+    ahead = now + 20 * 3_600_000
+    broker.write_registry([Expression(A, "sms", "consent", ahead, "crm", "S", "c")])
+    consents = wurao.file("consents.ndjson", *_json(Expression(B, "sms", "consent", ahead, "crm", "S", "c")))
+    assert wurao.asked("registry", "import", consents)["written"] == {"registry.expressions": 1}
+    while time.time_ns() // 1_000_000 <= now + 2:
+        time.sleep(0.001)
+    refusals = wurao.file("refusals.txt", A, B)
+    words = ("registry", "import", refusals, "--channel", "sms", "--will", "refuse", "--source", "letters")
+    answer = wurao.asked(*words, "--time", str(time.time_ns() // 1_000_000))
+    assert (answer["written"], answer["late"]) == ({"registry.expressions": 2}, 0)
+    # The last word of its scope is not written again, though it counts from when it was written.
+    assert wurao.asked("registry", "import", consents)["already"] == 1
+    (tmp_path / "snapshots" / "expressions.index").unlink()
+    assert wurao.asked(*words, "--time", str(now), code=1)["written"] == {}
+
+
+def test_the_mended_case_of_times_in_other_units(tmp_path: Path) -> None:
+    wurao = Wurao(tmp_path)
+    seconds = wurao.file("refusals.csv", "subscriber,channel,will,time,source", f"{A},sms,refuse,{T // 1000},letters")
+    older = wurao.file(
+        "consents.csv",
+        "subscriber,channel,will,time,source,sender,category",
+        f"{A},sms,consent,2021-05-01T00:00:00Z,web-form,S,finance",
+        f"{B},sms,consent,{T * 1000},web-form,S,finance",
+    )
+    answer = wurao.asked("registry", "import", seconds, older, "--into", tmp_path / "out.ndjson", code=1)
+    assert (answer["bad"], answer["late"], answer["written"]) == (2, 1, {"registry.expressions": 1})
+    state = registry_of([decode_file_record(line) for line in (tmp_path / "out.ndjson").read_bytes().splitlines()])
+    assert state.wills.stance("sms", int(A[1:]), "S", "finance") == "refused"  # type: ignore[arg-type]
+
+
+@pytest.mark.kafka
+def test_ctrl_c_ends_the_question_and_the_import(broker: Broker, tmp_path: Path) -> None:
+    wurao = Wurao(tmp_path, broker)
+    ours, theirs = pty.openpty()
+    words = ("registry", "import", wurao.file("r.txt", A), "--replace-scope", "call", "--source", "s")
+    process = subprocess.Popen(
+        command(*words), env=wurao.environment, stdin=theirs, stdout=theirs, stderr=theirs, close_fds=True
+    )
+    os.close(theirs)
+    told = b""
+    while b"[y/N]" not in told:
+        told += os.read(ours, 4096)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(60) == 130
+    with suppress(OSError):  # at the end of a terminal
+        while some := os.read(ours, 4096):
+            told += some
+    os.close(ours)
+    assert b"Traceback" not in told
+    assert wurao.words() == []

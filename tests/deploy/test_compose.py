@@ -11,7 +11,7 @@ import msgspec
 import pytest
 import yaml
 
-from stream.cli.main import parser
+from stream.cli.parser import parser
 from stream.config import Config
 from stream.filter.supervisor import GOODBYE_MARGIN_S
 from tests.deploy.image import IMAGE

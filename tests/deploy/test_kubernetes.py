@@ -11,7 +11,7 @@ import yaml
 from jsonschema.exceptions import best_match
 
 from deploy.topics import TOPICS
-from stream.cli.main import parser
+from stream.cli.parser import parser
 from stream.config import Config
 from stream.filter.supervisor import GOODBYE_MARGIN_S
 from stream.kafka.topics import EXPECTED

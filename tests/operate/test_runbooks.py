@@ -9,7 +9,7 @@ import yaml
 from prometheus_client import CollectorRegistry
 
 from stream import metrics
-from stream.cli.main import ORDER
+from stream.cli.parser import ORDER
 
 ROOT: Final = Path(__file__).parents[2]
 BOOKS: Final = sorted(path for path in (ROOT / "docs" / "runbooks").glob("Wurao*.md"))

@@ -1,0 +1,137 @@
+"""How commands end: a reader that has gone, a full disk and Ctrl-C at any moment leave no traceback."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bloom.number import Msisdn, to_text
+from stream.model.codec import encode
+from stream.model.events import Call
+from stream.model.registry import Expression
+from tests.cli.command import Wurao, command
+from tests.filter.harness import Broker
+
+NOW = 1_795_500_000_000
+FULL = Path("/dev/full")
+needs_full = pytest.mark.skipif(not FULL.exists(), reason="only Linux has a device that is always full")
+
+
+def _calls(path: Path, count: int) -> Path:
+    path.write_bytes(b"".join(encode(Call(id=str(n), time=NOW, to="110")) + b"\n" for n in range(count)))
+    return path
+
+
+@needs_full
+@pytest.mark.parametrize("words", [("decide", "EVENTS"), ("explain", "EVENT")])
+def test_a_full_disk_is_told_in_one_line(words: tuple[str, ...], tmp_path: Path) -> None:
+    files = {"EVENTS": _calls(tmp_path / "events.ndjson", 3_000), "EVENT": _calls(tmp_path / "event.ndjson", 1)}
+    with FULL.open("wb") as full:
+        ran = subprocess.run(
+            command(*(files.get(word, word) for word in words)),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+            check=False,
+        )
+    assert ran.returncode == 1
+    assert ran.stderr == "wurao: standard output: No space left on device\n"
+
+
+@needs_full
+def test_an_output_that_does_not_fit_is_named_and_the_device_stays(tmp_path: Path) -> None:
+    wurao = Wurao(tmp_path)
+    numbers = wurao.file("r.txt", *(to_text(Msisdn(8613800000000 + n)) for n in range(2_000)))
+    words = ("--channel", "sms", "--will", "refuse", "--source", "letters", "--into", FULL)
+    ran = wurao.run("registry", "import", numbers, *words)
+    assert ran.returncode == 1
+    assert "wurao: /dev/full: No space left on device" in ran.stderr
+    assert "Traceback" not in ran.stderr
+    assert FULL.is_char_device()
+
+
+def test_a_reader_that_has_gone_ends_the_command_quietly(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        command("decide", _calls(tmp_path / "events.ndjson", 20_000)), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    assert process.stdout.readline().startswith(b'{"kind":"decision"')
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    assert process.wait(60) == 1
+    process.stderr.close()
+
+
+_STEPS = """
+import signal, sys
+seen = 0
+def step(event, arguments):
+    global seen
+    seen += event == "import"
+    if event == "import" and seen == {at}:
+        signal.raise_signal(signal.SIGINT)
+sys.addaudithook(step)
+from stream.cli.main import main
+sys.argv = ["wurao", "decide", {events!r}]
+sys.exit(main())
+"""
+
+
+@pytest.mark.parametrize("at", [12, 30, 60, 120])
+def test_ctrl_c_in_the_first_second_ends_it_quietly(at: int, tmp_path: Path) -> None:
+    # Whatever is being imported at that moment.
+    program = _STEPS.format(at=at, events=str(_calls(tmp_path / "events.ndjson", 10)))
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False, encoding="utf-8")
+    assert (ran.returncode, ran.stderr) == (130, "")
+
+
+def test_ctrl_c_while_it_waits_for_events_ends_it_quietly(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        command("decide", "-"), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(encode(Call(id="1", time=NOW, to="110")) + b"\n")
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=60)
+    assert (process.returncode, told) in ((130, b""), (-signal.SIGINT, b"")), "or before Python had begun"
+
+
+def _registered(broker: Broker) -> None:
+    broker.write_registry([Expression(f"+86138{n:08d}", "sms", "refuse", NOW, "t") for n in range(30_000)])
+
+
+@pytest.mark.kafka
+def test_an_export_to_a_reader_that_has_gone_ends_quietly(broker: Broker, tmp_path: Path) -> None:
+    _registered(broker)
+    wurao = Wurao(tmp_path, broker)
+    process = subprocess.Popen(
+        command("registry", "export"), env=wurao.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    assert process.stdout.readline().startswith(b'{"kind":"expression"')
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    assert process.wait(60) == 1
+    process.stderr.close()
+
+
+@pytest.mark.kafka
+def test_ctrl_c_ends_an_export_and_leaves_no_half_file(broker: Broker, tmp_path: Path) -> None:
+    _registered(broker)
+    wurao = Wurao(tmp_path, broker)
+    out = tmp_path / "out.ndjson"
+    process = subprocess.Popen(
+        command("registry", "export", "--out", out), env=wurao.environment, stderr=subprocess.PIPE
+    )
+    while not list(tmp_path.glob(".out.ndjson.tmp")):
+        assert process.poll() is None, "it ended before it could be interrupted"
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert told == b""
+    assert list(tmp_path.glob("*out.ndjson*")) == []
