@@ -13,8 +13,7 @@ from stream.config import Config, ConfigError
 from stream.enforce.watch import Watch
 from stream.health import Health
 from stream.kafka.clients import KafkaError
-from stream.kafka.reach import CannotStart, look
-from stream.model.topics import ACTIVITY, CASE_EVENTS
+from stream.kafka.reach import CannotStart
 from stream.policy.loading import load as load_policy
 from stream.policy.toml import PolicyError
 
@@ -50,7 +49,6 @@ def run(arguments: argparse.Namespace) -> int:
 
 async def _watch(config: Config) -> None:
     policy = load_policy(config.policy.file)
-    await look(config, (ACTIVITY, CASE_EVENTS))
     watch = Watch(config, policy)
     loop = asyncio.get_running_loop()
     for ending in (signal.SIGTERM, signal.SIGINT):

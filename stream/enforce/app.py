@@ -33,7 +33,10 @@ from stream.enforce.shell import Shell
 from stream.enforce.terms import Terms
 from stream.health import Health
 from stream.kafka import clients
+from stream.kafka.brokers import Brokers
+from stream.kafka.closing import close_within
 from stream.kafka.reach import reach
+from stream.kafka.retry import Retry
 from stream.metrics import EnforceMetrics
 from stream.model.topics import ENFORCE_GROUP, ENFORCE_TABLE, INTAKE
 from stream.policy.settings import Policy
@@ -52,7 +55,7 @@ LOOK_EVERY_S: Final = 1.0
 """How often end offsets are asked for: a record that the stream left out waits two or three of these."""
 
 ANSWER_S_MAX: Final = 5.0
-"""How long a broker may take to answer that, before the instance says that it is not ready."""
+"""How long a broker may take to answer that, before it is asked anew."""
 
 NO_ENVIRONMENT: Final[dict[str, str]] = {}
 """What Faust may see of the environment: variables such as PRODUCER_ACKS or CONSUMER_AUTO_OFFSET_RESET would go before
@@ -74,6 +77,7 @@ class Enforce:
         self._metrics = EnforceMetrics()
         self._stopping = asyncio.Event()
         self._work: Work | None = None
+        self._brokers = Brokers(config, client="wurao-enforce")
         self._api = Api(config) if config.api.tokens_file is not None else None
         self._health = Health(
             host=config.metrics.host,
@@ -81,6 +85,7 @@ class Enforce:
             metrics=self._metrics.registry,
             not_ready=self._not_ready,
         )
+        self._metrics.ready.set_function(lambda: self._not_ready() is None)
 
     async def run(self) -> None:
         """Start, deal with cases, end in order. Raises `CannotStart` for what needs an operator."""
@@ -89,8 +94,16 @@ class Enforce:
             loop.add_signal_handler(ending, self._stopping.set)
         address = await self._health.start()
         log.info("enforce starts", endpoint=address)
-        if self._api is not None:
-            await self._api.start()
+        try:
+            if self._api is not None:
+                await self._api.start()
+        except BaseException:
+            await self._health.stop()
+            raise
+        async with self._brokers:
+            await self._until_stopping()
+
+    async def _until_stopping(self) -> None:
         working = asyncio.ensure_future(self._serve())
         stopping = asyncio.ensure_future(self._stopping.wait())
         try:
@@ -113,7 +126,10 @@ class Enforce:
     def _not_ready(self) -> str | None:
         if self._stopping.is_set():
             return "it is ending"
-        return "no broker has answered yet" if self._work is None else self._work.not_ready()
+        silence = self._brokers.not_ready()
+        if silence is None and self._work is None:
+            return "no broker has answered yet"
+        return silence or (self._work.not_ready() if self._work is not None else None)
 
     async def _end(self, working: asyncio.Future[None]) -> None:
         """Finish the record at hand, answer the requests under way, leave the group."""
@@ -172,8 +188,8 @@ class Work:
         intake = self._app.topic(*INTAKE, key_type=bytes, value_type=bytes)
         self._app.agent(intake, concurrency=1, name="intake")(self._agent)
         self._app.on_partitions_revoked.connect(self._revoked)
+        self._started = False
         self._at_work = False
-        self._broker_answers = True
         self._began = time.monotonic()
 
     async def run(self) -> None:
@@ -181,6 +197,7 @@ class Work:
         await self._shell.start()
         self._app.finalize()
         await self._app.start()
+        self._started = True
         await asyncio.gather(self._ring(), self._look())
 
     async def stop(self) -> None:
@@ -192,10 +209,15 @@ class Work:
         await self._shell.stop()
 
     def not_ready(self) -> str | None:
-        """Why it does not deal with cases now, or None if it does."""
-        if self._shell.broker_fails or not self._broker_answers:
-            return "the broker does not answer"
-        return None if self._at_work else "the table is being brought back, or partitions are being shared out"
+        """Why it does not deal with cases now, or None if it does.
+
+        Partitions are ours before Faust's start is over, which waits for brokers once more: until then nothing rings.
+        """
+        if self._shell.broker_fails:
+            return "the broker does not acknowledge what is written"
+        if not self._at_work:
+            return "the table is being brought back, or partitions are being shared out"
+        return None if self._started else "the start is not over yet"
 
     async def _agent(self, stream: "StreamT[bytes]") -> None:
         async for event in stream.events():
@@ -216,26 +238,27 @@ class Work:
 
     async def _look(self) -> None:
         """See how far the intake topics reach, and fetch what the stream has left out."""
-        consumer = clients.follower(self._config, client="wurao-enforce-ends")
+        retry = Retry(log, "cannot see how far the intake topics reach; asking anew")
+        while True:
+            consumer = clients.follower(self._config, client="wurao-enforce-ends")
+            try:
+                await consumer.start()
+                while True:
+                    await asyncio.sleep(LOOK_EVERY_S)
+                    await self._fetch_missing(consumer)
+                    retry.begin_anew()
+            except (clients.KafkaError, OSError) as error:
+                await retry.after(error)
+            finally:
+                await close_within(consumer)
+
+    async def _fetch_missing(self, consumer: clients.AIOKafkaConsumer) -> None:
         places = [place for topic in INTAKE for place in clients.partitions(topic, self._config.topics.partitions)]
-        await consumer.start()
-        try:
-            while True:
-                await asyncio.sleep(LOOK_EVERY_S)
-                self._metrics.ready.set(self.not_ready() is None)
-                try:
-                    async with asyncio.timeout(ANSWER_S_MAX):
-                        ends = await consumer.end_offsets(places)
-                except (clients.KafkaError, OSError, TimeoutError) as error:
-                    self._broker_answers = False
-                    log.warning("cannot see how far the intake topics reach", error=repr(error))
-                    continue
-                self._broker_answers = True
-                if self._at_work:
-                    reach = {Place(place.topic, place.partition): end for place, end in ends.items()}
-                    await _guarded(self._intake.fetch_missing(reach))
-        finally:
-            await consumer.stop()
+        async with asyncio.timeout(ANSWER_S_MAX):
+            ends = await consumer.end_offsets(places)
+        if self._at_work:
+            reach = {Place(place.topic, place.partition): end for place, end in ends.items()}
+            await _guarded(self._intake.fetch_missing(reach))
 
     # ---- partitions come and go
 

@@ -22,6 +22,7 @@ from stream.enforce.inbox import Spot
 from stream.enforce.positions import Place, Positions
 from stream.kafka import clients
 from stream.kafka.clients import TopicPartition
+from stream.kafka.closing import close_within
 from stream.metrics import EnforceMetrics
 from stream.registry import topic_reader
 
@@ -94,9 +95,10 @@ class Intake:
         """Read these places from their positions to their ends, and deal with what is there."""
         began, fetched = time.monotonic(), 0
         try:
-            fetched = await self._fetch_some(places)
-        except OffsetOutOfRangeError:
-            await self._begin_where_records_begin(places)
+            try:
+                fetched = await self._fetch_some(places)
+            except OffsetOutOfRangeError:
+                await self._begin_where_records_begin(places)
         except (clients.KafkaError, OSError) as error:
             log.warning("the broker does not give what the stream left out; trying again", error=repr(error))
         self._metrics.fetched.inc(fetched)
@@ -125,11 +127,11 @@ class Intake:
 
     async def _begin_where_records_begin(self, places: list[Place]) -> None:
         consumer = clients.follower(self._config, client=CLIENT)
-        await consumer.start()
         try:
+            await consumer.start()
             first = await consumer.beginning_offsets([TopicPartition(*place) for place in places])
         finally:
-            await consumer.stop()
+            await close_within(consumer)
         for place, offset in first.items():
             here = Place(place.topic, place.partition)
             if offset > self._positions[here]:

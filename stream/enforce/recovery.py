@@ -8,11 +8,15 @@ fell back to an earlier state, so it brings nothing back here (`store`). Reading
 from collections.abc import MutableMapping, Sequence
 from typing import NamedTuple
 
+from stream import logs
 from stream.config import Config
 from stream.enforce.positions import ROW_PREFIX
-from stream.kafka.clients import TopicPartition
+from stream.kafka.clients import KafkaError, TopicPartition
+from stream.kafka.retry import Retry
 from stream.model.topics import ENFORCE_TABLE
 from stream.registry import topic_reader
+
+log = logs.get(__name__)
 
 Table = MutableMapping[bytes, bytes]
 """Entries by their keys, as bytes: 100,000 cases as objects would take five times the memory."""
@@ -29,12 +33,21 @@ class Rows(NamedTuple):
 
 async def bring_back(config: Config, table: Table, ours: Sequence[int]) -> Rows:
     """Fill the table with the rows of these partitions, and empty it of all else. Waits for a broker."""
-    rows, partition = await _read(config, ours)
+    rows, partition = await _read_until_whole(config, ours)
     table.clear()
     table.update(rows)
     positions = [value for key, value in rows.items() if key.startswith(ROW_PREFIX)]
     entries = {key: value for key, value in rows.items() if not key.startswith(ROW_PREFIX)}
     return Rows(entries, partition, positions)
+
+
+async def _read_until_whole(config: Config, ours: Sequence[int]) -> tuple[dict[bytes, bytes], dict[bytes, int]]:
+    retry = Retry(log, "the table cannot be read; reading it anew")
+    while True:
+        try:
+            return await _read(config, ours)
+        except (KafkaError, OSError) as error:
+            await retry.after(error)
 
 
 async def _read(config: Config, ours: Sequence[int]) -> tuple[dict[bytes, bytes], dict[bytes, int]]:

@@ -17,11 +17,10 @@ step is a fault of the program, and whoever calls ends the process.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Final
 
-from aiokafka import AIOKafkaProducer
 from aiokafka.structs import RecordMetadata
 
 from bloom.partition import partition_of
@@ -38,18 +37,13 @@ from stream.enforce.positions import Positions
 from stream.enforce.recovery import Rows, Table
 from stream.enforce.retention import Retention
 from stream.enforce.terms import Terms
-from stream.kafka import clients
+from stream.kafka.clients import AIOKafkaProducer
+from stream.kafka.durable import DurableProducer
 from stream.metrics import EnforceMetrics
 from stream.model.codec import Undecodable, encode
 from stream.model.topics import DEAD_LETTER, ENFORCE_TABLE
 
 log = logs.get(__name__)
-
-T = TypeVar("T")
-
-PAUSE_S: Final = 0.2
-PAUSE_S_MAX: Final = 10.0
-"""Between attempts at a broker that does not answer."""
 
 LEAVING_ROWS_MAX: Final = 100
 """Rows that leave at a time: some milliseconds, for which no record is taken."""
@@ -85,25 +79,28 @@ class Shell:
         self._terms = terms
         self._clock = clock
         self._metrics = metrics
-        self._producer: AIOKafkaProducer | None = None
+        self._producer = DurableProducer(config, client="wurao-enforce-effects")
         self.diary = Diary()
         self.retention = Retention()
-        self.broker_fails = False
         # When it is asked for, not when clocks ring: while the broker does not answer, none does.
         metrics.overdue.set_function(lambda: self.diary.overdue_ms(clock.now()) / 1000)
 
     async def start(self) -> None:
         """Be able to write. Waits for a broker."""
-        await self._durably(self._nothing)
+        await self._producer.start()
 
     async def stop(self) -> None:
         """Write no more; what was handed over is flushed, within a bound."""
-        await self._drop_producer()
+        await self._producer.close()
 
     async def flush(self) -> None:
         """Wait until all that was handed over is acknowledged."""
-        if self._producer is not None:
-            await self._producer.flush()
+        await self._producer.flush()
+
+    @property
+    def broker_fails(self) -> bool:
+        """Whether what is written now is not acknowledged."""
+        return self._producer.failing
 
     async def take(self, spot: Spot, key: bytes | None, value: bytes | None) -> None:
         """Deal with one record, whole. Returns when it may be counted as dealt with."""
@@ -139,7 +136,7 @@ class Shell:
             ]
             await asyncio.gather(*acks)
 
-        await self._durably(send)
+        await self._producer.durably(send)
         for key in keys:
             self._table.pop(key.encode(), None)
             self.retention.note(key, None)
@@ -258,7 +255,7 @@ class Shell:
         async def send(producer: AIOKafkaProducer) -> None:
             await producer.send_and_wait(DEAD_LETTER, value=letter.value, key=letter.key, headers=headers)
 
-        await self._durably(send)
+        await self._producer.durably(send)
 
     async def _write(self, out: Sequence[Out]) -> None:
         """Write records in their order; returns when all are acknowledged."""
@@ -267,51 +264,19 @@ class Shell:
             acks = [await _send(producer, one) for one in out]
             await asyncio.gather(*acks)
 
-        await self._durably(send)
+        await self._producer.durably(send)
         for one in out:
             if one.topic != ENFORCE_TABLE:
                 self._metrics.effects.labels(one.topic).inc()
 
     async def _send_unwatched(self, partition: int, key: bytes, value: bytes) -> None:
         """Write what only spares work. If it is lost, effects are carried out once more, or records read again."""
-        if self._producer is not None:
-            try:
-                ack = await _send(self._producer, Out(ENFORCE_TABLE, partition, key, value))
-            except clients.KafkaError:
-                return
+
+        async def send(producer: AIOKafkaProducer) -> None:
+            ack = await _send(producer, Out(ENFORCE_TABLE, partition, key, value))
             ack.add_done_callback(lambda done: done.cancelled() or done.exception())
 
-    async def _durably(self, work: Callable[[AIOKafkaProducer], Awaitable[T]]) -> T:
-        """Do it, and again until it is acknowledged: a control plane waits for its broker, it skips nothing."""
-        pause = PAUSE_S
-        while True:
-            try:
-                if self._producer is None:
-                    self._producer = clients.producer(self._config, client="wurao-enforce-effects")
-                    await self._producer.start()
-                done = await work(self._producer)
-            except (clients.KafkaError, OSError) as error:
-                self.broker_fails = True
-                log.warning("no acknowledgement; trying again", error=repr(error), pause_s=pause)
-                await self._drop_producer()
-                await asyncio.sleep(pause)
-                pause = min(2 * pause, PAUSE_S_MAX)
-            else:
-                self.broker_fails = False
-                return done
-
-    async def _drop_producer(self) -> None:
-        producer, self._producer = self._producer, None
-        if producer is None:
-            return
-        try:
-            async with asyncio.timeout(clients.GOODBYE_S_MAX):
-                await producer.stop()
-        except (TimeoutError, clients.KafkaError) as error:
-            log.warning("a producer did not close well", error=repr(error))
-
-    async def _nothing(self, _: AIOKafkaProducer) -> None:
-        return
+        await self._producer.unwatched(send)
 
 
 async def _send(producer: AIOKafkaProducer, one: Out) -> asyncio.Future[RecordMetadata]:

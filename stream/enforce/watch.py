@@ -19,12 +19,11 @@ import asyncio
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 import msgspec
 from aiokafka import TopicPartition
-from aiokafka.abc import ConsumerRebalanceListener
-from aiokafka.errors import CommitFailedError, IllegalStateError
 
 from stream import logs
 from stream.config import Config
@@ -33,12 +32,18 @@ from stream.enforce.inbox import DOCKET, DocketFinding
 from stream.enforce.parts import Standing
 from stream.enforce.warning import forgettable
 from stream.kafka import clients
+from stream.kafka.brokers import Brokers
+from stream.kafka.closing import close_within, work_until
+from stream.kafka.durable import DurableProducer
+from stream.kafka.group import RebalanceListener, commit_owned
+from stream.kafka.reach import reach
+from stream.kafka.retry import Retry
 from stream.metrics import WatchMetrics
 from stream.model.cases import CaseEvent
 from stream.model.codec import Undecodable, decode_as, encode
 from stream.model.control import Activity, Finding, Party, party_key
 from stream.model.fields import Channel
-from stream.model.topics import ACTIVITY
+from stream.model.topics import ACTIVITY, CASE_EVENTS
 from stream.policy.settings import Policy
 
 log = logs.get(__name__)
@@ -57,121 +62,165 @@ class _Share:
 
     live_from: int
     next: int
+    safe: int
+    """up to here findings are acknowledged"""
     committed: int
     standings: dict[tuple[Party, Channel], Standing] = field(default_factory=dict)
 
 
-class Watch(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is not typed
+class Watch:
     """One instance. Create it on its loop; `run` returns when `stop` was asked for and all is settled."""
 
     def __init__(self, config: Config, policy: Policy) -> None:
         self.metrics = WatchMetrics()
         self._config = config
         self._settings = policy.file.warning
-        self._producer = clients.producer(config, client=NAME)
-        self._consumer = clients.group_consumer(config, group=config.watch.group, client=NAME, instance=None)
+        self._producer = DurableProducer(config, client=NAME)
+        self._brokers = Brokers(config, client=NAME)
         self._shares: dict[int, _Share] = {}
         self._between = asyncio.Lock()
         """held while a batch is fetched, judged and committed: partitions come and go between two batches"""
-        self._stopping = False
-        self._failed: clients.KafkaError | None = None
+        self._stopping = asyncio.Event()
+        self._member = False
+        """whether the group has given partitions, if only none"""
         self._seldom = logs.Seldom()
         self._assignment = object()
         """another one after every change of partitions: what was fetched before it is not ours any more"""
         self._commit_at = self._forget_at = 0.0
+        self.metrics.ready.set_function(lambda: self.not_ready() is None)
 
     def stop(self) -> None:
         """Ask it to finish the batch at hand and end."""
-        self._stopping = True
+        self._stopping.set()
 
     def not_ready(self) -> str | None:
         """Why no findings are raised now, or None. An instance without partitions is ready to take some."""
+        if (silence := self._brokers.not_ready()) is not None:
+            return silence
+        if not self._member:
+            return "partitions are being shared out"
         left = sum(max(0, share.live_from - share.next) for share in self._shares.values())
         return f"reading back what senders did: {left} records left at most" if left else None
 
     async def run(self) -> None:
-        """Judge until `stop`. Raises what made it impossible to go on; a restart then goes on where it ended."""
+        """Judge until `stop`; a broker that fails is waited for. Raises `CannotStart` for what needs an operator."""
         try:
-            await self._producer.start()
-            self._consumer.subscribe([ACTIVITY], listener=self)
-            await self._consumer.start()
-            while not self._stopping:
-                if self._failed is not None:
-                    raise self._failed
-                # Not between two batches: while partitions change hands aiokafka makes a fetch wait for that, and that
-                # waits for our listener, which waits until it is between two batches.
-                assignment = self._assignment
-                fetched = await self._consumer.getmany(
-                    timeout_ms=FETCH_WAIT_MS, max_records=self._config.watch.batch_records_max
-                )
-                async with self._between:
-                    if assignment is self._assignment:
-                        await self._batch(fetched)
-                    else:
-                        self._go_back(fetched)
-                await asyncio.sleep(0)  # whoever waits between two batches has its turn
-            async with self._between:
-                await self._commit()
+            async with self._brokers:
+                await work_until(self._stopping, self._reach(), within_s=0)
+                await self._keep_judging()
         finally:
-            await self._leave()
+            await self._producer.close()
 
-    async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
-        """Commit what is judged, and forget its parties (aiokafka calls this)."""
+    async def _reach(self) -> None:
+        await reach(self._config, (ACTIVITY, CASE_EVENTS))
+
+    async def _keep_judging(self) -> None:
+        retry = Retry(log, "the broker fails; starting anew")
+        while not self._stopping.is_set():
+            try:
+                await self._be_member()
+            except (clients.KafkaError, OSError) as error:
+                if self._member:
+                    retry.begin_anew()  # it had been judging: a new trouble
+                self._member = False
+                await work_until(self._stopping, retry.after(error), within_s=0)
+
+    async def _be_member(self) -> None:
+        """Be a member of the group until `stop`; at the end commit what is judged, within a bound."""
+        config = self._config
+        consumer = clients.group_consumer(config, group=config.watch.group, client=NAME, instance=None)
+        listener = RebalanceListener(
+            revoked=partial(self._partitions_revoked, consumer), assigned=partial(self._partitions_assigned, consumer)
+        )
+        try:
+            consumer.subscribe([ACTIVITY], listener=listener)
+            await work_until(self._stopping, listener.guard(self._judge_all(consumer)))
+        finally:
+            try:
+                await self._commit(consumer)
+            finally:
+                self._shares.clear()
+                await close_within(consumer)
+
+    async def _judge_all(self, consumer: clients.AIOKafkaConsumer) -> None:
+        await consumer.start()
+        while not self._stopping.is_set():
+            # Not between two batches: while partitions change hands aiokafka makes a fetch wait for that, and that
+            # waits for our listener, which waits until it is between two batches.
+            assignment = self._assignment
+            fetched = await consumer.getmany(timeout_ms=FETCH_WAIT_MS, max_records=self._config.watch.batch_records_max)
+            async with self._between:
+                if assignment is self._assignment:
+                    await self._batch(consumer, fetched)
+                else:
+                    self._go_back(consumer, fetched)
+            await asyncio.sleep(0)  # whoever waits between two batches has its turn
+
+    async def _partitions_revoked(
+        self, consumer: clients.AIOKafkaConsumer, revoked: Collection[TopicPartition]
+    ) -> None:
+        """Commit what is judged, and forget its parties."""
         async with self._between:
-            await self._commit()
+            await self._commit(consumer)
             self._assignment = object()
             self._shares.clear()
+            self._member = False
         if revoked:
             log.info("partitions revoked", partitions_count=len(revoked))
 
-    async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
-        """Begin far enough back to know the parties (aiokafka calls this)."""
+    async def _partitions_assigned(
+        self, consumer: clients.AIOKafkaConsumer, assigned: Collection[TopicPartition]
+    ) -> None:
+        """Begin far enough back to know the parties."""
         async with self._between:
             self._assignment = object()
-            try:
-                self._shares = await self._begin(assigned)
-            except clients.KafkaError as error:
-                # aiokafka would log it and go on, and these partitions would be nobody's: `run` raises it instead.
-                self._failed = error
-                return
+            self._shares = await self._begin(consumer, assigned)
+            self._member = True
         log.info("partitions assigned", partitions_count=len(assigned), reading_back=self.not_ready())
 
-    async def _begin(self, assigned: Collection[TopicPartition]) -> dict[int, _Share]:
+    async def _begin(
+        self, consumer: clients.AIOKafkaConsumer, assigned: Collection[TopicPartition]
+    ) -> dict[int, _Share]:
         """The shares of these partitions, and the consumer where their read-back begins."""
         shares: dict[int, _Share] = {}
         if not assigned:
             return shares
         since = time.time_ns() // 1_000_000 - self._config.watch.readback_ms
         # The ends first: what a partition's first writer writes between the two questions then lies behind its end.
-        ends = await self._consumer.end_offsets(list(assigned))
-        begins = await self._consumer.offsets_for_times(dict.fromkeys(assigned, since))
+        ends = await consumer.end_offsets(list(assigned))
+        begins = await consumer.offsets_for_times(dict.fromkeys(assigned, since))
         for place in assigned:
             begin: int = begins[place].offset if begins.get(place) else ends[place]
-            committed: int | None = await self._consumer.committed(place)
+            committed: int | None = await consumer.committed(place)
             live_from = begin if committed is None else committed
             first = min(begin, live_from)
-            self._consumer.seek(place, first)
-            shares[place.partition] = _Share(live_from=live_from, next=first, committed=live_from)
+            consumer.seek(place, first)
+            shares[place.partition] = _Share(live_from=live_from, next=first, safe=first, committed=live_from)
         return shares
 
-    def _go_back(self, fetched: Collection[TopicPartition]) -> None:
+    def _go_back(self, consumer: clients.AIOKafkaConsumer, fetched: Collection[TopicPartition]) -> None:
         """Leave what was fetched while partitions changed hands; what came after the change is fetched again."""
-        assigned = self._consumer.assignment()
+        assigned = consumer.assignment()
         for place in fetched:
             share = self._shares.get(place.partition)
             if share is not None and place in assigned:
-                self._consumer.seek(place, share.next)
+                consumer.seek(place, share.next)
 
-    async def _batch(self, fetched: Mapping[TopicPartition, Sequence[clients.ConsumerRecord]]) -> None:
+    async def _batch(
+        self, consumer: clients.AIOKafkaConsumer, fetched: Mapping[TopicPartition, Sequence[clients.ConsumerRecord]]
+    ) -> None:
         """Judge, raise, commit."""
         findings: list[Finding] = []
         for place, records in fetched.items():
             findings += self._judge(self._shares[place.partition], records)
         await self._raise(findings)
+        for place in fetched:
+            share = self._shares[place.partition]
+            share.safe = share.next
         moment = time.monotonic()
         if moment >= self._commit_at:
             self._commit_at = moment + self._config.watch.commit_every_ms / 1000
-            await self._commit()
+            await self._commit(consumer)
             self._count()
         if moment >= self._forget_at:
             self._forget_at = moment + FORGET_EVERY_S
@@ -204,28 +253,30 @@ class Watch(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is not
     async def _raise(self, findings: Sequence[Finding]) -> None:
         """Put findings to the dockets of their parties, and wait until they are safe."""
         partitions = self._config.topics.partitions
-        acks: list[asyncio.Future[object]] = []
-        for finding in findings:
-            out = outbox.case_event(case_event(finding), partitions)
-            acks.append(await self._producer.send(out.topic, value=out.value, key=out.key, partition=out.partition))
-        await asyncio.gather(*acks)
+        outs = [outbox.case_event(case_event(finding), partitions) for finding in findings]
+
+        async def send(producer: clients.AIOKafkaProducer) -> None:
+            acks = [
+                await producer.send(out.topic, value=out.value, key=out.key, partition=out.partition) for out in outs
+            ]
+            await asyncio.gather(*acks)
+
+        if outs:
+            await self._producer.durably(send)
         for finding in findings:
             self.metrics.findings.labels(finding.grounds).inc()
             log.info("finding raised", finding=finding.finding, grounds=finding.grounds, channel=finding.channel)
 
-    async def _commit(self) -> None:
-        """Commit what is judged, for findings before it are acknowledged by now."""
-        judged = {partition: share.next for partition, share in self._shares.items() if share.next > share.committed}
-        if not judged:
-            return
-        try:
-            await self._consumer.commit({TopicPartition(ACTIVITY, one): offset for one, offset in judged.items()})
-        except (CommitFailedError, IllegalStateError) as error:
-            # The partitions went to another instance, which judges these records again and finds the same.
-            log.warning("commit refused", error=type(error).__name__)
-            return
-        for partition, offset in judged.items():
-            self._shares[partition].committed = offset
+    async def _commit(self, consumer: clients.AIOKafkaConsumer) -> None:
+        """Commit what is judged and safe."""
+        judged = {
+            TopicPartition(ACTIVITY, partition): share.safe
+            for partition, share in self._shares.items()
+            if share.safe > share.committed
+        }
+        if judged and self._brokers.not_ready() is None:
+            for place, offset in (await commit_owned(consumer, judged, within_s=clients.GOODBYE_S_MAX)).items():
+                self._shares[place.partition].committed = offset
 
     def _forget(self, now: int) -> None:
         for share in self._shares.values():
@@ -235,7 +286,6 @@ class Watch(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is not
 
     def _count(self) -> None:
         self.metrics.parties.set(sum(len(share.standings) for share in self._shares.values()))
-        self.metrics.ready.set(self.not_ready() is None)
 
     def _tell_undecodable(self, record: clients.ConsumerRecord, error: Undecodable) -> None:
         self.metrics.undecodable.inc()
@@ -247,15 +297,6 @@ class Watch(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is not
                 error=str(error),
                 held_back=held_back,
             )
-
-    async def _leave(self) -> None:
-        """Close the clients, each within a bound."""
-        for client in (self._consumer, self._producer):
-            try:
-                async with asyncio.timeout(clients.GOODBYE_S_MAX):
-                    await client.stop()
-            except Exception as error:  # noqa: BLE001  # one client's trouble must not keep the other from closing
-                log.warning("a client did not close cleanly", error=repr(error))
 
 
 def case_event(finding: Finding) -> CaseEvent:

@@ -8,8 +8,10 @@ One client kit, for every process that stays while brokers come and go:
   task of a process awaits it, let that end the process.
 * `group.RebalanceListener` hands a group's changes on. aiokafka logs what a listener raises and goes on as if nothing
   was; run the loop that reads within `guard`, and it ends with that instead.
-* `closing.close_within` closes clients, all at once and within one bound, and cuts off what does not close by itself.
-* `pulse.Pulse` asks the broker time and again whether it is there: for readiness, and for one line of log an outage.
+* `retry.Retry` stands between attempts at a broker: it tells once and then counts, and its pauses grow.
+* `closing.close_within` closes clients, all at once and within one bound, and cuts off what does not close by itself;
+  `closing.work_until` does a process's work until it is asked to end, whatever that waits for at the moment.
+* `brokers.Brokers` asks time and again whether they are there: for readiness, and for one line of log an outage.
 
 `local` owns a broker's processes, `java` and `jars` are what they run in and on, `node` says how each is set, and
 `guard` sees to it that they never outlive their owner. Nothing is imported here: a filter worker must not load what

@@ -7,6 +7,7 @@ are not what we know, that client is left to the end of its loop.
 """
 
 import asyncio
+from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Final, Protocol
 
@@ -53,6 +54,27 @@ async def close_within(*closables: Closable, within_s: float = GOODBYE_S_MAX) ->
                 log.warning("did not close well; cut off", client=type(one).__name__, error=repr(task.exception()))
             left.append(one)
         await asyncio.gather(*(_cut(one) for one in left))
+
+
+async def work_until(
+    stop: asyncio.Event, work: Coroutine[object, object, object], *, within_s: float = GOODBYE_S_MAX
+) -> None:
+    """Do this work, which looks at `stop` and ends in order, but does not see it while it waits for a broker.
+
+    So where it has not ended `within_s` seconds after that it is cancelled, whatever it waits for. What must be done
+    then, too, stands in its `finally`, bounded. Raises what the work failed of.
+    """
+    working = asyncio.ensure_future(work)
+    stopping = asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait((working, stopping), return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait((working,), timeout=within_s)
+    finally:
+        stopping.cancel()
+        working.cancel()
+        await asyncio.gather(stopping, working, return_exceptions=True)
+    if not working.cancelled():
+        working.result()
 
 
 async def _cut(client: Closable) -> None:

@@ -22,6 +22,7 @@ from stream.config import Config
 from stream.kafka import clients
 from stream.kafka.clients import AIOKafkaProducer, KafkaConnectionError, KafkaError
 from stream.kafka.closing import close_within
+from stream.kafka.retry import Retry
 
 log = logs.get(__name__)
 
@@ -29,14 +30,8 @@ T = TypeVar("T")
 Send = Callable[[AIOKafkaProducer], Awaitable[T]]
 """Hands records to a producer, and waits for what it must wait for. It may be called again after it failed."""
 
-PAUSE_S: Final = 0.2
-PAUSE_S_MAX: Final = 10.0
-"""Between attempts at a broker that does not answer."""
-
 SLOW_S: Final = 3.0
 """An acknowledgement that takes longer says that the broker does not answer: an idempotent producer tells of none."""
-
-TELL_EVERY_S: Final = 30.0
 
 
 class _Live:
@@ -58,7 +53,7 @@ class DurableProducer:
         self._live: _Live | None = None
         self._making = asyncio.Lock()
         self._closing: set[asyncio.Task[None]] = set()
-        self._seldom = logs.Seldom(TELL_EVERY_S)
+        self._retry = Retry(log.bind(client=client), "no acknowledgement; trying again until there is one")
         self._ended = False
         self._failed = False
         self._attempts: dict[int, float] = {}
@@ -79,22 +74,16 @@ class DurableProducer:
 
         Raises after `close` alone.
         """
-        pause = PAUSE_S
         while True:
             try:
-                return await self.once(send)
+                done = await self.once(send)
             except (KafkaError, OSError) as error:
                 if self._ended:
                     raise
-                if (held_back := self._seldom.now()) is not None:
-                    log.warning(
-                        "no acknowledgement; trying again until there is one",
-                        client=self._client,
-                        error=repr(error),
-                        like_this_before=held_back,
-                    )
-                await asyncio.sleep(pause)
-                pause = min(2 * pause, PAUSE_S_MAX)
+                await self._retry.after(error)
+            else:
+                self._retry.begin_anew()
+                return done
 
     async def once(self, send: Send[T], *, within_s: float | None = None) -> T:
         """One attempt. Raises `KafkaError`, `OSError` or `TimeoutError` where it failed; it may have been written."""

@@ -15,6 +15,7 @@ from stream.config import Config
 from stream.kafka import clients, topics
 from stream.kafka.describe import Cluster, describe_topics
 from stream.kafka.reason import reason
+from stream.kafka.retry import Retry
 
 log = logs.get(__name__)
 
@@ -24,24 +25,19 @@ T = TypeVar("T")
 ANSWER_PAUSE_S: Final = 0.05
 ANSWER_PAUSE_S_MAX: Final = 1.0
 
-BROKER_PAUSE_S: Final = 0.5
-BROKER_PAUSE_S_MAX: Final = 10.0
-
 
 class CannotStart(Exception):
     """Something that no restart mends: what, where, and the mend."""
 
 
-async def reach(config: Config) -> Cluster:
-    """The cluster with all of wurao's topics. Asks until a broker answers; raises `CannotStart` as `look` does."""
-    pause = BROKER_PAUSE_S
+async def reach(config: Config, names: Collection[str] = tuple(topics.EXPECTED)) -> Cluster:
+    """The cluster with these topics. Asks until a broker answers; raises `CannotStart` as `look` does."""
+    retry = Retry(log, "no broker answers; trying again until one does")
     while True:
         try:
-            return await look(config)
+            return await look(config, names)
         except (OSError, clients.KafkaError) as error:
-            log.warning("no broker answers; trying again", why=str(error), pause_s=pause)
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, BROKER_PAUSE_S_MAX)
+            await retry.after(error)
 
 
 async def until_answered(ask: Callable[P, Awaitable[T]], *given: P.args, **options: P.kwargs) -> T:

@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 from stream.config import Config
 from stream.kafka import clients
 from stream.kafka.clients import TopicPartition
+from stream.kafka.closing import close_within
 
 POLL_RECORDS_MAX: Final = 20_000
 POLL_WAIT_MS: Final = 500
@@ -79,4 +80,4 @@ async def read(
             if left == 0:
                 return
     finally:
-        await consumer.stop()
+        await close_within(consumer)

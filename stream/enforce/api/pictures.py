@@ -5,7 +5,6 @@ reading. A broker that fails, or a hole in the topic, ends in a new book from th
 whole, the old one answers on, and says how stale it is.
 """
 
-import asyncio
 from typing import Final
 
 import msgspec
@@ -15,6 +14,8 @@ from stream.config import Config
 from stream.enforce.api.casebook import Casebook, Row, is_over, row_of
 from stream.enforce.now import WallClock
 from stream.kafka import clients
+from stream.kafka.closing import close_within
+from stream.kafka.retry import Retry
 from stream.model.topics import CASES
 
 log = logs.get(__name__)
@@ -22,9 +23,6 @@ log = logs.get(__name__)
 POLL_MS: Final = 100
 POLL_RECORDS_MAX: Final = 2_000
 """A poll's share of the loop: at some 20 µs a picture, 40 ms."""
-
-PAUSE_S: Final = 0.5
-PAUSE_S_MAX: Final = 10.0
 
 
 class Pictures:
@@ -39,25 +37,21 @@ class Pictures:
         self._kept_ms = kept_ms
         self._quiet = logs.Seldom()
         self.book: Casebook | None = None
-        self.failing = False
-        """the broker does not answer: what the book shows may be old"""
 
     async def run(self) -> None:
         """Read and follow until cancelled."""
-        pause = PAUSE_S
+        retry = Retry(log, "cases cannot be read; reading them anew")
         while True:
             consumer = clients.follower(self._config, client="wurao-api")
             read = self.book
             try:
                 await self._follow(consumer)
             except (clients.KafkaError, OSError) as error:
-                self.failing = True
-                pause = pause if self.book is read else PAUSE_S  # it had been reading: a new trouble, not the old one
-                log.warning("cases cannot be read; reading them anew", error=repr(error), pause_s=pause)
+                if self.book is not read:
+                    retry.begin_anew()  # it had been reading: a new trouble, not the old one
+                await retry.after(error)
             finally:
-                await _close(consumer)
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, PAUSE_S_MAX)
+                await close_within(consumer)
 
     async def _follow(self, consumer: clients.AIOKafkaConsumer) -> None:
         places = clients.partitions(CASES, self._config.topics.partitions)
@@ -77,7 +71,7 @@ class Pictures:
         book = Casebook(kept_ms=self._kept_ms)
         book.load(row for value in last.values() if (row := self._row(value)))
         last.clear()
-        self.book, self.failing = book, False
+        self.book = book
         log.info("cases are read", cases_count=len(book))
         while True:
             fetched = await consumer.getmany(*places, timeout_ms=POLL_MS, max_records=POLL_RECORDS_MAX)
@@ -115,12 +109,3 @@ async def _reached(consumer: clients.AIOKafkaConsumer, ends: dict[clients.TopicP
         if await consumer.position(place) < end:
             return False
     return True
-
-
-async def _close(consumer: clients.AIOKafkaConsumer) -> None:
-    """Close it, within a bound (aiokafka's `stop` can hang)."""
-    try:
-        async with asyncio.timeout(clients.GOODBYE_S_MAX):
-            await consumer.stop()
-    except (TimeoutError, clients.KafkaError, OSError) as error:
-        log.warning("a consumer did not close well", error=repr(error))

@@ -9,6 +9,7 @@ import signal
 import socket
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from typing import Final
 
 import msgspec
@@ -38,6 +39,7 @@ from stream.enforce.api.pictures import Pictures
 from stream.enforce.api.writer import Writer
 from stream.enforce.kept_file import KeptFile
 from stream.enforce.now import WallClock
+from stream.kafka.brokers import Brokers
 from stream.metrics import ApiMetrics
 from stream.policy.loading import load as load_policy
 
@@ -67,6 +69,8 @@ class Api:
         self._metrics = ApiMetrics()
         self._pictures = Pictures(config, clock=self._clock, kept_ms=self._terms.settings.ended_kept_ms)
         self._writer = Writer(config)
+        self._brokers = Brokers(config, client="wurao-api")
+        self._beside = AsyncExitStack()
         self._runner: web.AppRunner | None = None
         self._following: asyncio.Task[None] | None = None
 
@@ -87,6 +91,7 @@ class Api:
         await self._runner.setup()
         listening = socket.create_server((self._config.api.host, self._config.api.port))
         await web.SockSite(self._runner, listening).start()
+        await self._beside.enter_async_context(self._brokers)
         self._following = asyncio.create_task(self._pictures.run())
         host, port = listening.getsockname()[:2]
         log.info("the API is served", endpoint=f"http://{host}:{port}")
@@ -100,6 +105,7 @@ class Api:
             self._following.cancel()
             await asyncio.gather(self._following, return_exceptions=True)
         await self._writer.stop()
+        await self._beside.aclose()
 
     def not_ready(self) -> str | None:
         """Why requests are refused, or None where they are taken."""
@@ -107,9 +113,7 @@ class Api:
             return "the reader of cases has ended by a fault of the program"
         if self._pictures.book is None:
             return "the cases are being read"
-        if self._writer.failing:
-            return "the broker does not acknowledge"
-        return None
+        return self._brokers.not_ready()
 
     # ---- operations
 

@@ -5,16 +5,13 @@ may not know what it has sent. A request that ran out of time may have been writ
 repeats it under its Idempotency-Key makes the same record again, which harms nothing.
 """
 
-import asyncio
-
-from aiokafka import AIOKafkaProducer
-
 from bloom.partition import partition_of
 from stream import logs
 from stream.config import Config
 from stream.enforce.api.answers import Problem, Refusal
 from stream.enforce.api.intake import Write
-from stream.kafka import clients
+from stream.kafka.clients import AIOKafkaProducer, KafkaError
+from stream.kafka.durable import DurableProducer
 from stream.kafka.topics import EXPECTED
 from stream.model.codec import encode
 from stream.model.fields import RECORD_BYTES_MAX
@@ -27,9 +24,7 @@ class Writer:
 
     def __init__(self, config: Config) -> None:
         self._config = config
-        self._producer: AIOKafkaProducer | None = None
-        self._making = asyncio.Lock()
-        self.failing = False
+        self._producer = DurableProducer(config, client="wurao-api")
 
     async def write(self, what: Write) -> None:
         """Write it; returns when all replicas that are in sync have it. Raises `Problem` 413 or 503."""
@@ -37,20 +32,15 @@ class Writer:
         if len(value) > RECORD_BYTES_MAX:
             raise Problem(413, Refusal("too-large", f"its record has {len(value)} bytes, at most {RECORD_BYTES_MAX}"))
         expected = EXPECTED[what.topic].partitions(self._config.topics)
-        producer = self._producer
+
+        async def send(producer: AIOKafkaProducer) -> None:
+            place = partition_of(what.place, expected)
+            await producer.send_and_wait(what.topic, value=value, key=what.key.encode(), partition=place)
+
         try:
-            async with asyncio.timeout(self._config.api.write_timeout_ms / 1000):
-                producer = await self._ready()
-                await producer.send_and_wait(
-                    what.topic,
-                    value=value,
-                    key=what.key.encode(),
-                    partition=partition_of(what.place, expected),
-                )
-        except (TimeoutError, clients.KafkaError, OSError) as error:
-            self.failing = True
+            await self._producer.once(send, within_s=self._config.api.write_timeout_ms / 1000)
+        except (KafkaError, OSError) as error:  # a TimeoutError is an OSError
             log.warning("no acknowledgement", topic=what.topic, error=repr(error))
-            await self._drop(producer)
             raise Problem(
                 503,
                 Refusal(
@@ -59,30 +49,7 @@ class Writer:
                     "under the same Idempotency-Key if there was one",
                 ),
             ) from error
-        self.failing = False
 
     async def stop(self) -> None:
         """Write no more."""
-        await self._drop(self._producer)
-
-    async def _ready(self) -> AIOKafkaProducer:
-        async with self._making:
-            if self._producer is None:
-                made = clients.producer(self._config, client="wurao-api")
-                try:
-                    await made.start()
-                except BaseException:
-                    await self._drop(made)
-                    raise
-                self._producer = made
-            return self._producer
-
-    async def _drop(self, producer: AIOKafkaProducer | None) -> None:
-        if producer is None:
-            return
-        self._producer = None if self._producer is producer else self._producer
-        try:
-            async with asyncio.timeout(clients.GOODBYE_S_MAX):
-                await producer.stop()
-        except (TimeoutError, clients.KafkaError, OSError) as error:
-            log.warning("a producer did not close well", error=repr(error))
+        await self._producer.close()

@@ -11,22 +11,25 @@ import heapq
 import itertools
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
-
-from aiokafka.errors import CommitFailedError, IllegalStateError
 
 from stream import logs
 from stream.config import Config, ConfigError
 from stream.enforce.connector import contacts
 from stream.enforce.connector.couriers import Couriers, Undelivered
-from stream.enforce.connector.records import BROKER_PAUSE_S, BROKER_PAUSE_S_MAX, POLL_MS, Memory, Records, closed
+from stream.enforce.connector.records import POLL_MS, Memory, Records
 from stream.enforce.connector.told import Progress, Told, pause_ms
 from stream.enforce.kept_file import KeptFile
 from stream.enforce.now import WallClock
 from stream.health import Health
 from stream.kafka import clients
-from stream.kafka.clients import ConsumerRebalanceListener, TopicPartition
-from stream.kafka.reach import look
+from stream.kafka.brokers import Brokers
+from stream.kafka.clients import GOODBYE_S_MAX, TopicPartition
+from stream.kafka.closing import close_within, work_until
+from stream.kafka.group import RebalanceListener, commit_owned
+from stream.kafka.reach import reach
+from stream.kafka.retry import Retry
 from stream.metrics import NotifyMetrics
 from stream.model.codec import Undecodable, decode_as
 from stream.model.control import Delivery, DeliveryOutcome, Notice
@@ -61,6 +64,7 @@ class Connector:
         self._contacts = KeptFile(config.connector.contacts_file, contacts.read)
         self._couriers = Couriers(config.connector)
         self._records = Records(config)
+        self._brokers = Brokers(config, client="wurao-notify")
         self._clock = WallClock(config.enforce.clock_offset_file)
         self._metrics = NotifyMetrics()
         self._told = Told()
@@ -93,45 +97,61 @@ class Connector:
         """
         address = await self._health.start()
         log.info("notify starts", endpoint=address)
-        pause = BROKER_PAUSE_S
         try:
-            while not self._stopping.is_set():
-                try:
-                    await self._serve()
-                except (clients.KafkaError, OSError) as error:
-                    pause = BROKER_PAUSE_S if self._informed.is_set() else pause  # it had been serving: a new trouble
-                    self._informed.clear()
-                    log.warning("the broker fails; starting anew", error=repr(error), pause_s=pause)
-                    await asyncio.sleep(pause)
-                    pause = min(2 * pause, BROKER_PAUSE_S_MAX)
+            async with self._brokers:
+                await work_until(self._stopping, self._reach(), within_s=0)
+                await self._keep_serving()
         finally:
+            for attempt in self._attempts:
+                attempt.cancel()
+            await asyncio.gather(*self._attempts, return_exceptions=True)
             await self._couriers.close()
-            await self._records.close()
+            await self._records.stop()
             await self._health.stop()
         log.info("notify ended")
 
     # ---- one membership in the group
 
+    async def _reach(self) -> None:
+        await reach(self._config, NEEDED)
+        self._looked = True
+
+    async def _keep_serving(self) -> None:
+        retry = Retry(log, "the broker fails; starting anew")
+        while not self._stopping.is_set():
+            try:
+                await self._serve()
+            except (clients.KafkaError, OSError) as error:
+                if self._informed.is_set():
+                    retry.begin_anew()  # it had been serving: a new trouble
+                self._informed.clear()
+                await work_until(self._stopping, retry.after(error), within_s=0)
+
     async def _serve(self) -> None:
-        if not self._looked:
-            await look(self._config, NEEDED)
-            self._looked = True
+        """Be a member of the group until `stop`; at the end let what is under way be recorded, within a bound."""
         memory = Memory(self._config, self._told)
         consumer = clients.group_consumer(
             self._config, group=self._settings.group, client="wurao-notify", instance=None
         )
-        try:
+        listener = RebalanceListener(revoked=partial(self._revoked, consumer), assigned=partial(self._assigned, memory))
+
+        async def deliver() -> None:
             await memory.start()
             await consumer.start()
-            consumer.subscribe([NOTICES], listener=_Listener(self, consumer, memory))
+            consumer.subscribe([NOTICES], listener=listener)
             while not self._stopping.is_set():
                 await self._turn(consumer)
-            await self._finish_attempts()
-            await self._commit(consumer)
+
+        try:
+            await work_until(self._stopping, listener.guard(deliver()))
         finally:
-            self._let_go({one.place for one in self._pending.values()})
-            await closed(consumer)
-            await memory.close()
+            try:
+                if self._stopping.is_set():
+                    await self._finish_attempts()
+                    await self._commit(consumer)
+            finally:
+                self._let_go({one.place for one in self._pending.values()})
+                await close_within(consumer, memory)
 
     async def _turn(self, consumer: clients.AIOKafkaConsumer) -> None:
         """Fetch, unless too many wait; attempt what is due; commit what is done."""
@@ -151,12 +171,12 @@ class Connector:
         self._metrics.pending.set(len(self._pending))
         await self._commit(consumer)
 
-    async def assigned(self, memory: Memory) -> None:
+    async def _assigned(self, memory: Memory, _: Collection[TopicPartition]) -> None:
         """Partitions have become ours: know what others have tried before anything is tried."""
         await memory.catch_up()
         self._informed.set()
 
-    async def revoked(self, consumer: clients.AIOKafkaConsumer, places: Collection[TopicPartition]) -> None:
+    async def _revoked(self, consumer: clients.AIOKafkaConsumer, places: Collection[TopicPartition]) -> None:
         """Partitions go to others: let the attempts under way be recorded first, as far as they keep their bound."""
         self._informed.clear()
         await self._finish_attempts()
@@ -164,17 +184,10 @@ class Connector:
         self._let_go(places)
 
     async def _commit(self, consumer: clients.AIOKafkaConsumer) -> None:
-        ours = consumer.assignment()
-        offsets = {place: offset for place, offset in self._progress.to_commit().items() if place in ours}
-        if not offsets:
-            return
-        try:
-            await consumer.commit(offsets)
-        except (CommitFailedError, IllegalStateError) as error:
-            # The group has moved on: whoever has the partition now learns from `deliveries` what was done.
-            log.warning("offsets were not committed", error=repr(error))
-        else:
-            self._progress.committed(offsets)
+        """Commit what is dealt with. What is not: whoever has the partition learns from `deliveries` what was done."""
+        if self._brokers.not_ready() is None:
+            committed = await commit_owned(consumer, self._progress.to_commit(), within_s=GOODBYE_S_MAX)
+            self._progress.committed(committed)
 
     def _let_go(self, places: Collection[TopicPartition]) -> None:
         for place in places:
@@ -225,8 +238,10 @@ class Connector:
             task.result()
 
     async def _finish_attempts(self) -> None:
+        """Wait for those under way; where no broker answers, and so none can be recorded, only for a little."""
         if self._attempts:
-            await asyncio.wait(self._attempts, timeout=self._settings.attempt_timeout_ms / 1000)
+            bound_s = self._settings.attempt_timeout_ms / 1000
+            await asyncio.wait(self._attempts, timeout=bound_s if self._brokers.not_ready() is None else GOODBYE_S_MAX)
 
     async def _attempt(self, pending: Pending) -> None:
         """One attempt, recorded; then the notice is done with, or waits for its next one."""
@@ -272,21 +287,8 @@ class Connector:
     def _not_ready(self) -> str | None:
         if self._stopping.is_set():
             return "it is ending"
+        if (silence := self._brokers.not_ready()) is not None:
+            return silence
         if not self._looked:
             return "no broker has answered yet"
         return None if self._informed.is_set() else "what was tried before is being read"
-
-
-class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is not typed
-    """Hands the group's changes to the connector."""
-
-    def __init__(self, connector: Connector, consumer: clients.AIOKafkaConsumer, memory: Memory) -> None:
-        self._connector, self._consumer, self._memory = connector, consumer, memory
-
-    async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
-        """See `Connector.revoked`."""
-        await self._connector.revoked(self._consumer, revoked)
-
-    async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:  # noqa: ARG002
-        """See `Connector.assigned`."""
-        await self._connector.assigned(self._memory)

@@ -4,34 +4,30 @@ A broker that does not answer is waited for, for as long as it takes: an attempt
 happen for anybody but the one who got the notice.
 """
 
-import asyncio
-from typing import Final, Protocol
-
-from aiokafka import AIOKafkaProducer
+from typing import Final
 
 from bloom.partition import partition_of
 from stream import logs
 from stream.config import Config
 from stream.enforce.connector.told import Told
 from stream.kafka import clients
+from stream.kafka.closing import close_within
+from stream.kafka.durable import DurableProducer
 from stream.model.codec import Undecodable, decode_as, encode
 from stream.model.control import Delivery
 from stream.model.topics import DEAD_LETTER, DELIVERIES
 
 log = logs.get(__name__)
 
-BROKER_PAUSE_S: Final = 0.5
-BROKER_PAUSE_S_MAX: Final = 10.0
 POLL_MS: Final = 200
 
 
 class Records:
-    """The way to the broker. `close` at the end."""
+    """The way to the broker. `stop` at the end."""
 
     def __init__(self, config: Config) -> None:
         self._config = config
-        self._producer: AIOKafkaProducer | None = None
-        self._making = asyncio.Lock()
+        self._producer = DurableProducer(config, client="wurao-notify")
 
     async def attempt(self, made: Delivery) -> None:
         """Write an attempt down, under its case: where the control plane reads it."""
@@ -48,11 +44,9 @@ class Records:
         ]
         await self._durably(DEAD_LETTER, record.key, record.value, 0, headers)
 
-    async def close(self) -> None:
+    async def stop(self) -> None:
         """Write no more."""
-        producer, self._producer = self._producer, None
-        if producer is not None:
-            await closed(producer)
+        await self._producer.close()
 
     async def _durably(
         self,
@@ -62,30 +56,10 @@ class Records:
         partition: int,
         headers: list[tuple[str, bytes]],
     ) -> None:
-        pause = BROKER_PAUSE_S
-        while True:
-            try:
-                producer = await self._ready()
-                await producer.send_and_wait(topic, value=value, key=key, partition=partition, headers=headers)
-            except (clients.KafkaError, OSError) as error:
-                log.warning("no acknowledgement; trying again", topic=topic, error=repr(error), pause_s=pause)
-                await self.close()
-                await asyncio.sleep(pause)
-                pause = min(2 * pause, BROKER_PAUSE_S_MAX)
-            else:
-                return
+        async def send(producer: clients.AIOKafkaProducer) -> None:
+            await producer.send_and_wait(topic, value=value, key=key, partition=partition, headers=headers)
 
-    async def _ready(self) -> AIOKafkaProducer:
-        async with self._making:
-            if self._producer is None:
-                producer = clients.producer(self._config, client="wurao-notify")
-                try:
-                    await producer.start()
-                except BaseException:
-                    await closed(producer)
-                    raise
-                self._producer = producer
-            return self._producer
+        await self._producer.durably(send)
 
 
 class Memory:
@@ -113,19 +87,6 @@ class Memory:
                     except Undecodable as error:
                         log.warning("a delivery cannot be read", offset=record.offset, error=str(error))
 
-    async def close(self) -> None:
+    async def stop(self) -> None:
         """Read no more."""
-        await closed(self._consumer)
-
-
-class _Client(Protocol):
-    async def stop(self) -> None: ...
-
-
-async def closed(client: _Client) -> None:
-    """Close a client within a bound (aiokafka's `stop` can hang)."""
-    try:
-        async with asyncio.timeout(clients.GOODBYE_S_MAX):
-            await client.stop()
-    except (TimeoutError, clients.KafkaError, OSError) as error:
-        log.warning("a client did not close well", error=repr(error))
+        await close_within(self._consumer)

@@ -1,0 +1,32 @@
+"""Between attempts at a broker: the trouble is told once and then counted, and pauses grow while it lasts."""
+
+import asyncio
+from typing import Final
+
+from stream import logs
+
+PAUSE_S: Final = 0.2
+PAUSE_S_MAX: Final = 10.0
+
+TELL_EVERY_S: Final = 30.0
+
+
+class Retry:
+    """One thing that is tried until it succeeds. `what` says in the log what failed, and what happens now."""
+
+    def __init__(self, log: logs.Log, what: str) -> None:
+        self._log = log
+        self._what = what
+        self.begin_anew()
+
+    def begin_anew(self) -> None:
+        """It went well: the next trouble is a new one, told at once and followed by a short pause."""
+        self._pause_s = PAUSE_S
+        self._seldom = logs.Seldom(TELL_EVERY_S)
+
+    async def after(self, error: Exception) -> None:
+        """Tell of it, unless like it was told a moment ago, and pause."""
+        pause_s, self._pause_s = self._pause_s, min(2 * self._pause_s, PAUSE_S_MAX)
+        if (held_back := self._seldom.now()) is not None:
+            self._log.warning(self._what, error=repr(error), pause_s=pause_s, held_back=held_back)
+        await asyncio.sleep(pause_s)
