@@ -7,11 +7,14 @@ environment.
 """
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
+
+from stream.addresses import fault_of_broker, fault_of_host, fault_of_url
+from stream.model.schema_fault import schema_fault
 
 Count = Annotated[int, msgspec.Meta(ge=1)]
 Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
@@ -272,12 +275,44 @@ def load(path: Path | None, environment: Mapping[str, str]) -> Config:
     try:
         config = msgspec.convert(tables, Config, strict=False)
     except msgspec.ValidationError as error:
-        what, _, where = str(error).partition(" - at ")
-        setting = where.strip("`").removeprefix("$.") or "the top level"
-        variable = f"{ENVIRONMENT_PREFIX}{setting.replace('.', '__').upper()}"
-        raise ConfigError(f"{path or 'environment'}: {setting}: {what} (in the file, or as {variable})") from error
+        fault = schema_fault(error, Config)
+        raise ConfigError(f"{_origin(fault.path, path, environment)}: {fault}") from error
+    for setting, fault_of in _ADDRESSES.items():
+        table, _, name = setting.partition(".")
+        value = getattr(getattr(config, table), name)
+        if value is not None and (why := fault_of(value)) is not None:
+            raise ConfigError(f"{_origin(setting, path, environment)}: {setting}: {value!r}: {why}")
     _check(config)
     return config
+
+
+def _origin(setting: str, path: Path | None, environment: Mapping[str, str]) -> str:
+    """Where a setting was stated: the variable if there is one, for it goes before the file."""
+    table, _, name = setting.partition(".")
+    named = variable(f"{table}.{name.partition('.')[0]}")
+    stated = [one for one in environment if one.upper() == named or (not name and one.upper().startswith(named))]
+    return stated[0] if stated else str(path or named)
+
+
+def variable(setting: str) -> str:
+    """The variable of a setting that is given by path, as `kafka.bootstrap`."""
+    return f"{ENVIRONMENT_PREFIX}{setting.replace('.', '__').upper()}"
+
+
+def _fault_of_brokers(text: str) -> str | None:
+    faults = (fault_of_broker(one.strip()) for one in text.split(","))
+    return next((fault for fault in faults if fault is not None), None)
+
+
+_ADDRESSES: dict[str, Callable[[str], str | None]] = {
+    "kafka.bootstrap": _fault_of_brokers,
+    "metrics.host": fault_of_host,
+    "api.host": fault_of_host,
+    "api.url": fault_of_url,
+    "connector.smtp_host": fault_of_host,
+    "trace.endpoint": fault_of_url,
+}
+"""Settings that are addresses, and what tells why a text is none."""
 
 
 def secret(value: str | None, file: str | None) -> str | None:

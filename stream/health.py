@@ -4,12 +4,40 @@
 and if not, why: do not restart it for that.
 """
 
+import errno
 import socket
 from collections.abc import Callable
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.exposition import choose_encoder
+
+from stream.config import ConfigError, variable
+
+
+def listen(host: str, port: int, *, setting: str) -> socket.socket:
+    """A socket that listens; port 0 lets the system choose.
+
+    `setting` is where the port comes from, perhaps with a remark behind its name. Raises `ConfigError` that names it,
+    where the port is taken or not to be had, and `host` where that is no address of this machine.
+    """
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        named = variable(setting.partition(" ")[0])
+        where = f"{setting}: port {port} on {host}"
+        match error.errno:
+            case errno.EADDRINUSE:
+                mend = f"is taken by another process; end that one, or choose another port ({named})"
+            case errno.EACCES:
+                mend = f"is for root alone; choose one above 1023 ({named})"
+            case _:
+                table = "api" if setting == "api.port" else "metrics"
+                where = f"{table}.host: {host}"
+                mend = f"is no address of this machine; give one, or 0.0.0.0 for all ({variable(f'{table}.host')})"
+        raise ConfigError(f"{where} {mend}") from error
+
 
 Readiness = Callable[[], str | None]
 """Why the process is not ready, or None when it is."""
@@ -18,8 +46,9 @@ Readiness = Callable[[], str | None]
 class Health:
     """The server. `start` binds, so that a taken port is an error at start and not a surprise later."""
 
-    def __init__(self, *, host: str, port: int, metrics: CollectorRegistry, not_ready: Readiness) -> None:
-        self._host, self._port = host, port
+    def __init__(self, *, host: str, port: int, setting: str, metrics: CollectorRegistry, not_ready: Readiness) -> None:
+        """`setting` is where the port comes from."""
+        self._host, self._port, self._setting = host, port, setting
         self._metrics = metrics
         ProcessCollector(registry=metrics)  # processor time and memory of whoever answers, a forked worker too
         self._not_ready = not_ready
@@ -27,7 +56,8 @@ class Health:
         self._socket: socket.socket | None = None
 
     async def start(self) -> str:
-        """Serve; returns the address as `http://host:port`. Raises `OSError` where the port is taken."""
+        """Serve; returns the address as `http://host:port`. Raises `ConfigError` as `listen` does."""
+        self._socket = listen(self._host, self._port, setting=self._setting)
         app = web.Application()
         app.add_routes(
             [
@@ -38,7 +68,6 @@ class Health:
         )
         self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()
-        self._socket = socket.create_server((self._host, self._port))
         await web.SockSite(self._runner, self._socket).start()
         host, port = self._socket.getsockname()[:2]
         return f"http://{host}:{port}"

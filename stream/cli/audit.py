@@ -74,6 +74,7 @@ async def _audit(config: Config, policy: Policy, *, once: bool) -> Report:
     health = Health(
         host=config.metrics.host,
         port=config.audit.port,
+        setting="audit.port",
         metrics=auditor.metrics.registry,
         not_ready=auditor.not_ready,
     )

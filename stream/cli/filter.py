@@ -81,6 +81,7 @@ async def _shadow(config: Config) -> None:
     health = Health(
         host=config.metrics.host,
         port=config.filter.shadow_port,
+        setting="filter.shadow_port",
         metrics=shadow.metrics.registry,
         not_ready=shadow.not_ready,
     )

@@ -56,6 +56,7 @@ async def _watch(config: Config) -> None:
     health = Health(
         host=config.metrics.host,
         port=config.watch.port,
+        setting="watch.port",
         metrics=watch.metrics.registry,
         not_ready=watch.not_ready,
     )

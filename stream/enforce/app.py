@@ -82,6 +82,7 @@ class Enforce:
         self._health = Health(
             host=config.metrics.host,
             port=config.enforce.port,
+            setting="enforce.port",
             metrics=self._metrics.registry,
             not_ready=self._not_ready,
         )

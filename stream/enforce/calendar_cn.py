@@ -17,6 +17,8 @@ from typing import Final, NamedTuple
 import chinese_calendar
 import msgspec
 
+from stream.model.schema_fault import schema_fault
+
 YEAR_FIRST: Final = 2004
 """The first year that the package knows; no case is older."""
 YEAR_LAST: Final = 2060
@@ -67,7 +69,8 @@ def read_years(text: str, *, source: str) -> tuple[CalendarYear, ...]:
     try:
         file = msgspec.convert(tomllib.loads(text), CalendarFile)
     except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
-        raise CalendarError(f"{source}: {error}; see docs/procedures.md for the form of a year") from error
+        told = schema_fault(error, CalendarFile) if isinstance(error, msgspec.ValidationError) else f"not TOML: {error}"
+        raise CalendarError(f"{source}: {told}; see docs/procedures.md for the form of a year") from error
     seen = set[int]()
     for year in file.years:
         where = f"{source}: year {year.year}"

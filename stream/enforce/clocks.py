@@ -15,7 +15,7 @@ from stream.enforce.calendar_cn import WorkingDays
 Phase = Literal["warning", "due"]
 
 
-class Term(msgspec.Struct, frozen=True):
+class Term(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How long something may take.
 
     Exactly one of the two lengths; `warning_days` before the end, a warning.

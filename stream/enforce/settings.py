@@ -8,6 +8,7 @@ import msgspec
 from stream.config import Config, ConfigError
 from stream.enforce.calendar_cn import CalendarError, WorkingDays, read_years
 from stream.enforce.terms import Settings, Terms
+from stream.model.schema_fault import schema_fault
 from stream.policy.settings import Policy
 
 
@@ -21,8 +22,10 @@ def _settings(file: str | None) -> Settings:
         return Settings()
     try:
         return msgspec.convert(tomllib.loads(_text("enforce.terms", file)), Settings, strict=False)
-    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
-        raise ConfigError(f"enforce.terms {file}: {error}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"enforce.terms: {file}: not TOML: {error}") from error
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"enforce.terms: {file}: {schema_fault(error, Settings)}") from error
 
 
 def _calendar(file: str | None) -> WorkingDays:
@@ -38,4 +41,5 @@ def _text(setting: str, file: str) -> str:
     try:
         return Path(file).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{setting} {file}: {error}; give a readable file") from error
+        told = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        raise ConfigError(f"{setting}: {file}: {told}; give a readable file") from error

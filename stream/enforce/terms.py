@@ -49,7 +49,7 @@ TERMS: Final[tuple[Term, ...]] = (
 )
 
 
-class MeasureTerms(msgspec.Struct, frozen=True):
+class MeasureTerms(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One measure: the time to mend or object before it, and how long it then lasts."""
 
     measure: Measure
@@ -67,7 +67,7 @@ MEASURES: Final[tuple[MeasureTerms, ...]] = (
 )
 
 
-class Ladder(msgspec.Struct, frozen=True):
+class Ladder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Which measure follows from a finding on these grounds, by how many sustained ones came before it."""
 
     grounds: Grounds
@@ -87,7 +87,7 @@ LADDERS: Final[tuple[Ladder, ...]] = (
 )
 
 
-class CampaignLimits(msgspec.Struct, frozen=True):
+class CampaignLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Limits for weighing a campaign (Article 27 names what is weighed, not how much is too much)."""
 
     lead_working_days: int = 15
@@ -102,7 +102,7 @@ class CampaignLimits(msgspec.Struct, frozen=True):
     """replies that refuse, per thousand messages of the body's campaigns in the 90 days before"""
 
 
-class Settings(msgspec.Struct, frozen=True):
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All of it, as a settings file may give it."""
 
     terms: tuple[Term, ...] = TERMS
@@ -125,8 +125,15 @@ class Settings(msgspec.Struct, frozen=True):
     campaign: CampaignLimits = CampaignLimits()
 
     def __post_init__(self) -> None:
-        named = {term.clock for term in self.terms}
-        if missing := sorted({term.clock for term in TERMS} - named):
+        named = [term.clock for term in self.terms]
+        known = [term.clock for term in TERMS]
+        if unknown := sorted(set(named) - set(known)):
+            raise ValueError(
+                f"`terms` names {', '.join(unknown)}, which no procedure has; there are: {', '.join(known)}"
+            )
+        if twice := sorted({name for name in named if named.count(name) > 1}):
+            raise ValueError(f"`terms` gives {', '.join(twice)} more than once")
+        if missing := sorted(set(known) - set(named)):
             raise ValueError(f"`terms` lacks {', '.join(missing)}: each procedure needs all its clocks")
         if sorted(one.measure for one in self.measures) != ["limit", "stop", "suspend"]:
             raise ValueError("`measures` must give `limit`, `stop` and `suspend` once each")

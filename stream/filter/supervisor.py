@@ -28,7 +28,8 @@ from bloom import snapshot
 from bloom.partitioned import HeldPartitions
 from bloom.wills import CHANNELS
 from stream import logs
-from stream.config import Config
+from stream.addresses import PORT_MAX
+from stream.config import Config, ConfigError
 from stream.filter import memory
 from stream.filter.delivery import report_bad
 from stream.filter.forks import Child, ExitWith, Job, TellReady, fork
@@ -37,7 +38,7 @@ from stream.filter.raw import NativeFailed
 from stream.filter.reloading import identity_of, successor
 from stream.filter.topic_watch import LASTING
 from stream.filter.worker import Worker
-from stream.health import Health
+from stream.health import Health, listen
 from stream.kafka import clients, topics
 from stream.kafka.describe import Cluster, describe_topics
 from stream.kafka.identity import TopicsChanged, changes
@@ -127,18 +128,20 @@ class Supervisor:
         self._health = Health(
             host=config.metrics.host,
             port=config.metrics.port,
+            setting="metrics.port",
             metrics=self._metrics.registry,
             not_ready=self._not_ready,
         )
 
     async def run(self) -> None:
-        """Start, keep running, drain. Raises `CannotStart` for what needs an operator."""
+        """Start, keep running, drain. Raises `CannotStart` or `ConfigError` for what needs an operator."""
         memory.keep_little()
         loop = asyncio.get_running_loop()
         for ending in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(ending, self._stopping.set)
         loop.add_signal_handler(signal.SIGHUP, self._reload_policy)
         loop.add_signal_handler(signal.SIGUSR1, self._fold_now.set)
+        self._see_ports_free()
         address = await self._health.start()
         log.info("filter starts", workers_count=self._config.filter.workers, endpoint=address)
         log.info(
@@ -150,6 +153,15 @@ class Supervisor:
             self._stopping.set()
             await self._drain()
             await self._health.stop()
+
+    def _see_ports_free(self) -> None:
+        """Workers listen behind us: one whose port is taken would be started again for ever. Raises `ConfigError`."""
+        first = self._config.metrics.port
+        for index in range(1, self._config.filter.workers + 1 if first else 1):
+            setting = f"metrics.port {first} + worker {index}"
+            if first + index > PORT_MAX:
+                raise ConfigError(f"{setting}: no port; the last is {PORT_MAX}: let metrics.port be lower")
+            listen(self._config.metrics.host, first + index, setting=setting).close()
 
     def _not_ready(self) -> str | None:
         if self._problem is not None:

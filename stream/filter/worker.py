@@ -181,6 +181,7 @@ class Worker:
         health = Health(
             host=self._config.metrics.host,
             port=port + self._index if port else 0,
+            setting="metrics.port",
             metrics=self._metrics.registry,
             not_ready=self.not_ready,
         )

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
+from stream.model.schema_fault import schema_fault
 from stream.policy.patterns import PatternError, compile_linear
 from stream.policy.replies import OWNER, Replies, ReplyRule
 from stream.policy.rules import answers_needed
@@ -45,9 +46,9 @@ def read(text: str, *, source: str) -> Policy:
     try:
         file = msgspec.convert(tables, PolicyFile)
     except msgspec.ValidationError as error:
-        what, _, where = str(error).partition(" - at ")
-        where = where.replace("answers[...]", _wrong_answer(tables))
-        raise PolicyError(f"{source}:{line_of(text, where.strip('`'))}: {what} (at {where or 'the top'})") from error
+        fault = schema_fault(error, PolicyFile)
+        where = f"$.{fault.path}".replace("answers[...]", _wrong_answer(tables)) if fault.path else "the top"
+        raise PolicyError(f"{source}:{line_of(text, where)}: {fault.what} (at `{where}`)") from error
     _Check(file, source, text).whole()
     return Policy(file, text=text)
 

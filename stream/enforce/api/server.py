@@ -6,7 +6,6 @@ where it is one that the caller may see.
 
 import asyncio
 import signal
-import socket
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -39,6 +38,7 @@ from stream.enforce.api.pictures import Pictures
 from stream.enforce.api.writer import Writer
 from stream.enforce.kept_file import KeptFile
 from stream.enforce.now import WallClock
+from stream.health import listen
 from stream.kafka.brokers import Brokers
 from stream.metrics import ApiMetrics
 from stream.policy.loading import load as load_policy
@@ -77,8 +77,9 @@ class Api:
     async def start(self) -> str:
         """Serve; returns the address as `http://host:port`.
 
-        Until the cases are read, everything but health answers 503. Raises `OSError` where the port is taken.
+        Until the cases are read, everything but health answers 503. Raises `ConfigError` where the port is taken.
         """
+        listening = listen(self._config.api.host, self._config.api.port, setting="api.port")
         app = web.Application(middlewares=[self._guarded], client_max_size=self._config.api.body_bytes_max)
         for reading in READINGS:
             app.router.add_get(reading.path, self._handler(reading), name=reading.name)
@@ -89,7 +90,6 @@ class Api:
         app.router.add_get("/metrics", self._show_metrics)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=GOODBYE_S_MAX)
         await self._runner.setup()
-        listening = socket.create_server((self._config.api.host, self._config.api.port))
         await web.SockSite(self._runner, listening).start()
         await self._beside.enter_async_context(self._brokers)
         self._following = asyncio.create_task(self._pictures.run())

@@ -16,6 +16,7 @@ from urllib.parse import unquote, urlsplit
 
 import msgspec
 
+from stream.addresses import fault_of_url
 from stream.config import ConfigError
 
 KINDS: Final = ("sender", "number", "subscriber", "campaign", "complaint")
@@ -63,13 +64,17 @@ def read(text: str, path: Path) -> Contacts:
 
 
 def _address(text: str, where: str) -> Address:
-    parts = urlsplit(text)
+    try:
+        parts = urlsplit(text)
+    except ValueError as error:  # brackets that do not match
+        raise ConfigError(f"{where}: no address: {error}; write mailto:name@domain or https://…") from error
     if parts.scheme == "mailto":
         mailbox = unquote(parts.path)
         if parts.query or parseaddr(mailbox)[1] != mailbox or "@" not in mailbox:
             raise ConfigError(f"{where}: no mailbox; write mailto:name@domain")
         return Address("smtp", mailbox)
-    if parts.hostname and (parts.scheme == "https" or (parts.scheme == "http" and is_here(parts.hostname))):
+    guarded = parts.scheme == "https" or (parts.scheme == "http" and is_here(parts.hostname or ""))
+    if guarded and fault_of_url(text) is None:
         return Address("webhook", text)
     raise ConfigError(f"{where}: an address is mailto:name@domain or https://…")
 

@@ -82,6 +82,7 @@ class Connector:
         self._health = Health(
             host=config.metrics.host,
             port=config.connector.port,
+            setting="connector.port",
             metrics=self._metrics.registry,
             not_ready=self._not_ready,
         )
