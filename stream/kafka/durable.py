@@ -117,7 +117,7 @@ class DurableProducer:
 
     async def flush(self) -> None:
         """Wait until all that was handed over is acknowledged, or its producer thrown away."""
-        await self.unwatched(AIOKafkaProducer.flush)
+        await self.unwatched(lambda producer: producer.flush())
 
     async def close(self) -> None:
         """Write no more; what was handed over is flushed, within a bound. Who still waits is told."""

@@ -29,6 +29,7 @@ from stream.kafka import clients, topics
 from stream.model.topics import INTAKE
 from stream.policy.loading import load as load_policy
 from tests.filter.harness import PARTITIONS, Broker
+from tests.patience import LONG_S
 
 CONTRACT: Final = yaml.safe_load((TOP / "docs/openapi.yaml").read_text(encoding="utf-8"))
 
@@ -161,7 +162,7 @@ def keeps_the_contract(method: str, path: str, status: int, body: object) -> Non
     jsonschema.validate(body, {**schema, "components": CONTRACT["components"]})
 
 
-async def eventually(asked: Callable[[], Awaitable[T | None]], *, within_s: float = 15.0) -> T:
+async def eventually(asked: Callable[[], Awaitable[T | None]], *, within_s: float = LONG_S) -> T:
     """What is asked for, once it is there."""
     async with asyncio.timeout(within_s):
         while (found := await asked()) is None:  # noqa: ASYNC110  # what is waited for has no event

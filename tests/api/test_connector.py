@@ -54,7 +54,7 @@ async def deliveries(config: Config, count: int) -> list[Delivery]:
         found = sorted((decode_as(Delivery, record.value) for record in records), key=lambda one: one.time)
         return found if len(found) >= count else None
 
-    return await eventually(there, within_s=30)
+    return await eventually(there)
 
 
 class Running:

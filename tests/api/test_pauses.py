@@ -21,6 +21,7 @@ from stream.enforce.connector import loop
 from stream.enforce.connector.loop import Connector
 from stream.enforce.now import WallClock
 from stream.kafka import clients, retry
+from tests.patience import LONG_S
 
 FIRST_S, MOST_S = 0.001, 0.004
 WENT_WELL_ON = 4
@@ -99,7 +100,7 @@ async def test_the_connector_pauses_briefly_again_once_it_has_served(
 async def _attempts(run: Callable[[], Coroutine[None, None, None]], made: Callable[[], int]) -> None:
     """Run until it has paused as often as is asked about."""
     running = asyncio.create_task(run())
-    async with asyncio.timeout(240):
+    async with asyncio.timeout(LONG_S):
         while made() <= len(DOUBLED + ANEW):  # noqa: ASYNC110  # nothing tells
             await asyncio.sleep(0.001)
     running.cancel()

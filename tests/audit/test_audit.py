@@ -22,6 +22,7 @@ from stream.model.fields import Verb
 from stream.model.registry import Expression
 from tests.filter import cases
 from tests.filter.harness import NOW, Broker, FilterProcess, event
+from tests.patience import LONG_S
 
 pytestmark = pytest.mark.kafka
 
@@ -51,7 +52,7 @@ def audit(broker: Broker, **more: str) -> tuple[int, Audited]:
         env=_environment(broker, **more),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=LONG_S,
         check=False,
     )
     assert done.stdout, done.stderr[-2_000:]
@@ -146,12 +147,12 @@ def test_what_was_forged_or_came_too_late_is_found_by_once_and_by_the_running_au
     assert sorted(line["event_id"] for line in lines if line["level"] == "error") == ["sms-1", "sms-1", "sms-2"]
 
 
-def metrics_with(port: int, line: str, *, within_s: float = 60) -> str:
+def metrics_with(port: int, line: str, *, within_s: float = LONG_S) -> str:
     deadline = time.monotonic() + within_s
     shown = ""
     while time.monotonic() < deadline:
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=LONG_S) as answer:
                 shown = answer.read().decode()
         except OSError:
             shown = ""

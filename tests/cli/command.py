@@ -13,6 +13,7 @@ from stream.model.codec import decode_record
 from stream.model.registry import Expression, FileRecord
 from stream.model.topics import EXPRESSIONS
 from tests.filter.harness import Broker
+from tests.patience import LONG_S
 
 Ran = subprocess.CompletedProcess[str]
 
@@ -53,7 +54,7 @@ class Wurao:
             input=stdin,
             capture_output=True,
             check=False,
-            timeout=90,
+            timeout=LONG_S,
             env=self.environment,
             cwd=Path(__file__).parents[2],
             encoding="utf-8",

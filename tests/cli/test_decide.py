@@ -14,6 +14,7 @@ from stream.model.codec import encode
 from stream.registry.files import load_registry
 from tests.filter import cases
 from tests.filter.harness import NOW
+from tests.patience import LONG_S
 
 
 @pytest.fixture
@@ -26,7 +27,7 @@ def registry(tmp_path: Path) -> Path:
 
 def _run(*words: str | Path, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
     command = [sys.executable, "-m", "stream.cli.main", "decide", *map(str, words)]
-    return subprocess.run(command, input=stdin, capture_output=True, check=False, timeout=60)
+    return subprocess.run(command, input=stdin, capture_output=True, check=False, timeout=LONG_S)
 
 
 def _events(*events: object) -> bytes:

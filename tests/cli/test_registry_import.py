@@ -19,6 +19,7 @@ from stream.registry.order_index import OrderLock
 from stream.registry.registry import Registry, registry_of
 from tests.cli.command import Wurao, command
 from tests.filter.harness import Broker
+from tests.patience import LONG_S
 
 A, B, C, D = (f"+861380013800{n}" for n in range(4))
 T = 1_790_000_000_000
@@ -134,7 +135,7 @@ def test_an_import_that_was_killed_is_completed_by_the_next(broker: Broker, tmp_
     path = wurao.file("many.txt", *numbers)
     words = ("registry", "import", path, "--channel", "call", "--will", "refuse", "--source", "letters")
     process = subprocess.Popen(command(*words), env=wurao.environment, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + LONG_S
     while not broker.read("registry.expressions"):
         assert time.monotonic() < deadline, "the import never began to write"
         assert process.poll() is None, "the import ended before it could be killed"

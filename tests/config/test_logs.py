@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from stream.logs import FewOfAKind
+from tests.patience import LONG_S
 
 FLOOD = """
 import asyncio, logging, warnings
@@ -39,7 +40,7 @@ logs.get("stream.filter").warning("ours"); logs.get("stream.filter").warning("ou
 
 
 def test_a_flood_of_a_librarys_messages_is_a_line_of_each_kind_and_all_lines_are_json() -> None:
-    ran = subprocess.run([sys.executable, "-c", FLOOD], capture_output=True, text=True, check=True, timeout=60)
+    ran = subprocess.run([sys.executable, "-c", FLOOD], capture_output=True, text=True, check=True, timeout=LONG_S)
     lines = [json.loads(line) for line in ran.stderr.splitlines()]
     assert [(line["logger"], line["event"].split("\n")[0][:44]) for line in lines if "warn" not in line["logger"]] == [
         ("aiokafka.client", "Unable connect to node with id 0: refused"),

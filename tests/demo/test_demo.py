@@ -12,6 +12,7 @@ import pytest
 
 from stream.kafka.local import Cluster
 from tests.filter.harness import Broker
+from tests.patience import LONG_S
 
 pytestmark = pytest.mark.kafka
 
@@ -69,7 +70,7 @@ def test_a_signal_ends_everything_that_was_started(tmp_path: Path, ending: signa
         if line.startswith("registry"):
             break
     demo.send_signal(ending)
-    _, said = demo.communicate(timeout=60)
+    _, said = demo.communicate(timeout=LONG_S)
     assert demo.returncode == code, said
     assert "Traceback" not in said
     assert left_over(tmp_path) == []

@@ -19,6 +19,7 @@ from tests.deploy.custom import Acl, UserSpec
 from tests.deploy.manifests import custom, manifest, written
 from tests.filter.harness import Broker
 from tests.kafka.listening import PASSWORD, listening_kafka, plain_logins
+from tests.patience import LONG_S
 
 _OPERATIONS: Final = {"Read": 3, "Write": 4, "Describe": 8, "DescribeConfigs": 10}
 _RESOURCES: Final = {"topic": 2, "group": 3, "transactionalId": 5}
@@ -27,7 +28,7 @@ _ALLOW: Final = 3
 _ANY: Final = 1
 """Kafka's protocol guide: AclOperation, ResourceType, PatternType, AclPermissionType."""
 
-IN_FORCE_S_MAX: Final = 30.0
+IN_FORCE_S_MAX: Final = LONG_S
 
 
 class _CreateAcls(Request[CreateAclsRequest_v1]):  # type: ignore[misc]  # aiokafka is not typed

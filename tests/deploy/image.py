@@ -10,6 +10,7 @@ import pytest
 
 from tests.deploy.manifests import DEPLOY
 from tests.deploy.workloads import ComposeService
+from tests.patience import LONG_S
 
 VERSION = str(tomllib.loads((DEPLOY.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"])
 IMAGE = f"wurao:{VERSION}"
@@ -20,7 +21,7 @@ def _found() -> str | None:
     for name in ("docker", "podman"):
         if shutil.which(name) is not None:
             command = [name, "run", "--rm", "--pull=never", "--network=none", "--entrypoint=true", IMAGE]
-            if subprocess.run(command, capture_output=True, check=False, timeout=60).returncode == 0:
+            if subprocess.run(command, capture_output=True, check=False, timeout=LONG_S).returncode == 0:
                 return name
     return None
 
@@ -60,4 +61,4 @@ def limits(service: ComposeService) -> list[str]:
 
 def ask(*arguments: str) -> subprocess.CompletedProcess[str]:
     """What docker or podman answers."""
-    return subprocess.run([engine(), *arguments], capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run([engine(), *arguments], capture_output=True, text=True, check=False, timeout=LONG_S)

@@ -12,6 +12,7 @@ import yaml
 
 from stream.config import Config, load
 from tests.deploy.custom import SPECS, Fields, Metadata
+from tests.patience import LONG_S
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 KUBERNETES = DEPLOY / "kubernetes"
@@ -53,7 +54,7 @@ def built(overlay: str) -> list[Document]:
     if tool is None:
         pytest.skip("kustomize is not installed: `go install sigs.k8s.io/kustomize/kustomize/v5@latest` brings it")
     folder = KUBERNETES / "overlays" / overlay
-    made = subprocess.run([tool, "build", str(folder)], capture_output=True, text=True, check=False, timeout=60)
+    made = subprocess.run([tool, "build", str(folder)], capture_output=True, text=True, check=False, timeout=LONG_S)
     assert made.returncode == 0, made.stderr
     return documents(made.stdout)
 

@@ -14,8 +14,9 @@ from typing import Literal
 from tests.deploy import image
 from tests.deploy.manifests import DEPLOY, seconds
 from tests.deploy.workloads import ComposeService
+from tests.patience import LONG_S
 
-READY_S_MAX = 90.0
+READY_S_MAX = LONG_S
 
 Where = Literal["process", "container"]
 
@@ -82,7 +83,7 @@ class ServiceProcess:
     def get(self, path: str, *, port: int | None = None) -> tuple[int, str]:
         """Status and text of an endpoint; 0 where nobody listens."""
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port or self.port}{path}", timeout=5) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port or self.port}{path}", timeout=LONG_S) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()

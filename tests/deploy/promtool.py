@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.patience import LONG_S
+
 RULES = Path(__file__).parents[2] / "deploy" / "prometheus"
 RULE_FILES = tuple(sorted(RULES.glob("*.rules.yml")))
 
@@ -122,4 +124,4 @@ def _lengthen(text: str, minutes: float) -> str:
 
 def run(arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
     """Run promtool; its output goes into the assertion."""
-    return subprocess.run([promtool(), *arguments], capture_output=True, text=True, check=False, timeout=100)
+    return subprocess.run([promtool(), *arguments], capture_output=True, text=True, check=False, timeout=LONG_S)

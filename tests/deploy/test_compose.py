@@ -17,6 +17,7 @@ from stream.filter.supervisor import GOODBYE_MARGIN_S
 from tests.deploy.image import IMAGE
 from tests.deploy.manifests import COMPOSE_FILE, DEPLOY, KUBERNETES, config, seconds
 from tests.deploy.workloads import Compose, ComposeService, Prometheus
+from tests.patience import LONG_S
 
 COMPOSE = msgspec.convert(yaml.safe_load(COMPOSE_FILE.read_text(encoding="utf-8")), Compose)
 OURS = {name: service for name, service in COMPOSE.services.items() if service.is_ours}
@@ -55,14 +56,14 @@ def _compose(grafana_login: str) -> subprocess.CompletedProcess[str]:
     names = [found for name in ("docker", "docker-compose") if (found := shutil.which(name)) is not None]
     tools = [[name, "compose"] if name.endswith("docker") else [name] for name in names]
     for tool in tools:
-        if subprocess.run([*tool, "version"], capture_output=True, check=False, timeout=60).returncode == 0:
+        if subprocess.run([*tool, "version"], capture_output=True, check=False, timeout=LONG_S).returncode == 0:
             return subprocess.run(
                 [*tool, "--file", str(COMPOSE_FILE), "config", "--format", "json"],
                 env={**os.environ, "GRAFANA_PASSWORD": grafana_login},
                 capture_output=True,
                 text=True,
                 check=False,
-                timeout=60,
+                timeout=LONG_S,
             )
     pytest.skip("docker compose is not installed (deploy/README.md says where it comes from)")
 

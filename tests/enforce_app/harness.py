@@ -31,8 +31,9 @@ from stream.model.codec import decode_as, encode
 from stream.model.control import Appeal, Complaint, Delivery, Filing, Finding, party_key
 from stream.policy.loading import load as load_policy
 from tests.filter.harness import PARTITIONS, Broker, _free_ports
+from tests.patience import LONG_S
 
-READY_S_MAX = 60.0
+READY_S_MAX = LONG_S
 SESSION_TIMEOUT_MS = 6_000
 NOW = 1_790_000_000_000
 
@@ -144,7 +145,7 @@ def pictures(broker: Broker) -> dict[str, CasePicture]:
     return {record.key.decode(): decode_as(CasePicture, record.value) for record in broker.read(topics.CASES)}
 
 
-def wait_until(seen: Callable[[], bool], *, within_s: float, what: str) -> None:
+def wait_until(seen: Callable[[], bool], *, what: str, within_s: float = LONG_S) -> None:
     """Wait until it is seen."""
     deadline = time.monotonic() + within_s
     while not seen():
@@ -193,7 +194,7 @@ class EnforceProcess:
             self.process.kill()
             self.process.wait()
 
-    def terminate(self, *, within_s: float = 20.0) -> int:
+    def terminate(self, *, within_s: float = LONG_S) -> int:
         """SIGTERM, and the exit code it ends with."""
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(timeout=within_s)
@@ -211,7 +212,7 @@ class EnforceProcess:
     def get(self, path: str) -> str | None:
         """What an endpoint answers, or None where nobody listens."""
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=LONG_S) as answer:
                 text: str = answer.read().decode()
                 return text
         except urllib.error.HTTPError as error:

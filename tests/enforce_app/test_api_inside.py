@@ -13,8 +13,9 @@ from stream.model import topics
 from tests.api.house import COMPLAINT, House, config_for, token_of
 from tests.enforce_app.harness import EnforceProcess
 from tests.filter.harness import Broker, _free_ports
+from tests.patience import LONG_S
 
-pytestmark = [pytest.mark.kafka, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.kafka
 
 WHOLE_DAY_MS = 86_400_000
 
@@ -33,7 +34,7 @@ async def enforce(broker: Broker, directory: Path) -> AsyncIterator[tuple[Enforc
         async with aiohttp.ClientSession() as session:
             await asyncio.to_thread(process.wait_ready)
             house = House(f"http://127.0.0.1:{port}", session, config)
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(LONG_S):
                 while (await house.get("/v1/cases")).status == 503:  # noqa: ASYNC110  # nothing tells when it is read
                     await asyncio.sleep(0.05)
             yield process, house

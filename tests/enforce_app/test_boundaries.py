@@ -84,9 +84,10 @@ async def _life(broker: Broker, rows: Rows, words: list[Record], *, records: int
         metrics=EnforceMetrics(),
     )
     await shell.start()
-    assert shell._producer is not None
+    live = shell._producer._live
+    assert live is not None
     if records is not None:
-        shell._producer = Fuse(shell._producer, records)
+        live.producer = Fuse(live.producer, records)
     try:
         await shell.resume(rows)
         offsets: defaultdict[Place, count[int]] = defaultdict(count)

@@ -13,7 +13,7 @@ from stream.model.control import Complaint, Filing, Notice
 from tests.enforce_app.harness import NOW, EnforceProcess, pictures, said, told, wait_until
 from tests.filter.harness import Broker
 
-pytestmark = [pytest.mark.kafka, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.kafka
 
 
 def test_what_cannot_be_read_taken_or_stepped_is_kept_with_its_reason_and_the_stream_goes_on(
@@ -44,8 +44,8 @@ def test_what_cannot_be_read_taken_or_stepped_is_kept_with_its_reason_and_the_st
     good_cases = {"C-good", "C-early", "C-odd", "P-flood"}
     with EnforceProcess(broker, tmp_path) as process:
         process.wait_ready()
-        wait_until(lambda: len(broker.read(topics.DEAD_LETTER)) == 5, within_s=15, what="five dead letters")
-        wait_until(lambda: pictures(broker).keys() >= good_cases, within_s=5, what="all good cases")
+        wait_until(lambda: len(broker.read(topics.DEAD_LETTER)) == 5, what="five dead letters")
+        wait_until(lambda: pictures(broker).keys() >= good_cases, what="all good cases")
         assert {pictures(broker)[case].state for case in ("C-odd", "P-flood")} == {"incomplete"}
         notices = (decode_as(Notice, record.value) for record in broker.read(topics.NOTICES))
         asked = {notice.case: notice.missing for notice in notices}

@@ -15,7 +15,7 @@ from stream.model.control import Complaint, Finding, Party
 from tests.enforce_app.harness import EnforceProcess, found, pictures, said, told, wait_until
 from tests.filter.harness import Broker
 
-pytestmark = [pytest.mark.kafka, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.kafka
 
 
 def _rows(broker: Broker) -> dict[str, bool]:
@@ -39,14 +39,14 @@ def test_ended_cases_and_their_dockets_leave_the_table_and_stay_away_after_a_cra
     with EnforceProcess(broker, tmp_path, **settings) as process:
         process.wait_ready()
         broker.write([said(over), said(open_), found(finding)])
-        wait_until(lambda: len(pictures(broker)) == 3, within_s=15, what="three cases")
+        wait_until(lambda: len(pictures(broker)) == 3, what="three cases")
         broker.write([told(ids.complaint_case(over), Withdrawn(), name="withdrawn")])
         broker.write([told(ids.measure_case(finding), Lift("an error", annul=True), name="lifted")])
-        wait_until(lambda: sum(one.ended for one in pictures(broker).values()) == 2, within_s=15, what="two ended")
+        wait_until(lambda: sum(one.ended for one in pictures(broker).values()) == 2, what="two ended")
         assert process.metric("wurao_enforce_left_total") == 0
 
         clock.write_text(str(Settings().ended_kept_ms + 60_000))
-        wait_until(lambda: process.metric("wurao_enforce_left_total") == 3, within_s=15, what="three rows left")
+        wait_until(lambda: process.metric("wurao_enforce_left_total") == 3, what="three rows left")
         assert process.metric("wurao_enforce_entries") == 1
         process.kill()
     assert {key for key, held in _rows(broker).items() if not held} == ended
@@ -56,7 +56,7 @@ def test_ended_cases_and_their_dockets_leave_the_table_and_stay_away_after_a_cra
         process.wait_ready()
         assert process.metric("wurao_enforce_entries") == 1
         broker.write([told(ids.complaint_case(over), Withdrawn(), name="late")])
-        wait_until(lambda: len(broker.read(topics.DEAD_LETTER)) == 1, within_s=15, what="it takes nothing more")
+        wait_until(lambda: len(broker.read(topics.DEAD_LETTER)) == 1, what="it takes nothing more")
         assert process.terminate() == 0
     assert {key for key, held in _rows(broker).items() if held} == {ids.complaint_case(open_)}
 

@@ -27,10 +27,11 @@ from stream.model.codec import encode
 from stream.model.registry import FileRecord, Record, key_of
 from stream.model.topics import EXPRESSIONS, TOPIC_OF
 from stream.registry.registry import wish_of
+from tests.patience import LONG_S
 
 __all__ = ["Broker", "FilterProcess", "event", "wish_of"]
 
-READY_S_MAX = 60.0
+READY_S_MAX = LONG_S
 PARTITIONS = 12
 NOW = 1_795_500_000_000
 
@@ -105,7 +106,7 @@ class Broker:
         asyncio.run(delete())
         self.wait_for(lambda cluster: not cluster.topics)
 
-    def wait_for(self, seen: Callable[[Cluster], bool], *, within_s: float = 20.0) -> None:
+    def wait_for(self, seen: Callable[[Cluster], bool], *, within_s: float = LONG_S) -> None:
         """Wait until the brokers show what the controller has acknowledged."""
         deadline = time.monotonic() + within_s
         while not seen(asyncio.run(describe_topics(self.config, tuple(topics.EXPECTED)))):
@@ -153,7 +154,7 @@ class Broker:
 
         self.write(placed())
 
-    def read(self, topic: str, *, until: int = 0, within_s: float = 30.0) -> list[clients.ConsumerRecord]:
+    def read(self, topic: str, *, until: int = 0, within_s: float = LONG_S) -> list[clients.ConsumerRecord]:
         """Every record of a topic so far; waits until there are `until` of them. Fails when they do not come."""
 
         async def consume() -> list[clients.ConsumerRecord]:
@@ -179,7 +180,7 @@ class Broker:
 
         return asyncio.run(consume())
 
-    def decisions(self, *, until: int = 0, within_s: float = 30.0) -> list[dict[str, object]]:
+    def decisions(self, *, until: int = 0, within_s: float = LONG_S) -> list[dict[str, object]]:
         """Every decision so far, at least `until` of them."""
         return [orjson.loads(record.value) for record in self.read("decisions", until=until, within_s=within_s)]
 
@@ -254,7 +255,7 @@ class FilterProcess:
     def get(self, path: str, *, worker: int = 0) -> str | None:
         """What an endpoint answers (`worker` 0 is the supervisor), or None where nobody listens."""
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port + worker}{path}", timeout=5) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port + worker}{path}", timeout=LONG_S) as answer:
                 text: str = answer.read().decode()
                 return text
         except urllib.error.HTTPError as error:
@@ -274,14 +275,14 @@ class FilterProcess:
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text(encoding="ascii")
         return [int(pid) for pid in children.split()]
 
-    def ended(self, *, within_s: float = 30.0) -> int:
+    def ended(self, *, within_s: float = LONG_S) -> int:
         """The exit code of a process that ends by itself."""
         try:
             return self.process.wait(timeout=within_s)
         except subprocess.TimeoutExpired:
             raise AssertionError(f"it still runs after {within_s} s:\n{self.log[-4000:]}") from None
 
-    def terminate(self, *, within_s: float = 30.0) -> int:
+    def terminate(self, *, within_s: float = LONG_S) -> int:
         """SIGTERM, and the exit code it ends with."""
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(timeout=within_s)

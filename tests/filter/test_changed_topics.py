@@ -22,6 +22,7 @@ from stream.model.topics import EVENTS_CALL, EVENTS_SMS, EXPRESSIONS, RECORD_KIN
 from stream.policy import settings
 from tests.filter import cases
 from tests.filter.harness import Broker, FilterProcess, event
+from tests.patience import LONG_S
 
 pytestmark = pytest.mark.kafka
 
@@ -58,7 +59,7 @@ def _call() -> dict[str, object]:
     return event("call", next(_numbers), to="12300", **{"from": "+862155550000"})
 
 
-def _wait(seen: Callable[[], bool], filter_: FilterProcess, *, within_s: float = 60.0) -> None:
+def _wait(seen: Callable[[], bool], filter_: FilterProcess, *, within_s: float = LONG_S) -> None:
     deadline = time.monotonic() + within_s
     while not seen():
         assert filter_.process.poll() is None, filter_.log[-4000:]
@@ -194,7 +195,7 @@ def test_refusals_behind_a_transaction_that_hangs_make_the_registry_stale(broker
         hanging = loop.run_until_complete(hang())
         broker.write([(EXPRESSIONS, partition, key_of(refusal).encode(), encode(refusal))])
         written = time.monotonic()
-        _wait(lambda: _asked(broker, filter_, _sms(FIRST)) == "registry_stale", filter_, within_s=30)
+        _wait(lambda: _asked(broker, filter_, _sms(FIRST)) == "registry_stale", filter_)
         noticed_s = time.monotonic() - written
         assert noticed_s < 3 + 10, "the limit, and what a crowded machine needs to ask"
         _wait(
@@ -223,7 +224,7 @@ def test_events_of_a_topic_made_anew_are_all_decided_within_seconds(
         filter_.wait_ready()
         broker.decisions(until=before)
         _delete(broker, EVENTS_SMS)
-        _wait(lambda: f"{EVENTS_SMS}: not there" in (filter_.get("/readyz", worker=1) or ""), filter_, within_s=20)
+        _wait(lambda: f"{EVENTS_SMS}: not there" in (filter_.get("/readyz", worker=1) or ""), filter_)
         _wait(lambda: filter_.get("/readyz") == "1 of 1 workers are not ready\n", filter_)
         assert _asked(broker, filter_, _call()) == "redress", "other topics go on"
         broker.create_topics()
@@ -272,7 +273,7 @@ def test_partitions_added_stop_all_decisions_and_are_told_once(broker: Broker, t
         assert _asked(broker, filter_, _call()) == "redress"
         _ask(broker, lambda admin: admin.create_partitions({EVENTS_CALL: NewPartitions(13)}))
         wrong = f"{EVENTS_CALL}: 13 partitions where 12 are configured"
-        _wait(lambda: wrong in (filter_.get("/readyz") or ""), filter_, within_s=20)
+        _wait(lambda: wrong in (filter_.get("/readyz") or ""), filter_)
         broker.write([(EVENTS_CALL, 12, b"k", b"{}")])
         time.sleep(3)  # it must go on being so
         assert wrong in (filter_.get("/readyz") or "")

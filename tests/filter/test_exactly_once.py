@@ -23,6 +23,7 @@ from stream.kafka import clients
 from stream.model.topics import DEAD_LETTER, EXPRESSIONS
 from tests.filter import cases
 from tests.filter.harness import Broker, FilterProcess, event
+from tests.patience import LONG_S
 
 pytestmark = pytest.mark.kafka
 
@@ -46,7 +47,7 @@ def flood(count: int, *, first: int = 0) -> list[dict[str, object]]:
     ]
 
 
-def check_each_once(events: Sequence[dict[str, object]], broker: Broker, *, within_s: float = 60.0) -> None:
+def check_each_once(events: Sequence[dict[str, object]], broker: Broker, *, within_s: float = LONG_S) -> None:
     """Fails where one is missing, or decided more than once."""
     decisions = broker.decisions(until=len(events), within_s=within_s)
     counts = Counter(decision["event"] for decision in decisions)
@@ -88,7 +89,7 @@ def test_a_killed_worker_decides_nothing_twice(broker: Broker, tmp_path: Path) -
         filter_.wait_ready()
         writer = write_in_waves(broker, events)
         for wanted in (MANY // 8, MANY // 4, MANY // 2):
-            broker.decisions(until=wanted, within_s=60)
+            broker.decisions(until=wanted)
             os.kill(chance.choice(filter_.worker_pids()), signal.SIGKILL)
         writer.join()
         check_each_once(events, broker)
@@ -104,11 +105,11 @@ def test_a_worker_that_slept_and_was_replaced_decides_nothing_twice(broker: Brok
         sleeper.wait_ready()
         other.wait_ready()
         writer = write_in_waves(broker, events)
-        broker.decisions(until=MANY // 4, within_s=60)
+        broker.decisions(until=MANY // 4)
         sleeping = sleeper.worker_pids()[0]
         os.kill(sleeping, signal.SIGSTOP)
         writer.join()
-        broker.decisions(until=MANY, within_s=60)
+        broker.decisions(until=MANY)
         os.kill(sleeping, signal.SIGCONT)
         late = flood(1_000, first=MANY)
         broker.write_events(late)

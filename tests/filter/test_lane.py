@@ -15,6 +15,7 @@ from stream.filter.delivery import Delivery
 from stream.filter.lane import GATHER_BYTES, GATHER_MS, URGENT_TIMES, Lane
 from stream.filter.raw import Taken
 from stream.kafka.clients import FETCH_WAIT_MS
+from tests.patience import LONG_S
 
 PLACE = Place("events.urgent", 3)
 ACK = RecordMetadata("dead-letter", 0, None, 0, 0, 0, 0)
@@ -191,7 +192,7 @@ async def test_batches_of_bulk_are_small_while_emergencies_come(urgent: Lane, mo
         consumer = Consumer([5])
         lane = bulk(consumer, after=urgent)
         running = asyncio.ensure_future(lane.run())
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(LONG_S):
             await consumer.is_over.wait()
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)

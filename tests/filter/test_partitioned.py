@@ -27,6 +27,7 @@ from stream.registry.registry import Registry
 from tests.filter import cases
 from tests.filter.harness import Broker, FilterProcess, event
 from tests.native.twins import needs_native
+from tests.patience import LONG_S
 
 pytestmark = pytest.mark.kafka
 
@@ -77,7 +78,7 @@ def _others() -> list[FileRecord]:
     return [record for record in cases.registry() if not isinstance(record, Expression)]
 
 
-def _wait(seen: Callable[[], bool], filter_: FilterProcess, *, within_s: float = 30.0) -> None:
+def _wait(seen: Callable[[], bool], filter_: FilterProcess, *, within_s: float = LONG_S) -> None:
     deadline = time.monotonic() + within_s
     while not seen():
         assert time.monotonic() < deadline, filter_.log[-4000:]
@@ -207,7 +208,7 @@ def _held(filter_: FilterProcess) -> float:
 def _decisions_of(broker: Broker, events_count: int) -> list[ConsumerRecord]:
     """The decisions, every event's among them, partition by partition in the order of their offsets."""
     found: list[ConsumerRecord] = []
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + LONG_S
     while len({orjson.loads(record.value)["event"] for record in found}) < events_count:
         assert time.monotonic() < deadline, "an event was skipped"
         found = broker.read("decisions", until=events_count)

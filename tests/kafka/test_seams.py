@@ -27,6 +27,7 @@ from stream.kafka.local import Cluster
 from stream.kafka.seams import incoming, layout, outgoing
 from stream.kafka.seams.incoming import RawBatch, Record, _KeptRecords, _RawPartition, joined, raw_batches, take_raw
 from stream.kafka.seams.outgoing import FinishedBatch, fill, finished, records_of, seal
+from tests.patience import LONG_S
 
 Seen = tuple[int, int, bytes | None, bytes | None]
 """Offset, timestamp, key, value."""
@@ -272,7 +273,7 @@ async def _read(kafka: Cluster, topic: str, *, raw: bool, first: int = 0) -> tup
     async with _consuming(kafka, topic, raw=raw, first=first) as consumer:
         end = (await consumer.end_offsets([place]))[place]
         seen: list[Seen] = []
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(LONG_S):
             while await consumer.position(place) < end:
                 if raw:
                     pieces = (await raw_batches(consumer, timeout_ms=100, records_max=60)).get(place, [])
@@ -327,7 +328,7 @@ async def test_a_paused_partition_keeps_its_batches_until_it_is_resumed(kafka: C
         assert await consumer.position(place) == 0
         consumer.resume(place)
         found: list[RawBatch | Record] = []
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(LONG_S):
             while not found:
                 found = (await raw_batches(consumer, timeout_ms=200, records_max=5)).get(place, [])
         assert len(_seen([one for one in found if isinstance(one, RawBatch)])) == 10
@@ -341,7 +342,7 @@ async def test_as_many_batches_are_taken_at_a_time_as_hold_the_records_asked_for
             await asyncio.gather(*await send(producer, topic, 0, _records(str(number), 3), now=NOW))
     async with _consuming(kafka, topic, raw=True) as consumer:
         turns: list[int] = []
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(LONG_S):
             while sum(turns) < 300:
                 pieces = (await raw_batches(consumer, timeout_ms=200, records_max=45)).get(place, [])
                 turns.append(sum(piece.count for piece in pieces if isinstance(piece, RawBatch)))

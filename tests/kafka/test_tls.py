@@ -106,7 +106,6 @@ def test_the_filter_decides_over_tls(listener: str, house: House, tmp_path: Path
         house.broker.write_events([{**event("sms", 0, **sms), "id": one} for one in mine])
         wait_until(
             lambda: mine <= {decision["event"] for decision in house.broker.decisions()},
-            within_s=30,
             what="all are decided",
         )
         assert filter_.terminate() == 0
@@ -120,7 +119,7 @@ def test_the_control_plane_deals_with_a_finding_over_tls(listener: str, house: H
         enforce.wait_ready()
         before = len(pictures(house.broker))
         house.broker.write([found(finding)])
-        wait_until(lambda: len(pictures(house.broker)) > before, within_s=30, what="a case is open")
+        wait_until(lambda: len(pictures(house.broker)) > before, what="a case is open")
         assert enforce.terminate() == 0
 
 

@@ -20,6 +20,7 @@ from stream.kafka.topics import EXPECTED, breaks_guarantees, differences
 from stream.model.topics import CASE_EVENTS, DECISIONS, DELIVERIES, ENFORCE_TABLE, EVENTS_CALL, EXPRESSIONS, ORDERS
 from tests.deploy.manifests import DEPLOY
 from tests.filter.harness import Broker, FilterProcess
+from tests.patience import LONG_S
 
 ONE = Settings()
 THREE = Settings(replication=3)
@@ -167,7 +168,7 @@ def _refused(broker: Broker, command: str, **settings: str) -> str:
         env={**inherited, **contacts, "WURAO_KAFKA__BOOTSTRAP": broker.bootstrap, **settings},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=LONG_S,
         check=False,
     )
     assert ended.returncode == 1, ended.stderr

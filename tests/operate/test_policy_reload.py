@@ -15,6 +15,7 @@ from stream.policy.loading import load, read
 from stream.policy.toml import PolicyError
 from tests.filter import cases
 from tests.filter.harness import Broker, FilterProcess, event
+from tests.patience import LONG_S
 
 SHIPPED = files("stream.policy").joinpath("cn-2020.toml").read_text(encoding="utf-8")
 NEXT = SHIPPED.replace('version = "cn-2020.2"', 'version = "cn-2020.3"', 1).replace(
@@ -88,14 +89,14 @@ def _answers(broker: Broker, filter_: FilterProcess, *, first: int) -> set[tuple
     broker.write_events([event("sms", one, to=f"+86138{one:08d}", text=cases.GOOD_TEXT, **cases.BANK) for one in mine])
     found: list[dict[str, object]] = []
     ids = {f"sms-{one}" for one in mine}
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + LONG_S
     while len(found) < len(mine):
         assert time.monotonic() < deadline, filter_.log[-2000:]
         found = [one for one in broker.decisions() if one["event"] in ids]
     return {(one["policy"], one["reason"]) for one in found}
 
 
-def _until(holds: Callable[[], bool], *, within_s: float = 20.0) -> None:
+def _until(holds: Callable[[], bool], *, within_s: float = LONG_S) -> None:
     deadline = time.monotonic() + within_s
     while True:
         try:

@@ -20,6 +20,7 @@ from stream.model.decision import Answer, Difference
 from stream.model.topics import DECISIONS, EXPRESSIONS, SHADOW_DIFFERENCES
 from tests.filter import cases
 from tests.filter.harness import Broker, FilterProcess, event
+from tests.patience import LONG_S
 
 pytestmark = pytest.mark.kafka
 
@@ -87,10 +88,10 @@ def test_a_shadow_publishes_just_the_differences_and_nothing_else(broker: Broker
 
 def _when_compared(port: int, decisions: int, shadow: "subprocess.Popen[bytes]", log: Path) -> str:
     """The shadow's metrics once they add up to so many decisions."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + LONG_S
     while time.monotonic() < deadline and shadow.poll() is None:
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=LONG_S) as answer:
                 shown: str = answer.read().decode()
         except OSError:
             shown = ""

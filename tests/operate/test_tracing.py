@@ -20,6 +20,7 @@ from stream.config import Trace
 from stream.metrics import Latency
 from tests.filter import cases
 from tests.filter.harness import Broker, FilterProcess
+from tests.patience import LONG_S
 
 TraceRequest = pytest.importorskip(
     "opentelemetry.proto.collector.trace.v1.trace_service_pb2", reason="install wurao[trace]"
@@ -123,9 +124,9 @@ def test_every_batch_is_a_span_linked_to_the_registry_state_it_was_decided_from(
 
 def _openmetrics(filter_: FilterProcess, line: str) -> str:
     """The first worker's metrics with exemplars, once they have this line: acknowledgements come after decisions."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + LONG_S
     while True:
-        connection = http.client.HTTPConnection("127.0.0.1", filter_.port + 1, timeout=5)
+        connection = http.client.HTTPConnection("127.0.0.1", filter_.port + 1, timeout=LONG_S)
         connection.request("GET", "/metrics", headers={"Accept": OPENMETRICS})
         shown = connection.getresponse().read().decode()
         connection.close()

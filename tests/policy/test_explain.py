@@ -17,6 +17,7 @@ from stream.policy.facts import World
 from stream.policy.loading import load
 from stream.policy.predicates import ALL
 from stream.registry.registry import registry_of
+from tests.patience import LONG_S
 from tests.policy.cases import (
     ADVERT,
     BANK,
@@ -119,7 +120,7 @@ def wurao(*words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
         check=False,
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
-        timeout=60,
+        timeout=LONG_S,
     )
 
 

@@ -10,6 +10,7 @@ from stream.model.registry import Order
 from stream.model.topics import ORDERS
 from stream.registry.topic_reader import Batch, read
 from tests.filter.harness import Broker
+from tests.patience import LONG_S
 
 pytestmark = pytest.mark.kafka
 
@@ -29,7 +30,7 @@ def _read(broker: Broker, start: int = 0) -> list[Batch]:
         return [batch async for batch in read(broker.config, [place], start={place: start}, client="test")]
 
     async def bounded() -> list[Batch]:
-        return await asyncio.wait_for(whole(), timeout=20)
+        return await asyncio.wait_for(whole(), timeout=LONG_S)
 
     return asyncio.run(bounded())
 
@@ -67,7 +68,7 @@ def test_it_ends_where_the_last_offset_holds_no_record(broker: Broker) -> None:
         asking.assign([place])
         await asking.start()
         try:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(LONG_S):
                 while (await asking.end_offsets([place]))[place] < 3:  # noqa: ASYNC110  # no event tells it
                     await asyncio.sleep(0.05)
         finally:

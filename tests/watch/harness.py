@@ -21,10 +21,11 @@ from stream.model.control import Activity, Block, Finding, Party, Tally, key_of_
 from stream.model.fields import Channel
 from stream.model.topics import ACTIVITY, CASE_EVENTS
 from tests.filter.harness import PARTITIONS, Broker, _free_ports
+from tests.patience import LONG_S
 
 SETTINGS = WarningSettings()
 START = 1_795_500_000_000
-READY_S_MAX = 60.0
+READY_S_MAX = LONG_S
 EVERY_S = 0.05
 
 
@@ -120,7 +121,7 @@ class WatchProcess:
     def metric(self, line_start: str) -> float:
         """The sum of the metric lines that begin so; 0 while nobody answers."""
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=5) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=LONG_S) as answer:
                 lines = answer.read().decode().splitlines()
         except (OSError, urllib.error.URLError):
             return 0.0
@@ -144,4 +145,4 @@ class WatchProcess:
     def terminate(self) -> int:
         """SIGTERM, and the exit code it ends with."""
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(timeout=30)
+        return self.process.wait(timeout=LONG_S)

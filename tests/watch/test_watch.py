@@ -18,6 +18,7 @@ from stream.model.control import Activity, Party, key_of_control, party_key
 from stream.model.topics import ACTIVITY, CASE_EVENTS
 from tests.filter import cases
 from tests.filter.harness import PARTITIONS, Broker, FilterProcess, event
+from tests.patience import LONG_S
 from tests.watch.harness import WatchProcess, found_in, part, raised, write
 
 pytestmark = pytest.mark.kafka
@@ -57,7 +58,7 @@ def test_a_sender_that_ignores_refusals_is_found_once(broker: Broker, tmp_path: 
         filter_.wait_ready()
         broker.write_events([*bad[:300], *good, *few])
         broker.decisions(until=610)
-        told = broker.read(ACTIVITY, until=2, within_s=40)  # the window closes by itself
+        told = broker.read(ACTIVITY, until=2)  # the window closes by itself
         broker.write_events(bad[300:])
         broker.decisions(until=910)
         assert filter_.terminate() == 0  # and the last one because the worker ends
@@ -109,7 +110,7 @@ def test_two_share_the_senders_and_one_goes_on_alone(broker: Broker, tmp_path: P
     parts = _traffic()
     third = len(parts) // 3
     with WatchProcess(broker, tmp_path) as first, WatchProcess(broker, tmp_path) as second:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + LONG_S
         while not ('partitions_count": 6' in first.log and 'partitions_count": 6' in second.log):
             assert time.monotonic() < deadline, first.log + second.log
             time.sleep(0.1)
@@ -144,7 +145,7 @@ def test_what_is_no_activity_is_named_and_stops_nothing(broker: Broker, tmp_path
 def test_missing_topics_are_named_with_the_command_that_makes_them(broker: Broker, tmp_path: Path) -> None:
     broker.delete_topics()
     with WatchProcess(broker, tmp_path) as watch:
-        assert watch.process.wait(timeout=30) == 1
+        assert watch.process.wait(timeout=LONG_S) == 1
         assert f"{CASE_EVENTS}: missing; run `wurao topics create`" in watch.log
 
 
