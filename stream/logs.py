@@ -10,6 +10,7 @@ tracebacks become one field each, and Python's warnings are messages like others
 
 import logging
 import sys
+import threading
 import time
 import traceback
 from collections import defaultdict
@@ -19,8 +20,8 @@ import structlog
 
 Log = structlog.stdlib.BoundLogger
 
-LIBRARIES: Final = ("aiohttp", "aiokafka", "asyncio", "faust", "mode", "py.warnings")
-"""Loggers that others write to; `py.warnings` is where Python's warnings go."""
+LIBRARIES: Final = ("aiohttp", "aiokafka", "asyncio", "faust", "mode", "py.threads", "py.warnings")
+"""Loggers that others write to; `py.warnings` is where Python's warnings go, `py.threads` what threads die of."""
 
 LIBRARY_EVERY_S: Final = 30.0
 """How often a library may say the same."""
@@ -60,9 +61,17 @@ def configure(*, verbose: bool = False) -> None:
     handler.addFilter(FewOfAKind(tracebacks=verbose))
     logging.basicConfig(level=level, handlers=[handler], force=True)
     logging.captureWarnings(True)
+    threading.excepthook = _tell_of_thread
     for chatty in ("aiokafka", "aiohttp.access", "asyncio", "faust", "mode"):
         # aiokafka logs full records and member lists at INFO; what matters of it is logged here in our words.
         logging.getLogger(chatty).setLevel(logging.DEBUG if verbose else logging.WARNING)
+
+
+def _tell_of_thread(died: threading.ExceptHookArgs) -> None:
+    """Python would print it: Faust's consumer, which is a thread, so ends where its broker has gone."""
+    if died.exc_value is not None:
+        told = (died.exc_type, died.exc_value, died.exc_traceback)
+        logging.getLogger("py.threads").error("a thread has ended by an exception", exc_info=told)
 
 
 def get(name: str) -> Log:

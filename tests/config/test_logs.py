@@ -92,3 +92,13 @@ def test_kinds_that_never_end_do_not_fill_the_memory() -> None:
     for number in range(5_000):
         few.filter(_record(f"built by hand {number}"))
     assert len(few._seldom) <= 500
+
+
+def test_what_a_thread_dies_of_is_a_line_of_json() -> None:
+    script = (
+        "import threading\nfrom stream import logs\nlogs.configure()\n"
+        "thread = threading.Thread(target=lambda: 1 / 0)\nthread.start()\nthread.join()\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=LONG_S)
+    (line,) = [json.loads(line) for line in ran.stderr.splitlines()]
+    assert (line["logger"], line["error"]) == ("py.threads", "ZeroDivisionError('division by zero')")
