@@ -92,7 +92,7 @@ def test_a_file_that_is_not_there_is_named_with_the_mend(tmp_path: Path) -> None
         ('ends = ["发自我的"', 'ends = [" "', 'ends = [" "', "blank"),
         ('quotation_marks = ["“”"', 'quotation_marks = ["“"', 'quotation_marks = ["“"', "length >= 2"),
         ('quotation_marks = ["“”"', 'quotation_marks = ["㈱”"', 'quotation_marks = ["㈱”"', "no pair of marks"),
-        ('after = ["短信"', 'behind = ["短信"', "[reply_text]", "behind"),
+        ('after = ["短信"', 'behind = ["短信"', 'behind = ["短信"', "no such name"),
         ("opt_out = '", "opt_out = 't(?!x)|", "opt_out = 't(?!x)|", "no look-around; write what may stand there"),
         ("link = '", r"link = '(a)\1|", r"link = '(a)\1|", "no back references"),
         ('texts = ["QXFSR"]', "texts = []", "texts = []", "length >= 1"),
