@@ -148,7 +148,7 @@ def _assumed(assumed: Assumptions) -> Iterator[str]:
     yield ""
     said = {
         "compressed_share": "of the bytes of events and decisions, as they travel and are stored (the sample's texts, "
-        "made from templates, compress to an eighth, which would flatter)",
+        "made from templates, compress to an eighth, decisions to a tenth, which would flatter)",
         "replicas": "copies of each record",
         "replica_cost": "of a broker's processor time per event, for each further copy",
         "readers": "readers of decisions: gateways, the archive",

@@ -45,7 +45,7 @@ class Assumptions:
 
     compressed_share: float = 0.4
     """of the bytes of events and decisions, as they travel and are stored: real texts in batches of some hundreds. The
-    sample's, made from templates, compress to an eighth, which would flatter"""
+    sample's, made from templates, compress to an eighth, decisions to a tenth, which would flatter"""
     replicas: int = 3
     """copies of each record"""
     replica_cost: float = 0.4

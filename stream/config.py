@@ -116,7 +116,8 @@ class Filter(Section, frozen=True):
     shadow_port: Port = 9690
     """where `wurao filter --shadow` serves `/metrics`, `/healthz` and `/readyz`, on `metrics.host`"""
     instance: str | None = None
-    """a stable name of this host: workers then are static members `<instance>-<worker>` of their group"""
+    """a stable name of this host, and of no other (of two with one name the older ends): workers then are static
+    members `<instance>-<worker>` of their group"""
 
 
 class Enforce(Section, frozen=True):

@@ -6,6 +6,7 @@ turn: the snapshot that it makes is the registry that the peers decide from.
 """
 
 from collections.abc import AsyncIterator
+from typing import Final
 
 from loadtest import programs
 from loadtest.figures import Row, Taken, ratio
@@ -17,6 +18,8 @@ from loadtest.stage import set_stage
 from loadtest.watching import follow, watch
 from loadtest.wish import Wish
 from stream.model.topics import DECISIONS, EVENTS_SMS
+
+_STORED: Final = {EVENTS_SMS: "stored_event_bytes", DECISIONS: "stored_decision_bytes"}
 
 
 async def run(rig: Rig, wish: Wish) -> AsyncIterator[Taken]:
@@ -32,6 +35,7 @@ async def run(rig: Rig, wish: Wish) -> AsyncIterator[Taken]:
         for name in names:
             if name in out:
                 continue
+            before = rig.ground.stored_bytes(DECISIONS)
             try:
                 rows[name] = await _measure(rig, name, events_count=wish.events_count)
             except CannotRun as problem:
@@ -40,6 +44,8 @@ async def run(rig: Rig, wish: Wish) -> AsyncIterator[Taken]:
                 out[name] = f"left out: {problem}"
                 note(out[name])
                 continue
+            if name not in PEERS:  # those have topics of their own
+                rows[name] |= _stored(rig, DECISIONS, since=before, count=wish.events_count)
             note(
                 f"turn {turn}: {name:<16}{rows[name]['events_per_cpu_s']:12,.0f} per CPU-second"
                 f"{rows[name]['events_per_s']:12,.0f} per second"
@@ -50,7 +56,7 @@ async def run(rig: Rig, wish: Wish) -> AsyncIterator[Taken]:
                 row["filter_ratio"] = found
             row["event_bytes"] = event_bytes
         rows[FILTER]["decision_bytes"] = await rig.mean_bytes(DECISIONS)
-        rows[FILTER] |= _stored(rig, wish.events_count, decided=wish.events_count * turn)
+        rows[FILTER] |= _stored(rig, EVENTS_SMS, since=0, count=wish.events_count)
         told = [text for name, text in notes.items() if name not in out]
         yield Taken(rows=rows, notes=(*told, *out.values()))
 
@@ -61,9 +67,12 @@ async def _measure(rig: Rig, name: str, *, events_count: int) -> Row:
     return await watch(rig, programs.filter_program(name, rig), events_count=events_count)
 
 
-def _stored(rig: Rig, events_count: int, *, decided: int) -> Row:
-    """What an event and a decision take on the broker's disk, where that can be seen."""
-    events, decisions = rig.ground.stored_bytes(EVENTS_SMS), rig.ground.stored_bytes(DECISIONS)
-    if events is None or decisions is None:
+def _stored(rig: Rig, topic: str, *, since: int | None, count: int) -> Row:
+    """What each of `count` records, written since a topic took so many bytes, takes on the broker's disk.
+
+    Nothing where that cannot be seen.
+    """
+    now = rig.ground.stored_bytes(topic)
+    if now is None or since is None:
         return {}
-    return {"stored_event_bytes": events / events_count, "stored_decision_bytes": decisions / decided}
+    return {_STORED[topic]: (now - since) / count}

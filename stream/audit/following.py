@@ -23,7 +23,6 @@ from aiokafka.errors import IllegalStateError
 from stream import logs
 from stream.audit.histories import Histories
 from stream.audit.joining import Events
-from stream.audit.patience import until_answered
 from stream.audit.reading import Reading
 from stream.audit.waiting import MARGIN_MS, Waiting, must_read_again
 from stream.config import Config
@@ -31,6 +30,7 @@ from stream.kafka import clients
 from stream.kafka.closing import close_within
 from stream.kafka.describe import Cluster
 from stream.kafka.group import commit_owned
+from stream.kafka.reach import until_answered
 from stream.model.codec import Undecodable, decode_decision
 from stream.model.decision import Decision, Epoch
 from stream.model.events import Event
@@ -268,7 +268,8 @@ class Following:
         new: dict[int, int] = {}
         for partition, decision in placed:
             if partition not in self._seated:
-                new[partition] = min(new.get(partition, decision.time), decision.time)
+                moment = min(decision.time, decision.decided)
+                new[partition] = min(new.get(partition, moment), moment)
         if new:
             mine = {place.partition for place in self._consumer.assignment()} | new.keys()
             seated = {one: since for one, since in (self._seated | new).items() if one in mine}

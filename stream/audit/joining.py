@@ -3,13 +3,14 @@
 An event precedes its decision, and both stand in the same partition, so the events of each (topic, partition) are read
 on until the wanted ones are found or the topic ends. What was read and not asked about yet is kept, within a bound for
 each place; what was judged moves into one small memory for all of them, because a worker's successor may decide its
-last batches again after a crash. So memory follows what is on its way, not the number of partitions.
+last batches again after a crash. So memory follows what is on its way, not the number of partitions; and what it has
+let go of is read again, when a decision asks for it.
 
 Must never commit or join a group.
 """
 
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from stream.config import Config
@@ -26,17 +27,22 @@ AHEAD_MAX: Final = 10_000
 PASSED_MAX: Final = 5_000
 """How many offsets behind the last judged event of its place one may stand and still be decided: a batch holds at most
 a fetch's worth of a partition (3,000 events, `clients.FETCH_BYTES_MAX`), and within it order is not sure. What is
-further behind was decided before the audit came, or never will be."""
+further behind was decided before the audit came, or hardly ever will be."""
 
 JUDGED_MAX: Final = 20_000
 """Events kept after they were judged, of all partitions together: what five workers may have in flight (four batches of
 1,000 each). Some 1 kB each."""
 
 READ_BACK_MS: Final = 60_000
-"""An event's `time` is its producer's word, and its record may be stamped by another clock: begin a minute earlier."""
+"""An event's `time` is its producer's word, its record may be stamped by another clock, and the decision by a third:
+begin a minute earlier, and end a minute later."""
 
 POLL_RECORDS_MAX: Final = 2_000
 POLL_WAIT_MS: Final = 200
+
+
+Placed = tuple[int, Decision]
+"""The partition, and a decision that stands there."""
 
 
 class _Read(NamedTuple):
@@ -56,6 +62,8 @@ class Events:
         """by id, in the order of the topic"""
         self._judged: OrderedDict[tuple[TopicPartition, str], Event] = OrderedDict()
         self._judged_to: dict[TopicPartition, int] = {}
+        self._fetched_again: dict[tuple[TopicPartition, str], Event] = {}
+        """what `find` had to look back for, until the next time"""
         self._decoders = {topic: event_decoder(topic) for topic in EVENT_KINDS}
 
     @property
@@ -87,37 +95,80 @@ class Events:
         for place, offset in self._next.items():
             self._consumer.seek(place, offset)
 
-    async def find(self, decisions: Iterable[tuple[int, Decision]]) -> None:
-        """Read on until each (partition, decision) has its event, or its topics end."""
-        left = [(partition, one) for partition, one in decisions if self.of(partition, one) is None]
-        wanted = {place for partition, one in left for place in _places(partition, one)}
-        if not wanted:
-            return
-        ends = await self._consumer.end_offsets(list(wanted))
-        while wanted:
+    async def find(self, decisions: Iterable[Placed]) -> None:
+        """Read on until each (partition, decision) has its event, or its topics end, or all that comes is much later.
+
+        Then look back for those that are still missing: what memory has let go of is in the topic none the less. So it
+        depends on the topics alone whether an event is found, and not on what was asked before.
+        """
+        self._fetched_again.clear()
+        if left := [one for one in decisions if self.of(*one) is None]:
+            await self._read_on(left)
+        if left := [one for one in left if self.of(*one) is None]:
+            await self._look_back(left)
+
+    async def _read_on(self, left: Sequence[Placed]) -> None:
+        ends = await self._consumer.end_offsets(list(_bounds(left)))
+        async for place, records in self._until_found(left, ends):
+            self._keep(place, records)
+            self._next[place] = max(self._next[place], records[-1].offset + 1)
+        for place in ends:
+            self._next[place] = await self._consumer.position(place)  # past what is no record
+
+    async def _look_back(self, left: Sequence[Placed]) -> None:
+        since: dict[TopicPartition, int] = {}
+        for partition, one in left:
+            moment = max(0, min(one.time, one.decided) - READ_BACK_MS)
+            since |= {place: min(since.get(place, moment), moment) for place in _places(partition, one)}
+        begins = await self._consumer.offsets_for_times(since)
+        again = {place: found.offset for place, found in begins.items() if found and found.offset < self._next[place]}
+        wanted = {one.event for _, one in left}
+        try:
+            for place, offset in again.items():
+                self._consumer.seek(place, offset)
+            async for place, records in self._until_found(left, {place: self._next[place] for place in again}):
+                events = self._events_of(place, records)
+                self._fetched_again |= {(place, event.id): event for _, event in events if event.id in wanted}
+        finally:
+            for place in again:
+                self._consumer.seek(place, self._next[place])
+
+    async def _until_found(
+        self, left: Sequence[Placed], ends: Mapping[TopicPartition, int]
+    ) -> AsyncIterator[tuple[TopicPartition, Sequence[clients.ConsumerRecord]]]:
+        """Records of the places where these decisions' events may stand; the caller keeps them, so that they are found.
+
+        A place is read up to its end, or until so many records in a row are later than all its decisions by a minute
+        and none was sought: an event precedes its decision.
+        """
+        bounds = _bounds(left)
+        late_count = dict.fromkeys(bounds, 0)
+        while wanted := [
+            place
+            for place in bounds.keys() & ends.keys()
+            if late_count[place] <= PASSED_MAX and await self._consumer.position(place) < ends[place]
+        ]:
             fetched = await self._consumer.getmany(*wanted, timeout_ms=POLL_WAIT_MS, max_records=POLL_RECORDS_MAX)
             for place, records in fetched.items():
-                self._keep(place, records)
-            for place in wanted:
-                self._next[place] = await self._consumer.position(place)
-            left = [(partition, one) for partition, one in left if self.of(partition, one) is None]
-            wanted = {
-                place
-                for partition, one in left
-                for place in _places(partition, one)
-                if self._next[place] < ends.get(place, 0)
-            }
+                yield place, records
+                for record in records:
+                    late_count[place] = late_count[place] + 1 if record.timestamp > bounds[place] else 0
+            found = [one for one in left if self.of(*one) is not None]
+            late_count |= dict.fromkeys(_bounds(found), 0)
+            left = [one for one in left if self.of(*one) is None]
+            bounds = _bounds(left)
 
     def of(self, partition: int, decision: Decision) -> Event | None:
         """The event that a decision of this partition is about, if it was found."""
         for place in _places(partition, decision):
             read = self._ahead[place].get(decision.event)
             event = read.event if read else self._judged.get((place, decision.event))
+            event = event or self._fetched_again.get((place, decision.event))
             if event is not None:
                 return event
         return None
 
-    def judged(self, decisions: Iterable[tuple[int, Decision]]) -> None:
+    def judged(self, decisions: Iterable[Placed]) -> None:
         """These (partition, decision) are dealt with: let go of what hardly any decision can be about any more."""
         touched: set[TopicPartition] = set()
         for partition, decision in decisions:
@@ -135,15 +186,30 @@ class Events:
                 ahead.popitem(last=False)
 
     def _keep(self, place: TopicPartition, records: Iterable[clients.ConsumerRecord]) -> None:
-        ahead, decode = self._ahead[place], self._decoders[place.topic]
-        for record in records:
-            try:
-                event = decode(record.value)
-            except Undecodable:
-                continue  # it has no decision
-            ahead[event.id] = _Read(record.offset, event)
+        ahead = self._ahead[place]
+        for offset, event in self._events_of(place, records):
+            ahead[event.id] = _Read(offset, event)
         while len(ahead) > AHEAD_MAX:
             ahead.popitem(last=False)
+
+    def _events_of(
+        self, place: TopicPartition, records: Iterable[clients.ConsumerRecord]
+    ) -> Iterator[tuple[int, Event]]:
+        decode = self._decoders[place.topic]
+        for record in records:
+            try:
+                yield record.offset, decode(record.value)
+            except Undecodable:
+                continue  # it has no decision
+
+
+def _bounds(decisions: Iterable[Placed]) -> dict[TopicPartition, int]:
+    """Where the events of these may stand → the moment (milliseconds) that all of those precede."""
+    bounds: dict[TopicPartition, int] = {}
+    for partition, one in decisions:
+        for place in _places(partition, one):
+            bounds[place] = max(bounds.get(place, 0), max(one.time, one.decided) + READ_BACK_MS)
+    return bounds
 
 
 def _places(partition: int, decision: Decision) -> tuple[TopicPartition, TopicPartition]:

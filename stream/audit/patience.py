@@ -1,45 +1,9 @@
-"""Asking brokers that may be away again and again, until they answer or there is no more time.
-
-That they are away is told elsewhere (`kafka.brokers`), once for all clients of a process.
-"""
+"""Work that ends when it is asked to, also while it waits for brokers that are away."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import Final, TypeVar
+from collections.abc import Coroutine
 
-from aiokafka.errors import KafkaTimeoutError, NodeNotReadyError
-
-from stream import logs
-from stream.kafka.clients import GOODBYE_S_MAX, KafkaConnectionError, KafkaError
-
-log = logs.get(__name__)
-
-Answer = TypeVar("Answer")
-
-PAUSE_S: Final = 0.5
-PAUSE_S_MAX: Final = 5.0
-TOLD_EVERY_S: Final = 60.0
-
-_AWAY: Final = (KafkaConnectionError, KafkaTimeoutError, NodeNotReadyError, OSError)
-
-
-async def until_answered(ask: Callable[[], Awaitable[Answer]]) -> Answer:
-    """The answer, whenever it comes. Raises what asking again does not mend: a right that is missing, offsets gone."""
-    pause, seldom = PAUSE_S, logs.Seldom(TOLD_EVERY_S)
-    while True:
-        try:
-            return await ask()
-        except _AWAY:
-            pass
-        except KafkaError as error:
-            if not error.retriable:
-                raise
-            if (held_back := seldom.now()) is not None:
-                log.warning(
-                    "brokers give no answer to what was asked; asking again", why=repr(error), held_back=held_back
-                )
-        await asyncio.sleep(pause)
-        pause = min(2 * pause, PAUSE_S_MAX)
+from stream.kafka.clients import GOODBYE_S_MAX
 
 
 async def until_stopped(work: Coroutine[object, object, None], stopping: asyncio.Event) -> None:

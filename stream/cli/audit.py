@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import json
 import os
 import signal
 import sys
@@ -12,7 +11,7 @@ import numpy as np
 from stream import config as configuration
 from stream import logs
 from stream.audit.auditor import Auditor, Report
-from stream.cli.rim import add_config, add_json, add_verbose
+from stream.cli.rim import add_config, add_json, add_verbose, print_json
 from stream.config import Config, ConfigError
 from stream.health import Health
 from stream.kafka.clients import KafkaError
@@ -59,7 +58,10 @@ def run(arguments: argparse.Namespace) -> int:
         return 1
     if not arguments.once:
         return 0
-    print(json.dumps(_answer(report), ensure_ascii=False) if arguments.json else _told(report))
+    if arguments.json:
+        print_json(_answer(report))
+    else:
+        print(_told(report))
     return 1 if report.violations_count else 0
 
 

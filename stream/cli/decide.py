@@ -5,7 +5,7 @@ Streams: one line in, one line out, in order, in constant memory.
 
 import argparse
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -16,6 +16,7 @@ from stream.policy.decide import Decider
 from stream.policy.loading import load
 from stream.policy.toml import PolicyError
 from stream.registry.files import RegistryFileError, load_registry, without_mark
+from stream.registry.registry import Registry
 
 CHUNK_LINES: Final = 1_000
 """Lines decided between two writes: enough to make a write cheap, few enough to follow with the eye."""
@@ -77,9 +78,21 @@ def run(arguments: argparse.Namespace) -> int:
     except OSError as error:
         print(f"{arguments.events}: {error.strerror}; give a file of NDJSON events, or -", file=sys.stderr)
         return 1
+    tell_if_nobody_is_registered(loaded.registry, arguments.registry)
     with lines:
         refused = _decide_lines(without_mark(lines), decider, arguments.now, sys.stdout.buffer)
     return 1 if refused or loaded.problems else 0
+
+
+def tell_if_nobody_is_registered(registry: Registry, files: Sequence[Path]) -> None:
+    """Say on stderr why hardly anything will be allowed, where that is so: it looks as if the rules were at fault."""
+    if registry.senders:
+        return
+    what = "no sender is registered there" if files else "without --registry no sender is registered"
+    print(
+        f"{what}: commercial and service traffic is blocked, as `unlicensed`; give the senders' records by --registry",
+        file=sys.stderr,
+    )
 
 
 def _decide_lines(lines: Iterable[bytes], decider: Decider, now: int | None, out: BinaryIO) -> int:

@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import json
 import logging
 import os
 from typing import Final
@@ -11,7 +10,7 @@ from stream import config as configuration
 from stream import logs
 from stream.cli import doctor_cluster, doctor_here
 from stream.cli.findings import Finding, State, worst, wrong
-from stream.cli.rim import add_config, add_json
+from stream.cli.rim import add_config, add_json, print_json
 from stream.config import ConfigError
 
 MARKS: Final[dict[State, str]] = {"ok": "ok   ", "warn": "warn ", "wrong": "WRONG"}
@@ -47,12 +46,11 @@ def run(arguments: argparse.Namespace) -> int:
         found = [wrong("configuration", str(error), "mend it: nothing starts with it, and nothing else was looked at")]
     else:
         found = doctor_here.findings(config) + asyncio.run(doctor_cluster.findings(config))
-    print(_answer(found) if arguments.json else _told(found))
+    if arguments.json:
+        print_json({"worst": worst(found), "checks": [one._asdict() for one in found]})
+    else:
+        print(_told(found))
     return 1 if worst(found) == "wrong" else 0
-
-
-def _answer(found: list[Finding]) -> str:
-    return json.dumps({"worst": worst(found), "checks": [one._asdict() for one in found]}, ensure_ascii=False)
 
 
 def _told(found: list[Finding]) -> str:

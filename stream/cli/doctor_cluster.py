@@ -1,17 +1,16 @@
-"""What `wurao doctor` asks brokers, and the filter on this machine: topics, registry, groups, clocks. Read only."""
+"""What `wurao doctor` asks brokers: topics, registry, groups, clocks, and the filter of this machine. Read only."""
 
 import asyncio
-import re
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-import aiohttp
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import GroupCoordinatorNotAvailableError
 
+from stream.cli import doctor_filter
 from stream.cli.findings import Finding, ok, warn, wrong
 from stream.config import Config, ConfigError
 from stream.kafka import clients, topics
@@ -29,7 +28,6 @@ AHEAD_WARN_MS: Final = 1_000
 """A record from the future by more than this: another host's clock is ahead, or ours is behind."""
 
 PEEK_MS: Final = 200
-_STALENESS: Final = re.compile(r"^wurao_registry_staleness_seconds ([0-9.e+-]+)$", re.MULTILINE)
 
 
 async def findings(config: Config) -> list[Finding]:
@@ -91,7 +89,7 @@ async def _records(config: Config, cluster: Cluster, admin: AIOKafkaAdminClient)
         found.append(await _ahead(consumer, places, ends))
     finally:
         await consumer.stop()
-    return [*found, await _filter_here(config)]
+    return [*found, await doctor_filter.finding(config, admin)]
 
 
 def _registry(
@@ -120,9 +118,10 @@ def _registry(
 
 def _groups(config: Config) -> dict[str, Sequence[str]]:
     """Group → the topics that it reads."""
+    urgent, bulk = doctor_filter.groups(config)
     return {
-        f"{config.filter.group}.urgent": ("events.urgent",),
-        f"{config.filter.group}.bulk": ("events.sms", "events.call", "events.reply"),
+        urgent: ("events.urgent",),
+        bulk: ("events.sms", "events.call", "events.reply"),
         config.watch.group: (ACTIVITY,),
         config.connector.group: ("notices",),
         config.audit.group: (DECISIONS,),
@@ -205,25 +204,3 @@ async def _ahead(
             "run an NTP client on every host",
         )
     return ok("clocks", "no record comes from the future" if newest else "no record to compare with")
-
-
-async def _filter_here(config: Config) -> Finding:
-    """Whether the filter of this machine, if one runs, is ready and how fresh its registry is."""
-    base = f"http://{config.metrics.host}:{config.metrics.port}"
-    timeout = aiohttp.ClientTimeout(total=2)
-    async with aiohttp.ClientSession(timeout=timeout) as session:
-        try:
-            async with session.get(f"{base}/readyz") as answer:
-                said, ready = (await answer.text()).strip(), answer.status == 200
-        except (aiohttp.ClientError, OSError, TimeoutError):
-            return ok("filter", f"none answers at {base}: none runs here, or metrics.port is another")
-        if not ready:
-            return warn("filter", f"not ready: {said}", "see its log; `curl` the /readyz of its workers (port + N)")
-        staleness: list[float] = []
-        for worker in range(1, config.filter.workers + 1):
-            url = f"http://{config.metrics.host}:{config.metrics.port + worker}/metrics"
-            with suppress(aiohttp.ClientError, OSError, TimeoutError):
-                async with session.get(url) as answer:
-                    staleness += [float(value) for value in _STALENESS.findall(await answer.text())]
-    fresh = f", registry {max(staleness):.1f} s old at most" if staleness else ""
-    return ok("filter", f"ready at {base}{fresh}")

@@ -8,10 +8,8 @@ import codecs
 import sys
 from pathlib import Path
 
-import msgspec
-
-from stream.cli.decide import add_world
-from stream.cli.rim import add_json, failed
+from stream.cli.decide import add_world, tell_if_nobody_is_registered
+from stream.cli.rim import add_json, failed, print_json
 from stream.model.codec import Undecodable, decode_event
 from stream.policy.explain import Explanation, explain
 from stream.policy.facts import World
@@ -55,10 +53,11 @@ def run(arguments: argparse.Namespace) -> int:
         return failed("explain", f"{error}; give an event in JSON, a file that holds one, or -")
     for problem in loaded.problems:
         print(problem, file=sys.stderr)
+    tell_if_nobody_is_registered(loaded.registry, arguments.registry)
     now = event.time if arguments.now is None else arguments.now
     explanation = explain(event, World(policy, loaded.registry), now)
     if arguments.json:
-        print(msgspec.json.encode(explanation).decode())
+        print_json(explanation)
     elif sys.stdout.isatty():
         _show_table(explanation)
     else:

@@ -1,7 +1,6 @@
 """`wurao registry`: bulk files to topics and back, snapshots, and what a registry holds."""
 
 import argparse
-import json
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -15,7 +14,17 @@ from bloom import snapshot
 from bloom.bitmaps import WillStats
 from bloom.snapshot import SnapshotMeta
 from stream.cli.registry_import import add_import
-from stream.cli.rim import Meter, add_config, add_json, config_of, failed, private_file, run_guarded, say
+from stream.cli.rim import (
+    Meter,
+    add_config,
+    add_json,
+    config_of,
+    failed,
+    print_json,
+    private_file,
+    run_guarded,
+    say,
+)
 from stream.config import Config, ConfigError
 from stream.model.times import told
 from stream.registry import snapshots
@@ -169,16 +178,14 @@ async def _snapshot(config: Config, arguments: argparse.Namespace) -> int:
     removed = [] if arguments.out else snapshots.prune(directory, keep=config.registry.snapshots_kept)
     size = path.stat().st_size
     if arguments.json:
-        print(
-            json.dumps(
-                {
-                    "path": str(path),
-                    "bytes": size,
-                    "created": meta.created_ms,
-                    "bad": bad_count,
-                    "removed": [str(old) for old in removed],
-                }
-            )
+        print_json(
+            {
+                "path": str(path),
+                "bytes": size,
+                "created": meta.created_ms,
+                "bad": bad_count,
+                "removed": [str(old) for old in removed],
+            }
         )
     else:
         print(f"{path}: {size:,} bytes")
@@ -197,7 +204,7 @@ async def _inspect(config: Config, arguments: argparse.Namespace) -> int:
         source, size = str(arguments.file), arguments.file.stat().st_size
     inspection = _inspection(registry, meta, source=source, size=size, now=time.time_ns() // 1_000_000)
     if arguments.json:
-        print(msgspec.json.encode(inspection).decode())
+        print_json(inspection)
     else:
         _print(inspection)
     return 0

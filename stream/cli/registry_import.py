@@ -1,7 +1,6 @@
 """`wurao registry import`: bulk files into the registry topics, or into one NDJSON file without any broker."""
 
 import argparse
-import json
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -12,7 +11,18 @@ from zoneinfo import ZoneInfo
 from bloom.wills import CHANNELS, Channel, Verb
 from stream.cli import full_file
 from stream.cli.rejections import Rejections
-from stream.cli.rim import CommandError, Meter, add_config, add_json, config_of, failed, private_file, run_guarded, say
+from stream.cli.rim import (
+    CommandError,
+    Meter,
+    add_config,
+    add_json,
+    config_of,
+    failed,
+    print_json,
+    private_file,
+    run_guarded,
+    say,
+)
 from stream.config import Config, ConfigError
 from stream.kafka.topics import EXPECTED
 from stream.model.times import read_time, time_problem
@@ -267,7 +277,7 @@ def _print(tally: Tally, *, as_json: bool) -> None:
             "already": tally.already_count,
         }
         answer |= {fate: tally.rejected[fate] for fate in fates}
-        print(json.dumps(answer))
+        print_json(answer)
         return
     written = sum(tally.written.values())
     where = ", ".join(f"{topic} {tally.written[topic]:,}" for topic in EXPECTED if tally.written[topic])

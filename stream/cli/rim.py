@@ -25,6 +25,7 @@ from stream.cli.main import FULL
 from stream.config import Config, ConfigError
 from stream.kafka.clients import KafkaError
 from stream.kafka.reason import reason
+from stream.model.answers import json_of
 from stream.policy.toml import PolicyError
 from stream.registry.files import RegistryFileError
 from stream.registry.order_index import IndexInUse
@@ -73,6 +74,11 @@ def add_verbose(command: argparse.ArgumentParser) -> None:
 def add_json(command: argparse.ArgumentParser) -> None:
     """The option that asks for an answer that programs read."""
     command.add_argument("--json", action="store_true", help="answer in JSON, for programs")
+
+
+def print_json(value: object) -> None:
+    """Give a program its answer: one line of JSON on stdout."""
+    print(json_of(value).decode())
 
 
 def config_of(arguments: argparse.Namespace) -> Config:

@@ -5,7 +5,6 @@ the reason, which is that of `wurao decide`. Nothing else of the list is looked 
 """
 
 import argparse
-import json
 import time
 from collections.abc import Sequence
 from difflib import get_close_matches
@@ -15,7 +14,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from bloom.wills import CHANNELS
-from stream.cli.rim import CommandError, Meter, add_json, failed, private_file, say
+from stream.cli.rim import CommandError, Meter, add_json, failed, print_json, private_file, say
 from stream.model.limits import FILE_LINE
 from stream.policy.loading import load
 from stream.policy.scrubbing import REACHABLE, REASONS, Answers, Scrubber
@@ -223,7 +222,7 @@ def _print(counts: dict[str, int], outputs: Outputs, *, as_json: bool) -> None:
                 "reasons": unreachable,
             },
         }
-        print(json.dumps(answer))
+        print_json(answer)
         return
     for title, path, part in (
         ("reachable", outputs.reachable, reachable),

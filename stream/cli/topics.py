@@ -1,9 +1,8 @@
 """`wurao topics`: make the topics that are missing, and say what differs from how they must be."""
 
 import argparse
-import json
 
-from stream.cli.rim import add_config, add_json, config_of, failed, run_guarded
+from stream.cli.rim import add_config, add_json, config_of, failed, print_json, run_guarded
 from stream.config import Config, ConfigError
 from stream.kafka import clients, topics
 from stream.kafka.describe import describe
@@ -54,7 +53,7 @@ async def _create(config: Config, *, as_json: bool) -> int:
     differences = [told for told in await _differences(config) if told.partition(":")[0] not in made]
     kept = [name for name in topics.EXPECTED if name not in made]
     if as_json:
-        print(json.dumps({"made": made, "kept": kept, "differences": differences}))
+        print_json({"made": made, "kept": kept, "differences": differences})
     else:
         for name in made:
             print(f"made {name}, partitions: {topics.EXPECTED[name].partitions(config.topics)}")
@@ -68,7 +67,7 @@ async def _create(config: Config, *, as_json: bool) -> int:
 async def _check(config: Config, *, as_json: bool) -> int:
     differences = await _differences(config)
     if as_json:
-        print(json.dumps({"differences": differences}))
+        print_json({"differences": differences})
     elif differences:
         print("\n".join(differences))
     else:

@@ -18,7 +18,7 @@ from bloom.bitmaps import Wills
 from bloom.number import Msisdn, parse
 from bloom.partition import partition_of
 from bloom.wills import CHANNELS, Channel, Scope, Verb
-from stream.cli.rim import CommandError, add_config, add_json, config_of, failed, run_guarded
+from stream.cli.rim import CommandError, add_config, add_json, config_of, failed, print_json, run_guarded
 from stream.config import Config, ConfigError
 from stream.kafka import clients
 from stream.model.codec import Undecodable, decode_file_record, decode_record, encode
@@ -157,7 +157,7 @@ async def _show(config: Config, arguments: argparse.Namespace) -> int:
         print(problem, file=sys.stderr)
     answer = _answer(subscriber, heard)
     if arguments.json:
-        print(msgspec.json.encode(answer).decode())
+        print_json(answer)
     else:
         _print(answer)
     return 1 if heard.problems else 0

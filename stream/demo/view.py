@@ -1,7 +1,7 @@
 """How the demonstration looks: one screen on a terminal, one line at a time elsewhere. Pure: figures in,
 pictures out.
 
-The screen fits 100 columns by 30 rows and grows with the terminal. Without a terminal nothing but plain
+The screen fits 80 columns by 24 rows and grows with the terminal. Without a terminal nothing but plain
 text is written: no colours, no cursor movements, no carriage returns.
 """
 
@@ -22,10 +22,17 @@ from stream.model.fields import Verdict
 
 COLOUR: dict[Verdict, str] = {"allow": "green", "block": "red", "suspend": "yellow"}
 REASONS_ROWS_MIN = 8
-BAR_CELLS_MIN, BAR_CELLS_MAX = 8, 40
+BAR_CELLS_MIN, BAR_CELLS_MAX = 3, 40
 _BESIDE_BAR = 40
 """Cells of the left panel that names, counts and borders take."""
 
+_WIDE_CELLS = 100
+"""Below, names and figures need what bars would take."""
+
+_ABOVE_ROWS = 5
+"""The head, and the story: two lines and their borders."""
+
+_BORDERS_ROWS = 2
 _SUMMARY_BAR_CELLS = 30
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 
@@ -81,19 +88,24 @@ class Frame:
 
 
 def screen(frame: Frame, story: OptOut, *, height: int, width: int) -> RenderableType:
-    """The whole picture for a terminal of this size."""
-    left_width = width * 54 // 100
+    """The whole picture for a terminal of this size: 80 by 24 at least.
+
+    What does not fit is cut off at the bottom, so the subscriber's story stands at the top, and where the three panels
+    of figures would reach beyond it, they are one.
+    """
+    left_width = width * 54 // 100 if width >= _WIDE_CELLS else width // 2
     bar_cells = max(BAR_CELLS_MIN, min(BAR_CELLS_MAX, left_width - _BESIDE_BAR))
-    rows = max(REASONS_ROWS_MIN, height - 9)
+    rows = max(REASONS_ROWS_MIN, height - _ABOVE_ROWS - _BORDERS_ROWS - 1)  # a terminal's last row is the cursor's
     grid = Table.grid(expand=True, padding=(0, 1))
     grid.add_column(width=left_width)
     grid.add_column(ratio=1)
-    right = Group(_flow(frame), _registry(frame), _processes(frame))
-    grid.add_row(Panel(_reasons(frame, rows, bar_cells), title="decisions by reason", border_style="dim"), right)
+    grid.add_row(
+        Panel(_reasons(frame, rows, bar_cells), title="decisions by reason", border_style="dim"), _figures(frame, rows)
+    )
     return Group(
         _head(frame, width),
-        grid,
         Panel(story_text(story), title="one subscriber's word", border_style="cyan"),
+        grid,
     )
 
 
@@ -112,16 +124,14 @@ def story_text(story: OptOut) -> Text:
     """How far the subscriber's story has come, two lines at most."""
     text = Text()
     if story.welcome is None:
-        return text.append(
-            "a subscriber who consented to 江澜银行 (finance, SMS) will soon get a message from it", "dim"
-        )
-    text.append("a message to one who consented: ").append("allowed", "green")
+        return text.append("one who consented to 江澜银行 (finance, SMS) will soon get a message from it", "dim")
+    text.append("to one who consented: ").append("allowed", "green")
     if story.replied_ms is None:
         return text
     text.append("; replies ").append("TD", "bold").append("; ")
     if story.in_force_ms is None:
-        return text.append("waiting for the first message that is blocked …", "dim")
-    text.append(f"a message sent {story.in_force_ms:.0f} ms later: ").append("blocked", "bold red")
+        return text.append("waiting for the first that is blocked …", "dim")
+    text.append(f"a message {story.in_force_ms:.0f} ms later: ").append("blocked", "bold red")
     text.append(f"\nin between {story.allowed_count} got through, since then {story.blocked_count} blocked", "dim")
     return text.append(f", {story.allowed_afterwards_count} let through", "dim")
 
@@ -184,30 +194,40 @@ def _reasons(frame: Frame, rows: int, bar_cells: int) -> RenderableType:
     return table
 
 
-def _flow(frame: Frame) -> RenderableType:
+def _figures(frame: Frame, rows: int) -> RenderableType:
+    """Flow, registry and processes: a panel each where those fit into these rows and the borders of one, or in one."""
+    parts = {"flow": _flow(frame), "registry in each worker": _registry(frame), "processes": _processes(frame)}
+    if sum(part.row_count + _BORDERS_ROWS for part in parts.values()) <= rows + _BORDERS_ROWS:
+        return Group(*(Panel(part, title=title, border_style="dim") for title, part in parts.items()))
+    return Panel(Group(*parts.values()), title="flow, registry, processes", border_style="dim", padding=0)
+
+
+def _flow(frame: Frame) -> Table:
     median, high, most = frame.latency_ms
-    facts = [
-        ("sent", f"{frame.sent:,} at {frame.rate_wanted:,}/s"),
-        ("decided", f"{frame.decided:,}  ({frame.waiting:,} waiting)"),
-        ("to decision", f"p50 {median:.0f}  p99 {high:.0f}  max {most:.0f} ms"),
-        ("to its ack", f"p50 {_edge(frame.acked_s[0])}  p99 {_edge(frame.acked_s[1])}"),
-    ]
-    return Panel(_facts(facts), title="flow", border_style="dim")
+    return _facts(
+        [
+            ("sent", f"{frame.sent:,} at {frame.rate_wanted:,}/s"),
+            ("decided", f"{frame.decided:,}  ({frame.waiting:,} waiting)"),
+            ("decision", f"p50 {median:.0f} p99 {high:.0f} max {most:.0f} ms"),
+            ("its ack", f"p50 {_edge(frame.acked_s[0])} p99 {_edge(frame.acked_s[1])}"),
+        ]
+    )
 
 
-def _registry(frame: Frame) -> RenderableType:
+def _registry(frame: Frame) -> Table:
     held = frame.held
-    facts = [
-        ("refuse all SMS", f"{held.refusing_sms:,}"),
-        ("refuse all calls", f"{held.refusing_calls:,}"),
-        ("senders", f"{held.senders:,}"),
-        ("changed since base", f"{held.changed:,}"),
-        ("staleness", f"{held.staleness_ms:,} ms"),
-    ]
-    return Panel(_facts(facts), title="registry in each worker", border_style="dim")
+    return _facts(
+        [
+            ("refuse all SMS", f"{held.refusing_sms:,}"),
+            ("refuse all calls", f"{held.refusing_calls:,}"),
+            ("senders", f"{held.senders:,}"),
+            ("changed since base", f"{held.changed:,}"),
+            ("staleness", f"{held.staleness_ms:,} ms"),
+        ]
+    )
 
 
-def _processes(frame: Frame) -> RenderableType:
+def _processes(frame: Frame) -> Table:
     table = Table.grid(padding=(0, 1), expand=True)
     for column in ("", "PSS MiB", "RSS MiB", "core"):
         table.add_column(column, justify="right" if column else "left", no_wrap=True)
@@ -219,12 +239,12 @@ def _processes(frame: Frame) -> RenderableType:
             f"{process.usage.rss_mib:,.0f}",
             f"{process.core_share:.0%}",
         )
-    return Panel(table, title="processes", border_style="dim")
+    return table
 
 
 def _facts(facts: Sequence[tuple[str, str]]) -> Table:
     table = Table.grid(padding=(0, 1))
-    table.add_column(style="dim", no_wrap=True)
+    table.add_column(style="dim", no_wrap=True, min_width=max(len(name) for name, _ in facts))
     table.add_column(no_wrap=True)
     for name, value in facts:
         table.add_row(name, value)

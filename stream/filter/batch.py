@@ -23,6 +23,7 @@ from stream.model.decision import Decision
 from stream.model.events import Event, Reply, Sms
 from stream.model.limits import DECISION_KEY
 from stream.model.registry import Expression, key_of
+from stream.model.times import time_problem
 from stream.policy.decide import Decider
 from stream.policy.facts import USELESS, ReplyOutcome
 from stream.registry.decoding import wrong_partition
@@ -159,7 +160,7 @@ def decide_batch(batches: Mapping[Place, Sequence[Record]], decider: Decider, *,
         outputs.timestamps += [record.timestamp for record in taken]
         for record, event, decision, subscriber in zip(taken, events, decisions, subscribers, strict=True):
             if decision.reason == OPT_OUT_REPLY and isinstance(event, Reply):
-                will = _will(event, subscriber, record.timestamp, decider, outputs)
+                will = _will(event, subscriber, record.timestamp, decider, outputs, now=now)
                 # Its own partition, not the event's: a reply found in the wrong one must not spread that mistake.
                 keyed = Keyed(key_of(will).encode(), encode(will))
                 outputs.wills.setdefault(partition_of(subscriber, partitions), []).append(keyed)
@@ -208,8 +209,11 @@ def _key(key: bytes | None, subscriber: str) -> bytes:
     return key if key and len(key) <= DECISION_KEY.most else subscriber.encode()
 
 
-def _will(reply: Reply, author: str, timestamp: int, decider: Decider, outputs: Outputs) -> Expression:
-    """What the reply's author wants, for the register (DESIGN section 3, *How subscribers speak*)."""
+def _will(reply: Reply, author: str, timestamp: int, decider: Decider, outputs: Outputs, *, now: int) -> Expression:
+    """What the reply's author wants, for the register (DESIGN section 3, *How subscribers speak*).
+
+    A gateway's clock may be wrong: what nobody can have said then, is said now.
+    """
     wish = decider.wish(reply)
     assert wish is not None, "rule 3 decided, so the reply table had it"
     if wish.sender and wish.will == "refuse":
@@ -218,7 +222,7 @@ def _will(reply: Reply, author: str, timestamp: int, decider: Decider, outputs: 
         subscriber=author,
         channel=wish.channel,
         will=wish.will,
-        time=reply.time,
+        time=reply.time if time_problem(reply.time, now) is None else now,
         source="reply",
         sender=wish.sender,
         evidence=f"reply:{reply.id}",

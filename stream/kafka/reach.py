@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection
 from typing import Final, ParamSpec, TypeVar
 
-from aiokafka.errors import KafkaTimeoutError
+from aiokafka.errors import KafkaTimeoutError, NodeNotReadyError
 
 from stream import logs
 from stream.config import Config
@@ -24,6 +24,7 @@ T = TypeVar("T")
 
 ANSWER_PAUSE_S: Final = 0.05
 ANSWER_PAUSE_S_MAX: Final = 1.0
+TELL_EVERY_S: Final = 30.0
 
 
 class CannotStart(Exception):
@@ -45,13 +46,17 @@ async def until_answered(ask: Callable[P, Awaitable[T]], *given: P.args, **optio
 
     For what may be asked twice. `brokers.Brokers` tells of the silence. Raises what waiting does not mend.
     """
-    pause = ANSWER_PAUSE_S
+    pause, seldom = ANSWER_PAUSE_S, logs.Seldom(TELL_EVERY_S)
     while True:
         try:
             return await ask(*given, **options)
-        except (OSError, clients.KafkaError) as error:  # a TimeoutError is an OSError
-            if isinstance(error, clients.KafkaError) and not (error.retriable or isinstance(error, KafkaTimeoutError)):
+        except (OSError, clients.KafkaConnectionError, KafkaTimeoutError, NodeNotReadyError):
+            pass  # no broker is there; a TimeoutError is an OSError
+        except clients.KafkaError as error:
+            if not error.retriable:
                 raise
+            if (held_back := seldom.now()) is not None:
+                log.warning("brokers do not answer what was asked; asking again", why=repr(error), held_back=held_back)
         await asyncio.sleep(pause)
         pause = min(2 * pause, ANSWER_PAUSE_S_MAX)
 

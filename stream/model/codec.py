@@ -2,7 +2,8 @@
 
 The quick way decodes straight into the struct. Where that fails, a second look takes away every null and
 every empty string, which the contract reads as absent (DESIGN section 4), and tries once more; only then is
-the record undecodable. So the common record pays nothing for the rule, and no struct has to repeat it.
+the record undecodable. So the common record pays nothing for the rule, and no struct has to repeat it. That look also
+reads an escaped surrogate without its other half, as of a message that was cut within an emoji, as U+FFFD.
 """
 
 import re
@@ -31,6 +32,12 @@ _BAD = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 _QUOTED: Final = re.compile(r"'.*'", re.DOTALL)
 _MAYBE_NUMBER: Final = re.compile(r"[0-9]{4,}")
+
+_ESCAPE: Final = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?P<half>u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
+    re.DOTALL,
+)
+"""An escape of JSON (RFC 8259, section 7): a pair of surrogates, half of one, or any other."""
 
 _encoder = msgspec.json.Encoder()
 encode: Callable[[msgspec.Struct], bytes] = _encoder.encode
@@ -142,11 +149,15 @@ def _too_large(data: bytes) -> Undecodable:
 def _second_look(decoder: msgspec.json.Decoder[T], data: bytes) -> T:
     try:
         # Through bytes again and not `convert`, which knows no `Raw`.
-        return decoder.decode(_encoder.encode(_without_nothing(_anything.decode(data))))
+        return decoder.decode(_encoder.encode(_without_nothing(_anything.decode(_ESCAPE.sub(_whole, data)))))
     except RecursionError as error:
         raise Undecodable("nested too deeply to be read") from error
     except _BAD as error:
         raise Undecodable(_without_numbers(str(error))) from error
+
+
+def _whole(escape: re.Match[bytes]) -> bytes:
+    return rb"\ufffd" if escape["half"] else escape[0]
 
 
 def _without_numbers(reason: str) -> str:

@@ -6,7 +6,7 @@ Key and partition are those of the subscriber: the recipient's, and for a reply 
 
 import msgspec
 
-from stream.model.fields import EventId, Name, Network, Purpose, Time
+from stream.model.fields import EventId, EventNumber, EventText, MessageText, Network, Purpose, Time
 
 
 class Sms(msgspec.Struct, frozen=True, gc=False, tag_field="kind", tag="sms"):
@@ -17,16 +17,16 @@ class Sms(msgspec.Struct, frozen=True, gc=False, tag_field="kind", tag="sms"):
 
     id: EventId
     time: Time
-    to: Name
-    sender: str | None = None
-    from_: str | None = msgspec.field(default=None, name="from")
+    to: EventNumber
+    sender: EventText | None = None
+    from_: EventText | None = msgspec.field(default=None, name="from")
     purpose: Purpose | None = None
-    category: str | None = None
-    text: str | None = None
-    campaign: str | None = None
-    region: str | None = None
+    category: EventText | None = None
+    text: MessageText | None = None
+    campaign: EventText | None = None
+    region: EventText | None = None
     network: Network | None = None
-    origin: str | None = None
+    origin: EventText | None = None
 
 
 class Call(msgspec.Struct, frozen=True, gc=False, tag_field="kind", tag="call"):
@@ -38,17 +38,17 @@ class Call(msgspec.Struct, frozen=True, gc=False, tag_field="kind", tag="call"):
 
     id: EventId
     time: Time
-    to: Name
-    sender: str | None = None
-    from_: str | None = msgspec.field(default=None, name="from")
+    to: EventNumber
+    sender: EventText | None = None
+    from_: EventText | None = msgspec.field(default=None, name="from")
     purpose: Purpose | None = None
-    category: str | None = None
+    category: EventText | None = None
     platform: bool | None = None
-    presented: str | None = None
-    verstat: str | None = None
-    region: str | None = None
+    presented: EventText | None = None
+    verstat: EventText | None = None
+    region: EventText | None = None
     network: Network | None = None
-    origin: str | None = None
+    origin: EventText | None = None
 
 
 class Reply(msgspec.Struct, frozen=True, gc=False, tag_field="kind", tag="reply"):
@@ -56,10 +56,10 @@ class Reply(msgspec.Struct, frozen=True, gc=False, tag_field="kind", tag="reply"
 
     id: EventId
     time: Time
-    from_: Name = msgspec.field(name="from")
-    to: Name
-    text: str | None = None
-    origin: str | None = None
+    from_: EventNumber = msgspec.field(name="from")
+    to: EventNumber
+    text: MessageText | None = None
+    origin: EventText | None = None
 
 
 Event = Sms | Call | Reply

@@ -23,6 +23,9 @@ type_of_time = msgspec.Meta(ge=0, le=TIME_MAX, description="milliseconds since t
 
 Time = Annotated[int, type_of_time]
 Name = Annotated[str, msgspec.Meta(min_length=1)]
+EventText = Annotated[str, msgspec.Meta(max_length=limits.EVENT_FIELD.most)]
+EventNumber = Annotated[str, msgspec.Meta(min_length=1, max_length=limits.EVENT_FIELD.most)]
+MessageText = Annotated[str, msgspec.Meta(max_length=limits.TEXT.most)]
 EventId = Annotated[str, msgspec.Meta(min_length=1, max_length=ID_CHARACTERS_MAX)]
 SubscriberNumber = Annotated[
     str,

@@ -41,7 +41,8 @@ class Audited(msgspec.Struct):
     refusals_in_force: dict[str, int]
 
 
-def _environment(broker: Broker, **more: str) -> dict[str, str]:
+def environment(broker: Broker, **more: str) -> dict[str, str]:
+    """What a command of wurao needs to find this cluster."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("WURAO_")}
     return clean | {"WURAO_KAFKA__BOOTSTRAP": broker.bootstrap, **more}
 
@@ -49,7 +50,7 @@ def _environment(broker: Broker, **more: str) -> dict[str, str]:
 def audit(broker: Broker, **more: str) -> tuple[int, Audited]:
     done = subprocess.run(
         [sys.executable, "-m", "stream.cli.main", "audit", "--once", "--json"],
-        env=_environment(broker, **more),
+        env=environment(broker, **more),
         capture_output=True,
         text=True,
         timeout=LONG_S,
@@ -67,7 +68,7 @@ def running_audit(broker: Broker, directory: Path, **more: str) -> Iterator[subp
     with (directory / "audit.log").open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "stream.cli.main", "audit"],
-            env=_environment(broker, WURAO_AUDIT__PORT=str(AUDIT_PORT), **more),
+            env=environment(broker, WURAO_AUDIT__PORT=str(AUDIT_PORT), **more),
             stdout=log,
             stderr=log,
         )

@@ -124,10 +124,15 @@ def encode_event(number: int, to: str, moment: int) -> bytes:
     return msgspec.json.encode(one)
 
 
+def an_old_backlog(broker: Broker) -> None:
+    """Write all that, as if an hour ago."""
+    _write(broker, _history(int(time.time() * 1000) - 3_600_000))
+
+
 @pytest.mark.kafka
 @pytest.mark.parametrize("batch", [PER_PARTITION, 7, 100_000])
 def test_an_old_backlog_is_judged_alike_in_batches_of_any_size(broker: Broker, tmp_path: Path, batch: int) -> None:
-    _write(broker, _history(int(time.time() * 1000) - 3_600_000))
+    an_old_backlog(broker)
     bound = {"WURAO_AUDIT__BATCH_RECORDS_MAX": str(batch)}
     code, found = audit(broker, **bound)
     assert (code, found.agrees, found.whys, found.violations) == (0, PARTITIONS * PER_PARTITION, {}, [])

@@ -1,6 +1,7 @@
 """Events are found for their decisions, also for repeated ones; what is kept of them does not grow with the topic."""
 
 import asyncio
+import time
 from collections.abc import Sequence
 
 import orjson
@@ -44,7 +45,7 @@ def _decided(numbers: Sequence[int]) -> list[tuple[int, Decision]]:
                 event=f"sms-{number}",
                 of="sms",
                 time=NOW,
-                decided=NOW,
+                decided=time.time_ns() // 1_000_000,
                 to=cases.WILLING,
                 from_=None,
                 sender=None,
@@ -102,6 +103,26 @@ def test_events_that_nobody_decides_are_let_go_when_later_ones_were_judged(broke
             assert await _judge(events, [8_000, 8_999]) == 2, "order is not sure within a batch"
             assert await _judge(events, [19_999]) == 1
             assert events.kept_count <= AHEAD_MAX
+            assert await _judge(events, [0, 3_000, 9_001, 15_000]) == 4, "they are in the topic, if not in memory"
+            assert events.kept_count <= AHEAD_MAX + 2
+        finally:
+            await events.stop()
+
+    asyncio.run(go())
+
+
+def test_a_decision_without_an_event_costs_no_other_its_own(broker: Broker) -> None:
+    _write(broker, range(30_000))
+
+    async def go() -> None:
+        events = Events(broker.config)
+        await events.start()
+        try:
+            await events.seat({PARTITION: 0})
+            assert await _judge(events, [99_999]) == 0, "forged: nobody ever sent it"
+            for first in range(0, 30_000, 10_000):
+                assert await _judge(events, [*range(first, first + BATCH), 99_999]) == BATCH
+            assert events.kept_count <= JUDGED_MAX + AHEAD_MAX
         finally:
             await events.stop()
 

@@ -5,6 +5,7 @@ import re
 from collections import Counter
 
 import pytest
+from rich.cells import cell_len
 from rich.console import Console, RenderableType
 
 from stream.demo import view
@@ -32,11 +33,12 @@ def frame() -> Frame:
         decided=60_000,
         rate=4_987.6,
         outcomes=outcomes,
-        latency_ms=(7.0, 80.0, 1_234.0),
+        latency_ms=(700.0, 1_500.0, 2_345.0),
         acked_s=(0.01, float("inf")),
         held=Held(refusing_sms=600_000, refusing_calls=300_000, senders=19, changed=7, staleness_ms=800),
         processes=[
-            Process(name, Usage(100.4, 50.2, 40.1, 3.0), 0.25) for name in ("supervisor", "worker 1", "worker 2")
+            Process(name, Usage(100.4, 50.2, 40.1, 3.0), 0.25)
+            for name in ("supervisor", "worker 1", "worker 2", "broker 1", "this view")
         ],
     )
 
@@ -49,15 +51,30 @@ def printed(picture: RenderableType, *, width: int, height: int = 30, terminal: 
 
 
 @pytest.mark.parametrize(("width", "height"), [(100, 30), (80, 24), (200, 60)])
-def test_the_screen_fits_the_terminal(width: int, height: int) -> None:
-    lines = printed(view.screen(frame(), after_reply(), height=height, width=width), width=width).splitlines()
-    assert len(lines) < height or height < 30
-    assert all(len(line) <= width for line in lines)
+def test_the_screen_fits_the_terminal_and_shows_the_story_whole(width: int, height: int) -> None:
+    shown = printed(view.screen(frame(), after_reply(), height=height, width=width), width=width)
+    lines = shown.splitlines()
+    assert len(lines) < height, "the last row is the cursor's"
+    assert all(cell_len(line) <= width for line in lines)
+    told = " ".join(word for line in lines[1:5] for word in line.strip("│╭╮╰╯─ ").split())
+    assert " ".join(view.story_text(after_reply()).plain.split()) in told
+    for figure in ("1,000 waiting", "p50 700 p99 1500 max 2345 ms", "600,000", "800 ms", "this view", "more reasons"):
+        assert figure in shown or (figure == "more reasons" and height == 60)
 
 
 def test_the_screen_shows_the_figures() -> None:
     shown = printed(view.screen(frame(), after_reply(), height=30, width=100), width=100)
-    for figure in ("4,988", "1,234,567", "600,000", "p50 7", "p99 80", "≤ 10 ms", "worker 2", "25%", "1,000 waiting"):
+    for figure in (
+        "4,988",
+        "1,234,567",
+        "600,000",
+        "p50 700",
+        "p99 1500",
+        "≤ 10 ms",
+        "worker 2",
+        "25%",
+        "1,000 waiting",
+    ):
         assert figure in shown
 
 
@@ -86,7 +103,7 @@ def test_a_file_is_no_terminal_and_a_dumb_terminal_is_none_either(monkeypatch: p
 
 def test_a_line_tells_the_rate_the_verdicts_the_latency_and_the_word_that_is_in_force() -> None:
     line = view.line(frame(), after_reply())
-    for part in ("12.3 s", "4,988/s", "decided", "waiting  1,000", "p50   7 ms", "p99  80 ms", "in force after 12 ms"):
+    for part in ("12.3 s", "4,988/s", "decided", "waiting  1,000", "p50 700 ms", "p99 1500 ms", "in force after 12 ms"):
         assert part in line
     assert "\n" not in line
 

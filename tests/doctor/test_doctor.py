@@ -1,6 +1,8 @@
 """`wurao doctor` as an operator meets it: every line says how it is and, where need be, the mend."""
 
 import asyncio
+import os
+import signal
 import time
 from pathlib import Path
 
@@ -85,6 +87,11 @@ def test_a_healthy_installation_is_well_and_each_fault_is_found(broker: Broker, 
     empty = _asked(wurao, code=0)
     assert (empty.of("topics").state, empty.of("registry").state) == ("ok", "warn")
     assert "registry import" in empty.of("registry").mend
+    nowhere = wurao.file("nowhere.toml", "[metrics]", "port = 1")
+    none = _asked(wurao, "--config", nowhere, code=0).of("filter")
+    assert none.state == "warn"
+    assert "its groups have no member: nothing is decided" in none.found
+    assert none.mend == "start it: `wurao filter`"
 
     broker.write_registry(cases.registry())
     broker.write_events(cases.EVENTS)
@@ -96,7 +103,22 @@ def test_a_healthy_installation_is_well_and_each_fault_is_found(broker: Broker, 
         assert "ready at" in well.of("filter").found
         assert "s old at most" in well.of("filter").found
         assert "a start takes registry-" in well.of("registry").found
-        assert well.of("clocks").state == "ok"
+        assert (well.of("clocks").state, well.of("filter").state) == ("ok", "ok")
+        elsewhere = _asked(wurao, "--config", nowhere, code=0).of("filter")
+        assert elsewhere.state == "warn"
+        assert "none answers at http://127.0.0.1:1, though its groups have members on this machine" in elsewhere.found
+        assert "metrics.port" in elsewhere.mend
+        more = wurao.file("more.toml", "[metrics]", f"port = {filter_.port}", "[filter]", "workers = 2")
+        fewer = _asked(wurao, "--config", more, code=1).of("filter")
+        assert (fewer.state, "worker 2 of filter.workers = 2" in fewer.found) == ("wrong", True)
+        for stopped in (filter_.process.pid, *filter_.worker_pids()):
+            os.kill(stopped, signal.SIGSTOP)
+            try:
+                hung = _asked(wurao, "--config", config, code=1).of("filter")
+            finally:
+                os.kill(stopped, signal.SIGCONT)
+            assert (hung.state, "does not answer: not within 2 s" in hung.found) == ("wrong", True), hung
+            assert "restart it" in hung.mend
         assert filter_.terminate() == 0
     assert _asked(wurao, code=0).of("group wurao-filter.bulk").found == "has taken everything"
 

@@ -96,6 +96,34 @@ def test_replies_are_counted_by_what_came_of_them_and_one_of_no_use_is_named_mas
     assert "10691234567890" not in useless.to
 
 
+def test_what_nobody_can_have_said_then_is_said_now() -> None:
+    reply = next(event for event in cases.EVENTS if "opt_out_reply" in str(event["id"]))
+    for time in (0, 1_795_500_000, NOW + 2 * 86_400_000):
+        ((record,),) = _batch(orjson.dumps({**reply, "time": time}), topic="events.reply").wills.values()
+        will = decode_record(EXPRESSIONS, record.key, record.value)
+        assert isinstance(will, Expression)
+        assert will.time == NOW
+
+
+def test_numbers_are_read_before_a_reply_becomes_an_expression() -> None:
+    reply = next(event for event in cases.EVENTS if "opt_out_reply" in str(event["id"]))
+    spelt = {**reply, "from": cases.SILENT.replace("+86", "0086 "), "to": f"+86{reply['to']}"}
+    outputs = _batch(orjson.dumps(spelt), topic="events.reply", partition=partition_of(cases.SILENT, PARTITIONS))
+    ((record,),) = outputs.wills.values()
+    assert record.key.decode().startswith(f"{cases.SILENT}|sms|ORG-BANK")
+    assert not outputs.misplaced
+    ((_, decision),) = outputs.decisions[partition_of(cases.SILENT, PARTITIONS)]
+    assert (decode_decision(decision).from_, decode_decision(decision).to) == (spelt["from"], spelt["to"])
+
+
+def test_a_key_that_is_no_numbers_is_not_borne_by_the_decision() -> None:
+    to = str(cases.EVENTS[0]["to"])
+    for key, borne in ((b"x" * 256, b"x" * 256), (b"x" * 257, to.encode()), (None, to.encode()), (b"", to.encode())):
+        record = Consumed(0, key, orjson.dumps(cases.EVENTS[0]))
+        outputs = decide_batch({Place("events.urgent", 0): [record]}, _decider(), now=NOW, partitions=PARTITIONS)
+        assert [decided for decided, _ in outputs.decisions[0]] == [borne]
+
+
 def test_a_kind_of_another_topic_is_a_dead_letter() -> None:
     outputs = _batch(orjson.dumps(cases.EVENTS[1]), topic="events.sms")
     assert [letter.error for letter in outputs.dead_letters] == ["events.sms holds no record of kind call"]

@@ -65,7 +65,7 @@ def test_a_look_tells_what_is_gone_what_is_another_and_that_nobody_answers(kafka
                 await identity.look()
         finally:
             await admin.close()
-            await identity.close()
-            await nobody.close()
+            await identity.stop()
+            await nobody.stop()
 
     asyncio.run(look())

@@ -106,3 +106,13 @@ def test_topics_with_other_partitions_are_named_and_nothing_is_written(
         assert EXPRESSIONS not in asyncio.run(topics_of(cluster))
     finally:
         asyncio.run(deleted(cluster, EVENTS_SMS))
+
+
+def test_what_a_decision_takes_on_disk_is_of_one_program_although_two_write_into_one_topic(tmp_path: Path) -> None:
+    told = ["run", "throughput", "--out", str(tmp_path), "--peers", "filter-uncompressed", *SMALL, "--events", "300000"]
+    assert main(told) == 0
+    (path,) = tmp_path.glob("throughput-*.json")
+    result = figures.read(path)
+    whole = result.figure("filter", "decision_bytes").median
+    assert result.figure("filter", "stored_decision_bytes").median < whole / 4
+    assert result.figure("filter-uncompressed", "stored_decision_bytes").median > whole

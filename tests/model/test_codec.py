@@ -362,8 +362,8 @@ def test_any_bytes_at_all_are_a_record_or_undecodable(data: bytes) -> None:
 
 
 def test_a_record_is_at_most_a_mebibyte_and_the_blanks_around_it_do_not_count() -> None:
-    bare = len(encode(Sms(id="e", time=1, to="x", text="")))
-    largest = encode(Sms(id="e", time=1, to="x", text="a" * (RECORD_BYTES_MAX - bare)))
+    bare = b'{"kind":"sms","id":"e","time":1,"to":"x","unknown":"%s"}'
+    largest = bare % (b"a" * (RECORD_BYTES_MAX - len(bare) + 2))
     assert len(largest) == RECORD_BYTES_MAX
     decode_event(largest)
     decode_event(largest + b"\n")
@@ -412,3 +412,40 @@ def test_an_event_topic_takes_its_own_kind_and_the_urgent_one_all() -> None:
                 event_decoder(other)(value)
     with pytest.raises(Undecodable, match="null value"):
         event_decoder(EVENTS_SMS)(None)
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        (r"\ud83d", "\ufffd"),
+        (r"\udc00", "\ufffd"),
+        (r"\ud83d\ud83d\ude00", "\ufffd😀"),
+        (r"\ud83d\n", "\ufffd\n"),
+        (r"\uDE00\uD83D", "\ufffd\ufffd"),
+        (r"\\ud83d", r"\ud83d"),
+        (r"\\\ud83d", "\\\ufffd"),
+        (r"\ud83d\ude00", "😀"),
+    ],
+)
+def test_half_of_an_emoji_is_read_as_a_replacement_character(written: str, read: str) -> None:
+    event = decode_event(b'{"kind":"sms","id":"1","time":1,"to":"1","text":"' + written.encode() + b'"}')
+    assert isinstance(event, Sms)
+    assert event.text == read
+
+
+@pytest.mark.parametrize(
+    ("field", "most"),
+    [("id", 128), ("text", 40_000)]
+    + [(name, 256) for name in ("to", "from", "sender", "category", "campaign", "region", "origin")],
+)
+def test_an_event_beyond_a_limit_is_undecodable(field: str, most: int) -> None:
+    event = {"kind": "sms", "id": "1", "time": 1, "to": "1", "text": "x"}
+    decode_event(json.dumps({**event, field: "字" * most}).encode())
+    with pytest.raises(Undecodable, match=f"length <= {most} - at `\\$.{field}`"):
+        decode_event(json.dumps({**event, field: "字" * (most + 1)}).encode())
+
+
+@pytest.mark.parametrize("field", ["presented", "verstat"])
+def test_what_a_call_shows_is_limited_as_well(field: str) -> None:
+    with pytest.raises(Undecodable, match="length <= 256"):
+        decode_event(json.dumps({"kind": "call", "id": "1", "time": 1, "to": "1", field: "x" * 257}).encode())

@@ -41,6 +41,7 @@ from stream.enforce.now import WallClock
 from stream.health import listen
 from stream.kafka.brokers import Brokers
 from stream.metrics import ApiMetrics
+from stream.model.answers import json_of
 from stream.policy.loading import load as load_policy
 
 log = logs.get(__name__)
@@ -49,8 +50,6 @@ IDEMPOTENCY_KEY: Final = "Idempotency-Key"
 IDEMPOTENCY_KEY_CHARACTERS_MAX: Final = 255
 GOODBYE_S_MAX: Final = 5.0
 """How long requests under way may take once the API is to end."""
-
-_encode: Final = msgspec.json.Encoder().encode
 
 Answer = tuple[int, msgspec.Struct]
 """Status and body."""
@@ -252,4 +251,4 @@ def _response(status: int, answer: msgspec.Struct) -> web.Response:
         headers["WWW-Authenticate"] = "Bearer"
     if status == 503:
         headers["Retry-After"] = "5"
-    return web.Response(status=status, body=_encode(answer), content_type="application/json", headers=headers)
+    return web.Response(status=status, body=json_of(answer), content_type="application/json", headers=headers)
