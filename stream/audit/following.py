@@ -226,7 +226,7 @@ class Following:
                 waiting -= fetched.keys()
                 waiting = {place for place in waiting if await peek.position(place) < ends[place]}
         finally:
-            await peek.stop()
+            await close_within(peek)
         return min(moments)
 
     async def _see_what_waits(self) -> None:

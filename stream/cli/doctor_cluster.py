@@ -15,6 +15,7 @@ from stream.cli.findings import Finding, ok, warn, wrong
 from stream.config import Config, ConfigError
 from stream.kafka import clients, topics
 from stream.kafka.clients import TopicPartition
+from stream.kafka.closing import close_within
 from stream.kafka.describe import Cluster, describe
 from stream.kafka.reason import reason
 from stream.model.topics import ACTIVITY, DECISIONS, ENFORCE_GROUP, EPOCHS, EXPRESSIONS, INTAKE, RECORD_KIND
@@ -88,7 +89,7 @@ async def _records(config: Config, cluster: Cluster, admin: AIOKafkaAdminClient)
             found.append(await _group(group, mine, begins, ends, admin=admin, consumer=consumer))
         found.append(await _ahead(consumer, places, ends))
     finally:
-        await consumer.stop()
+        await close_within(consumer)
     return [*found, await doctor_filter.finding(config, admin)]
 
 

@@ -21,6 +21,7 @@ from bloom.wills import CHANNELS, Channel, Scope, Verb
 from stream.cli.rim import CommandError, add_config, add_json, config_of, failed, print_json, run_guarded
 from stream.config import Config, ConfigError
 from stream.kafka import clients
+from stream.kafka.closing import close_within
 from stream.model.codec import Undecodable, decode_file_record, decode_record, encode
 from stream.model.fields import EVERYTHING
 from stream.model.registry import Expression, scope_name
@@ -186,7 +187,7 @@ async def _set(config: Config, arguments: argparse.Namespace) -> int:
         writer = TopicWriter(producer, partitions=cluster.topics[EXPRESSIONS].partitions)
         (landed,) = await writer.write([(word,)])
     finally:
-        await producer.stop()
+        await close_within(producer)
     if arguments.json:
         print(encode(word).decode())
     else:

@@ -32,6 +32,7 @@ from stream.demo.sample import Sample, sample
 from stream.demo.stage import Stage
 from stream.demo.traffic import Traffic
 from stream.kafka import clients, topics
+from stream.kafka.closing import close_within
 from stream.kafka.local import Cluster, ExistingKafka, LocalKafka
 from stream.model.topics import EXPRESSIONS, SENDERS
 
@@ -187,7 +188,7 @@ class _Demo:
             if self._options.keep:
                 await self._stay()
         finally:
-            await asyncio.wait_for(producer.stop(), clients.GOODBYE_S_MAX)
+            await close_within(producer)
         return 0 if in_order else 1
 
     async def _prepare(self, producer: AIOKafkaProducer) -> Sample:
@@ -239,7 +240,7 @@ class _Demo:
                     "million invented ones; point it at an empty cluster, or leave --bootstrap out"
                 )
         finally:
-            await follower.stop()
+            await close_within(follower)
         return len(made)
 
     async def _stay(self) -> None:

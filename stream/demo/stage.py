@@ -25,6 +25,7 @@ from stream.demo.tally import Tally
 from stream.demo.traffic import SCENARIOS, Traffic
 from stream.demo.view import Frame, Held, Process
 from stream.kafka import clients
+from stream.kafka.closing import close_within
 from stream.model.codec import decode_decision
 from stream.model.decision import Decision
 from stream.model.events import Event, Reply
@@ -106,7 +107,7 @@ class Stage:
         except BaseExceptionGroup as failed:
             raise failed.exceptions[0] from failed  # the first: the others ended because of it
         finally:
-            await decisions.stop()
+            await close_within(decisions)
 
     def frame(self) -> Frame:
         """What is known now."""

@@ -24,6 +24,7 @@ from stream.config import Config
 from stream.filter.batch import DeadLetter, Finished, Outputs, Place
 from stream.filter.raw import Taken
 from stream.kafka import clients
+from stream.kafka.closing import close_within
 from stream.kafka.seams.outgoing import fill, finished, records_of
 from stream.model.topics import DEAD_LETTER, DECISIONS, EPOCHS, EXPRESSIONS
 from stream.registry.decoding import BadRecord
@@ -307,7 +308,7 @@ async def report_bad(config: Config, bad: Sequence[BadRecord]) -> None:
     try:
         await asyncio.gather(*[await send_dead_letter(producer, letter_of(record)) for record in bad])
     finally:
-        await producer.stop()
+        await close_within(producer)
 
 
 async def send_dead_letter(producer: AIOKafkaProducer, letter: DeadLetter) -> asyncio.Future[RecordMetadata]:

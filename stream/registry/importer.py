@@ -21,6 +21,7 @@ import msgspec
 
 from stream.config import Config
 from stream.kafka import clients
+from stream.kafka.closing import close_within
 from stream.kafka.describe import Cluster
 from stream.model import limits
 from stream.model.codec import Undecodable, decode_record, encode
@@ -218,7 +219,7 @@ async def topics_opened(
         writer = TopicWriter(producer, partitions=cluster.topics[EXPRESSIONS].partitions)
         yield Target(cluster, registry, writer)
     finally:
-        await producer.stop()
+        await close_within(producer)
 
 
 async def catch_up(config: Config, index: OrderIndex, *, partitions: int, progress: Callable[[int, int], None]) -> None:

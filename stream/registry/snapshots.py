@@ -25,6 +25,7 @@ from bloom.snapshot import Snapshot, SnapshotError, SnapshotMeta, TopicMark
 from stream import logs
 from stream.config import Config
 from stream.kafka import clients
+from stream.kafka.closing import close_within
 from stream.kafka.describe import Cluster, Topic, describe_topics
 from stream.kafka.identity import changes
 from stream.kafka.topics import DELETE_RETENTION_MS
@@ -114,7 +115,7 @@ async def build(
             f"a registry topic has no record at {error.args[0]}: it was cut short; build from the topics alone"
         ) from error
     finally:
-        await follower.stop()
+        await close_within(follower)
     await see_unchanged(config, cluster)
     marks = {topic: TopicMark(cluster.topics[topic].id, offsets[topic]) for topic in RECORD_KIND}
     return registry, SnapshotMeta(cluster.id, created_ms, marks)
