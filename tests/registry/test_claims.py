@@ -2,7 +2,8 @@
 
 import pytest
 
-from stream.model.registry import FileRecord, NumberEntry, Sender, SenderStatus, Tombstone
+from stream.model.fields import SenderStatus
+from stream.model.registry import FileRecord, NumberEntry, Sender, Tombstone
 from stream.registry.claims import NOTHING_STATED, HandOver, clashes, giving_up, refusal
 from stream.registry.registry import Registry, registry_of
 
