@@ -160,7 +160,7 @@ def _senders() -> list[Sender]:
             numbers=(
                 _entry(f"10690{n:04}1", ("commercial",)),
                 _entry(f"10690{n:04}2", ("service",)),
-                NumberEntry(prefix=f"+8610{n:06}", channel="call", purposes=("commercial", "service")),
+                NumberEntry(prefix=f"+86108{n:07}", channel="call", purposes=("commercial", "service")),
             ),
         )
         for n in range(SENDERS_COUNT)
@@ -210,7 +210,7 @@ def _event(draw: random.Random, number: int, consents: list[Expression]) -> Even
         return Sms(id=id_, time=NOW, to=to, from_=f"+{draw.choice(SUBSCRIBERS)}", purpose="personal", origin="smsc-3")
     if kind == "call":
         purpose: Purpose = draw.choice(("personal", "service", "commercial"))
-        from_ = f"+{draw.choice(SUBSCRIBERS)}" if purpose == "personal" else f"+8610{org:06}"
+        from_ = f"+{draw.choice(SUBSCRIBERS)}" if purpose == "personal" else f"+86108{org:07}"
         sender = None if purpose == "personal" else f"ORG-{org}"
         return Call(id=id_, time=NOW, to=to, sender=sender, from_=from_, purpose=purpose, category="finance")
     category = draw.choice(CATEGORIES)

@@ -289,7 +289,7 @@ SENDERS: Final = (
     _sender(
         "ORG-COURIER", "飞羽速运", "400-000-0112",
         _port("106900011202", "service"),
-        _line("+861055500112", "service", "number-protection"),
+        _line("+86105550012", "service", "number-protection"),
     ),
     _sender(
         PLATFORM_SENDER, "声桥语音平台", "400-000-0113",

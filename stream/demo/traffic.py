@@ -112,7 +112,7 @@ class Traffic:
         """A courier rings; what is shown is a protected number of its own."""
         line = self._senders["ORG-COURIER"].numbers[1].prefix
         return self._call(
-            to=self._person(), from_=line, purpose="service", presented=f"{line}{self._rng.randrange(10)}"
+            to=self._person(), from_=f"{line}0", purpose="service", presented=f"{line}{self._rng.randrange(10)}"
         )
 
     def consented_sms(self) -> Sms:
