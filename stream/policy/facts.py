@@ -219,7 +219,8 @@ class Route:
     @cached_property
     def identity(self) -> Identity | None:
         """How the sender makes itself known in a text; None for a sender that is not registered."""
-        return Identity(self.sender_record) if self.sender_record else None
+        record = self.sender_record
+        return Identity(record, read=self.policy.numbering.read) if record else None
 
     def _orders(self, measure: str, senders: set[str | None]) -> tuple[Order, ...]:
         registry = self.world.registry

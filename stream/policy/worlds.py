@@ -223,7 +223,7 @@ class _Stage:
             event = Sms("e", now, to, sender, from_, play.purpose, "finance", text, campaign, region, network)
         else:
             verstat = "TN-Validation-Failed" if choice["verstat"] == "failed" else None
-            presented = "+8610999" if choice["presented"] == "foreign" else None
+            presented = "+861099900000" if choice["presented"] == "foreign" else None
             platform = choice["platform"] == "event's"
             event = Call(
                 "e", now, to, sender, from_, play.purpose, "finance", platform, presented, verstat, None, network
