@@ -17,7 +17,7 @@ class Tables:
         fold: bytes,
         expansions: Sequence[tuple[str, str, bytes]],
         lower: bytes,
-        spaces: bytes,
+        between: bytes,
         beyond: bytes,
     ) -> None: ...
     def read(self, text: str) -> tuple[str, str] | None: ...

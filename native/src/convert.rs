@@ -4,11 +4,13 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use wurao_core::decision::Template;
 use wurao_core::engine::Made;
-use wurao_core::numbers::Prefixes;
+use wurao_core::numbering::{Patterns, Side};
+use wurao_core::prefixes::Prefixes;
 use wurao_core::program::{Answer, Made as MadeProgram, Measure, Measures, Row};
-use wurao_core::text::{Identity, Reading, Tables, Terms};
+use wurao_core::terms::Terms;
+use wurao_core::text::{Identity, Reading, Tables};
 use wurao_core::wills::{Channel, Probe};
-use wurao_core::world::{Campaign, Sender, World};
+use wurao_core::world::{Campaign, Holding, Sender, World};
 
 #[derive(FromPyObject)]
 pub struct SetupParts {
@@ -16,18 +18,33 @@ pub struct SetupParts {
     pub codec: String,
     pub level: i32,
     pub batch_bytes_max: usize,
-    pub help: String,
-    pub redress: Vec<String>,
-    pub short: String,
-    pub subscriber: String,
+    pub numbers: PatternParts,
+}
+
+#[derive(FromPyObject)]
+pub struct PatternParts {
+    help: String,
+    redress: Vec<String>,
+    short: String,
+    subscriber: String,
+    country: String,
+    mobile: String,
+    fixed: String,
+    port: String,
+}
+
+impl From<PatternParts> for Patterns {
+    fn from(parts: PatternParts) -> Self {
+        let PatternParts { help, redress, short, subscriber, country, mobile, fixed, port } = parts;
+        Self { help, redress, short, subscriber, country, mobile, fixed, port }
+    }
 }
 
 #[derive(FromPyObject)]
 pub struct SenderParts {
     revoked: bool,
     names: Vec<String>,
-    digits: String,
-    protecting: Vec<String>,
+    contacts: Vec<String>,
 }
 
 #[derive(FromPyObject)]
@@ -45,8 +62,8 @@ pub struct CampaignParts {
 
 #[derive(FromPyObject)]
 pub struct WorldParts {
-    prefixes: Vec<(u8, String, u32)>,
-    ordered: Vec<String>,
+    prefixes: Vec<(u8, String, u32, bool)>,
+    ordered: Vec<(u8, String)>,
     senders: Vec<SenderParts>,
     campaigns: Vec<CampaignParts>,
     terms: Vec<String>,
@@ -54,11 +71,16 @@ pub struct WorldParts {
 
 pub fn world_of(parts: WorldParts, tables: &Tables) -> Result<World, String> {
     let mut prefixes = [Prefixes::default(), Prefixes::default()];
-    let mut holders = Vec::with_capacity(parts.prefixes.len());
-    for (holding, (channel, prefix, sender)) in (0..).zip(&parts.prefixes) {
+    let mut holdings = Vec::with_capacity(parts.prefixes.len());
+    for (holding, (channel, prefix, sender, protects)) in (0..).zip(&parts.prefixes) {
         prefixes[usize::from(*channel)].add(prefix.as_bytes(), holding);
-        holders.push(*sender);
+        holdings.push(Holding { sender: *sender, protects: *protects });
     }
+    let ordered = |side: Side| {
+        let numbers = parts.ordered.iter().zip(0..).filter(|((of, _), _)| *of == side as u8);
+        numbers.map(|((_, number), place)| (number.as_bytes().into(), place)).collect()
+    };
+    let ordered = [ordered(Side::Sms), ordered(Side::Call), ordered(Side::Internet)];
     let mut reading = Reading::default();
     let campaigns = parts.campaigns.into_iter().map(|campaign| {
         let letters = reading.read(tables, campaign.text.as_bytes()).then(|| reading.letters().into());
@@ -80,17 +102,13 @@ pub fn world_of(parts: WorldParts, tables: &Tables) -> Result<World, String> {
     });
     Ok(World {
         prefixes,
-        holders,
+        holdings,
         campaigns: campaigns.collect(),
-        ordered: boxed(parts.ordered).into_iter().zip(0..).collect(),
+        ordered,
         senders: parts
             .senders
             .into_iter()
-            .map(|sender| Sender {
-                revoked: sender.revoked,
-                identity: Identity::new(&sender.names, &sender.digits),
-                protecting: boxed(sender.protecting),
-            })
+            .map(|sender| Sender { revoked: sender.revoked, identity: Identity::new(&sender.names, sender.contacts) })
             .collect(),
         terms: Terms::new(&parts.terms).map_err(|error| format!("the word lists: {error}"))?,
     })

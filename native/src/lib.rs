@@ -18,8 +18,9 @@ use wurao_core::build::Builder;
 use wurao_core::engine::{Engine as Core, Failure, Made, Maker, Question, Setup, Unknown};
 use wurao_core::expressions::{Expressions as CoreExpressions, Question as Stretch};
 use wurao_core::json::Purpose;
+use wurao_core::numbering::Numbering;
 use wurao_core::wills::{self, Aside as CoreAside, Held, Probe, Scope, channel_of};
-use wurao_core::{batch, numbers, program, text};
+use wurao_core::{batch, program, text};
 
 /// What characters fold to, made once for a process.
 #[pyclass(frozen, module = "wurao_native")]
@@ -32,10 +33,10 @@ impl Tables {
         fold: &[u8],
         expansions: Vec<(String, String, Vec<u8>)>,
         lower: &[u8],
-        spaces: &[u8],
+        between: &[u8],
         beyond: &[u8],
     ) -> PyResult<Self> {
-        text::Tables::new(fold, expansions, lower, spaces, beyond)
+        text::Tables::new(fold, expansions, lower, between, beyond)
             .map(|tables| Self(Arc::new(tables)))
             .ok_or_else(|| PyValueError::new_err("these are not the tables that this module knows"))
     }
@@ -238,8 +239,7 @@ impl Engine {
             "zstd" => batch::Codec::Zstd,
             other => return Err(PyValueError::new_err(format!("{other}: this module writes none, lz4 or zstd"))),
         };
-        let numbering = numbers::Numbering::new(&setup.help, &setup.redress, &setup.short, &setup.subscriber)
-            .map_err(PyValueError::new_err)?;
+        let numbering = Numbering::new(&setup.numbers.into()).map_err(PyValueError::new_err)?;
         Ok(Self(Core::new(Setup {
             partitions: setup.partitions,
             deflater: batch::Deflater::new(codec, setup.level)?,

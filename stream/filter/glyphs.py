@@ -6,23 +6,20 @@ what stands around a character is marked, and its text is left to Python. Made o
 
 from functools import cache
 from typing import Final, NamedTuple
-from unicodedata import combining, decomposition
+from unicodedata import category, decomposition
 
 import numpy as np
 
 from stream.policy.characters import PLANE, characters
-from stream.policy.patterns import OPT_OUT
-from stream.policy.text import fold, strip
+from stream.policy.text import BETWEEN_DIGITS, fold, strip
 
-OPT_OUT_PATTERN: Final = OPT_OUT
-"""The one pattern for opt-out hints that the native module searches for; with another, it is not asked."""
-
-# What a character is to that pattern. The numbers are the native module's.
+# What a character is to the search for opt-out hints (`stream.policy.patterns.OPT_OUT`). The numbers are the native
+# module's.
 _OTHER, _LETTER, _LATIN, _UNSURE = 0, 1, 11, 15
 _CLASS_OF: Final = {"退": 2, "订": 3, "拒": 4, "收": 5, "回": 6, "复": 7, "覆": 7, "t": 8, "d": 9, "r": 10, "n": 10}
 _LATIN_LETTERS: Final = frozenset("abcdefghijklmnopqrstuvwxyz0123456789")
 
-_LENGTH_SHIFT, _LETTER_BIT, _UNSURE_BIT, _CLASS_SHIFT = 24, 1 << 26, 1 << 27, 28
+_MARK_BIT, _LENGTH_SHIFT, _LETTER_BIT, _UNSURE_BIT, _CLASS_SHIFT = 1 << 16, 24, 1 << 26, 1 << 27, 28
 
 _BEYOND: Final = range(PLANE, 2 * PLANE)
 """The first supplementary plane, where emoji are."""
@@ -33,13 +30,13 @@ class Glyphs(NamedTuple):
 
     fold: bytes
     """four bytes each: the folded character's UTF-8, its length, whether stripping keeps it, its class; or the place of
-    an expansion; or that it is not read"""
+    an expansion, and whether that is of a mark; or that it is not read"""
     expansions: list[tuple[str, str, bytes]]
     """folded, stripped, classes"""
     lower: bytes
     """the class of the character's lower case"""
-    spaces: bytes
-    """a bit each"""
+    between: bytes
+    """a bit each: whether it may stand between the digits of a contact"""
     beyond: bytes
     """of the next plane: 0 not read, 1 folds to itself and is stripped, 2 folds to itself and is kept"""
 
@@ -49,16 +46,24 @@ def glyphs() -> Glyphs:
     """The tables."""
     table = characters()
     entries = np.full(PLANE, _UNSURE_BIT, dtype="<u4")
+    expanding = dict(table.several)
     for code in np.flatnonzero(table.lone[:PLANE]).tolist():
-        entries[code] = _entry(chr(table.folded[code]))
+        if _is_mark(chr(code)):
+            expanding[code] = chr(table.folded[code])  # so that a text without marks pays nothing for counting them
+        else:
+            entries[code] = _entry(chr(table.folded[code]))
     expansions: list[tuple[str, str, bytes]] = []
-    for code, text in table.several.items():
-        entries[code] = len(expansions)
+    for code, text in expanding.items():
+        entries[code] = len(expansions) | (_MARK_BIT if _is_mark(chr(code)) else 0)
         expansions.append((text, strip(text), bytes(map(_class_of, text))))
     surrogates = range(0xD800, 0xE000)
     lower = bytes(_UNSURE if code in surrogates else _class_of_lower(chr(code)) for code in range(PLANE))
-    spaces = np.packbits([chr(code).isspace() for code in range(PLANE)], bitorder="little").tobytes()
-    return Glyphs(entries.tobytes(), expansions, lower, spaces, _beyond())
+    between = np.packbits([chr(code) in BETWEEN_DIGITS for code in range(PLANE)], bitorder="little").tobytes()
+    return Glyphs(entries.tobytes(), expansions, lower, between, _beyond())
+
+
+def _is_mark(character: str) -> bool:
+    return category(character)[0] == "M"
 
 
 def _entry(folded: str) -> int:
@@ -90,7 +95,10 @@ def _beyond() -> bytes:
     joining = {parts[1] for code in _BEYOND if len(parts := decomposition(chr(code)).split()) == 2}
     return bytes(
         0
-        if f"{code:04X}" in joining or combining(chr(code)) or fold(chr(code)) != chr(code)
+        if f"{code:04X}" in joining
+        or _is_mark(chr(code))
+        or chr(code) in BETWEEN_DIGITS
+        or fold(chr(code)) != chr(code)
         else 1 + chr(code).isalnum()
         for code in _BEYOND
     )

@@ -19,13 +19,15 @@ import numpy as np
 
 from bloom.base import BUILT, BasedWills
 from stream.filter.activity import Acts
-from stream.filter.glyphs import OPT_OUT_PATTERN, glyphs
+from stream.filter.glyphs import glyphs
 from stream.filter.native_programs import Programs
 from stream.filter.windows import Integers, Sign
 from stream.model.events import Call, Sms
 from stream.model.topics import EVENT_KINDS
 from stream.policy.decide import Decider
 from stream.policy.masks import bits_of
+from stream.policy.patterns import OPT_OUT
+from stream.policy.settings import Numbers
 
 if TYPE_CHECKING or BUILT:
     import wurao_native
@@ -84,10 +86,8 @@ class Setup(NamedTuple):
     codec: Compression
     level: int
     batch_bytes_max: int
-    help: str
-    redress: tuple[str, ...]
-    short: str
-    subscriber: str
+    numbers: Numbers
+    """the policy's patterns"""
 
 
 def why_unfit() -> str | None:
@@ -122,14 +122,10 @@ class NativeBatches:
         self._decider = decider
         self._wills = wills
         policy = decider.world.policy
-        if policy.file.texts.opt_out != OPT_OUT_PATTERN:
-            raise NativeUnfit(f"the policy's `texts.opt_out` is not {OPT_OUT_PATTERN!r}, for which wurao_native looks")
+        if policy.file.texts.opt_out != OPT_OUT:
+            raise NativeUnfit(f"the policy's `texts.opt_out` is not {OPT_OUT!r}, for which wurao_native looks")
         self._programs = Programs(decider.world, wills, bits_of(wurao_native.PREDICATES))
-        numbers = policy.file.numbers
-        setup = Setup(
-            partitions, compression, ZSTD_LEVEL, batch_bytes_max,
-            numbers.help, numbers.redress, numbers.short, numbers.subscriber,
-        )  # fmt: skip
+        setup = Setup(partitions, compression, ZSTD_LEVEL, batch_bytes_max, policy.file.numbers)
         try:
             self._engine = wurao_native.Engine(setup, wurao_native.Tables(*glyphs()))
         except ValueError as error:

@@ -31,9 +31,10 @@ from stream.policy.settings import Hours, within
 from stream.policy.text import Identity
 
 _TO_KINDS: Final[tuple[ToKind, ...]] = ("help", "redress", "short", "person", "other")
-_FROM_KINDS: Final[tuple[FromKind, ...]] = ("missing", "subscriber", "port", "identifier", "malformed")
+_FROM_KINDS: Final[tuple[FromKind, ...]] = ("missing", "person", "port", "identifier", "malformed")
 _KINDS: Final[tuple[type[Sms | Call], ...]] = (Sms, Call)
-"""In the native module's order."""
+_SMS, _CALL, _INTERNET = range(3)
+"""Where numbers stand. All of these in the native module's order."""
 
 _SUSPENSION, _STOP, _LEFT = -1, -2, -3
 """Answers that are no outcome of their own: an order's, or Python's."""
@@ -98,8 +99,7 @@ class SenderFacts(NamedTuple):
 
     revoked: bool
     names: tuple[str, ...]
-    digits: str
-    protecting: list[str]
+    contacts: tuple[str, ...]
 
 
 class CampaignFacts(NamedTuple):
@@ -119,9 +119,11 @@ class CampaignFacts(NamedTuple):
 class Facts(NamedTuple):
     """The registry but for its wills."""
 
-    prefixes: list[tuple[int, str, int]]
-    """channel, prefix, and the place of its owner; the order is that of the holdings"""
-    ordered: list[str]
+    prefixes: list[tuple[int, str, int, bool]]
+    """channel, prefix, the place of its owner, and whether it protects the numbers of others; the order is that of the
+    holdings"""
+    ordered: list[tuple[int, str]]
+    """where it stands, and a number as it is read there that an order names"""
     senders: list[SenderFacts]
     campaigns: list[CampaignFacts]
     terms: list[str]
@@ -230,14 +232,14 @@ class Programs:
         registry = self._world.registry
         self._places = {sender: place for place, sender in enumerate(registry.senders)}
         prefixes = [
-            (number, prefix, self._places[holding.sender])
+            (number, prefix, self._places[holding.sender], NUMBER_PROTECTION in holding.entry.purposes)
             for number, ownership in enumerate((registry.ownership["sms"], registry.ownership["call"]))
             for prefix, holding in ownership.owners()
         ]
-        self._holdings = [prefix for _, prefix, _ in prefixes]
+        self._holdings = [prefix for _, prefix, *_ in prefixes]
         return Facts(
             prefixes,
-            sorted({order.number for order in registry.orders.values() if order.number}),
+            self._ordered(),
             self._senders_of(registry.senders),
             [self._campaign_of(record) for record in registry.campaigns.values()],
             self._world.prohibited().terms,
@@ -257,8 +259,10 @@ class Programs:
         """
         from_, internet, to = numbers
         holding, ordered = owned
-        source = Source(self._world, "call" if kind else "sms", from_, internet=internet)
-        route = Route(self._world, _KINDS[kind], source, self._world.policy.numbering.kind(to), Stated(*stated))
+        number = self._world.origin(_KINDS[kind], from_, internet=internet)
+        source = Source(self._world, "call" if kind else "sms", number, internet=internet)
+        to_kind, _ = self._world.policy.numbering.recipient(to)
+        route = Route(self._world, _KINDS[kind], source, to_kind, Stated(*stated))
         owner = source.owner
         found = source.kind, route.to_kind, owner.entry.prefix if owner else None, bool(source.orders)
         prefix = None if holding is None else self._holdings[holding]
@@ -318,14 +322,26 @@ class Programs:
             self._hours.append(route.hours)
         return self._hours.index(route.hours)
 
+    def _ordered(self) -> list[tuple[int, str]]:
+        """The numbers that orders name, which are read as events are, but on the internet."""
+        named = {order.number for order in self._world.registry.orders.values() if order.number}
+        read = ((_CALL if channel == "call" else _SMS, number) for channel, number in self._world.numbers_ordered())
+        return [*read, *((_INTERNET, number) for number in sorted(named))]
+
     def _senders_of(self, senders: Mapping[str, Sender]) -> list[SenderFacts]:
         """Their facts; those of records that have not changed since the last time are kept."""
         known = self._senders
         self._senders = {
-            name: kept if (kept := known.get(name)) is not None and kept[0] is record else (record, _sender_of(record))
+            name: kept
+            if (kept := known.get(name)) is not None and kept[0] is record
+            else (record, self._sender(record))
             for name, record in senders.items()
         }
         return [facts for _, facts in self._senders.values()]
+
+    def _sender(self, record: Sender) -> SenderFacts:
+        identity = Identity(record, read=self._world.policy.numbering.read)
+        return SenderFacts(record.status == "revoked", identity.names, identity.contacts)
 
     def _campaign_of(self, record: Campaign) -> CampaignFacts:
         return CampaignFacts(
@@ -345,14 +361,6 @@ def _is_mere_claim(route: Route) -> bool:
     """Whether an event states a sender that its number does not bear out: activity then counts it for the number."""
     owner = route.source.owner
     return route.sender is not None and (owner is None or owner.sender != route.sender)
-
-
-def _sender_of(record: Sender) -> SenderFacts:
-    identity = Identity(record)
-    protecting = [
-        entry.prefix for entry in record.numbers if entry.channel == "call" and NUMBER_PROTECTION in entry.purposes
-    ]
-    return SenderFacts(record.status == "revoked", identity.names, identity.contacts[0], protecting)
 
 
 def _template_of(outcome: Outcome, order: Order | None, *, claim: bool) -> Template:

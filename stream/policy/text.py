@@ -54,11 +54,11 @@ LATIN: Final = frozenset("abcdefghijklmnopqrstuvwxyz0123456789")
 
 _LETTERS_AND_NUMBERS = re.compile(r"[^\W_]+")
 
-_BETWEEN_DIGITS: Final = frozenset(
+BETWEEN_DIGITS: Final = frozenset(
     c for c in map(chr, range(0x20000)) if c.isspace() or c in "()\u2212" or category(c) == "Pd"
 )
 """What may stand between the digits of a contact: spaces, parentheses, and dashes of any kind."""
-_NO_BETWEEN_DIGITS: Final = re.compile(f"[^{re.escape(''.join(sorted(_BETWEEN_DIGITS)))}]+")
+_NO_BETWEEN_DIGITS: Final = re.compile(f"[^{re.escape(''.join(sorted(BETWEEN_DIGITS)))}]+")
 
 
 def fold(text: str) -> str:
@@ -189,7 +189,7 @@ class Identity:
         close = "".join(_NO_BETWEEN_DIGITS.findall(folded))
         if not any(contact in close for contact in self.contacts):
             return False
-        kept = [place for place, character in enumerate(folded) if character not in _BETWEEN_DIGITS]
+        kept = [place for place, character in enumerate(folded) if character not in BETWEEN_DIGITS]
         for contact in self.contacts:
             begin = close.find(contact)
             while begin >= 0:

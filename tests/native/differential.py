@@ -25,8 +25,10 @@ from stream.demo.texts import own
 from stream.demo.traffic import Traffic
 from stream.model.codec import Undecodable, decode_event, decode_file_record, encode
 from stream.model.events import Reply
+from stream.policy.loading import load
 from stream.policy.settings import Policy
 from stream.registry.registry import Registry, registry_of
+from tests.native import spellings
 from tests.native.twins import PARTITIONS, Twins, registry_apart
 from tests.policy import strategies as words
 from tests.policy.model import Json, Settings, Window
@@ -39,22 +41,23 @@ APART_SHARE: Final = 1 / 3
 STRAY_SHARE: Final = 0.02
 """Of the events of a world apart, how many stand in any partition."""
 
+NUMBERS: Final = (*words.FROMS, *words.TOS, *spellings.PLAIN, *spellings.ALL[:: len(spellings.ALL) // 400])
 FIELDS: Final[dict[str, tuple[object, ...]]] = {
     "kind": ("sms", "call", "reply", "mms"),
     "id": ("e", "01JD" * 30, "é" * 128, "é" * 129, "x" * 129, "\x7f", "\u2028"),
     "time": (*words.MOMENTS, 0, (1 << 53) - 1, 1 << 53, -1, 1.0, "1"),
-    "to": words.TOS,
-    "sender": words.SENDERS,
-    "from": words.FROMS,
+    "to": NUMBERS,
+    "sender": (*words.SENDERS, "s" * 256, "s" * 257),
+    "from": NUMBERS,
     "purpose": (*words.PURPOSES, "number-protection", "Commercial"),
     "category": words.CATEGORIES,
     "campaign": ("P", "Q", "R"),
     "region": words.REGIONS,
     "network": ("telecom", "internet", "other"),
     "platform": (True, False, "yes", 1),
-    "presented": (*words.FROMS, "+8640012345", "+861000000"),
-    "verstat": words.VERSTATS,
-    "origin": ("smsc-1", 'a"b', "é"),
+    "presented": (*NUMBERS, *spellings.PRESENTED, "+8640012345", "+861000000"),
+    "verstat": (*words.VERSTATS, " TN-Validation-failed", "\u3000TN-Validation-Failed", "TN-Validation-Faıled", " "),
+    "origin": ("smsc-1", 'a"b', "é", "o" * 256, "é" * 256, "é" * 257),
     "other": (None, 1, -1, 1.5, 1e30, 12345678901234567890, [], {"a": [1]}, "x", "\\", True),
 }
 NOTHING: Final = (None, "")
@@ -64,11 +67,31 @@ ODD_CHARACTERS: Final = (
 ESCAPES: Final = ("\\n", "\\u9000", "\\ud83d\\ude00", "\\ud800", '\\"', "\\/", "\\x", "\\u12g4", "\\")
 
 
+WORDS: Final = ("AV", "a-v", "64", "6", "b", "vpn", "ＶＰＮ", "av资源")
+WORDED: Final = (
+    "have", "AV资源", "a.v", "A,V领", "a, v", "a..v", "1a v", "vav", "av2", "6.4", "64", "164", "6 4", "６４",
+    "b", "ab b", "v-p.n", "av" * 20, "vpn", "（av）", "av_", "éav", "a\u0301v", "a\u20e3v",
+)  # fmt: skip
+OWNED: Final = ("+8695588", "95588", "1069012345", "12345", "+861069", "87654321", "138001380", "+852", "app:")
+"""Prefixes of a further sender: some that no number as read begins with."""
+
+
+def _ordered(number: str, channel: str | None) -> Json:
+    order: Json = {"kind": "order", "order": "O-5", "measure": "suspend", "from": 0, "basis": "measures"}
+    return {**order, "number": number, "channel": channel}
+
+
+def _owner(prefix: str, channel: str) -> Json:
+    number = {"prefix": prefix, "channel": channel, "purposes": ["service", "commercial", "number-protection"]}
+    return {**words.LAWFUL[0], "sender": "C", "contact": "+86 10 8765 4321", "numbers": [number]}
+
+
 class Source:
     """Worlds and events from one seed."""
 
     def __init__(self, seed: int) -> None:
         self.draw = random.Random(seed)
+        self._numbering = load().numbering
         few = sample(now=words.NOON, refusals_count=REFUSALS_COUNT_MIN, silent_count=1_000)
         said = [wish.expression(index) for wish in few.words for index in wish.who]
         records = [*few.records(), *said]
@@ -93,7 +116,11 @@ class Source:
         if draw.random() < 0.2:
             return policy, self._sample_registries[make]
         raws = [*words.LAWFUL, *draw.sample(words.SPOILERS, draw.randrange(4))]
-        raws += [{"kind": "wordlist", "list": "L", "terms": draw.sample(words.TERMS, 2)}] * (draw.random() < 0.5)
+        raws += [_ordered(draw.choice(NUMBERS), draw.choice((None, *CHANNELS)))] * (draw.random() < 0.4)
+        raws += [_owner(draw.choice(OWNED), draw.choice(CHANNELS))] * (draw.random() < 0.4)
+        raws += [{"kind": "wordlist", "list": "L", "terms": draw.sample((*words.TERMS, *WORDS), 3)}] * (
+            draw.random() < 0.5
+        )
         return policy, make([decode_file_record(json.dumps(raw).encode()) for raw in raws])
 
     def lines(self, count: int) -> list[bytes]:
@@ -112,7 +139,8 @@ class Source:
             if self.draw.random() > STRAY_SHARE:
                 with suppress(Undecodable):
                     event = decode_event(line)
-                    partition = partition_of(event.from_ if isinstance(event, Reply) else event.to, PARTITIONS)
+                    number = event.from_ if isinstance(event, Reply) else event.to
+                    partition = partition_of(self._numbering.recipient(number)[1], PARTITIONS)
             dealt[partition].append(line)
         return dealt
 
@@ -121,7 +149,7 @@ class Source:
         kind = draw.choice(("sms", "sms", "sms", "call", "call", "reply"))
         purpose = draw.choice(words.LIKELY_PURPOSES)
         raw: Json = {"kind": kind, "id": f"e-{draw.randrange(10**6)}", "time": words.NOON, "to": words.SUBSCRIBERS[0]}
-        raw["from"] = "1069012345" if kind == "sms" else "+861012345678"
+        raw["from"] = "1069012345" if kind == "sms" else "+861082345678"
         if draw.random() < 0.8:
             raw |= {"sender": "A", "purpose": purpose, "category": "finance"}
         if kind != "call":
@@ -137,9 +165,22 @@ class Source:
         draw = self.draw
         if draw.random() < 0.4:
             return draw.choice(
-                ("【某行】某某银行 95588 10690123 拒收请回复TD", words.CAMPAIGN_TEXTS[0], "某行 95588 退订")
+                (
+                    "【某行】某某银行 +86 (10) 8765−4321 退订",
+                    "【某行】某某银行 95588 10690123 拒收请回复TD",
+                    words.CAMPAIGN_TEXTS[0],
+                    "某行 95588 退订",
+                )
             )
-        pieces = [draw.choice(words.PIECES) for _ in range(draw.randrange(7))]
+        pieces = [draw.choice((*words.PIECES, *WORDED)) for _ in range(draw.randrange(7))]
+        if draw.random() < 0.05:
+            pieces.append(
+                draw.choice(("\ufe0f", "\u20e3", "\u0903", "\ufe0f\u20e3")) * draw.choice((1, 15, 16, 30, 31, 32))
+            )
+        if draw.random() < 0.05:
+            pieces.append(
+                draw.choice(("010-87654321", "+86 (10) 8765−4321", "1087654321", "87654321", "8610 87654321"))
+            )
         if draw.random() < 0.2:
             pieces.insert(draw.randrange(len(pieces) + 1), draw.choice(ODD_CHARACTERS))
         if draw.random() < 0.05:

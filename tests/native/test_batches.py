@@ -32,7 +32,20 @@ from tests.native.twins import (
     records_of,
     registry_apart,
 )
-from tests.policy.cases import CONSENTING, GOOD_TEXT, LAWFUL, LINE, NOON, PORT, SHOP, SILENT, but, entry
+from tests.policy.cases import (
+    APPROVED,
+    CAMPAIGN,
+    CONSENTING,
+    GOOD_TEXT,
+    LAWFUL,
+    LINE,
+    NOON,
+    PORT,
+    SHOP,
+    SILENT,
+    but,
+    entry,
+)
 
 pytestmark = needs_native
 
@@ -138,18 +151,46 @@ def test_a_decision_is_keyed_as_its_event_and_by_the_recipient_where_that_has_no
 
 
 def test_a_number_that_protects_numbers_may_be_shown_and_no_other() -> None:
-    protecting = entry("+86400", "number-protection", channel="call")
-    made = twins(but(SHOP, numbers=(protecting, entry("+86500", "service", channel="call"))))
+    protecting = entry("+86512", "number-protection", channel="call")
+    within = entry("+865125555", "service", channel="call")
+    made = twins(but(SHOP, numbers=(protecting, within, entry("+86522", "service", channel="call"))))
     shown = {
-        "+8640012345": "service",
-        "+8650012345": "spoofed_number",
-        "+8612345678": "spoofed_number",
+        "+8651287654321": "service",
+        "8651287654321": "service",
+        "+8651255554321": "spoofed_number",
+        "+8652287654321": "spoofed_number",
+        "+8653287654321": "spoofed_number",
+        "anonymous": "service",
+        "87654321": "service",
+        "7654321": "service",
+        "654321": "spoofed_number",
         LINE: "service",
     }
     calls = [call(presented=number) for number in shown]
     assert made.agree(calls, now=NOW) == []
     seen = made.decide(batch_of([Keyed(None, value) for value in calls]), now=NOW)
     assert [reason(decision) for decision in seen.decisions] == list(shown.values())
+
+
+def test_an_emergency_campaign_on_a_number_of_others_is_decided_here_unless_something_is_suspended() -> None:
+    warning = but(CAMPAIGN, campaign="P-2", emergency=True, numbers=("10691", "138"), regions=())
+    suspension = Order(order="O-1", measure="suspend", from_=0, basis="measures", number="1069112345")
+    made = twins(warning, suspension)
+
+    def event(from_: str, text: str | None) -> bytes:
+        return sms(**{"from": from_}, sender=None, purpose="emergency", campaign="P-2", text=text)
+
+    shown = {
+        event("1069100000", APPROVED): "emergency",
+        event("861069100000", None): "emergency",
+        event("13800138001", APPROVED): "emergency",
+        event("1069100000", f"{APPROVED}x"): "purpose_not_permitted",
+        event(PORT, "x"): "emergency",
+    }
+    assert made.agree(list(shown), now=NOW) == []
+    seen = made.decide(batch_of([Keyed(None, value) for value in shown]), now=NOW)
+    assert [reason(decision) for decision in seen.decisions] == list(shown.values())
+    assert len(made.agree([event("1069112345", APPROVED)], now=NOW)) == 1
 
 
 def test_records_in_the_wrong_partition_are_counted() -> None:

@@ -3,9 +3,9 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stream.filter.glyphs import OPT_OUT_PATTERN, glyphs
+from stream.filter.glyphs import glyphs
 from stream.policy.loading import load
-from stream.policy.patterns import compile_linear
+from stream.policy.patterns import OPT_OUT, compile_linear
 from stream.policy.text import fold, strip
 from tests.native.differential import ODD_CHARACTERS
 from tests.native.twins import needs_native
@@ -13,7 +13,7 @@ from tests.policy.strategies import PIECES
 
 pytestmark = needs_native
 
-PATTERN = compile_linear(OPT_OUT_PATTERN)
+PATTERN = compile_linear(OPT_OUT)
 HINTING = "退订拒收回复覆tTdDrRnN -_，。.a1退Ｔｄ覆回ΣσİⅣ"
 
 texts = st.lists(
@@ -36,7 +36,7 @@ def alike(text: str) -> bool:
 
 
 def test_the_pattern_for_hints_is_that_of_both_policies() -> None:
-    assert load("cn-2020").file.texts.opt_out == load("opt-out").file.texts.opt_out == OPT_OUT_PATTERN
+    assert load("cn-2020").file.texts.opt_out == load("opt-out").file.texts.opt_out == OPT_OUT
 
 
 def test_every_character_that_is_read_folds_so_whatever_stands_around_it() -> None:

@@ -129,8 +129,9 @@ class Twins:
                 event = decode(value)
             except Undecodable as error:
                 raise AssertionError(f"answered what Python refuses ({error}): {value!r}") from error
+            (subscriber,) = self.decider.read([event]).subscribers
             if self.registry.held is not None:
-                assert partition_of(event.to, PARTITIONS) == partition, f"{value!r}"
+                assert partition_of(subscriber, PARTITIONS) == partition, f"{value!r}"
             right = encode(self.decider.decide(event, now))
-            assert decision == Keyed(event.to.encode(), right), f"{value!r}"
+            assert decision == Keyed(subscriber.encode(), right), f"{value!r}"
         return [value for value in left.values() if value is not None]

@@ -3,9 +3,10 @@
 //! Total: a predicate that cannot be answered here makes the event Python's (`Answer::Left`).
 
 use crate::json::{self, Event};
+use crate::numbering::Numbering;
 use crate::program::{Answer, Index, Measures, Program, Row, bit, in_force};
 use crate::text::{Hints, Reading, Tables};
-use crate::world::{self, World};
+use crate::world::{self, Campaign, World};
 
 /// Room for reading texts, kept from event to event.
 #[derive(Debug, Default)]
@@ -24,6 +25,7 @@ pub struct Case<'a> {
     measures: &'a Measures,
     now: i64,
     world: &'a World,
+    numbering: &'a Numbering,
     tables: &'a Tables,
     quiet: &'a [bool],
     texts: &'a mut Texts,
@@ -50,12 +52,12 @@ impl<'a> Case<'a> {
     pub fn new(
         event: &'a Event<'a>,
         (program, measures): (&'a Program, &'a Measures),
-        (world, tables): (&'a World, &'a Tables),
+        (world, numbering, tables): (&'a World, &'a Numbering, &'a Tables),
         (now, quiet): (i64, &'a [bool]),
         texts: &'a mut Texts,
     ) -> Self {
         texts.is_read = false;
-        Self { event, program, measures, now, world, tables, quiet, texts, known: 0, holding: 0 }
+        Self { event, program, measures, now, world, numbering, tables, quiet, texts, known: 0, holding: 0 }
     }
 
     /// The answer of the first row whose needs are met; `Left` where that cannot be told.
@@ -93,29 +95,22 @@ impl<'a> Case<'a> {
     fn ask(&mut self, predicate: u32) -> Option<bool> {
         let (event, program, world) = (self.event, self.program, self.world);
         match predicate {
-            bit::VERSTAT_FAILED => Some(world::verstat_failed(event)),
+            bit::VERSTAT_FAILED => world::verstat_failed(event),
             bit::SUSPENDED => Some(in_force(&self.measures.suspensions, self.now).is_some()),
             bit::STOPPED => Some(in_force(&self.measures.stops, self.now).is_some()),
             bit::QUIET => Some(program.hours.is_some_and(|hours| self.quiet[hours.place() as usize])),
-            bit::PRESENTS_FOREIGN => Some(world.presents_foreign(event, program.sender.map(Index::place))),
-            bit::CAMPAIGN_KNOWN => Some(
-                world
-                    .campaign(event)
-                    .is_some_and(|campaign| world.carries(campaign, event.from, program.owner.map(Index::place))),
-            ),
-            bit::CAMPAIGN_OPEN => Some(world.campaign(event).is_some_and(|campaign| campaign.open_at(self.now))),
-            bit::EMERGENCY_CAMPAIGN => Some(world.campaign(event).is_some_and(|campaign| {
-                campaign.emergency
-                    && campaign.open_at(self.now)
-                    && world.carries(campaign, event.from, program.owner.map(Index::place))
-            })),
-            bit::CAMPAIGN_COVERS => Some(world.campaign(event).is_none_or(|campaign| campaign.covers(event.region))),
-            bit::CAMPAIGN_TEXT => {
-                let Some(campaign) = world.campaign(event) else { return Some(false) };
-                self.texts.is_read = false;
-                let Texts { unescaped, reading, .. } = &mut *self.texts;
-                campaign.says(plain(event, unescaped), reading, self.tables)
+            bit::PRESENTS_FOREIGN => {
+                let parties = (program.sender.map(Index::place), program.owner.map(Index::place));
+                world.presents_foreign(event, parties, self.numbering)
             }
+            bit::CAMPAIGN_KNOWN => world.campaign(event).map_or(Some(false), |campaign| self.carried(campaign)),
+            bit::CAMPAIGN_OPEN => Some(world.campaign(event).is_some_and(|campaign| campaign.open_at(self.now))),
+            bit::EMERGENCY_CAMPAIGN => match world.campaign(event) {
+                Some(campaign) if campaign.emergency && campaign.open_at(self.now) => self.warns(campaign),
+                _ => Some(false),
+            },
+            bit::CAMPAIGN_COVERS => Some(world.campaign(event).is_none_or(|campaign| campaign.covers(event.region))),
+            bit::CAMPAIGN_TEXT => world.campaign(event).map_or(Some(false), |campaign| self.says(campaign)),
             bit::PROHIBITED => Some(world.terms.found_in(self.reading()?)),
             bit::OPT_OUT_SHOWN => Some(self.reading()?.opt_out_shown()),
             bit::IDENTIFIED => {
@@ -126,6 +121,31 @@ impl<'a> Case<'a> {
             }
             _ => None,
         }
+    }
+
+    /// Whether what the event comes from belongs to a campaign.
+    fn carried(&self, campaign: &Campaign) -> Option<bool> {
+        self.world.carries(campaign, self.event, self.program.owner.map(Index::place), self.numbering)
+    }
+
+    /// Whether it carries an emergency campaign that is open: from a number of others no text but the approved one, and
+    /// nothing while that number is suspended.
+    fn warns(&mut self, campaign: &Campaign) -> Option<bool> {
+        match self.carried(campaign)? {
+            false => Some(false),
+            true if campaign.owns(self.program.owner.map(Index::place)) => Some(true),
+            // Perhaps on the event's sender alone, which does not count here.
+            true if in_force(&self.measures.suspensions, self.now).is_some() => None,
+            true if self.event.text.is_empty() => Some(true),
+            true => self.says(campaign),
+        }
+    }
+
+    /// Whether its text is the approved one.
+    fn says(&mut self, campaign: &Campaign) -> Option<bool> {
+        self.texts.is_read = false;
+        let Texts { unescaped, reading, .. } = &mut *self.texts;
+        campaign.says(plain(self.event, unescaped), reading, self.tables)
     }
 
     fn reading(&mut self) -> Option<&Reading> {

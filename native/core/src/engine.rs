@@ -10,16 +10,20 @@ use crate::batch::{self, Deflater, Inflater, Record, Unreadable, Writer};
 use crate::case::{Case, Texts};
 use crate::decision::{self, Outcome, Shared, Template};
 use crate::json::{self, Event, Kind, PURPOSES};
-use crate::numbers::{self, Numbering};
+use crate::numbering::{FromKind, Number, Numbering};
+use crate::numbers::{self, TEXT_BYTES};
 use crate::program::{Made as MadeProgram, Way};
 use crate::routes::{Key, Routes};
-use crate::sources::Sources;
+use crate::sources::{Sources, side};
 use crate::text::Tables;
 use crate::wills::{Stance, Wills};
 use crate::world::World;
 use hashbrown::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
+
+/// A decision bears its event's key up to this length, else its subscriber (DESIGN section 4, *Limits*).
+const KEY_BYTES_MAX: usize = 256;
 
 /// Events that are read before the first of them is decided.
 const GROUP: usize = 32;
@@ -389,19 +393,24 @@ impl Judge {
         if !held {
             return None;
         }
-        let misplaced = numbers::partition_of(event.to, self.partitions) != question.partition;
+        let (to_kind, number) = self.numbering.recipient(event.to)?;
+        let partition = match number {
+            Some(number) if event.to[0] != b'+' => numbers::partition_of_number(number, self.partitions),
+            _ => numbers::partition_of(event.to, self.partitions),
+        };
+        let misplaced = partition != question.partition;
         if misplaced && question.apart {
             return None;
         }
-        let (to_kind, number) = self.numbering.recipient(event.to);
         let world = self.world.as_ref().expect("an engine learns its world before it decides");
         let source = self.sources.of(&event, &self.numbering, world);
         let way = Way {
             kind: event.kind,
-            from_kind: source.kind,
+            from_kind: source.kind?,
             to_kind,
             purpose: event.purpose,
             platform: event.kind == Kind::Call && event.platform,
+            internet: event.internet,
             holding: source.holding,
             ordered: source.ordered,
         };
@@ -437,7 +446,7 @@ impl Judge {
         let mut case = Case::new(
             event,
             (program, self.routes.measures(program)),
-            (world, &self.tables),
+            (world, &self.numbering, &self.tables),
             (now, &self.quiet),
             &mut self.texts,
         );
@@ -456,8 +465,13 @@ impl Judge {
 
     #[inline]
     fn write(&self, page: &mut Page<'_>, bytes: &[u8], pending: &Pending<'_>, outcome: Outcome) {
+        let mut room = [0; TEXT_BYTES];
         let key = pending.record.key.clone().map_or(&b""[..], |span| &bytes[span]);
-        let key = if key.is_empty() { pending.event.to } else { key };
+        let key = match (key.len(), pending.number) {
+            (1..=KEY_BYTES_MAX, _) => key,
+            (_, Some(number)) => Number::Person(number).text(&mut room),
+            _ => pending.event.to,
+        };
         let (name, template) = (&self.names[outcome.name as usize], &self.templates[outcome.template as usize]);
         decision::write(page.writer, key, &pending.event, &name.json, template, &page.shared);
     }
@@ -482,21 +496,20 @@ impl Judge {
         let event = &pending.event;
         let row = answered.timestamps.len() as u32;
         answered.timestamps.push(pending.record.timestamp);
-        let number = pending.number.or_else(|| numbers::parse(event.to));
-        answered.recipients.push(number.map_or(-1, |number| number as i64));
+        answered.recipients.push(pending.number.map_or(-1, |number| number as i64));
         let nobody = self.templates[outcome.template as usize].claim || self.names[outcome.name as usize].is_null;
-        let source = if nobody {
-            match numbers::parse(event.from) {
-                Some(number) => number as i64,
-                None => {
-                    if !event.from.is_empty() {
-                        answered.odd_sources.push((row, String::from_utf8_lossy(event.from).into_owned()));
-                    }
+        let source = match pending.way.from_kind {
+            _ if !nobody => 0,
+            FromKind::Missing => -1,
+            FromKind::Person if event.from[0] == b'+' => numbers::parse(event.from).map_or(-1, |number| number as i64),
+            _ => match self.numbering.source(event.from, side(event)) {
+                Some((_, Number::Person(number))) => number as i64,
+                Some((_, Number::Other(text))) => {
+                    answered.odd_sources.push((row, String::from_utf8_lossy(text).into_owned()));
                     -1
                 }
-            }
-        } else {
-            0
+                None => unreachable!("it was read before"),
+            },
         };
         answered.sources.push(source);
         if hinted {

@@ -11,7 +11,11 @@ use std::num::NonZeroU64;
 pub const RECORD_BYTES_MAX: usize = 1 << 20;
 /// The largest integer that every JSON reader holds exactly (RFC 8259, section 6).
 pub(crate) const TIME_MAX: u64 = (1 << 53) - 1;
+// An event that exceeds these is undecodable, which is Python's to say; it counts characters, of which no text has more
+// than it has bytes.
 const ID_CHARACTERS_MAX: usize = 128;
+const TEXT_BYTES_MAX: usize = 40_000;
+const FIELD_BYTES_MAX: usize = 256;
 
 /// What an event is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -322,9 +326,14 @@ fn of_values<'a>(bytes: &'a [u8], values: &[Spot; at::COUNT]) -> Option<Event<'a
             ignored(values[at::PLATFORM])?;
             ignored(values[at::PRESENTED])?;
             ignored(values[at::VERSTAT])?;
-            match value(at::TEXT) {
-                Value::Escaped(text) => (event.text, event.text_escaped) = (text, true),
-                plain => event.text = optional(plain)?,
+            (event.text, event.text_escaped) = match value(at::TEXT) {
+                Value::Text(text) => (text, false),
+                Value::Escaped(text) => (text, true),
+                Value::Null => (&b""[..], false),
+                _ => return None,
+            };
+            if event.text.len() > TEXT_BYTES_MAX {
+                return None;
             }
             event.campaign = optional(value(at::CAMPAIGN))?;
         }
@@ -362,16 +371,13 @@ fn of_values<'a>(bytes: &'a [u8], values: &[Spot; at::COUNT]) -> Option<Event<'a
 
 #[inline]
 fn required(value: Value<'_>) -> Option<&[u8]> {
-    match value {
-        Value::Text(text) if !text.is_empty() => Some(text),
-        _ => None,
-    }
+    optional(value).filter(|text| !text.is_empty())
 }
 
 #[inline]
 fn optional(value: Value<'_>) -> Option<&[u8]> {
     match value {
-        Value::Text(text) => Some(text),
+        Value::Text(text) if text.len() <= FIELD_BYTES_MAX => Some(text),
         Value::Null => Some(b""),
         _ => None,
     }

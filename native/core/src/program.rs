@@ -5,7 +5,7 @@
 //! that must not hold. So this module knows predicates by name and no rule.
 
 use crate::json::{Kind, Purpose};
-use crate::numbers::{FromKind, ToKind};
+use crate::numbering::{FromKind, ToKind};
 use crate::wills::Probe;
 use std::num::NonZeroU32;
 
@@ -155,6 +155,7 @@ pub struct Way {
     pub to_kind: ToKind,
     pub purpose: Purpose,
     pub platform: bool,
+    pub internet: bool,
     /// The holding that owns `from`, and the orders on `from` as a whole number.
     pub holding: Option<u32>,
     pub ordered: Option<u32>,

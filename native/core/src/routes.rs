@@ -37,7 +37,8 @@ impl<'a> Key<'a> {
             | (way.from_kind as u32) << 2
             | (way.to_kind as u32) << 6
             | (way.purpose as u32) << 10
-            | u32::from(way.platform) << 14;
+            | u32::from(way.platform) << 14
+            | u32::from(way.internet) << 15;
         // Neither is ever so large: each counts what stands in a registry.
         let (holding, ordered) = (way.holding.unwrap_or(u32::MAX), way.ordered.unwrap_or(u32::MAX));
         Self { kinds, holding, ordered, sender, category }
@@ -252,14 +253,15 @@ impl Routes {
 mod tests {
     use super::*;
     use crate::json::{Kind, Purpose};
-    use crate::numbers::{FromKind, ToKind};
+    use crate::numbering::{FromKind, ToKind};
 
     const WAY: Way = Way {
         kind: Kind::Sms,
         from_kind: FromKind::Port,
-        to_kind: ToKind::Subscriber,
+        to_kind: ToKind::Person,
         purpose: Purpose::Commercial,
         platform: false,
+        internet: false,
         holding: None,
         ordered: None,
     };
@@ -285,7 +287,8 @@ mod tests {
             keys.extend([(WAY, name.clone(), String::new()), (WAY, name.clone(), "finance".into())]);
             keys.extend([
                 (WAY, String::new(), format!("{name}t")),
-                (Way { holding: Some(7), ..WAY }, name, "x".into()),
+                (Way { holding: Some(7), ..WAY }, name.clone(), "x".into()),
+                (Way { internet: true, ..WAY }, name, "x".into()),
             ]);
         }
         for (place, (way, sender, category)) in keys.iter().enumerate() {

@@ -4,29 +4,48 @@
 //! byte by byte, so the last that fell on each place are kept.
 
 use crate::json::{Event, Kind};
-use crate::numbers::{FromKind, Numbering};
+use crate::numbering::{FromKind, Numbering, Side};
+use crate::numbers::TEXT_BYTES;
 use crate::world::World;
 
 /// What is known of the number that an event comes from.
 #[derive(Clone, Copy, Debug)]
 #[allow(missing_docs)]
 pub struct Source {
-    pub kind: FromKind,
+    /// `None`: the number is Python's to read.
+    pub kind: Option<FromKind>,
     /// The holding that owns it, and the orders on it as a whole number.
     pub holding: Option<u32>,
     pub ordered: Option<u32>,
 }
 
+const UNREAD: Source = Source { kind: None, holding: None, ordered: None };
+
 impl Source {
     /// Worked out.
     fn of(event: &Event<'_>, numbering: &Numbering, world: &World) -> Self {
-        let kind = numbering.source(event.from, event.internet);
-        if event.from.is_empty() {
-            return Self { kind, holding: None, ordered: None };
+        let side = side(event);
+        let Some((kind, number)) = numbering.source(event.from, side) else { return UNREAD };
+        let mut room = [0; TEXT_BYTES];
+        let text = number.text(&mut room);
+        if text.is_empty() {
+            return Self { kind: Some(kind), holding: None, ordered: None };
         }
-        let call = usize::from(event.kind == Kind::Call);
-        let ordered = if world.ordered.is_empty() { None } else { world.ordered.get(event.from).copied() };
-        Self { kind, holding: world.prefixes[call].longest(event.from), ordered }
+        let ordered = &world.ordered[side as usize];
+        Self {
+            kind: Some(kind),
+            holding: world.prefixes[usize::from(event.kind == Kind::Call)].longest(text),
+            ordered: if ordered.is_empty() { None } else { ordered.get(text).copied() },
+        }
+    }
+}
+
+/// How the number is read that an event comes from.
+pub fn side(event: &Event<'_>) -> Side {
+    match event.kind {
+        _ if event.internet => Side::Internet,
+        Kind::Call => Side::Call,
+        _ => Side::Sms,
     }
 }
 
@@ -37,8 +56,7 @@ pub struct Sources(Box<[(Name, Source); PLACES]>);
 /// 64 KiB: what is kept must be nearer than what it saves to work out.
 const PLACES: usize = 1 << 11;
 
-const NOTHING: (Name, Source) =
-    (Name { text: 0, more: u32::MAX }, Source { kind: FromKind::Missing, holding: None, ordered: None });
+const NOTHING: (Name, Source) = (Name { text: 0, more: u32::MAX }, UNREAD);
 
 impl Default for Sources {
     fn default() -> Self {

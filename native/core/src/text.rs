@@ -4,7 +4,6 @@
 //! is one meaning of it. A text with a character that cannot be folded by itself (marks that combine, a capital sigma)
 //! or that the tables do not know is not read here: `read` says so, and its event goes to Python.
 
-use aho_corasick::AhoCorasick;
 use memchr::memmem;
 
 /// What a character is to the search for an opt-out hint. The order is that of Python's tables.
@@ -33,6 +32,8 @@ const BEYOND: usize = 0x1_0000;
 /// it is a letter or number, and its class. A length of 0 stands for more than one character, whose place among the
 /// expansions is in the lowest bits, or for a character that cannot be folded alone.
 const PACKED_MASK: u32 = 0xff_ffff;
+const PLACE_MASK: u32 = 0xffff;
+const MARK_BIT: u32 = 1 << 16;
 const LENGTH_SHIFT: u32 = 24;
 const LETTER_BIT: u32 = 1 << 26;
 const UNSURE_BIT: u32 = 1 << 27;
@@ -45,8 +46,8 @@ pub struct Tables {
     expansions: Vec<Expansion>,
     /// For each character of the basic plane the class of its lower case, which is not folded otherwise.
     lower: Box<[u8]>,
-    /// A bit for each character of the basic plane: whether it is a space.
-    spaces: Box<[u8]>,
+    /// A bit for each character of the basic plane: whether it may stand between the digits of a contact.
+    between: Box<[u8]>,
     /// For each character of the first supplementary plane: 0 unknown, 1 stays and is no letter, 2 stays and is one.
     beyond: Box<[u8]>,
 }
@@ -59,7 +60,7 @@ struct Expansion {
 }
 
 /// A character's UTF-8 in an integer, the first byte lowest.
-fn packed(character: char) -> u32 {
+pub(crate) fn packed(character: char) -> u32 {
     let mut bytes = [0; 4];
     character.encode_utf8(&mut bytes);
     u32::from_le_bytes(bytes)
@@ -73,16 +74,18 @@ impl Tables {
         fold: &[u8],
         expansions: Vec<(String, String, Vec<u8>)>,
         lower: &[u8],
-        spaces: &[u8],
+        between: &[u8],
         beyond: &[u8],
     ) -> Option<Self> {
-        if fold.len() != 4 * BASIC || lower.len() != BASIC || spaces.len() != BASIC / 8 || beyond.len() != BEYOND {
+        if fold.len() != 4 * BASIC || lower.len() != BASIC || between.len() != BASIC / 8 || beyond.len() != BEYOND {
             return None;
         }
         let fold: Vec<u32> = fold.as_chunks().0.iter().map(|entry| u32::from_le_bytes(*entry)).collect();
         let fold: Box<[u32; BASIC]> = fold.try_into().ok()?;
         let known = |entry: &u32| {
-            entry >> LENGTH_SHIFT & 3 != 0 || entry & UNSURE_BIT != 0 || ((entry & 0xffff) as usize) < expansions.len()
+            entry >> LENGTH_SHIFT & 3 != 0
+                || entry & UNSURE_BIT != 0
+                || ((entry & PLACE_MASK) as usize) < expansions.len()
         };
         if !fold.iter().all(known) {
             return None;
@@ -98,14 +101,14 @@ impl Tables {
                 })
                 .collect(),
             lower: lower.into(),
-            spaces: spaces.into(),
+            between: between.into(),
             beyond: beyond.into(),
         })
     }
 
-    fn is_space(&self, character: char) -> bool {
+    fn is_between(&self, character: char) -> bool {
         let code = character as usize;
-        code < BASIC && self.spaces[code / 8] >> (code % 8) & 1 == 1
+        code < BASIC && self.between[code / 8] >> (code % 8) & 1 == 1
     }
 }
 
@@ -113,6 +116,8 @@ impl Tables {
 enum Odd {
     /// It folds to what stands at this place among the expansions.
     Expands(usize),
+    /// So it does, and it is a mark.
+    Marks(usize),
     /// It stands beyond the basic plane.
     Beyond,
     /// It cannot be folded by itself.
@@ -128,6 +133,9 @@ pub struct Reading {
     ends: [usize; 3],
 }
 
+/// Of a run of marks those beyond are left out (DESIGN section 4, *Limits*), which is Python's to do.
+const MARKS_MAX: u32 = 30;
+
 /// Room that `read` keeps beyond what it has written, so that it can write four bytes at once.
 const SLACK: usize = 8;
 
@@ -138,9 +146,16 @@ impl Reading {
         self.make_room([0; 3], 3 * text.len() + SLACK);
         let mut places = [0; 3];
         let mut rest = text;
+        let (mut marks, mut marks_end) = (0, usize::MAX);
         while let Some(odd) = self.read_plain(tables, &mut rest, &mut places) {
             let after = match odd {
                 Odd::Expands(place) => Some(self.expand(&tables.expansions[place], places, rest.len())),
+                Odd::Marks(place) => {
+                    marks = if places[2] == marks_end { marks + 1 } else { 1 };
+                    let after = self.expand(&tables.expansions[place], places, rest.len());
+                    marks_end = after[2];
+                    (marks <= MARKS_MAX).then_some(after)
+                }
                 Odd::Beyond => self.beyond(tables, &mut rest, places),
                 Odd::Unsure => None,
             };
@@ -175,7 +190,8 @@ impl Reading {
                     break Some(Odd::Unsure);
                 }
                 text = after;
-                break Some(Odd::Expands((entry & 0xffff) as usize));
+                let place = (entry & PLACE_MASK) as usize;
+                break Some(if entry & MARK_BIT == 0 { Odd::Expands(place) } else { Odd::Marks(place) });
             }
             // Four bytes are written and only those that belong to the character are kept: no branch.
             let (Some(four), Some(letter), Some(class)) = (
@@ -249,7 +265,7 @@ impl Reading {
     }
 
     /// The class of each folded character.
-    fn classes(&self) -> &[u8] {
+    pub(crate) fn classes(&self) -> &[u8] {
         &self.classes[..self.ends[2]]
     }
 
@@ -258,7 +274,7 @@ impl Reading {
         self.letters().iter().flat_map(|letter| letter.to_le_bytes()).filter(|byte| *byte != 0).collect()
     }
 
-    /// Whether the text tells how to refuse: the policy's usual pattern, `退订|拒收|回[复覆]?[\W_]{0,2}(td|t|r|n)(?![a-z0-9])`.
+    /// Whether the text tells how to refuse: the policy's usual pattern, `退订|拒收|回[复覆]?[^\pL\pN]{0,2}(td|t|r|n)([^a-z0-9]|$)`.
     pub fn opt_out_shown(&self) -> bool {
         hint(self.classes())
     }
@@ -273,12 +289,14 @@ impl Reading {
         identity.names.iter().any(|name| name.find(self.folded()).is_some())
     }
 
-    /// Whether a contact's digits stand there in order, with any spaces or dashes between them and no digit around.
+    /// Whether a contact's digits stand there in order, with any spaces, dashes or parentheses between them and no digit
+    /// around.
     pub fn shows_contact(&self, identity: &Identity, tables: &Tables) -> bool {
-        let Some((first, rest)) = identity.digits.split_first() else { return false };
         let folded = self.folded();
-        memchr::memchr_iter(*first, folded)
-            .any(|at| (at == 0 || !folded[at - 1].is_ascii_digit()) && follows(&folded[at + 1..], rest, tables))
+        identity.contacts.iter().filter_map(|contact| contact.split_first()).any(|(first, rest)| {
+            memchr::memchr_iter(*first, folded)
+                .any(|at| (at == 0 || !folded[at - 1].is_ascii_digit()) && follows(&folded[at + 1..], rest, tables))
+        })
     }
 }
 
@@ -288,7 +306,6 @@ fn follows(text: &[u8], digits: &[u8], tables: &Tables) -> bool {
         loop {
             match text.get(at) {
                 Some(found) if found == digit => break,
-                Some(b'-') => at += 1,
                 Some(byte) if byte.is_ascii_digit() => return false,
                 Some(_) => match separator(&text[at..], tables) {
                     Some(length) => at += length,
@@ -302,7 +319,7 @@ fn follows(text: &[u8], digits: &[u8], tables: &Tables) -> bool {
     !text.get(at).is_some_and(u8::is_ascii_digit)
 }
 
-/// How long the space is that a text begins with, if it does.
+/// How long the space, dash or parenthesis is that a text begins with, if it does.
 fn separator(text: &[u8], tables: &Tables) -> Option<usize> {
     let length = match text[0] {
         0..0x80 => 1,
@@ -311,7 +328,7 @@ fn separator(text: &[u8], tables: &Tables) -> Option<usize> {
         _ => return None,
     };
     let character = std::str::from_utf8(text.get(..length)?).ok()?.chars().next()?;
-    tables.is_space(character).then_some(length)
+    tables.is_between(character).then_some(length)
 }
 
 /// Whether an opt-out hint stands among characters of these classes.
@@ -337,7 +354,11 @@ fn begins_hint(classes: &[u8]) -> bool {
 }
 
 fn latin(after: &[u8]) -> bool {
-    matches!(after, [class::T | class::D | class::R_OR_N | class::LATIN, ..])
+    after.first().is_some_and(|class| is_latin(*class))
+}
+
+pub(crate) fn is_latin(class: u8) -> bool {
+    matches!(class, class::T | class::D | class::R_OR_N | class::LATIN)
 }
 
 /// Looks for opt-out hints in the lower case of texts that are not folded: what early warning is told of.
@@ -401,74 +422,15 @@ fn class_of_lower(tables: &Tables, character: char) -> Option<u8> {
 #[derive(Debug)]
 pub struct Identity {
     names: Vec<memmem::Finder<'static>>,
-    digits: Vec<u8>,
+    contacts: Vec<Box<[u8]>>,
 }
 
 impl Identity {
-    /// A sender's name and bracketed signatures, folded, and its contact's digits.
-    pub fn new(names: &[String], digits: &str) -> Self {
+    /// A sender's name and bracketed signatures, folded, and its contact's digits in each way in which they may stand.
+    pub fn new(names: &[String], contacts: Vec<String>) -> Self {
         Self {
             names: names.iter().map(|name| memmem::Finder::new(name.as_bytes()).into_owned()).collect(),
-            digits: digits.as_bytes().to_vec(),
+            contacts: contacts.into_iter().map(|contact| contact.into_bytes().into()).collect(),
         }
-    }
-}
-
-/// The terms of all word lists, stripped, searched at once.
-///
-/// Almost no text holds one. So a text is first looked through for two characters that a term begins with, in a table
-/// of bits; only where such a pair stands is it searched by the automaton (Aho and Corasick 1975), which keeps the
-/// whole linear.
-#[derive(Debug)]
-pub struct Terms {
-    automaton: Option<AhoCorasick>,
-    pairs: Box<[u64]>,
-    /// The first characters of terms that have no second.
-    singles: Box<[u64]>,
-    has_singles: bool,
-}
-
-const PAIR_BITS: u32 = 17;
-
-#[inline]
-fn pair_of(first: u32, second: u32) -> usize {
-    (first.wrapping_mul(0x9e37_79b1).wrapping_add(second.wrapping_mul(0x85eb_ca77)) >> (32 - PAIR_BITS)) as usize
-}
-
-#[inline]
-fn has(bits: &[u64], place: usize) -> bool {
-    bits[place / 64] >> (place % 64) & 1 == 1
-}
-
-impl Terms {
-    /// Of terms that are stripped already. Fails where there are too many for an automaton.
-    pub fn new(terms: &[String]) -> Result<Self, aho_corasick::BuildError> {
-        let mut pairs = vec![0u64; 1 << (PAIR_BITS - 6)];
-        let mut singles = vec![0u64; 1 << (PAIR_BITS - 6)];
-        for term in terms {
-            let mut characters = term.chars().map(packed);
-            let Some(first) = characters.next() else { continue };
-            let (bits, place) = match characters.next() {
-                Some(second) => (&mut pairs, pair_of(first, second)),
-                None => (&mut singles, pair_of(first, 0)),
-            };
-            bits[place / 64] |= 1 << (place % 64);
-        }
-        let terms: Vec<&String> = terms.iter().filter(|term| !term.is_empty()).collect();
-        let automaton = if terms.is_empty() { None } else { Some(AhoCorasick::new(terms)?) };
-        let has_singles = singles.iter().any(|bits| *bits != 0);
-        Ok(Self { automaton, pairs: pairs.into(), singles: singles.into(), has_singles })
-    }
-
-    /// Whether any term stands in a text, read without what is neither letter nor number.
-    pub fn found_in(&self, reading: &Reading) -> bool {
-        let Some(automaton) = &self.automaton else { return false };
-        self.may_stand_in(reading.letters()) && automaton.is_match(&reading.stripped())
-    }
-
-    #[inline]
-    fn may_stand_in(&self, letters: &[u32]) -> bool {
-        let pair = letters.windows(2).any(|pair| has(&self.pairs, pair_of(pair[0], pair[1])));
-        pair || self.has_singles && letters.iter().any(|letter| has(&self.singles, pair_of(*letter, 0)))
     }
 }
