@@ -42,7 +42,7 @@ from stream.health import Health, listen
 from stream.kafka import clients, topics
 from stream.kafka.describe import Cluster, describe_topics
 from stream.kafka.identity import TopicsChanged, changes
-from stream.kafka.reach import CannotStart, reach
+from stream.kafka.reach import CannotStart, reach, until_answered
 from stream.kafka.seams.membership import InstanceTaken
 from stream.metrics import SupervisorMetrics
 from stream.policy.loading import load as load_policy
@@ -210,7 +210,7 @@ class Supervisor:
             await self._fold_parts()
 
     async def _fold_parts(self) -> None:
-        code = await self._fork(lambda _: parts.renew(self._config)).ended
+        code = await self._fork(lambda _: until_answered(parts.renew, self._config)).ended
         if code != 0:
             log.error("the fold of the partitions failed; their older snapshots stay", exit_code=code)
 
@@ -249,8 +249,13 @@ class Supervisor:
 
         async def renew(_: TellReady) -> None:
             bad: list[BadRecord] = []
-            await snapshots.renew(self._config, start=start, on_bad=bad.extend)
-            await report_bad(self._config, bad)
+
+            async def fold() -> None:
+                bad.clear()
+                await snapshots.renew(self._config, start=start, on_bad=bad.extend)
+
+            await until_answered(fold)
+            await until_answered(report_bad, self._config, bad)
 
         code = await self._fork(renew).ended
         if code != 0:

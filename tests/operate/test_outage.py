@@ -1,0 +1,201 @@
+"""Every process through an outage: it says so once and then seldom, is not ready, lives, and ends when asked to.
+
+The broker is killed for longer than every bound of a client (`kafka.request_timeout_ms`, sessions, transactions), comes
+back on its port and data, and is then stopped (SIGSTOP), which is silence without a closed connection.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from stream.kafka.local import LocalKafka
+from tests.filter import cases
+from tests.filter.harness import Broker, _free_ports, event
+
+pytestmark = pytest.mark.kafka
+
+AWAY_S = 40.0
+REQUEST_TIMEOUT_MS = 10_000
+SILENT_S_MAX = 5.0
+"""So long after a broker has gone a process may still say that it is ready (DESIGN section 6)."""
+END_S_MAX = {"filter": 26.0, "exactly": 26.0, "apart": 26.0}
+"""Its drain, what its clients take to close (`GOODBYE_MARGIN_S`), and a moment."""
+END_S_MAX_OTHERS = 15.0
+LINES_MAX = 120
+"""A kind of message each half minute, in each of a filter's three processes; without a limit there are 100,000."""
+
+
+class Process:
+    """One of wurao's processes, and what it has logged."""
+
+    def __init__(
+        self, name: str, broker: Broker, directory: Path, *, command: Sequence[str] = (), **settings: str
+    ) -> None:
+        self.name = name
+        self.port = _free_ports(3)
+        self._log = directory / f"{name}.log"
+        variables = {one: value for one, value in os.environ.items() if not one.startswith("WURAO_")}
+        variables |= {
+            "WURAO_KAFKA__BOOTSTRAP": broker.bootstrap,
+            "WURAO_KAFKA__REQUEST_TIMEOUT_MS": str(REQUEST_TIMEOUT_MS),
+            "WURAO_TOPICS__PARTITIONS": str(broker.partitions),
+            "WURAO_REGISTRY__SNAPSHOTS": str(directory / f"snapshots-{name}"),
+            "WURAO_FILTER__WORKERS": "2",
+            "WURAO_FILTER__GROUP": f"wurao-filter-{name}",
+            "WURAO_METRICS__PORT": str(self.port),
+            **{f"WURAO_{section}__PORT": str(self.port) for section in ("ENFORCE", "WATCH", "CONNECTOR", "AUDIT")},
+            "WURAO_CONNECTOR__CONTACTS_FILE": str(directory / "contacts.toml"),
+            **settings,
+        }
+        with self._log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "stream.cli.main", *(command or [name])], env=variables, stdout=log, stderr=log
+            )
+
+    def lines(self) -> list[dict[str, object]]:
+        """What it has logged. Fails for a line that is no JSON."""
+        found: list[dict[str, object]] = []
+        for line in self._log.read_text(encoding="utf-8").splitlines():
+            assert line.startswith("{"), f"{self.name} logged a plain line: {line}"
+            found.append(json.loads(line))
+        return found
+
+    def readiness(self) -> str:
+        """What `/readyz` answers; empty where nobody does."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/readyz", timeout=3) as answer:
+                return str(answer.read().decode())
+        except urllib.error.HTTPError as error:
+            return str(error.read().decode())
+        except OSError:
+            return ""
+
+    @property
+    def is_ready(self) -> bool:
+        return self.readiness() == "ready\n"
+
+    def workers(self) -> list[tuple[object, object]]:
+        """The runs of a filter's workers, which each names as it starts. One that died would be followed by another."""
+        return [(line["worker"], line["epoch_run"]) for line in self.lines() if line["event"] == "registry loaded"]
+
+    def tail(self) -> str:
+        return self._log.read_text(encoding="utf-8")[-6_000:]
+
+
+def wait_until(reached: Callable[[], bool], processes: Sequence[Process], *, within_s: float = 90.0) -> None:
+    """Wait for what is to come, as long as all live."""
+    deadline = time.monotonic() + within_s
+    while not reached():
+        for one in processes:
+            assert one.process.poll() is None, f"{one.name} ended with {one.process.returncode}:\n{one.tail()}"
+        assert time.monotonic() < deadline, "\n".join(
+            f"--- {one.name}: {one.readiness()}{one.tail()}" for one in processes
+        )
+        time.sleep(0.1)
+
+
+@pytest.fixture
+def local(tmp_path: Path) -> Iterator[LocalKafka]:
+    """A broker that comes back with what it had."""
+    with LocalKafka(directory=tmp_path / "kafka") as kafka:
+        yield kafka
+
+
+def test_all_processes_live_through_an_outage_and_say_so_once(local: LocalKafka, tmp_path: Path) -> None:
+    broker = Broker(local.bootstrap)
+    broker.create_topics()
+    broker.write_registry(cases.registry())
+    (tmp_path / "contacts.toml").write_text('[contacts]\n"sender|ORG-9" = "mailto:a@b.example"\n', encoding="utf-8")
+    with ExitStack() as ends:
+        all_of_them = [
+            Process("filter", broker, tmp_path),
+            Process("exactly", broker, tmp_path, command=["filter", "--delivery", "exactly-once"]),
+            Process("apart", broker, tmp_path, command=["filter"], WURAO_REGISTRY__MODE="partitioned"),
+            *(Process(name, broker, tmp_path) for name in ("enforce", "watch", "audit", "notify")),
+        ]
+        for one in all_of_them:
+            ends.callback(one.process.kill)
+        wait_until(lambda: all(one.is_ready for one in all_of_them), all_of_them)
+        write(broker, first=0)
+        wait_until(lambda: len(decided(broker, 0)) == FILTERS * EVENTS, all_of_them)
+        before = {one.name: one.workers() for one in all_of_them}
+        logged = {one.name: len(one.lines()) for one in all_of_them}
+
+        local.kill(1)
+        gone = time.monotonic()
+        wait_until(lambda: not any(one.is_ready for one in all_of_them), all_of_them)
+        assert time.monotonic() - gone < SILENT_S_MAX + 1, "a process that does nothing said that it is ready"
+        while time.monotonic() < gone + AWAY_S:
+            assert not any(one.is_ready for one in all_of_them)
+            time.sleep(1)
+        local.restart(1)
+        wait_until(lambda: all(one.is_ready for one in all_of_them), all_of_them)
+        write(broker, first=1_000)
+        wait_until(lambda: len(decided(broker, 1_000)) == FILTERS * EVENTS, all_of_them)
+        assert {one.name: one.workers() for one in all_of_them} == before, "somebody died"
+        for one in all_of_them:
+            said = one.lines()[logged[one.name] :]
+            told = Counter(f"{line['logger']}: {str(line['event'])[:60]}" for line in said)
+            assert len(said) <= LINES_MAX, told.most_common(20)
+            assert not [line for line in said if "exception" in line], "a traceback"
+
+        os.kill(local.pids[1], signal.SIGSTOP)
+        ends.callback(os.kill, local.pids[1], signal.SIGCONT)
+        gone = time.monotonic()
+        wait_until(lambda: not any(one.is_ready for one in all_of_them), all_of_them)
+        assert time.monotonic() - gone < SILENT_S_MAX + 1
+        asked = time.monotonic()
+        for one in all_of_them:
+            one.process.send_signal(signal.SIGTERM)
+        took = _ends_of(all_of_them, asked)
+        late = {name: s for name, s in took.items() if s > END_S_MAX.get(name, END_S_MAX_OTHERS)}
+        assert not late, "\n".join(
+            f"--- {one.name} {took[one.name]}:\n{one.tail()}" for one in all_of_them if one.name in late
+        )
+        for one in all_of_them:
+            assert not [line for line in one.lines() if "exception" in line], f"{one.name}: a traceback"
+            assert one.process.returncode == 0, f"{one.name} ended with {one.process.returncode}:\n{one.tail()}"
+
+
+EVENTS = 200
+FILTERS = 3
+
+
+def write(broker: Broker, *, first: int) -> None:
+    """Events to numbers in every partition, for all filters."""
+    broker.write_events(
+        event("sms", number, to=f"+86138{number:08d}", text=cases.GOOD_TEXT, **cases.BANK)
+        for number in range(first, first + EVENTS)
+    )
+
+
+def decided(broker: Broker, first: int) -> list[object]:
+    """The decisions of these events, by whichever filter."""
+    return [
+        one["event"]
+        for one in broker.decisions()
+        if int(str(one["event"]).split("-")[1]) in range(first, first + EVENTS)
+    ]
+
+
+def _ends_of(processes: Sequence[Process], asked: float) -> dict[str, float]:
+    """How long each took to end."""
+    took: dict[str, float] = {}
+    while len(took) < len(processes):
+        for one in processes:
+            if one.name not in took and one.process.poll() is not None:
+                took[one.name] = time.monotonic() - asked
+        assert time.monotonic() < asked + 90, "\n".join(one.tail() for one in processes if one.name not in took)
+        time.sleep(0.05)
+    return took
