@@ -1,10 +1,12 @@
 """What is under a running filter changes: each is noticed within seconds, told once, and never decided from."""
 
 import asyncio
+import os
+import signal
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from itertools import count
 from pathlib import Path
 from threading import Event, Thread
@@ -12,14 +14,15 @@ from threading import Event, Thread
 import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, RecordsToDelete
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from bloom.partition import partition_of
-from stream.kafka import clients
+from stream.kafka import clients, topics
 from stream.kafka.local import LocalKafka
 from stream.model.codec import encode
 from stream.model.registry import Expression, FileRecord, key_of
 from stream.model.topics import EVENTS_CALL, EVENTS_SMS, EXPRESSIONS, RECORD_KIND
-from stream.policy import settings
+from stream.policy import settings as policy_settings
 from tests.filter import cases
 from tests.filter.harness import Broker, FilterProcess, event
 from tests.patience import LONG_S
@@ -92,14 +95,27 @@ def _ask(broker: Broker, work: Callable[[AIOKafkaAdminClient], Awaitable[object]
     asyncio.run(ask())
 
 
-def _delete(broker: Broker, *topics: str) -> None:
-    _ask(broker, lambda admin: admin.delete_topics(list(topics)))
-    broker.wait_for(lambda cluster: not cluster.topics.keys() & set(topics))
+def _delete(broker: Broker, *names: str) -> None:
+    _ask(broker, lambda admin: admin.delete_topics(list(names)))
+    broker.wait_for(lambda cluster: not cluster.topics.keys() & set(names))
 
 
-def _make_anew(broker: Broker, *topics: str) -> None:
-    _delete(broker, *topics)
+def _make_anew(broker: Broker, *names: str) -> None:
+    _delete(broker, *names)
     broker.create_topics()
+
+
+@contextmanager
+def _frozen(filter_: FilterProcess) -> Iterator[None]:
+    """The workers stand still meanwhile, for less than their session in the group."""
+    workers = filter_.worker_pids()
+    for worker in workers:
+        os.kill(worker, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for worker in workers:
+            os.kill(worker, signal.SIGCONT)
 
 
 @contextmanager
@@ -132,10 +148,13 @@ def test_a_registry_made_anew_is_read_anew_and_never_mixed_with_the_old(
         filter_.wait_ready()
         assert _asked(broker, filter_, _sms(FIRST)) == "consented"
         with _asking_both(broker):
-            _make_anew(broker, *RECORD_KIND)
-            new = [_expression(one, "refuse") for one in PADDING[-after:]] if after else []
-            # Read on at the old offsets, the first word would be missed, the last one not.
-            broker.write_registry([_expression(FIRST, "refuse"), *new, _expression(SECOND, "refuse"), *_others()])
+            # More than there was must be there before the workers ask again: else they find themselves beyond the end.
+            with _frozen(filter_) if more else nullcontext():
+                _make_anew(broker, *RECORD_KIND)
+                # Read on at the old offsets, the first word would be missed, the last one not.
+                padding = [_expression(one, "refuse") for one in PADDING[-after:]] if after else []
+                others = [*_others(), *_others()]
+                broker.write_registry([_expression(FIRST, "refuse"), *padding, _expression(SECOND, "refuse"), *others])
             _wait(lambda: _asked(broker, filter_, _sms(SECOND)) == "refused", filter_)
         assert _asked(broker, filter_, _sms(FIRST)) == "refused"
         filter_.wait_ready()
@@ -172,7 +191,7 @@ def test_where_the_address_leads_to_another_cluster_the_registry_there_is_read_a
 
 def test_refusals_behind_a_transaction_that_hangs_make_the_registry_stale(broker: Broker, tmp_path: Path) -> None:
     policy = tmp_path / "policy.toml"
-    shipped = (Path(settings.__file__).parent / "cn-2020.toml").read_text(encoding="utf-8")
+    shipped = (Path(policy_settings.__file__).parent / "cn-2020.toml").read_text(encoding="utf-8")
     assert "limit_ms = 60_000" in shipped
     policy.write_text(shipped.replace("limit_ms = 60_000", "limit_ms = 3_000"), encoding="utf-8")
     broker.write_registry([*_others(), _expression(FIRST, "consent")])
@@ -301,4 +320,34 @@ def test_events_removed_before_they_were_read_are_counted_and_the_rest_is_decide
         assert len(broker.decisions(until=15)) == 15
         assert filter_.metric(f'wurao_events_lost_total{{topic="{EVENTS_SMS}"}}') == 15
         assert filter_.log.count("events were removed before they were read") == 1
+        assert filter_.terminate() == 0
+
+
+@pytest.mark.parametrize("mode", ["replicated", "partitioned"])
+def test_a_snapshot_that_stands_before_what_was_removed_from_the_registry_is_made_anew(
+    mode: str, broker: Broker, tmp_path: Path
+) -> None:
+    place = TopicPartition(EXPRESSIONS, partition_of(FIRST, broker.partitions))
+    broker.write_registry([*_others(), *[_expression(FIRST, "consent")] * 5])
+    with FilterProcess(broker, tmp_path, WURAO_REGISTRY__MODE=mode) as filter_:
+        filter_.wait_ready()
+        filter_.process.send_signal(signal.SIGUSR1)
+        made = "snapshot of a partition made" if mode == "partitioned" else "base loaded"
+        _wait(lambda: filter_.log.count(made) >= (broker.partitions if mode == "partitioned" else 2), filter_)
+        assert filter_.terminate() == 0
+    broker.write_registry([_expression(FIRST, "consent")] * 5)
+
+    async def remove(admin: AIOKafkaAdminClient) -> None:
+        settings = dict(topics.EXPECTED[EXPRESSIONS].settings)
+        for policy in ("compact,delete", "compact"):  # Kafka removes nothing by request from what is only compacted
+            configs = settings | {"cleanup.policy": policy}
+            await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, EXPRESSIONS, configs)])
+            if policy != "compact":
+                await admin.delete_records({place: RecordsToDelete(9)})
+
+    _ask(broker, remove)
+    with FilterProcess(broker, tmp_path, WURAO_REGISTRY__MODE=mode) as filter_:
+        _wait(lambda: "records were removed from the registry before they were read" in filter_.log, filter_)
+        filter_.wait_ready()
+        assert _asked(broker, filter_, _sms(FIRST)) == "consented"
         assert filter_.terminate() == 0
