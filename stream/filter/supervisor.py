@@ -36,11 +36,11 @@ from stream.filter.forks import Child, ExitWith, Job, TellReady, fork
 from stream.filter.paths import MakeNative, NativePath, native_path
 from stream.filter.raw import NativeFailed
 from stream.filter.reloading import identity_of, successor
-from stream.filter.topic_watch import LASTING
+from stream.filter.topic_watch import LASTING, right_topics
 from stream.filter.worker import Worker
 from stream.health import Health, listen
-from stream.kafka import clients, topics
-from stream.kafka.describe import Cluster, describe_topics
+from stream.kafka import clients
+from stream.kafka.describe import Cluster
 from stream.kafka.identity import TopicsChanged, changes
 from stream.kafka.reach import CannotStart, reach, until_answered
 from stream.kafka.seams.membership import InstanceTaken
@@ -66,9 +66,6 @@ GOODBYE_MARGIN_S: Final = 3 * clients.GOODBYE_S_MAX
 
 FIRST_PARTS_AFTER_S: Final = 60.0
 """How soon partitions are folded for the first time: not at once, when workers read the same topic and need it more."""
-
-TOPICS_LOOK_EVERY_S: Final = 1.0
-"""Between two looks whether topics that are not as they must be have been mended."""
 
 TOPICS_CHANGED: Final = 71
 """The exit code of a worker under which topics have become others."""
@@ -280,7 +277,7 @@ class Supervisor:
         async with self._loading:
             if self._base is not base:
                 return
-            cluster = await self._right_topics(base.cluster)
+            cluster = await right_topics(self._config, base.cluster, self._note_problem)
             if not changes(base.cluster, cluster, lasting=LASTING):
                 # Then it is records that went, and what a snapshot that stands before them would continue.
                 log.error("records were removed from the registry before they were read: all of it is read anew")
@@ -291,30 +288,8 @@ class Supervisor:
             self._base = await self._base_for(cluster)
             log.info("topics are taken up anew", topics_count=len(cluster.topics))
 
-    async def _right_topics(self, before: Cluster) -> Cluster:
-        """The cluster, when its topics are as they must be. What changed and what is to be mended is told: once."""
-        told: list[str] = []
-        while True:
-            try:
-                cluster = await describe_topics(self._config, tuple(topics.EXPECTED))
-            except (OSError, clients.KafkaError) as error:
-                self._problem = f"no broker answers: {error}"
-                await asyncio.sleep(TOPICS_LOOK_EVERY_S)
-                continue
-            found = changes(before, cluster, lasting=LASTING)
-            wrong = list(filter(topics.breaks_guarantees, topics.differences(cluster, self._config.topics)))
-            if [*found, *wrong] != told:
-                told = [*found, *wrong]
-                log.error(
-                    "topics are not those that were read: nothing is decided until they are read anew",
-                    changed=found,
-                    mend=wrong or "none needed: it begins anew by itself",
-                )
-            if not wrong:
-                self._problem = None
-                return cluster
-            self._problem = "; ".join(wrong)
-            await asyncio.sleep(TOPICS_LOOK_EVERY_S)
+    def _note_problem(self, problem: str | None) -> None:
+        self._problem = problem
 
     async def _until_fold(self, within_s: float) -> None:
         """Wait until a fold is asked for or due."""
@@ -393,6 +368,8 @@ class Supervisor:
             log.error("worker died; starting another", worker=index, exit_code=code, pause_s=pause)
             await asyncio.sleep(pause)
             pause = min(2 * pause, RESTART_PAUSE_S_MAX)
+            # Without all topics none can start: one that were tried again and again would be late when they are there.
+            await right_topics(self._config, base.cluster, self._note_problem)
 
     def _reload_policy(self) -> None:
         """Take up the policy file as it is now, if it may be used, and hand it to the workers."""

@@ -1,4 +1,4 @@
-"""What a worker sees of the topics under it: whether they are the same ones, all there, and readable to their ends.
+"""What a filter sees of the topics under it: whether they are the same ones, all there, and readable to their ends.
 
 Looks every second. Topics that are others end the worker (`TopicsChanged`): its supervisor begins anew. One that is
 gone makes it not ready and stops nothing else: what was read still stands, and traffic of other topics goes on. A
@@ -6,10 +6,14 @@ transaction that hangs in the registry is named once the registry is stale by it
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import Final
 
 from stream import logs
-from stream.kafka.identity import Identity
+from stream.config import Config
+from stream.kafka import clients, topics
+from stream.kafka.describe import Cluster, describe_topics
+from stream.kafka.identity import Identity, changes
 from stream.model.topics import EVENT_KINDS, RECORD_KIND
 from stream.registry.follower import Follower, now_ms
 
@@ -25,6 +29,35 @@ HUNG_AFTER_MS: Final = 5_000
 
 CREATE: Final = "run `wurao topics create`, or let this user describe them"
 ABORT: Final = "find its producer (`kafka-transactions.sh find-hanging`) and end it (`kafka-transactions.sh abort`)"
+
+
+async def right_topics(config: Config, before: Cluster, note: Callable[[str | None], None]) -> Cluster:
+    """The cluster, when its topics are as they must be; waits for that, and `note` is told why it waits.
+
+    What changed since `before` and what is to be mended is logged: once, and again when it is another.
+    """
+    told: list[str] = []
+    while True:
+        try:
+            cluster = await describe_topics(config, tuple(topics.EXPECTED))
+        except (OSError, clients.KafkaError) as error:
+            note(f"no broker answers: {error}")
+            await asyncio.sleep(LOOK_EVERY_S)
+            continue
+        found = changes(before, cluster, lasting=LASTING)
+        wrong = list(filter(topics.breaks_guarantees, topics.differences(cluster, config.topics)))
+        if [*found, *wrong] != told:
+            told = [*found, *wrong]
+            log.error(
+                "topics are not those that were read: nothing is decided until they are read anew",
+                changed=found,
+                mend=wrong or "none needed: it begins anew by itself",
+            )
+        if not wrong:
+            note(None)
+            return cluster
+        note("; ".join(wrong))
+        await asyncio.sleep(LOOK_EVERY_S)
 
 
 class TopicWatch:
