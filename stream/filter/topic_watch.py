@@ -7,6 +7,7 @@ transaction that hangs in the registry is named once the registry is stale by it
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 from stream import logs
@@ -14,7 +15,7 @@ from stream.config import Config
 from stream.kafka import clients, topics
 from stream.kafka.describe import Cluster, describe_topics
 from stream.kafka.identity import Identity, changes
-from stream.model.topics import EVENT_KINDS, RECORD_KIND
+from stream.model.topics import DECISIONS, EVENT_KINDS, RECORD_KIND
 from stream.registry.follower import Follower, now_ms
 
 log = logs.get(__name__)
@@ -29,6 +30,11 @@ HUNG_AFTER_MS: Final = 5_000
 
 CREATE: Final = "run `wurao topics create`, or let this user describe them"
 ABORT: Final = "find its producer (`kafka-transactions.sh find-hanging`) and end it (`kafka-transactions.sh abort`)"
+
+
+def watched(cluster: Cluster) -> Cluster:
+    """As much of it as a worker looks at: what it reads, and where it puts decisions, by partitions."""
+    return replace(cluster, topics={name: cluster.topics[name] for name in (*LASTING, DECISIONS)})
 
 
 async def right_topics(config: Config, before: Cluster, note: Callable[[str | None], None]) -> Cluster:

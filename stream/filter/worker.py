@@ -33,7 +33,7 @@ from stream.filter.native import NativeUnfit
 from stream.filter.paths import MakeNative
 from stream.filter.raw import LeavesAll, Native, Taken, decide_raw
 from stream.filter.telling import Telling
-from stream.filter.topic_watch import LASTING, TopicWatch
+from stream.filter.topic_watch import LASTING, TopicWatch, watched
 from stream.health import Health
 from stream.kafka import clients
 from stream.kafka.assignor import SamePartitions
@@ -115,7 +115,7 @@ class Worker:
         """message → its own limit, so that one fault does not silence another"""
         self._brokers = Brokers(config, client=self._name)
         self._producer = clients.producer(config, client=self._name)
-        self._identity = Identity(config, cluster, lasting=LASTING)
+        self._identity = Identity(config, watched(cluster), lasting=LASTING)
         self._follower = Follower(
             clients.follower(config, client=f"{self._name}-registry"),
             registry,

@@ -63,19 +63,21 @@ class Identity:
         """Topic → what names it and no other topic of any cluster."""
         return {name: mark(self._known.id, topic.id) for name, topic in self._known.topics.items()}
 
-    async def look(self) -> bool:
+    async def look(self, of: Collection[str] = ()) -> bool:
         """Whether it is, at a moment after this was called; False where no broker answers in time.
 
-        Raises `TopicsChanged` where it is not.
+        With `of`, looks at these topics alone. Raises `TopicsChanged` where it is not.
         """
+        names = tuple(of or self._known.topics)
         async with self._one_at_a_time:
             try:
                 async with asyncio.timeout(ANSWER_S_MAX):
-                    now = await self._ask()
+                    now = await self._ask(names)
             except (OSError, clients.KafkaError):  # a timeout is an OSError
                 await self._forget()  # the next client finds its way by the configured address again
                 return False
-        self.missing = tuple(name for name in self._known.topics if name not in now.topics)
+        if not of:
+            self.missing = tuple(name for name in names if name not in now.topics)
         if found := changes(self._known, now, lasting=self._lasting):
             raise TopicsChanged("\n".join(found))
         return True
@@ -84,7 +86,7 @@ class Identity:
         """Let go of the client."""
         await self._forget()
 
-    async def _ask(self) -> Cluster:
+    async def _ask(self, names: tuple[str, ...]) -> Cluster:
         if self._admin is None:
             admin = clients.admin(self._config)
             try:
@@ -93,7 +95,7 @@ class Identity:
                 await admin.close()
                 raise
             self._admin = admin
-        return await identify(self._admin, tuple(self._known.topics))
+        return await identify(self._admin, names)
 
     async def _forget(self) -> None:
         admin, self._admin = self._admin, None

@@ -20,7 +20,7 @@ the broker held when asked since is applied; until then it counts for no freshne
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -130,13 +130,13 @@ class Follower:
         ends_every_ms: int,
         reader: NativeReader | None = None,
         watermarks: AIOKafkaConsumer | None = None,
-        vouch: Callable[[], Awaitable[bool]] | None = None,
+        vouch: Callable[[Collection[str]], Awaitable[bool]] | None = None,
     ) -> None:
         """With a `reader`, the consumer hands out whole record batches, and the native module reads expressions.
 
         `watermarks` reads uncommitted records, so that it can be asked for high watermarks; without it freshness is
-        that of what is committed. `vouch` says whether the topics are still those that were there at the start, False
-        where that is not known now; it raises `TopicsChanged` where they are not.
+        that of what is committed. `vouch` says whether topics are still those that were there at the start, False where
+        that is not known now; it raises `TopicsChanged` where they are not.
         """
         self.registry = registry
         self.fresh_ms: int | None = None
@@ -261,7 +261,7 @@ class Follower:
             wait_ms = min(wait_ms, BUSY_WAIT_MS)
         fetched = self._unvouched or await self._fetch(wait_ms)
         applied = Applied()
-        if fetched and self._vouch is not None and not await self._vouch():
+        if fetched and self._vouch is not None and not await self._vouch({place.topic for place in fetched}):
             self._unvouched = fetched
             await asyncio.sleep(wait_ms / 1000)
             return applied
@@ -293,8 +293,8 @@ class Follower:
         except OffsetOutOfRangeError as error:
             if self._vouch is None:
                 raise
-            await self._vouch()
             place, offset = next(iter(error.args[0].items()))
+            await self._vouch({place.topic})
             raise TopicsChanged(
                 f"{place.topic}-{place.partition} has no offset {offset} any more: records were removed before they "
                 "were read; keep retention and DeleteRecords away from registry topics"

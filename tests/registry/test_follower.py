@@ -117,7 +117,7 @@ class World:
             vouch=self.vouch,
         )
 
-    async def vouch(self) -> bool:
+    async def vouch(self, _: Collection[str]) -> bool:
         if self.same is False:
             raise TopicsChanged("registry.senders was made anew")
         return bool(self.same)
