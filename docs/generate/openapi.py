@@ -10,6 +10,7 @@ from stream.enforce.api import casebook
 from stream.enforce.api.acts import ACTS
 from stream.enforce.api.answers import Accepted, CasePage, CaseShown, Refusal
 from stream.enforce.api.operations import READINGS, WRITINGS, Reading, Writing
+from stream.enforce.forms import PERSON
 
 TARGET: Final = "docs/openapi.yaml"
 
@@ -28,6 +29,10 @@ Tokens: `Authorization: Bearer TOKEN`. The file that `api.tokens_file` names hol
 their beginnings (`+86138`), both by commas: they file for these alone, and see their cases alone. Every record
 carries the token's `actor`.
 
+Numbers of persons are taken in any spelling and kept as read; another country's begins with its + and code. Times
+lie between 2000-01-01 and a day from now, `from` and `until` up to ten years from now. How long texts and lists may
+be stands in docs/limits.md.
+
 `Idempotency-Key` (up to 255 characters): the same caller, operation and key make the same record under the same
 id, so a request that got no answer can be repeated.
 """
@@ -36,7 +41,7 @@ _REFUSALS: Final = {
     "401": "No known token.",
     "403": "The token may not do this.",
     "404": "No such case, none that this caller may see, or one that ended long ago and stands in `cases` alone.",
-    "409": "The case does not take this now; `possible` says what it would take of this caller.",
+    "409": "The case does not take this now (`possible` says what it would take), or what was said comes too late.",
     "413": "The body is too large.",
     "500": "A fault of the program; it is in the log.",
     "503": "Nothing can be read or written now; ask again.",
@@ -45,14 +50,15 @@ _REFUSALS: Final = {
 
 def render() -> str:
     """The document."""
-    acts = tuple(dict.fromkeys(act.event for row in ACTS.values() for act in row))
+    made = {act.event: act.made for row in ACTS.values() for act in row}
+    acts = tuple(made)
     bodies = tuple(dict.fromkeys(writing.body for writing in WRITINGS if writing.body is not None))
     answers = (Accepted, CasePage, CaseShown, Refusal)
     kinds: tuple[type[msgspec.Struct], ...] = (*acts, *bodies, *answers)
     refs, schemas = msgspec.json.schema_components(kinds, ref_template=f"{_REFS}{{name}}")
     names = {kind: str(ref["$ref"]).removeprefix(_REFS) for kind, ref in zip(kinds, refs, strict=True)}
     for act in acts:
-        schemas[names[act]] = _asked(schemas[names[act]], made=("actor",))
+        schemas[names[act]] = _asked(schemas[names[act]], made=made[act])
     for writing in WRITINGS:
         if writing.body is not None:
             whole = schemas[names[writing.body]]
@@ -161,6 +167,8 @@ def _asked(whole: Schema, *, made: tuple[str, ...], preset: tuple[str, ...] = ()
     match whole:
         case {"properties": dict(properties), "required": list(required)}:
             left = {name: one for name, one in properties.items() if name not in made}
+            if "subscriber" in left:
+                left["subscriber"] = {"type": "string", "description": PERSON}
             needed = [name for name in required if name in left and name not in preset]
             return {**whole, "properties": left, "required": needed, "additionalProperties": False}
         case _:

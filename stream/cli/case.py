@@ -214,6 +214,8 @@ def _told(said: bytes, arguments: argparse.Namespace) -> int:
     print(f"written: {accepted.id}" + (f", case {accepted.case}" if accepted.case else ""))
     for fault in accepted.missing:
         print(_fault(fault), file=sys.stderr)
+    if accepted.note:
+        print(f"  {accepted.note}", file=sys.stderr)
     return 0
 
 

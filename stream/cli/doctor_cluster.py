@@ -10,7 +10,7 @@ from typing import Final
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import GroupCoordinatorNotAvailableError
 
-from stream.cli import doctor_filter
+from stream.cli import doctor_filter, doctor_registry
 from stream.cli.findings import Finding, ok, warn, wrong
 from stream.config import Config, ConfigError
 from stream.kafka import clients, topics
@@ -19,7 +19,10 @@ from stream.kafka.closing import close_within
 from stream.kafka.describe import Cluster, describe
 from stream.kafka.reason import reason
 from stream.model.topics import ACTIVITY, DECISIONS, ENFORCE_GROUP, EPOCHS, EXPRESSIONS, INTAKE, RECORD_KIND
+from stream.policy.loading import load as load_policy
+from stream.policy.toml import PolicyError
 from stream.registry import snapshots
+from stream.registry.importer import read_all_but_wills
 
 ASK_S_MAX: Final = 20.0
 LAG_WARN_S: Final = 5.0
@@ -83,7 +86,7 @@ async def _records(config: Config, cluster: Cluster, admin: AIOKafkaAdminClient)
     try:
         ends = await consumer.end_offsets(places)
         begins = await consumer.beginning_offsets(places)
-        found = [_registry(config, cluster, begins, ends)]
+        found = [_registry(config, cluster, begins, ends), *await _senders(config)]
         for group, names in _groups(config).items():
             mine = [place for place in places if place.topic in names]
             found.append(await _group(group, mine, begins, ends, admin=admin, consumer=consumer))
@@ -115,6 +118,15 @@ def _registry(
             "the next start reads the topics instead",
         )
     return ok("registry", f"{told}; a start takes {path.name} and what came since" if path else told)
+
+
+async def _senders(config: Config) -> list[Finding]:
+    """What is to be looked at in the senders' records, by the policy that is configured."""
+    try:
+        policy = load_policy(config.policy.file)
+    except (PolicyError, OSError):  # the policy's own finding tells it
+        return []
+    return doctor_registry.findings(await read_all_but_wills(config), policy)
 
 
 def _groups(config: Config) -> dict[str, Sequence[str]]:

@@ -29,7 +29,9 @@ from stream.model.times import read_time, time_problem
 from stream.model.topics import EXPRESSIONS
 from stream.policy.loading import load
 from stream.registry import tables
+from stream.registry.admission import Admission
 from stream.registry.bulk_files import COLUMNS, BulkFile, Format, Given
+from stream.registry.claims import HandOver
 from stream.registry.importer import Fate, FileWriter, Importer, Tally, topics_opened
 from stream.registry.order_index import OrderIndex, OrderLock
 from stream.registry.registry import Registry
@@ -57,6 +59,7 @@ def add_import(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         "a list of numbers cannot say, the options say.",
         epilog="examples:\n"
         "  wurao registry import senders.ndjson orders.ndjson\n"
+        "  wurao registry import branch.ndjson --sub-port-of ORG-1042\n"
         "  wurao registry import consents.csv --channel sms --source web-form\n"
         "  wurao registry import refusals.txt --channel call --will refuse --source letters\n"
         "  wurao registry import crm.csv --column 2 --map 登记于=time --timezone Asia/Shanghai --channel sms \\\n"
@@ -112,6 +115,20 @@ def add_import(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     )
     full_file.add_full_file(command, CHANNELS)
     command.add_argument(
+        "--take-over",
+        metavar="FROM",
+        action="append",
+        default=[],
+        help="senders in the files may take numbers over from FROM, whose own record gives them up; may be given again",
+    )
+    command.add_argument(
+        "--sub-port-of",
+        metavar="FROM",
+        action="append",
+        default=[],
+        help="prefixes in the files may be a part of the range of FROM, a provider, which keeps it; may be given again",
+    )
+    command.add_argument(
         "--into", metavar="OUT", type=Path, help="write NDJSON to this new file instead of the topics; no broker"
     )
     command.add_argument(
@@ -142,7 +159,7 @@ async def _import(config: Config, arguments: argparse.Namespace) -> int:
         files = _files(config, arguments, stack, now)
         rejections = stack.enter_context(Rejections(files))
         if arguments.into is not None:
-            tally = await _into_file(arguments, files, rejections, now)
+            tally = await _into_file(config, arguments, files, rejections, now)
         else:
             index_path = arguments.index or Path(config.registry.snapshots) / INDEX_NAME
             with OrderLock(index_path), OrderIndex(index_path) as index:
@@ -194,9 +211,19 @@ def _zone(name: str | None) -> ZoneInfo | None:
         raise CommandError(f"--timezone {name!r}: no such zone; name one such as Asia/Shanghai") from error
 
 
-async def _into_file(arguments: argparse.Namespace, files: _Files, rejections: Rejections, now: int) -> Tally:
+async def _into_file(
+    config: Config, arguments: argparse.Namespace, files: _Files, rejections: Rejections, now: int
+) -> Tally:
+    admission = _admission(config, arguments)
     with private_file(arguments.into) as out, OrderIndex(None) as index:
-        importer = Importer(index=index, writer=FileWriter(out), registry=Registry(), now=now, on_rejection=rejections)
+        importer = Importer(
+            index=index,
+            writer=FileWriter(out),
+            registry=Registry(),
+            admission=admission,
+            now=now,
+            on_rejection=rejections,
+        )
         return await _take_all(importer, files)
 
 
@@ -209,6 +236,7 @@ async def _into_topics(
     rejections: Rejections,
     now: int,
 ) -> Tally:
+    admission = _admission(config, arguments)
     with ExitStack() as stack:
         meter = stack.enter_context(Meter("order index", "records read"))
         async with topics_opened(
@@ -216,13 +244,24 @@ async def _into_topics(
         ) as target:
             stack.close()
             importer = Importer(
-                index=index, writer=target.writer, registry=target.registry, now=now, on_rejection=rejections
+                index=index,
+                writer=target.writer,
+                registry=target.registry,
+                admission=admission,
+                now=now,
+                on_rejection=rejections,
             )
             if arguments.replace_scope:
                 partitions = target.cluster.topics[EXPRESSIONS].partitions
                 (bulk,) = files
                 return await full_file.replace(config, arguments, importer, index, bulk, partitions=partitions)
             return await _take_all(importer, files)
+
+
+def _admission(config: Config, arguments: argparse.Namespace) -> Admission:
+    """The door: numbers by the policy, and what the operator states of other senders' numbers."""
+    stated = HandOver(frozenset(arguments.take_over), frozenset(arguments.sub_port_of))
+    return Admission(load(config.policy.file).numbering, stated)
 
 
 async def _take_all(importer: Importer, files: _Files) -> Tally:

@@ -1,11 +1,26 @@
-"""`wurao topics`: make the topics that are missing, and say what differs from how they must be."""
+"""`wurao topics`: make the topics that are missing, and say what differs from how they must be.
+
+`check` also names the records of the registry that exceed a limit or lie outside the bounds of times: they were written
+before there was one, and stay in force.
+"""
 
 import argparse
+import time
+from contextlib import nullcontext
+from typing import Final, Literal, get_args
 
-from stream.cli.rim import add_config, add_json, config_of, failed, print_json, run_guarded
+from stream.cli.rim import Meter, add_config, add_json, config_of, failed, print_json, run_guarded
 from stream.config import Config, ConfigError
 from stream.kafka import clients, topics
-from stream.kafka.describe import describe
+from stream.kafka.describe import Cluster, describe
+from stream.model.topics import EXPRESSIONS, RECORD_KIND
+from stream.registry.exceeding import Exceeding
+from stream.registry.topic_reader import read
+
+Records = Literal["all", "all-but-expressions", "none"]
+
+TOLD_MAX: Final = 50
+"""So many records are told one by one to people."""
 
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -18,6 +33,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         epilog="examples:\n"
         "  wurao topics create\n"
         "  wurao topics check --json\n"
+        "  wurao topics check --records all-but-expressions\n"
         "  WURAO_TOPICS__PARTITIONS=48 WURAO_TOPICS__REPLICATION=3 wurao topics create",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -30,6 +46,15 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         add_config(verb)
         add_json(verb)
         verb.set_defaults(run=run, verb=name)
+        if name == "check":
+            verb.add_argument(
+                "--records",
+                choices=get_args(Records),
+                default="all",
+                help="which records of the registry are looked at for what exceeds a limit: all, which reads every "
+                "expression, all but the expressions, or none (default: all). What is found stays in force, and the "
+                "exit code the same",
+            )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -38,8 +63,12 @@ def run(arguments: argparse.Namespace) -> int:
         config = config_of(arguments)
     except ConfigError as error:
         return failed("topics", str(error))
-    work = _create if arguments.verb == "create" else _check
-    return run_guarded("topics", work(config, as_json=arguments.json), config)
+    work = (
+        _create(config, as_json=arguments.json)
+        if arguments.verb == "create"
+        else _check(config, as_json=arguments.json, records=arguments.records)
+    )
+    return run_guarded("topics", work, config)
 
 
 async def _create(config: Config, *, as_json: bool) -> int:
@@ -64,21 +93,55 @@ async def _create(config: Config, *, as_json: bool) -> int:
     return 1 if differences else 0
 
 
-async def _check(config: Config, *, as_json: bool) -> int:
-    differences = await _differences(config)
+async def _check(config: Config, *, as_json: bool, records: Records) -> int:
+    cluster = await _cluster(config)
+    differences = topics.differences(cluster, config.topics)
+    wanted = [name for name in RECORD_KIND if name in cluster.topics and _is_wanted(name, records)]
+    found = [told for name in wanted for told in await _exceeding(config, name, cluster.topics[name].partitions)]
     if as_json:
-        print_json({"differences": differences})
-    elif differences:
-        print("\n".join(differences))
+        print_json({"differences": differences, "exceeding": found})
     else:
-        print(f"all {len(topics.EXPECTED)} topics are as they must be")
+        print("\n".join(differences) or f"all {len(topics.EXPECTED)} topics are as they must be")
+        for told in found[:TOLD_MAX]:
+            print(f"in force, and more than may be written now: {told}")
+        if len(found) > TOLD_MAX:
+            print(f"… and {len(found) - TOLD_MAX:,} more; --json names them all")
     return 1 if differences else 0
 
 
-async def _differences(config: Config) -> list[str]:
+def _is_wanted(topic: str, records: Records) -> bool:
+    return records == "all" or (records == "all-but-expressions" and topic != EXPRESSIONS)
+
+
+async def _exceeding(config: Config, topic: str, partitions: int) -> list[str]:
+    """Every record of a registry topic that could not be written now, by its place and key, and why."""
+    places = clients.partitions(topic, partitions)
+    found = Exceeding(topic, time.time_ns() // 1_000_000)
+    done = 0
+    with Meter(topic, "records read") if topic == EXPRESSIONS else nullcontext() as meter:
+        async for batch in read(config, places, client="wurao-topics"):
+            for raw in batch.records:
+                if raw.key is not None:
+                    found.take(raw.partition, raw.offset, raw.key, raw.value)
+            done += len(batch.records)
+            if meter is not None:
+                meter.update(done, done + batch.left_count, done)
+    if found.scopes.left:
+        async for batch in read(config, places, client="wurao-topics"):
+            for raw in batch.records:
+                if raw.key is not None:
+                    found.scopes.look(raw.key)
+    return found.told()
+
+
+async def _cluster(config: Config) -> Cluster:
     admin = clients.admin(config)
     try:
         await admin.start()
-        return topics.differences(await describe(admin, tuple(topics.EXPECTED)), config.topics)
+        return await describe(admin, tuple(topics.EXPECTED))
     finally:
         await admin.close()
+
+
+async def _differences(config: Config) -> list[str]:
+    return topics.differences(await _cluster(config), config.topics)

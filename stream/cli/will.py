@@ -6,8 +6,9 @@ The number that the operator asks about is shown whole: it is the answer to a qu
 import argparse
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Final, get_args
 
@@ -15,25 +16,34 @@ import msgspec
 
 from bloom import snapshot
 from bloom.bitmaps import Wills
-from bloom.number import Msisdn, parse
-from bloom.partition import partition_of
+from bloom.number import Msisdn, masked, parse
 from bloom.wills import CHANNELS, Channel, Scope, Verb
-from stream.cli.rim import CommandError, add_config, add_json, config_of, failed, print_json, run_guarded
+from stream.cli.rim import CommandError, add_config, add_json, config_of, failed, print_json, run_guarded, say
 from stream.config import Config, ConfigError
 from stream.kafka import clients
 from stream.kafka.closing import close_within
-from stream.model.codec import Undecodable, decode_file_record, decode_record, encode
+from stream.model import limits
+from stream.model.codec import Undecodable, decode_file_record, encode
 from stream.model.fields import EVERYTHING
 from stream.model.registry import Expression, scope_name
-from stream.model.times import told
+from stream.model.times import time_problem, told
 from stream.model.topics import EXPRESSIONS
-from stream.registry.dialling import CHINA, wire_form
+from stream.policy.loading import load as load_policy
+from stream.policy.settings import Policy
+from stream.registry import order_rule
+from stream.registry.importer import read_all_but_wills
+from stream.registry.one_subscriber import kept_of
 from stream.registry.registry import wish_of
 from stream.registry.snapshots import describe_registry
-from stream.registry.topic_reader import read
 from stream.registry.topic_writer import TopicWriter
 
 SOURCE: Final = "command"
+
+NEAR_MAX: Final = 3
+"""Names that are told where one is unknown."""
+
+NUMBER_CHARACTERS_MAX: Final = 256
+"""Read from standard input: as long as any number may be on the wire."""
 
 
 class Standing(msgspec.Struct, frozen=True):
@@ -83,6 +93,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         epilog="examples:\n"
         "  wurao will show +8613800138000\n"
         "  wurao will show 13800138000 --registry registry.ndjson --json\n"
+        "  wurao will show - < number.txt\n"
         "  wurao will set +8613800138000 --channel sms --will refuse --source phone-call --actor desk:17\n"
         "  wurao will set +8613800138000 --channel sms --will consent --sender ORG-1042 --category finance \\\n"
         "      --source web-form --evidence sha256:4f1c...",
@@ -115,18 +126,22 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     write.add_argument(
         "--time", metavar="MS", type=int, help="when it was said, milliseconds since the epoch (default: now)"
     )
+    write.add_argument(
+        "--unregistered",
+        action="store_true",
+        help="write a consent also to a sender that is not registered, or of a category that the policy does not have",
+    )
     add_config(write)
     add_json(write)
     write.set_defaults(run=run_set)
 
 
 def _add_number(command: argparse.ArgumentParser) -> None:
-    command.add_argument("number", metavar="NUMBER", help="the subscriber, such as +8613800138000")
     command.add_argument(
-        "--country",
-        metavar="CODE",
-        default=CHINA,
-        help=f"the country of numbers without one (default: {CHINA})",
+        "number",
+        metavar="NUMBER",
+        help="the subscriber, such as +8613800138000; `-` reads it from standard input, so that no list of processes "
+        "shows it",
     )
 
 
@@ -149,7 +164,10 @@ def run_set(arguments: argparse.Namespace) -> int:
 
 
 async def _show(config: Config, arguments: argparse.Namespace) -> int:
-    subscriber = _subscriber(arguments)
+    policy = load_policy(config.policy.file)
+    subscriber = policy.numbering.person(_number(arguments))
+    if subscriber is None:
+        raise CommandError(_no_person(arguments))
     if arguments.registry:
         heard = _from_files(arguments.registry, subscriber)
     else:
@@ -165,11 +183,50 @@ async def _show(config: Config, arguments: argparse.Namespace) -> int:
 
 
 async def _set(config: Config, arguments: argparse.Namespace) -> int:
+    policy = load_policy(config.policy.file)
+    now = time.time_ns() // 1_000_000
+    expression = _expression(arguments, policy, now)
+    cluster = await describe_registry(config)
+    partitions = cluster.topics[EXPRESSIONS].partitions
+    unknown = await _unknown(config, policy, expression)
+    if unknown and expression.will == "consent" and not arguments.unregistered:
+        raise CommandError(f"{'; '.join(unknown)}; nothing was written: mend it, or give --unregistered")
+    for problem in unknown:
+        say(f"wurao will: {problem}")
+    if not order_rule.given_now(expression, now):
+        kept = await kept_of(config, expression.subscriber, partitions=partitions, client="wurao-will")
+        refused = order_rule.refusal(expression, kept.received, now)
+        if refused is not None:
+            raise CommandError(f"{refused}; nothing was written")
+    producer = clients.producer(config, client="wurao-will")
+    try:
+        await producer.start()
+        writer = TopicWriter(producer, partitions=partitions)
+        (landed,) = await writer.write([(expression,)])
+    finally:
+        await close_within(producer)
+    if arguments.json:
+        print(encode(expression).decode())
+    else:
+        print(f"written to {landed.topic}, partition {landed.partition}, offset {landed.first_offset}:")
+        print(_sentence(expression))
+    return 0
+
+
+def _expression(arguments: argparse.Namespace, policy: Policy, now: int) -> Expression:
+    """What the arguments state. Raises `CommandError`."""
+    subscriber = policy.numbering.registrable(_number(arguments))
+    if subscriber is None:
+        raise CommandError(_no_person(arguments))
+    moment = now if arguments.time is None else arguments.time
+    problem = time_problem(moment, now)
+    if problem is not None:
+        raise CommandError(f"--time: {problem}")
     stated = {
-        "subscriber": _subscriber(arguments),
+        "subscriber": subscriber,
         "channel": arguments.channel,
         "will": arguments.will,
-        "time": time.time_ns() // 1_000_000 if arguments.time is None else arguments.time,
+        "time": moment,
         "source": arguments.source,
         "sender": scope_name(arguments.sender),
         "category": scope_name(arguments.category),
@@ -177,52 +234,55 @@ async def _set(config: Config, arguments: argparse.Namespace) -> int:
         "actor": arguments.actor or None,
     }
     try:
-        word = msgspec.convert(stated, Expression)
+        expression = msgspec.convert(stated, Expression)
     except msgspec.ValidationError as error:
         raise CommandError(str(error)) from error
-    cluster = await describe_registry(config)
-    producer = clients.producer(config, client="wurao-will")
-    try:
-        await producer.start()
-        writer = TopicWriter(producer, partitions=cluster.topics[EXPRESSIONS].partitions)
-        (landed,) = await writer.write([(word,)])
-    finally:
-        await close_within(producer)
-    if arguments.json:
-        print(encode(word).decode())
-    else:
-        print(f"written to {landed.topic}, partition {landed.partition}, offset {landed.first_offset}:")
-        print(_sentence(word))
-    return 0
+    if exceeded := limits.excess(expression):
+        raise CommandError("; ".join(map(str, exceeded)))
+    return expression
 
 
-def _subscriber(arguments: argparse.Namespace) -> str:
-    subscriber = wire_form(arguments.number, arguments.country)
-    if parse(subscriber) is None:
-        raise CommandError(
-            f"{arguments.number!r} is no subscriber's number: give + and 7 to 15 digits, the first not 0"
-        )
-    return subscriber
+async def _unknown(config: Config, policy: Policy, expression: Expression) -> list[str]:
+    """What an expression names and nobody knows, each with the names that are like it."""
+    sender, category = scope_name(expression.sender), scope_name(expression.category)
+    found = []
+    if category is not None and category not in policy.file.categories:
+        found.append(f"category {category!r} is none of the policy's{_like(category, policy.file.categories)}")
+    if sender is not None:
+        senders = (await read_all_but_wills(config)).senders
+        if sender not in senders:
+            found.append(f"sender {sender!r} is not registered{_like(sender, senders)}")
+    return found
+
+
+def _like(name: str, known: Iterable[str]) -> str:
+    """The known names that somebody may have meant."""
+    folded = {one.casefold(): one for one in known}
+    near = [folded[one] for one in get_close_matches(name.casefold(), folded, n=NEAR_MAX)]
+    return f" (did you mean {', '.join(near)}?)" if near else ""
+
+
+def _number(arguments: argparse.Namespace) -> str:
+    """The number as it was given: an argument, or the first line of standard input."""
+    if arguments.number == "-":
+        arguments.number = sys.stdin.readline(NUMBER_CHARACTERS_MAX).strip()
+    return str(arguments.number)
+
+
+def _no_person(arguments: argparse.Namespace) -> str:
+    return (
+        f"{masked(arguments.number)!r} is no person's number: give a mobile or fixed number, such as +8613800138000 or "
+        "010-87654321; one of another country with its + and code"
+    )
 
 
 async def _from_topic(config: Config, subscriber: str) -> Heard:
     """The subscriber's words from its own partition."""
     cluster = await describe_registry(config)
-    partitions = cluster.topics[EXPRESSIONS].partitions
-    place = clients.partitions(EXPRESSIONS, partitions)[partition_of(subscriber, partitions)]
-    start = f"{subscriber}|".encode()
-    heard = Heard()
-    async for batch in read(config, [place], client="wurao-will"):
-        for raw in batch.records:
-            if raw.key is None or not raw.key.startswith(start):
-                continue
-            try:
-                record = decode_record(raw.topic, raw.key, raw.value)
-            except Undecodable as error:
-                heard.problems.append(f"{raw.topic}, partition {raw.partition}, offset {raw.offset}: {error}")
-            else:
-                assert isinstance(record, Expression), "the topic holds nothing else"
-                heard.hear(record)
+    kept = await kept_of(config, subscriber, partitions=cluster.topics[EXPRESSIONS].partitions, client="wurao-will")
+    heard = Heard(problems=list(kept.problems))
+    for one in kept.received:
+        heard.hear(one.expression)
     return heard
 
 

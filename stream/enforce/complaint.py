@@ -6,9 +6,10 @@ about, and is still owed.
 
 A complaint that lacks something, or in which a field is ill-formed, waits for its author, who is asked.
 
-A verified complaint becomes a finding against the sender, and the user's refusal of that sender. Where intake
-has made sure that the subscriber asks for no more (`refusal`), the refusal is written at once: it is theirs
-to say, and needs nobody's verification.
+A verified complaint becomes a finding against the sender, and the user's refusal of that sender, but no refusal over a
+consent that the user gave since, unless the user says so (DESIGN section 3, *Order*). Where intake has made sure that
+the subscriber asks for no more (`refusal`), the refusal is written at once: it is theirs to say, and needs nobody's
+verification.
 """
 
 import msgspec
@@ -32,7 +33,6 @@ from stream.enforce.complaint_case import (
     supplemented,
 )
 from stream.enforce.effects import (
-    Act,
     ClearClock,
     KeepRecord,
     OpenCase,
@@ -115,7 +115,7 @@ def _receive(turn: Turn[ComplaintCase, Complained]) -> Done[ComplaintCase]:
     """The clock to forward it starts; the evidence is kept; a refusal that the user asked for is written."""
     complaint = supplemented(turn.case.complaint, turn.event.complaint)
     case = msgspec.structs.replace(turn.case, complaint=complaint, wrong=())
-    refusal = _refusal(turn, complaint, complaint.sender) if complaint.refusal else ()
+    refusal = _refusal(case, complaint, complaint.sender, complaint.time) if complaint.refusal else ()
     kept = KeepRecord(complaint.evidence or (complaint.complaint,), "complaints")
     cleared = (ClearClock("supplement"),) if turn.case.clocks else ()
     return Done(case, (*cleared, turn.clock("forward"), kept, *refusal))
@@ -133,7 +133,7 @@ def _forward(turn: Turn[ComplaintCase, Forwarded]) -> Done[ComplaintCase]:
 
 
 def _confirm(turn: Turn[ComplaintCase, Verified]) -> Done[ComplaintCase]:
-    """A finding against the sender is raised, and the user's refusal of it is written."""
+    """A finding against the sender is raised, and the user's refusal of it is written, but not over a newer consent."""
     complaint, party = _complaint(turn.case), _found_party(turn)
     assert party is not None, "the condition of this row asks for it"
     finding = Finding(
@@ -147,7 +147,11 @@ def _confirm(turn: Turn[ComplaintCase, Verified]) -> Done[ComplaintCase]:
         actor=turn.event.actor,
     )
     case = msgspec.structs.replace(turn.case, party=party, confirmed=True, outcome=turn.event.detail)
-    return Done(case, (RaiseFinding(finding), *_refusal(turn, complaint, party.sender)))
+    if turn.event.refuse == "anyway":
+        return Done(case, (RaiseFinding(finding), *_refusal(turn.case, complaint, party.sender, turn.now)))
+    if turn.event.consented is not None:
+        return Done(case, (RaiseFinding(finding),))
+    return Done(case, (RaiseFinding(finding), *_refusal(turn.case, complaint, party.sender, complaint.time)))
 
 
 def _not_confirm(turn: Turn[ComplaintCase, Verified]) -> Done[ComplaintCase]:
@@ -201,16 +205,28 @@ def _complaint(case: ComplaintCase) -> Complaint:
 
 
 def _found_party(turn: Turn[ComplaintCase, Verified]) -> Party | None:
+    return _party_of(turn.case, turn.event)
+
+
+def _party_of(case: ComplaintCase, event: Verified) -> Party | None:
     """Whom the verification names, or else the sender, or else the number, of the complaint."""
-    complaint = _complaint(turn.case)
-    if turn.event.party is not None:
-        return turn.event.party
+    complaint = _complaint(case)
+    if event.party is not None:
+        return event.party
     if complaint.sender:
         return Party(sender=complaint.sender)
     return Party(number=complaint.from_) if complaint.from_ else None
 
 
-def _refusal(turn: Turn[ComplaintCase, msgspec.Struct], complaint: Complaint, sender: str | None) -> tuple[Act, ...]:
+def refusal_of(case: ComplaintCase, event: Verified) -> Expression | None:
+    """The refusal that a verification leads to, as it is said by the complaint; None where it leads to none."""
+    party = _party_of(case, event) if event.result == "confirmed" else None
+    complaint = _complaint(case)
+    acts = _refusal(case, complaint, party.sender, complaint.time) if party is not None else ()
+    return acts[0].expression if acts else None
+
+
+def _refusal(case: ComplaintCase, complaint: Complaint, sender: str | None, time: int) -> tuple[WriteExpression, ...]:
     """The refusal of a sender; of a number that nobody owns there can be none (DESIGN section 3)."""
     if not sender or not complaint.subscriber or complaint.channel is None:
         return ()
@@ -218,10 +234,10 @@ def _refusal(turn: Turn[ComplaintCase, msgspec.Struct], complaint: Complaint, se
         subscriber=complaint.subscriber,
         channel=complaint.channel,
         will="refuse",
-        time=complaint.time,
+        time=time,
         source=SOURCE,
         sender=sender,
-        evidence=turn.case.case,
+        evidence=case.case,
         actor=complaint.actor,
     )
     return (WriteExpression(expression),)
@@ -332,6 +348,7 @@ __all__ = [
     "Verified",
     "Withdrawn",
     "missing",
+    "refusal_of",
     "step",
     "still_wrong",
     "supplemented",

@@ -11,6 +11,7 @@ from stream.enforce.forms import Wrong
 from stream.enforce.messages import Disputed
 from stream.enforce.procedure import Case
 from stream.model.control import CaseId, Complaint, Party
+from stream.model.fields import Time
 
 
 class State(StrEnum):
@@ -75,11 +76,17 @@ class Forwarded(msgspec.Struct, frozen=True, tag_field="event", tag="forwarded")
 
 
 class Verified(msgspec.Struct, frozen=True, tag_field="event", tag="verified"):
-    """The company has verified: it was so, and by whom; or it could not be confirmed."""
+    """The company has verified: it was so, and by whom; or it could not be confirmed.
+
+    `consented`, which the API finds: since when something stands that the user said after the complaint, such as a
+    consent. Then no refusal is written over it, unless `refuse` says that the user, asked again, refuses anyway.
+    """
 
     result: Literal["confirmed", "unconfirmed"]
     detail: str
     party: Party | None = None
+    refuse: Literal["anyway"] | None = None
+    consented: Time | None = None
     actor: str | None = None
 
 

@@ -2,22 +2,27 @@
 
 Pure. A person who writes a number without its country code has complained all the same (Article 30), and a body that
 writes a date for milliseconds has filed (Article 26): such a record is not thrown away, its author is asked. So a form
-is refused only where a program is at fault: bytes that are no object, or a field that no person fills in.
+is refused only where a program is at fault: bytes that are no object, or a field that no person fills in. Numbers are
+kept as read (DESIGN section 4), however they were written; one that is no person's is asked for, never guessed.
 
 What is wrong is kept as the field and the form it must have, never as what stood there: that may be a number, and goes
 on into notices.
 """
 
 from collections.abc import Collection, Mapping
-from typing import Final, Generic, NamedTuple, TypeVar
+from typing import Final, Generic, NamedTuple, TypeVar, get_args
 
 import msgspec
 
-from bloom.number import parse as parse_number
+from stream.model import limits
 from stream.model.codec import Undecodable, decode_as
-from stream.model.control import Complaint
-from stream.model.fields import SubscriberNumber
+from stream.model.control import Complaint, Filing, Party
+from stream.model.fields import Time
 from stream.model.registry import scope_name
+from stream.model.times import AHEAD_MAX_MS, TERM_MAX_MS, time_problem
+from stream.policy.numbering import Numbering
+from stream.registry import prefixes
+from stream.registry.admission import number_as_written
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -26,6 +31,8 @@ Raw = Mapping[str, msgspec.Raw]
 
 _KINDS: Final = {"integer": "an integer", "number": "a number", "boolean": "true or false", "string": "a text"}
 _NOTHING: Final = (b"null", b'""')
+_READ_ALL_THE_SAME: Final = frozenset(("party",))
+"""What a program made of a person's words: its number is read like theirs."""
 
 
 class Wrong(msgspec.Struct, frozen=True):
@@ -45,7 +52,23 @@ class Filled(NamedTuple, Generic[T]):
     wrong: tuple[Wrong, ...]
 
 
-def read(kind: type[T], data: bytes, *, made: Collection[str]) -> Filled[T]:
+class Reading(NamedTuple):
+    """How values of a form are looked at: by whose reader of numbers, and when they were written (milliseconds)."""
+
+    numbering: Numbering
+    now: int
+    channel: object = None
+    """that the form states, if it does"""
+
+
+class Fitted(NamedTuple):
+    """A value of the right type as it is kept, and the form that it must have and has not; None where it fits."""
+
+    value: object
+    needed: str | None = None
+
+
+def read(kind: type[T], data: bytes, *, made: Collection[str], reading: Reading) -> Filled[T]:
     """A form. `made` names the fields that no person fills in. Raises `Undecodable` where those are wrong, or all is.
 
     As quick as any record where nothing is wrong; else some 10 µs a field.
@@ -56,15 +79,37 @@ def read(kind: type[T], data: bytes, *, made: Collection[str]) -> Filled[T]:
     except Undecodable:
         given = decode_as(dict[str, msgspec.Raw], data)
         wrong = _ill_typed(kind, given, made)
-        kept = {name: raw for name, raw in given.items() if all(name != one.field for one in wrong)}
-        record = decode_as(kind, msgspec.json.encode(kept))
+        good = {name: raw for name, raw in given.items() if all(name != one.field for one in wrong)}
+        record = decode_as(kind, msgspec.json.encode(good))
+    reading = reading._replace(channel=getattr(record, "channel", None))
     for field in msgspec.structs.fields(kind):
         value = getattr(record, field.name)
-        needed = misfit(kind, field.encode_name, value) if value else None
+        if value == field.default or (field.encode_name in made and field.encode_name not in _READ_ALL_THE_SAME):
+            continue
+        kept, needed = fitted(kind, field, value, reading)
+        if needed is not None and field.required:
+            raise Undecodable(f"`{field.encode_name}` is not {needed}")
         if needed is not None:
             wrong.append(Wrong(field.encode_name, needed))
-            record = msgspec.structs.replace(record, **{field.name: field.default})
-    return Filled(record, tuple(wrong))
+        if kept is not value or needed is not None:
+            record = msgspec.structs.replace(record, **{field.name: field.default if needed else kept})
+    return Filled(*_within_limits(kind, record, wrong))
+
+
+def _within_limits(kind: type[T], record: T, wrong: list[Wrong]) -> tuple[T, tuple[Wrong, ...]]:
+    """The record without what exceeds a limit, which is asked for again. Raises `Undecodable` for what must be."""
+    for one in limits.excess(record):
+        (field,) = (field for field in msgspec.structs.fields(kind) if field.encode_name == one.field)
+        if field.required:
+            raise Undecodable(str(one))
+        wrong.append(Wrong(one.field, within(one)))
+        record = msgspec.structs.replace(record, **{field.name: field.default})
+    return record, tuple(dict.fromkeys(wrong))
+
+
+def within(excess: limits.Excess) -> str:
+    """The form of what exceeds its limit."""
+    return f"within its limit of {excess.limit.most:,} {excess.limit.unit}"
 
 
 def still_wrong(known: tuple[Wrong, ...], more: msgspec.Struct, wrong: tuple[Wrong, ...]) -> tuple[Wrong, ...]:
@@ -81,13 +126,57 @@ def still_wrong(known: tuple[Wrong, ...], more: msgspec.Struct, wrong: tuple[Wro
     return (*(one for one in known if one.field not in mended), *wrong)
 
 
-def misfit(kind: type[msgspec.Struct], name: str, value: object) -> str | None:
-    """The form that a value of the right type still must have, and has not; None where nothing speaks against it."""
-    if name == "subscriber" and parse_number(str(value)) is None:
-        return form(SubscriberNumber)
+def fitted(kind: type[msgspec.Struct], field: msgspec.structs.FieldInfo, value: object, reading: Reading) -> Fitted:
+    """A value of the right type, as it is kept, or the form that it still must have."""
+    name = field.encode_name
+    if name == "subscriber":
+        return _or_needed(reading.numbering.registrable(str(value)), value, PERSON)
+    if name == "number" or (kind is Complaint and name == "from"):
+        return _or_needed(number_as_written(str(value), reading.channel, reading.numbering), value, NUMBER)
+    if name == "party":
+        return _fitted_party(value, reading)
+    return Fitted(value, _misfit(kind, field, value, reading))
+
+
+def _or_needed(kept: object | None, value: object, needed: str) -> Fitted:
+    return Fitted(value, needed) if kept is None else Fitted(kept)
+
+
+def _misfit(
+    kind: type[msgspec.Struct], field: msgspec.structs.FieldInfo, value: object, reading: Reading
+) -> str | None:
+    """The form that a value must have and has not, of those that are kept as they came."""
+    name = field.encode_name
     if kind is Complaint and name == "sender" and scope_name(str(value)) is None:
         return "one sender"  # a refusal of `*` is one of everybody, which nobody says by complaining of a message
+    if kind is Filing and name == "numbers" and isinstance(value, list | tuple):
+        unfit = any(prefixes.campaign_problem(str(one), reading.numbering) for one in value)
+        return PREFIXES if unfit else None
+    if isinstance(value, int) and _is_time(field.type):
+        ahead_max, ahead = (TERM_MAX_MS, "ten years") if name in ("from", "until") else (AHEAD_MAX_MS, "a day")
+        if time_problem(value, reading.now, ahead_max=ahead_max) is not None:
+            return f"{form(field.type)}, from 2000-01-01 to {ahead} from now"
     return None
+
+
+PERSON: Final = "a person's number, such as +8613800138000; one of another country with its + and code"
+NUMBER: Final = "a number that is sent from: a person's, or 3 to 20 digits"
+PREFIXES: Final = "a list of prefixes with which numbers begin, such as 106900"
+
+
+def _fitted_party(value: object, reading: Reading) -> Fitted:
+    """A party in which the number, if it has one, is as read."""
+    given = value.get("number") if isinstance(value, dict) else value.number if isinstance(value, Party) else None
+    if not given:
+        return Fitted(value)
+    number = number_as_written(str(given), reading.channel, reading.numbering)
+    if number is None:
+        return Fitted(value, f"a party whose `number` is {NUMBER}")
+    return Fitted({**value, "number": number} if isinstance(value, dict) else Party(number=number))
+
+
+def _is_time(kind: object) -> bool:
+    return kind == Time or Time in get_args(kind)
 
 
 def form(kind: object) -> str:

@@ -21,6 +21,7 @@ from stream.model import topics
 from stream.model.cases import CaseEvent
 from stream.model.codec import Undecodable, decode_as, encode
 from stream.model.control import Appeal, CaseId, Complaint, Delivery, Direction, Filing, Finding
+from stream.policy.numbering import Numbering
 
 DOCKET: Final = "docket"
 """The procedure that a `CaseEvent` to a party's docket names."""
@@ -107,11 +108,13 @@ def procedure_of(case: CaseId) -> ProcedureName:
 _LETTERS: Final = ", ".join(f"{letter}-" for letter in PROCEDURE_BY_LETTER)
 
 
-def read(spot: Spot, key: bytes | None, value: bytes | None, partitions: int) -> Arrival | Forward | None:
+def read(
+    spot: Spot, key: bytes | None, value: bytes | None, partitions: int, numbering: Numbering
+) -> Arrival | Forward | None:
     """A record of an intake topic; None for one that no case waits for. Raises `Undecodable`."""
     if value is None:
         raise Undecodable(f"null value: a record of {spot.topic} has a body")
-    found = _read(spot, value)
+    found = _read(spot, value, numbering)
     if key != found.key.encode():
         raise Undecodable(f"the key is not that of the record's case: a record of {spot.topic} stands under it")
     if partition_of(found.key, partitions) != spot.partition:
@@ -121,23 +124,24 @@ def read(spot: Spot, key: bytes | None, value: bytes | None, partitions: int) ->
     return found
 
 
-def _read(spot: Spot, value: bytes) -> Arrival | Forward:
+def _read(spot: Spot, value: bytes, numbering: Numbering) -> Arrival | Forward:
+    reading = forms.Reading(numbering, spot.at)
     match spot.topic:
         case topics.CASE_EVENTS:
             one = decode_as(CaseEvent, value)
             return Arrival(one.case, one.procedure, _event(one), one.id, spot.at)
         case topics.COMPLAINTS:
-            complained = complaint.Complained(*forms.read(Complaint, value, made=MADE))
+            complained = complaint.Complained(*forms.read(Complaint, value, made=MADE, reading=reading))
             return _arrival(spot, ids.complaint_case(complained.complaint), "complaint", complained)
         case topics.FILINGS:
-            filed = campaign.Filed(*forms.read(Filing, value, made=MADE))
+            filed = campaign.Filed(*forms.read(Filing, value, made=MADE, reading=reading))
             return _arrival(spot, ids.campaign_case(filed.filing), "campaign", filed)
         case topics.DELIVERIES:
             told = decode_as(Delivery, value)
             event = measure.Delivered(told) if told.outcome == "delivered" else measure.DeliveryFailed(told)
             return _arrival(spot, told.case, "measure", event)
         case topics.APPEALS:
-            appealed = Appealed(*forms.read(Appeal, value, made=MADE))
+            appealed = Appealed(*forms.read(Appeal, value, made=MADE, reading=reading))
             return Forward(ids.appeal_case(appealed.appeal), _forwarded(appealed))
         case topic:
             raise Undecodable(f"{topic} is no intake topic")

@@ -157,7 +157,7 @@ class Shell:
 
     async def _take(self, spot: Spot, key: bytes | None, value: bytes | None) -> str:
         try:
-            found = inbox.read(spot, key, value, self._partitions)
+            found = inbox.read(spot, key, value, self._partitions, self._terms.numbering)
         except Undecodable as error:
             await self._bury(Letter(spot, key, value, str(error)))
             return "undecodable"

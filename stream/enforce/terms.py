@@ -153,6 +153,7 @@ class Terms:
         self.calendar = calendar
         self.appeal = policy.appeal
         self.link = policy.link
+        self.numbering = policy.numbering
         self.campaign_characters_max = policy.file.texts.campaign_characters_max
 
     @cached_property

@@ -2,48 +2,169 @@
 
 The filter obeys every record in the topics; so these rules hold at the door, for the importer and for the
 API alike. Pure: what is asked is the registry as the writer sees it, and the moment. A refusal is a
-sentence for the person who wanted to write.
+sentence for the person who wanted to write. Expressions have a rule of their own beside these (`order_rule`).
 """
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Final
 
-from stream.model.registry import FileRecord, Order, Sender
+import msgspec
+
+from stream.model import limits
+from stream.model.fields import Channel
+from stream.model.registry import Campaign, Expression, FileRecord, NumberEntry, Order, Sender, Tombstone
+from stream.model.times import TERM_MAX_MS, time_problem
+from stream.policy.numbering import Numbering
+from stream.registry import claims, prefixes
+from stream.registry.claims import NOTHING_STATED, HandOver
+from stream.registry.ownership import effective
 from stream.registry.registry import Registry
 
 SUSPENDED_AT_ONCE: Final = ("prohibited-content", "regulator-order")
 """The bases on which a suspension needs no notice before it."""
 
 
-def refusal(record: FileRecord, registry: Registry, now: int) -> str | None:
-    """Why this record may not be written at `now` (milliseconds since the epoch); None where it may.
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """The door of one writer: how it reads numbers, and what it states of other senders' numbers."""
 
-    A record that is in the registry as it stands may always be written again. Cost: the orders on the sender.
+    numbering: Numbering
+    stated: HandOver = NOTHING_STATED
+
+    def as_written(self, record: FileRecord) -> FileRecord:
+        """The record with its numbers as read: those that are compared whole (orders'); prefixes are not read."""
+        if isinstance(record, Order) and record.number:
+            number = number_as_written(record.number, record.channel, self.numbering)
+            return msgspec.structs.replace(record, number=number or record.number)
+        return record
+
+    def refusal(self, record: FileRecord, registry: Registry, now: int) -> str | None:
+        """Why this record, as written, may not be written at `now` (milliseconds since the epoch); None where it may.
+
+        A record that is in the registry as it stands may always be written again. Cost: the orders on the sender, and
+        0.2 ms a prefix that is new.
+        """
+        return next(self._refusals(record, registry, now), None)
+
+    def giving_up(self, record: FileRecord, registry: Registry) -> list[Sender]:
+        """What must be written before a record that is admitted: senders whose numbers it takes over, without them."""
+        return claims.giving_up(record, registry, self.stated) if isinstance(record, Sender) else []
+
+    def _refusals(self, record: FileRecord, registry: Registry, now: int) -> Iterator[str]:
+        if isinstance(record, Tombstone):
+            return
+        if exceeded := limits.excess(record):
+            yield "; ".join(map(str, exceeded))
+        match record:
+            case Sender():
+                yield from self._unfit_prefixes(record, registry)
+                yield from _told(_new_resources_under_limit(record, registry, now, self.numbering))
+                yield from _told(claims.refusal(record, registry, self.stated))
+            case Order():
+                yield from _outside_terms(record.from_, record.until, now)
+                if record.number and number_as_written(record.number, record.channel, self.numbering) is None:
+                    yield f"the order {record.order} is on a `number` that is neither a person's nor 3 to 20 digits"
+                yield from _told(_suspension_without_notice(record))
+            case Campaign():
+                yield from _outside_terms(record.from_, record.until, now)
+                for prefix in record.numbers:
+                    yield from _told(prefixes.campaign_problem(prefix, self.numbering))
+            case Expression():
+                yield from _told(time_problem(record.time, now))
+            case _:
+                pass
+
+    def _unfit_prefixes(self, record: Sender, registry: Registry) -> Iterator[str]:
+        before = registry.senders.get(record.sender)
+        known = {(entry.channel, entry.prefix) for entry in before.numbers} if before else set()
+        for channel, prefix in sorted({(entry.channel, entry.prefix) for entry in record.numbers} - known):
+            problem = prefixes.problem(prefix, channel, self.numbering)
+            if problem is not None:
+                yield f"sender {record.sender}: {problem}"
+
+
+def number_as_written(text: str, channel: object, numbering: Numbering) -> str | None:
+    """A number that is sent from, as read, or the identifier of a service; None where the text is neither.
+
+    `channel` is the one that it is about, or None for both, on which only the country's ports differ.
     """
-    match record:
-        case Sender():
-            return _new_numbers_under_limit(record, registry, now)
-        case Order():
-            return _suspension_without_notice(record)
-        case _:
-            return None
+    number = numbering.read_port(text) if channel == "sms" else numbering.read(text)
+    if numbering.source(number, internet=False) not in ("malformed", "missing"):
+        return number
+    return text.strip() if prefixes.is_identifier(text.strip()) else None
 
 
-def _new_numbers_under_limit(record: Sender, registry: Registry, now: int) -> str | None:
-    held_before = registry.senders.get(record.sender)
-    held = {(entry.channel, entry.prefix) for entry in held_before.numbers} if held_before else set()
-    new = sorted({(entry.channel, entry.prefix) for entry in record.numbers} - held)
+def _told(problem: str | None) -> Iterator[str]:
+    if problem is not None:
+        yield problem
+
+
+def _outside_terms(begin: int, until: int | None, now: int) -> Iterator[str]:
+    for name, moment in (("from", begin), ("until", until)):
+        problem = None if moment is None else time_problem(moment, now, ahead_max=TERM_MAX_MS)
+        if problem is not None:
+            yield f"`{name}`: {problem}"
+
+
+def _new_resources_under_limit(record: Sender, registry: Registry, now: int, numbering: Numbering) -> str | None:
+    """A `limit` on the sender, or on a number that a new prefix has to do with, refuses what is new.
+
+    New is what the sender does not hold; of a record that a tombstone took, all that it held counts as held, so that
+    it can be registered again as it was.
+    """
+    before = registry.senders.get(record.sender) or registry.removed_senders.get(record.sender)
+    new = [(channel, prefix, what) for channel in registry.ownership for prefix, what in _new(record, before, channel)]
     if not new:
         return None
-    for order in sorted(registry.orders_on_sender(record.sender), key=lambda order: order.order):
-        if order.measure != "limit" or not order.in_force(now):
-            continue
-        refused = [f"{prefix} ({channel})" for channel, prefix in new if order.channel in (None, channel)]
+    for order in sorted(_limits(record.sender, registry, now), key=lambda order: order.order):
+        refused = [
+            f"{prefix} ({channel}{what})"
+            for channel, prefix, what in new
+            if order.channel in (None, channel) and (order.sender or _has_to_do(order, channel, prefix, numbering))
+        ]
         if refused:
             return (
-                f"sender {record.sender} gets no new numbers while the order {order.order} (limit) is in "
-                f"force: leave out {', '.join(refused)}, or end the order first"
+                f"sender {record.sender} gets no new numbers, purposes or categories while the order {order.order} "
+                f"(limit) is in force: leave out {', '.join(refused)}, or end the order first"
             )
     return None
+
+
+def _new(record: Sender, before: Sender | None, channel: Channel) -> Iterator[tuple[str, str]]:
+    """Every prefix with which the record allows more than the one before, and what more, where it was held."""
+    held = effective(before, channel) if before else {}
+    for prefix, entry in sorted(effective(record, channel).items()):
+        if prefix not in held:
+            yield prefix, ""
+        elif more := _more(entry, held[prefix]):
+            yield prefix, f", {more}"
+
+
+def _more(entry: NumberEntry, held: NumberEntry) -> str:
+    """What an entry allows and the one before did not, in words."""
+    purposes = sorted(set(entry.purposes) - set(held.purposes))
+    more = [f"purpose {purpose}" for purpose in purposes]
+    if held.categories:
+        widened = sorted(set(entry.categories) - set(held.categories)) if entry.categories else ["every one"]
+        more += [f"category {category}" for category in widened]
+    if held.platform and not entry.platform:
+        more.append("no platform any more")
+    return ", ".join(more)
+
+
+def _limits(sender: str, registry: Registry, now: int) -> Iterator[Order]:
+    on_numbers = (order for order in registry.orders.values() if order.number)
+    for order in (*registry.orders_on_sender(sender), *on_numbers):
+        if order.measure == "limit" and order.in_force(now):
+            yield order
+
+
+def _has_to_do(order: Order, channel: Channel, prefix: str, numbering: Numbering) -> bool:
+    """Whether an order's number lies inside a prefix, or the prefix inside it: compared as the channel reads it."""
+    assert order.number is not None
+    number = numbering.read_port(order.number) if channel == "sms" else numbering.read(order.number)
+    return number.startswith(prefix) or prefix.startswith(number)
 
 
 def _suspension_without_notice(record: Order) -> str | None:
@@ -53,3 +174,6 @@ def _suspension_without_notice(record: Order) -> str | None:
         f"the order {record.order} suspends without a `notice`: tell the party first and name the notice; "
         f"only the bases {' and '.join(SUSPENDED_AT_ONCE)} need none"
     )
+
+
+__all__ = ["SUSPENDED_AT_ONCE", "Admission", "number_as_written"]

@@ -29,7 +29,7 @@ from stream.model.fields import TIME_MAX
 from stream.model.registry import Expression, FileRecord, Tombstone, key_of
 from stream.model.times import told
 from stream.model.topics import CAMPAIGNS, EXPRESSIONS, ORDERS, RECORD_KIND, SENDERS
-from stream.registry.admission import refusal
+from stream.registry.admission import Admission
 from stream.registry.bulk_files import BadLine, Chunk
 from stream.registry.order_index import OrderIndex
 from stream.registry.registry import Registry
@@ -75,6 +75,7 @@ class Importer:
         index: OrderIndex,
         writer: Writer,
         registry: Registry,
+        admission: Admission,
         now: int,
         on_rejection: Callable[[Rejection], None],
     ) -> None:
@@ -82,6 +83,7 @@ class Importer:
         self._index = index
         self._writer = writer
         self._registry = registry
+        self._admission = admission
         self._now = now
         self._on_rejection = on_rejection
         self._others: list[tuple[Path, int, FileRecord]] = []
@@ -97,7 +99,7 @@ class Importer:
                 expressions.append(record)
                 lines.append(line)
             else:
-                self._others.append((path, line, record))
+                self._others.append((path, line, self._admission.as_written(record)))
         if expressions:
             await self._take_expressions(path, lines, expressions)
 
@@ -112,9 +114,14 @@ class Importer:
             place = _place(record)
             if place in settled or _stands(record, self._registry):
                 self.tally.already_count += 1
-            elif reason := refusal(record, self._registry, self._now):
+            elif reason := self._admission.refusal(record, self._registry, self._now):
                 self._reject("refused", path, line, encode(record), reason)
             else:
+                # Before the record that takes their numbers over.
+                for handing_over in self._admission.giving_up(record, self._registry):
+                    self._registry.apply([handing_over])
+                    pending.pop(_place(handing_over), None)
+                    pending[_place(handing_over)] = handing_over
                 self._registry.apply([record])
                 if pending.pop(place, None) is not None:
                     self.tally.already_count += 1  # said anew: the last record of a key is the one that stands

@@ -37,12 +37,10 @@ def given_now(expression: Expression, now: int) -> bool:
 
 
 def newer(expression: Expression, received: Iterable[Received], now: int) -> Received | None:
-    """The newest that was said after this one about an overlapping scope; None where it may be written at `now`.
+    """The newest that was said after this one, which is written at `now`, about an overlapping scope; None: none was.
 
-    `received` is all that the topic has of the subscriber, in any order.
+    `received` is what the topic has of the subscriber, in any order.
     """
-    if given_now(expression, now):
-        return None
     counts, scope = counts_from(expression.time, now), scope_of(expression)
     later = (
         one
@@ -56,11 +54,13 @@ def newer(expression: Expression, received: Iterable[Received], now: int) -> Rec
 
 def refusal(expression: Expression, received: Sequence[Received], now: int) -> str | None:
     """Why this expression may not be written at `now`, in words for whoever wanted to; None where it may."""
+    if given_now(expression, now):
+        return None
     later = newer(expression, received, now)
     if later is not None:
         return f"too late: said before what stands, {sentence(later)}"
     scopes = {scope_of(one.expression) for one in received if one.expression.channel == expression.channel}
-    if scope_of(expression) in scopes or len(scopes) < limits.SCOPES.most or given_now(expression, now):
+    if scope_of(expression) in scopes or len(scopes) < limits.SCOPES.most:
         return None
     return (
         f"this subscriber has said something about {len(scopes):,} {limits.SCOPES.unit} on {expression.channel}, at "

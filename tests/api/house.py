@@ -217,7 +217,7 @@ async def _control_plane(config: Config) -> None:
 
 
 def _dealt_with(entries: dict[str, book.Entry], spot: Spot, key: bytes, value: bytes, terms: Terms) -> list[outbox.Out]:
-    arrival = inbox.read(spot, key, value, PARTITIONS)
+    arrival = inbox.read(spot, key, value, PARTITIONS, terms.numbering)
     match arrival:
         case Forward():
             return [outbox.case_event(arrival.event, PARTITIONS)]

@@ -7,6 +7,7 @@ import asyncio
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 
 import aiohttp
@@ -17,6 +18,7 @@ from msgspec.structs import replace
 from bloom.partition import partition_of
 from stream.config import Config
 from stream.enforce.api import Api
+from stream.enforce.forms import PERSON
 from stream.enforce.terms import Settings
 from stream.model import topics
 from tests.api.house import COMPLAINT, Answer, House, Json, eventually, house, token_of, write, write_tokens
@@ -87,7 +89,9 @@ async def test_what_a_complaint_lacks_is_listed_and_may_be_added(config: Config)
         added = await home.post(f"/v1/complaints/{filed.case}", {**COMPLAINT, "at": None}, by="agent")
         assert [one["field"] for one in added.body["missing"]] == ["at"]  # type: ignore[attr-defined]
         await home.show(filed.case, step=2)
-        assert (await home.post(f"/v1/complaints/{filed.case}", {"at": 1}, by="agent")).body["missing"] == []
+        assert (await home.post(f"/v1/complaints/{filed.case}", {"at": 1_795_400_000_000}, by="agent")).body[
+            "missing"
+        ] == []
         await home.show(filed.case, state="received")
         late = await home.post(f"/v1/complaints/{filed.case}", {"text": "more"}, by="agent")
         assert late.status == 409
@@ -98,24 +102,24 @@ async def test_what_a_complaint_lacks_is_listed_and_may_be_added(config: Config)
 async def test_what_is_ill_formed_in_a_complaint_that_came_by_topic_is_asked_for_and_may_be_mended(
     config: Config,
 ) -> None:
-    said = {**COMPLAINT, "kind": "complaint", "complaint": "paper-1", "time": 1, "subscriber": "13800138000"}
+    said = {**COMPLAINT, "kind": "complaint", "complaint": "paper-1", "time": 1, "subscriber": "+8613800138004.0"}
     partition = partition_of("C-paper-1", PARTITIONS)
     async with house(config) as home:
         await write(config, [(topics.COMPLAINTS, partition, b"C-paper-1", orjson.dumps(said))])
         shown = await home.show("C-paper-1", state="incomplete")
         assert shown["body"]["complaint"]["subscriber"] is None  # type: ignore[index]
         (notice,) = [orjson.loads(record.value) for record in await home.records(topics.NOTICES)]
-        assert notice["missing"] == ["subscriber: not an E.164 number with its plus sign"]
+        assert notice["missing"] == [f"subscriber: not {PERSON}"]
         added = await home.post("/v1/complaints/C-paper-1", {"text": "more"})
         assert added.body["missing"] == [
             {
                 "field": "subscriber",
-                "reason": "not an E.164 number with its plus sign",
-                "mend": "state `subscriber`: an E.164 number with its plus sign",
+                "reason": f"not {PERSON}",
+                "mend": f"state `subscriber`: {PERSON}",
             }
         ]
         await home.show("C-paper-1", step=2)
-        mended = await home.post("/v1/complaints/C-paper-1", {"subscriber": "+8613800138000"})
+        mended = await home.post("/v1/complaints/C-paper-1", {"subscriber": "138 0013 8000"})
         assert mended.body["missing"] == []
         await home.show("C-paper-1", state="received")
         assert await home.records(topics.DEAD_LETTER) == []
@@ -125,13 +129,13 @@ async def test_what_is_wrong_with_a_request_is_told_whole(config: Config) -> Non
     async with house(config, control_plane=False) as home:
         wrong = await home.post(
             "/v1/complaints",
-            {"subscriber": "13800138000", "channel": "fax", "at": "yesterday", "actor": "me", "colour": "red"},
+            {"subscriber": "95588", "channel": "fax", "at": "yesterday", "actor": "me", "colour": "red"},
         )
         assert wrong.status == 400
         assert wrong.faults() == {
             "actor": "not yours to state: it is set for you",
             "colour": "there is no such field",
-            "subscriber": "not an E.164 number with its plus sign",
+            "subscriber": f"not {PERSON}",
             "channel": "Invalid enum value 'fax'",
             "at": "Expected `int`, got `str`",
         }
@@ -270,7 +274,52 @@ async def test_a_subscribers_word_is_in_the_register_at_once(config: Config) -> 
         strange = await home.post("/v1/expressions", {**word, "subscriber": "+8613900139000"}, by="agent")
         assert strange.status == 403
         ahead = await home.post("/v1/expressions", {**word, "time": 1 << 50}, by="agent")
-        assert ahead.faults() == {"time": "it lies in the future"}
+        assert ahead.faults().keys() == {"time"}
+        spelt = await home.post("/v1/expressions", {**word, "subscriber": "86 138-0013-8000"}, by="agent")
+        assert spelt.status == 202
+        assert [one.key for one in await home.records(topics.EXPRESSIONS)] == [record.key] * 2
+
+
+async def test_a_consent_that_was_said_before_what_stands_is_too_late_and_a_refusal_never_is(config: Config) -> None:
+    said = {"subscriber": "+8613800138000", "channel": "sms", "source": "web-form"}
+    consent = {**said, "will": "consent", "sender": "ORG-9", "category": "finance"}
+    now = time.time_ns() // 1_000_000
+    async with house(config, control_plane=False) as home:
+        assert (await home.post("/v1/expressions", {**said, "will": "refuse"})).status == 202
+        late = await home.post("/v1/expressions", {**consent, "time": now - 3_600_000})
+        assert (late.status, late.body["error"]) == (409, "too-late")
+        assert "refuse (*, *) on sms" in str(late.body["reason"])
+        assert (await home.post("/v1/expressions", {**consent, "time": now + 3_600_000})).status == 202, "said now"
+        assert (await home.post("/v1/expressions", {**said, "will": "refuse", "sender": "ORG-9"})).status == 202
+        old = await home.post("/v1/expressions", {**said, "will": "refuse", "time": now - 7_200_000})
+        assert (old.status, old.body["error"]) == (409, "too-late")
+        wills = [orjson.loads(one.value)["will"] for one in await home.records(topics.EXPRESSIONS)]
+        assert wills == ["refuse", "consent", "refuse"]
+
+
+@pytest.mark.parametrize("anyway", [False, True])
+async def test_a_verified_complaint_refuses_over_a_newer_consent_only_where_the_user_says_so(
+    config: Config, *, anyway: bool
+) -> None:
+    consent = {
+        "subscriber": "+8613800138000", "channel": "sms", "source": "web-form", "will": "consent", "sender": "ORG-9",
+        "category": "finance",
+    }  # fmt: skip
+    async with house(config) as home:
+        filed = await home.post("/v1/complaints", {**COMPLAINT, "refusal": False})
+        await home.show(filed.case, state="received")
+        assert (await home.act(filed.case, "forwarded", to="ORG-9")).status == 202
+        await home.show(filed.case, state="forwarded")
+        assert (await home.post("/v1/expressions", consent)).status == 202
+        told = await home.act(filed.case, "verified", result="confirmed", detail="so", consented=7)
+        assert told.faults() == {"consented": "not yours to state: it is set for you"}
+        stated = {"refuse": "anyway"} if anyway else {}
+        done = await home.act(filed.case, "verified", result="confirmed", detail="so", **stated)
+        assert done.status == 202
+        assert ("consent (ORG-9, finance) on sms" in str(done.body["note"])) is not anyway
+        await home.show(filed.case, state="confirmed")
+        wills = [orjson.loads(one.value)["will"] for one in await home.records(topics.EXPRESSIONS)]
+        assert wills == (["consent", "refuse"] if anyway else ["consent"])
 
 
 async def test_a_direct_order_passes_the_rules_of_admission(config: Config) -> None:
@@ -283,10 +332,15 @@ async def test_a_direct_order_passes_the_rules_of_admission(config: Config) -> N
         assert told.status == 202
         both = await home.post("/v1/orders", {**order, "notice": "N-1", "number": "+8613800138000"})
         assert "exactly one of `sender` and `number`" in both.faults()[""]
-        taken = await home.post("/v1/orders", {**order, "notice": "N-1", "order": "O-M-F-1", "until": 1 << 50})
+        taken = await home.post("/v1/orders", {**order, "notice": "N-1", "order": "O-M-F-1"})
         assert taken.status == 409
         assert (await home.post("/v1/orders", {**order, "basis": "regulator-order"}, by="regulator")).status == 202
-        (first, second) = await home.records(topics.ORDERS)
+        port = {"measure": "stop", "basis": "measures", "number": "+86-95588"}
+        assert (await home.post("/v1/orders", port)).status == 202
+        far = await home.post("/v1/orders", {**port, "until": 1 << 50})
+        assert far.faults().keys() == {"until"}
+        (first, second, third) = await home.records(topics.ORDERS)
+        assert orjson.loads(third.value)["number"] == "95588"
         assert orjson.loads(first.value)["actor"] == "desk:17"
         assert orjson.loads(first.value)["appeal"], "every suspension carries an address for appeals"
         assert orjson.loads(second.value)["actor"] == "regulator:3"

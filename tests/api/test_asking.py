@@ -11,22 +11,30 @@ from hypothesis import strategies as st
 from stream.enforce.api import asking
 from stream.enforce.api.answers import Fault, Problem
 from stream.enforce.api.casebook import Wanted
+from stream.enforce.forms import NUMBER, PERSON, Reading
 from stream.model.control import Appeal, Complaint, Filing
-from stream.model.registry import Expression
+from stream.model.registry import Expression, Order
+from tests.enforce.world import NOW, TERMS
 
-MADE = {"time": 1, "actor": "desk:17"}
+MADE = {"time": NOW, "actor": "desk:17"}
+READING = Reading(TERMS.numbering, NOW)
 
 
 def faults(body: bytes, kind: type[msgspec.Struct] = Complaint) -> tuple[Fault, ...]:
     with pytest.raises(Problem) as raised:
-        asking.record(asking.json_object(body), kind, made={**MADE, str(kind.__struct_config__.tag): "x"})
+        asking.record(
+            asking.json_object(body), kind, made={**MADE, str(kind.__struct_config__.tag): "x"}, reading=READING
+        )
     assert raised.value.status == 400
     return raised.value.refusal.faults
 
 
 def test_null_and_the_empty_text_are_absent() -> None:
     said = asking.record(
-        asking.json_object(b'{"sender":null,"text":"","from":"106"}'), Complaint, made={**MADE, "complaint": "x"}
+        asking.json_object(b'{"sender":null,"text":"","from":"106"}'),
+        Complaint,
+        made={**MADE, "complaint": "x"},
+        reading=READING,
     )
     assert (said.sender, said.text, said.from_) == (None, None, "106")
 
@@ -52,6 +60,40 @@ def test_a_list_of_missing_fields_tells_their_form() -> None:
     assert level.mend.startswith("state `level`: one of ")
 
 
+def test_numbers_are_taken_as_read() -> None:
+    said = asking.record(
+        asking.json_object(b'{"subscriber":"138 0013 8000","from":"+86 106 9012345","channel":"sms"}'),
+        Complaint,
+        made={**MADE, "complaint": "x"},
+        reading=READING,
+    )
+    assert (said.subscriber, said.from_) == ("+8613800138000", "1069012345")
+    order = {"number": "0086-95588", "measure": "stop", "basis": "measures", "order": "O-1", "from": NOW}
+    assert asking.record(order, Order, made={"actor": "desk:17"}, reading=READING).number == "95588"
+
+
+@pytest.mark.parametrize("number", ["+8613800138004.0", "+13800138000", "95588"])
+def test_what_is_no_persons_number_is_a_fault_that_says_what_one_is(number: str) -> None:
+    (fault,) = faults(msgspec.json.encode({"subscriber": number}))
+    assert fault == Fault("subscriber", f"not {PERSON}", f"state {PERSON}")
+
+
+def test_a_party_has_a_number_that_something_can_come_from() -> None:
+    (fault,) = faults(b'{"party":{"number":"12"},"against":"M-1"}', Appeal)
+    assert (fault.field, fault.reason) == ("party", f"not a party whose `number` is {NUMBER}")
+
+
+@pytest.mark.parametrize("at", [NOW // 1000, NOW * 1000, NOW + 86_400_001])
+def test_a_time_in_another_unit_or_too_far_ahead_is_a_fault(at: int) -> None:
+    (fault,) = faults(msgspec.json.encode({"at": at}))
+    assert (fault.field, "2000-01-01 to a day from now" in fault.mend) == ("at", True)
+
+
+def test_what_exceeds_a_limit_is_a_fault_that_names_the_limit() -> None:
+    (fault,) = faults(msgspec.json.encode({"evidence": ["e", "e" * 4_001]}))
+    assert fault == Fault("evidence[1]", "4,001 characters", "keep within its limit of 4,000 characters")
+
+
 def test_a_query_is_read_from_text_and_its_faults_are_told() -> None:
     assert asking.query({"limit": "7", "ended": "true", "state": ""}, Wanted) == Wanted(limit=7, ended=True)
     with pytest.raises(Problem) as raised:
@@ -68,7 +110,9 @@ fields = st.dictionaries(st.sampled_from([*asking.names(Expression), "colour"]),
 
 @given(fields)
 def test_any_body_is_a_record_or_is_refused_with_faults(body: dict[str, object]) -> None:
-    said = _read(lambda: asking.record(asking.json_object(msgspec.json.encode(body)), Expression, made=ACTOR))
+    said = _read(
+        lambda: asking.record(asking.json_object(msgspec.json.encode(body)), Expression, made=ACTOR, reading=READING)
+    )
     if isinstance(said, Problem):
         assert said.status == 400
         assert said.refusal.faults

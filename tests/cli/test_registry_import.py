@@ -9,6 +9,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from bloom.partition import partition_of
@@ -126,6 +127,46 @@ def test_the_door_is_kept_as_for_every_writer(broker: Broker, tmp_path: Path) ->
     assert wurao.topic(SENDERS) == [_sender("1069")]
     again = wurao.asked("registry", "import", path, code=1)
     assert (again["written"], again["refused"], again["already"]) == ({}, 2, 2)
+
+
+def _other(*prefixes: str, name: str = "ORG-2") -> Sender:
+    return msgspec.structs.replace(_sender(*prefixes), sender=name)
+
+
+@pytest.mark.kafka
+def test_numbers_of_another_sender_are_imported_once_the_hand_over_is_stated(broker: Broker, tmp_path: Path) -> None:
+    wurao = Wurao(tmp_path, broker)
+    broker.write_registry([_sender("106901", "1068")])
+    path = wurao.file("branch.ndjson", *_json(_other("106901"), _other("106812", name="ORG-3")))
+    ran = wurao.run("registry", "import", path)
+    assert ran.returncode == 1
+    assert "106901 (sms) is 106901 of ORG-1" in ran.stderr
+    assert "--sub-port-of ORG-1" in ran.stderr
+    part = wurao.asked("registry", "import", path, "--sub-port-of", "ORG-1", code=1)
+    assert (part["written"], part["refused"]) == ({SENDERS: 1}, 1)
+    assert wurao.asked("registry", "import", path, "--take-over", "ORG-1")["written"] == {SENDERS: 2}
+    state = registry_of(wurao.topic(SENDERS))
+    assert state.senders["ORG-1"] == _sender("1068"), "who hands a number over holds it no more"
+    assert [state.ownership["sms"].owner(one).sender for one in ("106901", "1068", "106812")] == [  # type: ignore[union-attr]
+        "ORG-2",
+        "ORG-1",
+        "ORG-3",
+    ]
+    assert wurao.asked("registry", "import", path)["already"] == 2, "what stands may be written again"
+
+
+def test_offline_the_same_door_is_kept(tmp_path: Path) -> None:
+    wurao = Wurao(tmp_path)
+    order = Order("O-1", "stop", T, "measures", number="+86-95588")
+    path = wurao.file("r.ndjson", *_json(_sender("1069"), _other("106901"), _other("+8695588", name="ORG-3"), order))
+    ran = wurao.run("registry", "import", path, "--into", tmp_path / "out.ndjson")
+    assert ran.returncode == 1
+    assert "106901 (sms) lies inside 1069 of ORG-1" in ran.stderr
+    assert "write 95588" in ran.stderr
+    kept = [decode_file_record(line) for line in (tmp_path / "out.ndjson").read_bytes().splitlines()]
+    assert kept == [_sender("1069"), msgspec.structs.replace(order, number="95588")]
+    ran = wurao.run("registry", "import", path, "--into", tmp_path / "more.ndjson", "--sub-port-of", "ORG-1")
+    assert "106901" not in ran.stderr
 
 
 @pytest.mark.kafka

@@ -1,5 +1,6 @@
 """`wurao will`: one subscriber's wills with every word behind them, from the topics or from files."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -7,20 +8,23 @@ import pytest
 from bloom.partition import partition_of
 from bloom.snapshot import SnapshotMeta
 from stream.model.codec import encode
-from stream.model.registry import Expression
+from stream.model.registry import Expression, NumberEntry, Sender
 from stream.registry import snapshots
 from stream.registry.registry import registry_of
-from tests.cli.command import Wurao
+from tests.cli.command import Ran, Wurao
 from tests.filter.harness import Broker
 
 NUMBER = "+8613800138000"
 OTHER = "+8613900139000"
+SAID = 1_795_000_000_000
 
 
 def _word(will: str, time: int, sender: str | None = None, category: str | None = None, **fields: str) -> Expression:
     channel = fields.pop("channel", "sms")
     return Expression(NUMBER, channel, will, time, "web-form", sender, category, **fields)  # type: ignore[arg-type]
 
+
+BANK = Sender("ORG-1", "某某银行", "95588", "active", (NumberEntry("1069", "sms", ("commercial",)),))
 
 WORDS = [
     _word("refuse", 1, "S"),
@@ -89,7 +93,7 @@ def test_a_word_is_written_to_its_partition_and_shown_from_there(broker: Broker,
         "--source",
         "phone",
         "--time",
-        "7",
+        str(SAID),
     )
     assert written.returncode == 0, written.stderr
     assert f"partition {partition_of(NUMBER, broker.partitions)}" in written.stdout
@@ -102,7 +106,7 @@ def test_a_word_is_written_to_its_partition_and_shown_from_there(broker: Broker,
         "subscriber": NUMBER,
         "channel": "sms",
         "will": "refuse",
-        "time": 7,
+        "time": SAID,
         "source": "phone",
         "sender": "S",
         "category": None,
@@ -114,9 +118,18 @@ def test_a_word_is_written_to_its_partition_and_shown_from_there(broker: Broker,
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (("show", "nobody"), "give + and 7 to 15 digits"),
+        (("show", "nobody"), "is no person's number"),
+        (("show", "95588"), "is no person's number"),
+        (("show", "+8613800138004.0"), "is no person's number"),
+        (("set", "+440000000000", "--channel", "sms", "--will", "refuse"), "is no person's number"),
+        (("set", NUMBER, "--channel", "sms", "--will", "refuse", "--time", str(SAID // 1000)), "looks like seconds"),
+        (
+            ("set", NUMBER, "--channel", "sms", "--will", "refuse", "--time", "99999999999999"),
+            "more than a day from now",
+        ),
+        (("set", NUMBER, "--channel", "sms", "--will", "refuse", "--evidence", "e" * 4001), "at most 4,000"),
         (("set", NUMBER, "--channel", "sms", "--will", "consent", "--sender", "S"), "must name both"),
-        (("set", NUMBER, "--channel", "sms", "--will", "lift", "--time", "-1"), "time"),
+        (("set", NUMBER, "--channel", "sms", "--will", "lift", "--time", "-1"), "before 2000"),
     ],
 )
 def test_what_cannot_be_is_refused_before_any_broker_is_asked(
@@ -126,3 +139,59 @@ def test_what_cannot_be_is_refused_before_any_broker_is_asked(
     assert ran.returncode == 1
     assert told in ran.stderr
     assert "Kafka" not in ran.stderr
+
+
+def test_the_number_may_come_from_standard_input_where_no_list_of_processes_shows_it(
+    files: Path, tmp_path: Path
+) -> None:
+    ran = Wurao(tmp_path).run("will", "show", "-", "--registry", files, stdin="138 0013 8000\n")
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.startswith(f"{NUMBER}\n")
+    empty = Wurao(tmp_path).run("will", "show", "-", "--registry", files)
+    assert "no person's number" in empty.stderr
+
+
+def test_a_number_that_is_none_is_told_masked(tmp_path: Path) -> None:
+    ran = Wurao(tmp_path).run("will", "set", "+13900139000", "--channel", "sms", "--will", "refuse")
+    assert "no person's number" in ran.stderr
+    assert "13900139000" not in ran.stderr
+
+
+def _set(wurao: Wurao, will: str, *words: str, sender: str | None = None, category: str | None = None) -> Ran:
+    about = (["--sender", sender] if sender else []) + (["--category", category] if category else [])
+    return wurao.run("will", "set", NUMBER, "--channel", "sms", "--will", will, *about, *words)
+
+
+@pytest.mark.kafka
+def test_a_word_that_was_said_before_what_stands_is_too_late_and_a_refusal_given_now_never_is(
+    broker: Broker, tmp_path: Path
+) -> None:
+    wurao = Wurao(tmp_path, broker)
+    broker.write_registry([BANK])
+    assert _set(wurao, "refuse").returncode == 0
+    late = _set(
+        wurao, "consent", "--time", str(time.time_ns() // 1_000_000 - 60_000), sender="ORG-1", category="finance"
+    )
+    assert late.returncode == 1
+    assert "too late" in late.stderr
+    assert "refuse (*, *) on sms" in late.stderr
+    assert _set(wurao, "consent", sender="ORG-1", category="finance").returncode == 0, "said now"
+    assert _set(wurao, "refuse", sender="ORG-1").returncode == 0
+    assert [word.will for word in wurao.words()] == ["refuse", "consent", "refuse"]
+
+
+@pytest.mark.kafka
+def test_a_consent_to_nobody_or_of_no_category_says_so_with_what_may_have_been_meant(
+    broker: Broker, tmp_path: Path
+) -> None:
+    wurao = Wurao(tmp_path, broker)
+    broker.write_registry([BANK])
+    ran = _set(wurao, "consent", sender="org-1", category="finace")
+    assert ran.returncode == 1
+    assert "category 'finace' is none of the policy's (did you mean finance" in ran.stderr
+    assert "sender 'org-1' is not registered (did you mean ORG-1?)" in ran.stderr
+    assert wurao.words() == []
+    refused = _set(wurao, "refuse", sender="org-1")
+    assert refused.returncode == 0, "a refusal is written"
+    assert "is not registered" in refused.stderr
+    assert _set(wurao, "consent", "--unregistered", sender="ORG-7", category="finace").returncode == 0

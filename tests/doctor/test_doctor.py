@@ -9,8 +9,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from stream.cli import doctor_registry
 from stream.cli.findings import ok, warn, worst, wrong
 from stream.kafka import clients
+from stream.model.registry import NumberEntry, Sender
+from stream.policy.loading import load as load_policy
+from stream.registry.registry import registry_of
 from tests.cli.command import Wurao
 from tests.filter import cases
 from tests.filter.harness import Broker, FilterProcess, event
@@ -81,6 +85,21 @@ def test_the_worst_state_is_the_answers() -> None:
     assert [worst(some) for some in ([], [fine], [fine, look], [bad, fine, look])] == ["ok", "ok", "warn", "wrong"]
 
 
+def _sender(name: str, *prefixes: str) -> Sender:
+    return Sender(name, name, "95588", "active", tuple(NumberEntry(one, "sms", ("service",)) for one in prefixes))
+
+
+def test_numbers_that_two_senders_claim_and_prefixes_that_own_nothing_are_listed() -> None:
+    policy = load_policy(None)
+    (fine,) = doctor_registry.findings(registry_of([_sender("A", "1069"), _sender("B", "95588")]), policy)
+    assert fine == ok("senders", "2 registered, none claims another's numbers")
+    clashing = [_sender("A", "1069", "+8695588"), _sender("B", "10690123")]
+    (clash, unfit) = doctor_registry.findings(registry_of(clashing), policy)
+    assert (clash.state, unfit.state) == ("warn", "warn")
+    assert "B: 10690123 (sms) lies inside 1069 of A" in clash.found
+    assert "write 95588" in unfit.found
+
+
 @pytest.mark.kafka
 def test_a_healthy_installation_is_well_and_each_fault_is_found(broker: Broker, tmp_path: Path) -> None:
     wurao = Wurao(tmp_path, broker)
@@ -130,6 +149,13 @@ def test_a_healthy_installation_is_well_and_each_fault_is_found(broker: Broker, 
     broker.delete_topics()
     gone = _asked(wurao, code=1)
     assert [check.mend for check in gone.checks if check.name == "topics"] == ["run `wurao topics create`"]
+
+
+@pytest.mark.kafka
+def test_clashes_in_the_topics_are_found(broker: Broker, tmp_path: Path) -> None:
+    broker.write_registry([_sender("A", "1069"), _sender("B", "10690123")])
+    senders = _asked(Wurao(tmp_path, broker), code=0).of("senders")
+    assert (senders.state, "lies inside 1069 of A" in senders.found) == ("warn", True)
 
 
 def _write_an_hour_ago(broker: Broker) -> None:

@@ -152,7 +152,7 @@ def test_an_appeal_without_grounds_is_asked_for_them_and_lapses_without() -> Non
 )
 def test_an_appeal_that_is_ill_formed_is_asked_for_what_it_must_be(ill: dict[str, object], asked: str) -> None:
     value = msgspec.json.encode({**msgspec.to_builtins(pools.APPEAL), **ill})
-    appealed = Appealed(*forms.read(Appeal, value, made=inbox.MADE))
+    appealed = Appealed(*forms.read(Appeal, value, made=inbox.MADE, reading=forms.Reading(TERMS.numbering, NOW)))
     case, effects = took(appeal.step(appeal.AppealCase(case="A-1"), appealed, NOW, TERMS))
     assert act(effects, SendNotice).notice.missing == (asked,)
     case = took(appeal.step(case, appeal.Supplemented("not us", ("E-1",)), NOW + HOUR, TERMS)).case
@@ -164,7 +164,12 @@ def test_an_appeal_that_is_ill_formed_is_asked_for_what_it_must_be(ill: dict[str
 @pytest.mark.parametrize("ours", [{"against": 7}, {"party": "BANK"}, {"appeal": None}, {"time": "now"}])
 def test_whom_an_appeal_is_of_and_against_what_is_never_guessed(ours: dict[str, object]) -> None:
     with pytest.raises(Undecodable):
-        forms.read(Appeal, msgspec.json.encode({**msgspec.to_builtins(pools.APPEAL), **ours}), made=inbox.MADE)
+        forms.read(
+            Appeal,
+            msgspec.json.encode({**msgspec.to_builtins(pools.APPEAL), **ours}),
+            made=inbox.MADE,
+            reading=forms.Reading(TERMS.numbering, NOW),
+        )
 
 
 def test_a_company_that_does_not_answer_a_dispute_is_in_breach_and_cannot_hold_it_up() -> None:

@@ -17,6 +17,7 @@ from stream.enforce.complaint import (
     State,
     Verified,
     missing,
+    refusal_of,
     step,
 )
 from stream.enforce.effects import Alert, OpenCase, RaiseFinding, Report, SendNotice, SetClock, WriteExpression
@@ -129,6 +130,26 @@ def test_a_verified_complaint_is_a_finding_and_the_users_refusal() -> None:
         sender="ORG-9",
         evidence="C-1",
     )
+
+
+def test_a_verified_complaint_is_no_refusal_over_a_newer_consent_unless_the_user_says_so() -> None:
+    since = at("2026-09-21 12:00")
+    found = Verified("confirmed", "it was so", consented=since)
+    _, effects = after(RECEIVED, FORWARDED, ("2026-09-22 09:00", found))
+    assert act(effects, RaiseFinding).finding.party == Party(sender="ORG-9")
+    assert not acts(effects, WriteExpression)
+    anyway = Verified("confirmed", "it was so", refuse="anyway", consented=since)
+    _, effects = after(RECEIVED, FORWARDED, ("2026-09-22 09:00", anyway))
+    refusal = act(effects, WriteExpression).expression
+    assert (refusal.will, refusal.time) == ("refuse", at("2026-09-22 09:00")), "it is said now"
+
+
+def test_the_refusal_that_a_verification_leads_to_is_known_before_it() -> None:
+    case, event = after(RECEIVED, FORWARDED).case, CONFIRMED[1]
+    assert isinstance(event, Verified)
+    assert refusal_of(case, event) == act(after(RECEIVED, FORWARDED, CONFIRMED).effects, WriteExpression).expression
+    assert refusal_of(case, Verified("unconfirmed", "no trace")) is None
+    assert refusal_of(case, Verified("confirmed", "x", Party(number="+8613900139000"))) is None
 
 
 def test_a_refusal_that_the_subscriber_asks_for_waits_for_nobody() -> None:

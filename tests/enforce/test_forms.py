@@ -16,28 +16,32 @@ from stream.model.control import Complaint, Filing
 from tests.enforce import pools
 from tests.enforce.world import NOW, TERMS, act, took
 
+READING = forms.Reading(TERMS.numbering, NOW)
 OURS = {"kind": "complaint", "complaint": "C-1", "time": NOW}
-NUMBER = Wrong("subscriber", "an E.164 number with its plus sign")
+NUMBER = Wrong("subscriber", forms.PERSON)
 
 
 def read(**fields: object) -> forms.Filled[Complaint]:
-    return forms.read(Complaint, msgspec.json.encode({**OURS, **fields}), made=inbox.MADE)
+    return forms.read(Complaint, msgspec.json.encode({**OURS, **fields}), made=inbox.MADE, reading=READING)
 
 
 def test_a_form_without_fault_is_the_record_that_it_is() -> None:
-    assert forms.read(Complaint, encode(pools.COMPLAINT), made=inbox.MADE) == (pools.COMPLAINT, ())
+    assert forms.read(Complaint, encode(pools.COMPLAINT), made=inbox.MADE, reading=READING) == (
+        pools.COMPLAINT,
+        (),
+    )
 
 
 def file(**fields: object) -> forms.Filled[Filing]:
     ours = {"kind": "filing", "filing": "P-1", "time": NOW}
-    return forms.read(Filing, msgspec.json.encode({**ours, **fields}), made=inbox.MADE)
+    return forms.read(Filing, msgspec.json.encode({**ours, **fields}), made=inbox.MADE, reading=READING)
 
 
 def test_what_is_ill_formed_is_named_with_its_form_and_the_rest_is_kept() -> None:
-    said = read(subscriber="13800138000", channel="fax", at="yesterday", evidence=["E-1", 7], text="贷款")
+    said = read(subscriber="+8613800138004.0", channel="fax", at="yesterday", evidence=["E-1", 7], text="贷款")
     assert said.record == Complaint(complaint="C-1", time=NOW, text="贷款")
     assert {str(one) for one in said.wrong} == {
-        "subscriber: not an E.164 number with its plus sign",
+        str(NUMBER),
         "channel: not one of call, sms",
         "at: not milliseconds since the epoch, UTC",
         "evidence: not a list, each a text",
@@ -45,7 +49,7 @@ def test_what_is_ill_formed_is_named_with_its_form_and_the_rest_is_kept() -> Non
 
 
 def test_a_filing_is_read_like_a_complaint() -> None:
-    assert forms.read(Filing, encode(pools.FILING), made=inbox.MADE) == (pools.FILING, ())
+    assert forms.read(Filing, encode(pools.FILING), made=inbox.MADE, reading=READING) == (pools.FILING, ())
     said = file(**{"from": "2026-10-20", "regions": "110000", "volume": -1, "level": "village", "emergency": "yes"})
     assert said.record == Filing(filing="P-1", time=NOW)
     assert {str(one) for one in said.wrong} == {
@@ -54,6 +58,65 @@ def test_a_filing_is_read_like_a_complaint() -> None:
         "volume: not an integer",
         "level: not one of city-with-districts, county, national, other, province, township",
         "emergency: not true or false",
+    }
+
+
+@pytest.mark.parametrize(
+    ("written", "kept"),
+    [
+        ("13800138000", "+8613800138000"),
+        ("138-0013-8000", "+8613800138000"),
+        ("０１０-８７６５４３２１", "+861087654321"),
+        ("tel:+86-138-0013-8000", "+8613800138000"),
+        ("+447911123456", "+447911123456"),
+    ],
+)
+def test_a_persons_number_is_kept_as_read_however_it_was_written(written: str, kept: str) -> None:
+    assert read(subscriber=written) == (Complaint(complaint="C-1", time=NOW, subscriber=kept), ())
+
+
+@pytest.mark.parametrize("written", ["010-87654326-12", "+86 86 13800138000", "+13800138000", "10086", "somebody"])
+def test_what_is_no_persons_number_is_asked_for_and_never_made_to_fit(written: str) -> None:
+    assert read(subscriber=written) == (Complaint(complaint="C-1", time=NOW), (NUMBER,))
+
+
+@pytest.mark.parametrize(
+    ("channel", "written", "kept"),
+    [
+        ("sms", "+861069012345", "1069012345"),
+        ("call", "+861069012345", "+861069012345"),
+        ("call", "+86-95588", "95588"),
+        ("sms", "app:bank.v2", "app:bank.v2"),
+    ],
+)
+def test_where_a_message_came_from_is_kept_as_the_channel_reads_it(channel: str, written: str, kept: str) -> None:
+    assert read(channel=channel, **{"from": written}).record.from_ == kept
+
+
+@pytest.mark.parametrize("at", [1_600_394_400, 1_600_394_400_000_000, NOW + 86_400_001, 0])
+def test_a_time_that_nobody_can_have_meant_is_asked_for(at: int) -> None:
+    said = read(at=at)
+    assert said.record.at is None
+    assert [one.field for one in said.wrong] == ["at"]
+
+
+def test_a_campaign_may_be_filed_for_years_ahead_and_no_more() -> None:
+    year = 365 * 86_400_000
+    assert file(**{"from": NOW + 9 * year, "until": NOW + 9 * year + 1}).wrong == ()
+    assert [one.field for one in file(until=NOW + 11 * year).wrong] == ["until"]
+
+
+def test_prefixes_of_a_campaign_with_which_no_number_begins_are_asked_for() -> None:
+    assert file(numbers=["10086", "106900", "95588"]).wrong == ()
+    assert file(numbers=["10086", "13"]).wrong == (Wrong("numbers", forms.PREFIXES),)
+
+
+def test_what_exceeds_a_limit_is_asked_for_again() -> None:
+    said = read(text="x" * 40_001, evidence=["e" * 4_000], sender="s" * 257)
+    assert said.record == Complaint(complaint="C-1", time=NOW, evidence=("e" * 4_000,))
+    assert {str(one) for one in said.wrong} == {
+        "text: not within its limit of 40,000 characters",
+        "sender: not within its limit of 256 characters",
     }
 
 
@@ -76,7 +139,7 @@ def test_what_no_person_fills_in_of_a_filing_is_a_programs_fault(ours: dict[str,
 @pytest.mark.parametrize("data", [b"", b"[]", b"{", b"\xff", b"[" * 100_000])
 def test_what_is_no_form_at_all_is_refused(data: bytes) -> None:
     with pytest.raises(Undecodable):
-        forms.read(Complaint, data, made=inbox.MADE)
+        forms.read(Complaint, data, made=inbox.MADE, reading=READING)
 
 
 json = st.recursive(

@@ -89,7 +89,9 @@ class Pure:
         while waiting:
             topic, partition, key, value = waiting.popleft()
             self._offset += 1
-            arrival = inbox.read(Spot(topic, partition, self._offset, self._now), key, value, PARTITIONS)
+            arrival = inbox.read(
+                Spot(topic, partition, self._offset, self._now), key, value, PARTITIONS, self._terms.numbering
+            )
             match arrival:
                 case Arrival():
                     waiting += [out[:4] for out in self._step(arrival) if out.topic == topics.CASE_EVENTS]

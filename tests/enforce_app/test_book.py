@@ -30,7 +30,7 @@ CASE = ids.complaint_case(COMPLAINT)
 
 def _arrival(record: Record, offset: int = 0) -> Arrival:
     topic, partition, key, value = record
-    arrival = inbox.read(Spot(topic, partition, offset, NOW), key, value, PARTITIONS)
+    arrival = inbox.read(Spot(topic, partition, offset, NOW), key, value, PARTITIONS, TERMS.numbering)
     assert isinstance(arrival, Arrival)
     return arrival
 
@@ -134,4 +134,4 @@ def test_a_refusal_stands_as_the_expression_of_the_subscriber() -> None:
 
 def test_a_notice_that_no_measure_waits_for_is_nobody_elses_business() -> None:
     topic, partition, key, value = said(Delivery("N-1", CASE, NOW, "delivered", 1, "webhook"))
-    assert inbox.read(Spot(topic, partition, 0, NOW), key, value, PARTITIONS) is None
+    assert inbox.read(Spot(topic, partition, 0, NOW), key, value, PARTITIONS, TERMS.numbering) is None

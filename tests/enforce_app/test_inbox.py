@@ -10,16 +10,18 @@ from stream.model import topics
 from stream.model.cases import CaseEvent
 from stream.model.codec import Undecodable, encode
 from stream.model.control import Appeal, Complaint, Party
+from stream.policy.loading import load
 from tests.enforce_app.harness import NOW, Record, said
 from tests.filter.harness import PARTITIONS
 
+NUMBERING = load(None).numbering
 COMPLAINT = said(Complaint("one", NOW))
 APPEAL = Appeal("one", NOW, "M-1", Party(sender="ORG-1"))
 
 
 def _read(record: Record) -> Arrival | Forward | None:
     topic, partition, key, value = record
-    return inbox.read(Spot(topic, partition, 0, NOW), key, value, PARTITIONS)
+    return inbox.read(Spot(topic, partition, 0, NOW), key, value, PARTITIONS, NUMBERING)
 
 
 def _event(procedure: str, case: str, event: bytes) -> Record:

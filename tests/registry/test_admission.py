@@ -2,11 +2,18 @@
 
 import pytest
 
-from stream.model.registry import FileRecord, NumberEntry, Order, Sender
-from stream.registry.admission import refusal
-from stream.registry.registry import registry_of
+from stream.model.registry import Campaign, FileRecord, NumberEntry, Order, Sender, Tombstone, Wordlist
+from stream.policy.loading import load
+from stream.registry.admission import Admission, number_as_written
+from stream.registry.registry import Registry, registry_of
 
 NOW = 1_795_500_000_000
+YEAR = 365 * 86_400_000
+DOOR = Admission(load(None).numbering)
+
+
+def refusal(record: FileRecord, registry: Registry, now: int) -> str | None:
+    return DOOR.refusal(record, registry, now)
 
 
 def _sender(*prefixes: str, channel: str = "sms") -> Sender:
@@ -34,7 +41,7 @@ def test_a_sender_that_was_never_registered_gets_none_under_a_limit_either() -> 
 
 def test_the_same_prefix_on_the_other_channel_is_a_new_number() -> None:
     registry = registry_of([_sender("+8610"), _limit()])
-    assert refusal(_sender("+8610", channel="call"), registry, NOW) is not None
+    assert "limit" in (refusal(_sender("+8610", channel="call"), registry, NOW) or "")
 
 
 @pytest.mark.parametrize(
@@ -76,3 +83,126 @@ def test_a_suspension_needs_its_notice_unless_its_basis_needs_none(
 
 def test_a_stop_needs_no_notice() -> None:
     assert refusal(_limit(measure="stop"), registry_of([]), NOW) is None
+
+
+def _entry(*, purposes: tuple[str, ...] = ("commercial",), categories: tuple[str, ...] = (), **more: object) -> Sender:
+    numbers = (NumberEntry("1069", "sms", purposes, categories, **more),)  # type: ignore[arg-type]
+    return Sender(sender="ORG-1", name="某某银行", contact="95588", status="active", numbers=numbers)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        (_entry(), _entry(purposes=("commercial", "service")), "purpose service"),
+        (_entry(categories=("finance",)), _entry(categories=("finance", "travel")), "category travel"),
+        (_entry(categories=("finance",)), _entry(), "category every one"),
+        (_entry(platform=True), _entry(), "no platform any more"),
+    ],
+)
+def test_new_purposes_and_categories_of_a_number_are_new_resources_too(
+    before: Sender, after: Sender, told: str
+) -> None:
+    registry = registry_of([before, _limit()])
+    assert told in (refusal(after, registry, NOW) or "")
+    assert refusal(before, registry, NOW) is None
+    assert refusal(after, registry_of([before]), NOW) is None
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (_entry(purposes=("commercial", "service")), _entry(purposes=("service",))),
+        (_entry(), _entry(categories=("finance",))),
+        (_entry(categories=("finance", "travel")), _entry(categories=("travel",))),
+    ],
+)
+def test_fewer_purposes_and_categories_are_admitted_under_a_limit(before: Sender, after: Sender) -> None:
+    assert refusal(after, registry_of([before, _limit()]), NOW) is None
+
+
+def test_a_limited_senders_removed_record_can_be_registered_again_as_it_was_and_not_with_more() -> None:
+    gone = Tombstone("registry.senders", "ORG-1")
+    registry = registry_of([_sender("1069"), _limit(), gone])
+    assert refusal(_sender("1069"), registry, NOW) is None
+    assert "1068 (sms)" in (refusal(_sender("1069", "1068"), registry, NOW) or "")
+
+
+@pytest.mark.parametrize(
+    ("number", "prefix", "channel", "refused"),
+    [
+        ("10690123", "1069", "sms", True),
+        ("1069", "10690123", "sms", True),
+        ("10690123", "10690123", "sms", True),
+        ("10690124", "10690123", "sms", False),
+        ("010-87654321", "+861087", "call", True),
+        ("+861069012345", "1069", "sms", True),
+        ("+861069012345", "1069", "call", False),
+        ("+861069012345", "+861069", "call", True),
+    ],
+)
+def test_a_limit_on_a_number_refuses_whoever_registers_numbers_around_or_within_it(
+    number: str, prefix: str, channel: str, *, refused: bool
+) -> None:
+    registry = registry_of([_limit(sender=None, number=number)])
+    told = refusal(_sender(prefix, channel=channel), registry, NOW)
+    assert (told is not None) is refused, told
+
+
+def test_a_limit_on_a_number_leaves_its_holder_what_it_has() -> None:
+    registry = registry_of([_sender("1069"), _limit(sender=None, number="10690123")])
+    assert refusal(_sender("1069"), registry, NOW) is None
+    assert refusal(_sender("1069", "1068"), registry, NOW) is None
+
+
+def test_a_sender_that_claims_anothers_number_is_refused() -> None:
+    other = Sender("ORG-2", "其他", "95588", "active", (NumberEntry("1069", "sms", ("service",)),))
+    assert "--take-over ORG-2" in (refusal(_sender("106901"), registry_of([other]), NOW) or "")
+
+
+def test_a_prefix_that_owns_nothing_is_refused_unless_it_was_there_before() -> None:
+    told = refusal(_sender("+8695588"), Registry(), NOW)
+    assert told is not None
+    assert "write 95588" in told
+    assert refusal(_sender("+8695588"), registry_of([_sender("+8695588", "1069")]), NOW) is None
+
+
+@pytest.mark.parametrize(
+    ("record", "told"),
+    [
+        (_limit(from_=NOW // 1000), "looks like seconds"),
+        (_limit(until=NOW + 11 * YEAR), "more than 10 years from now"),
+        (Campaign("P", "filed", "S", 1, NOW, "文"), "`from`"),
+        (Campaign("P", "filed", "S", NOW, NOW + 1, "文", numbers=("1069", "13")), "13"),
+        (Wordlist("l", ("x" * 65,)), "at most 64"),
+        (_limit(sender=None, number="12"), "neither a person's nor 3 to 20 digits"),
+    ],
+)
+def test_times_limits_and_numbers_that_cannot_be_are_refused(record: FileRecord, told: str) -> None:
+    assert told in (refusal(record, Registry(), NOW) or "")
+
+
+@pytest.mark.parametrize(
+    "record", [_limit(until=NOW + 9 * YEAR), Campaign("P", "filed", "S", NOW, NOW + 9 * YEAR, "文")]
+)
+def test_orders_and_campaigns_may_end_in_ten_years(record: FileRecord) -> None:
+    assert refusal(record, Registry(), NOW) is None
+
+
+@pytest.mark.parametrize(
+    ("channel", "number", "written"),
+    [
+        ("sms", "+86 106-9012345", "1069012345"),
+        ("call", "010-87654321", "+861087654321"),
+        (None, "0086 138 0013 8000", "+8613800138000"),
+        (None, "12", "12"),
+    ],
+)
+def test_an_orders_number_is_written_as_read(channel: str | None, number: str, written: str) -> None:
+    order = DOOR.as_written(_limit(sender=None, number=number, channel=channel))
+    assert isinstance(order, Order)
+    assert order.number == written
+
+
+@pytest.mark.parametrize("text", ["", "12", "anonymous caller", "+0", "1" * 21])
+def test_what_is_no_number_at_all_is_none(text: str) -> None:
+    assert number_as_written(text, "call", DOOR.numbering) is None

@@ -45,6 +45,11 @@ class Act(NamedTuple):
         """The event's tag, by which a request names it."""
         return str(self.event.__struct_config__.tag)
 
+    @property
+    def made(self) -> tuple[str, ...]:
+        """The fields that the API alone sets."""
+        return ("actor", "consented") if self.event is complaint.Verified else ("actor",)
+
 
 ACTS: Final[dict[str, tuple[Act, ...]]] = {
     "measure": (

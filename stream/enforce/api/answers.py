@@ -18,6 +18,7 @@ RefusalName = Literal[
     "not-found",
     "method-not-allowed",
     "wrong-state",
+    "too-late",
     "too-large",
     "not-ready",
     "failed",
@@ -36,7 +37,7 @@ class Refusal(msgspec.Struct, frozen=True):
     """Why a request was not taken.
 
     `faults` lists all that is wrong with a `bad-request`; `possible` says what the case would take of this
-    caller in a `wrong-state`.
+    caller in a `wrong-state`. `too-late`: what was said since stands, and `reason` says what that is.
     """
 
     error: RefusalName
@@ -49,12 +50,14 @@ class Accepted(msgspec.Struct, frozen=True):
     """All replicas have the record.
 
     `id` is the record's; `case` the case that it opens or is about, where there is one. `missing` is what a
-    complaint, filing or order must still state: its case waits for that.
+    complaint, filing or order must still state: its case waits for that. `note` says what came of it otherwise than
+    one would think.
     """
 
     id: Name
     case: CaseId | None = None
     missing: tuple[Fault, ...] = ()
+    note: Name | None = None
 
 
 class CaseLine(msgspec.Struct, frozen=True):

@@ -11,7 +11,8 @@ from typing import TypeVar
 import msgspec
 
 from stream.enforce.api.answers import Fault, faulty
-from stream.enforce.forms import form, misfit
+from stream.enforce.forms import PERSON, Reading, fitted, form, within
+from stream.model import limits
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -19,7 +20,6 @@ Fields = dict[str, object]
 """A JSON object as it came, without what is null or empty: the rim, where nothing has a type yet."""
 
 _SHOWN_MAX = 16
-_EXAMPLES = {"subscriber": ", such as +8613800138000"}
 
 
 def json_object(body: bytes) -> Fields:
@@ -39,13 +39,15 @@ def record(
     *,
     made: Mapping[str, object],
     preset: Mapping[str, object] | None = None,
+    reading: Reading,
 ) -> T:
-    """The struct that a request states. Raises `Problem` 400 with all its faults.
+    """The struct that a request states, its numbers as read. Raises `Problem` 400 with all its faults.
 
     `made` are fields that the API alone sets, and that nobody may state; `preset` stand where nothing is
     stated. Names are those of the wire.
     """
     given = {**(preset or {}), **stated}
+    reading = reading._replace(channel=given.get("channel"))
     faults = [_unknown(name, kind, made) for name in stated if name in made or name not in names(kind)]
     for field in msgspec.structs.fields(kind):
         name = field.encode_name
@@ -55,7 +57,10 @@ def record(
             if field.required:
                 faults.append(Fault(name, "missing", f"state {form(field.type)}"))
             continue
-        fault = _value_fault(given[name], field, kind)
+        fault = _type_fault(given[name], field)
+        if fault is None and name in stated:
+            given[name], needed = fitted(kind, field, given[name], reading)
+            fault = Fault(name, f"not {needed}", f"state {needed}") if needed else None
         if fault is not None:
             faults.append(fault)
     if faults:
@@ -63,9 +68,12 @@ def record(
     tag = kind.__struct_config__.tag
     tagged = {str(kind.__struct_config__.tag_field): tag} if tag is not None else {}
     try:
-        return msgspec.convert({**given, **made, **tagged}, kind)
+        found = msgspec.convert({**given, **made, **tagged}, kind)
     except msgspec.ValidationError as error:  # what only the whole can show, such as a consent without names
         raise faulty(Fault("", str(error), "state what the sentence asks for")) from error
+    if exceeded := limits.excess(found):
+        raise faulty(*(Fault(one.path, f"{one.has:,} {one.limit.unit}", f"keep {within(one)}") for one in exceeded))
+    return found
 
 
 def query(stated: Mapping[str, str], kind: type[T]) -> T:
@@ -73,7 +81,7 @@ def query(stated: Mapping[str, str], kind: type[T]) -> T:
     faults = [_unknown(name, kind, ()) for name in stated if name not in names(kind)]
     for field in msgspec.structs.fields(kind):
         if stated.get(field.encode_name):
-            fault = _value_fault(stated[field.encode_name], field, kind, strict=False)
+            fault = _type_fault(stated[field.encode_name], field, strict=False)
             faults += [fault] if fault else []
     if faults:
         raise faulty(*faults)
@@ -93,7 +101,8 @@ def missing(lacking: tuple[str, ...], kind: type[msgspec.Struct]) -> tuple[Fault
     types = {field.encode_name: field.type for field in msgspec.structs.fields(kind)}
 
     def mend(name: str) -> str:
-        return " or ".join(f"`{one}`: {form(types[one])}" for one in name.split(" or ") if one in types)
+        forms = {one: PERSON if one == "subscriber" else form(types[one]) for one in name.split(" or ") if one in types}
+        return " or ".join(f"`{one}`: {needed}" for one, needed in forms.items())
 
     named = (lack.partition(": ") for lack in lacking)
     return tuple(
@@ -109,14 +118,12 @@ def _unknown(name: str, kind: type[msgspec.Struct], made: Collection[str]) -> Fa
     return Fault(shown, "there is no such field", f"leave it out, or use one of {known}")
 
 
-def _value_fault(
-    value: object, field: msgspec.structs.FieldInfo, of: type[msgspec.Struct], *, strict: bool = True
-) -> Fault | None:
-    name = field.encode_name
+def _type_fault(value: object, field: msgspec.structs.FieldInfo, *, strict: bool = True) -> Fault | None:
     try:
         msgspec.convert(value, field.type, strict=strict)
     except msgspec.ValidationError as error:
         reason, _, where = str(error).partition(" - at `$")
-        return Fault(f"{name}{where.rstrip('`')}", reason.replace(" | null", ""), f"state {form(field.type)}")
-    needed = misfit(of, name, value)
-    return Fault(name, f"not {needed}", f"state {needed}{_EXAMPLES.get(name, '')}") if needed else None
+        return Fault(
+            f"{field.encode_name}{where.rstrip('`')}", reason.replace(" | null", ""), f"state {form(field.type)}"
+        )
+    return None

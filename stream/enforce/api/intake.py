@@ -1,11 +1,12 @@
 """From a request to the one record that it becomes: what each kind of request may say, and for whom.
 
 Pure. Every function checks in the same order: is the body whole (400), may this caller speak for that person
-(403), is there such a case (404), would it take this (409). None writes; the server does.
+(403), is there such a case (404), would it take this (409). None writes or reads a topic; the server does.
 """
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 import msgspec
 
@@ -25,6 +26,7 @@ from stream.enforce.api.asking import Fields
 from stream.enforce.api.callers import Caller
 from stream.enforce.api.casebook import Casebook, case_of
 from stream.enforce.effects import ProcedureName
+from stream.enforce.forms import Reading
 from stream.enforce.inbox import DOCKET, DocketFinding
 from stream.enforce.listing import Punished
 from stream.enforce.measure import MeasureCase
@@ -43,11 +45,12 @@ from stream.model.control import (
     party_key,
 )
 from stream.model.registry import Expression, Order, key_of
-from stream.registry.admission import refusal
+from stream.registry import order_rule
+from stream.registry.admission import Admission
+from stream.registry.order_rule import Received
 from stream.registry.registry import Registry
 
-AHEAD_MS_MAX: Final = 60_000
-"""How far a subscriber's word may seem to lie in the future: the clocks of two machines differ."""
+T = TypeVar("T", bound=msgspec.Struct)
 
 BY_HAND: Final = ("prohibited-content", "inspection")
 """Grounds that people find; the rest are those of early warning and of other cases."""
@@ -74,6 +77,23 @@ class Asked:
         """What the API alone says of every record."""
         return {"time": self.now, "actor": self.caller.actor}
 
+    def record(
+        self,
+        kind: type[T],
+        *,
+        made: Mapping[str, object],
+        preset: Mapping[str, object] | None = None,
+        stated: Fields | None = None,
+    ) -> T:
+        """What the request states, as the record that it becomes. Raises `Problem` 400 with all its faults."""
+        return asking.record(
+            self.stated if stated is None else stated,
+            kind,
+            made=made,
+            preset=preset,
+            reading=Reading(self.terms.numbering, self.now),
+        )
+
     def seen(self, case: CaseId, procedure: ProcedureName | None = None) -> CasePicture:
         """The case, if this caller may see it. Raises `Problem` 404, also for one of another procedure."""
         picture = self.book.picture(case, self.caller)
@@ -98,12 +118,19 @@ class Write(NamedTuple):
     answer: Accepted
 
 
+class Question(NamedTuple):
+    """What is written depends on what the topic has of a subscriber: `judged` says it, or raises `Problem` 409."""
+
+    subscriber: str
+    judged: Callable[[Sequence[Received]], Write]
+
+
 # ---- complaints and disputes
 
 
 def complain(asked: Asked) -> Write:
     """A user's complaint. One that lacks something opens its case, and the answer lists what is missing."""
-    said = asking.record(asked.stated, Complaint, made={"complaint": asked.id, **asked.made})
+    said = asked.record(Complaint, made={"complaint": asked.id, **asked.made})
     _for_subscriber(asked.caller, said.subscriber)
     return _complaint(said, complaint.missing(said))
 
@@ -114,7 +141,7 @@ def complete_complaint(asked: Asked) -> Write:
     case = case_of(picture)
     assert isinstance(case, complaint.ComplaintCase), "its procedure says so"
     assert case.complaint is not None, "a case that has a picture has taken its first step"
-    said = asking.record(asked.stated, Complaint, made={"complaint": case.complaint.complaint, **asked.made})
+    said = asked.record(Complaint, made={"complaint": case.complaint.complaint, **asked.made})
     if said.subscriber:
         _for_subscriber(asked.caller, said.subscriber)
     more = complaint.Complained(said)
@@ -136,7 +163,7 @@ def dispute(asked: Asked) -> Write:
     picture = asked.seen(about, "complaint") if isinstance(about, str) else None
     known = picture.party if picture is not None else None
     preset = {"party": msgspec.to_builtins(known)} if known is not None else {}
-    said = asking.record(stated, Dispute, made={"dispute": asked.id, **asked.made}, preset=preset)
+    said = asked.record(Dispute, made={"dispute": asked.id, **asked.made}, preset=preset)
     picture = asked.seen(said.complaint, "complaint")
     event = messages.Disputed(said)
     asked.would_take(picture, event)
@@ -151,7 +178,7 @@ def file_appeal(asked: Asked) -> Write:
     """A party's appeal against a measure or listing. A sender appeals for itself alone."""
     own = asked.caller.scope[0] if len(asked.caller.scope) == 1 else None
     preset = {"party": {"sender": own}} if own and asked.caller.role == "sender" else {}
-    said = asking.record(asked.stated, Appeal, made={"appeal": asked.id, **asked.made}, preset=preset)
+    said = asked.record(Appeal, made={"appeal": asked.id, **asked.made}, preset=preset)
     if not asked.caller.acts_for_sender(said.party.sender):
         raise forbidden("a sender appeals for itself alone, and `party` is none of the senders of this token")
     picture = asked.seen(said.against)
@@ -193,7 +220,7 @@ def complete_campaign(asked: Asked) -> Write:
 def _filing(asked: Asked, name: str) -> Filing:
     own = asked.caller.scope[0] if len(asked.caller.scope) == 1 else None
     preset = {"sender": own} if own and asked.caller.role == "sender" else {}
-    said = asking.record(asked.stated, Filing, made={"filing": name, **asked.made}, preset=preset)
+    said = asked.record(Filing, made={"filing": name, **asked.made}, preset=preset)
     if said.emergency and asked.caller.role == "sender":
         raise forbidden("an emergency goes out before it is weighed: the desk or the regulator enters it")
     return said
@@ -214,7 +241,7 @@ def find(asked: Asked) -> Write:
     if grounds is not None and grounds not in BY_HAND:
         raise faulty(Fault("grounds", "not found by people", f"state one of {', '.join(BY_HAND)}"))
     basis = prohibited.BASIS if grounds == prohibited.BASIS else INSPECTION_BASIS
-    said = asking.record(asked.stated, Finding, made={"finding": asked.id, "basis": basis, **asked.made})
+    said = asked.record(Finding, made={"finding": asked.id, "basis": basis, **asked.made})
     if said.grounds == prohibited.BASIS:
         case = ids.prohibited_case(said)
         event = prohibited.Discovered(said)
@@ -225,7 +252,7 @@ def find(asked: Asked) -> Write:
 
 def direct(asked: Asked) -> Write:
     """The regulator's order to take a measure, with the party told first unless it says `at_once`."""
-    return _direction(asked, asking.record(asked.stated, Direction, made={"direction": asked.id, **asked.made}))
+    return _direction(asked, asked.record(Direction, made={"direction": asked.id, **asked.made}))
 
 
 def complete_direction(asked: Asked) -> Write:
@@ -237,7 +264,7 @@ def complete_direction(asked: Asked) -> Write:
     made = {"direction": case.direction.direction, **asked.made}
     known: Fields = msgspec.to_builtins(case.direction)
     preset = {name: value for name, value in known.items() if name not in made and name != "kind"}
-    said = asking.record(asked.stated, Direction, made=made, preset=preset)
+    said = asked.record(Direction, made=made, preset=preset)
     asked.would_take(picture, regulator.Directed(said))
     return _direction(asked, said)
 
@@ -250,7 +277,7 @@ def _direction(asked: Asked, said: Direction) -> Write:
 
 def punish(asked: Asked) -> Write:
     """A penalty that an authority imposed: its operator is proposed for the bad-actor list."""
-    said = asking.record(asked.stated, Punishment, made={"punishment": asked.id, **asked.made})
+    said = asked.record(Punishment, made={"punishment": asked.id, **asked.made})
     case = ids.listing_case(said)
     return _case_event(asked, case, "listing", Punished(said), Accepted(said.punishment, case))
 
@@ -261,7 +288,7 @@ def order(asked: Asked) -> Write:
     The same `order` again, with an `until`, ends it. What a measure's case wrote ends through that case.
     """
     preset = {"order": f"O-{asked.id}", "from": asked.now, "appeal": asked.terms.appeal}
-    said = asking.record(asked.stated, Order, made={"actor": asked.caller.actor}, preset=preset)
+    said = asked.record(Order, made={"actor": asked.caller.actor}, preset=preset)
     if said.until is not None and said.until < said.from_:
         raise faulty(Fault("until", "it lies before `from`", "state a later moment; now ends an order"))
     if said.basis == regulator.BASIS and asked.caller.role != "regulator":
@@ -271,7 +298,7 @@ def order(asked: Asked) -> Write:
             409,
             Refusal("wrong-state", f"{said.order} is the order of a measure's case: lift it through that case"),
         )
-    refused = refusal(said, Registry(), asked.now)
+    refused = Admission(asked.terms.numbering).refusal(said, Registry(), asked.now)
     if refused is not None:
         raise faulty(Fault("notice", refused, "state the id of the notice by which the party was told"))
     return Write(topics.ORDERS, key_of(said), key_of(said), said, Accepted(said.order))
@@ -280,19 +307,31 @@ def order(asked: Asked) -> Write:
 # ---- a subscriber's word
 
 
-def express(asked: Asked) -> Write:
-    """A subscriber's word: refuse, consent or lift, at once."""
-    said = asking.record(asked.stated, Expression, made={"actor": asked.caller.actor}, preset={"time": asked.now})
+def express(asked: Asked) -> Write | Question:
+    """A subscriber's expression: refuse, consent or lift, at once.
+
+    One that was said before what stands is too late (409, which tells what stands); a refusal that is given now is
+    always written.
+    """
+    said = asked.record(Expression, made={"actor": asked.caller.actor}, preset={"time": asked.now})
     _for_subscriber(asked.caller, said.subscriber)
-    if said.time > asked.now + AHEAD_MS_MAX:
-        raise faulty(Fault("time", "it lies in the future", "state when the word was said, or leave it out"))
-    return Write(topics.EXPRESSIONS, key_of(said), said.subscriber, said, Accepted(asked.id))
+    plain = Write(topics.EXPRESSIONS, key_of(said), said.subscriber, said, Accepted(asked.id))
+    if order_rule.given_now(said, asked.now):
+        return plain
+
+    def judged(received: Sequence[Received]) -> Write:
+        refused = order_rule.refusal(said, received, asked.now)
+        if refused is not None:
+            raise Problem(409, Refusal("too-late", refused))
+        return plain
+
+    return Question(said.subscriber, judged)
 
 
 # ---- acts on a case
 
 
-def decide(asked: Asked) -> Write:
+def decide(asked: Asked) -> Write | Question:
     """An act of a person on a case, named by `event`."""
     picture = asked.seen(asked.case)
     name = asked.stated.get("event")
@@ -302,11 +341,37 @@ def decide(asked: Asked) -> Write:
     if asked.caller.role not in act.roles:
         raise forbidden(f"`{act.name}` on a case of {picture.procedure} is for {' or '.join(act.roles)}")
     stated = {field: value for field, value in asked.stated.items() if field != "event"}
-    event = asking.record(stated, act.event, made={"actor": asked.caller.actor})
+    event = asked.record(act.event, made=dict.fromkeys(act.made) | {"actor": asked.caller.actor}, stated=stated)
     _authority(asked.caller, picture, event)
     asked.would_take(picture, event)
-    answer = Accepted(asked.id, asked.case)
-    return _case_event(asked, asked.case, picture.procedure, event, answer)
+    if isinstance(event, complaint.Verified):
+        return _verified(asked, picture, event)
+    return _case_event(asked, asked.case, picture.procedure, event, Accepted(asked.id, asked.case))
+
+
+def _verified(asked: Asked, picture: CasePicture, event: complaint.Verified) -> Write | Question:
+    """A verified complaint, after a look whether its user has consented since: then no refusal is written over it."""
+    plain = _case_event(asked, asked.case, picture.procedure, event, Accepted(asked.id, asked.case))
+    case = case_of(picture)
+    assert isinstance(case, complaint.ComplaintCase), "its procedure says so"
+    expression = complaint.refusal_of(case, event)
+    if expression is None or event.refuse == "anyway":
+        return plain
+
+    def judged(received: Sequence[Received]) -> Write:
+        others = [one for one in received if one.expression.will != "refuse"]
+        later = order_rule.newer(expression, others, asked.now)
+        if later is None:
+            return plain
+        known = msgspec.structs.replace(event, consented=later.counts)
+        note = (
+            f"no refusal is written: it would come too late for {order_rule.sentence(later)}; if the user refuses all "
+            'the same, file an expression, which counts at once (or state `refuse`: "anyway" where this is said)'
+        )
+        answer = Accepted(asked.id, asked.case, note=note)
+        return _case_event(asked, asked.case, picture.procedure, known, answer)
+
+    return Question(expression.subscriber, judged)
 
 
 def _no_act(picture: CasePicture, name: object) -> Fault:

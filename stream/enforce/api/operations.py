@@ -12,7 +12,7 @@ import msgspec
 from stream.enforce.api import intake
 from stream.enforce.api.answers import Accepted, CasePage, CaseShown
 from stream.enforce.api.callers import Role
-from stream.enforce.api.intake import Asked, Write
+from stream.enforce.api.intake import Asked, Question, Write
 from stream.model.control import Appeal, Complaint, Direction, Dispute, Filing, Finding, Punishment
 from stream.model.registry import Expression, Order
 
@@ -30,7 +30,7 @@ class Writing:
     name: str
     path: str
     roles: tuple[Role, ...]
-    make: Callable[[Asked], Write]
+    make: Callable[[Asked], Write | Question]
     body: type[msgspec.Struct] | None
     """None: the acts of `acts.ACTS`"""
     made: tuple[str, ...] = ()

@@ -7,7 +7,7 @@ where it is one that the caller may see.
 import asyncio
 import signal
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from typing import Final
 
@@ -32,22 +32,30 @@ from stream.enforce.api.answers import (
 )
 from stream.enforce.api.callers import Caller
 from stream.enforce.api.casebook import Casebook, Wanted, line_of
-from stream.enforce.api.intake import Asked
+from stream.enforce.api.intake import Asked, Question
 from stream.enforce.api.operations import READINGS, WRITINGS, Reading, Writing
 from stream.enforce.api.pictures import Pictures
 from stream.enforce.api.writer import Writer
 from stream.enforce.kept_file import KeptFile
 from stream.enforce.now import WallClock
 from stream.health import listen
+from stream.kafka import clients
 from stream.kafka.brokers import Brokers
+from stream.kafka.topics import EXPECTED
 from stream.metrics import ApiMetrics
 from stream.model.answers import json_of
+from stream.model.topics import EXPRESSIONS
 from stream.policy.loading import load as load_policy
+from stream.registry.one_subscriber import kept_of
+from stream.registry.order_rule import Received
 
 log = logs.get(__name__)
 
 IDEMPOTENCY_KEY: Final = "Idempotency-Key"
 IDEMPOTENCY_KEY_CHARACTERS_MAX: Final = 255
+RECEIVED_S_MAX: Final = 20.0
+"""How long a subscriber's partition may take to read: some ten million records; a refusal given now waits for none."""
+
 GOODBYE_S_MAX: Final = 5.0
 """How long requests under way may take once the API is to end."""
 
@@ -150,6 +158,8 @@ class Api:
                 terms=self._terms,
             )
             what = operation.make(asked)
+            if isinstance(what, Question):
+                what = what.judged(await self._received(what.subscriber))
             await self._writer.write(what)
             return 202, what.answer
         if operation.name == "list-cases":
@@ -159,6 +169,17 @@ class Api:
         if picture is None:
             raise unknown(request.match_info["case"])
         return 200, CaseShown(line_of(picture), picture.body, acts.possible(picture, caller))
+
+    async def _received(self, subscriber: str) -> Sequence[Received]:
+        """What the topic has of a subscriber. Raises `Problem` 503 where it cannot be read within a bound."""
+        partitions = EXPECTED[EXPRESSIONS].partitions(self._config.topics)
+        try:
+            async with asyncio.timeout(RECEIVED_S_MAX):
+                return (await kept_of(self._config, subscriber, partitions=partitions, client="wurao-api")).received
+        except (TimeoutError, clients.KafkaError, OSError) as error:
+            log.warning("a subscriber's expressions could not be read", error=repr(error))
+            reason = "what this subscriber said before cannot be read now, and nothing was written; ask again"
+            raise Problem(503, Refusal("not-ready", reason)) from error
 
     def _caller(self, request: web.Request) -> Caller:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
