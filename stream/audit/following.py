@@ -14,7 +14,7 @@ Must never write to a topic.
 import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from aiokafka import TopicPartition
@@ -30,11 +30,12 @@ from stream.kafka import clients
 from stream.kafka.closing import close_within
 from stream.kafka.describe import Cluster
 from stream.kafka.group import commit_owned
+from stream.kafka.identity import Identity
 from stream.kafka.reach import until_answered
 from stream.model.codec import Undecodable, decode_decision
 from stream.model.decision import Decision, Epoch
 from stream.model.events import Event
-from stream.model.topics import DECISIONS, RECORD_KIND
+from stream.model.topics import DECISIONS, EPOCHS, EVENT_KINDS, RECORD_KIND
 
 log = logs.get(__name__)
 
@@ -46,6 +47,9 @@ ABSENT_MAX: Final = 10_000
 """Epochs known not to come, so that a stream of forgeries does not wait for each; beyond, all are asked for anew."""
 
 SETTLE_EVERY_S: Final = 5.0
+
+READ: Final = frozenset({*RECORD_KIND, *EVENT_KINDS, EPOCHS, DECISIONS})
+"""The topics that are read: offsets of another topic of the same name would be taken for these."""
 
 PORTION: Final = 50
 """Decisions judged before the loop may do something else: some 5 ms, so that heartbeats and `/metrics` do not wait."""
@@ -72,7 +76,13 @@ class Following:
     def __init__(self, config: Config, cluster: Cluster, *, client: str, group: str | None) -> None:
         self.undecodable_count = 0
         """decisions passed over, of the last `take`"""
-        self.histories: Final = Histories(config.topics.partitions)
+        self.histories: Final = Histories(
+            config.topics.partitions,
+            cluster=cluster.id,
+            topics={name: cluster.topics[name].id for name in RECORD_KIND},
+        )
+        read = {name: topic for name, topic in cluster.topics.items() if name in READ}
+        self._identity = Identity(config, replace(cluster, topics=read), lasting=READ)
         self._config = config
         self._client = client
         self._once = group is None
@@ -167,6 +177,7 @@ class Following:
         """What was taken is dealt with: commit, and let go of the past that nobody waits for.
 
         Returns the lag: the age in seconds of the oldest decision that waits behind those taken, 0 where none does.
+        Raises `TopicsChanged` where what was read no longer belongs to what is there.
         """
         if self._taken and not self._once:
             await until_answered(lambda: commit_owned(self._consumer, self._taken))
@@ -175,16 +186,17 @@ class Following:
         self._at_hand.clear()
         await self._see_what_waits()
         now = time.time_ns() // 1_000_000
-        # One who ends by itself holds everything from the first on, and has nothing to gain by forgetting.
-        if not self._once and time.monotonic() >= self._settle_at:
+        if time.monotonic() >= self._settle_at:
             self._settle_at = time.monotonic() + SETTLE_EVERY_S
-            if (horizon_ms := self._waiting.horizon_ms(now)) is not None:
+            await self._identity.look()
+            # One who ends by itself holds everything from the first on, and has nothing to gain by forgetting.
+            if not self._once and (horizon_ms := self._waiting.horizon_ms(now)) is not None:
                 self.histories.settle(horizon_ms)
         return self._waiting.lag_ms(now) / 1000
 
     async def stop(self) -> None:
         """Close the clients, within a bound."""
-        await close_within(self._consumer, self._events, self._reading)
+        await close_within(self._consumer, self._events, self._reading, self._identity)
 
     async def _read_from_the_beginning(self, first_ms: int) -> None:
         """Read the registry for decisions from this moment on."""

@@ -8,6 +8,7 @@ Pure: no client, no loop, no clock.
 """
 
 from collections import OrderedDict
+from collections.abc import Mapping
 from itertools import islice
 
 from stream.audit.history import Propagation, StandingHistory, WillHistory
@@ -23,8 +24,14 @@ class Histories:
     wills: WillHistory
     standing: StandingHistory
 
-    def __init__(self, partitions: int) -> None:
+    def __init__(self, partitions: int, *, cluster: str = "", topics: Mapping[str, str] | None = None) -> None:
+        """`cluster` is the id of the cluster that is read, `topics` those of its registry topics, as epochs name them.
+
+        What is not given here, or not named by an epoch, is not compared.
+        """
         self._partitions = partitions
+        self._cluster = cluster
+        self._topics = topics or {}
         self._in_force_ms: list[int] = []
         self._measured_to = 0
         """the offset of `epochs` up to which epochs were measured: one that is read again measures nothing"""
@@ -90,6 +97,12 @@ class Histories:
         """The epoch of that name, if it is announced and not forgotten."""
         epochs = self._epochs.get(_run_of(name))
         return epochs.get(name) if epochs else None
+
+    def is_of(self, epoch: Epoch) -> bool:
+        """Whether an epoch's offsets are those of the topics that are read here, and not of others of these names."""
+        if self._cluster and epoch.cluster != self._cluster:
+            return False
+        return all(epoch.topics.get(name, made) == made for name, made in self._topics.items())
 
     def settle(self, before_ms: int) -> None:
         """Let go of what only decisions older than this moment could ask about."""

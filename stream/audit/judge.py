@@ -72,8 +72,8 @@ class Judge:
             return "its event is not in the topic any more"
         if epoch is None:
             return "its epoch is not announced"
-        if decision.decided < self._histories.exact_since_ms:
-            return "older than what the registry topics keep uncompacted"
+        if (why := self._unknowable(decision, epoch)) is not None:
+            return why
         standing = self._histories.standing.as_of(epoch.offsets)
         if standing is None:
             return "its registry is older than what is kept"
@@ -85,9 +85,19 @@ class Judge:
         standing.wills = wills
         return decide(event, world, decision.decided, epoch=decision.epoch)
 
+    def _unknowable(self, decision: Decision, epoch: Epoch) -> str | None:
+        """Why nobody can tell what the registry was at an epoch, or None."""
+        if not self._histories.is_of(epoch):
+            return "its epoch is of registry topics that were deleted and made anew, or of another cluster"
+        if decision.decided < self._histories.exact_since_ms:
+            return "older than what the registry topics keep uncompacted"
+        return None
+
     def _violates(self, policy: Policy, decision: Decision, event: Event, epoch: Epoch | None) -> bool:
         if decision.verdict != "allow" or isinstance(event, Reply) or decision.decided < self._histories.exact_since_ms:
             return False
+        if epoch is not None and not self._histories.is_of(epoch):
+            return False  # what was wanted then stood in topics that are gone
         standing = self._histories.standing.as_of(epoch.offsets) if epoch else None
         if standing is None:  # nobody says what the decision saw, or it saw what is long past
             standing = self._histories.standing.at(decision.decided)

@@ -15,6 +15,7 @@ from stream.cli.rim import add_config, add_json, add_verbose, print_json
 from stream.config import Config, ConfigError
 from stream.health import Health
 from stream.kafka.clients import KafkaError
+from stream.kafka.identity import TopicsChanged
 from stream.kafka.reach import CannotStart, reach
 from stream.policy.loading import load as load_policy
 from stream.policy.settings import Policy
@@ -53,6 +54,9 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         config = configuration.load(arguments.config, os.environ)
         report = asyncio.run(_audit(config, load_policy(config.policy.file), once=arguments.once))
+    except TopicsChanged as changed:
+        print(f"wurao audit: {changed}\nstart it again: it then reads what is there now", file=sys.stderr)
+        return 1
     except (ConfigError, PolicyError, CannotStart, KafkaError, OSError) as error:
         print(f"wurao audit: {error}", file=sys.stderr)
         return 1

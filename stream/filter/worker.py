@@ -48,7 +48,16 @@ from stream.metrics import FilterMetrics
 from stream.model.codec import encode
 from stream.model.decision import Epoch
 from stream.model.fields import Channel
-from stream.model.topics import DEAD_LETTER, DECISIONS, EPOCHS, EVENTS_CALL, EVENTS_REPLY, EVENTS_SMS, EXPRESSIONS
+from stream.model.topics import (
+    DEAD_LETTER,
+    DECISIONS,
+    EPOCHS,
+    EVENTS_CALL,
+    EVENTS_REPLY,
+    EVENTS_SMS,
+    EXPRESSIONS,
+    RECORD_KIND,
+)
 from stream.policy.decide import Decider
 from stream.policy.facts import USELESS
 from stream.policy.settings import Policy
@@ -431,6 +440,7 @@ class Worker:
             staleness_ms=staleness,
             cluster=self._meta.cluster,
             offsets=self._follower.offsets,
+            topics={topic: self._cluster.topics[topic].id for topic in RECORD_KIND},
         )
         return Keyed(name.encode(), encode(epoch))
 

@@ -12,6 +12,7 @@ import pytest
 
 from bloom.partition import partition_of
 from stream.kafka import clients
+from stream.kafka.describe import describe_topics
 from stream.model.codec import decode_event, encode
 from stream.model.decision import Epoch
 from stream.model.registry import Expression, FileRecord, Record, key_of
@@ -22,7 +23,7 @@ from stream.policy.loading import load
 from stream.registry.registry import registry_of
 from tests.audit.test_audit import AUDIT_PORT, audit, metrics_with, running_audit
 from tests.filter import cases
-from tests.filter.harness import PARTITIONS, Broker, event
+from tests.filter.harness import PARTITIONS, Broker, FilterProcess, event
 
 POLICY = load()
 
@@ -65,7 +66,7 @@ def _subscribers() -> list[str]:
     return [found[one] for one in range(PARTITIONS)]
 
 
-def _history(begin_ms: int) -> list[Written]:
+def _history(begin_ms: int, cluster: str) -> list[Written]:
     """An hour ago: everybody had agreed; messages go out, the last subscriber refuses 3 s later, more messages."""
     subscribers = _subscribers()
     refuses = subscribers[-1]
@@ -89,7 +90,7 @@ def _history(begin_ms: int) -> list[Written]:
 
     def announce(name: str, moment: int) -> None:
         offsets = {topic: tuple(some) for topic, some in ends.items()}
-        epoch = Epoch(name, moment, POLICY.version, POLICY.digest, False, 0, "cluster", offsets)
+        epoch = Epoch(name, moment, POLICY.version, POLICY.digest, False, 0, cluster, offsets)
         written.append(Written(EPOCHS, 0, moment, name.encode(), encode(epoch)))
 
     def message(number: int, to: str, moment: int, epoch: str) -> None:
@@ -126,7 +127,8 @@ def encode_event(number: int, to: str, moment: int) -> bytes:
 
 def an_old_backlog(broker: Broker) -> None:
     """Write all that, as if an hour ago."""
-    _write(broker, _history(int(time.time() * 1000) - 3_600_000))
+    cluster = asyncio.run(describe_topics(broker.config, (EPOCHS,)))
+    _write(broker, _history(int(time.time() * 1000) - 3_600_000, cluster.id))
 
 
 @pytest.mark.kafka
@@ -142,3 +144,29 @@ def test_an_old_backlog_is_judged_alike_in_batches_of_any_size(broker: Broker, t
         assert "wurao_audit_violations_total 0.0" in shown
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 0
+
+
+@pytest.mark.kafka
+def test_a_registry_topic_that_is_made_anew_ends_a_running_audit_and_is_no_ground_for_the_next(
+    broker: Broker, tmp_path: Path
+) -> None:
+    broker.write_registry(cases.registry())
+    broker.write_events([event("sms", 1, to=cases.WILLING, text=cases.GOOD_TEXT, **cases.BANK)])
+    with FilterProcess(broker, tmp_path) as filter_:
+        filter_.wait_ready()
+        assert [one["reason"] for one in broker.decisions(until=1)] == ["consented"]
+        assert filter_.terminate() == 0
+    with running_audit(broker, tmp_path) as process:
+        metrics_with(AUDIT_PORT, 'wurao_audit_decisions_total{outcome="agrees"} 1.0')
+        broker.delete_topics((EXPRESSIONS,))
+        broker.create_topics()
+        assert process.wait(60) == 1
+    said = (tmp_path / "audit.log").read_text("utf-8")
+    assert f"{EXPRESSIONS} was made anew" in said
+    assert "start it again" in said
+    assert "Traceback" not in said
+    refusal = Expression(subscriber=cases.WILLING, channel="sms", will="refuse", time=2, source="test")
+    broker.write_registry([refusal])
+    code, found = audit(broker)
+    assert (code, found.unknown, found.violations) == (0, 1, [])
+    assert "made anew" in next(iter(found.whys))

@@ -33,8 +33,8 @@ BIG = 1_000
 class House:
     """Histories of the sample registry, its expressions all said at T − 10 s, with one partition."""
 
-    def __init__(self) -> None:
-        self.histories = Histories(1)
+    def __init__(self, topics: dict[str, str] | None = None) -> None:
+        self.histories = Histories(1, topics=topics)
         self.histories.begin(exact_since_ms=T - 3_600_000, horizon_ms=0)
         self.wills = self.histories.wills
         self.standing = self.histories.standing
@@ -134,6 +134,21 @@ def test_what_cannot_be_had_any_more_is_unknown_and_says_why() -> None:
     behind = house.epoch(said=1)
     house.wills.settle(T)
     assert "older than what is kept" in house.judge.judge(decision, event, behind).why
+
+
+def test_offsets_of_a_topic_that_was_made_anew_say_nothing_of_the_one_that_is_there() -> None:
+    house = House({SENDERS: "this"})
+    of_this, of_before, of_none = (
+        msgspec.structs.replace(house.epoch(said=BIG), topics=topics)
+        for topics in ({SENDERS: "this"}, {SENDERS: "before"}, {})
+    )
+    decision = _decided(_sms())
+    house.say(_refusal(), T + 3_000)
+    assert house.judge.judge(decision, _sms(), of_this).violation, "it says that it includes the refusal"
+    assert house.judge.judge(decision, _sms(), of_none).violation, "an epoch of before this was told"
+    found = house.judge.judge(decision, _sms(), of_before)
+    assert (found.outcome, found.violation) == ("unknown", False)
+    assert "made anew" in found.why
 
 
 def test_a_decision_without_an_epoch_or_of_another_policy_can_still_be_a_violation() -> None:

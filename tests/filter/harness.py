@@ -10,7 +10,7 @@ import time
 import urllib.error
 import urllib.request
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import count, islice
 from pathlib import Path
@@ -91,20 +91,20 @@ class Broker:
 
         asyncio.run(create())
 
-    def delete_topics(self) -> None:
-        """Delete all of wurao's topics, so that the next test finds none of this one's records."""
+    def delete_topics(self, names: Collection[str] = tuple(topics.EXPECTED)) -> None:
+        """Delete these of wurao's topics: all, so that the next test finds none of this one's records."""
 
         async def delete() -> None:
             admin = clients.admin(self.config)
             await admin.start()
             try:
-                there = set(await admin.list_topics()) & set(topics.EXPECTED)
+                there = set(await admin.list_topics()) & set(names)
                 await admin.delete_topics(sorted(there))
             finally:
                 await admin.close()
 
         asyncio.run(delete())
-        self.wait_for(lambda cluster: not cluster.topics)
+        self.wait_for(lambda cluster: not cluster.topics.keys() & set(names))
 
     def wait_for(self, seen: Callable[[Cluster], bool], *, within_s: float = LONG_S) -> None:
         """Wait until the brokers show what the controller has acknowledged."""
