@@ -162,6 +162,27 @@ def test_a_reply_is_in_force_before_the_next_messages(broker: Broker, tmp_path: 
         assert reasons[-1] == "refused"
 
 
+def test_replies_that_say_no_refusal_or_whose_numbers_are_of_no_use_are_counted_and_named(
+    broker: Broker, tmp_path: Path
+) -> None:
+    broker.write_registry(cases.registry())
+    nobodys = "10691234567890"
+    replies: list[dict[str, object]] = [
+        {"from": cases.WILLING, "to": cases.PORT, "text": "0000"},
+        {"from": cases.WILLING, "to": nobodys, "text": "TD"},
+        {"from": "95588", "to": cases.PORT, "text": "TD"},
+    ]
+    broker.write_events(event("reply", number, **reply) for number, reply in enumerate(replies))
+    with FilterProcess(broker, tmp_path) as filter_:
+        filter_.wait_ready()
+        assert [decision["reason"] for decision in broker.decisions(until=3)] == ["reply"] * 3
+        for outcome in ("unheard", "port_unknown", "author_unknown"):
+            assert filter_.metric(f'wurao_replies_total{{outcome="{outcome}"}}') == 1
+        assert "a reply whose numbers are of no use" in filter_.log
+        assert nobodys not in filter_.log
+        assert cases.WILLING not in filter_.log
+
+
 def test_a_refusal_holds_for_good_while_events_flow(broker: Broker, tmp_path: Path) -> None:
     broker.write_registry(cases.registry())
     refusal = Expression(subscriber=cases.WILLING, channel="sms", will="refuse", time=NOW, source="test")
