@@ -93,7 +93,7 @@ def faults(filing: Filing, filed: int, terms: Terms) -> tuple[Fault, ...]:
     limits = terms.settings.campaign
     lead = terms.calendar.after(filed, limits.lead_working_days)
     text, folded = filing.text or "", fold(filing.text or "")
-    identity = _identity(filing)
+    identity = _identity(filing, terms)
     found: tuple[tuple[Fault, bool], ...] = (
         ("level", filing.level not in LEVELS),
         ("work-publicity", filing.subject == "work-publicity"),
@@ -161,7 +161,7 @@ def _usable_contact(filing: Filing) -> bool:
     return len(digits_of(filing.contact or "")) >= CONTACT_DIGITS_MIN
 
 
-def _identity(filing: Filing) -> Identity:
+def _identity(filing: Filing, terms: Terms) -> Identity:
     """The body as a sender makes itself known in a text: by its name and its contact."""
     return Identity(
         Sender(
@@ -170,5 +170,6 @@ def _identity(filing: Filing) -> Identity:
             contact=filing.contact or "",
             status="active",
             numbers=(),
-        )
+        ),
+        read=terms.numbering.read,
     )

@@ -163,7 +163,7 @@ def stands_alone(folded: str, places: Sequence[int]) -> bool:
 class Identity:
     """How one sender makes itself known in a text: its name or a signature in 【】, and its contact."""
 
-    def __init__(self, sender: Sender, *, read: Callable[[str], str] = str) -> None:
+    def __init__(self, sender: Sender, *, read: Callable[[str], str]) -> None:
         """`read` is how numbers are read (DESIGN section 4)."""
         self.names = (fold(sender.name), *(f"【{fold(signature)}】" for signature in sender.signatures))
         """its name and its signatures in their brackets, folded"""

@@ -412,7 +412,7 @@ class _Event:
         sender, said = self.world.senders[self.sender or ""], folded(self.text)
         names = [folded(needed(sender, "name")), *(folded(f"【{s}】") for s in texts(sender, "signatures"))]
         named = any(name in said for name in names)
-        if not named or not reached(said, needed(sender, "contact"), str):
+        if not named or not reached(said, needed(sender, "contact"), numbers.read):
             return self.answer("block", "identity_missing", "identity")
         if not OPT_OUT.search(said):
             return self.answer("block", "opt_out_missing", "opt-out")
