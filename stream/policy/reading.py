@@ -9,12 +9,11 @@ from collections.abc import Iterable
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from stream.model.nfkc import is_bounded
 from stream.policy.characters import END, PLANE, Codes, characters, codes_of, ends_of, text_of
 from stream.policy.patterns import LinearPattern
-from stream.policy.text import LATIN, Identity, Prohibited, fold, stands_alone
+from stream.policy.text import Identity, Prohibited, fold
 
 READINGS_MAX: Final = 4_096
 """Texts whose reading is remembered; beyond, all are forgotten. More than a batch holds; what repeats itself does so
@@ -25,9 +24,6 @@ REMEMBERED_CHARACTERS_MAX: Final = 1_024
 
 TOGETHER_MIN: Final = 8
 """Fewer texts than this are not worth the calls that joining them takes."""
-
-
-_LATIN: Final = np.isin(np.arange(PLANE + 1), [ord(character) for character in LATIN])
 
 
 class Reading:
@@ -104,31 +100,16 @@ class Reader:
             return  # some text holds the separator itself: too odd to be worth more
         folded = table.folded[codes]
         left = set(np.searchsorted(ends, np.flatnonzero(~table.lone[codes])).tolist())
-        kept = table.kept[folded]
-        stripped = folded[kept]
-        reading = text_of(folded)
-        places = _prohibited_at(self._prohibited, reading, folded, kept, text_of(stripped))
-        prohibited = set(np.searchsorted(ends_of(stripped), places).tolist()) if places else ()
+        stripped = folded[table.kept[folded]]
+        terms, joined = self._prohibited, text_of(stripped)
+        prohibited, suspect = (_texts_at(places, stripped) for places in (terms.others(joined), terms.suspects(joined)))
         opt_out = self._opt_out
-        for place, (text, reads) in enumerate(zip(new, reading.split(END), strict=False)):
+        for place, (text, reads) in enumerate(zip(new, text_of(folded).split(END), strict=False)):
             if place not in left:
-                known[text] = Reading(reads, prohibited=place in prohibited, opt_out=opt_out)
+                found = place in prohibited or (place in suspect and terms.word_in(reads) is not None)
+                known[text] = Reading(reads, prohibited=found, opt_out=opt_out)
 
 
-def _prohibited_at(
-    prohibited: Prohibited, reading: str, folded: Codes, kept: NDArray[np.bool_], stripped: str
-) -> list[int]:
-    """Where prohibited terms that count begin in stripped texts; `reading` and `folded` are these texts before."""
-    places = [begin for _, begin, _ in prohibited.others(stripped)]
-    words = prohibited.words(stripped)
-    if not words:
-        return places
-    stands = np.flatnonzero(kept)
-    begins, ends = np.array([begin for _, begin, _ in words]), np.array([end for _, _, end in words])
-    # The separator stands behind each text, so before the first one by way of the last.
-    alone = ~_LATIN[folded[stands[begins] - 1]] & ~_LATIN[folded[stands[ends - 1] + 1]]
-    return places + [
-        begin
-        for begin, end in zip(begins[alone].tolist(), ends[alone].tolist(), strict=True)
-        if stands_alone(reading, stands[begin:end].tolist())
-    ]
+def _texts_at(places: list[int], joined: Codes) -> set[int]:
+    """Which of several joined texts these places are in."""
+    return set(np.searchsorted(ends_of(joined), places).tolist()) if places else set()

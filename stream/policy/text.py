@@ -9,10 +9,10 @@ the text, whoever wrote that.
 
 import re
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Iterable
 from importlib.resources import files
-from itertools import pairwise
-from typing import Final, NamedTuple
+from typing import Final
 from unicodedata import category, is_normalized, normalize
 
 import ahocorasick_rs
@@ -49,9 +49,8 @@ by one takes a tenth of the time; whatever else there is, is left to `normalize`
 
 _HOME: Final = "+86"
 _DIGITS: Final = frozenset("0123456789")
-LATIN: Final = frozenset("abcdefghijklmnopqrstuvwxyz0123456789")
-"""What words are made of, and what none may have right before or after it."""
 
+_RUN: Final = re.compile(r"[a-z0-9]+")
 _LETTERS_AND_NUMBERS = re.compile(r"[^\W_]+")
 
 BETWEEN_DIGITS: Final = frozenset(
@@ -86,14 +85,6 @@ def normal(text: str) -> str:
     return nfkc(text).strip()
 
 
-class Found(NamedTuple):
-    """A term, and its place in a stripped text."""
-
-    term: str
-    begin: int
-    end: int
-
-
 class Prohibited:
     """The terms of all word lists, searched at once (Aho and Corasick 1975): linear in the text.
 
@@ -114,50 +105,49 @@ class Prohibited:
     def found(self, folded: str) -> str | None:
         """A prohibited term that counts in a folded text, or None."""
         stripped = strip(folded)
-        for term, _, _ in self.others(stripped):
-            return term
-        words = self.words(stripped)
-        if not words:
-            return None
-        kept = [place for place, character in enumerate(folded) if character.isalnum()]
-        return next((word for word, begin, end in words if stands_alone(folded, kept[begin:end])), None)
+        if self._search_others is not None:
+            for term, _, _ in self._search_others.find_matches_as_indexes(stripped):
+                return self._others[term]
+        return self.word_in(folded) if self.suspects(stripped) else None
 
-    def others(self, stripped: str) -> list[Found]:
-        """Where terms that are no words stand in a stripped text, or in several with something between that no term
-        holds. Not those that overlap another.
+    def others(self, stripped: str) -> list[int]:
+        """Where terms that are no words begin in a stripped text, or in several with something between that no term
+        holds: at least one of each text that holds any.
         """
-        if self._search_others is None:
-            return []
-        matches = self._search_others.find_matches_as_indexes(stripped)
-        return [Found(self._others[term], begin, end) for term, begin, end in matches]
+        return _begins(self._search_others, stripped)
 
-    def words(self, stripped: str) -> list[Found]:
-        """Where the characters of words stand in such a text, each of them and all that overlap: whether a word stands
-        alone there, and so counts, the folded text says (`stands_alone`).
+    def suspects(self, stripped: str) -> list[int]:
+        """The same of words, without a look at what stands around them: for each text, `word_in` tells."""
+        return _begins(self._search_words, stripped)
+
+    def word_in(self, folded: str) -> str | None:
+        """A prohibited word that counts in a folded text, or None.
+
+        None of `a-z0-9` is right before or after it, and at most one character, neither letter, number nor comma,
+        between any two neighbours. So it is one run of `a-z0-9`, or several with one such character between each two;
+        a number is one alone (`6.4` is not 64).
         """
-        if self._search_words is None:
-            return []
-        matches = self._search_words.find_matches_as_indexes(stripped, overlapping=True)
-        return [Found(self._words[term], begin, end) for term, begin, end in matches]
+        terms = self._words
+        runs = list(_RUN.finditer(folded))
+        for place, first in enumerate(runs):
+            word, end, last = first[0], first.end(), place
+            # The first of the sorted terms that is not before the word begins with it, if any does.
+            while (term := bisect_left(terms, word)) < len(terms) and terms[term].startswith(word):
+                if terms[term] == word and (last == place or not word.isdigit()):
+                    return word
+                last += 1
+                if last == len(runs) or runs[last].start() != end + 1 or not _separates(folded[end]):
+                    break
+                word, end = word + runs[last][0], runs[last].end()
+        return None
 
 
-def stands_alone(folded: str, places: Sequence[int]) -> bool:
-    """Whether a word whose characters stand at these places of a folded text counts there.
+def _begins(automaton: ahocorasick_rs.AhoCorasick | None, text: str) -> list[int]:
+    return [] if automaton is None else [begin for _, begin, _ in automaton.find_matches_as_indexes(text)]
 
-    None of `a-z0-9` is right before or after it, and at most one character, no comma, between any two neighbours; what
-    is between them is neither letter nor number, or it would be one of the places. In a number nothing is: `6.4` is
-    not 64.
-    """
-    first, last = places[0], places[-1]
-    if (first and folded[first - 1] in LATIN) or folded[last + 1 : last + 2] in LATIN:
-        return False
-    if last - first == len(places) - 1:
-        return True  # in one piece
-    if all(folded[place] in _DIGITS for place in places):
-        return False
-    return all(
-        after - before == 1 or (after - before == 2 and folded[before + 1] != ",") for before, after in pairwise(places)
-    )
+
+def _separates(character: str) -> bool:
+    return character != "," and not character.isalnum()
 
 
 class Identity:

@@ -1,5 +1,7 @@
 """Texts read together are read as they are alone."""
 
+import time
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -66,6 +68,23 @@ def test_a_word_is_not_found_within_another_nor_across_a_comma_or_a_gap(text: st
 def test_a_number_is_found_in_one_piece_alone() -> None:
     some = Prohibited(["64", "6贷"])
     assert [some.found(text) for text in ("64年", "6.4", "164", "6 4", "6. 贷")] == ["64", None, None, None, "6贷"]
+
+
+@pytest.mark.parametrize("piece", ["a", "a ", "ab", "a,", "6.", "a--"])
+def test_to_look_for_words_takes_no_longer_than_the_text_is_long(piece: str) -> None:
+    some = Prohibited(["a" * count + "b" for count in range(1, 64)])
+
+    def took(characters: int) -> float:
+        text = piece * (characters // len(piece))
+        began = time.process_time()
+        some.found(text)
+        return time.process_time() - began
+
+    assert took(320_000) < 40 * max(took(40_000), 0.001), "eight times the length would be sixty-four times the work"
+
+
+def test_a_number_goes_on_into_a_word() -> None:
+    assert Prohibited(["64", "64a"]).found("6.4.a") == "64a"
 
 
 def test_a_term_that_overlaps_a_word_is_still_found() -> None:
