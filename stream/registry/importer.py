@@ -31,9 +31,9 @@ from stream.model.times import told
 from stream.model.topics import CAMPAIGNS, EXPRESSIONS, ORDERS, RECORD_KIND, SENDERS
 from stream.registry.admission import Admission
 from stream.registry.bulk_files import BadLine, Chunk
-from stream.registry.order_index import OrderIndex
+from stream.registry.order_index import OrderIndex, digest_of, row_of
 from stream.registry.registry import Registry
-from stream.registry.sifting import sift, who_of
+from stream.registry.sifting import sift
 from stream.registry.snapshots import describe_registry
 from stream.registry.topic_reader import read
 from stream.registry.topic_writer import Group, Landed, TopicWriter, Writer, topic_of
@@ -139,7 +139,8 @@ class Importer:
         section 3).
         """
         landed = await self._writer.write(groups)
-        self._note([expression for group in groups for expression in group], landed)
+        expressions = [expression for group in groups for expression in group]
+        self._note(expressions, landed, list(map(digest_of, expressions)))
 
     def report_bad(self, path: Path, bad: Iterable[BadLine]) -> None:
         """Tell of lines that are no records."""
@@ -147,9 +148,8 @@ class Importer:
             self._reject("bad", path, line.number, line.raw, line.reason)
 
     async def _take_expressions(self, path: Path, lines: Sequence[int], expressions: Sequence[Expression]) -> None:
-        whos = [who_of(expression) for expression in expressions]
-        rows = [who.row for who in whos]
-        sifted = sift(expressions, rows, self._index.said(set(whos)), now=self._now)
+        rows = list(map(row_of, expressions))
+        sifted = sift(expressions, rows, self._index.said(set(rows)), now=self._now)
         self.tally.already_count += sifted.already_count
         for place, newer in sifted.late:
             reason = f"older than what this subscriber said at {told(newer)} about an overlapping scope"
@@ -160,16 +160,16 @@ class Importer:
         if sifted.write:
             accepted = [expressions[place] for place in sifted.write]
             landed = await self._writer.write([(expression,) for expression in accepted])
-            self._note(accepted, landed)
+            self._note(accepted, landed, sifted.digests)
 
-    def _note(self, expressions: Sequence[Expression], landed: Sequence[Landed]) -> None:
+    def _note(self, expressions: Sequence[Expression], landed: Sequence[Landed], digests: Sequence[int]) -> None:
         """Put into the index what the topic now has; and where nobody else wrote in between, its offsets."""
         self.tally.written[EXPRESSIONS] += len(expressions)
         known = dict(self._index.next_offsets)
         for batch in landed:
             if known.get(batch.partition, 0) == batch.first_offset:
                 known[batch.partition] = batch.first_offset + batch.records_count
-        self._index.take(expressions, known, written=repeat(self._now))
+        self._index.take(expressions, known, written=repeat(self._now), digests=digests)
 
     def _reject(self, fate: Fate, path: Path, line: int, raw: bytes, reason: str) -> None:
         self.tally.rejected[fate] += 1

@@ -17,14 +17,15 @@ import os
 import socket
 import sqlite3
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from itertools import repeat
 from pathlib import Path
 from types import TracebackType
 from typing import Final, NamedTuple, Self
 
-from bloom.number import Msisdn, parse
+from bloom.number import Msisdn
 from bloom.wills import EVERYTHING, Channel, Scope, Verb
 from stream.model.codec import encode
 from stream.model.fields import TIME_MAX
@@ -35,6 +36,10 @@ FORMAT: Final = "2"
 
 CACHE_KIB: Final = 256 * 1024
 """The working set of an import: new words come for numbers all over the file."""
+
+COMMIT_WORDS: Final = 1_000_000
+"""Words between two commits: numbers lie all over the file, so each commit writes nearly all of its pages. Those that a
+crash loses are read from the topic again."""
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS identity (name TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -120,6 +125,7 @@ class OrderIndex:
         # A crash of the machine may lose the last words, and with them their offsets: they are read again.
         self._database.execute("PRAGMA synchronous = NORMAL")
         self._database.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+        self._uncommitted_count = 0
         self._load()
 
     def __enter__(self) -> Self:
@@ -128,6 +134,7 @@ class OrderIndex:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._commit()  # also after a failure: what was taken stands in the topic
         self._database.close()
 
     def _load(self) -> None:
@@ -164,29 +171,40 @@ class OrderIndex:
         next_offsets: Mapping[int, int],
         *,
         written: Iterable[int] | None = None,
+        digests: Iterable[int] | None = None,
     ) -> None:
         """Note words that stand in the topic, in the order in which they stand there; all of it or nothing.
 
-        `written` has the moment at which each was written (milliseconds since the epoch), where that is known.
+        `written` has the moment at which each was written (milliseconds since the epoch), where that is known, and
+        `digests` has their digests, where they were made already.
         """
-        self._database.execute("BEGIN")
+        if not self._database.in_transaction:
+            self._database.execute("BEGIN")
+        self._database.execute("SAVEPOINT take")
         try:
             moments: Iterable[int] = repeat(TIME_MAX) if written is None else written
-            rows = [self._row(expression, moment) for expression, moment in zip(expressions, moments, strict=False)]
+            made = map(digest_of, expressions) if digests is None else digests
+            rows = list(map(self._row, expressions, moments, made))
             rows.sort(key=_by_place)  # stable; neighbours in the file are written together
             self._database.executemany(_TAKE, rows)
             self._database.executemany("INSERT OR REPLACE INTO progress VALUES (?, ?)", next_offsets.items())
         except BaseException:
-            self._database.execute("ROLLBACK")
+            self._database.execute("ROLLBACK TO take")
             raise
-        self._database.execute("COMMIT")
+        self._database.execute("RELEASE take")
         self.next_offsets.update(next_offsets)
+        self._uncommitted_count += len(rows)
+        if self._uncommitted_count >= COMMIT_WORDS:
+            self._commit()
 
-    def said(self, whos: Iterable[Who]) -> dict[int, list[Said]]:
-        """`Who.row` → all that has been said there, for those who have said anything. Best for thousands
-        at once.
-        """
-        asked = json.dumps([who.row for who in whos])
+    def _commit(self) -> None:
+        if self._database.in_transaction:
+            self._database.execute("COMMIT")
+        self._uncommitted_count = 0
+
+    def said(self, whos: Collection[int]) -> dict[int, list[Said]]:
+        """`Who.row` → all that has been said there, for those who have said anything. Best for thousands at once."""
+        asked = json.dumps(sorted(whos))  # neighbours in the file are read together
         found: dict[int, list[Said]] = {}
         query = "SELECT who, scope, time, digest FROM words WHERE who IN (SELECT value FROM json_each(?))"
         for row, scope, time, digest in self._database.execute(query, (asked,)):
@@ -204,18 +222,17 @@ class OrderIndex:
 
     def with_narrower(self, whos: Iterable[Who]) -> set[int]:
         """Of these, `Who.row` of those about whom anything narrower than (*,*) was ever said."""
-        return {row for row, said in self.said(whos).items() if any(word.scope != EVERYTHING for word in said)}
+        said = self.said([who.row for who in whos])
+        return {row for row, words in said.items() if any(word.scope != EVERYTHING for word in words)}
 
-    def _row(self, expression: Expression, written: int) -> tuple[int, int, int, int, int, int]:
-        number = parse(expression.subscriber)
-        assert number is not None, "the struct admits subscriber numbers only"
+    def _row(self, expression: Expression, written: int, digest: int) -> tuple[int, int, int, int, int, int]:
         return (
-            number * 2 + (expression.channel == "call"),
-            self._scope(Scope(scope_name(expression.sender), scope_name(expression.category))),
+            row_of(expression),
+            self._scope(scope_of(expression)),
             counts_from(expression.time, written),
             _WILLS[expression.will],
             self._source(expression.source),
-            digest_of(expression),
+            digest,
         )
 
     def _scope(self, scope: Scope) -> int:
@@ -234,6 +251,21 @@ class OrderIndex:
             place = self._sources[name] = len(self._sources)
             self._database.execute("INSERT INTO sources VALUES (?, ?)", (place, name))
         return place
+
+
+def row_of(expression: Expression) -> int:
+    """`Who.row` of whom an expression is of. The struct admits subscriber numbers alone."""
+    return int(expression.subscriber) * 2 + (expression.channel == "call")
+
+
+def scope_of(expression: Expression) -> Scope:
+    """What an expression is about."""
+    return _scope(expression.sender, expression.category)
+
+
+@lru_cache(maxsize=100_000)
+def _scope(sender: str | None, category: str | None) -> Scope:
+    return Scope(scope_name(sender), scope_name(category))
 
 
 def digest_of(expression: Expression) -> int:

@@ -13,7 +13,8 @@ from stream.model import limits
 from stream.model.fields import EVERYTHING
 from stream.model.registry import Expression, scope_name
 from stream.model.times import counts_from, told
-from stream.registry.sifting import overlap, scope_of
+from stream.registry.order_index import scope_of
+from stream.registry.sifting import overlap
 
 NOW_WITHIN_MS: Final = 60_000
 """A refusal whose `time` lies no longer ago is given now: it took a minute to fill in, or two clocks differ."""

@@ -26,9 +26,8 @@ from stream.model.codec import Undecodable, decode_record, encode
 from stream.model.registry import Expression, key_of
 from stream.model.topics import EXPRESSIONS
 from stream.registry.bulk_files import BadLine, Chunk
-from stream.registry.order_index import OrderIndex, Who
+from stream.registry.order_index import OrderIndex, Who, scope_of
 from stream.registry.registry import wish_of
-from stream.registry.sifting import scope_of
 from stream.registry.topic_reader import read
 
 GROUPS_AT_ONCE: Final = 5_000

@@ -11,13 +11,12 @@ earlier of its time and the moment at which it was, or is, written. Pure.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from bloom.number import parse
 from bloom.wills import EVERYTHING, Scope
 from stream.model import limits
 from stream.model.fields import TIME_MAX
-from stream.model.registry import Expression, scope_name
+from stream.model.registry import Expression
 from stream.model.times import AHEAD_MAX_MS, counts_from
-from stream.registry.order_index import Said, Who, digest_of
+from stream.registry.order_index import Said, digest_of, scope_of
 
 
 @dataclass(slots=True)
@@ -25,24 +24,14 @@ class Sifted:
     """Places in the batch, by what becomes of them."""
 
     write: list[int] = field(default_factory=list)
+    digests: list[int] = field(default_factory=list)
+    """of what is written"""
     already_count: int = 0
     """Said already, word for word, or said again by the very next word of that subscriber."""
     late: list[tuple[int, int]] = field(default_factory=list)
     """(place, moment of the newer word that it overlaps)"""
     too_many: list[int] = field(default_factory=list)
     """One scope more than a subscriber may have on a channel."""
-
-
-def who_of(expression: Expression) -> Who:
-    """Whose will an expression belongs to."""
-    number = parse(expression.subscriber)
-    assert number is not None, "the struct admits subscriber numbers only"
-    return Who(number, expression.channel)
-
-
-def scope_of(expression: Expression) -> Scope:
-    """What an expression is about."""
-    return Scope(scope_name(expression.sender), scope_name(expression.category))
 
 
 def overlap(one: Scope, other: Scope) -> bool:
@@ -67,13 +56,13 @@ def sift(
         words = said.get(row)
         if words is None:
             words = said[row] = []
-        newest, same = -1, -1
+        newest, same, digest = -1, -1, digest_of(expression)
         for index, word in enumerate(words):
             if word.scope == scope:
                 same = index
             if word.time > newest and overlap(word.scope, scope):
                 newest = word.time
-        if place in repeated or (same >= 0 and _is_last_word(words[same], expression)):
+        if place in repeated or (same >= 0 and _is_last_word(words[same], expression, digest)):
             sifted.already_count += 1
         elif newest > time:
             sifted.late.append((place, newest))
@@ -81,7 +70,8 @@ def sift(
             sifted.too_many.append(place)
         else:
             sifted.write.append(place)
-            word = Said(scope, time, digest_of(expression))
+            sifted.digests.append(digest)
+            word = Said(scope, time, digest)
             if same >= 0:
                 words[same] = word
             else:
@@ -89,12 +79,12 @@ def sift(
     return sifted
 
 
-def _is_last_word(word: Said, expression: Expression) -> bool:
+def _is_last_word(word: Said, expression: Expression, digest: int) -> bool:
     """Whether the topic has just this as the last word of its scope.
 
     One that was dated ahead counts from when it was written, at most so much earlier.
     """
-    return 0 <= expression.time - word.time <= AHEAD_MAX_MS and word.digest == digest_of(expression)
+    return 0 <= expression.time - word.time <= AHEAD_MAX_MS and word.digest == digest
 
 
 def _repeated(expressions: Sequence[Expression], rows: Sequence[int]) -> set[int]:

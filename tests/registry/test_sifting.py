@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.model.registry import Expression
-from stream.registry.order_index import OrderIndex
-from stream.registry.sifting import Sifted, overlap, scope_of, sift, who_of
+from stream.registry.order_index import OrderIndex, row_of, scope_of
+from stream.registry.sifting import Sifted, overlap, sift
 
 SENDERS = (None, "S1", "S2")
 CATEGORIES = (None, "c1", "c2")
@@ -42,8 +42,8 @@ def _words(draw: st.DrawFn) -> Expression:
 
 
 def _sifted(words: Sequence[Expression], index: OrderIndex) -> Sifted:
-    whos = [who_of(word) for word in words]
-    sifted = sift(words, [who.row for who in whos], index.said(set(whos)))
+    rows = [row_of(word) for word in words]
+    sifted = sift(words, rows, index.said(set(rows)))
     index.take([words[place] for place in sifted.write], {})
     return sifted
 
@@ -60,7 +60,7 @@ def test_what_is_written_is_never_older_than_a_word_that_it_overlaps(
         overlapping = [
             other.time
             for other in received
-            if who_of(other) == who_of(word) and overlap(scope_of(other), scope_of(word))
+            if row_of(other) == row_of(word) and overlap(scope_of(other), scope_of(word))
         ]
         newest = max(overlapping, default=-1)
         if place in sifted.write:
