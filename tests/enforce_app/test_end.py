@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from stream.kafka.local import LocalKafka
-from tests.enforce_app.harness import EnforceProcess, wait_until
+from stream.model.control import Complaint
+from tests.enforce_app.harness import NOW, SESSION_TIMEOUT_MS, EnforceProcess, pictures, said, wait_until
 from tests.filter.harness import Broker
 
 pytestmark = pytest.mark.kafka
@@ -39,6 +40,33 @@ def test_where_the_broker_has_gone_it_says_so_and_ends_within_its_bound_when_ask
         assert process.terminate() == 0
         took_s = time.monotonic() - began
         assert took_s < 10 * BOUND_MS / 1000, "its bound, and what a busy machine adds"
+
+
+def test_after_an_outage_that_outlasts_its_session_it_deals_with_what_comes(tmp_path: Path) -> None:
+    def complaint(name: str) -> Complaint:
+        said_by = "+8613800138000"
+        return Complaint(name, NOW, subscriber=said_by, channel="sms", sender=f"ORG-{name}", at=NOW, text="。")
+
+    with LocalKafka(directory=tmp_path / "kafka") as kafka:
+        broker = Broker(kafka.bootstrap)
+        broker.create_topics()
+        with EnforceProcess(broker, tmp_path) as process:
+            process.wait_ready()
+            broker.write([said(complaint("before"))])
+            wait_until(lambda: len(pictures(broker)) == 1, what="a case")
+            kafka.kill(1)
+            wait_until(lambda: says(process, "no broker of .* has answered"), what="its reason")
+            time.sleep(1.5 * SESSION_TIMEOUT_MS / 1000)
+            kafka.restart(1)
+            process.wait_ready()
+            broker.write([said(complaint("after"))])
+            wait_until(lambda: len(pictures(broker)) == 2, what="a second case")
+            assert process.terminate() == 0
+            assert "Traceback" not in process.log
+            assert "never awaited" not in process.log
+            lines = process.log.splitlines()
+            assert all(line.startswith("{") for line in lines)
+            assert len(lines) < 200, "one line of a kind, and then counts"
 
 
 def test_it_waits_for_a_broker_and_ends_when_asked_to(tmp_path: Path) -> None:
