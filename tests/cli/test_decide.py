@@ -1,5 +1,6 @@
 """`wurao decide`: events from a file, in order, in a process of its own."""
 
+import codecs
 import subprocess
 import sys
 from pathlib import Path
@@ -141,3 +142,13 @@ def test_a_snapshot_is_a_registry_too_and_later_files_apply_to_it(registry: Path
     ran = _run("-", "--registry", later, kept, stdin=_events(offer))
     assert ran.returncode == 1
     assert b"give it first" in ran.stderr
+
+
+def test_a_mark_before_utf_8_is_no_part_of_the_first_line(registry: Path, tmp_path: Path) -> None:
+    marked = tmp_path / "marked.ndjson"
+    marked.write_bytes(codecs.BOM_UTF8 + registry.read_bytes())
+    events = tmp_path / "events.ndjson"
+    events.write_bytes(codecs.BOM_UTF8 + _events(*cases.EVENTS))
+    ran = _run(events, "--registry", marked)
+    assert (ran.returncode, ran.stderr) == (0, b"")
+    assert ran.stdout == _run("-", "--registry", registry, stdin=_events(*cases.EVENTS)).stdout

@@ -5,7 +5,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from stream.model.limits import FILE_LINE
@@ -339,6 +339,7 @@ _spelt = st.builds(
 )
 
 
+@example(texts=["1380013800-0", "138001380-00", "13800138-000", "-13800138000", "+86-138-0013-8000", "010-87654326-12"])
 @given(texts=st.lists(_spelt, max_size=20))
 def test_a_column_of_numbers_reads_as_its_numbers_do_one_by_one(texts: list[str]) -> None:
     assert persons([text.encode() for text in texts], NUMBERING) == [NUMBERING.registrable(text) for text in texts]
