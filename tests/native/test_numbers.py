@@ -85,6 +85,17 @@ def test_a_number_is_one_subscriber_in_every_spelling() -> None:
     assert seen.outcome.misplaced == 0
 
 
+def test_activity_counts_what_nobody_stands_behind_by_its_number_as_read() -> None:
+    spelt = {before + CONSENTING.removeprefix("+86"): int(CONSENTING) for before in spellings.QUICK}
+    ports = [f"{before}1068000000" for before in spellings.QUICK]
+    lines = [line("sms", sender=None, purpose="personal", **{"from": text}) for text in (*spelt, *ports)]
+    acts = (
+        Twins(load(), registry_of(LAWFUL)).decide(batch_of([Keyed(None, one) for one in lines]), now=NOON).outcome.acts
+    )
+    assert acts.sources.tolist() == [*spelt.values(), *[-1] * len(ports)]
+    assert acts.odd_sources == dict.fromkeys(range(len(spelt), len(lines)), "1068000000")
+
+
 def test_a_key_that_is_no_number_is_not_repeated() -> None:
     records = [Keyed(b"k" * length, line("sms", to=CONSENTING[1:])) for length in (256, 257)]
     seen = Twins(load(), registry_of(LAWFUL)).decide(batch_of(records), now=NOON)
