@@ -4,25 +4,44 @@
 //! a *word*, and must also stand by itself in the folded text, or `av` would be found in `have`.
 
 use crate::text::{Reading, class, is_latin, packed};
-use aho_corasick::AhoCorasick;
+use aho_corasick::automaton::{Automaton, StateID};
+use aho_corasick::nfa::contiguous::NFA;
+use aho_corasick::{AhoCorasick, Anchored, BuildError};
 
 /// The terms of all word lists.
 #[derive(Debug)]
 pub struct Terms {
-    words: Option<Search>,
-    others: Option<Search>,
-    /// Of each word, whether it is of digits alone.
-    of_digits: Vec<bool>,
+    words: Option<Words>,
+    others: Option<(Begins, AhoCorasick)>,
 }
 
-/// Some terms, searched at once.
+impl Terms {
+    /// Of terms that are stripped already. Fails where there are too many for an automaton.
+    pub fn new(terms: &[String]) -> Result<Self, BuildError> {
+        let (words, others): (Vec<&String>, Vec<&String>) =
+            terms.iter().filter(|term| !term.is_empty()).partition(|term| term.is_ascii());
+        Ok(Self {
+            words: if words.is_empty() { None } else { Some(Words::new(&words)?) },
+            others: if others.is_empty() { None } else { Some((Begins::of(&others), AhoCorasick::new(&others)?)) },
+        })
+    }
+
+    /// Whether any term counts in a text.
+    pub fn found_in(&self, reading: &Reading) -> bool {
+        let other = self.others.as_ref().is_some_and(|(begins, automaton)| {
+            begins.may_stand_in(reading.letters()) && automaton.is_match(&reading.stripped())
+        });
+        other || self.words.as_ref().is_some_and(|words| words.count_in(reading))
+    }
+}
+
+/// What some terms begin with.
 ///
-/// Almost no text holds one. So a text is first looked through for two characters that a term begins with, in a table
-/// of bits; only where such a pair stands is it searched by the automaton (Aho and Corasick 1975), which keeps the
-/// whole linear.
+/// Almost no text holds a term. So a text is first looked through for two characters that one begins with, in a table of
+/// bits; only where such a pair stands is it searched by an automaton (Aho and Corasick 1975), which keeps the whole
+/// linear.
 #[derive(Debug)]
-struct Search {
-    automaton: AhoCorasick,
+struct Begins {
     pairs: Box<[u64]>,
     /// The first characters of terms that have no second.
     singles: Box<[u64]>,
@@ -41,12 +60,9 @@ fn has(bits: &[u64], place: usize) -> bool {
     bits[place / 64] >> (place % 64) & 1 == 1
 }
 
-impl Search {
-    /// Of terms that are not empty; nothing where there are none.
-    fn new(terms: &[&String]) -> Result<Option<Self>, aho_corasick::BuildError> {
-        if terms.is_empty() {
-            return Ok(None);
-        }
+impl Begins {
+    /// Of terms that are not empty.
+    fn of(terms: &[&String]) -> Self {
         let mut pairs = vec![0u64; 1 << (PAIR_BITS - 6)];
         let mut singles = vec![0u64; 1 << (PAIR_BITS - 6)];
         for term in terms {
@@ -59,8 +75,7 @@ impl Search {
             bits[place / 64] |= 1 << (place % 64);
         }
         let has_singles = singles.iter().any(|bits| *bits != 0);
-        let automaton = AhoCorasick::new(terms)?;
-        Ok(Some(Self { automaton, pairs: pairs.into(), singles: singles.into(), has_singles }))
+        Self { pairs: pairs.into(), singles: singles.into(), has_singles }
     }
 
     #[inline]
@@ -70,77 +85,67 @@ impl Search {
     }
 }
 
-impl Terms {
-    /// Of terms that are stripped already. Fails where there are too many for an automaton.
-    pub fn new(terms: &[String]) -> Result<Self, aho_corasick::BuildError> {
-        let (words, others): (Vec<&String>, Vec<&String>) =
-            terms.iter().filter(|term| !term.is_empty()).partition(|term| term.is_ascii());
+/// Terms of a-z and 0-9 alone.
+#[derive(Debug)]
+struct Words {
+    begins: Begins,
+    automaton: NFA,
+    start: StateID,
+    /// Of each, whether it is of digits alone.
+    of_digits: Vec<bool>,
+}
+
+impl Words {
+    fn new(words: &[&String]) -> Result<Self, BuildError> {
+        let automaton = NFA::new(words)?;
+        let start = automaton.start_state(Anchored::No).expect("such an automaton has one");
         let of_digits = words.iter().map(|word| word.bytes().all(|byte| byte.is_ascii_digit())).collect();
-        Ok(Self { words: Search::new(&words)?, others: Search::new(&others)?, of_digits })
+        Ok(Self { begins: Begins::of(words), automaton, start, of_digits })
     }
 
-    /// Whether any term counts in a text.
-    pub fn found_in(&self, reading: &Reading) -> bool {
-        let other = self.others.as_ref().is_some_and(|search| {
-            search.may_stand_in(reading.letters()) && search.automaton.is_match(&reading.stripped())
-        });
-        other || self.words.as_ref().is_some_and(|search| self.word_counts(search, reading))
-    }
-
-    fn word_counts(&self, search: &Search, reading: &Reading) -> bool {
-        if !search.may_stand_in(reading.letters()) {
+    /// Whether any stands by itself in a text.
+    ///
+    /// A word begins and ends where a block of these characters does, and holds one block or several that one other
+    /// character parts, no comma; one of digits holds one. So what ends elsewhere need not be looked at, however many
+    /// words end in each other.
+    fn count_in(&self, reading: &Reading) -> bool {
+        if !self.begins.may_stand_in(reading.letters()) {
             return false;
         }
-        let stripped = reading.stripped();
-        let mut found = search.automaton.find_overlapping_iter(&stripped).peekable();
-        if found.peek().is_none() {
-            return false;
-        }
-        let surroundings = Surroundings::of(reading);
-        found.any(|word| surroundings.leave_alone(word.range(), self.of_digits[word.pattern().as_usize()]))
-    }
-}
-
-/// What stands around the letters and numbers of a text.
-struct Surroundings<'a> {
-    classes: &'a [u8],
-    /// For each byte of the stripped text the place of its character in the folded one.
-    places: Vec<usize>,
-    /// For each of these bytes, how many before it and itself stand too far from their neighbour to belong to one word
-    /// with it, and how many do not follow it at once, as digits must.
-    apart: Vec<[u32; 2]>,
-}
-
-impl<'a> Surroundings<'a> {
-    fn of(reading: &'a Reading) -> Self {
         let classes = reading.classes();
         let folded = std::str::from_utf8(reading.folded()).expect("of UTF-8, folded to UTF-8");
-        let (mut places, mut apart) = (Vec::new(), Vec::new());
-        let (mut last, mut before, mut sums) = (0, ' ', [0, 0]);
-        for (place, (character, class)) in folded.chars().zip(classes).enumerate() {
-            if *class != class::OTHER {
-                let close = place == last + 1 || place == last + 2 && before != ',';
-                sums = [sums[0] + u32::from(!close), sums[1] + u32::from(place != last + 1)];
-                for _ in 0..character.len_utf8() {
-                    places.push(place);
-                    apart.push(sums);
-                }
-                last = place;
+        // Of each character of the blocks at hand, which of them its block begins with.
+        let mut blocks: Vec<usize> = Vec::new();
+        let (mut state, mut begin, mut between) = (self.start, 0, 0);
+        for (place, (character, kind)) in folded.chars().zip(classes).enumerate() {
+            if !is_latin(*kind) {
+                between = if *kind == class::OTHER && character != ',' { between + 1 } else { usize::MAX / 2 };
+                continue;
             }
-            before = character;
+            if between > 1 {
+                blocks.clear();
+                state = self.start;
+            }
+            if between > 0 {
+                begin = blocks.len();
+            }
+            between = 0;
+            blocks.push(begin);
+            state = self.automaton.next_state(Anchored::No, state, character as u8);
+            let ends = !classes.get(place + 1).is_some_and(|next| is_latin(*next));
+            if ends && self.automaton.is_match(state) && self.counts(state, &blocks) {
+                return true;
+            }
         }
-        Self { classes, places, apart }
+        false
     }
 
-    /// Whether the word at these bytes of the stripped text stands by itself.
-    fn leave_alone(&self, bytes: std::ops::Range<usize>, of_digits: bool) -> bool {
-        let (begin, end) = (bytes.start, bytes.end - 1);
-        let latin = |place: Option<usize>| {
-            place.and_then(|place| self.classes.get(place)).is_some_and(|class| is_latin(*class))
-        };
-        let kind = usize::from(of_digits);
-        !latin(self.places[begin].checked_sub(1))
-            && !latin(Some(self.places[end] + 1))
-            && self.apart[begin][kind] == self.apart[end][kind]
+    /// Whether one of the words that end in this state, with the last of these blocks, begins with one of them.
+    fn counts(&self, state: StateID, blocks: &[usize]) -> bool {
+        (0..self.automaton.match_len(state)).any(|index| {
+            let word = self.automaton.match_pattern(state, index);
+            let begin = blocks.len() - self.automaton.pattern_len(word);
+            blocks[begin] == begin && (!self.of_digits[word.as_usize()] || blocks.last() == Some(&begin))
+        })
     }
 }
