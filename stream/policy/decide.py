@@ -109,7 +109,7 @@ class Decider:
     def __init__(self, policy: Policy, registry: Registry) -> None:
         self.world = World(policy, registry)
         self.epoch = EPOCH_OF_FILES
-        self._recipient = policy.numbering.recipient
+        self._canonical, self._recipient = policy.numbering.canonical, policy.numbering.recipient
         self._forget()
 
     def settle(self, *, stale: bool, epoch: str) -> None:
@@ -126,20 +126,23 @@ class Decider:
     def read(self, events: Sequence[Event]) -> Readings:
         """The numbers of a batch's events as read."""
         readings = Readings([], [], [])
-        recipient, (sms, calls) = self._recipient, (self._read_sms, self._read_calls)
+        add_kind, add_subscriber, add_origin = (column.append for column in readings)
+        canonical, recipient, (sms, calls) = self._canonical, self._recipient, (self._read_sms, self._read_calls)
         for event in events:
-            from_ = event.from_
             if isinstance(event, Reply):
-                readings.kinds.append("other")
-                number = recipient(event.from_)[1]
-                readings.subscribers.append(number)
-                readings.origins.append(self.world.origin(Reply, from_))
+                add_kind("other")
+                add_subscriber(recipient(event.from_)[1])
+                add_origin(self._read_origin(event))
                 continue
-            kind, number = recipient(event.to)
-            readings.kinds.append(kind)
-            readings.subscribers.append(number)
-            known = (sms if type(event) is Sms else calls).get(from_) if event.network != "internet" else None
-            readings.origins.append(known or self._read_origin(event))
+            if canonical(event.to):
+                add_kind("person")
+                add_subscriber(event.to)
+            else:
+                kind, number = recipient(event.to)
+                add_kind(kind)
+                add_subscriber(number)
+            known = (sms if type(event) is Sms else calls).get(event.from_) if event.network != "internet" else None
+            add_origin(known or self._read_origin(event))
         return readings
 
     def decide_all(self, events: Sequence[Event], now: int | None, readings: Readings | None = None) -> list[Decision]:
