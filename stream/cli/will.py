@@ -26,7 +26,7 @@ from stream.model import limits
 from stream.model.codec import Undecodable, decode_file_record, encode
 from stream.model.fields import EVERYTHING
 from stream.model.registry import Expression, scope_name
-from stream.model.times import time_problem, told
+from stream.model.times import read_time, time_problem, told
 from stream.model.topics import EXPRESSIONS
 from stream.policy.loading import load as load_policy
 from stream.policy.settings import Policy
@@ -124,7 +124,9 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     write.add_argument("--evidence", metavar="TEXT", help="what proves it, such as sha256:…")
     write.add_argument("--actor", metavar="TEXT", help="who writes it down")
     write.add_argument(
-        "--time", metavar="MS", type=int, help="when it was said, milliseconds since the epoch (default: now)"
+        "--time",
+        metavar="WHEN",
+        help="when it was said: milliseconds since the epoch, or ISO 8601 with an offset (default: now)",
     )
     write.add_argument(
         "--unregistered",
@@ -218,7 +220,10 @@ def _expression(arguments: argparse.Namespace, policy: Policy, now: int) -> Expr
     subscriber = policy.numbering.registrable(_number(arguments))
     if subscriber is None:
         raise CommandError(_no_person(arguments))
-    moment = now if arguments.time is None else arguments.time
+    try:
+        moment = now if arguments.time is None else read_time(arguments.time)
+    except ValueError as error:
+        raise CommandError(f"--time: {error}") from error
     problem = time_problem(moment, now)
     if problem is not None:
         raise CommandError(f"--time: {problem}")

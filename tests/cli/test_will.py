@@ -129,7 +129,8 @@ def test_a_word_is_written_to_its_partition_and_shown_from_there(broker: Broker,
         ),
         (("set", NUMBER, "--channel", "sms", "--will", "refuse", "--evidence", "e" * 4001), "at most 4,000"),
         (("set", NUMBER, "--channel", "sms", "--will", "consent", "--sender", "S"), "must name both"),
-        (("set", NUMBER, "--channel", "sms", "--will", "lift", "--time", "-1"), "before 2000"),
+        (("set", NUMBER, "--channel", "sms", "--will", "lift", "--time", "2026-11-25"), "has no offset"),
+        (("set", NUMBER, "--channel", "sms", "--will", "lift", "--time", "0"), "before 2000"),
     ],
 )
 def test_what_cannot_be_is_refused_before_any_broker_is_asked(
