@@ -103,7 +103,7 @@ clean: ## remove what was made here (the fetched jars stay in the user's cache)
 
 # Cheap when all is there; asks nothing of a broker that somebody else runs.
 kafka: $(STAMP)
-	@if [ -z "$${WURAO_KAFKA__BOOTSTRAP:-}" ]; then $(BIN)/python -m stream.kafka.local --prepare; fi
+	@if [ -z "$${WURAO_KAFKA__BOOTSTRAP:-}" ]; then $(BIN)/python -m stream.testbed.local --prepare; fi
 
 # A virtual environment cannot be moved, so one whose Python does not run here is made anew.
 $(STAMP): $(LOCK) pyproject.toml

@@ -28,12 +28,13 @@ from bloom import snapshot
 from bloom.number import Msisdn
 from bloom.wills import EVERYTHING
 from deploy.trial import SECOND, TOKEN, Rewrite, Trial, sampled, trial
-from stream.demo import texts
-from stream.demo.feed import Feed, now_ms
-from stream.demo.sample import subscriber
-from stream.demo.traffic import Traffic
+from stream.clock import now_ms
 from stream.kafka import clients
 from stream.model.topics import COMPLAINTS
+from stream.testbed import texts
+from stream.testbed.feed import Feed
+from stream.testbed.sample import subscriber
+from stream.testbed.traffic import Traffic
 
 FASTEST: Final = "Waited for was the end at the burn rate 14.4; the slower ones last as long as their windows."
 

@@ -30,17 +30,18 @@ from aiokafka import AIOKafkaProducer
 
 from deploy.generate import TOP
 from stream import config as configuration
+from stream.clock import now_ms
 from stream.config import Config
-from stream.demo import texts
-from stream.demo.feed import Feed, now_ms, write_registry
-from stream.demo.processes import free_ports
-from stream.demo.sample import Sample, sample, subscriber
-from stream.demo.traffic import Traffic
 from stream.kafka import clients, topics
-from stream.kafka.local import LocalKafka
 from stream.model.codec import encode
 from stream.model.registry import key_of
 from stream.model.topics import EVENTS_SMS, EXPRESSIONS
+from stream.testbed import texts
+from stream.testbed.feed import Feed, write_registry
+from stream.testbed.local import LocalKafka
+from stream.testbed.processes import free_ports
+from stream.testbed.sample import Sample, sample, subscriber
+from stream.testbed.traffic import Traffic
 
 TOKEN: Final = secrets.token_urlsafe()
 """Opens the API of this run."""

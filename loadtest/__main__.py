@@ -18,13 +18,13 @@ import uvloop
 from rich.console import Console
 
 from loadtest import capacity, figures, report
-from loadtest.ground import LoadtestError
+from loadtest.cluster import LoadtestError
+from loadtest.options import Wish
 from loadtest.running import measure
 from loadtest.scenarios import SCENARIOS, Scenario
-from loadtest.wish import Wish
-from stream.demo.processes import FilterError
 from stream.kafka.clients import KafkaError
-from stream.kafka.local import LocalKafkaError
+from stream.testbed.local import LocalKafkaError
+from stream.testbed.processes import FilterError
 
 WIDTH: Final = 160
 """Of what is printed into a file."""

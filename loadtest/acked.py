@@ -9,7 +9,7 @@ whether a goal is met is exact, since each goal is an edge.
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from stream.demo.processes import FilterProcess, Scrape
+from stream.testbed.processes import FilterProcess, Scrape
 
 LATENCY: Final = "wurao_decision_latency_seconds"
 PERCENTILES: Final[Mapping[str, float]] = {"acked_p50_ms": 0.5, "acked_p99_ms": 0.99, "acked_p999_ms": 0.999}

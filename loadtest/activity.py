@@ -17,15 +17,15 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.demo import texts
-from stream.demo.sample import sample
-from stream.demo.traffic import Traffic
-from stream.filter.activity import CLAIMED, ActivityCounter, Numbered
+from stream.deciding.activity import CLAIMED, ActivityCounter, Numbered
 from stream.model.decision import Decision
 from stream.model.fields import Channel
 from stream.policy.decide import Decider
 from stream.policy.loading import load
 from stream.registry.registry import Registry, registry_of
+from stream.testbed import texts
+from stream.testbed.sample import sample
+from stream.testbed.traffic import Traffic
 
 NOW: Final = 1_795_500_000_000
 EVENTS_COUNT: Final = 200_000

@@ -16,7 +16,7 @@ from typing import Final, TypeVar
 import msgspec
 import uvloop
 
-from loadtest.ground import LoadtestError
+from loadtest.cluster import LoadtestError
 
 NS_PER_MS: Final = 1_000_000
 BEGIN_AFTER_MS: Final = 300

@@ -14,9 +14,10 @@ from aiokafka import AIOKafkaProducer
 
 from loadtest.child import Lines, run
 from stream import config as configuration
-from stream.demo.feed import now_ms, send_words
-from stream.demo.sample import WATCHED_CATEGORY, WATCHED_SENDER, Words
+from stream.clock import now_ms
 from stream.kafka import clients
+from stream.testbed.feed import send_words
+from stream.testbed.sample import WATCHED_CATEGORY, WATCHED_SENDER, Words
 
 TICK_S: Final = 0.02
 

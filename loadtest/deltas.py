@@ -21,12 +21,12 @@ from bloom.bitmaps import Overlay, Wills
 from bloom.partition import partitions_of_numbers
 from bloom.wills import EVERYTHING
 from loadtest.figures import Row
-from stream.demo.feed import template
-from stream.demo.sample import WATCHED_CATEGORY, WATCHED_SENDER, Words
+from stream.feed import expression_reader
+from stream.feed.expression_reader import NativeReader, Reading
 from stream.kafka.seams.incoming import RawBatch
-from stream.registry import columns
-from stream.registry.columns import NativeReader, Reading
 from stream.registry.registry import Registry
+from stream.testbed.feed import template
+from stream.testbed.sample import WATCHED_CATEGORY, WATCHED_SENDER, Words
 
 CODECS: Final = {"none": 0, "lz4": 3, "zstd": 4}
 BATCH_RECORDS: Final = 5_000
@@ -59,7 +59,7 @@ def apply(made: Sequence[RawBatch], reader: NativeReader | None, registry: Regis
     began = time.process_time()
     for batch in made:
         reading = Reading()
-        columns.read(reader, partition, [batch], reading, partitions=PARTITIONS, apart=False)
+        expression_reader.read(reader, partition, [batch], reading, partitions=PARTITIONS, apart=False)
         registry.hear(reading.said)
         assert reading.records_count == batch.count
         assert not reading.bad

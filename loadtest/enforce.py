@@ -31,15 +31,15 @@ from aiokafka import AIOKafkaProducer
 
 from bloom.partition import partition_of
 from loadtest import machine
-from loadtest.rig import PARTITIONS, Rig, note, rigging
-from stream.demo.feed import now_ms
-from stream.demo.processes import free_ports
-from stream.enforce import book, ids, settings
-from stream.enforce.book import Taken
-from stream.enforce.complaint import Complained
-from stream.enforce.inbox import DOCKET, Arrival, DocketFinding
+from loadtest.environment import PARTITIONS, Rig, note, rigging
+from stream.clock import now_ms
+from stream.enforce.cases import store
+from stream.enforce.cases.decoding import Arrival
+from stream.enforce.cases.store import Taken
+from stream.enforce.procedures import ids, settings
+from stream.enforce.procedures.complaint import Complained
 from stream.kafka import clients
-from stream.model.cases import CaseEvent
+from stream.model.cases import DOCKET, CaseEvent, DocketFinding
 from stream.model.codec import decode_decision, encode
 from stream.model.control import Complaint, Finding, Party, party_key
 from stream.model.events import Sms
@@ -54,6 +54,7 @@ from stream.model.topics import (
     SENDERS,
 )
 from stream.policy.loading import load as load_policy
+from stream.testbed.processes import free_ports
 
 READY_S_MAX: Final = 180.0
 EVENT_EVERY_S: Final = 0.004
@@ -263,9 +264,9 @@ async def open_cases(rig: Rig, *, count: int) -> None:
         for place in range(count):
             complained = Complained(_complaint(place, "open"))
             key = ids.complaint_case(complained.complaint)
-            taken = book.take(key, None, Arrival(key, "complaint", complained, key, now_ms()), now_ms(), terms)
+            taken = store.take(key, None, Arrival(key, "complaint", complained, key, now_ms()), now_ms(), terms)
             assert isinstance(taken, Taken)
-            row = encode(book.settled(taken.entry))
+            row = encode(store.settled(taken.entry))
             size += len(row)
             await producer.send(ENFORCE_TABLE, value=row, key=key.encode(), partition=partition_of(key, PARTITIONS))
     with _enforcing(rig) as empty:

@@ -15,7 +15,7 @@ import msgspec
 
 from loadtest.latency import Delays, added
 from loadtest.machine import Machine
-from loadtest.wish import Wish
+from loadtest.options import Wish
 
 DIRECTORY: Final = Path(__file__).parent / "results"
 """Where runs are written unless told otherwise; not kept with the sources."""

@@ -25,14 +25,14 @@ import numpy as np
 from aiokafka import AIOKafkaProducer
 from aiokafka.protocol.produce import ProduceRequest
 
+from loadtest.batches import NS_PER_MS, Lot, lots
 from loadtest.child import Lines, run
-from loadtest.ground import LoadtestError
-from loadtest.lots import NS_PER_MS, Lot, lots
+from loadtest.cluster import LoadtestError
 from loadtest.pool import Mix, pool
 from loadtest.schedule import NS_PER_S, Schedule, Step
 from stream import config as configuration
-from stream.demo.sample import sample
 from stream.kafka import clients
+from stream.testbed.sample import sample
 
 UNANSWERED_MAX: Final = 2_000
 READY_BYTES_MAX: Final = 1 << 30

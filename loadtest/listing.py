@@ -25,13 +25,13 @@ from stream import config as configuration
 from stream import logs
 from stream.config import Config
 from stream.enforce.api import Api
-from stream.enforce.complaint import ComplaintCase, State
+from stream.enforce.procedures.complaint import ComplaintCase, State
 from stream.kafka import clients, topics
-from stream.kafka.local import LocalKafka
 from stream.model.cases import CasePicture, ClockDue
 from stream.model.codec import encode
 from stream.model.control import Complaint, Party
 from stream.model.topics import CASES
+from stream.testbed.local import LocalKafka
 
 TOKEN = "loadtest"  # noqa: S105  # of this run alone
 QUESTIONS = {

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from loadtest.acked import Buckets, acknowledged, grown
 from loadtest.child import begin_soon, child
+from loadtest.environment import note
 from loadtest.generator import Job, Sent
 from loadtest.observer import Observer, delays_ns
 from loadtest.pool import Mix, Pool, pool
-from loadtest.rig import note
 from loadtest.schedule import NS_PER_S, Schedule, Step
 from loadtest.stage import Stage, filtering
-from stream.demo.processes import FilterProcess
+from stream.testbed.processes import FilterProcess
 
 WARM_UP_S: Final = 2.0
 """The beginning of a load, which is sent and not counted: connections, first fetches, caches."""

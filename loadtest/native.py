@@ -28,11 +28,8 @@ from bloom.bitmaps import Overlay, Wills
 from bloom.sets import ScopedBitmap, bitmap_of
 from bloom.wills import EVERYTHING, Channel
 from loadtest import decide
-from stream.demo.sample import REFUSALS_COUNT_MIN, sample
-from stream.demo.texts import own
-from stream.demo.traffic import Traffic
-from stream.filter.batch import Place, Record, decide_batch
-from stream.filter.native import Compression, NativeBatches
+from stream.deciding.batch import Place, Record, decide_batch
+from stream.deciding.native import Compression, NativeBatches
 from stream.model.codec import decode_event, encode
 from stream.model.events import Reply, Sms
 from stream.model.registry import Expression
@@ -41,6 +38,9 @@ from stream.model.topics import EVENTS_URGENT
 from stream.policy.decide import Decider
 from stream.policy.loading import load
 from stream.registry.registry import Registry, registry_of
+from stream.testbed.sample import REFUSALS_COUNT_MIN, sample
+from stream.testbed.texts import own
+from stream.testbed.traffic import Traffic
 
 NUMBERS_COUNT: Final = 2_000_000
 DENSITY: Final = 4

@@ -33,12 +33,12 @@ from bloom.wills import EVERYTHING
 from loadtest.machine import describe
 from stream import config as configuration
 from stream.config import Config
-from stream.demo.processes import FilterProcess, usage
 from stream.filter.delivery import send
-from stream.filter.holding import GIVE_BACK_AFTER_S
+from stream.filter.partition_assignment import GIVE_BACK_AFTER_S
 from stream.kafka import clients, topics
-from stream.kafka.local import LocalKafka
 from stream.model.topics import DECISIONS, EVENTS_SMS, EXPRESSIONS
+from stream.testbed.local import LocalKafka
+from stream.testbed.processes import FilterProcess, usage
 
 PARTITIONS: Final = 12
 FIRST: Final = 8_613_000_000_000

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from itertools import cycle, islice
 from typing import Final, Literal, NamedTuple
 
-from stream.demo import texts
-from stream.demo.sample import Sample
-from stream.demo.traffic import Traffic, place
 from stream.model.topics import EVENTS_CALL, EVENTS_REPLY, EVENTS_SMS, EVENTS_URGENT
+from stream.testbed import texts
+from stream.testbed.sample import Sample
+from stream.testbed.traffic import Traffic, place
 
 Mix = Literal["sms", "mixed", "urgent"]
 """SMS alone; SMS, calls, replies and emergencies; emergencies alone."""

@@ -14,13 +14,13 @@ from typing import Final
 
 import msgspec
 
-from loadtest.ground import LoadtestError
+from loadtest.cluster import LoadtestError
+from loadtest.environment import Rig
 from loadtest.peers import PEERS, Peer
-from loadtest.rig import Rig
 from stream import config as configuration
-from stream.demo.processes import FilterProcess, cpu_s
-from stream.kafka import guard
 from stream.model.topics import DECISIONS, EVENTS_SMS
+from stream.testbed import guard
+from stream.testbed.processes import FilterProcess, cpu_s
 
 STOP_S_MAX: Final = 30.0
 LOG_LINES_QUOTED: Final = 4

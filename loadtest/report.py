@@ -12,8 +12,8 @@ from typing import Final
 from rich.console import Console
 
 from loadtest import figures, plots, tables
+from loadtest.cluster import LoadtestError
 from loadtest.figures import PUBLISHED, Result
-from loadtest.ground import LoadtestError
 from loadtest.scenarios import SCENARIOS
 
 README: Final = Path(__file__).parent / "README.md"

@@ -22,14 +22,14 @@ import numpy as np
 from aiokafka import AIOKafkaProducer
 
 from bloom.partition import partition_of
-from loadtest.ground import LoadtestError
-from loadtest.rig import PARTITIONS, Rig, note, rigging
-from stream.demo.feed import now_ms
-from stream.demo.processes import FilterError, FilterProcess
+from loadtest.cluster import LoadtestError
+from loadtest.environment import PARTITIONS, Rig, note, rigging
+from stream.clock import now_ms
 from stream.kafka import clients
-from stream.kafka.local import LocalKafkaError
 from stream.model.codec import decode_decision
 from stream.model.topics import DECISIONS, EVENTS_SMS
+from stream.testbed.local import LocalKafkaError
+from stream.testbed.processes import FilterError, FilterProcess
 
 Way = Literal["leave", "static", "surge"]
 

@@ -3,11 +3,11 @@
 import os
 import time
 
+from loadtest.environment import note, rigging
 from loadtest.figures import Result, Taken, result_of
 from loadtest.machine import describe
-from loadtest.rig import note, rigging
+from loadtest.options import Wish
 from loadtest.scenarios import Scenario
-from loadtest.wish import Wish
 
 
 async def measure(scenario: Scenario, wish: Wish, *, bootstrap: str | None) -> Result:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Final
 
+from loadtest.cluster import LoadtestError
 from loadtest.figures import Result
-from loadtest.ground import LoadtestError
 from loadtest.programs import FILTER
 
 NEEDED: Final = ("throughput", "sensitivity", "cold-start", "registry-churn")

@@ -5,11 +5,11 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from loadtest.environment import Rig
+from loadtest.options import Wish
 from loadtest.programs import native
-from loadtest.rig import Rig
-from loadtest.wish import Wish
-from stream.demo.processes import FilterProcess
-from stream.demo.sample import Sample
+from stream.testbed.processes import FilterProcess
+from stream.testbed.sample import Sample
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,13 +21,13 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import GroupCoordinatorNotAvailableError
 
 from bloom.partition import partition_of
-from loadtest.rig import PARTITIONS, Rig, note, rigging
-from stream.demo.feed import now_ms
-from stream.demo.processes import cpu_s
+from loadtest.environment import PARTITIONS, Rig, note, rigging
+from stream.clock import now_ms
 from stream.kafka import clients
 from stream.model.codec import encode
 from stream.model.control import WINDOW_MS, Activity, Party, Tally, key_of_control
 from stream.model.topics import ACTIVITY, CASE_EVENTS
+from stream.testbed.processes import cpu_s
 
 SENDERS: Final = 2_000
 WORKERS: Final = 2

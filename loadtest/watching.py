@@ -12,11 +12,11 @@ import time
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
+from loadtest.cluster import LoadtestError
+from loadtest.environment import Offsets, Rig, note
 from loadtest.figures import Row
-from loadtest.ground import LoadtestError
 from loadtest.programs import CannotRun, FilterProgram, PeerProgram, cpu_of
-from loadtest.rig import Offsets, Rig, note
-from stream.demo.processes import usage
+from stream.testbed.processes import usage
 
 LOOK_EVERY_S: Final = 0.1
 LEFT_OUT: Final = 0.05

@@ -17,10 +17,7 @@ from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
 from bloom.base import Base, BasedWills
 from bloom.bitmaps import Overlay, Wills
-from stream.demo.sample import REFUSALS_COUNT, sample
-from stream.demo.texts import own
-from stream.demo.traffic import Traffic
-from stream.filter.native import Compression, NativeBatches
+from stream.deciding.native import Compression, NativeBatches
 from stream.model.codec import encode
 from stream.model.events import Event, Reply
 from stream.model.registry import key_of
@@ -28,6 +25,9 @@ from stream.model.topics import EVENTS_URGENT
 from stream.policy.decide import Decider
 from stream.policy.loading import load
 from stream.registry.registry import registry_of
+from stream.testbed.sample import REFUSALS_COUNT, sample
+from stream.testbed.texts import own
+from stream.testbed.traffic import Traffic
 
 NOW: Final = 1_795_500_000_000
 EVENTS_COUNT: Final = 60_000

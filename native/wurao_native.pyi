@@ -1,4 +1,4 @@
-# What `wurao_native` offers to Python; `stream.filter.native` and its neighbours are all that asks.
+# What `wurao_native` offers to Python; `stream.deciding.native` and its neighbours are all that asks.
 
 from collections.abc import Callable, Sequence
 from os import PathLike

@@ -129,7 +129,7 @@ class Enforce(Section, frozen=True):
     calendar: str | None = None
     """a file of official calendars (docs/procedures.md) for years that chinesecalendar does not know yet"""
     terms: str | None = None
-    """a TOML file that changes settings of the procedures (`stream.enforce.terms.Settings`)"""
+    """a TOML file that changes settings of the procedures (`stream.enforce.procedures.terms.Settings`)"""
     clock_offset_file: str | None = None
     """for tests and drills alone: a file with milliseconds that are added to the clock, read anew every second"""
     rings_outstanding_max: Count = 64

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
-from stream.kafka.local import Cluster, ExistingKafka, LocalKafka
+from stream.testbed.local import Cluster, ExistingKafka, LocalKafka
 
 # How quickly examples are made tells about the machine that day, and not about the code.
 settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])

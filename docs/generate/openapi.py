@@ -6,11 +6,11 @@ from typing import Final
 import msgspec
 import yaml
 
-from stream.enforce.api import casebook
-from stream.enforce.api.acts import ACTS
-from stream.enforce.api.answers import Accepted, CasePage, CaseShown, Refusal
+from stream.enforce.api import case_index
 from stream.enforce.api.operations import READINGS, WRITINGS, Reading, Writing
-from stream.enforce.forms import PERSON
+from stream.enforce.api.permissions import ACTS
+from stream.enforce.api.responses import Accepted, CasePage, CaseShown, Refusal
+from stream.enforce.procedures.forms import PERSON
 
 TARGET: Final = "docs/openapi.yaml"
 
@@ -146,7 +146,7 @@ def _body(writing: Writing, names: dict[type[msgspec.Struct], str]) -> Schema:
 
 
 def _query() -> list[Schema]:
-    schema = msgspec.json.schema(casebook.Wanted)
+    schema = msgspec.json.schema(case_index.Wanted)
     properties = schema["$defs"]["Wanted"]["properties"]
     return [{"name": name, "in": "query", "schema": _plain(one)} for name, one in properties.items()]
 

@@ -4,12 +4,12 @@ from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import Final
 
-from stream.enforce.calendar_cn import YEAR_FIRST, YEAR_LAST
-from stream.enforce.clocks import Term
-from stream.enforce.procedure import Line, Outline
-from stream.enforce.procedures import OUTLINES
-from stream.enforce.terms import HOUR_MS, Settings
-from stream.enforce.warning import RULES, WarningSettings
+from stream.enforce.procedures.calendar_cn import YEAR_FIRST, YEAR_LAST
+from stream.enforce.procedures.clocks import Term
+from stream.enforce.procedures.engine import Line, Outline
+from stream.enforce.procedures.outlines import OUTLINES
+from stream.enforce.procedures.terms import HOUR_MS, Settings
+from stream.warning.rules.senders import RULES, WarningSettings
 
 TARGET: Final = "docs/procedures.md"
 

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 
 from bloom import snapshot
 from loadtest.peers.arguments import Task
+from stream.feed.files import registry_from
 from stream.model.codec import decode_event, encode
 from stream.policy.decide import Decider
 from stream.policy.loading import load
-from stream.registry.files import registry_from
 
 
 class Answers:

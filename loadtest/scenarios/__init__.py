@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Final
 
+from loadtest.environment import Rig
 from loadtest.figures import Taken
-from loadtest.rig import Rig
+from loadtest.options import Wish
 from loadtest.scenarios import burst, cold_start, latency, mixed, scale, sensitivity, soak, throughput, urgent, words
-from loadtest.wish import Wish
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,15 +7,15 @@ from typing import Final
 
 import numpy as np
 
+from loadtest.environment import Rig, note
 from loadtest.figures import Point, Taken
 from loadtest.latency import delays_of
 from loadtest.load import put, settle_broker
 from loadtest.observer import Observer
-from loadtest.rig import Rig, note
+from loadtest.options import Wish
 from loadtest.scenarios.latency import noticed
 from loadtest.schedule import Schedule, Step
 from loadtest.stage import filtering, set_stage
-from loadtest.wish import Wish
 
 TIMES: Final = 10
 BURST_S: Final = 10.0

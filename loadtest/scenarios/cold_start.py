@@ -18,14 +18,14 @@ from bloom import snapshot
 from bloom.bitmaps import Wills
 from bloom.sets import ScopedBitmap
 from bloom.wills import EVERYTHING
+from loadtest.environment import Offsets, Rig, note
 from loadtest.figures import Row, Taken
+from loadtest.options import Wish
 from loadtest.programs import native
-from loadtest.rig import Offsets, Rig, note
 from loadtest.stage import Stage, filtering, set_stage
-from loadtest.wish import Wish
-from stream.demo.feed import now_ms
-from stream.demo.processes import FilterError, FilterProcess, usage
+from stream.clock import now_ms
 from stream.model.topics import DECISIONS
+from stream.testbed.processes import FilterError, FilterProcess, usage
 
 FIRST_NUMBER: Final = 86_130_0000_0000
 WIDER: Final = 4

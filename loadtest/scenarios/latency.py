@@ -13,18 +13,18 @@ from typing import Final
 
 from loadtest import load
 from loadtest.acked import figures
+from loadtest.environment import Offsets, Rig, note
 from loadtest.figures import Row, Taken
 from loadtest.latency import Delays, delays_of
 from loadtest.load import Load, put, settle_broker
 from loadtest.observer import Observer
+from loadtest.options import Wish
 from loadtest.programs import cpu_of
-from loadtest.rig import Offsets, Rig, note
 from loadtest.schedule import Step
 from loadtest.stage import Stage, filtering, set_stage
 from loadtest.watching import LOOK_EVERY_S, Look, row_of
-from loadtest.wish import Wish
-from stream.demo.processes import FilterProcess
 from stream.model.topics import DECISIONS
+from stream.testbed.processes import FilterProcess
 
 HALF: Final = 0
 """The rate that stands for half of saturation."""

@@ -4,15 +4,15 @@ from collections.abc import AsyncIterator
 
 import numpy as np
 
+from loadtest.environment import Rig, note
 from loadtest.figures import Row, Taken
 from loadtest.latency import delays_of
 from loadtest.load import put, settle_broker
+from loadtest.options import Wish
 from loadtest.pool import KINDS
-from loadtest.rig import Rig, note
 from loadtest.scenarios.latency import noticed
 from loadtest.schedule import Step
 from loadtest.stage import filtering, set_stage
-from loadtest.wish import Wish
 
 
 async def run(rig: Rig, wish: Wish) -> AsyncIterator[Taken]:

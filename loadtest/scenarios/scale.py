@@ -3,12 +3,12 @@
 from collections.abc import AsyncIterator
 
 from loadtest import programs
+from loadtest.environment import Rig, note
 from loadtest.figures import Row, Taken
+from loadtest.options import Wish
 from loadtest.programs import FILTER
-from loadtest.rig import Rig, note
 from loadtest.stage import set_stage
 from loadtest.watching import watch
-from loadtest.wish import Wish
 
 
 async def run(rig: Rig, wish: Wish) -> AsyncIterator[Taken]:

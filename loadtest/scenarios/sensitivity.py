@@ -10,13 +10,13 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Final
 
+from loadtest.environment import Rig, note
 from loadtest.figures import Row, Taken
+from loadtest.options import Wish
 from loadtest.programs import FILTER, filter_program
-from loadtest.rig import Rig, note
 from loadtest.scenarios.cold_start import enlarged, offered
 from loadtest.stage import filtering, set_stage
 from loadtest.watching import watch
-from loadtest.wish import Wish
 
 TEXT_TIMES: Final = (1, 2, 4)
 

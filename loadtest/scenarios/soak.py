@@ -17,19 +17,19 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from loadtest.environment import Rig, note
 from loadtest.figures import Point, Taken
 from loadtest.ledger import Ledger
-from loadtest.rig import Rig, note
+from loadtest.options import Wish
 from loadtest.stage import set_stage
-from loadtest.wish import Wish
-from stream.demo import texts
-from stream.demo.feed import Feed
-from stream.demo.processes import FilterProcess, usage
-from stream.demo.sample import Sample
-from stream.demo.traffic import Traffic
 from stream.kafka import clients
 from stream.model.codec import decode_decision
 from stream.model.topics import DECISIONS, EXPRESSIONS
+from stream.testbed import texts
+from stream.testbed.feed import Feed
+from stream.testbed.processes import FilterProcess, usage
+from stream.testbed.sample import Sample
+from stream.testbed.traffic import Traffic
 
 PREFIX: Final = "soak"
 KILL_EVERY_S: Final = (15.0, 45.0)

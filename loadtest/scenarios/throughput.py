@@ -9,14 +9,14 @@ from collections.abc import AsyncIterator
 from typing import Final
 
 from loadtest import programs
+from loadtest.cluster import LoadtestError
+from loadtest.environment import Rig, note
 from loadtest.figures import Row, Taken, ratio
-from loadtest.ground import LoadtestError
+from loadtest.options import Wish
 from loadtest.peers import PEERS
 from loadtest.programs import FILTER, CannotRun, PeerProgram
-from loadtest.rig import Rig, note
 from loadtest.stage import set_stage
 from loadtest.watching import follow, watch
-from loadtest.wish import Wish
 from stream.model.topics import DECISIONS, EVENTS_SMS
 
 _STORED: Final = {EVENTS_SMS: "stored_event_bytes", DECISIONS: "stored_decision_bytes"}

@@ -4,15 +4,15 @@ from collections.abc import AsyncIterator
 from typing import Final
 
 from loadtest.acked import figures
+from loadtest.environment import Offsets, Rig, note
 from loadtest.figures import Taken
 from loadtest.latency import delays_of
 from loadtest.load import put, settle_broker
+from loadtest.options import Wish
 from loadtest.pool import pool
-from loadtest.rig import Offsets, Rig, note
 from loadtest.scenarios.latency import noticed, shares
 from loadtest.schedule import Step
 from loadtest.stage import filtering, set_stage
-from loadtest.wish import Wish
 from stream.model.topics import DECISIONS
 
 BACKLOG_POOL: Final = 100_000

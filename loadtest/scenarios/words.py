@@ -14,22 +14,23 @@ from typing import Final
 from loadtest import churn
 from loadtest.child import Child, child
 from loadtest.churn import Written
+from loadtest.cluster import LoadtestError
+from loadtest.environment import Offsets, Rig, note
 from loadtest.figures import Row, Taken
-from loadtest.ground import LoadtestError
 from loadtest.latency import Delays, delays_of
 from loadtest.load import put, settle_broker
 from loadtest.observer import Observer
+from loadtest.options import Wish
+from loadtest.optout_probe import Wishers, announced, delays_of_words
 from loadtest.programs import cpu_of
-from loadtest.rig import Offsets, Rig, note
 from loadtest.scenarios.latency import noticed
 from loadtest.schedule import Step
 from loadtest.stage import Stage, filtering, set_stage
-from loadtest.wish import Wish
-from loadtest.words import Wishers, announced, delays_of_words
-from stream.demo.feed import Ack, now_ms, send_words
-from stream.demo.processes import FilterProcess
-from stream.demo.sample import Words
+from stream.clock import now_ms
 from stream.model.topics import EPOCHS, EXPRESSIONS
+from stream.testbed.feed import Ack, send_words
+from stream.testbed.processes import FilterProcess
+from stream.testbed.sample import Words
 
 FRESH_FIRST: Final = 100_000_000
 """Subscribers from here on are in no sample registry."""

@@ -1,6 +1,6 @@
 //! `wurao_native`: what Python sees of `wurao_core`.
 //!
-//! `stream.filter.native` is the only module that imports this one, and says what the tuples mean. The interpreter is
+//! `stream.deciding.native` is the only module that imports this one, and says what the tuples mean. The interpreter is
 //! let go while a batch is decided, but for the moments when a route needs a program. A panic becomes Python's
 //! `PanicException`, which ends the worker. Never judges, never logs.
 
@@ -267,7 +267,7 @@ impl Engine {
         self.0.name_epoch(epoch);
     }
 
-    /// Decides a batch: see `stream.filter.native`, which gives the question and takes the answer apart.
+    /// Decides a batch: see `stream.deciding.native`, which gives the question and takes the answer apart.
     #[pyo3(signature = (raw, *, sms, call, partition, from_offset, now, quiet, wills, make))]
     #[allow(clippy::too_many_arguments)]
     fn decide<'py>(
@@ -335,7 +335,7 @@ impl Expressions {
         Self(CoreExpressions::default())
     }
 
-    /// Reads a stretch of one partition: see `stream.registry.columns`, which takes the answer apart.
+    /// Reads a stretch of one partition: see `stream.feed.expression_reader`, which takes the answer apart.
     #[pyo3(signature = (raw, *, from_offset, partition, partitions, apart))]
     fn read<'py>(
         &mut self,

@@ -11,7 +11,7 @@ import numpy as np
 from stream import config as configuration
 from stream import logs
 from stream.audit.auditor import Auditor, Report
-from stream.cli.rim import add_config, add_json, add_verbose, print_json
+from stream.cli.common import add_config, add_json, add_verbose, print_json
 from stream.config import Config, ConfigError
 from stream.health import Health
 from stream.kafka.clients import KafkaError

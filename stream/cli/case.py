@@ -16,9 +16,9 @@ from typing import Final
 import aiohttp
 import msgspec
 
-from stream.cli.rim import CommandError, add_config, add_json, config_of, failed, run_guarded
+from stream.cli.common import CommandError, add_config, add_json, config_of, failed, run_guarded
 from stream.config import Config, ConfigError, secret
-from stream.enforce.api.answers import Accepted, CaseLine, CasePage, CaseShown, Fault, Refusal
+from stream.enforce.api.responses import Accepted, CaseLine, CasePage, CaseShown, Fault, Refusal
 
 RESOURCES: Final = {
     "complaint": "complaints",

@@ -10,12 +10,12 @@ from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from stream.feed.files import RegistryFileError, load_registry, without_mark
 from stream.model.codec import Undecodable, decode_event, encode
 from stream.model.events import Event
 from stream.policy.decide import Decider
 from stream.policy.loading import load
 from stream.policy.toml import PolicyError
-from stream.registry.files import RegistryFileError, load_registry, without_mark
 from stream.registry.registry import Registry
 
 CHUNK_LINES: Final = 1_000

@@ -53,10 +53,10 @@ def run(arguments: argparse.Namespace) -> int:
     from rich.console import Console  # noqa: PLC0415  # these take half a second, which `--help` need not wait for
 
     from stream.demo import run as demo  # noqa: PLC0415
-    from stream.demo.processes import FilterError  # noqa: PLC0415
-    from stream.demo.texts import CorpusError  # noqa: PLC0415
     from stream.kafka.clients import KafkaError  # noqa: PLC0415
-    from stream.kafka.local import LocalKafkaError  # noqa: PLC0415
+    from stream.testbed.local import LocalKafkaError  # noqa: PLC0415
+    from stream.testbed.processes import FilterError  # noqa: PLC0415
+    from stream.testbed.texts import CorpusError  # noqa: PLC0415
 
     # A topic that has just been made has no leader for a moment: aiokafka tries again, and would say so on the picture.
     logging.getLogger("aiokafka").setLevel(logging.ERROR)

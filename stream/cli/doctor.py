@@ -9,8 +9,8 @@ from typing import Final
 from stream import config as configuration
 from stream import logs
 from stream.cli import doctor_cluster, doctor_here
+from stream.cli.common import add_config, add_json, print_json
 from stream.cli.findings import Finding, State, worst, wrong
-from stream.cli.rim import add_config, add_json, print_json
 from stream.config import ConfigError
 
 MARKS: Final[dict[State, str]] = {"ok": "ok   ", "warn": "warn ", "wrong": "WRONG"}

@@ -13,6 +13,8 @@ from aiokafka.errors import GroupCoordinatorNotAvailableError
 from stream.cli import doctor_filter, doctor_registry
 from stream.cli.findings import Finding, ok, warn, wrong
 from stream.config import Config, ConfigError
+from stream.feed import snapshots
+from stream.feed.importer import read_all_but_wills
 from stream.kafka import clients, topics
 from stream.kafka.clients import TopicPartition
 from stream.kafka.closing import close_within
@@ -21,8 +23,6 @@ from stream.kafka.reason import reason
 from stream.model.topics import ACTIVITY, DECISIONS, ENFORCE_GROUP, EPOCHS, EXPRESSIONS, INTAKE, RECORD_KIND
 from stream.policy.loading import load as load_policy
 from stream.policy.toml import PolicyError
-from stream.registry import snapshots
-from stream.registry.importer import read_all_but_wills
 
 ASK_S_MAX: Final = 20.0
 LAG_WARN_S: Final = 5.0

@@ -13,14 +13,14 @@ from zoneinfo import TZPATH, ZoneInfo, ZoneInfoNotFoundError
 from bloom import snapshot
 from stream.cli.findings import Finding, ok, warn, wrong
 from stream.config import Config, ConfigError
-from stream.enforce import settings as procedures
-from stream.filter.paths import native_path
+from stream.deciding.native_selection import native_path
+from stream.enforce.procedures import settings as procedures
+from stream.feed import snapshots
 from stream.kafka.clients import ssl_context
 from stream.kafka.reach import CannotStart
 from stream.policy.loading import load as load_policy
 from stream.policy.settings import Policy
 from stream.policy.toml import PolicyError
-from stream.registry import snapshots
 
 TZDATA_YEARS_MAX: Final = 2
 """Zones change a few times a year; a database of the year before last has missed some of it."""

@@ -7,7 +7,7 @@ import sys
 
 from stream import config as configuration
 from stream import logs
-from stream.cli.rim import add_config, add_verbose
+from stream.cli.common import add_config, add_verbose
 from stream.config import Config, ConfigError
 from stream.kafka.reach import CannotStart
 from stream.policy.loading import load as load_policy

@@ -8,14 +8,14 @@ import codecs
 import sys
 from pathlib import Path
 
+from stream.cli.common import add_json, failed, print_json
 from stream.cli.decide import add_world, tell_if_nobody_is_registered
-from stream.cli.rim import add_json, failed, print_json
+from stream.feed.files import RegistryFileError, load_registry
 from stream.model.codec import Undecodable, decode_event
 from stream.policy.explain import Explanation, explain
 from stream.policy.facts import World
 from stream.policy.loading import load
 from stream.policy.toml import PolicyError
-from stream.registry.files import RegistryFileError, load_registry
 
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -12,7 +12,7 @@ import msgspec
 from stream import config as configuration
 from stream import logs
 from stream.audit.shadow import Shadow
-from stream.cli.rim import add_config, add_verbose
+from stream.cli.common import add_config, add_verbose
 from stream.config import Config, ConfigError
 from stream.filter.supervisor import Supervisor
 from stream.health import Health

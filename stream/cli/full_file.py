@@ -14,12 +14,12 @@ from pyroaring import BitMap64
 
 from bloom.number import masked
 from bloom.wills import Channel
-from stream.cli.rim import CommandError, Meter, say
+from stream.cli.common import CommandError, Meter, say
 from stream.config import Config
-from stream.registry.bulk_files import BulkFile
-from stream.registry.importer import Importer, Tally
-from stream.registry.order_index import OrderIndex
-from stream.registry.replacement import Difference, difference, doubts, examples, lifting_groups, numbers_of, only
+from stream.feed.bulk_files import BulkFile
+from stream.feed.importer import Importer, Tally
+from stream.feed.order_index import OrderIndex
+from stream.feed.replacement import Difference, difference, doubts, examples, lifting_groups, numbers_of, only
 
 LEAVING_PERCENT_MAX: Final = 5.0
 """Of those registered, so many may leave by one file unless the operator says more: few do from month to month."""

@@ -8,10 +8,10 @@ import sys
 
 from stream import config as configuration
 from stream import logs
-from stream.cli.rim import add_config, add_verbose
+from stream.cli.common import add_config, add_verbose
 from stream.config import Config, ConfigError
-from stream.enforce.connector import Connector
 from stream.kafka.reach import CannotStart
+from stream.notify import Connector
 
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -13,23 +13,13 @@ import msgspec
 from bloom import snapshot
 from bloom.bitmaps import WillStats
 from bloom.snapshot import SnapshotMeta
+from stream.cli.common import Meter, add_config, add_json, config_of, failed, print_json, private_file, run_guarded, say
 from stream.cli.registry_import import add_import
-from stream.cli.rim import (
-    Meter,
-    add_config,
-    add_json,
-    config_of,
-    failed,
-    print_json,
-    private_file,
-    run_guarded,
-    say,
-)
 from stream.config import Config, ConfigError
+from stream.feed import snapshots
+from stream.feed.export import export
+from stream.feed.files import registry_from
 from stream.model.times import told
-from stream.registry import snapshots
-from stream.registry.export import export
-from stream.registry.files import registry_from
 from stream.registry.registry import Registry
 
 BAD_TOLD_MAX: Final = 20

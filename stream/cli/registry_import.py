@@ -10,8 +10,7 @@ from zoneinfo import ZoneInfo
 
 from bloom.wills import CHANNELS, Channel, Verb
 from stream.cli import full_file
-from stream.cli.rejections import Rejections
-from stream.cli.rim import (
+from stream.cli.common import (
     CommandError,
     Meter,
     add_config,
@@ -23,20 +22,21 @@ from stream.cli.rim import (
     run_guarded,
     say,
 )
+from stream.cli.rejections import Rejections
 from stream.config import Config, ConfigError
+from stream.feed import tables
+from stream.feed.bulk_files import COLUMNS, BulkFile, Format, Given
+from stream.feed.importer import Fate, FileWriter, Importer, Tally, topics_opened
+from stream.feed.order_index import OrderIndex, OrderLock
+from stream.feed.snapshots import collector_at_rest
+from stream.feed.text_files import ENCODINGS, opened
 from stream.kafka.topics import EXPECTED
 from stream.model.times import read_time, time_problem
 from stream.model.topics import EXPRESSIONS
 from stream.policy.loading import load
-from stream.registry import tables
 from stream.registry.admission import Admission
-from stream.registry.bulk_files import COLUMNS, BulkFile, Format, Given
 from stream.registry.claims import HandOver
-from stream.registry.importer import Fate, FileWriter, Importer, Tally, topics_opened
-from stream.registry.order_index import OrderIndex, OrderLock
 from stream.registry.registry import Registry
-from stream.registry.snapshots import collector_at_rest
-from stream.registry.text_files import ENCODINGS, opened
 
 INDEX_NAME: Final = "expressions.index"
 

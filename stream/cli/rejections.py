@@ -13,9 +13,9 @@ from io import StringIO
 from pathlib import Path
 from typing import IO, Final, Self
 
-from stream.cli.rim import say
-from stream.registry.bulk_files import BulkFile
-from stream.registry.importer import Rejection
+from stream.cli.common import say
+from stream.feed.bulk_files import BulkFile
+from stream.feed.importer import Rejection
 
 TOLD_MAX: Final = 20
 """Of each kind of line that is not applied, so many are told on stderr; all are in the files."""

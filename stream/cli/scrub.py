@@ -14,15 +14,15 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from bloom.wills import CHANNELS
-from stream.cli.rim import CommandError, Meter, add_json, failed, print_json, private_file, say
+from stream.cli.common import CommandError, Meter, add_json, failed, print_json, private_file, say
+from stream.feed import tables
+from stream.feed.files import RegistryFileError, load_registry
+from stream.feed.scrubbing import REACHABLE, REASONS, Answers, Scrubber
+from stream.feed.tables import NUMBER, Layout, Rows
+from stream.feed.text_files import ENCODINGS, BulkFileError, TextFile, opened
 from stream.model.limits import FILE_LINE
 from stream.policy.loading import load
-from stream.policy.scrubbing import REACHABLE, REASONS, Answers, Scrubber
 from stream.policy.toml import PolicyError
-from stream.registry import tables
-from stream.registry.files import RegistryFileError, load_registry
-from stream.registry.tables import NUMBER, Layout, Rows
-from stream.registry.text_files import ENCODINGS, BulkFileError, TextFile, opened
 
 _ENCODED: Final = [reason.encode() for reason in REASONS]
 _QUOTED: Final = (b",", b'"')

@@ -9,13 +9,13 @@ import time
 from contextlib import nullcontext
 from typing import Final, Literal, get_args
 
-from stream.cli.rim import Meter, add_config, add_json, config_of, failed, print_json, run_guarded
+from stream.cli.common import Meter, add_config, add_json, config_of, failed, print_json, run_guarded
 from stream.config import Config, ConfigError
+from stream.feed.topic_reader import read
 from stream.kafka import clients, topics
 from stream.kafka.describe import Cluster, describe
 from stream.model.topics import EXPRESSIONS, RECORD_KIND
 from stream.registry.exceeding import Exceeding
-from stream.registry.topic_reader import read
 
 Records = Literal["all", "all-but-expressions", "none"]
 

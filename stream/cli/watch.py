@@ -8,14 +8,14 @@ import sys
 
 from stream import config as configuration
 from stream import logs
-from stream.cli.rim import add_config, add_verbose
+from stream.cli.common import add_config, add_verbose
 from stream.config import Config, ConfigError
-from stream.enforce.watch import Watch
 from stream.health import Health
 from stream.kafka.clients import KafkaError
 from stream.kafka.reach import CannotStart
 from stream.policy.loading import load as load_policy
 from stream.policy.toml import PolicyError
+from stream.warning.watch import Watch
 
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

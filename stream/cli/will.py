@@ -18,8 +18,12 @@ from bloom import snapshot
 from bloom.bitmaps import Wills
 from bloom.number import Msisdn, masked, parse
 from bloom.wills import CHANNELS, Channel, Scope, Verb
-from stream.cli.rim import CommandError, add_config, add_json, config_of, failed, print_json, run_guarded, say
+from stream.cli.common import CommandError, add_config, add_json, config_of, failed, print_json, run_guarded, say
 from stream.config import Config, ConfigError
+from stream.feed.importer import read_all_but_wills
+from stream.feed.one_subscriber import kept_of
+from stream.feed.snapshots import describe_registry
+from stream.feed.topic_writer import TopicWriter
 from stream.kafka import clients
 from stream.kafka.closing import close_within
 from stream.model import limits
@@ -31,11 +35,7 @@ from stream.model.topics import EXPRESSIONS
 from stream.policy.loading import load as load_policy
 from stream.policy.settings import Policy
 from stream.registry import order_rule
-from stream.registry.importer import read_all_but_wills
-from stream.registry.one_subscriber import kept_of
 from stream.registry.registry import wish_of
-from stream.registry.snapshots import describe_registry
-from stream.registry.topic_writer import TopicWriter
 
 SOURCE: Final = "command"
 

@@ -8,13 +8,13 @@ from rich.console import Console
 from rich.text import Text
 
 from stream.demo import view
-from stream.demo.sample import WATCHED_SENDER, Sample
 from stream.demo.stage import LATENCY, Stage
-from stream.demo.words import in_words
 from stream.model.registry import Expression
 from stream.policy.facts import World
 from stream.policy.loading import load as load_policy
 from stream.registry.registry import registry_of
+from stream.testbed.sample import WATCHED_SENDER, Sample
+from stream.testbed.words import in_words
 
 TOLD_REASONS: Final = ("prohibited_content", "suspended")
 """Two decisions on the opening that are explained; the third is the subscriber's."""

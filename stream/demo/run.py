@@ -24,17 +24,19 @@ from aiokafka import AIOKafkaProducer
 from rich.console import Console
 
 from stream import config as configuration
+from stream.clock import now_ms
 from stream.config import Config
-from stream.demo import closing, texts, view
-from stream.demo.feed import now_ms, write_registry
-from stream.demo.processes import FilterError, FilterProcess, usage
-from stream.demo.sample import Sample, sample
+from stream.demo import closing, view
 from stream.demo.stage import Stage
-from stream.demo.traffic import Traffic
 from stream.kafka import clients, topics
 from stream.kafka.closing import close_within
-from stream.kafka.local import Cluster, ExistingKafka, LocalKafka
 from stream.model.topics import EXPRESSIONS, SENDERS
+from stream.testbed import texts
+from stream.testbed.feed import write_registry
+from stream.testbed.local import Cluster, ExistingKafka, LocalKafka
+from stream.testbed.processes import FilterError, FilterProcess, usage
+from stream.testbed.sample import Sample, sample
+from stream.testbed.traffic import Traffic
 
 WORKERS: Final = 2
 SEED: Final = 20_260_601

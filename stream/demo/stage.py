@@ -15,14 +15,11 @@ from aiokafka import AIOKafkaProducer
 from rich.console import Console
 from rich.live import Live
 
+from stream.clock import now_ms
 from stream.config import Config
 from stream.demo import view
-from stream.demo.feed import Feed, now_ms
 from stream.demo.optout import AFTERWARDS_COUNT, PROBE_EVERY_S, OptOut
-from stream.demo.processes import FilterProcess, Scrape, Usage, quantile_of, usage
-from stream.demo.sample import subscriber
 from stream.demo.tally import Tally
-from stream.demo.traffic import SCENARIOS, Traffic
 from stream.demo.view import Frame, Held, Process
 from stream.kafka import clients
 from stream.kafka.closing import close_within
@@ -30,6 +27,10 @@ from stream.model.codec import decode_decision
 from stream.model.decision import Decision
 from stream.model.events import Event, Reply
 from stream.model.topics import DECISIONS
+from stream.testbed.feed import Feed
+from stream.testbed.processes import FilterProcess, Scrape, Usage, quantile_of, usage
+from stream.testbed.sample import subscriber
+from stream.testbed.traffic import SCENARIOS, Traffic
 
 PICTURE_EVERY_S: Final = 0.25
 LINE_EVERY_S: Final = 2.0

@@ -15,10 +15,10 @@ from rich.table import Table
 from rich.text import Text
 
 from stream.demo.optout import OptOut
-from stream.demo.processes import Usage
 from stream.demo.tally import Outcome
-from stream.demo.words import Told
 from stream.model.fields import Verdict
+from stream.testbed.processes import Usage
+from stream.testbed.words import Told
 
 COLOUR: dict[Verdict, str] = {"allow": "green", "block": "red", "suspend": "yellow"}
 REASONS_ROWS_MIN = 8

@@ -21,16 +21,17 @@ import faust
 from faust.types import EventT, StreamT
 
 from stream import logs
+from stream.clock import WallClock
 from stream.config import Config, Kafka, secret
-from stream.enforce import recovery, settings, store
 from stream.enforce.api import Api
-from stream.enforce.inbox import Spot
-from stream.enforce.intake import Intake
-from stream.enforce.now import WallClock
-from stream.enforce.positions import Place, Positions
-from stream.enforce.recovery import Table
-from stream.enforce.shell import Shell
-from stream.enforce.terms import Terms
+from stream.enforce.cases import faust_store, recovery
+from stream.enforce.cases.decoding import Spot
+from stream.enforce.cases.offsets import Place, Positions
+from stream.enforce.cases.reader import Intake
+from stream.enforce.cases.recovery import Table
+from stream.enforce.cases.runtime import Shell
+from stream.enforce.procedures import settings
+from stream.enforce.procedures.terms import Terms
 from stream.health import Health
 from stream.kafka import clients
 from stream.kafka.brokers import Brokers
@@ -314,7 +315,7 @@ def _application(config: Config) -> faust.App:
         consumer_auto_offset_reset="earliest",  # a new group deals with what is there
         consumer_group_instance_id=enforce.instance,
         processing_guarantee="at_least_once",  # exactly-once has open issues, and would hold orders back (0010)
-        store=store.URL,
+        store=faust_store.URL,
         datadir=Path(tempfile.gettempdir()) / f"{APP}-{os.getuid()}",  # made at every start; nothing is kept in it
         table_standby_replicas=0,  # bringing a table back costs less than keeping it twice
         recovery_consistency_check=False,  # the store has more than the topic, by its own account

@@ -21,8 +21,8 @@ from aiokafka.errors import KafkaTimeoutError
 from aiokafka.structs import RecordMetadata
 
 from stream.config import Config
-from stream.filter.batch import DeadLetter, Finished, Outputs, Place
-from stream.filter.raw import Taken
+from stream.deciding.batch import DeadLetter, Finished, Outputs, Place
+from stream.deciding.native_batch import Taken
 from stream.kafka import clients
 from stream.kafka.closing import close_within
 from stream.kafka.seams.outgoing import fill, finished, records_of

@@ -26,10 +26,10 @@ from aiokafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError
 
 from stream import logs
 from stream.config import Filter
-from stream.filter.batch import Outputs, Place, Record
+from stream.deciding.batch import Outputs, Place, Record
+from stream.deciding.native_batch import Taken
 from stream.filter.delivery import Delivery, WayOut
 from stream.filter.offsets import Offsets
-from stream.filter.raw import Taken
 from stream.filter.transactions import MakeProducer, Transactions
 from stream.kafka import clients
 from stream.kafka.group import commit_owned

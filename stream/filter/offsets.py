@@ -16,7 +16,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import OffsetOutOfRangeError
 
 from stream import logs
-from stream.filter.batch import Place
+from stream.deciding.batch import Place
 
 log = logs.get(__name__)
 

@@ -29,13 +29,16 @@ from bloom.partitioned import HeldPartitions
 from bloom.wills import CHANNELS
 from stream import logs
 from stream.addresses import PORT_MAX
+from stream.clock import now_ms
 from stream.config import Config, ConfigError
-from stream.filter import memory
+from stream.deciding.native_batch import NativeFailed
+from stream.deciding.native_selection import MakeNative, NativePath, native_path
+from stream.feed import partition_snapshots, snapshots
+from stream.feed.files import registry_from
+from stream.filter import malloc
+from stream.filter.child_process import Child, ExitWith, Job, TellReady, fork
 from stream.filter.delivery import report_bad
-from stream.filter.forks import Child, ExitWith, Job, TellReady, fork
-from stream.filter.paths import MakeNative, NativePath, native_path
-from stream.filter.raw import NativeFailed
-from stream.filter.reloading import identity_of, successor
+from stream.filter.policy_reload import identity_of, successor
 from stream.filter.topic_watch import LASTING, right_topics
 from stream.filter.worker import Worker
 from stream.health import Health, listen
@@ -48,10 +51,7 @@ from stream.metrics import SupervisorMetrics
 from stream.policy.loading import load as load_policy
 from stream.policy.settings import Policy
 from stream.policy.toml import PolicyError
-from stream.registry import parts, snapshots
 from stream.registry.decoding import BadRecord
-from stream.registry.files import registry_from
-from stream.registry.follower import now_ms
 from stream.registry.registry import Registry
 
 log = logs.get(__name__)
@@ -132,7 +132,7 @@ class Supervisor:
 
     async def run(self) -> None:
         """Start, keep running, drain. Raises `CannotStart` or `ConfigError` for what needs an operator."""
-        memory.keep_little()
+        malloc.keep_little()
         loop = asyncio.get_running_loop()
         for ending in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(ending, self._stopping.set)
@@ -203,11 +203,13 @@ class Supervisor:
     async def _renew_parts(self) -> None:
         """Let a child fold every partition into a new snapshot from time to time; the workers go on as they are."""
         while True:
-            await self._until_fold(FIRST_PARTS_AFTER_S if parts.missing(self._config) else self._fold_every_s)
+            await self._until_fold(
+                FIRST_PARTS_AFTER_S if partition_snapshots.missing(self._config) else self._fold_every_s
+            )
             await self._fold_parts()
 
     async def _fold_parts(self) -> None:
-        code = await self._fork(lambda _: until_answered(parts.renew, self._config)).ended
+        code = await self._fork(lambda _: until_answered(partition_snapshots.renew, self._config)).ended
         if code != 0:
             log.error("the fold of the partitions failed; their older snapshots stay", exit_code=code)
 

@@ -11,12 +11,13 @@ from dataclasses import replace
 from typing import Final
 
 from stream import logs
+from stream.clock import now_ms
 from stream.config import Config
+from stream.feed.follower import Follower
 from stream.kafka import clients, topics
 from stream.kafka.describe import Cluster, describe_topics
 from stream.kafka.identity import Identity, changes
 from stream.model.topics import DECISIONS, EVENT_KINDS, RECORD_KIND
-from stream.registry.follower import Follower, now_ms
 
 log = logs.get(__name__)
 

@@ -37,10 +37,10 @@ from aiokafka.errors import (
 from aiokafka.structs import RecordMetadata
 
 from stream import logs
-from stream.filter.batch import Outputs, Place
+from stream.deciding.batch import Outputs, Place
+from stream.deciding.native_batch import Taken
 from stream.filter.delivery import send_beside, send_decided
 from stream.filter.offsets import Offsets
-from stream.filter.raw import Taken
 from stream.kafka.closing import close_within
 from stream.kafka.reach import until_answered
 from stream.kafka.seams.membership import is_member

@@ -23,16 +23,19 @@ from bloom.bitmaps import Overlay
 from bloom.snapshot import SnapshotMeta
 from bloom.wills import CHANNELS
 from stream import logs, tracing
+from stream.clock import now_ms
 from stream.config import Config
-from stream.filter.activity import ActivityCounter
-from stream.filter.batch import Keyed, Outputs, Place, decide_batch
+from stream.deciding.activity import ActivityCounter
+from stream.deciding.batch import Keyed, Outputs, Place, decide_batch
+from stream.deciding.native import NativeUnfit
+from stream.deciding.native_batch import LeavesAll, Native, Taken, decide_raw
+from stream.deciding.native_selection import MakeNative
+from stream.feed.expression_reader import native_reader
+from stream.feed.follower import Applied, Follower
+from stream.filter.activity_publisher import Telling
 from stream.filter.delivery import letter_of, send, send_dead_letter
-from stream.filter.holding import URGENT, Holding
 from stream.filter.lane import Lane
-from stream.filter.native import NativeUnfit
-from stream.filter.paths import MakeNative
-from stream.filter.raw import LeavesAll, Native, Taken, decide_raw
-from stream.filter.telling import Telling
+from stream.filter.partition_assignment import URGENT, Holding
 from stream.filter.topic_watch import LASTING, TopicWatch, watched
 from stream.health import Health
 from stream.kafka import clients
@@ -61,9 +64,7 @@ from stream.model.topics import (
 from stream.policy.decide import Decider
 from stream.policy.facts import USELESS
 from stream.policy.settings import Policy
-from stream.registry.columns import native_reader
 from stream.registry.decoding import BadRecord
-from stream.registry.follower import Applied, Follower, now_ms
 from stream.registry.registry import Registry
 
 log = logs.get(__name__)

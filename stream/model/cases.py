@@ -3,16 +3,19 @@
 
 Both stand in topics under the key that a case's records share, and in the partition which that key has
 (`bloom.partition.partition_of`), so that all that happens to one case is in one order. A case's own event and
-its body differ from procedure to procedure and stand here as the JSON they are; `stream.enforce.inbox` reads
+its body differ from procedure to procedure and stand here as the JSON they are; `stream.enforce.cases.decoding` reads
 them by the procedure that is named beside them.
 """
 
-from typing import Annotated, Final
+from typing import Annotated, Final, NamedTuple
 
 import msgspec
 
-from stream.model.control import Count, Party
+from bloom.partition import partition_of
+from stream.model.codec import encode
+from stream.model.control import CaseId, Count, Direction, Finding, Party
 from stream.model.fields import Name, Time
+from stream.model.topics import CASE_EVENTS
 
 EFFECT_KEY_CHARACTERS_MAX: Final = 192
 """An effect's key is a case id (128) with its step and place; a message's id is the key of the effect that sent it."""
@@ -81,3 +84,42 @@ class Hold(msgspec.Struct, frozen=True, tag_field="kind", tag="hold"):
 
 
 __all__ = ["EFFECT_KEY_CHARACTERS_MAX", "CaseEvent", "CasePicture", "ClockDue", "EffectKey", "Hold"]
+
+
+DOCKET: Final = "docket"
+"""The procedure that a `CaseEvent` to a party's docket names."""
+
+
+class DocketFinding(msgspec.Struct, frozen=True, tag_field="event", tag="finding"):
+    """A violation was found: to the docket of its party, which knows what measure follows.
+
+    `origin` is the case to report to; `direction` the regulator's order behind it.
+    """
+
+    finding: Finding
+    origin: CaseId | None = None
+    direction: Direction | None = None
+
+
+EFFECT_HEADER: Final = "effect"
+"""The header under which a record carries the key of its effect."""
+
+
+class Out(NamedTuple):
+    """A record to be written: where, and what."""
+
+    topic: str
+    partition: int
+    key: bytes
+    value: bytes
+    effect: str = ""
+
+
+def out_of(topic: str, key: str, record: msgspec.Struct, effect: str, partitions: int) -> Out:
+    """A record in the partition of its key."""
+    return Out(topic, partition_of(key, partitions), key.encode(), encode(record), effect)
+
+
+def on_its_way(event: CaseEvent, partitions: int) -> Out:
+    """An event on its way to a case or docket."""
+    return out_of(CASE_EVENTS, event.case, event, event.id, partitions)

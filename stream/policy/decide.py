@@ -126,7 +126,8 @@ class Decider:
     def read(self, events: Sequence[Event]) -> Readings:
         """The numbers of a batch's events as read."""
         readings = Readings([], [], [])
-        add_kind, add_subscriber, add_origin = (column.append for column in readings)
+        add_kind, add_subscriber = readings.kinds.append, readings.subscribers.append
+        add_origin = readings.origins.append
         canonical, recipient, (sms, calls) = self._canonical, self._recipient, (self._read_sms, self._read_calls)
         for event in events:
             if isinstance(event, Reply):

@@ -114,7 +114,7 @@ class Answer(Section, frozen=True):
 
 
 class WarningSettings(Section, frozen=True):
-    """Early warning over windows of activity (`stream.enforce.warning`). All are settings: Article 21 asks for
+    """Early warning over windows of activity (`stream.warning.rules.senders`). All are settings: Article 21 asks for
     judgement, and sets no figure.
     """
 

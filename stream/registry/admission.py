@@ -15,9 +15,9 @@ from stream.model import limits
 from stream.model.fields import Channel
 from stream.model.registry import Campaign, Expression, FileRecord, NumberEntry, Order, Sender, Tombstone
 from stream.model.times import TERM_MAX_MS, time_problem
-from stream.policy.numbering import Numbering
 from stream.registry import claims, prefixes
 from stream.registry.claims import NOTHING_STATED, HandOver
+from stream.registry.numbers import NumberKinds
 from stream.registry.ownership import effective
 from stream.registry.registry import Registry
 
@@ -29,7 +29,7 @@ SUSPENDED_AT_ONCE: Final = ("prohibited-content", "regulator-order")
 class Admission:
     """The door of one writer: how it reads numbers, and what it states of other senders' numbers."""
 
-    numbering: Numbering
+    numbering: NumberKinds
     stated: HandOver = NOTHING_STATED
 
     def as_written(self, record: FileRecord) -> FileRecord:
@@ -84,7 +84,7 @@ class Admission:
                 yield f"sender {record.sender}: {problem}"
 
 
-def number_as_written(text: str, channel: object, numbering: Numbering) -> str | None:
+def number_as_written(text: str, channel: object, numbering: NumberKinds) -> str | None:
     """A number that is sent from, as read, or the identifier of a service; None where the text is neither.
 
     `channel` is the one that it is about, or None for both, on which only the country's ports differ.
@@ -107,7 +107,7 @@ def _outside_terms(begin: int, until: int | None, now: int) -> Iterator[str]:
             yield f"`{name}`: {problem}"
 
 
-def _new_resources_under_limit(record: Sender, registry: Registry, now: int, numbering: Numbering) -> str | None:
+def _new_resources_under_limit(record: Sender, registry: Registry, now: int, numbering: NumberKinds) -> str | None:
     """A `limit` on the sender, or on a number that a new prefix has to do with, refuses what is new.
 
     New is what the sender does not hold; of a record that a tombstone took, all that it held counts as held, so that
@@ -160,7 +160,7 @@ def _limits(sender: str, registry: Registry, now: int) -> Iterator[Order]:
             yield order
 
 
-def _has_to_do(order: Order, channel: Channel, prefix: str, numbering: Numbering) -> bool:
+def _has_to_do(order: Order, channel: Channel, prefix: str, numbering: NumberKinds) -> bool:
     """Whether an order's number lies inside a prefix, or the prefix inside it: compared as the channel reads it."""
     assert order.number is not None
     number = numbering.read_port(order.number) if channel == "sms" else numbering.read(order.number)

@@ -1,20 +1,25 @@
-"""The order rule for one expression that somebody is about to write (DESIGN section 3, *Order*).
+"""The order rule (DESIGN section 3, *Order*): for one expression that somebody is about to write, and for whole files.
 
 The order of receipt is the order that counts, so an expression that was said before another about an overlapping scope
 would undo the newer one. Each counts with the earlier of its `time` and the moment at which it was written, so that one
-dated ahead gains nothing by it. A refusal that is given now is always written. `sifting` has the same rule for whole
-files. Pure: what the topic has of the subscriber is given (`one_subscriber`), and the moment.
+dated ahead gains nothing by it. A refusal that is given now is always written. Scopes overlap when some (sender,
+category) is covered by both. In a file, an expression that stands in the topic as the last of its scope is not written
+again, so that a second import writes nothing. Pure: what the topic has of the subscriber is given, and the moment.
 """
 
+import zlib
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final, NamedTuple
 
+from bloom.number import Msisdn
+from bloom.wills import Scope
 from stream.model import limits
-from stream.model.fields import EVERYTHING
+from stream.model.codec import encode
+from stream.model.fields import EVERYTHING, TIME_MAX, Channel
 from stream.model.registry import Expression, scope_name
-from stream.model.times import counts_from, told
-from stream.registry.order_index import scope_of
-from stream.registry.sifting import overlap
+from stream.model.times import AHEAD_MAX_MS, counts_from, told
 
 NOW_WITHIN_MS: Final = 60_000
 """A refusal whose `time` lies no longer ago is given now: it took a minute to fill in, or two clocks differ."""
@@ -76,4 +81,127 @@ def sentence(received: Received) -> str:
     return f"{one.will} ({sender}, {category}) on {one.channel}, said {told(received.counts)}, source {one.source}"
 
 
-__all__ = ["Received", "given_now", "newer", "refusal", "sentence"]
+class Who(NamedTuple):
+    """A subscriber on one channel: whoever a will belongs to."""
+
+    number: Msisdn
+    channel: Channel
+
+    @property
+    def row(self) -> int:
+        """As the index has it: the subscriber's two channels lie side by side."""
+        return self.number * 2 + (self.channel == "call")
+
+
+class Said(NamedTuple):
+    """What the index knows of one subscriber, channel and scope."""
+
+    scope: Scope
+    time: int
+    """the newest moment with which it counts, milliseconds since the epoch"""
+    digest: int
+    """of the last record"""
+
+
+@dataclass(slots=True)
+class Sifted:
+    """Places in the batch, by what becomes of them."""
+
+    write: list[int] = field(default_factory=list)
+    digests: list[int] = field(default_factory=list)
+    """of what is written"""
+    already_count: int = 0
+    """Said already, word for word, or said again by the very next word of that subscriber."""
+    late: list[tuple[int, int]] = field(default_factory=list)
+    """(place, moment of the newer word that it overlaps)"""
+    too_many: list[int] = field(default_factory=list)
+    """One scope more than a subscriber may have on a channel."""
+
+
+def overlap(one: Scope, other: Scope) -> bool:
+    """Whether some (sender, category) is covered by both."""
+    senders_meet = one.sender is None or other.sender is None or one.sender == other.sender
+    categories_meet = one.category is None or other.category is None or one.category == other.category
+    return senders_meet and categories_meet
+
+
+def sift(
+    expressions: Sequence[Expression], rows: Sequence[int], said: dict[int, list[Said]], *, now: int = TIME_MAX
+) -> Sifted:
+    """Sort a batch, which stands in order of receipt and is written at `now`, by the order rule.
+
+    `rows` has each expression's `Who.row`, `said` what was said there before; the words to be written are
+    added to it. About a microsecond each.
+    """
+    repeated = _repeated(expressions, rows)
+    sifted = Sifted()
+    for place, (expression, row) in enumerate(zip(expressions, rows, strict=True)):
+        scope, time = scope_of(expression), counts_from(expression.time, now)
+        words = said.get(row)
+        if words is None:
+            words = said[row] = []
+        newest, same, digest = -1, -1, digest_of(expression)
+        for index, word in enumerate(words):
+            if word.scope == scope:
+                same = index
+            if word.time > newest and overlap(word.scope, scope):
+                newest = word.time
+        if place in repeated or (same >= 0 and _is_last_word(words[same], expression, digest)):
+            sifted.already_count += 1
+        elif newest > time:
+            sifted.late.append((place, newest))
+        elif same < 0 and len(words) >= limits.SCOPES.most and scope != Scope(None, None):
+            sifted.too_many.append(place)
+        else:
+            sifted.write.append(place)
+            sifted.digests.append(digest)
+            word = Said(scope, time, digest)
+            if same >= 0:
+                words[same] = word
+            else:
+                words.append(word)
+    return sifted
+
+
+def _is_last_word(word: Said, expression: Expression, digest: int) -> bool:
+    """Whether the topic has just this as the last word of its scope.
+
+    One that was dated ahead counts from when it was written, at most so much earlier.
+    """
+    return 0 <= expression.time - word.time <= AHEAD_MAX_MS and word.digest == digest
+
+
+def _repeated(expressions: Sequence[Expression], rows: Sequence[int]) -> set[int]:
+    """Places whose subscriber's very next word has the same scope and time: only that one counts."""
+    following: dict[int, tuple[Scope, int]] = {}
+    repeated: set[int] = set()
+    if len(set(rows)) == len(rows):
+        return repeated
+    for place in range(len(rows) - 1, -1, -1):
+        word = scope_of(expressions[place]), expressions[place].time
+        if following.get(rows[place]) == word:
+            repeated.add(place)
+        following[rows[place]] = word
+    return repeated
+
+
+def row_of(expression: Expression) -> int:
+    """`Who.row` of whom an expression is of. The struct admits subscriber numbers alone."""
+    return int(expression.subscriber) * 2 + (expression.channel == "call")
+
+
+def scope_of(expression: Expression) -> Scope:
+    """What an expression is about."""
+    return _scope(expression.sender, expression.category)
+
+
+@lru_cache(maxsize=100_000)
+def _scope(sender: str | None, category: str | None) -> Scope:
+    return Scope(scope_name(sender), scope_name(category))
+
+
+def digest_of(expression: Expression) -> int:
+    """A checksum of the whole expression: what tells, of words about one scope at one time, the same from
+    another.
+    """
+    return zlib.crc32(encode(expression))

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from stream.model.fields import Channel
-from stream.policy.numbering import Numbering
+from stream.registry.numbers import NumberKinds
 
 DIGITS_MIN: Final = 3
 """Fewer are half a country's numbers."""
@@ -29,7 +29,7 @@ _IDENTIFIER: Final = re.compile(r"(?!(?:tel|sips?|urn):)[a-z][^\s]*", re.IGNOREC
 _HOTLINE: Final = re.compile(r"9[56][0-9]{3,6}")
 
 
-def problem(prefix: str, channel: Channel, numbering: Numbering) -> str | None:
+def problem(prefix: str, channel: Channel, numbering: NumberKinds) -> str | None:
     """Why no sender can hold this prefix on this channel, with the mend; None where one can. Some 0.2 ms."""
     if not _DIGITS.fullmatch(prefix):
         if channel == "sms" and is_identifier(prefix):
@@ -54,7 +54,7 @@ def is_identifier(text: str) -> bool:
     return _IDENTIFIER.fullmatch(text) is not None
 
 
-def campaign_problem(prefix: str, numbering: Numbering) -> str | None:
+def campaign_problem(prefix: str, numbering: NumberKinds) -> str | None:
     """The same of a campaign's, which may also be of what stands behind the country's code (DESIGN section 5)."""
     told = problem(prefix, "sms", numbering)
     if told is None or len(prefix) < DIGITS_MIN:
@@ -68,7 +68,7 @@ def _filled(prefix: str) -> Iterator[str]:
     return (prefix + filler * count for filler in _FILLERS for count in missing)
 
 
-def _is_known(number: str, numbering: Numbering) -> bool:
+def _is_known(number: str, numbering: NumberKinds) -> bool:
     """Whether a number as read is one that somebody can have: a person, or a service."""
     return numbering.kind(number) != "other" or _in_a_city(number, numbering.plus_country)
 

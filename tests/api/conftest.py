@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from stream.config import Config
-from stream.kafka.local import Cluster
+from stream.testbed.local import Cluster
 from tests.api.house import config_for
 from tests.filter.harness import Broker
 

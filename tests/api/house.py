@@ -21,11 +21,13 @@ import yaml
 from docs.generate.__main__ import TOP
 from stream import config as configuration
 from stream.config import Config
-from stream.enforce import book, inbox, outbox, settings
 from stream.enforce.api import Api
-from stream.enforce.inbox import Arrival, Forward, Spot
-from stream.enforce.terms import Terms
+from stream.enforce.cases import decoding, outbox, store
+from stream.enforce.cases.decoding import Arrival, Forward, Spot
+from stream.enforce.procedures import settings
+from stream.enforce.procedures.terms import Terms
 from stream.kafka import clients, topics
+from stream.model.cases import Out, on_its_way
 from stream.model.topics import INTAKE
 from stream.policy.loading import load as load_policy
 from tests.filter.harness import PARTITIONS, Broker
@@ -196,7 +198,7 @@ async def house(config: Config, *, control_plane: bool = True) -> AsyncIterator[
 async def _control_plane(config: Config) -> None:
     """Takes what comes in from now on; what a step puts out is written before the next record is taken."""
     terms = settings.terms(config, load_policy(config.policy.file))
-    entries: dict[str, book.Entry] = {}
+    entries: dict[str, store.Entry] = {}
     consumer = clients.follower(config, client="test-control-plane")
     producer = clients.producer(config, client="test-control-plane")
     places = [place for topic in INTAKE for place in clients.partitions(topic, PARTITIONS)]
@@ -216,15 +218,15 @@ async def _control_plane(config: Config) -> None:
         await producer.stop()
 
 
-def _dealt_with(entries: dict[str, book.Entry], spot: Spot, key: bytes, value: bytes, terms: Terms) -> list[outbox.Out]:
-    arrival = inbox.read(spot, key, value, PARTITIONS, terms.numbering)
+def _dealt_with(entries: dict[str, store.Entry], spot: Spot, key: bytes, value: bytes, terms: Terms) -> list[Out]:
+    arrival = decoding.read(spot, key, value, PARTITIONS, terms.numbering)
     match arrival:
         case Forward():
-            return [outbox.case_event(arrival.event, PARTITIONS)]
+            return [on_its_way(arrival.event, PARTITIONS)]
         case Arrival():
-            outcome = book.take(arrival.key, entries.get(arrival.key), arrival, spot.at, terms)
-            if isinstance(outcome, book.Taken):
-                entries[arrival.key] = book.settled(outcome.entry)
+            outcome = store.take(arrival.key, entries.get(arrival.key), arrival, spot.at, terms)
+            if isinstance(outcome, store.Taken):
+                entries[arrival.key] = store.settled(outcome.entry)
                 return outbox.records(arrival.key, outcome.entry, PARTITIONS)
             return []
         case None:

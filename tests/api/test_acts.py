@@ -5,12 +5,12 @@ from typing import get_args
 import msgspec
 import pytest
 
-from stream.enforce.api import acts, operations
-from stream.enforce.api.acts import ACTS, ADDED
-from stream.enforce.api.callers import Caller, Role
-from stream.enforce.inbox import EVENTS
-from stream.enforce.procedure import Outline
-from stream.enforce.procedures import OUTLINES
+from stream.enforce.api import operations, permissions
+from stream.enforce.api.auth import Caller, Role
+from stream.enforce.api.permissions import ACTS, ADDED
+from stream.enforce.cases.decoding import EVENTS
+from stream.enforce.procedures.engine import Outline
+from stream.enforce.procedures.outlines import OUTLINES
 from stream.model.cases import CasePicture
 
 BY_MACHINES = {
@@ -49,7 +49,7 @@ def test_in_every_state_that_waits_for_people_somebody_can_act(outline: Outline)
     for state in outline.states:
         here = [line for line in outline.lines if state in line.sources]
         picture = CasePicture("X-1", outline.name, state.value, 1, 1, msgspec.Raw(b"{}"))
-        can = {name for role in get_args(Role) for name in acts.possible(picture, Caller(role, "somebody"))}
+        can = {name for role in get_args(Role) for name in permissions.possible(picture, Caller(role, "somebody"))}
         assert can == {line.event for line in here} & {act.name for act in ACTS[outline.name]}
 
 

@@ -18,8 +18,8 @@ from msgspec.structs import replace
 from bloom.partition import partition_of
 from stream.config import Config
 from stream.enforce.api import Api
-from stream.enforce.forms import PERSON
-from stream.enforce.terms import Settings
+from stream.enforce.procedures.forms import PERSON
+from stream.enforce.procedures.terms import Settings
 from stream.model import topics
 from tests.api.house import COMPLAINT, Answer, House, Json, eventually, house, token_of, write, write_tokens
 from tests.filter.harness import PARTITIONS

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.enforce.api import asking
-from stream.enforce.api.answers import Fault, Problem
-from stream.enforce.api.casebook import Wanted
-from stream.enforce.forms import NUMBER, PERSON, Reading
+from stream.enforce.api import request_parsing
+from stream.enforce.api.case_index import Wanted
+from stream.enforce.api.responses import Fault, Problem
+from stream.enforce.procedures.forms import NUMBER, PERSON, Reading
 from stream.model.control import Appeal, Complaint, Filing
 from stream.model.registry import Expression, Order
 from tests.enforce.world import NOW, TERMS
@@ -22,16 +22,19 @@ READING = Reading(TERMS.numbering, NOW)
 
 def faults(body: bytes, kind: type[msgspec.Struct] = Complaint) -> tuple[Fault, ...]:
     with pytest.raises(Problem) as raised:
-        asking.record(
-            asking.json_object(body), kind, made={**MADE, str(kind.__struct_config__.tag): "x"}, reading=READING
+        request_parsing.record(
+            request_parsing.json_object(body),
+            kind,
+            made={**MADE, str(kind.__struct_config__.tag): "x"},
+            reading=READING,
         )
     assert raised.value.status == 400
     return raised.value.refusal.faults
 
 
 def test_null_and_the_empty_text_are_absent() -> None:
-    said = asking.record(
-        asking.json_object(b'{"sender":null,"text":"","from":"106"}'),
+    said = request_parsing.record(
+        request_parsing.json_object(b'{"sender":null,"text":"","from":"106"}'),
         Complaint,
         made={**MADE, "complaint": "x"},
         reading=READING,
@@ -55,21 +58,21 @@ def test_what_must_be_stated_is_asked_for_in_its_form() -> None:
 
 
 def test_a_list_of_missing_fields_tells_their_form() -> None:
-    (choice, level) = asking.missing(("from or sender", "level"), Filing)
+    (choice, level) = request_parsing.missing(("from or sender", "level"), Filing)
     assert choice.mend == "state `from`: milliseconds since the epoch, UTC or `sender`: a text"
     assert level.mend.startswith("state `level`: one of ")
 
 
 def test_numbers_are_taken_as_read() -> None:
-    said = asking.record(
-        asking.json_object(b'{"subscriber":"138 0013 8000","from":"+86 106 9012345","channel":"sms"}'),
+    said = request_parsing.record(
+        request_parsing.json_object(b'{"subscriber":"138 0013 8000","from":"+86 106 9012345","channel":"sms"}'),
         Complaint,
         made={**MADE, "complaint": "x"},
         reading=READING,
     )
     assert (said.subscriber, said.from_) == ("+8613800138000", "1069012345")
     order = {"number": "0086-95588", "measure": "stop", "basis": "measures", "order": "O-1", "from": NOW}
-    assert asking.record(order, Order, made={"actor": "desk:17"}, reading=READING).number == "95588"
+    assert request_parsing.record(order, Order, made={"actor": "desk:17"}, reading=READING).number == "95588"
 
 
 @pytest.mark.parametrize("number", ["+8613800138004.0", "+13800138000", "95588"])
@@ -95,9 +98,9 @@ def test_what_exceeds_a_limit_is_a_fault_that_names_the_limit() -> None:
 
 
 def test_a_query_is_read_from_text_and_its_faults_are_told() -> None:
-    assert asking.query({"limit": "7", "ended": "true", "state": ""}, Wanted) == Wanted(limit=7, ended=True)
+    assert request_parsing.query({"limit": "7", "ended": "true", "state": ""}, Wanted) == Wanted(limit=7, ended=True)
     with pytest.raises(Problem) as raised:
-        asking.query({"limit": "501", "ended": "perhaps", "colour": "red"}, Wanted)
+        request_parsing.query({"limit": "501", "ended": "perhaps", "colour": "red"}, Wanted)
     assert [fault.field for fault in raised.value.refusal.faults] == ["colour", "ended", "limit"]
 
 
@@ -105,13 +108,15 @@ json = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
 )
-fields = st.dictionaries(st.sampled_from([*asking.names(Expression), "colour"]), json)
+fields = st.dictionaries(st.sampled_from([*request_parsing.names(Expression), "colour"]), json)
 
 
 @given(fields)
 def test_any_body_is_a_record_or_is_refused_with_faults(body: dict[str, object]) -> None:
     said = _read(
-        lambda: asking.record(asking.json_object(msgspec.json.encode(body)), Expression, made=ACTOR, reading=READING)
+        lambda: request_parsing.record(
+            request_parsing.json_object(msgspec.json.encode(body)), Expression, made=ACTOR, reading=READING
+        )
     )
     if isinstance(said, Problem):
         assert said.status == 400
@@ -123,7 +128,7 @@ def test_any_body_is_a_record_or_is_refused_with_faults(body: dict[str, object])
 
 @given(st.binary(max_size=40))
 def test_any_bytes_are_an_object_or_a_400(body: bytes) -> None:
-    said = _read(lambda: asking.json_object(body))
+    said = _read(lambda: request_parsing.json_object(body))
     assert not isinstance(said, Problem) or said.status == 400
 
 

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.config import ConfigError
-from stream.enforce.api import callers
-from stream.enforce.api.callers import Caller
+from stream.enforce.api import auth
+from stream.enforce.api.auth import Caller
 from tests.api.house import token_of, write_tokens
 
 DIGEST = "a" * 64
@@ -16,7 +16,7 @@ DIGEST = "a" * 64
 
 def test_a_token_is_its_holders_and_anything_else_is_nobodys(tmp_path: Path) -> None:
     path = write_tokens(tmp_path / "tokens")
-    tokens = callers.read(path.read_text(encoding="utf-8"), path)
+    tokens = auth.read(path.read_text(encoding="utf-8"), path)
     assert tokens.caller(token_of("sender")) == Caller("sender", "org-9", ("ORG-9",))
     assert tokens.caller(token_of("agent")) == Caller("subscriber-agent", "agent:5", ("+86138", "+8617012345678"))
     for wrong in ("", "token-of-senders", token_of("sender").upper(), "\ud800"):
@@ -41,7 +41,7 @@ def test_a_token_is_its_holders_and_anything_else_is_nobodys(tmp_path: Path) -> 
 )
 def test_a_wrong_line_is_named_by_its_number_and_never_shown(line: str, says: str) -> None:
     with pytest.raises(ConfigError) as raised:
-        callers.read(f"# comment\n\n{line}\n", Path("tokens"))
+        auth.read(f"# comment\n\n{line}\n", Path("tokens"))
     assert says in str(raised.value)
     assert str(raised.value).startswith(("tokens:3: ", "tokens:4: "))
     assert DIGEST not in str(raised.value)
@@ -56,7 +56,7 @@ def test_an_agent_speaks_for_the_numbers_that_begin_as_its_scope_does(number: st
 
 
 @pytest.mark.parametrize("role", ["sender", "subscriber-agent"])
-def test_who_acts_for_somebody_sees_no_case_of_anybody_else(role: callers.Role) -> None:
+def test_who_acts_for_somebody_sees_no_case_of_anybody_else(role: auth.Role) -> None:
     caller = Caller(role, "someone", ("ORG-9",) if role == "sender" else ("+86138",))
     others = (None, "sender|ORG-1", "sender|+86138", "number|+8613800138000", "subscriber|+8613900139000", "ORG-9")
     assert not any(caller.sees(owner) for owner in others)

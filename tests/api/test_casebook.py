@@ -6,13 +6,13 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stream.enforce.api.callers import Caller
-from stream.enforce.api.casebook import DISPUTED_LEAVES_MS, Casebook, Row, Wanted, is_over, next_due, row_of
-from stream.enforce.complaint import ComplaintCase
-from stream.enforce.complaint import State as ComplaintState
-from stream.enforce.dispute import DisputeCase
-from stream.enforce.measure import MeasureCase
-from stream.enforce.measure import State as MeasureState
+from stream.enforce.api.auth import Caller
+from stream.enforce.api.case_index import DISPUTED_LEAVES_MS, Casebook, Row, Wanted, is_over, next_due, row_of
+from stream.enforce.procedures.complaint import ComplaintCase
+from stream.enforce.procedures.complaint import State as ComplaintState
+from stream.enforce.procedures.dispute import DisputeCase
+from stream.enforce.procedures.measure import MeasureCase
+from stream.enforce.procedures.measure import State as MeasureState
 from stream.model.cases import CasePicture, ClockDue
 from stream.model.codec import encode
 from stream.model.control import Complaint, Dispute, Finding, Party

@@ -8,9 +8,9 @@ import pytest
 
 from stream import config as configuration
 from stream.config import ConfigError, Connector
-from stream.enforce.connector.contacts import Address
-from stream.enforce.connector.couriers import Couriers, Undelivered
 from stream.model.control import Notice
+from stream.notify.contacts import Address
+from stream.notify.transports import Couriers, Undelivered
 from tests.api.sinks import MailSink, mail_sink
 from tests.certificates import Authority
 

@@ -13,14 +13,14 @@ import structlog
 from structlog.testing import LogCapture
 
 from stream import config as configuration
+from stream.clock import WallClock
 from stream.config import Config
-from stream.enforce.api import pictures
-from stream.enforce.api.casebook import Casebook
-from stream.enforce.api.pictures import Pictures
-from stream.enforce.connector import loop
-from stream.enforce.connector.loop import Connector
-from stream.enforce.now import WallClock
+from stream.enforce.api import case_feed
+from stream.enforce.api.case_feed import Pictures
+from stream.enforce.api.case_index import Casebook
 from stream.kafka import clients, retry
+from stream.notify import loop
+from stream.notify.loop import Connector
 from tests.patience import LONG_S
 
 FIRST_S, MOST_S = 0.001, 0.004
@@ -81,7 +81,7 @@ async def test_the_apis_follower_pauses_briefly_again_once_it_has_read_all(
     config: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said = LogCapture()
-    monkeypatch.setattr(pictures, "log", structlog.wrap_logger(None, processors=[said]))
+    monkeypatch.setattr(case_feed, "log", structlog.wrap_logger(None, processors=[said]))
     reader = Readings(config, clock=WallClock(None), kept_ms=1)
     await _attempts(reader.run, lambda: reader.attempts)
     assert _pauses(said) == DOUBLED + ANEW

@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.config import ConfigError
-from stream.enforce.connector import contacts
-from stream.enforce.connector.contacts import Address
-from stream.enforce.connector.letter import letter
-from stream.enforce.connector.told import Progress, Told, Tried, pause_ms
 from stream.kafka.clients import TopicPartition
 from stream.model.control import Delivery, DeliveryOutcome, Notice
+from stream.notify import contacts
+from stream.notify.contacts import Address
+from stream.notify.delivery_log import Progress, Told, Tried, pause_ms
+from stream.notify.message import letter
 
 PLACE = TopicPartition("notices", 3)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from stream.kafka.local import LocalKafka
+from stream.testbed.local import LocalKafka
 from tests.audit.test_audit import AUDIT_PORT, Audited, environment, metrics_with, running_audit
 from tests.audit.test_fetches import PER_PARTITION, an_old_backlog
 from tests.filter.harness import PARTITIONS, Broker

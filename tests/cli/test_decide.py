@@ -11,8 +11,8 @@ import pytest
 from bloom import snapshot
 from bloom.bitmaps import Wills
 from bloom.snapshot import SnapshotMeta
+from stream.feed.files import load_registry
 from stream.model.codec import encode
-from stream.registry.files import load_registry
 from tests.filter import cases
 from tests.filter.harness import NOW
 from tests.patience import LONG_S

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from bloom import snapshot
+from stream.feed import snapshots
+from stream.feed.files import load_registry
 from stream.model.codec import encode
 from stream.model.registry import Expression, Wordlist
 from stream.model.topics import EXPRESSIONS
-from stream.registry import snapshots
-from stream.registry.files import load_registry
 from stream.registry.registry import registry_of
 from tests.cli.command import Wurao
 from tests.filter import cases

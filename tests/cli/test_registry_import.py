@@ -13,10 +13,10 @@ import msgspec
 import pytest
 
 from bloom.partition import partition_of
+from stream.feed.order_index import OrderLock
 from stream.model.codec import decode_file_record, encode
 from stream.model.registry import Expression, FileRecord, NumberEntry, Order, Sender
 from stream.model.topics import ORDERS, SENDERS
-from stream.registry.order_index import OrderLock
 from stream.registry.registry import Registry, registry_of
 from tests.cli.command import Wurao, command
 from tests.filter.harness import Broker

@@ -8,16 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bloom.number import parse
+from stream.feed.scrubbing import REACHABLE, REASONS, Scrubber
+from stream.feed.tables import NUMBER, layout_of, rows
+from stream.feed.text_files import BulkFileError, opened
 from stream.model.codec import encode
 from stream.model.events import Sms
 from stream.model.registry import Expression, FileRecord, NumberEntry, Order, Sender
 from stream.policy.decide import decide
 from stream.policy.facts import World
 from stream.policy.loading import load
-from stream.policy.scrubbing import REACHABLE, REASONS, Scrubber
 from stream.registry.registry import registry_of
-from stream.registry.tables import NUMBER, layout_of, rows
-from stream.registry.text_files import BulkFileError, opened
 from tests.cli.command import Wurao
 from tests.registry.workbook import workbook
 

@@ -7,9 +7,9 @@ import pytest
 
 from bloom.partition import partition_of
 from bloom.snapshot import SnapshotMeta
+from stream.feed import snapshots
 from stream.model.codec import encode
 from stream.model.registry import Expression, NumberEntry, Sender
-from stream.registry import snapshots
 from stream.registry.registry import registry_of
 from tests.cli.command import Ran, Wurao
 from tests.filter.harness import Broker

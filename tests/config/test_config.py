@@ -8,7 +8,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from stream.config import Config, ConfigError, load
-from stream.enforce import settings
+from stream.enforce.procedures import settings
 from stream.filter.supervisor import Supervisor
 from stream.health import Health, listen
 from stream.policy.loading import load as load_policy

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from stream.kafka.local import Cluster
+from stream.testbed.local import Cluster
 from tests.filter.harness import Broker
 from tests.patience import LONG_S
 

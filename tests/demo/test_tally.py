@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.demo.processes import Scrape, free_ports, quantile_of, usage
 from stream.demo.tally import LATENCY_MS_MAX, WINDOW_S, Outcome, Tally
 from stream.metrics import FilterMetrics
 from stream.model.decision import Decision
+from stream.testbed.processes import Scrape, free_ports, quantile_of, usage
 
 
 def decision(time: int, reason: str = "service") -> Decision:

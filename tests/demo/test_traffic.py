@@ -13,15 +13,15 @@ from hypothesis import strategies as st
 
 from bloom.number import parse
 from bloom.partition import partition_of
-from stream.demo import texts
-from stream.demo.sample import REFUSALS_COUNT_MIN, Sample, numbers_of, sample, subscriber
-from stream.demo.traffic import SCENARIOS, Scenario, Traffic, place
 from stream.model.codec import encode, event_decoder
 from stream.model.topics import EVENTS_URGENT
 from stream.policy.decide import Decider
 from stream.policy.loading import load
 from stream.policy.rules import TABLE
 from stream.registry.registry import Registry
+from stream.testbed import texts
+from stream.testbed.sample import REFUSALS_COUNT_MIN, Sample, numbers_of, sample, subscriber
+from stream.testbed.traffic import SCENARIOS, Scenario, Traffic, place
 
 NOW = 1_795_500_000_000
 NOT_ON_A_FRESH_REGISTRY = {"registry_stale", "quiet_hours", "default_allow"}

@@ -10,11 +10,11 @@ from rich.console import Console, RenderableType
 
 from stream.demo import view
 from stream.demo.optout import OptOut
-from stream.demo.processes import Usage
 from stream.demo.tally import Outcome
-from stream.demo.traffic import SCENARIOS
 from stream.demo.view import Frame, Held, Process
-from stream.demo.words import Told
+from stream.testbed.processes import Usage
+from stream.testbed.traffic import SCENARIOS
+from stream.testbed.words import Told
 from tests.demo.test_optout import after_reply
 
 ESCAPES = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")

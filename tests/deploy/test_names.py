@@ -13,7 +13,7 @@ from deploy.dashboards import BOARDS
 from deploy.generate import files
 from deploy.objectives import DUTIES, OBJECTIVES, WINDOWS
 from stream import metrics as every
-from stream.enforce.terms import TERMS
+from stream.enforce.procedures.terms import TERMS
 from stream.metrics import LATENCY_BUCKETS_S, Latency
 from tests.deploy.promtool import RULE_FILES
 

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 import yaml
 
-from stream.enforce import ids
+from stream.enforce.procedures import ids
 from stream.model import topics
 from stream.model.cases import CasePicture
 from stream.model.codec import decode_as

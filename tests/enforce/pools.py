@@ -5,10 +5,10 @@ from typing import Final, Literal
 
 import msgspec
 
-from stream.enforce import appeal, campaign, complaint, dispute, listing, measure, prohibited, regulator
-from stream.enforce.fitness import Standing
-from stream.enforce.forms import Wrong
-from stream.enforce.messages import (
+from stream.enforce.procedures import appeal, campaign, complaint, dispute, listing, measure, prohibited, regulator
+from stream.enforce.procedures.fitness import Standing
+from stream.enforce.procedures.forms import Wrong
+from stream.enforce.procedures.messages import (
     AppealDecided,
     Appealed,
     AppealWithdrawn,

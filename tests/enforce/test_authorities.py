@@ -3,10 +3,10 @@
 import msgspec
 import pytest
 
-from stream.enforce import appeal, dispute, forms, inbox, listing, measure, prohibited, regulator
-from stream.enforce.clocks import Rang
-from stream.enforce.docket import Docket, route
-from stream.enforce.effects import (
+from stream.enforce.cases import decoding
+from stream.enforce.procedures import appeal, dispute, forms, listing, measure, prohibited, regulator
+from stream.enforce.procedures.clocks import Rang
+from stream.enforce.procedures.effects import (
     Alert,
     KeepRecord,
     OpenCase,
@@ -17,7 +17,9 @@ from stream.enforce.effects import (
     WriteListing,
     WriteOrder,
 )
-from stream.enforce.messages import (
+from stream.enforce.procedures.engine import Stepped
+from stream.enforce.procedures.escalation import Docket, route
+from stream.enforce.procedures.messages import (
     AppealDecided,
     Appealed,
     AppealWithdrawn,
@@ -27,7 +29,6 @@ from stream.enforce.messages import (
     MeasureChanged,
     Side,
 )
-from stream.enforce.procedure import Stepped
 from stream.model.codec import Undecodable
 from stream.model.control import Appeal, Punishment
 from tests.enforce import pools
@@ -152,7 +153,7 @@ def test_an_appeal_without_grounds_is_asked_for_them_and_lapses_without() -> Non
 )
 def test_an_appeal_that_is_ill_formed_is_asked_for_what_it_must_be(ill: dict[str, object], asked: str) -> None:
     value = msgspec.json.encode({**msgspec.to_builtins(pools.APPEAL), **ill})
-    appealed = Appealed(*forms.read(Appeal, value, made=inbox.MADE, reading=forms.Reading(TERMS.numbering, NOW)))
+    appealed = Appealed(*forms.read(Appeal, value, made=decoding.MADE, reading=forms.Reading(TERMS.numbering, NOW)))
     case, effects = took(appeal.step(appeal.AppealCase(case="A-1"), appealed, NOW, TERMS))
     assert act(effects, SendNotice).notice.missing == (asked,)
     case = took(appeal.step(case, appeal.Supplemented("not us", ("E-1",)), NOW + HOUR, TERMS)).case
@@ -167,7 +168,7 @@ def test_whom_an_appeal_is_of_and_against_what_is_never_guessed(ours: dict[str, 
         forms.read(
             Appeal,
             msgspec.json.encode({**msgspec.to_builtins(pools.APPEAL), **ours}),
-            made=inbox.MADE,
+            made=decoding.MADE,
             reading=forms.Reading(TERMS.numbering, NOW),
         )
 

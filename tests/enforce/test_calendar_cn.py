@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.enforce.calendar_cn import CalendarError, WorkingDays, day_of, midnight, ordinal_of, read_years
+from stream.enforce.procedures.calendar_cn import CalendarError, WorkingDays, day_of, midnight, ordinal_of, read_years
 from tests.enforce.world import CALENDAR, at, shown
 
 MOMENTS = st.integers(at("2024-01-01 00:00"), at("2031-12-31 23:59"))

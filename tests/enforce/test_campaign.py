@@ -3,12 +3,12 @@
 import msgspec
 import pytest
 
-from stream.enforce import fitness
-from stream.enforce.campaign import CampaignCase, CampaignEvent, Filed, State, Weighed, Withdraw, step
-from stream.enforce.clocks import Rang
-from stream.enforce.effects import Alert, Report, SendNotice, WriteCampaign
-from stream.enforce.fitness import Fault
-from stream.enforce.procedure import Stepped
+from stream.enforce.procedures import fitness
+from stream.enforce.procedures.campaign import CampaignCase, CampaignEvent, Filed, State, Weighed, Withdraw, step
+from stream.enforce.procedures.clocks import Rang
+from stream.enforce.procedures.effects import Alert, Report, SendNotice, WriteCampaign
+from stream.enforce.procedures.engine import Stepped
+from stream.enforce.procedures.fitness import Fault
 from stream.model.control import Filing
 from stream.model.registry import Campaign
 from tests.enforce import pools

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.enforce.clocks import Clock, Rang
-from stream.enforce.complaint import (
+from stream.enforce.procedures.clocks import Clock, Rang
+from stream.enforce.procedures.complaint import (
     ActedUpon,
     Answered,
     Complained,
@@ -20,9 +20,17 @@ from stream.enforce.complaint import (
     refusal_of,
     step,
 )
-from stream.enforce.effects import Alert, OpenCase, RaiseFinding, Report, SendNotice, SetClock, WriteExpression
-from stream.enforce.messages import Disputed
-from stream.enforce.procedure import Stepped
+from stream.enforce.procedures.effects import (
+    Alert,
+    OpenCase,
+    RaiseFinding,
+    Report,
+    SendNotice,
+    SetClock,
+    WriteExpression,
+)
+from stream.enforce.procedures.engine import Stepped
+from stream.enforce.procedures.messages import Disputed
 from stream.model.control import Complaint, Party
 from stream.model.registry import Expression
 from tests.enforce import pools

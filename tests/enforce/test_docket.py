@@ -4,9 +4,9 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.enforce.docket import WEIGHT, Docket, changed, route
-from stream.enforce.effects import OpenCase, TellCase
-from stream.enforce.messages import Change, Found, MeasureChanged
+from stream.enforce.procedures.effects import OpenCase, TellCase
+from stream.enforce.procedures.escalation import WEIGHT, Docket, changed, route
+from stream.enforce.procedures.messages import Change, Found, MeasureChanged
 from stream.model.control import Finding, Grounds
 from stream.model.fields import Measure
 from tests.enforce import pools

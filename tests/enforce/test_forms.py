@@ -5,12 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.enforce import campaign, fitness, forms, inbox
-from stream.enforce.campaign import CampaignCase, Filed
-from stream.enforce.complaint import Complained, ComplaintCase, State, missing, step
-from stream.enforce.effects import SendNotice, WriteCampaign
-from stream.enforce.forms import Wrong
-from stream.enforce.procedure import Stepped
+from stream.enforce.cases import decoding
+from stream.enforce.procedures import campaign, fitness, forms
+from stream.enforce.procedures.campaign import CampaignCase, Filed
+from stream.enforce.procedures.complaint import Complained, ComplaintCase, State, missing, step
+from stream.enforce.procedures.effects import SendNotice, WriteCampaign
+from stream.enforce.procedures.engine import Stepped
+from stream.enforce.procedures.forms import Wrong
 from stream.model.codec import Undecodable, encode
 from stream.model.control import Complaint, Filing
 from tests.enforce import pools
@@ -22,11 +23,11 @@ NUMBER = Wrong("subscriber", forms.PERSON)
 
 
 def read(**fields: object) -> forms.Filled[Complaint]:
-    return forms.read(Complaint, msgspec.json.encode({**OURS, **fields}), made=inbox.MADE, reading=READING)
+    return forms.read(Complaint, msgspec.json.encode({**OURS, **fields}), made=decoding.MADE, reading=READING)
 
 
 def test_a_form_without_fault_is_the_record_that_it_is() -> None:
-    assert forms.read(Complaint, encode(pools.COMPLAINT), made=inbox.MADE, reading=READING) == (
+    assert forms.read(Complaint, encode(pools.COMPLAINT), made=decoding.MADE, reading=READING) == (
         pools.COMPLAINT,
         (),
     )
@@ -34,7 +35,7 @@ def test_a_form_without_fault_is_the_record_that_it_is() -> None:
 
 def file(**fields: object) -> forms.Filled[Filing]:
     ours = {"kind": "filing", "filing": "P-1", "time": NOW}
-    return forms.read(Filing, msgspec.json.encode({**ours, **fields}), made=inbox.MADE, reading=READING)
+    return forms.read(Filing, msgspec.json.encode({**ours, **fields}), made=decoding.MADE, reading=READING)
 
 
 def test_what_is_ill_formed_is_named_with_its_form_and_the_rest_is_kept() -> None:
@@ -49,7 +50,7 @@ def test_what_is_ill_formed_is_named_with_its_form_and_the_rest_is_kept() -> Non
 
 
 def test_a_filing_is_read_like_a_complaint() -> None:
-    assert forms.read(Filing, encode(pools.FILING), made=inbox.MADE, reading=READING) == (pools.FILING, ())
+    assert forms.read(Filing, encode(pools.FILING), made=decoding.MADE, reading=READING) == (pools.FILING, ())
     said = file(**{"from": "2026-10-20", "regions": "110000", "volume": -1, "level": "village", "emergency": "yes"})
     assert said.record == Filing(filing="P-1", time=NOW)
     assert {str(one) for one in said.wrong} == {
@@ -139,7 +140,7 @@ def test_what_no_person_fills_in_of_a_filing_is_a_programs_fault(ours: dict[str,
 @pytest.mark.parametrize("data", [b"", b"[]", b"{", b"\xff", b"[" * 100_000])
 def test_what_is_no_form_at_all_is_refused(data: bytes) -> None:
     with pytest.raises(Undecodable):
-        forms.read(Complaint, data, made=inbox.MADE, reading=READING)
+        forms.read(Complaint, data, made=decoding.MADE, reading=READING)
 
 
 json = st.recursive(

@@ -6,8 +6,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from stream.enforce.clocks import Rang
-from stream.enforce.effects import (
+from stream.enforce.procedures.clocks import Rang
+from stream.enforce.procedures.effects import (
     Alert,
     Effect,
     KeepRecord,
@@ -19,7 +19,8 @@ from stream.enforce.effects import (
     TellDocket,
     WriteOrder,
 )
-from stream.enforce.measure import (
+from stream.enforce.procedures.engine import Stepped
+from stream.enforce.procedures.measure import (
     Delivered,
     DeliveryFailed,
     MeasureCase,
@@ -28,8 +29,15 @@ from stream.enforce.measure import (
     State,
     step,
 )
-from stream.enforce.messages import AppealDecided, Appealed, AppealWithdrawn, Found, Lift, MeasureChanged, Superseded
-from stream.enforce.procedure import Stepped
+from stream.enforce.procedures.messages import (
+    AppealDecided,
+    Appealed,
+    AppealWithdrawn,
+    Found,
+    Lift,
+    MeasureChanged,
+    Superseded,
+)
 from stream.model.control import Notice
 from stream.model.fields import Measure
 from stream.model.registry import Order

@@ -5,15 +5,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stream.enforce import book, docket
-from stream.enforce.api import acts
-from stream.enforce.book import Entry, Refused, Taken
-from stream.enforce.complaint import Complained, ComplaintCase, Forwarded, State, Withdrawn
-from stream.enforce.effects import ClearClock, Effect
-from stream.enforce.inbox import DOCKET, Arrival, DocketFinding
-from stream.enforce.messages import Disputed, MeasureChanged
-from stream.enforce.retention import Retention
-from stream.enforce.terms import Settings
+from stream.enforce.api import permissions
+from stream.enforce.cases import store
+from stream.enforce.cases.decoding import Arrival
+from stream.enforce.cases.store import Entry, Refused, Taken
+from stream.enforce.procedures import escalation
+from stream.enforce.procedures.complaint import Complained, ComplaintCase, Forwarded, State, Withdrawn
+from stream.enforce.procedures.effects import ClearClock, Effect
+from stream.enforce.procedures.messages import Disputed, MeasureChanged
+from stream.enforce.procedures.retention import Retention
+from stream.enforce.procedures.terms import Settings
+from stream.model.cases import DOCKET, DocketFinding
 from stream.model.codec import encode
 from tests.enforce import pools
 from tests.enforce.test_procedures import CHOICES, SUBJECTS, Subject
@@ -40,58 +42,58 @@ def test_a_case_leaves_if_and_only_if_it_has_ended_and_then_no_clock_of_it_runs(
 ) -> None:
     case = subject.walk(choices)
     entry = Entry(subject.name, msgspec.Raw(encode(case)), NOW)
-    seen = book.picture(case.case, entry)
+    seen = store.picture(case.case, entry)
     assert seen is not None
-    assert book.leaves_at(entry, TERMS) == (NOW + KEPT if seen.ended else None)
+    assert store.leaves_at(entry, TERMS) == (NOW + KEPT if seen.ended else None)
     if seen.ended:
-        assert book.clocks(entry) == ()
+        assert store.clocks(entry) == ()
 
 
 def test_what_is_still_to_be_carried_out_stays() -> None:
     owing = msgspec.structs.replace(ended(), outbox=(Effect("C-1#6.0", ClearClock("report")),))
-    assert book.leaves_at(owing, TERMS) is None
+    assert store.leaves_at(owing, TERMS) is None
 
 
 @given(st.integers(0, 2 * KEPT))
 def test_an_ended_case_takes_what_it_would_until_its_time_is_over_and_nothing_after(later: int) -> None:
-    outcome = book.take("C-1", ended(), arrival(Disputed(pools.DISPUTE)), NOW + later, TERMS)
+    outcome = store.take("C-1", ended(), arrival(Disputed(pools.DISPUTE)), NOW + later, TERMS)
     assert isinstance(outcome, Taken) == (later < KEPT)
 
 
 def test_the_api_says_beforehand_that_a_case_takes_nothing_more() -> None:
-    seen = book.picture("C-1", ended())
+    seen = store.picture("C-1", ended())
     assert seen is not None
-    assert acts.refused(seen, Disputed(pools.DISPUTE), NOW + KEPT - 1, TERMS) is None
-    assert "so long ago" in (acts.refused(seen, Disputed(pools.DISPUTE), NOW + KEPT, TERMS) or "")
+    assert permissions.refused(seen, Disputed(pools.DISPUTE), NOW + KEPT - 1, TERMS) is None
+    assert "so long ago" in (permissions.refused(seen, Disputed(pools.DISPUTE), NOW + KEPT, TERMS) or "")
 
 
 def test_a_case_that_goes_on_never_leaves_however_long_it_takes() -> None:
     entry: Entry | None = None
     for place, event in enumerate((Complained(pools.COMPLAINT), Forwarded("ORG-9"), Withdrawn())):
-        outcome = book.take("C-1", entry, arrival(event, str(place)), NOW + place * KEPT, TERMS)
+        outcome = store.take("C-1", entry, arrival(event, str(place)), NOW + place * KEPT, TERMS)
         assert isinstance(outcome, Taken)
-        entry = book.settled(outcome.entry)
-        assert book.leaves_at(entry, TERMS) == (NOW + 3 * KEPT if place == 2 else None)
+        entry = store.settled(outcome.entry)
+        assert store.leaves_at(entry, TERMS) == (NOW + 3 * KEPT if place == 2 else None)
 
 
 def test_a_docket_leaves_once_nothing_is_open_and_all_that_it_remembers_weighs_nothing() -> None:
     heard = arrival(DocketFinding(finding()), "F-1", key="sender|ORG-9", procedure=DOCKET)
-    outcome = book.take("sender|ORG-9", None, heard, NOW, TERMS)
+    outcome = store.take("sender|ORG-9", None, heard, NOW, TERMS)
     assert isinstance(outcome, Taken)
-    entry = book.settled(outcome.entry)
-    assert book.leaves_at(entry, TERMS) is None, "its case is open"
+    entry = store.settled(outcome.entry)
+    assert store.leaves_at(entry, TERMS) is None, "its case is open"
     for at, change in ((NOW + DAY, "in-force"), (NOW + 2 * DAY, "ended")):
         event = MeasureChanged("M-F-1", "limit", change)  # type: ignore[arg-type]
         heard = arrival(event, change, key="sender|ORG-9", procedure=DOCKET)
-        outcome = book.take("sender|ORG-9", entry, heard, at, TERMS)
+        outcome = store.take("sender|ORG-9", entry, heard, at, TERMS)
         assert isinstance(outcome, Taken)
-        entry = book.settled(outcome.entry)
-    leaves = book.leaves_at(entry, TERMS)
+        entry = store.settled(outcome.entry)
+    leaves = store.leaves_at(entry, TERMS)
     assert leaves == NOW + 2 * DAY + max(KEPT, TERMS.settings.memory_ms)
-    remembered = msgspec.json.decode(entry.body, type=docket.Docket)
+    remembered = msgspec.json.decode(entry.body, type=escalation.Docket)
     again = finding("F-2")
-    assert docket.next_measure(remembered, again, leaves, TERMS) == docket.next_measure(
-        docket.Docket(), again, leaves, TERMS
+    assert escalation.next_measure(remembered, again, leaves, TERMS) == escalation.next_measure(
+        escalation.Docket(), again, leaves, TERMS
     )
 
 
@@ -126,6 +128,6 @@ def test_the_index_says_what_a_plain_look_at_all_rows_would(
 
 
 def test_a_refusal_is_not_mistaken_for_a_ring_that_came_late() -> None:
-    outcome = book.take("C-1", ended(), arrival(Disputed(pools.DISPUTE)), NOW + KEPT, TERMS)
+    outcome = store.take("C-1", ended(), arrival(Disputed(pools.DISPUTE)), NOW + KEPT, TERMS)
     assert isinstance(outcome, Refused)
     assert not outcome.stale

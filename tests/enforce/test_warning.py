@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.enforce.warning import WINDOW_MS, Judged, WarningSettings, Watch, forgettable, judge
 from stream.model.control import Activity, Finding, Grounds, Party, Tally
+from stream.warning.rules.senders import WINDOW_MS, Judged, WarningSettings, Watch, forgettable, judge
 from tests.enforce.world import DAY, HOUR, NOW
 
 SETTINGS = WarningSettings()

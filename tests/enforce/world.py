@@ -13,11 +13,11 @@ from typing import TypeVar
 
 import msgspec
 
-from stream.enforce.calendar_cn import WorkingDays
-from stream.enforce.clocks import Rang
-from stream.enforce.effects import ClearClock, Effect, SetClock
-from stream.enforce.procedure import C, Case, Procedure, Stepped, Transition, WrongState, advance
-from stream.enforce.terms import Settings, Terms
+from stream.enforce.procedures.calendar_cn import WorkingDays
+from stream.enforce.procedures.clocks import Rang
+from stream.enforce.procedures.effects import ClearClock, Effect, SetClock
+from stream.enforce.procedures.engine import C, Case, Procedure, Stepped, Transition, WrongState, advance
+from stream.enforce.procedures.terms import Settings, Terms
 from stream.model.control import Delivery, DeliveryOutcome, Finding, Grounds, Party
 from stream.policy.loading import load
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from stream.kafka.local import Cluster
+from stream.testbed.local import Cluster
 from tests.filter.harness import Broker
 
 

@@ -20,13 +20,13 @@ import msgspec
 
 from bloom.partition import partition_of
 from stream.config import Config
-from stream.enforce import book, ids, inbox, outbox, settings
-from stream.enforce.book import Entry, Taken
-from stream.enforce.inbox import DOCKET, Arrival, DocketFinding, Forward, Spot
-from stream.enforce.outbox import EFFECT_HEADER, Out
+from stream.enforce.cases import decoding, outbox, store
+from stream.enforce.cases.decoding import Arrival, Forward, Spot
+from stream.enforce.cases.store import Entry, Taken
+from stream.enforce.procedures import ids, settings
 from stream.kafka.clients import ConsumerRecord
 from stream.model import topics
-from stream.model.cases import CaseEvent, CasePicture
+from stream.model.cases import DOCKET, EFFECT_HEADER, CaseEvent, CasePicture, DocketFinding, Out, on_its_way
 from stream.model.codec import decode_as, encode
 from stream.model.control import Appeal, Complaint, Delivery, Filing, Finding, party_key
 from stream.policy.loading import load as load_policy
@@ -59,7 +59,7 @@ def said(record: Complaint | Appeal | Filing | Delivery) -> Record:
 
 def told(case: str, event: msgspec.Struct, *, name: str) -> Record:
     """An event to a case."""
-    return _event(CaseEvent(name, NOW, case, inbox.procedure_of(case), msgspec.Raw(encode(event))))
+    return _event(CaseEvent(name, NOW, case, decoding.procedure_of(case), msgspec.Raw(encode(event))))
 
 
 def found(finding: Finding) -> Record:
@@ -69,7 +69,7 @@ def found(finding: Finding) -> Record:
 
 
 def _event(event: CaseEvent) -> Record:
-    out = outbox.case_event(event, PARTITIONS)
+    out = on_its_way(event, PARTITIONS)
     return out.topic, out.partition, out.key, out.value
 
 
@@ -89,29 +89,29 @@ class Pure:
         while waiting:
             topic, partition, key, value = waiting.popleft()
             self._offset += 1
-            arrival = inbox.read(
+            arrival = decoding.read(
                 Spot(topic, partition, self._offset, self._now), key, value, PARTITIONS, self._terms.numbering
             )
             match arrival:
                 case Arrival():
                     waiting += [out[:4] for out in self._step(arrival) if out.topic == topics.CASE_EVENTS]
                 case Forward():
-                    waiting.append(outbox.case_event(arrival.event, PARTITIONS)[:4])
+                    waiting.append(on_its_way(arrival.event, PARTITIONS)[:4])
                 case None:
                     pass
         return self
 
     def _step(self, arrival: Arrival) -> list[Out]:
-        outcome = book.take(arrival.key, self.entries.get(arrival.key), arrival, self._now, self._terms)
+        outcome = store.take(arrival.key, self.entries.get(arrival.key), arrival, self._now, self._terms)
         assert isinstance(outcome, Taken), outcome
-        self.entries[arrival.key] = book.settled(outcome.entry)
+        self.entries[arrival.key] = store.settled(outcome.entry)
         out = outbox.records(arrival.key, outcome.entry, PARTITIONS)
         self.effects |= {one.effect: one for one in out if one.effect}
         return out
 
     def states(self) -> dict[str, tuple[str, int]]:
         """State and step of every case."""
-        pictures = {key: book.picture(key, entry) for key, entry in self.entries.items()}
+        pictures = {key: store.picture(key, entry) for key, entry in self.entries.items()}
         return {key: (seen.state, seen.step) for key, seen in pictures.items() if seen is not None}
 
 

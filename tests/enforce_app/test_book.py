@@ -5,12 +5,13 @@ from hypothesis import strategies as st
 
 from bloom.partition import partition_of
 from stream import config as configuration
-from stream.enforce import book, ids, inbox, outbox, settings
-from stream.enforce.book import Entry, Refused, Repeated, Taken
-from stream.enforce.clocks import Rang
-from stream.enforce.complaint import Answered, Forwarded
-from stream.enforce.inbox import Arrival, Spot
-from stream.enforce.terms import Terms
+from stream.enforce.cases import decoding, outbox, store
+from stream.enforce.cases.decoding import Arrival, Spot
+from stream.enforce.cases.store import Entry, Refused, Repeated, Taken
+from stream.enforce.procedures import ids, settings
+from stream.enforce.procedures.clocks import Rang
+from stream.enforce.procedures.complaint import Answered, Forwarded
+from stream.enforce.procedures.terms import Terms
 from stream.model import topics
 from stream.model.codec import decode_as, encode
 from stream.model.control import Complaint, Delivery, Finding, Party
@@ -30,59 +31,59 @@ CASE = ids.complaint_case(COMPLAINT)
 
 def _arrival(record: Record, offset: int = 0) -> Arrival:
     topic, partition, key, value = record
-    arrival = inbox.read(Spot(topic, partition, offset, NOW), key, value, PARTITIONS, TERMS.numbering)
+    arrival = decoding.read(Spot(topic, partition, offset, NOW), key, value, PARTITIONS, TERMS.numbering)
     assert isinstance(arrival, Arrival)
     return arrival
 
 
 def _taken(entry: Entry | None, arrival: Arrival) -> Entry:
-    outcome = book.take(arrival.key, entry, arrival, NOW, TERMS)
+    outcome = store.take(arrival.key, entry, arrival, NOW, TERMS)
     assert isinstance(outcome, Taken), outcome
     return outcome.entry
 
 
 def test_an_arrival_that_comes_again_is_not_taken_again() -> None:
-    entry = book.settled(_taken(None, _arrival(said(COMPLAINT))))
-    assert book.take(CASE, entry, _arrival(said(COMPLAINT)), NOW, TERMS) == Repeated()
+    entry = store.settled(_taken(None, _arrival(said(COMPLAINT))))
+    assert store.take(CASE, entry, _arrival(said(COMPLAINT)), NOW, TERMS) == Repeated()
 
 
 def test_a_supplement_is_another_arrival_although_it_bears_the_same_complaint_id() -> None:
     incomplete = Complaint("one", NOW, subscriber="+8613800138000")
-    entry = book.settled(_taken(None, _arrival(said(incomplete))))
-    seen = book.picture(CASE, book.settled(_taken(entry, _arrival(said(COMPLAINT), offset=1))))
+    entry = store.settled(_taken(None, _arrival(said(incomplete))))
+    seen = store.picture(CASE, store.settled(_taken(entry, _arrival(said(COMPLAINT), offset=1))))
     assert seen is not None
     assert seen.state == "received"
 
 
 def test_an_entry_is_read_back_as_it_was_written() -> None:
     entry = _taken(None, _arrival(said(COMPLAINT)))
-    again = book.decode(encode(entry))
+    again = store.decode(encode(entry))
     assert encode(again) == encode(entry)
     assert outbox.records(CASE, again, PARTITIONS) == outbox.records(CASE, entry, PARTITIONS)
 
 
 def test_what_no_row_takes_is_refused_and_says_what_would_be_possible() -> None:
-    entry = book.settled(_taken(None, _arrival(said(COMPLAINT))))
-    outcome = book.take(CASE, entry, _arrival(told(CASE, Answered("。"), name="early")), NOW, TERMS)
+    entry = store.settled(_taken(None, _arrival(said(COMPLAINT))))
+    outcome = store.take(CASE, entry, _arrival(told(CASE, Answered("。"), name="early")), NOW, TERMS)
     assert isinstance(outcome, Refused)
     assert "forwarded" in outcome.reason.partition("; possible: ")[2]
     assert not outcome.stale
 
 
 def test_a_clock_that_runs_no_more_rings_in_vain() -> None:
-    entry = book.settled(_taken(None, _arrival(said(COMPLAINT))))
-    outcome = book.take(CASE, entry, _arrival(told(CASE, Rang("report", NOW), name="ring")), NOW, TERMS)
+    entry = store.settled(_taken(None, _arrival(said(COMPLAINT))))
+    outcome = store.take(CASE, entry, _arrival(told(CASE, Rang("report", NOW), name="ring")), NOW, TERMS)
     assert isinstance(outcome, Refused)
     assert outcome.stale
 
 
 def test_a_missed_term_stands_in_the_picture_with_the_due_time_that_was_missed() -> None:
-    entry = book.settled(_taken(None, _arrival(said(COMPLAINT))))
-    (clock,) = book.clocks(entry)
+    entry = store.settled(_taken(None, _arrival(said(COMPLAINT))))
+    (clock,) = store.clocks(entry)
     ring = _arrival(told(CASE, Rang("forward", clock.due), name="ring"))
-    outcome = book.take(CASE, entry, ring, clock.due, TERMS)
+    outcome = store.take(CASE, entry, ring, clock.due, TERMS)
     assert isinstance(outcome, Taken)
-    seen = book.picture(CASE, book.settled(outcome.entry))
+    seen = store.picture(CASE, store.settled(outcome.entry))
     assert seen is not None
     assert [(one.clock, one.due, one.breached) for one in seen.due] == [("forward", clock.due, True)]
     assert seen.state == "received"
@@ -114,12 +115,12 @@ def test_repeats_in_any_order_leave_the_state_of_one_run(order: list[int], repea
     ]
     entry: Entry | None = None
     for place in range(4):
-        outcome = book.take(CASE, entry, _arrival(words[place], place), NOW, TERMS)
-        entry = book.settled(outcome.entry) if isinstance(outcome, Taken) else entry
+        outcome = store.take(CASE, entry, _arrival(words[place], place), NOW, TERMS)
+        entry = store.settled(outcome.entry) if isinstance(outcome, Taken) else entry
     assert entry is not None
     before = encode(entry)
     for place in (*order, *repeats):
-        outcome = book.take(CASE, entry, _arrival(words[place], place), NOW, TERMS)
+        outcome = store.take(CASE, entry, _arrival(words[place], place), NOW, TERMS)
         assert not isinstance(outcome, Taken)
     assert encode(entry) == before
 
@@ -134,4 +135,4 @@ def test_a_refusal_stands_as_the_expression_of_the_subscriber() -> None:
 
 def test_a_notice_that_no_measure_waits_for_is_nobody_elses_business() -> None:
     topic, partition, key, value = said(Delivery("N-1", CASE, NOW, "delivered", 1, "webhook"))
-    assert inbox.read(Spot(topic, partition, 0, NOW), key, value, PARTITIONS, TERMS.numbering) is None
+    assert decoding.read(Spot(topic, partition, 0, NOW), key, value, PARTITIONS, TERMS.numbering) is None

@@ -13,13 +13,14 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.structs import RecordMetadata
 
-from stream.enforce import ids, recovery, settings
-from stream.enforce.complaint import Forwarded, Verified
-from stream.enforce.inbox import Spot
-from stream.enforce.now import WallClock
-from stream.enforce.positions import Place, Positions
-from stream.enforce.recovery import Rows
-from stream.enforce.shell import Shell
+from stream.clock import WallClock
+from stream.enforce.cases import recovery
+from stream.enforce.cases.decoding import Spot
+from stream.enforce.cases.offsets import Place, Positions
+from stream.enforce.cases.recovery import Rows
+from stream.enforce.cases.runtime import Shell
+from stream.enforce.procedures import ids, settings
+from stream.enforce.procedures.complaint import Forwarded, Verified
 from stream.metrics import EnforceMetrics
 from stream.model import topics
 from stream.model.control import Complaint

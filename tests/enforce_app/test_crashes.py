@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from stream.enforce import ids
-from stream.enforce.complaint import Forwarded, Verified
-from stream.enforce.outbox import Out
+from stream.enforce.procedures import ids
+from stream.enforce.procedures.complaint import Forwarded, Verified
 from stream.model import topics
+from stream.model.cases import Out
 from stream.model.codec import decode_as
 from stream.model.control import Complaint, Delivery, Finding, Notice, Party
 from tests.enforce_app.harness import (

@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.enforce.clocks import Clock
-from stream.enforce.diary import AGAIN_MS, Diary
+from stream.enforce.cases.timers import AGAIN_MS, Diary
+from stream.enforce.procedures.clocks import Clock
 
 CLOCK = Clock("forward", due=100, warn=50)
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from stream.kafka.local import LocalKafka
 from stream.model.control import Complaint
+from stream.testbed.local import LocalKafka
 from tests.enforce_app.harness import NOW, SESSION_TIMEOUT_MS, EnforceProcess, pictures, said, wait_until
 from tests.filter.harness import Broker
 

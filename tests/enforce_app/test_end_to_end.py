@@ -16,8 +16,8 @@ from pathlib import Path
 import orjson
 import pytest
 
-from stream.enforce import ids
-from stream.enforce.appeal import Decided
+from stream.enforce.procedures import ids
+from stream.enforce.procedures.appeal import Decided
 from stream.model import topics
 from stream.model.cases import CasePicture
 from stream.model.codec import decode_as

@@ -4,8 +4,9 @@ import msgspec
 import pytest
 
 from bloom.partition import partition_of
-from stream.enforce import ids, inbox
-from stream.enforce.inbox import Arrival, Forward, Spot
+from stream.enforce.cases import decoding
+from stream.enforce.cases.decoding import Arrival, Forward, Spot
+from stream.enforce.procedures import ids
 from stream.model import topics
 from stream.model.cases import CaseEvent
 from stream.model.codec import Undecodable, encode
@@ -21,7 +22,7 @@ APPEAL = Appeal("one", NOW, "M-1", Party(sender="ORG-1"))
 
 def _read(record: Record) -> Arrival | Forward | None:
     topic, partition, key, value = record
-    return inbox.read(Spot(topic, partition, 0, NOW), key, value, PARTITIONS, NUMBERING)
+    return decoding.read(Spot(topic, partition, 0, NOW), key, value, PARTITIONS, NUMBERING)
 
 
 def _event(procedure: str, case: str, event: bytes) -> Record:
@@ -60,5 +61,5 @@ def test_null_and_the_empty_text_are_absent_inside_an_event_too() -> None:
 
 
 def test_the_letters_of_ids_name_their_procedures() -> None:
-    assert inbox.procedure_of(ids.appeal_case(APPEAL)) == "appeal"
-    assert inbox.procedure_of(ids.complaint_case(Complaint("x", NOW))) == "complaint"
+    assert decoding.procedure_of(ids.appeal_case(APPEAL)) == "appeal"
+    assert decoding.procedure_of(ids.complaint_case(Complaint("x", NOW))) == "complaint"

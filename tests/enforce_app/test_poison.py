@@ -5,8 +5,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from stream.enforce import ids
-from stream.enforce.complaint import Answered, Complained
+from stream.enforce.procedures import ids
+from stream.enforce.procedures.complaint import Answered, Complained
 from stream.model import topics
 from stream.model.codec import decode_as
 from stream.model.control import Complaint, Filing, Notice

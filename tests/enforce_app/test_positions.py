@@ -1,7 +1,7 @@
 """How far the intake is: read back from the table, per topic as it is now, never backwards."""
 
-from stream.enforce.inbox import Spot
-from stream.enforce.positions import Place, Positions
+from stream.enforce.cases.decoding import Spot
+from stream.enforce.cases.offsets import Place, Positions
 
 
 def test_positions_are_read_back_from_the_rows_that_they_made() -> None:

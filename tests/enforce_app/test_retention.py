@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from stream.enforce import ids, recovery
-from stream.enforce.complaint import Withdrawn
-from stream.enforce.messages import Lift
-from stream.enforce.terms import Settings
+from stream.enforce.cases import recovery
+from stream.enforce.procedures import ids
+from stream.enforce.procedures.complaint import Withdrawn
+from stream.enforce.procedures.messages import Lift
+from stream.enforce.procedures.terms import Settings
 from stream.model import topics
 from stream.model.control import Complaint, Finding, Party
 from tests.enforce_app.harness import EnforceProcess, found, pictures, said, told, wait_until

@@ -20,10 +20,10 @@ from bloom.partition import partition_of
 from bloom.snapshot import SnapshotMeta
 from stream import config as configuration
 from stream import logs
-from stream.filter.activity import CLAIMED, Acts, Owner
-from stream.filter.paths import MakeNative, NativePath
+from stream.deciding.activity import CLAIMED, Acts, Owner
+from stream.deciding.native_selection import MakeNative, NativePath
+from stream.deciding.windows import NO_NUMBER, Answer, Sign
 from stream.filter.supervisor import Supervisor
-from stream.filter.windows import NO_NUMBER, Answer, Sign
 from stream.kafka.seams import layout
 from stream.model.codec import Undecodable, encode, event_decoder
 from stream.model.decision import Decision

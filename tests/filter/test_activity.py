@@ -14,17 +14,17 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bloom.number import MSISDN_END, MSISDN_MIN, parse
-from stream.enforce.warning import judge
-from stream.filter import activity, windows
-from stream.filter.activity import LATE_MS, ActivityCounter
-from stream.filter.batch import Place, decide_batch
-from stream.filter.windows import BLOCKS_MAX, NO_NUMBER, Closed, Sign, numbers_of, records_of
+from stream.deciding import activity, windows
+from stream.deciding.activity import LATE_MS, ActivityCounter
+from stream.deciding.batch import Place, decide_batch
+from stream.deciding.windows import BLOCKS_MAX, NO_NUMBER, Closed, Sign, numbers_of, records_of
 from stream.model.control import BLOCK_NUMBERS, WINDOW_MS, Activity, Party, Tally
 from stream.model.decision import Decision
 from stream.model.fields import Channel, EventKind, Verdict
 from stream.policy.decide import Decider
 from stream.policy.loading import load
 from stream.registry.registry import registry_of
+from stream.warning.rules.senders import judge
 from tests.filter import cases
 from tests.filter.harness import event
 from tests.filter.test_batch import Consumed

@@ -11,7 +11,7 @@ from bloom.bitmaps import Wills
 from bloom.number import masked
 from bloom.partition import partition_of
 from bloom.partitioned import HeldPartitions, NotHeldError
-from stream.filter.batch import Outputs, Place, decide_batch
+from stream.deciding.batch import Outputs, Place, decide_batch
 from stream.model.codec import decode_decision, decode_record
 from stream.model.registry import Expression
 from stream.model.topics import EXPRESSIONS

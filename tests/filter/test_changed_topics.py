@@ -18,11 +18,11 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from bloom.partition import partition_of
 from stream.kafka import clients, topics
-from stream.kafka.local import LocalKafka
 from stream.model.codec import encode
 from stream.model.registry import Expression, FileRecord, key_of
 from stream.model.topics import EVENTS_CALL, EVENTS_SMS, EXPRESSIONS, RECORD_KIND
 from stream.policy import settings as policy_settings
+from stream.testbed.local import LocalKafka
 from tests.filter import cases
 from tests.filter.harness import Broker, FilterProcess, event
 from tests.patience import LONG_S

@@ -7,7 +7,7 @@ import pytest
 from aiokafka.errors import GroupAuthorizationFailedError, KafkaTimeoutError
 from aiokafka.structs import RecordMetadata
 
-from stream.filter.batch import DeadLetter, Outputs, Place
+from stream.deciding.batch import DeadLetter, Outputs, Place
 from stream.filter.delivery import Delivery, accepted
 
 PLACE = Place("events.sms", 3)

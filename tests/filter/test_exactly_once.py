@@ -16,7 +16,7 @@ from aiokafka import TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.errors import KafkaError
 
-from stream.filter.batch import Place
+from stream.deciding.batch import Place
 from stream.filter.offsets import Offsets
 from stream.filter.transactions import Transactions
 from stream.kafka import clients

@@ -15,7 +15,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import InvalidProducerIdMapping, KafkaError
 
 from stream.kafka import clients
-from stream.kafka.local import LocalKafka
+from stream.testbed.local import LocalKafka
 from tests.filter import cases
 from tests.filter.harness import Broker, FilterProcess, event
 

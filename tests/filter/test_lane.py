@@ -10,10 +10,10 @@ from aiokafka.errors import GroupAuthorizationFailedError
 from aiokafka.structs import RecordMetadata
 
 from stream.config import Filter
-from stream.filter.batch import DeadLetter, Outputs, Place
+from stream.deciding.batch import DeadLetter, Outputs, Place
+from stream.deciding.native_batch import Taken
 from stream.filter.delivery import Delivery
 from stream.filter.lane import GATHER_BYTES, GATHER_MS, URGENT_TIMES, Lane
-from stream.filter.raw import Taken
 from stream.kafka.clients import FETCH_WAIT_MS
 from tests.patience import LONG_S
 

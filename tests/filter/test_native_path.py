@@ -23,15 +23,15 @@ from bloom.partitioned import NotHeldError
 from bloom.snapshot import SnapshotMeta
 from stream import config as configuration
 from stream.config import Config
-from stream.filter import native, paths
-from stream.filter.activity import ActivityCounter, Acts
-from stream.filter.batch import Finished, Outputs, Place, decide_batch
+from stream.deciding import native, native_selection
+from stream.deciding.activity import ActivityCounter, Acts
+from stream.deciding.batch import Finished, Outputs, Place, decide_batch
+from stream.deciding.native import NativeBatches
+from stream.deciding.native_batch import LeavesAll, Native, NativeFailed, Taken, decide_raw
+from stream.deciding.native_selection import NativePath, native_path
+from stream.deciding.windows import records_of
 from stream.filter.delivery import in_rounds
-from stream.filter.holding import native_base
-from stream.filter.native import NativeBatches
-from stream.filter.paths import NativePath, native_path
-from stream.filter.raw import LeavesAll, Native, NativeFailed, Taken, decide_raw
-from stream.filter.windows import records_of
+from stream.filter.partition_assignment import native_base
 from stream.kafka import seams
 from stream.kafka.reach import CannotStart
 from stream.kafka.seams import layout
@@ -330,8 +330,10 @@ def test_a_module_of_another_checkout_is_found_out_before_the_start(
             acts = Acts([], np.zeros(1, np.int32), NONE, NONE, {}, NONE, [])
             return standin.StandInOutcome([(batch_of([(b"", made)], timestamp=1), 1)], [], [], acts, 0)
 
-    monkeypatch.setattr(paths, "why_unfit", lambda: None)
-    monkeypatch.setattr(paths, "_maker", lambda *_: lambda *_: lambda decider: Other(decider, 12, standin.unsure))
+    monkeypatch.setattr(native_selection, "why_unfit", lambda: None)
+    monkeypatch.setattr(
+        native_selection, "_maker", lambda *_: lambda *_: lambda decider: Other(decider, 12, standin.unsure)
+    )
     assert re.search(why, native_path(_config("auto"), load()).why)
     with pytest.raises(CannotStart, match="`make native`"):
         native_path(_config("on"), load())
@@ -351,7 +353,7 @@ def test_a_snapshots_wills_are_put_into_a_file_once_and_mapped_from_there(tmp_pa
         made = share(decider.world.registry, SnapshotMeta("cluster", created_ms, {}))(decider)
         outputs = decide_raw(taken, made, decider, now=NOW, partitions=PARTITIONS)
         assert _decisions(outputs) == _decisions(plain)
-        file = (tmp_path / paths.BASE_FILE).stat()
+        file = (tmp_path / native_selection.BASE_FILE).stat()
         files.append((file.st_ino, file.st_mtime_ns))
     assert files[0] == files[1] != files[2]
 

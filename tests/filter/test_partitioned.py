@@ -16,7 +16,6 @@ import pytest
 from bloom.base import CHANGED_MIN
 from bloom.partition import partition_of
 from stream.kafka.clients import ConsumerRecord
-from stream.kafka.local import Cluster
 from stream.model.codec import decode_event, decode_record, encode
 from stream.model.registry import Expression, FileRecord, key_of
 from stream.model.topics import EVENTS_URGENT, EXPRESSIONS
@@ -24,6 +23,7 @@ from stream.policy.decide import decide
 from stream.policy.facts import World
 from stream.policy.loading import load as load_policy
 from stream.registry.registry import Registry
+from stream.testbed.local import Cluster
 from tests.filter import cases
 from tests.filter.harness import Broker, FilterProcess, event
 from tests.native.twins import needs_native

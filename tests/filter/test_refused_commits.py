@@ -10,7 +10,7 @@ from aiokafka.protocol.admin import CreateAclsRequest, DeleteAclsRequest
 from aiokafka.protocol.api import Request
 
 from stream.kafka import clients
-from stream.kafka.local import LocalKafka
+from stream.testbed.local import LocalKafka
 from tests.filter import cases
 from tests.filter.harness import Broker, FilterProcess, event
 

@@ -12,8 +12,8 @@ from aiokafka.admin import NewPartitions
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from stream.kafka import clients
-from stream.kafka.local import LocalKafka
 from stream.model.topics import EXPRESSIONS, ORDERS
+from stream.testbed.local import LocalKafka
 from tests.filter.harness import Broker, FilterProcess
 from tests.patience import LONG_S
 

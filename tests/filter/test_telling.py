@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from aiokafka.structs import RecordMetadata
 
-from stream.filter import telling, windows
-from stream.filter.activity import ActivityCounter, Acts
-from stream.filter.batch import Keyed
-from stream.filter.telling import Telling
-from stream.filter.windows import Answer, Closed
+from stream.deciding import windows
+from stream.deciding.activity import ActivityCounter, Acts
+from stream.deciding.batch import Keyed
+from stream.deciding.windows import Answer, Closed
+from stream.filter import activity_publisher
+from stream.filter.activity_publisher import Telling
 from stream.model.control import WINDOW_MS, Activity
 
 NOW = 1_795_500_000_000
@@ -47,8 +48,8 @@ async def test_a_window_is_counted_in_a_thread_and_sent_whole(monkeypatch: pytes
         sent.extend(keyed)
         return []
 
-    monkeypatch.setattr(telling, "records_of", records_of)
-    monkeypatch.setattr(telling, "send", send)
+    monkeypatch.setattr(activity_publisher, "records_of", records_of)
+    monkeypatch.setattr(activity_publisher, "send", send)
     await Telling(_counter(ANSWERS), None, partitions=12, floor=lambda: 100).finish()
     assert len({one.key for one in sent}) == len(ANSWERS)
     assert threading.get_ident() not in counted_in

@@ -6,9 +6,9 @@ from typing import Final
 
 import pytest
 
-from stream.kafka import local
-from stream.kafka.local import LocalKafka
-from stream.kafka.node import free_ports
+from stream.testbed import local
+from stream.testbed.local import LocalKafka
+from stream.testbed.node import free_ports
 
 PASSWORD: Final = "not-a-secret"  # noqa: S105  # of users that live as long as a test, on 127.0.0.1
 

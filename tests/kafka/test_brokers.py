@@ -11,7 +11,7 @@ import pytest
 from stream import config as configuration
 from stream.kafka import brokers
 from stream.kafka.brokers import AWAY_AFTER_S, Brokers
-from stream.kafka.local import LocalKafka
+from stream.testbed.local import LocalKafka
 from tests.patience import LONG_S
 
 pytestmark = pytest.mark.kafka

@@ -8,8 +8,8 @@ import pytest
 from stream.kafka import clients
 from stream.kafka.describe import Cluster, Topic, describe_topics
 from stream.kafka.identity import Identity, TopicsChanged, changes
-from stream.kafka.local import Cluster as Kafka
 from stream.model.topics import DECISIONS, EVENTS_SMS, ORDERS
+from stream.testbed.local import Cluster as Kafka
 from tests.filter.harness import Broker
 
 KNOWN = Cluster("C", {EVENTS_SMS: Topic("s", 12, {}), ORDERS: Topic("o", 1, {}), DECISIONS: Topic("d", 12, {})})

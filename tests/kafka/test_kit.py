@@ -19,7 +19,7 @@ from stream.kafka.clients import AIOKafkaConsumer, AIOKafkaProducer, KafkaError,
 from stream.kafka.closing import close_within
 from stream.kafka.durable import DurableProducer, Send
 from stream.kafka.group import RebalanceListener, commit_owned
-from stream.kafka.local import LocalKafka
+from stream.testbed.local import LocalKafka
 from tests.patience import LONG_S
 
 pytestmark = pytest.mark.kafka

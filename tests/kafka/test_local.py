@@ -15,8 +15,8 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from stream.kafka import jars
-from stream.kafka.local import THROWAWAY_GRACE_S, Cluster, LocalKafka, LocalKafkaError
+from stream.testbed import jars
+from stream.testbed.local import THROWAWAY_GRACE_S, Cluster, LocalKafka, LocalKafkaError
 from tests.patience import LONG_S
 
 pytestmark = pytest.mark.kafka
@@ -113,7 +113,7 @@ def test_it_does_not_outlive_an_owner_that_is_killed(tmp_path: Path, *, forked_c
     script.write_text(
         "import os, sys, time\n"
         "from pathlib import Path\n"
-        "from stream.kafka.local import LocalKafka\n"
+        "from stream.testbed.local import LocalKafka\n"
         f"kafka = LocalKafka(directory=Path({str(tmp_path)!r}) / 'kafka')\n"
         "kafka.start()\n"
         "child = os.fork() if sys.argv[1] == 'True' else os.getpid()\n"

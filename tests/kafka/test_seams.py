@@ -20,13 +20,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream import config as configuration
-from stream.filter.batch import Finished
+from stream.deciding.batch import Finished
 from stream.filter.delivery import send, send_finished
 from stream.kafka import clients, seams
-from stream.kafka.local import Cluster
 from stream.kafka.seams import incoming, layout, outgoing
 from stream.kafka.seams.incoming import RawBatch, Record, _KeptRecords, _RawPartition, joined, raw_batches, take_raw
 from stream.kafka.seams.outgoing import FinishedBatch, fill, finished, records_of, seal
+from stream.testbed.local import Cluster
 from tests.patience import LONG_S
 
 Seen = tuple[int, int, bytes | None, bytes | None]

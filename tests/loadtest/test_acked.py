@@ -6,8 +6,8 @@ from prometheus_client import generate_latest
 
 from loadtest.acked import figures, grown, total
 from loadtest.goals import GOALS
-from stream.demo.processes import Scrape
 from stream.metrics import LATENCY_BUCKETS_S, FilterMetrics
+from stream.testbed.processes import Scrape
 
 INF = float("inf")
 

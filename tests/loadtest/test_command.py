@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from loadtest.__main__ import main, wish_of
-from loadtest.ground import LoadtestError
+from loadtest.cluster import LoadtestError
 from loadtest.report import BEGIN, END, between
 from loadtest.scenarios import SCENARIOS
 

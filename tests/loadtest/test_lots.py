@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from aiokafka.record.memory_records import MemoryRecords
 
+from loadtest.batches import NS_PER_MS, lots
 from loadtest.generator import Magazine
-from loadtest.lots import NS_PER_MS, lots
 from loadtest.pool import Mix, Pool, pool
 from loadtest.schedule import Schedule, Step
-from stream.demo.sample import sample
+from stream.testbed.sample import sample
 
 BEGIN_MS = 1_795_500_000_000
 PHASE_NS = 700_000

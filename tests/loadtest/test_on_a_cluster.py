@@ -9,8 +9,8 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from loadtest import figures
 from loadtest.__main__ import main
-from stream.kafka.local import LocalKafka
 from stream.model.topics import EVENTS_SMS, EXPRESSIONS
+from stream.testbed.local import LocalKafka
 
 pytestmark = pytest.mark.kafka
 

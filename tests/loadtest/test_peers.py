@@ -19,13 +19,8 @@ from loadtest.peers import PEERS, Peer
 from loadtest.peers.arguments import Report, Run
 from stream import config as configuration
 from stream.config import Config
-from stream.demo import texts
-from stream.demo.feed import send
-from stream.demo.sample import CAMPAIGN, CAMPAIGN_TEXT, HEALTH_SENDER, Sample, sample
-from stream.demo.traffic import Placed, Traffic
-from stream.filter.batch import Keyed, Place
+from stream.deciding.batch import Keyed, Place
 from stream.kafka import clients
-from stream.kafka.local import Cluster
 from stream.model.codec import decode_decision, encode
 from stream.model.decision import Decision
 from stream.model.events import Sms
@@ -33,6 +28,11 @@ from stream.policy.decide import decide
 from stream.policy.facts import World
 from stream.policy.loading import load
 from stream.registry.registry import Registry, registry_of
+from stream.testbed import texts
+from stream.testbed.feed import send
+from stream.testbed.local import Cluster
+from stream.testbed.sample import CAMPAIGN, CAMPAIGN_TEXT, HEALTH_SENDER, Sample, sample
+from stream.testbed.traffic import Placed, Traffic
 
 PARTITIONS = 3
 EVENTS_TOPIC = "peers.events"

@@ -4,9 +4,9 @@ import pytest
 
 from bloom.partition import partition_of
 from loadtest.pool import KINDS, Mix, pool
-from stream.demo.sample import sample
 from stream.model.codec import event_decoder
 from stream.model.events import Reply
+from stream.testbed.sample import sample
 
 NOW = 1_795_500_000_000
 SAMPLE = sample(now=NOW, refusals_count=10_000)

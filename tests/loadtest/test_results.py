@@ -10,8 +10,8 @@ from loadtest.figures import Point, Result, Taken, ratio, result_of
 from loadtest.goals import goal_of
 from loadtest.latency import delays_of
 from loadtest.machine import describe
+from loadtest.options import Wish
 from loadtest.tables import heading, markdown, number, terminal
-from loadtest.wish import Wish
 
 MACHINE = describe(kafka="4.4.0")
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadtest import capacity, report
-from loadtest.ground import LoadtestError
+from loadtest.cluster import LoadtestError
 from loadtest.scale_model import Assumptions, Measured, core_hours_per_billion, measured, need, slope
 
 COST = Measured(

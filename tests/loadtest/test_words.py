@@ -4,7 +4,7 @@ import asyncio
 
 from aiokafka.structs import RecordMetadata
 
-from loadtest.words import Sent, State, delay_ms
+from loadtest.optout_probe import Sent, State, delay_ms
 
 
 async def test_a_word_is_in_force_with_the_first_batch_of_the_slowest_worker_that_holds_it() -> None:

@@ -20,14 +20,14 @@ from typing import Final
 
 from bloom.partition import partition_of
 from bloom.wills import CHANNELS
-from stream.demo.sample import REFUSALS_COUNT_MIN, sample
-from stream.demo.texts import own
-from stream.demo.traffic import Traffic
 from stream.model.codec import Undecodable, decode_event, decode_file_record, encode
 from stream.model.events import Reply
 from stream.policy.loading import load
 from stream.policy.settings import Policy
 from stream.registry.registry import Registry, registry_of
+from stream.testbed.sample import REFUSALS_COUNT_MIN, sample
+from stream.testbed.texts import own
+from stream.testbed.traffic import Traffic
 from tests.native import spellings
 from tests.native.twins import PARTITIONS, Twins, registry_apart
 from tests.policy import strategies as words

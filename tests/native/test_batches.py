@@ -7,10 +7,10 @@ import msgspec
 import pytest
 
 from bloom.partition import partition_of
-from stream.filter.activity import ActivityCounter
-from stream.filter.batch import Place, decide_batch
-from stream.filter.native import Compression, NativeBatches, NativeUnfit, why_unfit
-from stream.filter.windows import records_of as activity_of
+from stream.deciding.activity import ActivityCounter
+from stream.deciding.batch import Place, decide_batch
+from stream.deciding.native import Compression, NativeBatches, NativeUnfit, why_unfit
+from stream.deciding.windows import records_of as activity_of
 from stream.model.codec import decode_event, encode
 from stream.model.fields import Channel
 from stream.model.registry import Expression, FileRecord, Order

@@ -3,7 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stream.filter.glyphs import glyphs
+from stream.deciding.fold_tables import glyphs
 from stream.policy.loading import load
 from stream.policy.patterns import OPT_OUT, compile_linear
 from stream.policy.text import fold, strip

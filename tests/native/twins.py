@@ -12,7 +12,7 @@ from bloom.base import BasedWills
 from bloom.bitmaps import Wills
 from bloom.partition import partition_of
 from bloom.partitioned import HeldPartitions
-from stream.filter.native import Compression, NativeBatches, NativeOutcome, why_unfit
+from stream.deciding.native import Compression, NativeBatches, NativeOutcome, why_unfit
 from stream.model.codec import Undecodable, encode, event_decoder
 from stream.model.registry import Expression, FileRecord
 from stream.model.topics import EVENTS_URGENT

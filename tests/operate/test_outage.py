@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from stream.kafka.local import LocalKafka
+from stream.testbed.local import LocalKafka
 from tests.filter import cases
 from tests.filter.harness import Broker, _free_ports, event
 

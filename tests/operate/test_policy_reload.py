@@ -10,7 +10,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from stream.filter.reloading import successor
+from stream.filter.policy_reload import successor
 from stream.policy.loading import load, read
 from stream.policy.toml import PolicyError
 from tests.filter import cases

@@ -14,6 +14,7 @@ from bloom import snapshot
 from bloom.bitmaps import Wills
 from bloom.snapshot import SnapshotMeta, TopicMark
 from bloom.wills import CHANNELS
+from stream.feed.files import registry_from
 from stream.model.codec import decode_event, decode_file_record
 from stream.model.events import Call, Event, Reply, Sms
 from stream.model.registry import Expression, FileRecord, Order, Wordlist
@@ -22,7 +23,6 @@ from stream.policy.decide import Decider, case_of, decide
 from stream.policy.facts import World
 from stream.policy.loading import load
 from stream.policy.settings import Policy
-from stream.registry.files import registry_from
 from stream.registry.registry import Registry, registry_of
 from tests.policy import strategies
 from tests.policy.cases import CHAT, NOON, but, lands_on

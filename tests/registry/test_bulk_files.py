@@ -8,14 +8,14 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from stream.feed import bulk_files
+from stream.feed.bulk_files import BulkFile, Chunk, Format, Given, format_of
+from stream.feed.numbers_read import persons
+from stream.feed.text_files import BulkFileError, opened
 from stream.model.limits import FILE_LINE
 from stream.model.registry import Expression, Tombstone
 from stream.model.times import told
 from stream.policy.loading import load
-from stream.registry import bulk_files
-from stream.registry.bulk_files import BulkFile, Chunk, Format, Given, format_of
-from stream.registry.numbers_read import persons
-from stream.registry.text_files import BulkFileError, opened
 from tests.registry.workbook import workbook
 
 NOW = 1_795_600_000_000

@@ -19,17 +19,17 @@ from bloom.number import Msisdn
 from bloom.partition import partition_of
 from bloom.snapshot import SnapshotMeta
 from bloom.wills import Columns
+from stream.feed import expression_reader, snapshots
+from stream.feed.expression_reader import NativeReader, Piece, Reading, native_reader, next_offset, read
 from stream.kafka import clients
-from stream.kafka.local import Cluster
 from stream.kafka.seams.incoming import RawBatch
 from stream.model.codec import Undecodable, decode_record, encode
 from stream.model.fields import RECORD_BYTES_MAX
 from stream.model.registry import Expression, Order, key_of
 from stream.model.topics import EXPRESSIONS
-from stream.registry import columns, snapshots
-from stream.registry.columns import NativeReader, Piece, Reading, native_reader, next_offset, read
 from stream.registry.decoding import wrong_partition
 from stream.registry.registry import Registry
+from stream.testbed.local import Cluster
 from tests.filter.harness import Broker
 from tests.native.twins import needs_native
 
@@ -157,7 +157,7 @@ class Said(NamedTuple):
 def one_by_one(pieces: Sequence[Piece], *, apart: bool) -> Said:
     """What the records say, each taken alone: obviously right, and slow."""
     registry, bad, misplaced_count = Registry(), [], 0
-    records = columns.records_of(pieces)
+    records = expression_reader.records_of(pieces)
     for one in records:
         try:
             record = decode_record(EXPRESSIONS, one.key, one.value)

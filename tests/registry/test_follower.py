@@ -12,11 +12,12 @@ from aiokafka.errors import OffsetOutOfRangeError
 from bloom.bitmaps import Wills
 from bloom.partition import partition_of
 from bloom.partitioned import HeldPartitions
+from stream.clock import now_ms
+from stream.feed.follower import Follower
 from stream.kafka.identity import TopicsChanged
 from stream.model.codec import encode
 from stream.model.registry import Expression, Sender, key_of
 from stream.model.topics import EXPRESSIONS, SENDERS
-from stream.registry.follower import Follower, now_ms
 from stream.registry.registry import Registry
 
 PARTITIONS = 4

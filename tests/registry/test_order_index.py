@@ -8,8 +8,9 @@ import pytest
 
 from bloom.number import Msisdn
 from bloom.wills import Scope
+from stream.feed.order_index import IndexInUse, OrderIndex, OrderLock
 from stream.model.registry import Expression
-from stream.registry.order_index import IndexInUse, OrderIndex, OrderLock, Said, Who, digest_of
+from stream.registry.order_rule import Said, Who, digest_of
 
 NUMBER = Msisdn(8613800138000)
 WHO = Who(NUMBER, "sms")

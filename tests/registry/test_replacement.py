@@ -7,10 +7,10 @@ from pyroaring import BitMap64
 from bloom.bitmaps import Wills
 from bloom.number import Msisdn
 from bloom.wills import EVERYTHING, Scope
+from stream.feed.order_index import OrderIndex
+from stream.feed.replacement import difference, standing_of
 from stream.model.registry import Expression
-from stream.registry.order_index import OrderIndex
 from stream.registry.registry import wish_of
-from stream.registry.replacement import difference, standing_of
 
 NUMBER = "+8613800138000"
 

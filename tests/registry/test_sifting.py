@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stream.feed.order_index import OrderIndex
 from stream.model.registry import Expression
-from stream.registry.order_index import OrderIndex, row_of, scope_of
-from stream.registry.sifting import Sifted, overlap, sift
+from stream.registry.order_rule import Sifted, overlap, row_of, scope_of, sift
 
 SENDERS = (None, "S1", "S2")
 CATEGORIES = (None, "c1", "c2")

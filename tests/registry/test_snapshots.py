@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from bloom.snapshot import SnapshotMeta, TopicMark, read
+from stream.feed import snapshots
+from stream.feed.snapshots import ABANDONED_AFTER_S, Progress, build, kept, newest_good, prune, save
 from stream.kafka.describe import Cluster, Topic
-from stream.kafka.local import Cluster as Kafka
 from stream.model.registry import Expression, Order
 from stream.model.topics import EXPRESSIONS, ORDERS, RECORD_KIND
-from stream.registry import snapshots
 from stream.registry.registry import Registry, registry_of
-from stream.registry.snapshots import ABANDONED_AFTER_S, Progress, build, kept, newest_good, prune, save
+from stream.testbed.local import Cluster as Kafka
 from tests.filter.harness import Broker
 
 NOW = 1_795_500_000_000

@@ -4,11 +4,11 @@ import asyncio
 
 import pytest
 
+from stream.feed.topic_reader import Batch, read
 from stream.kafka import clients
-from stream.kafka.local import Cluster
 from stream.model.registry import Order
 from stream.model.topics import ORDERS
-from stream.registry.topic_reader import Batch, read
+from stream.testbed.local import Cluster
 from tests.filter.harness import Broker
 from tests.patience import LONG_S
 

@@ -4,11 +4,11 @@ import asyncio
 
 import pytest
 
+from stream.feed.topic_writer import Group, GroupTooLarge, Landed, TopicWriter
 from stream.kafka import clients
 from stream.kafka.clients import BATCH_BYTES_MAX
-from stream.kafka.local import Cluster
 from stream.model.registry import Expression, Order, Tombstone
-from stream.registry.topic_writer import Group, GroupTooLarge, Landed, TopicWriter
+from stream.testbed.local import Cluster
 from tests.filter.harness import Broker
 
 pytestmark = pytest.mark.kafka

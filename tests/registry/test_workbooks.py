@@ -5,9 +5,9 @@ from io import BytesIO
 
 import pytest
 
+from stream.feed import workbooks
+from stream.feed.workbooks import Workbook, WorkbookError
 from stream.model.limits import WORKBOOK_BYTES
-from stream.registry import workbooks
-from stream.registry.workbooks import Workbook, WorkbookError
 from tests.registry.workbook import workbook
 
 

@@ -12,14 +12,13 @@ from pathlib import Path
 from typing import Self
 
 from bloom.partition import partition_of
-from stream.enforce.inbox import DocketFinding
-from stream.enforce.parts import Standing
-from stream.enforce.warning import WINDOW_MS, WarningSettings
-from stream.model.cases import CaseEvent
+from stream.model.cases import CaseEvent, DocketFinding
 from stream.model.codec import decode_as, encode
 from stream.model.control import Activity, Block, Finding, Party, Tally, key_of_control, party_key
 from stream.model.fields import Channel
 from stream.model.topics import ACTIVITY, CASE_EVENTS
+from stream.warning.rules.parts import Standing
+from stream.warning.rules.senders import WINDOW_MS, WarningSettings
 from tests.filter.harness import PARTITIONS, Broker, _free_ports
 from tests.patience import LONG_S
 

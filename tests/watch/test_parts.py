@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bloom.partition import partition_of
-from stream.enforce import parts as module
-from stream.enforce.parts import Standing, longest_run, merged
-from stream.enforce.warning import WINDOW_MS, Judged, judge
 from stream.model.control import BLOCK_NUMBERS, Activity, Block, Party
+from stream.warning.rules import parts as module
+from stream.warning.rules.parts import Standing, longest_run, merged
+from stream.warning.rules.senders import WINDOW_MS, Judged, judge
 from tests.watch.harness import SETTINGS, START, found_in, part
 
 COUNTS = st.integers(0, 400)

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from bloom.partition import partition_of
-from stream.enforce.warning import WINDOW_MS
 from stream.model.codec import decode_as
 from stream.model.control import Activity, Party, key_of_control, party_key
 from stream.model.topics import ACTIVITY, CASE_EVENTS
+from stream.warning.rules.senders import WINDOW_MS
 from tests.filter import cases
 from tests.filter.harness import PARTITIONS, Broker, FilterProcess, event
 from tests.patience import LONG_S

@@ -10,29 +10,19 @@ from typing import Final, NamedTuple, TypeVar
 
 import msgspec
 
-from stream.enforce import appeal, campaign, complaint, fitness, ids, messages, prohibited, regulator
-from stream.enforce.api import acts, asking
-from stream.enforce.api.answers import (
-    Accepted,
-    Fault,
-    Problem,
-    Refusal,
-    faulty,
-    forbidden,
-    unknown,
-    wrong_state,
-)
-from stream.enforce.api.asking import Fields
-from stream.enforce.api.callers import Caller
-from stream.enforce.api.casebook import Casebook, case_of
-from stream.enforce.effects import ProcedureName
-from stream.enforce.forms import Reading
-from stream.enforce.inbox import DOCKET, DocketFinding
-from stream.enforce.listing import Punished
-from stream.enforce.measure import MeasureCase
-from stream.enforce.terms import Terms
+from stream.enforce.api import permissions, request_parsing
+from stream.enforce.api.auth import Caller
+from stream.enforce.api.case_index import Casebook, case_of
+from stream.enforce.api.request_parsing import Fields
+from stream.enforce.api.responses import Accepted, Fault, Problem, Refusal, faulty, forbidden, unknown, wrong_state
+from stream.enforce.procedures import appeal, campaign, complaint, fitness, ids, messages, prohibited, regulator
+from stream.enforce.procedures.effects import ProcedureName
+from stream.enforce.procedures.forms import Reading
+from stream.enforce.procedures.listing import Punished
+from stream.enforce.procedures.measure import MeasureCase
+from stream.enforce.procedures.terms import Terms
 from stream.model import topics
-from stream.model.cases import CaseEvent, CasePicture
+from stream.model.cases import DOCKET, CaseEvent, CasePicture, DocketFinding
 from stream.model.control import (
     Appeal,
     CaseId,
@@ -86,7 +76,7 @@ class Asked:
         stated: Fields | None = None,
     ) -> T:
         """What the request states, as the record that it becomes. Raises `Problem` 400 with all its faults."""
-        return asking.record(
+        return request_parsing.record(
             self.stated if stated is None else stated,
             kind,
             made=made,
@@ -103,9 +93,9 @@ class Asked:
 
     def would_take(self, picture: CasePicture, event: msgspec.Struct) -> None:
         """Raises `Problem` 409 where the case does not take this event now."""
-        reason = acts.refused(picture, event, self.now, self.terms)
+        reason = permissions.refused(picture, event, self.now, self.terms)
         if reason is not None:
-            raise wrong_state(reason, acts.possible(picture, self.caller))
+            raise wrong_state(reason, permissions.possible(picture, self.caller))
 
 
 class Write(NamedTuple):
@@ -152,7 +142,7 @@ def complete_complaint(asked: Asked) -> Write:
 
 def _complaint(said: Complaint, lacking: tuple[str, ...]) -> Write:
     case = ids.complaint_case(said)
-    answer = Accepted(said.complaint, case, asking.missing(lacking, Complaint))
+    answer = Accepted(said.complaint, case, request_parsing.missing(lacking, Complaint))
     return Write(topics.COMPLAINTS, case, case, said, answer)
 
 
@@ -184,7 +174,7 @@ def file_appeal(asked: Asked) -> Write:
     picture = asked.seen(said.against)
     asked.would_take(picture, messages.Appealed(said))
     case = ids.appeal_case(said)
-    answer = Accepted(said.appeal, case, asking.missing(appeal.missing(said), Appeal))
+    answer = Accepted(said.appeal, case, request_parsing.missing(appeal.missing(said), Appeal))
     return Write(topics.APPEALS, case, case, said, answer)
 
 
@@ -228,7 +218,7 @@ def _filing(asked: Asked, name: str) -> Filing:
 
 def _campaign(said: Filing, lacking: tuple[str, ...]) -> Write:
     case = ids.campaign_case(said)
-    answer = Accepted(said.filing, case, asking.missing(lacking, Filing))
+    answer = Accepted(said.filing, case, request_parsing.missing(lacking, Filing))
     return Write(topics.FILINGS, case, case, said, answer)
 
 
@@ -271,7 +261,7 @@ def complete_direction(asked: Asked) -> Write:
 
 def _direction(asked: Asked, said: Direction) -> Write:
     case = ids.direction_case(said)
-    answer = Accepted(said.direction, case, asking.missing(regulator.missing(said), Direction))
+    answer = Accepted(said.direction, case, request_parsing.missing(regulator.missing(said), Direction))
     return _case_event(asked, case, "regulator-order", regulator.Directed(said), answer)
 
 
@@ -335,7 +325,7 @@ def decide(asked: Asked) -> Write | Question:
     """An act of a person on a case, named by `event`."""
     picture = asked.seen(asked.case)
     name = asked.stated.get("event")
-    act = acts.act(picture.procedure, name) if isinstance(name, str) else None
+    act = permissions.act(picture.procedure, name) if isinstance(name, str) else None
     if act is None:
         raise faulty(_no_act(picture, name))
     if asked.caller.role not in act.roles:
@@ -375,9 +365,9 @@ def _verified(asked: Asked, picture: CasePicture, event: complaint.Verified) -> 
 
 
 def _no_act(picture: CasePicture, name: object) -> Fault:
-    if isinstance(name, str) and name in acts.ADDED:
-        return Fault("event", "this comes as a record of its own", f"send it to /v1/{acts.ADDED[name]}")
-    known = ", ".join(one.name for one in acts.ACTS[picture.procedure])
+    if isinstance(name, str) and name in permissions.ADDED:
+        return Fault("event", "this comes as a record of its own", f"send it to /v1/{permissions.ADDED[name]}")
+    known = ", ".join(one.name for one in permissions.ACTS[picture.procedure])
     reason = "missing" if name is None else f"no act on a case of {picture.procedure}"
     return Fault("event", reason, f"state one of {known}")
 

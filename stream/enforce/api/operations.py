@@ -10,9 +10,9 @@ from typing import Final, Literal, get_args
 import msgspec
 
 from stream.enforce.api import intake
-from stream.enforce.api.answers import Accepted, CasePage, CaseShown
-from stream.enforce.api.callers import Role
+from stream.enforce.api.auth import Role
 from stream.enforce.api.intake import Asked, Question, Write
+from stream.enforce.api.responses import Accepted, CasePage, CaseShown
 from stream.model.control import Appeal, Complaint, Direction, Dispute, Filing, Finding, Punishment
 from stream.model.registry import Expression, Order
 

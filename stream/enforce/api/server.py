@@ -16,10 +16,15 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from stream import logs
+from stream.clock import WallClock
 from stream.config import Config, ConfigError
-from stream.enforce import settings
-from stream.enforce.api import acts, asking, callers, names
-from stream.enforce.api.answers import (
+from stream.enforce.api import auth, names, permissions, request_parsing
+from stream.enforce.api.auth import Caller
+from stream.enforce.api.case_feed import Pictures
+from stream.enforce.api.case_index import Casebook, Wanted, line_of
+from stream.enforce.api.intake import Asked, Question
+from stream.enforce.api.operations import READINGS, WRITINGS, Reading, Writing
+from stream.enforce.api.responses import (
     Accepted,
     CasePage,
     CaseShown,
@@ -30,14 +35,9 @@ from stream.enforce.api.answers import (
     forbidden,
     unknown,
 )
-from stream.enforce.api.callers import Caller
-from stream.enforce.api.casebook import Casebook, Wanted, line_of
-from stream.enforce.api.intake import Asked, Question
-from stream.enforce.api.operations import READINGS, WRITINGS, Reading, Writing
-from stream.enforce.api.pictures import Pictures
 from stream.enforce.api.writer import Writer
-from stream.enforce.kept_file import KeptFile
-from stream.enforce.now import WallClock
+from stream.enforce.procedures import settings
+from stream.feed.one_subscriber import kept_of
 from stream.health import listen
 from stream.kafka import clients
 from stream.kafka.brokers import Brokers
@@ -46,8 +46,8 @@ from stream.metrics import ApiMetrics
 from stream.model.answers import json_of
 from stream.model.topics import EXPRESSIONS
 from stream.policy.loading import load as load_policy
-from stream.registry.one_subscriber import kept_of
 from stream.registry.order_rule import Received
+from stream.reloading_file import KeptFile
 
 log = logs.get(__name__)
 
@@ -70,7 +70,7 @@ class Api:
         if config.api.tokens_file is None:
             raise ConfigError("api.tokens_file: the API needs one, which says who may do what")
         self._config = config
-        self._tokens = KeptFile(config.api.tokens_file, callers.read)
+        self._tokens = KeptFile(config.api.tokens_file, auth.read)
         self._terms = settings.terms(config, load_policy(config.policy.file))
         self._clock = WallClock(config.enforce.clock_offset_file)
         self._metrics = ApiMetrics()
@@ -150,7 +150,7 @@ class Api:
         if isinstance(operation, Writing):
             asked = Asked(
                 caller=caller,
-                stated=asking.json_object(await request.read()),
+                stated=request_parsing.json_object(await request.read()),
                 now=self._clock.now(),
                 id=_name(request, caller, operation.name),
                 case=request.match_info.get("case", ""),
@@ -163,12 +163,12 @@ class Api:
             await self._writer.write(what)
             return 202, what.answer
         if operation.name == "list-cases":
-            lines, after = book.page(asking.query(request.query, Wanted), caller)
+            lines, after = book.page(request_parsing.query(request.query, Wanted), caller)
             return 200, CasePage(tuple(lines), after)
         picture = book.picture(request.match_info["case"], caller)
         if picture is None:
             raise unknown(request.match_info["case"])
-        return 200, CaseShown(line_of(picture), picture.body, acts.possible(picture, caller))
+        return 200, CaseShown(line_of(picture), picture.body, permissions.possible(picture, caller))
 
     async def _received(self, subscriber: str) -> Sequence[Received]:
         """What the topic has of a subscriber. Raises `Problem` 503 where it cannot be read within a bound."""

@@ -1,0 +1,205 @@
+"""What commands share at the rim: the configuration's option, errors in one line, progress that people
+can read.
+
+Progress goes to stderr: a bar on a terminal, a plain line every few seconds elsewhere; stdout is the
+command's answer.
+"""
+
+import argparse
+import asyncio
+import logging
+import os
+import sqlite3
+import sys
+import time
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, BinaryIO, Final, Self
+
+from bloom.snapshot import SnapshotError
+from stream import config as configuration
+from stream import logs
+from stream.cli.main import FULL
+from stream.config import Config, ConfigError
+from stream.feed.files import RegistryFileError
+from stream.feed.order_index import IndexInUse
+from stream.feed.snapshots import SnapshotsError
+from stream.feed.text_files import BulkFileError
+from stream.feed.topic_writer import GroupTooLarge
+from stream.kafka.clients import KafkaError
+from stream.kafka.reason import reason
+from stream.model.answers import json_of
+from stream.policy.toml import PolicyError
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+PLAIN_LINE_EVERY_S: Final = 5.0
+
+_TOLD: Final = (
+    ConfigError,
+    PolicyError,
+    SnapshotError,
+    SnapshotsError,
+    RegistryFileError,
+    BulkFileError,
+    IndexInUse,
+    GroupTooLarge,
+)
+"""Errors whose text says what, where and the mend."""
+
+
+class CommandError(Exception):
+    """A command that cannot go on: what, where, and the mend."""
+
+
+def add_config(command: argparse.ArgumentParser) -> None:
+    """The option that names the configuration file."""
+    command.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        default=os.environ.get("WURAO_CONFIG"),
+        help="the configuration, a TOML file (default: WURAO_CONFIG, or none); WURAO_<TABLE>__<NAME> overrides it",
+    )
+
+
+def add_verbose(command: argparse.ArgumentParser) -> None:
+    """The option of processes that log."""
+    command.add_argument("--verbose", action="store_true", help="also log what only a developer needs")
+
+
+def add_json(command: argparse.ArgumentParser) -> None:
+    """The option that asks for an answer that programs read."""
+    command.add_argument("--json", action="store_true", help="answer in JSON, for programs")
+
+
+def print_json(value: object) -> None:
+    """Give a program its answer: one line of JSON on stdout."""
+    print(json_of(value).decode())
+
+
+def config_of(arguments: argparse.Namespace) -> Config:
+    """The configuration that the command was given. Raises `ConfigError`."""
+    config = configuration.load(arguments.config, os.environ)
+    logs.configure()
+    # A command says itself what went wrong; the client's own account of it would come in between.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    return config
+
+
+def run_guarded(name: str, work: Coroutine[object, object, int], config: Config | None = None) -> int:
+    """Run a command's work; what an operator can mend is told on stderr, and 1 returned.
+
+    `config` is that of a command that uses Kafka.
+    """
+    try:
+        return asyncio.run(work)
+    except (*_TOLD, CommandError) as error:
+        return failed(name, str(error))
+    except KafkaError as error:
+        why = asyncio.run(reason(config)) if config is not None else None
+        return failed(name, f"Kafka: {why or repr(error)}")
+    except sqlite3.DatabaseError as error:
+        return failed(name, f"order index: {error}; delete its file: it is built anew from the topic")
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        if error.errno in FULL:
+            raise
+        return failed(name, f"{error.filename or 'input or output'}: {error.strerror or error}")
+
+
+def failed(name: str, problem: str) -> int:
+    """Tell what went wrong; the exit code for it."""
+    print(f"wurao {name}: {problem}", file=sys.stderr)
+    return 1
+
+
+def say(line: str) -> None:
+    """Tell the operator something beside the answer."""
+    print(line, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def private_file(path: Path) -> Iterator[BinaryIO]:
+    """A file that is there when all of it is, for its owner's eyes: it holds subscribers' numbers.
+
+    A device or a pipe is written as it stands. A disk that is full is told with the file's name.
+    """
+    regular = not path.exists() or path.is_file()
+    path = path.resolve() if path.is_file() else path  # what a link names is renewed, not the link
+    written = path.with_name(f".{path.name}.tmp") if regular else path
+    try:
+        if regular:
+            written.unlink(missing_ok=True)  # an interrupted run's may be open to others' eyes
+        with os.fdopen(os.open(written, os.O_WRONLY | os.O_CREAT, 0o600), "wb") as file:
+            yield file
+        if regular:
+            written.replace(path)
+    except OSError as error:
+        if error.filename is None and error.errno in FULL:
+            error.filename = str(path)
+        raise
+    finally:
+        if regular:
+            written.unlink(missing_ok=True)
+
+
+class Meter:
+    """How far a long work has come: share, count, rate, and the time left."""
+
+    def __init__(self, what: str, unit: str) -> None:
+        self._what, self._unit = what, unit
+        self._items = 0
+        self._began = self._shown = time.monotonic()
+        self._bar: Progress | None = None
+
+    def __enter__(self) -> Self:
+        if sys.stderr.isatty():
+            self._bar = _bar(self._unit)
+            self._bar.start()
+            self._task = self._bar.add_task(self._what, total=None, items=0, rate=0.0)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+        if kind is None and self._items:
+            seconds = max(1e-9, time.monotonic() - self._began)
+            say(f"{self._what}: {self._items:,} {self._unit} in {seconds:.1f} s, {self._items / seconds:,.0f}/s")
+
+    def update(self, done: int, total: int, items: int) -> None:
+        """`done` of `total` in any measure (bytes, offsets) tells the share; `items` is what is counted
+        aloud.
+        """
+        self._items = items
+        now = time.monotonic()
+        rate = items / max(1e-9, now - self._began)
+        if self._bar is not None:
+            self._bar.update(self._task, completed=done, total=total or None, items=items, rate=rate)
+        elif now - self._shown >= PLAIN_LINE_EVERY_S:
+            self._shown = now
+            share = min(1.0, done / total) if total else 0.0
+            left = f", {(now - self._began) * (1 - share) / share:,.0f} s left" if share else ""
+            told = f"{share:.0%}, " if total else ""
+            say(f"{self._what}: {told}{items:,} {self._unit}, {rate:,.0f}/s{left}")
+
+
+def _bar(unit: str) -> "Progress":
+    from rich import progress  # noqa: PLC0415  # takes a tenth of a second, for terminals only
+    from rich.console import Console  # noqa: PLC0415
+
+    return progress.Progress(
+        progress.TextColumn("{task.description}"),
+        progress.BarColumn(),
+        progress.TaskProgressColumn(),
+        progress.TextColumn(f"{{task.fields[items]:,}} {unit}, {{task.fields[rate]:,.0f}}/s"),
+        progress.TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )

@@ -1,0 +1,169 @@
+"""A batch on the native path, purely: bytes of record batches in, finished batches out, the rest by `decide_batch`.
+
+The native module answers what it is sure of and names the records that it is not: those are decided by Python, in the
+same batch, on the same state of the registry and at the same moment. So whatever the module leaves, the answers are
+those of `decide_batch`; only their order within a partition may differ, between the two groups.
+
+What it must keep: every record that was taken is answered, left, or a dead letter, and an offset is named only when
+all before it are in what is put out.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from stream.deciding.activity import Acts, together
+from stream.deciding.batch import Finished, Outputs, Place, Record, decide_batch
+from stream.policy.decide import Decider
+
+
+class Raw(Protocol):
+    """Record batches as the broker sent them, back to back (Kafka's message format 2), none of them a control batch."""
+
+    @property
+    def data(self) -> memoryview:
+        """The bytes."""
+
+    @property
+    def first(self) -> int:
+        """The first offset that is wanted; records before it were decided."""
+
+    @property
+    def next_offset(self) -> int:
+        """The position behind it."""
+
+    @property
+    def readable(self) -> bool:
+        """Whether the native module knows its compression."""
+
+    def records(self) -> Sequence[Record]:
+        """Its records from `first` on."""
+
+
+class Taken(NamedTuple):
+    """What was taken of one partition: record batches, and records that came by themselves."""
+
+    raw: Sequence[Raw]
+    records: Sequence[Record]
+    next_offset: int
+    """the position behind all of it"""
+
+    @property
+    def first_offset(self) -> int:
+        """Its first offset: there is at least one record or batch."""
+        return min([raw.first for raw in self.raw] + [record.offset for record in self.records[:1]])
+
+
+@dataclass(slots=True)
+class LeftRecord:
+    """A record that the native module leaves to Python."""
+
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+
+
+class Outcome(Protocol):
+    """What the native module made of a stretch of record batches."""
+
+    @property
+    def batches(self) -> Sequence[tuple[bytes | bytearray, int]]:
+        """Finished record batches of decisions, without producer fields and CRC, and how many each holds."""
+
+    @property
+    def counts(self) -> Sequence[tuple[str, str, str, int]]:
+        """Kind, verdict and reason of what it answered, and how many events got that."""
+
+    @property
+    def left(self) -> Sequence[tuple[int, int, bytes | None, bytes | None]]:
+        """Offset, timestamp, key and value of what is left to Python, in the order of offsets."""
+
+    @property
+    def acts(self) -> Acts:
+        """What it answered, as activity is counted from it."""
+
+    @property
+    def misplaced(self) -> int:
+        """Answered events that stood in another partition than their subscriber's."""
+
+
+class Native(Protocol):
+    """The native batch function, on one worker's registry and policy: it takes note itself of what changes there."""
+
+    def decide(self, raw: memoryview, /, *, topic: str, partition: int, base_offset_from: int, now: int) -> Outcome:
+        """Answer what it is sure of, and name the rest. Raises ValueError for bytes that it cannot read.
+
+        `raw` may hold several record batches, back to back; records before `base_offset_from` are passed over. `now`
+        in milliseconds.
+        """
+
+
+class LeavesAll:
+    """In the place of the native module for a policy that it cannot stand for: it reads nothing."""
+
+    def decide(self, _: memoryview, /, **__: object) -> Outcome:
+        """Raises ValueError: all of it is Python's."""
+        raise ValueError("the native module cannot stand for this policy")
+
+
+class NativeFailed(Exception):
+    """The native module failed in the middle of a batch: nothing of that batch was handed over."""
+
+
+def decide_raw(
+    batches: Mapping[Place, Taken], native: Native, decider: Decider, *, now: int, partitions: int
+) -> Outputs:
+    """Decide a batch that came as record batches, or partly so. Raises `NativeFailed` for whatever the module raises.
+
+    Where the registry holds some partitions only, the module leaves what stands in another than its subscriber's.
+    `now` in milliseconds. Some 0.4 µs an event that the module answers, and 6 µs for one that it leaves.
+    """
+    rest: dict[Place, list[Record]] = {}
+    done: list[tuple[Place, Outcome]] = []
+    held = decider.world.registry.held
+    for place, taken in batches.items():
+        if held is not None:
+            held.require(place.partition)
+        left = list(taken.records)
+        for piece in taken.raw:
+            outcome = _decided(native, piece, place, now) if piece.readable else None
+            if outcome is None:
+                left += piece.records()
+            else:
+                done.append((place, outcome))
+                left += [LeftRecord(*record) for record in outcome.left]
+        if left:
+            rest[place] = left
+    outputs = decide_batch(rest, decider, now=now, partitions=partitions)
+    outputs.left_count = sum(map(len, rest.values()))
+    for place, outcome in done:
+        _add(outputs, place, outcome)
+    outputs.acts = together(outcome.acts for _, outcome in done if len(outcome.acts.rows))
+    outputs.next_offsets = {place: taken.next_offset for place, taken in batches.items()}
+    return outputs
+
+
+def _decided(native: Native, piece: Raw, place: Place, now: int) -> Outcome | None:
+    """The module's answer; None for bytes that it does not read, whose errors are Python's to find."""
+    try:
+        return native.decide(
+            piece.data, topic=place.topic, partition=place.partition, base_offset_from=piece.first, now=now
+        )
+    except ValueError:
+        return None
+    except BaseException as error:  # a panic in Rust is no `Exception`
+        raise NativeFailed(f"{place.topic}-{place.partition} from offset {piece.first}: {error!r}") from error
+
+
+def _add(outputs: Outputs, place: Place, outcome: Outcome) -> None:
+    decisions_count = sum(count for _, count in outcome.batches)
+    if len(outcome.acts.timestamps) != decisions_count:
+        raise NativeFailed(f"{place}: {decisions_count} decisions, and columns of {len(outcome.acts.timestamps)} rows")
+    if not decisions_count:
+        return
+    outputs.finished += [Finished(place.partition, data, count) for data, count in outcome.batches]
+    for kind, verdict, reason, count in outcome.counts:
+        outputs.counts[kind, verdict, reason] += count
+    if outcome.misplaced:
+        outputs.misplaced[place.topic] += outcome.misplaced

@@ -1,0 +1,132 @@
+"""Which path a worker takes, and why: the native one where its module is built and fits, the Python one else.
+
+The answers are the same on both. The choice is made once, before workers are forked, so that `on` can refuse to start
+and the log says it once.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from bloom.base import Base, BasedWills
+from bloom.bitmaps import Overlay, Wills
+from bloom.number import Msisdn
+from bloom.snapshot import SnapshotMeta
+from bloom.wills import Expression
+from stream.config import Config
+from stream.deciding.native import Compression, NativeBatches, NativeUnfit, why_unfit
+from stream.deciding.native_batch import Native
+from stream.kafka import seams
+from stream.kafka.reach import CannotStart
+from stream.kafka.seams.outgoing import batch_of, records_of
+from stream.model.codec import decode_event, encode
+from stream.model.topics import EVENTS_URGENT
+from stream.policy.decide import Decider
+from stream.policy.settings import Policy
+from stream.registry.registry import Registry
+
+MakeNative = Callable[[Decider], Native]
+"""Puts one worker's decider into the native module's form. Its registry is the one that was inherited."""
+
+Share = Callable[[Registry, SnapshotMeta], MakeNative]
+"""Puts the wills of a snapshot into the native module's form, once for all workers that are forked afterwards. Where
+each holds partitions of its own nothing is shared, and each begins with none."""
+
+BASE_FILE: Final = "native.base"
+"""Where the native module's form of the newest snapshot is kept, beside the snapshots: it is mapped, not loaded."""
+
+_TRIAL: Final = b'{"kind":"call","id":"trial","time":1,"to":"110"}'
+"""An event that every policy answers alike, and every module."""
+
+_TRIAL_NUMBER: Final = Msisdn(8613800138000)
+
+_TRIAL_MS: Final = 1_795_500_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class NativePath:
+    """What was chosen."""
+
+    share: Share | None
+    """None: the Python path"""
+    why: str
+
+
+def native_path(config: Config, policy: Policy) -> NativePath:
+    """Choose. Raises `CannotStart` where `on` cannot be: what is missing, and the mend."""
+    wanted = config.filter.native
+    if wanted == "off":
+        return NativePath(None, "filter.native is off")
+    share, problem = _fitting(config, policy)
+    if problem is None:
+        return NativePath(share, "wurao_native is built and fits")
+    if wanted == "on":
+        raise CannotStart(f"filter.native is on, but {problem}; with `auto` the filter runs without")
+    return NativePath(None, problem)
+
+
+def _fitting(config: Config, policy: Policy) -> tuple[Share | None, str | None]:
+    """How the module is given a registry, or why it cannot be used."""
+    compression = config.filter.compression
+    if compression == "gzip":
+        return None, "filter.compression is gzip, which wurao_native does not write: choose zstd, lz4 or none"
+    make = _maker(config.topics.partitions, compression)
+    problem = seams.misfit() or why_unfit() or _unfit_for(policy, make)
+    file = Path(config.registry.snapshots) / BASE_FILE
+    if config.registry.mode == "partitioned":
+        return _share_none(config.topics.partitions, compression), problem
+
+    def share(registry: Registry, meta: SnapshotMeta) -> MakeNative:
+        wills = registry.wills
+        plain = wills.plain() if isinstance(wills, Overlay) else wills
+        return make(registry, Base.kept(file, plain, origin=sha256(msgspec.json.encode(meta)).digest()))
+
+    return share, problem
+
+
+_Make = Callable[[Registry, Base | None], MakeNative]
+
+
+def _maker(partitions: int, compression: Compression) -> _Make:
+    def make(registry: Registry, base: Base | None) -> MakeNative:
+        wills = BasedWills.following(registry.wills, base)
+        return lambda decider: NativeBatches(decider, wills, partitions=partitions, compression=compression)
+
+    return make
+
+
+def _share_none(partitions: int, compression: Compression) -> Share:
+    """For workers that hold partitions of their own: one that takes the native path has them in both forms."""
+
+    def make(decider: Decider) -> Native:
+        held = decider.world.registry.held
+        assert held is not None, "registry.mode is partitioned"
+        return NativeBatches(decider, held.follow(), partitions=partitions, compression=compression)
+
+    return lambda _registry, _meta: make
+
+
+def _unfit_for(policy: Policy, make: _Make) -> str | None:
+    """Why the module cannot stand for a policy, or is not of this checkout: it is tried."""
+    registry = Registry(Wills())
+    decider = Decider(policy, registry)
+    try:
+        raw = memoryview(batch_of([(b"", _TRIAL)], timestamp=_TRIAL_MS))
+        path = make(registry, None)
+        registry.wills.apply([Expression(_TRIAL_NUMBER, "sms", "refuse", None, None)])
+        outcome = path(decider).decide(raw, topic=EVENTS_URGENT, partition=0, base_offset_from=0, now=_TRIAL_MS)
+    except NativeUnfit as error:
+        return str(error)
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # noqa: BLE001  # a panic in Rust is no `Exception`; a module of this checkout has none
+        return f"wurao_native does not answer ({error!r}): build it anew with `make native`"
+    ((decisions, _),) = outcome.batches
+    expected = encode(decider.decide(decode_event(_TRIAL), _TRIAL_MS))
+    if [value for _, value in records_of(decisions)] != [expected]:
+        return "wurao_native answers otherwise than the policy: build it anew with `make native`"
+    return None

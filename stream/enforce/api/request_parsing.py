@@ -1,0 +1,129 @@
+"""From a body or query to a struct, with every fault in it named at once: field, reason, mend.
+
+Pure. A person who fills in a form is told all that is wrong, not the first thing. So fields are read one by
+one, and only a whole without faults is made into its struct. Unknown fields are faults here, though the wire
+ignores them: a misspelt field of a form is a lost one. Null and the empty string are the same as absent.
+"""
+
+from collections.abc import Collection, Mapping
+from typing import TypeVar
+
+import msgspec
+
+from stream.enforce.api.responses import Fault, faulty
+from stream.enforce.procedures.forms import PERSON, Reading, fitted, form, within
+from stream.model import limits
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+Fields = dict[str, object]
+"""A JSON object as it came, without what is null or empty: the rim, where nothing has a type yet."""
+
+_SHOWN_MAX = 16
+
+
+def json_object(body: bytes) -> Fields:
+    """The body as an object. Raises `Problem` 400."""
+    try:
+        found = msgspec.json.decode(body or b"{}")
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise faulty(Fault("", f"the body is no JSON: {error}", "send one JSON object in UTF-8")) from error
+    if not isinstance(found, dict):
+        raise faulty(Fault("", "the body is no object", "send one JSON object in UTF-8"))
+    return {name: value for name, value in found.items() if value is not None and value != ""}
+
+
+def record(
+    stated: Fields,
+    kind: type[T],
+    *,
+    made: Mapping[str, object],
+    preset: Mapping[str, object] | None = None,
+    reading: Reading,
+) -> T:
+    """The struct that a request states, its numbers as read. Raises `Problem` 400 with all its faults.
+
+    `made` are fields that the API alone sets, and that nobody may state; `preset` stand where nothing is
+    stated. Names are those of the wire.
+    """
+    given = {**(preset or {}), **stated}
+    reading = reading._replace(channel=given.get("channel"))
+    faults = [_unknown(name, kind, made) for name in stated if name in made or name not in names(kind)]
+    for field in msgspec.structs.fields(kind):
+        name = field.encode_name
+        if name in made:
+            continue
+        if name not in given:
+            if field.required:
+                faults.append(Fault(name, "missing", f"state {form(field.type)}"))
+            continue
+        fault = _type_fault(given[name], field)
+        if fault is None and name in stated:
+            given[name], needed = fitted(kind, field, given[name], reading)
+            fault = Fault(name, f"not {needed}", f"state {needed}") if needed else None
+        if fault is not None:
+            faults.append(fault)
+    if faults:
+        raise faulty(*faults)
+    tag = kind.__struct_config__.tag
+    tagged = {str(kind.__struct_config__.tag_field): tag} if tag is not None else {}
+    try:
+        found = msgspec.convert({**given, **made, **tagged}, kind)
+    except msgspec.ValidationError as error:  # what only the whole can show, such as a consent without names
+        raise faulty(Fault("", str(error), "state what the sentence asks for")) from error
+    if exceeded := limits.excess(found):
+        raise faulty(*(Fault(one.path, f"{one.has:,} {one.limit.unit}", f"keep {within(one)}") for one in exceeded))
+    return found
+
+
+def query(stated: Mapping[str, str], kind: type[T]) -> T:
+    """The struct that a query string states. Raises `Problem` 400 with all its faults."""
+    faults = [_unknown(name, kind, ()) for name in stated if name not in names(kind)]
+    for field in msgspec.structs.fields(kind):
+        if stated.get(field.encode_name):
+            fault = _type_fault(stated[field.encode_name], field, strict=False)
+            faults += [fault] if fault else []
+    if faults:
+        raise faulty(*faults)
+    return msgspec.convert({name: value for name, value in stated.items() if value}, kind, strict=False)
+
+
+def names(kind: type[msgspec.Struct]) -> tuple[str, ...]:
+    """The fields of a struct as the wire names them."""
+    return tuple(field.encode_name for field in msgspec.structs.fields(kind))
+
+
+def missing(lacking: tuple[str, ...], kind: type[msgspec.Struct]) -> tuple[Fault, ...]:
+    """What a case still waits for, with the form that each field must have.
+
+    A procedure names a choice of fields as `one or other`, and what is ill-formed as `field: what is wrong`.
+    """
+    types = {field.encode_name: field.type for field in msgspec.structs.fields(kind)}
+
+    def mend(name: str) -> str:
+        forms = {one: PERSON if one == "subscriber" else form(types[one]) for one in name.split(" or ") if one in types}
+        return " or ".join(f"`{one}`: {needed}" for one, needed in forms.items())
+
+    named = (lack.partition(": ") for lack in lacking)
+    return tuple(
+        Fault(name, wrong or "missing: the case waits for it", f"state {mend(name)}") for name, _, wrong in named
+    )
+
+
+def _unknown(name: str, kind: type[msgspec.Struct], made: Collection[str]) -> Fault:
+    if name in made:
+        return Fault(name, "not yours to state: it is set for you", "leave it out")
+    shown = name if len(name) <= _SHOWN_MAX else f"{name[:_SHOWN_MAX]}…"
+    known = ", ".join(one for one in names(kind) if one not in made)
+    return Fault(shown, "there is no such field", f"leave it out, or use one of {known}")
+
+
+def _type_fault(value: object, field: msgspec.structs.FieldInfo, *, strict: bool = True) -> Fault | None:
+    try:
+        msgspec.convert(value, field.type, strict=strict)
+    except msgspec.ValidationError as error:
+        reason, _, where = str(error).partition(" - at `$")
+        return Fault(
+            f"{field.encode_name}{where.rstrip('`')}", reason.replace(" | null", ""), f"state {form(field.type)}"
+        )
+    return None

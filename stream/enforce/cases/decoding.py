@@ -1,0 +1,169 @@
+"""What comes in: records of the intake topics as arrivals at a case or docket.
+
+Pure. It promises that a record is read only under the key, and so in the partition, that its case has, and
+that an event is read by the procedure it is for. What it cannot read it refuses with `Undecodable`; it never
+guesses. In a complaint or filing, what a person filled in wrongly is told to the case, which asks for it (`forms`).
+
+An appeal is filed under its own case but first heard by the case that it is against, which opens the appeal's
+own: it arrives as a `Forward`. A case id says by its first letter which procedure's it is (`ids`), so that a
+message can find a case that has not been opened yet.
+"""
+
+from typing import Final, NamedTuple
+
+import msgspec
+
+from bloom.partition import partition_of
+from stream.enforce.procedures import (
+    appeal,
+    campaign,
+    complaint,
+    dispute,
+    forms,
+    ids,
+    listing,
+    measure,
+    prohibited,
+    regulator,
+)
+from stream.enforce.procedures.effects import ProcedureName
+from stream.enforce.procedures.messages import Appealed, MeasureChanged
+from stream.model import topics
+from stream.model.cases import DOCKET, CaseEvent, DocketFinding
+from stream.model.codec import Undecodable, decode_as, encode
+from stream.model.control import Appeal, CaseId, Complaint, Delivery, Filing
+from stream.policy.numbering import Numbering
+
+MADE: Final = ("kind", "complaint", "filing", "appeal", "against", "party", "time", "refusal", "actor")
+"""Fields of a complaint, filing or appeal that no person fills in: where these are wrong, a program is."""
+
+
+DocketEvent = DocketFinding | MeasureChanged
+
+EVENTS: Final[dict[str, msgspec.json.Decoder[msgspec.Struct]]] = {
+    "measure": msgspec.json.Decoder(measure.MeasureEvent),
+    "complaint": msgspec.json.Decoder(complaint.ComplaintEvent),
+    "appeal": msgspec.json.Decoder(appeal.AppealEvent),
+    "dispute": msgspec.json.Decoder(dispute.DisputeEvent),
+    "campaign": msgspec.json.Decoder(campaign.CampaignEvent),
+    "prohibited-content": msgspec.json.Decoder(prohibited.ProhibitedEvent),
+    "regulator-order": msgspec.json.Decoder(regulator.RegulatorEvent),
+    "listing": msgspec.json.Decoder(listing.ListingEvent),
+    DOCKET: msgspec.json.Decoder(DocketEvent),
+}
+"""How the event of a `CaseEvent` is read, by its procedure."""
+
+PROCEDURE_BY_LETTER: Final[dict[str, ProcedureName]] = {
+    "M": "measure",
+    "C": "complaint",
+    "A": "appeal",
+    "D": "dispute",
+    "P": "campaign",
+    "X": "prohibited-content",
+    "G": "regulator-order",
+    "L": "listing",
+}
+"""The procedure of a case by the letter that its id begins with (`ids`)."""
+
+
+class Arrival(NamedTuple):
+    """An event at a case or docket. `id` is the same for a repeat; `at` is when its record came in (ms)."""
+
+    key: str
+    procedure: str
+    event: msgspec.Struct
+    id: str
+    at: int
+
+
+class Forward(NamedTuple):
+    """A record that another case must hear first: its own case's key, and the event that goes there instead."""
+
+    key: str
+    event: CaseEvent
+
+
+class Spot(NamedTuple):
+    """Where a record stands, and when it came in (its record timestamp, in milliseconds)."""
+
+    topic: str
+    partition: int
+    offset: int
+    at: int
+
+
+def procedure_of(case: CaseId) -> ProcedureName:
+    """The procedure of a case. Raises `Undecodable` for an id that none of ours begins like."""
+    letter, dash, _ = case.partition("-")
+    procedure = PROCEDURE_BY_LETTER.get(letter) if dash else None
+    if procedure is None:
+        raise Undecodable(f"no case of ours has an id that begins like this: it needs one of {_LETTERS}")
+    return procedure
+
+
+_LETTERS: Final = ", ".join(f"{letter}-" for letter in PROCEDURE_BY_LETTER)
+
+
+def read(
+    spot: Spot, key: bytes | None, value: bytes | None, partitions: int, numbering: Numbering
+) -> Arrival | Forward | None:
+    """A record of an intake topic; None for one that no case waits for. Raises `Undecodable`."""
+    if value is None:
+        raise Undecodable(f"null value: a record of {spot.topic} has a body")
+    found = _read(spot, value, numbering)
+    if key != found.key.encode():
+        raise Undecodable(f"the key is not that of the record's case: a record of {spot.topic} stands under it")
+    if partition_of(found.key, partitions) != spot.partition:
+        raise Undecodable("wrong partition: its key belongs to another one (murmur2 of the key, as in Java)")
+    if isinstance(found, Arrival) and spot.topic == topics.DELIVERIES and procedure_of(found.key) != "measure":
+        return None
+    return found
+
+
+def _read(spot: Spot, value: bytes, numbering: Numbering) -> Arrival | Forward:
+    reading = forms.Reading(numbering, spot.at)
+    match spot.topic:
+        case topics.CASE_EVENTS:
+            one = decode_as(CaseEvent, value)
+            return Arrival(one.case, one.procedure, _event(one), one.id, spot.at)
+        case topics.COMPLAINTS:
+            complained = complaint.Complained(*forms.read(Complaint, value, made=MADE, reading=reading))
+            return _arrival(spot, ids.complaint_case(complained.complaint), "complaint", complained)
+        case topics.FILINGS:
+            filed = campaign.Filed(*forms.read(Filing, value, made=MADE, reading=reading))
+            return _arrival(spot, ids.campaign_case(filed.filing), "campaign", filed)
+        case topics.DELIVERIES:
+            told = decode_as(Delivery, value)
+            event = measure.Delivered(told) if told.outcome == "delivered" else measure.DeliveryFailed(told)
+            return _arrival(spot, told.case, "measure", event)
+        case topics.APPEALS:
+            appealed = Appealed(*forms.read(Appeal, value, made=MADE, reading=reading))
+            return Forward(ids.appeal_case(appealed.appeal), _forwarded(appealed))
+        case topic:
+            raise Undecodable(f"{topic} is no intake topic")
+
+
+def _arrival(spot: Spot, key: str, procedure: ProcedureName, event: msgspec.Struct) -> Arrival:
+    """An arrival of a record that has no id of its own: where it stands, and since when, names it."""
+    return Arrival(key, procedure, event, f"{spot.topic}/{spot.partition}/{spot.offset}@{spot.at}", spot.at)
+
+
+def _event(one: CaseEvent) -> msgspec.Struct:
+    decoder = EVENTS.get(one.procedure)
+    if decoder is None:
+        raise Undecodable(f"no procedure is named so; there are {', '.join(EVENTS)}")
+    if one.procedure != DOCKET and procedure_of(one.case) != one.procedure:
+        raise Undecodable(f"the case is not one of {one.procedure}: its id begins with another letter")
+    return decode_as(decoder, bytes(one.event))
+
+
+def _forwarded(appealed: Appealed) -> CaseEvent:
+    said = appealed.appeal
+    return CaseEvent(
+        id=f"{ids.appeal_case(said)}#filed",
+        time=said.time,
+        case=said.against,
+        procedure=procedure_of(said.against),
+        event=msgspec.Raw(encode(appealed)),
+        actor=said.actor,
+    )

@@ -1,0 +1,85 @@
+"""Effects as the records that carry them out.
+
+Pure. Every effect becomes at most one record, the same each time: its key, its value and the effect's key in
+the header `effect` do not depend on when or how often it is written. So an effect may be carried out again
+after a crash: a compacted topic is none the worse for it, readers of `notices`, `reports` and `holds` drop a
+repeat by its key, and a case drops it by its id.
+"""
+
+import msgspec
+
+from bloom.partition import partition_of
+from stream.enforce.cases.decoding import procedure_of
+from stream.enforce.cases.store import Entry, picture
+from stream.enforce.procedures.effects import (
+    Effect,
+    KeepRecord,
+    LiftOrder,
+    OpenCase,
+    RaiseFinding,
+    Report,
+    SendNotice,
+    TellCase,
+    TellDocket,
+    WriteCampaign,
+    WriteExpression,
+    WriteListing,
+    WriteOrder,
+)
+from stream.model import topics
+from stream.model.cases import DOCKET, CaseEvent, DocketFinding, Hold, Out, on_its_way, out_of
+from stream.model.codec import encode
+from stream.model.control import party_key
+from stream.model.registry import key_of
+
+
+def records(key: str, entry: Entry, partitions: int) -> list[Out]:
+    """What an entry's step puts out, in order: its effects, and the picture of the case last.
+
+    Last, so that whoever sees a case in a state finds done what made it so. Raises `Undecodable` where an
+    effect is for a case whose id is none of ours: no such step may be taken.
+    """
+    out = [one for effect in entry.outbox if (one := _record(key, effect, entry.updated, partitions)) is not None]
+    seen = picture(key, entry)
+    if seen is not None:
+        out.append(Out(topics.CASES, partition_of(key, partitions), key.encode(), encode(seen)))
+    return out
+
+
+def _record(case: str, effect: Effect, now: int, partitions: int) -> Out | None:
+    """The record of one effect; None for what stays inside: clocks, and alerts, which are logged and counted."""
+    key, act = effect.key, effect.act
+    told: CaseEvent | None = None
+    out: Out | None = None
+    match act:
+        case WriteOrder() | LiftOrder():
+            out = out_of(topics.ORDERS, key_of(act.order), act.order, key, 1)
+        case WriteCampaign():
+            out = out_of(topics.CAMPAIGNS, key_of(act.campaign), act.campaign, key, 1)
+        case WriteExpression():
+            place = partition_of(act.expression.subscriber, partitions)
+            out = Out(topics.EXPRESSIONS, place, key_of(act.expression).encode(), encode(act.expression), key)
+        case WriteListing():
+            out = out_of(topics.LISTINGS, act.listing.listing, act.listing, key, 1)
+        case SendNotice():
+            out = out_of(topics.NOTICES, act.notice.notice, act.notice, key, partitions)
+        case Report():
+            out = out_of(topics.REPORTS, act.report.report, act.report, key, partitions)
+        case KeepRecord():
+            out = out_of(topics.HOLDS, key, Hold(key, case, now, act.evidence, act.basis), key, partitions)
+        case RaiseFinding():
+            finding = DocketFinding(act.finding, act.origin, act.direction)
+            told = _told(party_key(act.finding.party), DOCKET, finding, effect, now)
+        case TellDocket():
+            told = _told(party_key(act.party), DOCKET, act.change, effect, now)
+        case OpenCase():
+            told = _told(act.case, act.procedure, act.event, effect, now)
+        case TellCase():
+            told = _told(act.case, procedure_of(act.case), act.event, effect, now)
+        case _:
+            pass
+    return out if told is None else on_its_way(told, partitions)
+
+
+def _told(case: str, procedure: str, event: msgspec.Struct, effect: Effect, now: int) -> CaseEvent:
+    return CaseEvent(id=effect.key, time=now, case=case, procedure=procedure, event=msgspec.Raw(encode(event)))

@@ -1,0 +1,272 @@
+"""What is kept of one case or docket, and how an arrival changes it.
+
+Pure, and the same for every procedure. It promises that an arrival is taken once however often it comes, that
+the effects of a step stand beside the case that made them until they are carried out, and that a case is read
+back exactly as it was written; and that a case which ended long enough ago takes nothing more, whether its row has left
+the table yet or not. It must never carry anything out.
+"""
+
+from collections.abc import Callable
+from typing import Final, NamedTuple, TypeVar
+
+import msgspec
+
+from stream.enforce.cases.decoding import Arrival
+from stream.enforce.procedures import (
+    appeal,
+    campaign,
+    complaint,
+    dispute,
+    escalation,
+    listing,
+    measure,
+    prohibited,
+    regulator,
+)
+from stream.enforce.procedures.clocks import Clock, Rang
+from stream.enforce.procedures.effects import Alert, Effect
+from stream.enforce.procedures.engine import Case, Procedure, WrongState, advance
+from stream.enforce.procedures.messages import MeasureChanged
+from stream.enforce.procedures.terms import Terms
+from stream.model.cases import DOCKET, CasePicture, ClockDue, DocketFinding
+from stream.model.codec import encode
+from stream.model.control import Party
+
+C = TypeVar("C", bound=Case)
+
+IDS_MAX: Final = 128
+"""Arrivals remembered per entry: many times what a case sees between two commits of offsets."""
+
+ENTRY_BYTES_MAX: Final = 1_500_000
+"""An entry must fit into its topic (2 MiB) with room for headers; a step that would outgrow it is refused."""
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One row of the table. `outbox` holds the effects that may not have been carried out yet."""
+
+    procedure: str
+    body: msgspec.Raw
+    updated: int
+    ids: tuple[str, ...] = ()
+    outbox: tuple[Effect, ...] = ()
+    missed: tuple[ClockDue, ...] = ()
+    """clocks that ran out, as they stood"""
+
+
+class Taken(NamedTuple):
+    """The entry after an arrival, its effects in its outbox."""
+
+    entry: Entry
+
+
+class Repeated(NamedTuple):
+    """The arrival was taken before."""
+
+
+class Refused(NamedTuple):
+    """Nothing changed; `reason` says why, without numbers. `stale`: a clock rang that runs no more."""
+
+    reason: str
+    stale: bool = False
+
+
+class _Stepped(NamedTuple):
+    body: bytes
+    effects: tuple[Effect, ...]
+
+
+class _Kind(NamedTuple):
+    """A procedure with its types folded away."""
+
+    step: Callable[[str, bytes | None, msgspec.Struct, int, Terms], _Stepped | WrongState]
+    read: Callable[[bytes], tuple[Case, str, bool]]
+    """the case, its state, and whether that is an end"""
+    ended: frozenset[str]
+    """the states that are an end"""
+
+
+_entries: Final = msgspec.json.Decoder(Entry)
+
+
+def decode(data: bytes) -> Entry:
+    """An entry as the table holds it. Raises `msgspec.MsgspecError` for a table that another program wrote."""
+    return _entries.decode(data)
+
+
+def take(key: str, entry: Entry | None, arrival: Arrival, now: int, terms: Terms) -> Taken | Repeated | Refused:
+    """What an arrival makes of an entry (None: there is none yet) at `now` (milliseconds)."""
+    if entry is not None:
+        if arrival.id in entry.ids:
+            return Repeated()
+        if entry.procedure != arrival.procedure:
+            return Refused(f"it is a case of {entry.procedure}, not of {arrival.procedure}")
+        assert not entry.outbox, "effects are carried out before the next arrival is taken"
+        leaves = leaves_at(entry, terms)
+        if entry.procedure != DOCKET and leaves is not None and now >= leaves:
+            return Refused("it ended so long ago that it takes nothing more (`ended_kept_ms` of the settings)")
+    body = None if entry is None else bytes(entry.body)
+    stepped = (
+        _docket_step(body, arrival.event, now, terms)
+        if arrival.procedure == DOCKET
+        else _KINDS[arrival.procedure].step(key, body, arrival.event, now, terms)
+    )
+    if isinstance(stepped, WrongState):
+        return Refused(str(stepped), stale=isinstance(arrival.event, Rang))
+    before = entry or Entry(arrival.procedure, msgspec.Raw(stepped.body), now)
+    after = Entry(
+        procedure=arrival.procedure,
+        body=msgspec.Raw(stepped.body),
+        updated=now,
+        ids=(*before.ids, arrival.id)[-IDS_MAX:],
+        outbox=stepped.effects,
+        missed=(*before.missed, *_missed(arrival.event, stepped.effects)),
+    )
+    size = len(encode(after))
+    if size > ENTRY_BYTES_MAX:
+        return Refused(f"the case would grow to {size} bytes, and may have {ENTRY_BYTES_MAX}")
+    return Taken(after)
+
+
+def settled(entry: Entry) -> Entry:
+    """The entry once its effects are carried out."""
+    return msgspec.structs.replace(entry, outbox=())
+
+
+def clocks(entry: Entry) -> tuple[Clock, ...]:
+    """The clocks that run. A docket has none."""
+    return () if entry.procedure == DOCKET else _clocked.decode(entry.body).clocks
+
+
+def leaves_at(entry: Entry, terms: Terms) -> int | None:
+    """From when on the row may leave the table (milliseconds); None while anything is owed, or still to be done.
+
+    A docket leaves once no case of its party is open and all that it remembers weighs nothing any more.
+    """
+    if entry.outbox:
+        return None
+    settings = terms.settings
+    if entry.procedure == DOCKET:
+        idle = not _opened.decode(entry.body).open
+        return entry.updated + max(settings.ended_kept_ms, settings.memory_ms) if idle else None
+    ended = _stated.decode(entry.body).state in _KINDS[entry.procedure].ended
+    return entry.updated + settings.ended_kept_ms if ended else None
+
+
+def picture(key: str, entry: Entry) -> CasePicture | None:
+    """The case as others see it. A docket is nobody else's business: None."""
+    if entry.procedure == DOCKET:
+        return None
+    case, state, ended = _KINDS[entry.procedure].read(bytes(entry.body))
+    running = (ClockDue(one.clock, one.due, warn=one.warn, known=one.known) for one in case.clocks)
+    return CasePicture(
+        case=key,
+        procedure=entry.procedure,
+        state=state,
+        step=case.step,
+        updated=entry.updated,
+        body=entry.body,
+        due=(*sorted(running, key=lambda one: one.due), *entry.missed),
+        party=party_of(case),
+        ended=ended,
+    )
+
+
+def party_of(case: Case) -> Party | None:
+    """Whom a case is about, where that is known."""
+    party: Party | None = None
+    match case:
+        case measure.MeasureCase(finding=found) | prohibited.ProhibitedCase(finding=found) if found is not None:
+            party = found.party
+        case complaint.ComplaintCase():
+            party = case.party or _complained_of(case)
+        case appeal.AppealCase(appeal=said) if said is not None:
+            party = said.party
+        case dispute.DisputeCase(dispute=taken) if taken is not None:
+            party = taken.party
+        case regulator.RegulatorCase(direction=order) if order is not None:
+            party = order.party
+        case listing.ListingCase(punishment=punished) if punished is not None:
+            party = punished.party
+        case campaign.CampaignCase(filing=filed) if filed is not None and filed.sender:
+            party = Party(sender=filed.sender)
+        case _:
+            pass
+    return party
+
+
+def _complained_of(case: complaint.ComplaintCase) -> Party | None:
+    said = case.complaint
+    if said is None or not (said.sender or said.from_):
+        return None
+    return Party(sender=said.sender) if said.sender else Party(number=said.from_)
+
+
+class _Clocked(msgspec.Struct, frozen=True):
+    """Of a case's body, the clocks alone: an index over 100,000 of them must not build the rest."""
+
+    clocks: tuple[Clock, ...] = ()
+
+
+class _Stated(msgspec.Struct, frozen=True):
+    """Of a case's body, the state alone."""
+
+    state: str
+
+
+class _Opened(msgspec.Struct, frozen=True):
+    """Of a docket, its open cases alone, unread."""
+
+    open: tuple[msgspec.Raw, ...] = ()
+
+
+_clocked: Final = msgspec.json.Decoder(_Clocked)
+_stated: Final = msgspec.json.Decoder(_Stated)
+_opened: Final = msgspec.json.Decoder(_Opened)
+_dockets: Final = msgspec.json.Decoder(escalation.Docket)
+
+
+def _docket_step(body: bytes | None, event: msgspec.Struct, now: int, terms: Terms) -> _Stepped:
+    before = escalation.Docket() if body is None else _dockets.decode(body)
+    match event:
+        case DocketFinding():
+            routed = escalation.route(before, event.finding, now, terms, origin=event.origin, direction=event.direction)
+            return _Stepped(encode(routed.docket), routed.effects)
+        case MeasureChanged():
+            return _Stepped(encode(escalation.changed(before, event, now)), ())
+        case _:
+            raise TypeError(f"a docket takes no {type(event).__name__}: `inbox` reads only what it does")
+
+
+def _missed(event: msgspec.Struct, effects: tuple[Effect, ...]) -> tuple[ClockDue, ...]:
+    if not isinstance(event, Rang):
+        return ()
+    alerts = (effect.act for effect in effects if isinstance(effect.act, Alert))
+    return tuple(ClockDue(alert.about, event.due, breached=True) for alert in alerts if alert.level == "breach")
+
+
+def _kind(procedure: Procedure[C], case_type: type[C]) -> _Kind:
+    decoder = msgspec.json.Decoder(case_type)
+
+    def step(key: str, body: bytes | None, event: msgspec.Struct, now: int, terms: Terms) -> _Stepped | WrongState:
+        before = case_type(case=key) if body is None else decoder.decode(body)
+        after = advance(procedure, before, event, now, terms)
+        return after if isinstance(after, WrongState) else _Stepped(encode(after.case), after.effects)
+
+    def read(body: bytes) -> tuple[Case, str, bool]:
+        case = decoder.decode(body)
+        state = procedure.state_of(case)
+        return case, state.value, state in procedure.ended
+
+    return _Kind(step, read, frozenset(state.value for state in procedure.ended))
+
+
+_KINDS: Final[dict[str, _Kind]] = {
+    "measure": _kind(measure.PROCEDURE, measure.MeasureCase),
+    "complaint": _kind(complaint.PROCEDURE, complaint.ComplaintCase),
+    "appeal": _kind(appeal.PROCEDURE, appeal.AppealCase),
+    "dispute": _kind(dispute.PROCEDURE, dispute.DisputeCase),
+    "campaign": _kind(campaign.PROCEDURE, campaign.CampaignCase),
+    "prohibited-content": _kind(prohibited.PROCEDURE, prohibited.ProhibitedCase),
+    "regulator-order": _kind(regulator.PROCEDURE, regulator.RegulatorCase),
+    "listing": _kind(listing.PROCEDURE, listing.ListingCase),
+}

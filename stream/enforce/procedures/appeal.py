@@ -1,0 +1,199 @@
+"""The appeal procedure (Article 22): a party says that a measure, or a listing, should not be.
+
+Who wins is named plainly: `decided-for-party` (the measure ends) or `decided-for-measure` (it stands). The
+appeal does not hold the measure up; its own clock holds the desk to a decision.
+"""
+
+from enum import StrEnum
+
+import msgspec
+
+from stream.enforce.procedures.clocks import Rang
+from stream.enforce.procedures.effects import ClearClock, KeepRecord, SendNotice, TellCase
+from stream.enforce.procedures.engine import (
+    ANY_DUE,
+    ANY_WARNING,
+    Case,
+    Condition,
+    Done,
+    Procedure,
+    Rows,
+    Stepped,
+    Turn,
+    WrongState,
+    advance,
+    breach,
+    rang,
+    warn,
+)
+from stream.enforce.procedures.forms import Wrong
+from stream.enforce.procedures.messages import AppealDecided, Appealed, AppealWithdrawn, Side
+from stream.enforce.procedures.terms import Terms
+from stream.model.control import Appeal, Notice, NoticeSubject, party_key
+
+
+class State(StrEnum):
+    """Where an appeal stands."""
+
+    NEW = "new"
+    INCOMPLETE = "incomplete"
+    PENDING = "pending"
+    DECIDED_FOR_PARTY = "decided-for-party"
+    DECIDED_FOR_MEASURE = "decided-for-measure"
+    WITHDRAWN = "withdrawn"
+
+
+class AppealCase(Case, frozen=True, kw_only=True):
+    """A party's appeal. `appeal` is absent only before the first step."""
+
+    state: State = State.NEW
+    appeal: Appeal | None = None
+
+
+class Supplemented(msgspec.Struct, frozen=True, tag_field="event", tag="supplemented"):
+    """The party gives the grounds that were missing."""
+
+    grounds: str
+    evidence: tuple[str, ...] = ()
+    actor: str | None = None
+
+
+class Decided(msgspec.Struct, frozen=True, tag_field="event", tag="decided"):
+    """The desk, or who stands above it, has decided for one side, and says why."""
+
+    winner: Side
+    reason: str
+    actor: str | None = None
+
+
+class Withdraw(msgspec.Struct, frozen=True, tag_field="event", tag="withdraw"):
+    """The party gives the appeal up."""
+
+    actor: str | None = None
+
+
+AppealEvent = Appealed | Supplemented | Decided | Withdraw | Rang
+
+
+# ---- conditions
+
+GROUNDED = Condition[AppealCase, Appealed](
+    "it states its grounds, and nothing is ill-formed",
+    lambda turn: bool(turn.event.appeal.grounds) and not turn.event.wrong,
+)
+GROUNDS_GIVEN = Condition[AppealCase, Supplemented]("it states its grounds", lambda turn: bool(turn.event.grounds))
+FOR_PARTY = Condition[AppealCase, Decided]("the party wins", lambda turn: turn.event.winner == "party")
+FOR_MEASURE = Condition[AppealCase, Decided]("the measure stands", lambda turn: turn.event.winner == "measure")
+
+
+# ---- actions
+
+
+def _take(turn: Turn[AppealCase, Appealed]) -> Done[AppealCase]:
+    """The clock to decide starts; the evidence is kept."""
+    appeal = turn.event.appeal
+    kept = KeepRecord(appeal.evidence or (appeal.appeal,), "measures")
+    return Done(msgspec.structs.replace(turn.case, appeal=appeal), (turn.clock("decide-appeal"), kept))
+
+
+def _ask(turn: Turn[AppealCase, Appealed]) -> Done[AppealCase]:
+    """The party is asked for its grounds, or for what is ill-formed, and has time to give it."""
+    case = msgspec.structs.replace(turn.case, appeal=turn.event.appeal)
+    notice = _notice(turn, turn.event.appeal, subject="missing", reason="incomplete")
+    asked = msgspec.structs.replace(notice, missing=missing(turn.event.appeal, turn.event.wrong))
+    return Done(case, (SendNotice(asked), turn.clock("supplement")))
+
+
+def _supplement(turn: Turn[AppealCase, Supplemented]) -> Done[AppealCase]:
+    """The clock to decide starts; the evidence is kept."""
+    before = _appeal(turn.case)
+    appeal = msgspec.structs.replace(
+        before, grounds=turn.event.grounds, evidence=(*before.evidence, *turn.event.evidence)
+    )
+    kept = KeepRecord(appeal.evidence or (appeal.appeal,), "measures")
+    acts = (ClearClock("supplement"), turn.clock("decide-appeal"), kept)
+    return Done(msgspec.structs.replace(turn.case, appeal=appeal), acts)
+
+
+def _decide(turn: Turn[AppealCase, Decided]) -> Done[AppealCase]:
+    """The party is told with the reason, and so is the case that it appealed against."""
+    appeal = _appeal(turn.case)
+    decided = AppealDecided(turn.case.case, turn.event.winner, turn.event.reason)
+    notice = _notice(turn, appeal, subject="decision", reason=turn.event.reason)
+    return Done(turn.case, (TellCase(appeal.against, decided), SendNotice(notice)))
+
+
+def _withdraw(turn: Turn[AppealCase, Withdraw]) -> Done[AppealCase]:
+    """The case that it was against takes its course."""
+    return Done(turn.case, (TellCase(_appeal(turn.case).against, AppealWithdrawn(turn.case.case)),))
+
+
+def _lapse(turn: Turn[AppealCase, Rang]) -> Done[AppealCase]:
+    """An appeal whose grounds never came counts as withdrawn."""
+    return Done(turn.case, (TellCase(_appeal(turn.case).against, AppealWithdrawn(turn.case.case)),))
+
+
+def missing(appeal: Appeal, wrong: tuple[Wrong, ...] = ()) -> tuple[str, ...]:
+    """What an appeal must still say before it can be decided. What is ill-formed comes as `field: not its form`."""
+    absent = not appeal.grounds and all(one.field != "grounds" for one in wrong)
+    return (*map(str, wrong), *(("grounds",) if absent else ()))
+
+
+def _appeal(case: AppealCase) -> Appeal:
+    assert case.appeal is not None, f"{case.case}: every step but the first has an appeal"
+    return case.appeal
+
+
+def _notice(turn: Turn[AppealCase, msgspec.Struct], appeal: Appeal, *, subject: NoticeSubject, reason: str) -> Notice:
+    return Notice(
+        notice=turn.name("N"),
+        case=turn.case.case,
+        time=turn.now,
+        to=party_key(appeal.party),
+        subject=subject,
+        reason=reason,
+        basis="measures",
+    )
+
+
+# ---- the table
+
+S = State
+row = Rows(AppealCase)
+
+# fmt: off
+TABLE = (
+    row(S.NEW,        Appealed,     S.PENDING,             _take, GROUNDED),
+    row(S.NEW,        Appealed,     S.INCOMPLETE,          _ask),
+    row(S.INCOMPLETE, Supplemented, S.PENDING,             _supplement, GROUNDS_GIVEN),
+    row(S.INCOMPLETE, Rang,         S.WITHDRAWN,           _lapse, rang("supplement")),
+    row(S.PENDING,    Decided,      S.DECIDED_FOR_PARTY,   _decide, FOR_PARTY),
+    row(S.PENDING,    Decided,      S.DECIDED_FOR_MEASURE, _decide, FOR_MEASURE),
+    row((S.INCOMPLETE, S.PENDING), Withdraw, S.WITHDRAWN,  _withdraw),
+    row((S.INCOMPLETE, S.PENDING), Rang,     None,         warn, ANY_WARNING),
+    row(S.PENDING,    Rang,         None,                  breach, ANY_DUE),
+)
+# fmt: on
+
+PROCEDURE = Procedure[AppealCase](
+    name="appeal",
+    title="Appeals of parties",
+    articles="Article 22 (the term to decide is a setting)",
+    theory="An appeal ends for the party or for the measure, and the case that it is against is told which.",
+    states={
+        S.NEW: "nothing has happened",
+        S.INCOMPLETE: "the party was asked for its grounds, or for what is ill-formed",
+        S.PENDING: "to be decided",
+        S.DECIDED_FOR_PARTY: "the party won: the measure ends",
+        S.DECIDED_FOR_MEASURE: "the party lost: the measure stands",
+        S.WITHDRAWN: "the party gave it up, or never gave grounds",
+    },
+    ended=frozenset((S.DECIDED_FOR_PARTY, S.DECIDED_FOR_MEASURE, S.WITHDRAWN)),
+    state_of=lambda case: case.state,
+    table=TABLE,
+)
+
+
+def step(case: AppealCase, event: AppealEvent, now: int, terms: Terms) -> Stepped[AppealCase] | WrongState:
+    """The case after an event, and the effects."""
+    return advance(PROCEDURE, case, event, now, terms)

@@ -1,0 +1,100 @@
+"""A public-interest campaign: what its case holds, and what can happen to it. The rules are `campaign`'s."""
+
+from enum import StrEnum
+from typing import Literal
+
+import msgspec
+
+from stream.enforce.procedures import forms
+from stream.enforce.procedures.clocks import Rang
+from stream.enforce.procedures.engine import Case
+from stream.enforce.procedures.fitness import Standing
+from stream.enforce.procedures.forms import Wrong
+from stream.model.control import Filing
+from stream.model.registry import Campaign
+
+
+class State(StrEnum):
+    """Where a campaign stands."""
+
+    NEW = "new"
+    INCOMPLETE = "incomplete"
+    RETURNED = "returned"
+    WEIGHING = "weighing"
+    APPROVED = "approved"
+    REFUSED = "refused"
+    SENT_FIRST = "sent-first"
+    SETTLED = "settled"
+    WITHDRAWN = "withdrawn"
+    FINISHED = "finished"
+    LAPSED = "lapsed"
+
+
+BEING_FILED = (State.NEW, State.INCOMPLETE, State.RETURNED)
+FILED = (State.INCOMPLETE, State.RETURNED, State.WEIGHING, State.APPROVED, State.SENT_FIRST, State.SETTLED)
+ASKED = (State.INCOMPLETE, State.RETURNED)
+
+
+class CampaignCase(Case, frozen=True, kw_only=True):
+    """One campaign. `filing` is absent only before the first step; `filed` is when it was last complete."""
+
+    state: State = State.NEW
+    filing: Filing | None = None
+    wrong: tuple[Wrong, ...] = ()
+    """what was stated and is ill-formed; nothing in its place yet"""
+    filed: int | None = None
+    campaign: Campaign | None = None
+    """as it was last written to the registry"""
+
+
+class Filed(msgspec.Struct, frozen=True, tag_field="event", tag="filed"):
+    """A body files, completes or mends its application. What it states is added to what is known.
+
+    `wrong` is what it states that is ill-formed, which `filing` leaves out.
+    """
+
+    filing: Filing
+    wrong: tuple[Wrong, ...] = ()
+
+
+class Weighed(msgspec.Struct, frozen=True, tag_field="event", tag="weighed"):
+    """The regulator's desk has decided.
+
+    `numbers` may carry the campaign, where they are not those of the filing. `exempts`: the exemption that
+    the filing claims is granted. `override`: why it is approved although a figure is over its limit.
+    """
+
+    outcome: Literal["approve", "refuse"]
+    reason: str
+    standing: Standing
+    numbers: tuple[str, ...] = ()
+    exempts: bool = False
+    override: str | None = None
+    actor: str | None = None
+
+
+class Withdraw(msgspec.Struct, frozen=True, tag_field="event", tag="withdraw"):
+    """The body, or the regulator, takes the campaign back."""
+
+    reason: str
+    actor: str | None = None
+
+
+CampaignEvent = Filed | Weighed | Withdraw | Rang
+
+
+def still_wrong(known: tuple[Wrong, ...], more: Filed) -> tuple[Wrong, ...]:
+    """What is ill-formed once a later filing is taken in."""
+    return forms.still_wrong(known, more.filing, more.wrong)
+
+
+def supplemented(known: Filing | None, more: Filing) -> Filing:
+    """What is known, with what a later filing adds or corrects. Id and time stay those of the first."""
+    if known is None:
+        return more
+    stated = {
+        name: value
+        for name in more.__struct_fields__
+        if (value := getattr(more, name)) not in (None, "", (), False) and name not in ("filing", "time")
+    }
+    return msgspec.structs.replace(known, **stated)

@@ -1,0 +1,92 @@
+"""The clocks of cases: how long a duty may take, when to warn, and what it means that a clock rang.
+
+A clock is data. A row starts one (`SetClock`), the shell keeps the time and hands back `Rang`, first to warn
+and then when due. A clock that has rung for its due date is used up. Terms in working days follow the
+official calendar; terms in milliseconds are for what cannot wait for an office day (grace, attempts to
+deliver).
+"""
+
+from typing import Literal
+
+import msgspec
+
+from stream.enforce.procedures.calendar_cn import WorkingDays
+
+Phase = Literal["warning", "due"]
+
+
+class Term(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How long something may take.
+
+    Exactly one of the two lengths; `warning_days` before the end, a warning.
+    """
+
+    clock: str
+    basis: str
+    """the article that sets the length, or `setting` where none does"""
+    working_days: int = 0
+    length_ms: int = 0
+    warning_days: int = 0
+
+    def __post_init__(self) -> None:
+        if (self.working_days > 0) == (self.length_ms > 0) and (self.working_days or self.length_ms):
+            raise ValueError(f"term {self.clock!r}: give `working_days` or `length_ms`, not both")
+        if self.warning_days >= max(1, self.working_days):
+            raise ValueError(f"term {self.clock!r}: `warning_days` must be fewer than `working_days`")
+
+
+class Clock(msgspec.Struct, frozen=True):
+    """A clock that runs. `due` is exclusive; `warn` is None when there is nothing (more) to warn of.
+
+    `known` is False if the term touches a year whose official calendar was not known when it was set: the
+    shell warns loudly and counts it.
+    """
+
+    clock: str
+    due: int
+    warn: int | None = None
+    known: bool = True
+
+
+class Rang(msgspec.Struct, frozen=True, tag_field="event", tag="clock"):
+    """A clock rang. `due` is that of the clock that was set, so that one set anew is not mistaken for it."""
+
+    clock: str
+    due: int
+    phase: Phase = "due"
+
+
+def start(term: Term, now: int, calendar: WorkingDays) -> Clock:
+    """The clock of a term that begins now."""
+    if not term.working_days:
+        return Clock(term.clock, now + term.length_ms)
+    due = calendar.after(now, term.working_days)
+    warn = calendar.before(due.at, term.warning_days) if term.warning_days else None
+    return Clock(term.clock, due.at, warn if warn is None or warn > now else now, due.known)
+
+
+def rings(clocks: tuple[Clock, ...], rang: Rang, now: int) -> str | None:
+    """Why a clock cannot have rung, or None if it has: it runs, it is that one, and it is time."""
+    clock = next((clock for clock in clocks if clock.clock == rang.clock and clock.due == rang.due), None)
+    if clock is None:
+        return f"no clock {rang.clock!r} with that due time is running"
+    at = clock.due if rang.phase == "due" else clock.warn
+    if at is None:
+        return f"the clock {rang.clock!r} has nothing to warn of"
+    return None if now >= at else f"the clock {rang.clock!r} rings at {at}, not at {now}"
+
+
+def after_ring(clocks: tuple[Clock, ...], rang: Rang) -> tuple[Clock, ...]:
+    """The clocks once this one has rung: after its warning it still runs, after its due date it does not."""
+    kept = (clock for clock in clocks if clock.clock != rang.clock or rang.phase == "warning")
+    return tuple(msgspec.structs.replace(clock, warn=None) if clock.clock == rang.clock else clock for clock in kept)
+
+
+def with_clock(clocks: tuple[Clock, ...], clock: Clock) -> tuple[Clock, ...]:
+    """The clocks with this one, in the place of one of the same name."""
+    return (*without_clock(clocks, clock.clock), clock)
+
+
+def without_clock(clocks: tuple[Clock, ...], name: str) -> tuple[Clock, ...]:
+    """The clocks without the one of this name."""
+    return tuple(clock for clock in clocks if clock.clock != name)

@@ -1,0 +1,355 @@
+"""The complaint procedure (Articles 29 to 31): received, forwarded, verified, acted upon, reported, answered.
+
+Each duty has its clock: 3 working days to forward a complete complaint, 15 to verify, act and report, 3 more
+to answer the user. A clock warns before it is due; a duty that misses it is a breach, recorded and shouted
+about, and is still owed.
+
+A complaint that lacks something, or in which a field is ill-formed, waits for its author, who is asked.
+
+A verified complaint becomes a finding against the sender, and the user's refusal of that sender, but no refusal over a
+consent that the user gave since, unless the user says so (DESIGN section 3, *Order*). Where intake has made sure that
+the subscriber asks for no more (`refusal`), the refusal is written at once: it is theirs to say, and needs nobody's
+verification.
+"""
+
+import msgspec
+
+from stream.enforce.procedures.clocks import Rang
+from stream.enforce.procedures.complaint_case import (
+    OPEN,
+    WITH_COMPANY,
+    ActedUpon,
+    Answered,
+    Complained,
+    ComplaintCase,
+    ComplaintEvent,
+    Forwarded,
+    Reported,
+    State,
+    Verified,
+    Withdrawn,
+    missing,
+    still_wrong,
+    supplemented,
+)
+from stream.enforce.procedures.effects import (
+    ClearClock,
+    KeepRecord,
+    OpenCase,
+    RaiseFinding,
+    Report,
+    SendNotice,
+    WriteExpression,
+)
+from stream.enforce.procedures.engine import (
+    ANY_DUE,
+    ANY_WARNING,
+    Condition,
+    Done,
+    Procedure,
+    Rows,
+    Stepped,
+    Turn,
+    WrongState,
+    advance,
+    breach,
+    rang,
+    warn,
+)
+from stream.enforce.procedures.ids import dispute_case
+from stream.enforce.procedures.messages import Disputed
+from stream.enforce.procedures.terms import Terms
+from stream.model import control
+from stream.model.control import Addressee, Complaint, Finding, Notice, NoticeSubject, Party
+from stream.model.registry import Expression
+
+SOURCE = "complaint"
+"""The source that the refusal of a complaint carries."""
+
+
+# ---- conditions
+
+
+def _complete(turn: Turn[ComplaintCase, Complained]) -> bool:
+    return not missing(
+        supplemented(turn.case.complaint, turn.event.complaint), still_wrong(turn.case.wrong, turn.event)
+    )
+
+
+def _confirmed(turn: Turn[ComplaintCase, Verified]) -> bool:
+    return turn.event.result == "confirmed" and _found_party(turn) is not None
+
+
+def _says_nothing_new(turn: Turn[ComplaintCase, Complained]) -> bool:
+    case, event = turn.case, turn.event
+    if case.complaint is None or event.wrong:
+        return False
+    after = supplemented(case.complaint, event.complaint)
+    same_words = msgspec.structs.replace(after, actor=case.complaint.actor) == case.complaint
+    return same_words and still_wrong(case.wrong, event) == case.wrong
+
+
+COMPLETE = Condition[ComplaintCase, Complained]("nothing is missing or ill-formed", _complete)
+NOTHING_NEW = Condition[ComplaintCase, Complained]("all of it was said before", _says_nothing_new)
+CONFIRMED = Condition[ComplaintCase, Verified]("it is confirmed, and the sender is known", _confirmed)
+UNCONFIRMED = Condition[ComplaintCase, Verified]("it is not confirmed", lambda turn: turn.event.result == "unconfirmed")
+SAME_PERSON = Condition[ComplaintCase, Disputed](
+    "the dispute is about this complaint", lambda turn: turn.event.dispute.complaint == turn.case.case
+)
+
+
+# ---- actions
+
+
+def _ask(turn: Turn[ComplaintCase, Complained]) -> Done[ComplaintCase]:
+    """The user is asked for what is missing or ill-formed, and has time to give it."""
+    complaint = supplemented(turn.case.complaint, turn.event.complaint)
+    wrong = still_wrong(turn.case.wrong, turn.event)
+    asked = _notice(turn, complaint, subject="missing", reason="incomplete")
+    notice = msgspec.structs.replace(asked, missing=missing(complaint, wrong))
+    case = msgspec.structs.replace(turn.case, complaint=complaint, wrong=wrong)
+    return Done(case, (SendNotice(notice), turn.clock("supplement")))
+
+
+def _receive(turn: Turn[ComplaintCase, Complained]) -> Done[ComplaintCase]:
+    """The clock to forward it starts; the evidence is kept; a refusal that the user asked for is written."""
+    complaint = supplemented(turn.case.complaint, turn.event.complaint)
+    case = msgspec.structs.replace(turn.case, complaint=complaint, wrong=())
+    refusal = _refusal(case, complaint, complaint.sender, complaint.time) if complaint.refusal else ()
+    kept = KeepRecord(complaint.evidence or (complaint.complaint,), "complaints")
+    cleared = (ClearClock("supplement"),) if turn.case.clocks else ()
+    return Done(case, (*cleared, turn.clock("forward"), kept, *refusal))
+
+
+def _said_before(turn: Turn[ComplaintCase, Complained]) -> Done[ComplaintCase]:
+    """Nothing: whoever gets no answer in time says the same again."""
+    return Done(turn.case)
+
+
+def _forward(turn: Turn[ComplaintCase, Forwarded]) -> Done[ComplaintCase]:
+    """The company gets it, and the clock to verify, act and report starts."""
+    report = _report(turn, to="company", about=f"complaint forwarded to {turn.event.to}")
+    return Done(turn.case, (ClearClock("forward"), turn.clock("report"), report))
+
+
+def _confirm(turn: Turn[ComplaintCase, Verified]) -> Done[ComplaintCase]:
+    """A finding against the sender is raised, and the user's refusal of it is written, but not over a newer consent."""
+    complaint, party = _complaint(turn.case), _found_party(turn)
+    assert party is not None, "the condition of this row asks for it"
+    finding = Finding(
+        finding=turn.name("F"),
+        time=turn.now,
+        party=party,
+        grounds="complaint",
+        basis="complaints",
+        channel=complaint.channel,
+        evidence=(complaint.complaint, *complaint.evidence),
+        actor=turn.event.actor,
+    )
+    case = msgspec.structs.replace(turn.case, party=party, confirmed=True, outcome=turn.event.detail)
+    if turn.event.refuse == "anyway":
+        return Done(case, (RaiseFinding(finding), *_refusal(turn.case, complaint, party.sender, turn.now)))
+    if turn.event.consented is not None:
+        return Done(case, (RaiseFinding(finding),))
+    return Done(case, (RaiseFinding(finding), *_refusal(turn.case, complaint, party.sender, complaint.time)))
+
+
+def _not_confirm(turn: Turn[ComplaintCase, Verified]) -> Done[ComplaintCase]:
+    """Nothing is held against the sender."""
+    return Done(msgspec.structs.replace(turn.case, outcome=turn.event.detail))
+
+
+def _act(turn: Turn[ComplaintCase, ActedUpon]) -> Done[ComplaintCase]:
+    """What was done is kept for the answer."""
+    return Done(msgspec.structs.replace(turn.case, outcome=turn.event.detail))
+
+
+def _reported(turn: Turn[ComplaintCase, Reported]) -> Done[ComplaintCase]:
+    """The centre gets the report, and the clock to answer the user starts."""
+    report = _report(turn, to="complaint-centre", about=turn.event.detail)
+    return Done(turn.case, (ClearClock("report"), turn.clock("answer"), report))
+
+
+def _answer(turn: Turn[ComplaintCase, Answered]) -> Done[ComplaintCase]:
+    """The user is answered, and told where a dispute can be taken."""
+    notice = _notice(turn, _complaint(turn.case), subject="answer", reason=turn.event.detail)
+    return Done(turn.case, (SendNotice(notice),))
+
+
+def _lapse(turn: Turn[ComplaintCase, Rang]) -> Done[ComplaintCase]:
+    """Nobody gave what was missing; the user is told, and may complain again."""
+    return Done(
+        turn.case,
+        (SendNotice(_notice(turn, _complaint(turn.case), subject="answer", reason="incomplete")),),
+    )
+
+
+def _withdraw(turn: Turn[ComplaintCase, Withdrawn]) -> Done[ComplaintCase]:
+    """Nothing more is owed to the user."""
+    return Done(turn.case)
+
+
+def _dispute(turn: Turn[ComplaintCase, Disputed]) -> Done[ComplaintCase]:
+    """The dispute's own case is opened."""
+    dispute = dispute_case(turn.event.dispute)
+    case = msgspec.structs.replace(turn.case, dispute=dispute)
+    return Done(case, (OpenCase("dispute", dispute, turn.event),))
+
+
+# ---- what the actions are made of
+
+
+def _complaint(case: ComplaintCase) -> Complaint:
+    assert case.complaint is not None, f"{case.case}: every step but the first has a complaint"
+    return case.complaint
+
+
+def _found_party(turn: Turn[ComplaintCase, Verified]) -> Party | None:
+    return _party_of(turn.case, turn.event)
+
+
+def _party_of(case: ComplaintCase, event: Verified) -> Party | None:
+    """Whom the verification names, or else the sender, or else the number, of the complaint."""
+    complaint = _complaint(case)
+    if event.party is not None:
+        return event.party
+    if complaint.sender:
+        return Party(sender=complaint.sender)
+    return Party(number=complaint.from_) if complaint.from_ else None
+
+
+def refusal_of(case: ComplaintCase, event: Verified) -> Expression | None:
+    """The refusal that a verification leads to, as it is said by the complaint; None where it leads to none."""
+    party = _party_of(case, event) if event.result == "confirmed" else None
+    complaint = _complaint(case)
+    acts = _refusal(case, complaint, party.sender, complaint.time) if party is not None else ()
+    return acts[0].expression if acts else None
+
+
+def _refusal(case: ComplaintCase, complaint: Complaint, sender: str | None, time: int) -> tuple[WriteExpression, ...]:
+    """The refusal of a sender; of a number that nobody owns there can be none (DESIGN section 3)."""
+    if not sender or not complaint.subscriber or complaint.channel is None:
+        return ()
+    expression = Expression(
+        subscriber=complaint.subscriber,
+        channel=complaint.channel,
+        will="refuse",
+        time=time,
+        source=SOURCE,
+        sender=sender,
+        evidence=case.case,
+        actor=complaint.actor,
+    )
+    return (WriteExpression(expression),)
+
+
+def _notice(
+    turn: Turn[ComplaintCase, msgspec.Struct], complaint: Complaint, *, subject: NoticeSubject, reason: str
+) -> Notice:
+    return Notice(
+        notice=turn.name("N"),
+        case=turn.case.case,
+        time=turn.now,
+        to=f"subscriber|{complaint.subscriber}" if complaint.subscriber else f"complaint|{turn.case.case}",
+        subject=subject,
+        reason=reason,
+        basis="complaints",
+        appeal=turn.terms.appeal,
+    )
+
+
+def _report(turn: Turn[ComplaintCase, msgspec.Struct], *, to: Addressee, about: str) -> Report:
+    return Report(
+        control.Report(
+            report=turn.name("R"),
+            case=turn.case.case,
+            time=turn.now,
+            to=to,
+            about=about,
+            basis="complaints",
+            evidence=_complaint(turn.case).evidence,
+        )
+    )
+
+
+# ---- the table
+
+S = State
+row = Rows(ComplaintCase)
+
+# fmt: off
+TABLE = (
+    row(S.NEW,         Complained, S.RECEIVED,    _receive, COMPLETE),
+    row(S.NEW,         Complained, S.INCOMPLETE,  _ask),
+    row(OPEN,          Complained, None,          _said_before, NOTHING_NEW),
+    row(S.INCOMPLETE,  Complained, S.RECEIVED,    _receive, COMPLETE),
+    row(S.INCOMPLETE,  Complained, None,          _ask),
+    row(S.INCOMPLETE,  Rang,       S.LAPSED,      _lapse, rang("supplement")),
+    row(S.RECEIVED,    Forwarded,  S.FORWARDED,   _forward),
+    row(S.FORWARDED,   Verified,   S.CONFIRMED,   _confirm, CONFIRMED),
+    row(S.FORWARDED,   Verified,   S.UNCONFIRMED, _not_confirm, UNCONFIRMED),
+    row(S.CONFIRMED,   ActedUpon,  S.ACTED,       _act),
+    row(S.ACTED,       Reported,   S.REPORTED,    _reported),
+    row(S.UNCONFIRMED, Reported,   S.REPORTED,    _reported),
+    row(S.REPORTED,    Answered,   S.ANSWERED,    _answer),
+    row(S.ANSWERED,    Disputed,   S.DISPUTED,    _dispute, SAME_PERSON),
+    row(OPEN,          Withdrawn,  S.WITHDRAWN,   _withdraw),
+    row(OPEN,          Rang,       None,          warn, ANY_WARNING),
+    row((S.RECEIVED, *WITH_COMPANY, S.REPORTED), Rang, None, breach, ANY_DUE),
+)
+# fmt: on
+
+PROCEDURE = Procedure[ComplaintCase](
+    name="complaint",
+    title="Complaints of users",
+    articles="Articles 29 to 31",
+    theory=(
+        "3 working days to forward a complete complaint, 15 to verify, act and report, 3 more to answer. A "
+        "missed term is a breach, and the duty is still owed."
+    ),
+    states={
+        S.NEW: "nothing has happened",
+        S.INCOMPLETE: "the user was asked for what is missing or ill-formed",
+        S.RECEIVED: "complete; to be forwarded within 3 working days",
+        S.FORWARDED: "with the company, which has 15 working days",
+        S.CONFIRMED: "verified: it was so; to be acted upon",
+        S.UNCONFIRMED: "verified: it could not be confirmed; to be reported",
+        S.ACTED: "acted upon; to be reported",
+        S.REPORTED: "reported; the user is to be answered within 3 working days",
+        S.ANSWERED: "the user was answered",
+        S.DISPUTED: "the user has taken a dispute to the appeals body",
+        S.LAPSED: "what was missing never came",
+        S.WITHDRAWN: "the user took it back",
+    },
+    ended=frozenset((S.ANSWERED, S.DISPUTED, S.LAPSED, S.WITHDRAWN)),
+    state_of=lambda case: case.state,
+    table=TABLE,
+)
+
+
+def step(case: ComplaintCase, event: ComplaintEvent, now: int, terms: Terms) -> Stepped[ComplaintCase] | WrongState:
+    """The case after an event, and the effects."""
+    return advance(PROCEDURE, case, event, now, terms)
+
+
+__all__ = [
+    "OPEN",
+    "PROCEDURE",
+    "TABLE",
+    "WITH_COMPANY",
+    "ActedUpon",
+    "Answered",
+    "Complained",
+    "ComplaintCase",
+    "ComplaintEvent",
+    "Forwarded",
+    "Reported",
+    "State",
+    "Verified",
+    "Withdrawn",
+    "missing",
+    "refusal_of",
+    "step",
+    "still_wrong",
+    "supplemented",
+]

@@ -1,0 +1,154 @@
+"""A complaint: what its case holds, what can happen to it, and when it is complete. The rules are `complaint`'s."""
+
+from enum import StrEnum
+from typing import Literal
+
+import msgspec
+
+from stream.enforce.procedures import forms
+from stream.enforce.procedures.clocks import Rang
+from stream.enforce.procedures.engine import Case
+from stream.enforce.procedures.forms import Wrong
+from stream.enforce.procedures.messages import Disputed
+from stream.model.control import CaseId, Complaint, Party
+from stream.model.fields import Time
+
+
+class State(StrEnum):
+    """Where a complaint stands."""
+
+    NEW = "new"
+    INCOMPLETE = "incomplete"
+    RECEIVED = "received"
+    FORWARDED = "forwarded"
+    CONFIRMED = "confirmed"
+    UNCONFIRMED = "unconfirmed"
+    ACTED = "acted"
+    REPORTED = "reported"
+    ANSWERED = "answered"
+    DISPUTED = "disputed"
+    LAPSED = "lapsed"
+    WITHDRAWN = "withdrawn"
+
+
+OPEN = (
+    State.INCOMPLETE,
+    State.RECEIVED,
+    State.FORWARDED,
+    State.CONFIRMED,
+    State.UNCONFIRMED,
+    State.ACTED,
+    State.REPORTED,
+)
+WITH_COMPANY = (State.FORWARDED, State.CONFIRMED, State.UNCONFIRMED, State.ACTED)
+
+
+class ComplaintCase(Case, frozen=True, kw_only=True):
+    """A user's complaint. `complaint` is absent only before the first step."""
+
+    state: State = State.NEW
+    complaint: Complaint | None = None
+    wrong: tuple[Wrong, ...] = ()
+    """what was stated and is ill-formed; nothing in its place yet"""
+    party: Party | None = None
+    """whom the verification found to have sent it"""
+    confirmed: bool = False
+    outcome: str | None = None
+    """what was found and done, in the words that the user is told"""
+    dispute: CaseId | None = None
+
+
+class Complained(msgspec.Struct, frozen=True, tag_field="event", tag="complained"):
+    """A complaint came in, or what was missing in it: what it states is added to what is known.
+
+    `wrong` is what it states that is ill-formed, which `complaint` leaves out.
+    """
+
+    complaint: Complaint
+    wrong: tuple[Wrong, ...] = ()
+
+
+class Forwarded(msgspec.Struct, frozen=True, tag_field="event", tag="forwarded"):
+    """The centre has forwarded the complaint to the company."""
+
+    to: str
+    actor: str | None = None
+
+
+class Verified(msgspec.Struct, frozen=True, tag_field="event", tag="verified"):
+    """The company has verified: it was so, and by whom; or it could not be confirmed.
+
+    `consented`, which the API finds: since when something stands that the user said after the complaint, such as a
+    consent. Then no refusal is written over it, unless `refuse` says that the user, asked again, refuses anyway.
+    """
+
+    result: Literal["confirmed", "unconfirmed"]
+    detail: str
+    party: Party | None = None
+    refuse: Literal["anyway"] | None = None
+    consented: Time | None = None
+    actor: str | None = None
+
+
+class ActedUpon(msgspec.Struct, frozen=True, tag_field="event", tag="acted-upon"):
+    """The company has acted."""
+
+    detail: str
+    actor: str | None = None
+
+
+class Reported(msgspec.Struct, frozen=True, tag_field="event", tag="reported"):
+    """The company reports to the centre what it found and did."""
+
+    detail: str
+    actor: str | None = None
+
+
+class Answered(msgspec.Struct, frozen=True, tag_field="event", tag="answered"):
+    """The centre answers the user."""
+
+    detail: str
+    actor: str | None = None
+
+
+class Withdrawn(msgspec.Struct, frozen=True, tag_field="event", tag="withdrawn"):
+    """The user takes the complaint back. A refusal that was written stays: it is another word."""
+
+    actor: str | None = None
+
+
+ComplaintEvent = Complained | Forwarded | Verified | ActedUpon | Reported | Answered | Withdrawn | Disputed | Rang
+
+
+def missing(complaint: Complaint, wrong: tuple[Wrong, ...] = ()) -> tuple[str, ...]:
+    """What a complaint must still say before it can be forwarded (Article 30 speaks of complete ones).
+
+    What is ill-formed comes as `field: what is wrong`; a choice of fields, as `one or other`.
+    """
+    lacks = (
+        ("subscriber", not complaint.subscriber),
+        ("channel", complaint.channel is None),
+        ("from or sender", not (complaint.from_ or complaint.sender)),
+        ("at", complaint.at is None),
+        ("text or evidence", not (complaint.text or complaint.evidence)),
+    )
+    asked = {one.field for one in wrong}
+    absent = (name for name, lacking in lacks if lacking and asked.isdisjoint(name.split(" or ")))
+    return (*map(str, wrong), *absent)
+
+
+def still_wrong(known: tuple[Wrong, ...], more: Complained) -> tuple[Wrong, ...]:
+    """What is ill-formed once a supplement is taken in."""
+    return forms.still_wrong(known, more.complaint, more.wrong)
+
+
+def supplemented(known: Complaint | None, more: Complaint) -> Complaint:
+    """What is known, with what a supplement adds or corrects. Id and time stay those of the first word."""
+    if known is None:
+        return more
+    stated = {
+        name: value
+        for name in more.__struct_fields__
+        if (value := getattr(more, name)) and name not in ("complaint", "time")
+    }
+    return msgspec.structs.replace(known, **stated)

@@ -1,0 +1,252 @@
+"""The dispute procedure (Article 33): a user takes a dispute to the appeals body.
+
+The body accepts it or not, hears the company, and the dispute is settled or decided. The article opens the
+way and sets no terms; ours are settings. A dispute decided for the user is a finding against the party.
+"""
+
+from enum import StrEnum
+from typing import Literal
+
+import msgspec
+
+from stream.enforce.procedures.clocks import Rang
+from stream.enforce.procedures.effects import Act, ClearClock, KeepRecord, RaiseFinding, Report, SendNotice
+from stream.enforce.procedures.engine import (
+    ANY_DUE,
+    ANY_WARNING,
+    Case,
+    Condition,
+    Done,
+    Procedure,
+    Rows,
+    Stepped,
+    Turn,
+    WrongState,
+    advance,
+    breach,
+    warn,
+)
+from stream.enforce.procedures.messages import Disputed
+from stream.enforce.procedures.terms import Terms
+from stream.model import control
+from stream.model.control import Addressee, Dispute, Finding, Notice
+
+
+class State(StrEnum):
+    """Where a dispute stands."""
+
+    NEW = "new"
+    SUBMITTED = "submitted"
+    WITH_COMPANY = "with-company"
+    HEARD = "heard"
+    DECLINED = "declined"
+    SETTLED = "settled"
+    DECIDED_FOR_USER = "decided-for-user"
+    DECIDED_FOR_COMPANY = "decided-for-company"
+    WITHDRAWN = "withdrawn"
+
+
+OPEN = (State.SUBMITTED, State.WITH_COMPANY, State.HEARD)
+
+
+class DisputeCase(Case, frozen=True, kw_only=True):
+    """A user's dispute. `dispute` is absent only before the first step."""
+
+    state: State = State.NEW
+    dispute: Dispute | None = None
+
+
+class Accepted(msgspec.Struct, frozen=True, tag_field="event", tag="accepted"):
+    """The appeals body takes the dispute."""
+
+    actor: str | None = None
+
+
+class Declined(msgspec.Struct, frozen=True, tag_field="event", tag="declined"):
+    """The appeals body does not take the dispute, and says why."""
+
+    reason: str
+    actor: str | None = None
+
+
+class CompanyAnswered(msgspec.Struct, frozen=True, tag_field="event", tag="company-answered"):
+    """The company has stated its view."""
+
+    detail: str
+    actor: str | None = None
+
+
+class Settled(msgspec.Struct, frozen=True, tag_field="event", tag="settled"):
+    """Both sides have agreed."""
+
+    detail: str
+    actor: str | None = None
+
+
+class DisputeDecided(msgspec.Struct, frozen=True, tag_field="event", tag="dispute-decided"):
+    """The appeals body has decided, and says why."""
+
+    winner: Literal["user", "company"]
+    reason: str
+    actor: str | None = None
+
+
+class Withdrawn(msgspec.Struct, frozen=True, tag_field="event", tag="withdrawn"):
+    """The user takes the dispute back."""
+
+    actor: str | None = None
+
+
+DisputeEvent = Disputed | Accepted | Declined | CompanyAnswered | Settled | DisputeDecided | Withdrawn | Rang
+
+FOR_USER = Condition[DisputeCase, DisputeDecided]("the user wins", lambda turn: turn.event.winner == "user")
+FOR_COMPANY = Condition[DisputeCase, DisputeDecided]("the company wins", lambda turn: turn.event.winner == "company")
+
+
+# ---- actions
+
+
+def _submit(turn: Turn[DisputeCase, Disputed]) -> Done[DisputeCase]:
+    """The appeals body gets it with the evidence, which is kept; the clock to accept it starts."""
+    dispute = turn.event.dispute
+    case = msgspec.structs.replace(turn.case, dispute=dispute)
+    kept = KeepRecord(dispute.evidence or (dispute.dispute,), "disputes")
+    acts = (_report(turn, dispute, "appeals-body", "dispute submitted"), kept, turn.clock("accept-dispute"))
+    return Done(case, acts)
+
+
+def _accept(turn: Turn[DisputeCase, Accepted]) -> Done[DisputeCase]:
+    """The company is asked for its view, and the clock for its answer starts."""
+    asked = _report(turn, _dispute(turn.case), "company", "dispute accepted: state your view")
+    return Done(turn.case, (ClearClock("accept-dispute"), turn.clock("company-answer"), asked))
+
+
+def _decline(turn: Turn[DisputeCase, Declined]) -> Done[DisputeCase]:
+    """The user is told why."""
+    return Done(turn.case, _told(turn, turn.event.reason))
+
+
+def _hear(turn: Turn[DisputeCase, CompanyAnswered]) -> Done[DisputeCase]:
+    """The appeals body gets the company's view, and the clock to decide starts."""
+    view = _report(turn, _dispute(turn.case), "appeals-body", turn.event.detail)
+    return Done(turn.case, (ClearClock("company-answer"), turn.clock("decide-dispute"), view))
+
+
+def _default(turn: Turn[DisputeCase, Rang]) -> Done[DisputeCase]:
+    """The company missed its term, which is a breach; the dispute is decided without its view."""
+    done = breach(turn)
+    return Done(done.case, (*done.acts, turn.clock("decide-dispute")))
+
+
+def _settle(turn: Turn[DisputeCase, Settled]) -> Done[DisputeCase]:
+    """The user is told what was agreed."""
+    return Done(turn.case, _told(turn, turn.event.detail))
+
+
+def _for_user(turn: Turn[DisputeCase, DisputeDecided]) -> Done[DisputeCase]:
+    """The user and the company are told, and a finding against the party is raised."""
+    dispute = _dispute(turn.case)
+    finding = Finding(
+        finding=turn.name("F"),
+        time=turn.now,
+        party=dispute.party,
+        grounds="dispute",
+        basis="disputes",
+        evidence=(dispute.dispute, *dispute.evidence),
+        actor=turn.event.actor,
+    )
+    return Done(turn.case, (*_both_told(turn, turn.event.reason), RaiseFinding(finding)))
+
+
+def _for_company(turn: Turn[DisputeCase, DisputeDecided]) -> Done[DisputeCase]:
+    """The user and the company are told."""
+    return Done(turn.case, _both_told(turn, turn.event.reason))
+
+
+def _withdraw(turn: Turn[DisputeCase, Withdrawn]) -> Done[DisputeCase]:
+    """The appeals body is told that nothing is left to decide."""
+    return Done(turn.case, (_report(turn, _dispute(turn.case), "appeals-body", "dispute withdrawn"),))
+
+
+def _dispute(case: DisputeCase) -> Dispute:
+    assert case.dispute is not None, f"{case.case}: every step but the first has a dispute"
+    return case.dispute
+
+
+def _told(turn: Turn[DisputeCase, msgspec.Struct], reason: str) -> tuple[Act, ...]:
+    notice = Notice(
+        notice=turn.name("N"),
+        case=turn.case.case,
+        time=turn.now,
+        to=f"complaint|{_dispute(turn.case).complaint}",
+        subject="decision",
+        reason=reason,
+        basis="disputes",
+    )
+    return (SendNotice(notice),)
+
+
+def _both_told(turn: Turn[DisputeCase, msgspec.Struct], reason: str) -> tuple[Act, ...]:
+    return (*_told(turn, reason), _report(turn, _dispute(turn.case), "company", reason))
+
+
+def _report(turn: Turn[DisputeCase, msgspec.Struct], dispute: Dispute, to: Addressee, about: str) -> Report:
+    return Report(
+        control.Report(
+            report=turn.name("R"),
+            case=turn.case.case,
+            time=turn.now,
+            to=to,
+            about=about,
+            basis="disputes",
+            evidence=dispute.evidence,
+        )
+    )
+
+
+# ---- the table
+
+S = State
+row = Rows(DisputeCase)
+
+# fmt: off
+TABLE = (
+    row(S.NEW,          Disputed,        S.SUBMITTED,           _submit),
+    row(S.SUBMITTED,    Accepted,        S.WITH_COMPANY,        _accept),
+    row(S.SUBMITTED,    Declined,        S.DECLINED,            _decline),
+    row(S.WITH_COMPANY, CompanyAnswered, S.HEARD,               _hear),
+    row(OPEN,           Rang,            None,                  warn, ANY_WARNING),
+    row(S.WITH_COMPANY, Rang,            S.HEARD,               _default, ANY_DUE),
+    row((S.WITH_COMPANY, S.HEARD), Settled, S.SETTLED,          _settle),
+    row(S.HEARD,        DisputeDecided,  S.DECIDED_FOR_USER,    _for_user, FOR_USER),
+    row(S.HEARD,        DisputeDecided,  S.DECIDED_FOR_COMPANY, _for_company, FOR_COMPANY),
+    row(OPEN,           Withdrawn,       S.WITHDRAWN,           _withdraw),
+    row((S.SUBMITTED, S.HEARD), Rang,    None,                  breach, ANY_DUE),
+)
+# fmt: on
+
+PROCEDURE = Procedure[DisputeCase](
+    name="dispute",
+    title="Disputes of users",
+    articles="Article 33 (all terms are settings)",
+    theory="A dispute ends for the user or for the company, settled, declined or withdrawn.",
+    states={
+        S.NEW: "nothing has happened",
+        S.SUBMITTED: "with the appeals body, which accepts it or not",
+        S.WITH_COMPANY: "accepted; the company is to state its view",
+        S.HEARD: "to be decided",
+        S.DECLINED: "the appeals body did not take it",
+        S.SETTLED: "both sides agreed",
+        S.DECIDED_FOR_USER: "the user won: a finding against the party",
+        S.DECIDED_FOR_COMPANY: "the company won",
+        S.WITHDRAWN: "the user took it back",
+    },
+    ended=frozenset((S.DECLINED, S.SETTLED, S.DECIDED_FOR_USER, S.DECIDED_FOR_COMPANY, S.WITHDRAWN)),
+    state_of=lambda case: case.state,
+    table=TABLE,
+)
+
+
+def step(case: DisputeCase, event: DisputeEvent, now: int, terms: Terms) -> Stepped[DisputeCase] | WrongState:
+    """The case after an event, and the effects."""
+    return advance(PROCEDURE, case, event, now, terms)

@@ -1,0 +1,265 @@
+"""The engine: a procedure is a table of transitions, and `advance` runs it.
+
+It promises that a case changes only by a row, that the state which a row names is the one the case then has,
+that clocks and breaches of a case are exactly what its acts said, that an ended case has no running clock,
+and that an event which no row takes is answered, never raised.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Generic, NamedTuple, TypeVar
+
+import msgspec
+
+from stream.enforce.procedures.clocks import Clock, Phase, Rang, after_ring, rings, start, with_clock, without_clock
+from stream.enforce.procedures.effects import Act, Alert, ClearClock, Effect, ProcedureName, SetClock, keyed
+from stream.enforce.procedures.ids import made_id
+from stream.enforce.procedures.terms import Terms
+from stream.model.control import CaseId
+
+C = TypeVar("C", bound="Case")
+E = TypeVar("E", bound=msgspec.Struct)
+C_co = TypeVar("C_co", bound="Case", covariant=True)
+E_co = TypeVar("E_co", bound=msgspec.Struct, covariant=True)
+C_contra = TypeVar("C_contra", bound="Case", contravariant=True)
+E_contra = TypeVar("E_contra", bound=msgspec.Struct, contravariant=True)
+
+
+class Case(msgspec.Struct, frozen=True):
+    """What every case has. `step` counts the rows taken; `breached` names the clocks that ran out."""
+
+    case: CaseId
+    step: int = 0
+    clocks: tuple[Clock, ...] = ()
+    breached: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Turn(Generic[C_co, E_co]):
+    """One event on one case at one moment: all that a row's condition and action may know."""
+
+    case: C_co
+    event: E_co
+    now: int
+    terms: Terms
+
+    def name(self, letter: str) -> str:
+        """An id for what this step makes, the same whenever the step is repeated."""
+        return made_id(letter, f"{self.case.case}-{self.case.step + 1}")
+
+    def clock(self, clock: str) -> SetClock:
+        """Start the clock of this name, by the term that the settings have for it."""
+        return SetClock(start(self.terms.term(clock), self.now, self.terms.calendar))
+
+
+class Done(NamedTuple, Generic[C]):
+    """What an action gives: the case with its new knowledge, and what to do. The row sets the state."""
+
+    case: C
+    acts: tuple[Act, ...] = ()
+
+
+@dataclass(frozen=True)
+class Condition(Generic[C_contra, E_contra]):
+    """A named question about a turn."""
+
+    says: str
+    holds: Callable[[Turn[C_contra, E_contra]], bool]
+
+
+class Line(NamedTuple):
+    """A row as it can be read. `target` None: the case stays where it is."""
+
+    sources: tuple[StrEnum, ...]
+    event: str
+    condition: str
+    target: StrEnum | None
+    does: str
+
+
+@dataclass(frozen=True, eq=False)
+class Transition(Generic[C]):
+    """A row: as it can be read, and as it runs."""
+
+    line: Line
+    tries: Callable[[C, msgspec.Struct, int, Terms], Callable[[], Done[C]] | None]
+    """the action ready to run, if the event is of this row's kind and its condition holds"""
+
+
+class Rows(Generic[C]):
+    """Writes the rows of one kind of case."""
+
+    def __init__(self, case: type[C]) -> None:
+        self.case = case
+
+    def __call__(
+        self,
+        sources: StrEnum | tuple[StrEnum, ...],
+        event: type[E],
+        target: StrEnum | None,
+        action: Callable[[Turn[C, E]], Done[C]],
+        when: Condition[C, E] | None = None,
+    ) -> Transition[C]:
+        """A row: in these states, this event, if the condition holds, leads to the target and does this."""
+
+        def tries(case: C, happened: msgspec.Struct, now: int, terms: Terms) -> Callable[[], Done[C]] | None:
+            if not isinstance(happened, event):
+                return None
+            turn = Turn(case, happened, now, terms)
+            if when is not None and not when.holds(turn):
+                return None
+            return lambda: action(turn)
+
+        line = Line(
+            sources if isinstance(sources, tuple) else (sources,),
+            str(event.__struct_config__.tag),
+            when.says if when else "",
+            target,
+            (action.__doc__ or "").strip().splitlines()[0],
+        )
+        return Transition(line, tries)
+
+
+def rang(clock: str, phase: Phase = "due") -> Condition[Case, Rang]:
+    """The condition that this clock rang for this phase."""
+    says = f"`{clock}` is due" if phase == "due" else f"`{clock}` warns"
+    return Condition(says, lambda turn: turn.event.clock == clock and turn.event.phase == phase)
+
+
+ANY_WARNING: Condition[Case, Rang] = Condition("a term ends soon", lambda turn: turn.event.phase == "warning")
+ANY_DUE: Condition[Case, Rang] = Condition("a term was missed", lambda turn: turn.event.phase == "due")
+
+
+def warn(turn: Turn[C, Rang]) -> Done[C]:
+    """People are warned that the term ends soon."""
+    return Done(turn.case, (Alert("warning", turn.event.clock),))
+
+
+def breach(turn: Turn[C, Rang]) -> Done[C]:
+    """The breach is recorded and people are told; the duty stays."""
+    return Done(turn.case, (Alert("breach", turn.event.clock),))
+
+
+@dataclass(frozen=True, eq=False)
+class Procedure(Generic[C]):
+    """A procedure: its states with their meaning, and its table."""
+
+    name: ProcedureName
+    title: str
+    articles: str
+    theory: str
+    states: dict[StrEnum, str]
+    ended: frozenset[StrEnum]
+    """states in which nothing is owed any more: entering one clears every clock"""
+    state_of: Callable[[C], StrEnum]
+    table: tuple[Transition[C], ...]
+
+
+class Outline(NamedTuple):
+    """A procedure as it can be read, whatever its cases are."""
+
+    name: ProcedureName
+    title: str
+    articles: str
+    theory: str
+    states: dict[StrEnum, str]
+    ended: frozenset[StrEnum]
+    lines: tuple[Line, ...]
+
+
+def outline(procedure: Procedure[C]) -> Outline:
+    """The readable side of a procedure."""
+    lines = tuple(transition.line for transition in procedure.table)
+    return Outline(
+        procedure.name,
+        procedure.title,
+        procedure.articles,
+        procedure.theory,
+        procedure.states,
+        procedure.ended,
+        lines,
+    )
+
+
+class Stepped(NamedTuple, Generic[C]):
+    """A case after a step, and what to do."""
+
+    case: C
+    effects: tuple[Effect, ...]
+
+
+class WrongState(msgspec.Struct, frozen=True):
+    """No row takes this event now.
+
+    `possible` is what the state takes; `reason` says what spoke against it.
+    """
+
+    procedure: str
+    case: CaseId
+    state: str
+    event: str
+    possible: tuple[str, ...]
+    reason: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.procedure} {self.case} is {self.state}: {self.event} is not possible ({self.reason}); "
+            f"possible: {', '.join(self.possible) or 'nothing, the case has ended'}"
+        )
+
+
+def advance(procedure: Procedure[C], case: C, event: msgspec.Struct, now: int, terms: Terms) -> Stepped[C] | WrongState:
+    """The case after an event, and the effects; the first row that takes it decides. Linear in the table."""
+    state = procedure.state_of(case)
+    here = [transition for transition in procedure.table if state in transition.line.sources]
+    if isinstance(event, Rang) and (why := rings(case.clocks, event, now)):
+        return _wrong(procedure, case, here, event, why)
+    for transition in here:
+        action = transition.tries(case, event, now, terms)
+        if action is not None:
+            return _taken(procedure, transition, case, event, action())
+    return _wrong(procedure, case, here, event, _unmet(here, event))
+
+
+def _taken(
+    procedure: Procedure[C], transition: Transition[C], before: C, event: msgspec.Struct, done: Done[C]
+) -> Stepped[C]:
+    state = procedure.state_of(before) if transition.line.target is None else transition.line.target
+    clocks = after_ring(before.clocks, event) if isinstance(event, Rang) else before.clocks
+    breached, acts = before.breached, done.acts
+    for act in acts:
+        match act:
+            case SetClock():
+                clocks = with_clock(clocks, act.clock)
+            case ClearClock():
+                clocks = without_clock(clocks, act.clock)
+            case Alert(level="breach"):
+                breached = (*breached, act.about)
+            case _:
+                pass
+    if state in procedure.ended:
+        acts = (*acts, *(ClearClock(clock.clock) for clock in clocks))
+        clocks = ()
+    step = before.step + 1
+    case = msgspec.structs.replace(done.case, state=state, step=step, clocks=clocks, breached=breached)
+    return Stepped(case, keyed(case.case, step, acts))
+
+
+def _unmet(here: list[Transition[C]], event: msgspec.Struct) -> str:
+    name = str(event.__struct_config__.tag)
+    conditions = [row.line.condition for row in here if row.line.event == name and row.line.condition]
+    return "needs that " + ", or that ".join(conditions) if conditions else "this state does not take it"
+
+
+def _wrong(
+    procedure: Procedure[C], case: C, here: list[Transition[C]], event: msgspec.Struct, reason: str
+) -> WrongState:
+    return WrongState(
+        procedure.name,
+        case.case,
+        procedure.state_of(case).value,
+        str(event.__struct_config__.tag),
+        tuple(dict.fromkeys(row.line.event for row in here)),
+        reason,
+    )

@@ -1,0 +1,146 @@
+"""The docket of a party: which measure a new finding leads to, and whether it joins a case or opens one.
+
+One docket per sender, or number that nobody owns. It remembers the measures that held (so that repeat
+findings cost more), and the cases that are open. Whatever raises findings (early warning, complaints,
+authorities) raises them here, so that two findings about one party never run side by side as if each were the
+first.
+"""
+
+from typing import Final, NamedTuple
+
+import msgspec
+
+from stream.enforce.procedures.effects import Effect, OpenCase, TellCase, keyed
+from stream.enforce.procedures.ids import made_id, measure_case
+from stream.enforce.procedures.messages import Found, MeasureChanged
+from stream.enforce.procedures.terms import Terms
+from stream.model.control import CaseId, Direction, Finding
+from stream.model.fields import Channel, Measure
+
+WEIGHT: Final[dict[Measure, int]] = {"limit": 0, "stop": 1, "suspend": 2}
+
+PAST_MAX: Final = 16
+"""Sustained measures remembered: far more than a ladder has rungs."""
+
+SEEN_MAX: Final = 64
+"""Findings remembered so that one that is raised twice counts once."""
+
+
+class Past(msgspec.Struct, frozen=True):
+    """A measure that came into force, and when."""
+
+    case: CaseId
+    at: int
+
+
+class Open(msgspec.Struct, frozen=True):
+    """A case that has not ended: not yet in force, or in force."""
+
+    case: CaseId
+    measure: Measure
+    channel: Channel | None
+    in_force: bool = False
+
+    def covers(self, channel: Channel | None) -> bool:
+        """Whether this case's measure reaches what happens on that channel."""
+        return self.channel is None or self.channel == channel
+
+
+class Docket(msgspec.Struct, frozen=True):
+    """What is known of a party, newest last."""
+
+    open: tuple[Open, ...] = ()
+    past: tuple[Past, ...] = ()
+    seen: tuple[str, ...] = ()
+
+
+class Routed(NamedTuple):
+    """The docket after a finding, and what to do."""
+
+    docket: Docket
+    effects: tuple[Effect, ...]
+
+
+def next_measure(docket: Docket, finding: Finding, now: int, terms: Terms) -> Measure:
+    """The rung that follows from the sustained findings still remembered; the last rung when there are
+    more.
+    """
+    rungs = terms.ladder(finding.grounds)
+    earlier = sum(now - past.at < terms.settings.memory_ms for past in docket.past)
+    return rungs[min(earlier, len(rungs) - 1)]
+
+
+def route(
+    docket: Docket,
+    finding: Finding,
+    now: int,
+    terms: Terms,
+    *,
+    origin: CaseId | None = None,
+    direction: Direction | None = None,
+) -> Routed:
+    """Where a finding goes. One that was seen before goes nowhere.
+
+    It joins a case on its channel that is not yet in force, or one whose measure is as heavy as it would lead
+    to. Otherwise it opens a case, which takes the place of lighter ones once it is in force. What an
+    authority orders, and prohibited content, always open their own.
+    """
+    if finding.finding in docket.seen:
+        return Routed(docket, ())
+    prohibited = finding.basis == "prohibited-content"
+    measure = direction.measure if direction else next_measure(docket, finding, now, terms)
+    found = Found(
+        finding,
+        measure,
+        at_once=direction.at_once if direction else prohibited,
+        origin=origin,
+        until=direction.until if direction else None,
+    )
+    key = made_id("K", finding.finding)
+    after = msgspec.structs.replace(docket, seen=(*docket.seen, finding.finding)[-SEEN_MAX:])
+    joined = None if direction or prohibited else _joined(docket, measure, finding.channel)
+    if joined is not None:
+        return Routed(after, keyed(key, 0, (TellCase(joined.case, found),)))
+    opened = Open(measure_case(finding), measure, finding.channel)
+    found = msgspec.structs.replace(found, replaces=_replaced(docket, opened))
+    after = msgspec.structs.replace(after, open=(*docket.open, opened))
+    return Routed(after, keyed(key, 0, (OpenCase("measure", opened.case, found),)))
+
+
+def changed(docket: Docket, change: MeasureChanged, now: int) -> Docket:
+    """The docket after one of its cases came into force or ended.
+
+    An annulled measure was no repeat: forgotten.
+    """
+    case = change.measure_case
+    past = tuple(past for past in docket.past if past.case != case)
+    match change.change:
+        case "in-force":
+            open_ = tuple(
+                msgspec.structs.replace(one, in_force=True) if one.case == case else one for one in docket.open
+            )
+            return msgspec.structs.replace(docket, open=open_, past=(*past, Past(case, now))[-PAST_MAX:])
+        case "ended":
+            past = docket.past
+        case "annulled":
+            pass
+    return msgspec.structs.replace(docket, open=tuple(one for one in docket.open if one.case != case), past=past)
+
+
+def _joined(docket: Docket, measure: Measure, channel: Channel | None) -> Open | None:
+    candidates = (
+        one
+        for one in reversed(docket.open)
+        if one.covers(channel) and (not one.in_force or WEIGHT[one.measure] >= WEIGHT[measure])
+    )
+    return next(candidates, None)
+
+
+def _replaced(docket: Docket, opened: Open) -> tuple[CaseId, ...]:
+    """Lighter measures on what the new one reaches.
+
+    One that is as heavy stands beside it, with its own end.
+    """
+    return tuple(
+        one.case for one in docket.open if opened.covers(one.channel) and WEIGHT[one.measure] < WEIGHT[opened.measure]
+    )

@@ -1,0 +1,191 @@
+"""The bad-actor list (Article 36): an operator that was punished enters it, told first and heard.
+
+The article says who enters, not for how long: time to object and length are settings. An objection is an
+appeal like any other; unlike a measure, a listing waits for it, because a name once published cannot be taken
+back.
+"""
+
+from enum import StrEnum
+
+import msgspec
+
+from stream.enforce.procedures.clocks import Rang
+from stream.enforce.procedures.effects import ClearClock, OpenCase, SendNotice, WriteListing
+from stream.enforce.procedures.engine import (
+    Case,
+    Condition,
+    Done,
+    Procedure,
+    Rows,
+    Stepped,
+    Turn,
+    WrongState,
+    advance,
+    rang,
+)
+from stream.enforce.procedures.ids import appeal_case, made_id
+from stream.enforce.procedures.messages import AppealDecided, Appealed, AppealWithdrawn, Lift
+from stream.enforce.procedures.terms import Terms
+from stream.model.control import CaseId, Listing, Notice, NoticeSubject, Punishment, party_key
+
+BASIS = "bad-actors"
+
+
+class State(StrEnum):
+    """Where a listing stands."""
+
+    NEW = "new"
+    PROPOSED = "proposed"
+    CONTESTED = "contested"
+    LISTED = "listed"
+    DROPPED = "dropped"
+    REMOVED = "removed"
+    EXPIRED = "expired"
+
+
+class ListingCase(Case, frozen=True, kw_only=True):
+    """One punishment on its way to the list. `punishment` is absent only before the first step."""
+
+    state: State = State.NEW
+    punishment: Punishment | None = None
+    appeal: CaseId | None = None
+    listing: Listing | None = None
+
+
+class Punished(msgspec.Struct, frozen=True, tag_field="event", tag="punished"):
+    """An authority has punished an operator."""
+
+    punishment: Punishment
+
+
+ListingEvent = Punished | Appealed | AppealDecided | AppealWithdrawn | Lift | Rang
+
+FIRST_APPEAL = Condition[ListingCase, Appealed](
+    "the party objects, for the first time",
+    lambda turn: turn.case.appeal is None and turn.event.appeal.party == _punishment(turn.case).party,
+)
+PARTY_WINS = Condition[ListingCase, AppealDecided](
+    "it is this case's appeal, and the party wins",
+    lambda turn: turn.event.appeal == turn.case.appeal and turn.event.winner == "party",
+)
+LISTING_STANDS = Condition[ListingCase, AppealDecided](
+    "it is this case's appeal, and the listing stands",
+    lambda turn: turn.event.appeal == turn.case.appeal and turn.event.winner == "measure",
+)
+OUR_APPEAL = Condition[ListingCase, AppealWithdrawn](
+    "it is this case's appeal", lambda turn: turn.event.appeal == turn.case.appeal
+)
+
+
+def _propose(turn: Turn[ListingCase, Punished]) -> Done[ListingCase]:
+    """The party is told what is to be published and where to object; the clock to object starts."""
+    case = msgspec.structs.replace(turn.case, punishment=turn.event.punishment)
+    notice = _notice(turn, turn.event.punishment, subject="listing", reason="punished")
+    return Done(case, (SendNotice(notice), turn.clock("object")))
+
+
+def _open_appeal(turn: Turn[ListingCase, Appealed]) -> Done[ListingCase]:
+    """The appeal's own case is opened; nothing is published before it is decided."""
+    appeal = appeal_case(turn.event.appeal)
+    case = msgspec.structs.replace(turn.case, appeal=appeal)
+    return Done(case, (ClearClock("object"), OpenCase("appeal", appeal, turn.event)))
+
+
+def _list(turn: Turn[ListingCase, msgspec.Struct]) -> Done[ListingCase]:
+    """The entry is published, with its end."""
+    punishment, listed = _punishment(turn.case), turn.clock("listed")
+    listing = Listing(
+        listing=made_id("B", turn.case.case),
+        party=punishment.party,
+        from_=turn.now,
+        until=listed.clock.due,
+        punishment=punishment.punishment,
+        document=punishment.document,
+    )
+    return Done(msgspec.structs.replace(turn.case, listing=listing), (WriteListing(listing), listed))
+
+
+def _drop(turn: Turn[ListingCase, AppealDecided | Lift]) -> Done[ListingCase]:
+    """Nothing is published; the party is told."""
+    notice = _notice(turn, _punishment(turn.case), subject="listing", reason=turn.event.reason)
+    return Done(turn.case, (SendNotice(notice),))
+
+
+def _remove(turn: Turn[ListingCase, Lift]) -> Done[ListingCase]:
+    """The entry ends now; the party is told."""
+    listing = turn.case.listing
+    assert listing is not None, f"{turn.case.case}: what is listed has an entry"
+    ended = msgspec.structs.replace(listing, until=turn.now)
+    notice = _notice(turn, _punishment(turn.case), subject="listing", reason=turn.event.reason)
+    return Done(msgspec.structs.replace(turn.case, listing=ended), (WriteListing(ended), SendNotice(notice)))
+
+
+def _expire(turn: Turn[ListingCase, Rang]) -> Done[ListingCase]:
+    """The entry has come to its end; the party is told."""
+    notice = _notice(turn, _punishment(turn.case), subject="listing", reason="the entry has come to its end")
+    return Done(turn.case, (SendNotice(notice),))
+
+
+def _punishment(case: ListingCase) -> Punishment:
+    assert case.punishment is not None, f"{case.case}: every step but the first has a punishment"
+    return case.punishment
+
+
+def _notice(
+    turn: Turn[ListingCase, msgspec.Struct], punishment: Punishment, *, subject: NoticeSubject, reason: str
+) -> Notice:
+    return Notice(
+        notice=turn.name("N"),
+        case=turn.case.case,
+        time=turn.now,
+        to=party_key(punishment.party),
+        subject=subject,
+        reason=reason,
+        basis=BASIS,
+        appeal=turn.terms.appeal,
+        evidence=(punishment.document,),
+    )
+
+
+# ---- the table
+
+S = State
+row = Rows(ListingCase)
+
+# fmt: off
+TABLE = (
+    row(S.NEW,       Punished,        S.PROPOSED,  _propose),
+    row(S.PROPOSED,  Appealed,        S.CONTESTED, _open_appeal, FIRST_APPEAL),
+    row(S.PROPOSED,  Rang,            S.LISTED,    _list, rang("object")),
+    row(S.CONTESTED, AppealDecided,   S.DROPPED,   _drop, PARTY_WINS),
+    row(S.CONTESTED, AppealDecided,   S.LISTED,    _list, LISTING_STANDS),
+    row(S.CONTESTED, AppealWithdrawn, S.LISTED,    _list, OUR_APPEAL),
+    row((S.PROPOSED, S.CONTESTED), Lift, S.DROPPED, _drop),
+    row(S.LISTED,    Lift,            S.REMOVED,   _remove),
+    row(S.LISTED,    Rang,            S.EXPIRED,   _expire, rang("listed")),
+)
+# fmt: on
+
+PROCEDURE = Procedure[ListingCase](
+    name="listing",
+    title="The bad-actor list",
+    articles="Article 36 (time to object and length are settings)",
+    theory="Told first, heard if it objects, listed for a time. Nothing is published while it is contested.",
+    states={
+        S.NEW: "nothing has happened",
+        S.PROPOSED: "the party was told, and may object",
+        S.CONTESTED: "the party has objected",
+        S.LISTED: "published",
+        S.DROPPED: "never published",
+        S.REMOVED: "ended early",
+        S.EXPIRED: "came to its end",
+    },
+    ended=frozenset((S.DROPPED, S.REMOVED, S.EXPIRED)),
+    state_of=lambda case: case.state,
+    table=TABLE,
+)
+
+
+def step(case: ListingCase, event: ListingEvent, now: int, terms: Terms) -> Stepped[ListingCase] | WrongState:
+    """The case after an event, and the effects."""
+    return advance(PROCEDURE, case, event, now, terms)

@@ -1,0 +1,88 @@
+"""A measure against a violator: what its case holds, and what can happen to it. The rules are `measure`'s."""
+
+from enum import StrEnum
+
+import msgspec
+
+from stream.enforce.procedures.clocks import Rang
+from stream.enforce.procedures.engine import Case
+from stream.enforce.procedures.messages import AppealDecided, Appealed, AppealWithdrawn, Found, Lift, Superseded
+from stream.model.control import CaseId, Delivery, Finding
+from stream.model.fields import Measure
+from stream.model.registry import Order
+
+
+class State(StrEnum):
+    """Where a measure stands."""
+
+    NEW = "new"
+    TELLING = "telling"
+    WARNED = "warned"
+    CONTESTED = "contested"
+    IN_FORCE = "in-force"
+    APPEALED = "appealed"
+    APPEAL_WON = "appeal-won"
+    EXPIRED = "expired"
+    LIFTED = "lifted"
+    WITHDRAWN = "withdrawn"
+    SUPERSEDED = "superseded"
+
+
+PENDING = (State.TELLING, State.WARNED, State.CONTESTED)
+STANDING = (State.IN_FORCE, State.APPEALED)
+ENDED = (State.APPEAL_WON, State.EXPIRED, State.LIFTED, State.WITHDRAWN, State.SUPERSEDED)
+
+
+class MeasureCase(Case, frozen=True, kw_only=True):
+    """A measure against one party. `finding` is absent only before the first step."""
+
+    state: State = State.NEW
+    finding: Finding | None = None
+    measure: Measure = "limit"
+    origin: CaseId | None = None
+    replaces: tuple[CaseId, ...] = ()
+    until: int | None = None
+    """an end that an authority set"""
+    notice: str | None = None
+    told: int | None = None
+    failed_first: int | None = None
+    failures_count: int = 0
+    order: Order | None = None
+    appeal: CaseId | None = None
+    joined: tuple[str, ...] = ()
+    """later findings that came to the same; the oldest `joined_max`"""
+    joined_count: int = 0
+
+
+class Delivered(msgspec.Struct, frozen=True, tag_field="event", tag="delivered"):
+    """The connector delivered a notice."""
+
+    delivery: Delivery
+
+
+class DeliveryFailed(msgspec.Struct, frozen=True, tag_field="event", tag="delivery-failed"):
+    """The connector tried to deliver a notice and failed."""
+
+    delivery: Delivery
+
+
+class Reviewed(msgspec.Struct, frozen=True, tag_field="event", tag="reviewed"):
+    """The desk has reviewed a measure: keep it until the next review, or lift it."""
+
+    keep: bool
+    reason: str
+    actor: str | None = None
+
+
+MeasureEvent = (
+    Found
+    | Delivered
+    | DeliveryFailed
+    | Reviewed
+    | Appealed
+    | AppealDecided
+    | AppealWithdrawn
+    | Lift
+    | Superseded
+    | Rang
+)

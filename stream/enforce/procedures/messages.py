@@ -1,0 +1,100 @@
+"""What one case tells another, and what opens a case: the only words that procedures share.
+
+They are events like all others; they stand here because the sender of a message and its receiver are
+different procedures, which do not import each other.
+"""
+
+from typing import Literal
+
+import msgspec
+
+from stream.enforce.procedures.forms import Wrong
+from stream.model.control import Appeal as AppealRecord
+from stream.model.control import CaseId, Dispute, Finding
+from stream.model.fields import Measure
+
+Side = Literal["party", "measure"]
+"""Who wins an appeal: the party that appealed (the measure ends), or the measure (it stands)."""
+
+Change = Literal["in-force", "ended", "annulled"]
+"""What became of a measure.
+
+`annulled`: it should not have been (appeal won, finding wrong), and counts for nothing.
+"""
+
+
+class Found(msgspec.Struct, frozen=True, tag_field="event", tag="found"):
+    """A finding for the measure procedure.
+
+    `measure` is what follows from it (`docket` or an authority decides), `at_once` whether the party is told
+    at the same time instead of before, `replaces` the cases of lighter measures that this one takes the place
+    of, `origin` the case to report to.
+    """
+
+    finding: Finding
+    measure: Measure
+    at_once: bool = False
+    replaces: tuple[CaseId, ...] = ()
+    origin: CaseId | None = None
+    until: int | None = None
+
+
+class Appealed(msgspec.Struct, frozen=True, tag_field="event", tag="appealed"):
+    """A party appeals. `wrong` names what of it was ill-formed, and is asked for."""
+
+    appeal: AppealRecord
+    wrong: tuple[Wrong, ...] = ()
+
+
+class AppealDecided(msgspec.Struct, frozen=True, tag_field="event", tag="appeal-decided"):
+    """An appeal was decided for one side, with the reason that both are told."""
+
+    appeal: CaseId
+    winner: Side
+    reason: str
+
+
+class AppealWithdrawn(msgspec.Struct, frozen=True, tag_field="event", tag="appeal-withdrawn"):
+    """The party gave its appeal up: nobody has won."""
+
+    appeal: CaseId
+
+
+class Lift(msgspec.Struct, frozen=True, tag_field="event", tag="lift"):
+    """Whoever ordered a measure, or the desk, takes it back.
+
+    `annul`: the finding was wrong and counts for nothing.
+    """
+
+    reason: str
+    annul: bool = False
+    actor: str | None = None
+
+
+class Superseded(msgspec.Struct, frozen=True, tag_field="event", tag="superseded"):
+    """A heavier measure's case has taken this one's place."""
+
+    by: CaseId
+
+
+class MeasureChanged(msgspec.Struct, frozen=True, tag_field="event", tag="measure-changed"):
+    """A measure came into force or ended: told to the docket of its party and to the case that it came
+    from.
+    """
+
+    measure_case: CaseId
+    measure: Measure
+    change: Change
+
+
+class Disputed(msgspec.Struct, frozen=True, tag_field="event", tag="disputed"):
+    """A user takes a dispute to the appeals body."""
+
+    dispute: Dispute
+
+
+Opening = Found | Appealed | Disputed
+"""What opens a case of another procedure."""
+
+Message = Found | Appealed | AppealDecided | AppealWithdrawn | Lift | Superseded | MeasureChanged | Disputed
+"""What a case can be told by another."""

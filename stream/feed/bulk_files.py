@@ -1,0 +1,288 @@
+"""Bulk files of registry records, read in chunks: NDJSON of any kind, tables of expressions, plain lists of numbers.
+
+Promises that every line comes out once, as a record or as a bad line with its number and the reason, in order, in
+constant memory. Must never stop at a bad line, nor let one pass as something else: a number is read as everywhere
+(`Numbering`), and one that is nobody's is bad. A refusal of which the time alone is bad is a bad line and yet counts,
+with the time of the file, until the line is mended: else an older consent would outlive it.
+
+A table's columns are the fields of an expression, under the names that `tables` knows or the operator gives. What a row
+leaves empty, and what a list cannot say at all, is taken from the options. `time` is in milliseconds since the epoch
+or in ISO 8601; without an offset only where the operator names the file's time zone.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Literal, NamedTuple
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from stream.feed import tables
+from stream.feed.numbers_read import persons
+from stream.feed.tables import NUMBER, Rows
+from stream.feed.text_files import BulkFileError, TextFile
+from stream.model import limits
+from stream.model.codec import Undecodable, decode_file_record
+from stream.model.registry import Expression, FileRecord
+from stream.model.times import read_time, time_problem, told
+from stream.policy.numbering import Numbering
+
+Format = Literal["ndjson", "csv", "list"]
+
+CHUNK_LINES: Final = 100_000
+"""Lines handled at once: each portion costs the broker a round trip, and the index a pass over its pages."""
+
+COLUMNS: Final = tuple(name for name in Expression.__struct_fields__)
+_STATED: Final = tuple(name for name in COLUMNS if name != NUMBER)
+
+_ANYBODY: Final = "+8613800138000"
+"""Stands for the subscriber while what a row states beside it is looked at."""
+
+_KEPT_MAX: Final = 50_000
+"""What rows state beside the number, kept so that the same is looked at once."""
+
+
+class BadLine(NamedTuple):
+    """A line that is no record."""
+
+    number: int
+    raw: bytes
+    reason: str
+
+
+@dataclass(slots=True)
+class Chunk:
+    """Some lines of a file."""
+
+    lines: list[int] = field(default_factory=list)
+    """the line number of each record, from 1"""
+    records: list[FileRecord] = field(default_factory=list)
+    bad: list[BadLine] = field(default_factory=list)
+    no_number_count: int = 0
+    """of the bad, those whose number is nobody's"""
+    undated_count: int = 0
+    """of the bad, those that are refusals whose time alone is bad: they are among the records as well"""
+    bytes_count: int = 0
+    """the file's bytes read so far"""
+
+    def __len__(self) -> int:
+        return len(self.records) + len(self.bad) - self.undated_count
+
+    def take(self, line: int, raw: bytes, record: FileRecord | None, problem: str | None = None) -> None:
+        """Put a line where it belongs."""
+        if record is not None:
+            self.lines.append(line)
+            self.records.append(record)
+        if problem is not None:
+            self.bad.append(BadLine(line, raw[: limits.FILE_LINE.most], problem))
+            self.undated_count += record is not None
+
+
+_Read = tuple[Expression | None, str | None]
+"""What a line says, and what is wrong with it; of a refusal without a time that can be used, both."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """What the operator says of a whole file, for lines that do not say it themselves, and of how it is written."""
+
+    time: int
+    """milliseconds since the epoch: best the file's own age, so that a second import says the same"""
+    channel: str | None = None
+    will: str | None = None
+    source: str | None = None
+    sender: str | None = None
+    category: str | None = None
+    evidence: str | None = None
+    actor: str | None = None
+    zone: ZoneInfo | None = None
+    """of times in the file without an offset"""
+
+
+class BulkFile:
+    """A file of registry records. Raises `BulkFileError` where the options leave open what it is."""
+
+    def __init__(
+        self,
+        file: TextFile,
+        *,
+        path: Path,
+        given: Given,
+        numbering: Numbering,
+        now: int,
+        form: Format | None = None,
+        column: str | None = None,
+        mapped: Mapping[str, str] | None = None,
+    ) -> None:
+        self.path = path
+        self._file, self._given, self._numbering, self._now = file, given, numbering, now
+        self.form: Format = form or format_of(file, path)
+        self.layout: tables.Layout | None = None
+        if self.form != "ndjson":
+            separator = "" if self.form == "list" else None
+            self.layout = tables.layout_of(file, asked=COLUMNS, column=column, mapped=mapped, separator=separator)
+            if self.layout.places.keys() == {NUMBER}:
+                _, problem = self._stated({})
+                if problem is not None:
+                    raise BulkFileError(
+                        f"{path}: {problem}; its lines say a number alone, so say the rest: --channel, --will, --source"
+                    )
+            self._look_at_numbers(self.layout)
+
+    def _look_at_numbers(self, layout: tables.Layout) -> None:
+        """Raises `BulkFileError` where nearly no line of the beginning has a number: it is another column's."""
+        beginning = next(self._table(layout), Chunk())
+        if tables.hardly_any(beginning.no_number_count, len(beginning)):
+            raise BulkFileError(tables.other_column(self._file.name, layout, beginning.no_number_count, len(beginning)))
+
+    @property
+    def bytes_count(self) -> int:
+        """The file's size."""
+        return self._file.bytes_count
+
+    @property
+    def time(self) -> int:
+        """When what its lines do not date was said, milliseconds since the epoch."""
+        return self._given.time
+
+    @property
+    def has_end(self) -> bool:
+        """Whether its last line has its end, once all chunks have been read."""
+        return self._file.has_end
+
+    @property
+    def head(self) -> bytes:
+        """What must stand above lines of this file for them to be read again."""
+        head = self.layout.head if self.layout is not None else ()
+        return self._file.mark + b"".join(self.line(line) for line in head)
+
+    def line(self, raw: bytes) -> bytes:
+        """A line of it with its end, in its own encoding."""
+        return self._file.encoded(raw + b"\n")
+
+    def chunks(self) -> Iterator[Chunk]:
+        """All its lines. Raises `BulkFileError` where it can no longer be read."""
+        try:
+            for chunk in self._ndjson() if self.layout is None else self._table(self.layout):
+                yield from _portions(chunk)
+        except OSError as error:
+            raise BulkFileError(f"{self.path}: {error.strerror}; give a file that can be read") from error
+
+    def _ndjson(self) -> Iterator[Chunk]:
+        for lines in self._file.blocks():
+            chunk = Chunk(bytes_count=lines.bytes_count)
+            for number, line in zip(lines.numbers, lines.raw, strict=True):
+                try:
+                    record = decode_file_record(line)
+                except Undecodable as error:
+                    chunk.take(number, line, None, str(error))
+                else:
+                    read = self._of_person(record) if type(record) is Expression else (record, None)
+                    chunk.take(number, line, *read)
+            yield chunk
+
+    def _of_person(self, record: Expression) -> _Read:
+        """An expression of a file as it is written."""
+        subscriber = self._numbering.registrable(record.subscriber)
+        if subscriber is None:
+            return None, f"`subscriber`: {NO_PERSON}"
+        if subscriber != record.subscriber:
+            record = msgspec.structs.replace(record, subscriber=subscriber)
+        return self._in_time(record, time_problem(record.time, self._now))
+
+    def _in_time(self, record: Expression, problem: str | None) -> _Read:
+        """The expression, unless its time is bad or it exceeds a limit."""
+        if exceeded := limits.excess(record):
+            return None, "; ".join(map(str, exceeded))
+        if problem is None:
+            return record, None
+        if record.will != "refuse":
+            return None, f"`time` {problem}"
+        dated = msgspec.structs.replace(record, time=self.time)
+        return dated, f"`time` {problem}; until it is mended the refusal counts from {told(self.time)}"
+
+    def _table(self, layout: tables.Layout) -> Iterator[Chunk]:
+        stated = [name for name in _STATED if name in layout.places]
+        kept: dict[tuple[bytes, ...], _Read] = {}
+        for rows in tables.rows(self._file, layout, (NUMBER, *stated)):
+            numbers = persons(rows.cells[0], self._numbering)
+            beside = list(zip(*rows.cells[1:], strict=True)) if stated else [()] * len(rows.raw)
+            if len(kept) > _KEPT_MAX:
+                kept.clear()
+            for cells in set(beside) - kept.keys():
+                texts = [cell.decode().strip() for cell in cells]
+                kept[cells] = self._stated(dict(zip(stated, texts, strict=True)))
+            yield self._records(rows, numbers, [kept[cells] for cells in beside])
+
+    def _stated(self, stated: Mapping[str, str]) -> _Read:
+        """What a row states beside its number, completed by the options, of anybody."""
+        fields: dict[str, object] = {
+            name: value for name in _STATED if (value := getattr(self._given, name)) is not None
+        }
+        fields.update({name: value for name, value in stated.items() if value})
+        fields["time"], problem = self._moment(stated.get("time", ""))
+        try:
+            record = msgspec.convert(fields | {NUMBER: _ANYBODY}, Expression)
+        except msgspec.ValidationError as error:
+            return None, str(error)
+        return self._in_time(record, problem)
+
+    def _moment(self, text: str) -> tuple[int, str | None]:
+        """A row's time, or else the file's, and what is wrong with the row's."""
+        if not text:
+            return self.time, None
+        try:
+            time = read_time(text, self._given.zone)
+        except ValueError as error:
+            return self.time, str(error)
+        problem = time_problem(time, self._now)
+        return (time if problem is None else self.time), problem
+
+    def _records(self, rows: Rows, numbers: Sequence[str | None], beside: Sequence[_Read]) -> Chunk:
+        chunk = Chunk(bytes_count=rows.bytes_count)
+        lines, records, of_number = chunk.lines, chunk.records, msgspec.structs.replace
+        for place, (line, number, (record, problem)) in enumerate(zip(rows.numbers, numbers, beside, strict=True)):
+            if problem is None and record is not None and number is not None and place not in rows.bad:
+                lines.append(line)
+                records.append(of_number(record, subscriber=number))
+            elif place in rows.bad:
+                chunk.take(line, rows.raw[place], None, rows.bad[place])
+            elif number is None:
+                chunk.no_number_count += 1
+                chunk.take(line, rows.raw[place], None, NO_PERSON)
+            else:
+                undated = None if record is None else of_number(record, subscriber=number)
+                chunk.take(line, rows.raw[place], undated, problem)
+        return chunk
+
+
+NO_PERSON: Final = "no person's number: a mobile or fixed one, such as 13800138000, 010-87654321 or +442079460000"
+
+
+def format_of(file: TextFile, path: Path) -> Format:
+    """Whether a file holds NDJSON, by its name or else by its first line; else it is a table of one column or more."""
+    if path.suffix.lower() in (".ndjson", ".jsonl"):
+        return "ndjson"
+    if path.suffix.lower() in (".csv", ".tsv"):
+        return "csv"
+    start = next((lines.raw[0] for lines in file.blocks() if lines.raw), b"")
+    return "ndjson" if start.lstrip().startswith(b"{") else "csv"
+
+
+def _portions(chunk: Chunk) -> Iterator[Chunk]:
+    """The chunk in such as have no more than so many records. Its bad lines go with the first."""
+    if len(chunk) <= CHUNK_LINES:
+        yield chunk
+        return
+    for start in range(0, max(1, len(chunk.records)), CHUNK_LINES):
+        end = start + CHUNK_LINES
+        first = start == 0
+        yield Chunk(
+            chunk.lines[start:end],
+            chunk.records[start:end],
+            chunk.bad if first else [],
+            chunk.no_number_count if first else 0,
+            chunk.undated_count if first else 0,
+            chunk.bytes_count,
+        )

@@ -1,0 +1,217 @@
+"""A full file of those who refuse everything on a channel, turned into the difference to what is
+registered.
+
+The national decline-calls platform hands over whole files. Numbers that are new in the file get a refusal
+of (*,*); numbers registered with such a refusal from this source, and no longer in the file, get a lift
+of (*,*), followed by those of their narrower wishes that stand, with their own time and evidence (DESIGN
+section 3: taking one scope back). Whoever is in both is left alone, and so is whoever said something
+about everything after the file was drawn up. The refusals of other sources are not this file's to take
+back.
+"""
+
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from pyroaring import BitMap64
+
+from bloom.bitmaps import Wills
+from bloom.number import Msisdn, to_text
+from bloom.partition import partitions_of
+from bloom.wills import EVERYTHING, Channel
+from stream.config import Config
+from stream.feed.bulk_files import BadLine, Chunk
+from stream.feed.order_index import OrderIndex
+from stream.feed.topic_reader import read
+from stream.kafka import clients
+from stream.model.codec import Undecodable, decode_record, encode
+from stream.model.registry import Expression, key_of
+from stream.model.topics import EXPRESSIONS
+from stream.registry.order_rule import Who, scope_of
+from stream.registry.registry import wish_of
+
+GROUPS_AT_ONCE: Final = 5_000
+"""Subscribers written between two acknowledgements."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What a full file changes."""
+
+    channel: Channel
+    source: str
+    time: int
+    """when the file was drawn up, milliseconds since the epoch"""
+    new: BitMap64
+    """in the file, and not registered with a refusal of everything from this source"""
+    leaving: BitMap64
+    """registered so, and not in the file"""
+    staying_count: int
+    registered_count: int
+    """all that are registered so"""
+    newer_count: int
+    """registered so after the file was drawn up, and so not in it: they are left alone"""
+
+
+def doubts(change: Difference, *, bad_count: int, has_end: bool, leaving_share_max: float) -> list[str]:
+    """Why what is not in a full file may be missing and not gone: for each reason a sentence; none where all is well.
+
+    Whoever stands in a line that cannot be read, or in one that was cut off, would count as gone, and a refusal be
+    lifted that nobody took back.
+    """
+    found = []
+    if bad_count:
+        found.append(f"{bad_count:,} lines cannot be read, and whoever stands in them would count as gone")
+    if not has_end:
+        found.append("its last line has no end: the file may have been cut off")
+    if change.registered_count and len(change.leaving) > leaving_share_max * change.registered_count:
+        share = len(change.leaving) / change.registered_count
+        found.append(f"{share:.1%} of those registered would leave, more than {leaving_share_max:.1%}")
+    return found
+
+
+def numbers_of(chunk: Chunk, channel: Channel, source: str) -> tuple[list[Msisdn], list[BadLine]]:
+    """The numbers for which a chunk of a full file refuses everything, and the lines that say another
+    thing.
+    """
+    numbers: list[Msisdn] = []
+    foreign: list[BadLine] = []
+    for line, record in zip(chunk.lines, chunk.records, strict=True):
+        if (
+            type(record) is Expression
+            and (record.channel, record.will, record.source) == (channel, "refuse", source)
+            and scope_of(record) == EVERYTHING
+        ):
+            numbers.append(wish_of(record).number)
+        else:
+            reason = f"no refusal of everything on {channel} by source {source}, as a full file must hold"
+            foreign.append(BadLine(line, encode(record), reason))
+    return numbers, foreign
+
+
+def difference(index: OrderIndex, in_file: BitMap64, *, channel: Channel, source: str, time: int) -> Difference:
+    """The difference between a full file and the index, which must be up to date."""
+    registered, newer = BitMap64(), BitMap64()
+    for number, said in index.refusing_everything(channel, source):
+        registered.add(number)
+        if said > time:
+            newer.add(number)
+    absent = registered - in_file
+    return Difference(
+        channel=channel,
+        source=source,
+        time=time,
+        new=in_file - registered,
+        leaving=absent - newer,
+        staying_count=len(registered & in_file),
+        registered_count=len(registered),
+        newer_count=len(absent & newer),
+    )
+
+
+async def lifting_groups(
+    config: Config,
+    index: OrderIndex,
+    change: Difference,
+    *,
+    partitions: int,
+    evidence: str | None,
+    actor: str | None,
+) -> AsyncIterator[list[tuple[Expression, ...]]]:
+    """For each leaving number the lift of everything and then its narrower wishes that stand, some at a
+    time.
+
+    The wishes are read from the topic in one pass, and only where the index knows of any: most numbers
+    have none.
+    """
+    asked: list[Msisdn] = []
+    for numbers in _portions(change.leaving):
+        whos = [Who(number, change.channel) for number in numbers]
+        narrower = index.with_narrower(whos)
+        asked += [who.number for who in whos if who.row in narrower]
+    standing = await _standing(config, asked, change.channel, partitions) if asked else {}
+    for numbers in _portions(change.leaving):
+        yield [
+            (
+                Expression(
+                    subscriber=to_text(number),
+                    channel=change.channel,
+                    will="lift",
+                    time=change.time,
+                    source=change.source,
+                    evidence=evidence,
+                    actor=actor,
+                ),
+                *standing.get(number, ()),
+            )
+            for number in numbers
+        ]
+
+
+def standing_of(words: Sequence[Expression]) -> tuple[Expression, ...]:
+    """Of all words of one subscriber and channel, in order of receipt, those narrower than (*,*) that
+    stand.
+
+    Written again in this order after a lift of everything, they give the state without its refusal of
+    everything.
+    """
+    wills = Wills()
+    wills.apply([wish_of(word) for word in words])
+    last = {key_of(word): word for word in words}
+    wish = wish_of(words[-1])
+    refusals, consents = wills.expressions_of(wish.channel, wish.number)
+    held = {("refuse", scope) for scope in refusals} | {("consent", scope) for scope in consents}
+    return tuple(
+        word
+        for word in words
+        if word is last[key_of(word)] and scope_of(word) != EVERYTHING and (word.will, scope_of(word)) in held
+    )
+
+
+async def _standing(
+    config: Config, numbers: Sequence[Msisdn], channel: Channel, partitions: int
+) -> dict[Msisdn, tuple[Expression, ...]]:
+    texts = [to_text(number) for number in numbers]
+    asked = {f"{text}|{channel}".encode(): number for text, number in zip(texts, numbers, strict=True)}
+    words: defaultdict[Msisdn, list[Expression]] = defaultdict(list)
+    here = set(partitions_of(texts, partitions).tolist())
+    places = [place for place in clients.partitions(EXPRESSIONS, partitions) if place.partition in here]
+    async for batch in read(config, places, client="wurao-import"):
+        for raw in batch.records:
+            number = asked.get(b"|".join((raw.key or b"").split(b"|", 2)[:2]))
+            if number is None:
+                continue
+            try:
+                record = decode_record(raw.topic, raw.key, raw.value)
+            except Undecodable:
+                continue
+            if type(record) is Expression:
+                words[number].append(record)
+    return {number: standing_of(said) for number, said in words.items()}
+
+
+def _portions(numbers: BitMap64) -> Iterator[list[Msisdn]]:
+    portion: list[Msisdn] = []
+    for number in numbers:
+        portion.append(Msisdn(number))
+        if len(portion) == GROUPS_AT_ONCE:
+            yield portion
+            portion = []
+    if portion:
+        yield portion
+
+
+def only(chunk: Chunk, numbers: BitMap64) -> Chunk:
+    """The chunk with those records alone whose subscriber is among the numbers; bad lines are left out."""
+    kept = Chunk(bytes_count=chunk.bytes_count)
+    for line, record in zip(chunk.lines, chunk.records, strict=True):
+        if type(record) is Expression and wish_of(record).number in numbers:
+            kept.lines.append(line)
+            kept.records.append(record)
+    return kept
+
+
+def examples(numbers: Iterable[int], count: int) -> list[str]:
+    """Some of the numbers, as text."""
+    return [to_text(Msisdn(number)) for _, number in zip(range(count), numbers, strict=False)]

@@ -1,0 +1,120 @@
+"""The parts of a window put together, and judged as they come: from records of `activity` to findings.
+
+Pure. Workers tell of the same party and window in parts. A `Standing` keeps the watch as it was before the newest
+window, and that window's parts so far; each further part is judged again together with those that came before it. So
+nobody has to wait for parts that may never come, a warning is as early as it can be, and what is found depends on the
+records and their order alone: read again, they give the same findings under the same ids.
+
+Promises. A part that comes again changes nothing. A rule that one part raised stays raised, and is not raised again by
+the next part. What belongs to an earlier window is taken in before the newest, as `warning.judge` takes what is late.
+What it does not promise: to notice that a part of a window before the last comes again; no worker sends such.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
+from typing import Final
+
+import msgspec
+
+from stream.model.control import BLOCK_NUMBERS, Activity, Finding, Grounds, Tally
+from stream.model.fields import Verdict
+from stream.policy.settings import WarningSettings
+from stream.warning.rules.senders import Watch, judge
+
+PARTS_MAX: Final = 256
+"""Parts of a window that are told apart: more than there are partitions, and so workers. Those beyond are taken in as
+if they were late, so that no party's record grows without end."""
+
+
+class Standing:
+    """One party on one channel: what is known of it, and its newest window."""
+
+    __slots__ = ("_before", "_earlier", "_parts", "_window", "watch")
+
+    def __init__(self, window: int) -> None:
+        self._before = Watch(window=window)
+        self._window = window
+        self._parts: dict[str, Activity] = {}
+        self._earlier: frozenset[tuple[int, str]] = frozenset()
+        """the parts of the window before: its time and their names"""
+        self.watch = self._before
+        """with all that has come"""
+
+    def take(self, part: Activity, settings: WarningSettings) -> tuple[Finding, ...]:
+        """The findings of one more part. About 10 µs, and 5 µs more for each part that came before it."""
+        name = part.worker or ""
+        if part.window > self._window:
+            self._earlier = frozenset((self._window, known) for known in self._parts)
+            self._before, self._window, self._parts = self.watch, part.window, {}
+        if self._knows(part.window, name):
+            return ()
+        if part.window < self._window or len(self._parts) >= PARTS_MAX:
+            self._before, findings = judge(self._before, part, settings)
+            if self._parts:
+                self.watch, more = judge(self._before, merged(tuple(self._parts.values())), settings)
+                findings += more
+            else:
+                self.watch = self._before
+        else:
+            self._parts[name] = part
+            self.watch, findings = judge(self._before, merged(tuple(self._parts.values())), settings)
+        if findings:
+            self._remember({finding.grounds for finding in findings})
+        return findings
+
+    def _remember(self, said: AbstractSet[Grounds]) -> None:
+        """What is said once is raised already where the window's further parts are judged."""
+        raised = [one for one in self._before.raised if one.grounds not in said]
+        raised += [one for one in self.watch.raised if one.grounds in said]
+        self._before = msgspec.structs.replace(self._before, raised=tuple(raised))
+
+    def _knows(self, window: int, name: str) -> bool:
+        return (window == self._window and name in self._parts) or (window, name) in self._earlier
+
+
+def merged(parts: Sequence[Activity]) -> Activity:
+    """The parts of one window and party as one: counts add up, and the longest run is sought in all blocks together."""
+    first = parts[0]
+    if len(parts) == 1:
+        return first
+    tallied: Counter[tuple[Verdict, str]] = Counter()
+    for part in parts:
+        for tally in part.tallies:
+            tallied[tally.verdict, tally.reason] += tally.count
+    return Activity(
+        window=first.window,
+        party=first.party,
+        channel=first.channel,
+        tallies=tuple(Tally(verdict, reason, count) for (verdict, reason), count in tallied.items()),
+        recipients=sum(part.recipients for part in parts),
+        refusals=sum(part.refusals for part in parts),
+        opt_out_hints=sum(part.opt_out_hints for part in parts),
+        run=max(*(part.run for part in parts), longest_run(parts)),
+    )
+
+
+def longest_run(parts: Iterable[Activity]) -> int:
+    """The longest run of recipients whose numbers follow one another, in the dense blocks of all parts together."""
+    blocks: dict[int, int] = {}
+    for part in parts:
+        for block in part.dense:
+            blocks[block.first] = blocks.get(block.first, 0) | block.bits
+    longest = 0
+    stretch = width = 0
+    for first in sorted(blocks):
+        if first - BLOCK_NUMBERS not in blocks:
+            longest = max(longest, _ones_in_a_row(stretch))
+            stretch = width = 0
+        stretch |= blocks[first] << width
+        width += BLOCK_NUMBERS
+    return max(longest, _ones_in_a_row(stretch))
+
+
+def _ones_in_a_row(bits: int) -> int:
+    """The most ones in a row: each turn takes the last of every row away."""
+    length = 0
+    while bits:
+        bits &= bits << 1
+        length += 1
+    return length
