@@ -1,4 +1,4 @@
-"""A Faust agent: `stream.take` a thousand events, decide each, send the decisions, await them all.
+"""A Faust agent: take a thousand events of the stream, decide each, send the decisions, await them all.
 
 `take` is what Faust's guide has for batches: the events of one are acknowledged together, after the agent's body has
 seen every decision acknowledged. Tuned by the settings that its documentation names for throughput: no wait for empty

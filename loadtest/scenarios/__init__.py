@@ -1,7 +1,7 @@
 """Every scenario: its name, what it tells, and what it is run with unless told otherwise.
 
 A scenario is an asynchronous generator: it prepares what all turns share, and then gives what each turn measured. It
-prints its progress by `rig.note`, never a figure that is not in what it gives.
+prints its progress by `environment.note`, never a figure that is not in what it gives.
 """
 
 from collections.abc import AsyncIterator, Callable

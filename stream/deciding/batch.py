@@ -2,7 +2,7 @@
 
 This is where the control flow of a batch stands, and all of it: decode, decide, encode, count. What a batch puts
 out is grouped by partition already, so that each partition's decisions leave as one batch of bytes. The native form
-stands in `raw`: it takes bytes, and gives `decide_batch` what it leaves.
+stands in `native_batch`: it takes bytes, and gives `decide_batch` what it leaves.
 """
 
 from collections import Counter

@@ -2,7 +2,7 @@
 
 `NativeBatches` stands for one worker's policy and registry in the native module `wurao_native`, which is optional. The
 module reads events, answers predicates and writes decisions; the rules stay here: for each route that traffic takes it
-asks once, and gets the rows that the table leaves open there (`native_programs`). What it is not certain of it leaves,
+asks once, and gets the rows that the table leaves open there (`route_compiler`). What it is not certain of it leaves,
 record by record, to `decide_batch`: of one partition what it answered and what it left keep their order among
 themselves, not with each other.
 

@@ -1,6 +1,6 @@
 """The importer: bulk records into the registry topics, without undoing a newer word.
 
-Expressions go through the order rule (`sifting`) and the order index batch by batch; what is acknowledged
+Expressions go through the order rule (`order_rule`) and the order index batch by batch; what is acknowledged
 is then noted in the index. Everything else (senders, orders, campaigns, word lists, and tombstones) is
 little: it is held to the end, asked about at the door (`admission`) in its order, and the last record of
 each key is written where it differs from what stands there.

@@ -6,7 +6,7 @@ loads that as the new base and replaces the workers one by one, each by the same
 partitioned mode there is no base: the child makes a snapshot of each partition, for whoever gains it next.
 
 The supervisor reads no topic and decides nothing. It runs on the standard event loop, so that forking is safe; each
-child leaves that loop at once and makes its own (`forks`).
+child leaves that loop at once and makes its own (`child_process`).
 
 Signals: SIGTERM and SIGINT drain and end, within a bound; SIGHUP takes up a changed policy file, without a restart;
 SIGUSR1 folds a new base now.

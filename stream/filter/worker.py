@@ -253,7 +253,7 @@ class Worker:
         ready()
 
     async def _join_apart(self, ready: Callable[[], None]) -> None:
-        """Join one group for both lanes, and hold no more than what it gives (`holding`)."""
+        """Join one group for both lanes, and hold no more than what it gives (`partition_assignment`)."""
         member = self._consumer("bulk", assignor=SamePartitions(room=self._config.registry.partitions_max))
         by_hand = clients.group_consumer(
             self._config, group=None, client=f"{self._name}-urgent", instance=None, offset_reset="none"

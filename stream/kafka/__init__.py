@@ -1,4 +1,4 @@
-"""Everything wurao knows about Kafka: making clients, keeping them, making and checking topics, and a genuine broker.
+"""Everything wurao knows about Kafka: making clients, keeping them, making and checking topics.
 
 One client kit, for every process that stays while brokers come and go:
 
@@ -13,7 +13,5 @@ One client kit, for every process that stays while brokers come and go:
   `closing.work_until` does a process's work until it is asked to end, whatever that waits for at the moment.
 * `brokers.Brokers` asks time and again whether they are there: for readiness, and for one line of log an outage.
 
-`local` owns a broker's processes, `java` and `jars` are what they run in and on, `node` says how each is set, and
-`guard` sees to it that they never outlive their owner. Nothing is imported here: a filter worker must not load what
-only a demo needs.
+Nothing is imported here: a filter worker must not load what only another process needs.
 """

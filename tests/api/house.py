@@ -1,6 +1,6 @@
 """What the API's tests share: the API over real HTTP and a genuine Kafka, and a control plane that answers it.
 
-The control plane here is the pure one (`inbox`, `book`, `outbox`) behind a consumer and a producer: all that
+The control plane here is the pure one (`decoding`, `store`, `outbox`) behind a consumer and a producer: all that
 `wurao enforce` does to a record, without Faust and without its guarantees. Every answer of the API is held to
 docs/openapi.yaml as it comes in.
 """

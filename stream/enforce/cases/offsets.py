@@ -16,7 +16,7 @@ from stream.enforce.cases.decoding import Spot
 from stream.model.codec import encode
 
 ROW_PREFIX: Final = b"position|"
-"""No key of a case or docket begins like this (`inbox.read`)."""
+"""No key of a case or docket begins like this (`decoding.read`)."""
 
 
 class Place(NamedTuple):

@@ -234,7 +234,7 @@ def _docket_step(body: bytes | None, event: msgspec.Struct, now: int, terms: Ter
         case MeasureChanged():
             return _Stepped(encode(escalation.changed(before, event, now)), ())
         case _:
-            raise TypeError(f"a docket takes no {type(event).__name__}: `inbox` reads only what it does")
+            raise TypeError(f"a docket takes no {type(event).__name__}: `decoding` reads only what it does")
 
 
 def _missed(event: msgspec.Struct, effects: tuple[Effect, ...]) -> tuple[ClockDue, ...]:

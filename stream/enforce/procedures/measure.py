@@ -10,7 +10,7 @@ is set anew until somebody ends it.
 An appeal does not hold a measure up: otherwise every violator would appeal, and Articles 38 to 40 punish
 delay.
 
-Never here: which measure follows from a finding (`docket`), what early warning finds (`warning`).
+Never here: which measure follows from a finding (`escalation`), what early warning finds (`stream.warning.rules`).
 """
 
 import msgspec

@@ -26,7 +26,7 @@ Change = Literal["in-force", "ended", "annulled"]
 class Found(msgspec.Struct, frozen=True, tag_field="event", tag="found"):
     """A finding for the measure procedure.
 
-    `measure` is what follows from it (`docket` or an authority decides), `at_once` whether the party is told
+    `measure` is what follows from it (`escalation` or an authority decides), `at_once` whether the party is told
     at the same time instead of before, `replaces` the cases of lighter measures that this one takes the place
     of, `origin` the case to report to.
     """

@@ -2,7 +2,7 @@
 ever.
 
 Pure but for its own memory. What leaves is the row alone: the last picture of a case stays in `cases`, and all that was
-told and ordered in its topic, as evidence. When a row may leave is `book.leaves_at`'s to say; here it is remembered.
+told and ordered in its topic, as evidence. When a row may leave is `store.leaves_at`'s to say; here it is remembered.
 
 Cost: some 2 µs to note a row, whatever their number.
 """

@@ -6,7 +6,7 @@ nobody has to wait for parts that may never come, a warning is as early as it ca
 records and their order alone: read again, they give the same findings under the same ids.
 
 Promises. A part that comes again changes nothing. A rule that one part raised stays raised, and is not raised again by
-the next part. What belongs to an earlier window is taken in before the newest, as `warning.judge` takes what is late.
+the next part. What belongs to an earlier window is taken in before the newest, as `senders.judge` takes what is late.
 What it does not promise: to notice that a part of a window before the last comes again; no worker sends such.
 """
 
