@@ -35,11 +35,11 @@ from loadtest.environment import PARTITIONS, Rig, note, rigging
 from stream.clock import now_ms
 from stream.enforce.cases import store
 from stream.enforce.cases.decoding import Arrival
-from stream.enforce.cases.store import Taken
+from stream.enforce.cases.store import Updated
 from stream.enforce.procedures import ids, settings
 from stream.enforce.procedures.complaint import Complained
 from stream.kafka import clients
-from stream.model.cases import DOCKET, CaseEvent, DocketFinding
+from stream.model.cases import DOCKET, CaseEvent, EscalationFinding
 from stream.model.codec import decode_decision, encode
 from stream.model.control import Complaint, Finding, Party, party_key
 from stream.model.events import Sms
@@ -166,7 +166,7 @@ async def _suspended(rig: Rig, producer: AIOKafkaProducer, senders: list[str]) -
                 f"F-{sender}", sent, Party(sender=sender), "prohibited-content", "prohibited-content", channel="sms"
             )
             key = party_key(finding.party)
-            told = CaseEvent(finding.finding, sent, key, DOCKET, msgspec.Raw(encode(DocketFinding(finding))))
+            told = CaseEvent(finding.finding, sent, key, DOCKET, msgspec.Raw(encode(EscalationFinding(finding))))
             await producer.send(
                 CASE_EVENTS, value=encode(told), key=key.encode(), partition=partition_of(key, PARTITIONS)
             )
@@ -265,7 +265,7 @@ async def open_cases(rig: Rig, *, count: int) -> None:
             complained = Complained(_complaint(place, "open"))
             key = ids.complaint_case(complained.complaint)
             taken = store.take(key, None, Arrival(key, "complaint", complained, key, now_ms()), now_ms(), terms)
-            assert isinstance(taken, Taken)
+            assert isinstance(taken, Updated)
             row = encode(store.settled(taken.entry))
             size += len(row)
             await producer.send(ENFORCE_TABLE, value=row, key=key.encode(), partition=partition_of(key, PARTITIONS))

@@ -24,10 +24,10 @@ from loadtest import machine
 from stream import config as configuration
 from stream import logs
 from stream.config import Config
-from stream.enforce.api import Api
-from stream.enforce.procedures.complaint import ComplaintCase, State
+from stream.enforce.api import ApiServer
+from stream.enforce.procedures.complaint import ComplaintCase, ComplaintState
 from stream.kafka import clients, topics
-from stream.model.cases import CasePicture, ClockDue
+from stream.model.cases import CaseView, ClockDue
 from stream.model.codec import encode
 from stream.model.control import Complaint, Party
 from stream.model.topics import CASES
@@ -49,7 +49,7 @@ def _pictures(count: int) -> list[tuple[str, bytes]]:
     chance = random.Random(1)
     made = []
     for place in range(count):
-        case, state = f"C-{place}", State.RECEIVED if place % 2 else State.FORWARDED
+        case, state = f"C-{place}", ComplaintState.RECEIVED if place % 2 else ComplaintState.FORWARDED
         said = Complaint(
             str(place),
             1,
@@ -61,7 +61,7 @@ def _pictures(count: int) -> list[tuple[str, bytes]]:
         )
         body = ComplaintCase(case=case, step=1, state=state, complaint=said)
         due = chance.randrange(1_795_000_000_000, 1_796_000_000_000)
-        picture = CasePicture(
+        picture = CaseView(
             case=case,
             procedure="complaint",
             state=state.value,
@@ -99,7 +99,7 @@ def _write_all(config: Config, count: int) -> None:
 async def _measure(config: Config, *, count: int, asked: int) -> None:
     before = _memory_mib()
     began = time.perf_counter()
-    api = Api(config)
+    api = ApiServer(config)
     address = await api.start()
     while api.not_ready() is not None:  # noqa: ASYNC110  # nothing else tells
         await asyncio.sleep(0.01)

@@ -80,7 +80,7 @@ def get(name: str) -> Log:
     return log
 
 
-class Seldom:
+class Throttle:
     """Lets a message through at most once per interval, and tells how many were held back."""
 
     def __init__(self, every_s: float = 10.0) -> None:
@@ -110,7 +110,7 @@ class FewOfAKind(logging.Filter):
         super().__init__()
         self._every_s = every_s
         self._tracebacks = tracebacks
-        self._seldom: defaultdict[tuple[str, int, str], Seldom] = defaultdict(lambda: Seldom(every_s))
+        self._seldom: defaultdict[tuple[str, int, str], Throttle] = defaultdict(lambda: Throttle(every_s))
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether the message goes out."""

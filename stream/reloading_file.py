@@ -20,7 +20,7 @@ FILE_BYTES_MAX = 64 << 20
 """Some 500,000 lines: a whole country's senders, and far from what memory holds."""
 
 
-class KeptFile(Generic[T]):
+class ReloadingFile(Generic[T]):
     """What a file says. `parse` raises `ConfigError`, and gets the path for its messages."""
 
     def __init__(self, path: str, parse: Callable[[str, Path], T]) -> None:

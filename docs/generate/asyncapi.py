@@ -6,7 +6,7 @@ from typing import Final
 import msgspec
 import yaml
 
-from stream.model.cases import CaseEvent, CasePicture, Hold
+from stream.model.cases import CaseEvent, CaseView, Hold
 from stream.model.control import Activity, Appeal, Complaint, Delivery, Filing, Listing, Notice, Report
 from stream.model.decision import Decision, Difference, Epoch
 from stream.model.events import Call, Reply, Sms
@@ -40,7 +40,7 @@ _CONTROL: Final[dict[str, tuple[type[msgspec.Struct], str, str]]] = {
     FILINGS: (Filing, "the case", "Applications for public-interest campaigns."),
     CASE_EVENTS: (CaseEvent, "the case, or the party whose docket it is", "Whatever else happens to a case."),
     DELIVERIES: (Delivery, "the case", "Attempts to deliver notices: that somebody was told must be provable."),
-    CASES: (CasePicture, "the case", "Where each case stands. Compacted."),
+    CASES: (CaseView, "the case", "Where each case stands. Compacted."),
     NOTICES: (Notice, "the notice", "What parties, applicants and users are told."),
     REPORTS: (Report, "the report", "What authorities and companies are told."),
     LISTINGS: (Listing, "the listing", "The bad-actor list (Article 36). Compacted."),

@@ -7,7 +7,7 @@ import msgspec
 import yaml
 
 from stream.enforce.api import case_index
-from stream.enforce.api.operations import READINGS, WRITINGS, Reading, Writing
+from stream.enforce.api.operations import READINGS, WRITINGS, ReadOperation, WriteOperation
 from stream.enforce.api.permissions import ACTS
 from stream.enforce.api.responses import Accepted, CasePage, CaseShown, Refusal
 from stream.enforce.procedures.forms import PERSON
@@ -64,9 +64,9 @@ def render() -> str:
             whole = schemas[names[writing.body]]
             schemas[_request(writing)] = _asked(whole, made=(*writing.made, "kind"), preset=writing.preset)
     paths: dict[str, dict[str, object]] = {}
-    operations: tuple[Reading | Writing, ...] = (*READINGS, *WRITINGS)
+    operations: tuple[ReadOperation | WriteOperation, ...] = (*READINGS, *WRITINGS)
     for operation in operations:
-        method = "post" if isinstance(operation, Writing) else "get"
+        method = "post" if isinstance(operation, WriteOperation) else "get"
         paths.setdefault(operation.path, {})[method] = _operation(operation, names)
     document = {
         "openapi": "3.1.0",
@@ -102,8 +102,8 @@ def _prose(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
 _Whole.add_representer(str, _prose)
 
 
-def _operation(operation: Reading | Writing, names: dict[type[msgspec.Struct], str]) -> Schema:
-    writes = isinstance(operation, Writing)
+def _operation(operation: ReadOperation | WriteOperation, names: dict[type[msgspec.Struct], str]) -> Schema:
+    writes = isinstance(operation, WriteOperation)
     refusals = ["400", "401", "403", "500", "503"]
     parameters: list[Schema] = []
     if "{case}" in operation.path:
@@ -126,7 +126,7 @@ def _operation(operation: Reading | Writing, names: dict[type[msgspec.Struct], s
     }
     if parameters:
         said["parameters"] = parameters
-    if isinstance(operation, Writing):
+    if isinstance(operation, WriteOperation):
         said["requestBody"] = {"required": True, "content": _json(_body(operation, names))}
     said["responses"] = {
         **{
@@ -138,7 +138,7 @@ def _operation(operation: Reading | Writing, names: dict[type[msgspec.Struct], s
     return said
 
 
-def _body(writing: Writing, names: dict[type[msgspec.Struct], str]) -> Schema:
+def _body(writing: WriteOperation, names: dict[type[msgspec.Struct], str]) -> Schema:
     if writing.body is not None:
         return _ref(_request(writing))
     events = dict.fromkeys(act.event for row in ACTS.values() for act in row)
@@ -146,8 +146,8 @@ def _body(writing: Writing, names: dict[type[msgspec.Struct], str]) -> Schema:
 
 
 def _query() -> list[Schema]:
-    schema = msgspec.json.schema(case_index.Wanted)
-    properties = schema["$defs"]["Wanted"]["properties"]
+    schema = msgspec.json.schema(case_index.CaseQuery)
+    properties = schema["$defs"]["CaseQuery"]["properties"]
     return [{"name": name, "in": "query", "schema": _plain(one)} for name, one in properties.items()]
 
 
@@ -175,7 +175,7 @@ def _asked(whole: Schema, *, made: tuple[str, ...], preset: tuple[str, ...] = ()
             raise ValueError("a record has properties, and a tag that is required")
 
 
-def _request(writing: Writing) -> str:
+def _request(writing: WriteOperation) -> str:
     return "".join(word.capitalize() for word in writing.name.split("-")) + "Request"
 
 

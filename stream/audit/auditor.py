@@ -13,8 +13,8 @@ from typing import Final
 import numpy as np
 
 from stream import logs
-from stream.audit.following import Following, Seen
-from stream.audit.judge import Judge, Judgement, Outcome
+from stream.audit.following import DecisionReader, RecordedDecision
+from stream.audit.judge import DecisionVerifier, Outcome, Verification
 from stream.audit.patience import until_stopped
 from stream.config import Config
 from stream.kafka.brokers import Brokers
@@ -26,7 +26,7 @@ log = logs.get(__name__)
 
 NAME: Final = "wurao-audit"
 VIOLATIONS_TOLD_MAX: Final = 100
-UNDECODABLE: Final = Judgement("unknown", why="it cannot be decoded")
+UNDECODABLE: Final = Verification("unknown", why="it cannot be decoded")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Violation:
 
 
 @dataclass(slots=True)
-class Report:
+class AuditReport:
     """What an audit has found so far."""
 
     outcomes: Counter[Outcome] = field(default_factory=Counter)
@@ -60,13 +60,13 @@ class Auditor:
 
     def __init__(self, config: Config, policy: Policy, cluster: Cluster, *, once: bool = False) -> None:
         self.metrics = AuditMetrics()
-        self.report = Report()
+        self.report = AuditReport()
         self._once = once
-        self._following = Following(config, cluster, client=NAME, group=None if once else config.audit.group)
-        self._judge = Judge(policy, self._following.histories)
+        self._following = DecisionReader(config, cluster, client=NAME, group=None if once else config.audit.group)
+        self._judge = DecisionVerifier(policy, self._following.histories)
         self._counted: Counter[Outcome] = Counter()
         self._stopping = asyncio.Event()
-        self._seldom = logs.Seldom(1.0)
+        self._seldom = logs.Throttle(1.0)
         self._brokers = Brokers(config, client=NAME)
 
     def not_ready(self) -> str | None:
@@ -82,7 +82,7 @@ class Auditor:
         self._judge.adopt(policy)
         log.info("policy taken up", policy=policy.version, policy_hash=policy.digest[:12])
 
-    async def run(self) -> Report:
+    async def run(self) -> AuditReport:
         """Judge until `stop`. Raises what made it impossible to go on; a restart then goes on where it ended."""
         try:
             async with self._brokers:
@@ -101,14 +101,14 @@ class Auditor:
             self.metrics.lag_seconds.set(await self._following.done())
             self.metrics.events_kept.set(self._following.events_kept_count)
 
-    async def _judge_all(self, some: Sequence[Seen]) -> None:
+    async def _judge_all(self, some: Sequence[RecordedDecision]) -> None:
         for _ in range(self._following.undecodable_count):
             self._count(None, UNDECODABLE)
         async for portion in self._following.portions(some):
             for seen in portion:
                 self._count(seen, self._judge.judge(seen.decision, seen.event, seen.epoch))
 
-    def _count(self, seen: Seen | None, found: Judgement) -> None:
+    def _count(self, seen: RecordedDecision | None, found: Verification) -> None:
         self.report.outcomes[found.outcome] += 1
         if found.why:
             self.report.whys[found.why] += 1
@@ -126,7 +126,7 @@ class Auditor:
                 held_back=held_back,
             )
 
-    def _tell_violation(self, seen: Seen) -> None:
+    def _tell_violation(self, seen: RecordedDecision) -> None:
         decision = seen.decision
         self.report.violations_count += 1
         self.metrics.violations.inc()

@@ -22,9 +22,9 @@ from aiokafka.errors import IllegalStateError
 
 from stream import logs
 from stream.audit.histories import Histories
-from stream.audit.joining import Events
-from stream.audit.reading import Reading
-from stream.audit.waiting import MARGIN_MS, Waiting, must_read_again
+from stream.audit.joining import EventReader
+from stream.audit.reading import RegistryReader
+from stream.audit.waiting import MARGIN_MS, Backlog, must_read_again
 from stream.config import Config
 from stream.kafka import clients
 from stream.kafka.closing import close_within
@@ -56,7 +56,7 @@ PORTION: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class RecordedDecision:
     """A decision where it stands, and what it was made from as far as that can be had."""
 
     partition: int
@@ -67,7 +67,7 @@ class Seen:
     epoch: Epoch | None
 
 
-class Following:
+class DecisionReader:
     """One reader of decisions. Create it on its loop; `start`, then `take` and `done` in turn, then `stop`.
 
     While no broker answers, each of them waits until one does, and may be cancelled.
@@ -95,18 +95,18 @@ class Following:
             else clients.group_consumer(config, group=group, client=client, instance=None)
         )
         self._places = clients.partitions(DECISIONS, config.topics.partitions)
-        self._events = Events(config)
-        self._reading = Reading(config, self.histories)
+        self._events = EventReader(config)
+        self._reading = RegistryReader(config, self.histories)
         self._ends: Mapping[TopicPartition, int] = {}
         self._seated: dict[int, int] = {}
         self._at_hand: list[tuple[int, Decision]] = []
         """partition and decision of those that the last `take` gave"""
         self._taken: dict[TopicPartition, int] = {}
-        self._waiting = Waiting()
+        self._waiting = Backlog()
         self._absent: set[str] = set()
         self._left: int | None = None
         self._settle_at = 0.0
-        self._seldom = logs.Seldom()
+        self._seldom = logs.Throttle()
 
     @property
     def events_kept_count(self) -> int:
@@ -134,7 +134,7 @@ class Following:
         """Without a group: whether everything is taken that was there at the start."""
         return self._once and all([await self._consumer.position(place) >= end for place, end in self._ends.items()])
 
-    async def take(self) -> list[Seen]:
+    async def take(self) -> list[RecordedDecision]:
         """The next decisions; none where none come within a moment."""
         fetched = await self._consumer.getmany(
             timeout_ms=FETCH_WAIT_MS, max_records=self._config.audit.batch_records_max
@@ -156,7 +156,7 @@ class Following:
             self._waiting.took(place.partition, records[-1].timestamp)
             self._taken[place] = records[-1].offset + 1
         return [
-            Seen(
+            RecordedDecision(
                 record.partition,
                 record.offset,
                 record.key,
@@ -167,7 +167,7 @@ class Following:
             for record, decision in decisions
         ]
 
-    async def portions(self, some: Sequence[Seen]) -> AsyncIterator[Sequence[Seen]]:
+    async def portions(self, some: Sequence[RecordedDecision]) -> AsyncIterator[Sequence[RecordedDecision]]:
         """What was taken, a little at a time: between two of them the loop does what else there is to do."""
         for first in range(0, len(some), PORTION):
             yield some[first : first + PORTION]

@@ -11,7 +11,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from itertools import islice
 
-from stream.audit.history import Propagation, StandingHistory, WillHistory
+from stream.audit.history import ExpressionHistory, Propagation, RegistryHistory
 from stream.model.codec import Undecodable, decode_as, decode_record
 from stream.model.decision import Epoch
 from stream.model.registry import Expression
@@ -21,8 +21,8 @@ from stream.model.topics import EXPRESSIONS, RECORD_KIND
 class Histories:
     """What one reader knows: first `begin`, then `take_registry` and `take_epoch`, `measure`, `settle` as it goes."""
 
-    wills: WillHistory
-    standing: StandingHistory
+    wills: ExpressionHistory
+    standing: RegistryHistory
 
     def __init__(self, partitions: int, *, cluster: str = "", topics: Mapping[str, str] | None = None) -> None:
         """`cluster` is the id of the cluster that is read, `topics` those of its registry topics, as epochs name them.
@@ -44,8 +44,8 @@ class Histories:
         """
         self.exact_since_ms = exact_since_ms
         self.horizon_ms = horizon_ms
-        self.wills = WillHistory(self._partitions)
-        self.standing = StandingHistory()
+        self.wills = ExpressionHistory(self._partitions)
+        self.standing = RegistryHistory()
         self._propagation = Propagation(self._partitions)
         self._epochs: dict[str, OrderedDict[str, Epoch]] = {}
         self._pending: list[Epoch] = []

@@ -37,7 +37,7 @@ Vector = tuple[int, ...]
 """The same for the topics of `SINGLE` alone, in their order."""
 
 
-class Said(NamedTuple):
+class ExpressionRecord(NamedTuple):
     """One expression where it stands: `timestamp` is its record's, milliseconds."""
 
     partition: int
@@ -46,14 +46,14 @@ class Said(NamedTuple):
     wish: Wish
 
 
-class Refusal(NamedTuple):
+class RefusalRecord(NamedTuple):
     """A refusal's place and moment: what the time until it is in force is measured from."""
 
     offset: int
     timestamp: int
 
 
-class WillHistory:
+class ExpressionHistory:
     """What every subscriber wanted, as of any offsets since the base. Memory: a base, and some 300 bytes a change."""
 
     def __init__(self, partitions: int) -> None:
@@ -61,19 +61,19 @@ class WillHistory:
         self._base_to = [0] * partitions
         self._base_ms = [0] * partitions
         """per partition, the latest moment of which the base holds anything"""
-        self._recent: list[deque[Said]] = [deque() for _ in range(partitions)]
-        self._of: defaultdict[Msisdn, list[Said]] = defaultdict(list)
+        self._recent: list[deque[ExpressionRecord]] = [deque() for _ in range(partitions)]
+        self._of: defaultdict[Msisdn, list[ExpressionRecord]] = defaultdict(list)
 
     def take(self, partition: int, offset: int, timestamp: int, record: Expression) -> None:
         """Note an expression. Those of a partition are given in their order."""
-        said = Said(partition, offset, timestamp, wish_of(record))
+        said = ExpressionRecord(partition, offset, timestamp, wish_of(record))
         self._recent[partition].append(said)
         self._of[said.wish.number].append(said)
 
     def settle(self, before_ms: int) -> None:
         """Fold into the base what was written before a moment: states older than that are not asked about any more."""
         for partition, recent in enumerate(self._recent):
-            old: list[Said] = []
+            old: list[ExpressionRecord] = []
             while recent and recent[0].timestamp < before_ms:
                 old.append(recent.popleft())
             if not old:
@@ -127,7 +127,7 @@ class WillHistory:
         return wills
 
 
-class StandingHistory:
+class RegistryHistory:
     """Senders, orders, campaigns and word lists as of any offsets since the base.
 
     A registry that answered one question is led on to the offsets of a later one: an order more costs what came between
@@ -205,12 +205,12 @@ class Propagation:
     """How long refusals took to be in force: from a refusal's timestamp to the first epoch, of each worker, with it."""
 
     def __init__(self, partitions: int) -> None:
-        self._refusals: list[list[Refusal]] = [[] for _ in range(partitions)]
+        self._refusals: list[list[RefusalRecord]] = [[] for _ in range(partitions)]
         self._reached: dict[str, Sequence[int]] = {}
 
     def take(self, partition: int, offset: int, timestamp: int) -> None:
         """Note a refusal. Those of a partition are given in their order."""
-        self._refusals[partition].append(Refusal(offset, timestamp))
+        self._refusals[partition].append(RefusalRecord(offset, timestamp))
 
     def reach(self, run: str, offsets: Sequence[int], time: int) -> list[int]:
         """A worker's run came to these offsets at `time`: the milliseconds of each refusal that it had not before.

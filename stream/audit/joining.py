@@ -41,24 +41,24 @@ POLL_RECORDS_MAX: Final = 2_000
 POLL_WAIT_MS: Final = 200
 
 
-Placed = tuple[int, Decision]
+PlacedDecision = tuple[int, Decision]
 """The partition, and a decision that stands there."""
 
 
-class _Read(NamedTuple):
+class _EventRecord(NamedTuple):
     """An event where it stands."""
 
     offset: int
     event: Event
 
 
-class Events:
+class EventReader:
     """The events of the partitions that decisions come from."""
 
     def __init__(self, config: Config) -> None:
         self._consumer = clients.follower(config, client="wurao-audit-events")
         self._next: dict[TopicPartition, int] = {}
-        self._ahead: dict[TopicPartition, OrderedDict[str, _Read]] = {}
+        self._ahead: dict[TopicPartition, OrderedDict[str, _EventRecord]] = {}
         """by id, in the order of the topic"""
         self._judged: OrderedDict[tuple[TopicPartition, str], Event] = OrderedDict()
         self._judged_to: dict[TopicPartition, int] = {}
@@ -95,7 +95,7 @@ class Events:
         for place, offset in self._next.items():
             self._consumer.seek(place, offset)
 
-    async def find(self, decisions: Iterable[Placed]) -> None:
+    async def find(self, decisions: Iterable[PlacedDecision]) -> None:
         """Read on until each (partition, decision) has its event, or its topics end, or all that comes is much later.
 
         Then look back for those that are still missing: what memory has let go of is in the topic none the less. So it
@@ -107,7 +107,7 @@ class Events:
         if left := [one for one in left if self.of(*one) is None]:
             await self._look_back(left)
 
-    async def _read_on(self, left: Sequence[Placed]) -> None:
+    async def _read_on(self, left: Sequence[PlacedDecision]) -> None:
         ends = await self._consumer.end_offsets(list(_bounds(left)))
         async for place, records in self._until_found(left, ends):
             self._keep(place, records)
@@ -115,7 +115,7 @@ class Events:
         for place in ends:
             self._next[place] = await self._consumer.position(place)  # past what is no record
 
-    async def _look_back(self, left: Sequence[Placed]) -> None:
+    async def _look_back(self, left: Sequence[PlacedDecision]) -> None:
         since: dict[TopicPartition, int] = {}
         for partition, one in left:
             moment = max(0, min(one.time, one.decided) - READ_BACK_MS)
@@ -134,7 +134,7 @@ class Events:
                 self._consumer.seek(place, self._next[place])
 
     async def _until_found(
-        self, left: Sequence[Placed], ends: Mapping[TopicPartition, int]
+        self, left: Sequence[PlacedDecision], ends: Mapping[TopicPartition, int]
     ) -> AsyncIterator[tuple[TopicPartition, Sequence[clients.ConsumerRecord]]]:
         """Records of the places where these decisions' events may stand; the caller keeps them, so that they are found.
 
@@ -168,7 +168,7 @@ class Events:
                 return event
         return None
 
-    def judged(self, decisions: Iterable[Placed]) -> None:
+    def judged(self, decisions: Iterable[PlacedDecision]) -> None:
         """These (partition, decision) are dealt with: let go of what hardly any decision can be about any more."""
         touched: set[TopicPartition] = set()
         for partition, decision in decisions:
@@ -188,7 +188,7 @@ class Events:
     def _keep(self, place: TopicPartition, records: Iterable[clients.ConsumerRecord]) -> None:
         ahead = self._ahead[place]
         for offset, event in self._events_of(place, records):
-            ahead[event.id] = _Read(offset, event)
+            ahead[event.id] = _EventRecord(offset, event)
         while len(ahead) > AHEAD_MAX:
             ahead.popitem(last=False)
 
@@ -203,7 +203,7 @@ class Events:
                 continue  # it has no decision
 
 
-def _bounds(decisions: Iterable[Placed]) -> dict[TopicPartition, int]:
+def _bounds(decisions: Iterable[PlacedDecision]) -> dict[TopicPartition, int]:
     """Where the events of these may stand → the moment (milliseconds) that all of those precede."""
     bounds: dict[TopicPartition, int] = {}
     for partition, one in decisions:

@@ -32,7 +32,7 @@ Outcome = Literal["agrees", "differs", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
+class Verification:
     """What an audit finds of one decision. `why` says what differs or is missing; never a number or a text."""
 
     outcome: Outcome
@@ -40,7 +40,7 @@ class Judgement:
     why: str = ""
 
 
-class Judge:
+class DecisionVerifier:
     """Judges decisions by one policy and the histories of the registry, which the caller keeps up."""
 
     def __init__(self, policy: Policy, histories: Histories) -> None:
@@ -53,18 +53,18 @@ class Judge:
         self._policy = policy
         self._policies[policy.digest] = policy
 
-    def judge(self, decision: Decision, event: Event | None, epoch: Epoch | None) -> Judgement:
+    def judge(self, decision: Decision, event: Event | None, epoch: Epoch | None) -> Verification:
         """The judgement. Total. 60 to 140 µs: the plain table is dear beside the quick form, and independent of it."""
         own = self._policies.get(epoch.policy_hash) if epoch else None
         violation = event is not None and self._violates(own or self._policy, decision, event, epoch)
         if epoch is not None and own is None:
-            return Judgement("unknown", violation, f"made by a policy that is not known here, {epoch.policy}")
+            return Verification("unknown", violation, f"made by a policy that is not known here, {epoch.policy}")
         again = self.again(own or self._policy, decision, event, epoch)
         if isinstance(again, str):
-            return Judgement("unknown", violation, again)
+            return Verification("unknown", violation, again)
         if again == decision:
-            return Judgement("agrees", violation)
-        return Judgement("differs", violation, _difference(decision, again))
+            return Verification("agrees", violation)
+        return Verification("differs", violation, _difference(decision, again))
 
     def again(self, policy: Policy, decision: Decision, event: Event | None, epoch: Epoch | None) -> Decision | str:
         """What a policy answers where this decision was made: same event, registry, moment; or why nobody can tell."""

@@ -17,7 +17,7 @@ POLL_RECORDS_MAX: Final = 20_000
 POLL_WAIT_MS: Final = 500
 
 
-class Reading:
+class RegistryReader:
     """What keeps histories up. `start` once, `begin`, then `read_on` as often as the present is wanted."""
 
     def __init__(self, config: Config, histories: Histories) -> None:

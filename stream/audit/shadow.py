@@ -16,8 +16,8 @@ from typing import Final
 import msgspec
 
 from stream import logs
-from stream.audit.following import Following, Seen
-from stream.audit.judge import Judge
+from stream.audit.following import DecisionReader, RecordedDecision
+from stream.audit.judge import DecisionVerifier
 from stream.audit.patience import until_stopped
 from stream.config import Config
 from stream.kafka import clients
@@ -42,8 +42,8 @@ class Shadow:
     def __init__(self, config: Config, policy: Policy, cluster: Cluster) -> None:
         self.metrics = ShadowMetrics()
         self._policy = policy
-        self._following = Following(config, cluster, client=NAME, group=f"{config.filter.group}{GROUP_SUFFIX}")
-        self._judge = Judge(policy, self._following.histories)
+        self._following = DecisionReader(config, cluster, client=NAME, group=f"{config.filter.group}{GROUP_SUFFIX}")
+        self._judge = DecisionVerifier(policy, self._following.histories)
         self._producer = DurableProducer(config, client=NAME)
         self._stopping = asyncio.Event()
         self._brokers = Brokers(config, client=NAME)
@@ -75,9 +75,9 @@ class Shadow:
             self._following.histories.take_in_force_ms()  # the audit's business
             self.metrics.lag_seconds.set(await self._following.done())
 
-    async def _tell(self, some: Sequence[Seen]) -> None:
+    async def _tell(self, some: Sequence[RecordedDecision]) -> None:
         """Publish what differs, and wait until it is safe."""
-        differing: list[tuple[Seen, bytes]] = []
+        differing: list[tuple[RecordedDecision, bytes]] = []
         same = unknown = 0
         async for portion in self._following.portions(some):
             for seen in portion:
@@ -94,7 +94,7 @@ class Shadow:
             self.metrics.decisions.labels(outcome).inc(count)
 
 
-async def _send(differing: Sequence[tuple[Seen, bytes]], producer: clients.AIOKafkaProducer) -> None:
+async def _send(differing: Sequence[tuple[RecordedDecision, bytes]], producer: clients.AIOKafkaProducer) -> None:
     acks = [
         await producer.send(SHADOW_DIFFERENCES, value, key=seen.key, partition=seen.partition)
         for seen, value in differing

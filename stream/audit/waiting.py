@@ -16,17 +16,17 @@ may stand still for a while, and decisions of one partition are not quite in the
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
+class _Reached:
     since_ms: int
     waits: bool
     """whether there is a decision, or there is none up to that moment"""
 
 
-class Waiting:
+class Backlog:
     """The partitions of one reader, each with the moment before which none of its decisions waits, if it is known."""
 
     def __init__(self) -> None:
-        self._known: dict[int, _Known | None] = {}
+        self._known: dict[int, _Reached | None] = {}
 
     def hold(self, partitions: Iterable[int]) -> None:
         """These are held now. Of one that was not before, nothing is known."""
@@ -38,11 +38,11 @@ class Waiting:
 
     def took(self, partition: int, timestamp: int) -> None:
         """Its decisions up to one of this moment are dealt with; more may wait."""
-        self._known[partition] = _Known(timestamp, waits=True)
+        self._known[partition] = _Reached(timestamp, waits=True)
 
     def drained(self, partition: int, moment_ms: int) -> None:
         """At this moment nothing waited there."""
-        self._known[partition] = _Known(moment_ms, waits=False)
+        self._known[partition] = _Reached(moment_ms, waits=False)
 
     def horizon_ms(self, now_ms: int) -> int | None:
         """The moment before which no state of the registry will be asked about; None where that is not known yet."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from stream import config as configuration
 from stream import logs
-from stream.audit.auditor import Auditor, Report
+from stream.audit.auditor import Auditor, AuditReport
 from stream.cli.common import add_config, add_json, add_verbose, print_json
 from stream.config import Config, ConfigError
 from stream.health import Health
@@ -69,7 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 1 if report.violations_count else 0
 
 
-async def _audit(config: Config, policy: Policy, *, once: bool) -> Report:
+async def _audit(config: Config, policy: Policy, *, once: bool) -> AuditReport:
     auditor = Auditor(config, policy, await reach(config), once=once)
     loop = asyncio.get_running_loop()
     for ending in (signal.SIGTERM, signal.SIGINT):
@@ -99,7 +99,7 @@ def _adopt(auditor: Auditor, config: Config) -> None:
         logs.get(__name__).warning("policy refused; those known stay", problem=str(error))
 
 
-def _answer(report: Report) -> dict[str, object]:
+def _answer(report: AuditReport) -> dict[str, object]:
     """The report for programs."""
     took = np.array(report.in_force_ms or [0])
     return {
@@ -127,7 +127,7 @@ def _answer(report: Report) -> dict[str, object]:
     }
 
 
-def _told(report: Report) -> str:
+def _told(report: AuditReport) -> str:
     """The report for people."""
     outcomes = report.outcomes
     rest = f"{outcomes['differs']:,} do not, {outcomes['unknown']:,} cannot be told"

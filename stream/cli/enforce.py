@@ -36,10 +36,10 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
 def run(arguments: argparse.Namespace) -> int:
     """Run one instance until a signal ends it. Returns 0, or 1 with the reason on stderr."""
     logs.configure(verbose=arguments.verbose)
-    from stream.enforce.app import Enforce  # noqa: PLC0415  # Faust takes a second to import
+    from stream.enforce.app import EnforceProcess  # noqa: PLC0415  # Faust takes a second to import
 
     async def enforce(config: Config) -> None:
-        await Enforce(config, load_policy(config.policy.file)).run()
+        await EnforceProcess(config, load_policy(config.policy.file)).run()
 
     try:
         asyncio.run(enforce(configuration.load(arguments.config, os.environ)))

@@ -11,7 +11,7 @@ from stream import logs
 from stream.cli.common import add_config, add_verbose
 from stream.config import Config, ConfigError
 from stream.kafka.reach import CannotStart
-from stream.notify import Connector
+from stream.notify import NoticeConnector
 
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -43,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 async def _notify(config: Config) -> None:
-    connector = Connector(config)
+    connector = NoticeConnector(config)
     loop = asyncio.get_running_loop()
     for ending in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(ending, connector.stop)

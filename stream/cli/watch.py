@@ -15,7 +15,7 @@ from stream.kafka.clients import KafkaError
 from stream.kafka.reach import CannotStart
 from stream.policy.loading import load as load_policy
 from stream.policy.toml import PolicyError
-from stream.warning.watch import Watch
+from stream.warning.watch import Watcher
 
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -49,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 async def _watch(config: Config) -> None:
     policy = load_policy(config.policy.file)
-    watch = Watch(config, policy)
+    watch = Watcher(config, policy)
     loop = asyncio.get_running_loop()
     for ending in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(ending, watch.stop)

@@ -23,18 +23,19 @@ from faust.types import EventT, StreamT
 from stream import logs
 from stream.clock import WallClock
 from stream.config import Config, Kafka, secret
-from stream.enforce.api import Api
+from stream.enforce.api import ApiServer
 from stream.enforce.cases import faust_store, recovery
-from stream.enforce.cases.decoding import Spot
-from stream.enforce.cases.offsets import Place, Positions
-from stream.enforce.cases.reader import Intake
+from stream.enforce.cases.decoding import RecordPosition
+from stream.enforce.cases.offsets import IntakeOffsets
+from stream.enforce.cases.reader import IntakeReader
 from stream.enforce.cases.recovery import Table
-from stream.enforce.cases.runtime import Shell
+from stream.enforce.cases.runtime import CaseRuntime
 from stream.enforce.procedures import settings
 from stream.enforce.procedures.terms import Terms
 from stream.health import Health
 from stream.kafka import clients
 from stream.kafka.brokers import Brokers
+from stream.kafka.clients import TopicPartition
 from stream.kafka.closing import close_within
 from stream.kafka.reach import reach
 from stream.kafka.retry import Retry
@@ -66,7 +67,7 @@ EXIT_FAULT: Final = 70
 """Exit code of a process that ends itself at a fault of the program, so as to be started anew."""
 
 
-class Enforce:
+class EnforceProcess:
     """One instance, with the API beside it where there is a file of tokens (DESIGN section 1).
 
     `run` returns when it was asked to end and all has ended. Raises `ConfigError` for settings that cannot be used.
@@ -77,9 +78,9 @@ class Enforce:
         self._terms = settings.terms(config, policy)
         self._metrics = EnforceMetrics()
         self._stopping = asyncio.Event()
-        self._work: Work | None = None
+        self._work: CaseWorker | None = None
         self._brokers = Brokers(config, client="wurao-enforce")
-        self._api = Api(config) if config.api.tokens_file is not None else None
+        self._api = ApiServer(config) if config.api.tokens_file is not None else None
         self._health = Health(
             host=config.metrics.host,
             port=config.enforce.port,
@@ -122,7 +123,7 @@ class Enforce:
     async def _serve(self) -> None:
         cluster = await reach(self._config)
         ids = {topic: cluster.topics[topic].id for topic in INTAKE}
-        self._work = Work(self._config, terms=self._terms, metrics=self._metrics, positions=Positions(ids))
+        self._work = CaseWorker(self._config, terms=self._terms, metrics=self._metrics, positions=IntakeOffsets(ids))
         await self._work.run()
 
     def _not_ready(self) -> str | None:
@@ -158,10 +159,10 @@ class Enforce:
         ending.result()
 
 
-class Work:
+class CaseWorker:
     """What an instance does while it has a cluster."""
 
-    def __init__(self, config: Config, *, terms: Terms, metrics: EnforceMetrics, positions: Positions) -> None:
+    def __init__(self, config: Config, *, terms: Terms, metrics: EnforceMetrics, positions: IntakeOffsets) -> None:
         self._config = config
         self._metrics = metrics
         self._app = _application(config)
@@ -178,7 +179,7 @@ class Work:
             f"Faust names the table's topic {named}, and the topics are made as {ENFORCE_TABLE}"
         )
         self._table: Table = table.data
-        self._shell = Shell(
+        self._shell = CaseRuntime(
             config,
             table=self._table,
             positions=positions,
@@ -186,7 +187,7 @@ class Work:
             clock=WallClock(config.enforce.clock_offset_file),
             metrics=metrics,
         )
-        self._intake = Intake(config, positions=positions, take=self._shell.take, metrics=metrics)
+        self._intake = IntakeReader(config, positions=positions, take=self._shell.take, metrics=metrics)
         intake = self._app.topic(*INTAKE, key_type=bytes, value_type=bytes)
         self._app.agent(intake, concurrency=1, name="intake")(self._agent)
         self._app.on_partitions_revoked.connect(self._revoked)
@@ -227,7 +228,7 @@ class Work:
 
     async def _deliver(self, event: "EventT[bytes]") -> None:
         message = event.message
-        spot = Spot(message.topic, message.partition, message.offset, round(message.timestamp * 1000))
+        spot = RecordPosition(message.topic, message.partition, message.offset, round(message.timestamp * 1000))
         await self._intake.deliver(spot, message.key, message.value)
 
     async def _ring(self) -> None:
@@ -259,7 +260,7 @@ class Work:
         async with asyncio.timeout(ANSWER_S_MAX):
             ends = await consumer.end_offsets(places)
         if self._at_work:
-            reach = {Place(place.topic, place.partition): end for place, end in ends.items()}
+            reach = {TopicPartition(place.topic, place.partition): end for place, end in ends.items()}
             await _guarded(self._intake.fetch_missing(reach))
 
     # ---- partitions come and go
@@ -278,9 +279,9 @@ class Work:
         await _guarded(self._go_to_work(ours))
 
     async def _go_to_work(self, ours: list[int]) -> None:
-        rows = await recovery.bring_back(self._config, self._table, ours)
+        rows = await recovery.recover(self._config, self._table, ours)
         entries_count = await self._shell.resume(rows)
-        await self._intake.begin(Place(topic, partition) for topic in INTAKE for partition in ours)
+        await self._intake.begin(TopicPartition(topic, partition) for topic in INTAKE for partition in ours)
         took = time.monotonic() - self._began
         self._metrics.partitions.set(len(ours))
         self._metrics.recovery_seconds.set(took)

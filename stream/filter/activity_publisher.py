@@ -44,7 +44,7 @@ class Telling:
         self._partitions = partitions
         self._floor = floor
         self._at_it = asyncio.Lock()
-        self._seldom = logs.Seldom()
+        self._seldom = logs.Throttle()
 
     async def run(self) -> None:
         """Put out what is over, time and again."""

@@ -42,7 +42,7 @@ class Offsets:
         self._member = member
         self._marks = marks
         self._lost = lost
-        self._seldom: dict[str, logs.Seldom] = {}
+        self._seldom: dict[str, logs.Throttle] = {}
 
     def named(self, offsets: Mapping[Place, int]) -> dict[TopicPartition, tuple[int, str]]:
         """What is committed for these."""
@@ -84,7 +84,7 @@ class Offsets:
             beginning, count = beginnings[place], max(0, beginnings[place] - wanted[place])
             self._consumer.seek(place, beginning)
             self._lost(place.topic, count)
-            if (held_back := self._seldom.setdefault(place.topic, logs.Seldom()).now()) is not None:
+            if (held_back := self._seldom.setdefault(place.topic, logs.Throttle()).now()) is not None:
                 log.error(
                     "events were removed before they were read"
                     if count

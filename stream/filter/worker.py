@@ -121,7 +121,7 @@ class Worker:
         self._began_ms = now_ms()
         self._ready = False
         self._stop = asyncio.Event()
-        self._seldom: defaultdict[str, logs.Seldom] = defaultdict(logs.Seldom)
+        self._seldom: defaultdict[str, logs.Throttle] = defaultdict(logs.Throttle)
         """message → its own limit, so that one fault does not silence another"""
         self._brokers = Brokers(config, client=self._name)
         self._producer = clients.producer(config, client=self._name)

@@ -46,7 +46,7 @@ async def until_answered(ask: Callable[P, Awaitable[T]], *given: P.args, **optio
 
     For what may be asked twice. `brokers.Brokers` tells of the silence. Raises what waiting does not mend.
     """
-    pause, seldom = ANSWER_PAUSE_S, logs.Seldom(TELL_EVERY_S)
+    pause, seldom = ANSWER_PAUSE_S, logs.Throttle(TELL_EVERY_S)
     while True:
         try:
             return await ask(*given, **options)

@@ -22,7 +22,7 @@ class Retry:
     def begin_anew(self) -> None:
         """It went well: the next trouble is a new one, told at once and followed by a short pause."""
         self._pause_s = PAUSE_S
-        self._seldom = logs.Seldom(TELL_EVERY_S)
+        self._seldom = logs.Throttle(TELL_EVERY_S)
 
     async def after(self, error: Exception) -> None:
         """Tell of it, unless like it was told a moment ago, and pause."""

@@ -1,5 +1,5 @@
 """Cases as the world sees them: what happens to a case comes in as `CaseEvent`, where it stands goes out as
-`CasePicture`.
+`CaseView`.
 
 Both stand in topics under the key that a case's records share, and in the partition which that key has
 (`bloom.partition.partition_of`), so that all that happens to one case is in one order. A case's own event and
@@ -50,7 +50,7 @@ class ClockDue(msgspec.Struct, frozen=True):
     """False: the official calendar of a year that the term touches was not known when it was set"""
 
 
-class CasePicture(msgspec.Struct, frozen=True, tag_field="kind", tag="case"):
+class CaseView(msgspec.Struct, frozen=True, tag_field="kind", tag="case"):
     """Where a case stands after a step: the record of `cases`, compacted, under the case id.
 
     `due` holds the clocks that run, the earliest first, and then those that have run out (`breached`, with
@@ -83,14 +83,14 @@ class Hold(msgspec.Struct, frozen=True, tag_field="kind", tag="hold"):
     basis: Name
 
 
-__all__ = ["EFFECT_KEY_CHARACTERS_MAX", "CaseEvent", "CasePicture", "ClockDue", "EffectKey", "Hold"]
+__all__ = ["EFFECT_KEY_CHARACTERS_MAX", "CaseEvent", "CaseView", "ClockDue", "EffectKey", "Hold"]
 
 
 DOCKET: Final = "docket"
 """The procedure that a `CaseEvent` to a party's docket names."""
 
 
-class DocketFinding(msgspec.Struct, frozen=True, tag_field="event", tag="finding"):
+class EscalationFinding(msgspec.Struct, frozen=True, tag_field="event", tag="finding"):
     """A violation was found: to the docket of its party, which knows what measure follows.
 
     `origin` is the case to report to; `direction` the regulator's order behind it.
@@ -120,6 +120,6 @@ def out_of(topic: str, key: str, record: msgspec.Struct, effect: str, partitions
     return Out(topic, partition_of(key, partitions), key.encode(), encode(record), effect)
 
 
-def on_its_way(event: CaseEvent, partitions: int) -> Out:
+def case_event_out(event: CaseEvent, partitions: int) -> Out:
     """An event on its way to a case or docket."""
     return out_of(CASE_EVENTS, event.case, event, event.id, partitions)

@@ -6,6 +6,6 @@ a connector that dies between sending and recording sends again, under the same 
 receiver can tell a repeat. docs/notices.md is the description for those who receive.
 """
 
-from stream.notify.loop import Connector
+from stream.notify.loop import NoticeConnector
 
-__all__ = ["Connector"]
+__all__ = ["NoticeConnector"]

@@ -12,19 +12,19 @@ DOUBLINGS_MAX: Final = 30
 """Beyond any pause that a configuration allows; keeps the power within an integer."""
 
 
-class Tried(NamedTuple):
+class FailedAttempts(NamedTuple):
     """Attempts that failed, and the moment of the last, in milliseconds."""
 
     attempts: int
     last: int
 
 
-class Told:
+class DeliveryLog:
     """Every notice's attempts, folded from `deliveries`. Some 100 bytes a notice."""
 
     def __init__(self) -> None:
         self._delivered: set[str] = set()
-        self._tried: dict[str, Tried] = {}
+        self._tried: dict[str, FailedAttempts] = {}
 
     def record(self, attempt: Delivery) -> None:
         """Take in one attempt. The same one twice changes nothing, and after a delivery nothing does."""
@@ -32,16 +32,18 @@ class Told:
             self._delivered.add(attempt.notice)
             self._tried.pop(attempt.notice, None)
         elif attempt.notice not in self._delivered:
-            before = self._tried.get(attempt.notice, Tried(0, 0))
-            self._tried[attempt.notice] = Tried(max(before.attempts, attempt.attempt), max(before.last, attempt.time))
+            before = self._tried.get(attempt.notice, FailedAttempts(0, 0))
+            self._tried[attempt.notice] = FailedAttempts(
+                max(before.attempts, attempt.attempt), max(before.last, attempt.time)
+            )
 
     def delivered(self, notice: str) -> bool:
         """Whether the notice was delivered."""
         return notice in self._delivered
 
-    def tried(self, notice: str) -> Tried:
+    def tried(self, notice: str) -> FailedAttempts:
         """The attempts that failed so far."""
-        return self._tried.get(notice, Tried(0, 0))
+        return self._tried.get(notice, FailedAttempts(0, 0))
 
 
 def pause_ms(failures: int, *, first_ms: int, most_ms: int) -> int:
@@ -51,7 +53,7 @@ def pause_ms(failures: int, *, first_ms: int, most_ms: int) -> int:
     return min(most_ms, first_ms << min(failures - 1, DOUBLINGS_MAX))
 
 
-class Progress:
+class NoticeOffsets:
     """Per partition, which records are still to be dealt with: what may be committed ends before the first."""
 
     def __init__(self) -> None:

@@ -30,22 +30,22 @@ from stream.model.codec import Undecodable, decode_as
 from stream.model.control import Delivery, DeliveryOutcome, Notice
 from stream.model.topics import DEAD_LETTER, DELIVERIES, NOTICES
 from stream.notify import contacts
-from stream.notify.delivery_log import Progress, Told, pause_ms
-from stream.notify.records import POLL_MS, Memory, Records
-from stream.notify.transports import Couriers, Undelivered
-from stream.reloading_file import KeptFile
+from stream.notify.delivery_log import DeliveryLog, NoticeOffsets, pause_ms
+from stream.notify.records import POLL_MS, AttemptWriter, DeliveryLogReader
+from stream.notify.transports import Transports, Undelivered
+from stream.reloading_file import ReloadingFile
 
 log = logs.get(__name__)
 
 NEEDED: Final = (NOTICES, DELIVERIES, DEAD_LETTER)
 """The topics that must be as they ought before a notice is sent: a delivery that is not kept is no proof."""
 
-NOWHERE: Final = "contacts"
+NO_TRANSPORT: Final = "contacts"
 """The way that a delivery names when the contacts file has no address."""
 
 
 @dataclass(frozen=True, slots=True)
-class Pending:
+class PendingNotice:
     """A notice that is still to be delivered, and where it stands."""
 
     notice: Notice
@@ -53,7 +53,7 @@ class Pending:
     offset: int
 
 
-class Connector:
+class NoticeConnector:
     """One instance. Create it on its loop; `run` returns when `stop` was called and all attempts have ended."""
 
     def __init__(self, config: Config) -> None:
@@ -61,15 +61,15 @@ class Connector:
             raise ConfigError("connector.contacts_file: needed, to know where each party is reached")
         self._config = config
         self._settings = config.connector
-        self._contacts = KeptFile(config.connector.contacts_file, contacts.read)
-        self._couriers = Couriers(config.connector)
-        self._records = Records(config)
+        self._contacts = ReloadingFile(config.connector.contacts_file, contacts.read)
+        self._couriers = Transports(config.connector)
+        self._records = AttemptWriter(config)
         self._brokers = Brokers(config, client="wurao-notify")
         self._clock = WallClock(config.enforce.clock_offset_file)
         self._metrics = NotifyMetrics()
-        self._told = Told()
-        self._progress = Progress()
-        self._pending: dict[str, Pending] = {}
+        self._told = DeliveryLog()
+        self._progress = NoticeOffsets()
+        self._pending: dict[str, PendingNotice] = {}
         self._due: list[tuple[int, int, str]] = []
         """when, a counter so that equal moments keep their order, and which notice"""
         self._counter = itertools.count()
@@ -130,7 +130,7 @@ class Connector:
 
     async def _serve(self) -> None:
         """Be a member of the group until `stop`; at the end let what is under way be recorded, within a bound."""
-        memory = Memory(self._config, self._told)
+        memory = DeliveryLogReader(self._config, self._told)
         consumer = clients.group_consumer(
             self._config, group=self._settings.group, client="wurao-notify", instance=None
         )
@@ -172,7 +172,7 @@ class Connector:
         self._metrics.pending.set(len(self._pending))
         await self._commit(consumer)
 
-    async def _assigned(self, memory: Memory, _: Collection[TopicPartition]) -> None:
+    async def _assigned(self, memory: DeliveryLogReader, _: Collection[TopicPartition]) -> None:
         """Partitions have become ours: know what others have tried before anything is tried."""
         await memory.catch_up()
         self._informed.set()
@@ -215,7 +215,7 @@ class Connector:
         elif self._told.tried(name).attempts >= self._settings.attempts_max:
             self._progress.finish(place, record.offset)
         else:
-            self._pending[name] = Pending(notice, place, record.offset)
+            self._pending[name] = PendingNotice(notice, place, record.offset)
             self._schedule(name)
 
     def _schedule(self, name: str) -> None:
@@ -244,7 +244,7 @@ class Connector:
             bound_s = self._settings.attempt_timeout_ms / 1000
             await asyncio.wait(self._attempts, timeout=bound_s if self._brokers.not_ready() is None else GOODBYE_S_MAX)
 
-    async def _attempt(self, pending: Pending) -> None:
+    async def _attempt(self, pending: PendingNotice) -> None:
         """One attempt, recorded; then the notice is done with, or waits for its next one."""
         attempt = await self._tried(pending.notice)
         await self._records.attempt(attempt)
@@ -281,7 +281,7 @@ class Connector:
             time=self._clock.now(),
             outcome=outcome,
             attempt=number,
-            via=address.via if address else NOWHERE,
+            via=address.via if address else NO_TRANSPORT,
             detail=detail,
         )
 

@@ -32,7 +32,7 @@ _MEASURES: Final = {
 }
 
 
-def letter(notice: Notice, *, to: str, sender: str) -> bytes:
+def mail_of(notice: Notice, *, to: str, sender: str) -> bytes:
     """The mail of a notice, from `sender` to the mailbox `to`, in seven bits for any server."""
     message = EmailMessage()
     message["Message-ID"] = message_id(notice, sender)

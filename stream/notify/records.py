@@ -15,14 +15,14 @@ from stream.kafka.durable import DurableProducer
 from stream.model.codec import Undecodable, decode_as, encode
 from stream.model.control import Delivery
 from stream.model.topics import DEAD_LETTER, DELIVERIES
-from stream.notify.delivery_log import Told
+from stream.notify.delivery_log import DeliveryLog
 
 log = logs.get(__name__)
 
 POLL_MS: Final = 200
 
 
-class Records:
+class AttemptWriter:
     """The way to the broker. `stop` at the end."""
 
     def __init__(self, config: Config) -> None:
@@ -62,10 +62,10 @@ class Records:
         await self._producer.durably(send)
 
 
-class Memory:
-    """Reads `deliveries` into a `Told`: all of it at first, and then what others have added since."""
+class DeliveryLogReader:
+    """Reads `deliveries` into a `DeliveryLog`: all of it at first, and then what others have added since."""
 
-    def __init__(self, config: Config, told: Told) -> None:
+    def __init__(self, config: Config, told: DeliveryLog) -> None:
         self._consumer = clients.follower(config, client="wurao-notify-memory")
         self._places = clients.partitions(DELIVERIES, config.topics.partitions)
         self._told = told

@@ -18,7 +18,7 @@ from stream.config import ConfigError, Connector, secret
 from stream.model.codec import encode
 from stream.model.control import Notice
 from stream.notify.contacts import Address, is_here
-from stream.notify.message import letter
+from stream.notify.message import mail_of
 
 DETAIL_CHARACTERS_MAX: Final = 300
 """Of what the other side said; more is not needed as evidence."""
@@ -30,7 +30,7 @@ class Undelivered(Exception):
     """The other side has not taken the notice, as far as can be known; the text says why."""
 
 
-class Couriers:
+class Transports:
     """Both ways, by one configuration. Create it on its loop; `close` at the end. Raises `ConfigError`."""
 
     def __init__(self, config: Connector) -> None:
@@ -73,7 +73,7 @@ class Couriers:
                 if self._config.smtp_username:
                     server.login(self._config.smtp_username, self._password or "")
                 sender = self._config.sender
-                server.sendmail(sender, [mailbox], letter(notice, to=mailbox, sender=sender))
+                server.sendmail(sender, [mailbox], mail_of(notice, to=mailbox, sender=sender))
                 # The mail is theirs now: however they say goodbye, it must not be sent again.
                 with contextlib.suppress(smtplib.SMTPException, OSError):
                     server.quit()

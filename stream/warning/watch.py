@@ -35,13 +35,13 @@ from stream.kafka.group import RebalanceListener, commit_owned
 from stream.kafka.reach import reach
 from stream.kafka.retry import Retry
 from stream.metrics import WatchMetrics
-from stream.model.cases import DOCKET, CaseEvent, DocketFinding, on_its_way
+from stream.model.cases import DOCKET, CaseEvent, EscalationFinding, case_event_out
 from stream.model.codec import Undecodable, decode_as, encode
 from stream.model.control import Activity, Finding, Party, party_key
 from stream.model.fields import Channel
 from stream.model.topics import ACTIVITY, CASE_EVENTS
 from stream.policy.settings import Policy
-from stream.warning.rules.parts import Standing
+from stream.warning.rules.parts import PartyTracker
 from stream.warning.rules.senders import forgettable
 
 log = logs.get(__name__)
@@ -55,7 +55,7 @@ _decoder = msgspec.json.Decoder(Activity)
 
 
 @dataclass(slots=True)
-class _Share:
+class _AssignedPartition:
     """A partition of this instance: its parties, how far it is read, and from where on findings are raised."""
 
     live_from: int
@@ -63,10 +63,10 @@ class _Share:
     safe: int
     """up to here findings are acknowledged"""
     committed: int
-    standings: dict[tuple[Party, Channel], Standing] = field(default_factory=dict)
+    standings: dict[tuple[Party, Channel], PartyTracker] = field(default_factory=dict)
 
 
-class Watch:
+class Watcher:
     """One instance. Create it on its loop; `run` returns when `stop` was asked for and all is settled."""
 
     def __init__(self, config: Config, policy: Policy) -> None:
@@ -75,13 +75,13 @@ class Watch:
         self._settings = policy.file.warning
         self._producer = DurableProducer(config, client=NAME)
         self._brokers = Brokers(config, client=NAME)
-        self._shares: dict[int, _Share] = {}
+        self._shares: dict[int, _AssignedPartition] = {}
         self._between = asyncio.Lock()
         """held while a batch is fetched, judged and committed: partitions come and go between two batches"""
         self._stopping = asyncio.Event()
         self._member = False
         """whether the group has given partitions, if only none"""
-        self._seldom = logs.Seldom()
+        self._seldom = logs.Throttle()
         self._assignment = object()
         """another one after every change of partitions: what was fetched before it is not ours any more"""
         self._commit_at = self._forget_at = 0.0
@@ -178,9 +178,9 @@ class Watch:
 
     async def _begin(
         self, consumer: clients.AIOKafkaConsumer, assigned: Collection[TopicPartition]
-    ) -> dict[int, _Share]:
+    ) -> dict[int, _AssignedPartition]:
         """The shares of these partitions, and the consumer where their read-back begins."""
-        shares: dict[int, _Share] = {}
+        shares: dict[int, _AssignedPartition] = {}
         if not assigned:
             return shares
         since = time.time_ns() // 1_000_000 - self._config.watch.readback_ms
@@ -193,7 +193,9 @@ class Watch:
             live_from = begin if committed is None else committed
             first = min(begin, live_from)
             consumer.seek(place, first)
-            shares[place.partition] = _Share(live_from=live_from, next=first, safe=first, committed=live_from)
+            shares[place.partition] = _AssignedPartition(
+                live_from=live_from, next=first, safe=first, committed=live_from
+            )
         return shares
 
     def _go_back(self, consumer: clients.AIOKafkaConsumer, fetched: Collection[TopicPartition]) -> None:
@@ -224,7 +226,7 @@ class Watch:
             self._forget_at = moment + FORGET_EVERY_S
             self._forget(time.time_ns() // 1_000_000)
 
-    def _judge(self, share: _Share, records: Sequence[clients.ConsumerRecord]) -> list[Finding]:
+    def _judge(self, share: _AssignedPartition, records: Sequence[clients.ConsumerRecord]) -> list[Finding]:
         """The findings of a partition's next records; of what was judged before the start, none."""
         findings: list[Finding] = []
         newest = 0
@@ -237,7 +239,7 @@ class Watch:
             who = part.party, part.channel
             standing = share.standings.get(who)
             if standing is None:
-                standing = share.standings[who] = Standing(part.window)
+                standing = share.standings[who] = PartyTracker(part.window)
             found = standing.take(part, self._settings)
             newest = max(newest, part.window)
             if found and record.offset >= share.live_from:
@@ -251,7 +253,7 @@ class Watch:
     async def _raise(self, findings: Sequence[Finding]) -> None:
         """Put findings to the dockets of their parties, and wait until they are safe."""
         partitions = self._config.topics.partitions
-        outs = [on_its_way(case_event(finding), partitions) for finding in findings]
+        outs = [case_event_out(case_event(finding), partitions) for finding in findings]
 
         async def send(producer: clients.AIOKafkaProducer) -> None:
             acks = [
@@ -304,6 +306,6 @@ def case_event(finding: Finding) -> CaseEvent:
         time=finding.time,
         case=party_key(finding.party),
         procedure=DOCKET,
-        event=msgspec.Raw(encode(DocketFinding(finding))),
+        event=msgspec.Raw(encode(EscalationFinding(finding))),
         actor=ACTOR,
     )

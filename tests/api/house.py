@@ -21,13 +21,13 @@ import yaml
 from docs.generate.__main__ import TOP
 from stream import config as configuration
 from stream.config import Config
-from stream.enforce.api import Api
+from stream.enforce.api import ApiServer
 from stream.enforce.cases import decoding, outbox, store
-from stream.enforce.cases.decoding import Arrival, Forward, Spot
+from stream.enforce.cases.decoding import Arrival, Forward, RecordPosition
 from stream.enforce.procedures import settings
 from stream.enforce.procedures.terms import Terms
 from stream.kafka import clients, topics
-from stream.model.cases import Out, on_its_way
+from stream.model.cases import Out, case_event_out
 from stream.model.topics import INTAKE
 from stream.policy.loading import load as load_policy
 from tests.filter.harness import PARTITIONS, Broker
@@ -175,7 +175,7 @@ async def eventually(asked: Callable[[], Awaitable[T | None]], *, within_s: floa
 @asynccontextmanager
 async def house(config: Config, *, control_plane: bool = True) -> AsyncIterator[House]:
     """An API that is ready, with or without a control plane behind it."""
-    api = Api(config)
+    api = ApiServer(config)
     address = await api.start()
     behind = asyncio.create_task(_control_plane(config)) if control_plane else None
     try:
@@ -210,7 +210,7 @@ async def _control_plane(config: Config) -> None:
         while True:
             for records in (await consumer.getmany(timeout_ms=50)).values():
                 for record in records:
-                    spot = Spot(record.topic, record.partition, record.offset, record.timestamp)
+                    spot = RecordPosition(record.topic, record.partition, record.offset, record.timestamp)
                     for out in _dealt_with(entries, spot, record.key, record.value, terms):
                         await producer.send_and_wait(out.topic, value=out.value, key=out.key, partition=out.partition)
     finally:
@@ -218,14 +218,16 @@ async def _control_plane(config: Config) -> None:
         await producer.stop()
 
 
-def _dealt_with(entries: dict[str, store.Entry], spot: Spot, key: bytes, value: bytes, terms: Terms) -> list[Out]:
+def _dealt_with(
+    entries: dict[str, store.Entry], spot: RecordPosition, key: bytes, value: bytes, terms: Terms
+) -> list[Out]:
     arrival = decoding.read(spot, key, value, PARTITIONS, terms.numbering)
     match arrival:
         case Forward():
-            return [on_its_way(arrival.event, PARTITIONS)]
+            return [case_event_out(arrival.event, PARTITIONS)]
         case Arrival():
             outcome = store.take(arrival.key, entries.get(arrival.key), arrival, spot.at, terms)
-            if isinstance(outcome, store.Taken):
+            if isinstance(outcome, store.Updated):
                 entries[arrival.key] = store.settled(outcome.entry)
                 return outbox.records(arrival.key, outcome.entry, PARTITIONS)
             return []

@@ -11,7 +11,7 @@ from stream.enforce.api.permissions import ACTS, ADDED
 from stream.enforce.cases.decoding import EVENTS
 from stream.enforce.procedures.engine import Outline
 from stream.enforce.procedures.outlines import OUTLINES
-from stream.model.cases import CasePicture
+from stream.model.cases import CaseView
 
 BY_MACHINES = {
     "clock",
@@ -48,7 +48,7 @@ def test_every_act_is_an_event_that_the_inbox_reads_and_names_who_did_it(procedu
 def test_in_every_state_that_waits_for_people_somebody_can_act(outline: Outline) -> None:
     for state in outline.states:
         here = [line for line in outline.lines if state in line.sources]
-        picture = CasePicture("X-1", outline.name, state.value, 1, 1, msgspec.Raw(b"{}"))
+        picture = CaseView("X-1", outline.name, state.value, 1, 1, msgspec.Raw(b"{}"))
         can = {name for role in get_args(Role) for name in permissions.possible(picture, Caller(role, "somebody"))}
         assert can == {line.event for line in here} & {act.name for act in ACTS[outline.name]}
 

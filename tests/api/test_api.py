@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from bloom.partition import partition_of
 from stream.config import Config
-from stream.enforce.api import Api
+from stream.enforce.api import ApiServer
 from stream.enforce.procedures.forms import PERSON
 from stream.enforce.procedures.terms import Settings
 from stream.model import topics
@@ -451,7 +451,7 @@ async def test_without_a_broker_nothing_is_accepted(config: Config) -> None:
         kafka=replace(config.kafka, bootstrap="127.0.0.1:1"),
         api=replace(config.api, write_timeout_ms=500),
     )
-    api = Api(gone)
+    api = ApiServer(gone)
     address = await api.start()
     try:
         async with (

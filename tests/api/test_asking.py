@@ -9,15 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.enforce.api import request_parsing
-from stream.enforce.api.case_index import Wanted
+from stream.enforce.api.case_index import CaseQuery
 from stream.enforce.api.responses import Fault, Problem
-from stream.enforce.procedures.forms import NUMBER, PERSON, Reading
+from stream.enforce.procedures.forms import NUMBER, PERSON, FormContext
 from stream.model.control import Appeal, Complaint, Filing
 from stream.model.registry import Expression, Order
 from tests.enforce.world import NOW, TERMS
 
 MADE = {"time": NOW, "actor": "desk:17"}
-READING = Reading(TERMS.numbering, NOW)
+READING = FormContext(TERMS.numbering, NOW)
 
 
 def faults(body: bytes, kind: type[msgspec.Struct] = Complaint) -> tuple[Fault, ...]:
@@ -98,9 +98,11 @@ def test_what_exceeds_a_limit_is_a_fault_that_names_the_limit() -> None:
 
 
 def test_a_query_is_read_from_text_and_its_faults_are_told() -> None:
-    assert request_parsing.query({"limit": "7", "ended": "true", "state": ""}, Wanted) == Wanted(limit=7, ended=True)
+    assert request_parsing.query({"limit": "7", "ended": "true", "state": ""}, CaseQuery) == CaseQuery(
+        limit=7, ended=True
+    )
     with pytest.raises(Problem) as raised:
-        request_parsing.query({"limit": "501", "ended": "perhaps", "colour": "red"}, Wanted)
+        request_parsing.query({"limit": "501", "ended": "perhaps", "colour": "red"}, CaseQuery)
     assert [fault.field for fault in raised.value.refusal.faults] == ["colour", "ended", "limit"]
 
 

@@ -7,13 +7,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream.enforce.api.auth import Caller
-from stream.enforce.api.case_index import DISPUTED_LEAVES_MS, Casebook, Row, Wanted, is_over, next_due, row_of
-from stream.enforce.procedures.complaint import ComplaintCase
-from stream.enforce.procedures.complaint import State as ComplaintState
+from stream.enforce.api.case_index import (
+    DISPUTED_LEAVES_MS,
+    CaseIndex,
+    CaseQuery,
+    IndexedCase,
+    indexed,
+    is_expired,
+    next_due,
+)
+from stream.enforce.procedures.complaint import ComplaintCase, ComplaintState
 from stream.enforce.procedures.dispute import DisputeCase
-from stream.enforce.procedures.measure import MeasureCase
-from stream.enforce.procedures.measure import State as MeasureState
-from stream.model.cases import CasePicture, ClockDue
+from stream.enforce.procedures.measure import MeasureCase, MeasureState
+from stream.model.cases import CaseView, ClockDue
 from stream.model.codec import encode
 from stream.model.control import Complaint, Dispute, Finding, Party
 
@@ -43,7 +49,7 @@ def complaint(known: Known) -> bytes:
     body = ComplaintCase(case=known.case, state=ComplaintState(known.state), complaint=said)
     clocks = () if known.due is None else (ClockDue("forward", known.due),)
     return encode(
-        CasePicture(
+        CaseView(
             case=known.case,
             procedure="complaint",
             state=known.state,
@@ -61,7 +67,7 @@ def measure(case: str, sender: str) -> bytes:
     finding = Finding(case[2:], 1, Party(sender=sender), "refusals", "early-warning")
     body = MeasureCase(case=case, state=MeasureState.WARNED, finding=finding)
     return encode(
-        CasePicture(
+        CaseView(
             case=case,
             procedure="measure",
             state="warned",
@@ -106,11 +112,11 @@ def test_pages_put_together_are_what_sorting_everything_gives(
     caller: Caller,
     few_max: int,
 ) -> None:
-    book = Casebook(kept_ms=KEPT_MS, few_max=few_max)
+    book = CaseIndex(kept_ms=KEPT_MS, few_max=few_max)
     first = {one.case: one for one in changes[:loaded]}
-    book.load(row_of(complaint(one)) for one in first.values())
+    book.load(indexed(complaint(one)) for one in first.values())
     for one in changes[loaded:]:
-        book.put(row_of(complaint(one)))
+        book.put(indexed(complaint(one)))
     model = {one.case: one for one in changes}  # a later picture stands for the earlier
     for case in dropped:
         book.drop(case)
@@ -130,7 +136,7 @@ def test_pages_put_together_are_what_sorting_everything_gives(
     found, after = list[str](), None
     for _ in range(50):
         lines, after = book.page(
-            Wanted(state=state, due_before=due_before, ended=ended, limit=limit, after=after), caller
+            CaseQuery(state=state, due_before=due_before, ended=ended, limit=limit, after=after), caller
         )
         found += [line.case for line in lines]
         assert len(lines) == limit or after is None
@@ -140,12 +146,12 @@ def test_pages_put_together_are_what_sorting_everything_gives(
 
 
 def test_a_sender_sees_what_is_held_against_it_and_never_who_complained() -> None:
-    book = Casebook(kept_ms=KEPT_MS)
+    book = CaseIndex(kept_ms=KEPT_MS)
     complained = Known("C-1", "received", 1, "+8613800138000")
-    book.load(row_of(data) for data in (complaint(complained), measure("M-1", "ORG-9"), measure("M-2", "ORG-1")))
-    assert [line.case for line in book.page(Wanted(), SENDER)[0]] == ["M-1"]
-    assert [line.case for line in book.page(Wanted(), AGENT)[0]] == ["C-1"]
-    assert len(book.page(Wanted(), DESK)[0]) == 3
+    book.load(indexed(data) for data in (complaint(complained), measure("M-1", "ORG-9"), measure("M-2", "ORG-1")))
+    assert [line.case for line in book.page(CaseQuery(), SENDER)[0]] == ["M-1"]
+    assert [line.case for line in book.page(CaseQuery(), AGENT)[0]] == ["C-1"]
+    assert len(book.page(CaseQuery(), DESK)[0]) == 3
     assert book.picture("C-1", SENDER) is None
     assert book.picture("M-1", AGENT) is None
     assert book.picture("M-1", SENDER) is not None
@@ -159,18 +165,18 @@ def test_a_sender_sees_what_is_held_against_it_and_never_who_complained() -> Non
 def test_what_has_ended_leaves_after_its_time_and_nothing_else_does(
     *, changes: list[Known], loaded: int, now: int
 ) -> None:
-    book = Casebook(kept_ms=KEPT_MS)
+    book = CaseIndex(kept_ms=KEPT_MS)
     first = {one.case: one for one in changes[:loaded]}
-    book.load(row_of(complaint(one)) for one in first.values())
+    book.load(indexed(complaint(one)) for one in first.values())
     for one in changes[loaded:]:
-        book.put(row_of(complaint(one)))
+        book.put(indexed(complaint(one)))
     book.let_leave(now)
     kept = {one.case for one in {one.case: one for one in changes}.values() if not _over(one, now)}
     assert len(book) == len(kept)
-    assert {line.case for line in book.page(Wanted(ended=True, limit=500), DESK)[0]} == kept
+    assert {line.case for line in book.page(CaseQuery(ended=True, limit=500), DESK)[0]} == kept
     assert all((book.picture(one.case, DESK) is not None) == (one.case in kept) for one in changes)
     for one in changes:
-        assert is_over(complaint(one), by=now - KEPT_MS) == _over(one, now)
+        assert is_expired(complaint(one), by=now - KEPT_MS) == _over(one, now)
 
 
 def _over(known: Known, now: int) -> bool:
@@ -179,14 +185,14 @@ def _over(known: Known, now: int) -> bool:
 
 def test_a_complaint_is_kept_as_long_as_the_dispute_about_it() -> None:
     """Whose the dispute is, the complaint alone knows."""
-    book = Casebook(kept_ms=KEPT_MS)
+    book = CaseIndex(kept_ms=KEPT_MS)
     complained = complaint(Known("C-1", "disputed", None, "+8613800138000"))
-    book.load(row_of(data) for data in (complained, dispute("D-1", "C-1", ended=None)))
-    assert not is_over(complained, by=5_000), "it may be needed"
+    book.load(indexed(data) for data in (complained, dispute("D-1", "C-1", ended=None)))
+    assert not is_expired(complained, by=5_000), "it may be needed"
     book.let_leave(5_000)
     assert book.picture("D-1", AGENT) is not None
 
-    book.put(row_of(dispute("D-1", "C-1", ended=6_000)))
+    book.put(indexed(dispute("D-1", "C-1", ended=6_000)))
     book.let_leave(6_000 + KEPT_MS)
     assert (len(book), book.picture("D-1", AGENT)) == (1, None)
     book.let_leave(5_000 + DISPUTED_LEAVES_MS)
@@ -197,7 +203,7 @@ def dispute(case: str, about: str, *, ended: int | None) -> bytes:
     taken = Dispute(case[2:], 1, complaint=about, party=Party(sender="ORG-9"))
     body = DisputeCase(case=case, dispute=taken)
     updated = ended or 1
-    picture = CasePicture(case, "dispute", "received", 1, updated, msgspec.Raw(encode(body)), ended=ended is not None)
+    picture = CaseView(case, "dispute", "received", 1, updated, msgspec.Raw(encode(body)), ended=ended is not None)
     return encode(picture)
 
 
@@ -208,12 +214,12 @@ def test_what_is_due_is_what_runs_and_else_what_was_missed_last() -> None:
     assert next_due(()) > 1 << 52
 
 
-class Watched(Casebook):
+class Watched(CaseIndex):
     """Counts the rows that it looks at."""
 
     looked_at = 0
 
-    def _seen(self, row: Row, caller: Caller) -> bool:
+    def _seen(self, row: IndexedCase, caller: Caller) -> bool:
         self.looked_at += 1
         return super()._seen(row, caller)
 
@@ -223,12 +229,12 @@ def test_a_page_of_20_000_open_cases_looks_at_no_more_rows_than_it_shows_and_one
     book = Watched(kept_ms=KEPT_MS)
     book.load(_many(20_000))
     for wanted in (
-        Wanted(),
-        Wanted(procedure="complaint", state="forwarded", limit=500),
-        Wanted(due_before=900_000, after="500000.C-5"),
-        Wanted(state="none"),
-        Wanted(breached=True),
-        Wanted(party="sender|NOBODY"),
+        CaseQuery(),
+        CaseQuery(procedure="complaint", state="forwarded", limit=500),
+        CaseQuery(due_before=900_000, after="500000.C-5"),
+        CaseQuery(state="none"),
+        CaseQuery(breached=True),
+        CaseQuery(party="sender|NOBODY"),
     ):
         for caller in (DESK, AGENT, OTHER_AGENT):
             book.looked_at = 0
@@ -236,16 +242,16 @@ def test_a_page_of_20_000_open_cases_looks_at_no_more_rows_than_it_shows_and_one
             assert book.looked_at <= len(lines) + 1
 
 
-def _many(count: int) -> list[Row]:
+def _many(count: int) -> list[IndexedCase]:
     return [
-        row_of(complaint(Known(f"C-{n}", STATES[n % 2], n * 7919 % 1_000_000, f"+86138{n:08}"))) for n in range(count)
+        indexed(complaint(Known(f"C-{n}", STATES[n % 2], n * 7919 % 1_000_000, f"+86138{n:08}"))) for n in range(count)
     ]
 
 
 @settings(max_examples=20)
 @given(st.text(max_size=20))
 def test_a_page_begins_at_the_beginning_after_what_is_no_cursor(after: str) -> None:
-    book = Casebook(kept_ms=KEPT_MS)
-    book.load([row_of(complaint(Known("C-1", "received", 1, "+8613800138000")))])
-    lines, _ = book.page(Wanted(after=after), DESK)
+    book = CaseIndex(kept_ms=KEPT_MS)
+    book.load([indexed(complaint(Known("C-1", "received", 1, "+8613800138000")))])
+    lines, _ = book.page(CaseQuery(after=after), DESK)
     assert len(lines) <= 1

@@ -10,7 +10,7 @@ from stream import config as configuration
 from stream.config import ConfigError, Connector
 from stream.model.control import Notice
 from stream.notify.contacts import Address
-from stream.notify.transports import Couriers, Undelivered
+from stream.notify.transports import Transports, Undelivered
 from tests.api.sinks import MailSink, mail_sink
 from tests.certificates import Authority
 
@@ -51,7 +51,7 @@ async def deliver(sink: MailSink, security: str, cafile: Path | None = None, **s
         **settings,
     }
     config = configuration.load(None, {f"WURAO_CONNECTOR__{name}": value for name, value in stated.items()})
-    couriers = Couriers(config.connector)
+    couriers = Transports(config.connector)
     try:
         return await couriers.deliver(NOTICE, MAILBOX)
     finally:
@@ -129,10 +129,10 @@ async def test_a_mail_that_was_taken_is_delivered_however_the_server_says_goodby
 
 def test_no_password_goes_to_another_machine_in_the_clear() -> None:
     with pytest.raises(ConfigError, match="in the clear"):
-        Couriers(Connector(smtp_host="mail.example", smtp_username="wurao"))
-    Couriers(Connector(smtp_host="127.0.0.1", smtp_username="wurao"))
+        Transports(Connector(smtp_host="mail.example", smtp_username="wurao"))
+    Transports(Connector(smtp_host="127.0.0.1", smtp_username="wurao"))
 
 
 def test_certificates_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"smtp_cafile.*nothing\.pem"):
-        Couriers(Connector(smtp_security="tls", smtp_cafile=str(tmp_path / "nothing.pem")))
+        Transports(Connector(smtp_security="tls", smtp_cafile=str(tmp_path / "nothing.pem")))

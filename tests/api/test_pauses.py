@@ -16,11 +16,11 @@ from stream import config as configuration
 from stream.clock import WallClock
 from stream.config import Config
 from stream.enforce.api import case_feed
-from stream.enforce.api.case_feed import Pictures
-from stream.enforce.api.case_index import Casebook
+from stream.enforce.api.case_feed import CaseFeed
+from stream.enforce.api.case_index import CaseIndex
 from stream.kafka import clients, retry
 from stream.notify import loop
-from stream.notify.loop import Connector
+from stream.notify.loop import NoticeConnector
 from tests.patience import LONG_S
 
 FIRST_S, MOST_S = 0.001, 0.004
@@ -43,7 +43,7 @@ def config(tmp_path: Path) -> Config:
     return configuration.load(None, variables)
 
 
-class Readings(Pictures):
+class Readings(CaseFeed):
     """The API's follower, in which one reading has got as far as a whole book."""
 
     attempts = 0
@@ -51,11 +51,11 @@ class Readings(Pictures):
     async def _follow(self, consumer: clients.AIOKafkaConsumer) -> None:
         self.attempts += 1
         if self.attempts == WENT_WELL_ON:
-            self.book = Casebook(kept_ms=1)
+            self.book = CaseIndex(kept_ms=1)
         await super()._follow(consumer)
 
 
-class Memberships(Connector):
+class Memberships(NoticeConnector):
     """The connector, whose broker goes once it was reached; one membership has got as far as knowing what was tried."""
 
     attempts = 0

@@ -14,8 +14,8 @@ from stream.kafka.clients import TopicPartition
 from stream.model.control import Delivery, DeliveryOutcome, Notice
 from stream.notify import contacts
 from stream.notify.contacts import Address
-from stream.notify.delivery_log import Progress, Told, Tried, pause_ms
-from stream.notify.message import letter
+from stream.notify.delivery_log import DeliveryLog, FailedAttempts, NoticeOffsets, pause_ms
+from stream.notify.message import mail_of
 
 PLACE = TopicPartition("notices", 3)
 
@@ -64,7 +64,7 @@ outcomes = st.lists(st.sampled_from(("failed", "failed", "delivered")), max_size
 def test_what_was_tried_is_the_same_however_often_it_is_read(said: list[DeliveryOutcome], data: st.DataObject) -> None:
     attempts = [Delivery("N-1", "M-1", place * 10, one, place, "smtp") for place, one in enumerate(said, start=1)]
     again = data.draw(st.lists(st.sampled_from(attempts), max_size=8)) if attempts else []
-    once, twice = Told(), Told()
+    once, twice = DeliveryLog(), DeliveryLog()
     for attempt in attempts:
         once.record(attempt)
     for attempt in (*attempts, *again):
@@ -72,7 +72,7 @@ def test_what_was_tried_is_the_same_however_often_it_is_read(said: list[Delivery
     assert twice.delivered("N-1") == once.delivered("N-1") == ("delivered" in said)
     assert twice.tried("N-1") == once.tried("N-1")
     if "delivered" not in said:
-        assert once.tried("N-1") == Tried(len(said), len(said) * 10)
+        assert once.tried("N-1") == FailedAttempts(len(said), len(said) * 10)
 
 
 @given(st.integers(0, 100), st.integers(1, 10**6), st.integers(1, 10**8))
@@ -83,7 +83,7 @@ def test_pauses_double_up_to_their_bound(failures: int, first: int, most: int) -
 
 @given(st.lists(st.integers(0, 30), unique=True).map(sorted), st.data())
 def test_what_may_be_committed_ends_before_the_first_that_is_not_done(taken: list[int], data: st.DataObject) -> None:
-    progress = Progress()
+    progress = NoticeOffsets()
     for offset in taken:
         progress.take(PLACE, offset)
     done = data.draw(st.sets(st.sampled_from(taken))) if taken else set[int]()
@@ -106,8 +106,8 @@ texts = st.text(min_size=1, max_size=30)
 @given(name=st.text(min_size=1, max_size=40), reason=texts, case=texts)
 def test_a_letter_is_the_same_each_time_and_no_text_can_break_out_of_it(name: str, reason: str, case: str) -> None:
     told = Notice(notice=name, case=case, time=1, to="sender|ORG-9", subject="measure", reason=reason, measure="stop")
-    data = letter(told, to="legal@org9.example", sender="wurao@carrier.example")
-    assert data == letter(told, to="legal@org9.example", sender="wurao@carrier.example")
+    data = mail_of(told, to="legal@org9.example", sender="wurao@carrier.example")
+    assert data == mail_of(told, to="legal@org9.example", sender="wurao@carrier.example")
     assert data.isascii()
     assert max(len(line) for line in data.splitlines()) <= 998  # RFC 5322, section 2.1.1
     message = BytesParser(policy=default).parsebytes(data)

@@ -4,7 +4,7 @@ big batch.
 A made-up past: two workers whose registries lag behind each other decide for three partitions while wills, senders and
 orders change; some decisions are forged, some name an epoch that nobody announced. It is judged at once, with
 everything known and nothing forgotten; and then piece by piece, by a reader that gains and loses partitions, falls
-behind, and forgets what `Waiting` lets it forget.
+behind, and forgets what `Backlog` lets it forget.
 """
 
 from collections.abc import Iterable, Iterator
@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from bloom.partition import partition_of
 from stream.audit.histories import Histories
-from stream.audit.judge import Judge, Judgement
-from stream.audit.waiting import MARGIN_MS, Waiting, must_read_again
+from stream.audit.judge import DecisionVerifier, Verification
+from stream.audit.waiting import MARGIN_MS, Backlog, must_read_again
 from stream.model.codec import decode_event, encode
 from stream.model.decision import Decision, Epoch
 from stream.model.events import Event
@@ -172,8 +172,8 @@ class Reader:
 
     def __init__(self, past: Past, *, horizon_ms: int) -> None:
         self.histories = Histories(PARTITIONS)
-        self.judge = Judge(POLICY, self.histories)
-        self.waiting = Waiting()
+        self.judge = DecisionVerifier(POLICY, self.histories)
+        self.waiting = Backlog()
         self.next = dict.fromkeys(range(PARTITIONS), 0)
         self._past = past
         self._read: tuple[int, int] = (0, 0)
@@ -200,7 +200,7 @@ class Reader:
         self.histories.wills.settle(self.histories.horizon_ms)
         self.histories.measure()
 
-    def take(self, wanted: dict[int, int], now: int) -> Iterator[tuple[int, Made, Judgement]]:
+    def take(self, wanted: dict[int, int], now: int) -> Iterator[tuple[int, Made, Verification]]:
         """Judge up to so many decisions of each partition, of those that stand there now."""
         fetched = {
             partition: [one for one in self._past.decisions[partition][self.next[partition] :] if one.timestamp <= now][
@@ -228,7 +228,7 @@ class Reader:
             self.histories.settle(horizon_ms)
 
 
-def _at_once(past: Past) -> dict[tuple[int, int], Judgement]:
+def _at_once(past: Past) -> dict[tuple[int, int], Verification]:
     reader = Reader(past, horizon_ms=0)
     end = BEGIN_MS * 2
     return {
@@ -258,7 +258,7 @@ def test_the_verdicts_are_those_of_one_big_batch(
     end = max([BEGIN_MS, *(one.timestamp for some in past.decisions.values() for one in some)]) + MINUTE_MS
     now = BEGIN_MS if since == "begin" else end
     reader = Reader(past, horizon_ms=BEGIN_MS - MARGIN_MS)
-    found: dict[tuple[int, int], Judgement] = {}
+    found: dict[tuple[int, int], Verification] = {}
     for held, pause in [*rounds, (dict.fromkeys(range(PARTITIONS), BIG), 0)]:
         now = end if BIG in held.values() else now
         reader.waiting.hold(held)

@@ -9,7 +9,7 @@ import pytest
 
 from bloom.partition import partition_of
 from stream.audit import joining
-from stream.audit.joining import AHEAD_MAX, JUDGED_MAX, PASSED_MAX, Events
+from stream.audit.joining import AHEAD_MAX, JUDGED_MAX, PASSED_MAX, EventReader
 from stream.kafka import clients
 from stream.model.decision import Decision
 from tests.filter import cases
@@ -60,7 +60,7 @@ def _decided(numbers: Sequence[int]) -> list[tuple[int, Decision]]:
     ]
 
 
-async def _judge(events: Events, numbers: Sequence[int]) -> int:
+async def _judge(events: EventReader, numbers: Sequence[int]) -> int:
     """Find the events of these and have them judged; how many were found."""
     decisions = _decided(numbers)
     await events.find(decisions)
@@ -73,7 +73,7 @@ def test_what_was_judged_is_found_again_and_memory_does_not_follow_the_topic(bro
     _write(broker, range(30_000))
 
     async def go() -> None:
-        events = Events(broker.config)
+        events = EventReader(broker.config)
         await events.start()
         try:
             await events.seat({PARTITION: 0})
@@ -94,7 +94,7 @@ def test_events_that_nobody_decides_are_let_go_when_later_ones_were_judged(broke
     _write(broker, range(20_000))
 
     async def go() -> None:
-        events = Events(broker.config)
+        events = EventReader(broker.config)
         await events.start()
         try:
             await events.seat({PARTITION: 0})
@@ -115,7 +115,7 @@ def test_a_decision_without_an_event_costs_no_other_its_own(broker: Broker) -> N
     _write(broker, range(30_000))
 
     async def go() -> None:
-        events = Events(broker.config)
+        events = EventReader(broker.config)
         await events.start()
         try:
             await events.seat({PARTITION: 0})

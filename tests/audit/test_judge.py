@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from bloom.bitmaps import Wills
 from bloom.wills import Expression as Wish
 from stream.audit.histories import Histories
-from stream.audit.history import SINGLE, STATES_MAX, Propagation, StandingHistory, WillHistory
-from stream.audit.judge import Judge
+from stream.audit.history import SINGLE, STATES_MAX, ExpressionHistory, Propagation, RegistryHistory
+from stream.audit.judge import DecisionVerifier
 from stream.model.codec import decode_event, decode_file_record
 from stream.model.decision import Decision, Epoch
 from stream.model.events import Event, Sms
@@ -44,7 +44,7 @@ class House:
                 self.say(record, T - 10_000)
             else:
                 self.standing.take(_topic_of(record), place, T - 10_000, record)
-        self.judge = Judge(POLICY, self.histories)
+        self.judge = DecisionVerifier(POLICY, self.histories)
 
     def say(self, record: Expression, timestamp: int) -> None:
         self.wills.take(0, self.said, timestamp, record)
@@ -212,7 +212,7 @@ def test_wills_as_of_any_offsets_are_the_fold_of_just_what_they_include(
     said: list[tuple[str, Verb, str | None, str | None]], settled: int, bound: int, until: int
 ) -> None:
     records = [_expression(*one) for one in said]
-    history = WillHistory(1)
+    history = ExpressionHistory(1)
     for offset, record in enumerate(records):
         history.take(0, offset, offset, record)
     history.settle(settled)
@@ -235,7 +235,7 @@ def _sender(name: str, contact: str = "95588") -> Sender:
 
 
 def test_senders_as_of_any_offsets_are_those_that_stood_there_then_also_after_the_past_is_forgotten() -> None:
-    history = StandingHistory()
+    history = RegistryHistory()
     records: tuple[FileRecord, ...] = (
         _sender("A"),
         _sender("B"),
@@ -278,7 +278,7 @@ QUESTIONS = st.lists(st.tuples(*[st.integers(0, 12)] * len(SINGLE)), min_size=1,
 def test_a_registry_that_is_led_on_is_the_fold_of_just_what_the_offsets_include(
     changes: list[FileRecord], asked: st.DataObject, states_max: int
 ) -> None:
-    history = StandingHistory()
+    history = RegistryHistory()
     taken: dict[str, list[FileRecord]] = {topic: [] for topic in SINGLE}
     base = dict.fromkeys(SINGLE, 0)
     with pytest.MonkeyPatch.context() as patch:
@@ -306,7 +306,7 @@ def test_a_registry_that_is_led_on_is_the_fold_of_just_what_the_offsets_include(
 
 
 def test_an_order_more_leads_a_registry_on_that_was_there_and_applies_nothing_twice() -> None:
-    history = StandingHistory()
+    history = RegistryHistory()
     for place in range(100):
         history.take(SENDERS, place, 0, _sender(f"ORG-{place}"))
     answers: list[Registry] = []

@@ -13,7 +13,7 @@ import yaml
 
 from stream.enforce.procedures import ids
 from stream.model import topics
-from stream.model.cases import CasePicture
+from stream.model.cases import CaseView
 from stream.model.codec import decode_as
 from stream.model.control import Complaint, Finding, Party
 from tests.deploy.guarded import guarded_kafka, login
@@ -138,7 +138,7 @@ def _what_comes_in_is_dealt_with(house: House) -> None:
     assert len(broker.read(topics.EXPRESSIONS, until=5)) == 5, "four of the registry, one of the reply"
     assert broker.read(topics.EPOCHS, until=1)
     # The control plane opens a case of each, and tells the party; the connector tries, and records that it could not.
-    pictures = [decode_as(CasePicture, record.value) for record in broker.read(topics.CASES, until=2)]
+    pictures = [decode_as(CaseView, record.value) for record in broker.read(topics.CASES, until=2)]
     assert {picture.case for picture in pictures} >= {ids.complaint_case(complaint), ids.measure_case(finding)}
     assert broker.read(topics.NOTICES, until=2)
     assert broker.read(topics.DELIVERIES, until=1)

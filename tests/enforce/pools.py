@@ -6,14 +6,14 @@ from typing import Final, Literal
 import msgspec
 
 from stream.enforce.procedures import appeal, campaign, complaint, dispute, listing, measure, prohibited, regulator
-from stream.enforce.procedures.fitness import Standing
+from stream.enforce.procedures.fitness import CampaignRecord
 from stream.enforce.procedures.forms import Wrong
 from stream.enforce.procedures.messages import (
     AppealDecided,
     Appealed,
     AppealWithdrawn,
     Disputed,
-    Found,
+    FindingRouted,
     Lift,
     MeasureChanged,
     Superseded,
@@ -45,7 +45,7 @@ FILING: Final = Filing(
     numbers=("10690012320",),
     volume=1_000_000,
 )
-LIGHT: Final = Standing(people=20_000_000, planned=5_000_000, body_campaigns=1, sent=1_000_000, refusals=100)
+LIGHT: Final = CampaignRecord(people=20_000_000, planned=5_000_000, body_campaigns=1, sent=1_000_000, refusals=100)
 HEAVY: Final = msgspec.structs.replace(LIGHT, people=1_000_000)
 EMERGENCY: Final = msgspec.structs.replace(
     FILING, emergency=True, reason=None, from_=NOW, until=NOW + 3_600_000, subject="emergency-handling"
@@ -58,9 +58,9 @@ DIRECTION: Final = Direction(
 def of_measure(case: measure.MeasureCase) -> Sequence[msgspec.Struct]:
     notice, ours = case.notice or "N-none", case.appeal or "A-none"
     return (
-        Found(finding(), "suspend", replaces=("M-0",)),
-        Found(finding(basis="prohibited-content"), "suspend", at_once=True, origin="X-1"),
-        Found(finding("F-2"), "suspend"),
+        FindingRouted(finding(), "suspend", replaces=("M-0",)),
+        FindingRouted(finding(basis="prohibited-content"), "suspend", at_once=True, origin="X-1"),
+        FindingRouted(finding("F-2"), "suspend"),
         measure.Delivered(delivery(notice)),
         measure.Delivered(delivery("N-another")),
         measure.DeliveryFailed(delivery(notice, failed=True)),
@@ -91,7 +91,7 @@ def of_complaint(_: complaint.ComplaintCase) -> Sequence[msgspec.Struct]:
         complaint.ActedUpon("the list was cleaned"),
         complaint.Reported("done"),
         complaint.Answered("done"),
-        complaint.Withdrawn(),
+        complaint.ComplaintWithdrawn(),
         Disputed(DISPUTE),
         Disputed(msgspec.structs.replace(DISPUTE, complaint="C-2")),
     )
@@ -105,20 +105,20 @@ def of_appeal(_: appeal.AppealCase) -> Sequence[msgspec.Struct]:
         appeal.Supplemented(""),
         appeal.Decided("party", "shown"),
         appeal.Decided("measure", "not shown"),
-        appeal.Withdraw(),
+        appeal.WithdrawAppeal(),
     )
 
 
 def of_dispute(_: dispute.DisputeCase) -> Sequence[msgspec.Struct]:
     return (
         Disputed(DISPUTE),
-        dispute.Accepted(),
+        dispute.DisputeAccepted(),
         dispute.Declined("not of our kind"),
         dispute.CompanyAnswered("we did all we could"),
         dispute.Settled("an apology"),
         dispute.DisputeDecided("user", "the company did nothing"),
         dispute.DisputeDecided("company", "it did"),
-        dispute.Withdrawn(),
+        dispute.DisputeWithdrawn(),
     )
 
 
@@ -135,7 +135,7 @@ def of_campaign(_: campaign.CampaignCase) -> Sequence[msgspec.Struct]:
         campaign.Weighed("approve", "fit", HEAVY),
         campaign.Weighed("refuse", "too often", LIGHT),
         campaign.Weighed("refuse", "", LIGHT),
-        campaign.Withdraw("not needed"),
+        campaign.WithdrawCampaign("not needed"),
     )
 
 

@@ -5,26 +5,26 @@ import pytest
 
 from stream.enforce.cases import decoding
 from stream.enforce.procedures import appeal, dispute, forms, listing, measure, prohibited, regulator
-from stream.enforce.procedures.clocks import Rang
+from stream.enforce.procedures.clocks import ClockFired
 from stream.enforce.procedures.effects import (
     Alert,
     KeepRecord,
     OpenCase,
     RaiseFinding,
-    Report,
     SendNotice,
+    SendReport,
     TellCase,
     WriteListing,
     WriteOrder,
 )
 from stream.enforce.procedures.engine import Stepped
-from stream.enforce.procedures.escalation import Docket, route
+from stream.enforce.procedures.escalation import PartyRecord, route
 from stream.enforce.procedures.messages import (
     AppealDecided,
     Appealed,
     AppealWithdrawn,
     Disputed,
-    Found,
+    FindingRouted,
     Lift,
     MeasureChanged,
     Side,
@@ -39,9 +39,9 @@ PROHIBITED = finding(basis="prohibited-content", grounds="prohibited-content")
 
 def followed(raised: RaiseFinding) -> Stepped[measure.MeasureCase]:
     """The measure that a raised finding leads to, by way of an empty docket."""
-    routed = route(Docket(), raised.finding, NOW, TERMS, origin=raised.origin, direction=raised.direction)
+    routed = route(PartyRecord(), raised.finding, NOW, TERMS, origin=raised.origin, direction=raised.direction)
     opened = act(routed.effects, OpenCase)
-    assert isinstance(opened.event, Found)
+    assert isinstance(opened.event, FindingRouted)
     return took(measure.step(measure.MeasureCase(case=opened.case), opened.event, NOW, TERMS))
 
 
@@ -49,13 +49,13 @@ def test_prohibited_content_is_stopped_kept_and_reported_at_once() -> None:
     case, effects = took(
         prohibited.step(prohibited.ProhibitedCase(case="X-1"), prohibited.Discovered(PROHIBITED), NOW, TERMS)
     )
-    assert [report.report.to for report in acts(effects, Report)] == ["state-organs", "regulator"]
-    assert len({report.report.report for report in acts(effects, Report)}) == 2
+    assert [report.report.to for report in acts(effects, SendReport)] == ["state-organs", "regulator"]
+    assert len({report.report.report for report in acts(effects, SendReport)}) == 2
     assert act(effects, KeepRecord).basis == "prohibited-content"
     stopped, orders = followed(act(effects, RaiseFinding))
     assert act(orders, WriteOrder).order.measure == "suspend"
     assert act(orders, TellCase).case == case.case
-    assert stopped.state == measure.State.IN_FORCE
+    assert stopped.state == measure.MeasureState.IN_FORCE
 
 
 def test_the_outcome_is_reported_and_a_party_that_is_cleared_is_free() -> None:
@@ -65,14 +65,14 @@ def test_the_outcome_is_reported_and_a_party_that_is_cleared_is_free() -> None:
     stopped = followed(act(effects, RaiseFinding)).case
     cleared = prohibited.Investigated("cleared", "a namesake")
     _, effects = took(prohibited.step(case, cleared, NOW + DAY, TERMS))
-    assert [report.report.to for report in acts(effects, Report)] == ["regulator", "state-organs"]
+    assert [report.report.to for report in acts(effects, SendReport)] == ["regulator", "state-organs"]
     told = act(effects, TellCase)
     assert told.case == stopped.case
     assert isinstance(told.event, Lift)
-    assert took(measure.step(stopped, told.event, NOW + DAY, TERMS)).case.state == measure.State.LIFTED
+    assert took(measure.step(stopped, told.event, NOW + DAY, TERMS)).case.state == measure.MeasureState.LIFTED
     confirmed = prohibited.Investigated("confirmed", "as found")
     _, effects = took(prohibited.step(case, confirmed, NOW + DAY, TERMS))
-    assert act(effects, Report).report.to == "regulator"
+    assert act(effects, SendReport).report.to == "regulator"
     assert not acts(effects, TellCase)
 
 
@@ -86,7 +86,7 @@ def test_an_order_of_the_regulator_holds_at_once_only_if_it_says_so(at_once: boo
 def test_an_order_without_its_document_is_not_carried_out() -> None:
     directed = regulator.Directed(msgspec.structs.replace(pools.DIRECTION, document=None))
     case, effects = took(regulator.step(regulator.RegulatorCase(case="G-1"), directed, NOW, TERMS))
-    assert case.state == regulator.State.INCOMPLETE
+    assert case.state == regulator.DirectionState.INCOMPLETE
     assert [effect.act for effect in effects] == [Alert("decision", "missing: document")]
 
 
@@ -98,7 +98,7 @@ def test_the_regulator_hears_when_its_measure_holds_and_may_take_it_back() -> No
     assert told.case == "G-1"
     assert isinstance(told.event, MeasureChanged)
     case, effects = took(regulator.step(case, told.event, NOW + MINUTE, TERMS))
-    assert act(effects, Report).report.about == "the measure is in force"
+    assert act(effects, SendReport).report.about == "the measure is in force"
     case, effects = took(regulator.step(case, regulator.Revoked("an error"), NOW + HOUR, TERMS))
     assert act(effects, TellCase) == TellCase(holds.case.case, Lift("an error", annul=True))
 
@@ -112,16 +112,16 @@ def test_nobody_is_listed_before_being_told_and_heard() -> None:
     assert act(effects, SendNotice).notice.subject == "listing"
     (clock,) = case.clocks
     contested = took(listing.step(case, OBJECTION, NOW + HOUR, TERMS)).case
-    refused(listing.step(contested, Rang("object", clock.due), clock.due, TERMS))
+    refused(listing.step(contested, ClockFired("object", clock.due), clock.due, TERMS))
     dropped, effects = took(listing.step(contested, AppealDecided("A-1", "party", "an error"), NOW + DAY, TERMS))
-    assert dropped.state == listing.State.DROPPED
+    assert dropped.state == listing.ListingState.DROPPED
     assert not acts(effects, WriteListing)
 
 
 def test_an_entry_has_an_end_and_may_end_early() -> None:
     case = took(listing.step(listing.ListingCase(case="L-1"), PUNISHED, NOW, TERMS)).case
     due = case.clocks[0].due
-    listed, effects = took(listing.step(case, Rang("object", due), due, TERMS))
+    listed, effects = took(listing.step(case, ClockFired("object", due), due, TERMS))
     entry = act(effects, WriteListing).listing
     assert (entry.from_, entry.until) == (due, listed.clocks[0].due)
     _, effects = took(listing.step(listed, Lift("an error"), due + DAY, TERMS))
@@ -142,8 +142,8 @@ def test_an_appeal_without_grounds_is_asked_for_them_and_lapses_without() -> Non
     case, effects = took(appeal.step(appeal.AppealCase(case="A-1"), bare, NOW, TERMS))
     assert act(effects, SendNotice).notice.missing == ("grounds",)
     due = case.clocks[0].due
-    lapsed, effects = took(appeal.step(case, Rang("supplement", due), due, TERMS))
-    assert lapsed.state == appeal.State.WITHDRAWN
+    lapsed, effects = took(appeal.step(case, ClockFired("supplement", due), due, TERMS))
+    assert lapsed.state == appeal.AppealState.WITHDRAWN
     assert act(effects, TellCase).event == AppealWithdrawn("A-1")
 
 
@@ -153,11 +153,11 @@ def test_an_appeal_without_grounds_is_asked_for_them_and_lapses_without() -> Non
 )
 def test_an_appeal_that_is_ill_formed_is_asked_for_what_it_must_be(ill: dict[str, object], asked: str) -> None:
     value = msgspec.json.encode({**msgspec.to_builtins(pools.APPEAL), **ill})
-    appealed = Appealed(*forms.read(Appeal, value, made=decoding.MADE, reading=forms.Reading(TERMS.numbering, NOW)))
+    appealed = Appealed(*forms.read(Appeal, value, made=decoding.MADE, reading=forms.FormContext(TERMS.numbering, NOW)))
     case, effects = took(appeal.step(appeal.AppealCase(case="A-1"), appealed, NOW, TERMS))
     assert act(effects, SendNotice).notice.missing == (asked,)
     case = took(appeal.step(case, appeal.Supplemented("not us", ("E-1",)), NOW + HOUR, TERMS)).case
-    assert case.state is appeal.State.PENDING
+    assert case.state is appeal.AppealState.PENDING
     assert case.appeal is not None
     assert case.appeal.evidence == (*appealed.appeal.evidence, "E-1")
 
@@ -169,18 +169,18 @@ def test_whom_an_appeal_is_of_and_against_what_is_never_guessed(ours: dict[str, 
             Appeal,
             msgspec.json.encode({**msgspec.to_builtins(pools.APPEAL), **ours}),
             made=decoding.MADE,
-            reading=forms.Reading(TERMS.numbering, NOW),
+            reading=forms.FormContext(TERMS.numbering, NOW),
         )
 
 
 def test_a_company_that_does_not_answer_a_dispute_is_in_breach_and_cannot_hold_it_up() -> None:
     case = took(dispute.step(dispute.DisputeCase(case="D-1"), Disputed(pools.DISPUTE), NOW, TERMS)).case
-    case = took(dispute.step(case, dispute.Accepted(), NOW + HOUR, TERMS)).case
+    case = took(dispute.step(case, dispute.DisputeAccepted(), NOW + HOUR, TERMS)).case
     due = case.clocks[0].due
-    heard = took(dispute.step(case, Rang("company-answer", due), due, TERMS)).case
-    assert (heard.state, heard.breached) == (dispute.State.HEARD, ("company-answer",))
+    heard = took(dispute.step(case, ClockFired("company-answer", due), due, TERMS)).case
+    assert (heard.state, heard.breached) == (dispute.DisputeState.HEARD, ("company-answer",))
     assert [clock.clock for clock in heard.clocks] == ["decide-dispute"]
     won, effects = took(dispute.step(heard, dispute.DisputeDecided("user", "no answer"), due + DAY, TERMS))
-    assert won.state == dispute.State.DECIDED_FOR_USER
+    assert won.state == dispute.DisputeState.DECIDED_FOR_USER
     assert act(effects, RaiseFinding).finding.grounds == "dispute"
     assert act(effects, SendNotice).notice.subject == "decision"

@@ -4,11 +4,19 @@ import msgspec
 import pytest
 
 from stream.enforce.procedures import fitness
-from stream.enforce.procedures.campaign import CampaignCase, CampaignEvent, Filed, State, Weighed, Withdraw, step
-from stream.enforce.procedures.clocks import Rang
-from stream.enforce.procedures.effects import Alert, Report, SendNotice, WriteCampaign
+from stream.enforce.procedures.campaign import (
+    CampaignCase,
+    CampaignEvent,
+    CampaignState,
+    Filed,
+    Weighed,
+    WithdrawCampaign,
+    step,
+)
+from stream.enforce.procedures.clocks import ClockFired
+from stream.enforce.procedures.effects import Alert, SendNotice, SendReport, WriteCampaign
 from stream.enforce.procedures.engine import Stepped
-from stream.enforce.procedures.fitness import Fault
+from stream.enforce.procedures.fitness import FilingFault
 from stream.model.control import Filing
 from stream.model.registry import Campaign
 from tests.enforce import pools
@@ -33,10 +41,10 @@ def but(filing: Filing = pools.FILING, **changes: object) -> Filing:
 
 def test_a_fit_filing_is_weighed_and_an_approval_writes_the_campaign_with_its_numbers() -> None:
     weighing, effects = after(FILED)
-    assert weighing.state == State.WEIGHING
+    assert weighing.state == CampaignState.WEIGHING
     assert act(effects, WriteCampaign).campaign.status == "filed"
     approved, effects = after(FILED, APPROVE)
-    assert approved.state == State.APPROVED
+    assert approved.state == CampaignState.APPROVED
     assert act(effects, WriteCampaign).campaign == Campaign(
         campaign="P-1",
         status="approved",
@@ -65,7 +73,7 @@ def test_the_desk_may_give_other_numbers_to_carry_it() -> None:
 
 def test_an_incomplete_filing_is_answered_with_all_that_is_missing() -> None:
     case, effects = after(Filed(Filing(filing="P-1", time=NOW)))
-    assert case.state == State.INCOMPLETE
+    assert case.state == CampaignState.INCOMPLETE
     assert act(effects, SendNotice).notice.missing == (
         "sender",
         "body",
@@ -79,12 +87,12 @@ def test_an_incomplete_filing_is_answered_with_all_that_is_missing() -> None:
         "until",
         "volume",
     )
-    assert took(step(case, FILED, NOW + HOUR, TERMS)).case.state == State.WEIGHING
+    assert took(step(case, FILED, NOW + HOUR, TERMS)).case.state == CampaignState.WEIGHING
 
 
 BODY = "【北京市卫生健康委】12320 "
 
-FAULTY: list[tuple[Fault, Filing]] = [
+FAULTY: list[tuple[FilingFault, Filing]] = [
     ("level", but(level="county")),
     ("work-publicity", but(subject="work-publicity")),
     ("outside-range", but(regions=("310000",))),
@@ -102,12 +110,12 @@ FAULTY: list[tuple[Fault, Filing]] = [
 @pytest.mark.parametrize(
     ("fault", "filing"), FAULTY, ids=[f"{fault}-{place}" for place, (fault, _) in enumerate(FAULTY)]
 )
-def test_a_faulty_filing_is_returned_with_the_fault_named_and_may_be_mended(fault: Fault, filing: Filing) -> None:
+def test_a_faulty_filing_is_returned_with_the_fault_named_and_may_be_mended(fault: FilingFault, filing: Filing) -> None:
     assert fitness.faults(filing, NOW, TERMS) == (fault,)
     case, effects = after(Filed(filing))
-    assert case.state == State.RETURNED
+    assert case.state == CampaignState.RETURNED
     assert act(effects, SendNotice).notice.missing == (fault,)
-    assert took(step(case, FILED, NOW + HOUR, TERMS)).case.state == State.WEIGHING
+    assert took(step(case, FILED, NOW + HOUR, TERMS)).case.state == CampaignState.WEIGHING
 
 
 def test_seventy_characters_and_fifteen_working_days_are_enough() -> None:
@@ -143,15 +151,15 @@ def test_a_campaign_without_regions_goes_to_all_that_the_body_governs_and_no_fur
 def test_an_exemption_must_be_stated_and_granted() -> None:
     long = but(text=BODY + "字" * 100, exempt="State Council notice 2026-5")
     case = after(Filed(long)).case
-    assert case.state == State.WEIGHING
+    assert case.state == CampaignState.WEIGHING
     assert "exemption granted" in refused(step(case, APPROVE, NOW + MINUTE, TERMS)).reason
     granted, effects = took(step(case, msgspec.structs.replace(APPROVE, exempts=True), NOW + MINUTE, TERMS))
-    assert granted.state == State.APPROVED
+    assert granted.state == CampaignState.APPROVED
     assert act(effects, WriteCampaign).campaign.exempt == "State Council notice 2026-5"
 
 
 def test_no_exemption_lets_a_text_hide_who_sends_it() -> None:
-    assert after(Filed(but(text="请接种流感疫苗,咨询12320", exempt="a notice"))).case.state == State.RETURNED
+    assert after(Filed(but(text="请接种流感疫苗,咨询12320", exempt="a notice"))).case.state == CampaignState.RETURNED
 
 
 def test_a_campaign_over_a_limit_needs_a_reason_to_override_it() -> None:
@@ -160,7 +168,7 @@ def test_a_campaign_over_a_limit_needs_a_reason_to_override_it() -> None:
     case = after(FILED).case
     refused(step(case, heavy, NOW + MINUTE, TERMS))
     overridden = msgspec.structs.replace(heavy, override="an epidemic")
-    assert took(step(case, overridden, NOW + MINUTE, TERMS)).case.state == State.APPROVED
+    assert took(step(case, overridden, NOW + MINUTE, TERMS)).case.state == CampaignState.APPROVED
 
 
 def test_frequency_and_the_users_wishes_weigh_too() -> None:
@@ -173,7 +181,7 @@ def test_frequency_and_the_users_wishes_weigh_too() -> None:
 def test_a_refusal_is_told_with_its_reason_and_figures() -> None:
     case, effects = after(FILED, Weighed("refuse", "too often", pools.LIGHT))
     notice = act(effects, SendNotice).notice
-    assert case.state == State.REFUSED
+    assert case.state == CampaignState.REFUSED
     assert notice.reason == "too often"
     assert [figure.name for figure in notice.figures] == [
         "messages_per_person",
@@ -187,32 +195,32 @@ def test_a_refusal_is_told_with_its_reason_and_figures() -> None:
 def test_an_emergency_is_sent_first_and_its_filing_is_owed() -> None:
     case, effects = after(Filed(pools.EMERGENCY))
     written = act(effects, WriteCampaign).campaign
-    assert (case.state, written.status, written.emergency) == (State.SENT_FIRST, "approved", True)
+    assert (case.state, written.status, written.emergency) == (CampaignState.SENT_FIRST, "approved", True)
     assert act(effects, Alert) == Alert("decision", "emergency")
     owed = next(clock for clock in case.clocks if clock.clock == "owed-filing")
-    late, effects = took(step(case, Rang("owed-filing", owed.due), owed.due, TERMS))
-    assert (late.state, late.breached) == (State.SENT_FIRST, ("owed-filing",))
-    assert act(effects, Report).report.to == "regulator"
+    late, effects = took(step(case, ClockFired("owed-filing", owed.due), owed.due, TERMS))
+    assert (late.state, late.breached) == (CampaignState.SENT_FIRST, ("owed-filing",))
+    assert act(effects, SendReport).report.to == "regulator"
     settled = took(step(late, Filed(but(pools.EMERGENCY, reason="a flood")), owed.due, TERMS)).case
-    assert settled.state == State.FINISHED
+    assert settled.state == CampaignState.FINISHED
 
 
 def test_an_emergency_that_is_taken_back_still_owes_its_filing() -> None:
-    case, effects = after(Filed(pools.EMERGENCY), Withdraw("the river fell"))
-    assert case.state == State.SENT_FIRST
+    case, effects = after(Filed(pools.EMERGENCY), WithdrawCampaign("the river fell"))
+    assert case.state == CampaignState.SENT_FIRST
     assert act(effects, WriteCampaign).campaign.status == "withdrawn"
     assert [clock.clock for clock in case.clocks] == ["owed-filing"]
 
 
 def test_an_emergency_that_is_filed_whole_owes_nothing() -> None:
     case, effects = after(Filed(but(pools.EMERGENCY, reason="a flood")))
-    assert case.state == State.SETTLED
-    assert act(effects, Report).report.about == "filing of an emergency campaign"
+    assert case.state == CampaignState.SETTLED
+    assert act(effects, SendReport).report.about == "filing of an emergency campaign"
 
 
 def test_an_emergency_that_does_not_say_who_says_what_cannot_be_sent() -> None:
     case, effects = after(Filed(but(pools.EMERGENCY, text=None)))
-    assert case.state == State.INCOMPLETE
+    assert case.state == CampaignState.INCOMPLETE
     assert not acts(effects, WriteCampaign)
 
 

@@ -5,16 +5,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.enforce.procedures.clocks import Clock, Rang
+from stream.enforce.procedures.clocks import Clock, ClockFired
 from stream.enforce.procedures.complaint import (
     ActedUpon,
     Answered,
     Complained,
     ComplaintCase,
     ComplaintEvent,
+    ComplaintState,
     Forwarded,
     Reported,
-    State,
     Verified,
     missing,
     refusal_of,
@@ -24,8 +24,8 @@ from stream.enforce.procedures.effects import (
     Alert,
     OpenCase,
     RaiseFinding,
-    Report,
     SendNotice,
+    SendReport,
     SetClock,
     WriteExpression,
 )
@@ -79,28 +79,28 @@ def test_no_clock_is_due_before_the_calendar_says(now: int) -> None:
     case = took(step(NEW, COMPLAINED, now, TERMS)).case
     due = CALENDAR.after(now, 3)
     assert (clock(case).due, clock(case).known) == (due.at, due.known)
-    assert not isinstance(step(case, Rang("forward", due.at), due.at - 1, TERMS), Stepped)
+    assert not isinstance(step(case, ClockFired("forward", due.at), due.at - 1, TERMS), Stepped)
 
 
 def test_a_missed_term_is_a_breach_and_the_duty_is_still_owed() -> None:
     case = after(RECEIVED).case
-    warned, effects = took(step(case, Rang("forward", clock(case).due, "warning"), at("2026-09-22 00:00"), TERMS))
+    warned, effects = took(step(case, ClockFired("forward", clock(case).due, "warning"), at("2026-09-22 00:00"), TERMS))
     assert act(effects, Alert) == Alert("warning", "forward")
-    late, effects = took(step(warned, Rang("forward", clock(case).due), at("2026-09-23 00:00"), TERMS))
+    late, effects = took(step(warned, ClockFired("forward", clock(case).due), at("2026-09-23 00:00"), TERMS))
     assert act(effects, Alert) == Alert("breach", "forward")
-    assert (late.state, late.breached) == (State.RECEIVED, ("forward",))
-    assert took(step(late, Forwarded("ORG-9"), at("2026-09-23 09:00"), TERMS)).case.state == State.FORWARDED
+    assert (late.state, late.breached) == (ComplaintState.RECEIVED, ("forward",))
+    assert took(step(late, Forwarded("ORG-9"), at("2026-09-23 09:00"), TERMS)).case.state == ComplaintState.FORWARDED
 
 
 def test_an_incomplete_complaint_is_asked_for_what_is_missing_and_started_by_what_completes_it() -> None:
     bare = Complaint(complaint="C-1", time=at("2026-09-18 10:00"), channel="sms")
     case, effects = took(step(NEW, Complained(bare), at("2026-09-18 10:00"), TERMS))
-    assert case.state == State.INCOMPLETE
+    assert case.state == ComplaintState.INCOMPLETE
     assert act(effects, SendNotice).notice.missing == ("subscriber", "from or sender", "at", "text or evidence")
     assert clock(case).clock == "supplement"
     more = msgspec.structs.replace(pools.COMPLAINT, channel=None, time=at("2026-09-28 10:00"))
     case = took(step(case, Complained(more), at("2026-09-28 10:00"), TERMS)).case
-    assert case.state == State.RECEIVED
+    assert case.state == ComplaintState.RECEIVED
     assert case.complaint == msgspec.structs.replace(pools.COMPLAINT, time=bare.time)
     assert shown(clock(case).due) == "2026-10-09 00:00"
 
@@ -120,8 +120,8 @@ def test_whoever_says_the_same_again_is_neither_asked_twice_nor_refused() -> Non
 
 def test_what_never_comes_lets_the_complaint_lapse_and_the_user_is_told() -> None:
     case = took(step(NEW, Complained(Complaint(complaint="C-1", time=0)), at("2026-09-18 10:00"), TERMS)).case
-    lapsed, effects = took(step(case, Rang("supplement", clock(case).due), clock(case).due, TERMS))
-    assert lapsed.state == State.LAPSED
+    lapsed, effects = took(step(case, ClockFired("supplement", clock(case).due), clock(case).due, TERMS))
+    assert lapsed.state == ComplaintState.LAPSED
     assert act(effects, SendNotice).notice.subject == "answer"
 
 
@@ -182,9 +182,9 @@ def test_an_unconfirmed_complaint_holds_nothing_against_the_sender_and_is_report
     case, effects = after(RECEIVED, FORWARDED, unconfirmed)
     assert effects == ()
     reported = took(step(case, Reported("no trace of it"), at("2026-09-23 09:00"), TERMS))
-    assert act(reported.effects, Report).report.to == "complaint-centre"
+    assert act(reported.effects, SendReport).report.to == "complaint-centre"
     answered = took(step(reported.case, Answered("no trace of it"), at("2026-09-24 09:00"), TERMS))
-    assert answered.case.state == State.ANSWERED
+    assert answered.case.state == ComplaintState.ANSWERED
     assert act(answered.effects, SendNotice).notice.to == f"subscriber|{pools.SUBSCRIBER}"
 
 

@@ -5,27 +5,29 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.enforce.procedures.effects import OpenCase, TellCase
-from stream.enforce.procedures.escalation import WEIGHT, Docket, changed, route
-from stream.enforce.procedures.messages import Change, Found, MeasureChanged
+from stream.enforce.procedures.escalation import WEIGHT, PartyRecord, changed, route
+from stream.enforce.procedures.messages import Change, FindingRouted, MeasureChanged
 from stream.model.control import Finding, Grounds
 from stream.model.fields import Measure
 from tests.enforce import pools
 from tests.enforce.world import DAY, MINUTE, NOW, TERMS, act, acts, finding
 
 
-def opened(docket: Docket, one: Finding, now: int = NOW) -> tuple[Docket, Found, str]:
+def opened(docket: PartyRecord, one: Finding, now: int = NOW) -> tuple[PartyRecord, FindingRouted, str]:
     after, effects = route(docket, one, now, TERMS)
     case = act(effects, OpenCase)
-    assert isinstance(case.event, Found)
+    assert isinstance(case.event, FindingRouted)
     return after, case.event, case.case
 
 
-def sustained(docket: Docket, case: str, measure: Measure, change: Change = "in-force", now: int = NOW) -> Docket:
+def sustained(
+    docket: PartyRecord, case: str, measure: Measure, change: Change = "in-force", now: int = NOW
+) -> PartyRecord:
     return changed(docket, MeasureChanged(case, measure, change), now)
 
 
 def test_repeat_findings_climb_the_ladder_and_replace_what_is_lighter() -> None:
-    docket, cases = Docket(), list[str]()
+    docket, cases = PartyRecord(), list[str]()
     for count, expected in enumerate(("limit", "stop", "suspend")):
         docket, found, case = opened(docket, finding(f"F-{count}"))
         assert (found.measure, found.replaces) == (expected, tuple(cases))
@@ -34,7 +36,7 @@ def test_repeat_findings_climb_the_ladder_and_replace_what_is_lighter() -> None:
 
 
 def test_at_the_top_of_the_ladder_a_finding_joins_the_case_that_stands() -> None:
-    docket, found, case = opened(Docket(), finding(grounds="personal-as-platform"))
+    docket, found, case = opened(PartyRecord(), finding(grounds="personal-as-platform"))
     assert found.measure == "suspend"
     docket = sustained(docket, case, "suspend")
     _, effects = route(docket, finding("F-2"), NOW, TERMS)
@@ -42,19 +44,19 @@ def test_at_the_top_of_the_ladder_a_finding_joins_the_case_that_stands() -> None
 
 
 def test_a_finding_joins_a_case_whose_party_is_still_being_told() -> None:
-    docket, _, case = opened(Docket(), finding())
+    docket, _, case = opened(PartyRecord(), finding())
     after, effects = route(docket, finding("F-2"), NOW + MINUTE, TERMS)
     assert act(effects, TellCase).case == case
     assert after.open == docket.open
 
 
 def test_a_finding_raised_twice_counts_once() -> None:
-    docket, _, _ = opened(Docket(), finding())
+    docket, _, _ = opened(PartyRecord(), finding())
     assert route(docket, finding(), NOW, TERMS) == (docket, ())
 
 
 def test_a_measure_that_was_annulled_was_no_repeat() -> None:
-    docket, found, case = opened(Docket(), finding())
+    docket, found, case = opened(PartyRecord(), finding())
     docket = sustained(docket, case, found.measure)
     assert opened(sustained(docket, case, "limit", "ended"), finding("F-2"))[1].measure == "stop"
     assert opened(sustained(docket, case, "limit", "annulled"), finding("F-2"))[1].measure == "limit"
@@ -63,14 +65,14 @@ def test_a_measure_that_was_annulled_was_no_repeat() -> None:
 
 
 def test_old_measures_are_forgotten() -> None:
-    docket, found, case = opened(Docket(), finding())
+    docket, found, case = opened(PartyRecord(), finding())
     docket = sustained(sustained(docket, case, found.measure), case, found.measure, "ended")
     assert opened(docket, finding("F-2"), NOW + 179 * DAY)[1].measure == "stop"
     assert opened(docket, finding("F-2"), NOW + 180 * DAY)[1].measure == "limit"
 
 
 def test_a_burst_alone_never_costs_traffic() -> None:
-    docket = Docket()
+    docket = PartyRecord()
     for count in range(4):
         docket, found, case = opened(docket, finding(f"F-{count}", grounds="burst"))
         assert found.measure == "limit"
@@ -78,25 +80,25 @@ def test_a_burst_alone_never_costs_traffic() -> None:
 
 
 def test_prohibited_content_and_the_regulator_open_their_own_case() -> None:
-    docket, _, _ = opened(Docket(), finding())
+    docket, _, _ = opened(PartyRecord(), finding())
     _, found, _ = opened(docket, finding("F-2", basis="prohibited-content", grounds="prohibited-content"))
     assert (found.measure, found.at_once) == ("suspend", True)
     until = msgspec.structs.replace(pools.DIRECTION, measure="stop", until=NOW + DAY)
     routed = route(docket, finding("F-3", basis="regulator-order"), NOW, TERMS, direction=until, origin="G-1")
     event = act(routed.effects, OpenCase).event
-    assert isinstance(event, Found)
+    assert isinstance(event, FindingRouted)
     assert (event.measure, event.at_once, event.until, event.origin) == ("stop", False, NOW + DAY, "G-1")
 
 
 def test_what_happens_on_calls_does_not_end_what_holds_on_sms_and_calls_both() -> None:
-    docket, found, case = opened(Docket(), finding())
+    docket, found, case = opened(PartyRecord(), finding())
     docket = sustained(docket, case, found.measure)
     on_calls = msgspec.structs.replace(finding("F-2"), channel="call")
     assert opened(docket, on_calls)[1].replaces == ()
 
 
 def test_a_finding_on_calls_does_not_hide_in_a_case_about_sms() -> None:
-    docket, _, _ = opened(Docket(), msgspec.structs.replace(finding(), channel="sms"))
+    docket, _, _ = opened(PartyRecord(), msgspec.structs.replace(finding(), channel="sms"))
     assert opened(docket, msgspec.structs.replace(finding("F-2"), channel="call"))[1].measure == "limit"
 
 
@@ -107,12 +109,12 @@ GROUNDS: list[Grounds] = ["refusals", "burst", "complaint", "personal-as-platfor
 def test_every_finding_goes_to_exactly_one_place_and_nothing_heavier_is_replaced(
     history: list[tuple[Grounds, Change]],
 ) -> None:
-    docket, measures = Docket(), dict[str, Measure]()
+    docket, measures = PartyRecord(), dict[str, Measure]()
     for count, (grounds, change) in enumerate(history):
         docket, effects = route(docket, finding(f"F-{count}", grounds=grounds), NOW + count, TERMS)
         assert len(effects) == 1
         for case in acts(effects, OpenCase):
-            assert isinstance(case.event, Found)
+            assert isinstance(case.event, FindingRouted)
             measures[case.case] = case.event.measure
             assert all(WEIGHT[measures[old]] < WEIGHT[case.event.measure] for old in case.event.replaces)
         for open_ in docket.open[:1]:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from stream.enforce.cases import decoding
 from stream.enforce.procedures import campaign, fitness, forms
 from stream.enforce.procedures.campaign import CampaignCase, Filed
-from stream.enforce.procedures.complaint import Complained, ComplaintCase, State, missing, step
+from stream.enforce.procedures.complaint import Complained, ComplaintCase, ComplaintState, missing, step
 from stream.enforce.procedures.effects import SendNotice, WriteCampaign
 from stream.enforce.procedures.engine import Stepped
 from stream.enforce.procedures.forms import Wrong
@@ -17,7 +17,7 @@ from stream.model.control import Complaint, Filing
 from tests.enforce import pools
 from tests.enforce.world import NOW, TERMS, act, took
 
-READING = forms.Reading(TERMS.numbering, NOW)
+READING = forms.FormContext(TERMS.numbering, NOW)
 OURS = {"kind": "complaint", "complaint": "C-1", "time": NOW}
 NUMBER = Wrong("subscriber", forms.PERSON)
 
@@ -171,14 +171,14 @@ def test_whatever_people_fill_in_is_asked_for_until_it_is_whole(
         stated = {name for name, value in words.items() if value not in (None, "")}
         assert {one.field for one in said.wrong} <= stated
         taken = step(case, said, NOW, TERMS)
-        if case.state == State.RECEIVED:
+        if case.state == ComplaintState.RECEIVED:
             assert not isinstance(taken, Stepped)
             return
         before = case
         case, effects = took(taken)
         assert case.complaint is not None
         lacking = missing(case.complaint, case.wrong)
-        assert (case.state == State.INCOMPLETE) == bool(lacking)
+        assert (case.state == ComplaintState.INCOMPLETE) == bool(lacking)
         if effects and lacking:
             assert act(effects, SendNotice).notice.missing == lacking
         else:
@@ -189,12 +189,12 @@ def test_what_was_wrong_is_asked_for_once_and_mended_by_what_is_right() -> None:
     bad = Complained(msgspec.structs.replace(pools.COMPLAINT, subscriber=None), (NUMBER,))
     case, effects = took(step(ComplaintCase(case="C-1"), bad, NOW, TERMS))
     notice = act(effects, SendNotice).notice
-    assert (case.state, notice.to, notice.missing) == (State.INCOMPLETE, "complaint|C-1", (str(NUMBER),))
+    assert (case.state, notice.to, notice.missing) == (ComplaintState.INCOMPLETE, "complaint|C-1", (str(NUMBER),))
     case, effects = took(step(case, Complained(Complaint(complaint="C-1", time=NOW), (NUMBER,)), NOW, TERMS))
     assert act(effects, SendNotice).notice.missing == (str(NUMBER),)
     good = Complaint(complaint="C-1", time=NOW, subscriber=pools.SUBSCRIBER)
     case = took(step(case, Complained(good), NOW, TERMS)).case
-    assert (case.state, case.complaint, case.wrong) == (State.RECEIVED, pools.COMPLAINT, ())
+    assert (case.state, case.complaint, case.wrong) == (ComplaintState.RECEIVED, pools.COMPLAINT, ())
 
 
 written = msgspec.to_builtins(pools.FILING)
@@ -216,7 +216,11 @@ def test_whatever_a_body_files_is_answered_with_what_is_wrong(
     for words in (first, more):
         said = Filed(*file(**words))
         before, taken = case, campaign.step(case, said, NOW, TERMS)
-        if before.state in (campaign.State.WEIGHING, campaign.State.SENT_FIRST, campaign.State.SETTLED):
+        if before.state in (
+            campaign.CampaignState.WEIGHING,
+            campaign.CampaignState.SENT_FIRST,
+            campaign.CampaignState.SETTLED,
+        ):
             return
         case, effects = took(taken)
         assert case.filing is not None
@@ -224,10 +228,10 @@ def test_whatever_a_body_files_is_answered_with_what_is_wrong(
         unfit = before.state in campaign.ASKED and not effects
         if unfit:
             assert (before.filing, before.wrong) == (case.filing, case.wrong), "it was asked before"
-        elif case.state == campaign.State.INCOMPLETE:
+        elif case.state == campaign.CampaignState.INCOMPLETE:
             assert lacking
             assert act(effects, SendNotice).notice.missing == lacking
-        elif case.state != campaign.State.SENT_FIRST:
+        elif case.state != campaign.CampaignState.SENT_FIRST:
             assert not lacking
 
 

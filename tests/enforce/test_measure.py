@@ -6,7 +6,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from stream.enforce.procedures.clocks import Rang
+from stream.enforce.procedures.clocks import ClockFired
 from stream.enforce.procedures.effects import (
     Alert,
     Effect,
@@ -25,15 +25,15 @@ from stream.enforce.procedures.measure import (
     DeliveryFailed,
     MeasureCase,
     MeasureEvent,
+    MeasureState,
     Reviewed,
-    State,
     step,
 )
 from stream.enforce.procedures.messages import (
     AppealDecided,
     Appealed,
     AppealWithdrawn,
-    Found,
+    FindingRouted,
     Lift,
     MeasureChanged,
     Superseded,
@@ -49,19 +49,19 @@ NEW = MeasureCase(case="M-1")
 
 def told(measure: Measure = "suspend", *, replaces: tuple[str, ...] = ()) -> MeasureCase:
     """A case whose party was told a minute after NOW."""
-    case = took(step(NEW, Found(finding(), measure, replaces=replaces), NOW, TERMS)).case
+    case = took(step(NEW, FindingRouted(finding(), measure, replaces=replaces), NOW, TERMS)).case
     return took(step(case, Delivered(delivery(case.notice or "")), NOW + MINUTE, TERMS)).case
 
 
 def after_grace(case: MeasureCase) -> Stepped[MeasureCase]:
     (grace,) = (clock for clock in case.clocks if clock.clock == "grace")
-    return took(step(case, Rang("grace", grace.due), grace.due, TERMS))
+    return took(step(case, ClockFired("grace", grace.due), grace.due, TERMS))
 
 
 def test_a_notice_tells_measure_reason_evidence_grace_and_where_to_appeal() -> None:
-    case, effects = took(step(NEW, Found(finding(), "suspend"), NOW, TERMS))
+    case, effects = took(step(NEW, FindingRouted(finding(), "suspend"), NOW, TERMS))
     notice = act(effects, SendNotice).notice
-    assert case.state == State.TELLING
+    assert case.state == MeasureState.TELLING
     assert notice == Notice(
         notice="N-M-1-1",
         case="M-1",
@@ -82,7 +82,7 @@ def test_a_notice_tells_measure_reason_evidence_grace_and_where_to_appeal() -> N
 def test_a_suspension_begins_when_the_grace_of_its_delivered_notice_is_over() -> None:
     case, effects = after_grace(told())
     order = act(effects, WriteOrder).order
-    assert case.state == State.IN_FORCE
+    assert case.state == MeasureState.IN_FORCE
     assert order == Order(
         order="O-M-1",
         measure="suspend",
@@ -104,57 +104,57 @@ def test_each_measure_has_its_grace(measure: Measure, grace: int) -> None:
 
 @pytest.mark.parametrize("basis", ["prohibited-content", "regulator-order"])
 def test_what_must_be_stopped_at_once_is_told_in_the_same_step(basis: str) -> None:
-    found = Found(finding(basis=basis), "suspend", at_once=True, origin="X-1")
+    found = FindingRouted(finding(basis=basis), "suspend", at_once=True, origin="X-1")
     case, effects = took(step(NEW, found, NOW, TERMS))
     order, notice = act(effects, WriteOrder).order, act(effects, SendNotice).notice
-    assert (case.state, order.from_, order.notice, order.basis) == (State.IN_FORCE, NOW, notice.notice, basis)
+    assert (case.state, order.from_, order.notice, order.basis) == (MeasureState.IN_FORCE, NOW, notice.notice, basis)
     assert order.until is None
     assert act(effects, SetClock).clock.clock == "review"
     assert act(effects, TellCase) == TellCase("X-1", MeasureChanged("M-1", "suspend", "in-force"))
 
 
 def test_no_other_basis_may_act_at_once() -> None:
-    case, _ = took(step(NEW, Found(finding(), "suspend", at_once=True), NOW, TERMS))
-    assert case.state == State.TELLING
+    case, _ = took(step(NEW, FindingRouted(finding(), "suspend", at_once=True), NOW, TERMS))
+    assert case.state == MeasureState.TELLING
 
 
 def test_a_party_that_cannot_be_reached_is_held_told_after_three_attempts_over_four_hours() -> None:
-    case = took(step(NEW, Found(finding(), "suspend"), NOW, TERMS)).case
+    case = took(step(NEW, FindingRouted(finding(), "suspend"), NOW, TERMS)).case
     failed = DeliveryFailed(delivery(case.notice or "", failed=True))
     for when in (NOW, NOW + MINUTE, NOW + 2 * MINUTE, NOW + 4 * HOUR - 1):
         case = took(step(case, failed, when, TERMS)).case
-        assert case.state == State.TELLING
+        assert case.state == MeasureState.TELLING
     case, effects = took(step(case, failed, NOW + 4 * HOUR, TERMS))
-    assert case.state == State.WARNED
+    assert case.state == MeasureState.WARNED
     assert act(effects, Alert).about == "party-not-reached"
-    assert after_grace(case).case.state == State.IN_FORCE
+    assert after_grace(case).case.state == MeasureState.IN_FORCE
 
 
 def test_the_delivery_of_another_notice_tells_nobody() -> None:
-    case = took(step(NEW, Found(finding(), "suspend"), NOW, TERMS)).case
+    case = took(step(NEW, FindingRouted(finding(), "suspend"), NOW, TERMS)).case
     refused(step(case, Delivered(delivery("N-another")), NOW + MINUTE, TERMS))
     refused(step(case, DeliveryFailed(delivery("N-another", failed=True)), NOW + MINUTE, TERMS))
 
 
 def test_two_attempts_are_not_enough_however_long_they_took() -> None:
-    case = took(step(NEW, Found(finding(), "suspend"), NOW, TERMS)).case
+    case = took(step(NEW, FindingRouted(finding(), "suspend"), NOW, TERMS)).case
     failed = DeliveryFailed(delivery(case.notice or "", failed=True))
     for when in (NOW, NOW + 10 * DAY):
         case = took(step(case, failed, when, TERMS)).case
-    assert case.state == State.TELLING
+    assert case.state == MeasureState.TELLING
 
 
 def test_who_appeals_before_the_notice_arrived_evidently_knows() -> None:
-    case = took(step(NEW, Found(finding(), "suspend"), NOW, TERMS)).case
+    case = took(step(NEW, FindingRouted(finding(), "suspend"), NOW, TERMS)).case
     case, effects = took(step(case, Appealed(pools.APPEAL), NOW + MINUTE, TERMS))
-    assert (case.state, case.told) == (State.CONTESTED, NOW + MINUTE)
+    assert (case.state, case.told) == (MeasureState.CONTESTED, NOW + MINUTE)
     assert act(effects, OpenCase).case == "A-1"
 
 
 def test_an_appeal_does_not_hold_the_measure_up() -> None:
     case = took(step(told(), Appealed(pools.APPEAL), NOW + HOUR, TERMS)).case
     case, effects = after_grace(case)
-    assert case.state == State.APPEALED
+    assert case.state == MeasureState.APPEALED
     assert act(effects, WriteOrder).order.in_force(NOW + MINUTE + DAY)
 
 
@@ -163,7 +163,7 @@ def test_a_party_that_wins_its_appeal_is_free_at_once_and_the_finding_counts_for
     case = took(step(case, Appealed(pools.APPEAL), NOW + 2 * DAY, TERMS)).case
     won, effects = took(step(case, AppealDecided("A-1", "party", "consent was shown"), NOW + 3 * DAY, TERMS))
     order = act(effects, LiftOrder).order
-    assert won.state == State.APPEAL_WON
+    assert won.state == MeasureState.APPEAL_WON
     assert order.order == "O-M-1"
     assert not order.in_force(NOW + 3 * DAY)
     assert act(effects, TellDocket).change.change == "annulled"
@@ -173,7 +173,7 @@ def test_a_party_that_wins_its_appeal_is_free_at_once_and_the_finding_counts_for
 def test_a_party_that_wins_within_its_grace_is_never_touched() -> None:
     case = took(step(told(), Appealed(pools.APPEAL), NOW + HOUR, TERMS)).case
     won, effects = took(step(case, AppealDecided("A-1", "party", "consent was shown"), NOW + 2 * HOUR, TERMS))
-    assert won.state == State.APPEAL_WON
+    assert won.state == MeasureState.APPEAL_WON
     assert won.clocks == ()
     assert not acts(effects, LiftOrder)
 
@@ -181,7 +181,7 @@ def test_a_party_that_wins_within_its_grace_is_never_touched() -> None:
 def test_a_party_appeals_once() -> None:
     case = took(step(told(), Appealed(pools.APPEAL), NOW + HOUR, TERMS)).case
     case = took(step(case, AppealDecided("A-1", "measure", "not shown"), NOW + 2 * HOUR, TERMS)).case
-    assert case.state == State.WARNED
+    assert case.state == MeasureState.WARNED
     assert "for the first time" in refused(step(case, Appealed(pools.APPEAL), NOW + 3 * HOUR, TERMS)).reason
 
 
@@ -190,36 +190,36 @@ def test_a_heavier_measure_takes_the_place_of_the_lighter_one() -> None:
     assert TellCase("M-0", Superseded("M-1")) in acts(effects, TellCase)
     lighter = after_grace(told("limit")).case
     ended, effects = took(step(lighter, Superseded("M-2"), NOW + DAY, TERMS))
-    assert ended.state == State.SUPERSEDED
+    assert ended.state == MeasureState.SUPERSEDED
     assert not act(effects, LiftOrder).order.in_force(NOW + DAY)
 
 
 def test_later_findings_join_and_are_kept_and_counted_once() -> None:
-    joined, effects = took(step(told(), Found(finding("F-2"), "suspend"), NOW + HOUR, TERMS))
-    again, nothing = took(step(joined, Found(finding("F-2"), "suspend"), NOW + HOUR, TERMS))
+    joined, effects = took(step(told(), FindingRouted(finding("F-2"), "suspend"), NOW + HOUR, TERMS))
+    again, nothing = took(step(joined, FindingRouted(finding("F-2"), "suspend"), NOW + HOUR, TERMS))
     assert act(effects, KeepRecord).evidence == ("W-1",)
     assert (again.joined, again.joined_count) == (("F-2",), 1)
     assert nothing == ()
 
 
 def test_a_measure_without_an_end_is_reviewed_until_somebody_ends_it() -> None:
-    found = Found(finding(basis="prohibited-content"), "suspend", at_once=True)
+    found = FindingRouted(finding(basis="prohibited-content"), "suspend", at_once=True)
     case = took(step(NEW, found, NOW, TERMS)).case
     for _ in range(3):
         (review,) = case.clocks
-        case, effects = took(step(case, Rang("review", review.due), review.due, TERMS))
+        case, effects = took(step(case, ClockFired("review", review.due), review.due, TERMS))
         assert act(effects, Alert).about == "review"
     kept = took(step(case, Reviewed(keep=True, reason="needed"), NOW + 200 * DAY, TERMS)).case
     assert kept.clocks[0].due == NOW + 230 * DAY
     lifted, effects = took(step(kept, Reviewed(keep=False, reason="mended"), NOW + 210 * DAY, TERMS))
-    assert lifted.state == State.LIFTED
+    assert lifted.state == MeasureState.LIFTED
     assert act(effects, TellDocket).change.change == "ended"
 
 
 def test_a_measure_taken_back_before_it_came_never_begins() -> None:
     case = took(step(NEW, Lift("an error", annul=True), NOW, TERMS)).case
-    case, effects = took(step(case, Found(finding(), "suspend", at_once=True), NOW, TERMS))
-    assert case.state == State.WITHDRAWN
+    case, effects = took(step(case, FindingRouted(finding(), "suspend", at_once=True), NOW, TERMS))
+    assert case.state == MeasureState.WITHDRAWN
     assert act(effects, TellDocket).change.change == "annulled"
 
 
@@ -272,7 +272,7 @@ class ToldBeforeSuspended(RuleBasedStateMachine):
     )
     def is_found(self, measure: Measure, basis: str, *, at_once: bool) -> None:
         self.at_once = at_once or self.at_once
-        self.happens(Found(finding(basis=basis), measure, at_once=at_once))
+        self.happens(FindingRouted(finding(basis=basis), measure, at_once=at_once))
 
     @precondition(lambda self: self.case.notice)
     @rule(notice=st.sampled_from(["ours", "another"]))
@@ -290,7 +290,7 @@ class ToldBeforeSuspended(RuleBasedStateMachine):
 
     @rule()
     def is_appealed(self) -> None:
-        if self.case.state == State.TELLING and self.case.notice and self.case.appeal is None:
+        if self.case.state == MeasureState.TELLING and self.case.notice and self.case.appeal is None:
             self.told.setdefault(self.case.notice, self.now + MINUTE)
         self.happens(Appealed(pools.APPEAL))
 
@@ -312,7 +312,7 @@ class ToldBeforeSuspended(RuleBasedStateMachine):
     def hears_a_clock(self, place: int, *, early: bool) -> None:
         clock = self.case.clocks[place % len(self.case.clocks)]
         later = 0 if early else max(0, clock.due - self.now)
-        self.happens(Rang(clock.clock, clock.due), later=later)
+        self.happens(ClockFired(clock.clock, clock.due), later=later)
 
     @invariant()
     def a_suspension_in_force_has_an_end_or_a_review(self) -> None:
@@ -332,7 +332,7 @@ TestToldBeforeSuspended.settings = settings(max_examples=150, stateful_step_coun
 
 def test_an_id_that_would_be_too_long_stays_an_id_and_stays_its_own() -> None:
     long = msgspec.structs.replace(NEW, case="M-" + "x" * 126)
-    first, effects = took(step(long, Found(finding(), "suspend"), NOW, TERMS))
+    first, effects = took(step(long, FindingRouted(finding(), "suspend"), NOW, TERMS))
     assert len(act(effects, SendNotice).notice.notice) <= 128
-    second = took(step(msgspec.structs.replace(long, step=7), Found(finding(), "suspend"), NOW, TERMS)).case
+    second = took(step(msgspec.structs.replace(long, step=7), FindingRouted(finding(), "suspend"), NOW, TERMS)).case
     assert first.notice != second.notice

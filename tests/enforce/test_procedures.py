@@ -23,10 +23,11 @@ from stream.enforce.procedures import (
     prohibited,
     regulator,
 )
-from stream.enforce.procedures.clocks import Rang
+from stream.enforce.procedures.clocks import ClockFired
 from stream.enforce.procedures.engine import C, Case, Outline, Procedure, advance
 from stream.enforce.procedures.messages import Appealed
 from stream.enforce.procedures.outlines import OUTLINES
+from stream.warning.rules import senders
 from tests.enforce import pools
 from tests.enforce.world import MINUTE, NOW, TERMS, explore, finding, refused, rings, took, walk
 
@@ -102,48 +103,39 @@ def test_a_clock_that_is_early_unknown_or_used_up_does_nothing() -> None:
     case = took(appeal.step(appeal.AppealCase(case="A-1"), Appealed(pools.APPEAL), NOW, TERMS)).case
     (clock,) = case.clocks
     assert clock.warn is not None
-    assert "rings at" in refused(appeal.step(case, Rang(clock.clock, clock.due), clock.due - 1, TERMS)).reason
+    assert "rings at" in refused(appeal.step(case, ClockFired(clock.clock, clock.due), clock.due - 1, TERMS)).reason
     assert (
-        "rings at" in refused(appeal.step(case, Rang(clock.clock, clock.due, "warning"), clock.warn - 1, TERMS)).reason
+        "rings at"
+        in refused(appeal.step(case, ClockFired(clock.clock, clock.due, "warning"), clock.warn - 1, TERMS)).reason
     )
-    assert "no clock" in refused(appeal.step(case, Rang(clock.clock, clock.due + 1), clock.due + 1, TERMS)).reason
-    assert "no clock" in refused(appeal.step(case, Rang("grace", clock.due), clock.due, TERMS)).reason
-    warned = took(appeal.step(case, Rang(clock.clock, clock.due, "warning"), clock.warn, TERMS)).case
+    assert "no clock" in refused(appeal.step(case, ClockFired(clock.clock, clock.due + 1), clock.due + 1, TERMS)).reason
+    assert "no clock" in refused(appeal.step(case, ClockFired("grace", clock.due), clock.due, TERMS)).reason
+    warned = took(appeal.step(case, ClockFired(clock.clock, clock.due, "warning"), clock.warn, TERMS)).case
     assert (
         "nothing to warn"
-        in refused(appeal.step(warned, Rang(clock.clock, clock.due, "warning"), clock.warn + MINUTE, TERMS)).reason
+        in refused(
+            appeal.step(warned, ClockFired(clock.clock, clock.due, "warning"), clock.warn + MINUTE, TERMS)
+        ).reason
     )
-    late = took(appeal.step(warned, Rang(clock.clock, clock.due), clock.due, TERMS)).case
+    late = took(appeal.step(warned, ClockFired(clock.clock, clock.due), clock.due, TERMS)).case
     assert late.breached == ("decide-appeal",)
     assert rings(late) == []
-    assert "no clock" in refused(appeal.step(late, Rang(clock.clock, clock.due), clock.due, TERMS)).reason
+    assert "no clock" in refused(appeal.step(late, ClockFired(clock.clock, clock.due), clock.due, TERMS)).reason
     assert took(advance(appeal.PROCEDURE, late, appeal.Decided("party", "late, but right"), clock.due, TERMS))
 
 
 IMPURE = {"aiohttp", "aiokafka", "asyncio", "faust", "random", "secrets", "socket", "time", "uuid"}
 
 
-PURE = (
-    *(
-        "appeal",
-        "calendar_cn",
-        "campaign",
-        "campaign_case",
-        "clocks",
-        "complaint",
-        "complaint_case",
-        "dispute",
-        "docket",
-    ),
-    *("effects", "fitness", "forms", "ids", "listing", "measure", "measure_case", "messages", "parts", "procedure"),
-    *("procedures", "prohibited", "regulator", "retention", "terms", "warning"),
+PURE = sorted(
+    path for room in (outlines, senders) for path in Path(room.__file__).parent.glob("*.py") if path.stem != "__init__"
 )
-"""The modules of the procedures; the shell around them stands beside them."""
+"""Every module of the two pure folders, `enforce/procedures` and `warning/rules`."""
 
 
-@pytest.mark.parametrize("module", PURE)
-def test_no_procedure_reaches_for_a_clock_a_client_or_chance(module: str) -> None:
-    source = Path(outlines.__file__).with_name(f"{module}.py").read_text(encoding="utf-8")
+@pytest.mark.parametrize("module", PURE, ids=lambda path: path.stem)
+def test_no_procedure_reaches_for_a_clock_a_client_or_chance(module: Path) -> None:
+    source = module.read_text(encoding="utf-8")
     nodes = list(ast.walk(ast.parse(source)))
     names = {name.name.split(".")[0] for node in nodes if isinstance(node, ast.Import) for name in node.names}
     names |= {(node.module or "").split(".")[0] for node in nodes if isinstance(node, ast.ImportFrom)}

@@ -8,14 +8,14 @@ from hypothesis import strategies as st
 from stream.enforce.api import permissions
 from stream.enforce.cases import store
 from stream.enforce.cases.decoding import Arrival
-from stream.enforce.cases.store import Entry, Refused, Taken
+from stream.enforce.cases.store import Entry, Rejected, Updated
 from stream.enforce.procedures import escalation
-from stream.enforce.procedures.complaint import Complained, ComplaintCase, Forwarded, State, Withdrawn
+from stream.enforce.procedures.complaint import Complained, ComplaintCase, ComplaintState, ComplaintWithdrawn, Forwarded
 from stream.enforce.procedures.effects import ClearClock, Effect
 from stream.enforce.procedures.messages import Disputed, MeasureChanged
 from stream.enforce.procedures.retention import Retention
 from stream.enforce.procedures.terms import Settings
-from stream.model.cases import DOCKET, DocketFinding
+from stream.model.cases import DOCKET, EscalationFinding
 from stream.model.codec import encode
 from tests.enforce import pools
 from tests.enforce.test_procedures import CHOICES, SUBJECTS, Subject
@@ -25,7 +25,7 @@ KEPT = TERMS.settings.ended_kept_ms
 ROWS = st.sampled_from("abcdef")
 
 
-def ended(state: State = State.ANSWERED) -> Entry:
+def ended(state: ComplaintState = ComplaintState.ANSWERED) -> Entry:
     case = ComplaintCase(case="C-1", state=state, step=6, complaint=pools.COMPLAINT)
     return Entry("complaint", msgspec.Raw(encode(case)), NOW)
 
@@ -44,20 +44,20 @@ def test_a_case_leaves_if_and_only_if_it_has_ended_and_then_no_clock_of_it_runs(
     entry = Entry(subject.name, msgspec.Raw(encode(case)), NOW)
     seen = store.picture(case.case, entry)
     assert seen is not None
-    assert store.leaves_at(entry, TERMS) == (NOW + KEPT if seen.ended else None)
+    assert store.removable_at(entry, TERMS) == (NOW + KEPT if seen.ended else None)
     if seen.ended:
         assert store.clocks(entry) == ()
 
 
 def test_what_is_still_to_be_carried_out_stays() -> None:
     owing = msgspec.structs.replace(ended(), outbox=(Effect("C-1#6.0", ClearClock("report")),))
-    assert store.leaves_at(owing, TERMS) is None
+    assert store.removable_at(owing, TERMS) is None
 
 
 @given(st.integers(0, 2 * KEPT))
 def test_an_ended_case_takes_what_it_would_until_its_time_is_over_and_nothing_after(later: int) -> None:
     outcome = store.take("C-1", ended(), arrival(Disputed(pools.DISPUTE)), NOW + later, TERMS)
-    assert isinstance(outcome, Taken) == (later < KEPT)
+    assert isinstance(outcome, Updated) == (later < KEPT)
 
 
 def test_the_api_says_beforehand_that_a_case_takes_nothing_more() -> None:
@@ -69,31 +69,31 @@ def test_the_api_says_beforehand_that_a_case_takes_nothing_more() -> None:
 
 def test_a_case_that_goes_on_never_leaves_however_long_it_takes() -> None:
     entry: Entry | None = None
-    for place, event in enumerate((Complained(pools.COMPLAINT), Forwarded("ORG-9"), Withdrawn())):
+    for place, event in enumerate((Complained(pools.COMPLAINT), Forwarded("ORG-9"), ComplaintWithdrawn())):
         outcome = store.take("C-1", entry, arrival(event, str(place)), NOW + place * KEPT, TERMS)
-        assert isinstance(outcome, Taken)
+        assert isinstance(outcome, Updated)
         entry = store.settled(outcome.entry)
-        assert store.leaves_at(entry, TERMS) == (NOW + 3 * KEPT if place == 2 else None)
+        assert store.removable_at(entry, TERMS) == (NOW + 3 * KEPT if place == 2 else None)
 
 
 def test_a_docket_leaves_once_nothing_is_open_and_all_that_it_remembers_weighs_nothing() -> None:
-    heard = arrival(DocketFinding(finding()), "F-1", key="sender|ORG-9", procedure=DOCKET)
+    heard = arrival(EscalationFinding(finding()), "F-1", key="sender|ORG-9", procedure=DOCKET)
     outcome = store.take("sender|ORG-9", None, heard, NOW, TERMS)
-    assert isinstance(outcome, Taken)
+    assert isinstance(outcome, Updated)
     entry = store.settled(outcome.entry)
-    assert store.leaves_at(entry, TERMS) is None, "its case is open"
+    assert store.removable_at(entry, TERMS) is None, "its case is open"
     for at, change in ((NOW + DAY, "in-force"), (NOW + 2 * DAY, "ended")):
         event = MeasureChanged("M-F-1", "limit", change)  # type: ignore[arg-type]
         heard = arrival(event, change, key="sender|ORG-9", procedure=DOCKET)
         outcome = store.take("sender|ORG-9", entry, heard, at, TERMS)
-        assert isinstance(outcome, Taken)
+        assert isinstance(outcome, Updated)
         entry = store.settled(outcome.entry)
-    leaves = store.leaves_at(entry, TERMS)
+    leaves = store.removable_at(entry, TERMS)
     assert leaves == NOW + 2 * DAY + max(KEPT, TERMS.settings.memory_ms)
-    remembered = msgspec.json.decode(entry.body, type=escalation.Docket)
+    remembered = msgspec.json.decode(entry.body, type=escalation.PartyRecord)
     again = finding("F-2")
     assert escalation.next_measure(remembered, again, leaves, TERMS) == escalation.next_measure(
-        escalation.Docket(), again, leaves, TERMS
+        escalation.PartyRecord(), again, leaves, TERMS
     )
 
 
@@ -129,5 +129,5 @@ def test_the_index_says_what_a_plain_look_at_all_rows_would(
 
 def test_a_refusal_is_not_mistaken_for_a_ring_that_came_late() -> None:
     outcome = store.take("C-1", ended(), arrival(Disputed(pools.DISPUTE)), NOW + KEPT, TERMS)
-    assert isinstance(outcome, Refused)
+    assert isinstance(outcome, Rejected)
     assert not outcome.stale

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.model.control import Activity, Finding, Grounds, Party, Tally
-from stream.warning.rules.senders import WINDOW_MS, Judged, WarningSettings, Watch, forgettable, judge
+from stream.warning.rules.senders import WINDOW_MS, ActivitySums, Judged, WarningSettings, forgettable, judge
 from tests.enforce.world import DAY, HOUR, NOW
 
 SETTINGS = WarningSettings()
@@ -45,7 +45,7 @@ def window(
     )
 
 
-def watched(windows: Iterable[Activity]) -> tuple[Watch, list[Finding]]:
+def watched(windows: Iterable[Activity]) -> tuple[ActivitySums, list[Finding]]:
     watch, findings = None, list[Finding]()
     for activity in windows:
         watch, found = judge(watch, activity, SETTINGS)
@@ -153,7 +153,7 @@ def test_any_windows_in_any_order_are_judged_and_judged_the_same(windows: list[A
         values = [getattr(watch.watch, name) for name in ("events", "blocked", "delivered", "usual", "recipients")]
         assert all(value >= 0 for value in values)
         assert watch.watch.window >= (first.watch.window if first else 0)
-        assert msgspec.json.decode(msgspec.json.encode(watch.watch), type=Watch) == watch.watch
+        assert msgspec.json.decode(msgspec.json.encode(watch.watch), type=ActivitySums) == watch.watch
 
 
 def test_the_usual_rate_is_that_before_the_burst() -> None:

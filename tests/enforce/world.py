@@ -14,7 +14,7 @@ from typing import TypeVar
 import msgspec
 
 from stream.enforce.procedures.calendar_cn import WorkingDays
-from stream.enforce.procedures.clocks import Rang
+from stream.enforce.procedures.clocks import ClockFired
 from stream.enforce.procedures.effects import ClearClock, Effect, SetClock
 from stream.enforce.procedures.engine import C, Case, Procedure, Stepped, Transition, WrongState, advance
 from stream.enforce.procedures.terms import Settings, Terms
@@ -77,10 +77,12 @@ def refused(result: Stepped[C] | WrongState) -> WrongState:
     return result
 
 
-def rings(case: Case) -> list[tuple[Rang, int]]:
+def rings(case: Case) -> list[tuple[ClockFired, int]]:
     """Every ring that the case's clocks can give, with its moment."""
-    due = [(Rang(clock.clock, clock.due), clock.due) for clock in case.clocks]
-    warned = [(Rang(clock.clock, clock.due, "warning"), clock.warn) for clock in case.clocks if clock.warn is not None]
+    due = [(ClockFired(clock.clock, clock.due), clock.due) for clock in case.clocks]
+    warned = [
+        (ClockFired(clock.clock, clock.due, "warning"), clock.warn) for clock in case.clocks if clock.warn is not None
+    ]
     return due + warned
 
 
@@ -157,7 +159,7 @@ def keeps_its_promises(procedure: Procedure[C], before: C, event: msgspec.Struct
     if state in procedure.ended:
         assert not case.clocks, "an ended case has no running clock"
     running = {clock.clock for clock in before.clocks}
-    if isinstance(event, Rang) and event.phase == "due":
+    if isinstance(event, ClockFired) and event.phase == "due":
         running -= {event.clock}
     for one in effects:
         if isinstance(one.act, SetClock):

@@ -21,12 +21,12 @@ import msgspec
 from bloom.partition import partition_of
 from stream.config import Config
 from stream.enforce.cases import decoding, outbox, store
-from stream.enforce.cases.decoding import Arrival, Forward, Spot
-from stream.enforce.cases.store import Entry, Taken
+from stream.enforce.cases.decoding import Arrival, Forward, RecordPosition
+from stream.enforce.cases.store import Entry, Updated
 from stream.enforce.procedures import ids, settings
 from stream.kafka.clients import ConsumerRecord
 from stream.model import topics
-from stream.model.cases import DOCKET, EFFECT_HEADER, CaseEvent, CasePicture, DocketFinding, Out, on_its_way
+from stream.model.cases import DOCKET, EFFECT_HEADER, CaseEvent, CaseView, EscalationFinding, Out, case_event_out
 from stream.model.codec import decode_as, encode
 from stream.model.control import Appeal, Complaint, Delivery, Filing, Finding, party_key
 from stream.policy.loading import load as load_policy
@@ -64,12 +64,12 @@ def told(case: str, event: msgspec.Struct, *, name: str) -> Record:
 
 def found(finding: Finding) -> Record:
     """A finding to the docket of its party."""
-    event = msgspec.Raw(encode(DocketFinding(finding)))
+    event = msgspec.Raw(encode(EscalationFinding(finding)))
     return _event(CaseEvent(finding.finding, NOW, party_key(finding.party), DOCKET, event))
 
 
 def _event(event: CaseEvent) -> Record:
-    out = on_its_way(event, PARTITIONS)
+    out = case_event_out(event, PARTITIONS)
     return out.topic, out.partition, out.key, out.value
 
 
@@ -90,20 +90,20 @@ class Pure:
             topic, partition, key, value = waiting.popleft()
             self._offset += 1
             arrival = decoding.read(
-                Spot(topic, partition, self._offset, self._now), key, value, PARTITIONS, self._terms.numbering
+                RecordPosition(topic, partition, self._offset, self._now), key, value, PARTITIONS, self._terms.numbering
             )
             match arrival:
                 case Arrival():
                     waiting += [out[:4] for out in self._step(arrival) if out.topic == topics.CASE_EVENTS]
                 case Forward():
-                    waiting.append(on_its_way(arrival.event, PARTITIONS)[:4])
+                    waiting.append(case_event_out(arrival.event, PARTITIONS)[:4])
                 case None:
                     pass
         return self
 
     def _step(self, arrival: Arrival) -> list[Out]:
         outcome = store.take(arrival.key, self.entries.get(arrival.key), arrival, self._now, self._terms)
-        assert isinstance(outcome, Taken), outcome
+        assert isinstance(outcome, Updated), outcome
         self.entries[arrival.key] = store.settled(outcome.entry)
         out = outbox.records(arrival.key, outcome.entry, PARTITIONS)
         self.effects |= {one.effect: one for one in out if one.effect}
@@ -142,9 +142,9 @@ def effects(broker: Broker) -> list[Written]:
     ]
 
 
-def pictures(broker: Broker) -> dict[str, CasePicture]:
+def pictures(broker: Broker) -> dict[str, CaseView]:
     """Where every case stands."""
-    return {record.key.decode(): decode_as(CasePicture, record.value) for record in broker.read(topics.CASES)}
+    return {record.key.decode(): decode_as(CaseView, record.value) for record in broker.read(topics.CASES)}
 
 
 def wait_until(seen: Callable[[], bool], *, what: str, within_s: float = LONG_S) -> None:

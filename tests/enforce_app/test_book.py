@@ -6,10 +6,10 @@ from hypothesis import strategies as st
 from bloom.partition import partition_of
 from stream import config as configuration
 from stream.enforce.cases import decoding, outbox, store
-from stream.enforce.cases.decoding import Arrival, Spot
-from stream.enforce.cases.store import Entry, Refused, Repeated, Taken
+from stream.enforce.cases.decoding import Arrival, RecordPosition
+from stream.enforce.cases.store import Duplicate, Entry, Rejected, Updated
 from stream.enforce.procedures import ids, settings
-from stream.enforce.procedures.clocks import Rang
+from stream.enforce.procedures.clocks import ClockFired
 from stream.enforce.procedures.complaint import Answered, Forwarded
 from stream.enforce.procedures.terms import Terms
 from stream.model import topics
@@ -31,20 +31,20 @@ CASE = ids.complaint_case(COMPLAINT)
 
 def _arrival(record: Record, offset: int = 0) -> Arrival:
     topic, partition, key, value = record
-    arrival = decoding.read(Spot(topic, partition, offset, NOW), key, value, PARTITIONS, TERMS.numbering)
+    arrival = decoding.read(RecordPosition(topic, partition, offset, NOW), key, value, PARTITIONS, TERMS.numbering)
     assert isinstance(arrival, Arrival)
     return arrival
 
 
 def _taken(entry: Entry | None, arrival: Arrival) -> Entry:
     outcome = store.take(arrival.key, entry, arrival, NOW, TERMS)
-    assert isinstance(outcome, Taken), outcome
+    assert isinstance(outcome, Updated), outcome
     return outcome.entry
 
 
 def test_an_arrival_that_comes_again_is_not_taken_again() -> None:
     entry = store.settled(_taken(None, _arrival(said(COMPLAINT))))
-    assert store.take(CASE, entry, _arrival(said(COMPLAINT)), NOW, TERMS) == Repeated()
+    assert store.take(CASE, entry, _arrival(said(COMPLAINT)), NOW, TERMS) == Duplicate()
 
 
 def test_a_supplement_is_another_arrival_although_it_bears_the_same_complaint_id() -> None:
@@ -65,24 +65,24 @@ def test_an_entry_is_read_back_as_it_was_written() -> None:
 def test_what_no_row_takes_is_refused_and_says_what_would_be_possible() -> None:
     entry = store.settled(_taken(None, _arrival(said(COMPLAINT))))
     outcome = store.take(CASE, entry, _arrival(told(CASE, Answered("。"), name="early")), NOW, TERMS)
-    assert isinstance(outcome, Refused)
+    assert isinstance(outcome, Rejected)
     assert "forwarded" in outcome.reason.partition("; possible: ")[2]
     assert not outcome.stale
 
 
 def test_a_clock_that_runs_no_more_rings_in_vain() -> None:
     entry = store.settled(_taken(None, _arrival(said(COMPLAINT))))
-    outcome = store.take(CASE, entry, _arrival(told(CASE, Rang("report", NOW), name="ring")), NOW, TERMS)
-    assert isinstance(outcome, Refused)
+    outcome = store.take(CASE, entry, _arrival(told(CASE, ClockFired("report", NOW), name="ring")), NOW, TERMS)
+    assert isinstance(outcome, Rejected)
     assert outcome.stale
 
 
 def test_a_missed_term_stands_in_the_picture_with_the_due_time_that_was_missed() -> None:
     entry = store.settled(_taken(None, _arrival(said(COMPLAINT))))
     (clock,) = store.clocks(entry)
-    ring = _arrival(told(CASE, Rang("forward", clock.due), name="ring"))
+    ring = _arrival(told(CASE, ClockFired("forward", clock.due), name="ring"))
     outcome = store.take(CASE, entry, ring, clock.due, TERMS)
-    assert isinstance(outcome, Taken)
+    assert isinstance(outcome, Updated)
     seen = store.picture(CASE, store.settled(outcome.entry))
     assert seen is not None
     assert [(one.clock, one.due, one.breached) for one in seen.due] == [("forward", clock.due, True)]
@@ -116,12 +116,12 @@ def test_repeats_in_any_order_leave_the_state_of_one_run(order: list[int], repea
     entry: Entry | None = None
     for place in range(4):
         outcome = store.take(CASE, entry, _arrival(words[place], place), NOW, TERMS)
-        entry = store.settled(outcome.entry) if isinstance(outcome, Taken) else entry
+        entry = store.settled(outcome.entry) if isinstance(outcome, Updated) else entry
     assert entry is not None
     before = encode(entry)
     for place in (*order, *repeats):
         outcome = store.take(CASE, entry, _arrival(words[place], place), NOW, TERMS)
-        assert not isinstance(outcome, Taken)
+        assert not isinstance(outcome, Updated)
     assert encode(entry) == before
 
 
@@ -135,4 +135,4 @@ def test_a_refusal_stands_as_the_expression_of_the_subscriber() -> None:
 
 def test_a_notice_that_no_measure_waits_for_is_nobody_elses_business() -> None:
     topic, partition, key, value = said(Delivery("N-1", CASE, NOW, "delivered", 1, "webhook"))
-    assert decoding.read(Spot(topic, partition, 0, NOW), key, value, PARTITIONS, TERMS.numbering) is None
+    assert decoding.read(RecordPosition(topic, partition, 0, NOW), key, value, PARTITIONS, TERMS.numbering) is None

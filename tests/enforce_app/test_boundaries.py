@@ -15,12 +15,13 @@ from aiokafka.structs import RecordMetadata
 
 from stream.clock import WallClock
 from stream.enforce.cases import recovery
-from stream.enforce.cases.decoding import Spot
-from stream.enforce.cases.offsets import Place, Positions
-from stream.enforce.cases.recovery import Rows
-from stream.enforce.cases.runtime import Shell
+from stream.enforce.cases.decoding import RecordPosition
+from stream.enforce.cases.offsets import IntakeOffsets
+from stream.enforce.cases.recovery import RecoveredRows
+from stream.enforce.cases.runtime import CaseRuntime
 from stream.enforce.procedures import ids, settings
 from stream.enforce.procedures.complaint import Forwarded, Verified
+from stream.kafka.clients import TopicPartition
 from stream.metrics import EnforceMetrics
 from stream.model import topics
 from stream.model.control import Complaint
@@ -72,11 +73,13 @@ def _words(name: str) -> list[Record]:
     ]
 
 
-async def _life(broker: Broker, rows: Rows, words: list[Record], *, records: int | None, clock: WallClock) -> bool:
+async def _life(
+    broker: Broker, rows: RecoveredRows, words: list[Record], *, records: int | None, clock: WallClock
+) -> bool:
     """One life from these rows on; whether it came to the end of the words."""
-    positions = Positions(TOPIC_IDS)
+    positions = IntakeOffsets(TOPIC_IDS)
     config = broker.config
-    shell = Shell(
+    shell = CaseRuntime(
         config,
         table=dict(rows.entries),
         positions=positions,
@@ -91,10 +94,10 @@ async def _life(broker: Broker, rows: Rows, words: list[Record], *, records: int
         live.producer = Fuse(live.producer, records)
     try:
         await shell.resume(rows)
-        offsets: defaultdict[Place, count[int]] = defaultdict(count)
+        offsets: defaultdict[TopicPartition, count[int]] = defaultdict(count)
         for topic, partition, key, value in words:
-            place = Place(topic, partition)
-            spot = Spot(topic, partition, next(offsets[place]), NOW)
+            place = TopicPartition(topic, partition)
+            spot = RecordPosition(topic, partition, next(offsets[place]), NOW)
             if spot.offset >= positions[place]:
                 await shell.take(spot, key, value)
         await shell.flush()
@@ -117,12 +120,12 @@ def test_a_death_after_any_record_leaves_each_effect_once_by_name_and_always_the
             words = _words(f"cut-{records}")
             pure.take(words)
             own = {key for _, _, key, _ in words}
-            ended = await _life(broker, Rows({}, {}, []), words, records=records, clock=WallClock(None))
+            ended = await _life(broker, RecoveredRows({}, {}, []), words, records=records, clock=WallClock(None))
             if ended:
                 return records
-            held = await recovery.bring_back(broker.config, {}, range(PARTITIONS))
+            held = await recovery.recover(broker.config, {}, range(PARTITIONS))
             entries = {key: value for key, value in held.entries.items() if key in own}
-            rows = Rows(entries, held.partition, [])
+            rows = RecoveredRows(entries, held.partition, [])
             assert await _life(broker, rows, words, records=None, clock=WallClock(str(drill)))
         raise AssertionError("never")
 

@@ -19,7 +19,7 @@ import pytest
 from stream.enforce.procedures import ids
 from stream.enforce.procedures.appeal import Decided
 from stream.model import topics
-from stream.model.cases import CasePicture
+from stream.model.cases import CaseView
 from stream.model.codec import decode_as
 from stream.model.control import Appeal, Complaint, Delivery, Notice, Party
 from tests.enforce_app.harness import EnforceProcess, pictures, said, told, wait_until
@@ -104,7 +104,7 @@ class Stage:
         decisions = (orjson.loads(record.value) for record in self.broker.read(topics.DECISIONS))
         return sorted((one for one in decisions if one["verdict"] == "suspend"), key=lambda one: int(one["decided"]))
 
-    def case(self, key: str, state: str) -> CasePicture:
+    def case(self, key: str, state: str) -> CaseView:
         """The picture of a case, once it is in that state."""
         wait_until(
             lambda: (seen := pictures(self.broker).get(key)) is not None and seen.state == state,
@@ -112,9 +112,9 @@ class Stage:
         )
         return pictures(self.broker)[key]
 
-    def measure_against(self, sender: str) -> CasePicture:
+    def measure_against(self, sender: str) -> CaseView:
         """The case of the measure that a finding of early warning led to."""
-        found: list[CasePicture] = []
+        found: list[CaseView] = []
 
         def opened() -> bool:
             seen = (one for one in pictures(self.broker).values() if one.procedure == "measure")

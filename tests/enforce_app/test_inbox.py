@@ -5,7 +5,7 @@ import pytest
 
 from bloom.partition import partition_of
 from stream.enforce.cases import decoding
-from stream.enforce.cases.decoding import Arrival, Forward, Spot
+from stream.enforce.cases.decoding import Arrival, Forward, RecordPosition
 from stream.enforce.procedures import ids
 from stream.model import topics
 from stream.model.cases import CaseEvent
@@ -22,7 +22,7 @@ APPEAL = Appeal("one", NOW, "M-1", Party(sender="ORG-1"))
 
 def _read(record: Record) -> Arrival | Forward | None:
     topic, partition, key, value = record
-    return decoding.read(Spot(topic, partition, 0, NOW), key, value, PARTITIONS, NUMBERING)
+    return decoding.read(RecordPosition(topic, partition, 0, NOW), key, value, PARTITIONS, NUMBERING)
 
 
 def _event(procedure: str, case: str, event: bytes) -> Record:

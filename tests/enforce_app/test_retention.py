@@ -8,7 +8,7 @@ import pytest
 
 from stream.enforce.cases import recovery
 from stream.enforce.procedures import ids
-from stream.enforce.procedures.complaint import Withdrawn
+from stream.enforce.procedures.complaint import ComplaintWithdrawn
 from stream.enforce.procedures.messages import Lift
 from stream.enforce.procedures.terms import Settings
 from stream.model import topics
@@ -41,7 +41,7 @@ def test_ended_cases_and_their_dockets_leave_the_table_and_stay_away_after_a_cra
         process.wait_ready()
         broker.write([said(over), said(open_), found(finding)])
         wait_until(lambda: len(pictures(broker)) == 3, what="three cases")
-        broker.write([told(ids.complaint_case(over), Withdrawn(), name="withdrawn")])
+        broker.write([told(ids.complaint_case(over), ComplaintWithdrawn(), name="withdrawn")])
         broker.write([told(ids.measure_case(finding), Lift("an error", annul=True), name="lifted")])
         wait_until(lambda: sum(one.ended for one in pictures(broker).values()) == 2, what="two ended")
         assert process.metric("wurao_enforce_left_total") == 0
@@ -56,7 +56,7 @@ def test_ended_cases_and_their_dockets_leave_the_table_and_stay_away_after_a_cra
     with EnforceProcess(broker, tmp_path, **settings) as process:
         process.wait_ready()
         assert process.metric("wurao_enforce_entries") == 1
-        broker.write([told(ids.complaint_case(over), Withdrawn(), name="late")])
+        broker.write([told(ids.complaint_case(over), ComplaintWithdrawn(), name="late")])
         wait_until(lambda: len(broker.read(topics.DEAD_LETTER)) == 1, what="it takes nothing more")
         assert process.terminate() == 0
     assert {key for key, held in _rows(broker).items() if held} == {ids.complaint_case(open_)}
@@ -73,5 +73,5 @@ def test_the_table_is_brought_back_as_its_topic_has_it_and_with_nothing_else(bro
     )
     broker.write([(topics.ENFORCE_TABLE, 0, key, value) for key, value in rows])
     table: dict[bytes, bytes] = {b"C-1": b"ended", b"C-2": b"older", b"C-9": b"of a partition that was ours"}
-    found = asyncio.run(recovery.bring_back(broker.config, table, [0]))
+    found = asyncio.run(recovery.recover(broker.config, table, [0]))
     assert found.entries == table == {b"C-2": b"newer", b"C-3": b"anew"}

@@ -13,7 +13,7 @@ import pytest
 
 from bloom.snapshot import FORMAT_VERSION
 from stream.model import control, fields
-from stream.model.cases import CaseEvent, CasePicture, Hold
+from stream.model.cases import CaseEvent, CaseView, Hold
 from stream.model.codec import decode_as, decode_decision, encode, event_decoder
 from stream.model.control import Activity, Appeal, Complaint, Delivery, Dispute, Filing, Listing, Notice, Report
 from stream.model.decision import Epoch
@@ -29,7 +29,7 @@ _CONTROL: Final[Mapping[str, type[msgspec.Struct]]] = {
     "filings": Filing,
     "case-events": CaseEvent,
     "deliveries": Delivery,
-    "cases": CasePicture,
+    "cases": CaseView,
     "notices": Notice,
     "reports": Report,
     "listings": Listing,

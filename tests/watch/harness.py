@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Self
 
 from bloom.partition import partition_of
-from stream.model.cases import CaseEvent, DocketFinding
+from stream.model.cases import CaseEvent, EscalationFinding
 from stream.model.codec import decode_as, encode
 from stream.model.control import Activity, Block, Finding, Party, Tally, key_of_control, party_key
 from stream.model.fields import Channel
 from stream.model.topics import ACTIVITY, CASE_EVENTS
-from stream.warning.rules.parts import Standing
+from stream.warning.rules.parts import PartyTracker
 from stream.warning.rules.senders import WINDOW_MS, WarningSettings
 from tests.filter.harness import PARTITIONS, Broker, _free_ports
 from tests.patience import LONG_S
@@ -57,10 +57,10 @@ def part(
 
 def found_in(parts: Iterable[Activity]) -> list[Finding]:
     """What these parts come to in this order, without a process or a broker."""
-    standings: dict[tuple[Party, Channel], Standing] = {}
+    standings: dict[tuple[Party, Channel], PartyTracker] = {}
     findings: list[Finding] = []
     for one in parts:
-        standing = standings.setdefault((one.party, one.channel), Standing(one.window))
+        standing = standings.setdefault((one.party, one.channel), PartyTracker(one.window))
         findings += standing.take(one, SETTINGS)
     return findings
 
@@ -79,7 +79,7 @@ def raised(broker: Broker, *, until: int = 0) -> list[Finding]:
     findings: list[Finding] = []
     for record in broker.read(CASE_EVENTS, until=until):
         event = decode_as(CaseEvent, record.value)
-        finding = decode_as(DocketFinding, bytes(event.event)).finding
+        finding = decode_as(EscalationFinding, bytes(event.event)).finding
         assert (event.id, event.procedure, event.actor) == (finding.finding, "docket", "early-warning")
         assert event.case == party_key(finding.party) == record.key.decode()
         assert record.partition == partition_of(event.case, PARTITIONS)

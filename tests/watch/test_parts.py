@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from bloom.partition import partition_of
 from stream.model.control import BLOCK_NUMBERS, Activity, Block, Party
 from stream.warning.rules import parts as module
-from stream.warning.rules.parts import Standing, longest_run, merged
+from stream.warning.rules.parts import PartyTracker, longest_run, merged
 from stream.warning.rules.senders import WINDOW_MS, Judged, judge
 from tests.watch.harness import SETTINGS, START, found_in, part
 
@@ -27,7 +27,7 @@ PARTS = st.builds(
 
 @given(st.lists(PARTS, max_size=30, unique_by=lambda one: one.worker).map(lambda some: sorted(some, key=_by_window)))
 def test_parts_one_by_one_leave_the_watch_that_whole_windows_would(parts: list[Activity]) -> None:
-    standing = Standing(parts[0].window if parts else START)
+    standing = PartyTracker(parts[0].window if parts else START)
     by_window: dict[int, list[Activity]] = defaultdict(list)
     for one in parts:
         standing.take(one, SETTINGS)
@@ -50,7 +50,7 @@ def test_a_part_that_comes_again_soon_changes_nothing(parts: list[Activity]) -> 
     doubled: list[Activity] = []
     for place, one in enumerate(ordered):
         doubled += [one, one, *ordered[max(0, place - 1) : place]]
-    once, twice = Standing(START), Standing(START)
+    once, twice = PartyTracker(START), PartyTracker(START)
     for one in ordered:
         once.take(one, SETTINGS)
     for one in doubled:
@@ -61,7 +61,7 @@ def test_a_part_that_comes_again_soon_changes_nothing(parts: list[Activity]) -> 
 
 def test_a_late_part_is_counted_before_the_newest_window() -> None:
     late = part(0, consented=50, worker="b")
-    standing = Standing(START)
+    standing = PartyTracker(START)
     for one in (part(0, consented=100), part(1, consented=7, refused=3), late):
         standing.take(one, SETTINGS)
     assert standing.watch.window == START + WINDOW_MS
@@ -122,7 +122,7 @@ def test_the_longest_run_is_that_of_all_recipients_together(numbers: set[int], w
 
 def test_parts_without_end_are_counted_and_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "PARTS_MAX", 3)
-    standing = Standing(START)
+    standing = PartyTracker(START)
     for number in range(10):
         standing.take(part(0, consented=10, worker=str(number)), SETTINGS)
     assert standing.watch.events == 100

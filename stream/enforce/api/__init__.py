@@ -15,6 +15,6 @@ House rules
 `operations` is the table from which routes, rights and `docs/openapi.yaml` are made.
 """
 
-from stream.enforce.api.server import Api, serve
+from stream.enforce.api.server import ApiServer, serve
 
-__all__ = ["Api", "serve"]
+__all__ = ["ApiServer", "serve"]

@@ -12,7 +12,7 @@ import msgspec
 from stream import logs
 from stream.clock import WallClock
 from stream.config import Config
-from stream.enforce.api.case_index import Casebook, Row, is_over, row_of
+from stream.enforce.api.case_index import CaseIndex, IndexedCase, indexed, is_expired
 from stream.kafka import clients
 from stream.kafka.closing import close_within
 from stream.kafka.retry import Retry
@@ -25,7 +25,7 @@ POLL_RECORDS_MAX: Final = 2_000
 """A poll's share of the loop: at some 20 µs a picture, 40 ms."""
 
 
-class Pictures:
+class CaseFeed:
     """The follower of `cases`. `book` is None until the first book is whole.
 
     `kept_ms`: how long a case that has ended is shown.
@@ -35,8 +35,8 @@ class Pictures:
         self._config = config
         self._clock = clock
         self._kept_ms = kept_ms
-        self._quiet = logs.Seldom()
-        self.book: Casebook | None = None
+        self._quiet = logs.Throttle()
+        self.book: CaseIndex | None = None
 
     async def run(self) -> None:
         """Read and follow until cancelled."""
@@ -68,7 +68,7 @@ class Pictures:
                         last[record.key] = record.value
                     else:
                         last.pop(record.key, None)
-        book = Casebook(kept_ms=self._kept_ms)
+        book = CaseIndex(kept_ms=self._kept_ms)
         book.load(row for value in last.values() if (row := self._row(value)))
         last.clear()
         self.book = book
@@ -80,15 +80,15 @@ class Pictures:
                     self._take(book, record)
             book.let_leave(self._clock.now())
 
-    def _take(self, book: Casebook, record: clients.ConsumerRecord) -> None:
+    def _take(self, book: CaseIndex, record: clients.ConsumerRecord) -> None:
         if record.value is None:
             book.drop((record.key or b"").decode("utf-8", "replace"))
         elif row := self._row(record.value):
             book.put(row)
 
-    def _row(self, value: bytes) -> Row | None:
+    def _row(self, value: bytes) -> IndexedCase | None:
         try:
-            return row_of(value)
+            return indexed(value)
         except (msgspec.MsgspecError, KeyError) as error:
             held_back = self._quiet.now()
             if held_back is not None:
@@ -99,7 +99,7 @@ class Pictures:
 def _is_kept(record: clients.ConsumerRecord, over: int) -> bool:
     """Whether a picture is worth keeping while the rest is read: one that cannot be read is, so that it is told of."""
     try:
-        return record.value is not None and not is_over(record.value, by=over)
+        return record.value is not None and not is_expired(record.value, by=over)
     except msgspec.MsgspecError:
         return True
 

@@ -26,7 +26,7 @@ from stream.enforce.procedures import appeal, campaign, complaint, dispute, list
 from stream.enforce.procedures.effects import ProcedureName
 from stream.enforce.procedures.engine import Case
 from stream.enforce.procedures.retention import Retention
-from stream.model.cases import CasePicture, ClockDue
+from stream.model.cases import CaseView, ClockDue
 from stream.model.control import Party, party_key
 from stream.model.fields import TIME_MAX, Time
 
@@ -47,7 +47,7 @@ Key = tuple[int, str]
 """What is due next, and the case id: the place of a case in every list."""
 
 
-class Wanted(msgspec.Struct, frozen=True):
+class CaseQuery(msgspec.Struct, frozen=True):
     """Which cases to list: of a procedure, in a state, about a party (`sender|…`, `number|…`).
 
     `due_before`: what is due before this moment (milliseconds). `breached`: a term was missed, or none was.
@@ -64,7 +64,7 @@ class Wanted(msgspec.Struct, frozen=True):
     limit: Annotated[int, msgspec.Meta(ge=1, le=PAGE_MAX)] = 50
 
 
-class Place(NamedTuple):
+class CaseGroup(NamedTuple):
     """A list: its procedure, its state, whether that is an end, and whether a term was missed."""
 
     procedure: str
@@ -74,34 +74,34 @@ class Place(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class IndexedCase:
     """One case. `owner` is who may see it besides the offices; `about` the party's key; `ended` when it ended."""
 
     key: Key
-    place: Place
+    place: CaseGroup
     owner: str | None
     about: str | None
     ended: int | None
     data: bytes
 
 
-class Casebook:
+class CaseIndex:
     """All cases that are kept, by id and by what is due. `kept_ms`: how long one is kept once it has ended."""
 
     def __init__(self, *, kept_ms: int, few_max: int = FEW_MAX) -> None:
         self._kept_ms = kept_ms
         self._few_max = few_max
         self._retention = Retention()
-        self._rows: dict[str, Row] = {}
-        self._lists: dict[Place, list[Key]] = {}
+        self._rows: dict[str, IndexedCase] = {}
+        self._lists: dict[CaseGroup, list[Key]] = {}
         self._owned: dict[str, set[str]] = {}
         self._about: dict[str, set[str]] = {}
 
     def __len__(self) -> int:
         return len(self._rows)
 
-    def put(self, row: Row) -> None:
-        """The newest picture of a case, as `row_of` reads it."""
+    def put(self, row: IndexedCase) -> None:
+        """The newest picture of a case, as `indexed` reads it."""
         case = row.key[1]
         self.drop(case)
         self._rows[case] = row
@@ -109,7 +109,7 @@ class Casebook:
         self._index(row)
         self._retention.note(case, self._leaves_at(row))
 
-    def load(self, rows: Iterable[Row]) -> None:
+    def load(self, rows: Iterable[IndexedCase]) -> None:
         """The pictures of many cases, one each, into an empty book: its lists are sorted once, at the end."""
         for row in rows:
             case = row.key[1]
@@ -144,12 +144,12 @@ class Casebook:
                 if not index[name]:
                     del index[name]
 
-    def picture(self, case: str, caller: Caller) -> CasePicture | None:
+    def picture(self, case: str, caller: Caller) -> CaseView | None:
         """The case, if there is one that this caller may see."""
         row = self._rows.get(case)
         return _pictures.decode(row.data) if row is not None and self._seen(row, caller) else None
 
-    def page(self, wanted: Wanted, caller: Caller) -> tuple[list[CaseLine], str | None]:
+    def page(self, wanted: CaseQuery, caller: Caller) -> tuple[list[CaseLine], str | None]:
         """A page of cases in the order of their due dates, and where the next one begins."""
         start = _cursor(wanted.after)
         lines: list[CaseLine] = []
@@ -167,14 +167,14 @@ class Casebook:
             last = key
         return lines, None
 
-    def _keys(self, wanted: Wanted, caller: Caller, start: Key) -> Iterator[Key]:
+    def _keys(self, wanted: CaseQuery, caller: Caller, start: Key) -> Iterator[Key]:
         """The keys after `start`, in order: of the cases that can be meant where these are few, else of the lists."""
         few = self._few(wanted, caller)
         if few is not None:
             return iter(sorted(key for key in (self._rows[case].key for case in few) if key > start))
         return heapq.merge(*(_from(keys, start) for place, keys in self._lists.items() if _in(place, wanted)))
 
-    def _few(self, wanted: Wanted, caller: Caller) -> list[str] | None:
+    def _few(self, wanted: CaseQuery, caller: Caller) -> list[str] | None:
         """The cases about a party, or of those whom the caller acts for; None where they are many.
 
         Where they are many, going through the lists meets enough of them soon.
@@ -192,15 +192,15 @@ class Casebook:
             return None
         return [case for group in groups for case in group]
 
-    def _leaves_at(self, row: Row) -> int | None:
+    def _leaves_at(self, row: IndexedCase) -> int | None:
         return None if row.ended is None else row.ended + self._kept_ms
 
-    def _index(self, row: Row) -> None:
+    def _index(self, row: IndexedCase) -> None:
         for index, name in ((self._owned, row.owner), (self._about, row.about)):
             if name is not None:
                 index.setdefault(name, set()).add(row.key[1])
 
-    def _seen(self, row: Row, caller: Caller) -> bool:
+    def _seen(self, row: IndexedCase, caller: Caller) -> bool:
         """A dispute belongs to whose complaint it is about."""
         owner = row.owner
         if owner is not None and owner.startswith(_COMPLAINT):
@@ -209,7 +209,7 @@ class Casebook:
         return caller.sees(owner)
 
 
-def line_of(picture: CasePicture) -> CaseLine:
+def line_of(picture: CaseView) -> CaseLine:
     """A picture as a line of a list."""
     due = next_due(picture.due)
     return CaseLine(
@@ -236,15 +236,15 @@ def next_due(clocks: tuple[ClockDue, ...]) -> int:
 
 
 _COMPLAINT: Final = "complaint|"
-_pictures: Final = msgspec.json.Decoder(CasePicture)
+_pictures: Final = msgspec.json.Decoder(CaseView)
 
 
-def row_of(data: bytes) -> Row:
+def indexed(data: bytes) -> IndexedCase:
     """A picture as it stands in its topic. Raises `msgspec.MsgspecError` or `KeyError` for bytes that are none."""
     picture = _pictures.decode(data)
-    return Row(
+    return IndexedCase(
         key=(NOTHING_DUE if picture.ended else next_due(picture.due), picture.case),
-        place=Place(
+        place=CaseGroup(
             picture.procedure, picture.state, picture.ended, breached=any(clock.breached for clock in picture.due)
         ),
         owner=_owner(picture),
@@ -254,7 +254,7 @@ def row_of(data: bytes) -> Row:
     )
 
 
-class _Over(msgspec.Struct, frozen=True):
+class _Expiry(msgspec.Struct, frozen=True):
     """Of a picture, what says whether it is still kept."""
 
     updated: int
@@ -262,24 +262,24 @@ class _Over(msgspec.Struct, frozen=True):
     state: str = ""
 
 
-_overs: Final = msgspec.json.Decoder(_Over)
+_expiries: Final = msgspec.json.Decoder(_Expiry)
 
 
-def is_over(data: bytes, *, by: int) -> bool:
+def is_expired(data: bytes, *, by: int) -> bool:
     """Whether a picture shows a case that ended by this moment (milliseconds): a glance of 1 µs.
 
     Never of a disputed complaint, which `let_leave` decides about. Raises `msgspec.MsgspecError`.
     """
-    seen = _overs.decode(data)
-    return seen.ended and seen.updated <= by and seen.state != complaint.State.DISPUTED
+    seen = _expiries.decode(data)
+    return seen.ended and seen.updated <= by and seen.state != complaint.ComplaintState.DISPUTED
 
 
-def case_of(picture: CasePicture) -> Case:
+def case_of(picture: CaseView) -> Case:
     """The case itself. Raises `msgspec.MsgspecError` for a body that is none of its procedure."""
     return _CASES[picture.procedure].decode(picture.body)
 
 
-def _owner(picture: CasePicture) -> str | None:
+def _owner(picture: CaseView) -> str | None:
     """Whose a case is besides the offices'.
 
     A complaint is its user's and never the sender's, who would learn the number of who complained.
@@ -319,7 +319,7 @@ _CASES: Final[dict[str, msgspec.json.Decoder[Case]]] = {
 }
 
 
-def _in(place: Place, wanted: Wanted) -> bool:
+def _in(place: CaseGroup, wanted: CaseQuery) -> bool:
     return (
         wanted.procedure in (None, place.procedure)
         and wanted.state in (None, place.state)
@@ -328,7 +328,7 @@ def _in(place: Place, wanted: Wanted) -> bool:
     )
 
 
-def _matches(row: Row, wanted: Wanted) -> bool:
+def _matches(row: IndexedCase, wanted: CaseQuery) -> bool:
     return _in(row.place, wanted) and wanted.party in (None, row.about)
 
 

@@ -12,17 +12,17 @@ import msgspec
 
 from stream.enforce.api import permissions, request_parsing
 from stream.enforce.api.auth import Caller
-from stream.enforce.api.case_index import Casebook, case_of
+from stream.enforce.api.case_index import CaseIndex, case_of
 from stream.enforce.api.request_parsing import Fields
 from stream.enforce.api.responses import Accepted, Fault, Problem, Refusal, faulty, forbidden, unknown, wrong_state
 from stream.enforce.procedures import appeal, campaign, complaint, fitness, ids, messages, prohibited, regulator
 from stream.enforce.procedures.effects import ProcedureName
-from stream.enforce.procedures.forms import Reading
+from stream.enforce.procedures.forms import FormContext
 from stream.enforce.procedures.listing import Punished
 from stream.enforce.procedures.measure import MeasureCase
 from stream.enforce.procedures.terms import Terms
 from stream.model import topics
-from stream.model.cases import DOCKET, CaseEvent, CasePicture, DocketFinding
+from stream.model.cases import DOCKET, CaseEvent, CaseView, EscalationFinding
 from stream.model.control import (
     Appeal,
     CaseId,
@@ -51,7 +51,7 @@ OF_A_MEASURE: Final = ids.made_id("O", ids.made_id("M", ""))
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ApiRequest:
     """One request: who, what, when, about which case. `id` names what it makes; a repeat has the same."""
 
     caller: Caller
@@ -59,7 +59,7 @@ class Asked:
     now: int
     id: str
     case: CaseId
-    book: Casebook
+    book: CaseIndex
     terms: Terms
 
     @property
@@ -81,17 +81,17 @@ class Asked:
             kind,
             made=made,
             preset=preset,
-            reading=Reading(self.terms.numbering, self.now),
+            reading=FormContext(self.terms.numbering, self.now),
         )
 
-    def seen(self, case: CaseId, procedure: ProcedureName | None = None) -> CasePicture:
+    def seen(self, case: CaseId, procedure: ProcedureName | None = None) -> CaseView:
         """The case, if this caller may see it. Raises `Problem` 404, also for one of another procedure."""
         picture = self.book.picture(case, self.caller)
         if picture is None or procedure not in (None, picture.procedure):
             raise unknown(case)
         return picture
 
-    def would_take(self, picture: CasePicture, event: msgspec.Struct) -> None:
+    def would_take(self, picture: CaseView, event: msgspec.Struct) -> None:
         """Raises `Problem` 409 where the case does not take this event now."""
         reason = permissions.refused(picture, event, self.now, self.terms)
         if reason is not None:
@@ -108,7 +108,7 @@ class Write(NamedTuple):
     answer: Accepted
 
 
-class Question(NamedTuple):
+class ConditionalWrite(NamedTuple):
     """What is written depends on what the topic has of a subscriber: `judged` says it, or raises `Problem` 409."""
 
     subscriber: str
@@ -118,14 +118,14 @@ class Question(NamedTuple):
 # ---- complaints and disputes
 
 
-def complain(asked: Asked) -> Write:
+def complain(asked: ApiRequest) -> Write:
     """A user's complaint. One that lacks something opens its case, and the answer lists what is missing."""
     said = asked.record(Complaint, made={"complaint": asked.id, **asked.made})
     _for_subscriber(asked.caller, said.subscriber)
     return _complaint(said, complaint.missing(said))
 
 
-def complete_complaint(asked: Asked) -> Write:
+def complete_complaint(asked: ApiRequest) -> Write:
     """What was missing in a complaint: what is stated is added to what is known."""
     picture = asked.seen(asked.case, "complaint")
     case = case_of(picture)
@@ -146,7 +146,7 @@ def _complaint(said: Complaint, lacking: tuple[str, ...]) -> Write:
     return Write(topics.COMPLAINTS, case, case, said, answer)
 
 
-def dispute(asked: Asked) -> Write:
+def dispute(asked: ApiRequest) -> Write:
     """A user's dispute over an answered complaint. The party is the complaint's, where none is stated."""
     stated = asked.stated
     about = stated.get("complaint")
@@ -164,7 +164,7 @@ def dispute(asked: Asked) -> Write:
 # ---- appeals
 
 
-def file_appeal(asked: Asked) -> Write:
+def file_appeal(asked: ApiRequest) -> Write:
     """A party's appeal against a measure or listing. A sender appeals for itself alone."""
     own = asked.caller.scope[0] if len(asked.caller.scope) == 1 else None
     preset = {"party": {"sender": own}} if own and asked.caller.role == "sender" else {}
@@ -181,7 +181,7 @@ def file_appeal(asked: Asked) -> Write:
 # ---- campaigns
 
 
-def file_campaign(asked: Asked) -> Write:
+def file_campaign(asked: ApiRequest) -> Write:
     """An application for a public-interest campaign.
 
     An emergency goes out before anybody weighs it, so only an office may enter one.
@@ -192,7 +192,7 @@ def file_campaign(asked: Asked) -> Write:
     return _campaign(said, fitness.missing(said))
 
 
-def complete_campaign(asked: Asked) -> Write:
+def complete_campaign(asked: ApiRequest) -> Write:
     """What a filing lacked, what is mended in it, or the filing that an emergency owes."""
     picture = asked.seen(asked.case, "campaign")
     case = case_of(picture)
@@ -207,7 +207,7 @@ def complete_campaign(asked: Asked) -> Write:
     return _campaign(said, fitness.missing(known, campaign.still_wrong(case.wrong, more)))
 
 
-def _filing(asked: Asked, name: str) -> Filing:
+def _filing(asked: ApiRequest, name: str) -> Filing:
     own = asked.caller.scope[0] if len(asked.caller.scope) == 1 else None
     preset = {"sender": own} if own and asked.caller.role == "sender" else {}
     said = asked.record(Filing, made={"filing": name, **asked.made}, preset=preset)
@@ -225,7 +225,7 @@ def _campaign(said: Filing, lacking: tuple[str, ...]) -> Write:
 # ---- what offices find and order
 
 
-def find(asked: Asked) -> Write:
+def find(asked: ApiRequest) -> Write:
     """A violation that people found: prohibited content, or the outcome of an inspection."""
     grounds = asked.stated.get("grounds")
     if grounds is not None and grounds not in BY_HAND:
@@ -237,15 +237,15 @@ def find(asked: Asked) -> Write:
         event = prohibited.Discovered(said)
         return _case_event(asked, case, "prohibited-content", event, Accepted(said.finding, case))
     docket = party_key(said.party)
-    return _case_event(asked, docket, DOCKET, DocketFinding(said), Accepted(said.finding))
+    return _case_event(asked, docket, DOCKET, EscalationFinding(said), Accepted(said.finding))
 
 
-def direct(asked: Asked) -> Write:
+def direct(asked: ApiRequest) -> Write:
     """The regulator's order to take a measure, with the party told first unless it says `at_once`."""
     return _direction(asked, asked.record(Direction, made={"direction": asked.id, **asked.made}))
 
 
-def complete_direction(asked: Asked) -> Write:
+def complete_direction(asked: ApiRequest) -> Write:
     """What an order lacked: what is stated is added to what is known."""
     picture = asked.seen(asked.case, "regulator-order")
     case = case_of(picture)
@@ -259,20 +259,20 @@ def complete_direction(asked: Asked) -> Write:
     return _direction(asked, said)
 
 
-def _direction(asked: Asked, said: Direction) -> Write:
+def _direction(asked: ApiRequest, said: Direction) -> Write:
     case = ids.direction_case(said)
     answer = Accepted(said.direction, case, request_parsing.missing(regulator.missing(said), Direction))
     return _case_event(asked, case, "regulator-order", regulator.Directed(said), answer)
 
 
-def punish(asked: Asked) -> Write:
+def punish(asked: ApiRequest) -> Write:
     """A penalty that an authority imposed: its operator is proposed for the bad-actor list."""
     said = asked.record(Punishment, made={"punishment": asked.id, **asked.made})
     case = ids.listing_case(said)
     return _case_event(asked, case, "listing", Punished(said), Accepted(said.punishment, case))
 
 
-def order(asked: Asked) -> Write:
+def order(asked: ApiRequest) -> Write:
     """An order written directly, past the procedures: it must pass the rules of admission.
 
     The same `order` again, with an `until`, ends it. What a measure's case wrote ends through that case.
@@ -297,7 +297,7 @@ def order(asked: Asked) -> Write:
 # ---- a subscriber's word
 
 
-def express(asked: Asked) -> Write | Question:
+def express(asked: ApiRequest) -> Write | ConditionalWrite:
     """A subscriber's expression: refuse, consent or lift, at once.
 
     One that was said before what stands is too late (409, which tells what stands); a refusal that is given now is
@@ -315,13 +315,13 @@ def express(asked: Asked) -> Write | Question:
             raise Problem(409, Refusal("too-late", refused))
         return plain
 
-    return Question(said.subscriber, judged)
+    return ConditionalWrite(said.subscriber, judged)
 
 
 # ---- acts on a case
 
 
-def decide(asked: Asked) -> Write | Question:
+def decide(asked: ApiRequest) -> Write | ConditionalWrite:
     """An act of a person on a case, named by `event`."""
     picture = asked.seen(asked.case)
     name = asked.stated.get("event")
@@ -339,7 +339,7 @@ def decide(asked: Asked) -> Write | Question:
     return _case_event(asked, asked.case, picture.procedure, event, Accepted(asked.id, asked.case))
 
 
-def _verified(asked: Asked, picture: CasePicture, event: complaint.Verified) -> Write | Question:
+def _verified(asked: ApiRequest, picture: CaseView, event: complaint.Verified) -> Write | ConditionalWrite:
     """A verified complaint, after a look whether its user has consented since: then no refusal is written over it."""
     plain = _case_event(asked, asked.case, picture.procedure, event, Accepted(asked.id, asked.case))
     case = case_of(picture)
@@ -361,10 +361,10 @@ def _verified(asked: Asked, picture: CasePicture, event: complaint.Verified) -> 
         answer = Accepted(asked.id, asked.case, note=note)
         return _case_event(asked, asked.case, picture.procedure, known, answer)
 
-    return Question(expression.subscriber, judged)
+    return ConditionalWrite(expression.subscriber, judged)
 
 
-def _no_act(picture: CasePicture, name: object) -> Fault:
+def _no_act(picture: CaseView, name: object) -> Fault:
     if isinstance(name, str) and name in permissions.ADDED:
         return Fault("event", "this comes as a record of its own", f"send it to /v1/{permissions.ADDED[name]}")
     known = ", ".join(one.name for one in permissions.ACTS[picture.procedure])
@@ -372,7 +372,7 @@ def _no_act(picture: CasePicture, name: object) -> Fault:
     return Fault("event", reason, f"state one of {known}")
 
 
-def _authority(caller: Caller, picture: CasePicture, event: msgspec.Struct) -> None:
+def _authority(caller: Caller, picture: CaseView, event: msgspec.Struct) -> None:
     """What the regulator ordered, the regulator takes back."""
     if not isinstance(event, messages.Lift) or caller.role == "regulator":
         return
@@ -392,7 +392,7 @@ def _for_subscriber(caller: Caller, subscriber: str | None) -> None:
     raise forbidden("a subscriber's agent speaks for the subscribers of its scope, and `subscriber` is none")
 
 
-def _case_event(asked: Asked, case: str, procedure: str, event: msgspec.Struct, answer: Accepted) -> Write:
+def _case_event(asked: ApiRequest, case: str, procedure: str, event: msgspec.Struct, answer: Accepted) -> Write:
     happened = CaseEvent(
         id=f"{asked.id}@{procedure}",
         time=asked.now,

@@ -11,7 +11,7 @@ import msgspec
 
 from stream.enforce.api import intake
 from stream.enforce.api.auth import Role
-from stream.enforce.api.intake import Asked, Question, Write
+from stream.enforce.api.intake import ApiRequest, ConditionalWrite, Write
 from stream.enforce.api.responses import Accepted, CasePage, CaseShown
 from stream.model.control import Appeal, Complaint, Direction, Dispute, Filing, Finding, Punishment
 from stream.model.registry import Expression, Order
@@ -22,7 +22,7 @@ FOR_A_USER: Final[tuple[Role, ...]] = ("desk", "subscriber-agent")
 
 
 @dataclass(frozen=True, slots=True)
-class Writing:
+class WriteOperation:
     """An operation that becomes one record. `made` are fields of `body` that the API sets; `preset` those
     that it fills in where they are absent.
     """
@@ -30,7 +30,7 @@ class Writing:
     name: str
     path: str
     roles: tuple[Role, ...]
-    make: Callable[[Asked], Write | Question]
+    make: Callable[[ApiRequest], Write | ConditionalWrite]
     body: type[msgspec.Struct] | None
     """None: the acts of `acts.ACTS`"""
     made: tuple[str, ...] = ()
@@ -44,7 +44,7 @@ class Writing:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class ReadOperation:
     """An operation that changes nothing."""
 
     name: Literal["list-cases", "show-case"]
@@ -57,29 +57,31 @@ class Reading:
 _MADE: Final = ("time", "actor")
 
 # fmt: off
-WRITINGS: Final[tuple[Writing, ...]] = (
-    Writing("file-complaint", "/v1/complaints", FOR_A_USER, intake.complain, Complaint, ("complaint", *_MADE)),
-    Writing("complete-complaint", "/v1/complaints/{case}", FOR_A_USER, intake.complete_complaint, Complaint,
+WRITINGS: Final[tuple[WriteOperation, ...]] = (
+    WriteOperation("file-complaint", "/v1/complaints", FOR_A_USER, intake.complain, Complaint, ("complaint", *_MADE)),
+    WriteOperation("complete-complaint", "/v1/complaints/{case}", FOR_A_USER, intake.complete_complaint, Complaint,
             ("complaint", *_MADE)),
-    Writing("file-dispute", "/v1/disputes", FOR_A_USER, intake.dispute, Dispute, ("dispute", *_MADE), ("party",)),
-    Writing("file-appeal", "/v1/appeals", ("desk", "sender"), intake.file_appeal, Appeal, ("appeal", *_MADE),
+    WriteOperation("file-dispute", "/v1/disputes", FOR_A_USER, intake.dispute, Dispute, ("dispute", *_MADE),
             ("party",)),
-    Writing("file-campaign", "/v1/filings", (*OFFICES, "sender"), intake.file_campaign, Filing, ("filing", *_MADE)),
-    Writing("complete-campaign", "/v1/filings/{case}", (*OFFICES, "sender"), intake.complete_campaign, Filing,
+    WriteOperation("file-appeal", "/v1/appeals", ("desk", "sender"), intake.file_appeal, Appeal, ("appeal", *_MADE),
+            ("party",)),
+    WriteOperation("file-campaign", "/v1/filings", (*OFFICES, "sender"), intake.file_campaign, Filing,
             ("filing", *_MADE)),
-    Writing("express", "/v1/expressions", FOR_A_USER, intake.express, Expression, ("actor",), ("time",)),
-    Writing("find", "/v1/findings", OFFICES, intake.find, Finding, ("finding", "basis", *_MADE)),
-    Writing("direct", "/v1/directions", ("regulator",), intake.direct, Direction, ("direction", *_MADE)),
-    Writing("complete-direction", "/v1/directions/{case}", ("regulator",), intake.complete_direction, Direction,
+    WriteOperation("complete-campaign", "/v1/filings/{case}", (*OFFICES, "sender"), intake.complete_campaign, Filing,
+            ("filing", *_MADE)),
+    WriteOperation("express", "/v1/expressions", FOR_A_USER, intake.express, Expression, ("actor",), ("time",)),
+    WriteOperation("find", "/v1/findings", OFFICES, intake.find, Finding, ("finding", "basis", *_MADE)),
+    WriteOperation("direct", "/v1/directions", ("regulator",), intake.direct, Direction, ("direction", *_MADE)),
+    WriteOperation("complete-direction", "/v1/directions/{case}", ("regulator",), intake.complete_direction, Direction,
             ("direction", *_MADE), ("party", "measure")),
-    Writing("punish", "/v1/punishments", ("regulator",), intake.punish, Punishment, ("punishment", *_MADE)),
-    Writing("order", "/v1/orders", OFFICES, intake.order, Order, ("actor",), ("order", "from", "appeal")),
-    Writing("decide", "/v1/cases/{case}/events", tuple(role for role in EVERYBODY if role != "read-only"),
+    WriteOperation("punish", "/v1/punishments", ("regulator",), intake.punish, Punishment, ("punishment", *_MADE)),
+    WriteOperation("order", "/v1/orders", OFFICES, intake.order, Order, ("actor",), ("order", "from", "appeal")),
+    WriteOperation("decide", "/v1/cases/{case}/events", tuple(role for role in EVERYBODY if role != "read-only"),
             intake.decide, None),
 )
 
-READINGS: Final[tuple[Reading, ...]] = (
-    Reading("list-cases", "/v1/cases", "The cases that this caller may see, the first due first.", CasePage),
-    Reading("show-case", "/v1/cases/{case}", "A case whole, with what this caller may do to it now.", CaseShown),
+READINGS: Final[tuple[ReadOperation, ...]] = (
+    ReadOperation("list-cases", "/v1/cases", "The cases that this caller may see, the first due first.", CasePage),
+    ReadOperation("show-case", "/v1/cases/{case}", "A case whole, with what this caller may do to it now.", CaseShown),
 )
 # fmt: on

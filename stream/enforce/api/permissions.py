@@ -16,7 +16,7 @@ from stream.enforce.procedures import appeal, campaign, complaint, dispute, meas
 from stream.enforce.procedures.engine import Outline
 from stream.enforce.procedures.outlines import OUTLINES
 from stream.enforce.procedures.terms import Terms
-from stream.model.cases import CasePicture
+from stream.model.cases import CaseView
 
 _DESK: Final[tuple[Role, ...]] = ("desk",)
 _REGULATOR: Final[tuple[Role, ...]] = ("regulator",)
@@ -53,24 +53,24 @@ ACTS: Final[dict[str, tuple[Act, ...]]] = {
         Act(complaint.ActedUpon, _DESK),
         Act(complaint.Reported, _DESK),
         Act(complaint.Answered, _DESK),
-        Act(complaint.Withdrawn, _USER),
+        Act(complaint.ComplaintWithdrawn, _USER),
     ),
     "appeal": (
         Act(appeal.Supplemented, _PARTY),
         Act(appeal.Decided, _OFFICE),
-        Act(appeal.Withdraw, _PARTY),
+        Act(appeal.WithdrawAppeal, _PARTY),
     ),
     "dispute": (
-        Act(dispute.Accepted, _OFFICE),
+        Act(dispute.DisputeAccepted, _OFFICE),
         Act(dispute.Declined, _OFFICE),
         Act(dispute.CompanyAnswered, _OFFICE),
         Act(dispute.Settled, _OFFICE),
         Act(dispute.DisputeDecided, _OFFICE),
-        Act(dispute.Withdrawn, _USER),
+        Act(dispute.DisputeWithdrawn, _USER),
     ),
     "campaign": (
         Act(campaign.Weighed, _REGULATOR),
-        Act(campaign.Withdraw, ("desk", "regulator", "sender")),
+        Act(campaign.WithdrawCampaign, ("desk", "regulator", "sender")),
     ),
     "prohibited-content": (Act(prohibited.Investigated, _OFFICE),),
     "regulator-order": (Act(regulator.Revoked, _REGULATOR),),
@@ -94,7 +94,7 @@ def act(procedure: str, name: str) -> Act | None:
     return next((one for one in ACTS.get(procedure, ()) if one.name == name), None)
 
 
-def possible(picture: CasePicture, caller: Caller) -> tuple[str, ...]:
+def possible(picture: CaseView, caller: Caller) -> tuple[str, ...]:
     """The acts of this caller that the case's state takes, some of them under conditions."""
     here = {
         line.event
@@ -104,9 +104,9 @@ def possible(picture: CasePicture, caller: Caller) -> tuple[str, ...]:
     return tuple(one.name for one in ACTS.get(picture.procedure, ()) if one.name in here and caller.role in one.roles)
 
 
-def refused(picture: CasePicture, event: msgspec.Struct, now: int, terms: Terms) -> str | None:
+def refused(picture: CaseView, event: msgspec.Struct, now: int, terms: Terms) -> str | None:
     """Why the case, as it was last seen, does not take this event; None where it does. Nothing is changed."""
     entry = store.Entry(picture.procedure, picture.body, picture.updated)
     arrival = Arrival(picture.case, picture.procedure, event, "asked", now)
     outcome = store.take(picture.case, entry, arrival, now, terms)
-    return outcome.reason if isinstance(outcome, store.Refused) else None
+    return outcome.reason if isinstance(outcome, store.Rejected) else None

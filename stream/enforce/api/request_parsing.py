@@ -11,7 +11,7 @@ from typing import TypeVar
 import msgspec
 
 from stream.enforce.api.responses import Fault, faulty
-from stream.enforce.procedures.forms import PERSON, Reading, fitted, form, within
+from stream.enforce.procedures.forms import PERSON, FormContext, fitted, form, within
 from stream.model import limits
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -39,7 +39,7 @@ def record(
     *,
     made: Mapping[str, object],
     preset: Mapping[str, object] | None = None,
-    reading: Reading,
+    reading: FormContext,
 ) -> T:
     """The struct that a request states, its numbers as read. Raises `Problem` 400 with all its faults.
 

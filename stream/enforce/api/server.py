@@ -20,10 +20,10 @@ from stream.clock import WallClock
 from stream.config import Config, ConfigError
 from stream.enforce.api import auth, names, permissions, request_parsing
 from stream.enforce.api.auth import Caller
-from stream.enforce.api.case_feed import Pictures
-from stream.enforce.api.case_index import Casebook, Wanted, line_of
-from stream.enforce.api.intake import Asked, Question
-from stream.enforce.api.operations import READINGS, WRITINGS, Reading, Writing
+from stream.enforce.api.case_feed import CaseFeed
+from stream.enforce.api.case_index import CaseIndex, CaseQuery, line_of
+from stream.enforce.api.intake import ApiRequest, ConditionalWrite
+from stream.enforce.api.operations import READINGS, WRITINGS, ReadOperation, WriteOperation
 from stream.enforce.api.responses import (
     Accepted,
     CasePage,
@@ -35,7 +35,7 @@ from stream.enforce.api.responses import (
     forbidden,
     unknown,
 )
-from stream.enforce.api.writer import Writer
+from stream.enforce.api.writer import RecordWriter
 from stream.enforce.procedures import settings
 from stream.feed.one_subscriber import kept_of
 from stream.health import listen
@@ -47,7 +47,7 @@ from stream.model.answers import json_of
 from stream.model.topics import EXPRESSIONS
 from stream.policy.loading import load as load_policy
 from stream.registry.order_rule import Received
-from stream.reloading_file import KeptFile
+from stream.reloading_file import ReloadingFile
 
 log = logs.get(__name__)
 
@@ -63,19 +63,19 @@ Answer = tuple[int, msgspec.Struct]
 """Status and body."""
 
 
-class Api:
+class ApiServer:
     """The API of one process, beside Faust or alone. Create it on its loop."""
 
     def __init__(self, config: Config) -> None:
         if config.api.tokens_file is None:
             raise ConfigError("api.tokens_file: the API needs one, which says who may do what")
         self._config = config
-        self._tokens = KeptFile(config.api.tokens_file, auth.read)
+        self._tokens = ReloadingFile(config.api.tokens_file, auth.read)
         self._terms = settings.terms(config, load_policy(config.policy.file))
         self._clock = WallClock(config.enforce.clock_offset_file)
         self._metrics = ApiMetrics()
-        self._pictures = Pictures(config, clock=self._clock, kept_ms=self._terms.settings.ended_kept_ms)
-        self._writer = Writer(config)
+        self._pictures = CaseFeed(config, clock=self._clock, kept_ms=self._terms.settings.ended_kept_ms)
+        self._writer = RecordWriter(config)
         self._brokers = Brokers(config, client="wurao-api")
         self._beside = AsyncExitStack()
         self._runner: web.AppRunner | None = None
@@ -124,7 +124,7 @@ class Api:
 
     # ---- operations
 
-    def _handler(self, operation: Reading | Writing) -> Callable[[web.Request], Awaitable[web.Response]]:
+    def _handler(self, operation: ReadOperation | WriteOperation) -> Callable[[web.Request], Awaitable[web.Response]]:
         async def handle(request: web.Request) -> web.Response:
             began = time.monotonic()
             caller, case = None, None
@@ -143,12 +143,12 @@ class Api:
 
         return handle
 
-    async def _answer(self, operation: Reading | Writing, request: web.Request, caller: Caller) -> Answer:
+    async def _answer(self, operation: ReadOperation | WriteOperation, request: web.Request, caller: Caller) -> Answer:
         if caller.role not in operation.roles:
             raise forbidden(f"{operation.name} is for {', '.join(operation.roles)}; this token's role is {caller.role}")
         book = self._book()
-        if isinstance(operation, Writing):
-            asked = Asked(
+        if isinstance(operation, WriteOperation):
+            asked = ApiRequest(
                 caller=caller,
                 stated=request_parsing.json_object(await request.read()),
                 now=self._clock.now(),
@@ -158,12 +158,12 @@ class Api:
                 terms=self._terms,
             )
             what = operation.make(asked)
-            if isinstance(what, Question):
+            if isinstance(what, ConditionalWrite):
                 what = what.judged(await self._received(what.subscriber))
             await self._writer.write(what)
             return 202, what.answer
         if operation.name == "list-cases":
-            lines, after = book.page(request_parsing.query(request.query, Wanted), caller)
+            lines, after = book.page(request_parsing.query(request.query, CaseQuery), caller)
             return 200, CasePage(tuple(lines), after)
         picture = book.picture(request.match_info["case"], caller)
         if picture is None:
@@ -188,7 +188,7 @@ class Api:
             raise Problem(401, Refusal("unauthorised", "send a known token: `Authorization: Bearer TOKEN`"))
         return caller
 
-    def _book(self) -> Casebook:
+    def _book(self) -> CaseIndex:
         book = self._pictures.book
         if book is None:
             raise Problem(503, Refusal("not-ready", "the cases are being read; ask again in some seconds"))
@@ -248,7 +248,7 @@ async def serve(config: Config) -> None:
     loop = asyncio.get_running_loop()
     for ending in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(ending, stopping.set)
-    api = Api(config)
+    api = ApiServer(config)
     await api.start()
     try:
         await stopping.wait()

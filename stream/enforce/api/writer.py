@@ -19,7 +19,7 @@ from stream.model.fields import RECORD_BYTES_MAX
 log = logs.get(__name__)
 
 
-class Writer:
+class RecordWriter:
     """Writes for all requests of one process."""
 
     def __init__(self, config: Config) -> None:

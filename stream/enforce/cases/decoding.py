@@ -29,7 +29,7 @@ from stream.enforce.procedures import (
 from stream.enforce.procedures.effects import ProcedureName
 from stream.enforce.procedures.messages import Appealed, MeasureChanged
 from stream.model import topics
-from stream.model.cases import DOCKET, CaseEvent, DocketFinding
+from stream.model.cases import DOCKET, CaseEvent, EscalationFinding
 from stream.model.codec import Undecodable, decode_as, encode
 from stream.model.control import Appeal, CaseId, Complaint, Delivery, Filing
 from stream.policy.numbering import Numbering
@@ -38,7 +38,7 @@ MADE: Final = ("kind", "complaint", "filing", "appeal", "against", "party", "tim
 """Fields of a complaint, filing or appeal that no person fills in: where these are wrong, a program is."""
 
 
-DocketEvent = DocketFinding | MeasureChanged
+DocketEvent = EscalationFinding | MeasureChanged
 
 EVENTS: Final[dict[str, msgspec.json.Decoder[msgspec.Struct]]] = {
     "measure": msgspec.json.Decoder(measure.MeasureEvent),
@@ -83,7 +83,7 @@ class Forward(NamedTuple):
     event: CaseEvent
 
 
-class Spot(NamedTuple):
+class RecordPosition(NamedTuple):
     """Where a record stands, and when it came in (its record timestamp, in milliseconds)."""
 
     topic: str
@@ -105,7 +105,7 @@ _LETTERS: Final = ", ".join(f"{letter}-" for letter in PROCEDURE_BY_LETTER)
 
 
 def read(
-    spot: Spot, key: bytes | None, value: bytes | None, partitions: int, numbering: Numbering
+    spot: RecordPosition, key: bytes | None, value: bytes | None, partitions: int, numbering: Numbering
 ) -> Arrival | Forward | None:
     """A record of an intake topic; None for one that no case waits for. Raises `Undecodable`."""
     if value is None:
@@ -120,8 +120,8 @@ def read(
     return found
 
 
-def _read(spot: Spot, value: bytes, numbering: Numbering) -> Arrival | Forward:
-    reading = forms.Reading(numbering, spot.at)
+def _read(spot: RecordPosition, value: bytes, numbering: Numbering) -> Arrival | Forward:
+    reading = forms.FormContext(numbering, spot.at)
     match spot.topic:
         case topics.CASE_EVENTS:
             one = decode_as(CaseEvent, value)
@@ -143,7 +143,7 @@ def _read(spot: Spot, value: bytes, numbering: Numbering) -> Arrival | Forward:
             raise Undecodable(f"{topic} is no intake topic")
 
 
-def _arrival(spot: Spot, key: str, procedure: ProcedureName, event: msgspec.Struct) -> Arrival:
+def _arrival(spot: RecordPosition, key: str, procedure: ProcedureName, event: msgspec.Struct) -> Arrival:
     """An arrival of a record that has no id of its own: where it stands, and since when, names it."""
     return Arrival(key, procedure, event, f"{spot.topic}/{spot.partition}/{spot.offset}@{spot.at}", spot.at)
 

@@ -18,7 +18,7 @@ ALL: Final = 1 << 62
 """An offset beyond all that a topic holds: nothing is left to be brought back."""
 
 
-class Rows(Store[bytes, bytes]):
+class RecoveredStore(Store[bytes, bytes]):
     """Keeps rows, and says that it has all of them; `recovery` sees to it before a case is touched."""
 
     def persisted_offset(self, tp: TP) -> int:  # noqa: ARG002  # as Faust calls it
@@ -26,4 +26,4 @@ class Rows(Store[bytes, bytes]):
         return ALL
 
 
-STORES.aliases["wurao"] = f"{__name__}:{Rows.__name__}"
+STORES.aliases["wurao"] = f"{__name__}:{RecoveredStore.__name__}"

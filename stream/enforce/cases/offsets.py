@@ -12,18 +12,12 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from stream.enforce.cases.decoding import Spot
+from stream.enforce.cases.decoding import RecordPosition
+from stream.kafka.clients import TopicPartition
 from stream.model.codec import encode
 
 ROW_PREFIX: Final = b"position|"
 """No key of a case or docket begins like this (`decoding.read`)."""
-
-
-class Place(NamedTuple):
-    """A partition of an intake topic."""
-
-    topic: str
-    partition: int
 
 
 class _Next(msgspec.Struct, frozen=True):
@@ -36,21 +30,21 @@ class _Row(msgspec.Struct, frozen=True):
     next: tuple[_Next, ...]
 
 
-class Row(NamedTuple):
+class TableRow(NamedTuple):
     """A row of the table."""
 
     key: bytes
     value: bytes
 
 
-class Positions:
+class IntakeOffsets:
     """The next offset to deal with, per place."""
 
     def __init__(self, topic_ids: Mapping[str, str]) -> None:
         self._topic_ids = topic_ids
-        self._next: dict[Place, int] = {}
+        self._next: dict[TopicPartition, int] = {}
 
-    def __getitem__(self, place: Place) -> int:
+    def __getitem__(self, place: TopicPartition) -> int:
         return self._next.get(place, 0)
 
     def load(self, rows: Iterable[bytes]) -> None:
@@ -58,22 +52,22 @@ class Positions:
         topics = {topic_id: topic for topic, topic_id in self._topic_ids.items()}
         found = (msgspec.json.decode(row, type=_Row) for row in rows)
         self._next = {
-            Place(topics[one.topic_id], row.partition): one.offset
+            TopicPartition(topics[one.topic_id], row.partition): one.offset
             for row in found
             for one in row.next
             if one.topic_id in topics
         }
 
-    def pass_(self, spot: Spot) -> Row:
+    def pass_(self, spot: RecordPosition) -> TableRow:
         """A record has been dealt with; the row that says so."""
-        self._next[Place(spot.topic, spot.partition)] = spot.offset + 1
+        self._next[TopicPartition(spot.topic, spot.partition)] = spot.offset + 1
         known = tuple(
             _Next(topic_id, self._next[place])
             for topic, topic_id in self._topic_ids.items()
-            if (place := Place(topic, spot.partition)) in self._next
+            if (place := TopicPartition(topic, spot.partition)) in self._next
         )
-        return Row(ROW_PREFIX + str(spot.partition).encode(), encode(_Row(spot.partition, known)))
+        return TableRow(ROW_PREFIX + str(spot.partition).encode(), encode(_Row(spot.partition, known)))
 
-    def skip_to(self, place: Place, offset: int) -> None:
+    def skip_to(self, place: TopicPartition, offset: int) -> None:
         """The place's records before this offset are no more."""
         self._next[place] = max(offset, self[place])

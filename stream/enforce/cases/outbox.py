@@ -17,8 +17,8 @@ from stream.enforce.procedures.effects import (
     LiftOrder,
     OpenCase,
     RaiseFinding,
-    Report,
     SendNotice,
+    SendReport,
     TellCase,
     TellDocket,
     WriteCampaign,
@@ -27,7 +27,7 @@ from stream.enforce.procedures.effects import (
     WriteOrder,
 )
 from stream.model import topics
-from stream.model.cases import DOCKET, CaseEvent, DocketFinding, Hold, Out, on_its_way, out_of
+from stream.model.cases import DOCKET, CaseEvent, EscalationFinding, Hold, Out, case_event_out, out_of
 from stream.model.codec import encode
 from stream.model.control import party_key
 from stream.model.registry import key_of
@@ -63,12 +63,12 @@ def _record(case: str, effect: Effect, now: int, partitions: int) -> Out | None:
             out = out_of(topics.LISTINGS, act.listing.listing, act.listing, key, 1)
         case SendNotice():
             out = out_of(topics.NOTICES, act.notice.notice, act.notice, key, partitions)
-        case Report():
+        case SendReport():
             out = out_of(topics.REPORTS, act.report.report, act.report, key, partitions)
         case KeepRecord():
             out = out_of(topics.HOLDS, key, Hold(key, case, now, act.evidence, act.basis), key, partitions)
         case RaiseFinding():
-            finding = DocketFinding(act.finding, act.origin, act.direction)
+            finding = EscalationFinding(act.finding, act.origin, act.direction)
             told = _told(party_key(act.finding.party), DOCKET, finding, effect, now)
         case TellDocket():
             told = _told(party_key(act.party), DOCKET, act.change, effect, now)
@@ -78,7 +78,7 @@ def _record(case: str, effect: Effect, now: int, partitions: int) -> Out | None:
             told = _told(act.case, procedure_of(act.case), act.event, effect, now)
         case _:
             pass
-    return out if told is None else on_its_way(told, partitions)
+    return out if told is None else case_event_out(told, partitions)
 
 
 def _told(case: str, procedure: str, event: msgspec.Struct, effect: Effect, now: int) -> CaseEvent:

@@ -18,8 +18,8 @@ from aiokafka.errors import OffsetOutOfRangeError
 
 from stream import logs
 from stream.config import Config
-from stream.enforce.cases.decoding import Spot
-from stream.enforce.cases.offsets import Place, Positions
+from stream.enforce.cases.decoding import RecordPosition
+from stream.enforce.cases.offsets import IntakeOffsets
 from stream.feed import topic_reader
 from stream.kafka import clients
 from stream.kafka.clients import TopicPartition
@@ -28,7 +28,7 @@ from stream.metrics import EnforceMetrics
 
 log = logs.get(__name__)
 
-Take = Callable[[Spot, bytes | None, bytes | None], Awaitable[None]]
+Take = Callable[[RecordPosition, bytes | None, bytes | None], Awaitable[None]]
 
 QUIET_S: Final = 2.0
 """A record that the stream has not brought this long after others stopped coming is fetched."""
@@ -39,20 +39,20 @@ FETCH_RECORDS_MAX: Final = 500
 CLIENT: Final = "wurao-enforce-gaps"
 
 
-class Intake:
+class IntakeReader:
     """One instance's way in."""
 
-    def __init__(self, config: Config, *, positions: Positions, take: Take, metrics: EnforceMetrics) -> None:
+    def __init__(self, config: Config, *, positions: IntakeOffsets, take: Take, metrics: EnforceMetrics) -> None:
         self._config = config
         self._positions = positions
         self._take = take
         self._metrics = metrics
-        self._ours: frozenset[Place] = frozenset()
+        self._ours: frozenset[TopicPartition] = frozenset()
         self._one_at_a_time = asyncio.Lock()
         self._came = -QUIET_S
-        self._seldom = logs.Seldom()
+        self._seldom = logs.Throttle()
 
-    async def begin(self, ours: Iterable[Place]) -> None:
+    async def begin(self, ours: Iterable[TopicPartition]) -> None:
         """These are our partitions from now on; what waits in them is dealt with from their positions."""
         async with self._one_at_a_time:
             self._ours = frozenset(ours)
@@ -70,9 +70,9 @@ class Intake:
             if self._ours:
                 await work()
 
-    async def deliver(self, spot: Spot, key: bytes | None, value: bytes | None) -> None:
+    async def deliver(self, spot: RecordPosition, key: bytes | None, value: bytes | None) -> None:
         """A record that the stream brought."""
-        place = Place(spot.topic, spot.partition)
+        place = TopicPartition(spot.topic, spot.partition)
         async with self._one_at_a_time:
             self._came = time.monotonic()
             if place not in self._ours:
@@ -82,7 +82,7 @@ class Intake:
             if spot.offset == self._positions[place]:
                 await self._take(spot, key, value)
 
-    async def fetch_missing(self, ends: Mapping[Place, int]) -> None:
+    async def fetch_missing(self, ends: Mapping[TopicPartition, int]) -> None:
         """Deal with what stands before these end offsets, where the stream is quiet and has not brought it."""
         if time.monotonic() - self._came < QUIET_S or self._one_at_a_time.locked():
             return
@@ -91,7 +91,7 @@ class Intake:
             if behind:
                 await self._fetch(behind)
 
-    async def _fetch(self, places: list[Place]) -> None:
+    async def _fetch(self, places: list[TopicPartition]) -> None:
         """Read these places from their positions to their ends, and deal with what is there."""
         began, fetched = time.monotonic(), 0
         try:
@@ -111,21 +111,23 @@ class Intake:
                 like_this_before=held_back,
             )
 
-    async def _fetch_some(self, places: list[Place]) -> int:
+    async def _fetch_some(self, places: list[TopicPartition]) -> int:
         fetched = 0
         start = {TopicPartition(*place): self._positions[place] for place in places}
         async for batch in topic_reader.read(self._config, list(start), start=start, client=CLIENT):
             for raw in batch.records:
-                if Place(raw.topic, raw.partition) not in self._ours or fetched == FETCH_RECORDS_MAX:
+                if TopicPartition(raw.topic, raw.partition) not in self._ours or fetched == FETCH_RECORDS_MAX:
                     return fetched
                 fetched += 1
-                await self._take(Spot(raw.topic, raw.partition, raw.offset, raw.timestamp), raw.key, raw.value)
+                await self._take(
+                    RecordPosition(raw.topic, raw.partition, raw.offset, raw.timestamp), raw.key, raw.value
+                )
             for place, offset in batch.next_offsets.items():
                 # Not from the last record: offsets at the end may hold none.
-                self._positions.skip_to(Place(place.topic, place.partition), offset)
+                self._positions.skip_to(TopicPartition(place.topic, place.partition), offset)
         return fetched
 
-    async def _begin_where_records_begin(self, places: list[Place]) -> None:
+    async def _begin_where_records_begin(self, places: list[TopicPartition]) -> None:
         consumer = clients.follower(self._config, client=CLIENT)
         try:
             await consumer.start()
@@ -133,7 +135,7 @@ class Intake:
         finally:
             await close_within(consumer)
         for place, offset in first.items():
-            here = Place(place.topic, place.partition)
+            here = TopicPartition(place.topic, place.partition)
             if offset > self._positions[here]:
                 log.error(
                     "records were deleted before they were dealt with: set retention.ms of the topic to -1",

@@ -22,7 +22,7 @@ Table = MutableMapping[bytes, bytes]
 """Entries by their keys, as bytes: 100,000 cases as objects would take five times the memory."""
 
 
-class Rows(NamedTuple):
+class RecoveredRows(NamedTuple):
     """The rows of our partitions."""
 
     entries: dict[bytes, bytes]
@@ -31,14 +31,14 @@ class Rows(NamedTuple):
     positions: list[bytes]
 
 
-async def bring_back(config: Config, table: Table, ours: Sequence[int]) -> Rows:
+async def recover(config: Config, table: Table, ours: Sequence[int]) -> RecoveredRows:
     """Fill the table with the rows of these partitions, and empty it of all else. Waits for a broker."""
     rows, partition = await _read_until_whole(config, ours)
     table.clear()
     table.update(rows)
     positions = [value for key, value in rows.items() if key.startswith(ROW_PREFIX)]
     entries = {key: value for key, value in rows.items() if not key.startswith(ROW_PREFIX)}
-    return Rows(entries, partition, positions)
+    return RecoveredRows(entries, partition, positions)
 
 
 async def _read_until_whole(config: Config, ours: Sequence[int]) -> tuple[dict[bytes, bytes], dict[bytes, int]]:

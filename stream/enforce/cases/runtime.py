@@ -28,18 +28,18 @@ from stream import logs
 from stream.clock import WallClock
 from stream.config import Config
 from stream.enforce.cases import decoding, outbox, store
-from stream.enforce.cases.decoding import Arrival, Forward, Spot
-from stream.enforce.cases.offsets import Positions
-from stream.enforce.cases.recovery import Rows, Table
-from stream.enforce.cases.store import Entry, Refused, Repeated, Taken
-from stream.enforce.cases.timers import Diary
+from stream.enforce.cases.decoding import Arrival, Forward, RecordPosition
+from stream.enforce.cases.offsets import IntakeOffsets
+from stream.enforce.cases.recovery import RecoveredRows, Table
+from stream.enforce.cases.store import Duplicate, Entry, Rejected, Updated
+from stream.enforce.cases.timers import Timers
 from stream.enforce.procedures.effects import Alert, SetClock
 from stream.enforce.procedures.retention import Retention
 from stream.enforce.procedures.terms import Terms
 from stream.kafka.clients import AIOKafkaProducer
 from stream.kafka.durable import DurableProducer
 from stream.metrics import EnforceMetrics
-from stream.model.cases import EFFECT_HEADER, Out, on_its_way
+from stream.model.cases import EFFECT_HEADER, Out, case_event_out
 from stream.model.codec import Undecodable, encode
 from stream.model.topics import DEAD_LETTER, ENFORCE_TABLE
 
@@ -50,16 +50,16 @@ LEAVING_ROWS_MAX: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class RejectedRecord:
     """A record that came to nothing, and why."""
 
-    spot: Spot
+    spot: RecordPosition
     key: bytes | None
     value: bytes | None
     reason: str
 
 
-class Shell:
+class CaseRuntime:
     """One instance's hands. Create it on its loop; `start` before the first record, `stop` after the last."""
 
     def __init__(
@@ -67,7 +67,7 @@ class Shell:
         config: Config,
         *,
         table: Table,
-        positions: Positions,
+        positions: IntakeOffsets,
         terms: Terms,
         clock: WallClock,
         metrics: EnforceMetrics,
@@ -80,7 +80,7 @@ class Shell:
         self._clock = clock
         self._metrics = metrics
         self._producer = DurableProducer(config, client="wurao-enforce-effects")
-        self.diary = Diary()
+        self.diary = Timers()
         self.retention = Retention()
         # When it is asked for, not when clocks ring: while the broker does not answer, none does.
         metrics.overdue.set_function(lambda: self.diary.overdue_ms(clock.now()) / 1000)
@@ -102,7 +102,7 @@ class Shell:
         """Whether what is written now is not acknowledged."""
         return self._producer.failing
 
-    async def take(self, spot: Spot, key: bytes | None, value: bytes | None) -> None:
+    async def take(self, spot: RecordPosition, key: bytes | None, value: bytes | None) -> None:
         """Deal with one record, whole. Returns when it may be counted as dealt with."""
         began = time.monotonic()
         outcome = await self._take(spot, key, value)
@@ -117,7 +117,7 @@ class Shell:
         now = self._clock.now()
         rings = self.diary.ring(now, outstanding_max=self._config.enforce.rings_outstanding_max)
         if rings:
-            await self._write([on_its_way(ring.event(now), self._partitions) for ring in rings])
+            await self._write([case_event_out(ring.event(now), self._partitions) for ring in rings])
         self._metrics.clocks.set(len(self.diary))
         return len(rings)
 
@@ -143,36 +143,36 @@ class Shell:
         self._metrics.cases.dec(len(keys))
         self._metrics.left.inc(len(keys))
 
-    async def resume(self, rows: Rows) -> int:
+    async def resume(self, rows: RecoveredRows) -> int:
         """Go on from the rows of our partitions: find the clocks, finish what was begun. How many entries there are."""
         self._positions.load(rows.positions)
         entries = [(key, store.decode(value)) for key, value in rows.entries.items()]
         self.diary.fill((key.decode(), entry.procedure, store.clocks(entry)) for key, entry in entries)
-        self.retention.fill((key.decode(), store.leaves_at(entry, self._terms)) for key, entry in entries)
+        self.retention.fill((key.decode(), store.removable_at(entry, self._terms)) for key, entry in entries)
         for key, entry in entries:
             if entry.outbox:  # its record comes again too, but perhaps late, behind others
                 await self._carry_out(key, entry, rows.partition[key])
         self._metrics.cases.set(len(entries))
         return len(entries)
 
-    async def _take(self, spot: Spot, key: bytes | None, value: bytes | None) -> str:
+    async def _take(self, spot: RecordPosition, key: bytes | None, value: bytes | None) -> str:
         try:
             found = decoding.read(spot, key, value, self._partitions, self._terms.numbering)
         except Undecodable as error:
-            await self._bury(Letter(spot, key, value, str(error)))
+            await self._bury(RejectedRecord(spot, key, value, str(error)))
             return "undecodable"
         match found:
             case None:
                 return "ignored"
             case Forward():
-                await self._write([on_its_way(found.event, self._partitions)])
+                await self._write([case_event_out(found.event, self._partitions)])
                 return "forwarded"
             case Arrival():
                 outcome = await self._arrive(spot, found, value)
                 self.diary.dealt_with(found.id)
                 return outcome
 
-    async def _arrive(self, spot: Spot, arrival: Arrival, value: bytes | None) -> str:
+    async def _arrive(self, spot: RecordPosition, arrival: Arrival, value: bytes | None) -> str:
         key = arrival.key.encode()
         stored = self._table.get(key)
         entry = store.decode(stored) if stored else None
@@ -181,15 +181,15 @@ class Shell:
             entry = store.settled(entry)
         outcome = self._step(entry, arrival)
         match outcome:
-            case Repeated():
+            case Duplicate():
                 return "repeated"
-            case Refused(reason, stale):
+            case Rejected(reason, stale):
                 if stale:
                     return "stale"
                 log.warning("refused", topic=spot.topic, procedure=arrival.procedure, reason=reason)
-                await self._bury(Letter(spot, key, value, reason))
+                await self._bury(RejectedRecord(spot, key, value, reason))
                 return "refused"
-            case Taken(after):
+            case Updated(after):
                 written = encode(after)
                 await self._write([Out(ENFORCE_TABLE, spot.partition, key, written)])
                 if stored is None:
@@ -206,23 +206,23 @@ class Shell:
         settled = store.settled(entry)
         done = encode(settled)
         self._table[key] = done
-        self.retention.note(key.decode(), store.leaves_at(settled, self._terms))
+        self.retention.note(key.decode(), store.removable_at(settled, self._terms))
         await self._send_unwatched(partition, key, done)
 
-    def _step(self, entry: Entry | None, arrival: Arrival) -> Taken | Repeated | Refused:
+    def _step(self, entry: Entry | None, arrival: Arrival) -> Updated | Duplicate | Rejected:
         """The pure step. A fault in it must not stop the stream: pure means that nothing was done yet."""
         now = max(self._clock.at(arrival.at), entry.updated if entry else 0)
         try:
             outcome = store.take(arrival.key, entry, arrival, now, self._terms)
-            if isinstance(outcome, Taken):
+            if isinstance(outcome, Updated):
                 outbox.records(arrival.key, outcome.entry, self._partitions)  # or it could never be carried out
         except Undecodable as error:
-            return Refused(str(error))
+            return Rejected(str(error))
         except Exception as error:
             self._metrics.failures.inc()
             event = str(arrival.event.__struct_config__.tag)
             log.exception("a step failed; its record goes to dead-letter", procedure=arrival.procedure, event_=event)
-            return Refused(f"the step failed: {type(error).__name__}")
+            return Rejected(f"the step failed: {type(error).__name__}")
         return outcome
 
     def _tell(self, key: str, entry: Entry) -> None:
@@ -243,7 +243,7 @@ class Shell:
                 case _:
                     pass
 
-    async def _bury(self, letter: Letter) -> None:
+    async def _bury(self, letter: RejectedRecord) -> None:
         spot = letter.spot
         headers = [
             ("error", letter.reason.encode()),

@@ -23,12 +23,12 @@ from stream.enforce.procedures import (
     prohibited,
     regulator,
 )
-from stream.enforce.procedures.clocks import Clock, Rang
+from stream.enforce.procedures.clocks import Clock, ClockFired
 from stream.enforce.procedures.effects import Alert, Effect
 from stream.enforce.procedures.engine import Case, Procedure, WrongState, advance
 from stream.enforce.procedures.messages import MeasureChanged
 from stream.enforce.procedures.terms import Terms
-from stream.model.cases import DOCKET, CasePicture, ClockDue, DocketFinding
+from stream.model.cases import DOCKET, CaseView, ClockDue, EscalationFinding
 from stream.model.codec import encode
 from stream.model.control import Party
 
@@ -53,17 +53,17 @@ class Entry(msgspec.Struct, frozen=True):
     """clocks that ran out, as they stood"""
 
 
-class Taken(NamedTuple):
+class Updated(NamedTuple):
     """The entry after an arrival, its effects in its outbox."""
 
     entry: Entry
 
 
-class Repeated(NamedTuple):
+class Duplicate(NamedTuple):
     """The arrival was taken before."""
 
 
-class Refused(NamedTuple):
+class Rejected(NamedTuple):
     """Nothing changed; `reason` says why, without numbers. `stale`: a clock rang that runs no more."""
 
     reason: str
@@ -93,25 +93,25 @@ def decode(data: bytes) -> Entry:
     return _entries.decode(data)
 
 
-def take(key: str, entry: Entry | None, arrival: Arrival, now: int, terms: Terms) -> Taken | Repeated | Refused:
+def take(key: str, entry: Entry | None, arrival: Arrival, now: int, terms: Terms) -> Updated | Duplicate | Rejected:
     """What an arrival makes of an entry (None: there is none yet) at `now` (milliseconds)."""
     if entry is not None:
         if arrival.id in entry.ids:
-            return Repeated()
+            return Duplicate()
         if entry.procedure != arrival.procedure:
-            return Refused(f"it is a case of {entry.procedure}, not of {arrival.procedure}")
+            return Rejected(f"it is a case of {entry.procedure}, not of {arrival.procedure}")
         assert not entry.outbox, "effects are carried out before the next arrival is taken"
-        leaves = leaves_at(entry, terms)
+        leaves = removable_at(entry, terms)
         if entry.procedure != DOCKET and leaves is not None and now >= leaves:
-            return Refused("it ended so long ago that it takes nothing more (`ended_kept_ms` of the settings)")
+            return Rejected("it ended so long ago that it takes nothing more (`ended_kept_ms` of the settings)")
     body = None if entry is None else bytes(entry.body)
     stepped = (
-        _docket_step(body, arrival.event, now, terms)
+        _escalation_step(body, arrival.event, now, terms)
         if arrival.procedure == DOCKET
         else _KINDS[arrival.procedure].step(key, body, arrival.event, now, terms)
     )
     if isinstance(stepped, WrongState):
-        return Refused(str(stepped), stale=isinstance(arrival.event, Rang))
+        return Rejected(str(stepped), stale=isinstance(arrival.event, ClockFired))
     before = entry or Entry(arrival.procedure, msgspec.Raw(stepped.body), now)
     after = Entry(
         procedure=arrival.procedure,
@@ -123,8 +123,8 @@ def take(key: str, entry: Entry | None, arrival: Arrival, now: int, terms: Terms
     )
     size = len(encode(after))
     if size > ENTRY_BYTES_MAX:
-        return Refused(f"the case would grow to {size} bytes, and may have {ENTRY_BYTES_MAX}")
-    return Taken(after)
+        return Rejected(f"the case would grow to {size} bytes, and may have {ENTRY_BYTES_MAX}")
+    return Updated(after)
 
 
 def settled(entry: Entry) -> Entry:
@@ -137,7 +137,7 @@ def clocks(entry: Entry) -> tuple[Clock, ...]:
     return () if entry.procedure == DOCKET else _clocked.decode(entry.body).clocks
 
 
-def leaves_at(entry: Entry, terms: Terms) -> int | None:
+def removable_at(entry: Entry, terms: Terms) -> int | None:
     """From when on the row may leave the table (milliseconds); None while anything is owed, or still to be done.
 
     A docket leaves once no case of its party is open and all that it remembers weighs nothing any more.
@@ -152,13 +152,13 @@ def leaves_at(entry: Entry, terms: Terms) -> int | None:
     return entry.updated + settings.ended_kept_ms if ended else None
 
 
-def picture(key: str, entry: Entry) -> CasePicture | None:
+def picture(key: str, entry: Entry) -> CaseView | None:
     """The case as others see it. A docket is nobody else's business: None."""
     if entry.procedure == DOCKET:
         return None
     case, state, ended = _KINDS[entry.procedure].read(bytes(entry.body))
     running = (ClockDue(one.clock, one.due, warn=one.warn, known=one.known) for one in case.clocks)
-    return CasePicture(
+    return CaseView(
         case=key,
         procedure=entry.procedure,
         state=state,
@@ -222,13 +222,13 @@ class _Opened(msgspec.Struct, frozen=True):
 _clocked: Final = msgspec.json.Decoder(_Clocked)
 _stated: Final = msgspec.json.Decoder(_Stated)
 _opened: Final = msgspec.json.Decoder(_Opened)
-_dockets: Final = msgspec.json.Decoder(escalation.Docket)
+_party_records: Final = msgspec.json.Decoder(escalation.PartyRecord)
 
 
-def _docket_step(body: bytes | None, event: msgspec.Struct, now: int, terms: Terms) -> _Stepped:
-    before = escalation.Docket() if body is None else _dockets.decode(body)
+def _escalation_step(body: bytes | None, event: msgspec.Struct, now: int, terms: Terms) -> _Stepped:
+    before = escalation.PartyRecord() if body is None else _party_records.decode(body)
     match event:
-        case DocketFinding():
+        case EscalationFinding():
             routed = escalation.route(before, event.finding, now, terms, origin=event.origin, direction=event.direction)
             return _Stepped(encode(routed.docket), routed.effects)
         case MeasureChanged():
@@ -238,7 +238,7 @@ def _docket_step(body: bytes | None, event: msgspec.Struct, now: int, terms: Ter
 
 
 def _missed(event: msgspec.Struct, effects: tuple[Effect, ...]) -> tuple[ClockDue, ...]:
-    if not isinstance(event, Rang):
+    if not isinstance(event, ClockFired):
         return ()
     alerts = (effect.act for effect in effects if isinstance(effect.act, Alert))
     return tuple(ClockDue(alert.about, event.due, breached=True) for alert in alerts if alert.level == "breach")

@@ -13,15 +13,15 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from stream.enforce.procedures.clocks import Clock, Phase, Rang
+from stream.enforce.procedures.clocks import Clock, ClockFired, Phase
 from stream.model.cases import CaseEvent
 from stream.model.codec import encode
 
-AGAIN_MS: Final = 30_000
+REFIRE_MS: Final = 30_000
 """A ring that was not dealt with for this long was lost: the clock rings again."""
 
 
-class Ring(NamedTuple):
+class Timer(NamedTuple):
     """A clock that should ring. `at` is first, so that the earliest comes first."""
 
     at: int
@@ -38,11 +38,11 @@ class Ring(NamedTuple):
 
     def event(self, now: int) -> CaseEvent:
         """The event that tells the case."""
-        rang = msgspec.Raw(encode(Rang(self.clock, self.due, self.phase)))
+        rang = msgspec.Raw(encode(ClockFired(self.clock, self.due, self.phase)))
         return CaseEvent(id=self.id, time=now, case=self.key, procedure=self.procedure, event=rang)
 
 
-class _Rung(NamedTuple):
+class _Fired(NamedTuple):
     """A ring that nobody has dealt with yet."""
 
     since: int
@@ -50,13 +50,13 @@ class _Rung(NamedTuple):
     again_at: int
 
 
-class Diary:
+class Timers:
     """The clocks to come."""
 
     def __init__(self) -> None:
-        self._rings: list[Ring] = []
+        self._rings: list[Timer] = []
         self._clocks: dict[str, tuple[Clock, ...]] = {}
-        self._outstanding: dict[str, _Rung] = {}
+        self._outstanding: dict[str, _Fired] = {}
         """those that rang and were not dealt with, by id"""
 
     def __len__(self) -> int:
@@ -73,13 +73,13 @@ class Diary:
         for key, procedure, clocks in entries:
             if clocks:
                 self._clocks[key] = clocks
-                self._rings += _rings(key, procedure, clocks)
+                self._rings += _timers_of(key, procedure, clocks)
         heapify(self._rings)
 
     def note(self, key: str, procedure: str, clocks: tuple[Clock, ...]) -> None:
         """These are the clocks of a case now."""
         before = self._clocks.get(key, ())
-        for ring in _rings(key, procedure, tuple(clock for clock in clocks if clock not in before)):
+        for ring in _timers_of(key, procedure, tuple(clock for clock in clocks if clock not in before)):
             heappush(self._rings, ring)
         if clocks:
             self._clocks[key] = clocks
@@ -90,9 +90,9 @@ class Diary:
         """The event of a ring has been taken, or refused."""
         self._outstanding.pop(event_id, None)
 
-    def ring(self, now: int, *, outstanding_max: int) -> list[Ring]:
+    def ring(self, now: int, *, outstanding_max: int) -> list[Timer]:
         """The clocks whose time has come, the earliest first, as many as may be outstanding."""
-        rung: list[Ring] = []
+        rung: list[Timer] = []
         while self._rings and self._rings[0].at <= now:
             first = self._rings[0]
             before = self._outstanding.get(first.id)
@@ -103,8 +103,8 @@ class Diary:
                 self._outstanding.pop(first.id, None)
             elif before is None or before.again_at <= now:
                 rung.append(first)
-                self._outstanding[first.id] = _Rung(before.since if before else first.at, now + AGAIN_MS)
-                heappush(self._rings, first._replace(at=now + AGAIN_MS))
+                self._outstanding[first.id] = _Fired(before.since if before else first.at, now + REFIRE_MS)
+                heappush(self._rings, first._replace(at=now + REFIRE_MS))
         return rung
 
     def overdue_ms(self, now: int) -> int:
@@ -114,17 +114,17 @@ class Diary:
         )
         return max(0, now - oldest)
 
-    def _runs(self, ring: Ring) -> bool:
+    def _runs(self, ring: Timer) -> bool:
         return any(
             clock.clock == ring.clock and clock.due == ring.due and (ring.phase == "due" or clock.warn is not None)
             for clock in self._clocks.get(ring.key, ())
         )
 
 
-def _rings(key: str, procedure: str, clocks: tuple[Clock, ...]) -> list[Ring]:
-    rings = [Ring(clock.due, key, procedure, clock.clock, clock.due, "due") for clock in clocks]
+def _timers_of(key: str, procedure: str, clocks: tuple[Clock, ...]) -> list[Timer]:
+    rings = [Timer(clock.due, key, procedure, clock.clock, clock.due, "due") for clock in clocks]
     rings += [
-        Ring(clock.warn, key, procedure, clock.clock, clock.due, "warning")
+        Timer(clock.warn, key, procedure, clock.clock, clock.due, "warning")
         for clock in clocks
         if clock.warn is not None
     ]

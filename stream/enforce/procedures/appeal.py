@@ -8,7 +8,7 @@ from enum import StrEnum
 
 import msgspec
 
-from stream.enforce.procedures.clocks import Rang
+from stream.enforce.procedures.clocks import ClockFired
 from stream.enforce.procedures.effects import ClearClock, KeepRecord, SendNotice, TellCase
 from stream.enforce.procedures.engine import (
     ANY_DUE,
@@ -17,7 +17,7 @@ from stream.enforce.procedures.engine import (
     Condition,
     Done,
     Procedure,
-    Rows,
+    RowBuilder,
     Stepped,
     Turn,
     WrongState,
@@ -32,7 +32,7 @@ from stream.enforce.procedures.terms import Terms
 from stream.model.control import Appeal, Notice, NoticeSubject, party_key
 
 
-class State(StrEnum):
+class AppealState(StrEnum):
     """Where an appeal stands."""
 
     NEW = "new"
@@ -46,7 +46,7 @@ class State(StrEnum):
 class AppealCase(Case, frozen=True, kw_only=True):
     """A party's appeal. `appeal` is absent only before the first step."""
 
-    state: State = State.NEW
+    state: AppealState = AppealState.NEW
     appeal: Appeal | None = None
 
 
@@ -66,13 +66,13 @@ class Decided(msgspec.Struct, frozen=True, tag_field="event", tag="decided"):
     actor: str | None = None
 
 
-class Withdraw(msgspec.Struct, frozen=True, tag_field="event", tag="withdraw"):
+class WithdrawAppeal(msgspec.Struct, frozen=True, tag_field="event", tag="withdraw"):
     """The party gives the appeal up."""
 
     actor: str | None = None
 
 
-AppealEvent = Appealed | Supplemented | Decided | Withdraw | Rang
+AppealEvent = Appealed | Supplemented | Decided | WithdrawAppeal | ClockFired
 
 
 # ---- conditions
@@ -123,12 +123,12 @@ def _decide(turn: Turn[AppealCase, Decided]) -> Done[AppealCase]:
     return Done(turn.case, (TellCase(appeal.against, decided), SendNotice(notice)))
 
 
-def _withdraw(turn: Turn[AppealCase, Withdraw]) -> Done[AppealCase]:
+def _withdraw(turn: Turn[AppealCase, WithdrawAppeal]) -> Done[AppealCase]:
     """The case that it was against takes its course."""
     return Done(turn.case, (TellCase(_appeal(turn.case).against, AppealWithdrawn(turn.case.case)),))
 
 
-def _lapse(turn: Turn[AppealCase, Rang]) -> Done[AppealCase]:
+def _lapse(turn: Turn[AppealCase, ClockFired]) -> Done[AppealCase]:
     """An appeal whose grounds never came counts as withdrawn."""
     return Done(turn.case, (TellCase(_appeal(turn.case).against, AppealWithdrawn(turn.case.case)),))
 
@@ -158,20 +158,20 @@ def _notice(turn: Turn[AppealCase, msgspec.Struct], appeal: Appeal, *, subject: 
 
 # ---- the table
 
-S = State
-row = Rows(AppealCase)
+S = AppealState
+row = RowBuilder(AppealCase)
 
 # fmt: off
 TABLE = (
     row(S.NEW,        Appealed,     S.PENDING,             _take, GROUNDED),
     row(S.NEW,        Appealed,     S.INCOMPLETE,          _ask),
     row(S.INCOMPLETE, Supplemented, S.PENDING,             _supplement, GROUNDS_GIVEN),
-    row(S.INCOMPLETE, Rang,         S.WITHDRAWN,           _lapse, rang("supplement")),
+    row(S.INCOMPLETE, ClockFired,         S.WITHDRAWN,           _lapse, rang("supplement")),
     row(S.PENDING,    Decided,      S.DECIDED_FOR_PARTY,   _decide, FOR_PARTY),
     row(S.PENDING,    Decided,      S.DECIDED_FOR_MEASURE, _decide, FOR_MEASURE),
-    row((S.INCOMPLETE, S.PENDING), Withdraw, S.WITHDRAWN,  _withdraw),
-    row((S.INCOMPLETE, S.PENDING), Rang,     None,         warn, ANY_WARNING),
-    row(S.PENDING,    Rang,         None,                  breach, ANY_DUE),
+    row((S.INCOMPLETE, S.PENDING), WithdrawAppeal, S.WITHDRAWN,  _withdraw),
+    row((S.INCOMPLETE, S.PENDING), ClockFired,     None,         warn, ANY_WARNING),
+    row(S.PENDING,    ClockFired,         None,                  breach, ANY_DUE),
 )
 # fmt: on
 

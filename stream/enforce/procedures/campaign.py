@@ -15,21 +15,21 @@ from stream.enforce.procedures.campaign_case import (
     FILED,
     CampaignCase,
     CampaignEvent,
+    CampaignState,
     Filed,
-    State,
     Weighed,
-    Withdraw,
+    WithdrawCampaign,
     still_wrong,
     supplemented,
 )
-from stream.enforce.procedures.clocks import Clock, Rang
-from stream.enforce.procedures.effects import Act, Alert, ClearClock, Report, SendNotice, SetClock, WriteCampaign
+from stream.enforce.procedures.clocks import Clock, ClockFired
+from stream.enforce.procedures.effects import Act, Alert, ClearClock, SendNotice, SendReport, SetClock, WriteCampaign
 from stream.enforce.procedures.engine import (
     ANY_WARNING,
     Condition,
     Done,
     Procedure,
-    Rows,
+    RowBuilder,
     Stepped,
     Turn,
     WrongState,
@@ -38,7 +38,7 @@ from stream.enforce.procedures.engine import (
     rang,
     warn,
 )
-from stream.enforce.procedures.fitness import Fault
+from stream.enforce.procedures.fitness import FilingFault
 from stream.enforce.procedures.forms import Wrong
 from stream.enforce.procedures.terms import Terms
 from stream.model import control
@@ -170,13 +170,13 @@ def _refuse(turn: Turn[CampaignCase, Weighed]) -> Done[CampaignCase]:
     return _ended(turn, "refused", _decision(turn))
 
 
-def _withdraw(turn: Turn[CampaignCase, Withdraw]) -> Done[CampaignCase]:
+def _withdraw(turn: Turn[CampaignCase, WithdrawCampaign]) -> Done[CampaignCase]:
     """The campaign, if it was written, is written as withdrawn; the body is told."""
     told = SendNotice(_notice(turn, subject="decision", reason=turn.event.reason))
     return _ended(turn, "withdrawn", told)
 
 
-def _stop_sending(turn: Turn[CampaignCase, Withdraw]) -> Done[CampaignCase]:
+def _stop_sending(turn: Turn[CampaignCase, WithdrawCampaign]) -> Done[CampaignCase]:
     """The campaign is written as withdrawn and the body told; the filing is still owed."""
     done = _withdraw(turn)
     return Done(done.case, (ClearClock("window"), *done.acts))
@@ -200,23 +200,23 @@ def _ask_owed(turn: Turn[CampaignCase, Filed]) -> Done[CampaignCase]:
     return Done(msgspec.structs.replace(turn.case, filing=filing, wrong=_wrong(turn)), (SendNotice(notice),))
 
 
-def _owed_breach(turn: Turn[CampaignCase, Rang]) -> Done[CampaignCase]:
+def _owed_breach(turn: Turn[CampaignCase, ClockFired]) -> Done[CampaignCase]:
     """The breach is recorded, and the regulator told; the filing is still owed."""
     done = breach(turn)
     return Done(done.case, (*done.acts, _report(turn, "the filing of an emergency campaign is overdue")))
 
 
-def _pass(turn: Turn[CampaignCase, Rang]) -> Done[CampaignCase]:
+def _pass(turn: Turn[CampaignCase, ClockFired]) -> Done[CampaignCase]:
     """Its time is over; the filing is still owed."""
     return Done(turn.case)
 
 
-def _finish(turn: Turn[CampaignCase, Rang]) -> Done[CampaignCase]:
+def _finish(turn: Turn[CampaignCase, ClockFired]) -> Done[CampaignCase]:
     """Its time is over."""
     return Done(turn.case)
 
 
-def _lapse(turn: Turn[CampaignCase, Rang]) -> Done[CampaignCase]:
+def _lapse(turn: Turn[CampaignCase, ClockFired]) -> Done[CampaignCase]:
     """Nobody gave what was asked for; the body is told, and may file again."""
     return Done(turn.case, (SendNotice(_notice(turn, subject="decision", reason="lapsed")),))
 
@@ -237,7 +237,7 @@ def _sent(turn: Turn[CampaignCase, Filed]) -> Done[CampaignCase]:
     return Done(case, (*_asked_over(turn), *acts))
 
 
-def _faults(turn: Turn[CampaignCase, Filed], filing: Filing) -> tuple[Fault, ...]:
+def _faults(turn: Turn[CampaignCase, Filed], filing: Filing) -> tuple[FilingFault, ...]:
     return fitness.waived(filing, fitness.faults(filing, turn.now, turn.terms))
 
 
@@ -306,8 +306,8 @@ def _notice(
     )
 
 
-def _report(turn: Turn[CampaignCase, msgspec.Struct], about: str) -> Report:
-    return Report(
+def _report(turn: Turn[CampaignCase, msgspec.Struct], about: str) -> SendReport:
+    return SendReport(
         control.Report(
             report=turn.name("R"),
             case=turn.case.case,
@@ -321,8 +321,8 @@ def _report(turn: Turn[CampaignCase, msgspec.Struct], about: str) -> Report:
 
 # ---- the table
 
-S = State
-row = Rows(CampaignCase)
+S = CampaignState
+row = RowBuilder(CampaignCase)
 
 # fmt: off
 TABLE = (
@@ -332,21 +332,21 @@ TABLE = (
     row(BEING_FILED,  Filed,    S.INCOMPLETE, _ask, INCOMPLETE),
     row(BEING_FILED,  Filed,    S.RETURNED,   _return, FAULTY),
     row(BEING_FILED,  Filed,    S.WEIGHING,   _take),
-    row(ASKED,        Rang,     S.LAPSED,     _lapse, rang("supplement")),
+    row(ASKED,        ClockFired,     S.LAPSED,     _lapse, rang("supplement")),
     row(S.WEIGHING,   Weighed,  S.APPROVED,   _approve, APPROVABLE),
     row(S.WEIGHING,   Weighed,  S.REFUSED,    _refuse, REFUSED),
-    row(S.WEIGHING,   Rang,     None,         breach, rang("decide-filing")),
-    row(S.APPROVED,   Rang,     S.FINISHED,   _finish, rang("window")),
+    row(S.WEIGHING,   ClockFired,     None,         breach, rang("decide-filing")),
+    row(S.APPROVED,   ClockFired,     S.FINISHED,   _finish, rang("window")),
     # An emergency: sent first, the filing owed.
     row(S.SENT_FIRST, Filed,    S.FINISHED,   _settle, OVER),
     row(S.SENT_FIRST, Filed,    None,         _ask_owed, INCOMPLETE),
     row(S.SENT_FIRST, Filed,    S.SETTLED,    _settle),
-    row(S.SENT_FIRST, Rang,     None,         _owed_breach, rang("owed-filing")),
-    row(S.SENT_FIRST, Rang,     None,         _pass, rang("window")),
-    row(S.SENT_FIRST, Withdraw, None,         _stop_sending),
-    row(S.SETTLED,    Rang,     S.FINISHED,   _finish, rang("window")),
-    row((*ASKED, S.WEIGHING, S.APPROVED, S.SETTLED), Withdraw, S.WITHDRAWN, _withdraw),
-    row((*ASKED, S.WEIGHING, S.SENT_FIRST),          Rang,     None,        warn, ANY_WARNING),
+    row(S.SENT_FIRST, ClockFired,     None,         _owed_breach, rang("owed-filing")),
+    row(S.SENT_FIRST, ClockFired,     None,         _pass, rang("window")),
+    row(S.SENT_FIRST, WithdrawCampaign, None,         _stop_sending),
+    row(S.SETTLED,    ClockFired,     S.FINISHED,   _finish, rang("window")),
+    row((*ASKED, S.WEIGHING, S.APPROVED, S.SETTLED), WithdrawCampaign, S.WITHDRAWN, _withdraw),
+    row((*ASKED, S.WEIGHING, S.SENT_FIRST),          ClockFired,     None,        warn, ANY_WARNING),
 )
 # fmt: on
 
@@ -390,10 +390,10 @@ __all__ = [
     "TABLE",
     "CampaignCase",
     "CampaignEvent",
+    "CampaignState",
     "Filed",
-    "State",
     "Weighed",
-    "Withdraw",
+    "WithdrawCampaign",
     "step",
     "still_wrong",
     "supplemented",

@@ -6,15 +6,15 @@ from typing import Literal
 import msgspec
 
 from stream.enforce.procedures import forms
-from stream.enforce.procedures.clocks import Rang
+from stream.enforce.procedures.clocks import ClockFired
 from stream.enforce.procedures.engine import Case
-from stream.enforce.procedures.fitness import Standing
+from stream.enforce.procedures.fitness import CampaignRecord
 from stream.enforce.procedures.forms import Wrong
 from stream.model.control import Filing
 from stream.model.registry import Campaign
 
 
-class State(StrEnum):
+class CampaignState(StrEnum):
     """Where a campaign stands."""
 
     NEW = "new"
@@ -30,15 +30,22 @@ class State(StrEnum):
     LAPSED = "lapsed"
 
 
-BEING_FILED = (State.NEW, State.INCOMPLETE, State.RETURNED)
-FILED = (State.INCOMPLETE, State.RETURNED, State.WEIGHING, State.APPROVED, State.SENT_FIRST, State.SETTLED)
-ASKED = (State.INCOMPLETE, State.RETURNED)
+BEING_FILED = (CampaignState.NEW, CampaignState.INCOMPLETE, CampaignState.RETURNED)
+FILED = (
+    CampaignState.INCOMPLETE,
+    CampaignState.RETURNED,
+    CampaignState.WEIGHING,
+    CampaignState.APPROVED,
+    CampaignState.SENT_FIRST,
+    CampaignState.SETTLED,
+)
+ASKED = (CampaignState.INCOMPLETE, CampaignState.RETURNED)
 
 
 class CampaignCase(Case, frozen=True, kw_only=True):
     """One campaign. `filing` is absent only before the first step; `filed` is when it was last complete."""
 
-    state: State = State.NEW
+    state: CampaignState = CampaignState.NEW
     filing: Filing | None = None
     wrong: tuple[Wrong, ...] = ()
     """what was stated and is ill-formed; nothing in its place yet"""
@@ -66,21 +73,21 @@ class Weighed(msgspec.Struct, frozen=True, tag_field="event", tag="weighed"):
 
     outcome: Literal["approve", "refuse"]
     reason: str
-    standing: Standing
+    standing: CampaignRecord
     numbers: tuple[str, ...] = ()
     exempts: bool = False
     override: str | None = None
     actor: str | None = None
 
 
-class Withdraw(msgspec.Struct, frozen=True, tag_field="event", tag="withdraw"):
+class WithdrawCampaign(msgspec.Struct, frozen=True, tag_field="event", tag="withdraw"):
     """The body, or the regulator, takes the campaign back."""
 
     reason: str
     actor: str | None = None
 
 
-CampaignEvent = Filed | Weighed | Withdraw | Rang
+CampaignEvent = Filed | Weighed | WithdrawCampaign | ClockFired
 
 
 def still_wrong(known: tuple[Wrong, ...], more: Filed) -> tuple[Wrong, ...]:

@@ -1,6 +1,6 @@
 """The clocks of cases: how long a duty may take, when to warn, and what it means that a clock rang.
 
-A clock is data. A row starts one (`SetClock`), the shell keeps the time and hands back `Rang`, first to warn
+A clock is data. A row starts one (`SetClock`), the shell keeps the time and hands back `ClockFired`, first to warn
 and then when due. A clock that has rung for its due date is used up. Terms in working days follow the
 official calendar; terms in milliseconds are for what cannot wait for an office day (grace, attempts to
 deliver).
@@ -48,7 +48,7 @@ class Clock(msgspec.Struct, frozen=True):
     known: bool = True
 
 
-class Rang(msgspec.Struct, frozen=True, tag_field="event", tag="clock"):
+class ClockFired(msgspec.Struct, frozen=True, tag_field="event", tag="clock"):
     """A clock rang. `due` is that of the clock that was set, so that one set anew is not mistaken for it."""
 
     clock: str
@@ -65,7 +65,7 @@ def start(term: Term, now: int, calendar: WorkingDays) -> Clock:
     return Clock(term.clock, due.at, warn if warn is None or warn > now else now, due.known)
 
 
-def rings(clocks: tuple[Clock, ...], rang: Rang, now: int) -> str | None:
+def rings(clocks: tuple[Clock, ...], rang: ClockFired, now: int) -> str | None:
     """Why a clock cannot have rung, or None if it has: it runs, it is that one, and it is time."""
     clock = next((clock for clock in clocks if clock.clock == rang.clock and clock.due == rang.due), None)
     if clock is None:
@@ -76,7 +76,7 @@ def rings(clocks: tuple[Clock, ...], rang: Rang, now: int) -> str | None:
     return None if now >= at else f"the clock {rang.clock!r} rings at {at}, not at {now}"
 
 
-def after_ring(clocks: tuple[Clock, ...], rang: Rang) -> tuple[Clock, ...]:
+def after_ring(clocks: tuple[Clock, ...], rang: ClockFired) -> tuple[Clock, ...]:
     """The clocks once this one has rung: after its warning it still runs, after its due date it does not."""
     kept = (clock for clock in clocks if clock.clock != rang.clock or rang.phase == "warning")
     return tuple(msgspec.structs.replace(clock, warn=None) if clock.clock == rang.clock else clock for clock in kept)

@@ -14,7 +14,7 @@ verification.
 
 import msgspec
 
-from stream.enforce.procedures.clocks import Rang
+from stream.enforce.procedures.clocks import ClockFired
 from stream.enforce.procedures.complaint_case import (
     OPEN,
     WITH_COMPANY,
@@ -23,11 +23,11 @@ from stream.enforce.procedures.complaint_case import (
     Complained,
     ComplaintCase,
     ComplaintEvent,
+    ComplaintState,
+    ComplaintWithdrawn,
     Forwarded,
     Reported,
-    State,
     Verified,
-    Withdrawn,
     missing,
     still_wrong,
     supplemented,
@@ -37,8 +37,8 @@ from stream.enforce.procedures.effects import (
     KeepRecord,
     OpenCase,
     RaiseFinding,
-    Report,
     SendNotice,
+    SendReport,
     WriteExpression,
 )
 from stream.enforce.procedures.engine import (
@@ -47,7 +47,7 @@ from stream.enforce.procedures.engine import (
     Condition,
     Done,
     Procedure,
-    Rows,
+    RowBuilder,
     Stepped,
     Turn,
     WrongState,
@@ -176,7 +176,7 @@ def _answer(turn: Turn[ComplaintCase, Answered]) -> Done[ComplaintCase]:
     return Done(turn.case, (SendNotice(notice),))
 
 
-def _lapse(turn: Turn[ComplaintCase, Rang]) -> Done[ComplaintCase]:
+def _lapse(turn: Turn[ComplaintCase, ClockFired]) -> Done[ComplaintCase]:
     """Nobody gave what was missing; the user is told, and may complain again."""
     return Done(
         turn.case,
@@ -184,7 +184,7 @@ def _lapse(turn: Turn[ComplaintCase, Rang]) -> Done[ComplaintCase]:
     )
 
 
-def _withdraw(turn: Turn[ComplaintCase, Withdrawn]) -> Done[ComplaintCase]:
+def _withdraw(turn: Turn[ComplaintCase, ComplaintWithdrawn]) -> Done[ComplaintCase]:
     """Nothing more is owed to the user."""
     return Done(turn.case)
 
@@ -258,8 +258,8 @@ def _notice(
     )
 
 
-def _report(turn: Turn[ComplaintCase, msgspec.Struct], *, to: Addressee, about: str) -> Report:
-    return Report(
+def _report(turn: Turn[ComplaintCase, msgspec.Struct], *, to: Addressee, about: str) -> SendReport:
+    return SendReport(
         control.Report(
             report=turn.name("R"),
             case=turn.case.case,
@@ -274,8 +274,8 @@ def _report(turn: Turn[ComplaintCase, msgspec.Struct], *, to: Addressee, about: 
 
 # ---- the table
 
-S = State
-row = Rows(ComplaintCase)
+S = ComplaintState
+row = RowBuilder(ComplaintCase)
 
 # fmt: off
 TABLE = (
@@ -284,7 +284,7 @@ TABLE = (
     row(OPEN,          Complained, None,          _said_before, NOTHING_NEW),
     row(S.INCOMPLETE,  Complained, S.RECEIVED,    _receive, COMPLETE),
     row(S.INCOMPLETE,  Complained, None,          _ask),
-    row(S.INCOMPLETE,  Rang,       S.LAPSED,      _lapse, rang("supplement")),
+    row(S.INCOMPLETE,  ClockFired,       S.LAPSED,      _lapse, rang("supplement")),
     row(S.RECEIVED,    Forwarded,  S.FORWARDED,   _forward),
     row(S.FORWARDED,   Verified,   S.CONFIRMED,   _confirm, CONFIRMED),
     row(S.FORWARDED,   Verified,   S.UNCONFIRMED, _not_confirm, UNCONFIRMED),
@@ -293,9 +293,9 @@ TABLE = (
     row(S.UNCONFIRMED, Reported,   S.REPORTED,    _reported),
     row(S.REPORTED,    Answered,   S.ANSWERED,    _answer),
     row(S.ANSWERED,    Disputed,   S.DISPUTED,    _dispute, SAME_PERSON),
-    row(OPEN,          Withdrawn,  S.WITHDRAWN,   _withdraw),
-    row(OPEN,          Rang,       None,          warn, ANY_WARNING),
-    row((S.RECEIVED, *WITH_COMPANY, S.REPORTED), Rang, None, breach, ANY_DUE),
+    row(OPEN,          ComplaintWithdrawn,  S.WITHDRAWN,   _withdraw),
+    row(OPEN,          ClockFired,       None,          warn, ANY_WARNING),
+    row((S.RECEIVED, *WITH_COMPANY, S.REPORTED), ClockFired, None, breach, ANY_DUE),
 )
 # fmt: on
 
@@ -342,11 +342,11 @@ __all__ = [
     "Complained",
     "ComplaintCase",
     "ComplaintEvent",
+    "ComplaintState",
+    "ComplaintWithdrawn",
     "Forwarded",
     "Reported",
-    "State",
     "Verified",
-    "Withdrawn",
     "missing",
     "refusal_of",
     "step",

@@ -6,7 +6,7 @@ from typing import Literal
 import msgspec
 
 from stream.enforce.procedures import forms
-from stream.enforce.procedures.clocks import Rang
+from stream.enforce.procedures.clocks import ClockFired
 from stream.enforce.procedures.engine import Case
 from stream.enforce.procedures.forms import Wrong
 from stream.enforce.procedures.messages import Disputed
@@ -14,7 +14,7 @@ from stream.model.control import CaseId, Complaint, Party
 from stream.model.fields import Time
 
 
-class State(StrEnum):
+class ComplaintState(StrEnum):
     """Where a complaint stands."""
 
     NEW = "new"
@@ -32,21 +32,21 @@ class State(StrEnum):
 
 
 OPEN = (
-    State.INCOMPLETE,
-    State.RECEIVED,
-    State.FORWARDED,
-    State.CONFIRMED,
-    State.UNCONFIRMED,
-    State.ACTED,
-    State.REPORTED,
+    ComplaintState.INCOMPLETE,
+    ComplaintState.RECEIVED,
+    ComplaintState.FORWARDED,
+    ComplaintState.CONFIRMED,
+    ComplaintState.UNCONFIRMED,
+    ComplaintState.ACTED,
+    ComplaintState.REPORTED,
 )
-WITH_COMPANY = (State.FORWARDED, State.CONFIRMED, State.UNCONFIRMED, State.ACTED)
+WITH_COMPANY = (ComplaintState.FORWARDED, ComplaintState.CONFIRMED, ComplaintState.UNCONFIRMED, ComplaintState.ACTED)
 
 
 class ComplaintCase(Case, frozen=True, kw_only=True):
     """A user's complaint. `complaint` is absent only before the first step."""
 
-    state: State = State.NEW
+    state: ComplaintState = ComplaintState.NEW
     complaint: Complaint | None = None
     wrong: tuple[Wrong, ...] = ()
     """what was stated and is ill-formed; nothing in its place yet"""
@@ -111,13 +111,15 @@ class Answered(msgspec.Struct, frozen=True, tag_field="event", tag="answered"):
     actor: str | None = None
 
 
-class Withdrawn(msgspec.Struct, frozen=True, tag_field="event", tag="withdrawn"):
+class ComplaintWithdrawn(msgspec.Struct, frozen=True, tag_field="event", tag="withdrawn"):
     """The user takes the complaint back. A refusal that was written stays: it is another word."""
 
     actor: str | None = None
 
 
-ComplaintEvent = Complained | Forwarded | Verified | ActedUpon | Reported | Answered | Withdrawn | Disputed | Rang
+ComplaintEvent = (
+    Complained | Forwarded | Verified | ActedUpon | Reported | Answered | ComplaintWithdrawn | Disputed | ClockFired
+)
 
 
 def missing(complaint: Complaint, wrong: tuple[Wrong, ...] = ()) -> tuple[str, ...]:

@@ -9,8 +9,8 @@ from typing import Literal
 
 import msgspec
 
-from stream.enforce.procedures.clocks import Rang
-from stream.enforce.procedures.effects import Act, ClearClock, KeepRecord, RaiseFinding, Report, SendNotice
+from stream.enforce.procedures.clocks import ClockFired
+from stream.enforce.procedures.effects import Act, ClearClock, KeepRecord, RaiseFinding, SendNotice, SendReport
 from stream.enforce.procedures.engine import (
     ANY_DUE,
     ANY_WARNING,
@@ -18,7 +18,7 @@ from stream.enforce.procedures.engine import (
     Condition,
     Done,
     Procedure,
-    Rows,
+    RowBuilder,
     Stepped,
     Turn,
     WrongState,
@@ -32,7 +32,7 @@ from stream.model import control
 from stream.model.control import Addressee, Dispute, Finding, Notice
 
 
-class State(StrEnum):
+class DisputeState(StrEnum):
     """Where a dispute stands."""
 
     NEW = "new"
@@ -46,17 +46,17 @@ class State(StrEnum):
     WITHDRAWN = "withdrawn"
 
 
-OPEN = (State.SUBMITTED, State.WITH_COMPANY, State.HEARD)
+OPEN = (DisputeState.SUBMITTED, DisputeState.WITH_COMPANY, DisputeState.HEARD)
 
 
 class DisputeCase(Case, frozen=True, kw_only=True):
     """A user's dispute. `dispute` is absent only before the first step."""
 
-    state: State = State.NEW
+    state: DisputeState = DisputeState.NEW
     dispute: Dispute | None = None
 
 
-class Accepted(msgspec.Struct, frozen=True, tag_field="event", tag="accepted"):
+class DisputeAccepted(msgspec.Struct, frozen=True, tag_field="event", tag="accepted"):
     """The appeals body takes the dispute."""
 
     actor: str | None = None
@@ -91,13 +91,15 @@ class DisputeDecided(msgspec.Struct, frozen=True, tag_field="event", tag="disput
     actor: str | None = None
 
 
-class Withdrawn(msgspec.Struct, frozen=True, tag_field="event", tag="withdrawn"):
+class DisputeWithdrawn(msgspec.Struct, frozen=True, tag_field="event", tag="withdrawn"):
     """The user takes the dispute back."""
 
     actor: str | None = None
 
 
-DisputeEvent = Disputed | Accepted | Declined | CompanyAnswered | Settled | DisputeDecided | Withdrawn | Rang
+DisputeEvent = (
+    Disputed | DisputeAccepted | Declined | CompanyAnswered | Settled | DisputeDecided | DisputeWithdrawn | ClockFired
+)
 
 FOR_USER = Condition[DisputeCase, DisputeDecided]("the user wins", lambda turn: turn.event.winner == "user")
 FOR_COMPANY = Condition[DisputeCase, DisputeDecided]("the company wins", lambda turn: turn.event.winner == "company")
@@ -115,7 +117,7 @@ def _submit(turn: Turn[DisputeCase, Disputed]) -> Done[DisputeCase]:
     return Done(case, acts)
 
 
-def _accept(turn: Turn[DisputeCase, Accepted]) -> Done[DisputeCase]:
+def _accept(turn: Turn[DisputeCase, DisputeAccepted]) -> Done[DisputeCase]:
     """The company is asked for its view, and the clock for its answer starts."""
     asked = _report(turn, _dispute(turn.case), "company", "dispute accepted: state your view")
     return Done(turn.case, (ClearClock("accept-dispute"), turn.clock("company-answer"), asked))
@@ -132,7 +134,7 @@ def _hear(turn: Turn[DisputeCase, CompanyAnswered]) -> Done[DisputeCase]:
     return Done(turn.case, (ClearClock("company-answer"), turn.clock("decide-dispute"), view))
 
 
-def _default(turn: Turn[DisputeCase, Rang]) -> Done[DisputeCase]:
+def _default(turn: Turn[DisputeCase, ClockFired]) -> Done[DisputeCase]:
     """The company missed its term, which is a breach; the dispute is decided without its view."""
     done = breach(turn)
     return Done(done.case, (*done.acts, turn.clock("decide-dispute")))
@@ -163,7 +165,7 @@ def _for_company(turn: Turn[DisputeCase, DisputeDecided]) -> Done[DisputeCase]:
     return Done(turn.case, _both_told(turn, turn.event.reason))
 
 
-def _withdraw(turn: Turn[DisputeCase, Withdrawn]) -> Done[DisputeCase]:
+def _withdraw(turn: Turn[DisputeCase, DisputeWithdrawn]) -> Done[DisputeCase]:
     """The appeals body is told that nothing is left to decide."""
     return Done(turn.case, (_report(turn, _dispute(turn.case), "appeals-body", "dispute withdrawn"),))
 
@@ -190,8 +192,8 @@ def _both_told(turn: Turn[DisputeCase, msgspec.Struct], reason: str) -> tuple[Ac
     return (*_told(turn, reason), _report(turn, _dispute(turn.case), "company", reason))
 
 
-def _report(turn: Turn[DisputeCase, msgspec.Struct], dispute: Dispute, to: Addressee, about: str) -> Report:
-    return Report(
+def _report(turn: Turn[DisputeCase, msgspec.Struct], dispute: Dispute, to: Addressee, about: str) -> SendReport:
+    return SendReport(
         control.Report(
             report=turn.name("R"),
             case=turn.case.case,
@@ -206,22 +208,22 @@ def _report(turn: Turn[DisputeCase, msgspec.Struct], dispute: Dispute, to: Addre
 
 # ---- the table
 
-S = State
-row = Rows(DisputeCase)
+S = DisputeState
+row = RowBuilder(DisputeCase)
 
 # fmt: off
 TABLE = (
     row(S.NEW,          Disputed,        S.SUBMITTED,           _submit),
-    row(S.SUBMITTED,    Accepted,        S.WITH_COMPANY,        _accept),
+    row(S.SUBMITTED,    DisputeAccepted,        S.WITH_COMPANY,        _accept),
     row(S.SUBMITTED,    Declined,        S.DECLINED,            _decline),
     row(S.WITH_COMPANY, CompanyAnswered, S.HEARD,               _hear),
-    row(OPEN,           Rang,            None,                  warn, ANY_WARNING),
-    row(S.WITH_COMPANY, Rang,            S.HEARD,               _default, ANY_DUE),
+    row(OPEN,           ClockFired,            None,                  warn, ANY_WARNING),
+    row(S.WITH_COMPANY, ClockFired,            S.HEARD,               _default, ANY_DUE),
     row((S.WITH_COMPANY, S.HEARD), Settled, S.SETTLED,          _settle),
     row(S.HEARD,        DisputeDecided,  S.DECIDED_FOR_USER,    _for_user, FOR_USER),
     row(S.HEARD,        DisputeDecided,  S.DECIDED_FOR_COMPANY, _for_company, FOR_COMPANY),
-    row(OPEN,           Withdrawn,       S.WITHDRAWN,           _withdraw),
-    row((S.SUBMITTED, S.HEARD), Rang,    None,                  breach, ANY_DUE),
+    row(OPEN,           DisputeWithdrawn,       S.WITHDRAWN,           _withdraw),
+    row((S.SUBMITTED, S.HEARD), ClockFired,    None,                  breach, ANY_DUE),
 )
 # fmt: on
 

@@ -66,7 +66,7 @@ class SendNotice(_Act, frozen=True, tag="send-notice"):
     notice: control.Notice
 
 
-class Report(_Act, frozen=True, tag="report"):
+class SendReport(_Act, frozen=True, tag="report"):
     """An authority or a company is told: to `reports`."""
 
     report: control.Report
@@ -139,7 +139,7 @@ Act = (
     | WriteExpression
     | WriteListing
     | SendNotice
-    | Report
+    | SendReport
     | KeepRecord
     | SetClock
     | ClearClock

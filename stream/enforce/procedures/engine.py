@@ -12,7 +12,16 @@ from typing import Generic, NamedTuple, TypeVar
 
 import msgspec
 
-from stream.enforce.procedures.clocks import Clock, Phase, Rang, after_ring, rings, start, with_clock, without_clock
+from stream.enforce.procedures.clocks import (
+    Clock,
+    ClockFired,
+    Phase,
+    after_ring,
+    rings,
+    start,
+    with_clock,
+    without_clock,
+)
 from stream.enforce.procedures.effects import Act, Alert, ClearClock, Effect, ProcedureName, SetClock, keyed
 from stream.enforce.procedures.ids import made_id
 from stream.enforce.procedures.terms import Terms
@@ -87,7 +96,7 @@ class Transition(Generic[C]):
     """the action ready to run, if the event is of this row's kind and its condition holds"""
 
 
-class Rows(Generic[C]):
+class RowBuilder(Generic[C]):
     """Writes the rows of one kind of case."""
 
     def __init__(self, case: type[C]) -> None:
@@ -121,22 +130,22 @@ class Rows(Generic[C]):
         return Transition(line, tries)
 
 
-def rang(clock: str, phase: Phase = "due") -> Condition[Case, Rang]:
+def rang(clock: str, phase: Phase = "due") -> Condition[Case, ClockFired]:
     """The condition that this clock rang for this phase."""
     says = f"`{clock}` is due" if phase == "due" else f"`{clock}` warns"
     return Condition(says, lambda turn: turn.event.clock == clock and turn.event.phase == phase)
 
 
-ANY_WARNING: Condition[Case, Rang] = Condition("a term ends soon", lambda turn: turn.event.phase == "warning")
-ANY_DUE: Condition[Case, Rang] = Condition("a term was missed", lambda turn: turn.event.phase == "due")
+ANY_WARNING: Condition[Case, ClockFired] = Condition("a term ends soon", lambda turn: turn.event.phase == "warning")
+ANY_DUE: Condition[Case, ClockFired] = Condition("a term was missed", lambda turn: turn.event.phase == "due")
 
 
-def warn(turn: Turn[C, Rang]) -> Done[C]:
+def warn(turn: Turn[C, ClockFired]) -> Done[C]:
     """People are warned that the term ends soon."""
     return Done(turn.case, (Alert("warning", turn.event.clock),))
 
 
-def breach(turn: Turn[C, Rang]) -> Done[C]:
+def breach(turn: Turn[C, ClockFired]) -> Done[C]:
     """The breach is recorded and people are told; the duty stays."""
     return Done(turn.case, (Alert("breach", turn.event.clock),))
 
@@ -213,7 +222,7 @@ def advance(procedure: Procedure[C], case: C, event: msgspec.Struct, now: int, t
     """The case after an event, and the effects; the first row that takes it decides. Linear in the table."""
     state = procedure.state_of(case)
     here = [transition for transition in procedure.table if state in transition.line.sources]
-    if isinstance(event, Rang) and (why := rings(case.clocks, event, now)):
+    if isinstance(event, ClockFired) and (why := rings(case.clocks, event, now)):
         return _wrong(procedure, case, here, event, why)
     for transition in here:
         action = transition.tries(case, event, now, terms)
@@ -226,7 +235,7 @@ def _taken(
     procedure: Procedure[C], transition: Transition[C], before: C, event: msgspec.Struct, done: Done[C]
 ) -> Stepped[C]:
     state = procedure.state_of(before) if transition.line.target is None else transition.line.target
-    clocks = after_ring(before.clocks, event) if isinstance(event, Rang) else before.clocks
+    clocks = after_ring(before.clocks, event) if isinstance(event, ClockFired) else before.clocks
     breached, acts = before.breached, done.acts
     for act in acts:
         match act:

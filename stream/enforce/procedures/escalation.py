@@ -12,7 +12,7 @@ import msgspec
 
 from stream.enforce.procedures.effects import Effect, OpenCase, TellCase, keyed
 from stream.enforce.procedures.ids import made_id, measure_case
-from stream.enforce.procedures.messages import Found, MeasureChanged
+from stream.enforce.procedures.messages import FindingRouted, MeasureChanged
 from stream.enforce.procedures.terms import Terms
 from stream.model.control import CaseId, Direction, Finding
 from stream.model.fields import Channel, Measure
@@ -26,14 +26,14 @@ SEEN_MAX: Final = 64
 """Findings remembered so that one that is raised twice counts once."""
 
 
-class Past(msgspec.Struct, frozen=True):
+class PastMeasure(msgspec.Struct, frozen=True):
     """A measure that came into force, and when."""
 
     case: CaseId
     at: int
 
 
-class Open(msgspec.Struct, frozen=True):
+class OpenMeasure(msgspec.Struct, frozen=True):
     """A case that has not ended: not yet in force, or in force."""
 
     case: CaseId
@@ -46,22 +46,22 @@ class Open(msgspec.Struct, frozen=True):
         return self.channel is None or self.channel == channel
 
 
-class Docket(msgspec.Struct, frozen=True):
+class PartyRecord(msgspec.Struct, frozen=True):
     """What is known of a party, newest last."""
 
-    open: tuple[Open, ...] = ()
-    past: tuple[Past, ...] = ()
+    open: tuple[OpenMeasure, ...] = ()
+    past: tuple[PastMeasure, ...] = ()
     seen: tuple[str, ...] = ()
 
 
 class Routed(NamedTuple):
     """The docket after a finding, and what to do."""
 
-    docket: Docket
+    docket: PartyRecord
     effects: tuple[Effect, ...]
 
 
-def next_measure(docket: Docket, finding: Finding, now: int, terms: Terms) -> Measure:
+def next_measure(docket: PartyRecord, finding: Finding, now: int, terms: Terms) -> Measure:
     """The rung that follows from the sustained findings still remembered; the last rung when there are
     more.
     """
@@ -71,7 +71,7 @@ def next_measure(docket: Docket, finding: Finding, now: int, terms: Terms) -> Me
 
 
 def route(
-    docket: Docket,
+    docket: PartyRecord,
     finding: Finding,
     now: int,
     terms: Terms,
@@ -89,7 +89,7 @@ def route(
         return Routed(docket, ())
     prohibited = finding.basis == "prohibited-content"
     measure = direction.measure if direction else next_measure(docket, finding, now, terms)
-    found = Found(
+    found = FindingRouted(
         finding,
         measure,
         at_once=direction.at_once if direction else prohibited,
@@ -101,13 +101,13 @@ def route(
     joined = None if direction or prohibited else _joined(docket, measure, finding.channel)
     if joined is not None:
         return Routed(after, keyed(key, 0, (TellCase(joined.case, found),)))
-    opened = Open(measure_case(finding), measure, finding.channel)
+    opened = OpenMeasure(measure_case(finding), measure, finding.channel)
     found = msgspec.structs.replace(found, replaces=_replaced(docket, opened))
     after = msgspec.structs.replace(after, open=(*docket.open, opened))
     return Routed(after, keyed(key, 0, (OpenCase("measure", opened.case, found),)))
 
 
-def changed(docket: Docket, change: MeasureChanged, now: int) -> Docket:
+def changed(docket: PartyRecord, change: MeasureChanged, now: int) -> PartyRecord:
     """The docket after one of its cases came into force or ended.
 
     An annulled measure was no repeat: forgotten.
@@ -119,7 +119,7 @@ def changed(docket: Docket, change: MeasureChanged, now: int) -> Docket:
             open_ = tuple(
                 msgspec.structs.replace(one, in_force=True) if one.case == case else one for one in docket.open
             )
-            return msgspec.structs.replace(docket, open=open_, past=(*past, Past(case, now))[-PAST_MAX:])
+            return msgspec.structs.replace(docket, open=open_, past=(*past, PastMeasure(case, now))[-PAST_MAX:])
         case "ended":
             past = docket.past
         case "annulled":
@@ -127,7 +127,7 @@ def changed(docket: Docket, change: MeasureChanged, now: int) -> Docket:
     return msgspec.structs.replace(docket, open=tuple(one for one in docket.open if one.case != case), past=past)
 
 
-def _joined(docket: Docket, measure: Measure, channel: Channel | None) -> Open | None:
+def _joined(docket: PartyRecord, measure: Measure, channel: Channel | None) -> OpenMeasure | None:
     candidates = (
         one
         for one in reversed(docket.open)
@@ -136,7 +136,7 @@ def _joined(docket: Docket, measure: Measure, channel: Channel | None) -> Open |
     return next(candidates, None)
 
 
-def _replaced(docket: Docket, opened: Open) -> tuple[CaseId, ...]:
+def _replaced(docket: PartyRecord, opened: OpenMeasure) -> tuple[CaseId, ...]:
     """Lighter measures on what the new one reaches.
 
     One that is as heavy stands beside it, with its own end.

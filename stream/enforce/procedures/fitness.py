@@ -18,7 +18,7 @@ from stream.model.fields import CONTACT_DIGITS_MIN, digits_of
 from stream.model.registry import Sender
 from stream.policy.text import Identity, fold
 
-Fault = Literal[
+FilingFault = Literal[
     "level",
     "work-publicity",
     "outside-range",
@@ -30,7 +30,7 @@ Fault = Literal[
     "phone-not-named",
 ]
 
-WAIVABLE: Final[frozenset[Fault]] = frozenset(("too-late", "too-long", "link"))
+WAIVABLE: Final[frozenset[FilingFault]] = frozenset(("too-late", "too-long", "link"))
 """The limits of Article 27 that an exemption can waive."""
 
 LEVELS: Final[frozenset[Level]] = frozenset(("national", "province", "city-with-districts"))
@@ -42,7 +42,7 @@ _NEEDED: Final = ("sender", "body", "text", "from", "until")
 _NARROWING: Final = ("body_region", "regions", "numbers")
 
 
-class Standing(msgspec.Struct, frozen=True):
+class CampaignRecord(msgspec.Struct, frozen=True):
     """What the weigher knows besides the filing, counted from archive and campaigns."""
 
     people: int
@@ -86,7 +86,7 @@ def missing_in_emergency(filing: Filing, wrong: tuple[Wrong, ...] = ()) -> tuple
     return (*unread, *(name for name in missing(filing) if name in _NEEDED))
 
 
-def faults(filing: Filing, filed: int, terms: Terms) -> tuple[Fault, ...]:
+def faults(filing: Filing, filed: int, terms: Terms) -> tuple[FilingFault, ...]:
     """What is wrong with a complete filing that was made at `filed`, exemptions left aside."""
     assert filing.from_ is not None, "a complete filing has a beginning"
     assert filing.until is not None, "a complete filing has an end"
@@ -94,7 +94,7 @@ def faults(filing: Filing, filed: int, terms: Terms) -> tuple[Fault, ...]:
     lead = terms.calendar.after(filed, limits.lead_working_days)
     text, folded = filing.text or "", fold(filing.text or "")
     identity = _identity(filing, terms)
-    found: tuple[tuple[Fault, bool], ...] = (
+    found: tuple[tuple[FilingFault, bool], ...] = (
         ("level", filing.level not in LEVELS),
         ("work-publicity", filing.subject == "work-publicity"),
         ("outside-range", not _within_range(filing)),
@@ -108,12 +108,12 @@ def faults(filing: Filing, filed: int, terms: Terms) -> tuple[Fault, ...]:
     return tuple(fault for fault, holds in found if holds)
 
 
-def waived(filing: Filing, found: tuple[Fault, ...]) -> tuple[Fault, ...]:
+def waived(filing: Filing, found: tuple[FilingFault, ...]) -> tuple[FilingFault, ...]:
     """What is left of the faults where the filing states the basis of an exemption."""
     return tuple(fault for fault in found if not (filing.exempt and fault in WAIVABLE))
 
 
-def weigh(filing: Filing, standing: Standing, terms: Terms) -> tuple[Figure, ...]:
+def weigh(filing: Filing, standing: CampaignRecord, terms: Terms) -> tuple[Figure, ...]:
     """What Article 27 wants weighed, each figure beside its limit: volume on people, frequency, their
     wishes.
     """

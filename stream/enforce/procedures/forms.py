@@ -52,7 +52,7 @@ class Filled(NamedTuple, Generic[T]):
     wrong: tuple[Wrong, ...]
 
 
-class Reading(NamedTuple):
+class FormContext(NamedTuple):
     """How values of a form are looked at: by whose reader of numbers, and when they were written (milliseconds)."""
 
     numbering: Numbering
@@ -68,7 +68,7 @@ class Fitted(NamedTuple):
     needed: str | None = None
 
 
-def read(kind: type[T], data: bytes, *, made: Collection[str], reading: Reading) -> Filled[T]:
+def read(kind: type[T], data: bytes, *, made: Collection[str], reading: FormContext) -> Filled[T]:
     """A form. `made` names the fields that no person fills in. Raises `Undecodable` where those are wrong, or all is.
 
     As quick as any record where nothing is wrong; else some 10 µs a field.
@@ -126,7 +126,7 @@ def still_wrong(known: tuple[Wrong, ...], more: msgspec.Struct, wrong: tuple[Wro
     return (*(one for one in known if one.field not in mended), *wrong)
 
 
-def fitted(kind: type[msgspec.Struct], field: msgspec.structs.FieldInfo, value: object, reading: Reading) -> Fitted:
+def fitted(kind: type[msgspec.Struct], field: msgspec.structs.FieldInfo, value: object, reading: FormContext) -> Fitted:
     """A value of the right type, as it is kept, or the form that it still must have."""
     name = field.encode_name
     if name == "subscriber":
@@ -143,7 +143,7 @@ def _or_needed(kept: object | None, value: object, needed: str) -> Fitted:
 
 
 def _misfit(
-    kind: type[msgspec.Struct], field: msgspec.structs.FieldInfo, value: object, reading: Reading
+    kind: type[msgspec.Struct], field: msgspec.structs.FieldInfo, value: object, reading: FormContext
 ) -> str | None:
     """The form that a value must have and has not, of those that are kept as they came."""
     name = field.encode_name
@@ -164,7 +164,7 @@ NUMBER: Final = "a number that is sent from: a person's, or 3 to 20 digits"
 PREFIXES: Final = "a list of prefixes with which numbers begin, such as 106900"
 
 
-def _fitted_party(value: object, reading: Reading) -> Fitted:
+def _fitted_party(value: object, reading: FormContext) -> Fitted:
     """A party in which the number, if it has one, is as read."""
     given = value.get("number") if isinstance(value, dict) else value.number if isinstance(value, Party) else None
     if not given:

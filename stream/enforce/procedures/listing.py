@@ -9,14 +9,14 @@ from enum import StrEnum
 
 import msgspec
 
-from stream.enforce.procedures.clocks import Rang
+from stream.enforce.procedures.clocks import ClockFired
 from stream.enforce.procedures.effects import ClearClock, OpenCase, SendNotice, WriteListing
 from stream.enforce.procedures.engine import (
     Case,
     Condition,
     Done,
     Procedure,
-    Rows,
+    RowBuilder,
     Stepped,
     Turn,
     WrongState,
@@ -31,7 +31,7 @@ from stream.model.control import CaseId, Listing, Notice, NoticeSubject, Punishm
 BASIS = "bad-actors"
 
 
-class State(StrEnum):
+class ListingState(StrEnum):
     """Where a listing stands."""
 
     NEW = "new"
@@ -46,7 +46,7 @@ class State(StrEnum):
 class ListingCase(Case, frozen=True, kw_only=True):
     """One punishment on its way to the list. `punishment` is absent only before the first step."""
 
-    state: State = State.NEW
+    state: ListingState = ListingState.NEW
     punishment: Punishment | None = None
     appeal: CaseId | None = None
     listing: Listing | None = None
@@ -58,7 +58,7 @@ class Punished(msgspec.Struct, frozen=True, tag_field="event", tag="punished"):
     punishment: Punishment
 
 
-ListingEvent = Punished | Appealed | AppealDecided | AppealWithdrawn | Lift | Rang
+ListingEvent = Punished | Appealed | AppealDecided | AppealWithdrawn | Lift | ClockFired
 
 FIRST_APPEAL = Condition[ListingCase, Appealed](
     "the party objects, for the first time",
@@ -120,7 +120,7 @@ def _remove(turn: Turn[ListingCase, Lift]) -> Done[ListingCase]:
     return Done(msgspec.structs.replace(turn.case, listing=ended), (WriteListing(ended), SendNotice(notice)))
 
 
-def _expire(turn: Turn[ListingCase, Rang]) -> Done[ListingCase]:
+def _expire(turn: Turn[ListingCase, ClockFired]) -> Done[ListingCase]:
     """The entry has come to its end; the party is told."""
     notice = _notice(turn, _punishment(turn.case), subject="listing", reason="the entry has come to its end")
     return Done(turn.case, (SendNotice(notice),))
@@ -149,20 +149,20 @@ def _notice(
 
 # ---- the table
 
-S = State
-row = Rows(ListingCase)
+S = ListingState
+row = RowBuilder(ListingCase)
 
 # fmt: off
 TABLE = (
     row(S.NEW,       Punished,        S.PROPOSED,  _propose),
     row(S.PROPOSED,  Appealed,        S.CONTESTED, _open_appeal, FIRST_APPEAL),
-    row(S.PROPOSED,  Rang,            S.LISTED,    _list, rang("object")),
+    row(S.PROPOSED,  ClockFired,            S.LISTED,    _list, rang("object")),
     row(S.CONTESTED, AppealDecided,   S.DROPPED,   _drop, PARTY_WINS),
     row(S.CONTESTED, AppealDecided,   S.LISTED,    _list, LISTING_STANDS),
     row(S.CONTESTED, AppealWithdrawn, S.LISTED,    _list, OUR_APPEAL),
     row((S.PROPOSED, S.CONTESTED), Lift, S.DROPPED, _drop),
     row(S.LISTED,    Lift,            S.REMOVED,   _remove),
-    row(S.LISTED,    Rang,            S.EXPIRED,   _expire, rang("listed")),
+    row(S.LISTED,    ClockFired,            S.EXPIRED,   _expire, rang("listed")),
 )
 # fmt: on
 

@@ -15,7 +15,7 @@ Never here: which measure follows from a finding (`escalation`), what early warn
 
 import msgspec
 
-from stream.enforce.procedures.clocks import Clock, Rang
+from stream.enforce.procedures.clocks import Clock, ClockFired
 from stream.enforce.procedures.effects import (
     Act,
     Alert,
@@ -33,7 +33,7 @@ from stream.enforce.procedures.engine import (
     Condition,
     Done,
     Procedure,
-    Rows,
+    RowBuilder,
     Stepped,
     Turn,
     WrongState,
@@ -50,15 +50,15 @@ from stream.enforce.procedures.measure_case import (
     DeliveryFailed,
     MeasureCase,
     MeasureEvent,
+    MeasureState,
     Reviewed,
-    State,
 )
 from stream.enforce.procedures.messages import (
     AppealDecided,
     Appealed,
     AppealWithdrawn,
     Change,
-    Found,
+    FindingRouted,
     Lift,
     MeasureChanged,
     Superseded,
@@ -80,7 +80,7 @@ def _tried_enough(turn: Turn[MeasureCase, DeliveryFailed]) -> bool:
     )
 
 
-AT_ONCE = Condition[MeasureCase, Found](
+AT_ONCE = Condition[MeasureCase, FindingRouted](
     "it is prohibited content, or a regulator's order to act at once",
     lambda turn: turn.event.at_once and turn.event.finding.basis in AT_ONCE_BASES,
 )
@@ -108,7 +108,9 @@ FIRST_APPEAL = Condition[MeasureCase, Appealed](
     "the party of the measure appeals, for the first time",
     lambda turn: turn.case.appeal is None and turn.event.appeal.party == _finding(turn.case).party,
 )
-NEVER_BEGUN = Condition[MeasureCase, Found]("it was taken back before it came", lambda turn: turn.case.finding is None)
+NEVER_BEGUN = Condition[MeasureCase, FindingRouted](
+    "it was taken back before it came", lambda turn: turn.case.finding is None
+)
 KEPT = Condition[MeasureCase, Reviewed]("the measure is kept", lambda turn: turn.event.keep)
 NOT_KEPT = Condition[MeasureCase, Reviewed]("the measure is not kept", lambda turn: not turn.event.keep)
 
@@ -116,13 +118,13 @@ NOT_KEPT = Condition[MeasureCase, Reviewed]("the measure is not kept", lambda tu
 # ---- actions
 
 
-def _tell(turn: Turn[MeasureCase, Found]) -> Done[MeasureCase]:
+def _tell(turn: Turn[MeasureCase, FindingRouted]) -> Done[MeasureCase]:
     """The party is told of measure, reason, evidence, grace and where to appeal; the record is kept."""
     case = _opened(turn)
     return Done(case, (*_first_acts(turn, case), turn.clock("tell")))
 
 
-def _tell_and_enforce(turn: Turn[MeasureCase, Found]) -> Done[MeasureCase]:
+def _tell_and_enforce(turn: Turn[MeasureCase, FindingRouted]) -> Done[MeasureCase]:
     """The order is written and the party told, in one step; the record is kept."""
     case = msgspec.structs.replace(_opened(turn), told=turn.now)
     done = _in_force(turn, case)
@@ -147,12 +149,12 @@ def _failed(turn: Turn[MeasureCase, DeliveryFailed]) -> Done[MeasureCase]:
     return Done(msgspec.structs.replace(case, failed_first=first, failures_count=case.failures_count + 1))
 
 
-def _enforce(turn: Turn[MeasureCase, Rang]) -> Done[MeasureCase]:
+def _enforce(turn: Turn[MeasureCase, ClockFired]) -> Done[MeasureCase]:
     """The order is written, and the lighter measures that it replaces are told."""
     return _in_force(turn, turn.case)
 
 
-def _join(turn: Turn[MeasureCase, Found]) -> Done[MeasureCase]:
+def _join(turn: Turn[MeasureCase, FindingRouted]) -> Done[MeasureCase]:
     """The finding joins the case; its record is kept."""
     case, finding = turn.case, turn.event.finding
     if finding.finding in case.joined or finding == case.finding:
@@ -190,7 +192,7 @@ def _won_late(turn: Turn[MeasureCase, AppealDecided]) -> Done[MeasureCase]:
     return Done(turn.case, _changed(turn.case, "annulled"))
 
 
-def _expire(turn: Turn[MeasureCase, Rang]) -> Done[MeasureCase]:
+def _expire(turn: Turn[MeasureCase, ClockFired]) -> Done[MeasureCase]:
     """The order has come to its end; the party is told."""
     return _end(turn, change="ended", reason="the measure has come to its end")
 
@@ -210,7 +212,7 @@ def _never(turn: Turn[MeasureCase, Lift]) -> Done[MeasureCase]:
     return Done(turn.case)
 
 
-def _too_late(turn: Turn[MeasureCase, Found]) -> Done[MeasureCase]:
+def _too_late(turn: Turn[MeasureCase, FindingRouted]) -> Done[MeasureCase]:
     """The finding comes to nothing."""
     case = _opened(turn)
     return Done(case, _changed(case, "annulled"))
@@ -232,7 +234,7 @@ def _keep(turn: Turn[MeasureCase, Reviewed]) -> Done[MeasureCase]:
     return Done(turn.case, (_review(turn),) if order is not None and order.until is None else ())
 
 
-def _ask_review(turn: Turn[MeasureCase, Rang]) -> Done[MeasureCase]:
+def _ask_review(turn: Turn[MeasureCase, ClockFired]) -> Done[MeasureCase]:
     """People are asked whether the measure is still needed; the next review is set, whatever they do."""
     return Done(turn.case, (Alert("decision", "review"), _review(turn)))
 
@@ -245,7 +247,7 @@ def _finding(case: MeasureCase) -> Finding:
     return case.finding
 
 
-def _opened(turn: Turn[MeasureCase, Found]) -> MeasureCase:
+def _opened(turn: Turn[MeasureCase, FindingRouted]) -> MeasureCase:
     found = turn.event
     return msgspec.structs.replace(
         turn.case,
@@ -258,7 +260,7 @@ def _opened(turn: Turn[MeasureCase, Found]) -> MeasureCase:
     )
 
 
-def _first_acts(turn: Turn[MeasureCase, Found], case: MeasureCase) -> tuple[Act, ...]:
+def _first_acts(turn: Turn[MeasureCase, FindingRouted], case: MeasureCase) -> tuple[Act, ...]:
     finding = _finding(case)
     return (
         KeepRecord(finding.evidence or (finding.finding,), finding.basis),
@@ -353,30 +355,30 @@ def _changed(case: MeasureCase, change: Change) -> tuple[Act, ...]:
 
 # ---- the table
 
-S = State
-row = Rows(MeasureCase)
+S = MeasureState
+row = RowBuilder(MeasureCase)
 
 # fmt: off
 TABLE = (
-    row(S.NEW,       Found,           S.IN_FORCE,   _tell_and_enforce, AT_ONCE),
-    row(S.NEW,       Found,           S.TELLING,    _tell),
+    row(S.NEW,       FindingRouted,           S.IN_FORCE,   _tell_and_enforce, AT_ONCE),
+    row(S.NEW,       FindingRouted,           S.TELLING,    _tell),
     # Taken back before it came: messages of different cases may overtake each other.
     row(S.NEW,       Lift,            S.WITHDRAWN,  _never),
-    row(S.WITHDRAWN, Found,           None,         _too_late, NEVER_BEGUN),
+    row(S.WITHDRAWN, FindingRouted,           None,         _too_late, NEVER_BEGUN),
     # The party is told, and has its grace.
     row(S.TELLING,   Delivered,       S.WARNED,     _told, OUR_NOTICE),
     row(S.TELLING,   DeliveryFailed,  S.WARNED,     _held_told, TRIED_ENOUGH),
     row(S.TELLING,   DeliveryFailed,  None,         _failed, OUR_FAILURE),
     row(S.TELLING,   Appealed,        S.CONTESTED,  _open_appeal_untold, FIRST_APPEAL),
-    row(S.TELLING,   Rang,            None,         breach, rang("tell")),
+    row(S.TELLING,   ClockFired,            None,         breach, rang("tell")),
     row(S.WARNED,    Appealed,        S.CONTESTED,  _open_appeal, FIRST_APPEAL),
-    row(S.WARNED,    Rang,            S.IN_FORCE,   _enforce, rang("grace")),
-    row(S.CONTESTED, Rang,            S.APPEALED,   _enforce, rang("grace")),
+    row(S.WARNED,    ClockFired,            S.IN_FORCE,   _enforce, rang("grace")),
+    row(S.CONTESTED, ClockFired,            S.APPEALED,   _enforce, rang("grace")),
     row(PENDING,     Lift,            S.WITHDRAWN,  _withdraw),
     # In force.
     row(S.IN_FORCE,  Appealed,        S.APPEALED,   _open_appeal, FIRST_APPEAL),
-    row(STANDING,    Rang,            S.EXPIRED,    _expire, rang("end")),
-    row(STANDING,    Rang,            None,         _ask_review, rang("review")),
+    row(STANDING,    ClockFired,            S.EXPIRED,    _expire, rang("end")),
+    row(STANDING,    ClockFired,            None,         _ask_review, rang("review")),
     row(STANDING,    Reviewed,        None,         _keep, KEPT),
     row(STANDING,    Reviewed,        S.LIFTED,     _lift_on_review, NOT_KEPT),
     row(STANDING,    Lift,            S.LIFTED,     _lift),
@@ -387,7 +389,7 @@ TABLE = (
     row(S.CONTESTED, AppealWithdrawn, S.WARNED,     _appeal_over, OUR_APPEAL),
     row(S.APPEALED,  AppealWithdrawn, S.IN_FORCE,   _appeal_over, OUR_APPEAL),
     # What comes later, or beside.
-    row((*PENDING, *STANDING), Found,      None,         _join),
+    row((*PENDING, *STANDING), FindingRouted,      None,         _join),
     row((*PENDING, *STANDING), Superseded, S.SUPERSEDED, _supersede),
     row(ENDED,       AppealDecided,   None,         _won_late, PARTY_WINS),
     row(ENDED,       AppealDecided,   None,         _appeal_over, MEASURE_STANDS),
@@ -438,7 +440,7 @@ __all__ = [
     "DeliveryFailed",
     "MeasureCase",
     "MeasureEvent",
+    "MeasureState",
     "Reviewed",
-    "State",
     "step",
 ]

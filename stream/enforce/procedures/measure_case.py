@@ -4,15 +4,15 @@ from enum import StrEnum
 
 import msgspec
 
-from stream.enforce.procedures.clocks import Rang
+from stream.enforce.procedures.clocks import ClockFired
 from stream.enforce.procedures.engine import Case
-from stream.enforce.procedures.messages import AppealDecided, Appealed, AppealWithdrawn, Found, Lift, Superseded
+from stream.enforce.procedures.messages import AppealDecided, Appealed, AppealWithdrawn, FindingRouted, Lift, Superseded
 from stream.model.control import CaseId, Delivery, Finding
 from stream.model.fields import Measure
 from stream.model.registry import Order
 
 
-class State(StrEnum):
+class MeasureState(StrEnum):
     """Where a measure stands."""
 
     NEW = "new"
@@ -28,15 +28,21 @@ class State(StrEnum):
     SUPERSEDED = "superseded"
 
 
-PENDING = (State.TELLING, State.WARNED, State.CONTESTED)
-STANDING = (State.IN_FORCE, State.APPEALED)
-ENDED = (State.APPEAL_WON, State.EXPIRED, State.LIFTED, State.WITHDRAWN, State.SUPERSEDED)
+PENDING = (MeasureState.TELLING, MeasureState.WARNED, MeasureState.CONTESTED)
+STANDING = (MeasureState.IN_FORCE, MeasureState.APPEALED)
+ENDED = (
+    MeasureState.APPEAL_WON,
+    MeasureState.EXPIRED,
+    MeasureState.LIFTED,
+    MeasureState.WITHDRAWN,
+    MeasureState.SUPERSEDED,
+)
 
 
 class MeasureCase(Case, frozen=True, kw_only=True):
     """A measure against one party. `finding` is absent only before the first step."""
 
-    state: State = State.NEW
+    state: MeasureState = MeasureState.NEW
     finding: Finding | None = None
     measure: Measure = "limit"
     origin: CaseId | None = None
@@ -75,7 +81,7 @@ class Reviewed(msgspec.Struct, frozen=True, tag_field="event", tag="reviewed"):
 
 
 MeasureEvent = (
-    Found
+    FindingRouted
     | Delivered
     | DeliveryFailed
     | Reviewed
@@ -84,5 +90,5 @@ MeasureEvent = (
     | AppealWithdrawn
     | Lift
     | Superseded
-    | Rang
+    | ClockFired
 )

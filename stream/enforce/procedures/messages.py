@@ -23,7 +23,7 @@ Change = Literal["in-force", "ended", "annulled"]
 """
 
 
-class Found(msgspec.Struct, frozen=True, tag_field="event", tag="found"):
+class FindingRouted(msgspec.Struct, frozen=True, tag_field="event", tag="found"):
     """A finding for the measure procedure.
 
     `measure` is what follows from it (`escalation` or an authority decides), `at_once` whether the party is told
@@ -93,8 +93,8 @@ class Disputed(msgspec.Struct, frozen=True, tag_field="event", tag="disputed"):
     dispute: Dispute
 
 
-Opening = Found | Appealed | Disputed
+Opening = FindingRouted | Appealed | Disputed
 """What opens a case of another procedure."""
 
-Message = Found | Appealed | AppealDecided | AppealWithdrawn | Lift | Superseded | MeasureChanged | Disputed
+Message = FindingRouted | Appealed | AppealDecided | AppealWithdrawn | Lift | Superseded | MeasureChanged | Disputed
 """What a case can be told by another."""

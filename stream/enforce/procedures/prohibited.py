@@ -10,8 +10,8 @@ from typing import Literal
 
 import msgspec
 
-from stream.enforce.procedures.clocks import Rang
-from stream.enforce.procedures.effects import KeepRecord, RaiseFinding, Report, TellCase
+from stream.enforce.procedures.clocks import ClockFired
+from stream.enforce.procedures.effects import KeepRecord, RaiseFinding, SendReport, TellCase
 from stream.enforce.procedures.engine import (
     ANY_DUE,
     ANY_WARNING,
@@ -19,7 +19,7 @@ from stream.enforce.procedures.engine import (
     Condition,
     Done,
     Procedure,
-    Rows,
+    RowBuilder,
     Stepped,
     Turn,
     WrongState,
@@ -36,7 +36,7 @@ from stream.model.control import Addressee, Finding
 BASIS = "prohibited-content"
 
 
-class State(StrEnum):
+class ProhibitedState(StrEnum):
     """Where such a case stands."""
 
     NEW = "new"
@@ -48,7 +48,7 @@ class State(StrEnum):
 class ProhibitedCase(Case, frozen=True, kw_only=True):
     """One discovery of prohibited content. `finding` is absent only before the first step."""
 
-    state: State = State.NEW
+    state: ProhibitedState = ProhibitedState.NEW
     finding: Finding | None = None
     measure: Change | None = None
     """what was last heard of the measure"""
@@ -68,7 +68,7 @@ class Investigated(msgspec.Struct, frozen=True, tag_field="event", tag="investig
     actor: str | None = None
 
 
-ProhibitedEvent = Discovered | Investigated | MeasureChanged | Rang
+ProhibitedEvent = Discovered | Investigated | MeasureChanged | ClockFired
 
 IS_PROHIBITED = Condition[ProhibitedCase, Discovered](
     "the finding is of prohibited content", lambda turn: turn.event.finding.basis == BASIS
@@ -113,8 +113,8 @@ def _finding(case: ProhibitedCase) -> Finding:
     return case.finding
 
 
-def _report(turn: Turn[ProhibitedCase, msgspec.Struct], finding: Finding, to: Addressee, about: str) -> Report:
-    return Report(
+def _report(turn: Turn[ProhibitedCase, msgspec.Struct], finding: Finding, to: Addressee, about: str) -> SendReport:
+    return SendReport(
         control.Report(
             report=turn.name("R" if to == "regulator" else "R-organs"),
             case=turn.case.case,
@@ -129,16 +129,16 @@ def _report(turn: Turn[ProhibitedCase, msgspec.Struct], finding: Finding, to: Ad
 
 # ---- the table
 
-S = State
-row = Rows(ProhibitedCase)
+S = ProhibitedState
+row = RowBuilder(ProhibitedCase)
 
 # fmt: off
 TABLE = (
     row(S.NEW,          Discovered,     S.INVESTIGATED, _discover, IS_PROHIBITED),
     row(S.INVESTIGATED, Investigated,   S.CONFIRMED,    _confirm, CONFIRMED),
     row(S.INVESTIGATED, Investigated,   S.CLEARED,      _clear, CLEARED),
-    row(S.INVESTIGATED, Rang,           None,           warn, ANY_WARNING),
-    row(S.INVESTIGATED, Rang,           None,           breach, ANY_DUE),
+    row(S.INVESTIGATED, ClockFired,           None,           warn, ANY_WARNING),
+    row(S.INVESTIGATED, ClockFired,           None,           breach, ANY_DUE),
     row((S.INVESTIGATED, S.CONFIRMED, S.CLEARED), MeasureChanged, None, _note),
 )
 # fmt: on

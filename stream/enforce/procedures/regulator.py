@@ -9,8 +9,8 @@ from enum import StrEnum
 
 import msgspec
 
-from stream.enforce.procedures.clocks import Rang
-from stream.enforce.procedures.effects import Alert, ClearClock, KeepRecord, RaiseFinding, Report, TellCase
+from stream.enforce.procedures.clocks import ClockFired
+from stream.enforce.procedures.effects import Alert, ClearClock, KeepRecord, RaiseFinding, SendReport, TellCase
 from stream.enforce.procedures.engine import (
     ANY_DUE,
     ANY_WARNING,
@@ -18,7 +18,7 @@ from stream.enforce.procedures.engine import (
     Condition,
     Done,
     Procedure,
-    Rows,
+    RowBuilder,
     Stepped,
     Turn,
     WrongState,
@@ -35,7 +35,7 @@ from stream.model.control import Direction, Finding
 BASIS = "regulator-order"
 
 
-class State(StrEnum):
+class DirectionState(StrEnum):
     """Where an order of the regulator stands."""
 
     NEW = "new"
@@ -49,7 +49,7 @@ class State(StrEnum):
 class RegulatorCase(Case, frozen=True, kw_only=True):
     """An order of the regulator. `direction` is absent only before the first step."""
 
-    state: State = State.NEW
+    state: DirectionState = DirectionState.NEW
     direction: Direction | None = None
     finding: Finding | None = None
     """what it was made into for the measure procedure; its case is made from this"""
@@ -68,7 +68,7 @@ class Revoked(msgspec.Struct, frozen=True, tag_field="event", tag="revoked"):
     actor: str | None = None
 
 
-RegulatorEvent = Directed | Revoked | MeasureChanged | Rang
+RegulatorEvent = Directed | Revoked | MeasureChanged | ClockFired
 
 
 def missing(direction: Direction) -> tuple[str, ...]:
@@ -138,9 +138,9 @@ def _nothing(turn: Turn[RegulatorCase, MeasureChanged]) -> Done[RegulatorCase]:
     return Done(turn.case)
 
 
-def _report(turn: Turn[RegulatorCase, msgspec.Struct], about: str) -> Report:
+def _report(turn: Turn[RegulatorCase, msgspec.Struct], about: str) -> SendReport:
     assert turn.case.direction is not None, "every step but the first has an order"
-    return Report(
+    return SendReport(
         control.Report(
             report=turn.name("R"),
             case=turn.case.case,
@@ -155,8 +155,8 @@ def _report(turn: Turn[RegulatorCase, msgspec.Struct], about: str) -> Report:
 
 # ---- the table
 
-S = State
-row = Rows(RegulatorCase)
+S = DirectionState
+row = RowBuilder(RegulatorCase)
 
 # fmt: off
 TABLE = (
@@ -166,8 +166,8 @@ TABLE = (
     row(S.CARRYING_OUT, MeasureChanged, S.CARRIED_OUT, _report_done, IN_FORCE),
     row((S.CARRYING_OUT, S.CARRIED_OUT), MeasureChanged, S.ENDED,   _report_end, OVER),
     row((S.CARRYING_OUT, S.CARRIED_OUT), Revoked,        S.REVOKED, _revoke),
-    row(S.CARRYING_OUT, Rang,           None,          warn, ANY_WARNING),
-    row(S.CARRYING_OUT, Rang,           None,          breach, ANY_DUE),
+    row(S.CARRYING_OUT, ClockFired,           None,          warn, ANY_WARNING),
+    row(S.CARRYING_OUT, ClockFired,           None,          breach, ANY_DUE),
     row((S.REVOKED, S.ENDED), MeasureChanged, None,    _report_end, OVER),
     row(S.REVOKED,      MeasureChanged, None,          _nothing, IN_FORCE),
 )

@@ -1,6 +1,6 @@
 """The parts of a window put together, and judged as they come: from records of `activity` to findings.
 
-Pure. Workers tell of the same party and window in parts. A `Standing` keeps the watch as it was before the newest
+Pure. Workers tell of the same party and window in parts. A `PartyTracker` keeps the watch as it was before the newest
 window, and that window's parts so far; each further part is judged again together with those that came before it. So
 nobody has to wait for parts that may never come, a warning is as early as it can be, and what is found depends on the
 records and their order alone: read again, they give the same findings under the same ids.
@@ -20,20 +20,20 @@ import msgspec
 from stream.model.control import BLOCK_NUMBERS, Activity, Finding, Grounds, Tally
 from stream.model.fields import Verdict
 from stream.policy.settings import WarningSettings
-from stream.warning.rules.senders import Watch, judge
+from stream.warning.rules.senders import ActivitySums, judge
 
 PARTS_MAX: Final = 256
 """Parts of a window that are told apart: more than there are partitions, and so workers. Those beyond are taken in as
 if they were late, so that no party's record grows without end."""
 
 
-class Standing:
+class PartyTracker:
     """One party on one channel: what is known of it, and its newest window."""
 
     __slots__ = ("_before", "_earlier", "_parts", "_window", "watch")
 
     def __init__(self, window: int) -> None:
-        self._before = Watch(window=window)
+        self._before = ActivitySums(window=window)
         self._window = window
         self._parts: dict[str, Activity] = {}
         self._earlier: frozenset[tuple[int, str]] = frozenset()

@@ -1,8 +1,8 @@
 """Early warning (Article 21): which activity of a sender is a sign of commercial traffic without consent.
 
-Pure rules over activity windows of ten seconds. Per party and channel a `Watch` is kept: a handful of sums that fade
-with a half-life, a baseline of its usual rate, and which rules have been raised. Each rule is a row of `RULES`: what it
-measures, above which limit, once there is enough to judge by. A finding carries the figures that made it.
+Pure rules over activity windows of ten seconds. Per party and channel `ActivitySums` are kept: a handful of sums that
+decay with a half-life, a baseline of the party's usual rate, and which rules are raised. Each rule is a row of `RULES`:
+what it measures, above which limit, once there is enough to judge by. A finding carries the figures that made it.
 
 Hysteresis: a rule that was raised is quiet until its figure has stayed within the limit for `quiet_ms` and has fallen
 to `clear_share` of it, so that one violator is one finding and not one a window. While it stays up, it is raised again
@@ -33,7 +33,7 @@ class Raised(msgspec.Struct, frozen=True, gc=False):
     over: int
 
 
-class Watch(msgspec.Struct, frozen=True, gc=False):
+class ActivitySums(msgspec.Struct, frozen=True, gc=False):
     """What is remembered of one party on one channel. The sums fade; `usual` is events per window."""
 
     window: int
@@ -52,39 +52,39 @@ class Watch(msgspec.Struct, frozen=True, gc=False):
 class Judged(NamedTuple):
     """The watch after a window, and what it raised."""
 
-    watch: Watch
+    watch: ActivitySums
     findings: tuple[Finding, ...]
 
 
-class Seen(NamedTuple):
+class RuleInput(NamedTuple):
     """All that a rule may ask: the sums with this window, the usual rate without it, and the window."""
 
-    watch: Watch
+    watch: ActivitySums
     usual: float
     events: int
     activity: Activity
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class WarningRule:
     """One row: on these grounds, this measure, above this limit, where there is enough to judge by."""
 
     grounds: Grounds
     says: str
-    enough: Callable[[Seen, WarningSettings], bool]
-    value: Callable[[Seen], float]
+    enough: Callable[[RuleInput, WarningSettings], bool]
+    value: Callable[[RuleInput], float]
     limit: Callable[[WarningSettings], float]
 
 
-RULES: Final[tuple[Rule, ...]] = (
-    Rule(
+RULES: Final[tuple[WarningRule, ...]] = (
+    WarningRule(
         "blocked-share",
         "the share of events that were blocked",
         lambda seen, settings: seen.watch.events >= settings.blocked_events_min,
         lambda seen: seen.watch.blocked / seen.watch.events,
         lambda settings: settings.blocked_share_max,
     ),
-    Rule(
+    WarningRule(
         "burst",
         "this window's events against the party's usual rate",
         lambda seen, settings: (
@@ -93,28 +93,28 @@ RULES: Final[tuple[Rule, ...]] = (
         lambda seen: seen.events / max(1.0, seen.usual),
         lambda settings: settings.burst_factor,
     ),
-    Rule(
+    WarningRule(
         "refusals",
         "replies that refuse, per thousand delivered",
         lambda seen, settings: seen.watch.delivered >= settings.refusals_delivered_min,
         lambda seen: 1_000 * seen.watch.refusals / seen.watch.delivered,
         lambda settings: settings.refusals_per_thousand_max,
     ),
-    Rule(
+    WarningRule(
         "sweep",
         "the longest run of recipients whose numbers follow one another",
         lambda seen, _: seen.activity.run > 0,
         lambda seen: seen.activity.run,
         lambda settings: settings.sweep_run_max,
     ),
-    Rule(
+    WarningRule(
         "personal-as-platform",
         "recipients of a number that nobody owns",
         lambda seen, _: seen.activity.party.number is not None,
         lambda seen: seen.watch.recipients,
         lambda settings: settings.personal_recipients_max,
     ),
-    Rule(
+    WarningRule(
         "disguised-as-service",
         "the share of service texts that tell how to refuse",
         lambda seen, settings: seen.watch.service >= settings.hinted_events_min,
@@ -124,14 +124,14 @@ RULES: Final[tuple[Rule, ...]] = (
 )
 
 
-def judge(watch: Watch | None, activity: Activity, settings: WarningSettings) -> Judged:
+def judge(watch: ActivitySums | None, activity: Activity, settings: WarningSettings) -> Judged:
     """The watch after one window, and its findings, by the rows of `RULES` in their order.
 
     Windows come in order; one that comes late is added as if it were the newest, without turning time back.
     """
-    before = watch or Watch(window=activity.window)
+    before = watch or ActivitySums(window=activity.window)
     after, events = _with(before, activity, settings)
-    seen = Seen(after, before.usual, events, activity)
+    seen = RuleInput(after, before.usual, events, activity)
     raised = {one.grounds: one for one in before.raised}
     findings: list[Finding] = []
     for rule in RULES:
@@ -156,12 +156,12 @@ def judge(watch: Watch | None, activity: Activity, settings: WarningSettings) ->
     return Judged(after, tuple(findings))
 
 
-def forgettable(watch: Watch, now: int, settings: WarningSettings) -> bool:
+def forgettable(watch: ActivitySums, now: int, settings: WarningSettings) -> bool:
     """Whether a watch has faded so far that dropping it changes nothing that matters: ten half-lives of silence."""
     return now - watch.window > 10 * max(settings.half_life_ms, settings.baseline_half_life_ms)
 
 
-def _with(before: Watch, activity: Activity, settings: WarningSettings) -> tuple[Watch, int]:
+def _with(before: ActivitySums, activity: Activity, settings: WarningSettings) -> tuple[ActivitySums, int]:
     """The watch with one more window, and that window's events."""
     events = blocked = delivered = service = 0
     for tally in activity.tallies:
@@ -181,7 +181,7 @@ def _with(before: Watch, activity: Activity, settings: WarningSettings) -> tuple
     weight = 1 - 0.5 ** (WINDOW_MS / settings.baseline_half_life_ms)
     # While the baseline is young it is a plain mean of what there was: fading from nothing would take days.
     young = max(weight, 1 / (before.windows + 1))
-    after = Watch(
+    after = ActivitySums(
         window=before.window + elapsed,
         events=before.events * fade + events,
         blocked=before.blocked * fade + blocked,
@@ -197,7 +197,7 @@ def _with(before: Watch, activity: Activity, settings: WarningSettings) -> tuple
     return after, events
 
 
-def _finding(rule: Rule, seen: Seen, value: float, limit: float) -> Finding:
+def _finding(rule: WarningRule, seen: RuleInput, value: float, limit: float) -> Finding:
     activity, watch = seen.activity, seen.watch
     return Finding(
         finding=f"W-{finding_id(rule.grounds, activity.party, activity.channel, watch.window)}",
@@ -232,12 +232,12 @@ def finding_id(grounds: Grounds, party: Party, channel: str, window: int) -> str
 __all__ = [
     "RULES",
     "WINDOW_MS",
+    "ActivitySums",
     "Judged",
     "Raised",
-    "Rule",
-    "Seen",
+    "RuleInput",
+    "WarningRule",
     "WarningSettings",
-    "Watch",
     "finding_id",
     "forgettable",
     "judge",
