@@ -128,7 +128,7 @@ IMPURE = {"aiohttp", "aiokafka", "asyncio", "faust", "random", "secrets", "socke
 
 
 PURE = sorted(
-    path for room in (outlines, senders) for path in Path(room.__file__).parent.glob("*.py") if path.stem != "__init__"
+    path for room in (outlines, senders) for path in Path(str(room.__file__)).parent.glob("*.py") if path.stem != "__init__"
 )
 """Every module of the two pure folders, `enforce/procedures` and `warning/rules`."""
 
