@@ -127,9 +127,8 @@ def test_a_clock_that_is_early_unknown_or_used_up_does_nothing() -> None:
 IMPURE = {"aiohttp", "aiokafka", "asyncio", "faust", "random", "secrets", "socket", "time", "uuid"}
 
 
-PURE = sorted(
-    path for room in (outlines, senders) for path in Path(str(room.__file__)).parent.glob("*.py") if path.stem != "__init__"
-)
+ROOMS = [Path(str(room.__file__)).parent for room in (outlines, senders)]
+PURE = sorted(path for room in ROOMS for path in room.glob("*.py") if path.stem != "__init__")
 """Every module of the two pure folders, `enforce/procedures` and `warning/rules`."""
 
 

@@ -1,8 +1,8 @@
 """The table after a start or rebalance: brought back from its topic, whole.
 
-It promises that every row of our partitions is the last that was written, and that there is no other. Faust's own
-recovery empties its queues when it resumes, and ends by a count of offsets; a row that it lost would be a case that
-fell back to an earlier state, so it brings nothing back here (`faust_store`). Reading costs 1.3 s of CPU for 100,000 cases.
+Promises that every row of our partitions is the last that was written, and that there is no other. Faust's own recovery
+empties its queues when it resumes, and ends by a count of offsets; a row that it lost would be a case that fell back to
+an earlier state, so Faust recovers nothing here (`faust_store`). Reading costs 1.3 s of CPU for 100,000 cases.
 """
 
 from collections.abc import MutableMapping, Sequence
