@@ -1,4 +1,4 @@
-"""Every metric, with its sentence: what it counts, and what an operator does when it moves.
+"""Every metric, with its help text: what it measures, in which unit, and what an operator does when it moves.
 
 Promises: names follow Prometheus' conventions; a label never holds a subscriber's number, a text or anything whose
 values are without bound. Metrics are updated once per batch, never per event; latencies are counted into buckets
@@ -19,8 +19,8 @@ LATENCY_BUCKETS_S = (
     0.001, 0.002, 0.003, 0.004, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.025, 0.03, 0.05, 0.075,
     0.1, 0.15, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0, 10.0, 60.0,
 )  # fmt: skip
-"""From a call's patience (200 ms) down to what a worker can do, by the millisecond there, and up to an SMS's (5 s) and
-a backlog's."""
+"""Fine below a call's time limit (200 ms), where a worker usually is; coarse up to an SMS's limit (5 s) and a backlog's
+delays."""
 
 LANES = ("urgent", "bulk")
 """The two lanes of a filter worker."""
@@ -82,105 +82,117 @@ class FilterMetrics:
         )
         self.latency = Latency(
             "wurao_decision_latency_seconds",
-            "From an event's record timestamp to the acknowledgement of its decision, by lane. Above 0.2 s calls are "
-            "decided without us: look at consumer lag, then at the broker.",
+            "Seconds from an event's record timestamp to the acknowledgement of its decision, by lane. Above 0.2 s "
+            "gateways route calls without a decision: look at consumer lag, then at the broker.",
             label="lane",
             values=LANES,
         )
         self.registry.register(self.latency)
         self.batch_seconds = self._counter(
             "wurao_batch_decide_seconds_total",
-            "Processor time spent on deciding batches; divided by decisions it is the cost of one.",
+            "CPU time spent deciding batches, in seconds; divided by decisions, the cost of one.",
         )
         self.batches = self._counter("wurao_batches_total", "Batches decided, by lane.", "lane")
         self.dead_letters = self._counter(
             "wurao_dead_letters_total",
-            "Records that could not be decoded, by topic; they stand in dead-letter with the reason. Tell whoever "
-            "writes them.",
+            "Records that could not be decoded, by topic; each is in dead-letter with the reason. Report it to "
+            "whoever produces them.",
             "topic",
         )
         self.misplaced = self._counter(
             "wurao_misplaced_records_total",
-            "Records found in another partition than their subscriber's, by topic: a producer partitions by another "
-            "hash (see the README's partition vectors).",
+            "Records in another partition than their subscriber's number hashes to, by topic: a producer uses another "
+            "partitioner (see the partition vectors in the README).",
             "topic",
         )
         self.lost = self._counter(
             "wurao_events_lost_total",
-            "Offsets of events passed over, by topic: retention or a deletion removed them before they were read, and "
-            "they get no decision. See what kept the filter from reading, and raise the topic's retention.",
+            "Event offsets skipped, by topic: retention or a deletion removed the records before they were consumed, "
+            "and they get no decision. Find what kept the filter from consuming, and raise the topic's retention.",
             "topic",
         )
         self.native_info = self._gauge(
             "wurao_native_info",
-            "1 for the path on which this worker decides: native, or python. Where native was expected, the log's "
-            "first lines say why it is not taken.",
+            "1 for the path by which this worker decides: native or python. Where native was expected, the log at "
+            "startup says why it is not in use.",
             "path",
         )
         self.native_left = self._counter(
             "wurao_native_left_total",
-            "Records that the native path left to Python: replies, what cannot be decoded, texts it is not sure of. "
-            "Divided by decisions it is their share; each costs ten times the others.",
+            "Records that fell back from the native path to Python: replies, records that cannot be decoded, texts of "
+            "which it is not sure. Divided by decisions, the fallback share; each costs ten times the others.",
         )
         self.wills = self._counter("wurao_reply_wills_total", "Expressions written because a subscriber replied.")
         self.replies = self._counter(
             "wurao_replies_total",
-            "Replies, by what came of them: expression; unheard (to an owner's port, and no refusal: a share that "
-            "rises may be a way to refuse that the policy's reply table lacks); other (to a service number); "
-            "author_unknown, port_unknown (`from` or `to` is of no use: the log names one; tell whoever writes them).",
+            "Replies, by outcome: expression; unheard (to a port with an owner, and not recognised as a refusal: a "
+            "rising share may be a wording that the policy's reply table lacks); other (to a service number); "
+            "author_unknown, port_unknown (`from` or `to` is not a usable number: the log shows one; report it to "
+            "whoever produces them).",
             "outcome",
         )
         self.records = self._counter("wurao_registry_records_total", "Registry records applied, by topic.", "topic")
         self.staleness = self._gauge(
             "wurao_registry_staleness_seconds",
-            "Time since the worker had applied everything that the broker then held. Beyond the policy's limit "
-            "commercial traffic is blocked: look at the broker and at the network to it.",
+            "Seconds since this worker had last applied the registry topics up to their end offsets. Above the "
+            "policy's limit commercial traffic is blocked: look at the broker and at the network to it.",
         )
-        self.epoch = self._gauge("wurao_registry_epoch", "How many registry states this worker has decided from.")
-        self.numbers = self._gauge("wurao_registry_numbers", "Numbers that refuse everything, by channel.", "channel")
+        self.epoch = self._gauge(
+            "wurao_registry_epoch",
+            "Number of this worker's current epoch: how many registry states it has decided from since its start.",
+        )
+        self.numbers = self._gauge(
+            "wurao_registry_numbers", "Subscribers' numbers that refuse all commercial traffic, by channel.", "channel"
+        )
         self.overlay_numbers = self._gauge(
             "wurao_registry_overlay_numbers",
-            "Numbers changed since the shared base: the memory that each worker holds for itself. The supervisor "
-            "folds it into a new base.",
+            "Subscribers' numbers changed since the shared base was made: memory that each worker holds of its own. "
+            "The supervisor folds it into a new base.",
         )
         self.senders = self._gauge("wurao_registry_senders", "Registered senders.")
         self.clashes = self._gauge(
             "wurao_registry_prefix_clashes",
-            "Prefixes that more than one sender claims; the later `since` owns them.",
+            "Number prefixes that more than one sender claims; the one with the later `since` owns them.",
         )
         self.partitions_held = self._gauge(
             "wurao_registry_partitions_held",
-            "Partitions of registry.expressions whose wills this worker holds, in partitioned mode (0 in replicated).",
+            "Partitions of registry.expressions that this worker holds, in partitioned mode (0 in replicated mode).",
         )
         self.partitions_loading = self._gauge(
             "wurao_registry_partitions_loading",
-            "Partitions that the worker was given and is loading: their events wait. For long where a partition has "
-            "no snapshot on this host, or the broker is slow.",
+            "Partitions assigned to this worker whose registry is still loading: their events wait. It takes long "
+            "where a partition has no snapshot on this host, or the broker is slow.",
         )
         self.partition_pause = self._gauge(
             "wurao_registry_partition_pause_seconds",
-            "How long the partition that was loaded last stood still, from its assignment until its events were "
-            "decided: its snapshot is read, and what came since. Long pauses want a smaller registry.fold_every_ms.",
+            "Seconds from the assignment of the partition that was loaded last until its events were decided: its "
+            "snapshot is read, then the records after it. Where pauses are long, lower registry.fold_every_ms.",
         )
         self.lag_seconds = self._gauge(
             "wurao_consumer_lag_seconds",
-            "Age of the oldest event of the last batch when it was taken, by lane: how far behind the worker is.",
+            "Age of the oldest event of the last batch when it was fetched, in seconds, by lane: how far behind the "
+            "worker is.",
             "lane",
         )
-        self.in_flight = self._gauge("wurao_batches_in_flight", "Batches decided and not yet acknowledged.")
+        self.in_flight = self._gauge(
+            "wurao_batches_in_flight", "Batches in flight: decided, and not yet acknowledged by the broker."
+        )
         self.loop_lag = self._gauge(
             "wurao_event_loop_lag_seconds",
-            "How late the event loop woke, the worst of the last minute: heartbeats are as late. Above a second: see "
-            "what stalls it; at the session timeout the group drops the worker.",
+            "Delay of the event loop in seconds, the maximum of the last minute; heartbeats are as late. Above 1 s: "
+            "find what blocks it; at the session timeout the group removes the worker.",
         )
         self.policy = self._gauge(
             "wurao_policy_info",
-            "1 for the policy that this worker decides by. Two versions at once, for more than a moment: a reload has "
-            "not reached every worker, or hosts have different files.",
+            "1 for the policy by which this worker decides. Two versions for more than a moment: a reload has not "
+            "reached every worker, or hosts have different files.",
             "version",
             "hash",
         )
-        self.ready = self._gauge("wurao_ready", "1 when the registry is loaded and fresh and the broker answers.")
+        self.ready = self._gauge(
+            "wurao_ready",
+            "1 when the registry is loaded, its staleness is within the policy's limit, and the broker answers.",
+        )
 
     def _counter(self, name: str, sentence: str, *labels: str) -> Counter:
         return Counter(name, sentence, labels, registry=self.registry)
@@ -194,21 +206,21 @@ class SupervisorMetrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self.workers = Gauge("wurao_workers", "Workers of this host that run.", registry=self.registry)
+        self.workers = Gauge("wurao_workers", "Workers running on this host.", registry=self.registry)
         self.restarts = Counter(
             "wurao_worker_restarts_total",
-            "Workers that died and were started anew. More than a few an hour: read the last lines of their log.",
+            "Workers that died and were restarted. More than a few an hour: read the last lines of their log.",
             registry=self.registry,
         )
         self.native_failures = Counter(
             "wurao_native_failures_total",
-            "Workers that the native module brought down; each runs on the Python path since. Report the log's lines.",
+            "Workers that crashed in the native module; each was restarted on the Python path. Report the log lines.",
             registry=self.registry,
         )
         self.policy_reloads = Counter(
             "wurao_policy_reloads_total",
-            "Times that the policy file was looked at again on demand, by outcome: loaded, unchanged, or refused, when "
-            "the old policy stays and the log says what is wrong with the new one.",
+            "Reloads of the policy file on demand, by outcome: loaded, unchanged, or refused; then the old policy "
+            "stays in use and the log says what is wrong with the new one.",
             ("outcome",),
             registry=self.registry,
         )
@@ -216,18 +228,18 @@ class SupervisorMetrics:
             self.policy_reloads.labels(outcome)
         self.policy_refused = Gauge(
             "wurao_policy_refused",
-            "1 while the policy file, as it was last looked at, was refused. The policy before it goes on, but a start "
-            "with that file fails: mend it before the next one.",
+            "1 while the policy file as last read was refused. The previous policy stays in use, but a start with "
+            "that file fails: correct it before the next start.",
             registry=self.registry,
         )
         self.bases = Counter(
             "wurao_registry_bases_total",
-            "Bases folded from the topics since the start.",
+            "Bases made from the registry topics since the start.",
             registry=self.registry,
         )
         self.base_numbers = Gauge(
             "wurao_registry_base_numbers",
-            "Numbers in the shared base, by channel.",
+            "Subscribers' numbers in the shared base, by channel.",
             ("channel",),
             registry=self.registry,
         )
@@ -238,32 +250,35 @@ class WatchMetrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self.records = Counter("wurao_watch_records_total", "Records of activity judged.", registry=self.registry)
+        self.records = Counter("wurao_watch_records_total", "Records of `activity` judged.", registry=self.registry)
         self.findings = Counter(
             "wurao_watch_findings_total",
-            "Findings acknowledged by the broker, by grounds. Each opens a case or joins one.",
+            "Findings acknowledged by the broker, by grounds. Each opens a case or is added to an open one.",
             ("grounds",),
             registry=self.registry,
         )
         self.undecodable = Counter(
             "wurao_watch_undecodable_total",
-            "Records of activity that could not be read; the log says where they stand. Only filters write there: "
-            "look at their versions.",
+            "Records of `activity` that could not be decoded; the log gives their offsets. Only filters produce them: "
+            "check their versions.",
             registry=self.registry,
         )
         self.lag_seconds = Gauge(
             "wurao_watch_lag_seconds",
-            "Age of the newest window judged in the last batch, so at least ten seconds. Minutes: findings come late; "
-            "start another instance.",
+            "Age in seconds of the newest window judged in the last batch, so at least 10. Minutes: findings are "
+            "late; start another instance.",
             registry=self.registry,
         )
         self.parties = Gauge(
             "wurao_watch_parties",
-            "Parties that are remembered, on each channel: about a kilobyte each.",
+            "Parties (senders, or numbers without an owner) held in memory, counted per channel: about a kilobyte "
+            "each.",
             registry=self.registry,
         )
         self.ready = Gauge(
-            "wurao_watch_ready", "1 when the past is read back and findings are raised.", registry=self.registry
+            "wurao_watch_ready",
+            "1 when past activity has been read back and findings are raised.",
+            registry=self.registry,
         )
 
 
@@ -274,9 +289,9 @@ class AuditMetrics:
         self.registry = CollectorRegistry()
         self.decisions = Counter(
             "wurao_audit_decisions_total",
-            "Decisions judged again from the registry that they name, by outcome: agrees, differs (the log says how), "
-            "unknown (the event, the epoch or that state of the registry cannot be had any more, or another policy "
-            "decided).",
+            "Decisions made again from the registry state of their epoch, by outcome: agrees, differs (the log says "
+            "how), unknown (the event, the epoch or that registry state is no longer available, or the policy that "
+            "decided is not known here).",
             ("outcome",),
             registry=self.registry,
         )
@@ -284,29 +299,30 @@ class AuditMetrics:
             self.decisions.labels(outcome)
         self.violations = Counter(
             "wurao_audit_violations_total",
-            "Commercial traffic let through to a subscriber whose will forbade it. The objective is none, ever: the "
-            "log names each event and its place.",
+            "Commercial events allowed to a subscriber who had refused them. The objective is none: the log gives "
+            "each event's id, topic, partition and offset.",
             registry=self.registry,
         )
         self.in_force = Latency(
             "wurao_refusal_in_force_seconds",
-            "From a refusal's record to the first epoch that includes it, once for each filter worker. Above 1 s: "
-            "look at the staleness of that worker's registry.",
+            "Propagation: seconds from a refusal's record timestamp to the first epoch that includes it, once for "
+            "each filter worker. Above 1 s: look at that worker's registry staleness.",
         )
         self.registry.register(self.in_force)
         self.lag_seconds = Gauge(
             "wurao_audit_lag_seconds",
-            "Age of the oldest decision that waits to be judged; 0 when none does. Growing: start another instance.",
+            "Age in seconds of the oldest decision not yet judged; 0 when there is none. Growing: start another "
+            "instance.",
             registry=self.registry,
         )
         self.events_kept = Gauge(
             "wurao_audit_events_kept",
-            "Events in memory, about a kilobyte each: read and not judged yet, or judged lately. Growing with the lag: "
-            "some thousand for each partition at most.",
+            "Events held in memory, about a kilobyte each: consumed and not yet judged, or judged recently. Grows "
+            "with the lag, to some thousands per partition at most.",
             registry=self.registry,
         )
         self.ready = Gauge(
-            "wurao_audit_ready", "1 when the registry is read and decisions are judged.", registry=self.registry
+            "wurao_audit_ready", "1 when the registry is loaded and decisions are judged.", registry=self.registry
         )
 
 
@@ -317,15 +333,17 @@ class ShadowMetrics:
         self.registry = CollectorRegistry()
         self.decisions = Counter(
             "wurao_shadow_decisions_total",
-            "Decisions of production that the candidate made anew, by outcome: same, differs (they stand in "
-            "shadow-differences), unknown (the event, the epoch or that registry cannot be had any more).",
+            "Decisions of production made again by the candidate policy, by outcome: same, differs (recorded in "
+            "shadow-differences), unknown (the event, the epoch or that registry state is no longer available).",
             ("outcome",),
             registry=self.registry,
         )
         for outcome in ("same", "differs", "unknown"):
             self.decisions.labels(outcome)
         self.lag_seconds = Gauge(
-            "wurao_shadow_lag_seconds", "Age of the oldest decision not yet compared.", registry=self.registry
+            "wurao_shadow_lag_seconds",
+            "Age in seconds of the oldest decision not yet compared.",
+            registry=self.registry,
         )
         self.ready = Gauge("wurao_shadow_ready", "1 when decisions are compared.", registry=self.registry)
 
@@ -337,55 +355,57 @@ class EnforceMetrics:
         self.registry = CollectorRegistry()
         self.arrivals = self._counter(
             "wurao_enforce_arrivals_total",
-            "Records that came in, by topic and by what became of them: taken, repeated (taken before), refused (no "
-            "row of the procedure takes it now), undecodable. Those last two stand in dead-letter with the reason.",
+            "Records consumed, by topic and outcome: taken, repeated (processed before), refused (no transition of "
+            "the procedure accepts it in this state), undecodable. The last two are in dead-letter with the reason.",
             "topic",
             "outcome",
         )
         self.effects = self._counter(
-            "wurao_enforce_effects_total", "Effects acknowledged by the broker, by topic.", "topic"
+            "wurao_enforce_effects_total", "Records of effects acknowledged by the broker, by topic.", "topic"
         )
         self.alerts = self._counter(
             "wurao_enforce_alerts_total",
-            "What people should look at, by level and what it is about: a term that ends soon (warning), one that was "
-            "missed (breach), a decision that is theirs (decision). Every breach is a duty of law missed.",
+            "Alerts for people, by level and subject: a deadline that is near (warning), one that was missed "
+            "(breach), a decision that people must make (decision). Every breach is a missed legal deadline.",
             "level",
             "about",
         )
         self.unknown_years = self._counter(
             "wurao_enforce_unknown_calendar_total",
-            "Clocks set over a year whose official calendar is not known: Monday to Friday were counted. Give the "
-            "year in the file that enforce.calendar names.",
+            "Clocks set over a year whose official calendar is not known: Monday to Friday were counted as working "
+            "days. Add the year to the file that enforce.calendar names.",
         )
         self.fetched = self._counter(
             "wurao_enforce_fetched_total",
-            "Records that Faust's stream had left out and that were read from their topic instead (decision 0010). "
-            "Some after a start or rebalance are usual; many at other times are not.",
+            "Records that Faust's stream had skipped and that were fetched from their topic instead (decision 0010). "
+            "Some after a start or rebalance are normal; many at other times are not.",
         )
         self.failures = self._counter(
             "wurao_enforce_step_failures_total",
-            "Steps that failed by a fault of the program; the record stands in dead-letter. Report it.",
+            "Records whose processing raised an exception, a bug; the record is in dead-letter. Report it.",
         )
         self.left = self._counter(
             "wurao_enforce_left_total",
-            "Cases and dockets that left the table, having ended long enough ago; their last pictures stay in `cases`.",
+            "Cases and dockets removed from the table after their retention; their last state stays in `cases`.",
         )
-        self.cases = self._gauge("wurao_enforce_entries", "Cases and dockets of this instance's partitions.")
-        self.clocks = self._gauge("wurao_enforce_clocks", "Clocks that run in them.")
+        self.cases = self._gauge("wurao_enforce_entries", "Cases and dockets in this instance's partitions.")
+        self.clocks = self._gauge("wurao_enforce_clocks", "Clocks running in these cases and dockets.")
         self.overdue = self._gauge(
             "wurao_enforce_overdue_seconds",
-            "How long ago the oldest clock that has not been dealt with should have rung. Above some seconds: the "
-            "instance is behind, look at its arrivals.",
+            "Seconds by which the oldest clock not yet processed is overdue. Above some seconds: the instance is "
+            "behind; look at its arrivals.",
         )
-        self.partitions = self._gauge("wurao_enforce_partitions", "Partitions of the cases that this instance has.")
+        self.partitions = self._gauge("wurao_enforce_partitions", "Partitions assigned to this instance.")
         self.step_seconds = self._counter(
             "wurao_enforce_step_seconds_total",
-            "Time from taking an arrival to having all its effects acknowledged; divided by arrivals, of one.",
+            "Seconds from consuming a record to the acknowledgement of all its effects, summed; divided by arrivals, "
+            "the time of one.",
         )
         self.recovery_seconds = self._gauge(
-            "wurao_enforce_recovery_seconds", "How long the last start or rebalance took until cases were dealt with."
+            "wurao_enforce_recovery_seconds",
+            "Seconds that the last start or rebalance took until cases were processed.",
         )
-        self.ready = self._gauge("wurao_enforce_ready", "1 when this instance deals with its cases.")
+        self.ready = self._gauge("wurao_enforce_ready", "1 when this instance processes its cases.")
 
     def _counter(self, name: str, sentence: str, *labels: str) -> Counter:
         return Counter(name, sentence, labels, registry=self.registry)
@@ -401,20 +421,20 @@ class ApiMetrics:
         self.registry = CollectorRegistry()
         self.requests = Counter(
             "wurao_api_requests_total",
-            "Requests, by operation and HTTP status. Many 401: somebody tries tokens. Any 503: the broker does not "
-            "acknowledge, and nobody can file anything.",
+            "Requests, by operation and HTTP status. Many 401: somebody guesses tokens. Any 503: the broker does not "
+            "acknowledge, and nothing can be filed.",
             ("operation", "status"),
             registry=self.registry,
         )
         self.seconds = Counter(
             "wurao_api_request_seconds_total",
-            "Time spent on requests, by operation; divided by requests, of one.",
+            "Seconds spent on requests, by operation; divided by requests, the time of one.",
             ("operation",),
             registry=self.registry,
         )
         self.cases = Gauge(
             "wurao_api_cases",
-            "Cases in the API's memory; those that ended leave it after `ended_kept_ms` of the settings.",
+            "Cases in the API's memory; closed cases are removed after the setting `ended_kept_ms`.",
             registry=self.registry,
         )
 
@@ -426,28 +446,28 @@ class NotifyMetrics:
         self.registry = CollectorRegistry()
         self.attempts = Counter(
             "wurao_notify_attempts_total",
-            "Attempts to deliver a notice, by way and outcome. While they fail, no measure that must be told first "
-            "can begin: look at the way's server, and at the contacts file.",
+            "Attempts to deliver a notice, by transport and outcome. While they fail, no measure that requires a "
+            "notice first can begin: look at the transport's server, and at the contacts file.",
             ("via", "outcome"),
             registry=self.registry,
         )
         self.given_up = Counter(
             "wurao_notify_given_up_total",
-            "Notices whose last attempt failed. Somebody must be told in another way.",
+            "Notices whose last attempt failed: nothing more is tried. Notify the addressee by other means.",
             registry=self.registry,
         )
         self.repeats = Counter(
             "wurao_notify_repeats_total",
-            "Notices that came again and had been delivered, so were not sent again.",
+            "Notices consumed again after they had been delivered, and not sent again.",
             registry=self.registry,
         )
         self.dead_letters = Counter(
             "wurao_notify_dead_letters_total",
-            "Records of `notices` that could not be decoded; they stand in dead-letter with the reason.",
+            "Records of `notices` that could not be decoded; each is in dead-letter with the reason.",
             registry=self.registry,
         )
         self.pending = Gauge(
             "wurao_notify_pending",
-            "Notices that wait for an attempt. Near connector.pending_max: nothing more is fetched.",
+            "Notices waiting for an attempt. At connector.pending_max nothing more is fetched.",
             registry=self.registry,
         )
