@@ -14,11 +14,23 @@ from typing import Annotated, Literal
 import msgspec
 
 from stream.addresses import fault_of_broker, fault_of_host, fault_of_url
+from stream.model.fields import RECORD_BYTES_MAX
 from stream.model.schema_fault import schema_fault
 
-Count = Annotated[int, msgspec.Meta(ge=1)]
+# Every number has a most as well: far beyond what can be of use, and short of what a process dies of later, where
+# nobody knows any more which setting it was.
+Count = Annotated[int, msgspec.Meta(ge=1, le=1_000)]
+"""of processes, batches, attempts"""
+Partitions = Annotated[int, msgspec.Meta(ge=1, le=10_000)]
+Replicas = Annotated[int, msgspec.Meta(ge=1, le=32)]
+Records = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
+"""that are held in memory at once: a GiB, at their largest usual size"""
+BodyBytes = Annotated[int, msgspec.Meta(ge=1, le=RECORD_BYTES_MAX)]
 Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
-Milliseconds = Annotated[int, msgspec.Meta(ge=1)]
+Timeout = Annotated[int, msgspec.Meta(ge=1, le=3_600_000)]
+"""milliseconds that something may take, or that pass between two looks at it: an hour at most"""
+Milliseconds = Annotated[int, msgspec.Meta(ge=1, le=7 * 86_400_000)]
+"""of longer stretches: a week at most, which is how long events and tombstones are kept"""
 
 ENVIRONMENT_PREFIX = "WURAO_"
 NOT_SETTINGS = ("WURAO_CONFIG", "WURAO_JAVA")
@@ -64,14 +76,14 @@ class Kafka(Section, frozen=True):
     ssl_keyfile: str | None = None
     """its key, where that is not in the same file"""
     ssl_keyfile_password_file: str | None = None
-    request_timeout_ms: Milliseconds = 30_000
+    request_timeout_ms: Timeout = 30_000
 
 
 class Topics(Section, frozen=True):
     """How the topics are made. The partition count is for life: a subscriber's partition must not change."""
 
-    partitions: Count = 12
-    replication: Count = 1
+    partitions: Partitions = 12
+    replication: Replicas = 1
 
 
 class Registry(Section, frozen=True):
@@ -81,16 +93,16 @@ class Registry(Section, frozen=True):
     """`replicated`: each host holds all wills, shared by its workers. `partitioned`: each worker holds those of its
     partitions alone, for registers that outgrow one machine (docs/decisions/0011). All workers of a group use the
     same: stop them all to change it"""
-    partitions_max: Count | None = None
+    partitions_max: Partitions | None = None
     """in partitioned mode: how many partitions a worker has room for. Beyond what all workers of the group have,
     partitions stay without one and their events wait: better than a survivor that dies of what others left it"""
     snapshots: str = "snapshots"
     snapshots_kept: Count = 3
     fold_every_ms: Milliseconds = 6 * 3_600_000
-    poll_records_max: Count = 2_000
+    poll_records_max: Records = 2_000
     """a poll's share of the loop: at some 6 µs a record, 12 ms between two batches of events at most; 5,000 would spare
     a tenth of that, and let an emergency wait for 30 ms"""
-    ends_every_ms: Milliseconds = 500
+    ends_every_ms: Timeout = 500
     """how often the broker is asked for end offsets: the resolution of staleness"""
 
 
@@ -100,14 +112,14 @@ class Filter(Section, frozen=True):
     group: str = "wurao-filter"
     delivery: Literal["at-least-once", "exactly-once"] = "at-least-once"
     workers: Count = 1
-    batch_records_max: Count = 1_000
+    batch_records_max: Records = 1_000
     """some 13 ms of work: heartbeats, urgent events and registry updates wait no longer than that. Twice as many spare
     nothing that could be measured, half as many cost a tenth more an event"""
     batches_in_flight_max: Count = 4
     """batches that may wait for their acks while the next one is decided; beyond, fetching waits"""
-    fetch_wait_ms: Milliseconds = 200
-    drain_timeout_ms: Milliseconds = 10_000
-    session_timeout_ms: Milliseconds = 10_000
+    fetch_wait_ms: Timeout = 200
+    drain_timeout_ms: Timeout = 10_000
+    session_timeout_ms: Timeout = 10_000
     compression: Literal["none", "gzip", "lz4", "zstd"] = "zstd"
     """at the levels that aiokafka uses zstd takes a seventh of lz4's time and half of its bytes"""
     native: Literal["off", "on", "auto"] = "auto"
@@ -125,19 +137,19 @@ class Enforce(Section, frozen=True):
 
     instance: str | None = None
     """a stable name of this process: it then keeps its partitions over a restart that is quicker than its session"""
-    session_timeout_ms: Milliseconds = 10_000
+    session_timeout_ms: Timeout = 10_000
     calendar: str | None = None
     """a file of official calendars (docs/procedures.md) for years that chinesecalendar does not know yet"""
     terms: str | None = None
     """a TOML file that changes settings of the procedures (`stream.enforce.procedures.terms.Settings`)"""
     clock_offset_file: str | None = None
     """for tests and drills alone: a file with milliseconds that are added to the clock, read anew every second"""
-    rings_outstanding_max: Count = 64
+    rings_outstanding_max: Records = 64
     """clocks that may have rung and not been dealt with: at the midnight that ends thousands of terms, an order does
     not wait for all of them"""
-    tick_ms: Milliseconds = 100
+    tick_ms: Timeout = 100
     """how often clocks are looked at"""
-    drain_timeout_ms: Milliseconds = 10_000
+    drain_timeout_ms: Timeout = 10_000
     port: Port = 9650
     """where `/metrics`, `/healthz` and `/readyz` are served, on `metrics.host`; 0 lets the system choose"""
 
@@ -146,12 +158,12 @@ class Watch(Section, frozen=True):
     """Early warning: one `wurao watch`, of as many as share the senders."""
 
     group: str = "wurao-watch"
-    batch_records_max: Count = 2_000
+    batch_records_max: Records = 2_000
     """some 50 ms of work: heartbeats and a rebalance wait no longer than that"""
     readback_ms: Milliseconds = 6 * 3_600_000
     """how much activity a start reads again to know its senders: twelve half-lives of the policy's sums. The topic
     keeps two days"""
-    commit_every_ms: Milliseconds = 1_000
+    commit_every_ms: Timeout = 1_000
     port: Port = 9640
     """where `/metrics`, `/healthz` and `/readyz` are served, on `metrics.host`; 0 lets the system choose"""
 
@@ -165,9 +177,9 @@ class Api(Section, frozen=True):
     tokens_file: str | None = None
     """who may do what: a line per token, `sha256-of-token role actor [scope]` (docs/openapi.yaml). Without it the API
     is not served"""
-    body_bytes_max: Count = 262_144
+    body_bytes_max: BodyBytes = 262_144
     """a quarter of what a record may have: forms are small, and a record adds an envelope"""
-    write_timeout_ms: Milliseconds = 10_000
+    write_timeout_ms: Timeout = 10_000
     """how long a request may wait for the acknowledgement of its record"""
     url: str = "http://127.0.0.1:9660"
     """where `wurao case` finds it"""
@@ -192,7 +204,7 @@ class Connector(Section, frozen=True):
     smtp_password_file: str | None = None
     sender: str = "wurao@localhost"
     """the address that notices come from"""
-    attempt_timeout_ms: Milliseconds = 30_000
+    attempt_timeout_ms: Timeout = 30_000
     attempts_max: Count = 12
     pause_ms: Milliseconds = 60_000
     """after the first failure; it doubles with each further one"""
@@ -200,7 +212,7 @@ class Connector(Section, frozen=True):
     """with these, twelve attempts span about six hours: more than a party must be unreachable for to be held to have
     been told (`attempts_span_ms` of the procedures)"""
     attempts_at_once_max: Count = 8
-    pending_max: Count = 10_000
+    pending_max: Records = 10_000
     """notices that wait for their next attempt; when so many do, no more are fetched"""
     port: Port = 9670
     """where `/metrics`, `/healthz` and `/readyz` are served, on `metrics.host`; 0 lets the system choose"""
@@ -210,7 +222,7 @@ class Audit(Section, frozen=True):
     """The audit of decisions: one `wurao audit`, of as many as share the partitions."""
 
     group: str = "wurao-audit"
-    batch_records_max: Count = 4_000
+    batch_records_max: Records = 4_000
     """some 0.3 s of work, done in portions: what a batch waits for at the broker is the same for few as for many, so
     few mean falling behind where the processors are busy"""
     port: Port = 9680
@@ -234,14 +246,14 @@ class Trace(Section, frozen=True):
     """where a collector takes OTLP over HTTP, whole: `http://127.0.0.1:4318/v1/traces`"""
     share: Annotated[float, msgspec.Meta(ge=0, le=1)] = 1.0
     """of batches that are traced: a worker decides some tens a second, up to some hundred"""
-    timeout_ms: Milliseconds = 5_000
+    timeout_ms: Timeout = 5_000
 
 
 class PolicyChoice(Section, frozen=True):
     """A policy file, or the name of a shipped policy."""
 
     file: str = "cn-2020"
-    look_every_ms: Annotated[int, msgspec.Meta(ge=0)] = 0
+    look_every_ms: Annotated[int, msgspec.Meta(ge=0, le=86_400_000)] = 0
     """how often the file is looked at for a change, which is then taken up like SIGHUP; 0: by SIGHUP only. For
     mounted files that are swapped whole: one that is written in place may be read half"""
 

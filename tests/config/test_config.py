@@ -4,7 +4,9 @@ import asyncio
 import socket
 from pathlib import Path
 
+import msgspec
 import pytest
+from msgspec import inspect
 from prometheus_client import CollectorRegistry
 
 from stream.config import Config, ConfigError, load
@@ -37,6 +39,8 @@ def test_the_environment_overrides_the_file(tmp_path: Path) -> None:
         ("WURAO_NOWHERE__X", "1", r"WURAO_NOWHERE__X: nowhere: .*there are: kafka, topics, "),
         ("WURAO_FILTER__DELIVERY", "perhaps", "there are: at-least-once, exactly-once"),
         ("WURAO_FILTER__DELIVERY", "exactly-onc", r"did you mean exactly-once\?"),
+        ("WURAO_FILTER__BATCH_RECORDS_MAX", "99999999999999999999", r"BATCH_RECORDS_MAX: filter\..*<= 1000000"),
+        ("WURAO_FILTER__DRAIN_TIMEOUT_MS", "86400000", r"filter\.drain_timeout_ms: .*<= 3600000"),
         ("WURAO_BOOTSTRAP", "x", "WURAO_KAFKA__BOOTSTRAP"),
         ("WURAO_KAFKA__SECURITY_PROTOCOL", "SASL_SSL", "kafka.sasl_username"),
     ],
@@ -44,6 +48,16 @@ def test_the_environment_overrides_the_file(tmp_path: Path) -> None:
 def test_what_is_wrong_is_named(variable: str, value: str, told: str) -> None:
     with pytest.raises(ConfigError, match=told):
         load(None, {variable: value})
+
+
+def test_every_number_has_a_least_and_a_most() -> None:
+    unbounded = []
+    for table in msgspec.structs.fields(Config):
+        for field in inspect.type_info(table.type).fields:  # type: ignore[attr-defined]  # a struct each
+            kinds = field.type.types if isinstance(field.type, inspect.UnionType) else (field.type,)
+            numbers = [kind for kind in kinds if isinstance(kind, inspect.IntType | inspect.FloatType)]
+            unbounded += [f"{table.name}.{field.name}" for kind in numbers if kind.ge is None or kind.le is None]
+    assert not unbounded
 
 
 def test_a_setting_of_the_file_is_named_with_the_file_and_never_as_a_variable_that_is_none(tmp_path: Path) -> None:

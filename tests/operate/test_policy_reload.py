@@ -29,7 +29,7 @@ def test_the_successor_of_a_policy_is_another_one_under_another_version(tmp_path
     old = load(file)
     assert successor(str(file), old) is None
     file.write_text(SHIPPED + "# a remark\n", encoding="utf-8")
-    with pytest.raises(PolicyError, match=r"under the version cn-2020\.1"):
+    with pytest.raises(PolicyError, match=r"under the version cn-2020\.2"):
         successor(str(file), old)
     file.write_text(NEXT, encoding="utf-8")
     new = successor(str(file), old)
