@@ -1,9 +1,9 @@
 """Event due → decision acknowledged, as the worker that got the acknowledgement counts it.
 
-A load's records bear the moment at which each event was due (`batches`), and a worker counts, batch by batch, from there
-to the acknowledgement (`wurao_decision_latency_seconds`): each event once, whatever it waited for, to the millisecond.
-What is read here is the growth of that histogram between two looks. A percentile within a bucket is interpolated;
-whether a goal is met is exact, since each goal is an edge.
+A load's records bear the moment at which each event was due (`batches`), and a worker counts, batch by batch, from
+there to the acknowledgement (`wurao_decision_latency_seconds`): each event once, whatever it waited for, to the
+millisecond. What is read here is the growth of that histogram between two looks. A percentile within a bucket is
+interpolated; whether a goal is met is exact, since each goal is an edge.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,7 @@
 """The process that sends a load: `python -m loadtest.generator`, told by its standard input, on a core of its own.
 
-It reads a `Job` (a line of JSON), makes its events ready (`batches`), connects, and says `ready`. It then reads the moment
-to begin (nanoseconds of the monotonic clock, which all processes of a machine share), sends what is due every
+It reads a `Job` (a line of JSON), makes its events ready (`batches`), connects, and says `ready`. It then reads the
+moment to begin (nanoseconds of the monotonic clock, which all processes of a machine share), sends what is due every
 `tick_ms`, and at the end says in a line of JSON what that cost and how late it was itself (`Sent`). It ends when its
 input does.
 

@@ -48,6 +48,6 @@ class WallClock:
         except (OSError, ValueError) as error:
             raise ConfigError(f"enforce.clock_offset_file {self._file}: {error}; write milliseconds into it") from error
         if offset != self._offset_ms:
-            log.warning("the clock is moved, as in a drill", offset_ms=offset)
+            log.warning("the clock is offset, as for a drill", offset_ms=offset)
         self._offset_ms = offset
         return offset

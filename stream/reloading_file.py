@@ -36,9 +36,9 @@ class ReloadingFile(Generic[T]):
             if mark != self._mark:
                 self._mark = mark
                 self._value = self._read()
-                log.info("file read anew", file=str(self._path))
+                log.info("file reloaded", file=str(self._path))
         except ConfigError as error:
-            log.warning("file has changed and cannot be used; what it said before stays in use", error=str(error))
+            log.warning("file has changed and is invalid; its previous content stays in use", error=str(error))
         return self._value
 
     def _stamp(self) -> tuple[int, int, int]:

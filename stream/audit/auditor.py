@@ -80,7 +80,7 @@ class Auditor:
     def adopt(self, policy: Policy) -> None:
         """Judge what another policy decided as well; earlier ones stay known."""
         self._judge.adopt(policy)
-        log.info("policy taken up", policy=policy.version, policy_hash=policy.digest[:12])
+        log.info("policy reloaded", policy=policy.version, policy_hash=policy.digest[:12])
 
     async def run(self) -> AuditReport:
         """Judge until `stop`. Raises what made it impossible to go on; a restart then goes on where it ended."""
@@ -118,7 +118,7 @@ class Auditor:
             self._tell_violation(seen)
         elif found.outcome == "differs" and (held_back := self._seldom.now()) is not None:
             log.warning(
-                "a decision does not follow from its registry",
+                "decision differs from the one made again from its registry state",
                 partition=seen.partition,
                 offset=seen.offset,
                 event_id=seen.decision.event,
@@ -135,7 +135,7 @@ class Auditor:
                 Violation(decision.event, seen.partition, seen.offset, decision.sender, decision.reason, decision.epoch)
             )
         log.error(
-            "let through to a subscriber whose will forbids it",
+            "allowed to a subscriber who had refused it",
             event_id=decision.event,
             partition=seen.partition,
             offset=seen.offset,

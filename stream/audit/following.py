@@ -128,7 +128,7 @@ class DecisionReader:
         for client in (self._consumer, self._events, self._reading):
             await until_answered(client.start)
         await self._read_from_the_beginning(await until_answered(self._first_moment))
-        log.info("registry read; decisions are taken", client=self._client)
+        log.info("registry loaded; judging decisions", client=self._client)
 
     async def finished(self) -> bool:
         """Without a group: whether everything is taken that was there at the start."""

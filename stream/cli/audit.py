@@ -96,7 +96,7 @@ def _adopt(auditor: Auditor, config: Config) -> None:
     try:
         auditor.adopt(load_policy(config.policy.file))
     except PolicyError as error:
-        logs.get(__name__).warning("policy refused; those known stay", problem=str(error))
+        logs.get(__name__).warning("policy refused; those already loaded stay in use", problem=str(error))
 
 
 def _answer(report: AuditReport) -> dict[str, object]:

@@ -154,7 +154,7 @@ class EnforceProcess:
         ending = asyncio.ensure_future(end)
         await asyncio.wait({ending}, timeout=bound)
         if not ending.done():
-            log.warning("it did not end in time; what was not finished is done after the next start", bound_s=bound)
+            log.warning("enforce did not end in time; unfinished work is done after the next start", bound_s=bound)
             os._exit(code)
         ending.result()
 
@@ -296,7 +296,7 @@ async def _guarded(work: Awaitable[object]) -> None:
     except asyncio.CancelledError:
         raise
     except BaseException:
-        log.exception("a fault of the program; this process ends, to be started anew")
+        log.exception("unexpected exception; this process ends, to be restarted")
         os._exit(EXIT_FAULT)
 
 

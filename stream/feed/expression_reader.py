@@ -116,10 +116,10 @@ def native_reader(config: Config) -> NativeReader | None:
         reader = NativeReader()
         reader.read(trial, _TRIAL_PARTITION, reading, partitions=_PARTITIONS, apart=True)
     except (AttributeError, TypeError, ValueError) as error:
-        log.warning("wurao_native is of another checkout: Python reads the registry", problem=repr(error))
+        log.warning("wurao_native was built from other sources: Python reads the registry", problem=repr(error))
         return None
     if reading.said.numbers != expected.said.numbers or reading.said.words != expected.said.words:
-        log.warning("wurao_native reads an expression otherwise: Python reads the registry")
+        log.warning("wurao_native reads an expression differently: Python reads the registry")
         return None
     return reader
 

@@ -54,7 +54,7 @@ class Telling:
                 await self._put_out()
             except clients.KafkaError as error:
                 if (held_back := self._seldom.now()) is not None:
-                    log.warning("windows of activity were not put out", error=repr(error), held_back=held_back)
+                    log.warning("activity windows could not be sent", error=repr(error), held_back=held_back)
 
     async def finish(self) -> None:
         """Put out what is left at the end, within a bound."""
@@ -62,7 +62,7 @@ class Telling:
             async with asyncio.timeout(clients.GOODBYE_S_MAX):
                 await self._put_out(everything=True)
         except (TimeoutError, clients.KafkaError) as error:
-            log.warning("the last windows of activity were not put out", error=repr(error))
+            log.warning("the last activity windows could not be sent", error=repr(error))
 
     async def _put_out(self, *, everything: bool = False) -> None:
         async with self._at_it:

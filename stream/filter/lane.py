@@ -218,7 +218,10 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is not 
     async def _take_records(self) -> dict[Place, Taken]:
         if self._spare and not spare_consumer_records(self.consumer):
             self._spare = False
-            log.warning("this aiokafka has no seam that we know: batches cost more", lane=self.name)
+            log.warning(
+                "this version of aiokafka is not one that stream.kafka.seams knows: batches cost more CPU time",
+                lane=self.name,
+            )
         fetched = await self.consumer.getmany(timeout_ms=self._wait_ms, max_records=self._records_max)
         return {Place(*place): Taken([], records, records[-1].offset + 1) for place, records in fetched.items()}
 

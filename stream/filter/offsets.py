@@ -66,7 +66,7 @@ class Offsets:
             unknown.append(place)
             if at is not None:
                 log.warning(
-                    "topic was made anew: what is committed is of the old one; beginning at its beginning",
+                    "topic was recreated: committed offsets belong to the old one; starting at its beginning",
                     topic=place.topic,
                     partition=place.partition,
                     committed=at.offset,
@@ -86,7 +86,7 @@ class Offsets:
             self._lost(place.topic, count)
             if (held_back := self._seldom.setdefault(place.topic, logs.Throttle()).now()) is not None:
                 log.error(
-                    "events were removed before they were read"
+                    "events were deleted before they were consumed"
                     if count
                     else "offset is beyond the end of its partition: the topic was cut short or made anew",
                     topic=place.topic,

@@ -141,9 +141,7 @@ class Supervisor:
         self._see_ports_free()
         address = await self._health.start()
         log.info("filter starts", workers_count=self._config.filter.workers, endpoint=address)
-        log.info(
-            "batches go the native path" if self._native.share else "batches go the Python path", why=self._native.why
-        )
+        log.info("native path in use" if self._native.share else "Python path in use", why=self._native.why)
         try:
             await self._until_stop(self._serve())
         finally:
@@ -211,7 +209,7 @@ class Supervisor:
     async def _fold_parts(self) -> None:
         code = await self._fork(lambda _: until_answered(partition_snapshots.renew, self._config)).ended
         if code != 0:
-            log.error("the fold of the partitions failed; their older snapshots stay", exit_code=code)
+            log.error("making partition snapshots failed; the older snapshots stay in use", exit_code=code)
 
     async def _load_base(self, cluster: Cluster) -> Base:
         """The newest good snapshot; where there is none it is made from the topics first."""
@@ -258,7 +256,7 @@ class Supervisor:
 
         code = await self._fork(renew).ended
         if code != 0:
-            log.error("the fold of the registry failed; the base stays as it is", exit_code=code)
+            log.error("making a new base failed; the present base stays in use", exit_code=code)
 
     async def _renew_base(self) -> None:
         """Fold the topics into a new base from time to time, and hand it to the workers one by one."""
@@ -282,13 +280,13 @@ class Supervisor:
             cluster = await right_topics(self._config, base.cluster, self._note_problem)
             if not changes(base.cluster, cluster, lasting=LASTING):
                 # Then it is records that went, and what a snapshot that stands before them would continue.
-                log.error("records were removed from the registry before they were read: all of it is read anew")
+                log.error("registry records were deleted before they were consumed: the whole registry is read again")
                 if self._apart:
                     await self._fold_parts()
             if not self._apart:
                 await self._fold()
             self._base = await self._base_for(cluster)
-            log.info("topics are taken up anew", topics_count=len(cluster.topics))
+            log.info("recreated topics are read from their beginning", topics_count=len(cluster.topics))
 
     def _note_problem(self, problem: str | None) -> None:
         self._problem = problem
@@ -337,7 +335,7 @@ class Supervisor:
             except TopicsChanged as error:
                 raise ExitWith(TOPICS_CHANGED, str(error), expected=True) from error
             except InstanceTaken as error:
-                log.error("the place in the group is taken", worker=index, why=str(error))  # noqa: TRY400
+                log.error("another process has joined the group with this instance id", worker=index, why=str(error))  # noqa: TRY400
                 raise ExitWith(INSTANCE_TAKEN, str(error), expected=True) from error
 
         while True:
@@ -366,7 +364,7 @@ class Supervisor:
             if self._native.share and index not in self._barred and code in NATIVE_DEATHS:
                 self._barred.add(index)
                 self._metrics.native_failures.inc()
-                log.error("the native module failed; this worker goes the Python path from now on", worker=index)
+                log.error("the native module failed; this worker uses the Python path from now on", worker=index)
             log.error("worker died; starting another", worker=index, exit_code=code, pause_s=pause)
             await asyncio.sleep(pause)
             pause = min(2 * pause, RESTART_PAUSE_S_MAX)
@@ -381,7 +379,7 @@ class Supervisor:
         except PolicyError as error:
             reloads.labels("refused").inc()
             self._metrics.policy_refused.set(1)
-            log.warning("policy refused; the old one stays", policy=old.version, problem=str(error))
+            log.warning("policy refused; the present one stays in use", policy=old.version, problem=str(error))
             return
         self._metrics.policy_refused.set(0)
         if new is None:
@@ -435,4 +433,4 @@ def _reload_into(worker: Worker, file: str) -> None:
     try:
         worker.adopt(load_policy(file))
     except PolicyError as error:
-        log.warning("policy refused; the old one stays", problem=str(error))
+        log.warning("policy refused; the present one stays in use", problem=str(error))

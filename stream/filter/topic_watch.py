@@ -56,7 +56,7 @@ async def right_topics(config: Config, before: Cluster, note: Callable[[str | No
         if [*found, *wrong] != told:
             told = [*found, *wrong]
             log.error(
-                "topics are not those that were read: nothing is decided until they are read anew",
+                "topics were recreated, or another cluster answers: nothing is decided until they have been read again",
                 changed=found,
                 mend=wrong or "none needed: it begins anew by itself",
             )
@@ -104,9 +104,9 @@ class TopicWatch:
         if self._missing == before or not self._tells:
             return
         if self._missing:
-            log.error("topics are gone; what is in the others is decided", topics=self._missing, mend=CREATE)
+            log.error("topics are missing; events of the others are still decided", topics=self._missing, mend=CREATE)
         else:
-            log.info("topics are there again", topics=before)
+            log.info("missing topics are back", topics=before)
 
     def _note_hung(self) -> None:
         staleness = self._follower.staleness_ms(now_ms())
@@ -114,7 +114,8 @@ class TopicWatch:
         before, self._hung = self._hung, self._follower.held_back if stale else ()
         if self._hung and not before and self._tells:
             log.error(
-                "a transaction hangs in the registry: nothing behind it can be read, and the registry grows stale",
+                "hanging transaction in a registry topic: records after it cannot be read, and the registry "
+                "becomes stale",
                 partitions=self._hung,
                 mend=ABORT,
             )

@@ -287,7 +287,7 @@ class Transactions:
         if offset not in (partition.committed, until):
             raise error
         log.info(
-            "transactional id initialised anew",
+            "transactional id initialised again",
             topic=place.topic,
             partition=place.partition,
             why=repr(why.__cause__ or why),

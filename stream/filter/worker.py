@@ -159,7 +159,7 @@ class Worker:
         decider = Decider(policy, self._decider.world.registry)
         self._decider, self._native = decider, self._native_form(decider)
         self._show_policy(policy)
-        log.info("policy taken up", worker=self._index, policy=policy.version, policy_hash=policy.digest[:12])
+        log.info("policy reloaded", worker=self._index, policy=policy.version, policy_hash=policy.digest[:12])
 
     def _show_policy(self, policy: Policy) -> None:
         self._metrics.policy.clear()
@@ -368,7 +368,9 @@ class Worker:
         try:
             return self._make_native(decider)
         except NativeUnfit as error:
-            log.warning("the native module cannot stand for this policy: Python decides all", problem=str(error))
+            log.warning(
+                "the native module does not support this policy: every event falls back to Python", problem=str(error)
+            )
             return LeavesAll()
 
     def _owner(self, channel: Channel, number: str) -> str | None:
@@ -479,7 +481,7 @@ class Worker:
             self._metrics.dead_letters.labels(record.topic).inc()
             if (held_back := self._seldom["bad"].now()) is not None:
                 log.warning(
-                    "bad registry record left out",
+                    "registry record cannot be decoded; skipped",
                     topic=record.topic,
                     partition=record.partition,
                     offset=record.offset,
@@ -530,7 +532,7 @@ class Worker:
         useless = outputs.useless_reply
         if useless is not None and (held_back := self._seldom["useless reply"].now()) is not None:
             log.warning(
-                "a reply whose numbers are of no use: nothing can be written for its author; tell whoever sends them",
+                "reply with unusable numbers: no expression can be written for its author; report it to its producer",
                 topic=useless.place.topic,
                 partition=useless.place.partition,
                 offset=useless.offset,

@@ -47,11 +47,11 @@ async def close_within(*closables: Closable, within_s: float = GOODBYE_S_MAX) ->
         for task, one in closing.items():
             if not task.done():
                 task.cancel()
-                log.warning("did not close in time; cut off", client=type(one).__name__, bound_s=within_s)
+                log.warning("client did not close in time; aborted", client=type(one).__name__, bound_s=within_s)
             elif task.cancelled() or task.exception() is None:
                 continue
             else:
-                log.warning("did not close well; cut off", client=type(one).__name__, error=repr(task.exception()))
+                log.warning("client failed to close; aborted", client=type(one).__name__, error=repr(task.exception()))
             left.append(one)
         await asyncio.gather(*(_cut(one) for one in left))
 

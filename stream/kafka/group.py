@@ -37,7 +37,7 @@ async def commit_owned(
     except (CommitFailedError, IllegalStateError) as error:
         log.warning("commit refused: partitions went to another member", error=type(error).__name__)
     except TimeoutError:
-        log.warning("not committed in time; what these offsets stand for is done again", bound_s=within_s)
+        log.warning("offsets not committed in time; their records are processed again", bound_s=within_s)
     else:
         return owned
     return {}

@@ -56,7 +56,7 @@ async def until_answered(ask: Callable[P, Awaitable[T]], *given: P.args, **optio
             if not error.retriable:
                 raise
             if (held_back := seldom.now()) is not None:
-                log.warning("brokers do not answer what was asked; asking again", why=repr(error), held_back=held_back)
+                log.warning("brokers do not answer; trying again", why=repr(error), held_back=held_back)
         await asyncio.sleep(pause)
         pause = min(2 * pause, ANSWER_PAUSE_S_MAX)
 
@@ -78,7 +78,7 @@ async def look(config: Config, names: Collection[str] = tuple(topics.EXPECTED)) 
         raise clients.KafkaConnectionError(str(why)) from error
     differences = topics.differences(cluster, config.topics, names)
     for difference in differences:
-        log.warning("topic is not as it should be", difference=difference)
+        log.warning("topic differs from what wurao needs", difference=difference)
     if broken := [difference for difference in differences if topics.breaks_guarantees(difference)]:
         raise CannotStart("\n".join(broken))
     return cluster

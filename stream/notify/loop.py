@@ -205,7 +205,9 @@ class NoticeConnector:
         except Undecodable as error:
             await self._records.bury(record, str(error))
             self._metrics.dead_letters.inc()
-            log.warning("a notice cannot be read; it is in dead-letter", offset=record.offset, error=str(error))
+            log.warning(
+                "a record of `notices` cannot be decoded; it is in dead-letter", offset=record.offset, error=str(error)
+            )
             self._progress.finish(place, record.offset)
             return
         name = notice.notice
@@ -258,7 +260,7 @@ class NoticeConnector:
             return
         if attempt.outcome == "failed":
             self._metrics.given_up.inc()
-            log.warning("notice given up: somebody must be told in another way", notice=name)
+            log.warning("notice given up: notify the addressee by other means", notice=name)
         self._pending.pop(name, None)
         self._progress.finish(pending.place, pending.offset)
 

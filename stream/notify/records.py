@@ -85,7 +85,9 @@ class DeliveryLogReader:
                     try:
                         self._told.record(decode_as(Delivery, record.value or b""))
                     except Undecodable as error:
-                        log.warning("a delivery cannot be read", offset=record.offset, error=str(error))
+                        log.warning(
+                            "a record of `deliveries` cannot be decoded", offset=record.offset, error=str(error)
+                        )
 
     async def stop(self) -> None:
         """Read no more."""

@@ -291,7 +291,7 @@ class Watcher:
         self.metrics.undecodable.inc()
         if (held_back := self._seldom.now()) is not None:
             log.warning(
-                "activity left out",
+                "activity record cannot be decoded; skipped",
                 partition=record.partition,
                 offset=record.offset,
                 error=str(error),

@@ -96,5 +96,5 @@ def test_the_first_emergency_after_a_quiet_week_is_decided_at_once_and_no_worker
         assert filter_.metric("wurao_worker_restarts_total", worker=0) == 0
         decided = [one["event"] for one in broker.decisions()]
         assert len(decided) == len(set(decided)) == 12
-        assert ("transactional id initialised anew" in filter_.log) == (delivery == "exactly-once")
+        assert ("transactional id initialised again" in filter_.log) == (delivery == "exactly-once")
         assert filter_.terminate() == 0

@@ -178,7 +178,7 @@ def test_replies_that_say_no_refusal_or_whose_numbers_are_of_no_use_are_counted_
         assert [decision["reason"] for decision in broker.decisions(until=3)] == ["reply"] * 3
         for outcome in ("unheard", "port_unknown", "author_unknown"):
             assert filter_.metric(f'wurao_replies_total{{outcome="{outcome}"}}') == 1
-        assert "a reply whose numbers are of no use" in filter_.log
+        assert "reply with unusable numbers" in filter_.log
         assert nobodys not in filter_.log
         assert cases.WILLING not in filter_.log
 

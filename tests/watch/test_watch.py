@@ -138,7 +138,7 @@ def test_what_is_no_activity_is_named_and_stops_nothing(broker: Broker, tmp_path
         assert watch.metric("wurao_watch_undecodable_total") == 4
         assert watch.terminate() == 0
     assert len(raised(broker)) == 1
-    assert "activity left out" in watch.log
+    assert "activity record cannot be decoded" in watch.log
     assert number not in watch.log
 
 

@@ -92,7 +92,7 @@ class CaseFeed:
         except (msgspec.MsgspecError, KeyError) as error:
             held_back = self._quiet.now()
             if held_back is not None:
-                log.warning("a picture in `cases` cannot be read", error=type(error).__name__, more_count=held_back)
+                log.warning("a record of `cases` cannot be decoded", error=type(error).__name__, more_count=held_back)
             return None
 
 

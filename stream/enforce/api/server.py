@@ -227,7 +227,7 @@ class ApiServer:
         except web.HTTPNotFound:
             return _response(404, Refusal("not-found", "there is no such path; docs/openapi.yaml has them all"))
         except Exception:  # at the rim: one request must not end the control plane
-            log.exception("a request failed by a fault of the program")
+            log.exception("unexpected exception in a request")
             return _response(500, Refusal("failed", "a fault of ours; it is in the log"))
 
     async def _alive(self, _: web.Request) -> web.Response:

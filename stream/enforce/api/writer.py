@@ -40,7 +40,7 @@ class RecordWriter:
         try:
             await self._producer.once(send, within_s=self._config.api.write_timeout_ms / 1000)
         except (KafkaError, OSError) as error:  # a TimeoutError is an OSError
-            log.warning("no acknowledgement", topic=what.topic, error=repr(error))
+            log.warning("record not acknowledged by the broker", topic=what.topic, error=repr(error))
             raise Problem(
                 503,
                 Refusal(

@@ -100,12 +100,12 @@ class IntakeReader:
             except OffsetOutOfRangeError:
                 await self._begin_where_records_begin(places)
         except (clients.KafkaError, OSError) as error:
-            log.warning("the broker does not give what the stream left out; trying again", error=repr(error))
+            log.warning("records that the stream skipped cannot be fetched; trying again", error=repr(error))
         self._metrics.fetched.inc(fetched)
         held_back = self._seldom.now() if fetched else None
         if held_back is not None:
             log.warning(
-                "the stream had left records out; they are dealt with",
+                "records that the stream skipped were fetched and processed",
                 count=fetched,
                 seconds=round(time.monotonic() - began, 3),
                 like_this_before=held_back,
@@ -138,7 +138,7 @@ class IntakeReader:
             here = TopicPartition(place.topic, place.partition)
             if offset > self._positions[here]:
                 log.error(
-                    "records were deleted before they were dealt with: set retention.ms of the topic to -1",
+                    "records were deleted before they were processed: set retention.ms of the topic to -1",
                     topic=here.topic,
                     partition=here.partition,
                     first=self._positions[here],
