@@ -43,10 +43,10 @@ seventy bytes, a number of the base a few. A register that is read from its topi
 STANCES: Final[tuple[Stance, ...]] = get_args(Stance)
 """In the native module's order."""
 
-Place = tuple[Channel, Kind, Scope]
+ScopeKey = tuple[Channel, Kind, Scope]
 """A scope in one of a channel's two sets."""
 
-_GENERAL: Final[tuple[Place, ...]] = tuple((channel, "refusal", EVERYTHING) for channel in CHANNELS)
+_GENERAL: Final[tuple[ScopeKey, ...]] = tuple((channel, "refusal", EVERYTHING) for channel in CHANNELS)
 """The first of all bases' scopes."""
 
 
@@ -61,7 +61,7 @@ class Base:
         self.native: Final = native
 
     @classmethod
-    def of(cls, wills: Wills, *, origin: bytes = bytes(ORIGIN_BYTES), places: Sequence[Place] = _GENERAL) -> "Base":
+    def of(cls, wills: Wills, *, origin: bytes = bytes(ORIGIN_BYTES), places: Sequence[ScopeKey] = _GENERAL) -> "Base":
         """The base of these wills, in memory. `origin` is a digest of what they are. Some 40 ns for each number.
 
         Its scopes are `places`, in their order, and then what else the wills have.
@@ -112,7 +112,7 @@ class Base:
         return self.native.bytes_count
 
 
-class Probe(NamedTuple):
+class NativeProbe(NamedTuple):
     """A question of one sender and category: the numbers of the scopes that decide it."""
 
     channel: int
@@ -124,7 +124,7 @@ class Probe(NamedTuple):
 class Folding:
     """All that was held, on its way into one base."""
 
-    def __init__(self, native: "wurao_native.Aside", places: Sequence[Place]) -> None:
+    def __init__(self, native: "wurao_native.Aside", places: Sequence[ScopeKey]) -> None:
         self.native: Final = native
         self._places = places
 
@@ -139,7 +139,7 @@ class BasedWills:
     def __init__(self, base: Base | None = None, *, partitions: int = 1) -> None:
         """What the base has; without one nothing yet, and `hold` brings it for one of so many `partitions`."""
         self._names: dict[str | None, int] = {None: 0}
-        self._scopes: dict[Place, int] = {}
+        self._scopes: dict[ScopeKey, int] = {}
         self._new: list[tuple[int, bool, int, int]] = []
         """scopes that the module has yet to learn: it must not be changed while it decides"""
         self._held: set[int] = set()
@@ -166,7 +166,7 @@ class BasedWills:
 
     # What is held, where that are some partitions.
 
-    def places(self, wills: Wills) -> Sequence[Place]:
+    def places(self, wills: Wills) -> Sequence[ScopeKey]:
         """All scopes by their numbers here, those of `wills` among them: what a base to be held must be made with."""
         for channel, kind, scope, _ in wills.scopes():
             self._scope(channel, kind, scope)
@@ -204,13 +204,13 @@ class BasedWills:
         """How many numbers differ from their base, counted per channel."""
         return self.native.changed_count
 
-    def probe(self, channel: Channel, sender: str | None, category: str) -> Probe:
+    def probe(self, channel: Channel, sender: str | None, category: str) -> NativeProbe:
         """The question of a sender (None: the event names none) and category."""
         narrower = [scope for scope in refusals_covering(sender, category) if scope != EVERYTHING]
         places = [self._scope(channel, "refusal", scope) for scope in narrower]
         first, second, third = (*places, _NO_SCOPE, _NO_SCOPE)[:3]
         consent = self._scope(channel, "consent", Scope(sender, category)) if sender else _NO_SCOPE
-        return Probe(_NUMBER[channel], consent, (first, second, third))
+        return NativeProbe(_NUMBER[channel], consent, (first, second, third))
 
     def stance(self, channel: Channel, number: Msisdn, sender: str | None, category: str) -> Stance:
         """The will of a number toward a sender (None: the event names none) and category: for a look at one."""
@@ -258,6 +258,6 @@ class BasedWills:
         self._new.clear()
 
 
-def _named(places: Iterable[Place]) -> list[tuple[int, bool, str | None, str | None]]:
+def _named(places: Iterable[ScopeKey]) -> list[tuple[int, bool, str | None, str | None]]:
     """The scopes as the native module names them."""
     return [(_NUMBER[channel], kind == "refusal", *scope) for channel, kind, scope in places]

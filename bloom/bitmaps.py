@@ -30,12 +30,12 @@ from bloom.wills import (
     EVERYTHING,
     KINDS,
     Channel,
-    Columns,
-    Expression,
+    ExpressionColumns,
+    ExpressionRow,
     Kind,
-    Probe,
     Scope,
     Stance,
+    StanceProbe,
     Store,
     fold,
 )
@@ -98,11 +98,11 @@ class Wills:
             ScopedBitmap(channel, kind, scope, bitmap_of(numbers)) for channel, kind, scope, numbers in entries
         )
 
-    def apply(self, expressions: Iterable[Expression]) -> None:
+    def apply(self, expressions: Iterable[ExpressionRow]) -> None:
         """Fold the expressions, in order of receipt, into the state; the larger the batch, the cheaper."""
-        self.apply_columns(Columns.of(expressions))
+        self.apply_columns(ExpressionColumns.of(expressions))
 
-    def apply_columns(self, said: Columns) -> None:
+    def apply_columns(self, said: ExpressionColumns) -> None:
         """The same for expressions in columns."""
         if self._frozen:
             raise RuntimeError("these wills are the base of an overlay: apply to the overlay, then fold it")
@@ -131,7 +131,7 @@ class Wills:
         """The will of a number toward a sender (None: the event names none) and category."""
         return self.probe(channel, sender, category).stance(number)
 
-    def probe(self, channel: Channel, sender: str | None, category: str) -> Probe:
+    def probe(self, channel: Channel, sender: str | None, category: str) -> StanceProbe:
         """The same question, kept ready for many numbers, for as long as this store lives and changes."""
         return PlainProbe(self.sets, channel, sender, category)
 
@@ -226,11 +226,11 @@ class Overlay:
         self._touched: dict[Channel, BitMap64] = {channel: BitMap64() for channel in CHANNELS}
         self._followers: list[Store] = []
 
-    def apply(self, expressions: Iterable[Expression]) -> None:
+    def apply(self, expressions: Iterable[ExpressionRow]) -> None:
         """Fold the expressions, in order of receipt, into the state; the larger the batch, the cheaper."""
-        self.apply_columns(Columns.of(expressions))
+        self.apply_columns(ExpressionColumns.of(expressions))
 
-    def apply_columns(self, said: Columns) -> None:
+    def apply_columns(self, said: ExpressionColumns) -> None:
         """The same for expressions in columns."""
         fold(self, said, *self._followers)
 
@@ -242,7 +242,7 @@ class Overlay:
         """The will of a number toward a sender (None: the event names none) and category."""
         return self.probe(channel, sender, category).stance(number)
 
-    def probe(self, channel: Channel, sender: str | None, category: str) -> Probe:
+    def probe(self, channel: Channel, sender: str | None, category: str) -> StanceProbe:
         """The same question, kept ready for many numbers, for as long as this store lives and changes."""
         return LayeredProbe(
             self._base.probe(channel, sender, category),

@@ -11,7 +11,7 @@ from pyroaring import BitMap64
 
 from bloom.number import Msisdn
 from bloom.sets import ScopedSets
-from bloom.wills import Channel, Kind, Probe, Scope, Stance, refusals_covering
+from bloom.wills import Channel, Kind, Scope, Stance, StanceProbe, refusals_covering
 
 _NEVER: Final = -1
 """A generation that no shelf has: whoever saw it has yet to look."""
@@ -93,7 +93,7 @@ class LayeredProbe:
         "_touched",
     )
 
-    def __init__(self, base: Probe, layers: Layers, channel: Channel, sender: str | None, category: str) -> None:
+    def __init__(self, base: StanceProbe, layers: Layers, channel: Channel, sender: str | None, category: str) -> None:
         self._base = base
         self._layers = layers
         self._touched = layers.touched

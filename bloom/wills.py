@@ -75,7 +75,7 @@ MEANINGS_MAX: Final = 1 << 15
 """Words whose meaning is remembered from batch to batch: verb and scope, some thousands of senders with three verbs."""
 
 
-class Expression(NamedTuple):
+class ExpressionRow(NamedTuple):
     """As much of one expression as the fold needs. A consent names both its sender and its category."""
 
     number: Msisdn
@@ -85,11 +85,11 @@ class Expression(NamedTuple):
     category: str | None
 
 
-Word = tuple[Channel, Verb, str | None, str | None]
+ExpressionContent = tuple[Channel, Verb, str | None, str | None]
 """What an expression says, whoever says it: channel, verb, sender, category."""
 
 
-class Columns:
+class ExpressionColumns:
     """Expressions in order of receipt, as columns: who speaks, and which of the words that is."""
 
     __slots__ = ("numbers", "places", "words")
@@ -97,23 +97,25 @@ class Columns:
     def __init__(self) -> None:
         self.numbers: Final = array("Q")
         self.places: Final = array("I")
-        self.words: Final[dict[Word, int]] = {}
+        self.words: Final[dict[ExpressionContent, int]] = {}
         """every word that is said → its place"""
 
     @classmethod
-    def of(cls, expressions: Iterable[Expression]) -> "Columns":
+    def of(cls, expressions: Iterable[ExpressionRow]) -> "ExpressionColumns":
         """The same expressions."""
         columns = cls()
         for number, channel, verb, sender, category in expressions:
             columns.add(number, (channel, verb, sender, category))
         return columns
 
-    def add(self, number: Msisdn, word: Word) -> None:
+    def add(self, number: Msisdn, word: ExpressionContent) -> None:
         """One more."""
         self.numbers.append(number)
         self.places.append(self.words.setdefault(word, len(self.words)))
 
-    def extend(self, numbers: NDArray[np.uint64], places: NDArray[np.uint32], words: Sequence[Word]) -> None:
+    def extend(
+        self, numbers: NDArray[np.uint64], places: NDArray[np.uint32], words: Sequence[ExpressionContent]
+    ) -> None:
         """Many more, in columns of their own: `places` are those among `words`."""
         own = np.fromiter((self.words.setdefault(word, len(self.words)) for word in words), np.uint32, len(words))
         self.numbers.frombytes(numbers.astype(np.uint64, copy=False).tobytes())
@@ -123,7 +125,7 @@ class Columns:
         return len(self.numbers)
 
 
-class Step(NamedTuple):
+class FoldStep(NamedTuple):
     """One verb at one scope for many subscribers of a channel, in order, none of them twice."""
 
     channel: Channel
@@ -149,14 +151,14 @@ class Store(Protocol):
         """The same, and then `scope` joins the refusals of each number: in one, for most words refuse everything."""
 
 
-class Probe(Protocol):
+class StanceProbe(Protocol):
     """A question kept ready: what is a number's will toward one sender and category on one channel?"""
 
     def stance(self, number: Msisdn) -> Stance:
         """The will of `number` as the store holds it now."""
 
 
-def settle(store: Store, step: Step) -> None:
+def settle(store: Store, step: FoldStep) -> None:
     """Do one step: the table at the head of this file."""
     channel, verb, scope, numbers = step
     if verb == "consent":
@@ -168,7 +170,7 @@ def settle(store: Store, step: Step) -> None:
         store.remove_within(channel, scope, numbers)
 
 
-def plan(said: Columns) -> list[Step]:
+def plan(said: ExpressionColumns) -> list[FoldStep]:
     """The steps that do in few strokes what the expressions do one by one.
 
     Raises ValueError for a consent that does not name both its sender and its category, before anything is
@@ -216,7 +218,7 @@ def _steps(
     places: NDArray[np.int64],
     rounds: NDArray[np.int64] | None,
     meanings: Sequence[tuple[Channel, Verb, Scope]],
-) -> list[Step]:
+) -> list[FoldStep]:
     """Rows in the order of their numbers, parted by round and then by word."""
     group = places if rounds is None else rounds * len(meanings) + places
     if len(meanings) > 1 or rounds is not None:
@@ -226,10 +228,10 @@ def _steps(
     begins = [0, *(changes + 1).tolist()]
     column = array("Q")
     column.frombytes(np.ascontiguousarray(numbers).tobytes())
-    steps: list[Step] = []
+    steps: list[FoldStep] = []
     for begin, end, place in zip(begins, [*begins[1:], len(column)], group[begins].tolist(), strict=True):
         channel, verb, scope = meanings[place % len(meanings)]
-        steps.append(Step(channel, verb, scope, column[begin:end]))
+        steps.append(FoldStep(channel, verb, scope, column[begin:end]))
     return steps
 
 
@@ -243,7 +245,7 @@ def _meaning(channel: Channel, verb: Verb, sender: str | None, category: str | N
     return channel, verb, Scope(sender, category)
 
 
-def fold(store: Store, said: Columns, *followers: Store) -> None:
+def fold(store: Store, said: ExpressionColumns, *followers: Store) -> None:
     """Apply expressions to a store and to others that hold the same."""
     for step in plan(said):
         settle(store, step)

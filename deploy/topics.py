@@ -6,12 +6,12 @@ from typing import Final
 
 import yaml
 
-from stream.config import Topics
+from stream.config import TopicsConfig
 from stream.kafka.topics import EXPECTED
 
 TARGET: Final = "deploy/kubernetes/kafka/topics.yaml"
 
-TOPICS: Final = Topics(partitions=12, replication=3)
+TOPICS: Final = TopicsConfig(partitions=12, replication=3)
 """Twelve partitions feed twelve workers at most, for life; three replicas, so that one broker may be away."""
 
 IN_SYNC_MIN: Final = 2

@@ -19,7 +19,7 @@ from rich.console import Console
 
 from loadtest import capacity, figures, report
 from loadtest.cluster import LoadtestError
-from loadtest.options import Wish
+from loadtest.options import RunOptions
 from loadtest.running import measure
 from loadtest.scenarios import SCENARIOS, Scenario
 from stream.kafka.clients import KafkaError
@@ -112,11 +112,11 @@ def _add_wishes(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--pin", action="store_true", default=None, help="workers and generator on cores of their own")
 
 
-def wish_of(scenario: Scenario, told: argparse.Namespace) -> Wish:
+def run_options(scenario: Scenario, told: argparse.Namespace) -> RunOptions:
     """What a scenario is run with: its own wishes, and over them what was told. Raises `LoadtestError`."""
     given = {
         name: value
-        for name in Wish.__struct_fields__
+        for name in RunOptions.__struct_fields__
         if name != "quick" and (value := getattr(told, name, None)) is not None
     }
     if getattr(told, "minutes", None) is not None:
@@ -141,7 +141,7 @@ def _run(told: argparse.Namespace, names: Sequence[str]) -> int:
         if scenario is None:
             print(f"loadtest: no scenario is called {name!r}: choose from {', '.join(SCENARIOS)}", file=sys.stderr)
             return 2
-        wish = wish_of(scenario, told)
+        wish = run_options(scenario, told)
         try:
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                 result = runner.run(measure(scenario, wish, bootstrap=told.bootstrap))

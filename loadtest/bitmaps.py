@@ -25,7 +25,7 @@ from bloom.number import Msisdn, parse, to_text
 from bloom.partition import partition_of, partitions_of
 from bloom.sets import bitmap_of
 from bloom.snapshot import SnapshotMeta, read, write
-from bloom.wills import EVERYTHING, Expression, Kind, Probe, Scope
+from bloom.wills import EVERYTHING, ExpressionRow, Kind, Scope, StanceProbe
 from loadtest import national, national_report
 
 SEED: Final = 20_261_125
@@ -116,8 +116,8 @@ def look_ups() -> tuple[Cost, ...]:
     plain = base.probe("sms", "ORG-1", "finance")
     overlay = Overlay(base)
     touched = [Msisdn(int(number)) for number in rng.sample(silent, 10_000)]
-    overlay.apply([Expression(number, "sms", "consent", "ORG-2", "finance") for number in touched[:5_000]])
-    overlay.apply([Expression(number, "sms", "refuse", None, None) for number in touched[5_000:]])
+    overlay.apply([ExpressionRow(number, "sms", "consent", "ORG-2", "finance") for number in touched[:5_000]])
+    overlay.apply([ExpressionRow(number, "sms", "refuse", None, None) for number in touched[5_000:]])
     layered = overlay.probe("sms", "ORG-1", "finance")
     return (
         Cost("base, one silent number again and again", _probing(plain, silent[:1] * 10_000)),
@@ -180,22 +180,22 @@ def _many_consents() -> Wills:
     )
 
 
-def _batch(everything_share: float, rng: random.Random) -> list[Expression]:
+def _batch(everything_share: float, rng: random.Random) -> list[ExpressionRow]:
     """Different numbers; what does not refuse everything is a consent, a refusal or a lift of one sender."""
-    batch: list[Expression] = []
+    batch: list[ExpressionRow] = []
     for offset in rng.sample(range(RANGE), BATCH):
         number = Msisdn(FIRST + offset)
         if rng.random() < everything_share:
-            batch.append(Expression(number, "sms", "refuse", None, None))
+            batch.append(ExpressionRow(number, "sms", "refuse", None, None))
             continue
         sender = f"ORG-{rng.randrange(SENDERS_COUNT)}"
         match rng.randrange(4):
             case 0 | 1:
-                batch.append(Expression(number, "sms", "consent", sender, "finance"))
+                batch.append(ExpressionRow(number, "sms", "consent", sender, "finance"))
             case 2:
-                batch.append(Expression(number, "sms", "refuse", sender, None))
+                batch.append(ExpressionRow(number, "sms", "refuse", sender, None))
             case _:
-                batch.append(Expression(number, "sms", "lift", sender, None))
+                batch.append(ExpressionRow(number, "sms", "lift", sender, None))
     return batch
 
 
@@ -209,7 +209,7 @@ def _best(work: Callable[[], object], *, clock: Callable[[], float] = time.proce
     return min(times)
 
 
-def _probing(probe: Probe, numbers: list[Msisdn]) -> float:
+def _probing(probe: StanceProbe, numbers: list[Msisdn]) -> float:
     """Nanoseconds for one look-up from a Python loop, the loop included."""
 
     def ask() -> None:
@@ -220,7 +220,7 @@ def _probing(probe: Probe, numbers: list[Msisdn]) -> float:
     return _best(ask) / len(numbers) * 1e9
 
 
-def _folding(apply: Callable[[list[Expression]], None], batches: list[list[Expression]]) -> float:
+def _folding(apply: Callable[[list[ExpressionRow]], None], batches: list[list[ExpressionRow]]) -> float:
     """Expressions a second over all the batches, which follow each other."""
     started = time.process_time()
     for batch in batches:

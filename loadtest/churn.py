@@ -17,7 +17,7 @@ from stream import config as configuration
 from stream.clock import now_ms
 from stream.kafka import clients
 from stream.testbed.feed import send_words
-from stream.testbed.sample import WATCHED_CATEGORY, WATCHED_SENDER, Words
+from stream.testbed.sample import WATCHED_CATEGORY, WATCHED_SENDER, RepeatedExpression
 
 TICK_S: Final = 0.02
 
@@ -46,8 +46,8 @@ async def write(job: Job, producer: AIOKafkaProducer, begin_ns: int) -> Written:
     """Write all of it, acknowledged."""
     who = range(job.first, job.end)
     moment = now_ms()
-    refusals = Words("sms", "refuse", None, None, who, moment, "loadtest")
-    consents = Words("sms", "consent", WATCHED_SENDER, WATCHED_CATEGORY, who, moment, "loadtest")
+    refusals = RepeatedExpression("sms", "refuse", None, None, who, moment, "loadtest")
+    consents = RepeatedExpression("sms", "consent", WATCHED_SENDER, WATCHED_CATEGORY, who, moment, "loadtest")
     acks = []
     written, cpu = 0, time.process_time()
     await asyncio.sleep(max(0.0, (begin_ns - time.monotonic_ns()) / 1e9))

@@ -22,11 +22,11 @@ from bloom.partition import partitions_of_numbers
 from bloom.wills import EVERYTHING
 from loadtest.figures import Row
 from stream.feed import expression_reader
-from stream.feed.expression_reader import NativeReader, Reading
+from stream.feed.expression_reader import NativeReader, PolledExpressions
 from stream.kafka.seams.incoming import RawBatch
 from stream.registry.registry import Registry
 from stream.testbed.feed import template
-from stream.testbed.sample import WATCHED_CATEGORY, WATCHED_SENDER, Words
+from stream.testbed.sample import WATCHED_CATEGORY, WATCHED_SENDER, RepeatedExpression
 
 CODECS: Final = {"none": 0, "lz4": 3, "zstd": 4}
 BATCH_RECORDS: Final = 5_000
@@ -37,12 +37,12 @@ SPAN: Final = 1_000_000_000
 """Numbers are drawn from so many where they lie scattered."""
 
 WORDS: Final = (
-    Words("call", "refuse", None, None, range(1), 1_795_400_000_000, "loadtest"),
-    Words("sms", "consent", WATCHED_SENDER, WATCHED_CATEGORY, range(1), 1_795_400_000_000, "loadtest"),
+    RepeatedExpression("call", "refuse", None, None, range(1), 1_795_400_000_000, "loadtest"),
+    RepeatedExpression("sms", "consent", WATCHED_SENDER, WATCHED_CATEGORY, range(1), 1_795_400_000_000, "loadtest"),
 )
 
 
-def batches(words: Words, numbers: Sequence[int], codec: int) -> Iterator[RawBatch]:
+def batches(words: RepeatedExpression, numbers: Sequence[int], codec: int) -> Iterator[RawBatch]:
     """The record batches of a partition in which these say this."""
     key, value = template(words)
     for start in range(0, len(numbers), BATCH_RECORDS):
@@ -58,7 +58,7 @@ def apply(made: Sequence[RawBatch], reader: NativeReader | None, registry: Regis
     """CPU seconds to read and apply all of them, a batch a poll."""
     began = time.process_time()
     for batch in made:
-        reading = Reading()
+        reading = PolledExpressions()
         expression_reader.read(reader, partition, [batch], reading, partitions=PARTITIONS, apart=False)
         registry.hear(reading.said)
         assert reading.records_count == batch.count

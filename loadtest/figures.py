@@ -15,7 +15,7 @@ import msgspec
 
 from loadtest.latency import Delays, added
 from loadtest.machine import Machine
-from loadtest.options import Wish
+from loadtest.options import RunOptions
 
 DIRECTORY: Final = Path(__file__).parent / "results"
 """Where runs are written unless told otherwise; not kept with the sources."""
@@ -71,7 +71,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     time: str
     """UTC, ISO 8601"""
     machine: Machine
-    wish: Wish
+    wish: RunOptions
     rows: dict[str, dict[str, Figure]]
     delays: dict[str, Delays]
     """by row, of all turns together"""
@@ -93,7 +93,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def result_of(
-    scenario: str, turns: Sequence[Taken], *, machine: Machine, wish: Wish, took_s: float, load_after: float
+    scenario: str, turns: Sequence[Taken], *, machine: Machine, wish: RunOptions, took_s: float, load_after: float
 ) -> Result:
     """The turns as one result. A row or figure that a turn lacks has fewer values."""
     rows: dict[str, dict[str, list[float]]] = {}

@@ -30,7 +30,7 @@ from bloom.bitmaps import Overlay, Wills
 from bloom.number import Msisdn, to_text
 from bloom.sets import ScopedBitmap, bitmap_of
 from bloom.snapshot import SnapshotMeta
-from bloom.wills import EVERYTHING, Expression, Probe, Scope, Stance
+from bloom.wills import EVERYTHING, ExpressionRow, Scope, Stance, StanceProbe
 from loadtest import machine
 from loadtest.forked import ask as ask_child
 from loadtest.forked import fork, memory_bytes
@@ -279,21 +279,21 @@ def _some_sender(rng: random.Random) -> int:
     return int(SENDERS_COUNT ** rng.random()) - 1
 
 
-def _batch(plan: NumberPlan, rng: random.Random, everything_share: float) -> list[Expression]:
+def _batch(plan: NumberPlan, rng: random.Random, everything_share: float) -> list[ExpressionRow]:
     """Words of subscribers at random: refusals of everything, and consents, refusals and lifts of one sender."""
-    batch: list[Expression] = []
+    batch: list[ExpressionRow] = []
     for number in plan.asked(BATCH):
         if rng.random() < everything_share:
-            batch.append(Expression(Msisdn(number), "sms", "refuse", None, None))
+            batch.append(ExpressionRow(Msisdn(number), "sms", "refuse", None, None))
             continue
         sender, category = _named(_some_sender(rng))
         match rng.randrange(4):
             case 0 | 1:
-                batch.append(Expression(Msisdn(number), "sms", "consent", sender, category))
+                batch.append(ExpressionRow(Msisdn(number), "sms", "consent", sender, category))
             case 2:
-                batch.append(Expression(Msisdn(number), "sms", "refuse", sender, None))
+                batch.append(ExpressionRow(Msisdn(number), "sms", "refuse", sender, None))
             case _:
-                batch.append(Expression(Msisdn(number), "sms", "lift", sender, None))
+                batch.append(ExpressionRow(Msisdn(number), "sms", "lift", sender, None))
     return batch
 
 
@@ -311,14 +311,14 @@ Question = tuple[Callable[[Msisdn], Stance], Msisdn]
 
 
 def _questions(
-    probes: dict[int, Probe], plan: NumberPlan, rng: random.Random, *, distinct: int, count: int = ASKED_COUNT
+    probes: dict[int, StanceProbe], plan: NumberPlan, rng: random.Random, *, distinct: int, count: int = ASKED_COUNT
 ) -> list[Question]:
     numbers = plan.asked(distinct)
     pairs: list[Question] = [(probes[_some_sender(rng)].stance, Msisdn(number)) for number in numbers]
     return pairs * (count // distinct)
 
 
-def _asking(probes: dict[int, Probe], plan: NumberPlan, rng: random.Random, *, distinct: int) -> float:
+def _asking(probes: dict[int, StanceProbe], plan: NumberPlan, rng: random.Random, *, distinct: int) -> float:
     """Nanoseconds a question, a Python loop included. Each pass asks others, so that the cache knows none of them."""
     times = [_timed(_questions(probes, plan, rng, distinct=distinct)) for _ in range(3)]
     return min(times) / ASKED_COUNT * 1e9
@@ -331,7 +331,7 @@ def _timed(questions: Sequence[Question]) -> float:
     return time.process_time() - started
 
 
-def _churning(overlay: Overlay, probes: dict[int, Probe], plan: NumberPlan, rng: random.Random) -> float:
+def _churning(overlay: Overlay, probes: dict[int, StanceProbe], plan: NumberPlan, rng: random.Random) -> float:
     spent, rounds = 0.0, 100
     updates = [_batch(plan, rng, EVERYTHING_SHARE) for _ in range(rounds // 10)]
     for turn in range(rounds):

@@ -21,7 +21,7 @@ from loadtest.pool import DIGITS
 from stream.config import Config
 from stream.kafka import clients, seams
 from stream.kafka.seams import layout
-from stream.kafka.seams.incoming import RawBatch, Record, gather, take_raw
+from stream.kafka.seams.incoming import FetchedRecord, RawBatch, gather, take_raw
 from stream.model.topics import DECISIONS
 
 WAIT_MS: Final = 100
@@ -82,7 +82,7 @@ class Observer:
             for records in fetched.values():
                 self._note(records, moment)
 
-    def _note(self, records: Iterable[RawBatch | Record], moment: int) -> None:
+    def _note(self, records: Iterable[RawBatch | FetchedRecord], moment: int) -> None:
         numbers = [number for one in records for number in self._ids.findall(_text_of(one))]
         if not numbers:
             return
@@ -93,7 +93,7 @@ class Observer:
         self.duplicates += len(numbers) - len(fresh)
 
 
-def _text_of(one: RawBatch | Record) -> bytes:
+def _text_of(one: RawBatch | FetchedRecord) -> bytes:
     """What stands in a record, or in all records of a batch."""
     if not isinstance(one, RawBatch):
         return one.value or b""

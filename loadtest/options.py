@@ -3,7 +3,7 @@
 import msgspec
 
 
-class Wish(msgspec.Struct, frozen=True, kw_only=True):
+class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What to measure with. Where a scenario has no use for a field it says so by leaving it as it is."""
 
     repeat: int = 3

@@ -27,7 +27,7 @@ from stream.model.decision import Epoch
 from stream.model.registry import key_of
 from stream.model.topics import EPOCHS, EXPRESSIONS
 from stream.testbed.feed import Ack
-from stream.testbed.sample import Indexes, Words
+from stream.testbed.sample import Indexes, RepeatedExpression
 
 WORD_EVERY_S: Final = 0.01
 
@@ -63,14 +63,14 @@ class Wishers:
 
     async def run(self, _: Observer, begin_ns: int) -> None:
         """Send words as long as events flow; fit to run beside a load."""
-        words = Words("sms", "refuse", None, None, self.who, now_ms(), "loadtest")
+        words = RepeatedExpression("sms", "refuse", None, None, self.who, now_ms(), "loadtest")
         await asyncio.sleep((begin_ns - time.monotonic_ns()) / 1e9)
         end_ns = begin_ns + int(self.seconds * 1e9)
         while time.monotonic_ns() < end_ns and len(self.sent) < len(self.who):
             self.sent.append(await self._send(words, self.who.start + len(self.sent)))
             await asyncio.sleep(WORD_EVERY_S)
 
-    async def _send(self, words: Words, index: int) -> Sent:
+    async def _send(self, words: RepeatedExpression, index: int) -> Sent:
         one = words.expression(index)
         partition = partition_of(one.subscriber, self.partitions)
         key, value = key_of(one).encode(), encode(one)

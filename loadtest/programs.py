@@ -143,7 +143,7 @@ def topic_of(name: str) -> str:
 
 def names() -> tuple[str, ...]:
     """Every program there is, the filter first."""
-    python = (FILTER_PYTHON,) if NATIVE in configuration.Filter.__struct_fields__ else ()
+    python = (FILTER_PYTHON,) if NATIVE in configuration.FilterConfig.__struct_fields__ else ()
     return (FILTER, *python, FILTER_EXACTLY_ONCE, FILTER_UNCOMPRESSED, *PEERS)
 
 
@@ -167,7 +167,7 @@ def filter_program(name: str, rig: Rig, *, workers: int = 1, group: str | None =
 
 def native(choice: str) -> Mapping[str, str]:
     """The setting that chooses the filter's path, where this filter has one."""
-    known = NATIVE in configuration.Filter.__struct_fields__
+    known = NATIVE in configuration.FilterConfig.__struct_fields__
     return {"WURAO_FILTER__NATIVE": choice} if known else {}
 
 

@@ -6,11 +6,11 @@ import time
 from loadtest.environment import note, rigging
 from loadtest.figures import Result, Taken, result_of
 from loadtest.machine import describe
-from loadtest.options import Wish
+from loadtest.options import RunOptions
 from loadtest.scenarios import Scenario
 
 
-async def measure(scenario: Scenario, wish: Wish, *, bootstrap: str | None) -> Result:
+async def measure(scenario: Scenario, wish: RunOptions, *, bootstrap: str | None) -> Result:
     """Run it on the cluster at `bootstrap`, or on one of our own. Raises `LoadtestError` for what is in the way."""
     began = time.monotonic()
     load_before = os.getloadavg()[0]

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from loadtest.environment import Rig
-from loadtest.options import Wish
+from loadtest.options import RunOptions
 from loadtest.programs import native
 from stream.testbed.processes import FilterProcess
 from stream.testbed.sample import Sample
@@ -17,11 +17,11 @@ class Stage:
     """A rig with a registry written into it, and what is wished for."""
 
     rig: Rig
-    wish: Wish
+    wish: RunOptions
     registry: Sample
 
 
-async def set_stage(rig: Rig, wish: Wish, *, extra: Sequence[str] = ()) -> Stage:
+async def set_stage(rig: Rig, wish: RunOptions, *, extra: Sequence[str] = ()) -> Stage:
     """Make the topics, and `extra` ones alike, and write the registry."""
     await rig.make_topics(extra)
     return Stage(rig, wish, await rig.write_sample(refusals_count=wish.refusals_count))

@@ -56,11 +56,11 @@ class ConfigError(Exception):
     """A configuration that cannot be used: what is wrong, where, and the mend."""
 
 
-class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class ConfigSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Base of every table: unknown names are refused, because a misspelt setting is a lost one."""
 
 
-class Kafka(Section, frozen=True):
+class KafkaConfig(ConfigSection, frozen=True):
     """How to reach the cluster. TLS and SASL are those of Kafka's own clients."""
 
     bootstrap: str = "127.0.0.1:9092"
@@ -79,14 +79,14 @@ class Kafka(Section, frozen=True):
     request_timeout_ms: Timeout = 30_000
 
 
-class Topics(Section, frozen=True):
+class TopicsConfig(ConfigSection, frozen=True):
     """How the topics are made. The partition count is for life: a subscriber's partition must not change."""
 
     partitions: Partitions = 12
     replication: Replicas = 1
 
 
-class Registry(Section, frozen=True):
+class RegistryConfig(ConfigSection, frozen=True):
     """How much of it a worker holds, where its snapshots are kept, and how often changes are folded into new ones."""
 
     mode: Literal["replicated", "partitioned"] = "replicated"
@@ -106,7 +106,7 @@ class Registry(Section, frozen=True):
     """how often the broker is asked for end offsets: the resolution of staleness"""
 
 
-class Filter(Section, frozen=True):
+class FilterConfig(ConfigSection, frozen=True):
     """The data plane."""
 
     group: str = "wurao-filter"
@@ -132,7 +132,7 @@ class Filter(Section, frozen=True):
     members `<instance>-<worker>` of their group"""
 
 
-class Enforce(Section, frozen=True):
+class EnforceConfig(ConfigSection, frozen=True):
     """The control plane: one `wurao enforce`, of as many as share its cases."""
 
     instance: str | None = None
@@ -154,7 +154,7 @@ class Enforce(Section, frozen=True):
     """where `/metrics`, `/healthz` and `/readyz` are served, on `metrics.host`; 0 lets the system choose"""
 
 
-class Watch(Section, frozen=True):
+class WatchConfig(ConfigSection, frozen=True):
     """Early warning: one `wurao watch`, of as many as share the senders."""
 
     group: str = "wurao-watch"
@@ -168,7 +168,7 @@ class Watch(Section, frozen=True):
     """where `/metrics`, `/healthz` and `/readyz` are served, on `metrics.host`; 0 lets the system choose"""
 
 
-class Api(Section, frozen=True):
+class ApiConfig(ConfigSection, frozen=True):
     """The control plane's API: where it is served, and how commands reach it."""
 
     host: str = "127.0.0.1"
@@ -187,7 +187,7 @@ class Api(Section, frozen=True):
     token_file: str | None = None
 
 
-class Connector(Section, frozen=True):
+class ConnectorConfig(ConfigSection, frozen=True):
     """The delivery of notices: one `wurao notify`, of as many as share them (docs/notices.md)."""
 
     group: str = "wurao-notify"
@@ -218,7 +218,7 @@ class Connector(Section, frozen=True):
     """where `/metrics`, `/healthz` and `/readyz` are served, on `metrics.host`; 0 lets the system choose"""
 
 
-class Audit(Section, frozen=True):
+class AuditConfig(ConfigSection, frozen=True):
     """The audit of decisions: one `wurao audit`, of as many as share the partitions."""
 
     group: str = "wurao-audit"
@@ -229,7 +229,7 @@ class Audit(Section, frozen=True):
     """where `/metrics`, `/healthz` and `/readyz` are served, on `metrics.host`; 0 lets the system choose"""
 
 
-class Metrics(Section, frozen=True):
+class MetricsConfig(ConfigSection, frozen=True):
     """Where `/metrics`, `/healthz` and `/readyz` are served; worker N of a host listens at `port` + N.
 
     Port 0 lets the system choose (the address is logged).
@@ -239,7 +239,7 @@ class Metrics(Section, frozen=True):
     port: Port = 9600
 
 
-class Trace(Section, frozen=True):
+class TraceConfig(ConfigSection, frozen=True):
     """Traces of batches (the extra `trace`). Without an endpoint there are none."""
 
     endpoint: str | None = None
@@ -249,7 +249,7 @@ class Trace(Section, frozen=True):
     timeout_ms: Timeout = 5_000
 
 
-class PolicyChoice(Section, frozen=True):
+class PolicyConfig(ConfigSection, frozen=True):
     """A policy file, or the name of a shipped policy."""
 
     file: str = "cn-2020"
@@ -258,21 +258,21 @@ class PolicyChoice(Section, frozen=True):
     mounted files that are swapped whole: one that is written in place may be read half"""
 
 
-class Config(Section, frozen=True):
+class Config(ConfigSection, frozen=True):
     """Everything that can be configured."""
 
-    kafka: Kafka = Kafka()
-    topics: Topics = Topics()
-    registry: Registry = Registry()
-    filter: Filter = Filter()
-    enforce: Enforce = Enforce()
-    watch: Watch = Watch()
-    api: Api = Api()
-    connector: Connector = Connector()
-    audit: Audit = Audit()
-    metrics: Metrics = Metrics()
-    policy: PolicyChoice = PolicyChoice()
-    trace: Trace = Trace()
+    kafka: KafkaConfig = KafkaConfig()
+    topics: TopicsConfig = TopicsConfig()
+    registry: RegistryConfig = RegistryConfig()
+    filter: FilterConfig = FilterConfig()
+    enforce: EnforceConfig = EnforceConfig()
+    watch: WatchConfig = WatchConfig()
+    api: ApiConfig = ApiConfig()
+    connector: ConnectorConfig = ConnectorConfig()
+    audit: AuditConfig = AuditConfig()
+    metrics: MetricsConfig = MetricsConfig()
+    policy: PolicyConfig = PolicyConfig()
+    trace: TraceConfig = TraceConfig()
 
 
 def load(path: Path | None, environment: Mapping[str, str]) -> Config:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from stream import logs
-from stream.config import ConfigError, Trace
+from stream.config import ConfigError, TraceConfig
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
@@ -31,7 +31,7 @@ UNFINISHED_MAX: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class BatchSpan:
     """What a batch's span tells. Counts only."""
 
     lane: str
@@ -65,7 +65,7 @@ class BatchTracer:
         self._state = span.get_span_context()
         span.end()
 
-    def decided(self, ticket: int, batch: Batch, *, began_ns: int) -> None:
+    def decided(self, ticket: int, batch: BatchSpan, *, began_ns: int) -> None:
         """A batch was taken at `began_ns` (nanoseconds since the epoch) and is decided; `ticket` names it."""
         from opentelemetry.trace import Link  # noqa: PLC0415  # only where the extra is installed
 
@@ -102,7 +102,7 @@ class BatchTracer:
         self._provider.shutdown()
 
 
-def start(trace: Trace, *, service: str, instance: str) -> BatchTracer | None:
+def start(trace: TraceConfig, *, service: str, instance: str) -> BatchTracer | None:
     """The tracer that the configuration asks for; None where it asks for none. Raises `ConfigError`."""
     if trace.endpoint is None:
         return None

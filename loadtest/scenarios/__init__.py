@@ -10,7 +10,7 @@ from typing import Final
 
 from loadtest.environment import Rig
 from loadtest.figures import Taken
-from loadtest.options import Wish
+from loadtest.options import RunOptions
 from loadtest.scenarios import burst, cold_start, latency, mixed, scale, sensitivity, soak, throughput, urgent, words
 
 
@@ -20,10 +20,10 @@ class Scenario:
 
     name: str
     what: str
-    run: Callable[[Rig, Wish], AsyncIterator[Taken]]
-    whole: Wish
+    run: Callable[[Rig, RunOptions], AsyncIterator[Taken]]
+    whole: RunOptions
     """for figures to quote"""
-    quick: Wish
+    quick: RunOptions
     """for a look, within about a minute"""
 
 
@@ -37,15 +37,15 @@ SCENARIOS: Final[dict[str, Scenario]] = {
             "throughput",
             "the filter beside every peer on events that wait: per wall second, per CPU-second, ratios",
             throughput.run,
-            Wish(repeat=3, events_count=1_000_000, refusals_count=2_000_000),
-            Wish(repeat=1, events_count=200_000, refusals_count=_SMALL, quick=True),
+            RunOptions(repeat=3, events_count=1_000_000, refusals_count=2_000_000),
+            RunOptions(repeat=1, events_count=200_000, refusals_count=_SMALL, quick=True),
         ),
         Scenario(
             "latency",
             "event due → acknowledged, and in a gateway's hands: at 1,000, 20,000, 100,000 and half of saturation",
             latency.run,
-            Wish(repeat=3, seconds=30.0, rates=(1_000, 20_000, 100_000, latency.HALF), events_count=400_000),
-            Wish(
+            RunOptions(repeat=3, seconds=30.0, rates=(1_000, 20_000, 100_000, latency.HALF), events_count=400_000),
+            RunOptions(
                 repeat=1,
                 seconds=6.0,
                 rates=(1_000, 20_000, latency.HALF),
@@ -58,22 +58,22 @@ SCENARIOS: Final[dict[str, Scenario]] = {
             "mixed",
             "SMS, calls, replies and emergencies together: the delay of each kind",
             mixed.run,
-            Wish(repeat=3, seconds=30.0, rates=(10_000,)),
-            Wish(repeat=1, seconds=8.0, rates=(10_000,), refusals_count=_SMALL, quick=True),
+            RunOptions(repeat=3, seconds=30.0, rates=(10_000,)),
+            RunOptions(repeat=1, seconds=8.0, rates=(10_000,), refusals_count=_SMALL, quick=True),
         ),
         Scenario(
             "optout-propagation",
             "refusal produced → in force in all workers, while events flow",
             words.propagation,
-            Wish(repeat=3, seconds=20.0, rates=(10_000,), workers=(2,)),
-            Wish(repeat=1, seconds=6.0, rates=(10_000,), workers=(2,), refusals_count=_SMALL, quick=True),
+            RunOptions(repeat=3, seconds=20.0, rates=(10_000,), workers=(2,)),
+            RunOptions(repeat=1, seconds=6.0, rates=(10_000,), workers=(2,), refusals_count=_SMALL, quick=True),
         ),
         Scenario(
             "registry-churn",
             "the same, and the events' own delay, while 50,000 registry records a second are written",
             words.churning,
-            Wish(repeat=3, seconds=20.0, rates=(10_000,), churn_per_s=50_000, everything_share=0.2),
-            Wish(
+            RunOptions(repeat=3, seconds=20.0, rates=(10_000,), churn_per_s=50_000, everything_share=0.2),
+            RunOptions(
                 repeat=1,
                 seconds=6.0,
                 rates=(10_000,),
@@ -87,43 +87,43 @@ SCENARIOS: Final[dict[str, Scenario]] = {
             "cold-start",
             "start of the process → first decision, with snapshots of so many numbers",
             cold_start.run,
-            Wish(repeat=3, numbers=(1_000_000, 50_000_000, 500_000_000), refusals_count=10_000),
-            Wish(repeat=1, numbers=(1_000_000, 10_000_000), refusals_count=10_000, quick=True),
+            RunOptions(repeat=3, numbers=(1_000_000, 50_000_000, 500_000_000), refusals_count=10_000),
+            RunOptions(repeat=1, numbers=(1_000_000, 10_000_000), refusals_count=10_000, quick=True),
         ),
         Scenario(
             "scale",
             "1, 2 and 4 workers on the same events",
             scale.run,
-            Wish(repeat=3, workers=(1, 2, 4), events_count=2_000_000),
-            Wish(repeat=1, workers=(1, 2), events_count=300_000, refusals_count=_SMALL, quick=True),
+            RunOptions(repeat=3, workers=(1, 2, 4), events_count=2_000_000),
+            RunOptions(repeat=1, workers=(1, 2), events_count=300_000, refusals_count=_SMALL, quick=True),
         ),
         Scenario(
             "sensitivity",
             "what an event costs as events grow and as the registry grows",
             sensitivity.run,
-            Wish(repeat=3, events_count=400_000, numbers=(50_000_000, 500_000_000)),
-            Wish(repeat=1, events_count=120_000, numbers=(10_000_000,), refusals_count=_SMALL, quick=True),
+            RunOptions(repeat=3, events_count=400_000, numbers=(50_000_000, 500_000_000)),
+            RunOptions(repeat=1, events_count=120_000, numbers=(10_000_000,), refusals_count=_SMALL, quick=True),
         ),
         Scenario(
             "soak",
             "steady traffic with workers killed now and then: nothing lost, no memory that grows",
             soak.run,
-            Wish(repeat=1, seconds=900.0, rates=(2_000,), workers=(2,), refusals_count=_SMALL),
-            Wish(repeat=1, seconds=60.0, rates=(2_000,), workers=(2,), refusals_count=_SMALL, quick=True),
+            RunOptions(repeat=1, seconds=900.0, rates=(2_000,), workers=(2,), refusals_count=_SMALL),
+            RunOptions(repeat=1, seconds=60.0, rates=(2_000,), workers=(2,), refusals_count=_SMALL, quick=True),
         ),
         Scenario(
             "burst",
             "ten times the usual rate for ten seconds: time until nothing waits, and the worst delay",
             burst.run,
-            Wish(repeat=3, seconds=20.0, rates=(5_000,)),
-            Wish(repeat=1, seconds=8.0, rates=(3_000,), refusals_count=_SMALL, quick=True),
+            RunOptions(repeat=3, seconds=20.0, rates=(5_000,)),
+            RunOptions(repeat=1, seconds=8.0, rates=(3_000,), refusals_count=_SMALL, quick=True),
         ),
         Scenario(
             "urgent",
             "emergency SMS while ten million others wait: time to decision",
             urgent.run,
-            Wish(repeat=3, seconds=20.0, rates=(50,), backlog=10_000_000),
-            Wish(repeat=1, seconds=6.0, rates=(50,), backlog=600_000, refusals_count=_SMALL, quick=True),
+            RunOptions(repeat=3, seconds=20.0, rates=(50,), backlog=10_000_000),
+            RunOptions(repeat=1, seconds=6.0, rates=(50,), backlog=600_000, refusals_count=_SMALL, quick=True),
         ),
     )
 }

@@ -12,7 +12,7 @@ from loadtest.figures import Point, Taken
 from loadtest.latency import delays_of
 from loadtest.load import put, settle_broker
 from loadtest.observer import Observer
-from loadtest.options import Wish
+from loadtest.options import RunOptions
 from loadtest.scenarios.latency import noticed
 from loadtest.schedule import Schedule, Step
 from loadtest.stage import filtering, set_stage
@@ -25,7 +25,7 @@ GONE_S: Final = 0.05
 """Lag is gone once what waits is less than this much of the usual rate."""
 
 
-async def run(rig: Rig, wish: Wish) -> AsyncIterator[Taken]:
+async def run(rig: Rig, wish: RunOptions) -> AsyncIterator[Taken]:
     """A burst in each turn; `seconds` is how long the usual rate goes on afterwards."""
     stage = await set_stage(rig, wish)
     await settle_broker(stage)

@@ -20,7 +20,7 @@ from bloom.sets import ScopedBitmap
 from bloom.wills import EVERYTHING
 from loadtest.environment import Offsets, Rig, note
 from loadtest.figures import Row, Taken
-from loadtest.options import Wish
+from loadtest.options import RunOptions
 from loadtest.programs import native
 from loadtest.stage import Stage, filtering, set_stage
 from stream.clock import now_ms
@@ -36,7 +36,7 @@ MIB: Final = 1 << 20
 WAITING: Final = 20_000
 
 
-async def run(rig: Rig, wish: Wish) -> AsyncIterator[Taken]:
+async def run(rig: Rig, wish: RunOptions) -> AsyncIterator[Taken]:
     """Every size in each turn."""
     stage = await set_stage(rig, wish)
     await rig.write_events(stage.registry, count=WAITING)

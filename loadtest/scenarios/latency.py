@@ -18,7 +18,7 @@ from loadtest.figures import Row, Taken
 from loadtest.latency import Delays, delays_of
 from loadtest.load import Load, put, settle_broker
 from loadtest.observer import Observer
-from loadtest.options import Wish
+from loadtest.options import RunOptions
 from loadtest.programs import cpu_of
 from loadtest.schedule import Step
 from loadtest.stage import Stage, filtering, set_stage
@@ -35,7 +35,7 @@ GENERATOR_LATE_MS: Final = 5.0
 """A generator that was later than this itself (p99) is named: part of the delays is its own."""
 
 
-async def run(rig: Rig, wish: Wish) -> AsyncIterator[Taken]:
+async def run(rig: Rig, wish: RunOptions) -> AsyncIterator[Taken]:
     """All rates in each turn."""
     stage = await set_stage(rig, wish)
     await settle_broker(stage)

@@ -8,14 +8,14 @@ from loadtest.environment import Rig, note
 from loadtest.figures import Row, Taken
 from loadtest.latency import delays_of
 from loadtest.load import put, settle_broker
-from loadtest.options import Wish
+from loadtest.options import RunOptions
 from loadtest.pool import KINDS
 from loadtest.scenarios.latency import noticed
 from loadtest.schedule import Step
 from loadtest.stage import filtering, set_stage
 
 
-async def run(rig: Rig, wish: Wish) -> AsyncIterator[Taken]:
+async def run(rig: Rig, wish: RunOptions) -> AsyncIterator[Taken]:
     """A load in each turn."""
     stage = await set_stage(rig, wish)
     await settle_broker(stage)

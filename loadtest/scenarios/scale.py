@@ -5,13 +5,13 @@ from collections.abc import AsyncIterator
 from loadtest import programs
 from loadtest.environment import Rig, note
 from loadtest.figures import Row, Taken
-from loadtest.options import Wish
+from loadtest.options import RunOptions
 from loadtest.programs import FILTER
 from loadtest.stage import set_stage
 from loadtest.watching import watch
 
 
-async def run(rig: Rig, wish: Wish) -> AsyncIterator[Taken]:
+async def run(rig: Rig, wish: RunOptions) -> AsyncIterator[Taken]:
     """Every number of workers in each turn."""
     stage = await set_stage(rig, wish)
     await rig.write_events(stage.registry, count=wish.events_count)

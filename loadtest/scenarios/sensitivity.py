@@ -12,7 +12,7 @@ from typing import Final
 
 from loadtest.environment import Rig, note
 from loadtest.figures import Row, Taken
-from loadtest.options import Wish
+from loadtest.options import RunOptions
 from loadtest.programs import FILTER, filter_program
 from loadtest.scenarios.cold_start import enlarged, offered
 from loadtest.stage import filtering, set_stage
@@ -21,7 +21,7 @@ from loadtest.watching import watch
 TEXT_TIMES: Final = (1, 2, 4)
 
 
-async def run(rig: Rig, wish: Wish) -> AsyncIterator[Taken]:
+async def run(rig: Rig, wish: RunOptions) -> AsyncIterator[Taken]:
     """Sizes of events first, each written anew and read by a group that has read what was there before."""
     stage = await set_stage(rig, wish)
     async with filtering(stage, name="filter-first"):
@@ -51,5 +51,5 @@ async def run(rig: Rig, wish: Wish) -> AsyncIterator[Taken]:
         yield Taken(rows=rows)
 
 
-async def _measure(rig: Rig, wish: Wish, group: str) -> Row:
+async def _measure(rig: Rig, wish: RunOptions, group: str) -> Row:
     return await watch(rig, filter_program(FILTER, rig, group=group), events_count=wish.events_count)

@@ -20,7 +20,7 @@ import numpy as np
 from loadtest.environment import Rig, note
 from loadtest.figures import Point, Taken
 from loadtest.ledger import Ledger
-from loadtest.options import Wish
+from loadtest.options import RunOptions
 from loadtest.stage import set_stage
 from stream.kafka import clients
 from stream.model.codec import decode_decision
@@ -69,7 +69,7 @@ class Seen:
     kills: int = 0
 
 
-async def run(rig: Rig, wish: Wish) -> AsyncIterator[Taken]:
+async def run(rig: Rig, wish: RunOptions) -> AsyncIterator[Taken]:
     """One turn, for as long as wished: a soak that is repeated is a longer soak."""
     (rate,), (workers,) = wish.rates, wish.workers
     stage = await set_stage(rig, wish)

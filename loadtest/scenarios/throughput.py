@@ -12,7 +12,7 @@ from loadtest import programs
 from loadtest.cluster import LoadtestError
 from loadtest.environment import Rig, note
 from loadtest.figures import Row, Taken, ratio
-from loadtest.options import Wish
+from loadtest.options import RunOptions
 from loadtest.peers import PEERS
 from loadtest.programs import FILTER, CannotRun, PeerProgram
 from loadtest.stage import set_stage
@@ -22,7 +22,7 @@ from stream.model.topics import DECISIONS, EVENTS_SMS
 _STORED: Final = {EVENTS_SMS: "stored_event_bytes", DECISIONS: "stored_decision_bytes"}
 
 
-async def run(rig: Rig, wish: Wish) -> AsyncIterator[Taken]:
+async def run(rig: Rig, wish: RunOptions) -> AsyncIterator[Taken]:
     """A turn of all programs at a time."""
     names = programs.chosen(wish.peers)
     targets = [programs.topic_of(name) for name in names if name in PEERS]

@@ -8,7 +8,7 @@ from loadtest.environment import Offsets, Rig, note
 from loadtest.figures import Taken
 from loadtest.latency import delays_of
 from loadtest.load import put, settle_broker
-from loadtest.options import Wish
+from loadtest.options import RunOptions
 from loadtest.pool import pool
 from loadtest.scenarios.latency import noticed, shares
 from loadtest.schedule import Step
@@ -18,7 +18,7 @@ from stream.model.topics import DECISIONS
 BACKLOG_POOL: Final = 100_000
 
 
-async def run(rig: Rig, wish: Wish) -> AsyncIterator[Taken]:
+async def run(rig: Rig, wish: RunOptions) -> AsyncIterator[Taken]:
     """In each turn a new group meets the whole backlog."""
     stage = await set_stage(rig, wish)
     await settle_broker(stage)

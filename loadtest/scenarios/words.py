@@ -20,7 +20,7 @@ from loadtest.figures import Row, Taken
 from loadtest.latency import Delays, delays_of
 from loadtest.load import put, settle_broker
 from loadtest.observer import Observer
-from loadtest.options import Wish
+from loadtest.options import RunOptions
 from loadtest.optout_probe import Wishers, announced, delays_of_words
 from loadtest.programs import cpu_of
 from loadtest.scenarios.latency import noticed
@@ -30,7 +30,7 @@ from stream.clock import now_ms
 from stream.model.topics import EPOCHS, EXPRESSIONS
 from stream.testbed.feed import Ack, send_words
 from stream.testbed.processes import FilterProcess
-from stream.testbed.sample import Words
+from stream.testbed.sample import RepeatedExpression
 
 FRESH_FIRST: Final = 100_000_000
 """Subscribers from here on are in no sample registry."""
@@ -47,7 +47,7 @@ APPLIED_S_MAX: Final = 60.0
 CHUNK: Final = 50_000
 
 
-async def propagation(rig: Rig, wish: Wish) -> AsyncIterator[Taken]:
+async def propagation(rig: Rig, wish: RunOptions) -> AsyncIterator[Taken]:
     """Words alone."""
     stage = await set_stage(rig, wish)
     await settle_broker(stage)
@@ -56,7 +56,7 @@ async def propagation(rig: Rig, wish: Wish) -> AsyncIterator[Taken]:
         yield Taken(rows=rows, delays=delays, notes=notes, sound=not rows["words"]["never_count"])
 
 
-async def churning(rig: Rig, wish: Wish) -> AsyncIterator[Taken]:
+async def churning(rig: Rig, wish: RunOptions) -> AsyncIterator[Taken]:
     """Words, and events, without churn and with it, one after the other in each turn."""
     stage = await set_stage(rig, wish)
     await settle_broker(stage)
@@ -145,7 +145,7 @@ async def applied(stage: Stage, *, turn: int) -> Row:
     """How many refusals of everything a worker applies a second that has no events, written as fast as it goes."""
     rig = stage.rig
     first = FRESH_FIRST + (2 * stage.wish.repeat + 2 + turn) * FRESH_EACH
-    words = Words("call", "refuse", None, None, range(first, first + APPLIED_COUNT), now_ms(), "loadtest")
+    words = RepeatedExpression("call", "refuse", None, None, range(first, first + APPLIED_COUNT), now_ms(), "loadtest")
     async with filtering(stage, name=f"filter-idle-{turn}") as process, rig.producer() as producer:
         await asyncio.sleep(SETTLE_S)
         before = await _records(process)

@@ -22,7 +22,7 @@ from stream.model.decision import Decision, Epoch
 from stream.model.events import Event, Reply
 from stream.model.topics import EXPRESSIONS
 from stream.policy.decide import case_of, decide
-from stream.policy.facts import Case, World
+from stream.policy.facts import EventCase, World
 from stream.policy.settings import Policy
 
 IN_FORCE_MS: Final = 1_000
@@ -113,7 +113,7 @@ class DecisionVerifier:
         # which it may have looked.
         return self._forbids(case, None, in_force) and self._forbids(case, None, decision.decided)
 
-    def _forbids(self, case: Case, offsets: Sequence[int] | None, until_ms: int) -> bool:
+    def _forbids(self, case: EventCase, offsets: Sequence[int] | None, until_ms: int) -> bool:
         """Whether the recipient's will, as of then, forbids this commercial traffic. Not where that is not known."""
         assert case.number is not None, "only subscribers have wills"
         wills = self._histories.wills.as_of(case.number, offsets, until_ms=until_ms)

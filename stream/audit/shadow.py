@@ -22,7 +22,7 @@ from stream.audit.patience import until_stopped
 from stream.config import Config
 from stream.kafka import clients
 from stream.kafka.brokers import Brokers
-from stream.kafka.describe import Cluster
+from stream.kafka.describe import ClusterDescription
 from stream.kafka.durable import DurableProducer
 from stream.metrics import ShadowMetrics
 from stream.model.codec import encode
@@ -39,7 +39,7 @@ GROUP_SUFFIX: Final = "-shadow"
 class Shadow:
     """One instance; as many as share the partitions. Create it on its loop; `run` returns when `stop` was asked for."""
 
-    def __init__(self, config: Config, policy: Policy, cluster: Cluster) -> None:
+    def __init__(self, config: Config, policy: Policy, cluster: ClusterDescription) -> None:
         self.metrics = ShadowMetrics()
         self._policy = policy
         self._following = DecisionReader(config, cluster, client=NAME, group=f"{config.filter.group}{GROUP_SUFFIX}")

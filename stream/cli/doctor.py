@@ -10,7 +10,7 @@ from stream import config as configuration
 from stream import logs
 from stream.cli import doctor_cluster, doctor_here
 from stream.cli.common import add_config, add_json, print_json
-from stream.cli.findings import Finding, State, worst, wrong
+from stream.cli.findings import CheckResult, State, worst, wrong
 from stream.config import ConfigError
 
 MARKS: Final[dict[State, str]] = {"ok": "ok   ", "warn": "warn ", "wrong": "WRONG"}
@@ -53,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 1 if worst(found) == "wrong" else 0
 
 
-def _told(found: list[Finding]) -> str:
+def _told(found: list[CheckResult]) -> str:
     width = max(len(one.name) for one in found)
     lines: list[str] = []
     for name, state, what, mend in found:

@@ -11,14 +11,14 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import GroupCoordinatorNotAvailableError
 
 from stream.cli import doctor_filter, doctor_registry
-from stream.cli.findings import Finding, ok, warn, wrong
+from stream.cli.findings import CheckResult, ok, warn, wrong
 from stream.config import Config, ConfigError
 from stream.feed import snapshots
 from stream.feed.importer import read_all_but_wills
 from stream.kafka import clients, topics
 from stream.kafka.clients import TopicPartition
 from stream.kafka.closing import close_within
-from stream.kafka.describe import Cluster, describe
+from stream.kafka.describe import ClusterDescription, describe
 from stream.kafka.reason import reason
 from stream.model.topics import ACTIVITY, DECISIONS, ENFORCE_GROUP, EPOCHS, EXPRESSIONS, INTAKE, RECORD_KIND
 from stream.policy.loading import load as load_policy
@@ -34,7 +34,7 @@ AHEAD_WARN_MS: Final = 1_000
 PEEK_MS: Final = 200
 
 
-async def findings(config: Config) -> list[Finding]:
+async def findings(config: Config) -> list[CheckResult]:
     """Everything that needs a broker; one line that says why where none answers."""
     try:
         admin = clients.admin(config)
@@ -60,7 +60,7 @@ async def findings(config: Config) -> list[Finding]:
     return found
 
 
-def _topics(cluster: Cluster, config: Config) -> list[Finding]:
+def _topics(cluster: ClusterDescription, config: Config) -> list[CheckResult]:
     differences = topics.differences(cluster, config.topics)
     if not differences:
         return [ok("topics", f"all {len(topics.EXPECTED)} are as they must be")]
@@ -77,7 +77,7 @@ def _topics(cluster: Cluster, config: Config) -> list[Finding]:
     return found
 
 
-async def _records(config: Config, cluster: Cluster, admin: AIOKafkaAdminClient) -> list[Finding]:
+async def _records(config: Config, cluster: ClusterDescription, admin: AIOKafkaAdminClient) -> list[CheckResult]:
     """What the topics hold: the registry, how far the groups are, whose clock is ahead."""
     consumer = clients.follower(config, client="wurao-doctor")
     places = [place for name, topic in cluster.topics.items() for place in clients.partitions(name, topic.partitions)]
@@ -97,8 +97,11 @@ async def _records(config: Config, cluster: Cluster, admin: AIOKafkaAdminClient)
 
 
 def _registry(
-    config: Config, cluster: Cluster, begins: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int]
-) -> Finding:
+    config: Config,
+    cluster: ClusterDescription,
+    begins: Mapping[TopicPartition, int],
+    ends: Mapping[TopicPartition, int],
+) -> CheckResult:
     mine = [place for place in ends if place.topic in RECORD_KIND]
     count = sum(ends[place] - begins[place] for place in mine)
     if count == 0:
@@ -120,7 +123,7 @@ def _registry(
     return ok("registry", f"{told}; a start takes {path.name} and what came since" if path else told)
 
 
-async def _senders(config: Config) -> list[Finding]:
+async def _senders(config: Config) -> list[CheckResult]:
     """What is to be looked at in the senders' records, by the policy that is configured."""
     try:
         policy = load_policy(config.policy.file)
@@ -150,7 +153,7 @@ async def _group(
     *,
     admin: AIOKafkaAdminClient,
     consumer: clients.AIOKafkaConsumer,
-) -> Finding:
+) -> CheckResult:
     """How far a group is: records that wait, and since when the oldest of them does."""
     try:
         committed = await admin.list_consumer_group_offsets(group, partitions=list(places))
@@ -193,7 +196,7 @@ async def _oldest(consumer: clients.AIOKafkaConsumer, waiting: Mapping[TopicPart
 
 async def _ahead(
     consumer: clients.AIOKafkaConsumer, places: Sequence[TopicPartition], ends: Mapping[TopicPartition, int]
-) -> Finding:
+) -> CheckResult:
     """Whether the newest records that other hosts wrote come from our future."""
     looked = {
         place: ends[place] - 1

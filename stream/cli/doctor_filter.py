@@ -13,7 +13,7 @@ import aiohttp
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import GroupCoordinatorNotAvailableError, GroupIdNotFound, NoError
 
-from stream.cli.findings import Finding, ok, warn, wrong
+from stream.cli.findings import CheckResult, ok, warn, wrong
 from stream.config import Config
 from stream.kafka.clients import KafkaError
 
@@ -27,7 +27,7 @@ def groups(config: Config) -> tuple[str, str]:
     return f"{config.filter.group}.urgent", f"{config.filter.group}.bulk"
 
 
-async def finding(config: Config, admin: AIOKafkaAdminClient) -> Finding:
+async def finding(config: Config, admin: AIOKafkaAdminClient) -> CheckResult:
     """How the filter of this machine is, if one runs."""
     base = f"http://{config.metrics.host}:{config.metrics.port}"
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=ANSWER_S_MAX)) as session:
@@ -56,7 +56,7 @@ async def _get(session: aiohttp.ClientSession, url: str) -> tuple[bool, str]:
         return answer.status == 200, (await answer.text()).strip()
 
 
-def _mute(place: str, error: Exception) -> Finding:
+def _mute(place: str, error: Exception) -> CheckResult:
     why = f"not within {ANSWER_S_MAX:.0f} s" if isinstance(error, TimeoutError) else repr(error)
     return wrong(
         "filter",
@@ -66,7 +66,7 @@ def _mute(place: str, error: Exception) -> Finding:
     )
 
 
-def _nobody(base: str, members: Sequence[str] | None) -> Finding:
+def _nobody(base: str, members: Sequence[str] | None) -> CheckResult:
     """Nobody listens there. `members` are the hosts of the groups' members; None where nobody may ask."""
     if members is None:
         return warn(

@@ -11,7 +11,7 @@ from typing import Final
 from zoneinfo import TZPATH, ZoneInfo, ZoneInfoNotFoundError
 
 from bloom import snapshot
-from stream.cli.findings import Finding, ok, warn, wrong
+from stream.cli.findings import CheckResult, ok, warn, wrong
 from stream.config import Config, ConfigError
 from stream.deciding.native_selection import native_path
 from stream.enforce.procedures import settings as procedures
@@ -35,7 +35,7 @@ _TIME_ERROR: Final = 5
 _UNLOOPED: Final = ("127.", "localhost", "[::1]")
 
 
-def findings(config: Config) -> list[Finding]:
+def findings(config: Config) -> list[CheckResult]:
     """Everything that needs no broker, in the order of the configuration."""
     found = [*_settings(config)]
     try:
@@ -52,13 +52,13 @@ def findings(config: Config) -> list[Finding]:
     return [*found, _snapshots(config), _clock()]
 
 
-def _settings(config: Config) -> list[Finding]:
+def _settings(config: Config) -> list[CheckResult]:
     kafka = config.kafka
     try:
         ssl_context(kafka)
     except ConfigError as error:
         return [wrong("configuration", str(error), "mend it: nothing reaches a broker with it")]
-    found: list[Finding] = []
+    found: list[CheckResult] = []
     far = [one for one in kafka.bootstrap.split(",") if not one.strip().startswith(_UNLOOPED)]
     if kafka.security_protocol in ("PLAINTEXT", "SASL_PLAINTEXT") and far:
         found.append(
@@ -80,12 +80,12 @@ def _settings(config: Config) -> list[Finding]:
     return found or [ok("configuration", f"read; brokers {kafka.bootstrap} by {kafka.security_protocol}")]
 
 
-def _policy(config: Config, policy: Policy) -> Finding:
+def _policy(config: Config, policy: Policy) -> CheckResult:
     silence = "silence is refusal" if policy.silence_refuses else "silence allows (a do-not-call regime)"
     return ok("policy", f"{policy.version} of {config.policy.file}, hash {policy.digest[:12]}; {silence}")
 
 
-def _time_zones(policy: Policy) -> Finding:
+def _time_zones(policy: Policy) -> CheckResult:
     try:
         package = metadata("tzdata")
     except PackageNotFoundError:
@@ -107,7 +107,7 @@ def _time_zones(policy: Policy) -> Finding:
     return ok("time zones", f"{told}; {', '.join(zones) or 'the policy sets no hours'}")
 
 
-def _calendar(config: Config, policy: Policy) -> Finding:
+def _calendar(config: Config, policy: Policy) -> CheckResult:
     try:
         calendar = procedures.terms(config, policy).calendar
     except ConfigError as error:
@@ -126,7 +126,7 @@ def _calendar(config: Config, policy: Policy) -> Finding:
     return ok("calendar", f"official working days are known to the end of {last}")
 
 
-def _snapshots(config: Config) -> Finding:
+def _snapshots(config: Config) -> CheckResult:
     directory = Path(config.registry.snapshots)
     nearest = next(folder for folder in (directory.absolute(), *directory.absolute().parents) if folder.exists())
     if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
@@ -161,7 +161,7 @@ def _snapshots(config: Config) -> Finding:
     return ok("snapshots", told)
 
 
-def _native(config: Config, policy: Policy) -> Finding:
+def _native(config: Config, policy: Policy) -> CheckResult:
     try:
         path = native_path(config, policy)
     except CannotStart as error:
@@ -169,7 +169,7 @@ def _native(config: Config, policy: Policy) -> Finding:
     return ok("native module", f"{'native' if path.share else 'Python'} decides: {path.why}")
 
 
-def _clock() -> Finding:
+def _clock() -> CheckResult:
     """What the kernel says of its clock (adjtimex(2), which only reads when no mode is given)."""
     told = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     libc = ctypes.CDLL(None, use_errno=True)

@@ -45,7 +45,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     command.add_argument("--workers", type=int, metavar="N", help="one per core (default: filter.workers)")
     command.add_argument(
         "--delivery",
-        choices=get_args(get_type_hints(configuration.Filter)["delivery"]),
+        choices=get_args(get_type_hints(configuration.FilterConfig)["delivery"]),
         help="how decisions are delivered (default: filter.delivery)",
     )
     command.add_argument("--policy", metavar="FILE", help="decide by this policy (default: policy.file)")

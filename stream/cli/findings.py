@@ -8,7 +8,7 @@ State = Literal["ok", "warn", "wrong"]
 SEVERITY: Final[dict[State, int]] = {"ok": 0, "warn": 1, "wrong": 2}
 
 
-class Finding(NamedTuple):
+class CheckResult(NamedTuple):
     """One line. `wrong` means that something will not work or that a guarantee is lost; `warn`, that it may."""
 
     name: str
@@ -17,21 +17,21 @@ class Finding(NamedTuple):
     mend: str = ""
 
 
-def ok(name: str, found: str) -> Finding:
+def ok(name: str, found: str) -> CheckResult:
     """All is well."""
-    return Finding(name, "ok", found)
+    return CheckResult(name, "ok", found)
 
 
-def warn(name: str, found: str, mend: str) -> Finding:
+def warn(name: str, found: str, mend: str) -> CheckResult:
     """It works, and should be looked at."""
-    return Finding(name, "warn", found, mend)
+    return CheckResult(name, "warn", found, mend)
 
 
-def wrong(name: str, found: str, mend: str) -> Finding:
+def wrong(name: str, found: str, mend: str) -> CheckResult:
     """It does not work, or loses what is promised."""
-    return Finding(name, "wrong", found, mend)
+    return CheckResult(name, "wrong", found, mend)
 
 
-def worst(findings: Sequence[Finding]) -> State:
+def worst(findings: Sequence[CheckResult]) -> State:
     """The worst state among them."""
     return max((finding.state for finding in findings), key=SEVERITY.__getitem__, default="ok")

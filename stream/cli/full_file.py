@@ -17,9 +17,9 @@ from bloom.wills import Channel
 from stream.cli.common import CommandError, Meter, say
 from stream.config import Config
 from stream.feed.bulk_files import BulkFile
-from stream.feed.importer import Importer, Tally
+from stream.feed.importer import Importer, ImportTally
 from stream.feed.order_index import OrderIndex
-from stream.feed.replacement import Difference, difference, doubts, examples, lifting_groups, numbers_of, only
+from stream.feed.replacement import RegisterDifference, difference, doubts, examples, lifting_groups, numbers_of, only
 
 LEAVING_PERCENT_MAX: Final = 5.0
 """Of those registered, so many may leave by one file unless the operator says more: few do from month to month."""
@@ -75,7 +75,7 @@ async def replace(
     bulk: BulkFile,
     *,
     partitions: int,
-) -> Tally:
+) -> ImportTally:
     """Apply the file. Raises `CommandError` where nothing was changed."""
     channel: Channel = arguments.replace_scope
     in_file, bad_count, lines_count = _look_through(bulk, importer, channel, arguments.source)
@@ -123,7 +123,7 @@ async def _apply(
     index: OrderIndex,
     *,
     bulk: BulkFile,
-    change: Difference,
+    change: RegisterDifference,
     partitions: int,
 ) -> None:
     done, total = 0, len(change.new) + len(change.leaving)
@@ -147,7 +147,7 @@ async def _apply(
             meter.update(done, total, done)
 
 
-def _show(change: Difference, bad_count: int) -> None:
+def _show(change: RegisterDifference, bad_count: int) -> None:
     say(f"full file of refusals of everything on {change.channel}, source {change.source}:")
     for sentence, numbers in (
         ("new, will be refused", change.new),

@@ -205,7 +205,7 @@ async def _built(config: Config) -> tuple[Registry, SnapshotMeta, int]:
     bad_count = misplaced_count = 0
     with Meter("registry", "records read") as meter:
 
-        def note(progress: snapshots.Progress) -> None:
+        def note(progress: snapshots.BuildProgress) -> None:
             nonlocal bad_count, misplaced_count
             for bad in progress.bad[: max(0, BAD_TOLD_MAX - bad_count)]:
                 say(f"{bad.topic}, partition {bad.partition}, offset {bad.offset}: {bad.error}; not used")

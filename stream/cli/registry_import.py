@@ -26,7 +26,7 @@ from stream.cli.rejections import Rejections
 from stream.config import Config, ConfigError
 from stream.feed import tables
 from stream.feed.bulk_files import COLUMNS, BulkFile, Format, Given
-from stream.feed.importer import Fate, FileWriter, Importer, Tally, topics_opened
+from stream.feed.importer import Fate, FileWriter, Importer, ImportTally, topics_opened
 from stream.feed.order_index import OrderIndex, OrderLock
 from stream.feed.snapshots import collector_at_rest
 from stream.feed.text_files import ENCODINGS, opened
@@ -213,7 +213,7 @@ def _zone(name: str | None) -> ZoneInfo | None:
 
 async def _into_file(
     config: Config, arguments: argparse.Namespace, files: _Files, rejections: Rejections, now: int
-) -> Tally:
+) -> ImportTally:
     admission = _admission(config, arguments)
     with private_file(arguments.into) as out, OrderIndex(None) as index:
         importer = Importer(
@@ -235,7 +235,7 @@ async def _into_topics(
     *,
     rejections: Rejections,
     now: int,
-) -> Tally:
+) -> ImportTally:
     admission = _admission(config, arguments)
     with ExitStack() as stack:
         meter = stack.enter_context(Meter("order index", "records read"))
@@ -264,7 +264,7 @@ def _admission(config: Config, arguments: argparse.Namespace) -> Admission:
     return Admission(load(config.policy.file).numbering, stated)
 
 
-async def _take_all(importer: Importer, files: _Files) -> Tally:
+async def _take_all(importer: Importer, files: _Files) -> ImportTally:
     total = sum(bulk.bytes_count for bulk in files)
     before = 0
     with collector_at_rest(), Meter("import", "lines") as meter:
@@ -307,7 +307,7 @@ def _given(arguments: argparse.Namespace, path: Path, zone: ZoneInfo | None, now
     )
 
 
-def _print(tally: Tally, *, as_json: bool) -> None:
+def _print(tally: ImportTally, *, as_json: bool) -> None:
     fates: tuple[Fate, ...] = get_args(Fate)
     if as_json:
         answer: dict[str, object] = {

@@ -18,7 +18,7 @@ from stream.cli.common import CommandError, Meter, add_json, failed, print_json,
 from stream.feed import tables
 from stream.feed.files import RegistryFileError, load_registry
 from stream.feed.scrubbing import REACHABLE, REASONS, Answers, Scrubber
-from stream.feed.tables import NUMBER, Layout, Rows
+from stream.feed.tables import NUMBER, Layout, TableRows
 from stream.feed.text_files import ENCODINGS, BulkFileError, TextFile, opened
 from stream.model.limits import FILE_LINE
 from stream.policy.loading import load
@@ -31,7 +31,7 @@ KNOWN_TOLD_MAX: Final = 20
 """Where a sender is unknown, so many of those that are known are told."""
 
 
-class Outputs(NamedTuple):
+class ScrubOutputs(NamedTuple):
     """The two files."""
 
     reachable: Path
@@ -145,7 +145,7 @@ def _known(what: str, name: str, known: Sequence[str], *, where: str) -> None:
     raise CommandError(f"{what} {name!r}: {where} knows {', '.join(told[:KNOWN_TOLD_MAX]) or 'none'}{more}")
 
 
-def _split(file: TextFile, layout: Layout, scrubber: Scrubber, outputs: Outputs) -> tuple[dict[str, int], int]:
+def _split(file: TextFile, layout: Layout, scrubber: Scrubber, outputs: ScrubOutputs) -> tuple[dict[str, int], int]:
     """Write the two files. How many lines have each reason, and how many have no number."""
     counts = np.zeros(len(REASONS), dtype=np.int64)
     without = 0
@@ -186,7 +186,7 @@ def _header(layout: Layout) -> bytes:
     return b"".join(line + b"\n" for line in before) + separator.join((last, b"wire_number", b"reason")) + b"\n"
 
 
-def _rows(rows: Rows, answers: Answers, separator: bytes) -> list[bytes]:
+def _rows(rows: TableRows, answers: Answers, separator: bytes) -> list[bytes]:
     raw = rows.raw
     if not separator:
         separator = b","
@@ -204,13 +204,13 @@ def _quoted(line: bytes) -> bytes:
     return b'"' + line.replace(b'"', b'""') + b'"'
 
 
-def _outputs(arguments: argparse.Namespace) -> Outputs:
+def _outputs(arguments: argparse.Namespace) -> ScrubOutputs:
     arguments.out.mkdir(parents=True, exist_ok=True)
     name = "list" if arguments.list == "-" else Path(arguments.list).stem
-    return Outputs(arguments.out / f"{name}.reachable.csv", arguments.out / f"{name}.not-reachable.csv")
+    return ScrubOutputs(arguments.out / f"{name}.reachable.csv", arguments.out / f"{name}.not-reachable.csv")
 
 
-def _print(counts: dict[str, int], outputs: Outputs, *, as_json: bool) -> None:
+def _print(counts: dict[str, int], outputs: ScrubOutputs, *, as_json: bool) -> None:
     reachable = {reason: count for reason, count in counts.items() if reason in REACHABLE}
     unreachable = {reason: count for reason, count in counts.items() if reason not in REACHABLE}
     if as_json:

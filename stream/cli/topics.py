@@ -13,7 +13,7 @@ from stream.cli.common import Meter, add_config, add_json, config_of, failed, pr
 from stream.config import Config, ConfigError
 from stream.feed.topic_reader import read
 from stream.kafka import clients, topics
-from stream.kafka.describe import Cluster, describe
+from stream.kafka.describe import ClusterDescription, describe
 from stream.model.topics import EXPRESSIONS, RECORD_KIND
 from stream.registry.exceeding import Exceeding
 
@@ -134,7 +134,7 @@ async def _exceeding(config: Config, topic: str, partitions: int) -> list[str]:
     return found.told()
 
 
-async def _cluster(config: Config) -> Cluster:
+async def _cluster(config: Config) -> ClusterDescription:
     admin = clients.admin(config)
     try:
         await admin.start()

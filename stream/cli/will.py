@@ -35,7 +35,7 @@ from stream.model.topics import EXPRESSIONS
 from stream.policy.loading import load as load_policy
 from stream.policy.settings import Policy
 from stream.registry import order_rule
-from stream.registry.registry import wish_of
+from stream.registry.registry import expression_row_of
 
 SOURCE: Final = "command"
 
@@ -46,7 +46,7 @@ NUMBER_CHARACTERS_MAX: Final = 256
 """Read from standard input: as long as any number may be on the wire."""
 
 
-class Standing(msgspec.Struct, frozen=True):
+class StandingScope(msgspec.Struct, frozen=True):
     """A refusal or consent that holds, and the word that it comes from, where that is known."""
 
     sender: str
@@ -57,11 +57,11 @@ class Standing(msgspec.Struct, frozen=True):
 class ChannelWills(msgspec.Struct, frozen=True):
     """What a subscriber wants on one channel."""
 
-    refusals: list[Standing]
-    consents: list[Standing]
+    refusals: list[StandingScope]
+    consents: list[StandingScope]
 
 
-class Answer(msgspec.Struct, frozen=True):
+class ShownWills(msgspec.Struct, frozen=True):
     """The answer of `will show --json`. Expressions stand in order of receipt, as far as they are kept."""
 
     subscriber: str
@@ -71,7 +71,7 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 @dataclass(slots=True)
-class Heard:
+class SubscriberHistory:
     """All that is known of one subscriber: a state to begin with, and words in order of receipt."""
 
     wills: Wills = field(default_factory=Wills)
@@ -80,7 +80,7 @@ class Heard:
 
     def hear(self, word: Expression) -> None:
         """Take in the next word."""
-        self.wills.apply([wish_of(word)])
+        self.wills.apply([expression_row_of(word)])
         self.words.append(word)
 
 
@@ -281,18 +281,18 @@ def _no_person(arguments: argparse.Namespace) -> str:
     )
 
 
-async def _from_topic(config: Config, subscriber: str) -> Heard:
+async def _from_topic(config: Config, subscriber: str) -> SubscriberHistory:
     """The subscriber's words from its own partition."""
     cluster = await describe_registry(config)
     kept = await kept_of(config, subscriber, partitions=cluster.topics[EXPRESSIONS].partitions, client="wurao-will")
-    heard = Heard(problems=list(kept.problems))
+    heard = SubscriberHistory(problems=list(kept.problems))
     for one in kept.received:
         heard.hear(one.expression)
     return heard
 
 
-def _from_files(paths: Sequence[Path], subscriber: str) -> Heard:
-    heard = Heard()
+def _from_files(paths: Sequence[Path], subscriber: str) -> SubscriberHistory:
+    heard = SubscriberHistory()
     for path in paths:
         try:
             if snapshot.is_snapshot(path):
@@ -304,13 +304,13 @@ def _from_files(paths: Sequence[Path], subscriber: str) -> Heard:
     return heard
 
 
-def _take_snapshot(heard: Heard, path: Path) -> None:
+def _take_snapshot(heard: SubscriberHistory, path: Path) -> None:
     if heard.words:
         raise CommandError(f"{path}: a snapshot is a whole registry; give it first")
     heard.wills = snapshot.read(path).wills
 
 
-def _take_lines(heard: Heard, path: Path, subscriber: str) -> None:
+def _take_lines(heard: SubscriberHistory, path: Path, subscriber: str) -> None:
     wanted = subscriber[1:].encode()  # JSON may write the plus as an escape, and digits hardly
     with path.open("rb") as lines:
         for number, line in enumerate(lines, start=1):
@@ -325,19 +325,21 @@ def _take_lines(heard: Heard, path: Path, subscriber: str) -> None:
                 heard.hear(record)
 
 
-def _answer(subscriber: str, heard: Heard) -> Answer:
+def _answer(subscriber: str, heard: SubscriberHistory) -> ShownWills:
     number = parse(subscriber)
     assert number is not None
     sms, call = (_channel(heard, channel, number) for channel in CHANNELS)
-    return Answer(subscriber, sms, call, heard.words)
+    return ShownWills(subscriber, sms, call, heard.words)
 
 
-def _channel(heard: Heard, channel: Channel, number: Msisdn) -> ChannelWills:
+def _channel(heard: SubscriberHistory, channel: Channel, number: Msisdn) -> ChannelWills:
     refusals, consents = heard.wills.expressions_of(channel, number)
     last = {_about(word): word for word in heard.words if word.channel == channel}
 
-    def standing(scopes: list[Scope]) -> list[Standing]:
-        return [Standing(scope.sender or EVERYTHING, scope.category or EVERYTHING, last.get(scope)) for scope in scopes]
+    def standing(scopes: list[Scope]) -> list[StandingScope]:
+        return [
+            StandingScope(scope.sender or EVERYTHING, scope.category or EVERYTHING, last.get(scope)) for scope in scopes
+        ]
 
     return ChannelWills(standing(refusals), standing(consents))
 
@@ -346,7 +348,7 @@ def _about(word: Expression) -> Scope:
     return Scope(scope_name(word.sender), scope_name(word.category))
 
 
-def _print(answer: Answer) -> None:
+def _print(answer: ShownWills) -> None:
     print(answer.subscriber)
     behind = {
         id(standing.expression)

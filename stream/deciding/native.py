@@ -27,7 +27,7 @@ from stream.model.topics import EVENT_KINDS
 from stream.policy.decide import Decider
 from stream.policy.masks import bits_of
 from stream.policy.patterns import OPT_OUT
-from stream.policy.settings import Numbers
+from stream.policy.settings import NumberSettings
 
 if TYPE_CHECKING or BUILT:
     import wurao_native
@@ -86,7 +86,7 @@ class Setup(NamedTuple):
     codec: Compression
     level: int
     batch_bytes_max: int
-    numbers: Numbers
+    numbers: NumberSettings
     """the policy's patterns"""
 
 

@@ -16,7 +16,7 @@ from bloom.base import Base, BasedWills
 from bloom.bitmaps import Overlay, Wills
 from bloom.number import Msisdn
 from bloom.snapshot import SnapshotMeta
-from bloom.wills import Expression
+from bloom.wills import ExpressionRow
 from stream.config import Config
 from stream.deciding.native import Compression, NativeBatches, NativeUnfit, why_unfit
 from stream.deciding.native_batch import Native
@@ -117,7 +117,7 @@ def _unfit_for(policy: Policy, make: _Make) -> str | None:
     try:
         raw = memoryview(batch_of([(b"", _TRIAL)], timestamp=_TRIAL_MS))
         path = make(registry, None)
-        registry.wills.apply([Expression(_TRIAL_NUMBER, "sms", "refuse", None, None)])
+        registry.wills.apply([ExpressionRow(_TRIAL_NUMBER, "sms", "refuse", None, None)])
         outcome = path(decider).decide(raw, topic=EVENTS_URGENT, partition=0, base_offset_from=0, now=_TRIAL_MS)
     except NativeUnfit as error:
         return str(error)

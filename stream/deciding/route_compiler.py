@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from bloom.base import BasedWills, Probe
+from bloom.base import BasedWills, NativeProbe
 from stream.deciding.activity import CLAIMED
 from stream.deciding.batch import SERVICE
 from stream.deciding.windows import Answer
@@ -22,13 +22,13 @@ from stream.model.events import Call, Sms
 from stream.model.fields import EventKind, Purpose
 from stream.model.registry import Campaign, Order, Sender
 from stream.policy.facts import Route, Source, Stated, World
-from stream.policy.masks import Row, masked
+from stream.policy.masks import MaskedRow, masked
 from stream.policy.numbering import FromKind, ToKind
 from stream.policy.predicates import NUMBER_PROTECTION, Predicate, region_prefix
-from stream.policy.program import Outcome
+from stream.policy.program import RuleOutcome
 from stream.policy.rules import Rule
 from stream.policy.settings import Hours, within
-from stream.policy.text import Identity
+from stream.policy.text import SenderIdentity
 
 _TO_KINDS: Final[tuple[ToKind, ...]] = ("help", "redress", "short", "person", "other")
 _FROM_KINDS: Final[tuple[FromKind, ...]] = ("missing", "person", "port", "identifier", "malformed")
@@ -140,7 +140,7 @@ class _Places:
         self.tallies: NDArray[np.int32] = np.zeros(0, dtype=np.int32)
         """by outcome: its place among what is counted"""
         self._templates: dict[tuple[str, EventKind, str | None, bool], int] = {}
-        self._outcomes: list[tuple[Outcome, bool]] = []
+        self._outcomes: list[tuple[RuleOutcome, bool]] = []
         """by template: one of its outcomes, whose sender does not count, and whether that is a mere claim"""
         self._names: dict[str | None, int] = {}
         self._senders: list[str | None] = []
@@ -150,7 +150,7 @@ class _Places:
 
     def template(self, rule: Rule, route: Route, order: Order | None) -> int:
         """The place of what a row answers, where it cites this order if any."""
-        outcome = Outcome(rule, route)
+        outcome = RuleOutcome(rule, route)
         claim = rule.reason in CLAIMED and _is_mere_claim(route)
         key = rule.id, outcome.kind, order.order if order else None, claim
         place = self._templates.get(key)
@@ -290,13 +290,13 @@ class Programs:
             self._places[route.source.owner.sender] if route.source.owner else None,
         )
 
-    def _probe(self, route: Route) -> Probe:
+    def _probe(self, route: Route) -> NativeProbe:
         return self._wills.probe(route.channel, route.sender, route.category)
 
-    def _rows(self, rows: tuple[Row, ...], route: Route) -> list[RowParts]:
+    def _rows(self, rows: tuple[MaskedRow, ...], route: Route) -> list[RowParts]:
         return [(row.needs, row.forbids, self._answer(row, route)) for row in rows]
 
-    def _answer(self, row: Row, route: Route) -> int:
+    def _answer(self, row: MaskedRow, route: Route) -> int:
         if not row.sure:
             return _LEFT
         if row.rule.cites_order:
@@ -340,7 +340,7 @@ class Programs:
         return [facts for _, facts in self._senders.values()]
 
     def _sender(self, record: Sender) -> SenderFacts:
-        identity = Identity(record, read=self._world.policy.numbering.read)
+        identity = SenderIdentity(record, read=self._world.policy.numbering.read)
         return SenderFacts(record.status == "revoked", identity.names, identity.contacts)
 
     def _campaign_of(self, record: Campaign) -> CampaignFacts:
@@ -363,7 +363,7 @@ def _is_mere_claim(route: Route) -> bool:
     return route.sender is not None and (owner is None or owner.sender != route.sender)
 
 
-def _template_of(outcome: Outcome, order: Order | None, *, claim: bool) -> Template:
+def _template_of(outcome: RuleOutcome, order: Order | None, *, claim: bool) -> Template:
     """A sample decision, encoded and taken apart where an event's own values go."""
     sample = Decision(
         event=_EVENT,

@@ -20,7 +20,7 @@ AFTERWARDS_COUNT: Final = 20
 
 
 @dataclass(slots=True)
-class Probe:
+class OptOutProbe:
     """One message to the subscriber. Moments are milliseconds since the epoch, to the fraction that the clock has."""
 
     sent_ms: float
@@ -31,7 +31,7 @@ class Probe:
 class OptOut:
     """What has happened so far."""
 
-    probes: dict[str, Probe] = field(default_factory=dict)
+    probes: dict[str, OptOutProbe] = field(default_factory=dict)
     """messages to the subscriber by their event's id, in the order of sending"""
     replied_ms: float | None = None
     reply_id: str = ""
@@ -39,7 +39,7 @@ class OptOut:
 
     def sent(self, event_id: str, *, at_ms: float) -> None:
         """A message to the subscriber is about to be sent."""
-        self.probes[event_id] = Probe(at_ms)
+        self.probes[event_id] = OptOutProbe(at_ms)
 
     def replied(self, event_id: str, *, at_ms: float) -> None:
         """The subscriber's reply is about to be sent."""
@@ -58,7 +58,7 @@ class OptOut:
         return next(iter(self.probes.values())).decision if self.probes else None
 
     @property
-    def first_blocked(self) -> Probe | None:
+    def first_blocked(self) -> OptOutProbe | None:
         """The first message, in the order of sending, that was blocked after the reply."""
         return next((probe for probe in self._after() if probe.decision and probe.decision.verdict == "block"), None)
 
@@ -103,7 +103,7 @@ class OptOut:
         """Whether the answers to all messages are there, and one was blocked."""
         return self.first_blocked is not None and all(probe.decision for probe in self.probes.values())
 
-    def _after(self) -> list[Probe]:
+    def _after(self) -> list[OptOutProbe]:
         if self.replied_ms is None:
             return []
         return [probe for probe in self.probes.values() if probe.sent_ms > self.replied_ms]

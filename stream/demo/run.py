@@ -158,7 +158,7 @@ class _Demo:
         config: Config,
         console: Console,
         *,
-        said: texts.Texts,
+        said: texts.SampleTexts,
         process: FilterProcess,
         kafka: Cluster,
     ) -> None:

@@ -19,7 +19,7 @@ from stream.clock import now_ms
 from stream.config import Config
 from stream.demo import view
 from stream.demo.optout import AFTERWARDS_COUNT, PROBE_EVERY_S, OptOut
-from stream.demo.tally import Tally
+from stream.demo.tally import RunTally
 from stream.demo.view import Frame, Held, Process
 from stream.kafka import clients
 from stream.kafka.closing import close_within
@@ -63,7 +63,7 @@ class Stage:
         rate: int,
         brokers: Sequence[int],
     ) -> None:
-        self.tally = Tally()
+        self.tally = RunTally()
         self.story = OptOut()
         self.opening: dict[str, Event] = {}
         """the first events, one of each scenario, by their ids"""

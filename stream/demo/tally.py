@@ -17,7 +17,7 @@ WINDOW_S: Final = 3.0
 """Over how long a rate and the quantiles of the moment are taken."""
 
 
-class Outcome(NamedTuple):
+class OutcomeKey(NamedTuple):
     """What decisions are counted by."""
 
     verdict: Verdict
@@ -30,11 +30,11 @@ class _Lot(NamedTuple):
     latencies_ms: NDArray[np.int64]
 
 
-class Tally:
+class RunTally:
     """The decisions of one run."""
 
     def __init__(self) -> None:
-        self.outcomes: Counter[Outcome] = Counter()
+        self.outcomes: Counter[OutcomeKey] = Counter()
         self.decided = 0
         self._latencies = np.zeros(LATENCY_MS_MAX + 1, dtype=np.int64)
         """how many decisions took so many milliseconds"""
@@ -45,7 +45,7 @@ class Tally:
         if not decisions:
             return
         self.decided += len(decisions)
-        self.outcomes.update(Outcome(decision.verdict, decision.reason) for decision in decisions)
+        self.outcomes.update(OutcomeKey(decision.verdict, decision.reason) for decision in decisions)
         sent = np.fromiter((decision.time for decision in decisions), dtype=np.int64, count=len(decisions))
         latencies = np.clip(np.asarray(timestamps, dtype=np.int64) - sent, 0, LATENCY_MS_MAX)
         self._latencies += np.bincount(latencies, minlength=LATENCY_MS_MAX + 1)

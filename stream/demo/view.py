@@ -15,10 +15,10 @@ from rich.table import Table
 from rich.text import Text
 
 from stream.demo.optout import OptOut
-from stream.demo.tally import Outcome
+from stream.demo.tally import OutcomeKey
 from stream.model.fields import Verdict
 from stream.testbed.processes import Usage
-from stream.testbed.words import Told
+from stream.testbed.words import DecisionLine
 
 COLOUR: dict[Verdict, str] = {"allow": "green", "block": "red", "suspend": "yellow"}
 REASONS_ROWS_MIN = 8
@@ -68,7 +68,7 @@ class Frame:
     sent: int
     decided: int
     rate: float
-    outcomes: Counter[Outcome]
+    outcomes: Counter[OutcomeKey]
     latency_ms: tuple[float, float, float]
     """of the last seconds: median, 99th percentile, largest"""
     acked_s: tuple[float | None, float | None] = (None, None)
@@ -141,7 +141,7 @@ def summary(frame: Frame) -> RenderableType:
     return _reasons(frame, len(frame.outcomes), _SUMMARY_BAR_CELLS)
 
 
-def told(decision: Told) -> Text:
+def told(decision: DecisionLine) -> Text:
     """A decision in words."""
     text = Text()
     text.append(f"{decision.event}\n")

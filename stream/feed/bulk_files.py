@@ -20,7 +20,7 @@ import msgspec
 
 from stream.feed import tables
 from stream.feed.numbers_read import persons
-from stream.feed.tables import NUMBER, Rows
+from stream.feed.tables import NUMBER, TableRows
 from stream.feed.text_files import BulkFileError, TextFile
 from stream.model import limits
 from stream.model.codec import Undecodable, decode_file_record
@@ -52,7 +52,7 @@ class BadLine(NamedTuple):
 
 
 @dataclass(slots=True)
-class Chunk:
+class LineChunk:
     """Some lines of a file."""
 
     lines: list[int] = field(default_factory=list)
@@ -132,7 +132,7 @@ class BulkFile:
 
     def _look_at_numbers(self, layout: tables.Layout) -> None:
         """Raises `BulkFileError` where nearly no line of the beginning has a number: it is another column's."""
-        beginning = next(self._table(layout), Chunk())
+        beginning = next(self._table(layout), LineChunk())
         if tables.hardly_any(beginning.no_number_count, len(beginning)):
             raise BulkFileError(tables.other_column(self._file.name, layout, beginning.no_number_count, len(beginning)))
 
@@ -161,7 +161,7 @@ class BulkFile:
         """A line of it with its end, in its own encoding."""
         return self._file.encoded(raw + b"\n")
 
-    def chunks(self) -> Iterator[Chunk]:
+    def chunks(self) -> Iterator[LineChunk]:
         """All its lines. Raises `BulkFileError` where it can no longer be read."""
         try:
             for chunk in self._ndjson() if self.layout is None else self._table(self.layout):
@@ -169,9 +169,9 @@ class BulkFile:
         except OSError as error:
             raise BulkFileError(f"{self.path}: {error.strerror}; give a file that can be read") from error
 
-    def _ndjson(self) -> Iterator[Chunk]:
+    def _ndjson(self) -> Iterator[LineChunk]:
         for lines in self._file.blocks():
-            chunk = Chunk(bytes_count=lines.bytes_count)
+            chunk = LineChunk(bytes_count=lines.bytes_count)
             for number, line in zip(lines.numbers, lines.raw, strict=True):
                 try:
                     record = decode_file_record(line)
@@ -202,7 +202,7 @@ class BulkFile:
         dated = msgspec.structs.replace(record, time=self.time)
         return dated, f"`time` {problem}; until it is mended the refusal counts from {told(self.time)}"
 
-    def _table(self, layout: tables.Layout) -> Iterator[Chunk]:
+    def _table(self, layout: tables.Layout) -> Iterator[LineChunk]:
         stated = [name for name in _STATED if name in layout.places]
         kept: dict[tuple[bytes, ...], _Read] = {}
         for rows in tables.rows(self._file, layout, (NUMBER, *stated)):
@@ -239,8 +239,8 @@ class BulkFile:
         problem = time_problem(time, self._now)
         return (time if problem is None else self.time), problem
 
-    def _records(self, rows: Rows, numbers: Sequence[str | None], beside: Sequence[_Read]) -> Chunk:
-        chunk = Chunk(bytes_count=rows.bytes_count)
+    def _records(self, rows: TableRows, numbers: Sequence[str | None], beside: Sequence[_Read]) -> LineChunk:
+        chunk = LineChunk(bytes_count=rows.bytes_count)
         lines, records, of_number = chunk.lines, chunk.records, msgspec.structs.replace
         for place, (line, number, (record, problem)) in enumerate(zip(rows.numbers, numbers, beside, strict=True)):
             if problem is None and record is not None and number is not None and place not in rows.bad:
@@ -270,7 +270,7 @@ def format_of(file: TextFile, path: Path) -> Format:
     return "ndjson" if start.lstrip().startswith(b"{") else "csv"
 
 
-def _portions(chunk: Chunk) -> Iterator[Chunk]:
+def _portions(chunk: LineChunk) -> Iterator[LineChunk]:
     """The chunk in such as have no more than so many records. Its bad lines go with the first."""
     if len(chunk) <= CHUNK_LINES:
         yield chunk
@@ -278,7 +278,7 @@ def _portions(chunk: Chunk) -> Iterator[Chunk]:
     for start in range(0, max(1, len(chunk.records)), CHUNK_LINES):
         end = start + CHUNK_LINES
         first = start == 0
-        yield Chunk(
+        yield LineChunk(
             chunk.lines[start:end],
             chunk.records[start:end],
             chunk.bad if first else [],

@@ -15,7 +15,7 @@ from typing import Final
 
 from stream.config import Config
 from stream.feed.snapshots import describe_registry
-from stream.feed.topic_reader import Raw, read
+from stream.feed.topic_reader import TopicRecord, read
 from stream.kafka import clients
 from stream.kafka.clients import TopicPartition
 from stream.model.codec import Undecodable, decode_record, encode
@@ -79,5 +79,5 @@ async def _standing(config: Config, place: TopicPartition, last: dict[bytes, int
             yield Exported(lines, bad, len(batch.records))
 
 
-def _digest(raw: Raw) -> bytes:
+def _digest(raw: TopicRecord) -> bytes:
     return blake2b(raw.key or b"", digest_size=KEY_BYTES).digest()

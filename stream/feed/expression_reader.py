@@ -16,20 +16,20 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 
 from bloom.base import BUILT
-from bloom.wills import CHANNELS, VERBS, Columns, Word
+from bloom.wills import CHANNELS, VERBS, ExpressionColumns, ExpressionContent
 from stream import logs
 from stream.config import Config
 from stream.kafka import seams
-from stream.kafka.seams.incoming import RawBatch, Record, joined
+from stream.kafka.seams.incoming import FetchedRecord, RawBatch, joined
 from stream.kafka.seams.outgoing import batch_of
-from stream.registry.decoding import BadRecord, Found, hear
+from stream.registry.decoding import BadRecord, ConsumedRecord, decode_expressions
 
 if TYPE_CHECKING or BUILT:
     import wurao_native
 
 log = logs.get(__name__)
 
-Piece = RawBatch | Record
+Piece = RawBatch | FetchedRecord
 """What a consumer hands out: a record batch as the broker sent it, or a record."""
 
 _TRIAL: Final = (
@@ -53,10 +53,10 @@ class _Left(NamedTuple):
 
 
 @dataclass(slots=True)
-class Reading:
+class PolledExpressions:
     """What a poll said, over all partitions of `registry.expressions`."""
 
-    said: Columns = field(default_factory=Columns)
+    said: ExpressionColumns = field(default_factory=ExpressionColumns)
     records_count: int = 0
     """all of them, the bad ones as well"""
     bad: list[BadRecord] = field(default_factory=list)
@@ -69,7 +69,9 @@ class NativeReader:
     def __init__(self) -> None:
         self._native: wurao_native.Expressions | None = wurao_native.Expressions()
 
-    def read(self, piece: RawBatch, partition: int, reading: Reading, *, partitions: int, apart: bool) -> bool:
+    def read(
+        self, piece: RawBatch, partition: int, reading: PolledExpressions, *, partitions: int, apart: bool
+    ) -> bool:
         """Read a piece of one partition. False where the module does not: nothing was read then."""
         if self._native is None or not piece.readable:
             return False
@@ -86,14 +88,14 @@ class NativeReader:
             log.exception("the native reader failed; Python reads the registry from now on", error=repr(error))
             return False
         rows, of_word = np.frombuffer(numbers, np.uint64), np.frombuffer(places, np.uint32)
-        said: list[Word] = [
+        said: list[ExpressionContent] = [
             (CHANNELS[channel], VERBS[verb], sender, category) for channel, verb, sender, category in words
         ]
         reading.records_count += len(rows) + len(left)
         reading.misplaced_count += misplaced_count
         if left:
             by_python = [_Left(*record) for record in left]
-            heard = hear(partition, by_python, partitions=partitions, apart=apart)
+            heard = decode_expressions(partition, by_python, partitions=partitions, apart=apart)
             before = [by_python[place].row for place in heard.places]
             of_word = np.insert(of_word, before, np.arange(len(said), len(said) + len(before), dtype=np.uint32))
             rows = np.insert(rows, before, np.array(heard.numbers, dtype=np.uint64))
@@ -110,7 +112,7 @@ def native_reader(config: Config) -> NativeReader | None:
         return None
     raw = batch_of([_TRIAL], timestamp=0)
     trial = RawBatch(raw, 0, len(raw), 0, 1, 1, readable=True)
-    expected, reading = Reading(), Reading()
+    expected, reading = PolledExpressions(), PolledExpressions()
     _read_by_python(_TRIAL_PARTITION, trial.records(), expected, partitions=_PARTITIONS, apart=True)
     try:
         reader = NativeReader()
@@ -128,7 +130,7 @@ def read(
     reader: NativeReader | None,
     partition: int,
     pieces: Sequence[Piece],
-    reading: Reading,
+    reading: PolledExpressions,
     *,
     partitions: int,
     apart: bool,
@@ -145,7 +147,7 @@ def read(
             _read_by_python(partition, some.records(), reading, partitions=partitions, apart=apart)
 
 
-def _alike(pieces: Sequence[Piece]) -> Iterator[RawBatch | list[Record]]:
+def _alike(pieces: Sequence[Piece]) -> Iterator[RawBatch | list[FetchedRecord]]:
     """The same in as few pieces as can be, in order."""
     for is_raw, some in groupby(pieces, key=lambda piece: isinstance(piece, RawBatch)):
         if is_raw:
@@ -154,8 +156,10 @@ def _alike(pieces: Sequence[Piece]) -> Iterator[RawBatch | list[Record]]:
             yield [piece for piece in some if not isinstance(piece, RawBatch)]
 
 
-def _read_by_python(partition: int, found: Sequence[Found], reading: Reading, *, partitions: int, apart: bool) -> None:
-    heard = hear(partition, found, partitions=partitions, apart=apart)
+def _read_by_python(
+    partition: int, found: Sequence[ConsumedRecord], reading: PolledExpressions, *, partitions: int, apart: bool
+) -> None:
+    heard = decode_expressions(partition, found, partitions=partitions, apart=apart)
     reading.records_count += len(found)
     reading.bad += heard.bad
     reading.misplaced_count += heard.misplaced_count
@@ -163,9 +167,9 @@ def _read_by_python(partition: int, found: Sequence[Found], reading: Reading, *,
         reading.said.add(number, word)
 
 
-def records_of(pieces: Iterable[Piece]) -> list[Record]:
+def records_of(pieces: Iterable[Piece]) -> list[FetchedRecord]:
     """The records of what came of a partition, whichever way. Raises `CorruptRecordException`."""
-    found: list[Record] = []
+    found: list[FetchedRecord] = []
     for piece in pieces:
         found += piece.records() if isinstance(piece, RawBatch) else [piece]
     return found

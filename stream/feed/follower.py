@@ -33,7 +33,7 @@ from bloom.partitioned import HeldPartitions
 from bloom.snapshot import TopicMark
 from stream.clock import now_ms
 from stream.feed import expression_reader
-from stream.feed.expression_reader import NativeReader, Piece, Reading
+from stream.feed.expression_reader import NativeReader, Piece, PolledExpressions
 from stream.kafka import clients
 from stream.kafka.identity import TopicsChanged
 from stream.kafka.reach import until_answered
@@ -307,7 +307,7 @@ class Follower:
 
     def _apply(self, fetched: Mapping[TopicPartition, Sequence[Piece]], applied: Applied) -> None:
         records: list[FileRecord] = []
-        reading = Reading()
+        reading = PolledExpressions()
         for place, pieces in fetched.items():
             if place.topic == EXPRESSIONS:
                 expression_reader.read(

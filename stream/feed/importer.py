@@ -20,14 +20,14 @@ from typing import BinaryIO, Literal, NamedTuple
 import msgspec
 
 from stream.config import Config
-from stream.feed.bulk_files import BadLine, Chunk
+from stream.feed.bulk_files import BadLine, LineChunk
 from stream.feed.order_index import OrderIndex
 from stream.feed.snapshots import describe_registry
 from stream.feed.topic_reader import read
-from stream.feed.topic_writer import Group, Landed, TopicWriter, Writer, topic_of
+from stream.feed.topic_writer import Group, Landed, RegistryWriter, TopicWriter, topic_of
 from stream.kafka import clients
 from stream.kafka.closing import close_within
-from stream.kafka.describe import Cluster
+from stream.kafka.describe import ClusterDescription
 from stream.model import limits
 from stream.model.codec import Undecodable, decode_record, encode
 from stream.model.fields import TIME_MAX
@@ -35,7 +35,7 @@ from stream.model.registry import Expression, FileRecord, Tombstone, key_of
 from stream.model.times import told
 from stream.model.topics import CAMPAIGNS, EXPRESSIONS, ORDERS, RECORD_KIND, SENDERS
 from stream.registry.admission import Admission
-from stream.registry.order_rule import digest_of, row_of, sift
+from stream.registry.order_rule import apply_order_rule, digest_of, row_of
 from stream.registry.registry import Registry
 
 Fate = Literal["bad", "late", "refused"]
@@ -55,7 +55,7 @@ class Rejection(NamedTuple):
 
 
 @dataclass(slots=True)
-class Tally:
+class ImportTally:
     """What became of the lines of an import."""
 
     read_count: int = 0
@@ -73,13 +73,13 @@ class Importer:
         self,
         *,
         index: OrderIndex,
-        writer: Writer,
+        writer: RegistryWriter,
         registry: Registry,
         admission: Admission,
         now: int,
         on_rejection: Callable[[Rejection], None],
     ) -> None:
-        self.tally = Tally()
+        self.tally = ImportTally()
         self._index = index
         self._writer = writer
         self._registry = registry
@@ -88,7 +88,7 @@ class Importer:
         self._on_rejection = on_rejection
         self._others: list[tuple[Path, int, FileRecord]] = []
 
-    async def take(self, path: Path, chunk: Chunk) -> None:
+    async def take(self, path: Path, chunk: LineChunk) -> None:
         """Write the chunk's expressions, and keep its other records for `finish`."""
         self.tally.read_count += len(chunk)
         self.report_bad(path, chunk.bad)
@@ -103,7 +103,7 @@ class Importer:
         if expressions:
             await self._take_expressions(path, lines, expressions)
 
-    async def finish(self) -> Tally:
+    async def finish(self) -> ImportTally:
         """Write what was kept, and say what became of every line."""
         last = {_place(record): record for _, _, record in self._others}
         # What stands already as the file leaves it was imported before: what the file says on the way there must
@@ -149,7 +149,7 @@ class Importer:
 
     async def _take_expressions(self, path: Path, lines: Sequence[int], expressions: Sequence[Expression]) -> None:
         rows = list(map(row_of, expressions))
-        sifted = sift(expressions, rows, self._index.said(set(rows)), now=self._now)
+        sifted = apply_order_rule(expressions, rows, self._index.said(set(rows)), now=self._now)
         self.tally.already_count += sifted.already_count
         for place, newer in sifted.late:
             reason = f"older than what this subscriber said at {told(newer)} about an overlapping scope"
@@ -199,10 +199,10 @@ def _stands(record: FileRecord, registry: Registry) -> bool:
 class Target:
     """The topics of a cluster, ready to be written: their index up to date, and what else they hold."""
 
-    cluster: Cluster
+    cluster: ClusterDescription
     registry: Registry
     """Everything but wills."""
-    writer: Writer
+    writer: RegistryWriter
 
 
 @asynccontextmanager
@@ -275,9 +275,9 @@ class FileWriter:
         self._file = file
 
     async def write(self, groups: Iterable[Group]) -> list[Landed]:
-        """See `Writer`."""
+        """See `RegistryWriter`."""
         self._file.writelines(encode(record) + b"\n" for group in groups for record in group)
         return []
 
 
-__all__ = ["Fate", "FileWriter", "Importer", "Rejection", "Tally", "Target", "topics_opened"]
+__all__ = ["Fate", "FileWriter", "ImportTally", "Importer", "Rejection", "Target", "topics_opened"]

@@ -28,7 +28,7 @@ from bloom.wills import EVERYTHING, Channel, Scope, Verb
 from stream.model.fields import TIME_MAX
 from stream.model.registry import Expression, scope_name
 from stream.model.times import counts_from
-from stream.registry.order_rule import Said, Who, digest_of, row_of, scope_of
+from stream.registry.order_rule import IndexedExpression, SubscriberChannel, digest_of, row_of, scope_of
 
 FORMAT: Final = "2"
 
@@ -178,13 +178,13 @@ class OrderIndex:
             self._database.execute("COMMIT")
         self._uncommitted_count = 0
 
-    def said(self, whos: Collection[int]) -> dict[int, list[Said]]:
-        """`Who.row` → all that has been said there, for those who have said anything. Best for thousands at once."""
+    def said(self, whos: Collection[int]) -> dict[int, list[IndexedExpression]]:
+        """`SubscriberChannel.row` → what the topic has of it, where it has any. Best for thousands at once."""
         asked = json.dumps(sorted(whos))  # neighbours in the file are read together
-        found: dict[int, list[Said]] = {}
+        found: dict[int, list[IndexedExpression]] = {}
         query = "SELECT who, scope, time, digest FROM words WHERE who IN (SELECT value FROM json_each(?))"
         for row, scope, time, digest in self._database.execute(query, (asked,)):
-            found.setdefault(row, []).append(Said(self._scope_of[scope], time, digest))
+            found.setdefault(row, []).append(IndexedExpression(self._scope_of[scope], time, digest))
         return found
 
     def refusing_everything(self, channel: Channel, source: str) -> Sequence[tuple[Msisdn, int]]:
@@ -196,8 +196,8 @@ class OrderIndex:
         found = self._database.execute(query, (scope, origin, _WILLS["refuse"], int(channel == "call")))
         return [(Msisdn(row // 2), time) for row, time in found]
 
-    def with_narrower(self, whos: Iterable[Who]) -> set[int]:
-        """Of these, `Who.row` of those about whom anything narrower than (*,*) was ever said."""
+    def with_narrower(self, whos: Iterable[SubscriberChannel]) -> set[int]:
+        """Of these, `SubscriberChannel.row` of those about whom anything narrower than (*,*) was ever said."""
         said = self.said([who.row for who in whos])
         return {row for row, words in said.items() if any(word.scope != EVERYTHING for word in words)}
 

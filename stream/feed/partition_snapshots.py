@@ -17,16 +17,16 @@ from aiokafka.errors import OffsetOutOfRangeError
 from bloom import snapshot
 from bloom.bitmaps import Wills
 from bloom.snapshot import SnapshotError, SnapshotMeta, TopicMark
-from bloom.wills import Columns
+from bloom.wills import ExpressionColumns
 from stream import logs
 from stream.clock import now_ms
 from stream.config import Config
 from stream.feed import topic_reader
 from stream.feed.snapshots import MAX_AGE_MS, describe_registry, kept, prune, see_unchanged
 from stream.kafka.clients import TopicPartition
-from stream.kafka.describe import Cluster
+from stream.kafka.describe import ClusterDescription
 from stream.model.topics import EXPRESSIONS
-from stream.registry.decoding import hear
+from stream.registry.decoding import decode_expressions
 
 log = logs.get(__name__)
 
@@ -50,7 +50,7 @@ def directory(config: Config, partition: int) -> Path:
     return Path(config.registry.snapshots) / f"partition-{partition:04d}"
 
 
-def newest_good(config: Config, cluster: Cluster, partition: int, on_problem: Callable[[str], None]) -> Part:
+def newest_good(config: Config, cluster: ClusterDescription, partition: int, on_problem: Callable[[str], None]) -> Part:
     """The newest snapshot of a partition that may be used, read whole, or no wills at all where there is none.
 
     `on_problem` is told of each that may not be used.
@@ -92,15 +92,15 @@ async def renew(config: Config) -> None:
         )
 
 
-async def _renew(config: Config, cluster: Cluster, partition: int, start: Part) -> Path:
+async def _renew(config: Config, cluster: ClusterDescription, partition: int, start: Part) -> Path:
     created_ms = now_ms()  # before the first record is read: older than true is the safe side
     place = TopicPartition(EXPRESSIONS, partition)
     marks = {} if start.next_offset is None else {place: start.next_offset}
     next_offset = 0
     async for batch in topic_reader.read(config, [place], start=marks, client="wurao-snapshot"):
         # Whoever follows the topic puts the bad ones where they are kept.
-        heard = hear(partition, batch.records, partitions=config.topics.partitions, apart=True)
-        said = Columns()
+        heard = decode_expressions(partition, batch.records, partitions=config.topics.partitions, apart=True)
+        said = ExpressionColumns()
         for number, word in zip(heard.numbers, heard.words, strict=True):
             said.add(number, word)
         start.wills.apply_columns(said)
@@ -131,7 +131,7 @@ def _mark(partition: int) -> str:
     return f"{EXPRESSIONS}-{partition}"
 
 
-def _unfit(meta: SnapshotMeta, cluster: Cluster, partition: int, now: int) -> str | None:
+def _unfit(meta: SnapshotMeta, cluster: ClusterDescription, partition: int, now: int) -> str | None:
     mark, topic = meta.topics.get(_mark(partition)), cluster.topics[EXPRESSIONS]
     if meta.cluster != cluster.id:
         return f"is of cluster {meta.cluster}, this is {cluster.id}; keep the snapshots of clusters apart"

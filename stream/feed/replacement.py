@@ -21,22 +21,22 @@ from bloom.number import Msisdn, to_text
 from bloom.partition import partitions_of
 from bloom.wills import EVERYTHING, Channel
 from stream.config import Config
-from stream.feed.bulk_files import BadLine, Chunk
+from stream.feed.bulk_files import BadLine, LineChunk
 from stream.feed.order_index import OrderIndex
 from stream.feed.topic_reader import read
 from stream.kafka import clients
 from stream.model.codec import Undecodable, decode_record, encode
 from stream.model.registry import Expression, key_of
 from stream.model.topics import EXPRESSIONS
-from stream.registry.order_rule import Who, scope_of
-from stream.registry.registry import wish_of
+from stream.registry.order_rule import SubscriberChannel, scope_of
+from stream.registry.registry import expression_row_of
 
 GROUPS_AT_ONCE: Final = 5_000
 """Subscribers written between two acknowledgements."""
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class RegisterDifference:
     """What a full file changes."""
 
     channel: Channel
@@ -54,7 +54,7 @@ class Difference:
     """registered so after the file was drawn up, and so not in it: they are left alone"""
 
 
-def doubts(change: Difference, *, bad_count: int, has_end: bool, leaving_share_max: float) -> list[str]:
+def doubts(change: RegisterDifference, *, bad_count: int, has_end: bool, leaving_share_max: float) -> list[str]:
     """Why what is not in a full file may be missing and not gone: for each reason a sentence; none where all is well.
 
     Whoever stands in a line that cannot be read, or in one that was cut off, would count as gone, and a refusal be
@@ -71,7 +71,7 @@ def doubts(change: Difference, *, bad_count: int, has_end: bool, leaving_share_m
     return found
 
 
-def numbers_of(chunk: Chunk, channel: Channel, source: str) -> tuple[list[Msisdn], list[BadLine]]:
+def numbers_of(chunk: LineChunk, channel: Channel, source: str) -> tuple[list[Msisdn], list[BadLine]]:
     """The numbers for which a chunk of a full file refuses everything, and the lines that say another
     thing.
     """
@@ -83,14 +83,14 @@ def numbers_of(chunk: Chunk, channel: Channel, source: str) -> tuple[list[Msisdn
             and (record.channel, record.will, record.source) == (channel, "refuse", source)
             and scope_of(record) == EVERYTHING
         ):
-            numbers.append(wish_of(record).number)
+            numbers.append(expression_row_of(record).number)
         else:
             reason = f"no refusal of everything on {channel} by source {source}, as a full file must hold"
             foreign.append(BadLine(line, encode(record), reason))
     return numbers, foreign
 
 
-def difference(index: OrderIndex, in_file: BitMap64, *, channel: Channel, source: str, time: int) -> Difference:
+def difference(index: OrderIndex, in_file: BitMap64, *, channel: Channel, source: str, time: int) -> RegisterDifference:
     """The difference between a full file and the index, which must be up to date."""
     registered, newer = BitMap64(), BitMap64()
     for number, said in index.refusing_everything(channel, source):
@@ -98,7 +98,7 @@ def difference(index: OrderIndex, in_file: BitMap64, *, channel: Channel, source
         if said > time:
             newer.add(number)
     absent = registered - in_file
-    return Difference(
+    return RegisterDifference(
         channel=channel,
         source=source,
         time=time,
@@ -113,7 +113,7 @@ def difference(index: OrderIndex, in_file: BitMap64, *, channel: Channel, source
 async def lifting_groups(
     config: Config,
     index: OrderIndex,
-    change: Difference,
+    change: RegisterDifference,
     *,
     partitions: int,
     evidence: str | None,
@@ -127,7 +127,7 @@ async def lifting_groups(
     """
     asked: list[Msisdn] = []
     for numbers in _portions(change.leaving):
-        whos = [Who(number, change.channel) for number in numbers]
+        whos = [SubscriberChannel(number, change.channel) for number in numbers]
         narrower = index.with_narrower(whos)
         asked += [who.number for who in whos if who.row in narrower]
     standing = await _standing(config, asked, change.channel, partitions) if asked else {}
@@ -157,9 +157,9 @@ def standing_of(words: Sequence[Expression]) -> tuple[Expression, ...]:
     everything.
     """
     wills = Wills()
-    wills.apply([wish_of(word) for word in words])
+    wills.apply([expression_row_of(word) for word in words])
     last = {key_of(word): word for word in words}
-    wish = wish_of(words[-1])
+    wish = expression_row_of(words[-1])
     refusals, consents = wills.expressions_of(wish.channel, wish.number)
     held = {("refuse", scope) for scope in refusals} | {("consent", scope) for scope in consents}
     return tuple(
@@ -202,11 +202,11 @@ def _portions(numbers: BitMap64) -> Iterator[list[Msisdn]]:
         yield portion
 
 
-def only(chunk: Chunk, numbers: BitMap64) -> Chunk:
+def only(chunk: LineChunk, numbers: BitMap64) -> LineChunk:
     """The chunk with those records alone whose subscriber is among the numbers; bad lines are left out."""
-    kept = Chunk(bytes_count=chunk.bytes_count)
+    kept = LineChunk(bytes_count=chunk.bytes_count)
     for line, record in zip(chunk.lines, chunk.records, strict=True):
-        if type(record) is Expression and wish_of(record).number in numbers:
+        if type(record) is Expression and expression_row_of(record).number in numbers:
             kept.lines.append(line)
             kept.records.append(record)
     return kept

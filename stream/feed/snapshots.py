@@ -30,7 +30,7 @@ from stream.feed.files import registry_from
 from stream.feed.follower import Applied, Follower
 from stream.kafka import clients
 from stream.kafka.closing import close_within
-from stream.kafka.describe import Cluster, Topic, describe_topics
+from stream.kafka.describe import ClusterDescription, TopicDescription, describe_topics
 from stream.kafka.identity import changes
 from stream.kafka.topics import DELETE_RETENTION_MS
 from stream.model.topics import EXPRESSIONS, RECORD_KIND
@@ -60,7 +60,7 @@ class SnapshotsError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class BuildProgress:
     """How far a build has come, and what its last poll could not use."""
 
     read_count: int
@@ -75,12 +75,12 @@ class Progress:
     """
 
 
-def ignore(_: Progress) -> None:
+def ignore(_: BuildProgress) -> None:
     """Take no note of the progress."""
 
 
 async def build(
-    config: Config, *, start: Snapshot | None = None, progress: Callable[[Progress], None] = ignore
+    config: Config, *, start: Snapshot | None = None, progress: Callable[[BuildProgress], None] = ignore
 ) -> tuple[Registry, SnapshotMeta]:
     """The registry as its topics hold it, and what it stands for.
 
@@ -104,7 +104,7 @@ async def build(
     def note(applied: Applied, left: int) -> None:
         nonlocal read_count
         read_count += sum(applied.records.values())
-        progress(Progress(read_count, left, applied.bad, sum(applied.misplaced.values())))
+        progress(BuildProgress(read_count, left, applied.bad, sum(applied.misplaced.values())))
 
     try:
         await follower.start({} if start is None else start.meta.topics)
@@ -136,7 +136,7 @@ def collector_at_rest() -> Iterator[None]:
             gc.enable()
 
 
-async def describe_registry(config: Config) -> Cluster:
+async def describe_registry(config: Config) -> ClusterDescription:
     """The cluster and its registry topics. Raises `SnapshotsError` where one is missing."""
     cluster = await describe_topics(config, tuple(RECORD_KIND))
     if missing := RECORD_KIND.keys() - cluster.topics.keys():
@@ -144,7 +144,7 @@ async def describe_registry(config: Config) -> Cluster:
     return cluster
 
 
-async def see_unchanged(config: Config, before: Cluster) -> None:
+async def see_unchanged(config: Config, before: ClusterDescription) -> None:
     """Raises `SnapshotsError` where the registry topics are no longer those that were there when reading began.
 
     What was read of a topic that was made anew meanwhile may be of both.
@@ -174,7 +174,7 @@ async def renew(
     bad_count = 0
     misplaced_count = 0
 
-    def note(progress: Progress) -> None:
+    def note(progress: BuildProgress) -> None:
         nonlocal bad_count, misplaced_count
         for bad in progress.bad[: max(0, BAD_RECORDS_LOGGED_MAX - bad_count)]:
             log.warning(
@@ -228,7 +228,7 @@ async def _still_good(config: Config, path: Path) -> Snapshot | None:
 
 def newest_good(
     directory: Path,
-    cluster: Cluster,
+    cluster: ClusterDescription,
     now_ms: int,
     max_age_ms: int,
     on_problem: Callable[[str], None],
@@ -241,7 +241,7 @@ def newest_good(
 
 def read_newest_good(
     directory: Path,
-    cluster: Cluster,
+    cluster: ClusterDescription,
     now_ms: int,
     max_age_ms: int,
     on_problem: Callable[[str], None],
@@ -257,7 +257,7 @@ def read_newest_good(
 
 def good(
     directory: Path,
-    cluster: Cluster,
+    cluster: ClusterDescription,
     now_ms: int,
     max_age_ms: int,
     on_problem: Callable[[str], None],
@@ -275,7 +275,7 @@ def good(
             on_problem(f"{path}: {problem}")
 
 
-def unfit(meta: SnapshotMeta, *, cluster: Cluster, now_ms: int, max_age_ms: int) -> str | None:
+def unfit(meta: SnapshotMeta, *, cluster: ClusterDescription, now_ms: int, max_age_ms: int) -> str | None:
     """Why a snapshot must not be used with this cluster at this moment; None where it may."""
     if meta.cluster != cluster.id:
         return f"is of cluster {meta.cluster}, this is {cluster.id}; keep the snapshots of clusters apart"
@@ -289,7 +289,7 @@ def unfit(meta: SnapshotMeta, *, cluster: Cluster, now_ms: int, max_age_ms: int)
     return next((problem for problem in problems if problem is not None), None)
 
 
-def _unfit_mark(name: str, mark: TopicMark | None, topic: Topic | None) -> str | None:
+def _unfit_mark(name: str, mark: TopicMark | None, topic: TopicDescription | None) -> str | None:
     if topic is None:
         return f"stands for {name}, which is not there; run `wurao topics create`"
     if mark is None:

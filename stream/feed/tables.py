@@ -76,7 +76,7 @@ class Layout:
 
 
 @dataclass(slots=True)
-class Rows:
+class TableRows:
     """Some rows of a table: of each the line and the cells that were asked for."""
 
     numbers: Sequence[int]
@@ -128,7 +128,7 @@ def layout_of(
     return Layout(separator, tuple(head), has_header, names, places)
 
 
-def rows(file: TextFile, layout: Layout, asked: Sequence[str], *, strict: bool = True) -> Iterator[Rows]:
+def rows(file: TextFile, layout: Layout, asked: Sequence[str], *, strict: bool = True) -> Iterator[TableRows]:
     """The rows, with the cells of these columns of ours; of a column that the table does not have there are none.
 
     A row with more or fewer columns than the first line is bad; unless `strict`, only if it lacks one that is asked.
@@ -143,14 +143,14 @@ def rows(file: TextFile, layout: Layout, asked: Sequence[str], *, strict: bool =
         yield read
 
 
-def _cells(raw: Sequence[bytes], layout: Layout, places: Sequence[int], *, strict: bool) -> Rows:
+def _cells(raw: Sequence[bytes], layout: Layout, places: Sequence[int], *, strict: bool) -> TableRows:
     bad: dict[int, str] = {}
     separator = layout.separator.encode()
     joined = b"".join(raw)
     quoted = b'"' in joined
     fine = _is_utf8(joined) and max(map(len, raw), default=0) <= FILE_CELL.most
     if fine and not separator and not quoted:
-        return Rows((), raw, [raw for _ in places], bad)
+        return TableRows((), raw, [raw for _ in places], bad)
     width = len(layout.columns)
     split_rows: list[Sequence[bytes]] = []
     nothing = (b"",) * width
@@ -171,7 +171,7 @@ def _cells(raw: Sequence[bytes], layout: Layout, places: Sequence[int], *, stric
             if len(cells) < width:
                 cells = (*cells, *nothing)
         split_rows.append(cells)
-    return Rows((), raw, [list(map(itemgetter(place), split_rows)) for place in places], bad)
+    return TableRows((), raw, [list(map(itemgetter(place), split_rows)) for place in places], bad)
 
 
 def _slow_cells(line: bytes, separator: str) -> list[bytes]:

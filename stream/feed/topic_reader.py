@@ -18,7 +18,7 @@ POLL_RECORDS_MAX: Final = 20_000
 POLL_WAIT_MS: Final = 500
 
 
-class Raw(NamedTuple):
+class TopicRecord(NamedTuple):
     """A record as it stands in its topic."""
 
     topic: str
@@ -31,10 +31,10 @@ class Raw(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class PolledBatch:
     """What one poll brought."""
 
-    records: Sequence[Raw]
+    records: Sequence[TopicRecord]
     next_offsets: Mapping[TopicPartition, int]
     """For every partition read, the next offset once these records are taken."""
     left_count: int
@@ -47,7 +47,7 @@ async def read(
     *,
     start: Mapping[TopicPartition, int] | None = None,
     client: str,
-) -> AsyncGenerator[Batch, None]:
+) -> AsyncGenerator[PolledBatch, None]:
     """The records of these partitions in batches; the last batch, which may be empty, leaves nothing to read.
 
     `start` has the offset to begin at, for those partitions that do not begin at their beginning. Raises
@@ -63,7 +63,7 @@ async def read(
         for place in places:
             consumer.seek(place, position[place])
         if all(position[place] >= end for place, end in ends.items()):
-            yield Batch((), dict(position), 0)  # and no wait for a poll that can bring nothing
+            yield PolledBatch((), dict(position), 0)  # and no wait for a poll that can bring nothing
             return
         while True:
             fetched = await consumer.getmany(*places, timeout_ms=POLL_WAIT_MS, max_records=POLL_RECORDS_MAX)
@@ -71,12 +71,12 @@ async def read(
                 # Not from the last record: a batch may end in offsets that hold none.
                 position[place] = await consumer.position(place)
             records = [
-                Raw(place.topic, place.partition, record.offset, record.key, record.value, record.timestamp)
+                TopicRecord(place.topic, place.partition, record.offset, record.key, record.value, record.timestamp)
                 for place, batch in fetched.items()
                 for record in batch
             ]
             left = sum(max(0, end - position[place]) for place, end in ends.items())
-            yield Batch(records, dict(position), left)
+            yield PolledBatch(records, dict(position), left)
             if left == 0:
                 return
     finally:

@@ -38,7 +38,7 @@ class GroupTooLarge(Exception):
     """A group that no batch can hold."""
 
 
-class Writer(Protocol):
+class RegistryWriter(Protocol):
     """A place that takes registry records."""
 
     async def write(self, groups: Iterable[Group]) -> list[Landed]:
@@ -58,7 +58,7 @@ class TopicWriter:
         self._partitions = partitions
 
     async def write(self, groups: Iterable[Group]) -> list[Landed]:
-        """See `Writer`. Some 3 µs a record. Raises `KafkaError` where a batch is not acknowledged."""
+        """See `RegistryWriter`. Some 3 µs a record. Raises `KafkaError` where a batch is not acknowledged."""
         open_batches: dict[tuple[str, int], BatchBuilder] = {}
         full: list[tuple[tuple[str, int], BatchBuilder]] = []
         for place, encoded in self._placed(list(groups)):

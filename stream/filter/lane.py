@@ -25,7 +25,7 @@ from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError
 
 from stream import logs
-from stream.config import Filter
+from stream.config import FilterConfig
 from stream.deciding.batch import Outputs, Place, Record
 from stream.deciding.native_batch import Taken
 from stream.filter.delivery import Delivery, WayOut
@@ -74,7 +74,7 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is not 
         topics: Sequence[str],
         consumer: AIOKafkaConsumer,
         producer: AIOKafkaProducer,
-        limits: Filter,
+        limits: FilterConfig,
         decide: Decide,
         raw: bool,
         acknowledged: Callable[[Outputs], None],

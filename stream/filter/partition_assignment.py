@@ -32,7 +32,7 @@ from stream.feed import partition_snapshots
 from stream.feed.follower import Follower
 from stream.filter import malloc
 from stream.filter.lane import Lane
-from stream.kafka.describe import Cluster
+from stream.kafka.describe import ClusterDescription
 from stream.metrics import FilterMetrics
 from stream.model.topics import EVENTS_URGENT
 
@@ -54,7 +54,7 @@ class Holding(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is n
         self,
         config: Config,
         *,
-        cluster: Cluster,
+        cluster: ClusterDescription,
         follower: Follower,
         urgent: Lane,
         bulk: Lane,

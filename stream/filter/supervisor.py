@@ -43,7 +43,7 @@ from stream.filter.topic_watch import LASTING, right_topics
 from stream.filter.worker import Worker
 from stream.health import Health, listen
 from stream.kafka import clients
-from stream.kafka.describe import Cluster
+from stream.kafka.describe import ClusterDescription
 from stream.kafka.identity import TopicsChanged, changes
 from stream.kafka.reach import CannotStart, reach, until_answered
 from stream.kafka.seams.membership import InstanceTaken
@@ -93,7 +93,7 @@ class Base:
 
     registry: Registry
     meta: snapshot.SnapshotMeta
-    cluster: Cluster
+    cluster: ClusterDescription
     """the topics as they were when it was loaded"""
     path: Path
     native: MakeNative | None
@@ -188,10 +188,10 @@ class Supervisor:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _base_for(self, cluster: Cluster) -> Base:
+    async def _base_for(self, cluster: ClusterDescription) -> Base:
         return self._no_base(cluster) if self._apart else await self._load_base(cluster)
 
-    def _no_base(self, cluster: Cluster) -> Base:
+    def _no_base(self, cluster: ClusterDescription) -> Base:
         """What workers of partitioned mode inherit: nothing. Each loads what it is assigned."""
         registry = Registry(held=HeldPartitions(self._config.topics.partitions))
         nothing = snapshot.SnapshotMeta(cluster.id, now_ms(), {})
@@ -211,7 +211,7 @@ class Supervisor:
         if code != 0:
             log.error("making partition snapshots failed; the older snapshots stay in use", exit_code=code)
 
-    async def _load_base(self, cluster: Cluster) -> Base:
+    async def _load_base(self, cluster: ClusterDescription) -> Base:
         """The newest good snapshot; where there is none it is made from the topics first."""
         found = self._newest_snapshot(cluster)
         if found is None:
@@ -227,7 +227,7 @@ class Supervisor:
         native = self._native.share and self._native.share(registry, kept.meta)
         return Base(registry, kept.meta, cluster, path, native)
 
-    def _newest_snapshot(self, cluster: Cluster) -> tuple[Path, snapshot.Snapshot] | None:
+    def _newest_snapshot(self, cluster: ClusterDescription) -> tuple[Path, snapshot.Snapshot] | None:
         began = time.monotonic()
         found = snapshots.read_newest_good(
             Path(self._config.registry.snapshots),

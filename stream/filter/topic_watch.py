@@ -15,8 +15,8 @@ from stream.clock import now_ms
 from stream.config import Config
 from stream.feed.follower import Follower
 from stream.kafka import clients, topics
-from stream.kafka.describe import Cluster, describe_topics
-from stream.kafka.identity import Identity, changes
+from stream.kafka.describe import ClusterDescription, describe_topics
+from stream.kafka.identity import ClusterIdentity, changes
 from stream.model.topics import DECISIONS, EVENT_KINDS, RECORD_KIND
 
 log = logs.get(__name__)
@@ -33,12 +33,14 @@ CREATE: Final = "run `wurao topics create`, or let this user describe them"
 ABORT: Final = "find its producer (`kafka-transactions.sh find-hanging`) and end it (`kafka-transactions.sh abort`)"
 
 
-def watched(cluster: Cluster) -> Cluster:
+def watched(cluster: ClusterDescription) -> ClusterDescription:
     """As much of it as a worker looks at: what it reads, and where it puts decisions, by partitions."""
     return replace(cluster, topics={name: cluster.topics[name] for name in (*LASTING, DECISIONS)})
 
 
-async def right_topics(config: Config, before: Cluster, note: Callable[[str | None], None]) -> Cluster:
+async def right_topics(
+    config: Config, before: ClusterDescription, note: Callable[[str | None], None]
+) -> ClusterDescription:
     """The cluster, when its topics are as they must be; waits for that, and `note` is told why it waits.
 
     What changed since `before` and what is to be mended is logged: once, and again when it is another.
@@ -70,7 +72,7 @@ async def right_topics(config: Config, before: Cluster, note: Callable[[str | No
 class TopicWatch:
     """Watches for one worker; `tells` where it is the one of its host that logs for all."""
 
-    def __init__(self, identity: Identity, follower: Follower, *, tells: bool) -> None:
+    def __init__(self, identity: ClusterIdentity, follower: Follower, *, tells: bool) -> None:
         self._identity = identity
         self._follower = follower
         self._tells = tells

@@ -10,7 +10,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from aiokafka.errors import KafkaConnectionError, KafkaError
 
-from stream.config import Config, ConfigError, Kafka, secret
+from stream.config import Config, ConfigError, KafkaConfig, secret
 from stream.kafka.assignor import SamePartitions
 from stream.kafka.seams.outgoing import wrap_sequences
 
@@ -154,7 +154,7 @@ class _Connection(Security):
     metadata_max_age_ms: int
 
 
-def _connection(kafka: Kafka) -> _Connection:
+def _connection(kafka: KafkaConfig) -> _Connection:
     """The options that all clients share."""
     return {
         "bootstrap_servers": kafka.bootstrap,
@@ -163,7 +163,7 @@ def _connection(kafka: Kafka) -> _Connection:
     }
 
 
-def security(kafka: Kafka) -> Security:
+def security(kafka: KafkaConfig) -> Security:
     """TLS and SASL of the configuration. Raises `ConfigError` for files that cannot be used."""
     return {
         "security_protocol": kafka.security_protocol,
@@ -174,7 +174,7 @@ def security(kafka: Kafka) -> Security:
     }
 
 
-def ssl_context(kafka: Kafka) -> ssl.SSLContext | None:
+def ssl_context(kafka: KafkaConfig) -> ssl.SSLContext | None:
     """The TLS context of the configuration; None where it asks for none. Raises `ConfigError`, naming the option."""
     if kafka.security_protocol not in ("SSL", "SASL_SSL"):
         return None

@@ -31,7 +31,7 @@ from stream.kafka import clients
 
 
 @dataclass(frozen=True, slots=True)
-class Topic:
+class TopicDescription:
     """A topic as the cluster has it. `settings` are the effective ones."""
 
     id: str
@@ -42,15 +42,15 @@ class Topic:
 
 
 @dataclass(frozen=True, slots=True)
-class Cluster:
+class ClusterDescription:
     """A cluster's id and the topics that were asked for and are there."""
 
     id: str
-    topics: Mapping[str, Topic]
+    topics: Mapping[str, TopicDescription]
     brokers_count: int = 1
 
 
-async def describe_topics(config: Config, names: tuple[str, ...]) -> Cluster:
+async def describe_topics(config: Config, names: tuple[str, ...]) -> ClusterDescription:
     """The same, with a client of its own."""
     admin = clients.admin(config)
     try:
@@ -60,36 +60,38 @@ async def describe_topics(config: Config, names: tuple[str, ...]) -> Cluster:
         await admin.close()
 
 
-async def describe(admin: AIOKafkaAdminClient, names: tuple[str, ...]) -> Cluster:
+async def describe(admin: AIOKafkaAdminClient, names: tuple[str, ...]) -> ClusterDescription:
     """The cluster and those of the named topics that exist. Raises `KafkaError` where it cannot be reached."""
     seen = await _metadata(admin, None, names)
     settings = await _settings(admin, tuple(seen.topics))
     return replace(seen, topics={name: replace(topic, settings=settings[name]) for name, topic in seen.topics.items()})
 
 
-async def identify(admin: AIOKafkaAdminClient, names: tuple[str, ...]) -> Cluster:
+async def identify(admin: AIOKafkaAdminClient, names: tuple[str, ...]) -> ClusterDescription:
     """The same without settings, in one small request: for who asks again and again."""
     return await _metadata(admin, names, names)
 
 
-async def _metadata(admin: AIOKafkaAdminClient, asked: tuple[str, ...] | None, names: tuple[str, ...]) -> Cluster:
+async def _metadata(
+    admin: AIOKafkaAdminClient, asked: tuple[str, ...] | None, names: tuple[str, ...]
+) -> ClusterDescription:
     """What of `names` is in the answer for the topics `asked` (None: for all)."""
     # Private in aiokafka, which has no public way to send a request of one's own; the version is pinned.
     answer = (await admin._send_request(_MetadataRequest(asked))).to_object()  # noqa: SLF001
-    topics: dict[str, Topic] = {}
+    topics: dict[str, TopicDescription] = {}
     for topic in answer["topics"]:
         name, code = topic["name"], topic["error_code"]
         if name not in names or code == UnknownTopicOrPartitionError.errno:
             continue
         if code:
             raise for_code(code)(name)
-        topics[name] = Topic(
+        topics[name] = TopicDescription(
             id=str(topic["topic_id"]),
             partitions=len(topic["partitions"]),
             settings={},
             replicas=min(len(partition["replicas"]) for partition in topic["partitions"]),
         )
-    return Cluster(id=answer["cluster_id"], topics=topics, brokers_count=len(answer["brokers"]))
+    return ClusterDescription(id=answer["cluster_id"], topics=topics, brokers_count=len(answer["brokers"]))
 
 
 async def _settings(admin: AIOKafkaAdminClient, names: tuple[str, ...]) -> dict[str, dict[str, str]]:

@@ -15,7 +15,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 
 from stream.config import Config
 from stream.kafka import clients
-from stream.kafka.describe import Cluster, identify
+from stream.kafka.describe import ClusterDescription, identify
 
 ANSWER_S_MAX: Final = 2.0
 """How long a look may take; who looks has other things to do."""
@@ -25,7 +25,7 @@ class TopicsChanged(Exception):
     """What was read no longer belongs to what is there: each change, one a line."""
 
 
-def changes(known: Cluster, now: Cluster, *, lasting: Collection[str]) -> list[str]:
+def changes(known: ClusterDescription, now: ClusterDescription, *, lasting: Collection[str]) -> list[str]:
     """What makes another cluster of `now`, one sentence each; empty where only what may change has changed.
 
     Of the topics in `lasting` the ids count, of all that are in both the numbers of partitions. One that is gone is no
@@ -45,10 +45,10 @@ def changes(known: Cluster, now: Cluster, *, lasting: Collection[str]) -> list[s
     return found
 
 
-class Identity:
+class ClusterIdentity:
     """Looks whether the cluster is still the known one. Create it on its loop; `stop` it in the end."""
 
-    def __init__(self, config: Config, known: Cluster, *, lasting: Collection[str]) -> None:
+    def __init__(self, config: Config, known: ClusterDescription, *, lasting: Collection[str]) -> None:
         """`known` has the topics to look at; of those in `lasting` the ids count."""
         self._config = config
         self._known = known
@@ -86,7 +86,7 @@ class Identity:
         """Let go of the client."""
         await self._forget()
 
-    async def _ask(self, names: tuple[str, ...]) -> Cluster:
+    async def _ask(self, names: tuple[str, ...]) -> ClusterDescription:
         if self._admin is None:
             admin = clients.admin(self._config)
             try:

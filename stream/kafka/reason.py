@@ -16,7 +16,7 @@ from aiokafka.errors import (
     UnsupportedSaslMechanismError,
 )
 
-from stream.config import Config, Kafka
+from stream.config import Config, KafkaConfig
 from stream.kafka import clients
 
 PROBE_MS_MAX: Final = 5_000
@@ -58,7 +58,7 @@ async def reason(config: Config) -> Reason | None:
     return max(found, key=lambda one: one.lasts, default=None)
 
 
-def _of(where: str, error: Exception, kafka: Kafka) -> Reason:
+def _of(where: str, error: Exception, kafka: KafkaConfig) -> Reason:
     cause = error.__cause__ if isinstance(error, KafkaConnectionError) and error.__cause__ else error
     match cause:
         case ssl.SSLCertVerificationError():
@@ -88,7 +88,7 @@ def _of(where: str, error: Exception, kafka: Kafka) -> Reason:
             )
 
 
-def _mend(verify_code: int, kafka: Kafka) -> str:
+def _mend(verify_code: int, kafka: KafkaConfig) -> str:
     """What to do about a certificate of which OpenSSL says this (`X509_V_ERR_*`)."""
     if verify_code in (_NOT_YET_VALID, _HAS_EXPIRED):
         return "renew it, or mend this machine's clock"

@@ -12,8 +12,8 @@ from typing import Final
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import TopicAlreadyExistsError, for_code
 
-from stream.config import Topics
-from stream.kafka.describe import Cluster, Topic, describe
+from stream.config import TopicsConfig
+from stream.kafka.describe import ClusterDescription, TopicDescription, describe
 from stream.model.topics import (
     ACTIVITY,
     APPEALS,
@@ -86,7 +86,7 @@ class Expected:
     partitioned: bool
     settings: Mapping[str, str]
 
-    def partitions(self, topics: Topics) -> int:
+    def partitions(self, topics: TopicsConfig) -> int:
         """Its number of partitions."""
         return topics.partitions if self.partitioned else 1
 
@@ -127,7 +127,7 @@ EXPECTED: Final[dict[str, Expected]] = {
 }
 
 
-async def create(admin: AIOKafkaAdminClient, topics: Topics) -> list[str]:
+async def create(admin: AIOKafkaAdminClient, topics: TopicsConfig) -> list[str]:
     """Make the topics that are missing; those that are there stay as they are. Returns the names made.
 
     Returns when every broker's answer shows them, so that whoever starts next finds them: a controller acknowledges
@@ -150,7 +150,9 @@ async def create(admin: AIOKafkaAdminClient, topics: Topics) -> list[str]:
     return made
 
 
-def differences(cluster: Cluster, topics: Topics, names: Collection[str] = tuple(EXPECTED)) -> list[str]:
+def differences(
+    cluster: ClusterDescription, topics: TopicsConfig, names: Collection[str] = tuple(EXPECTED)
+) -> list[str]:
     """What of these topics is not as it must be, one sentence each with its mend; empty where all is well."""
     found: list[str] = []
     for name in names:
@@ -183,7 +185,7 @@ def differences(cluster: Cluster, topics: Topics, names: Collection[str] = tuple
     return found
 
 
-def _unsafe(name: str, topic: Topic, expected: Expected, topics: Topics) -> list[str]:
+def _unsafe(name: str, topic: TopicDescription, expected: Expected, topics: TopicsConfig) -> list[str]:
     """What a topic's settings would let happen to records that were acknowledged, or would refuse."""
     found: list[str] = []
 

@@ -13,7 +13,7 @@ from typing import Final, TypeVar
 import msgspec
 
 from bloom.number import Msisdn, parse
-from bloom.wills import Word
+from bloom.wills import ExpressionContent
 from stream.model.decision import Decision, Epoch
 from stream.model.events import Event
 from stream.model.fields import RECORD_BYTES_MAX
@@ -96,7 +96,7 @@ def decode_record(topic: str, key: bytes | None, data: bytes | None) -> Record |
     return record
 
 
-def decode_expression(key: bytes | None, data: bytes | None) -> tuple[str, Msisdn, Word]:
+def decode_expression(key: bytes | None, data: bytes | None) -> tuple[str, Msisdn, ExpressionContent]:
     """An expression as it stands in its topic: the subscriber, as text and as number, and what is said.
 
     Raises `Undecodable` where and as `decode_record` does. Some 1.3 µs.

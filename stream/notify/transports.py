@@ -14,7 +14,7 @@ from typing import Final
 
 import aiohttp
 
-from stream.config import ConfigError, Connector, secret
+from stream.config import ConfigError, ConnectorConfig, secret
 from stream.model.codec import encode
 from stream.model.control import Notice
 from stream.notify.contacts import Address, is_here
@@ -33,7 +33,7 @@ class Undelivered(Exception):
 class Transports:
     """Both ways, by one configuration. Create it on its loop; `close` at the end. Raises `ConfigError`."""
 
-    def __init__(self, config: Connector) -> None:
+    def __init__(self, config: ConnectorConfig) -> None:
         self._config = config
         self._password = secret(config.smtp_password, config.smtp_password_file)
         self._tls = _tls(config)
@@ -105,7 +105,7 @@ class Transports:
         return server
 
 
-def _tls(config: Connector) -> ssl.SSLContext | None:
+def _tls(config: ConnectorConfig) -> ssl.SSLContext | None:
     """What certificates are held to; None where no TLS is asked for."""
     if config.smtp_security == "none":
         if config.smtp_username and not is_here(config.smtp_host):

@@ -15,12 +15,12 @@ from bloom.wills import Stance
 from stream.model.decision import Decision
 from stream.model.events import Call, Event, Reply, Sms
 from stream.model.fields import Channel, Purpose
-from stream.policy.facts import Case, ReplyOutcome, Route, Source, Stated, World, on_internet
+from stream.policy.facts import EventCase, ReplyOutcome, Route, Source, Stated, World, on_internet
 from stream.policy.numbering import FromKind, ToKind
-from stream.policy.program import Compiler, Outcome, Program
-from stream.policy.reading import Reader
+from stream.policy.program import Compiler, RouteProgram, RuleOutcome
+from stream.policy.reading import TextReader
 from stream.policy.rules import TABLE, Rule
-from stream.policy.settings import Policy, Wish
+from stream.policy.settings import Policy, ReplyExpression
 from stream.registry.registry import Registry
 
 EPOCH_OF_FILES: Final = "file"
@@ -38,17 +38,17 @@ _Statement = tuple[type[Event], ToKind, str | None, Purpose | None, str | None, 
 """What a route adds to its source: kind, recipient's kind, sender, purpose, category, platform."""
 
 
-def case_of(event: Event, world: World, now: int) -> Case:
+def case_of(event: Event, world: World, now: int) -> EventCase:
     """The facts of one event, worked out from nothing. `now` in milliseconds since the epoch."""
     internet = on_internet(event)
     from_ = world.origin(type(event), event.from_, internet=internet)
     source = Source(world, _channel_of(event), from_, internet=internet)
     to_kind, to = world.policy.numbering.recipient(event.to)
     number = Msisdn(int(to)) if to_kind == "person" else None
-    return Case(event, Route(world, type(event), source, to_kind, _stated_by(event)), number, now)
+    return EventCase(event, Route(world, type(event), source, to_kind, _stated_by(event)), number, now)
 
 
-def first_match(case: Case) -> Rule:
+def first_match(case: EventCase) -> Rule:
     """The first row whose needs the case meets: the meaning that every quicker way must agree with."""
     return next(rule for rule in TABLE if all(need.met_by(case) for need in rule.needs))
 
@@ -56,7 +56,7 @@ def first_match(case: Case) -> Rule:
 def decide(event: Event, world: World, now: int, *, epoch: str = EPOCH_OF_FILES) -> Decision:
     """The decision on one event by the plain table. Total and deterministic; some tens of microseconds."""
     case = case_of(event, world, now)
-    return _decision(event, now, Outcome(first_match(case), case.route), epoch)
+    return _decision(event, now, RuleOutcome(first_match(case), case.route), epoch)
 
 
 class Readings(NamedTuple):
@@ -70,10 +70,10 @@ class Readings(NamedTuple):
     """what they come from, as the rules see it"""
 
 
-def _decision(event: Event, now: int, outcome: Outcome, epoch: str) -> Decision:
+def _decision(event: Event, now: int, outcome: RuleOutcome, epoch: str) -> Decision:
     basis, appeal = outcome.basis, outcome.appeal
     if outcome.cites_order:
-        case = Case(event, outcome.route, None, now)
+        case = EventCase(event, outcome.route, None, now)
         order = case.suspension if outcome.reason == "suspended" else case.stop
         assert order is not None, "a row that cites an order needs one in force"
         basis, appeal = order.basis, order.appeal or appeal
@@ -100,7 +100,7 @@ class _Origin(NamedTuple):
     """A source and the programs of its routes so far."""
 
     source: Source
-    programs: dict[_Statement, Program]
+    programs: dict[_Statement, RouteProgram]
 
 
 class Decider:
@@ -167,7 +167,7 @@ class Decider:
             for event, kind, subscriber, from_ in rows
         ]
 
-    def wish(self, reply: Reply) -> Wish | None:
+    def wish(self, reply: Reply) -> ReplyExpression | None:
         """What a reply's author wants by the policy's reply table (rule 3)."""
         return case_of(reply, self.world, reply.time).wish
 
@@ -182,7 +182,7 @@ class Decider:
     def _forget(self) -> None:
         world = self.world
         self._generation = world.registry.generation
-        self._reader = Reader(prohibited=world.prohibited(), opt_out=world.policy.opt_out)
+        self._reader = TextReader(prohibited=world.prohibited(), opt_out=world.policy.opt_out)
         self._compiler = Compiler(self._reader)
         self._sms: dict[str | None, _Origin] = {}
         self._calls: dict[str | None, _Origin] = {}
@@ -204,11 +204,11 @@ class Decider:
             read[text] = number
         return number
 
-    def _outcome_of(self, event: Event, now: int) -> Outcome:
+    def _outcome_of(self, event: Event, now: int) -> RuleOutcome:
         (row,) = zip(*self.read([event]), strict=True)
         return self._outcome(event, now, *row)
 
-    def _outcome(self, event: Event, now: int, to_kind: ToKind, subscriber: str, from_: str | None) -> Outcome:
+    def _outcome(self, event: Event, now: int, to_kind: ToKind, subscriber: str, from_: str | None) -> RuleOutcome:
         origin: _Origin | None = None
         statement: _Statement
         if isinstance(event, Sms):
@@ -259,7 +259,7 @@ class Decider:
             (self._calls if channel == "call" else self._sms)[from_] = origin
         return origin
 
-    def _program(self, event: Event, origin: _Origin, to_kind: ToKind, statement: _Statement) -> Program:
+    def _program(self, event: Event, origin: _Origin, to_kind: ToKind, statement: _Statement) -> RouteProgram:
         self._make_room()
         self._routes_count += 1
         route = Route(self.world, type(event), origin.source, to_kind, _stated_by(event))

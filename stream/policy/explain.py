@@ -17,7 +17,7 @@ from stream.model.registry import NumberEntry, Order
 from stream.model.times import told
 from stream.policy import predicates as p
 from stream.policy.decide import case_of, decide
-from stream.policy.facts import STRICTEST_FIRST, Case, World
+from stream.policy.facts import STRICTEST_FIRST, EventCase, World
 from stream.policy.predicates import Predicate
 from stream.policy.rules import TABLE
 from stream.policy.settings import clock_moment
@@ -25,7 +25,7 @@ from stream.policy.text import normal
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class CheckedNeed:
     """One need of a rule: in words, whether it was met, and what was seen."""
 
     need: str
@@ -34,11 +34,11 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Tried:
+class CheckedRule:
     """One rule: what was asked for it, in order, up to the first need that was not met."""
 
     rule: str
-    asked: tuple[Asked, ...]
+    asked: tuple[CheckedNeed, ...]
     decided: bool
 
 
@@ -47,40 +47,40 @@ class Explanation:
     """The decision, and every rule tried down to the one that made it."""
 
     decision: Decision
-    tried: tuple[Tried, ...]
+    tried: tuple[CheckedRule, ...]
 
 
 def explain(event: Event, world: World, now: int) -> Explanation:
     """Why this event is decided as it is at `now` (milliseconds). Some milliseconds: every fact is put into words."""
     case = case_of(event, world, now)
-    tried: list[Tried] = []
+    tried: list[CheckedRule] = []
     for rule in TABLE:
-        asked: list[Asked] = []
+        asked: list[CheckedNeed] = []
         for need in rule.needs:
-            asked.append(Asked(need.sentence, need.met_by(case), SAW[need.predicate](case)))
+            asked.append(CheckedNeed(need.sentence, need.met_by(case), SAW[need.predicate](case)))
             if not asked[-1].met:
                 break
         decided = all(one.met for one in asked)
-        tried.append(Tried(rule.id, tuple(asked), decided))
+        tried.append(CheckedRule(rule.id, tuple(asked), decided))
         if decided:
             break
     return Explanation(decide(event, world, now), tuple(tried))
 
 
-def _kind(case: Case) -> str:
+def _kind(case: EventCase) -> str:
     return case.route.kind.__name__.lower()
 
 
-def _network(case: Case) -> str:
+def _network(case: EventCase) -> str:
     return "network: internet" if case.route.source.internet else "network: telecom"
 
 
-def _to(case: Case) -> str:
+def _to(case: EventCase) -> str:
     kind = {"person": "a person's", "other": "another"}.get(case.route.to_kind, f"a {case.route.to_kind}")
     return f"{_as_read(case.event.to, case.to)}: {kind} number"
 
 
-def _from(case: Case) -> str:
+def _from(case: EventCase) -> str:
     return f"{_as_read(case.event.from_ or 'nothing', case.from_ or 'nothing')}: {case.route.source.kind}"
 
 
@@ -88,7 +88,7 @@ def _as_read(came: str, read: str) -> str:
     return came if came == read else f"{came}, read as {read}"
 
 
-def _purpose(case: Case) -> str:
+def _purpose(case: EventCase) -> str:
     route = case.route
     if route.stated.purpose:
         return f"{route.purpose}, as stated"
@@ -97,7 +97,7 @@ def _purpose(case: Case) -> str:
     return f"{route.purpose}: nothing is stated, and no entry says more"
 
 
-def _category(case: Case) -> str:
+def _category(case: EventCase) -> str:
     route = case.route
     if route.stated.category:
         return f"{route.category}, as stated"
@@ -105,20 +105,20 @@ def _category(case: Case) -> str:
     return f"{route.category}, {'the only one of its entry' if only else 'for none is stated'}"
 
 
-def _platform(case: Case) -> str:
+def _platform(case: EventCase) -> str:
     by_entry = case.route.entry is not None and case.route.entry.platform
     said = [name for name, says in (("event", case.route.stated.platform), ("entry", by_entry)) if says]
     return f"the {' and the '.join(said)} says so" if said else "neither event nor entry says so"
 
 
-def _owner(case: Case) -> str:
+def _owner(case: EventCase) -> str:
     owner = case.route.source.owner
     if owner is None:
         return "nobody holds a prefix of it"
     return f"{owner.sender} holds {owner.entry.prefix} since {owner.entry.since}"
 
 
-def _sender(case: Case) -> str:
+def _sender(case: EventCase) -> str:
     route = case.route
     if route.sender is None:
         return "no sender"
@@ -127,7 +127,7 @@ def _sender(case: Case) -> str:
     return f"{route.sender} ({'stated' if route.stated.sender else 'owner of `from`'}): {known}"
 
 
-def _entry(case: Case) -> str:
+def _entry(case: EventCase) -> str:
     entry = case.route.entry
     if entry is None:
         return f"sender {case.route.sender or 'none'}; {_owner(case)}"
@@ -139,19 +139,19 @@ def _told_entry(entry: NumberEntry) -> str:
     return f"{entry.prefix} for {', '.join(entry.purposes) or 'nothing'}{categories}"
 
 
-def _purpose_and_entry(case: Case) -> str:
+def _purpose_and_entry(case: EventCase) -> str:
     return f"{_purpose(case)}; {_entry(case)}"
 
 
-def _category_and_entry(case: Case) -> str:
+def _category_and_entry(case: EventCase) -> str:
     return f"{_category(case)}; {_entry(case)}"
 
 
-def _verstat(case: Case) -> str:
+def _verstat(case: EventCase) -> str:
     return (case.event.verstat if isinstance(case.event, Call) else None) or "no verdict"
 
 
-def _presented(case: Case) -> str:
+def _presented(case: EventCase) -> str:
     came = case.event.presented if isinstance(case.event, Call) else None
     if not came or case.presented is None:
         return f"{came}, which is no number" if came else "no other number"
@@ -160,11 +160,11 @@ def _presented(case: Case) -> str:
     return f"{_as_read(came, case.presented)}, {whose}"
 
 
-def _suspension(case: Case) -> str:
+def _suspension(case: EventCase) -> str:
     return _told_order(case.suspension, case.route.suspensions)
 
 
-def _stop(case: Case) -> str:
+def _stop(case: EventCase) -> str:
     return _told_order(case.stop, case.route.stops)
 
 
@@ -175,7 +175,7 @@ def _told_order(order: Order | None, others: tuple[Order, ...]) -> str:
     return f"{order.order} on {order.sender or order.number}, {told(order.from_)} to {until}: {order.basis}"
 
 
-def _campaign(case: Case) -> str:
+def _campaign(case: EventCase) -> str:
     named = case.event.campaign if isinstance(case.event, Sms) else None
     if not named:
         return "names no campaign"
@@ -188,13 +188,13 @@ def _campaign(case: Case) -> str:
     return f"{named} of {campaign.sender}: {kind}{campaign.status}, {window}{belongs}"
 
 
-def _region(case: Case) -> str:
+def _region(case: EventCase) -> str:
     region = case.event.region if isinstance(case.event, Sms) else None
     regions = case.campaign.regions if case.campaign else ()
     return f"recipient in {region or 'no known region'}; campaign in {', '.join(regions) or 'all regions'}"
 
 
-def _campaign_text(case: Case) -> str:
+def _campaign_text(case: EventCase) -> str:
     if case.campaign is None:
         return "no campaign"
     here, approved = normal(case.text), normal(case.campaign.text)
@@ -206,12 +206,12 @@ def _campaign_text(case: Case) -> str:
     return f"{len(here)} characters against {len(approved)}, different from character {same + 1}"
 
 
-def _prohibited(case: Case) -> str:
+def _prohibited(case: EventCase) -> str:
     found = case.world.prohibited().found(case.folded)
     return f"the term {found}" if found else "none of the word lists' terms"
 
 
-def _identity(case: Case) -> str:
+def _identity(case: EventCase) -> str:
     identity = case.route.identity
     if identity is None:
         return "no registered sender"
@@ -219,12 +219,12 @@ def _identity(case: Case) -> str:
     return f"the sender {'stands' if named else 'is not'} there, its contact {'stands' if reached else 'is not'} there"
 
 
-def _opt_out(case: Case) -> str:
+def _opt_out(case: EventCase) -> str:
     found = case.route.policy.opt_out.found(case.folded)
     return f"the hint {found}" if found else "no hint"
 
 
-def _wish(case: Case) -> str:
+def _wish(case: EventCase) -> str:
     event, wish = case.event, case.wish
     if not isinstance(event, Reply):
         return "no reply"
@@ -234,7 +234,7 @@ def _wish(case: Case) -> str:
     return f"{said} means {wish.will} ({wish.sender or '*'}, *) on {wish.channel}"
 
 
-def _will(case: Case) -> str:
+def _will(case: EventCase) -> str:
     route = case.route
     toward = f"{case.stance} toward ({route.sender or '-'}, {route.category}) on {route.channel}"
     if case.number is None:
@@ -249,18 +249,18 @@ def _will(case: Case) -> str:
     return f"{toward}{f', by {because}' if because else ''}"
 
 
-def _silence(case: Case) -> str:
+def _silence(case: EventCase) -> str:
     policy = case.route.policy
     return f"{policy.version}: silence = {'refuse' if policy.silence_refuses else 'allow'}"
 
 
-def _freshness(case: Case) -> str:
+def _freshness(case: EventCase) -> str:
     policy = case.route.policy
     fail = "closed" if policy.fails_closed else "open"
     return f"{'stale' if case.world.stale else 'fresh'}, limit {policy.staleness_limit_ms} ms; fail = {fail}"
 
 
-def _hours(case: Case) -> str:
+def _hours(case: EventCase) -> str:
     windows = case.route.hours
     if not windows:
         return "no hours are set"
@@ -271,7 +271,7 @@ def _hours(case: Case) -> str:
     )
 
 
-SAW: Final[dict[Predicate, Callable[[Case], str]]] = {
+SAW: Final[dict[Predicate, Callable[[EventCase], str]]] = {
     **dict.fromkeys((p.SMS, p.CALL, p.REPLY), _kind),
     p.ON_INTERNET: _network,
     **dict.fromkeys((p.TO_HELP, p.TO_REDRESS, p.TO_SHORT, p.TO_PERSON), _to),

@@ -20,9 +20,9 @@ from stream.model.events import Call, Event, Reply, Sms
 from stream.model.fields import Channel, Purpose
 from stream.model.registry import Campaign, NumberEntry, Order, Sender
 from stream.policy.numbering import FromKind, ToKind
-from stream.policy.settings import Hours, Policy, Wish
-from stream.policy.text import Identity, Prohibited, fold, normal
-from stream.registry.ownership import Holding
+from stream.policy.settings import Hours, Policy, ReplyExpression
+from stream.policy.text import ProhibitedTerms, SenderIdentity, fold, normal
+from stream.registry.ownership import OwnedPrefix
 from stream.registry.registry import Registry
 
 STRICTEST_FIRST: tuple[Purpose, ...] = ("commercial", "public", "service", "emergency", "personal")
@@ -49,16 +49,16 @@ class World:
     registry: Registry
     stale: bool = False
     """Whether the registry is staler than the policy's limit (rule 27)."""
-    _prohibited: Prohibited | None = field(default=None, init=False, repr=False)
+    _prohibited: ProhibitedTerms | None = field(default=None, init=False, repr=False)
     _prohibited_of: int = field(default=-1, init=False, repr=False)
     _ordered: Mapping[tuple[Channel, str], tuple[Order, ...]] = field(default_factory=dict, init=False, repr=False)
     _ordered_of: int = field(default=-1, init=False, repr=False)
 
-    def prohibited(self) -> Prohibited:
+    def prohibited(self) -> ProhibitedTerms:
         """The terms of every word list, compiled once for each generation of the registry."""
         if self._prohibited is None or self._prohibited_of != self.registry.generation:
             self._prohibited_of = self.registry.generation
-            self._prohibited = Prohibited(
+            self._prohibited = ProhibitedTerms(
                 term for wordlist in self.registry.wordlists.values() for term in wordlist.terms
             )
         return self._prohibited
@@ -134,7 +134,7 @@ class Source:
         self.channel: Channel = channel
         self.internet = internet
         self.kind: FromKind = world.policy.numbering.source(number, internet=internet)
-        self.owner: Holding | None = world.registry.ownership[channel].owner(number) if number else None
+        self.owner: OwnedPrefix | None = world.registry.ownership[channel].owner(number) if number else None
         self.orders: tuple[Order, ...] = tuple(world.orders_on(channel, number, internet=internet)) if number else ()
 
     @property
@@ -217,10 +217,10 @@ class Route:
         return self._orders("stop", {self.sender})
 
     @cached_property
-    def identity(self) -> Identity | None:
+    def identity(self) -> SenderIdentity | None:
         """How the sender makes itself known in a text; None for a sender that is not registered."""
         record = self.sender_record
-        return Identity(record, read=self.policy.numbering.read) if record else None
+        return SenderIdentity(record, read=self.policy.numbering.read) if record else None
 
     def _orders(self, measure: str, senders: set[str | None]) -> tuple[Order, ...]:
         registry = self.world.registry
@@ -233,7 +233,7 @@ class Route:
         return tuple(sorted(orders, key=lambda order: order.order))
 
 
-class Case:
+class EventCase:
     """One event on its route, at one moment."""
 
     def __init__(self, event: Event, route: Route, number: Msisdn | None, now: int) -> None:
@@ -266,7 +266,7 @@ class Case:
         return shown if shown and sum(c in DIGITS for c in shown) >= PRESENTED_DIGITS_MIN else None
 
     @cached_property
-    def presented_owner(self) -> Holding | None:
+    def presented_owner(self) -> OwnedPrefix | None:
         """The owner of the number that a call shows; what is no number has none."""
         shown = self.presented
         if shown is None or self.world.policy.numbering.source(shown, internet=False) == "malformed":
@@ -333,7 +333,7 @@ class Case:
         return None if suspended or (self.text and normal(self.text) != normal(campaign.text)) else campaign
 
     @cached_property
-    def wish(self) -> Wish | None:
+    def wish(self) -> ReplyExpression | None:
         """What a reply's author wants by the policy's reply table, if it says anything there."""
         event = self.event
         if not isinstance(event, Reply) or self.world.policy.numbering.person(event.from_) is None:
@@ -355,7 +355,7 @@ class Case:
         return "other" if policy.replies.listed(self.to) else "port_unknown"
 
     @property
-    def _port_owner(self) -> Holding | None:
+    def _port_owner(self) -> OwnedPrefix | None:
         """The owner of the number that a reply goes to."""
         return self.world.registry.ownership["sms"].owner(self.to)
 

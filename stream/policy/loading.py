@@ -15,7 +15,7 @@ from stream.model.schema_fault import schema_fault
 from stream.policy.patterns import PatternError, compile_linear
 from stream.policy.replies import OWNER, Replies, ReplyRule
 from stream.policy.rules import answers_needed
-from stream.policy.settings import Answer, Policy, PolicyFile
+from stream.policy.settings import Policy, PolicyFile, ProtocolAnswer
 from stream.policy.text import fold, strip
 from stream.policy.toml import PolicyError, line_of, parse
 
@@ -58,7 +58,7 @@ def _wrong_answer(tables: dict[str, object]) -> str:
     answers = tables.get("answers")
     for reason, answer in answers.items() if isinstance(answers, dict) else ():
         try:
-            msgspec.convert(answer, Answer)
+            msgspec.convert(answer, ProtocolAnswer)
         except msgspec.ValidationError:
             return f"answers.{reason}"
     return "answers"

@@ -15,7 +15,7 @@ from stream.policy.program import STANCE_OF, STANCES, OpenRow, first_asking_for_
 from stream.policy.rules import Rule
 
 
-class Row(NamedTuple):
+class MaskedRow(NamedTuple):
     """An open row: masks of what it needs, and whether all that it needs is in them."""
 
     needs: int
@@ -27,8 +27,8 @@ class Row(NamedTuple):
 class Masked(NamedTuple):
     """The open rows of a route: those above the first that asks for the will, and for each will those below."""
 
-    above: tuple[Row, ...]
-    below: Mapping[Stance, tuple[Row, ...]] | None
+    above: tuple[MaskedRow, ...]
+    below: Mapping[Stance, tuple[MaskedRow, ...]] | None
     """None where no row asks"""
 
 
@@ -49,11 +49,11 @@ def masked(route: Route, bits: Mapping[Predicate, int]) -> Masked:
     return Masked(above, below)
 
 
-def _row(row: OpenRow, bits: Mapping[Predicate, int]) -> Row:
+def _row(row: OpenRow, bits: Mapping[Predicate, int]) -> MaskedRow:
     rule, left = row
     assert not any(need.predicate in STANCE_OF for need in left), "the will is settled before a row asks for it"
     known = [need for need in left if need.predicate in bits]
-    return Row(
+    return MaskedRow(
         sum(bits[need.predicate] for need in known if need.holds),
         sum(bits[need.predicate] for need in known if not need.holds),
         rule,

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from stream.model.events import Call, Reply, Sms
-from stream.policy.facts import DIGITS, SAME_DIGITS_MIN, Case, Route
+from stream.policy.facts import DIGITS, SAME_DIGITS_MIN, EventCase, Route
 from stream.policy.settings import within
 from stream.policy.text import normal
 
@@ -31,7 +31,7 @@ class Predicate:
     """the sentence when it does not"""
     of_route: Callable[[Route], bool] | None = None
     """the answer from the route alone"""
-    of_case: Callable[[Case], bool] | None = None
+    of_case: Callable[[EventCase], bool] | None = None
     """the answer from the case"""
     idle: Callable[[Route], bool] | None = None
     """of a case predicate: whether it cannot hold for any case on this route"""
@@ -39,7 +39,7 @@ class Predicate:
     def __invert__(self) -> "Needs":
         return Needs(self, holds=False)
 
-    def ask(self, case: Case) -> bool:
+    def ask(self, case: EventCase) -> bool:
         """The answer for one case: the plain meaning, which every quicker way must agree with."""
         if self.of_route is not None:
             return self.of_route(case.route)
@@ -59,7 +59,7 @@ class Needs:
         """The need in words."""
         return self.predicate.holds if self.holds else self.predicate.fails
 
-    def met_by(self, case: Case) -> bool:
+    def met_by(self, case: EventCase) -> bool:
         """Whether the case is as the rule needs it."""
         return self.predicate.ask(case) is self.holds
 
@@ -72,7 +72,7 @@ def _case(
     name: str,
     holds: str,
     fails: str,
-    of_case: Callable[[Case], bool],
+    of_case: Callable[[EventCase], bool],
     *,
     idle: Callable[[Route], bool] | None = None,
 ) -> Predicate:
@@ -165,7 +165,7 @@ VERSTAT_FAILED = _case(
 )
 
 
-def _presents_foreign(case: Case) -> bool:
+def _presents_foreign(case: EventCase) -> bool:
     shown, owner = case.presented, case.presented_owner
     if shown is None or shown == case.from_:
         return False
@@ -236,7 +236,7 @@ CAMPAIGN_OPEN = _case(
 )
 
 
-def _covered(case: Case) -> bool:
+def _covered(case: EventCase) -> bool:
     region = (case.event.region if isinstance(case.event, Sms) else None) or ""
     if case.campaign is None or not case.campaign.regions or not _is_region(region):
         return True

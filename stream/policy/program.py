@@ -12,10 +12,10 @@ from typing import Final, NamedTuple, get_args
 
 import msgspec
 
-from bloom.wills import Probe, Stance
+from bloom.wills import Stance, StanceProbe
 from stream.model.events import Call, Event, Reply, Sms
 from stream.model.fields import EventKind
-from stream.policy.facts import Case, Route
+from stream.policy.facts import EventCase, Route
 from stream.policy.predicates import (
     CONSENTED,
     IDENTIFIED,
@@ -29,7 +29,7 @@ from stream.policy.predicates import (
     Needs,
     Predicate,
 )
-from stream.policy.reading import Reader
+from stream.policy.reading import TextReader
 from stream.policy.rules import TABLE, Rule
 from stream.policy.settings import within
 
@@ -47,7 +47,7 @@ OpenRow = tuple[Rule, tuple[Needs, ...]]
 """A row that a route leaves open, and the needs that are left to ask."""
 
 
-class Outcome:
+class RuleOutcome:
     """What a row answers on a route, ready to be put into a decision."""
 
     __slots__ = (
@@ -79,20 +79,20 @@ class Outcome:
         self.appeal = msgspec.UNSET if allowed else route.policy.appeal
 
 
-class Step(NamedTuple):
+class ProgramStep(NamedTuple):
     """A row that a route leaves open: its question (None: it holds), and its outcome."""
 
     question: Question | None
-    outcome: Outcome
+    outcome: RuleOutcome
 
 
 @dataclass(frozen=True, slots=True)
-class Program:
+class RouteProgram:
     """The open rows of a route: those above the first that asks for the will, and for each will those below."""
 
-    above: tuple[Step, ...]
-    below: Mapping[Stance, tuple[Step, ...]]
-    probe: Probe | None
+    above: tuple[ProgramStep, ...]
+    below: Mapping[Stance, tuple[ProgramStep, ...]]
+    probe: StanceProbe | None
 
 
 class Compiler:
@@ -102,33 +102,33 @@ class Compiler:
     stay in the processor's cache, or an event costs twice as much.
     """
 
-    def __init__(self, reader: Reader) -> None:
+    def __init__(self, reader: TextReader) -> None:
         self._read = reader.read
-        self._outcomes: dict[tuple[Rule, EventKind, str | None], Outcome] = {}
+        self._outcomes: dict[tuple[Rule, EventKind, str | None], RuleOutcome] = {}
         self._questions: dict[tuple[Needs, object], Question] = {}
-        self._steps: dict[tuple[Step, ...], tuple[Step, ...]] = {}
-        self._belows: dict[tuple[tuple[Step, ...], ...], Mapping[Stance, tuple[Step, ...]]] = {}
+        self._steps: dict[tuple[ProgramStep, ...], tuple[ProgramStep, ...]] = {}
+        self._belows: dict[tuple[tuple[ProgramStep, ...], ...], Mapping[Stance, tuple[ProgramStep, ...]]] = {}
 
-    def program(self, route: Route) -> Program:
+    def program(self, route: Route) -> RouteProgram:
         """What the table comes to on this route."""
         rows = open_rows(route, None)
         cut = first_asking_for_the_will(rows)
         above = self._steps_of(rows[:cut], route)
         if cut == len(rows):
-            return Program(above, {}, None)
+            return RouteProgram(above, {}, None)
         probe = route.world.registry.wills.probe(route.channel, route.sender, route.category)
         below = tuple(self._steps_of(open_rows(route, stance)[cut:], route) for stance in STANCES)
-        return Program(above, self._belows.setdefault(below, dict(zip(STANCES, below, strict=True))), probe)
+        return RouteProgram(above, self._belows.setdefault(below, dict(zip(STANCES, below, strict=True))), probe)
 
-    def _steps_of(self, rows: Sequence[OpenRow], route: Route) -> tuple[Step, ...]:
+    def _steps_of(self, rows: Sequence[OpenRow], route: Route) -> tuple[ProgramStep, ...]:
         steps = tuple(
-            Step(_all_of([self._question(need, route) for need in needs]), self._outcome(rule, route))
+            ProgramStep(_all_of([self._question(need, route) for need in needs]), self._outcome(rule, route))
             for rule, needs in rows
         )
         return self._steps.setdefault(steps, steps)
 
-    def _outcome(self, rule: Rule, route: Route) -> Outcome:
-        outcome = Outcome(rule, route)
+    def _outcome(self, rule: Rule, route: Route) -> RuleOutcome:
+        outcome = RuleOutcome(rule, route)
         # Which order is cited depends on the route.
         return outcome if rule.cites_order else self._outcomes.setdefault((rule, outcome.kind, route.sender), outcome)
 
@@ -197,7 +197,7 @@ def _of_case(need: Needs, route: Route) -> Question:
     predicate, holds = need.predicate, need.holds
 
     def ask(event: Event, now: int) -> bool:
-        return predicate.ask(Case(event, route, None, now)) is holds
+        return predicate.ask(EventCase(event, route, None, now)) is holds
 
     # Most calls show their own number and carry no failed validation: no need to work out their facts.
     if predicate is VERSTAT_FAILED and holds:

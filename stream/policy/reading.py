@@ -13,7 +13,7 @@ import numpy as np
 from stream.model.nfkc import is_bounded
 from stream.policy.characters import END, PLANE, Codes, characters, codes_of, ends_of, text_of
 from stream.policy.patterns import LinearPattern
-from stream.policy.text import Identity, Prohibited, fold
+from stream.policy.text import ProhibitedTerms, SenderIdentity, fold
 
 READINGS_MAX: Final = 4_096
 """Texts whose reading is remembered; beyond, all are forgotten. More than a batch holds; what repeats itself does so
@@ -26,7 +26,7 @@ TOGETHER_MIN: Final = 8
 """Fewer texts than this are not worth the calls that joining them takes."""
 
 
-class Reading:
+class TextReading:
     """What one text was found to say. What few rules ask is worked out when it is first asked for."""
 
     __slots__ = ("_identified_as", "_identity", "_opt_out", "_opt_out_pattern", "folded", "prohibited")
@@ -37,7 +37,7 @@ class Reading:
         """whether a prohibited term stands in the text: asked of every text that is read at all"""
         self._opt_out_pattern = opt_out
         self._opt_out: bool | None = None
-        self._identity: Identity | None = None
+        self._identity: SenderIdentity | None = None
         self._identified_as = False
 
     @property
@@ -47,7 +47,7 @@ class Reading:
             self._opt_out = self._opt_out_pattern.search(self.folded)
         return self._opt_out
 
-    def identifies(self, identity: Identity) -> bool:
+    def identifies(self, identity: SenderIdentity) -> bool:
         """Whether the text names this sender and its contact."""
         if identity is not self._identity:  # one answer is kept: a text is rarely another sender's as well
             self._identified_as = identity.named_in(self.folded) and identity.contact_in(self.folded)
@@ -55,22 +55,22 @@ class Reading:
         return self._identified_as
 
 
-class Reader:
+class TextReader:
     """Reads texts, one by one or a batch ahead, and remembers what they say."""
 
-    def __init__(self, *, prohibited: Prohibited, opt_out: LinearPattern) -> None:
+    def __init__(self, *, prohibited: ProhibitedTerms, opt_out: LinearPattern) -> None:
         self._prohibited = prohibited
         self._opt_out = opt_out
-        self._readings: dict[str, Reading] = {}
+        self._readings: dict[str, TextReading] = {}
         self._characters = characters()
 
-    def read(self, text: str) -> Reading:
+    def read(self, text: str) -> TextReading:
         """The reading of a text."""
         reading = self._readings.get(text)
         if reading is not None:
             return reading
         folded = fold(text)
-        reading = Reading(folded, prohibited=self._prohibited.found(folded) is not None, opt_out=self._opt_out)
+        reading = TextReading(folded, prohibited=self._prohibited.found(folded) is not None, opt_out=self._opt_out)
         if len(text) <= REMEMBERED_CHARACTERS_MAX:
             if len(self._readings) >= READINGS_MAX:
                 self._readings.clear()
@@ -107,7 +107,7 @@ class Reader:
         for place, (text, reads) in enumerate(zip(new, text_of(folded).split(END), strict=False)):
             if place not in left:
                 found = place in prohibited or (place in suspect and terms.word_in(reads) is not None)
-                known[text] = Reading(reads, prohibited=found, opt_out=opt_out)
+                known[text] = TextReading(reads, prohibited=found, opt_out=opt_out)
 
 
 def _texts_at(places: list[int], joined: Codes) -> set[int]:

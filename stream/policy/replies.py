@@ -15,7 +15,7 @@ import msgspec
 from stream.model.fields import Channel, Name
 from stream.policy.patterns import LinearPattern, compile_linear
 from stream.policy.text import fold, strip
-from stream.policy.toml import Section
+from stream.policy.toml import PolicySection
 
 OWNER: Final = "owner"
 
@@ -29,7 +29,7 @@ _LETTER_OR_NUMBER: Final = re.compile(r"[^\W_]")
 Words = tuple[Name, ...]
 
 
-class ReplyText(Section, frozen=True):
+class ReplyText(PolicySection, frozen=True):
     """How a reply is read before its words are compared. All is folded, the text and what it is searched for."""
 
     quoted_lines: Words
@@ -55,7 +55,7 @@ class ReplyText(Section, frozen=True):
     basis: Name
 
 
-class ReplyRule(Section, frozen=True):
+class ReplyRule(PolicySection, frozen=True):
     """Texts that mean a will when sent to these numbers: `owner` is any number with an owner on sms."""
 
     texts: Annotated[Words, msgspec.Meta(min_length=1)]

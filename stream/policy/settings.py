@@ -18,7 +18,7 @@ from stream.policy.numbering import USUAL, Numbering
 from stream.policy.patterns import compile_linear
 from stream.policy.replies import OWNER, Replies, ReplyRule, ReplyText
 from stream.policy.text import simplified_table
-from stream.policy.toml import Section
+from stream.policy.toml import PolicySection
 
 _CALENDAR_CYCLE_S = 146_097 * 86_400
 """The Gregorian calendar repeats itself after 400 years, days of the week included."""
@@ -31,14 +31,14 @@ Share = Annotated[float, msgspec.Meta(gt=0, le=1)]
 Rate = Annotated[float, msgspec.Meta(gt=0)]
 
 
-class Consent(Section, frozen=True):
+class ConsentSettings(PolicySection, frozen=True):
     """What silence means: `refuse` (opt-in) or `allow` (an opt-out register)."""
 
     silence: Literal["refuse", "allow"]
     basis: Name
 
 
-class Staleness(Section, frozen=True):
+class StalenessSettings(PolicySection, frozen=True):
     """How old the registry's picture may be, and what happens to commercial traffic beyond that."""
 
     fail: Literal["closed", "open"]
@@ -46,14 +46,14 @@ class Staleness(Section, frozen=True):
     basis: Name
 
 
-class Appeal(Section, frozen=True):
+class AppealSettings(PolicySection, frozen=True):
     """Where the party can turn (Article 22; for calls the redress address of RFC 8688)."""
 
     address: Name
     basis: Name
 
 
-class Numbers(Section, frozen=True):
+class NumberSettings(PolicySection, frozen=True):
     """Patterns that a whole number must match, as read, and the numbers that always pass.
 
     `mobile`, `fixed` and `hotline` are of numbers within the country, without any prefix; `area` stands before the
@@ -74,7 +74,7 @@ class Numbers(Section, frozen=True):
     port: Pattern = USUAL["port"]
 
 
-class Texts(Section, frozen=True):
+class TextSettings(PolicySection, frozen=True):
     """What is looked for in texts: the way to refuse; links and length in campaign filings (Article 27)."""
 
     opt_out: Pattern
@@ -83,7 +83,7 @@ class Texts(Section, frozen=True):
     basis: Name
 
 
-class Hours(Section, frozen=True):
+class Hours(PolicySection, frozen=True):
     """When commercial traffic may arrive: from `from_` until before `to`, on the clock of `zone`.
 
     A window whose end is not after its beginning runs over midnight. Several windows for the same channel and
@@ -98,7 +98,7 @@ class Hours(Section, frozen=True):
     categories: tuple[Name, ...] = ()
 
 
-class Answer(Section, frozen=True):
+class ProtocolAnswer(PolicySection, frozen=True):
     """The answer per protocol for one reason: SIP and Q.850 for calls, SMPP and CMPP for SMS."""
 
     smpp: Annotated[int, msgspec.Meta(ge=0x0400, le=0x04FF)] | None = None
@@ -113,7 +113,7 @@ class Answer(Section, frozen=True):
         return _given(sip=self.sip, q850=self.q850)
 
 
-class WarningSettings(Section, frozen=True):
+class WarningSettings(PolicySection, frozen=True):
     """Early warning over windows of activity (`stream.warning.rules.senders`). All are settings: Article 21 asks for
     judgement, and sets no figure.
     """
@@ -151,25 +151,25 @@ class WarningSettings(Section, frozen=True):
     """a rule that stays up is a repeat after a day, longer than the longest grace"""
 
 
-class PolicyFile(Section, frozen=True):
+class PolicyFile(PolicySection, frozen=True):
     """The file as it is written."""
 
     version: Name
     title: Name
     categories: tuple[Name, ...]
-    consent: Consent
-    staleness: Staleness
-    appeal: Appeal
-    numbers: Numbers
-    texts: Texts
+    consent: ConsentSettings
+    staleness: StalenessSettings
+    appeal: AppealSettings
+    numbers: NumberSettings
+    texts: TextSettings
     reply_text: ReplyText
     replies: tuple[ReplyRule, ...]
-    answers: dict[str, Answer]
+    answers: dict[str, ProtocolAnswer]
     hours: tuple[Hours, ...] = ()
     warning: WarningSettings = WarningSettings()
 
 
-class Wish(NamedTuple):
+class ReplyExpression(NamedTuple):
     """What a reply asks for: a will on a channel toward a sender (None: toward everybody)."""
 
     will: Verb
@@ -198,12 +198,12 @@ class Policy:
         numbers = self.file.numbers
         return Numbering({name: getattr(numbers, name) for name in USUAL}, numbers.redress)
 
-    def wish(self, to: str, text: str, owner: str | None) -> Wish | None:
+    def wish(self, to: str, text: str, owner: str | None) -> ReplyExpression | None:
         """What a reply to a number (as read) means, if anything."""
         rule = self.replies.rule(to, text, owned=owner is not None)
         if rule is None:
             return None
-        return Wish(rule.will, rule.channel, owner if rule.scope == OWNER else None)
+        return ReplyExpression(rule.will, rule.channel, owner if rule.scope == OWNER else None)
 
     def code(self, reason: str, channel: Channel) -> dict[str, int]:
         """The answer per protocol for a reason that blocks or suspends."""

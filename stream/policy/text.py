@@ -85,7 +85,7 @@ def normal(text: str) -> str:
     return nfkc(text).strip()
 
 
-class Prohibited:
+class ProhibitedTerms:
     """The terms of all word lists, searched at once (Aho and Corasick 1975): linear in the text.
 
     Terms of `a-z0-9` alone are words; all others count wherever they stand in the stripped text.
@@ -150,7 +150,7 @@ def _separates(character: str) -> bool:
     return character != "," and not character.isalnum()
 
 
-class Identity:
+class SenderIdentity:
     """How one sender makes itself known in a text: its name or a signature in 【】, and its contact."""
 
     def __init__(self, sender: Sender, *, read: Callable[[str], str]) -> None:

@@ -13,7 +13,7 @@ _HEADER = re.compile(r"^\s*(\[\[?)\s*([\w.\-]+)\s*\]\]?")
 _KEY = re.compile(r"^\s*([\w\-]+)\s*=")
 
 
-class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"from_": "from"}):
+class PolicySection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"from_": "from"}):
     """What all tables of the file share: unknown names are refused, for a misspelt setting is a lost one."""
 
 

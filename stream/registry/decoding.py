@@ -13,7 +13,7 @@ import numpy as np
 
 from bloom.number import Msisdn
 from bloom.partition import partitions_of
-from bloom.wills import Word
+from bloom.wills import ExpressionContent
 from stream.model.codec import Undecodable, decode_expression, decode_record
 from stream.model.registry import FileRecord
 from stream.model.topics import EXPRESSIONS
@@ -31,7 +31,7 @@ class BadRecord:
     error: str
 
 
-class Found(Protocol):
+class ConsumedRecord(Protocol):
     """As much of a consumed record as is looked at."""
 
     @property
@@ -55,7 +55,7 @@ class Decoded:
     bad: list[BadRecord]
 
 
-def decode_all(topic: str, partition: int, found: Sequence[Found]) -> Decoded:
+def decode_all(topic: str, partition: int, found: Sequence[ConsumedRecord]) -> Decoded:
     """Decode records of one partition of any topic but `registry.expressions`."""
     records: list[FileRecord] = []
     bad: list[BadRecord] = []
@@ -68,11 +68,11 @@ def decode_all(topic: str, partition: int, found: Sequence[Found]) -> Decoded:
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class DecodedRows:
     """What expressions of one partition say, row by row."""
 
     numbers: list[Msisdn]
-    words: list[Word]
+    words: list[ExpressionContent]
     places: list[int]
     """of each row the place of its record among those that were given"""
     bad: list[BadRecord]
@@ -80,11 +80,11 @@ class Heard:
     """expressions that stand in another partition than their subscriber's"""
 
 
-def hear(partition: int, found: Sequence[Found], *, partitions: int, apart: bool) -> Heard:
+def decode_expressions(partition: int, found: Sequence[ConsumedRecord], *, partitions: int, apart: bool) -> DecodedRows:
     """Decode expressions of one partition of so many; with `apart` (partitioned mode) the misplaced are bad."""
     subscribers: list[str] = []
     numbers: list[Msisdn] = []
-    words: list[Word] = []
+    words: list[ExpressionContent] = []
     places: list[int] = []
     bad: list[BadRecord] = []
     for place, one in enumerate(found):
@@ -111,10 +111,10 @@ def hear(partition: int, found: Sequence[Found], *, partitions: int, apart: bool
             [words[row] for row in good],
             [places[row] for row in good],
         )
-    return Heard(numbers, words, places, bad, misplaced_count)
+    return DecodedRows(numbers, words, places, bad, misplaced_count)
 
 
-def _bad(partition: int, one: Found, error: str) -> BadRecord:
+def _bad(partition: int, one: ConsumedRecord, error: str) -> BadRecord:
     return BadRecord(EXPRESSIONS, partition, one.offset, one.key, one.value, error)
 
 

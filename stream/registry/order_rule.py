@@ -81,7 +81,7 @@ def sentence(received: Received) -> str:
     return f"{one.will} ({sender}, {category}) on {one.channel}, said {told(received.counts)}, source {one.source}"
 
 
-class Who(NamedTuple):
+class SubscriberChannel(NamedTuple):
     """A subscriber on one channel: whoever a will belongs to."""
 
     number: Msisdn
@@ -93,7 +93,7 @@ class Who(NamedTuple):
         return self.number * 2 + (self.channel == "call")
 
 
-class Said(NamedTuple):
+class IndexedExpression(NamedTuple):
     """What the index knows of one subscriber, channel and scope."""
 
     scope: Scope
@@ -104,7 +104,7 @@ class Said(NamedTuple):
 
 
 @dataclass(slots=True)
-class Sifted:
+class OrderRuleResult:
     """Places in the batch, by what becomes of them."""
 
     write: list[int] = field(default_factory=list)
@@ -125,16 +125,20 @@ def overlap(one: Scope, other: Scope) -> bool:
     return senders_meet and categories_meet
 
 
-def sift(
-    expressions: Sequence[Expression], rows: Sequence[int], said: dict[int, list[Said]], *, now: int = TIME_MAX
-) -> Sifted:
+def apply_order_rule(
+    expressions: Sequence[Expression],
+    rows: Sequence[int],
+    said: dict[int, list[IndexedExpression]],
+    *,
+    now: int = TIME_MAX,
+) -> OrderRuleResult:
     """Sort a batch, which stands in order of receipt and is written at `now`, by the order rule.
 
-    `rows` has each expression's `Who.row`, `said` what was said there before; the words to be written are
+    `rows` has each expression's `SubscriberChannel.row`, `said` what was said there before; the words to be written are
     added to it. About a microsecond each.
     """
     repeated = _repeated(expressions, rows)
-    sifted = Sifted()
+    sifted = OrderRuleResult()
     for place, (expression, row) in enumerate(zip(expressions, rows, strict=True)):
         scope, time = scope_of(expression), counts_from(expression.time, now)
         words = said.get(row)
@@ -155,7 +159,7 @@ def sift(
         else:
             sifted.write.append(place)
             sifted.digests.append(digest)
-            word = Said(scope, time, digest)
+            word = IndexedExpression(scope, time, digest)
             if same >= 0:
                 words[same] = word
             else:
@@ -163,7 +167,7 @@ def sift(
     return sifted
 
 
-def _is_last_word(word: Said, expression: Expression, digest: int) -> bool:
+def _is_last_word(word: IndexedExpression, expression: Expression, digest: int) -> bool:
     """Whether the topic has just this as the last word of its scope.
 
     One that was dated ahead counts from when it was written, at most so much earlier.
@@ -186,7 +190,7 @@ def _repeated(expressions: Sequence[Expression], rows: Sequence[int]) -> set[int
 
 
 def row_of(expression: Expression) -> int:
-    """`Who.row` of whom an expression is of. The struct admits subscriber numbers alone."""
+    """`SubscriberChannel.row` of whom an expression is of. The struct admits subscriber numbers alone."""
     return int(expression.subscriber) * 2 + (expression.channel == "call")
 
 

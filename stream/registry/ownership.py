@@ -15,7 +15,7 @@ from stream.model.registry import NumberEntry, Sender
 
 
 @dataclass(frozen=True, slots=True)
-class Holding:
+class OwnedPrefix:
     """A prefix as one sender holds it: the entry that counts, and when its record came."""
 
     sender: str
@@ -44,11 +44,11 @@ class Ownership:
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
-        self._held: dict[str, dict[str, Holding]] = {}
+        self._held: dict[str, dict[str, OwnedPrefix]] = {}
         """prefix → sender → what that sender holds there"""
         self._prefixes: dict[str, set[str]] = {}
         """sender → its prefixes"""
-        self._owner: dict[str, Holding] = {}
+        self._owner: dict[str, OwnedPrefix] = {}
         """prefix → the holding that owns it"""
         self._lengths: tuple[int, ...] = ()
         """prefix lengths in use, longest first"""
@@ -62,7 +62,7 @@ class Ownership:
         self.drop(record.sender)
         self._prefixes[record.sender] = set(entries)
         for prefix, entry in entries.items():
-            self._held.setdefault(prefix, {})[record.sender] = Holding(record.sender, entry, came)
+            self._held.setdefault(prefix, {})[record.sender] = OwnedPrefix(record.sender, entry, came)
             self._settle(prefix)
 
     def drop(self, sender: str) -> None:
@@ -71,7 +71,7 @@ class Ownership:
             del self._held[prefix][sender]
             self._settle(prefix)
 
-    def owner(self, number: str) -> Holding | None:
+    def owner(self, number: str) -> OwnedPrefix | None:
         """The owner of a number, with *the entry* of its longest prefix; None where nobody holds it."""
         for length in self._lengths:
             holding = self._owner.get(number[:length])
@@ -79,11 +79,11 @@ class Ownership:
                 return holding
         return None
 
-    def owners(self) -> Iterator[tuple[str, Holding]]:
+    def owners(self) -> Iterator[tuple[str, OwnedPrefix]]:
         """Every prefix, with the holding that owns it."""
         return iter(self._owner.items())
 
-    def near(self, prefix: str) -> Iterator[Holding]:
+    def near(self, prefix: str) -> Iterator[OwnedPrefix]:
         """All that is held of this prefix, of one that it lies inside, and of those that lie inside it.
 
         Some microseconds, and 0.3 for each that lies inside; the first call sorts all prefixes.

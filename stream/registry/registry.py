@@ -13,8 +13,7 @@ from typing import TypeVar
 from bloom.bitmaps import Overlay, Wills
 from bloom.number import parse
 from bloom.partitioned import HeldPartitions
-from bloom.wills import Columns
-from bloom.wills import Expression as Wish
+from bloom.wills import ExpressionColumns, ExpressionRow
 from stream.model.codec import encode
 from stream.model.fields import Channel
 from stream.model.registry import (
@@ -58,16 +57,16 @@ class Registry:
 
     def apply(self, records: Iterable[FileRecord]) -> None:
         """Fold records in their order of receipt. Wills of one call are applied together, in bulk."""
-        wishes: list[Wish] = []
+        wishes: list[ExpressionRow] = []
         for record in records:
             if type(record) is Expression:
-                wishes.append(wish_of(record))
+                wishes.append(expression_row_of(record))
             else:
                 self._apply_other(record)
                 self.generation += 1
-        self.hear(Columns.of(wishes))
+        self.hear(ExpressionColumns.of(wishes))
 
-    def hear(self, said: Columns) -> None:
+    def hear(self, said: ExpressionColumns) -> None:
         """Fold expressions that were read into columns, in their order of receipt."""
         if len(said):
             self.wills.apply_columns(said)
@@ -136,11 +135,11 @@ class Registry:
         return self._orders_on_number.setdefault(order.number or "", {})
 
 
-def wish_of(record: Expression) -> Wish:
+def expression_row_of(record: Expression) -> ExpressionRow:
     """The part of an expression that the fold needs."""
     number = parse(record.subscriber)
     assert number is not None, "the struct admits subscriber numbers only"
-    return Wish(number, record.channel, record.will, scope_name(record.sender), scope_name(record.category))
+    return ExpressionRow(number, record.channel, record.will, scope_name(record.sender), scope_name(record.category))
 
 
 def registry_of(records: Sequence[FileRecord]) -> Registry:

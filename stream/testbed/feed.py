@@ -21,7 +21,7 @@ from stream.model.codec import encode
 from stream.model.events import Event
 from stream.model.registry import key_of
 from stream.model.topics import EXPRESSIONS, TOPIC_OF
-from stream.testbed.sample import Sample, Words, numbers_of
+from stream.testbed.sample import RepeatedExpression, Sample, numbers_of
 from stream.testbed.traffic import Placed, Traffic, place
 
 CHUNK: Final = 50_000
@@ -92,7 +92,9 @@ async def write_registry(
     await asyncio.gather(*acks)
 
 
-async def send_words(producer: AIOKafkaProducer, words: Words, who: range, *, partitions: int) -> list[Ack]:
+async def send_words(
+    producer: AIOKafkaProducer, words: RepeatedExpression, who: range, *, partitions: int
+) -> list[Ack]:
     """Hand over the records of what these subscribers said, in batches.
 
     Their bytes differ in the number alone, so one template makes them all.
@@ -108,7 +110,7 @@ async def send_words(producer: AIOKafkaProducer, words: Words, who: range, *, pa
     return acks
 
 
-def template(words: Words) -> tuple[bytes, bytes]:
+def template(words: RepeatedExpression) -> tuple[bytes, bytes]:
     """Key and value of a word, with `%d` where the digits of the number go."""
     one = words.expression(words.who.start)
     digits = one.subscriber.removeprefix("+").encode()

@@ -1,8 +1,9 @@
 """The sample registry: who sends, what stands against them, and what some two million subscribers said.
 
 Pure and the same on every machine: everything follows from the moment and the sizes that are given. Names,
-numbers and texts are invented. Subscribers are counted by an index from 0; people who said the same are a
-range of indexes, so a million words are a handful of `Words`, made into records only when they are written.
+numbers and texts are invented. Subscribers are counted by an index from 0; those of one and the same expression are
+a range of indexes, so a million expressions are a handful of `RepeatedExpression`, made into records only when they
+are written.
 Never I/O, never a clock.
 """
 
@@ -53,7 +54,7 @@ def _line_of(index: IndexT) -> IndexT:
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
+class RepeatedExpression:
     """The same thing, said by every subscriber of a range."""
 
     channel: Channel
@@ -96,7 +97,7 @@ class Sample:
     orders: tuple[Order, ...]
     campaigns: tuple[Campaign, ...]
     wordlists: tuple[Wordlist, ...]
-    words: tuple[Words, ...]
+    words: tuple[RepeatedExpression, ...]
     offers: tuple[Offer, ...]
     refusing_sms: Indexes
     refusing_calls: Indexes
@@ -151,17 +152,19 @@ def sample(*, now: int, refusals_count: int = REFUSALS_COUNT, silent_count: int 
 
     before, since = now - 200 * DAY_MS, now - 30 * DAY_MS
     words = (
-        Words("sms", "refuse", None, None, no_sms, before, "platform"),
-        Words("call", "refuse", None, None, no_calls, before, "platform"),
-        Words("sms", "refuse", None, REFUSED_CATEGORY, no_category, before, "platform"),
-        Words("sms", "refuse", "ORG-SHOP-1", None, no_sender, before, "reply"),
-        Words("sms", "consent", WATCHED_SENDER, WATCHED_CATEGORY, returned, since, "web-form"),
+        RepeatedExpression("sms", "refuse", None, None, no_sms, before, "platform"),
+        RepeatedExpression("call", "refuse", None, None, no_calls, before, "platform"),
+        RepeatedExpression("sms", "refuse", None, REFUSED_CATEGORY, no_category, before, "platform"),
+        RepeatedExpression("sms", "refuse", "ORG-SHOP-1", None, no_sender, before, "reply"),
+        RepeatedExpression("sms", "consent", WATCHED_SENDER, WATCHED_CATEGORY, returned, since, "web-form"),
         *(
-            Words(offer.channel, "consent", offer.sender, offer.category, offer.who, since, "web-form")
+            RepeatedExpression(offer.channel, "consent", offer.sender, offer.category, offer.who, since, "web-form")
             for offer in offers
         ),
-        Words("sms", "consent", LEFT_SENDER, "retail", leaving, since, "counter"),
-        Words("sms", "consent", WATCHED_SENDER, WATCHED_CATEGORY, range(watched, watched + 1), since, "web-form"),
+        RepeatedExpression("sms", "consent", LEFT_SENDER, "retail", leaving, since, "counter"),
+        RepeatedExpression(
+            "sms", "consent", WATCHED_SENDER, WATCHED_CATEGORY, range(watched, watched + 1), since, "web-form"
+        ),
     )
     return Sample(
         now=now,

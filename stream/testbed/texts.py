@@ -33,7 +33,7 @@ class _Line(msgspec.Struct):
 
 
 @dataclass(frozen=True, slots=True)
-class Texts:
+class SampleTexts:
     """What is said. Each of our own templates has one `%d`, so that no two messages need be alike."""
 
     personal_texts: Sequence[str]
@@ -80,12 +80,12 @@ def signature(sender: Sender) -> str:
     return sender.signatures[0] if sender.signatures else sender.name
 
 
-def own() -> Texts:
+def own() -> SampleTexts:
     """Texts of our own."""
-    return Texts(_PERSONAL, _BODIES)
+    return SampleTexts(_PERSONAL, _BODIES)
 
 
-def corpus(path: Path) -> Texts:
+def corpus(path: Path) -> SampleTexts:
     """The texts of a corpus file. Raises `CorpusError`."""
     personal: list[str] = []
     bodies: list[str] = []
@@ -111,7 +111,7 @@ def corpus(path: Path) -> Texts:
         raise CorpusError(
             f"{path}: {len(personal)} personal texts and {len(bodies)} others: some of both are needed ({found})"
         )
-    return Texts(personal, {"general": bodies}, verbatim=True)
+    return SampleTexts(personal, {"general": bodies}, verbatim=True)
 
 
 _OPT_OUTS: Final = ("拒收请回复R", "退订回TD", "回T退订", "拒收请回N")

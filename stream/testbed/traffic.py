@@ -22,7 +22,7 @@ from stream.model.registry import NumberEntry, Sender
 from stream.model.topics import EVENTS_CALL, EVENTS_REPLY, EVENTS_SMS, EVENTS_URGENT
 from stream.testbed import sample as registry
 from stream.testbed.sample import Indexes, Offer, Sample, subscriber
-from stream.testbed.texts import Texts
+from stream.testbed.texts import SampleTexts
 
 TOPIC_OF_KIND: Final[dict[type[Event], str]] = {Sms: EVENTS_SMS, Call: EVENTS_CALL, Reply: EVENTS_REPLY}
 UNSTATED_SHARE: Final = 3
@@ -42,7 +42,7 @@ class Placed(NamedTuple):
 class Traffic:
     """A source of events without end. Not for two tasks at once."""
 
-    def __init__(self, sample: Sample, texts: Texts, *, seed: int, prefix: str = "demo") -> None:
+    def __init__(self, sample: Sample, texts: SampleTexts, *, seed: int, prefix: str = "demo") -> None:
         self.sample = sample
         self.now = sample.now
         self._texts = texts

@@ -6,11 +6,11 @@ from bloom.number import masked, parse
 from stream.model.decision import Decision
 from stream.model.events import Call, Event, Reply
 from stream.policy.decide import case_of, first_match
-from stream.policy.facts import Case, World
+from stream.policy.facts import EventCase, World
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class DecisionLine:
     """A decision told. Numbers of subscribers are masked."""
 
     event: str
@@ -18,7 +18,7 @@ class Told:
     because: str
 
 
-def in_words(event: Event, decision: Decision, world: World) -> Told:
+def in_words(event: Event, decision: Decision, world: World) -> DecisionLine:
     """Tell a decision by the row that gives it in this world. Raises ValueError where the world gives another."""
     case = case_of(event, world, decision.decided)
     rule = first_match(case)
@@ -28,14 +28,14 @@ def in_words(event: Event, decision: Decision, world: World) -> Told:
             f"{rule.verdict} · {rule.reason}: it is not the one that was decided from"
         )
     basis = f" · basis {decision.basis}" if decision.basis else ""
-    return Told(
+    return DecisionLine(
         event=_event(event, case),
         answer=f"{decision.verdict} · {decision.reason} · rule {rule.number}{basis}{_to_senders(decision)}",
         because=", and ".join(need.sentence for need in rule.needs) or "no rule before it applied",
     )
 
 
-def _event(event: Event, case: Case) -> str:
+def _event(event: Event, case: EventCase) -> str:
     kind = "a call" if isinstance(event, Call) else "a reply" if isinstance(event, Reply) else "an SMS"
     sender = case.route.sender_record
     name = f" of {sender.name}" if sender is not None and not isinstance(event, Reply) else ""

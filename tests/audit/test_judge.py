@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bloom.bitmaps import Wills
-from bloom.wills import Expression as Wish
+from bloom.wills import ExpressionRow
 from stream.audit.histories import Histories
 from stream.audit.history import SINGLE, STATES_MAX, ExpressionHistory, Propagation, RegistryHistory
 from stream.audit.judge import DecisionVerifier
@@ -20,7 +20,7 @@ from stream.model.topics import EXPRESSIONS, ORDERS, SENDERS
 from stream.policy.decide import decide
 from stream.policy.facts import World
 from stream.policy.loading import load
-from stream.registry.registry import Registry, registry_of, wish_of
+from stream.registry.registry import Registry, expression_row_of, registry_of
 from tests.filter import cases
 from tests.policy import strategies
 
@@ -218,7 +218,9 @@ def test_wills_as_of_any_offsets_are_the_fold_of_just_what_they_include(
     history.settle(settled)
     base = min(settled, len(records))
     for number in NUMBERS:
-        wish = Wish(wish_of(_expression(number, "lift", None, None)).number, "sms", "lift", None, None)
+        wish = ExpressionRow(
+            expression_row_of(_expression(number, "lift", None, None)).number, "sms", "lift", None, None
+        )
         for offsets, included in (((bound,), max(bound, until + 1)), (None, until + 1)):
             got = history.as_of(wish.number, offsets, until_ms=until)
             if included < base:
@@ -226,7 +228,7 @@ def test_wills_as_of_any_offsets_are_the_fold_of_just_what_they_include(
                 continue
             assert got is not None
             model = Wills()
-            model.apply([wish_of(record) for record in records[:included]])
+            model.apply([expression_row_of(record) for record in records[:included]])
             assert got.expressions_of("sms", wish.number) == model.expressions_of("sms", wish.number)
 
 

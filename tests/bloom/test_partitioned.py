@@ -8,7 +8,7 @@ from bloom.bitmaps import Wills
 from bloom.number import Msisdn, to_text
 from bloom.partition import partition_of
 from bloom.partitioned import SLICE_NUMBERS, HeldPartitions, NotHeldError
-from bloom.wills import CHANNELS, Expression, Stance, Verb
+from bloom.wills import CHANNELS, ExpressionRow, Stance, Verb
 
 PARTITIONS = 4
 NUMBERS = [Msisdn(8_613_800_138_000 + step) for step in range(12)]
@@ -17,10 +17,10 @@ CATEGORIES = [None, "finance", "education"]
 
 
 @st.composite
-def _expressions(draw: st.DrawFn) -> Expression:
+def _expressions(draw: st.DrawFn) -> ExpressionRow:
     verb: Verb = draw(st.sampled_from(("refuse", "consent", "lift")))
     named = verb == "consent"
-    return Expression(
+    return ExpressionRow(
         draw(st.sampled_from(NUMBERS)),
         draw(st.sampled_from(CHANNELS)),
         verb,
@@ -51,7 +51,7 @@ def _of(number: Msisdn) -> int:
     st.data(),
 )
 def test_what_is_dropped_is_gone_what_stays_is_as_it_was_and_what_returns_brings_its_own(
-    early: list[Expression], late: list[Expression], dropped: set[int], data: st.DataObject
+    early: list[ExpressionRow], late: list[ExpressionRow], dropped: set[int], data: st.DataObject
 ) -> None:
     """Words of those who stay may come at any moment of a sweep."""
     apart, expected = _all_held(), Wills()
@@ -98,7 +98,7 @@ def test_a_partition_that_is_not_held_is_an_error_to_whoever_asks_before_decidin
 def test_a_sweep_goes_in_slices_and_further_partitions_may_be_dropped_meanwhile() -> None:
     numbers = [Msisdn(8_613_000_000_000 + step) for step in range(3 * SLICE_NUMBERS)]
     apart = _all_held()
-    apart.store.apply([Expression(number, "sms", "refuse", None, None) for number in numbers])
+    apart.store.apply([ExpressionRow(number, "sms", "refuse", None, None) for number in numbers])
     apart.drop(0)
     sweep = apart.sweep()
     assert next(sweep) == SLICE_NUMBERS
@@ -112,7 +112,7 @@ def test_a_sweep_goes_in_slices_and_further_partitions_may_be_dropped_meanwhile(
 
 def test_two_halves_take_half_of_the_bytes_each_where_numbers_lie_apart() -> None:
     numbers = [Msisdn(8_613_000_000_000 + step * 99_991) for step in range(20_000)]
-    refusals = [Expression(number, "sms", "refuse", None, None) for number in numbers]
+    refusals = [ExpressionRow(number, "sms", "refuse", None, None) for number in numbers]
     plain = Wills()
     plain.apply(refusals)
     halves = []

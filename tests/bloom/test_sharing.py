@@ -13,7 +13,7 @@ import pytest
 
 from bloom.bitmaps import Overlay, Wills
 from bloom.number import Msisdn
-from bloom.wills import EVERYTHING, Expression
+from bloom.wills import EVERYTHING, ExpressionRow
 
 NUMBERS_COUNT = 40_000_000
 SPACING = 171
@@ -48,7 +48,7 @@ def _measured() -> dict[str, int]:
     numbers = np.arange(NUMBERS_COUNT, dtype=np.uint64) * np.uint64(SPACING) + np.uint64(8_613_000_000_000)
     base = Wills.of_arrays([("sms", "refusal", EVERYTHING, numbers)])
     changed = [Msisdn(int(number)) for number in numbers[::CHANGED_EVERY]]
-    lifts = [Expression(number, "sms", "lift", None, None) for number in changed]
+    lifts = [ExpressionRow(number, "sms", "lift", None, None) for number in changed]
     overlay = Overlay(base)
     gc.collect()
     gc.freeze()

@@ -25,7 +25,7 @@ from bloom.snapshot import (
     read_meta,
     write,
 )
-from bloom.wills import CHANNELS, EVERYTHING, Expression, Scope
+from bloom.wills import CHANNELS, EVERYTHING, ExpressionRow, Scope
 
 NUMBERS = [Msisdn(8613800138000 + 70_000 * i) for i in range(4)]
 META = SnapshotMeta(
@@ -41,16 +41,16 @@ RECORDS: list[Record] = [
     ("registry.orders", b"", b"\x00\xff"),
 ]
 EXPRESSIONS = [
-    Expression(NUMBERS[0], "sms", "refuse", None, None),
-    Expression(NUMBERS[1], "sms", "refuse", "ORG-1", None),
-    Expression(NUMBERS[1], "sms", "consent", "ORG-1", "finance"),
-    Expression(NUMBERS[2], "call", "refuse", None, "金融"),
+    ExpressionRow(NUMBERS[0], "sms", "refuse", None, None),
+    ExpressionRow(NUMBERS[1], "sms", "refuse", "ORG-1", None),
+    ExpressionRow(NUMBERS[1], "sms", "consent", "ORG-1", "finance"),
+    ExpressionRow(NUMBERS[2], "call", "refuse", None, "金融"),
 ]
 
 damage = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
-def wills_of(expressions: list[Expression]) -> Wills:
+def wills_of(expressions: list[ExpressionRow]) -> Wills:
     wills = Wills()
     wills.apply(expressions)
     return wills
@@ -101,7 +101,7 @@ def test_any_wills_and_records_come_back_and_go_on_as_the_original(
 ) -> None:
     path = tmp_path / "any.snapshot"
     log = [
-        Expression(number, "sms" if channel == "sms" else "call", "refuse", sender, category)
+        ExpressionRow(number, "sms" if channel == "sms" else "call", "refuse", sender, category)
         for number, channel, sender, category in refused
     ]
     original = wills_of(log)
@@ -110,7 +110,7 @@ def test_any_wills_and_records_come_back_and_go_on_as_the_original(
     assert found.records == records
     assert found.wills.state_equal(original)
     # Also what is not state comes back: whom a refusal of everything has to visit.
-    everything = [Expression(number, "sms", "refuse", None, None) for number in NUMBERS[:2]]
+    everything = [ExpressionRow(number, "sms", "refuse", None, None) for number in NUMBERS[:2]]
     found.wills.apply(everything)
     original.apply(everything)
     assert found.wills.state_equal(original)
@@ -125,7 +125,7 @@ def test_an_empty_registry_comes_back(path: Path) -> None:
 
 def test_the_wills_of_an_overlay_are_written_folded(path: Path) -> None:
     overlay = Overlay(wills_of(EXPRESSIONS))
-    overlay.apply([Expression(NUMBERS[1], "sms", "refuse", None, None)])
+    overlay.apply([ExpressionRow(NUMBERS[1], "sms", "refuse", None, None)])
     write(path, meta=META, wills=overlay.folded(), records=[])
     assert overlay.state_equal(read(path).wills)
 

@@ -16,8 +16,8 @@ from bloom.wills import (
     CHANNELS,
     EVERYTHING,
     Channel,
-    Columns,
-    Expression,
+    ExpressionColumns,
+    ExpressionRow,
     Kind,
     Scope,
     Stance,
@@ -40,7 +40,7 @@ class Model:
         self.refusals: dict[tuple[Msisdn, Channel], set[Scope]] = {}
         self.consents: dict[tuple[Msisdn, Channel], set[Scope]] = {}
 
-    def apply(self, expression: Expression) -> None:
+    def apply(self, expression: ExpressionRow) -> None:
         who = (expression.number, expression.channel)
         refusals, consents = self.refusals.setdefault(who, set()), self.consents.setdefault(who, set())
         scope = Scope(expression.sender, expression.category)
@@ -82,11 +82,11 @@ def state_of(wills: Wills) -> State:
     return {(channel, kind, scope): set(bitmap) for channel, kind, scope, bitmap in wills.scopes()}
 
 
-def expression(verb: Verb, sender: str | None, category: str | None, number: Msisdn = N) -> Expression:
-    return Expression(number, "sms", verb, sender, category)
+def expression(verb: Verb, sender: str | None, category: str | None, number: Msisdn = N) -> ExpressionRow:
+    return ExpressionRow(number, "sms", verb, sender, category)
 
 
-def wills_of(*batches: Sequence[Expression]) -> Wills:
+def wills_of(*batches: Sequence[ExpressionRow]) -> Wills:
     wills = Wills()
     for batch in batches:
         wills.apply(batch)
@@ -94,11 +94,11 @@ def wills_of(*batches: Sequence[Expression]) -> Wills:
 
 
 @st.composite
-def _expressions(draw: st.DrawFn) -> Expression:
+def _expressions(draw: st.DrawFn) -> ExpressionRow:
     verbs: list[Verb] = ["refuse", "consent", "lift"]
     verb = draw(st.sampled_from(verbs))
     nobody = [] if verb == "consent" else [None]
-    return Expression(
+    return ExpressionRow(
         number=draw(st.sampled_from(NUMBERS)),
         channel=draw(st.sampled_from(CHANNELS)),
         verb=verb,
@@ -177,7 +177,7 @@ def test_scopes_of_a_number_are_sorted_with_the_broadest_first() -> None:
 
 
 @given(logs)
-def test_every_stance_is_the_models(log: list[Expression]) -> None:
+def test_every_stance_is_the_models(log: list[ExpressionRow]) -> None:
     model = model_of(log)
     wills = wills_of(log)
     for question in questions:
@@ -187,7 +187,7 @@ def test_every_stance_is_the_models(log: list[Expression]) -> None:
 # The fold
 
 
-def model_of(log: Iterable[Expression]) -> Model:
+def model_of(log: Iterable[ExpressionRow]) -> Model:
     model = Model()
     for each in log:
         model.apply(each)
@@ -195,7 +195,7 @@ def model_of(log: Iterable[Expression]) -> Model:
 
 
 @given(logs)
-def test_one_by_one_and_in_bulk_the_state_is_the_models(log: list[Expression]) -> None:
+def test_one_by_one_and_in_bulk_the_state_is_the_models(log: list[ExpressionRow]) -> None:
     expected = model_of(log).state()
     assert state_of(wills_of(*([each] for each in log))) == _without_empty(expected)
     assert state_of(wills_of(log)) == _without_empty(expected)
@@ -203,7 +203,7 @@ def test_one_by_one_and_in_bulk_the_state_is_the_models(log: list[Expression]) -
 
 @given(logs, st.data())
 def test_over_any_base_and_in_any_batches_an_overlay_has_the_models_state(
-    log: list[Expression], data: st.DataObject
+    log: list[ExpressionRow], data: st.DataObject
 ) -> None:
     cuts = sorted(data.draw(st.lists(st.integers(0, len(log)), min_size=1, max_size=4)))
     overlay = Overlay(wills_of(log[: cuts[0]]))
@@ -223,7 +223,7 @@ def test_over_any_base_and_in_any_batches_an_overlay_has_the_models_state(
 
 @given(logs, logs, logs)
 def test_a_folded_overlay_serves_as_the_next_base(
-    first: list[Expression], second: list[Expression], third: list[Expression]
+    first: list[ExpressionRow], second: list[ExpressionRow], third: list[ExpressionRow]
 ) -> None:
     overlay = Overlay(wills_of(first))
     overlay.apply(second)
@@ -233,7 +233,7 @@ def test_a_folded_overlay_serves_as_the_next_base(
 
 
 @given(logs, logs)
-def test_a_base_under_an_overlay_is_never_changed(before: list[Expression], after: list[Expression]) -> None:
+def test_a_base_under_an_overlay_is_never_changed(before: list[ExpressionRow], after: list[ExpressionRow]) -> None:
     base = wills_of(before)
     held = {entry[:3]: entry.bitmap.serialize() for entry in base.scopes()}
     narrow = {channel: base.narrow(channel).serialize() for channel in CHANNELS}
@@ -247,7 +247,7 @@ def test_a_base_under_an_overlay_is_never_changed(before: list[Expression], afte
 
 @given(logs, logs, logs)
 def test_a_folded_overlay_and_what_is_folded_from_it_go_separate_ways(
-    before: list[Expression], after: list[Expression], further: list[Expression]
+    before: list[ExpressionRow], after: list[ExpressionRow], further: list[ExpressionRow]
 ) -> None:
     overlay = Overlay(wills_of(before))
     overlay.apply(after)
@@ -267,21 +267,21 @@ def test_a_base_under_an_overlay_takes_no_expressions() -> None:
 
 
 @given(logs)
-def test_log_compaction_changes_no_state(log: list[Expression]) -> None:
+def test_log_compaction_changes_no_state(log: list[ExpressionRow]) -> None:
     last = {_key(each): place for place, each in enumerate(log)}
     compacted = [each for place, each in enumerate(log) if place == last[_key(each)]]
     assert state_of(wills_of(compacted)) == state_of(wills_of(log))
 
 
 @given(logs, st.data())
-def test_compaction_of_any_older_part_of_a_log_changes_no_state(log: list[Expression], data: st.DataObject) -> None:
+def test_compaction_of_any_older_part_of_a_log_changes_no_state(log: list[ExpressionRow], data: st.DataObject) -> None:
     """The cleaner leaves the head of the log alone, and may have dropped any of what has a successor."""
     last = {_key(each): place for place, each in enumerate(log)}
     kept = [each for place, each in enumerate(log) if place == last[_key(each)] or data.draw(st.booleans())]
     assert state_of(wills_of(kept)) == state_of(wills_of(log))
 
 
-def _key(each: Expression) -> str:
+def _key(each: ExpressionRow) -> str:
     scope = f"{each.sender or '*'}|{each.category or '*'}"
     return f"+{each.number}|{each.channel}|{scope}"
 
@@ -291,7 +291,7 @@ def _without_empty(state: State) -> State:
 
 
 @given(logs)
-def test_narrow_has_every_number_that_holds_a_narrower_scope(log: list[Expression]) -> None:
+def test_narrow_has_every_number_that_holds_a_narrower_scope(log: list[ExpressionRow]) -> None:
     wills = wills_of(log)
     for channel, _, scope, bitmap in wills.scopes():
         if scope != EVERYTHING:
@@ -299,23 +299,23 @@ def test_narrow_has_every_number_that_holds_a_narrower_scope(log: list[Expressio
 
 
 @given(logs)
-def test_no_number_stands_twice_in_a_step(log: list[Expression]) -> None:
-    for step in plan(Columns.of(log)):
+def test_no_number_stands_twice_in_a_step(log: list[ExpressionRow]) -> None:
+    for step in plan(ExpressionColumns.of(log)):
         assert len(set(step.numbers)) == len(step.numbers)
 
 
 def test_what_a_later_word_on_everything_supersedes_is_left_out_of_the_plan() -> None:
     log = [expression("consent", "ORG-1", "finance"), expression("refuse", "ORG-2", None)]
-    assert [step.verb for step in plan(Columns.of([*log, expression("lift", None, None)]))] == ["lift"]
+    assert [step.verb for step in plan(ExpressionColumns.of([*log, expression("lift", None, None)]))] == ["lift"]
 
 
 def test_many_numbers_fold_as_few_do() -> None:
     """Enough of them that sets are sought by algebra, not number by number."""
     many = [Msisdn(8613800000000 + 7919 * i) for i in range(500)]
-    log = [Expression(n, "sms", "consent", SENDERS[n % 3], "finance") for n in many]
-    log += [Expression(n, "sms", "refuse", SENDERS[n % 2], None) for n in many[::2]]
-    log += [Expression(n, "sms", "refuse", None, "finance") for n in many[::5]]
-    log += [Expression(n, "sms", "refuse", None, None) for n in many[::3]]
+    log = [ExpressionRow(n, "sms", "consent", SENDERS[n % 3], "finance") for n in many]
+    log += [ExpressionRow(n, "sms", "refuse", SENDERS[n % 2], None) for n in many[::2]]
+    log += [ExpressionRow(n, "sms", "refuse", None, "finance") for n in many[::5]]
+    log += [ExpressionRow(n, "sms", "refuse", None, None) for n in many[::3]]
     expected = _without_empty(model_of(log).state())
     overlay = Overlay(wills_of(log[:600]))
     overlay.apply(log[600:])
@@ -328,7 +328,7 @@ def test_many_numbers_fold_as_few_do() -> None:
 
 @given(st.lists(st.lists(expressions, min_size=1, max_size=4), max_size=12), logs)
 def test_a_probe_kept_through_every_change_answers_as_the_model(
-    batches: list[list[Expression]], before: list[Expression]
+    batches: list[list[ExpressionRow]], before: list[ExpressionRow]
 ) -> None:
     plain, overlay, model = wills_of(before), Overlay(wills_of(before)), model_of(before)
     kept = [
@@ -357,7 +357,7 @@ def test_a_probe_kept_through_every_change_answers_as_the_model(
 
 
 @given(logs, logs)
-def test_stats_count_the_state(before: list[Expression], after: list[Expression]) -> None:
+def test_stats_count_the_state(before: list[ExpressionRow], after: list[ExpressionRow]) -> None:
     overlay = Overlay(wills_of(before))
     overlay.apply(after)
     state = model_of(before + after).state()

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.demo.tally import LATENCY_MS_MAX, WINDOW_S, Outcome, Tally
+from stream.demo.tally import LATENCY_MS_MAX, WINDOW_S, OutcomeKey, RunTally
 from stream.metrics import FilterMetrics
 from stream.model.decision import Decision
 from stream.testbed.processes import Scrape, free_ports, quantile_of, usage
@@ -18,8 +18,8 @@ def decision(time: int, reason: str = "service") -> Decision:
     return Decision("e", "sms", time, time, "+8613800138000", None, None, "allow", reason, None, "p", "e")
 
 
-def tally_of(latencies: list[int], *, at_s: float = 10.0) -> Tally:
-    tally = Tally()
+def tally_of(latencies: list[int], *, at_s: float = 10.0) -> RunTally:
+    tally = RunTally()
     tally.add([decision(1_000) for _ in latencies], [1_000 + latency for latency in latencies], at_s=at_s)
     return tally
 
@@ -48,13 +48,13 @@ def test_clocks_that_disagree_and_endless_waits_are_counted_at_the_ends() -> Non
 
 
 def test_decisions_are_counted_by_verdict_and_reason() -> None:
-    tally = Tally()
+    tally = RunTally()
     tally.add([decision(0), decision(0, "reply"), decision(0)], [1, 1, 1], at_s=0.0)
-    assert tally.outcomes == {Outcome("allow", "service"): 2, Outcome("allow", "reply"): 1}
+    assert tally.outcomes == {OutcomeKey("allow", "service"): 2, OutcomeKey("allow", "reply"): 1}
 
 
 def test_an_empty_batch_and_an_empty_tally_are_nothing() -> None:
-    tally = Tally()
+    tally = RunTally()
     tally.add([], [], at_s=0.0)
     assert (tally.decided, tally.whole_ms(0.5), tally.rate(0.0)) == (0, 0, 0.0)
 

@@ -10,21 +10,21 @@ from rich.console import Console, RenderableType
 
 from stream.demo import view
 from stream.demo.optout import OptOut
-from stream.demo.tally import Outcome
+from stream.demo.tally import OutcomeKey
 from stream.demo.view import Frame, Held, Process
 from stream.testbed.processes import Usage
 from stream.testbed.traffic import SCENARIOS
-from stream.testbed.words import Told
+from stream.testbed.words import DecisionLine
 from tests.demo.test_optout import after_reply
 
 ESCAPES = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 
 def frame() -> Frame:
-    outcomes: Counter[Outcome] = Counter()
+    outcomes: Counter[OutcomeKey] = Counter()
     for place, scenario in enumerate(SCENARIOS):
-        outcomes[Outcome("suspend" if "susp" in scenario.reason else "block", scenario.reason)] += 10 ** (place % 6)
-    outcomes[Outcome("allow", "personal")] = 1_234_567
+        outcomes[OutcomeKey("suspend" if "susp" in scenario.reason else "block", scenario.reason)] += 10 ** (place % 6)
+    outcomes[OutcomeKey("allow", "personal")] = 1_234_567
     return Frame(
         elapsed_s=12.3,
         seconds=24.0,
@@ -128,5 +128,5 @@ def test_a_bar_is_as_long_as_its_share_and_anything_at_all_is_seen(share: float,
 
 
 def test_a_decision_is_told_with_its_answer_and_its_reason() -> None:
-    told = view.told(Told("an SMS", "block · refused", "the recipient has refused")).plain
+    told = view.told(DecisionLine("an SMS", "block · refused", "the recipient has refused")).plain
     assert told == "an SMS\n  block · refused\n  because the recipient has refused"

@@ -22,14 +22,13 @@ from bloom.partition import partition_of
 from stream import config as configuration
 from stream.config import Config
 from stream.kafka import clients, topics
-from stream.kafka.describe import Cluster, describe_topics
+from stream.kafka.describe import ClusterDescription, describe_topics
 from stream.model.codec import encode
 from stream.model.registry import FileRecord, Record, key_of
 from stream.model.topics import EXPRESSIONS, TOPIC_OF
-from stream.registry.registry import wish_of
 from tests.patience import LONG_S
 
-__all__ = ["Broker", "FilterProcess", "event", "wish_of"]
+__all__ = ["Broker", "FilterProcess", "event"]
 
 READY_S_MAX = LONG_S
 PARTITIONS = 12
@@ -106,7 +105,7 @@ class Broker:
         asyncio.run(delete())
         self.wait_for(lambda cluster: not cluster.topics.keys() & set(names))
 
-    def wait_for(self, seen: Callable[[Cluster], bool], *, within_s: float = LONG_S) -> None:
+    def wait_for(self, seen: Callable[[ClusterDescription], bool], *, within_s: float = LONG_S) -> None:
         """Wait until the brokers show what the controller has acknowledged."""
         deadline = time.monotonic() + within_s
         while not seen(asyncio.run(describe_topics(self.config, tuple(topics.EXPECTED)))):

@@ -9,7 +9,7 @@ from aiokafka import TopicPartition
 from aiokafka.errors import GroupAuthorizationFailedError
 from aiokafka.structs import RecordMetadata
 
-from stream.config import Filter
+from stream.config import FilterConfig
 from stream.deciding.batch import DeadLetter, Outputs, Place
 from stream.deciding.native_batch import Taken
 from stream.filter.delivery import Delivery
@@ -47,7 +47,7 @@ async def urgent(broker: Broker) -> AsyncIterator[Lane]:
         topics=("events.urgent",),
         consumer=broker,
         producer=broker,
-        limits=Filter(),
+        limits=FilterConfig(),
         decide=lambda *_: Outputs(),
         raw=False,
         acknowledged=lambda _: None,
@@ -135,7 +135,7 @@ def bulk(consumer: Consumer, *, after: Lane | None) -> Lane:
         topics=("events.sms",),
         consumer=consumer,
         producer=consumer,
-        limits=Filter(),
+        limits=FilterConfig(),
         decide=lambda *_: Outputs(),
         raw=False,
         acknowledged=lambda _: None,
@@ -184,7 +184,7 @@ async def test_the_broker_never_gathers_emergencies(moment_s: list[float]) -> No
 
 
 async def test_batches_of_bulk_are_small_while_emergencies_come(urgent: Lane, moment_s: list[float]) -> None:
-    whole = Filter().batch_records_max
+    whole = FilterConfig().batch_records_max
     for moment, expected in [(100.0, whole // URGENT_TIMES), (104.9, whole // URGENT_TIMES), (105.1, whole)]:
         moment_s[:] = [100.0]
         urgent._note_taken(SOME)

@@ -6,17 +6,24 @@ from dataclasses import replace
 import pytest
 
 from stream.kafka import clients
-from stream.kafka.describe import Cluster, Topic, describe_topics
-from stream.kafka.identity import Identity, TopicsChanged, changes
+from stream.kafka.describe import ClusterDescription, TopicDescription, describe_topics
+from stream.kafka.identity import ClusterIdentity, TopicsChanged, changes
 from stream.model.topics import DECISIONS, EVENTS_SMS, ORDERS
 from stream.testbed.local import Cluster as Kafka
 from tests.filter.harness import Broker
 
-KNOWN = Cluster("C", {EVENTS_SMS: Topic("s", 12, {}), ORDERS: Topic("o", 1, {}), DECISIONS: Topic("d", 12, {})})
+KNOWN = ClusterDescription(
+    "C",
+    {
+        EVENTS_SMS: TopicDescription("s", 12, {}),
+        ORDERS: TopicDescription("o", 1, {}),
+        DECISIONS: TopicDescription("d", 12, {}),
+    },
+)
 LASTING = (EVENTS_SMS, ORDERS)
 
 
-def _with(name: str, topic: Topic) -> Cluster:
+def _with(name: str, topic: TopicDescription) -> ClusterDescription:
     return replace(KNOWN, topics={**KNOWN.topics, name: topic})
 
 
@@ -26,18 +33,22 @@ def _with(name: str, topic: Topic) -> Cluster:
         pytest.param(KNOWN, [], id="the same"),
         pytest.param(replace(KNOWN, id="D"), ["this is cluster D, where C was before"], id="another cluster"),
         pytest.param(
-            _with(ORDERS, Topic("p", 1, {})), ["registry.orders was made anew (id p, before o)"], id="made anew"
+            _with(ORDERS, TopicDescription("p", 1, {})),
+            ["registry.orders was made anew (id p, before o)"],
+            id="made anew",
         ),
         pytest.param(
-            _with(EVENTS_SMS, Topic("s", 24, {})),
+            _with(EVENTS_SMS, TopicDescription("s", 24, {})),
             ["events.sms has 24 partitions now, where it had 12"],
             id="partitions added",
         ),
-        pytest.param(_with(DECISIONS, Topic("e", 12, {})), [], id="one that is only written to may be another"),
+        pytest.param(
+            _with(DECISIONS, TopicDescription("e", 12, {})), [], id="one that is only written to may be another"
+        ),
         pytest.param(replace(KNOWN, topics={}), [], id="what is gone is no other"),
     ],
 )
-def test_what_makes_other_topics(now: Cluster, told: list[str]) -> None:
+def test_what_makes_other_topics(now: ClusterDescription, told: list[str]) -> None:
     assert changes(KNOWN, now, lasting=LASTING) == told
 
 
@@ -49,8 +60,8 @@ def test_a_look_tells_what_is_gone_what_is_another_and_that_nobody_answers(kafka
     async def look() -> None:
         config = broker.config
         known = await describe_topics(config, LASTING)
-        identity = Identity(config, known, lasting=LASTING)
-        nobody = Identity(Broker("127.0.0.1:1").config, known, lasting=LASTING)
+        identity = ClusterIdentity(config, known, lasting=LASTING)
+        nobody = ClusterIdentity(Broker("127.0.0.1:1").config, known, lasting=LASTING)
         admin = clients.admin(config)
         await admin.start()
         try:

@@ -24,7 +24,15 @@ from stream.deciding.batch import Finished
 from stream.filter.delivery import send, send_finished
 from stream.kafka import clients, seams
 from stream.kafka.seams import incoming, layout, outgoing
-from stream.kafka.seams.incoming import RawBatch, Record, _KeptRecords, _RawPartition, joined, raw_batches, take_raw
+from stream.kafka.seams.incoming import (
+    FetchedRecord,
+    RawBatch,
+    _KeptRecords,
+    _RawPartition,
+    joined,
+    raw_batches,
+    take_raw,
+)
 from stream.kafka.seams.outgoing import FinishedBatch, fill, finished, records_of, seal
 from stream.testbed.local import Cluster
 from tests.patience import LONG_S
@@ -327,7 +335,7 @@ async def test_a_paused_partition_keeps_its_batches_until_it_is_resumed(kafka: C
         assert await raw_batches(consumer, timeout_ms=300, records_max=5) == {}
         assert await consumer.position(place) == 0
         consumer.resume(place)
-        found: list[RawBatch | Record] = []
+        found: list[RawBatch | FetchedRecord] = []
         async with asyncio.timeout(LONG_S):
             while not found:
                 found = (await raw_batches(consumer, timeout_ms=200, records_max=5)).get(place, [])

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from loadtest.__main__ import main, wish_of
+from loadtest.__main__ import main, run_options
 from loadtest.cluster import LoadtestError
 from loadtest.report import BEGIN, END, between
 from loadtest.scenarios import SCENARIOS
@@ -44,21 +44,21 @@ def test_a_report_without_results_says_so(tmp_path: Path, capsys: pytest.Capture
 
 def test_what_is_not_told_stays_as_the_scenario_has_it() -> None:
     latency = SCENARIOS["latency"]
-    assert wish_of(latency, told()) == latency.whole
-    assert wish_of(latency, told(quick=True)) == latency.quick
-    wish = wish_of(latency, told(seconds=5.0, rates=(7,), repeat=2))
+    assert run_options(latency, told()) == latency.whole
+    assert run_options(latency, told(quick=True)) == latency.quick
+    wish = run_options(latency, told(seconds=5.0, rates=(7,), repeat=2))
     assert (wish.seconds, wish.rates, wish.repeat) == (5.0, (7,), 2)
     assert wish.refusals_count == latency.whole.refusals_count
 
 
 def test_the_options_of_a_soak_are_minutes_and_a_rate() -> None:
-    wish = wish_of(SCENARIOS["soak"], told(minutes=2.0, rate=500))
+    wish = run_options(SCENARIOS["soak"], told(minutes=2.0, rate=500))
     assert (wish.seconds, wish.rates) == (120.0, (500,))
 
 
 def test_several_rates_are_refused_where_a_scenario_takes_one() -> None:
     with pytest.raises(LoadtestError, match="--rates: burst takes one, and 2 were given"):
-        wish_of(SCENARIOS["burst"], told(rates=(1, 2)))
+        run_options(SCENARIOS["burst"], told(rates=(1, 2)))
 
 
 def test_a_document_that_lost_its_marks_is_not_written_over() -> None:

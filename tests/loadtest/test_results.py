@@ -10,14 +10,14 @@ from loadtest.figures import Point, Result, Taken, ratio, result_of
 from loadtest.goals import goal_of
 from loadtest.latency import delays_of
 from loadtest.machine import describe
-from loadtest.options import Wish
+from loadtest.options import RunOptions
 from loadtest.tables import heading, markdown, number, terminal
 
 MACHINE = describe(kafka="4.4.0")
 
 
 def result(*turns: Taken, scenario: str = "throughput") -> Result:
-    return result_of(scenario, turns, machine=MACHINE, wish=Wish(), took_s=1.0, load_after=2.0)
+    return result_of(scenario, turns, machine=MACHINE, wish=RunOptions(), took_s=1.0, load_after=2.0)
 
 
 def turn(rate: float, filter_ratio: float) -> Taken:

@@ -15,7 +15,7 @@ from bloom.bitmaps import Overlay, Wills
 from bloom.number import Msisdn, to_text
 from bloom.partition import partition_of
 from bloom.partitioned import HeldPartitions
-from bloom.wills import CHANNELS, EVERYTHING, Expression, Scope
+from bloom.wills import CHANNELS, EVERYTHING, ExpressionRow, Scope
 from tests.native.twins import needs_native
 
 pytestmark = needs_native
@@ -26,14 +26,14 @@ SENDERS, CATEGORIES = ("A", "B"), ("finance", "travel")
 
 scopes = st.builds(Scope, st.sampled_from((None, *SENDERS)), st.sampled_from((None, *CATEGORIES)))
 against = st.builds(
-    lambda number, channel, verb, scope: Expression(number, channel, verb, *scope),
+    lambda number, channel, verb, scope: ExpressionRow(number, channel, verb, *scope),
     st.sampled_from(NUMBERS),
     st.sampled_from(CHANNELS),
     st.sampled_from(("refuse", "lift")),
     scopes,
 )
 consents = st.builds(
-    Expression,
+    ExpressionRow,
     st.sampled_from(NUMBERS),
     st.sampled_from(CHANNELS),
     st.just("consent"),
@@ -45,7 +45,7 @@ histories = st.lists(st.one_of(against, consents), max_size=30)
 
 @given(histories, histories, st.sampled_from(("plain", "layered")))
 def test_a_base_and_its_changes_answer_as_the_wills_do(
-    before: list[Expression], after: list[Expression], form: str
+    before: list[ExpressionRow], after: list[ExpressionRow], form: str
 ) -> None:
     plain = Wills()
     plain.apply(before)
@@ -71,7 +71,7 @@ class Drop(NamedTuple):
 
 class Hold(NamedTuple):
     partition: int
-    before: list[Expression]
+    before: list[ExpressionRow]
 
 
 Fold = Literal["begin", "end"]
@@ -83,7 +83,7 @@ acts = st.one_of(against, consents, st.builds(Drop, partitions), st.builds(Hold,
 
 @given(st.lists(acts, max_size=60))
 def test_partitions_that_come_and_go_answer_as_the_wills_do_whenever_their_changes_are_folded(
-    history: list[Expression | Drop | Hold | Fold],
+    history: list[ExpressionRow | Drop | Hold | Fold],
 ) -> None:
     held, folding = HeldPartitions(PARTITIONS), None
     based = held.follow()
@@ -101,7 +101,7 @@ def test_partitions_that_come_and_go_answer_as_the_wills_do_whenever_their_chang
                     _drop(held, partition)
                 case Hold(partition, before):
                     _hold(held, partition, before)
-                case Expression():
+                case ExpressionRow():
                     held.store.apply([act] * (_partition(act.number) in held.numbers()))
             _agree(based, held.store, [number for number in NUMBERS if _partition(number) in held.numbers()])
 
@@ -113,7 +113,7 @@ def _drop(held: HeldPartitions, partition: int) -> None:
             pass
 
 
-def _hold(held: HeldPartitions, partition: int, before: list[Expression]) -> None:
+def _hold(held: HeldPartitions, partition: int, before: list[ExpressionRow]) -> None:
     if partition not in held.numbers():
         wills = Wills()
         wills.apply([word for word in before if _partition(word.number, held.partitions) == partition])
@@ -125,7 +125,7 @@ of_one = histories.map(lambda words: [word._replace(number=NUMBERS[0], channel="
 
 @given(of_one, of_one, of_one, of_one)
 def test_what_a_number_said_before_and_after_its_changes_were_set_aside_stays_said(
-    before: list[Expression], early: list[Expression], late: list[Expression], after: list[Expression]
+    before: list[ExpressionRow], early: list[ExpressionRow], late: list[ExpressionRow], after: list[ExpressionRow]
 ) -> None:
     held = HeldPartitions(1)
     based = held.follow()
@@ -143,8 +143,8 @@ def test_what_a_number_said_before_and_after_its_changes_were_set_aside_stays_sa
     _agree(based, held.store, NUMBERS[:1])
 
 
-def _refusals(numbers: list[Msisdn]) -> list[Expression]:
-    return [Expression(number, "sms", "refuse", None, None) for number in numbers]
+def _refusals(numbers: list[Msisdn]) -> list[ExpressionRow]:
+    return [ExpressionRow(number, "sms", "refuse", None, None) for number in numbers]
 
 
 def test_changes_are_folded_when_they_have_grown_and_what_comes_meanwhile_lies_over_them(
@@ -160,7 +160,7 @@ def test_changes_are_folded_when_they_have_grown_and_what_comes_meanwhile_lies_o
     held.store.apply(_refusals(numbers[999:]))
     folding = based.begin_fold(settled=False)
     assert folding is not None
-    held.store.apply([Expression(number, "sms", "lift", None, None) for number in numbers[:1_100]])
+    held.store.apply([ExpressionRow(number, "sms", "lift", None, None) for number in numbers[:1_100]])
     base = folding.base()
     assert base.numbers_count == len(numbers)
     based.end_fold(folding, base)

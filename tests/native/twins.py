@@ -18,7 +18,7 @@ from stream.model.registry import Expression, FileRecord
 from stream.model.topics import EVENTS_URGENT
 from stream.policy.decide import Decider
 from stream.policy.settings import Policy
-from stream.registry.registry import Registry, wish_of
+from stream.registry.registry import Registry, expression_row_of
 
 needs_native = pytest.mark.skipif(why_unfit() is not None, reason=f"{why_unfit()}")
 
@@ -84,7 +84,7 @@ def registry_apart(records: Sequence[FileRecord]) -> Registry:
     early, late = said[: len(said) // 2], said[len(said) // 2 :]
     for partition in range(PARTITIONS):
         wills = Wills()
-        wills.apply(wish_of(word) for word in early if partition_of(word.subscriber, PARTITIONS) == partition)
+        wills.apply(expression_row_of(word) for word in early if partition_of(word.subscriber, PARTITIONS) == partition)
         held.hold(partition, wills)
     registry.apply([*(record for record in records if not isinstance(record, Expression)), *late])
     return registry

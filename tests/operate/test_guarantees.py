@@ -12,10 +12,10 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from faust.types.enums import ProcessingGuarantee
 
 from stream.config import Config, ConfigError, load
-from stream.config import Topics as Settings
+from stream.config import TopicsConfig as Settings
 from stream.enforce.app import _application
 from stream.kafka import clients
-from stream.kafka.describe import Cluster, Topic
+from stream.kafka.describe import ClusterDescription, TopicDescription
 from stream.kafka.topics import EXPECTED, breaks_guarantees, differences
 from stream.model.topics import CASE_EVENTS, DECISIONS, DELIVERIES, ENFORCE_TABLE, EVENTS_CALL, EXPRESSIONS, ORDERS
 from tests.deploy.manifests import DEPLOY
@@ -24,16 +24,18 @@ from tests.patience import LONG_S
 
 ONE = Settings()
 THREE = Settings(replication=3)
-GOOD = Cluster(
+GOOD = ClusterDescription(
     "C",
     {
-        name: Topic(f"id-{name}", expected.partitions(ONE), {**expected.settings, "min.insync.replicas": "2"}, 3)
+        name: TopicDescription(
+            f"id-{name}", expected.partitions(ONE), {**expected.settings, "min.insync.replicas": "2"}, 3
+        )
         for name, expected in EXPECTED.items()
     },
 )
 
 
-def _with(name: str, *, partitions: int | None = None, replicas: int = 3, **settings: str) -> Cluster:
+def _with(name: str, *, partitions: int | None = None, replicas: int = 3, **settings: str) -> ClusterDescription:
     topic = GOOD.topics[name]
     changed = {**topic.settings, **{setting.replace("_", "."): value for setting, value in settings.items()}}
     other = replace(topic, partitions=partitions or topic.partitions, replicas=replicas, settings=changed)
@@ -55,7 +57,7 @@ def test_a_cluster_as_it_must_be_has_no_difference() -> None:
         (_with(ORDERS, delete_retention_ms="86400000"), "delete.retention.ms=604800000"),
     ],
 )
-def test_what_would_lose_a_guarantee_is_refused_with_the_mend(cluster: Cluster, told: str) -> None:
+def test_what_would_lose_a_guarantee_is_refused_with_the_mend(cluster: ClusterDescription, told: str) -> None:
     (difference,) = differences(cluster, THREE)
     assert told in difference
     assert breaks_guarantees(difference)
@@ -70,7 +72,7 @@ def test_what_would_lose_a_guarantee_is_refused_with_the_mend(cluster: Cluster, 
         (_with(DECISIONS, max_message_bytes="1000"), "max.message.bytes=2097152"),
     ],
 )
-def test_what_only_makes_a_loss_likelier_is_told_with_the_mend(cluster: Cluster, told: str) -> None:
+def test_what_only_makes_a_loss_likelier_is_told_with_the_mend(cluster: ClusterDescription, told: str) -> None:
     (difference,) = differences(cluster, THREE)
     assert told in difference
     assert not breaks_guarantees(difference)

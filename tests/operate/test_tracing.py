@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
 from stream import tracing
-from stream.config import Trace
+from stream.config import TraceConfig
 from stream.metrics import Latency
 from tests.filter import cases
 from tests.filter.harness import Broker, FilterProcess
@@ -138,9 +138,9 @@ def _openmetrics(filter_: FilterProcess, line: str) -> str:
 
 def test_a_batch_that_is_not_sampled_leaves_no_exemplar() -> None:
     with collecting() as collector:
-        tracer = tracing.start(Trace(endpoint=collector.endpoint, share=0.0), service="s", instance="i")
+        tracer = tracing.start(TraceConfig(endpoint=collector.endpoint, share=0.0), service="s", instance="i")
         assert tracer is not None
-        tracer.decided(1, tracing.Batch("bulk", 1, 1, 0, "r-1", "p"), began_ns=1)
+        tracer.decided(1, tracing.BatchSpan("bulk", 1, 1, 0, "r-1", "p"), began_ns=1)
         assert tracer.acknowledged(1) is None
         assert tracer.acknowledged(2) is None, "never seen"
         tracer.stop()
@@ -148,7 +148,7 @@ def test_a_batch_that_is_not_sampled_leaves_no_exemplar() -> None:
 
 
 def test_without_an_endpoint_there_is_no_tracer() -> None:
-    assert tracing.start(Trace(), service="s", instance="i") is None
+    assert tracing.start(TraceConfig(), service="s", instance="i") is None
 
 
 def test_the_longest_latency_of_a_traced_batch_is_the_exemplar_of_its_bucket() -> None:

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from stream.policy.characters import END, PLANE, characters, codes_of, text_of
 from stream.policy.patterns import compile_linear
-from stream.policy.reading import READINGS_MAX, REMEMBERED_CHARACTERS_MAX, TOGETHER_MIN, Reader
-from stream.policy.text import Prohibited, fold, strip
+from stream.policy.reading import READINGS_MAX, REMEMBERED_CHARACTERS_MAX, TOGETHER_MIN, TextReader
+from stream.policy.text import ProhibitedTerms, fold, strip
 from tests.policy import model_texts
 
 TERMS = ("赌场", "dǔ", "ab", "ﬁn", "Σας", "가", "a", "64", "6贷", "b-6")
@@ -27,8 +27,8 @@ latin = st.lists(st.sampled_from((*"ab64", "ab", *" .,。、é", "  ", "赌", "�
 texts = st.one_of(st.lists(pieces, max_size=6).map("".join), latin)
 
 
-def reader() -> Reader:
-    return Reader(prohibited=Prohibited(TERMS), opt_out=compile_linear("退订|t$"))
+def reader() -> TextReader:
+    return TextReader(prohibited=ProhibitedTerms(TERMS), opt_out=compile_linear("退订|t$"))
 
 
 @given(st.lists(texts, min_size=TOGETHER_MIN, max_size=30))
@@ -52,27 +52,27 @@ def test_texts_are_read_as_the_design_says(batch: list[str]) -> None:
 @given(latin, st.lists(latin, min_size=1, max_size=4))
 def test_a_term_of_latin_letters_and_digits_counts_as_a_word_of_its_own(text: str, terms: list[str]) -> None:
     named = [term for term in terms if strip(fold(term))]
-    assert (Prohibited(terms).found(fold(text)) is not None) == model_texts.prohibited(text, named)
+    assert (ProhibitedTerms(terms).found(fold(text)) is not None) == model_texts.prohibited(text, named)
 
 
 @pytest.mark.parametrize("text", ["AV资源", "看a.v。", "a v", "a-v", "【AV】", "9、av"])
 def test_a_word_is_found_whatever_single_character_is_put_between_its_letters(text: str) -> None:
-    assert Prohibited(["av"]).found(fold(text)) == "av"
+    assert ProhibitedTerms(["av"]).found(fold(text)) == "av"
 
 
 @pytest.mark.parametrize("text", ["have", "A,V领", "a--v", "av1", "1av", "a一v", "á v", "a..v", "ａｖｅ"])
 def test_a_word_is_not_found_within_another_nor_across_a_comma_or_a_gap(text: str) -> None:
-    assert Prohibited(["av"]).found(fold(text)) is None
+    assert ProhibitedTerms(["av"]).found(fold(text)) is None
 
 
 def test_a_number_is_found_in_one_piece_alone() -> None:
-    some = Prohibited(["64", "6贷"])
+    some = ProhibitedTerms(["64", "6贷"])
     assert [some.found(text) for text in ("64年", "6.4", "164", "6 4", "6. 贷")] == ["64", None, None, None, "6贷"]
 
 
 @pytest.mark.parametrize("piece", ["a", "a ", "ab", "a,", "6.", "a--"])
 def test_to_look_for_words_takes_no_longer_than_the_text_is_long(piece: str) -> None:
-    some = Prohibited(["a" * count + "b" for count in range(1, 64)])
+    some = ProhibitedTerms(["a" * count + "b" for count in range(1, 64)])
 
     def took(characters: int) -> float:
         text = piece * (characters // len(piece))
@@ -84,12 +84,12 @@ def test_to_look_for_words_takes_no_longer_than_the_text_is_long(piece: str) -> 
 
 
 def test_a_number_goes_on_into_a_word() -> None:
-    assert Prohibited(["64", "64a"]).found("6.4.a") == "64a"
+    assert ProhibitedTerms(["64", "64a"]).found("6.4.a") == "64a"
 
 
 def test_a_term_that_overlaps_a_word_is_still_found() -> None:
-    assert Prohibited(["av", "av女", "ve"]).found("have ve") == "ve"
-    assert Prohibited(["av", "xav女"]).found("xav女") == "xav女"
+    assert ProhibitedTerms(["av", "av女", "ve"]).found("have ve") == "ve"
+    assert ProhibitedTerms(["av", "xav女"]).found("xav女") == "xav女"
 
 
 def test_ordinary_texts_are_read_together_and_odd_ones_left() -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.model.registry import Sender
-from stream.policy.text import Identity, fold
+from stream.policy.text import SenderIdentity, fold
 from tests.policy import model_texts
 
 
@@ -19,9 +19,9 @@ def as_national(contact: str) -> str:
     return f"+86{digits[1:]}" if digits.startswith("0") else digits
 
 
-def identity(contact: str) -> Identity:
+def identity(contact: str) -> SenderIdentity:
     sender = Sender(sender="S", name="某行", contact=contact, status="active", numbers=())
-    return Identity(sender, read=as_national)
+    return SenderIdentity(sender, read=as_national)
 
 
 @pytest.mark.parametrize(

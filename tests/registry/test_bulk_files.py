@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from stream.feed import bulk_files
-from stream.feed.bulk_files import BulkFile, Chunk, Format, Given, format_of
+from stream.feed.bulk_files import BulkFile, Format, Given, LineChunk, format_of
 from stream.feed.numbers_read import persons
 from stream.feed.text_files import BulkFileError, opened
 from stream.model.limits import FILE_LINE
@@ -37,8 +37,8 @@ def _bulk(
     return BulkFile(file, path=path, given=given, numbering=NUMBERING, now=NOW, form=form, column=column, mapped=mapped)
 
 
-def _whole(bulk: BulkFile) -> Chunk:
-    whole = Chunk()
+def _whole(bulk: BulkFile) -> LineChunk:
+    whole = LineChunk()
     for chunk in bulk.chunks():
         whole.lines += chunk.lines
         whole.records += chunk.records

@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 from bloom.number import Msisdn
 from bloom.partition import partition_of
 from bloom.snapshot import SnapshotMeta
-from bloom.wills import Columns
+from bloom.wills import ExpressionColumns
 from stream.feed import expression_reader, snapshots
-from stream.feed.expression_reader import NativeReader, Piece, Reading, native_reader, next_offset, read
+from stream.feed.expression_reader import NativeReader, Piece, PolledExpressions, native_reader, next_offset, read
 from stream.kafka import clients
 from stream.kafka.seams.incoming import RawBatch
 from stream.model.codec import Undecodable, decode_record, encode
@@ -178,7 +178,7 @@ def in_columns(pieces: Sequence[Piece], reader: NativeReader | None, *, apart: b
     registry, bad, misplaced_count, records_count = Registry(), [], 0, 0
     size = -(-len(pieces) // polls)
     for start in range(0, len(pieces), size):
-        reading = Reading()
+        reading = PolledExpressions()
         read(reader, PARTITION, pieces[start : start + size], reading, partitions=PARTITIONS, apart=apart)
         registry.hear(reading.said)
         bad += [(one.offset, one.key, one.value, one.error) for one in reading.bad]
@@ -251,7 +251,7 @@ def test_bytes_that_are_spoilt_bring_no_native_reader_down(seed: int, codec: int
     spoilt = bytearray(piece.buffer)
     for _ in range(flips):
         spoilt[draw.randrange(len(spoilt))] = draw.choice((0, 0x7F, 0x80, 0xFF, draw.randrange(256)))
-    reading = Reading()
+    reading = PolledExpressions()
     reader.read(replace(piece, buffer=bytes(spoilt)), PARTITION, reading, partitions=PARTITIONS, apart=True)
     assert reader._native is not None
     assert len(reading.said) + len(reading.bad) == reading.records_count
@@ -270,10 +270,10 @@ def test_a_native_reader_that_panics_is_left_out_and_nothing_is_lost(monkeypatch
 
 
 def test_columns_put_together_say_the_same_as_their_parts() -> None:
-    reading = Reading()
+    reading = PolledExpressions()
     read(None, PARTITION, written(Draw(2).batches(40)), reading, partitions=PARTITIONS, apart=False)
     part, words = reading.said, list(reading.said.words)
-    by_row, by_column = Columns(), Columns()
+    by_row, by_column = ExpressionColumns(), ExpressionColumns()
     for reordered in (words, words[::-1]):
         places = np.array([reordered.index(words[place]) for place in part.places], np.uint32)
         by_column.extend(np.array(part.numbers, np.uint64), places, reordered)
@@ -346,7 +346,7 @@ def test_a_registry_built_natively_is_the_one_that_python_builds(kafka: Cluster)
             broker.config, filter=msgspec.structs.replace(broker.config.filter, native=native)
         )
         assert (native_reader(config) is None) == (native == "off")
-        seen: list[snapshots.Progress] = []
+        seen: list[snapshots.BuildProgress] = []
         built[native] = asyncio.run(snapshots.build(config, progress=seen.append))
         bad = sorted((one.partition, one.offset, one.error) for some in seen for one in some.bad)
         told[native] = bad, sum(some.misplaced_count for some in seen), seen[-1].read_count

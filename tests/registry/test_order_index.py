@@ -10,10 +10,10 @@ from bloom.number import Msisdn
 from bloom.wills import Scope
 from stream.feed.order_index import IndexInUse, OrderIndex, OrderLock
 from stream.model.registry import Expression
-from stream.registry.order_rule import Said, Who, digest_of
+from stream.registry.order_rule import IndexedExpression, SubscriberChannel, digest_of
 
 NUMBER = Msisdn(8613800138000)
-WHO = Who(NUMBER, "sms")
+WHO = SubscriberChannel(NUMBER, "sms")
 
 
 def _refusal(time: int, **fields: str) -> Expression:
@@ -26,7 +26,7 @@ def test_it_knows_after_opening_again_what_it_knew(tmp_path: Path) -> None:
     with OrderIndex(path) as index:
         index.take([word], {3: 42})
     with OrderIndex(path) as index:
-        assert index.said([WHO.row]) == {WHO.row: [Said(Scope("S", "c"), 7, digest_of(word))]}
+        assert index.said([WHO.row]) == {WHO.row: [IndexedExpression(Scope("S", "c"), 7, digest_of(word))]}
         assert index.next_offsets == {3: 42}
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
@@ -41,7 +41,7 @@ def test_it_keeps_the_newest_time_whatever_the_order_of_receipt() -> None:
 def test_the_channels_of_a_subscriber_are_apart() -> None:
     with OrderIndex(None) as index:
         index.take([_refusal(1)], {})
-        assert index.said([Who(NUMBER, "call").row]) == {}
+        assert index.said([SubscriberChannel(NUMBER, "call").row]) == {}
 
 
 def test_the_index_of_another_topic_is_emptied_and_says_so(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from bloom.wills import EVERYTHING, Scope
 from stream.feed.order_index import OrderIndex
 from stream.feed.replacement import difference, standing_of
 from stream.model.registry import Expression
-from stream.registry.registry import wish_of
+from stream.registry.registry import expression_row_of
 
 NUMBER = "+8613800138000"
 
@@ -25,7 +25,7 @@ def _words(draw: st.DrawFn) -> Expression:
 
 def _state(words: list[Expression]) -> tuple[list[Scope], list[Scope]]:
     wills = Wills()
-    wills.apply([wish_of(word) for word in words])
+    wills.apply([expression_row_of(word) for word in words])
     return wills.expressions_of("sms", Msisdn(8613800138000))
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from stream.feed.order_index import OrderIndex
 from stream.model.registry import Expression
-from stream.registry.order_rule import Sifted, overlap, row_of, scope_of, sift
+from stream.registry.order_rule import OrderRuleResult, apply_order_rule, overlap, row_of, scope_of
 
 SENDERS = (None, "S1", "S2")
 CATEGORIES = (None, "c1", "c2")
@@ -41,9 +41,9 @@ def _words(draw: st.DrawFn) -> Expression:
     )
 
 
-def _sifted(words: Sequence[Expression], index: OrderIndex) -> Sifted:
+def _sifted(words: Sequence[Expression], index: OrderIndex) -> OrderRuleResult:
     rows = [row_of(word) for word in words]
-    sifted = sift(words, rows, index.said(set(rows)))
+    sifted = apply_order_rule(words, rows, index.said(set(rows)))
     index.take([words[place] for place in sifted.write], {})
     return sifted
 

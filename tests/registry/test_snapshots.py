@@ -10,8 +10,8 @@ import pytest
 
 from bloom.snapshot import SnapshotMeta, TopicMark, read
 from stream.feed import snapshots
-from stream.feed.snapshots import ABANDONED_AFTER_S, Progress, build, kept, newest_good, prune, save
-from stream.kafka.describe import Cluster, Topic
+from stream.feed.snapshots import ABANDONED_AFTER_S, BuildProgress, build, kept, newest_good, prune, save
+from stream.kafka.describe import ClusterDescription, TopicDescription
 from stream.model.registry import Expression, Order
 from stream.model.topics import EXPRESSIONS, ORDERS, RECORD_KIND
 from stream.registry.registry import Registry, registry_of
@@ -19,13 +19,17 @@ from stream.testbed.local import Cluster as Kafka
 from tests.filter.harness import Broker
 
 NOW = 1_795_500_000_000
-CLUSTER = Cluster("C", {name: Topic(f"id-{name}", 12 if name == EXPRESSIONS else 1, {}) for name in RECORD_KIND})
+CLUSTER = ClusterDescription(
+    "C", {name: TopicDescription(f"id-{name}", 12 if name == EXPRESSIONS else 1, {}) for name in RECORD_KIND}
+)
 META = SnapshotMeta(
     "C", NOW, {name: TopicMark(topic.id, (0,) * topic.partitions) for name, topic in CLUSTER.topics.items()}
 )
 
 
-def _newest(directory: Path, cluster: Cluster = CLUSTER, *, now: int = NOW, age: int = 1000) -> tuple[Path | None, str]:
+def _newest(
+    directory: Path, cluster: ClusterDescription = CLUSTER, *, now: int = NOW, age: int = 1000
+) -> tuple[Path | None, str]:
     problems: list[str] = []
     found = newest_good(directory, cluster, now, age, problems.append)
     return found, "\n".join(problems)
@@ -41,8 +45,8 @@ def test_the_newest_good_one_is_found_and_older_ones_are_not_talked_about(tmp_pa
     assert str(new) in told
 
 
-def _without(name: str) -> Cluster:
-    return Cluster("C", {topic: had for topic, had in CLUSTER.topics.items() if topic != name})
+def _without(name: str) -> ClusterDescription:
+    return ClusterDescription("C", {topic: had for topic, had in CLUSTER.topics.items() if topic != name})
 
 
 @pytest.mark.parametrize(
@@ -52,13 +56,13 @@ def _without(name: str) -> Cluster:
         pytest.param(CLUSTER, NOW + 1001, "it may have missed a tombstone", id="too old"),
         pytest.param(_without(ORDERS), NOW, "registry.orders, which is not there", id="a topic is gone"),
         pytest.param(
-            replace(CLUSTER, topics={**CLUSTER.topics, ORDERS: Topic("new", 1, {})}),
+            replace(CLUSTER, topics={**CLUSTER.topics, ORDERS: TopicDescription("new", 1, {})}),
             NOW,
             "it was made anew since",
             id="a topic was made anew",
         ),
         pytest.param(
-            replace(CLUSTER, topics={**CLUSTER.topics, EXPRESSIONS: Topic(f"id-{EXPRESSIONS}", 24, {})}),
+            replace(CLUSTER, topics={**CLUSTER.topics, EXPRESSIONS: TopicDescription(f"id-{EXPRESSIONS}", 24, {})}),
             NOW,
             "has 12 partitions of registry.expressions, which has 24",
             id="partitions were added",
@@ -66,7 +70,7 @@ def _without(name: str) -> Cluster:
     ],
 )
 def test_one_that_must_not_be_used_is_rejected_with_its_reason(
-    cluster: Cluster, now: int, told: str, tmp_path: Path
+    cluster: ClusterDescription, now: int, told: str, tmp_path: Path
 ) -> None:
     path = save(tmp_path, Registry(), META)
     found, problems = _newest(tmp_path, cluster, now=now)
@@ -116,7 +120,7 @@ def test_a_build_from_a_snapshot_reads_only_what_came_since_and_gives_the_whole(
     broker.write_registry([*words[:300], orders[0]])
     start = asyncio.run(snapshots.renew(broker.config))
     broker.write_registry([*words[300:], orders[1]])
-    seen: list[Progress] = []
+    seen: list[BuildProgress] = []
     registry, meta = asyncio.run(build(broker.config, start=read(start), progress=seen.append))
     assert sum(mark.read_count for mark in seen[-1:]) == 201
     assert registry.wills.state_equal(registry_of(words).wills)

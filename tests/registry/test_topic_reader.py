@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from stream.feed.topic_reader import Batch, read
+from stream.feed.topic_reader import PolledBatch, read
 from stream.kafka import clients
 from stream.model.registry import Order
 from stream.model.topics import ORDERS
@@ -24,12 +24,12 @@ def broker(kafka: Cluster) -> Broker:
     return broker
 
 
-def _read(broker: Broker, start: int = 0) -> list[Batch]:
-    async def whole() -> list[Batch]:
+def _read(broker: Broker, start: int = 0) -> list[PolledBatch]:
+    async def whole() -> list[PolledBatch]:
         (place,) = clients.partitions(ORDERS, 1)
         return [batch async for batch in read(broker.config, [place], start={place: start}, client="test")]
 
-    async def bounded() -> list[Batch]:
+    async def bounded() -> list[PolledBatch]:
         return await asyncio.wait_for(whole(), timeout=LONG_S)
 
     return asyncio.run(bounded())

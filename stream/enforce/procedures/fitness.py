@@ -16,7 +16,7 @@ from stream.enforce.procedures.terms import Terms
 from stream.model.control import Figure, Filing, Level
 from stream.model.fields import CONTACT_DIGITS_MIN, digits_of
 from stream.model.registry import Sender
-from stream.policy.text import Identity, fold
+from stream.policy.text import SenderIdentity, fold
 
 FilingFault = Literal[
     "level",
@@ -161,9 +161,9 @@ def _usable_contact(filing: Filing) -> bool:
     return len(digits_of(filing.contact or "")) >= CONTACT_DIGITS_MIN
 
 
-def _identity(filing: Filing, terms: Terms) -> Identity:
+def _identity(filing: Filing, terms: Terms) -> SenderIdentity:
     """The body as a sender makes itself known in a text: by its name and its contact."""
-    return Identity(
+    return SenderIdentity(
         Sender(
             sender=filing.sender or "",
             name=filing.body or "",

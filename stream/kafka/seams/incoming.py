@@ -49,7 +49,7 @@ _NAMED: Final = {"MemoryRecords", "PartitionRecords", "_fetch_max_wait_ms", "_fe
 _INT32: Final = struct.Struct(">i")
 
 
-class Record(Protocol):
+class FetchedRecord(Protocol):
     """A record, whichever class it is of."""
 
     offset: int
@@ -58,7 +58,7 @@ class Record(Protocol):
     value: bytes | None
 
 
-class _Batch(Protocol):
+class _RecordBatch(Protocol):
     """As much of aiokafka's record batch as we call."""
 
     base_offset: int
@@ -101,10 +101,10 @@ class RawBatch:
         """The bytes."""
         return memoryview(self.buffer)[self.start : self.stop]
 
-    def records(self) -> list[Record]:
+    def records(self) -> list[FetchedRecord]:
         """Its records from `first` on, by aiokafka's reader. Raises `CorruptRecordException` as that does."""
         memory = MemoryRecords(bytes(self.data))
-        found: list[Record] = []
+        found: list[FetchedRecord] = []
         while memory.has_next():
             found += [record for record in memory.next_batch() if record.offset >= self.first]
         return found
@@ -133,7 +133,7 @@ def joined(batches: list[RawBatch]) -> list[RawBatch]:
 class _Whole:
     """A batch in the place of its own records: aiokafka finds one, which stands at the last offset."""
 
-    def __init__(self, batch: _Batch, buffer: bytes, start: int, stop: int) -> None:
+    def __init__(self, batch: _RecordBatch, buffer: bytes, start: int, stop: int) -> None:
         self.base_offset = batch.base_offset
         self.next_offset = batch.next_offset
         self.producer_id = batch.producer_id
@@ -206,14 +206,14 @@ def take_raw(consumer: AIOKafkaConsumer) -> None:
 
 async def raw_batches(
     consumer: AIOKafkaConsumer, *, timeout_ms: int, records_max: float
-) -> dict[TopicPartition, list[RawBatch | Record]]:
+) -> dict[TopicPartition, list[RawBatch | FetchedRecord]]:
     """What a consumer of `take_raw` has fetched, until some `records_max` are together; waits up to `timeout_ms`.
 
     aiokafka counts what it hands out, which are batches, of one record or of thousands. So it is asked for ever more
     of them, but for no more than were taken already, until there are enough: the bound is passed by one step at most.
     No step follows once a rebalance has begun: it would wait for its end, with records in hand that others get then.
     """
-    taken: dict[TopicPartition, list[RawBatch | Record]] = {}
+    taken: dict[TopicPartition, list[RawBatch | FetchedRecord]] = {}
     records, step = 0, 1
     while records < records_max:
         try:
