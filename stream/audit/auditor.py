@@ -18,7 +18,7 @@ from stream.audit.judge import DecisionVerifier, Outcome, Verification
 from stream.audit.patience import until_stopped
 from stream.config import Config
 from stream.kafka.brokers import Brokers
-from stream.kafka.describe import Cluster
+from stream.kafka.describe import ClusterDescription
 from stream.metrics import AuditMetrics
 from stream.policy.settings import Policy
 
@@ -58,7 +58,7 @@ class AuditReport:
 class Auditor:
     """One instance. Create it on its loop; `run` returns when `stop` was asked for, or with `once` at the ends."""
 
-    def __init__(self, config: Config, policy: Policy, cluster: Cluster, *, once: bool = False) -> None:
+    def __init__(self, config: Config, policy: Policy, cluster: ClusterDescription, *, once: bool = False) -> None:
         self.metrics = AuditMetrics()
         self.report = AuditReport()
         self._once = once

@@ -28,9 +28,9 @@ from stream.audit.waiting import MARGIN_MS, Backlog, must_read_again
 from stream.config import Config
 from stream.kafka import clients
 from stream.kafka.closing import close_within
-from stream.kafka.describe import Cluster
+from stream.kafka.describe import ClusterDescription
 from stream.kafka.group import commit_owned
-from stream.kafka.identity import Identity
+from stream.kafka.identity import ClusterIdentity
 from stream.kafka.reach import until_answered
 from stream.model.codec import Undecodable, decode_decision
 from stream.model.decision import Decision, Epoch
@@ -73,7 +73,7 @@ class DecisionReader:
     While no broker answers, each of them waits until one does, and may be cancelled.
     """
 
-    def __init__(self, config: Config, cluster: Cluster, *, client: str, group: str | None) -> None:
+    def __init__(self, config: Config, cluster: ClusterDescription, *, client: str, group: str | None) -> None:
         self.undecodable_count = 0
         """decisions passed over, of the last `take`"""
         self.histories: Final = Histories(
@@ -82,7 +82,7 @@ class DecisionReader:
             topics={name: cluster.topics[name].id for name in RECORD_KIND},
         )
         read = {name: topic for name, topic in cluster.topics.items() if name in READ}
-        self._identity = Identity(config, replace(cluster, topics=read), lasting=READ)
+        self._identity = ClusterIdentity(config, replace(cluster, topics=read), lasting=READ)
         self._config = config
         self._client = client
         self._once = group is None

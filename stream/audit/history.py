@@ -18,11 +18,10 @@ from typing import Final, NamedTuple
 
 from bloom.bitmaps import Wills
 from bloom.number import Msisdn
-from bloom.wills import CHANNELS
-from bloom.wills import Expression as Wish
+from bloom.wills import CHANNELS, ExpressionRow
 from stream.model.registry import Expression, FileRecord, Record, Tombstone, key_of
 from stream.model.topics import EXPRESSIONS, RECORD_KIND
-from stream.registry.registry import Registry, wish_of
+from stream.registry.registry import Registry, expression_row_of
 
 SINGLE: Final = tuple(topic for topic in RECORD_KIND if topic != EXPRESSIONS)
 """The registry topics of one partition, whose order is total."""
@@ -43,7 +42,7 @@ class ExpressionRecord(NamedTuple):
     partition: int
     offset: int
     timestamp: int
-    wish: Wish
+    wish: ExpressionRow
 
 
 class RefusalRecord(NamedTuple):
@@ -66,7 +65,7 @@ class ExpressionHistory:
 
     def take(self, partition: int, offset: int, timestamp: int, record: Expression) -> None:
         """Note an expression. Those of a partition are given in their order."""
-        said = ExpressionRecord(partition, offset, timestamp, wish_of(record))
+        said = ExpressionRecord(partition, offset, timestamp, expression_row_of(record))
         self._recent[partition].append(said)
         self._of[said.wish.number].append(said)
 

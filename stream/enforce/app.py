@@ -22,7 +22,7 @@ from faust.types import EventT, StreamT
 
 from stream import logs
 from stream.clock import WallClock
-from stream.config import Config, Kafka, secret
+from stream.config import Config, KafkaConfig, secret
 from stream.enforce.api import ApiServer
 from stream.enforce.cases import faust_store, recovery
 from stream.enforce.cases.decoding import RecordPosition
@@ -332,7 +332,7 @@ def _application(config: Config) -> faust.App:
     )
 
 
-def _credentials(kafka: Kafka) -> faust.types.auth.CredentialsT | None:
+def _credentials(kafka: KafkaConfig) -> faust.types.auth.CredentialsT | None:
     context = clients.ssl_context(kafka)
     if kafka.security_protocol.startswith("SASL"):
         password = secret(kafka.sasl_password, kafka.sasl_password_file)

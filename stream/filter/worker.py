@@ -43,8 +43,8 @@ from stream.kafka.assignor import SamePartitions
 from stream.kafka.brokers import Brokers
 from stream.kafka.clients import AIOKafkaConsumer, AIOKafkaProducer, RoundRobinPartitionAssignor
 from stream.kafka.closing import close_within
-from stream.kafka.describe import Cluster
-from stream.kafka.identity import Identity, TopicsChanged
+from stream.kafka.describe import ClusterDescription
+from stream.kafka.identity import ClusterIdentity, TopicsChanged
 from stream.kafka.reach import until_answered
 from stream.kafka.seams.membership import InstanceTaken
 from stream.metrics import FilterMetrics
@@ -102,7 +102,7 @@ class Worker:
         policy: Policy,
         registry: Registry,
         meta: SnapshotMeta,
-        cluster: Cluster,
+        cluster: ClusterDescription,
         native: MakeNative | None = None,
     ) -> None:
         """`cluster` is what its topics were when the supervisor began: the worker ends when they are others."""
@@ -125,7 +125,7 @@ class Worker:
         """message → its own limit, so that one fault does not silence another"""
         self._brokers = Brokers(config, client=self._name)
         self._producer = clients.producer(config, client=self._name)
-        self._identity = Identity(config, watched(cluster), lasting=LASTING)
+        self._identity = ClusterIdentity(config, watched(cluster), lasting=LASTING)
         self._follower = Follower(
             clients.follower(config, client=f"{self._name}-registry"),
             registry,
@@ -408,7 +408,7 @@ class Worker:
         return outputs
 
     def _trace(self, tracer: tracing.BatchTracer, lane: str, outputs: Outputs, *, began_ns: int) -> None:
-        batch = tracing.Batch(
+        batch = tracing.BatchSpan(
             lane=lane,
             events_count=len(outputs.all_timestamps()),
             partitions_count=len({place.partition for place in outputs.next_offsets}),

@@ -13,7 +13,7 @@ from aiokafka.errors import KafkaTimeoutError, NodeNotReadyError
 from stream import logs
 from stream.config import Config
 from stream.kafka import clients, topics
-from stream.kafka.describe import Cluster, describe_topics
+from stream.kafka.describe import ClusterDescription, describe_topics
 from stream.kafka.reason import reason
 from stream.kafka.retry import Retry
 
@@ -31,7 +31,7 @@ class CannotStart(Exception):
     """Something that no restart mends: what, where, and the mend."""
 
 
-async def reach(config: Config, names: Collection[str] = tuple(topics.EXPECTED)) -> Cluster:
+async def reach(config: Config, names: Collection[str] = tuple(topics.EXPECTED)) -> ClusterDescription:
     """The cluster with these topics. Asks until a broker answers; raises `CannotStart` as `look` does."""
     retry = Retry(log, "no broker answers; trying again until one does")
     while True:
@@ -61,7 +61,7 @@ async def until_answered(ask: Callable[P, Awaitable[T]], *given: P.args, **optio
         pause = min(2 * pause, ANSWER_PAUSE_S_MAX)
 
 
-async def look(config: Config, names: Collection[str] = tuple(topics.EXPECTED)) -> Cluster:
+async def look(config: Config, names: Collection[str] = tuple(topics.EXPECTED)) -> ClusterDescription:
     """The cluster with these topics, asked once. Raises `KafkaError` or `OSError`, saying why, where no broker answers.
 
     Raises `CannotStart` for topics that are missing or would break a guarantee (a lesser difference is logged), and

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from stream import config as configuration
-from stream.config import ConfigError, Connector
+from stream.config import ConfigError, ConnectorConfig
 from stream.model.control import Notice
 from stream.notify.contacts import Address
 from stream.notify.transports import Transports, Undelivered
@@ -129,10 +129,10 @@ async def test_a_mail_that_was_taken_is_delivered_however_the_server_says_goodby
 
 def test_no_password_goes_to_another_machine_in_the_clear() -> None:
     with pytest.raises(ConfigError, match="in the clear"):
-        Transports(Connector(smtp_host="mail.example", smtp_username="wurao"))
-    Transports(Connector(smtp_host="127.0.0.1", smtp_username="wurao"))
+        Transports(ConnectorConfig(smtp_host="mail.example", smtp_username="wurao"))
+    Transports(ConnectorConfig(smtp_host="127.0.0.1", smtp_username="wurao"))
 
 
 def test_certificates_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"smtp_cafile.*nothing\.pem"):
-        Transports(Connector(smtp_security="tls", smtp_cafile=str(tmp_path / "nothing.pem")))
+        Transports(ConnectorConfig(smtp_security="tls", smtp_cafile=str(tmp_path / "nothing.pem")))
