@@ -7,6 +7,7 @@ with one numpy call and handed to Prometheus when it asks.
 
 import time
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,6 +66,16 @@ class _Series:
         self.sum_s = 0.0
         self.exemplars: dict[int, Exemplar] = {}
         """bucket → the last traced batch whose longest latency fell into it"""
+
+
+POLICY_REFUSED: Final = (
+    "wurao_policy_refused",
+    (
+        "1 while the policy file as last read was refused. The previous policy stays in use, but a start with "
+        "that file fails: correct it before the next start."
+    ),
+)
+"""Shown by the supervisor, which reads the file first, and by each worker, which reads it for itself."""
 
 
 class FilterMetrics:
@@ -189,6 +200,7 @@ class FilterMetrics:
             "version",
             "hash",
         )
+        self.policy_refused = self._gauge(*POLICY_REFUSED)
         self.ready = self._gauge(
             "wurao_ready",
             "1 when the registry is loaded, its staleness is within the policy's limit, and the broker answers.",
@@ -227,9 +239,7 @@ class SupervisorMetrics:
         for outcome in ("loaded", "unchanged", "refused"):
             self.policy_reloads.labels(outcome)
         self.policy_refused = Gauge(
-            "wurao_policy_refused",
-            "1 while the policy file as last read was refused. The previous policy stays in use, but a start with "
-            "that file fails: correct it before the next start.",
+            *POLICY_REFUSED,
             registry=self.registry,
         )
         self.bases = Counter(

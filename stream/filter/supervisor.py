@@ -433,4 +433,4 @@ def _reload_into(worker: Worker, file: str) -> None:
     try:
         worker.adopt(load_policy(file))
     except PolicyError as error:
-        log.warning("policy refused; the present one stays in use", problem=str(error))
+        worker.refuse(error)

@@ -64,6 +64,7 @@ from stream.model.topics import (
 from stream.policy.decide import Decider
 from stream.policy.facts import USELESS
 from stream.policy.settings import Policy
+from stream.policy.toml import PolicyError
 from stream.registry.decoding import BadRecord
 from stream.registry.registry import Registry
 
@@ -161,9 +162,15 @@ class Worker:
         self._show_policy(policy)
         log.info("policy reloaded", worker=self._index, policy=policy.version, policy_hash=policy.digest[:12])
 
+    def refuse(self, problem: PolicyError) -> None:
+        """Stay with the policy in force: the file that was to take its place cannot be used."""
+        self._metrics.policy_refused.set(1)
+        log.warning("policy refused; the present one stays in use", worker=self._index, problem=str(problem))
+
     def _show_policy(self, policy: Policy) -> None:
         self._metrics.policy.clear()
         self._metrics.policy.labels(policy.version, policy.digest[:12]).set(1)
+        self._metrics.policy_refused.set(0)
 
     def not_ready(self) -> str | None:
         """Why the worker does not decide now, or None."""

@@ -6,14 +6,19 @@ Pure. It says of an unknown name which ones there are, and of a value that is no
 import re
 from collections.abc import Iterator
 from difflib import get_close_matches
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 from msgspec import inspect
 
 _UNKNOWN = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
 _INVALID = re.compile(r"Invalid enum value (.*)", re.DOTALL)
+_NO_FORM = re.compile(r"Expected `str` matching regex '.*'", re.DOTALL)
 _PART = re.compile(r"\.?([^.\[\]]+)|\[(\d+|\.\.\.)\]")
+
+
+FORM: Final = "form"
+"""Under this name the `extra` of a text with a pattern says in words what the pattern says."""
 
 
 class SchemaFault(NamedTuple):
@@ -39,6 +44,8 @@ def schema_fault(error: msgspec.ValidationError, schema: type) -> SchemaFault:
     if (invalid := _INVALID.fullmatch(what)) is not None:
         allowed = [str(value) for kind in kinds if isinstance(kind, inspect.LiteralType) for value in kind.values]
         return SchemaFault(path, f"{invalid[1]} is none of its values; {_among(invalid[1].strip(chr(39)), allowed)}")
+    if _NO_FORM.fullmatch(what) is not None and (forms := [form for kind in kinds if (form := _form(kind))]):
+        return SchemaFault(path, f"write {' or '.join(forms)}")
     return SchemaFault(path, what.replace("`object`", "a table"))
 
 
@@ -71,11 +78,16 @@ def _below(kind: inspect.Type, name: str) -> list[inspect.Type]:
             return []
 
 
+def _form(kind: inspect.Type) -> str | None:
+    extra = kind.extra if isinstance(kind, inspect.Metadata) else None
+    return str(extra[FORM]) if extra and FORM in extra else None
+
+
 def _each(kind: inspect.Type) -> list[inspect.Type]:
     match kind:
         case inspect.UnionType(types=types):
             return [one for each in types for one in _each(each)]
         case inspect.Metadata(type=inner):
-            return _each(inner)
+            return [kind, *_each(inner)]
         case _:
             return [kind]

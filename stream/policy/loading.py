@@ -4,15 +4,17 @@ A policy that contradicts itself is refused here, before it can decide anything,
 file, line and mend. `cn-2020.toml` and `opt-out.toml` are shipped; the first is the default.
 """
 
+import re
 from importlib.resources import files
 from pathlib import Path
-from typing import NoReturn
+from typing import Final, NoReturn
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
 from stream.model.schema_fault import schema_fault
-from stream.policy.patterns import PatternError, compile_linear
+from stream.policy.numbering import USUAL
+from stream.policy.patterns import LinearPattern, PatternError, compile_linear
 from stream.policy.replies import OWNER, Replies, ReplyRule
 from stream.policy.rules import answers_needed
 from stream.policy.settings import Policy, PolicyFile, ProtocolAnswer
@@ -21,6 +23,13 @@ from stream.policy.toml import PolicyError, line_of, parse
 
 DEFAULT = "cn-2020"
 SHIPPED = ("cn-2020", "opt-out")
+
+_REDRESS: Final = re.compile(r"[0-9]{3,15}")
+_MVNO: Final = re.compile(r"\+[1-9][0-9]{0,14}")
+_LENGTHS: Final = range(1, 21)
+_LETTERS: Final = tuple(plus + letter * length for letter in "ax" for length in _LENGTHS for plus in ("", "+"))
+_DIGITS: Final = tuple(plus + digit * length for digit in "0123456789" for length in _LENGTHS for plus in ("", "+"))
+"""Texts of one letter or of one digit, with a plus and without: no pattern of numbers matches some of both."""
 
 
 def load(path: Path | str | None = None) -> Policy:
@@ -50,7 +59,10 @@ def read(text: str, *, source: str) -> Policy:
         where = f"$.{fault.path}".replace("answers[...]", _wrong_answer(tables)) if fault.path else "the top"
         raise PolicyError(f"{source}:{line_of(text, where)}: {fault.what} (at `{where}`)") from error
     _Check(file, source, text).whole()
-    return Policy(file, text=text)
+    try:
+        return Policy(file, text=text)
+    except PatternError as error:
+        raise PolicyError(f"{source}: {error}") from error
 
 
 def _wrong_answer(tables: dict[str, object]) -> str:
@@ -74,6 +86,7 @@ class _Check:
 
     def whole(self) -> None:
         self._patterns()
+        self._numbers()
         self._hours()
         self._replies()
         self._answers()
@@ -82,27 +95,42 @@ class _Check:
         raise PolicyError(f"{self._source}:{line_of(self._text, where)}: {why} (at `{where}`)")
 
     def _patterns(self) -> None:
-        numbers, texts = self._file.numbers, self._file.texts
-        patterns = {
-            "$.numbers.subscriber": numbers.subscriber,
-            "$.numbers.short": numbers.short,
-            "$.numbers.help": numbers.help,
-            "$.texts.opt_out": texts.opt_out,
-            "$.texts.link": texts.link,
-        }
-        for where, pattern in patterns.items():
-            if pattern.startswith("(?") and where.startswith("$.numbers."):
+        texts = self._file.texts
+        for name in USUAL.keys() - {"country"}:
+            where, pattern = f"$.numbers.{name}", getattr(self._file.numbers, name)
+            if pattern.startswith("(?"):
                 # They are compiled into one; a flag would speak for all of them.
-                self._refuse(where, "begins with `(?`, which is no plain pattern of a number")
-            try:
-                compiled = compile_linear(pattern)
-            except PatternError as error:
-                self._refuse(where, str(error))
-            else:
-                if "(?P<" in pattern or "(?<" in pattern:
-                    self._refuse(where, "no named groups here, which nobody asks for; make the group `(…)`")
-                if compiled.fullmatch(""):
-                    self._refuse(where, "the pattern matches an empty text, and so would match everything")
+                self._refuse(where, "begins with `(?`, which is no plain pattern of a number: write groups as `(…)`")
+            compiled = self._pattern(where, pattern)
+            if any(map(compiled.fullmatch, _LETTERS)) and any(map(compiled.fullmatch, _DIGITS)):
+                self._refuse(
+                    where,
+                    "the pattern matches letters and digits alike, and so nearly everything: "
+                    "write which digits a number has, as in `1[0-9]{4}`",
+                )
+        self._pattern("$.texts.opt_out", texts.opt_out)
+        self._pattern("$.texts.link", texts.link)
+
+    def _pattern(self, where: str, pattern: str) -> LinearPattern:
+        try:
+            compiled = compile_linear(pattern)
+        except PatternError as error:
+            self._refuse(where, str(error))
+        if "(?P<" in pattern or "(?<" in pattern:
+            self._refuse(where, "no named groups here, which nobody asks for; make the group `(…)`")
+        if compiled.fullmatch(""):
+            self._refuse(where, "the pattern matches an empty text, and so would match everything")
+        return compiled
+
+    def _numbers(self) -> None:
+        for number in self._file.numbers.redress:
+            if _REDRESS.fullmatch(number) is None:
+                self._refuse("$.numbers.redress", f"{number!r} is no number for complaints: write its 3 to 15 digits")
+        for prefix in self._file.numbers.mvno:
+            if _MVNO.fullmatch(prefix) is None:
+                self._refuse(
+                    "$.numbers.mvno", f"{prefix!r} is no beginning of numbers: write a plus and digits, as `+86170`"
+                )
 
     def _hours(self) -> None:
         for place, window in enumerate(self._file.hours):

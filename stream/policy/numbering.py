@@ -66,7 +66,9 @@ class Numbering:
         """what the numbers of this country begin with"""
         self._subscriber = linear["subscriber"]
         self._national = compile_linear(patterns["mobile"], patterns["fixed"])
-        self._kinds = compile_linear(patterns["help"], "|".join(sorted(redress)) or NOTHING, patterns["short"])
+        self._kinds = compile_linear(
+            patterns["help"], "|".join(map(re.escape, sorted(redress))) or NOTHING, patterns["short"]
+        )
         self._reader = NumberReader(
             country=country,
             mobile=linear["mobile"].fullmatch,

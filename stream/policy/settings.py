@@ -7,13 +7,13 @@ simplified characters, in every epoch.
 
 import hashlib
 from datetime import UTC, datetime, time
-from functools import cached_property
 from typing import Annotated, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
 import msgspec
 
 from stream.model.fields import Channel, Name, Verb
+from stream.model.schema_fault import FORM
 from stream.policy.numbering import USUAL, Numbering
 from stream.policy.patterns import compile_linear
 from stream.policy.replies import OWNER, Replies, ReplyRule, ReplyText
@@ -66,7 +66,10 @@ class NumberSettings(PolicySection, frozen=True):
     redress: tuple[Name, ...]
     mvno: tuple[Name, ...]
     basis: Name
-    country: Annotated[str, msgspec.Meta(pattern=r"^[1-9][0-9]{0,2}$")] = USUAL["country"]
+    country: Annotated[
+        str,
+        msgspec.Meta(pattern=r"^[1-9][0-9]{0,2}$", extra={FORM: "a calling code without its plus, as `86`"}),
+    ] = USUAL["country"]
     mobile: Pattern = USUAL["mobile"]
     fixed: Pattern = USUAL["fixed"]
     hotline: Pattern = USUAL["hotline"]
@@ -91,8 +94,20 @@ class Hours(PolicySection, frozen=True):
     """
 
     channel: Channel
-    from_: Annotated[str, msgspec.Meta(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
-    to: Annotated[str, msgspec.Meta(pattern=r"^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$")]
+    from_: Annotated[
+        str,
+        msgspec.Meta(
+            pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$",
+            extra={FORM: "a time of day from 00:00 to 23:59, as `08:00`"},
+        ),
+    ]
+    to: Annotated[
+        str,
+        msgspec.Meta(
+            pattern=r"^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$",
+            extra={FORM: "a time of day from 00:00 to 24:00, as `21:00`"},
+        ),
+    ]
     zone: Name
     basis: Name
     categories: tuple[Name, ...] = ()
@@ -178,7 +193,10 @@ class ReplyExpression(NamedTuple):
 
 
 class Policy:
-    """A policy as the rules ask for it, its patterns compiled. `loading` makes it from a checked file."""
+    """A policy as the rules ask for it, all of its patterns compiled: one that was made does not fail later.
+
+    `loading` makes it from a checked file. Raises `PatternError` where a pattern is none, or they are too large.
+    """
 
     def __init__(self, file: PolicyFile, *, text: str) -> None:
         self.file = file
@@ -191,12 +209,8 @@ class Policy:
         self.opt_out = compile_linear(file.texts.opt_out)
         self.link = compile_linear(file.texts.link)
         self.replies = Replies(file.reply_text, file.replies)
-
-    @cached_property
-    def numbering(self) -> Numbering:
-        """The reader of numbers, and their kinds."""
-        numbers = self.file.numbers
-        return Numbering({name: getattr(numbers, name) for name in USUAL}, numbers.redress)
+        self.numbering = Numbering({name: getattr(file.numbers, name) for name in USUAL}, file.numbers.redress)
+        """the reader of numbers, and their kinds"""
 
     def wish(self, to: str, text: str, owner: str | None) -> ReplyExpression | None:
         """What a reply to a number (as read) means, if anything."""

@@ -25,6 +25,8 @@ def parse(text: str, *, source: str) -> dict[str, object]:
     """The file's tables. Raises `PolicyError` for what is not TOML (its text names line and column)."""
     try:
         return tomllib.loads(text)
+    except RecursionError:
+        raise PolicyError(f"{source}:1: not TOML: nested too deeply to be read") from None
     except tomllib.TOMLDecodeError as error:
         line = re.search(r"line (\d+)", str(error))
         raise PolicyError(f"{source}:{line.group(1) if line else 1}: not TOML: {error}") from error

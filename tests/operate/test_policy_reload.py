@@ -1,5 +1,6 @@
 """A policy is taken up without a restart: checked first, visible on decisions and epochs while it rolls."""
 
+import os
 import signal
 import time
 from collections.abc import Callable
@@ -37,6 +38,24 @@ def test_the_successor_of_a_policy_is_another_one_under_another_version(tmp_path
     assert (new.version, new.silence_refuses) == ("cn-2020.3", False)
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("fixed = '", "fixed = '(?!400)"),
+        ("mobile = '", "mobile = '1(?!400)|"),
+        ('redress = ["12300"', 'redress = ["(12"'),
+        ('redress = ["12300"', 'redress = ["12300|.*"'),
+        ("[answers]", "deep = " + "[" * 100_000 + "\n[answers]"),
+    ],
+)
+def test_a_policy_that_could_not_decide_is_never_taken_up(old: str, new: str, tmp_path: Path) -> None:
+    assert old in NEXT
+    file = tmp_path / "policy.toml"
+    file.write_text(NEXT.replace(old, new, 1), encoding="utf-8")
+    with pytest.raises(PolicyError, match=r"policy\.toml:\d+: "):
+        successor(str(file), load())
+
+
 @pytest.mark.kafka
 def test_a_changed_policy_is_taken_up_by_every_worker_and_a_bad_one_by_none(broker: Broker, tmp_path: Path) -> None:
     file = tmp_path / "policy.toml"
@@ -47,18 +66,25 @@ def test_a_changed_policy_is_taken_up_by_every_worker_and_a_bad_one_by_none(brok
         before = filter_.worker_pids()
         assert _answers(broker, filter_, first=0) == {("cn-2020.2", "no_consent")}
 
-        file.write_text(SHIPPED.replace('silence = "refuse"', 'silence = "perhaps"', 1), encoding="utf-8")
+        # A pattern that only the reader of numbers uses, which is not asked before the first event.
+        file.write_text(NEXT.replace("fixed = '", "fixed = '1(?!400)|", 1), encoding="utf-8")
         filter_.process.send_signal(signal.SIGHUP)
         _until(lambda: filter_.metric('wurao_policy_reloads_total{outcome="refused"}', worker=0) == 1)
         assert filter_.metric("wurao_policy_refused", worker=0) == 1
         assert "policy refused; the present one stays in use" in filter_.log
         assert f"{file}:" in filter_.log, "the file and the line are named"
         assert _answers(broker, filter_, first=100) == {("cn-2020.2", "no_consent")}
+        for pid in before:  # each reads the file itself, and may find another than the supervisor did
+            os.kill(pid, signal.SIGHUP)
+        for worker in (1, 2):
+            _until(partial(_refuses, filter_, worker))
+        assert filter_.worker_pids() == before
 
         file.write_text(NEXT, encoding="utf-8")
         filter_.process.send_signal(signal.SIGHUP)
         for worker in (1, 2):
             _until(partial(_decides_by_the_next, filter_, worker))
+            assert not _refuses(filter_, worker)
             assert _info("cn-2020.2") not in (filter_.get("/metrics", worker=worker) or "")
         assert filter_.metric("wurao_policy_refused", worker=0) == 0
         assert filter_.metric('wurao_policy_reloads_total{outcome="loaded"}', worker=0) == 1
@@ -72,6 +98,10 @@ def test_a_changed_policy_is_taken_up_by_every_worker_and_a_bad_one_by_none(brok
     assert {version: len(found) for version, found in hashes.items()} == {"cn-2020.2": 1, "cn-2020.3": 1}
     for decision in broker.decisions():
         assert named[decision["epoch"]][0] == decision["policy"], "decision and epoch name the same policy"
+
+
+def _refuses(filter_: FilterProcess, worker: int) -> bool:
+    return filter_.metric("wurao_policy_refused", worker=worker) == 1
 
 
 def _decides_by_the_next(filter_: FilterProcess, worker: int) -> bool:

@@ -77,6 +77,29 @@ def test_a_file_that_is_not_there_is_named_with_the_mend(tmp_path: Path) -> None
         ("short = '", "short = '2(?P<x>1)|", "short = '2(?P<x>1)|", "no named groups"),
         ("short = '", r"short = '(1)\1|", "short = '(1)", "back references"),
         ("help = '", "help = '(?i)", "help = '(?i)", "no plain pattern"),
+        *[
+            (f"{name} = '", f"{name} = '{bad}|", f"{name} = '{bad}|", why)
+            for name in ("subscriber", "mobile", "fixed", "hotline", "area", "port", "short", "help")
+            for bad, why in (
+                ("(?!400)1", "begins with `(?`, which is no plain pattern of a number: write groups as `(…)`"),
+                ("1(?!400)", "no look-around; write what may stand there"),
+                ("(1", "not a regular expression"),
+                ("1?", "matches an empty text"),
+                (".+", "matches letters and digits alike"),
+                (".{11}", "matches letters and digits alike"),
+                (r"\+?[a-z0-9]+", "matches letters and digits alike"),
+                (r"\+.+", "matches letters and digits alike"),
+            )
+        ],
+        *[
+            ('redress = ["12300"', f'redress = ["{bad}"', f'redress = ["{bad}"', "write its 3 to 15 digits")
+            for bad in ("(12", "12300|.*", "+8612300", "12", "1" * 16, "１２３００", "12300\\n")
+        ],
+        *[
+            ('mvno = ["+86162"', f'mvno = ["{bad}"', f'mvno = ["{bad}"', "write a plus and digits, as `+86170`")
+            for bad in ("abc", "86162", "+", "+0170", "+86 162", "+861٦2")
+        ],
+        ('country = "86"', 'country = "+86"', 'country = "+86"', "write a calling code without its plus, as `86`"),
         ("opt_out = '", "opt_out = '|", "opt_out = '|", "matches an empty text"),
         (
             'texts = ["KTFSR"]',
@@ -120,8 +143,8 @@ def test_a_wrong_file_is_refused_by_line_and_reason(old: str, new: str, line: st
         ('to = "21:00"', 'to = "08:00"', "hours that never open"),
         ('zone = "Asia/Shanghai"', 'zone = "Asia/Shangai"', "unknown time zone 'Asia/Shangai'"),
         ('zone = "Asia/Shanghai"', 'zone = "../etc"', "unknown time zone"),
-        ('to = "21:00"', 'to = "25:00"', "matching regex"),
-        ('from = "08:00"', 'from = "8:00"', "matching regex"),
+        ('to = "21:00"', 'to = "25:00"', "write a time of day from 00:00 to 24:00, as `21:00` (at `$.hours[0].to`)"),
+        ('from = "08:00"', 'from = "8:00"', "write a time of day from 00:00 to 23:59, as `08:00` (at"),
         ('basis = "consent"', 'basis = "consent"\ncategories = ["fiance"]', "unknown category 'fiance'"),
     ],
 )
