@@ -8,7 +8,7 @@ What it must keep: every record that was taken is answered, left, or a dead lett
 all before it are in what is put out.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -99,12 +99,8 @@ class Native(Protocol):
         """
 
 
-class LeavesAll:
-    """In the place of the native module for a policy that it cannot stand for: it reads nothing."""
-
-    def decide(self, _: memoryview, /, **__: object) -> Outcome:
-        """Raises ValueError: all of it is Python's."""
-        raise ValueError("the native module cannot stand for this policy")
+MakeNative = Callable[[Decider], Native]
+"""Puts one worker's decider into the native module's form. Its registry is the one that was inherited."""
 
 
 class NativeFailed(Exception):
@@ -112,10 +108,11 @@ class NativeFailed(Exception):
 
 
 def decide_raw(
-    batches: Mapping[Place, Taken], native: Native, decider: Decider, *, now: int, partitions: int
+    batches: Mapping[Place, Taken], native: Native | None, decider: Decider, *, now: int, partitions: int
 ) -> Outputs:
     """Decide a batch that came as record batches, or partly so. Raises `NativeFailed` for whatever the module raises.
 
+    Without `native` (a policy that the module does not fit) all of it is decided by Python.
     Where the registry holds some partitions only, the module leaves what stands in another than its subscriber's.
     `now` in milliseconds. Some 0.4 µs an event that the module answers, and 6 µs for one that it leaves.
     """
@@ -127,7 +124,7 @@ def decide_raw(
             held.require(place.partition)
         left = list(taken.records)
         for piece in taken.raw:
-            outcome = _decided(native, piece, place, now) if piece.readable else None
+            outcome = _decided(native, piece, place, now) if native is not None and piece.readable else None
             if outcome is None:
                 left += piece.records()
             else:

@@ -19,7 +19,7 @@ from bloom.snapshot import SnapshotMeta
 from bloom.wills import ExpressionRow
 from stream.config import Config
 from stream.deciding.native import Compression, NativeBatches, NativeUnfit, why_unfit
-from stream.deciding.native_batch import Native
+from stream.deciding.native_batch import MakeNative, Native
 from stream.kafka import seams
 from stream.kafka.reach import CannotStart
 from stream.kafka.seams.outgoing import batch_of, records_of
@@ -28,9 +28,6 @@ from stream.model.topics import EVENTS_URGENT
 from stream.policy.decide import Decider
 from stream.policy.settings import Policy
 from stream.registry.registry import Registry
-
-MakeNative = Callable[[Decider], Native]
-"""Puts one worker's decider into the native module's form. Its registry is the one that was inherited."""
 
 Share = Callable[[Registry, SnapshotMeta], MakeNative]
 """Puts the wills of a snapshot into the native module's form, once for all workers that are forked afterwards. Where

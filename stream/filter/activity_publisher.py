@@ -44,7 +44,7 @@ class Telling:
         self._partitions = partitions
         self._floor = floor
         self._at_it = asyncio.Lock()
-        self._seldom = logs.Throttle()
+        self._throttle = logs.Throttle()
 
     async def run(self) -> None:
         """Put out what is over, time and again."""
@@ -53,7 +53,7 @@ class Telling:
             try:
                 await self._put_out()
             except clients.KafkaError as error:
-                if (held_back := self._seldom.now()) is not None:
+                if (held_back := self._throttle.now()) is not None:
                     log.warning("activity windows could not be sent", error=repr(error), held_back=held_back)
 
     async def finish(self) -> None:

@@ -31,8 +31,8 @@ from stream import logs
 from stream.addresses import PORT_MAX
 from stream.clock import now_ms
 from stream.config import Config, ConfigError
-from stream.deciding.native_batch import NativeFailed
-from stream.deciding.native_selection import MakeNative, NativePath, native_path
+from stream.deciding.native_batch import MakeNative, NativeFailed
+from stream.deciding.native_selection import NativePath, native_path
 from stream.feed import partition_snapshots, snapshots
 from stream.feed.files import registry_from
 from stream.filter import malloc

@@ -14,7 +14,7 @@ import socket
 import sys
 import time
 from collections import defaultdict, deque
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Final
@@ -25,16 +25,14 @@ from bloom.wills import CHANNELS
 from stream import logs, tracing
 from stream.clock import now_ms
 from stream.config import Config
-from stream.deciding.activity import ActivityCounter
-from stream.deciding.batch import Keyed, Outputs, Place, decide_batch
-from stream.deciding.native import NativeUnfit
-from stream.deciding.native_batch import LeavesAll, Native, Taken, decide_raw
-from stream.deciding.native_selection import MakeNative
+from stream.deciding.batch_decider import BatchDecider, Source
+from stream.deciding.native_batch import MakeNative
 from stream.feed.expression_reader import native_reader
 from stream.feed.follower import Applied, Follower
 from stream.filter.activity_publisher import Telling
 from stream.filter.delivery import letter_of, send, send_dead_letter
 from stream.filter.lane import Lane
+from stream.filter.lane_decider import LaneDecider
 from stream.filter.partition_assignment import URGENT, Holding
 from stream.filter.topic_watch import LASTING, TopicWatch, watched
 from stream.health import Health
@@ -48,9 +46,6 @@ from stream.kafka.identity import ClusterIdentity, TopicsChanged
 from stream.kafka.reach import until_answered
 from stream.kafka.seams.membership import InstanceTaken
 from stream.metrics import FilterMetrics
-from stream.model.codec import encode
-from stream.model.decision import Epoch
-from stream.model.fields import Channel
 from stream.model.topics import (
     DEAD_LETTER,
     DECISIONS,
@@ -61,8 +56,6 @@ from stream.model.topics import (
     EXPRESSIONS,
     RECORD_KIND,
 )
-from stream.policy.decide import Decider
-from stream.policy.facts import USELESS
 from stream.policy.settings import Policy
 from stream.policy.toml import PolicyError
 from stream.registry.decoding import BadRecord
@@ -112,17 +105,12 @@ class Worker:
         self._name = f"wurao-filter-{index}"
         self._meta = meta
         self._cluster = cluster
-        self._decider = Decider(policy, registry)
-        self._make_native = native
-        self._native = self._native_form(self._decider)
         self._metrics = FilterMetrics()
         self._run = secrets.token_urlsafe(4)
-        self._epoch = 0
-        self._epoch_of: tuple[int, bool, str] | None = None
         self._began_ms = now_ms()
         self._ready = False
         self._stop = asyncio.Event()
-        self._seldom: defaultdict[str, logs.Throttle] = defaultdict(logs.Throttle)
+        self._throttle: defaultdict[str, logs.Throttle] = defaultdict(logs.Throttle)
         """message → its own limit, so that one fault does not silence another"""
         self._brokers = Brokers(config, client=self._name)
         self._producer = clients.producer(config, client=self._name)
@@ -141,15 +129,22 @@ class Worker:
         self._lanes: list[Lane] = []
         self._holding: Holding | None = None
         self._bad: list[BadRecord] = []
-        self._activity = ActivityCounter(self._run, self._owner)
-        self._show_policy(policy)
+        self._batches = BatchDecider(
+            policy,
+            registry,
+            progress=self._follower,
+            source=Source(self._run, meta.cluster, {topic: cluster.topics[topic].id for topic in RECORD_KIND}),
+            partitions=config.topics.partitions,
+            make_native=native,
+        )
+        self._decider = LaneDecider(self._batches, self._metrics, worker=index)
         self._telling = Telling(
-            self._activity,
+            self._batches.activity,
             self._producer,
             partitions=config.topics.partitions,
-            floor=lambda: self._decider.world.policy.file.warning.unowned_events_min,
+            floor=lambda: self._batches.policy.file.warning.unowned_events_min,
         )
-        self._tracer: tracing.BatchTracer | None = None
+        self._metrics.in_flight.set_function(lambda: sum(lane.delivery.in_flight for lane in self._lanes))
 
     def stop(self) -> None:
         """Ask the worker to finish what it holds and end."""
@@ -157,20 +152,12 @@ class Worker:
 
     def adopt(self, policy: Policy) -> None:
         """Decide by another policy from the next batch on; its epochs and decisions say so. Not within a batch."""
-        decider = Decider(policy, self._decider.world.registry)
-        self._decider, self._native = decider, self._native_form(decider)
-        self._show_policy(policy)
-        log.info("policy reloaded", worker=self._index, policy=policy.version, policy_hash=policy.digest[:12])
+        self._decider.adopt(policy)
 
     def refuse(self, problem: PolicyError) -> None:
         """Stay with the policy in force: the file that was to take its place cannot be used."""
         self._metrics.policy_refused.set(1)
         log.warning("policy refused; the present one stays in use", worker=self._index, problem=str(problem))
-
-    def _show_policy(self, policy: Policy) -> None:
-        self._metrics.policy.clear()
-        self._metrics.policy.labels(policy.version, policy.digest[:12]).set(1)
-        self._metrics.policy_refused.set(0)
 
     def not_ready(self) -> str | None:
         """Why the worker does not decide now, or None."""
@@ -183,8 +170,8 @@ class Worker:
         if (missing := self._topics.missing()) is not None:
             return missing
         staleness = self._follower.staleness_ms(now_ms())
-        limit = self._decider.world.policy.staleness_limit_ms
-        if staleness is None or staleness > limit:
+        if self._batches.is_stale(staleness):
+            limit = self._batches.policy.staleness_limit_ms
             age = "not known yet" if staleness is None else f"{staleness} ms"
             return f"the registry is stale: {age}, the policy's limit is {limit} ms; {self._topics.stale_why()}"
         return None
@@ -203,7 +190,7 @@ class Worker:
             not_ready=self.not_ready,
         )
         address = await health.start()
-        self._tracer = tracing.start(
+        self._decider.tracer = tracing.start(
             self._config.trace, service="wurao-filter", instance=f"{socket.gethostname()}-{self._index}"
         )
         try:
@@ -238,7 +225,7 @@ class Worker:
         await self._send_bad()
         _rest_collector()
         sys.setswitchinterval(INTERPRETER_HELD_S_MAX)
-        path = "python" if self._native is None else "native"
+        path = "native" if self._batches.is_native else "python"
         self._metrics.native_info.labels(path).set(1)
         log.info("registry loaded", worker=self._index, endpoint=address, epoch_run=self._run, path=path)
         await self._join(tell_ready)
@@ -307,9 +294,9 @@ class Worker:
             consumer=consumer,
             producer=self._producer,
             limits=self._config.filter,
-            decide=self._decide,
-            raw=self._native is not None,
-            acknowledged=partial(self._acknowledged, name),
+            decide=self._decider.decide,
+            raw=self._batches.is_native,
+            acknowledged=partial(self._decider.acknowledged, name),
             after=after,
             marks=self._identity.marks,
             lost=self._note_lost,
@@ -365,105 +352,8 @@ class Worker:
         self._ready = False
         await close_within(*(lane.consumer for lane in self._lanes), self._follower, self._producer, self._identity)
         await close_within(health)
-        if self._tracer is not None:
-            await asyncio.to_thread(self._tracer.stop)
-
-    def _native_form(self, decider: Decider) -> Native | None:
-        """The decider in the native module's form; a policy that it cannot stand for leaves all to Python."""
-        if self._make_native is None:
-            return None
-        try:
-            return self._make_native(decider)
-        except NativeUnfit as error:
-            log.warning(
-                "the native module does not support this policy: every event falls back to Python", problem=str(error)
-            )
-            return LeavesAll()
-
-    def _owner(self, channel: Channel, number: str) -> str | None:
-        holding = self._decider.world.registry.ownership[channel].owner(number)
-        return holding.sender if holding is not None else None
-
-    def _decide(self, lane: str, batches: Mapping[Place, Taken]) -> Outputs:
-        began = time.process_time()
-        now = now_ms()
-        announced = self._take_note(now)
-        partitions = self._config.topics.partitions
-        if self._native is None:
-            records = {place: taken.records for place, taken in batches.items()}
-            outputs = decide_batch(records, self._decider, now=now, partitions=partitions)
-        else:
-            outputs = decide_raw(batches, self._native, self._decider, now=now, partitions=partitions)
-        self._activity.add(outputs.decided, outputs.timestamps, outputs.signs, now=now)
-        for acts in outputs.acts:
-            self._activity.add_acts(acts, now=now)
-        if announced is not None:
-            outputs.epochs.append(announced)
-        metrics = self._metrics
-        metrics.batches.labels(lane).inc()
-        metrics.batch_seconds.inc(time.process_time() - began)
-        timestamps = outputs.all_timestamps()
-        if len(timestamps):
-            metrics.lag_seconds.labels(lane).set(max(0, now - int(timestamps.min())) / 1000)
-        metrics.native_left.inc(outputs.left_count)
-        for letter in outputs.dead_letters:
-            metrics.dead_letters.labels(letter.place.topic).inc()
-        self._warn_of_misplaced(outputs.misplaced)
-        self._count_replies(outputs)
-        if self._tracer is not None:
-            self._trace(self._tracer, lane, outputs, began_ns=now * 1_000_000)
-        return outputs
-
-    def _trace(self, tracer: tracing.BatchTracer, lane: str, outputs: Outputs, *, began_ns: int) -> None:
-        batch = tracing.BatchSpan(
-            lane=lane,
-            events_count=len(outputs.all_timestamps()),
-            partitions_count=len({place.partition for place in outputs.next_offsets}),
-            dead_letters_count=len(outputs.dead_letters),
-            epoch=self._decider.epoch,
-            policy=self._decider.world.policy.version,
-        )
-        tracer.decided(id(outputs), batch, began_ns=began_ns)
-
-    def _take_note(self, now: int) -> Keyed | None:
-        """Name the registry's state; a new one is announced in `epochs`."""
-        staleness = self._follower.staleness_ms(now)
-        policy = self._decider.world.policy
-        stale = staleness is None or staleness > policy.staleness_limit_ms
-        state = (self._follower.changes, stale, policy.digest)
-        if state == self._epoch_of:
-            return None
-        self._epoch += 1
-        self._epoch_of = state
-        name = f"{self._run}-{self._epoch}"
-        self._decider.settle(stale=stale, epoch=name)
-        self._metrics.epoch.set(self._epoch)
-        if self._tracer is not None:
-            applied = sum(map(sum, self._follower.offsets.values()))
-            self._tracer.state(name, policy=policy.version, stale=stale, records_count=applied)
-        epoch = Epoch(
-            epoch=name,
-            time=now,
-            policy=policy.version,
-            policy_hash=policy.digest,
-            stale=stale,
-            staleness_ms=staleness,
-            cluster=self._meta.cluster,
-            offsets=self._follower.offsets,
-            topics={topic: self._cluster.topics[topic].id for topic in RECORD_KIND},
-        )
-        return Keyed(name.encode(), encode(epoch))
-
-    def _acknowledged(self, lane: str, outputs: Outputs) -> None:
-        metrics = self._metrics
-        for outcome, count in outputs.counts.items():
-            metrics.decisions.labels(*outcome).inc(count)
-        metrics.wills.inc(sum(map(len, outputs.wills.values())))
-        trace_id = self._tracer.acknowledged(id(outputs)) if self._tracer is not None else None
-        timestamps = outputs.all_timestamps()
-        if len(timestamps):
-            metrics.latency.observe(now_ms() - timestamps, value=lane, trace_id=trace_id)
-        metrics.in_flight.set(sum(lane.delivery.in_flight for lane in self._lanes))
+        if self._decider.tracer is not None:
+            await asyncio.to_thread(self._decider.tracer.stop)
 
     async def _follow(self) -> None:
         """Apply what the registry topics bring, as long as the worker runs."""
@@ -486,7 +376,7 @@ class Worker:
         self._bad += applied.bad
         for record in applied.bad:
             self._metrics.dead_letters.labels(record.topic).inc()
-            if (held_back := self._seldom["bad"].now()) is not None:
+            if (held_back := self._throttle["bad"].now()) is not None:
                 log.warning(
                     "registry record cannot be decoded; skipped",
                     topic=record.topic,
@@ -495,11 +385,11 @@ class Worker:
                     error=record.error,
                     held_back=held_back,
                 )
-        self._warn_of_misplaced(applied.misplaced)
+        self._decider.count_misplaced(applied.misplaced)
 
     def _note_catching_up(self, applied: Applied, left: int) -> None:
         self._note(applied)
-        if (held_back := self._seldom["reading"].now()) is not None:
+        if (held_back := self._throttle["reading"].now()) is not None:
             log.info("reading the registry", worker=self._index, records_left=left, held_back=held_back)
 
     async def _send_bad(self) -> None:
@@ -508,19 +398,6 @@ class Worker:
         for record in bad:
             if self._index == 1 or (self._holding is not None and record.topic == EXPRESSIONS):
                 await send_dead_letter(self._producer, letter_of(record))
-
-    def _warn_of_misplaced(self, misplaced: Mapping[str, int]) -> None:
-        for topic, count in misplaced.items():
-            if not count:
-                continue
-            self._metrics.misplaced.labels(topic).inc(count)
-            if (held_back := self._seldom["misplaced"].now()) is not None:
-                log.warning(
-                    "records in the wrong partition: their producer does not partition by murmur2 of the number",
-                    topic=topic,
-                    records_count=count,
-                    held_back=held_back,
-                )
 
     async def _watch_readiness(self, tell_ready: Callable[[bool], None]) -> None:
         """Say when the worker is ready no more, and when again; why, `/readyz` tells."""
@@ -532,23 +409,6 @@ class Worker:
                 tell_ready(is_ready)
                 self._metrics.ready.set(is_ready)
             await asyncio.sleep(READY_LOOK_EVERY_S)
-
-    def _count_replies(self, outputs: Outputs) -> None:
-        for outcome, count in outputs.replies.items():
-            self._metrics.replies.labels(outcome).inc(count)
-        useless = outputs.useless_reply
-        if useless is not None and (held_back := self._seldom["useless reply"].now()) is not None:
-            log.warning(
-                "reply with unusable numbers: no expression can be written for its author; report it to its producer",
-                topic=useless.place.topic,
-                partition=useless.place.partition,
-                offset=useless.offset,
-                outcome=useless.outcome,
-                reply_from=useless.from_,
-                reply_to=useless.to,
-                replies_count=sum(outputs.replies[outcome] for outcome in USELESS),
-                held_back=held_back,
-            )
 
     async def _watch_loop(self) -> None:
         """Measure how late the loop wakes: heartbeats are as late."""
@@ -562,12 +422,7 @@ class Worker:
 
     async def _announce_change(self) -> None:
         """Name a changed registry also where no event comes: else a quiet worker would look like one that missed it."""
-        if self._epoch_of is None:
-            return
-        changes, _, digest = self._epoch_of
-        if changes == self._follower.changes and digest == self._decider.world.policy.digest:
-            return
-        if (announced := self._take_note(now_ms())) is not None:
+        if self._batches.has_changed and (announced := self._decider.settle(now_ms())) is not None:
             await asyncio.gather(*await send(self._producer, EPOCHS, 0, [announced], now=now_ms()))
 
     async def _count(self) -> None:
@@ -577,7 +432,7 @@ class Worker:
             await asyncio.sleep(STATISTICS_EVERY_S)
 
     def _refresh_figures(self) -> None:
-        metrics, registry = self._metrics, self._decider.world.registry
+        metrics, registry = self._metrics, self._batches.registry
         for channel in CHANNELS:
             metrics.numbers.labels(channel).set(registry.wills.refusing_all_count(channel))
         if isinstance(registry.wills, Overlay):

@@ -21,7 +21,8 @@ from bloom.snapshot import SnapshotMeta
 from stream import config as configuration
 from stream import logs
 from stream.deciding.activity import CLAIMED, Acts, Owner
-from stream.deciding.native_selection import MakeNative, NativePath
+from stream.deciding.native_batch import MakeNative
+from stream.deciding.native_selection import NativePath
 from stream.deciding.windows import NO_NUMBER, Answer, Sign
 from stream.filter.supervisor import Supervisor
 from stream.kafka.seams import layout

@@ -27,7 +27,7 @@ from stream.deciding import native, native_selection
 from stream.deciding.activity import ActivityCounter, Acts
 from stream.deciding.batch import Finished, Outputs, Place, decide_batch
 from stream.deciding.native import NativeBatches
-from stream.deciding.native_batch import LeavesAll, Native, NativeFailed, Taken, decide_raw
+from stream.deciding.native_batch import Native, NativeFailed, Taken, decide_raw
 from stream.deciding.native_selection import NativePath, native_path
 from stream.deciding.windows import records_of
 from stream.filter.delivery import in_rounds
@@ -248,7 +248,7 @@ def test_a_batch_that_the_module_cannot_read_is_pythons() -> None:
     decider, place = _decider(), Place("events.urgent", 1)
     records = _consumed(list(EVENTS))
     taken = {place: Taken([_raw(records)], [], 90)}
-    outputs = decide_raw(taken, LeavesAll(), decider, now=NOW, partitions=PARTITIONS)
+    outputs = decide_raw(taken, None, decider, now=NOW, partitions=PARTITIONS)
     plain = decide_batch({place: records}, decider, now=NOW, partitions=PARTITIONS)
     assert _decisions(outputs) == _decisions(plain)
     assert outputs.left_count == len(records)

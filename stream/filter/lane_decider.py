@@ -1,0 +1,141 @@
+"""The batch decider as lanes call it: with the clock, and with what an operator sees of each batch.
+
+Lanes hand a batch in and get its outcomes (`decide`); their deliveries come back when these are acknowledged
+(`acknowledged`). Between the two stands everything that counts, logs or traces a batch, so that `BatchDecider` stays
+pure and neither lane nor delivery knows the worker. Neither method waits for anything.
+"""
+
+import time
+from collections import defaultdict
+from collections.abc import Mapping
+
+from stream import logs, tracing
+from stream.clock import now_ms
+from stream.deciding.batch import Keyed, Outputs, Place
+from stream.deciding.batch_decider import BatchDecider, keyed_epoch
+from stream.deciding.native_batch import Taken
+from stream.metrics import FilterMetrics
+from stream.policy.facts import USELESS
+from stream.policy.settings import Policy
+
+log = logs.get(__name__)
+
+
+class LaneDecider:
+    """Both lanes' decider. `tracer` is set once the worker has one."""
+
+    def __init__(self, batches: BatchDecider, metrics: FilterMetrics, *, worker: int) -> None:
+        self._batches = batches
+        self._metrics = metrics
+        self._worker = worker
+        self._throttle: defaultdict[str, logs.Throttle] = defaultdict(logs.Throttle)
+        """message → its own limit, so that one fault does not silence another"""
+        self.tracer: tracing.BatchTracer | None = None
+        self._show_policy()
+
+    def adopt(self, policy: Policy) -> None:
+        """Decide by another policy from the next batch on. Called on the loop, so not within a batch."""
+        self._batches.adopt(policy)
+        self._show_policy()
+        log.info("policy reloaded", worker=self._worker, policy=policy.version, policy_hash=policy.digest[:12])
+
+    def _show_policy(self) -> None:
+        policy = self._batches.policy
+        self._metrics.policy.clear()
+        self._metrics.policy.labels(policy.version, policy.digest[:12]).set(1)
+        self._metrics.policy_refused.set(0)
+        if self._batches.unfit is not None:
+            log.warning(
+                "the native module does not support this policy: every event falls back to Python",
+                problem=self._batches.unfit,
+            )
+
+    def decide(self, lane: str, batches: Mapping[Place, Taken]) -> Outputs:
+        """Decide a batch of a lane at this moment. The lane calls it, and nothing else runs meanwhile.
+
+        Raises `NativeFailed` for whatever the native module raises, and `NotHeldError`.
+        """
+        began = time.process_time()
+        now = now_ms()
+        announced = self.settle(now)
+        outputs = self._batches.decide(batches, now=now)
+        if announced is not None:
+            outputs.epochs.append(announced)
+        metrics = self._metrics
+        metrics.batches.labels(lane).inc()
+        metrics.batch_seconds.inc(time.process_time() - began)
+        timestamps = outputs.all_timestamps()
+        if len(timestamps):
+            metrics.lag_seconds.labels(lane).set(max(0, now - int(timestamps.min())) / 1000)
+        metrics.native_left.inc(outputs.left_count)
+        for letter in outputs.dead_letters:
+            metrics.dead_letters.labels(letter.place.topic).inc()
+        self.count_misplaced(outputs.misplaced)
+        self._count_replies(outputs)
+        if self.tracer is not None:
+            self._trace(self.tracer, lane, outputs, began_ns=now * 1_000_000)
+        return outputs
+
+    def settle(self, now: int) -> Keyed | None:
+        """Name the registry's state; the record that announces a new one in `epochs`. `now` in milliseconds."""
+        epoch = self._batches.settle(now=now)
+        if epoch is None:
+            return None
+        self._metrics.epoch.set(self._batches.epochs_count)
+        if self.tracer is not None:
+            applied = sum(map(sum, epoch.offsets.values()))
+            self.tracer.state(epoch.epoch, policy=epoch.policy, stale=epoch.stale, records_count=applied)
+        return keyed_epoch(epoch)
+
+    def acknowledged(self, lane: str, outputs: Outputs) -> None:
+        """Count what the broker has acknowledged. The delivery calls it, once for each batch or portion."""
+        metrics = self._metrics
+        for outcome, count in outputs.counts.items():
+            metrics.decisions.labels(*outcome).inc(count)
+        metrics.wills.inc(sum(map(len, outputs.wills.values())))
+        trace_id = self.tracer.acknowledged(id(outputs)) if self.tracer is not None else None
+        timestamps = outputs.all_timestamps()
+        if len(timestamps):
+            metrics.latency.observe(now_ms() - timestamps, value=lane, trace_id=trace_id)
+
+    def count_misplaced(self, misplaced: Mapping[str, int]) -> None:
+        """Count records that stood in another partition than their subscriber's, by topic, and warn of them."""
+        for topic, count in misplaced.items():
+            if not count:
+                continue
+            self._metrics.misplaced.labels(topic).inc(count)
+            if (held_back := self._throttle["misplaced"].now()) is not None:
+                log.warning(
+                    "records in the wrong partition: their producer does not partition by murmur2 of the number",
+                    topic=topic,
+                    records_count=count,
+                    held_back=held_back,
+                )
+
+    def _count_replies(self, outputs: Outputs) -> None:
+        for outcome, count in outputs.replies.items():
+            self._metrics.replies.labels(outcome).inc(count)
+        useless = outputs.useless_reply
+        if useless is not None and (held_back := self._throttle["useless reply"].now()) is not None:
+            log.warning(
+                "reply with unusable numbers: no expression can be written for its author; report it to its producer",
+                topic=useless.place.topic,
+                partition=useless.place.partition,
+                offset=useless.offset,
+                outcome=useless.outcome,
+                reply_from=useless.from_,
+                reply_to=useless.to,
+                replies_count=sum(outputs.replies[outcome] for outcome in USELESS),
+                held_back=held_back,
+            )
+
+    def _trace(self, tracer: tracing.BatchTracer, lane: str, outputs: Outputs, *, began_ns: int) -> None:
+        batch = tracing.BatchSpan(
+            lane=lane,
+            events_count=len(outputs.all_timestamps()),
+            partitions_count=len({place.partition for place in outputs.next_offsets}),
+            dead_letters_count=len(outputs.dead_letters),
+            epoch=self._batches.epoch,
+            policy=self._batches.policy.version,
+        )
+        tracer.decided(id(outputs), batch, began_ns=began_ns)
