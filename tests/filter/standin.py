@@ -87,10 +87,11 @@ class StandIn:
                 if isinstance(event, Reply) or self.leaves(event, decision) or self._claims(decision):
                     left.append((record.offset, record.timestamp, record.key, record.value))
                     continue
-                keyed.append((record.key or event.to.encode(), encode(decision)))
+                (subscriber,) = self.decider.read([event]).subscribers
+                keyed.append((record.key or subscriber.encode(), encode(decision)))
                 decided.append((event, decision))
                 timestamps.append(record.timestamp)
-                misplaced += partition_of(event.to, self.partitions) != partition
+                misplaced += partition_of(subscriber, self.partitions) != partition
         some = [keyed[first : first + DECISIONS_MAX] for first in range(0, len(keyed), DECISIONS_MAX)]
         tallies = Counter((decision.of, decision.verdict, decision.reason) for _, decision in decided)
         return StandInOutcome(
