@@ -264,9 +264,9 @@ async def open_cases(rig: Rig, *, count: int) -> None:
         for place in range(count):
             complained = Complained(_complaint(place, "open"))
             key = ids.complaint_case(complained.complaint)
-            taken = store.take(key, None, Arrival(key, "complaint", complained, key, now_ms()), now_ms(), terms)
+            taken = store.apply(key, None, Arrival(key, "complaint", complained, key, now_ms()), now_ms(), terms)
             assert isinstance(taken, Updated)
-            row = encode(store.settled(taken.entry))
+            row = encode(store.without_outbox(taken.entry))
             size += len(row)
             await producer.send(ENFORCE_TABLE, value=row, key=key.encode(), partition=partition_of(key, PARTITIONS))
     with _enforcing(rig) as empty:

@@ -1,11 +1,11 @@
-"""`wurao enforce`: the Faust application around the shell.
+"""`wurao enforce`: the Faust application around the runtime of cases.
 
-Faust shares the cases' partitions among instances and hands over the records of the intake topics. It promises
-nothing that a case depends on: it was seen to lose records on the way (decision 0010). What is durable is the
-shell's word, which record comes next is the intake's, and the table is brought back from its topic by us
-(`recovery`) before a case is touched. Every other instance is a standby.
+Faust assigns the cases' partitions to instances and delivers the records of the intake topics. Nothing that a case
+depends on rests on it: it was seen to lose records (decision 0010). The runtime alone says what is durable, the reader
+which record comes next, and the table is recovered from its topic by us (`recovery`) before a case is touched. Every
+other instance is a standby.
 
-An exception in the agent ends the process: Faust would count the record as dealt with and go on.
+An exception in the agent ends the process: Faust would count the record as processed and go on.
 """
 
 import asyncio
@@ -47,24 +47,24 @@ log = logs.get(__name__)
 
 APP: Final = ENFORCE_GROUP
 TABLE: Final = "cases"
-"""Of these two Faust makes the name of the table's topic, and of the first the consumer group's."""
+"""From these two Faust makes the name of the table's topic, and from the first the consumer group's."""
 
 COMMIT_EVERY_S: Final = 1.0
 BUFFER_RECORDS_MAX: Final = 512
-"""Records that Faust may hold ready: a few seconds of work."""
+"""Records that Faust may prefetch: a few seconds of work."""
 
-LOOK_EVERY_S: Final = 1.0
-"""How often end offsets are asked for: a record that the stream left out waits two or three of these."""
+END_OFFSETS_EVERY_S: Final = 1.0
+"""How often end offsets are asked for: a record that Faust skipped waits two or three of these."""
 
-ANSWER_S_MAX: Final = 5.0
-"""How long a broker may take to answer that, before it is asked anew."""
+END_OFFSETS_S_MAX: Final = 5.0
+"""How long a broker may take to answer that, before it is asked again."""
 
 NO_ENVIRONMENT: Final[dict[str, str]] = {}
-"""What Faust may see of the environment: variables such as PRODUCER_ACKS or CONSUMER_AUTO_OFFSET_RESET would go before
-what is set here, unseen, and with them the guarantees."""
+"""What Faust may see of the environment: variables such as PRODUCER_ACKS or CONSUMER_AUTO_OFFSET_RESET would silently
+override what is set here, and with it the guarantees."""
 
 EXIT_FAULT: Final = 70
-"""Exit code of a process that ends itself at a fault of the program, so as to be started anew."""
+"""Exit code of a process that ends itself at a fault of the program, so that its supervisor restarts it."""
 
 
 class EnforceProcess:
@@ -91,12 +91,12 @@ class EnforceProcess:
         self._metrics.ready.set_function(lambda: self._not_ready() is None)
 
     async def run(self) -> None:
-        """Start, deal with cases, end in order. Raises `CannotStart` for what needs an operator."""
+        """Serve until SIGTERM or SIGINT, then drain. Raises `CannotStart` for what needs an operator."""
         loop = asyncio.get_running_loop()
         for ending in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(ending, self._stopping.set)
         address = await self._health.start()
-        log.info("enforce starts", endpoint=address)
+        log.info("enforce started", endpoint=address)
         try:
             if self._api is not None:
                 await self._api.start()
@@ -123,19 +123,19 @@ class EnforceProcess:
     async def _serve(self) -> None:
         cluster = await reach(self._config)
         ids = {topic: cluster.topics[topic].id for topic in INTAKE}
-        self._work = CaseWorker(self._config, terms=self._terms, metrics=self._metrics, positions=IntakeOffsets(ids))
+        self._work = CaseWorker(self._config, terms=self._terms, metrics=self._metrics, offsets=IntakeOffsets(ids))
         await self._work.run()
 
     def _not_ready(self) -> str | None:
         if self._stopping.is_set():
-            return "it is ending"
+            return "it is stopping"
         silence = self._brokers.not_ready()
         if silence is None and self._work is None:
             return "no broker has answered yet"
         return silence or (self._work.not_ready() if self._work is not None else None)
 
     async def _end(self, working: asyncio.Future[None]) -> None:
-        """Finish the record at hand, answer the requests under way, leave the group."""
+        """Finish the record in flight, answer the requests in flight, leave the group."""
         await asyncio.gather(working, return_exceptions=True)
         if self._api is not None:
             await self._api.stop()
@@ -145,9 +145,9 @@ class EnforceProcess:
         log.info("enforce ended")
 
     async def _within_bound(self, end: Coroutine[object, object, None], *, code: int) -> None:
-        """Wait for the end, and not longer than the bound, then exit with this code.
+        """Wait for the end at most `enforce.drain_timeout_ms`, then exit with this code.
 
-        Without a broker Faust's own end waits for ever. Not by a timeout that cancels: services of Faust go on when
+        Without a broker Faust's own stop waits for ever. Not by a timeout that cancels: services of Faust go on when
         they are cancelled.
         """
         bound = self._config.enforce.drain_timeout_ms / 1000
@@ -160,9 +160,9 @@ class EnforceProcess:
 
 
 class CaseWorker:
-    """What an instance does while it has a cluster."""
+    """One instance once a cluster is reached: Faust, the reader and the runtime of cases put together."""
 
-    def __init__(self, config: Config, *, terms: Terms, metrics: EnforceMetrics, positions: IntakeOffsets) -> None:
+    def __init__(self, config: Config, *, terms: Terms, metrics: EnforceMetrics, offsets: IntakeOffsets) -> None:
         self._config = config
         self._metrics = metrics
         self._app = _application(config)
@@ -172,55 +172,55 @@ class CaseWorker:
             key_type=bytes,
             value_type=bytes,
             on_recover=self._recovered,
-            help="cases and dockets",
+            help="cases and escalation records",
         )
         named = table.changelog_topic.get_topic_name()
         assert named == ENFORCE_TABLE, (
             f"Faust names the table's topic {named}, and the topics are made as {ENFORCE_TABLE}"
         )
         self._table: Table = table.data
-        self._shell = CaseRuntime(
+        self._runtime = CaseRuntime(
             config,
             table=self._table,
-            positions=positions,
+            offsets=offsets,
             terms=terms,
             clock=WallClock(config.enforce.clock_offset_file),
             metrics=metrics,
         )
-        self._intake = IntakeReader(config, positions=positions, take=self._shell.take, metrics=metrics)
+        self._reader = IntakeReader(config, offsets=offsets, process=self._runtime.process, metrics=metrics)
         intake = self._app.topic(*INTAKE, key_type=bytes, value_type=bytes)
         self._app.agent(intake, concurrency=1, name="intake")(self._agent)
         self._app.on_partitions_revoked.connect(self._revoked)
         self._started = False
-        self._at_work = False
+        self._ready = False
         self._began = time.monotonic()
 
     async def run(self) -> None:
-        """Deal with cases until cancelled."""
-        await self._shell.start()
+        """Process cases until cancelled."""
+        await self._runtime.start()
         self._app.finalize()
         await self._app.start()
         self._started = True
-        await asyncio.gather(self._ring(), self._look())
+        await asyncio.gather(self._tick(), self._watch_ends())
 
     async def stop(self) -> None:
-        """Finish the record at hand, and leave the group."""
-        self._at_work = False
-        await self._intake.pause()
+        """Finish the record in flight, and leave the group. Without a broker this may wait for ever."""
+        self._ready = False
+        await self._reader.pause()
         if self._app.started:
             await self._app.stop()
-        await self._shell.stop()
+        await self._runtime.stop()
 
     def not_ready(self) -> str | None:
-        """Why it does not deal with cases now, or None if it does.
+        """Why it does not process cases now, or None if it does.
 
-        Partitions are ours before Faust's start is over, which waits for brokers once more: until then nothing rings.
+        Partitions are ours before Faust's start is over, which waits for brokers once more: until then no timer fires.
         """
-        if self._shell.broker_fails:
+        if self._runtime.broker_fails:
             return "the broker does not acknowledge what is written"
-        if not self._at_work:
-            return "the table is being brought back, or partitions are being shared out"
-        return None if self._started else "the start is not over yet"
+        if not self._ready:
+            return "a rebalance is under way, or the table is being recovered"
+        return None if self._started else "Faust has not started yet"
 
     async def _agent(self, stream: "StreamT[bytes]") -> None:
         async for event in stream.events():
@@ -228,26 +228,27 @@ class CaseWorker:
 
     async def _deliver(self, event: "EventT[bytes]") -> None:
         message = event.message
-        spot = RecordPosition(message.topic, message.partition, message.offset, round(message.timestamp * 1000))
-        await self._intake.deliver(spot, message.key, message.value)
+        position = RecordPosition(message.topic, message.partition, message.offset, round(message.timestamp * 1000))
+        await self._reader.deliver(position, message.key, message.value)
 
-    async def _ring(self) -> None:
+    async def _tick(self) -> None:
+        """Every `enforce.tick_ms`: fire timers, and remove rows of cases that ended long ago."""
         while True:
             await asyncio.sleep(self._config.enforce.tick_ms / 1000)
-            if self._at_work:
-                await _guarded(self._shell.ring())
-            if self._at_work and self._shell.leaving():
-                await _guarded(self._intake.between(self._shell.let_leave))
+            if self._ready:
+                await _guarded(self._runtime.fire_timers())
+            if self._ready and self._runtime.removable():
+                await _guarded(self._reader.between(self._runtime.remove_rows))
 
-    async def _look(self) -> None:
-        """See how far the intake topics reach, and fetch what the stream has left out."""
-        retry = Retry(log, "cannot see how far the intake topics reach; asking anew")
+    async def _watch_ends(self) -> None:
+        """Ask for the intake topics' end offsets, and fetch what Faust has skipped."""
+        retry = Retry(log, "the end offsets of the intake topics cannot be read; asking again")
         while True:
             consumer = clients.follower(self._config, client="wurao-enforce-ends")
             try:
                 await consumer.start()
                 while True:
-                    await asyncio.sleep(LOOK_EVERY_S)
+                    await asyncio.sleep(END_OFFSETS_EVERY_S)
                     await self._fetch_missing(consumer)
                     retry.begin_anew()
             except (clients.KafkaError, OSError) as error:
@@ -256,41 +257,45 @@ class CaseWorker:
                 await close_within(consumer)
 
     async def _fetch_missing(self, consumer: clients.AIOKafkaConsumer) -> None:
-        places = [place for topic in INTAKE for place in clients.partitions(topic, self._config.topics.partitions)]
-        async with asyncio.timeout(ANSWER_S_MAX):
-            ends = await consumer.end_offsets(places)
-        if self._at_work:
-            reach = {TopicPartition(place.topic, place.partition): end for place, end in ends.items()}
-            await _guarded(self._intake.fetch_missing(reach))
+        partitions = [one for topic in INTAKE for one in clients.partitions(topic, self._config.topics.partitions)]
+        async with asyncio.timeout(END_OFFSETS_S_MAX):
+            ends = await consumer.end_offsets(partitions)
+        if self._ready:
+            await _guarded(self._reader.fetch_missing(ends))
 
-    # ---- partitions come and go
+    # ---- rebalances
 
     async def _revoked(self, *_: object, **__: object) -> None:
-        """Partitions may go to others: finish the record at hand, ring nothing, let what was written arrive."""
-        self._at_work = False
+        """A rebalance begins: fire no timers, finish the record in flight, flush what is in flight."""
+        self._ready = False
         self._began = time.monotonic()
-        await _guarded(self._intake.pause())
-        await _guarded(self._shell.flush())
+        await _guarded(self._reader.pause())
+        await _guarded(self._runtime.flush())
 
     async def _recovered(self) -> None:
-        """Partitions are ours: bring their table back, find the clocks, finish what was begun, and go to work."""
-        places = self._app.assignor.assigned_actives()
-        ours = sorted({place.partition for place in places if place.topic == ENFORCE_TABLE})
-        await _guarded(self._go_to_work(ours))
+        """A rebalance is over: recover the table of our partitions, load its clocks, finish what was begun, go on."""
+        assigned = self._app.assignor.assigned_actives()
+        ours = sorted({one.partition for one in assigned if one.topic == ENFORCE_TABLE})
+        await _guarded(self._resume(ours))
 
-    async def _go_to_work(self, ours: list[int]) -> None:
+    async def _resume(self, ours: list[int]) -> None:
         rows = await recovery.recover(self._config, self._table, ours)
-        entries_count = await self._shell.resume(rows)
-        await self._intake.begin(TopicPartition(topic, partition) for topic in INTAKE for partition in ours)
+        entries_count = await self._runtime.resume(rows)
+        await self._reader.resume(TopicPartition(topic, partition) for topic in INTAKE for partition in ours)
         took = time.monotonic() - self._began
         self._metrics.partitions.set(len(ours))
         self._metrics.recovery_seconds.set(took)
-        self._at_work = True
-        log.info("at work", partitions_count=len(ours), entries_count=entries_count, seconds=round(took, 3))
+        self._ready = True
+        log.info(
+            "partitions assigned, table recovered",
+            partitions_count=len(ours),
+            entries_count=entries_count,
+            seconds=round(took, 3),
+        )
 
 
 async def _guarded(work: Awaitable[object]) -> None:
-    """Do it, or end the process at once: what Faust makes of an exception is to go on as if nothing was."""
+    """Do it, or end the process at once: Faust would go on after an exception as if the record were processed."""
     try:
         await work
     except asyncio.CancelledError:
@@ -313,19 +318,19 @@ def _application(config: Config) -> faust.App:
         broker_request_timeout=max(kafka.request_timeout_ms, 2 * enforce.session_timeout_ms) / 1000,
         broker_commit_interval=COMMIT_EVERY_S,
         producer_acks=-1,  # all in-sync replicas
-        consumer_auto_offset_reset="earliest",  # a new group deals with what is there
+        consumer_auto_offset_reset="earliest",  # a new group begins with what is there
         consumer_group_instance_id=enforce.instance,
-        processing_guarantee="at_least_once",  # exactly-once has open issues, and would hold orders back (0010)
+        processing_guarantee="at_least_once",  # exactly-once has open issues, and would delay orders (0010)
         store=faust_store.URL,
         datadir=Path(tempfile.gettempdir()) / f"{APP}-{os.getuid()}",  # made at every start; nothing is kept in it
-        table_standby_replicas=0,  # bringing a table back costs less than keeping it twice
+        table_standby_replicas=0,  # recovering a table costs less than keeping it twice
         recovery_consistency_check=False,  # the store has more than the topic, by its own account
         topic_partitions=config.topics.partitions,
         topic_replication_factor=config.topics.replication,
         topic_allow_declare=False,  # `wurao topics create` makes topics, with the settings that they need
         topic_disable_leader=True,
         stream_buffer_maxsize=BUFFER_RECORDS_MAX,
-        stream_wait_empty=True,  # the record at hand is finished before its partition goes to another
+        stream_wait_empty=True,  # the record in flight is finished before its partition is revoked
         web_enabled=False,
         autodiscover=False,
         reply_create_topic=False,

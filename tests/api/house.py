@@ -226,9 +226,9 @@ def _dealt_with(
         case Forward():
             return [case_event_out(arrival.event, PARTITIONS)]
         case Arrival():
-            outcome = store.take(arrival.key, entries.get(arrival.key), arrival, spot.at, terms)
+            outcome = store.apply(arrival.key, entries.get(arrival.key), arrival, spot.at, terms)
             if isinstance(outcome, store.Updated):
-                entries[arrival.key] = store.settled(outcome.entry)
+                entries[arrival.key] = store.without_outbox(outcome.entry)
                 return outbox.records(arrival.key, outcome.entry, PARTITIONS)
             return []
         case None:

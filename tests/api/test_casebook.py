@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from stream.enforce.api.auth import Caller
 from stream.enforce.api.case_index import (
-    DISPUTED_LEAVES_MS,
+    DISPUTED_KEPT_MS,
     CaseIndex,
     CaseQuery,
     IndexedCase,
@@ -112,14 +112,14 @@ def test_pages_put_together_are_what_sorting_everything_gives(
     caller: Caller,
     few_max: int,
 ) -> None:
-    book = CaseIndex(kept_ms=KEPT_MS, few_max=few_max)
+    index = CaseIndex(kept_ms=KEPT_MS, few_max=few_max)
     first = {one.case: one for one in changes[:loaded]}
-    book.load(indexed(complaint(one)) for one in first.values())
+    index.load(indexed(complaint(one)) for one in first.values())
     for one in changes[loaded:]:
-        book.put(indexed(complaint(one)))
+        index.put(indexed(complaint(one)))
     model = {one.case: one for one in changes}  # a later picture stands for the earlier
     for case in dropped:
-        book.drop(case)
+        index.drop(case)
         model.pop(case, None)
 
     wanted = [
@@ -135,7 +135,7 @@ def test_pages_put_together_are_what_sorting_everything_gives(
 
     found, after = list[str](), None
     for _ in range(50):
-        lines, after = book.page(
+        lines, after = index.page(
             CaseQuery(state=state, due_before=due_before, ended=ended, limit=limit, after=after), caller
         )
         found += [line.case for line in lines]
@@ -146,15 +146,15 @@ def test_pages_put_together_are_what_sorting_everything_gives(
 
 
 def test_a_sender_sees_what_is_held_against_it_and_never_who_complained() -> None:
-    book = CaseIndex(kept_ms=KEPT_MS)
+    index = CaseIndex(kept_ms=KEPT_MS)
     complained = Known("C-1", "received", 1, "+8613800138000")
-    book.load(indexed(data) for data in (complaint(complained), measure("M-1", "ORG-9"), measure("M-2", "ORG-1")))
-    assert [line.case for line in book.page(CaseQuery(), SENDER)[0]] == ["M-1"]
-    assert [line.case for line in book.page(CaseQuery(), AGENT)[0]] == ["C-1"]
-    assert len(book.page(CaseQuery(), DESK)[0]) == 3
-    assert book.picture("C-1", SENDER) is None
-    assert book.picture("M-1", AGENT) is None
-    assert book.picture("M-1", SENDER) is not None
+    index.load(indexed(data) for data in (complaint(complained), measure("M-1", "ORG-9"), measure("M-2", "ORG-1")))
+    assert [line.case for line in index.page(CaseQuery(), SENDER)[0]] == ["M-1"]
+    assert [line.case for line in index.page(CaseQuery(), AGENT)[0]] == ["C-1"]
+    assert len(index.page(CaseQuery(), DESK)[0]) == 3
+    assert index.view("C-1", SENDER) is None
+    assert index.view("M-1", AGENT) is None
+    assert index.view("M-1", SENDER) is not None
 
 
 @given(
@@ -165,16 +165,16 @@ def test_a_sender_sees_what_is_held_against_it_and_never_who_complained() -> Non
 def test_what_has_ended_leaves_after_its_time_and_nothing_else_does(
     *, changes: list[Known], loaded: int, now: int
 ) -> None:
-    book = CaseIndex(kept_ms=KEPT_MS)
+    index = CaseIndex(kept_ms=KEPT_MS)
     first = {one.case: one for one in changes[:loaded]}
-    book.load(indexed(complaint(one)) for one in first.values())
+    index.load(indexed(complaint(one)) for one in first.values())
     for one in changes[loaded:]:
-        book.put(indexed(complaint(one)))
-    book.let_leave(now)
+        index.put(indexed(complaint(one)))
+    index.remove_expired(now)
     kept = {one.case for one in {one.case: one for one in changes}.values() if not _over(one, now)}
-    assert len(book) == len(kept)
-    assert {line.case for line in book.page(CaseQuery(ended=True, limit=500), DESK)[0]} == kept
-    assert all((book.picture(one.case, DESK) is not None) == (one.case in kept) for one in changes)
+    assert len(index) == len(kept)
+    assert {line.case for line in index.page(CaseQuery(ended=True, limit=500), DESK)[0]} == kept
+    assert all((index.view(one.case, DESK) is not None) == (one.case in kept) for one in changes)
     for one in changes:
         assert is_expired(complaint(one), by=now - KEPT_MS) == _over(one, now)
 
@@ -185,18 +185,18 @@ def _over(known: Known, now: int) -> bool:
 
 def test_a_complaint_is_kept_as_long_as_the_dispute_about_it() -> None:
     """Whose the dispute is, the complaint alone knows."""
-    book = CaseIndex(kept_ms=KEPT_MS)
+    index = CaseIndex(kept_ms=KEPT_MS)
     complained = complaint(Known("C-1", "disputed", None, "+8613800138000"))
-    book.load(indexed(data) for data in (complained, dispute("D-1", "C-1", ended=None)))
+    index.load(indexed(data) for data in (complained, dispute("D-1", "C-1", ended=None)))
     assert not is_expired(complained, by=5_000), "it may be needed"
-    book.let_leave(5_000)
-    assert book.picture("D-1", AGENT) is not None
+    index.remove_expired(5_000)
+    assert index.view("D-1", AGENT) is not None
 
-    book.put(indexed(dispute("D-1", "C-1", ended=6_000)))
-    book.let_leave(6_000 + KEPT_MS)
-    assert (len(book), book.picture("D-1", AGENT)) == (1, None)
-    book.let_leave(5_000 + DISPUTED_LEAVES_MS)
-    assert len(book) == 0
+    index.put(indexed(dispute("D-1", "C-1", ended=6_000)))
+    index.remove_expired(6_000 + KEPT_MS)
+    assert (len(index), index.view("D-1", AGENT)) == (1, None)
+    index.remove_expired(5_000 + DISPUTED_KEPT_MS)
+    assert len(index) == 0
 
 
 def dispute(case: str, about: str, *, ended: int | None) -> bytes:
@@ -219,15 +219,15 @@ class Watched(CaseIndex):
 
     looked_at = 0
 
-    def _seen(self, row: IndexedCase, caller: Caller) -> bool:
+    def _visible(self, row: IndexedCase, caller: Caller) -> bool:
         self.looked_at += 1
-        return super()._seen(row, caller)
+        return super()._visible(row, caller)
 
 
 def test_a_page_of_20_000_open_cases_looks_at_no_more_rows_than_it_shows_and_one() -> None:
     """What that takes is measured: `python -m loadtest.listing`."""
-    book = Watched(kept_ms=KEPT_MS)
-    book.load(_many(20_000))
+    index = Watched(kept_ms=KEPT_MS)
+    index.load(_many(20_000))
     for wanted in (
         CaseQuery(),
         CaseQuery(procedure="complaint", state="forwarded", limit=500),
@@ -237,9 +237,9 @@ def test_a_page_of_20_000_open_cases_looks_at_no_more_rows_than_it_shows_and_one
         CaseQuery(party="sender|NOBODY"),
     ):
         for caller in (DESK, AGENT, OTHER_AGENT):
-            book.looked_at = 0
-            lines, _ = book.page(wanted, caller)
-            assert book.looked_at <= len(lines) + 1
+            index.looked_at = 0
+            lines, _ = index.page(wanted, caller)
+            assert index.looked_at <= len(lines) + 1
 
 
 def _many(count: int) -> list[IndexedCase]:
@@ -251,7 +251,7 @@ def _many(count: int) -> list[IndexedCase]:
 @settings(max_examples=20)
 @given(st.text(max_size=20))
 def test_a_page_begins_at_the_beginning_after_what_is_no_cursor(after: str) -> None:
-    book = CaseIndex(kept_ms=KEPT_MS)
-    book.load([indexed(complaint(Known("C-1", "received", 1, "+8613800138000")))])
-    lines, _ = book.page(CaseQuery(after=after), DESK)
+    index = CaseIndex(kept_ms=KEPT_MS)
+    index.load([indexed(complaint(Known("C-1", "received", 1, "+8613800138000")))])
+    lines, _ = index.page(CaseQuery(after=after), DESK)
     assert len(lines) <= 1

@@ -44,14 +44,14 @@ def config(tmp_path: Path) -> Config:
 
 
 class Readings(CaseFeed):
-    """The API's follower, in which one reading has got as far as a whole book."""
+    """The API's follower, in which one reading has got as far as a whole index."""
 
     attempts = 0
 
     async def _follow(self, consumer: clients.AIOKafkaConsumer) -> None:
         self.attempts += 1
         if self.attempts == WENT_WELL_ON:
-            self.book = CaseIndex(kept_ms=1)
+            self.index = CaseIndex(kept_ms=1)
         await super()._follow(consumer)
 
 

@@ -9,11 +9,11 @@ from stream.enforce.procedures.clocks import ClockFired
 from stream.enforce.procedures.effects import (
     Alert,
     KeepRecord,
+    NotifyCase,
     OpenCase,
     RaiseFinding,
     SendNotice,
     SendReport,
-    TellCase,
     WriteListing,
     WriteOrder,
 )
@@ -54,7 +54,7 @@ def test_prohibited_content_is_stopped_kept_and_reported_at_once() -> None:
     assert act(effects, KeepRecord).basis == "prohibited-content"
     stopped, orders = followed(act(effects, RaiseFinding))
     assert act(orders, WriteOrder).order.measure == "suspend"
-    assert act(orders, TellCase).case == case.case
+    assert act(orders, NotifyCase).case == case.case
     assert stopped.state == measure.MeasureState.IN_FORCE
 
 
@@ -66,14 +66,14 @@ def test_the_outcome_is_reported_and_a_party_that_is_cleared_is_free() -> None:
     cleared = prohibited.Investigated("cleared", "a namesake")
     _, effects = took(prohibited.step(case, cleared, NOW + DAY, TERMS))
     assert [report.report.to for report in acts(effects, SendReport)] == ["regulator", "state-organs"]
-    told = act(effects, TellCase)
+    told = act(effects, NotifyCase)
     assert told.case == stopped.case
     assert isinstance(told.event, Lift)
     assert took(measure.step(stopped, told.event, NOW + DAY, TERMS)).case.state == measure.MeasureState.LIFTED
     confirmed = prohibited.Investigated("confirmed", "as found")
     _, effects = took(prohibited.step(case, confirmed, NOW + DAY, TERMS))
     assert act(effects, SendReport).report.to == "regulator"
-    assert not acts(effects, TellCase)
+    assert not acts(effects, NotifyCase)
 
 
 @pytest.mark.parametrize(("at_once", "state"), [(True, "in-force"), (False, "telling")])
@@ -94,13 +94,13 @@ def test_the_regulator_hears_when_its_measure_holds_and_may_take_it_back() -> No
     directed = regulator.Directed(msgspec.structs.replace(pools.DIRECTION, at_once=True))
     case, effects = took(regulator.step(regulator.RegulatorCase(case="G-1"), directed, NOW, TERMS))
     holds = followed(act(effects, RaiseFinding))
-    told = act(holds.effects, TellCase)
+    told = act(holds.effects, NotifyCase)
     assert told.case == "G-1"
     assert isinstance(told.event, MeasureChanged)
     case, effects = took(regulator.step(case, told.event, NOW + MINUTE, TERMS))
     assert act(effects, SendReport).report.about == "the measure is in force"
     case, effects = took(regulator.step(case, regulator.Revoked("an error"), NOW + HOUR, TERMS))
-    assert act(effects, TellCase) == TellCase(holds.case.case, Lift("an error", annul=True))
+    assert act(effects, NotifyCase) == NotifyCase(holds.case.case, Lift("an error", annul=True))
 
 
 PUNISHED = listing.Punished(Punishment(punishment="B-1", time=NOW, party=PARTY, authority="MIIT", document="2026-78"))
@@ -133,7 +133,7 @@ def test_an_appeal_is_decided_for_one_side_and_both_hear_of_it(winner: Side, sta
     case = took(appeal.step(appeal.AppealCase(case="A-1"), Appealed(pools.APPEAL), NOW, TERMS)).case
     decided, effects = took(appeal.step(case, appeal.Decided(winner, "as shown"), NOW + DAY, TERMS))
     assert decided.state == state
-    assert act(effects, TellCase) == TellCase("M-1", AppealDecided("A-1", winner, "as shown"))
+    assert act(effects, NotifyCase) == NotifyCase("M-1", AppealDecided("A-1", winner, "as shown"))
     assert act(effects, SendNotice).notice.reason == "as shown"
 
 
@@ -144,7 +144,7 @@ def test_an_appeal_without_grounds_is_asked_for_them_and_lapses_without() -> Non
     due = case.clocks[0].due
     lapsed, effects = took(appeal.step(case, ClockFired("supplement", due), due, TERMS))
     assert lapsed.state == appeal.AppealState.WITHDRAWN
-    assert act(effects, TellCase).event == AppealWithdrawn("A-1")
+    assert act(effects, NotifyCase).event == AppealWithdrawn("A-1")
 
 
 @pytest.mark.parametrize(

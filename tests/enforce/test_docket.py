@@ -4,7 +4,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.enforce.procedures.effects import OpenCase, TellCase
+from stream.enforce.procedures.effects import NotifyCase, OpenCase
 from stream.enforce.procedures.escalation import WEIGHT, PartyRecord, changed, route
 from stream.enforce.procedures.messages import Change, FindingRouted, MeasureChanged
 from stream.model.control import Finding, Grounds
@@ -40,13 +40,13 @@ def test_at_the_top_of_the_ladder_a_finding_joins_the_case_that_stands() -> None
     assert found.measure == "suspend"
     docket = sustained(docket, case, "suspend")
     _, effects = route(docket, finding("F-2"), NOW, TERMS)
-    assert act(effects, TellCase).case == case
+    assert act(effects, NotifyCase).case == case
 
 
 def test_a_finding_joins_a_case_whose_party_is_still_being_told() -> None:
     docket, _, case = opened(PartyRecord(), finding())
     after, effects = route(docket, finding("F-2"), NOW + MINUTE, TERMS)
-    assert act(effects, TellCase).case == case
+    assert act(effects, NotifyCase).case == case
     assert after.open == docket.open
 
 

@@ -12,11 +12,11 @@ from stream.enforce.procedures.effects import (
     Effect,
     KeepRecord,
     LiftOrder,
+    NotifyCase,
+    NotifyEscalation,
     OpenCase,
     SendNotice,
     SetClock,
-    TellCase,
-    TellDocket,
     WriteOrder,
 )
 from stream.enforce.procedures.engine import Stepped
@@ -110,7 +110,7 @@ def test_what_must_be_stopped_at_once_is_told_in_the_same_step(basis: str) -> No
     assert (case.state, order.from_, order.notice, order.basis) == (MeasureState.IN_FORCE, NOW, notice.notice, basis)
     assert order.until is None
     assert act(effects, SetClock).clock.clock == "review"
-    assert act(effects, TellCase) == TellCase("X-1", MeasureChanged("M-1", "suspend", "in-force"))
+    assert act(effects, NotifyCase) == NotifyCase("X-1", MeasureChanged("M-1", "suspend", "in-force"))
 
 
 def test_no_other_basis_may_act_at_once() -> None:
@@ -166,7 +166,7 @@ def test_a_party_that_wins_its_appeal_is_free_at_once_and_the_finding_counts_for
     assert won.state == MeasureState.APPEAL_WON
     assert order.order == "O-M-1"
     assert not order.in_force(NOW + 3 * DAY)
-    assert act(effects, TellDocket).change.change == "annulled"
+    assert act(effects, NotifyEscalation).change.change == "annulled"
     assert act(effects, SendNotice).notice.reason == "consent was shown"
 
 
@@ -187,7 +187,7 @@ def test_a_party_appeals_once() -> None:
 
 def test_a_heavier_measure_takes_the_place_of_the_lighter_one() -> None:
     _, effects = after_grace(told("suspend", replaces=("M-0",)))
-    assert TellCase("M-0", Superseded("M-1")) in acts(effects, TellCase)
+    assert NotifyCase("M-0", Superseded("M-1")) in acts(effects, NotifyCase)
     lighter = after_grace(told("limit")).case
     ended, effects = took(step(lighter, Superseded("M-2"), NOW + DAY, TERMS))
     assert ended.state == MeasureState.SUPERSEDED
@@ -213,14 +213,14 @@ def test_a_measure_without_an_end_is_reviewed_until_somebody_ends_it() -> None:
     assert kept.clocks[0].due == NOW + 230 * DAY
     lifted, effects = took(step(kept, Reviewed(keep=False, reason="mended"), NOW + 210 * DAY, TERMS))
     assert lifted.state == MeasureState.LIFTED
-    assert act(effects, TellDocket).change.change == "ended"
+    assert act(effects, NotifyEscalation).change.change == "ended"
 
 
 def test_a_measure_taken_back_before_it_came_never_begins() -> None:
     case = took(step(NEW, Lift("an error", annul=True), NOW, TERMS)).case
     case, effects = took(step(case, FindingRouted(finding(), "suspend", at_once=True), NOW, TERMS))
     assert case.state == MeasureState.WITHDRAWN
-    assert act(effects, TellDocket).change.change == "annulled"
+    assert act(effects, NotifyEscalation).change.change == "annulled"
 
 
 class ToldBeforeSuspended(RuleBasedStateMachine):

@@ -103,9 +103,9 @@ def test_a_clock_that_is_early_unknown_or_used_up_does_nothing() -> None:
     case = took(appeal.step(appeal.AppealCase(case="A-1"), Appealed(pools.APPEAL), NOW, TERMS)).case
     (clock,) = case.clocks
     assert clock.warn is not None
-    assert "rings at" in refused(appeal.step(case, ClockFired(clock.clock, clock.due), clock.due - 1, TERMS)).reason
+    assert "fires at" in refused(appeal.step(case, ClockFired(clock.clock, clock.due), clock.due - 1, TERMS)).reason
     assert (
-        "rings at"
+        "fires at"
         in refused(appeal.step(case, ClockFired(clock.clock, clock.due, "warning"), clock.warn - 1, TERMS)).reason
     )
     assert "no clock" in refused(appeal.step(case, ClockFired(clock.clock, clock.due + 1), clock.due + 1, TERMS)).reason

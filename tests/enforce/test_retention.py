@@ -42,7 +42,7 @@ def test_a_case_leaves_if_and_only_if_it_has_ended_and_then_no_clock_of_it_runs(
 ) -> None:
     case = subject.walk(choices)
     entry = Entry(subject.name, msgspec.Raw(encode(case)), NOW)
-    seen = store.picture(case.case, entry)
+    seen = store.view_of(case.case, entry)
     assert seen is not None
     assert store.removable_at(entry, TERMS) == (NOW + KEPT if seen.ended else None)
     if seen.ended:
@@ -56,38 +56,40 @@ def test_what_is_still_to_be_carried_out_stays() -> None:
 
 @given(st.integers(0, 2 * KEPT))
 def test_an_ended_case_takes_what_it_would_until_its_time_is_over_and_nothing_after(later: int) -> None:
-    outcome = store.take("C-1", ended(), arrival(Disputed(pools.DISPUTE)), NOW + later, TERMS)
+    outcome = store.apply("C-1", ended(), arrival(Disputed(pools.DISPUTE)), NOW + later, TERMS)
     assert isinstance(outcome, Updated) == (later < KEPT)
 
 
 def test_the_api_says_beforehand_that_a_case_takes_nothing_more() -> None:
-    seen = store.picture("C-1", ended())
+    seen = store.view_of("C-1", ended())
     assert seen is not None
     assert permissions.refused(seen, Disputed(pools.DISPUTE), NOW + KEPT - 1, TERMS) is None
-    assert "so long ago" in (permissions.refused(seen, Disputed(pools.DISPUTE), NOW + KEPT, TERMS) or "")
+    assert "longer ago than `ended_kept_ms`" in (
+        permissions.refused(seen, Disputed(pools.DISPUTE), NOW + KEPT, TERMS) or ""
+    )
 
 
 def test_a_case_that_goes_on_never_leaves_however_long_it_takes() -> None:
     entry: Entry | None = None
     for place, event in enumerate((Complained(pools.COMPLAINT), Forwarded("ORG-9"), ComplaintWithdrawn())):
-        outcome = store.take("C-1", entry, arrival(event, str(place)), NOW + place * KEPT, TERMS)
+        outcome = store.apply("C-1", entry, arrival(event, str(place)), NOW + place * KEPT, TERMS)
         assert isinstance(outcome, Updated)
-        entry = store.settled(outcome.entry)
+        entry = store.without_outbox(outcome.entry)
         assert store.removable_at(entry, TERMS) == (NOW + 3 * KEPT if place == 2 else None)
 
 
 def test_a_docket_leaves_once_nothing_is_open_and_all_that_it_remembers_weighs_nothing() -> None:
     heard = arrival(EscalationFinding(finding()), "F-1", key="sender|ORG-9", procedure=DOCKET)
-    outcome = store.take("sender|ORG-9", None, heard, NOW, TERMS)
+    outcome = store.apply("sender|ORG-9", None, heard, NOW, TERMS)
     assert isinstance(outcome, Updated)
-    entry = store.settled(outcome.entry)
+    entry = store.without_outbox(outcome.entry)
     assert store.removable_at(entry, TERMS) is None, "its case is open"
     for at, change in ((NOW + DAY, "in-force"), (NOW + 2 * DAY, "ended")):
         event = MeasureChanged("M-F-1", "limit", change)  # type: ignore[arg-type]
         heard = arrival(event, change, key="sender|ORG-9", procedure=DOCKET)
-        outcome = store.take("sender|ORG-9", entry, heard, at, TERMS)
+        outcome = store.apply("sender|ORG-9", entry, heard, at, TERMS)
         assert isinstance(outcome, Updated)
-        entry = store.settled(outcome.entry)
+        entry = store.without_outbox(outcome.entry)
     leaves = store.removable_at(entry, TERMS)
     assert leaves == NOW + 2 * DAY + max(KEPT, TERMS.settings.memory_ms)
     remembered = msgspec.json.decode(entry.body, type=escalation.PartyRecord)
@@ -113,21 +115,21 @@ def test_the_index_says_what_a_plain_look_at_all_rows_would(
 ) -> None:
     plain = dict(first)
     index = Retention()
-    index.fill(plain.items())
+    index.load(plain.items())
     for key, at in then:
         plain[key] = at
-        index.note(key, at)
+        index.set(key, at)
         index.due(now, rows_max=most)
     due = sorted((at, key) for key, at in plain.items() if at is not None and at <= now)
     for _ in range(2):
         assert index.due(now, rows_max=most) == [key for _, key in due[:most]], "due until it is dealt with"
     for key in index.due(now, rows_max=most):
-        index.note(key, None)
+        index.set(key, None)
     assert index.due(now, rows_max=7) == [key for _, key in due[most:]]
     assert len(index) == sum(at is not None for at in plain.values()) - len(due[:most])
 
 
 def test_a_refusal_is_not_mistaken_for_a_ring_that_came_late() -> None:
-    outcome = store.take("C-1", ended(), arrival(Disputed(pools.DISPUTE)), NOW + KEPT, TERMS)
+    outcome = store.apply("C-1", ended(), arrival(Disputed(pools.DISPUTE)), NOW + KEPT, TERMS)
     assert isinstance(outcome, Rejected)
     assert not outcome.stale

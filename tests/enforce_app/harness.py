@@ -102,16 +102,16 @@ class Pure:
         return self
 
     def _step(self, arrival: Arrival) -> list[Out]:
-        outcome = store.take(arrival.key, self.entries.get(arrival.key), arrival, self._now, self._terms)
+        outcome = store.apply(arrival.key, self.entries.get(arrival.key), arrival, self._now, self._terms)
         assert isinstance(outcome, Updated), outcome
-        self.entries[arrival.key] = store.settled(outcome.entry)
+        self.entries[arrival.key] = store.without_outbox(outcome.entry)
         out = outbox.records(arrival.key, outcome.entry, PARTITIONS)
         self.effects |= {one.effect: one for one in out if one.effect}
         return out
 
     def states(self) -> dict[str, tuple[str, int]]:
         """State and step of every case."""
-        pictures = {key: store.picture(key, entry) for key, entry in self.entries.items()}
+        pictures = {key: store.view_of(key, entry) for key, entry in self.entries.items()}
         return {key: (seen.state, seen.step) for key, seen in pictures.items() if seen is not None}
 
 

@@ -37,20 +37,20 @@ def _arrival(record: Record, offset: int = 0) -> Arrival:
 
 
 def _taken(entry: Entry | None, arrival: Arrival) -> Entry:
-    outcome = store.take(arrival.key, entry, arrival, NOW, TERMS)
+    outcome = store.apply(arrival.key, entry, arrival, NOW, TERMS)
     assert isinstance(outcome, Updated), outcome
     return outcome.entry
 
 
 def test_an_arrival_that_comes_again_is_not_taken_again() -> None:
-    entry = store.settled(_taken(None, _arrival(said(COMPLAINT))))
-    assert store.take(CASE, entry, _arrival(said(COMPLAINT)), NOW, TERMS) == Duplicate()
+    entry = store.without_outbox(_taken(None, _arrival(said(COMPLAINT))))
+    assert store.apply(CASE, entry, _arrival(said(COMPLAINT)), NOW, TERMS) == Duplicate()
 
 
 def test_a_supplement_is_another_arrival_although_it_bears_the_same_complaint_id() -> None:
     incomplete = Complaint("one", NOW, subscriber="+8613800138000")
-    entry = store.settled(_taken(None, _arrival(said(incomplete))))
-    seen = store.picture(CASE, store.settled(_taken(entry, _arrival(said(COMPLAINT), offset=1))))
+    entry = store.without_outbox(_taken(None, _arrival(said(incomplete))))
+    seen = store.view_of(CASE, store.without_outbox(_taken(entry, _arrival(said(COMPLAINT), offset=1))))
     assert seen is not None
     assert seen.state == "received"
 
@@ -63,27 +63,27 @@ def test_an_entry_is_read_back_as_it_was_written() -> None:
 
 
 def test_what_no_row_takes_is_refused_and_says_what_would_be_possible() -> None:
-    entry = store.settled(_taken(None, _arrival(said(COMPLAINT))))
-    outcome = store.take(CASE, entry, _arrival(told(CASE, Answered("。"), name="early")), NOW, TERMS)
+    entry = store.without_outbox(_taken(None, _arrival(said(COMPLAINT))))
+    outcome = store.apply(CASE, entry, _arrival(told(CASE, Answered("。"), name="early")), NOW, TERMS)
     assert isinstance(outcome, Rejected)
     assert "forwarded" in outcome.reason.partition("; possible: ")[2]
     assert not outcome.stale
 
 
 def test_a_clock_that_runs_no_more_rings_in_vain() -> None:
-    entry = store.settled(_taken(None, _arrival(said(COMPLAINT))))
-    outcome = store.take(CASE, entry, _arrival(told(CASE, ClockFired("report", NOW), name="ring")), NOW, TERMS)
+    entry = store.without_outbox(_taken(None, _arrival(said(COMPLAINT))))
+    outcome = store.apply(CASE, entry, _arrival(told(CASE, ClockFired("report", NOW), name="ring")), NOW, TERMS)
     assert isinstance(outcome, Rejected)
     assert outcome.stale
 
 
 def test_a_missed_term_stands_in_the_picture_with_the_due_time_that_was_missed() -> None:
-    entry = store.settled(_taken(None, _arrival(said(COMPLAINT))))
+    entry = store.without_outbox(_taken(None, _arrival(said(COMPLAINT))))
     (clock,) = store.clocks(entry)
     ring = _arrival(told(CASE, ClockFired("forward", clock.due), name="ring"))
-    outcome = store.take(CASE, entry, ring, clock.due, TERMS)
+    outcome = store.apply(CASE, entry, ring, clock.due, TERMS)
     assert isinstance(outcome, Updated)
-    seen = store.picture(CASE, store.settled(outcome.entry))
+    seen = store.view_of(CASE, store.without_outbox(outcome.entry))
     assert seen is not None
     assert [(one.clock, one.due, one.breached) for one in seen.due] == [("forward", clock.due, True)]
     assert seen.state == "received"
@@ -115,12 +115,12 @@ def test_repeats_in_any_order_leave_the_state_of_one_run(order: list[int], repea
     ]
     entry: Entry | None = None
     for place in range(4):
-        outcome = store.take(CASE, entry, _arrival(words[place], place), NOW, TERMS)
-        entry = store.settled(outcome.entry) if isinstance(outcome, Updated) else entry
+        outcome = store.apply(CASE, entry, _arrival(words[place], place), NOW, TERMS)
+        entry = store.without_outbox(outcome.entry) if isinstance(outcome, Updated) else entry
     assert entry is not None
     before = encode(entry)
     for place in (*order, *repeats):
-        outcome = store.take(CASE, entry, _arrival(words[place], place), NOW, TERMS)
+        outcome = store.apply(CASE, entry, _arrival(words[place], place), NOW, TERMS)
         assert not isinstance(outcome, Updated)
     assert encode(entry) == before
 

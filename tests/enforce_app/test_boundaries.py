@@ -1,6 +1,6 @@
 """A death between any two writes of a step: each place in turn, on genuine Kafka.
 
-The process tests kill at random; here a fuse in front of the real producer ends one life of the shell after so many
+The process tests kill at random; here a fuse in front of the real producer ends one life of the runtime after so many
 records, and a second life begins from what the topics hold, with another clock.
 """
 
@@ -77,34 +77,34 @@ async def _life(
     broker: Broker, rows: RecoveredRows, words: list[Record], *, records: int | None, clock: WallClock
 ) -> bool:
     """One life from these rows on; whether it came to the end of the words."""
-    positions = IntakeOffsets(TOPIC_IDS)
+    offsets = IntakeOffsets(TOPIC_IDS)
     config = broker.config
-    shell = CaseRuntime(
+    runtime = CaseRuntime(
         config,
         table=dict(rows.entries),
-        positions=positions,
+        offsets=offsets,
         terms=settings.terms(config, load_policy(config.policy.file)),
         clock=clock,
         metrics=EnforceMetrics(),
     )
-    await shell.start()
-    live = shell._producer._live
+    await runtime.start()
+    live = runtime._producer._live
     assert live is not None
     if records is not None:
         live.producer = Fuse(live.producer, records)
     try:
-        await shell.resume(rows)
-        offsets: defaultdict[TopicPartition, count[int]] = defaultdict(count)
-        for topic, partition, key, value in words:
-            place = TopicPartition(topic, partition)
-            spot = RecordPosition(topic, partition, next(offsets[place]), NOW)
-            if spot.offset >= positions[place]:
-                await shell.take(spot, key, value)
-        await shell.flush()
+        await runtime.resume(rows)
+        ends: defaultdict[TopicPartition, count[int]] = defaultdict(count)
+        for topic, number, key, value in words:
+            partition = TopicPartition(topic, number)
+            position = RecordPosition(topic, number, next(ends[partition]), NOW)
+            if position.offset >= offsets[partition]:
+                await runtime.process(position, key, value)
+        await runtime.flush()
     except Died:
         return False
     finally:
-        await shell.stop()
+        await runtime.stop()
     return True
 
 

@@ -32,7 +32,7 @@ def test_where_the_broker_has_gone_it_says_so_and_ends_within_its_bound_when_ask
         if when == "once it is ready":
             process.wait_ready()
         else:
-            wait_until(lambda: "at work" in process.log, what="its partitions")
+            wait_until(lambda: "partitions assigned, table recovered" in process.log, what="its partitions")
     with process:
         wait_until(lambda: says(process, "no broker of .* has answered"), what="its reason")
         assert process.get("/healthz") == "alive\n"

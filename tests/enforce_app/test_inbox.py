@@ -40,13 +40,13 @@ def test_an_appeal_is_first_heard_by_the_case_that_it_is_against() -> None:
 @pytest.mark.parametrize(
     ("record", "reason"),
     [
-        ((COMPLAINT[0], COMPLAINT[1], b"C-other", COMPLAINT[3]), "the key is not that"),
+        ((COMPLAINT[0], COMPLAINT[1], b"C-other", COMPLAINT[3]), "wrong key"),
         ((COMPLAINT[0], (COMPLAINT[1] + 1) % PARTITIONS, COMPLAINT[2], COMPLAINT[3]), "wrong partition"),
         ((COMPLAINT[0], COMPLAINT[1], COMPLAINT[2], b"{"), "truncated"),
         (_event("measure", "C-1", b'{"event":"lift","reason":"x"}'), "another letter"),
-        (_event("gossip", "M-1", b"{}"), "no procedure is named so"),
+        (_event("gossip", "M-1", b"{}"), "no such procedure"),
         (_event("measure", "M-1", b'{"event":"lift"}'), "reason"),
-        (_event("measure", "1", b'{"event":"lift","reason":"x"}'), "begins like this"),
+        (_event("measure", "1", b'{"event":"lift","reason":"x"}'), "begins with none of"),
         (_event("docket", "sender|ORG-1", b'{"event":"lift","reason":"x"}'), "lift"),
     ],
 )

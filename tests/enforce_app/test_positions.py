@@ -6,9 +6,9 @@ from stream.kafka.clients import TopicPartition
 
 
 def test_positions_are_read_back_from_the_rows_that_they_made() -> None:
-    positions = IntakeOffsets({"complaints": "id-1", "appeals": "id-2"})
-    positions.pass_(RecordPosition("complaints", 3, 41, 0))
-    row = positions.pass_(RecordPosition("appeals", 3, 7, 0))
+    offsets = IntakeOffsets({"complaints": "id-1", "appeals": "id-2"})
+    offsets.advance(RecordPosition("complaints", 3, 41, 0))
+    row = offsets.advance(RecordPosition("appeals", 3, 7, 0))
     again = IntakeOffsets({"complaints": "id-1", "appeals": "id-2"})
     again.load([row.value])
     assert [again[TopicPartition(topic, 3)] for topic in ("complaints", "appeals")] == [42, 8]
@@ -16,14 +16,14 @@ def test_positions_are_read_back_from_the_rows_that_they_made() -> None:
 
 
 def test_a_topic_that_was_made_again_is_read_from_its_beginning() -> None:
-    row = IntakeOffsets({"complaints": "id-1"}).pass_(RecordPosition("complaints", 3, 41, 0))
+    row = IntakeOffsets({"complaints": "id-1"}).advance(RecordPosition("complaints", 3, 41, 0))
     again = IntakeOffsets({"complaints": "id-9"})
     again.load([row.value])
     assert again[TopicPartition("complaints", 3)] == 0
 
 
 def test_a_skip_never_goes_back() -> None:
-    positions = IntakeOffsets({"complaints": "id-1"})
-    positions.pass_(RecordPosition("complaints", 3, 41, 0))
-    positions.skip_to(TopicPartition("complaints", 3), 10)
-    assert positions[TopicPartition("complaints", 3)] == 42
+    offsets = IntakeOffsets({"complaints": "id-1"})
+    offsets.advance(RecordPosition("complaints", 3, 41, 0))
+    offsets.skip_to(TopicPartition("complaints", 3), 10)
+    assert offsets[TopicPartition("complaints", 3)] == 42

@@ -1,4 +1,4 @@
-"""Who asks: tokens, roles, and how far each reaches.
+"""Authentication: tokens, roles, and what each may see and do.
 
 A token is a secret of its holder; the file keeps its SHA-256 alone, so that reading the file gives nobody a
 token. Every line is compared, each in constant time, whichever matches: the time of an answer says nothing of
@@ -37,11 +37,11 @@ class Caller:
     scope: tuple[str, ...] = ()
 
     def acts_for_sender(self, sender: str | None) -> bool:
-        """Whether it may speak for this sender. A desk or regulator writes down what anybody said."""
+        """Whether it may act for this sender. A desk or regulator files for anybody."""
         return self.role in ("desk", "regulator") or (self.role == "sender" and sender in self.scope)
 
     def acts_for_subscriber(self, subscriber: str | None) -> bool:
-        """Whether it may speak for this subscriber."""
+        """Whether it may act for this subscriber."""
         if self.role != "subscriber-agent":
             return self.role in ("desk", "regulator")
         return bool(subscriber) and str(subscriber).startswith(self.scope)

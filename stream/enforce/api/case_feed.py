@@ -1,8 +1,8 @@
-"""Keeps the casebook in step with `cases`: read whole once, then followed; what ended long ago leaves it by itself.
+"""Keeps the case index up to date with `cases`: read whole once, then followed; what ended long ago is removed.
 
-Promises that a book is only handed out once it holds everything that stood in the topic at the start of its
-reading. A broker that fails, or a hole in the topic, ends in a new book from the beginning; until that is
-whole, the old one answers on, and says how stale it is.
+Promises that an index is only used once it holds everything that stood in the topic when its reading began. A broker
+that fails, or a hole in the topic, ends in a new index from the beginning; until that is complete, requests are
+answered from the old one.
 """
 
 from typing import Final
@@ -22,11 +22,11 @@ log = logs.get(__name__)
 
 POLL_MS: Final = 100
 POLL_RECORDS_MAX: Final = 2_000
-"""A poll's share of the loop: at some 20 µs a picture, 40 ms."""
+"""How long a batch may block the loop: at some 20 µs a view, 40 ms."""
 
 
 class CaseFeed:
-    """The follower of `cases`. `book` is None until the first book is whole.
+    """The follower of `cases`. `index` is None until the first index is complete.
 
     `kept_ms`: how long a case that has ended is shown.
     """
@@ -35,77 +35,77 @@ class CaseFeed:
         self._config = config
         self._clock = clock
         self._kept_ms = kept_ms
-        self._quiet = logs.Throttle()
-        self.book: CaseIndex | None = None
+        self._throttle = logs.Throttle()
+        self.index: CaseIndex | None = None
 
     async def run(self) -> None:
         """Read and follow until cancelled."""
-        retry = Retry(log, "cases cannot be read; reading them anew")
+        retry = Retry(log, "cases cannot be read; reading them from the beginning again")
         while True:
             consumer = clients.follower(self._config, client="wurao-api")
-            read = self.book
+            before = self.index
             try:
                 await self._follow(consumer)
             except (clients.KafkaError, OSError) as error:
-                if self.book is not read:
-                    retry.begin_anew()  # it had been reading: a new trouble, not the old one
+                if self.index is not before:
+                    retry.begin_anew()  # it had caught up since: a new failure, not the old one
                 await retry.after(error)
             finally:
                 await close_within(consumer)
 
     async def _follow(self, consumer: clients.AIOKafkaConsumer) -> None:
-        places = clients.partitions(CASES, self._config.topics.partitions)
-        consumer.assign(places)
+        partitions = clients.partitions(CASES, self._config.topics.partitions)
+        consumer.assign(partitions)
         await consumer.start()
-        await consumer.seek_to_beginning(*places)
-        ends = await consumer.end_offsets(places)
+        await consumer.seek_to_beginning(*partitions)
+        ends = await consumer.end_offsets(partitions)
         last: dict[bytes, bytes] = {}
         while not await _reached(consumer, ends):
-            over = self._clock.now() - self._kept_ms
-            for records in (await consumer.getmany(*places, timeout_ms=POLL_MS)).values():
+            ended_by = self._clock.now() - self._kept_ms
+            for records in (await consumer.getmany(*partitions, timeout_ms=POLL_MS)).values():
                 for record in records:
-                    if _is_kept(record, over):
+                    if _is_kept(record, ended_by):
                         last[record.key] = record.value
                     else:
                         last.pop(record.key, None)
-        book = CaseIndex(kept_ms=self._kept_ms)
-        book.load(row for value in last.values() if (row := self._row(value)))
+        index = CaseIndex(kept_ms=self._kept_ms)
+        index.load(row for value in last.values() if (row := self._row(value)))
         last.clear()
-        self.book = book
-        log.info("cases are read", cases_count=len(book))
+        self.index = index
+        log.info("cases read", cases_count=len(index))
         while True:
-            fetched = await consumer.getmany(*places, timeout_ms=POLL_MS, max_records=POLL_RECORDS_MAX)
+            fetched = await consumer.getmany(*partitions, timeout_ms=POLL_MS, max_records=POLL_RECORDS_MAX)
             for records in fetched.values():
                 for record in records:
-                    self._take(book, record)
-            book.let_leave(self._clock.now())
+                    self._apply(index, record)
+            index.remove_expired(self._clock.now())
 
-    def _take(self, book: CaseIndex, record: clients.ConsumerRecord) -> None:
+    def _apply(self, index: CaseIndex, record: clients.ConsumerRecord) -> None:
         if record.value is None:
-            book.drop((record.key or b"").decode("utf-8", "replace"))
+            index.drop((record.key or b"").decode("utf-8", "replace"))
         elif row := self._row(record.value):
-            book.put(row)
+            index.put(row)
 
     def _row(self, value: bytes) -> IndexedCase | None:
         try:
             return indexed(value)
         except (msgspec.MsgspecError, KeyError) as error:
-            held_back = self._quiet.now()
+            held_back = self._throttle.now()
             if held_back is not None:
                 log.warning("a record of `cases` cannot be decoded", error=type(error).__name__, more_count=held_back)
             return None
 
 
-def _is_kept(record: clients.ConsumerRecord, over: int) -> bool:
-    """Whether a picture is worth keeping while the rest is read: one that cannot be read is, so that it is told of."""
+def _is_kept(record: clients.ConsumerRecord, ended_by: int) -> bool:
+    """Whether a view is kept while the rest is read: one that cannot be decoded is, so that it is logged."""
     try:
-        return record.value is not None and not is_expired(record.value, by=over)
+        return record.value is not None and not is_expired(record.value, by=ended_by)
     except msgspec.MsgspecError:
         return True
 
 
 async def _reached(consumer: clients.AIOKafkaConsumer, ends: dict[clients.TopicPartition, int]) -> bool:
-    for place, end in ends.items():
-        if await consumer.position(place) < end:
+    for partition, end in ends.items():
+        if await consumer.position(partition) < end:
             return False
     return True

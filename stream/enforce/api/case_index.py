@@ -1,15 +1,15 @@
-"""The cases as their last pictures show them, ready to be listed by due date.
+"""The cases by their last views in `cases`, ready to be listed by due date.
 
 Pure. For each procedure and state the cases stand in a list (those that missed a term in one of their own),
 sorted by what is due next and then by case id; a page is a merge of the lists that are asked for, from a
-bisected place on. So a page costs some microseconds a line, and lists of many thousands are never sorted; a
-picture that comes costs two bisections and a move of pointers (some 20 µs at 100,000 cases in one state).
+bisected position on. So a page costs some microseconds a line, and lists of many thousands are never sorted; a
+new view costs two bisections and a move of pointers (some 20 µs at 100,000 cases in one state).
 
-A case that ended leaves after `ended_kept_ms` of the settings, as its row leaves the control plane's table: from then
-on it takes nothing, and its last picture stands in `cases` as evidence. A complaint whose dispute is still kept stays
-with it, for a dispute is seen by whose complaint it is about.
+A case that ended is removed after `ended_kept_ms` of the settings, as its row is from the control plane's table: from
+then on it takes nothing, and its last view stands in `cases` as evidence. A complaint whose dispute is still kept stays
+with it, for a dispute is visible to whose complaint it is about.
 
-Memory: each case keeps its picture as the bytes that came, some 1 to 2 KiB.
+Memory: each case keeps its view as the bytes that came, some 1 to 2 KiB.
 """
 
 import heapq
@@ -34,17 +34,17 @@ PAGE_MAX: Final = 500
 FEW_MAX: Final = 5_000
 """Cases that are sorted for one page, in some milliseconds."""
 
-LEAVING_MAX: Final = 1_000
-"""Cases that leave at a time, in some milliseconds."""
+REMOVED_MAX: Final = 1_000
+"""Cases that are removed at a time, in some milliseconds."""
 
-DISPUTED_LEAVES_MS: Final = 3_600_000
-"""A complaint that stays for its dispute's sake is looked at again so much later."""
+DISPUTED_KEPT_MS: Final = 3_600_000
+"""A complaint that is kept for its dispute's sake is checked again after this time."""
 
-NOTHING_DUE: Final = TIME_MAX
-"""Where a case without a clock stands: behind all that have one."""
+NEVER_DUE: Final = TIME_MAX
+"""The sort key of a case without a clock: behind all that have one."""
 
 Key = tuple[int, str]
-"""What is due next, and the case id: the place of a case in every list."""
+"""What is due next (milliseconds), and the case id: by these a case is sorted in every list."""
 
 
 class CaseQuery(msgspec.Struct, frozen=True):
@@ -78,7 +78,7 @@ class IndexedCase:
     """One case. `owner` is who may see it besides the offices; `about` the party's key; `ended` when it ended."""
 
     key: Key
-    place: CaseGroup
+    group: CaseGroup
     owner: str | None
     about: str | None
     ended: int | None
@@ -101,31 +101,31 @@ class CaseIndex:
         return len(self._rows)
 
     def put(self, row: IndexedCase) -> None:
-        """The newest picture of a case, as `indexed` reads it."""
+        """Replace the view of a case by its newest, as `indexed` reads it."""
         case = row.key[1]
         self.drop(case)
         self._rows[case] = row
-        insort(self._lists.setdefault(row.place, []), row.key)
+        insort(self._lists.setdefault(row.group, []), row.key)
         self._index(row)
-        self._retention.note(case, self._leaves_at(row))
+        self._retention.set(case, self._removable_at(row))
 
     def load(self, rows: Iterable[IndexedCase]) -> None:
-        """The pictures of many cases, one each, into an empty book: its lists are sorted once, at the end."""
+        """Put the views of many cases, one each, into an empty index: its lists are sorted once, at the end."""
         for row in rows:
             case = row.key[1]
             self._rows[case] = row
-            self._lists.setdefault(row.place, []).append(row.key)
+            self._lists.setdefault(row.group, []).append(row.key)
             self._index(row)
         for keys in self._lists.values():
             keys.sort()
-        self._retention.fill((case, self._leaves_at(row)) for case, row in self._rows.items())
+        self._retention.load((case, self._removable_at(row)) for case, row in self._rows.items())
 
-    def let_leave(self, now: int) -> int:
-        """Keep no longer what ended long enough before `now` (milliseconds); how many left, of so many at a time."""
-        due = self._retention.due(now, rows_max=LEAVING_MAX)
+    def remove_expired(self, now: int) -> int:
+        """Remove what ended long enough before `now` (ms), at most `REMOVED_MAX` at a time. How many were due."""
+        due = self._retention.due(now, rows_max=REMOVED_MAX)
         for case in due:
             if f"{_COMPLAINT}{case}" in self._owned:
-                self._retention.note(case, now + DISPUTED_LEAVES_MS)
+                self._retention.set(case, now + DISPUTED_KEPT_MS)
             else:
                 self.drop(case)
         return len(due)
@@ -135,8 +135,8 @@ class CaseIndex:
         row = self._rows.pop(case, None)
         if row is None:
             return
-        self._retention.note(case, None)
-        keys = self._lists[row.place]
+        self._retention.set(case, None)
+        keys = self._lists[row.group]
         del keys[bisect_left(keys, row.key)]
         for index, name in ((self._owned, row.owner), (self._about, row.about)):
             if name is not None:
@@ -144,43 +144,43 @@ class CaseIndex:
                 if not index[name]:
                     del index[name]
 
-    def picture(self, case: str, caller: Caller) -> CaseView | None:
+    def view(self, case: str, caller: Caller) -> CaseView | None:
         """The case, if there is one that this caller may see."""
         row = self._rows.get(case)
-        return _pictures.decode(row.data) if row is not None and self._seen(row, caller) else None
+        return _views.decode(row.data) if row is not None and self._visible(row, caller) else None
 
-    def page(self, wanted: CaseQuery, caller: Caller) -> tuple[list[CaseLine], str | None]:
-        """A page of cases in the order of their due dates, and where the next one begins."""
-        start = _cursor(wanted.after)
+    def page(self, query: CaseQuery, caller: Caller) -> tuple[list[CaseLine], str | None]:
+        """A page of cases in the order of their due dates, and the `after` of the next page (None on the last)."""
+        start = _cursor(query.after)
         lines: list[CaseLine] = []
         last: Key | None = None
-        for key in self._keys(wanted, caller, start):
-            if wanted.due_before is not None and key[0] >= wanted.due_before:
+        for key in self._keys(query, caller, start):
+            if query.due_before is not None and key[0] >= query.due_before:
                 break
             row = self._rows[key[1]]
-            if not _matches(row, wanted) or not self._seen(row, caller):
+            if not _matches(row, query) or not self._visible(row, caller):
                 continue
-            if len(lines) == wanted.limit:
+            if len(lines) == query.limit:
                 assert last is not None, "a full page has a last line"
                 return lines, f"{last[0]}.{last[1]}"
-            lines.append(line_of(_pictures.decode(row.data)))
+            lines.append(line_of(_views.decode(row.data)))
             last = key
         return lines, None
 
-    def _keys(self, wanted: CaseQuery, caller: Caller, start: Key) -> Iterator[Key]:
+    def _keys(self, query: CaseQuery, caller: Caller, start: Key) -> Iterator[Key]:
         """The keys after `start`, in order: of the cases that can be meant where these are few, else of the lists."""
-        few = self._few(wanted, caller)
+        few = self._candidates(query, caller)
         if few is not None:
             return iter(sorted(key for key in (self._rows[case].key for case in few) if key > start))
-        return heapq.merge(*(_from(keys, start) for place, keys in self._lists.items() if _in(place, wanted)))
+        return heapq.merge(*(_from(keys, start) for group, keys in self._lists.items() if _in(group, query)))
 
-    def _few(self, wanted: CaseQuery, caller: Caller) -> list[str] | None:
+    def _candidates(self, query: CaseQuery, caller: Caller) -> list[str] | None:
         """The cases about a party, or of those whom the caller acts for; None where they are many.
 
         Where they are many, going through the lists meets enough of them soon.
         """
-        if wanted.party is not None:
-            groups = [self._about.get(wanted.party, set())]
+        if query.party is not None:
+            groups = [self._about.get(query.party, set())]
         elif caller.role == "sender":
             groups = [self._owned.get(owner, set()) for owner in caller.owners]
         elif caller.role == "subscriber-agent":
@@ -192,7 +192,7 @@ class CaseIndex:
             return None
         return [case for group in groups for case in group]
 
-    def _leaves_at(self, row: IndexedCase) -> int | None:
+    def _removable_at(self, row: IndexedCase) -> int | None:
         return None if row.ended is None else row.ended + self._kept_ms
 
     def _index(self, row: IndexedCase) -> None:
@@ -200,7 +200,7 @@ class CaseIndex:
             if name is not None:
                 index.setdefault(name, set()).add(row.key[1])
 
-    def _seen(self, row: IndexedCase, caller: Caller) -> bool:
+    def _visible(self, row: IndexedCase, caller: Caller) -> bool:
         """A dispute belongs to whose complaint it is about."""
         owner = row.owner
         if owner is not None and owner.startswith(_COMPLAINT):
@@ -209,53 +209,51 @@ class CaseIndex:
         return caller.sees(owner)
 
 
-def line_of(picture: CaseView) -> CaseLine:
-    """A picture as a line of a list."""
-    due = next_due(picture.due)
+def line_of(view: CaseView) -> CaseLine:
+    """A view as a line of a list."""
+    due = next_due(view.due)
     return CaseLine(
-        case=picture.case,
-        procedure=picture.procedure,
-        state=picture.state,
-        step=picture.step,
-        updated=picture.updated,
-        due=picture.due,
-        next_due=due if due != NOTHING_DUE else None,
-        party=picture.party,
-        ended=picture.ended,
+        case=view.case,
+        procedure=view.procedure,
+        state=view.state,
+        step=view.step,
+        updated=view.updated,
+        due=view.due,
+        next_due=due if due != NEVER_DUE else None,
+        party=view.party,
+        ended=view.ended,
     )
 
 
 def next_due(clocks: tuple[ClockDue, ...]) -> int:
-    """The next clock that runs; else the last that was missed, whose duty is still owed; else `NOTHING_DUE`.
+    """The next clock that runs; else the last that was missed, whose duty is still owed; else `NEVER_DUE`.
 
     Once a case has gone on to its next clock, what it missed earlier presses nobody any more.
     """
     running = [clock.due for clock in clocks if not clock.breached]
     missed = [clock.due for clock in clocks if clock.breached]
-    return min(running) if running else max(missed, default=NOTHING_DUE)
+    return min(running) if running else max(missed, default=NEVER_DUE)
 
 
 _COMPLAINT: Final = "complaint|"
-_pictures: Final = msgspec.json.Decoder(CaseView)
+_views: Final = msgspec.json.Decoder(CaseView)
 
 
 def indexed(data: bytes) -> IndexedCase:
-    """A picture as it stands in its topic. Raises `msgspec.MsgspecError` or `KeyError` for bytes that are none."""
-    picture = _pictures.decode(data)
+    """A view as it stands in its topic. Raises `msgspec.MsgspecError` or `KeyError` for bytes that are none."""
+    view = _views.decode(data)
     return IndexedCase(
-        key=(NOTHING_DUE if picture.ended else next_due(picture.due), picture.case),
-        place=CaseGroup(
-            picture.procedure, picture.state, picture.ended, breached=any(clock.breached for clock in picture.due)
-        ),
-        owner=_owner(picture),
-        about=party_key(picture.party) if picture.party else None,
-        ended=picture.updated if picture.ended else None,
+        key=(NEVER_DUE if view.ended else next_due(view.due), view.case),
+        group=CaseGroup(view.procedure, view.state, view.ended, breached=any(clock.breached for clock in view.due)),
+        owner=_owner(view),
+        about=party_key(view.party) if view.party else None,
+        ended=view.updated if view.ended else None,
         data=data,
     )
 
 
 class _Expiry(msgspec.Struct, frozen=True):
-    """Of a picture, what says whether it is still kept."""
+    """Of a view, what says whether it is still kept."""
 
     updated: int
     ended: bool = False
@@ -266,38 +264,38 @@ _expiries: Final = msgspec.json.Decoder(_Expiry)
 
 
 def is_expired(data: bytes, *, by: int) -> bool:
-    """Whether a picture shows a case that ended by this moment (milliseconds): a glance of 1 µs.
+    """Whether a view shows a case that ended by this moment (milliseconds), decoding only that: 1 µs.
 
-    Never of a disputed complaint, which `let_leave` decides about. Raises `msgspec.MsgspecError`.
+    Never of a disputed complaint, which `remove_expired` decides about. Raises `msgspec.MsgspecError`.
     """
     seen = _expiries.decode(data)
     return seen.ended and seen.updated <= by and seen.state != complaint.ComplaintState.DISPUTED
 
 
-def case_of(picture: CaseView) -> Case:
+def case_of(view: CaseView) -> Case:
     """The case itself. Raises `msgspec.MsgspecError` for a body that is none of its procedure."""
-    return _CASES[picture.procedure].decode(picture.body)
+    return _CASES[view.procedure].decode(view.body)
 
 
-def _owner(picture: CaseView) -> str | None:
+def _owner(view: CaseView) -> str | None:
     """Whose a case is besides the offices'.
 
     A complaint is its user's and never the sender's, who would learn the number of who complained.
     """
     owner: str | None = None
-    match case_of(picture):
+    match case_of(view):
         case measure.MeasureCase(finding=found) if found is not None:
             owner = party_key(found.party)
-        case appeal.AppealCase(appeal=said) if said is not None:
-            owner = party_key(said.party)
+        case appeal.AppealCase(appeal=appealed) if appealed is not None:
+            owner = party_key(appealed.party)
         case listing.ListingCase(punishment=punished) if punished is not None:
             owner = party_key(punished.party)
         case campaign.CampaignCase(filing=filed) if filed is not None and filed.sender:
             owner = party_key(Party(sender=filed.sender))
-        case complaint.ComplaintCase(complaint=told) if told is not None and told.subscriber:
-            owner = f"{SUBSCRIBER}{told.subscriber}"
-        case dispute.DisputeCase(dispute=taken) if taken is not None:
-            owner = f"{_COMPLAINT}{taken.complaint}"
+        case complaint.ComplaintCase(complaint=by_user) if by_user is not None and by_user.subscriber:
+            owner = f"{SUBSCRIBER}{by_user.subscriber}"
+        case dispute.DisputeCase(dispute=submitted) if submitted is not None:
+            owner = f"{_COMPLAINT}{submitted.complaint}"
         case _:
             pass
     return owner
@@ -319,22 +317,22 @@ _CASES: Final[dict[str, msgspec.json.Decoder[Case]]] = {
 }
 
 
-def _in(place: CaseGroup, wanted: CaseQuery) -> bool:
+def _in(group: CaseGroup, query: CaseQuery) -> bool:
     return (
-        wanted.procedure in (None, place.procedure)
-        and wanted.state in (None, place.state)
-        and wanted.breached in (None, place.breached)
-        and (wanted.ended or not place.ended)
+        query.procedure in (None, group.procedure)
+        and query.state in (None, group.state)
+        and query.breached in (None, group.breached)
+        and (query.ended or not group.ended)
     )
 
 
-def _matches(row: IndexedCase, wanted: CaseQuery) -> bool:
-    return _in(row.place, wanted) and wanted.party in (None, row.about)
+def _matches(row: IndexedCase, query: CaseQuery) -> bool:
+    return _in(row.group, query) and query.party in (None, row.about)
 
 
 def _from(keys: list[Key], start: Key) -> Iterator[Key]:
     """The keys after `start`, without a copy of what may be a long list."""
-    return (keys[place] for place in range(bisect_left(keys, (start[0], start[1] + "\0")), len(keys)))
+    return (keys[index] for index in range(bisect_left(keys, (start[0], start[1] + "\0")), len(keys)))
 
 
 def _cursor(after: str | None) -> Key:

@@ -23,8 +23,8 @@ def fresh() -> str:
 
 def repeatable(actor: str, operation: str, key: str) -> str:
     """The name of what this actor asks for under this key."""
-    said = f"{actor}\0{operation}\0{key}".encode()
-    return _spelt(int.from_bytes(hashlib.sha256(said).digest()[:16], "big") % _SPACE)
+    text = f"{actor}\0{operation}\0{key}".encode()
+    return _spelt(int.from_bytes(hashlib.sha256(text).digest()[:16], "big") % _SPACE)
 
 
 def _spelt(value: int) -> str:

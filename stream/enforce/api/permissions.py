@@ -2,7 +2,7 @@
 
 Pure. `ACTS` is the table. Events that only cases and clocks send (a delivery, a measure that came into force)
 are not in it, and what is added to a complaint, filing or order comes as that record again, not as an act.
-Whether a case takes an act is not judged here twice: the picture is stepped as the control plane would.
+Whether a case takes an act is not decided here a second time: the view is stepped as the control plane would.
 """
 
 from typing import Final, NamedTuple
@@ -94,19 +94,19 @@ def act(procedure: str, name: str) -> Act | None:
     return next((one for one in ACTS.get(procedure, ()) if one.name == name), None)
 
 
-def possible(picture: CaseView, caller: Caller) -> tuple[str, ...]:
+def possible(view: CaseView, caller: Caller) -> tuple[str, ...]:
     """The acts of this caller that the case's state takes, some of them under conditions."""
     here = {
         line.event
-        for line in _STATES[picture.procedure].lines
-        if any(source.value == picture.state for source in line.sources)
+        for line in _STATES[view.procedure].lines
+        if any(source.value == view.state for source in line.sources)
     }
-    return tuple(one.name for one in ACTS.get(picture.procedure, ()) if one.name in here and caller.role in one.roles)
+    return tuple(one.name for one in ACTS.get(view.procedure, ()) if one.name in here and caller.role in one.roles)
 
 
-def refused(picture: CaseView, event: msgspec.Struct, now: int, terms: Terms) -> str | None:
-    """Why the case, as it was last seen, does not take this event; None where it does. Nothing is changed."""
-    entry = store.Entry(picture.procedure, picture.body, picture.updated)
-    arrival = Arrival(picture.case, picture.procedure, event, "asked", now)
-    outcome = store.take(picture.case, entry, arrival, now, terms)
+def refused(view: CaseView, event: msgspec.Struct, now: int, terms: Terms) -> str | None:
+    """Why the case, by its last view, does not take this event; None where it does. Nothing is changed."""
+    entry = store.Entry(view.procedure, view.body, view.updated)
+    arrival = Arrival(view.case, view.procedure, event, "asked", now)
+    outcome = store.apply(view.case, entry, arrival, now, terms)
     return outcome.reason if isinstance(outcome, store.Rejected) else None

@@ -1,6 +1,6 @@
 """From a body or query to a struct, with every fault in it named at once: field, reason, mend.
 
-Pure. A person who fills in a form is told all that is wrong, not the first thing. So fields are read one by
+Pure. A person who fills in a form gets all faults at once, not the first. So fields are read one by
 one, and only a whole without faults is made into its struct. Unknown fields are faults here, though the wire
 ignores them: a misspelt field of a form is a lost one. Null and the empty string are the same as absent.
 """
@@ -17,7 +17,7 @@ from stream.model import limits
 T = TypeVar("T", bound=msgspec.Struct)
 
 Fields = dict[str, object]
-"""A JSON object as it came, without what is null or empty: the rim, where nothing has a type yet."""
+"""A JSON object as it came, without what is null or empty: nothing has a type yet."""
 
 _SHOWN_MAX = 16
 

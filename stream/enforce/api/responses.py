@@ -34,10 +34,10 @@ class Fault(msgspec.Struct, frozen=True):
 
 
 class Refusal(msgspec.Struct, frozen=True):
-    """Why a request was not taken.
+    """Why a request was refused.
 
     `faults` lists all that is wrong with a `bad-request`; `possible` says what the case would take of this
-    caller in a `wrong-state`. `too-late`: what was said since stands, and `reason` says what that is.
+    caller in a `wrong-state`. `too-late`: a later expression stands, and `reason` says which.
     """
 
     error: RefusalName
@@ -61,7 +61,7 @@ class Accepted(msgspec.Struct, frozen=True):
 
 
 class CaseLine(msgspec.Struct, frozen=True):
-    """A case in a list. `due` as in its picture: the clocks that run, then those that ran out.
+    """A case in a list. `due` as in its view: the clocks that run, then those that ran out.
 
     `next_due` is what the list is sorted by: the next clock that runs, else the last one that was missed.
     """
@@ -113,11 +113,11 @@ def forbidden(reason: str) -> Problem:
 
 def unknown(case: str) -> Problem:
     """404: no such case, none that this caller may know of, or none any more, which are all answered alike."""
-    left = (
-        "one that ended longer ago than `ended_kept_ms` of the settings is shown no more: its last picture stands, "
+    removed = (
+        "one that ended longer ago than `ended_kept_ms` of the settings is shown no more: its last view stands, "
         "as evidence, in the topic `cases`"
     )
-    return Problem(404, Refusal("not-found", f"there is no case {case!r} that you may see; {left}"))
+    return Problem(404, Refusal("not-found", f"there is no case {case!r} that you may see; {removed}"))
 
 
 def wrong_state(reason: str, possible: tuple[str, ...]) -> Problem:

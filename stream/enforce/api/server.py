@@ -56,8 +56,8 @@ IDEMPOTENCY_KEY_CHARACTERS_MAX: Final = 255
 RECEIVED_S_MAX: Final = 20.0
 """How long a subscriber's partition may take to read: some ten million records; a refusal given now waits for none."""
 
-GOODBYE_S_MAX: Final = 5.0
-"""How long requests under way may take once the API is to end."""
+DRAIN_S_MAX: Final = 5.0
+"""How long requests in flight may take once the API stops."""
 
 Answer = tuple[int, msgspec.Struct]
 """Status and body."""
@@ -74,7 +74,7 @@ class ApiServer:
         self._terms = settings.terms(config, load_policy(config.policy.file))
         self._clock = WallClock(config.enforce.clock_offset_file)
         self._metrics = ApiMetrics()
-        self._pictures = CaseFeed(config, clock=self._clock, kept_ms=self._terms.settings.ended_kept_ms)
+        self._feed = CaseFeed(config, clock=self._clock, kept_ms=self._terms.settings.ended_kept_ms)
         self._writer = RecordWriter(config)
         self._brokers = Brokers(config, client="wurao-api")
         self._beside = AsyncExitStack()
@@ -95,17 +95,17 @@ class ApiServer:
         app.router.add_get("/healthz", self._alive)
         app.router.add_get("/readyz", self._readiness)
         app.router.add_get("/metrics", self._show_metrics)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=GOODBYE_S_MAX)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=DRAIN_S_MAX)
         await self._runner.setup()
         await web.SockSite(self._runner, listening).start()
         await self._beside.enter_async_context(self._brokers)
-        self._following = asyncio.create_task(self._pictures.run())
+        self._following = asyncio.create_task(self._feed.run())
         host, port = listening.getsockname()[:2]
-        log.info("the API is served", endpoint=f"http://{host}:{port}")
+        log.info("API served", endpoint=f"http://{host}:{port}")
         return f"http://{host}:{port}"
 
     async def stop(self) -> None:
-        """Serve no more: requests under way are answered, within a bound."""
+        """Serve no more: requests in flight are answered, within a bound."""
         if self._runner is not None:
             await self._runner.cleanup()
         if self._following is not None:
@@ -117,8 +117,8 @@ class ApiServer:
     def not_ready(self) -> str | None:
         """Why requests are refused, or None where they are taken."""
         if self._following is not None and self._following.done():
-            return "the reader of cases has ended by a fault of the program"
-        if self._pictures.book is None:
+            return "the follower of cases has ended by a fault of the program"
+        if self._feed.index is None:
             return "the cases are being read"
         return self._brokers.not_ready()
 
@@ -146,29 +146,29 @@ class ApiServer:
     async def _answer(self, operation: ReadOperation | WriteOperation, request: web.Request, caller: Caller) -> Answer:
         if caller.role not in operation.roles:
             raise forbidden(f"{operation.name} is for {', '.join(operation.roles)}; this token's role is {caller.role}")
-        book = self._book()
+        index = self._index()
         if isinstance(operation, WriteOperation):
-            asked = ApiRequest(
+            api_request = ApiRequest(
                 caller=caller,
                 stated=request_parsing.json_object(await request.read()),
                 now=self._clock.now(),
                 id=_name(request, caller, operation.name),
                 case=request.match_info.get("case", ""),
-                book=book,
+                index=index,
                 terms=self._terms,
             )
-            what = operation.make(asked)
-            if isinstance(what, ConditionalWrite):
-                what = what.judged(await self._received(what.subscriber))
-            await self._writer.write(what)
-            return 202, what.answer
+            write = operation.make(api_request)
+            if isinstance(write, ConditionalWrite):
+                write = write.resolve(await self._received(write.subscriber))
+            await self._writer.write(write)
+            return 202, write.answer
         if operation.name == "list-cases":
-            lines, after = book.page(request_parsing.query(request.query, CaseQuery), caller)
+            lines, after = index.page(request_parsing.query(request.query, CaseQuery), caller)
             return 200, CasePage(tuple(lines), after)
-        picture = book.picture(request.match_info["case"], caller)
-        if picture is None:
+        view = index.view(request.match_info["case"], caller)
+        if view is None:
             raise unknown(request.match_info["case"])
-        return 200, CaseShown(line_of(picture), picture.body, permissions.possible(picture, caller))
+        return 200, CaseShown(line_of(view), view.body, permissions.possible(view, caller))
 
     async def _received(self, subscriber: str) -> Sequence[Received]:
         """What the topic has of a subscriber. Raises `Problem` 503 where it cannot be read within a bound."""
@@ -178,7 +178,7 @@ class ApiServer:
                 return (await kept_of(self._config, subscriber, partitions=partitions, client="wurao-api")).received
         except (TimeoutError, clients.KafkaError, OSError) as error:
             log.warning("a subscriber's expressions could not be read", error=repr(error))
-            reason = "what this subscriber said before cannot be read now, and nothing was written; ask again"
+            reason = "the earlier expressions of this subscriber cannot be read now, and nothing was written; ask again"
             raise Problem(503, Refusal("not-ready", reason)) from error
 
     def _caller(self, request: web.Request) -> Caller:
@@ -188,18 +188,18 @@ class ApiServer:
             raise Problem(401, Refusal("unauthorised", "send a known token: `Authorization: Bearer TOKEN`"))
         return caller
 
-    def _book(self) -> CaseIndex:
-        book = self._pictures.book
-        if book is None:
+    def _index(self) -> CaseIndex:
+        index = self._feed.index
+        if index is None:
             raise Problem(503, Refusal("not-ready", "the cases are being read; ask again in some seconds"))
-        return book
+        return index
 
     def _note(self, operation: str, caller: Caller | None, case: str | None, status: int, seconds: float) -> None:
         self._metrics.requests.labels(operation, str(status)).inc()
         self._metrics.seconds.labels(operation).inc(seconds)
-        book = self._pictures.book
-        made = status == 202  # its case is ours, though its picture may not be here yet
-        seen = caller and case and book and (made or book.picture(case, caller))
+        index = self._feed.index
+        made = status == 202  # its case is ours, though its view may not be here yet
+        seen = caller and case and index and (made or index.view(case, caller))
         log.info(
             "request",
             operation=operation,
@@ -210,13 +210,13 @@ class ApiServer:
             took_ms=round(seconds * 1000, 1),
         )
 
-    # ---- around them
+    # ---- middleware, health, metrics
 
     @web.middleware
     async def _guarded(
         self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
     ) -> web.StreamResponse:
-        """What aiohttp itself refuses, and what fails, in the form of all refusals."""
+        """What aiohttp itself refuses, and faults of the program, as a `Refusal`."""
         try:
             return await handler(request)
         except web.HTTPMethodNotAllowed as error:
@@ -226,9 +226,9 @@ class ApiServer:
             return answer
         except web.HTTPNotFound:
             return _response(404, Refusal("not-found", "there is no such path; docs/openapi.yaml has them all"))
-        except Exception:  # at the rim: one request must not end the control plane
+        except Exception:  # one request must not end the control plane
             log.exception("unexpected exception in a request")
-            return _response(500, Refusal("failed", "a fault of ours; it is in the log"))
+            return _response(500, Refusal("failed", "a fault of the program; it is in the log"))
 
     async def _alive(self, _: web.Request) -> web.Response:
         return web.Response(text="alive\n")
@@ -238,7 +238,7 @@ class ApiServer:
         return web.Response(text="ready\n") if reason is None else web.Response(status=503, text=f"{reason}\n")
 
     async def _show_metrics(self, _: web.Request) -> web.Response:
-        self._metrics.cases.set(len(self._pictures.book or ()))
+        self._metrics.cases.set(len(self._feed.index or ()))
         return web.Response(body=generate_latest(self._metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 

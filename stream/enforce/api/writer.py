@@ -1,6 +1,6 @@
-"""One record to its topic, safe on all replicas, or a refusal within a bound.
+"""One record to its topic, acknowledged by all replicas in sync, or a refusal within a bound.
 
-A producer that failed is thrown away, and the next request makes another: after an error an idempotent one
+A producer that failed is discarded, and the next request makes another: after an error an idempotent one
 may not know what it has sent. A request that ran out of time may have been written all the same; whoever
 repeats it under its Idempotency-Key makes the same record again, which harms nothing.
 """
@@ -26,21 +26,21 @@ class RecordWriter:
         self._config = config
         self._producer = DurableProducer(config, client="wurao-api")
 
-    async def write(self, what: Write) -> None:
+    async def write(self, wanted: Write) -> None:
         """Write it; returns when all replicas that are in sync have it. Raises `Problem` 413 or 503."""
-        value = encode(what.record)
+        value = encode(wanted.record)
         if len(value) > RECORD_BYTES_MAX:
             raise Problem(413, Refusal("too-large", f"its record has {len(value)} bytes, at most {RECORD_BYTES_MAX}"))
-        expected = EXPECTED[what.topic].partitions(self._config.topics)
+        expected = EXPECTED[wanted.topic].partitions(self._config.topics)
 
         async def send(producer: AIOKafkaProducer) -> None:
-            place = partition_of(what.place, expected)
-            await producer.send_and_wait(what.topic, value=value, key=what.key.encode(), partition=place)
+            partition = partition_of(wanted.partition_key, expected)
+            await producer.send_and_wait(wanted.topic, value=value, key=wanted.key.encode(), partition=partition)
 
         try:
             await self._producer.once(send, within_s=self._config.api.write_timeout_ms / 1000)
         except (KafkaError, OSError) as error:  # a TimeoutError is an OSError
-            log.warning("record not acknowledged by the broker", topic=what.topic, error=repr(error))
+            log.warning("record not acknowledged by the broker", topic=wanted.topic, error=repr(error))
             raise Problem(
                 503,
                 Refusal(

@@ -1,11 +1,11 @@
-"""What comes in: records of the intake topics as arrivals at a case or docket.
+"""Records of the intake topics, decoded: as arrivals at a case or at the escalation record of a party.
 
 Pure. It promises that a record is read only under the key, and so in the partition, that its case has, and
-that an event is read by the procedure it is for. What it cannot read it refuses with `Undecodable`; it never
-guesses. In a complaint or filing, what a person filled in wrongly is told to the case, which asks for it (`forms`).
+that an event is decoded by the procedure it is for. What it cannot read it refuses with `Undecodable`; it never
+guesses. In a complaint or filing, what a person filled in wrongly is passed to the case, which asks for it (`forms`).
 
-An appeal is filed under its own case but first heard by the case that it is against, which opens the appeal's
-own: it arrives as a `Forward`. A case id says by its first letter which procedure's it is (`ids`), so that a
+An appeal is filed under its own case but goes first to the case that it is against, which opens the appeal's
+own: it is decoded to a `Forward`. A case id says by its first letter which procedure's it is (`ids`), so that a
 message can find a case that has not been opened yet.
 """
 
@@ -38,7 +38,7 @@ MADE: Final = ("kind", "complaint", "filing", "appeal", "against", "party", "tim
 """Fields of a complaint, filing or appeal that no person fills in: where these are wrong, a program is."""
 
 
-DocketEvent = EscalationFinding | MeasureChanged
+EscalationEvent = EscalationFinding | MeasureChanged
 
 EVENTS: Final[dict[str, msgspec.json.Decoder[msgspec.Struct]]] = {
     "measure": msgspec.json.Decoder(measure.MeasureEvent),
@@ -49,7 +49,7 @@ EVENTS: Final[dict[str, msgspec.json.Decoder[msgspec.Struct]]] = {
     "prohibited-content": msgspec.json.Decoder(prohibited.ProhibitedEvent),
     "regulator-order": msgspec.json.Decoder(regulator.RegulatorEvent),
     "listing": msgspec.json.Decoder(listing.ListingEvent),
-    DOCKET: msgspec.json.Decoder(DocketEvent),
+    DOCKET: msgspec.json.Decoder(EscalationEvent),
 }
 """How the event of a `CaseEvent` is read, by its procedure."""
 
@@ -67,7 +67,7 @@ PROCEDURE_BY_LETTER: Final[dict[str, ProcedureName]] = {
 
 
 class Arrival(NamedTuple):
-    """An event at a case or docket. `id` is the same for a repeat; `at` is when its record came in (ms)."""
+    """An event for a case or escalation record. `id` is the same for a repeat; `at` is the record's timestamp (ms)."""
 
     key: str
     procedure: str
@@ -77,14 +77,14 @@ class Arrival(NamedTuple):
 
 
 class Forward(NamedTuple):
-    """A record that another case must hear first: its own case's key, and the event that goes there instead."""
+    """A record that must go to another case first: its own case's key, and the event that goes there instead."""
 
     key: str
     event: CaseEvent
 
 
 class RecordPosition(NamedTuple):
-    """Where a record stands, and when it came in (its record timestamp, in milliseconds)."""
+    """Where a record stands, and `at`, its timestamp in milliseconds."""
 
     topic: str
     partition: int
@@ -97,7 +97,7 @@ def procedure_of(case: CaseId) -> ProcedureName:
     letter, dash, _ = case.partition("-")
     procedure = PROCEDURE_BY_LETTER.get(letter) if dash else None
     if procedure is None:
-        raise Undecodable(f"no case of ours has an id that begins like this: it needs one of {_LETTERS}")
+        raise Undecodable(f"the case id begins with none of {_LETTERS}")
     return procedure
 
 
@@ -105,65 +105,69 @@ _LETTERS: Final = ", ".join(f"{letter}-" for letter in PROCEDURE_BY_LETTER)
 
 
 def read(
-    spot: RecordPosition, key: bytes | None, value: bytes | None, partitions: int, numbering: Numbering
+    position: RecordPosition, key: bytes | None, value: bytes | None, partitions: int, numbering: Numbering
 ) -> Arrival | Forward | None:
-    """A record of an intake topic; None for one that no case waits for. Raises `Undecodable`."""
+    """A record of an intake topic; None for one that no case needs. `partitions` is the partition count of all intake
+    topics. Raises `Undecodable`.
+    """
     if value is None:
-        raise Undecodable(f"null value: a record of {spot.topic} has a body")
-    found = _read(spot, value, numbering)
+        raise Undecodable(f"null value: a record of {position.topic} needs one")
+    found = _read(position, value, numbering)
     if key != found.key.encode():
-        raise Undecodable(f"the key is not that of the record's case: a record of {spot.topic} stands under it")
-    if partition_of(found.key, partitions) != spot.partition:
-        raise Undecodable("wrong partition: its key belongs to another one (murmur2 of the key, as in Java)")
-    if isinstance(found, Arrival) and spot.topic == topics.DELIVERIES and procedure_of(found.key) != "measure":
+        raise Undecodable(f"wrong key: the key of a record of {position.topic} is the id of its case")
+    if partition_of(found.key, partitions) != position.partition:
+        raise Undecodable("wrong partition: its key belongs to another (murmur2 of the key, as the Java client has it)")
+    if isinstance(found, Arrival) and position.topic == topics.DELIVERIES and procedure_of(found.key) != "measure":
         return None
     return found
 
 
-def _read(spot: RecordPosition, value: bytes, numbering: Numbering) -> Arrival | Forward:
-    reading = forms.FormContext(numbering, spot.at)
-    match spot.topic:
+def _read(position: RecordPosition, value: bytes, numbering: Numbering) -> Arrival | Forward:
+    reading = forms.FormContext(numbering, position.at)
+    match position.topic:
         case topics.CASE_EVENTS:
             one = decode_as(CaseEvent, value)
-            return Arrival(one.case, one.procedure, _event(one), one.id, spot.at)
+            return Arrival(one.case, one.procedure, _event(one), one.id, position.at)
         case topics.COMPLAINTS:
             complained = complaint.Complained(*forms.read(Complaint, value, made=MADE, reading=reading))
-            return _arrival(spot, ids.complaint_case(complained.complaint), "complaint", complained)
+            return _arrival(position, ids.complaint_case(complained.complaint), "complaint", complained)
         case topics.FILINGS:
             filed = campaign.Filed(*forms.read(Filing, value, made=MADE, reading=reading))
-            return _arrival(spot, ids.campaign_case(filed.filing), "campaign", filed)
+            return _arrival(position, ids.campaign_case(filed.filing), "campaign", filed)
         case topics.DELIVERIES:
-            told = decode_as(Delivery, value)
-            event = measure.Delivered(told) if told.outcome == "delivered" else measure.DeliveryFailed(told)
-            return _arrival(spot, told.case, "measure", event)
+            delivery = decode_as(Delivery, value)
+            event = measure.Delivered(delivery) if delivery.outcome == "delivered" else measure.DeliveryFailed(delivery)
+            return _arrival(position, delivery.case, "measure", event)
         case topics.APPEALS:
             appealed = Appealed(*forms.read(Appeal, value, made=MADE, reading=reading))
             return Forward(ids.appeal_case(appealed.appeal), _forwarded(appealed))
         case topic:
-            raise Undecodable(f"{topic} is no intake topic")
+            raise Undecodable(f"{topic} is not an intake topic")
 
 
-def _arrival(spot: RecordPosition, key: str, procedure: ProcedureName, event: msgspec.Struct) -> Arrival:
-    """An arrival of a record that has no id of its own: where it stands, and since when, names it."""
-    return Arrival(key, procedure, event, f"{spot.topic}/{spot.partition}/{spot.offset}@{spot.at}", spot.at)
+def _arrival(position: RecordPosition, key: str, procedure: ProcedureName, event: msgspec.Struct) -> Arrival:
+    """An arrival of a record that has no id of its own: its position and timestamp name it."""
+    return Arrival(
+        key, procedure, event, f"{position.topic}/{position.partition}/{position.offset}@{position.at}", position.at
+    )
 
 
 def _event(one: CaseEvent) -> msgspec.Struct:
     decoder = EVENTS.get(one.procedure)
     if decoder is None:
-        raise Undecodable(f"no procedure is named so; there are {', '.join(EVENTS)}")
+        raise Undecodable(f"no such procedure; there are {', '.join(EVENTS)}")
     if one.procedure != DOCKET and procedure_of(one.case) != one.procedure:
-        raise Undecodable(f"the case is not one of {one.procedure}: its id begins with another letter")
+        raise Undecodable(f"the case is not of the procedure {one.procedure}: its id begins with another letter")
     return decode_as(decoder, bytes(one.event))
 
 
 def _forwarded(appealed: Appealed) -> CaseEvent:
-    said = appealed.appeal
+    appeal_ = appealed.appeal
     return CaseEvent(
-        id=f"{ids.appeal_case(said)}#filed",
-        time=said.time,
-        case=said.against,
-        procedure=procedure_of(said.against),
+        id=f"{ids.appeal_case(appeal_)}#filed",
+        time=appeal_.time,
+        case=appeal_.against,
+        procedure=procedure_of(appeal_.against),
         event=msgspec.Raw(encode(appealed)),
-        actor=said.actor,
+        actor=appeal_.actor,
     )

@@ -1,8 +1,8 @@
-"""The store behind Faust's table: rows in memory, which Faust is told it need not bring back.
+"""The store behind Faust's table: rows in memory, which Faust is told are complete.
 
-Faust's own recovery hands over every row as an event and takes 70 µs for it; reading the topic takes us 10, and had to
-be done anyway, because a row that its recovery loses would be a case that fell back to an earlier state (decision
-0010). So Faust keeps what it does well: it says which partitions of the table are ours, and when.
+Faust's own recovery delivers every row as an event, 70 µs each; reading the topic takes us 10, and had to be done
+anyway, because a row that its recovery loses would be a case that fell back to an earlier state (decision 0010). So
+Faust keeps what it does well: it says which partitions of the table are ours, and when.
 """
 
 from typing import Final
@@ -15,14 +15,14 @@ URL: Final = "wurao://"
 """By which Faust finds this store."""
 
 ALL: Final = 1 << 62
-"""An offset beyond all that a topic holds: nothing is left to be brought back."""
+"""An offset beyond all that a topic holds: nothing is left for Faust to recover."""
 
 
 class RecoveredStore(Store[bytes, bytes]):
-    """Keeps rows, and says that it has all of them; `recovery` sees to it before a case is touched."""
+    """Keeps rows, and reports all of them as recovered; `recovery` reads them before a case is touched."""
 
     def persisted_offset(self, tp: TP) -> int:  # noqa: ARG002  # as Faust calls it
-        """Up to where the table's topic has been taken in: Faust brings back what comes after."""
+        """The offset up to which the table's topic is applied: Faust recovers what comes after."""
         return ALL
 
 

@@ -1,10 +1,11 @@
-"""How far the intake has been dealt with: the table's own account, one row per partition.
+"""How far the intake topics are processed: the table's own account, one row per partition number.
 
-Pure. Kafka's committed offsets are not asked: Faust commits records that it never handed over (decision 0010).
-A row is written to the same partition of the same topic as the entries it stands for, after them; so a position
-that is read back is never ahead of the state, and where it is behind, repeats are known by their ids.
+Kafka's committed offsets are not asked: Faust commits records that it never delivered (decision 0010). A row is written
+to the same partition of the table's topic as the entries it stands for, after them; so offsets that are read back are
+never ahead of the state, and where they are behind, repeats are recognised by their ids.
 
-Positions are kept by topic id, so that a topic that was deleted and made again is read from its beginning.
+Offsets are kept by topic id, so that a topic that was deleted and created again is read from its beginning. Nothing
+here blocks; the runtime and the reader call it, on one loop.
 """
 
 from collections.abc import Iterable, Mapping
@@ -17,7 +18,7 @@ from stream.kafka.clients import TopicPartition
 from stream.model.codec import encode
 
 ROW_PREFIX: Final = b"position|"
-"""No key of a case or docket begins like this (`decoding.read`)."""
+"""The keys of these rows; no key of a case or escalation record begins like this (`decoding.read`)."""
 
 
 class _Next(msgspec.Struct, frozen=True):
@@ -31,24 +32,25 @@ class _Row(msgspec.Struct, frozen=True):
 
 
 class TableRow(NamedTuple):
-    """A row of the table."""
+    """A row of the table, as bytes."""
 
     key: bytes
     value: bytes
 
 
 class IntakeOffsets:
-    """The next offset to deal with, per place."""
+    """Per partition of an intake topic, the next offset to process; 0 where nothing is known."""
 
     def __init__(self, topic_ids: Mapping[str, str]) -> None:
+        """`topic_ids`: the intake topics, name → the id that the cluster gave it."""
         self._topic_ids = topic_ids
         self._next: dict[TopicPartition, int] = {}
 
-    def __getitem__(self, place: TopicPartition) -> int:
-        return self._next.get(place, 0)
+    def __getitem__(self, partition: TopicPartition) -> int:
+        return self._next.get(partition, 0)
 
     def load(self, rows: Iterable[bytes]) -> None:
-        """Begin anew from the rows of the table."""
+        """Replace everything by the values of the table's rows. Those of topics that are gone are left out."""
         topics = {topic_id: topic for topic, topic_id in self._topic_ids.items()}
         found = (msgspec.json.decode(row, type=_Row) for row in rows)
         self._next = {
@@ -58,16 +60,16 @@ class IntakeOffsets:
             if one.topic_id in topics
         }
 
-    def pass_(self, spot: RecordPosition) -> TableRow:
-        """A record has been dealt with; the row that says so."""
-        self._next[TopicPartition(spot.topic, spot.partition)] = spot.offset + 1
+    def advance(self, position: RecordPosition) -> TableRow:
+        """A record is processed; the row that records it, for the same partition number of the table."""
+        self._next[TopicPartition(position.topic, position.partition)] = position.offset + 1
         known = tuple(
-            _Next(topic_id, self._next[place])
+            _Next(topic_id, self._next[partition])
             for topic, topic_id in self._topic_ids.items()
-            if (place := TopicPartition(topic, spot.partition)) in self._next
+            if (partition := TopicPartition(topic, position.partition)) in self._next
         )
-        return TableRow(ROW_PREFIX + str(spot.partition).encode(), encode(_Row(spot.partition, known)))
+        return TableRow(ROW_PREFIX + str(position.partition).encode(), encode(_Row(position.partition, known)))
 
-    def skip_to(self, place: TopicPartition, offset: int) -> None:
-        """The place's records before this offset are no more."""
-        self._next[place] = max(offset, self[place])
+    def skip_to(self, partition: TopicPartition, offset: int) -> None:
+        """The partition holds no record before this offset that is still to be processed."""
+        self._next[partition] = max(offset, self[partition])

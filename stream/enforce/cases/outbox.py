@@ -3,24 +3,24 @@
 Pure. Every effect becomes at most one record, the same each time: its key, its value and the effect's key in
 the header `effect` do not depend on when or how often it is written. So an effect may be carried out again
 after a crash: a compacted topic is none the worse for it, readers of `notices`, `reports` and `holds` drop a
-repeat by its key, and a case drops it by its id.
+repeat by its key, and a case ignores it by its id.
 """
 
 import msgspec
 
 from bloom.partition import partition_of
 from stream.enforce.cases.decoding import procedure_of
-from stream.enforce.cases.store import Entry, picture
+from stream.enforce.cases.store import Entry, view_of
 from stream.enforce.procedures.effects import (
     Effect,
     KeepRecord,
     LiftOrder,
+    NotifyCase,
+    NotifyEscalation,
     OpenCase,
     RaiseFinding,
     SendNotice,
     SendReport,
-    TellCase,
-    TellDocket,
     WriteCampaign,
     WriteExpression,
     WriteListing,
@@ -34,22 +34,23 @@ from stream.model.registry import key_of
 
 
 def records(key: str, entry: Entry, partitions: int) -> list[Out]:
-    """What an entry's step puts out, in order: its effects, and the picture of the case last.
+    """The records of an entry's step, in order: its effects, and the view of the case last.
 
-    Last, so that whoever sees a case in a state finds done what made it so. Raises `Undecodable` where an
-    effect is for a case whose id is none of ours: no such step may be taken.
+    Last, so that whoever sees a case in a state finds the effects carried out that go with it. `partitions` is the
+    partition count of the topics with a case's key. Raises `Undecodable` where an effect is for a case whose id no
+    procedure has: no such step may be applied.
     """
     out = [one for effect in entry.outbox if (one := _record(key, effect, entry.updated, partitions)) is not None]
-    seen = picture(key, entry)
-    if seen is not None:
-        out.append(Out(topics.CASES, partition_of(key, partitions), key.encode(), encode(seen)))
+    view = view_of(key, entry)
+    if view is not None:
+        out.append(Out(topics.CASES, partition_of(key, partitions), key.encode(), encode(view)))
     return out
 
 
 def _record(case: str, effect: Effect, now: int, partitions: int) -> Out | None:
-    """The record of one effect; None for what stays inside: clocks, and alerts, which are logged and counted."""
+    """The record of one effect; None for what has none: clocks, and alerts, which are logged and counted."""
     key, act = effect.key, effect.act
-    told: CaseEvent | None = None
+    sent: CaseEvent | None = None
     out: Out | None = None
     match act:
         case WriteOrder() | LiftOrder():
@@ -57,8 +58,8 @@ def _record(case: str, effect: Effect, now: int, partitions: int) -> Out | None:
         case WriteCampaign():
             out = out_of(topics.CAMPAIGNS, key_of(act.campaign), act.campaign, key, 1)
         case WriteExpression():
-            place = partition_of(act.expression.subscriber, partitions)
-            out = Out(topics.EXPRESSIONS, place, key_of(act.expression).encode(), encode(act.expression), key)
+            partition = partition_of(act.expression.subscriber, partitions)
+            out = Out(topics.EXPRESSIONS, partition, key_of(act.expression).encode(), encode(act.expression), key)
         case WriteListing():
             out = out_of(topics.LISTINGS, act.listing.listing, act.listing, key, 1)
         case SendNotice():
@@ -69,17 +70,17 @@ def _record(case: str, effect: Effect, now: int, partitions: int) -> Out | None:
             out = out_of(topics.HOLDS, key, Hold(key, case, now, act.evidence, act.basis), key, partitions)
         case RaiseFinding():
             finding = EscalationFinding(act.finding, act.origin, act.direction)
-            told = _told(party_key(act.finding.party), DOCKET, finding, effect, now)
-        case TellDocket():
-            told = _told(party_key(act.party), DOCKET, act.change, effect, now)
+            sent = _case_event(party_key(act.finding.party), DOCKET, finding, effect, now)
+        case NotifyEscalation():
+            sent = _case_event(party_key(act.party), DOCKET, act.change, effect, now)
         case OpenCase():
-            told = _told(act.case, act.procedure, act.event, effect, now)
-        case TellCase():
-            told = _told(act.case, procedure_of(act.case), act.event, effect, now)
+            sent = _case_event(act.case, act.procedure, act.event, effect, now)
+        case NotifyCase():
+            sent = _case_event(act.case, procedure_of(act.case), act.event, effect, now)
         case _:
             pass
-    return out if told is None else case_event_out(told, partitions)
+    return out if sent is None else case_event_out(sent, partitions)
 
 
-def _told(case: str, procedure: str, event: msgspec.Struct, effect: Effect, now: int) -> CaseEvent:
+def _case_event(case: str, procedure: str, event: msgspec.Struct, effect: Effect, now: int) -> CaseEvent:
     return CaseEvent(id=effect.key, time=now, case=case, procedure=procedure, event=msgspec.Raw(encode(event)))

@@ -1,12 +1,12 @@
-"""The way in: every record of the intake topics once, in its partition's order, whatever the stream does.
+"""The reader of the intake topics: every record once, in its partition's order, whatever Faust delivers.
 
-Faust hands records over. It may also leave some out: what its fetcher read before a table was recovered is
-thrown away, counted as a gap of compaction and committed (decision 0010: measured, 175 of 600 records lost over
-six kills). So nothing here rests on what it says. Each record is compared with the table's own position: one
-from before it is dropped, one from beyond it shows a gap, and a gap is read here from the topic itself. Where
-records wait that the stream has not brought for a while, they are fetched likewise.
+Faust delivers records. It may also skip some: what its fetcher read before a table was recovered is discarded, counted
+as a gap of compaction and committed (decision 0010: measured, 175 of 600 records lost over six kills). So nothing
+here rests on what it delivers or commits. Each record's offset is compared with the table's own: one from before it is
+dropped, one from beyond it shows a gap, and a gap is read here from the topic itself. Where Faust has not delivered
+waiting records for a while, they are fetched likewise.
 
-It must never let two records be dealt with at once.
+It must never let two records be processed at once.
 """
 
 import asyncio
@@ -28,10 +28,11 @@ from stream.metrics import EnforceMetrics
 
 log = logs.get(__name__)
 
-Take = Callable[[RecordPosition, bytes | None, bytes | None], Awaitable[None]]
+Process = Callable[[RecordPosition, bytes | None, bytes | None], Awaitable[None]]
+"""Processes one record (position, key, value), whole, and advances the offsets; may wait for a broker unboundedly."""
 
 QUIET_S: Final = 2.0
-"""A record that the stream has not brought this long after others stopped coming is fetched."""
+"""A record that Faust has not delivered this long after it delivered its last is fetched."""
 
 FETCH_RECORDS_MAX: Final = 500
 """Fetched at a time: two or three seconds of work, so that a rebalance need not wait for more."""
@@ -40,69 +41,69 @@ CLIENT: Final = "wurao-enforce-gaps"
 
 
 class IntakeReader:
-    """One instance's way in."""
+    """One instance's reader. All its coroutines share one lock: each waits until the record being processed is done."""
 
-    def __init__(self, config: Config, *, positions: IntakeOffsets, take: Take, metrics: EnforceMetrics) -> None:
+    def __init__(self, config: Config, *, offsets: IntakeOffsets, process: Process, metrics: EnforceMetrics) -> None:
         self._config = config
-        self._positions = positions
-        self._take = take
+        self._offsets = offsets
+        self._process = process
         self._metrics = metrics
-        self._ours: frozenset[TopicPartition] = frozenset()
-        self._one_at_a_time = asyncio.Lock()
-        self._came = -QUIET_S
-        self._seldom = logs.Throttle()
+        self._assigned: frozenset[TopicPartition] = frozenset()
+        self._lock = asyncio.Lock()
+        self._delivered_at = -QUIET_S
+        self._throttle = logs.Throttle()
 
-    async def begin(self, ours: Iterable[TopicPartition]) -> None:
-        """These are our partitions from now on; what waits in them is dealt with from their positions."""
-        async with self._one_at_a_time:
-            self._ours = frozenset(ours)
-            self._came = -QUIET_S  # what waits is not waited for
+    async def resume(self, assigned: Iterable[TopicPartition]) -> None:
+        """After a rebalance: these are our partitions from now on, read from the table's offsets."""
+        async with self._lock:
+            self._assigned = frozenset(assigned)
+            self._delivered_at = -QUIET_S  # records that wait already are fetched at once
 
     async def pause(self) -> None:
-        """Partitions may go to others: returns when the record at hand is finished, and takes no more."""
-        self._ours = frozenset()
-        async with self._one_at_a_time:
+        """Before a rebalance: take no more records; returns once the one being processed is done."""
+        self._assigned = frozenset()
+        async with self._lock:
             return
 
     async def between(self, work: Callable[[], Awaitable[object]]) -> None:
-        """Do something to our rows while no record is at hand; nothing while they may be others'."""
-        async with self._one_at_a_time:
-            if self._ours:
+        """Run `work` on our rows while no record is processed; not at all while no partition is assigned."""
+        async with self._lock:
+            if self._assigned:
                 await work()
 
-    async def deliver(self, spot: RecordPosition, key: bytes | None, value: bytes | None) -> None:
-        """A record that the stream brought."""
-        place = TopicPartition(spot.topic, spot.partition)
-        async with self._one_at_a_time:
-            self._came = time.monotonic()
-            if place not in self._ours:
+    async def deliver(self, position: RecordPosition, key: bytes | None, value: bytes | None) -> None:
+        """Faust delivered a record; called by its agent. A gap before the record is fetched first."""
+        partition = TopicPartition(position.topic, position.partition)
+        async with self._lock:
+            self._delivered_at = time.monotonic()
+            if partition not in self._assigned:
                 return  # a remainder from before a rebalance; whoever has the partition reads it
-            if spot.offset > self._positions[place]:
-                await self._fetch([place])
-            if spot.offset == self._positions[place]:
-                await self._take(spot, key, value)
+            if position.offset > self._offsets[partition]:
+                await self._fetch([partition])
+            if position.offset == self._offsets[partition]:
+                await self._process(position, key, value)
 
     async def fetch_missing(self, ends: Mapping[TopicPartition, int]) -> None:
-        """Deal with what stands before these end offsets, where the stream is quiet and has not brought it."""
-        if time.monotonic() - self._came < QUIET_S or self._one_at_a_time.locked():
+        """Process what stands before these end offsets, where Faust is quiet and has not delivered it."""
+        if time.monotonic() - self._delivered_at < QUIET_S or self._lock.locked():
             return
-        async with self._one_at_a_time:
-            behind = [place for place in self._ours if ends.get(place, 0) > self._positions[place]]
+        async with self._lock:
+            behind = [one for one in self._assigned if ends.get(one, 0) > self._offsets[one]]
             if behind:
                 await self._fetch(behind)
 
-    async def _fetch(self, places: list[TopicPartition]) -> None:
-        """Read these places from their positions to their ends, and deal with what is there."""
+    async def _fetch(self, partitions: list[TopicPartition]) -> None:
+        """Read these partitions from our offsets to their ends, and process what is there."""
         began, fetched = time.monotonic(), 0
         try:
             try:
-                fetched = await self._fetch_some(places)
+                fetched = await self._fetch_some(partitions)
             except OffsetOutOfRangeError:
-                await self._begin_where_records_begin(places)
+                await self._skip_deleted(partitions)
         except (clients.KafkaError, OSError) as error:
             log.warning("records that the stream skipped cannot be fetched; trying again", error=repr(error))
         self._metrics.fetched.inc(fetched)
-        held_back = self._seldom.now() if fetched else None
+        held_back = self._throttle.now() if fetched else None
         if held_back is not None:
             log.warning(
                 "records that the stream skipped were fetched and processed",
@@ -111,37 +112,37 @@ class IntakeReader:
                 like_this_before=held_back,
             )
 
-    async def _fetch_some(self, places: list[TopicPartition]) -> int:
+    async def _fetch_some(self, partitions: list[TopicPartition]) -> int:
+        """At most `FETCH_RECORDS_MAX` records; ends early where a partition is taken from us. How many."""
         fetched = 0
-        start = {TopicPartition(*place): self._positions[place] for place in places}
+        start = {one: self._offsets[one] for one in partitions}
         async for batch in topic_reader.read(self._config, list(start), start=start, client=CLIENT):
             for raw in batch.records:
-                if TopicPartition(raw.topic, raw.partition) not in self._ours or fetched == FETCH_RECORDS_MAX:
+                if TopicPartition(raw.topic, raw.partition) not in self._assigned or fetched == FETCH_RECORDS_MAX:
                     return fetched
                 fetched += 1
-                await self._take(
-                    RecordPosition(raw.topic, raw.partition, raw.offset, raw.timestamp), raw.key, raw.value
-                )
-            for place, offset in batch.next_offsets.items():
+                position = RecordPosition(raw.topic, raw.partition, raw.offset, raw.timestamp)
+                await self._process(position, raw.key, raw.value)
+            for partition, offset in batch.next_offsets.items():
                 # Not from the last record: offsets at the end may hold none.
-                self._positions.skip_to(TopicPartition(place.topic, place.partition), offset)
+                self._offsets.skip_to(partition, offset)
         return fetched
 
-    async def _begin_where_records_begin(self, places: list[TopicPartition]) -> None:
+    async def _skip_deleted(self, partitions: list[TopicPartition]) -> None:
+        """Our offset is before the log's start: skip to it, and say which records were never processed."""
         consumer = clients.follower(self._config, client=CLIENT)
         try:
             await consumer.start()
-            first = await consumer.beginning_offsets([TopicPartition(*place) for place in places])
+            first = await consumer.beginning_offsets(partitions)
         finally:
             await close_within(consumer)
-        for place, offset in first.items():
-            here = TopicPartition(place.topic, place.partition)
-            if offset > self._positions[here]:
+        for partition, offset in first.items():
+            if offset > self._offsets[partition]:
                 log.error(
                     "records were deleted before they were processed: set retention.ms of the topic to -1",
-                    topic=here.topic,
-                    partition=here.partition,
-                    first=self._positions[here],
+                    topic=partition.topic,
+                    partition=partition.partition,
+                    first=self._offsets[partition],
                     until=offset,
                 )
-                self._positions.skip_to(here, offset)
+                self._offsets.skip_to(partition, offset)

@@ -1,4 +1,4 @@
-"""The table after a start or rebalance: brought back from its topic, whole.
+"""The table after a start or rebalance: recovered from its topic, whole.
 
 Promises that every row of our partitions is the last that was written, and that there is no other. Faust's own recovery
 empties its queues when it resumes, and ends by a count of offsets; a row that it lost would be a case that fell back to
@@ -23,26 +23,27 @@ Table = MutableMapping[bytes, bytes]
 
 
 class RecoveredRows(NamedTuple):
-    """The rows of our partitions."""
+    """The rows of our partitions, as bytes: entries by key."""
 
     entries: dict[bytes, bytes]
     partition: dict[bytes, int]
-    """of each entry"""
-    positions: list[bytes]
+    """partition of the table's topic, by entry key"""
+    offsets: list[bytes]
+    """values of the rows that `IntakeOffsets.load` reads"""
 
 
 async def recover(config: Config, table: Table, ours: Sequence[int]) -> RecoveredRows:
-    """Fill the table with the rows of these partitions, and empty it of all else. Waits for a broker."""
+    """Fill the table with the rows of these partitions (numbers), and empty it of all else. Waits for a broker."""
     rows, partition = await _read_until_whole(config, ours)
     table.clear()
     table.update(rows)
-    positions = [value for key, value in rows.items() if key.startswith(ROW_PREFIX)]
+    offsets = [value for key, value in rows.items() if key.startswith(ROW_PREFIX)]
     entries = {key: value for key, value in rows.items() if not key.startswith(ROW_PREFIX)}
-    return RecoveredRows(entries, partition, positions)
+    return RecoveredRows(entries, partition, offsets)
 
 
 async def _read_until_whole(config: Config, ours: Sequence[int]) -> tuple[dict[bytes, bytes], dict[bytes, int]]:
-    retry = Retry(log, "the table cannot be read; reading it anew")
+    retry = Retry(log, "the table cannot be read; reading it from the beginning again")
     while True:
         try:
             return await _read(config, ours)
@@ -55,12 +56,12 @@ async def _read(config: Config, ours: Sequence[int]) -> tuple[dict[bytes, bytes]
     partition: dict[bytes, int] = {}
     if not ours:
         return rows, partition
-    places = [TopicPartition(ENFORCE_TABLE, one) for one in ours]
-    async for batch in topic_reader.read(config, places, client="wurao-enforce-table"):
+    partitions = [TopicPartition(ENFORCE_TABLE, one) for one in ours]
+    async for batch in topic_reader.read(config, partitions, client="wurao-enforce-table"):
         for raw in batch.records:
             assert raw.key is not None, f"{ENFORCE_TABLE}/{raw.partition}@{raw.offset}: a row has a key"
             if raw.value is None:
-                rows.pop(raw.key, None)  # it has left
+                rows.pop(raw.key, None)  # a tombstone: the row was removed
             else:
                 rows[raw.key] = raw.value
                 partition[raw.key] = raw.partition

@@ -1,18 +1,18 @@
-"""The shell around the procedures: takes one record after the other, keeps the state, carries out the effects.
+"""The runtime around the procedures: takes one record after the other, keeps the state, carries out the effects.
 
 It promises this order, and rests all its guarantees on it:
 
-1. the entry with its effects is acknowledged by the table's topic;
+1. the entry with its effects (the outbox) is acknowledged by the table's topic;
 2. the effects are acknowledged, each under its key;
-3. the record counts as dealt with;
-4. (waited for by nobody) the entry is written without its effects, and after it the partition's position.
+3. the record counts as processed;
+4. (nobody waits for it) the entry is written without its effects, and after it the partition's offsets.
 
-A process that dies before 1 has done nothing. One that dies after 1 has all it owes in the table: the record
-comes again, is known by its id, and what may not have been carried out is carried out, under the keys that it
-had. So no order of events loses a case or tells anybody twice under two names.
+A process that dies before 1 has done nothing. One that dies after 1 has all it owes in the table: the record comes
+again, is recognised by its id, and effects that may not have been carried out are carried out, under the keys that they
+had. So no order of events loses a case or notifies anybody twice under two names.
 
-It must never take two records at once. Broker errors are waited out here; whatever else goes wrong outside a
-step is a fault of the program, and whoever calls ends the process.
+It must never take two records at once: `reader` sees to that. Broker errors are waited out here; whatever else goes
+wrong outside a step is a fault of the program, and the caller ends the process.
 """
 
 import asyncio
@@ -45,56 +45,60 @@ from stream.model.topics import DEAD_LETTER, ENFORCE_TABLE
 
 log = logs.get(__name__)
 
-LEAVING_ROWS_MAX: Final = 100
-"""Rows that leave at a time: some milliseconds, for which no record is taken."""
+REMOVED_ROWS_MAX: Final = 100
+"""Rows that are removed from the table at a time: some milliseconds, in which no record is taken."""
 
 
 @dataclass(frozen=True, slots=True)
 class RejectedRecord:
-    """A record that came to nothing, and why."""
+    """A record for the dead-letter topic, and why it goes there."""
 
-    spot: RecordPosition
+    position: RecordPosition
     key: bytes | None
     value: bytes | None
     reason: str
 
 
 class CaseRuntime:
-    """One instance's hands. Create it on its loop; `start` before the first record, `stop` after the last."""
+    """What one instance does to its table and topics. Create it on its loop; `start` before the first record, `stop`
+    after the last.
+
+    Every coroutine here but `stop` waits, without a bound, for a broker that does not answer.
+    """
 
     def __init__(
         self,
         config: Config,
         *,
         table: Table,
-        positions: IntakeOffsets,
+        offsets: IntakeOffsets,
         terms: Terms,
         clock: WallClock,
         metrics: EnforceMetrics,
     ) -> None:
         self._config = config
         self._table = table
-        self._positions = positions
+        self._offsets = offsets
         self._partitions = config.topics.partitions
         self._terms = terms
         self._clock = clock
         self._metrics = metrics
         self._producer = DurableProducer(config, client="wurao-enforce-effects")
-        self.diary = Timers()
+        self.timers = Timers()
         self.retention = Retention()
-        # When it is asked for, not when clocks ring: while the broker does not answer, none does.
-        metrics.overdue.set_function(lambda: self.diary.overdue_ms(clock.now()) / 1000)
+        # Computed when it is scraped, not when clocks fire: while the broker does not answer, none does.
+        metrics.overdue.set_function(lambda: self.timers.overdue_ms(clock.now()) / 1000)
 
     async def start(self) -> None:
-        """Be able to write. Waits for a broker."""
+        """Connect the producer. Waits for a broker."""
         await self._producer.start()
 
     async def stop(self) -> None:
-        """Write no more; what was handed over is flushed, within a bound."""
+        """Write no more; records in flight are flushed, within a bound."""
         await self._producer.close()
 
     async def flush(self) -> None:
-        """Wait until all that was handed over is acknowledged."""
+        """Wait until all records in flight are acknowledged."""
         await self._producer.flush()
 
     @property
@@ -102,32 +106,32 @@ class CaseRuntime:
         """Whether what is written now is not acknowledged."""
         return self._producer.failing
 
-    async def take(self, spot: RecordPosition, key: bytes | None, value: bytes | None) -> None:
-        """Deal with one record, whole. Returns when it may be counted as dealt with."""
+    async def process(self, position: RecordPosition, key: bytes | None, value: bytes | None) -> None:
+        """Process one record, whole; called by the reader, one at a time. Returns when it counts as processed."""
         began = time.monotonic()
-        outcome = await self._take(spot, key, value)
-        row = self._positions.pass_(spot)
+        outcome = await self._process(position, key, value)
+        row = self._offsets.advance(position)
         self._table[row.key] = row.value
-        await self._send_unwatched(spot.partition, row.key, row.value)
-        self._metrics.arrivals.labels(spot.topic, outcome).inc()
+        await self._send_unacknowledged(position.partition, row.key, row.value)
+        self._metrics.arrivals.labels(position.topic, outcome).inc()
         self._metrics.step_seconds.inc(time.monotonic() - began)
 
-    async def ring(self) -> int:
-        """Ring the clocks whose time has come; how many did."""
+    async def fire_timers(self) -> int:
+        """Write the events of the clocks whose time has come; how many."""
         now = self._clock.now()
-        rings = self.diary.ring(now, outstanding_max=self._config.enforce.rings_outstanding_max)
-        if rings:
-            await self._write([case_event_out(ring.event(now), self._partitions) for ring in rings])
-        self._metrics.clocks.set(len(self.diary))
-        return len(rings)
+        timers = self.timers.fire(now, outstanding_max=self._config.enforce.rings_outstanding_max)
+        if timers:
+            await self._write([case_event_out(timer.event(now), self._partitions) for timer in timers])
+        self._metrics.clocks.set(len(self.timers))
+        return len(timers)
 
-    def leaving(self) -> list[str]:
-        """The rows that may leave the table now, as many as are taken at a time."""
-        return self.retention.due(self._clock.now(), rows_max=LEAVING_ROWS_MAX)
+    def removable(self) -> list[str]:
+        """The keys of rows that may be removed from the table now, at most `REMOVED_ROWS_MAX`."""
+        return self.retention.due(self._clock.now(), rows_max=REMOVED_ROWS_MAX)
 
-    async def let_leave(self) -> None:
-        """Take those rows out of the table, and then out of memory. Only while no record is at hand."""
-        keys = self.leaving()
+    async def remove_rows(self) -> None:
+        """Remove those rows from the table's topic, and then from memory. Only while no record is processed."""
+        keys = self.removable()
 
         async def send(producer: AIOKafkaProducer) -> None:
             acks = [
@@ -139,27 +143,28 @@ class CaseRuntime:
         await self._producer.durably(send)
         for key in keys:
             self._table.pop(key.encode(), None)
-            self.retention.note(key, None)
+            self.retention.set(key, None)
         self._metrics.cases.dec(len(keys))
         self._metrics.left.inc(len(keys))
 
     async def resume(self, rows: RecoveredRows) -> int:
-        """Go on from the rows of our partitions: find the clocks, finish what was begun. How many entries there are."""
-        self._positions.load(rows.positions)
+        """Go on from the rows of our partitions: load the clocks, carry out what is in outboxes. The entries' count."""
+        self._offsets.load(rows.offsets)
         entries = [(key, store.decode(value)) for key, value in rows.entries.items()]
-        self.diary.fill((key.decode(), entry.procedure, store.clocks(entry)) for key, entry in entries)
-        self.retention.fill((key.decode(), store.removable_at(entry, self._terms)) for key, entry in entries)
+        self.timers.load((key.decode(), entry.procedure, store.clocks(entry)) for key, entry in entries)
+        self.retention.load((key.decode(), store.removable_at(entry, self._terms)) for key, entry in entries)
         for key, entry in entries:
             if entry.outbox:  # its record comes again too, but perhaps late, behind others
                 await self._carry_out(key, entry, rows.partition[key])
         self._metrics.cases.set(len(entries))
         return len(entries)
 
-    async def _take(self, spot: RecordPosition, key: bytes | None, value: bytes | None) -> str:
+    async def _process(self, position: RecordPosition, key: bytes | None, value: bytes | None) -> str:
+        """What became of a record, as the metric's label `outcome`."""
         try:
-            found = decoding.read(spot, key, value, self._partitions, self._terms.numbering)
+            found = decoding.read(position, key, value, self._partitions, self._terms.numbering)
         except Undecodable as error:
-            await self._bury(RejectedRecord(spot, key, value, str(error)))
+            await self._dead_letter(RejectedRecord(position, key, value, str(error)))
             return "undecodable"
         match found:
             case None:
@@ -168,17 +173,17 @@ class CaseRuntime:
                 await self._write([case_event_out(found.event, self._partitions)])
                 return "forwarded"
             case Arrival():
-                outcome = await self._arrive(spot, found, value)
-                self.diary.dealt_with(found.id)
+                outcome = await self._apply(position, found, value)
+                self.timers.acknowledge(found.id)
                 return outcome
 
-    async def _arrive(self, spot: RecordPosition, arrival: Arrival, value: bytes | None) -> str:
+    async def _apply(self, position: RecordPosition, arrival: Arrival, value: bytes | None) -> str:
         key = arrival.key.encode()
         stored = self._table.get(key)
         entry = store.decode(stored) if stored else None
         if entry is not None and entry.outbox:
-            await self._carry_out(key, entry, spot.partition)
-            entry = store.settled(entry)
+            await self._carry_out(key, entry, position.partition)
+            entry = store.without_outbox(entry)
         outcome = self._step(entry, arrival)
         match outcome:
             case Duplicate():
@@ -186,34 +191,39 @@ class CaseRuntime:
             case Rejected(reason, stale):
                 if stale:
                     return "stale"
-                log.warning("refused", topic=spot.topic, procedure=arrival.procedure, reason=reason)
-                await self._bury(RejectedRecord(spot, key, value, reason))
+                log.warning(
+                    "event rejected; its record goes to dead-letter",
+                    topic=position.topic,
+                    procedure=arrival.procedure,
+                    reason=reason,
+                )
+                await self._dead_letter(RejectedRecord(position, key, value, reason))
                 return "refused"
             case Updated(after):
                 written = encode(after)
-                await self._write([Out(ENFORCE_TABLE, spot.partition, key, written)])
+                await self._write([Out(ENFORCE_TABLE, position.partition, key, written)])
                 if stored is None:
                     self._metrics.cases.inc()
                 self._table[key] = written
-                self.diary.note(arrival.key, after.procedure, store.clocks(after))
-                self._tell(arrival.key, after)
-                await self._carry_out(key, after, spot.partition)
+                self.timers.set(arrival.key, after.procedure, store.clocks(after))
+                self._log_alerts(arrival.key, after)
+                await self._carry_out(key, after, position.partition)
                 return "taken"
 
     async def _carry_out(self, key: bytes, entry: Entry, partition: int) -> None:
-        """Do what an entry has in its outbox, and then take it out."""
+        """Write what an entry has in its outbox, and then empty the outbox."""
         await self._write(outbox.records(key.decode(), entry, self._partitions))
-        settled = store.settled(entry)
-        done = encode(settled)
-        self._table[key] = done
-        self.retention.note(key.decode(), store.removable_at(settled, self._terms))
-        await self._send_unwatched(partition, key, done)
+        emptied = store.without_outbox(entry)
+        written = encode(emptied)
+        self._table[key] = written
+        self.retention.set(key.decode(), store.removable_at(emptied, self._terms))
+        await self._send_unacknowledged(partition, key, written)
 
     def _step(self, entry: Entry | None, arrival: Arrival) -> Updated | Duplicate | Rejected:
         """The pure step. A fault in it must not stop the stream: pure means that nothing was done yet."""
         now = max(self._clock.at(arrival.at), entry.updated if entry else 0)
         try:
-            outcome = store.take(arrival.key, entry, arrival, now, self._terms)
+            outcome = store.apply(arrival.key, entry, arrival, now, self._terms)
             if isinstance(outcome, Updated):
                 outbox.records(arrival.key, outcome.entry, self._partitions)  # or it could never be carried out
         except Undecodable as error:
@@ -225,8 +235,8 @@ class CaseRuntime:
             return Rejected(f"the step failed: {type(error).__name__}")
         return outcome
 
-    def _tell(self, key: str, entry: Entry) -> None:
-        """To people, by log and metrics: alerts, and clocks set over years that nobody knows."""
+    def _log_alerts(self, key: str, entry: Entry) -> None:
+        """Log and count what people must know: alerts, and clocks set over years whose calendar is not known."""
         for effect in entry.outbox:
             match effect.act:
                 case Alert(level=level, about=about):
@@ -243,17 +253,17 @@ class CaseRuntime:
                 case _:
                     pass
 
-    async def _bury(self, letter: RejectedRecord) -> None:
-        spot = letter.spot
+    async def _dead_letter(self, record: RejectedRecord) -> None:
+        position = record.position
         headers = [
-            ("error", letter.reason.encode()),
-            ("topic", spot.topic.encode()),
-            ("partition", str(spot.partition).encode()),
-            ("offset", str(spot.offset).encode()),
+            ("error", record.reason.encode()),
+            ("topic", position.topic.encode()),
+            ("partition", str(position.partition).encode()),
+            ("offset", str(position.offset).encode()),
         ]
 
         async def send(producer: AIOKafkaProducer) -> None:
-            await producer.send_and_wait(DEAD_LETTER, value=letter.value, key=letter.key, headers=headers)
+            await producer.send_and_wait(DEAD_LETTER, value=record.value, key=record.key, headers=headers)
 
         await self._producer.durably(send)
 
@@ -269,8 +279,8 @@ class CaseRuntime:
             if one.topic != ENFORCE_TABLE:
                 self._metrics.effects.labels(one.topic).inc()
 
-    async def _send_unwatched(self, partition: int, key: bytes, value: bytes) -> None:
-        """Write what only spares work. If it is lost, effects are carried out once more, or records read again."""
+    async def _send_unacknowledged(self, partition: int, key: bytes, value: bytes) -> None:
+        """Write a row that only spares work. If it is lost, effects are carried out, or records read, once more."""
 
         async def send(producer: AIOKafkaProducer) -> None:
             ack = await _send(producer, Out(ENFORCE_TABLE, partition, key, value))

@@ -1,9 +1,9 @@
-"""What is kept of one case or docket, and how an arrival changes it.
+"""The entry that is kept of one case or escalation record, and how an arrival changes it.
 
-Pure, and the same for every procedure. It promises that an arrival is taken once however often it comes, that
+Pure, and the same for every procedure. It promises that an arrival is applied once however often it comes, that
 the effects of a step stand beside the case that made them until they are carried out, and that a case is read
-back exactly as it was written; and that a case which ended long enough ago takes nothing more, whether its row has left
-the table yet or not. It must never carry anything out.
+back exactly as it was written; and that a case which ended long enough ago takes nothing more, whether its row has been
+removed from the table yet or not. It must never carry anything out.
 """
 
 from collections.abc import Callable
@@ -35,7 +35,7 @@ from stream.model.control import Party
 C = TypeVar("C", bound=Case)
 
 IDS_MAX: Final = 128
-"""Arrivals remembered per entry: many times what a case sees between two commits of offsets."""
+"""Ids of arrivals kept per entry: many times what a case sees between two writes of the offsets."""
 
 ENTRY_BYTES_MAX: Final = 1_500_000
 """An entry must fit into its topic (2 MiB) with room for headers; a step that would outgrow it is refused."""
@@ -50,7 +50,7 @@ class Entry(msgspec.Struct, frozen=True):
     ids: tuple[str, ...] = ()
     outbox: tuple[Effect, ...] = ()
     missed: tuple[ClockDue, ...] = ()
-    """clocks that ran out, as they stood"""
+    """clocks that expired, as they were"""
 
 
 class Updated(NamedTuple):
@@ -60,11 +60,11 @@ class Updated(NamedTuple):
 
 
 class Duplicate(NamedTuple):
-    """The arrival was taken before."""
+    """The arrival was applied before."""
 
 
 class Rejected(NamedTuple):
-    """Nothing changed; `reason` says why, without numbers. `stale`: a clock rang that runs no more."""
+    """Nothing changed; `reason` says why, without numbers. `stale`: a clock fired that runs no more."""
 
     reason: str
     stale: bool = False
@@ -76,7 +76,7 @@ class _Stepped(NamedTuple):
 
 
 class _Kind(NamedTuple):
-    """A procedure with its types folded away."""
+    """A procedure with its types erased."""
 
     step: Callable[[str, bytes | None, msgspec.Struct, int, Terms], _Stepped | WrongState]
     read: Callable[[bytes], tuple[Case, str, bool]]
@@ -93,17 +93,17 @@ def decode(data: bytes) -> Entry:
     return _entries.decode(data)
 
 
-def take(key: str, entry: Entry | None, arrival: Arrival, now: int, terms: Terms) -> Updated | Duplicate | Rejected:
-    """What an arrival makes of an entry (None: there is none yet) at `now` (milliseconds)."""
+def apply(key: str, entry: Entry | None, arrival: Arrival, now: int, terms: Terms) -> Updated | Duplicate | Rejected:
+    """Apply an arrival to an entry (None: there is none yet) at `now` (milliseconds)."""
     if entry is not None:
         if arrival.id in entry.ids:
             return Duplicate()
         if entry.procedure != arrival.procedure:
-            return Rejected(f"it is a case of {entry.procedure}, not of {arrival.procedure}")
-        assert not entry.outbox, "effects are carried out before the next arrival is taken"
-        leaves = removable_at(entry, terms)
-        if entry.procedure != DOCKET and leaves is not None and now >= leaves:
-            return Rejected("it ended so long ago that it takes nothing more (`ended_kept_ms` of the settings)")
+            return Rejected(f"the case is of the procedure {entry.procedure}, the event of {arrival.procedure}")
+        assert not entry.outbox, "effects are carried out before the next arrival is applied"
+        removable = removable_at(entry, terms)
+        if entry.procedure != DOCKET and removable is not None and now >= removable:
+            return Rejected("the case ended longer ago than `ended_kept_ms` of the settings, and takes no more events")
     body = None if entry is None else bytes(entry.body)
     stepped = (
         _escalation_step(body, arrival.event, now, terms)
@@ -123,24 +123,24 @@ def take(key: str, entry: Entry | None, arrival: Arrival, now: int, terms: Terms
     )
     size = len(encode(after))
     if size > ENTRY_BYTES_MAX:
-        return Rejected(f"the case would grow to {size} bytes, and may have {ENTRY_BYTES_MAX}")
+        return Rejected(f"the case would grow to {size} bytes; at most {ENTRY_BYTES_MAX} are kept")
     return Updated(after)
 
 
-def settled(entry: Entry) -> Entry:
+def without_outbox(entry: Entry) -> Entry:
     """The entry once its effects are carried out."""
     return msgspec.structs.replace(entry, outbox=())
 
 
 def clocks(entry: Entry) -> tuple[Clock, ...]:
-    """The clocks that run. A docket has none."""
+    """The clocks that run. An escalation record has none."""
     return () if entry.procedure == DOCKET else _clocked.decode(entry.body).clocks
 
 
 def removable_at(entry: Entry, terms: Terms) -> int | None:
-    """From when on the row may leave the table (milliseconds); None while anything is owed, or still to be done.
+    """From when on the row may be removed from the table (milliseconds); None while anything is owed or in the outbox.
 
-    A docket leaves once no case of its party is open and all that it remembers weighs nothing any more.
+    An escalation record goes once no case of its party is open and all measures in it are too old to count.
     """
     if entry.outbox:
         return None
@@ -152,8 +152,8 @@ def removable_at(entry: Entry, terms: Terms) -> int | None:
     return entry.updated + settings.ended_kept_ms if ended else None
 
 
-def picture(key: str, entry: Entry) -> CaseView | None:
-    """The case as others see it. A docket is nobody else's business: None."""
+def view_of(key: str, entry: Entry) -> CaseView | None:
+    """The case as the topic `cases` shows it; None for an escalation record, which is internal."""
     if entry.procedure == DOCKET:
         return None
     case, state, ended = _KINDS[entry.procedure].read(bytes(entry.body))
@@ -172,17 +172,17 @@ def picture(key: str, entry: Entry) -> CaseView | None:
 
 
 def party_of(case: Case) -> Party | None:
-    """Whom a case is about, where that is known."""
+    """The party that a case is about, where that is known."""
     party: Party | None = None
     match case:
         case measure.MeasureCase(finding=found) | prohibited.ProhibitedCase(finding=found) if found is not None:
             party = found.party
         case complaint.ComplaintCase():
             party = case.party or _complained_of(case)
-        case appeal.AppealCase(appeal=said) if said is not None:
-            party = said.party
-        case dispute.DisputeCase(dispute=taken) if taken is not None:
-            party = taken.party
+        case appeal.AppealCase(appeal=appealed) if appealed is not None:
+            party = appealed.party
+        case dispute.DisputeCase(dispute=submitted) if submitted is not None:
+            party = submitted.party
         case regulator.RegulatorCase(direction=order) if order is not None:
             party = order.party
         case listing.ListingCase(punishment=punished) if punished is not None:
@@ -195,10 +195,10 @@ def party_of(case: Case) -> Party | None:
 
 
 def _complained_of(case: complaint.ComplaintCase) -> Party | None:
-    said = case.complaint
-    if said is None or not (said.sender or said.from_):
+    stated = case.complaint
+    if stated is None or not (stated.sender or stated.from_):
         return None
-    return Party(sender=said.sender) if said.sender else Party(number=said.from_)
+    return Party(sender=stated.sender) if stated.sender else Party(number=stated.from_)
 
 
 class _Clocked(msgspec.Struct, frozen=True):
@@ -214,7 +214,7 @@ class _Stated(msgspec.Struct, frozen=True):
 
 
 class _Opened(msgspec.Struct, frozen=True):
-    """Of a docket, its open cases alone, unread."""
+    """Of an escalation record, its open cases alone, not decoded."""
 
     open: tuple[msgspec.Raw, ...] = ()
 
@@ -230,11 +230,11 @@ def _escalation_step(body: bytes | None, event: msgspec.Struct, now: int, terms:
     match event:
         case EscalationFinding():
             routed = escalation.route(before, event.finding, now, terms, origin=event.origin, direction=event.direction)
-            return _Stepped(encode(routed.docket), routed.effects)
+            return _Stepped(encode(routed.record), routed.effects)
         case MeasureChanged():
             return _Stepped(encode(escalation.changed(before, event, now)), ())
         case _:
-            raise TypeError(f"a docket takes no {type(event).__name__}: `decoding` reads only what it does")
+            raise TypeError(f"an escalation record takes no {type(event).__name__}: `decoding` reads only what it does")
 
 
 def _missed(event: msgspec.Struct, effects: tuple[Effect, ...]) -> tuple[ClockDue, ...]:

@@ -1,10 +1,11 @@
-"""When which clock rings: an index by time over the clocks of all cases of this instance.
+"""Which clock fires when: an index by time over the clocks of all cases of this instance.
 
-Pure but for its own memory. It promises that a clock that runs is rung once its time has come and, until the
-ring is dealt with, again after a while under the same id. It decides nothing: a ring is an event like all
-others, and a clock that does not run any more rings in vain.
+Pure but for its own memory. It promises that a clock that runs fires once its time has come and, until its event is
+acknowledged, again after a while under the same id. It decides nothing: the event of a timer is one like all others,
+and one of a clock that runs no more is refused by its case (`stale`).
 
-Cost: some 2 µs to note a clock or to take the next, whatever the number of cases.
+Called by the runtime alone, on its loop; nothing here blocks. Cost: some 2 µs to set a clock or to take the next,
+whatever the number of cases.
 """
 
 from collections.abc import Iterable
@@ -18,11 +19,11 @@ from stream.model.cases import CaseEvent
 from stream.model.codec import encode
 
 REFIRE_MS: Final = 30_000
-"""A ring that was not dealt with for this long was lost: the clock rings again."""
+"""An event that is not acknowledged for this long was lost: the clock fires again."""
 
 
 class Timer(NamedTuple):
-    """A clock that should ring. `at` is first, so that the earliest comes first."""
+    """A clock's next firing. `at` (milliseconds) is first, so that the earliest comes first."""
 
     at: int
     key: str
@@ -33,99 +34,99 @@ class Timer(NamedTuple):
 
     @property
     def id(self) -> str:
-        """The id of its event: the same however often it rings."""
+        """The id of its event: the same however often it fires."""
         return f"{self.key}!{self.clock}@{self.due}.{self.phase}"
 
     def event(self, now: int) -> CaseEvent:
-        """The event that tells the case."""
-        rang = msgspec.Raw(encode(ClockFired(self.clock, self.due, self.phase)))
-        return CaseEvent(id=self.id, time=now, case=self.key, procedure=self.procedure, event=rang)
+        """The event for the case."""
+        fired = msgspec.Raw(encode(ClockFired(self.clock, self.due, self.phase)))
+        return CaseEvent(id=self.id, time=now, case=self.key, procedure=self.procedure, event=fired)
 
 
 class _Fired(NamedTuple):
-    """A ring that nobody has dealt with yet."""
+    """A firing whose event is not acknowledged yet; both in milliseconds."""
 
     since: int
-    """when it should have rung first"""
+    """when it should have fired first"""
     again_at: int
 
 
 class Timers:
-    """The clocks to come."""
+    """The clocks that run, by case, and a queue of their firings."""
 
     def __init__(self) -> None:
-        self._rings: list[Timer] = []
+        self._queue: list[Timer] = []
         self._clocks: dict[str, tuple[Clock, ...]] = {}
         self._outstanding: dict[str, _Fired] = {}
-        """those that rang and were not dealt with, by id"""
+        """fired and not acknowledged, by the event's id"""
 
     def __len__(self) -> int:
         return sum(map(len, self._clocks.values()))
 
     @property
     def outstanding(self) -> int:
-        """Rings that were not dealt with yet."""
+        """How many events are not acknowledged yet."""
         return len(self._outstanding)
 
-    def fill(self, entries: Iterable[tuple[str, str, tuple[Clock, ...]]]) -> None:
-        """Begin anew with the clocks of these (key, procedure, clocks). Linear: 0.7 s for 100,000 cases."""
-        self._clocks, self._outstanding, self._rings = {}, {}, []
+    def load(self, entries: Iterable[tuple[str, str, tuple[Clock, ...]]]) -> None:
+        """Replace everything by the clocks of these (key, procedure, clocks). Linear: 0.7 s for 100,000 cases."""
+        self._clocks, self._outstanding, self._queue = {}, {}, []
         for key, procedure, clocks in entries:
             if clocks:
                 self._clocks[key] = clocks
-                self._rings += _timers_of(key, procedure, clocks)
-        heapify(self._rings)
+                self._queue += _timers_of(key, procedure, clocks)
+        heapify(self._queue)
 
-    def note(self, key: str, procedure: str, clocks: tuple[Clock, ...]) -> None:
-        """These are the clocks of a case now."""
+    def set(self, key: str, procedure: str, clocks: tuple[Clock, ...]) -> None:
+        """Replace the clocks of one case."""
         before = self._clocks.get(key, ())
-        for ring in _timers_of(key, procedure, tuple(clock for clock in clocks if clock not in before)):
-            heappush(self._rings, ring)
+        for timer in _timers_of(key, procedure, tuple(clock for clock in clocks if clock not in before)):
+            heappush(self._queue, timer)
         if clocks:
             self._clocks[key] = clocks
         else:
             self._clocks.pop(key, None)
 
-    def dealt_with(self, event_id: str) -> None:
-        """The event of a ring has been taken, or refused."""
+    def acknowledge(self, event_id: str) -> None:
+        """The event of a timer was applied or rejected. Ids that are not outstanding are ignored."""
         self._outstanding.pop(event_id, None)
 
-    def ring(self, now: int, *, outstanding_max: int) -> list[Timer]:
-        """The clocks whose time has come, the earliest first, as many as may be outstanding."""
-        rung: list[Timer] = []
-        while self._rings and self._rings[0].at <= now:
-            first = self._rings[0]
+    def fire(self, now: int, *, outstanding_max: int) -> list[Timer]:
+        """The clocks whose time has come, the earliest first; no more than may be outstanding at once."""
+        fired: list[Timer] = []
+        while self._queue and self._queue[0].at <= now:
+            first = self._queue[0]
             before = self._outstanding.get(first.id)
             if before is None and len(self._outstanding) >= outstanding_max:
                 break
-            heappop(self._rings)
+            heappop(self._queue)
             if not self._runs(first):
                 self._outstanding.pop(first.id, None)
             elif before is None or before.again_at <= now:
-                rung.append(first)
+                fired.append(first)
                 self._outstanding[first.id] = _Fired(before.since if before else first.at, now + REFIRE_MS)
-                heappush(self._rings, first._replace(at=now + REFIRE_MS))
-        return rung
+                heappush(self._queue, first._replace(at=now + REFIRE_MS))
+        return fired
 
     def overdue_ms(self, now: int) -> int:
-        """How long ago the oldest clock that has not been dealt with should have rung, whether or not it did."""
+        """How long ago the oldest timer that is not acknowledged should have fired, whether or not it did."""
         oldest = min(
-            [rung.since for rung in self._outstanding.values()] + [ring.at for ring in self._rings[:1]], default=now
+            [fired.since for fired in self._outstanding.values()] + [timer.at for timer in self._queue[:1]], default=now
         )
         return max(0, now - oldest)
 
-    def _runs(self, ring: Timer) -> bool:
+    def _runs(self, timer: Timer) -> bool:
         return any(
-            clock.clock == ring.clock and clock.due == ring.due and (ring.phase == "due" or clock.warn is not None)
-            for clock in self._clocks.get(ring.key, ())
+            clock.clock == timer.clock and clock.due == timer.due and (timer.phase == "due" or clock.warn is not None)
+            for clock in self._clocks.get(timer.key, ())
         )
 
 
 def _timers_of(key: str, procedure: str, clocks: tuple[Clock, ...]) -> list[Timer]:
-    rings = [Timer(clock.due, key, procedure, clock.clock, clock.due, "due") for clock in clocks]
-    rings += [
+    timers = [Timer(clock.due, key, procedure, clock.clock, clock.due, "due") for clock in clocks]
+    timers += [
         Timer(clock.warn, key, procedure, clock.clock, clock.due, "warning")
         for clock in clocks
         if clock.warn is not None
     ]
-    return rings
+    return timers

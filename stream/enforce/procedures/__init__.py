@@ -12,8 +12,8 @@ House rules
   a step after a crash, and whoever carries out effects does each key once.
 
 Theory. A *case* is a frozen struct: where it stands, its clocks, and what the rows need to know. An *event*
-is what happened: a delivery, a decision, a clock that rang. A *row* says in which states it takes which
-event, under which condition, where the case then stands, and which function makes the effects. Cases speak to
-each other only by the effects `TellCase`, `OpenCase` and `RaiseFinding`. Articles are those of REGULATION.md;
-a term that no article sets is a setting of `terms`, and says so.
+is what happened: a delivery, a decision, a clock that fired. A *row* says in which states it takes which
+event, under which condition, where the case then stands, and which function makes the effects. Cases send
+each other messages only by the effects `NotifyCase`, `OpenCase` and `RaiseFinding`. Articles are those of
+REGULATION.md; a term that no article sets is a setting of `terms`, and says so.
 """

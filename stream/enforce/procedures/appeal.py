@@ -9,7 +9,7 @@ from enum import StrEnum
 import msgspec
 
 from stream.enforce.procedures.clocks import ClockFired
-from stream.enforce.procedures.effects import ClearClock, KeepRecord, SendNotice, TellCase
+from stream.enforce.procedures.effects import ClearClock, KeepRecord, NotifyCase, SendNotice
 from stream.enforce.procedures.engine import (
     ANY_DUE,
     ANY_WARNING,
@@ -23,7 +23,7 @@ from stream.enforce.procedures.engine import (
     WrongState,
     advance,
     breach,
-    rang,
+    fired,
     warn,
 )
 from stream.enforce.procedures.forms import Wrong
@@ -116,21 +116,21 @@ def _supplement(turn: Turn[AppealCase, Supplemented]) -> Done[AppealCase]:
 
 
 def _decide(turn: Turn[AppealCase, Decided]) -> Done[AppealCase]:
-    """The party is told with the reason, and so is the case that it appealed against."""
+    """The party is notified of the reason, and so is the case that it appealed against."""
     appeal = _appeal(turn.case)
     decided = AppealDecided(turn.case.case, turn.event.winner, turn.event.reason)
     notice = _notice(turn, appeal, subject="decision", reason=turn.event.reason)
-    return Done(turn.case, (TellCase(appeal.against, decided), SendNotice(notice)))
+    return Done(turn.case, (NotifyCase(appeal.against, decided), SendNotice(notice)))
 
 
 def _withdraw(turn: Turn[AppealCase, WithdrawAppeal]) -> Done[AppealCase]:
     """The case that it was against takes its course."""
-    return Done(turn.case, (TellCase(_appeal(turn.case).against, AppealWithdrawn(turn.case.case)),))
+    return Done(turn.case, (NotifyCase(_appeal(turn.case).against, AppealWithdrawn(turn.case.case)),))
 
 
 def _lapse(turn: Turn[AppealCase, ClockFired]) -> Done[AppealCase]:
     """An appeal whose grounds never came counts as withdrawn."""
-    return Done(turn.case, (TellCase(_appeal(turn.case).against, AppealWithdrawn(turn.case.case)),))
+    return Done(turn.case, (NotifyCase(_appeal(turn.case).against, AppealWithdrawn(turn.case.case)),))
 
 
 def missing(appeal: Appeal, wrong: tuple[Wrong, ...] = ()) -> tuple[str, ...]:
@@ -166,7 +166,7 @@ TABLE = (
     row(S.NEW,        Appealed,     S.PENDING,             _take, GROUNDED),
     row(S.NEW,        Appealed,     S.INCOMPLETE,          _ask),
     row(S.INCOMPLETE, Supplemented, S.PENDING,             _supplement, GROUNDS_GIVEN),
-    row(S.INCOMPLETE, ClockFired,         S.WITHDRAWN,           _lapse, rang("supplement")),
+    row(S.INCOMPLETE, ClockFired,         S.WITHDRAWN,           _lapse, fired("supplement")),
     row(S.PENDING,    Decided,      S.DECIDED_FOR_PARTY,   _decide, FOR_PARTY),
     row(S.PENDING,    Decided,      S.DECIDED_FOR_MEASURE, _decide, FOR_MEASURE),
     row((S.INCOMPLETE, S.PENDING), WithdrawAppeal, S.WITHDRAWN,  _withdraw),
@@ -179,7 +179,7 @@ PROCEDURE = Procedure[AppealCase](
     name="appeal",
     title="Appeals of parties",
     articles="Article 22 (the term to decide is a setting)",
-    theory="An appeal ends for the party or for the measure, and the case that it is against is told which.",
+    theory="An appeal ends for the party or for the measure, and the case that it is against learns which.",
     states={
         S.NEW: "nothing has happened",
         S.INCOMPLETE: "the party was asked for its grounds, or for what is ill-formed",

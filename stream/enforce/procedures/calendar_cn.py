@@ -69,8 +69,10 @@ def read_years(text: str, *, source: str) -> tuple[CalendarYear, ...]:
     try:
         file = msgspec.convert(tomllib.loads(text), CalendarFile)
     except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
-        told = schema_fault(error, CalendarFile) if isinstance(error, msgspec.ValidationError) else f"not TOML: {error}"
-        raise CalendarError(f"{source}: {told}; see docs/procedures.md for the form of a year") from error
+        fault = (
+            schema_fault(error, CalendarFile) if isinstance(error, msgspec.ValidationError) else f"not TOML: {error}"
+        )
+        raise CalendarError(f"{source}: {fault}; see docs/procedures.md for the form of a year") from error
     seen = set[int]()
     for year in file.years:
         where = f"{source}: year {year.year}"

@@ -1,7 +1,7 @@
 """The campaign procedure (Articles 25 to 27): filed, checked, weighed, approved or refused, sent, finished.
 
 Ordinary campaigns are checked by `fitness` when they are filed and weighed by people, with its figures beside
-them. A refusal is told with its reason. An approval writes the campaign with its text and the numbers that
+them. A refusal comes with its reason. An approval writes the campaign with its text and the numbers that
 may carry it; the filter then holds senders to it. An emergency goes out first and its filing is owed, with a
 clock of its own: nobody waits for a form while the water rises.
 """
@@ -35,7 +35,7 @@ from stream.enforce.procedures.engine import (
     WrongState,
     advance,
     breach,
-    rang,
+    fired,
     warn,
 )
 from stream.enforce.procedures.fitness import FilingFault
@@ -78,7 +78,7 @@ def _approvable(turn: Turn[CampaignCase, Weighed]) -> bool:
     )
 
 
-def _says_nothing_new(turn: Turn[CampaignCase, Filed]) -> bool:
+def _states_nothing_new(turn: Turn[CampaignCase, Filed]) -> bool:
     known, event = turn.case.filing, turn.event
     if known is None or event.wrong:
         return False
@@ -94,7 +94,7 @@ EMERGENCY_FILED = Condition[CampaignCase, Filed](
     "it is an emergency, and nothing is missing or ill-formed",
     lambda turn: _known(turn).emergency and not _missing(turn),
 )
-NOTHING_NEW = Condition[CampaignCase, Filed]("all of it was said before", _says_nothing_new)
+NOTHING_NEW = Condition[CampaignCase, Filed]("it states nothing new", _states_nothing_new)
 INCOMPLETE = Condition[CampaignCase, Filed]("something is missing or ill-formed", lambda turn: bool(_missing(turn)))
 FAULTY = Condition[CampaignCase, Filed](
     "something is wrong that no exemption waives",
@@ -117,20 +117,20 @@ REFUSED = Condition[CampaignCase, Weighed](
 
 
 def _send_first(turn: Turn[CampaignCase, Filed]) -> Done[CampaignCase]:
-    """The campaign is written at once; the clock of the owed filing starts; people are told."""
+    """The campaign is written at once; the clock of the owed filing starts; people are alerted."""
     sent = _sent(turn)
     return Done(sent.case, (*sent.acts, turn.clock("owed-filing")))
 
 
 def _send_settled(turn: Turn[CampaignCase, Filed]) -> Done[CampaignCase]:
-    """The campaign is written at once; the regulator gets the filing; people are told."""
+    """The campaign is written at once; the regulator gets the filing; people are alerted."""
     sent = _sent(turn)
     case = msgspec.structs.replace(sent.case, filed=turn.now)
     return Done(case, (*sent.acts, _report(turn, "filing of an emergency campaign")))
 
 
 def _ask(turn: Turn[CampaignCase, Filed]) -> Done[CampaignCase]:
-    """The body is told what is missing or ill-formed, and has time to give it."""
+    """The body is notified of what is missing or ill-formed, and has time to give it."""
     filing = _known(turn)
     notice = _notice(turn, subject="missing", reason="incomplete", missing=_missing(turn))
     case = msgspec.structs.replace(turn.case, filing=filing, wrong=_wrong(turn))
@@ -138,7 +138,7 @@ def _ask(turn: Turn[CampaignCase, Filed]) -> Done[CampaignCase]:
 
 
 def _return(turn: Turn[CampaignCase, Filed]) -> Done[CampaignCase]:
-    """The body is told all that is wrong, and has time to mend it."""
+    """The body is notified of all that is wrong, and has time to mend it."""
     filing = _known(turn)
     notice = _notice(turn, subject="decision", reason="faults", missing=_faults(turn, filing))
     case = msgspec.structs.replace(turn.case, filing=filing, wrong=())
@@ -154,7 +154,7 @@ def _take(turn: Turn[CampaignCase, Filed]) -> Done[CampaignCase]:
 
 
 def _approve(turn: Turn[CampaignCase, Weighed]) -> Done[CampaignCase]:
-    """The campaign is written as approved, with its numbers; the body is told, with the figures."""
+    """The campaign is written as approved, with its numbers; the body is notified, with the figures."""
     event, filing = turn.event, _filing(turn.case)
     campaign = msgspec.structs.replace(
         _campaign(turn, filing, "approved"),
@@ -166,23 +166,23 @@ def _approve(turn: Turn[CampaignCase, Weighed]) -> Done[CampaignCase]:
 
 
 def _refuse(turn: Turn[CampaignCase, Weighed]) -> Done[CampaignCase]:
-    """The campaign is written as refused; the body is told the reason, with the figures."""
+    """The campaign is written as refused; the body is notified of the reason, with the figures."""
     return _ended(turn, "refused", _decision(turn))
 
 
 def _withdraw(turn: Turn[CampaignCase, WithdrawCampaign]) -> Done[CampaignCase]:
-    """The campaign, if it was written, is written as withdrawn; the body is told."""
-    told = SendNotice(_notice(turn, subject="decision", reason=turn.event.reason))
-    return _ended(turn, "withdrawn", told)
+    """The campaign, if it was written, is written as withdrawn; the body is notified."""
+    notice = SendNotice(_notice(turn, subject="decision", reason=turn.event.reason))
+    return _ended(turn, "withdrawn", notice)
 
 
 def _stop_sending(turn: Turn[CampaignCase, WithdrawCampaign]) -> Done[CampaignCase]:
-    """The campaign is written as withdrawn and the body told; the filing is still owed."""
+    """The campaign is written as withdrawn and the body notified; the filing is still owed."""
     done = _withdraw(turn)
     return Done(done.case, (ClearClock("window"), *done.acts))
 
 
-def _said_before(turn: Turn[CampaignCase, Filed]) -> Done[CampaignCase]:
+def _ignore_repeat(turn: Turn[CampaignCase, Filed]) -> Done[CampaignCase]:
     """Nothing: whoever gets no answer in time files the same again."""
     return Done(turn.case)
 
@@ -194,14 +194,14 @@ def _settle(turn: Turn[CampaignCase, Filed]) -> Done[CampaignCase]:
 
 
 def _ask_owed(turn: Turn[CampaignCase, Filed]) -> Done[CampaignCase]:
-    """The body is told what is still missing or ill-formed; the clock runs on."""
+    """The body is notified of what is still missing or ill-formed; the clock runs on."""
     filing = _known(turn)
     notice = _notice(turn, subject="missing", reason="incomplete", missing=_missing(turn))
     return Done(msgspec.structs.replace(turn.case, filing=filing, wrong=_wrong(turn)), (SendNotice(notice),))
 
 
 def _owed_breach(turn: Turn[CampaignCase, ClockFired]) -> Done[CampaignCase]:
-    """The breach is recorded, and the regulator told; the filing is still owed."""
+    """The breach is recorded, and the regulator notified; the filing is still owed."""
     done = breach(turn)
     return Done(done.case, (*done.acts, _report(turn, "the filing of an emergency campaign is overdue")))
 
@@ -217,7 +217,7 @@ def _finish(turn: Turn[CampaignCase, ClockFired]) -> Done[CampaignCase]:
 
 
 def _lapse(turn: Turn[CampaignCase, ClockFired]) -> Done[CampaignCase]:
-    """Nobody gave what was asked for; the body is told, and may file again."""
+    """Nobody gave what was asked for; the body is notified, and may file again."""
     return Done(turn.case, (SendNotice(_notice(turn, subject="decision", reason="lapsed")),))
 
 
@@ -263,12 +263,12 @@ def _campaign(turn: Turn[CampaignCase, msgspec.Struct], filing: Filing, status: 
     )
 
 
-def _ended(turn: Turn[CampaignCase, msgspec.Struct], status: CampaignStatus, told: SendNotice) -> Done[CampaignCase]:
+def _ended(turn: Turn[CampaignCase, msgspec.Struct], status: CampaignStatus, notice: SendNotice) -> Done[CampaignCase]:
     before = turn.case.campaign
     if before is None:
-        return Done(turn.case, (told,))
+        return Done(turn.case, (notice,))
     campaign = msgspec.structs.replace(before, status=status)
-    return Done(msgspec.structs.replace(turn.case, campaign=campaign), (WriteCampaign(campaign), told))
+    return Done(msgspec.structs.replace(turn.case, campaign=campaign), (WriteCampaign(campaign), notice))
 
 
 def _window(campaign: Campaign) -> SetClock:
@@ -326,25 +326,25 @@ row = RowBuilder(CampaignCase)
 
 # fmt: off
 TABLE = (
-    row(FILED,        Filed,    None,         _said_before, NOTHING_NEW),
+    row(FILED,        Filed,    None,         _ignore_repeat, NOTHING_NEW),
     row(BEING_FILED,  Filed,    S.SETTLED,    _send_settled, EMERGENCY_FILED),
     row(BEING_FILED,  Filed,    S.SENT_FIRST, _send_first, EMERGENCY),
     row(BEING_FILED,  Filed,    S.INCOMPLETE, _ask, INCOMPLETE),
     row(BEING_FILED,  Filed,    S.RETURNED,   _return, FAULTY),
     row(BEING_FILED,  Filed,    S.WEIGHING,   _take),
-    row(ASKED,        ClockFired,     S.LAPSED,     _lapse, rang("supplement")),
+    row(ASKED,        ClockFired,     S.LAPSED,     _lapse, fired("supplement")),
     row(S.WEIGHING,   Weighed,  S.APPROVED,   _approve, APPROVABLE),
     row(S.WEIGHING,   Weighed,  S.REFUSED,    _refuse, REFUSED),
-    row(S.WEIGHING,   ClockFired,     None,         breach, rang("decide-filing")),
-    row(S.APPROVED,   ClockFired,     S.FINISHED,   _finish, rang("window")),
+    row(S.WEIGHING,   ClockFired,     None,         breach, fired("decide-filing")),
+    row(S.APPROVED,   ClockFired,     S.FINISHED,   _finish, fired("window")),
     # An emergency: sent first, the filing owed.
     row(S.SENT_FIRST, Filed,    S.FINISHED,   _settle, OVER),
     row(S.SENT_FIRST, Filed,    None,         _ask_owed, INCOMPLETE),
     row(S.SENT_FIRST, Filed,    S.SETTLED,    _settle),
-    row(S.SENT_FIRST, ClockFired,     None,         _owed_breach, rang("owed-filing")),
-    row(S.SENT_FIRST, ClockFired,     None,         _pass, rang("window")),
+    row(S.SENT_FIRST, ClockFired,     None,         _owed_breach, fired("owed-filing")),
+    row(S.SENT_FIRST, ClockFired,     None,         _pass, fired("window")),
     row(S.SENT_FIRST, WithdrawCampaign, None,         _stop_sending),
-    row(S.SETTLED,    ClockFired,     S.FINISHED,   _finish, rang("window")),
+    row(S.SETTLED,    ClockFired,     S.FINISHED,   _finish, fired("window")),
     row((*ASKED, S.WEIGHING, S.APPROVED, S.SETTLED), WithdrawCampaign, S.WITHDRAWN, _withdraw),
     row((*ASKED, S.WEIGHING, S.SENT_FIRST),          ClockFired,     None,        warn, ANY_WARNING),
 )
@@ -360,11 +360,11 @@ PROCEDURE = Procedure[CampaignCase](
     ),
     states={
         S.NEW: "nothing has happened",
-        S.INCOMPLETE: "the body was told what is missing or ill-formed",
-        S.RETURNED: "the body was told what is wrong",
+        S.INCOMPLETE: "the body was notified of what is missing or ill-formed",
+        S.RETURNED: "the body was notified of what is wrong",
         S.WEIGHING: "complete and without fault; to be weighed and decided",
-        S.APPROVED: "may be sent in its time, region and words",
-        S.REFUSED: "refused, with the reason told",
+        S.APPROVED: "may be sent in its time, region and text",
+        S.REFUSED: "refused, with its reason in the notice",
         S.SENT_FIRST: "an emergency: may be sent; the filing is owed",
         S.SETTLED: "an emergency whose filing is there; may be sent in its time",
         S.WITHDRAWN: "taken back",

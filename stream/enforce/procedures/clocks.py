@@ -1,7 +1,7 @@
-"""The clocks of cases: how long a duty may take, when to warn, and what it means that a clock rang.
+"""The clocks of cases: how long a duty may take, when to warn, and what it means that a clock fired.
 
-A clock is data. A row starts one (`SetClock`), the shell keeps the time and hands back `ClockFired`, first to warn
-and then when due. A clock that has rung for its due date is used up. Terms in working days follow the
+A clock is data. A row starts one (`SetClock`), the runtime keeps the time and returns `ClockFired`, first to warn
+and then when due. A clock that has fired for its due date is used up. Terms in working days follow the
 official calendar; terms in milliseconds are for what cannot wait for an office day (grace, attempts to
 deliver).
 """
@@ -39,7 +39,7 @@ class Clock(msgspec.Struct, frozen=True):
     """A clock that runs. `due` is exclusive; `warn` is None when there is nothing (more) to warn of.
 
     `known` is False if the term touches a year whose official calendar was not known when it was set: the
-    shell warns loudly and counts it.
+    runtime logs an error and counts it.
     """
 
     clock: str
@@ -49,7 +49,7 @@ class Clock(msgspec.Struct, frozen=True):
 
 
 class ClockFired(msgspec.Struct, frozen=True, tag_field="event", tag="clock"):
-    """A clock rang. `due` is that of the clock that was set, so that one set anew is not mistaken for it."""
+    """A clock fired. `due` is that of the clock that was set, so that one set anew is not mistaken for it."""
 
     clock: str
     due: int
@@ -65,21 +65,21 @@ def start(term: Term, now: int, calendar: WorkingDays) -> Clock:
     return Clock(term.clock, due.at, warn if warn is None or warn > now else now, due.known)
 
 
-def rings(clocks: tuple[Clock, ...], rang: ClockFired, now: int) -> str | None:
-    """Why a clock cannot have rung, or None if it has: it runs, it is that one, and it is time."""
-    clock = next((clock for clock in clocks if clock.clock == rang.clock and clock.due == rang.due), None)
+def why_not_fired(clocks: tuple[Clock, ...], fired: ClockFired, now: int) -> str | None:
+    """Why a clock cannot have fired, or None if it has: it runs, it is that one, and it is time."""
+    clock = next((clock for clock in clocks if clock.clock == fired.clock and clock.due == fired.due), None)
     if clock is None:
-        return f"no clock {rang.clock!r} with that due time is running"
-    at = clock.due if rang.phase == "due" else clock.warn
+        return f"no clock {fired.clock!r} with that due time is running"
+    at = clock.due if fired.phase == "due" else clock.warn
     if at is None:
-        return f"the clock {rang.clock!r} has nothing to warn of"
-    return None if now >= at else f"the clock {rang.clock!r} rings at {at}, not at {now}"
+        return f"the clock {fired.clock!r} has nothing to warn of"
+    return None if now >= at else f"the clock {fired.clock!r} fires at {at}, not at {now}"
 
 
-def after_ring(clocks: tuple[Clock, ...], rang: ClockFired) -> tuple[Clock, ...]:
-    """The clocks once this one has rung: after its warning it still runs, after its due date it does not."""
-    kept = (clock for clock in clocks if clock.clock != rang.clock or rang.phase == "warning")
-    return tuple(msgspec.structs.replace(clock, warn=None) if clock.clock == rang.clock else clock for clock in kept)
+def after_firing(clocks: tuple[Clock, ...], fired: ClockFired) -> tuple[Clock, ...]:
+    """The clocks once this one has fired: after its warning it still runs, after its due date it does not."""
+    kept = (clock for clock in clocks if clock.clock != fired.clock or fired.phase == "warning")
+    return tuple(msgspec.structs.replace(clock, warn=None) if clock.clock == fired.clock else clock for clock in kept)
 
 
 def with_clock(clocks: tuple[Clock, ...], clock: Clock) -> tuple[Clock, ...]:

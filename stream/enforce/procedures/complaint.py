@@ -1,8 +1,8 @@
 """The complaint procedure (Articles 29 to 31): received, forwarded, verified, acted upon, reported, answered.
 
 Each duty has its clock: 3 working days to forward a complete complaint, 15 to verify, act and report, 3 more
-to answer the user. A clock warns before it is due; a duty that misses it is a breach, recorded and shouted
-about, and is still owed.
+to answer the user. A clock warns before it is due; a duty that misses it is a breach, recorded and
+alerted, and is still owed.
 
 A complaint that lacks something, or in which a field is ill-formed, waits for its author, who is asked.
 
@@ -53,7 +53,7 @@ from stream.enforce.procedures.engine import (
     WrongState,
     advance,
     breach,
-    rang,
+    fired,
     warn,
 )
 from stream.enforce.procedures.ids import dispute_case
@@ -80,7 +80,7 @@ def _confirmed(turn: Turn[ComplaintCase, Verified]) -> bool:
     return turn.event.result == "confirmed" and _found_party(turn) is not None
 
 
-def _says_nothing_new(turn: Turn[ComplaintCase, Complained]) -> bool:
+def _states_nothing_new(turn: Turn[ComplaintCase, Complained]) -> bool:
     case, event = turn.case, turn.event
     if case.complaint is None or event.wrong:
         return False
@@ -90,7 +90,7 @@ def _says_nothing_new(turn: Turn[ComplaintCase, Complained]) -> bool:
 
 
 COMPLETE = Condition[ComplaintCase, Complained]("nothing is missing or ill-formed", _complete)
-NOTHING_NEW = Condition[ComplaintCase, Complained]("all of it was said before", _says_nothing_new)
+NOTHING_NEW = Condition[ComplaintCase, Complained]("it states nothing new", _states_nothing_new)
 CONFIRMED = Condition[ComplaintCase, Verified]("it is confirmed, and the sender is known", _confirmed)
 UNCONFIRMED = Condition[ComplaintCase, Verified]("it is not confirmed", lambda turn: turn.event.result == "unconfirmed")
 SAME_PERSON = Condition[ComplaintCase, Disputed](
@@ -121,7 +121,7 @@ def _receive(turn: Turn[ComplaintCase, Complained]) -> Done[ComplaintCase]:
     return Done(case, (*cleared, turn.clock("forward"), kept, *refusal))
 
 
-def _said_before(turn: Turn[ComplaintCase, Complained]) -> Done[ComplaintCase]:
+def _ignore_repeat(turn: Turn[ComplaintCase, Complained]) -> Done[ComplaintCase]:
     """Nothing: whoever gets no answer in time says the same again."""
     return Done(turn.case)
 
@@ -171,13 +171,13 @@ def _reported(turn: Turn[ComplaintCase, Reported]) -> Done[ComplaintCase]:
 
 
 def _answer(turn: Turn[ComplaintCase, Answered]) -> Done[ComplaintCase]:
-    """The user is answered, and told where a dispute can be taken."""
+    """The user is answered, and informed where a dispute can be taken."""
     notice = _notice(turn, _complaint(turn.case), subject="answer", reason=turn.event.detail)
     return Done(turn.case, (SendNotice(notice),))
 
 
 def _lapse(turn: Turn[ComplaintCase, ClockFired]) -> Done[ComplaintCase]:
-    """Nobody gave what was missing; the user is told, and may complain again."""
+    """Nobody gave what was missing; the user is notified, and may complain again."""
     return Done(
         turn.case,
         (SendNotice(_notice(turn, _complaint(turn.case), subject="answer", reason="incomplete")),),
@@ -219,7 +219,7 @@ def _party_of(case: ComplaintCase, event: Verified) -> Party | None:
 
 
 def refusal_of(case: ComplaintCase, event: Verified) -> Expression | None:
-    """The refusal that a verification leads to, as it is said by the complaint; None where it leads to none."""
+    """The refusal that a verification leads to, dated as the complaint is; None where it leads to none."""
     party = _party_of(case, event) if event.result == "confirmed" else None
     complaint = _complaint(case)
     acts = _refusal(case, complaint, party.sender, complaint.time) if party is not None else ()
@@ -281,10 +281,10 @@ row = RowBuilder(ComplaintCase)
 TABLE = (
     row(S.NEW,         Complained, S.RECEIVED,    _receive, COMPLETE),
     row(S.NEW,         Complained, S.INCOMPLETE,  _ask),
-    row(OPEN,          Complained, None,          _said_before, NOTHING_NEW),
+    row(OPEN,          Complained, None,          _ignore_repeat, NOTHING_NEW),
     row(S.INCOMPLETE,  Complained, S.RECEIVED,    _receive, COMPLETE),
     row(S.INCOMPLETE,  Complained, None,          _ask),
-    row(S.INCOMPLETE,  ClockFired,       S.LAPSED,      _lapse, rang("supplement")),
+    row(S.INCOMPLETE,  ClockFired,       S.LAPSED,      _lapse, fired("supplement")),
     row(S.RECEIVED,    Forwarded,  S.FORWARDED,   _forward),
     row(S.FORWARDED,   Verified,   S.CONFIRMED,   _confirm, CONFIRMED),
     row(S.FORWARDED,   Verified,   S.UNCONFIRMED, _not_confirm, UNCONFIRMED),

@@ -54,7 +54,7 @@ class ComplaintCase(Case, frozen=True, kw_only=True):
     """whom the verification found to have sent it"""
     confirmed: bool = False
     outcome: str | None = None
-    """what was found and done, in the words that the user is told"""
+    """what was found and done, as the user will read it"""
     dispute: CaseId | None = None
 
 
@@ -78,7 +78,7 @@ class Forwarded(msgspec.Struct, frozen=True, tag_field="event", tag="forwarded")
 class Verified(msgspec.Struct, frozen=True, tag_field="event", tag="verified"):
     """The company has verified: it was so, and by whom; or it could not be confirmed.
 
-    `consented`, which the API finds: since when something stands that the user said after the complaint, such as a
+    `consented`, which the API finds: since when an expression stands that the user gave after the complaint, such as a
     consent. Then no refusal is written over it, unless `refuse` says that the user, asked again, refuses anyway.
     """
 
@@ -112,7 +112,7 @@ class Answered(msgspec.Struct, frozen=True, tag_field="event", tag="answered"):
 
 
 class ComplaintWithdrawn(msgspec.Struct, frozen=True, tag_field="event", tag="withdrawn"):
-    """The user takes the complaint back. A refusal that was written stays: it is another word."""
+    """The user takes the complaint back. A refusal that was written stays: it is an expression of its own."""
 
     actor: str | None = None
 
@@ -145,7 +145,7 @@ def still_wrong(known: tuple[Wrong, ...], more: Complained) -> tuple[Wrong, ...]
 
 
 def supplemented(known: Complaint | None, more: Complaint) -> Complaint:
-    """What is known, with what a supplement adds or corrects. Id and time stay those of the first word."""
+    """What is known, with what a supplement adds or corrects. Id and time stay those of the first."""
     if known is None:
         return more
     stated = {

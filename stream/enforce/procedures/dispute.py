@@ -1,6 +1,6 @@
 """The dispute procedure (Article 33): a user takes a dispute to the appeals body.
 
-The body accepts it or not, hears the company, and the dispute is settled or decided. The article opens the
+The body accepts it or not, asks the company for its view, and the dispute is settled or decided. The article opens the
 way and sets no terms; ours are settings. A dispute decided for the user is a finding against the party.
 """
 
@@ -124,8 +124,8 @@ def _accept(turn: Turn[DisputeCase, DisputeAccepted]) -> Done[DisputeCase]:
 
 
 def _decline(turn: Turn[DisputeCase, Declined]) -> Done[DisputeCase]:
-    """The user is told why."""
-    return Done(turn.case, _told(turn, turn.event.reason))
+    """The user is notified of the reason."""
+    return Done(turn.case, _notify_user(turn, turn.event.reason))
 
 
 def _hear(turn: Turn[DisputeCase, CompanyAnswered]) -> Done[DisputeCase]:
@@ -141,12 +141,12 @@ def _default(turn: Turn[DisputeCase, ClockFired]) -> Done[DisputeCase]:
 
 
 def _settle(turn: Turn[DisputeCase, Settled]) -> Done[DisputeCase]:
-    """The user is told what was agreed."""
-    return Done(turn.case, _told(turn, turn.event.detail))
+    """The user is notified of what was agreed."""
+    return Done(turn.case, _notify_user(turn, turn.event.detail))
 
 
 def _for_user(turn: Turn[DisputeCase, DisputeDecided]) -> Done[DisputeCase]:
-    """The user and the company are told, and a finding against the party is raised."""
+    """The user and the company are notified, and a finding against the party is raised."""
     dispute = _dispute(turn.case)
     finding = Finding(
         finding=turn.name("F"),
@@ -157,16 +157,16 @@ def _for_user(turn: Turn[DisputeCase, DisputeDecided]) -> Done[DisputeCase]:
         evidence=(dispute.dispute, *dispute.evidence),
         actor=turn.event.actor,
     )
-    return Done(turn.case, (*_both_told(turn, turn.event.reason), RaiseFinding(finding)))
+    return Done(turn.case, (*_notify_both(turn, turn.event.reason), RaiseFinding(finding)))
 
 
 def _for_company(turn: Turn[DisputeCase, DisputeDecided]) -> Done[DisputeCase]:
-    """The user and the company are told."""
-    return Done(turn.case, _both_told(turn, turn.event.reason))
+    """The user and the company are notified."""
+    return Done(turn.case, _notify_both(turn, turn.event.reason))
 
 
 def _withdraw(turn: Turn[DisputeCase, DisputeWithdrawn]) -> Done[DisputeCase]:
-    """The appeals body is told that nothing is left to decide."""
+    """The appeals body is notified that nothing is left to decide."""
     return Done(turn.case, (_report(turn, _dispute(turn.case), "appeals-body", "dispute withdrawn"),))
 
 
@@ -175,7 +175,7 @@ def _dispute(case: DisputeCase) -> Dispute:
     return case.dispute
 
 
-def _told(turn: Turn[DisputeCase, msgspec.Struct], reason: str) -> tuple[Act, ...]:
+def _notify_user(turn: Turn[DisputeCase, msgspec.Struct], reason: str) -> tuple[Act, ...]:
     notice = Notice(
         notice=turn.name("N"),
         case=turn.case.case,
@@ -188,8 +188,8 @@ def _told(turn: Turn[DisputeCase, msgspec.Struct], reason: str) -> tuple[Act, ..
     return (SendNotice(notice),)
 
 
-def _both_told(turn: Turn[DisputeCase, msgspec.Struct], reason: str) -> tuple[Act, ...]:
-    return (*_told(turn, reason), _report(turn, _dispute(turn.case), "company", reason))
+def _notify_both(turn: Turn[DisputeCase, msgspec.Struct], reason: str) -> tuple[Act, ...]:
+    return (*_notify_user(turn, reason), _report(turn, _dispute(turn.case), "company", reason))
 
 
 def _report(turn: Turn[DisputeCase, msgspec.Struct], dispute: Dispute, to: Addressee, about: str) -> SendReport:

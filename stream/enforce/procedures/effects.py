@@ -1,6 +1,6 @@
-"""What a step wants done, as data. The shell does it; a procedure only says it.
+"""What a step wants done, as data. The runtime does it; a procedure only names it.
 
-Each effect carries a key made from its case and step: the same step says the same effect under the same key,
+Each effect carries a key made from its case and step: the same step gives the same effect under the same key,
 so that whoever carries effects out does each key once, however often a crash makes the step repeat.
 """
 
@@ -27,7 +27,7 @@ ProcedureName = Literal[
 
 
 class _Act(msgspec.Struct, frozen=True, tag_field="act"):
-    """Base of all acts: the shell stores them beside the case until they are done, so they have tags."""
+    """Base of all acts: the runtime stores them beside the case until they are done, so they have tags."""
 
 
 class WriteOrder(_Act, frozen=True, tag="write-order"):
@@ -37,7 +37,7 @@ class WriteOrder(_Act, frozen=True, tag="write-order"):
 
 
 class LiftOrder(_Act, frozen=True, tag="lift-order"):
-    """A measure ends now: the same order with its `until`, so that the topic still tells that it was."""
+    """A measure ends now: the same order with its `until`, so that the topic still shows that it was."""
 
     order: Order
 
@@ -49,7 +49,7 @@ class WriteCampaign(_Act, frozen=True, tag="write-campaign"):
 
 
 class WriteExpression(_Act, frozen=True, tag="write-expression"):
-    """A subscriber's word: to `registry.expressions`."""
+    """A subscriber's expression: to `registry.expressions`."""
 
     expression: Expression
 
@@ -61,13 +61,13 @@ class WriteListing(_Act, frozen=True, tag="write-listing"):
 
 
 class SendNotice(_Act, frozen=True, tag="send-notice"):
-    """Somebody is told: to `notices`, from where the connector delivers it."""
+    """Notify somebody: to `notices`, from where `wurao notify` delivers it."""
 
     notice: control.Notice
 
 
 class SendReport(_Act, frozen=True, tag="report"):
-    """An authority or a company is told: to `reports`."""
+    """Report to an authority or a company: to `reports`."""
 
     report: control.Report
 
@@ -92,17 +92,14 @@ class ClearClock(_Act, frozen=True, tag="clear-clock"):
 
 
 class Alert(_Act, frozen=True, tag="alert"):
-    """People should look: a term ends soon, a term was missed, or a decision is theirs.
-
-    To log and metrics.
-    """
+    """People must act: a term ends soon, a term was missed, or a decision is theirs. To log and metrics."""
 
     level: Literal["warning", "breach", "decision"]
     about: str
 
 
 class RaiseFinding(_Act, frozen=True, tag="raise-finding"):
-    """A violation for the docket of its party, which knows what went before."""
+    """A violation, for the escalation record of its party, which has the earlier ones."""
 
     finding: Finding
     origin: CaseId | None = None
@@ -110,8 +107,8 @@ class RaiseFinding(_Act, frozen=True, tag="raise-finding"):
     """the regulator's order behind it, which says what measure follows"""
 
 
-class TellDocket(_Act, frozen=True, tag="tell-docket"):
-    """A measure came into force or ended: the docket of its party remembers it."""
+class NotifyEscalation(_Act, frozen=True, tag="tell-docket"):
+    """A measure came into force or ended: for the escalation record of its party."""
 
     party: Party
     change: MeasureChanged
@@ -125,8 +122,8 @@ class OpenCase(_Act, frozen=True, tag="open-case"):
     event: Opening
 
 
-class TellCase(_Act, frozen=True, tag="tell-case"):
-    """Tell another case."""
+class NotifyCase(_Act, frozen=True, tag="tell-case"):
+    """Send a message to another case."""
 
     case: CaseId
     event: Message
@@ -145,9 +142,9 @@ Act = (
     | ClearClock
     | Alert
     | RaiseFinding
-    | TellDocket
+    | NotifyEscalation
     | OpenCase
-    | TellCase
+    | NotifyCase
 )
 
 

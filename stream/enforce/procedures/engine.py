@@ -16,9 +16,9 @@ from stream.enforce.procedures.clocks import (
     Clock,
     ClockFired,
     Phase,
-    after_ring,
-    rings,
+    after_firing,
     start,
+    why_not_fired,
     with_clock,
     without_clock,
 )
@@ -130,8 +130,8 @@ class RowBuilder(Generic[C]):
         return Transition(line, tries)
 
 
-def rang(clock: str, phase: Phase = "due") -> Condition[Case, ClockFired]:
-    """The condition that this clock rang for this phase."""
+def fired(clock: str, phase: Phase = "due") -> Condition[Case, ClockFired]:
+    """The condition that this clock fired for this phase."""
     says = f"`{clock}` is due" if phase == "due" else f"`{clock}` warns"
     return Condition(says, lambda turn: turn.event.clock == clock and turn.event.phase == phase)
 
@@ -146,7 +146,7 @@ def warn(turn: Turn[C, ClockFired]) -> Done[C]:
 
 
 def breach(turn: Turn[C, ClockFired]) -> Done[C]:
-    """The breach is recorded and people are told; the duty stays."""
+    """The breach is recorded and people are alerted; the duty stays."""
     return Done(turn.case, (Alert("breach", turn.event.clock),))
 
 
@@ -222,7 +222,7 @@ def advance(procedure: Procedure[C], case: C, event: msgspec.Struct, now: int, t
     """The case after an event, and the effects; the first row that takes it decides. Linear in the table."""
     state = procedure.state_of(case)
     here = [transition for transition in procedure.table if state in transition.line.sources]
-    if isinstance(event, ClockFired) and (why := rings(case.clocks, event, now)):
+    if isinstance(event, ClockFired) and (why := why_not_fired(case.clocks, event, now)):
         return _wrong(procedure, case, here, event, why)
     for transition in here:
         action = transition.tries(case, event, now, terms)
@@ -235,7 +235,7 @@ def _taken(
     procedure: Procedure[C], transition: Transition[C], before: C, event: msgspec.Struct, done: Done[C]
 ) -> Stepped[C]:
     state = procedure.state_of(before) if transition.line.target is None else transition.line.target
-    clocks = after_ring(before.clocks, event) if isinstance(event, ClockFired) else before.clocks
+    clocks = after_firing(before.clocks, event) if isinstance(event, ClockFired) else before.clocks
     breached, acts = before.breached, done.acts
     for act in acts:
         match act:

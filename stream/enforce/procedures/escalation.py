@@ -1,16 +1,16 @@
-"""The docket of a party: which measure a new finding leads to, and whether it joins a case or opens one.
+"""Escalation: which measure a new finding about a party leads to, and whether it joins a case or opens one.
 
-One docket per sender, or number that nobody owns. It remembers the measures that held (so that repeat
-findings cost more), and the cases that are open. Whatever raises findings (early warning, complaints,
-authorities) raises them here, so that two findings about one party never run side by side as if each were the
-first.
+One record per sender, or number that nobody owns (on the wire its procedure is named `docket`). It holds the measures
+that were in force (so that repeat findings cost more), and the cases that are open. Whatever raises findings (early
+warning, complaints, authorities) raises them here, so that two findings about one party never run side by side as if
+each were the first.
 """
 
 from typing import Final, NamedTuple
 
 import msgspec
 
-from stream.enforce.procedures.effects import Effect, OpenCase, TellCase, keyed
+from stream.enforce.procedures.effects import Effect, NotifyCase, OpenCase, keyed
 from stream.enforce.procedures.ids import made_id, measure_case
 from stream.enforce.procedures.messages import FindingRouted, MeasureChanged
 from stream.enforce.procedures.terms import Terms
@@ -20,10 +20,10 @@ from stream.model.fields import Channel, Measure
 WEIGHT: Final[dict[Measure, int]] = {"limit": 0, "stop": 1, "suspend": 2}
 
 PAST_MAX: Final = 16
-"""Sustained measures remembered: far more than a ladder has rungs."""
+"""Sustained measures kept: far more than a ladder has rungs."""
 
 SEEN_MAX: Final = 64
-"""Findings remembered so that one that is raised twice counts once."""
+"""Ids of findings kept so that one that is raised twice counts once."""
 
 
 class PastMeasure(msgspec.Struct, frozen=True):
@@ -47,7 +47,7 @@ class OpenMeasure(msgspec.Struct, frozen=True):
 
 
 class PartyRecord(msgspec.Struct, frozen=True):
-    """What is known of a party, newest last."""
+    """The open cases, earlier measures and known findings of a party, newest last."""
 
     open: tuple[OpenMeasure, ...] = ()
     past: tuple[PastMeasure, ...] = ()
@@ -55,23 +55,23 @@ class PartyRecord(msgspec.Struct, frozen=True):
 
 
 class Routed(NamedTuple):
-    """The docket after a finding, and what to do."""
+    """The record after a finding, and what to do."""
 
-    docket: PartyRecord
+    record: PartyRecord
     effects: tuple[Effect, ...]
 
 
-def next_measure(docket: PartyRecord, finding: Finding, now: int, terms: Terms) -> Measure:
-    """The rung that follows from the sustained findings still remembered; the last rung when there are
-    more.
+def next_measure(record: PartyRecord, finding: Finding, now: int, terms: Terms) -> Measure:
+    """The measure that follows from the number of sustained findings within `memory_ms`; the last of the ladder when
+    there are more.
     """
     rungs = terms.ladder(finding.grounds)
-    earlier = sum(now - past.at < terms.settings.memory_ms for past in docket.past)
+    earlier = sum(now - past.at < terms.settings.memory_ms for past in record.past)
     return rungs[min(earlier, len(rungs) - 1)]
 
 
 def route(
-    docket: PartyRecord,
+    record: PartyRecord,
     finding: Finding,
     now: int,
     terms: Terms,
@@ -79,16 +79,16 @@ def route(
     origin: CaseId | None = None,
     direction: Direction | None = None,
 ) -> Routed:
-    """Where a finding goes. One that was seen before goes nowhere.
+    """The record after a finding, and its effects. A finding that was seen before has none.
 
     It joins a case on its channel that is not yet in force, or one whose measure is as heavy as it would lead
     to. Otherwise it opens a case, which takes the place of lighter ones once it is in force. What an
     authority orders, and prohibited content, always open their own.
     """
-    if finding.finding in docket.seen:
-        return Routed(docket, ())
+    if finding.finding in record.seen:
+        return Routed(record, ())
     prohibited = finding.basis == "prohibited-content"
-    measure = direction.measure if direction else next_measure(docket, finding, now, terms)
+    measure = direction.measure if direction else next_measure(record, finding, now, terms)
     found = FindingRouted(
         finding,
         measure,
@@ -97,50 +97,50 @@ def route(
         until=direction.until if direction else None,
     )
     key = made_id("K", finding.finding)
-    after = msgspec.structs.replace(docket, seen=(*docket.seen, finding.finding)[-SEEN_MAX:])
-    joined = None if direction or prohibited else _joined(docket, measure, finding.channel)
+    after = msgspec.structs.replace(record, seen=(*record.seen, finding.finding)[-SEEN_MAX:])
+    joined = None if direction or prohibited else _joined(record, measure, finding.channel)
     if joined is not None:
-        return Routed(after, keyed(key, 0, (TellCase(joined.case, found),)))
+        return Routed(after, keyed(key, 0, (NotifyCase(joined.case, found),)))
     opened = OpenMeasure(measure_case(finding), measure, finding.channel)
-    found = msgspec.structs.replace(found, replaces=_replaced(docket, opened))
-    after = msgspec.structs.replace(after, open=(*docket.open, opened))
+    found = msgspec.structs.replace(found, replaces=_replaced(record, opened))
+    after = msgspec.structs.replace(after, open=(*record.open, opened))
     return Routed(after, keyed(key, 0, (OpenCase("measure", opened.case, found),)))
 
 
-def changed(docket: PartyRecord, change: MeasureChanged, now: int) -> PartyRecord:
-    """The docket after one of its cases came into force or ended.
+def changed(record: PartyRecord, change: MeasureChanged, now: int) -> PartyRecord:
+    """The record after one of its cases came into force or ended.
 
     An annulled measure was no repeat: forgotten.
     """
     case = change.measure_case
-    past = tuple(past for past in docket.past if past.case != case)
+    past = tuple(past for past in record.past if past.case != case)
     match change.change:
         case "in-force":
             open_ = tuple(
-                msgspec.structs.replace(one, in_force=True) if one.case == case else one for one in docket.open
+                msgspec.structs.replace(one, in_force=True) if one.case == case else one for one in record.open
             )
-            return msgspec.structs.replace(docket, open=open_, past=(*past, PastMeasure(case, now))[-PAST_MAX:])
+            return msgspec.structs.replace(record, open=open_, past=(*past, PastMeasure(case, now))[-PAST_MAX:])
         case "ended":
-            past = docket.past
+            past = record.past
         case "annulled":
             pass
-    return msgspec.structs.replace(docket, open=tuple(one for one in docket.open if one.case != case), past=past)
+    return msgspec.structs.replace(record, open=tuple(one for one in record.open if one.case != case), past=past)
 
 
-def _joined(docket: PartyRecord, measure: Measure, channel: Channel | None) -> OpenMeasure | None:
+def _joined(record: PartyRecord, measure: Measure, channel: Channel | None) -> OpenMeasure | None:
     candidates = (
         one
-        for one in reversed(docket.open)
+        for one in reversed(record.open)
         if one.covers(channel) and (not one.in_force or WEIGHT[one.measure] >= WEIGHT[measure])
     )
     return next(candidates, None)
 
 
-def _replaced(docket: PartyRecord, opened: OpenMeasure) -> tuple[CaseId, ...]:
+def _replaced(record: PartyRecord, opened: OpenMeasure) -> tuple[CaseId, ...]:
     """Lighter measures on what the new one reaches.
 
     One that is as heavy stands beside it, with its own end.
     """
     return tuple(
-        one.case for one in docket.open if opened.covers(one.channel) and WEIGHT[one.measure] < WEIGHT[opened.measure]
+        one.case for one in record.open if opened.covers(one.channel) and WEIGHT[one.measure] < WEIGHT[opened.measure]
     )

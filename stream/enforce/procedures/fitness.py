@@ -3,7 +3,7 @@
 Article 27 in three questions. *Missing*: reason, content, time, range and sending body must be stated.
 *Faults*: filed too late, by a body of too low a level, for its own publicity, beyond its range, or with a
 text that is too long, holds a link, or does not name the body and its phone. *Weight*: how much it asks of
-how many people, and what they have said before. An exemption may waive the limits on lead time, length and
+how many people, and what they have expressed before. An exemption may waive the limits on lead time, length and
 links; never who may file, for what, and that the body names itself.
 """
 

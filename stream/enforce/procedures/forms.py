@@ -31,8 +31,8 @@ Raw = Mapping[str, msgspec.Raw]
 
 _KINDS: Final = {"integer": "an integer", "number": "a number", "boolean": "true or false", "string": "a text"}
 _NOTHING: Final = (b"null", b'""')
-_READ_ALL_THE_SAME: Final = frozenset(("party",))
-"""What a program made of a person's words: its number is read like theirs."""
+_READ_THOUGH_MADE: Final = frozenset(("party",))
+"""What a program made of a person's input: its number is read like theirs."""
 
 
 class Wrong(msgspec.Struct, frozen=True):
@@ -84,7 +84,7 @@ def read(kind: type[T], data: bytes, *, made: Collection[str], reading: FormCont
     reading = reading._replace(channel=getattr(record, "channel", None))
     for field in msgspec.structs.fields(kind):
         value = getattr(record, field.name)
-        if value == field.default or (field.encode_name in made and field.encode_name not in _READ_ALL_THE_SAME):
+        if value == field.default or (field.encode_name in made and field.encode_name not in _READ_THOUGH_MADE):
             continue
         kept, needed = fitted(kind, field, value, reading)
         if needed is not None and field.required:
@@ -182,7 +182,7 @@ def _is_time(kind: object) -> bool:
 def form(kind: object) -> str:
     """The form of a field's value, in words."""
     schema, parts = msgspec.json.schema_components((kind,), ref_template="{name}")
-    return _words(schema[0], parts)
+    return _described(schema[0], parts)
 
 
 def _ill_typed(kind: type[msgspec.Struct], given: Raw, made: Collection[str]) -> list[Wrong]:
@@ -198,23 +198,23 @@ def _ill_typed(kind: type[msgspec.Struct], given: Raw, made: Collection[str]) ->
     return wrong
 
 
-def _words(schema: Mapping[str, object], parts: Mapping[str, Mapping[str, object]]) -> str:
+def _described(schema: Mapping[str, object], parts: Mapping[str, Mapping[str, object]]) -> str:
     match schema:
         case {"anyOf": [*choices]}:
             kinds = [one for one in choices if isinstance(one, dict) and one.get("type") != "null"]
-            words = " or ".join(_words(one, parts) for one in kinds)
+            text = " or ".join(_described(one, parts) for one in kinds)
         case {"enum": [*values]}:
-            words = f"one of {', '.join(str(value) for value in values if value is not None)}"
+            text = f"one of {', '.join(str(value) for value in values if value is not None)}"
         case {"$ref": str(name)}:
-            words = _words(parts[name], parts)
+            text = _described(parts[name], parts)
         case {"type": "object", "properties": dict(properties)}:
-            words = f"an object with {', '.join(f'`{name}`' for name in properties)}"
+            text = f"an object with {', '.join(f'`{name}`' for name in properties)}"
         case {"type": "array", "items": dict(items)}:
-            words = f"a list, each {_words(items, parts)}"
+            text = f"a list, each {_described(items, parts)}"
         case {"type": "integer" | "string", "description": str(meaning)}:
-            words = meaning
+            text = meaning
         case {"type": str(kind)}:
-            words = _KINDS.get(kind, kind)
+            text = _KINDS.get(kind, kind)
         case _:
-            words = "a value"
-    return words
+            text = "a value"
+    return text

@@ -1,6 +1,6 @@
 """Ids made from ids: the same cause gives the same id, whoever works it out and however often.
 
-So a crash repeats an effect under its old name, and one case can name another before having heard of it.
+So a crash repeats an effect under its old name, and one case can name another before it exists.
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""The bad-actor list (Article 36): an operator that was punished enters it, told first and heard.
+"""The bad-actor list (Article 36): an operator that was punished enters it, notified first, with time to object.
 
 The article says who enters, not for how long: time to object and length are settings. An objection is an
 appeal like any other; unlike a measure, a listing waits for it, because a name once published cannot be taken
@@ -21,7 +21,7 @@ from stream.enforce.procedures.engine import (
     Turn,
     WrongState,
     advance,
-    rang,
+    fired,
 )
 from stream.enforce.procedures.ids import appeal_case, made_id
 from stream.enforce.procedures.messages import AppealDecided, Appealed, AppealWithdrawn, Lift
@@ -78,7 +78,7 @@ OUR_APPEAL = Condition[ListingCase, AppealWithdrawn](
 
 
 def _propose(turn: Turn[ListingCase, Punished]) -> Done[ListingCase]:
-    """The party is told what is to be published and where to object; the clock to object starts."""
+    """The party is notified of what is to be published and where to object; the clock to object starts."""
     case = msgspec.structs.replace(turn.case, punishment=turn.event.punishment)
     notice = _notice(turn, turn.event.punishment, subject="listing", reason="punished")
     return Done(case, (SendNotice(notice), turn.clock("object")))
@@ -106,13 +106,13 @@ def _list(turn: Turn[ListingCase, msgspec.Struct]) -> Done[ListingCase]:
 
 
 def _drop(turn: Turn[ListingCase, AppealDecided | Lift]) -> Done[ListingCase]:
-    """Nothing is published; the party is told."""
+    """Nothing is published; the party is notified."""
     notice = _notice(turn, _punishment(turn.case), subject="listing", reason=turn.event.reason)
     return Done(turn.case, (SendNotice(notice),))
 
 
 def _remove(turn: Turn[ListingCase, Lift]) -> Done[ListingCase]:
-    """The entry ends now; the party is told."""
+    """The entry ends now; the party is notified."""
     listing = turn.case.listing
     assert listing is not None, f"{turn.case.case}: what is listed has an entry"
     ended = msgspec.structs.replace(listing, until=turn.now)
@@ -121,7 +121,7 @@ def _remove(turn: Turn[ListingCase, Lift]) -> Done[ListingCase]:
 
 
 def _expire(turn: Turn[ListingCase, ClockFired]) -> Done[ListingCase]:
-    """The entry has come to its end; the party is told."""
+    """The entry has come to its end; the party is notified."""
     notice = _notice(turn, _punishment(turn.case), subject="listing", reason="the entry has come to its end")
     return Done(turn.case, (SendNotice(notice),))
 
@@ -156,13 +156,13 @@ row = RowBuilder(ListingCase)
 TABLE = (
     row(S.NEW,       Punished,        S.PROPOSED,  _propose),
     row(S.PROPOSED,  Appealed,        S.CONTESTED, _open_appeal, FIRST_APPEAL),
-    row(S.PROPOSED,  ClockFired,            S.LISTED,    _list, rang("object")),
+    row(S.PROPOSED,  ClockFired,            S.LISTED,    _list, fired("object")),
     row(S.CONTESTED, AppealDecided,   S.DROPPED,   _drop, PARTY_WINS),
     row(S.CONTESTED, AppealDecided,   S.LISTED,    _list, LISTING_STANDS),
     row(S.CONTESTED, AppealWithdrawn, S.LISTED,    _list, OUR_APPEAL),
     row((S.PROPOSED, S.CONTESTED), Lift, S.DROPPED, _drop),
     row(S.LISTED,    Lift,            S.REMOVED,   _remove),
-    row(S.LISTED,    ClockFired,            S.EXPIRED,   _expire, rang("listed")),
+    row(S.LISTED,    ClockFired,            S.EXPIRED,   _expire, fired("listed")),
 )
 # fmt: on
 
@@ -170,10 +170,10 @@ PROCEDURE = Procedure[ListingCase](
     name="listing",
     title="The bad-actor list",
     articles="Article 36 (time to object and length are settings)",
-    theory="Told first, heard if it objects, listed for a time. Nothing is published while it is contested.",
+    theory="Notified first, with time to object, then listed for a time. Nothing is published while it is contested.",
     states={
         S.NEW: "nothing has happened",
-        S.PROPOSED: "the party was told, and may object",
+        S.PROPOSED: "the party was notified, and may object",
         S.CONTESTED: "the party has objected",
         S.LISTED: "published",
         S.DROPPED: "never published",

@@ -1,6 +1,6 @@
 """The measure procedure (Article 22): from a finding, by way of a notice, to a limit, a stop or a suspension.
 
-Promise: **no party is suspended that was not told first.** A party *was told* when its notice was delivered,
+Promise: **no party is suspended that was not notified first.** A party *was notified* when its notice was delivered,
 when it appealed (who appeals knows), or when `attempts_min` deliveries failed over at least
 `attempts_span_ms`; then it has the measure's grace to mend or object. The two exceptions are those of DESIGN
 section 4: prohibited content, and an order of the regulator that says so. Then the notice goes out in the
@@ -22,11 +22,11 @@ from stream.enforce.procedures.effects import (
     ClearClock,
     KeepRecord,
     LiftOrder,
+    NotifyCase,
+    NotifyEscalation,
     OpenCase,
     SendNotice,
     SetClock,
-    TellCase,
-    TellDocket,
     WriteOrder,
 )
 from stream.enforce.procedures.engine import (
@@ -39,7 +39,7 @@ from stream.enforce.procedures.engine import (
     WrongState,
     advance,
     breach,
-    rang,
+    fired,
 )
 from stream.enforce.procedures.ids import appeal_case, made_id
 from stream.enforce.procedures.measure_case import (
@@ -118,26 +118,26 @@ NOT_KEPT = Condition[MeasureCase, Reviewed]("the measure is not kept", lambda tu
 # ---- actions
 
 
-def _tell(turn: Turn[MeasureCase, FindingRouted]) -> Done[MeasureCase]:
-    """The party is told of measure, reason, evidence, grace and where to appeal; the record is kept."""
+def _notify(turn: Turn[MeasureCase, FindingRouted]) -> Done[MeasureCase]:
+    """The party is notified of measure, reason, evidence, grace and where to appeal; the record is kept."""
     case = _opened(turn)
     return Done(case, (*_first_acts(turn, case), turn.clock("tell")))
 
 
-def _tell_and_enforce(turn: Turn[MeasureCase, FindingRouted]) -> Done[MeasureCase]:
-    """The order is written and the party told, in one step; the record is kept."""
+def _enforce_and_notify(turn: Turn[MeasureCase, FindingRouted]) -> Done[MeasureCase]:
+    """The order is written and the party notified, in one step; the record is kept."""
     case = msgspec.structs.replace(_opened(turn), told=turn.now)
     done = _in_force(turn, case)
     return Done(done.case, (*_first_acts(turn, case), *done.acts))
 
 
-def _told(turn: Turn[MeasureCase, Delivered]) -> Done[MeasureCase]:
+def _start_grace(turn: Turn[MeasureCase, Delivered]) -> Done[MeasureCase]:
     """The grace period starts."""
     return _grace(turn)
 
 
-def _held_told(turn: Turn[MeasureCase, DeliveryFailed]) -> Done[MeasureCase]:
-    """The party is held to have been told: the grace period starts, and people should look."""
+def _deem_notified(turn: Turn[MeasureCase, DeliveryFailed]) -> Done[MeasureCase]:
+    """The party counts as notified: the grace period starts, and people should look."""
     done = _grace(turn)
     return Done(done.case, (*done.acts, Alert("decision", "party-not-reached")))
 
@@ -150,7 +150,7 @@ def _failed(turn: Turn[MeasureCase, DeliveryFailed]) -> Done[MeasureCase]:
 
 
 def _enforce(turn: Turn[MeasureCase, ClockFired]) -> Done[MeasureCase]:
-    """The order is written, and the lighter measures that it replaces are told."""
+    """The order is written, and the lighter measures that it replaces are ended."""
     return _in_force(turn, turn.case)
 
 
@@ -170,7 +170,7 @@ def _open_appeal(turn: Turn[MeasureCase, Appealed]) -> Done[MeasureCase]:
     return Done(msgspec.structs.replace(turn.case, appeal=appeal), (OpenCase("appeal", appeal, turn.event),))
 
 
-def _open_appeal_untold(turn: Turn[MeasureCase, Appealed]) -> Done[MeasureCase]:
+def _open_appeal_unnotified(turn: Turn[MeasureCase, Appealed]) -> Done[MeasureCase]:
     """The appeal's own case is opened; the party evidently knows, so the grace period starts."""
     opened = _open_appeal(turn)
     case = msgspec.structs.replace(opened.case, told=turn.now)
@@ -183,7 +183,7 @@ def _appeal_over(turn: Turn[MeasureCase, AppealDecided | AppealWithdrawn]) -> Do
 
 
 def _won(turn: Turn[MeasureCase, AppealDecided]) -> Done[MeasureCase]:
-    """The measure ends, or never begins; the finding counts for nothing; the party is told."""
+    """The measure ends, or never begins; the finding counts for nothing; the party is notified."""
     return _end(turn, change="annulled", reason=turn.event.reason)
 
 
@@ -193,17 +193,17 @@ def _won_late(turn: Turn[MeasureCase, AppealDecided]) -> Done[MeasureCase]:
 
 
 def _expire(turn: Turn[MeasureCase, ClockFired]) -> Done[MeasureCase]:
-    """The order has come to its end; the party is told."""
+    """The order has come to its end; the party is notified."""
     return _end(turn, change="ended", reason="the measure has come to its end")
 
 
 def _lift(turn: Turn[MeasureCase, Lift]) -> Done[MeasureCase]:
-    """The order is lifted; the party is told."""
+    """The order is lifted; the party is notified."""
     return _end(turn, change="annulled" if turn.event.annul else "ended", reason=turn.event.reason)
 
 
 def _withdraw(turn: Turn[MeasureCase, Lift]) -> Done[MeasureCase]:
-    """The measure never begins; the party is told."""
+    """The measure never begins; the party is notified."""
     return _end(turn, change="annulled", reason=turn.event.reason)
 
 
@@ -219,7 +219,7 @@ def _too_late(turn: Turn[MeasureCase, FindingRouted]) -> Done[MeasureCase]:
 
 
 def _lift_on_review(turn: Turn[MeasureCase, Reviewed]) -> Done[MeasureCase]:
-    """The order is lifted; the party is told."""
+    """The order is lifted; the party is notified."""
     return _end(turn, change="ended", reason=turn.event.reason)
 
 
@@ -315,7 +315,7 @@ def _in_force(turn: Turn[MeasureCase, msgspec.Struct], case: MeasureCase) -> Don
         actor=finding.actor,
     )
     clock = _review(turn) if order.until is None else SetClock(Clock("end", order.until))
-    replaced = (TellCase(lighter, Superseded(case.case)) for lighter in case.replaces)
+    replaced = (NotifyCase(lighter, Superseded(case.case)) for lighter in case.replaces)
     after = msgspec.structs.replace(case, order=order)
     return Done(after, (WriteOrder(order), clock, *_changed(after, "in-force"), *replaced))
 
@@ -348,9 +348,9 @@ def _lifted(turn: Turn[MeasureCase, msgspec.Struct]) -> tuple[Act, ...]:
 
 
 def _changed(case: MeasureCase, change: Change) -> tuple[Act, ...]:
-    told = MeasureChanged(case.case, case.measure, change)
-    docket = TellDocket(_finding(case).party, told)
-    return (docket, TellCase(case.origin, told)) if case.origin else (docket,)
+    changed = MeasureChanged(case.case, case.measure, change)
+    escalation = NotifyEscalation(_finding(case).party, changed)
+    return (escalation, NotifyCase(case.origin, changed)) if case.origin else (escalation,)
 
 
 # ---- the table
@@ -360,25 +360,25 @@ row = RowBuilder(MeasureCase)
 
 # fmt: off
 TABLE = (
-    row(S.NEW,       FindingRouted,           S.IN_FORCE,   _tell_and_enforce, AT_ONCE),
-    row(S.NEW,       FindingRouted,           S.TELLING,    _tell),
+    row(S.NEW,       FindingRouted,           S.IN_FORCE,   _enforce_and_notify, AT_ONCE),
+    row(S.NEW,       FindingRouted,           S.TELLING,    _notify),
     # Taken back before it came: messages of different cases may overtake each other.
     row(S.NEW,       Lift,            S.WITHDRAWN,  _never),
     row(S.WITHDRAWN, FindingRouted,           None,         _too_late, NEVER_BEGUN),
-    # The party is told, and has its grace.
-    row(S.TELLING,   Delivered,       S.WARNED,     _told, OUR_NOTICE),
-    row(S.TELLING,   DeliveryFailed,  S.WARNED,     _held_told, TRIED_ENOUGH),
+    # The party is notified, and has its grace.
+    row(S.TELLING,   Delivered,       S.WARNED,     _start_grace, OUR_NOTICE),
+    row(S.TELLING,   DeliveryFailed,  S.WARNED,     _deem_notified, TRIED_ENOUGH),
     row(S.TELLING,   DeliveryFailed,  None,         _failed, OUR_FAILURE),
-    row(S.TELLING,   Appealed,        S.CONTESTED,  _open_appeal_untold, FIRST_APPEAL),
-    row(S.TELLING,   ClockFired,            None,         breach, rang("tell")),
+    row(S.TELLING,   Appealed,        S.CONTESTED,  _open_appeal_unnotified, FIRST_APPEAL),
+    row(S.TELLING,   ClockFired,            None,         breach, fired("tell")),
     row(S.WARNED,    Appealed,        S.CONTESTED,  _open_appeal, FIRST_APPEAL),
-    row(S.WARNED,    ClockFired,            S.IN_FORCE,   _enforce, rang("grace")),
-    row(S.CONTESTED, ClockFired,            S.APPEALED,   _enforce, rang("grace")),
+    row(S.WARNED,    ClockFired,            S.IN_FORCE,   _enforce, fired("grace")),
+    row(S.CONTESTED, ClockFired,            S.APPEALED,   _enforce, fired("grace")),
     row(PENDING,     Lift,            S.WITHDRAWN,  _withdraw),
     # In force.
     row(S.IN_FORCE,  Appealed,        S.APPEALED,   _open_appeal, FIRST_APPEAL),
-    row(STANDING,    ClockFired,            S.EXPIRED,    _expire, rang("end")),
-    row(STANDING,    ClockFired,            None,         _ask_review, rang("review")),
+    row(STANDING,    ClockFired,            S.EXPIRED,    _expire, fired("end")),
+    row(STANDING,    ClockFired,            None,         _ask_review, fired("review")),
     row(STANDING,    Reviewed,        None,         _keep, KEPT),
     row(STANDING,    Reviewed,        S.LIFTED,     _lift_on_review, NOT_KEPT),
     row(STANDING,    Lift,            S.LIFTED,     _lift),
@@ -402,14 +402,14 @@ PROCEDURE = Procedure[MeasureCase](
     title="Measures against a violator",
     articles="Article 22; what Articles 15, 32 and 37 lead to comes here too",
     theory=(
-        "No party is suspended that was not told first: a measure comes into force when the grace of its "
+        "No party is suspended that was not notified first: a measure comes into force when the grace of its "
         "notice has passed. The exceptions, prohibited content and an order of the regulator that says so, "
-        "tell the party in the same step (our reading of Article 22). An appeal does not hold the measure up."
+        "notify the party in the same step (our reading of Article 22). An appeal does not hold the measure up."
     ),
     states={
         S.NEW: "nothing has happened",
         S.TELLING: "the notice is on its way",
-        S.WARNED: "the party was told; its grace runs",
+        S.WARNED: "the party was notified; its grace runs",
         S.CONTESTED: "its grace runs, and it has appealed",
         S.IN_FORCE: "the order is in force",
         S.APPEALED: "the order is in force, and the party has appealed",

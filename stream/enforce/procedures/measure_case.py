@@ -51,6 +51,7 @@ class MeasureCase(Case, frozen=True, kw_only=True):
     """an end that an authority set"""
     notice: str | None = None
     told: int | None = None
+    """when the party was notified, or counts as notified (milliseconds)"""
     failed_first: int | None = None
     failures_count: int = 0
     order: Order | None = None

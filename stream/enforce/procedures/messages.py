@@ -1,7 +1,7 @@
-"""What one case tells another, and what opens a case: the only words that procedures share.
+"""Messages between cases, and what opens a case: all that procedures share.
 
-They are events like all others; they stand here because the sender of a message and its receiver are
-different procedures, which do not import each other.
+They are events like all others; they stand here because the sender of a message and its receiver are different
+procedures, which do not import each other.
 """
 
 from typing import Literal
@@ -26,7 +26,7 @@ Change = Literal["in-force", "ended", "annulled"]
 class FindingRouted(msgspec.Struct, frozen=True, tag_field="event", tag="found"):
     """A finding for the measure procedure.
 
-    `measure` is what follows from it (`escalation` or an authority decides), `at_once` whether the party is told
+    `measure` is what follows from it (`escalation` or an authority decides), `at_once` whether the party is notified
     at the same time instead of before, `replaces` the cases of lighter measures that this one takes the place
     of, `origin` the case to report to.
     """
@@ -47,7 +47,7 @@ class Appealed(msgspec.Struct, frozen=True, tag_field="event", tag="appealed"):
 
 
 class AppealDecided(msgspec.Struct, frozen=True, tag_field="event", tag="appeal-decided"):
-    """An appeal was decided for one side, with the reason that both are told."""
+    """An appeal was decided for one side, with the reason that both are given."""
 
     appeal: CaseId
     winner: Side
@@ -78,9 +78,7 @@ class Superseded(msgspec.Struct, frozen=True, tag_field="event", tag="superseded
 
 
 class MeasureChanged(msgspec.Struct, frozen=True, tag_field="event", tag="measure-changed"):
-    """A measure came into force or ended: told to the docket of its party and to the case that it came
-    from.
-    """
+    """A measure came into force or ended: for the escalation record of its party and the case that it came from."""
 
     measure_case: CaseId
     measure: Measure
@@ -97,4 +95,4 @@ Opening = FindingRouted | Appealed | Disputed
 """What opens a case of another procedure."""
 
 Message = FindingRouted | Appealed | AppealDecided | AppealWithdrawn | Lift | Superseded | MeasureChanged | Disputed
-"""What a case can be told by another."""
+"""What one case can send to another."""

@@ -1,8 +1,8 @@
 """The procedure for prohibited content (Articles 15, 32): stop at once, keep the record, report, investigate.
 
 The finding raised here carries the basis `prohibited-content`, on which the measure procedure suspends and
-tells the party in the same step. The state organs and the regulator hear at once, and the regulator hears the
-outcome. Where the investigation clears the party, the measure is annulled.
+notifies the party in the same step. The state organs and the regulator get a report at once, and the regulator one of
+the outcome. Where the investigation clears the party, the measure is annulled.
 """
 
 from enum import StrEnum
@@ -11,7 +11,7 @@ from typing import Literal
 import msgspec
 
 from stream.enforce.procedures.clocks import ClockFired
-from stream.enforce.procedures.effects import KeepRecord, RaiseFinding, SendReport, TellCase
+from stream.enforce.procedures.effects import KeepRecord, NotifyCase, RaiseFinding, SendReport
 from stream.enforce.procedures.engine import (
     ANY_DUE,
     ANY_WARNING,
@@ -51,7 +51,7 @@ class ProhibitedCase(Case, frozen=True, kw_only=True):
     state: ProhibitedState = ProhibitedState.NEW
     finding: Finding | None = None
     measure: Change | None = None
-    """what was last heard of the measure"""
+    """the last change of the measure"""
 
 
 class Discovered(msgspec.Struct, frozen=True, tag_field="event", tag="discovered"):
@@ -78,7 +78,7 @@ CLEARED = Condition[ProhibitedCase, Investigated]("the party is cleared", lambda
 
 
 def _discover(turn: Turn[ProhibitedCase, Discovered]) -> Done[ProhibitedCase]:
-    """The party is suspended at once; the record is kept; state organs and regulator hear of it."""
+    """The party is suspended at once; the record is kept; reports go to state organs and regulator."""
     finding = turn.event.finding
     case = msgspec.structs.replace(turn.case, finding=finding)
     acts = (
@@ -97,15 +97,15 @@ def _note(turn: Turn[ProhibitedCase, MeasureChanged]) -> Done[ProhibitedCase]:
 
 
 def _confirm(turn: Turn[ProhibitedCase, Investigated]) -> Done[ProhibitedCase]:
-    """The regulator hears the outcome; the measure stands until it is reviewed."""
+    """The outcome is reported to the regulator; the measure stands until it is reviewed."""
     return Done(turn.case, (_report(turn, _finding(turn.case), "regulator", turn.event.detail),))
 
 
 def _clear(turn: Turn[ProhibitedCase, Investigated]) -> Done[ProhibitedCase]:
-    """The regulator and the state organs hear the outcome; the measure is annulled."""
+    """The outcome is reported to the regulator and the state organs; the measure is annulled."""
     finding, detail = _finding(turn.case), turn.event.detail
     reports = (_report(turn, finding, "regulator", detail), _report(turn, finding, "state-organs", detail))
-    return Done(turn.case, (*reports, TellCase(measure_case(finding), Lift(detail, annul=True))))
+    return Done(turn.case, (*reports, NotifyCase(measure_case(finding), Lift(detail, annul=True))))
 
 
 def _finding(case: ProhibitedCase) -> Finding:
@@ -148,8 +148,8 @@ PROCEDURE = Procedure[ProhibitedCase](
     title="Prohibited content",
     articles="Articles 15, 32 (the term to investigate is a setting)",
     theory=(
-        "Stopped at once, and the party told at the same time; the record is kept; state organs and regulator "
-        "are told, and later the outcome."
+        "Stopped at once, and the party notified at the same time; the record is kept; state organs and regulator "
+        "get a report, and later the outcome."
     ),
     states={
         S.NEW: "nothing has happened",

@@ -1,8 +1,8 @@
 """The procedure for a regulator's order (Article 37) to take a measure of Article 22.
 
 An order names its authority and its document, or it is not carried out: the desk is asked what is missing. It
-goes the way of all measures, with the party told first, unless the order itself says `at_once`. The regulator
-hears when the measure is in force and when it ends, and may take the order back.
+goes the way of all measures, with the party notified first, unless the order itself says `at_once`. The regulator
+gets a report when the measure is in force and when it ends, and may take the order back.
 """
 
 from enum import StrEnum
@@ -10,7 +10,7 @@ from enum import StrEnum
 import msgspec
 
 from stream.enforce.procedures.clocks import ClockFired
-from stream.enforce.procedures.effects import Alert, ClearClock, KeepRecord, RaiseFinding, SendReport, TellCase
+from stream.enforce.procedures.effects import Alert, ClearClock, KeepRecord, NotifyCase, RaiseFinding, SendReport
 from stream.enforce.procedures.engine import (
     ANY_DUE,
     ANY_WARNING,
@@ -112,12 +112,12 @@ def _ask(turn: Turn[RegulatorCase, Directed]) -> Done[RegulatorCase]:
 
 
 def _report_done(turn: Turn[RegulatorCase, MeasureChanged]) -> Done[RegulatorCase]:
-    """The regulator hears that the measure is in force."""
+    """The regulator gets a report that the measure is in force."""
     return Done(turn.case, (ClearClock("carry-out"), _report(turn, "the measure is in force")))
 
 
 def _report_end(turn: Turn[RegulatorCase, MeasureChanged]) -> Done[RegulatorCase]:
-    """The regulator hears that the measure is over."""
+    """The regulator gets a report that the measure is over."""
     return Done(turn.case, (_report(turn, f"the measure is over: {turn.event.change}"),))
 
 
@@ -125,7 +125,7 @@ def _revoke(turn: Turn[RegulatorCase, Revoked]) -> Done[RegulatorCase]:
     """The measure is lifted, or never begins."""
     assert turn.case.finding is not None, f"{turn.case.case}: an order that is carried out has a finding"
     lift = Lift(turn.event.reason, annul=True, actor=turn.event.actor)
-    return Done(turn.case, (TellCase(measure_case(turn.case.finding), lift),))
+    return Done(turn.case, (NotifyCase(measure_case(turn.case.finding), lift),))
 
 
 def _drop(turn: Turn[RegulatorCase, Revoked]) -> Done[RegulatorCase]:
@@ -178,8 +178,8 @@ PROCEDURE = Procedure[RegulatorCase](
     title="Orders of the regulator",
     articles="Article 37 (the term to carry one out is a setting)",
     theory=(
-        "An order that names its authority and document becomes a measure, with the party told first unless "
-        "the order says that it holds at once. The regulator hears when the measure is in force, and when it is "
+        "An order that names its authority and document becomes a measure, with the party notified first unless "
+        "the order says that it holds at once. The regulator gets a report when it is in force, and when it is "
         "over."
     ),
     states={

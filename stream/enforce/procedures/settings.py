@@ -41,5 +41,5 @@ def _text(setting: str, file: str) -> str:
     try:
         return Path(file).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        told = error.strerror if isinstance(error, OSError) else "not UTF-8"
-        raise ConfigError(f"{setting}: {file}: {told}; give a readable file") from error
+        fault = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        raise ConfigError(f"{setting}: {file}: {fault}; give a readable file") from error

@@ -29,7 +29,7 @@ TERMS: Final[tuple[Term, ...]] = (
     Term("answer", "Art. 29-31", working_days=3, warning_days=1),
     # whoever was asked for what is missing: long enough to find papers, short enough to close the case
     Term("supplement", SETTING, working_days=15, warning_days=3),
-    # measure: a notice that nobody could deliver within a day is for people to look at
+    # measure: a notice that could not be delivered within a day is for people to look at
     Term("tell", SETTING, length_ms=DAY_MS),
     # appeal and dispute: as long as a company has for a complaint
     Term("decide-appeal", SETTING, working_days=15, warning_days=3),
@@ -39,7 +39,7 @@ TERMS: Final[tuple[Term, ...]] = (
     # campaign: a body that files 15 working days ahead knows the answer 5 before it begins
     Term("decide-filing", SETTING, working_days=10, warning_days=2),
     Term("owed-filing", SETTING, working_days=3, warning_days=1),
-    # prohibited content: the outcome; a regulator's order: long enough to tell the party and wait for its
+    # prohibited content: the outcome; a regulator's order: long enough to notify the party and wait for its
     # grace
     Term("investigate", SETTING, working_days=15, warning_days=3),
     Term("carry-out", SETTING, working_days=3, warning_days=1),
@@ -117,7 +117,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     review_ms: int = 30 * DAY_MS
     """a measure without an end is reviewed this often"""
     attempts_min: int = 3
-    """a party is held to have been told when so many deliveries failed"""
+    """a party counts as notified when so many deliveries failed"""
     attempts_span_ms: int = 4 * HOUR_MS
     """... over at least this time, so that one outage does not count"""
     joined_max: int = 100
