@@ -23,7 +23,7 @@ from stream.feed.numbers_read import persons
 from stream.feed.tables import NUMBER, TableRows
 from stream.feed.text_files import BulkFileError, TextFile
 from stream.model import limits
-from stream.model.codec import Undecodable, decode_file_record
+from stream.model.codec import Undecodable, decode_as, decode_file_record
 from stream.model.registry import Expression, FileRecord
 from stream.model.times import read_time, time_problem, told
 from stream.policy.numbering import Numbering
@@ -35,6 +35,8 @@ CHUNK_LINES: Final = 100_000
 
 COLUMNS: Final = tuple(name for name in Expression.__struct_fields__)
 _STATED: Final = tuple(name for name in COLUMNS if name != NUMBER)
+
+_EXPRESSION: Final = msgspec.Raw(b'"expression"')
 
 _ANYBODY: Final = "+8613800138000"
 """Stands for the subscriber while what a row states beside it is looked at."""
@@ -75,6 +77,8 @@ class LineChunk:
             self.lines.append(line)
             self.records.append(record)
         if problem is not None:
+            if len(raw) > limits.FILE_LINE.most:
+                problem = f"{problem}; only its first {limits.FILE_LINE.most:,} {limits.FILE_LINE.unit} are kept"
             self.bad.append(BadLine(line, raw[: limits.FILE_LINE.most], problem))
             self.undated_count += record is not None
 
@@ -174,13 +178,27 @@ class BulkFile:
             chunk = LineChunk(bytes_count=lines.bytes_count)
             for number, line in zip(lines.numbers, lines.raw, strict=True):
                 try:
-                    record = decode_file_record(line)
+                    record = self._record(line)
                 except Undecodable as error:
                     chunk.take(number, line, None, str(error))
                 else:
                     read = self._of_person(record) if type(record) is Expression else (record, None)
                     chunk.take(number, line, *read)
             yield chunk
+
+    def _record(self, line: bytes) -> FileRecord:
+        """The record of a line, whose subscriber is written as people write numbers. Raises `Undecodable`."""
+        try:
+            return decode_file_record(line)
+        except Undecodable:
+            fields = decode_as(dict[str, msgspec.Raw], line)
+            if fields.get("kind") != _EXPRESSION or not bytes(fields.get(NUMBER, b"")).startswith(b'"'):
+                raise
+            number = self._numbering.registrable(decode_as(str, fields[NUMBER]))
+            if number is None:
+                raise Undecodable(f"`subscriber`: {NO_PERSON}") from None
+            fields[NUMBER] = msgspec.Raw(msgspec.json.encode(number))
+            return decode_file_record(msgspec.json.encode(fields))
 
     def _of_person(self, record: Expression) -> _Read:
         """An expression of a file as it is written."""

@@ -16,6 +16,7 @@ from operator import itemgetter
 from typing import Final
 
 from stream.feed.text_files import BulkFileError, TextFile
+from stream.feed.workbooks import NOT_COMPUTED, UNREADABLE
 from stream.model.limits import FILE_CELL, FILE_COLUMNS, FILE_LINE
 
 NAMES: Final[dict[str, tuple[str, ...]]] = {
@@ -139,6 +140,7 @@ def rows(file: TextFile, layout: Layout, asked: Sequence[str], *, strict: bool =
         numbers, raw = lines.numbers[to_skip:], lines.raw[to_skip:]
         to_skip = max(0, to_skip - len(lines.raw))
         read = _cells(raw, layout, places, strict=strict)
+        _find_without_value(read, layout, places)
         read.numbers, read.bytes_count = numbers, lines.bytes_count
         yield read
 
@@ -172,6 +174,29 @@ def _cells(raw: Sequence[bytes], layout: Layout, places: Sequence[int], *, stric
                 cells = (*cells, *nothing)
         split_rows.append(cells)
     return TableRows((), raw, [list(map(itemgetter(place), split_rows)) for place in places], bad)
+
+
+def _find_without_value(rows: Rows, layout: Layout, places: Sequence[int]) -> None:
+    """Rows are bad of which a cell that is read says that it has no value: an error of a spreadsheet is no name."""
+    joined = b"\n".join(rows.raw)
+    if b"#" not in joined and b"Err:" not in joined:
+        return
+    for place, column in zip(places, rows.cells, strict=True):
+        for row, cell in enumerate(column):
+            if cell[:1] not in _WITHOUT_VALUE or row in rows.bad:
+                continue
+            text = cell.decode("utf-8", "replace").strip()
+            if UNREADABLE.fullmatch(text):
+                why = (
+                    "a formula without its value: let the program that the sheet is from compute it, and save it there"
+                    if text == NOT_COMPUTED
+                    else f"{text}, an error of the spreadsheet, and no value"
+                )
+                rows.bad[row] = f"column {place + 1} ({layout.columns[place].strip()[:40]!r}) has {why}"
+
+
+_WITHOUT_VALUE: Final = (b"#", b"E")
+"""How such cells begin."""
 
 
 def _slow_cells(line: bytes, separator: str) -> list[bytes]:

@@ -8,7 +8,7 @@ else it is, the operator says so (`encoding`).
 Promises every line that is not blank once, in order, in constant memory, with its number in the file, and that
 `encoded` of a line gives its bytes again. A line that the encoding cannot read comes out as bytes that are no UTF-8,
 so that whoever reads it finds it bad. Must never split a line or join two: of an overlong one only the beginning is
-kept.
+kept. Nor read on for ever: of a file that grows, what was there when it was opened is read.
 """
 
 import codecs
@@ -127,8 +127,7 @@ class TextFile:
             decoder = codecs.getincrementaldecoder(self.encoding)(_errors(self.encoding))
         held = b""
         while True:
-            self._file.seek(read_count)  # whatever else was read of it meanwhile
-            data = self._file.read(BLOCK_BYTES)
+            data = self._read(read_count)
             read_count += len(data)
             last = not data
             if decoder is not None:
@@ -142,6 +141,11 @@ class TextFile:
             yield data, last, read_count
             if last:
                 return
+
+    def _read(self, start: int) -> bytes:
+        """The bytes from there on, whatever else was read meanwhile; none behind what was there at opening."""
+        self._file.seek(start)
+        return self._file.read(max(0, min(BLOCK_BYTES, self.bytes_count - start)))
 
     def _encoding(self, wanted: str | None) -> str:
         self._file.seek(0)
@@ -176,9 +180,10 @@ class TextFile:
     def _found(self) -> str:
         """The encoding of a file without a mark, by the whole of it."""
         as_utf8 = other = gb18030 = 0
-        self._file.seek(0)
+        read_count = 0
         rest = b""
-        while data := self._file.read(BLOCK_BYTES):
+        while data := self._read(read_count):
+            read_count += len(data)
             block, _, rest = (rest + data.replace(b"\r", b"\n")).rpartition(b"\n")
             rest = rest[: LINE_BYTES_MAX + 1]
             some = _looked_at(block)

@@ -21,6 +21,7 @@ from stream.registry.registry import Registry, registry_of
 from tests.cli.command import Wurao, command
 from tests.filter.harness import Broker
 from tests.patience import LONG_S
+from tests.registry.workbook import workbook
 
 A, B, C, D = (f"+861380013800{n}" for n in range(4))
 T = 1_790_000_000_000
@@ -310,6 +311,14 @@ def test_a_full_file_never_lifts_what_it_cannot_read(broker: Broker, tmp_path: P
     assert "its last line has no end" in refused(lines.removesuffix("\n"))
     assert "7.5% of those registered would leave, more than 5.0%" in refused("".join(lines.splitlines(True)[3:]))
     assert "nothing was changed" in refused(lines[:-4])
+
+    sheet = tmp_path / "dec.xlsx"
+    lost = '<row r="40"><c r="A40" t="e"><v>#N/A</v></c></row><row r="41"><c r="A41"><f>A1</f></c></row>'
+    sheet.write_bytes(workbook([["mobile"], *([number] for number in numbers[2:])], more=lost))
+    ran = wurao.run("registry", "import", sheet, *replace, str(T + 2))
+    assert ran.returncode == 1
+    assert "2 lines cannot be read" in ran.stderr
+    assert len(wurao.words()) == len(numbers), "nothing is changed"
 
     few = wurao.file("few.txt", *numbers[2:])
     assert wurao.asked("registry", "import", few, *replace, str(T + 2))["written"] == {"registry.expressions": 2}

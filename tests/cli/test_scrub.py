@@ -170,6 +170,15 @@ def test_an_xlsx_is_split_into_files_that_its_program_reads(registry: Path, tmp_
     assert kept == f"\ufeff姓名,手机号,wire_number,reason\n王,13800138000,{CONSENTED},consented\n"
 
 
+def test_a_row_whose_number_is_an_error_of_its_sheet_is_not_lost(registry: Path, tmp_path: Path) -> None:
+    path = tmp_path / "list.xlsx"
+    more = '<row r="3"><c r="A3" t="e"><v>#N/A</v></c></row><row r="4"><c r="A4"><f>A2</f></c></row>'
+    path.write_bytes(workbook([["手机号"], [13800138000]], more=more))
+    _scrub(Wurao(tmp_path), path, registry, code=1)
+    kept = (tmp_path / "out" / "list.not-reachable.csv").read_text(encoding="utf-8")
+    assert kept == "\ufeff手机号,wire_number,reason\n#N/A,,malformed_number\n#FORMULA?,,malformed_number\n"
+
+
 def test_a_list_comes_by_a_pipe_as_well(registry: Path, tmp_path: Path) -> None:
     wurao = Wurao(tmp_path)
     words = ("--registry", registry, "--channel", "sms", "--sender", "S", "--category", "finance", "--out", tmp_path)

@@ -141,6 +141,35 @@ def test_ndjson_is_read_as_a_table_is(tmp_path: Path) -> None:
     assert [bad.number for bad in chunk.bad] == [3, 4, 5]
 
 
+def test_a_subscriber_in_ndjson_is_read_as_one_in_a_table_is(tmp_path: Path) -> None:
+    spellings = (
+        "13800138000",
+        "+86 138 0013 8000",
+        "\u202a+86013800138000",
+        "010-87654321",
+        "+8613800138004.0",
+        "13800",
+    )
+    rows = "".join(
+        f'{{"kind":"expression","subscriber":"{text}","channel":"sms","will":"refuse","time":{SAID},'
+        '"source":"letters"}\n'
+        for text in spellings
+    )
+    read = _whole(_bulk(_file(tmp_path, rows)))
+    table = _whole(_bulk(_file(tmp_path, "subscriber\n" + "".join(f"{text}\n" for text in spellings))))
+    assert read.records == table.records == [_refusal("+8613800138000")] * 3 + [_refusal("+861087654321")]
+    assert [bad.number for bad in read.bad] == [5, 6]
+    assert all("no person's number" in bad.reason for bad in read.bad)
+    # What else is wrong with a line is told as before, and no other record's number is read so.
+    rows = (
+        '{"kind":"expression","subscriber":"13800138000","channel":"sms","will":"refuse","source":"letters"}\n'
+        f'{{"kind":"expression","subscriber":13800138000,"channel":"sms","will":"refuse","time":{SAID},"source":"x"}}\n'
+        '{"kind":"wordlist","subscriber":"13800138000"}\n'
+    )
+    bad = [line.reason for line in _whole(_bulk(_file(tmp_path, rows))).bad]
+    assert ["`time`" in bad[0], "Expected `str`" in bad[1], "`list`" in bad[2]] == [True] * 3
+
+
 def test_times_without_offset_are_read_in_the_zone_that_the_operator_names(tmp_path: Path) -> None:
     times = "2026-11-25 08:00:00", "2026-11-25T08:00", "20261125", "2026/11/25 8:00", "1795564800000"
     path = _file(tmp_path, "手机号,时间\n" + "".join(f"13800138000,{time}\n" for time in times))
@@ -270,6 +299,32 @@ def test_an_xlsx_is_read_with_the_numbers_of_its_rows(tmp_path: Path) -> None:
     assert bulk.head.decode() == "\ufeff姓名,手机号\n"
 
 
+_COMPUTE = "let the program that the sheet is from compute it, and save it there"
+_LOST = (
+    '<row r="3"><c r="A3" t="e"><v>#N/A</v></c><c r="B3"><v>1</v></c></row>'
+    '<row r="4"><c r="A4"><f>B1</f></c></row>'
+    '<row r="5"><c r="A5"><v>13800138000</v></c><c r="B5"><v>1</v></c><c r="C5" t="e"><v>#REF!</v></c></row>'
+    '<row r="6"><c r="A6"><v>13800138001</v></c><c r="B6" t="e"><v>#REF!</v></c></row>'
+)
+
+
+def test_a_cell_without_a_value_makes_its_row_bad_where_it_is_read(tmp_path: Path) -> None:
+    path = _file(tmp_path, workbook([[], ["mobile", "note", "sender"]], more=_LOST), "list.xlsx")
+    chunk = _whole(_bulk(path))
+    assert chunk.records == [_refusal("+8613800138001")]
+    assert [(bad.number, bad.raw.decode(), bad.reason) for bad in chunk.bad] == [
+        (3, "#N/A,1,", "column 1 ('mobile') has #N/A, an error of the spreadsheet, and no value"),
+        (4, "#FORMULA?,,", f"column 1 ('mobile') has a formula without its value: {_COMPUTE}"),
+        (5, "13800138000,1,#REF!", "column 3 ('sender') has #REF!, an error of the spreadsheet, and no value"),
+    ]
+
+
+def test_an_error_that_a_spreadsheet_wrote_into_a_csv_is_no_name(tmp_path: Path) -> None:
+    chunk = _whole(_bulk(_file(tmp_path, "mobile,sender\n13800138000,#N/A\n13800138001,Err:502\n13800138002,#1\n")))
+    assert [bad.number for bad in chunk.bad] == [2, 3]
+    assert [record.sender for record in chunk.records if isinstance(record, Expression)] == ["#1"]
+
+
 def test_ndjson_holds_any_record_and_tombstones(tmp_path: Path) -> None:
     lines = (
         b'{"kind":"tombstone","topic":"registry.senders","key":"ORG-1"}\n'
@@ -286,7 +341,18 @@ def test_a_line_longer_than_any_record_is_bad_and_its_end_is_no_line_of_its_own(
     chunk = _whole(_bulk(_file(tmp_path, b"13900139000\n" + giant + b"\n13800138000\n")))
     assert [bad.number for bad in chunk.bad] == [2]
     assert len(chunk.bad[0].raw) == FILE_LINE.most
+    assert chunk.bad[0].reason.endswith("; only its first 1,048,576 bytes are kept")
     assert chunk.lines == [1, 3]
+
+
+@pytest.mark.parametrize("name", ["list.txt", "list.ndjson"])
+def test_of_a_file_that_grows_what_was_there_at_first_is_read(name: str, tmp_path: Path) -> None:
+    path = _file(tmp_path, "13800138000\n" * 3, name)
+    bulk = _bulk(path)
+    with path.open("ab") as more:
+        more.write(b"13800138001\n")
+    assert len(_whole(bulk)) == 3
+    assert bulk.has_end
 
 
 def test_chunks_are_bounded(tmp_path: Path) -> None:
