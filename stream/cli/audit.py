@@ -28,12 +28,12 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         "audit",
         help="show that nothing was delivered to someone who refused",
         description="Reads every decision again with its event, folds the registry topics itself, and asks two\n"
-        "things: does the decision follow from the registry that it names, and was commercial traffic let through to\n"
-        "a subscriber whose will forbade it? Start as many as should share the partitions; SIGTERM ends it.\n"
+        "things: does the decision follow from the registry that it names, and was commercial traffic allowed to\n"
+        "a subscriber who had refused it? Start as many as should share the partitions; SIGTERM ends it.\n"
         "It judges by the policy of its own configuration, and decisions made by another count as unknown: when the\n"
         "policy changes, send it SIGHUP like the filter, and it knows both.",
         epilog="examples:\n"
-        "  wurao audit --config /etc/wurao.toml        beside the filter, for good; its metrics say what it finds\n"
+        "  wurao audit --config /etc/wurao.toml        a service beside the filter; its metrics say what it finds\n"
         "  wurao audit --once                          what the topics hold now; exit 1 where there is a violation\n"
         "  wurao audit --once --json | jq .violations",
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -49,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Audit until a signal, or once. Returns 0; 1 for a violation found by `--once`, or with the reason on stderr."""
     logs.configure(verbose=arguments.verbose)
     if arguments.json and not arguments.once:
-        print("wurao audit: --json tells the answer of --once: give both", file=sys.stderr)
+        print("wurao audit: --json prints the result of --once: give both", file=sys.stderr)
         return 2
     try:
         config = configuration.load(arguments.config, os.environ)
@@ -130,7 +130,7 @@ def _answer(report: AuditReport) -> dict[str, object]:
 def _told(report: AuditReport) -> str:
     """The report for people."""
     outcomes = report.outcomes
-    rest = f"{outcomes['differs']:,} do not, {outcomes['unknown']:,} cannot be told"
+    rest = f"{outcomes['differs']:,} do not, {outcomes['unknown']:,} cannot be judged"
     lines = [
         f"{outcomes.total():,} decisions: {outcomes['agrees']:,} follow from the registry that they name, {rest}",
     ]
@@ -138,13 +138,13 @@ def _told(report: AuditReport) -> str:
     if report.in_force_ms:
         took = np.array(report.in_force_ms)
         lines.append(
-            f"refusals in force after {int(np.median(took))} ms (median), {int(took.max())} ms at most, "
+            f"refusals applied after {int(np.median(took))} ms (median), {int(took.max())} ms at most, "
             f"{len(took):,} measured"
         )
     if not report.violations_count:
-        lines.append("nothing was let through to a subscriber whose will forbade it")
+        lines.append("nothing was allowed to a subscriber who had refused it")
         return "\n".join(lines)
-    lines.append(f"{report.violations_count:,} VIOLATIONS: let through to a subscriber whose will forbade it")
+    lines.append(f"{report.violations_count:,} VIOLATIONS: allowed to a subscriber who had refused it")
     lines += [
         f"  event {one.event} of {one.sender or 'no sender'}: decisions[{one.partition}]@{one.offset}, {one.reason}"
         for one in report.violations

@@ -79,7 +79,9 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
             dest="stated",
             help="state a field; NAME:=JSON for one that is no text, such as at:=1795500000000 or party:='{...}'",
         )
-        verb.add_argument("--key", metavar="TEXT", help="an Idempotency-Key: asked again, it is done once")
+        verb.add_argument(
+            "--key", metavar="TEXT", help="an Idempotency-Key: a request that is repeated is executed once"
+        )
     for verb, run in ((show, _show), (file, _file), (decide, _decide)):
         add_config(verb)
         add_json(verb)

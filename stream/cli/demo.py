@@ -18,7 +18,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     """Add the command."""
     command = commands.add_parser(
         "demo",
-        help="see everything at work on this machine",
+        help="a demonstration on this machine",
         description="Starts a genuine Kafka, writes a registry of a million refusals, runs `wurao filter` with\n"
         "two workers, sends SMS, calls and replies of every outcome, and shows what is decided. Ends by itself.",
         epilog="examples:\n"

@@ -20,7 +20,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     """Add the command."""
     command = commands.add_parser(
         "doctor",
-        help="say what is wrong and how to mend it",
+        help="say what is wrong and how to correct it",
         description="Looks at the configuration, the policy, time zones and calendars, snapshots and the clock; then\n"
         "at brokers, topics, the registry, consumer groups and the filter of this machine. Changes nothing.\n"
         "Exit 1 where something is wrong; a warning alone is 0.",
@@ -43,7 +43,9 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         config = configuration.load(arguments.config, os.environ)
     except ConfigError as error:
-        found = [wrong("configuration", str(error), "mend it: nothing starts with it, and nothing else was looked at")]
+        found = [
+            wrong("configuration", str(error), "correct it: nothing starts with it, and nothing else was looked at")
+        ]
     else:
         found = doctor_here.findings(config) + asyncio.run(doctor_cluster.findings(config))
     if arguments.json:

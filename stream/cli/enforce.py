@@ -18,11 +18,11 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     """Add the command."""
     command = commands.add_parser(
         "enforce",
-        help="deal with findings, complaints, campaigns and appeals",
+        help="process findings, complaints, campaigns and appeals",
         description="Reads complaints, appeals, filings, case-events and deliveries; keeps every case with its\n"
-        "clocks; writes orders, campaigns, wills, notices and reports. Start as many as should share the cases.\n"
+        "clocks; writes orders, campaigns, expressions, notices and reports. Start as many as should share the cases.\n"
         "Where api.tokens_file is set, the API is served as well (api.host, api.port).\n"
-        "SIGTERM finishes the record at hand and ends.",
+        "SIGTERM finishes the record in hand and ends.",
         epilog="examples:\n"
         "  wurao enforce --config /etc/wurao.toml\n"
         "  WURAO_ENFORCE__CALENDAR=/etc/wurao/calendar.toml wurao enforce",

@@ -29,9 +29,9 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         "filter",
         help="decide what comes through Kafka",
         description="Consumes events.*, answers each in decisions, and follows registry.*. A supervisor loads the\n"
-        "registry once and forks the workers, which share it. SIGTERM drains; SIGHUP takes up a\n"
-        "changed policy file without a restart (a bad one is refused, and the old one stays); SIGUSR1 folds a\n"
-        "new base.",
+        "registry once and forks the workers, which share it. SIGTERM drains; SIGHUP loads a\n"
+        "changed policy file without a restart (a bad one is refused, and the present one stays in\n"
+        "use); SIGUSR1 makes a new base.",
         epilog="examples:\n"
         "  wurao filter --workers 2\n"
         "  wurao filter --config /etc/wurao.toml\n"
@@ -52,7 +52,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     command.add_argument(
         "--shadow",
         action="store_true",
-        help="decide anew, beside production, what it decides, and publish only what differs",
+        help="decide again, beside production, every event that it decides, and publish only the differences",
     )
     command.set_defaults(run=run)
 

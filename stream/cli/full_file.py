@@ -34,7 +34,7 @@ def add_full_file(command: argparse.ArgumentParser, channels: tuple[str, ...]) -
         metavar="CHANNEL",
         choices=channels,
         help="the one FILE is a full list of those who refuse everything on CHANNEL, by --source: write the "
-        "difference to what is registered; those who are no longer in it keep their narrower wishes",
+        "difference to what is registered; those who are no longer in it keep their narrower refusals",
     )
     command.add_argument(
         "--yes", action="store_true", help="apply the difference without asking (with --replace-scope)"
@@ -151,14 +151,14 @@ def _show(change: RegisterDifference, bad_count: int) -> None:
     say(f"full file of refusals of everything on {change.channel}, source {change.source}:")
     for sentence, numbers in (
         ("new, will be refused", change.new),
-        ("no longer in the file, will be lifted, narrower wishes kept", change.leaving),
+        ("no longer in the file, will be lifted, narrower refusals kept", change.leaving),
     ):
         shown = ", ".join(masked(number) for number in examples(numbers, _EXAMPLES_COUNT))
         more = ", …" if len(numbers) > _EXAMPLES_COUNT else ""
         say(f"  {len(numbers):>12,}  {sentence}" + (f" ({shown}{more})" if shown else ""))
-    say(f"  {change.staying_count:>12,}  in both, left alone")
+    say(f"  {change.staying_count:>12,}  in both, unchanged")
     if change.newer_count:
-        say(f"  {change.newer_count:>12,}  registered after the file was drawn up, left alone")
+        say(f"  {change.newer_count:>12,}  registered after the file was drawn up, unchanged")
     if bad_count:
         say(f"  {bad_count:>12,}  bad lines: who stands in them counts as not in the file")
 

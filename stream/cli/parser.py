@@ -44,10 +44,10 @@ def parser(asked: str | None) -> argparse.ArgumentParser:
         prog="wurao",
         description="Filters SMS and calls by what each subscriber has refused and agreed to.",
         epilog="examples:\n"
-        "  wurao demo                                  see everything at work on this machine\n"
+        "  wurao demo                                  a demonstration on this machine\n"
         "  wurao decide events.ndjson --registry registry.ndjson\n"
         "  wurao filter --workers 2                    decide what comes through Kafka\n"
-        "\nEvery command explains itself: wurao COMMAND --help",
+        "\nEvery command has its own help: wurao COMMAND --help",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     whole.add_argument("--version", action="version", version=f"wurao {version('wurao')}")

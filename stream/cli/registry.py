@@ -68,7 +68,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         "  wurao registry export --out registry.ndjson\n"
         "  wurao registry snapshot --out /var/lib/wurao/snapshots\n"
         "  wurao registry inspect --topics\n"
-        "\nEach explains itself: wurao registry import --help",
+        "\nEach has its own help: wurao registry import --help",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     verbs = command.add_subparsers(metavar="import|export|snapshot|inspect", required=True)
@@ -106,7 +106,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     )
     inspected = inspecting.add_mutually_exclusive_group(required=True)
     inspected.add_argument("file", metavar="FILE", type=Path, nargs="?", help="a snapshot")
-    inspected.add_argument("--topics", action="store_true", help="the topics as they are now")
+    inspected.add_argument("--topics", action="store_true", help="read the topics as they are now")
     add_config(inspecting)
     add_json(inspecting)
     inspecting.set_defaults(run=run_inspect)
@@ -216,9 +216,9 @@ async def _built(config: Config) -> tuple[Registry, SnapshotMeta, int]:
 
         registry, meta = await snapshots.build(config, progress=note)
     if bad_count:
-        say(f"{bad_count:,} records cannot be used and are left out")
+        say(f"{bad_count:,} records cannot be used and are skipped")
     if misplaced_count:
-        say(f"{misplaced_count:,} expressions stand in another partition than their subscriber's; they count")
+        say(f"{misplaced_count:,} expressions are in another partition than their subscriber's; they count")
     return registry, meta, bad_count
 
 

@@ -48,15 +48,15 @@ def add_import(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     command = verbs.add_parser(
         "import",
         help="bulk files to topics",
-        description="Reads bulk files and writes their records to the registry topics, but nothing twice and no word\n"
-        "that is older than one the topics have about the same subscriber, channel and an overlapping scope.\n"
-        "Bad lines are listed and kept in FILE.bad, skipped ones in FILE.skipped; all others are applied. An\n"
+        description="Reads bulk files and writes their records to the registry topics, but nothing twice and no\n"
+        "expression that is older than one the topics have about the same subscriber, channel and an overlapping\n"
+        "scope. Bad lines are listed and kept in FILE.bad, skipped ones in FILE.skipped; all others are applied. An\n"
         "import that was interrupted is completed by running it again.\n\n"
         "Read are NDJSON, CSV (comma, semicolon, tab), the one sheet of an .xlsx, and plain lists of numbers, in\n"
         f"UTF-8, UTF-16 or GB 18030. A table's columns are: {', '.join(COLUMNS)},\n"
-        "or the usual names for them, in Chinese or English; others are told and not read. Nothing is guessed: where\n"
-        "the header names no column that is known for its numbers, say --column. What rows leave empty, and all that\n"
-        "a list of numbers cannot say, the options say.",
+        "or the usual names for them, in Chinese or English; others are reported and not read. Nothing is guessed:\n"
+        "where the header names no column that is known for its numbers, say --column. What rows leave empty, and all\n"
+        "that a list of numbers cannot say, the options say.",
         epilog="examples:\n"
         "  wurao registry import senders.ndjson orders.ndjson\n"
         "  wurao registry import branch.ndjson --sub-port-of ORG-1042\n"
@@ -90,27 +90,31 @@ def add_import(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         metavar="THEIRS=OURS",
         action="append",
         default=[],
-        help=f"which of our columns one of theirs is, or `{tables.IGNORED}` for none; may be given again",
+        help=f"which of our columns a column of theirs is, or `{tables.IGNORED}` for none; may be given again",
     )
     command.add_argument(
         "--timezone",
         metavar="ZONE",
-        help="of times in the files that have no offset, such as Asia/Shanghai (default: such lines are bad)",
+        help="time zone of times in the files that have no offset, such as Asia/Shanghai (default: such lines are bad)",
     )
-    command.add_argument("--channel", choices=CHANNELS, help="the channel, for rows and lists that do not say it")
-    command.add_argument("--will", choices=get_args(Verb), help="the will, for rows and lists that do not say it")
+    command.add_argument("--channel", choices=CHANNELS, help="the channel, for rows and lists that do not state it")
+    command.add_argument(
+        "--will",
+        choices=get_args(Verb),
+        help="the expression (refuse, consent, lift), for rows and lists that do not state it",
+    )
     for name, sentence in (
         ("source", "how it was said"),
-        ("sender", "the sender it is about (default: any)"),
-        ("category", "the category it is about (default: any)"),
+        ("sender", "the sender that it concerns (default: any)"),
+        ("category", "the category that it concerns (default: any)"),
         ("evidence", "what proves it"),
         ("actor", "who writes it down"),
     ):
-        command.add_argument(f"--{name}", metavar="TEXT", help=f"{sentence}, for rows that do not say it")
+        command.add_argument(f"--{name}", metavar="TEXT", help=f"{sentence}, for rows that do not state it")
     command.add_argument(
         "--time",
         metavar="WHEN",
-        help="when it was said, for rows that do not say it: milliseconds since the epoch, or ISO 8601 with an "
+        help="when it was expressed, for rows that do not state it: milliseconds since the epoch, or ISO 8601 with an "
         "offset (default: when the file was last changed)",
     )
     full_file.add_full_file(command, CHANNELS)
@@ -290,7 +294,9 @@ def _given(arguments: argparse.Namespace, path: Path, zone: ZoneInfo | None, now
         moment = path.stat().st_mtime_ns // 1_000_000
     if problem := time_problem(moment, now):
         raise CommandError(
-            f"--time: {problem}" if arguments.time else f"{path}: its age is no time: {problem}; say --time"
+            f"--time: {problem}"
+            if arguments.time
+            else f"{path}: its modification time cannot be used: {problem}; say --time"
         )
     replacing: Channel | None = arguments.replace_scope
     will: Verb | None = "refuse" if replacing else arguments.will

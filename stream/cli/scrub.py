@@ -69,7 +69,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     )
     command.add_argument("--channel", choices=CHANNELS, required=True)
     command.add_argument("--sender", metavar="S", required=True, help="who will send")
-    command.add_argument("--category", metavar="K", required=True, help="what it will be about")
+    command.add_argument("--category", metavar="K", required=True, help="the category of what will be sent")
     command.add_argument(
         "--policy", metavar="FILE", help="a policy file, or the name of a shipped one (default: cn-2020)"
     )

@@ -52,7 +52,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
                 choices=get_args(Records),
                 default="all",
                 help="which records of the registry are looked at for what exceeds a limit: all, which reads every "
-                "expression, all but the expressions, or none (default: all). What is found stays in force, and the "
+                "expression, all but the expressions, or none (default: all). What is found is still applied, and the "
                 "exit code the same",
             )
 
@@ -103,7 +103,7 @@ async def _check(config: Config, *, as_json: bool, records: Records) -> int:
     else:
         print("\n".join(differences) or f"all {len(topics.EXPECTED)} topics are as they must be")
         for told in found[:TOLD_MAX]:
-            print(f"in force, and more than may be written now: {told}")
+            print(f"still applied, and above a limit for new records: {told}")
         if len(found) > TOLD_MAX:
             print(f"… and {len(found) - TOLD_MAX:,} more; --json names them all")
     return 1 if differences else 0

@@ -25,7 +25,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         help="find senders that work without consent",
         description="Reads the activity that filters count per sender and window, judges it by the policy's table\n"
         "[warning], and hands findings to `wurao enforce`. Start as many as should share the senders.\n"
-        "SIGTERM finishes the batch at hand and ends.",
+        "SIGTERM finishes the batch in hand and ends.",
         epilog="examples:\n"
         "  wurao watch --config /etc/wurao.toml\n"
         "  WURAO_POLICY__FILE=/etc/wurao/policy.toml wurao watch",

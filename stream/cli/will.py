@@ -88,8 +88,8 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     """Add the command."""
     command = commands.add_parser(
         "will",
-        help="show or write what one subscriber wants",
-        description="Shows a subscriber's refusals and consents with the words behind them, or writes a word.",
+        help="show or write one subscriber's expressions",
+        description="Shows a subscriber's refusals and consents with the expressions behind them, or writes one.",
         epilog="examples:\n"
         "  wurao will show +8613800138000\n"
         "  wurao will show 13800138000 --registry registry.ndjson --json\n"
@@ -100,7 +100,11 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     verbs = command.add_subparsers(metavar="show|set", required=True)
-    show = verbs.add_parser("show", help="show one subscriber's wills", description="Shows one subscriber's wills.")
+    show = verbs.add_parser(
+        "show",
+        help="show one subscriber's refusals and consents",
+        description="Shows one subscriber's refusals and consents.",
+    )
     _add_number(show)
     show.add_argument(
         "--registry",
@@ -114,19 +118,19 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     add_config(show)
     add_json(show)
     show.set_defaults(run=run_show)
-    write = verbs.add_parser("set", help="write one word", description="Writes one word to its topic.")
+    write = verbs.add_parser("set", help="write one expression", description="Writes one expression to its topic.")
     _add_number(write)
     write.add_argument("--channel", choices=CHANNELS, required=True)
     write.add_argument("--will", choices=get_args(Verb), required=True)
-    write.add_argument("--sender", metavar="S", help="the sender it is about (default: any)")
-    write.add_argument("--category", metavar="K", help="the category it is about (default: any)")
-    write.add_argument("--source", metavar="TEXT", default=SOURCE, help=f"how it was said (default: {SOURCE})")
+    write.add_argument("--sender", metavar="S", help="the sender that it concerns (default: any)")
+    write.add_argument("--category", metavar="K", help="the category that it concerns (default: any)")
+    write.add_argument("--source", metavar="TEXT", default=SOURCE, help=f"how it was expressed (default: {SOURCE})")
     write.add_argument("--evidence", metavar="TEXT", help="what proves it, such as sha256:…")
     write.add_argument("--actor", metavar="TEXT", help="who writes it down")
     write.add_argument(
         "--time",
         metavar="WHEN",
-        help="when it was said: milliseconds since the epoch, or ISO 8601 with an offset (default: now)",
+        help="when it was expressed: milliseconds since the epoch, or ISO 8601 with an offset (default: now)",
     )
     write.add_argument(
         "--unregistered",
@@ -192,7 +196,7 @@ async def _set(config: Config, arguments: argparse.Namespace) -> int:
     partitions = cluster.topics[EXPRESSIONS].partitions
     unknown = await _unknown(config, policy, expression)
     if unknown and expression.will == "consent" and not arguments.unregistered:
-        raise CommandError(f"{'; '.join(unknown)}; nothing was written: mend it, or give --unregistered")
+        raise CommandError(f"{'; '.join(unknown)}; nothing was written: correct it, or give --unregistered")
     for problem in unknown:
         say(f"wurao will: {problem}")
     if not order_rule.given_now(expression, now):
@@ -361,12 +365,12 @@ def _print(answer: ShownWills) -> None:
             for standing in standings:
                 print(f"    {word} {_scope(standing.sender, standing.category)}")
                 if standing.expression is None:
-                    print("      (a snapshot keeps what a subscriber wants, not the words)")
+                    print("      (a snapshot keeps what counts, not the single expressions)")
                 else:
                     print(f"      {_told(standing.expression)}")
     past = [expression for expression in answer.expressions if id(expression) not in behind]
     if past:
-        print("  other words, of which nothing stands:")
+        print("  other expressions, none of which counts any more:")
         for expression in past:
             print(f"    {_sentence(expression)}")
 

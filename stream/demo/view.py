@@ -112,7 +112,7 @@ def screen(frame: Frame, story: OptOut, *, height: int, width: int) -> Renderabl
 def line(frame: Frame, story: OptOut) -> str:
     """The same in one plain line."""
     median, high, _ = frame.latency_ms
-    word = f"  opt-out in force after {story.in_force_ms:.0f} ms" if story.in_force_ms is not None else ""
+    word = f"  opt-out applied after {story.in_force_ms:.0f} ms" if story.in_force_ms is not None else ""
     return (
         f"{frame.elapsed_s:5.1f} s  {frame.rate:7,.0f}/s  decided {frame.decided:9,}  waiting {frame.waiting:6,}  "
         f"allow {frame.share('allow'):4.0%}  block {frame.share('block'):4.0%}  suspend {frame.share('suspend'):4.1%}  "

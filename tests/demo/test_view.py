@@ -103,7 +103,7 @@ def test_a_file_is_no_terminal_and_a_dumb_terminal_is_none_either(monkeypatch: p
 
 def test_a_line_tells_the_rate_the_verdicts_the_latency_and_the_word_that_is_in_force() -> None:
     line = view.line(frame(), after_reply())
-    for part in ("12.3 s", "4,988/s", "decided", "waiting  1,000", "p50 700 ms", "p99 1500 ms", "in force after 12 ms"):
+    for part in ("12.3 s", "4,988/s", "decided", "waiting  1,000", "p50 700 ms", "p99 1500 ms", "applied after 12 ms"):
         assert part in line
     assert "\n" not in line
 
