@@ -176,7 +176,7 @@ def _cells(raw: Sequence[bytes], layout: Layout, places: Sequence[int], *, stric
     return TableRows((), raw, [list(map(itemgetter(place), split_rows)) for place in places], bad)
 
 
-def _find_without_value(rows: Rows, layout: Layout, places: Sequence[int]) -> None:
+def _find_without_value(rows: TableRows, layout: Layout, places: Sequence[int]) -> None:
     """Rows are bad of which a cell that is read says that it has no value: an error of a spreadsheet is no name."""
     joined = b"\n".join(rows.raw)
     if b"#" not in joined and b"Err:" not in joined:
