@@ -1,4 +1,4 @@
-"""Where each party is reached: the contacts file, from the name that a notice is addressed to, to an address.
+"""The contacts file: from the addressee of a notice to the address of a transport.
 
 Pure. The file is TOML: one table, `[contacts]`, from addressee to `mailto:` or `https:` address. An addressee
 is written as notices write it (`sender|ORG-9`, `number|…`, `subscriber|…`, `campaign|…`, `complaint|…`), or as
@@ -49,14 +49,14 @@ class Contacts:
 
 
 def read(text: str, path: Path) -> Contacts:
-    """The contacts file. Raises `ConfigError` that names the place by count: an addressee may be a number."""
+    """The contacts file. Raises `ConfigError` that names the contact by its number: an addressee may be a number."""
     try:
         file = msgspec.convert(tomllib.loads(text), _File)
     except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
         raise ConfigError(f'{path}: {error}; write [contacts] and lines such as "sender|ORG-9" = "mailto:…"') from error
     addresses = {}
-    for place, (to, address) in enumerate(file.contacts.items(), start=1):
-        where = f"{path}: contact {place}"
+    for number, (to, address) in enumerate(file.contacts.items(), start=1):
+        where = f"{path}: contact {number}"
         if to.partition("|")[0] not in KINDS or not to.partition("|")[2]:
             raise ConfigError(f"{where}: an addressee is {', '.join(f'{kind}|…' for kind in KINDS)}")
         addresses[to] = _address(address, where)
@@ -80,7 +80,7 @@ def _address(text: str, where: str) -> Address:
 
 
 def is_here(host: str) -> bool:
-    """Whether a host is this machine, so that nobody listens on the way to it."""
+    """Whether a host is this machine, so that nobody can listen on the way to it."""
     try:
         return host == "localhost" or ip_address(host).is_loopback
     except ValueError:

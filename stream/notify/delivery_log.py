@@ -1,6 +1,6 @@
-"""What is known of each notice: delivered, given up, or tried so often and when. And how far a partition is done.
+"""The delivery log: per notice, whether it was delivered, or how often it failed and when. And offsets to commit.
 
-Pure. Both are rebuilt from the topics: what was tried from `deliveries`, how far from the group's offsets.
+No I/O. Both are rebuilt from the topics: attempts from `deliveries`, offsets from the consumer group.
 """
 
 from typing import Final, NamedTuple
@@ -13,27 +13,27 @@ DOUBLINGS_MAX: Final = 30
 
 
 class FailedAttempts(NamedTuple):
-    """Attempts that failed, and the moment of the last, in milliseconds."""
+    """How many attempts failed, and the moment of the last, in milliseconds."""
 
     attempts: int
     last: int
 
 
 class DeliveryLog:
-    """Every notice's attempts, folded from `deliveries`. Some 100 bytes a notice."""
+    """The attempts of every notice, folded from `deliveries`. Some 100 bytes a notice."""
 
     def __init__(self) -> None:
         self._delivered: set[str] = set()
-        self._tried: dict[str, FailedAttempts] = {}
+        self._failed: dict[str, FailedAttempts] = {}
 
     def record(self, attempt: Delivery) -> None:
         """Take in one attempt. The same one twice changes nothing, and after a delivery nothing does."""
         if attempt.outcome == "delivered":
             self._delivered.add(attempt.notice)
-            self._tried.pop(attempt.notice, None)
+            self._failed.pop(attempt.notice, None)
         elif attempt.notice not in self._delivered:
-            before = self._tried.get(attempt.notice, FailedAttempts(0, 0))
-            self._tried[attempt.notice] = FailedAttempts(
+            before = self._failed.get(attempt.notice, FailedAttempts(0, 0))
+            self._failed[attempt.notice] = FailedAttempts(
                 max(before.attempts, attempt.attempt), max(before.last, attempt.time)
             )
 
@@ -41,9 +41,9 @@ class DeliveryLog:
         """Whether the notice was delivered."""
         return notice in self._delivered
 
-    def tried(self, notice: str) -> FailedAttempts:
+    def failed(self, notice: str) -> FailedAttempts:
         """The attempts that failed so far."""
-        return self._tried.get(notice, FailedAttempts(0, 0))
+        return self._failed.get(notice, FailedAttempts(0, 0))
 
 
 def pause_ms(failures: int, *, first_ms: int, most_ms: int) -> int:
@@ -54,37 +54,37 @@ def pause_ms(failures: int, *, first_ms: int, most_ms: int) -> int:
 
 
 class NoticeOffsets:
-    """Per partition, which records are still to be dealt with: what may be committed ends before the first."""
+    """Per partition, which records are not done yet: the offset to commit is that of the first of these."""
 
     def __init__(self) -> None:
         self._open: dict[TopicPartition, set[int]] = {}
         self._next: dict[TopicPartition, int] = {}
         self._committed: dict[TopicPartition, int] = {}
 
-    def take(self, place: TopicPartition, offset: int) -> None:
-        """A record was fetched."""
-        self._open.setdefault(place, set()).add(offset)
-        self._next[place] = offset + 1
+    def take(self, partition: TopicPartition, offset: int) -> None:
+        """A record was fetched: it is not done yet."""
+        self._open.setdefault(partition, set()).add(offset)
+        self._next[partition] = offset + 1
 
-    def finish(self, place: TopicPartition, offset: int) -> None:
-        """A record needs nothing more. One of a partition that has gone to another is nobody's business here."""
-        self._open.get(place, set()).discard(offset)
+    def finish(self, partition: TopicPartition, offset: int) -> None:
+        """A record is done. Ignored for partitions that were revoked."""
+        self._open.get(partition, set()).discard(offset)
 
-    def forget(self, place: TopicPartition) -> None:
-        """The partition has gone to another."""
-        self._open.pop(place, None)
-        self._next.pop(place, None)
-        self._committed.pop(place, None)
+    def drop(self, partition: TopicPartition) -> None:
+        """The partition was revoked."""
+        self._open.pop(partition, None)
+        self._next.pop(partition, None)
+        self._committed.pop(partition, None)
 
-    def holds(self, place: TopicPartition, offset: int) -> bool:
-        """Whether this record is ours, and still to be dealt with."""
-        return offset in self._open.get(place, ())
+    def holds(self, partition: TopicPartition, offset: int) -> bool:
+        """Whether this record's partition is ours, and it is not done yet."""
+        return offset in self._open.get(partition, ())
 
     def to_commit(self) -> dict[TopicPartition, int]:
-        """Offsets that have moved on since the last `committed`."""
-        reached = {place: min(self._open[place], default=end) for place, end in self._next.items()}
-        return {place: offset for place, offset in reached.items() if self._committed.get(place) != offset}
+        """Per partition the next offset, where it has changed since the last `committed`."""
+        reached = {partition: min(self._open[partition], default=end) for partition, end in self._next.items()}
+        return {partition: offset for partition, offset in reached.items() if self._committed.get(partition) != offset}
 
     def committed(self, offsets: dict[TopicPartition, int]) -> None:
-        """These offsets are safe."""
+        """These offsets are committed."""
         self._committed.update(offsets)

@@ -1,9 +1,9 @@
-"""The connector's loop: notices in, attempts out, each recorded; at least once, and never again once recorded.
+"""The loop of `wurao notify`: notices in, attempts out, each recorded; at least once, and never again once recorded.
 
-Order of events for one attempt: send, record in `deliveries` (acknowledged by all replicas), and only then may
-the notice count as dealt with. A notice waits for its next attempt in memory, and its offset is not committed
-until it is delivered or given up: whoever takes the partition over reads it again, and learns from
-`deliveries` what was tried before. Newer notices pass those that wait; their number is bounded.
+Order of events for one attempt: send, record in `deliveries` (acknowledged by all replicas), and only then may the
+notice count as done. A notice waits for its next attempt in memory, and its offset is not committed until it is
+delivered or given up: whoever is assigned the partition reads it again, and learns from `deliveries` what was tried
+before. Newer notices overtake those that wait; the number of those is bounded (`connector.pending_max`).
 """
 
 import asyncio
@@ -38,23 +38,23 @@ from stream.reloading_file import ReloadingFile
 log = logs.get(__name__)
 
 NEEDED: Final = (NOTICES, DELIVERIES, DEAD_LETTER)
-"""The topics that must be as they ought before a notice is sent: a delivery that is not kept is no proof."""
+"""The topics that must exist with their settings before a notice is sent: a delivery that is not kept is no proof."""
 
 NO_TRANSPORT: Final = "contacts"
-"""The way that a delivery names when the contacts file has no address."""
+"""The `via` of a delivery where the contacts file has no address."""
 
 
 @dataclass(frozen=True, slots=True)
 class PendingNotice:
-    """A notice that is still to be delivered, and where it stands."""
+    """A notice that is not delivered yet, and where its record stands."""
 
     notice: Notice
-    place: TopicPartition
+    partition: TopicPartition
     offset: int
 
 
 class NoticeConnector:
-    """One instance. Create it on its loop; `run` returns when `stop` was called and all attempts have ended."""
+    """One instance. Create it on its loop; `run` returns once `stop` was called and all attempts have ended."""
 
     def __init__(self, config: Config) -> None:
         if config.connector.contacts_file is None:
@@ -62,22 +62,22 @@ class NoticeConnector:
         self._config = config
         self._settings = config.connector
         self._contacts = ReloadingFile(config.connector.contacts_file, contacts.read)
-        self._couriers = Transports(config.connector)
-        self._records = AttemptWriter(config)
+        self._transports = Transports(config.connector)
+        self._writer = AttemptWriter(config)
         self._brokers = Brokers(config, client="wurao-notify")
         self._clock = WallClock(config.enforce.clock_offset_file)
         self._metrics = NotifyMetrics()
-        self._told = DeliveryLog()
-        self._progress = NoticeOffsets()
+        self._log = DeliveryLog()
+        self._offsets = NoticeOffsets()
         self._pending: dict[str, PendingNotice] = {}
         self._due: list[tuple[int, int, str]] = []
-        """when, a counter so that equal moments keep their order, and which notice"""
+        """when (milliseconds), a counter so that equal moments keep their order, and the notice's id"""
         self._counter = itertools.count()
         self._attempts: dict[asyncio.Task[None], str] = {}
-        self._informed = asyncio.Event()
-        """set while all that was tried before our partitions became ours is known"""
-        self._looked = False
-        """whether the topics were seen to be as they must be"""
+        self._caught_up = asyncio.Event()
+        """set while all attempts are known that were recorded before our partitions were assigned"""
+        self._reached = False
+        """whether a broker answered, and the topics exist with their settings"""
         self._stopping = asyncio.Event()
         self._health = Health(
             host=config.metrics.host,
@@ -88,11 +88,11 @@ class NoticeConnector:
         )
 
     def stop(self) -> None:
-        """End, in order."""
+        """Stop: finish the attempts in flight, commit, leave the group."""
         self._stopping.set()
 
     async def run(self) -> None:
-        """Deliver until stopped; a broker that fails is waited for.
+        """Deliver until stopped; while the broker fails, wait and start again.
 
         Raises `CannotStart` for what needs an operator, `OSError` where the port is taken.
         """
@@ -106,16 +106,16 @@ class NoticeConnector:
             for attempt in self._attempts:
                 attempt.cancel()
             await asyncio.gather(*self._attempts, return_exceptions=True)
-            await self._couriers.close()
-            await self._records.stop()
+            await self._transports.close()
+            await self._writer.stop()
             await self._health.stop()
         log.info("notify ended")
 
-    # ---- one membership in the group
+    # ---- membership in the group
 
     async def _reach(self) -> None:
         await reach(self._config, NEEDED)
-        self._looked = True
+        self._reached = True
 
     async def _keep_serving(self) -> None:
         retry = Retry(log, "the broker fails; starting anew")
@@ -123,25 +123,27 @@ class NoticeConnector:
             try:
                 await self._serve()
             except (clients.KafkaError, OSError) as error:
-                if self._informed.is_set():
-                    retry.begin_anew()  # it had been serving: a new trouble
-                self._informed.clear()
+                if self._caught_up.is_set():
+                    retry.begin_anew()  # it was serving: a new failure
+                self._caught_up.clear()
                 await work_until(self._stopping, retry.after(error), within_s=0)
 
     async def _serve(self) -> None:
-        """Be a member of the group until `stop`; at the end let what is under way be recorded, within a bound."""
-        memory = DeliveryLogReader(self._config, self._told)
+        """Be a member of the group until `stop`; at the end let attempts in flight be recorded, within a bound."""
+        log_reader = DeliveryLogReader(self._config, self._log)
         consumer = clients.group_consumer(
             self._config, group=self._settings.group, client="wurao-notify", instance=None
         )
-        listener = RebalanceListener(revoked=partial(self._revoked, consumer), assigned=partial(self._assigned, memory))
+        listener = RebalanceListener(
+            revoked=partial(self._revoked, consumer), assigned=partial(self._assigned, log_reader)
+        )
 
         async def deliver() -> None:
-            await memory.start()
+            await log_reader.start()
             await consumer.start()
             consumer.subscribe([NOTICES], listener=listener)
             while not self._stopping.is_set():
-                await self._turn(consumer)
+                await self._poll(consumer)
 
         try:
             await work_until(self._stopping, listener.guard(deliver()))
@@ -151,129 +153,129 @@ class NoticeConnector:
                     await self._finish_attempts()
                     await self._commit(consumer)
             finally:
-                self._let_go({one.place for one in self._pending.values()})
-                await close_within(consumer, memory)
+                self._drop({one.partition for one in self._pending.values()})
+                await close_within(consumer, log_reader)
 
-    async def _turn(self, consumer: clients.AIOKafkaConsumer) -> None:
-        """Fetch, unless too many wait; attempt what is due; commit what is done."""
+    async def _poll(self, consumer: clients.AIOKafkaConsumer) -> None:
+        """Fetch, unless too many notices wait; begin the attempts that are due; commit what is done."""
         if len(self._pending) >= self._settings.pending_max:
             consumer.pause(*consumer.assignment())
         elif consumer.paused():
             consumer.resume(*consumer.paused())
         fetched = await consumer.getmany(timeout_ms=POLL_MS, max_records=self._settings.pending_max)
         if fetched:
-            await self._informed.wait()
-        for place, records in fetched.items():
+            await self._caught_up.wait()
+        for partition, records in fetched.items():
             for record in records:
-                if place in consumer.assignment():
-                    await self._take(place, record)
-        self._collect_attempts()  # first: a notice is not attempted while an attempt of it stands here
+                if partition in consumer.assignment():
+                    await self._take(partition, record)
+        self._collect_attempts()  # first: a notice is not attempted while an attempt of it is listed
         self._begin_attempts()
         self._metrics.pending.set(len(self._pending))
         await self._commit(consumer)
 
-    async def _assigned(self, memory: DeliveryLogReader, _: Collection[TopicPartition]) -> None:
-        """Partitions have become ours: know what others have tried before anything is tried."""
-        await memory.catch_up()
-        self._informed.set()
+    async def _assigned(self, log_reader: DeliveryLogReader, _: Collection[TopicPartition]) -> None:
+        """After a rebalance: read what other instances have recorded before anything is tried."""
+        await log_reader.catch_up()
+        self._caught_up.set()
 
-    async def _revoked(self, consumer: clients.AIOKafkaConsumer, places: Collection[TopicPartition]) -> None:
-        """Partitions go to others: let the attempts under way be recorded first, as far as they keep their bound."""
-        self._informed.clear()
+    async def _revoked(self, consumer: clients.AIOKafkaConsumer, partitions: Collection[TopicPartition]) -> None:
+        """Before a rebalance: let the attempts in flight be recorded, as far as they keep their bound."""
+        self._caught_up.clear()
         await self._finish_attempts()
         await self._commit(consumer)
-        self._let_go(places)
+        self._drop(partitions)
 
     async def _commit(self, consumer: clients.AIOKafkaConsumer) -> None:
-        """Commit what is dealt with. What is not: whoever has the partition learns from `deliveries` what was done."""
+        """Commit what is done. For the rest, whoever has the partition learns from `deliveries` what was tried."""
         if self._brokers.not_ready() is None:
-            committed = await commit_owned(consumer, self._progress.to_commit(), within_s=GOODBYE_S_MAX)
-            self._progress.committed(committed)
+            committed = await commit_owned(consumer, self._offsets.to_commit(), within_s=GOODBYE_S_MAX)
+            self._offsets.committed(committed)
 
-    def _let_go(self, places: Collection[TopicPartition]) -> None:
-        for place in places:
-            self._progress.forget(place)
-        for notice in [name for name, one in self._pending.items() if one.place in places]:
+    def _drop(self, partitions: Collection[TopicPartition]) -> None:
+        for partition in partitions:
+            self._offsets.drop(partition)
+        for notice in [name for name, one in self._pending.items() if one.partition in partitions]:
             del self._pending[notice]
 
     # ---- notices
 
-    async def _take(self, place: TopicPartition, record: clients.ConsumerRecord) -> None:
-        self._progress.take(place, record.offset)
+    async def _take(self, partition: TopicPartition, record: clients.ConsumerRecord) -> None:
+        self._offsets.take(partition, record.offset)
         try:
             notice = decode_as(Notice, record.value or b"")
         except Undecodable as error:
-            await self._records.bury(record, str(error))
+            await self._writer.dead_letter(record, str(error))
             self._metrics.dead_letters.inc()
             log.warning(
                 "a record of `notices` cannot be decoded; it is in dead-letter", offset=record.offset, error=str(error)
             )
-            self._progress.finish(place, record.offset)
+            self._offsets.finish(partition, record.offset)
             return
         name = notice.notice
-        if self._told.delivered(name) or name in self._pending:
+        if self._log.delivered(name) or name in self._pending:
             self._metrics.repeats.inc()
-            self._progress.finish(place, record.offset)
-        elif self._told.tried(name).attempts >= self._settings.attempts_max:
-            self._progress.finish(place, record.offset)
+            self._offsets.finish(partition, record.offset)
+        elif self._log.failed(name).attempts >= self._settings.attempts_max:
+            self._offsets.finish(partition, record.offset)
         else:
-            self._pending[name] = PendingNotice(notice, place, record.offset)
+            self._pending[name] = PendingNotice(notice, partition, record.offset)
             self._schedule(name)
 
     def _schedule(self, name: str) -> None:
-        tried = self._told.tried(name)
-        pause = pause_ms(tried.attempts, first_ms=self._settings.pause_ms, most_ms=self._settings.pause_ms_max)
-        heapq.heappush(self._due, (tried.last + pause, next(self._counter), name))
+        failed = self._log.failed(name)
+        pause = pause_ms(failed.attempts, first_ms=self._settings.pause_ms, most_ms=self._settings.pause_ms_max)
+        heapq.heappush(self._due, (failed.last + pause, next(self._counter), name))
 
     def _begin_attempts(self) -> None:
         now = self._clock.now()
         while self._due and self._due[0][0] <= now and len(self._attempts) < self._settings.attempts_at_once_max:
             name = heapq.heappop(self._due)[2]
             pending = self._pending.get(name)
-            # One that is under way schedules the next itself.
+            # One in flight schedules the next itself.
             if pending is not None and name not in self._attempts.values():
                 self._attempts[asyncio.create_task(self._attempt(pending))] = name
 
     def _collect_attempts(self) -> None:
-        """Forget what has ended; a fault of the program in one ends the process."""
+        """Drop the tasks that have ended; a fault of the program in one ends the process."""
         for task in [task for task in self._attempts if task.done()]:
             del self._attempts[task]
             task.result()
 
     async def _finish_attempts(self) -> None:
-        """Wait for those under way; where no broker answers, and so none can be recorded, only for a little."""
+        """Wait for attempts in flight; where no broker answers, and so none can be recorded, only `GOODBYE_S_MAX`."""
         if self._attempts:
             bound_s = self._settings.attempt_timeout_ms / 1000
             await asyncio.wait(self._attempts, timeout=bound_s if self._brokers.not_ready() is None else GOODBYE_S_MAX)
 
     async def _attempt(self, pending: PendingNotice) -> None:
-        """One attempt, recorded; then the notice is done with, or waits for its next one."""
-        attempt = await self._tried(pending.notice)
-        await self._records.attempt(attempt)
-        self._told.record(attempt)
+        """One attempt, recorded; then the notice is done, or waits for its next one."""
+        attempt = await self._send(pending.notice)
+        await self._writer.attempt(attempt)
+        self._log.record(attempt)
         self._metrics.attempts.labels(attempt.via, attempt.outcome).inc()
         name = attempt.notice
         log.info("attempt", notice=name, via=attempt.via, outcome=attempt.outcome, attempt=attempt.attempt)
         if attempt.outcome == "failed" and attempt.attempt < self._settings.attempts_max:
-            if self._progress.holds(pending.place, pending.offset):
+            if self._offsets.holds(pending.partition, pending.offset):
                 self._schedule(name)
             return
         if attempt.outcome == "failed":
             self._metrics.given_up.inc()
             log.warning("notice given up: notify the addressee by other means", notice=name)
         self._pending.pop(name, None)
-        self._progress.finish(pending.place, pending.offset)
+        self._offsets.finish(pending.partition, pending.offset)
 
-    async def _tried(self, notice: Notice) -> Delivery:
-        """Send it, and say how that went."""
-        number = self._told.tried(notice.notice).attempts + 1
+    async def _send(self, notice: Notice) -> Delivery:
+        """Send a notice; the outcome as the record of `deliveries`."""
+        number = self._log.failed(notice.notice).attempts + 1
         address = self._contacts.value().address(notice.to)
         outcome: DeliveryOutcome = "failed"
         if address is None:
             detail = "the contacts file has no address for this addressee"
         else:
             try:
-                detail = await self._couriers.deliver(notice, address)
+                detail = await self._transports.deliver(notice, address)
                 outcome = "delivered"
             except Undelivered as error:
                 detail = str(error)
@@ -289,9 +291,9 @@ class NoticeConnector:
 
     def _not_ready(self) -> str | None:
         if self._stopping.is_set():
-            return "it is ending"
+            return "it is stopping"
         if (silence := self._brokers.not_ready()) is not None:
             return silence
-        if not self._looked:
+        if not self._reached:
             return "no broker has answered yet"
-        return None if self._informed.is_set() else "what was tried before is being read"
+        return None if self._caught_up.is_set() else "reading the earlier attempts from `deliveries`"

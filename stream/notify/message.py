@@ -1,8 +1,8 @@
-"""A notice as people read it: the mail that tells it, in Chinese and English, with the record itself attached.
+"""A notice as a mail, in Chinese and English, with the record itself attached.
 
-Pure. It states all that Article 22 wants told: which measure, for what reason, on what evidence, from when,
-and where to appeal. The same notice always makes the same letter under the same Message-ID (RFC 5322), so that
-a repeat can be told by it.
+Pure. It states all that Article 22 requires: which measure, for what reason, on what evidence, from when, and where to
+appeal. The same notice always makes the same mail under the same Message-ID (RFC 5322), by which a repeat is
+recognised.
 """
 
 import hashlib
@@ -67,7 +67,7 @@ def _lines(notice: Notice) -> list[str]:
         ("证据 / evidence", ", ".join(notice.evidence) or None),
         ("申诉渠道 / appeals to", notice.appeal),
     ]
-    return [_SUBJECTS[notice.subject], "", *(f"{label}: {_one_line(said)}" for label, said in stated if said)]
+    return [_SUBJECTS[notice.subject], "", *(f"{label}: {_one_line(value)}" for label, value in stated if value)]
 
 
 def _grace(notice: Notice) -> str | None:

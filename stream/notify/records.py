@@ -1,7 +1,6 @@
-"""What the connector writes: attempts and dead letters, each until it is acknowledged; and what it reads back.
+"""What `wurao notify` writes: attempts and dead letters, each until it is acknowledged; and what it reads back.
 
-A broker that does not answer is waited for, for as long as it takes: an attempt that is not on record did not
-happen for anybody but the one who got the notice.
+Writing waits for a broker without a bound: an attempt that is not recorded did not happen, but for who got the notice.
 """
 
 from typing import Final
@@ -23,19 +22,19 @@ POLL_MS: Final = 200
 
 
 class AttemptWriter:
-    """The way to the broker. `stop` at the end."""
+    """Writes to `deliveries` and `dead-letter`. `stop` at the end."""
 
     def __init__(self, config: Config) -> None:
         self._config = config
         self._producer = DurableProducer(config, client="wurao-notify")
 
     async def attempt(self, made: Delivery) -> None:
-        """Write an attempt down, under its case: where the control plane reads it."""
+        """Record an attempt under its case, where the control plane reads it. Waits for a broker."""
         partition = partition_of(made.case, self._config.topics.partitions)
         await self._durably(DELIVERIES, made.case.encode(), encode(made), partition, [])
 
-    async def bury(self, record: clients.ConsumerRecord, reason: str) -> None:
-        """Put a record that cannot be read where such records go, as it came, with the reason."""
+    async def dead_letter(self, record: clients.ConsumerRecord, reason: str) -> None:
+        """Write a record that cannot be decoded to `dead-letter`, unchanged, with the reason. Waits for a broker."""
         headers = [
             ("error", reason.encode()),
             ("topic", record.topic.encode()),
@@ -63,27 +62,27 @@ class AttemptWriter:
 
 
 class DeliveryLogReader:
-    """Reads `deliveries` into a `DeliveryLog`: all of it at first, and then what others have added since."""
+    """Reads `deliveries` into a `DeliveryLog`: all of it at first, then what other instances have added since."""
 
-    def __init__(self, config: Config, told: DeliveryLog) -> None:
+    def __init__(self, config: Config, delivery_log: DeliveryLog) -> None:
         self._consumer = clients.follower(config, client="wurao-notify-memory")
-        self._places = clients.partitions(DELIVERIES, config.topics.partitions)
-        self._told = told
+        self._partitions = clients.partitions(DELIVERIES, config.topics.partitions)
+        self._log = delivery_log
 
     async def start(self) -> None:
-        """Begin at the beginning."""
-        self._consumer.assign(self._places)
+        """Connect, and seek to the beginning."""
+        self._consumer.assign(self._partitions)
         await self._consumer.start()
-        await self._consumer.seek_to_beginning(*self._places)
+        await self._consumer.seek_to_beginning(*self._partitions)
 
     async def catch_up(self) -> None:
-        """Read to the end as it is now. An attempt that cannot be read is none of ours, and passed over."""
-        ends = await self._consumer.end_offsets(self._places)
-        while any([await self._consumer.position(place) < end for place, end in ends.items()]):
-            for records in (await self._consumer.getmany(*self._places, timeout_ms=POLL_MS)).values():
+        """Read to the end offsets as they are now. An attempt that cannot be decoded is skipped."""
+        ends = await self._consumer.end_offsets(self._partitions)
+        while any([await self._consumer.position(partition) < end for partition, end in ends.items()]):
+            for records in (await self._consumer.getmany(*self._partitions, timeout_ms=POLL_MS)).values():
                 for record in records:
                     try:
-                        self._told.record(decode_as(Delivery, record.value or b""))
+                        self._log.record(decode_as(Delivery, record.value or b""))
                     except Undecodable as error:
                         log.warning(
                             "a record of `deliveries` cannot be decoded", offset=record.offset, error=str(error)

@@ -1,9 +1,8 @@
-"""The two ways out: a mail by SMTP (RFC 5321), or a POST to a URL.
+"""The two transports: a mail by SMTP (RFC 5321), or a POST to a URL.
 
-A courier returns once the other side has taken the notice over, and raises `Undelivered` with the reason for
-everything else; it never tries twice. A mail server's `250`, or a 2xx, is that taking over: what becomes of it
-in the other house is theirs. Where TLS is asked for, nothing goes out without it, and not to a server whose
-certificate is not believed: a notice says who is accused of what.
+A transport returns once the receiver has accepted the notice, and raises `Undelivered` with the reason for everything
+else; it never tries twice. A mail server's `250`, or a 2xx, is that acceptance. Where TLS is configured, nothing is
+sent without it, nor to a server whose certificate is not valid: a notice says who is accused of what.
 """
 
 import asyncio
@@ -21,17 +20,17 @@ from stream.notify.contacts import Address, is_here
 from stream.notify.message import mail_of
 
 DETAIL_CHARACTERS_MAX: Final = 300
-"""Of what the other side said; more is not needed as evidence."""
+"""Of the receiver's reply; more is not needed as evidence."""
 
 IDEMPOTENCY_KEY: Final = "Idempotency-Key"
 
 
 class Undelivered(Exception):
-    """The other side has not taken the notice, as far as can be known; the text says why."""
+    """The receiver has not accepted the notice, as far as can be known; the text says why."""
 
 
 class Transports:
-    """Both ways, by one configuration. Create it on its loop; `close` at the end. Raises `ConfigError`."""
+    """Both transports, by one configuration. Create it on its loop; `close` at the end. Raises `ConfigError`."""
 
     def __init__(self, config: ConnectorConfig) -> None:
         self._config = config
@@ -41,14 +40,17 @@ class Transports:
         self._session: aiohttp.ClientSession | None = None
 
     async def deliver(self, notice: Notice, address: Address) -> str:
-        """Deliver it, within the configured time; returns what the other side said. Raises `Undelivered`."""
+        """Deliver it, within `connector.attempt_timeout_ms`; returns the receiver's reply. Raises `Undelivered`.
+
+        Mail blocks a thread of the pool, never the loop.
+        """
         if address.via == "webhook":
             return await self._post(notice, address.at)
-        # smtplib has a bound of its own for every step, so the thread ends without being told to.
+        # smtplib has a bound of its own for every step, so the thread ends by itself.
         return await asyncio.to_thread(self._mail, notice, address.at)
 
     async def close(self) -> None:
-        """Let go of connections."""
+        """Close connections."""
         if self._session is not None:
             await self._session.close()
 
@@ -57,12 +59,12 @@ class Transports:
             self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=self._timeout_s))
         headers = {"Content-Type": "application/json", IDEMPOTENCY_KEY: notice.notice}
         try:
-            # Elsewhere is another party's house: a redirect is no delivery.
+            # A redirect leads to another party: it is no delivery.
             async with self._session.post(url, data=encode(notice), headers=headers, allow_redirects=False) as answer:
-                said = f"HTTP {answer.status}"
+                reply = f"HTTP {answer.status}"
                 if not 200 <= answer.status < 300:
-                    raise Undelivered(said)
-                return said
+                    raise Undelivered(reply)
+                return reply
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise Undelivered(_shortened(type(error).__name__, str(error))) from error
 
@@ -74,14 +76,14 @@ class Transports:
                     server.login(self._config.smtp_username, self._password or "")
                 sender = self._config.sender
                 server.sendmail(sender, [mailbox], mail_of(notice, to=mailbox, sender=sender))
-                # The mail is theirs now: however they say goodbye, it must not be sent again.
+                # The mail is accepted: however the session ends, it must not be sent again.
                 with contextlib.suppress(smtplib.SMTPException, OSError):
                     server.quit()
             finally:
                 server.close()
         except smtplib.SMTPRecipientsRefused as error:
-            code, said = next(iter(error.recipients.values()))
-            raise Undelivered(_shortened(f"SMTP {code}", said.decode("utf-8", "replace"))) from error
+            code, reply = next(iter(error.recipients.values()))
+            raise Undelivered(_shortened(f"SMTP {code}", reply.decode("utf-8", "replace"))) from error
         except smtplib.SMTPResponseException as error:
             answered = error.smtp_error
             text = answered.decode("utf-8", "replace") if isinstance(answered, bytes) else answered
@@ -106,7 +108,7 @@ class Transports:
 
 
 def _tls(config: ConnectorConfig) -> ssl.SSLContext | None:
-    """What certificates are held to; None where no TLS is asked for."""
+    """How certificates are verified; None where no TLS is configured."""
     if config.smtp_security == "none":
         if config.smtp_username and not is_here(config.smtp_host):
             raise ConfigError(
@@ -119,5 +121,5 @@ def _tls(config: ConnectorConfig) -> ssl.SSLContext | None:
         raise ConfigError(f"connector.smtp_cafile {config.smtp_cafile}: {error}; give certificates as PEM") from error
 
 
-def _shortened(what: str, said: str) -> str:
-    return " ".join(f"{what}: {said}".split())[:DETAIL_CHARACTERS_MAX]
+def _shortened(what: str, reply: str) -> str:
+    return " ".join(f"{what}: {reply}".split())[:DETAIL_CHARACTERS_MAX]

@@ -66,7 +66,7 @@ class Memberships(NoticeConnector):
     async def _serve(self) -> None:
         self.attempts += 1
         if self.attempts == WENT_WELL_ON:
-            self._informed.set()
+            self._caught_up.set()
         await super()._serve()
 
 

@@ -70,9 +70,9 @@ def test_what_was_tried_is_the_same_however_often_it_is_read(said: list[Delivery
     for attempt in (*attempts, *again):
         twice.record(attempt)
     assert twice.delivered("N-1") == once.delivered("N-1") == ("delivered" in said)
-    assert twice.tried("N-1") == once.tried("N-1")
+    assert twice.failed("N-1") == once.failed("N-1")
     if "delivered" not in said:
-        assert once.tried("N-1") == FailedAttempts(len(said), len(said) * 10)
+        assert once.failed("N-1") == FailedAttempts(len(said), len(said) * 10)
 
 
 @given(st.integers(0, 100), st.integers(1, 10**6), st.integers(1, 10**8))
@@ -83,21 +83,21 @@ def test_pauses_double_up_to_their_bound(failures: int, first: int, most: int) -
 
 @given(st.lists(st.integers(0, 30), unique=True).map(sorted), st.data())
 def test_what_may_be_committed_ends_before_the_first_that_is_not_done(taken: list[int], data: st.DataObject) -> None:
-    progress = NoticeOffsets()
+    offsets = NoticeOffsets()
     for offset in taken:
-        progress.take(PLACE, offset)
+        offsets.take(PLACE, offset)
     done = data.draw(st.sets(st.sampled_from(taken))) if taken else set[int]()
     for offset in done:
-        progress.finish(PLACE, offset)
+        offsets.finish(PLACE, offset)
     left = [offset for offset in taken if offset not in done]
     expected = {} if not taken else {PLACE: left[0] if left else taken[-1] + 1}
-    assert progress.to_commit() == expected
-    progress.committed(expected)
-    assert progress.to_commit() == {}
-    progress.forget(PLACE)
-    assert progress.to_commit() == {}
-    progress.finish(PLACE, 0)
-    assert not progress.holds(PLACE, 0)
+    assert offsets.to_commit() == expected
+    offsets.committed(expected)
+    assert offsets.to_commit() == {}
+    offsets.drop(PLACE)
+    assert offsets.to_commit() == {}
+    offsets.finish(PLACE, 0)
+    assert not offsets.holds(PLACE, 0)
 
 
 texts = st.text(min_size=1, max_size=30)
@@ -105,9 +105,9 @@ texts = st.text(min_size=1, max_size=30)
 
 @given(name=st.text(min_size=1, max_size=40), reason=texts, case=texts)
 def test_a_letter_is_the_same_each_time_and_no_text_can_break_out_of_it(name: str, reason: str, case: str) -> None:
-    told = Notice(notice=name, case=case, time=1, to="sender|ORG-9", subject="measure", reason=reason, measure="stop")
-    data = mail_of(told, to="legal@org9.example", sender="wurao@carrier.example")
-    assert data == mail_of(told, to="legal@org9.example", sender="wurao@carrier.example")
+    notice = Notice(notice=name, case=case, time=1, to="sender|ORG-9", subject="measure", reason=reason, measure="stop")
+    data = mail_of(notice, to="legal@org9.example", sender="wurao@carrier.example")
+    assert data == mail_of(notice, to="legal@org9.example", sender="wurao@carrier.example")
     assert data.isascii()
     assert max(len(line) for line in data.splitlines()) <= 998  # RFC 5322, section 2.1.1
     message = BytesParser(policy=default).parsebytes(data)
