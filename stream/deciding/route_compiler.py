@@ -323,9 +323,11 @@ class Programs:
         return self._hours.index(route.hours)
 
     def _ordered(self) -> list[tuple[int, str]]:
-        """The numbers that orders name, which are read as events are, but on the internet."""
+        """The numbers that orders name, read as events are; on the internet as they are written as well."""
+        ordered = self._world.numbers_ordered()
         named = {order.number for order in self._world.registry.orders.values() if order.number}
-        read = ((_CALL if channel == "call" else _SMS, number) for channel, number in self._world.numbers_ordered())
+        named.update(number for _, number in ordered)
+        read = ((_CALL if channel == "call" else _SMS, number) for channel, number in ordered)
         return [*read, *((_INTERNET, number) for number in sorted(named))]
 
     def _senders_of(self, senders: Mapping[str, Sender]) -> list[SenderFacts]:

@@ -88,12 +88,16 @@ class World:
         return next((form for form in forms if form != number and owner(form) is not None), number)
 
     def orders_on(self, channel: Channel, number: str, *, internet: bool = False) -> Collection[Order]:
-        """Every order that names this number, which is compared whole, as the channel's events are read."""
-        if internet:
-            return self.registry.orders_on_number(number)
+        """Every order that names this number, which is compared whole, as the channel's events are read.
+
+        What comes by the internet is not read: there an order names what it says, as it says it or as it is read.
+        """
         if self._ordered_of != self.registry.generation:
             self._ordered, self._ordered_of = self._orders_by_number(), self.registry.generation
-        return self._ordered.get((channel, number), ())
+        if not internet:
+            return self._ordered.get((channel, number), ())
+        named = [*self.registry.orders_on_number(number), *self._ordered.get(("sms", number), ())]
+        return {order.order: order for order in (*named, *self._ordered.get(("call", number), ()))}.values()
 
     def numbers_ordered(self) -> list[tuple[Channel, str]]:
         """Every number that an order names, as each channel's events are read."""

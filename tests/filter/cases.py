@@ -56,7 +56,7 @@ _CASES = [
     ("reply", event("reply", 0, **{"from": SILENT, "to": PORT, "text": "谢谢"})),
     _sms("number_missing", purpose="commercial"),
     _sms("malformed_number", **{"from": "bank"}),
-    _sms("malformed_number", **{**BANK, "to": "13800138000"}),
+    _sms("malformed_number", **{**BANK, "to": "1380013800"}),
     _sms("emergency", purpose="emergency", **{"from": "12320"}),
     _sms("suspended", **{"from": "10690666", "purpose": "service"}),
     _call("spoofed_number", verstat="TN-Validation-Failed-A", **{"from": "+861055550000"}),

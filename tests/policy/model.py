@@ -174,11 +174,15 @@ class World:
     def order(
         self, measure: str, channel: str, senders: set[str | None], from_: str | None, now: int, *, internet: bool
     ) -> Json | None:
-        read_as = (lambda n: n) if internet else numbers.read if channel == "call" else numbers.read_port
+        readers = [numbers.read if channel == "call" else numbers.read_port]
+        if internet:
+            readers = [lambda text: text, numbers.read, numbers.read_port]
         found = []
         for name, order in self.orders.items():
             ordered = text(order, "number")
-            named = text(order, "sender") in senders - {None} or (ordered is not None and read_as(ordered) == from_)
+            named = text(order, "sender") in senders - {None} or (
+                ordered is not None and from_ in [read(ordered) for read in readers]
+            )
             in_force = number(order, "from") <= now and ("until" not in order or now < number(order, "until"))
             on_channel = text(order, "channel") in (None, channel)
             if order["measure"] == measure and named and in_force and on_channel:

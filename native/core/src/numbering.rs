@@ -228,7 +228,10 @@ impl Numbering {
         if side == Side::Internet {
             // Its form is not checked; but where it is a subscriber's number, it is a person's or goes to Python.
             return match parse(from) {
-                Some(_) => self.international(from).map(|number| (FromKind::Person, number)),
+                Some(_) => match self.international(from) {
+                    Some(number @ Number::Person(_)) => Some((FromKind::Person, number)),
+                    _ => None,
+                },
                 None => Some((FromKind::Identifier, Number::Other(from))),
             };
         }
@@ -548,7 +551,9 @@ pub(crate) mod tests {
         }
         let number = Number::Person(8_613_800_138_000);
         assert_eq!(numbering.source(b"+8613800138000", Side::Internet), Some((FromKind::Person, number)));
-        assert_eq!(numbering.source(b"+8695588123", Side::Internet), None);
+        for text in ["+8695588123", "+8610110", "+86755110"] {
+            assert_eq!(numbering.source(text.as_bytes(), Side::Internet), None, "{text}");
+        }
     }
 
     #[test]
