@@ -174,7 +174,7 @@ class BasedWills:
 
     def hold(self, partition: int, base: Base) -> None:
         """Hold a partition from now on, whose wills are as the base has them, made with `places`."""
-        self._teach()
+        self._register_scopes()
         self.native.hold(partition, base.native)
         self._moved |= bool(self._held)
         self._held.add(partition)
@@ -221,24 +221,24 @@ class BasedWills:
     def add(self, channel: Channel, kind: Kind, scope: Scope, numbers: Sequence[int]) -> None:
         """See `wills.Store`."""
         place = self._scope(channel, kind, scope)
-        self._teach()
+        self._register_scopes()
         self.native.add(place, numbers)
 
     def remove(self, channel: Channel, kind: Kind, scope: Scope, numbers: Sequence[int]) -> None:
         """See `wills.Store`."""
         place = self._scope(channel, kind, scope)
-        self._teach()
+        self._register_scopes()
         self.native.remove(place, numbers)
 
     def refuse(self, channel: Channel, scope: Scope, numbers: Sequence[int]) -> None:
         """See `wills.Store`."""
         place = self._scope(channel, "refusal", scope)
-        self._teach()
+        self._register_scopes()
         self.native.refuse(place, numbers)
 
     def remove_within(self, channel: Channel, scope: Scope, numbers: Sequence[int]) -> None:
         """See `wills.Store`."""
-        self._teach()
+        self._register_scopes()
         self.native.remove_within(_NUMBER[channel], self._name(scope.sender), self._name(scope.category), numbers)
 
     def _scope(self, channel: Channel, kind: Kind, scope: Scope) -> int:
@@ -252,7 +252,7 @@ class BasedWills:
     def _name(self, name: str | None) -> int:
         return self._names.setdefault(name, len(self._names))
 
-    def _teach(self) -> None:
+    def _register_scopes(self) -> None:
         for scope in self._new:
             self.native.learn(*scope)
         self._new.clear()

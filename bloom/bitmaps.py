@@ -102,11 +102,11 @@ class Wills:
         """Fold the expressions, in order of receipt, into the state; the larger the batch, the cheaper."""
         self.apply_columns(ExpressionColumns.of(expressions))
 
-    def apply_columns(self, said: ExpressionColumns) -> None:
+    def apply_columns(self, columns: ExpressionColumns) -> None:
         """The same for expressions in columns."""
         if self._frozen:
             raise RuntimeError("these wills are the base of an overlay: apply to the overlay, then fold it")
-        fold(self, said, *self._followers)
+        fold(self, columns, *self._followers)
 
     def follow(self, store: Store) -> None:
         """From now on do to this store, too, what expressions do to these wills. It must hold the same by then."""
@@ -230,9 +230,9 @@ class Overlay:
         """Fold the expressions, in order of receipt, into the state; the larger the batch, the cheaper."""
         self.apply_columns(ExpressionColumns.of(expressions))
 
-    def apply_columns(self, said: ExpressionColumns) -> None:
+    def apply_columns(self, columns: ExpressionColumns) -> None:
         """The same for expressions in columns."""
-        fold(self, said, *self._followers)
+        fold(self, columns, *self._followers)
 
     def follow(self, store: Store) -> None:
         """From now on do to this store, too, what expressions do to these wills. It must hold the same by then."""

@@ -90,15 +90,15 @@ ExpressionContent = tuple[Channel, Verb, str | None, str | None]
 
 
 class ExpressionColumns:
-    """Expressions in order of receipt, as columns: who speaks, and which of the words that is."""
+    """Expression rows in order of receipt, as columns: the subscribers' numbers, and of each row its content's id."""
 
-    __slots__ = ("numbers", "places", "words")
+    __slots__ = ("content_ids", "contents", "numbers")
 
     def __init__(self) -> None:
         self.numbers: Final = array("Q")
-        self.places: Final = array("I")
-        self.words: Final[dict[ExpressionContent, int]] = {}
-        """every word that is said → its place"""
+        self.content_ids: Final = array("I")
+        self.contents: Final[dict[ExpressionContent, int]] = {}
+        """every content that occurs → its id, which counts from 0"""
 
     @classmethod
     def of(cls, expressions: Iterable[ExpressionRow]) -> "ExpressionColumns":
@@ -108,18 +108,20 @@ class ExpressionColumns:
             columns.add(number, (channel, verb, sender, category))
         return columns
 
-    def add(self, number: Msisdn, word: ExpressionContent) -> None:
+    def add(self, number: Msisdn, content: ExpressionContent) -> None:
         """One more."""
         self.numbers.append(number)
-        self.places.append(self.words.setdefault(word, len(self.words)))
+        self.content_ids.append(self.contents.setdefault(content, len(self.contents)))
 
     def extend(
-        self, numbers: NDArray[np.uint64], places: NDArray[np.uint32], words: Sequence[ExpressionContent]
+        self, numbers: NDArray[np.uint64], content_ids: NDArray[np.uint32], contents: Sequence[ExpressionContent]
     ) -> None:
-        """Many more, in columns of their own: `places` are those among `words`."""
-        own = np.fromiter((self.words.setdefault(word, len(self.words)) for word in words), np.uint32, len(words))
+        """Many more, in columns of their own: `content_ids` are those among `contents`."""
+        own = np.fromiter(
+            (self.contents.setdefault(content, len(self.contents)) for content in contents), np.uint32, len(contents)
+        )
         self.numbers.frombytes(numbers.astype(np.uint64, copy=False).tobytes())
-        self.places.frombytes(own[places].tobytes())
+        self.content_ids.frombytes(own[content_ids].tobytes())
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -170,19 +172,19 @@ def settle(store: Store, step: FoldStep) -> None:
         store.remove_within(channel, scope, numbers)
 
 
-def plan(said: ExpressionColumns) -> list[FoldStep]:
+def plan(columns: ExpressionColumns) -> list[FoldStep]:
     """The steps that do in few strokes what the expressions do one by one.
 
     Raises ValueError for a consent that does not name both its sender and its category, before anything is
     done. Costs some 0.1 µs for each expression, and 50 µs for the first.
     """
-    if not len(said):
+    if not len(columns):
         return []
-    meanings = [_meaning(*word) for word in said.words]
-    numbers = np.frombuffer(said.numbers, dtype=np.uint64)
-    places = np.frombuffer(said.places, dtype=np.uint32)
+    meanings = [_meaning(*content) for content in columns.contents]
+    numbers = np.frombuffer(columns.numbers, dtype=np.uint64)
+    content_ids = np.frombuffer(columns.content_ids, dtype=np.uint32)
     of_call = np.fromiter((channel == "call" for channel, _, _ in meanings), np.uint64, len(meanings))
-    who = numbers << np.uint64(1) | of_call[places]
+    who = numbers << np.uint64(1) | of_call[content_ids]
     # In order, numbers come to a bitmap's parts one after the other: at the size of a country, where these are out of
     # the cache, refusals of everything so take two thirds of the time.
     order = np.argsort(who)
@@ -191,9 +193,9 @@ def plan(said: ExpressionColumns) -> list[FoldStep]:
     if again.any():
         order = np.argsort(who, kind="stable")  # who speaks twice is heard in order
         of_everything = np.fromiter((scope == EVERYTHING for _, _, scope in meanings), np.bool_, len(meanings))
-        rounds = _rounds(again, of_everything[places[order]])
+        rounds = _rounds(again, of_everything[content_ids[order]])
         order, rounds = order[rounds >= 0], rounds[rounds >= 0]
-    return _steps(numbers[order], places[order].astype(np.int64), rounds, meanings)
+    return _steps(numbers[order], content_ids[order].astype(np.int64), rounds, meanings)
 
 
 def _again(who: NDArray[np.uint64]) -> NDArray[np.bool_]:
@@ -215,12 +217,12 @@ def _rounds(again: NDArray[np.bool_], of_everything: NDArray[np.bool_]) -> NDArr
 
 def _steps(
     numbers: NDArray[np.uint64],
-    places: NDArray[np.int64],
+    content_ids: NDArray[np.int64],
     rounds: NDArray[np.int64] | None,
     meanings: Sequence[tuple[Channel, Verb, Scope]],
 ) -> list[FoldStep]:
     """Rows in the order of their numbers, parted by round and then by word."""
-    group = places if rounds is None else rounds * len(meanings) + places
+    group = content_ids if rounds is None else rounds * len(meanings) + content_ids
     if len(meanings) > 1 or rounds is not None:
         order = np.argsort(group, kind="stable")
         numbers, group = numbers[order], group[order]
@@ -245,9 +247,9 @@ def _meaning(channel: Channel, verb: Verb, sender: str | None, category: str | N
     return channel, verb, Scope(sender, category)
 
 
-def fold(store: Store, said: ExpressionColumns, *followers: Store) -> None:
+def fold(store: Store, columns: ExpressionColumns, *followers: Store) -> None:
     """Apply expressions to a store and to others that hold the same."""
-    for step in plan(said):
+    for step in plan(columns):
         settle(store, step)
         for follower in followers:
             settle(follower, step)

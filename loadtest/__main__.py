@@ -67,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     running.add_argument("scenario", metavar="SCENARIO", help=f"one of {', '.join(SCENARIOS)}")
-    _add_wishes(running)
+    _add_options(running)
     running.set_defaults(run=lambda told: _run(told, [told.scenario]))
     listing = commands.add_parser("list", help="name the scenarios")
     listing.set_defaults(run=lambda _: _list())
@@ -76,22 +76,22 @@ def _parser() -> argparse.ArgumentParser:
         "--run", action="store_true", dest="anew", help="measure everything first (an hour and a half)"
     )
     reporting.add_argument("--only", type=_names, metavar="A,B", help="of these scenarios only")
-    _add_wishes(reporting)
+    _add_options(reporting)
     reporting.set_defaults(run=_report)
     modelling = commands.add_parser("capacity", help="write docs/capacity.md from the published results")
     modelling.set_defaults(run=lambda _: _done(capacity.write()))
     benching = commands.add_parser("bench", help=f"run {', '.join(BENCH)}")
-    _add_wishes(benching)
+    _add_options(benching)
     benching.set_defaults(run=lambda told: _run(told, BENCH))
     soaking = commands.add_parser("soak", help="run soak")
-    _add_wishes(soaking)
+    _add_options(soaking)
     soaking.add_argument("--minutes", type=float, metavar="N", help="how long")
     soaking.add_argument("--rate", type=int, metavar="N", help="events a second")
     soaking.set_defaults(run=lambda told: _run(told, ["soak"]))
     return parser
 
 
-def _add_wishes(parser: argparse.ArgumentParser) -> None:
+def _add_options(parser: argparse.ArgumentParser) -> None:
     """The options of every command that measures; what is not given stays as the scenario has it."""
     parser.add_argument("--quick", action="store_true", help="a look, within a minute or so: no figures to quote")
     parser.add_argument("--bootstrap", metavar="HOST:PORT", help="a cluster for trials (default: one is started here)")
@@ -123,15 +123,15 @@ def run_options(scenario: Scenario, told: argparse.Namespace) -> RunOptions:
         given["seconds"] = 60 * told.minutes
     if getattr(told, "rate", None) is not None:
         given["rates"] = (told.rate,)
-    wish = msgspec.structs.replace(scenario.quick if told.quick else scenario.whole, **given)
+    options = msgspec.structs.replace(scenario.quick if told.quick else scenario.whole, **given)
     own = scenario.whole
     for name in ("rates", "workers"):
-        few, many = len(getattr(own, name)), len(getattr(wish, name))
+        few, many = len(getattr(own, name)), len(getattr(options, name))
         if few == 1 != many:
             raise LoadtestError(f"--{name}: {scenario.name} takes one, and {many} were given")
-    if wish.repeat < 1 or wish.seconds <= 0 or wish.events_count < 1 or min((1, *wish.workers)) < 1:
+    if options.repeat < 1 or options.seconds <= 0 or options.events_count < 1 or min((1, *options.workers)) < 1:
         raise LoadtestError("--repeat, --events and --workers are at least 1, --seconds more than 0")
-    return wish
+    return options
 
 
 def _run(told: argparse.Namespace, names: Sequence[str]) -> int:
@@ -141,10 +141,10 @@ def _run(told: argparse.Namespace, names: Sequence[str]) -> int:
         if scenario is None:
             print(f"loadtest: no scenario is called {name!r}: choose from {', '.join(SCENARIOS)}", file=sys.stderr)
             return 2
-        wish = run_options(scenario, told)
+        options = run_options(scenario, told)
         try:
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                result = runner.run(measure(scenario, wish, bootstrap=told.bootstrap))
+                result = runner.run(measure(scenario, options, bootstrap=told.bootstrap))
         except FAILURES as error:
             # One of many must not lose the others' hours.
             print(f"loadtest: {name}: {error}", file=sys.stderr)

@@ -29,7 +29,7 @@ def _lines(results: Mapping[str, Result], cost: Measured, assumed: Assumptions) 
     yield "# What it takes"
     yield ""
     yield "Made by `python -m loadtest capacity` from the results in `loadtest/published`; change it there."
-    if any(result.wish.quick for result in results.values()):
+    if any(result.options.quick for result in results.values()):
         yield "**Some of these results are quick looks: the figures below are no figures to quote.**"
     yield ""
     yield from _measured(cost, results["throughput"].machine)

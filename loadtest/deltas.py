@@ -24,6 +24,7 @@ from loadtest.figures import Row
 from stream.feed import expression_reader
 from stream.feed.expression_reader import NativeReader, PolledExpressions
 from stream.kafka.seams.incoming import RawBatch
+from stream.registry.decoding import Misplaced
 from stream.registry.registry import Registry
 from stream.testbed.feed import template
 from stream.testbed.sample import WATCHED_CATEGORY, WATCHED_SENDER, RepeatedExpression
@@ -59,8 +60,8 @@ def apply(made: Sequence[RawBatch], reader: NativeReader | None, registry: Regis
     began = time.process_time()
     for batch in made:
         reading = PolledExpressions()
-        expression_reader.read(reader, partition, [batch], reading, partitions=PARTITIONS, apart=False)
-        registry.hear(reading.said)
+        expression_reader.read(reader, partition, [batch], reading, partitions=PARTITIONS, misplaced=Misplaced.APPLY)
+        registry.apply_columns(reading.columns)
         assert reading.records_count == batch.count
         assert not reading.bad
     return time.process_time() - began

@@ -71,7 +71,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     time: str
     """UTC, ISO 8601"""
     machine: Machine
-    wish: RunOptions
+    options: RunOptions = msgspec.field(name="wish")
     rows: dict[str, dict[str, Figure]]
     delays: dict[str, Delays]
     """by row, of all turns together"""
@@ -93,7 +93,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def result_of(
-    scenario: str, turns: Sequence[Taken], *, machine: Machine, wish: RunOptions, took_s: float, load_after: float
+    scenario: str, turns: Sequence[Taken], *, machine: Machine, options: RunOptions, took_s: float, load_after: float
 ) -> Result:
     """The turns as one result. A row or figure that a turn lacks has fewer values."""
     rows: dict[str, dict[str, list[float]]] = {}
@@ -108,7 +108,7 @@ def result_of(
         scenario=scenario,
         time=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         machine=machine,
-        wish=wish,
+        options=options,
         rows={row: {name: Figure(tuple(values)) for name, values in some.items()} for row, some in rows.items()},
         delays={row: added(some) for row, some in delays.items()},
         timelines=dict(turns[-1].timelines),

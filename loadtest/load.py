@@ -36,7 +36,7 @@ Meanwhile = Callable[[Observer, int], Coroutine[object, object, None]]
 
 async def settle_broker(stage: Stage) -> None:
     """Load a broker that was started for this run until it has compiled what it runs; a quick look does without."""
-    if not stage.rig.ground.ours or stage.wish.quick:
+    if not stage.rig.ground.ours or stage.options.quick:
         return
     note(f"{SETTLE_S:.0f} s of {SETTLE_RATE:,} events a second, until the broker has settled")
     async with filtering(stage, name="filter-settling") as process:
@@ -95,7 +95,7 @@ async def put(
         steps=tuple(steps),
         partitions=rig.partitions,
         sample_now=stage.registry.now,
-        refusals_count=stage.wish.refusals_count,
+        refusals_count=stage.options.refusals_count,
         core=rig.generator_core,
     )
     async with (

@@ -52,7 +52,7 @@ States = Mapping[str, Sequence[State]]
 
 
 @dataclass(slots=True)
-class Wishers:
+class ExpressionWriters:
     """Subscribers who refuse everything, one every ten milliseconds, while a load lasts."""
 
     producer: AIOKafkaProducer

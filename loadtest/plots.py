@@ -100,5 +100,5 @@ def _canvas(*, height: float) -> tuple[Canvas, Axes]:
 
 
 def _title(axes: Axes, result: Result, said: str) -> None:
-    quick = ", a quick look" if result.wish.quick else ""
+    quick = ", a quick look" if result.options.quick else ""
     axes.set_title(f"{result.scenario} ({said}{quick})", loc="left", fontsize=10)

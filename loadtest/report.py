@@ -65,13 +65,14 @@ def published_tables() -> str:
     """The README's tables."""
     lines: list[str] = []
     for name, result in published().items():
-        wish = result.wish
-        quick = "**A quick look, no figures to quote.** " if wish.quick else ""
+        options = result.options
+        quick = "**A quick look, no figures to quote.** " if options.quick else ""
         lines += [
             f"### {name}",
             "",
             f"{quick}{SCENARIOS[name].what[0].upper()}{SCENARIOS[name].what[1:]}.",
-            f"Median of {result.turns_count} (spread); {wish.refusals_count:,} refusals, {wish.partitions} partitions;",
+            f"Median of {result.turns_count} (spread); {options.refusals_count:,} refusals, "
+            f"{options.partitions} partitions;",
             f"{result.machine}, after: {result.load_after:.1f}; {result.time}.",
             "",
             *tables.markdown(result),

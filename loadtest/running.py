@@ -10,23 +10,23 @@ from loadtest.options import RunOptions
 from loadtest.scenarios import Scenario
 
 
-async def measure(scenario: Scenario, wish: RunOptions, *, bootstrap: str | None) -> Result:
+async def measure(scenario: Scenario, options: RunOptions, *, bootstrap: str | None) -> Result:
     """Run it on the cluster at `bootstrap`, or on one of our own. Raises `LoadtestError` for what is in the way."""
     began = time.monotonic()
     load_before = os.getloadavg()[0]
     turns: list[Taken] = []
     note(f"{scenario.name}: {scenario.what}")
-    async with rigging(bootstrap, partitions=wish.partitions, pin=wish.pin) as rig:
+    async with rigging(bootstrap, partitions=options.partitions, pin=options.pin) as rig:
         machine = describe(kafka=rig.ground.version, load_average=load_before)
         note(str(machine))
-        async for taken in scenario.run(rig, wish):
+        async for taken in scenario.run(rig, options):
             turns.append(taken)
-            note(f"turn {len(turns)} of {wish.repeat} is done after {time.monotonic() - began:.0f} s")
+            note(f"turn {len(turns)} of {options.repeat} is done after {time.monotonic() - began:.0f} s")
     return result_of(
         scenario.name,
         turns,
         machine=machine,
-        wish=wish,
+        options=options,
         took_s=time.monotonic() - began,
         load_after=os.getloadavg()[0],
     )

@@ -17,14 +17,14 @@ class Stage:
     """A rig with a registry written into it, and what is wished for."""
 
     rig: Rig
-    wish: RunOptions
+    options: RunOptions
     registry: Sample
 
 
-async def set_stage(rig: Rig, wish: RunOptions, *, extra: Sequence[str] = ()) -> Stage:
+async def set_stage(rig: Rig, options: RunOptions, *, extra: Sequence[str] = ()) -> Stage:
     """Make the topics, and `extra` ones alike, and write the registry."""
     await rig.make_topics(extra)
-    return Stage(rig, wish, await rig.write_sample(refusals_count=wish.refusals_count))
+    return Stage(rig, options, await rig.write_sample(refusals_count=options.refusals_count))
 
 
 @asynccontextmanager

@@ -25,14 +25,14 @@ GONE_S: Final = 0.05
 """Lag is gone once what waits is less than this much of the usual rate."""
 
 
-async def run(rig: Rig, wish: RunOptions) -> AsyncIterator[Taken]:
+async def run(rig: Rig, options: RunOptions) -> AsyncIterator[Taken]:
     """A burst in each turn; `seconds` is how long the usual rate goes on afterwards."""
-    stage = await set_stage(rig, wish)
+    stage = await set_stage(rig, options)
     await settle_broker(stage)
-    (rate,) = wish.rates
-    steps = (Step(rate, BEFORE_S), Step(TIMES * rate, BURST_S), Step(rate, wish.seconds))
+    (rate,) = options.rates
+    steps = (Step(rate, BEFORE_S), Step(TIMES * rate, BURST_S), Step(rate, options.seconds))
     schedule = Schedule(steps)
-    for turn in range(1, wish.repeat + 1):
+    for turn in range(1, options.repeat + 1):
         waiting: list[Point] = []
 
         async def look(observer: Observer, begin_ns: int, seen: list[Point] = waiting) -> None:

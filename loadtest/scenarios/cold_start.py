@@ -36,15 +36,15 @@ MIB: Final = 1 << 20
 WAITING: Final = 20_000
 
 
-async def run(rig: Rig, wish: RunOptions) -> AsyncIterator[Taken]:
+async def run(rig: Rig, options: RunOptions) -> AsyncIterator[Taken]:
     """Every size in each turn."""
-    stage = await set_stage(rig, wish)
+    stage = await set_stage(rig, options)
     await rig.write_events(stage.registry, count=WAITING)
     async with filtering(stage, name="filter-first"):
         pass  # it makes the snapshot that the others are made from
     small = rig.snapshot
-    made = {count: await asyncio.to_thread(enlarged, small, count) for count in wish.numbers}
-    for _ in range(wish.repeat):
+    made = {count: await asyncio.to_thread(enlarged, small, count) for count in options.numbers}
+    for _ in range(options.repeat):
         rows: dict[str, Row] = {}
         for count, (kept, size) in made.items():
             path = offered(kept, small.parent)

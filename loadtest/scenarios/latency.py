@@ -35,12 +35,12 @@ GENERATOR_LATE_MS: Final = 5.0
 """A generator that was later than this itself (p99) is named: part of the delays is its own."""
 
 
-async def run(rig: Rig, wish: RunOptions) -> AsyncIterator[Taken]:
+async def run(rig: Rig, options: RunOptions) -> AsyncIterator[Taken]:
     """All rates in each turn."""
-    stage = await set_stage(rig, wish)
+    stage = await set_stage(rig, options)
     await settle_broker(stage)
-    waiting = min(wish.events_count, SATURATION_EVENTS_MAX)
-    for turn in range(1, wish.repeat + 1):
+    waiting = min(options.events_count, SATURATION_EVENTS_MAX)
+    for turn in range(1, options.repeat + 1):
         rows: dict[str, Row] = {}
         delays = {}
         notes: list[str] = []
@@ -51,7 +51,7 @@ async def run(rig: Rig, wish: RunOptions) -> AsyncIterator[Taken]:
             saturated = await saturation(rig, process)
             rows["saturation"] = saturated
             note(f"turn {turn}: saturation {saturated['events_per_s']:,.0f} events a second")
-            for place, wished in enumerate(wish.rates):
+            for place, wished in enumerate(options.rates):
                 rate = wished or max(1, int(saturated["events_per_s"] / 2))
                 name = f"{rate:,}/s" if wished else "half of saturation"
                 taken, cpu = await _at(stage, process, rate=rate, prefix=f"l{turn}-{place}")
@@ -93,7 +93,7 @@ async def _at(stage: Stage, process: FilterProcess, *, rate: int, prefix: str) -
             process.check()
             spent = cpu_of(process.worker_pids) - before
 
-    steps = (Step(rate, stage.wish.seconds),)
+    steps = (Step(rate, stage.options.seconds),)
     taken = await put(stage, process, mix="sms", steps=steps, prefix=prefix, meanwhile=(meter,))
     return taken, spent
 

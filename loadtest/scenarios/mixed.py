@@ -15,14 +15,14 @@ from loadtest.schedule import Step
 from loadtest.stage import filtering, set_stage
 
 
-async def run(rig: Rig, wish: RunOptions) -> AsyncIterator[Taken]:
+async def run(rig: Rig, options: RunOptions) -> AsyncIterator[Taken]:
     """A load in each turn."""
-    stage = await set_stage(rig, wish)
+    stage = await set_stage(rig, options)
     await settle_broker(stage)
-    (rate,) = wish.rates
-    for turn in range(1, wish.repeat + 1):
+    (rate,) = options.rates
+    for turn in range(1, options.repeat + 1):
         async with filtering(stage, name=f"filter-{turn}") as process:
-            taken = await put(stage, process, mix="mixed", steps=(Step(rate, wish.seconds),), prefix=f"m{turn}")
+            taken = await put(stage, process, mix="mixed", steps=(Step(rate, options.seconds),), prefix=f"m{turn}")
         numbers = taken.numbers()
         kinds = np.array([taken.events.kind(number) for number in range(len(taken.events.shots))])
         of_kind = kinds[numbers % len(kinds)]

@@ -11,16 +11,16 @@ from loadtest.stage import set_stage
 from loadtest.watching import watch
 
 
-async def run(rig: Rig, wish: RunOptions) -> AsyncIterator[Taken]:
+async def run(rig: Rig, options: RunOptions) -> AsyncIterator[Taken]:
     """Every number of workers in each turn."""
-    stage = await set_stage(rig, wish)
-    await rig.write_events(stage.registry, count=wish.events_count)
-    for turn in range(1, wish.repeat + 1):
+    stage = await set_stage(rig, options)
+    await rig.write_events(stage.registry, count=options.events_count)
+    for turn in range(1, options.repeat + 1):
         rows: dict[str, Row] = {}
-        for workers in wish.workers:
+        for workers in options.workers:
             name = f"{workers} worker{'s' if workers > 1 else ''}"
             program = programs.filter_program(FILTER, rig, workers=workers)
-            rows[name] = await watch(rig, program, events_count=wish.events_count, workers=workers)
+            rows[name] = await watch(rig, program, events_count=options.events_count, workers=workers)
             first = next(iter(rows.values()))
             rows[name]["speedup_ratio"] = rows[name]["events_per_s"] / first["events_per_s"]
             rows[name]["efficiency_ratio"] = rows[name]["events_per_cpu_s"] / first["events_per_cpu_s"]

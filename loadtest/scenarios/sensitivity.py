@@ -21,35 +21,35 @@ from loadtest.watching import watch
 TEXT_TIMES: Final = (1, 2, 4)
 
 
-async def run(rig: Rig, wish: RunOptions) -> AsyncIterator[Taken]:
+async def run(rig: Rig, options: RunOptions) -> AsyncIterator[Taken]:
     """Sizes of events first, each written anew and read by a group that has read what was there before."""
-    stage = await set_stage(rig, wish)
+    stage = await set_stage(rig, options)
     async with filtering(stage, name="filter-first"):
         pass  # it makes the snapshot that larger ones are made from
     small = rig.snapshot
-    made = {count: await asyncio.to_thread(enlarged, small, count) for count in wish.numbers}
-    for turn in range(1, wish.repeat + 1):
+    made = {count: await asyncio.to_thread(enlarged, small, count) for count in options.numbers}
+    for turn in range(1, options.repeat + 1):
         rows: dict[str, Row] = {}
         for times in TEXT_TIMES:
             group = rig.group()
             await rig.skip_to_ends(group)
-            event_bytes = await rig.write_events(stage.registry, count=wish.events_count, text_times=times)
+            event_bytes = await rig.write_events(stage.registry, count=options.events_count, text_times=times)
             name = f"text × {times}"
-            rows[name] = await _measure(rig, wish, group)
+            rows[name] = await _measure(rig, options, group)
             rows[name]["event_bytes"] = event_bytes
             note(f"turn {turn}: {name}: {rows[name]['cpu_us']:.2f} µs an event of {event_bytes:.0f} bytes")
         for count, (kept, size) in made.items():
             group = rig.group()
             await rig.skip_to_ends(group)
-            await rig.write_events(stage.registry, count=wish.events_count)
+            await rig.write_events(stage.registry, count=options.events_count)
             path = offered(kept, small.parent)
             name = f"{count:,} numbers"
-            rows[name] = await _measure(rig, wish, group)
+            rows[name] = await _measure(rig, options, group)
             rows[name]["snapshot_bytes"] = float(size)
             path.unlink()
             note(f"turn {turn}: {name}: {rows[name]['cpu_us']:.2f} µs an event")
         yield Taken(rows=rows)
 
 
-async def _measure(rig: Rig, wish: RunOptions, group: str) -> Row:
-    return await watch(rig, filter_program(FILTER, rig, group=group), events_count=wish.events_count)
+async def _measure(rig: Rig, options: RunOptions, group: str) -> Row:
+    return await watch(rig, filter_program(FILTER, rig, group=group), events_count=options.events_count)

@@ -69,21 +69,21 @@ class Seen:
     kills: int = 0
 
 
-async def run(rig: Rig, wish: RunOptions) -> AsyncIterator[Taken]:
+async def run(rig: Rig, options: RunOptions) -> AsyncIterator[Taken]:
     """One turn, for as long as wished: a soak that is repeated is a longer soak."""
-    (rate,), (workers,) = wish.rates, wish.workers
-    stage = await set_stage(rig, wish)
+    (rate,), (workers,) = options.rates, options.workers
+    stage = await set_stage(rig, options)
     process = rig.filter(workers=workers)
     seen = Seen(workers=workers)
     process.start()
     try:
         await process.wait_ready()
-        note(f"{rate:,} events/s for {wish.seconds / 60:g} minutes, {workers} workers, one killed every 15 to 45 s")
-        sent = await _traffic(rig, stage.registry, process, seen, seconds=wish.seconds, rate=rate)
+        note(f"{rate:,} events/s for {options.seconds / 60:g} minutes, {workers} workers, one killed every 15 to 45 s")
+        sent = await _traffic(rig, stage.registry, process, seen, seconds=options.seconds, rate=rate)
         code = await asyncio.to_thread(process.stop)
     finally:
         await asyncio.to_thread(process.stop)
-    yield taken_of(seen, sent, code, wish.seconds)
+    yield taken_of(seen, sent, code, options.seconds)
 
 
 async def _traffic(rig: Rig, registry: Sample, process: FilterProcess, seen: Seen, *, seconds: float, rate: int) -> int:

@@ -22,30 +22,30 @@ from stream.model.topics import DECISIONS, EVENTS_SMS
 _STORED: Final = {EVENTS_SMS: "stored_event_bytes", DECISIONS: "stored_decision_bytes"}
 
 
-async def run(rig: Rig, wish: RunOptions) -> AsyncIterator[Taken]:
+async def run(rig: Rig, options: RunOptions) -> AsyncIterator[Taken]:
     """A turn of all programs at a time."""
-    names = programs.chosen(wish.peers)
+    names = programs.chosen(options.peers)
     targets = [programs.topic_of(name) for name in names if name in PEERS]
-    stage = await set_stage(rig, wish, extra=targets)
-    event_bytes = await rig.write_events(stage.registry, count=wish.events_count)
+    stage = await set_stage(rig, options, extra=targets)
+    event_bytes = await rig.write_events(stage.registry, count=options.events_count)
     notes = {name: f"{name}: {PEERS[name].what} ({PEERS[name].tuning})." for name in names if name in PEERS}
     out: dict[str, str] = {}
-    for turn in range(1, wish.repeat + 1):
+    for turn in range(1, options.repeat + 1):
         rows: dict[str, Row] = {}
         for name in names:
             if name in out:
                 continue
             before = rig.ground.stored_bytes(DECISIONS)
             try:
-                rows[name] = await _measure(rig, name, events_count=wish.events_count)
+                rows[name] = await _measure(rig, name, events_count=options.events_count)
             except CannotRun as problem:
-                if name in wish.peers or name == FILTER:
+                if name in options.peers or name == FILTER:
                     raise LoadtestError(str(problem)) from problem
                 out[name] = f"left out: {problem}"
                 note(out[name])
                 continue
             if name not in PEERS:  # those have topics of their own
-                rows[name] |= _stored(rig, DECISIONS, since=before, count=wish.events_count)
+                rows[name] |= _stored(rig, DECISIONS, since=before, count=options.events_count)
             note(
                 f"turn {turn}: {name:<16}{rows[name]['events_per_cpu_s']:12,.0f} per CPU-second"
                 f"{rows[name]['events_per_s']:12,.0f} per second"
@@ -56,7 +56,7 @@ async def run(rig: Rig, wish: RunOptions) -> AsyncIterator[Taken]:
                 row["filter_ratio"] = found
             row["event_bytes"] = event_bytes
         rows[FILTER]["decision_bytes"] = await rig.mean_bytes(DECISIONS)
-        rows[FILTER] |= _stored(rig, EVENTS_SMS, since=0, count=wish.events_count)
+        rows[FILTER] |= _stored(rig, EVENTS_SMS, since=0, count=options.events_count)
         told = [text for name, text in notes.items() if name not in out]
         yield Taken(rows=rows, notes=(*told, *out.values()))
 

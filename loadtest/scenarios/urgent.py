@@ -18,26 +18,26 @@ from stream.model.topics import DECISIONS
 BACKLOG_POOL: Final = 100_000
 
 
-async def run(rig: Rig, wish: RunOptions) -> AsyncIterator[Taken]:
+async def run(rig: Rig, options: RunOptions) -> AsyncIterator[Taken]:
     """In each turn a new group meets the whole backlog."""
-    stage = await set_stage(rig, wish)
+    stage = await set_stage(rig, options)
     await settle_broker(stage)
-    (rate,) = wish.rates
+    (rate,) = options.rates
     waiting = pool(stage.registry, "sms", prefix="backlog", partitions=rig.partitions, size=BACKLOG_POOL)
-    note(f"writing a backlog of {wish.backlog:,} events")
-    await rig.write_pool(waiting, count=wish.backlog)
-    for turn in range(1, wish.repeat + 1):
+    note(f"writing a backlog of {options.backlog:,} events")
+    await rig.write_pool(waiting, count=options.backlog)
+    for turn in range(1, options.repeat + 1):
         async with (
             Offsets(rig.config, DECISIONS) as decided,
             filtering(stage, group=rig.group(), name=f"filter-{turn}") as process,
         ):
             before = await decided.count()
-            steps = (Step(rate, wish.seconds),)
+            steps = (Step(rate, options.seconds),)
             taken = await put(stage, process, mix="urgent", steps=steps, prefix=f"u{turn}", lane="urgent")
             done = await decided.count() - taken.schedule.count
         found, missing = taken.delays_ns(taken.numbers())
         delays = delays_of(found)
-        left = wish.backlog - done
+        left = options.backlog - done
         row = {
             **figures(taken.acked),
             **delays.figures,
@@ -51,8 +51,8 @@ async def run(rig: Rig, wish: RunOptions) -> AsyncIterator[Taken]:
             notes.append("The backlog was gone before the last emergency: use a larger --backlog or fewer --seconds.")
         note(f"turn {turn}: " + "  ".join(f"{name} {value:,.1f}" for name, value in row.items()))
         yield Taken(
-            rows={f"{wish.backlog:,} waiting": row},
-            delays={f"{wish.backlog:,} waiting": delays},
+            rows={f"{options.backlog:,} waiting": row},
+            delays={f"{options.backlog:,} waiting": delays},
             notes=tuple(notes),
             sound=not missing,
         )

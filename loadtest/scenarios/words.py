@@ -21,7 +21,7 @@ from loadtest.latency import Delays, delays_of
 from loadtest.load import put, settle_broker
 from loadtest.observer import Observer
 from loadtest.options import RunOptions
-from loadtest.optout_probe import Wishers, announced, delays_of_words
+from loadtest.optout_probe import ExpressionWriters, announced, delays_of_words
 from loadtest.programs import cpu_of
 from loadtest.scenarios.latency import noticed
 from loadtest.schedule import Step
@@ -47,24 +47,24 @@ APPLIED_S_MAX: Final = 60.0
 CHUNK: Final = 50_000
 
 
-async def propagation(rig: Rig, wish: RunOptions) -> AsyncIterator[Taken]:
+async def propagation(rig: Rig, options: RunOptions) -> AsyncIterator[Taken]:
     """Words alone."""
-    stage = await set_stage(rig, wish)
+    stage = await set_stage(rig, options)
     await settle_broker(stage)
-    for turn in range(1, wish.repeat + 1):
+    for turn in range(1, options.repeat + 1):
         rows, delays, notes = await _words(stage, turn=turn, churn_per_s=0)
         yield Taken(rows=rows, delays=delays, notes=notes, sound=not rows["words"]["never_count"])
 
 
-async def churning(rig: Rig, wish: RunOptions) -> AsyncIterator[Taken]:
+async def churning(rig: Rig, options: RunOptions) -> AsyncIterator[Taken]:
     """Words, and events, without churn and with it, one after the other in each turn."""
-    stage = await set_stage(rig, wish)
+    stage = await set_stage(rig, options)
     await settle_broker(stage)
-    for turn in range(1, wish.repeat + 1):
+    for turn in range(1, options.repeat + 1):
         rows: dict[str, Row] = {}
         delays: dict[str, Delays] = {}
         notes: tuple[str, ...] = ()
-        for place, per_s in enumerate((0, wish.churn_per_s)):
+        for place, per_s in enumerate((0, options.churn_per_s)):
             found, waited, told = await _words(stage, turn=2 * turn + place, churn_per_s=per_s)
             rows |= {f"{name}, {per_s:,} deltas/s": row for name, row in found.items()}
             delays |= {f"{name}, {per_s:,} deltas/s": some for name, some in waited.items()}
@@ -77,13 +77,13 @@ async def churning(rig: Rig, wish: RunOptions) -> AsyncIterator[Taken]:
 async def _words(
     stage: Stage, *, turn: int, churn_per_s: int
 ) -> tuple[dict[str, Row], dict[str, Delays], tuple[str, ...]]:
-    rig, wish = stage.rig, stage.wish
-    (rate,), (workers,) = wish.rates, wish.workers
+    rig, options = stage.rig, stage.options
+    (rate,), (workers,) = options.rates, options.workers
     first = FRESH_FIRST + turn * FRESH_EACH
     job = churn.Job(
         per_s=churn_per_s,
-        everything_share=wish.everything_share,
-        seconds=wish.seconds,
+        everything_share=options.everything_share,
+        seconds=options.seconds,
         partitions=rig.partitions,
         first=first + WORDS_MAX,
         end=first + FRESH_EACH,
@@ -94,7 +94,7 @@ async def _words(
         process = await stack.enter_async_context(filtering(stage, workers=workers, name=f"filter-{turn}"))
         epochs = await stack.enter_async_context(Offsets(rig.config, EPOCHS, partitions=1))
         producer = await stack.enter_async_context(rig.producer())
-        wishers = Wishers(producer, range(first, first + WORDS_MAX), rig.partitions, wish.seconds)
+        writers = ExpressionWriters(producer, range(first, first + WORDS_MAX), rig.partitions, options.seconds)
         writer = await stack.enter_async_context(child("loadtest.churn", job, rig.settings)) if churn_per_s else None
         written: asyncio.Task[Written] | None = None
 
@@ -103,7 +103,7 @@ async def _words(
             if writer is not None:
                 written = asyncio.create_task(_written(writer, begin_ns))
             before = cpu_of(process.worker_pids)
-            await asyncio.sleep(wish.seconds)
+            await asyncio.sleep(options.seconds)
             spent = cpu_of(process.worker_pids) - before
             await asyncio.Event().wait()
 
@@ -111,14 +111,14 @@ async def _words(
             stage,
             process,
             mix="sms",
-            steps=(Step(rate, wish.seconds + AFTER_S),),
+            steps=(Step(rate, options.seconds + AFTER_S),),
             prefix=f"w{turn}",
-            meanwhile=(wishers.run, churn_beside),
+            meanwhile=(writers.run, churn_beside),
         )
         wrote = await written if written is not None else None
         await asyncio.sleep(SETTLE_S)
         states = await announced(rig, first=epochs.before)
-    words, never = await delays_of_words(wishers.sent, states)
+    words, never = await delays_of_words(writers.sent, states)
     waited, missing = taken.delays_ns(taken.numbers())
     events = delays_of(waited)
     rows = {
@@ -127,7 +127,7 @@ async def _words(
             **events.figures,
             "missing_count": float(missing),
             "events_per_s": float(rate),
-            "worker_cpu_share": spent / wish.seconds,
+            "worker_cpu_share": spent / options.seconds,
             "deltas_per_s": wrote.count / wrote.wall_s if wrote is not None else 0.0,
         },
     }
@@ -144,7 +144,7 @@ async def _written(writer: Child, begin_ns: int) -> Written:
 async def applied(stage: Stage, *, turn: int) -> Row:
     """How many refusals of everything a worker applies a second that has no events, written as fast as it goes."""
     rig = stage.rig
-    first = FRESH_FIRST + (2 * stage.wish.repeat + 2 + turn) * FRESH_EACH
+    first = FRESH_FIRST + (2 * stage.options.repeat + 2 + turn) * FRESH_EACH
     words = RepeatedExpression("call", "refuse", None, None, range(first, first + APPLIED_COUNT), now_ms(), "loadtest")
     async with filtering(stage, name=f"filter-idle-{turn}") as process, rig.producer() as producer:
         await asyncio.sleep(SETTLE_S)

@@ -42,7 +42,7 @@ class ExpressionRecord(NamedTuple):
     partition: int
     offset: int
     timestamp: int
-    wish: ExpressionRow
+    row: ExpressionRow
 
 
 class RefusalRecord(NamedTuple):
@@ -67,7 +67,7 @@ class ExpressionHistory:
         """Note an expression. Those of a partition are given in their order."""
         said = ExpressionRecord(partition, offset, timestamp, expression_row_of(record))
         self._recent[partition].append(said)
-        self._of[said.wish.number].append(said)
+        self._of[said.row.number].append(said)
 
     def settle(self, before_ms: int) -> None:
         """Fold into the base what was written before a moment: states older than that are not asked about any more."""
@@ -77,10 +77,10 @@ class ExpressionHistory:
                 old.append(recent.popleft())
             if not old:
                 continue
-            self._base.apply([said.wish for said in old])
+            self._base.apply([said.row for said in old])
             self._base_to[partition] = old[-1].offset + 1
             self._base_ms[partition] = max(self._base_ms[partition], *(said.timestamp for said in old))
-            for number in {said.wish.number for said in old}:
+            for number in {said.row.number for said in old}:
                 left = [said for said in self._of[number] if said.offset >= self._base_to[said.partition]]
                 if left:
                     self._of[number] = left
@@ -101,7 +101,7 @@ class ExpressionHistory:
         then = self._of_base(number)
         then.apply(
             [
-                one.wish
+                one.row
                 for one in said
                 if one.timestamp <= until_ms or (offsets is not None and one.offset < offsets[one.partition])
             ]

@@ -75,13 +75,13 @@ class SubscriberHistory:
     """All that is known of one subscriber: a state to begin with, and words in order of receipt."""
 
     wills: Wills = field(default_factory=Wills)
-    words: list[Expression] = field(default_factory=list)
+    expressions: list[Expression] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
-    def hear(self, word: Expression) -> None:
+    def add(self, expression: Expression) -> None:
         """Take in the next word."""
-        self.wills.apply([expression_row_of(word)])
-        self.words.append(word)
+        self.wills.apply([expression_row_of(expression)])
+        self.expressions.append(expression)
 
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -175,17 +175,17 @@ async def _show(config: Config, arguments: argparse.Namespace) -> int:
     if subscriber is None:
         raise CommandError(_no_person(arguments))
     if arguments.registry:
-        heard = _from_files(arguments.registry, subscriber)
+        history = _from_files(arguments.registry, subscriber)
     else:
-        heard = await _from_topic(config, subscriber)
-    for problem in heard.problems:
+        history = await _from_topic(config, subscriber)
+    for problem in history.problems:
         print(problem, file=sys.stderr)
-    answer = _answer(subscriber, heard)
+    answer = _answer(subscriber, history)
     if arguments.json:
         print_json(answer)
     else:
         _print(answer)
-    return 1 if heard.problems else 0
+    return 1 if history.problems else 0
 
 
 async def _set(config: Config, arguments: argparse.Namespace) -> int:
@@ -289,32 +289,32 @@ async def _from_topic(config: Config, subscriber: str) -> SubscriberHistory:
     """The subscriber's words from its own partition."""
     cluster = await describe_registry(config)
     kept = await kept_of(config, subscriber, partitions=cluster.topics[EXPRESSIONS].partitions, client="wurao-will")
-    heard = SubscriberHistory(problems=list(kept.problems))
+    history = SubscriberHistory(problems=list(kept.problems))
     for one in kept.received:
-        heard.hear(one.expression)
-    return heard
+        history.add(one.expression)
+    return history
 
 
 def _from_files(paths: Sequence[Path], subscriber: str) -> SubscriberHistory:
-    heard = SubscriberHistory()
+    history = SubscriberHistory()
     for path in paths:
         try:
             if snapshot.is_snapshot(path):
-                _take_snapshot(heard, path)
+                _take_snapshot(history, path)
             else:
-                _take_lines(heard, path, subscriber)
+                _take_lines(history, path, subscriber)
         except OSError as error:
             raise CommandError(f"{path}: {error.strerror}; give an NDJSON file or a snapshot") from error
-    return heard
+    return history
 
 
-def _take_snapshot(heard: SubscriberHistory, path: Path) -> None:
-    if heard.words:
+def _take_snapshot(history: SubscriberHistory, path: Path) -> None:
+    if history.expressions:
         raise CommandError(f"{path}: a snapshot is a whole registry; give it first")
-    heard.wills = snapshot.read(path).wills
+    history.wills = snapshot.read(path).wills
 
 
-def _take_lines(heard: SubscriberHistory, path: Path, subscriber: str) -> None:
+def _take_lines(history: SubscriberHistory, path: Path, subscriber: str) -> None:
     wanted = subscriber[1:].encode()  # JSON may write the plus as an escape, and digits hardly
     with path.open("rb") as lines:
         for number, line in enumerate(lines, start=1):
@@ -323,22 +323,22 @@ def _take_lines(heard: SubscriberHistory, path: Path, subscriber: str) -> None:
             try:
                 record = decode_file_record(line)
             except Undecodable as error:
-                heard.problems.append(f"{path}:{number}: {error}")
+                history.problems.append(f"{path}:{number}: {error}")
                 continue
             if isinstance(record, Expression) and record.subscriber == subscriber:
-                heard.hear(record)
+                history.add(record)
 
 
-def _answer(subscriber: str, heard: SubscriberHistory) -> ShownWills:
+def _answer(subscriber: str, history: SubscriberHistory) -> ShownWills:
     number = parse(subscriber)
     assert number is not None
-    sms, call = (_channel(heard, channel, number) for channel in CHANNELS)
-    return ShownWills(subscriber, sms, call, heard.words)
+    sms, call = (_channel(history, channel, number) for channel in CHANNELS)
+    return ShownWills(subscriber, sms, call, history.expressions)
 
 
-def _channel(heard: SubscriberHistory, channel: Channel, number: Msisdn) -> ChannelWills:
-    refusals, consents = heard.wills.expressions_of(channel, number)
-    last = {_about(word): word for word in heard.words if word.channel == channel}
+def _channel(history: SubscriberHistory, channel: Channel, number: Msisdn) -> ChannelWills:
+    refusals, consents = history.wills.expressions_of(channel, number)
+    last = {_about(expression): expression for expression in history.expressions if expression.channel == channel}
 
     def standing(scopes: list[Scope]) -> list[StandingScope]:
         return [
@@ -348,8 +348,8 @@ def _channel(heard: SubscriberHistory, channel: Channel, number: Msisdn) -> Chan
     return ChannelWills(standing(refusals), standing(consents))
 
 
-def _about(word: Expression) -> Scope:
-    return Scope(scope_name(word.sender), scope_name(word.category))
+def _about(expression: Expression) -> Scope:
+    return Scope(scope_name(expression.sender), scope_name(expression.category))
 
 
 def _print(answer: ShownWills) -> None:
@@ -361,9 +361,9 @@ def _print(answer: ShownWills) -> None:
     }
     for name, channel in (("sms", answer.sms), ("call", answer.call)):
         print(f"  {name}:" + ("" if channel.refusals or channel.consents else " silent"))
-        for word, standings in (("refuses", channel.refusals), ("consents to", channel.consents)):
+        for verb, standings in (("refuses", channel.refusals), ("consents to", channel.consents)):
             for standing in standings:
-                print(f"    {word} {_scope(standing.sender, standing.category)}")
+                print(f"    {verb} {_scope(standing.sender, standing.category)}")
                 if standing.expression is None:
                     print("      (a snapshot keeps what counts, not the single expressions)")
                 else:
@@ -375,9 +375,9 @@ def _print(answer: ShownWills) -> None:
             print(f"    {_sentence(expression)}")
 
 
-def _sentence(word: Expression) -> str:
-    scope = _scope(scope_name(word.sender) or EVERYTHING, scope_name(word.category) or EVERYTHING)
-    return f"{word.subscriber} {word.channel}: {word.will} {scope}; {_told(word)}"
+def _sentence(expression: Expression) -> str:
+    scope = _scope(scope_name(expression.sender) or EVERYTHING, scope_name(expression.category) or EVERYTHING)
+    return f"{expression.subscriber} {expression.channel}: {expression.will} {scope}; {_told(expression)}"
 
 
 def _scope(sender: str, category: str) -> str:
@@ -386,10 +386,10 @@ def _scope(sender: str, category: str) -> str:
     return f"sender {sender}, category {category}"
 
 
-def _told(word: Expression) -> str:
-    parts = [f"said {told(word.time)}", f"source {word.source}"]
-    if word.evidence:
-        parts.append(f"evidence {word.evidence}")
-    if word.actor:
-        parts.append(f"actor {word.actor}")
+def _told(expression: Expression) -> str:
+    parts = [f"said {told(expression.time)}", f"source {expression.source}"]
+    if expression.evidence:
+        parts.append(f"evidence {expression.evidence}")
+    if expression.actor:
+        parts.append(f"actor {expression.actor}")
     return ", ".join(parts)

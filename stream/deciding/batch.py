@@ -214,17 +214,17 @@ def _will(reply: Reply, author: str, timestamp: int, decider: Decider, outputs: 
 
     A gateway's clock may be wrong: what nobody can have said then, is said now.
     """
-    wish = decider.wish(reply)
-    assert wish is not None, "rule 3 decided, so the reply table had it"
-    if wish.sender and wish.will == "refuse":
-        outputs.signs.append(Sign("refusal", timestamp, wish.channel, wish.sender))
+    reply_expression = decider.reply_expression(reply)
+    assert reply_expression is not None, "rule 3 decided, so the reply table had it"
+    if reply_expression.sender and reply_expression.will == "refuse":
+        outputs.signs.append(Sign("refusal", timestamp, reply_expression.channel, reply_expression.sender))
     return Expression(
         subscriber=author,
-        channel=wish.channel,
-        will=wish.will,
+        channel=reply_expression.channel,
+        will=reply_expression.will,
         time=reply.time if time_problem(reply.time, now) is None else now,
         source="reply",
-        sender=wish.sender,
+        sender=reply_expression.sender,
         evidence=f"reply:{reply.id}",
     )
 

@@ -22,7 +22,7 @@ from stream.config import Config
 from stream.kafka import seams
 from stream.kafka.seams.incoming import FetchedRecord, RawBatch, joined
 from stream.kafka.seams.outgoing import batch_of
-from stream.registry.decoding import BadRecord, ConsumedRecord, decode_expressions
+from stream.registry.decoding import BadRecord, ConsumedRecord, Misplaced, decode_expressions
 
 if TYPE_CHECKING or BUILT:
     import wurao_native
@@ -56,7 +56,7 @@ class _Left(NamedTuple):
 class PolledExpressions:
     """What a poll said, over all partitions of `registry.expressions`."""
 
-    said: ExpressionColumns = field(default_factory=ExpressionColumns)
+    columns: ExpressionColumns = field(default_factory=ExpressionColumns)
     records_count: int = 0
     """all of them, the bad ones as well"""
     bad: list[BadRecord] = field(default_factory=list)
@@ -70,14 +70,18 @@ class NativeReader:
         self._native: wurao_native.Expressions | None = wurao_native.Expressions()
 
     def read(
-        self, piece: RawBatch, partition: int, reading: PolledExpressions, *, partitions: int, apart: bool
+        self, piece: RawBatch, partition: int, reading: PolledExpressions, *, partitions: int, misplaced: Misplaced
     ) -> bool:
         """Read a piece of one partition. False where the module does not: nothing was read then."""
         if self._native is None or not piece.readable:
             return False
         try:
-            numbers, places, words, left, misplaced_count = self._native.read(
-                piece.data, from_offset=piece.first, partition=partition, partitions=partitions, apart=apart
+            numbers, places, named, left, misplaced_count = self._native.read(
+                piece.data,
+                from_offset=piece.first,
+                partition=partition,
+                partitions=partitions,
+                apart=misplaced is Misplaced.REJECT,
             )
         except ValueError:
             return False  # bytes that it does not read, whose errors are Python's to find
@@ -87,22 +91,24 @@ class NativeReader:
             self._native = None
             log.exception("the native reader failed; Python reads the registry from now on", error=repr(error))
             return False
-        rows, of_word = np.frombuffer(numbers, np.uint64), np.frombuffer(places, np.uint32)
-        said: list[ExpressionContent] = [
-            (CHANNELS[channel], VERBS[verb], sender, category) for channel, verb, sender, category in words
+        rows, content_ids = np.frombuffer(numbers, np.uint64), np.frombuffer(places, np.uint32)
+        contents: list[ExpressionContent] = [
+            (CHANNELS[channel], VERBS[verb], sender, category) for channel, verb, sender, category in named
         ]
         reading.records_count += len(rows) + len(left)
         reading.misplaced_count += misplaced_count
         if left:
             by_python = [_Left(*record) for record in left]
-            heard = decode_expressions(partition, by_python, partitions=partitions, apart=apart)
-            before = [by_python[place].row for place in heard.places]
-            of_word = np.insert(of_word, before, np.arange(len(said), len(said) + len(before), dtype=np.uint32))
-            rows = np.insert(rows, before, np.array(heard.numbers, dtype=np.uint64))
-            said += heard.words
-            reading.bad += heard.bad
-            reading.misplaced_count += heard.misplaced_count
-        reading.said.extend(rows, of_word, said)
+            decoded = decode_expressions(partition, by_python, partitions=partitions, misplaced=misplaced)
+            before = [by_python[place].row for place in decoded.places]
+            content_ids = np.insert(
+                content_ids, before, np.arange(len(contents), len(contents) + len(before), dtype=np.uint32)
+            )
+            rows = np.insert(rows, before, np.array(decoded.numbers, dtype=np.uint64))
+            contents += decoded.contents
+            reading.bad += decoded.bad
+            reading.misplaced_count += decoded.misplaced_count
+        reading.columns.extend(rows, content_ids, contents)
         return True
 
 
@@ -113,14 +119,14 @@ def native_reader(config: Config) -> NativeReader | None:
     raw = batch_of([_TRIAL], timestamp=0)
     trial = RawBatch(raw, 0, len(raw), 0, 1, 1, readable=True)
     expected, reading = PolledExpressions(), PolledExpressions()
-    _read_by_python(_TRIAL_PARTITION, trial.records(), expected, partitions=_PARTITIONS, apart=True)
+    _read_by_python(_TRIAL_PARTITION, trial.records(), expected, partitions=_PARTITIONS, misplaced=Misplaced.REJECT)
     try:
         reader = NativeReader()
-        reader.read(trial, _TRIAL_PARTITION, reading, partitions=_PARTITIONS, apart=True)
+        reader.read(trial, _TRIAL_PARTITION, reading, partitions=_PARTITIONS, misplaced=Misplaced.REJECT)
     except (AttributeError, TypeError, ValueError) as error:
         log.warning("wurao_native was built from other sources: Python reads the registry", problem=repr(error))
         return None
-    if reading.said.numbers != expected.said.numbers or reading.said.words != expected.said.words:
+    if reading.columns.numbers != expected.columns.numbers or reading.columns.contents != expected.columns.contents:
         log.warning("wurao_native reads an expression differently: Python reads the registry")
         return None
     return reader
@@ -133,18 +139,18 @@ def read(
     reading: PolledExpressions,
     *,
     partitions: int,
-    apart: bool,
+    misplaced: Misplaced,
 ) -> None:
     """Read what came of one partition of `registry.expressions`, in its order.
 
-    With `apart` (partitioned mode) a misplaced expression is bad, else it counts. Some 0.15 µs a record that the native
+    `misplaced` says what becomes of an expression of another partition. Some 0.15 µs a record that the native
     reader takes, 1.2 µs for one that it leaves. Raises `CorruptRecordException` as aiokafka's reader does.
     """
     for some in _alike(pieces):
         if not isinstance(some, RawBatch):
-            _read_by_python(partition, some, reading, partitions=partitions, apart=apart)
-        elif reader is None or not reader.read(some, partition, reading, partitions=partitions, apart=apart):
-            _read_by_python(partition, some.records(), reading, partitions=partitions, apart=apart)
+            _read_by_python(partition, some, reading, partitions=partitions, misplaced=misplaced)
+        elif reader is None or not reader.read(some, partition, reading, partitions=partitions, misplaced=misplaced):
+            _read_by_python(partition, some.records(), reading, partitions=partitions, misplaced=misplaced)
 
 
 def _alike(pieces: Sequence[Piece]) -> Iterator[RawBatch | list[FetchedRecord]]:
@@ -157,14 +163,19 @@ def _alike(pieces: Sequence[Piece]) -> Iterator[RawBatch | list[FetchedRecord]]:
 
 
 def _read_by_python(
-    partition: int, found: Sequence[ConsumedRecord], reading: PolledExpressions, *, partitions: int, apart: bool
+    partition: int,
+    found: Sequence[ConsumedRecord],
+    reading: PolledExpressions,
+    *,
+    partitions: int,
+    misplaced: Misplaced,
 ) -> None:
-    heard = decode_expressions(partition, found, partitions=partitions, apart=apart)
+    decoded = decode_expressions(partition, found, partitions=partitions, misplaced=misplaced)
     reading.records_count += len(found)
-    reading.bad += heard.bad
-    reading.misplaced_count += heard.misplaced_count
-    for number, word in zip(heard.numbers, heard.words, strict=True):
-        reading.said.add(number, word)
+    reading.bad += decoded.bad
+    reading.misplaced_count += decoded.misplaced_count
+    for number, content in zip(decoded.numbers, decoded.contents, strict=True):
+        reading.columns.add(number, content)
 
 
 def records_of(pieces: Iterable[Piece]) -> list[FetchedRecord]:

@@ -40,7 +40,7 @@ from stream.kafka.reach import until_answered
 from stream.kafka.seams.incoming import raw_batches, spare_consumer_records, take_raw
 from stream.model.registry import FileRecord
 from stream.model.topics import EXPRESSIONS, RECORD_KIND
-from stream.registry.decoding import BadRecord, decode_all
+from stream.registry.decoding import BadRecord, Misplaced, decode_all
 from stream.registry.registry import Registry
 
 NOT_HELD: Final = -1
@@ -316,7 +316,7 @@ class Follower:
                     pieces,
                     reading,
                     partitions=self._partitions,
-                    apart=self._held is not None,
+                    misplaced=Misplaced.APPLY if self._held is None else Misplaced.REJECT,
                 )
                 continue
             found = expression_reader.records_of(pieces)
@@ -329,9 +329,9 @@ class Follower:
             applied.records[EXPRESSIONS] += reading.records_count
         if reading.misplaced_count:
             applied.misplaced[EXPRESSIONS] += reading.misplaced_count
-        if records or len(reading.said):
+        if records or len(reading.columns):
             self.registry.apply(records)
-            self.registry.hear(reading.said)
+            self.registry.apply_columns(reading.columns)
             self.changes += 1
         for place, pieces in fetched.items():
             self._next[place] = expression_reader.next_offset(pieces)

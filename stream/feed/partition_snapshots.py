@@ -26,7 +26,7 @@ from stream.feed.snapshots import MAX_AGE_MS, describe_registry, kept, prune, se
 from stream.kafka.clients import TopicPartition
 from stream.kafka.describe import ClusterDescription
 from stream.model.topics import EXPRESSIONS
-from stream.registry.decoding import decode_expressions
+from stream.registry.decoding import Misplaced, decode_expressions
 
 log = logs.get(__name__)
 
@@ -99,11 +99,13 @@ async def _renew(config: Config, cluster: ClusterDescription, partition: int, st
     next_offset = 0
     async for batch in topic_reader.read(config, [place], start=marks, client="wurao-snapshot"):
         # Whoever follows the topic puts the bad ones where they are kept.
-        heard = decode_expressions(partition, batch.records, partitions=config.topics.partitions, apart=True)
-        said = ExpressionColumns()
-        for number, word in zip(heard.numbers, heard.words, strict=True):
-            said.add(number, word)
-        start.wills.apply_columns(said)
+        decoded = decode_expressions(
+            partition, batch.records, partitions=config.topics.partitions, misplaced=Misplaced.REJECT
+        )
+        columns = ExpressionColumns()
+        for number, content in zip(decoded.numbers, decoded.contents, strict=True):
+            columns.add(number, content)
+        start.wills.apply_columns(columns)
         next_offset = batch.next_offsets[place]
     await see_unchanged(config, cluster)
     there = directory(config, partition)

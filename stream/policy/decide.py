@@ -167,9 +167,9 @@ class Decider:
             for event, kind, subscriber, from_ in rows
         ]
 
-    def wish(self, reply: Reply) -> ReplyExpression | None:
+    def reply_expression(self, reply: Reply) -> ReplyExpression | None:
         """What a reply's author wants by the policy's reply table (rule 3)."""
-        return case_of(reply, self.world, reply.time).wish
+        return case_of(reply, self.world, reply.time).reply_expression
 
     def came_of(self, reply: Reply) -> ReplyOutcome:
         """What came of a reply, as replies are counted."""

@@ -224,14 +224,14 @@ def _opt_out(case: EventCase) -> str:
     return f"the hint {found}" if found else "no hint"
 
 
-def _wish(case: EventCase) -> str:
-    event, wish = case.event, case.wish
+def _reply_expression(case: EventCase) -> str:
+    event, reply_expression = case.event, case.reply_expression
     if not isinstance(event, Reply):
         return "no reply"
     said = f"{event.text or ''!r} to {event.to}"
-    if wish is None:
+    if reply_expression is None:
         return said
-    return f"{said} means {wish.will} ({wish.sender or '*'}, *) on {wish.channel}"
+    return f"{said} means {reply_expression.will} ({reply_expression.sender or '*'}, *) on {reply_expression.channel}"
 
 
 def _will(case: EventCase) -> str:
@@ -281,7 +281,7 @@ SAW: Final[dict[Predicate, Callable[[EventCase], str]]] = {
     **dict.fromkeys((p.EMERGENCY_CAMPAIGN, p.CAMPAIGN_KNOWN, p.CAMPAIGN_OPEN), _campaign),
     **dict.fromkeys((p.SENDER_STATED, p.LICENSED), _sender),
     **dict.fromkeys((p.HAS_ENTRY, p.EMERGENCY_ENTRY), _entry),
-    p.WISH: _wish,
+    p.MAKES_EXPRESSION: _reply_expression,
     p.FROM_PLATFORM: _platform,
     p.FROM_OWNED: _owner,
     p.PURPOSE_PERMITTED: _purpose_and_entry,

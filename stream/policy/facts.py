@@ -337,20 +337,20 @@ class EventCase:
         return None if suspended or (self.text and normal(self.text) != normal(campaign.text)) else campaign
 
     @cached_property
-    def wish(self) -> ReplyExpression | None:
+    def reply_expression(self) -> ReplyExpression | None:
         """What a reply's author wants by the policy's reply table, if it says anything there."""
         event = self.event
         if not isinstance(event, Reply) or self.world.policy.numbering.person(event.from_) is None:
             return None
         owner = self._port_owner
-        return self.world.policy.wish(self.to, event.text or "", owner.sender if owner else None)
+        return self.world.policy.reply_expression(self.to, event.text or "", owner.sender if owner else None)
 
     @cached_property
     def came_of(self) -> ReplyOutcome:
         """What came of a reply, as replies are counted."""
         event, policy = self.event, self.world.policy
         assert isinstance(event, Reply), "asked of replies alone"
-        if self.wish is not None:
+        if self.reply_expression is not None:
             return "expression"
         if policy.numbering.person(event.from_) is None:
             return "author_unknown"

@@ -91,11 +91,11 @@ TO_SHORT = _route("to_short", "`to` is a short number", "`to` is no short number
 TO_PERSON = _route(
     "to_person", "`to` is a person's number", "`to` is no person's number", lambda r: r.to_kind == "person"
 )
-WISH = _case(
+MAKES_EXPRESSION = _case(
     "wish",
     "a subscriber sends what the reply table has for this number",
     "the reply table has nothing for it, or its author is no person",
-    lambda c: c.wish is not None,
+    lambda c: c.reply_expression is not None,
 )
 
 # Why it is sent.

@@ -28,6 +28,7 @@ from stream.policy.predicates import (
     HAS_ENTRY,
     IDENTIFIED,
     LICENSED,
+    MAKES_EXPRESSION,
     ON_INTERNET,
     OPT_OUT_SHOWN,
     PERSONAL,
@@ -51,7 +52,6 @@ from stream.policy.predicates import (
     TO_REDRESS,
     TO_SHORT,
     VERSTAT_FAILED,
-    WISH,
     Needs,
     Predicate,
 )
@@ -105,7 +105,7 @@ TABLE: tuple[Rule, ...] = (
     row("1",   ~REPLY, TO_HELP,                 allow="call_for_help",       basis="emergency"),
     row("2",   ~REPLY, TO_REDRESS,              allow="redress",             basis="measures"),
     # A reply always passes; some of them say what their author wants.
-    row("3",   REPLY, WISH,                     allow="opt_out_reply",       basis="opt-out"),
+    row("3",   REPLY, MAKES_EXPRESSION,                     allow="opt_out_reply",       basis="opt-out"),
     row("4",   REPLY,                           allow="reply",               basis=None),
     # A number that is there and is one.
     row("5a",  ~FROM_GIVEN,                     block="number_missing",      basis="number-use"),

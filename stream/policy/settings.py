@@ -212,7 +212,7 @@ class Policy:
         self.numbering = Numbering({name: getattr(file.numbers, name) for name in USUAL}, file.numbers.redress)
         """the reader of numbers, and their kinds"""
 
-    def wish(self, to: str, text: str, owner: str | None) -> ReplyExpression | None:
+    def reply_expression(self, to: str, text: str, owner: str | None) -> ReplyExpression | None:
         """What a reply to a number (as read) means, if anything."""
         rule = self.replies.rule(to, text, owned=owner is not None)
         if rule is None:

@@ -7,6 +7,7 @@ subscriber's partition never sees it (DESIGN section 3, *Partitioning*). Pure; s
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import Protocol
 
 import numpy as np
@@ -67,12 +68,21 @@ def decode_all(topic: str, partition: int, found: Sequence[ConsumedRecord]) -> D
     return Decoded(records, bad)
 
 
+class Misplaced(Enum):
+    """What becomes of an expression that stands in another partition than its subscriber's."""
+
+    APPLY = "apply"
+    """It counts as any other, and is counted (replicated mode)."""
+    REJECT = "reject"
+    """It is a bad record: whoever holds its subscriber's partition never sees it (partitioned mode)."""
+
+
 @dataclass(frozen=True, slots=True)
 class DecodedRows:
     """What expressions of one partition say, row by row."""
 
     numbers: list[Msisdn]
-    words: list[ExpressionContent]
+    contents: list[ExpressionContent]
     places: list[int]
     """of each row the place of its record among those that were given"""
     bad: list[BadRecord]
@@ -80,38 +90,40 @@ class DecodedRows:
     """expressions that stand in another partition than their subscriber's"""
 
 
-def decode_expressions(partition: int, found: Sequence[ConsumedRecord], *, partitions: int, apart: bool) -> DecodedRows:
-    """Decode expressions of one partition of so many; with `apart` (partitioned mode) the misplaced are bad."""
+def decode_expressions(
+    partition: int, found: Sequence[ConsumedRecord], *, partitions: int, misplaced: Misplaced
+) -> DecodedRows:
+    """Decode expressions of one partition of so many; `misplaced` says what becomes of those of another."""
     subscribers: list[str] = []
     numbers: list[Msisdn] = []
-    words: list[ExpressionContent] = []
+    contents: list[ExpressionContent] = []
     places: list[int] = []
     bad: list[BadRecord] = []
     for place, one in enumerate(found):
         try:
-            subscriber, number, word = decode_expression(one.key, one.value)
+            subscriber, number, content = decode_expression(one.key, one.value)
         except Undecodable as error:
             bad.append(_bad(partition, one, str(error)))
             continue
         subscribers.append(subscriber)
         numbers.append(number)
-        words.append(word)
+        contents.append(content)
         places.append(place)
     right = partitions_of(subscribers, partitions)
     wrong = right != partition
     misplaced_count = int(wrong.sum())
-    if misplaced_count and apart:
+    if misplaced_count and misplaced is Misplaced.REJECT:
         bad += [
             _bad(partition, found[places[row]], wrong_partition(partition, int(right[row])))
             for row in np.flatnonzero(wrong).tolist()
         ]
         good = np.flatnonzero(~wrong).tolist()
-        numbers, words, places = (
+        numbers, contents, places = (
             [numbers[row] for row in good],
-            [words[row] for row in good],
+            [contents[row] for row in good],
             [places[row] for row in good],
         )
-    return DecodedRows(numbers, words, places, bad, misplaced_count)
+    return DecodedRows(numbers, contents, places, bad, misplaced_count)
 
 
 def _bad(partition: int, one: ConsumedRecord, error: str) -> BadRecord:

@@ -57,19 +57,19 @@ class Registry:
 
     def apply(self, records: Iterable[FileRecord]) -> None:
         """Fold records in their order of receipt. Wills of one call are applied together, in bulk."""
-        wishes: list[ExpressionRow] = []
+        rows: list[ExpressionRow] = []
         for record in records:
             if type(record) is Expression:
-                wishes.append(expression_row_of(record))
+                rows.append(expression_row_of(record))
             else:
                 self._apply_other(record)
                 self.generation += 1
-        self.hear(ExpressionColumns.of(wishes))
+        self.apply_columns(ExpressionColumns.of(rows))
 
-    def hear(self, said: ExpressionColumns) -> None:
+    def apply_columns(self, columns: ExpressionColumns) -> None:
         """Fold expressions that were read into columns, in their order of receipt."""
-        if len(said):
-            self.wills.apply_columns(said)
+        if len(columns):
+            self.wills.apply_columns(columns)
 
     def orders_on_sender(self, sender: str) -> Collection[Order]:
         """Every order that names this sender, in force or not."""

@@ -218,18 +218,18 @@ def test_wills_as_of_any_offsets_are_the_fold_of_just_what_they_include(
     history.settle(settled)
     base = min(settled, len(records))
     for number in NUMBERS:
-        wish = ExpressionRow(
+        row = ExpressionRow(
             expression_row_of(_expression(number, "lift", None, None)).number, "sms", "lift", None, None
         )
         for offsets, included in (((bound,), max(bound, until + 1)), (None, until + 1)):
-            got = history.as_of(wish.number, offsets, until_ms=until)
+            got = history.as_of(row.number, offsets, until_ms=until)
             if included < base:
                 assert got is None, "the base is later than what is asked about"
                 continue
             assert got is not None
             model = Wills()
             model.apply([expression_row_of(record) for record in records[:included]])
-            assert got.expressions_of("sms", wish.number) == model.expressions_of("sms", wish.number)
+            assert got.expressions_of("sms", row.number) == model.expressions_of("sms", row.number)
 
 
 def _sender(name: str, contact: str = "95588") -> Sender:

@@ -46,14 +46,14 @@ def test_what_is_not_told_stays_as_the_scenario_has_it() -> None:
     latency = SCENARIOS["latency"]
     assert run_options(latency, told()) == latency.whole
     assert run_options(latency, told(quick=True)) == latency.quick
-    wish = run_options(latency, told(seconds=5.0, rates=(7,), repeat=2))
-    assert (wish.seconds, wish.rates, wish.repeat) == (5.0, (7,), 2)
-    assert wish.refusals_count == latency.whole.refusals_count
+    options = run_options(latency, told(seconds=5.0, rates=(7,), repeat=2))
+    assert (options.seconds, options.rates, options.repeat) == (5.0, (7,), 2)
+    assert options.refusals_count == latency.whole.refusals_count
 
 
 def test_the_options_of_a_soak_are_minutes_and_a_rate() -> None:
-    wish = run_options(SCENARIOS["soak"], told(minutes=2.0, rate=500))
-    assert (wish.seconds, wish.rates) == (120.0, (500,))
+    options = run_options(SCENARIOS["soak"], told(minutes=2.0, rate=500))
+    assert (options.seconds, options.rates) == (120.0, (500,))
 
 
 def test_several_rates_are_refused_where_a_scenario_takes_one() -> None:

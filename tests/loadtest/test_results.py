@@ -17,7 +17,7 @@ MACHINE = describe(kafka="4.4.0")
 
 
 def result(*turns: Taken, scenario: str = "throughput") -> Result:
-    return result_of(scenario, turns, machine=MACHINE, wish=RunOptions(), took_s=1.0, load_after=2.0)
+    return result_of(scenario, turns, machine=MACHINE, options=RunOptions(), took_s=1.0, load_after=2.0)
 
 
 def turn(rate: float, filter_ratio: float) -> Taken:

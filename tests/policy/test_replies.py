@@ -15,7 +15,7 @@ POLICY = load()
 
 def refuses(text: str) -> bool:
     """Whether a reply to a number with an owner is a refusal by the shipped policy."""
-    return POLICY.wish("1069012345", text, "ORG") is not None
+    return POLICY.reply_expression("1069012345", text, "ORG") is not None
 
 
 REFUSALS = (
@@ -45,16 +45,19 @@ def test_what_is_no_refusal_writes_none(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["KTFSR", "ktfsr。", "请发送KTFSR谢谢"])
 def test_a_service_number_knows_its_word_by_itself_alone(text: str) -> None:
-    wish = POLICY.wish("10086", text, None)
-    assert wish is not None
-    assert (wish.will, wish.channel, wish.sender) == ("refuse", "call", None)
-    assert POLICY.wish("10086", f"{text}x", None) is None
-    assert POLICY.wish("10086", f"{text}ktfsr", None) is None
-    assert POLICY.wish("10010", text, None) is None
+    reply_expression = POLICY.reply_expression("10086", text, None)
+    assert reply_expression is not None
+    assert (reply_expression.will, reply_expression.channel, reply_expression.sender) == ("refuse", "call", None)
+    assert POLICY.reply_expression("10086", f"{text}x", None) is None
+    assert POLICY.reply_expression("10086", f"{text}ktfsr", None) is None
+    assert POLICY.reply_expression("10010", text, None) is None
 
 
 def test_a_service_number_that_somebody_owns_knows_both() -> None:
-    by_table, by_owner = POLICY.wish("10001", "qxfsr", "ORG"), POLICY.wish("10001", "退订", "ORG")
+    by_table, by_owner = (
+        POLICY.reply_expression("10001", "qxfsr", "ORG"),
+        POLICY.reply_expression("10001", "退订", "ORG"),
+    )
     assert by_table is not None
     assert by_owner is not None
     assert (by_table.will, by_table.sender) == ("lift", None)
@@ -76,8 +79,8 @@ def test_replies_are_read_as_the_design_says(text: str) -> None:
     assert POLICY.replies.meant(text) == model_texts.meant(text)
     assert refuses(text) == model_texts.refuses(text)
     for word, will in (("ktfsr", "refuse"), ("qxfsr", "lift")):
-        wish = POLICY.wish("10086", text, None)
-        assert (wish is not None and wish.will == will) == model_texts.orders(text, word)
+        reply_expression = POLICY.reply_expression("10086", text, None)
+        assert (reply_expression is not None and reply_expression.will == will) == model_texts.orders(text, word)
 
 
 @pytest.mark.parametrize(

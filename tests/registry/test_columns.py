@@ -27,7 +27,7 @@ from stream.model.codec import Undecodable, decode_record, encode
 from stream.model.fields import RECORD_BYTES_MAX
 from stream.model.registry import Expression, Order, key_of
 from stream.model.topics import EXPRESSIONS
-from stream.registry.decoding import wrong_partition
+from stream.registry.decoding import Misplaced, wrong_partition
 from stream.registry.registry import Registry
 from stream.testbed.local import Cluster
 from tests.filter.harness import Broker
@@ -154,7 +154,7 @@ class Said(NamedTuple):
     records_count: int
 
 
-def one_by_one(pieces: Sequence[Piece], *, apart: bool) -> Said:
+def one_by_one(pieces: Sequence[Piece], *, misplaced: Misplaced) -> Said:
     """What the records say, each taken alone: obviously right, and slow."""
     registry, bad, misplaced_count = Registry(), [], 0
     records = expression_reader.records_of(pieces)
@@ -167,28 +167,31 @@ def one_by_one(pieces: Sequence[Piece], *, apart: bool) -> Said:
         assert isinstance(record, Expression)
         right = partition_of(record.subscriber, PARTITIONS)
         misplaced_count += right != PARTITION
-        if right != PARTITION and apart:
+        if right != PARTITION and misplaced is Misplaced.REJECT:
             bad.append((one.offset, one.key, one.value, wrong_partition(PARTITION, right)))
         else:
             registry.apply([record])
     return Said(registry, bad, misplaced_count, len(records))
 
 
-def in_columns(pieces: Sequence[Piece], reader: NativeReader | None, *, apart: bool, polls: int = 1) -> Said:
+def in_columns(pieces: Sequence[Piece], reader: NativeReader | None, *, misplaced: Misplaced, polls: int = 1) -> Said:
     registry, bad, misplaced_count, records_count = Registry(), [], 0, 0
     size = -(-len(pieces) // polls)
     for start in range(0, len(pieces), size):
         reading = PolledExpressions()
-        read(reader, PARTITION, pieces[start : start + size], reading, partitions=PARTITIONS, apart=apart)
-        registry.hear(reading.said)
+        read(reader, PARTITION, pieces[start : start + size], reading, partitions=PARTITIONS, misplaced=misplaced)
+        registry.apply_columns(reading.columns)
         bad += [(one.offset, one.key, one.value, one.error) for one in reading.bad]
         misplaced_count += reading.misplaced_count
         records_count += reading.records_count
     return Said(registry, sorted(bad, key=lambda one: one[0]), misplaced_count, records_count)
 
 
-def agree(pieces: Sequence[Piece], reader: NativeReader | None, *, apart: bool, polls: int = 1) -> None:
-    expected, found = one_by_one(pieces, apart=apart), in_columns(pieces, reader, apart=apart, polls=polls)
+def agree(pieces: Sequence[Piece], reader: NativeReader | None, *, misplaced: Misplaced, polls: int = 1) -> None:
+    expected, found = (
+        one_by_one(pieces, misplaced=misplaced),
+        in_columns(pieces, reader, misplaced=misplaced, polls=polls),
+    )
     assert found.registry.wills.state_equal(expected.registry.wills)
     assert found[1:] == expected[1:]
 
@@ -199,22 +202,28 @@ readers = pytest.mark.parametrize(
 
 
 @readers
-@given(seed=st.integers(0, 1 << 32), count=st.integers(1, 60), polls=st.integers(1, 4), apart=st.booleans())
+@given(
+    seed=st.integers(0, 1 << 32),
+    count=st.integers(1, 60),
+    polls=st.integers(1, 4),
+    misplaced=st.sampled_from(Misplaced),
+)
 def test_what_is_read_is_what_the_records_say_one_by_one(
     make: type[NativeReader],
     seed: int,
     count: int,
     polls: int,
-    apart: bool,  # noqa: FBT001
+    misplaced: Misplaced,
 ) -> None:
-    agree(written(Draw(seed).batches(count)), make(), apart=apart, polls=polls)
+    agree(written(Draw(seed).batches(count)), make(), misplaced=misplaced, polls=polls)
 
 
 @readers
 def test_so_it_is_for_many_and_with_one_reader_for_all(make: type[NativeReader]) -> None:
     draw, reader = Draw(11), make()
     for turn in range(12):
-        agree(written(draw.batches(1_000)), reader, apart=turn % 2 == 0, polls=draw.choice((1, 3)))
+        misplaced = Misplaced.REJECT if turn % 2 == 0 else Misplaced.APPLY
+        agree(written(draw.batches(1_000)), reader, misplaced=misplaced, polls=draw.choice((1, 3)))
 
 
 @readers
@@ -223,7 +232,7 @@ def test_a_fetch_may_begin_within_a_batch_and_records_may_come_by_themselves(mak
     whole = written([Batch([draw.record() for _ in range(30)], codec) for codec in (4, 0, 3, 1, 4)])
     cut = replace(whole[0], first=whole[0].first + 9)
     mixed: list[Piece] = [cut, whole[1], *whole[2].records(), *whole[3:]]
-    agree(mixed, make(), apart=False)
+    agree(mixed, make(), misplaced=Misplaced.APPLY)
     assert next_offset(mixed) == whole[-1].next_offset
     records = whole[0].records()
     assert next_offset(records) == records[-1].offset + 1
@@ -236,10 +245,10 @@ def test_the_native_reader_leaves_no_plain_record() -> None:
     reader = NativeReader()
     (piece,) = written([Batch([Kept(key_of(word).encode(), encode(word))] * 50, 4)])
     assert reader._native is not None
-    _, places, words, left, _ = reader._native.read(
+    _, places, contents, left, _ = reader._native.read(
         piece.data, from_offset=0, partition=PARTITION, partitions=PARTITIONS, apart=True
     )
-    assert (len(places), words, left) == (4 * 50, [(0, 0, "ORG-1", None)], [])
+    assert (len(places), contents, left) == (4 * 50, [(0, 0, "ORG-1", None)], [])
 
 
 @needs_native
@@ -252,9 +261,11 @@ def test_bytes_that_are_spoilt_bring_no_native_reader_down(seed: int, codec: int
     for _ in range(flips):
         spoilt[draw.randrange(len(spoilt))] = draw.choice((0, 0x7F, 0x80, 0xFF, draw.randrange(256)))
     reading = PolledExpressions()
-    reader.read(replace(piece, buffer=bytes(spoilt)), PARTITION, reading, partitions=PARTITIONS, apart=True)
+    reader.read(
+        replace(piece, buffer=bytes(spoilt)), PARTITION, reading, partitions=PARTITIONS, misplaced=Misplaced.REJECT
+    )
     assert reader._native is not None
-    assert len(reading.said) + len(reading.bad) == reading.records_count
+    assert len(reading.columns) + len(reading.bad) == reading.records_count
 
 
 @needs_native
@@ -265,26 +276,28 @@ def test_a_native_reader_that_panics_is_left_out_and_nothing_is_lost(monkeypatch
 
     reader = NativeReader()
     monkeypatch.setattr(reader, "_native", Panics())
-    agree(written(Draw(3).batches(100)), reader, apart=False)
+    agree(written(Draw(3).batches(100)), reader, misplaced=Misplaced.APPLY)
     assert reader._native is None
 
 
 def test_columns_put_together_say_the_same_as_their_parts() -> None:
     reading = PolledExpressions()
-    read(None, PARTITION, written(Draw(2).batches(40)), reading, partitions=PARTITIONS, apart=False)
-    part, words = reading.said, list(reading.said.words)
+    read(None, PARTITION, written(Draw(2).batches(40)), reading, partitions=PARTITIONS, misplaced=Misplaced.APPLY)
+    part, contents = reading.columns, list(reading.columns.contents)
     by_row, by_column = ExpressionColumns(), ExpressionColumns()
-    for reordered in (words, words[::-1]):
-        places = np.array([reordered.index(words[place]) for place in part.places], np.uint32)
+    for reordered in (contents, contents[::-1]):
+        places = np.array([reordered.index(contents[place]) for place in part.content_ids], np.uint32)
         by_column.extend(np.array(part.numbers, np.uint64), places, reordered)
-        for number, place in zip(part.numbers, part.places, strict=True):
-            by_row.add(Msisdn(number), words[place])
-    assert [words[place] for place in part.places] == [
-        list(by_row.words)[place] for place in by_row.places[: len(part)]
+        for number, place in zip(part.numbers, part.content_ids, strict=True):
+            by_row.add(Msisdn(number), contents[place])
+    assert [contents[place] for place in part.content_ids] == [
+        list(by_row.contents)[place] for place in by_row.content_ids[: len(part)]
     ]
     for one in (by_row, by_column):
         assert one.numbers == part.numbers + part.numbers
-        assert [list(one.words)[place] for place in one.places] == [words[place] for place in part.places] * 2
+        assert [list(one.contents)[place] for place in one.content_ids] == [
+            contents[place] for place in part.content_ids
+        ] * 2
 
 
 # On a genuine Kafka --------------------------------------------------------------------------------------------------
