@@ -67,12 +67,12 @@ def published_tables() -> str:
     for name, result in published().items():
         options = result.options
         quick = "**A quick look, no figures to quote.** " if options.quick else ""
+        refusals = f"{options.refusals_count:,} refusals"
         lines += [
             f"### {name}",
             "",
             f"{quick}{SCENARIOS[name].what[0].upper()}{SCENARIOS[name].what[1:]}.",
-            f"Median of {result.turns_count} (spread); {options.refusals_count:,} refusals, "
-            f"{options.partitions} partitions;",
+            f"Median of {result.turns_count} (spread); {refusals}, {options.partitions} partitions;",
             f"{result.machine}, after: {result.load_after:.1f}; {result.time}.",
             "",
             *tables.markdown(result),
