@@ -89,8 +89,8 @@ OBJECTIVES: Final = (
     Objective(
         name="decision_late",
         title="Decisions in time",
-        promise="Of all decisions, 99.9% are acknowledged by the broker within 200 ms of the event's record timestamp, "
-        "which is the patience of a call.",
+        promise="Of all decisions, 99.9% are acknowledged by the broker within 200 ms of the event's record "
+        "timestamp, which is the time limit of a call.",
         alert="WuraoLatencyBudgetBurns",
         summary="Decisions come later than 200 ms too often",
         bad='1 - sum(rate(wurao_decision_latency_seconds_bucket{le="0.2"}[WINDOW]))'
@@ -101,38 +101,38 @@ OBJECTIVES: Final = (
     ),
     Objective(
         name="filter_away",
-        title="The filter is there",
+        title="The filter is available",
         promise="During 99.95% of the time some worker is ready: its registry loaded and fresh, the broker within "
-        "reach. One that is left takes over what the others had.",
+        "reach. A single ready worker takes over the partitions of the others.",
         alert="WuraoAvailabilityBudgetBurns",
-        summary="The filter is away too often",
+        summary="The filter is unavailable too often",
         bad="avg_over_time(wurao:filter_away[WINDOW])",
         percent="99.95",
-        excluded="Time in which Prometheus itself was away.",
+        excluded="Time in which Prometheus itself was down.",
     ),
     Objective(
         name="refusal_late",
-        title="A refusal is in force within a second",
-        promise="During 99.9% of the time every worker has applied every word written a second ago and before.",
+        title="A refusal is applied within a second",
+        promise="During 99.9% of the time every worker has applied every expression that is a second old or older.",
         alert="WuraoRefusalInForceBudgetBurns",
-        summary="Words of subscribers come into force later than a second too often",
+        summary="Expressions of subscribers are applied later than a second too often",
         bad="avg_over_time(wurao:refusal_late[WINDOW])",
         percent="99.9",
-        excluded="The way of the word to the topic (a reply waits for its turn in `events.reply`). Looked at each time "
-        "that Prometheus asks, so a delay between two looks is not seen. Time without any worker is the objective "
-        "before this one.",
+        excluded="The time until an expression is in its topic (a reply waits for its turn in `events.reply`). It "
+        "is sampled at each scrape, so a delay between two scrapes is not seen. Time without any worker belongs to "
+        "the objective before this one.",
     ),
     Objective(
         name="clocks_late",
         title="A violator is stopped within the time set",
-        promise="During 99% of the time every clock of the control plane is dealt with within a minute: when the grace "
-        "of a measure ends, its order is written then, and is in force by the objective before this one.",
+        promise="During 99% of the time every clock of the control plane is processed within a minute: when the "
+        "grace of a measure ends, its order is written then, and is applied by the objective before this one.",
         alert="WuraoViolatorStopBudgetBurns",
         summary="Clocks of the control plane ring late too often",
         bad="avg_over_time(wurao:clocks_late[WINDOW])",
         percent="99",
-        excluded="The time set itself (the grace of each measure, docs/procedures.md), and the time until a notice has "
-        "reached the party: WuraoNoticesFail tells of that.",
+        excluded="The time set itself (the grace of each measure, docs/procedures.md), and the time until a notice "
+        "has reached the party: WuraoNoticesFail covers that.",
     ),
 )
 
@@ -146,7 +146,7 @@ def _counted(counter: str) -> str:
 DUTIES: Final = (
     Duty(
         title="No delivery to somebody who refused",
-        promise="None, ever. `wurao audit` reads the registry for itself and decides every decision again.",
+        promise="None, ever. `wurao audit` keeps a registry of its own and makes every decision again.",
         alert="WuraoDeliveredAgainstRefusal",
         broken=_counted("wurao_audit_violations_total"),
         excluded="Decisions that the audit cannot judge, since the registry as it stood is no longer known "

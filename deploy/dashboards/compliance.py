@@ -8,7 +8,7 @@ from deploy.objectives import DUTIES, OBJECTIVES
 BOARD: Final = Board(
     name="compliance",
     title="compliance",
-    says="Were refusals obeyed, are terms of law kept, are violators stopped, are parties told.",
+    says="Refusals obeyed, legal deadlines met, violators stopped, parties notified.",
     rows=(
         (
             "What must not happen, and what may happen seldom (docs/slo.md)",
@@ -20,8 +20,8 @@ BOARD: Final = Board(
                     for duty in DUTIES
                 ),
                 Panel(
-                    "Budgets: how fast they are spent",
-                    "1 spends a month's budget in just a month. Above 14.4 for an hour somebody is woken.",
+                    "Error budgets: burn rate",
+                    "1 spends a month's budget in exactly a month. Above 14.4 for an hour somebody is paged.",
                     tuple(
                         Query(f"{objective.record('1h')} / {objective.budget:g}", objective.title)
                         for objective in OBJECTIVES
@@ -36,14 +36,14 @@ BOARD: Final = Board(
             (
                 Panel(
                     "Decisions judged again",
-                    "By the audit, from its own reading of the registry. What differs is named in its log.",
+                    "By the audit, from its own copy of the registry. Its log names what differs.",
                     (Query(f"sum by (outcome) (rate(wurao_audit_decisions_total[{RATE}]))", "{{outcome}}"),),
                     unit="ops",
                     width=12,
                 ),
                 Panel(
                     "Findings, in an hour",
-                    "Senders that work without consent, by grounds. Each opens a case or joins one.",
+                    "Senders that work without consent, by grounds. Each opens a case or is added to an open one.",
                     (Query("sum by (grounds) (increase(wurao_watch_findings_total[1h]))", "{{grounds}}"),),
                     width=12,
                 ),
@@ -53,9 +53,8 @@ BOARD: Final = Board(
             "Replies",
             (
                 Panel(
-                    "Replies to owners' ports that are no refusal, share",
-                    "People write all sorts; a share that rises may be a way to refuse that the policy's reply table "
-                    "does not have.",
+                    "Replies to owned ports not recognised as a refusal, share",
+                    "A rising share may be a wording of refusals that the policy's reply table lacks.",
                     (
                         Query(
                             'sum(rate(wurao_replies_total{outcome="unheard"}[1h]))'
@@ -67,8 +66,8 @@ BOARD: Final = Board(
                     width=12,
                 ),
                 Panel(
-                    "Replies whose numbers are of no use, in an hour",
-                    "Whose author is no person's number, or which went to nobody's port. The log names one, masked.",
+                    "Replies with unusable numbers, in an hour",
+                    "The author is not a person's number, or the port has no owner. The log shows one, masked.",
                     (
                         Query(
                             'sum by (outcome) (increase(wurao_replies_total{outcome=~".*_unknown"}[1h]))', "{{outcome}}"
@@ -84,19 +83,20 @@ BOARD: Final = Board(
             (
                 Panel(
                     "Cases and clocks",
-                    "What the control plane holds, ended cases among them, and the clocks that run.",
+                    "Held by the control plane, including closed cases, and the clocks that run.",
                     (Query("sum(wurao_enforce_entries)", "cases"), Query("sum(wurao_enforce_clocks)", "clocks")),
                 ),
                 Panel(
-                    "The oldest clock not dealt with",
-                    "How long ago it should have rung. Above a minute: WuraoClocksOverdue.",
+                    "Oldest overdue clock",
+                    "How long it is overdue. Above a minute: WuraoClocksOverdue.",
                     (Query("max by (instance) (wurao_enforce_overdue_seconds)", "{{instance}}"),),
                     unit="s",
                     limit=60,
                 ),
                 Panel(
-                    "For people, in a day",
-                    "Terms that end soon (warning), that were missed (breach), decisions that are theirs (decision).",
+                    "Alerts for people, in a day",
+                    "Deadlines that are near (warning), that were missed (breach), decisions that people must make "
+                    "(decision).",
                     (
                         Query(
                             "sum by (level, about) (wurao_enforce_alerts_total - (wurao_enforce_alerts_total offset 1d)"
@@ -106,8 +106,8 @@ BOARD: Final = Board(
                     ),
                 ),
                 Panel(
-                    "What comes in",
-                    "By topic and what became of it. Refused and undecodable ones stand in dead-letter.",
+                    "Records consumed",
+                    "By topic and outcome. Refused and undecodable ones are in dead-letter.",
                     (
                         Query(
                             f"sum by (topic, outcome) (rate(wurao_enforce_arrivals_total[{RATE}]))",
@@ -118,8 +118,8 @@ BOARD: Final = Board(
                     width=12,
                 ),
                 Panel(
-                    "What follows",
-                    "Effects acknowledged, by topic: orders, notices, reports, wills.",
+                    "Effects",
+                    "Acknowledged by the broker, by topic: orders, notices, reports, expressions.",
                     (Query(f"sum by (topic) (rate(wurao_enforce_effects_total[{RATE}]))", "{{topic}}"),),
                     unit="ops",
                     width=12,
@@ -127,11 +127,11 @@ BOARD: Final = Board(
             ),
         ),
         (
-            "Telling and filing",
+            "Notices and API",
             (
                 Panel(
                     "Attempts to deliver notices",
-                    "By way and outcome. While they fail, no measure that must be told first can begin.",
+                    "By transport and outcome. While they fail, no measure that requires a notice first can begin.",
                     (
                         Query(
                             f"sum by (via, outcome) (rate(wurao_notify_attempts_total[{RATE}]))", "{{via}}: {{outcome}}"
@@ -140,8 +140,8 @@ BOARD: Final = Board(
                     unit="ops",
                 ),
                 Panel(
-                    "Notices that wait, and that were given up",
-                    "Given up: somebody must be told in another way.",
+                    "Notices waiting, and given up",
+                    "Given up: notify the addressee by other means.",
                     (
                         Query("sum(wurao_notify_pending)", "waiting"),
                         Query("sum(increase(wurao_notify_given_up_total[1d]))", "given up, in a day"),
@@ -149,7 +149,7 @@ BOARD: Final = Board(
                 ),
                 Panel(
                     "Requests to the API",
-                    "By operation and status. 503: nobody can file anything.",
+                    "By operation and status. 503: nothing can be filed.",
                     (
                         Query(
                             f"sum by (operation, status) (rate(wurao_api_requests_total[{RATE}]))",

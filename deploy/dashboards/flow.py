@@ -9,7 +9,7 @@ LATENCY: Final = "sum by (le) (rate(wurao_decision_latency_seconds_bucket[" + RA
 BOARD: Final = Board(
     name="flow",
     title="flow",
-    says="What comes in, what is decided, how quickly, and at which cost.",
+    says="Traffic in, decisions out, latency, and cost.",
     rows=(
         (
             "Decisions",
@@ -24,7 +24,7 @@ BOARD: Final = Board(
                     width=12,
                 ),
                 Panel(
-                    "Why not: blocks and suspensions",
+                    "Blocks and suspensions, by reason",
                     "The ten commonest reasons. A jump of one is the first thing to look at when senders complain.",
                     (
                         Query(
@@ -48,23 +48,24 @@ BOARD: Final = Board(
                     unit="percentunit",
                 ),
                 Panel(
-                    "Records that could not be read",
-                    "By topic; they stand in dead-letter with the reason. Tell whoever writes them. What was lost "
-                    "unread was removed before a worker came to it: see the runbook of WuraoEventsLost.",
+                    "Records that could not be decoded, and lost ones",
+                    "By topic; each is in dead-letter with the reason. Report them to whoever produces them. Lost: "
+                    "deleted before a worker had consumed them, see the runbook of WuraoEventsLost.",
                     (
                         Query(f"sum by (topic) (rate(wurao_dead_letters_total[{RATE}]))", "{{topic}}"),
-                        Query(f"sum by (topic) (rate(wurao_events_lost_total[{RATE}]))", "{{topic}}, lost unread"),
+                        Query(f"sum by (topic) (rate(wurao_events_lost_total[{RATE}]))", "{{topic}}, lost"),
                     ),
                     unit="ops",
                 ),
             ),
         ),
         (
-            "Quickness",
+            "Latency",
             (
                 Panel(
                     "From event to acknowledged decision",
-                    "Upper edges of the buckets in which the quantiles lie. Above 200 ms calls are decided without us.",
+                    "Upper edges of the buckets in which the quantiles lie. Above 200 ms gateways route calls "
+                    "without a decision.",
                     tuple(
                         Query(f"histogram_quantile({quantile}, {LATENCY})", f"p{100 * quantile:g}")
                         for quantile in (0.5, 0.99, 0.999)
@@ -88,7 +89,7 @@ BOARD: Final = Board(
                     width=4,
                 ),
                 Panel(
-                    "How far behind",
+                    "Lag",
                     "Age of the oldest event of the last batch, by lane, of the slowest worker. It stays where it was "
                     "when traffic ends.",
                     (Query("max by (lane) (wurao_consumer_lag_seconds)", "{{lane}}"),),
@@ -102,8 +103,8 @@ BOARD: Final = Board(
             "Cost",
             (
                 Panel(
-                    "Processor time of one decision",
-                    "Decode, decide, encode; not the way through Kafka.",
+                    "CPU time per decision",
+                    "Decode, decide, encode; without Kafka.",
                     (
                         Query(
                             f"1e6 * sum(rate(wurao_batch_decide_seconds_total[{RATE}]))"
@@ -114,7 +115,7 @@ BOARD: Final = Board(
                     unit="µs",
                 ),
                 Panel(
-                    "Events of one batch",
+                    "Events per batch",
                     "Small batches: little traffic. At filter.batch_records_max: the worker is busy.",
                     (
                         Query(
@@ -124,18 +125,18 @@ BOARD: Final = Board(
                     ),
                 ),
                 Panel(
-                    "Batches on their way",
+                    "Batches in flight",
                     "Decided and not yet acknowledged. At filter.batches_in_flight_max: the broker is slow.",
                     (Query("max by (instance) (wurao_batches_in_flight)", "{{instance}}"),),
                 ),
                 Panel(
                     "Workers",
-                    "Those that decide, and those that the supervisors run.",
+                    "Ready workers, and running ones.",
                     (Query("sum(wurao_ready)", "ready"), Query("sum(wurao_workers)", "running")),
                     width=12,
                 ),
                 Panel(
-                    "Workers that died, in an hour",
+                    "Worker restarts, in an hour",
                     "No event is lost; some are decided twice. More than a few: read the last lines of their log.",
                     (Query("sum by (instance) (increase(wurao_worker_restarts_total[1h]))", "{{instance}}"),),
                     limit=3,

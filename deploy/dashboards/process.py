@@ -9,20 +9,20 @@ CHOSEN: Final = 'job=~"$job",instance=~"$instance"'
 BOARD: Final = Board(
     name="process",
     title="processes",
-    says="Which process is ill: one may choose by job and instance.",
+    says="The state of each process, to be filtered by job and instance.",
     by_instance=True,
     rows=(
         (
             "All",
             (
                 Panel(
-                    "Answers",
+                    "Reachable",
                     "1 while Prometheus reaches it.",
                     (Query(f"up{{{CHOSEN}}}", "{{job}} {{instance}}"),),
                 ),
                 Panel(
-                    "At work",
-                    "1 while it does its work. Its `/readyz` says why not.",
+                    "Ready",
+                    "1 while it does its work; otherwise its `/readyz` says why.",
                     tuple(
                         Query(f"{metric}{{{CHOSEN}}}", "{{job}} {{instance}}")
                         for metric in ("wurao_ready", "wurao_enforce_ready", "wurao_watch_ready", "wurao_audit_ready")
@@ -30,13 +30,13 @@ BOARD: Final = Board(
                 ),
                 Panel(
                     "Time to answer Prometheus",
-                    "A loop that is busy answers late.",
+                    "A busy event loop answers late.",
                     (Query(f"scrape_duration_seconds{{{CHOSEN}}}", "{{job}} {{instance}}"),),
                     unit="s",
                 ),
                 Panel(
-                    "Processors",
-                    "Processors that each process keeps busy. A worker can use one.",
+                    "CPU",
+                    "Cores that each process keeps busy. A worker can use one.",
                     (Query(f"rate(process_cpu_seconds_total{{{CHOSEN}}}[{RATE}])", "{{job}} {{instance}}"),),
                     width=12,
                 ),
@@ -53,22 +53,22 @@ BOARD: Final = Board(
             "Filter",
             (
                 Panel(
-                    "How late the loop wakes",
-                    "Heartbeats are as late. Above a second the group may drop the worker.",
+                    "Event loop lag",
+                    "Heartbeats are as late. Above a second the group may remove the worker.",
                     (Query(f"wurao_event_loop_lag_seconds{{{CHOSEN}}}", "{{instance}}"),),
                     unit="s",
                     limit=1,
                 ),
                 Panel(
-                    "Decisions of each worker",
-                    "Very unequal: partitions are shared unequally, or one worker is ill.",
+                    "Decisions by worker",
+                    "Very unequal: partitions are assigned unequally, or one worker has a fault.",
                     (Query(f"sum by (instance) (rate(wurao_decisions_total{{{CHOSEN}}}[{RATE}]))", "{{instance}}"),),
                     unit="ops",
                 ),
                 Panel(
                     "Policies",
-                    "Workers by the policy that they decide by: two at once for more than a moment means that a reload "
-                    "has not reached all. Refused reloads (in a day): the log says what is wrong with the new one.",
+                    "Workers by the policy in use: two for more than a moment means that a reload has not reached "
+                    "all. Refused reloads (in a day): the log says what is wrong with the new one.",
                     (
                         Query(f"count by (version) (wurao_policy_info{{{CHOSEN}}})", "workers on {{version}}"),
                         Query(
@@ -78,23 +78,23 @@ BOARD: Final = Board(
                     ),
                 ),
                 Panel(
-                    "Which path decides",
-                    "Workers on the native path and on Python's, and those that the native module brought down. The "
-                    "log's first lines say why native is not taken.",
+                    "Native and Python path",
+                    "Workers on the native path and on the Python path, and crashes in the native module. The log "
+                    "at startup says why the native path is not in use.",
                     (
                         Query(f"count by (path) (wurao_native_info{{{CHOSEN}}})", "workers: {{path}}"),
-                        Query(f"wurao_native_failures_total{{{CHOSEN}}}", "brought down at {{instance}}"),
+                        Query(f"wurao_native_failures_total{{{CHOSEN}}}", "crashed at {{instance}}"),
                     ),
                     width=12,
                 ),
                 Panel(
-                    "Left to Python by the native path",
-                    "Share of the decisions: replies, texts that it is not sure of. Each costs ten times the others.",
+                    "Fallback from the native path to Python",
+                    "Share of the decisions: replies, texts of which it is not sure. Each costs ten times the others.",
                     (
                         Query(
                             f"sum(rate(wurao_native_left_total{{{CHOSEN}}}[{RATE}]))"
                             f" / sum(rate(wurao_decisions_total{{{CHOSEN}}}[{RATE}]))",
-                            "left",
+                            "fallback",
                         ),
                     ),
                     unit="percentunit",
@@ -106,8 +106,8 @@ BOARD: Final = Board(
             "Control plane",
             (
                 Panel(
-                    "Time for one arrival",
-                    "From taking a record to having all its effects acknowledged.",
+                    "Time per record",
+                    "From consuming a record to the acknowledgement of all its effects.",
                     (
                         Query(
                             f"sum by (instance) (rate(wurao_enforce_step_seconds_total{{{CHOSEN}}}[{RATE}]))"
@@ -119,21 +119,21 @@ BOARD: Final = Board(
                 ),
                 Panel(
                     "Start and rebalance",
-                    "How long the last took until cases were dealt with; records that had to be fetched; cases that "
-                    "left the table, having ended long ago.",
+                    "How long the last took until cases were processed; records that had to be fetched; cases "
+                    "removed from the table after their retention.",
                     (
                         Query(f"wurao_enforce_recovery_seconds{{{CHOSEN}}}", "recovery of {{instance}}, s"),
                         Query(f"wurao_enforce_fetched_total{{{CHOSEN}}}", "fetched by {{instance}}"),
-                        Query(f"wurao_enforce_left_total{{{CHOSEN}}}", "left {{instance}}"),
+                        Query(f"wurao_enforce_left_total{{{CHOSEN}}}", "removed by {{instance}}"),
                     ),
                 ),
                 Panel(
                     "Partitions",
-                    "Of the cases, by instance. None: another has them all.",
+                    "Assigned, by instance. None: others have them all.",
                     (Query(f"wurao_enforce_partitions{{{CHOSEN}}}", "{{instance}}"),),
                 ),
                 Panel(
-                    "Time for one request to the API",
+                    "Time per API request",
                     "By operation.",
                     (
                         Query(
@@ -147,7 +147,7 @@ BOARD: Final = Board(
                 ),
                 Panel(
                     "Cases in the API's memory",
-                    "Ended ones among them.",
+                    "Including closed ones.",
                     (Query(f"wurao_api_cases{{{CHOSEN}}}", "{{instance}}"),),
                     width=12,
                 ),
@@ -163,9 +163,9 @@ BOARD: Final = Board(
                     unit="ops",
                 ),
                 Panel(
-                    "How far behind",
-                    "Early warning is ten seconds behind at best: a window is that long. The audit is at nought when "
-                    "it has judged all.",
+                    "Lag",
+                    "Early warning is ten seconds behind at best: a window is that long. The audit is at 0 when it "
+                    "has judged everything.",
                     (
                         Query(f"wurao_watch_lag_seconds{{{CHOSEN}}}", "early warning {{instance}}"),
                         Query(f"wurao_audit_lag_seconds{{{CHOSEN}}}", "audit {{instance}}"),
@@ -173,8 +173,8 @@ BOARD: Final = Board(
                     unit="s",
                 ),
                 Panel(
-                    "Parties remembered by early warning",
-                    "About a kilobyte each, on each channel.",
+                    "Parties in early warning's memory",
+                    "About a kilobyte each, counted per channel.",
                     (Query(f"wurao_watch_parties{{{CHOSEN}}}", "{{instance}}"),),
                 ),
             ),

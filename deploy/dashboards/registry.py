@@ -9,22 +9,22 @@ IN_FORCE: Final = "sum by (le) (rate(wurao_refusal_in_force_seconds_bucket[" + R
 BOARD: Final = Board(
     name="registry",
     title="registry",
-    says="What subscribers want, and how soon the filter knows it.",
+    says="Refusals and consents, and how soon the filter applies them.",
     rows=(
         (
-            "In force",
+            "Propagation",
             (
                 Panel(
                     "Staleness",
-                    "Time since a worker had applied all that the broker then held. A word is in force at the latest "
-                    "when this falls below its age; the objective is a second.",
+                    "Time since a worker had last applied the registry topics up to their end offsets. An "
+                    "expression is applied at the latest when this falls below its age; the objective is a second.",
                     (Query("max by (instance) (wurao_registry_staleness_seconds)", "{{instance}}"),),
                     unit="s",
                     limit=1,
                     width=12,
                 ),
                 Panel(
-                    "From a refusal to its being in force",
+                    "From a refusal's record to its application (propagation)",
                     "As the audit sees it: from the refusal's record to the first registry state that includes it, in "
                     "each worker. A worker names a state when it decides from it, so without traffic this grows.",
                     tuple(
@@ -38,7 +38,7 @@ BOARD: Final = Board(
             ),
         ),
         (
-            "What it holds",
+            "Contents",
             (
                 Panel(
                     "Numbers that refuse everything",
@@ -50,7 +50,7 @@ BOARD: Final = Board(
                 ),
                 Panel(
                     "Senders",
-                    "Registered ones, and prefixes that more than one claims.",
+                    "Registered senders, and prefixes that more than one claims.",
                     (
                         Query("max(wurao_registry_senders)", "senders"),
                         Query("max(wurao_registry_prefix_clashes)", "claimed twice"),
@@ -65,7 +65,7 @@ BOARD: Final = Board(
             ),
         ),
         (
-            "What changes",
+            "Changes",
             (
                 Panel(
                     "Records applied each second",
@@ -74,20 +74,20 @@ BOARD: Final = Board(
                     unit="ops",
                 ),
                 Panel(
-                    "Words by reply, each second",
+                    "Expressions from replies, each second",
                     "Expressions written because a subscriber replied.",
                     (Query(f"sum(rate(wurao_reply_wills_total[{RATE}]))", "replies"),),
                     unit="ops",
                 ),
                 Panel(
-                    "Registry states each second",
-                    "How often a worker names a new state that it decides from.",
+                    "Epochs each second",
+                    "How often a worker begins a new epoch, the state that it decides from.",
                     (Query(f"max by (instance) (deriv(wurao_registry_epoch[{RATE}]))", "{{instance}}"),),
                     unit="ops",
                 ),
                 Panel(
                     "Bases",
-                    "Folded since the supervisor's start, and the numbers in the one that is shared.",
+                    "Made since the supervisor's start, and the numbers in the one in use.",
                     (
                         Query("max by (instance) (wurao_registry_bases_total)", "bases of {{instance}}"),
                         Query("max by (channel) (wurao_registry_base_numbers)", "numbers, {{channel}}"),
@@ -96,8 +96,8 @@ BOARD: Final = Board(
                 ),
                 Panel(
                     "Records in the wrong partition",
-                    "A producer partitions by another hash. One is too many: the order of a subscriber's words is not "
-                    "sure.",
+                    "A producer uses another partitioner. One is too many: the order of a subscriber's expressions "
+                    "is not certain.",
                     (Query("sum by (topic) (increase(wurao_misplaced_records_total[1h]))", "{{topic}}"),),
                     limit=1,
                     width=12,

@@ -11,25 +11,25 @@ _HEAD: Final = f"""# Objectives
 <!-- Made by `make docs` from deploy/objectives.py and docs/generate/slo.py; change them there. -->
 
 What wurao promises to those who run it and to those who rely on it: what is measured, by which query, over which
-window, how much may be missed, and what is left out of the reckoning. The window is {WINDOW_DAYS} days for all. The
+window, how much may be missed, and what is excluded. The window is {WINDOW_DAYS} days for all. The
 rules stand in [deploy/prometheus](../deploy/prometheus), the panels in the dashboard *compliance*, and each alert has
 its [runbook](runbooks).
 
-**Duties** have no budget: one event is one too many, and an alert tells of each. **Objectives** have one, and alerts
-ring when it is spent too fast.
+**Duties** have no budget: one event is one too many, and each raises an alert. **Objectives** have one, and alerts
+fire when it is spent too fast.
 """
 
 _DELIVERY: Final = """
 How the first is known: `wurao audit` is a process of its own with a Kafka user that may write nothing. It reads events,
-decisions and the registry's topics, folds the registry anew up to the offsets that the decision's epoch names, and
+decisions and the registry's topics, folds the registry again up to the offsets that the decision's epoch names, and
 decides again. So it finds a fault in a worker's copy of the registry, which no metric of the worker could show. It
-shares the rules' code with the filter; that the rules do what they promise is proved apart (`make prove`).
+shares the rules' code with the filter; that the rules do what they promise is proved separately (`make prove`).
 
-"In force within a second" is measured twice. The objective looks at each worker's *staleness*: the time since it had
-applied everything that the broker then held, so a word is in force at the latest when that falls below its age. This is
-known without traffic and errs to the strict side. Beside it the audit measures real words
-(`wurao_refusal_in_force_seconds`, dashboard *registry*): from a refusal's record to the first registry state that
-includes it, in each worker. A worker names a state only when it decides from it, so that figure grows where there is no
+"Applied within a second" is measured twice. The objective looks at each worker's *staleness*: the time since it had
+last applied the registry topics up to their end offsets, so an expression is applied at the latest when that falls below
+its age. This is known without traffic and errs to the strict side. Beside it the audit measures the propagation of real
+refusals (`wurao_refusal_in_force_seconds`, dashboard *registry*): from a refusal's record to the first epoch that
+includes it, in each worker. A worker begins an epoch only when it decides from it, so that figure grows where there is no
 traffic, and has no alert.
 """
 
@@ -44,7 +44,7 @@ def render() -> str:
 def _duty(duty: Duty) -> str:
     return (
         f"### {duty.title}\n\n{duty.promise}\n\n```promql\n{duty.broken}\n```\n\n"
-        f"* **budget**: 0\n* **left out**: {duty.excluded}\n* **alert**: {_runbook(duty.alert)}\n"
+        f"* **budget**: 0\n* **excluded**: {duty.excluded}\n* **alert**: {_runbook(duty.alert)}\n"
     )
 
 
@@ -56,7 +56,7 @@ def _objective(objective: Objective) -> str:
         budget += f", {minutes:,.0f} minutes of {WINDOW_DAYS} days"
     return (
         f"### {objective.title}\n\n{objective.promise}\n\n```promql\n{objective.query(window)}\n```\n\n"
-        f"* **budget**: {budget}\n* **left out**: {objective.excluded}\n* **alert**: {_runbook(objective.alert)}\n"
+        f"* **budget**: {budget}\n* **excluded**: {objective.excluded}\n* **alert**: {_runbook(objective.alert)}\n"
     )
 
 
@@ -70,7 +70,7 @@ def _burns() -> str:
     return "\n".join(
         [
             "## When a budget is spent too fast\n",
-            "An alert rings when the share that broke the objective is above its budget times the burn rate, over both",
+            "An alert fires when the share that broke the objective is above its budget times the burn rate, over both",
             "windows: the long one says that it matters, the short one that it still goes on.\n",
             "| burn rate | windows | severity | at this speed |",
             "|---|---|---|---|",
@@ -78,8 +78,8 @@ def _burns() -> str:
             "",
             f"Recorded shares: `wurao:NAME:ratio_WINDOW`, where NAME is {names}.",
             "",
-            "What a missed objective leads to is the operator's to say: we suggest that while a budget is gone, no",
-            "change but its mend goes into production.",
+            "What a missed objective leads to is the operator's decision: we suggest that while a budget is spent, nothing",
+            "but its fix goes into production.",
             "",
         ]
     )
