@@ -89,7 +89,7 @@ def main() -> None:
         begun, left = time.process_time(), 0
         for batch in batches:
             outcome = native.decide(batch.raw, topic=EVENTS_URGENT, partition=0, base_offset_from=0, now=decide.NOW)
-            left += len(outcome.left)
+            left += len(outcome.fallback)
         costs.append((time.process_time() - begun) / len(events) * 1e9)
     cost = statistics.median(costs)
     print(f"native{cost:8.0f} ns an event (from {min(costs):.0f} to {max(costs):.0f})")
@@ -183,7 +183,7 @@ def sample_share() -> float:
     lines = [encode(event) for event in Traffic(few, own(), seed=1).events(SAMPLE_COUNT, now=decide.NOW)]
     raw = batch_of(lines, "none").raw
     outcome = native.decide(raw, topic=EVENTS_URGENT, partition=0, base_offset_from=0, now=decide.NOW)
-    return len(outcome.left) / SAMPLE_COUNT
+    return len(outcome.fallback) / SAMPLE_COUNT
 
 
 if __name__ == "__main__":

@@ -128,7 +128,7 @@ class FilterMetrics:
             "startup says why it is not in use.",
             "path",
         )
-        self.native_left = self._counter(
+        self.native_fallbacks = self._counter(
             "wurao_native_left_total",
             "Records that fell back from the native path to Python: replies, records that cannot be decoded, texts of "
             "which it is not sure. Divided by decisions, the fallback share; each costs ten times the others.",

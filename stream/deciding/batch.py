@@ -108,8 +108,8 @@ class Outputs:
     counts: Counter[Tally] = field(default_factory=Counter)
     timestamps: list[int] = field(default_factory=list)
     """the record timestamps of events that Python decided, milliseconds"""
-    left_count: int = 0
-    """records that the native path left to Python"""
+    fallback_count: int = 0
+    """records that fell back to Python on the native path"""
     decided: list[Numbered] = field(default_factory=list)
     """the decisions themselves, in the order of `timestamps`: what activity is counted from"""
     signs: list[Sign] = field(default_factory=list)

@@ -40,7 +40,7 @@ class RegistryProgress(Protocol):
         """Time since everything that the broker held was applied; None while that is not known yet."""
 
 
-class Source(NamedTuple):
+class RegistrySource(NamedTuple):
     """What an epoch tells of where its registry comes from, besides the offsets."""
 
     run: str
@@ -67,7 +67,7 @@ class BatchDecider:
         registry: Registry,
         *,
         progress: RegistryProgress,
-        source: Source,
+        source: RegistrySource,
         partitions: int,
         make_native: MakeNative | None,
     ) -> None:

@@ -1,7 +1,7 @@
 """The tables by which the native module reads texts: what `stream.policy.characters` says, in that module's layout.
 
 Promises that the native module reads every text that it reads at all as `stream.policy.text` does; whatever depends on
-what stands around a character is marked, and its text is left to Python. Made once, some 100 ms; pure.
+what stands around a character is marked, and its text falls back to Python. Made once, some 100 ms; pure.
 """
 
 from functools import cache
@@ -25,7 +25,7 @@ _BEYOND: Final = range(PLANE, 2 * PLANE)
 """The first supplementary plane, where emoji are."""
 
 
-class Glyphs(NamedTuple):
+class CharacterTables(NamedTuple):
     """The tables. Each stands for the code points of one plane, in order."""
 
     fold: bytes
@@ -42,7 +42,7 @@ class Glyphs(NamedTuple):
 
 
 @cache
-def glyphs() -> Glyphs:
+def character_tables() -> CharacterTables:
     """The tables."""
     table = characters()
     entries = np.full(PLANE, _UNSURE_BIT, dtype="<u4")
@@ -59,7 +59,7 @@ def glyphs() -> Glyphs:
     surrogates = range(0xD800, 0xE000)
     lower = bytes(_UNSURE if code in surrogates else _class_of_lower(chr(code)) for code in range(PLANE))
     between = np.packbits([chr(code) in BETWEEN_DIGITS for code in range(PLANE)], bitorder="little").tobytes()
-    return Glyphs(entries.tobytes(), expansions, lower, between, _beyond())
+    return CharacterTables(entries.tobytes(), expansions, lower, between, _beyond())
 
 
 def _is_mark(character: str) -> bool:

@@ -2,8 +2,8 @@
 
 `NativeBatches` stands for one worker's policy and registry in the native module `wurao_native`, which is optional. The
 module reads events, answers predicates and writes decisions; the rules stay here: for each route that traffic takes it
-asks once, and gets the rows that the table leaves open there (`route_compiler`). What it is not certain of it leaves,
-record by record, to `decide_batch`: of one partition what it answered and what it left keep their order among
+asks once, and gets the rows that the table leaves open there (`route_compiler`). What it is not certain of falls back,
+record by record, to `decide_batch`: of one partition what it answered and what falls back keep their order among
 themselves, not with each other.
 
 Promises the decisions of `Decider`, byte for byte. Must never be asked by two threads at once, nor between a change of
@@ -19,7 +19,7 @@ import numpy as np
 
 from bloom.base import BUILT, BasedWills
 from stream.deciding.activity import Acts
-from stream.deciding.fold_tables import glyphs
+from stream.deciding.fold_tables import character_tables
 from stream.deciding.route_compiler import Programs
 from stream.deciding.windows import Integers, Sign
 from stream.model.events import Call, Sms
@@ -39,7 +39,7 @@ ZSTD_LEVEL: Final = 1
 
 Compression = Literal["none", "lz4", "zstd"]
 
-Left = tuple[int, int, bytes | None, bytes | None]
+FallbackRow = tuple[int, int, bytes | None, bytes | None]
 """A record for `decide_batch`: offset, timestamp in milliseconds, key, value."""
 
 
@@ -56,14 +56,12 @@ class NativeOutcome:
     checksum are left for `wurao_native.seal`"""
     counts: Sequence[tuple[str, str, str, int]]
     """kind, verdict, reason, and how many got it"""
-    left: Sequence[Left]
+    fallback: Sequence[FallbackRow]
     """for Python to decide, by offset"""
     acts: Acts
     """what activity is counted from"""
-    timestamps: Integers
-    """record timestamps of the events that were answered, milliseconds"""
     next_offset: int
-    """what may be committed once the decisions, and those of what is left, are acknowledged"""
+    """what may be committed once the decisions, and those of the fallback, are acknowledged"""
     misplaced: int
     """answered events found in another partition than their subscriber's"""
 
@@ -127,7 +125,7 @@ class NativeBatches:
         self._programs = Programs(decider.world, wills, bits_of(wurao_native.PREDICATES))
         setup = Setup(partitions, compression, ZSTD_LEVEL, batch_bytes_max, policy.file.numbers)
         try:
-            self._engine = wurao_native.Engine(setup, wurao_native.Tables(*glyphs()))
+            self._engine = wurao_native.Engine(setup, wurao_native.Tables(*character_tables()))
         except ValueError as error:
             raise NativeUnfit(str(error)) from error
         self._learn()
@@ -147,7 +145,7 @@ class NativeBatches:
         programs.now = now
         kinds = EVENT_KINDS[topic]
         try:
-            batches, outcomes, new, timestamps, recipients, sources, odd, hinted, left, next_offset, misplaced = (
+            batches, outcomes, new, timestamps, recipients, sources, odd, hinted, fallback, next_offset, misplaced = (
                 self._engine.decide(
                     raw,
                     sms=Sms in kinds,
@@ -181,7 +179,7 @@ class NativeBatches:
             timestamps=stamps,
             signs=signs,
         )
-        return NativeOutcome(batches, programs.counts(rows), left, acts, stamps, next_offset, misplaced)
+        return NativeOutcome(batches, programs.counts(rows), fallback, acts, next_offset, misplaced)
 
     def _take_note(self) -> None:
         """Learn what changed since the last batch."""

@@ -1,11 +1,11 @@
-"""A batch on the native path, purely: bytes of record batches in, finished batches out, the rest by `decide_batch`.
+"""A batch on the native path, purely: bytes of record batches in, finished batches out, the fallback by `decide_batch`.
 
 The native module answers what it is sure of and names the records that it is not: those are decided by Python, in the
 same batch, on the same state of the registry and at the same moment. So whatever the module leaves, the answers are
 those of `decide_batch`; only their order within a partition may differ, between the two groups.
 
-What it must keep: every record that was taken is answered, left, or a dead letter, and an offset is named only when
-all before it are in what is put out.
+What it must keep: every record that was taken is answered, falls back, or is a dead letter, and an offset is named
+only when all before it are in what is put out.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -55,8 +55,8 @@ class Taken(NamedTuple):
 
 
 @dataclass(slots=True)
-class LeftRecord:
-    """A record that the native module leaves to Python."""
+class FallbackRecord:
+    """A record that falls back to Python: the native module is not sure of it."""
 
     offset: int
     timestamp: int
@@ -76,8 +76,8 @@ class Outcome(Protocol):
         """Kind, verdict and reason of what it answered, and how many events got that."""
 
     @property
-    def left(self) -> Sequence[tuple[int, int, bytes | None, bytes | None]]:
-        """Offset, timestamp, key and value of what is left to Python, in the order of offsets."""
+    def fallback(self) -> Sequence[tuple[int, int, bytes | None, bytes | None]]:
+        """Offset, timestamp, key and value of what falls back to Python, in the order of offsets."""
 
     @property
     def acts(self) -> Acts:
@@ -92,7 +92,7 @@ class Native(Protocol):
     """The native batch function, on one worker's registry and policy: it takes note itself of what changes there."""
 
     def decide(self, raw: memoryview, /, *, topic: str, partition: int, base_offset_from: int, now: int) -> Outcome:
-        """Answer what it is sure of, and name the rest. Raises ValueError for bytes that it cannot read.
+        """Answer what it is sure of, and name what falls back. Raises ValueError for bytes that it cannot read.
 
         `raw` may hold several record batches, back to back; records before `base_offset_from` are passed over. `now`
         in milliseconds.
@@ -112,28 +112,28 @@ def decide_raw(
 ) -> Outputs:
     """Decide a batch that came as record batches, or partly so. Raises `NativeFailed` for whatever the module raises.
 
-    Without `native` (a policy that the module does not fit) all of it is decided by Python.
-    Where the registry holds some partitions only, the module leaves what stands in another than its subscriber's.
-    `now` in milliseconds. Some 0.4 µs an event that the module answers, and 6 µs for one that it leaves.
+    Without `native` (a policy that the module does not fit) all of it falls back. Where the registry holds some
+    partitions only, so does what stands in another than its subscriber's.
+    `now` in milliseconds. Some 0.4 µs an event that the module answers, and 6 µs for one that falls back.
     """
-    rest: dict[Place, list[Record]] = {}
+    fallback: dict[Place, list[Record]] = {}
     done: list[tuple[Place, Outcome]] = []
     held = decider.world.registry.held
     for place, taken in batches.items():
         if held is not None:
             held.require(place.partition)
-        left = list(taken.records)
+        records = list(taken.records)
         for piece in taken.raw:
             outcome = _decided(native, piece, place, now) if native is not None and piece.readable else None
             if outcome is None:
-                left += piece.records()
+                records += piece.records()
             else:
                 done.append((place, outcome))
-                left += [LeftRecord(*record) for record in outcome.left]
-        if left:
-            rest[place] = left
-    outputs = decide_batch(rest, decider, now=now, partitions=partitions)
-    outputs.left_count = sum(map(len, rest.values()))
+                records += [FallbackRecord(*record) for record in outcome.fallback]
+        if records:
+            fallback[place] = records
+    outputs = decide_batch(fallback, decider, now=now, partitions=partitions)
+    outputs.fallback_count = sum(map(len, fallback.values()))
     for place, outcome in done:
         _add(outputs, place, outcome)
     outputs.acts = together(outcome.acts for _, outcome in done if len(outcome.acts.rows))

@@ -30,7 +30,7 @@ RECORDS_AT_ONCE: Final = 500
 """Records that are made before they are sent: some 10 ms."""
 
 
-class Telling:
+class ActivityPublisher:
     """Puts out the windows of one worker's counter as they end.
 
     `floor` gives the least number of events, by the policy then in force, of a number that is told of.

@@ -39,41 +39,79 @@ COMMIT_EVERY_S: Final = 0.1
 for each would cost the worker and the broker more than the batch does."""
 
 
-class WayOut(Protocol):
-    """What a lane asks of its way out. `failed` is set when nothing more can be delivered: the worker then ends."""
+class BatchDelivery(Protocol):
+    """From outcomes to commits, for one lane. All of it runs on the worker's loop.
+
+    For each batch the lane's task calls, in this order: `room`, `portions`, `hand_over` once for each portion; or
+    `release_room` instead of the last two where nothing was fetched. Beside that, aiokafka's coordinator task calls
+    `assigned` and `revoked` by way of the lane, and whoever ends or rebalances the lane `drain` and `stop`.
+
+    Nothing is raised into a rebalance, since aiokafka would swallow it: failures that end the worker are set in
+    `failed`, which the worker awaits.
+    """
 
     failed: asyncio.Future[None]
+    """set, once, to what makes further delivery impossible: the worker then ends"""
 
     @property
     def in_flight(self) -> int:
-        """Batches handed over and not yet safe."""
+        """Batches handed over and not yet acknowledged (exactly once: not yet committed). Never blocks."""
 
     def portions(self, taken: Mapping[Place, Taken]) -> Sequence[Mapping[Place, Taken]]:
-        """What of a batch is decided and handed over apart."""
+        """What of a batch is decided and handed over by itself, so that it can be committed by itself.
+
+        The lane's task calls it after `room`, and must hand over every portion. Never blocks.
+        """
 
     async def room(self) -> None:
-        """Wait until one more batch may be handed over: the back-pressure of the whole worker."""
+        """Wait until one more batch may be handed over: the back-pressure of the whole worker.
 
-    def give_back(self) -> None:
-        """There was nothing to hand over after all."""
+        The lane's task calls it before each fetch. Waits for as long as the broker acknowledges nothing. Raises
+        what has made delivery impossible.
+        """
+
+    def release_room(self) -> None:
+        """Give the room back that `room` waited for: the fetch brought nothing to decide. Never blocks."""
 
     async def hand_over(self, outputs: Outputs) -> None:
-        """Send everything a portion puts out. Call after `room`, in the order of the batches."""
+        """Send everything that a portion puts out.
+
+        The lane's task calls it, in the order of the batches. Waits until the producer has taken everything, which
+        may take as long as no broker answers; never for an acknowledgement.
+        """
 
     async def settled(self) -> None:
-        """Wait until the decisions of everything handed over are acknowledged."""
+        """Wait until the decisions of everything handed over are acknowledged, and not for their commit.
+
+        The bulk lane's task calls it on the urgent lane's delivery, within `YIELD_S_MAX`.
+        """
 
     async def drain(self) -> None:
-        """Wait until everything handed over is acknowledged and its offsets are committed; raises why it cannot be."""
+        """Wait until everything handed over is acknowledged and its offsets are committed; raises why it cannot be.
+
+        Called at the end and when partitions are revoked, within `drain_timeout_ms`: it sets no bound of its own.
+        """
 
     async def stop(self) -> None:
-        """Commit no more. What is not committed by now will be decided again by whoever comes next."""
+        """Commit no more. What is not committed by now will be decided again by whoever comes next.
+
+        The worker calls it once, by way of the lane, after `drain` or as much of it as there was time for. Waits for
+        tasks that were cancelled and for clients that close within a bound, for no broker otherwise.
+        """
 
     async def assigned(self, places: Collection[Place]) -> None:
-        """The group has given partitions; before anything is fetched of them."""
+        """The group has given partitions: set them to where they begin.
+
+        aiokafka's coordinator calls it, by way of the lane, before anything is fetched of them. Waits for the broker
+        (committed offsets, transactional ids); the rebalance waits with it. Raises nothing: see `failed`.
+        """
 
     async def revoked(self, places: Collection[Place]) -> None:
-        """The group takes partitions away; after `drain`, or after as much of it as there was time for."""
+        """The group takes partitions away.
+
+        aiokafka's coordinator calls it, by way of the lane, after `drain` or as much of it as there was time for.
+        Waits for no broker but for clients that close within a bound.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +122,8 @@ class InFlight:
     outputs: Outputs
 
 
-class Delivery:
-    """The way out of one worker's lane, at least once."""
+class AtLeastOnceDelivery:
+    """Delivery of one worker's lane, at least once."""
 
     def __init__(
         self,
@@ -145,8 +183,8 @@ class Delivery:
             acquired.cancel()
             self.failed.result()
 
-    def give_back(self) -> None:
-        """There was nothing to hand over after all."""
+    def release_room(self) -> None:
+        """Give the room back: the fetch brought nothing to decide."""
         self._room.release()
 
     async def hand_over(self, outputs: Outputs) -> None:

@@ -5,7 +5,7 @@ a batch only while urgent has nothing in hand or, for a moment, on its way, and 
 one or two batches.
 
 Both fetch records, or, on the native path, record batches as the broker sent them. How much is taken at a time is bound
-by the time that it takes to decide: the share that is left to Python counts for what it costs.
+by the time that it takes to decide: the share that falls back to Python counts for what it costs.
 
 The life of a batch, and what may block: wait for the lane that goes first, and for room in the delivery
 (back-pressure); fetch, up to `fetch_wait_ms`; decide, without an await; hand over. From fetch to hand-over the batch
@@ -14,11 +14,11 @@ that the next owner starts where we ended; what is not acknowledged by then is n
 """
 
 import asyncio
-import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from math import inf
-from typing import Final
+from dataclasses import dataclass
+from functools import partial
+from typing import Final, Protocol
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
@@ -28,13 +28,15 @@ from stream import logs
 from stream.config import FilterConfig
 from stream.deciding.batch import Outputs, Place, Record
 from stream.deciding.native_batch import Taken
-from stream.filter.delivery import Delivery, WayOut
+from stream.filter.delivery import AtLeastOnceDelivery, BatchDelivery
+from stream.filter.lane_state import LaneState
 from stream.filter.offsets import Offsets
-from stream.filter.transactions import MakeProducer, Transactions
+from stream.filter.pacing import Pacing
+from stream.filter.transactions import ExactlyOnceDelivery, MakeProducer
 from stream.kafka import clients
 from stream.kafka.group import commit_owned
 from stream.kafka.reach import until_answered
-from stream.kafka.seams.incoming import RawBatch, gather, joined, raw_batches, spare_consumer_records, take_raw
+from stream.kafka.seams.incoming import RawBatch, joined, raw_batches, spare_consumer_records, take_raw
 from stream.kafka.seams.membership import InstanceTaken, keep_out, see_not_taken
 
 log = logs.get(__name__)
@@ -43,25 +45,46 @@ YIELD_S_MAX: Final = 0.02
 """How long bulk stands back for acknowledgements: beyond, the broker is slow, and a flood of emergencies would stop all
 other traffic."""
 
-GATHER_MS: Final = 2
-GATHER_BYTES: Final = 1 << 16
-"""While events come, the broker holds a fetch of bulk for so long, or until it has so much. A round of fetch, decision
-and delivery costs a worker and its broker as much for a few events as for hundreds, and a broker that answers at the
-first event gives out in pieces what a producer sends at a time."""
 
-QUIET_MS: Final = 5
-"""When nothing has come for so long, it is answered at the first event again: to gather what comes seldom would be to
-ask in vain."""
+@dataclass(frozen=True, slots=True)
+class LaneSettings:
+    """What one lane is, and its bounds; fixed for its life."""
 
-LATELY_S: Final = 5.0
-URGENT_TIMES: Final = 4
-"""While urgent events come, a batch of bulk is smaller by so much: one of them waits for a batch."""
+    name: str
+    topics: tuple[str, ...]
+    group: str
+    """its consumer group, and the beginning of its transactional ids"""
+    is_raw: bool
+    """whether record batches are taken as the broker sent them, for the native module"""
+    batch_records_max: int
+    batches_in_flight_max: int
+    fetch_wait_ms: int
+    drain_timeout_ms: int
+    """how long a rebalance or the end waits for acknowledgements"""
 
-Decide = Callable[[str, Mapping[Place, Taken]], Outputs]
-"""Decides a batch of a lane (its name first) at this moment."""
+    @classmethod
+    def of(cls, config: FilterConfig, name: str, topics: Sequence[str], *, is_raw: bool) -> "LaneSettings":
+        """Those that the configuration gives a lane."""
+        return cls(
+            name,
+            tuple(topics),
+            f"{config.group}.{name}",
+            is_raw,
+            batch_records_max=config.batch_records_max,
+            batches_in_flight_max=config.batches_in_flight_max,
+            fetch_wait_ms=config.fetch_wait_ms,
+            drain_timeout_ms=config.drain_timeout_ms,
+        )
 
-NATIVE_PACE: Final = 8
-"""How many events the native path answers, at least, in the time that Python takes for one."""
+
+class DecidesBatches(Protocol):
+    """What decides a lane's batches. Neither method waits; both are called on the lane's loop."""
+
+    def decide(self, lane: str, batches: Mapping[Place, Taken], /) -> Outputs:
+        """Decide a batch at this moment. The lane calls it, between fetch and hand-over."""
+
+    def acknowledged(self, lane: str, outputs: Outputs, /) -> None:
+        """Take note that the broker has everything of a batch. The delivery calls it, before it commits."""
 
 
 class Lane(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is not typed
@@ -69,15 +92,11 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is not 
 
     def __init__(
         self,
-        name: str,
+        settings: LaneSettings,
         *,
-        topics: Sequence[str],
         consumer: AIOKafkaConsumer,
         producer: AIOKafkaProducer,
-        limits: FilterConfig,
-        decide: Decide,
-        raw: bool,
-        acknowledged: Callable[[Outputs], None],
+        decider: DecidesBatches,
         after: "Lane | None" = None,
         marks: Mapping[str, str],
         lost: Callable[[str, int], None],
@@ -88,80 +107,76 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is not 
 
         `transactional` makes the producers of exactly-once delivery; without it, delivery is at least once.
         """
-        self.name = name
+        self._settings = settings
         self.consumer = consumer
         self._member = member or consumer
         """the member of the group, which commits: another one where partitions are assigned by hand"""
         self.offsets = Offsets(consumer, member=self._member, marks=marks, lost=lost)
         self._open: frozenset[int] | None = None
-        in_flight_max = limits.batches_in_flight_max
-        self.delivery: WayOut = (
-            Delivery(
+        acknowledged = partial(decider.acknowledged, settings.name)
+        self.delivery: BatchDelivery = (
+            AtLeastOnceDelivery(
                 producer,
                 begin=self.offsets.begin,
                 commit=self._commit,
-                in_flight_max=in_flight_max,
+                in_flight_max=settings.batches_in_flight_max,
                 acknowledged=acknowledged,
             )
             if transactional is None
-            else Transactions(
+            else ExactlyOnceDelivery(
                 producer,
                 consumer=consumer,
                 offsets=self.offsets,
-                group=f"{limits.group}.{name}",
+                group=settings.group,
                 transactional=transactional,
-                in_flight_max=in_flight_max,
+                in_flight_max=settings.batches_in_flight_max,
                 acknowledged=acknowledged,
             )
         )
-        self._topics = topics
-        self._limits = limits
-        self._decide = decide
+        self._decider = decider
         self._after = after
-        self._idle = asyncio.Event()
-        self._idle.set()
-        self._stopping = False
-        self._spare = True
-        self._raw = raw
-        self._gathering = False
-        self._taken_at_s = -inf
-        """the monotonic moment at which something was last taken"""
-        self._cost = 1.0
-        """the work of a record of the last batch, in those that Python decides"""
+        self._state = LaneState()
+        self.pacing: Pacing = Pacing(
+            consumer,
+            batch_records_max=settings.batch_records_max,
+            fetch_wait_ms=settings.fetch_wait_ms,
+            urgent=after.pacing if after is not None else None,
+        )
+        self._is_spared = True
+        """whether the consumer is still believed to make no records of its own (`spare_consumer_records`)"""
 
     async def start(self, *, listener: ConsumerRebalanceListener | None = None, also: Sequence[str] = ()) -> None:
         """Join the group, with what else the member should be given; `listener` hears of rebalances instead of us."""
-        self.consumer.subscribe((*self._topics, *also), listener=listener or self)
+        self.consumer.subscribe((*self._settings.topics, *also), listener=listener or self)
         await self.start_by_hand()
 
     async def start_by_hand(self) -> None:
         """Begin with no partitions: they are assigned to the consumer later."""
         await until_answered(self.consumer.start)
         keep_out(self.consumer)
-        if self._raw:
+        if self._settings.is_raw:
             take_raw(self.consumer)
 
     async def run(self) -> None:
         """Decide batches until `stop`. Raises what made delivery impossible."""
-        while not self._stopping:
+        while self._state.may_take:
             if self._after is not None:
                 await self._after.drained()
             await self.delivery.room()
             taken = self._of_open(await self._take())
-            self._note_taken(taken)
-            if not taken or self._stopping:
-                # What comes when the end was asked for already is left to the next owner: nobody would commit it here.
-                self.delivery.give_back()
+            self.pacing.taken(taken)
+            if not taken or not self._state.take():
+                # What comes when the end was asked for already is for the next owner: nobody would commit it here.
+                self.delivery.release_room()
                 continue
-            self._idle.clear()
             try:
                 for portion in self.delivery.portions(taken):
-                    outputs = self._decide(self.name, portion)
-                    if self._raw:
-                        self._learn(outputs)
+                    outputs = self._decider.decide(self._settings.name, portion)
+                    if self._settings.is_raw:
+                        self.pacing.decided(outputs)
                     await self.delivery.hand_over(outputs)
             finally:
-                self._idle.set()
+                self._state.handed_over()
 
     async def until_failure(self) -> None:
         """Raises what makes delivery impossible, as soon as it does, whatever the lane waits for at that moment."""
@@ -177,38 +192,9 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is not 
         except (clients.KafkaError, TimeoutError):
             return
 
-    def _note_taken(self, taken: Mapping[Place, Taken]) -> None:
-        """Let fetches of bulk be held while one batch follows the other; urgent ones never are."""
-        moment_s = time.monotonic()
-        follows = bool(taken) and moment_s - self._taken_at_s < QUIET_MS / 1000
-        if taken:
-            self._taken_at_s = moment_s
-        if self._after is None or follows == self._gathering:
-            return
-        self._gathering = follows
-        if follows:
-            gather(self.consumer, wait_ms=GATHER_MS, bytes_min=GATHER_BYTES)
-        else:
-            gather(self.consumer, wait_ms=clients.FETCH_WAIT_MS, bytes_min=1)
-
-    @property
-    def is_about(self) -> bool:
-        """Whether something was taken lately."""
-        return time.monotonic() - self._taken_at_s < LATELY_S
-
-    @property
-    def _wait_ms(self) -> int:
-        return QUIET_MS if self._gathering else self._limits.fetch_wait_ms
-
-    @property
-    def _records_max(self) -> int:
-        """Of a batch, in those that Python decides."""
-        stands_back = self._after is not None and self._after.is_about
-        return max(1, self._limits.batch_records_max // (URGENT_TIMES if stands_back else 1))
-
     async def _take(self) -> dict[Place, Taken]:
         try:
-            return await (self._take_raw() if self._raw else self._take_records())
+            return await (self._take_raw() if self._settings.is_raw else self._take_records())
         except NoOffsetForPartitionError:
             return {}  # assigned just now: it is being set to where it begins
         except OffsetOutOfRangeError as error:
@@ -216,28 +202,22 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is not 
             return {}
 
     async def _take_records(self) -> dict[Place, Taken]:
-        if self._spare and not spare_consumer_records(self.consumer):
-            self._spare = False
+        if self._is_spared and not spare_consumer_records(self.consumer):
+            self._is_spared = False
             log.warning(
                 "this version of aiokafka is not one that stream.kafka.seams knows: batches cost more CPU time",
-                lane=self.name,
+                lane=self._settings.name,
             )
-        fetched = await self.consumer.getmany(timeout_ms=self._wait_ms, max_records=self._records_max)
+        fetched = await self.consumer.getmany(timeout_ms=self.pacing.wait_ms, max_records=self.pacing.records_max)
         return {Place(*place): Taken([], records, records[-1].offset + 1) for place, records in fetched.items()}
 
     async def _take_raw(self) -> dict[Place, Taken]:
         fetched = await raw_batches(
             self.consumer,
-            timeout_ms=self._wait_ms,
-            records_max=self._records_max / self._cost,
+            timeout_ms=self.pacing.wait_ms,
+            records_max=self.pacing.raw_records_max,
         )
         return {Place(*place): _taken(pieces) for place, pieces in fetched.items()}
-
-    def _learn(self, outputs: Outputs) -> None:
-        """How much work a record is, by these: what was left to Python counts whole."""
-        answered = sum(batch.count for batch in outputs.finished)
-        if total := outputs.left_count + answered:
-            self._cost = (outputs.left_count + answered / NATIVE_PACE) / total
 
     def shut(self) -> None:
         """Take nothing of any partition until it is opened; what was fetched meanwhile is fetched again."""
@@ -247,7 +227,7 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is not 
     def open(self, partition: int) -> None:
         """Take what comes in a partition of our topics, where it is assigned. For who has `shut` all before."""
         self._open = (self._open or frozenset()) | {partition}
-        places = {TopicPartition(topic, partition) for topic in self._topics}
+        places = {TopicPartition(topic, partition) for topic in self._settings.topics}
         self.consumer.resume(*places & self.consumer.assignment())
 
     def _of_open(self, taken: dict[Place, Taken]) -> dict[Place, Taken]:
@@ -267,8 +247,7 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is not 
         Between hand-over and acknowledgement the loop turns several times; a batch of bulk in each of these turns would
         make an emergency wait for all of them.
         """
-        while not self._idle.is_set():  # asked anew: between waking and running it may have taken the next batch
-            await self._idle.wait()
+        await self._state.until_empty_handed()
         if self.delivery.in_flight:
             with suppress(TimeoutError):
                 async with asyncio.timeout(YIELD_S_MAX):
@@ -279,9 +258,10 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is not 
 
         Raises what made delivery impossible.
         """
-        self._stopping = True
+        self._state.drain()
         await self.settle("stop")
         await self.delivery.stop()
+        self._state.stop()
         if self.delivery.failed.done():
             self.delivery.failed.result()
 
@@ -290,7 +270,7 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is not 
         if revoked:
             await self.settle("revoked")
             await self.delivery.revoked([Place(*place) for place in revoked])
-            log.info("partitions revoked", lane=self.name, partitions_count=len(revoked))
+            log.info("partitions revoked", lane=self._settings.name, partitions_count=len(revoked))
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
         """Set partitions to where they begin (aiokafka calls this; meanwhile nothing is fetched of them)."""
@@ -299,7 +279,7 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is not 
         if self.delivery.failed.done():
             return
         self.consumer.resume(*assigned)
-        log.info("partitions assigned", lane=self.name, partitions_count=len(assigned))
+        log.info("partitions assigned", lane=self._settings.name, partitions_count=len(assigned))
 
     async def settle(self, why: str) -> None:
         """Wait until everything taken is acknowledged and committed, within the bound.
@@ -308,14 +288,14 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is not 
         would only swallow it.
         """
         try:
-            async with asyncio.timeout(self._limits.drain_timeout_ms / 1000):
-                await self._idle.wait()
+            async with asyncio.timeout(self._settings.drain_timeout_ms / 1000):
+                await self._state.until_empty_handed()
                 with suppress(Exception):
                     await self.delivery.drain()
         except TimeoutError:
             log.warning(
                 "batches abandoned: not acknowledged in time, so not committed; they are decided again",
-                lane=self.name,
+                lane=self._settings.name,
                 why=why,
                 batches_count=self.delivery.in_flight,
             )

@@ -67,7 +67,7 @@ class LaneDecider:
         timestamps = outputs.all_timestamps()
         if len(timestamps):
             metrics.lag_seconds.labels(lane).set(max(0, now - int(timestamps.min())) / 1000)
-        metrics.native_left.inc(outputs.left_count)
+        metrics.native_fallbacks.inc(outputs.fallback_count)
         for letter in outputs.dead_letters:
             metrics.dead_letters.labels(letter.place.topic).inc()
         self.count_misplaced(outputs.misplaced)

@@ -47,7 +47,7 @@ GIVE_BACK_AFTER_S: Final = 3.0
 """After the last partition is loaded: most of what was lost is taken out by then, too."""
 
 
-class Holding(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is not typed
+class PartitionAssignment(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is not typed
     """One worker's partitions. `start`, then `run` beside the lanes and the follower, on their loop."""
 
     def __init__(

@@ -66,7 +66,7 @@ MakeProducer = Callable[[str], AIOKafkaProducer]
 class _Batch:
     """A batch of the lane, until none of its portions waits."""
 
-    portions_left: int
+    portions_open: int
 
 
 @dataclass(slots=True, eq=False)
@@ -84,8 +84,8 @@ class _Partition:
     task: asyncio.Task[None] | None = None
 
 
-class Transactions:
-    """The way out of one worker's lane. `failed` is set when nothing more can be delivered: the worker then ends."""
+class ExactlyOnceDelivery:
+    """Delivery of one worker's lane, exactly once. `failed` is set when nothing more can be delivered: the worker then ends."""
 
     def __init__(
         self,
@@ -134,8 +134,8 @@ class Transactions:
         await self._until(lambda: self._open < self._in_flight_max)
         self._raise_failure()
 
-    def give_back(self) -> None:
-        """There was nothing to hand over after all."""
+    def release_room(self) -> None:
+        """Nothing to do: room is counted by what was handed over."""
 
     async def hand_over(self, outputs: Outputs) -> None:
         """Send what one portion puts out. Call after `room`, in the order of the batches."""
@@ -302,8 +302,8 @@ class Transactions:
 
     def _done_with(self, batch: _Batch) -> None:
         """One portion of it is committed, or left to another worker."""
-        batch.portions_left -= 1
-        self._open -= not batch.portions_left
+        batch.portions_open -= 1
+        self._open -= not batch.portions_open
 
     async def _until(self, reached: Callable[[], bool]) -> None:
         """Wait for less to be under way, or for a failure."""

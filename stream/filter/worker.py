@@ -16,7 +16,6 @@ import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
-from functools import partial
 from typing import Final
 
 from bloom.bitmaps import Overlay
@@ -25,15 +24,15 @@ from bloom.wills import CHANNELS
 from stream import logs, tracing
 from stream.clock import now_ms
 from stream.config import Config
-from stream.deciding.batch_decider import BatchDecider, Source
+from stream.deciding.batch_decider import BatchDecider, RegistrySource
 from stream.deciding.native_batch import MakeNative
 from stream.feed.expression_reader import native_reader
 from stream.feed.follower import Applied, Follower
-from stream.filter.activity_publisher import Telling
+from stream.filter.activity_publisher import ActivityPublisher
 from stream.filter.delivery import letter_of, send, send_dead_letter
-from stream.filter.lane import Lane
+from stream.filter.lane import Lane, LaneSettings
 from stream.filter.lane_decider import LaneDecider
-from stream.filter.partition_assignment import URGENT, Holding
+from stream.filter.partition_assignment import URGENT, PartitionAssignment
 from stream.filter.topic_watch import LASTING, TopicWatch, watched
 from stream.health import Health
 from stream.kafka import clients
@@ -127,18 +126,18 @@ class Worker:
         )
         self._topics = TopicWatch(self._identity, self._follower, tells=index == 1)
         self._lanes: list[Lane] = []
-        self._holding: Holding | None = None
+        self._holding: PartitionAssignment | None = None
         self._bad: list[BadRecord] = []
         self._batches = BatchDecider(
             policy,
             registry,
             progress=self._follower,
-            source=Source(self._run, meta.cluster, {topic: cluster.topics[topic].id for topic in RECORD_KIND}),
+            source=RegistrySource(self._run, meta.cluster, {topic: cluster.topics[topic].id for topic in RECORD_KIND}),
             partitions=config.topics.partitions,
             make_native=native,
         )
         self._decider = LaneDecider(self._batches, self._metrics, worker=index)
-        self._telling = Telling(
+        self._publisher = ActivityPublisher(
             self._batches.activity,
             self._producer,
             partitions=config.topics.partitions,
@@ -239,14 +238,14 @@ class Worker:
             tell_ready(True)
 
         if self._config.registry.mode == "partitioned":
-            await self._join_apart(ready)
+            await self._join_partitioned(ready)
             return
         urgent = self._lane("urgent", URGENT, after=None, consumer=self._consumer("urgent"))
         self._lanes = [urgent, self._lane("bulk", BULK, after=urgent, consumer=self._consumer("bulk"))]
         await asyncio.gather(*(lane.start() for lane in self._lanes))
         ready()
 
-    async def _join_apart(self, ready: Callable[[], None]) -> None:
+    async def _join_partitioned(self, ready: Callable[[], None]) -> None:
         """Join one group for both lanes, and hold no more than what it gives (`partition_assignment`)."""
         member = self._consumer("bulk", assignor=SamePartitions(room=self._config.registry.partitions_max))
         by_hand = clients.group_consumer(
@@ -255,7 +254,7 @@ class Worker:
         urgent = self._lane("urgent", URGENT, after=None, consumer=by_hand, member=member)
         bulk = self._lane("bulk", BULK, after=urgent, consumer=member)
         self._lanes = [urgent, bulk]
-        self._holding = Holding(
+        self._holding = PartitionAssignment(
             self._config,
             cluster=self._cluster,
             follower=self._follower,
@@ -289,14 +288,10 @@ class Worker:
         member: AIOKafkaConsumer | None = None,
     ) -> Lane:
         return Lane(
-            name,
-            topics=topics,
+            LaneSettings.of(self._config.filter, name, topics, is_raw=self._batches.is_native),
             consumer=consumer,
             producer=self._producer,
-            limits=self._config.filter,
-            decide=self._decider.decide,
-            raw=self._batches.is_native,
-            acknowledged=partial(self._decider.acknowledged, name),
+            decider=self._decider,
             after=after,
             marks=self._identity.marks,
             lost=self._note_lost,
@@ -323,7 +318,7 @@ class Worker:
                 self._watch_loop(),
                 self._watch_readiness(tell_ready),
                 self._count(),
-                self._telling.run(),
+                self._publisher.run(),
             )
         ]
         try:
@@ -336,7 +331,7 @@ class Worker:
                     await asyncio.gather(*(lane.see_instance() for lane in self._lanes))
                 raise
             await asyncio.gather(*(lane.stop() for lane in self._lanes))
-            await self._telling.finish()
+            await self._publisher.finish()
         except TopicsChanged:
             with suppress(Exception):  # it ends all the same; what is not committed is decided again
                 async with asyncio.timeout(SETTLE_S_MAX):
@@ -387,10 +382,10 @@ class Worker:
                 )
         self._decider.count_misplaced(applied.misplaced)
 
-    def _note_catching_up(self, applied: Applied, left: int) -> None:
+    def _note_catching_up(self, applied: Applied, remaining: int) -> None:
         self._note(applied)
         if (held_back := self._throttle["reading"].now()) is not None:
-            log.info("reading the registry", worker=self._index, records_left=left, held_back=held_back)
+            log.info("reading the registry", worker=self._index, records_left=remaining, held_back=held_back)
 
     async def _send_bad(self) -> None:
         """Put bad registry records where they are kept. One worker of a host does it for all, unless it sees alone."""

@@ -35,6 +35,9 @@ from stream.policy.loading import load
 from stream.registry.registry import Registry
 from tests.filter.harness import PARTITIONS
 
+Decided = tuple[Event, Decision, str, str | None]
+"""An event, its decision, and its numbers as read: whom it concerns, and what it came from."""
+
 DECISIONS_MAX = 500
 """Decisions in one finished batch: so few that there are several."""
 
@@ -49,7 +52,7 @@ class StandInOutcome:
 
     batches: list[tuple[bytes, int]]
     counts: list[tuple[str, str, str, int]]
-    left: list[tuple[int, int, bytes | None, bytes | None]]
+    fallback: list[tuple[int, int, bytes | None, bytes | None]]
     acts: Acts
     misplaced: int
 
@@ -66,9 +69,9 @@ class StandIn:
     def decide(self, raw: memoryview, *, topic: str, partition: int, base_offset_from: int, now: int) -> StandInOutcome:
         """As the contract has it."""
         decode = event_decoder(topic)
-        left: list[tuple[int, int, bytes | None, bytes | None]] = []
+        fallback: list[tuple[int, int, bytes | None, bytes | None]] = []
         keyed: list[tuple[bytes, bytes]] = []
-        decided: list[tuple[Event, Decision]] = []
+        decided: list[Decided] = []
         timestamps: list[int] = []
         misplaced = 0
         memory = MemoryRecords(bytes(raw))
@@ -79,25 +82,26 @@ class StandIn:
                 try:
                     event = decode(record.value)
                 except Undecodable:
-                    left.append((record.offset, record.timestamp, record.key, record.value))
+                    fallback.append((record.offset, record.timestamp, record.key, record.value))
                     continue
                 if self.panic and event.id.startswith(self.panic):
                     raise Panic("index out of bounds")
                 decision = self.decider.decide(event, now)
                 if isinstance(event, Reply) or self.leaves(event, decision) or self._claims(decision):
-                    left.append((record.offset, record.timestamp, record.key, record.value))
+                    fallback.append((record.offset, record.timestamp, record.key, record.value))
                     continue
-                (subscriber,) = self.decider.read([event]).subscribers
+                numbers = self.decider.read([event])
+                (subscriber,), (origin,) = numbers.subscribers, numbers.origins
                 keyed.append((record.key or subscriber.encode(), encode(decision)))
-                decided.append((event, decision))
+                decided.append((event, decision, subscriber, origin))
                 timestamps.append(record.timestamp)
                 misplaced += partition_of(subscriber, self.partitions) != partition
         some = [keyed[first : first + DECISIONS_MAX] for first in range(0, len(keyed), DECISIONS_MAX)]
-        tallies = Counter((decision.of, decision.verdict, decision.reason) for _, decision in decided)
+        tallies = Counter((decision.of, decision.verdict, decision.reason) for _, decision, *_ in decided)
         return StandInOutcome(
             [(_finished(batch, now), len(batch)) for batch in some],
             [(*tally, count) for tally, count in tallies.items()],
-            left,
+            fallback,
             self._acts(decided, timestamps),
             misplaced,
         )
@@ -109,22 +113,22 @@ class StandIn:
         owner = owner_in(self.decider.world.registry)
         return owner("call" if decision.of == "call" else "sms", decision.from_ or "") != decision.sender
 
-    def _acts(self, decided: list[tuple[Event, Decision]], timestamps: list[int]) -> Acts:
-        decisions = [decision for _, decision in decided]
+    def _acts(self, decided: list[Decided], timestamps: list[int]) -> Acts:
+        decisions = [decision for _, decision, *_ in decided]
         given = [Answer(one.of, one.sender, one.verdict, one.reason) for one in decisions]
         answers = sorted(set(given), key=repr)
-        froms = ["" if one.sender else one.from_ or "" for one in decisions]
+        froms = ["" if one.sender else origin or "" for _, one, _, origin in decided]
         opt_out = self.decider.world.policy.opt_out
         return Acts(
             answers=answers,
             rows=np.array([answers.index(one) for one in given], dtype=np.int32),
-            recipients=np.array([_number(one.to) for one in decisions], dtype=np.int64),
+            recipients=np.array([_number(subscriber) for _, _, subscriber, _ in decided], dtype=np.int64),
             sources=np.array([0 if d.sender else _number(f) for d, f in zip(decisions, froms, strict=True)], np.int64),
             odd_sources={row: text for row, text in enumerate(froms) if text and _number(text) == NO_NUMBER},
             timestamps=np.array(timestamps, dtype=np.int64),
             signs=[
                 Sign("opt-out hint", timestamp, "sms", decision.sender)
-                for (event, decision), timestamp in zip(decided, timestamps, strict=True)
+                for (event, decision, *_), timestamp in zip(decided, timestamps, strict=True)
                 if isinstance(event, Sms)
                 and decision.reason == "service"
                 and decision.sender

@@ -8,7 +8,7 @@ from aiokafka.errors import GroupAuthorizationFailedError, KafkaTimeoutError
 from aiokafka.structs import RecordMetadata
 
 from stream.deciding.batch import DeadLetter, Outputs, Place
-from stream.filter.delivery import Delivery, accepted
+from stream.filter.delivery import AtLeastOnceDelivery, accepted
 
 PLACE = Place("events.sms", 3)
 ACK = RecordMetadata("decisions", 3, None, 0, 0, 0, 0)
@@ -34,7 +34,7 @@ class World:
         self.commit_may_end = asyncio.Event()
         self.commit_may_end.set()
         self.commit_fails: Exception | None = None
-        self.delivery = Delivery(
+        self.delivery = AtLeastOnceDelivery(
             self.producer, begin=self.begin, commit=self.commit, in_flight_max=2, acknowledged=lambda _: None
         )
 

@@ -18,7 +18,7 @@ from aiokafka.errors import KafkaError
 
 from stream.deciding.batch import Place
 from stream.filter.offsets import Offsets
-from stream.filter.transactions import Transactions
+from stream.filter.transactions import ExactlyOnceDelivery
 from stream.kafka import clients
 from stream.model.topics import DEAD_LETTER, EXPRESSIONS
 from tests.filter import cases
@@ -131,7 +131,7 @@ def test_a_predecessor_is_shut_out_before_anything_is_fetched(broker: Broker) ->
             await predecessor.begin_transaction()
             await predecessor.send_and_wait("decisions", key=b"k", value=b"{}", partition=3)
             await predecessor.send_offsets_to_transaction({TopicPartition(*place): 5}, group)
-            way_out = Transactions(
+            delivery = ExactlyOnceDelivery(
                 beside,
                 consumer=successor,
                 offsets=Offsets(
@@ -149,7 +149,7 @@ def test_a_predecessor_is_shut_out_before_anything_is_fetched(broker: Broker) ->
                     pass
 
                 async def on_partitions_assigned(self, given: set[TopicPartition]) -> None:
-                    await way_out.assigned([Place(*one) for one in given])
+                    await delivery.assigned([Place(*one) for one in given])
                     assigned.set()
 
             successor.subscribe([place.topic], listener=Listener())
@@ -158,7 +158,7 @@ def test_a_predecessor_is_shut_out_before_anything_is_fetched(broker: Broker) ->
                 with pytest.raises(KafkaError):
                     await predecessor.commit_transaction()
                 position: int = await successor.position(TopicPartition(*place))
-                await way_out.stop()
+                await delivery.stop()
                 return position
 
     assert asyncio.run(take_over()) == 0

@@ -12,13 +12,25 @@ from aiokafka.structs import RecordMetadata
 from stream.config import FilterConfig
 from stream.deciding.batch import DeadLetter, Outputs, Place
 from stream.deciding.native_batch import Taken
-from stream.filter.delivery import Delivery
-from stream.filter.lane import GATHER_BYTES, GATHER_MS, URGENT_TIMES, Lane
+from stream.filter.delivery import AtLeastOnceDelivery
+from stream.filter.lane import Lane, LaneSettings
+from stream.filter.lane_state import Draining, Idle, InHand, LaneState, State, Stopped
+from stream.filter.pacing import GATHER_BYTES, GATHER_MS, URGENT_TIMES
 from stream.kafka.clients import FETCH_WAIT_MS
 from tests.patience import LONG_S
 
 PLACE = Place("events.urgent", 3)
 ACK = RecordMetadata("dead-letter", 0, None, 0, 0, 0, 0)
+
+
+class Decider:
+    """Decides nothing, and takes note of nothing."""
+
+    def decide(self, *_: object) -> Outputs:
+        return Outputs()
+
+    def acknowledged(self, *_: object) -> None:
+        pass
 
 
 class Broker:
@@ -43,14 +55,10 @@ async def broker() -> Broker:
 @pytest.fixture
 async def urgent(broker: Broker) -> AsyncIterator[Lane]:
     lane = Lane(
-        "urgent",
-        topics=("events.urgent",),
+        LaneSettings.of(FilterConfig(), "urgent", ("events.urgent",), is_raw=False),
         consumer=broker,
         producer=broker,
-        limits=FilterConfig(),
-        decide=lambda *_: Outputs(),
-        raw=False,
-        acknowledged=lambda _: None,
+        decider=Decider(),
         marks={},
         lost=lambda *_: None,
     )
@@ -95,7 +103,7 @@ async def test_a_lane_that_cannot_commit_ends_by_its_reason(urgent: Lane, broker
     async def commit(_: object) -> None:
         raise GroupAuthorizationFailedError("wurao-filter.urgent")
 
-    assert isinstance(urgent.delivery, Delivery)
+    assert isinstance(urgent.delivery, AtLeastOnceDelivery)
     urgent.delivery._commit = commit
     await hand_over(urgent)
     broker.acks[0].set_result(ACK)
@@ -131,14 +139,10 @@ class Consumer(Broker):
 def bulk(consumer: Consumer, *, after: Lane | None) -> Lane:
     """A lane that stands back for another; without one it is urgent itself."""
     return Lane(
-        "bulk" if after else "urgent",
-        topics=("events.sms",),
+        LaneSettings.of(FilterConfig(), "bulk" if after else "urgent", ("events.sms",), is_raw=False),
         consumer=consumer,
         producer=consumer,
-        limits=FilterConfig(),
-        decide=lambda *_: Outputs(),
-        raw=False,
-        acknowledged=lambda _: None,
+        decider=Decider(),
         marks={},
         lost=lambda *_: None,
         after=after,
@@ -150,7 +154,7 @@ def moment_s(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The moments that lanes are shown, one for each look; the last one stays."""
     moments = [100.0]
     show = SimpleNamespace(monotonic=lambda: moments.pop(0) if len(moments) > 1 else moments[0])
-    monkeypatch.setattr("stream.filter.lane.time", show)
+    monkeypatch.setattr("stream.filter.pacing.time", show)
     return moments
 
 
@@ -169,7 +173,7 @@ async def test_the_broker_gathers_for_bulk_while_batches_follow_each_other_and_e
         (1.100, SOME, at_once),
     ]:
         moment_s[:] = [moment]
-        lane._note_taken(taken)
+        lane.pacing.taken(taken)
         assert (its._fetch_max_wait_ms, its._fetch_min_bytes) == expected
     await lane.delivery.stop()
 
@@ -178,7 +182,7 @@ async def test_the_broker_never_gathers_emergencies(moment_s: list[float]) -> No
     del moment_s  # it stands still: everything follows at once
     lane = bulk(Consumer([]), after=None)
     for _ in range(3):
-        lane._note_taken(SOME)
+        lane.pacing.taken(SOME)
         assert lane.consumer._fetcher._fetch_min_bytes == 1
     await lane.delivery.stop()
 
@@ -187,7 +191,7 @@ async def test_batches_of_bulk_are_small_while_emergencies_come(urgent: Lane, mo
     whole = FilterConfig().batch_records_max
     for moment, expected in [(100.0, whole // URGENT_TIMES), (104.9, whole // URGENT_TIMES), (105.1, whole)]:
         moment_s[:] = [100.0]
-        urgent._note_taken(SOME)
+        urgent.pacing.taken(SOME)
         moment_s[:] = [moment]
         consumer = Consumer([5])
         lane = bulk(consumer, after=urgent)
@@ -198,3 +202,39 @@ async def test_batches_of_bulk_are_small_while_emergencies_come(urgent: Lane, mo
         await asyncio.gather(running, return_exceptions=True)
         await lane.delivery.stop()
         assert set(consumer.records_max) == {expected}
+
+
+@pytest.mark.parametrize(
+    ("calls", "state"),
+    [
+        ("", Idle()),
+        ("take", InHand()),
+        ("take handed_over", Idle()),
+        ("drain", Draining(in_hand=False)),
+        ("take drain", Draining(in_hand=True)),
+        ("take drain drain", Draining(in_hand=True)),
+        ("take drain handed_over", Draining(in_hand=False)),
+        ("drain take", Draining(in_hand=False)),
+        ("take drain stop handed_over", Stopped()),
+        ("drain stop drain take", Stopped()),
+    ],
+)
+def test_a_lane_that_drains_hands_over_what_it_holds_and_never_takes_again(calls: str, state: State) -> None:
+    lane = LaneState()
+    for call in calls.split():
+        getattr(lane, call)()
+    assert lane.now == state
+
+
+async def test_who_waits_for_empty_hands_is_not_let_through_while_the_next_batch_is_taken() -> None:
+    lane = LaneState()
+    assert lane.take()
+    waiting = asyncio.ensure_future(lane.until_empty_handed())
+    await turns()
+    lane.handed_over()
+    assert lane.take()  # before the waiter had its turn
+    await turns()
+    assert not waiting.done()
+    lane.handed_over()
+    await turns()
+    assert waiting.done()

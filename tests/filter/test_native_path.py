@@ -46,7 +46,7 @@ from stream.policy.loading import load
 from stream.registry.registry import registry_of
 from tests.filter import cases, standin
 from tests.filter.harness import NOW, Broker, FilterProcess, event
-from tests.native.twins import needs_native, registry_apart
+from tests.native.twins import needs_native, partitioned_registry
 
 PARTITIONS = 12
 NONE = np.zeros(1, dtype=np.int64)
@@ -170,7 +170,7 @@ def test_both_paths_give_the_same_decisions_letters_counts_and_offsets(
 def test_who_holds_some_partitions_decides_their_events_on_both_paths_as_who_holds_all(
     held: set[int], strays: int
 ) -> None:
-    decider = Decider(load(), registry_apart(cases.registry()))
+    decider = Decider(load(), partitioned_registry(cases.registry()))
     partitions = decider.world.registry.held
     assert partitions is not None
     for partition in set(range(PARTITIONS)) - held:
@@ -193,12 +193,12 @@ def test_who_holds_some_partitions_decides_their_events_on_both_paths_as_who_hol
     everything = _decider()
     whole = decide_raw(taken, _module(everything, 1), everything, now=NOW, partitions=PARTITIONS)
     assert all(some <= _decisions(whole)[place] for place, some in _decisions(both).items())
-    assert both.left_count <= whole.left_count + both.misplaced.total(), "no more is left than what is misplaced"
+    assert both.fallback_count <= whole.fallback_count + both.misplaced.total(), "only what is misplaced falls back"
 
 
 @needs_native
 def test_events_of_a_partition_that_is_not_held_are_not_decided_at_all() -> None:
-    decider = Decider(load(), registry_apart(cases.registry()))
+    decider = Decider(load(), partitioned_registry(cases.registry()))
     held = decider.world.registry.held
     assert held is not None
     module = NativeBatches(decider, held.follow(), partitions=PARTITIONS)
@@ -251,7 +251,7 @@ def test_a_batch_that_the_module_cannot_read_is_pythons() -> None:
     outputs = decide_raw(taken, None, decider, now=NOW, partitions=PARTITIONS)
     plain = decide_batch({place: records}, decider, now=NOW, partitions=PARTITIONS)
     assert _decisions(outputs) == _decisions(plain)
-    assert outputs.left_count == len(records)
+    assert outputs.fallback_count == len(records)
 
 
 def test_columns_that_do_not_fit_their_decisions_are_a_failure() -> None:
@@ -310,7 +310,7 @@ def test_the_module_answers_small_batches_together_and_their_decisions_leave_as_
         {place: Taken([together], [], FIRST + 60)}, _module(decider, 1), decider, now=NOW, partitions=PARTITIONS
     )
     assert [batch.count for batch in outputs.finished] == [60]
-    assert outputs.left_count == 0
+    assert outputs.fallback_count == 0
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from stream.deciding.activity import ActivityCounter, Acts
 from stream.deciding.batch import Keyed
 from stream.deciding.windows import Answer, Closed
 from stream.filter import activity_publisher
-from stream.filter.activity_publisher import Telling
+from stream.filter.activity_publisher import ActivityPublisher
 from stream.model.control import WINDOW_MS, Activity
 
 NOW = 1_795_500_000_000
@@ -50,7 +50,7 @@ async def test_a_window_is_counted_in_a_thread_and_sent_whole(monkeypatch: pytes
 
     monkeypatch.setattr(activity_publisher, "records_of", records_of)
     monkeypatch.setattr(activity_publisher, "send", send)
-    await Telling(_counter(ANSWERS), None, partitions=12, floor=lambda: 100).finish()
+    await ActivityPublisher(_counter(ANSWERS), None, partitions=12, floor=lambda: 100).finish()
     assert len({one.key for one in sent}) == len(ANSWERS)
     assert threading.get_ident() not in counted_in
 

@@ -29,7 +29,7 @@ from stream.testbed.sample import REFUSALS_COUNT_MIN, sample
 from stream.testbed.texts import own
 from stream.testbed.traffic import Traffic
 from tests.native import spellings
-from tests.native.twins import PARTITIONS, Twins, registry_apart
+from tests.native.twins import PARTITIONS, Twins, partitioned_registry
 from tests.policy import strategies as words
 from tests.policy.model import Json, Settings, Window
 from tests.policy.test_model import policy_of
@@ -95,7 +95,7 @@ class Source:
         few = sample(now=words.NOON, refusals_count=REFUSALS_COUNT_MIN, silent_count=1_000)
         said = [repeated.expression(index) for repeated in few.words for index in repeated.who]
         records = [*few.records(), *said]
-        self._sample_registries = {make: make(records) for make in (registry_of, registry_apart)}
+        self._sample_registries = {make: make(records) for make in (registry_of, partitioned_registry)}
         self._traffic = Traffic(few, own(), seed=seed)
 
     def world(self) -> tuple[Policy, Registry]:
@@ -112,7 +112,7 @@ class Source:
             for _ in range(draw.randrange(3))
         )
         policy = policy_of(Settings(draw.random() < 0.7, draw.random() < 0.5, hours))
-        make = registry_apart if draw.random() < APART_SHARE else registry_of
+        make = partitioned_registry if draw.random() < APART_SHARE else registry_of
         if draw.random() < 0.2:
             return policy, self._sample_registries[make]
         raws = [*words.LAWFUL, *draw.sample(words.SPOILERS, draw.randrange(4))]

@@ -29,8 +29,8 @@ from tests.native.twins import (
     Twins,
     batch_of,
     needs_native,
+    partitioned_registry,
     records_of,
-    registry_apart,
 )
 from tests.policy.cases import (
     APPROVED,
@@ -82,7 +82,7 @@ def test_every_codec_is_read_and_written(incoming: Compression, outgoing: Compre
     seen = twins(compression=outgoing).decide(raw, now=NOW)
     assert [reason(decision) for decision in seen.decisions] == ["consented"] * 100
     assert seen.outcome.counts == [("sms", "allow", "consented", 100)]
-    assert seen.outcome.timestamps.tolist() == [RECORD_MS + n for n in range(100)]
+    assert seen.outcome.acts.timestamps.tolist() == [RECORD_MS + n for n in range(100)]
     assert seen.outcome.next_offset == 100
 
 
@@ -131,7 +131,7 @@ def test_what_is_not_certain_is_left_with_its_key_place_and_time() -> None:
         Keyed(b"z", sms(text="Σίσυφος ΟΔΟΣ")),
     ]
     seen = twins().decide(batch_of(records), now=NOW)
-    assert seen.outcome.left == [
+    assert seen.outcome.fallback == [
         (place, RECORD_MS + place, *record) for place, record in enumerate(records) if place != 1
     ]
     assert len(seen.decisions) == 1
@@ -140,7 +140,7 @@ def test_what_is_not_certain_is_left_with_its_key_place_and_time() -> None:
 @pytest.mark.parametrize("topic", [EVENTS_CALL, EVENTS_REPLY])
 def test_an_event_of_another_topics_kind_is_left(topic: str) -> None:
     seen = twins().decide(batch_of([Keyed(None, sms())]), now=NOW, topic=topic)
-    assert len(seen.outcome.left) == 1
+    assert len(seen.outcome.fallback) == 1
     assert len(twins().decide(batch_of([Keyed(None, sms())]), now=NOW, topic=EVENTS_SMS).decisions) == 1
 
 
@@ -204,10 +204,10 @@ def test_where_partitions_are_held_records_in_the_wrong_one_are_left_and_the_res
     home = partition_of(CONSENTING, 12)
     records = [Keyed(None, sms()), Keyed(None, sms(to=SILENT)), Keyed(None, call())]
     raw = batch_of(records)
-    made = Twins(load(), registry_apart(LAWFUL))
+    made = Twins(load(), partitioned_registry(LAWFUL))
     seen = made.decide(raw, now=NOW, partition=home)
     assert [reason(decision) for decision in seen.decisions] == ["consented", "service"]
-    assert [value for *_, value in seen.outcome.left] == [records[1].value]
+    assert [value for *_, value in seen.outcome.fallback] == [records[1].value]
     assert seen.outcome.misplaced == 0, "they are counted where they are decided"
     seen = made.decide(raw, now=NOW, partition=partition_of(SILENT, 12))
     assert [reason(decision) for decision in seen.decisions] == ["no_consent"]
@@ -252,7 +252,7 @@ def test_activity_counts_the_same_from_columns_as_from_decisions() -> None:
     made = Twins(policy, registry)
     lines = source.lines(1_500)
     seen = made.decide(batch_of([Keyed(None, line) for line in lines]), now=NOW)
-    left = {offset for offset, *_ in seen.outcome.left}
+    left = {offset for offset, *_ in seen.outcome.fallback}
     answered = [Consumed(n, RECORD_MS + n, None, line) for n, line in enumerate(lines) if n not in left]
     outputs = decide_batch({Place(EVENTS_URGENT, 0): answered}, made.decider, now=NOW, partitions=12)
     assert Counter({tuple(tally): count for *tally, count in seen.outcome.counts}) == outputs.counts

@@ -13,7 +13,7 @@ from stream.policy.settings import Policy
 from stream.policy.worlds import Play, plays, scenes
 from stream.registry.registry import registry_of
 from tests.native.differential import Source, round_of
-from tests.native.twins import PARTITIONS, Twins, needs_native, registry_apart
+from tests.native.twins import PARTITIONS, Twins, needs_native, partitioned_registry
 from tests.policy import strategies
 from tests.policy.model import Json
 from tests.policy.test_model import policy_of
@@ -40,7 +40,7 @@ def test_decisions_are_those_of_the_python_core(
 ) -> None:
     said = [decode_file_record(line) for line in lines(records)]
     Twins(policy, registry_of(said)).agree(lines(raws), now=now)
-    apart = Twins(policy, registry_apart(said))
+    apart = Twins(policy, partitioned_registry(said))
     for partition in range(PARTITIONS):
         apart.agree(lines(raws), now=now, partition=partition)
 

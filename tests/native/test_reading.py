@@ -3,7 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stream.deciding.fold_tables import glyphs
+from stream.deciding.fold_tables import character_tables
 from stream.policy.loading import load
 from stream.policy.patterns import OPT_OUT, compile_linear
 from stream.policy.text import fold, strip
@@ -26,7 +26,7 @@ def alike(text: str) -> bool:
     """Whether the text is read natively; where it is, that must be right."""
     import wurao_native  # noqa: PLC0415  # there only where the module is built
 
-    tables = wurao_native.Tables(*glyphs())
+    tables = wurao_native.Tables(*character_tables())
     folded = fold(text)
     read, (hint, hint_lower) = tables.read(text), tables.hints(text)
     assert read in (None, (folded, strip(folded))), f"{text!r}"
@@ -42,7 +42,7 @@ def test_the_pattern_for_hints_is_that_of_both_policies() -> None:
 def test_every_character_that_is_read_folds_so_whatever_stands_around_it() -> None:
     import wurao_native  # noqa: PLC0415  # there only where the module is built
 
-    tables = wurao_native.Tables(*glyphs())
+    tables = wurao_native.Tables(*character_tables())
     read_count = 0
     for code in (*range(0xD800), *range(0xE000, 0x2_0000)):
         character = chr(code)

@@ -75,7 +75,7 @@ def records_of(batch: bytearray) -> list[Keyed]:
     return [Keyed(record.key, record.value) for record in read]
 
 
-def registry_apart(records: Sequence[FileRecord]) -> Registry:
+def partitioned_registry(records: Sequence[FileRecord]) -> Registry:
     """A registry that holds all partitions one by one: half of what is said comes with them, half afterwards."""
     held = HeldPartitions(PARTITIONS)
     held.follow()
@@ -107,7 +107,7 @@ class Twins:
         """The batch decided natively."""
         outcome = self.native.decide(raw, topic=topic, partition=partition, base_offset_from=start, now=now)
         decisions = [record for batch, _ in outcome.batches for record in records_of(batch)]
-        assert outcome.count == len(decisions) == len(outcome.timestamps)
+        assert outcome.count == len(decisions) == len(outcome.acts.timestamps)
         return Seen(outcome, decisions)
 
     def agree(
@@ -120,9 +120,9 @@ class Twins:
         seen = self.decide(
             batch_of([Keyed(None, value) for value in values]), now=now, topic=topic, partition=partition
         )
-        left = {offset: value for offset, _, _, value in seen.outcome.left}
-        assert list(left.values()) == [values[offset] for offset in left]
-        answered = [value for offset, value in enumerate(values) if offset not in left]
+        fallback = {offset: value for offset, _, _, value in seen.outcome.fallback}
+        assert list(fallback.values()) == [values[offset] for offset in fallback]
+        answered = [value for offset, value in enumerate(values) if offset not in fallback]
         decode = event_decoder(topic)
         for value, decision in zip(answered, seen.decisions, strict=True):
             try:
@@ -134,4 +134,4 @@ class Twins:
                 assert partition_of(subscriber, PARTITIONS) == partition, f"{value!r}"
             right = encode(self.decider.decide(event, now))
             assert decision == Keyed(subscriber.encode(), right), f"{value!r}"
-        return [value for value in left.values() if value is not None]
+        return [value for value in fallback.values() if value is not None]
