@@ -1,12 +1,12 @@
-"""`wurao watch`: reads `activity`, judges it, and raises findings at the dockets of their parties (Article 21).
+"""`wurao watch`: consumes `activity`, applies the rules, and writes findings to `case-events` (Article 21).
 
 A loop in the filter's style: a batch at a time, no await between its records. It is not part of `wurao enforce`, whose
-cases are few and whose rate is Faust's; it only hands findings to it, as records of `case-events`.
+cases are few and whose rate is Faust's; it only sends findings to it, under the key of their party.
 
 Life. A party's activity stands in one partition, and so at one instance. When a partition is assigned, the activity of
-the last `watch.readback_ms` is read again to know its parties, silently up to what was committed, aloud from there.
+the last `watch.readback_ms` is read again to restore its parties; findings are written from the committed offset on.
 Offsets are committed once the findings of the records before them are acknowledged. So a crash loses no finding, and
-may raise one again, under the same id: a docket takes it once.
+may raise one again, under the same id: it is counted once.
 
 What is older than the read-back has faded to less than a thousandth by the policy's defaults, but for the usual rate,
 which is then an average of the read-back alone. A finding whose figure stood within that thousandth of its limit may
@@ -56,18 +56,20 @@ _decoder = msgspec.json.Decoder(Activity)
 
 @dataclass(slots=True)
 class _AssignedPartition:
-    """A partition of this instance: its parties, how far it is read, and from where on findings are raised."""
+    """An assigned partition: its parties, and its offsets (each the next after what it speaks of)."""
 
     live_from: int
+    """findings are raised from here on"""
     next: int
-    safe: int
-    """up to here findings are acknowledged"""
+    """the next to read"""
+    acknowledged: int
+    """findings of the records before this are acknowledged"""
     committed: int
-    standings: dict[tuple[Party, Channel], PartyTracker] = field(default_factory=dict)
+    parties: dict[tuple[Party, Channel], PartyTracker] = field(default_factory=dict)
 
 
 class Watcher:
-    """One instance. Create it on its loop; `run` returns when `stop` was asked for and all is settled."""
+    """One instance. Create it on its loop; `run` returns once `stop` was called and all is committed."""
 
     def __init__(self, config: Config, policy: Policy) -> None:
         self.metrics = WatchMetrics()
@@ -75,20 +77,20 @@ class Watcher:
         self._settings = policy.file.warning
         self._producer = DurableProducer(config, client=NAME)
         self._brokers = Brokers(config, client=NAME)
-        self._shares: dict[int, _AssignedPartition] = {}
-        self._between = asyncio.Lock()
-        """held while a batch is fetched, judged and committed: partitions come and go between two batches"""
+        self._assigned: dict[int, _AssignedPartition] = {}
+        self._lock = asyncio.Lock()
+        """held while a batch is judged and committed: a rebalance waits for it"""
         self._stopping = asyncio.Event()
         self._member = False
-        """whether the group has given partitions, if only none"""
-        self._seldom = logs.Throttle()
+        """whether the group has assigned partitions, if only none"""
+        self._throttle = logs.Throttle()
         self._assignment = object()
-        """another one after every change of partitions: what was fetched before it is not ours any more"""
+        """a new one after every rebalance: what was fetched before it may not be ours any more"""
         self._commit_at = self._forget_at = 0.0
         self.metrics.ready.set_function(lambda: self.not_ready() is None)
 
     def stop(self) -> None:
-        """Ask it to finish the batch at hand and end."""
+        """Ask it to finish the batch in flight and end."""
         self._stopping.set()
 
     def not_ready(self) -> str | None:
@@ -96,12 +98,15 @@ class Watcher:
         if (silence := self._brokers.not_ready()) is not None:
             return silence
         if not self._member:
-            return "partitions are being shared out"
-        left = sum(max(0, share.live_from - share.next) for share in self._shares.values())
-        return f"reading back what senders did: {left} records left at most" if left else None
+            return "a rebalance is under way"
+        left = sum(max(0, state.live_from - state.next) for state in self._assigned.values())
+        return f"reading back the activity of senders: at most {left} records to go" if left else None
 
     async def run(self) -> None:
-        """Judge until `stop`; a broker that fails is waited for. Raises `CannotStart` for what needs an operator."""
+        """Judge until `stop`; while the broker fails, wait and start again.
+
+        Raises `CannotStart` for what needs an operator.
+        """
         try:
             async with self._brokers:
                 await work_until(self._stopping, self._reach(), within_s=0)
@@ -119,7 +124,7 @@ class Watcher:
                 await self._be_member()
             except (clients.KafkaError, OSError) as error:
                 if self._member:
-                    retry.begin_anew()  # it had been judging: a new trouble
+                    retry.begin_anew()  # it was judging: a new failure
                 self._member = False
                 await work_until(self._stopping, retry.after(error), within_s=0)
 
@@ -137,31 +142,31 @@ class Watcher:
             try:
                 await self._commit(consumer)
             finally:
-                self._shares.clear()
+                self._assigned.clear()
                 await close_within(consumer)
 
     async def _judge_all(self, consumer: clients.AIOKafkaConsumer) -> None:
         await consumer.start()
         while not self._stopping.is_set():
-            # Not between two batches: while partitions change hands aiokafka makes a fetch wait for that, and that
-            # waits for our listener, which waits until it is between two batches.
+            # Without the lock: during a rebalance aiokafka makes a fetch wait for it, the rebalance waits for our
+            # listener, and the listener for the lock.
             assignment = self._assignment
             fetched = await consumer.getmany(timeout_ms=FETCH_WAIT_MS, max_records=self._config.watch.batch_records_max)
-            async with self._between:
+            async with self._lock:
                 if assignment is self._assignment:
                     await self._batch(consumer, fetched)
                 else:
-                    self._go_back(consumer, fetched)
-            await asyncio.sleep(0)  # whoever waits between two batches has its turn
+                    self._discard(consumer, fetched)
+            await asyncio.sleep(0)  # a listener that waits for the lock has its turn
 
     async def _partitions_revoked(
         self, consumer: clients.AIOKafkaConsumer, revoked: Collection[TopicPartition]
     ) -> None:
-        """Commit what is judged, and forget its parties."""
-        async with self._between:
+        """Before a rebalance: commit what is acknowledged, and drop the partitions' parties."""
+        async with self._lock:
             await self._commit(consumer)
             self._assignment = object()
-            self._shares.clear()
+            self._assigned.clear()
             self._member = False
         if revoked:
             log.info("partitions revoked", partitions_count=len(revoked))
@@ -169,54 +174,54 @@ class Watcher:
     async def _partitions_assigned(
         self, consumer: clients.AIOKafkaConsumer, assigned: Collection[TopicPartition]
     ) -> None:
-        """Begin far enough back to know the parties."""
-        async with self._between:
+        """After a rebalance: begin far enough back to restore the parties."""
+        async with self._lock:
             self._assignment = object()
-            self._shares = await self._begin(consumer, assigned)
+            self._assigned = await self._begin(consumer, assigned)
             self._member = True
         log.info("partitions assigned", partitions_count=len(assigned), reading_back=self.not_ready())
 
     async def _begin(
         self, consumer: clients.AIOKafkaConsumer, assigned: Collection[TopicPartition]
     ) -> dict[int, _AssignedPartition]:
-        """The shares of these partitions, and the consumer where their read-back begins."""
-        shares: dict[int, _AssignedPartition] = {}
+        """The state of these partitions; seeks the consumer to where their read-back begins."""
+        states: dict[int, _AssignedPartition] = {}
         if not assigned:
-            return shares
+            return states
         since = time.time_ns() // 1_000_000 - self._config.watch.readback_ms
         # The ends first: what a partition's first writer writes between the two questions then lies behind its end.
         ends = await consumer.end_offsets(list(assigned))
         begins = await consumer.offsets_for_times(dict.fromkeys(assigned, since))
-        for place in assigned:
-            begin: int = begins[place].offset if begins.get(place) else ends[place]
-            committed: int | None = await consumer.committed(place)
+        for partition in assigned:
+            begin: int = begins[partition].offset if begins.get(partition) else ends[partition]
+            committed: int | None = await consumer.committed(partition)
             live_from = begin if committed is None else committed
             first = min(begin, live_from)
-            consumer.seek(place, first)
-            shares[place.partition] = _AssignedPartition(
-                live_from=live_from, next=first, safe=first, committed=live_from
+            consumer.seek(partition, first)
+            states[partition.partition] = _AssignedPartition(
+                live_from=live_from, next=first, acknowledged=first, committed=live_from
             )
-        return shares
+        return states
 
-    def _go_back(self, consumer: clients.AIOKafkaConsumer, fetched: Collection[TopicPartition]) -> None:
-        """Leave what was fetched while partitions changed hands; what came after the change is fetched again."""
+    def _discard(self, consumer: clients.AIOKafkaConsumer, fetched: Collection[TopicPartition]) -> None:
+        """Discard what was fetched before a rebalance; what is still ours is fetched again."""
         assigned = consumer.assignment()
-        for place in fetched:
-            share = self._shares.get(place.partition)
-            if share is not None and place in assigned:
-                consumer.seek(place, share.next)
+        for partition in fetched:
+            state = self._assigned.get(partition.partition)
+            if state is not None and partition in assigned:
+                consumer.seek(partition, state.next)
 
     async def _batch(
         self, consumer: clients.AIOKafkaConsumer, fetched: Mapping[TopicPartition, Sequence[clients.ConsumerRecord]]
     ) -> None:
-        """Judge, raise, commit."""
+        """Judge a batch, raise its findings, commit when it is time. Waits for a broker."""
         findings: list[Finding] = []
-        for place, records in fetched.items():
-            findings += self._judge(self._shares[place.partition], records)
+        for partition, records in fetched.items():
+            findings += self._judge(self._assigned[partition.partition], records)
         await self._raise(findings)
-        for place in fetched:
-            share = self._shares[place.partition]
-            share.safe = share.next
+        for partition in fetched:
+            state = self._assigned[partition.partition]
+            state.acknowledged = state.next
         moment = time.monotonic()
         if moment >= self._commit_at:
             self._commit_at = moment + self._config.watch.commit_every_ms / 1000
@@ -226,32 +231,32 @@ class Watcher:
             self._forget_at = moment + FORGET_EVERY_S
             self._forget(time.time_ns() // 1_000_000)
 
-    def _judge(self, share: _AssignedPartition, records: Sequence[clients.ConsumerRecord]) -> list[Finding]:
-        """The findings of a partition's next records; of what was judged before the start, none."""
+    def _judge(self, state: _AssignedPartition, records: Sequence[clients.ConsumerRecord]) -> list[Finding]:
+        """The findings of a partition's next records; none of those before `live_from`."""
         findings: list[Finding] = []
         newest = 0
         for record in records:
             try:
                 part = decode_as(_decoder, record.value or b"")
             except Undecodable as error:
-                self._tell_undecodable(record, error)
+                self._log_undecodable(record, error)
                 continue
             who = part.party, part.channel
-            standing = share.standings.get(who)
-            if standing is None:
-                standing = share.standings[who] = PartyTracker(part.window)
-            found = standing.take(part, self._settings)
+            tracker = state.parties.get(who)
+            if tracker is None:
+                tracker = state.parties[who] = PartyTracker(part.window)
+            found = tracker.take(part, self._settings)
             newest = max(newest, part.window)
-            if found and record.offset >= share.live_from:
+            if found and record.offset >= state.live_from:
                 findings += found
-        share.next = records[-1].offset + 1
+        state.next = records[-1].offset + 1
         self.metrics.records.inc(len(records))
         if newest:
             self.metrics.lag_seconds.set(max(0.0, time.time() - newest / 1000))
         return findings
 
     async def _raise(self, findings: Sequence[Finding]) -> None:
-        """Put findings to the dockets of their parties, and wait until they are safe."""
+        """Write findings to `case-events`; returns once all are acknowledged."""
         partitions = self._config.topics.partitions
         outs = [case_event_out(case_event(finding), partitions) for finding in findings]
 
@@ -268,28 +273,28 @@ class Watcher:
             log.info("finding raised", finding=finding.finding, grounds=finding.grounds, channel=finding.channel)
 
     async def _commit(self, consumer: clients.AIOKafkaConsumer) -> None:
-        """Commit what is judged and safe."""
+        """Commit the offsets whose findings are acknowledged, within a bound; not while no broker answers."""
         judged = {
-            TopicPartition(ACTIVITY, partition): share.safe
-            for partition, share in self._shares.items()
-            if share.safe > share.committed
+            TopicPartition(ACTIVITY, partition): state.acknowledged
+            for partition, state in self._assigned.items()
+            if state.acknowledged > state.committed
         }
         if judged and self._brokers.not_ready() is None:
-            for place, offset in (await commit_owned(consumer, judged, within_s=clients.GOODBYE_S_MAX)).items():
-                self._shares[place.partition].committed = offset
+            for partition, offset in (await commit_owned(consumer, judged, within_s=clients.GOODBYE_S_MAX)).items():
+                self._assigned[partition.partition].committed = offset
 
     def _forget(self, now: int) -> None:
-        for share in self._shares.values():
-            faded = [who for who, one in share.standings.items() if forgettable(one.watch, now, self._settings)]
+        for state in self._assigned.values():
+            faded = [who for who, one in state.parties.items() if forgettable(one.sums, now, self._settings)]
             for who in faded:
-                del share.standings[who]
+                del state.parties[who]
 
     def _count(self) -> None:
-        self.metrics.parties.set(sum(len(share.standings) for share in self._shares.values()))
+        self.metrics.parties.set(sum(len(state.parties) for state in self._assigned.values()))
 
-    def _tell_undecodable(self, record: clients.ConsumerRecord, error: Undecodable) -> None:
+    def _log_undecodable(self, record: clients.ConsumerRecord, error: Undecodable) -> None:
         self.metrics.undecodable.inc()
-        if (held_back := self._seldom.now()) is not None:
+        if (held_back := self._throttle.now()) is not None:
             log.warning(
                 "activity record cannot be decoded; skipped",
                 partition=record.partition,
@@ -300,7 +305,7 @@ class Watcher:
 
 
 def case_event(finding: Finding) -> CaseEvent:
-    """A finding as it comes to the docket of its party. The same finding gives the same event."""
+    """A finding as an event for the escalation record of its party. The same finding gives the same event."""
     return CaseEvent(
         id=finding.finding,
         time=finding.time,

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.model.control import Activity, Finding, Grounds, Party, Tally
-from stream.warning.rules.senders import WINDOW_MS, ActivitySums, Judged, WarningSettings, forgettable, judge
+from stream.warning.rules.senders import WINDOW_MS, ActivitySums, Evaluated, WarningSettings, evaluate, forgettable
 from tests.enforce.world import DAY, HOUR, NOW
 
 SETTINGS = WarningSettings()
@@ -48,7 +48,7 @@ def window(
 def watched(windows: Iterable[Activity]) -> tuple[ActivitySums, list[Finding]]:
     watch, findings = None, list[Finding]()
     for activity in windows:
-        watch, found = judge(watch, activity, SETTINGS)
+        watch, found = evaluate(watch, activity, SETTINGS)
         findings += found
     assert watch is not None
     return watch, findings
@@ -116,7 +116,7 @@ def test_a_burst_is_against_the_partys_own_usual_rate() -> None:
 
 def test_long_silence_lowers_the_usual_rate() -> None:
     watch, _ = watched(window(n, consented=100) for n in range(100))
-    later = judge(watch, window(100 + 24 * 360, consented=100), SETTINGS).watch
+    later = evaluate(watch, window(100 + 24 * 360, consented=100), SETTINGS).sums
     assert later.usual < watch.usual * 0.6
 
 
@@ -124,7 +124,7 @@ def test_a_watch_fades_and_can_be_forgotten() -> None:
     watch, _ = watched(window(n, consented=100) for n in range(10))
     assert not forgettable(watch, watch.window + HOUR, SETTINGS)
     assert forgettable(watch, watch.window + 11 * DAY, SETTINGS)
-    half = judge(watch, window(9 + 180), SETTINGS).watch
+    half = evaluate(watch, window(9 + 180), SETTINGS).sums
     assert half.events == pytest.approx(watch.events / 2)
 
 
@@ -147,13 +147,13 @@ ACTIVITY = st.builds(
 def test_any_windows_in_any_order_are_judged_and_judged_the_same(windows: list[Activity]) -> None:
     first = watch = None
     for activity in windows:
-        first, watch = watch, judge(watch.watch if watch else None, activity, SETTINGS)
-        assert watch == judge(first.watch if first else None, activity, SETTINGS)
-        assert isinstance(watch, Judged)
-        values = [getattr(watch.watch, name) for name in ("events", "blocked", "delivered", "usual", "recipients")]
+        first, watch = watch, evaluate(watch.sums if watch else None, activity, SETTINGS)
+        assert watch == evaluate(first.sums if first else None, activity, SETTINGS)
+        assert isinstance(watch, Evaluated)
+        values = [getattr(watch.sums, name) for name in ("events", "blocked", "delivered", "usual", "recipients")]
         assert all(value >= 0 for value in values)
-        assert watch.watch.window >= (first.watch.window if first else 0)
-        assert msgspec.json.decode(msgspec.json.encode(watch.watch), type=ActivitySums) == watch.watch
+        assert watch.sums.window >= (first.sums.window if first else 0)
+        assert msgspec.json.decode(msgspec.json.encode(watch.sums), type=ActivitySums) == watch.sums
 
 
 def test_the_usual_rate_is_that_before_the_burst() -> None:

@@ -24,7 +24,7 @@ from stream.model.fields import Channel, EventKind, Verdict
 from stream.policy.decide import Decider
 from stream.policy.loading import load
 from stream.registry.registry import registry_of
-from stream.warning.rules.senders import judge
+from stream.warning.rules.senders import evaluate
 from tests.filter import cases
 from tests.filter.harness import event
 from tests.filter.test_batch import Consumed
@@ -345,7 +345,7 @@ def test_nobody_is_blamed_for_what_a_stranger_sends_in_its_name(what: str) -> No
     told = _of_batch([*strange, *own])
     (bank,) = [record for record in told if record.party.sender == "ORG-BANK"]
     assert (bank.tallies, bank.recipients, bank.run) == ((Tally("allow", "consented", 20),), 1, 1)
-    assert judge(None, bank, load().file.warning).findings == ()
+    assert evaluate(None, bank, load().file.warning).findings == ()
     blamed = {record.party: record.tallies for record in told if record is not bank}
     if what.startswith(NOBODY_ELSE):
         assert blamed == {}
@@ -366,5 +366,5 @@ def test_a_sender_is_blamed_for_what_its_own_numbers_send_whether_it_says_who_it
         "prohibited_content": 600,
         "campaign_unknown": 600,
     }
-    grounds = [finding.grounds for finding in judge(None, record, load().file.warning).findings]
+    grounds = [finding.grounds for finding in evaluate(None, record, load().file.warning).findings]
     assert grounds == ["blocked-share", "sweep"]

@@ -10,7 +10,7 @@ from bloom.partition import partition_of
 from stream.model.control import BLOCK_NUMBERS, Activity, Block, Party
 from stream.warning.rules import parts as module
 from stream.warning.rules.parts import PartyTracker, longest_run, merged
-from stream.warning.rules.senders import WINDOW_MS, Judged, judge
+from stream.warning.rules.senders import WINDOW_MS, Evaluated, evaluate
 from tests.watch.harness import SETTINGS, START, found_in, part
 
 COUNTS = st.integers(0, 400)
@@ -32,12 +32,12 @@ def test_parts_one_by_one_leave_the_watch_that_whole_windows_would(parts: list[A
     for one in parts:
         standing.take(one, SETTINGS)
         by_window[one.window].append(one)
-    whole: Judged | None = None
+    whole: Evaluated | None = None
     for of_window in by_window.values():
-        whole = judge(whole.watch if whole else None, merged(of_window), SETTINGS)
+        whole = evaluate(whole.sums if whole else None, merged(of_window), SETTINGS)
     if whole is not None:
         for name in ("window", "events", "blocked", "delivered", "refusals", "recipients", "usual", "windows"):
-            assert getattr(standing.watch, name) == getattr(whole.watch, name)
+            assert getattr(standing.sums, name) == getattr(whole.sums, name)
 
 
 def _by_window(one: Activity) -> int:
@@ -55,7 +55,7 @@ def test_a_part_that_comes_again_soon_changes_nothing(parts: list[Activity]) -> 
         once.take(one, SETTINGS)
     for one in doubled:
         twice.take(one, SETTINGS)
-    assert once.watch == twice.watch
+    assert once.sums == twice.sums
     assert [f.finding for f in found_in(ordered)] == [f.finding for f in found_in(doubled)]
 
 
@@ -64,9 +64,9 @@ def test_a_late_part_is_counted_before_the_newest_window() -> None:
     standing = PartyTracker(START)
     for one in (part(0, consented=100), part(1, consented=7, refused=3), late):
         standing.take(one, SETTINGS)
-    assert standing.watch.window == START + WINDOW_MS
-    assert standing.watch.events == pytest.approx(160, rel=0.01)
-    assert standing.watch.blocked == 3
+    assert standing.sums.window == START + WINDOW_MS
+    assert standing.sums.events == pytest.approx(160, rel=0.01)
+    assert standing.sums.blocked == 3
 
 
 def test_what_is_late_makes_no_burst_of_the_newest_window() -> None:
@@ -125,5 +125,5 @@ def test_parts_without_end_are_counted_and_not_kept(monkeypatch: pytest.MonkeyPa
     standing = PartyTracker(START)
     for number in range(10):
         standing.take(part(0, consented=10, worker=str(number)), SETTINGS)
-    assert standing.watch.events == 100
+    assert standing.sums.events == 100
     assert len(standing._parts) == 3

@@ -1,1 +1,1 @@
-"""What early warning finds, purely: sums that fade, limits, and the findings that follow."""
+"""What early warning finds, purely: sums that decay, limits, and the findings that follow."""

@@ -1,12 +1,12 @@
 """The parts of a window put together, and judged as they come: from records of `activity` to findings.
 
-Pure. Workers tell of the same party and window in parts. A `PartyTracker` keeps the watch as it was before the newest
+Pure. Workers report the same party and window in parts. A `PartyTracker` keeps the sums as they were before the newest
 window, and that window's parts so far; each further part is judged again together with those that came before it. So
 nobody has to wait for parts that may never come, a warning is as early as it can be, and what is found depends on the
 records and their order alone: read again, they give the same findings under the same ids.
 
 Promises. A part that comes again changes nothing. A rule that one part raised stays raised, and is not raised again by
-the next part. What belongs to an earlier window is taken in before the newest, as `senders.judge` takes what is late.
+the next part. What belongs to an earlier window is added before the newest, as `senders.evaluate` adds what is late.
 What it does not promise: to notice that a part of a window before the last comes again; no worker sends such.
 """
 
@@ -20,56 +20,56 @@ import msgspec
 from stream.model.control import BLOCK_NUMBERS, Activity, Finding, Grounds, Tally
 from stream.model.fields import Verdict
 from stream.policy.settings import WarningSettings
-from stream.warning.rules.senders import ActivitySums, judge
+from stream.warning.rules.senders import ActivitySums, evaluate
 
 PARTS_MAX: Final = 256
-"""Parts of a window that are told apart: more than there are partitions, and so workers. Those beyond are taken in as
-if they were late, so that no party's record grows without end."""
+"""Parts of a window that are kept separately: more than there are partitions, and so workers. Those beyond are added as
+if they were late, so that no party's state grows without end."""
 
 
 class PartyTracker:
-    """One party on one channel: what is known of it, and its newest window."""
+    """One party on one channel: its sums, and the parts of its newest window."""
 
-    __slots__ = ("_before", "_earlier", "_parts", "_window", "watch")
+    __slots__ = ("_before", "_earlier", "_parts", "_window", "sums")
 
     def __init__(self, window: int) -> None:
         self._before = ActivitySums(window=window)
         self._window = window
         self._parts: dict[str, Activity] = {}
         self._earlier: frozenset[tuple[int, str]] = frozenset()
-        """the parts of the window before: its time and their names"""
-        self.watch = self._before
-        """with all that has come"""
+        """the parts of the window before: (window, worker)"""
+        self.sums = self._before
+        """with all parts so far"""
 
     def take(self, part: Activity, settings: WarningSettings) -> tuple[Finding, ...]:
-        """The findings of one more part. About 10 µs, and 5 µs more for each part that came before it."""
+        """Add one more part; its findings. About 10 µs, and 5 µs more for each part of the window before it."""
         name = part.worker or ""
         if part.window > self._window:
             self._earlier = frozenset((self._window, known) for known in self._parts)
-            self._before, self._window, self._parts = self.watch, part.window, {}
-        if self._knows(part.window, name):
+            self._before, self._window, self._parts = self.sums, part.window, {}
+        if self._is_known(part.window, name):
             return ()
         if part.window < self._window or len(self._parts) >= PARTS_MAX:
-            self._before, findings = judge(self._before, part, settings)
+            self._before, findings = evaluate(self._before, part, settings)
             if self._parts:
-                self.watch, more = judge(self._before, merged(tuple(self._parts.values())), settings)
+                self.sums, more = evaluate(self._before, merged(tuple(self._parts.values())), settings)
                 findings += more
             else:
-                self.watch = self._before
+                self.sums = self._before
         else:
             self._parts[name] = part
-            self.watch, findings = judge(self._before, merged(tuple(self._parts.values())), settings)
+            self.sums, findings = evaluate(self._before, merged(tuple(self._parts.values())), settings)
         if findings:
             self._remember({finding.grounds for finding in findings})
         return findings
 
-    def _remember(self, said: AbstractSet[Grounds]) -> None:
-        """What is said once is raised already where the window's further parts are judged."""
-        raised = [one for one in self._before.raised if one.grounds not in said]
-        raised += [one for one in self.watch.raised if one.grounds in said]
+    def _remember(self, grounds: AbstractSet[Grounds]) -> None:
+        """These grounds count as raised already when the window's further parts are judged."""
+        raised = [one for one in self._before.raised if one.grounds not in grounds]
+        raised += [one for one in self.sums.raised if one.grounds in grounds]
         self._before = msgspec.structs.replace(self._before, raised=tuple(raised))
 
-    def _knows(self, window: int, name: str) -> bool:
+    def _is_known(self, window: int, name: str) -> bool:
         return (window == self._window and name in self._parts) or (window, name) in self._earlier
 
 

@@ -21,8 +21,8 @@ import msgspec
 from stream.model.control import WINDOW_MS, Activity, Figure, Finding, Grounds, Party, party_key
 from stream.policy.settings import WarningSettings
 
-NOT_THE_SENDERS: Final = frozenset(("registry_stale", "suspended", "stopped"))
-"""Reasons that say nothing new of the sender: our own staleness, and measures that are in force already."""
+NOT_THE_SENDER: Final = frozenset(("registry_stale", "suspended", "stopped"))
+"""Reasons that say nothing new about the sender: our own staleness, and measures that are in force already."""
 
 
 class Raised(msgspec.Struct, frozen=True, gc=False):
@@ -34,7 +34,7 @@ class Raised(msgspec.Struct, frozen=True, gc=False):
 
 
 class ActivitySums(msgspec.Struct, frozen=True, gc=False):
-    """What is remembered of one party on one channel. The sums fade; `usual` is events per window."""
+    """What is kept of one party on one channel. The sums decay; `usual` is events per window."""
 
     window: int
     events: float = 0.0
@@ -49,17 +49,17 @@ class ActivitySums(msgspec.Struct, frozen=True, gc=False):
     raised: tuple[Raised, ...] = ()
 
 
-class Judged(NamedTuple):
-    """The watch after a window, and what it raised."""
+class Evaluated(NamedTuple):
+    """The sums after a window, and what it raised."""
 
-    watch: ActivitySums
+    sums: ActivitySums
     findings: tuple[Finding, ...]
 
 
 class RuleInput(NamedTuple):
-    """All that a rule may ask: the sums with this window, the usual rate without it, and the window."""
+    """All that a rule may use: the sums with this window, the usual rate without it (events), and the window."""
 
-    watch: ActivitySums
+    sums: ActivitySums
     usual: float
     events: int
     activity: Activity
@@ -80,102 +80,102 @@ RULES: Final[tuple[WarningRule, ...]] = (
     WarningRule(
         "blocked-share",
         "the share of events that were blocked",
-        lambda seen, settings: seen.watch.events >= settings.blocked_events_min,
-        lambda seen: seen.watch.blocked / seen.watch.events,
+        lambda given, settings: given.sums.events >= settings.blocked_events_min,
+        lambda given: given.sums.blocked / given.sums.events,
         lambda settings: settings.blocked_share_max,
     ),
     WarningRule(
         "burst",
         "this window's events against the party's usual rate",
-        lambda seen, settings: (
-            seen.events >= settings.burst_events_min and seen.watch.windows > settings.baseline_windows_min
+        lambda given, settings: (
+            given.events >= settings.burst_events_min and given.sums.windows > settings.baseline_windows_min
         ),
-        lambda seen: seen.events / max(1.0, seen.usual),
+        lambda given: given.events / max(1.0, given.usual),
         lambda settings: settings.burst_factor,
     ),
     WarningRule(
         "refusals",
         "replies that refuse, per thousand delivered",
-        lambda seen, settings: seen.watch.delivered >= settings.refusals_delivered_min,
-        lambda seen: 1_000 * seen.watch.refusals / seen.watch.delivered,
+        lambda given, settings: given.sums.delivered >= settings.refusals_delivered_min,
+        lambda given: 1_000 * given.sums.refusals / given.sums.delivered,
         lambda settings: settings.refusals_per_thousand_max,
     ),
     WarningRule(
         "sweep",
         "the longest run of recipients whose numbers follow one another",
-        lambda seen, _: seen.activity.run > 0,
-        lambda seen: seen.activity.run,
+        lambda given, _: given.activity.run > 0,
+        lambda given: given.activity.run,
         lambda settings: settings.sweep_run_max,
     ),
     WarningRule(
         "personal-as-platform",
         "recipients of a number that nobody owns",
-        lambda seen, _: seen.activity.party.number is not None,
-        lambda seen: seen.watch.recipients,
+        lambda given, _: given.activity.party.number is not None,
+        lambda given: given.sums.recipients,
         lambda settings: settings.personal_recipients_max,
     ),
     WarningRule(
         "disguised-as-service",
         "the share of service texts that tell how to refuse",
-        lambda seen, settings: seen.watch.service >= settings.hinted_events_min,
-        lambda seen: seen.watch.hints / seen.watch.service,
+        lambda given, settings: given.sums.service >= settings.hinted_events_min,
+        lambda given: given.sums.hints / given.sums.service,
         lambda settings: settings.hinted_share_max,
     ),
 )
 
 
-def judge(watch: ActivitySums | None, activity: Activity, settings: WarningSettings) -> Judged:
-    """The watch after one window, and its findings, by the rows of `RULES` in their order.
+def evaluate(sums: ActivitySums | None, activity: Activity, settings: WarningSettings) -> Evaluated:
+    """The sums after one window, and its findings, by the rows of `RULES` in their order.
 
     Windows come in order; one that comes late is added as if it were the newest, without turning time back.
     """
-    before = watch or ActivitySums(window=activity.window)
+    before = sums or ActivitySums(window=activity.window)
     after, events = _with(before, activity, settings)
-    seen = RuleInput(after, before.usual, events, activity)
+    given = RuleInput(after, before.usual, events, activity)
     raised = {one.grounds: one for one in before.raised}
     findings: list[Finding] = []
     for rule in RULES:
         limit = rule.limit(settings)
-        value = rule.value(seen) if rule.enough(seen, settings) else 0.0
-        standing = raised.get(rule.grounds)
+        value = rule.value(given) if rule.enough(given, settings) else 0.0
+        earlier = raised.get(rule.grounds)
         if value > limit:
-            again = standing is None or after.window - standing.at >= settings.repeat_ms
+            again = earlier is None or after.window - earlier.at >= settings.repeat_ms
             raised[rule.grounds] = Raised(
-                rule.grounds, at=after.window if standing is None or again else standing.at, over=after.window
+                rule.grounds, at=after.window if earlier is None or again else earlier.at, over=after.window
             )
             if again:
-                findings.append(_finding(rule, seen, value, limit))
+                findings.append(_finding(rule, given, value, limit))
         elif (
-            standing is not None
+            earlier is not None
             and value <= limit * settings.clear_share
-            and after.window - standing.over >= settings.quiet_ms
+            and after.window - earlier.over >= settings.quiet_ms
         ):
             del raised[rule.grounds]
     if raised or before.raised:
         after = msgspec.structs.replace(after, raised=tuple(raised.values()))
-    return Judged(after, tuple(findings))
+    return Evaluated(after, tuple(findings))
 
 
-def forgettable(watch: ActivitySums, now: int, settings: WarningSettings) -> bool:
-    """Whether a watch has faded so far that dropping it changes nothing that matters: ten half-lives of silence."""
-    return now - watch.window > 10 * max(settings.half_life_ms, settings.baseline_half_life_ms)
+def forgettable(sums: ActivitySums, now: int, settings: WarningSettings) -> bool:
+    """Whether sums have decayed so far that dropping them changes nothing that matters: ten half-lives of silence."""
+    return now - sums.window > 10 * max(settings.half_life_ms, settings.baseline_half_life_ms)
 
 
 def _with(before: ActivitySums, activity: Activity, settings: WarningSettings) -> tuple[ActivitySums, int]:
-    """The watch with one more window, and that window's events."""
+    """The sums with one more window, and that window's events."""
     events = blocked = delivered = service = 0
     for tally in activity.tallies:
         if tally.verdict == "allow":
             delivered += tally.count
             if tally.reason == "service":
                 service += tally.count
-        elif tally.reason in NOT_THE_SENDERS:
+        elif tally.reason in NOT_THE_SENDER:
             continue
         else:
             blocked += tally.count
         events += tally.count
     elapsed = max(0, activity.window - before.window)
-    fade = 0.5 ** (elapsed / settings.half_life_ms)
+    decay = 0.5 ** (elapsed / settings.half_life_ms)
     # Windows without traffic are not sent, so the time since the last one also stands for them: all zeros.
     slow = 0.5 ** (max(elapsed, WINDOW_MS) / settings.baseline_half_life_ms)
     weight = 1 - 0.5 ** (WINDOW_MS / settings.baseline_half_life_ms)
@@ -183,13 +183,13 @@ def _with(before: ActivitySums, activity: Activity, settings: WarningSettings) -
     young = max(weight, 1 / (before.windows + 1))
     after = ActivitySums(
         window=before.window + elapsed,
-        events=before.events * fade + events,
-        blocked=before.blocked * fade + blocked,
-        delivered=before.delivered * fade + delivered,
-        service=before.service * fade + service,
-        hints=before.hints * fade + activity.opt_out_hints,
-        refusals=before.refusals * fade + activity.refusals,
-        recipients=before.recipients * fade + activity.recipients,
+        events=before.events * decay + events,
+        blocked=before.blocked * decay + blocked,
+        delivered=before.delivered * decay + delivered,
+        service=before.service * decay + service,
+        hints=before.hints * decay + activity.opt_out_hints,
+        refusals=before.refusals * decay + activity.refusals,
+        recipients=before.recipients * decay + activity.recipients,
         usual=before.usual * min(slow, 1 - young) + events * young,
         windows=before.windows + 1,
         raised=before.raised,
@@ -197,24 +197,24 @@ def _with(before: ActivitySums, activity: Activity, settings: WarningSettings) -
     return after, events
 
 
-def _finding(rule: WarningRule, seen: RuleInput, value: float, limit: float) -> Finding:
-    activity, watch = seen.activity, seen.watch
+def _finding(rule: WarningRule, given: RuleInput, value: float, limit: float) -> Finding:
+    activity, sums = given.activity, given.sums
     return Finding(
-        finding=f"W-{finding_id(rule.grounds, activity.party, activity.channel, watch.window)}",
-        time=watch.window,
+        finding=f"W-{finding_id(rule.grounds, activity.party, activity.channel, sums.window)}",
+        time=sums.window,
         party=activity.party,
         grounds=rule.grounds,
         basis="early-warning",
         channel=activity.channel,
         figures=(
             Figure(rule.grounds, round(value, 4), limit),
-            Figure("window_events", seen.events),
-            Figure("events", round(watch.events, 1)),
-            Figure("blocked", round(watch.blocked, 1)),
-            Figure("delivered", round(watch.delivered, 1)),
-            Figure("refusals", round(watch.refusals, 1)),
-            Figure("recipients", round(watch.recipients, 1)),
-            Figure("usual_window_events", round(seen.usual, 2)),
+            Figure("window_events", given.events),
+            Figure("events", round(sums.events, 1)),
+            Figure("blocked", round(sums.blocked, 1)),
+            Figure("delivered", round(sums.delivered, 1)),
+            Figure("refusals", round(sums.refusals, 1)),
+            Figure("recipients", round(sums.recipients, 1)),
+            Figure("usual_window_events", round(given.usual, 2)),
         ),
     )
 
@@ -233,12 +233,12 @@ __all__ = [
     "RULES",
     "WINDOW_MS",
     "ActivitySums",
-    "Judged",
+    "Evaluated",
     "Raised",
     "RuleInput",
     "WarningRule",
     "WarningSettings",
+    "evaluate",
     "finding_id",
     "forgettable",
-    "judge",
 ]
