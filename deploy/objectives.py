@@ -128,7 +128,7 @@ OBJECTIVES: Final = (
         promise="During 99% of the time every clock of the control plane is processed within a minute: when the "
         "grace of a measure ends, its order is written then, and is applied by the objective before this one.",
         alert="WuraoViolatorStopBudgetBurns",
-        summary="Clocks of the control plane ring late too often",
+        summary="Clocks of the control plane are processed late too often",
         bad="avg_over_time(wurao:clocks_late[WINDOW])",
         percent="99",
         excluded="The time set itself (the grace of each measure, docs/procedures.md), and the time until a notice "
