@@ -17,6 +17,7 @@ import aiohttp
 import msgspec
 
 from stream.cli.common import CommandError, add_config, add_json, config_of, failed, run_guarded
+from stream.cli.moments import asked_moment
 from stream.config import Config, ConfigError, secret
 from stream.enforce.api.responses import Accepted, CaseLine, CasePage, CaseShown, Fault, Refusal
 
@@ -93,7 +94,11 @@ def _add_list(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     listing.add_argument("--procedure", metavar="NAME", help="complaint, measure, campaign, …")
     listing.add_argument("--state", metavar="NAME")
     listing.add_argument("--party", metavar="KEY", help="sender|ORG-9 or number|+86…")
-    listing.add_argument("--due-before", metavar="WHEN", help="a date of Shanghai (2026-10-09), or milliseconds")
+    listing.add_argument(
+        "--due-before",
+        metavar="WHEN",
+        help="a date of Shanghai (2026-10-09), with a time of day or not, or milliseconds since the epoch",
+    )
     listing.add_argument("--breached", action="store_true", help="only those that missed a term")
     listing.add_argument("--ended", action="store_true", help="also those that have ended")
     listing.add_argument("--limit", metavar="N", type=int, default=50, help="lines of a page (default: 50)")
@@ -254,13 +259,10 @@ def _case(text: str) -> str:
 
 def _moment(text: str) -> str:
     """Milliseconds, from milliseconds or from a day of Shanghai. Raises `CommandError`."""
-    if text.isdecimal():
-        return text
     try:
-        day = datetime.fromisoformat(text)
+        return str(asked_moment(text, SHANGHAI))
     except ValueError as error:
-        raise CommandError(f"{text!r}: write a date such as 2026-10-09, or milliseconds") from error
-    return str(int((day if day.tzinfo else day.replace(tzinfo=SHANGHAI)).timestamp() * 1000))
+        raise CommandError(f"--due-before: {error}; write a date such as 2026-10-09, or milliseconds") from error
 
 
 def _row(line: CaseLine) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from stream.cli.moments import WRITTEN, moment
 from stream.feed.files import RegistryFileError, load_registry, without_mark
 from stream.model.codec import Undecodable, decode_event, encode
 from stream.model.events import Event
@@ -56,9 +57,9 @@ def add_world(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument(
         "--now",
-        metavar="MS",
-        type=int,
-        help="the moment of decision, milliseconds since the epoch (default: each event's own time)",
+        metavar="WHEN",
+        type=moment,
+        help=f"the moment of decision: {WRITTEN} (default: each event's own time)",
     )
 
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from bloom.wills import CHANNELS
 from stream.cli.common import CommandError, Meter, add_json, failed, print_json, private_file, say
+from stream.cli.moments import WRITTEN, moment
 from stream.feed import tables
 from stream.feed.files import RegistryFileError, load_registry
 from stream.feed.scrubbing import REACHABLE, REASONS, Answers, Scrubber
@@ -83,7 +84,9 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         choices=ENCODINGS,
         help="how the list is encoded (default: by its mark, else UTF-8 or GB 18030, whichever all of it is)",
     )
-    command.add_argument("--now", metavar="MS", type=int, help="the moment at which orders count (default: now)")
+    command.add_argument(
+        "--now", metavar="WHEN", type=moment, help=f"the moment at which orders count: {WRITTEN} (default: now)"
+    )
     command.add_argument("--out", metavar="DIR", type=Path, default=Path(), help="where to write (default: here)")
     add_json(command)
     command.set_defaults(run=run)

@@ -9,6 +9,8 @@ import re
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Final
 
+from stream.model.fields import TIME_MAX
+
 TIME_MIN_MS: Final = 946_684_800_000
 """2000-01-01T00:00:00Z: no subscriber said anything to this system, or to one before it, earlier than that."""
 
@@ -28,15 +30,34 @@ def time_problem(time: int, now: int, *, ahead_max: int = AHEAD_MAX_MS) -> str |
     """
     if TIME_MIN_MS <= time <= now + ahead_max:
         return None
-    for unit, in_ms in (("seconds", time * 1000), ("microseconds", time // 1000), ("nanoseconds", time // 1_000_000)):
-        if TIME_MIN_MS <= in_ms <= now + ahead_max:
-            return f"{time} looks like {unit}: write milliseconds since the epoch, here {in_ms}"
+    if problem := _unit_problem(time, now + ahead_max):
+        return problem
     if time < TIME_MIN_MS:
         return f"{time} ({told(time)}) is before 2000: write milliseconds since the epoch"
     ahead = "a day" if ahead_max == AHEAD_MAX_MS else f"{ahead_max / TERM_MAX_MS * 10:.0f} years"
     return (
         f"{time} ({told(time)}) is more than {ahead} from now: write milliseconds since the epoch, and check the clock"
     )
+
+
+def _unit_problem(time: int, latest: int) -> str | None:
+    """That a time looks like one in another unit, which lies between 2000 and `latest`."""
+    for unit, in_ms in (("seconds", time * 1000), ("microseconds", time // 1000), ("nanoseconds", time // 1_000_000)):
+        if TIME_MIN_MS <= in_ms <= latest:
+            return f"{time} looks like {unit}: write milliseconds since the epoch, here {in_ms}"
+    return None
+
+
+def asked_problem(time: int, now: int) -> str | None:
+    """Why nobody can have asked for the state at this moment, or for what is due before it; None where one can.
+
+    Nothing is written at it, so that any time of the wire can be meant but what looks like one in another unit.
+    """
+    if not 0 <= time <= TIME_MAX:
+        return f"{time} is no time: milliseconds since the epoch are 0 to {TIME_MAX}"
+    if TIME_MIN_MS <= time <= now + TERM_MAX_MS:
+        return None
+    return _unit_problem(time, now + TERM_MAX_MS)
 
 
 def counts_from(time: int, written: int) -> int:

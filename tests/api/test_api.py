@@ -396,6 +396,7 @@ async def test_cases_are_listed_by_due_date_a_page_at_a_time(config: Config) -> 
         received = (await home.get("/v1/cases", state="received")).body["cases"]
         assert len(received) == 4  # type: ignore[arg-type]
         assert (await home.get("/v1/cases", due_before="1")).body["cases"] == []
+        assert (await home.get("/v1/cases", due_before="1795500000")).status == 400
 
 
 async def test_what_ended_long_ago_is_shown_no_more_and_stands_in_its_topic(config: Config, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.enforce.api import request_parsing
+from stream.enforce.api import intake, request_parsing
 from stream.enforce.api.case_index import CaseQuery
 from stream.enforce.api.responses import Fault, Problem
 from stream.enforce.procedures.forms import NUMBER, PERSON, FormContext
@@ -143,3 +143,22 @@ def _read(reading: Callable[[], T]) -> T | Problem:
         return reading()
     except Problem as problem:
         return problem
+
+
+@pytest.mark.parametrize("number", ["13800138000", "+86 138 0013 8000", "+8613800138000", "\u202a013800138000"])
+def test_a_party_is_asked_for_by_its_number_as_read(number: str) -> None:
+    query = intake.query({"party": f"number|{number}"}, TERMS, NOW)
+    assert query.party == "number|+8613800138000"
+
+
+def test_what_is_no_number_and_what_is_a_sender_is_asked_for_as_it_stands() -> None:
+    for party in ("sender|13800138000", "number|1069012345", "number|x", "number|", "13800138000"):
+        assert intake.query({"party": party}, TERMS, NOW).party == party
+
+
+def test_what_is_due_is_asked_for_by_milliseconds() -> None:
+    assert intake.query({"due_before": str(NOW)}, TERMS, NOW).due_before == NOW
+    with pytest.raises(Problem) as raised:
+        intake.query({"due_before": str(NOW // 1000)}, TERMS, NOW)
+    (fault,) = raised.value.refusal.faults
+    assert (fault.field, str(NOW // 1000 * 1000) in fault.reason) == ("due_before", True)

@@ -85,6 +85,8 @@ async def test_a_complaint_is_filed_listed_shown_and_decided(config: Config, tmp
         (("file", "order", "missing.json"), "missing.json"),
         (("file", "order", "--case", "M-1"), "--case completes"),
         (("list", "--due-before", "soon"), "write a date"),
+        (("list", "--due-before", "1795500000"), "looks like seconds: write milliseconds since the epoch"),
+        (("list", "--due-before", "9" * 5_000), "is no milliseconds since the epoch"),
         (("list",), "no answer from http://127.0.0.1:1"),
     ],
 )

@@ -12,7 +12,7 @@ import msgspec
 
 from stream.enforce.api import permissions, request_parsing
 from stream.enforce.api.auth import Caller
-from stream.enforce.api.case_index import CaseIndex, case_of
+from stream.enforce.api.case_index import CaseIndex, CaseQuery, case_of
 from stream.enforce.api.request_parsing import Fields
 from stream.enforce.api.responses import Accepted, Fault, Problem, Refusal, faulty, forbidden, unknown, wrong_state
 from stream.enforce.procedures import appeal, campaign, complaint, fitness, ids, messages, prohibited, regulator
@@ -31,12 +31,14 @@ from stream.model.control import (
     Dispute,
     Filing,
     Finding,
+    Party,
     Punishment,
     party_key,
 )
 from stream.model.registry import Expression, Order, key_of
+from stream.model.times import asked_problem
 from stream.registry import order_rule
-from stream.registry.admission import Admission
+from stream.registry.admission import Admission, number_as_written
 from stream.registry.order_rule import Received
 from stream.registry.registry import Registry
 
@@ -113,6 +115,22 @@ class ConditionalWrite(NamedTuple):
 
     subscriber: str
     resolve: Callable[[Sequence[Received]], Write]
+
+
+# ---- what is asked for
+
+
+def query(stated: Mapping[str, str], terms: Terms, now: int) -> CaseQuery:
+    """Which cases are asked for, a party's number as read. Raises `Problem` 400 with all faults."""
+    asked = request_parsing.query(stated, CaseQuery)
+    if asked.due_before is not None and (problem := asked_problem(asked.due_before, now)):
+        raise faulty(Fault("due_before", problem, "state milliseconds since the epoch, UTC"))
+    kind, _, number = (asked.party or "").partition("|")
+    if kind != "number":
+        return asked
+    # As parties are kept; of both channels, since a question names none.
+    read = number_as_written(number, None, terms.numbering) or number
+    return msgspec.structs.replace(asked, party=party_key(Party(number=read))) if read else asked
 
 
 # ---- complaints and disputes

@@ -18,10 +18,10 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from stream import logs
 from stream.clock import WallClock
 from stream.config import Config, ConfigError
-from stream.enforce.api import auth, names, permissions, request_parsing
+from stream.enforce.api import auth, intake, names, permissions, request_parsing
 from stream.enforce.api.auth import Caller
 from stream.enforce.api.case_feed import CaseFeed
-from stream.enforce.api.case_index import CaseIndex, CaseQuery, line_of
+from stream.enforce.api.case_index import CaseIndex, line_of
 from stream.enforce.api.intake import ApiRequest, ConditionalWrite
 from stream.enforce.api.operations import READINGS, WRITINGS, ReadOperation, WriteOperation
 from stream.enforce.api.responses import (
@@ -163,7 +163,7 @@ class ApiServer:
             await self._writer.write(write)
             return 202, write.answer
         if operation.name == "list-cases":
-            lines, after = index.page(request_parsing.query(request.query, CaseQuery), caller)
+            lines, after = index.page(intake.query(request.query, self._terms, self._clock.now()), caller)
             return 200, CasePage(tuple(lines), after)
         view = index.view(request.match_info["case"], caller)
         if view is None:
