@@ -281,7 +281,7 @@ def load(path: Path | None, environment: Mapping[str, str]) -> Config:
     if path is not None:
         try:
             tables = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
             raise ConfigError(f"{path}: {error}; give a readable TOML file") from error
     _override(tables, environment)
     _refuse_weakening(tables)

@@ -23,8 +23,9 @@ from stream.feed.numbers_read import persons
 from stream.feed.tables import NUMBER, TableRows
 from stream.feed.text_files import BulkFileError, TextFile
 from stream.model import limits
-from stream.model.codec import Undecodable, decode_as, decode_file_record
+from stream.model.codec import Undecodable, decode_as, decode_file_record, without_numbers
 from stream.model.registry import Expression, FileRecord
+from stream.model.schema_fault import closed_sets
 from stream.model.times import read_time, time_problem, told
 from stream.policy.numbering import Numbering
 
@@ -243,7 +244,7 @@ class BulkFile:
         try:
             record = msgspec.convert(fields | {NUMBER: _ANYBODY}, Expression)
         except msgspec.ValidationError as error:
-            return None, str(error)
+            return None, without_numbers(closed_sets(error, Expression, fields))
         return self._in_time(record, problem)
 
     def _moment(self, text: str) -> tuple[int, str | None]:

@@ -7,7 +7,7 @@ reads an escaped surrogate without its other half, as of a message that was cut 
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final, TypeVar
 
 import msgspec
@@ -18,6 +18,7 @@ from stream.model.decision import Decision, Epoch
 from stream.model.events import Event
 from stream.model.fields import RECORD_BYTES_MAX
 from stream.model.registry import Expression, FileRecord, Record, Tombstone, key_of, scope_name
+from stream.model.schema_fault import among, closed_sets
 from stream.model.topics import EVENT_KINDS, EXPRESSIONS, RECORD_KIND
 
 T = TypeVar("T")
@@ -70,7 +71,7 @@ def event_decoder(topic: str) -> Callable[[bytes | None], Event]:
         except _BAD:
             event = _second_look(_events, data)
         if type(event) not in kinds:
-            raise Undecodable(f"{topic} holds no record of kind {_kind(event)}")
+            raise Undecodable(f"{topic} holds no record of kind {_kind(event)}; there are: {_kinds(kinds)}")
         return event
 
     return decode
@@ -90,7 +91,7 @@ def decode_record(topic: str, key: bytes | None, data: bytes | None) -> Record |
         return Tombstone(topic=topic, key=_key_text(key))
     record = _decode(_records, data)
     if type(record) is not RECORD_KIND[topic]:
-        raise Undecodable(f"{topic} holds no record of kind {_kind(record)}")
+        raise Undecodable(f"{topic} holds no record of kind {_kind(record)}; there are: {_kinds([RECORD_KIND[topic]])}")
     if key_of(record).encode() != key:
         raise Undecodable("the key is not the record's own: compaction would keep the wrong record")
     return record
@@ -116,7 +117,8 @@ def decode_file_record(data: bytes) -> FileRecord:
         if record.topic == EXPRESSIONS:
             raise Undecodable("an expression cannot be withdrawn; write a `lift` of its scope instead")
         if record.topic not in RECORD_KIND:
-            raise Undecodable(_without_numbers(f"no registry topic is named {record.topic!r}"))
+            told = among(record.topic, (topic for topic in RECORD_KIND if topic != EXPRESSIONS))
+            raise Undecodable(without_numbers(f"no registry topic is named {record.topic!r}") + f"; {told}")
     return record
 
 
@@ -148,19 +150,26 @@ def _too_large(data: bytes) -> Undecodable:
 
 def _second_look(decoder: msgspec.json.Decoder[T], data: bytes) -> T:
     try:
+        plain = _without_nothing(_anything.decode(_ESCAPE.sub(_whole, data)))
         # Through bytes again and not `convert`, which knows no `Raw`.
-        return decoder.decode(_encoder.encode(_without_nothing(_anything.decode(_ESCAPE.sub(_whole, data)))))
+        again = _encoder.encode(plain)
     except RecursionError as error:
         raise Undecodable("nested too deeply to be read") from error
     except _BAD as error:
-        raise Undecodable(_without_numbers(str(error))) from error
+        raise Undecodable(without_numbers(str(error))) from error
+    try:
+        return decoder.decode(again)
+    except msgspec.ValidationError as error:
+        raise Undecodable(without_numbers(closed_sets(error, decoder.type, plain))) from error
+    except _BAD as error:
+        raise Undecodable(without_numbers(str(error))) from error
 
 
 def _whole(escape: re.Match[bytes]) -> bytes:
     return rb"\ufffd" if escape["half"] else escape[0]
 
 
-def _without_numbers(reason: str) -> str:
+def without_numbers(reason: str) -> str:
     """The reason, with stars where a value that it quotes may be a phone number: reasons are logged."""
     return _QUOTED.sub(lambda quoted: _MAYBE_NUMBER.sub("****", quoted[0]), reason)
 
@@ -180,8 +189,12 @@ def _nothing(value: object) -> bool:
     return value is None or value == ""
 
 
-def _kind(record: msgspec.Struct) -> str:
+def _kind(record: msgspec.Struct | type[msgspec.Struct]) -> str:
     return str(record.__struct_config__.tag)
+
+
+def _kinds(of: Iterable[type[msgspec.Struct]]) -> str:
+    return ", ".join(map(_kind, of))
 
 
 def _key_text(key: bytes) -> str:
@@ -203,4 +216,5 @@ __all__ = [
     "decode_record",
     "encode",
     "event_decoder",
+    "without_numbers",
 ]

@@ -6,26 +6,30 @@ its kind and a star (`subscriber|*`) for all of a kind that have no line of thei
 machine alone: a notice says who is accused of what.
 """
 
+import re
 import tomllib
 from dataclasses import dataclass
 from email.utils import parseaddr
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Final, Literal
 from urllib.parse import unquote, urlsplit
 
 import msgspec
 
 from stream.addresses import fault_of_url
 from stream.config import ConfigError
+from stream.model.schema_fault import schema_fault
 
 KINDS: Final = ("sender", "number", "subscriber", "campaign", "complaint")
+
+_MAYBE_NUMBER: Final = re.compile(r"[0-9]{4,}")
 
 Via = Literal["smtp", "webhook"]
 
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    contacts: dict[str, Annotated[str, msgspec.Meta(min_length=1)]]
+    contacts: dict[str, object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +54,20 @@ class Contacts:
 
 def read(text: str, path: Path) -> Contacts:
     """The contacts file. Raises `ConfigError` that names the contact by its number: an addressee may be a number."""
+    mend = 'write [contacts] and lines such as "sender|ORG-9" = "mailto:…"'
     try:
         file = msgspec.convert(tomllib.loads(text), _File)
-    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
-        raise ConfigError(f'{path}: {error}; write [contacts] and lines such as "sender|ORG-9" = "mailto:…"') from error
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise ConfigError(f"{path}: not TOML: {error}; {mend}") from error
+    except msgspec.ValidationError as error:
+        # An unknown name may be an addressee that stands before the table.
+        fault = _MAYBE_NUMBER.sub("****", str(schema_fault(error, _File)))
+        raise ConfigError(f"{path}: {fault}; {mend}") from error
     addresses = {}
     for number, (to, address) in enumerate(file.contacts.items(), start=1):
         where = f"{path}: contact {number}"
+        if not isinstance(address, str):
+            raise ConfigError(f"{where}: an address is a text, mailto:name@domain or https://…")
         if to.partition("|")[0] not in KINDS or not to.partition("|")[2]:
             raise ConfigError(f"{where}: an addressee is {', '.join(f'{kind}|…' for kind in KINDS)}")
         addresses[to] = _address(address, where)

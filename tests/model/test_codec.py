@@ -322,6 +322,29 @@ def test_a_wrong_value_is_named_with_its_place(record: Json, wrong: Json, why: s
     assert why in refusal({**record, **wrong})
 
 
+@pytest.mark.parametrize(
+    ("record", "wrong", "told"),
+    [
+        (SMS, {"kind": "sm"}, "Invalid value 'sm'; did you mean sms? There are: sms, call, reply - at `$.kind`"),
+        (SMS, {"purpose": "spam"}, "; there are: commercial, emergency, personal, public, service - at `$.purpose`"),
+        (SMS, {"network": "13800138000"}, "Invalid enum value '****'; there are: internet, telecom - at `$.network`"),
+        (EXPRESSION, {"kind": "record"}, "; there are: expression, sender, order, campaign, wordlist, tombstone - at"),
+        (EXPRESSION, {"will": "refus"}, "'refus'; did you mean refuse? There are: consent, lift, refuse - at `$.will`"),
+        (EXPRESSION, {"channel": "fax"}, "'fax'; there are: call, sms - at `$.channel`"),
+        (SENDER, {"status": "paused"}, "'paused'; there are: active, revoked - at `$.status`"),
+        (CAMPAIGN, {"status": "open"}, "'open'; there are: approved, filed, refused, withdrawn - at `$.status`"),
+        (CAMPAIGN, {"status": "open", "contact": None}, "'open'; there are: approved, filed, refused, withdrawn - at"),
+        (ORDER, {"measure": "warn"}, "'warn'; there are: limit, stop, suspend - at `$.measure`"),
+        (SENDER, {"numbers": [ENTRY, {**ENTRY, "purposes": ["service", "spam"]}]}, "number-protection, personal, "),
+        (SENDER, {"numbers": [{**ENTRY, "channel": "mms"}]}, "'mms'; did you mean sms? There are: call, sms - at"),
+        (TOMBSTONE, {"topic": "registry.sender"}, "'registry.sender'; did you mean registry.senders? There are: "),
+        (SMS, {"purpose": "x" * 100_000}, "xx'; there are: commercial, "),
+    ],
+)
+def test_what_is_none_of_a_closed_set_is_told_what_there_is(record: Json, wrong: Json, told: str) -> None:
+    assert told in refusal({**record, **wrong})
+
+
 def test_ids_may_have_as_many_characters_as_the_contract_says_whatever_their_bytes() -> None:
     read({**SMS, "id": "号" * ID_CHARACTERS_MAX})
 
@@ -388,7 +411,7 @@ def test_a_topic_takes_its_own_kind_under_its_own_key() -> None:
     value, key = json.dumps(SENDER).encode(), b"A"
     assert isinstance(decode_record(SENDERS, key, value), Sender)
     for topic, wrong_key, why in (
-        (EXPRESSIONS, key, "holds no record of kind sender"),
+        (EXPRESSIONS, key, "holds no record of kind sender; there are: expression"),
         (SENDERS, b"B", "not the record's own"),
         (SENDERS, None, "no key"),
     ):

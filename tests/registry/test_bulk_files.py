@@ -92,7 +92,7 @@ def test_a_csv_row_says_what_it_says_and_the_options_fill_what_it_leaves_open(tm
         ("13800138000,consent,S,c,1793491200", "seconds"),
         ("13800138000,consent,S,c,1793491200000000", "microseconds"),
         ("13800138000,consent,S,c,9007199254740992", "more than a day from now"),
-        (f"13800138000,deny,,,{SAID}", "will"),
+        (f"13800138000,deny,,,{SAID}", "'deny'; there are: consent, lift, refuse - at `$.will`"),
         ("13800138000,refuse,,", "4 columns where the first line has 5"),
         (f"138001380,refuse,,,{SAID}", "no person's number"),
         (f"10086,refuse,,,{SAID}", "no person's number"),

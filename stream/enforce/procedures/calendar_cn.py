@@ -68,7 +68,7 @@ def read_years(text: str, *, source: str) -> tuple[CalendarYear, ...]:
     """The years of a calendar file. Raises `CalendarError`."""
     try:
         file = msgspec.convert(tomllib.loads(text), CalendarFile)
-    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+    except (tomllib.TOMLDecodeError, RecursionError, msgspec.ValidationError) as error:
         fault = (
             schema_fault(error, CalendarFile) if isinstance(error, msgspec.ValidationError) else f"not TOML: {error}"
         )
