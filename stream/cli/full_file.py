@@ -34,7 +34,8 @@ def add_full_file(command: argparse.ArgumentParser, channels: tuple[str, ...]) -
         metavar="CHANNEL",
         choices=channels,
         help="the one FILE is a full list of those who refuse everything on CHANNEL, by --source: write the "
-        "difference to what is registered; those who are no longer in it keep their narrower refusals",
+        "difference to what is registered; those who are no longer in it keep their narrower refusals, and whoever "
+        "refuses by another source's word stays as they are",
     )
     command.add_argument(
         "--yes", action="store_true", help="apply the difference without asking (with --replace-scope)"
@@ -156,7 +157,8 @@ def _show(change: RegisterDifference, bad_count: int) -> None:
         shown = ", ".join(masked(number) for number in examples(numbers, _EXAMPLES_COUNT))
         more = ", …" if len(numbers) > _EXAMPLES_COUNT else ""
         say(f"  {len(numbers):>12,}  {sentence}" + (f" ({shown}{more})" if shown else ""))
-    say(f"  {change.staying_count:>12,}  in both, unchanged")
+    of_others = f" ({change.others_count:,} refused by another source: not this one's to lift)"
+    say(f"  {change.staying_count:>12,}  in both, unchanged" + (of_others if change.others_count else ""))
     if change.newer_count:
         say(f"  {change.newer_count:>12,}  registered after the file was drawn up, unchanged")
     if bad_count:

@@ -16,7 +16,7 @@ import json
 import os
 import socket
 import sqlite3
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import repeat
 from pathlib import Path
@@ -195,6 +195,12 @@ class OrderIndex:
         query = "SELECT who, time FROM words WHERE scope = ? AND source = ? AND will = ? AND who % 2 = ?"
         found = self._database.execute(query, (scope, origin, _WILLS["refuse"], int(channel == "call")))
         return [(Msisdn(row // 2), time) for row, time in found]
+
+    def refusing_everything_by_others(self, channel: Channel, source: str) -> Iterator[int]:
+        """Numbers whose last word about (*,*) on the channel is a refusal from any source but this one."""
+        query = "SELECT who FROM words WHERE scope = ? AND source != ? AND will = ? AND who % 2 = ?"
+        asked = (self._scopes.get(EVERYTHING), self._sources.get(source, -1), _WILLS["refuse"], int(channel == "call"))
+        return (row // 2 for (row,) in self._database.execute(query, asked))
 
     def with_narrower(self, whos: Iterable[SubscriberChannel]) -> set[int]:
         """Of these, `SubscriberChannel.row` of those about whom anything narrower than (*,*) was ever said."""

@@ -5,8 +5,9 @@ The national decline-calls platform hands over whole files. Numbers that are new
 of (*,*); numbers registered with such a refusal from this source, and no longer in the file, get a lift
 of (*,*), followed by those of their narrower wishes that stand, with their own time and evidence (DESIGN
 section 3: taking one scope back). Whoever is in both is left alone, and so is whoever said something
-about everything after the file was drawn up. The refusals of other sources are not this file's to take
-back.
+about everything after the file was drawn up. Of a refusal the record of its key names one source, the last that wrote
+it. So whoever refuses everything by another source's word already is left as that source wrote it, and what it wrote is
+never this file's to take back.
 """
 
 from collections import defaultdict
@@ -44,12 +45,15 @@ class RegisterDifference:
     time: int
     """when the file was drawn up, milliseconds since the epoch"""
     new: BitMap64
-    """in the file, and not registered with a refusal of everything from this source"""
+    """in the file, and not registered with a refusal of everything, from whatever source"""
     leaving: BitMap64
-    """registered so, and not in the file"""
+    """registered with such a refusal from this source, and not in the file"""
     staying_count: int
+    """in the file, and registered with such a refusal, from whatever source"""
+    others_count: int
+    """of these, those whose refusal is another source's: this one never lifts it"""
     registered_count: int
-    """all that are registered so"""
+    """all that are registered with such a refusal from this source"""
     newer_count: int
     """registered so after the file was drawn up, and so not in it: they are left alone"""
 
@@ -97,14 +101,16 @@ def difference(index: OrderIndex, in_file: BitMap64, *, channel: Channel, source
         registered.add(number)
         if said > time:
             newer.add(number)
+    by_others = BitMap64(index.refusing_everything_by_others(channel, source)) & in_file
     absent = registered - in_file
     return RegisterDifference(
         channel=channel,
         source=source,
         time=time,
-        new=in_file - registered,
+        new=in_file - registered - by_others,
         leaving=absent - newer,
-        staying_count=len(registered & in_file),
+        staying_count=len(registered & in_file) + len(by_others),
+        others_count=len(by_others),
         registered_count=len(registered),
         newer_count=len(absent & newer),
     )

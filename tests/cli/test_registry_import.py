@@ -328,6 +328,27 @@ def test_a_full_file_never_lifts_what_it_cannot_read(broker: Broker, tmp_path: P
 
 
 @pytest.mark.kafka
+def test_a_full_file_leaves_alone_who_refused_by_letter(broker: Broker, tmp_path: Path) -> None:
+    wurao = Wurao(tmp_path, broker)
+    words = ("--channel", "call", "--will", "refuse", "--source", "letters", "--time", str(T))
+    assert wurao.run("registry", "import", wurao.file("let.txt", A, B), *words).returncode == 0
+    replace = ("--replace-scope", "call", "--source", "decline-calls", "--leaving-max", "100", "--yes", "--time")
+    ran = wurao.run("registry", "import", wurao.file("pl1.txt", A, B, C), *replace, str(T + 1))
+    assert "           1  new, will be refused" in ran.stderr
+    assert "           2  in both, unchanged (2 refused by another source: not this one's to lift)" in ran.stderr
+    assert wurao.run("registry", "import", wurao.file("pl2.txt", C), *replace, str(T + 2)).returncode == 0
+    assert wurao.run("registry", "import", wurao.file("pl3.txt", D), *replace, str(T + 3)).returncode == 0
+    said = {(word.subscriber, word.will, word.source) for word in wurao.words()}
+    assert said == {
+        (A, "refuse", "letters"),
+        (B, "refuse", "letters"),
+        (C, "refuse", "decline-calls"),
+        (C, "lift", "decline-calls"),
+        (D, "refuse", "decline-calls"),
+    }
+
+
+@pytest.mark.kafka
 def test_a_consent_that_is_dated_ahead_bars_no_refusal_that_comes_after_it(broker: Broker, tmp_path: Path) -> None:
     wurao = Wurao(tmp_path, broker)
     now = time.time_ns() // 1_000_000
