@@ -35,7 +35,7 @@ def add_full_file(command: argparse.ArgumentParser, channels: tuple[str, ...]) -
         choices=channels,
         help="the one FILE is a full list of those who refuse everything on CHANNEL, by --source: write the "
         "difference to what is registered; those who are no longer in it keep their narrower refusals, and whoever "
-        "refuses by another source's word stays as they are",
+        "refuses by another source's word is left alone",
     )
     command.add_argument(
         "--yes", action="store_true", help="apply the difference without asking (with --replace-scope)"
