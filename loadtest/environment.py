@@ -239,7 +239,7 @@ class Offsets:
 
     async def count(self) -> int:
         """Records put out since the beginning of the count."""
-        ends: dict[clients.TopicPartition, int] = await self._consumer.end_offsets(self._places)
+        ends: dict[clients.AIOKafkaPartition, int] = await self._consumer.end_offsets(self._places)
         return sum(ends.values()) - self.before
 
 

@@ -111,7 +111,7 @@ class Way:
         parts: defaultdict[int, defaultdict[str, list[tuple[int, bytearray]]]]
         parts = defaultdict(lambda: defaultdict(list))
         for batch in lot.batches:
-            node = leader(clients.TopicPartition(batch.topic, batch.partition))
+            node = leader(clients.AIOKafkaPartition(batch.topic, batch.partition))
             parts[node][batch.topic].append((batch.partition, batch.stamped(begin_ms)))
         return [asyncio.create_task(self._ask(node, list(topics.items()))) for node, topics in parts.items()]
 

@@ -28,13 +28,13 @@ from bloom.bitmaps import Overlay, Wills
 from bloom.sets import ScopedBitmap, bitmap_of
 from bloom.wills import EVERYTHING, Channel
 from loadtest import decide
-from stream.deciding.batch import Place, Record, decide_batch
+from stream.deciding.batch import Record, decide_batch
 from stream.deciding.native import Compression, NativeBatches
 from stream.model.codec import decode_event, encode
 from stream.model.events import Reply, Sms
 from stream.model.registry import Expression
 from stream.model.registry import Record as Registered
-from stream.model.topics import EVENTS_URGENT
+from stream.model.topics import EVENTS_URGENT, TopicPartition
 from stream.policy.decide import Decider
 from stream.policy.loading import load
 from stream.registry.registry import Registry, registry_of
@@ -98,7 +98,7 @@ def main() -> None:
     for _ in range(2):  # the second time it knows the routes, as the native function does
         begun = time.process_time()
         for batch in few:
-            decide_batch({Place(EVENTS_URGENT, 0): batch.consumed}, decider, now=decide.NOW, partitions=12)
+            decide_batch({TopicPartition(EVENTS_URGENT, 0): batch.consumed}, decider, now=decide.NOW, partitions=12)
         spent = time.process_time() - begun
     python = spent / sum(len(batch.consumed) for batch in few) * 1e9
     print(f"python{python:8.0f} ns an event, without making records and batches: {python / cost:.1f} times as much")

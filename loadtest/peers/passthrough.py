@@ -12,10 +12,10 @@ from aiokafka.structs import RecordMetadata
 from loadtest.peers.arguments import Run, Task, run_async
 from loadtest.peers.joining import joined
 from stream.kafka import clients
-from stream.kafka.clients import TopicPartition
+from stream.kafka.clients import AIOKafkaPartition
 
 Ack = asyncio.Future[RecordMetadata]
-OnItsWay = tuple[list[Ack], dict[TopicPartition, int], int]
+OnItsWay = tuple[list[Ack], dict[AIOKafkaPartition, int], int]
 
 
 async def pass_through(task: Task, run: Run) -> None:

@@ -17,7 +17,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from aiokafka import TopicPartition
+from aiokafka import TopicPartition as AIOKafkaPartition
 from aiokafka.errors import IllegalStateError
 
 from stream import logs
@@ -25,6 +25,7 @@ from stream.audit.histories import Histories
 from stream.audit.joining import EventReader
 from stream.audit.reading import RegistryReader
 from stream.audit.waiting import MARGIN_MS, Backlog, must_read_again
+from stream.clock import now_ms
 from stream.config import Config
 from stream.kafka import clients
 from stream.kafka.closing import close_within
@@ -97,11 +98,11 @@ class DecisionReader:
         self._places = clients.partitions(DECISIONS, config.topics.partitions)
         self._events = EventReader(config)
         self._reading = RegistryReader(config, self.histories)
-        self._ends: Mapping[TopicPartition, int] = {}
+        self._ends: Mapping[AIOKafkaPartition, int] = {}
         self._seated: dict[int, int] = {}
         self._at_hand: list[tuple[int, Decision]] = []
         """partition and decision of those that the last `take` gave"""
-        self._taken: dict[TopicPartition, int] = {}
+        self._taken: dict[AIOKafkaPartition, int] = {}
         self._waiting = Backlog()
         self._absent: set[str] = set()
         self._left: int | None = None
@@ -185,7 +186,7 @@ class DecisionReader:
         self._events.judged(self._at_hand)
         self._at_hand.clear()
         await self._see_what_waits()
-        now = time.time_ns() // 1_000_000
+        now = now_ms()
         if time.monotonic() >= self._settle_at:
             self._settle_at = time.monotonic() + SETTLE_EVERY_S
             await self._identity.look()
@@ -201,7 +202,7 @@ class DecisionReader:
     async def _read_from_the_beginning(self, first_ms: int) -> None:
         """Read the registry for decisions from this moment on."""
         # What compaction may have taken before this is read is not to be had again; later records are kept.
-        exact_since_ms = time.time_ns() // 1_000_000 - self._compaction_lag_ms
+        exact_since_ms = now_ms() - self._compaction_lag_ms
         horizon_ms = max(exact_since_ms, first_ms) - MARGIN_MS
         self._left = None
         await until_answered(lambda: self._reading.begin(exact_since_ms=exact_since_ms, horizon_ms=horizon_ms))
@@ -212,7 +213,7 @@ class DecisionReader:
 
     async def _first_moment(self) -> int:
         """The timestamp of the oldest decision that waits, for anybody of the group; now, if none does."""
-        now = time.time_ns() // 1_000_000
+        now = now_ms()
         starts = dict(await self._consumer.beginning_offsets(self._places))
         ends = await self._consumer.end_offsets(self._places)
         for place in self._places:
@@ -252,7 +253,7 @@ class DecisionReader:
                 continue  # it went to another instance meanwhile
 
     def _decode(
-        self, fetched: Mapping[TopicPartition, Sequence[clients.ConsumerRecord]]
+        self, fetched: Mapping[AIOKafkaPartition, Sequence[clients.ConsumerRecord]]
     ) -> list[tuple[clients.ConsumerRecord, Decision]]:
         self.undecodable_count = 0
         decisions: list[tuple[clients.ConsumerRecord, Decision]] = []

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 from stream.config import Config
 from stream.kafka import clients
-from stream.kafka.clients import TopicPartition
+from stream.kafka.clients import AIOKafkaPartition
 from stream.model.codec import Undecodable, event_decoder
 from stream.model.decision import Decision
 from stream.model.events import Event
@@ -57,12 +57,12 @@ class EventReader:
 
     def __init__(self, config: Config) -> None:
         self._consumer = clients.follower(config, client="wurao-audit-events")
-        self._next: dict[TopicPartition, int] = {}
-        self._ahead: dict[TopicPartition, OrderedDict[str, _EventRecord]] = {}
+        self._next: dict[AIOKafkaPartition, int] = {}
+        self._ahead: dict[AIOKafkaPartition, OrderedDict[str, _EventRecord]] = {}
         """by id, in the order of the topic"""
-        self._judged: OrderedDict[tuple[TopicPartition, str], Event] = OrderedDict()
-        self._judged_to: dict[TopicPartition, int] = {}
-        self._fetched_again: dict[tuple[TopicPartition, str], Event] = {}
+        self._judged: OrderedDict[tuple[AIOKafkaPartition, str], Event] = OrderedDict()
+        self._judged_to: dict[AIOKafkaPartition, int] = {}
+        self._fetched_again: dict[tuple[AIOKafkaPartition, str], Event] = {}
         """what `find` had to look back for, until the next time"""
         self._decoders = {topic: event_decoder(topic) for topic in EVENT_KINDS}
 
@@ -81,7 +81,7 @@ class EventReader:
 
     async def seat(self, partitions: Mapping[int, int]) -> None:
         """Read exactly these partitions: partition → the moment (milliseconds) that its first event may bear."""
-        places = {TopicPartition(topic, one): since for one, since in partitions.items() for topic in EVENT_KINDS}
+        places = {AIOKafkaPartition(topic, one): since for one, since in partitions.items() for topic in EVENT_KINDS}
         new = {place: max(0, since - READ_BACK_MS) for place, since in places.items() if place not in self._next}
         self._next = {place: offset for place, offset in self._next.items() if place in places}
         self._ahead = {place: self._ahead.get(place, OrderedDict()) for place in places}
@@ -116,7 +116,7 @@ class EventReader:
             self._next[place] = await self._consumer.position(place)  # past what is no record
 
     async def _look_back(self, left: Sequence[PlacedDecision]) -> None:
-        since: dict[TopicPartition, int] = {}
+        since: dict[AIOKafkaPartition, int] = {}
         for partition, one in left:
             moment = max(0, min(one.time, one.decided) - READ_BACK_MS)
             since |= {place: min(since.get(place, moment), moment) for place in _places(partition, one)}
@@ -134,8 +134,8 @@ class EventReader:
                 self._consumer.seek(place, self._next[place])
 
     async def _until_found(
-        self, left: Sequence[PlacedDecision], ends: Mapping[TopicPartition, int]
-    ) -> AsyncIterator[tuple[TopicPartition, Sequence[clients.ConsumerRecord]]]:
+        self, left: Sequence[PlacedDecision], ends: Mapping[AIOKafkaPartition, int]
+    ) -> AsyncIterator[tuple[AIOKafkaPartition, Sequence[clients.ConsumerRecord]]]:
         """Records of the places where these decisions' events may stand; the caller keeps them, so that they are found.
 
         A place is read up to its end, or until so many records in a row are later than all its decisions by a minute
@@ -170,7 +170,7 @@ class EventReader:
 
     def judged(self, decisions: Iterable[PlacedDecision]) -> None:
         """These (partition, decision) are dealt with: let go of what hardly any decision can be about any more."""
-        touched: set[TopicPartition] = set()
+        touched: set[AIOKafkaPartition] = set()
         for partition, decision in decisions:
             for place in _places(partition, decision):
                 read = self._ahead[place].pop(decision.event, None)
@@ -185,7 +185,7 @@ class EventReader:
             while ahead and next(iter(ahead.values())).offset < passed:
                 ahead.popitem(last=False)
 
-    def _keep(self, place: TopicPartition, records: Iterable[clients.ConsumerRecord]) -> None:
+    def _keep(self, place: AIOKafkaPartition, records: Iterable[clients.ConsumerRecord]) -> None:
         ahead = self._ahead[place]
         for offset, event in self._events_of(place, records):
             ahead[event.id] = _EventRecord(offset, event)
@@ -193,7 +193,7 @@ class EventReader:
             ahead.popitem(last=False)
 
     def _events_of(
-        self, place: TopicPartition, records: Iterable[clients.ConsumerRecord]
+        self, place: AIOKafkaPartition, records: Iterable[clients.ConsumerRecord]
     ) -> Iterator[tuple[int, Event]]:
         decode = self._decoders[place.topic]
         for record in records:
@@ -203,15 +203,15 @@ class EventReader:
                 continue  # it has no decision
 
 
-def _bounds(decisions: Iterable[PlacedDecision]) -> dict[TopicPartition, int]:
+def _bounds(decisions: Iterable[PlacedDecision]) -> dict[AIOKafkaPartition, int]:
     """Where the events of these may stand → the moment (milliseconds) that all of those precede."""
-    bounds: dict[TopicPartition, int] = {}
+    bounds: dict[AIOKafkaPartition, int] = {}
     for partition, one in decisions:
         for place in _places(partition, one):
             bounds[place] = max(bounds.get(place, 0), max(one.time, one.decided) + READ_BACK_MS)
     return bounds
 
 
-def _places(partition: int, decision: Decision) -> tuple[TopicPartition, TopicPartition]:
+def _places(partition: int, decision: Decision) -> tuple[AIOKafkaPartition, AIOKafkaPartition]:
     """Where a decision's event may stand."""
-    return TopicPartition(f"events.{decision.of}", partition), TopicPartition(EVENTS_URGENT, partition)
+    return AIOKafkaPartition(f"events.{decision.of}", partition), AIOKafkaPartition(EVENTS_URGENT, partition)

@@ -10,7 +10,7 @@ from typing import Final
 from stream.audit.histories import Histories
 from stream.config import Config
 from stream.kafka import clients
-from stream.kafka.clients import TopicPartition
+from stream.kafka.clients import AIOKafkaPartition
 from stream.model.topics import EPOCHS, EXPRESSIONS, RECORD_KIND
 
 POLL_RECORDS_MAX: Final = 20_000
@@ -28,7 +28,7 @@ class RegistryReader:
             for topic in (*RECORD_KIND, EPOCHS)
             for place in clients.partitions(topic, config.topics.partitions if topic == EXPRESSIONS else 1)
         ]
-        self._next: dict[TopicPartition, int] = {}
+        self._next: dict[AIOKafkaPartition, int] = {}
 
     async def start(self) -> None:
         """Connect; nothing is read yet."""
@@ -62,7 +62,7 @@ class RegistryReader:
         self._histories.measure()  # an epoch may be read before the expressions that it includes
         note(0)
 
-    def _take(self, fetched: Mapping[TopicPartition, Sequence[clients.ConsumerRecord]]) -> None:
+    def _take(self, fetched: Mapping[AIOKafkaPartition, Sequence[clients.ConsumerRecord]]) -> None:
         for (topic, partition), records in fetched.items():
             for raw in records:
                 if topic == EPOCHS:

@@ -12,11 +12,12 @@ from aiokafka.errors import GroupCoordinatorNotAvailableError
 
 from stream.cli import doctor_filter, doctor_registry
 from stream.cli.findings import CheckResult, ok, warn, wrong
+from stream.clock import now_ms
 from stream.config import Config, ConfigError
 from stream.feed import snapshots
 from stream.feed.importer import read_all_but_wills
 from stream.kafka import clients, topics
-from stream.kafka.clients import TopicPartition
+from stream.kafka.clients import AIOKafkaPartition
 from stream.kafka.closing import close_within
 from stream.kafka.describe import ClusterDescription, describe
 from stream.kafka.reason import reason
@@ -99,8 +100,8 @@ async def _records(config: Config, cluster: ClusterDescription, admin: AIOKafkaA
 def _registry(
     config: Config,
     cluster: ClusterDescription,
-    begins: Mapping[TopicPartition, int],
-    ends: Mapping[TopicPartition, int],
+    begins: Mapping[AIOKafkaPartition, int],
+    ends: Mapping[AIOKafkaPartition, int],
 ) -> CheckResult:
     mine = [place for place in ends if place.topic in RECORD_KIND]
     count = sum(ends[place] - begins[place] for place in mine)
@@ -111,7 +112,7 @@ def _registry(
             "write it: `wurao registry import FILE`",
         )
     problems: list[str] = []
-    now = time.time_ns() // 1_000_000
+    now = now_ms()
     path = snapshots.newest_good(Path(config.registry.snapshots), cluster, now, snapshots.MAX_AGE_MS, problems.append)
     told = f"{count:,} records at most in {len(mine)} partitions"
     if path is None and problems:
@@ -147,9 +148,9 @@ def _groups(config: Config) -> dict[str, Sequence[str]]:
 
 async def _group(
     group: str,
-    places: Sequence[TopicPartition],
-    begins: Mapping[TopicPartition, int],
-    ends: Mapping[TopicPartition, int],
+    places: Sequence[AIOKafkaPartition],
+    begins: Mapping[AIOKafkaPartition, int],
+    ends: Mapping[AIOKafkaPartition, int],
     *,
     admin: AIOKafkaAdminClient,
     consumer: clients.AIOKafkaConsumer,
@@ -180,7 +181,7 @@ async def _group(
     return ok(f"group {group}", told)
 
 
-async def _oldest(consumer: clients.AIOKafkaConsumer, waiting: Mapping[TopicPartition, int]) -> int | None:
+async def _oldest(consumer: clients.AIOKafkaConsumer, waiting: Mapping[AIOKafkaPartition, int]) -> int | None:
     """The timestamp of the oldest record at these offsets; None where none comes in time."""
     for place, offset in waiting.items():
         consumer.seek(place, offset)
@@ -195,7 +196,7 @@ async def _oldest(consumer: clients.AIOKafkaConsumer, waiting: Mapping[TopicPart
 
 
 async def _ahead(
-    consumer: clients.AIOKafkaConsumer, places: Sequence[TopicPartition], ends: Mapping[TopicPartition, int]
+    consumer: clients.AIOKafkaConsumer, places: Sequence[AIOKafkaPartition], ends: Mapping[AIOKafkaPartition, int]
 ) -> CheckResult:
     """Whether the newest records that other hosts wrote come from our future."""
     looked = {
@@ -212,7 +213,7 @@ async def _ahead(
         fetched = await consumer.getmany(*left, timeout_ms=PEEK_MS, max_records=100)
         newest = max([newest, *(record.timestamp for records in fetched.values() for record in records)])
         left -= fetched.keys()
-    ahead_ms = newest - time.time_ns() // 1_000_000
+    ahead_ms = newest - now_ms()
     if ahead_ms > AHEAD_WARN_MS:
         return warn(
             "clocks",

@@ -3,7 +3,6 @@
 import ctypes
 import os
 import shutil
-import time
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, metadata
 from pathlib import Path
@@ -12,6 +11,7 @@ from zoneinfo import TZPATH, ZoneInfo, ZoneInfoNotFoundError
 
 from bloom import snapshot
 from stream.cli.findings import CheckResult, ok, warn, wrong
+from stream.clock import now_ms
 from stream.config import Config, ConfigError
 from stream.deciding.native_selection import native_path
 from stream.enforce.procedures import settings as procedures
@@ -150,7 +150,7 @@ def _snapshots(config: Config) -> CheckResult:
             f"{directory} has room for fewer than {SNAPSHOT_ROOM} more of {size / 1e6:.1f} MB",
             "free some space, or lower registry.snapshots_kept",
         )
-    age_ms = time.time_ns() // 1_000_000 - meta.created_ms
+    age_ms = now_ms() - meta.created_ms
     told = f"{len(kept)} in {directory}, the newest {age_ms / 3_600_000:.1f} h old, {size / 1e6:.1f} MB"
     if age_ms > snapshots.MAX_AGE_MS:
         return warn(

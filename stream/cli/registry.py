@@ -2,7 +2,6 @@
 
 import argparse
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import aclosing, contextmanager
 from pathlib import Path
@@ -15,6 +14,7 @@ from bloom.bitmaps import WillStats
 from bloom.snapshot import SnapshotMeta
 from stream.cli.common import Meter, add_config, add_json, config_of, failed, print_json, private_file, run_guarded, say
 from stream.cli.registry_import import add_import
+from stream.clock import now_ms
 from stream.config import Config, ConfigError
 from stream.feed import snapshots
 from stream.feed.export import export
@@ -192,7 +192,7 @@ async def _inspect(config: Config, arguments: argparse.Namespace) -> int:
         kept = snapshot.read(arguments.file)
         registry, meta = registry_from(kept), kept.meta
         source, size = str(arguments.file), arguments.file.stat().st_size
-    inspection = _inspection(registry, meta, source=source, size=size, now=time.time_ns() // 1_000_000)
+    inspection = _inspection(registry, meta, source=source, size=size, now=now_ms())
     if arguments.json:
         print_json(inspection)
     else:

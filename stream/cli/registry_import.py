@@ -1,7 +1,6 @@
 """`wurao registry import`: bulk files into the registry topics, or into one NDJSON file without any broker."""
 
 import argparse
-import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -23,6 +22,7 @@ from stream.cli.common import (
     say,
 )
 from stream.cli.rejections import Rejections
+from stream.clock import now_ms
 from stream.config import Config, ConfigError
 from stream.feed import tables
 from stream.feed.bulk_files import COLUMNS, BulkFile, Format, Given
@@ -158,7 +158,7 @@ def run(arguments: argparse.Namespace) -> int:
 async def _import(config: Config, arguments: argparse.Namespace) -> int:
     if arguments.replace_scope:
         full_file.check(arguments)
-    now = time.time_ns() // 1_000_000
+    now = now_ms()
     with ExitStack() as stack:
         files = _files(config, arguments, stack, now)
         rejections = stack.enter_context(Rejections(files))

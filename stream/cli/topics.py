@@ -5,11 +5,11 @@ before there was one, and stay in force.
 """
 
 import argparse
-import time
 from contextlib import nullcontext
 from typing import Final, Literal, get_args
 
 from stream.cli.common import Meter, add_config, add_json, config_of, failed, print_json, run_guarded
+from stream.clock import now_ms
 from stream.config import Config, ConfigError
 from stream.feed.topic_reader import read
 from stream.kafka import clients, topics
@@ -116,7 +116,7 @@ def _is_wanted(topic: str, records: Records) -> bool:
 async def _exceeding(config: Config, topic: str, partitions: int) -> list[str]:
     """Every record of a registry topic that could not be written now, by its place and key, and why."""
     places = clients.partitions(topic, partitions)
-    found = Exceeding(topic, time.time_ns() // 1_000_000)
+    found = Exceeding(topic, now_ms())
     done = 0
     with Meter(topic, "records read") if topic == EXPRESSIONS else nullcontext() as meter:
         async for batch in read(config, places, client="wurao-topics"):

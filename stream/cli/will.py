@@ -5,7 +5,6 @@ The number that the operator asks about is shown whole: it is the answer to a qu
 
 import argparse
 import sys
-import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -19,6 +18,7 @@ from bloom.bitmaps import Wills
 from bloom.number import Msisdn, masked, parse
 from bloom.wills import CHANNELS, Channel, Scope, Verb
 from stream.cli.common import CommandError, add_config, add_json, config_of, failed, print_json, run_guarded, say
+from stream.clock import now_ms
 from stream.config import Config, ConfigError
 from stream.feed.importer import read_all_but_wills
 from stream.feed.one_subscriber import kept_of
@@ -190,7 +190,7 @@ async def _show(config: Config, arguments: argparse.Namespace) -> int:
 
 async def _set(config: Config, arguments: argparse.Namespace) -> int:
     policy = load_policy(config.policy.file)
-    now = time.time_ns() // 1_000_000
+    now = now_ms()
     expression = _expression(arguments, policy, now)
     cluster = await describe_registry(config)
     partitions = cluster.topics[EXPRESSIONS].partitions

@@ -33,7 +33,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bloom.number import MSISDN_END
-from stream.deciding.windows import NO_NUMBER, Answer, Chunk, Closed, Integers, Sign, numbers_of
+from stream.deciding.windows import NO_NUMBER, AnsweredEvent, Chunk, Closed, Integers, Sign, numbers_of
 from stream.model.control import WINDOW_MS
 from stream.model.decision import Decision
 from stream.model.fields import Channel
@@ -84,7 +84,7 @@ class Acts(NamedTuple):
     No answer of `CLAIMED` stands here whose sender is not the owner of the number that it came from.
     """
 
-    answers: Sequence[Answer]
+    answers: Sequence[AnsweredEvent]
     """what decisions there have been; the same list from batch to batch only grows"""
     rows: NDArray[np.int32]
     """each decision's place among the answers"""
@@ -171,7 +171,7 @@ class _Answers(dict[tuple[object, ...], int]):
 
     def __init__(self) -> None:
         super().__init__()
-        self.names: list[Answer] = []
+        self.names: list[AnsweredEvent] = []
         self.claims: list[bool] = []
         """of each name, whether its sender may be a mere claim"""
         self._nobodys: NDArray[np.bool_] = np.zeros(0, dtype=np.bool_)
@@ -184,7 +184,7 @@ class _Answers(dict[tuple[object, ...], int]):
         return self._nobodys
 
     def __missing__(self, answer: tuple[object, ...]) -> int:
-        named = Answer(*answer)  # type: ignore[arg-type]  # `_ANSWER` gives just these
+        named = AnsweredEvent(*answer)  # type: ignore[arg-type]  # `_ANSWER` gives just these
         if named.of == "reply" or named.reason in NOBODYS:
             place = _UNCOUNTED
         else:
@@ -199,10 +199,10 @@ class _ActsPlaces:
     """The places of acts' answers among ours, kept for as long as acts bring the same list, which grows."""
 
     def __init__(self) -> None:
-        self._answers: Sequence[Answer] = ()
+        self._answers: Sequence[AnsweredEvent] = ()
         self._places: NDArray[np.int32] = np.zeros(0, dtype=np.int32)
 
-    def places_of(self, answers: Sequence[Answer], ours: _Answers) -> NDArray[np.int32]:
+    def places_of(self, answers: Sequence[AnsweredEvent], ours: _Answers) -> NDArray[np.int32]:
         """By place in the list."""
         if answers is not self._answers:
             self._answers, self._places = answers, np.zeros(0, dtype=np.int32)

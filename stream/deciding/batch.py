@@ -24,6 +24,7 @@ from stream.model.events import Event, Reply, Sms
 from stream.model.limits import DECISION_KEY
 from stream.model.registry import Expression, key_of
 from stream.model.times import time_problem
+from stream.model.topics import TopicPartition
 from stream.policy.decide import Decider
 from stream.policy.facts import USELESS, ReplyOutcome
 from stream.registry.decoding import wrong_partition
@@ -40,13 +41,6 @@ class Record(Protocol):
     timestamp: int
     key: bytes | None
     value: bytes | None
-
-
-class Place(NamedTuple):
-    """A partition of a topic."""
-
-    topic: str
-    partition: int
 
 
 class Keyed(NamedTuple):
@@ -73,7 +67,7 @@ Tally = tuple[str, str, str]
 class DeadLetter:
     """A record that cannot be decoded: its bytes, where it stood, and why."""
 
-    place: Place
+    place: TopicPartition
     offset: int
     key: bytes | None
     value: bytes | None
@@ -83,7 +77,7 @@ class DeadLetter:
 class UselessReply(NamedTuple):
     """A reply from which nothing can follow: where it stood, and its numbers, masked."""
 
-    place: Place
+    place: TopicPartition
     offset: int
     outcome: ReplyOutcome
     from_: str
@@ -120,7 +114,7 @@ class Outputs:
     """one whose numbers are of no use, to be named"""
     misplaced: Counter[str] = field(default_factory=Counter)
     """topic → records found in another partition than their subscriber's"""
-    next_offsets: dict[Place, int] = field(default_factory=dict)
+    next_offsets: dict[TopicPartition, int] = field(default_factory=dict)
     """what may be committed once all of this is acknowledged"""
 
     def all_timestamps(self) -> NDArray[np.int64]:
@@ -129,7 +123,9 @@ class Outputs:
         return np.concatenate([of_python, *(acts.timestamps for acts in self.acts)])
 
 
-def decide_batch(batches: Mapping[Place, Sequence[Record]], decider: Decider, *, now: int, partitions: int) -> Outputs:
+def decide_batch(
+    batches: Mapping[TopicPartition, Sequence[Record]], decider: Decider, *, now: int, partitions: int
+) -> Outputs:
     """Decide every record of a batch at the moment `now` (milliseconds).
 
     `partitions` is the number of partitions of all event topics. Total: a record that cannot be decoded becomes a
@@ -138,7 +134,7 @@ def decide_batch(batches: Mapping[Place, Sequence[Record]], decider: Decider, *,
     """
     outputs = Outputs()
     held = decider.world.registry.held
-    concerned: dict[Place, Sequence[str]] = {}
+    concerned: dict[TopicPartition, Sequence[str]] = {}
     for place, records in batches.items():
         taken, events = _decode_all(place, records, outputs)
         readings = decider.read(events)
@@ -180,7 +176,7 @@ def decide_batch(batches: Mapping[Place, Sequence[Record]], decider: Decider, *,
     return outputs
 
 
-def _decode_all(place: Place, records: Sequence[Record], outputs: Outputs) -> tuple[list[Record], list[Event]]:
+def _decode_all(place: TopicPartition, records: Sequence[Record], outputs: Outputs) -> tuple[list[Record], list[Event]]:
     """The records that hold events, and these; the others become dead letters."""
     decode = event_decoder(place.topic)
     taken: list[Record] = []
@@ -230,7 +226,7 @@ def _will(reply: Reply, author: str, timestamp: int, decider: Decider, outputs: 
 
 
 def _without_misplaced(
-    place: Place, taken: list[Record], events: list[Event], partitions: Sequence[int], outputs: Outputs
+    place: TopicPartition, taken: list[Record], events: list[Event], partitions: Sequence[int], outputs: Outputs
 ) -> tuple[list[Record], list[Event]]:
     """The records and events that stand in their subscriber's partition; the others become dead letters."""
     kept: list[tuple[Record, Event]] = []
@@ -244,7 +240,7 @@ def _without_misplaced(
     return [record for record, _ in kept], [event for _, event in kept]
 
 
-def _misplaced(concerned: Mapping[Place, Sequence[str]], partitions: int) -> Counter[str]:
+def _misplaced(concerned: Mapping[TopicPartition, Sequence[str]], partitions: int) -> Counter[str]:
     """Topic → how many of these subscribers belong to another partition. Asked once for all: few are of each place."""
     of = partitions_of([subscriber for some in concerned.values() for subscriber in some], partitions)
     wrong = of != np.repeat([place.partition for place in concerned], [len(some) for some in concerned.values()])

@@ -15,12 +15,13 @@ from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
 from stream.deciding.activity import ActivityCounter
-from stream.deciding.batch import Keyed, Outputs, Place, decide_batch
+from stream.deciding.batch import Keyed, Outputs, decide_batch
 from stream.deciding.native import NativeUnfit
 from stream.deciding.native_batch import MakeNative, Native, Taken, decide_raw
 from stream.model.codec import encode
 from stream.model.decision import Epoch
 from stream.model.fields import Channel
+from stream.model.topics import TopicPartition
 from stream.policy.decide import Decider
 from stream.policy.settings import Policy
 from stream.registry.registry import Registry
@@ -156,7 +157,7 @@ class BatchDecider:
             topics=self._source.topics,
         )
 
-    def decide(self, batches: Mapping[Place, Taken], *, now: int) -> Outputs:
+    def decide(self, batches: Mapping[TopicPartition, Taken], *, now: int) -> Outputs:
         """Decide a batch on the state that was settled, at the moment `now` (milliseconds), and count its activity.
 
         Linear: some 6 µs an event by Python, 0.4 µs natively. Raises `NativeFailed` for whatever the module raises,

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from stream.deciding.activity import Acts, together
-from stream.deciding.batch import Finished, Outputs, Place, Record, decide_batch
+from stream.deciding.batch import Finished, Outputs, Record, decide_batch
+from stream.model.topics import TopicPartition
 from stream.policy.decide import Decider
 
 
@@ -108,7 +109,7 @@ class NativeFailed(Exception):
 
 
 def decide_raw(
-    batches: Mapping[Place, Taken], native: Native | None, decider: Decider, *, now: int, partitions: int
+    batches: Mapping[TopicPartition, Taken], native: Native | None, decider: Decider, *, now: int, partitions: int
 ) -> Outputs:
     """Decide a batch that came as record batches, or partly so. Raises `NativeFailed` for whatever the module raises.
 
@@ -116,8 +117,8 @@ def decide_raw(
     partitions only, so does what stands in another than its subscriber's.
     `now` in milliseconds. Some 0.4 µs an event that the module answers, and 6 µs for one that falls back.
     """
-    fallback: dict[Place, list[Record]] = {}
-    done: list[tuple[Place, Outcome]] = []
+    fallback: dict[TopicPartition, list[Record]] = {}
+    done: list[tuple[TopicPartition, Outcome]] = []
     held = decider.world.registry.held
     for place, taken in batches.items():
         if held is not None:
@@ -141,7 +142,7 @@ def decide_raw(
     return outputs
 
 
-def _decided(native: Native, piece: Raw, place: Place, now: int) -> Outcome | None:
+def _decided(native: Native, piece: Raw, place: TopicPartition, now: int) -> Outcome | None:
     """The module's answer; None for bytes that it does not read, whose errors are Python's to find."""
     try:
         return native.decide(
@@ -153,7 +154,7 @@ def _decided(native: Native, piece: Raw, place: Place, now: int) -> Outcome | No
         raise NativeFailed(f"{place.topic}-{place.partition} from offset {piece.first}: {error!r}") from error
 
 
-def _add(outputs: Outputs, place: Place, outcome: Outcome) -> None:
+def _add(outputs: Outputs, place: TopicPartition, outcome: Outcome) -> None:
     decisions_count = sum(count for _, count in outcome.batches)
     if len(outcome.acts.timestamps) != decisions_count:
         raise NativeFailed(f"{place}: {decisions_count} decisions, and columns of {len(outcome.acts.timestamps)} rows")

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from bloom.base import BasedWills, NativeProbe
 from stream.deciding.activity import CLAIMED
 from stream.deciding.batch import SERVICE
-from stream.deciding.windows import Answer
+from stream.deciding.windows import AnsweredEvent
 from stream.model.codec import encode
 from stream.model.decision import Decision
 from stream.model.events import Call, Sms
@@ -133,7 +133,7 @@ class _Places:
     """What programs and outcomes refer to by place, and what of it the module has yet to be told."""
 
     def __init__(self) -> None:
-        self.answers: list[Answer] = []
+        self.answers: list[AnsweredEvent] = []
         """by outcome"""
         self.tallied: list[tuple[str, str, str]] = []
         """what is counted: kind, verdict, reason"""
@@ -181,7 +181,7 @@ class _Places:
         for name, template in outcomes:
             outcome, claim = self._outcomes[template]
             sender = None if claim else self._senders[name]
-            self.answers.append(Answer(outcome.kind, sender, outcome.verdict, outcome.reason))
+            self.answers.append(AnsweredEvent(outcome.kind, sender, outcome.verdict, outcome.reason))
             tally = outcome.kind, outcome.verdict, outcome.reason
             if tally not in self.tallied:  # there are some eighty
                 self.tallied.append(tally)
@@ -206,7 +206,7 @@ class Programs:
         """the moment of the batch at hand"""
 
     @property
-    def answers(self) -> list[Answer]:
+    def answers(self) -> list[AnsweredEvent]:
         """What each outcome is counted as, by place."""
         return self._refers.answers
 

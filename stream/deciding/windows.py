@@ -45,7 +45,7 @@ _PLUS, _ZERO = ord("+"), ord("0")
 _LENGTH_MIN, _LENGTH_MAX = len(to_text(Msisdn(MSISDN_MIN))), len(to_text(Msisdn(MSISDN_END - 1)))
 
 
-class Answer(NamedTuple):
+class AnsweredEvent(NamedTuple):
     """What an event got: what tallies are made of. `sender` is None where nobody stands behind it."""
 
     of: EventKind
@@ -117,7 +117,7 @@ class Closed:
     worker: str
     """the name of the part"""
     columns: Sequence[Columns]
-    answers: Sequence[Answer]
+    answers: Sequence[AnsweredEvent]
     sources: Mapping[int, str]
     """the texts of sources that are no subscriber's numbers"""
     refusals: Counter[tuple[Channel, str]]

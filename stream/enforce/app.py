@@ -35,7 +35,7 @@ from stream.enforce.procedures.terms import Terms
 from stream.health import Health
 from stream.kafka import clients
 from stream.kafka.brokers import Brokers
-from stream.kafka.clients import TopicPartition
+from stream.kafka.clients import AIOKafkaPartition
 from stream.kafka.closing import close_within
 from stream.kafka.reach import reach
 from stream.kafka.retry import Retry
@@ -281,7 +281,7 @@ class CaseWorker:
     async def _resume(self, ours: list[int]) -> None:
         rows = await recovery.recover(self._config, self._table, ours)
         entries_count = await self._runtime.resume(rows)
-        await self._reader.resume(TopicPartition(topic, partition) for topic in INTAKE for partition in ours)
+        await self._reader.resume(AIOKafkaPartition(topic, partition) for topic in INTAKE for partition in ours)
         took = time.monotonic() - self._began
         self._metrics.partitions.set(len(ours))
         self._metrics.recovery_seconds.set(took)

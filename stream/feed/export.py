@@ -17,7 +17,7 @@ from stream.config import Config
 from stream.feed.snapshots import describe_registry
 from stream.feed.topic_reader import TopicRecord, read
 from stream.kafka import clients
-from stream.kafka.clients import TopicPartition
+from stream.kafka.clients import AIOKafkaPartition
 from stream.model.codec import Undecodable, decode_record, encode
 from stream.model.registry import Tombstone
 from stream.model.topics import EXPRESSIONS, RECORD_KIND
@@ -52,7 +52,7 @@ async def export(config: Config, *, progress: Callable[[int], None]) -> AsyncGen
                     yield exported
 
 
-async def _last_places(config: Config, place: TopicPartition, progress: Callable[[int], None]) -> dict[bytes, int]:
+async def _last_places(config: Config, place: AIOKafkaPartition, progress: Callable[[int], None]) -> dict[bytes, int]:
     last: dict[bytes, int] = {}
     async for batch in read(config, [place], client="wurao-export"):
         for raw in batch.records:
@@ -61,7 +61,7 @@ async def _last_places(config: Config, place: TopicPartition, progress: Callable
     return last
 
 
-async def _standing(config: Config, place: TopicPartition, last: dict[bytes, int]) -> AsyncGenerator[Exported, None]:
+async def _standing(config: Config, place: AIOKafkaPartition, last: dict[bytes, int]) -> AsyncGenerator[Exported, None]:
     async with aclosing(read(config, [place], client="wurao-export")) as batches:
         async for batch in batches:
             lines: list[bytes] = []

@@ -24,7 +24,8 @@ from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, 
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer
+from aiokafka import TopicPartition as AIOKafkaPartition
 from aiokafka.errors import OffsetOutOfRangeError
 
 from bloom.base import Base
@@ -99,9 +100,9 @@ class _Ends(NamedTuple):
     """Where all partitions ended, and when that was asked."""
 
     asked_ms: int
-    high: Mapping[TopicPartition, int]
+    high: Mapping[AIOKafkaPartition, int]
     """with what stands in open transactions"""
-    committed: Mapping[TopicPartition, int]
+    committed: Mapping[AIOKafkaPartition, int]
     """of those that are loading alone: up to the first open transaction, asked after `high`"""
 
 
@@ -142,7 +143,7 @@ class Follower:
         self._consumer = consumer
         self._watermarks = watermarks
         self._vouch = vouch
-        self._unvouched: Mapping[TopicPartition, Sequence[Piece]] = {}
+        self._unvouched: Mapping[AIOKafkaPartition, Sequence[Piece]] = {}
         """fetched, and not applied: nobody could vouch for it yet"""
         self._partitions = partitions
         self._poll_records_max = poll_records_max
@@ -155,13 +156,13 @@ class Follower:
             if topic != EXPRESSIONS or self._held is None
             for place in clients.partitions(topic, partitions if topic == EXPRESSIONS else 1)
         ]
-        self._next: dict[TopicPartition, int] = {}
+        self._next: dict[AIOKafkaPartition, int] = {}
         self._changes: list[_Taken | _Dropped] = []
         self._sweep: Iterator[int] = iter(())
         """takes what was dropped out of the wills, a step at each poll"""
-        self._loading: dict[TopicPartition, _Loading] = {}
+        self._loading: dict[AIOKafkaPartition, _Loading] = {}
         self._asked: asyncio.Task[_Ends] | None = None
-        self._target: tuple[int, Mapping[TopicPartition, int]] | None = None
+        self._target: tuple[int, Mapping[AIOKafkaPartition, int]] | None = None
         self._ask_again_ms = 0
 
     async def start(self, marks: Mapping[str, TopicMark]) -> None:
@@ -280,10 +281,10 @@ class Follower:
         """Offsets left to read up to the ends that were asked for."""
         return self._left_to(self._target[1] if self._target else {})
 
-    def _left_to(self, ends: Mapping[TopicPartition, int]) -> int:
+    def _left_to(self, ends: Mapping[AIOKafkaPartition, int]) -> int:
         return sum(max(0, end - self._next[place]) for place, end in ends.items())
 
-    async def _fetch(self, wait_ms: int) -> Mapping[TopicPartition, Sequence[Piece]]:
+    async def _fetch(self, wait_ms: int) -> Mapping[AIOKafkaPartition, Sequence[Piece]]:
         try:
             return await self._fetch_records(wait_ms)
         except OffsetOutOfRangeError as error:
@@ -296,16 +297,16 @@ class Follower:
                 "were read; keep retention and DeleteRecords away from registry topics"
             ) from error
 
-    async def _fetch_records(self, wait_ms: int) -> Mapping[TopicPartition, Sequence[Piece]]:
+    async def _fetch_records(self, wait_ms: int) -> Mapping[AIOKafkaPartition, Sequence[Piece]]:
         if self._reader is not None:
             return await raw_batches(self._consumer, timeout_ms=wait_ms, records_max=self._poll_records_max)
         spare_consumer_records(self._consumer)  # where aiokafka is another than we know, they cost more
-        fetched: dict[TopicPartition, list[Piece]] = await self._consumer.getmany(
+        fetched: dict[AIOKafkaPartition, list[Piece]] = await self._consumer.getmany(
             *self._places, timeout_ms=wait_ms, max_records=self._poll_records_max
         )
         return fetched
 
-    def _apply(self, fetched: Mapping[TopicPartition, Sequence[Piece]], applied: Applied) -> None:
+    def _apply(self, fetched: Mapping[AIOKafkaPartition, Sequence[Piece]], applied: Applied) -> None:
         records: list[FileRecord] = []
         reading = PolledExpressions()
         for place, pieces in fetched.items():
@@ -401,7 +402,7 @@ class Follower:
         if self._held is None or not (changes := self._possible(self._held)):
             return
         unknown = [
-            TopicPartition(EXPRESSIONS, change.partition)
+            AIOKafkaPartition(EXPRESSIONS, change.partition)
             for change in changes
             if isinstance(change, _Taken) and change.next_offset is None
         ]
@@ -411,7 +412,7 @@ class Follower:
             return  # tried again at the next poll; the registry grows stale meanwhile, and that shows
         for change in changes:
             self._changes.remove(change)
-            place = TopicPartition(EXPRESSIONS, change.partition)
+            place = AIOKafkaPartition(EXPRESSIONS, change.partition)
             if isinstance(change, _Taken):
                 self._held.hold(change.partition, change.wills, change.base)
                 self._next[place] = beginnings[place] if change.next_offset is None else change.next_offset

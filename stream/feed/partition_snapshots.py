@@ -23,7 +23,7 @@ from stream.clock import now_ms
 from stream.config import Config
 from stream.feed import topic_reader
 from stream.feed.snapshots import MAX_AGE_MS, describe_registry, kept, prune, see_unchanged
-from stream.kafka.clients import TopicPartition
+from stream.kafka.clients import AIOKafkaPartition
 from stream.kafka.describe import ClusterDescription
 from stream.model.topics import EXPRESSIONS
 from stream.registry.decoding import Misplaced, decode_expressions
@@ -94,7 +94,7 @@ async def renew(config: Config) -> None:
 
 async def _renew(config: Config, cluster: ClusterDescription, partition: int, start: Part) -> Path:
     created_ms = now_ms()  # before the first record is read: older than true is the safe side
-    place = TopicPartition(EXPRESSIONS, partition)
+    place = AIOKafkaPartition(EXPRESSIONS, partition)
     marks = {} if start.next_offset is None else {place: start.next_offset}
     next_offset = 0
     async for batch in topic_reader.read(config, [place], start=marks, client="wurao-snapshot"):

@@ -165,8 +165,8 @@ def standing_of(words: Sequence[Expression]) -> tuple[Expression, ...]:
     wills = Wills()
     wills.apply([expression_row_of(word) for word in words])
     last = {key_of(word): word for word in words}
-    wish = expression_row_of(words[-1])
-    refusals, consents = wills.expressions_of(wish.channel, wish.number)
+    row = expression_row_of(words[-1])
+    refusals, consents = wills.expressions_of(row.channel, row.number)
     held = {("refuse", scope) for scope in refusals} | {("consent", scope) for scope in consents}
     return tuple(
         word

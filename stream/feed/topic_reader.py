@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from stream.config import Config
 from stream.kafka import clients
-from stream.kafka.clients import TopicPartition
+from stream.kafka.clients import AIOKafkaPartition
 from stream.kafka.closing import close_within
 
 POLL_RECORDS_MAX: Final = 20_000
@@ -35,7 +35,7 @@ class PolledBatch:
     """What one poll brought."""
 
     records: Sequence[TopicRecord]
-    next_offsets: Mapping[TopicPartition, int]
+    next_offsets: Mapping[AIOKafkaPartition, int]
     """For every partition read, the next offset once these records are taken."""
     left_count: int
     """Offsets still to read."""
@@ -43,9 +43,9 @@ class PolledBatch:
 
 async def read(
     config: Config,
-    places: Sequence[TopicPartition],
+    places: Sequence[AIOKafkaPartition],
     *,
-    start: Mapping[TopicPartition, int] | None = None,
+    start: Mapping[AIOKafkaPartition, int] | None = None,
     client: str,
 ) -> AsyncGenerator[PolledBatch, None]:
     """The records of these partitions in batches; the last batch, which may be empty, leaves nothing to read.

@@ -82,11 +82,11 @@ def fork(job: Job, *, forget: Callable[[], None]) -> Child:
     gc.unfreeze()
     loop = asyncio.get_running_loop()
     child = Child(pid, time.monotonic(), loop.create_future(), loop.create_future())
-    loop.add_reader(reading, _heard, child, reading)
+    loop.add_reader(reading, _on_message, child, reading)
     return child
 
 
-def _heard(child: Child, reading: int) -> None:
+def _on_message(child: Child, reading: int) -> None:
     """The child said whether it is ready, or its end of the pipe has closed: it is gone, or as good as gone."""
     if said := os.read(reading, 1 << 10):
         if said.endswith(_READY):

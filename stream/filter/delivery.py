@@ -8,7 +8,6 @@ nobody fetches. No batch waits for a commit.
 """
 
 import asyncio
-import time
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
@@ -20,19 +19,20 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaTimeoutError
 from aiokafka.structs import RecordMetadata
 
+from stream.clock import now_ms
 from stream.config import Config
-from stream.deciding.batch import DeadLetter, Finished, Outputs, Place
+from stream.deciding.batch import DeadLetter, Finished, Outputs
 from stream.deciding.native_batch import Taken
 from stream.kafka import clients
 from stream.kafka.closing import close_within
 from stream.kafka.seams.outgoing import fill, finished, records_of
-from stream.model.topics import DEAD_LETTER, DECISIONS, EPOCHS, EXPRESSIONS
+from stream.model.topics import DEAD_LETTER, DECISIONS, EPOCHS, EXPRESSIONS, TopicPartition
 from stream.registry.decoding import BadRecord
 
 Headers = Sequence[tuple[str, bytes]]
 Settled = asyncio.Task[Literal[True]]
-Begin = Callable[[Collection[Place]], Awaitable[None]]
-Commit = Callable[[Mapping[Place, int]], Awaitable[None]]
+Begin = Callable[[Collection[TopicPartition]], Awaitable[None]]
+Commit = Callable[[Mapping[TopicPartition, int]], Awaitable[None]]
 
 COMMIT_EVERY_S: Final = 0.1
 """Between two commits: a crash costs so much more decided twice. At a low rate batches are small and many, and a commit
@@ -57,7 +57,7 @@ class BatchDelivery(Protocol):
     def in_flight(self) -> int:
         """Batches handed over and not yet acknowledged (exactly once: not yet committed). Never blocks."""
 
-    def portions(self, taken: Mapping[Place, Taken]) -> Sequence[Mapping[Place, Taken]]:
+    def portions(self, taken: Mapping[TopicPartition, Taken]) -> Sequence[Mapping[TopicPartition, Taken]]:
         """What of a batch is decided and handed over by itself, so that it can be committed by itself.
 
         The lane's task calls it after `room`, and must hand over every portion. Never blocks.
@@ -99,14 +99,14 @@ class BatchDelivery(Protocol):
         tasks that were cancelled and for clients that close within a bound, for no broker otherwise.
         """
 
-    async def assigned(self, places: Collection[Place]) -> None:
+    async def assigned(self, places: Collection[TopicPartition]) -> None:
         """The group has given partitions: set them to where they begin.
 
         aiokafka's coordinator calls it, by way of the lane, before anything is fetched of them. Waits for the broker
         (committed offsets, transactional ids); the rebalance waits with it. Raises nothing: see `failed`.
         """
 
-    async def revoked(self, places: Collection[Place]) -> None:
+    async def revoked(self, places: Collection[TopicPartition]) -> None:
         """The group takes partitions away.
 
         aiokafka's coordinator calls it, by way of the lane, after `drain` or as much of it as there was time for.
@@ -141,7 +141,7 @@ class AtLeastOnceDelivery:
         self._queue: deque[InFlight] = deque()
         self._room = asyncio.Semaphore(in_flight_max)
         self._arrived = asyncio.Event()
-        self._safe: dict[Place, int] = {}
+        self._safe: dict[TopicPartition, int] = {}
         """acknowledged and not committed yet"""
         self._to_commit = asyncio.Event()
         self._hurry = asyncio.Event()
@@ -160,11 +160,11 @@ class AtLeastOnceDelivery:
         """Batches handed over and not yet acknowledged."""
         return len(self._queue)
 
-    def portions(self, taken: Mapping[Place, Taken]) -> Sequence[Mapping[Place, Taken]]:
+    def portions(self, taken: Mapping[TopicPartition, Taken]) -> Sequence[Mapping[TopicPartition, Taken]]:
         """A batch is decided whole."""
         return (taken,)
 
-    async def assigned(self, places: Collection[Place]) -> None:
+    async def assigned(self, places: Collection[TopicPartition]) -> None:
         """Events begin where the group has committed. What fails is told by `failed`: aiokafka would swallow it."""
         try:
             await self._begin(places)
@@ -172,7 +172,7 @@ class AtLeastOnceDelivery:
             if not self.failed.done():
                 self.failed.set_exception(error)
 
-    async def revoked(self, places: Collection[Place]) -> None:
+    async def revoked(self, places: Collection[TopicPartition]) -> None:
         """What is not acknowledged yet goes on; its commit will be refused."""
 
     async def room(self) -> None:
@@ -260,7 +260,7 @@ class AtLeastOnceDelivery:
 
 async def send_beside(producer: AIOKafkaProducer, outputs: Outputs) -> list[asyncio.Future[RecordMetadata]]:
     """Send what a batch says of the registry: wills from replies, and the name of the state it was decided on."""
-    now = time.time_ns() // 1_000_000
+    now = now_ms()
     sent: list[asyncio.Future[RecordMetadata]] = []
     for partition, records in outputs.wills.items():
         sent += await send(producer, EXPRESSIONS, partition, records, now=now)
@@ -270,7 +270,7 @@ async def send_beside(producer: AIOKafkaProducer, outputs: Outputs) -> list[asyn
 
 async def send_decided(producer: AIOKafkaProducer, outputs: Outputs) -> list[asyncio.Future[RecordMetadata]]:
     """Send what became of a batch's events: decisions, and dead letters."""
-    now = time.time_ns() // 1_000_000
+    now = now_ms()
     sent: list[asyncio.Future[RecordMetadata]] = []
     for partition, records in outputs.decisions.items():
         sent += await send(producer, DECISIONS, partition, records, now=now)
@@ -358,7 +358,9 @@ async def send_dead_letter(producer: AIOKafkaProducer, letter: DeadLetter) -> as
 
 def letter_of(record: BadRecord) -> DeadLetter:
     """A bad registry record as a dead letter."""
-    return DeadLetter(Place(record.topic, record.partition), record.offset, record.key, record.value, record.error)
+    return DeadLetter(
+        TopicPartition(record.topic, record.partition), record.offset, record.key, record.value, record.error
+    )
 
 
 def headers_of(letter: DeadLetter) -> Headers:

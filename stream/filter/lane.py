@@ -20,13 +20,14 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final, Protocol
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import TopicPartition as AIOKafkaPartition
 from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError
 
 from stream import logs
 from stream.config import FilterConfig
-from stream.deciding.batch import Outputs, Place, Record
+from stream.deciding.batch import Outputs, Record
 from stream.deciding.native_batch import Taken
 from stream.filter.delivery import AtLeastOnceDelivery, BatchDelivery
 from stream.filter.lane_state import LaneState
@@ -38,6 +39,7 @@ from stream.kafka.group import commit_owned
 from stream.kafka.reach import until_answered
 from stream.kafka.seams.incoming import RawBatch, joined, raw_batches, spare_consumer_records, take_raw
 from stream.kafka.seams.membership import InstanceTaken, keep_out, see_not_taken
+from stream.model.topics import TopicPartition
 
 log = logs.get(__name__)
 
@@ -80,7 +82,7 @@ class LaneSettings:
 class DecidesBatches(Protocol):
     """What decides a lane's batches. Neither method waits; both are called on the lane's loop."""
 
-    def decide(self, lane: str, batches: Mapping[Place, Taken], /) -> Outputs:
+    def decide(self, lane: str, batches: Mapping[TopicPartition, Taken], /) -> Outputs:
         """Decide a batch at this moment. The lane calls it, between fetch and hand-over."""
 
     def acknowledged(self, lane: str, outputs: Outputs, /) -> None:
@@ -192,7 +194,7 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is not 
         except (clients.KafkaError, TimeoutError):
             return
 
-    async def _take(self) -> dict[Place, Taken]:
+    async def _take(self) -> dict[TopicPartition, Taken]:
         try:
             return await (self._take_raw() if self._settings.is_raw else self._take_records())
         except NoOffsetForPartitionError:
@@ -201,7 +203,7 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is not 
             await self.offsets.pass_over(error)
             return {}
 
-    async def _take_records(self) -> dict[Place, Taken]:
+    async def _take_records(self) -> dict[TopicPartition, Taken]:
         if self._is_spared and not spare_consumer_records(self.consumer):
             self._is_spared = False
             log.warning(
@@ -209,15 +211,17 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is not 
                 lane=self._settings.name,
             )
         fetched = await self.consumer.getmany(timeout_ms=self.pacing.wait_ms, max_records=self.pacing.records_max)
-        return {Place(*place): Taken([], records, records[-1].offset + 1) for place, records in fetched.items()}
+        return {
+            TopicPartition(*place): Taken([], records, records[-1].offset + 1) for place, records in fetched.items()
+        }
 
-    async def _take_raw(self) -> dict[Place, Taken]:
+    async def _take_raw(self) -> dict[TopicPartition, Taken]:
         fetched = await raw_batches(
             self.consumer,
             timeout_ms=self.pacing.wait_ms,
             records_max=self.pacing.raw_records_max,
         )
-        return {Place(*place): _taken(pieces) for place, pieces in fetched.items()}
+        return {TopicPartition(*place): _taken(pieces) for place, pieces in fetched.items()}
 
     def shut(self) -> None:
         """Take nothing of any partition until it is opened; what was fetched meanwhile is fetched again."""
@@ -227,17 +231,17 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is not 
     def open(self, partition: int) -> None:
         """Take what comes in a partition of our topics, where it is assigned. For who has `shut` all before."""
         self._open = (self._open or frozenset()) | {partition}
-        places = {TopicPartition(topic, partition) for topic in self._settings.topics}
+        places = {AIOKafkaPartition(topic, partition) for topic in self._settings.topics}
         self.consumer.resume(*places & self.consumer.assignment())
 
-    def _of_open(self, taken: dict[Place, Taken]) -> dict[Place, Taken]:
+    def _of_open(self, taken: dict[TopicPartition, Taken]) -> dict[TopicPartition, Taken]:
         """Without what was on its way to us when its partition was shut: the consumer is set back before it."""
         if self._open is None or all(place.partition in self._open for place in taken):
             return taken
         assigned = self.consumer.assignment()
         for place in [place for place in taken if place.partition not in self._open]:
-            if TopicPartition(*place) in assigned:
-                self.consumer.seek(TopicPartition(*place), taken[place].first_offset)
+            if AIOKafkaPartition(*place) in assigned:
+                self.consumer.seek(AIOKafkaPartition(*place), taken[place].first_offset)
             del taken[place]
         return taken
 
@@ -265,17 +269,17 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is not 
         if self.delivery.failed.done():
             self.delivery.failed.result()
 
-    async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
+    async def on_partitions_revoked(self, revoked: set[AIOKafkaPartition]) -> None:
         """Let everything taken be acknowledged and committed before another worker takes over (aiokafka calls this)."""
         if revoked:
             await self.settle("revoked")
-            await self.delivery.revoked([Place(*place) for place in revoked])
+            await self.delivery.revoked([TopicPartition(*place) for place in revoked])
             log.info("partitions revoked", lane=self._settings.name, partitions_count=len(revoked))
 
-    async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
+    async def on_partitions_assigned(self, assigned: set[AIOKafkaPartition]) -> None:
         """Set partitions to where they begin (aiokafka calls this; meanwhile nothing is fetched of them)."""
         self.consumer.pause(*assigned)
-        await self.delivery.assigned([Place(*place) for place in assigned])
+        await self.delivery.assigned([TopicPartition(*place) for place in assigned])
         if self.delivery.failed.done():
             return
         self.consumer.resume(*assigned)
@@ -300,7 +304,7 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is not 
                 batches_count=self.delivery.in_flight,
             )
 
-    async def _commit(self, offsets: Mapping[Place, int]) -> None:
+    async def _commit(self, offsets: Mapping[TopicPartition, int]) -> None:
         await commit_owned(self._member, self.offsets.named(offsets))
 
 

@@ -11,10 +11,11 @@ from collections.abc import Mapping
 
 from stream import logs, tracing
 from stream.clock import now_ms
-from stream.deciding.batch import Keyed, Outputs, Place
+from stream.deciding.batch import Keyed, Outputs
 from stream.deciding.batch_decider import BatchDecider, keyed_epoch
 from stream.deciding.native_batch import Taken
 from stream.metrics import FilterMetrics
+from stream.model.topics import TopicPartition
 from stream.policy.facts import USELESS
 from stream.policy.settings import Policy
 
@@ -50,7 +51,7 @@ class LaneDecider:
                 problem=self._batches.unfit,
             )
 
-    def decide(self, lane: str, batches: Mapping[Place, Taken]) -> Outputs:
+    def decide(self, lane: str, batches: Mapping[TopicPartition, Taken]) -> Outputs:
         """Decide a batch of a lane at this moment. The lane calls it, and nothing else runs meanwhile.
 
         Raises `NativeFailed` for whatever the native module raises, and `NotHeldError`.

@@ -12,11 +12,12 @@ how many offsets were passed over is counted and told: these events get no decis
 from collections.abc import Callable, Collection, Mapping
 from typing import Final
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer
+from aiokafka import TopicPartition as AIOKafkaPartition
 from aiokafka.errors import OffsetOutOfRangeError
 
 from stream import logs
-from stream.deciding.batch import Place
+from stream.model.topics import TopicPartition
 
 log = logs.get(__name__)
 
@@ -44,21 +45,21 @@ class Offsets:
         self._lost = lost
         self._seldom: dict[str, logs.Throttle] = {}
 
-    def named(self, offsets: Mapping[Place, int]) -> dict[TopicPartition, tuple[int, str]]:
+    def named(self, offsets: Mapping[TopicPartition, int]) -> dict[AIOKafkaPartition, tuple[int, str]]:
         """What is committed for these."""
-        return {TopicPartition(*place): (offset, self._marks[place.topic]) for place, offset in offsets.items()}
+        return {AIOKafkaPartition(*place): (offset, self._marks[place.topic]) for place, offset in offsets.items()}
 
-    async def begin(self, places: Collection[Place]) -> None:
+    async def begin(self, places: Collection[TopicPartition]) -> None:
         """Set assigned partitions to where the group stands in them. Raises `KafkaError`."""
         if not places:
             return
         # aiokafka's own `committed` leaves out what is committed beside the offset.
         committed = await self._member._coordinator.fetch_committed_offsets(  # noqa: SLF001
-            [TopicPartition(*place) for place in places]
+            [AIOKafkaPartition(*place) for place in places]
         )
-        unknown: list[TopicPartition] = []
+        unknown: list[AIOKafkaPartition] = []
         assigned = self._consumer.assignment()
-        for place in {TopicPartition(*place) for place in places} & assigned:  # some may be taken away meanwhile
+        for place in {AIOKafkaPartition(*place) for place in places} & assigned:  # some may be taken away meanwhile
             at = committed.get(place)
             if at is not None and not self._is_of_another(place.topic, at.metadata):
                 self._consumer.seek(place, at.offset)
@@ -76,7 +77,7 @@ class Offsets:
 
     async def pass_over(self, error: OffsetOutOfRangeError) -> None:
         """Go on where the partitions that it names begin now, and count what lies between. Raises `KafkaError`."""
-        wanted: Mapping[TopicPartition, int] = error.args[0]
+        wanted: Mapping[AIOKafkaPartition, int] = error.args[0]
         beginnings = await self._consumer.beginning_offsets(list(wanted))
         for place in wanted.keys() & self._consumer.assignment():
             if await self._consumer.position(place) != wanted[place]:

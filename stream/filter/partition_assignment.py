@@ -19,14 +19,13 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final
 
-from aiokafka import TopicPartition
+from aiokafka import TopicPartition as AIOKafkaPartition
 from aiokafka.abc import ConsumerRebalanceListener
 
 from bloom.base import Base
 from bloom.bitmaps import Wills
 from stream import logs
 from stream.config import Config
-from stream.deciding.batch import Place
 from stream.deciding.native_batch import NativeFailed
 from stream.feed import partition_snapshots
 from stream.feed.follower import Follower
@@ -34,7 +33,7 @@ from stream.filter import malloc
 from stream.filter.lane import Lane
 from stream.kafka.describe import ClusterDescription
 from stream.metrics import FilterMetrics
-from stream.model.topics import EVENTS_URGENT
+from stream.model.topics import EVENTS_URGENT, TopicPartition
 
 log = logs.get(__name__)
 
@@ -72,7 +71,7 @@ class PartitionAssignment(ConsumerRebalanceListener):  # type: ignore[misc]  # a
         self._metrics = metrics
         self._settled: Callable[[], None] | None = settled
         self._assigned: frozenset[int] = frozenset()
-        self._given_places: list[Place] = []
+        self._given_places: list[TopicPartition] = []
         """the same, with the topics"""
         self._given = time.monotonic()
         """when the assignment came"""
@@ -95,7 +94,7 @@ class PartitionAssignment(ConsumerRebalanceListener):  # type: ignore[misc]  # a
         loaded = sum(self._held[partition].done() for partition in self._assigned & self._held.keys())
         return len(self._assigned) - loaded
 
-    async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
+    async def on_partitions_revoked(self, revoked: set[AIOKafkaPartition]) -> None:
         """Shut both lanes; let what they hold be committed before another worker takes over (aiokafka calls this)."""
         self._turn += 1
         self._arranged = False
@@ -105,12 +104,12 @@ class PartitionAssignment(ConsumerRebalanceListener):  # type: ignore[misc]  # a
         if revoked:
             log.info("partitions revoked", partitions_count=len({place.partition for place in revoked}))
 
-    async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
+    async def on_partitions_assigned(self, assigned: set[AIOKafkaPartition]) -> None:
         """Note what this worker has now (aiokafka calls this, before it fetches anything)."""
         self._turn += 1
         self._arranged = False
         self._bulk.shut()
-        self._given_places = [Place(*place) for place in assigned]
+        self._given_places = [TopicPartition(*place) for place in assigned]
         self._assigned = frozenset(place.partition for place in assigned)
         self._given = time.monotonic()
         self._changed.set()
@@ -178,14 +177,14 @@ class PartitionAssignment(ConsumerRebalanceListener):  # type: ignore[misc]  # a
                 log.info("native base renewed", numbers_count=base.numbers_count, seconds=seconds)
 
     @property
-    def _urgent_places(self) -> list[Place]:
-        return [Place(topic, partition) for topic in URGENT for partition in sorted(self._assigned)]
+    def _urgent_places(self) -> list[TopicPartition]:
+        return [TopicPartition(topic, partition) for topic in URGENT for partition in sorted(self._assigned)]
 
     def _assign_urgent(self) -> None:
         consumer, places = self._urgent.consumer, self._urgent_places
         if not places and not consumer.assignment():
             return
-        consumer.assign([TopicPartition(*place) for place in places])
+        consumer.assign([AIOKafkaPartition(*place) for place in places])
         self._urgent.shut()
 
     def _loaded(

@@ -88,7 +88,7 @@ RELOAD: Final = signal.SIGHUP
 
 
 @dataclass(frozen=True, slots=True)
-class Base:
+class InheritedRegistry:
     """What workers inherit: the registry of a snapshot, and what it stands for."""
 
     registry: Registry
@@ -106,14 +106,14 @@ class Supervisor:
     def __init__(self, config: Config, policy: Policy, *, native: NativePath | None = None) -> None:
         self._config = config
         self._policy = policy
-        self._apart = config.registry.mode == "partitioned"
+        self._partitioned = config.registry.mode == "partitioned"
         """each worker then holds its own partitions: there is no base to share"""
         self._native = native or native_path(config, policy)
         self._barred: set[int] = set()
         """workers that the native module has brought down"""
         self._fold_every_s = config.registry.fold_every_ms / 1000
         self._metrics = SupervisorMetrics()
-        self._base: Base | None = None
+        self._base: InheritedRegistry | None = None
         self._workers: dict[int, Child] = {}
         self._stopping = asyncio.Event()
         self._fold_now = asyncio.Event()
@@ -178,7 +178,7 @@ class Supervisor:
         cluster = await reach(self._config)
         self._base = await self._base_for(cluster)
         workers = [self._keep(index) for index in range(1, self._config.filter.workers + 1)]
-        renewal = self._renew_parts() if self._apart else self._renew_base()
+        renewal = self._renew_parts() if self._partitioned else self._renew_base()
         tasks = [asyncio.create_task(one) for one in (*workers, renewal, self._watch_policy())]
         try:
             await asyncio.gather(*tasks)
@@ -188,15 +188,15 @@ class Supervisor:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _base_for(self, cluster: ClusterDescription) -> Base:
-        return self._no_base(cluster) if self._apart else await self._load_base(cluster)
+    async def _base_for(self, cluster: ClusterDescription) -> InheritedRegistry:
+        return self._no_base(cluster) if self._partitioned else await self._load_base(cluster)
 
-    def _no_base(self, cluster: ClusterDescription) -> Base:
+    def _no_base(self, cluster: ClusterDescription) -> InheritedRegistry:
         """What workers of partitioned mode inherit: nothing. Each loads what it is assigned."""
         registry = Registry(held=HeldPartitions(self._config.topics.partitions))
         nothing = snapshot.SnapshotMeta(cluster.id, now_ms(), {})
         native = self._native.share and self._native.share(registry, nothing)
-        return Base(registry, nothing, cluster, Path(self._config.registry.snapshots), native)
+        return InheritedRegistry(registry, nothing, cluster, Path(self._config.registry.snapshots), native)
 
     async def _renew_parts(self) -> None:
         """Let a child fold every partition into a new snapshot from time to time; the workers go on as they are."""
@@ -211,7 +211,7 @@ class Supervisor:
         if code != 0:
             log.error("making partition snapshots failed; the older snapshots stay in use", exit_code=code)
 
-    async def _load_base(self, cluster: ClusterDescription) -> Base:
+    async def _load_base(self, cluster: ClusterDescription) -> InheritedRegistry:
         """The newest good snapshot; where there is none it is made from the topics first."""
         found = self._newest_snapshot(cluster)
         if found is None:
@@ -225,7 +225,7 @@ class Supervisor:
         self._metrics.bases.inc()
         registry = registry_from(kept, overlay=True)
         native = self._native.share and self._native.share(registry, kept.meta)
-        return Base(registry, kept.meta, cluster, path, native)
+        return InheritedRegistry(registry, kept.meta, cluster, path, native)
 
     def _newest_snapshot(self, cluster: ClusterDescription) -> tuple[Path, snapshot.Snapshot] | None:
         began = time.monotonic()
@@ -269,7 +269,7 @@ class Supervisor:
             for index in sorted(self._workers):
                 await self._replace(index)
 
-    async def _begin_anew(self, base: Base) -> None:
+    async def _begin_anew(self, base: InheritedRegistry) -> None:
         """Take a base of the topics as they are now in the place of one that is of others. Waits until they are right.
 
         Whichever worker's end comes first does it for all of them, and it is told once.
@@ -281,9 +281,9 @@ class Supervisor:
             if not changes(base.cluster, cluster, lasting=LASTING):
                 # Then it is records that went, and what a snapshot that stands before them would continue.
                 log.error("registry records were deleted before they were consumed: the whole registry is read again")
-                if self._apart:
+                if self._partitioned:
                     await self._fold_parts()
-            if not self._apart:
+            if not self._partitioned:
                 await self._fold()
             self._base = await self._base_for(cluster)
             log.info("recreated topics are read from their beginning", topics_count=len(cluster.topics))

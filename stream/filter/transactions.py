@@ -26,7 +26,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import TopicPartition as AIOKafkaPartition
 from aiokafka.errors import (
     InvalidProducerEpoch,
     InvalidProducerIdMapping,
@@ -37,7 +38,7 @@ from aiokafka.errors import (
 from aiokafka.structs import RecordMetadata
 
 from stream import logs
-from stream.deciding.batch import Outputs, Place
+from stream.deciding.batch import Outputs
 from stream.deciding.native_batch import Taken
 from stream.filter.delivery import send_beside, send_decided
 from stream.filter.offsets import Offsets
@@ -45,6 +46,7 @@ from stream.kafka.closing import close_within
 from stream.kafka.reach import until_answered
 from stream.kafka.seams.membership import is_member
 from stream.kafka.seams.outgoing import why_ended
+from stream.model.topics import TopicPartition
 
 log = logs.get(__name__)
 
@@ -73,7 +75,7 @@ class _Batch:
 class _Partition:
     """A partition that this worker has: its producer, and what waits for its next transaction."""
 
-    place: Place
+    place: TopicPartition
     producer: AIOKafkaProducer
     committed: int | None
     """the offset that the group stands at, as far as we know"""
@@ -105,7 +107,7 @@ class ExactlyOnceDelivery:
         self._transactional = transactional
         self._in_flight_max = in_flight_max
         self._acknowledged = acknowledged
-        self._partitions: dict[Place, _Partition] = {}
+        self._partitions: dict[TopicPartition, _Partition] = {}
         self._fewer = asyncio.Condition()
         """told when something was committed or given up"""
         self._open = 0
@@ -120,9 +122,9 @@ class ExactlyOnceDelivery:
         """Batches handed over and not yet committed whole."""
         return self._open
 
-    def portions(self, taken: Mapping[Place, Taken]) -> list[Mapping[Place, Taken]]:
+    def portions(self, taken: Mapping[TopicPartition, Taken]) -> list[Mapping[TopicPartition, Taken]]:
         """What is decided apart, so that its decisions can be committed apart: each partition."""
-        found: list[Mapping[Place, Taken]] = [
+        found: list[Mapping[TopicPartition, Taken]] = [
             {place: portion} for place, portion in taken.items() if place in self._partitions
         ]
         self._batch = _Batch(len(found))
@@ -163,12 +165,12 @@ class ExactlyOnceDelivery:
         """Leave everything: what is not committed by now is decided again by whoever comes next."""
         await self._give_up(list(self._partitions))
 
-    async def assigned(self, places: Collection[Place]) -> None:
+    async def assigned(self, places: Collection[TopicPartition]) -> None:
         """Take partitions on: shut others out, and begin where the last committed transaction ended.
 
         A failure is told by `failed`: aiokafka, which calls us, would swallow it.
         """
-        parts = [TopicPartition(*place) for place in places]
+        parts = [AIOKafkaPartition(*place) for place in places]
         self._consumer.pause(*parts)
         try:
             async with asyncio.timeout(INITIALISED_S_MAX):
@@ -181,19 +183,19 @@ class ExactlyOnceDelivery:
         else:
             self._consumer.resume(*parts)
 
-    async def revoked(self, places: Collection[Place]) -> None:
+    async def revoked(self, places: Collection[TopicPartition]) -> None:
         """Give partitions up, with what of theirs is not committed."""
         await self._give_up([place for place in places if place in self._partitions])
 
-    async def _take_on(self, place: Place) -> None:
+    async def _take_on(self, place: TopicPartition) -> None:
         producer = await self._initialised(place)
-        tp = TopicPartition(*place)
+        tp = AIOKafkaPartition(*place)
         partition = self._partitions[place] = _Partition(place, producer, await self._consumer.committed(tp))
         await self._offsets.begin([place])
         if tp in self._consumer.assignment():
             partition.task = asyncio.create_task(self._keep_committing(partition))
 
-    async def _initialised(self, place: Place) -> AIOKafkaProducer:
+    async def _initialised(self, place: TopicPartition) -> AIOKafkaProducer:
         """A producer with the partition's id, which nobody else has from now on."""
         producer = self._transactional(f"{self._group}.{place.topic}.{place.partition}")
         try:
@@ -205,7 +207,7 @@ class ExactlyOnceDelivery:
             raise
         return producer
 
-    async def _give_up(self, places: Collection[Place]) -> None:
+    async def _give_up(self, places: Collection[TopicPartition]) -> None:
         gone = [self._partitions.pop(place) for place in places]
         for partition in gone:
             if partition.task is not None:
@@ -283,7 +285,7 @@ class ExactlyOnceDelivery:
         why = why_ended(partition.producer) or error
         self._close_aside(partition.producer)
         partition.producer = await self._initialised(place)
-        offset = await self._consumer.committed(TopicPartition(*place))
+        offset = await self._consumer.committed(AIOKafkaPartition(*place))
         if offset not in (partition.committed, until):
             raise error
         log.info(

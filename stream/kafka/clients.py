@@ -4,7 +4,8 @@ import ssl
 from pathlib import Path
 from typing import Literal, TypedDict
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
+from aiokafka import TopicPartition as AIOKafkaPartition
 from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
@@ -134,9 +135,9 @@ def admin(config: Config) -> AIOKafkaAdminClient:
     )
 
 
-def partitions(topic: str, count: int) -> list[TopicPartition]:
+def partitions(topic: str, count: int) -> list[AIOKafkaPartition]:
     """The partitions of a topic."""
-    return [TopicPartition(topic, partition) for partition in range(count)]
+    return [AIOKafkaPartition(topic, partition) for partition in range(count)]
 
 
 class Security(TypedDict):
@@ -212,13 +213,13 @@ def _see_readable(option: str, file: str | None) -> None:
 
 __all__ = [
     "AIOKafkaConsumer",
+    "AIOKafkaPartition",
     "AIOKafkaProducer",
     "ConsumerRebalanceListener",
     "ConsumerRecord",
     "KafkaConnectionError",
     "KafkaError",
     "RoundRobinPartitionAssignor",
-    "TopicPartition",
     "admin",
     "follower",
     "group_consumer",

@@ -7,20 +7,20 @@ from typing import TypeVar
 from aiokafka.errors import CommitFailedError, IllegalStateError
 
 from stream import logs
-from stream.kafka.clients import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from stream.kafka.clients import AIOKafkaConsumer, AIOKafkaPartition, ConsumerRebalanceListener
 
 log = logs.get(__name__)
 
 T = TypeVar("T")
 At = TypeVar("At", int, tuple[int, str])
 """An offset, or one with what is committed beside it."""
-Change = Callable[[set[TopicPartition]], Awaitable[None]]
+Change = Callable[[set[AIOKafkaPartition]], Awaitable[None]]
 """Told of partitions that come or go; the group waits for it."""
 
 
 async def commit_owned(
-    consumer: AIOKafkaConsumer, offsets: Mapping[TopicPartition, At], *, within_s: float | None = None
-) -> dict[TopicPartition, At]:
+    consumer: AIOKafkaConsumer, offsets: Mapping[AIOKafkaPartition, At], *, within_s: float | None = None
+) -> dict[AIOKafkaPartition, At]:
     """Commit those of these offsets whose partitions are assigned to us now; returns those that are safe.
 
     Partitions that have gone to another member meanwhile are none of ours: it begins where we had committed before, and
@@ -53,11 +53,11 @@ class RebalanceListener(ConsumerRebalanceListener):  # type: ignore[misc]  # aio
         self._revoked, self._assigned = revoked, assigned
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
+    async def on_partitions_revoked(self, revoked: set[AIOKafkaPartition]) -> None:
         """Partitions go (aiokafka calls this, at the first assignment with none)."""
         await self._hand_on(self._revoked, revoked)
 
-    async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
+    async def on_partitions_assigned(self, assigned: set[AIOKafkaPartition]) -> None:
         """Partitions are ours now (aiokafka calls this before it fetches anything of them)."""
         await self._hand_on(self._assigned, assigned)
 
@@ -73,7 +73,7 @@ class RebalanceListener(ConsumerRebalanceListener):  # type: ignore[misc]  # aio
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
 
-    async def _hand_on(self, change: Change, places: set[TopicPartition]) -> None:
+    async def _hand_on(self, change: Change, places: set[AIOKafkaPartition]) -> None:
         if self._failed.done():
             return
         try:

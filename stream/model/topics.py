@@ -1,9 +1,19 @@
 """The topics by name, and which kind of record stands in which."""
 
-from typing import Final
+from typing import Final, NamedTuple
 
 from stream.model.events import Call, Reply, Sms
 from stream.model.registry import Campaign, Expression, Order, Record, Sender, Wordlist
+
+
+class TopicPartition(NamedTuple):
+    """A partition of a topic. The same tuple as `stream.kafka.clients.AIOKafkaPartition`, and so the same key of a
+    mapping; that class is for whoever calls a client, this one for what is pure.
+    """
+
+    topic: str
+    partition: int
+
 
 EVENTS_SMS: Final = "events.sms"
 EVENTS_CALL: Final = "events.call"

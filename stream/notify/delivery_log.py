@@ -5,7 +5,7 @@ No I/O. Both are rebuilt from the topics: attempts from `deliveries`, offsets fr
 
 from typing import Final, NamedTuple
 
-from stream.kafka.clients import TopicPartition
+from stream.kafka.clients import AIOKafkaPartition
 from stream.model.control import Delivery
 
 DOUBLINGS_MAX: Final = 30
@@ -57,34 +57,34 @@ class NoticeOffsets:
     """Per partition, which records are not done yet: the offset to commit is that of the first of these."""
 
     def __init__(self) -> None:
-        self._open: dict[TopicPartition, set[int]] = {}
-        self._next: dict[TopicPartition, int] = {}
-        self._committed: dict[TopicPartition, int] = {}
+        self._open: dict[AIOKafkaPartition, set[int]] = {}
+        self._next: dict[AIOKafkaPartition, int] = {}
+        self._committed: dict[AIOKafkaPartition, int] = {}
 
-    def take(self, partition: TopicPartition, offset: int) -> None:
+    def take(self, partition: AIOKafkaPartition, offset: int) -> None:
         """A record was fetched: it is not done yet."""
         self._open.setdefault(partition, set()).add(offset)
         self._next[partition] = offset + 1
 
-    def finish(self, partition: TopicPartition, offset: int) -> None:
+    def finish(self, partition: AIOKafkaPartition, offset: int) -> None:
         """A record is done. Ignored for partitions that were revoked."""
         self._open.get(partition, set()).discard(offset)
 
-    def drop(self, partition: TopicPartition) -> None:
+    def drop(self, partition: AIOKafkaPartition) -> None:
         """The partition was revoked."""
         self._open.pop(partition, None)
         self._next.pop(partition, None)
         self._committed.pop(partition, None)
 
-    def holds(self, partition: TopicPartition, offset: int) -> bool:
+    def holds(self, partition: AIOKafkaPartition, offset: int) -> bool:
         """Whether this record's partition is ours, and it is not done yet."""
         return offset in self._open.get(partition, ())
 
-    def to_commit(self) -> dict[TopicPartition, int]:
+    def to_commit(self) -> dict[AIOKafkaPartition, int]:
         """Per partition the next offset, where it has changed since the last `committed`."""
         reached = {partition: min(self._open[partition], default=end) for partition, end in self._next.items()}
         return {partition: offset for partition, offset in reached.items() if self._committed.get(partition) != offset}
 
-    def committed(self, offsets: dict[TopicPartition, int]) -> None:
+    def committed(self, offsets: dict[AIOKafkaPartition, int]) -> None:
         """These offsets are committed."""
         self._committed.update(offsets)

@@ -20,7 +20,7 @@ from stream.config import Config, ConfigError
 from stream.health import Health
 from stream.kafka import clients
 from stream.kafka.brokers import Brokers
-from stream.kafka.clients import GOODBYE_S_MAX, TopicPartition
+from stream.kafka.clients import GOODBYE_S_MAX, AIOKafkaPartition
 from stream.kafka.closing import close_within, work_until
 from stream.kafka.group import RebalanceListener, commit_owned
 from stream.kafka.reach import reach
@@ -49,7 +49,7 @@ class PendingNotice:
     """A notice that is not delivered yet, and where its record stands."""
 
     notice: Notice
-    partition: TopicPartition
+    partition: AIOKafkaPartition
     offset: int
 
 
@@ -174,12 +174,12 @@ class NoticeConnector:
         self._metrics.pending.set(len(self._pending))
         await self._commit(consumer)
 
-    async def _assigned(self, log_reader: DeliveryLogReader, _: Collection[TopicPartition]) -> None:
+    async def _assigned(self, log_reader: DeliveryLogReader, _: Collection[AIOKafkaPartition]) -> None:
         """After a rebalance: read what other instances have recorded before anything is tried."""
         await log_reader.catch_up()
         self._caught_up.set()
 
-    async def _revoked(self, consumer: clients.AIOKafkaConsumer, partitions: Collection[TopicPartition]) -> None:
+    async def _revoked(self, consumer: clients.AIOKafkaConsumer, partitions: Collection[AIOKafkaPartition]) -> None:
         """Before a rebalance: let the attempts in flight be recorded, as far as they keep their bound."""
         self._caught_up.clear()
         await self._finish_attempts()
@@ -192,7 +192,7 @@ class NoticeConnector:
             committed = await commit_owned(consumer, self._offsets.to_commit(), within_s=GOODBYE_S_MAX)
             self._offsets.committed(committed)
 
-    def _drop(self, partitions: Collection[TopicPartition]) -> None:
+    def _drop(self, partitions: Collection[AIOKafkaPartition]) -> None:
         for partition in partitions:
             self._offsets.drop(partition)
         for notice in [name for name, one in self._pending.items() if one.partition in partitions]:
@@ -200,7 +200,7 @@ class NoticeConnector:
 
     # ---- notices
 
-    async def _take(self, partition: TopicPartition, record: clients.ConsumerRecord) -> None:
+    async def _take(self, partition: AIOKafkaPartition, record: clients.ConsumerRecord) -> None:
         self._offsets.take(partition, record.offset)
         try:
             notice = decode_as(Notice, record.value or b"")

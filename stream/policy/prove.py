@@ -270,20 +270,20 @@ def _of_two(proof: Proof, one: Combination) -> None:
     for purpose in (SERVICE, PERSONAL, EMERGENCY):
         proof.show(
             f"{purpose.name} traffic does not depend on wills",
-            partial(breach, refused.axioms, one.all(~REPLY, purpose), _land_apart(one, refused), of=one),
+            partial(breach, refused.axioms, one.all(~REPLY, purpose), _decided_otherwise(one, refused), of=one),
         )
     reworded = Combination("'", like=one, but=OF_THE_TEXT)
     proof.show(
         "personal traffic does not depend on its text",
-        lambda: breach(reworded.axioms, one.all(~REPLY, PERSONAL), _land_apart(one, reworded), of=one),
+        lambda: breach(reworded.axioms, one.all(~REPLY, PERSONAL), _decided_otherwise(one, reworded), of=one),
     )
     proof.show(
         "calls do not depend on any text",
-        lambda: breach(reworded.axioms, one.met(CALL), _land_apart(one, reworded), of=one),
+        lambda: breach(reworded.axioms, one.met(CALL), _decided_otherwise(one, reworded), of=one),
     )
 
 
-def _land_apart(one: Combination, other: Combination) -> z3.BoolRef:
+def _decided_otherwise(one: Combination, other: Combination) -> z3.BoolRef:
     return z3.Or([z3.Xor(one.lands_on(rule), other.lands_on(rule)) for rule in TABLE])
 
 

@@ -16,11 +16,11 @@ from aiokafka.structs import RecordMetadata
 
 from bloom.partition import partitions_of
 from stream.clock import now_ms
-from stream.deciding.batch import Keyed, Place
+from stream.deciding.batch import Keyed
 from stream.model.codec import encode
 from stream.model.events import Event
 from stream.model.registry import key_of
-from stream.model.topics import EXPRESSIONS, TOPIC_OF
+from stream.model.topics import EXPRESSIONS, TOPIC_OF, TopicPartition
 from stream.testbed.sample import RepeatedExpression, Sample, numbers_of
 from stream.testbed.traffic import Placed, Traffic, place
 
@@ -41,7 +41,7 @@ Ack = asyncio.Future[RecordMetadata]
 
 async def send(producer: AIOKafkaProducer, records: Iterable[Placed], *, timestamp: int) -> list[Ack]:
     """Hand records over as batches, one per partition (more where they are many). Their order is kept."""
-    parts: defaultdict[Place, list[Keyed]] = defaultdict(list)
+    parts: defaultdict[TopicPartition, list[Keyed]] = defaultdict(list)
     for where, record in records:
         parts[where].append(record)
     acks: list[Ack] = []
@@ -79,7 +79,8 @@ async def write_registry(
     About 3 µs a record: a million within some four seconds.
     """
     records = [
-        Placed(Place(TOPIC_OF[type(one)], 0), Keyed(key_of(one).encode(), encode(one))) for one in sample.records()
+        Placed(TopicPartition(TOPIC_OF[type(one)], 0), Keyed(key_of(one).encode(), encode(one)))
+        for one in sample.records()
     ]
     acks = await send(producer, records, timestamp=now_ms())
     written = len(records)

@@ -14,12 +14,12 @@ from itertools import accumulate
 from typing import Final, NamedTuple
 
 from bloom.partition import partitions_of
-from stream.deciding.batch import Keyed, Place
+from stream.deciding.batch import Keyed
 from stream.model.codec import encode
 from stream.model.events import Call, Event, Reply, Sms
 from stream.model.fields import Purpose
 from stream.model.registry import NumberEntry, Sender
-from stream.model.topics import EVENTS_CALL, EVENTS_REPLY, EVENTS_SMS, EVENTS_URGENT
+from stream.model.topics import EVENTS_CALL, EVENTS_REPLY, EVENTS_SMS, EVENTS_URGENT, TopicPartition
 from stream.testbed import sample as registry
 from stream.testbed.sample import Indexes, Offer, Sample, subscriber
 from stream.testbed.texts import SampleTexts
@@ -35,7 +35,7 @@ REGIONS: Final = ("110101", "110108", "310115", "310101")
 class Placed(NamedTuple):
     """An event's bytes and where they go."""
 
-    place: Place
+    place: TopicPartition
     record: Keyed
 
 
@@ -456,7 +456,7 @@ def place(events: list[Event], *, partitions: int) -> list[Placed]:
     """Each event's bytes with its topic and its subscriber's partition; emergencies go the urgent way."""
     subscribers = [event.from_ if isinstance(event, Reply) else event.to for event in events]
     return [
-        Placed(Place(_topic(event), partition), Keyed(key.encode(), encode(event)))
+        Placed(TopicPartition(_topic(event), partition), Keyed(key.encode(), encode(event)))
         for event, key, partition in zip(
             events, subscribers, partitions_of(subscribers, partitions).tolist(), strict=True
         )

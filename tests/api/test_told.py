@@ -10,14 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.config import ConfigError
-from stream.kafka.clients import TopicPartition
+from stream.kafka.clients import AIOKafkaPartition
 from stream.model.control import Delivery, DeliveryOutcome, Notice
 from stream.notify import contacts
 from stream.notify.contacts import Address
 from stream.notify.delivery_log import DeliveryLog, FailedAttempts, NoticeOffsets, pause_ms
 from stream.notify.message import mail_of
 
-PLACE = TopicPartition("notices", 3)
+PLACE = AIOKafkaPartition("notices", 3)
 
 
 def contacts_of(*lines: str) -> contacts.Contacts:

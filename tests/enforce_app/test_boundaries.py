@@ -21,7 +21,7 @@ from stream.enforce.cases.recovery import RecoveredRows
 from stream.enforce.cases.runtime import CaseRuntime
 from stream.enforce.procedures import ids, settings
 from stream.enforce.procedures.complaint import Forwarded, Verified
-from stream.kafka.clients import TopicPartition
+from stream.kafka.clients import AIOKafkaPartition
 from stream.metrics import EnforceMetrics
 from stream.model import topics
 from stream.model.control import Complaint
@@ -94,9 +94,9 @@ async def _life(
         live.producer = Fuse(live.producer, records)
     try:
         await runtime.resume(rows)
-        ends: defaultdict[TopicPartition, count[int]] = defaultdict(count)
+        ends: defaultdict[AIOKafkaPartition, count[int]] = defaultdict(count)
         for topic, number, key, value in words:
-            partition = TopicPartition(topic, number)
+            partition = AIOKafkaPartition(topic, number)
             position = RecordPosition(topic, number, next(ends[partition]), NOW)
             if position.offset >= offsets[partition]:
                 await runtime.process(position, key, value)

@@ -23,7 +23,7 @@ from stream import logs
 from stream.deciding.activity import CLAIMED, Acts, Owner
 from stream.deciding.native_batch import MakeNative
 from stream.deciding.native_selection import NativePath
-from stream.deciding.windows import NO_NUMBER, Answer, Sign
+from stream.deciding.windows import NO_NUMBER, AnsweredEvent, Sign
 from stream.filter.supervisor import Supervisor
 from stream.kafka.seams import layout
 from stream.model.codec import Undecodable, encode, event_decoder
@@ -115,7 +115,7 @@ class StandIn:
 
     def _acts(self, decided: list[Decided], timestamps: list[int]) -> Acts:
         decisions = [decision for _, decision, *_ in decided]
-        given = [Answer(one.of, one.sender, one.verdict, one.reason) for one in decisions]
+        given = [AnsweredEvent(one.of, one.sender, one.verdict, one.reason) for one in decisions]
         answers = sorted(set(given), key=repr)
         froms = ["" if one.sender else origin or "" for _, one, _, origin in decided]
         opt_out = self.decider.world.policy.opt_out

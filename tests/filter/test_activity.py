@@ -16,11 +16,12 @@ from hypothesis import strategies as st
 from bloom.number import MSISDN_END, MSISDN_MIN, parse
 from stream.deciding import activity, windows
 from stream.deciding.activity import LATE_MS, ActivityCounter
-from stream.deciding.batch import Place, decide_batch
+from stream.deciding.batch import decide_batch
 from stream.deciding.windows import BLOCKS_MAX, NO_NUMBER, Closed, Sign, numbers_of, records_of
 from stream.model.control import BLOCK_NUMBERS, WINDOW_MS, Activity, Party, Tally
 from stream.model.decision import Decision
 from stream.model.fields import Channel, EventKind, Verdict
+from stream.model.topics import TopicPartition
 from stream.policy.decide import Decider
 from stream.policy.loading import load
 from stream.registry.registry import registry_of
@@ -276,7 +277,7 @@ def test_a_batch_tells_of_replies_that_refuse_and_of_service_that_advertises() -
     reply = event("reply", 3, **{"from": cases.SILENT, "to": cases.PORT, "text": "TD"})
     advert = event("sms", 4, to=cases.WILLING, text=cases.GOOD_TEXT, **cases.BANK)
     records = [Consumed(n, None, orjson.dumps(one), START) for n, one in enumerate([hint, plain, reply, advert])]
-    outputs = decide_batch({Place("events.urgent", 0): records}, decider, now=NOW, partitions=12)
+    outputs = decide_batch({TopicPartition("events.urgent", 0): records}, decider, now=NOW, partitions=12)
     channel: Channel = "sms"
     assert outputs.signs == [
         Sign("opt-out hint", START, channel, "ORG-SERVICE"),
@@ -293,9 +294,9 @@ def test_a_batch_tells_of_replies_that_refuse_and_of_service_that_advertises() -
 def _of_batch(events: Sequence[dict[str, object]]) -> list[Activity]:
     """What a filter with the registry of `cases` tells of these events."""
     decider = Decider(load(), registry_of(cases.registry()))
-    batches: dict[Place, list[Consumed]] = defaultdict(list)
+    batches: dict[TopicPartition, list[Consumed]] = defaultdict(list)
     for place, one in enumerate(events):
-        batches[Place("events.urgent", 0)].append(Consumed(place, None, orjson.dumps(one), START))
+        batches[TopicPartition("events.urgent", 0)].append(Consumed(place, None, orjson.dumps(one), START))
     outputs = decide_batch(batches, decider, now=NOW, partitions=12)
     assert not outputs.dead_letters
 

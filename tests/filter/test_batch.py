@@ -11,10 +11,10 @@ from bloom.bitmaps import Wills
 from bloom.number import masked
 from bloom.partition import partition_of
 from bloom.partitioned import HeldPartitions, NotHeldError
-from stream.deciding.batch import Outputs, Place, decide_batch
+from stream.deciding.batch import Outputs, decide_batch
 from stream.model.codec import decode_decision, decode_record
 from stream.model.registry import Expression
-from stream.model.topics import EXPRESSIONS
+from stream.model.topics import EXPRESSIONS, TopicPartition
 from stream.policy.decide import Decider
 from stream.policy.loading import load
 from stream.registry.registry import Registry, registry_of
@@ -40,7 +40,7 @@ def _decider() -> Decider:
 
 def _batch(*values: bytes | None, topic: str = "events.urgent", partition: int = 0) -> Outputs:
     records = [Consumed(10 + number, None, value) for number, value in enumerate(values)]
-    return decide_batch({Place(topic, partition): records}, _decider(), now=NOW, partitions=PARTITIONS)
+    return decide_batch({TopicPartition(topic, partition): records}, _decider(), now=NOW, partitions=PARTITIONS)
 
 
 @given(st.lists(st.binary(max_size=40) | st.none() | st.sampled_from([orjson.dumps(e) for e in cases.EVENTS])))
@@ -49,7 +49,7 @@ def test_every_record_is_decided_or_a_dead_letter(values: list[bytes | None]) ->
     decided = sum(map(len, outputs.decisions.values()))
     assert decided + len(outputs.dead_letters) == len(values)
     assert decided == sum(outputs.counts.values()) == len(outputs.timestamps)
-    assert outputs.next_offsets == ({Place("events.urgent", 0): 10 + len(values)} if values else {})
+    assert outputs.next_offsets == ({TopicPartition("events.urgent", 0): 10 + len(values)} if values else {})
     for letter in outputs.dead_letters:
         assert letter.value == values[letter.offset - 10]
         assert letter.error
@@ -91,7 +91,7 @@ def test_replies_are_counted_by_what_came_of_them_and_one_of_no_use_is_named_mas
     assert outputs.replies == {"expression": 1, "unheard": 2, "other": 1, "port_unknown": 1, "author_unknown": 2}
     useless = outputs.useless_reply
     assert useless is not None
-    assert (useless.place, useless.offset, useless.outcome) == (Place("events.reply", 3), 14, "port_unknown")
+    assert (useless.place, useless.offset, useless.outcome) == (TopicPartition("events.reply", 3), 14, "port_unknown")
     assert (useless.from_, useless.to) == (masked(str(reply["from"])), masked("10691234567890"))
     assert "10691234567890" not in useless.to
 
@@ -120,7 +120,9 @@ def test_a_key_that_is_no_numbers_is_not_borne_by_the_decision() -> None:
     to = str(cases.EVENTS[0]["to"])
     for key, borne in ((b"x" * 256, b"x" * 256), (b"x" * 257, to.encode()), (None, to.encode()), (b"", to.encode())):
         record = Consumed(0, key, orjson.dumps(cases.EVENTS[0]))
-        outputs = decide_batch({Place("events.urgent", 0): [record]}, _decider(), now=NOW, partitions=PARTITIONS)
+        outputs = decide_batch(
+            {TopicPartition("events.urgent", 0): [record]}, _decider(), now=NOW, partitions=PARTITIONS
+        )
         assert [decided for decided, _ in outputs.decisions[0]] == [borne]
 
 
@@ -142,12 +144,12 @@ def _of_some(*partitions: int) -> Decider:
     return Decider(load(), registry)
 
 
-def _placed() -> dict[Place, list[Consumed]]:
+def _placed() -> dict[TopicPartition, list[Consumed]]:
     """Every event of the cases in its subscriber's partition."""
-    batches: dict[Place, list[Consumed]] = {}
+    batches: dict[TopicPartition, list[Consumed]] = {}
     for number, one in enumerate(cases.EVENTS):
         subscriber = load().numbering.recipient(str(one["from"] if one["kind"] == "reply" else one["to"]))[1]
-        place = Place("events.urgent", partition_of(subscriber, PARTITIONS))
+        place = TopicPartition("events.urgent", partition_of(subscriber, PARTITIONS))
         batches.setdefault(place, []).append(Consumed(number, subscriber.encode(), orjson.dumps(one)))
     return batches
 

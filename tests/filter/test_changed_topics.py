@@ -12,7 +12,8 @@ from pathlib import Path
 from threading import Event, Thread
 
 import pytest
-from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaProducer
+from aiokafka import TopicPartition as AIOKafkaPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, RecordsToDelete
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
@@ -277,7 +278,7 @@ def _commit(broker: Broker, partition: int, offset: int, topic_id: str) -> None:
         consumer = clients.group_consumer(broker.config, group="wurao-filter.bulk", client="test", instance=None)
         consumer.subscribe([EVENTS_SMS])
         async with consumer:
-            place = TopicPartition(EVENTS_SMS, partition)
+            place = AIOKafkaPartition(EVENTS_SMS, partition)
             while place not in consumer.assignment():
                 await consumer.getmany(timeout_ms=100)
             await consumer.commit({place: (offset, f"{cluster}/{topic_id}")})
@@ -307,7 +308,7 @@ def test_partitions_added_stop_all_decisions_and_are_told_once(broker: Broker, t
 def test_events_removed_before_they_were_read_are_counted_and_the_rest_is_decided(
     broker: Broker, tmp_path: Path
 ) -> None:
-    place = TopicPartition(EVENTS_SMS, partition_of(FIRST, broker.partitions))
+    place = AIOKafkaPartition(EVENTS_SMS, partition_of(FIRST, broker.partitions))
     broker.write_events([_sms(FIRST) for _ in range(10)])
     with FilterProcess(broker, tmp_path) as filter_:
         filter_.wait_ready()
@@ -327,7 +328,7 @@ def test_events_removed_before_they_were_read_are_counted_and_the_rest_is_decide
 def test_a_snapshot_that_stands_before_what_was_removed_from_the_registry_is_made_anew(
     mode: str, broker: Broker, tmp_path: Path
 ) -> None:
-    place = TopicPartition(EXPRESSIONS, partition_of(FIRST, broker.partitions))
+    place = AIOKafkaPartition(EXPRESSIONS, partition_of(FIRST, broker.partitions))
     broker.write_registry([*_others(), *[_expression(FIRST, "consent")] * 5])
     with FilterProcess(broker, tmp_path, WURAO_REGISTRY__MODE=mode) as filter_:
         filter_.wait_ready()

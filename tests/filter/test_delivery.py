@@ -7,10 +7,11 @@ import pytest
 from aiokafka.errors import GroupAuthorizationFailedError, KafkaTimeoutError
 from aiokafka.structs import RecordMetadata
 
-from stream.deciding.batch import DeadLetter, Outputs, Place
+from stream.deciding.batch import DeadLetter, Outputs
 from stream.filter.delivery import AtLeastOnceDelivery, accepted
+from stream.model.topics import TopicPartition
 
-PLACE = Place("events.sms", 3)
+PLACE = TopicPartition("events.sms", 3)
 ACK = RecordMetadata("decisions", 3, None, 0, 0, 0, 0)
 
 
@@ -30,7 +31,7 @@ class World:
 
     def __init__(self) -> None:
         self.producer = Producer()
-        self.committed: list[Mapping[Place, int]] = []
+        self.committed: list[Mapping[TopicPartition, int]] = []
         self.commit_may_end = asyncio.Event()
         self.commit_may_end.set()
         self.commit_fails: Exception | None = None
@@ -41,7 +42,7 @@ class World:
     async def begin(self, _: object) -> None:
         """Nothing is assigned here."""
 
-    async def commit(self, offsets: Mapping[Place, int]) -> None:
+    async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
         await self.commit_may_end.wait()
         if self.commit_fails is not None:
             raise self.commit_fails

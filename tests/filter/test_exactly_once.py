@@ -12,15 +12,14 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from aiokafka import TopicPartition
+from aiokafka import TopicPartition as AIOKafkaPartition
 from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.errors import KafkaError
 
-from stream.deciding.batch import Place
 from stream.filter.offsets import Offsets
 from stream.filter.transactions import ExactlyOnceDelivery
 from stream.kafka import clients
-from stream.model.topics import DEAD_LETTER, EXPRESSIONS
+from stream.model.topics import DEAD_LETTER, EXPRESSIONS, TopicPartition
 from tests.filter import cases
 from tests.filter.harness import Broker, FilterProcess, event
 from tests.patience import LONG_S
@@ -118,7 +117,7 @@ def test_a_worker_that_slept_and_was_replaced_decides_nothing_twice(broker: Brok
 
 def test_a_predecessor_is_shut_out_before_anything_is_fetched(broker: Broker) -> None:
     """Its open transaction would move the committed offset behind our back, and decide what we decide as well."""
-    place = Place("events.sms", 3)
+    place = TopicPartition("events.sms", 3)
     broker.write([(*place, b"k", b"[")] * 5)
 
     async def take_over() -> int | None:
@@ -130,7 +129,7 @@ def test_a_predecessor_is_shut_out_before_anything_is_fetched(broker: Broker) ->
         async with predecessor, beside:
             await predecessor.begin_transaction()
             await predecessor.send_and_wait("decisions", key=b"k", value=b"{}", partition=3)
-            await predecessor.send_offsets_to_transaction({TopicPartition(*place): 5}, group)
+            await predecessor.send_offsets_to_transaction({AIOKafkaPartition(*place): 5}, group)
             delivery = ExactlyOnceDelivery(
                 beside,
                 consumer=successor,
@@ -145,11 +144,11 @@ def test_a_predecessor_is_shut_out_before_anything_is_fetched(broker: Broker) ->
             assigned = asyncio.Event()
 
             class Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is not typed
-                async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
+                async def on_partitions_revoked(self, revoked: set[AIOKafkaPartition]) -> None:
                     pass
 
-                async def on_partitions_assigned(self, given: set[TopicPartition]) -> None:
-                    await delivery.assigned([Place(*one) for one in given])
+                async def on_partitions_assigned(self, given: set[AIOKafkaPartition]) -> None:
+                    await delivery.assigned([TopicPartition(*one) for one in given])
                     assigned.set()
 
             successor.subscribe([place.topic], listener=Listener())
@@ -157,7 +156,7 @@ def test_a_predecessor_is_shut_out_before_anything_is_fetched(broker: Broker) ->
                 await asyncio.wait_for(assigned.wait(), 30)
                 with pytest.raises(KafkaError):
                     await predecessor.commit_transaction()
-                position: int = await successor.position(TopicPartition(*place))
+                position: int = await successor.position(AIOKafkaPartition(*place))
                 await delivery.stop()
                 return position
 

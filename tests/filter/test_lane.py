@@ -5,21 +5,22 @@ from collections.abc import AsyncIterator, Mapping
 from types import SimpleNamespace
 
 import pytest
-from aiokafka import TopicPartition
+from aiokafka import TopicPartition as AIOKafkaPartition
 from aiokafka.errors import GroupAuthorizationFailedError
 from aiokafka.structs import RecordMetadata
 
 from stream.config import FilterConfig
-from stream.deciding.batch import DeadLetter, Outputs, Place
+from stream.deciding.batch import DeadLetter, Outputs
 from stream.deciding.native_batch import Taken
 from stream.filter.delivery import AtLeastOnceDelivery
 from stream.filter.lane import Lane, LaneSettings
 from stream.filter.lane_state import Draining, Idle, InHand, LaneState, State, Stopped
 from stream.filter.pacing import GATHER_BYTES, GATHER_MS, URGENT_TIMES
 from stream.kafka.clients import FETCH_WAIT_MS
+from stream.model.topics import TopicPartition
 from tests.patience import LONG_S
 
-PLACE = Place("events.urgent", 3)
+PLACE = TopicPartition("events.urgent", 3)
 ACK = RecordMetadata("dead-letter", 0, None, 0, 0, 0, 0)
 
 
@@ -127,13 +128,13 @@ class Consumer(Broker):
         self._script = script
         self._fetcher = SimpleNamespace(_records={}, _fetch_max_wait_ms=FETCH_WAIT_MS, _fetch_min_bytes=1)
 
-    async def getmany(self, *, timeout_ms: int, max_records: int) -> Mapping[TopicPartition, list[SimpleNamespace]]:
+    async def getmany(self, *, timeout_ms: int, max_records: int) -> Mapping[AIOKafkaPartition, list[SimpleNamespace]]:
         self.records_max.append(max_records)
         if not self._script:
             self.is_over.set()
             await asyncio.sleep(timeout_ms / 1000)
             return {}
-        return {TopicPartition("events.sms", 3): [SimpleNamespace(offset=0)] * self._script.pop(0)}
+        return {AIOKafkaPartition("events.sms", 3): [SimpleNamespace(offset=0)] * self._script.pop(0)}
 
 
 def bulk(consumer: Consumer, *, after: Lane | None) -> Lane:

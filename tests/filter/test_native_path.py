@@ -25,7 +25,7 @@ from stream import config as configuration
 from stream.config import Config
 from stream.deciding import native, native_selection
 from stream.deciding.activity import ActivityCounter, Acts
-from stream.deciding.batch import Finished, Outputs, Place, decide_batch
+from stream.deciding.batch import Finished, Outputs, decide_batch
 from stream.deciding.native import NativeBatches
 from stream.deciding.native_batch import Native, NativeFailed, Taken, decide_raw
 from stream.deciding.native_selection import NativePath, native_path
@@ -41,6 +41,7 @@ from stream.kafka.seams.outgoing import records_of as records_of_batch
 from stream.model.control import Activity
 from stream.model.decision import Decision
 from stream.model.events import Event
+from stream.model.topics import TopicPartition
 from stream.policy.decide import Decider
 from stream.policy.loading import load
 from stream.registry.registry import registry_of
@@ -146,7 +147,7 @@ MODULES = [
 def test_both_paths_give_the_same_decisions_letters_counts_and_offsets(
     make: Make, *, values: list[bytes | None], codec: int, passed_over: int, share: int, pieces: int
 ) -> None:
-    records, place = _consumed(values), Place("events.urgent", 3)
+    records, place = _consumed(values), TopicPartition("events.urgent", 3)
     first = FIRST + passed_over % len(records)
     wanted = [record for record in records if record.offset >= first]
     decider = _decider()
@@ -180,7 +181,9 @@ def test_who_holds_some_partitions_decides_their_events_on_both_paths_as_who_hol
     for one, value in zip([*cases.EVENTS, HINTING], EVENTS, strict=True):
         home = partition_of(str(one["from"] if one["kind"] == "reply" else one["to"]), PARTITIONS)
         homes.get(home, []).append(value)
-    records = {Place("events.urgent", partition): _consumed([*values, b"{"]) for partition, values in homes.items()}
+    records = {
+        TopicPartition("events.urgent", partition): _consumed([*values, b"{"]) for partition, values in homes.items()
+    }
     taken = {place: Taken([_raw(some)], [], some[-1].offset + 1) for place, some in records.items()}
     plain = decide_batch(records, decider, now=NOW, partitions=PARTITIONS)
     both = decide_raw(taken, module, decider, now=NOW, partitions=PARTITIONS)
@@ -203,7 +206,7 @@ def test_events_of_a_partition_that_is_not_held_are_not_decided_at_all() -> None
     assert held is not None
     module = NativeBatches(decider, held.follow(), partitions=PARTITIONS)
     held.drop(1)
-    taken = {Place("events.urgent", 1): Taken([_raw(_consumed(list(EVENTS)))], [], 90)}
+    taken = {TopicPartition("events.urgent", 1): Taken([_raw(_consumed(list(EVENTS)))], [], 90)}
     with pytest.raises(NotHeldError, match="partition 1 is not held"):
         decide_raw(taken, module, decider, now=NOW, partitions=PARTITIONS)
 
@@ -212,13 +215,13 @@ def test_what_was_taken_of_several_partitions_is_answered_in_each() -> None:
     records = _consumed(list(EVENTS))
     decider = _decider()
     parts = {
-        Place("events.urgent", 1): Taken([_raw(records)], [], 90),
-        Place("events.urgent", 2): Taken([_raw(records, codec=1), _raw(records, codec=4)], [], 91),
-        Place("events.urgent", 3): Taken([], records, 92),
-        Place("events.urgent", 4): Taken([_raw(records)], records, 93),
+        TopicPartition("events.urgent", 1): Taken([_raw(records)], [], 90),
+        TopicPartition("events.urgent", 2): Taken([_raw(records, codec=1), _raw(records, codec=4)], [], 91),
+        TopicPartition("events.urgent", 3): Taken([], records, 92),
+        TopicPartition("events.urgent", 4): Taken([_raw(records)], records, 93),
     }
     outputs = decide_raw(parts, _standin(decider, 3), decider, now=NOW, partitions=PARTITIONS)
-    once = _decisions(decide_batch({Place("events.urgent", 0): records}, decider, now=NOW, partitions=12))[0]
+    once = _decisions(decide_batch({TopicPartition("events.urgent", 0): records}, decider, now=NOW, partitions=12))[0]
     twice = Counter({keyed: 2 * times for keyed, times in once.items()})
     assert _decisions(outputs) == {1: once, 2: twice, 3: once, 4: twice}
     assert outputs.next_offsets == {place: taken.next_offset for place, taken in parts.items()}
@@ -231,7 +234,7 @@ def test_whatever_the_module_raises_is_its_failure_and_names_the_place(failure: 
             raise failure
 
     decider = _decider()
-    taken = {Place("events.urgent", 1): Taken([_raw(_consumed([b"{}"]))], [], FIRST + 1)}
+    taken = {TopicPartition("events.urgent", 1): Taken([_raw(_consumed([b"{}"]))], [], FIRST + 1)}
     with pytest.raises(NativeFailed, match=rf"events\.urgent-1 from offset {FIRST}: .*{failure}"):
         decide_raw(taken, Failing(decider, 12, standin.unsure), decider, now=NOW, partitions=PARTITIONS)
 
@@ -245,7 +248,7 @@ def test_what_a_base_cannot_be_made_for_is_the_modules_failure() -> None:
 
 
 def test_a_batch_that_the_module_cannot_read_is_pythons() -> None:
-    decider, place = _decider(), Place("events.urgent", 1)
+    decider, place = _decider(), TopicPartition("events.urgent", 1)
     records = _consumed(list(EVENTS))
     taken = {place: Taken([_raw(records)], [], 90)}
     outputs = decide_raw(taken, None, decider, now=NOW, partitions=PARTITIONS)
@@ -264,7 +267,7 @@ def test_columns_that_do_not_fit_their_decisions_are_a_failure() -> None:
             return outcome
 
     decider = _decider()
-    taken = {Place("events.urgent", 1): Taken([_raw(_consumed(list(EVENTS)))], [], 90)}
+    taken = {TopicPartition("events.urgent", 1): Taken([_raw(_consumed(list(EVENTS)))], [], 90)}
     with pytest.raises(NativeFailed, match="decisions, and columns of"):
         decide_raw(taken, Short(decider, 12, standin.unsure), decider, now=NOW, partitions=PARTITIONS)
 
@@ -303,7 +306,7 @@ def test_where_the_module_is_built_it_is_taken() -> None:
 @needs_native
 @pytest.mark.parametrize("codec", [0, 3, 4])
 def test_the_module_answers_small_batches_together_and_their_decisions_leave_as_one(codec: int) -> None:
-    decider, place = _decider(), Place("events.sms", 1)
+    decider, place = _decider(), TopicPartition("events.sms", 1)
     records = _consumed([orjson.dumps(one) for one in _flood(60)])
     together = _together([_raw(records[at : at + 7], codec=codec) for at in range(0, 60, 7)])
     outputs = decide_raw(
@@ -344,7 +347,7 @@ def test_a_snapshots_wills_are_put_into_a_file_once_and_mapped_from_there(tmp_pa
     config = configuration.load(None, {"WURAO_REGISTRY__SNAPSHOTS": str(tmp_path)})
     share = native_path(config, load()).share
     assert share is not None
-    place, records = Place("events.urgent", 1), _consumed(list(EVENTS))
+    place, records = TopicPartition("events.urgent", 1), _consumed(list(EVENTS))
     taken = {place: Taken([_raw(records)], [], 90)}
     plain = decide_batch({place: records}, _decider(), now=NOW, partitions=PARTITIONS)
     files: list[tuple[int, int]] = []

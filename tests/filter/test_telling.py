@@ -11,22 +11,22 @@ from aiokafka.structs import RecordMetadata
 from stream.deciding import windows
 from stream.deciding.activity import ActivityCounter, Acts
 from stream.deciding.batch import Keyed
-from stream.deciding.windows import Answer, Closed
+from stream.deciding.windows import AnsweredEvent, Closed
 from stream.filter import activity_publisher
 from stream.filter.activity_publisher import ActivityPublisher
 from stream.model.control import WINDOW_MS, Activity
 
 NOW = 1_795_500_000_000
-ANSWERS = [Answer("sms", f"ORG-{number}", "allow", "consented") for number in range(700)]
+ANSWERS = [AnsweredEvent("sms", f"ORG-{number}", "allow", "consented") for number in range(700)]
 
 
-def _acts(answers: list[Answer], *, at: int) -> Acts:
+def _acts(answers: list[AnsweredEvent], *, at: int) -> Acts:
     rows = np.arange(len(answers), dtype=np.int32)
     numbers = 8_613_800_000_000 + rows.astype(np.int64)
     return Acts(answers, rows, numbers, np.zeros_like(numbers), {}, np.full(len(rows), at, dtype=np.int64), [])
 
 
-def _counter(answers: list[Answer]) -> ActivityCounter:
+def _counter(answers: list[AnsweredEvent]) -> ActivityCounter:
     counter = ActivityCounter("run", lambda *_: None)
     counter.add_acts(_acts(answers, at=NOW), now=NOW)
     return counter

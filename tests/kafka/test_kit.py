@@ -15,7 +15,7 @@ from aiokafka.errors import IllegalStateError
 from stream import config as configuration
 from stream.config import Config
 from stream.kafka import clients, closing
-from stream.kafka.clients import AIOKafkaConsumer, AIOKafkaProducer, KafkaError, TopicPartition
+from stream.kafka.clients import AIOKafkaConsumer, AIOKafkaPartition, AIOKafkaProducer, KafkaError
 from stream.kafka.closing import close_within
 from stream.kafka.durable import DurableProducer, Send
 from stream.kafka.group import RebalanceListener, commit_owned
@@ -25,7 +25,7 @@ from tests.patience import LONG_S
 pytestmark = pytest.mark.kafka
 
 TOPIC = "kit"
-PLACE = TopicPartition(TOPIC, 0)
+PLACE = AIOKafkaPartition(TOPIC, 0)
 
 
 @pytest.fixture(scope="module")
@@ -226,7 +226,7 @@ def _member(config: Config, group: str) -> AIOKafkaConsumer:
     return clients.group_consumer(config, group=group, client="test", instance=None)
 
 
-async def _nothing(_: set[TopicPartition]) -> None:
+async def _nothing(_: set[AIOKafkaPartition]) -> None:
     return
 
 
@@ -235,7 +235,7 @@ async def test_what_a_change_of_partitions_fails_of_ends_who_reads(
 ) -> None:
     consumer = _member(config, "failing")
 
-    async def fails(_: set[TopicPartition]) -> None:
+    async def fails(_: set[AIOKafkaPartition]) -> None:
         raise KafkaError("reading back failed")
 
     async def read() -> None:
@@ -255,11 +255,11 @@ async def test_what_a_change_of_partitions_fails_of_ends_who_reads(
 async def test_after_a_change_that_failed_none_is_handed_on() -> None:
     came: list[str] = []
 
-    async def fails(_: set[TopicPartition]) -> None:
+    async def fails(_: set[AIOKafkaPartition]) -> None:
         came.append("revoked")
         raise KafkaError("no")
 
-    async def assigned(_: set[TopicPartition]) -> None:
+    async def assigned(_: set[AIOKafkaPartition]) -> None:
         came.append("assigned")
 
     listener = RebalanceListener(revoked=fails, assigned=assigned)
@@ -276,8 +276,8 @@ async def test_offsets_of_partitions_that_are_not_ours_are_left_out(own_kafka: L
     await consumer.start()
     try:
         await until(lambda: bool(consumer.assignment()))
-        assert await commit_owned(consumer, {PLACE: 0, TopicPartition("another", 0): 7}) == {PLACE: 0}
-        assert await commit_owned(consumer, {TopicPartition("another", 0): 7}) == {}
+        assert await commit_owned(consumer, {PLACE: 0, AIOKafkaPartition("another", 0): 7}) == {PLACE: 0}
+        assert await commit_owned(consumer, {AIOKafkaPartition("another", 0): 7}) == {}
         async with frozen(own_kafka):
             assert await commit_owned(consumer, {PLACE: 1}, within_s=0.2) == {}
     finally:

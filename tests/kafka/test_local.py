@@ -12,7 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import TopicPartition as AIOKafkaPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from stream.testbed import jars
@@ -45,7 +46,7 @@ async def consume(bootstrap: str, topic: str, count: int) -> set[bytes]:
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, auto_offset_reset="earliest")
     await consumer.start()
     try:
-        consumer.assign([TopicPartition(topic, partition) for partition in range(3)])
+        consumer.assign([AIOKafkaPartition(topic, partition) for partition in range(3)])
         seen: set[bytes] = set()
         async with asyncio.timeout(LONG_S):
             while len(seen) < count:

@@ -9,7 +9,8 @@ from itertools import count, pairwise
 from typing import NamedTuple
 
 import pytest
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import TopicPartition as AIOKafkaPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.consumer import fetcher
 from aiokafka.errors import CorruptRecordException, RequestTimedOutError
@@ -40,7 +41,7 @@ from tests.patience import LONG_S
 Seen = tuple[int, int, bytes | None, bytes | None]
 """Offset, timestamp, key, value."""
 
-PLACE = TopicPartition("any", 0)
+PLACE = AIOKafkaPartition("any", 0)
 NOW = 1_795_500_000_000
 _names = count()
 
@@ -263,7 +264,7 @@ async def _producing(
 @asynccontextmanager
 async def _consuming(kafka: Cluster, topic: str, *, raw: bool, first: int = 0) -> AsyncIterator[AIOKafkaConsumer]:
     consumer = clients.follower(_config(kafka), client="seams")
-    place = TopicPartition(topic, 0)
+    place = AIOKafkaPartition(topic, 0)
     consumer.assign([place])
     await consumer.start()
     if raw:
@@ -277,7 +278,7 @@ async def _consuming(kafka: Cluster, topic: str, *, raw: bool, first: int = 0) -
 
 async def _read(kafka: Cluster, topic: str, *, raw: bool, first: int = 0) -> tuple[list[Seen], int]:
     """All records of a topic up to its end, and the consumer's position there."""
-    place = TopicPartition(topic, 0)
+    place = AIOKafkaPartition(topic, 0)
     async with _consuming(kafka, topic, raw=raw, first=first) as consumer:
         end = (await consumer.end_offsets([place]))[place]
         seen: list[Seen] = []
@@ -325,7 +326,7 @@ async def test_what_was_aborted_is_not_seen_and_the_position_moves_past_it(kafka
 
 @pytest.mark.kafka
 async def test_a_paused_partition_keeps_its_batches_until_it_is_resumed(kafka: Cluster, topic: str) -> None:
-    place = TopicPartition(topic, 0)
+    place = AIOKafkaPartition(topic, 0)
     async with _producing(kafka) as producer:
         await asyncio.gather(*await send(producer, topic, 0, _records("a", 10), now=NOW))
     async with _consuming(kafka, topic, raw=True) as consumer:
@@ -344,7 +345,7 @@ async def test_a_paused_partition_keeps_its_batches_until_it_is_resumed(kafka: C
 
 @pytest.mark.kafka
 async def test_as_many_batches_are_taken_at_a_time_as_hold_the_records_asked_for(kafka: Cluster, topic: str) -> None:
-    place = TopicPartition(topic, 0)
+    place = AIOKafkaPartition(topic, 0)
     async with _producing(kafka) as producer:
         for number in range(100):
             await asyncio.gather(*await send(producer, topic, 0, _records(str(number), 3), now=NOW))
@@ -406,7 +407,7 @@ async def test_an_answer_that_was_lost_makes_no_second_batch(kafka: Cluster, top
 async def test_sequence_numbers_begin_again_where_they_end(kafka: Cluster, topic: str) -> None:
     async with _producing(kafka) as producer:
         await producer.client._wait_on_metadata(topic)
-        producer._txn_manager._sequence_numbers[TopicPartition(topic, 0)] = outgoing.SEQUENCES - 7
+        producer._txn_manager._sequence_numbers[AIOKafkaPartition(topic, 0)] = outgoing.SEQUENCES - 7
         for name in ("a", "b", "c"):
             await asyncio.gather(*await send(producer, topic, 0, _records(name, 5), now=NOW))
             data = bytes(_filled(_records(name, 5))._build())

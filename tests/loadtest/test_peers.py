@@ -19,11 +19,12 @@ from loadtest.peers import PEERS, Peer
 from loadtest.peers.arguments import Report, Run
 from stream import config as configuration
 from stream.config import Config
-from stream.deciding.batch import Keyed, Place
+from stream.deciding.batch import Keyed
 from stream.kafka import clients
 from stream.model.codec import decode_decision, encode
 from stream.model.decision import Decision
 from stream.model.events import Sms
+from stream.model.topics import TopicPartition
 from stream.policy.decide import decide
 from stream.policy.facts import World
 from stream.policy.loading import load
@@ -139,7 +140,10 @@ async def _put(stage: Stage, events: list[Sms], now: int) -> None:
         names = [EVENTS_TOPIC, *(_decisions_topic(peer) for peer in PEERS.values())]
         await admin.create_topics([NewTopic(name, PARTITIONS, 1) for name in names])
         placed = [
-            Placed(Place(EVENTS_TOPIC, partition_of(event.to, PARTITIONS)), Keyed(event.to.encode(), encode(event)))
+            Placed(
+                TopicPartition(EVENTS_TOPIC, partition_of(event.to, PARTITIONS)),
+                Keyed(event.to.encode(), encode(event)),
+            )
             for event in events
         ]
         await asyncio.gather(*await send(producer, placed, timestamp=now))

@@ -8,13 +8,13 @@ import pytest
 
 from bloom.partition import partition_of
 from stream.deciding.activity import ActivityCounter
-from stream.deciding.batch import Place, decide_batch
+from stream.deciding.batch import decide_batch
 from stream.deciding.native import Compression, NativeBatches, NativeUnfit, why_unfit
 from stream.deciding.windows import records_of as activity_of
 from stream.model.codec import decode_event, encode
 from stream.model.fields import Channel
 from stream.model.registry import Expression, FileRecord, Order
-from stream.model.topics import EVENTS_CALL, EVENTS_REPLY, EVENTS_SMS, EVENTS_URGENT
+from stream.model.topics import EVENTS_CALL, EVENTS_REPLY, EVENTS_SMS, EVENTS_URGENT, TopicPartition
 from stream.policy.decide import Decider
 from stream.policy.loading import load
 from stream.policy.masks import bits_of
@@ -254,7 +254,7 @@ def test_activity_counts_the_same_from_columns_as_from_decisions() -> None:
     seen = made.decide(batch_of([Keyed(None, line) for line in lines]), now=NOW)
     left = {offset for offset, *_ in seen.outcome.fallback}
     answered = [Consumed(n, RECORD_MS + n, None, line) for n, line in enumerate(lines) if n not in left]
-    outputs = decide_batch({Place(EVENTS_URGENT, 0): answered}, made.decider, now=NOW, partitions=12)
+    outputs = decide_batch({TopicPartition(EVENTS_URGENT, 0): answered}, made.decider, now=NOW, partitions=12)
     assert Counter({tuple(tally): count for *tally, count in seen.outcome.counts}) == outputs.counts
 
     def owner(channel: Channel, number: str) -> str | None:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 import pytest
-from aiokafka import TopicPartition
+from aiokafka import TopicPartition as AIOKafkaPartition
 from aiokafka.errors import OffsetOutOfRangeError
 
 from bloom.bitmaps import Wills
@@ -22,8 +22,8 @@ from stream.registry.registry import Registry
 
 PARTITIONS = 4
 REFUSAL = Expression(subscriber="+8613800138000", channel="sms", will="refuse", time=1, source="test")
-PLACE = TopicPartition(EXPRESSIONS, partition_of(REFUSAL.subscriber, PARTITIONS))
-SENDERS_PLACE = TopicPartition(SENDERS, 0)
+PLACE = AIOKafkaPartition(EXPRESSIONS, partition_of(REFUSAL.subscriber, PARTITIONS))
+SENDERS_PLACE = AIOKafkaPartition(SENDERS, 0)
 SENDER = Sender(sender="ORG-1", name="One", contact="95588", status="active", numbers=())
 
 
@@ -41,8 +41,10 @@ class Record:
 class Log:
     """What a broker holds: records of each partition, and how many of them are in transactions that are open."""
 
-    records: defaultdict[TopicPartition, list[tuple[bytes, bytes]]] = field(default_factory=lambda: defaultdict(list))
-    open: defaultdict[TopicPartition, int] = field(default_factory=lambda: defaultdict(int))
+    records: defaultdict[AIOKafkaPartition, list[tuple[bytes, bytes]]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
+    open: defaultdict[AIOKafkaPartition, int] = field(default_factory=lambda: defaultdict(int))
 
     def write(self, record: Expression | Sender, *, hangs: bool = False) -> None:
         """Write a record, behind or in an open transaction where one hangs."""
@@ -57,35 +59,35 @@ class Consumer:
     def __init__(self, log: Log, *, committed: bool) -> None:
         self._log = log
         self._committed = committed
-        self._at: dict[TopicPartition, int] = {}
+        self._at: dict[AIOKafkaPartition, int] = {}
         self.lost_before = 0
 
-    def assign(self, places: Collection[TopicPartition]) -> None:
+    def assign(self, places: Collection[AIOKafkaPartition]) -> None:
         self._at = {place: self._at.get(place, 0) for place in places}
 
     async def start(self) -> None: ...
 
     async def stop(self) -> None: ...
 
-    def seek(self, place: TopicPartition, offset: int) -> None:
+    def seek(self, place: AIOKafkaPartition, offset: int) -> None:
         self._at[place] = offset
 
-    async def position(self, place: TopicPartition) -> int:
+    async def position(self, place: AIOKafkaPartition) -> int:
         return self._at[place]
 
-    def last_stable_offset(self, place: TopicPartition) -> int:
+    def last_stable_offset(self, place: AIOKafkaPartition) -> int:
         return self._end(place)
 
-    async def beginning_offsets(self, places: Collection[TopicPartition]) -> Mapping[TopicPartition, int]:
+    async def beginning_offsets(self, places: Collection[AIOKafkaPartition]) -> Mapping[AIOKafkaPartition, int]:
         return dict.fromkeys(places, 0)
 
-    async def end_offsets(self, places: Collection[TopicPartition]) -> Mapping[TopicPartition, int]:
+    async def end_offsets(self, places: Collection[AIOKafkaPartition]) -> Mapping[AIOKafkaPartition, int]:
         return {place: self._end(place) for place in places}
 
     async def getmany(
-        self, *_: TopicPartition, timeout_ms: int, max_records: int
-    ) -> Mapping[TopicPartition, list[Record]]:
-        found: dict[TopicPartition, list[Record]] = {}
+        self, *_: AIOKafkaPartition, timeout_ms: int, max_records: int
+    ) -> Mapping[AIOKafkaPartition, list[Record]]:
+        found: dict[AIOKafkaPartition, list[Record]] = {}
         for place, at in self._at.items():
             if at < self.lost_before:
                 raise OffsetOutOfRangeError({place: at})
@@ -96,7 +98,7 @@ class Consumer:
         await asyncio.sleep(0 if found else timeout_ms / 1000)
         return found
 
-    def _end(self, place: TopicPartition) -> int:
+    def _end(self, place: AIOKafkaPartition) -> int:
         return len(self._log.records[place]) - (self._log.open[place] if self._committed else 0)
 
 

@@ -104,7 +104,7 @@ def _is_kept(record: clients.ConsumerRecord, ended_by: int) -> bool:
         return True
 
 
-async def _reached(consumer: clients.AIOKafkaConsumer, ends: dict[clients.TopicPartition, int]) -> bool:
+async def _reached(consumer: clients.AIOKafkaConsumer, ends: dict[clients.AIOKafkaPartition, int]) -> bool:
     for partition, end in ends.items():
         if await consumer.position(partition) < end:
             return False

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from stream.enforce.cases.decoding import RecordPosition
-from stream.kafka.clients import TopicPartition
+from stream.kafka.clients import AIOKafkaPartition
 from stream.model.codec import encode
 
 ROW_PREFIX: Final = b"position|"
@@ -44,9 +44,9 @@ class IntakeOffsets:
     def __init__(self, topic_ids: Mapping[str, str]) -> None:
         """`topic_ids`: the intake topics, name → the id that the cluster gave it."""
         self._topic_ids = topic_ids
-        self._next: dict[TopicPartition, int] = {}
+        self._next: dict[AIOKafkaPartition, int] = {}
 
-    def __getitem__(self, partition: TopicPartition) -> int:
+    def __getitem__(self, partition: AIOKafkaPartition) -> int:
         return self._next.get(partition, 0)
 
     def load(self, rows: Iterable[bytes]) -> None:
@@ -54,7 +54,7 @@ class IntakeOffsets:
         topics = {topic_id: topic for topic, topic_id in self._topic_ids.items()}
         found = (msgspec.json.decode(row, type=_Row) for row in rows)
         self._next = {
-            TopicPartition(topics[one.topic_id], row.partition): one.offset
+            AIOKafkaPartition(topics[one.topic_id], row.partition): one.offset
             for row in found
             for one in row.next
             if one.topic_id in topics
@@ -62,14 +62,14 @@ class IntakeOffsets:
 
     def advance(self, position: RecordPosition) -> TableRow:
         """A record is processed; the row that records it, for the same partition number of the table."""
-        self._next[TopicPartition(position.topic, position.partition)] = position.offset + 1
+        self._next[AIOKafkaPartition(position.topic, position.partition)] = position.offset + 1
         known = tuple(
             _Next(topic_id, self._next[partition])
             for topic, topic_id in self._topic_ids.items()
-            if (partition := TopicPartition(topic, position.partition)) in self._next
+            if (partition := AIOKafkaPartition(topic, position.partition)) in self._next
         )
         return TableRow(ROW_PREFIX + str(position.partition).encode(), encode(_Row(position.partition, known)))
 
-    def skip_to(self, partition: TopicPartition, offset: int) -> None:
+    def skip_to(self, partition: AIOKafkaPartition, offset: int) -> None:
         """The partition holds no record before this offset that is still to be processed."""
         self._next[partition] = max(offset, self[partition])

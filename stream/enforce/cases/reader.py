@@ -22,7 +22,7 @@ from stream.enforce.cases.decoding import RecordPosition
 from stream.enforce.cases.offsets import IntakeOffsets
 from stream.feed import topic_reader
 from stream.kafka import clients
-from stream.kafka.clients import TopicPartition
+from stream.kafka.clients import AIOKafkaPartition
 from stream.kafka.closing import close_within
 from stream.metrics import EnforceMetrics
 
@@ -48,12 +48,12 @@ class IntakeReader:
         self._offsets = offsets
         self._process = process
         self._metrics = metrics
-        self._assigned: frozenset[TopicPartition] = frozenset()
+        self._assigned: frozenset[AIOKafkaPartition] = frozenset()
         self._lock = asyncio.Lock()
         self._delivered_at = -QUIET_S
         self._throttle = logs.Throttle()
 
-    async def resume(self, assigned: Iterable[TopicPartition]) -> None:
+    async def resume(self, assigned: Iterable[AIOKafkaPartition]) -> None:
         """After a rebalance: these are our partitions from now on, read from the table's offsets."""
         async with self._lock:
             self._assigned = frozenset(assigned)
@@ -73,7 +73,7 @@ class IntakeReader:
 
     async def deliver(self, position: RecordPosition, key: bytes | None, value: bytes | None) -> None:
         """Faust delivered a record; called by its agent. A gap before the record is fetched first."""
-        partition = TopicPartition(position.topic, position.partition)
+        partition = AIOKafkaPartition(position.topic, position.partition)
         async with self._lock:
             self._delivered_at = time.monotonic()
             if partition not in self._assigned:
@@ -83,7 +83,7 @@ class IntakeReader:
             if position.offset == self._offsets[partition]:
                 await self._process(position, key, value)
 
-    async def fetch_missing(self, ends: Mapping[TopicPartition, int]) -> None:
+    async def fetch_missing(self, ends: Mapping[AIOKafkaPartition, int]) -> None:
         """Process what stands before these end offsets, where Faust is quiet and has not delivered it."""
         if time.monotonic() - self._delivered_at < QUIET_S or self._lock.locked():
             return
@@ -92,7 +92,7 @@ class IntakeReader:
             if behind:
                 await self._fetch(behind)
 
-    async def _fetch(self, partitions: list[TopicPartition]) -> None:
+    async def _fetch(self, partitions: list[AIOKafkaPartition]) -> None:
         """Read these partitions from our offsets to their ends, and process what is there."""
         began, fetched = time.monotonic(), 0
         try:
@@ -112,13 +112,13 @@ class IntakeReader:
                 like_this_before=held_back,
             )
 
-    async def _fetch_some(self, partitions: list[TopicPartition]) -> int:
+    async def _fetch_some(self, partitions: list[AIOKafkaPartition]) -> int:
         """At most `FETCH_RECORDS_MAX` records; ends early where a partition is taken from us. How many."""
         fetched = 0
         start = {one: self._offsets[one] for one in partitions}
         async for batch in topic_reader.read(self._config, list(start), start=start, client=CLIENT):
             for raw in batch.records:
-                if TopicPartition(raw.topic, raw.partition) not in self._assigned or fetched == FETCH_RECORDS_MAX:
+                if AIOKafkaPartition(raw.topic, raw.partition) not in self._assigned or fetched == FETCH_RECORDS_MAX:
                     return fetched
                 fetched += 1
                 position = RecordPosition(raw.topic, raw.partition, raw.offset, raw.timestamp)
@@ -128,7 +128,7 @@ class IntakeReader:
                 self._offsets.skip_to(partition, offset)
         return fetched
 
-    async def _skip_deleted(self, partitions: list[TopicPartition]) -> None:
+    async def _skip_deleted(self, partitions: list[AIOKafkaPartition]) -> None:
         """Our offset is before the log's start: skip to it, and say which records were never processed."""
         consumer = clients.follower(self._config, client=CLIENT)
         try:

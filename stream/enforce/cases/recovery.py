@@ -12,7 +12,7 @@ from stream import logs
 from stream.config import Config
 from stream.enforce.cases.offsets import ROW_PREFIX
 from stream.feed import topic_reader
-from stream.kafka.clients import KafkaError, TopicPartition
+from stream.kafka.clients import AIOKafkaPartition, KafkaError
 from stream.kafka.retry import Retry
 from stream.model.topics import ENFORCE_TABLE
 
@@ -56,7 +56,7 @@ async def _read(config: Config, ours: Sequence[int]) -> tuple[dict[bytes, bytes]
     partition: dict[bytes, int] = {}
     if not ours:
         return rows, partition
-    partitions = [TopicPartition(ENFORCE_TABLE, one) for one in ours]
+    partitions = [AIOKafkaPartition(ENFORCE_TABLE, one) for one in ours]
     async for batch in topic_reader.read(config, partitions, client="wurao-enforce-table"):
         for raw in batch.records:
             assert raw.key is not None, f"{ENFORCE_TABLE}/{raw.partition}@{raw.offset}: a row has a key"

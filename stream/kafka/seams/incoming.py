@@ -21,7 +21,8 @@ from importlib.util import find_spec
 from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Final, Protocol
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer
+from aiokafka import TopicPartition as AIOKafkaPartition
 from aiokafka.consumer import fetcher
 from aiokafka.consumer.subscription_state import SubscriptionState
 from aiokafka.errors import OffsetOutOfRangeError
@@ -206,14 +207,14 @@ def take_raw(consumer: AIOKafkaConsumer) -> None:
 
 async def raw_batches(
     consumer: AIOKafkaConsumer, *, timeout_ms: int, records_max: float
-) -> dict[TopicPartition, list[RawBatch | FetchedRecord]]:
+) -> dict[AIOKafkaPartition, list[RawBatch | FetchedRecord]]:
     """What a consumer of `take_raw` has fetched, until some `records_max` are together; waits up to `timeout_ms`.
 
     aiokafka counts what it hands out, which are batches, of one record or of thousands. So it is asked for ever more
     of them, but for no more than were taken already, until there are enough: the bound is passed by one step at most.
     No step follows once a rebalance has begun: it would wait for its end, with records in hand that others get then.
     """
-    taken: dict[TopicPartition, list[RawBatch | FetchedRecord]] = {}
+    taken: dict[AIOKafkaPartition, list[RawBatch | FetchedRecord]] = {}
     records, step = 0, 1
     while records < records_max:
         try:
@@ -254,7 +255,7 @@ def misfit() -> str | None:
         builder = DefaultRecordBatchBuilder(2, 0, 0, -1, -1, 0, 1 << 10)
         builder.append(0, 1, b"key", b"value", [])
         raw = bytes(builder.build())
-        place = TopicPartition("", 0)
+        place = AIOKafkaPartition("", 0)
         passed = _RawPartition(place, _KeptRecords(raw), None, 0, None, None, True, fetcher.READ_COMMITTED)
         if list(passed) != [RawBatch(raw, 0, len(raw), 0, 1, 1, True)] or passed.next_fetch_offset != 1:
             return "aiokafka does not hand out a batch as we gave it"

@@ -16,7 +16,8 @@ from collections.abc import Sequence
 from types import MethodType
 from typing import Final, Protocol
 
-from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaProducer
+from aiokafka import TopicPartition as AIOKafkaPartition
 from aiokafka.producer.message_accumulator import BatchBuilder, MessageAccumulator
 from aiokafka.producer.transaction_manager import TransactionManager
 from aiokafka.record.memory_records import MemoryRecords
@@ -135,10 +136,10 @@ def fill(builder: BatchBuilder, records: Sequence[tuple[bytes, bytes]], *, start
 class _Manager(Protocol):
     """Who numbers a producer's records."""
 
-    _sequence_numbers: dict[TopicPartition, int]
+    _sequence_numbers: dict[AIOKafkaPartition, int]
 
 
-def _increment(manager: _Manager, place: TopicPartition, increment: int) -> None:
+def _increment(manager: _Manager, place: AIOKafkaPartition, increment: int) -> None:
     numbers = manager._sequence_numbers  # noqa: SLF001
     numbers[place] = (numbers[place] + increment) % SEQUENCES
 

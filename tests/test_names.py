@@ -1,0 +1,64 @@
+"""One name, one thing: no two classes of `stream` and `bloom` share a name, and coined words do not come back."""
+
+import ast
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).parents[1]
+PACKAGES: Final = ("bloom", "stream")
+
+COINED: Final = frozenset({"apart", "glyphs", "hear", "heard", "wish", "wished", "wishes"})
+"""Words that once named expressions, misplaced records and fold tables here: no name is made of them any more."""
+
+HEARINGS: Final = Path("stream/enforce/procedures")
+"""Where a party is heard in the law's sense."""
+
+KNOWN: Final[frozenset[str]] = frozenset()
+"""Class names that two modules still share. It may only shrink."""
+
+
+def _modules() -> Iterator[tuple[Path, ast.Module]]:
+    paths = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+    assert paths, "the packages have moved"
+    for path in paths:
+        yield path.relative_to(ROOT), ast.parse(path.read_text(encoding="utf-8"))
+
+
+def test_no_two_classes_have_one_name() -> None:
+    places = defaultdict[str, list[str]](list)
+    for path, module in _modules():
+        for node in ast.walk(module):
+            if isinstance(node, ast.ClassDef):
+                places[node.name].append(f"{path}:{node.lineno}")
+    assert places, "no class was found"
+    shared = {name: found for name, found in places.items() if len(found) > 1}
+    assert {name: found for name, found in shared.items() if name not in KNOWN} == {}
+    assert set(shared) >= KNOWN, "a name that is shared no more may leave `KNOWN`"
+
+
+def test_coined_words_name_nothing() -> None:
+    found = [
+        f"{path}:{line}: {name}"
+        for path, module in _modules()
+        for line, name in _names(module)
+        if path.parent != HEARINGS and COINED.intersection(name.lower().split("_"))
+    ]
+    assert found == []
+
+
+def _names(module: ast.Module) -> Iterator[tuple[int, str]]:
+    """What a module itself names: classes, functions, parameters, variables, fields."""
+    for node in ast.walk(module):
+        match node:
+            case ast.ClassDef() | ast.FunctionDef() | ast.AsyncFunctionDef():
+                yield node.lineno, node.name
+            case ast.arg():
+                yield node.lineno, node.arg
+            case ast.Name(ctx=ast.Store()):
+                yield node.lineno, node.id
+            case ast.Attribute(ctx=ast.Store()):
+                yield node.lineno, node.attr
+            case _:
+                pass
