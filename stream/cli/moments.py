@@ -4,10 +4,10 @@ It imports nothing that takes time, for commands whose first answer is to come a
 """
 
 import argparse
-import time
 from datetime import tzinfo
 from typing import Final
 
+from stream.clock import now_ms
 from stream.model.times import asked_problem, read_time
 
 WRITTEN: Final = "milliseconds since the epoch, or ISO 8601 with an offset"
@@ -20,7 +20,7 @@ def asked_moment(text: str, zone: tzinfo | None = None) -> int:
     Raises `ValueError` with the mend.
     """
     asked = read_time(text, zone)
-    if problem := asked_problem(asked, time.time_ns() // 1_000_000):
+    if problem := asked_problem(asked, now_ms()):
         raise ValueError(problem)
     return asked
 

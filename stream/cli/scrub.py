@@ -5,7 +5,6 @@ the reason, which is that of `wurao decide`. Nothing else of the list is looked 
 """
 
 import argparse
-import time
 from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -16,6 +15,7 @@ import numpy as np
 from bloom.wills import CHANNELS
 from stream.cli.common import CommandError, Meter, add_json, failed, print_json, private_file, say
 from stream.cli.moments import WRITTEN, moment
+from stream.clock import now_ms
 from stream.feed import tables
 from stream.feed.files import RegistryFileError, load_registry
 from stream.feed.scrubbing import REACHABLE, REASONS, Answers, Scrubber
@@ -120,7 +120,7 @@ def _scrub(arguments: argparse.Namespace) -> int:
         channel=arguments.channel,
         sender=arguments.sender,
         category=arguments.category,
-        now=time.time_ns() // 1_000_000 if arguments.now is None else arguments.now,
+        now=now_ms() if arguments.now is None else arguments.now,
     )
     if scrubber.sender_problem is not None:
         say(f"sender {arguments.sender} is {scrubber.sender_problem} on {arguments.channel}: nobody can be reached")

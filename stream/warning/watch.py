@@ -23,9 +23,10 @@ from functools import partial
 from typing import Final
 
 import msgspec
-from aiokafka import TopicPartition
+from aiokafka import TopicPartition as AIOKafkaPartition
 
 from stream import logs
+from stream.clock import now_ms
 from stream.config import Config
 from stream.kafka import clients
 from stream.kafka.brokers import Brokers
@@ -160,7 +161,7 @@ class Watcher:
             await asyncio.sleep(0)  # a listener that waits for the lock has its turn
 
     async def _partitions_revoked(
-        self, consumer: clients.AIOKafkaConsumer, revoked: Collection[TopicPartition]
+        self, consumer: clients.AIOKafkaConsumer, revoked: Collection[AIOKafkaPartition]
     ) -> None:
         """Before a rebalance: commit what is acknowledged, and drop the partitions' parties."""
         async with self._lock:
@@ -172,7 +173,7 @@ class Watcher:
             log.info("partitions revoked", partitions_count=len(revoked))
 
     async def _partitions_assigned(
-        self, consumer: clients.AIOKafkaConsumer, assigned: Collection[TopicPartition]
+        self, consumer: clients.AIOKafkaConsumer, assigned: Collection[AIOKafkaPartition]
     ) -> None:
         """After a rebalance: begin far enough back to restore the parties."""
         async with self._lock:
@@ -182,13 +183,13 @@ class Watcher:
         log.info("partitions assigned", partitions_count=len(assigned), reading_back=self.not_ready())
 
     async def _begin(
-        self, consumer: clients.AIOKafkaConsumer, assigned: Collection[TopicPartition]
+        self, consumer: clients.AIOKafkaConsumer, assigned: Collection[AIOKafkaPartition]
     ) -> dict[int, _AssignedPartition]:
         """The state of these partitions; seeks the consumer to where their read-back begins."""
         states: dict[int, _AssignedPartition] = {}
         if not assigned:
             return states
-        since = time.time_ns() // 1_000_000 - self._config.watch.readback_ms
+        since = now_ms() - self._config.watch.readback_ms
         # The ends first: what a partition's first writer writes between the two questions then lies behind its end.
         ends = await consumer.end_offsets(list(assigned))
         begins = await consumer.offsets_for_times(dict.fromkeys(assigned, since))
@@ -203,7 +204,7 @@ class Watcher:
             )
         return states
 
-    def _discard(self, consumer: clients.AIOKafkaConsumer, fetched: Collection[TopicPartition]) -> None:
+    def _discard(self, consumer: clients.AIOKafkaConsumer, fetched: Collection[AIOKafkaPartition]) -> None:
         """Discard what was fetched before a rebalance; what is still ours is fetched again."""
         assigned = consumer.assignment()
         for partition in fetched:
@@ -212,7 +213,7 @@ class Watcher:
                 consumer.seek(partition, state.next)
 
     async def _batch(
-        self, consumer: clients.AIOKafkaConsumer, fetched: Mapping[TopicPartition, Sequence[clients.ConsumerRecord]]
+        self, consumer: clients.AIOKafkaConsumer, fetched: Mapping[AIOKafkaPartition, Sequence[clients.ConsumerRecord]]
     ) -> None:
         """Judge a batch, raise its findings, commit when it is time. Waits for a broker."""
         findings: list[Finding] = []
@@ -229,7 +230,7 @@ class Watcher:
             self._count()
         if moment >= self._forget_at:
             self._forget_at = moment + FORGET_EVERY_S
-            self._forget(time.time_ns() // 1_000_000)
+            self._forget(now_ms())
 
     def _judge(self, state: _AssignedPartition, records: Sequence[clients.ConsumerRecord]) -> list[Finding]:
         """The findings of a partition's next records; none of those before `live_from`."""
@@ -275,7 +276,7 @@ class Watcher:
     async def _commit(self, consumer: clients.AIOKafkaConsumer) -> None:
         """Commit the offsets whose findings are acknowledged, within a bound; not while no broker answers."""
         judged = {
-            TopicPartition(ACTIVITY, partition): state.acknowledged
+            AIOKafkaPartition(ACTIVITY, partition): state.acknowledged
             for partition, state in self._assigned.items()
             if state.acknowledged > state.committed
         }
