@@ -11,7 +11,7 @@ _HEAD: Final = """# Limits
 <!-- Made by `make docs` from stream/model/limits.py and docs/generate/limits.py; change them there. -->
 
 An event beyond a limit goes to `dead-letter`. Whoever writes a record to the registry or to the control plane is
-refused beyond one. Records that were written before a limit was set stay in force, up to the size of a record:
+refused beyond one. Records that were written before a limit was set are still applied, up to the size of a record:
 `wurao topics check` names them.
 
 | what | at most | why |

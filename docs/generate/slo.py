@@ -26,11 +26,11 @@ decides again. So it finds a fault in a worker's copy of the registry, which no 
 shares the rules' code with the filter; that the rules do what they promise is proved separately (`make prove`).
 
 "Applied within a second" is measured twice. The objective looks at each worker's *staleness*: the time since it had
-last applied the registry topics up to their end offsets, so an expression is applied at the latest when that falls below
-its age. This is known without traffic and errs to the strict side. Beside it the audit measures the propagation of real
-refusals (`wurao_refusal_in_force_seconds`, dashboard *registry*): from a refusal's record to the first epoch that
-includes it, in each worker. A worker begins an epoch only when it decides from it, so that figure grows where there is no
-traffic, and has no alert.
+last applied the registry topics up to their end offsets, so an expression is applied at the latest when that falls
+below its age. This is known without traffic and errs to the strict side. Beside it the audit measures the propagation
+of real refusals (`wurao_refusal_in_force_seconds`, dashboard *registry*): from a refusal's record to the first epoch
+that includes it, in each worker. A worker begins an epoch only when it decides from it, so that figure grows where
+there is no traffic, and has no alert.
 """
 
 
@@ -78,8 +78,8 @@ def _burns() -> str:
             "",
             f"Recorded shares: `wurao:NAME:ratio_WINDOW`, where NAME is {names}.",
             "",
-            "What a missed objective leads to is the operator's decision: we suggest that while a budget is spent, nothing",
-            "but its fix goes into production.",
+            "What a missed objective leads to is the operator's decision: we suggest that while a budget is spent,",
+            "nothing but its fix goes into production.",
             "",
         ]
     )

@@ -1,4 +1,4 @@
-"""The last words of the demonstration: what was decided, one subscriber's word, three decisions, where to
+"""The last words of the demonstration: what was decided, one subscriber's opt-out, three decisions, where to
 look next.
 """
 
@@ -93,8 +93,8 @@ def _story(stage: Stage) -> str:
     if story.in_force_ms is None:
         return ""
     return (
-        "One subscriber's word: consented to a bank's offers, got one, replied TD. The first message to be blocked was "
-        f"sent {story.in_force_ms:.0f} ms after the reply (both on this machine's clock; what was sent before it "
+        "One subscriber's opt-out: consented to a bank's offers, got one, replied TD. The first message to be blocked "
+        f"was sent {story.in_force_ms:.0f} ms after the reply (both on this machine's clock; what was sent before it "
         f"went {story.coarse_ms:.0f} ms earlier, and the figure is as coarse as that). Of those sent after the reply "
         f"{story.allowed_count} got through before it, "
         f"{story.blocked_count} were blocked, and {story.allowed_afterwards_count} got through after it."

@@ -1,7 +1,7 @@
 """The demonstration from the first broker to the last word.
 
 In order: a broker (or the configured cluster), topics, the sample registry, `wurao filter`, traffic with a
-live view and one subscriber's word, a summary. Whatever ends it, everything that it started is ended and
+live view and one subscriber's opt-out, a summary. Whatever ends it, everything that it started is ended and
 its temporary directory is removed. Only when the filter failed is that kept, because its log is there, and
 the message says so.
 """
@@ -198,7 +198,7 @@ class _Demo:
         partitions = self._config.topics.partitions
         with step(self._console, "topics") as say:
             made = await self._make_topics()
-            say(f"{made} made, {partitions} partitions where events, decisions and wills lie")
+            say(f"{made} made, {partitions} partitions where events, decisions and expressions are")
         registry = sample(now=now_ms())
         count = len(registry.records()) + registry.expressions_count
         with step(self._console, "registry") as say:

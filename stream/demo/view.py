@@ -104,7 +104,7 @@ def screen(frame: Frame, story: OptOut, *, height: int, width: int) -> Renderabl
     )
     return Group(
         _head(frame, width),
-        Panel(story_text(story), title="one subscriber's word", border_style="cyan"),
+        Panel(story_text(story), title="one subscriber's opt-out", border_style="cyan"),
         grid,
     )
 

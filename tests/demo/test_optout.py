@@ -1,4 +1,4 @@
-"""One subscriber's word: what is measured, and that a message which slips through afterwards is not overlooked."""
+"""One subscriber's opt-out: what is measured, and that a message which slips through afterwards is not overlooked."""
 
 import pytest
 
