@@ -63,7 +63,7 @@ SCENARIOS: Final[dict[str, Scenario]] = {
         ),
         Scenario(
             "optout-propagation",
-            "refusal produced → in force in all workers, while events flow",
+            "refusal produced → applied by all workers (propagation), while events flow",
             words.propagation,
             RunOptions(repeat=3, seconds=20.0, rates=(10_000,), workers=(2,)),
             RunOptions(repeat=1, seconds=6.0, rates=(10_000,), workers=(2,), refusals_count=_SMALL, quick=True),

@@ -8,6 +8,9 @@ from typing import Final
 
 import pytest
 
+from stream.enforce.procedures.terms import TERMS
+from stream.policy.rules import TABLE
+
 ROOT: Final = Path(__file__).parents[2]
 MAP: Final = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
 FILE: Final = re.compile(r"`((?:bloom|stream|native)/[\w/]+\.(?:py|rs))`")
@@ -76,3 +79,17 @@ def test_the_readme_draws_the_layers_as_the_import_contract_has_them() -> None:
     ]
     (layers,) = (contract["layers"] for contract in contracts if contract["type"] == "layers")
     assert " → ".join(layers).replace("stream.", "") in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_what_the_readme_says_of_rule_28_of_a_complaints_clocks_and_of_offsets_is_there() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert {"28a", "28b"} <= {rule.id for rule in TABLE}
+    named = re.search(r"^\| which clock rings for a complaint \| ((?:`[a-z-]+`(?:, )?)+)", readme, re.MULTILINE)
+    assert named
+    clocks = set(re.findall(r"`([a-z-]+)`", named[1]))
+    rows = (ROOT / "stream" / "enforce" / "procedures" / "complaint.py").read_text(encoding="utf-8")
+    assert clocks == set(re.findall(r'turn\.clock\("([a-z-]+)"\)', rows))
+    assert clocks <= {term.clock for term in TERMS}
+    linked = re.findall(r"`(\w+)` in \[(stream/[\w/]+\.py|bloom/[\w/]+\.py)\]", readme)
+    assert ("AtLeastOnceDelivery", "stream/filter/delivery.py") in linked
+    assert all(name in _python_names(ROOT / file) for name, file in linked)
