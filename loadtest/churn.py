@@ -16,7 +16,7 @@ from loadtest.child import Lines, run
 from stream import config as configuration
 from stream.clock import now_ms
 from stream.kafka import clients
-from stream.testbed.feed import send_words
+from stream.testbed.feed import send_expressions
 from stream.testbed.sample import WATCHED_CATEGORY, WATCHED_SENDER, RepeatedExpression
 
 TICK_S: Final = 0.02
@@ -60,7 +60,7 @@ async def write(job: Job, producer: AIOKafkaProducer, begin_ns: int) -> Written:
             (consents, range(first + everything, first + due)),
         ):
             if some:
-                acks += await send_words(producer, words, some, partitions=job.partitions)
+                acks += await send_expressions(producer, words, some, partitions=job.partitions)
         written += max(0, due)
         acks = [ack for ack in acks if not ack.done()]
         await asyncio.sleep(TICK_S)

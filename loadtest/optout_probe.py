@@ -29,7 +29,7 @@ from stream.model.topics import EPOCHS, EXPRESSIONS
 from stream.testbed.feed import Ack
 from stream.testbed.sample import Indexes, RepeatedExpression
 
-WORD_EVERY_S: Final = 0.01
+EXPRESSION_EVERY_S: Final = 0.01
 
 
 class Sent(NamedTuple):
@@ -68,7 +68,7 @@ class ExpressionWriters:
         end_ns = begin_ns + int(self.seconds * 1e9)
         while time.monotonic_ns() < end_ns and len(self.sent) < len(self.who):
             self.sent.append(await self._send(words, self.who.start + len(self.sent)))
-            await asyncio.sleep(WORD_EVERY_S)
+            await asyncio.sleep(EXPRESSION_EVERY_S)
 
     async def _send(self, words: RepeatedExpression, index: int) -> Sent:
         one = words.expression(index)
@@ -113,7 +113,7 @@ async def delay_ms(word: Sent, states: States) -> float | None:
     return max(delays, default=None)
 
 
-async def delays_of_words(sent: Sequence[Sent], states: States) -> tuple[Delays, int]:
+async def delays_of_expressions(sent: Sequence[Sent], states: States) -> tuple[Delays, int]:
     """The delays of all words that came into force everywhere, and how many did not."""
     found = [await delay_ms(word, states) for word in sent]
     in_force = np.array([1e6 * delay for delay in found if delay is not None], dtype=np.int64)

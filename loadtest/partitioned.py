@@ -308,7 +308,7 @@ async def pause(stand: Stand, *, newcomer: str, fold: bool) -> Pause:
             await asyncio.sleep(SETTLE_S)
             ending.set()
             longest = await stand.decided(await trickling)
-            loaded = _told(second, "partition loaded")
+            loaded = _logged(second, "partition loaded")
     moved = {int(line["partition"]) for line in loaded}
     of_moved = [took for partition, took in longest.items() if partition in moved]
     return Pause(
@@ -319,7 +319,7 @@ async def pause(stand: Stand, *, newcomer: str, fold: bool) -> Pause:
     )
 
 
-def _told(host: FilterProcess, event: str) -> list[dict[str, float]]:
+def _logged(host: FilterProcess, event: str) -> list[dict[str, float]]:
     """What a host has logged of one event."""
     return [orjson.loads(line) for line in host.log.read_text("utf-8").splitlines() if f'"{event}"' in line]
 
@@ -327,7 +327,7 @@ def _told(host: FilterProcess, event: str) -> list[dict[str, float]]:
 def _fold(host: FilterProcess) -> None:
     """Let a host make snapshots of all partitions."""
     os.kill(host.pid, signal.SIGUSR1)
-    while len(_told(host, "snapshot of a partition made")) < PARTITIONS:
+    while len(_logged(host, "snapshot of a partition made")) < PARTITIONS:
         time.sleep(0.2)
 
 

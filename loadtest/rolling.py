@@ -31,7 +31,7 @@ from stream.model.topics import DECISIONS, EVENTS_SMS
 from stream.testbed.local import LocalKafkaError
 from stream.testbed.processes import FilterError, FilterProcess
 
-Way = Literal["leave", "static", "surge"]
+RestartMode = Literal["leave", "static", "surge"]
 
 EVENT_EVERY_S: Final = 0.02
 """Between two events of a partition: the resolution of what is measured."""
@@ -73,7 +73,7 @@ async def _run(*, times: int) -> None:
 
 async def _measure(rig: Rig, *, times: int) -> None:
     await rig.make_topics()
-    found: dict[Way, list[Restart]] = {way: [] for way in get_args(Way)}
+    found: dict[RestartMode, list[Restart]] = {way: [] for way in get_args(RestartMode)}
     for _ in range(times):
         for way, restarts in found.items():
             restarts.append(await restart(rig, way))
@@ -89,7 +89,7 @@ async def _measure(rig: Rig, *, times: int) -> None:
         )
 
 
-async def restart(rig: Rig, way: Way) -> Restart:
+async def restart(rig: Rig, way: RestartMode) -> Restart:
     """Replace one of two hosts in that way while events flow."""
     group = rig.group()
     running: list[FilterProcess] = []
@@ -124,7 +124,7 @@ async def restart(rig: Rig, way: Way) -> Restart:
             await asyncio.to_thread(host.stop)
 
 
-def _host(rig: Rig, group: str, way: Way, name: str) -> FilterProcess:
+def _host(rig: Rig, group: str, way: RestartMode, name: str) -> FilterProcess:
     static = {"WURAO_FILTER__INSTANCE": name} if way == "static" else {}
     return rig.filter(group=group, name=f"{group}-{name}", settings=static)
 

@@ -21,14 +21,14 @@ from loadtest.latency import Delays, delays_of
 from loadtest.load import put, settle_broker
 from loadtest.observer import Observer
 from loadtest.options import RunOptions
-from loadtest.optout_probe import ExpressionWriters, announced, delays_of_words
+from loadtest.optout_probe import ExpressionWriters, announced, delays_of_expressions
 from loadtest.programs import cpu_of
 from loadtest.scenarios.latency import noticed
 from loadtest.schedule import Step
 from loadtest.stage import Stage, filtering, set_stage
 from stream.clock import now_ms
 from stream.model.topics import EPOCHS, EXPRESSIONS
-from stream.testbed.feed import Ack, send_words
+from stream.testbed.feed import Ack, send_expressions
 from stream.testbed.processes import FilterProcess
 from stream.testbed.sample import RepeatedExpression
 
@@ -118,7 +118,7 @@ async def _words(
         wrote = await written if written is not None else None
         await asyncio.sleep(SETTLE_S)
         states = await announced(rig, first=epochs.before)
-    words, never = await delays_of_words(writers.sent, states)
+    words, never = await delays_of_expressions(writers.sent, states)
     waited, missing = taken.delays_ns(taken.numbers())
     events = delays_of(waited)
     rows = {
@@ -153,7 +153,7 @@ async def applied(stage: Stage, *, turn: int) -> Row:
         began, cpu_before = time.monotonic(), cpu_of(pids)
         acks: list[Ack] = []
         for start in range(first, first + APPLIED_COUNT, CHUNK):
-            acks += await send_words(producer, words, range(start, start + CHUNK), partitions=rig.partitions)
+            acks += await send_expressions(producer, words, range(start, start + CHUNK), partitions=rig.partitions)
         await asyncio.gather(*acks)
         while (done := await _records(process) - before) < APPLIED_COUNT:
             if time.monotonic() - began > APPLIED_S_MAX:

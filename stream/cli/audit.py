@@ -65,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json(_answer(report))
     else:
-        print(_told(report))
+        print(_describe(report))
     return 1 if report.violations_count else 0
 
 
@@ -127,7 +127,7 @@ def _answer(report: AuditReport) -> dict[str, object]:
     }
 
 
-def _told(report: AuditReport) -> str:
+def _describe(report: AuditReport) -> str:
     """The report for people."""
     outcomes = report.outcomes
     rest = f"{outcomes['differs']:,} do not, {outcomes['unknown']:,} cannot be judged"

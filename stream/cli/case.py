@@ -205,15 +205,17 @@ async def _file(client: Client, arguments: argparse.Namespace) -> int:
             raise CommandError(f"--case completes {', '.join(COMPLETED)}; for the rest leave it out")
         path = f"{path}/{_case(arguments.case)}"
     body = {**(await asyncio.to_thread(_body, arguments.body)), **_stated(arguments.stated)}
-    return _told(await client.ask(path, body=body, key=arguments.key), arguments)
+    return _print_answer(await client.ask(path, body=body, key=arguments.key), arguments)
 
 
 async def _decide(client: Client, arguments: argparse.Namespace) -> int:
     body = {**_stated(arguments.stated), "event": arguments.event}
-    return _told(await client.ask(f"/v1/cases/{_case(arguments.case)}/events", body=body, key=arguments.key), arguments)
+    return _print_answer(
+        await client.ask(f"/v1/cases/{_case(arguments.case)}/events", body=body, key=arguments.key), arguments
+    )
 
 
-def _told(said: bytes, arguments: argparse.Namespace) -> int:
+def _print_answer(said: bytes, arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(said.decode())
         return 0

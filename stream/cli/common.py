@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 PLAIN_LINE_EVERY_S: Final = 5.0
 
-_TOLD: Final = (
+_SHOWN: Final = (
     ConfigError,
     PolicyError,
     SnapshotError,
@@ -97,7 +97,7 @@ def run_guarded(name: str, work: Coroutine[object, object, int], config: Config 
     """
     try:
         return asyncio.run(work)
-    except (*_TOLD, CommandError) as error:
+    except (*_SHOWN, CommandError) as error:
         return failed(name, str(error))
     except KafkaError as error:
         why = asyncio.run(reason(config)) if config is not None else None

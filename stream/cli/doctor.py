@@ -51,11 +51,11 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json({"worst": worst(found), "checks": [one._asdict() for one in found]})
     else:
-        print(_told(found))
+        print(_describe(found))
     return 1 if worst(found) == "wrong" else 0
 
 
-def _told(found: list[CheckResult]) -> str:
+def _describe(found: list[CheckResult]) -> str:
     width = max(len(one.name) for one in found)
     lines: list[str] = []
     for name, state, what, mend in found:

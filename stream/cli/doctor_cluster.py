@@ -114,14 +114,14 @@ def _registry(
     problems: list[str] = []
     now = now_ms()
     path = snapshots.newest_good(Path(config.registry.snapshots), cluster, now, snapshots.MAX_AGE_MS, problems.append)
-    told = f"{count:,} records at most in {len(mine)} partitions"
+    text = f"{count:,} records at most in {len(mine)} partitions"
     if path is None and problems:
         return warn(
             "registry",
-            f"{told}; no snapshot here may be used: {problems[0]}",
+            f"{text}; no snapshot here may be used: {problems[0]}",
             "the next start reads the topics instead",
         )
-    return ok("registry", f"{told}; a start takes {path.name} and what came since" if path else told)
+    return ok("registry", f"{text}; a start takes {path.name} and what came since" if path else text)
 
 
 async def _senders(config: Config) -> list[CheckResult]:
@@ -173,12 +173,12 @@ async def _group(
         return ok(f"group {group}", "has taken everything")
     oldest = await _oldest(consumer, waiting)
     age_s = 0.0 if oldest is None else max(0.0, time.time() - oldest / 1000)
-    told = f"records that wait: {count:,}, the oldest for {age_s:.1f} s"
+    text = f"records that wait: {count:,}, the oldest for {age_s:.1f} s"
     if age_s > LAG_WARN_S:
         return warn(
-            f"group {group}", told, "see that its processes run and are ready; start more, up to one per partition"
+            f"group {group}", text, "see that its processes run and are ready; start more, up to one per partition"
         )
-    return ok(f"group {group}", told)
+    return ok(f"group {group}", text)
 
 
 async def _oldest(consumer: clients.AIOKafkaConsumer, waiting: Mapping[AIOKafkaPartition, int]) -> int | None:

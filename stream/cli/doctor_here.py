@@ -90,7 +90,7 @@ def _time_zones(policy: Policy) -> CheckResult:
         package = metadata("tzdata")
     except PackageNotFoundError:
         return wrong("time zones", "the package tzdata is missing", "install wurao with its dependencies")
-    told = f"tzdata {package['Version']} ({package['License']}; its data is in the public domain)"
+    text = f"tzdata {package['Version']} ({package['License']}; its data is in the public domain)"
     zones = sorted({window.zone for window in policy.file.hours})
     for zone in zones:
         try:
@@ -100,11 +100,11 @@ def _time_zones(policy: Policy) -> CheckResult:
                 "time zones", f"{zone} of the policy's hours is unknown", "mend `zone` in the policy's [[hours]]"
             )
     if system := [folder for folder in TZPATH if Path(folder, "Asia", "Shanghai").exists()]:
-        told += f"; {system[0]} of this machine goes before it"
+        text += f"; {system[0]} of this machine goes before it"
     year = int(package["Version"].split(".")[0])
     if datetime.now(UTC).year - year >= TZDATA_YEARS_MAX:
-        return warn("time zones", f"{told}: old", "upgrade the package tzdata")
-    return ok("time zones", f"{told}; {', '.join(zones) or 'the policy sets no hours'}")
+        return warn("time zones", f"{text}: old", "upgrade the package tzdata")
+    return ok("time zones", f"{text}; {', '.join(zones) or 'the policy sets no hours'}")
 
 
 def _calendar(config: Config, policy: Policy) -> CheckResult:
@@ -151,14 +151,14 @@ def _snapshots(config: Config) -> CheckResult:
             "free some space, or lower registry.snapshots_kept",
         )
     age_ms = now_ms() - meta.created_ms
-    told = f"{len(kept)} in {directory}, the newest {age_ms / 3_600_000:.1f} h old, {size / 1e6:.1f} MB"
+    text = f"{len(kept)} in {directory}, the newest {age_ms / 3_600_000:.1f} h old, {size / 1e6:.1f} MB"
     if age_ms > snapshots.MAX_AGE_MS:
         return warn(
             "snapshots",
-            f"{told}: too old to be used, it may have missed a tombstone",
+            f"{text}: too old to be used, it may have missed a tombstone",
             "the next start reads the topics instead, which takes longer; or run `wurao registry snapshot` now",
         )
-    return ok("snapshots", told)
+    return ok("snapshots", text)
 
 
 def _native(config: Config, policy: Policy) -> CheckResult:
@@ -171,13 +171,13 @@ def _native(config: Config, policy: Policy) -> CheckResult:
 
 def _clock() -> CheckResult:
     """What the kernel says of its clock (adjtimex(2), which only reads when no mode is given)."""
-    told = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    text = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     libc = ctypes.CDLL(None, use_errno=True)
     state = libc.adjtimex(ctypes.create_string_buffer(512)) if hasattr(libc, "adjtimex") else -1
     if state == _TIME_ERROR:
         return warn(
             "clock",
-            f"{told}; the kernel says that nothing keeps it right",
+            f"{text}; the kernel says that nothing keeps it right",
             "run chrony or another NTP client on the host: orders, campaigns and hours are compared with this clock",
         )
-    return ok("clock", f"{told}; " + ("kept right, says the kernel" if state >= 0 else "the kernel does not say more"))
+    return ok("clock", f"{text}; " + ("kept right, says the kernel" if state >= 0 else "the kernel does not say more"))

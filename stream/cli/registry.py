@@ -19,10 +19,10 @@ from stream.config import Config, ConfigError
 from stream.feed import snapshots
 from stream.feed.export import export
 from stream.feed.files import registry_from
-from stream.model.times import told
+from stream.model.times import iso_time
 from stream.registry.registry import Registry
 
-BAD_TOLD_MAX: Final = 20
+BAD_SHOWN_MAX: Final = 20
 """Of records that cannot be used, so many are named; the rest is counted."""
 
 
@@ -152,7 +152,7 @@ async def _export(config: Config, arguments: argparse.Namespace) -> int:
             async for exported in lines:
                 out.writelines(line + b"\n" for line in exported.lines)
                 written_count += len(exported.lines)
-                for problem in exported.bad[: max(0, BAD_TOLD_MAX - bad_count)]:
+                for problem in exported.bad[: max(0, BAD_SHOWN_MAX - bad_count)]:
                     say(problem)
                 bad_count += len(exported.bad)
                 note(exported.read_count)
@@ -207,7 +207,7 @@ async def _built(config: Config) -> tuple[Registry, SnapshotMeta, int]:
 
         def note(progress: snapshots.BuildProgress) -> None:
             nonlocal bad_count, misplaced_count
-            for bad in progress.bad[: max(0, BAD_TOLD_MAX - bad_count)]:
+            for bad in progress.bad[: max(0, BAD_SHOWN_MAX - bad_count)]:
                 say(f"{bad.topic}, partition {bad.partition}, offset {bad.offset}: {bad.error}; not used")
             bad_count += len(progress.bad)
             misplaced_count += progress.misplaced_count
@@ -258,7 +258,7 @@ def _inspection(registry: Registry, meta: SnapshotMeta, *, source: str, size: in
 def _print(inspection: Inspection) -> None:
     rows: list[tuple[str, str]] = [
         ("registry", inspection.source),
-        ("made", f"{told(inspection.created)}, {inspection.age_ms / 60_000:,.1f} minutes ago"),
+        ("made", f"{iso_time(inspection.created)}, {inspection.age_ms / 60_000:,.1f} minutes ago"),
         ("cluster", inspection.cluster),
     ]
     if inspection.file_bytes is not None:

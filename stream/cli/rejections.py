@@ -17,7 +17,7 @@ from stream.cli.common import say
 from stream.feed.bulk_files import BulkFile
 from stream.feed.importer import Rejection
 
-TOLD_MAX: Final = 20
+SHOWN_MAX: Final = 20
 """Of each kind of line that is not applied, so many are told on stderr; all are in the files."""
 
 
@@ -27,7 +27,7 @@ class Rejections:
     def __init__(self, files: Sequence[BulkFile]) -> None:
         self._bulk = {bulk.path: bulk for bulk in files}
         self._files: dict[Path, IO[bytes]] = {}
-        self._told: Counter[str] = Counter()
+        self._shown: Counter[str] = Counter()
 
     def __enter__(self) -> Self:
         for path in self._bulk:
@@ -42,11 +42,11 @@ class Rejections:
 
     def __call__(self, rejection: Rejection) -> None:
         """Tell of it, and keep it."""
-        self._told[rejection.fate] += 1
-        told = self._told[rejection.fate]
-        if told <= TOLD_MAX:
+        self._shown[rejection.fate] += 1
+        shown = self._shown[rejection.fate]
+        if shown <= SHOWN_MAX:
             say(f"{rejection.path}:{rejection.line}: {rejection.fate}: {rejection.reason}")
-        elif told == TOLD_MAX + 1:
+        elif shown == SHOWN_MAX + 1:
             say(f"… more lines are {rejection.fate}")
         bulk = self._bulk[rejection.path]
         if rejection.fate == "bad":

@@ -28,7 +28,7 @@ from stream.policy.toml import PolicyError
 _ENCODED: Final = [reason.encode() for reason in REASONS]
 _QUOTED: Final = (b",", b'"')
 
-KNOWN_TOLD_MAX: Final = 20
+KNOWN_SHOWN_MAX: Final = 20
 """Where a sender is unknown, so many of those that are known are told."""
 
 
@@ -143,9 +143,9 @@ def _known(what: str, name: str, known: Sequence[str], *, where: str) -> None:
     if name in known:
         return
     near = get_close_matches(name.casefold(), [one.casefold() for one in known], n=1)
-    told = [*(one for one in known if one.casefold() in near), *(one for one in known if one.casefold() not in near)]
-    more = f" and {len(told) - KNOWN_TOLD_MAX:,} more" if len(told) > KNOWN_TOLD_MAX else ""
-    raise CommandError(f"{what} {name!r}: {where} knows {', '.join(told[:KNOWN_TOLD_MAX]) or 'none'}{more}")
+    shown = [*(one for one in known if one.casefold() in near), *(one for one in known if one.casefold() not in near)]
+    more = f" and {len(shown) - KNOWN_SHOWN_MAX:,} more" if len(shown) > KNOWN_SHOWN_MAX else ""
+    raise CommandError(f"{what} {name!r}: {where} knows {', '.join(shown[:KNOWN_SHOWN_MAX]) or 'none'}{more}")
 
 
 def _split(file: TextFile, layout: Layout, scrubber: Scrubber, outputs: ScrubOutputs) -> tuple[dict[str, int], int]:
@@ -194,10 +194,10 @@ def _rows(rows: TableRows, answers: Answers, separator: bytes) -> list[bytes]:
     if not separator:
         separator = b","
         raw = [_quoted(line) for line in raw]
-    told = [_ENCODED[code] for code in answers.codes.tolist()]
+    shown = [_ENCODED[code] for code in answers.codes.tolist()]
     return [
         b"%b%b%b%b%b\n" % (line, separator, number.encode(), separator, reason)
-        for line, number, reason in zip(raw, answers.numbers, told, strict=True)
+        for line, number, reason in zip(raw, answers.numbers, shown, strict=True)
     ]
 
 

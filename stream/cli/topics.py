@@ -19,7 +19,7 @@ from stream.registry.exceeding import Exceeding
 
 Records = Literal["all", "all-but-expressions", "none"]
 
-TOLD_MAX: Final = 50
+SHOWN_MAX: Final = 50
 """So many records are told one by one to people."""
 
 
@@ -102,10 +102,10 @@ async def _check(config: Config, *, as_json: bool, records: Records) -> int:
         print_json({"differences": differences, "exceeding": found})
     else:
         print("\n".join(differences) or f"all {len(topics.EXPECTED)} topics are as they must be")
-        for told in found[:TOLD_MAX]:
+        for told in found[:SHOWN_MAX]:
             print(f"still applied, and above a limit for new records: {told}")
-        if len(found) > TOLD_MAX:
-            print(f"… and {len(found) - TOLD_MAX:,} more; --json names them all")
+        if len(found) > SHOWN_MAX:
+            print(f"… and {len(found) - SHOWN_MAX:,} more; --json names them all")
     return 1 if differences else 0
 
 

@@ -30,7 +30,7 @@ from stream.model import limits
 from stream.model.codec import Undecodable, decode_file_record, encode
 from stream.model.fields import EVERYTHING
 from stream.model.registry import Expression, scope_name
-from stream.model.times import read_time, time_problem, told
+from stream.model.times import iso_time, read_time, time_problem
 from stream.model.topics import EXPRESSIONS
 from stream.policy.loading import load as load_policy
 from stream.policy.settings import Policy
@@ -367,7 +367,7 @@ def _print(answer: ShownWills) -> None:
                 if standing.expression is None:
                     print("      (a snapshot keeps what counts, not the single expressions)")
                 else:
-                    print(f"      {_told(standing.expression)}")
+                    print(f"      {_provenance(standing.expression)}")
     past = [expression for expression in answer.expressions if id(expression) not in behind]
     if past:
         print("  other expressions, none of which counts any more:")
@@ -377,7 +377,7 @@ def _print(answer: ShownWills) -> None:
 
 def _sentence(expression: Expression) -> str:
     scope = _scope(scope_name(expression.sender) or EVERYTHING, scope_name(expression.category) or EVERYTHING)
-    return f"{expression.subscriber} {expression.channel}: {expression.will} {scope}; {_told(expression)}"
+    return f"{expression.subscriber} {expression.channel}: {expression.will} {scope}; {_provenance(expression)}"
 
 
 def _scope(sender: str, category: str) -> str:
@@ -386,8 +386,8 @@ def _scope(sender: str, category: str) -> str:
     return f"sender {sender}, category {category}"
 
 
-def _told(expression: Expression) -> str:
-    parts = [f"said {told(expression.time)}", f"source {expression.source}"]
+def _provenance(expression: Expression) -> str:
+    parts = [f"said {iso_time(expression.time)}", f"source {expression.source}"]
     if expression.evidence:
         parts.append(f"evidence {expression.evidence}")
     if expression.actor:

@@ -16,7 +16,7 @@ from stream.registry.registry import registry_of
 from stream.testbed.sample import WATCHED_SENDER, Sample
 from stream.testbed.words import in_words
 
-TOLD_REASONS: Final = ("prohibited_content", "suspended")
+SHOWN_REASONS: Final = ("prohibited_content", "suspended")
 """Two decisions on the opening that are explained; the third is the subscriber's."""
 
 NEXT: Final = (
@@ -55,7 +55,7 @@ def tell(console: Console, stage: Stage, sample: Sample) -> bool:
     say()
     prose(_story(stage))
     say()
-    for text in _told(stage, sample):
+    for text in _describe(stage, sample):
         console.print(text, highlight=False, soft_wrap=True)
         say()
     width = max(len(command) for _, command, _ in NEXT)
@@ -101,14 +101,14 @@ def _story(stage: Stage) -> str:
     )
 
 
-def _told(stage: Stage, sample: Sample) -> list[Text]:
+def _describe(stage: Stage, sample: Sample) -> list[Text]:
     """Three decisions in words, each told from the registry as it stood for that event's recipient."""
     chosen = [
         (stage.opening[answer.event], answer)
-        for reason in TOLD_REASONS
+        for reason in SHOWN_REASONS
         for answer in stage.answers.values()
         if answer.reason == reason
-    ][: len(TOLD_REASONS)]
+    ][: len(SHOWN_REASONS)]
     policy = load_policy(stage.config.policy.file)
     everybody = World(policy, registry_of(sample.records()))
     told = [view.told(in_words(event, decision, everybody)) for event, decision in chosen]
@@ -122,6 +122,6 @@ def _told(stage: Stage, sample: Sample) -> list[Text]:
             source="reply",
             sender=WATCHED_SENDER,
         )
-        one = World(policy, registry_of([*sample.records(), *sample.said_by(sample.watched), left]))
+        one = World(policy, registry_of([*sample.records(), *sample.expressions_of(sample.watched), left]))
         told.insert(0, view.told(in_words(stage.watched[blocked.decision.event], blocked.decision, one)))
     return told

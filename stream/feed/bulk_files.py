@@ -26,7 +26,7 @@ from stream.model import limits
 from stream.model.codec import Undecodable, decode_as, decode_file_record, without_numbers
 from stream.model.registry import Expression, FileRecord
 from stream.model.schema_fault import closed_sets
-from stream.model.times import read_time, time_problem, told
+from stream.model.times import iso_time, read_time, time_problem
 from stream.policy.numbering import Numbering
 
 Format = Literal["ndjson", "csv", "list"]
@@ -219,7 +219,7 @@ class BulkFile:
         if record.will != "refuse":
             return None, f"`time` {problem}"
         dated = msgspec.structs.replace(record, time=self.time)
-        return dated, f"`time` {problem}; until it is mended the refusal counts from {told(self.time)}"
+        return dated, f"`time` {problem}; until it is mended the refusal counts from {iso_time(self.time)}"
 
     def _table(self, layout: tables.Layout) -> Iterator[LineChunk]:
         stated = [name for name in _STATED if name in layout.places]

@@ -32,7 +32,7 @@ from stream.model import limits
 from stream.model.codec import Undecodable, decode_record, encode
 from stream.model.fields import TIME_MAX
 from stream.model.registry import Expression, FileRecord, Tombstone, key_of
-from stream.model.times import told
+from stream.model.times import iso_time
 from stream.model.topics import CAMPAIGNS, EXPRESSIONS, ORDERS, RECORD_KIND, SENDERS
 from stream.registry.admission import Admission
 from stream.registry.order_rule import apply_order_rule, digest_of, row_of
@@ -149,10 +149,10 @@ class Importer:
 
     async def _take_expressions(self, path: Path, lines: Sequence[int], expressions: Sequence[Expression]) -> None:
         rows = list(map(row_of, expressions))
-        sifted = apply_order_rule(expressions, rows, self._index.said(set(rows)), now=self._now)
+        sifted = apply_order_rule(expressions, rows, self._index.indexed(set(rows)), now=self._now)
         self.tally.already_count += sifted.already_count
         for place, newer in sifted.late:
-            reason = f"older than what this subscriber said at {told(newer)} about an overlapping scope"
+            reason = f"older than what this subscriber said at {iso_time(newer)} about an overlapping scope"
             self._reject("late", path, lines[place], encode(expressions[place]), reason)
         for place in sifted.too_many:
             reason = f"this subscriber has said something about {limits.SCOPES.most:,} scopes on that channel: no more"

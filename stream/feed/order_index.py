@@ -35,7 +35,7 @@ FORMAT: Final = "2"
 CACHE_KIB: Final = 256 * 1024
 """The working set of an import: new words come for numbers all over the file."""
 
-COMMIT_WORDS: Final = 1_000_000
+COMMIT_ROWS: Final = 1_000_000
 """Words between two commits: numbers lie all over the file, so each commit writes nearly all of its pages. Those that a
 crash loses are read from the topic again."""
 
@@ -170,7 +170,7 @@ class OrderIndex:
         self._database.execute("RELEASE take")
         self.next_offsets.update(next_offsets)
         self._uncommitted_count += len(rows)
-        if self._uncommitted_count >= COMMIT_WORDS:
+        if self._uncommitted_count >= COMMIT_ROWS:
             self._commit()
 
     def _commit(self) -> None:
@@ -178,7 +178,7 @@ class OrderIndex:
             self._database.execute("COMMIT")
         self._uncommitted_count = 0
 
-    def said(self, whos: Collection[int]) -> dict[int, list[IndexedExpression]]:
+    def indexed(self, whos: Collection[int]) -> dict[int, list[IndexedExpression]]:
         """`SubscriberChannel.row` → what the topic has of it, where it has any. Best for thousands at once."""
         asked = json.dumps(sorted(whos))  # neighbours in the file are read together
         found: dict[int, list[IndexedExpression]] = {}
@@ -204,8 +204,8 @@ class OrderIndex:
 
     def with_narrower(self, whos: Iterable[SubscriberChannel]) -> set[int]:
         """Of these, `SubscriberChannel.row` of those about whom anything narrower than (*,*) was ever said."""
-        said = self.said([who.row for who in whos])
-        return {row for row, words in said.items() if any(word.scope != EVERYTHING for word in words)}
+        indexed = self.indexed([who.row for who in whos])
+        return {row for row, indexed_there in indexed.items() if any(one.scope != EVERYTHING for one in indexed_there)}
 
     def _row(self, expression: Expression, written: int, digest: int) -> tuple[int, int, int, int, int, int]:
         return (

@@ -155,7 +155,7 @@ async def lifting_groups(
         ]
 
 
-def standing_of(words: Sequence[Expression]) -> tuple[Expression, ...]:
+def standing_of(expressions: Sequence[Expression]) -> tuple[Expression, ...]:
     """Of all words of one subscriber and channel, in order of receipt, those narrower than (*,*) that
     stand.
 
@@ -163,15 +163,17 @@ def standing_of(words: Sequence[Expression]) -> tuple[Expression, ...]:
     everything.
     """
     wills = Wills()
-    wills.apply([expression_row_of(word) for word in words])
-    last = {key_of(word): word for word in words}
-    row = expression_row_of(words[-1])
+    wills.apply([expression_row_of(expression) for expression in expressions])
+    last = {key_of(expression): expression for expression in expressions}
+    row = expression_row_of(expressions[-1])
     refusals, consents = wills.expressions_of(row.channel, row.number)
     held = {("refuse", scope) for scope in refusals} | {("consent", scope) for scope in consents}
     return tuple(
-        word
-        for word in words
-        if word is last[key_of(word)] and scope_of(word) != EVERYTHING and (word.will, scope_of(word)) in held
+        expression
+        for expression in expressions
+        if expression is last[key_of(expression)]
+        and scope_of(expression) != EVERYTHING
+        and (expression.will, scope_of(expression)) in held
     )
 
 
@@ -180,7 +182,7 @@ async def _standing(
 ) -> dict[Msisdn, tuple[Expression, ...]]:
     texts = [to_text(number) for number in numbers]
     asked = {f"{text}|{channel}".encode(): number for text, number in zip(texts, numbers, strict=True)}
-    words: defaultdict[Msisdn, list[Expression]] = defaultdict(list)
+    expressions: defaultdict[Msisdn, list[Expression]] = defaultdict(list)
     here = set(partitions_of(texts, partitions).tolist())
     places = [place for place in clients.partitions(EXPRESSIONS, partitions) if place.partition in here]
     async for batch in read(config, places, client="wurao-import"):
@@ -193,8 +195,8 @@ async def _standing(
             except Undecodable:
                 continue
             if type(record) is Expression:
-                words[number].append(record)
-    return {number: standing_of(said) for number, said in words.items()}
+                expressions[number].append(record)
+    return {number: standing_of(said) for number, said in expressions.items()}
 
 
 def _portions(numbers: BitMap64) -> Iterator[list[Msisdn]]:

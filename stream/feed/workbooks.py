@@ -100,7 +100,7 @@ class Workbook:
         rows_count = 0
         for found in self._sheet.iter_rows() if self._sheet.start else ():
             rows_count += 1
-            cells = [""] * to_left + [_told(cell) for cell in found]
+            cells = [""] * to_left + [_describe(cell) for cell in found]
             yield _with(cells, of_row.pop(rows_count, ()), begin)
         for number in range(rows_count + 1, max(of_row, default=0) + 1):
             yield _with([], of_row.get(number, ()), begin)
@@ -309,7 +309,7 @@ def _only_sheet(
     return found, unreadable
 
 
-def _told(cell: object) -> str:
+def _describe(cell: object) -> str:
     match cell:
         case str():
             return " ".join(cell.splitlines()) if "\n" in cell or "\r" in cell else cell

@@ -87,7 +87,9 @@ class _Partition:
 
 
 class ExactlyOnceDelivery:
-    """Delivery of one worker's lane, exactly once. `failed` is set when nothing more can be delivered: the worker then ends."""
+    """Delivery of one worker's lane, exactly once. `failed` is set when nothing more can be delivered: the worker then
+    ends.
+    """
 
     def __init__(
         self,

@@ -26,7 +26,7 @@ AWAY_AFTER_S: Final = 3.5
 """Without an answer for so long, no broker counts as reachable: one question may be lost, and `/readyz` still knows
 within five seconds."""
 
-TELL_EVERY_S: Final = 30.0
+LOG_EVERY_S: Final = 30.0
 
 
 class Brokers:
@@ -40,7 +40,7 @@ class Brokers:
         self._answered_s = time.monotonic()
         self._error: BaseException | None = None
         self._away = False
-        self._seldom = logs.Throttle(TELL_EVERY_S)
+        self._seldom = logs.Throttle(LOG_EVERY_S)
         self._asking: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -129,7 +129,7 @@ class Brokers:
     def _note_silence(self) -> None:
         if not self._away:
             self._away = True
-            self._seldom = logs.Throttle(TELL_EVERY_S)
+            self._seldom = logs.Throttle(LOG_EVERY_S)
         if (held_back := self._seldom.now()) is not None:
             log.warning(
                 "no broker answers: the work waits, and goes on when one does",

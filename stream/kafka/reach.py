@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 ANSWER_PAUSE_S: Final = 0.05
 ANSWER_PAUSE_S_MAX: Final = 1.0
-TELL_EVERY_S: Final = 30.0
+LOG_EVERY_S: Final = 30.0
 
 
 class CannotStart(Exception):
@@ -46,7 +46,7 @@ async def until_answered(ask: Callable[P, Awaitable[T]], *given: P.args, **optio
 
     For what may be asked twice. `brokers.Brokers` tells of the silence. Raises what waiting does not mend.
     """
-    pause, seldom = ANSWER_PAUSE_S, logs.Throttle(TELL_EVERY_S)
+    pause, seldom = ANSWER_PAUSE_S, logs.Throttle(LOG_EVERY_S)
     while True:
         try:
             return await ask(*given, **options)

@@ -8,7 +8,7 @@ from stream import logs
 PAUSE_S: Final = 0.2
 PAUSE_S_MAX: Final = 10.0
 
-TELL_EVERY_S: Final = 30.0
+LOG_EVERY_S: Final = 30.0
 
 
 class Retry:
@@ -22,7 +22,7 @@ class Retry:
     def begin_anew(self) -> None:
         """It went well: the next trouble is a new one, told at once and followed by a short pause."""
         self._pause_s = PAUSE_S
-        self._seldom = logs.Throttle(TELL_EVERY_S)
+        self._seldom = logs.Throttle(LOG_EVERY_S)
 
     async def after(self, error: Exception) -> None:
         """Tell of it, unless like it was told a moment ago, and pause."""

@@ -33,10 +33,11 @@ def time_problem(time: int, now: int, *, ahead_max: int = AHEAD_MAX_MS) -> str |
     if problem := _unit_problem(time, now + ahead_max):
         return problem
     if time < TIME_MIN_MS:
-        return f"{time} ({told(time)}) is before 2000: write milliseconds since the epoch"
+        return f"{time} ({iso_time(time)}) is before 2000: write milliseconds since the epoch"
     ahead = "a day" if ahead_max == AHEAD_MAX_MS else f"{ahead_max / TERM_MAX_MS * 10:.0f} years"
     return (
-        f"{time} ({told(time)}) is more than {ahead} from now: write milliseconds since the epoch, and check the clock"
+        f"{time} ({iso_time(time)}) is more than {ahead} from now: "
+        "write milliseconds since the epoch, and check the clock"
     )
 
 
@@ -110,7 +111,7 @@ def _as_iso(found: re.Match[str]) -> str:
 _EXCEL: Final = re.compile(r"\A([0-9]{4})/([0-9]{1,2})/([0-9]{1,2})(?: ([0-9]{1,2})(:[0-9]{2}(?::[0-9]{2})?))?\Z")
 
 
-def told(time: int) -> str:
+def iso_time(time: int) -> str:
     """The moment (milliseconds since the epoch) as people read it, in UTC; of one outside the calendar the number."""
     try:
         moment = _EPOCH + timedelta(milliseconds=time)

@@ -226,13 +226,13 @@ class Decider:
         program = origin.programs.get(statement)
         if program is None:
             program = self._program(event, origin, to_kind, statement)
-        for question, outcome in program.above:
-            if question is None or question(event, now):
+        for condition, outcome in program.above:
+            if condition is None or condition(event, now):
                 return outcome
         assert program.probe is not None, "the table is total"
         stance: Stance = "silent" if to_kind != "person" else program.probe.stance(Msisdn(int(subscriber)))
-        for question, outcome in program.below[stance]:
-            if question is None or question(event, now):
+        for condition, outcome in program.below[stance]:
+            if condition is None or condition(event, now):
                 return outcome
         raise AssertionError("the table is total")
 

@@ -14,7 +14,7 @@ from bloom.wills import Scope, refusals_covering
 from stream.model.decision import Decision
 from stream.model.events import Call, Event, Reply, Sms
 from stream.model.registry import NumberEntry, Order
-from stream.model.times import told
+from stream.model.times import iso_time
 from stream.policy import predicates as p
 from stream.policy.decide import case_of, decide
 from stream.policy.facts import STRICTEST_FIRST, EventCase, World
@@ -131,10 +131,10 @@ def _entry(case: EventCase) -> str:
     entry = case.route.entry
     if entry is None:
         return f"sender {case.route.sender or 'none'}; {_owner(case)}"
-    return f"{case.route.sender}: {_told_entry(entry)}"
+    return f"{case.route.sender}: {_describe_entry(entry)}"
 
 
-def _told_entry(entry: NumberEntry) -> str:
+def _describe_entry(entry: NumberEntry) -> str:
     categories = f"; {', '.join(entry.categories)}" if entry.categories else ""
     return f"{entry.prefix} for {', '.join(entry.purposes) or 'nothing'}{categories}"
 
@@ -156,23 +156,23 @@ def _presented(case: EventCase) -> str:
     if not came or case.presented is None:
         return f"{came}, which is no number" if came else "no other number"
     owner = case.presented_owner
-    whose = f"of {owner.sender} ({_told_entry(owner.entry)})" if owner else "which nobody holds"
+    whose = f"of {owner.sender} ({_describe_entry(owner.entry)})" if owner else "which nobody holds"
     return f"{_as_read(came, case.presented)}, {whose}"
 
 
 def _suspension(case: EventCase) -> str:
-    return _told_order(case.suspension, case.route.suspensions)
+    return _describe_order(case.suspension, case.route.suspensions)
 
 
 def _stop(case: EventCase) -> str:
-    return _told_order(case.stop, case.route.stops)
+    return _describe_order(case.stop, case.route.stops)
 
 
-def _told_order(order: Order | None, others: tuple[Order, ...]) -> str:
+def _describe_order(order: Order | None, others: tuple[Order, ...]) -> str:
     if order is None:
         return f"none in force of {', '.join(other.order for other in others)}" if others else "none"
-    until = told(order.until) if order.until is not None else "further notice"
-    return f"{order.order} on {order.sender or order.number}, {told(order.from_)} to {until}: {order.basis}"
+    until = iso_time(order.until) if order.until is not None else "further notice"
+    return f"{order.order} on {order.sender or order.number}, {iso_time(order.from_)} to {until}: {order.basis}"
 
 
 def _campaign(case: EventCase) -> str:
@@ -184,7 +184,7 @@ def _campaign(case: EventCase) -> str:
         return f"{named} is not registered"
     kind = "emergency, " if campaign.emergency else ""
     belongs = "" if case.carried_campaign or campaign.status != "approved" else "; `from` does not belong to it"
-    window = f"{told(campaign.from_)} to {told(campaign.until)}"
+    window = f"{iso_time(campaign.from_)} to {iso_time(campaign.until)}"
     return f"{named} of {campaign.sender}: {kind}{campaign.status}, {window}{belongs}"
 
 

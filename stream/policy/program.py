@@ -39,7 +39,7 @@ STANCE_OF: Final[dict[Predicate, Stance]] = {CONSENTED: "consented", REFUSED: "r
 _OF_TEXT: Final = frozenset({PROHIBITED, OPT_OUT_SHOWN, IDENTIFIED})
 _KIND_OF: Final[dict[type[Event], EventKind]] = {Sms: "sms", Call: "call", Reply: "reply"}
 
-Question = Callable[[Event, int], bool]
+OpenCondition = Callable[[Event, int], bool]
 """Asked of one event at one moment; True where the row's needs are met."""
 
 
@@ -82,7 +82,7 @@ class RuleOutcome:
 class ProgramStep(NamedTuple):
     """A row that a route leaves open: its question (None: it holds), and its outcome."""
 
-    question: Question | None
+    condition: OpenCondition | None
     outcome: RuleOutcome
 
 
@@ -105,7 +105,7 @@ class Compiler:
     def __init__(self, reader: TextReader) -> None:
         self._read = reader.read
         self._outcomes: dict[tuple[Rule, EventKind, str | None], RuleOutcome] = {}
-        self._questions: dict[tuple[Needs, object], Question] = {}
+        self._conditions: dict[tuple[Needs, object], OpenCondition] = {}
         self._steps: dict[tuple[ProgramStep, ...], tuple[ProgramStep, ...]] = {}
         self._belows: dict[tuple[tuple[ProgramStep, ...], ...], Mapping[Stance, tuple[ProgramStep, ...]]] = {}
 
@@ -122,7 +122,7 @@ class Compiler:
 
     def _steps_of(self, rows: Sequence[OpenRow], route: Route) -> tuple[ProgramStep, ...]:
         steps = tuple(
-            ProgramStep(_all_of([self._question(need, route) for need in needs]), self._outcome(rule, route))
+            ProgramStep(_all_of([self._condition(need, route) for need in needs]), self._outcome(rule, route))
             for rule, needs in rows
         )
         return self._steps.setdefault(steps, steps)
@@ -132,16 +132,16 @@ class Compiler:
         # Which order is cited depends on the route.
         return outcome if rule.cites_order else self._outcomes.setdefault((rule, outcome.kind, route.sender), outcome)
 
-    def _question(self, need: Needs, route: Route) -> Question:
+    def _condition(self, need: Needs, route: Route) -> OpenCondition:
         """The quick form of a need. Texts and hours are remembered; the rest is asked as it stands."""
         if need.predicate in _OF_TEXT and route.kind is Sms:
             of_sender = route.sender if need.predicate is IDENTIFIED else None
-            return self._questions.setdefault((need, of_sender), self._of_text(need, route))
+            return self._conditions.setdefault((need, of_sender), self._of_text(need, route))
         if need.predicate is QUIET:
-            return self._questions.setdefault((need, route.hours), _at_moment(route, holds=need.holds))
+            return self._conditions.setdefault((need, route.hours), _at_moment(route, holds=need.holds))
         return _of_case(need, route)
 
-    def _of_text(self, need: Needs, route: Route) -> Question:
+    def _of_text(self, need: Needs, route: Route) -> OpenCondition:
         read, holds, identity = self._read, need.holds, route.identity
         if need.predicate is PROHIBITED:
             return lambda event, _: read(event.text or "").prohibited is holds  # type: ignore[union-attr]
@@ -187,13 +187,13 @@ def _known(predicate: Predicate, route: Route, stance: Stance | None) -> bool | 
     return False if predicate.idle is not None and predicate.idle(route) else None
 
 
-def _all_of(questions: list[Question]) -> Question | None:
-    if len(questions) < 2:
-        return questions[0] if questions else None
-    return lambda event, now: all(question(event, now) for question in questions)
+def _all_of(conditions: list[OpenCondition]) -> OpenCondition | None:
+    if len(conditions) < 2:
+        return conditions[0] if conditions else None
+    return lambda event, now: all(condition(event, now) for condition in conditions)
 
 
-def _of_case(need: Needs, route: Route) -> Question:
+def _of_case(need: Needs, route: Route) -> OpenCondition:
     predicate, holds = need.predicate, need.holds
 
     def ask(event: Event, now: int) -> bool:
@@ -207,14 +207,14 @@ def _of_case(need: Needs, route: Route) -> Question:
     return ask
 
 
-def _at_moment(route: Route, *, holds: bool) -> Question:
+def _at_moment(route: Route, *, holds: bool) -> OpenCondition:
     windows = route.hours
     last, answer = -1, False
 
-    def question(_: Event, now: int) -> bool:
+    def condition(_: Event, now: int) -> bool:
         nonlocal last, answer
         if now != last:  # the events of a batch share their moment
             last, answer = now, (not within(windows, now)) is holds
         return answer
 
-    return question
+    return condition

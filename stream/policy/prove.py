@@ -339,13 +339,13 @@ def _compare(play: Play, shown: Shown, deciders: dict[int, Decider]) -> str | No
         rule = first_match(case)
         quick = _decider(scene, deciders).match(scene.event, scene.now)
         if rule is not quick:
-            return f"the table lands on row {rule.id}, the quick way on {quick.id}: {_told(scene)}"
+            return f"the table lands on row {rule.id}, the quick way on {quick.id}: {_describe(scene)}"
         combination = sum(1 << place for place, predicate in enumerate(play.asked) if predicate.ask(case))
         if combination not in seen:
             seen.add(combination)
             broken = _broken_axiom(frozenset(predicate for predicate in ALL if predicate.ask(case)))
             if broken:
-                return f"no axiom, for here it does not hold: {broken}: {_told(scene)}"
+                return f"no axiom, for here it does not hold: {broken}: {_describe(scene)}"
         shown.scenes_count += 1
         shown.witness.setdefault(rule.id, scene)
     shown.combinations_count += len(seen)
@@ -360,7 +360,7 @@ def _compare(play: Play, shown: Shown, deciders: dict[int, Decider]) -> str | No
     return None
 
 
-def _told(scene: Scene) -> str:
+def _describe(scene: Scene) -> str:
     """A scene in a line: its event, and its world where that is not a fresh one in which silence refuses."""
     silence = "" if scene.world.policy.silence_refuses else "(silence allows) "
     stale = "(stale) " if scene.world.stale else ""
@@ -386,7 +386,7 @@ def _witnesses(shown: Shown, deciders: dict[int, Decider]) -> str | None:
             return f"no event landed on row {rule.id}"
         plain = decide(scene.event, scene.world, scene.now)
         if plain != _decider(scene, deciders).decide(scene.event, scene.now) or plain.reason != rule.reason:
-            return f"row {rule.id}: the two ways write different decisions for {_told(scene)}"
+            return f"row {rule.id}: the two ways write different decisions for {_describe(scene)}"
     return None
 
 
@@ -440,7 +440,7 @@ def main() -> int:
     print(f"\n{shown.scenes_count:,} events showed {shown.combinations_count:,} combinations. One for each row:")
     for rule in TABLE:
         if rule.id in shown.witness:
-            print(f"  {rule.id:<4}{rule.verdict} {rule.reason} {_told(shown.witness[rule.id])}")
+            print(f"  {rule.id:<4}{rule.verdict} {rule.reason} {_describe(shown.witness[rule.id])}")
     print(f"\n{len(proof.seconds) - len(proof.failed)} proved, {len(proof.failed)} failed")
     return 1 if proof.failed else 0
 

@@ -26,31 +26,31 @@ REMEMBERED_CHARACTERS_MAX: Final = 64
 _LINE_END: Final = re.compile(r"\r\n|\r|\n")
 _LETTER_OR_NUMBER: Final = re.compile(r"[^\W_]")
 
-Words = tuple[Name, ...]
+Phrases = tuple[Name, ...]
 
 
 class ReplyText(PolicySection, frozen=True):
     """How a reply is read before its words are compared. All is folded, the text and what it is searched for."""
 
-    quoted_lines: Words
+    quoted_lines: Phrases
     """lines that begin so go: somebody else wrote them"""
-    ends: Words
+    ends: Phrases
     """the reply ends before the first of these that has a letter or number before it: the device's own line"""
-    ending_lines: Words
+    ending_lines: Phrases
     """... and before a line that begins so, below the first line with a letter or number"""
-    passed_on: Words
+    passed_on: Phrases
     """from the first of these on all goes: a message quoted or passed on"""
     quotation_marks: tuple[Annotated[str, msgspec.Meta(min_length=2, max_length=2)], ...]
     """what stands between two such goes, where a letter or number stands outside of all"""
-    no_refusal: Words
+    no_refusal: Phrases
     """these go, for they only sound like a refusal ..."""
-    insists: Words
+    insists: Phrases
     """... unless one of these stands there"""
-    undoes: Words
+    undoes: Phrases
     """with one of these, and none of `insists`, it is no refusal"""
-    before: Words
+    before: Phrases
     """words that may stand before those of a rule, any number of them"""
-    after: Words
+    after: Phrases
     """words that may follow"""
     basis: Name
 
@@ -58,15 +58,15 @@ class ReplyText(PolicySection, frozen=True):
 class ReplyRule(PolicySection, frozen=True):
     """Texts that mean a will when sent to these numbers: `owner` is any number with an owner on sms."""
 
-    texts: Annotated[Words, msgspec.Meta(min_length=1)]
-    to: Literal["owner"] | Words
+    texts: Annotated[Phrases, msgspec.Meta(min_length=1)]
+    to: Literal["owner"] | Phrases
     channel: Channel
     scope: Literal["owner", "everything"]
     will: Literal["refuse", "lift"]
     basis: Name
     repeated: bool = False
     """whether several texts may follow each other, as in `TD退订`"""
-    contains: Words = ()
+    contains: Phrases = ()
     """texts that mean the same wherever they stand"""
 
 
@@ -183,11 +183,11 @@ def _any_of(words: tuple[str, ...]) -> re.Pattern[str]:
     return re.compile("|".join(map(re.escape, sorted(words, key=len, reverse=True))) or "(?!)")
 
 
-def _folded(words: Words) -> tuple[str, ...]:
+def _folded(words: Phrases) -> tuple[str, ...]:
     return tuple(map(fold, words))
 
 
-def _stripped(words: Words) -> tuple[str, ...]:
+def _stripped(words: Phrases) -> tuple[str, ...]:
     return tuple(strip(fold(word)) for word in words)
 
 

@@ -59,19 +59,19 @@ class Admission:
         match record:
             case Sender():
                 yield from self._unfit_prefixes(record, registry)
-                yield from _told(_new_resources_under_limit(record, registry, now, self.numbering))
-                yield from _told(claims.refusal(record, registry, self.stated))
+                yield from _describe(_new_resources_under_limit(record, registry, now, self.numbering))
+                yield from _describe(claims.refusal(record, registry, self.stated))
             case Order():
                 yield from _outside_terms(record.from_, record.until, now)
                 if record.number and number_as_written(record.number, record.channel, self.numbering) is None:
                     yield f"the order {record.order} is on a `number` that is neither a person's nor 3 to 20 digits"
-                yield from _told(_suspension_without_notice(record))
+                yield from _describe(_suspension_without_notice(record))
             case Campaign():
                 yield from _outside_terms(record.from_, record.until, now)
                 for prefix in record.numbers:
-                    yield from _told(prefixes.campaign_problem(prefix, self.numbering))
+                    yield from _describe(prefixes.campaign_problem(prefix, self.numbering))
             case Expression():
-                yield from _told(time_problem(record.time, now))
+                yield from _describe(time_problem(record.time, now))
             case _:
                 pass
 
@@ -95,7 +95,7 @@ def number_as_written(text: str, channel: object, numbering: NumberKinds) -> str
     return text.strip() if prefixes.is_identifier(text.strip()) else None
 
 
-def _told(problem: str | None) -> Iterator[str]:
+def _describe(problem: str | None) -> Iterator[str]:
     if problem is not None:
         yield problem
 

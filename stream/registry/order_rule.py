@@ -19,7 +19,7 @@ from stream.model import limits
 from stream.model.codec import encode
 from stream.model.fields import EVERYTHING, TIME_MAX, Channel
 from stream.model.registry import Expression, scope_name
-from stream.model.times import AHEAD_MAX_MS, counts_from, told
+from stream.model.times import AHEAD_MAX_MS, counts_from, iso_time
 
 NOW_WITHIN_MS: Final = 60_000
 """A refusal whose `time` lies no longer ago is given now: it took a minute to fill in, or two clocks differ."""
@@ -78,7 +78,7 @@ def sentence(received: Received) -> str:
     """What was said, about which scope and when: without the number."""
     one = received.expression
     sender, category = scope_name(one.sender) or EVERYTHING, scope_name(one.category) or EVERYTHING
-    return f"{one.will} ({sender}, {category}) on {one.channel}, said {told(received.counts)}, source {one.source}"
+    return f"{one.will} ({sender}, {category}) on {one.channel}, said {iso_time(received.counts)}, source {one.source}"
 
 
 class SubscriberChannel(NamedTuple):
@@ -128,51 +128,51 @@ def overlap(one: Scope, other: Scope) -> bool:
 def apply_order_rule(
     expressions: Sequence[Expression],
     rows: Sequence[int],
-    said: dict[int, list[IndexedExpression]],
+    indexed: dict[int, list[IndexedExpression]],
     *,
     now: int = TIME_MAX,
 ) -> OrderRuleResult:
     """Sort a batch, which stands in order of receipt and is written at `now`, by the order rule.
 
-    `rows` has each expression's `SubscriberChannel.row`, `said` what was said there before; the words to be written are
-    added to it. About a microsecond each.
+    `rows` has each expression's `SubscriberChannel.row`, `indexed` what the topic has there already; what is to be
+    written is added to it. About a microsecond each.
     """
     repeated = _repeated(expressions, rows)
     sifted = OrderRuleResult()
     for place, (expression, row) in enumerate(zip(expressions, rows, strict=True)):
         scope, time = scope_of(expression), counts_from(expression.time, now)
-        words = said.get(row)
-        if words is None:
-            words = said[row] = []
+        known = indexed.get(row)
+        if known is None:
+            known = indexed[row] = []
         newest, same, digest = -1, -1, digest_of(expression)
-        for index, word in enumerate(words):
-            if word.scope == scope:
+        for index, one in enumerate(known):
+            if one.scope == scope:
                 same = index
-            if word.time > newest and overlap(word.scope, scope):
-                newest = word.time
-        if place in repeated or (same >= 0 and _is_last_word(words[same], expression, digest)):
+            if one.time > newest and overlap(one.scope, scope):
+                newest = one.time
+        if place in repeated or (same >= 0 and _is_last_expression(known[same], expression, digest)):
             sifted.already_count += 1
         elif newest > time:
             sifted.late.append((place, newest))
-        elif same < 0 and len(words) >= limits.SCOPES.most and scope != Scope(None, None):
+        elif same < 0 and len(known) >= limits.SCOPES.most and scope != Scope(None, None):
             sifted.too_many.append(place)
         else:
             sifted.write.append(place)
             sifted.digests.append(digest)
-            word = IndexedExpression(scope, time, digest)
+            one = IndexedExpression(scope, time, digest)
             if same >= 0:
-                words[same] = word
+                known[same] = one
             else:
-                words.append(word)
+                known.append(one)
     return sifted
 
 
-def _is_last_word(word: IndexedExpression, expression: Expression, digest: int) -> bool:
+def _is_last_expression(one: IndexedExpression, expression: Expression, digest: int) -> bool:
     """Whether the topic has just this as the last word of its scope.
 
     One that was dated ahead counts from when it was written, at most so much earlier.
     """
-    return 0 <= expression.time - word.time <= AHEAD_MAX_MS and word.digest == digest
+    return 0 <= expression.time - one.time <= AHEAD_MAX_MS and one.digest == digest
 
 
 def _repeated(expressions: Sequence[Expression], rows: Sequence[int]) -> set[int]:
@@ -182,10 +182,10 @@ def _repeated(expressions: Sequence[Expression], rows: Sequence[int]) -> set[int
     if len(set(rows)) == len(rows):
         return repeated
     for place in range(len(rows) - 1, -1, -1):
-        word = scope_of(expressions[place]), expressions[place].time
-        if following.get(rows[place]) == word:
+        one = scope_of(expressions[place]), expressions[place].time
+        if following.get(rows[place]) == one:
             repeated.add(place)
-        following[rows[place]] = word
+        following[rows[place]] = one
     return repeated
 
 

@@ -42,11 +42,11 @@ def problem(prefix: str, channel: Channel, numbering: NumberKinds) -> str | None
     meant = read(prefix)
     country = numbering.plus_country
     if prefix.startswith(country) and _HOTLINE.fullmatch(prefix[len(country) :]):
-        return _told(prefix, channel, f"a hotline behind the country's code is read without it: write {meant}")
+        return _describe(prefix, channel, f"a hotline behind the country's code is read without it: write {meant}")
     whole = [number for number in map(read, _filled(prefix)) if _is_known(number, numbering)]
     if any(number.startswith(prefix) for number in whole) or (not whole and meant == prefix):
         return None
-    return _told(prefix, channel, f"{_example(prefix, meant, whole)}: write the prefix as such numbers are read")
+    return _describe(prefix, channel, f"{_example(prefix, meant, whole)}: write the prefix as such numbers are read")
 
 
 def is_identifier(text: str) -> bool:
@@ -84,7 +84,7 @@ def _example(prefix: str, meant: str, whole: list[str]) -> str:
     return f"it is read as {meant}"
 
 
-def _told(prefix: str, channel: Channel, why: str) -> str:
+def _describe(prefix: str, channel: Channel, why: str) -> str:
     return f"no number as read begins with the prefix {prefix} on {channel}; {why}"
 
 

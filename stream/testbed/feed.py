@@ -87,13 +87,13 @@ async def write_registry(
     for words in sample.words:
         for first in range(words.who.start, words.who.stop, CHUNK):
             who = range(first, min(first + CHUNK, words.who.stop))
-            acks += await send_words(producer, words, who, partitions=partitions)
+            acks += await send_expressions(producer, words, who, partitions=partitions)
             written += len(who)
             note(written)
     await asyncio.gather(*acks)
 
 
-async def send_words(
+async def send_expressions(
     producer: AIOKafkaProducer, words: RepeatedExpression, who: range, *, partitions: int
 ) -> list[Ack]:
     """Hand over the records of what these subscribers said, in batches.

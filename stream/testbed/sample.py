@@ -113,7 +113,7 @@ class Sample:
         """Everything but the wills."""
         return (*self.senders, *self.orders, *self.campaigns, *self.wordlists)
 
-    def said_by(self, index: int) -> Iterator[Expression]:
+    def expressions_of(self, index: int) -> Iterator[Expression]:
         """What one subscriber said, in order."""
         return (words.expression(index) for words in self.words if index in words.who)
 

@@ -129,9 +129,11 @@ def test_too_small_a_registry_is_refused_with_the_least_size() -> None:
 
 def test_what_one_subscriber_said_is_told_in_order() -> None:
     registry = small()
-    assert [word.will for word in registry.said_by(0)] == ["refuse", "consent"]
-    assert [(word.will, word.sender) for word in registry.said_by(registry.watched)] == [("consent", "ORG-BANK-1")]
-    assert list(registry.said_by(registry.silent.start)) == []
+    assert [word.will for word in registry.expressions_of(0)] == ["refuse", "consent"]
+    assert [(word.will, word.sender) for word in registry.expressions_of(registry.watched)] == [
+        ("consent", "ORG-BANK-1")
+    ]
+    assert list(registry.expressions_of(registry.silent.start)) == []
 
 
 def test_a_corpus_gives_personal_texts_to_people_and_the_rest_to_advertisers(tmp_path: Path) -> None:

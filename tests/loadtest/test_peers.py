@@ -111,7 +111,7 @@ def stage(kafka: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 def _events(people: Sample, now: int) -> list[Sms]:
     traffic = Traffic(people, texts.own(), seed=7, prefix="peer")
     events = [event for event in traffic.events(200, now=now) if isinstance(event, Sms)]
-    watched = next(people.said_by(people.watched)).subscriber
+    watched = next(people.expressions_of(people.watched)).subscriber
     for number, fields in enumerate(ODD):
         known = {"kind": "sms", "id": f"odd-{number}", "time": now, "to": watched}
         events.append(msgspec.convert(known | _named(fields), Sms))

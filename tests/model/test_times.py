@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.model.times import AHEAD_MAX_MS, TERM_MAX_MS, TIME_MIN_MS, counts_from, read_time, time_problem, told
+from stream.model.times import AHEAD_MAX_MS, TERM_MAX_MS, TIME_MIN_MS, counts_from, iso_time, read_time, time_problem
 
 NOW = 1_795_500_000_000
 
@@ -62,7 +62,7 @@ def test_no_other_text_is_a_time(text: str) -> None:
 
 @given(st.integers(-(1 << 70), 1 << 70))
 def test_telling_a_moment_never_fails(time: int) -> None:
-    assert told(time)
+    assert iso_time(time)
 
 
 def test_a_word_dated_ahead_counts_from_when_it_was_written() -> None:

@@ -14,7 +14,7 @@ from stream.feed.numbers_read import persons
 from stream.feed.text_files import BulkFileError, opened
 from stream.model.limits import FILE_LINE
 from stream.model.registry import Expression, Tombstone
-from stream.model.times import told
+from stream.model.times import iso_time
 from stream.policy.loading import load
 from tests.registry.workbook import workbook
 
@@ -116,7 +116,7 @@ def test_a_refusal_whose_time_alone_is_bad_is_told_and_counts_from_the_files_tim
     chunk = _whole(_bulk(_file(tmp_path, f"subscriber,time\n13800138000,{time}\n13800138001,{SAID - 1}\n")))
     assert chunk.records == [_refusal("+8613800138000"), _refusal("+8613800138001", SAID - 1)]
     assert [bad.number for bad in chunk.bad] == [2]
-    assert f"until it is mended the refusal counts from {told(SAID)}" in chunk.bad[0].reason
+    assert f"until it is mended the refusal counts from {iso_time(SAID)}" in chunk.bad[0].reason
 
 
 def test_ndjson_is_read_as_a_table_is(tmp_path: Path) -> None:
@@ -189,7 +189,7 @@ def test_a_clock_time_that_is_there_twice_is_not_guessed(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         ("subscriber,mobile\n1,2\n", "both name the subscriber"),
         ("will,time\n1,2\n", "the columns 1 'will', 2 'time'"),
@@ -201,8 +201,8 @@ def test_a_clock_time_that_is_there_twice_is_not_guessed(tmp_path: Path) -> None
         ("手机号," + ",".join(map(str, range(300))) + "\n", "301 columns"),
     ],
 )
-def test_a_column_is_never_guessed(tmp_path: Path, content: str, told: str) -> None:
-    with pytest.raises(BulkFileError, match=told):
+def test_a_column_is_never_guessed(tmp_path: Path, content: str, message: str) -> None:
+    with pytest.raises(BulkFileError, match=message):
         _bulk(_file(tmp_path, content))
 
 
@@ -276,7 +276,7 @@ def test_a_line_that_the_encoding_does_not_know_is_bad_and_spoils_no_other(tmp_p
 
 
 @pytest.mark.parametrize(
-    ("raw", "told"),
+    ("raw", "message"),
     [
         ("手机号\n13800138000\n".encode("utf-16-le"), "--encoding utf-16-le"),
         (b"\xff\xfe\0\0", "UTF-32"),
@@ -285,8 +285,8 @@ def test_a_line_that_the_encoding_does_not_know_is_bad_and_spoils_no_other(tmp_p
         (b"PK\x03\x04" + b"\0" * 99, "no workbook"),
     ],
 )
-def test_what_is_no_text_is_named(tmp_path: Path, raw: bytes, told: str) -> None:
-    with pytest.raises(BulkFileError, match=told):
+def test_what_is_no_text_is_named(tmp_path: Path, raw: bytes, message: str) -> None:
+    with pytest.raises(BulkFileError, match=message):
         _bulk(_file(tmp_path, raw))
 
 

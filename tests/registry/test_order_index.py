@@ -26,7 +26,7 @@ def test_it_knows_after_opening_again_what_it_knew(tmp_path: Path) -> None:
     with OrderIndex(path) as index:
         index.take([word], {3: 42})
     with OrderIndex(path) as index:
-        assert index.said([WHO.row]) == {WHO.row: [IndexedExpression(Scope("S", "c"), 7, digest_of(word))]}
+        assert index.indexed([WHO.row]) == {WHO.row: [IndexedExpression(Scope("S", "c"), 7, digest_of(word))]}
         assert index.next_offsets == {3: 42}
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
@@ -34,14 +34,14 @@ def test_it_knows_after_opening_again_what_it_knew(tmp_path: Path) -> None:
 def test_it_keeps_the_newest_time_whatever_the_order_of_receipt() -> None:
     with OrderIndex(None) as index:
         index.take([_refusal(9), _refusal(4)], {})
-        ((said,),) = index.said([WHO.row]).values()
-    assert (said.time, said.digest) == (9, digest_of(_refusal(4)))
+        ((indexed,),) = index.indexed([WHO.row]).values()
+    assert (indexed.time, indexed.digest) == (9, digest_of(_refusal(4)))
 
 
 def test_the_channels_of_a_subscriber_are_apart() -> None:
     with OrderIndex(None) as index:
         index.take([_refusal(1)], {})
-        assert index.said([SubscriberChannel(NUMBER, "call").row]) == {}
+        assert index.indexed([SubscriberChannel(NUMBER, "call").row]) == {}
 
 
 def test_the_index_of_another_topic_is_emptied_and_says_so(tmp_path: Path) -> None:
@@ -49,12 +49,12 @@ def test_the_index_of_another_topic_is_emptied_and_says_so(tmp_path: Path) -> No
         assert index.belong_to(cluster="C", topic="T1") is None
         index.take([_refusal(1)], {0: 1})
         assert index.belong_to(cluster="C", topic="T1") is None
-        assert index.said([WHO.row])
+        assert index.indexed([WHO.row])
         assert index.belong_to(cluster="C", topic="T2") == "topic T1 is now T2"
-        assert index.said([WHO.row]) == {}
+        assert index.indexed([WHO.row]) == {}
         assert index.next_offsets == {}
         index.take([_refusal(1, sender="S")], {0: 1})
-        assert index.said([WHO.row])[WHO.row][0].scope == Scope("S", None)
+        assert index.indexed([WHO.row])[WHO.row][0].scope == Scope("S", None)
 
 
 def test_it_lists_those_whose_last_word_about_everything_is_a_refusal_from_a_source() -> None:

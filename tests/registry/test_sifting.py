@@ -43,7 +43,7 @@ def _words(draw: st.DrawFn) -> Expression:
 
 def _sifted(words: Sequence[Expression], index: OrderIndex) -> OrderRuleResult:
     rows = [row_of(word) for word in words]
-    sifted = apply_order_rule(words, rows, index.said(set(rows)))
+    sifted = apply_order_rule(words, rows, index.indexed(set(rows)))
     index.take([words[place] for place in sifted.write], {})
     return sifted
 
