@@ -70,32 +70,33 @@ class KafkaConfig(ConfigSection, frozen=True):
     sasl_password: str | None = None
     sasl_password_file: str | None = None
     ssl_cafile: str | None = None
-    """whose certificates are believed, instead of those that the system believes; PEM, as all of these"""
+    """the certificates that are trusted, instead of the system's; PEM, like the following"""
     ssl_certfile: str | None = None
-    """what we show to brokers that want a certificate of their clients (`ssl.client.auth`), and the chain above it"""
+    """the client's certificate with its chain, for brokers that require one (`ssl.client.auth`)"""
     ssl_keyfile: str | None = None
-    """its key, where that is not in the same file"""
+    """the certificate's key, where that is not in the same file"""
     ssl_keyfile_password_file: str | None = None
     request_timeout_ms: Timeout = 30_000
 
 
 class TopicsConfig(ConfigSection, frozen=True):
-    """How the topics are made. The partition count is for life: a subscriber's partition must not change."""
+    """How the topics are created. The partition count is for life: a subscriber's partition must not change."""
 
     partitions: Partitions = 12
     replication: Replicas = 1
 
 
 class RegistryConfig(ConfigSection, frozen=True):
-    """How much of it a worker holds, where its snapshots are kept, and how often changes are folded into new ones."""
+    """How much of the registry a worker holds, where snapshots are kept, and how often new ones are made."""
 
     mode: Literal["replicated", "partitioned"] = "replicated"
-    """`replicated`: each host holds all wills, shared by its workers. `partitioned`: each worker holds those of its
-    partitions alone, for registers that outgrow one machine (docs/decisions/0011). All workers of a group use the
+    """`replicated`: each host holds all expressions, shared by its workers. `partitioned`: each worker holds those of
+    its own partitions, for registers that outgrow one machine (docs/decisions/0011). All workers of a group use the
     same: stop them all to change it"""
     partitions_max: Partitions | None = None
     """in partitioned mode: how many partitions a worker has room for. Beyond what all workers of the group have,
-    partitions stay without one and their events wait: better than a survivor that dies of what others left it"""
+    partitions stay without a worker and their events wait: better than a worker that runs out of memory after taking
+    over from others"""
     snapshots: str = "snapshots"
     snapshots_kept: Count = 3
     fold_every_ms: Milliseconds = 6 * 3_600_000
@@ -116,15 +117,15 @@ class FilterConfig(ConfigSection, frozen=True):
     """some 13 ms of work: heartbeats, urgent events and registry updates wait no longer than that. Twice as many spare
     nothing that could be measured, half as many cost a tenth more an event"""
     batches_in_flight_max: Count = 4
-    """batches that may wait for their acks while the next one is decided; beyond, fetching waits"""
+    """batches in flight, decided and not yet acknowledged; at this many, fetching waits"""
     fetch_wait_ms: Timeout = 200
     drain_timeout_ms: Timeout = 10_000
     session_timeout_ms: Timeout = 10_000
     compression: Literal["none", "gzip", "lz4", "zstd"] = "zstd"
     """at the levels that aiokafka uses zstd takes a seventh of lz4's time and half of its bytes"""
     native: Literal["off", "on", "auto"] = "auto"
-    """whether whole batches go through the native module: `auto` where it is built and fits, `on` refuses to start
-    without it"""
+    """whether whole record batches are decided by the native module: `auto` where it is built and fits, `on` refuses
+    to start without it"""
     shadow_port: Port = 9690
     """where `wurao filter --shadow` serves `/metrics`, `/healthz` and `/readyz`, on `metrics.host`"""
     instance: str | None = None
@@ -143,9 +144,9 @@ class EnforceConfig(ConfigSection, frozen=True):
     terms: str | None = None
     """a TOML file that changes settings of the procedures (`stream.enforce.procedures.terms.Settings`)"""
     clock_offset_file: str | None = None
-    """for tests and drills alone: a file with milliseconds that are added to the clock, read anew every second"""
+    """for tests and drills alone: a file with milliseconds that are added to the clock, read again every second"""
     rings_outstanding_max: Records = 64
-    """clocks that may have rung and not been dealt with: at the midnight that ends thousands of terms, an order does
+    """clocks that may have rung and not been processed: at the midnight that ends thousands of terms, an order does
     not wait for all of them"""
     tick_ms: Timeout = 100
     """how often clocks are looked at"""
@@ -198,7 +199,7 @@ class ConnectorConfig(ConfigSection, frozen=True):
     smtp_security: Literal["none", "starttls", "tls"] = "none"
     """`starttls` on a port such as 587 (RFC 3207), `tls` from the first byte on one such as 465 (RFC 8314)"""
     smtp_cafile: str | None = None
-    """whose certificates are believed, instead of those that the system believes"""
+    """the certificates that are trusted, instead of the system's"""
     smtp_username: str | None = None
     smtp_password: str | None = None
     smtp_password_file: str | None = None
@@ -210,7 +211,7 @@ class ConnectorConfig(ConfigSection, frozen=True):
     """after the first failure; it doubles with each further one"""
     pause_ms_max: Milliseconds = 3_600_000
     """with these, twelve attempts span about six hours: more than a party must be unreachable for to be held to have
-    been told (`attempts_span_ms` of the procedures)"""
+    been notified (`attempts_span_ms` of the procedures)"""
     attempts_at_once_max: Count = 8
     pending_max: Records = 10_000
     """notices that wait for their next attempt; when so many do, no more are fetched"""
@@ -245,7 +246,7 @@ class TraceConfig(ConfigSection, frozen=True):
     endpoint: str | None = None
     """where a collector takes OTLP over HTTP, whole: `http://127.0.0.1:4318/v1/traces`"""
     share: Annotated[float, msgspec.Meta(ge=0, le=1)] = 1.0
-    """of batches that are traced: a worker decides some tens a second, up to some hundred"""
+    """the share of batches that are traced: a worker decides some tens a second, up to some hundred"""
     timeout_ms: Timeout = 5_000
 
 
@@ -254,8 +255,8 @@ class PolicyConfig(ConfigSection, frozen=True):
 
     file: str = "cn-2020"
     look_every_ms: Annotated[int, msgspec.Meta(ge=0, le=86_400_000)] = 0
-    """how often the file is looked at for a change, which is then taken up like SIGHUP; 0: by SIGHUP only. For
-    mounted files that are swapped whole: one that is written in place may be read half"""
+    """how often the file is looked at for a change, which is then loaded as on SIGHUP; 0: on SIGHUP only. For
+    mounted files that are replaced whole: one that is written in place may be read half-written"""
 
 
 class Config(ConfigSection, frozen=True):
