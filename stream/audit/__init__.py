@@ -1,1 +1,1 @@
-"""The audit: decisions judged again, against a registry of its own reading."""
+"""The audit: every decision verified against a registry that is read independently of the filter."""

@@ -1,4 +1,4 @@
-"""All that the audit knows of the past: wills, the rest of the registry, the epochs, and how long refusals took.
+"""The past as the audit keeps it: stances, the rest of the registry, the epochs, and the propagation of refusals.
 
 Whoever reads the topics gives it each record once, in its partition's order, and says from which moment on (the
 *horizon*) states of the registry will be asked about; what is older is folded away. What is asked about a state that
@@ -19,7 +19,9 @@ from stream.model.topics import EXPRESSIONS, RECORD_KIND
 
 
 class Histories:
-    """What one reader knows: first `begin`, then `take_registry` and `take_epoch`, `measure`, `settle` as it goes."""
+    """The histories of one reader: first `begin`, then `take_registry` and `take_epoch`, `measure`, `settle` as it
+    goes.
+    """
 
     wills: ExpressionHistory
     standing: RegistryHistory
@@ -38,9 +40,9 @@ class Histories:
         self.begin(exact_since_ms=0, horizon_ms=0)
 
     def begin(self, *, exact_since_ms: int, horizon_ms: int) -> None:
-        """Know nothing (any more): every topic is read from its beginning.
+        """Empty everything: every topic is read from its beginning.
 
-        What was written before `exact_since_ms` may be compacted away: nobody can tell how it stood then.
+        What was written before `exact_since_ms` may be compacted away: states of then cannot be known.
         """
         self.exact_since_ms = exact_since_ms
         self.horizon_ms = horizon_ms
@@ -53,7 +55,7 @@ class Histories:
     def take_registry(
         self, topic: str, partition: int, offset: int, timestamp: int, *, key: bytes | None, value: bytes | None
     ) -> None:
-        """Note a record of a registry topic. One that cannot be decoded is passed over, as workers pass it over."""
+        """Note a record of a registry topic. One that cannot be decoded is skipped, as workers skip it."""
         try:
             record = decode_record(topic, key, value)
         except Undecodable:
@@ -66,7 +68,7 @@ class Histories:
             self._propagation.take(partition, offset, timestamp)
 
     def take_epoch(self, offset: int, value: bytes | None) -> None:
-        """Note an epoch. One that does not speak of just these topics and partitions is passed over."""
+        """Note an epoch. One of other topics or partition counts is skipped."""
         try:
             epoch = decode_as(Epoch, value or b"")
         except Undecodable:
@@ -105,7 +107,7 @@ class Histories:
         return all(epoch.topics.get(name, made) == made for name, made in self._topics.items())
 
     def settle(self, before_ms: int) -> None:
-        """Let go of what only decisions older than this moment could ask about."""
+        """Drop what only decisions older than this moment (ms) could need."""
         self.horizon_ms = max(self.horizon_ms, before_ms)
         self.wills.settle(self.horizon_ms)
         self.standing.settle(self.horizon_ms)

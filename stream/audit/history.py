@@ -2,12 +2,12 @@
 
 A decision names an epoch, and an epoch the offsets up to which its worker had applied the registry topics. Workers are
 not at the same offsets at the same time, so one fold is not enough: here the distant past is folded into a base, and
-what came since is kept record by record, with offset and timestamp. A will as of an epoch is the base's under those
-later records of that one subscriber that the epoch includes; the rest of the registry, which is small, is kept folded
-for the vectors of offsets that were asked for, and led on from one to the next.
+what came since is kept record by record, with offset and timestamp. A stance as of an epoch is the base's, changed by
+those later records of that one subscriber that the epoch includes; the rest of the registry, which is small, is kept
+folded for the vectors of offsets that were asked for, and advanced from one to the next.
 
 Promises: an answer is exact, or there is none. What is asked about a state older than the base gets no answer.
-Must never decide anything: whether a will permits a message is the policy's business. Pure: no client, no clock.
+Must never decide anything: whether a stance permits a message is the policy's business. Pure: no client, no clock.
 """
 
 from bisect import bisect_left, bisect_right
@@ -27,7 +27,7 @@ SINGLE: Final = tuple(topic for topic in RECORD_KIND if topic != EXPRESSIONS)
 """The registry topics of one partition, whose order is total."""
 
 STATES_MAX: Final = 16
-"""Registries kept, without wills: as many workers as may stand at different offsets for more than a moment."""
+"""Registries kept, without expressions: as many workers as may be at different offsets for more than a moment."""
 
 Offsets = Mapping[str, Sequence[int]]
 """Registry topic → per partition the offset up to which (exclusive) records count: an epoch's `offsets`."""
@@ -37,7 +37,7 @@ Vector = tuple[int, ...]
 
 
 class ExpressionRecord(NamedTuple):
-    """One expression where it stands: `timestamp` is its record's, milliseconds."""
+    """One expression row, and where its record stands; `timestamp` in milliseconds."""
 
     partition: int
     offset: int
@@ -46,14 +46,14 @@ class ExpressionRecord(NamedTuple):
 
 
 class RefusalRecord(NamedTuple):
-    """A refusal's place and moment: what the time until it is in force is measured from."""
+    """A refusal's offset and timestamp (ms): its propagation is measured from there."""
 
     offset: int
     timestamp: int
 
 
 class ExpressionHistory:
-    """What every subscriber wanted, as of any offsets since the base. Memory: a base, and some 300 bytes a change."""
+    """The stances of every subscriber, at any offsets since the base. Memory: a base, and some 300 bytes a change."""
 
     def __init__(self, partitions: int) -> None:
         self._base = Wills()
@@ -63,11 +63,11 @@ class ExpressionHistory:
         self._recent: list[deque[ExpressionRecord]] = [deque() for _ in range(partitions)]
         self._of: defaultdict[Msisdn, list[ExpressionRecord]] = defaultdict(list)
 
-    def take(self, partition: int, offset: int, timestamp: int, record: Expression) -> None:
+    def take(self, partition: int, offset: int, timestamp: int, expression: Expression) -> None:
         """Note an expression. Those of a partition are given in their order."""
-        said = ExpressionRecord(partition, offset, timestamp, expression_row_of(record))
-        self._recent[partition].append(said)
-        self._of[said.row.number].append(said)
+        record = ExpressionRecord(partition, offset, timestamp, expression_row_of(expression))
+        self._recent[partition].append(record)
+        self._of[record.row.number].append(record)
 
     def settle(self, before_ms: int) -> None:
         """Fold into the base what was written before a moment: states older than that are not asked about any more."""
@@ -77,13 +77,13 @@ class ExpressionHistory:
                 old.append(recent.popleft())
             if not old:
                 continue
-            self._base.apply([said.row for said in old])
+            self._base.apply([record.row for record in old])
             self._base_to[partition] = old[-1].offset + 1
-            self._base_ms[partition] = max(self._base_ms[partition], *(said.timestamp for said in old))
-            for number in {said.row.number for said in old}:
-                left = [said for said in self._of[number] if said.offset >= self._base_to[said.partition]]
-                if left:
-                    self._of[number] = left
+            self._base_ms[partition] = max(self._base_ms[partition], *(record.timestamp for record in old))
+            for number in {record.row.number for record in old}:
+                later = [record for record in self._of[number] if record.offset >= self._base_to[record.partition]]
+                if later:
+                    self._of[number] = later
                 else:
                     del self._of[number]
 
@@ -95,14 +95,14 @@ class ExpressionHistory:
         """
         if not self._base_is_within(offsets, until_ms):
             return None
-        said = self._of.get(number)
-        if said is None:
+        record = self._of.get(number)
+        if record is None:
             return self._base
         then = self._of_base(number)
         then.apply(
             [
                 one.row
-                for one in said
+                for one in record
                 if one.timestamp <= until_ms or (offsets is not None and one.offset < offsets[one.partition])
             ]
         )
@@ -115,7 +115,7 @@ class ExpressionHistory:
         return all(offset < 0 or to <= offset or newest_ms <= until_ms for to, newest_ms, offset in ends)
 
     def _of_base(self, number: Msisdn) -> Wills:
-        """What the base has of one subscriber, in wills of its own."""
+        """The base's expressions of one subscriber, as wills of their own."""
         wills = Wills()
         for channel in CHANNELS:
             refusals, consents = self._base.expressions_of(channel, number)
@@ -129,8 +129,8 @@ class ExpressionHistory:
 class RegistryHistory:
     """Senders, orders, campaigns and word lists as of any offsets since the base.
 
-    A registry that answered one question is led on to the offsets of a later one: an order more costs what came between
-    the two, not the fold of all senders.
+    A registry that answered one request is advanced to the offsets of a later one: that costs the records between the
+    two, not the fold of all senders.
     """
 
     def __init__(self) -> None:
@@ -162,9 +162,9 @@ class RegistryHistory:
     def as_of(self, offsets: Offsets) -> Registry | None:
         """A registry without wills as of these offsets. None: the base is later.
 
-        It is that until the next question, which may lead it on.
+        It is that until the next request, which may advance it.
         """
-        # What lies beyond the end is not known yet: a state that claimed to include it would leave it out for ever.
+        # What lies beyond the end is not read yet: a state that claimed to include it would never get it.
         return self._at(tuple(map(min, self._ends.values(), (offsets[topic][0] for topic in SINGLE))))
 
     def at(self, moment_ms: int) -> Registry | None:
@@ -180,15 +180,16 @@ class RegistryHistory:
             return None
         state = self._states.pop(vector, None)
         if state is None:
-            since, state = self._to_lead_on(vector)
+            since, state = self._to_advance(vector)
             for records, begin, end in zip(self._records.values(), since, vector, strict=True):
                 new = records[bisect_left(records, begin, key=_offset) : bisect_left(records, end, key=_offset)]
                 state.apply(record for _, _, record in new)
         self._states[vector] = state
         return state
 
-    def _to_lead_on(self, vector: Vector) -> tuple[Vector, Registry]:
-        """The state that was not asked for the longest and can become this one, once there are enough; or a new one.
+    def _to_advance(self, vector: Vector) -> tuple[Vector, Registry]:
+        """The state that was not asked for the longest and can be advanced to this one, once there are enough; or a new
+        one.
 
         What `settle` has forgotten meanwhile does not matter to it: a later record of the same key stands further on.
         """
@@ -201,7 +202,7 @@ class RegistryHistory:
 
 
 class Propagation:
-    """How long refusals took to be in force: from a refusal's timestamp to the first epoch, of each worker, with it."""
+    """The propagation of refusals: from a refusal's timestamp to the first epoch, of each worker, that includes it."""
 
     def __init__(self, partitions: int) -> None:
         self._refusals: list[list[RefusalRecord]] = [[] for _ in range(partitions)]
@@ -214,7 +215,7 @@ class Propagation:
     def reach(self, run: str, offsets: Sequence[int], time: int) -> list[int]:
         """A worker's run came to these offsets at `time`: the milliseconds of each refusal that it had not before.
 
-        The first epoch of a run measures nothing: it holds what was said before the worker started.
+        The first epoch of a run measures nothing: it includes what was written before the worker started.
         """
         before, self._reached[run] = self._reached.get(run), offsets
         if before is None:

@@ -1,9 +1,9 @@
 """`wurao filter --shadow`: what another policy, or another version of wurao, would have answered beside production.
 
-Every decision of production is made anew: the same event, the registry as of its epoch, the same moment; only the
+Every decision of production is made again: the same event, the registry as of its epoch, the same moment; only the
 rules are the candidate's. So each difference is theirs, and none comes from time or from a registry that moved.
 Differences go to `shadow-differences`, under the decision's key and in its partition; nothing else is written: no
-decision, no expression, no activity. It may be stopped at any time; production does not know of it.
+decision, no expression, no activity. It may be stopped at any time; production does not depend on it.
 
 Must never write to another topic than `shadow-differences`.
 """
@@ -16,9 +16,9 @@ from typing import Final
 import msgspec
 
 from stream import logs
-from stream.audit.following import DecisionReader, RecordedDecision
-from stream.audit.judge import DecisionVerifier
-from stream.audit.patience import until_stopped
+from stream.audit.decision_reader import DecisionReader, RecordedDecision
+from stream.audit.stopping import until_stopped
+from stream.audit.verification import DecisionVerifier
 from stream.config import Config
 from stream.kafka import clients
 from stream.kafka.brokers import Brokers
@@ -37,57 +37,57 @@ GROUP_SUFFIX: Final = "-shadow"
 
 
 class Shadow:
-    """One instance; as many as share the partitions. Create it on its loop; `run` returns when `stop` was asked for."""
+    """One instance of the consumer group. Create it on its loop; `run` returns once `stop` was called."""
 
     def __init__(self, config: Config, policy: Policy, cluster: ClusterDescription) -> None:
         self.metrics = ShadowMetrics()
         self._policy = policy
-        self._following = DecisionReader(config, cluster, client=NAME, group=f"{config.filter.group}{GROUP_SUFFIX}")
-        self._judge = DecisionVerifier(policy, self._following.histories)
+        self._reader = DecisionReader(config, cluster, client=NAME, group=f"{config.filter.group}{GROUP_SUFFIX}")
+        self._verifier = DecisionVerifier(policy, self._reader.histories)
         self._producer = DurableProducer(config, client=NAME)
         self._stopping = asyncio.Event()
         self._brokers = Brokers(config, client=NAME)
 
     def not_ready(self) -> str | None:
         """Why nothing is compared now, or None."""
-        return self._brokers.not_ready() or self._following.not_ready()
+        return self._brokers.not_ready() or self._reader.not_ready()
 
     def stop(self) -> None:
-        """Ask it to finish the batch at hand and end."""
+        """Ask it to finish the batch in flight and end."""
         self._stopping.set()
 
     async def run(self) -> None:
-        """Compare until `stop`. Raises what made it impossible to go on; a restart then goes on where it ended."""
+        """Compare until `stop`. Raises what made it impossible to go on; a restart resumes at the committed offsets."""
         try:
             async with self._brokers:
                 await until_stopped(self._work(), self._stopping)
         finally:
             self.metrics.ready.set(0)
-            await self._following.stop()
+            await self._reader.stop()
             await self._producer.close()
 
     async def _work(self) -> None:
         await self._producer.start()
-        await self._following.start()
+        await self._reader.start()
         while not self._stopping.is_set():
             self.metrics.ready.set(1)
-            await self._tell(await self._following.take())
-            self._following.histories.take_in_force_ms()  # the audit's business
-            self.metrics.lag_seconds.set(await self._following.done())
+            await self._compare(await self._reader.take())
+            self._reader.histories.take_in_force_ms()  # measured by the audit
+            self.metrics.lag_seconds.set(await self._reader.done())
 
-    async def _tell(self, some: Sequence[RecordedDecision]) -> None:
-        """Publish what differs, and wait until it is safe."""
+    async def _compare(self, some: Sequence[RecordedDecision]) -> None:
+        """Write what differs to `shadow-differences`; returns once it is acknowledged."""
         differing: list[tuple[RecordedDecision, bytes]] = []
         same = unknown = 0
-        async for portion in self._following.portions(some):
-            for seen in portion:
-                again = self._judge.again(self._policy, seen.decision, seen.event, seen.epoch)
+        async for portion in self._reader.portions(some):
+            for recorded in portion:
+                again = self._verifier.redecide(self._policy, recorded.decision, recorded.event, recorded.epoch)
                 if isinstance(again, str):
                     unknown += 1
-                elif msgspec.structs.replace(again, policy=seen.decision.policy) == seen.decision:
+                elif msgspec.structs.replace(again, policy=recorded.decision.policy) == recorded.decision:
                     same += 1
                 else:
-                    differing.append((seen, encode(difference(seen.decision, again))))
+                    differing.append((recorded, encode(difference(recorded.decision, again))))
         if differing:
             await self._producer.durably(partial(_send, differing))
         for outcome, count in (("same", same), ("differs", len(differing)), ("unknown", unknown)):
@@ -96,8 +96,8 @@ class Shadow:
 
 async def _send(differing: Sequence[tuple[RecordedDecision, bytes]], producer: clients.AIOKafkaProducer) -> None:
     acks = [
-        await producer.send(SHADOW_DIFFERENCES, value, key=seen.key, partition=seen.partition)
-        for seen, value in differing
+        await producer.send(SHADOW_DIFFERENCES, value, key=recorded.key, partition=recorded.partition)
+        for recorded, value in differing
     ]
     await asyncio.gather(*acks)
 

@@ -418,7 +418,7 @@ async def test_what_ended_long_ago_is_shown_no_more_and_stands_in_its_topic(conf
             return answer if answer.status == 404 else None
 
         gone = await eventually(left)
-        assert "its last picture stands, as evidence, in the topic `cases`" in str(gone.body["reason"])
+        assert "its last view stands, as evidence, in the topic `cases`" in str(gone.body["reason"])
         assert (await home.act(ended, "withdrawn")).status == 404
         assert [line["case"] for line in (await home.get("/v1/cases", ended="true")).body["cases"]] == [open_]  # type: ignore[attr-defined]
         assert await _cases_count(home) == 1

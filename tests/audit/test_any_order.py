@@ -16,9 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bloom.partition import partition_of
+from stream.audit.backlog import MARGIN_MS, Backlog, must_read_again
 from stream.audit.histories import Histories
-from stream.audit.judge import DecisionVerifier, Verification
-from stream.audit.waiting import MARGIN_MS, Backlog, must_read_again
+from stream.audit.verification import DecisionVerifier, Verification
 from stream.model.codec import decode_event, encode
 from stream.model.decision import Decision, Epoch
 from stream.model.events import Event
@@ -215,7 +215,7 @@ class Reader:
         for partition, some in fetched.items():
             for one in some:
                 epoch = self.histories.epoch(one.decision.epoch)
-                yield partition, one, self.judge.judge(one.decision, one.event, epoch)
+                yield partition, one, self.judge.verify(one.decision, one.event, epoch)
                 self.next[partition] = one.offset + 1
                 self.waiting.took(partition, one.timestamp)
             left = self._past.decisions[partition][self.next[partition] :]
@@ -261,7 +261,7 @@ def test_the_verdicts_are_those_of_one_big_batch(
     found: dict[tuple[int, int], Verification] = {}
     for held, pause in [*rounds, (dict.fromkeys(range(PARTITIONS), BIG), 0)]:
         now = end if BIG in held.values() else now
-        reader.waiting.hold(held)
+        reader.waiting.assign(held)
         fetched = {one: count for one, count in held.items() if count}
         found |= {(partition, one.offset): judgement for partition, one, judgement in reader.take(fetched, now)}
         reader.settle(now)
@@ -276,7 +276,7 @@ def test_a_reader_that_keeps_its_partitions_reads_the_registry_once_however_old_
     past = _past(steps)
     reader = Reader(past, horizon_ms=BEGIN_MS - MARGIN_MS)
     now = BEGIN_MS + 1_000 * MINUTE_MS
-    reader.waiting.hold(range(PARTITIONS))
+    reader.waiting.assign(range(PARTITIONS))
     for counts, pause in [*rounds, (dict.fromkeys(range(PARTITIONS), BIG), 0)]:
         list(reader.take(counts, now))
         reader.settle(now)

@@ -1,7 +1,7 @@
-"""Since when decisions wait, partition by partition: what tells how much of the past must be kept.
+"""The backlog: per partition, since when decisions wait; it bounds how much of the past must be kept.
 
-A partition that was assigned and that no fetch has spoken of yet may hold decisions of any age. So nothing may be
-forgotten until each has been heard of: with some of twelve partitions fetched, the oldest of *those* says nothing.
+A partition that was assigned and not fetched yet may hold decisions of any age. So nothing may be forgotten until each
+was fetched: with some of twelve partitions fetched, the oldest of *those* says nothing.
 
 Pure: no client, no loop, no clock.
 """
@@ -19,7 +19,7 @@ may stand still for a while, and decisions of one partition are not quite in the
 class _Reached:
     since_ms: int
     waits: bool
-    """whether there is a decision, or there is none up to that moment"""
+    """whether a decision of that moment waits, or none does up to it"""
 
 
 class Backlog:
@@ -28,20 +28,20 @@ class Backlog:
     def __init__(self) -> None:
         self._known: dict[int, _Reached | None] = {}
 
-    def hold(self, partitions: Iterable[int]) -> None:
-        """These are held now. Of one that was not before, nothing is known."""
+    def assign(self, partitions: Iterable[int]) -> None:
+        """These are assigned now. Of one that was not before, nothing is known."""
         self._known = {partition: self._known.get(partition) for partition in partitions}
 
     def unknown(self, partition: int) -> bool:
-        """Whether it is held, and nothing was heard of it yet."""
+        """Whether it is assigned, and was not fetched yet."""
         return partition in self._known and self._known[partition] is None
 
     def took(self, partition: int, timestamp: int) -> None:
-        """Its decisions up to one of this moment are dealt with; more may wait."""
+        """Its decisions up to this moment (ms) are done; more may wait."""
         self._known[partition] = _Reached(timestamp, waits=True)
 
     def drained(self, partition: int, moment_ms: int) -> None:
-        """At this moment nothing waited there."""
+        """At this moment nothing waited there: its end offset was reached."""
         self._known[partition] = _Reached(moment_ms, waits=False)
 
     def horizon_ms(self, now_ms: int) -> int | None:

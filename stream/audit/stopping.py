@@ -1,4 +1,4 @@
-"""Work that ends when it is asked to, also while it waits for brokers that are away."""
+"""Work that stops when it is asked to, also while it waits for a broker."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -7,7 +7,9 @@ from stream.kafka.clients import GOODBYE_S_MAX
 
 
 async def until_stopped(work: Coroutine[object, object, None], stopping: asyncio.Event) -> None:
-    """Work until it ends by itself, or `stopping` is set and it has not ended within the bound that then holds."""
+    """Work until it ends by itself, or `stopping` is set; then at most `GOODBYE_S_MAX` longer. Raises what the work
+    raised.
+    """
     task = asyncio.ensure_future(work)
     stop = asyncio.ensure_future(stopping.wait())
     try:

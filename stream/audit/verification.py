@@ -1,15 +1,15 @@
-"""One decision, judged: does it follow from the registry that it names, and did it reach somebody who refused?
+"""One decision, verified: does it follow from the registry that it names, and did it reach somebody who refused?
 
-Two questions, apart from each other.
+Two independent questions.
 
-* **Does it follow?** The event is decided again by the plain table, not by the quick form that workers use, against
-  the registry as of the decision's epoch, at the decision's own moment. *agrees*, *differs*; *unknown* where the event,
-  the epoch or that state of the registry cannot be had any more, or another policy decided.
-* **Is it a violation?** Commercial traffic was let through to a subscriber whose will forbids it, by everything that
-  the epoch includes and everything that had stood in the topic for `IN_FORCE_MS` when the decision was made. A refusal
-  that came later is no violation; a worker that had not seen an older one does not excuse itself by that.
+* **Does it follow?** The event is decided again by the rule table itself, not by the compiled form that workers use,
+  against the registry as of the decision's epoch, at the decision's own moment. *agrees*, *differs*; *unknown* where
+  the event, the epoch or that state of the registry cannot be had any more, or another policy decided.
+* **Is it a violation?** Commercial traffic was let through to a subscriber whose expressions forbid it, by everything
+  that the epoch includes and everything that had stood in the topic for `IN_FORCE_MS` when the decision was made. A
+  refusal that came later is no violation; a worker that had not seen an older one does not excuse itself by that.
 
-Pure: no client, no loop, no clock. Must never take a decision's own word for its purpose, category or sender.
+Pure: no client, no loop, no clock. Must never trust a decision's own purpose, category or sender.
 """
 
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ Outcome = Literal["agrees", "differs", "unknown"]
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """What an audit finds of one decision. `why` says what differs or is missing; never a number or a text."""
+    """The result for one decision. `why` says what differs or is missing; never a number or a text."""
 
     outcome: Outcome
     violation: bool = False
@@ -41,7 +41,9 @@ class Verification:
 
 
 class DecisionVerifier:
-    """Judges decisions by one policy and the histories of the registry, which the caller keeps up."""
+    """Verifies decisions by the policies that are known and the histories of the registry, which the caller keeps up to
+    date.
+    """
 
     def __init__(self, policy: Policy, histories: Histories) -> None:
         self._policy = policy
@@ -49,44 +51,47 @@ class DecisionVerifier:
         self._histories = histories
 
     def adopt(self, policy: Policy) -> None:
-        """Know another policy: decisions of both are judged, each by its own, while one follows the other."""
+        """Know another policy: decisions of both are verified, each by its own, while one replaces the other."""
         self._policy = policy
         self._policies[policy.digest] = policy
 
-    def judge(self, decision: Decision, event: Event | None, epoch: Epoch | None) -> Verification:
-        """The judgement. Total. 60 to 140 µs: the plain table is dear beside the quick form, and independent of it."""
+    def verify(self, decision: Decision, event: Event | None, epoch: Epoch | None) -> Verification:
+        """The result for one decision; never raises. 60 to 140 µs: the rule table costs more than the compiled form,
+        and is
+        independent of it.
+        """
         own = self._policies.get(epoch.policy_hash) if epoch else None
         violation = event is not None and self._violates(own or self._policy, decision, event, epoch)
         if epoch is not None and own is None:
             return Verification("unknown", violation, f"made by a policy that is not known here, {epoch.policy}")
-        again = self.again(own or self._policy, decision, event, epoch)
+        again = self.redecide(own or self._policy, decision, event, epoch)
         if isinstance(again, str):
             return Verification("unknown", violation, again)
         if again == decision:
             return Verification("agrees", violation)
         return Verification("differs", violation, _difference(decision, again))
 
-    def again(self, policy: Policy, decision: Decision, event: Event | None, epoch: Epoch | None) -> Decision | str:
-        """What a policy answers where this decision was made: same event, registry, moment; or why nobody can tell."""
+    def redecide(self, policy: Policy, decision: Decision, event: Event | None, epoch: Epoch | None) -> Decision | str:
+        """What a policy answers where this decision was made: same event, registry and moment; or why that is unknown."""
         if event is None:
             return "its event is not in the topic any more"
         if epoch is None:
             return "its epoch is not announced"
         if (why := self._unknowable(decision, epoch)) is not None:
             return why
-        standing = self._histories.standing.as_of(epoch.offsets)
-        if standing is None:
-            return "its registry is older than what is kept"
-        world = World(policy, standing, epoch.stale)
+        registry = self._histories.standing.as_of(epoch.offsets)
+        if registry is None:
+            return "its registry state is older than what is kept"
+        world = World(policy, registry, epoch.stale)
         number = case_of(event, world, decision.decided).number
         wills = Wills() if number is None else self._histories.wills.as_of(number, epoch.offsets[EXPRESSIONS])
         if wills is None:
-            return "its wills are older than what is kept"
-        standing.wills = wills
+            return "its expressions are older than what is kept"
+        registry.wills = wills
         return decide(event, world, decision.decided, epoch=decision.epoch)
 
     def _unknowable(self, decision: Decision, epoch: Epoch) -> str | None:
-        """Why nobody can tell what the registry was at an epoch, or None."""
+        """Why the state of the registry at an epoch cannot be known, or None."""
         if not self._histories.is_of(epoch):
             return "its epoch is of registry topics that were deleted and made anew, or of another cluster"
         if decision.decided < self._histories.exact_since_ms:
@@ -97,24 +102,24 @@ class DecisionVerifier:
         if decision.verdict != "allow" or isinstance(event, Reply) or decision.decided < self._histories.exact_since_ms:
             return False
         if epoch is not None and not self._histories.is_of(epoch):
-            return False  # what was wanted then stood in topics that are gone
-        standing = self._histories.standing.as_of(epoch.offsets) if epoch else None
-        if standing is None:  # nobody says what the decision saw, or it saw what is long past
-            standing = self._histories.standing.at(decision.decided)
-        if standing is None:
+            return False  # the expressions of then stood in topics that are gone
+        registry = self._histories.standing.as_of(epoch.offsets) if epoch else None
+        if registry is None:  # it is not known what the decision saw, or that is older than what is kept
+            registry = self._histories.standing.at(decision.decided)
+        if registry is None:
             return False
-        case = case_of(event, World(policy, standing), decision.decided)
+        case = case_of(event, World(policy, registry), decision.decided)
         if case.number is None or case.route.purpose != "commercial":
             return False
         in_force = decision.decided - IN_FORCE_MS
         if epoch is not None:
             return self._forbids(case, epoch.offsets[EXPRESSIONS], in_force)
-        # Nobody says what the decision saw, so it has the benefit of the doubt: forbidden by both ends of the time in
-        # which it may have looked.
+        # It is not known what the decision saw, so it has the benefit of the doubt: forbidden at both ends of the
+        # time in which it may have read the registry.
         return self._forbids(case, None, in_force) and self._forbids(case, None, decision.decided)
 
     def _forbids(self, case: EventCase, offsets: Sequence[int] | None, until_ms: int) -> bool:
-        """Whether the recipient's will, as of then, forbids this commercial traffic. Not where that is not known."""
+        """Whether the recipient's stance, as of then, forbids this commercial traffic. False where it is not known."""
         assert case.number is not None, "only subscribers have wills"
         wills = self._histories.wills.as_of(case.number, offsets, until_ms=until_ms)
         if wills is None:

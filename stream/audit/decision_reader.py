@@ -1,12 +1,12 @@
-"""Decisions as they come, each with its event, its epoch and the registry that it was made from.
+"""Reads decisions, each with its event, its epoch and the registry state that it was made from.
 
 Independent of the filter: it reads the registry topics, the epochs, the events and the decisions itself. It shares no
 snapshot, no memory and no process with a worker.
 
 Life. Decisions come by a consumer group, so instances share the partitions; each reads the registry whole. `take`
-fetches some, reads the registry and the epochs on to their ends, and finds the events; whoever asked does its work;
-then `done` commits. So a crash shows some decisions twice and skips none. Without a group it takes what is there from
-the beginning, and is then `finished`.
+fetches a batch, reads the registry and the epochs on to their end offsets, and finds the events; the caller processes
+the batch; then `done` commits. So after a crash some decisions come twice and none is skipped. Without a group it reads
+what is there from the beginning, and is then `finished`.
 
 Must never write to a topic.
 """
@@ -21,10 +21,10 @@ from aiokafka import TopicPartition as AIOKafkaPartition
 from aiokafka.errors import IllegalStateError
 
 from stream import logs
+from stream.audit.backlog import MARGIN_MS, Backlog, must_read_again
+from stream.audit.event_reader import EventReader
 from stream.audit.histories import Histories
-from stream.audit.joining import EventReader
-from stream.audit.reading import RegistryReader
-from stream.audit.waiting import MARGIN_MS, Backlog, must_read_again
+from stream.audit.registry_reader import RegistryReader
 from stream.clock import now_ms
 from stream.config import Config
 from stream.kafka import clients
@@ -45,20 +45,20 @@ EPOCH_WAIT_S: Final = 5.0
 """An epoch is sent together with the first decisions of it, and acknowledged a little later than some."""
 EPOCH_PAUSE_S: Final = 0.1
 ABSENT_MAX: Final = 10_000
-"""Epochs known not to come, so that a stream of forgeries does not wait for each; beyond, all are asked for anew."""
+"""Epochs known not to come, so that forged decisions do not wait for each; beyond, all are waited for again."""
 
 SETTLE_EVERY_S: Final = 5.0
 
 READ: Final = frozenset({*RECORD_KIND, *EVENT_KINDS, EPOCHS, DECISIONS})
-"""The topics that are read: offsets of another topic of the same name would be taken for these."""
+"""The topics that are read: none may be deleted and recreated while they are, or its old offsets would be used."""
 
 PORTION: Final = 50
-"""Decisions judged before the loop may do something else: some 5 ms, so that heartbeats and `/metrics` do not wait."""
+"""Decisions that block the loop at a time: some 5 ms, so that heartbeats and `/metrics` do not wait."""
 
 
 @dataclass(frozen=True, slots=True)
 class RecordedDecision:
-    """A decision where it stands, and what it was made from as far as that can be had."""
+    """A decision where it stands, with its event and epoch where they can be had."""
 
     partition: int
     offset: int
@@ -76,7 +76,7 @@ class DecisionReader:
 
     def __init__(self, config: Config, cluster: ClusterDescription, *, client: str, group: str | None) -> None:
         self.undecodable_count = 0
-        """decisions passed over, of the last `take`"""
+        """decisions skipped in the last `take`"""
         self.histories: Final = Histories(
             config.topics.partitions,
             cluster=cluster.id,
@@ -95,19 +95,19 @@ class DecisionReader:
             if group is None
             else clients.group_consumer(config, group=group, client=client, instance=None)
         )
-        self._places = clients.partitions(DECISIONS, config.topics.partitions)
+        self._partitions = clients.partitions(DECISIONS, config.topics.partitions)
         self._events = EventReader(config)
-        self._reading = RegistryReader(config, self.histories)
+        self._registry_reader = RegistryReader(config, self.histories)
         self._ends: Mapping[AIOKafkaPartition, int] = {}
-        self._seated: dict[int, int] = {}
-        self._at_hand: list[tuple[int, Decision]] = []
-        """partition and decision of those that the last `take` gave"""
+        self._assigned_events: dict[int, int] = {}
+        self._in_flight: list[tuple[int, Decision]] = []
+        """(partition, decision) of the last `take`"""
         self._taken: dict[AIOKafkaPartition, int] = {}
-        self._waiting = Backlog()
+        self._backlog = Backlog()
         self._absent: set[str] = set()
-        self._left: int | None = None
+        self._records_left: int | None = None
         self._settle_at = 0.0
-        self._seldom = logs.Throttle()
+        self._throttle = logs.Throttle()
 
     @property
     def events_kept_count(self) -> int:
@@ -115,34 +115,38 @@ class DecisionReader:
         return self._events.kept_count
 
     def not_ready(self) -> str | None:
-        """Why nothing is taken now, or None."""
-        if self._left is None:
+        """Why no decisions are read now, or None."""
+        if self._records_left is None:
             return "starting: nothing of the registry is read yet"
-        return f"reading the registry: {self._left} records left at most" if self._left else None
+        return f"reading the registry: at most {self._records_left} records to go" if self._records_left else None
 
     async def start(self) -> None:
-        """Find out from when on decisions wait, and read the registry."""
+        """Find the oldest decision that waits, and read the registry. Waits for a broker."""
         if self._once:
-            self._consumer.assign(self._places)
+            self._consumer.assign(self._partitions)
         else:
             self._consumer.subscribe([DECISIONS])
-        for client in (self._consumer, self._events, self._reading):
+        for client in (self._consumer, self._events, self._registry_reader):
             await until_answered(client.start)
         await self._read_from_the_beginning(await until_answered(self._first_moment))
         log.info("registry loaded; judging decisions", client=self._client)
 
     async def finished(self) -> bool:
-        """Without a group: whether everything is taken that was there at the start."""
-        return self._once and all([await self._consumer.position(place) >= end for place, end in self._ends.items()])
+        """Without a group: whether the end offsets of the start are reached."""
+        return self._once and all(
+            [await self._consumer.position(partition) >= end for partition, end in self._ends.items()]
+        )
 
     async def take(self) -> list[RecordedDecision]:
-        """The next decisions; none where none come within a moment."""
+        """The next batch of decisions; empty where none come within `FETCH_WAIT_MS`. Waits for a broker."""
         fetched = await self._consumer.getmany(
             timeout_ms=FETCH_WAIT_MS, max_records=self._config.audit.batch_records_max
         )
         decisions = self._decode(fetched)
-        self._waiting.hold(place.partition for place in self._consumer.assignment())
-        new = [records[0].timestamp for place, records in fetched.items() if self._waiting.unknown(place.partition)]
+        self._backlog.assign(partition.partition for partition in self._consumer.assignment())
+        new = [
+            records[0].timestamp for partition, records in fetched.items() if self._backlog.unknown(partition.partition)
+        ]
         if new and must_read_again(
             oldest_ms=max(min(new), self.histories.exact_since_ms), horizon_ms=self.histories.horizon_ms
         ):
@@ -152,10 +156,10 @@ class DecisionReader:
         if decisions:
             await self._wait_for_epochs({decision.epoch for _, decision in decisions})
             await self._find_events(decisions)
-        self._at_hand = [(record.partition, decision) for record, decision in decisions]
-        for place, records in fetched.items():
-            self._waiting.took(place.partition, records[-1].timestamp)
-            self._taken[place] = records[-1].offset + 1
+        self._in_flight = [(record.partition, decision) for record, decision in decisions]
+        for partition, records in fetched.items():
+            self._backlog.took(partition.partition, records[-1].timestamp)
+            self._taken[partition] = records[-1].offset + 1
         return [
             RecordedDecision(
                 record.partition,
@@ -169,61 +173,61 @@ class DecisionReader:
         ]
 
     async def portions(self, some: Sequence[RecordedDecision]) -> AsyncIterator[Sequence[RecordedDecision]]:
-        """What was taken, a little at a time: between two of them the loop does what else there is to do."""
+        """A batch in portions: between two of them the loop runs its other tasks."""
         for first in range(0, len(some), PORTION):
             yield some[first : first + PORTION]
             await asyncio.sleep(0)
 
     async def done(self) -> float:
-        """What was taken is dealt with: commit, and let go of the past that nobody waits for.
+        """The batch is processed: commit its offsets, and drop the past that no waiting decision needs.
 
         Returns the lag: the age in seconds of the oldest decision that waits behind those taken, 0 where none does.
-        Raises `TopicsChanged` where what was read no longer belongs to what is there.
+        Raises `TopicsChanged` where a topic was deleted and recreated.
         """
         if self._taken and not self._once:
             await until_answered(lambda: commit_owned(self._consumer, self._taken))
         self._taken.clear()
-        self._events.judged(self._at_hand)
-        self._at_hand.clear()
-        await self._see_what_waits()
+        self._events.release(self._in_flight)
+        self._in_flight.clear()
+        await self._update_backlog()
         now = now_ms()
         if time.monotonic() >= self._settle_at:
             self._settle_at = time.monotonic() + SETTLE_EVERY_S
             await self._identity.look()
-            # One who ends by itself holds everything from the first on, and has nothing to gain by forgetting.
-            if not self._once and (horizon_ms := self._waiting.horizon_ms(now)) is not None:
+            # Without a group everything is kept from the first on, and nothing is gained by dropping it.
+            if not self._once and (horizon_ms := self._backlog.horizon_ms(now)) is not None:
                 self.histories.settle(horizon_ms)
-        return self._waiting.lag_ms(now) / 1000
+        return self._backlog.lag_ms(now) / 1000
 
     async def stop(self) -> None:
         """Close the clients, within a bound."""
-        await close_within(self._consumer, self._events, self._reading, self._identity)
+        await close_within(self._consumer, self._events, self._registry_reader, self._identity)
 
     async def _read_from_the_beginning(self, first_ms: int) -> None:
-        """Read the registry for decisions from this moment on."""
-        # What compaction may have taken before this is read is not to be had again; later records are kept.
+        """Read the registry for decisions from this moment (ms) on."""
+        # Before this, compaction may have removed records; later ones are all there.
         exact_since_ms = now_ms() - self._compaction_lag_ms
         horizon_ms = max(exact_since_ms, first_ms) - MARGIN_MS
-        self._left = None
-        await until_answered(lambda: self._reading.begin(exact_since_ms=exact_since_ms, horizon_ms=horizon_ms))
+        self._records_left = None
+        await until_answered(lambda: self._registry_reader.begin(exact_since_ms=exact_since_ms, horizon_ms=horizon_ms))
         await self._read_on()
 
     async def _read_on(self) -> None:
-        await until_answered(lambda: self._reading.read_on(self._note_left))
+        await until_answered(lambda: self._registry_reader.read_on(self._note_records_left))
 
     async def _first_moment(self) -> int:
-        """The timestamp of the oldest decision that waits, for anybody of the group; now, if none does."""
+        """The timestamp of the oldest decision that the group has not committed; now, if there is none."""
         now = now_ms()
-        starts = dict(await self._consumer.beginning_offsets(self._places))
-        ends = await self._consumer.end_offsets(self._places)
-        for place in self._places:
+        starts = dict(await self._consumer.beginning_offsets(self._partitions))
+        ends = await self._consumer.end_offsets(self._partitions)
+        for partition in self._partitions:
             if self._once:
-                self._consumer.seek(place, starts[place])
+                self._consumer.seek(partition, starts[partition])
             else:
-                starts[place] = max(starts[place], await self._consumer.committed(place) or 0)
+                starts[partition] = max(starts[partition], await self._consumer.committed(partition) or 0)
         if self._once:
             self._ends = ends
-        waiting = {place for place in self._places if starts[place] < ends[place]}
+        waiting = {partition for partition in self._partitions if starts[partition] < ends[partition]}
         if not waiting:  # a consumer that has nothing to read does not stop well
             return now
         moments = [now]
@@ -231,26 +235,26 @@ class DecisionReader:
         peek.assign(list(waiting))
         try:
             await peek.start()
-            for place in waiting:
-                peek.seek(place, starts[place])
+            for partition in waiting:
+                peek.seek(partition, starts[partition])
             while waiting:
                 fetched = await peek.getmany(*waiting, timeout_ms=FETCH_WAIT_MS, max_records=1)
                 moments += [records[0].timestamp for records in fetched.values()]
                 waiting -= fetched.keys()
-                waiting = {place for place in waiting if await peek.position(place) < ends[place]}
+                waiting = {partition for partition in waiting if await peek.position(partition) < ends[partition]}
         finally:
             await close_within(peek)
         return min(moments)
 
-    async def _see_what_waits(self) -> None:
-        for place in self._consumer.assignment():
+    async def _update_backlog(self) -> None:
+        for partition in self._consumer.assignment():
             try:
-                end = self._consumer.highwater(place)
+                end = self._consumer.highwater(partition)
                 # Not the last record's offset: what is left may be a transaction's marker, which is no record.
-                if end is not None and await self._consumer.position(place) >= end:
-                    self._waiting.drained(place.partition, self._consumer.last_poll_timestamp(place) or 0)
+                if end is not None and await self._consumer.position(partition) >= end:
+                    self._backlog.drained(partition.partition, self._consumer.last_poll_timestamp(partition) or 0)
             except (IllegalStateError, AssertionError):
-                continue  # it went to another instance meanwhile
+                continue  # it was revoked meanwhile
 
     def _decode(
         self, fetched: Mapping[AIOKafkaPartition, Sequence[clients.ConsumerRecord]]
@@ -280,17 +284,17 @@ class DecisionReader:
         placed = [(record.partition, decision) for record, decision in decisions]
         new: dict[int, int] = {}
         for partition, decision in placed:
-            if partition not in self._seated:
+            if partition not in self._assigned_events:
                 moment = min(decision.time, decision.decided)
                 new[partition] = min(new.get(partition, moment), moment)
         if new:
-            mine = {place.partition for place in self._consumer.assignment()} | new.keys()
-            seated = {one: since for one, since in (self._seated | new).items() if one in mine}
-            await until_answered(lambda: self._events.seat(seated))
-            self._seated = seated
+            mine = {partition.partition for partition in self._consumer.assignment()} | new.keys()
+            assigned = {one: since for one, since in (self._assigned_events | new).items() if one in mine}
+            await until_answered(lambda: self._events.assign(assigned))
+            self._assigned_events = assigned
         await until_answered(lambda: self._events.find(placed))
 
-    def _note_left(self, left: int) -> None:
-        self._left = left
-        if left and (held_back := self._seldom.now()) is not None:
-            log.info("reading the registry", records_left=left, held_back=held_back)
+    def _note_records_left(self, records_left: int) -> None:
+        self._records_left = records_left
+        if records_left and (held_back := self._throttle.now()) is not None:
+            log.info("reading the registry", records_left=records_left, held_back=held_back)

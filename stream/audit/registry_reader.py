@@ -1,4 +1,4 @@
-"""The registry topics and the epochs, read into histories: the audit's own reading, which shares nothing with a filter.
+"""Reads the registry topics and the epochs into histories: independent of a filter, with which it shares nothing.
 
 Promises that after `read_on` everything that stood in those topics when it was called is in the histories, in each
 partition's order; where no broker answers it raises, and goes on from there when it is called again.
@@ -18,46 +18,46 @@ POLL_WAIT_MS: Final = 500
 
 
 class RegistryReader:
-    """What keeps histories up. `start` once, `begin`, then `read_on` as often as the present is wanted."""
+    """Keeps histories up to date. `start` once, `begin`, then `read_on` as often as the present state is needed."""
 
     def __init__(self, config: Config, histories: Histories) -> None:
         self._histories = histories
         self._consumer = clients.follower(config, client="wurao-audit-registry")
-        self._places = [
-            place
+        self._partitions = [
+            partition
             for topic in (*RECORD_KIND, EPOCHS)
-            for place in clients.partitions(topic, config.topics.partitions if topic == EXPRESSIONS else 1)
+            for partition in clients.partitions(topic, config.topics.partitions if topic == EXPRESSIONS else 1)
         ]
         self._next: dict[AIOKafkaPartition, int] = {}
 
     async def start(self) -> None:
         """Connect; nothing is read yet."""
-        self._consumer.assign(self._places)
+        self._consumer.assign(self._partitions)
         await self._consumer.start()
 
     async def begin(self, *, exact_since_ms: int, horizon_ms: int) -> None:
-        """Stand at the beginning of every topic, with histories that know nothing (any more)."""
-        begins = dict(await self._consumer.beginning_offsets(self._places))
+        """Seek to the beginning of every topic, and empty the histories."""
+        begins = dict(await self._consumer.beginning_offsets(self._partitions))
         self._histories.begin(exact_since_ms=exact_since_ms, horizon_ms=horizon_ms)
         self._next = begins
-        for place, offset in begins.items():
-            self._consumer.seek(place, offset)
+        for partition, offset in begins.items():
+            self._consumer.seek(partition, offset)
 
     async def stop(self) -> None:
         """Read no more."""
         await self._consumer.stop()
 
     async def read_on(self, note: Callable[[int], None] = lambda _: None) -> None:
-        """Read up to the ends as they are now; `note` is told what is left."""
-        ends = await self._consumer.end_offsets(self._places)
-        while left := sum(max(0, end - self._next[place]) for place, end in ends.items()):
+        """Read up to the end offsets as they are now; `note` is called with the count of records left."""
+        ends = await self._consumer.end_offsets(self._partitions)
+        while left := sum(max(0, end - self._next[partition]) for partition, end in ends.items()):
             note(left)
-            behind = [place for place, end in ends.items() if self._next[place] < end]
+            behind = [partition for partition, end in ends.items() if self._next[partition] < end]
             fetched = await self._consumer.getmany(*behind, timeout_ms=POLL_WAIT_MS, max_records=POLL_RECORDS_MAX)
             self._take(fetched)
-            for place in behind:
-                self._next[place] = await self._consumer.position(place)
-            # A start reads years of expressions: they must not all be kept apart.
+            for partition in behind:
+                self._next[partition] = await self._consumer.position(partition)
+            # A start reads years of expressions: they must not all be kept one by one.
             self._histories.wills.settle(self._histories.horizon_ms)
         self._histories.measure()  # an epoch may be read before the expressions that it includes
         note(0)

@@ -10,7 +10,7 @@ from bloom.bitmaps import Wills
 from bloom.wills import ExpressionRow
 from stream.audit.histories import Histories
 from stream.audit.history import SINGLE, STATES_MAX, ExpressionHistory, Propagation, RegistryHistory
-from stream.audit.judge import DecisionVerifier
+from stream.audit.verification import DecisionVerifier
 from stream.model.codec import decode_event, decode_file_record
 from stream.model.decision import Decision, Epoch
 from stream.model.events import Event, Sms
@@ -94,7 +94,7 @@ def test_every_answer_of_the_table_agrees_with_itself() -> None:
     house = House()
     for one in cases.EVENTS:
         event = decode_event(msgspec.json.encode(one))
-        found = house.judge.judge(_decided(event), event, house.epoch())
+        found = house.judge.verify(_decided(event), event, house.epoch())
         assert (found.outcome, found.violation) == ("agrees", False), (one, found)
 
 
@@ -104,9 +104,9 @@ def test_an_allow_for_someone_who_refused_or_never_agreed_is_a_violation_whateve
         event = _sms(to)
         for reason in ("consented", "service", "personal", "emergency"):
             forged = msgspec.structs.replace(_allow(_decided(event)), reason=reason)
-            found = house.judge.judge(forged, event, house.epoch())
+            found = house.judge.verify(forged, event, house.epoch())
             assert (found.outcome, found.violation) == ("differs", True)
-    assert not house.judge.judge(_decided(_sms(cases.REFUSING)), _sms(cases.REFUSING), house.epoch()).violation
+    assert not house.judge.verify(_decided(_sms(cases.REFUSING)), _sms(cases.REFUSING), house.epoch()).violation
 
 
 def test_a_refusal_that_the_epoch_does_not_include_counts_when_it_had_stood_for_a_second() -> None:
@@ -115,25 +115,25 @@ def test_a_refusal_that_the_epoch_does_not_include_counts_when_it_had_stood_for_
         decision = _decided(_sms())
         before = house.epoch()
         house.say(_refusal(), T - stood_ms)
-        found = house.judge.judge(decision, _sms(), before)
+        found = house.judge.verify(decision, _sms(), before)
         assert (found.outcome, found.violation) == ("agrees", violation), stood_ms
-        found = house.judge.judge(decision, _sms(), house.epoch())
+        found = house.judge.verify(decision, _sms(), house.epoch())
         assert (found.outcome, found.violation) == ("differs", True), "the epoch includes it, so it had been seen"
 
 
 def test_what_cannot_be_had_any_more_is_unknown_and_says_why() -> None:
     house = House()
     event, decision = _sms(), _decided(_sms())
-    assert house.judge.judge(decision, None, house.epoch()).outcome == "unknown"
+    assert house.judge.verify(decision, None, house.epoch()).outcome == "unknown"
     old = msgspec.structs.replace(decision, decided=T - 3_600_001)
-    assert "uncompacted" in house.judge.judge(old, event, house.epoch()).why
+    assert "uncompacted" in house.judge.verify(old, event, house.epoch()).why
     long_ago = msgspec.structs.replace(_allow(_decided(_sms(cases.REFUSING))), decided=T - 3_600_001)
-    assert not house.judge.judge(long_ago, _sms(cases.REFUSING), house.epoch()).violation, "nobody can tell any more"
+    assert not house.judge.verify(long_ago, _sms(cases.REFUSING), house.epoch()).violation, "nobody can tell any more"
     other = msgspec.structs.replace(house.epoch(), policy="cn-2021.1", policy_hash="other")
-    assert "not known here, cn-2021.1" in house.judge.judge(decision, event, other).why
+    assert "not known here, cn-2021.1" in house.judge.verify(decision, event, other).why
     behind = house.epoch(said=1)
     house.wills.settle(T)
-    assert "older than what is kept" in house.judge.judge(decision, event, behind).why
+    assert "older than what is kept" in house.judge.verify(decision, event, behind).why
 
 
 def test_offsets_of_a_topic_that_was_made_anew_say_nothing_of_the_one_that_is_there() -> None:
@@ -144,9 +144,9 @@ def test_offsets_of_a_topic_that_was_made_anew_say_nothing_of_the_one_that_is_th
     )
     decision = _decided(_sms())
     house.say(_refusal(), T + 3_000)
-    assert house.judge.judge(decision, _sms(), of_this).violation, "it says that it includes the refusal"
-    assert house.judge.judge(decision, _sms(), of_none).violation, "an epoch of before this was told"
-    found = house.judge.judge(decision, _sms(), of_before)
+    assert house.judge.verify(decision, _sms(), of_this).violation, "it says that it includes the refusal"
+    assert house.judge.verify(decision, _sms(), of_none).violation, "an epoch of before this was told"
+    found = house.judge.verify(decision, _sms(), of_before)
     assert (found.outcome, found.violation) == ("unknown", False)
     assert "made anew" in found.why
 
@@ -157,7 +157,7 @@ def test_a_decision_without_an_epoch_or_of_another_policy_can_still_be_a_violati
     forged = _allow(_decided(event))
     other = msgspec.structs.replace(house.epoch(), policy_hash="other")
     for epoch in (None, other):
-        found = house.judge.judge(forged, event, epoch)
+        found = house.judge.verify(forged, event, epoch)
         assert (found.outcome, found.violation) == ("unknown", True)
     consent = Expression(
         subscriber=cases.SILENT,
@@ -170,9 +170,9 @@ def test_a_decision_without_an_epoch_or_of_another_policy_can_still_be_a_violati
     )
     house.say(consent, T - 500)
     to_silent = _allow(_decided(_sms(cases.SILENT)))
-    assert not house.judge.judge(to_silent, _sms(cases.SILENT), None).violation, "it may have seen the consent"
+    assert not house.judge.verify(to_silent, _sms(cases.SILENT), None).violation, "it may have seen the consent"
     house.say(_refusal(), T - 500)
-    assert not house.judge.judge(_allow(_decided(_sms())), _sms(), None).violation, "it may have looked before that"
+    assert not house.judge.verify(_allow(_decided(_sms())), _sms(), None).violation, "it may have looked before that"
 
 
 def test_while_one_policy_follows_another_decisions_of_both_are_judged_each_by_its_own() -> None:
@@ -184,10 +184,10 @@ def test_while_one_policy_follows_another_decisions_of_both_are_judged_each_by_i
     allowed = decide(event, World(other, registry_of(cases.registry())), T, epoch="run-1")
     assert (blocked.verdict, allowed.reason) == ("block", "default_allow")
     by_other = msgspec.structs.replace(house.epoch(), policy=other.version, policy_hash=other.digest)
-    assert house.judge.judge(blocked, event, house.epoch()).outcome == "agrees"
-    found = house.judge.judge(allowed, event, by_other)
+    assert house.judge.verify(blocked, event, house.epoch()).outcome == "agrees"
+    found = house.judge.verify(allowed, event, by_other)
     assert (found.outcome, found.violation) == ("agrees", False)
-    assert house.judge.judge(allowed, event, house.epoch()).violation
+    assert house.judge.verify(allowed, event, house.epoch()).violation
 
 
 WILLS = st.lists(

@@ -8,8 +8,8 @@ import orjson
 import pytest
 
 from bloom.partition import partition_of
-from stream.audit import joining
-from stream.audit.joining import AHEAD_MAX, JUDGED_MAX, PASSED_MAX, EventReader
+from stream.audit import event_reader
+from stream.audit.event_reader import AHEAD_MAX, BEHIND_MAX, VERIFIED_MAX, EventReader
 from stream.kafka import clients
 from stream.model.decision import Decision
 from tests.filter import cases
@@ -65,7 +65,7 @@ async def _judge(events: EventReader, numbers: Sequence[int]) -> int:
     decisions = _decided(numbers)
     await events.find(decisions)
     found = sum(events.of(partition, decision) is not None for partition, decision in decisions)
-    events.judged(decisions)
+    events.release(decisions)
     return found
 
 
@@ -76,12 +76,12 @@ def test_what_was_judged_is_found_again_and_memory_does_not_follow_the_topic(bro
         events = EventReader(broker.config)
         await events.start()
         try:
-            await events.seat({PARTITION: 0})
+            await events.assign({PARTITION: 0})
             most = 0
             for first in range(0, 30_000, BATCH):
                 assert await _judge(events, range(first, first + BATCH)) == BATCH
                 most = max(most, events.kept_count)
-            assert most <= JUDGED_MAX + 2 * joining.POLL_RECORDS_MAX
+            assert most <= VERIFIED_MAX + 2 * event_reader.POLL_RECORDS_MAX
             again = range(30_000 - 4 * BATCH, 30_000)
             assert await _judge(events, again) == len(again), "a worker's successor decides its last batches again"
         finally:
@@ -90,16 +90,16 @@ def test_what_was_judged_is_found_again_and_memory_does_not_follow_the_topic(bro
     asyncio.run(go())
 
 
-def test_events_that_nobody_decides_are_let_go_when_later_ones_were_judged(broker: Broker) -> None:
+def test_events_that_nobody_decides_are_let_go_when_later_ones_were_verified(broker: Broker) -> None:
     _write(broker, range(20_000))
 
     async def go() -> None:
         events = EventReader(broker.config)
         await events.start()
         try:
-            await events.seat({PARTITION: 0})
+            await events.assign({PARTITION: 0})
             assert await _judge(events, [9_000]) == 1, "all before it was read, and decided before the audit came"
-            assert events.kept_count <= PASSED_MAX + joining.POLL_RECORDS_MAX + 1
+            assert events.kept_count <= BEHIND_MAX + event_reader.POLL_RECORDS_MAX + 1
             assert await _judge(events, [8_000, 8_999]) == 2, "order is not sure within a batch"
             assert await _judge(events, [19_999]) == 1
             assert events.kept_count <= AHEAD_MAX
@@ -118,11 +118,11 @@ def test_a_decision_without_an_event_costs_no_other_its_own(broker: Broker) -> N
         events = EventReader(broker.config)
         await events.start()
         try:
-            await events.seat({PARTITION: 0})
+            await events.assign({PARTITION: 0})
             assert await _judge(events, [99_999]) == 0, "forged: nobody ever sent it"
             for first in range(0, 30_000, 10_000):
                 assert await _judge(events, [*range(first, first + BATCH), 99_999]) == BATCH
-            assert events.kept_count <= JUDGED_MAX + AHEAD_MAX
+            assert events.kept_count <= VERIFIED_MAX + AHEAD_MAX
         finally:
             await events.stop()
 
