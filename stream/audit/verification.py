@@ -72,7 +72,7 @@ class DecisionVerifier:
         return Verification("differs", violation, _difference(decision, again))
 
     def redecide(self, policy: Policy, decision: Decision, event: Event | None, epoch: Epoch | None) -> Decision | str:
-        """What a policy answers where this decision was made: same event, registry and moment; or why that is unknown."""
+        """What a policy answers where this decision was made: same event, registry and moment; or why unknown."""
         if event is None:
             return "its event is not in the topic any more"
         if epoch is None:
