@@ -51,7 +51,8 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         "duplicates, the sender's licence, orders to suspend or stop the sender, and what each subscriber wants. Not\n"
         "checked: the number that it will be sent from (its owner, purposes and categories, and orders on it), the\n"
         "text, permitted hours, staleness. Nothing is guessed: where the header names no column that is known, say\n"
-        "--column. Exit code 1 where most lines have no number.",
+        "--column. Exit code 1 where most lines have no number, or stand in a cell that nothing\n"
+        "closes.",
         epilog="examples:\n"
         "  wurao scrub list.csv --registry registry.ndjson --channel sms --sender ORG-1042 --category finance\n"
         "  wurao scrub list.txt --registry r.snapshot --channel call --sender ORG-7 --category education --out o\n"
@@ -95,7 +96,8 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
 def run(arguments: argparse.Namespace) -> int:
     """Split the list.
 
-    Returns 0, or 1 where a file could not be read, a registry line was no record, or most lines have no number.
+    Returns 0, or 1 where a file could not be read, a registry line was no record, most lines have no number, or a cell
+    is never closed.
     """
     try:
         return _scrub(arguments)
@@ -129,13 +131,13 @@ def _scrub(arguments: argparse.Namespace) -> int:
         if file.encoding != "utf-8":
             say(f"{file.name}: read as {file.encoding}; --encoding overrules")
         outputs = _outputs(arguments)
-        counts, without = _split(file, layout, scrubber, outputs)
+        counts, without, unclosed = _split(file, layout, scrubber, outputs)
     _print(counts, outputs, as_json=arguments.json)
     of = sum(counts.values())
     mostly_none = 2 * without > of
-    if mostly_none:
+    if mostly_none and not unclosed:
         say(tables.other_column(file.name, layout, without, of))
-    return 1 if loaded.problems or mostly_none else 0
+    return 1 if loaded.problems or mostly_none or unclosed else 0
 
 
 def _known(what: str, name: str, known: Sequence[str], *, where: str) -> None:
@@ -148,10 +150,12 @@ def _known(what: str, name: str, known: Sequence[str], *, where: str) -> None:
     raise CommandError(f"{what} {name!r}: {where} knows {', '.join(shown[:KNOWN_SHOWN_MAX]) or 'none'}{more}")
 
 
-def _split(file: TextFile, layout: Layout, scrubber: Scrubber, outputs: ScrubOutputs) -> tuple[dict[str, int], int]:
-    """Write the two files. How many lines have each reason, and how many have no number."""
+def _split(
+    file: TextFile, layout: Layout, scrubber: Scrubber, outputs: ScrubOutputs
+) -> tuple[dict[str, int], int, int]:
+    """Write the two files. How many rows have each reason, have no number, and stand in a cell that is never closed."""
     counts = np.zeros(len(REASONS), dtype=np.int64)
-    without = 0
+    without = unclosed = 0
     with (
         private_file(outputs.reachable) as reachable,
         private_file(outputs.unreachable) as unreachable,
@@ -168,14 +172,18 @@ def _split(file: TextFile, layout: Layout, scrubber: Scrubber, outputs: ScrubOut
             some_without = answers.numbers.count("")
             if tables.hardly_any(some_without, len(numbers)) and not counts.any():
                 raise CommandError(tables.other_column(file.name, layout, some_without, len(numbers)))
-            written = _rows(rows, answers, layout.separator.encode())
+            written = _rows(rows, answers, layout)
             is_reachable = answers.codes < len(REACHABLE)
             reachable.writelines(file.encoded(written[row]) for row in np.nonzero(is_reachable)[0].tolist())
             unreachable.writelines(file.encoded(written[row]) for row in np.nonzero(~is_reachable)[0].tolist())
             counts += np.bincount(answers.codes, minlength=len(REASONS))
             without += some_without
+            for place in rows.unclosed:
+                if not unclosed:
+                    say(f"{file.name}:{rows.numbers[place]}: {rows.bad[place]}")
+                unclosed += 1
             meter.update(rows.bytes_count, file.bytes_count, int(counts.sum()))
-    return {reason: count for reason, count in zip(REASONS, counts.tolist(), strict=True) if count}, without
+    return {reason: count for reason, count in zip(REASONS, counts.tolist(), strict=True) if count}, without, unclosed
 
 
 def _header(layout: Layout) -> bytes:
@@ -189,11 +197,17 @@ def _header(layout: Layout) -> bytes:
     return b"".join(line + b"\n" for line in before) + separator.join((last, b"wire_number", b"reason")) + b"\n"
 
 
-def _rows(rows: TableRows, answers: Answers, separator: bytes) -> list[bytes]:
-    raw = rows.raw
+def _rows(rows: TableRows, answers: Answers, layout: Layout) -> list[bytes]:
+    raw = list(rows.raw)
+    separator = layout.separator.encode()
     if not separator:
         separator = b","
         raw = [_quoted(line) for line in raw]
+    else:
+        for place in rows.bad:
+            if not tables.is_sound(raw[place], layout.separator):
+                # Else what is put behind it would stand in its open cell, and the lines that follow as well.
+                raw[place] = _quoted(raw[place]) + separator * (len(layout.columns) - 1)
     shown = [_ENCODED[code] for code in answers.codes.tolist()]
     return [
         b"%b%b%b%b%b\n" % (line, separator, number.encode(), separator, reason)

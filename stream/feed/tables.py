@@ -3,18 +3,18 @@
 A table is a CSV (comma, semicolon or tab; a line `sep=;` before it, as Excel writes it, names another), a sheet of an
 `.xlsx`, or plain lines with a number each. Nothing is guessed: a column is known by a name in its header that stands
 in the list below, in Chinese or English, or because the operator says so, by name or by place. Where neither is so,
-the error lists the columns. A row is a line: a quotation mark that is never closed spoils its own line and no other.
+the error lists the columns. A row is a line, or several where a cell between quotation marks has line ends in it.
 """
 
 import csv
 import difflib
-import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Final
 
+from stream.feed.csv_rows import SEPARATOR_LINE, SEPARATORS, first_rows, row_lines, span
 from stream.feed.text_files import BulkFileError, TextFile
 from stream.feed.workbooks import NOT_COMPUTED, UNREADABLE
 from stream.model.limits import FILE_CELL, FILE_COLUMNS, FILE_LINE
@@ -44,8 +44,6 @@ NUMBER: Final = "subscriber"
 IGNORED: Final = "-"
 """In `--map`: the column is not to be read."""
 
-_SEPARATORS: Final = (",", ";", "\t")
-_SEPARATOR_LINE: Final = re.compile(rb"(?i)sep=[!-~\t]")
 _MISSPELT: Final = 0.8
 """So alike to a column of ours, and none, a name is not passed over: it may have been meant."""
 _DIGITS_FEW: Final = 3
@@ -61,7 +59,7 @@ class Layout:
     separator: str
     """empty where each line is one cell"""
     head: tuple[bytes, ...]
-    """the lines before the first row, in UTF-8: those that a file with some of the rows needs as well"""
+    """what stands before the first row, in UTF-8: what a file with some of the rows needs as well"""
     has_header: bool
     """whether the last of these names the columns"""
     columns: tuple[str, ...]
@@ -81,13 +79,15 @@ class TableRows:
     """Some rows of a table: of each the line and the cells that were asked for."""
 
     numbers: Sequence[int]
-    """of the lines, from 1"""
+    """of the line in which each begins, from 1"""
     raw: Sequence[bytes]
-    """the lines in UTF-8"""
+    """the rows in UTF-8, with the line ends in their cells"""
     cells: Sequence[Sequence[bytes]]
     """one list a column asked for; a row that is bad has empty cells"""
     bad: dict[int, str] = field(default_factory=dict)
     """place in these lists → what is wrong with the row"""
+    unclosed: Sequence[int] = ()
+    """of these, the places of lines that stand in a cell that is never closed"""
     bytes_count: int = 0
 
 
@@ -105,9 +105,9 @@ def layout_of(
     1), `mapped` others (theirs → ours, or `-`); `separator` is known where it is not None. Raises `BulkFileError` where
     a column would have to be guessed.
     """
-    first = _first_lines(file)
+    first = first_rows(file, separator)
     head: list[bytes] = []
-    if first and _SEPARATOR_LINE.fullmatch(first[0]):
+    if first and SEPARATOR_LINE.fullmatch(first[0]):
         separator = chr(first[0][-1])
         head.append(first.pop(0))
     if not first:
@@ -136,17 +136,23 @@ def rows(file: TextFile, layout: Layout, asked: Sequence[str], *, strict: bool =
     """
     places = [layout.places[name] for name in asked if name in layout.places]
     to_skip = len(layout.head)
-    for lines in file.blocks():
-        numbers, raw = lines.numbers[to_skip:], lines.raw[to_skip:]
-        to_skip = max(0, to_skip - len(lines.raw))
-        read = _cells(raw, layout, places, strict=strict)
+    for lines in row_lines(file, layout.separator):
+        skipped = min(to_skip, len(lines.raw))
+        to_skip -= skipped
+        unclosed = {place - skipped: problem for place, problem in lines.unclosed.items()}
+        read = _cells(lines.raw[skipped:], layout, places, unclosed, strict=strict)
         _find_without_value(read, layout, places)
-        read.numbers, read.bytes_count = numbers, lines.bytes_count
+        read.numbers, read.bytes_count, read.unclosed = lines.numbers[skipped:], lines.bytes_count, list(unclosed)
+        for place, problem in read.bad.items():
+            if place not in unclosed:
+                read.bad[place] = problem + span(read.numbers[place], read.raw[place])
         yield read
 
 
-def _cells(raw: Sequence[bytes], layout: Layout, places: Sequence[int], *, strict: bool) -> TableRows:
-    bad: dict[int, str] = {}
+def _cells(
+    raw: Sequence[bytes], layout: Layout, places: Sequence[int], unclosed: Mapping[int, str], *, strict: bool
+) -> TableRows:
+    bad = dict(unclosed)
     separator = layout.separator.encode()
     joined = b"".join(raw)
     quoted = b'"' in joined
@@ -158,7 +164,9 @@ def _cells(raw: Sequence[bytes], layout: Layout, places: Sequence[int], *, stric
     nothing = (b"",) * width
     for place, line in enumerate(raw):
         cells: Sequence[bytes] | None = None
-        if fine and (not quoted or b'"' not in line):
+        if place in unclosed:
+            cells = nothing
+        elif fine and (not quoted or b'"' not in line):
             cells = line.split(separator) if separator else (line,)
         else:
             try:
@@ -227,6 +235,15 @@ def split(line: str, separator: str) -> list[str]:
     return found[0] if found else [""]
 
 
+def is_sound(row: bytes, separator: str) -> bool:
+    """Whether the quotation marks of a row make sense, so that cells may be put behind it."""
+    try:
+        split(row.decode("utf-8", "replace"), separator)
+    except ValueError:
+        return False
+    return True
+
+
 def _is_utf8(data: bytes) -> bool:
     if data.isascii():
         return True
@@ -235,16 +252,6 @@ def _is_utf8(data: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return True
-
-
-def _first_lines(file: TextFile) -> list[bytes]:
-    """The first two lines that are not blank, or as many as there are."""
-    found: list[bytes] = []
-    for lines in file.blocks():
-        found += lines.raw[: 2 - len(found)]
-        if len(found) == 2:
-            break
-    return found
 
 
 def _first_line(line: bytes, file: TextFile) -> str:
@@ -288,7 +295,7 @@ class _Finder:
     mapped: Mapping[str, str]
 
     def separator(self, line: str) -> str:
-        there = [separator for separator in _SEPARATORS if separator in line and len(_split(line, separator)) > 1]
+        there = [separator for separator in SEPARATORS if separator in line and len(_split(line, separator)) > 1]
         if len(there) > 1:
             # `id,name;mobile`: the one between whose marks a column that is known stands, if only one does so.
             there = [separator for separator in there if self._named(_split(line, separator))]

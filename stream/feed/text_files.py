@@ -71,6 +71,8 @@ class Lines:
     raw: Sequence[bytes]
     bytes_count: int
     """the file's bytes read so far"""
+    has_mark: bool = True
+    """whether a quotation mark may be among them"""
 
 
 class TextFile:
@@ -93,11 +95,18 @@ class TextFile:
     def __exit__(self, *_: object) -> None:
         self._file.close()
 
-    def blocks(self) -> Iterator[Lines]:
-        """The lines from the first on, some at a time. Raises `BulkFileError` where the file is no text."""
+    def blocks(self, *, blanks: bool = False) -> Iterator[Lines]:
+        """The lines from the first on, some at a time. Raises `BulkFileError` where the file is no text.
+
+        With `blanks` the blank ones as well, for those who look for cells of several lines.
+        """
+        for lines in self._blocks():
+            yield lines if blanks else without_blanks(lines)
+
+    def _blocks(self) -> Iterator[Lines]:
         if self._rows is not None:
             for first, rows in self._rows.lines():
-                yield _without_blanks(first, rows, self.bytes_count)
+                yield Lines(range(first, first + len(rows)), rows, self.bytes_count)
             return
         self.has_end = True
         number = 1
@@ -110,7 +119,7 @@ class TextFile:
             rest = rest[: LINE_BYTES_MAX + 1]  # what is longer than this stays so, whatever follows
             if end:
                 lines = block.split(b"\n")
-                yield _without_blanks(number, lines, read_count)
+                yield Lines(range(number, number + len(lines)), lines, read_count, b'"' in block)
                 number += len(lines)
 
     def encoded(self, line: bytes) -> bytes:
@@ -230,11 +239,14 @@ def _decoded_by(decoder: codecs.IncrementalDecoder, data: bytes) -> str:
         raise BulkFileError(f"not the encoding that it was read in: {error}; name it by --encoding") from error
 
 
-def _without_blanks(first: int, lines: Sequence[bytes], read_count: int) -> Lines:
-    if all(lines) and not any(line.isspace() for line in lines):
-        return Lines(range(first, first + len(lines)), lines, read_count)
-    kept = [place for place, line in enumerate(lines) if line and not line.isspace()]
-    return Lines([first + place for place in kept], [lines[place] for place in kept], read_count)
+def without_blanks(lines: Lines) -> Lines:
+    """The same without those that have nothing in them."""
+    raw = lines.raw
+    if all(raw) and not any(line.isspace() for line in raw):
+        return lines
+    kept = [place for place, line in enumerate(raw) if line and not line.isspace()]
+    numbers = [lines.numbers[place] for place in kept]
+    return Lines(numbers, [raw[place] for place in kept], lines.bytes_count, lines.has_mark)
 
 
 def opened(path: str | Path, *, encoding: str | None = None) -> TextFile:

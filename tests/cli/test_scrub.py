@@ -45,6 +45,9 @@ def registry(tmp_path: Path) -> Path:
     return path
 
 
+SCRUB = ("scrub", "--channel", "sms", "--sender", "S", "--category", "finance")
+
+
 def _scrub(wurao: Wurao, path: Path, registry: Path, *words: str, code: int = 0) -> dict[str, object]:
     return wurao.asked(
         "scrub",
@@ -103,6 +106,27 @@ def test_a_csv_is_split_and_every_row_keeps_its_columns(registry: Path, tmp_path
         ["Ida", "95588", "x", "95588", "short_number"],
     ]
     assert answer["not_reachable"]["count"] == 8  # type: ignore[index]
+
+
+def test_a_row_of_several_lines_stays_one_and_one_that_is_never_closed_spoils_no_output(
+    registry: Path, tmp_path: Path
+) -> None:
+    wurao = Wurao(tmp_path)
+    path = wurao.file(
+        "list.csv", "手机号,备注", f'{SILENT},"见', f'{CONSENTED},甲"', f'{REFUSED},"a"b', '17012345678,"c', CONSENTED
+    )
+    ran = wurao.run(*SCRUB, path, "--registry", registry, "--out", tmp_path / "out")
+    assert ran.returncode == 1
+    assert f"{path}:5: a quotation mark in line 5 opens a cell that nothing closes" in ran.stderr
+    assert "--column" not in ran.stderr
+    head = ["手机号", "备注", "wire_number", "reason"]
+    assert _rows(wurao, "list.reachable.csv") == [head]
+    assert _rows(wurao, "list.not-reachable.csv") == [
+        head,
+        [SILENT, f"见\n{CONSENTED},甲", SILENT, "no_consent"],
+        [f'{REFUSED},"a"b', "", "", "malformed_number"],
+        [f'17012345678,"c\n{CONSENTED}', "", "", "malformed_number"],
+    ]
 
 
 def test_a_list_of_lines_needs_no_header_and_is_quoted_where_need_be(registry: Path, tmp_path: Path) -> None:

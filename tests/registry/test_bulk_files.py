@@ -1,14 +1,17 @@
 """Bulk files: every line comes out once, as a record or as a bad line that says what is wrong."""
 
+import csv
 from collections.abc import Mapping
+from io import StringIO
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from stream.feed import bulk_files
+from stream.feed import bulk_files, text_files
 from stream.feed.bulk_files import BulkFile, Format, Given, LineChunk, format_of
 from stream.feed.numbers_read import persons
 from stream.feed.text_files import BulkFileError, opened
@@ -98,7 +101,7 @@ def test_a_csv_row_says_what_it_says_and_the_options_fill_what_it_leaves_open(tm
         (f"10086,refuse,,,{SAID}", "no person's number"),
         (f"+13800138000,refuse,,,{SAID}", "no person's number"),
         (f"+8613800138004.0,refuse,,,{SAID}", "no person's number"),
-        (f'"13800138000,refuse,,,{SAID}', "no row of a CSV"),
+        (f'"13800138000"0,refuse,,,{SAID}', "no row of a CSV"),
         (f"13800138000,refuse,{'s' * 257},,{SAID}", "`sender` has 257 characters"),
         (f"13800138000,refuse,{'s' * 40_000},,{SAID}", "a cell of more than 32,767"),
     ],
@@ -109,6 +112,61 @@ def test_a_bad_row_spoils_no_other(tmp_path: Path, row: str, reason: str) -> Non
     assert [bad.number for bad in chunk.bad] == [2]
     assert reason in chunk.bad[0].reason
     assert chunk.lines == [3]
+
+
+def test_a_number_in_a_note_of_several_lines_is_nobodys_refusal(tmp_path: Path) -> None:
+    rows = (
+        '手机号,"备注\n(可空)"\r\n'
+        '13800130000,"见\r\n13800130009,甲"\r\n'
+        '"13800130001","""是""\n\n13800130008,乙\n"\n'
+        '13800130002,5" 屏\n'
+        '13800130003,"丙\n13800130007,丁",多\n'
+        "13800130004,ok\n"
+    )
+    chunk = _whole(_bulk(_file(tmp_path, rows)))
+    assert chunk.records == [_refusal(f"+861380013000{n}") for n in (0, 1, 2, 4)]
+    assert chunk.lines == [3, 5, 9, 12]
+    (bad,) = chunk.bad
+    assert (bad.number, bad.raw) == (10, '13800130003,"丙\n13800130007,丁",多'.encode())
+    assert "3 columns where the first line has 2 (lines 10 to 11 are one row: a quotation mark in line 10" in bad.reason
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t", "", "|"])
+def test_no_line_in_a_cell_that_nothing_closes_is_a_row(tmp_path: Path, separator: str) -> None:
+    rows = f'13800130000{separator}ok\n"13800130001{separator}见\n13800130009{separator}甲\n\n13800130008{separator}乙'
+    named = f"sep={separator}\n" if separator == "|" else ""
+    chunk = _whole(_bulk(_file(tmp_path, named + (rows if separator else rows.replace("ok", ""))), column="1"))
+    assert chunk.records == [_refusal("+8613800130000")]
+    (bad,) = chunk.bad
+    first = 3 if named else 2
+    assert (bad.number, bad.raw.count(b"\n")) == (first, 3)
+    assert f"a quotation mark in line {first} opens a cell that nothing closes" in bad.reason
+    assert f"all lines to the last, {first + 3}" in bad.reason
+
+
+def test_lines_in_an_open_cell_beyond_the_limit_of_a_row_are_all_bad_and_all_kept(tmp_path: Path) -> None:
+    inside = [f"138{n:08d},x" for n in range(3 * FILE_LINE.most // 14)]
+    rows = ["手机号,备注", '13800130000,"见', *inside, '"', "13800130001,ok", ""]
+    chunk = _whole(_bulk(_file(tmp_path, "\n".join(rows))))
+    assert chunk.records == [_refusal("+8613800130001")]
+    assert b"\n".join(bad.raw for bad in chunk.bad).decode().split("\n") == rows[1:-2]
+    assert max(len(bad.raw) for bad in chunk.bad) <= FILE_LINE.most
+    assert all("a quotation mark in line 2 opens a cell that is not closed within" in bad.reason for bad in chunk.bad)
+
+
+_CELLS = st.text(st.sampled_from('138001300,;"\n é'), max_size=12)
+
+
+@given(table=st.lists(st.tuples(st.sampled_from(["13800130000", "13800130001", "x"]), _CELLS), max_size=20))
+def test_what_a_writer_of_csv_wrote_is_read_row_by_row(table: list[tuple[str, str]]) -> None:
+    written = StringIO()
+    csv.writer(written, lineterminator="\n").writerows([("number", "evidence"), *table])
+    with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(text_files, "BLOCK_BYTES", 16)
+        chunk = _whole(_bulk(_file(Path(folder), written.getvalue())))
+    expected = [(f"+86{number}", cell.strip() or None) for number, cell in table if number != "x"]
+    assert [(one.subscriber, one.evidence) for one in chunk.records if isinstance(one, Expression)] == expected
+    assert len(chunk.bad) == len(table) - len(expected)
 
 
 @pytest.mark.parametrize("time", ["1793491200", "20261101", "2026-11-01", "1793491200000000"])
