@@ -17,7 +17,7 @@ channel there is a set of consents C, whose scopes name both parts, and a set of
     lift X           R -= every Y ⊆ X;           C -= every (s,c) ⊆ X
 
 The will toward (s,c) is *consented* if (s,c) ∈ C, else *refused* if R holds any scope that covers (s,c), else
-*silent*. So the newest word about a pair wins over broader, older ones, and a broader, newer word over all.
+*silent*. So the newest expression about a pair wins over broader, older ones, and a broader, newer one over all.
 
 Compaction. A topic keyed by subscriber, channel and scope keeps, for each key, its last record only, in its
 own place. fold(compact(log)) = fold(log), because an expression at X writes the membership of every Y ⊆ X in
@@ -25,9 +25,9 @@ both sets, writes nothing else, and reads nothing: a consent settles (s,c), whic
 refusal or a lift settles all that X covers. What an earlier expression at X wrote, a later one at X
 therefore writes over whole, and nothing between the two can have depended on it.
 
-This is why there is no tombstone and no word that takes back one refusal while it leaves the rest: it would
+This is why there is no tombstone and no expression that takes back one refusal while it leaves the rest: it would
 be the last record of its key, compaction would drop the refusal that had ended narrower consents, and keep
-those consents' own records. They would come back to life, against the subscriber's word.
+those consents' own records. They would come back to life, against the subscriber's last expression.
 
 Bulk. Expressions of different (subscriber, channel) touch different state, so they commute. The k-th
 expressions of all subscribers can therefore be done together, grouped by verb and scope: `plan` makes those
@@ -72,7 +72,7 @@ class Scope(NamedTuple):
 EVERYTHING: Final = Scope(None, None)
 
 MEANINGS_MAX: Final = 1 << 15
-"""Words whose meaning is remembered from batch to batch: verb and scope, some thousands of senders with three verbs."""
+"""Contents whose meaning is kept from batch to batch: verb and scope, some thousands of senders with three verbs."""
 
 
 class ExpressionRow(NamedTuple):
@@ -150,7 +150,7 @@ class Store(Protocol):
         """Every scope that `scope` covers leaves both sets of each number."""
 
     def refuse(self, channel: Channel, scope: Scope, numbers: Sequence[int]) -> None:
-        """The same, and then `scope` joins the refusals of each number: in one, for most words refuse everything."""
+        """The same, and then `scope` joins the refusals of each number: in one, for most of them refuse everything."""
 
 
 class StanceProbe(Protocol):
@@ -191,7 +191,7 @@ def plan(columns: ExpressionColumns) -> list[FoldStep]:
     again = _again(who[order])
     rounds = None
     if again.any():
-        order = np.argsort(who, kind="stable")  # who speaks twice is heard in order
+        order = np.argsort(who, kind="stable")  # expressions of one subscriber keep their order
         of_everything = np.fromiter((scope == EVERYTHING for _, _, scope in meanings), np.bool_, len(meanings))
         rounds = _rounds(again, of_everything[content_ids[order]])
         order, rounds = order[rounds >= 0], rounds[rounds >= 0]
@@ -206,7 +206,7 @@ def _again(who: NDArray[np.uint64]) -> NDArray[np.bool_]:
 
 
 def _rounds(again: NDArray[np.bool_], of_everything: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Which turn each row has among its subscriber's; below 0 where a later word on everything supersedes it."""
+    """Which turn each row has among its subscriber's; below 0 where a later expression on everything supersedes it."""
     rows = np.arange(len(again))
     begins = rows[~again]
     subscriber = np.cumsum(~again) - 1
@@ -221,7 +221,7 @@ def _steps(
     rounds: NDArray[np.int64] | None,
     meanings: Sequence[tuple[Channel, Verb, Scope]],
 ) -> list[FoldStep]:
-    """Rows in the order of their numbers, parted by round and then by word."""
+    """Rows in the order of their numbers, parted by round and then by content."""
     group = content_ids if rounds is None else rounds * len(meanings) + content_ids
     if len(meanings) > 1 or rounds is not None:
         order = np.argsort(group, kind="stable")

@@ -98,7 +98,7 @@ class Magazine:
         return lot
 
 
-class Way:
+class BatchSender:
     """The way to the brokers for batches that are whole. Each partition's leader must stay the same."""
 
     def __init__(self, producer: AIOKafkaProducer, *, timeout_ms: int) -> None:
@@ -125,7 +125,7 @@ class Way:
                     )
 
 
-async def send(schedule: Schedule, magazine: Magazine, way: Way, *, begin_ns: int, begin_ms: int) -> Sent:
+async def send(schedule: Schedule, magazine: Magazine, way: BatchSender, *, begin_ns: int, begin_ms: int) -> Sent:
     """Send all of it; its beginning by the monotonic and by the wall clock."""
     answers: deque[asyncio.Task[None]] = deque()
     late = np.zeros(schedule.count, dtype=np.int64)
@@ -170,7 +170,7 @@ async def work(lines: Lines) -> None:
             await producer.partitions_for(topic)  # now it knows their leaders
         begin_ns = await lines.begin()
         if begin_ns is not None:
-            way = Way(producer, timeout_ms=config.kafka.request_timeout_ms)
+            way = BatchSender(producer, timeout_ms=config.kafka.request_timeout_ms)
             begin_ms = (begin_ns + apart_ns) // NS_PER_MS
             lines.report(await send(schedule, magazine, way, begin_ns=begin_ns, begin_ms=begin_ms))
     finally:

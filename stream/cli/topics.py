@@ -131,7 +131,7 @@ async def _exceeding(config: Config, topic: str, partitions: int) -> list[str]:
             for raw in batch.records:
                 if raw.key is not None:
                     found.scopes.look(raw.key)
-    return found.told()
+    return found.sentences()
 
 
 async def _cluster(config: Config) -> ClusterDescription:

@@ -14,7 +14,7 @@ from stream.policy.facts import World
 from stream.policy.loading import load as load_policy
 from stream.registry.registry import registry_of
 from stream.testbed.sample import WATCHED_SENDER, Sample
-from stream.testbed.words import in_words
+from stream.testbed.words import decision_line
 
 SHOWN_REASONS: Final = ("prohibited_content", "suspended")
 """Two decisions on the opening that are explained; the third is the subscriber's."""
@@ -111,7 +111,7 @@ def _describe(stage: Stage, sample: Sample) -> list[Text]:
     ][: len(SHOWN_REASONS)]
     policy = load_policy(stage.config.policy.file)
     everybody = World(policy, registry_of(sample.records()))
-    told = [view.told(in_words(event, decision, everybody)) for event, decision in chosen]
+    told = [view.told(decision_line(event, decision, everybody)) for event, decision in chosen]
     blocked, reply = stage.story.first_blocked, stage.reply
     if blocked is not None and blocked.decision is not None and reply is not None:
         left = Expression(
@@ -123,5 +123,5 @@ def _describe(stage: Stage, sample: Sample) -> list[Text]:
             sender=WATCHED_SENDER,
         )
         one = World(policy, registry_of([*sample.records(), *sample.expressions_of(sample.watched), left]))
-        told.insert(0, view.told(in_words(stage.watched[blocked.decision.event], blocked.decision, one)))
+        told.insert(0, view.told(decision_line(stage.watched[blocked.decision.event], blocked.decision, one)))
     return told

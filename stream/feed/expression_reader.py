@@ -43,7 +43,7 @@ _TRIAL_PARTITION: Final = 8
 _PARTITIONS: Final = 12
 
 
-class _Left(NamedTuple):
+class _UnreadExpression(NamedTuple):
     """An expression that the native reader leaves to Python."""
 
     row: int
@@ -98,7 +98,7 @@ class NativeReader:
         reading.records_count += len(rows) + len(left)
         reading.misplaced_count += misplaced_count
         if left:
-            by_python = [_Left(*record) for record in left]
+            by_python = [_UnreadExpression(*record) for record in left]
             decoded = decode_expressions(partition, by_python, partitions=partitions, misplaced=misplaced)
             before = [by_python[place].row for place in decoded.places]
             content_ids = np.insert(

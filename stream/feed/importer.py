@@ -1,4 +1,4 @@
-"""The importer: bulk records into the registry topics, without undoing a newer word.
+"""The importer: bulk records into the registry topics, without undoing a newer expression.
 
 Expressions go through the order rule (`order_rule`) and the order index batch by batch; what is acknowledged
 is then noted in the index. Everything else (senders, orders, campaigns, word lists, and tombstones) is
@@ -39,7 +39,7 @@ from stream.registry.order_rule import apply_order_rule, digest_of, row_of
 from stream.registry.registry import Registry
 
 Fate = Literal["bad", "late", "refused"]
-"""Why a line was not applied: it is no record; it is older than a word that it overlaps; it may not be
+"""Why a line was not applied: it is no record; it is older than an expression that it overlaps; it may not be
 written.
 """
 
@@ -135,7 +135,7 @@ class Importer:
     async def write_together(self, groups: Sequence[tuple[Expression, ...]]) -> None:
         """Write groups of expressions as they are, each whole or not at all, past the order rule.
 
-        For what takes a scope back: a lift, then again the narrower, older words that stand (DESIGN
+        For what takes a scope back: a lift, then again the narrower, older expressions that stand (DESIGN
         section 3).
         """
         landed = await self._writer.write(groups)

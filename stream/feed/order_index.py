@@ -1,12 +1,12 @@
-"""The order index: per subscriber, channel and scope the newest moment of a word that the topic has, kept on disk.
+"""The order index: per subscriber, channel and scope the newest moment of the topic's expressions, kept on disk.
 
-A file that arrives late must not undo a newer word (DESIGN section 3, *Order*). A word counts with the earlier of its
-`time` and the moment at which it was written, so that one dated ahead bars nothing that is said after it. The importer
-asks here what has been said, and is told from one SQLite file, which is built from `registry.expressions` and
+A file that arrives late must not undo a newer expression (DESIGN section 3, *Order*). An expression counts with the
+earlier of its `time` and the moment at which it was written, so that one dated ahead bars nothing that comes after it.
+The importer asks here what the topic has, and is answered from one SQLite file, which is built from `registry.expressions` and
 brought up to date before each import. The file knows the cluster, the topic and the offsets that it
 stands for: of another topic, it is made anew.
 
-Promises that a word stands here only after it stands in the topic, so that whatever interrupts an import,
+Promises that an expression stands here only after it stands in the topic, so that whatever interrupts an import,
 the next one misses nothing: what the index has not seen it reads. Must never be asked by the filter, for
 which order of receipt counts. One importer at a time: `OrderLock`.
 """
@@ -33,7 +33,7 @@ from stream.registry.order_rule import IndexedExpression, SubscriberChannel, dig
 FORMAT: Final = "2"
 
 CACHE_KIB: Final = 256 * 1024
-"""The working set of an import: new words come for numbers all over the file."""
+"""The working set of an import: new expressions come for numbers all over the file."""
 
 COMMIT_ROWS: Final = 1_000_000
 """Words between two commits: numbers lie all over the file, so each commit writes nearly all of its pages. Those that a
@@ -98,7 +98,7 @@ class OrderIndex:
             path.touch(0o600)  # it holds subscribers' numbers
         self._database = sqlite3.connect(":memory:" if path is None else path, isolation_level=None)
         self._database.execute("PRAGMA journal_mode = WAL")
-        # A crash of the machine may lose the last words, and with them their offsets: they are read again.
+        # A crash of the machine may lose the last expressions, and with them their offsets: they are read again.
         self._database.execute("PRAGMA synchronous = NORMAL")
         self._database.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
         self._uncommitted_count = 0
@@ -149,7 +149,7 @@ class OrderIndex:
         written: Iterable[int] | None = None,
         digests: Iterable[int] | None = None,
     ) -> None:
-        """Note words that stand in the topic, in the order in which they stand there; all of it or nothing.
+        """Note expressions that stand in the topic, in the order in which they stand there; all of it or nothing.
 
         `written` has the moment at which each was written (milliseconds since the epoch), where that is known, and
         `digests` has their digests, where they were made already.
@@ -188,7 +188,7 @@ class OrderIndex:
         return found
 
     def refusing_everything(self, channel: Channel, source: str) -> Sequence[tuple[Msisdn, int]]:
-        """Numbers whose last word about (*,*) on the channel is a refusal from this source, with its newest moment."""
+        """Numbers whose last expression about (*,*) on the channel is this source's refusal, with its newest moment."""
         scope, origin = self._scopes.get(EVERYTHING), self._sources.get(source)
         if scope is None or origin is None:
             return []
@@ -197,7 +197,7 @@ class OrderIndex:
         return [(Msisdn(row // 2), time) for row, time in found]
 
     def refusing_everything_by_others(self, channel: Channel, source: str) -> Iterator[int]:
-        """Numbers whose last word about (*,*) on the channel is a refusal from any source but this one."""
+        """Numbers whose last expression about (*,*) on the channel is a refusal from any source but this one."""
         query = "SELECT who FROM words WHERE scope = ? AND source != ? AND will = ? AND who % 2 = ?"
         asked = (self._scopes.get(EVERYTHING), self._sources.get(source, -1), _WILLS["refuse"], int(channel == "call"))
         return (row // 2 for (row,) in self._database.execute(query, asked))

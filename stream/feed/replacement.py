@@ -3,11 +3,11 @@ registered.
 
 The national decline-calls platform hands over whole files. Numbers that are new in the file get a refusal
 of (*,*); numbers registered with such a refusal from this source, and no longer in the file, get a lift
-of (*,*), followed by those of their narrower wishes that stand, with their own time and evidence (DESIGN
+of (*,*), followed by those of their narrower expressions that stand, with their own time and evidence (DESIGN
 section 3: taking one scope back). Whoever is in both is left alone, and so is whoever said something
 about everything after the file was drawn up. Of a refusal the record of its key names one source, the last that wrote
-it. So whoever refuses everything by another source's word already is left as that source wrote it, and what it wrote is
-never this file's to take back.
+it. So whoever refuses everything by another source's expression already is left as that source wrote it, and what it
+wrote is never this file's to take back.
 """
 
 from collections import defaultdict
@@ -125,10 +125,10 @@ async def lifting_groups(
     evidence: str | None,
     actor: str | None,
 ) -> AsyncIterator[list[tuple[Expression, ...]]]:
-    """For each leaving number the lift of everything and then its narrower wishes that stand, some at a
+    """For each leaving number the lift of everything and then its narrower expressions that stand, some at a
     time.
 
-    The wishes are read from the topic in one pass, and only where the index knows of any: most numbers
+    The expressions are read from the topic in one pass, and only where the index knows of any: most numbers
     have none.
     """
     asked: list[Msisdn] = []
@@ -156,7 +156,7 @@ async def lifting_groups(
 
 
 def standing_of(expressions: Sequence[Expression]) -> tuple[Expression, ...]:
-    """Of all words of one subscriber and channel, in order of receipt, those narrower than (*,*) that
+    """Of all expressions of one subscriber and channel, in order of receipt, those narrower than (*,*) that
     stand.
 
     Written again in this order after a lift of everything, they give the state without its refusal of

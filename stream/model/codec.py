@@ -106,8 +106,8 @@ def decode_expression(key: bytes | None, data: bytes | None) -> tuple[str, Msisd
     assert isinstance(record, Expression), "the topic holds no other kind"
     number = parse(record.subscriber)
     assert number is not None, "the struct admits subscriber numbers only"
-    word = record.channel, record.will, scope_name(record.sender), scope_name(record.category)
-    return record.subscriber, number, word
+    content = record.channel, record.will, scope_name(record.sender), scope_name(record.category)
+    return record.subscriber, number, content
 
 
 def decode_file_record(data: bytes) -> FileRecord:

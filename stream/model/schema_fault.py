@@ -56,8 +56,8 @@ def schema_fault(error: msgspec.ValidationError, schema: type) -> SchemaFault:
         known = tuple(field.encode_name for struct in structs for field in struct.fields)
         return SchemaFault(f"{path}.{unknown[1]}".removeprefix("."), f"no such name; {_among(unknown[1], known)}")
     if (invalid := _INVALID.fullmatch(what)) is not None:
-        told = _among(invalid[1].strip(chr(39)), _allowed(kinds))
-        return SchemaFault(path, f"{invalid[1]} is none of its values; {told}")
+        allowed = _among(invalid[1].strip(chr(39)), _allowed(kinds))
+        return SchemaFault(path, f"{invalid[1]} is none of its values; {allowed}")
     if _NO_FORM.fullmatch(what) is not None and (forms := [form for kind in kinds if (form := _form(kind))]):
         return SchemaFault(path, f"write {' or '.join(forms)}")
     for name, meant in _WORDS.items():

@@ -51,9 +51,9 @@ class Exceeding:
             where = f"{self._topic}, partition {partition}, offset {offset}, key {self._shown(key)}"
             self._last[key] = f"{where}: {'; '.join(found)}"
 
-    def told(self) -> list[str]:
+    def sentences(self) -> list[str]:
         """Each such record: its place, its key, and what exceeds what."""
-        return [*self._last.values(), *(f"{self._topic}: {one}" for one in self.scopes.told())]
+        return [*self._last.values(), *(f"{self._topic}: {one}" for one in self.scopes.sentences())]
 
     def _problems(self, key: bytes, value: bytes | None) -> list[str]:
         """What of one record exceeds a limit or a bound. What cannot be read is in force nowhere."""
@@ -119,7 +119,7 @@ class Scopes:
         if self._counts[_bucket(key)] > limits.SCOPES.most:
             self._keys.setdefault(_who(key), set()).add(key)
 
-    def told(self) -> Iterator[str]:
+    def sentences(self) -> Iterator[str]:
         """Whoever has too many."""
         for who, keys in sorted(self._keys.items()):
             if len(keys) > limits.SCOPES.most:

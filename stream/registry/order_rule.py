@@ -111,9 +111,9 @@ class OrderRuleResult:
     digests: list[int] = field(default_factory=list)
     """of what is written"""
     already_count: int = 0
-    """Said already, word for word, or said again by the very next word of that subscriber."""
+    """In the topic already, the same in every field, or repeated by the very next expression of that subscriber."""
     late: list[tuple[int, int]] = field(default_factory=list)
-    """(place, moment of the newer word that it overlaps)"""
+    """(place, moment of the newer expression that it overlaps)"""
     too_many: list[int] = field(default_factory=list)
     """One scope more than a subscriber may have on a channel."""
 
@@ -168,7 +168,7 @@ def apply_order_rule(
 
 
 def _is_last_expression(one: IndexedExpression, expression: Expression, digest: int) -> bool:
-    """Whether the topic has just this as the last word of its scope.
+    """Whether the topic has just this as the last expression of its scope.
 
     One that was dated ahead counts from when it was written, at most so much earlier.
     """
@@ -176,7 +176,7 @@ def _is_last_expression(one: IndexedExpression, expression: Expression, digest: 
 
 
 def _repeated(expressions: Sequence[Expression], rows: Sequence[int]) -> set[int]:
-    """Places whose subscriber's very next word has the same scope and time: only that one counts."""
+    """Places whose subscriber's very next expression has the same scope and time: only that one counts."""
     following: dict[int, tuple[Scope, int]] = {}
     repeated: set[int] = set()
     if len(set(rows)) == len(rows):
@@ -205,7 +205,7 @@ def _scope(sender: str | None, category: str | None) -> Scope:
 
 
 def digest_of(expression: Expression) -> int:
-    """A checksum of the whole expression: what tells, of words about one scope at one time, the same from
+    """A checksum of the whole expression: what tells, of expressions about one scope at one time, the same from
     another.
     """
     return zlib.crc32(encode(expression))

@@ -56,10 +56,10 @@ def is_identifier(text: str) -> bool:
 
 def campaign_problem(prefix: str, numbering: NumberKinds) -> str | None:
     """The same of a campaign's, which may also be of what stands behind the country's code (DESIGN section 5)."""
-    told = problem(prefix, "sms", numbering)
-    if told is None or len(prefix) < DIGITS_MIN:
-        return told
-    return told if problem(f"{numbering.plus_country}{prefix}", "sms", numbering) is not None else None
+    found = problem(prefix, "sms", numbering)
+    if found is None or len(prefix) < DIGITS_MIN:
+        return found
+    return found if problem(f"{numbering.plus_country}{prefix}", "sms", numbering) is not None else None
 
 
 def _filled(prefix: str) -> Iterator[str]:

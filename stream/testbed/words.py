@@ -11,14 +11,14 @@ from stream.policy.facts import EventCase, World
 
 @dataclass(frozen=True, slots=True)
 class DecisionLine:
-    """A decision told. Numbers of subscribers are masked."""
+    """A decision in words. Numbers of subscribers are masked."""
 
     event: str
     answer: str
     because: str
 
 
-def in_words(event: Event, decision: Decision, world: World) -> DecisionLine:
+def decision_line(event: Event, decision: Decision, world: World) -> DecisionLine:
     """Tell a decision by the row that gives it in this world. Raises ValueError where the world gives another."""
     case = case_of(event, world, decision.decided)
     rule = first_match(case)
