@@ -1,4 +1,4 @@
-"""Which times can be meant, and how moments are written: the one place for the bounds of DESIGN section 4, *Every time*.
+"""Which times can be meant, and how they are written: the one place for the bounds of DESIGN section 4, *Every time*.
 
 Those who write (files, API, commands, forms) ask here; the fold and `decide` take what a topic or a file has. Seconds
 and microseconds in the place of milliseconds fall outside the bounds, so that they are found and not believed. Pure:
@@ -65,7 +65,7 @@ def counts_from(time: int, written: int) -> int:
     """The moment with which an expression counts for the order rule (DESIGN section 3, *Order*).
 
     The earlier of its `time` and the moment at which it was written (its record's timestamp): an expression dated ahead
-    bars nothing that comes after it was written.
+    bars nothing that is written after it.
     """
     return min(time, written)
 
