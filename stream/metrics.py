@@ -396,10 +396,10 @@ class EnforceMetrics:
         )
         self.left = self._counter(
             "wurao_enforce_left_total",
-            "Cases and dockets removed from the table after their retention; their last state stays in `cases`.",
+            "Cases and escalation records removed from the table after their retention; `cases` keeps the last view.",
         )
-        self.cases = self._gauge("wurao_enforce_entries", "Cases and dockets in this instance's partitions.")
-        self.clocks = self._gauge("wurao_enforce_clocks", "Clocks running in these cases and dockets.")
+        self.cases = self._gauge("wurao_enforce_entries", "Cases and escalation records in this instance's partitions.")
+        self.clocks = self._gauge("wurao_enforce_clocks", "Clocks running in these cases.")
         self.overdue = self._gauge(
             "wurao_enforce_overdue_seconds",
             "Seconds by which the oldest clock not yet processed is overdue. Above some seconds: the instance is "

@@ -19,8 +19,8 @@ Schema = dict[str, object]
 _REFS: Final = "#/components/schemas/"
 _DESCRIPTION: Final = """\
 Every write becomes one Kafka record and is answered with 202 once all replicas have it; what then happens is
-the procedures' business (docs/procedures.md) and shows in the case's picture. Null and the empty string are
-the same as absent; a field that there is none of is refused. Times are integer milliseconds since the epoch,
+the procedures' business (docs/procedures.md) and shows in the case's view (topic `cases`). Null and the empty string
+are the same as absent; a field that there is none of is refused. Times are integer milliseconds since the epoch,
 UTC.
 
 Tokens: `Authorization: Bearer TOKEN`. The file that `api.tokens_file` names holds a line per token,

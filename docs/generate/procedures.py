@@ -79,7 +79,7 @@ def _procedure(procedure: Outline) -> str:
 
 
 def _edges(procedure: Outline) -> list[str]:
-    """The moves from state to state; rows that stay are in the table only, or the picture would be all loops."""
+    """The moves from state to state; rows that stay are in the table only, or the diagram would be all loops."""
     moves: dict[tuple[StrEnum, StrEnum], list[str]] = {}
     for one in procedure.lines:
         for source in one.sources:
@@ -123,10 +123,10 @@ def _settings(settings: Settings) -> str:
             "## Terms and limits\n",
             "`setting`: no article sets it; ours, and may be changed.\n",
             _table(("clock", "length", "warns working days before", "basis"), terms),
-            _table(("measure", "grace once told", "then lasts"), measures),
+            _table(("measure", "grace once notified", "then lasts"), measures),
             f"Sustained findings of the last {settings.memory_ms / HOUR_MS / 24:g} days make the next one heavier:\n",
             _table(("grounds", "measures"), [*ladders, ("all others", " → ".join(settings.ordinary))]),
-            f"A party counts as told when {settings.attempts_min} deliveries failed over at least {span:g} h.",
+            f"A party counts as notified when {settings.attempts_min} deliveries failed over at least {span:g} h.",
             f"A measure without an end is reviewed every {settings.review_ms / HOUR_MS / 24:g} days.\n",
             _table(("limit of a campaign", "default"), weights),
         )

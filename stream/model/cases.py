@@ -24,10 +24,10 @@ EffectKey = Annotated[str, msgspec.Meta(min_length=1, max_length=EFFECT_KEY_CHAR
 
 
 class CaseEvent(msgspec.Struct, frozen=True, tag_field="kind", tag="case-event"):
-    """Something that happened to a case, or to the docket of a party: the record of `case-events`.
+    """Something that happened to a case, or to the escalation record of a party: the record of `case-events`.
 
     `id` is the same for a repeat of the same event, which is then taken once. `case` is the record's key: a
-    case id, or for a docket the party's key (`control.party_key`). `procedure` is the case's, or `docket`.
+    case id, or for an escalation record the party's key (`control.party_key`), with `docket` as its `procedure`.
     `event` is the tagged struct of that procedure as JSON. `actor` is who did it (Article 41).
     """
 
@@ -87,11 +87,11 @@ __all__ = ["EFFECT_KEY_CHARACTERS_MAX", "CaseEvent", "CaseView", "ClockDue", "Ef
 
 
 DOCKET: Final = "docket"
-"""The procedure that a `CaseEvent` to a party's docket names."""
+"""The `procedure` of a `CaseEvent` for a party's escalation record, as the wire has it."""
 
 
 class EscalationFinding(msgspec.Struct, frozen=True, tag_field="event", tag="finding"):
-    """A violation was found: to the docket of its party, which knows what measure follows.
+    """A violation was found: for the escalation record of its party, by which the measure is chosen.
 
     `origin` is the case to report to; `direction` the regulator's order behind it.
     """
@@ -121,5 +121,5 @@ def out_of(topic: str, key: str, record: msgspec.Struct, effect: str, partitions
 
 
 def case_event_out(event: CaseEvent, partitions: int) -> Out:
-    """An event on its way to a case or docket."""
+    """An event for a case or escalation record, as the record of `case-events`."""
     return out_of(CASE_EVENTS, event.case, event, event.id, partitions)

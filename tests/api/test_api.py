@@ -484,7 +484,7 @@ async def test_the_api_runs_alone_as_a_process_and_ends_on_sigterm(config: Confi
     )
     assert process.stderr is not None
     line = orjson.loads(await asyncio.wait_for(process.stderr.readline(), 20))
-    assert line["event"] == "the API is served"
+    assert line["event"] == "API served"
     async with aiohttp.ClientSession() as session, session.get(f"{line['endpoint']}/healthz") as answer:
         assert await answer.text() == "alive\n"
     process.send_signal(signal.SIGTERM)
