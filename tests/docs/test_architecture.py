@@ -93,3 +93,13 @@ def test_what_the_readme_says_of_rule_28_of_a_complaints_clocks_and_of_offsets_i
     linked = re.findall(r"`(\w+)` in \[(stream/[\w/]+\.py|bloom/[\w/]+\.py)\]", readme)
     assert ("AtLeastOnceDelivery", "stream/filter/delivery.py") in linked
     assert all(name in _python_names(ROOT / file) for name, file in linked)
+
+
+def test_contributing_names_tables_that_are_there_and_commits_by_their_hash() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    named = re.findall(r"`(\w+)` (?:in|of) `(stream/[\w/]+\.py)`", text)
+    assert {("ORDER", "stream/cli/parser.py"), ("OUTLINES", "stream/enforce/procedures/outlines.py")} <= set(named)
+    assert all(name in _python_names(ROOT / file) for name, file in named)
+    rows = [line.split(" | ") for line in text.splitlines() if line.startswith("| ") and line.count(" | ") == 3]
+    kinds = {cells[0].removeprefix("| ") for cells in rows[1:] if re.match(r"`[0-9a-f]{7}`", cells[3])}
+    assert {"rule", "metric", "record", "procedure", "command", "transport of notices"} <= kinds
