@@ -1,7 +1,7 @@
 """`wurao registry import`: bulk files into the registry topics, or into one NDJSON file without any broker."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Final, get_args
@@ -36,7 +36,11 @@ from stream.model.topics import EXPRESSIONS
 from stream.policy.loading import load
 from stream.registry.admission import Admission
 from stream.registry.claims import HandOver
+from stream.registry.known_names import KnownNames
 from stream.registry.registry import Registry
+
+_UNKNOWN_SHOWN_MAX: Final = 20
+"""Unknown names that are shown at the end."""
 
 INDEX_NAME: Final = "expressions.index"
 
@@ -133,6 +137,12 @@ def add_import(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         help="prefixes in the files may be a part of the range of FROM, a provider, which keeps it; may be given again",
     )
     command.add_argument(
+        "--unregistered",
+        action="store_true",
+        help="write consents also to senders that are registered neither in the topics nor by the files, and of "
+        "categories that the policy does not have",
+    )
+    command.add_argument(
         "--into", metavar="OUT", type=Path, help="write NDJSON to this new file instead of the topics; no broker"
     )
     command.add_argument(
@@ -227,6 +237,8 @@ async def _into_file(
             admission=admission,
             now=now,
             on_rejection=rejections,
+            known=_known(config, files, None),
+            unregistered=arguments.unregistered,
         )
         return await _take_all(importer, files)
 
@@ -254,12 +266,23 @@ async def _into_topics(
                 admission=admission,
                 now=now,
                 on_rejection=rejections,
+                known=_known(config, files, target.registry.senders),
+                unregistered=arguments.unregistered,
             )
             if arguments.replace_scope:
                 partitions = target.cluster.topics[EXPRESSIONS].partitions
                 (bulk,) = files
                 return await full_file.replace(config, arguments, importer, index, bulk, partitions=partitions)
             return await _take_all(importer, files)
+
+
+def _known(config: Config, files: _Files, registered: Collection[str] | None) -> KnownNames:
+    """The names that consents may give: the policy's, those of the topics, and those of the files."""
+
+    def of_files() -> set[str]:
+        return set().union(*(bulk.senders() for bulk in files))
+
+    return KnownNames(load(config.policy.file).file.categories, registered, of_files)
 
 
 def _admission(config: Config, arguments: argparse.Namespace) -> Admission:
@@ -322,6 +345,8 @@ def _print(tally: ImportTally, *, as_json: bool) -> None:
             "already": tally.already_count,
         }
         answer |= {fate: tally.rejected[fate] for fate in fates}
+        if tally.unknown:
+            answer["unknown"] = dict(tally.unknown.most_common())
         print_json(answer)
         return
     written = sum(tally.written.values())
@@ -331,3 +356,9 @@ def _print(tally: ImportTally, *, as_json: bool) -> None:
     print(f"there already   {tally.already_count:>14,}")
     for fate in fates:
         print(f"{_FATES[fate]:<16}{tally.rejected[fate]:>14,}")
+    if tally.unknown:
+        print("named, and not known")
+    for problem, count in tally.unknown.most_common(_UNKNOWN_SHOWN_MAX):
+        print(f"  {problem}: {count:,}")
+    if len(tally.unknown) > _UNKNOWN_SHOWN_MAX:
+        print(f"  and {len(tally.unknown) - _UNKNOWN_SHOWN_MAX:,} more")

@@ -5,9 +5,8 @@ The number that the operator asks about is shown whole: it is the answer to a qu
 
 import argparse
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Final, get_args
 
@@ -35,12 +34,10 @@ from stream.model.topics import EXPRESSIONS
 from stream.policy.loading import load as load_policy
 from stream.policy.settings import Policy
 from stream.registry import order_rule
+from stream.registry.known_names import KnownNames
 from stream.registry.registry import expression_row_of
 
 SOURCE: Final = "command"
-
-NEAR_MAX: Final = 3
-"""Names that are told where one is unknown."""
 
 NUMBER_CHARACTERS_MAX: Final = 256
 """Read from standard input: as long as any number may be on the wire."""
@@ -251,24 +248,10 @@ def _expression(arguments: argparse.Namespace, policy: Policy, now: int) -> Expr
     return expression
 
 
-async def _unknown(config: Config, policy: Policy, expression: Expression) -> list[str]:
+async def _unknown(config: Config, policy: Policy, expression: Expression) -> tuple[str, ...]:
     """What an expression names and nobody knows, each with the names that are like it."""
-    sender, category = scope_name(expression.sender), scope_name(expression.category)
-    found = []
-    if category is not None and category not in policy.file.categories:
-        found.append(f"category {category!r} is none of the policy's{_like(category, policy.file.categories)}")
-    if sender is not None:
-        senders = (await read_all_but_wills(config)).senders
-        if sender not in senders:
-            found.append(f"sender {sender!r} is not registered{_like(sender, senders)}")
-    return found
-
-
-def _like(name: str, known: Iterable[str]) -> str:
-    """The known names that somebody may have meant."""
-    folded = {one.casefold(): one for one in known}
-    near = [folded[one] for one in get_close_matches(name.casefold(), folded, n=NEAR_MAX)]
-    return f" (did you mean {', '.join(near)}?)" if near else ""
+    senders = (await read_all_but_wills(config)).senders if scope_name(expression.sender) else ()
+    return KnownNames(policy.file.categories, senders).problems(expression)
 
 
 def _number(arguments: argparse.Namespace) -> str:

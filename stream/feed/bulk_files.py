@@ -11,6 +11,7 @@ or in ISO 8601; without an offset only where the operator names the file's time 
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
@@ -24,7 +25,7 @@ from stream.feed.tables import NUMBER, TableRows
 from stream.feed.text_files import BulkFileError, TextFile
 from stream.model import limits
 from stream.model.codec import Undecodable, decode_as, decode_file_record, without_numbers
-from stream.model.registry import Expression, FileRecord
+from stream.model.registry import Expression, FileRecord, Sender
 from stream.model.schema_fault import closed_sets
 from stream.model.times import iso_time, read_time, time_problem
 from stream.policy.numbering import Numbering
@@ -165,6 +166,21 @@ class BulkFile:
     def line(self, raw: bytes) -> bytes:
         """A line of it with its end, in its own encoding."""
         return self._file.encoded(raw + b"\n")
+
+    def senders(self) -> set[str]:
+        """The senders that it registers, whatever else is read of it meanwhile. Reads all of an NDJSON file."""
+        found = set[str]()
+        if self.layout is not None:
+            return found
+        for lines in self._file.blocks():
+            for line in lines.raw:
+                if b'"sender"' not in line or b'"numbers"' not in line:
+                    continue
+                with suppress(Undecodable):
+                    record = decode_file_record(line)
+                    if isinstance(record, Sender):
+                        found.add(record.sender)
+        return found
 
     def chunks(self) -> Iterator[LineChunk]:
         """All its lines. Raises `BulkFileError` where it can no longer be read."""

@@ -15,7 +15,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import repeat
 from pathlib import Path
-from typing import BinaryIO, Literal, NamedTuple
+from typing import BinaryIO, Final, Literal, NamedTuple
 
 import msgspec
 
@@ -35,6 +35,7 @@ from stream.model.registry import Expression, FileRecord, Tombstone, key_of
 from stream.model.times import iso_time
 from stream.model.topics import CAMPAIGNS, EXPRESSIONS, ORDERS, RECORD_KIND, SENDERS
 from stream.registry.admission import Admission
+from stream.registry.known_names import KnownNames
 from stream.registry.order_rule import apply_order_rule, digest_of, row_of
 from stream.registry.registry import Registry
 
@@ -42,6 +43,12 @@ Fate = Literal["bad", "late", "refused"]
 """Why a line was not applied: it is no record; it is older than an expression that it overlaps; it may not be
 written.
 """
+
+
+UNKNOWN_MAX: Final = 1_000
+"""Unknown names that are counted one by one."""
+
+UNKNOWN_REST: Final = "other names that are not known"
 
 
 class Rejection(NamedTuple):
@@ -64,6 +71,8 @@ class ImportTally:
     written: Counter[str] = field(default_factory=Counter)
     """topic → records written"""
     rejected: Counter[Fate] = field(default_factory=Counter)
+    unknown: Counter[str] = field(default_factory=Counter)
+    """what expressions name and nobody knows → how many, whether they were written or refused"""
 
 
 class Importer:
@@ -78,7 +87,10 @@ class Importer:
         admission: Admission,
         now: int,
         on_rejection: Callable[[Rejection], None],
+        known: KnownNames,
+        unregistered: bool = False,
     ) -> None:
+        """With `unregistered`, consents that name what is not `known` are written as well."""
         self.tally = ImportTally()
         self._index = index
         self._writer = writer
@@ -86,6 +98,7 @@ class Importer:
         self._admission = admission
         self._now = now
         self._on_rejection = on_rejection
+        self._known, self._unregistered = known, unregistered
         self._others: list[tuple[Path, int, FileRecord]] = []
 
     async def take(self, path: Path, chunk: LineChunk) -> None:
@@ -96,6 +109,8 @@ class Importer:
         lines: list[int] = []
         for line, record in zip(chunk.lines, chunk.records, strict=True):
             if type(record) is Expression:
+                if (record.sender or record.category) and not self._admits(path, line, record):
+                    continue
                 expressions.append(record)
                 lines.append(line)
             else:
@@ -146,6 +161,20 @@ class Importer:
         """Tell of lines that are no records."""
         for line in bad:
             self._reject("bad", path, line.number, line.raw, line.reason)
+
+    def _admits(self, path: Path, line: int, expression: Expression) -> bool:
+        """Count what the expression names and nobody knows; a consent with such a name is refused."""
+        problems = self._known.problems(expression)
+        if not problems:
+            return True
+        for problem in problems:
+            known = problem in self.tally.unknown or len(self.tally.unknown) < UNKNOWN_MAX
+            self.tally.unknown[problem if known else UNKNOWN_REST] += 1
+        if expression.will != "consent" or self._unregistered:
+            return True
+        reason = f"{'; '.join(problems)}: mend it, or say --unregistered"
+        self._reject("refused", path, line, encode(expression), reason)
+        return False
 
     async def _take_expressions(self, path: Path, lines: Sequence[int], expressions: Sequence[Expression]) -> None:
         rows = list(map(row_of, expressions))

@@ -143,6 +143,9 @@ async def test_what_is_wrong_with_a_request_is_told_whole(config: Config) -> Non
         assert bare.faults() == dict.fromkeys(("subscriber", "channel", "source"), "missing")
         stated = {"subscriber": "+8613800138000", "channel": "sms", "source": "web-form"}
         nameless = await home.post("/v1/expressions", {**stated, "will": "consent"})
+        unheard = {**stated, "will": "consent", "sender": "ORG-9", "category": "Finanz"}
+        refused = (await home.post("/v1/expressions", unheard)).body
+        assert "did you mean finance?" in str(refused["faults"])
         assert "must name both" in nameless.faults()[""]
         for body in (b"[]", b"{", b"\xff"):
             async with home._session.post(

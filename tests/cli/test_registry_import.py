@@ -355,7 +355,8 @@ def test_a_consent_that_is_dated_ahead_bars_no_refusal_that_comes_after_it(broke
     ahead = now + 20 * 3_600_000
     broker.write_registry([Expression(A, "sms", "consent", ahead, "crm", "S", "c")])
     consents = wurao.file("consents.ndjson", *_json(Expression(B, "sms", "consent", ahead, "crm", "S", "c")))
-    assert wurao.asked("registry", "import", consents)["written"] == {"registry.expressions": 1}
+    into_s = ("registry", "import", consents, "--unregistered")
+    assert wurao.asked(*into_s)["written"] == {"registry.expressions": 1}
     while time.time_ns() // 1_000_000 <= now + 2:
         time.sleep(0.001)
     refusals = wurao.file("refusals.txt", A, B)
@@ -363,9 +364,51 @@ def test_a_consent_that_is_dated_ahead_bars_no_refusal_that_comes_after_it(broke
     answer = wurao.asked(*words, "--time", str(time.time_ns() // 1_000_000))
     assert (answer["written"], answer["late"]) == ({"registry.expressions": 2}, 0)
     # The last word of its scope is not written again, though it counts from when it was written.
-    assert wurao.asked("registry", "import", consents)["already"] == 1
+    assert wurao.asked(*into_s)["already"] == 1
     (tmp_path / "snapshots" / "expressions.index").unlink()
     assert wurao.asked(*words, "--time", str(now), code=1)["written"] == {}
+
+
+NAMES = ("subscriber,will,sender,category", f"{A},consent,ORG-NOWHERE,nonsense", f"{B},consent,ORG-1,finance",
+         f"{C},refuse,ORG-2,finance")  # fmt: skip
+
+
+def test_a_consent_that_names_what_nobody_knows_is_refused_and_counted(tmp_path: Path) -> None:
+    wurao = Wurao(tmp_path)
+    rows, senders = wurao.file("rows.csv", *NAMES), wurao.file("senders.ndjson", *_json(_sender("1069")))
+    words = ("--channel", "sms", "--source", "crm", "--time", str(T), "--into", tmp_path / "out.ndjson")
+    # The files register a sender, so that others are unknown; it stands behind the consent that names it.
+    answer = wurao.asked("registry", "import", rows, senders, *words, code=1)
+    assert answer["written"] == {"registry.senders": 1, "registry.expressions": 2}
+    assert (answer["refused"], answer["unknown"]) == (
+        1,
+        {
+            "category 'nonsense' is none of the policy's": 1,
+            "sender 'ORG-NOWHERE' is not registered": 1,
+            "sender 'ORG-2' is not registered (did you mean ORG-1?)": 1,
+        },
+    )
+    assert "ORG-NOWHERE" in (tmp_path / "rows.csv.skipped").read_text()
+    ran = wurao.run("registry", "import", rows, senders, *words, "--unregistered")
+    assert ran.returncode == 0
+    assert "named, and not known\n  category 'nonsense' is none of the policy's: 1\n" in ran.stdout
+    # Where no sender is known at all, only the policy's categories are looked at.
+    assert list(wurao.asked("registry", "import", rows, *words, code=1)["unknown"]) == [  # type: ignore[call-overload]
+        "category 'nonsense' is none of the policy's"
+    ]
+
+
+@pytest.mark.kafka
+def test_into_topics_a_consent_must_name_one_of_their_senders(broker: Broker, tmp_path: Path) -> None:
+    wurao = Wurao(tmp_path, broker)
+    broker.write_registry([_sender("1069")])
+    words = ("registry", "import", wurao.file("rows.csv", *NAMES), "--channel", "sms", "--source", "crm")
+    answer = wurao.asked(*words, "--time", str(T), code=1)
+    assert (answer["written"], answer["refused"]) == ({"registry.expressions": 2}, 1)
+    assert {(word.subscriber, word.will, word.sender) for word in wurao.words()} == {
+        (B, "consent", "ORG-1"),
+        (C, "refuse", "ORG-2"),
+    }
 
 
 def test_the_mended_case_of_times_in_other_units(tmp_path: Path) -> None:

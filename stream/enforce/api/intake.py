@@ -39,6 +39,7 @@ from stream.model.registry import Expression, Order, key_of
 from stream.model.times import asked_problem
 from stream.registry import order_rule
 from stream.registry.admission import Admission, number_as_written
+from stream.registry.known_names import KnownNames
 from stream.registry.order_rule import Received
 from stream.registry.registry import Registry
 
@@ -318,11 +319,17 @@ def order(request: ApiRequest) -> Write:
 def express(request: ApiRequest) -> Write | ConditionalWrite:
     """A subscriber's expression: refuse, consent or lift, at once.
 
+    A consent names a category of the policy; whether its sender is registered is not looked at.
     One that was given before what stands is too late (409, which names what stands); a refusal that is given now is
     always written.
     """
     record = request.record(Expression, made={"actor": request.caller.actor}, preset={"time": request.now})
     _for_subscriber(request.caller, record.subscriber)
+    if record.will == "consent":  # of its sender nothing is known here: the API does not follow `registry.senders`
+        unknown_names = KnownNames(request.terms.categories, None).problems(record)
+        if unknown_names:
+            (problem,) = unknown_names
+            raise faulty(Fault("category", problem, f"state one of {', '.join(request.terms.categories)}"))
     plain = Write(topics.EXPRESSIONS, key_of(record), record.subscriber, record, Accepted(request.id))
     if order_rule.given_now(record, request.now):
         return plain

@@ -154,6 +154,7 @@ class Terms:
         self.appeal = policy.appeal
         self.link = policy.link
         self.numbering = policy.numbering
+        self.categories = policy.file.categories
         self.campaign_characters_max = policy.file.texts.campaign_characters_max
 
     @cached_property

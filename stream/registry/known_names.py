@@ -1,0 +1,72 @@
+"""Names of senders and categories that an expression gives and nobody knows: a consent to a misspelt one helps nobody.
+
+Whoever writes consents asks here, and refuses those with such a name unless the operator says that it is meant
+(`--unregistered`): the sender may be registered later. A refusal is written all the same. Pure.
+"""
+
+from collections.abc import Callable, Collection, Iterable
+from difflib import get_close_matches
+from typing import Final
+
+from stream.model.registry import Expression, scope_name
+
+NEAR_MAX: Final = 3
+"""Names that are shown where one is unknown."""
+
+LOOKED_UP_MAX: Final = 1_000
+"""Unknown names for which near ones are looked up: each takes as long as there are names."""
+
+
+class KnownNames:
+    """The policy's categories and the registered senders, as far as these are known."""
+
+    def __init__(
+        self,
+        categories: Collection[str],
+        senders: Collection[str] | None,
+        more_senders: Callable[[], Collection[str]] = tuple,
+    ) -> None:
+        """`senders` is None where no registry is known.
+
+        `more_senders` are those that are registered along with what is written; they are asked for once, where one is
+        missing.
+        """
+        self._categories, self._senders, self._more_senders = categories, senders, more_senders
+        self._is_complete = False
+        self._problems: dict[tuple[str | None, str | None], tuple[str, ...]] = {}
+        self._looked_up_count = 0
+
+    def problems(self, expression: Expression) -> tuple[str, ...]:
+        """What an expression names and nobody knows, each with the names that are like it. Some 0.2 µs."""
+        named = expression.sender, expression.category
+        found = self._problems.get(named)
+        if found is None:
+            if len(self._problems) > LOOKED_UP_MAX:
+                self._problems.clear()
+            found = self._problems[named] = tuple(self._found(scope_name(named[0]), scope_name(named[1])))
+        return found
+
+    def _found(self, sender: str | None, category: str | None) -> Iterable[str]:
+        if category is not None and category not in self._categories:
+            yield f"category {category!r} is none of the policy's{self._like(category, self._categories)}"
+        if sender is not None and not self._is_registered(sender):
+            yield f"sender {sender!r} is not registered{self._like(sender, self._senders or ())}"
+
+    def _is_registered(self, sender: str) -> bool:
+        if self._senders is not None and sender in self._senders:
+            return True
+        if not self._is_complete:
+            self._is_complete = True
+            more = self._more_senders()
+            if more:
+                self._senders = {*(self._senders or ()), *more}
+        return self._senders is None or sender in self._senders
+
+    def _like(self, name: str, known: Iterable[str]) -> str:
+        """The known names that somebody may have meant."""
+        self._looked_up_count += 1
+        if self._looked_up_count > LOOKED_UP_MAX:
+            return ""
+        folded = {one.casefold(): one for one in known}
+        near = [folded[one] for one in get_close_matches(name.casefold(), folded, n=NEAR_MAX)]
+        return f" (did you mean {', '.join(near)}?)" if near else ""
