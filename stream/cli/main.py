@@ -7,8 +7,9 @@ reader that has gone (`| head`) and a disk that is full are the ends of commands
 import errno
 import sys
 
-FULL = (errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOSPC)
-"""Why a write fails that nothing is wrong with: the disk, the quota, the file's size, the device."""
+FULL = (errno.EBADF, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOSPC)
+"""Why a write fails that nothing is wrong with: an output that is closed, the disk, the quota, the file's size, the
+device."""
 
 INTERRUPTED = 130
 """As shells tell an end by SIGINT."""
@@ -17,6 +18,7 @@ INTERRUPTED = 130
 def main(words: list[str] | None = None) -> int:
     """Run one command. Exit codes: 0 done, 1 done in part or refused, 2 wrong usage, 130 interrupted."""
     try:
+        _open_what_is_closed()
         try:
             code = _run(sys.argv[1:] if words is None else words)
         except SystemExit as end:  # argparse: --help, --version, wrong usage
@@ -43,6 +45,23 @@ def _run(words: list[str]) -> int:
     arguments = parser(words[0] if words else None).parse_args(words)
     code: int = arguments.run(arguments)
     return code
+
+
+def _open_what_is_closed() -> None:
+    """Stand in for standard streams that were closed (`>&-`): else the next file that is opened takes their number.
+
+    An input that is closed is empty, a closed output cannot be written, and errors have nowhere to go.
+    """
+    if None not in (sys.stdin, sys.stdout, sys.stderr):
+        return
+    import os  # noqa: PLC0415
+
+    if sys.stdin is None:
+        sys.stdin = os.fdopen(os.open(os.devnull, os.O_RDONLY), encoding="utf-8")
+    if sys.stdout is None:
+        sys.stdout = os.fdopen(os.open(os.devnull, os.O_RDONLY), "w", encoding="utf-8")
+    if sys.stderr is None:
+        sys.stderr = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8")
 
 
 def _give_up_output() -> None:

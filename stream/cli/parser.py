@@ -5,12 +5,16 @@ command's modules are imported when it is asked for, so that `wurao decide` does
 """
 
 import argparse
+import sys
 from importlib import import_module
 from importlib.metadata import version
 from pkgutil import iter_modules
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 import stream.cli
+
+if TYPE_CHECKING:
+    from _typeshed import SupportsWrite
 
 ORDER: Final = (
     "demo",
@@ -38,9 +42,18 @@ class Command(Protocol):
         """Add the command's parser, with examples in its epilog, and `set_defaults(run=…)`."""
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser, and those of its commands, whose help that cannot be written is no success."""
+
+    def _print_message(self, message: str, file: "SupportsWrite[str] | None" = None) -> None:
+        # The library passes over errors here.
+        if message:
+            (file or sys.stderr).write(message)
+
+
 def parser(asked: str | None) -> argparse.ArgumentParser:
     """The command line: with the command that is asked for, or else with all of them."""
-    whole = argparse.ArgumentParser(
+    whole: argparse.ArgumentParser = _Parser(
         prog="wurao",
         description="Filters SMS and calls by what each subscriber has refused and agreed to.",
         epilog="examples:\n"

@@ -1,5 +1,7 @@
 """How commands end: a reader that has gone, a full disk and Ctrl-C at any moment leave no traceback."""
 
+import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -10,12 +12,17 @@ import pytest
 from bloom.number import Msisdn, to_text
 from stream.model.codec import encode
 from stream.model.events import Call
-from stream.model.registry import Expression
+from stream.model.registry import Expression, Sender
 from tests.cli.command import Wurao, command
 from tests.filter.harness import Broker
 
 NOW = 1_795_500_000_000
 FULL = Path("/dev/full")
+SENDER = Sender("S", "S", "95588", "active", ())
+SCRUB = (
+    *("scrub", "LIST", "--registry", "SENDERS", "--channel", "sms", "--sender", "S", "--category", "finance"),
+    *("--json", "--out", "OUT"),
+)
 needs_full = pytest.mark.skipif(not FULL.exists(), reason="only Linux has a device that is always full")
 
 
@@ -28,9 +35,11 @@ def _calls(path: Path, count: int) -> Path:
 @pytest.mark.parametrize("words", [("decide", "EVENTS"), ("explain", "EVENT")])
 def test_a_full_disk_is_told_in_one_line(words: tuple[str, ...], tmp_path: Path) -> None:
     files = {"EVENTS": _calls(tmp_path / "events.ndjson", 3_000), "EVENT": _calls(tmp_path / "event.ndjson", 1)}
+    senders = tmp_path / "senders.ndjson"
+    senders.write_bytes(encode(SENDER))
     with FULL.open("wb") as full:
         ran = subprocess.run(
-            command(*(files.get(word, word) for word in words)),
+            command(*(files.get(word, word) for word in words), "--registry", senders),
             stdout=full,
             stderr=subprocess.PIPE,
             encoding="utf-8",
@@ -38,6 +47,52 @@ def test_a_full_disk_is_told_in_one_line(words: tuple[str, ...], tmp_path: Path)
         )
     assert ran.returncode == 1
     assert ran.stderr == "wurao: standard output: No space left on device\n"
+
+
+@needs_full
+@pytest.mark.parametrize("words", [("--help",), ("--version",), ("scrub", "--help")])
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_help_that_cannot_be_written_is_no_success(words: tuple[str, ...], unbuffered: str) -> None:
+    with FULL.open("wb") as full:
+        ran = subprocess.run(
+            command(*words),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+            check=False,
+            env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+        )
+    assert (ran.returncode, ran.stderr) == (1, "wurao: standard output: No space left on device\n")
+
+
+CLOSED = "wurao: standard output: Bad file descriptor\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "streams", "code", "says"),
+    [
+        (("decide", "EVENTS", "--registry", "SENDERS"), ">&-", 1, CLOSED),
+        (("explain", "EVENTS", "--registry", "SENDERS"), ">&-", 1, CLOSED),
+        (SCRUB, ">&-", 1, CLOSED),
+        (SCRUB, "2>&-", 0, ""),
+        (SCRUB, "<&- 2>&-", 0, ""),
+        (("decide", "-", "--registry", "SENDERS"), "<&-", 0, ""),
+        (("--help",), ">&-", 1, CLOSED),
+    ],
+)
+def test_a_stream_that_is_closed_is_told_in_one_line(
+    words: tuple[str, ...], streams: str, code: int, says: str, tmp_path: Path
+) -> None:
+    senders, numbers = tmp_path / "senders.ndjson", tmp_path / "list.txt"
+    senders.write_bytes(encode(SENDER))
+    numbers.write_text("13800138000\n")
+    files = {"EVENTS": _calls(tmp_path / "events.ndjson", 1), "SENDERS": senders, "LIST": numbers, "OUT": tmp_path}
+    line = shlex.join(command(*(files.get(word, word) for word in words)))
+    ran = subprocess.run(["sh", "-c", f"{line} {streams}"], capture_output=True, encoding="utf-8", check=False)
+    told = [said for said in ran.stderr.splitlines(keepends=True) if not said.startswith("scrub: ")]
+    assert (ran.returncode, "".join(told)) == (code, says)
+    if words == SCRUB:
+        assert (tmp_path / "list.not-reachable.csv").read_text().startswith("13800138000,")
 
 
 @needs_full
