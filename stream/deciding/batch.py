@@ -104,6 +104,8 @@ class Outputs:
     """the record timestamps of events that Python decided, milliseconds"""
     fallback_count: int = 0
     """records that fell back to Python on the native path"""
+    misread_routes_count: int = 0
+    """of these, routes that the native module takes for another than Python does"""
     decided: list[Numbered] = field(default_factory=list)
     """the decisions themselves, in the order of `timestamps`: what activity is counted from"""
     signs: list[Sign] = field(default_factory=list)

@@ -64,6 +64,8 @@ class NativeOutcome:
     """what may be committed once the decisions, and those of the fallback, are acknowledged"""
     misplaced: int
     """answered events found in another partition than their subscriber's"""
+    misread_routes_count: int = 0
+    """routes, met for the first time, that the module takes for another than Python does: they fall back"""
 
     @property
     def batch(self) -> bytearray | None:
@@ -143,6 +145,7 @@ class NativeBatches:
         self._take_note()
         programs = self._programs
         programs.now = now
+        misread_before = programs.misread_count
         kinds = EVENT_KINDS[topic]
         try:
             batches, outcomes, new, timestamps, recipients, sources, odd, hinted, fallback, next_offset, misplaced = (
@@ -179,7 +182,8 @@ class NativeBatches:
             timestamps=stamps,
             signs=signs,
         )
-        return NativeOutcome(batches, programs.counts(rows), fallback, acts, next_offset, misplaced)
+        misread_count = programs.misread_count - misread_before
+        return NativeOutcome(batches, programs.counts(rows), fallback, acts, next_offset, misplaced, misread_count)
 
     def _take_note(self) -> None:
         """Learn what changed since the last batch."""

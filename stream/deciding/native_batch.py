@@ -88,6 +88,10 @@ class Outcome(Protocol):
     def misplaced(self) -> int:
         """Answered events that stood in another partition than their subscriber's."""
 
+    @property
+    def misread_routes_count(self) -> int:
+        """Routes, met for the first time, that it takes for another than Python does: their events fall back."""
+
 
 class Native(Protocol):
     """The native batch function, on one worker's registry and policy: it takes note itself of what changes there."""
@@ -136,6 +140,7 @@ def decide_raw(
     outputs = decide_batch(fallback, decider, now=now, partitions=partitions)
     outputs.fallback_count = sum(map(len, fallback.values()))
     for place, outcome in done:
+        outputs.misread_routes_count += outcome.misread_routes_count
         _add(outputs, place, outcome)
     outputs.acts = together(outcome.acts for _, outcome in done if len(outcome.acts.rows))
     outputs.next_offsets = {place: taken.next_offset for place, taken in batches.items()}

@@ -20,6 +20,7 @@ from bloom.wills import ExpressionRow
 from stream.config import Config
 from stream.deciding.native import Compression, NativeBatches, NativeUnfit, why_unfit
 from stream.deciding.native_batch import MakeNative, Native
+from stream.deciding.native_trial import RECORDS, TRIAL_MS, difference, trials
 from stream.kafka import seams
 from stream.kafka.reach import CannotStart
 from stream.kafka.seams.outgoing import batch_of, records_of
@@ -37,11 +38,9 @@ BASE_FILE: Final = "native.base"
 """Where the native module's form of the newest snapshot is kept, beside the snapshots: it is mapped, not loaded."""
 
 _TRIAL: Final = b'{"kind":"call","id":"trial","time":1,"to":"110"}'
-"""An event that every policy answers alike, and every module."""
+"""An event that every policy answers alike, and every module: one of another checkout is found out by it."""
 
 _TRIAL_NUMBER: Final = Msisdn(8613800138000)
-
-_TRIAL_MS: Final = 1_795_500_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +73,26 @@ def _fitting(config: Config, policy: Policy) -> tuple[Share | None, str | None]:
     make = _maker(config.topics.partitions, compression)
     problem = seams.misfit() or why_unfit() or _unfit_for(policy, make)
     file = Path(config.registry.snapshots) / BASE_FILE
+
+    def tried(native: MakeNative) -> MakeNative:
+        """For a policy that takes the place of the one that was tried: it is tried as well."""
+
+        def made(decider: Decider) -> Native:
+            other = decider.world.policy
+            if other.digest != policy.digest and (why := _unfit_for(other, make)) is not None:
+                raise NativeUnfit(why)
+            return native(decider)
+
+        return made
+
     if config.registry.mode == "partitioned":
-        return _share_none(config.topics.partitions, compression), problem
+        own = tried(_own_partitions(config.topics.partitions, compression))
+        return (lambda _registry, _meta: own), problem
 
     def share(registry: Registry, meta: SnapshotMeta) -> MakeNative:
         wills = registry.wills
         plain = wills.plain() if isinstance(wills, Overlay) else wills
-        return make(registry, Base.kept(file, plain, origin=sha256(msgspec.json.encode(meta)).digest()))
+        return tried(make(registry, Base.kept(file, plain, origin=sha256(msgspec.json.encode(meta)).digest())))
 
     return share, problem
 
@@ -96,7 +108,7 @@ def _maker(partitions: int, compression: Compression) -> _Make:
     return make
 
 
-def _share_none(partitions: int, compression: Compression) -> Share:
+def _own_partitions(partitions: int, compression: Compression) -> MakeNative:
     """For workers that hold partitions of their own: one that takes the native path has them in both forms."""
 
     def make(decider: Decider) -> Native:
@@ -104,26 +116,52 @@ def _share_none(partitions: int, compression: Compression) -> Share:
         assert held is not None, "registry.mode is partitioned"
         return NativeBatches(decider, held.follow(), partitions=partitions, compression=compression)
 
-    return lambda _registry, _meta: make
+    return make
 
 
 def _unfit_for(policy: Policy, make: _Make) -> str | None:
     """Why the module cannot stand for a policy, or is not of this checkout: it is tried."""
-    registry = Registry(Wills())
-    decider = Decider(policy, registry)
     try:
-        raw = memoryview(batch_of([(b"", _TRIAL)], timestamp=_TRIAL_MS))
-        path = make(registry, None)
-        registry.wills.apply([ExpressionRow(_TRIAL_NUMBER, "sms", "refuse", None, None)])
-        outcome = path(decider).decide(raw, topic=EVENTS_URGENT, partition=0, base_offset_from=0, now=_TRIAL_MS)
+        return _misanswers(policy, make) or _misreads(policy, make)
     except NativeUnfit as error:
         return str(error)
     except (KeyboardInterrupt, SystemExit):
         raise
     except BaseException as error:  # noqa: BLE001  # a panic in Rust is no `Exception`; a module of this checkout has none
         return f"wurao_native does not answer ({error!r}): build it anew with `make native`"
+
+
+def _misanswers(policy: Policy, make: _Make) -> str | None:
+    registry = Registry(Wills())
+    decider = Decider(policy, registry)
+    raw = memoryview(batch_of([(b"", _TRIAL)], timestamp=TRIAL_MS))
+    path = make(registry, None)
+    registry.wills.apply([ExpressionRow(_TRIAL_NUMBER, "sms", "refuse", None, None)])
+    outcome = path(decider).decide(raw, topic=EVENTS_URGENT, partition=0, base_offset_from=0, now=TRIAL_MS)
     ((decisions, _),) = outcome.batches
-    expected = encode(decider.decide(decode_event(_TRIAL), _TRIAL_MS))
+    expected = encode(decider.decide(decode_event(_TRIAL), TRIAL_MS))
     if [value for _, value in records_of(decisions)] != [expected]:
         return "wurao_native answers otherwise than the policy: build it anew with `make native`"
     return None
+
+
+def _misreads(policy: Policy, make: _Make) -> str | None:
+    """Why the module cannot stand for a policy whose numbers it reads otherwise than Python does."""
+    registry = Registry(Wills())
+    registry.apply(RECORDS)
+    decider = Decider(policy, registry)
+    tried = trials(policy.file.numbers.country)
+    raw = memoryview(batch_of([(b"", trial.value) for trial in tried], timestamp=TRIAL_MS))
+    outcome = make(registry, None)(decider).decide(
+        raw, topic=EVENTS_URGENT, partition=0, base_offset_from=0, now=TRIAL_MS
+    )
+    fallback = {offset for offset, *_ in outcome.fallback}
+    answered = iter([record for decisions, _ in outcome.batches for record in records_of(decisions)])
+    answers = [None if offset in fallback else next(answered) for offset in range(len(tried))]
+    number = difference(decider, tried, answers)
+    if number is None and not outcome.misread_routes_count:
+        return None
+    return (
+        f"wurao_native reads numbers otherwise than the policy's patterns{f', such as {number}' if number else ''}: "
+        "let them differ less from those of the shipped policies, or, if they do not, build it anew with `make native`"
+    )

@@ -3,6 +3,7 @@
 The tuples here are the module's own (native/src/convert.rs reads their fields by name). Decisions are encoded by
 `codec.encode` and taken apart where an event's own values go, so that there is one encoder. Promises that whatever the
 module takes for one route is one route here: it is told the route's number kinds and owner, and checks its own by them.
+A route that the module takes for another falls back to Python.
 """
 
 from collections.abc import Mapping, Sequence
@@ -202,6 +203,8 @@ class Programs:
         self._holdings: list[str] = []
         self._senders: dict[str, tuple[Sender, SenderFacts]] = {}
         self._refers = _Places()
+        self.misread_count = 0
+        """routes that the module took for another: their events fall back to Python"""
         self.now = 0
         """the moment of the batch at hand"""
 
@@ -267,9 +270,16 @@ class Programs:
         found = source.kind, route.to_kind, owner.entry.prefix if owner else None, bool(source.orders)
         prefix = None if holding is None else self._holdings[holding]
         told = _FROM_KINDS[kinds[0]], _TO_KINDS[kinds[1]], prefix, ordered
-        assert found == told, "the native module takes a route for another"
-        program = self._program(route)
+        if found == told:
+            program = self._program(route)
+        else:  # a policy whose numbers the module reads otherwise, which its trial did not show
+            self.misread_count += 1
+            program = self._fallback()
         return Made(program, *self._refers.new(), self.quiet())
+
+    def _fallback(self) -> Program:
+        """All events that the module takes for this route are Python's."""
+        return Program([(0, 0, _LEFT)], None, [], [], None, self._refers.name(None), None, None)
 
     def _program(self, route: Route) -> Program:
         above, below = masked(route, self._bits)

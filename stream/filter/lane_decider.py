@@ -31,6 +31,8 @@ class LaneDecider:
         self._worker = worker
         self._throttle: defaultdict[str, logs.Throttle] = defaultdict(logs.Throttle)
         """message → its own limit, so that one fault does not silence another"""
+        self._told_misread = False
+        """once is enough: how many events it concerns is among the fallbacks"""
         self.tracer: tracing.BatchTracer | None = None
         self._show_policy()
 
@@ -69,6 +71,7 @@ class LaneDecider:
         if len(timestamps):
             metrics.lag_seconds.labels(lane).set(max(0, now - int(timestamps.min())) / 1000)
         metrics.native_fallbacks.inc(outputs.fallback_count)
+        self._tell_misread(outputs.misread_routes_count)
         for letter in outputs.dead_letters:
             metrics.dead_letters.labels(letter.place.topic).inc()
         self.count_misplaced(outputs.misplaced)
@@ -112,6 +115,16 @@ class LaneDecider:
                     records_count=count,
                     held_back=held_back,
                 )
+
+    def _tell_misread(self, routes_count: int) -> None:
+        if routes_count and not self._told_misread:
+            self._told_misread = True
+            log.error(
+                "the native module reads some numbers otherwise than the policy: their events fall back to Python; "
+                "report it with the policy's patterns of numbers",
+                worker=self._worker,
+                policy=self._batches.policy.version,
+            )
 
     def _count_replies(self, outputs: Outputs) -> None:
         for outcome, count in outputs.replies.items():

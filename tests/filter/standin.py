@@ -55,6 +55,7 @@ class StandInOutcome:
     fallback: list[tuple[int, int, bytes | None, bytes | None]]
     acts: Acts
     misplaced: int
+    misread_routes_count: int = 0
 
 
 @dataclass

@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from bloom.base import Base, BasedWills
+from bloom.bitmaps import Wills
 from bloom.partition import partition_of
-from bloom.partitioned import NotHeldError
+from bloom.partitioned import HeldPartitions, NotHeldError
 from bloom.snapshot import SnapshotMeta
 from stream import config as configuration
 from stream.config import Config
@@ -43,8 +44,9 @@ from stream.model.decision import Decision
 from stream.model.events import Event
 from stream.model.topics import TopicPartition
 from stream.policy.decide import Decider
-from stream.policy.loading import load
-from stream.registry.registry import registry_of
+from stream.policy.loading import load, read
+from stream.policy.settings import Policy
+from stream.registry.registry import Registry, registry_of
 from tests.filter import cases, standin
 from tests.filter.harness import NOW, Broker, FilterProcess, event
 from tests.native.twins import needs_native, partitioned_registry
@@ -367,6 +369,78 @@ def test_a_policy_that_the_module_cannot_stand_for_goes_the_python_path(tmp_path
     own = re.sub(r"(?m)^opt_out = .*$", 'opt_out = "stop"', shipped)
     (tmp_path / "policy.toml").write_text(own, encoding="utf-8")
     assert "`texts.opt_out` is not" in native_path(_config("auto"), load(tmp_path / "policy.toml")).why
+
+
+OTHER_NUMBERS = [
+    ("mobile", "[0-9]{1,15}|1[3-9][0-9]{9}"),
+    ("hotline", "[0-9]+"),
+    ("fixed", "[0-9]+"),
+    ("port", "[0-9]+"),
+    ("short", "[0-9]+"),
+    ("subscriber", "[0-9]+"),
+    ("country", "1"),
+    ("country", "852"),
+]
+"""Patterns that the loader accepts, and by which the module reads some number otherwise than Python does."""
+
+
+@needs_native
+@pytest.mark.parametrize(("name", "pattern"), OTHER_NUMBERS)
+def test_a_policy_whose_numbers_the_module_reads_otherwise_goes_the_python_path(name: str, pattern: str) -> None:
+    other = _with_pattern(name, pattern)
+    assert "reads numbers otherwise than the policy's patterns" in native_path(_config("auto"), other).why
+    with pytest.raises(CannotStart, match="reads numbers otherwise"):
+        native_path(_config("on"), other)
+
+
+@needs_native
+@pytest.mark.parametrize("name", ["cn-2020", "opt-out"])
+def test_a_shipped_policy_passes_the_trial_with_other_figures_too(name: str) -> None:
+    assert native_path(_config("on"), load(name)).share is not None
+    assert native_path(_config("on"), _with_pattern("help", "911|112")).share is not None
+
+
+@needs_native
+@pytest.mark.parametrize("mode", ["replicated", "partitioned"])
+def test_a_policy_that_is_taken_up_later_is_tried_as_well(mode: str, tmp_path: Path) -> None:
+    config = configuration.load(None, {"WURAO_REGISTRY__MODE": mode, "WURAO_REGISTRY__SNAPSHOTS": str(tmp_path)})
+    share = native_path(config, load()).share
+    assert share is not None
+    registry = Registry(Wills()) if mode == "replicated" else Registry(held=HeldPartitions(PARTITIONS))
+    make = share(registry, SnapshotMeta("cluster", 1, {}))
+    make(Decider(load(), registry))
+    make(Decider(load("opt-out"), registry))
+    with pytest.raises(native.NativeUnfit, match="reads numbers otherwise"):
+        make(Decider(_with_pattern("hotline", "[0-9]+"), registry))
+
+
+@needs_native
+def test_a_route_that_the_module_takes_for_another_falls_back_and_the_rest_goes_on() -> None:
+    """As where the trial of a policy showed nothing: a worker neither dies nor goes the Python path for good."""
+    registry = Registry(Wills())
+    decider = Decider(_with_pattern("mobile", "[0-9]{1,15}|1[3-9][0-9]{9}"), registry)
+    path = native.NativeBatches(
+        decider, BasedWills.following(registry.wills, None), partitions=PARTITIONS, compression="none"
+    )
+    place, call = TopicPartition("events.call", 1), {"from": "+8613900139000", "to": "106"}
+    records = _consumed([orjson.dumps(event("call", one, **call)) for one in range(3)])
+    plain = decide_batch({place: records}, decider, now=NOW, partitions=PARTITIONS)
+    for misread_routes_count in (1, 0):  # the second time the route is known
+        outputs = decide_raw(
+            {place: Taken([_raw(records)], [], FIRST + 3)}, path, decider, now=NOW, partitions=PARTITIONS
+        )
+        assert (outputs.fallback_count, outputs.misread_routes_count) == (3, misread_routes_count)
+        assert _decisions(outputs) == _decisions(plain)
+    good = _consumed([orjson.dumps(event("call", 9, **call | {"to": "110"}))])
+    outputs = decide_raw({place: Taken([_raw(good)], [], FIRST + 1)}, path, decider, now=NOW, partitions=PARTITIONS)
+    assert (outputs.fallback_count, outputs.misread_routes_count) == (0, 0)
+
+
+def _with_pattern(name: str, pattern: str) -> Policy:
+    shipped = files("stream.policy").joinpath("cn-2020.toml").read_text(encoding="utf-8")
+    text, count = re.subn(rf"(?m)^{name} = ['\"].*$", f"{name} = '{pattern}'", shipped)
+    assert count == 1
+    return read(text, source="other.toml")
 
 
 @given(st.lists(st.integers(0, 3), max_size=12))

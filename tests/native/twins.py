@@ -107,6 +107,7 @@ class Twins:
         """The batch decided natively."""
         outcome = self.native.decide(raw, topic=topic, partition=partition, base_offset_from=start, now=now)
         decisions = [record for batch, _ in outcome.batches for record in records_of(batch)]
+        assert not outcome.misread_routes_count, "the native module takes a route for another"
         assert outcome.count == len(decisions) == len(outcome.acts.timestamps)
         return Seen(outcome, decisions)
 
