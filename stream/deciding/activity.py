@@ -1,7 +1,8 @@
 """What senders did, in windows of ten seconds: the counts that early warning looks at (DESIGN section 1).
 
 Pure: decisions go in a batch at a time, records of `activity` come out when a window closes (`windows` makes them).
-Adding only keeps references; for `ROWS_PENDING_MAX` events at once these become columns of integers.
+Decisions come as columns (`Acts`), from the native module as from Python (`acts_of`). Adding only keeps references; for
+`ROWS_PENDING_MAX` events at once the columns are put into their windows.
 
 Promises. An event stands in the window of its record's timestamp, and so a backlog is no burst. Counts are exact for
 this worker and window, and a record says all there is to say under the name of its part: writing it twice does no
@@ -40,7 +41,7 @@ from stream.model.fields import Channel
 from stream.policy.rules import TABLE
 
 ROWS_PENDING_MAX: Final = 8_192
-"""Decisions kept before they become columns: some 3 ms of work, and some 5 MB."""
+"""Decisions kept before they are put into their windows, so that small batches cost no more than large ones."""
 
 ROWS_MAX: Final = 500_000
 """Rows of all open windows before these are closed early, in parts: 7 MB, as much while counting, and 0.05 s."""
@@ -50,6 +51,9 @@ CHUNK_ROWS_MAX: Final = 1 << 16
 
 NAMES_MAX: Final = 65_536
 """Answers and odd numbers that are remembered before all windows are closed early: senders' names are free text."""
+
+LISTS_MAX: Final = 4
+"""Lists of answers that are remembered: the native module's and Python's, and what each began anew."""
 
 LATE_MS: Final = 2_000
 """How long a window stays open after its end, so that what was on its way still finds it."""
@@ -79,7 +83,7 @@ Numbered = tuple[Decision, str, str | None]
 
 
 class Acts(NamedTuple):
-    """Decisions as columns, a row each, with what early warning wants to know of them: what `add_acts` takes.
+    """Decisions as columns, a row each, with what early warning wants to know of them.
 
     No answer of `CLAIMED` stands here whose sender is not the owner of the number that it came from.
     """
@@ -97,34 +101,73 @@ class Acts(NamedTuple):
     signs: Sequence[Sign]
 
 
-def together(some: Iterable[Acts]) -> list[Acts]:
-    """The same decisions in as few columns as can be: those become one whose answers are one list.
+class AnswerTable(dict[tuple[object, ...], int]):
+    """AnsweredEvent → its place in `names`, which grows as answers are met. Kept from batch to batch by who decides."""
 
-    A batch of some events of each partition brings columns of a few rows each, and one costs as much to count as a
-    thousand.
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: list[AnsweredEvent] = []
+        self._claims: NDArray[np.bool_] = np.zeros(0, dtype=np.bool_)
+        self._nobodys: NDArray[np.bool_] = np.zeros(0, dtype=np.bool_)
+
+    def __missing__(self, answer: tuple[object, ...]) -> int:
+        place = self[answer] = len(self.names)
+        self.names.append(AnsweredEvent(*answer))  # type: ignore[arg-type]  # `_ANSWER` gives just these
+        return place
+
+    @property
+    def is_full(self) -> bool:
+        """Whether another table should take its place: senders' names are free text."""
+        return len(self.names) >= NAMES_MAX
+
+    def claims(self) -> NDArray[np.bool_]:
+        """Of each name, whether its sender may be a mere claim."""
+        new = self.names[len(self._claims) :]
+        if new:
+            found = [one.sender is not None and one.reason in CLAIMED for one in new]
+            self._claims = np.append(self._claims, found)
+        return self._claims
+
+    def nobodys(self) -> NDArray[np.bool_]:
+        """Of each name, whether early warning counts it by the number that it came from."""
+        new = self.names[len(self._nobodys) :]
+        if new:
+            self._nobodys = np.append(self._nobodys, [one.sender is None and _is_counted(one) for one in new])
+        return self._nobodys
+
+
+def acts_of(
+    decided: Sequence[Numbered],
+    timestamps: Sequence[int],
+    signs: Sequence[Sign],
+    *,
+    owner: Owner,
+    table: AnswerTable,
+) -> Acts:
+    """Decisions that Python made, as columns; `timestamps` of their records in milliseconds.
+
+    An answer of `CLAIMED` loses its sender where `owner` does not bear it out: some 1 µs for each claim.
     """
-    groups: dict[int, list[Acts]] = {}
-    for acts in some:
-        groups.setdefault(id(acts.answers), []).append(acts)
-    return [group[0] if len(group) == 1 else _joined(group) for group in groups.values()]
-
-
-def _joined(group: Sequence[Acts]) -> Acts:
+    decisions, recipients, origins = zip(*decided, strict=True) if decided else ((), (), ())
+    rows = np.fromiter(map(table.__getitem__, map(_ANSWER, decisions)), np.int32, len(decided))
+    for row in np.flatnonzero(table.claims()[rows]).tolist():
+        one, origin = decisions[row], origins[row]
+        if (owner("call" if one.of == "call" else "sms", origin) if origin else None) != one.sender:
+            rows[row] = table[one.of, None, one.verdict, one.reason]
+    sources: Integers = np.zeros(len(rows), dtype=np.int64)
     odd_sources: dict[int, str] = {}
-    first = 0
-    for acts in group:
-        for row, text in acts.odd_sources.items():
-            odd_sources[first + row] = text
-        first += len(acts.rows)
-    return Acts(
-        answers=group[0].answers,
-        rows=np.concatenate([acts.rows for acts in group]),
-        recipients=np.concatenate([acts.recipients for acts in group]),
-        sources=np.concatenate([acts.sources for acts in group]),
-        odd_sources=odd_sources,
-        timestamps=np.concatenate([acts.timestamps for acts in group]),
-        signs=[sign for acts in group for sign in acts.signs],
-    )
+    if places := np.flatnonzero(table.nobodys()[rows]).tolist():
+        texts = [origins[place] or "" for place in places]
+        numbers = sources[places] = numbers_of(texts)
+        odd = np.flatnonzero(numbers == NO_NUMBER).tolist()
+        odd_sources = {places[place]: texts[place] for place in odd if texts[place]}
+    stamps = np.array(timestamps, dtype=np.int64)
+    return Acts(table.names, rows, numbers_of(recipients), sources, odd_sources, stamps, signs)
+
+
+def _is_counted(answer: AnsweredEvent) -> bool:
+    """Whether early warning is about an answer."""
+    return answer.of != "reply" and answer.reason not in NOBODYS
 
 
 class _Rows(NamedTuple):
@@ -167,13 +210,11 @@ class _Open:
 
 
 class _Answers(dict[tuple[object, ...], int]):
-    """Answer → its place in `names`, which grows as answers are first seen; or `_UNCOUNTED`."""
+    """AnsweredEvent → its place in `names`, which grows as answers are first seen; or `_UNCOUNTED`."""
 
     def __init__(self) -> None:
         super().__init__()
         self.names: list[AnsweredEvent] = []
-        self.claims: list[bool] = []
-        """of each name, whether its sender may be a mere claim"""
         self._nobodys: NDArray[np.bool_] = np.zeros(0, dtype=np.bool_)
 
     def nobodys(self) -> NDArray[np.bool_]:
@@ -185,67 +226,58 @@ class _Answers(dict[tuple[object, ...], int]):
 
     def __missing__(self, answer: tuple[object, ...]) -> int:
         named = AnsweredEvent(*answer)  # type: ignore[arg-type]  # `_ANSWER` gives just these
-        if named.of == "reply" or named.reason in NOBODYS:
-            place = _UNCOUNTED
-        else:
+        place = _UNCOUNTED
+        if _is_counted(named):
             place = len(self.names)
             self.names.append(named)
-            self.claims.append(named.sender is not None and named.reason in CLAIMED)
         self[answer] = place
         return place
 
 
 class _ActsPlaces:
-    """The places of acts' answers among ours, kept for as long as acts bring the same list, which grows."""
+    """The places of acts' answers among ours, kept for the lists that acts bring, which grow."""
 
     def __init__(self) -> None:
-        self._answers: Sequence[AnsweredEvent] = ()
-        self._places: NDArray[np.int32] = np.zeros(0, dtype=np.int32)
+        self._known: dict[int, tuple[Sequence[AnsweredEvent], NDArray[np.int32]]] = {}
+        """by the list's identity; the list is held, so that no other can have it"""
 
     def places_of(self, answers: Sequence[AnsweredEvent], ours: _Answers) -> NDArray[np.int32]:
         """By place in the list."""
-        if answers is not self._answers:
-            self._answers, self._places = answers, np.zeros(0, dtype=np.int32)
-        if len(self._places) < len(answers):
-            new = [ours[tuple(answer)] for answer in answers[len(self._places) :]]
-            self._places = np.append(self._places, np.array(new, dtype=np.int32))
-        return self._places
+        known = self._known.get(id(answers))
+        places = known[1] if known is not None else np.zeros(0, dtype=np.int32)
+        if len(places) < len(answers):
+            new = [ours[tuple(answer)] for answer in answers[len(places) :]]
+            places = np.append(places, np.array(new, dtype=np.int32))
+            if known is None and len(self._known) >= LISTS_MAX:
+                del self._known[next(iter(self._known))]
+            self._known[id(answers)] = answers, places
+        return places
 
 
 class ActivityCounter:
-    """One worker's windows. `run` names the worker's run, which no other has; `owner` knows whose numbers are."""
+    """One worker's windows. `run` names the worker's run, which no other has."""
 
-    def __init__(self, run: str, owner: Owner) -> None:
+    def __init__(self, run: str) -> None:
         self._run = run
-        self._owner = owner
         self._parts = 0
-        self._decided: list[Numbered] = []
-        self._timestamps: list[int] = []
+        self._pending: list[Acts] = []
+        self._pending_rows = 0
         self._pending_since = 0
         self._open: dict[int, _Open] = {}
         self._rows = 0
         self._forget_names()
 
-    def add(self, decided: Sequence[Numbered], timestamps: Sequence[int], signs: Iterable[Sign], *, now: int) -> None:
-        """Count a batch's decisions, each with its record's timestamp, and what else it showed (milliseconds)."""
-        if not self._decided:
-            self._pending_since = now
-        self._decided += decided
-        self._timestamps += timestamps
-        self._note(signs, now)
-        if len(self._decided) >= ROWS_PENDING_MAX:
-            self._take_in(now)
-
-    def add_acts(self, acts: Acts, *, now: int) -> None:
-        """Count decisions that are columns already. They must not hold replies."""
+    def add(self, acts: Acts, *, now: int) -> None:
+        """Count a batch's decisions, and what else it showed; its columns are kept awhile. `now` in milliseconds."""
         self._note(acts.signs, now)
         if not len(acts.rows):
             return
-        places = self._acts.places_of(acts.answers, self._answers)
-        sources = acts.sources.copy()
-        for row, text in acts.odd_sources.items():
-            sources[row] = self._source(text)
-        self._sort_in(_Rows(places[acts.rows], acts.recipients, sources), _windows_of(acts.timestamps, now), now)
+        if not self._pending:
+            self._pending_since = now
+        self._pending.append(acts)
+        self._pending_rows += len(acts.rows)
+        if self._pending_rows >= ROWS_PENDING_MAX:
+            self._take_in(now)
 
     def _note(self, signs: Iterable[Sign], now: int) -> None:
         for sign in signs:
@@ -290,16 +322,19 @@ class ActivityCounter:
         return opened
 
     def _take_in(self, now: int) -> None:
-        """Make columns of what is pending, and put each row into its window."""
-        decided, self._decided = self._decided, []
-        timestamps, self._timestamps = self._timestamps, []
-        if not decided:
+        """Put each row that is pending into its window."""
+        pending, self._pending, self._pending_rows = self._pending, [], 0
+        if not pending:
             return
-        decisions, recipients, origins = zip(*decided, strict=True)
-        answers = np.fromiter(map(self._answers.__getitem__, map(_ANSWER, decisions)), np.int32, len(decided))
-        self._test_claims(answers, decided)
-        rows = _Rows(answers, numbers_of(recipients), self._sources_of(answers, origins))
-        windows = _windows_of(np.array(timestamps, dtype=np.int64), now)
+        sources = np.concatenate([acts.sources for acts in pending])
+        first = 0
+        for acts in pending:
+            for row, text in acts.odd_sources.items():
+                sources[first + row] = self._source(text)
+            first += len(acts.rows)
+        places = [self._acts.places_of(acts.answers, self._answers)[acts.rows] for acts in pending]
+        rows = _Rows(np.concatenate(places), np.concatenate([acts.recipients for acts in pending]), sources)
+        windows = _windows_of(np.concatenate([acts.timestamps for acts in pending]), now)
         self._sort_in(rows, windows, self._pending_since)
 
     def _sort_in(self, rows: _Rows, windows: Integers, since: int) -> None:
@@ -320,28 +355,6 @@ class ActivityCounter:
     def _put(self, window: int, rows: _Rows, since: int) -> None:
         self._window(window, since).put(rows, self._answers.nobodys())
         self._rows += len(rows.answers)
-
-    def _test_claims(self, answers: NDArray[np.int32], decided: Sequence[Numbered]) -> None:
-        """Take the sender's name from those answers whose number does not bear it out. Some 1 µs for each claim."""
-        claims = np.array([*self._answers.claims, False], dtype=np.bool_)  # the last is `_UNCOUNTED`'s
-        for place in np.flatnonzero(claims[answers]).tolist():
-            one, _, origin = decided[place]
-            owner = self._owner("call" if one.of == "call" else "sms", origin) if origin else None
-            if owner != one.sender:
-                answers[place] = self._answers[one.of, None, one.verdict, one.reason]
-
-    def _sources_of(self, answers: NDArray[np.int32], origins: Sequence[str | None]) -> Integers:
-        """The numbers that those came from behind whom no sender stands."""
-        places = np.flatnonzero(answers >= 0)
-        places = places[self._answers.nobodys()[answers[places]]]
-        texts = [origins[place] or "" for place in places.tolist()]
-        numbers = numbers_of(texts)
-        for odd in np.flatnonzero(numbers == NO_NUMBER).tolist():
-            if texts[odd]:
-                numbers[odd] = self._source(texts[odd])
-        sources = np.zeros(len(origins), dtype=np.int64)
-        sources[places] = numbers
-        return sources
 
     def _source(self, text: str) -> int:
         """An integer for a number that is no subscriber's, above all that are."""

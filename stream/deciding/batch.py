@@ -8,6 +8,7 @@ stands in `native_batch`: it takes bytes, and gives `decide_batch` what it leave
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from operator import attrgetter
 from typing import NamedTuple, Protocol
 
@@ -16,11 +17,12 @@ from numpy.typing import NDArray
 
 from bloom.number import masked
 from bloom.partition import partition_of, partitions_of
-from stream.deciding.activity import Acts, Numbered
+from stream.deciding.activity import Acts, AnswerTable, Numbered, acts_of
 from stream.deciding.windows import Sign
 from stream.model.codec import Undecodable, encode, event_decoder
 from stream.model.decision import Decision
 from stream.model.events import Event, Reply, Sms
+from stream.model.fields import Channel
 from stream.model.limits import DECISION_KEY
 from stream.model.registry import Expression, key_of
 from stream.model.times import time_problem
@@ -28,6 +30,7 @@ from stream.model.topics import TopicPartition
 from stream.policy.decide import Decider
 from stream.policy.facts import USELESS, ReplyOutcome
 from stream.registry.decoding import wrong_partition
+from stream.registry.registry import Registry
 
 _TALLY = attrgetter("of", "verdict", "reason")
 OPT_OUT_REPLY = "opt_out_reply"
@@ -93,23 +96,17 @@ class Outputs:
     finished: list[Finished] = field(default_factory=list)
     """decisions of the native path, in the order of their events"""
     acts: list[Acts] = field(default_factory=list)
-    """the same, as activity is counted from them"""
+    """all decisions as columns, of either path: what activity is counted from"""
     wills: dict[int, list[Keyed]] = field(default_factory=dict)
     """partition → expressions that replies made"""
     epochs: list[Keyed] = field(default_factory=list)
     """the registry state that these decisions were made from, where it is a new one"""
     dead_letters: list[DeadLetter] = field(default_factory=list)
     counts: Counter[Tally] = field(default_factory=Counter)
-    timestamps: list[int] = field(default_factory=list)
-    """the record timestamps of events that Python decided, milliseconds"""
     fallback_count: int = 0
     """records that fell back to Python on the native path"""
     misread_routes_count: int = 0
     """of these, routes that the native module takes for another than Python does"""
-    decided: list[Numbered] = field(default_factory=list)
-    """the decisions themselves, in the order of `timestamps`: what activity is counted from"""
-    signs: list[Sign] = field(default_factory=list)
-    """what replies and service texts tell early warning"""
     replies: Counter[ReplyOutcome] = field(default_factory=Counter)
     """what came of replies"""
     useless_reply: UselessReply | None = None
@@ -121,22 +118,30 @@ class Outputs:
 
     def all_timestamps(self) -> NDArray[np.int64]:
         """The record timestamps of all decided events, milliseconds."""
-        of_python = np.array(self.timestamps, dtype=np.int64)
-        return np.concatenate([of_python, *(acts.timestamps for acts in self.acts)])
+        return np.concatenate([np.zeros(0, dtype=np.int64), *(acts.timestamps for acts in self.acts)])
 
 
 def decide_batch(
-    batches: Mapping[TopicPartition, Sequence[Record]], decider: Decider, *, now: int, partitions: int
+    batches: Mapping[TopicPartition, Sequence[Record]],
+    decider: Decider,
+    *,
+    now: int,
+    partitions: int,
+    answers: AnswerTable | None = None,
 ) -> Outputs:
     """Decide every record of a batch at the moment `now` (milliseconds).
 
-    `partitions` is the number of partitions of all event topics. Total: a record that cannot be decoded becomes a
-    dead letter, and the rest is decided; where the registry holds some partitions only, so does one that stands in
-    another partition than its subscriber's, whose wills are held elsewhere. Linear; some 6 µs an event.
+    `partitions` is the partition count of all event topics; `answers` is kept from batch to batch by the caller, which
+    spares making it. Total: a record that cannot be decoded becomes a dead letter, and the rest is decided; where the
+    registry holds some partitions only, so does one that stands in another partition than its subscriber's, whose
+    expressions are held elsewhere. Linear; some 6 µs an event.
     """
     outputs = Outputs()
     held = decider.world.registry.held
     concerned: dict[TopicPartition, Sequence[str]] = {}
+    decided: list[Numbered] = []
+    timestamps: list[int] = []
+    signs: list[Sign] = []
     for place, records in batches.items():
         taken, events = _decode_all(place, records, outputs)
         readings = decider.read(events)
@@ -154,11 +159,11 @@ def decide_batch(
                 for record, subscriber, decision in zip(taken, subscribers, decisions, strict=True)
             ]
         )
-        outputs.decided += zip(decisions, subscribers, readings.origins, strict=True)
-        outputs.timestamps += [record.timestamp for record in taken]
+        decided += zip(decisions, subscribers, readings.origins, strict=True)
+        timestamps += [record.timestamp for record in taken]
         for record, event, decision, subscriber in zip(taken, events, decisions, subscribers, strict=True):
             if decision.reason == OPT_OUT_REPLY and isinstance(event, Reply):
-                will = _will(event, subscriber, record.timestamp, decider, outputs, now=now)
+                will = _will(event, subscriber, record.timestamp, decider, signs, now=now)
                 # Its own partition, not the event's: a reply found in the wrong one must not spread that mistake.
                 keyed = Keyed(key_of(will).encode(), encode(will))
                 outputs.wills.setdefault(partition_of(subscriber, partitions), []).append(keyed)
@@ -169,13 +174,28 @@ def decide_batch(
                     numbers = masked(event.from_), masked(event.to)
                     outputs.useless_reply = UselessReply(place, record.offset, came_of, *numbers)
             elif decision.reason == SERVICE and isinstance(event, Sms):
-                _look_for_hint(event, decision, record.timestamp, decider, outputs)
+                _look_for_hint(event, decision, record.timestamp, decider, signs)
         if records:
             outputs.next_offsets[place] = records[-1].offset + 1
     if held is None:
         outputs.misplaced += _misplaced(concerned, partitions)
-    outputs.counts.update(_TALLY(decision) for decision, *_ in outputs.decided)
+    outputs.counts.update(_TALLY(decision) for decision, *_ in decided)
+    if decided:
+        outputs.acts.append(
+            acts_of(
+                decided,
+                timestamps,
+                signs,
+                owner=partial(_owner, decider.world.registry),
+                table=AnswerTable() if answers is None else answers,
+            )
+        )
     return outputs
+
+
+def _owner(registry: Registry, channel: Channel, number: str) -> str | None:
+    holding = registry.ownership[channel].owner(number)
+    return holding.sender if holding is not None else None
 
 
 def _decode_all(place: TopicPartition, records: Sequence[Record], outputs: Outputs) -> tuple[list[Record], list[Event]]:
@@ -192,14 +212,14 @@ def _decode_all(place: TopicPartition, records: Sequence[Record], outputs: Outpu
     return taken, events
 
 
-def _look_for_hint(sms: Sms, decision: Decision, timestamp: int, decider: Decider, outputs: Outputs) -> None:
+def _look_for_hint(sms: Sms, decision: Decision, timestamp: int, decider: Decider, signs: list[Sign]) -> None:
     """Note a service text that tells how to refuse, as no service need do.
 
     It is read in lower case and not folded, which takes 0.4 µs and not 1.2: one written in traditional or full-width
     characters escapes this look, which warns and decides nothing.
     """
     if sms.text and decision.sender and decider.world.policy.opt_out.search(sms.text.lower()):
-        outputs.signs.append(Sign("opt-out hint", timestamp, "sms", decision.sender))
+        signs.append(Sign("opt-out hint", timestamp, "sms", decision.sender))
 
 
 def _key(key: bytes | None, subscriber: str) -> bytes:
@@ -207,7 +227,7 @@ def _key(key: bytes | None, subscriber: str) -> bytes:
     return key if key and len(key) <= DECISION_KEY.most else subscriber.encode()
 
 
-def _will(reply: Reply, author: str, timestamp: int, decider: Decider, outputs: Outputs, *, now: int) -> Expression:
+def _will(reply: Reply, author: str, timestamp: int, decider: Decider, signs: list[Sign], *, now: int) -> Expression:
     """What the reply's author wants, for the register (DESIGN section 3, *How subscribers speak*).
 
     A gateway's clock may be wrong: what nobody can have said then, is said now.
@@ -215,7 +235,7 @@ def _will(reply: Reply, author: str, timestamp: int, decider: Decider, outputs: 
     reply_expression = decider.reply_expression(reply)
     assert reply_expression is not None, "rule 3 decided, so the reply table had it"
     if reply_expression.sender and reply_expression.will == "refuse":
-        outputs.signs.append(Sign("refusal", timestamp, reply_expression.channel, reply_expression.sender))
+        signs.append(Sign("refusal", timestamp, reply_expression.channel, reply_expression.sender))
     return Expression(
         subscriber=author,
         channel=reply_expression.channel,

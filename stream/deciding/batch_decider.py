@@ -14,13 +14,12 @@ Must never be called by two threads, nor while the registry changes.
 from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
-from stream.deciding.activity import ActivityCounter
+from stream.deciding.activity import ActivityCounter, AnswerTable
 from stream.deciding.batch import Keyed, Outputs, decide_batch
 from stream.deciding.native import NativeUnfit
 from stream.deciding.native_batch import MakeNative, Native, Taken, decide_raw
 from stream.model.codec import encode
 from stream.model.decision import Epoch
-from stream.model.fields import Channel
 from stream.model.topics import TopicPartition
 from stream.policy.decide import Decider
 from stream.policy.settings import Policy
@@ -80,7 +79,8 @@ class BatchDecider:
         self._state: _State | None = None
         self.epochs_count = 0
         """how many states of the registry have been decided from"""
-        self.activity = ActivityCounter(source.run, self._owner)
+        self.activity = ActivityCounter(source.run)
+        self._answers = AnswerTable()
         self._take_up(Decider(policy, registry))
 
     @property
@@ -163,19 +163,17 @@ class BatchDecider:
         Linear: some 6 µs an event by Python, 0.4 µs natively. Raises `NativeFailed` for whatever the module raises,
         and `NotHeldError` for a partition that the registry does not hold.
         """
+        if self._answers.is_full:
+            self._answers = AnswerTable()
+        partitions, answers = self._partitions, self._answers
         if self.is_native:
-            outputs = decide_raw(batches, self._native, self._decider, now=now, partitions=self._partitions)
+            outputs = decide_raw(batches, self._native, self._decider, now=now, partitions=partitions, answers=answers)
         else:
             records = {place: taken.records for place, taken in batches.items()}
-            outputs = decide_batch(records, self._decider, now=now, partitions=self._partitions)
-        self.activity.add(outputs.decided, outputs.timestamps, outputs.signs, now=now)
+            outputs = decide_batch(records, self._decider, now=now, partitions=partitions, answers=answers)
         for acts in outputs.acts:
-            self.activity.add_acts(acts, now=now)
+            self.activity.add(acts, now=now)
         return outputs
-
-    def _owner(self, channel: Channel, number: str) -> str | None:
-        holding = self.registry.ownership[channel].owner(number)
-        return holding.sender if holding is not None else None
 
 
 def keyed_epoch(epoch: Epoch) -> Keyed:

@@ -68,12 +68,6 @@ class NativeOutcome:
     """routes, met for the first time, that the module takes for another than Python does: they fall back"""
 
     @property
-    def batch(self) -> bytearray | None:
-        """The finished batch, where there is one at most."""
-        assert len(self.batches) < 2, "a large batch of events makes several of decisions"
-        return self.batches[0][0] if self.batches else None
-
-    @property
     def count(self) -> int:
         """How many events were answered."""
         return sum(count for _, count in self.batches)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from stream.deciding.activity import Acts, together
+from stream.deciding.activity import Acts, AnswerTable
 from stream.deciding.batch import Finished, Outputs, Record, decide_batch
 from stream.model.topics import TopicPartition
 from stream.policy.decide import Decider
@@ -97,7 +97,7 @@ class Native(Protocol):
     """The native batch function, on one worker's registry and policy: it takes note itself of what changes there."""
 
     def decide(self, raw: memoryview, /, *, topic: str, partition: int, base_offset_from: int, now: int) -> Outcome:
-        """Answer what it is sure of, and name what falls back. Raises ValueError for bytes that it cannot read.
+        """AnsweredEvent what it is sure of, and name what falls back. Raises ValueError for bytes that it cannot read.
 
         `raw` may hold several record batches, back to back; records before `base_offset_from` are passed over. `now`
         in milliseconds.
@@ -113,7 +113,13 @@ class NativeFailed(Exception):
 
 
 def decide_raw(
-    batches: Mapping[TopicPartition, Taken], native: Native | None, decider: Decider, *, now: int, partitions: int
+    batches: Mapping[TopicPartition, Taken],
+    native: Native | None,
+    decider: Decider,
+    *,
+    now: int,
+    partitions: int,
+    answers: AnswerTable | None = None,
 ) -> Outputs:
     """Decide a batch that came as record batches, or partly so. Raises `NativeFailed` for whatever the module raises.
 
@@ -137,12 +143,11 @@ def decide_raw(
                 records += [FallbackRecord(*record) for record in outcome.fallback]
         if records:
             fallback[place] = records
-    outputs = decide_batch(fallback, decider, now=now, partitions=partitions)
+    outputs = decide_batch(fallback, decider, now=now, partitions=partitions, answers=answers)
     outputs.fallback_count = sum(map(len, fallback.values()))
     for place, outcome in done:
         outputs.misread_routes_count += outcome.misread_routes_count
         _add(outputs, place, outcome)
-    outputs.acts = together(outcome.acts for _, outcome in done if len(outcome.acts.rows))
     outputs.next_offsets = {place: taken.next_offset for place, taken in batches.items()}
     return outputs
 
@@ -165,6 +170,7 @@ def _add(outputs: Outputs, place: TopicPartition, outcome: Outcome) -> None:
         raise NativeFailed(f"{place}: {decisions_count} decisions, and columns of {len(outcome.acts.timestamps)} rows")
     if not decisions_count:
         return
+    outputs.acts.append(outcome.acts)
     outputs.finished += [Finished(place.partition, data, count) for data, count in outcome.batches]
     for kind, verdict, reason, count in outcome.counts:
         outputs.counts[kind, verdict, reason] += count

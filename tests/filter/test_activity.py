@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from bloom.number import MSISDN_END, MSISDN_MIN, parse
 from stream.deciding import activity, windows
-from stream.deciding.activity import LATE_MS, ActivityCounter
+from stream.deciding.activity import LATE_MS, ActivityCounter, AnswerTable, acts_of
 from stream.deciding.batch import decide_batch
 from stream.deciding.windows import BLOCKS_MAX, NO_NUMBER, Closed, Sign, numbers_of, records_of
 from stream.model.control import BLOCK_NUMBERS, WINDOW_MS, Activity, Party, Tally
@@ -140,11 +140,9 @@ def _is_told(key: Key, count: Count) -> bool:
 
 
 def _add(counter: ActivityCounter, made: Sequence[Made], signs: Iterable[Sign] = (), *, now: int = NOW) -> None:
+    decided = [(one.decision, one.decision.to, one.decision.from_) for one in made]
     counter.add(
-        [(one.decision, one.decision.to, one.decision.from_) for one in made],
-        [one.timestamp for one in made],
-        signs,
-        now=now,
+        acts_of(decided, [one.timestamp for one in made], list(signs), owner=OWNERS, table=AnswerTable()), now=now
     )
 
 
@@ -164,7 +162,7 @@ def _key(record: Activity) -> Key:
 def test_what_is_told_of_a_window_is_what_a_plain_recount_finds(
     made: list[Made], signs: list[Sign], cut: int, at_once: int
 ) -> None:
-    counter = ActivityCounter("run", OWNERS)
+    counter = ActivityCounter("run")
     _add(counter, made[:cut], signs)
     _add(counter, made[cut:])
     with pytest.MonkeyPatch.context() as patch:
@@ -186,7 +184,7 @@ def test_what_is_told_of_a_window_is_what_a_plain_recount_finds(
 
 
 def test_a_window_closes_when_it_is_over_and_what_is_late_goes_into_a_further_part() -> None:
-    counter = ActivityCounter("run", OWNERS)
+    counter = ActivityCounter("run")
     _add(counter, [_made(at=START + 5)], now=START + 5)
     end = START + WINDOW_MS + LATE_MS
     assert counter.close(end - 1) == []
@@ -202,7 +200,7 @@ def test_a_window_closes_when_it_is_over_and_what_is_late_goes_into_a_further_pa
 
 
 def test_a_backlog_is_counted_in_the_windows_in_which_it_was_sent() -> None:
-    counter = ActivityCounter("run", OWNERS)
+    counter = ActivityCounter("run")
     now = START + 1_000 * WINDOW_MS
     _add(counter, [_made(at=START + place * WINDOW_MS) for place in range(50)], now=now)
     assert counter.close(now + WINDOW_MS - 1) == [], "a backlog's windows stay open for their length, too"
@@ -212,7 +210,7 @@ def test_a_backlog_is_counted_in_the_windows_in_which_it_was_sent() -> None:
 
 
 def test_a_backlog_of_many_windows_takes_neither_a_mapping_nor_a_page_for_each() -> None:
-    counter = ActivityCounter("run", OWNERS)
+    counter = ActivityCounter("run")
     many = 3_000
     before = len(Path("/proc/self/maps").read_text(encoding="ascii").splitlines())
     tracemalloc.start()
@@ -227,7 +225,7 @@ def test_a_backlog_of_many_windows_takes_neither_a_mapping_nor_a_page_for_each()
 
 def test_too_many_rows_or_names_close_every_window_early(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(activity, "ROWS_MAX", 10)
-    counter = ActivityCounter("run", OWNERS)
+    counter = ActivityCounter("run")
     _add(counter, [_made()] * 9)
     assert counter.close(START) == []
     _add(counter, [_made()])
@@ -242,7 +240,7 @@ def test_too_many_rows_or_names_close_every_window_early(monkeypatch: pytest.Mon
 
 
 def test_a_sweep_seen_by_one_worker_among_many_is_told_block_by_block() -> None:
-    counter = ActivityCounter("run", OWNERS)
+    counter = ActivityCounter("run")
     _add(counter, [_made(to=f"+86138{number:08d}") for number in range(0, 50 * 100, 7)])
     (record,) = _records(counter.close(NOW, everything=True))
     assert record.run == 1
@@ -251,7 +249,7 @@ def test_a_sweep_seen_by_one_worker_among_many_is_told_block_by_block() -> None:
 
 
 def test_parties_beyond_what_one_pass_takes_are_counted_all_the_same() -> None:
-    counter = ActivityCounter("run", OWNERS)
+    counter = ActivityCounter("run")
     made = [_made(sender=f"ORG-{n % 9_000}", to=f"+86138{n % 9_001:08d}") for n in range(18_000)]
     _add(counter, made)
     told = {_key(record): record for record in _records(counter.close(NOW, everything=True))}
@@ -279,13 +277,14 @@ def test_a_batch_tells_of_replies_that_refuse_and_of_service_that_advertises() -
     records = [Consumed(n, None, orjson.dumps(one), START) for n, one in enumerate([hint, plain, reply, advert])]
     outputs = decide_batch({TopicPartition("events.urgent", 0): records}, decider, now=NOW, partitions=12)
     channel: Channel = "sms"
-    assert outputs.signs == [
+    (acts,) = outputs.acts
+    assert acts.signs == [
         Sign("opt-out hint", START, channel, "ORG-SERVICE"),
         Sign("refusal", START, channel, "ORG-BANK"),
     ]
-    assert [decision.reason for decision, *_ in outputs.decided] == ["service", "service", "opt_out_reply", "consented"]
-    counter = ActivityCounter("run", OWNERS)
-    counter.add(outputs.decided, outputs.timestamps, outputs.signs, now=NOW)
+    assert [acts.answers[row].reason for row in acts.rows] == ["service", "service", "opt_out_reply", "consented"]
+    counter = ActivityCounter("run")
+    counter.add(acts, now=NOW)
     told = {record.party.sender: record for record in _records(counter.close(NOW, everything=True))}
     assert (told["ORG-SERVICE"].opt_out_hints, told["ORG-SERVICE"].tallies) == (1, (Tally("allow", "service", 2),))
     assert (told["ORG-BANK"].refusals, told["ORG-BANK"].tallies) == (1, (Tally("allow", "consented", 1),))
@@ -299,13 +298,9 @@ def _of_batch(events: Sequence[dict[str, object]]) -> list[Activity]:
         batches[TopicPartition("events.urgent", 0)].append(Consumed(place, None, orjson.dumps(one), START))
     outputs = decide_batch(batches, decider, now=NOW, partitions=12)
     assert not outputs.dead_letters
-
-    def owner(channel: Channel, number: str) -> str | None:
-        holding = decider.world.registry.ownership[channel].owner(number)
-        return holding.sender if holding else None
-
-    counter = ActivityCounter("run", owner)
-    counter.add(outputs.decided, outputs.timestamps, outputs.signs, now=NOW)
+    (acts,) = outputs.acts
+    counter = ActivityCounter("run")
+    counter.add(acts, now=NOW)
     return list(_records(counter.close(NOW, everything=True)))
 
 

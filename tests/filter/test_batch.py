@@ -48,7 +48,7 @@ def test_every_record_is_decided_or_a_dead_letter(values: list[bytes | None]) ->
     outputs = _batch(*values)
     decided = sum(map(len, outputs.decisions.values()))
     assert decided + len(outputs.dead_letters) == len(values)
-    assert decided == sum(outputs.counts.values()) == len(outputs.timestamps)
+    assert decided == sum(outputs.counts.values()) == len(outputs.all_timestamps())
     assert outputs.next_offsets == ({TopicPartition("events.urgent", 0): 10 + len(values)} if values else {})
     for letter in outputs.dead_letters:
         assert letter.value == values[letter.offset - 10]

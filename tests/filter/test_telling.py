@@ -27,8 +27,8 @@ def _acts(answers: list[AnsweredEvent], *, at: int) -> Acts:
 
 
 def _counter(answers: list[AnsweredEvent]) -> ActivityCounter:
-    counter = ActivityCounter("run", lambda *_: None)
-    counter.add_acts(_acts(answers, at=NOW), now=NOW)
+    counter = ActivityCounter("run")
+    counter.add(_acts(answers, at=NOW), now=NOW)
     return counter
 
 
@@ -58,7 +58,7 @@ async def test_a_window_is_counted_in_a_thread_and_sent_whole(monkeypatch: pytes
 def test_a_closed_window_knows_no_answer_that_is_met_later() -> None:
     later = NOW + 6 * WINDOW_MS
     counter = _counter(ANSWERS[:5])
-    counter.add_acts(_acts(ANSWERS[5:9], at=later), now=later)
+    counter.add(_acts(ANSWERS[5:9], at=later), now=later)
     (closed,) = counter.close(later)
-    counter.add_acts(_acts(ANSWERS[9:30], at=later), now=later)
+    counter.add(_acts(ANSWERS[9:30], at=later), now=later)
     assert len(closed.answers) == 9
