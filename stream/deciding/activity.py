@@ -102,7 +102,7 @@ class Acts(NamedTuple):
 
 
 class AnswerTable(dict[tuple[object, ...], int]):
-    """AnsweredEvent → its place in `names`, which grows as answers are met. Kept from batch to batch by who decides."""
+    """Answer → its place in `names`, which grows as answers are met. Kept from batch to batch by who decides."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -210,7 +210,7 @@ class _Open:
 
 
 class _Answers(dict[tuple[object, ...], int]):
-    """AnsweredEvent → its place in `names`, which grows as answers are first seen; or `_UNCOUNTED`."""
+    """Answer → its place in `names`, which grows as answers are first seen; or `_UNCOUNTED`."""
 
     def __init__(self) -> None:
         super().__init__()

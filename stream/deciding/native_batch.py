@@ -97,7 +97,7 @@ class Native(Protocol):
     """The native batch function, on one worker's registry and policy: it takes note itself of what changes there."""
 
     def decide(self, raw: memoryview, /, *, topic: str, partition: int, base_offset_from: int, now: int) -> Outcome:
-        """AnsweredEvent what it is sure of, and name what falls back. Raises ValueError for bytes that it cannot read.
+        """Answer what it is sure of, and name what falls back. Raises ValueError for bytes that it cannot read.
 
         `raw` may hold several record batches, back to back; records before `base_offset_from` are passed over. `now`
         in milliseconds.
