@@ -38,7 +38,7 @@ PROHIBITED = finding(basis="prohibited-content", grounds="prohibited-content")
 
 
 def followed(raised: RaiseFinding) -> Stepped[measure.MeasureCase]:
-    """The measure that a raised finding leads to, by way of an empty docket."""
+    """The measure that a raised finding leads to, by way of an empty record."""
     routed = route(PartyRecord(), raised.finding, NOW, TERMS, origin=raised.origin, direction=raised.direction)
     opened = act(routed.effects, OpenCase)
     assert isinstance(opened.event, FindingRouted)

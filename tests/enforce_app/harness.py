@@ -111,8 +111,8 @@ class Pure:
 
     def states(self) -> dict[str, tuple[str, int]]:
         """State and step of every case."""
-        pictures = {key: store.view_of(key, entry) for key, entry in self.entries.items()}
-        return {key: (seen.state, seen.step) for key, seen in pictures.items() if seen is not None}
+        views = {key: store.view_of(key, entry) for key, entry in self.entries.items()}
+        return {key: (seen.state, seen.step) for key, seen in views.items() if seen is not None}
 
 
 class Written(NamedTuple):
@@ -142,7 +142,7 @@ def effects(broker: Broker) -> list[Written]:
     ]
 
 
-def pictures(broker: Broker) -> dict[str, CaseView]:
+def views(broker: Broker) -> dict[str, CaseView]:
     """Where every case stands."""
     return {record.key.decode(): decode_as(CaseView, record.value) for record in broker.read(topics.CASES)}
 

@@ -26,7 +26,7 @@ from stream.metrics import EnforceMetrics
 from stream.model import topics
 from stream.model.control import Complaint
 from stream.policy.loading import load as load_policy
-from tests.enforce_app.harness import NOW, Pure, Record, effects, pictures, said, told
+from tests.enforce_app.harness import NOW, Pure, Record, effects, said, told, views
 from tests.filter.harness import PARTITIONS, Broker
 
 pytestmark = pytest.mark.kafka
@@ -137,5 +137,5 @@ def test_a_death_after_any_record_leaves_each_effect_once_by_name_and_always_the
     complaints = {effect for effect in pure.effects if effect.startswith("C-")}
     assert set(seen) == complaints, "no effect is missing, and none has another name"
     assert all(len(records) == 1 for records in seen.values()), "and it says the same, whatever the clock is now"
-    states = {key: seen.state for key, seen in pictures(broker).items()}
+    states = {key: seen.state for key, seen in views(broker).items()}
     assert states == {key: state for key, (state, _) in pure.states().items() if key.startswith("C-")}

@@ -20,9 +20,9 @@ from tests.enforce_app.harness import (
     Record,
     effects,
     found,
-    pictures,
     said,
     told,
+    views,
     wait_until,
 )
 from tests.filter.harness import Broker
@@ -84,7 +84,7 @@ def _later_words(pure: Pure) -> list[Record]:
 
 
 def _settled(broker: Broker, pure: Pure) -> bool:
-    seen = {key: (picture.state, picture.step) for key, picture in pictures(broker).items()}
+    seen = {key: (view.state, view.step) for key, view in views(broker).items()}
     return seen == pure.states()
 
 

@@ -22,7 +22,7 @@ from stream.model import topics
 from stream.model.cases import CaseView
 from stream.model.codec import decode_as
 from stream.model.control import Appeal, Complaint, Delivery, Notice, Party
-from tests.enforce_app.harness import EnforceProcess, pictures, said, told, wait_until
+from tests.enforce_app.harness import EnforceProcess, said, told, views, wait_until
 from tests.filter import cases
 from tests.filter.harness import Broker, FilterProcess, event
 from tests.watch.harness import WatchProcess
@@ -105,19 +105,19 @@ class Stage:
         return sorted((one for one in decisions if one["verdict"] == "suspend"), key=lambda one: int(one["decided"]))
 
     def case(self, key: str, state: str) -> CaseView:
-        """The picture of a case, once it is in that state."""
+        """The view of a case, once it is in that state."""
         wait_until(
-            lambda: (seen := pictures(self.broker).get(key)) is not None and seen.state == state,
-            what=f"{key} is {state}, but {pictures(self.broker).get(key)}",
+            lambda: (seen := views(self.broker).get(key)) is not None and seen.state == state,
+            what=f"{key} is {state}, but {views(self.broker).get(key)}",
         )
-        return pictures(self.broker)[key]
+        return views(self.broker)[key]
 
     def measure_against(self, sender: str) -> CaseView:
         """The case of the measure that a finding of early warning led to."""
         found: list[CaseView] = []
 
         def opened() -> bool:
-            seen = (one for one in pictures(self.broker).values() if one.procedure == "measure")
+            seen = (one for one in views(self.broker).values() if one.procedure == "measure")
             found[:] = [one for one in seen if one.party == Party(sender=sender)]
             return bool(found)
 
@@ -201,8 +201,8 @@ def _complaint_is_refusal_and_breach(stage: Stage) -> None:
     )
     assert not any(clock.breached for clock in stage.case(case, "received").due)
     stage.move_clock(SUNDAY_MIDNIGHT)
-    wait_until(lambda: any(clock.breached for clock in pictures(stage.broker)[case].due), what="the breach")
-    assert pictures(stage.broker)[case].state == "received", "the duty is still owed"
+    wait_until(lambda: any(clock.breached for clock in views(stage.broker)[case].due), what="the breach")
+    assert views(stage.broker)[case].state == "received", "the duty is still owed"
 
 
 def _violator_is_told_suspended_heard_and_freed(stage: Stage) -> None:

@@ -10,7 +10,7 @@ from stream.enforce.procedures.complaint import Answered, Complained
 from stream.model import topics
 from stream.model.codec import decode_as
 from stream.model.control import Complaint, Filing, Notice
-from tests.enforce_app.harness import NOW, EnforceProcess, pictures, said, told, wait_until
+from tests.enforce_app.harness import NOW, EnforceProcess, said, told, views, wait_until
 from tests.filter.harness import Broker
 
 pytestmark = pytest.mark.kafka
@@ -45,8 +45,8 @@ def test_what_cannot_be_read_taken_or_stepped_is_kept_with_its_reason_and_the_st
     with EnforceProcess(broker, tmp_path) as process:
         process.wait_ready()
         wait_until(lambda: len(broker.read(topics.DEAD_LETTER)) == 5, what="five dead letters")
-        wait_until(lambda: pictures(broker).keys() >= good_cases, what="all good cases")
-        assert {pictures(broker)[case].state for case in ("C-odd", "P-flood")} == {"incomplete"}
+        wait_until(lambda: views(broker).keys() >= good_cases, what="all good cases")
+        assert {views(broker)[case].state for case in ("C-odd", "P-flood")} == {"incomplete"}
         notices = (decode_as(Notice, record.value) for record in broker.read(topics.NOTICES))
         asked = {notice.case: notice.missing for notice in notices}
         assert "from: not milliseconds since the epoch, UTC" in asked["P-flood"]

@@ -1,4 +1,4 @@
-"""What has ended leaves the table of a running `wurao enforce`, for good, and its last picture stays."""
+"""What has ended leaves the table of a running `wurao enforce`, for good, and its last view stays."""
 
 import asyncio
 import time
@@ -13,7 +13,7 @@ from stream.enforce.procedures.messages import Lift
 from stream.enforce.procedures.terms import Settings
 from stream.model import topics
 from stream.model.control import Complaint, Finding, Party
-from tests.enforce_app.harness import EnforceProcess, found, pictures, said, told, wait_until
+from tests.enforce_app.harness import EnforceProcess, found, said, told, views, wait_until
 from tests.filter.harness import Broker
 
 pytestmark = pytest.mark.kafka
@@ -40,10 +40,10 @@ def test_ended_cases_and_their_dockets_leave_the_table_and_stay_away_after_a_cra
     with EnforceProcess(broker, tmp_path, **settings) as process:
         process.wait_ready()
         broker.write([said(over), said(open_), found(finding)])
-        wait_until(lambda: len(pictures(broker)) == 3, what="three cases")
+        wait_until(lambda: len(views(broker)) == 3, what="three cases")
         broker.write([told(ids.complaint_case(over), ComplaintWithdrawn(), name="withdrawn")])
         broker.write([told(ids.measure_case(finding), Lift("an error", annul=True), name="lifted")])
-        wait_until(lambda: sum(one.ended for one in pictures(broker).values()) == 2, what="two ended")
+        wait_until(lambda: sum(one.ended for one in views(broker).values()) == 2, what="two ended")
         assert process.metric("wurao_enforce_left_total") == 0
 
         clock.write_text(str(Settings().ended_kept_ms + 60_000))
@@ -51,7 +51,7 @@ def test_ended_cases_and_their_dockets_leave_the_table_and_stay_away_after_a_cra
         assert process.metric("wurao_enforce_entries") == 1
         process.kill()
     assert {key for key, held in _rows(broker).items() if not held} == ended
-    assert pictures(broker)[ids.complaint_case(over)].state == "withdrawn", "evidence stays"
+    assert views(broker)[ids.complaint_case(over)].state == "withdrawn", "evidence stays"
 
     with EnforceProcess(broker, tmp_path, **settings) as process:
         process.wait_ready()

@@ -16,7 +16,7 @@ from stream.model.control import Finding, Party
 from tests.certificates import Authority, Identity
 from tests.cli.command import Wurao
 from tests.deploy.manifests import DEPLOY
-from tests.enforce_app.harness import EnforceProcess, found, pictures, wait_until
+from tests.enforce_app.harness import EnforceProcess, found, views, wait_until
 from tests.filter import cases
 from tests.filter.harness import Broker, FilterProcess, event
 from tests.kafka.listening import PASSWORD, listening_kafka, plain_logins
@@ -117,9 +117,9 @@ def test_the_control_plane_deals_with_a_finding_over_tls(listener: str, house: H
     finding = Finding(f"W-{listener}", 1, Party(sender=f"ORG-{listener}"), "refusals", "measures", evidence=("D-1",))
     with EnforceProcess(house.broker, tmp_path, **house.settings(listener)) as enforce:
         enforce.wait_ready()
-        before = len(pictures(house.broker))
+        before = len(views(house.broker))
         house.broker.write([found(finding)])
-        wait_until(lambda: len(pictures(house.broker)) > before, what="a case is open")
+        wait_until(lambda: len(views(house.broker)) > before, what="a case is open")
         assert enforce.terminate() == 0
 
 
