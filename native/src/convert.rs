@@ -7,9 +7,9 @@ use wurao_core::engine::Made;
 use wurao_core::numbering::{Patterns, Side};
 use wurao_core::prefixes::Prefixes;
 use wurao_core::program::{Answer, Made as MadeProgram, Measure, Measures, Row};
+use wurao_core::stance::{Channel, Probe};
 use wurao_core::terms::Terms;
 use wurao_core::text::{Identity, Reading, Tables};
-use wurao_core::wills::{Channel, Probe};
 use wurao_core::world::{Campaign, Holding, Sender, World};
 
 #[derive(FromPyObject)]

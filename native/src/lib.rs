@@ -13,13 +13,13 @@ use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyBytes, PyList, PyTuple};
 use std::path::PathBuf;
 use std::sync::Arc;
-use wurao_core::base::{Base as CoreBase, Damaged, Named, ORIGIN_BYTES};
-use wurao_core::build::Builder;
+use wurao_core::base::{Base as CoreBase, Builder, Damaged, Named, ORIGIN_BYTES};
 use wurao_core::engine::{Engine as Core, Failure, Made, Maker, Question, Setup, Unknown};
+use wurao_core::event::Purpose;
 use wurao_core::expressions::{Expressions as CoreExpressions, Question as Stretch};
-use wurao_core::json::Purpose;
 use wurao_core::numbering::Numbering;
-use wurao_core::wills::{self, Aside as CoreAside, Held, Probe, Scope, channel_of};
+use wurao_core::stance::{Probe, Scope, channel_of};
+use wurao_core::wills::{self, Aside as CoreAside, Held};
 use wurao_core::{batch, program, text};
 
 /// What characters fold to, made once for a process.

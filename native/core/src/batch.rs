@@ -3,7 +3,7 @@
 //! Promises that no byte outside of what was given is looked at, whatever lengths the bytes claim, and that what
 //! cannot be read whole is an error before any record of it is used. Must never judge what the records hold.
 
-use crate::ahead::{LINE_BYTES, prefetch};
+use crate::prefetch::{LINE_BYTES, prefetch};
 use crate::short::copy;
 use std::io::{Read, Write};
 use std::ops::Range;

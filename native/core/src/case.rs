@@ -2,7 +2,8 @@
 //!
 //! Total: a predicate that cannot be answered here makes the event Python's (`Answer::Left`).
 
-use crate::json::{self, Event};
+use crate::event::Event;
+use crate::json;
 use crate::numbering::Numbering;
 use crate::program::{Answer, Index, Measures, Program, Row, bit, in_force};
 use crate::text::{Hints, Reading, Tables};

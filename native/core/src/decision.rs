@@ -4,7 +4,7 @@
 //! they were read.
 
 use crate::batch::Writer;
-use crate::json::{Event, Kind};
+use crate::event::{Event, Kind};
 
 // What decisions have in common before the sender's name (`stream.model.decision`; the tests hold them together).
 const HEAD: &[u8] = b"{\"kind\":\"decision\",\"event\":\"";

@@ -9,14 +9,16 @@ use crate::base::Found;
 use crate::batch::{self, Deflater, Inflater, Record, Unreadable, Writer};
 use crate::case::{Case, Texts};
 use crate::decision::{self, Outcome, Shared, Template};
-use crate::json::{self, Event, Kind, PURPOSES};
+use crate::event::{self, Event, Kind, PURPOSES};
+use crate::json::ObjectReader;
 use crate::numbering::{FromKind, Number, Numbering};
 use crate::numbers::{self, TEXT_BYTES};
 use crate::program::{Made as MadeProgram, Way};
 use crate::routes::{Key, Routes};
 use crate::sources::{Sources, side};
+use crate::stance::Stance;
 use crate::text::Tables;
-use crate::wills::{Stance, Wills};
+use crate::wills::Wills;
 use crate::world::World;
 use hashbrown::HashMap;
 use std::ops::Range;
@@ -142,7 +144,7 @@ struct Judge {
     outcomes: HashMap<Outcome, u32>,
     quiet: Vec<bool>,
     texts: Texts,
-    habit: json::Habit,
+    event_reader: ObjectReader,
     /// By stated purpose, whether any route so far asks what the recipient wants: then that is looked for ahead.
     asks: [bool; PURPOSES],
 }
@@ -213,7 +215,7 @@ impl Engine {
             outcomes: HashMap::new(),
             quiet: Vec::new(),
             texts: Texts::default(),
-            habit: json::Habit::default(),
+            event_reader: ObjectReader::default(),
             asks: [false; PURPOSES],
         };
         Self {
@@ -384,7 +386,7 @@ impl Judge {
 
     #[inline]
     fn read<'a>(&mut self, bytes: &'a [u8], record: &'a Record, question: &Question<'_>) -> Option<Pending<'a>> {
-        let event = json::event(&bytes[record.value.clone()?], &mut self.habit)?;
+        let event = event::read(&bytes[record.value.clone()?], &mut self.event_reader)?;
         let held = match event.kind {
             Kind::Sms => question.sms,
             Kind::Call => question.call,

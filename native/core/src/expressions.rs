@@ -6,7 +6,7 @@
 //! known here (`bloom.wills`).
 
 use crate::batch::{self, Inflater, Record, Unreadable};
-use crate::json::{self, RECORD_BYTES_MAX, Reader, Spot, TIME_MAX, Value};
+use crate::json::{Fields, ObjectReader, TIME_MAX, Value, Values, integer};
 use crate::numbers;
 use hashbrown::HashMap;
 
@@ -80,8 +80,7 @@ struct Rows {
     /// a word's bytes → its place among the words of this stretch
     words: HashMap<Box<[u8]>, u32>,
     word: Vec<u8>,
-    order: [usize; at::COUNT],
-    marks: Vec<u64>,
+    reader: ObjectReader,
 }
 
 impl Expressions {
@@ -122,7 +121,8 @@ impl Rows {
     /// Makes a row of a record; `None` leaves it.
     fn row(&mut self, question: &Question<'_>, bytes: &[u8], record: &Record, columns: &mut Columns) -> Option<()> {
         let key = &bytes[record.key.clone()?];
-        let said = expression(&bytes[record.value.clone()?], &mut self.order, &mut self.marks)?;
+        let value = &bytes[record.value.clone()?];
+        let said = expression(value, &self.reader.read(value, &FIELDS)?)?;
         if !said.is_kept_under(key) {
             return None;
         }
@@ -159,7 +159,7 @@ impl Rows {
 }
 
 /// An expression as far as the fold needs it; its names are empty where they are `*`.
-struct Said<'a> {
+struct Expression<'a> {
     subscriber: &'a [u8],
     channel: u8,
     verb: u8,
@@ -171,7 +171,7 @@ const CHANNELS: [&[u8]; 2] = [b"sms", b"call"];
 const VERBS: [&[u8]; 3] = [b"refuse", b"consent", b"lift"];
 const CONSENT: usize = 1;
 
-impl Said<'_> {
+impl Expression<'_> {
     /// Whether this is the expression's own key: `<subscriber>|<channel>|<sender or *>|<category or *>`.
     fn is_kept_under(&self, key: &[u8]) -> bool {
         let mut rest = key;
@@ -209,79 +209,23 @@ mod at {
     pub const CATEGORY: usize = 7;
     pub const EVIDENCE: usize = 8;
     pub const ACTOR: usize = 9;
-    pub const COUNT: usize = 10;
 }
 
-/// A field's name as JSON writes it, with its quotes and its colon.
-const NAMES: [&[u8]; at::COUNT] = [
-    b"\"kind\":",
-    b"\"subscriber\":",
-    b"\"channel\":",
-    b"\"will\":",
-    b"\"time\":",
-    b"\"source\":",
-    b"\"sender\":",
-    b"\"category\":",
-    b"\"evidence\":",
-    b"\"actor\":",
-];
+static FIELDS: Fields = Fields::new(&[
+    b"kind",
+    b"subscriber",
+    b"channel",
+    b"will",
+    b"time",
+    b"source",
+    b"sender",
+    b"category",
+    b"evidence",
+    b"actor",
+]);
 
-/// Reads an expression; `None` leaves it. `order` is that of the fields of the one before, since most are of one writer.
-fn expression<'a>(bytes: &'a [u8], order: &mut [usize; at::COUNT], marks: &mut Vec<u64>) -> Option<Said<'a>> {
-    if bytes.len() > RECORD_BYTES_MAX || simdutf8::basic::from_utf8(bytes).is_err() {
-        return None;
-    }
-    let mut values = [Spot::NULL; at::COUNT];
-    let mut seen = 0u32;
-    json::mark(bytes, marks);
-    let mut reader = Reader { bytes, marks, at: 0 };
-    reader.space();
-    reader.take(b'{')?;
-    for turn in 0.. {
-        let expected = order[turn % at::COUNT];
-        let field = if bytes[reader.at..].starts_with(NAMES[expected]) {
-            reader.at += NAMES[expected].len();
-            reader.space();
-            Some(expected)
-        } else {
-            reader.space();
-            let name = reader.name()?;
-            reader.space();
-            reader.take(b':')?;
-            reader.space();
-            let field = NAMES.iter().position(|known| &known[1..known.len() - 2] == name);
-            if let Some(field) = field {
-                order[turn % at::COUNT] = field;
-            }
-            field
-        };
-        let value = reader.value()?;
-        if value.is_escaped() {
-            return None;
-        }
-        // What nobody knows may stand twice, and be any plain value.
-        if let Some(field) = field {
-            if seen & 1 << field != 0 {
-                return None;
-            }
-            seen |= 1 << field;
-            values[field] = value;
-        }
-        reader.space();
-        match reader.next()? {
-            b',' => {}
-            b'}' => break,
-            _ => return None,
-        }
-    }
-    reader.space();
-    if reader.at != bytes.len() {
-        return None;
-    }
-    of_values(bytes, &values)
-}
-
-fn of_values<'a>(bytes: &'a [u8], values: &[Spot; at::COUNT]) -> Option<Said<'a>> {
+/// Reads an expression; `None` leaves it to Python. None of its values may hold an escape.
+fn expression<'a>(bytes: &'a [u8], values: &Values) -> Option<Expression<'a>> {
     let value = |field: usize| values[field].value(bytes);
     let one_of = |names: &[&[u8]], value: Value<'_>| {
         let Value::Text(text) = value else { return None };
@@ -290,7 +234,7 @@ fn of_values<'a>(bytes: &'a [u8], values: &[Spot; at::COUNT]) -> Option<Said<'a>
     one_of(&[b"expression"], value(at::KIND))?;
     let Value::Text(subscriber) = value(at::SUBSCRIBER) else { return None };
     let Value::Integer(digits) = value(at::TIME) else { return None };
-    if digits.iter().fold(0u64, |sum, digit| sum * 10 + u64::from(digit - b'0')) > TIME_MAX {
+    if integer(digits) > TIME_MAX {
         return None;
     }
     let Value::Text(source) = value(at::SOURCE) else { return None };
@@ -305,7 +249,8 @@ fn of_values<'a>(bytes: &'a [u8], values: &[Spot; at::COUNT]) -> Option<Said<'a>
     if verb == CONSENT && (sender.is_empty() || category.is_empty()) {
         return None;
     }
-    Some(Said { subscriber, channel: one_of(&CHANNELS, value(at::CHANNEL))? as u8, verb: verb as u8, sender, category })
+    let channel = one_of(&CHANNELS, value(at::CHANNEL))? as u8;
+    Some(Expression { subscriber, channel, verb: verb as u8, sender, category })
 }
 
 /// A name that may be absent; absent, null, empty and `*` are the same.

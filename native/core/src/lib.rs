@@ -10,22 +10,24 @@
 //!
 //! No I/O but the memory map of a base, no clock, no thread.
 
-pub mod ahead;
 pub mod base;
 pub mod batch;
-pub mod build;
+
 pub mod case;
 pub mod decision;
 pub mod engine;
+pub mod event;
 pub mod expressions;
 pub mod json;
 pub mod numbering;
 pub mod numbers;
+pub mod prefetch;
 pub mod prefixes;
 pub mod program;
 pub mod routes;
 pub mod short;
 pub mod sources;
+pub mod stance;
 pub mod terms;
 pub mod text;
 pub mod wills;

@@ -4,9 +4,9 @@
 //! whatever a route settles and sends the rows that are left, in their order, each with the predicates that must and
 //! that must not hold. So this module knows predicates by name and no rule.
 
-use crate::json::{Kind, Purpose};
+use crate::event::{Kind, Purpose};
 use crate::numbering::{FromKind, ToKind};
-use crate::wills::Probe;
+use crate::stance::Probe;
 use std::num::NonZeroU32;
 
 /// The predicates that can be answered here, by the names that Python has for them, each with its bit. The first are

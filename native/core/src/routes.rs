@@ -3,10 +3,10 @@
 //! Bulk traffic runs through thousands of routes, which do not stay in the nearest cache: so a route is first sighted,
 //! which sends for what it holds, and found when it is needed.
 
-use crate::ahead::{LINE_BYTES, prefetch};
+use crate::prefetch::{LINE_BYTES, prefetch};
 use crate::program::{Index, Made, Measures, Program, Row, Way};
 use crate::short::same;
-use crate::wills::{Channel, Probe, Stance};
+use crate::stance::{Channel, Probe, Stance};
 use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 use std::hash::{BuildHasher, Hasher};
 
@@ -252,7 +252,7 @@ impl Routes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::json::{Kind, Purpose};
+    use crate::event::{Kind, Purpose};
     use crate::numbering::{FromKind, ToKind};
 
     const WAY: Way = Way {

@@ -3,7 +3,7 @@
 //! Bulk traffic comes from a few thousand numbers over and over. They are worked out from the patterns and the prefixes
 //! byte by byte, so the last that fell on each place are kept.
 
-use crate::json::{Event, Kind};
+use crate::event::{Event, Kind};
 use crate::numbering::{FromKind, Numbering, Side};
 use crate::numbers::TEXT_BYTES;
 use crate::world::World;
@@ -116,11 +116,12 @@ impl Name {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::json::{self, Habit};
+    use crate::event;
+    use crate::json::ObjectReader;
 
     fn name(from: &str, more: &str) -> Option<Name> {
         let line = format!(r#"{{"kind":"sms","id":"1","time":1,"to":"+8613800138000","from":"{from}"{more}}}"#);
-        Name::of(&json::event(line.as_bytes(), &mut Habit::default()).expect("plain"))
+        Name::of(&event::read(line.as_bytes(), &mut ObjectReader::default()).expect("plain"))
     }
 
     #[test]

@@ -10,85 +10,11 @@
 //! that is gained comes with a base of its own, until that is folded with the others: a base takes more for each number
 //! where these lie thin, as a partition's do.
 
-use crate::base::{Base, Damaged, Found, Named, ORIGIN_BYTES};
-use crate::build::Builder;
+use crate::base::{Base, Builder, Damaged, Found, Named, ORIGIN_BYTES};
 use crate::numbers::partition_of_number;
+use crate::stance::{Channel, Probe, Scope, Stance, channel_of, everything};
 use hashbrown::HashMap;
 use std::sync::Arc;
-
-/// A channel of wills.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[repr(u8)]
-#[allow(missing_docs)]
-pub enum Channel {
-    Sms,
-    Call,
-}
-
-/// What a number wants of one sender and category.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub enum Stance {
-    Consented,
-    Refused,
-    Silent,
-}
-
-/// A scope in one of a channel's two sets. Names are Python's integers for senders and categories; 0 is `*`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Scope {
-    /// The channel.
-    pub channel: Channel,
-    /// Whether it is among the refusals, else among the consents.
-    pub refusal: bool,
-    /// The sender.
-    pub sender: u32,
-    /// The category.
-    pub category: u32,
-}
-
-impl Scope {
-    /// Whether this scope covers another, of whichever set, on the same channel.
-    pub fn covers(&self, other: &Self) -> bool {
-        self.channel == other.channel
-            && (self.sender == 0 || self.sender == other.sender)
-            && (self.category == 0 || self.category == other.category)
-    }
-}
-
-/// A refusal of everything on a channel has the channel as its id: it is what most wills are.
-#[inline]
-pub const fn everything(channel: Channel) -> u32 {
-    channel as u32
-}
-
-/// What decides a question of one sender and category: ids of scopes.
-#[derive(Clone, Copy, Debug)]
-pub struct Probe {
-    /// The channel.
-    pub channel: Channel,
-    /// The consent to both.
-    pub consent: u32,
-    /// The narrower refusals that cover them; that of everything has its own id.
-    pub refusals: [u32; 3],
-}
-
-impl Probe {
-    /// The stance of whoever holds these scopes and no other on the channel.
-    #[inline]
-    pub fn stance(&self, held: impl Iterator<Item = u32>, refuses_everything: bool) -> Stance {
-        let mut stance = if refuses_everything { Stance::Refused } else { Stance::Silent };
-        for scope in held {
-            if scope == self.consent {
-                return Stance::Consented;
-            }
-            if self.refusals.contains(&scope) {
-                stance = Stance::Refused;
-            }
-        }
-        stance
-    }
-}
 
 /// Number and channel → every scope that is held there.
 type Changed = HashMap<u64, Vec<u32>>;
@@ -208,11 +134,6 @@ impl Aside {
         }
         builder.finish(&[0; ORIGIN_BYTES]).and_then(Base::of_bytes)
     }
-}
-
-/// The channel of a number that stands for one.
-pub const fn channel_of(channel: u8) -> Channel {
-    if channel == 0 { Channel::Sms } else { Channel::Call }
 }
 
 /// The wills that are held here: of all subscribers in one piece, or of some of their partitions. Ids of scopes are

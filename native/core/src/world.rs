@@ -2,7 +2,7 @@
 //!
 //! Made anew whenever the registry's generation changes; nothing here is ever changed.
 
-use crate::json::Event;
+use crate::event::Event;
 use crate::numbering::{Number, Numbering, is_port};
 use crate::numbers::TEXT_BYTES;
 use crate::prefixes::Prefixes;

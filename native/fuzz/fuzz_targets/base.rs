@@ -6,7 +6,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use wurao_core::base::{Base, mend_checksums};
-use wurao_core::wills::{Channel, Probe};
+use wurao_core::stance::{Channel, Probe};
 
 fuzz_target!(|bytes: &[u8]| {
     let mut whole = bytes.to_vec();

@@ -6,11 +6,12 @@
 
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
-use wurao_core::json::{self, Kind};
+use wurao_core::event::{self, Kind};
+use wurao_core::json::{self, ObjectReader};
 use wurao_core::numbers;
 
 fuzz_target!(|bytes: &[u8]| {
-    let Some(event) = json::event(bytes, &mut json::Habit::default()) else { return };
+    let Some(event) = event::read(bytes, &mut ObjectReader::default()) else { return };
     let Ok(Value::Object(fields)) = serde_json::from_slice(bytes) else {
         panic!("read what is no object");
     };

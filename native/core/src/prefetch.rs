@@ -1,9 +1,9 @@
-//! Sending for memory ahead of its use: a hint to the processor, which changes no result.
+//! Prefetching: hints to the processor, which change no result.
 
 /// Bytes that one line of the processor's cache holds.
 pub const LINE_BYTES: usize = 64;
 
-/// Sends for the lines that an item stands in, if there is such an item.
+/// Prefetches the lines that an item stands in, if there is such an item.
 #[inline]
 pub fn prefetch<T>(items: &[T], at: usize) {
     #[cfg(all(target_arch = "x86_64", not(miri)))]
