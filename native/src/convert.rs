@@ -3,10 +3,10 @@
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use wurao_core::decision::Template;
-use wurao_core::engine::Made;
+use wurao_core::engine::CompiledRoute;
 use wurao_core::numbering::{Patterns, Side};
 use wurao_core::prefixes::Prefixes;
-use wurao_core::program::{Answer, Made as MadeProgram, Measure, Measures, Row};
+use wurao_core::program::{Answer, CompiledProgram, Measure, Measures, Row};
 use wurao_core::stance::{Channel, Probe};
 use wurao_core::terms::Terms;
 use wurao_core::text::{Identity, Reading, Tables};
@@ -144,7 +144,7 @@ pub struct ProgramParts {
 }
 
 #[derive(FromPyObject)]
-pub struct MadeParts {
+pub struct RouteParts {
     program: ProgramParts,
     templates: Vec<(Vec<u8>, Vec<u8>, bool, bool)>,
     names: Vec<Vec<u8>>,
@@ -159,7 +159,7 @@ fn rows_of(rows: Vec<RowParts>) -> Vec<Row> {
             answer: match answer {
                 -1 => Answer::Suspension,
                 -2 => Answer::Stop,
-                template => u32::try_from(template).map_or(Answer::Left, Answer::Template),
+                template => u32::try_from(template).map_or(Answer::Fallback, Answer::Template),
             },
         })
         .collect()
@@ -169,10 +169,10 @@ fn measures_of(measures: Vec<MeasureParts>) -> Vec<Measure> {
     measures.into_iter().map(|(from, until, template)| Measure { from, until, template }).collect()
 }
 
-pub fn made_of(parts: MadeParts) -> Made {
+pub fn route_of(parts: RouteParts) -> CompiledRoute {
     let program = parts.program;
-    Made {
-        program: MadeProgram {
+    CompiledRoute {
+        program: CompiledProgram {
             above: rows_of(program.above),
             below: program.below.map(|below| {
                 let channel = if below.channel == 0 { Channel::Sms } else { Channel::Call };

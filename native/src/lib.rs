@@ -6,7 +6,7 @@
 
 mod convert;
 
-use convert::{MadeParts, SetupParts, WorldParts};
+use convert::{RouteParts, SetupParts, WorldParts};
 use pyo3::buffer::PyBuffer;
 use pyo3::exceptions::{PyLookupError, PyValueError};
 use pyo3::prelude::*;
@@ -14,9 +14,9 @@ use pyo3::types::{PyByteArray, PyBytes, PyList, PyTuple};
 use std::path::PathBuf;
 use std::sync::Arc;
 use wurao_core::base::{Base as CoreBase, Builder, Damaged, Named, ORIGIN_BYTES};
-use wurao_core::engine::{Engine as Core, Failure, Made, Maker, Question, Setup, Unknown};
+use wurao_core::engine::{CompiledRoute, Engine as Core, Failure, Request, RouteCompiler, Setup, UnknownRoute};
 use wurao_core::event::Purpose;
-use wurao_core::expressions::{Expressions as CoreExpressions, Question as Stretch};
+use wurao_core::expressions::{Expressions as CoreExpressions, Stretch};
 use wurao_core::numbering::Numbering;
 use wurao_core::stance::{Probe, Scope, channel_of};
 use wurao_core::wills::{self, Aside as CoreAside, Held};
@@ -148,7 +148,7 @@ fn not_held(partition: u32) -> PyErr {
 
 #[pymethods]
 impl Wills {
-    /// None yet, of so many partitions; where that is one it is everything.
+    /// Of so many partitions, of which none is held yet. One partition: there is nothing but it.
     #[new]
     fn new(partitions: u32) -> Self {
         Self(Held::new(partitions as usize))
@@ -174,7 +174,7 @@ impl Wills {
     }
 
     fn learn(&mut self, channel: u8, refusal: bool, sender: u32, category: u32) {
-        self.0.learn(scope_of((channel, refusal, sender, category)));
+        self.0.add_scope(scope_of((channel, refusal, sender, category)));
     }
 
     fn add(&mut self, scope: u32, numbers: &Bound<'_, PyAny>) -> PyResult<()> {
@@ -250,12 +250,12 @@ impl Engine {
     }
 
     fn learn(&mut self, world: WorldParts) -> PyResult<()> {
-        self.0.learn(convert::world_of(world, self.0.tables()).map_err(PyValueError::new_err)?);
+        self.0.set_world(convert::world_of(world, self.0.tables()).map_err(PyValueError::new_err)?);
         Ok(())
     }
 
     fn forget(&mut self) {
-        self.0.forget();
+        self.0.forget_routes();
     }
 
     #[getter]
@@ -267,7 +267,7 @@ impl Engine {
         self.0.name_epoch(epoch);
     }
 
-    /// Decides a batch: see `stream.deciding.native`, which gives the question and takes the answer apart.
+    /// Decides a batch: see `stream.deciding.native`, which gives the request and unpacks what comes back.
     #[pyo3(signature = (raw, *, sms, call, partition, from_offset, now, quiet, wills, make))]
     #[allow(clippy::too_many_arguments)]
     fn decide<'py>(
@@ -290,35 +290,35 @@ impl Engine {
             copied = PyBuffer::<u8>::get(raw)?.to_vec(py)?;
             &copied
         };
-        let question = Question { raw, apart: wills.0.is_apart(), sms, call, partition, from_offset, now };
+        let request = Request { raw, only_own: wills.0.is_partitioned(), sms, call, partition, from_offset, now };
         let core = &mut self.0;
         let wills = wills.0.of(partition).ok_or_else(|| not_held(partition))?;
-        let answered = py.detach(|| core.decide(&question, quiet, wills, &mut Asking(make)));
-        let answered = answered.map_err(|failure| match failure {
+        let decided = py.detach(|| core.decide(&request, quiet, wills, &mut PythonCompiler(make)));
+        let decided = decided.map_err(|failure| match failure {
             Failure::Unreadable(batch::Unreadable(why)) => PyValueError::new_err(why),
-            Failure::Maker(error) => error,
+            Failure::Compiler(error) => error,
         })?;
-        let batches = answered.batches.into_iter().map(|(batch, count)| {
+        let batches = decided.batches.into_iter().map(|(batch, count)| {
             let sent = PyByteArray::new(py, &batch);
             self.0.take_back(batch);
             (sent, count)
         });
-        let left = answered.left.iter().map(|left| {
+        let fallbacks = decided.fallbacks.iter().map(|fallback| {
             let part = |part: &Option<Box<[u8]>>| part.as_ref().map(|part| PyBytes::new(py, part));
-            (left.offset, left.timestamp, part(&left.key), part(&left.value))
+            (fallback.offset, fallback.timestamp, part(&fallback.key), part(&fallback.value))
         });
         (
             PyList::new(py, batches.collect::<Vec<_>>())?,
-            convert::bytes_of(py, &answered.outcomes),
-            answered.new_outcomes.iter().map(|outcome| (outcome.name, outcome.template)).collect::<Vec<_>>(),
-            convert::bytes_of(py, &answered.timestamps),
-            convert::bytes_of(py, &answered.recipients),
-            convert::bytes_of(py, &answered.sources),
-            answered.odd_sources,
-            answered.hinted,
-            PyList::new(py, left.collect::<Vec<_>>())?,
-            answered.next_offset,
-            answered.misplaced,
+            convert::bytes_of(py, &decided.outcomes),
+            decided.new_outcomes.iter().map(|outcome| (outcome.name, outcome.template)).collect::<Vec<_>>(),
+            convert::bytes_of(py, &decided.timestamps),
+            convert::bytes_of(py, &decided.recipients),
+            convert::bytes_of(py, &decided.sources),
+            decided.odd_sources,
+            decided.hinted,
+            PyList::new(py, fallbacks.collect::<Vec<_>>())?,
+            decided.next_offset,
+            decided.misplaced,
         )
             .into_pyobject(py)
     }
@@ -335,7 +335,7 @@ impl Expressions {
         Self(CoreExpressions::default())
     }
 
-    /// Reads a stretch of one partition: see `stream.feed.expression_reader`, which takes the answer apart.
+    /// Reads a stretch of one partition: see `stream.feed.expression_reader`, which unpacks what comes back.
     #[pyo3(signature = (raw, *, from_offset, partition, partitions, apart))]
     fn read<'py>(
         &mut self,
@@ -348,23 +348,23 @@ impl Expressions {
     ) -> PyResult<Bound<'py, PyTuple>> {
         let copied = PyBuffer::<u8>::get(raw)?.to_vec(py)?;
         let core = &mut self.0;
-        let stretch = Stretch { raw: &copied, from_offset, partition, partitions, apart };
+        let stretch = Stretch { raw: &copied, from_offset, partition, partitions, only_own: apart };
         let columns = py.detach(|| core.read(&stretch));
         let columns = columns.map_err(|batch::Unreadable(why)| PyValueError::new_err(why))?;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let words = columns.words.iter().map(|word| {
+        let contents = columns.contents.iter().map(|content| {
             let name = |name: &[u8]| (!name.is_empty()).then(|| text(name));
-            (word.channel, word.verb, name(&word.sender), name(&word.category))
+            (content.channel, content.verb, name(&content.sender), name(&content.category))
         });
-        let left = columns.left.iter().map(|left| {
+        let fallbacks = columns.fallbacks.iter().map(|fallback| {
             let part = |part: &Option<Box<[u8]>>| part.as_ref().map(|part| PyBytes::new(py, part));
-            (left.row, left.offset, part(&left.key), part(&left.value))
+            (fallback.row, fallback.offset, part(&fallback.key), part(&fallback.value))
         });
         (
             convert::bytes_of(py, &columns.numbers),
             convert::bytes_of(py, &columns.places),
-            words.collect::<Vec<_>>(),
-            PyList::new(py, left.collect::<Vec<_>>())?,
+            contents.collect::<Vec<_>>(),
+            PyList::new(py, fallbacks.collect::<Vec<_>>())?,
             columns.misplaced,
         )
             .into_pyobject(py)
@@ -372,13 +372,13 @@ impl Expressions {
 }
 
 /// Asks Python for a route's program.
-struct Asking(Py<PyAny>);
+struct PythonCompiler(Py<PyAny>);
 
-impl Maker for Asking {
+impl RouteCompiler for PythonCompiler {
     type Error = PyErr;
 
-    fn make(&mut self, unknown: &Unknown<'_>) -> PyResult<Made> {
-        let (event, way) = (unknown.event, unknown.way);
+    fn compile(&mut self, unknown: &UnknownRoute<'_>) -> PyResult<CompiledRoute> {
+        let (event, route) = (unknown.event, unknown.route);
         let text =
             |bytes: &[u8]| if bytes.is_empty() { None } else { std::str::from_utf8(bytes).ok().map(str::to_owned) };
         Python::attach(|py| {
@@ -393,12 +393,12 @@ impl Maker for Asking {
             let asked = (
                 event.kind as u8,
                 (text(event.from), event.internet, text(event.to)),
-                (text(event.sender), purpose, text(event.category), way.platform),
-                (way.from_kind as u8, way.to_kind as u8),
-                (way.holding, way.ordered.is_some()),
+                (text(event.sender), purpose, text(event.category), route.platform),
+                (route.from_kind as u8, route.to_kind as u8),
+                (route.holding, route.ordered.is_some()),
             );
-            let made: MadeParts = self.0.bind(py).call1(asked)?.extract()?;
-            Ok(convert::made_of(made))
+            let made: RouteParts = self.0.bind(py).call1(asked)?.extract()?;
+            Ok(convert::route_of(made))
         })
     }
 }

@@ -1,6 +1,6 @@
 //! One event on its route: its predicates, each asked at most once and only when a row needs it.
 //!
-//! Total: a predicate that cannot be answered here makes the event Python's (`Answer::Left`).
+//! Total: a predicate that cannot be answered here makes the event a fallback to Python (`Answer::Fallback`).
 
 use crate::event::Event;
 use crate::json;
@@ -61,14 +61,14 @@ impl<'a> Case<'a> {
         Self { event, program, measures, now, world, numbering, tables, quiet, texts, known: 0, holding: 0 }
     }
 
-    /// The answer of the first row whose needs are met; `Left` where that cannot be told.
+    /// The answer of the first row whose needs are met; `Fallback` where that cannot be told.
     #[inline]
     pub fn first(&mut self, rows: &[Row]) -> Option<Answer> {
         for row in rows {
             match self.meets(row) {
                 Some(true) => return Some(row.answer),
                 Some(false) => {}
-                None => return Some(Answer::Left),
+                None => return Some(Answer::Fallback),
             }
         }
         None
@@ -166,7 +166,7 @@ impl<'a> Case<'a> {
             Answer::Template(template) => Some(template),
             Answer::Suspension => in_force(&self.measures.suspensions, self.now),
             Answer::Stop => in_force(&self.measures.stops, self.now),
-            Answer::Left => None,
+            Answer::Fallback => None,
         }
     }
 }

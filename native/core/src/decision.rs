@@ -20,7 +20,7 @@ const SENDER: &[u8] = b",\"sender\":";
 pub struct Template {
     pub middle: Box<[u8]>,
     pub tail: Box<[u8]>,
-    /// Whether its text is searched for an opt-out hint that early warning is told of.
+    /// Whether its text is searched for an opt-out hint for early warning.
     pub service: bool,
     /// Whether the sender that it names is a mere claim: then nobody stands behind the event, but its number.
     pub claim: bool,

@@ -1,7 +1,7 @@
 //! Expressions from record batches of `registry.expressions`, as columns: whose they are, and what they say.
 //!
 //! Promises that what stands in the columns Python's decoder reads too, with the same meaning, under the key that
-//! Python gives it; whatever is seldom and could be read in two ways is left, with the row before which it stands, so
+//! Python gives it; whatever is seldom and could be read in two ways falls back to Python, with the row before which it stands, so
 //! that Python can put its own reading there: here the order of receipt is what counts. What an expression does is not
 //! known here (`bloom.wills`).
 
@@ -12,7 +12,7 @@ use hashbrown::HashMap;
 
 /// What is asked of a stretch of record batches.
 #[derive(Clone, Copy, Debug)]
-pub struct Question<'a> {
+pub struct Stretch<'a> {
     /// Record batches of one partition, back to back.
     pub raw: &'a [u8],
     /// Records before this offset are passed over.
@@ -21,13 +21,13 @@ pub struct Question<'a> {
     pub partition: u32,
     /// How many there are.
     pub partitions: u32,
-    /// Whether an expression in another partition than its subscriber's is left; else it is counted.
-    pub apart: bool,
+    /// Whether an expression in another partition than its subscriber's falls back to Python; else it is counted.
+    pub only_own: bool,
 }
 
-/// What is said, apart from who says it. An empty name is `*`.
+/// What an expression says, without who says it. An empty name is `*`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Word {
+pub struct Content {
     /// By `bloom.wills.CHANNELS`.
     pub channel: u8,
     /// By `bloom.wills.VERBS`.
@@ -40,7 +40,7 @@ pub struct Word {
 
 /// A record for Python to read.
 #[derive(Debug)]
-pub struct Left {
+pub struct Fallback {
     /// The row before which it stands.
     pub row: usize,
     /// Its offset.
@@ -56,12 +56,12 @@ pub struct Left {
 pub struct Columns {
     /// Who speaks, row by row.
     pub numbers: Vec<u64>,
-    /// Which of the words that is, row by row.
+    /// Which of the contents that is, row by row.
     pub places: Vec<u32>,
-    /// Every word that is said, once.
-    pub words: Vec<Word>,
-    /// What is not in the rows.
-    pub left: Vec<Left>,
+    /// Every content that occurs, once.
+    pub contents: Vec<Content>,
+    /// What falls back to Python and is in no row.
+    pub fallbacks: Vec<Fallback>,
     /// Rows whose subscriber belongs to another partition.
     pub misplaced: usize,
 }
@@ -77,26 +77,27 @@ pub struct Expressions {
 /// Makes rows of records.
 #[derive(Debug, Default)]
 struct Rows {
-    /// a word's bytes → its place among the words of this stretch
-    words: HashMap<Box<[u8]>, u32>,
-    word: Vec<u8>,
+    /// a content's bytes → its place among the contents of this stretch
+    contents: HashMap<Box<[u8]>, u32>,
+    /// room for the bytes of one
+    key: Vec<u8>,
     reader: ObjectReader,
 }
 
 impl Expressions {
     /// Reads a stretch: all of it, or nothing where one of its batches is not read here. Some 120 ns a record.
-    pub fn read(&mut self, question: &Question<'_>) -> Result<Columns, Unreadable> {
-        self.rows.words.clear();
+    pub fn read(&mut self, stretch: &Stretch<'_>) -> Result<Columns, Unreadable> {
+        self.rows.contents.clear();
         let mut columns = Columns::default();
-        let mut rest = question.raw;
+        let mut rest = stretch.raw;
         loop {
             let (raw, after) = batch::first_of(rest)?;
             rest = after;
             let header = batch::header(raw)?;
             let bytes = self.inflater.records_of(raw, header.codec)?;
             batch::find(&header, bytes, &mut self.records)?;
-            for record in self.records.iter().filter(|record| record.offset >= question.from_offset) {
-                self.rows.take(question, bytes, record, &mut columns);
+            for record in self.records.iter().filter(|record| record.offset >= stretch.from_offset) {
+                self.rows.take(stretch, bytes, record, &mut columns);
             }
             if rest.is_empty() {
                 return Ok(columns);
@@ -106,10 +107,10 @@ impl Expressions {
 }
 
 impl Rows {
-    fn take(&mut self, question: &Question<'_>, bytes: &[u8], record: &Record, columns: &mut Columns) {
-        if self.row(question, bytes, record, columns).is_none() {
+    fn take(&mut self, stretch: &Stretch<'_>, bytes: &[u8], record: &Record, columns: &mut Columns) {
+        if self.row(stretch, bytes, record, columns).is_none() {
             let part = |span: &Option<std::ops::Range<usize>>| span.clone().map(|span| bytes[span].into());
-            columns.left.push(Left {
+            columns.fallbacks.push(Fallback {
                 row: columns.numbers.len(),
                 offset: record.offset,
                 key: part(&record.key),
@@ -118,35 +119,35 @@ impl Rows {
         }
     }
 
-    /// Makes a row of a record; `None` leaves it.
-    fn row(&mut self, question: &Question<'_>, bytes: &[u8], record: &Record, columns: &mut Columns) -> Option<()> {
+    /// Makes a row of a record; `None` is a fallback to Python.
+    fn row(&mut self, stretch: &Stretch<'_>, bytes: &[u8], record: &Record, columns: &mut Columns) -> Option<()> {
         let key = &bytes[record.key.clone()?];
         let value = &bytes[record.value.clone()?];
-        let said = expression(value, &self.reader.read(value, &FIELDS)?)?;
-        if !said.is_kept_under(key) {
+        let found = expression(value, &self.reader.read(value, &FIELDS)?)?;
+        if !found.is_kept_under(key) {
             return None;
         }
-        let number = numbers::parse(said.subscriber)?;
-        let elsewhere = numbers::partition_of(said.subscriber, question.partitions) != question.partition;
-        if elsewhere && question.apart {
+        let number = numbers::parse(found.subscriber)?;
+        let elsewhere = numbers::partition_of(found.subscriber, stretch.partitions) != stretch.partition;
+        if elsewhere && stretch.only_own {
             return None;
         }
-        // No text holds a zero byte without an escape, and none with escapes comes here: the bytes name one word only.
-        self.word.clear();
-        self.word.push(said.channel << 4 | said.verb);
-        self.word.extend_from_slice(said.sender);
-        self.word.push(0);
-        self.word.extend_from_slice(said.category);
-        let place = match self.words.get(&self.word[..]) {
+        // No text holds a zero byte without an escape, and none with escapes comes here: the bytes name one content only.
+        self.key.clear();
+        self.key.push(found.channel << 4 | found.verb);
+        self.key.extend_from_slice(found.sender);
+        self.key.push(0);
+        self.key.extend_from_slice(found.category);
+        let place = match self.contents.get(&self.key[..]) {
             Some(place) => *place,
             None => {
-                let place = u32::try_from(columns.words.len()).ok()?;
-                self.words.insert(self.word[..].into(), place);
-                columns.words.push(Word {
-                    channel: said.channel,
-                    verb: said.verb,
-                    sender: said.sender.into(),
-                    category: said.category.into(),
+                let place = u32::try_from(columns.contents.len()).ok()?;
+                self.contents.insert(self.key[..].into(), place);
+                columns.contents.push(Content {
+                    channel: found.channel,
+                    verb: found.verb,
+                    sender: found.sender.into(),
+                    category: found.category.into(),
                 });
                 place
             }
@@ -224,7 +225,7 @@ static FIELDS: Fields = Fields::new(&[
     b"actor",
 ]);
 
-/// Reads an expression; `None` leaves it to Python. None of its values may hold an escape.
+/// Reads an expression; `None` is a fallback to Python. None of its values may hold an escape.
 fn expression<'a>(bytes: &'a [u8], values: &Values) -> Option<Expression<'a>> {
     let value = |field: usize| values[field].value(bytes);
     let one_of = |names: &[&[u8]], value: Value<'_>| {
@@ -270,7 +271,7 @@ mod tests {
     const REFUSAL: &str = r#"{"kind":"expression","subscriber":"+8613800138000","channel":"sms","will":"refuse","time":1795400000000,"source":"web-form","sender":"ORG-1","category":null}"#;
     const KEY: &str = "+8613800138000|sms|ORG-1|*";
 
-    fn read(records: &[(&str, &str)], codec: Codec, partition: u32, apart: bool) -> Columns {
+    fn read(records: &[(&str, &str)], codec: Codec, partition: u32, only_own: bool) -> Columns {
         let mut writer = Writer::with_capacity(0);
         for (key, value) in records {
             writer.begin(key.as_bytes(), value.len());
@@ -278,8 +279,8 @@ mod tests {
             writer.end();
         }
         let raw = writer.finish(0, &mut Deflater::new(codec, 1).expect("a level that zstd has"));
-        let question = Question { raw: &raw, from_offset: 0, partition, partitions: 12, apart };
-        Expressions::default().read(&question).expect("a batch")
+        let stretch = Stretch { raw: &raw, from_offset: 0, partition, partitions: 12, only_own };
+        Expressions::default().read(&stretch).expect("a batch")
     }
 
     #[test]
@@ -291,15 +292,15 @@ mod tests {
             let columns = read(&records, codec, 8, true);
             assert_eq!(columns.numbers, [8_613_800_138_000; 3]);
             assert_eq!(columns.places, [0, 1, 0]);
-            let words: Vec<_> =
-                columns.words.iter().map(|word| (word.channel, word.verb, &*word.sender, &*word.category)).collect();
-            assert_eq!(words, [(0, 0, &b"ORG-1"[..], &b""[..]), (1, 1, b"ORG-1", b"finance")]);
-            assert!(columns.left.is_empty() && columns.misplaced == 0);
+            let contents: Vec<_> =
+                columns.contents.iter().map(|of| (of.channel, of.verb, &*of.sender, &*of.category)).collect();
+            assert_eq!(contents, [(0, 0, &b"ORG-1"[..], &b""[..]), (1, 1, b"ORG-1", b"finance")]);
+            assert!(columns.fallbacks.is_empty() && columns.misplaced == 0);
         }
     }
 
     #[test]
-    fn what_python_may_read_otherwise_is_left_where_it_stands() {
+    fn what_python_may_read_otherwise_falls_back_where_it_stands() {
         for (old, new) in [
             (r#""time":1795400000000"#, r#""time":1795400000000,"time":1"#),
             ("1795400000000", "1795400000000.0"),
@@ -319,22 +320,22 @@ mod tests {
             assert_ne!(line, REFUSAL, "{old}");
             let columns = read(&[(KEY, REFUSAL), (KEY, &line), (KEY, REFUSAL)], Codec::None, 8, false);
             assert_eq!(columns.numbers.len(), 2, "{line}");
-            assert_eq!((columns.left[0].row, columns.left[0].offset), (1, 1), "{line}");
+            assert_eq!((columns.fallbacks[0].row, columns.fallbacks[0].offset), (1, 1), "{line}");
         }
     }
 
     #[test]
-    fn a_key_that_is_not_the_expressions_own_is_left() {
+    fn a_key_that_is_not_the_expressions_own_falls_back() {
         for key in ["", "+8613800138000|sms|ORG-1", "+8613800138000|sms|ORG-1|*|", "+8613800138000|call|ORG-1|*", "|"] {
-            assert_eq!(read(&[(key, REFUSAL)], Codec::None, 8, false).left.len(), 1, "{key}");
+            assert_eq!(read(&[(key, REFUSAL)], Codec::None, 8, false).fallbacks.len(), 1, "{key}");
         }
     }
 
     #[test]
-    fn one_of_another_partition_is_counted_or_left() {
+    fn one_of_another_partition_is_counted_or_falls_back() {
         let counted = read(&[(KEY, REFUSAL)], Codec::None, 3, false);
         assert_eq!((counted.numbers.len(), counted.misplaced), (1, 1));
-        let left = read(&[(KEY, REFUSAL)], Codec::None, 3, true);
-        assert_eq!((left.numbers.len(), left.left.len(), left.misplaced), (0, 1, 0));
+        let one = read(&[(KEY, REFUSAL)], Codec::None, 3, true);
+        assert_eq!((one.numbers.len(), one.fallbacks.len(), one.misplaced), (0, 1, 0));
     }
 }

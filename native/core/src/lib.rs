@@ -1,18 +1,17 @@
 //! The batch function of wurao's filter, without Python.
 //!
 //! From the bytes of a Kafka record batch of events to those of a record batch of decisions, by one rule table: Python's
-//! (`stream.policy`), from which `program` gets its rows. What is not certain here is left to Python, event by event.
-//! The modules from the bottom up: `batch` (Kafka's bytes), `json` (an event), `numbers` and `numbering` (how they are
-//! read), `prefixes` (whose they are), `text` and `terms`, `base` (made by `build`) and `wills`, `world` (the rest of the
-//! registry), `program` (the table on a route), `routes` (those that were taken), `sources` (where events come from),
-//! `case` (an event on its route), `decision` (what is written), `engine` (a batch). Beside them `expressions`: the
-//! registry's own records.
+//! (`stream.policy`), from which `program` gets its rows. What is not certain here falls back to Python, event by event.
+//! The modules from the bottom up: `batch` (Kafka's bytes), `json` (objects) and `event`, `numbers` and `numbering` (how
+//! they are read), `prefixes` (whose they are), `text` and `terms`, `stance`, `base` and `wills` (what subscribers want),
+//! `world` (the rest of the registry), `program` (the table on a route), `routes` (those that were taken), `sources` (where
+//! events come from), `case` (an event on its route), `decision` (what is written), `engine` (a batch). Beside them
+//! `expressions`: the registry's own records.
 //!
 //! No I/O but the memory map of a base, no clock, no thread.
 
 pub mod base;
 pub mod batch;
-
 pub mod case;
 pub mod decision;
 pub mod engine;

@@ -70,11 +70,11 @@ pub const TEXT_BYTES: usize = 21;
 /// A number as text.
 #[inline]
 pub fn text_of(number: u64, room: &mut [u8; TEXT_BYTES]) -> &[u8] {
-    let (mut at, mut left) = (room.len(), number);
-    while left > 0 {
+    let (mut at, mut rest) = (room.len(), number);
+    while rest > 0 {
         at -= 1;
-        room[at] = b'0' + (left % 10) as u8;
-        left /= 10;
+        room[at] = b'0' + (rest % 10) as u8;
+        rest /= 10;
     }
     room[at - 1] = b'+';
     &room[at - 1..]

@@ -54,8 +54,8 @@ pub enum Answer {
     Suspension,
     /// With that of the order to stop that is in force.
     Stop,
-    /// Not here: Python decides.
-    Left,
+    /// Not here: a fallback to Python.
+    Fallback,
 }
 
 /// A row that a route leaves open.
@@ -95,7 +95,7 @@ pub fn in_force(measures: &[Measure], now: i64) -> Option<u32> {
 /// What Python makes of a route: the open rows above the first that asks for the will, and for each will those below.
 #[derive(Clone, Debug)]
 #[allow(missing_docs)]
-pub struct Made {
+pub struct CompiledProgram {
     pub above: Vec<Row>,
     /// The question of the will, and the rows for `Consented`, `Refused` and `Silent`.
     pub below: Option<(Probe, [Vec<Row>; 3])>,
@@ -149,7 +149,7 @@ pub const NOTHING: u32 = 0;
 /// What tells one route from another, but for the names that the event states.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
-pub struct Way {
+pub struct RouteKind {
     pub kind: Kind,
     pub from_kind: FromKind,
     pub to_kind: ToKind,

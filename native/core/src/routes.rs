@@ -1,10 +1,10 @@
-//! The routes that traffic has taken, and the way back to what was made of each.
+//! The routes that traffic has taken, and the kind back to what was made of each.
 //!
-//! Bulk traffic runs through thousands of routes, which do not stay in the nearest cache: so a route is first sighted,
-//! which sends for what it holds, and found when it is needed.
+//! Bulk traffic runs through thousands of routes, which do not stay in the nearest cache: so a route is first prefetched
+//! and found when it is needed.
 
 use crate::prefetch::{LINE_BYTES, prefetch};
-use crate::program::{Index, Made, Measures, Program, Row, Way};
+use crate::program::{CompiledProgram, Index, Measures, Program, RouteKind, Row};
 use crate::short::same;
 use crate::stance::{Channel, Probe, Stance};
 use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
@@ -19,7 +19,7 @@ const LONG_NAMES_MAX: usize = 16 << 20;
 /// The place of no rows and of no measures.
 const NOTHING: u32 = 0;
 
-/// What tells a route from every other: a way, and the sender and category that are stated.
+/// What tells a route from every other: a kind, and the sender and category that are stated.
 #[derive(Clone, Copy, Debug)]
 pub struct Key<'a> {
     kinds: u32,
@@ -30,17 +30,17 @@ pub struct Key<'a> {
 }
 
 impl<'a> Key<'a> {
-    /// The key of a way and what is stated.
+    /// The key of a kind and what is stated.
     #[inline]
-    pub fn new(way: &Way, sender: &'a [u8], category: &'a [u8]) -> Self {
-        let kinds = way.kind as u32
-            | (way.from_kind as u32) << 2
-            | (way.to_kind as u32) << 6
-            | (way.purpose as u32) << 10
-            | u32::from(way.platform) << 14
-            | u32::from(way.internet) << 15;
+    pub fn new(kind: &RouteKind, sender: &'a [u8], category: &'a [u8]) -> Self {
+        let kinds = kind.kind as u32
+            | (kind.from_kind as u32) << 2
+            | (kind.to_kind as u32) << 6
+            | (kind.purpose as u32) << 10
+            | u32::from(kind.platform) << 14
+            | u32::from(kind.internet) << 15;
         // Neither is ever so large: each counts what stands in a registry.
-        let (holding, ordered) = (way.holding.unwrap_or(u32::MAX), way.ordered.unwrap_or(u32::MAX));
+        let (holding, ordered) = (kind.holding.unwrap_or(u32::MAX), kind.ordered.unwrap_or(u32::MAX));
         Self { kinds, holding, ordered, sender, category }
     }
 }
@@ -107,9 +107,9 @@ impl Routes {
         hasher.finish()
     }
 
-    /// Sends for what is probably the route with this hash.
+    /// Prefetches what is probably the route with this hash.
     #[inline]
-    pub fn sight(&self, hash: u64) {
+    pub fn prefetch(&self, hash: u64) {
         if let Some(place) = self.places.find(hash, |_| true) {
             prefetch(&self.routes, *place as usize);
         }
@@ -162,7 +162,7 @@ impl Routes {
     }
 
     /// Keeps what was made of a route that is not there yet; its place.
-    pub fn keep(&mut self, key: &Key<'_>, hash: u64, made: Made) -> u32 {
+    pub fn keep(&mut self, key: &Key<'_>, hash: u64, made: CompiledProgram) -> u32 {
         let nobody = Probe { channel: Channel::Sms, consent: u32::MAX, refusals: [u32::MAX; 3] };
         let (probe, below) = match made.below {
             Some((probe, rows)) => (probe, rows.map(|rows| self.place_of(rows))),
@@ -255,7 +255,7 @@ mod tests {
     use crate::event::{Kind, Purpose};
     use crate::numbering::{FromKind, ToKind};
 
-    const WAY: Way = Way {
+    const KIND: RouteKind = RouteKind {
         kind: Kind::Sms,
         from_kind: FromKind::Port,
         to_kind: ToKind::Person,
@@ -266,8 +266,8 @@ mod tests {
         ordered: None,
     };
 
-    fn made(name: u32) -> Made {
-        Made {
+    fn made(name: u32) -> CompiledProgram {
+        CompiledProgram {
             above: Vec::new(),
             below: None,
             measures: Measures::default(),
@@ -284,21 +284,21 @@ mod tests {
         let mut keys = Vec::new();
         for length in [0, 1, 7, 8, 15, 16, 17, 31, 32, 33, 100] {
             let name = "s".repeat(length);
-            keys.extend([(WAY, name.clone(), String::new()), (WAY, name.clone(), "finance".into())]);
+            keys.extend([(KIND, name.clone(), String::new()), (KIND, name.clone(), "finance".into())]);
             keys.extend([
-                (WAY, String::new(), format!("{name}t")),
-                (Way { holding: Some(7), ..WAY }, name.clone(), "x".into()),
-                (Way { internet: true, ..WAY }, name, "x".into()),
+                (KIND, String::new(), format!("{name}t")),
+                (RouteKind { holding: Some(7), ..KIND }, name.clone(), "x".into()),
+                (RouteKind { internet: true, ..KIND }, name, "x".into()),
             ]);
         }
-        for (place, (way, sender, category)) in keys.iter().enumerate() {
-            let key = Key::new(way, sender.as_bytes(), category.as_bytes());
+        for (place, (kind, sender, category)) in keys.iter().enumerate() {
+            let key = Key::new(kind, sender.as_bytes(), category.as_bytes());
             let hash = routes.hash(&key);
             assert_eq!(routes.find(&key, hash), None);
             assert_eq!(routes.keep(&key, hash, made(place as u32)), place as u32);
         }
-        for (place, (way, sender, category)) in keys.iter().enumerate() {
-            let key = Key::new(way, sender.as_bytes(), category.as_bytes());
+        for (place, (kind, sender, category)) in keys.iter().enumerate() {
+            let key = Key::new(kind, sender.as_bytes(), category.as_bytes());
             let found = routes.find(&key, routes.hash(&key)).expect("it was kept");
             assert_eq!(routes.program(found).name, place as u32, "{sender} {category}");
         }
@@ -310,7 +310,7 @@ mod tests {
         let mut kept = 0;
         while !routes.is_full() {
             let sender = format!("{kept}{}", "s".repeat(1_000_000));
-            let key = Key::new(&WAY, sender.as_bytes(), b"");
+            let key = Key::new(&KIND, sender.as_bytes(), b"");
             routes.keep(&key, routes.hash(&key), made(0));
             kept += 1;
         }

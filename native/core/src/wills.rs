@@ -67,7 +67,7 @@ impl Wills {
         held
     }
 
-    /// What a number wants: the changes are asked first, then the base, where it may have been looked for ahead.
+    /// What a number wants: the changes are asked first, then the base, where it may have been prefetched.
     #[inline]
     pub fn stance(&self, probe: &Probe, number: u64, found: Option<Found>) -> Stance {
         let who = who(probe.channel, number);
@@ -152,7 +152,7 @@ impl Held {
     }
 
     /// Whether there are partitions that may be held or not.
-    pub const fn is_apart(&self) -> bool {
+    pub const fn is_partitioned(&self) -> bool {
         self.parts.len() > 1
     }
 
@@ -168,7 +168,7 @@ impl Held {
 
     /// The wills of a partition, where it is held.
     pub fn of(&self, partition: u32) -> Option<&Wills> {
-        self.parts.get(if self.is_apart() { partition as usize } else { 0 })?.as_ref()
+        self.parts.get(if self.is_partitioned() { partition as usize } else { 0 })?.as_ref()
     }
 
     /// The wills of a number's partition, where that is held.
@@ -204,8 +204,8 @@ impl Held {
         }
     }
 
-    /// Makes the next id known. Ids are given by Python, one after another.
-    pub fn learn(&mut self, scope: Scope) {
+    /// Adds the scope of the next id. Ids are given by Python, one after another.
+    pub fn add_scope(&mut self, scope: Scope) {
         self.scopes.push(scope);
     }
 
@@ -255,9 +255,9 @@ impl Held {
     }
 }
 
-/// The wills of a number's partition: what is said is said of partitions that are held.
+/// The wills of a number's partition: expressions come of partitions that are held.
 #[inline]
 fn part(parts: &mut [Option<Wills>], number: u64) -> &mut Wills {
     let place = partition_of_number(number, parts.len() as u32);
-    parts[place as usize].as_mut().expect("a word of a partition that is not held here")
+    parts[place as usize].as_mut().expect("an expression of a partition that is not held here")
 }

@@ -1,5 +1,5 @@
 //! Any bytes as an expression under the key that it would have: what becomes a row, serde_json reads too, with the same
-//! words.
+//! content.
 //!
 //!     cargo +nightly fuzz run expression
 
@@ -8,7 +8,7 @@
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 use wurao_core::batch::{Codec, Deflater, Writer};
-use wurao_core::expressions::{Expressions, Question};
+use wurao_core::expressions::{Expressions, Stretch};
 
 fuzz_target!(|bytes: &[u8]| {
     let fields = match serde_json::from_slice(bytes) {
@@ -24,16 +24,16 @@ fuzz_target!(|bytes: &[u8]| {
     writer.put(bytes);
     writer.end();
     let raw = writer.finish(0, &mut Deflater::new(Codec::None, 1).expect("a level that zstd has"));
-    let question = Question { raw: &raw, from_offset: 0, partition: 0, partitions: 12, apart: false };
-    let columns = Expressions::default().read(&question).expect("our own batch");
-    assert_eq!(columns.numbers.len() + columns.left.len(), 1);
+    let stretch = Stretch { raw: &raw, from_offset: 0, partition: 0, partitions: 12, only_own: false };
+    let columns = Expressions::default().read(&stretch).expect("our own batch");
+    assert_eq!(columns.numbers.len() + columns.fallbacks.len(), 1);
     let [number] = columns.numbers[..] else { return };
     assert!(fields.is_some(), "read what is no object");
-    let word = &columns.words[0];
+    let content = &columns.contents[0];
     assert_eq!((text("kind"), text("subscriber")), ("expression", &*format!("+{number}")));
-    assert_eq!(text("channel"), ["sms", "call"][usize::from(word.channel)]);
-    assert_eq!(text("will"), ["refuse", "consent", "lift"][usize::from(word.verb)]);
-    let said =
+    assert_eq!(text("channel"), ["sms", "call"][usize::from(content.channel)]);
+    assert_eq!(text("will"), ["refuse", "consent", "lift"][usize::from(content.verb)]);
+    let text_of =
         |named: &[u8]| if named.is_empty() { "*".to_owned() } else { String::from_utf8_lossy(named).into_owned() };
-    assert_eq!((name("sender"), name("category")), (said(&word.sender), said(&word.category)));
+    assert_eq!((name("sender"), name("category")), (text_of(&content.sender), text_of(&content.category)));
 });

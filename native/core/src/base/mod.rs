@@ -126,7 +126,7 @@ impl Base {
         &self.scopes
     }
 
-    /// What it is of, as its maker said.
+    /// What it is of, as its maker named it.
     pub fn origin(&self) -> &[u8] {
         &self.bytes[ORIGIN_AT..ORIGIN_AT + ORIGIN_BYTES]
     }

@@ -33,7 +33,7 @@ pub(crate) fn is_latin(class: u8) -> bool {
     matches!(class, class::T | class::D | class::R_OR_N | class::LATIN)
 }
 
-/// Looks for opt-out hints in the lower case of texts that are not folded: what early warning is told of.
+/// Looks for opt-out hints in the lower case of texts that are not folded: for early warning.
 #[derive(Debug)]
 pub struct Hints([memmem::Finder<'static>; 3]);
 

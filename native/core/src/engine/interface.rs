@@ -1,0 +1,94 @@
+//! What an engine is asked, whom it asks in turn, and what it gives back.
+
+use crate::batch::Unreadable;
+use crate::decision::{Outcome, Template};
+use crate::event::Event;
+use crate::program::{CompiledProgram, RouteKind};
+
+/// A route that has no program yet, with one of its events.
+#[derive(Debug)]
+#[allow(missing_docs)]
+pub struct UnknownRoute<'a> {
+    pub event: &'a Event<'a>,
+    pub route: RouteKind,
+}
+
+/// What Python makes of a route, and what is new since it was last asked.
+#[derive(Debug)]
+#[allow(missing_docs)]
+pub struct CompiledRoute {
+    pub program: CompiledProgram,
+    pub templates: Vec<Template>,
+    pub names: Vec<Box<[u8]>>,
+    /// For each set of hours, whether the moment lies outside of it.
+    pub quiet: Vec<bool>,
+}
+
+/// Who makes programs: Python.
+pub trait RouteCompiler {
+    /// What goes wrong there.
+    type Error;
+    /// The program of a route.
+    fn compile(&mut self, unknown: &UnknownRoute<'_>) -> Result<CompiledRoute, Self::Error>;
+}
+
+/// Why a batch was not decided: as a whole, before anything of it was.
+#[derive(Debug)]
+#[allow(missing_docs)]
+pub enum Failure<E> {
+    Unreadable(Unreadable),
+    Compiler(E),
+}
+
+/// What is asked of one batch.
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs)]
+pub struct Request<'a> {
+    /// One record batch or more, back to back: small ones so leave as one.
+    pub raw: &'a [u8],
+    /// Whether events of other partitions fall back to Python: their subscribers' wills are held elsewhere.
+    pub only_own: bool,
+    /// Whether its topic holds SMS, and calls.
+    pub sms: bool,
+    pub call: bool,
+    pub partition: u32,
+    /// Records before this offset are skipped.
+    pub from_offset: i64,
+    /// The moment of the decision, milliseconds.
+    pub now: i64,
+}
+
+/// A record that Python must decide.
+#[derive(Debug)]
+#[allow(missing_docs)]
+pub struct Fallback {
+    pub offset: i64,
+    pub timestamp: i64,
+    pub key: Option<Box<[u8]>>,
+    pub value: Option<Box<[u8]>>,
+}
+
+/// What came of a batch. The columns have a row for each event that was decided.
+#[derive(Debug, Default)]
+#[allow(missing_docs)]
+pub struct Decided {
+    /// Finished batches of decisions, each with how many it holds.
+    pub batches: Vec<(Vec<u8>, usize)>,
+    pub outcomes: Vec<u32>,
+    /// Outcomes that were not met before, in the order of their numbers.
+    pub new_outcomes: Vec<Outcome>,
+    /// Record timestamps, milliseconds.
+    pub timestamps: Vec<i64>,
+    /// The recipient's number, or -1 for what is no subscriber's.
+    pub recipients: Vec<i64>,
+    /// Where nobody stands behind an event the number it came from, -1 for what is no subscriber's; else 0.
+    pub sources: Vec<i64>,
+    /// Rows whose `sources` is -1 though there is a text, with that text.
+    pub odd_sources: Vec<(u32, String)>,
+    /// Rows of service texts that tell how to refuse.
+    pub hinted: Vec<u32>,
+    pub fallbacks: Vec<Fallback>,
+    pub next_offset: i64,
+    /// Decided events whose subscriber belongs to another partition.
+    pub misplaced: usize,
+}

@@ -1,0 +1,127 @@
+//! A batch: records in, decisions out. All of the control flow stands here, and nothing here knows a rule.
+//!
+//! Events are read some thirty at a time, so that what each of them needs from memory is on its route while the others
+//! are read. Whatever cannot be decided with certainty falls back to Python: of one partition those that
+//! are decided here and the fallbacks keep their order among themselves, not with each other (the contract keys
+//! decisions by their event's id).
+
+mod decider;
+mod interface;
+
+pub use interface::{CompiledRoute, Decided, Failure, Fallback, Request, RouteCompiler, UnknownRoute};
+
+use crate::batch::{self, Deflater, Inflater, Record, Writer};
+use crate::decision::Shared;
+use crate::numbering::Numbering;
+use crate::text::Tables;
+use crate::wills::Wills;
+use crate::world::World;
+use decider::{EventDecider, Output};
+use std::sync::Arc;
+
+/// Decides batches, and keeps everything that stays from one to the next.
+#[derive(Debug)]
+pub struct Engine {
+    decider: EventDecider,
+    epoch: Box<[u8]>,
+    batch_bytes_max: usize,
+    inflater: Inflater,
+    records: Vec<Record>,
+    writer: Writer,
+    deflater: Deflater,
+}
+
+/// How an engine is set up.
+#[derive(Debug)]
+#[allow(missing_docs)]
+pub struct Setup {
+    pub partitions: u32,
+    pub deflater: Deflater,
+    /// A batch is finished when it has grown to this, and another begun.
+    pub batch_bytes_max: usize,
+    pub numbering: Numbering,
+    pub tables: Arc<Tables>,
+}
+
+impl Engine {
+    /// An engine that knows no world yet.
+    pub fn new(setup: Setup) -> Self {
+        let decider = EventDecider::new(setup.partitions, setup.numbering, setup.tables);
+        Self {
+            decider,
+            epoch: Box::default(),
+            batch_bytes_max: setup.batch_bytes_max,
+            inflater: Inflater::default(),
+            records: Vec::new(),
+            writer: Writer::with_capacity(0),
+            deflater: setup.deflater,
+        }
+    }
+
+    /// The tables that texts are read with.
+    pub fn tables(&self) -> &Arc<Tables> {
+        self.decider.tables()
+    }
+
+    /// Takes back a finished batch that was sent on: its room serves for another.
+    pub fn take_back(&mut self, batch: Vec<u8>) {
+        self.writer.take_back(batch);
+    }
+
+    /// From now on this is the world. What was made of the old one is forgotten.
+    pub fn set_world(&mut self, world: World) {
+        self.decider.set_world(world);
+    }
+
+    /// Forget every route, and what their programs refer to.
+    pub fn forget_routes(&mut self) {
+        self.decider.forget_routes();
+    }
+
+    /// Whether the next batch should begin with a `forget_routes`: odd traffic must not fill the memory.
+    pub fn is_full(&self) -> bool {
+        self.decider.is_full()
+    }
+
+    /// The epoch of the decisions from now on, as JSON has it between the quotes.
+    pub fn name_epoch(&mut self, epoch: &[u8]) {
+        self.epoch = epoch.into();
+    }
+
+    /// Decides a batch. `quiet` says of each set of hours whether the moment lies outside of it.
+    pub fn decide<M: RouteCompiler>(
+        &mut self,
+        request: &Request<'_>,
+        quiet: Vec<bool>,
+        wills: &Wills,
+        compiler: &mut M,
+    ) -> Result<Decided, Failure<M::Error>> {
+        self.decider.set_quiet(quiet);
+        self.writer.clear(); // whatever a request that failed has written
+        let mut output = Output {
+            decided: Decided::default(),
+            writer: &mut self.writer,
+            deflater: &mut self.deflater,
+            batch_bytes_max: self.batch_bytes_max,
+            now: request.now,
+            shared: Shared::new(request.now, &self.epoch),
+        };
+        let mut rest = request.raw;
+        loop {
+            let raw;
+            (raw, rest) = batch::first_of(rest).map_err(Failure::Unreadable)?;
+            let header = batch::header(raw).map_err(Failure::Unreadable)?;
+            let bytes = self.inflater.records_of(raw, header.codec).map_err(Failure::Unreadable)?;
+            batch::find(&header, bytes, &mut self.records).map_err(Failure::Unreadable)?;
+            output.decided.next_offset = header.next_offset;
+            self.decider.decide(bytes, &self.records, request, wills, compiler, &mut output)?;
+            if rest.is_empty() {
+                break;
+            }
+        }
+        output.finish();
+        let mut decided = output.decided;
+        decided.fallbacks.sort_unstable_by_key(|fallback| fallback.offset);
+        Ok(decided)
+    }
+}
