@@ -34,7 +34,7 @@ pub struct Outcome {
     pub template: u32,
 }
 
-/// What all decisions of a question have in common.
+/// What all decisions of a request have in common.
 #[derive(Debug)]
 pub struct Shared {
     after_time: Vec<u8>,

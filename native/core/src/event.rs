@@ -18,7 +18,7 @@ pub enum Kind {
     Sms,
     /// A call set-up.
     Call,
-    /// A subscriber's answer to a port: always left to Python, which writes the wills that it may hold.
+    /// A subscriber's answer to a port: always a fallback to Python, which writes the wills that it may hold.
     Reply,
 }
 
@@ -102,7 +102,7 @@ static FIELDS: Fields = Fields::new(&[
     b"verstat",
 ]);
 
-/// Reads an event; `None` leaves it to Python. Linear, some 100 ns for 300 bytes.
+/// Reads an event; `None` is a fallback to Python. Linear, some 100 ns for 300 bytes.
 pub fn read<'a>(bytes: &'a [u8], reader: &mut ObjectReader) -> Option<Event<'a>> {
     of_values(bytes, &reader.read(bytes, &FIELDS)?)
 }

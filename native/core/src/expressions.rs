@@ -1,9 +1,9 @@
 //! Expressions from record batches of `registry.expressions`, as columns: whose they are, and what they say.
 //!
 //! Promises that what stands in the columns Python's decoder reads too, with the same meaning, under the key that
-//! Python gives it; whatever is seldom and could be read in two ways falls back to Python, with the row before which it stands, so
-//! that Python can put its own reading there: here the order of receipt is what counts. What an expression does is not
-//! known here (`bloom.wills`).
+//! Python gives it. Whatever is seldom and could be read in two ways falls back to Python, with the row before which it
+//! stands, so that Python can put its own reading there: here the order of receipt is what counts. What an expression does
+//! is not known here (`bloom.wills`).
 
 use crate::batch::{self, Inflater, Record, Unreadable};
 use crate::json::{Fields, ObjectReader, TIME_MAX, Value, Values, integer};

@@ -1,7 +1,7 @@
 //! What Python's rule table comes to on one route, as masks over predicates.
 //!
 //! A route is what many events share: source, kind of recipient, and what the event states. Python settles there
-//! whatever a route settles and sends the rows that are left, in their order, each with the predicates that must and
+//! whatever a route settles and sends the rows that remain, in their order, each with the predicates that must and
 //! that must not hold. So this module knows predicates by name and no rule.
 
 use crate::event::{Kind, Purpose};

@@ -1,4 +1,4 @@
-//! The routes that traffic has taken, and the kind back to what was made of each.
+//! The routes that traffic has taken, and the way back to what was made of each.
 //!
 //! Bulk traffic runs through thousands of routes, which do not stay in the nearest cache: so a route is first prefetched
 //! and found when it is needed.
@@ -19,7 +19,7 @@ const LONG_NAMES_MAX: usize = 16 << 20;
 /// The place of no rows and of no measures.
 const NOTHING: u32 = 0;
 
-/// What tells a route from every other: a kind, and the sender and category that are stated.
+/// What tells a route from every other: its kind, and the sender and category that are stated.
 #[derive(Clone, Copy, Debug)]
 pub struct Key<'a> {
     kinds: u32,

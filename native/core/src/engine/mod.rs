@@ -1,9 +1,8 @@
 //! A batch: records in, decisions out. All of the control flow stands here, and nothing here knows a rule.
 //!
-//! Events are read some thirty at a time, so that what each of them needs from memory is on its route while the others
-//! are read. Whatever cannot be decided with certainty falls back to Python: of one partition those that
-//! are decided here and the fallbacks keep their order among themselves, not with each other (the contract keys
-//! decisions by their event's id).
+//! Events are read some thirty at a time, so that what each of them needs from memory is prefetched while the others are
+//! read. Whatever is not certain falls back to Python: of one partition the events that are decided here and the fallbacks
+//! keep their order among themselves, not with each other (the contract keys decisions by their event's id).
 
 mod decider;
 mod interface;

@@ -1,4 +1,4 @@
-//! A cursor over JSON: reads names and values, and goes to Python with whatever is not plain.
+//! A cursor over JSON: reads names and values that are plain, and nothing else.
 
 use super::value::{ValueSpan, plain_character};
 

@@ -50,7 +50,7 @@ impl Default for ObjectReader {
 }
 
 impl ObjectReader {
-    /// The values of an object; `None` leaves it to Python. Linear.
+    /// The values of an object; `None` is a fallback to Python. Linear.
     #[inline]
     pub(crate) fn read(&mut self, bytes: &[u8], fields: &'static Fields) -> Option<Values> {
         if bytes.len() > RECORD_BYTES_MAX || simdutf8::basic::from_utf8(bytes).is_err() {
