@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from stream.cli.moments import WRITTEN, moment
-from stream.feed.files import RegistryFileError, load_registry, without_mark
+from stream.feed.files import RegistryFileError, load_registry
+from stream.feed.ndjson import OtherSort, UnreadableLinesError, lines_of
 from stream.model.codec import Undecodable, decode_event, encode
 from stream.model.events import Event
 from stream.policy.decide import Decider
@@ -81,7 +82,12 @@ def run(arguments: argparse.Namespace) -> int:
         return 1
     tell_if_nobody_is_registered(loaded.registry, arguments.registry)
     with lines:
-        refused = _decide_lines(without_mark(lines), decider, arguments.now, sys.stdout.buffer)
+        name = "standard input" if arguments.events == "-" else arguments.events
+        try:
+            refused = _decide_lines(lines_of(lines, name), decider, arguments.now, sys.stdout.buffer)
+        except UnreadableLinesError as error:
+            print(error, file=sys.stderr)
+            return 1
     return 1 if refused or loaded.problems else 0
 
 
@@ -99,6 +105,7 @@ def tell_if_nobody_is_registered(registry: Registry, files: Sequence[Path]) -> N
 def _decide_lines(lines: Iterable[bytes], decider: Decider, now: int | None, out: BinaryIO) -> int:
     numbered = enumerate(lines, start=1)
     refused = 0
+    other = OtherSort("events")
     while chunk := list(islice(numbered, CHUNK_LINES)):
         events: list[Event] = []
         for number, line in chunk:
@@ -107,8 +114,11 @@ def _decide_lines(lines: Iterable[bytes], decider: Decider, now: int | None, out
             except Undecodable as error:
                 if line.strip():
                     refused += 1
-                    print(f"line {number}: {error}", file=sys.stderr)
+                    if problem := other.problem(line, str(error)):
+                        print(f"line {number}: {problem}", file=sys.stderr)
         if events:
             out.write(b"\n".join(map(encode, decider.decide_all(events, now))) + b"\n")
     out.flush()
+    if summary := other.summary():
+        print(summary, file=sys.stderr)
     return refused

@@ -11,6 +11,7 @@ from pathlib import Path
 from stream.cli.common import add_json, failed, print_json
 from stream.cli.decide import add_world, tell_if_nobody_is_registered
 from stream.feed.files import RegistryFileError, load_registry
+from stream.feed.ndjson import sort_of, text_problem
 from stream.model.codec import Undecodable, decode_event
 from stream.policy.explain import Explanation, explain
 from stream.policy.facts import World
@@ -42,7 +43,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
 def run(arguments: argparse.Namespace) -> int:
     """Explain the event. Returns 0, or 1 where something given could not be used."""
     try:
-        event = decode_event(_given(arguments.event).removeprefix(codecs.BOM_UTF8).strip())
+        event = decode_event(_one(_given(arguments.event)))
         policy = load(arguments.policy)
         loaded = load_registry(arguments.registry)
     except (PolicyError, RegistryFileError) as error:
@@ -71,6 +72,18 @@ def _given(word: str) -> bytes:
     if word.lstrip().startswith("{"):
         return word.encode()
     return Path(word).read_bytes()
+
+
+def _one(given: bytes) -> bytes:
+    """The one event. Raises `ValueError` where it is several, or what every event in it would fail for."""
+    if problem := text_problem(given):
+        raise ValueError(problem)
+    lines = [line for line in given.removeprefix(codecs.BOM_UTF8).split(b"\n") if not line.isspace() and line]
+    if len(lines) > 1 and sort_of(lines[0]) == "events":
+        raise ValueError(f"EVENT holds {len(lines):,} lines, and one event is explained: take one out, as by `grep ID`")
+    if lines and sort_of(lines[0]) == "registry records":
+        raise ValueError("EVENT holds registry records, which are given by --registry")
+    return b"\n".join(lines).strip()
 
 
 def _outcome(explanation: Explanation) -> str:

@@ -3,7 +3,7 @@
 Promises that every line comes out once, as a record or as a bad line with its number and the reason, in order, in
 constant memory. Must never stop at a bad line, nor let one pass as something else: a number is read as everywhere
 (`Numbering`), and one that is nobody's is bad. A refusal of which the time alone is bad is a bad line and yet counts,
-with the time of the file, until the line is mended: else an older consent would outlive it.
+with the time of the file: else an older consent would outlive it.
 
 A table's columns are the fields of an expression, under the names that `tables` knows or the operator gives. What a row
 leaves empty, and what a list cannot say at all, is taken from the options. `time` is in milliseconds since the epoch
@@ -235,7 +235,7 @@ class BulkFile:
         if record.will != "refuse":
             return None, f"`time` {problem}"
         dated = msgspec.structs.replace(record, time=self.time)
-        return dated, f"`time` {problem}; until it is mended the refusal counts from {iso_time(self.time)}"
+        return dated, f"`time` {problem}; the refusal counts from {iso_time(self.time)}, the file's time: {STAYS}"
 
     def _table(self, layout: tables.Layout) -> Iterator[LineChunk]:
         stated = [name for name in _STATED if name in layout.places]
@@ -291,6 +291,9 @@ class BulkFile:
                 chunk.take(line, rows.raw[place], undated, problem)
         return chunk
 
+
+STAYS: Final = "what was said before that is too late from now on, the mended line as well"
+"""What holds of a refusal that was written with a time of our own."""
 
 NO_PERSON: Final = "no person's number: a mobile or fixed one, such as 13800138000, 010-87654321 or +442079460000"
 

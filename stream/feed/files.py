@@ -4,7 +4,6 @@ Files are applied in the order given, lines in theirs. A line that is no record 
 applies. Memory: the registry itself and one chunk of lines.
 """
 
-import codecs
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from bloom import snapshot
 from bloom.bitmaps import Overlay
+from stream.feed.ndjson import OtherSort, UnreadableLinesError, lines_of
 from stream.model.codec import Undecodable, decode_file_record, decode_record
 from stream.model.registry import FileRecord
 from stream.registry.registry import Registry
@@ -45,7 +45,7 @@ def load_registry(paths: Iterable[Path]) -> LoadedRegistry:
             loaded.files_count += 1
         except OSError as error:
             raise RegistryFileError(f"{path}: {error.strerror}; give an NDJSON file or a snapshot") from error
-        except snapshot.SnapshotError as error:
+        except (snapshot.SnapshotError, UnreadableLinesError) as error:
             raise RegistryFileError(str(error)) from error
     return loaded
 
@@ -63,24 +63,22 @@ def registry_from(kept: snapshot.Snapshot, *, overlay: bool = False) -> Registry
     return registry
 
 
-def without_mark(lines: Iterable[bytes]) -> Iterator[bytes]:
-    """Lines without the mark (BOM) that some programs put before UTF-8."""
-    for number, line in enumerate(lines):
-        yield line.removeprefix(codecs.BOM_UTF8) if number == 0 else line
-
-
 def _take_lines(loaded: LoadedRegistry, path: Path) -> None:
-    with path.open("rb") as lines:
-        records = _records(without_mark(lines), path, loaded.problems)
+    with path.open("rb") as file:
+        records = _records(lines_of(file, str(path)), path, loaded.problems)
         while chunk := list(islice(records, CHUNK_LINES)):
             loaded.registry.apply(chunk)
 
 
 def _records(lines: Iterable[bytes], path: Path, problems: list[str]) -> Iterator[FileRecord]:
+    other = OtherSort("registry records")
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         try:
             yield decode_file_record(line)
         except Undecodable as error:
-            problems.append(f"{path}:{number}: {error}")
+            if problem := other.problem(line, str(error)):
+                problems.append(f"{path}:{number}: {problem}")
+    if summary := other.summary():
+        problems.append(f"{path}: {summary}")

@@ -3,6 +3,7 @@
 import codecs
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import orjson
@@ -11,7 +12,7 @@ import pytest
 from bloom import snapshot
 from bloom.bitmaps import Wills
 from bloom.snapshot import SnapshotMeta
-from stream.feed.files import load_registry
+from stream.feed.files import RegistryFileError, load_registry
 from stream.model.codec import encode
 from tests.filter import cases
 from tests.filter.harness import NOW
@@ -71,6 +72,56 @@ def test_a_broken_registry_line_is_named_and_left_out(registry: Path, tmp_path: 
     lines = len(registry.read_bytes().splitlines())
     assert f"{broken}:{lines + 1}: " in ran.stderr.decode()
     assert f"{broken}:{lines + 2}: no registry topic is named 'nope'" in ran.stderr.decode()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        (lambda text: text.decode().encode("utf-16"), "UTF-16, and JSON is in UTF-8"),
+        (lambda text: text.decode().encode("utf-16-le"), "zero bytes, as UTF-16 without its mark"),
+        (lambda text: text.replace(b"\n", b"\r"), "end in CR alone"),
+    ],
+)
+def test_what_all_lines_fail_for_is_named_once(
+    registry: Path, tmp_path: Path, spoil: Callable[[bytes], bytes], reason: str
+) -> None:
+    spoilt = tmp_path / "spoilt.ndjson"
+    spoilt.write_bytes(spoil(_events(*cases.EVENTS)))
+    ran = _run(spoilt, "--registry", registry)
+    assert (ran.returncode, ran.stdout) == (1, b"")
+    (line,) = ran.stderr.decode().splitlines()
+    assert line.startswith(f"{spoilt}: ")
+    assert reason in line
+    assert reason in _explained(spoilt)
+    spoilt.write_bytes(spoil(registry.read_bytes()))
+    with pytest.raises(RegistryFileError, match=f"{spoilt}: .*{reason}"):
+        load_registry([spoilt])
+
+
+def test_a_file_of_the_other_sort_is_named_once(registry: Path, tmp_path: Path) -> None:
+    ran = _run(registry, "--registry", registry)
+    records_count = len(registry.read_bytes().splitlines()) - 1
+    assert ran.stderr.decode().splitlines() == [
+        "line 1: one of the registry records, and events are read here: they are given by --registry",
+        f"{records_count} lines are registry records, all of them left out",
+    ]
+    assert ran.returncode == 1
+    assert "EVENT holds registry records, which are given by --registry" in _explained(registry)
+    events = tmp_path / "events.ndjson"
+    events.write_bytes(_events(*cases.EVENTS))
+    assert load_registry([events]).problems == [
+        f"{events}:1: one of the events, and registry records are read here: they are given as EVENTS or EVENT",
+        f"{events}: {len(cases.EVENTS)} lines are events, all of them left out",
+    ]
+    assert f"EVENT holds {len(cases.EVENTS)} lines, and one event is explained" in _explained(events)
+
+
+def _explained(path: Path) -> str:
+    command = [sys.executable, "-m", "stream.cli.main", "explain", str(path)]
+    ran = subprocess.run(command, capture_output=True, check=False, timeout=LONG_S, text=True)
+    assert (ran.returncode, ran.stdout) == (1, "")
+    (line,) = ran.stderr.splitlines()
+    return line
 
 
 def test_a_registry_without_senders_is_told_once_for_it_looks_as_if_the_rules_were_at_fault(tmp_path: Path) -> None:

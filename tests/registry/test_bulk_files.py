@@ -174,7 +174,8 @@ def test_a_refusal_whose_time_alone_is_bad_is_told_and_counts_from_the_files_tim
     chunk = _whole(_bulk(_file(tmp_path, f"subscriber,time\n13800138000,{time}\n13800138001,{SAID - 1}\n")))
     assert chunk.records == [_refusal("+8613800138000"), _refusal("+8613800138001", SAID - 1)]
     assert [bad.number for bad in chunk.bad] == [2]
-    assert f"until it is mended the refusal counts from {iso_time(SAID)}" in chunk.bad[0].reason
+    assert f"the refusal counts from {iso_time(SAID)}, the file's time" in chunk.bad[0].reason
+    assert "too late from now on, the mended line as well" in chunk.bad[0].reason
 
 
 def test_ndjson_is_read_as_a_table_is(tmp_path: Path) -> None:
