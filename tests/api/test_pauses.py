@@ -74,7 +74,7 @@ class Memberships(NoticeConnector):
 def _short_pauses_that_are_all_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retry, "PAUSE_S", FIRST_S)
     monkeypatch.setattr(retry, "PAUSE_S_MAX", MOST_S)
-    monkeypatch.setattr(retry, "TELL_EVERY_S", 0.0)
+    monkeypatch.setattr(retry, "LOG_EVERY_S", 0.0)
 
 
 async def test_the_apis_follower_pauses_briefly_again_once_it_has_read_all(
