@@ -125,7 +125,7 @@ class ExactlyOnceDelivery:
         return self._open
 
     def portions(self, taken: Mapping[TopicPartition, Taken]) -> list[Mapping[TopicPartition, Taken]]:
-        """What is decided apart, so that its decisions can be committed apart: each partition."""
+        """Each partition by itself, so that its decisions can be committed by themselves."""
         found: list[Mapping[TopicPartition, Taken]] = [
             {place: portion} for place, portion in taken.items() if place in self._partitions
         ]
