@@ -93,7 +93,7 @@ class DecisionVerifier:
     def _unknowable(self, decision: Decision, epoch: Epoch) -> str | None:
         """Why the state of the registry at an epoch cannot be known, or None."""
         if not self._histories.is_of(epoch):
-            return "its epoch is of registry topics that were deleted and made anew, or of another cluster"
+            return "its epoch is of registry topics that were deleted and recreated, or of another cluster"
         if decision.decided < self._histories.exact_since_ms:
             return "older than what the registry topics keep uncompacted"
         return None

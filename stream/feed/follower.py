@@ -10,7 +10,7 @@ registry stale: what stands behind it cannot be read, and counts all the same (a
 last stable offsets as the ends, which hide it).
 
 Records are applied only once it is vouched, after they were fetched, that they are of the topics that were followed
-from the start: one that was made anew would be read on at the old one's offsets, and mixed with it.
+from the start: one that was recreated would be read on at the old one's offsets, and mixed with it.
 
 Where the registry holds some partitions only, it follows those partitions of `registry.expressions` that it is told to
 `take`, until told to `drop` them; both come into force between two polls. A partition taken is *loaded* once all that

@@ -140,7 +140,7 @@ def _unfit(meta: SnapshotMeta, cluster: ClusterDescription, partition: int, now:
     if mark is None or len(mark.offsets) != 1:
         return f"does not stand for partition {partition} alone"
     if mark.id != topic.id:
-        return f"is of another topic {EXPRESSIONS} (id {mark.id}, now {topic.id}): it was made anew since"
+        return f"is of another topic {EXPRESSIONS} (id {mark.id}, now {topic.id}): it was recreated since"
     age_ms = now - meta.created_ms
     if age_ms > MAX_AGE_MS:
         return f"is {age_ms / 3_600_000:.1f} h old, the limit is {MAX_AGE_MS / 3_600_000:.1f} h; make one more often"

@@ -147,7 +147,7 @@ async def describe_registry(config: Config) -> ClusterDescription:
 async def see_unchanged(config: Config, before: ClusterDescription) -> None:
     """Raises `SnapshotsError` where the registry topics are no longer those that were there when reading began.
 
-    What was read of a topic that was made anew meanwhile may be of both.
+    What was read of a topic that was recreated meanwhile may be of both.
     """
     if found := changes(before, await describe_registry(config), lasting=RECORD_KIND):
         raise SnapshotsError("; ".join(found) + "; all of it while they were read: read them again")
@@ -295,7 +295,7 @@ def _unfit_mark(name: str, mark: TopicMark | None, topic: TopicDescription | Non
     if mark is None:
         return f"does not cover {name}"
     if mark.id != topic.id:
-        return f"is of another topic {name} (id {mark.id}, now {topic.id}): it was made anew since"
+        return f"is of another topic {name} (id {mark.id}, now {topic.id}): it was recreated since"
     if len(mark.offsets) != topic.partitions:
         return f"has {len(mark.offsets)} partitions of {name}, which has {topic.partitions}"
     return None

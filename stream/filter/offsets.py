@@ -89,7 +89,7 @@ class Offsets:
                 log.error(
                     "events were deleted before they were consumed"
                     if count
-                    else "offset is beyond the end of its partition: the topic was cut short or made anew",
+                    else "offset is beyond the end of its partition: the topic was truncated or recreated",
                     topic=place.topic,
                     partition=place.partition,
                     wanted=wanted[place],

@@ -39,7 +39,7 @@ def changes(known: ClusterDescription, now: ClusterDescription, *, lasting: Coll
         if topic is None:
             continue
         if name in lasting and topic.id != before.id:
-            found.append(f"{name} was made anew (id {topic.id}, before {before.id})")
+            found.append(f"{name} was recreated (id {topic.id}, before {before.id})")
         if topic.partitions != before.partitions:
             found.append(f"{name} has {topic.partitions} partitions now, where it had {before.partitions}")
     return found

@@ -170,9 +170,9 @@ def differences(
                 f"{name}: {topic.partitions} partitions where {partitions} are configured (topics.partitions); "
                 + (
                     f"all of {', '.join(PARTITIONED)} must have the same number, fixed for life: "
-                    "set topics.partitions to it, or make the topic anew"
+                    "set topics.partitions to it, or recreate the topic"
                     if expected.partitioned
-                    else "its order must be total: make the topic anew with one"
+                    else "its order must be total: recreate the topic with one"
                 )
             )
         wanted = expected.settings["cleanup.policy"]

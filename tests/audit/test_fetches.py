@@ -162,11 +162,11 @@ def test_a_registry_topic_that_is_made_anew_ends_a_running_audit_and_is_no_groun
         broker.create_topics()
         assert process.wait(60) == 1
     said = (tmp_path / "audit.log").read_text("utf-8")
-    assert f"{EXPRESSIONS} was made anew" in said
+    assert f"{EXPRESSIONS} was recreated" in said
     assert "start it again" in said
     assert "Traceback" not in said
     refusal = Expression(subscriber=cases.WILLING, channel="sms", will="refuse", time=2, source="test")
     broker.write_registry([refusal])
     code, found = audit(broker)
     assert (code, found.unknown, found.violations) == (0, 1, [])
-    assert "made anew" in next(iter(found.whys))
+    assert "recreated" in next(iter(found.whys))

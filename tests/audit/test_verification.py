@@ -148,7 +148,7 @@ def test_offsets_of_a_topic_that_was_made_anew_say_nothing_of_the_one_that_is_th
     assert house.judge.verify(decision, _sms(), of_none).violation, "an epoch of before this was told"
     found = house.judge.verify(decision, _sms(), of_before)
     assert (found.outcome, found.violation) == ("unknown", False)
-    assert "made anew" in found.why
+    assert "recreated" in found.why
 
 
 def test_a_decision_without_an_epoch_or_of_another_policy_can_still_be_a_violation() -> None:

@@ -34,7 +34,7 @@ def _with(name: str, topic: TopicDescription) -> ClusterDescription:
         pytest.param(replace(KNOWN, id="D"), ["this is cluster D, where C was before"], id="another cluster"),
         pytest.param(
             _with(ORDERS, TopicDescription("p", 1, {})),
-            ["registry.orders was made anew (id p, before o)"],
+            ["registry.orders was recreated (id p, before o)"],
             id="made anew",
         ),
         pytest.param(
@@ -72,7 +72,7 @@ def test_a_look_tells_what_is_gone_what_is_another_and_that_nobody_answers(kafka
                 await identity.look()
             assert identity.missing == (ORDERS,)
             await asyncio.to_thread(broker.create_topics)
-            with pytest.raises(TopicsChanged, match=r"registry\.orders was made anew"):
+            with pytest.raises(TopicsChanged, match=r"registry\.orders was recreated"):
                 await identity.look()
         finally:
             await admin.close()

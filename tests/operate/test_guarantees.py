@@ -52,7 +52,7 @@ def test_a_cluster_as_it_must_be_has_no_difference() -> None:
         (_with(ORDERS, cleanup_policy="delete"), "cleanup.policy=compact"),
         (_with(ORDERS, cleanup_policy="compact,delete"), "cleanup.policy=compact"),
         (_with(EVENTS_CALL, partitions=13), "set topics.partitions to it"),
-        (_with(ORDERS, partitions=2), "make the topic anew with one"),
+        (_with(ORDERS, partitions=2), "recreate the topic with one"),
         (_with(DECISIONS, unclean_leader_election_enable="true"), "unclean.leader.election.enable=false"),
         (_with(ORDERS, delete_retention_ms="86400000"), "delete.retention.ms=604800000"),
     ],

@@ -122,7 +122,7 @@ class World:
 
     async def vouch(self, _: Collection[str]) -> bool:
         if self.same is False:
-            raise TopicsChanged("registry.senders was made anew")
+            raise TopicsChanged("registry.senders was recreated")
         return bool(self.same)
 
     async def begin(self) -> None:
@@ -157,7 +157,7 @@ async def test_records_of_a_topic_made_anew_are_not_applied() -> None:
     await world.begin()
     world.log.write(SENDER)
     world.same = False
-    with pytest.raises(TopicsChanged, match="made anew"):
+    with pytest.raises(TopicsChanged, match="recreated"):
         await world.follower.poll(wait_ms=1)
     assert not world.follower.registry.senders
 

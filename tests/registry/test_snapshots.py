@@ -58,8 +58,8 @@ def _without(name: str) -> ClusterDescription:
         pytest.param(
             replace(CLUSTER, topics={**CLUSTER.topics, ORDERS: TopicDescription("new", 1, {})}),
             NOW,
-            "it was made anew since",
-            id="a topic was made anew",
+            "it was recreated since",
+            id="a topic was recreated",
         ),
         pytest.param(
             replace(CLUSTER, topics={**CLUSTER.topics, EXPRESSIONS: TopicDescription(f"id-{EXPRESSIONS}", 24, {})}),
@@ -126,7 +126,7 @@ def test_a_build_from_a_snapshot_reads_only_what_came_since_and_gives_the_whole(
     assert registry.wills.state_equal(registry_of(words).wills)
     assert list(registry.orders.values()) == orders
     assert sum(meta.topics[EXPRESSIONS].offsets) == 500
-    # A snapshot of a topic that was made anew since is not built upon.
+    # A snapshot of a topic that was recreated since is not built upon.
     broker.delete_topics()
     broker.create_topics()
     renewed = asyncio.run(snapshots.renew(broker.config, start=start))
