@@ -19,6 +19,7 @@ import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import repeat
+from operator import itemgetter
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -55,6 +56,8 @@ INSERT INTO words VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
     time = max(time, excluded.time), will = excluded.will, source = excluded.source, digest = excluded.digest
 """
 _WILLS: Final[dict[Verb, int]] = {"refuse": 0, "consent": 1, "lift": 2}
+
+_WHO: Final = itemgetter(0)
 
 
 class IndexInUse(Exception):
@@ -161,7 +164,7 @@ class OrderIndex:
             moments: Iterable[int] = repeat(TIME_MAX) if written is None else written
             made = map(digest_of, expressions) if digests is None else digests
             rows = list(map(self._row, expressions, moments, made))
-            rows.sort(key=_by_place)  # stable; neighbours in the file are written together
+            rows.sort(key=_WHO)  # stable; neighbours in the file are written together
             self._database.executemany(_TAKE, rows)
             self._database.executemany("INSERT OR REPLACE INTO progress VALUES (?, ?)", next_offsets.items())
         except BaseException:
@@ -233,7 +236,3 @@ class OrderIndex:
             place = self._sources[name] = len(self._sources)
             self._database.execute("INSERT INTO sources VALUES (?, ?)", (place, name))
         return place
-
-
-def _by_place(row: tuple[int, int, int, int, int, int]) -> tuple[int, int]:
-    return row[:2]
