@@ -75,7 +75,7 @@ class _Stepped(NamedTuple):
     effects: tuple[Effect, ...]
 
 
-class _Kind(NamedTuple):
+class _ErasedProcedure(NamedTuple):
     """A procedure with its types erased."""
 
     step: Callable[[str, bytes | None, msgspec.Struct, int, Terms], _Stepped | WrongState]
@@ -108,7 +108,7 @@ def apply(key: str, entry: Entry | None, arrival: Arrival, now: int, terms: Term
     stepped = (
         _escalation_step(body, arrival.event, now, terms)
         if arrival.procedure == DOCKET
-        else _KINDS[arrival.procedure].step(key, body, arrival.event, now, terms)
+        else _PROCEDURES[arrival.procedure].step(key, body, arrival.event, now, terms)
     )
     if isinstance(stepped, WrongState):
         return Rejected(str(stepped), stale=isinstance(arrival.event, ClockFired))
@@ -148,7 +148,7 @@ def removable_at(entry: Entry, terms: Terms) -> int | None:
     if entry.procedure == DOCKET:
         idle = not _opened.decode(entry.body).open
         return entry.updated + max(settings.ended_kept_ms, settings.memory_ms) if idle else None
-    ended = _stated.decode(entry.body).state in _KINDS[entry.procedure].ended
+    ended = _stated.decode(entry.body).state in _PROCEDURES[entry.procedure].ended
     return entry.updated + settings.ended_kept_ms if ended else None
 
 
@@ -156,7 +156,7 @@ def view_of(key: str, entry: Entry) -> CaseView | None:
     """The case as the topic `cases` shows it; None for an escalation record, which is internal."""
     if entry.procedure == DOCKET:
         return None
-    case, state, ended = _KINDS[entry.procedure].read(bytes(entry.body))
+    case, state, ended = _PROCEDURES[entry.procedure].read(bytes(entry.body))
     running = (ClockDue(one.clock, one.due, warn=one.warn, known=one.known) for one in case.clocks)
     return CaseView(
         case=key,
@@ -244,7 +244,7 @@ def _missed(event: msgspec.Struct, effects: tuple[Effect, ...]) -> tuple[ClockDu
     return tuple(ClockDue(alert.about, event.due, breached=True) for alert in alerts if alert.level == "breach")
 
 
-def _kind(procedure: Procedure[C], case_type: type[C]) -> _Kind:
+def _erased(procedure: Procedure[C], case_type: type[C]) -> _ErasedProcedure:
     decoder = msgspec.json.Decoder(case_type)
 
     def step(key: str, body: bytes | None, event: msgspec.Struct, now: int, terms: Terms) -> _Stepped | WrongState:
@@ -257,16 +257,16 @@ def _kind(procedure: Procedure[C], case_type: type[C]) -> _Kind:
         state = procedure.state_of(case)
         return case, state.value, state in procedure.ended
 
-    return _Kind(step, read, frozenset(state.value for state in procedure.ended))
+    return _ErasedProcedure(step, read, frozenset(state.value for state in procedure.ended))
 
 
-_KINDS: Final[dict[str, _Kind]] = {
-    "measure": _kind(measure.PROCEDURE, measure.MeasureCase),
-    "complaint": _kind(complaint.PROCEDURE, complaint.ComplaintCase),
-    "appeal": _kind(appeal.PROCEDURE, appeal.AppealCase),
-    "dispute": _kind(dispute.PROCEDURE, dispute.DisputeCase),
-    "campaign": _kind(campaign.PROCEDURE, campaign.CampaignCase),
-    "prohibited-content": _kind(prohibited.PROCEDURE, prohibited.ProhibitedCase),
-    "regulator-order": _kind(regulator.PROCEDURE, regulator.RegulatorCase),
-    "listing": _kind(listing.PROCEDURE, listing.ListingCase),
+_PROCEDURES: Final[dict[str, _ErasedProcedure]] = {
+    "measure": _erased(measure.PROCEDURE, measure.MeasureCase),
+    "complaint": _erased(complaint.PROCEDURE, complaint.ComplaintCase),
+    "appeal": _erased(appeal.PROCEDURE, appeal.AppealCase),
+    "dispute": _erased(dispute.PROCEDURE, dispute.DisputeCase),
+    "campaign": _erased(campaign.PROCEDURE, campaign.CampaignCase),
+    "prohibited-content": _erased(prohibited.PROCEDURE, prohibited.ProhibitedCase),
+    "regulator-order": _erased(regulator.PROCEDURE, regulator.RegulatorCase),
+    "listing": _erased(listing.PROCEDURE, listing.ListingCase),
 }
