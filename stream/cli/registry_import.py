@@ -1,6 +1,7 @@
 """`wurao registry import`: bulk files into the registry topics, or into one NDJSON file without any broker."""
 
 import argparse
+import codecs
 from collections.abc import Collection, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -302,6 +303,8 @@ async def _take_all(importer: Importer, files: _Files) -> ImportTally:
                 lines_count, without = lines_count + len(chunk), without + chunk.no_number_count
                 meter.update(before + chunk.bytes_count, total, importer.tally.read_count)
             before += bulk.bytes_count
+            if not lines_count:
+                say(f"{bulk.path}: no lines" + (" under its header" if bulk.head.strip(codecs.BOM_UTF8) else ""))
             if bulk.layout is not None and 2 * without > lines_count:
                 say(tables.other_column(str(bulk.path), bulk.layout, without, lines_count))
         return await importer.finish()

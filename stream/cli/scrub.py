@@ -135,6 +135,8 @@ def _scrub(arguments: argparse.Namespace) -> int:
     _print(counts, outputs, as_json=arguments.json)
     of = sum(counts.values())
     mostly_none = 2 * without > of
+    if not of:
+        say(f"{file.name}: no lines" + (" under its header" if layout.head else ""))
     if mostly_none and not unclosed:
         say(tables.other_column(file.name, layout, without, of))
     return 1 if loaded.problems or mostly_none or unclosed else 0

@@ -35,6 +35,7 @@ from stream.policy.loading import load as load_policy
 from stream.policy.settings import Policy
 from stream.registry import order_rule
 from stream.registry.known_names import KnownNames
+from stream.registry.order_rule import Received
 from stream.registry.registry import expression_row_of
 
 SOURCE: Final = "command"
@@ -196,8 +197,11 @@ async def _set(config: Config, arguments: argparse.Namespace) -> int:
         raise CommandError(f"{'; '.join(unknown)}; nothing was written: correct it, or give --unregistered")
     for problem in unknown:
         say(f"wurao will: {problem}")
-    if not order_rule.given_now(expression, now):
+    if expression.will == "refuse" or not order_rule.given_now(expression, now):
         kept = await kept_of(config, expression.subscriber, partitions=partitions, client="wurao-will")
+        standing = _refused_already(expression, kept.received) if expression.will == "refuse" else None
+        if standing is not None:
+            say(f"wurao will: refused already: {order_rule.sentence(standing)}")
         refused = order_rule.refusal(expression, kept.received, now)
         if refused is not None:
             raise CommandError(f"{refused}; nothing was written")
@@ -214,6 +218,23 @@ async def _set(config: Config, arguments: argparse.Namespace) -> int:
         print(f"written to {landed.topic}, partition {landed.partition}, offset {landed.first_offset}:")
         print(_sentence(expression))
     return 0
+
+
+def _refused_already(expression: Expression, received: Sequence[Received]) -> Received | None:
+    """The refusal that stands and covers what this one is about."""
+    kept = [one for one in received if one.expression.channel == expression.channel]
+    wills = Wills()
+    wills.apply([expression_row_of(one.expression) for one in kept])
+    scope = _about(expression)
+    row = expression_row_of(expression)
+    refusals, consents = wills.expressions_of(row.channel, row.number)
+    covering = {
+        one for one in refusals if one.sender in (None, scope.sender) and one.category in (None, scope.category)
+    }
+    if any(scope.sender in (None, one.sender) and scope.category in (None, one.category) for one in consents):
+        return None
+    last = (one for one in reversed(kept) if one.expression.will == "refuse" and _about(one.expression) in covering)
+    return next(last, None)
 
 
 def _expression(arguments: argparse.Namespace, policy: Policy, now: int) -> Expression:

@@ -270,7 +270,7 @@ class BulkFile:
         try:
             time = read_time(text, self._given.zone)
         except ValueError as error:
-            return self.time, str(error)
+            return self.time, f"{error}; {_FORMS if self._given.zone is None else _FORMS_IN_ZONE}"
         problem = time_problem(time, self._now)
         return (time if problem is None else self.time), problem
 
@@ -291,6 +291,11 @@ class BulkFile:
                 chunk.take(line, rows.raw[place], undated, problem)
         return chunk
 
+
+_FORMS: Final = (
+    "--timezone names the zone of times without an offset, which may then be `2026-11-25 08:00` or `2026/11/25`"
+)
+_FORMS_IN_ZONE: Final = "in the zone of --timezone also `2026-11-25 08:00`, `2026/11/25 8:00` and `20261125`"
 
 STAYS: Final = "what was said before that is too late from now on, the mended line as well"
 """What holds of a refusal that was written with a time of our own."""

@@ -66,11 +66,13 @@ class Layout:
     """as the header names them, else their places"""
     places: Mapping[str, int]
     """column of ours → place from 0"""
+    ignored: frozenset[int] = frozenset()
+    """places from 0 of those that the operator does not want read"""
 
     @property
     def passed_over(self) -> list[str]:
-        """The columns that are not read."""
-        read = set(self.places.values())
+        """The columns that are not read, but for those that the operator does not want read."""
+        read = {*self.places.values(), *self.ignored}
         return [name for place, name in enumerate(self.columns) if place not in read and name]
 
 
@@ -126,7 +128,9 @@ def layout_of(
     if has_header:
         head.append(first[0])
     names = tuple(cells) if has_header else tuple(str(place + 1) for place in range(len(cells)))
-    return Layout(separator, tuple(head), has_header, names, places)
+    return Layout(
+        separator, tuple(head), has_header, names, places, finder.ignored(cells) if has_header else frozenset()
+    )
 
 
 def rows(file: TextFile, layout: Layout, asked: Sequence[str], *, strict: bool = True) -> Iterator[TableRows]:
@@ -273,6 +277,8 @@ def hardly_any(without: int, of: int) -> bool:
 
 def other_column(name: str, layout: Layout, without: int, of: int) -> str:
     """What is told where most lines have no number."""
+    if not layout.has_header and len(layout.columns) == 1:
+        return f"{name}: {without:,} of {of:,} lines have no number: give a list of numbers, one a line"
     listed = ", ".join(f"{place} {column.strip()[:40]!r}" for place, column in enumerate(layout.columns, start=1))
     return (
         f"{name}: {without:,} of {of:,} lines have no number in column {layout.places[NUMBER] + 1}; the columns are "
@@ -283,6 +289,9 @@ def other_column(name: str, layout: Layout, without: int, of: int) -> str:
 _NEARLY_ALL: Final = 0.9
 _FEW_LINES: Final = 10
 """Of fewer lines the bad ones are told one by one."""
+
+
+_BY_COLUMN: Final = "name the one with the numbers by --column, its name or its place"
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,7 +313,17 @@ class _Finder:
                     f"{self.file}: the first line has several separators, {line[:200]!r}: put a line `sep=;` (or the "
                     "one that is meant) before it"
                 )
+        if not there and "|" in line:
+            raise BulkFileError(
+                f"{self.file}: the first line has `|` and no separator that is read without being named: if it is one, "
+                "put a line `sep=|` before it"
+            )
         return there[0] if there else ""
+
+    def ignored(self, cells: Sequence[str]) -> frozenset[int]:
+        """The places that the operator does not want read."""
+        unwanted = {_plain(theirs) for theirs, ours in self.mapped.items() if ours == IGNORED}
+        return frozenset(place for place, cell in enumerate(cells) if _plain(cell) in unwanted)
 
     def places(self, cells: Sequence[str]) -> tuple[dict[str, int], bool]:
         """Where the columns of ours are, and whether the first line is a header."""
@@ -321,7 +340,7 @@ class _Finder:
             raise self._error(f"no column {self.column!r}", cells)
         absent = [theirs for theirs in self.mapped if _plain(theirs) not in set(map(_plain, cells))]
         if absent:
-            raise self._error(f"no column {absent[0]!r}, which --map names", cells)
+            raise self._error(f"no column {absent[0]!r}, which --map names", cells, mend="name one of them by --map")
         if NUMBER in found:
             return found, True
         if len(cells) == 1 and _like_a_number(cells[0]):
@@ -349,7 +368,11 @@ class _Finder:
                 self._see_to_spelling(cell, ours, cells)
                 continue
             if ours in found:
-                raise self._error(f"the columns {cells[found[ours]]!r} and {cell!r} both name the {ours}", cells)
+                raise self._error(
+                    f"the columns {cells[found[ours]]!r} and {cell!r} both name the {ours}",
+                    cells,
+                    mend=f"say --map {cell}={IGNORED} to leave one out",
+                )
             found[ours] = place
         return found
 
@@ -359,17 +382,14 @@ class _Finder:
         alike = difflib.get_close_matches(_plain(cell), self.asked, n=1, cutoff=_MISSPELT)
         if alike:
             raise self._error(
-                f"the column {cell!r} is none, and nearly {alike[0]!r}: say --map {cell}={alike[0]}, or "
-                f"--map {cell}={IGNORED} to leave it out",
+                f"the column {cell!r} is none, and nearly {alike[0]!r}",
                 cells,
+                mend=f"say --map {cell}={alike[0]}, or --map {cell}={IGNORED} to leave it out",
             )
 
-    def _error(self, what: str, cells: Sequence[str]) -> BulkFileError:
+    def _error(self, what: str, cells: Sequence[str], *, mend: str = _BY_COLUMN) -> BulkFileError:
         listed = ", ".join(f"{place} {cell.strip()[:40]!r}" for place, cell in enumerate(cells, start=1))
-        return BulkFileError(
-            f"{self.file}: {what}; the first line has the columns {listed}: name the one with the numbers by "
-            "--column, its name or its place"
-        )
+        return BulkFileError(f"{self.file}: {what}; the first line has the columns {listed}: {mend}")
 
 
 def _split(line: str, separator: str) -> list[str]:

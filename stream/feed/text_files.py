@@ -12,6 +12,7 @@ kept. Nor read on for ever: of a file that grows, what was there when it was ope
 """
 
 import codecs
+import re
 import shutil
 import sys
 import tempfile
@@ -56,6 +57,9 @@ _FOREIGN: Final = (
     (b"\x28\xb5\x2f\xfd", "compressed (zstd)"),
     (b"%PDF", "a PDF"),
 )
+
+_MARKUP: Final = re.compile(rb"(?i)(?:\xef\xbb\xbf)?\s*<(?:!doctype|!--|\?xml|html|head|meta|body|style|table)\b")
+"""How a page begins, which some programs write under the name of a workbook or a CSV."""
 
 
 class BulkFileError(Exception):
@@ -169,6 +173,11 @@ class TextFile:
         for magic, what in _FOREIGN:
             if start.startswith(magic):
                 raise BulkFileError(f"{self.name}: {what}; give it as .xlsx, as CSV or as plain lines")
+        if _MARKUP.match(start):
+            raise BulkFileError(
+                f"{self.name}: a page of HTML or XML, whatever its name; open it in a spreadsheet, and save it "
+                "as .xlsx or CSV"
+            )
         self.mark, marked = next(((mark, name) for mark, name in _MARKS if start.startswith(mark)), (b"", None))
         if marked == "utf-32":
             raise BulkFileError(f"{self.name}: UTF-32 is not read; save it as UTF-8")

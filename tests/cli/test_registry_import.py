@@ -287,6 +287,18 @@ def test_what_cannot_be_imported_is_told_in_one_line(words: tuple[str, ...], tol
     assert "Traceback" not in ran.stderr
 
 
+def test_a_file_without_lines_is_told(tmp_path: Path) -> None:
+    wurao = Wurao(tmp_path)
+    (tmp_path / "mark.csv").write_bytes(b"\xef\xbb\xbf")
+    files = (wurao.file("empty.txt"), tmp_path / "mark.csv", wurao.file("header.csv", "手机号"))
+    options = ("--channel", "sms", "--will", "refuse", "--source", "s", "--into", tmp_path / "out.ndjson")
+    ran = wurao.run("registry", "import", *files, *options)
+    assert ran.returncode == 0
+    assert f"{files[0]}: no lines\n" in ran.stderr
+    assert f"{files[1]}: no lines\n" in ran.stderr
+    assert f"{files[2]}: no lines under its header\n" in ran.stderr
+
+
 @pytest.mark.kafka
 def test_a_full_file_never_lifts_what_it_cannot_read(broker: Broker, tmp_path: Path) -> None:
     wurao = Wurao(tmp_path, broker)

@@ -182,6 +182,19 @@ def test_a_word_that_was_said_before_what_stands_is_too_late_and_a_refusal_given
 
 
 @pytest.mark.kafka
+def test_a_refusal_of_what_is_refused_already_says_so_and_is_written(broker: Broker, tmp_path: Path) -> None:
+    wurao = Wurao(tmp_path, broker)
+    refuse = ("will", "set", NUMBER, "--channel", "sms", "--will", "refuse", "--source")
+    assert "already" not in wurao.run(*refuse, "letter").stderr
+    again = wurao.run(*refuse, "phone", "--sender", "S")
+    assert again.returncode == 0
+    assert "refused already: refuse (*, *) on sms, said" in again.stderr
+    assert "source letter" in again.stderr
+    broker.write_registry([Expression(NUMBER, "sms", "lift", SAID, "phone")])
+    assert "already" not in wurao.run(*refuse, "phone").stderr
+
+
+@pytest.mark.kafka
 def test_a_consent_to_nobody_or_of_no_category_says_so_with_what_may_have_been_meant(
     broker: Broker, tmp_path: Path
 ) -> None:

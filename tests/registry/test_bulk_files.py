@@ -468,3 +468,38 @@ _spelt = st.builds(
 @given(texts=st.lists(_spelt, max_size=20))
 def test_a_column_of_numbers_reads_as_its_numbers_do_one_by_one(texts: list[str]) -> None:
     assert persons([text.encode() for text in texts], NUMBERING) == [NUMBERING.registrable(text) for text in texts]
+
+
+def test_a_column_that_is_mapped_to_nothing_is_not_told_as_passed_over(tmp_path: Path) -> None:
+    path = _file(tmp_path, "手机号,备注,城市\n13800138000,x,y\n")
+    layout = _bulk(path, mapped={"备注": "-"}).layout
+    assert layout is not None
+    assert layout.passed_over == ["城市"]
+
+
+@pytest.mark.parametrize(
+    ("content", "mapped", "reason"),
+    [
+        ("手机号,城市\n13800138000,x\n", {"登记于": "time"}, "which --map names; .*: name one of them by --map$"),
+        ("手机号,电话\n13800138000,x\n", {}, "both name the subscriber; .*: say --map 电话=- to leave one out$"),
+        ("手机号,evidense\n13800138000,x\n", {}, "nearly 'evidence'; .*: say --map evidense=evidence, or --map evid"),
+        ("手机号|城市\n13800138000|x\n", {}, r"put a line `sep=\|` before it"),
+        ("13800138000|x\n", {}, r"put a line `sep=\|` before it"),
+        ("\ufeff \n<TABLE><tr><td>手机号", {}, "a page of HTML"),
+        ("<?xml version='1.0'?>", {}, "a page of HTML or XML"),
+        ("13800138000\n" + "nobody\n" * 20, {}, "20 of 21 lines have no number: give a list of numbers, one a line$"),
+    ],
+)
+def test_what_is_told_of_a_file_ends_with_its_own_mend(
+    tmp_path: Path, content: str, mapped: Mapping[str, str], reason: str
+) -> None:
+    with pytest.raises(BulkFileError, match=reason):
+        _bulk(_file(tmp_path, content), mapped=mapped)
+
+
+def test_a_bad_date_is_told_with_the_forms_that_are_taken(tmp_path: Path) -> None:
+    path = _file(tmp_path, "手机号,时间\n13800138000,25.11.2026\n")
+    (bad,) = _whole(_bulk(path)).bad
+    assert "--timezone names the zone of times without an offset" in bad.reason
+    (bad,) = _whole(_bulk(path, Given(time=SAID, channel="sms", will="refuse", source="s", zone=ZoneInfo("UTC")))).bad
+    assert "in the zone of --timezone also `2026-11-25 08:00`, `2026/11/25 8:00` and `20261125`" in bad.reason
