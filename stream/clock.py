@@ -44,7 +44,8 @@ class WallClock:
             return self._offset_ms
         self._next_read = time.monotonic() + READ_EVERY_S
         try:
-            offset = int(self._file.read_text(encoding="ascii").strip() or "0")
+            # Empty for the moment between the two steps of whoever writes it anew.
+            offset = int(self._file.read_text(encoding="ascii").strip() or self._offset_ms)
         except (OSError, ValueError) as error:
             raise ConfigError(f"enforce.clock_offset_file {self._file}: {error}; write milliseconds into it") from error
         if offset != self._offset_ms:

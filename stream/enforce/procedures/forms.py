@@ -84,6 +84,9 @@ def read(kind: type[T], data: bytes, *, made: Collection[str], reading: FormCont
     reading = reading._replace(channel=getattr(record, "channel", None))
     for field in msgspec.structs.fields(kind):
         value = getattr(record, field.name)
+        if value == "" and not field.required:  # the same as absent, as everywhere on the wire
+            record = msgspec.structs.replace(record, **{field.name: field.default})
+            continue
         if value == field.default or (field.encode_name in made and field.encode_name not in _READ_THOUGH_MADE):
             continue
         kept, needed = fitted(kind, field, value, reading)
