@@ -509,7 +509,7 @@ def test_a_module_that_fails_costs_one_worker_and_no_event(broker: Broker, tmp_p
         filter_.wait_ready()
         assert filter_.metric("wurao_native_failures_total", worker=0) == 1
         assert filter_.metric('wurao_native_info{path="python"}') == 1
-        assert "this worker goes the Python path from now on" in filter_.log
+        assert "this worker uses the Python path from now on" in filter_.log
         assert "index out of bounds" in filter_.log
 
 
