@@ -108,8 +108,12 @@ def test_an_output_that_does_not_fit_is_named_and_the_device_stays(tmp_path: Pat
 
 
 def test_a_reader_that_has_gone_ends_the_command_quietly(tmp_path: Path) -> None:
+    senders = tmp_path / "senders.ndjson"
+    senders.write_bytes(encode(SENDER))
     process = subprocess.Popen(
-        command("decide", _calls(tmp_path / "events.ndjson", 20_000)), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        command("decide", _calls(tmp_path / "events.ndjson", 20_000), "--registry", senders),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     )
     assert process.stdout is not None
     assert process.stderr is not None

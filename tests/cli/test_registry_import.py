@@ -103,7 +103,7 @@ def test_a_file_that_arrives_late_undoes_no_newer_word_of_anybody(broker: Broker
             _word(A, "consent", 9, "S", "c"), _word(B, "refuse", 9), _word(B, "refuse", 9, "T"), _word(C, "lift", 1)
         ),
     )
-    ran = wurao.run("registry", "import", late)
+    ran = wurao.run("registry", "import", late, "--unregistered")
     assert ran.returncode == 1
     assert "late.ndjson:1: late: older than what this subscriber said at 2026-09-21T14:13:20.010Z" in ran.stderr
     assert stat.S_IMODE((tmp_path / "late.ndjson.skipped").stat().st_mode) == 0o600, "it holds numbers"
@@ -112,7 +112,7 @@ def test_a_file_that_arrives_late_undoes_no_newer_word_of_anybody(broker: Broker
     # What was written since then, by whomever, counts as well: the index is brought up to date before each import.
     broker.write_registry([_word(C, "refuse", 5)])
     later = wurao.file("later.ndjson", *_json(_word(C, "consent", 4, "S", "c")))
-    assert wurao.asked("registry", "import", later, code=1)["late"] == 1
+    assert wurao.asked("registry", "import", later, "--unregistered", code=1)["late"] == 1
     state = _state(wurao.words()).wills
     assert [str(state.stance("sms", int(n[1:]), "S", "c")) for n in (A, B, C)] == ["refused", "consented", "refused"]  # type: ignore[arg-type]
 

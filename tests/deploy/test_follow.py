@@ -44,6 +44,6 @@ def test_each_fault_is_of_an_alert_and_no_alert_has_two() -> None:
 
 
 def test_the_policies_of_the_faults_are_the_one_good_and_the_other_not() -> None:
-    assert read(NEXT_POLICY, source="next").version == "cn-2020.2"
+    assert read(NEXT_POLICY, source="next").version == "cn-2020.3"
     with pytest.raises(PolicyError):
         read(BAD_POLICY, source="bad")

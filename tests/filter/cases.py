@@ -26,10 +26,10 @@ _REGISTRY = """
 {"kind":"campaign","campaign":"P-1","status":"approved","sender":"GOV-HEALTH","from":1,"until":9007199254740000,"regions":["110000"],"text":"天热防暑，卫生健康委 12320"}
 {"kind":"campaign","campaign":"P-2","status":"approved","sender":"GOV-HEALTH","from":1,"until":2,"text":"已过期"}
 {"kind":"wordlist","list":"fraud","terms":["刷单返利"]}
-{"kind":"expression","subscriber":"+8613800138000","channel":"sms","sender":"ORG-BANK","category":"finance","will":"consent","time":1,"source":"form"}
-{"kind":"expression","subscriber":"+8613800138000","channel":"call","sender":"ORG-BANK","category":"general","will":"consent","time":1,"source":"form"}
-{"kind":"expression","subscriber":"+8613900139000","channel":"sms","will":"refuse","time":1,"source":"platform"}
-{"kind":"expression","subscriber":"+8613900139000","channel":"call","will":"refuse","time":1,"source":"platform"}
+{"kind":"expression","subscriber":"+8613800138000","channel":"sms","sender":"ORG-BANK","category":"finance","will":"consent","time":1790000000000,"source":"form"}
+{"kind":"expression","subscriber":"+8613800138000","channel":"call","sender":"ORG-BANK","category":"general","will":"consent","time":1790000000000,"source":"form"}
+{"kind":"expression","subscriber":"+8613900139000","channel":"sms","will":"refuse","time":1790000000000,"source":"platform"}
+{"kind":"expression","subscriber":"+8613900139000","channel":"call","will":"refuse","time":1790000000000,"source":"platform"}
 """
 
 WILLING, REFUSING, SILENT = "+8613800138000", "+8613900139000", "+8617012345678"
