@@ -43,8 +43,11 @@ def case_of(event: Event, world: World, now: int) -> EventCase:
     internet = on_internet(event)
     from_ = world.origin(type(event), event.from_, internet=internet)
     source = Source(world, _channel_of(event), from_, internet=internet)
-    to_kind, to = world.policy.numbering.recipient(event.to)
-    number = Msisdn(int(to)) if to_kind == "person" else None
+    to_kind: ToKind = "other"
+    number: Msisdn | None = None
+    if not isinstance(event, Reply):  # no rule asks what kind of number a reply goes to
+        to_kind, to = world.policy.numbering.recipient(event.to)
+        number = Msisdn(int(to)) if to_kind == "person" else None
     return EventCase(event, Route(world, type(event), source, to_kind, _stated_by(event)), number, now)
 
 
