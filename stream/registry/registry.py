@@ -75,10 +75,6 @@ class Registry:
         """Every order that names this sender, in force or not."""
         return self._orders_on_sender.get(sender, {}).values()
 
-    def orders_name(self, number: str) -> bool:
-        """Whether any order names this number, whole."""
-        return bool(self._orders_on_number.get(number))
-
     def orders_on_number(self, number: str) -> Collection[Order]:
         """Every order that names this number, whole."""
         return self._orders_on_number.get(number, {}).values()
