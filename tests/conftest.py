@@ -1,4 +1,5 @@
-"""What all tests share: one genuine Kafka, started for the first test that asks and ended with the last."""
+"""What all tests share: one genuine Kafka, started for the first test that asks and ended with the last, and fresh
+topics on it for every test that asks for a broker."""
 
 import os
 from collections.abc import Iterator
@@ -7,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from stream.testbed.local import Cluster, ExistingKafka, LocalKafka
+from tests.filter.harness import Broker
 
 # How quickly examples are made tells about the machine that day, and not about the code.
 settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -25,3 +27,12 @@ def kafka() -> Iterator[Cluster]:
         return
     with LocalKafka() as local:
         yield local
+
+
+@pytest.fixture
+def broker(kafka: Cluster) -> Broker:
+    """The session's cluster, with wurao's topics made anew."""
+    broker = Broker(kafka.bootstrap)
+    broker.delete_topics()
+    broker.create_topics()
+    return broker

@@ -1,4 +1,5 @@
-"""One name, one thing: no two classes of `stream` and `bloom` share a name, and coined words do not come back."""
+"""One name, one thing: no two classes of `stream` and `bloom` share a name, coined words do not come back, and tests stand
+under the name of the folder that they are about."""
 
 import ast
 from collections import defaultdict
@@ -18,6 +19,9 @@ HEARINGS: Final = Path("stream/enforce/procedures")
 KNOWN: Final[frozenset[str]] = frozenset()
 """Class names that two modules still share. It may only shrink."""
 
+ACROSS: Final = frozenset({"operate"})
+"""Tests of all processes at once: how they start, and what they do without a broker."""
+
 
 def _modules() -> Iterator[tuple[Path, ast.Module]]:
     paths = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
@@ -36,6 +40,17 @@ def test_no_two_classes_have_one_name() -> None:
     shared = {name: found for name, found in places.items() if len(found) > 1}
     assert {name: found for name, found in shared.items() if name not in KNOWN} == {}
     assert set(shared) >= KNOWN, "a name that is shared no more may leave `KNOWN`"
+
+
+def test_a_folder_of_tests_bears_the_name_of_the_folder_that_it_tests() -> None:
+    folders = {path.parent.relative_to(ROOT / "tests") for path in (ROOT / "tests").rglob("test_*.py")}
+    assert len(folders) > 10, "the tests have moved"
+    nowhere = [
+        str(folder)
+        for folder in folders
+        if str(folder) not in ACROSS and not any((ROOT / top / folder).is_dir() for top in ("stream", "."))
+    ]
+    assert nowhere == []
 
 
 def test_coined_words_name_nothing() -> None:

@@ -19,9 +19,9 @@ from stream.model.registry import Expression, FileRecord, NumberEntry, Order, Se
 from stream.model.topics import ORDERS, SENDERS
 from stream.registry.registry import Registry, registry_of
 from tests.cli.command import Wurao, command
+from tests.feed.workbook import workbook
 from tests.filter.harness import Broker
 from tests.patience import LONG_S
-from tests.registry.workbook import workbook
 
 A, B, C, D = (f"+861380013800{n}" for n in range(4))
 T = 1_790_000_000_000

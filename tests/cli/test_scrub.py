@@ -19,7 +19,7 @@ from stream.policy.facts import World
 from stream.policy.loading import load
 from stream.registry.registry import registry_of
 from tests.cli.command import Wurao
-from tests.registry.workbook import workbook
+from tests.feed.workbook import workbook
 
 NOW = 1_795_500_000_000
 SENDER = Sender(

@@ -18,8 +18,8 @@ from stream.kafka import clients
 from tests.deploy.custom import Acl, UserSpec
 from tests.deploy.manifests import custom, manifest, written
 from tests.filter.harness import Broker
-from tests.kafka.listening import PASSWORD, listening_kafka, plain_logins
 from tests.patience import LONG_S
+from tests.testbed.listening import PASSWORD, listening_kafka, plain_logins
 
 _OPERATIONS: Final = {"Read": 3, "Write": 4, "Describe": 8, "DescribeConfigs": 10}
 _RESOURCES: Final = {"topic": 2, "group": 3, "transactionalId": 5}

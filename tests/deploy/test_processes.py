@@ -21,7 +21,7 @@ from tests.deploy.image import engine
 from tests.deploy.manifests import COMPOSE_FILE
 from tests.deploy.processes import ServiceProcess, Where
 from tests.deploy.workloads import Compose
-from tests.enforce_app.harness import found, said, wait_until
+from tests.enforce.harness import found, said, wait_until
 from tests.filter import cases
 from tests.filter.harness import Broker, _free_ports, event
 

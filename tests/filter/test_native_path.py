@@ -47,9 +47,9 @@ from stream.policy.decide import Decider
 from stream.policy.loading import load, read
 from stream.policy.settings import Policy
 from stream.registry.registry import Registry, registry_of
+from tests.deciding.twins import needs_native, partitioned_registry
 from tests.filter import cases, standin
 from tests.filter.harness import NOW, Broker, FilterProcess, event
-from tests.native.twins import needs_native, partitioned_registry
 
 PARTITIONS = 12
 NONE = np.zeros(1, dtype=np.int64)

@@ -24,9 +24,9 @@ from stream.policy.facts import World
 from stream.policy.loading import load as load_policy
 from stream.registry.registry import Registry
 from stream.testbed.local import Cluster
+from tests.deciding.twins import needs_native
 from tests.filter import cases
 from tests.filter.harness import Broker, FilterProcess, event
-from tests.native.twins import needs_native
 from tests.patience import LONG_S
 
 pytestmark = pytest.mark.kafka

@@ -16,10 +16,10 @@ from stream.model.control import Finding, Party
 from tests.certificates import Authority, Identity
 from tests.cli.command import Wurao
 from tests.deploy.manifests import DEPLOY
-from tests.enforce_app.harness import EnforceProcess, found, views, wait_until
+from tests.enforce.harness import EnforceProcess, found, views, wait_until
 from tests.filter import cases
 from tests.filter.harness import Broker, FilterProcess, event
-from tests.kafka.listening import PASSWORD, listening_kafka, plain_logins
+from tests.testbed.listening import PASSWORD, listening_kafka, plain_logins
 
 LISTENERS = {"SERVER": "SSL", "MUTUAL": "SSL", "LOGIN": "SASL_SSL", "EXPIRED": "SSL"}
 KEY_PASSWORD = "open sesame"  # noqa: S105  # of a key that lives as long as a test

@@ -1,0 +1,110 @@
+"""`wurao case` as a person runs it, against the API over HTTP."""
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+import orjson
+import pytest
+
+from stream.cli.main import main
+from tests.enforce.api.house import House, config_for, house, token_of
+from tests.filter.harness import Broker
+
+
+class Said:
+    """What a command printed, and how it ended."""
+
+    def __init__(self, code: int, out: bytes, err: bytes) -> None:
+        self.code, self.out, self.err = code, out.decode(), err.decode()
+
+
+async def run(home: House, *words: str, by: str = "desk", stdin: bytes = b"") -> Said:
+    variables = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("WURAO_")},
+        "WURAO_API__URL": home.address,
+        "WURAO_API__TOKEN": token_of(by),
+    }
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "stream.cli.main", "case", *words),
+        env=variables,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, err = await process.communicate(stdin)
+    assert process.returncode is not None
+    return Said(process.returncode, out, err)
+
+
+@pytest.mark.kafka
+async def test_a_complaint_is_filed_listed_shown_and_decided(broker: Broker, tmp_path: Path) -> None:
+    async with house(config_for(broker, tmp_path)) as home:
+        body = tmp_path / "complaint.json"
+        body.write_text('{"channel": "sms", "from": "1069012345", "sender": "ORG-9"}', encoding="utf-8")
+        stated = ("--set", "subscriber=+8613800138000", "--set", "text=1069", "--set", "at:=1795400000000")
+        filed = await run(home, "file", "complaint", str(body), *stated, "--key", "form-1", "--json")
+        assert (filed.code, filed.err) == (0, "")
+        case = orjson.loads(filed.out)["case"]
+        await home.show(case, state="received")
+
+        listed, shown, refused = await asyncio.gather(
+            run(home, "list", "--procedure", "complaint"),
+            run(home, "show", case),
+            run(home, "decide", case, "answered", "--set", "detail=done"),
+        )
+        (_, line) = listed.out.splitlines()
+        assert case in line
+        assert "received" in line
+        assert "forward" in line
+        assert "you may: forwarded, withdrawn" in shown.out
+        assert '"text": "1069"' in shown.out, "what is set as text stays text"
+        assert refused.code == 1
+        assert "wrong-state" in refused.err
+        assert "you may: forwarded, withdrawn" in refused.err
+
+        decided, nobody, incomplete = await asyncio.gather(
+            run(home, "decide", case, "forwarded", "--set", "to=ORG-9"),
+            run(home, "list", by="nobody"),
+            run(home, "file", "complaint", "-", stdin=b'{"colour": "red", "at": "today"}'),
+        )
+        assert decided.code == 0
+        await home.show(case, state="forwarded")
+        assert nobody.err.startswith("wurao case: unauthorised: ")
+        assert "colour: there is no such field" in incomplete.err
+        assert "at: Expected `int`, got `str`; state milliseconds since the epoch, UTC" in incomplete.err
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("show", "../healthz"), "is no case id"),
+        (("file", "order", "--set", "measure"), "NAME=TEXT"),
+        (("file", "order", "--set", "until:=soon"), "after := comes JSON"),
+        (("file", "order", "missing.json"), "missing.json"),
+        (("file", "order", "--case", "M-1"), "--case completes"),
+        (("list", "--due-before", "soon"), "write a date"),
+        (("list", "--due-before", "1795500000"), "looks like seconds: write milliseconds since the epoch"),
+        (("list", "--due-before", "9" * 5_000), "is no milliseconds since the epoch"),
+        (("list",), "no answer from http://127.0.0.1:1"),
+    ],
+)
+def test_what_a_person_can_mend_is_told_in_a_line(
+    words: tuple[str, ...], says: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WURAO_API__URL", "http://127.0.0.1:1")
+    monkeypatch.setenv("WURAO_API__TOKEN", "token")
+    assert main(["case", *words]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("wurao case: ")
+    assert says in said
+    assert len(said.splitlines()) == 1
+
+
+def test_without_a_token_the_setting_is_named(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("WURAO_API__TOKEN", raising=False)
+    assert main(["case", "list"]) == 1
+    assert "WURAO_API__TOKEN" in capsys.readouterr().err

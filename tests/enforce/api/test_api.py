@@ -1,0 +1,505 @@
+"""The API over HTTP, on genuine Kafka: what is filed is a record first, and what may not be is told why.
+
+Tests share a house where they can: every one has a broker's topics made anew, which costs a second.
+"""
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+import aiohttp
+import orjson
+import pytest
+from msgspec.structs import replace
+
+from bloom.partition import partition_of
+from stream.config import Config
+from stream.enforce.api import ApiServer
+from stream.enforce.procedures.forms import PERSON
+from stream.enforce.procedures.terms import Settings
+from stream.model import topics
+from tests.enforce.api.house import COMPLAINT, Answer, House, Json, eventually, house, token_of, write, write_tokens
+from tests.filter.harness import PARTITIONS
+
+pytestmark = pytest.mark.kafka
+
+FILING: Json = {
+    "sender": "ORG-9",
+    "body": "北京市卫健委",
+    "body_region": "110000",
+    "level": "province",
+    "subject": "public-good",
+    "reason": "秋冬季疫苗接种",
+    "text": "北京市卫健委提醒您接种流感疫苗,详询12320",
+    "contact": "12320",
+    "from": 1_998_000_000_000,
+    "until": 1_998_086_400_000,
+    "volume": 1000,
+}
+
+
+async def test_a_complaint_is_a_record_first_and_then_a_case_that_goes_its_whole_way(config: Config) -> None:
+    async with house(config) as home:
+        filed = await home.post("/v1/complaints", COMPLAINT, by="agent")
+        assert (filed.status, filed.body["missing"]) == (202, [])
+        (record,) = await home.records(topics.COMPLAINTS)
+        said = orjson.loads(record.value)
+        assert said["actor"] == "agent:5"
+        assert said["complaint"] == filed.body["id"]
+        assert record.key.decode() == filed.case
+        assert record.partition == partition_of(filed.case, PARTITIONS)
+
+        shown = await home.show(filed.case, state="received")
+        assert "forwarded" in shown["possible"]  # type: ignore[operator]
+        early = await home.act(filed.case, "answered", detail="done")
+        assert early.status == 409
+        assert early.body["possible"] == ["forwarded", "withdrawn"]
+        assert "is received: answered is not possible" in str(early.body["reason"])
+
+        for event, fields, state in (
+            ("forwarded", {"to": "ORG-9"}, "forwarded"),
+            ("verified", {"result": "confirmed", "detail": "it was so"}, "confirmed"),
+            ("acted-upon", {"detail": "stopped"}, "acted"),
+            ("reported", {"detail": "stopped"}, "reported"),
+            ("answered", {"detail": "stopped"}, "answered"),
+        ):
+            assert (await home.act(filed.case, event, **fields)).status == 202
+            await home.show(filed.case, state=state)
+        events = [orjson.loads(one.value) for one in await home.records(topics.CASE_EVENTS)]
+        assert {one["actor"] for one in events if one["procedure"] == "complaint"} == {"desk:17"}
+
+        # Answered, the user may take a dispute to the appeals body; the party is the complaint's.
+        disputed = await home.post("/v1/disputes", {"complaint": filed.case, "grounds": "no"}, by="agent")
+        assert disputed.status == 202
+        shown = await home.show(disputed.case, by="agent", state="submitted")
+        assert shown["line"]["party"] == {"sender": "ORG-9", "number": None}  # type: ignore[index]
+        assert (await home.get(f"/v1/cases/{disputed.case}", by="other-agent")).status == 404
+
+
+async def test_what_a_complaint_lacks_is_listed_and_may_be_added(config: Config) -> None:
+    async with house(config) as home:
+        filed = await home.post("/v1/complaints", {"subscriber": "+8613800138000"}, by="agent")
+        assert filed.status == 202
+        missing = [one["field"] for one in filed.body["missing"]]  # type: ignore[attr-defined]
+        assert missing == ["channel", "from or sender", "at", "text or evidence"]
+        await home.show(filed.case, state="incomplete")
+        added = await home.post(f"/v1/complaints/{filed.case}", {**COMPLAINT, "at": None}, by="agent")
+        assert [one["field"] for one in added.body["missing"]] == ["at"]  # type: ignore[attr-defined]
+        await home.show(filed.case, step=2)
+        assert (await home.post(f"/v1/complaints/{filed.case}", {"at": 1_795_400_000_000}, by="agent")).body[
+            "missing"
+        ] == []
+        await home.show(filed.case, state="received")
+        late = await home.post(f"/v1/complaints/{filed.case}", {"text": "more"}, by="agent")
+        assert late.status == 409
+        strange = await home.post(f"/v1/filings/{filed.case}", {"body": "x"})
+        assert strange.status == 404
+
+
+async def test_what_is_ill_formed_in_a_complaint_that_came_by_topic_is_asked_for_and_may_be_mended(
+    config: Config,
+) -> None:
+    said = {**COMPLAINT, "kind": "complaint", "complaint": "paper-1", "time": 1, "subscriber": "+8613800138004.0"}
+    partition = partition_of("C-paper-1", PARTITIONS)
+    async with house(config) as home:
+        await write(config, [(topics.COMPLAINTS, partition, b"C-paper-1", orjson.dumps(said))])
+        shown = await home.show("C-paper-1", state="incomplete")
+        assert shown["body"]["complaint"]["subscriber"] is None  # type: ignore[index]
+        (notice,) = [orjson.loads(record.value) for record in await home.records(topics.NOTICES)]
+        assert notice["missing"] == [f"subscriber: not {PERSON}"]
+        added = await home.post("/v1/complaints/C-paper-1", {"text": "more"})
+        assert added.body["missing"] == [
+            {
+                "field": "subscriber",
+                "reason": f"not {PERSON}",
+                "mend": f"state `subscriber`: {PERSON}",
+            }
+        ]
+        await home.show("C-paper-1", step=2)
+        mended = await home.post("/v1/complaints/C-paper-1", {"subscriber": "138 0013 8000"})
+        assert mended.body["missing"] == []
+        await home.show("C-paper-1", state="received")
+        assert await home.records(topics.DEAD_LETTER) == []
+
+
+async def test_what_is_wrong_with_a_request_is_told_whole(config: Config) -> None:
+    async with house(config, control_plane=False) as home:
+        wrong = await home.post(
+            "/v1/complaints",
+            {"subscriber": "95588", "channel": "fax", "at": "yesterday", "actor": "me", "colour": "red"},
+        )
+        assert wrong.status == 400
+        assert wrong.faults() == {
+            "actor": "not yours to state: it is set for you",
+            "colour": "there is no such field",
+            "subscriber": f"not {PERSON}",
+            "channel": "Invalid enum value 'fax'",
+            "at": "Expected `int`, got `str`",
+        }
+        bare = await home.post("/v1/expressions", {"will": "consent"})
+        assert bare.faults() == dict.fromkeys(("subscriber", "channel", "source"), "missing")
+        stated = {"subscriber": "+8613800138000", "channel": "sms", "source": "web-form"}
+        nameless = await home.post("/v1/expressions", {**stated, "will": "consent"})
+        unheard = {**stated, "will": "consent", "sender": "ORG-9", "category": "Finanz"}
+        refused = (await home.post("/v1/expressions", unheard)).body
+        assert "did you mean finance?" in str(refused["faults"])
+        assert "must name both" in nameless.faults()[""]
+        for body in (b"[]", b"{", b"\xff"):
+            async with home._session.post(
+                f"{home.address}/v1/complaints",
+                data=body,
+                headers={"Authorization": f"Bearer {token_of('desk')}"},
+            ) as answer:
+                assert answer.status == 400
+        large = await home.post("/v1/complaints", {**COMPLAINT, "text": "x" * 300_000})
+        assert large.status == 413
+        assert (await home.get("/v1/cases", limit="0", colour="red")).faults().keys() == {"limit", "colour"}
+        for topic in (topics.COMPLAINTS, topics.EXPRESSIONS):
+            assert await home.records(topic) == []
+
+
+async def test_a_token_is_needed_and_reaches_as_far_as_its_role(config: Config, tmp_path: Path) -> None:
+    async with house(config, control_plane=False) as home:
+        assert (await home.get("/v1/cases", by="")).status == 401
+        assert (await home.get("/v1/cases", by="nobody")).status == 401
+        assert (await home.get("/v1/cases", by="read-only")).status == 200
+        refused = (
+            ("/v1/complaints", COMPLAINT, "sender"),
+            ("/v1/complaints", COMPLAINT, "other-agent"),
+            ("/v1/complaints", COMPLAINT, "read-only"),
+            ("/v1/filings", FILING, "other-sender"),
+            ("/v1/filings", {**FILING, "emergency": True}, "sender"),
+            ("/v1/appeals", {"against": "M-1", "party": {"sender": "ORG-1"}}, "sender"),
+            ("/v1/directions", {"party": {"sender": "ORG-9"}, "measure": "stop"}, "desk"),
+            ("/v1/orders", {"measure": "stop", "basis": "regulator-order", "sender": "ORG-9"}, "desk"),
+            ("/v1/findings", {"party": {"sender": "ORG-9"}, "grounds": "inspection"}, "sender"),
+        )
+        for path, body, by in refused:
+            assert (await home.post(path, body, by=by)).status == 403, (path, by)
+        # A token that is taken out of the file counts no more, at once.
+        write_tokens(tmp_path / "tokens", {"regulator": "regulator regulator:3"})
+        assert (await home.get("/v1/cases", by="desk")).status == 401
+        # A spoilt file is told, and what it said before stays.
+        (tmp_path / "tokens").write_text("nonsense\n", encoding="utf-8")
+        assert (await home.get("/v1/cases", by="regulator")).status == 200
+
+
+async def test_a_sender_appeals_for_itself_and_sees_its_own_cases_alone(config: Config) -> None:
+    async with house(config) as home:
+        directed = await home.post(
+            "/v1/directions",
+            {"party": {"sender": "ORG-9"}, "measure": "stop", "at_once": True, "authority": "通信管理局"},
+            by="regulator",
+        )
+        assert [one["field"] for one in directed.body["missing"]] == ["document"]  # type: ignore[attr-defined]
+        await home.show(directed.case, state="incomplete")
+        whole = await home.post(f"/v1/directions/{directed.case}", {"document": "2026-17"}, by="regulator")
+        assert (whole.status, whole.body["missing"]) == (202, [])
+        shown = await home.show(directed.case, by="regulator", state="carried-out")
+        measure = f"M-{shown['body']['finding']['finding']}"  # type: ignore[index]
+        await home.show(measure, by="sender", state="in-force")
+
+        assert (await home.get(f"/v1/cases/{measure}", by="other-sender")).status == 404
+        assert (await home.get(f"/v1/cases/{directed.case}", by="sender")).status == 404
+        lines = (await home.get("/v1/cases", by="sender")).body["cases"]
+        assert [line["case"] for line in lines] == [measure]  # type: ignore[attr-defined]
+        assert (await home.get("/v1/cases", by="other-sender")).body["cases"] == []
+
+        lifted = await home.act(measure, "lift", reason="kindness")
+        assert lifted.status == 403
+        stranger = await home.post("/v1/appeals", {"against": measure}, by="other-sender")
+        assert stranger.status == 404
+        unknown = await home.post("/v1/appeals", {"against": "M-none"}, by="sender")
+        assert unknown.status == 404
+        appealed = await home.post("/v1/appeals", {"against": measure, "grounds": "it was not us"}, by="sender")
+        assert appealed.status == 202
+        await home.show(appealed.case, by="sender", state="pending")
+        again = await home.post("/v1/appeals", {"against": measure, "grounds": "it was not us"}, by="sender")
+        assert again.status == 409
+        own = await home.act(appealed.case, "decided", by="sender", winner="party", reason="we say so")
+        assert own.status == 403
+        decided = await home.act(appealed.case, "decided", winner="party", reason="the number was spoofed")
+        assert decided.status == 202
+        await home.show(measure, by="sender", state="appeal-won")
+        orders = [orjson.loads(record.value) for record in await home.records(topics.ORDERS)]
+        assert orders[-1]["until"] is not None
+
+
+async def test_a_campaign_is_filed_weighed_and_approved(config: Config) -> None:
+    async with house(config) as home:
+        filed = await home.post("/v1/filings", {**FILING, "reason": ""}, by="sender")
+        assert [one["field"] for one in filed.body["missing"]] == ["reason"]  # type: ignore[attr-defined]
+        await home.show(filed.case, by="sender", state="incomplete")
+        assert (await home.post(f"/v1/filings/{filed.case}", {"reason": "疫苗"}, by="sender")).status == 202
+        shown = await home.show(filed.case, by="sender", state="weighing")
+        assert shown["possible"] == ["withdraw"]
+        standing = {"people": 10, "planned": 0, "body_campaigns": 0, "sent": 0, "refusals": 0}
+        weigh = {"outcome": "approve", "reason": "useful", "standing": standing}
+        heavy = await home.act(filed.case, "weighed", by="regulator", **weigh)
+        assert heavy.status == 409
+        assert "any figure over its limit is overridden" in str(heavy.body["reason"])
+        approved = await home.act(filed.case, "weighed", by="regulator", **weigh, override="everybody is ill")
+        assert approved.status == 202
+        await home.show(filed.case, by="sender", state="approved")
+        campaigns = [orjson.loads(record.value) for record in await home.records(topics.CAMPAIGNS)]
+        assert [one["status"] for one in campaigns] == ["filed", "approved"]
+
+
+async def test_what_is_ill_formed_in_a_filing_that_came_by_topic_is_asked_for_and_may_be_mended(
+    config: Config,
+) -> None:
+    said = {**FILING, "kind": "filing", "filing": "paper-1", "time": 1, "volume": "a million"}
+    async with house(config) as home:
+        await write(config, [(topics.FILINGS, partition_of("P-paper-1", PARTITIONS), b"P-paper-1", orjson.dumps(said))])
+        await home.show("P-paper-1", state="incomplete")
+        (notice,) = [orjson.loads(record.value) for record in await home.records(topics.NOTICES)]
+        assert (notice["to"], notice["missing"]) == ("campaign|P-paper-1", ["volume: not an integer"])
+        added = await home.post("/v1/filings/P-paper-1", {"reason": "疫苗"})
+        assert [(one["field"], one["reason"]) for one in added.body["missing"]] == [("volume", "not an integer")]  # type: ignore[attr-defined]
+        mended = await home.post("/v1/filings/P-paper-1", {"volume": 1_000_000})
+        assert mended.body["missing"] == []
+        await home.show("P-paper-1", state="weighing")
+        assert await home.records(topics.DEAD_LETTER) == []
+
+
+async def test_a_subscribers_word_is_in_the_register_at_once(config: Config) -> None:
+    word = {"subscriber": "+8613800138000", "channel": "call", "will": "refuse", "source": "app"}
+    async with house(config, control_plane=False) as home:
+        assert (await home.post("/v1/expressions", word, by="agent")).status == 202
+        (record,) = await home.records(topics.EXPRESSIONS)
+        assert record.key == b"+8613800138000|call|*|*"
+        assert record.partition == partition_of("+8613800138000", PARTITIONS) == 8
+        said = orjson.loads(record.value)
+        assert (said["will"], said["actor"], said["source"]) == ("refuse", "agent:5", "app")
+        strange = await home.post("/v1/expressions", {**word, "subscriber": "+8613900139000"}, by="agent")
+        assert strange.status == 403
+        ahead = await home.post("/v1/expressions", {**word, "time": 1 << 50}, by="agent")
+        assert ahead.faults().keys() == {"time"}
+        spelt = await home.post("/v1/expressions", {**word, "subscriber": "86 138-0013-8000"}, by="agent")
+        assert spelt.status == 202
+        assert [one.key for one in await home.records(topics.EXPRESSIONS)] == [record.key] * 2
+
+
+async def test_a_consent_that_was_said_before_what_stands_is_too_late_and_a_refusal_never_is(config: Config) -> None:
+    said = {"subscriber": "+8613800138000", "channel": "sms", "source": "web-form"}
+    consent = {**said, "will": "consent", "sender": "ORG-9", "category": "finance"}
+    now = time.time_ns() // 1_000_000
+    async with house(config, control_plane=False) as home:
+        assert (await home.post("/v1/expressions", {**said, "will": "refuse"})).status == 202
+        late = await home.post("/v1/expressions", {**consent, "time": now - 3_600_000})
+        assert (late.status, late.body["error"]) == (409, "too-late")
+        assert "refuse (*, *) on sms" in str(late.body["reason"])
+        assert (await home.post("/v1/expressions", {**consent, "time": now + 3_600_000})).status == 202, "said now"
+        assert (await home.post("/v1/expressions", {**said, "will": "refuse", "sender": "ORG-9"})).status == 202
+        old = await home.post("/v1/expressions", {**said, "will": "refuse", "time": now - 7_200_000})
+        assert (old.status, old.body["error"]) == (409, "too-late")
+        wills = [orjson.loads(one.value)["will"] for one in await home.records(topics.EXPRESSIONS)]
+        assert wills == ["refuse", "consent", "refuse"]
+
+
+@pytest.mark.parametrize("anyway", [False, True])
+async def test_a_verified_complaint_refuses_over_a_newer_consent_only_where_the_user_says_so(
+    config: Config, *, anyway: bool
+) -> None:
+    consent = {
+        "subscriber": "+8613800138000", "channel": "sms", "source": "web-form", "will": "consent", "sender": "ORG-9",
+        "category": "finance",
+    }  # fmt: skip
+    async with house(config) as home:
+        filed = await home.post("/v1/complaints", {**COMPLAINT, "refusal": False})
+        await home.show(filed.case, state="received")
+        assert (await home.act(filed.case, "forwarded", to="ORG-9")).status == 202
+        await home.show(filed.case, state="forwarded")
+        assert (await home.post("/v1/expressions", consent)).status == 202
+        told = await home.act(filed.case, "verified", result="confirmed", detail="so", consented=7)
+        assert told.faults() == {"consented": "not yours to state: it is set for you"}
+        stated = {"refuse": "anyway"} if anyway else {}
+        done = await home.act(filed.case, "verified", result="confirmed", detail="so", **stated)
+        assert done.status == 202
+        assert ("consent (ORG-9, finance) on sms" in str(done.body["note"])) is not anyway
+        await home.show(filed.case, state="confirmed")
+        wills = [orjson.loads(one.value)["will"] for one in await home.records(topics.EXPRESSIONS)]
+        assert wills == (["consent", "refuse"] if anyway else ["consent"])
+
+
+async def test_a_direct_order_passes_the_rules_of_admission(config: Config) -> None:
+    order = {"measure": "suspend", "basis": "measures", "sender": "ORG-9"}
+    async with house(config, control_plane=False) as home:
+        untold = await home.post("/v1/orders", order)
+        assert untold.status == 400
+        assert "suspends without a `notice`" in untold.faults()["notice"]
+        told = await home.post("/v1/orders", {**order, "notice": "N-1"})
+        assert told.status == 202
+        both = await home.post("/v1/orders", {**order, "notice": "N-1", "number": "+8613800138000"})
+        assert "exactly one of `sender` and `number`" in both.faults()[""]
+        taken = await home.post("/v1/orders", {**order, "notice": "N-1", "order": "O-M-F-1"})
+        assert taken.status == 409
+        assert (await home.post("/v1/orders", {**order, "basis": "regulator-order"}, by="regulator")).status == 202
+        port = {"measure": "stop", "basis": "measures", "number": "+86-95588"}
+        assert (await home.post("/v1/orders", port)).status == 202
+        far = await home.post("/v1/orders", {**port, "until": 1 << 50})
+        assert far.faults().keys() == {"until"}
+        (first, second, third) = await home.records(topics.ORDERS)
+        assert orjson.loads(third.value)["number"] == "95588"
+        assert orjson.loads(first.value)["actor"] == "desk:17"
+        assert orjson.loads(first.value)["appeal"], "every suspension carries an address for appeals"
+        assert orjson.loads(second.value)["actor"] == "regulator:3"
+
+
+async def test_prohibited_content_and_inspections_are_found_by_people(config: Config) -> None:
+    async with house(config) as home:
+        found = await home.post("/v1/findings", {"party": {"sender": "ORG-9"}, "grounds": "prohibited-content"})
+        assert found.status == 202
+        await home.show(found.case, state="under-investigation")
+        (order,) = [orjson.loads(record.value) for record in await home.records(topics.ORDERS)]
+        assert (order["measure"], order["basis"]) == ("suspend", "prohibited-content")
+        wrong = await home.post("/v1/findings", {"party": {"sender": "ORG-9"}, "grounds": "burst"})
+        assert wrong.faults() == {"grounds": "not found by people"}
+        inspected = await home.post("/v1/findings", {"party": {"sender": "ORG-1"}, "grounds": "inspection"})
+        await home.show(f"M-{inspected.body['id']}", by="other-sender", state="telling")
+        punished = await home.post(
+            "/v1/punishments",
+            {"party": {"sender": "ORG-9"}, "authority": "通信管理局", "document": "2026-18"},
+            by="regulator",
+        )
+        await home.show(punished.case, by="sender", state="proposed")
+
+
+async def test_a_request_that_is_repeated_under_its_key_makes_the_same_record(config: Config) -> None:
+    async with house(config) as home:
+        first = await home.post("/v1/complaints", COMPLAINT, key="form-17")
+        second = await home.post("/v1/complaints", COMPLAINT, key="form-17")
+        other = await home.post("/v1/complaints", COMPLAINT, by="agent", key="form-17")
+        assert first.case == second.case != other.case
+        await home.show(first.case, state="received")
+        lines = (await home.get("/v1/cases")).body["cases"]
+        assert len(lines) in (1, 2)  # type: ignore[arg-type]
+        assert (await home.post("/v1/complaints", COMPLAINT, key="x" * 256)).status == 400
+
+
+async def test_cases_are_listed_by_due_date_a_page_at_a_time(config: Config) -> None:
+    async with house(config) as home:
+        filed = [
+            (await home.post("/v1/complaints", {**COMPLAINT, "subscriber": f"+86138001380{place:02}"})).case
+            for place in range(5)
+        ]
+        for case in filed:
+            await home.show(case)
+        await home.act(filed[0], "forwarded", to="ORG-9")
+        await home.show(filed[0], state="forwarded")
+        first = (await home.get("/v1/cases", procedure="complaint", limit="3")).body
+        rest = (await home.get("/v1/cases", procedure="complaint", limit="3", after=str(first["after"]))).body
+        cases = [line["case"] for page in (first, rest) for line in page["cases"]]  # type: ignore[attr-defined]
+        assert sorted(cases) == sorted(filed)
+        assert cases[-1] == filed[0], "fifteen working days end after three"
+        assert rest["after"] is None
+        received = (await home.get("/v1/cases", state="received")).body["cases"]
+        assert len(received) == 4  # type: ignore[arg-type]
+        assert (await home.get("/v1/cases", due_before="1")).body["cases"] == []
+        assert (await home.get("/v1/cases", due_before="1795500000")).status == 400
+
+
+async def test_what_ended_long_ago_is_shown_no_more_and_stands_in_its_topic(config: Config, tmp_path: Path) -> None:
+    clock = tmp_path / "offset-ms"
+    clock.write_text("0")
+    moved = replace(config, enforce=replace(config.enforce, clock_offset_file=str(clock)))
+    async with house(moved) as home:
+        ended, open_ = [(await home.post("/v1/complaints", COMPLAINT)).case for _ in range(2)]
+        await home.show(open_, state="received")
+        await home.show(ended, state="received")
+        assert (await home.act(ended, "withdrawn")).status == 202
+        await home.show(ended, state="withdrawn")
+        assert await _cases_count(home) == 2
+
+        clock.write_text(str(Settings().ended_kept_ms + 60_000))
+
+        async def left() -> Answer | None:
+            answer = await home.get(f"/v1/cases/{ended}")
+            return answer if answer.status == 404 else None
+
+        gone = await eventually(left)
+        assert "its last view stands, as evidence, in the topic `cases`" in str(gone.body["reason"])
+        assert (await home.act(ended, "withdrawn")).status == 404
+        assert [line["case"] for line in (await home.get("/v1/cases", ended="true")).body["cases"]] == [open_]  # type: ignore[attr-defined]
+        assert await _cases_count(home) == 1
+        assert ended.encode() in {record.key for record in await home.records(topics.CASES)}
+
+    async with house(moved, control_plane=False) as home:
+        assert await _cases_count(home) == 1, "nor is it read again"
+
+
+async def _cases_count(home: House) -> float:
+    async with aiohttp.ClientSession() as session, session.get(f"{home.address}/metrics") as answer:
+        lines = (await answer.text()).splitlines()
+    (line,) = (line for line in lines if line.startswith("wurao_api_cases "))
+    return float(line.split()[1])
+
+
+async def test_logs_name_neither_numbers_nor_paths(config: Config, capsys: pytest.CaptureFixture[str]) -> None:
+    async with house(config) as home:
+        await home.post("/v1/complaints", COMPLAINT)
+        await home.get("/v1/cases/+8613800138000")
+        await home.get("/v1/cases", party="number|+8613800138000")
+        await home.post("/v1/complaints", {**COMPLAINT, "channel": "+8613800138000"})
+    said = "".join(capsys.readouterr())
+    assert "13800138000" not in said
+    assert "list-cases" in said
+
+
+async def test_without_a_broker_nothing_is_accepted(config: Config) -> None:
+    gone = replace(
+        config,
+        kafka=replace(config.kafka, bootstrap="127.0.0.1:1"),
+        api=replace(config.api, write_timeout_ms=500),
+    )
+    api = ApiServer(gone)
+    address = await api.start()
+    try:
+        async with (
+            aiohttp.ClientSession(headers={"Authorization": f"Bearer {token_of('desk')}"}) as session,
+            session.post(f"{address}/v1/complaints", json=COMPLAINT) as answer,
+        ):
+            assert answer.status == 503
+            assert (await answer.json())["error"] == "not-ready"
+        async with aiohttp.ClientSession() as session, session.get(f"{address}/readyz") as answer:
+            assert answer.status == 503
+            assert await answer.text() == "the cases are being read\n"
+    finally:
+        await asyncio.wait_for(api.stop(), 15)
+
+
+async def test_the_api_runs_alone_as_a_process_and_ends_on_sigterm(config: Config) -> None:
+    variables = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("WURAO_")},
+        "WURAO_KAFKA__BOOTSTRAP": config.kafka.bootstrap,
+        "WURAO_API__PORT": "0",
+        "WURAO_API__TOKENS_FILE": str(config.api.tokens_file),
+    }
+    program = (
+        "import asyncio, os; from stream import config, logs; from stream.enforce.api import serve; "
+        "logs.configure(); asyncio.run(serve(config.load(None, os.environ)))"
+    )
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", program, env=variables, stderr=asyncio.subprocess.PIPE
+    )
+    assert process.stderr is not None
+    line = orjson.loads(await asyncio.wait_for(process.stderr.readline(), 20))
+    assert line["event"] == "API served"
+    async with aiohttp.ClientSession() as session, session.get(f"{line['endpoint']}/healthz") as answer:
+        assert await answer.text() == "alive\n"
+    process.send_signal(signal.SIGTERM)
+    assert await asyncio.wait_for(process.wait(), 20) == 0
+
+
+async def test_what_the_api_does_not_serve_is_refused_in_the_same_form(config: Config) -> None:
+    async with house(config, control_plane=False) as home:
+        for method, path, status in (("get", "/v1/nothing", 404), ("delete", "/v1/cases", 405)):
+            async with home._session.request(method, f"{home.address}{path}") as answer:
+                assert answer.status == status
+                assert (await answer.json())["reason"]
+        for path in ("/healthz", "/readyz", "/metrics"):
+            async with home._session.get(f"{home.address}{path}") as answer:
+                assert answer.status == 200

@@ -1,0 +1,70 @@
+"""Tokens and how far they reach: pure."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stream.config import ConfigError
+from stream.enforce.api import auth
+from stream.enforce.api.auth import Caller
+from tests.enforce.api.house import token_of, write_tokens
+
+DIGEST = "a" * 64
+
+
+def test_a_token_is_its_holders_and_anything_else_is_nobodys(tmp_path: Path) -> None:
+    path = write_tokens(tmp_path / "tokens")
+    tokens = auth.read(path.read_text(encoding="utf-8"), path)
+    assert tokens.caller(token_of("sender")) == Caller("sender", "org-9", ("ORG-9",))
+    assert tokens.caller(token_of("agent")) == Caller("subscriber-agent", "agent:5", ("+86138", "+8617012345678"))
+    for wrong in ("", "token-of-senders", token_of("sender").upper(), "\ud800"):
+        assert tokens.caller(wrong) is None
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        (f"{DIGEST} desk", "2 words"),
+        (f"{DIGEST} desk desk:17 scope more", "5 words"),
+        ("secret desk desk:17", "no SHA-256"),
+        (f"{DIGEST.upper()} desk desk:17", "no SHA-256"),
+        (f"{DIGEST} boss boss:1", "no such role"),
+        (f"{DIGEST} sender org-9", "a scope is for"),
+        (f"{DIGEST} desk desk:17 ORG-9", "a scope is for"),
+        (f"{DIGEST} sender org-9 ORG-9,,ORG-1", "a scope is for"),
+        (f"{DIGEST} subscriber-agent agent 138", "beginnings"),
+        (f"{DIGEST} desk +8613800138000", "phone number"),
+        (f"{DIGEST} desk desk:1\n{DIGEST} desk desk:2", "stands twice"),
+    ],
+)
+def test_a_wrong_line_is_named_by_its_number_and_never_shown(line: str, says: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        auth.read(f"# comment\n\n{line}\n", Path("tokens"))
+    assert says in str(raised.value)
+    assert str(raised.value).startswith(("tokens:3: ", "tokens:4: "))
+    assert DIGEST not in str(raised.value)
+    assert "secret" not in str(raised.value)
+
+
+@given(st.from_regex(r"\+[1-9][0-9]{6,14}", fullmatch=True), st.from_regex(r"\+[1-9][0-9]{0,9}", fullmatch=True))
+def test_an_agent_speaks_for_the_numbers_that_begin_as_its_scope_does(number: str, start: str) -> None:
+    agent = Caller("subscriber-agent", "agent", (start,))
+    assert agent.acts_for_subscriber(number) == number.startswith(start)
+    assert agent.sees(f"subscriber|{number}") == number.startswith(start)
+
+
+@pytest.mark.parametrize("role", ["sender", "subscriber-agent"])
+def test_who_acts_for_somebody_sees_no_case_of_anybody_else(role: auth.Role) -> None:
+    caller = Caller(role, "someone", ("ORG-9",) if role == "sender" else ("+86138",))
+    others = (None, "sender|ORG-1", "sender|+86138", "number|+8613800138000", "subscriber|+8613900139000", "ORG-9")
+    assert not any(caller.sees(owner) for owner in others)
+
+
+def test_a_party_that_is_a_number_has_no_agent() -> None:
+    """A number accused of sending is a party, not the subscriber who complains: its case is the offices'."""
+    assert not Caller("subscriber-agent", "agent", ("+86",)).sees("number|+8613800138000")
+    assert not Caller("sender", "org-9", ("ORG-9",)).acts_for_sender(None)
+    assert not Caller("subscriber-agent", "agent", ("+86",)).acts_for_subscriber(None)
+    assert not Caller("read-only", "auditor").acts_for_sender("ORG-9")

@@ -1,0 +1,174 @@
+"""For each procedure a start and a pool of events, right and wrong ones, that the tests of all tables share."""
+
+from collections.abc import Sequence
+from typing import Final, Literal
+
+import msgspec
+
+from stream.enforce.procedures import appeal, campaign, complaint, dispute, listing, measure, prohibited, regulator
+from stream.enforce.procedures.fitness import CampaignRecord
+from stream.enforce.procedures.forms import Wrong
+from stream.enforce.procedures.messages import (
+    AppealDecided,
+    Appealed,
+    AppealWithdrawn,
+    Disputed,
+    FindingRouted,
+    Lift,
+    MeasureChanged,
+    Superseded,
+)
+from stream.model.control import Appeal, Complaint, Direction, Dispute, Filing, Party, Punishment
+from tests.enforce.procedures.world import NOW, OTHER, PARTY, at, delivery, finding
+
+SUBSCRIBER: Final = "+8613800138000"
+
+APPEAL: Final = Appeal(appeal="1", time=NOW, against="M-1", party=PARTY, grounds="we had consent")
+COMPLAINT: Final = Complaint(
+    complaint="C-1", time=NOW, subscriber=SUBSCRIBER, channel="sms", sender="ORG-9", at=NOW - 60_000, text="贷款"
+)
+DISPUTE: Final = Dispute(dispute="1", time=NOW, complaint="C-1", party=PARTY, grounds="nothing was done")
+FILING: Final = Filing(
+    filing="P-1",
+    time=NOW,
+    sender="GOV-110000-HEALTH",
+    body="北京市卫生健康委",
+    body_region="110000",
+    level="province",
+    subject="public-good",
+    reason="the season's influenza",
+    text="【北京市卫生健康委】请接种流感疫苗,咨询12320",
+    contact="12320",
+    from_=at("2026-10-20 09:00"),
+    until=at("2026-10-21 21:00"),
+    regions=("110100",),
+    numbers=("10690012320",),
+    volume=1_000_000,
+)
+LIGHT: Final = CampaignRecord(people=20_000_000, planned=5_000_000, body_campaigns=1, sent=1_000_000, refusals=100)
+HEAVY: Final = msgspec.structs.replace(LIGHT, people=1_000_000)
+EMERGENCY: Final = msgspec.structs.replace(
+    FILING, emergency=True, reason=None, from_=NOW, until=NOW + 3_600_000, subject="emergency-handling"
+)
+DIRECTION: Final = Direction(
+    direction="G-1", time=NOW, party=PARTY, measure="suspend", authority="MIIT", document="2026-77"
+)
+
+
+def of_measure(case: measure.MeasureCase) -> Sequence[msgspec.Struct]:
+    notice, ours = case.notice or "N-none", case.appeal or "A-none"
+    return (
+        FindingRouted(finding(), "suspend", replaces=("M-0",)),
+        FindingRouted(finding(basis="prohibited-content"), "suspend", at_once=True, origin="X-1"),
+        FindingRouted(finding("F-2"), "suspend"),
+        measure.Delivered(delivery(notice)),
+        measure.Delivered(delivery("N-another")),
+        measure.DeliveryFailed(delivery(notice, failed=True)),
+        measure.DeliveryFailed(delivery("N-another", failed=True)),
+        measure.Reviewed(keep=True, reason="still needed"),
+        measure.Reviewed(keep=False, reason="mended"),
+        Appealed(APPEAL),
+        Appealed(msgspec.structs.replace(APPEAL, party=OTHER)),
+        AppealDecided(ours, "party", "consent was shown"),
+        AppealDecided(ours, "measure", "consent was not shown"),
+        AppealDecided("A-another", "party", "another case"),
+        AppealWithdrawn(ours),
+        Lift("mended"),
+        Superseded("M-2"),
+    )
+
+
+def of_complaint(_: complaint.ComplaintCase) -> Sequence[msgspec.Struct]:
+    bare = Complaint(complaint="C-1", time=NOW)
+    results: tuple[Literal["confirmed", "unconfirmed"], ...] = ("confirmed", "unconfirmed")
+    return (
+        complaint.Complained(COMPLAINT),
+        complaint.Complained(msgspec.structs.replace(COMPLAINT, refusal=True)),
+        complaint.Complained(bare),
+        complaint.Complained(bare, (Wrong("at", "milliseconds"),)),
+        complaint.Forwarded("ORG-9"),
+        *(complaint.Verified(result, "as found") for result in results),
+        complaint.ActedUpon("the list was cleaned"),
+        complaint.Reported("done"),
+        complaint.Answered("done"),
+        complaint.ComplaintWithdrawn(),
+        Disputed(DISPUTE),
+        Disputed(msgspec.structs.replace(DISPUTE, complaint="C-2")),
+    )
+
+
+def of_appeal(_: appeal.AppealCase) -> Sequence[msgspec.Struct]:
+    return (
+        Appealed(APPEAL),
+        Appealed(msgspec.structs.replace(APPEAL, grounds=None)),
+        appeal.Supplemented("we had consent", ("E-1",)),
+        appeal.Supplemented(""),
+        appeal.Decided("party", "shown"),
+        appeal.Decided("measure", "not shown"),
+        appeal.WithdrawAppeal(),
+    )
+
+
+def of_dispute(_: dispute.DisputeCase) -> Sequence[msgspec.Struct]:
+    return (
+        Disputed(DISPUTE),
+        dispute.DisputeAccepted(),
+        dispute.Declined("not of our kind"),
+        dispute.CompanyAnswered("we did all we could"),
+        dispute.Settled("an apology"),
+        dispute.DisputeDecided("user", "the company did nothing"),
+        dispute.DisputeDecided("company", "it did"),
+        dispute.DisputeWithdrawn(),
+    )
+
+
+def of_campaign(_: campaign.CampaignCase) -> Sequence[msgspec.Struct]:
+    return (
+        campaign.Filed(FILING),
+        campaign.Filed(msgspec.structs.replace(FILING, volume=None), (Wrong("volume", "an integer"),)),
+        campaign.Filed(msgspec.structs.replace(FILING, reason=None)),
+        campaign.Filed(msgspec.structs.replace(FILING, level="county")),
+        campaign.Filed(EMERGENCY),
+        campaign.Filed(msgspec.structs.replace(EMERGENCY, reason="a flood")),
+        campaign.Filed(msgspec.structs.replace(EMERGENCY, text=None)),
+        campaign.Weighed("approve", "fit", LIGHT),
+        campaign.Weighed("approve", "fit", HEAVY),
+        campaign.Weighed("refuse", "too often", LIGHT),
+        campaign.Weighed("refuse", "", LIGHT),
+        campaign.WithdrawCampaign("not needed"),
+    )
+
+
+def of_prohibited(_: prohibited.ProhibitedCase) -> Sequence[msgspec.Struct]:
+    return (
+        prohibited.Discovered(finding(basis="prohibited-content", grounds="prohibited-content")),
+        prohibited.Discovered(finding()),
+        prohibited.Investigated("confirmed", "it was"),
+        prohibited.Investigated("cleared", "it was not"),
+        MeasureChanged("M-F-1", "suspend", "in-force"),
+        MeasureChanged("M-F-1", "suspend", "ended"),
+    )
+
+
+def of_regulator(_: regulator.RegulatorCase) -> Sequence[msgspec.Struct]:
+    return (
+        regulator.Directed(DIRECTION),
+        regulator.Directed(msgspec.structs.replace(DIRECTION, document=None)),
+        regulator.Revoked("an error"),
+        MeasureChanged("M-1", "suspend", "in-force"),
+        MeasureChanged("M-1", "suspend", "annulled"),
+    )
+
+
+def of_listing(case: listing.ListingCase) -> Sequence[msgspec.Struct]:
+    ours = case.appeal or "A-none"
+    punishment = Punishment(punishment="B-1", time=NOW, party=PARTY, authority="MIIT", document="2026-78")
+    return (
+        listing.Punished(punishment),
+        Appealed(msgspec.structs.replace(APPEAL, against="L-1")),
+        Appealed(msgspec.structs.replace(APPEAL, against="L-1", party=Party(number=SUBSCRIBER))),
+        AppealDecided(ours, "party", "an error"),
+        AppealDecided(ours, "measure", "no error"),
+        AppealWithdrawn(ours),
+        Lift("an error"),
+    )

@@ -1,0 +1,228 @@
+"""The campaign procedure (Articles 25 to 27): what a filing must say, what is checked and weighed, what comes of it."""
+
+import msgspec
+import pytest
+
+from stream.enforce.procedures import fitness
+from stream.enforce.procedures.campaign import (
+    CampaignCase,
+    CampaignEvent,
+    CampaignState,
+    Filed,
+    Weighed,
+    WithdrawCampaign,
+    step,
+)
+from stream.enforce.procedures.clocks import ClockFired
+from stream.enforce.procedures.effects import Alert, SendNotice, SendReport, WriteCampaign
+from stream.enforce.procedures.engine import Stepped
+from stream.enforce.procedures.fitness import FilingFault
+from stream.model.control import Filing
+from stream.model.registry import Campaign
+from tests.enforce.procedures import pools
+from tests.enforce.procedures.world import HOUR, MINUTE, NOW, TERMS, act, acts, at, refused, took
+
+NEW = CampaignCase(case="P-1")
+FILED = Filed(pools.FILING)
+APPROVE = Weighed("approve", "fit", pools.LIGHT)
+
+
+def after(*events: CampaignEvent) -> Stepped[CampaignCase]:
+    """The last step of these events, a minute apart."""
+    done = Stepped(NEW, ())
+    for count, event in enumerate(events):
+        done = took(step(done.case, event, NOW + count * MINUTE, TERMS))
+    return done
+
+
+def but(filing: Filing = pools.FILING, **changes: object) -> Filing:
+    return msgspec.structs.replace(filing, **changes)
+
+
+def test_a_fit_filing_is_weighed_and_an_approval_writes_the_campaign_with_its_numbers() -> None:
+    weighing, effects = after(FILED)
+    assert weighing.state == CampaignState.WEIGHING
+    assert act(effects, WriteCampaign).campaign.status == "filed"
+    approved, effects = after(FILED, APPROVE)
+    assert approved.state == CampaignState.APPROVED
+    assert act(effects, WriteCampaign).campaign == Campaign(
+        campaign="P-1",
+        status="approved",
+        sender="GOV-110000-HEALTH",
+        from_=at("2026-10-20 09:00"),
+        until=at("2026-10-21 21:00"),
+        text=pools.FILING.text or "",
+        numbers=("10690012320",),
+        contact="12320",
+        regions=("110100",),
+    )
+
+
+@pytest.mark.parametrize(
+    "filing", [pools.FILING, but(reason=None), but(level="county"), but(emergency=True, reason=None)]
+)
+def test_whoever_files_the_same_again_is_neither_answered_twice_nor_refused(filing: Filing) -> None:
+    case, effects = after(Filed(filing), Filed(but(filing, time=7, actor="agent:6")))
+    assert (effects, case.filing, case.step) == ((), filing, 2)
+
+
+def test_the_desk_may_give_other_numbers_to_carry_it() -> None:
+    given = msgspec.structs.replace(APPROVE, numbers=("10086",))
+    assert act(after(FILED, given).effects, WriteCampaign).campaign.numbers == ("10086",)
+
+
+def test_an_incomplete_filing_is_answered_with_all_that_is_missing() -> None:
+    case, effects = after(Filed(Filing(filing="P-1", time=NOW)))
+    assert case.state == CampaignState.INCOMPLETE
+    assert act(effects, SendNotice).notice.missing == (
+        "sender",
+        "body",
+        "body_region",
+        "level",
+        "subject",
+        "reason",
+        "text",
+        "contact",
+        "from",
+        "until",
+        "volume",
+    )
+    assert took(step(case, FILED, NOW + HOUR, TERMS)).case.state == CampaignState.WEIGHING
+
+
+BODY = "【北京市卫生健康委】12320 "
+
+FAULTY: list[tuple[FilingFault, Filing]] = [
+    ("level", but(level="county")),
+    ("work-publicity", but(subject="work-publicity")),
+    ("outside-range", but(regions=("310000",))),
+    ("window", but(until=pools.FILING.from_)),
+    ("window", but(until=at("2026-11-20 09:00"))),
+    ("too-late", but(from_=at("2026-10-15 23:59"))),
+    ("too-long", but(text=BODY + "字" * (71 - len(BODY)))),
+    ("link", but(text=BODY + "https://x")),
+    ("link", but(text=BODY + "ｗｗｗ．例子")),
+    ("body-not-named", but(text="请接种流感疫苗,咨询12320")),
+    ("phone-not-named", but(text="【北京市卫生健康委】请接种流感疫苗,咨询123200")),
+]
+
+
+@pytest.mark.parametrize(
+    ("fault", "filing"), FAULTY, ids=[f"{fault}-{place}" for place, (fault, _) in enumerate(FAULTY)]
+)
+def test_a_faulty_filing_is_returned_with_the_fault_named_and_may_be_mended(fault: FilingFault, filing: Filing) -> None:
+    assert fitness.faults(filing, NOW, TERMS) == (fault,)
+    case, effects = after(Filed(filing))
+    assert case.state == CampaignState.RETURNED
+    assert act(effects, SendNotice).notice.missing == (fault,)
+    assert took(step(case, FILED, NOW + HOUR, TERMS)).case.state == CampaignState.WEIGHING
+
+
+def test_seventy_characters_and_fifteen_working_days_are_enough() -> None:
+    text = BODY + "字" * (70 - len(BODY))
+    assert fitness.faults(but(text=text, from_=at("2026-10-16 00:00")), NOW, TERMS) == ()
+
+
+@pytest.mark.parametrize("level", ["national", "province", "city-with-districts"])
+def test_bodies_from_a_city_with_districts_upward_may_file(level: str) -> None:
+    assert fitness.faults(but(level=level), NOW, TERMS) == ()
+
+
+@pytest.mark.parametrize(
+    ("own", "regions", "inside"),
+    [
+        ("110000", ("110101",), True),
+        ("110000", (), True),
+        ("110100", ("110000",), False),
+        ("000000", ("110000", "310000"), True),
+        ("000000", (), True),
+    ],
+)
+def test_a_body_reaches_what_it_governs(own: str, regions: tuple[str, ...], inside: bool) -> None:  # noqa: FBT001
+    filing = but(body_region=own, regions=regions)
+    assert ("outside-range" in fitness.faults(filing, NOW, TERMS)) is not inside
+
+
+def test_a_campaign_without_regions_goes_to_all_that_the_body_governs_and_no_further() -> None:
+    assert fitness.regions_of(but(regions=())) == ("110000",)
+    assert fitness.regions_of(but(regions=(), body_region="000000")) == ()
+
+
+def test_an_exemption_must_be_stated_and_granted() -> None:
+    long = but(text=BODY + "字" * 100, exempt="State Council notice 2026-5")
+    case = after(Filed(long)).case
+    assert case.state == CampaignState.WEIGHING
+    assert "exemption granted" in refused(step(case, APPROVE, NOW + MINUTE, TERMS)).reason
+    granted, effects = took(step(case, msgspec.structs.replace(APPROVE, exempts=True), NOW + MINUTE, TERMS))
+    assert granted.state == CampaignState.APPROVED
+    assert act(effects, WriteCampaign).campaign.exempt == "State Council notice 2026-5"
+
+
+def test_no_exemption_lets_a_text_hide_who_sends_it() -> None:
+    assert after(Filed(but(text="请接种流感疫苗,咨询12320", exempt="a notice"))).case.state == CampaignState.RETURNED
+
+
+def test_a_campaign_over_a_limit_needs_a_reason_to_override_it() -> None:
+    heavy = msgspec.structs.replace(APPROVE, standing=pools.HEAVY)
+    assert fitness.too_heavy(fitness.weigh(pools.FILING, pools.HEAVY, TERMS)) == ("messages_per_person",)
+    case = after(FILED).case
+    refused(step(case, heavy, NOW + MINUTE, TERMS))
+    overridden = msgspec.structs.replace(heavy, override="an epidemic")
+    assert took(step(case, overridden, NOW + MINUTE, TERMS)).case.state == CampaignState.APPROVED
+
+
+def test_frequency_and_the_users_wishes_weigh_too() -> None:
+    often = msgspec.structs.replace(pools.LIGHT, body_campaigns=4)
+    unwanted = msgspec.structs.replace(pools.LIGHT, refusals=2_001)
+    assert fitness.too_heavy(fitness.weigh(pools.FILING, often, TERMS)) == ("body_campaigns",)
+    assert fitness.too_heavy(fitness.weigh(pools.FILING, unwanted, TERMS)) == ("refusals_per_thousand",)
+
+
+def test_a_refusal_is_told_with_its_reason_and_figures() -> None:
+    case, effects = after(FILED, Weighed("refuse", "too often", pools.LIGHT))
+    notice = act(effects, SendNotice).notice
+    assert case.state == CampaignState.REFUSED
+    assert notice.reason == "too often"
+    assert [figure.name for figure in notice.figures] == [
+        "messages_per_person",
+        "body_campaigns",
+        "refusals_per_thousand",
+    ]
+    assert act(effects, WriteCampaign).campaign.status == "refused"
+    refused(step(after(FILED).case, Weighed("refuse", "", pools.LIGHT), NOW + MINUTE, TERMS))
+
+
+def test_an_emergency_is_sent_first_and_its_filing_is_owed() -> None:
+    case, effects = after(Filed(pools.EMERGENCY))
+    written = act(effects, WriteCampaign).campaign
+    assert (case.state, written.status, written.emergency) == (CampaignState.SENT_FIRST, "approved", True)
+    assert act(effects, Alert) == Alert("decision", "emergency")
+    owed = next(clock for clock in case.clocks if clock.clock == "owed-filing")
+    late, effects = took(step(case, ClockFired("owed-filing", owed.due), owed.due, TERMS))
+    assert (late.state, late.breached) == (CampaignState.SENT_FIRST, ("owed-filing",))
+    assert act(effects, SendReport).report.to == "regulator"
+    settled = took(step(late, Filed(but(pools.EMERGENCY, reason="a flood")), owed.due, TERMS)).case
+    assert settled.state == CampaignState.FINISHED
+
+
+def test_an_emergency_that_is_taken_back_still_owes_its_filing() -> None:
+    case, effects = after(Filed(pools.EMERGENCY), WithdrawCampaign("the river fell"))
+    assert case.state == CampaignState.SENT_FIRST
+    assert act(effects, WriteCampaign).campaign.status == "withdrawn"
+    assert [clock.clock for clock in case.clocks] == ["owed-filing"]
+
+
+def test_an_emergency_that_is_filed_whole_owes_nothing() -> None:
+    case, effects = after(Filed(but(pools.EMERGENCY, reason="a flood")))
+    assert case.state == CampaignState.SETTLED
+    assert act(effects, SendReport).report.about == "filing of an emergency campaign"
+
+
+def test_an_emergency_that_does_not_say_who_says_what_cannot_be_sent() -> None:
+    case, effects = after(Filed(but(pools.EMERGENCY, text=None)))
+    assert case.state == CampaignState.INCOMPLETE
+    assert not acts(effects, WriteCampaign)
+
+
+def test_nothing_is_approved_when_its_time_is_over() -> None:
+    refused(step(after(FILED).case, APPROVE, pools.FILING.until or 0, TERMS))

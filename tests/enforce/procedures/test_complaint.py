@@ -1,0 +1,210 @@
+"""The complaint procedure (Articles 29 to 31): 3, 15 and 3 working days, over the National Day of 2026."""
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stream.enforce.procedures.clocks import Clock, ClockFired
+from stream.enforce.procedures.complaint import (
+    ActedUpon,
+    Answered,
+    Complained,
+    ComplaintCase,
+    ComplaintEvent,
+    ComplaintState,
+    Forwarded,
+    Reported,
+    Verified,
+    missing,
+    refusal_of,
+    step,
+)
+from stream.enforce.procedures.effects import (
+    Alert,
+    OpenCase,
+    RaiseFinding,
+    SendNotice,
+    SendReport,
+    SetClock,
+    WriteExpression,
+)
+from stream.enforce.procedures.engine import Stepped
+from stream.enforce.procedures.messages import Disputed
+from stream.model.control import Complaint, Party
+from stream.model.registry import Expression
+from tests.enforce.procedures import pools
+from tests.enforce.procedures.world import CALENDAR, TERMS, act, acts, at, refused, shown, took
+
+NEW = ComplaintCase(case="C-1")
+COMPLAINED = Complained(pools.COMPLAINT)
+
+
+def after(*events: tuple[str, ComplaintEvent]) -> Stepped[ComplaintCase]:
+    """The last step of a history of (moment in Shanghai, event)."""
+    done = Stepped(NEW, ())
+    for when, event in events:
+        done = took(step(done.case, event, at(when), TERMS))
+    return done
+
+
+RECEIVED = ("2026-09-18 10:00", COMPLAINED)
+FORWARDED = ("2026-09-21 09:00", Forwarded("ORG-9"))
+CONFIRMED = ("2026-09-22 09:00", Verified("confirmed", "it was so"))
+ACTED = ("2026-09-23 09:00", ActedUpon("the list was cleaned"))
+REPORTED = ("2026-09-30 09:00", Reported("found and cleaned"))
+
+
+def clock(case: ComplaintCase) -> Clock:
+    (only,) = case.clocks
+    return only
+
+
+@pytest.mark.parametrize(
+    ("history", "name", "due", "warns"),
+    [
+        ([RECEIVED], "forward", "2026-09-23 00:00", "2026-09-21 00:00"),
+        ([RECEIVED, FORWARDED], "report", "2026-10-20 00:00", "2026-10-14 00:00"),
+        ([RECEIVED, FORWARDED, CONFIRMED, ACTED, REPORTED], "answer", "2026-10-11 00:00", "2026-10-09 00:00"),
+    ],
+    ids=["3 working days to forward", "15 to verify, act and report", "3 more to answer"],
+)
+def test_each_duty_has_its_clock(history: list[tuple[str, ComplaintEvent]], name: str, due: str, warns: str) -> None:
+    running = clock(after(*history).case)
+    assert (running.clock, shown(running.due), shown(running.warn or 0), running.known) == (name, due, warns, True)
+
+
+@given(st.integers(at("2026-01-01 00:00"), at("2027-12-31 00:00")))
+def test_no_clock_is_due_before_the_calendar_says(now: int) -> None:
+    case = took(step(NEW, COMPLAINED, now, TERMS)).case
+    due = CALENDAR.after(now, 3)
+    assert (clock(case).due, clock(case).known) == (due.at, due.known)
+    assert not isinstance(step(case, ClockFired("forward", due.at), due.at - 1, TERMS), Stepped)
+
+
+def test_a_missed_term_is_a_breach_and_the_duty_is_still_owed() -> None:
+    case = after(RECEIVED).case
+    warned, effects = took(step(case, ClockFired("forward", clock(case).due, "warning"), at("2026-09-22 00:00"), TERMS))
+    assert act(effects, Alert) == Alert("warning", "forward")
+    late, effects = took(step(warned, ClockFired("forward", clock(case).due), at("2026-09-23 00:00"), TERMS))
+    assert act(effects, Alert) == Alert("breach", "forward")
+    assert (late.state, late.breached) == (ComplaintState.RECEIVED, ("forward",))
+    assert took(step(late, Forwarded("ORG-9"), at("2026-09-23 09:00"), TERMS)).case.state == ComplaintState.FORWARDED
+
+
+def test_an_incomplete_complaint_is_asked_for_what_is_missing_and_started_by_what_completes_it() -> None:
+    bare = Complaint(complaint="C-1", time=at("2026-09-18 10:00"), channel="sms")
+    case, effects = took(step(NEW, Complained(bare), at("2026-09-18 10:00"), TERMS))
+    assert case.state == ComplaintState.INCOMPLETE
+    assert act(effects, SendNotice).notice.missing == ("subscriber", "from or sender", "at", "text or evidence")
+    assert clock(case).clock == "supplement"
+    more = msgspec.structs.replace(pools.COMPLAINT, channel=None, time=at("2026-09-28 10:00"))
+    case = took(step(case, Complained(more), at("2026-09-28 10:00"), TERMS)).case
+    assert case.state == ComplaintState.RECEIVED
+    assert case.complaint == msgspec.structs.replace(pools.COMPLAINT, time=bare.time)
+    assert shown(clock(case).due) == "2026-10-09 00:00"
+
+
+def test_whoever_says_the_same_again_is_neither_asked_twice_nor_refused() -> None:
+    bare = Complaint(complaint="C-1", time=0, channel="sms", actor="agent:5")
+    later = Complained(msgspec.structs.replace(bare, time=7, actor="agent:6"))
+    case = took(step(NEW, Complained(bare), at("2026-09-18 10:00"), TERMS)).case
+    again = took(step(case, later, at("2026-09-19 10:00"), TERMS))
+    assert (again.effects, again.case.complaint, again.case.clocks) == ((), case.complaint, case.clocks)
+    case = after(RECEIVED, FORWARDED).case
+    assert took(step(case, COMPLAINED, at("2026-09-22 09:00"), TERMS)).effects == ()
+    refused(
+        step(case, Complained(msgspec.structs.replace(pools.COMPLAINT, text="more")), at("2026-09-22 09:00"), TERMS)
+    )
+
+
+def test_what_never_comes_lets_the_complaint_lapse_and_the_user_is_told() -> None:
+    case = took(step(NEW, Complained(Complaint(complaint="C-1", time=0)), at("2026-09-18 10:00"), TERMS)).case
+    lapsed, effects = took(step(case, ClockFired("supplement", clock(case).due), clock(case).due, TERMS))
+    assert lapsed.state == ComplaintState.LAPSED
+    assert act(effects, SendNotice).notice.subject == "answer"
+
+
+def test_a_verified_complaint_is_a_finding_and_the_users_refusal() -> None:
+    _, effects = after(RECEIVED, FORWARDED, CONFIRMED)
+    finding = act(effects, RaiseFinding).finding
+    assert (finding.party, finding.grounds, finding.channel) == (Party(sender="ORG-9"), "complaint", "sms")
+    assert act(effects, WriteExpression).expression == Expression(
+        subscriber=pools.SUBSCRIBER,
+        channel="sms",
+        will="refuse",
+        time=pools.COMPLAINT.time,
+        source="complaint",
+        sender="ORG-9",
+        evidence="C-1",
+    )
+
+
+def test_a_verified_complaint_is_no_refusal_over_a_newer_consent_unless_the_user_says_so() -> None:
+    since = at("2026-09-21 12:00")
+    found = Verified("confirmed", "it was so", consented=since)
+    _, effects = after(RECEIVED, FORWARDED, ("2026-09-22 09:00", found))
+    assert act(effects, RaiseFinding).finding.party == Party(sender="ORG-9")
+    assert not acts(effects, WriteExpression)
+    anyway = Verified("confirmed", "it was so", refuse="anyway", consented=since)
+    _, effects = after(RECEIVED, FORWARDED, ("2026-09-22 09:00", anyway))
+    refusal = act(effects, WriteExpression).expression
+    assert (refusal.will, refusal.time) == ("refuse", at("2026-09-22 09:00")), "it is said now"
+
+
+def test_the_refusal_that_a_verification_leads_to_is_known_before_it() -> None:
+    case, event = after(RECEIVED, FORWARDED).case, CONFIRMED[1]
+    assert isinstance(event, Verified)
+    assert refusal_of(case, event) == act(after(RECEIVED, FORWARDED, CONFIRMED).effects, WriteExpression).expression
+    assert refusal_of(case, Verified("unconfirmed", "no trace")) is None
+    assert refusal_of(case, Verified("confirmed", "x", Party(number="+8613900139000"))) is None
+
+
+def test_a_refusal_that_the_subscriber_asks_for_waits_for_nobody() -> None:
+    asked = Complained(msgspec.structs.replace(pools.COMPLAINT, refusal=True))
+    assert act(after(("2026-09-18 10:00", asked)).effects, WriteExpression).expression.will == "refuse"
+    assert not acts(after(RECEIVED).effects, WriteExpression)
+
+
+def test_verification_may_name_another_sender_and_a_number_that_nobody_owns_can_not_be_refused() -> None:
+    other = Verified("confirmed", "it was another", Party(sender="ORG-1"))
+    _, effects = after(RECEIVED, FORWARDED, ("2026-09-22 09:00", other))
+    assert act(effects, RaiseFinding).finding.party == Party(sender="ORG-1")
+    assert act(effects, WriteExpression).expression.sender == "ORG-1"
+    nobody = Verified("confirmed", "a private number", Party(number="+8613900139000"))
+    _, effects = after(RECEIVED, FORWARDED, ("2026-09-22 09:00", nobody))
+    assert act(effects, RaiseFinding).finding.party == Party(number="+8613900139000")
+    assert not acts(effects, WriteExpression)
+
+
+def test_an_unconfirmed_complaint_holds_nothing_against_the_sender_and_is_reported_and_answered() -> None:
+    unconfirmed = ("2026-09-22 09:00", Verified("unconfirmed", "no trace of it"))
+    case, effects = after(RECEIVED, FORWARDED, unconfirmed)
+    assert effects == ()
+    reported = took(step(case, Reported("no trace of it"), at("2026-09-23 09:00"), TERMS))
+    assert act(reported.effects, SendReport).report.to == "complaint-centre"
+    answered = took(step(reported.case, Answered("no trace of it"), at("2026-09-24 09:00"), TERMS))
+    assert answered.case.state == ComplaintState.ANSWERED
+    assert act(answered.effects, SendNotice).notice.to == f"subscriber|{pools.SUBSCRIBER}"
+
+
+def test_an_answered_user_may_dispute_once() -> None:
+    history = (RECEIVED, FORWARDED, CONFIRMED, ACTED, REPORTED, ("2026-10-08 09:00", Answered("done")))
+    case, effects = after(*history, ("2026-10-09 09:00", Disputed(pools.DISPUTE)))
+    assert act(effects, OpenCase).case == "D-1"
+    refused(step(case, Disputed(pools.DISPUTE), at("2026-10-09 10:00"), TERMS))
+
+
+def test_nothing_is_reported_before_it_was_verified_and_acted_upon() -> None:
+    for history in ([RECEIVED], [RECEIVED, FORWARDED], [RECEIVED, FORWARDED, CONFIRMED]):
+        refused(step(after(*history).case, Reported("done"), at("2026-09-24 09:00"), TERMS))
+
+
+def test_a_complete_complaint_lacks_nothing() -> None:
+    assert missing(pools.COMPLAINT) == ()
+    assert missing(msgspec.structs.replace(pools.COMPLAINT, sender=None, from_="1069012345")) == ()
+
+
+def test_a_step_sets_at_most_one_clock_per_duty() -> None:
+    for history in ([RECEIVED], [RECEIVED, FORWARDED]):
+        assert len(acts(after(*history).effects, SetClock)) == 1

@@ -1,0 +1,338 @@
+"""The measure procedure (Article 22): nobody is suspended who was not told first, and every suspension has an end."""
+
+import msgspec
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from stream.enforce.procedures.clocks import ClockFired
+from stream.enforce.procedures.effects import (
+    Alert,
+    Effect,
+    KeepRecord,
+    LiftOrder,
+    NotifyCase,
+    NotifyEscalation,
+    OpenCase,
+    SendNotice,
+    SetClock,
+    WriteOrder,
+)
+from stream.enforce.procedures.engine import Stepped
+from stream.enforce.procedures.measure import (
+    Delivered,
+    DeliveryFailed,
+    MeasureCase,
+    MeasureEvent,
+    MeasureState,
+    Reviewed,
+    step,
+)
+from stream.enforce.procedures.messages import (
+    AppealDecided,
+    Appealed,
+    AppealWithdrawn,
+    FindingRouted,
+    Lift,
+    MeasureChanged,
+    Superseded,
+)
+from stream.model.control import Notice
+from stream.model.fields import Measure
+from stream.model.registry import Order
+from tests.enforce.procedures import pools
+from tests.enforce.procedures.world import DAY, HOUR, MINUTE, NOW, TERMS, act, acts, delivery, finding, refused, took
+
+NEW = MeasureCase(case="M-1")
+
+
+def told(measure: Measure = "suspend", *, replaces: tuple[str, ...] = ()) -> MeasureCase:
+    """A case whose party was told a minute after NOW."""
+    case = took(step(NEW, FindingRouted(finding(), measure, replaces=replaces), NOW, TERMS)).case
+    return took(step(case, Delivered(delivery(case.notice or "")), NOW + MINUTE, TERMS)).case
+
+
+def after_grace(case: MeasureCase) -> Stepped[MeasureCase]:
+    (grace,) = (clock for clock in case.clocks if clock.clock == "grace")
+    return took(step(case, ClockFired("grace", grace.due), grace.due, TERMS))
+
+
+def test_a_notice_tells_measure_reason_evidence_grace_and_where_to_appeal() -> None:
+    case, effects = took(step(NEW, FindingRouted(finding(), "suspend"), NOW, TERMS))
+    notice = act(effects, SendNotice).notice
+    assert case.state == MeasureState.TELLING
+    assert notice == Notice(
+        notice="N-M-1-1",
+        case="M-1",
+        time=NOW,
+        to="sender|ORG-9",
+        subject="measure",
+        reason="refusals",
+        basis="early-warning",
+        measure="suspend",
+        grace_ms=DAY,
+        appeal="tel:12300;phone-context=+86",
+        evidence=("W-1",),
+    )
+    assert act(effects, KeepRecord).evidence == ("W-1",)
+    assert not acts(effects, WriteOrder)
+
+
+def test_a_suspension_begins_when_the_grace_of_its_delivered_notice_is_over() -> None:
+    case, effects = after_grace(told())
+    order = act(effects, WriteOrder).order
+    assert case.state == MeasureState.IN_FORCE
+    assert order == Order(
+        order="O-M-1",
+        measure="suspend",
+        from_=NOW + MINUTE + DAY,
+        until=NOW + MINUTE + DAY + 30 * DAY,
+        basis="early-warning",
+        sender="ORG-9",
+        notice="N-M-1-1",
+        appeal="tel:12300;phone-context=+86",
+    )
+    assert act(effects, SetClock).clock.due == order.until
+
+
+@pytest.mark.parametrize(("measure", "grace"), [("limit", 0), ("stop", 4 * HOUR), ("suspend", DAY)])
+def test_each_measure_has_its_grace(measure: Measure, grace: int) -> None:
+    _, effects = after_grace(told(measure))
+    assert act(effects, WriteOrder).order.from_ == NOW + MINUTE + grace
+
+
+@pytest.mark.parametrize("basis", ["prohibited-content", "regulator-order"])
+def test_what_must_be_stopped_at_once_is_told_in_the_same_step(basis: str) -> None:
+    found = FindingRouted(finding(basis=basis), "suspend", at_once=True, origin="X-1")
+    case, effects = took(step(NEW, found, NOW, TERMS))
+    order, notice = act(effects, WriteOrder).order, act(effects, SendNotice).notice
+    assert (case.state, order.from_, order.notice, order.basis) == (MeasureState.IN_FORCE, NOW, notice.notice, basis)
+    assert order.until is None
+    assert act(effects, SetClock).clock.clock == "review"
+    assert act(effects, NotifyCase) == NotifyCase("X-1", MeasureChanged("M-1", "suspend", "in-force"))
+
+
+def test_no_other_basis_may_act_at_once() -> None:
+    case, _ = took(step(NEW, FindingRouted(finding(), "suspend", at_once=True), NOW, TERMS))
+    assert case.state == MeasureState.TELLING
+
+
+def test_a_party_that_cannot_be_reached_is_held_told_after_three_attempts_over_four_hours() -> None:
+    case = took(step(NEW, FindingRouted(finding(), "suspend"), NOW, TERMS)).case
+    failed = DeliveryFailed(delivery(case.notice or "", failed=True))
+    for when in (NOW, NOW + MINUTE, NOW + 2 * MINUTE, NOW + 4 * HOUR - 1):
+        case = took(step(case, failed, when, TERMS)).case
+        assert case.state == MeasureState.TELLING
+    case, effects = took(step(case, failed, NOW + 4 * HOUR, TERMS))
+    assert case.state == MeasureState.WARNED
+    assert act(effects, Alert).about == "party-not-reached"
+    assert after_grace(case).case.state == MeasureState.IN_FORCE
+
+
+def test_the_delivery_of_another_notice_tells_nobody() -> None:
+    case = took(step(NEW, FindingRouted(finding(), "suspend"), NOW, TERMS)).case
+    refused(step(case, Delivered(delivery("N-another")), NOW + MINUTE, TERMS))
+    refused(step(case, DeliveryFailed(delivery("N-another", failed=True)), NOW + MINUTE, TERMS))
+
+
+def test_two_attempts_are_not_enough_however_long_they_took() -> None:
+    case = took(step(NEW, FindingRouted(finding(), "suspend"), NOW, TERMS)).case
+    failed = DeliveryFailed(delivery(case.notice or "", failed=True))
+    for when in (NOW, NOW + 10 * DAY):
+        case = took(step(case, failed, when, TERMS)).case
+    assert case.state == MeasureState.TELLING
+
+
+def test_who_appeals_before_the_notice_arrived_evidently_knows() -> None:
+    case = took(step(NEW, FindingRouted(finding(), "suspend"), NOW, TERMS)).case
+    case, effects = took(step(case, Appealed(pools.APPEAL), NOW + MINUTE, TERMS))
+    assert (case.state, case.told) == (MeasureState.CONTESTED, NOW + MINUTE)
+    assert act(effects, OpenCase).case == "A-1"
+
+
+def test_an_appeal_does_not_hold_the_measure_up() -> None:
+    case = took(step(told(), Appealed(pools.APPEAL), NOW + HOUR, TERMS)).case
+    case, effects = after_grace(case)
+    assert case.state == MeasureState.APPEALED
+    assert act(effects, WriteOrder).order.in_force(NOW + MINUTE + DAY)
+
+
+def test_a_party_that_wins_its_appeal_is_free_at_once_and_the_finding_counts_for_nothing() -> None:
+    case = after_grace(told()).case
+    case = took(step(case, Appealed(pools.APPEAL), NOW + 2 * DAY, TERMS)).case
+    won, effects = took(step(case, AppealDecided("A-1", "party", "consent was shown"), NOW + 3 * DAY, TERMS))
+    order = act(effects, LiftOrder).order
+    assert won.state == MeasureState.APPEAL_WON
+    assert order.order == "O-M-1"
+    assert not order.in_force(NOW + 3 * DAY)
+    assert act(effects, NotifyEscalation).change.change == "annulled"
+    assert act(effects, SendNotice).notice.reason == "consent was shown"
+
+
+def test_a_party_that_wins_within_its_grace_is_never_touched() -> None:
+    case = took(step(told(), Appealed(pools.APPEAL), NOW + HOUR, TERMS)).case
+    won, effects = took(step(case, AppealDecided("A-1", "party", "consent was shown"), NOW + 2 * HOUR, TERMS))
+    assert won.state == MeasureState.APPEAL_WON
+    assert won.clocks == ()
+    assert not acts(effects, LiftOrder)
+
+
+def test_a_party_appeals_once() -> None:
+    case = took(step(told(), Appealed(pools.APPEAL), NOW + HOUR, TERMS)).case
+    case = took(step(case, AppealDecided("A-1", "measure", "not shown"), NOW + 2 * HOUR, TERMS)).case
+    assert case.state == MeasureState.WARNED
+    assert "for the first time" in refused(step(case, Appealed(pools.APPEAL), NOW + 3 * HOUR, TERMS)).reason
+
+
+def test_a_heavier_measure_takes_the_place_of_the_lighter_one() -> None:
+    _, effects = after_grace(told("suspend", replaces=("M-0",)))
+    assert NotifyCase("M-0", Superseded("M-1")) in acts(effects, NotifyCase)
+    lighter = after_grace(told("limit")).case
+    ended, effects = took(step(lighter, Superseded("M-2"), NOW + DAY, TERMS))
+    assert ended.state == MeasureState.SUPERSEDED
+    assert not act(effects, LiftOrder).order.in_force(NOW + DAY)
+
+
+def test_later_findings_join_and_are_kept_and_counted_once() -> None:
+    joined, effects = took(step(told(), FindingRouted(finding("F-2"), "suspend"), NOW + HOUR, TERMS))
+    again, nothing = took(step(joined, FindingRouted(finding("F-2"), "suspend"), NOW + HOUR, TERMS))
+    assert act(effects, KeepRecord).evidence == ("W-1",)
+    assert (again.joined, again.joined_count) == (("F-2",), 1)
+    assert nothing == ()
+
+
+def test_a_measure_without_an_end_is_reviewed_until_somebody_ends_it() -> None:
+    found = FindingRouted(finding(basis="prohibited-content"), "suspend", at_once=True)
+    case = took(step(NEW, found, NOW, TERMS)).case
+    for _ in range(3):
+        (review,) = case.clocks
+        case, effects = took(step(case, ClockFired("review", review.due), review.due, TERMS))
+        assert act(effects, Alert).about == "review"
+    kept = took(step(case, Reviewed(keep=True, reason="needed"), NOW + 200 * DAY, TERMS)).case
+    assert kept.clocks[0].due == NOW + 230 * DAY
+    lifted, effects = took(step(kept, Reviewed(keep=False, reason="mended"), NOW + 210 * DAY, TERMS))
+    assert lifted.state == MeasureState.LIFTED
+    assert act(effects, NotifyEscalation).change.change == "ended"
+
+
+def test_a_measure_taken_back_before_it_came_never_begins() -> None:
+    case = took(step(NEW, Lift("an error", annul=True), NOW, TERMS)).case
+    case, effects = took(step(case, FindingRouted(finding(), "suspend", at_once=True), NOW, TERMS))
+    assert case.state == MeasureState.WITHDRAWN
+    assert act(effects, NotifyEscalation).change.change == "annulled"
+
+
+class ToldBeforeSuspended(RuleBasedStateMachine):
+    """The invariant, against a witness that watches effects and deliveries and knows no table."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.case, self.now = NEW, NOW
+        self.sent: dict[str, int] = {}
+        self.told: dict[str, int] = {}
+        self.failures: dict[str, list[int]] = {}
+        self.orders: dict[str, Order] = {}
+        self.at_once = False
+
+    def happens(self, event: MeasureEvent, *, later: int = MINUTE) -> tuple[Effect, ...]:
+        self.now += later
+        result = step(self.case, event, self.now, TERMS)
+        if not isinstance(result, Stepped):
+            return ()
+        self.case, effects = result
+        for notice in acts(effects, SendNotice):
+            self.sent[notice.notice.notice] = self.now
+        for written in acts(effects, WriteOrder):
+            self.check(written.order, {one.notice.notice for one in acts(effects, SendNotice)})
+            self.orders[written.order.order] = written.order
+        for lifted in acts(effects, LiftOrder):
+            self.orders[lifted.order.order] = lifted.order
+        return effects
+
+    def check(self, order: Order, told_now: set[str]) -> None:
+        assert order.notice in self.sent, "an order names a notice that was sent"
+        if order.notice in told_now:
+            assert order.basis in ("prohibited-content", "regulator-order")
+            assert self.at_once
+            return
+        failures = self.failures.get(order.notice, [])
+        known = self.told.get(order.notice)
+        if known is None and len(failures) >= 3:
+            known = next(
+                when for count, when in enumerate(failures, 1) if count >= 3 and when - failures[0] >= 4 * HOUR
+            )
+        assert known is not None, "the party was told, or tried for long enough"
+        assert order.from_ >= known + TERMS.measure(order.measure).grace_ms, "the grace is over"
+
+    @rule(
+        measure=st.sampled_from(["limit", "stop", "suspend"]),
+        basis=st.sampled_from(["early-warning", "prohibited-content", "regulator-order"]),
+        at_once=st.booleans(),
+    )
+    def is_found(self, measure: Measure, basis: str, *, at_once: bool) -> None:
+        self.at_once = at_once or self.at_once
+        self.happens(FindingRouted(finding(basis=basis), measure, at_once=at_once))
+
+    @precondition(lambda self: self.case.notice)
+    @rule(notice=st.sampled_from(["ours", "another"]))
+    def is_delivered(self, notice: str) -> None:
+        name = (self.case.notice or "") if notice == "ours" else "N-another"
+        if name in self.sent:
+            self.told.setdefault(name, self.now + MINUTE)
+        self.happens(Delivered(delivery(name)))
+
+    @precondition(lambda self: self.case.notice)
+    @rule(later=st.sampled_from([MINUTE, HOUR, 5 * HOUR]))
+    def fails_to_be_delivered(self, later: int) -> None:
+        self.failures.setdefault(self.case.notice or "", []).append(self.now + later)
+        self.happens(DeliveryFailed(delivery(self.case.notice or "", failed=True)), later=later)
+
+    @rule()
+    def is_appealed(self) -> None:
+        if self.case.state == MeasureState.TELLING and self.case.notice and self.case.appeal is None:
+            self.told.setdefault(self.case.notice, self.now + MINUTE)
+        self.happens(Appealed(pools.APPEAL))
+
+    @rule(event=st.sampled_from(["party", "measure", "withdrawn"]))
+    def ends_its_appeal(self, event: str) -> None:
+        ours = self.case.appeal or "A-none"
+        match event:
+            case "party" | "measure":
+                self.happens(AppealDecided(ours, "party" if event == "party" else "measure", "shown"))
+            case _:
+                self.happens(AppealWithdrawn(ours))
+
+    @rule(event=st.sampled_from([Lift("mended"), Superseded("M-2"), Reviewed(keep=True, reason="needed")]))
+    def is_taken_back_or_kept(self, event: Lift | Superseded | Reviewed) -> None:
+        self.happens(event)
+
+    @precondition(lambda self: self.case.clocks)
+    @rule(place=st.integers(0, 3), early=st.booleans())
+    def hears_a_clock(self, place: int, *, early: bool) -> None:
+        clock = self.case.clocks[place % len(self.case.clocks)]
+        later = 0 if early else max(0, clock.due - self.now)
+        self.happens(ClockFired(clock.clock, clock.due), later=later)
+
+    @invariant()
+    def a_suspension_in_force_has_an_end_or_a_review(self) -> None:
+        for order in self.orders.values():
+            if order.in_force(self.now) and order.until is None:
+                assert any(clock.clock == "review" for clock in self.case.clocks)
+
+    @invariant()
+    def traffic_flows_again_once_the_case_has_ended(self) -> None:
+        if self.case.state in ("appeal-won", "lifted", "withdrawn", "superseded", "expired"):
+            assert not any(order.in_force(self.now) for order in self.orders.values())
+
+
+TestToldBeforeSuspended = ToldBeforeSuspended.TestCase
+TestToldBeforeSuspended.settings = settings(max_examples=150, stateful_step_count=25, deadline=None)
+
+
+def test_an_id_that_would_be_too_long_stays_an_id_and_stays_its_own() -> None:
+    long = msgspec.structs.replace(NEW, case="M-" + "x" * 126)
+    first, effects = took(step(long, FindingRouted(finding(), "suspend"), NOW, TERMS))
+    assert len(act(effects, SendNotice).notice.notice) <= 128
+    second = took(step(msgspec.structs.replace(long, step=7), FindingRouted(finding(), "suspend"), NOW, TERMS)).case
+    assert first.notice != second.notice

@@ -1,0 +1,183 @@
+"""`wurao notify` as a process, on genuine Kafka, with a mail server and a web server that take notices."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from bloom.partition import partition_of
+from stream.config import Config
+from stream.model.codec import decode_as, encode
+from stream.model.control import Delivery, Notice
+from stream.model.topics import DEAD_LETTER, DELIVERIES, NOTICES
+from tests.enforce.api.house import config_for, eventually, read, write
+from tests.filter.harness import PARTITIONS, Broker
+from tests.notify.sinks import MailSink, WebSink, mail_sink, web_sink
+
+pytestmark = pytest.mark.kafka
+
+
+def notice(name: str, to: str = "sender|ORG-9") -> Notice:
+    return Notice(
+        notice=name,
+        case=f"M-{name}",
+        time=1_795_500_000_000,
+        to=to,
+        subject="measure",
+        reason="refusals",
+        basis="early-warning",
+        measure="suspend",
+        grace_ms=86_400_000,
+        appeal="tel:12300;phone-context=+86",
+    )
+
+
+async def tell(config: Config, *notices: Notice) -> None:
+    await write(
+        config,
+        [(NOTICES, partition_of(one.notice, PARTITIONS), one.notice.encode(), encode(one)) for one in notices],
+    )
+
+
+async def deliveries(config: Config, count: int) -> list[Delivery]:
+    """What is on record, once there is so much; each under its case's key, in that key's partition."""
+
+    async def there() -> list[Delivery] | None:
+        records = await read(config, DELIVERIES)
+        for record in records:
+            assert record.partition == partition_of(record.key.decode(), PARTITIONS)
+        found = sorted((decode_as(Delivery, record.value) for record in records), key=lambda one: one.time)
+        return found if len(found) >= count else None
+
+    return await eventually(there)
+
+
+class Running:
+    """A `wurao notify` process."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.process = process
+
+    async def kill(self) -> None:
+        self.process.kill()
+        await self.process.wait()
+
+    async def end(self) -> int:
+        self.process.send_signal(signal.SIGTERM)
+        return await asyncio.wait_for(self.process.wait(), 20)
+
+
+@asynccontextmanager
+async def notify(
+    config: Config, directory: Path, mail: MailSink, web: WebSink, *, pause_ms: int = 50
+) -> AsyncIterator[Running]:
+    (directory / "contacts.toml").write_text(
+        f"""[contacts]
+        "sender|ORG-9" = "mailto:legal@org9.example"
+        "sender|ORG-1" = "{web.url}"
+        "subscriber|*" = "{web.url}"
+        """,
+        encoding="utf-8",
+    )
+    variables = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("WURAO_")},
+        "WURAO_KAFKA__BOOTSTRAP": config.kafka.bootstrap,
+        "WURAO_TOPICS__PARTITIONS": str(PARTITIONS),
+        "WURAO_FILTER__SESSION_TIMEOUT_MS": "6000",
+        "WURAO_CONNECTOR__CONTACTS_FILE": str(directory / "contacts.toml"),
+        "WURAO_CONNECTOR__SMTP_PORT": str(mail.port),
+        "WURAO_CONNECTOR__PAUSE_MS": str(pause_ms),
+        "WURAO_CONNECTOR__ATTEMPTS_MAX": "3",
+        "WURAO_CONNECTOR__PORT": "0",
+    }
+    with (directory / "notify.log").open("ab") as log:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "stream.cli.main", "notify", env=variables, stdout=log, stderr=log
+        )
+    try:
+        yield Running(process)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+async def test_notices_are_delivered_by_mail_and_web_and_each_attempt_is_recorded(
+    broker: Broker, tmp_path: Path
+) -> None:
+    config = config_for(broker, tmp_path)
+    async with mail_sink() as mail, web_sink() as web:
+        web.statuses = [500, 302]
+        number = "+8613800138000"
+        await tell(config, notice("N-1"), notice("N-2", "sender|ORG-1"), notice("N-3", "number|+8613900139000"))
+        await write(config, [(NOTICES, 0, b"broken", b"{}")])
+        async with notify(config, tmp_path, mail, web) as running:
+            found = await deliveries(config, 7)
+            by_notice = {name: [one for one in found if one.notice == name] for name in ("N-1", "N-2", "N-3")}
+            (mailed,) = by_notice["N-1"]
+            assert (mailed.outcome, mailed.attempt, mailed.via, mailed.case) == ("delivered", 1, "smtp", "M-N-1")
+            assert [(one.outcome, one.attempt, one.detail) for one in by_notice["N-2"]] == [
+                ("failed", 1, "HTTP 500"),
+                ("failed", 2, "HTTP 302"),
+                ("delivered", 3, "HTTP 204"),
+            ]
+            assert [one.outcome for one in by_notice["N-3"]] == ["failed"] * 3
+            assert {one.via for one in by_notice["N-3"]} == {"contacts"}
+            assert {key for key, _ in web.took} == {"N-2"}
+            assert web.took[0][1]["notice"] == "N-2"
+
+            assert mail.header(0, "Message-ID") == "<N-1@localhost>"
+            assert mail.header(0, "To") == "legal@org9.example"
+            assert "24 hours after you were told" in mail.text(0)
+            assert "tel:12300" in mail.text(0)
+
+            # The same notice again, as a control plane that died may write it, is not told twice.
+            await tell(config, notice("N-1"), notice("N-4", f"subscriber|{number}"))
+            assert (await deliveries(config, 8))[-1].notice == "N-4"
+            assert len(mail.mails) == 1
+            assert await running.end() == 0
+        (letter,) = await read(config, DEAD_LETTER)
+        assert letter.value == b"{}"
+
+        # Nor after a restart; what waits for the next start is told then.
+        await tell(config, notice("N-1"), notice("N-3", "number|+8613900139000"), notice("N-5"))
+        async with notify(config, tmp_path, mail, web):
+            assert (await deliveries(config, 9))[-1].notice == "N-5"
+            await asyncio.sleep(0.5)
+            assert len(await deliveries(config, 9)) == 9
+        assert [mail.header(place, "Message-ID") for place in (0, 1)] == ["<N-1@localhost>", "<N-5@localhost>"]
+        log = (tmp_path / "notify.log").read_text(encoding="utf-8")
+        assert "13800138000" not in log
+        assert "13900139000" not in log
+        assert "Traceback" not in log
+
+
+async def test_a_connector_that_is_killed_loses_nothing_and_repeats_only_what_is_not_on_record(
+    broker: Broker, tmp_path: Path
+) -> None:
+    config = config_for(broker, tmp_path)
+    async with mail_sink() as mail, web_sink() as web:
+        mail.silent = True  # the mail is there, and its sender does not know it yet: killed before it can record it
+        web.statuses = [500] * 10
+        await tell(config, notice("N-1"), notice("N-2", "sender|ORG-1"))
+        async with notify(config, tmp_path, mail, web, pause_ms=2_000) as running:
+            await asyncio.wait_for(mail.came.wait(), 30)
+            (failed,) = await deliveries(config, 1)
+            await running.kill()
+        assert (failed.notice, failed.attempt, failed.detail) == ("N-2", 1, "HTTP 500")
+        mail.silent = False
+        async with notify(config, tmp_path, mail, web, pause_ms=200):
+            found = await deliveries(config, 4)
+            (delivered,) = [one for one in found if one.notice == "N-1"]
+            assert (delivered.outcome, delivered.attempt) == ("delivered", 1)
+            assert [one.attempt for one in found if one.notice == "N-2"] == [1, 2, 3]
+            await asyncio.sleep(0.5)
+            assert len(await deliveries(config, 4)) == 4, "three attempts were allowed"
+        assert {mail.header(place, "Message-ID") for place in (0, 1)} == {"<N-1@localhost>"}
+        assert mail.mails[0] == mail.mails[1], "the receiver can tell a repeat"
+        assert len(web.took) == 3
