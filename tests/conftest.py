@@ -1,5 +1,4 @@
-"""What all tests share: one genuine Kafka, started for the first test that asks and ended with the last, and fresh
-topics on it for every test that asks for a broker."""
+"""What all tests share: one genuine Kafka, begun for the first that asks, and fresh topics for each that asks for them."""
 
 import os
 from collections.abc import Iterator

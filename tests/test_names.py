@@ -1,5 +1,4 @@
-"""One name, one thing: no two classes of `stream` and `bloom` share a name, coined words do not come back, and tests stand
-under the name of the folder that they are about."""
+"""Names: no two classes of `stream` and `bloom` share one, no coined word comes back, tests stand where they belong."""
 
 import ast
 from collections import defaultdict
