@@ -1,4 +1,4 @@
-"""What all tests share: one genuine Kafka, begun for the first that asks, and fresh topics for each that asks for them."""
+"""What all tests share: one genuine Kafka, begun for the first that asks, and fresh topics for each that asks."""
 
 import os
 from collections.abc import Iterator
