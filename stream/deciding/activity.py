@@ -78,8 +78,17 @@ _UNCOUNTED: Final = -1
 """An answer that early warning is not about: to a reply, or one of `NOBODYS`."""
 
 
-Numbered = tuple[Decision, str, str | None]
-"""A decision with its event's numbers as read: whom it concerns, and what it came from."""
+@dataclass(slots=True)
+class Decided:
+    """Decisions that Python made, column by column, with what their events' numbers are as read."""
+
+    decisions: list[Decision] = field(default_factory=list)
+    subscribers: list[str] = field(default_factory=list)
+    """whom they concern"""
+    origins: list[str | None] = field(default_factory=list)
+    """what their events came from"""
+    timestamps: list[int] = field(default_factory=list)
+    """of their records, milliseconds"""
 
 
 class Acts(NamedTuple):
@@ -136,20 +145,13 @@ class AnswerTable(dict[tuple[object, ...], int]):
         return self._nobodys
 
 
-def acts_of(
-    decided: Sequence[Numbered],
-    timestamps: Sequence[int],
-    signs: Sequence[Sign],
-    *,
-    owner: Owner,
-    table: AnswerTable,
-) -> Acts:
-    """Decisions that Python made, as columns; `timestamps` of their records in milliseconds.
+def acts_of(decided: Decided, signs: Sequence[Sign], *, owner: Owner, table: AnswerTable) -> Acts:
+    """Decisions as early warning counts them.
 
     An answer of `CLAIMED` loses its sender where `owner` does not bear it out: some 1 µs for each claim.
     """
-    decisions, recipients, origins = zip(*decided, strict=True) if decided else ((), (), ())
-    rows = np.fromiter(map(table.__getitem__, map(_ANSWER, decisions)), np.int32, len(decided))
+    decisions, origins = decided.decisions, decided.origins
+    rows = np.fromiter(map(table.__getitem__, map(_ANSWER, decisions)), np.int32, len(decisions))
     for row in np.flatnonzero(table.claims()[rows]).tolist():
         one, origin = decisions[row], origins[row]
         if (owner("call" if one.of == "call" else "sms", origin) if origin else None) != one.sender:
@@ -161,8 +163,8 @@ def acts_of(
         numbers = sources[places] = numbers_of(texts)
         odd = np.flatnonzero(numbers == NO_NUMBER).tolist()
         odd_sources = {places[place]: texts[place] for place in odd if texts[place]}
-    stamps = np.array(timestamps, dtype=np.int64)
-    return Acts(table.names, rows, numbers_of(recipients), sources, odd_sources, stamps, signs)
+    stamps = np.array(decided.timestamps, dtype=np.int64)
+    return Acts(table.names, rows, numbers_of(decided.subscribers), sources, odd_sources, stamps, signs)
 
 
 def _is_counted(answer: AnsweredEvent) -> bool:

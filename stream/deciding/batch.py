@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bloom.number import masked
-from bloom.partition import partition_of, partitions_of
-from stream.deciding.activity import Acts, AnswerTable, Numbered, acts_of
+from bloom.partition import partitions_of
+from stream.deciding.activity import Acts, AnswerTable, Decided, acts_of
 from stream.deciding.windows import Sign
 from stream.model.codec import Undecodable, encode, event_decoder
 from stream.model.decision import Decision
@@ -29,11 +29,11 @@ from stream.model.times import time_problem
 from stream.model.topics import TopicPartition
 from stream.policy.decide import Decider
 from stream.policy.facts import USELESS, ReplyOutcome
+from stream.policy.settings import ReplyExpression
 from stream.registry.decoding import wrong_partition
 from stream.registry.registry import Registry
 
 _TALLY = attrgetter("of", "verdict", "reason")
-OPT_OUT_REPLY = "opt_out_reply"
 SERVICE = "service"
 
 
@@ -138,53 +138,52 @@ def decide_batch(
     """
     outputs = Outputs()
     held = decider.world.registry.held
-    concerned: dict[TopicPartition, Sequence[str]] = {}
-    decided: list[Numbered] = []
-    timestamps: list[int] = []
+    counts: dict[TopicPartition, int] = {}
+    decided = Decided()
     signs: list[Sign] = []
+    replied: list[Expression] = []
     for place, records in batches.items():
         taken, events = _decode_all(place, records, outputs)
         readings = decider.read(events)
         if held is not None:
+            held.require(place.partition)
             of = partitions_of(readings.subscribers, partitions).tolist()
-            if any(partition != place.partition for partition in of):
+            if of.count(place.partition) < len(of):
                 taken, events = _without_misplaced(place, taken, events, of, outputs)
                 readings = decider.read(events)
-            held.require(place.partition)
         decisions = decider.decide_all(events, now, readings)
-        subscribers = concerned[place] = readings.subscribers
+        subscribers = readings.subscribers
+        counts[place] = len(subscribers)
         outputs.decisions.setdefault(place.partition, []).extend(
             [
                 (_key(record.key, subscriber), encode(decision))
                 for record, subscriber, decision in zip(taken, subscribers, decisions, strict=True)
             ]
         )
-        decided += zip(decisions, subscribers, readings.origins, strict=True)
-        timestamps += [record.timestamp for record in taken]
+        decided.decisions += decisions
+        decided.subscribers += subscribers
+        decided.origins += readings.origins
+        decided.timestamps += [record.timestamp for record in taken]
         for record, event, decision, subscriber in zip(taken, events, decisions, subscribers, strict=True):
-            if decision.reason == OPT_OUT_REPLY and isinstance(event, Reply):
-                will = _will(event, subscriber, record.timestamp, decider, signs, now=now)
-                # Its own partition, not the event's: a reply found in the wrong one must not spread that mistake.
-                keyed = Keyed(key_of(will).encode(), encode(will))
-                outputs.wills.setdefault(partition_of(subscriber, partitions), []).append(keyed)
             if isinstance(event, Reply):
-                came_of = "expression" if decision.reason == OPT_OUT_REPLY else decider.came_of(event)
-                outputs.replies[came_of] += 1
-                if came_of in USELESS and outputs.useless_reply is None:
-                    numbers = masked(event.from_), masked(event.to)
-                    outputs.useless_reply = UselessReply(place, record.offset, came_of, *numbers)
+                outcome, means = decider.world.meaning_of(event)
+                _count_reply(event, place, record.offset, outcome, outputs)
+                if means is not None:
+                    replied.append(_expression(event, subscriber, means, now=now))
+                    if means.sender and means.will == "refuse":
+                        signs.append(Sign("refusal", record.timestamp, means.channel, means.sender))
             elif decision.reason == SERVICE and isinstance(event, Sms):
                 _look_for_hint(event, decision, record.timestamp, decider, signs)
         if records:
             outputs.next_offsets[place] = records[-1].offset + 1
     if held is None:
-        outputs.misplaced += _misplaced(concerned, partitions)
-    outputs.counts.update(_TALLY(decision) for decision, *_ in decided)
-    if decided:
+        outputs.misplaced += _misplaced(counts, decided.subscribers, partitions)
+    _put_expressions(replied, outputs, partitions)
+    outputs.counts.update(map(_TALLY, decided.decisions))
+    if decided.decisions:
         outputs.acts.append(
             acts_of(
                 decided,
-                timestamps,
                 signs,
                 owner=partial(_owner, decider.world.registry),
                 table=AnswerTable() if answers is None else answers,
@@ -227,22 +226,36 @@ def _key(key: bytes | None, subscriber: str) -> bytes:
     return key if key and len(key) <= DECISION_KEY.most else subscriber.encode()
 
 
-def _will(reply: Reply, author: str, timestamp: int, decider: Decider, signs: list[Sign], *, now: int) -> Expression:
+def _put_expressions(expressions: Sequence[Expression], outputs: Outputs, partitions: int) -> None:
+    """Put out what replies made.
+
+    In their own partitions, not the events': a reply found in the wrong one must not spread that mistake.
+    """
+    own = partitions_of([expression.subscriber for expression in expressions], partitions).tolist()
+    for expression, partition in zip(expressions, own, strict=True):
+        keyed = Keyed(key_of(expression).encode(), encode(expression))
+        outputs.wills.setdefault(partition, []).append(keyed)
+
+
+def _count_reply(reply: Reply, place: TopicPartition, offset: int, outcome: ReplyOutcome, outputs: Outputs) -> None:
+    """Count what came of a reply, and note the first of no use."""
+    outputs.replies[outcome] += 1
+    if outcome in USELESS and outputs.useless_reply is None:
+        outputs.useless_reply = UselessReply(place, offset, outcome, masked(reply.from_), masked(reply.to))
+
+
+def _expression(reply: Reply, author: str, means: ReplyExpression, *, now: int) -> Expression:
     """What the reply's author wants, for the register (DESIGN section 3, *How subscribers speak*).
 
     A gateway's clock may be wrong: what nobody can have said then, is said now.
     """
-    reply_expression = decider.reply_expression(reply)
-    assert reply_expression is not None, "rule 3 decided, so the reply table had it"
-    if reply_expression.sender and reply_expression.will == "refuse":
-        signs.append(Sign("refusal", timestamp, reply_expression.channel, reply_expression.sender))
     return Expression(
         subscriber=author,
-        channel=reply_expression.channel,
-        will=reply_expression.will,
+        channel=means.channel,
+        will=means.will,
         time=reply.time if time_problem(reply.time, now) is None else now,
         source="reply",
-        sender=reply_expression.sender,
+        sender=means.sender,
         evidence=f"reply:{reply.id}",
     )
 
@@ -262,12 +275,14 @@ def _without_misplaced(
     return [record for record, _ in kept], [event for _, event in kept]
 
 
-def _misplaced(concerned: Mapping[TopicPartition, Sequence[str]], partitions: int) -> Counter[str]:
-    """Topic → how many of these subscribers belong to another partition. Asked once for all: few are of each place."""
-    of = partitions_of([subscriber for some in concerned.values() for subscriber in some], partitions)
-    wrong = of != np.repeat([place.partition for place in concerned], [len(some) for some in concerned.values()])
+def _misplaced(counts: Mapping[TopicPartition, int], subscribers: Sequence[str], partitions: int) -> Counter[str]:
+    """Topic → how many of its subscribers belong to another partition; `counts` are how many each place has, in order.
+
+    Asked once for all: few are of each place.
+    """
+    each = list(counts.values())
+    wrong = partitions_of(subscribers, partitions) != np.repeat([place.partition for place in counts], each)
     found: Counter[str] = Counter()
     if wrong.any():
-        topics = np.repeat([place.topic for place in concerned], [len(some) for some in concerned.values()])
-        found.update(topics[wrong].tolist())
+        found.update(np.repeat([place.topic for place in counts], each)[wrong].tolist())
     return found

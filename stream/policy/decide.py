@@ -15,12 +15,12 @@ from bloom.wills import Stance
 from stream.model.decision import Decision
 from stream.model.events import Call, Event, Reply, Sms
 from stream.model.fields import Channel, Purpose
-from stream.policy.facts import EventCase, ReplyOutcome, Route, Source, Stated, World, on_internet
+from stream.policy.facts import EventCase, Route, Source, Stated, World, on_internet
 from stream.policy.numbering import FromKind, ToKind
 from stream.policy.program import Compiler, RouteProgram, RuleOutcome
 from stream.policy.reading import TextReader
 from stream.policy.rules import TABLE, Rule
-from stream.policy.settings import Policy, ReplyExpression
+from stream.policy.settings import Policy
 from stream.registry.registry import Registry
 
 EPOCH_OF_FILES: Final = "file"
@@ -169,14 +169,6 @@ class Decider:
             _decision(event, now, outcome(event, now, kind, subscriber, from_), epoch)
             for event, kind, subscriber, from_ in rows
         ]
-
-    def reply_expression(self, reply: Reply) -> ReplyExpression | None:
-        """What a reply's author wants by the policy's reply table (rule 3)."""
-        return case_of(reply, self.world, reply.time).reply_expression
-
-    def came_of(self, reply: Reply) -> ReplyOutcome:
-        """What came of a reply, as replies are counted."""
-        return case_of(reply, self.world, reply.time).came_of
 
     def match(self, event: Event, now: int) -> Rule:
         """The row that decides, by the quick way: what the proof compares with `first_match`."""

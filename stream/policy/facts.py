@@ -19,7 +19,7 @@ from bloom.wills import Stance
 from stream.model.events import Call, Event, Reply, Sms
 from stream.model.fields import Channel, Purpose
 from stream.model.registry import Campaign, NumberEntry, Order, Sender
-from stream.policy.numbering import FromKind, ToKind
+from stream.policy.numbering import PORTS_MAX, FromKind, ToKind
 from stream.policy.settings import Hours, Policy, ReplyExpression
 from stream.policy.text import ProhibitedTerms, SenderIdentity, fold, normal
 from stream.registry.ownership import OwnedPrefix
@@ -41,6 +41,24 @@ SAME_DIGITS_MIN: Final = 7
 """So many last digits of its own number a call may show alone: a subscriber's number within its area has seven."""
 
 
+class ReplyMeaning(NamedTuple):
+    """What comes of a reply, and the expression where it makes one."""
+
+    outcome: ReplyOutcome
+    expression: ReplyExpression | None
+
+
+_AUTHOR_UNKNOWN: Final = ReplyMeaning("author_unknown", None)
+
+
+class _Port(NamedTuple):
+    """Where replies go: a number as the rules see it, and what comes of one there that says nothing."""
+
+    number: str
+    owner: str | None
+    silence: ReplyMeaning
+
+
 @dataclass(slots=True, eq=False)
 class World:
     """What a decision depends on besides event and moment. It does not change while a batch is decided."""
@@ -53,6 +71,8 @@ class World:
     _prohibited_of: int = field(default=-1, init=False, repr=False)
     _ordered: Mapping[tuple[Channel, str], tuple[Order, ...]] = field(default_factory=dict, init=False, repr=False)
     _ordered_of: int = field(default=-1, init=False, repr=False)
+    _ports: dict[str, _Port] = field(default_factory=dict, init=False, repr=False)
+    _ports_of: int = field(default=-1, init=False, repr=False)
 
     def prohibited(self) -> ProhibitedTerms:
         """The terms of every word list, compiled once for each generation of the registry."""
@@ -76,6 +96,28 @@ class World:
     def port(self, text: str) -> str:
         """The number that a reply goes to as the rules see it."""
         return self.owned_form("sms", self.policy.numbering.read_port(text)) or text
+
+    def meaning_of(self, reply: Reply) -> ReplyMeaning:
+        """What comes of a reply by the policy's reply table (section 5): a microsecond where it says what others did.
+
+        Where it goes is remembered by the number as it came: replies go to few.
+        """
+        policy = self.policy
+        if policy.numbering.person(reply.from_) is None:
+            return _AUTHOR_UNKNOWN
+        if self._ports_of != self.registry.generation or len(self._ports) >= PORTS_MAX:
+            self._ports, self._ports_of = {}, self.registry.generation
+        port = self._ports.get(reply.to) or self._ports.setdefault(reply.to, self._port(reply.to))
+        expression = policy.reply_expression(port.number, reply.text or "", port.owner)
+        return port.silence if expression is None else ReplyMeaning("expression", expression)
+
+    def _port(self, text: str) -> _Port:
+        number = self.port(text)
+        owner = self.registry.ownership["sms"].owner(number)
+        if owner is not None:
+            return _Port(number, owner.sender, ReplyMeaning("unheard", None))
+        listed = self.policy.replies.listed(number)
+        return _Port(number, None, ReplyMeaning("other" if listed else "port_unknown", None))
 
     def owned_form(self, channel: Channel, number: str) -> str:
         """A number as read, or what a gateway put a plus before, where only that is somebody's (section 4, step 5)."""
@@ -336,32 +378,10 @@ class EventCase:
         suspended = any(order.in_force(self.now) for order in self.route.suspensions_of_origin)
         return None if suspended or (self.text and normal(self.text) != normal(campaign.text)) else campaign
 
-    @cached_property
+    @property
     def reply_expression(self) -> ReplyExpression | None:
         """What a reply's author wants by the policy's reply table, if it says anything there."""
-        event = self.event
-        if not isinstance(event, Reply) or self.world.policy.numbering.person(event.from_) is None:
-            return None
-        owner = self._port_owner
-        return self.world.policy.reply_expression(self.to, event.text or "", owner.sender if owner else None)
-
-    @cached_property
-    def came_of(self) -> ReplyOutcome:
-        """What came of a reply, as replies are counted."""
-        event, policy = self.event, self.world.policy
-        assert isinstance(event, Reply), "asked of replies alone"
-        if self.reply_expression is not None:
-            return "expression"
-        if policy.numbering.person(event.from_) is None:
-            return "author_unknown"
-        if self._port_owner is not None:
-            return "unheard"
-        return "other" if policy.replies.listed(self.to) else "port_unknown"
-
-    @property
-    def _port_owner(self) -> OwnedPrefix | None:
-        """The owner of the number that a reply goes to."""
-        return self.world.registry.ownership["sms"].owner(self.to)
+        return self.world.meaning_of(self.event).expression if isinstance(self.event, Reply) else None
 
     def _belongs(self, campaign: Campaign) -> bool:
         from_, owner, senders = self.from_ or "", self.route.source.owner, self.world.registry.senders

@@ -15,10 +15,11 @@ import msgspec
 from bloom.wills import Stance, StanceProbe
 from stream.model.events import Call, Event, Reply, Sms
 from stream.model.fields import EventKind
-from stream.policy.facts import EventCase, Route
+from stream.policy.facts import EventCase, Route, World
 from stream.policy.predicates import (
     CONSENTED,
     IDENTIFIED,
+    MAKES_EXPRESSION,
     OPT_OUT_SHOWN,
     PRESENTS_FOREIGN,
     PROHIBITED,
@@ -137,6 +138,8 @@ class Compiler:
         if need.predicate in _OF_TEXT and route.kind is Sms:
             of_sender = route.sender if need.predicate is IDENTIFIED else None
             return self._conditions.setdefault((need, of_sender), self._of_text(need, route))
+        if need.predicate is MAKES_EXPRESSION:
+            return self._conditions.setdefault((need, None), _of_reply(route.world, holds=need.holds))
         if need.predicate is QUIET:
             return self._conditions.setdefault((need, route.hours), _at_moment(route, holds=need.holds))
         return _of_case(need, route)
@@ -205,6 +208,10 @@ def _of_case(need: Needs, route: Route) -> OpenCondition:
     if predicate is PRESENTS_FOREIGN and holds:
         return lambda event, now: isinstance(event, Call) and event.presented is not None and ask(event, now)
     return ask
+
+
+def _of_reply(world: World, *, holds: bool) -> OpenCondition:
+    return lambda event, _: (isinstance(event, Reply) and world.meaning_of(event).expression is not None) is holds
 
 
 def _at_moment(route: Route, *, holds: bool) -> OpenCondition:

@@ -92,10 +92,13 @@ class Replies:
 
         A rule for the number itself goes before those for all that have an owner.
         """
-        meant = self.meanings(text)
-        return next((rule for rule in meant if rule.to != OWNER and to in rule.to), None) or next(
-            (rule for rule in meant if rule.to == OWNER and owned), None
-        )
+        for_owners: ReplyRule | None = None
+        for rule in self.meanings(text):
+            if rule.to == OWNER:
+                for_owners = for_owners or rule
+            elif to in rule.to:
+                return rule
+        return for_owners if owned else None
 
     def listed(self, to: str) -> bool:
         """Whether the table names this number: a service number of the carrier."""
