@@ -6,6 +6,7 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from bloom.bitmaps import Wills
 from bloom.number import masked
@@ -13,7 +14,7 @@ from bloom.partition import partition_of
 from bloom.partitioned import HeldPartitions, NotHeldError
 from stream.deciding.batch import Outputs, decide_batch
 from stream.model.codec import decode_decision, decode_record
-from stream.model.registry import Expression
+from stream.model.registry import Expression, Sender
 from stream.model.topics import EXPRESSIONS, TopicPartition
 from stream.policy.decide import Decider
 from stream.policy.loading import load
@@ -94,6 +95,22 @@ def test_replies_are_counted_by_what_came_of_them_and_one_of_no_use_is_named_mas
     assert (useless.place, useless.offset, useless.outcome) == (TopicPartition("events.reply", 3), 14, "port_unknown")
     assert (useless.from_, useless.to) == (masked(str(reply["from"])), masked("10691234567890"))
     assert "10691234567890" not in useless.to
+
+
+def test_a_reply_is_to_whoever_has_the_port_by_then() -> None:
+    reply = next(event for event in cases.EVENTS if "opt_out_reply" in str(event["id"]))
+    (bank,) = (one for one in cases.registry() if isinstance(one, Sender) and one.sender == "ORG-BANK")
+    shop = replace(bank, sender="ORG-SHOP")
+    decider, record = _decider(), Consumed(10, None, orjson.dumps(reply))
+    senders = []
+    for change in ([], [replace(bank, status="revoked"), shop]):
+        decider.world.registry.apply(change)
+        decider.settle(stale=False, epoch=str(len(senders)))
+        batch = {TopicPartition("events.reply", 0): [record]}
+        outputs = decide_batch(batch, decider, now=NOW, partitions=PARTITIONS)
+        made = [decode_record(EXPRESSIONS, *keyed) for some in outputs.wills.values() for keyed in some]
+        senders.append([one.sender for one in made if isinstance(one, Expression)])
+    assert senders == [["ORG-BANK"], ["ORG-SHOP"]]
 
 
 def test_what_nobody_can_have_said_then_is_said_now() -> None:
