@@ -14,7 +14,7 @@ from bloom.partition import partition_of
 from bloom.partitioned import HeldPartitions, NotHeldError
 from stream.deciding.batch import Outputs, decide_batch
 from stream.model.codec import decode_decision, decode_record
-from stream.model.registry import Expression, Sender
+from stream.model.registry import Expression, Record, Sender
 from stream.model.topics import EXPRESSIONS, TopicPartition
 from stream.policy.decide import Decider
 from stream.policy.loading import load
@@ -103,7 +103,8 @@ def test_a_reply_is_to_whoever_has_the_port_by_then() -> None:
     shop = replace(bank, sender="ORG-SHOP")
     decider, record = _decider(), Consumed(10, None, orjson.dumps(reply))
     senders = []
-    for change in ([], [replace(bank, status="revoked"), shop]):
+    changes: list[list[Record]] = [[], [replace(bank, status="revoked"), shop]]
+    for change in changes:
         decider.world.registry.apply(change)
         decider.settle(stale=False, epoch=str(len(senders)))
         batch = {TopicPartition("events.reply", 0): [record]}
