@@ -102,7 +102,7 @@ def test_a_reply_is_to_whoever_has_the_port_by_then() -> None:
     (bank,) = (one for one in cases.registry() if isinstance(one, Sender) and one.sender == "ORG-BANK")
     shop = replace(bank, sender="ORG-SHOP")
     decider, record = _decider(), Consumed(10, None, orjson.dumps(reply))
-    senders = []
+    senders: list[list[str | None]] = []
     changes: list[list[Record]] = [[], [replace(bank, status="revoked"), shop]]
     for change in changes:
         decider.world.registry.apply(change)
