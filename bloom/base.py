@@ -137,7 +137,7 @@ class BasedWills:
     """Bases and what has changed since; a `wills.Store`, so that the fold can drive it."""
 
     def __init__(self, base: Base | None = None, *, partitions: int = 1) -> None:
-        """What the base has; without one nothing yet, and `hold` brings it for one of so many `partitions`."""
+        """Begin with what `base` holds. Without one it is empty; `hold` brings one for a part of `partitions`."""
         self._names: dict[str | None, int] = {None: 0}
         self._scopes: dict[ScopeKey, int] = {}
         self._new: list[tuple[int, bool, int, int]] = []

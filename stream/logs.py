@@ -110,17 +110,17 @@ class FewOfAKind(logging.Filter):
         super().__init__()
         self._every_s = every_s
         self._tracebacks = tracebacks
-        self._seldom: defaultdict[tuple[str, int, str], Throttle] = defaultdict(lambda: Throttle(every_s))
+        self._throttles: defaultdict[tuple[str, int, str], Throttle] = defaultdict(lambda: Throttle(every_s))
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether the message goes out."""
         if not any(record.name == name or record.name.startswith(f"{name}.") for name in LIBRARIES):
             return True
-        if len(self._seldom) >= KINDS_MAX:
-            self._seldom.clear()
+        if len(self._throttles) >= KINDS_MAX:
+            self._throttles.clear()
         # Python hands each of its warnings over as a whole, under one template.
         template = record.getMessage() if record.name == "py.warnings" else str(record.msg)
-        held_back = self._seldom[record.name, record.levelno, template].now()
+        held_back = self._throttles[record.name, record.levelno, template].now()
         if held_back is None:
             return False
         if held_back:

@@ -91,7 +91,7 @@ def test_kinds_that_never_end_do_not_fill_the_memory() -> None:
     few = FewOfAKind()
     for number in range(5_000):
         few.filter(_record(f"built by hand {number}"))
-    assert len(few._seldom) <= 500
+    assert len(few._throttles) <= 500
 
 
 def test_what_a_thread_dies_of_is_a_line_of_json() -> None:

@@ -16,7 +16,7 @@ sender all its traffic. So an event counts against the sender it names only wher
 sender's; else it counts against the number. The table asks that in rule 17, so what the rules before it answer is asked
 here (`CLAIMED`): `number_not_assigned` above all, and prohibited content, or a campaign that nobody knows, sent in a
 stranger's name. `spoofed_number` counts against nobody, for there the number itself is a lie; nor do calls for help and
-for redress, which are open to everybody (`NOBODYS`).
+for redress, which are open to everybody (`UNATTRIBUTED`).
 
 A number that is blamed itself is left out below a floor, or else every person would be a party.
 
@@ -58,7 +58,7 @@ LISTS_MAX: Final = 4
 LATE_MS: Final = 2_000
 """How long a window stays open after its end, so that what was on its way still finds it."""
 
-NOBODYS: Final = frozenset(("call_for_help", "redress", "spoofed_number"))
+UNATTRIBUTED: Final = frozenset(("call_for_help", "redress", "spoofed_number"))
 """Answers that say nothing of who sent: the way to help and to an appeal is everybody's, and a number that was forged
 is its victim's."""
 
@@ -67,7 +67,7 @@ _BEARS_OUT: Final = "number_not_assigned"
 
 CLAIMED: Final = (
     frozenset(rule.reason for rule in takewhile(lambda rule: rule.reason != _BEARS_OUT, TABLE)) | {_BEARS_OUT}
-) - NOBODYS
+) - UNATTRIBUTED
 """Answers in which the event's sender may be a mere claim."""
 
 Owner = Callable[[Channel, str], str | None]
@@ -75,7 +75,7 @@ Owner = Callable[[Channel, str], str | None]
 
 _ANSWER: Final = attrgetter("of", "sender", "verdict", "reason")
 _UNCOUNTED: Final = -1
-"""An answer that early warning is not about: to a reply, or one of `NOBODYS`."""
+"""An answer that early warning is not about: to a reply, or one of `UNATTRIBUTED`."""
 
 
 @dataclass(slots=True)
@@ -117,7 +117,7 @@ class AnswerTable(dict[tuple[object, ...], int]):
         super().__init__()
         self.names: list[AnsweredEvent] = []
         self._claims: NDArray[np.bool_] = np.zeros(0, dtype=np.bool_)
-        self._nobodys: NDArray[np.bool_] = np.zeros(0, dtype=np.bool_)
+        self._by_number: NDArray[np.bool_] = np.zeros(0, dtype=np.bool_)
 
     def __missing__(self, answer: tuple[object, ...]) -> int:
         place = self[answer] = len(self.names)
@@ -137,12 +137,12 @@ class AnswerTable(dict[tuple[object, ...], int]):
             self._claims = np.append(self._claims, found)
         return self._claims
 
-    def nobodys(self) -> NDArray[np.bool_]:
+    def by_number(self) -> NDArray[np.bool_]:
         """Of each name, whether early warning counts it by the number that it came from."""
-        new = self.names[len(self._nobodys) :]
+        new = self.names[len(self._by_number) :]
         if new:
-            self._nobodys = np.append(self._nobodys, [one.sender is None and _is_counted(one) for one in new])
-        return self._nobodys
+            self._by_number = np.append(self._by_number, [one.sender is None and _is_counted(one) for one in new])
+        return self._by_number
 
 
 def acts_of(decided: Decided, signs: Sequence[Sign], *, owner: Owner, table: AnswerTable) -> Acts:
@@ -158,7 +158,7 @@ def acts_of(decided: Decided, signs: Sequence[Sign], *, owner: Owner, table: Ans
             rows[row] = table[one.of, None, one.verdict, one.reason]
     sources: Integers = np.zeros(len(rows), dtype=np.int64)
     odd_sources: dict[int, str] = {}
-    if places := np.flatnonzero(table.nobodys()[rows]).tolist():
+    if places := np.flatnonzero(table.by_number()[rows]).tolist():
         texts = [origins[place] or "" for place in places]
         numbers = sources[places] = numbers_of(texts)
         odd = np.flatnonzero(numbers == NO_NUMBER).tolist()
@@ -169,7 +169,7 @@ def acts_of(decided: Decided, signs: Sequence[Sign], *, owner: Owner, table: Ans
 
 def _is_counted(answer: AnsweredEvent) -> bool:
     """Whether early warning is about an answer."""
-    return answer.of != "reply" and answer.reason not in NOBODYS
+    return answer.of != "reply" and answer.reason not in UNATTRIBUTED
 
 
 class _Rows(NamedTuple):
@@ -193,8 +193,8 @@ class _Open:
     refusals: Counter[tuple[Channel, str]] = field(default_factory=Counter)
     hints: Counter[tuple[Channel, str]] = field(default_factory=Counter)
 
-    def put(self, rows: "_Rows", nobodys: NDArray[np.bool_]) -> None:
-        """Add rows; of answers without a sender (`nobodys`) their sources as well."""
+    def put(self, rows: "_Rows", by_number: NDArray[np.bool_]) -> None:
+        """Add rows; of answers without a sender (`by_number`) their sources as well."""
         begin = 0
         while begin < len(rows.answers):
             if not self.chunks or not self.chunks[-1].free:
@@ -203,7 +203,7 @@ class _Open:
                 self.chunks.append(Chunk(max(len(rows.answers) - begin, min(held, CHUNK_ROWS_MAX))))
             end = begin + self.chunks[-1].free
             answers, sources = rows.answers[begin:end], rows.sources[begin:end]
-            self.chunks[-1].put(answers, rows.recipients[begin:end], sources[nobodys[answers]])
+            self.chunks[-1].put(answers, rows.recipients[begin:end], sources[by_number[answers]])
             begin = end
 
     def over(self, window: int, now: int) -> bool:
@@ -217,14 +217,14 @@ class _Answers(dict[tuple[object, ...], int]):
     def __init__(self) -> None:
         super().__init__()
         self.names: list[AnsweredEvent] = []
-        self._nobodys: NDArray[np.bool_] = np.zeros(0, dtype=np.bool_)
+        self._by_number: NDArray[np.bool_] = np.zeros(0, dtype=np.bool_)
 
-    def nobodys(self) -> NDArray[np.bool_]:
+    def by_number(self) -> NDArray[np.bool_]:
         """Of each name, whether it names no sender."""
-        if len(self._nobodys) < len(self.names):
-            new = [answer.sender is None for answer in self.names[len(self._nobodys) :]]
-            self._nobodys = np.append(self._nobodys, new)
-        return self._nobodys
+        if len(self._by_number) < len(self.names):
+            new = [answer.sender is None for answer in self.names[len(self._by_number) :]]
+            self._by_number = np.append(self._by_number, new)
+        return self._by_number
 
     def __missing__(self, answer: tuple[object, ...]) -> int:
         named = AnsweredEvent(*answer)  # type: ignore[arg-type]  # `_ANSWER` gives just these
@@ -355,7 +355,7 @@ class ActivityCounter:
             self._put(window, rows.where(windows == window), since)
 
     def _put(self, window: int, rows: _Rows, since: int) -> None:
-        self._window(window, since).put(rows, self._answers.nobodys())
+        self._window(window, since).put(rows, self._answers.by_number())
         self._rows += len(rows.answers)
 
     def _source(self, text: str) -> int:

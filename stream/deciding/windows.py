@@ -209,14 +209,14 @@ def _parties(closed: Closed, floor: int) -> tuple[_Parties, Mapping[int, list[Ta
     tallies: dict[int, list[Tally]] = defaultdict(list)
     of_answers = np.full(len(closed.answers), -1, dtype=np.int32)
     calls = np.zeros(len(closed.answers), dtype=np.int64)
-    nobodys = np.zeros(len(closed.answers), dtype=np.bool_)
+    by_number = np.zeros(len(closed.answers), dtype=np.bool_)
     seen = np.zeros(len(closed.answers), dtype=np.int64)
     for columns in closed.columns:
         seen += np.bincount(columns.answers, minlength=len(closed.answers))
     for number, (answer, count) in enumerate(zip(closed.answers, seen.tolist(), strict=True)):
         channel: Channel = "call" if answer.of == "call" else "sms"
         calls[number] = channel == "call"
-        nobodys[number] = answer.sender is None
+        by_number[number] = answer.sender is None
         if answer.sender is not None and count:
             of_answers[number] = place = places.setdefault((channel, answer.sender), len(places))
             tallies[place].append(Tally(answer.verdict, answer.reason, count))
@@ -224,7 +224,7 @@ def _parties(closed: Closed, floor: int) -> tuple[_Parties, Mapping[int, list[Ta
         places.setdefault(sign, len(places))
     parties = [_Known(channel, Party(sender=sender)) for channel, sender in places]
 
-    loose = [columns.answers[nobodys[columns.answers]] for columns in closed.columns]
+    loose = [columns.answers[by_number[columns.answers]] for columns in closed.columns]
     numbered = [
         np.where(columns.sources == NO_NUMBER, NO_NUMBER, columns.sources * 2 + calls[answers])
         for columns, answers in zip(closed.columns, loose, strict=True)

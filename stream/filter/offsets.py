@@ -43,7 +43,7 @@ class Offsets:
         self._member = member
         self._marks = marks
         self._lost = lost
-        self._seldom: dict[str, logs.Throttle] = {}
+        self._throttles: dict[str, logs.Throttle] = {}
 
     def named(self, offsets: Mapping[TopicPartition, int]) -> dict[AIOKafkaPartition, tuple[int, str]]:
         """What is committed for these."""
@@ -85,7 +85,7 @@ class Offsets:
             beginning, count = beginnings[place], max(0, beginnings[place] - wanted[place])
             self._consumer.seek(place, beginning)
             self._lost(place.topic, count)
-            if (held_back := self._seldom.setdefault(place.topic, logs.Throttle()).now()) is not None:
+            if (held_back := self._throttles.setdefault(place.topic, logs.Throttle()).now()) is not None:
                 log.error(
                     "events were deleted before they were consumed"
                     if count

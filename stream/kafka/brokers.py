@@ -40,7 +40,7 @@ class Brokers:
         self._answered_s = time.monotonic()
         self._error: BaseException | None = None
         self._away = False
-        self._seldom = logs.Throttle(LOG_EVERY_S)
+        self._throttle = logs.Throttle(LOG_EVERY_S)
         self._asking: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -129,8 +129,8 @@ class Brokers:
     def _note_silence(self) -> None:
         if not self._away:
             self._away = True
-            self._seldom = logs.Throttle(LOG_EVERY_S)
-        if (held_back := self._seldom.now()) is not None:
+            self._throttle = logs.Throttle(LOG_EVERY_S)
+        if (held_back := self._throttle.now()) is not None:
             log.warning(
                 "no broker answers: the work waits, and goes on when one does",
                 bootstrap=self._kafka.bootstrap,

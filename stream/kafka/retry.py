@@ -22,11 +22,11 @@ class Retry:
     def begin_anew(self) -> None:
         """It went well: the next trouble is a new one, told at once and followed by a short pause."""
         self._pause_s = PAUSE_S
-        self._seldom = logs.Throttle(LOG_EVERY_S)
+        self._throttle = logs.Throttle(LOG_EVERY_S)
 
     async def after(self, error: Exception) -> None:
         """Tell of it, unless like it was told a moment ago, and pause."""
         pause_s, self._pause_s = self._pause_s, min(2 * self._pause_s, PAUSE_S_MAX)
-        if (held_back := self._seldom.now()) is not None:
+        if (held_back := self._throttle.now()) is not None:
             self._log.warning(self._what, error=repr(error), pause_s=pause_s, held_back=held_back)
         await asyncio.sleep(pause_s)
