@@ -2,6 +2,7 @@
 look next.
 """
 
+from functools import partial
 from typing import Final
 
 from rich.console import Console
@@ -30,17 +31,15 @@ NEXT: Final = (
 
 def tell(console: Console, stage: Stage, sample: Sample) -> bool:
     """Print it. Returns whether everything went as it must."""
-
-    def say(text: str = "") -> None:
-        console.print(text, highlight=False, soft_wrap=True, markup=False)
+    say = partial(view.say, console)
 
     def prose(text: str) -> None:
         console.print(text, highlight=False, markup=False)
 
     frame, tally = stage.frame(), stage.tally
-    say()
+    say("")
     console.print(view.summary(frame))
-    say()
+    say("")
     prose(
         f"{tally.decided:,} events decided of {stage.feed.sent:,} sent: allow {frame.share('allow'):.1%}, "
         f"block {frame.share('block'):.1%}, suspend {frame.share('suspend'):.1%}."
@@ -52,17 +51,17 @@ def tell(console: Console, stage: Stage, sample: Sample) -> bool:
     if stage.feed.let_go:
         prose(f"This machine was away for a while: {stage.feed.let_go:,} events that were due then were not sent.")
     problems = _problems(stage)
-    say()
+    say("")
     prose(_story(stage))
-    say()
+    say("")
     for text in _describe(stage, sample):
-        console.print(text, highlight=False, soft_wrap=True)
-        say()
+        say(text, hanging=4)
+        say("")
     width = max(len(command) for _, command, _ in NEXT)
     for what, command, why in NEXT:
-        say(f"{what:<13} {command:<{width}}  {why}")
+        say(f"{what:<13} {command:<{width}}  {why}", hanging=14)
     for problem in problems:
-        say()
+        say("")
         say(f"NOT AS IT MUST BE: {problem}")
     return not problems
 

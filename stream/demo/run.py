@@ -42,6 +42,8 @@ WORKERS: Final = 2
 SEED: Final = 20_260_601
 PLAIN_COLUMNS: Final = 120
 KEPT_CHECK_S: Final = 1.0
+_STEP_CELLS: Final = 10
+"""Of a step's name."""
 
 
 class DemoError(Exception):
@@ -146,7 +148,20 @@ def step(console: Console, name: str) -> Iterator[Callable[[str], None]]:
     else:
         with status:
             yield say
-    console.print(f"{name:<10}{said} ({time.monotonic() - began:.1f} s)", highlight=False, soft_wrap=True, markup=False)
+    view.say(console, f"{name:<{_STEP_CELLS}}{said} ({time.monotonic() - began:.1f} s)", hanging=_STEP_CELLS)
+
+
+def topics_made(count: int, partitions: int) -> str:
+    """How many topics there were to make."""
+    return f"{count} made, {partitions} partitions where events, decisions and expressions are"
+
+
+def registry_written(registry: Sample) -> str:
+    """What the sample registry holds."""
+    return (
+        f"{registry.expressions_count:,} expressions ({registry.consents_count:,} consents), "
+        f"{len(registry.senders)} senders, {len(registry.orders)} orders, {len(registry.campaigns)} campaigns"
+    )
 
 
 class _Demo:
@@ -198,7 +213,7 @@ class _Demo:
         partitions = self._config.topics.partitions
         with step(self._console, "topics") as say:
             made = await self._make_topics()
-            say(f"{made} made, {partitions} partitions where events, decisions and expressions are")
+            say(topics_made(made, partitions))
         registry = sample(now=now_ms())
         count = len(registry.records()) + registry.expressions_count
         with step(self._console, "registry") as say:
@@ -208,10 +223,7 @@ class _Demo:
                 partitions=partitions,
                 note=lambda written: say(f"{written:,} of {count:,} records"),
             )
-            say(
-                f"{registry.expressions_count:,} expressions ({registry.consents_count:,} consents), "
-                f"{len(registry.senders)} senders, {len(registry.orders)} orders, {len(registry.campaigns)} campaigns"
-            )
+            say(registry_written(registry))
         with step(self._console, "filter") as say:
             say("reading the registry from its topics")
             self._filter.start()
@@ -256,7 +268,7 @@ class _Demo:
             f"  health     {self._filter.addresses[0]}/healthz {self._filter.addresses[0]}/readyz",
             f"  log        {self._filter.log}",
         ):
-            self._console.print(text, highlight=False, soft_wrap=True, markup=False)
+            view.say(self._console, text, hanging=2)
         while True:
             await asyncio.sleep(KEPT_CHECK_S)
             self._filter.check()

@@ -163,6 +163,25 @@ def is_plain(console: Console) -> bool:
     return not console.is_terminal or console.is_dumb_terminal
 
 
+def say(console: Console, text: str | Text, *, hanging: int = 0) -> None:
+    """Print it. On a terminal lines are wrapped at words, what follows a line's first row `hanging` cells in; elsewhere
+    a line stays one.
+    """
+    if is_plain(console):
+        console.print(text, highlight=False, soft_wrap=True, markup=False)
+        return
+    for one in (Text(text) if isinstance(text, str) else text).split("\n"):
+        if not hanging:
+            console.print(one)
+            continue
+        head, *rest = one.divide([hanging])
+        row = Table.grid()
+        row.add_column(width=hanging, no_wrap=True)
+        row.add_column(overflow="fold")
+        row.add_row(head, *rest)
+        console.print(row)
+
+
 def _head(frame: Frame, width: int) -> RenderableType:
     done = min(1.0, frame.elapsed_s / frame.seconds)
     text = Text(no_wrap=True, overflow="ellipsis")

@@ -3,16 +3,21 @@
 import io
 import re
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from rich.cells import cell_len
 from rich.console import Console, RenderableType
 
+from stream.config import TopicsConfig
 from stream.demo import view
 from stream.demo.optout import OptOut
+from stream.demo.run import registry_written, topics_made
 from stream.demo.tally import OutcomeKey
 from stream.demo.view import Frame, Held, Process
+from stream.kafka import topics
 from stream.testbed.processes import Usage
+from stream.testbed.sample import sample
 from stream.testbed.traffic import SCENARIOS
 from stream.testbed.words import DecisionLine
 from tests.demo.test_optout import after_reply
@@ -91,6 +96,37 @@ def test_the_summary_leaves_no_reason_out() -> None:
 def test_without_a_terminal_there_are_no_control_characters() -> None:
     for picture in (view.line(frame(), after_reply()), view.summary(frame()), view.story_text(after_reply())):
         assert not ESCAPES.search(printed(picture, width=120))
+
+
+SAID = (
+    "registry  1,010,601 expressions (10,601 consents), 19 senders, 3 orders, 4 campaigns (1.4 s)\n"
+    "    because 它是商业短信, and the recipient has refused what it is about, by a reply of the day before yesterday"
+)
+
+
+@pytest.mark.parametrize("hanging", [0, 4, 10])
+def test_on_a_terminal_lines_are_wrapped_at_words(monkeypatch: pytest.MonkeyPatch, hanging: int) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    out = io.StringIO()
+    view.say(Console(file=out, width=80, force_terminal=True, color_system=None), SAID, hanging=hanging)
+    rows = out.getvalue().splitlines()
+    assert len(rows) == 4
+    assert all(cell_len(row) <= 80 for row in rows)
+    assert " ".join(rows).split() == SAID.split()
+    assert all(rows[place].startswith(" " * hanging) for place in (1, 3))
+
+
+def test_elsewhere_a_line_stays_one() -> None:
+    out = io.StringIO()
+    view.say(Console(file=out, width=80), SAID, hanging=10)
+    assert out.getvalue() == SAID + "\n"
+
+
+def test_the_document_shows_the_topics_and_the_registry_that_there_are() -> None:
+    shown = (Path(__file__).parents[2] / "docs/demo.md").read_text(encoding="utf-8")
+    partitions = TopicsConfig().partitions
+    assert f"\ntopics    {topics_made(len(topics.EXPECTED), partitions)} (" in shown
+    assert f"\nregistry  {registry_written(sample(now=0))} (" in shown
 
 
 def test_a_file_is_no_terminal_and_a_dumb_terminal_is_none_either(monkeypatch: pytest.MonkeyPatch) -> None:
