@@ -26,6 +26,21 @@ LIBRARIES: Final = ("aiohttp", "aiokafka", "asyncio", "faust", "mode", "py.threa
 LIBRARY_EVERY_S: Final = 30.0
 """How often a library may say the same."""
 
+CONNECTION_LOST: Final = (
+    "Unable connect to",
+    "Unable to request metadata",
+    "Unable to update metadata",
+    "Failed fetch messages from",
+    "Failed fetch offsets from",
+    "Error sending %s to node",
+    "Marking the coordinator dead",
+    "Group Coordinator Request failed",
+    "Heartbeat send request failed",
+    "Heartbeat failed for group %s: coordinator",
+    "Heartbeat session expired",
+)
+"""How the templates begin by which aiokafka says that a broker does not answer: of one kind, for it is one event."""
+
 KINDS_MAX: Final = 500
 """Kinds that are known at once: a library that puts values into its templates would otherwise fill the memory."""
 
@@ -102,8 +117,9 @@ class Throttle:
 class FewOfAKind(logging.Filter):
     """Lets the first message of a kind through, and then one in `every_s`, which says how many were held back.
 
-    Of libraries' messages only; a kind is a template (not what is put into it) of one logger and level. An exception
-    is told in the fields `error` and `at`, unless `tracebacks` are wanted.
+    Of libraries' messages only; a kind is a template (not what is put into it) of one logger and level, or all those by
+    which aiokafka says that a broker does not answer. An exception is told in the fields `error` and `at`, unless
+    `tracebacks` are wanted.
     """
 
     def __init__(self, *, every_s: float = LIBRARY_EVERY_S, tracebacks: bool = False) -> None:
@@ -118,9 +134,7 @@ class FewOfAKind(logging.Filter):
             return True
         if len(self._throttles) >= KINDS_MAX:
             self._throttles.clear()
-        # Python hands each of its warnings over as a whole, under one template.
-        template = record.getMessage() if record.name == "py.warnings" else str(record.msg)
-        held_back = self._throttles[record.name, record.levelno, template].now()
+        held_back = self._throttles[_kind(record)].now()
         if held_back is None:
             return False
         if held_back:
@@ -128,6 +142,14 @@ class FewOfAKind(logging.Filter):
         if not self._tracebacks:
             _shorten(record)
         return True
+
+
+def _kind(record: logging.LogRecord) -> tuple[str, int, str]:
+    template = str(record.msg)
+    if record.name.startswith("aiokafka") and template.startswith(CONNECTION_LOST):
+        return "aiokafka", 0, CONNECTION_LOST[0]
+    # Python hands each of its warnings over as a whole, under one template.
+    return record.name, record.levelno, record.getMessage() if record.name == "py.warnings" else template
 
 
 def _shorten(record: logging.LogRecord) -> None:

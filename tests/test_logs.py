@@ -82,6 +82,22 @@ def test_after_a_while_the_next_of_a_kind_says_how_many_were_held_back(moment_s:
     assert vars(later)["held_back"] == 99
 
 
+def test_a_broker_that_goes_is_one_kind_however_aiokafka_says_it(moment_s: list[float]) -> None:
+    few = FewOfAKind(every_s=30)
+    assert few.filter(_record("Unable connect to node with id %s: %s", 1, "refused", name="aiokafka"))
+    for said in (
+        "Unable to update metadata from %s",
+        "Heartbeat session expired - marking coordinator dead",
+        "Heartbeat failed for group %s: coordinator (node %s) is either not started or not valid",
+    ):
+        assert not few.filter(_record(said, *["x"] * said.count("%s"), name="aiokafka.consumer.group_coordinator"))
+    assert few.filter(_record("Heartbeat failed for group %s because it is rebalancing", "g", name="aiokafka"))
+    moment_s[0] = 131.0
+    later = _record("Unable to update metadata from %s", [1], name="aiokafka")
+    assert few.filter(later)
+    assert vars(later)["held_back"] == 3
+
+
 def test_our_own_messages_are_limited_where_they_are_made_and_not_here() -> None:
     few = FewOfAKind()
     assert all(few.filter(_record("batch", name="stream.filter.lane")) for _ in range(5))

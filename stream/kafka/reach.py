@@ -4,9 +4,8 @@ A broker that does not answer is waited for, with growing pauses, since only tim
 believed, and topics that would break a guarantee, are refused, since only an operator mends those.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable, Collection
-from typing import Final, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
 from aiokafka.errors import KafkaTimeoutError, NodeNotReadyError
 
@@ -21,10 +20,6 @@ log = logs.get(__name__)
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-ANSWER_PAUSE_S: Final = 0.05
-ANSWER_PAUSE_S_MAX: Final = 1.0
-LOG_EVERY_S: Final = 30.0
 
 
 class CannotStart(Exception):
@@ -46,19 +41,16 @@ async def until_answered(ask: Callable[P, Awaitable[T]], *given: P.args, **optio
 
     For what may be asked twice. `brokers.Brokers` tells of the silence. Raises what waiting does not mend.
     """
-    pause, seldom = ANSWER_PAUSE_S, logs.Throttle(LOG_EVERY_S)
+    retry = Retry(log, "brokers do not answer; trying again")
     while True:
         try:
             return await ask(*given, **options)
         except (OSError, clients.KafkaConnectionError, KafkaTimeoutError, NodeNotReadyError):
-            pass  # no broker is there; a TimeoutError is an OSError
+            await retry.pause()  # no broker is there; a TimeoutError is an OSError
         except clients.KafkaError as error:
             if not error.retriable:
                 raise
-            if (held_back := seldom.now()) is not None:
-                log.warning("brokers do not answer; trying again", why=repr(error), held_back=held_back)
-        await asyncio.sleep(pause)
-        pause = min(2 * pause, ANSWER_PAUSE_S_MAX)
+            await retry.after(error)
 
 
 async def look(config: Config, names: Collection[str] = tuple(topics.EXPECTED)) -> ClusterDescription:

@@ -5,8 +5,9 @@ from typing import Final
 
 from stream import logs
 
-PAUSE_S: Final = 0.2
-PAUSE_S_MAX: Final = 10.0
+PAUSE_S: Final = 0.05
+PAUSE_S_MAX: Final = 1.0
+"""So much later than the broker a process may be back; an attempt a second costs a broker nothing."""
 
 LOG_EVERY_S: Final = 30.0
 
@@ -26,7 +27,11 @@ class Retry:
 
     async def after(self, error: Exception) -> None:
         """Tell of it, unless like it was told a moment ago, and pause."""
-        pause_s, self._pause_s = self._pause_s, min(2 * self._pause_s, PAUSE_S_MAX)
         if (held_back := self._throttle.now()) is not None:
-            self._log.warning(self._what, error=repr(error), pause_s=pause_s, held_back=held_back)
+            self._log.warning(self._what, error=repr(error), pause_s=self._pause_s, held_back=held_back)
+        await self.pause()
+
+    async def pause(self) -> None:
+        """Pause, where somebody else tells of it."""
+        pause_s, self._pause_s = self._pause_s, min(2 * self._pause_s, PAUSE_S_MAX)
         await asyncio.sleep(pause_s)
