@@ -14,10 +14,10 @@ import numpy as np
 
 from stream import logs
 from stream.audit.decision_reader import DecisionReader, RecordedDecision
-from stream.audit.stopping import until_stopped
 from stream.audit.verification import DecisionVerifier, Outcome, Verification
 from stream.config import Config
 from stream.kafka.brokers import Brokers
+from stream.kafka.closing import work_until
 from stream.kafka.describe import ClusterDescription
 from stream.metrics import AuditMetrics
 from stream.policy.settings import Policy
@@ -86,7 +86,7 @@ class Auditor:
         """Verify until `stop`. Raises what made it impossible to go on; a restart resumes at the committed offsets."""
         try:
             async with self._brokers:
-                await until_stopped(self._work(), self._stopping)
+                await work_until(self._stopping, self._reader.guard(self._work()))
             return self.report
         finally:
             self.metrics.ready.set(0)

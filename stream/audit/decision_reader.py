@@ -13,7 +13,7 @@ Must never write to a topic.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -116,9 +116,15 @@ class DecisionReader:
 
     def not_ready(self) -> str | None:
         """Why no decisions are read now, or None."""
+        if (wrong := self._identity.not_ready()) is not None:
+            return wrong
         if self._records_left is None:
             return "starting: nothing of the registry is read yet"
         return f"reading the registry: at most {self._records_left} records to go" if self._records_left else None
+
+    async def guard(self, work: Coroutine[object, object, None]) -> None:
+        """Do this work as long as no topic that is read was recreated. Raises `TopicsChanged` where one was."""
+        await self._identity.guard(work)
 
     async def start(self) -> None:
         """Find the oldest decision that waits, and read the registry. Waits for a broker."""
@@ -182,7 +188,6 @@ class DecisionReader:
         """The batch is processed: commit its offsets, and drop the past that no waiting decision needs.
 
         Returns the lag: the age in seconds of the oldest decision that waits behind those taken, 0 where none does.
-        Raises `TopicsChanged` where a topic was deleted and recreated.
         """
         if self._taken and not self._once:
             await until_answered(lambda: commit_owned(self._consumer, self._taken))
@@ -193,7 +198,6 @@ class DecisionReader:
         now = now_ms()
         if time.monotonic() >= self._settle_at:
             self._settle_at = time.monotonic() + SETTLE_EVERY_S
-            await self._identity.look()
             # Without a group everything is kept from the first on, and nothing is gained by dropping it.
             if not self._once and (horizon_ms := self._backlog.horizon_ms(now)) is not None:
                 self.histories.settle(horizon_ms)

@@ -17,11 +17,11 @@ import msgspec
 
 from stream import logs
 from stream.audit.decision_reader import DecisionReader, RecordedDecision
-from stream.audit.stopping import until_stopped
 from stream.audit.verification import DecisionVerifier
 from stream.config import Config
 from stream.kafka import clients
 from stream.kafka.brokers import Brokers
+from stream.kafka.closing import work_until
 from stream.kafka.describe import ClusterDescription
 from stream.kafka.durable import DurableProducer
 from stream.metrics import ShadowMetrics
@@ -60,7 +60,7 @@ class Shadow:
         """Compare until `stop`. Raises what made it impossible to go on; a restart resumes at the committed offsets."""
         try:
             async with self._brokers:
-                await until_stopped(self._work(), self._stopping)
+                await work_until(self._stopping, self._reader.guard(self._work()))
         finally:
             self.metrics.ready.set(0)
             await self._reader.stop()

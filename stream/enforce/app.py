@@ -6,6 +6,10 @@ which record comes next, and the table is recovered from its topic by us (`recov
 other instance is a standby.
 
 An exception in the agent ends the process: Faust would count the record as processed and go on.
+
+Topics may be deleted and recreated under it. An intake topic is then read from its beginning, and what was processed
+before is recognised by its id. Where it is the table's topic the cases are lost that it had, and nothing is processed
+any more until an operator has said how to go on.
 """
 
 import asyncio
@@ -13,7 +17,8 @@ import os
 import signal
 import tempfile
 import time
-from collections.abc import Awaitable, Coroutine
+from collections.abc import Awaitable, Coroutine, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -36,7 +41,9 @@ from stream.health import Health
 from stream.kafka import clients
 from stream.kafka.brokers import Brokers
 from stream.kafka.clients import AIOKafkaPartition
-from stream.kafka.closing import close_within
+from stream.kafka.closing import close_within, work_beside
+from stream.kafka.describe import ClusterDescription
+from stream.kafka.identity import ClusterIdentity, TopicsChanged
 from stream.kafka.reach import reach
 from stream.kafka.retry import Retry
 from stream.metrics import EnforceMetrics
@@ -63,6 +70,15 @@ NO_ENVIRONMENT: Final[dict[str, str]] = {}
 """What Faust may see of the environment: variables such as PRODUCER_ACKS or CONSUMER_AUTO_OFFSET_RESET would silently
 override what is set here, and with it the guarantees."""
 
+LASTING: Final = (*INTAKE, ENFORCE_TABLE)
+"""Topics whose offsets mean something here."""
+
+TABLE_LOST: Final = (
+    f"{ENFORCE_TABLE} was recreated, or another cluster answers: the cases and clocks that this process kept there are "
+    "lost, and it processes nothing. See docs/runbooks/WuraoEnforceDown.md: restore the topic from a copy, or restart "
+    "every `wurao enforce` to build all cases anew from the intake topics, which writes orders and notices again"
+)
+
 EXIT_FAULT: Final = 70
 """Exit code of a process that ends itself at a fault of the program, so that its supervisor restarts it."""
 
@@ -79,6 +95,8 @@ class EnforceProcess:
         self._metrics = EnforceMetrics()
         self._stopping = asyncio.Event()
         self._work: CaseWorker | None = None
+        self._identity: ClusterIdentity | None = None
+        self._table_lost = False
         self._brokers = Brokers(config, client="wurao-enforce")
         self._api = ApiServer(config) if config.api.tokens_file is not None else None
         self._health = Health(
@@ -122,17 +140,40 @@ class EnforceProcess:
 
     async def _serve(self) -> None:
         cluster = await reach(self._config)
-        ids = {topic: cluster.topics[topic].id for topic in INTAKE}
-        self._work = CaseWorker(self._config, terms=self._terms, metrics=self._metrics, offsets=IntakeOffsets(ids))
-        await self._work.run()
+        watched = replace(cluster, topics={name: cluster.topics[name] for name in LASTING})
+        self._identity = ClusterIdentity(self._config, watched, lasting=LASTING)
+        offsets = IntakeOffsets(_intake_ids(watched), table_id=watched.topics[ENFORCE_TABLE].id)
+        self._work = CaseWorker(self._config, terms=self._terms, metrics=self._metrics, offsets=offsets)
+        try:
+            await work_beside(self._work.run(), self._watch_topics(self._identity, self._work))
+        except TopicsChanged:
+            self._table_lost = True
+            log.error("the table of cases is lost; nothing is processed", mend=TABLE_LOST)  # noqa: TRY400
+            await self._work.stop()
+            await self._stopping.wait()
+
+    async def _watch_topics(self, identity: ClusterIdentity, work: "CaseWorker") -> None:
+        """Have intake topics that were recreated read anew. Raises `TopicsChanged` where the table is another."""
+        known = identity.known
+        while True:
+            try:
+                await identity.watch()
+            except TopicsChanged:
+                if _is_another_table(known, identity.seen) or _is_another_table(known, await identity.renew()):
+                    raise
+                known = identity.known
+                await work.renew(_intake_ids(known))
 
     def _not_ready(self) -> str | None:
         if self._stopping.is_set():
             return "it is stopping"
-        silence = self._brokers.not_ready()
-        if silence is None and self._work is None:
+        if (silence := self._brokers.not_ready()) is not None:
+            return silence
+        if self._table_lost:
+            return TABLE_LOST
+        if self._identity is None or self._work is None:
             return "no broker has answered yet"
-        return silence or (self._work.not_ready() if self._work is not None else None)
+        return self._identity.not_ready() or self._work.not_ready()
 
     async def _end(self, working: asyncio.Future[None]) -> None:
         """Finish the record in flight, answer the requests in flight, leave the group."""
@@ -141,6 +182,8 @@ class EnforceProcess:
             await self._api.stop()
         if self._work is not None:
             await self._work.stop()
+        if self._identity is not None:
+            await self._identity.stop()
         await self._health.stop()
         log.info("enforce ended")
 
@@ -210,6 +253,10 @@ class CaseWorker:
         if self._app.started:
             await self._app.stop()
         await self._runtime.stop()
+
+    async def renew(self, topic_ids: Mapping[str, str]) -> None:
+        """Intake topics were recreated: read those from their beginning."""
+        await self._reader.renew(topic_ids)
 
     def not_ready(self) -> str | None:
         """Why it does not process cases now, or None if it does.
@@ -292,6 +339,15 @@ class CaseWorker:
             entries_count=entries_count,
             seconds=round(took, 3),
         )
+
+
+def _is_another_table(known: ClusterDescription, now: ClusterDescription) -> bool:
+    table = now.topics.get(ENFORCE_TABLE)
+    return now.id != known.id or (table is not None and table.id != known.topics[ENFORCE_TABLE].id)
+
+
+def _intake_ids(cluster: ClusterDescription) -> dict[str, str]:
+    return {topic: cluster.topics[topic].id for topic in INTAKE}
 
 
 async def _guarded(work: Awaitable[object]) -> None:

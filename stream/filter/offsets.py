@@ -1,9 +1,6 @@
 """The offsets of a lane's events: where a partition begins, what a commit says, and what was passed over.
 
-A commit names, beside the offset, the topic that it is of, by the ids of cluster and topic. Who begins at an offset of
-another topic of this cluster begins at that topic's beginning instead: one that was deleted and made anew has other
-events at the same offsets, and those before would be skipped. Offsets that name another cluster were translated by
-whoever mirrors it, and those of before name nothing: both are taken as they are.
+A commit names, beside the offset, the topic that it is of (`kafka.group`).
 
 Where a partition no longer has the offset that comes next (retention, DeleteRecords), it goes on at what there is, and
 how many offsets were passed over is counted and told: these events get no decision.
@@ -17,6 +14,7 @@ from aiokafka import TopicPartition as AIOKafkaPartition
 from aiokafka.errors import OffsetOutOfRangeError
 
 from stream import logs
+from stream.kafka.group import committed
 from stream.model.topics import TopicPartition
 
 log = logs.get(__name__)
@@ -53,25 +51,14 @@ class Offsets:
         """Set assigned partitions to where the group stands in them. Raises `KafkaError`."""
         if not places:
             return
-        # aiokafka's own `committed` leaves out what is committed beside the offset.
-        committed = await self._member._coordinator.fetch_committed_offsets(  # noqa: SLF001
-            [AIOKafkaPartition(*place) for place in places]
-        )
+        known = await committed(self._member, [AIOKafkaPartition(*place) for place in places], self._marks)
         unknown: list[AIOKafkaPartition] = []
         assigned = self._consumer.assignment()
         for place in {AIOKafkaPartition(*place) for place in places} & assigned:  # some may be taken away meanwhile
-            at = committed.get(place)
-            if at is not None and not self._is_of_another(place.topic, at.metadata):
-                self._consumer.seek(place, at.offset)
-                continue
-            unknown.append(place)
-            if at is not None:
-                log.warning(
-                    "topic was recreated: committed offsets belong to the old one; starting at its beginning",
-                    topic=place.topic,
-                    partition=place.partition,
-                    committed=at.offset,
-                )
+            if place in known:
+                self._consumer.seek(place, known[place])
+            else:
+                unknown.append(place)
         if unknown:
             await self._consumer.seek_to_beginning(*unknown)
 
@@ -98,8 +85,3 @@ class Offsets:
                     mend=MEND if count else "what is there is decided from its beginning",
                     held_back=held_back,
                 )
-
-    def _is_of_another(self, topic: str, metadata: str) -> bool:
-        cluster, of, _ = metadata.partition("/")
-        mine, _, _ = self._marks[topic].partition("/")
-        return bool(of) and cluster == mine and metadata != self._marks[topic]

@@ -39,12 +39,12 @@ from stream.filter import malloc
 from stream.filter.child_process import Child, ExitWith, Job, TellReady, fork
 from stream.filter.delivery import report_bad
 from stream.filter.policy_reload import identity_of, successor
-from stream.filter.topic_watch import LASTING, right_topics
+from stream.filter.topic_watch import LASTING
 from stream.filter.worker import Worker
 from stream.health import Health, listen
 from stream.kafka import clients
 from stream.kafka.describe import ClusterDescription
-from stream.kafka.identity import TopicsChanged, changes
+from stream.kafka.identity import TopicsChanged, changes, right_topics
 from stream.kafka.reach import CannotStart, reach, until_answered
 from stream.kafka.seams.membership import InstanceTaken
 from stream.metrics import SupervisorMetrics
@@ -277,7 +277,7 @@ class Supervisor:
         async with self._loading:
             if self._base is not base:
                 return
-            cluster = await right_topics(self._config, base.cluster, self._note_problem)
+            cluster = await self._right_topics(base.cluster)
             if not changes(base.cluster, cluster, lasting=LASTING):
                 # Then it is records that went, and what a snapshot that stands before them would continue.
                 log.error("registry records were deleted before they were consumed: the whole registry is read again")
@@ -287,6 +287,9 @@ class Supervisor:
                 await self._fold()
             self._base = await self._base_for(cluster)
             log.info("recreated topics are read from their beginning", topics_count=len(cluster.topics))
+
+    async def _right_topics(self, before: ClusterDescription) -> ClusterDescription:
+        return await right_topics(self._config, before, lasting=LASTING, note=self._note_problem)
 
     def _note_problem(self, problem: str | None) -> None:
         self._problem = problem
@@ -369,7 +372,7 @@ class Supervisor:
             await asyncio.sleep(pause)
             pause = min(2 * pause, RESTART_PAUSE_S_MAX)
             # Without all topics none can start: one that were tried again and again would be late when they are there.
-            await right_topics(self._config, base.cluster, self._note_problem)
+            await self._right_topics(base.cluster)
 
     def _reload_policy(self) -> None:
         """Take up the policy file as it is now, if it may be used, and hand it to the workers."""

@@ -113,7 +113,7 @@ class Worker:
         """message → its own limit, so that one fault does not silence another"""
         self._brokers = Brokers(config, client=self._name)
         self._producer = clients.producer(config, client=self._name)
-        self._identity = ClusterIdentity(config, watched(cluster), lasting=LASTING)
+        self._identity = ClusterIdentity(config, watched(cluster), lasting=LASTING, tells=index == 1)
         self._follower = Follower(
             clients.follower(config, client=f"{self._name}-registry"),
             registry,
@@ -166,7 +166,7 @@ class Worker:
             return silence
         if self._holding is not None and (waiting_count := self._holding.waiting_count):
             return f"{waiting_count} partitions are loading"
-        if (missing := self._topics.missing()) is not None:
+        if (missing := self._identity.not_ready()) is not None:
             return missing
         staleness = self._follower.staleness_ms(now_ms())
         if self._batches.is_stale(staleness):

@@ -9,7 +9,7 @@ are not what we know, that client is left to the end of its loop.
 import asyncio
 from collections.abc import Coroutine
 from contextlib import suppress
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 from aiokafka.client import AIOKafkaClient
 
@@ -17,6 +17,8 @@ from stream import logs
 from stream.kafka.clients import GOODBYE_S_MAX
 
 log = logs.get(__name__)
+
+T = TypeVar("T")
 
 CUT_S_MAX: Final = 1.0
 """How long the sockets of a client that was cut off may take."""
@@ -75,6 +77,20 @@ async def work_until(
         await asyncio.gather(stopping, working, return_exceptions=True)
     if not working.cancelled():
         working.result()
+
+
+async def work_beside(work: Coroutine[object, object, T], watch: Coroutine[object, object, object]) -> T:
+    """Do this work while `watch` watches: where that fails, the work is cancelled and the failure raised."""
+    working, watching = asyncio.ensure_future(work), asyncio.ensure_future(watch)
+    try:
+        await asyncio.wait((working, watching), return_when=asyncio.FIRST_COMPLETED)
+        if watching.done():
+            watching.result()
+        return await working
+    finally:
+        for task in (working, watching):
+            task.cancel()
+        await asyncio.gather(working, watching, return_exceptions=True)
 
 
 async def _cut(client: Closable) -> None:

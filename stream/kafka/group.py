@@ -1,13 +1,20 @@
-"""Membership in a consumer group: offsets committed of what is ours, and changes of partitions that may fail."""
+"""Membership in a consumer group: offsets committed of what is ours, and changes of partitions that may fail.
+
+A commit may name, beside the offset, the topic that it is of, by the ids of cluster and topic (`identity.mark`). Who
+begins at an offset of another topic of this cluster begins at that topic's beginning instead: one that was deleted and
+recreated has other records at the same offsets, and those before would be skipped. Offsets that name another cluster
+were translated by whoever mirrors it, and those that name nothing are of before: both are taken as they are.
+"""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping
 from typing import TypeVar
 
 from aiokafka.errors import CommitFailedError, IllegalStateError
 
 from stream import logs
 from stream.kafka.clients import AIOKafkaConsumer, AIOKafkaPartition, ConsumerRebalanceListener
+from stream.kafka.closing import work_beside
 
 log = logs.get(__name__)
 
@@ -43,6 +50,35 @@ async def commit_owned(
     return {}
 
 
+async def committed(
+    member: AIOKafkaConsumer, places: Collection[AIOKafkaPartition], marks: Mapping[str, str]
+) -> dict[AIOKafkaPartition, int]:
+    """Where the group stands in these partitions. `marks` has what names each topic (`identity.ClusterIdentity`).
+
+    Left out are those without a commit, and, told in the log, those whose commit is of another topic of this cluster.
+    Raises `KafkaError`.
+    """
+    # aiokafka's own `committed` leaves out what is committed beside the offset.
+    found = await member._coordinator.fetch_committed_offsets(list(places))  # noqa: SLF001
+    offsets: dict[AIOKafkaPartition, int] = {}
+    for place, at in found.items():
+        if not _is_of_another(marks[place.topic], at.metadata):
+            offsets[place] = at.offset
+            continue
+        log.warning(
+            "topic was recreated: committed offsets belong to the old one; starting at its beginning",
+            topic=place.topic,
+            partition=place.partition,
+            committed=at.offset,
+        )
+    return offsets
+
+
+def _is_of_another(mark: str, metadata: str) -> bool:
+    cluster, of, _ = metadata.partition("/")
+    return bool(of) and cluster == mark.partition("/")[0] and metadata != mark
+
+
 class RebalanceListener(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is not typed
     """Hands a group's changes on, and what fails in that to whoever runs within `guard`. Create it on its loop.
 
@@ -63,15 +99,10 @@ class RebalanceListener(ConsumerRebalanceListener):  # type: ignore[misc]  # aio
 
     async def guard(self, work: Coroutine[object, object, T]) -> T:
         """Do this work, and where a change of partitions fails, end it and raise that."""
-        task = asyncio.ensure_future(work)
-        try:
-            await asyncio.wait((task, self._failed), return_when=asyncio.FIRST_COMPLETED)
-            if self._failed.done():
-                self._failed.result()
-            return await task
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+        return await work_beside(work, self._watch())
+
+    async def _watch(self) -> None:
+        await asyncio.shield(self._failed)
 
     async def _hand_on(self, change: Change, places: set[AIOKafkaPartition]) -> None:
         if self._failed.done():

@@ -4,21 +4,33 @@ A topic that was deleted and made anew has the same name and other records: offs
 and a client goes on reading at them without a word. So whoever keeps something by offsets asks here, as often as it
 likes: a look is one small request.
 
+One that is gone makes its process not ready and ends nothing. One that is another ends the work that rests on the old
+one (`TopicsChanged`); whose work it is begins anew once the topics are right (`right_topics`), or says why it cannot.
+
 Never: take silence for an answer. Where no broker answers, nothing is known, and `look` says so.
 """
 
 import asyncio
-from collections.abc import Collection, Mapping
-from typing import Final
+from collections.abc import Callable, Collection, Coroutine, Mapping
+from typing import Final, TypeVar
 
 from aiokafka.admin import AIOKafkaAdminClient
 
+from stream import logs
 from stream.config import Config
-from stream.kafka import clients
-from stream.kafka.describe import ClusterDescription, identify
+from stream.kafka import clients, topics
+from stream.kafka.closing import work_beside
+from stream.kafka.describe import ClusterDescription, describe_topics, identify
 
+log = logs.get(__name__)
+
+T = TypeVar("T")
+
+LOOK_EVERY_S: Final = 1.0
 ANSWER_S_MAX: Final = 2.0
 """How long a look may take; who looks has other things to do."""
+
+CREATE: Final = "run `wurao topics create`, or let this user describe them"
 
 
 class TopicsChanged(Exception):
@@ -45,18 +57,64 @@ def changes(known: ClusterDescription, now: ClusterDescription, *, lasting: Coll
     return found
 
 
+async def right_topics(
+    config: Config, before: ClusterDescription, *, lasting: Collection[str], note: Callable[[str | None], None]
+) -> ClusterDescription:
+    """The cluster with the topics of `before`, when they are as they must be; waits for that.
+
+    `note` is told why it waits. What changed since `before` and what is to be mended is logged: once, and again when it
+    is another.
+    """
+    names = tuple(before.topics)
+    told: list[str] = []
+    while True:
+        try:
+            cluster = await describe_topics(config, names)
+        except (OSError, clients.KafkaError) as error:
+            note(f"no broker answers: {error}")
+            await asyncio.sleep(LOOK_EVERY_S)
+            continue
+        found = changes(before, cluster, lasting=lasting)
+        wrong = list(filter(topics.breaks_guarantees, topics.differences(cluster, config.topics, names)))
+        if [*found, *wrong] != told:
+            told = [*found, *wrong]
+            log.error(
+                "topics were recreated, or another cluster answers: nothing is processed until they have been read "
+                "again",
+                changed=found,
+                mend=wrong or "none needed: it begins anew by itself",
+            )
+        if not wrong:
+            note(None)
+            return cluster
+        note("; ".join(wrong))
+        await asyncio.sleep(LOOK_EVERY_S)
+
+
 class ClusterIdentity:
     """Looks whether the cluster is still the known one. Create it on its loop; `stop` it in the end."""
 
-    def __init__(self, config: Config, known: ClusterDescription, *, lasting: Collection[str]) -> None:
-        """`known` has the topics to look at; of those in `lasting` the ids count."""
+    def __init__(
+        self, config: Config, known: ClusterDescription, *, lasting: Collection[str], tells: bool = True
+    ) -> None:
+        """`known` has the topics to look at; of those in `lasting` the ids count. `tells`: it logs what is missing."""
         self._config = config
         self._known = known
         self._lasting = lasting
+        self._tells = tells
         self._admin: AIOKafkaAdminClient | None = None
         self._one_at_a_time = asyncio.Lock()
+        self._wrong: str | None = None
+        """why `renew` waits"""
         self.missing: tuple[str, ...] = ()
         """topics that were not there when last looked"""
+        self.seen = known
+        """what was there when last looked, of what was looked at"""
+
+    @property
+    def known(self) -> ClusterDescription:
+        """What it compares with."""
+        return self._known
 
     @property
     def marks(self) -> Mapping[str, str]:
@@ -76,15 +134,50 @@ class ClusterIdentity:
             except (OSError, clients.KafkaError):  # a timeout is an OSError
                 await self._forget()  # the next client finds its way by the configured address again
                 return False
+        self.seen = now
         if not of:
-            self.missing = tuple(name for name in names if name not in now.topics)
+            self._note_missing(tuple(name for name in names if name not in now.topics))
         if found := changes(self._known, now, lasting=self._lasting):
             raise TopicsChanged("\n".join(found))
         return True
 
+    def not_ready(self) -> str | None:
+        """Which topics are gone or wrong, with the mend, or None."""
+        if self._wrong is not None:
+            return self._wrong
+        return f"{', '.join(self.missing)}: not there; {CREATE}" if self.missing else None
+
+    async def watch(self) -> None:
+        """Look every second, for ever. Raises `TopicsChanged`."""
+        while True:
+            await self.look()
+            await asyncio.sleep(LOOK_EVERY_S)
+
+    async def guard(self, work: Coroutine[object, object, T]) -> T:
+        """Do this work while the topics are the known ones; where they are others, end it. Raises `TopicsChanged`."""
+        return await work_beside(work, self.watch())
+
+    async def renew(self) -> ClusterDescription:
+        """Know the topics as they are from now on, when they are right. Waits for that; `not_ready` says why."""
+        self._known = await right_topics(self._config, self._known, lasting=self._lasting, note=self._note_wrong)
+        self.missing = ()
+        return self._known
+
     async def stop(self) -> None:
         """Let go of the client."""
         await self._forget()
+
+    def _note_wrong(self, wrong: str | None) -> None:
+        self._wrong = wrong
+
+    def _note_missing(self, missing: tuple[str, ...]) -> None:
+        before, self.missing = self.missing, missing
+        if missing == before or not self._tells:
+            return
+        if missing:
+            log.error("topics are missing: what needs them waits, all else goes on", topics=missing, mend=CREATE)
+        else:
+            log.info("missing topics are back", topics=before)
 
     async def _ask(self, names: tuple[str, ...]) -> ClusterDescription:
         if self._admin is None:

@@ -22,7 +22,8 @@ from stream.kafka import clients
 from stream.kafka.brokers import Brokers
 from stream.kafka.clients import GOODBYE_S_MAX, AIOKafkaPartition
 from stream.kafka.closing import close_within, work_until
-from stream.kafka.group import RebalanceListener, commit_owned
+from stream.kafka.group import RebalanceListener, commit_owned, committed
+from stream.kafka.identity import ClusterIdentity, TopicsChanged
 from stream.kafka.reach import reach
 from stream.kafka.retry import Retry
 from stream.metrics import NotifyMetrics
@@ -76,8 +77,8 @@ class NoticeConnector:
         self._attempts: dict[asyncio.Task[None], str] = {}
         self._caught_up = asyncio.Event()
         """set while all attempts are known that were recorded before our partitions were assigned"""
-        self._reached = False
-        """whether a broker answered, and the topics exist with their settings"""
+        self._identity: ClusterIdentity | None = None
+        """None until a broker answered, and the topics exist with their settings"""
         self._stopping = asyncio.Event()
         self._health = Health(
             host=config.metrics.host,
@@ -103,39 +104,51 @@ class NoticeConnector:
                 await work_until(self._stopping, self._reach(), within_s=0)
                 await self._keep_serving()
         finally:
-            for attempt in self._attempts:
-                attempt.cancel()
-            await asyncio.gather(*self._attempts, return_exceptions=True)
+            await self._cancel_attempts()
             await self._transports.close()
             await self._writer.stop()
+            if self._identity is not None:
+                await self._identity.stop()
             await self._health.stop()
         log.info("notify ended")
 
     # ---- membership in the group
 
     async def _reach(self) -> None:
-        await reach(self._config, NEEDED)
-        self._reached = True
+        self._identity = ClusterIdentity(self._config, await reach(self._config, NEEDED), lasting=(NOTICES, DELIVERIES))
 
     async def _keep_serving(self) -> None:
         retry = Retry(log, "the broker fails; starting anew")
         while not self._stopping.is_set():
+            assert self._identity is not None, "a broker was reached"
             try:
-                await self._serve()
+                await self._serve(self._identity)
+            except TopicsChanged:
+                self._caught_up.clear()
+                await work_until(self._stopping, self._renew(self._identity), within_s=0)
             except (clients.KafkaError, OSError) as error:
                 if self._caught_up.is_set():
                     retry.begin_anew()  # it was serving: a new failure
                 self._caught_up.clear()
                 await work_until(self._stopping, retry.after(error), within_s=0)
 
-    async def _serve(self) -> None:
+    async def _renew(self, identity: ClusterIdentity) -> None:
+        """Topics were recreated: what is known of attempts stays known, and they are read from their beginnings.
+
+        No attempt of before may outlast this: what it marks as done by its offset is another notice by then.
+        """
+        await identity.renew()
+        await self._finish_attempts()
+        await self._cancel_attempts()
+
+    async def _serve(self, identity: ClusterIdentity) -> None:
         """Be a member of the group until `stop`; at the end let attempts in flight be recorded, within a bound."""
         log_reader = DeliveryLogReader(self._config, self._log)
         consumer = clients.group_consumer(
             self._config, group=self._settings.group, client="wurao-notify", instance=None
         )
         listener = RebalanceListener(
-            revoked=partial(self._revoked, consumer), assigned=partial(self._assigned, log_reader)
+            revoked=partial(self._revoked, consumer), assigned=partial(self._assigned, consumer, log_reader)
         )
 
         async def deliver() -> None:
@@ -146,7 +159,7 @@ class NoticeConnector:
                 await self._poll(consumer)
 
         try:
-            await work_until(self._stopping, listener.guard(deliver()))
+            await work_until(self._stopping, listener.guard(identity.guard(deliver())))
         finally:
             try:
                 if self._stopping.is_set():
@@ -174,8 +187,19 @@ class NoticeConnector:
         self._metrics.pending.set(len(self._pending))
         await self._commit(consumer)
 
-    async def _assigned(self, log_reader: DeliveryLogReader, _: Collection[AIOKafkaPartition]) -> None:
+    async def _assigned(
+        self,
+        consumer: clients.AIOKafkaConsumer,
+        log_reader: DeliveryLogReader,
+        assigned: Collection[AIOKafkaPartition],
+    ) -> None:
         """After a rebalance: read what other instances have recorded before anything is tried."""
+        assert self._identity is not None, "a broker was reached"
+        known = await committed(consumer, assigned, self._identity.marks)
+        for partition, offset in known.items():
+            consumer.seek(partition, offset)
+        if new := assigned - known.keys():
+            await consumer.seek_to_beginning(*new)
         await log_reader.catch_up()
         self._caught_up.set()
 
@@ -188,9 +212,11 @@ class NoticeConnector:
 
     async def _commit(self, consumer: clients.AIOKafkaConsumer) -> None:
         """Commit what is done. For the rest, whoever has the partition learns from `deliveries` what was tried."""
-        if self._brokers.not_ready() is None:
-            committed = await commit_owned(consumer, self._offsets.to_commit(), within_s=GOODBYE_S_MAX)
-            self._offsets.committed(committed)
+        if self._identity is not None and self._brokers.not_ready() is None:
+            reached, mark = self._offsets.to_commit(), self._identity.marks[NOTICES]
+            offsets = {partition: (offset, mark) for partition, offset in reached.items()}
+            safe = await commit_owned(consumer, offsets, within_s=GOODBYE_S_MAX)
+            self._offsets.committed({partition: reached[partition] for partition in safe})
 
     def _drop(self, partitions: Collection[AIOKafkaPartition]) -> None:
         for partition in partitions:
@@ -248,6 +274,12 @@ class NoticeConnector:
             bound_s = self._settings.attempt_timeout_ms / 1000
             await asyncio.wait(self._attempts, timeout=bound_s if self._brokers.not_ready() is None else GOODBYE_S_MAX)
 
+    async def _cancel_attempts(self) -> None:
+        for attempt in self._attempts:
+            attempt.cancel()
+        await asyncio.gather(*self._attempts, return_exceptions=True)
+        self._attempts.clear()
+
     async def _attempt(self, pending: PendingNotice) -> None:
         """One attempt, recorded; then the notice is done, or waits for its next one."""
         attempt = await self._send(pending.notice)
@@ -294,6 +326,8 @@ class NoticeConnector:
             return "it is stopping"
         if (silence := self._brokers.not_ready()) is not None:
             return silence
-        if not self._reached:
+        if self._identity is None:
             return "no broker has answered yet"
+        if (wrong := self._identity.not_ready()) is not None:
+            return wrong
         return None if self._caught_up.is_set() else "reading the earlier attempts from `deliveries`"

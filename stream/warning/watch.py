@@ -9,7 +9,8 @@ Offsets are committed once the findings of the records before them are acknowled
 may raise one again, under the same id: it is counted once.
 
 What is older than the read-back has faded to less than a thousandth by the policy's defaults, but for the usual rate,
-which is then an average of the read-back alone. A finding whose figure stood within that thousandth of its limit may
+which is then an average of the read-back alone. Where `activity` was recreated all begins anew: its records are all
+that parties are made of. A finding whose figure stood within that thousandth of its limit may
 so come under another id after a restart; it then joins the case of the first.
 
 Must never log who a party is: it may be a number.
@@ -32,7 +33,8 @@ from stream.kafka import clients
 from stream.kafka.brokers import Brokers
 from stream.kafka.closing import close_within, work_until
 from stream.kafka.durable import DurableProducer
-from stream.kafka.group import RebalanceListener, commit_owned
+from stream.kafka.group import RebalanceListener, commit_owned, committed
+from stream.kafka.identity import ClusterIdentity, TopicsChanged
 from stream.kafka.reach import reach
 from stream.kafka.retry import Retry
 from stream.metrics import WatchMetrics
@@ -78,6 +80,8 @@ class Watcher:
         self._settings = policy.file.warning
         self._producer = DurableProducer(config, client=NAME)
         self._brokers = Brokers(config, client=NAME)
+        self._identity: ClusterIdentity | None = None
+        """None until a broker has answered"""
         self._assigned: dict[int, _AssignedPartition] = {}
         self._lock = asyncio.Lock()
         """held while a batch is judged and committed: a rebalance waits for it"""
@@ -98,6 +102,10 @@ class Watcher:
         """Why no findings are raised now, or None. An instance without partitions is ready to take some."""
         if (silence := self._brokers.not_ready()) is not None:
             return silence
+        if self._identity is None:
+            return "no broker has answered yet"
+        if (wrong := self._identity.not_ready()) is not None:
+            return wrong
         if not self._member:
             return "a rebalance is under way"
         left = sum(max(0, state.live_from - state.next) for state in self._assigned.values())
@@ -114,22 +122,29 @@ class Watcher:
                 await self._keep_judging()
         finally:
             await self._producer.close()
+            if self._identity is not None:
+                await self._identity.stop()
 
     async def _reach(self) -> None:
-        await reach(self._config, (ACTIVITY, CASE_EVENTS))
+        cluster = await reach(self._config, (ACTIVITY, CASE_EVENTS))
+        self._identity = ClusterIdentity(self._config, cluster, lasting=(ACTIVITY,))
 
     async def _keep_judging(self) -> None:
         retry = Retry(log, "the broker fails; starting anew")
         while not self._stopping.is_set():
+            assert self._identity is not None, "a broker was reached"
             try:
-                await self._be_member()
+                await self._be_member(self._identity)
+            except TopicsChanged:
+                self._member = False
+                await work_until(self._stopping, self._identity.renew(), within_s=0)
             except (clients.KafkaError, OSError) as error:
                 if self._member:
                     retry.begin_anew()  # it was judging: a new failure
                 self._member = False
                 await work_until(self._stopping, retry.after(error), within_s=0)
 
-    async def _be_member(self) -> None:
+    async def _be_member(self, identity: ClusterIdentity) -> None:
         """Be a member of the group until `stop`; at the end commit what is judged, within a bound."""
         config = self._config
         consumer = clients.group_consumer(config, group=config.watch.group, client=NAME, instance=None)
@@ -138,7 +153,7 @@ class Watcher:
         )
         try:
             consumer.subscribe([ACTIVITY], listener=listener)
-            await work_until(self._stopping, listener.guard(self._judge_all(consumer)))
+            await work_until(self._stopping, listener.guard(identity.guard(self._judge_all(consumer))))
         finally:
             try:
                 await self._commit(consumer)
@@ -189,14 +204,15 @@ class Watcher:
         states: dict[int, _AssignedPartition] = {}
         if not assigned:
             return states
+        assert self._identity is not None, "a broker was reached"
+        known = await committed(consumer, assigned, self._identity.marks)
         since = now_ms() - self._config.watch.readback_ms
         # The ends first: what a partition's first writer writes between the two questions then lies behind its end.
         ends = await consumer.end_offsets(list(assigned))
         begins = await consumer.offsets_for_times(dict.fromkeys(assigned, since))
         for partition in assigned:
             begin: int = begins[partition].offset if begins.get(partition) else ends[partition]
-            committed: int | None = await consumer.committed(partition)
-            live_from = begin if committed is None else committed
+            live_from = known.get(partition, begin)
             first = min(begin, live_from)
             consumer.seek(partition, first)
             states[partition.partition] = _AssignedPartition(
@@ -280,9 +296,11 @@ class Watcher:
             for partition, state in self._assigned.items()
             if state.acknowledged > state.committed
         }
-        if judged and self._brokers.not_ready() is None:
-            for partition, offset in (await commit_owned(consumer, judged, within_s=clients.GOODBYE_S_MAX)).items():
-                self._assigned[partition.partition].committed = offset
+        if judged and self._identity is not None and self._brokers.not_ready() is None:
+            mark = self._identity.marks[ACTIVITY]
+            offsets = {partition: (offset, mark) for partition, offset in judged.items()}
+            for partition in await commit_owned(consumer, offsets, within_s=clients.GOODBYE_S_MAX):
+                self._assigned[partition.partition].committed = judged[partition]
 
     def _forget(self, now: int) -> None:
         for state in self._assigned.values():

@@ -19,6 +19,8 @@ from stream.enforce.api import case_feed
 from stream.enforce.api.case_feed import CaseFeed
 from stream.enforce.api.case_index import CaseIndex
 from stream.kafka import clients, retry
+from stream.kafka.describe import ClusterDescription
+from stream.kafka.identity import ClusterIdentity
 from stream.notify import loop
 from stream.notify.loop import NoticeConnector
 from tests.patience import LONG_S
@@ -48,11 +50,11 @@ class Readings(CaseFeed):
 
     attempts = 0
 
-    async def _follow(self, consumer: clients.AIOKafkaConsumer) -> None:
+    async def _identified(self, consumer: clients.AIOKafkaConsumer) -> None:
         self.attempts += 1
         if self.attempts == WENT_WELL_ON:
             self.index = CaseIndex(kept_ms=1)
-        await super()._follow(consumer)
+        await super()._identified(consumer)
 
 
 class Memberships(NoticeConnector):
@@ -61,13 +63,13 @@ class Memberships(NoticeConnector):
     attempts = 0
 
     async def _reach(self) -> None:
-        self._looked = True
+        self._identity = ClusterIdentity(self._config, ClusterDescription("it", {}), lasting=())
 
-    async def _serve(self) -> None:
+    async def _serve(self, identity: ClusterIdentity) -> None:
         self.attempts += 1
         if self.attempts == WENT_WELL_ON:
             self._caught_up.set()
-        await super()._serve()
+        await super()._serve(identity)
 
 
 @pytest.fixture(autouse=True)

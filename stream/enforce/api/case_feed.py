@@ -1,13 +1,14 @@
 """Keeps the case index up to date with `cases`: read whole once, then followed; what ended long ago is removed.
 
 Promises that an index is only used once it holds everything that stood in the topic when its reading began. A broker
-that fails, or a hole in the topic, ends in a new index from the beginning; until that is complete, requests are
-answered from the old one.
+that fails, a hole in the topic, or another topic of its name ends in a new index from the beginning; until that is
+complete, requests are answered from the old one.
 """
 
 from typing import Final
 
 import msgspec
+from aiokafka.errors import UnknownTopicOrPartitionError
 
 from stream import logs
 from stream.clock import WallClock
@@ -15,6 +16,8 @@ from stream.config import Config
 from stream.enforce.api.case_index import CaseIndex, IndexedCase, indexed, is_expired
 from stream.kafka import clients
 from stream.kafka.closing import close_within
+from stream.kafka.describe import describe_topics
+from stream.kafka.identity import CREATE, ClusterIdentity, TopicsChanged
 from stream.kafka.retry import Retry
 from stream.model.topics import CASES
 
@@ -36,7 +39,14 @@ class CaseFeed:
         self._clock = clock
         self._kept_ms = kept_ms
         self._throttle = logs.Throttle()
+        self._identity: ClusterIdentity | None = None
         self.index: CaseIndex | None = None
+
+    def not_ready(self) -> str | None:
+        """Why requests cannot be answered from `cases` as it is now, or None."""
+        if self.index is None:
+            return "the cases are being read"
+        return self._identity.not_ready() if self._identity is not None else None
 
     async def run(self) -> None:
         """Read and follow until cancelled."""
@@ -45,13 +55,26 @@ class CaseFeed:
             consumer = clients.follower(self._config, client="wurao-api")
             before = self.index
             try:
-                await self._follow(consumer)
+                await self._identified(consumer)
+            except TopicsChanged as changed:
+                log.warning("topic was recreated; reading it from the beginning", changed=str(changed))
             except (clients.KafkaError, OSError) as error:
                 if self.index is not before:
                     retry.begin_anew()  # it had caught up since: a new failure, not the old one
                 await retry.after(error)
             finally:
                 await close_within(consumer)
+
+    async def _identified(self, consumer: clients.AIOKafkaConsumer) -> None:
+        """Follow the topic as long as it is the same one. Raises `TopicsChanged` when it is not, and `KafkaError`."""
+        cluster = await describe_topics(self._config, (CASES,))
+        if CASES not in cluster.topics:
+            raise UnknownTopicOrPartitionError(f"{CASES}: {CREATE}")
+        self._identity = ClusterIdentity(self._config, cluster, lasting=(CASES,))
+        try:
+            await self._identity.guard(self._follow(consumer))
+        finally:
+            await self._identity.stop()
 
     async def _follow(self, consumer: clients.AIOKafkaConsumer) -> None:
         partitions = clients.partitions(CASES, self._config.topics.partitions)

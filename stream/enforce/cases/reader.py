@@ -71,6 +71,11 @@ class IntakeReader:
             if self._assigned:
                 await work()
 
+    async def renew(self, topic_ids: Mapping[str, str]) -> None:
+        """Topics were recreated: while no record is processed, have those read from their beginning."""
+        async with self._lock:
+            self._offsets.renew(topic_ids)
+
     async def deliver(self, position: RecordPosition, key: bytes | None, value: bytes | None) -> None:
         """Faust delivered a record; called by its agent. A gap before the record is fetched first."""
         partition = AIOKafkaPartition(position.topic, position.partition)

@@ -77,7 +77,7 @@ async def _life(
     broker: Broker, rows: RecoveredRows, words: list[Record], *, records: int | None, clock: WallClock
 ) -> bool:
     """One life from these rows on; whether it came to the end of the words."""
-    offsets = IntakeOffsets(TOPIC_IDS)
+    offsets = IntakeOffsets(TOPIC_IDS, table_id="table")
     config = broker.config
     runtime = CaseRuntime(
         config,
