@@ -13,6 +13,7 @@ from stream.config import Config
 from stream.kafka import clients
 from stream.kafka.clients import AIOKafkaPartition
 from stream.kafka.closing import close_within
+from stream.model.topics import SENDERS
 
 POLL_RECORDS_MAX: Final = 20_000
 POLL_WAIT_MS: Final = 500
@@ -81,3 +82,13 @@ async def read(
                 return
     finally:
         await close_within(consumer)
+
+
+async def registered_senders(config: Config, *, client: str) -> frozenset[str]:
+    """The names of all senders in the registry. Raises `KafkaError` where no broker answers."""
+    found: set[bytes] = set()
+    async for batch in read(config, clients.partitions(SENDERS, 1), client=client):
+        for raw in batch.records:
+            if raw.key is not None:
+                (found.discard if raw.value is None else found.add)(raw.key)
+    return frozenset(key.decode("utf-8", "replace") for key in found)

@@ -4,7 +4,7 @@ Pure. Every function checks in the same order: is the body complete (400), may t
 there such a case (404), would it take this (409). None writes or reads a topic; the server does.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple, TypeVar
 
@@ -116,6 +116,13 @@ class ConditionalWrite(NamedTuple):
 
     subscriber: str
     resolve: Callable[[Sequence[Received]], Write]
+
+
+class NamingWrite(NamedTuple):
+    """A write that names a sender: `resolve`, told who is registered, gives it or raises `Problem` 400."""
+
+    sender: str
+    resolve: Callable[[Collection[str]], Write | ConditionalWrite]
 
 
 # ---- what is asked for
@@ -316,20 +323,34 @@ def order(request: ApiRequest) -> Write:
 # ---- a subscriber's expression
 
 
-def express(request: ApiRequest) -> Write | ConditionalWrite:
+def express(request: ApiRequest) -> Write | ConditionalWrite | NamingWrite:
     """A subscriber's expression: refuse, consent or lift, at once.
 
-    A consent names a category of the policy; whether its sender is registered is not looked at.
-    One that was given before what stands is too late (409, which names what stands); a refusal that is given now is
-    always written.
+    A consent names a category of the policy and a sender that is registered (400, with those that are like it). One
+    that was given before what stands is too late (409, which names what stands); a refusal that is given now is always
+    written.
     """
     record = request.record(Expression, made={"actor": request.caller.actor}, preset={"time": request.now})
     _for_subscriber(request.caller, record.subscriber)
-    if record.will == "consent":  # of its sender nothing is known here: the API does not follow `registry.senders`
-        unknown_names = KnownNames(request.terms.categories, None).problems(record)
-        if unknown_names:
-            (problem,) = unknown_names
-            raise faulty(Fault("category", problem, f"state one of {', '.join(request.terms.categories)}"))
+    if record.will != "consent" or record.sender is None:
+        return _expressed(request, record)
+
+    def resolve(senders: Collection[str]) -> Write | ConditionalWrite:
+        categories = request.terms.categories
+        mends = {
+            "category": f"state one of {', '.join(categories)}",
+            "sender": "state a sender that is registered, or register it first",
+        }
+        problems = KnownNames(categories, senders).problems(record)
+        faults = [Fault(name, one, mend) for name, mend in mends.items() for one in problems if one.startswith(name)]
+        if faults:
+            raise faulty(*faults)
+        return _expressed(request, record)
+
+    return NamingWrite(record.sender, resolve)
+
+
+def _expressed(request: ApiRequest, record: Expression) -> Write | ConditionalWrite:
     plain = Write(topics.EXPRESSIONS, key_of(record), record.subscriber, record, Accepted(request.id))
     if order_rule.given_now(record, request.now):
         return plain

@@ -11,7 +11,7 @@ import msgspec
 
 from stream.enforce.api import intake
 from stream.enforce.api.auth import Role
-from stream.enforce.api.intake import ApiRequest, ConditionalWrite, Write
+from stream.enforce.api.intake import ApiRequest, ConditionalWrite, NamingWrite, Write
 from stream.enforce.api.responses import Accepted, CasePage, CaseShown
 from stream.model.control import Appeal, Complaint, Direction, Dispute, Filing, Finding, Punishment
 from stream.model.registry import Expression, Order
@@ -30,7 +30,7 @@ class WriteOperation:
     name: str
     path: str
     roles: tuple[Role, ...]
-    make: Callable[[ApiRequest], Write | ConditionalWrite]
+    make: Callable[[ApiRequest], Write | ConditionalWrite | NamingWrite]
     body: type[msgspec.Struct] | None
     """None: the acts of `acts.ACTS`"""
     made: tuple[str, ...] = ()

@@ -7,8 +7,8 @@ where it is one that the caller may see.
 import asyncio
 import signal
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
+from contextlib import AsyncExitStack, contextmanager
 from typing import Final
 
 import msgspec
@@ -22,7 +22,7 @@ from stream.enforce.api import auth, intake, names, permissions, request_parsing
 from stream.enforce.api.auth import Caller
 from stream.enforce.api.case_feed import CaseFeed
 from stream.enforce.api.case_index import CaseIndex, line_of
-from stream.enforce.api.intake import ApiRequest, ConditionalWrite
+from stream.enforce.api.intake import ApiRequest, ConditionalWrite, NamingWrite
 from stream.enforce.api.operations import READINGS, WRITINGS, ReadOperation, WriteOperation
 from stream.enforce.api.responses import (
     Accepted,
@@ -38,6 +38,7 @@ from stream.enforce.api.responses import (
 from stream.enforce.api.writer import RecordWriter
 from stream.enforce.procedures import settings
 from stream.feed.one_subscriber import kept_of
+from stream.feed.topic_reader import registered_senders
 from stream.health import listen
 from stream.kafka import clients
 from stream.kafka.brokers import Brokers
@@ -53,7 +54,7 @@ log = logs.get(__name__)
 
 IDEMPOTENCY_KEY: Final = "Idempotency-Key"
 IDEMPOTENCY_KEY_CHARACTERS_MAX: Final = 255
-RECEIVED_S_MAX: Final = 20.0
+READING_S_MAX: Final = 20.0
 """How long a subscriber's partition may take to read: some ten million records; a refusal given now waits for none."""
 
 DRAIN_S_MAX: Final = 5.0
@@ -78,6 +79,8 @@ class ApiServer:
         self._writer = RecordWriter(config)
         self._brokers = Brokers(config, client="wurao-api")
         self._beside = AsyncExitStack()
+        self._senders: Collection[str] = ()
+        """those registered when last read"""
         self._runner: web.AppRunner | None = None
         self._following: asyncio.Task[None] | None = None
 
@@ -118,9 +121,7 @@ class ApiServer:
         """Why requests are refused, or None where they are taken."""
         if self._following is not None and self._following.done():
             return "the follower of cases has ended by a fault of the program"
-        if self._feed.index is None:
-            return "the cases are being read"
-        return self._brokers.not_ready()
+        return self._brokers.not_ready() or self._feed.not_ready()
 
     # ---- operations
 
@@ -158,6 +159,8 @@ class ApiServer:
                 terms=self._terms,
             )
             write = operation.make(api_request)
+            if isinstance(write, NamingWrite):
+                write = write.resolve(await self._registered(write.sender))
             if isinstance(write, ConditionalWrite):
                 write = write.resolve(await self._received(write.subscriber))
             await self._writer.write(write)
@@ -170,16 +173,23 @@ class ApiServer:
             raise unknown(request.match_info["case"])
         return 200, CaseShown(line_of(view), view.body, permissions.possible(view, caller))
 
+    async def _registered(self, sender: str) -> Collection[str]:
+        """Who is registered; the topic is read where this one is not among those that were. Raises `Problem` 503.
+
+        So one that has been removed since still counts: what is asked is whether a name is misspelt.
+        """
+        if sender not in self._senders:
+            with _unreadable("the registered senders"):
+                async with asyncio.timeout(READING_S_MAX):
+                    self._senders = await registered_senders(self._config, client="wurao-api")
+        return self._senders
+
     async def _received(self, subscriber: str) -> Sequence[Received]:
         """What the topic has of a subscriber. Raises `Problem` 503 where it cannot be read within a bound."""
         partitions = EXPECTED[EXPRESSIONS].partitions(self._config.topics)
-        try:
-            async with asyncio.timeout(RECEIVED_S_MAX):
+        with _unreadable("the earlier expressions of this subscriber"):
+            async with asyncio.timeout(READING_S_MAX):
                 return (await kept_of(self._config, subscriber, partitions=partitions, client="wurao-api")).received
-        except (TimeoutError, clients.KafkaError, OSError) as error:
-            log.warning("a subscriber's expressions could not be read", error=repr(error))
-            reason = "the earlier expressions of this subscriber cannot be read now, and nothing was written; ask again"
-            raise Problem(503, Refusal("not-ready", reason)) from error
 
     def _caller(self, request: web.Request) -> Caller:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
@@ -254,6 +264,17 @@ async def serve(config: Config) -> None:
         await stopping.wait()
     finally:
         await api.stop()
+
+
+@contextmanager
+def _unreadable(what: str) -> Iterator[None]:
+    """Raise `Problem` 503 where what is read within cannot be."""
+    try:
+        yield
+    except (TimeoutError, clients.KafkaError, OSError) as error:
+        log.warning("what a request depends on could not be read", what=what, error=repr(error))
+        reason = f"{what} cannot be read now, and nothing was written; ask again"
+        raise Problem(503, Refusal("not-ready", reason)) from error
 
 
 def _name(request: web.Request, caller: Caller, operation: str) -> str:

@@ -28,7 +28,9 @@ from stream.enforce.procedures import settings
 from stream.enforce.procedures.terms import Terms
 from stream.kafka import clients, topics
 from stream.model.cases import Out, case_event_out
-from stream.model.topics import INTAKE
+from stream.model.codec import encode
+from stream.model.registry import Sender
+from stream.model.topics import INTAKE, SENDERS
 from stream.policy.loading import load as load_policy
 from tests.filter.harness import PARTITIONS, Broker
 from tests.patience import LONG_S
@@ -251,6 +253,13 @@ async def read(config: Config, topic: str) -> list[clients.ConsumerRecord]:
         return found
     finally:
         await consumer.stop()
+
+
+async def register(config: Config, *senders: str) -> None:
+    """Register these, as far as names go."""
+    await write(
+        config, [(SENDERS, 0, one.encode(), encode(Sender(one, one, "95588", "active", ()))) for one in senders]
+    )
 
 
 async def write(config: Config, records: list[tuple[str, int, bytes | None, bytes | None]]) -> None:

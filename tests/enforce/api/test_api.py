@@ -21,8 +21,19 @@ from stream.enforce.api import ApiServer
 from stream.enforce.procedures.forms import PERSON
 from stream.enforce.procedures.terms import Settings
 from stream.model import topics
-from tests.enforce.api.house import COMPLAINT, Answer, House, Json, eventually, house, token_of, write, write_tokens
-from tests.filter.harness import PARTITIONS
+from tests.enforce.api.house import (
+    COMPLAINT,
+    Answer,
+    House,
+    Json,
+    eventually,
+    house,
+    register,
+    token_of,
+    write,
+    write_tokens,
+)
+from tests.filter.harness import PARTITIONS, Broker
 
 pytestmark = pytest.mark.kafka
 
@@ -145,7 +156,7 @@ async def test_what_is_wrong_with_a_request_is_told_whole(config: Config) -> Non
         nameless = await home.post("/v1/expressions", {**stated, "will": "consent"})
         unheard = {**stated, "will": "consent", "sender": "ORG-9", "category": "Finanz"}
         refused = (await home.post("/v1/expressions", unheard)).body
-        assert "did you mean finance?" in str(refused["faults"])
+        assert "did you mean finance" in str(refused["faults"])
         assert "must name both" in nameless.faults()[""]
         for body in (b"[]", b"{", b"\xff"):
             async with home._session.post(
@@ -287,6 +298,7 @@ async def test_a_consent_that_was_said_before_what_stands_is_too_late_and_a_refu
     said = {"subscriber": "+8613800138000", "channel": "sms", "source": "web-form"}
     consent = {**said, "will": "consent", "sender": "ORG-9", "category": "finance"}
     now = time.time_ns() // 1_000_000
+    await register(config, "ORG-9")
     async with house(config, control_plane=False) as home:
         assert (await home.post("/v1/expressions", {**said, "will": "refuse"})).status == 202
         late = await home.post("/v1/expressions", {**consent, "time": now - 3_600_000})
@@ -300,6 +312,22 @@ async def test_a_consent_that_was_said_before_what_stands_is_too_late_and_a_refu
         assert wills == ["refuse", "consent", "refuse"]
 
 
+async def test_a_consent_names_a_registered_sender_and_a_category_of_the_policy(config: Config) -> None:
+    consent = {"subscriber": "+8613800138000", "channel": "sms", "source": "web-form", "will": "consent"}
+    wrong = {**consent, "sender": "ORG-90", "category": "finanse"}
+    right = {**consent, "sender": "ORG-9", "category": "finance"}
+    async with house(config, control_plane=False) as home:
+        faults = (await home.post("/v1/expressions", right)).faults()
+        assert faults.keys() == {"sender"}, "nobody is registered"
+        await register(config, "ORG-9")
+        assert (await home.post("/v1/expressions", right)).status == 202, "it was registered a moment ago"
+        faults = (await home.post("/v1/expressions", wrong)).faults()
+        assert faults.keys() == {"sender", "category"}
+        assert "'ORG-90' is not registered (did you mean ORG-9?)" in faults["sender"]
+        assert "did you mean finance" in faults["category"]
+        assert (await home.post("/v1/expressions", {**wrong, "will": "refuse"})).status == 202, "it harms nobody"
+
+
 @pytest.mark.parametrize("anyway", [False, True])
 async def test_a_verified_complaint_refuses_over_a_newer_consent_only_where_the_user_says_so(
     config: Config, *, anyway: bool
@@ -308,6 +336,7 @@ async def test_a_verified_complaint_refuses_over_a_newer_consent_only_where_the_
         "subscriber": "+8613800138000", "channel": "sms", "source": "web-form", "will": "consent", "sender": "ORG-9",
         "category": "finance",
     }  # fmt: skip
+    await register(config, "ORG-9")
     async with house(config) as home:
         filed = await home.post("/v1/complaints", {**COMPLAINT, "refusal": False})
         await home.show(filed.case, state="received")
@@ -429,6 +458,38 @@ async def test_what_ended_long_ago_is_shown_no_more_and_stands_in_its_topic(conf
 
     async with house(moved, control_plane=False) as home:
         assert await _cases_count(home) == 1, "nor is it read again"
+
+
+async def test_a_topic_of_cases_that_was_recreated_is_read_from_its_beginning(broker: Broker, config: Config) -> None:
+    async with house(config) as home:
+        first, second = [(await home.post("/v1/complaints", COMPLAINT)).case for _ in range(2)]
+        for case in (first, second):
+            await home.show(case, state="received")
+        kept = next(record for record in await home.records(topics.CASES) if record.key == second.encode())
+
+        await asyncio.to_thread(broker.delete_topics, [topics.CASES])
+        await _readiness(home, f"{topics.CASES}: not there; run `wurao topics create`")
+        await asyncio.to_thread(broker.create_topics)
+        await write(config, [(topics.CASES, kept.partition, kept.key, kept.value)])
+        await _readiness(home, "ready")
+
+        async def left() -> bool | None:
+            return True if await _cases_count(home) == 1 else None
+
+        await eventually(left)
+        assert (await home.get(f"/v1/cases/{first}")).status == 404
+        assert (await home.get(f"/v1/cases/{second}")).status == 200
+
+
+async def _readiness(home: House, begins: str) -> None:
+    """Wait until `/readyz` answers so."""
+
+    async def answer() -> str | None:
+        async with aiohttp.ClientSession() as session, session.get(f"{home.address}/readyz") as answer:
+            text = await answer.text()
+        return text if text.startswith(begins) else None
+
+    await eventually(answer)
 
 
 async def _cases_count(home: House) -> float:
