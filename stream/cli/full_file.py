@@ -17,9 +17,19 @@ from bloom.wills import Channel
 from stream.cli.common import CommandError, Meter, say
 from stream.config import Config
 from stream.feed.bulk_files import BulkFile
-from stream.feed.importer import Importer, ImportTally
+from stream.feed.importer import Importer, ImportTally, catch_up
 from stream.feed.order_index import OrderIndex
-from stream.feed.replacement import RegisterDifference, difference, doubts, examples, lifting_groups, numbers_of, only
+from stream.feed.replacement import (
+    RegisterDifference,
+    difference,
+    doubts,
+    examples,
+    left_alone,
+    lifting_groups,
+    numbers_of,
+    only,
+    refused_everything,
+)
 
 LEAVING_PERCENT_MAX: Final = 5.0
 """Of those registered, so many may leave by one file unless the operator says more: few do from month to month."""
@@ -127,6 +137,8 @@ async def _apply(
     change: RegisterDifference,
     partitions: int,
 ) -> None:
+    # As it is now: since the plan was made the file was read, and the question stood for as long as it did.
+    change = await _as_it_stands(config, index, change, partitions)
     done, total = 0, len(change.new) + len(change.leaving)
     with Meter("import", "subscribers") as meter:
         # Refusals first: if this is interrupted, the side that is done is the one that protects.
@@ -135,6 +147,7 @@ async def _apply(
             await importer.take(bulk.path, taken)
             done += len(taken)
             meter.update(done, total, done)
+        change = await _as_it_stands(config, index, change, partitions)  # they may have taken minutes
         async for groups in lifting_groups(
             config,
             index,
@@ -146,6 +159,23 @@ async def _apply(
             await importer.write_together(groups)
             done += len(groups)
             meter.update(done, total, done)
+
+
+async def _as_it_stands(
+    config: Config, index: OrderIndex, change: RegisterDifference, partitions: int
+) -> RegisterDifference:
+    """What still is to be done of a change, once the index has what came into the topic since."""
+    refused = BitMap64()
+    await catch_up(
+        config,
+        index,
+        partitions=partitions,
+        progress=lambda *_: None,
+        on_taken=lambda expressions: refused.update(refused_everything(expressions, change.channel)),
+    )
+    if kept := len(refused & (change.new | change.leaving)):
+        say(f"  {kept:>12,}  refused everything meanwhile, left alone")
+    return left_alone(change, refused)
 
 
 def _show(change: RegisterDifference, bad_count: int) -> None:

@@ -258,9 +258,18 @@ async def topics_opened(
         await close_within(producer)
 
 
-async def catch_up(config: Config, index: OrderIndex, *, partitions: int, progress: Callable[[int, int], None]) -> None:
+async def catch_up(
+    config: Config,
+    index: OrderIndex,
+    *,
+    partitions: int,
+    progress: Callable[[int, int], None],
+    on_taken: Callable[[Sequence[Expression]], None] | None = None,
+) -> None:
     """Bring the index up to date with its topic. Records that cannot be used mean nothing to the filter
     either.
+
+    `on_taken` is told the expressions that the index did not know.
     """
     places = clients.partitions(EXPRESSIONS, partitions)
     start = {place: index.next_offsets[place.partition] for place in places if place.partition in index.next_offsets}
@@ -278,6 +287,8 @@ async def catch_up(config: Config, index: OrderIndex, *, partitions: int, progre
                 written.append(raw.timestamp if raw.timestamp >= 0 else TIME_MAX)
         next_offsets = {place.partition: offset for place, offset in batch.next_offsets.items()}
         index.take(expressions, next_offsets, written=written)
+        if on_taken is not None:
+            on_taken(expressions)
         read_count += len(batch.records)
         progress(read_count, batch.left_count)
 
@@ -309,4 +320,4 @@ class FileWriter:
         return []
 
 
-__all__ = ["Fate", "FileWriter", "ImportTally", "Importer", "Rejection", "Target", "topics_opened"]
+__all__ = ["Fate", "FileWriter", "ImportTally", "Importer", "Rejection", "Target", "catch_up", "topics_opened"]

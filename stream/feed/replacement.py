@@ -12,7 +12,7 @@ wrote is never this file's to take back.
 
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from pyroaring import BitMap64
@@ -114,6 +114,24 @@ def difference(index: OrderIndex, in_file: BitMap64, *, channel: Channel, source
         registered_count=len(registered),
         newer_count=len(absent & newer),
     )
+
+
+def refused_everything(expressions: Iterable[Expression], channel: Channel) -> list[Msisdn]:
+    """Whose expressions among these refuse everything on the channel, from whatever source."""
+    return [
+        expression_row_of(expression).number
+        for expression in expressions
+        if expression.channel == channel and expression.will == "refuse" and scope_of(expression) == EVERYTHING
+    ]
+
+
+def left_alone(change: RegisterDifference, refused_since: BitMap64) -> RegisterDifference:
+    """The change without those who refused everything since it was planned, at whatever time and by whatever source.
+
+    What is newer than the plan is nobody's to lift, nor to write over: another source's refusal would become this
+    one's, and so the next file's to lift.
+    """
+    return replace(change, new=change.new - refused_since, leaving=change.leaving - refused_since)
 
 
 async def lifting_groups(

@@ -1,12 +1,9 @@
 """`wurao registry import`: bulk files to topics; nothing twice, nothing that undoes a newer word, nothing lost."""
 
-import os
-import pty
 import signal
 import stat
 import subprocess
 import time
-from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -193,50 +190,6 @@ def test_an_import_that_was_killed_is_completed_by_the_next(broker: Broker, tmp_
 
 
 @pytest.mark.kafka
-def test_a_full_file_becomes_the_difference_and_narrower_wishes_stay(broker: Broker, tmp_path: Path) -> None:
-    wurao = Wurao(tmp_path, broker)
-    replace = ("--replace-scope", "call", "--source", "platform", "--leaving-max", "100")
-    first = wurao.file("first.txt", A, B, C)
-    assert wurao.asked("registry", "import", first, *replace, "--time", str(T + 10), "--yes")["written"] == {
-        "registry.expressions": 3
-    }
-    kept = [
-        Expression(B, "call", "refuse", T + 20, "web-form", "S"),
-        Expression(B, "call", "consent", T + 21, "web-form", "S", "c", "sha256:1"),
-        Expression(B, "call", "consent", T + 22, "web-form", "T", "c"),
-        Expression(B, "call", "lift", T + 23, "web-form", "T", "c"),
-    ]
-    own = Expression(D, "call", "refuse", 20, "reply")
-    broker.write_registry([*kept, own])
-    second = wurao.file("second.txt", A, "+8613900139000")
-    shown = wurao.run("registry", "import", second, *replace, "--time", str(T + 30))
-    assert shown.returncode == 1
-    assert "           1  new, will be refused (+86139****9000)" in shown.stderr
-    assert "           2  no longer in the file, will be lifted" in shown.stderr
-    assert "give --yes" in shown.stderr
-    assert len(wurao.words()) == 8
-
-    assert wurao.asked("registry", "import", second, *replace, "--time", str(T + 30), "--yes")["written"] == {
-        "registry.expressions": 5  # a refusal, two lifts, and the two narrower wishes that stand
-    }
-    words = wurao.words()
-    said_by_b = [word for word in words if word.subscriber == B][-3:]
-    assert [word.will for word in said_by_b] == ["lift", "refuse", "consent"]
-    assert said_by_b[1:] == kept[:2], "with their own time and evidence"
-    wills = _state(words).wills
-
-    def stance(number: str, sender: str) -> str:
-        return wills.stance("call", int(number[1:]), sender, "c")  # type: ignore[arg-type]
-
-    assert [stance(number, "X") for number in (A, B, C, D)] == ["refused", "silent", "silent", "refused"]
-    assert stance(B, "S") == "consented"
-    assert stance("+8613900139000", "X") == "refused"
-    assert wurao.asked("registry", "import", second, *replace, "--time", str(T + 30), "--yes")["written"] == {}
-    # An older file that is imported after a newer one does not take back what came since.
-    assert wurao.asked("registry", "import", first, *replace, "--time", str(T + 10), "--yes", code=1)["written"] == {}
-
-
-@pytest.mark.kafka
 def test_one_importer_at_a_time_and_the_second_is_told_who_it_is(broker: Broker, tmp_path: Path) -> None:
     wurao = Wurao(tmp_path, broker)
     path = wurao.file("r.txt", A)
@@ -297,67 +250,6 @@ def test_a_file_without_lines_is_told(tmp_path: Path) -> None:
     assert f"{files[0]}: no lines\n" in ran.stderr
     assert f"{files[1]}: no lines\n" in ran.stderr
     assert f"{files[2]}: no lines under its header\n" in ran.stderr
-
-
-@pytest.mark.kafka
-def test_a_full_file_never_lifts_what_it_cannot_read(broker: Broker, tmp_path: Path) -> None:
-    wurao = Wurao(tmp_path, broker)
-    replace = ("--replace-scope", "call", "--source", "platform", "--yes", "--time")
-    numbers = [f"+86138001380{n:02d}" for n in range(40)]
-    assert wurao.run("registry", "import", wurao.file("oct.txt", *numbers), *replace, str(T)).returncode == 0
-    # Characters that nobody sees are no part of a number; a line that is none changes everything.
-    seen = wurao.file("nov.txt", *(f"\u202a{number}\u202c" for number in numbers))
-    assert wurao.asked("registry", "import", seen, *replace, str(T + 1))["written"] == {}
-
-    def refused(content: str, *words: str) -> str:
-        path = tmp_path / "dec.txt"
-        path.write_text(content)
-        ran = wurao.run("registry", "import", path, *replace, str(T + 2), *words)
-        assert ran.returncode == 1
-        assert len(wurao.words()) == len(numbers), "nothing is changed"
-        return ran.stderr
-
-    lines = "".join(f"{number}\n" for number in numbers)
-    assert "1 lines cannot be read" in refused(lines.replace(numbers[7], "1380013 800?"))
-    assert (tmp_path / "dec.txt.bad").read_text() == "1380013 800?\n"
-    assert "its last line has no end" in refused(lines.removesuffix("\n"))
-    assert "7.5% of those registered would leave, more than 5.0%" in refused("".join(lines.splitlines(True)[3:]))
-    assert "nothing was changed" in refused(lines[:-4])
-
-    sheet = tmp_path / "dec.xlsx"
-    lost = '<row r="40"><c r="A40" t="e"><v>#N/A</v></c></row><row r="41"><c r="A41"><f>A1</f></c></row>'
-    sheet.write_bytes(workbook([["mobile"], *([number] for number in numbers[2:])], more=lost))
-    ran = wurao.run("registry", "import", sheet, *replace, str(T + 2))
-    assert ran.returncode == 1
-    assert "2 lines cannot be read" in ran.stderr
-    assert len(wurao.words()) == len(numbers), "nothing is changed"
-
-    few = wurao.file("few.txt", *numbers[2:])
-    assert wurao.asked("registry", "import", few, *replace, str(T + 2))["written"] == {"registry.expressions": 2}
-    trusted = (*replace, str(T + 3), "--trust-file")
-    cut = wurao.file("cut.txt", *numbers[2:30], "1380")
-    assert wurao.asked("registry", "import", cut, *trusted, code=1)["written"] == {"registry.expressions": 10}
-
-
-@pytest.mark.kafka
-def test_a_full_file_leaves_alone_who_refused_by_letter(broker: Broker, tmp_path: Path) -> None:
-    wurao = Wurao(tmp_path, broker)
-    words = ("--channel", "call", "--will", "refuse", "--source", "letters", "--time", str(T))
-    assert wurao.run("registry", "import", wurao.file("let.txt", A, B), *words).returncode == 0
-    replace = ("--replace-scope", "call", "--source", "decline-calls", "--leaving-max", "100", "--yes", "--time")
-    ran = wurao.run("registry", "import", wurao.file("pl1.txt", A, B, C), *replace, str(T + 1))
-    assert "           1  new, will be refused" in ran.stderr
-    assert "           2  in both, unchanged (2 refused by another source: not this one's to lift)" in ran.stderr
-    assert wurao.run("registry", "import", wurao.file("pl2.txt", C), *replace, str(T + 2)).returncode == 0
-    assert wurao.run("registry", "import", wurao.file("pl3.txt", D), *replace, str(T + 3)).returncode == 0
-    said = {(word.subscriber, word.will, word.source) for word in wurao.words()}
-    assert said == {
-        (A, "refuse", "letters"),
-        (B, "refuse", "letters"),
-        (C, "refuse", "decline-calls"),
-        (C, "lift", "decline-calls"),
-        (D, "refuse", "decline-calls"),
-    }
 
 
 @pytest.mark.kafka
@@ -436,25 +328,3 @@ def test_the_mended_case_of_times_in_other_units(tmp_path: Path) -> None:
     assert (answer["bad"], answer["late"], answer["written"]) == (2, 1, {"registry.expressions": 1})
     state = registry_of([decode_file_record(line) for line in (tmp_path / "out.ndjson").read_bytes().splitlines()])
     assert state.wills.stance("sms", int(A[1:]), "S", "finance") == "refused"  # type: ignore[arg-type]
-
-
-@pytest.mark.kafka
-def test_ctrl_c_ends_the_question_and_the_import(broker: Broker, tmp_path: Path) -> None:
-    wurao = Wurao(tmp_path, broker)
-    ours, theirs = pty.openpty()
-    words = ("registry", "import", wurao.file("r.txt", A), "--replace-scope", "call", "--source", "s")
-    process = subprocess.Popen(
-        command(*words), env=wurao.environment, stdin=theirs, stdout=theirs, stderr=theirs, close_fds=True
-    )
-    os.close(theirs)
-    told = b""
-    while b"[y/N]" not in told:
-        told += os.read(ours, 4096)
-    process.send_signal(signal.SIGINT)
-    assert process.wait(60) == 130
-    with suppress(OSError):  # at the end of a terminal
-        while some := os.read(ours, 4096):
-            told += some
-    os.close(ours)
-    assert b"Traceback" not in told
-    assert wurao.words() == []
