@@ -15,7 +15,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import repeat
 from pathlib import Path
-from typing import BinaryIO, Final, Literal, NamedTuple
+from typing import BinaryIO, Final, Literal, NamedTuple, TypeVar
 
 import msgspec
 
@@ -36,8 +36,10 @@ from stream.model.times import iso_time
 from stream.model.topics import CAMPAIGNS, EXPRESSIONS, ORDERS, RECORD_KIND, SENDERS
 from stream.registry.admission import Admission
 from stream.registry.known_names import KnownNames
-from stream.registry.order_rule import apply_order_rule, digest_of, row_of
+from stream.registry.order_rule import apply_order_rule, digest_of, digest_of_encoded, rows_of
 from stream.registry.registry import Registry
+
+T = TypeVar("T")
 
 Fate = Literal["bad", "late", "refused"]
 """Why a line was not applied: it is no record; it is older than an expression that it overlaps; it may not be
@@ -155,7 +157,7 @@ class Importer:
         """
         landed = await self._writer.write(groups)
         expressions = [expression for group in groups for expression in group]
-        self._note(expressions, landed, list(map(digest_of, expressions)))
+        self._note(expressions, landed, rows_of(expressions), list(map(digest_of, expressions)))
 
     def report_bad(self, path: Path, bad: Iterable[BadLine]) -> None:
         """Tell of lines that are no records."""
@@ -177,8 +179,9 @@ class Importer:
         return False
 
     async def _take_expressions(self, path: Path, lines: Sequence[int], expressions: Sequence[Expression]) -> None:
-        rows = list(map(row_of, expressions))
-        sifted = apply_order_rule(expressions, rows, self._index.indexed(set(rows)), now=self._now)
+        encoded = list(map(encode, expressions))
+        rows, digests = rows_of(expressions), list(map(digest_of_encoded, encoded))
+        sifted = apply_order_rule(expressions, rows, digests, self._index.indexed(set(rows)), now=self._now)
         self.tally.already_count += sifted.already_count
         for place, newer in sifted.late:
             reason = f"older than what this subscriber said at {iso_time(newer)} about an overlapping scope"
@@ -187,22 +190,28 @@ class Importer:
             reason = f"this subscriber has said something about {limits.SCOPES.most:,} scopes on that channel: no more"
             self._reject("refused", path, lines[place], encode(expressions[place]), reason)
         if sifted.write:
-            accepted = [expressions[place] for place in sifted.write]
-            landed = await self._writer.write([(expression,) for expression in accepted])
-            self._note(accepted, landed, sifted.digests)
+            accepted = _at(sifted.write, expressions)
+            landed = await self._writer.write_each(accepted, _at(sifted.write, encoded))
+            self._note(accepted, landed, _at(sifted.write, rows), _at(sifted.write, digests))
 
-    def _note(self, expressions: Sequence[Expression], landed: Sequence[Landed], digests: Sequence[int]) -> None:
+    def _note(
+        self, expressions: Sequence[Expression], landed: Sequence[Landed], rows: Sequence[int], digests: Sequence[int]
+    ) -> None:
         """Put into the index what the topic now has; and where nobody else wrote in between, its offsets."""
         self.tally.written[EXPRESSIONS] += len(expressions)
         known = dict(self._index.next_offsets)
         for batch in landed:
             if known.get(batch.partition, 0) == batch.first_offset:
                 known[batch.partition] = batch.first_offset + batch.records_count
-        self._index.take(expressions, known, written=repeat(self._now), digests=digests)
+        self._index.take(expressions, known, written=repeat(self._now), rows=rows, digests=digests)
 
     def _reject(self, fate: Fate, path: Path, line: int, raw: bytes, reason: str) -> None:
         self.tally.rejected[fate] += 1
         self._on_rejection(Rejection(fate, path, line, raw, reason))
+
+
+def _at(places: Sequence[int], column: Sequence[T]) -> list[T]:
+    return [column[place] for place in places]
 
 
 def _place(record: FileRecord) -> tuple[str, str]:
@@ -317,6 +326,11 @@ class FileWriter:
     async def write(self, groups: Iterable[Group]) -> list[Landed]:
         """See `RegistryWriter`."""
         self._file.writelines(encode(record) + b"\n" for group in groups for record in group)
+        return []
+
+    async def write_each(self, _: Sequence[Expression], encoded: Sequence[bytes], /) -> list[Landed]:
+        """See `RegistryWriter`."""
+        self._file.writelines(line + b"\n" for line in encoded)
         return []
 
 

@@ -12,24 +12,25 @@ which order of receipt counts. One importer at a time: `OrderLock`.
 """
 
 import fcntl
-import json
 import os
 import socket
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from itertools import repeat
-from operator import itemgetter
+from itertools import islice, repeat
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from bloom.number import Msisdn
 from bloom.wills import EVERYTHING, Channel, Scope, Verb
 from stream.model.fields import TIME_MAX
 from stream.model.registry import Expression, scope_name
-from stream.model.times import counts_from
-from stream.registry.order_rule import IndexedExpression, SubscriberChannel, digest_of, row_of, scope_of
+from stream.registry.order_rule import IndexedExpression, SubscriberChannel, digest_of, rows_of
 
 FORMAT: Final = "2"
 
@@ -56,8 +57,6 @@ INSERT INTO words VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
     time = max(time, excluded.time), will = excluded.will, source = excluded.source, digest = excluded.digest
 """
 _WILLS: Final[dict[Verb, int]] = {"refuse": 0, "consent": 1, "lift": 2}
-
-_WHO: Final = itemgetter(0)
 
 
 class IndexInUse(Exception):
@@ -150,29 +149,34 @@ class OrderIndex:
         next_offsets: Mapping[int, int],
         *,
         written: Iterable[int] | None = None,
-        digests: Iterable[int] | None = None,
+        rows: Sequence[int] | None = None,
+        digests: Sequence[int] | None = None,
     ) -> None:
         """Note expressions that stand in the topic, in the order in which they stand there; all of it or nothing.
 
-        `written` has the moment at which each was written (milliseconds since the epoch), where that is known, and
-        `digests` has their digests, where they were made already.
+        `written` has the moment at which each was written (milliseconds since the epoch), where that is known; `rows`
+        and `digests` have their `SubscriberChannel.row` and digests, where they were made already. Where this fails,
+        all is forgotten that was taken since the last commit, to be read from the topic again: a savepoint before each
+        batch would keep a copy of nearly every page.
         """
+        if not expressions and not next_offsets:
+            return
         if not self._database.in_transaction:
             self._database.execute("BEGIN")
-        self._database.execute("SAVEPOINT take")
         try:
-            moments: Iterable[int] = repeat(TIME_MAX) if written is None else written
-            made = map(digest_of, expressions) if digests is None else digests
-            rows = list(map(self._row, expressions, moments, made))
-            rows.sort(key=_WHO)  # stable; neighbours in the file are written together
-            self._database.executemany(_TAKE, rows)
+            moments = repeat(TIME_MAX) if written is None else written
+            whos = np.array(rows_of(expressions) if rows is None else rows, dtype=np.int64)
+            made = list(map(digest_of, expressions)) if digests is None else digests
+            order = np.argsort(whos, kind="stable")  # neighbours in the file are written together
+            columns = (whos, *self._columns(expressions, moments), np.array(made, dtype=np.int64))
+            self._database.executemany(_TAKE, zip(*(column[order].tolist() for column in columns), strict=True))
             self._database.executemany("INSERT OR REPLACE INTO progress VALUES (?, ?)", next_offsets.items())
         except BaseException:
-            self._database.execute("ROLLBACK TO take")
+            self._database.execute("ROLLBACK")
+            self._load()
             raise
-        self._database.execute("RELEASE take")
         self.next_offsets.update(next_offsets)
-        self._uncommitted_count += len(rows)
+        self._uncommitted_count += len(whos)
         if self._uncommitted_count >= COMMIT_ROWS:
             self._commit()
 
@@ -183,7 +187,9 @@ class OrderIndex:
 
     def indexed(self, whos: Collection[int]) -> dict[int, list[IndexedExpression]]:
         """`SubscriberChannel.row` → what the topic has of it, where it has any. Best for thousands at once."""
-        asked = json.dumps(sorted(whos))  # neighbours in the file are read together
+        if not whos:
+            return {}
+        asked = msgspec.json.encode(sorted(whos)).decode()  # neighbours in the file are read together
         found: dict[int, list[IndexedExpression]] = {}
         query = "SELECT who, scope, time, digest FROM words WHERE who IN (SELECT value FROM json_each(?))"
         for row, scope, time, digest in self._database.execute(query, (asked,)):
@@ -210,15 +216,17 @@ class OrderIndex:
         indexed = self.indexed([who.row for who in whos])
         return {row for row, indexed_there in indexed.items() if any(one.scope != EVERYTHING for one in indexed_there)}
 
-    def _row(self, expression: Expression, written: int, digest: int) -> tuple[int, int, int, int, int, int]:
-        return (
-            row_of(expression),
-            self._scope(scope_of(expression)),
-            counts_from(expression.time, written),
-            _WILLS[expression.will],
-            self._source(expression.source),
-            digest,
-        )
+    def _columns(self, expressions: Sequence[Expression], written: Iterable[int]) -> Iterator[NDArray[np.int64]]:
+        """Scope, moment, will and source of each."""
+        abouts = [(expression.sender, expression.category) for expression in expressions]
+        scopes = {about: self._scope(Scope(*map(scope_name, about))) for about in set(abouts)}
+        yield np.array([scopes[about] for about in abouts], dtype=np.int64)
+        times = np.array([expression.time for expression in expressions], dtype=np.int64)
+        yield np.minimum(times, np.fromiter(islice(written, len(times)), dtype=np.int64, count=len(times)))
+        yield np.array([_WILLS[expression.will] for expression in expressions], dtype=np.int64)
+        names = [expression.source for expression in expressions]
+        sources = {name: self._source(name) for name in set(names)}
+        yield np.array([sources[name] for name in names], dtype=np.int64)
 
     def _scope(self, scope: Scope) -> int:
         place = self._scopes.get(scope)

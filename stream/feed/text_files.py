@@ -25,8 +25,8 @@ from stream.feed import workbooks
 from stream.feed.workbooks import WorkbookError
 from stream.model import limits
 
-BLOCK_BYTES: Final = 4 << 20
-"""Read at once: some 80,000 lines of a CSV, and 350,000 numbers."""
+BLOCK_BYTES: Final = 1 << 20
+"""Read at once: some 20,000 lines of a CSV, and 90,000 numbers."""
 
 LINE_BYTES_MAX: Final = limits.FILE_LINE.most
 

@@ -7,13 +7,15 @@ that follow it would lose them.
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple, Protocol
 
 from aiokafka.producer.message_accumulator import BatchBuilder
 
 from bloom.partition import partitions_of
+from stream.clock import now_ms
 from stream.kafka.clients import BATCH_BYTES_MAX, AIOKafkaProducer
+from stream.kafka.seams.outgoing import fill
 from stream.model.codec import encode
 from stream.model.registry import Expression, FileRecord, Tombstone, key_of
 from stream.model.topics import EXPRESSIONS, TOPIC_OF
@@ -43,6 +45,9 @@ class RegistryWriter(Protocol):
 
     async def write(self, groups: Iterable[Group]) -> list[Landed]:
         """Write the groups in their order; return when they are safe, and where they landed."""
+
+    async def write_each(self, expressions: Sequence[Expression], encoded: Sequence[bytes], /) -> list[Landed]:
+        """The same for many expressions, each a group by itself, that are encoded already."""
 
 
 def topic_of(record: FileRecord) -> str:
@@ -79,6 +84,25 @@ class TopicWriter:
                 taken = batch.append(key=key, value=value, timestamp=None)
                 assert taken is not None, "the size was checked before"
         return await self._send([*full, *open_batches.items()])
+
+    async def write_each(self, expressions: Sequence[Expression], encoded: Sequence[bytes], /) -> list[Landed]:
+        """See `RegistryWriter`. Less than 1 µs a record. Raises `KafkaError` where a batch is not acknowledged."""
+        records: list[list[tuple[bytes, bytes]]] = [[] for _ in range(self._partitions)]
+        partitions = partitions_of([expression.subscriber for expression in expressions], self._partitions).tolist()
+        keys = [key_of(expression).encode() for expression in expressions]
+        for partition, record in zip(partitions, zip(keys, encoded, strict=True), strict=True):
+            records[partition].append(record)
+        batches: list[tuple[tuple[str, int], BatchBuilder]] = []
+        now = now_ms()
+        for partition, placed in enumerate(records):
+            start = 0
+            while start < len(placed):
+                batch = self._producer.create_batch()
+                end = fill(batch, placed, start=start, timestamp=now)
+                assert end > start, "an expression is smaller than a batch"
+                batches.append(((EXPRESSIONS, partition), batch))
+                start = end
+        return await self._send(batches)
 
     def _placed(self, groups: list[Group]) -> Iterable[tuple[tuple[str, int], list[tuple[bytes, bytes | None]]]]:
         subscribers = [first.subscriber for first, *_ in groups if type(first) is Expression]

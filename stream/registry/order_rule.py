@@ -8,6 +8,7 @@ again, so that a second import writes nothing. Pure: what the topic has of the s
 """
 
 import zlib
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -108,8 +109,6 @@ class OrderRuleResult:
     """Places in the batch, by what becomes of them."""
 
     write: list[int] = field(default_factory=list)
-    digests: list[int] = field(default_factory=list)
-    """of what is written"""
     already_count: int = 0
     """In the topic already, the same in every field, or repeated by the very next expression of that subscriber."""
     late: list[tuple[int, int]] = field(default_factory=list)
@@ -128,23 +127,30 @@ def overlap(one: Scope, other: Scope) -> bool:
 def apply_order_rule(
     expressions: Sequence[Expression],
     rows: Sequence[int],
+    digests: Sequence[int],
     indexed: dict[int, list[IndexedExpression]],
     *,
     now: int = TIME_MAX,
 ) -> OrderRuleResult:
     """Sort a batch, which stands in order of receipt and is written at `now`, by the order rule.
 
-    `rows` has each expression's `SubscriberChannel.row`, `indexed` what the topic has there already; what is to be
-    written is added to it. About a microsecond each.
+    `rows` and `digests` have each expression's `SubscriberChannel.row` and `digest_of`, `indexed` what the topic has
+    there already; what is to be written is added to it, unless nothing else of the batch is of that subscriber and
+    channel. About a microsecond each, and a tenth of that for those of whom nothing else is known.
     """
-    repeated = _repeated(expressions, rows)
+    occurrences = Counter(rows)
+    repeated = _repeated(expressions, rows) if len(occurrences) < len(rows) else frozenset[int]()
     sifted = OrderRuleResult()
-    for place, (expression, row) in enumerate(zip(expressions, rows, strict=True)):
-        scope, time = scope_of(expression), counts_from(expression.time, now)
+    for place, row in enumerate(rows):
         known = indexed.get(row)
         if known is None:
+            if occurrences[row] == 1:
+                sifted.write.append(place)  # nothing that it could be older than, or repeat
+                continue
             known = indexed[row] = []
-        newest, same, digest = -1, -1, digest_of(expression)
+        expression, digest = expressions[place], digests[place]
+        scope, time = scope_of(expression), counts_from(expression.time, now)
+        newest, same = -1, -1
         for index, one in enumerate(known):
             if one.scope == scope:
                 same = index
@@ -158,7 +164,6 @@ def apply_order_rule(
             sifted.too_many.append(place)
         else:
             sifted.write.append(place)
-            sifted.digests.append(digest)
             one = IndexedExpression(scope, time, digest)
             if same >= 0:
                 known[same] = one
@@ -179,8 +184,6 @@ def _repeated(expressions: Sequence[Expression], rows: Sequence[int]) -> set[int
     """Places whose subscriber's very next expression has the same scope and time: only that one counts."""
     following: dict[int, tuple[Scope, int]] = {}
     repeated: set[int] = set()
-    if len(set(rows)) == len(rows):
-        return repeated
     for place in range(len(rows) - 1, -1, -1):
         one = scope_of(expressions[place]), expressions[place].time
         if following.get(rows[place]) == one:
@@ -189,9 +192,9 @@ def _repeated(expressions: Sequence[Expression], rows: Sequence[int]) -> set[int
     return repeated
 
 
-def row_of(expression: Expression) -> int:
-    """`SubscriberChannel.row` of whom an expression is of. The struct admits subscriber numbers alone."""
-    return int(expression.subscriber) * 2 + (expression.channel == "call")
+def rows_of(expressions: Iterable[Expression]) -> list[int]:
+    """`SubscriberChannel.row` of whom each expression is of. The struct admits subscriber numbers alone."""
+    return [int(expression.subscriber) * 2 + (expression.channel == "call") for expression in expressions]
 
 
 def scope_of(expression: Expression) -> Scope:
@@ -208,4 +211,8 @@ def digest_of(expression: Expression) -> int:
     """A checksum of the whole expression: what tells, of expressions about one scope at one time, the same from
     another.
     """
-    return zlib.crc32(encode(expression))
+    return digest_of_encoded(encode(expression))
+
+
+digest_of_encoded: Final = zlib.crc32
+"""The same of an expression as `encode` gives it."""

@@ -16,7 +16,6 @@ from stream.model.registry import Expression, FileRecord, NumberEntry, Order, Se
 from stream.model.topics import ORDERS, SENDERS
 from stream.registry.registry import Registry, registry_of
 from tests.cli.command import Wurao, command
-from tests.feed.workbook import workbook
 from tests.filter.harness import Broker
 from tests.patience import LONG_S
 

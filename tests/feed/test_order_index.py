@@ -1,6 +1,7 @@
 """The order index on disk: what it knows it knows again, whose it is, and who holds it."""
 
 import os
+import sqlite3
 import stat
 from pathlib import Path
 
@@ -55,6 +56,22 @@ def test_the_index_of_another_topic_is_emptied_and_says_so(tmp_path: Path) -> No
         assert index.next_offsets == {}
         index.take([_refusal(1, sender="S")], {0: 1})
         assert index.indexed([WHO.row])[WHO.row][0].scope == Scope("S", None)
+
+
+def test_where_a_batch_fails_expressions_and_offsets_stay_of_one_moment(tmp_path: Path) -> None:
+    path = tmp_path / "index"
+    with OrderIndex(path) as index:
+        index.take([_refusal(1)], {0: 1})
+    with OrderIndex(path) as index:
+        index.take([_refusal(2, sender="S")], {0: 2})
+        with pytest.raises(sqlite3.Error):
+            index.take([_refusal(3)], {0: None})  # type: ignore[dict-item]
+        ((indexed,),) = index.indexed([WHO.row]).values()
+        assert (indexed.time, index.next_offsets) == (1, {0: 1}), "what is forgotten is read from the topic again"
+        index.take([_refusal(2, sender="S"), _refusal(3)], {0: 3})
+    with OrderIndex(path) as index:
+        times = {(one.scope.sender, one.time) for one in index.indexed([WHO.row])[WHO.row]}
+        assert (times, index.next_offsets) == ({(None, 3), ("S", 2)}, {0: 3})
 
 
 def test_it_lists_those_whose_last_word_about_everything_is_a_refusal_from_a_source() -> None:

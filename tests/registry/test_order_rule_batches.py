@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from stream.feed.order_index import OrderIndex
 from stream.model.registry import Expression
-from stream.registry.order_rule import OrderRuleResult, apply_order_rule, overlap, row_of, scope_of
+from stream.registry.order_rule import OrderRuleResult, apply_order_rule, digest_of, overlap, rows_of, scope_of
 
 SENDERS = (None, "S1", "S2")
 CATEGORIES = (None, "c1", "c2")
@@ -42,8 +42,8 @@ def _words(draw: st.DrawFn) -> Expression:
 
 
 def _sifted(words: Sequence[Expression], index: OrderIndex) -> OrderRuleResult:
-    rows = [row_of(word) for word in words]
-    sifted = apply_order_rule(words, rows, index.indexed(set(rows)))
+    rows, digests = rows_of(words), list(map(digest_of, words))
+    sifted = apply_order_rule(words, rows, digests, index.indexed(set(rows)))
     index.take([words[place] for place in sifted.write], {})
     return sifted
 
@@ -60,7 +60,7 @@ def test_what_is_written_is_never_older_than_a_word_that_it_overlaps(
         overlapping = [
             other.time
             for other in received
-            if row_of(other) == row_of(word) and overlap(scope_of(other), scope_of(word))
+            if rows_of([other]) == rows_of([word]) and overlap(scope_of(other), scope_of(word))
         ]
         newest = max(overlapping, default=-1)
         if place in sifted.write:
