@@ -1,13 +1,13 @@
-"""The wills in the native module `wurao_native`: an immutable base, and a store over it that follows the fold.
+"""Refusals and consents in the native module: an immutable base, and a store over it that follows the fold.
 
 The base answers with one probe what a number holds in general. It is made of the Roaring sets, kept in memory or mapped
 from a file, and shared by all workers of a host (docs/base.md has its bytes). The sets stay what is written and folded,
 and what an expression does stays in `wills`. So a base can always be made anew, and a damaged one is no loss.
 
 Where some partitions are held (`partitioned`), each comes with a base of its own, in memory. When changes have grown,
-or partitions come or gone, a thread makes one base of all that is held.
+or partitions were assigned or revoked, a thread makes one base of all that is held.
 
-Promises the stances of the wills that it is made of. Must never be changed: workers share it.
+Promises the stances of the sets that it is made of. Must never be changed: workers share it.
 """
 
 from collections.abc import Iterable, Sequence
@@ -113,7 +113,7 @@ class Base:
 
 
 class NativeProbe(NamedTuple):
-    """A question of one sender and category: the numbers of the scopes that decide it."""
+    """The ids of the scopes that decide the stance toward one sender and category."""
 
     channel: int
     consent: int
@@ -122,9 +122,9 @@ class NativeProbe(NamedTuple):
 
 
 class Folding:
-    """All that was held, on its way into one base."""
+    """All that is held, frozen in order to be folded into one base."""
 
-    def __init__(self, native: "wurao_native.Aside", places: Sequence[ScopeKey]) -> None:
+    def __init__(self, native: "wurao_native.FrozenStore", places: Sequence[ScopeKey]) -> None:
         self.native: Final = native
         self._places = places
 
@@ -137,15 +137,15 @@ class BasedWills:
     """Bases and what has changed since; a `wills.Store`, so that the fold can drive it."""
 
     def __init__(self, base: Base | None = None, *, partitions: int = 1) -> None:
-        """Begin with what `base` holds. Without one it is empty; `hold` brings one for a part of `partitions`."""
+        """With a base it holds what that has; without one, nothing until `hold` adds one of so many `partitions`."""
         self._names: dict[str | None, int] = {None: 0}
         self._scopes: dict[ScopeKey, int] = {}
         self._new: list[tuple[int, bool, int, int]] = []
-        """scopes that the module has yet to learn: it must not be changed while it decides"""
+        """scopes that the module does not have yet: it must not be changed while it decides"""
         self._held: set[int] = set()
         self._moved = False
         """whether bases stand side by side, or one has numbers of partitions that are held no longer"""
-        self.native: Final = wurao_native.Wills(partitions)
+        self.native: Final = wurao_native.Store(partitions)
         for place in _GENERAL:
             self._scope(*place)
         if base is not None:
@@ -167,13 +167,13 @@ class BasedWills:
     # What is held, where that are some partitions.
 
     def places(self, wills: Wills) -> Sequence[ScopeKey]:
-        """All scopes by their numbers here, those of `wills` among them: what a base to be held must be made with."""
+        """All scopes by id, those of `wills` among them: a base to be held must be made with them."""
         for channel, kind, scope, _ in wills.scopes():
             self._scope(channel, kind, scope)
         return list(self._scopes)
 
     def hold(self, partition: int, base: Base) -> None:
-        """Hold a partition from now on, whose wills are as the base has them, made with `places`."""
+        """Hold a partition from now on, with what the base has, which must be made with `places`."""
         self._register_scopes()
         self.native.hold(partition, base.native)
         self._moved |= bool(self._held)
@@ -186,18 +186,18 @@ class BasedWills:
         self._moved = bool(self._held)
 
     def begin_fold(self, *, settled: bool) -> Folding | None:
-        """Set aside what has changed, where that has grown, for one base of all that is held; then `end_fold`, before
-        this is asked again. `settled`: so too where partitions have come or gone.
+        """Freeze what has changed, where that has grown, so that one base is made of all that is held; then `end_fold`,
+        before this is called again. `settled`: also where partitions were assigned or revoked.
         """
         enough = max(CHANGED_MIN, self.native.numbers_count // CHANGED_SHARE)
         if self.changed_count < enough and not (settled and self._moved):
             return None
         self._moved = False
-        return Folding(self.native.set_aside(), list(self._scopes))
+        return Folding(self.native.freeze(), list(self._scopes))
 
     def end_fold(self, folding: Folding, base: Base) -> None:
-        """Put the base in the place of what it was made of, but for partitions that were dropped meanwhile."""
-        self.native.adopt(folding.native, base.native)
+        """Replace what was frozen by the base that was made of it, except in partitions that were dropped meanwhile."""
+        self.native.replace(folding.native, base.native)
 
     @property
     def changed_count(self) -> int:
@@ -205,7 +205,7 @@ class BasedWills:
         return self.native.changed_count
 
     def probe(self, channel: Channel, sender: str | None, category: str) -> NativeProbe:
-        """The question of a sender (None: the event names none) and category."""
+        """The probe for a sender (None: the event names none) and category."""
         narrower = [scope for scope in refusals_covering(sender, category) if scope != EVERYTHING]
         places = [self._scope(channel, "refusal", scope) for scope in narrower]
         first, second, third = (*places, _NO_SCOPE, _NO_SCOPE)[:3]
@@ -213,7 +213,7 @@ class BasedWills:
         return NativeProbe(_NUMBER[channel], consent, (first, second, third))
 
     def stance(self, channel: Channel, number: Msisdn, sender: str | None, category: str) -> Stance:
-        """The will of a number toward a sender (None: the event names none) and category: for a look at one."""
+        """The stance of a number toward a sender (None: the event names none) and category. For a single look-up."""
         return STANCES[self.native.stance(*self.probe(channel, sender, category), number)]
 
     # What the fold asks for (wills.Store).
@@ -254,7 +254,7 @@ class BasedWills:
 
     def _register_scopes(self) -> None:
         for scope in self._new:
-            self.native.learn(*scope)
+            self.native.add_scope(*scope)
         self._new.clear()
 
 

@@ -1,4 +1,4 @@
-"""What the compiler learns from: the sample traffic, through an instrumented build of the module.
+"""The run that the compiler is profiled on: the sample traffic, through an instrumented build of the module.
 
 `maturin build --pgo` runs this between its two builds (`pgo-command` in pyproject.toml), in an environment that holds
 the instrumented module and nothing else. The interpreter is one that has what wurao needs, and PYTHONPATH gives it the
@@ -61,7 +61,9 @@ def main() -> None:
     expressions = [(key_of(record).encode(), encode(record)) for record in said[:EVENTS_COUNT]]
     for at in range(0, len(expressions), BATCHES_COUNT[0]):
         raw = _batch(expressions[at : at + BATCHES_COUNT[0]], CODECS["zstd"])
-        wurao_native.Expressions().read(raw, from_offset=0, partition=0, partitions=PARTITIONS, apart=False)
+        wurao_native.ExpressionReader().read(
+            raw, from_offset=0, partition=0, partitions=PARTITIONS, reject_misplaced=False
+        )
 
 
 def _key(event: Event) -> bytes:

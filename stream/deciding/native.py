@@ -20,7 +20,7 @@ import numpy as np
 from bloom.base import BUILT, BasedWills
 from stream.deciding.activity import Acts
 from stream.deciding.fold_tables import character_tables
-from stream.deciding.route_compiler import Programs
+from stream.deciding.route_compiler import RouteCompiler
 from stream.deciding.windows import Integers, Sign
 from stream.model.events import Call, Sms
 from stream.model.topics import EVENT_KINDS
@@ -117,14 +117,14 @@ class NativeBatches:
         self._wills = wills
         policy = decider.world.policy
         if policy.file.texts.opt_out != OPT_OUT:
-            raise NativeUnfit(f"the policy's `texts.opt_out` is not {OPT_OUT!r}, for which wurao_native looks")
-        self._programs = Programs(decider.world, wills, bits_of(wurao_native.PREDICATES))
+            raise NativeUnfit(f"the policy's `texts.opt_out` is not {OPT_OUT!r}, the only one that wurao_native knows")
+        self._compiler = RouteCompiler(decider.world, wills, bits_of(wurao_native.PREDICATES))
         setup = Setup(partitions, compression, ZSTD_LEVEL, batch_bytes_max, policy.file.numbers)
         try:
             self._engine = wurao_native.Engine(setup, wurao_native.Tables(*character_tables()))
         except ValueError as error:
             raise NativeUnfit(str(error)) from error
-        self._learn()
+        self._set_world()
 
     def decide(
         self, raw: bytes | memoryview, *, topic: str, partition: int, base_offset_from: int, now: int
@@ -136,10 +136,10 @@ class NativeBatches:
         broken): nothing of any was decided, and all of it is Python's. Some 0.4 µs an
         event, and 0.4 more with zstd on both sides.
         """
-        self._take_note()
-        programs = self._programs
-        programs.now = now
-        misread_before = programs.misread_count
+        self._refresh()
+        compiler = self._compiler
+        compiler.now = now
+        misread_before = compiler.misread_count
         kinds = EVENT_KINDS[topic]
         try:
             batches, outcomes, new, timestamps, recipients, sources, odd, hinted, fallback, next_offset, misplaced = (
@@ -150,18 +150,18 @@ class NativeBatches:
                     partition=partition,
                     from_offset=base_offset_from,
                     now=now,
-                    quiet=programs.quiet(),
-                    wills=self._wills.native,
-                    make=programs.make,
+                    quiet=compiler.quiet(),
+                    store=self._wills.native,
+                    compile_route=compiler.compile,
                 )
             )
         except Exception:
-            self._forget()  # what the module met before it failed is not known here
+            self._clear_routes()  # which outcomes the module added before it failed is not known here
             raise
-        programs.met(new)
+        compiler.add_outcomes(new)
         rows = np.frombuffer(outcomes, dtype=np.int32)
         stamps: Integers = np.frombuffer(timestamps, dtype=np.int64)
-        answers = programs.answers
+        answers = compiler.answers
         signs = [
             Sign("opt-out hint", int(stamps[row]), "sms", sender)
             for row in hinted
@@ -176,33 +176,33 @@ class NativeBatches:
             timestamps=stamps,
             signs=signs,
         )
-        misread_count = programs.misread_count - misread_before
-        return NativeOutcome(batches, programs.counts(rows), fallback, acts, next_offset, misplaced, misread_count)
+        misread_count = compiler.misread_count - misread_before
+        return NativeOutcome(batches, compiler.counts(rows), fallback, acts, next_offset, misplaced, misread_count)
 
-    def _take_note(self) -> None:
-        """Learn what changed since the last batch."""
+    def _refresh(self) -> None:
+        """Give the module what changed since the last batch."""
         world = self._decider.world
         if self._generation != world.registry.generation:
-            self._learn()
+            self._set_world()
         elif self._stale != world.stale or self._engine.is_full:
-            self._forget()
+            self._clear_routes()
         if self._epoch != self._decider.epoch:
-            self._name_epoch()
+            self._set_epoch()
 
-    def _learn(self) -> None:
-        self._engine.learn(self._programs.facts())
+    def _set_world(self) -> None:
+        self._engine.set_world(self._compiler.facts())
         self._generation = self._decider.world.registry.generation
-        self._forget()
-        self._name_epoch()
+        self._clear_routes()
+        self._set_epoch()
 
-    def _forget(self) -> None:
-        self._engine.forget()
-        self._programs.forget()
+    def _clear_routes(self) -> None:
+        self._engine.clear_routes()
+        self._compiler.clear_routes()
         self._stale = self._decider.world.stale
 
-    def _name_epoch(self) -> None:
+    def _set_epoch(self) -> None:
         self._epoch = self._decider.epoch
-        self._engine.name_epoch(msgspec.json.encode(self._epoch)[1:-1])
+        self._engine.set_epoch(msgspec.json.encode(self._epoch)[1:-1])
 
 
 __all__ = ["BATCH_BYTES_MAX", "Acts", "BasedWills", "NativeBatches", "NativeOutcome", "NativeUnfit", "why_unfit"]

@@ -1,9 +1,9 @@
-"""What the native module is told: the registry as it reads it, and each route's rows with their answers encoded.
+"""What the native module is given: the registry as it reads it, and each route's rows with their answers encoded.
 
 The tuples here are the module's own (native/src/convert.rs reads their fields by name). Decisions are encoded by
-`codec.encode` and taken apart where an event's own values go, so that there is one encoder. Promises that whatever the
-module takes for one route is one route here: it is told the route's number kinds and owner, and checks its own by them.
-A route that the module takes for another falls back to Python.
+`codec.encode` and taken apart where an event's own values go, so that there is one encoder. Promises that what is one
+route to the module is one route here: the module passes the number kinds and the owner that it has found, and they are
+checked here. Where they differ from Python's, the route falls back to Python.
 """
 
 from collections.abc import Mapping, Sequence
@@ -37,8 +37,8 @@ _KINDS: Final[tuple[type[Sms | Call], ...]] = (Sms, Call)
 _SMS, _CALL, _INTERNET = range(3)
 """Where numbers stand. All of these in the native module's order."""
 
-_SUSPENSION, _STOP, _LEFT = -1, -2, -3
-"""Answers that are no outcome of their own: an order's, or Python's."""
+_SUSPENSION, _STOP, _FALLBACK = -1, -2, -3
+"""Answers that are no outcome of their own: that of an order, or a fallback to Python."""
 
 _FOR_GOOD: Final = (1 << 63) - 1
 
@@ -63,7 +63,7 @@ class Template(NamedTuple):
 
 
 class Below(NamedTuple):
-    """The question of the will, and the rows below it for each answer."""
+    """The probe for the stance, and the rows below it for each stance."""
 
     channel: int
     consent: int
@@ -86,8 +86,8 @@ class Program(NamedTuple):
     owner: int | None
 
 
-class Made(NamedTuple):
-    """A program, and what is new since the last."""
+class CompiledRoute(NamedTuple):
+    """A route's program, and what is new since the last."""
 
     program: Program
     templates: list[Template]
@@ -118,7 +118,7 @@ class CampaignFacts(NamedTuple):
 
 
 class Facts(NamedTuple):
-    """The registry but for its wills."""
+    """The registry without refusals and consents."""
 
     prefixes: list[tuple[int, str, int, bool]]
     """channel, prefix, the place of its owner, and whether it protects the numbers of others; the order is that of the
@@ -131,7 +131,7 @@ class Facts(NamedTuple):
 
 
 class _Places:
-    """What programs and outcomes refer to by place, and what of it the module has yet to be told."""
+    """What programs and outcomes refer to by place, and what of it the module does not have yet."""
 
     def __init__(self) -> None:
         self.answers: list[AnsweredEvent] = []
@@ -171,13 +171,13 @@ class _Places:
         return place
 
     def new(self) -> tuple[list[Template], list[bytes]]:
-        """What is new since this was last asked."""
+        """What is new since the last call."""
         new = self._new_templates, self._new_names
         self._new_templates, self._new_names = [], []
         return new
 
-    def met(self, outcomes: Sequence[tuple[int, int]]) -> None:
-        """These outcomes, pairs of a name and a template, have the next places."""
+    def add_outcomes(self, outcomes: Sequence[tuple[int, int]]) -> None:
+        """Give these outcomes, pairs of a name and a template, the next places."""
         tallies: list[int] = []
         for name, template in outcomes:
             outcome, claim = self._outcomes[template]
@@ -191,8 +191,8 @@ class _Places:
             self.tallies = np.append(self.tallies, np.array(tallies, dtype=np.int32))
 
 
-class Programs:
-    """Makes what the native module asks for, of one decider's policy and registry."""
+class RouteCompiler:
+    """Compiles routes for the native module, of one decider's policy and registry."""
 
     def __init__(self, world: World, wills: BasedWills, bits: Mapping[Predicate, int]) -> None:
         self._world = world
@@ -213,9 +213,9 @@ class Programs:
         """What each outcome is counted as, by place."""
         return self._refers.answers
 
-    def met(self, outcomes: Sequence[tuple[int, int]]) -> None:
-        """The module has met these outcomes for the first time: pairs of a name and a template."""
-        self._refers.met(outcomes)
+    def add_outcomes(self, outcomes: Sequence[tuple[int, int]]) -> None:
+        """Add outcomes that the module has answered with for the first time: pairs of a name and a template."""
+        self._refers.add_outcomes(outcomes)
 
     def counts(self, outcomes: NDArray[np.int32]) -> list[tuple[str, str, str, int]]:
         """How often each kind, verdict and reason stands among these outcomes."""
@@ -226,8 +226,8 @@ class Programs:
         """Of each set of hours that a route has, whether the moment lies outside of it."""
         return [not within(hours, self.now) for hours in self._hours]
 
-    def forget(self) -> None:
-        """The module has forgotten every route, and what their programs refer to."""
+    def clear_routes(self) -> None:
+        """Drop what programs refer to: the module has dropped its routes."""
         self._refers = _Places()
 
     def facts(self) -> Facts:
@@ -248,17 +248,18 @@ class Programs:
             self._world.prohibited().terms,
         )
 
-    def make(
+    def compile(
         self,
         kind: int,
         numbers: tuple[str | None, bool, str],
         stated: tuple[str | None, Purpose | None, str | None, bool],
         kinds: tuple[int, int],
         owned: tuple[int | None, bool],
-    ) -> Made:
+    ) -> CompiledRoute:
         """The program of a route that has none yet, by one of its events. Some 50 µs.
 
-        The native module says what it takes `from` and `to` for, who owns `from`, and whether an order names it.
+        The native module passes the kinds that it has found for `from` and `to`, the owner of `from`, and whether an
+        order names it.
         """
         from_, internet, to = numbers
         holding, ordered = owned
@@ -269,17 +270,17 @@ class Programs:
         owner = source.owner
         found = source.kind, route.to_kind, owner.entry.prefix if owner else None, bool(source.orders)
         prefix = None if holding is None else self._holdings[holding]
-        told = _FROM_KINDS[kinds[0]], _TO_KINDS[kinds[1]], prefix, ordered
-        if found == told:
+        by_module = _FROM_KINDS[kinds[0]], _TO_KINDS[kinds[1]], prefix, ordered
+        if found == by_module:
             program = self._program(route)
-        else:  # a policy whose numbers the module reads otherwise, which its trial did not show
+        else:  # the module reads this policy's numbers otherwise, which its trial did not show
             self.misread_count += 1
             program = self._fallback()
-        return Made(program, *self._refers.new(), self.quiet())
+        return CompiledRoute(program, *self._refers.new(), self.quiet())
 
     def _fallback(self) -> Program:
-        """All events that the module takes for this route are Python's."""
-        return Program([(0, 0, _LEFT)], None, [], [], None, self._refers.name(None), None, None)
+        """All events that the module takes for this route fall back to Python."""
+        return Program([(0, 0, _FALLBACK)], None, [], [], None, self._refers.name(None), None, None)
 
     def _program(self, route: Route) -> Program:
         above, below = masked(route, self._bits)
@@ -308,7 +309,7 @@ class Programs:
 
     def _answer(self, row: MaskedRow, route: Route) -> int:
         if not row.sure:
-            return _LEFT
+            return _FALLBACK
         if row.rule.cites_order:
             return _SUSPENSION if row.rule.reason == "suspended" else _STOP
         return self._refers.template(row.rule, route, None)

@@ -1,11 +1,11 @@
 """Expressions out of their topic into columns, as the fold takes them: by the native module where it is built.
 
-The native reader makes rows of the expressions that it is sure of and leaves the others with the row before which they
-stand. Those are decoded as everywhere (`decoding`) and put in at their places, since the order of receipt is what
-counts. So whatever it leaves, the columns are those of Python alone, record for record.
+The native reader makes rows of the expressions that it is sure of. The others fall back to Python, each with the row
+before which it stands: they are decoded by `decoding` and inserted there, since the order of receipt is what counts. So
+the columns are the same, record for record, as those of Python alone.
 
-Promises that a stretch is read whole or not at all. A native module that fails (a panic in Rust) has changed nothing:
-Python reads that stretch and all that follow, and the log says so.
+Promises that a fetched batch is read whole or not at all. A native module that fails (a panic in Rust) has changed
+nothing: Python reads that batch and all that follow, and the log says so.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -44,7 +44,7 @@ _PARTITIONS: Final = 12
 
 
 class _UnreadExpression(NamedTuple):
-    """An expression that the native reader leaves to Python."""
+    """An expression that falls back from the native reader to Python."""
 
     row: int
     offset: int
@@ -54,7 +54,7 @@ class _UnreadExpression(NamedTuple):
 
 @dataclass(slots=True)
 class PolledExpressions:
-    """What a poll said, over all partitions of `registry.expressions`."""
+    """What one poll of `registry.expressions` returned, over all partitions."""
 
     columns: ExpressionColumns = field(default_factory=ExpressionColumns)
     records_count: int = 0
@@ -67,7 +67,7 @@ class NativeReader:
     """The module's reader, for as long as it does not fail."""
 
     def __init__(self) -> None:
-        self._native: wurao_native.Expressions | None = wurao_native.Expressions()
+        self._native: wurao_native.ExpressionReader | None = wurao_native.ExpressionReader()
 
     def read(
         self, piece: RawBatch, partition: int, reading: PolledExpressions, *, partitions: int, misplaced: Misplaced
@@ -76,12 +76,12 @@ class NativeReader:
         if self._native is None or not piece.readable:
             return False
         try:
-            numbers, places, named, left, misplaced_count = self._native.read(
+            numbers, ids, named, fallback, misplaced_count = self._native.read(
                 piece.data,
                 from_offset=piece.first,
                 partition=partition,
                 partitions=partitions,
-                apart=misplaced is Misplaced.REJECT,
+                reject_misplaced=misplaced is Misplaced.REJECT,
             )
         except ValueError:
             return False  # bytes that it does not read, whose errors are Python's to find
@@ -91,16 +91,16 @@ class NativeReader:
             self._native = None
             log.exception("the native reader failed; Python reads the registry from now on", error=repr(error))
             return False
-        rows, content_ids = np.frombuffer(numbers, np.uint64), np.frombuffer(places, np.uint32)
+        rows, content_ids = np.frombuffer(numbers, np.uint64), np.frombuffer(ids, np.uint32)
         contents: list[ExpressionContent] = [
             (CHANNELS[channel], VERBS[verb], sender, category) for channel, verb, sender, category in named
         ]
-        reading.records_count += len(rows) + len(left)
+        reading.records_count += len(rows) + len(fallback)
         reading.misplaced_count += misplaced_count
-        if left:
-            by_python = [_UnreadExpression(*record) for record in left]
-            decoded = decode_expressions(partition, by_python, partitions=partitions, misplaced=misplaced)
-            before = [by_python[place].row for place in decoded.places]
+        if fallback:
+            unread = [_UnreadExpression(*record) for record in fallback]
+            decoded = decode_expressions(partition, unread, partitions=partitions, misplaced=misplaced)
+            before = [unread[place].row for place in decoded.places]
             content_ids = np.insert(
                 content_ids, before, np.arange(len(contents), len(contents) + len(before), dtype=np.uint32)
             )

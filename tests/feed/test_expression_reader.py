@@ -245,10 +245,10 @@ def test_the_native_reader_leaves_no_plain_record() -> None:
     reader = NativeReader()
     (piece,) = written([Batch([Kept(key_of(word).encode(), encode(word))] * 50, 4)])
     assert reader._native is not None
-    _, places, contents, left, _ = reader._native.read(
-        piece.data, from_offset=0, partition=PARTITION, partitions=PARTITIONS, apart=True
+    _, content_ids, contents, fallback, _ = reader._native.read(
+        piece.data, from_offset=0, partition=PARTITION, partitions=PARTITIONS, reject_misplaced=True
     )
-    assert (len(places), contents, left) == (4 * 50, [(0, 0, "ORG-1", None)], [])
+    assert (len(content_ids), contents, fallback) == (4 * 50, [(0, 0, "ORG-1", None)], [])
 
 
 @needs_native

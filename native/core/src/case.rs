@@ -9,7 +9,7 @@ use crate::program::{Answer, Index, Measures, Program, Row, bit, in_force};
 use crate::text::{Hints, Reading, Tables};
 use crate::world::{self, Campaign, World};
 
-/// Room for reading texts, kept from event to event.
+/// Buffers for reading texts, kept from event to event.
 #[derive(Debug, Default)]
 pub struct Texts {
     unescaped: Vec<u8>,
@@ -35,7 +35,7 @@ pub struct Case<'a> {
 }
 
 impl Texts {
-    /// Whether an event's text tells how to refuse, read in lower case; `None` where that cannot be told here.
+    /// Whether an event's text, in lower case, has an opt-out hint; `None` where that is not certain here.
     pub fn hint_in(&mut self, event: &Event<'_>, tables: &Tables) -> Option<bool> {
         if event.text.is_empty() {
             return Some(false);
@@ -61,7 +61,7 @@ impl<'a> Case<'a> {
         Self { event, program, measures, now, world, numbering, tables, quiet, texts, known: 0, holding: 0 }
     }
 
-    /// The answer of the first row whose needs are met; `Fallback` where that cannot be told.
+    /// The answer of the first row whose needs are met; `Fallback` where that is not certain.
     #[inline]
     pub fn first(&mut self, rows: &[Row]) -> Option<Answer> {
         for row in rows {
@@ -160,7 +160,7 @@ impl<'a> Case<'a> {
         Some(&self.texts.reading)
     }
 
-    /// The template of an answer; `None` where the event is Python's.
+    /// The template of an answer; `None` is a fallback to Python.
     pub fn template_of(&self, answer: Answer) -> Option<u32> {
         match answer {
             Answer::Template(template) => Some(template),

@@ -22,7 +22,7 @@ pub struct Template {
     pub tail: Box<[u8]>,
     /// Whether its text is searched for an opt-out hint for early warning.
     pub service: bool,
-    /// Whether the sender that it names is a mere claim: then nobody stands behind the event, but its number.
+    /// Whether the sender that it names is an unverified claim: then activity is counted by the number it came from.
     pub claim: bool,
 }
 

@@ -1,12 +1,12 @@
 //! Events from JSON (DESIGN section 4).
 //!
-//! Null and the empty string are read as absent, as the contract has it. Whatever is not certain is `None` and goes to
-//! Python (`json`).
+//! Null and the empty string are read as absent, as the contract has it. What is not certain is `None`, and
+//! falls back to Python (`json`).
 
 use crate::json::{Fields, ObjectReader, TIME_MAX, Value, Values, integer};
 
-// An event that exceeds these is undecodable, which is Python's to say; it counts characters, of which no text has more
-// than it has bytes.
+// An event that exceeds these falls back to Python, which finds it undecodable; Python counts characters, of which no text
+// has more than bytes.
 const ID_CHARACTERS_MAX: usize = 128;
 const TEXT_BYTES_MAX: usize = 40_000;
 const FIELD_BYTES_MAX: usize = 256;
@@ -18,7 +18,8 @@ pub enum Kind {
     Sms,
     /// A call set-up.
     Call,
-    /// A subscriber's answer to a port: always a fallback to Python, which writes the wills that it may hold.
+    /// A subscriber's answer to a port: always a fallback to Python, which writes the
+    /// expressions that it may hold.
     Reply,
 }
 

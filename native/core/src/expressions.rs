@@ -1,8 +1,8 @@
-//! Expressions from record batches of `registry.expressions`, as columns: whose they are, and what they say.
+//! Expressions from record batches of `registry.expressions`, as columns: the subscriber and the content of each.
 //!
 //! Promises that what stands in the columns Python's decoder reads too, with the same meaning, under the key that
-//! Python gives it. Whatever is seldom and could be read in two ways falls back to Python, with the row before which it
-//! stands, so that Python can put its own reading there: here the order of receipt is what counts. What an expression does
+//! Python gives it. What is rare and could be read in two ways falls back to Python, with the row before which it
+//! stands, so that Python can insert its own reading there: the order of receipt is what counts. What an expression does
 //! is not known here (`bloom.wills`).
 
 use crate::batch::{self, Inflater, Record, Unreadable};
@@ -10,22 +10,23 @@ use crate::json::{Fields, ObjectReader, TIME_MAX, Value, Values, integer};
 use crate::numbers;
 use hashbrown::HashMap;
 
-/// What is asked of a stretch of record batches.
+/// Record batches of one partition to be read, and how.
 #[derive(Clone, Copy, Debug)]
-pub struct Stretch<'a> {
-    /// Record batches of one partition, back to back.
+pub struct FetchedBatches<'a> {
+    /// The record batches, back to back.
     pub raw: &'a [u8],
-    /// Records before this offset are passed over.
+    /// Records before this offset are skipped.
     pub from_offset: i64,
     /// The partition that they are of.
     pub partition: u32,
-    /// How many there are.
+    /// The topic's partition count.
     pub partitions: u32,
-    /// Whether an expression in another partition than its subscriber's falls back to Python; else it is counted.
-    pub only_own: bool,
+    /// Whether a misplaced expression (its subscriber belongs to another partition) falls back to Python; else it is
+    /// counted, and its row stays.
+    pub reject_misplaced: bool,
 }
 
-/// What an expression says, without who says it. An empty name is `*`.
+/// What an expression says, without its subscriber. An empty name is `*`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Content {
     /// By `bloom.wills.CHANNELS`.
@@ -54,10 +55,10 @@ pub struct Fallback {
 /// What was read, in the order of offsets.
 #[derive(Debug, Default)]
 pub struct Columns {
-    /// Who speaks, row by row.
+    /// The subscriber's number, row by row.
     pub numbers: Vec<u64>,
-    /// Which of the contents that is, row by row.
-    pub places: Vec<u32>,
+    /// The place of the row's content among `contents`, row by row.
+    pub content_ids: Vec<u32>,
     /// Every content that occurs, once.
     pub contents: Vec<Content>,
     /// What falls back to Python and is in no row.
@@ -66,9 +67,9 @@ pub struct Columns {
     pub misplaced: usize,
 }
 
-/// Reads stretches; keeps what it needs from one to the next, which is room alone.
+/// Reads expressions. Keeps nothing from one call to the next but buffers.
 #[derive(Debug, Default)]
-pub struct Expressions {
+pub struct ExpressionReader {
     inflater: Inflater,
     records: Vec<Record>,
     rows: Rows,
@@ -77,27 +78,27 @@ pub struct Expressions {
 /// Makes rows of records.
 #[derive(Debug, Default)]
 struct Rows {
-    /// a content's bytes → its place among the contents of this stretch
+    /// a content's bytes → its place among the contents of this call
     contents: HashMap<Box<[u8]>, u32>,
-    /// room for the bytes of one
+    /// a buffer for the bytes of one
     key: Vec<u8>,
     reader: ObjectReader,
 }
 
-impl Expressions {
-    /// Reads a stretch: all of it, or nothing where one of its batches is not read here. Some 120 ns a record.
-    pub fn read(&mut self, stretch: &Stretch<'_>) -> Result<Columns, Unreadable> {
+impl ExpressionReader {
+    /// Reads the batches: all of them, or nothing where one of them is not read here. Some 120 ns a record.
+    pub fn read(&mut self, fetched: &FetchedBatches<'_>) -> Result<Columns, Unreadable> {
         self.rows.contents.clear();
         let mut columns = Columns::default();
-        let mut rest = stretch.raw;
+        let mut rest = fetched.raw;
         loop {
             let (raw, after) = batch::first_of(rest)?;
             rest = after;
             let header = batch::header(raw)?;
             let bytes = self.inflater.records_of(raw, header.codec)?;
             batch::find(&header, bytes, &mut self.records)?;
-            for record in self.records.iter().filter(|record| record.offset >= stretch.from_offset) {
-                self.rows.take(stretch, bytes, record, &mut columns);
+            for record in self.records.iter().filter(|record| record.offset >= fetched.from_offset) {
+                self.rows.take(fetched, bytes, record, &mut columns);
             }
             if rest.is_empty() {
                 return Ok(columns);
@@ -107,8 +108,8 @@ impl Expressions {
 }
 
 impl Rows {
-    fn take(&mut self, stretch: &Stretch<'_>, bytes: &[u8], record: &Record, columns: &mut Columns) {
-        if self.row(stretch, bytes, record, columns).is_none() {
+    fn take(&mut self, fetched: &FetchedBatches<'_>, bytes: &[u8], record: &Record, columns: &mut Columns) {
+        if self.row(fetched, bytes, record, columns).is_none() {
             let part = |span: &Option<std::ops::Range<usize>>| span.clone().map(|span| bytes[span].into());
             columns.fallbacks.push(Fallback {
                 row: columns.numbers.len(),
@@ -120,7 +121,13 @@ impl Rows {
     }
 
     /// Makes a row of a record; `None` is a fallback to Python.
-    fn row(&mut self, stretch: &Stretch<'_>, bytes: &[u8], record: &Record, columns: &mut Columns) -> Option<()> {
+    fn row(
+        &mut self,
+        fetched: &FetchedBatches<'_>,
+        bytes: &[u8],
+        record: &Record,
+        columns: &mut Columns,
+    ) -> Option<()> {
         let key = &bytes[record.key.clone()?];
         let value = &bytes[record.value.clone()?];
         let found = expression(value, &self.reader.read(value, &FIELDS)?)?;
@@ -128,8 +135,8 @@ impl Rows {
             return None;
         }
         let number = numbers::parse(found.subscriber)?;
-        let elsewhere = numbers::partition_of(found.subscriber, stretch.partitions) != stretch.partition;
-        if elsewhere && stretch.only_own {
+        let misplaced = numbers::partition_of(found.subscriber, fetched.partitions) != fetched.partition;
+        if misplaced && fetched.reject_misplaced {
             return None;
         }
         // No text holds a zero byte without an escape, and none with escapes comes here: the bytes name one content only.
@@ -153,8 +160,8 @@ impl Rows {
             }
         };
         columns.numbers.push(number);
-        columns.places.push(place);
-        columns.misplaced += usize::from(elsewhere);
+        columns.content_ids.push(place);
+        columns.misplaced += usize::from(misplaced);
         Some(())
     }
 }
@@ -271,7 +278,7 @@ mod tests {
     const REFUSAL: &str = r#"{"kind":"expression","subscriber":"+8613800138000","channel":"sms","will":"refuse","time":1795400000000,"source":"web-form","sender":"ORG-1","category":null}"#;
     const KEY: &str = "+8613800138000|sms|ORG-1|*";
 
-    fn read(records: &[(&str, &str)], codec: Codec, partition: u32, only_own: bool) -> Columns {
+    fn read(records: &[(&str, &str)], codec: Codec, partition: u32, reject_misplaced: bool) -> Columns {
         let mut writer = Writer::with_capacity(0);
         for (key, value) in records {
             writer.begin(key.as_bytes(), value.len());
@@ -279,8 +286,8 @@ mod tests {
             writer.end();
         }
         let raw = writer.finish(0, &mut Deflater::new(codec, 1).expect("a level that zstd has"));
-        let stretch = Stretch { raw: &raw, from_offset: 0, partition, partitions: 12, only_own };
-        Expressions::default().read(&stretch).expect("a batch")
+        let fetched = FetchedBatches { raw: &raw, from_offset: 0, partition, partitions: 12, reject_misplaced };
+        ExpressionReader::default().read(&fetched).expect("a batch")
     }
 
     #[test]
@@ -291,7 +298,7 @@ mod tests {
             let records = [(KEY, REFUSAL), ("+8613800138000|call|ORG-1|finance", other), (KEY, &spaced)];
             let columns = read(&records, codec, 8, true);
             assert_eq!(columns.numbers, [8_613_800_138_000; 3]);
-            assert_eq!(columns.places, [0, 1, 0]);
+            assert_eq!(columns.content_ids, [0, 1, 0]);
             let contents: Vec<_> =
                 columns.contents.iter().map(|of| (of.channel, of.verb, &*of.sender, &*of.category)).collect();
             assert_eq!(contents, [(0, 0, &b"ORG-1"[..], &b""[..]), (1, 1, b"ORG-1", b"finance")]);

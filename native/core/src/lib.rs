@@ -3,7 +3,7 @@
 //! From the bytes of a Kafka record batch of events to those of a record batch of decisions, by one rule table: Python's
 //! (`stream.policy`), from which `program` gets its rows. What is not certain here falls back to Python, event by event.
 //! The modules from the bottom up: `batch` (Kafka's bytes), `json` (objects) and `event`, `numbers` and `numbering` (how
-//! they are read), `prefixes` (whose they are), `text` and `terms`, `stance`, `base` and `wills` (what subscribers want),
+//! they are read), `prefixes` (whose they are), `text` and `terms`, `stance`, `base` and `store` (what subscribers hold),
 //! `world` (the rest of the registry), `program` (the table on a route), `routes` (those that were taken), `sources` (where
 //! events come from), `case` (an event on its route), `decision` (what is written), `engine` (a batch). Beside them
 //! `expressions`: the registry's own records.
@@ -27,7 +27,7 @@ pub mod routes;
 pub mod short;
 pub mod sources;
 pub mod stance;
+pub mod store;
 pub mod terms;
 pub mod text;
-pub mod wills;
 pub mod world;

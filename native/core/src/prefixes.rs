@@ -4,13 +4,13 @@ use hashbrown::HashMap;
 
 /// Who owns what: prefixes of one channel, of which the longest counts.
 ///
-/// A tree over digits and the plus sign, a step a character; prefixes with other characters stand in a map, and are
-/// looked for by length only where there are any.
+/// A tree over digits and the plus sign, a step a character; prefixes with other characters stand in a map, which is
+/// searched only where it has any.
 #[derive(Debug, Default)]
 pub struct Prefixes {
     nodes: Vec<Node>,
-    odd: HashMap<Box<[u8]>, u32>,
-    odd_lengths: Vec<usize>,
+    named: HashMap<Box<[u8]>, u32>,
+    named_lengths: Vec<usize>,
 }
 
 #[derive(Clone, Debug)]
@@ -38,10 +38,10 @@ impl Prefixes {
     /// Adds a prefix, not empty, with its holding's index.
     pub fn add(&mut self, prefix: &[u8], holding: u32) {
         if prefix.iter().any(|byte| step(*byte) > 10) {
-            self.odd.insert(prefix.into(), holding);
-            if !self.odd_lengths.contains(&prefix.len()) {
-                self.odd_lengths.push(prefix.len());
-                self.odd_lengths.sort_unstable_by(|one, other| other.cmp(one));
+            self.named.insert(prefix.into(), holding);
+            if !self.named_lengths.contains(&prefix.len()) {
+                self.named_lengths.push(prefix.len());
+                self.named_lengths.sort_unstable_by(|one, other| other.cmp(one));
             }
             return;
         }
@@ -81,10 +81,10 @@ impl Prefixes {
                 }
             }
         }
-        for odd_length in &self.odd_lengths {
-            if *odd_length > length
-                && let Some(prefix) = number.get(..*odd_length)
-                && let Some(holding) = self.odd.get(prefix)
+        for length_of_named in &self.named_lengths {
+            if *length_of_named > length
+                && let Some(prefix) = number.get(..*length_of_named)
+                && let Some(holding) = self.named.get(prefix)
             {
                 return Some(*holding);
             }

@@ -1,7 +1,7 @@
-//! What Python's rule table comes to on one route, as masks over predicates.
+//! What Python's rule table compiles to on one route, as masks over predicates.
 //!
-//! A route is what many events share: source, kind of recipient, and what the event states. Python settles there
-//! whatever a route settles and sends the rows that remain, in their order, each with the predicates that must and
+//! A route is what many events share: source, kind of recipient, and what the event states. Python evaluates
+//! whatever a route decides and sends the rows that remain, in their order, each with the predicates that must and
 //! that must not hold. So this module knows predicates by name and no rule.
 
 use crate::event::{Kind, Purpose};
@@ -92,12 +92,12 @@ pub fn in_force(measures: &[Measure], now: i64) -> Option<u32> {
     measures.iter().find(|measure| measure.from <= now && now < measure.until).map(|measure| measure.template)
 }
 
-/// What Python makes of a route: the open rows above the first that asks for the will, and for each will those below.
+/// What Python compiles a route to: the open rows above the first that asks for the stance, and those below by stance.
 #[derive(Clone, Debug)]
 #[allow(missing_docs)]
 pub struct CompiledProgram {
     pub above: Vec<Row>,
-    /// The question of the will, and the rows for `Consented`, `Refused` and `Silent`.
+    /// The probe for the stance, and the rows for `Consented`, `Refused` and `Silent`.
     pub below: Option<(Probe, [Vec<Row>; 3])>,
     pub measures: Measures,
     /// Which of the policy's sets of hours limit this traffic.
@@ -117,7 +117,7 @@ pub struct CompiledProgram {
 pub struct Program {
     pub above: u32,
     pub below: [u32; 3],
-    /// The question of the will; `below` is empty where there is none.
+    /// The probe for the stance; `below` is empty where there is none.
     pub probe: Probe,
     pub measures: u32,
     pub hours: Option<Index>,

@@ -1,7 +1,7 @@
-//! The routes that traffic has taken, and the way back to what was made of each.
+//! The routes that traffic has taken, and what was compiled for each.
 //!
-//! Bulk traffic runs through thousands of routes, which do not stay in the nearest cache: so a route is first prefetched
-//! and found when it is needed.
+//! Bulk traffic runs through thousands of routes, which do not stay in the processor's first cache: so a route is
+//! prefetched first, and looked up when it is needed.
 
 use crate::prefetch::{LINE_BYTES, prefetch};
 use crate::program::{CompiledProgram, Index, Measures, Program, RouteKind, Row};
@@ -10,8 +10,8 @@ use crate::stance::{Channel, Probe, Stance};
 use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 use std::hash::{BuildHasher, Hasher};
 
-/// Routes kept; beyond, all are forgotten before the next batch, and until then new ones are Python's: odd traffic cannot
-/// fill the memory.
+/// Routes kept. Beyond, events on new routes fall back to Python, and all routes are dropped before the next batch: traffic
+/// over ever new routes cannot fill the memory.
 const ROUTES_MAX: usize = 65_536;
 /// Bytes of long names kept: senders may be named by a MiB each.
 const LONG_NAMES_MAX: usize = 16 << 20;
@@ -163,10 +163,10 @@ impl Routes {
 
     /// Keeps what was made of a route that is not there yet; its place.
     pub fn keep(&mut self, key: &Key<'_>, hash: u64, made: CompiledProgram) -> u32 {
-        let nobody = Probe { channel: Channel::Sms, consent: u32::MAX, refusals: [u32::MAX; 3] };
+        let none = Probe { channel: Channel::Sms, consent: u32::MAX, refusals: [u32::MAX; 3] };
         let (probe, below) = match made.below {
             Some((probe, rows)) => (probe, rows.map(|rows| self.place_of(rows))),
-            None => (nobody, [NOTHING; 3]),
+            None => (none, [NOTHING; 3]),
         };
         let measures = if made.measures.suspensions.is_empty() && made.measures.stops.is_empty() {
             NOTHING
@@ -243,8 +243,8 @@ impl Routes {
         self.routes.len() >= ROUTES_MAX || self.long_names.len() >= LONG_NAMES_MAX
     }
 
-    /// Forgets all.
-    pub fn forget(&mut self) {
+    /// Drops all of them.
+    pub fn clear(&mut self) {
         *self = Self::default();
     }
 }

@@ -1,4 +1,4 @@
-//! What events come from: kind, owner and orders of a number, remembered for as long as the world stays as it is.
+//! What events come from: a cache of kind, owner and orders of a number, for as long as the world stays as it is.
 //!
 //! Bulk traffic comes from a few thousand numbers over and over. They are worked out from the patterns and the prefixes
 //! byte by byte, so the last that fell on each place are kept.
@@ -12,7 +12,7 @@ use crate::world::World;
 #[derive(Clone, Copy, Debug)]
 #[allow(missing_docs)]
 pub struct Source {
-    /// `None`: the number is Python's to read.
+    /// `None`: the number is not read here, and the event falls back to Python.
     pub kind: Option<FromKind>,
     /// The holding that owns it, and the orders on it as a whole number.
     pub holding: Option<u32>,

@@ -1,6 +1,6 @@
-//! Channels, scopes, and the stance of a subscriber who holds some of them: common to `base` and `wills`.
+//! Channels, scopes, and the stance of a subscriber who holds some of them: common to `base` and `store`.
 
-/// A channel of wills.
+/// A channel of expressions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 #[allow(missing_docs)]
@@ -9,7 +9,7 @@ pub enum Channel {
     Call,
 }
 
-/// What a number wants of one sender and category.
+/// A number's stance toward one sender and category.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub enum Stance {
@@ -40,13 +40,13 @@ impl Scope {
     }
 }
 
-/// A refusal of everything on a channel has the channel as its id: it is what most wills are.
+/// A refusal of everything on a channel has the channel as its id: most subscribers who refuse hold that and nothing else.
 #[inline]
 pub const fn everything(channel: Channel) -> u32 {
     channel as u32
 }
 
-/// What decides a question of one sender and category: ids of scopes.
+/// The ids of the scopes that decide the stance toward one sender and category.
 #[derive(Clone, Copy, Debug)]
 pub struct Probe {
     /// The channel.
@@ -58,7 +58,7 @@ pub struct Probe {
 }
 
 impl Probe {
-    /// The stance of whoever holds these scopes and no other on the channel.
+    /// The stance of a number that holds these scopes and no other on the channel.
     #[inline]
     pub fn stance(&self, held: impl Iterator<Item = u32>, refuses_everything: bool) -> Stance {
         let mut stance = if refuses_everything { Stance::Refused } else { Stance::Silent };
@@ -74,7 +74,7 @@ impl Probe {
     }
 }
 
-/// The channel of a number that stands for one.
+/// The channel of its number.
 pub const fn channel_of(channel: u8) -> Channel {
     if channel == 0 { Channel::Sms } else { Channel::Call }
 }

@@ -1,4 +1,4 @@
-//! What a decision depends on besides event, wills and moment, as Python's registry and policy have it.
+//! What a decision depends on besides event, stance and moment, as Python's registry and policy have it.
 //!
 //! Made anew whenever the registry's generation changes; nothing here is ever changed.
 
@@ -47,7 +47,7 @@ pub struct Campaign {
     pub letters: Option<Box<[u32]>>,
 }
 
-/// The registry but for its wills.
+/// The registry without refusals and consents.
 #[derive(Debug)]
 #[allow(missing_docs)]
 pub struct World {
@@ -64,7 +64,7 @@ pub struct World {
 
 const FAILED_VERSTAT: &[u8] = b"TN-Validation-Failed";
 
-/// Whether the network's validation of `from` has failed. `None` where that cannot be told here.
+/// Whether the network's validation of `from` has failed. `None` where that is not certain here.
 #[inline]
 pub fn verstat_failed(event: &Event<'_>) -> Option<bool> {
     if !event.verstat.is_ascii() {
@@ -81,8 +81,8 @@ const SHOWN_DIGITS_MIN: usize = 3;
 const SAME_DIGITS_MIN: usize = 7;
 
 impl World {
-    /// Whether a call shows another number, which neither is its sender's nor protects numbers. `None` where that cannot
-    /// be told here.
+    /// Whether a call shows another number, which neither is its sender's nor protects numbers. `None` where that is
+    /// not certain here.
     pub fn presents_foreign(
         &self,
         event: &Event<'_>,
@@ -124,7 +124,7 @@ impl World {
         if event.campaign.is_empty() { None } else { self.campaigns.get(event.campaign) }
     }
 
-    /// Whether a campaign is approved and what an event comes from belongs to it. `None` where that cannot be told here.
+    /// Whether a campaign is approved and what an event comes from belongs to it. `None` where that is not certain here.
     pub fn carries(
         &self,
         campaign: &Campaign,
@@ -164,7 +164,7 @@ impl Campaign {
         self.regions.is_empty() || !known || self.regions.iter().any(|covered| region.starts_with(covered))
     }
 
-    /// Whether a text is the approved one. `None` where that cannot be told here: texts that are the same but for
+    /// Whether a text is the approved one. `None` where that is not certain here: texts that are the same but for
     /// what folding or stripping takes away may or may not be the same once they are normalised.
     pub fn says(&self, text: &[u8], reading: &mut Reading, tables: &Tables) -> Option<bool> {
         if text == &*self.text {

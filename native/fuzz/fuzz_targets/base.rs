@@ -14,7 +14,7 @@ fuzz_target!(|bytes: &[u8]| {
     let Ok(base) = Base::of_bytes(whole) else { return };
     let probe = Probe { channel: Channel::Sms, consent: 2, refusals: [3, 4, 5] };
     for number in (0..8).flat_map(|block| (0..65_536).step_by(997).map(move |within| block << 16 | within)) {
-        base.begin(number);
+        base.prefetch_slot(number);
         let _ = base.stance(&probe, number);
         let _ = base.held(Channel::Call, number);
     }

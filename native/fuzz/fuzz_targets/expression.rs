@@ -8,7 +8,7 @@
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 use wurao_core::batch::{Codec, Deflater, Writer};
-use wurao_core::expressions::{Expressions, Stretch};
+use wurao_core::expressions::{ExpressionReader, FetchedBatches};
 
 fuzz_target!(|bytes: &[u8]| {
     let fields = match serde_json::from_slice(bytes) {
@@ -24,8 +24,8 @@ fuzz_target!(|bytes: &[u8]| {
     writer.put(bytes);
     writer.end();
     let raw = writer.finish(0, &mut Deflater::new(Codec::None, 1).expect("a level that zstd has"));
-    let stretch = Stretch { raw: &raw, from_offset: 0, partition: 0, partitions: 12, only_own: false };
-    let columns = Expressions::default().read(&stretch).expect("our own batch");
+    let fetched = FetchedBatches { raw: &raw, from_offset: 0, partition: 0, partitions: 12, reject_misplaced: false };
+    let columns = ExpressionReader::default().read(&fetched).expect("our own batch");
     assert_eq!(columns.numbers.len() + columns.fallbacks.len(), 1);
     let [number] = columns.numbers[..] else { return };
     assert!(fields.is_some(), "read what is no object");

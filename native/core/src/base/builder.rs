@@ -5,7 +5,7 @@
 use super::container::Container;
 use super::directory::{self, Slot};
 use super::format::{
-    self, BLOCK, BLOCK_BITS, Damaged, Named, ORIGIN_BYTES, everything_flag, narrower_flag, scope_id_bytes,
+    self, BLOCK, BLOCK_BITS, Damaged, NamedScope, ORIGIN_BYTES, everything_flag, narrower_flag, scope_id_bytes,
 };
 use super::narrow::Narrow;
 use roaring::RoaringTreemap;
@@ -13,7 +13,7 @@ use roaring::RoaringTreemap;
 /// Makes the bytes of a base out of Roaring bitmaps.
 #[derive(Debug)]
 pub struct Builder {
-    scopes: Vec<Named>,
+    scopes: Vec<NamedScope>,
     everything: [RoaringTreemap; 2],
     /// (number, id) of all narrower scopes
     narrower: Vec<(u64, u32)>,
@@ -21,7 +21,7 @@ pub struct Builder {
 
 impl Builder {
     /// A builder for these scopes, of which the first two must be the refusals of everything.
-    pub fn new(scopes: Vec<Named>) -> Self {
+    pub fn new(scopes: Vec<NamedScope>) -> Self {
         Self { scopes, everything: [RoaringTreemap::new(), RoaringTreemap::new()], narrower: Vec::new() }
     }
 

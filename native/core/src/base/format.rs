@@ -56,7 +56,7 @@ pub(super) const fn scope_id_bytes(scopes_count: usize) -> usize {
 pub struct Damaged(pub &'static str);
 
 /// A scope as the file names it: its channel, whether it is a refusal, its sender and its category (`None`: any).
-pub type Named = (u8, bool, Option<String>, Option<String>);
+pub type NamedScope = (u8, bool, Option<String>, Option<String>);
 
 #[inline]
 pub(super) fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
@@ -92,7 +92,7 @@ impl Header {
     /// Reads and verifies the header of a whole base, and the checksums of its parts. Some 10 GB a second.
     pub(super) fn verified(bytes: &[u8]) -> Result<Self, Damaged> {
         if bytes.get(..MAGIC.len()) != Some(&MAGIC[..]) {
-            return Err(Damaged("it is no base"));
+            return Err(Damaged("it does not begin as a base does"));
         }
         let header = bytes.get(..HEADER_BYTES).ok_or(Damaged("it is cut short"))?;
         if u32_at(header, HEADER_CHECKSUM_AT) != Some(crc32c::crc32c(&header[..HEADER_CHECKSUM_AT])) {
@@ -104,7 +104,7 @@ impl Header {
         let length = |place: usize| {
             u64_at(header, LENGTHS_AT + 8 * place)
                 .and_then(|value| usize::try_from(value).ok())
-                .ok_or(Damaged("a wild length"))
+                .ok_or(Damaged("a length in its header is too large"))
         };
         let (file_bytes, scopes_bytes, directory_bytes, blocks_at, blocks_bytes) =
             (length(0)?, length(1)?, length(2)?, length(3)?, length(4)?);
@@ -116,7 +116,7 @@ impl Header {
             return Err(Damaged("its lengths do not add up"));
         }
         if !directory_bytes.is_multiple_of(SLOT_BYTES) || !(directory_bytes / SLOT_BYTES).is_power_of_two() {
-            return Err(Damaged("its directory has a wild length"));
+            return Err(Damaged("the length of its directory is no power of two"));
         }
         let found = Self {
             scopes: HEADER_BYTES..directory_at,
@@ -126,7 +126,7 @@ impl Header {
         };
         for (place, part) in [&found.scopes, &found.directory, &found.blocks].into_iter().enumerate() {
             if u32_at(header, CHECKSUMS_AT + 4 * place) != Some(crc32c::crc32c(&bytes[part.clone()])) {
-                return Err(Damaged("a checksum does not hold"));
+                return Err(Damaged("a checksum is wrong"));
             }
         }
         Ok(found)
@@ -177,7 +177,7 @@ fn put_checksums(header: &mut [u8], parts: [u32; 3]) {
 const ANY_NAME: u32 = u32::MAX;
 
 /// The part that names the scopes.
-pub(super) fn scopes_part(scopes: &[Named]) -> Vec<u8> {
+pub(super) fn scopes_part(scopes: &[NamedScope]) -> Vec<u8> {
     let mut part = (scopes.len() as u32).to_le_bytes().to_vec();
     for (channel, refusal, sender, category) in scopes {
         part.extend_from_slice(&[*channel, u8::from(*refusal)]);
@@ -192,7 +192,7 @@ pub(super) fn scopes_part(scopes: &[Named]) -> Vec<u8> {
 }
 
 /// The scopes that such a part names; `None` where it is no such part.
-pub(super) fn scopes_of(part: &[u8]) -> Option<Vec<Named>> {
+pub(super) fn scopes_of(part: &[u8]) -> Option<Vec<NamedScope>> {
     let count = u32_at(part, 0)? as usize;
     let mut at = 4;
     let mut scopes = Vec::new();

@@ -1,8 +1,8 @@
 //! The base: what every number held at one moment, in one immutable run of bytes that may be mapped into memory.
 //!
 //! Numbers are grouped in blocks of 65,536 by their upper bits. One probe of a block's bits and codes answers at once
-//! whether a number refuses everything, on either channel, and whether it holds anything narrower; only for whoever does
-//! are the narrower scopes looked up. `docs/base.md` specifies the bytes. Promises that bytes whose checksums do not hold
+//! whether a number refuses everything, on either channel, and whether it holds anything narrower; only then are
+//! the narrower scopes looked up. `docs/base.md` specifies the bytes. Promises that bytes whose checksums do not hold
 //! are refused, and that no look-up reads outside of the bytes, whatever they hold.
 
 mod bits;
@@ -18,7 +18,7 @@ mod tests;
 pub use builder::Builder;
 #[cfg(fuzzing)]
 pub use format::mend_checksums;
-pub use format::{Damaged, Named, ORIGIN_BYTES};
+pub use format::{Damaged, NamedScope, ORIGIN_BYTES};
 
 use crate::prefetch::{LINE_BYTES, prefetch};
 use crate::stance::{Channel, Probe, Stance, everything};
@@ -30,7 +30,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
 
-/// The flags of whoever holds anything narrower, on whichever channel.
+/// The flags of a number that holds anything narrower, on whichever channel.
 const ANY_NARROWER: u8 = narrower_flag(Channel::Sms as u8) | narrower_flag(Channel::Call as u8);
 
 enum Storage {
@@ -53,7 +53,7 @@ impl std::ops::Deref for Storage {
 /// What every number held.
 pub struct Base {
     bytes: Storage,
-    scopes: Vec<Named>,
+    scopes: Vec<NamedScope>,
     directory_at: usize,
     /// One less than the number of slots, which is a power of two.
     slots_mask: usize,
@@ -102,7 +102,7 @@ impl Base {
     pub fn map(path: &Path) -> io::Result<Result<Self, Damaged>> {
         let file = File::open(path)?;
         // SAFETY: the file is only ever replaced by a rename, never written in place, so that what is mapped does not
-        // change. Whoever truncates it all the same ends this process with SIGBUS, and its supervisor starts another.
+        // change. If it is truncated all the same, this process ends with SIGBUS, and its supervisor starts another.
         let map = unsafe { memmap2::Mmap::map(&file)? };
         Ok(Self::of(Storage::Mapped(map)))
     }
@@ -121,8 +121,8 @@ impl Base {
         })
     }
 
-    /// The scopes that anybody holds, by id; the first two are the refusals of everything.
-    pub fn scopes(&self) -> &[Named] {
+    /// The scopes that are held, by id; the first two are the refusals of everything.
+    pub fn scopes(&self) -> &[NamedScope] {
         &self.scopes
     }
 
@@ -158,13 +158,13 @@ impl Base {
 
     /// Prefetches the slot that a number's look-up begins with.
     #[inline]
-    pub fn begin(&self, number: u64) {
+    pub fn prefetch_slot(&self, number: u64) {
         prefetch(&self.bytes, self.slot_at(hash(number >> BLOCK_BITS)));
     }
 
     /// Finds the number's block, and prefetches its flags.
     #[inline]
-    pub fn find(&self, number: u64) -> Found {
+    pub fn find_block(&self, number: u64) -> Found {
         let block = number >> BLOCK_BITS;
         // A free slot ends the search; there always is one. Bounded all the same, for the bytes are a file's.
         for place in (hash(block)..).take(self.slots_mask + 1) {
@@ -185,7 +185,7 @@ impl Base {
 
     /// Reads the number's flags, and prefetches the narrower scopes where there are any.
     #[inline]
-    pub fn look(&self, found: &mut Found) {
+    pub fn read_flags(&self, found: &mut Found) {
         if let Container::Absent = found.container {
             return;
         }
@@ -195,7 +195,7 @@ impl Base {
         }
     }
 
-    /// What the number wants, once it was looked for.
+    /// The number's stance, once its flags were read.
     #[inline]
     pub fn stance_of(&self, probe: &Probe, found: &Found) -> Stance {
         let all = found.flags & everything_flag(probe.channel as u8) != 0;
@@ -205,17 +205,17 @@ impl Base {
         probe.stance(self.narrow(found), all)
     }
 
-    /// What a number wants.
+    /// A number's stance, all steps in one.
     pub fn stance(&self, probe: &Probe, number: u64) -> Stance {
-        let mut found = self.find(number);
-        self.look(&mut found);
+        let mut found = self.find_block(number);
+        self.read_flags(&mut found);
         self.stance_of(probe, &found)
     }
 
     /// The ids of all scopes that a number holds on a channel.
     pub fn held(&self, channel: Channel, number: u64) -> Vec<u32> {
-        let mut found = self.find(number);
-        self.look(&mut found);
+        let mut found = self.find_block(number);
+        self.read_flags(&mut found);
         let all = (found.flags & everything_flag(channel as u8) != 0).then_some(everything(channel));
         let has_narrower = found.flags & narrower_flag(channel as u8) != 0;
         let narrow = has_narrower.then(|| self.narrow(&found));
@@ -223,11 +223,11 @@ impl Base {
         all.into_iter().chain(narrow.into_iter().flatten().filter(of_channel)).collect()
     }
 
-    /// Shows every number with each scope that it holds; blocks come in no order.
-    pub fn each(&self, mut seen: impl FnMut(u64, u32)) {
+    /// Calls `seen` with every number and each scope that it holds; blocks come in no order.
+    pub fn for_each(&self, mut seen: impl FnMut(u64, u32)) {
         for slot in (0..=self.slots_mask).filter_map(|place| self.slot(place)) {
             let Some(block) = directory::key(slot).checked_sub(1) else { continue };
-            let mut found = self.find(block << BLOCK_BITS);
+            let mut found = self.find_block(block << BLOCK_BITS);
             for within in found.container.numbers(self.blocks()) {
                 found.number = block << BLOCK_BITS | u64::from(within);
                 found.flags = found.container.flags(self.blocks(), within);

@@ -1,11 +1,11 @@
 //! What a base answers, against the rule by which it was built.
 
 use super::format::{BLOCK_BITS, HEADER_BYTES};
-use super::{Base, Builder, Named};
+use super::{Base, Builder, NamedScope};
 use crate::stance::{Channel, Probe, Stance};
 use roaring::RoaringTreemap;
 
-fn scopes() -> Vec<Named> {
+fn scopes() -> Vec<NamedScope> {
     let names = [
         (0, true, None, None),
         (1, true, None, None),
@@ -69,7 +69,7 @@ fn every_number_holds_what_it_was_built_with() {
 fn a_base_shows_all_that_it_was_built_with() {
     let base = Base::of_bytes(built()).expect("our own bytes");
     let mut builder = Builder::new(scopes());
-    base.each(|number, id| builder.add(number, id));
+    base.for_each(|number, id| builder.add(number, id));
     assert!(builder.finish(b"the numbers of a test: 32 bytes.") == Ok(built()));
 }
 

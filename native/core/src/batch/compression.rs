@@ -4,7 +4,7 @@ use super::header::{Codec, HEADER_BYTES, Unreadable};
 use std::io::{Read, Write};
 
 /// What a batch may hold once it is decompressed: a broker takes batches of 1 MiB by default, and texts shrink to a
-/// tenth at best. A batch that says otherwise falls back to Python.
+/// tenth at best. A larger one falls back to Python.
 pub const RECORDS_BYTES_MAX: usize = 64 << 20;
 
 /// Decompresses batches, and keeps what that needs from one to the next: a context of zstd takes some 150 kB, whose pages

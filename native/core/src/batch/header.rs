@@ -44,11 +44,11 @@ impl Codec {
     }
 }
 
-/// A batch that is not read here, and why. The caller leaves it whole to Python, whose errors are unchanged.
+/// A batch that is not read here, and why. The whole batch falls back to Python, whose errors then stand.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Unreadable(pub &'static str);
 
-/// What a batch says of itself.
+/// A batch's header, as far as it is needed.
 #[derive(Clone, Copy, Debug)]
 pub struct Header {
     /// The offset of its first record.

@@ -1,17 +1,17 @@
-//! A batch in the making.
+//! Building a record batch.
 
 use super::compression::Deflater;
 use super::header::{Codec, HEADER_BYTES, put_header};
 use crate::short::copy;
 
-/// A batch in the making. All its records bear one timestamp.
+/// Builds a record batch. All its records have one timestamp.
 #[derive(Debug)]
 pub struct Writer {
     /// Room for a header, the records, and what earlier batches left behind their end.
     bytes: Vec<u8>,
     end: usize,
     count: usize,
-    /// A finished batch that came back: the room for the next.
+    /// The memory of a recycled batch, for the next.
     spare: Vec<u8>,
 }
 
@@ -87,8 +87,8 @@ impl Writer {
         self.count += 1;
     }
 
-    /// Takes back a batch that it has finished and nobody needs any more.
-    pub fn take_back(&mut self, batch: Vec<u8>) {
+    /// Reuses the memory of a finished batch that is no longer needed.
+    pub fn recycle(&mut self, batch: Vec<u8>) {
         self.spare = batch;
     }
 

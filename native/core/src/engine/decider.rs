@@ -13,8 +13,8 @@ use crate::program::RouteKind;
 use crate::routes::{Key, Routes};
 use crate::sources::{Sources, side};
 use crate::stance::Stance;
+use crate::store::PartitionStore;
 use crate::text::Tables;
-use crate::wills::Wills;
 use crate::world::World;
 use hashbrown::HashMap;
 use std::ops::Range;
@@ -41,7 +41,7 @@ pub(super) struct EventDecider {
     quiet: Vec<bool>,
     texts: Texts,
     event_reader: ObjectReader,
-    /// By stated purpose, whether any route so far asks what the recipient wants: then that is prefetched.
+    /// By stated purpose, whether any route so far asks for the recipient's stance: then that is prefetched.
     needs_stance: [bool; PURPOSES],
 }
 
@@ -81,7 +81,7 @@ struct Pending<'a> {
     hash: u64,
     number: Option<u64>,
     misplaced: bool,
-    /// Where the number's wills were found, if they were prefetched.
+    /// Where the base has the number, if that was prefetched.
     found: Option<Found>,
 }
 
@@ -111,15 +111,15 @@ impl EventDecider {
     pub(super) fn set_world(&mut self, world: World) {
         self.world = Some(world);
         self.sources = Sources::default();
-        self.forget_routes();
+        self.clear_routes();
     }
 
     pub(super) fn set_quiet(&mut self, quiet: Vec<bool>) {
         self.quiet = quiet;
     }
 
-    pub(super) fn forget_routes(&mut self) {
-        self.routes.forget();
+    pub(super) fn clear_routes(&mut self) {
+        self.routes.clear();
         self.templates.clear();
         self.names.clear();
         self.outcomes.clear();
@@ -135,7 +135,7 @@ impl EventDecider {
         bytes: &[u8],
         records: &[Record],
         request: &Request<'_>,
-        wills: &Wills,
+        store: &PartitionStore,
         compiler: &mut M,
         output: &mut Output<'_>,
     ) -> Result<(), Failure<M::Error>> {
@@ -161,7 +161,7 @@ impl EventDecider {
                         if let Some(number) = pending.number
                             && self.needs_stance[pending.event.purpose as usize]
                         {
-                            wills.base().begin(number);
+                            store.base().prefetch_slot(number);
                         }
                         group.push(pending);
                     }
@@ -173,16 +173,16 @@ impl EventDecider {
                 if let Some(number) = pending.number
                     && self.needs_stance[pending.event.purpose as usize]
                 {
-                    pending.found = Some(wills.base().find(number));
+                    pending.found = Some(store.base().find_block(number));
                 }
             }
             for pending in &mut group {
                 if let Some(found) = &mut pending.found {
-                    wills.base().look(found);
+                    store.base().read_flags(found);
                 }
             }
             for pending in &group {
-                let outcome = self.outcome(pending, request.now, wills, compiler).map_err(Failure::Compiler)?;
+                let outcome = self.outcome(pending, request.now, store, compiler).map_err(Failure::Compiler)?;
                 let Some((place, outcome)) = outcome else {
                     output.decided.fallbacks.push(fallback(bytes, pending.record));
                     continue;
@@ -209,12 +209,12 @@ impl EventDecider {
     #[inline]
     fn read<'a>(&mut self, bytes: &'a [u8], record: &'a Record, request: &Request<'_>) -> Option<Pending<'a>> {
         let event = event::read(&bytes[record.value.clone()?], &mut self.event_reader)?;
-        let held = match event.kind {
+        let expected = match event.kind {
             Kind::Sms => request.sms,
             Kind::Call => request.call,
             Kind::Reply => false,
         };
-        if !held {
+        if !expected {
             return None;
         }
         let (to_kind, number) = self.numbering.recipient(event.to)?;
@@ -223,10 +223,10 @@ impl EventDecider {
             _ => numbers::partition_of(event.to, self.partitions),
         };
         let misplaced = partition != request.partition;
-        if misplaced && request.only_own {
+        if misplaced && request.reject_misplaced {
             return None;
         }
-        let world = self.world.as_ref().expect("an engine learns its world before it decides");
+        let world = self.world.as_ref().expect("an engine is given its world before it decides");
         let source = self.sources.of(&event, &self.numbering, world);
         let route = RouteKind {
             kind: event.kind,
@@ -247,7 +247,7 @@ impl EventDecider {
         &mut self,
         pending: &Pending<'_>,
         now: i64,
-        wills: &Wills,
+        store: &PartitionStore,
         compiler: &mut M,
     ) -> Result<Option<(u32, Outcome)>, M::Error> {
         let event = &pending.event;
@@ -266,7 +266,7 @@ impl EventDecider {
             }
         };
         let program = self.routes.program(place);
-        let world = self.world.as_ref().expect("an engine learns its world before it decides");
+        let world = self.world.as_ref().expect("an engine is given its world before it decides");
         let mut case = Case::new(
             event,
             (program, self.routes.measures(program)),
@@ -278,7 +278,7 @@ impl EventDecider {
             Some(answer) => case.template_of(answer),
             None => {
                 let stance = match pending.number {
-                    Some(number) => wills.stance(&program.probe, number, pending.found),
+                    Some(number) => store.stance(&program.probe, number, pending.found),
                     None => Stance::Silent,
                 };
                 case.first(self.routes.rows_for(program, stance)).and_then(|answer| case.template_of(answer))
@@ -321,9 +321,9 @@ impl EventDecider {
         let row = decided.timestamps.len() as u32;
         decided.timestamps.push(pending.record.timestamp);
         decided.recipients.push(pending.number.map_or(-1, |number| number as i64));
-        let nobody = self.templates[outcome.template as usize].claim || self.names[outcome.name as usize].is_null;
+        let no_sender = self.templates[outcome.template as usize].claim || self.names[outcome.name as usize].is_null;
         let source = match pending.route.from_kind {
-            _ if !nobody => 0,
+            _ if !no_sender => 0,
             FromKind::Missing => -1,
             FromKind::Person if event.from[0] == b'+' => numbers::parse(event.from).map_or(-1, |number| number as i64),
             _ => match self.numbering.source(event.from, side(event)) {

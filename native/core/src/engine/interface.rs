@@ -1,4 +1,4 @@
-//! What an engine is asked, whom it asks in turn, and what it gives back.
+//! What an engine takes, the compiler that it calls, and what it returns.
 
 use crate::batch::Unreadable;
 use crate::decision::{Outcome, Template};
@@ -24,7 +24,7 @@ pub struct CompiledRoute {
     pub quiet: Vec<bool>,
 }
 
-/// Who makes programs: Python.
+/// Compiles routes to programs: Python.
 pub trait RouteCompiler {
     /// What goes wrong there.
     type Error;
@@ -44,11 +44,12 @@ pub enum Failure<E> {
 #[derive(Clone, Copy, Debug)]
 #[allow(missing_docs)]
 pub struct Request<'a> {
-    /// One record batch or more, back to back: small ones so leave as one.
+    /// One record batch or more, back to back: the decisions on several small ones leave in one batch.
     pub raw: &'a [u8],
-    /// Whether events of other partitions fall back to Python: their subscribers' wills are held elsewhere.
-    pub only_own: bool,
-    /// Whether its topic holds SMS, and calls.
+    /// Whether misplaced events (their subscriber belongs to another partition, which is held elsewhere) fall back to
+    /// Python; else they are counted.
+    pub reject_misplaced: bool,
+    /// Whether SMS are decided, and calls; what else stands in the topic falls back to Python.
     pub sms: bool,
     pub call: bool,
     pub partition: u32,
@@ -81,11 +82,11 @@ pub struct Decided {
     pub timestamps: Vec<i64>,
     /// The recipient's number, or -1 for what is no subscriber's.
     pub recipients: Vec<i64>,
-    /// Where nobody stands behind an event the number it came from, -1 for what is no subscriber's; else 0.
+    /// The number that an event without a responsible sender came from, -1 where that is no subscriber's; 0 for all others.
     pub sources: Vec<i64>,
     /// Rows whose `sources` is -1 though there is a text, with that text.
     pub odd_sources: Vec<(u32, String)>,
-    /// Rows of service texts that tell how to refuse.
+    /// Rows of service texts with an opt-out hint.
     pub hinted: Vec<u32>,
     pub fallbacks: Vec<Fallback>,
     pub next_offset: i64,

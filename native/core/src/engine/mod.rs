@@ -12,8 +12,8 @@ pub use interface::{CompiledRoute, Decided, Failure, Fallback, Request, RouteCom
 use crate::batch::{self, Deflater, Inflater, Record, Writer};
 use crate::decision::Shared;
 use crate::numbering::Numbering;
+use crate::store::PartitionStore;
 use crate::text::Tables;
-use crate::wills::Wills;
 use crate::world::World;
 use decider::{EventDecider, Output};
 use std::sync::Arc;
@@ -43,7 +43,7 @@ pub struct Setup {
 }
 
 impl Engine {
-    /// An engine that knows no world yet.
+    /// An engine that has no world yet: `set_world` before the first `decide`.
     pub fn new(setup: Setup) -> Self {
         let decider = EventDecider::new(setup.partitions, setup.numbering, setup.tables);
         Self {
@@ -62,28 +62,28 @@ impl Engine {
         self.decider.tables()
     }
 
-    /// Takes back a finished batch that was sent on: its room serves for another.
-    pub fn take_back(&mut self, batch: Vec<u8>) {
-        self.writer.take_back(batch);
+    /// Reuses the memory of a finished batch, once that was sent on, for another.
+    pub fn recycle(&mut self, batch: Vec<u8>) {
+        self.writer.recycle(batch);
     }
 
-    /// From now on this is the world. What was made of the old one is forgotten.
+    /// From now on this is the world. Routes and sources of the old one are dropped.
     pub fn set_world(&mut self, world: World) {
         self.decider.set_world(world);
     }
 
-    /// Forget every route, and what their programs refer to.
-    pub fn forget_routes(&mut self) {
-        self.decider.forget_routes();
+    /// Drops every route, and what their programs refer to.
+    pub fn clear_routes(&mut self) {
+        self.decider.clear_routes();
     }
 
-    /// Whether the next batch should begin with a `forget_routes`: odd traffic must not fill the memory.
+    /// Whether `clear_routes` is due before the next batch: traffic over ever new routes must not fill the memory.
     pub fn is_full(&self) -> bool {
         self.decider.is_full()
     }
 
-    /// The epoch of the decisions from now on, as JSON has it between the quotes.
-    pub fn name_epoch(&mut self, epoch: &[u8]) {
+    /// The epoch of the decisions from now on, as it stands in JSON between the quotes.
+    pub fn set_epoch(&mut self, epoch: &[u8]) {
         self.epoch = epoch.into();
     }
 
@@ -92,11 +92,11 @@ impl Engine {
         &mut self,
         request: &Request<'_>,
         quiet: Vec<bool>,
-        wills: &Wills,
+        store: &PartitionStore,
         compiler: &mut M,
     ) -> Result<Decided, Failure<M::Error>> {
         self.decider.set_quiet(quiet);
-        self.writer.clear(); // whatever a request that failed has written
+        self.writer.clear(); // of what a request that failed has written
         let mut output = Output {
             decided: Decided::default(),
             writer: &mut self.writer,
@@ -113,7 +113,7 @@ impl Engine {
             let bytes = self.inflater.records_of(raw, header.codec).map_err(Failure::Unreadable)?;
             batch::find(&header, bytes, &mut self.records).map_err(Failure::Unreadable)?;
             output.decided.next_offset = header.next_offset;
-            self.decider.decide(bytes, &self.records, request, wills, compiler, &mut output)?;
+            self.decider.decide(bytes, &self.records, request, store, compiler, &mut output)?;
             if rest.is_empty() {
                 break;
             }

@@ -1,7 +1,7 @@
 //! Objects from JSON: what is plain, and nothing else.
 //!
-//! Promises that what is read here the Python core reads too, with the same meaning. So everything that is seldom and
-//! could be read in two ways is `None` and goes to Python, whose answer and whose errors then stand: a name twice,
+//! Promises that what is read here the Python core reads too, with the same meaning. So everything that is rare and
+//! could be read in two ways is `None` and falls back to Python, whose answer and errors then stand: a name twice,
 //! escapes that are not plain, numbers that are no plain integers, values within values, bytes that are not UTF-8. What the
 //! fields mean is known to `event` and `expressions`.
 

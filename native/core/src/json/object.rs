@@ -95,7 +95,7 @@ impl ObjectReader {
                     values[field] = value;
                     before = field;
                 }
-                // What nobody knows may stand twice, and be any plain value.
+                // An unknown field may stand twice, and be any plain value.
                 None => {
                     if value.is_escaped() {
                         return None;

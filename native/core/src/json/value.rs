@@ -82,7 +82,7 @@ pub(super) fn plain_character(digits: &[u8]) -> Option<char> {
     char::from_u32(code)
 }
 
-/// A text with its escapes replaced; whoever read it has seen to it that all of them are known.
+/// A text with its escapes replaced. It must have been read by `ObjectReader`, which lets only known escapes pass.
 pub fn unescape(text: &[u8], into: &mut Vec<u8>) {
     into.clear();
     let mut rest = text;
@@ -97,7 +97,7 @@ pub fn unescape(text: &[u8], into: &mut Vec<u8>) {
             b'r' => b'\r',
             b't' => b'\t',
             b'u' => {
-                let character = plain_character(&rest[..4]).expect("seen by whoever read it");
+                let character = plain_character(&rest[..4]).expect("checked by `ObjectReader`");
                 rest = &rest[4..];
                 into.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
                 continue;

@@ -2,7 +2,7 @@
 //!
 //! Most numbers stand as they are read, and most others lack their country's code, or write it without a plus or with
 //! two noughts. Those are read here; whatever takes more (spaces, dashes, schemes, other scripts, a nought before an
-//! area) is `None` and goes to Python, whose answer then stands.
+//! area) is `None` and falls back to Python, whose answer then stands.
 
 mod patterns;
 #[cfg(test)]
@@ -117,7 +117,9 @@ impl Numbering {
             [("help", help), ("short", short), ("subscriber", subscriber), ("mobile", mobile), ("fixed", fixed)];
         for (name, pattern) in named.into_iter().chain([("port", port)]) {
             if !plain(pattern) {
-                return Err(format!("the policy's pattern for {name} numbers is more than this module reads"));
+                return Err(format!(
+                    "the policy's pattern for {name} numbers uses syntax that wurao_native does not read"
+                ));
             }
         }
         if country.is_empty() || country.len() >= SETTLED_DIGITS || !country.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -188,17 +190,17 @@ impl Numbering {
         rest.len() < u16::BITS as usize && self.settled.get(first).is_some_and(|settled| settled >> rest.len() & 1 == 1)
     }
 
-    /// The kind of a recipient, and its number if it is a person's. `None`: it is Python's to read.
+    /// The kind of a recipient, and its number if it is a person's. `None` is a fallback to Python.
     #[inline]
     pub fn recipient(&self, to: &[u8]) -> Option<(ToKind, Option<u64>)> {
         match parse(to) {
             Some(number) if self.is_settled(to) => Some((ToKind::Person, Some(number))),
-            _ => self.seldom(to),
+            _ => self.recipient_by_patterns(to),
         }
     }
 
     #[cold]
-    fn seldom(&self, to: &[u8]) -> Option<(ToKind, Option<u64>)> {
+    fn recipient_by_patterns(&self, to: &[u8]) -> Option<(ToKind, Option<u64>)> {
         let text = match self.read(to)? {
             Number::Person(number) => return Some((ToKind::Person, Some(number))),
             Number::Other(text) => text,
@@ -211,13 +213,13 @@ impl Numbering {
         Some((kind, None))
     }
 
-    /// The kind of the number that an event comes from, and that number. `None`: it is Python's to read.
+    /// The kind of the number that an event comes from, and that number. `None` is a fallback to Python.
     pub fn source<'a>(&self, from: &'a [u8], side: Side) -> Option<(FromKind, Number<'a>)> {
         if from.is_empty() {
             return Some((FromKind::Missing, Number::Other(from)));
         }
         if side == Side::Internet {
-            // Its form is not checked; but where it is a subscriber's number, it is a person's or goes to Python.
+            // Its form is not checked; but where it is a subscriber's number, it is a person's or falls back to Python.
             return match parse(from) {
                 Some(_) => match self.international(from) {
                     Some(number @ Number::Person(_)) => Some((FromKind::Person, number)),
@@ -237,7 +239,7 @@ impl Numbering {
         }
     }
 
-    /// The number that a text means (steps 1 to 4). `None`: it is Python's to read.
+    /// The number that a text means (steps 1 to 4). `None` is a fallback to Python.
     pub fn read<'a>(&self, text: &'a [u8]) -> Option<Number<'a>> {
         match text {
             [b'+', ..] => self.international(text),

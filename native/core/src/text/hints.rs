@@ -1,4 +1,4 @@
-//! Opt-out hints: whether a text tells how to refuse.
+//! Opt-out hints: whether a text says how to opt out.
 
 use super::tables::{BASIC, Tables, class};
 use memchr::memmem;

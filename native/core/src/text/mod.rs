@@ -2,7 +2,7 @@
 //!
 //! What folding does to a character, and what the character is, comes from Python as tables (`Tables`), so that there
 //! is one meaning of it. A text with a character that cannot be folded by itself (marks that combine, a capital sigma)
-//! or that the tables do not know is not read here: `read` says so, and its event goes to Python.
+//! or that the tables do not know is not read here: `read` returns false, and its event falls back to Python.
 
 mod hints;
 mod identity;
@@ -17,8 +17,8 @@ pub use tables::{Tables, class};
 use hints::hint;
 use tables::{BASIC, CLASS_SHIFT, Expansion, LENGTH_SHIFT, LETTER_BIT, MARK_BIT, PACKED_MASK, PLACE_MASK, UNSURE_BIT};
 
-/// A character that takes more than a look into the table.
-enum Odd {
+/// A character that takes more than one look-up in the table.
+enum Special {
     /// It folds to what stands at this place among the expansions.
     Expands(usize),
     /// So it does, and it is a mark.
@@ -29,7 +29,7 @@ enum Odd {
     Unsure,
 }
 
-/// A text as it was read. The buffers keep what earlier texts left beyond the ends, which nobody looks at.
+/// A text as it was read. Beyond `ends`, the buffers still hold what earlier texts left, which is never read.
 #[derive(Debug, Default)]
 pub struct Reading {
     folded: Vec<u8>,
@@ -38,7 +38,7 @@ pub struct Reading {
     ends: [usize; 3],
 }
 
-/// Of a run of marks those beyond are left out (DESIGN section 4, *Limits*), which is Python's to do.
+/// Marks in a run beyond so many are left out (DESIGN section 4, *Limits*): such a text falls back to Python.
 const MARKS_MAX: u32 = 30;
 
 /// Room that `read` keeps beyond what it has written, so that it can write four bytes at once.
@@ -52,17 +52,17 @@ impl Reading {
         let mut places = [0; 3];
         let mut rest = text;
         let (mut marks, mut marks_end) = (0, usize::MAX);
-        while let Some(odd) = self.read_plain(tables, &mut rest, &mut places) {
-            let after = match odd {
-                Odd::Expands(place) => Some(self.expand(&tables.expansions[place], places, rest.len())),
-                Odd::Marks(place) => {
+        while let Some(special) = self.read_plain(tables, &mut rest, &mut places) {
+            let after = match special {
+                Special::Expands(place) => Some(self.expand(&tables.expansions[place], places, rest.len())),
+                Special::Marks(place) => {
                     marks = if places[2] == marks_end { marks + 1 } else { 1 };
                     let after = self.expand(&tables.expansions[place], places, rest.len());
                     marks_end = after[2];
                     (marks <= MARKS_MAX).then_some(after)
                 }
-                Odd::Beyond => self.beyond(tables, &mut rest, places),
-                Odd::Unsure => None,
+                Special::Beyond => self.beyond(tables, &mut rest, places),
+                Special::Unsure => None,
             };
             let Some(after) = after else { return false };
             places = after;
@@ -73,12 +73,12 @@ impl Reading {
 
     /// Reads on to the next character that does not fold to one of the basic plane, which is most often the end.
     #[inline]
-    fn read_plain(&mut self, tables: &Tables, rest: &mut &[u8], places: &mut [usize; 3]) -> Option<Odd> {
+    fn read_plain(&mut self, tables: &Tables, rest: &mut &[u8], places: &mut [usize; 3]) -> Option<Special> {
         // Slices that begin where there is nothing yet: what remains of each is all that has to be looked after.
         let Self { folded, letters, classes, .. } = self;
         let [mut folded_at, mut letters_at, mut classes_at] = *places;
         let mut text = *rest;
-        let odd = loop {
+        let special = loop {
             let (code, after) = match text {
                 [] => break None,
                 [one @ 0..0x80, after @ ..] => (u16::from(*one), after),
@@ -86,17 +86,17 @@ impl Reading {
                     (u16::from(*one) << 12 | u16::from(two & 0x3f) << 6 | u16::from(three & 0x3f), after)
                 }
                 [one @ 0..0xe0, two, after @ ..] => (u16::from(one & 0x1f) << 6 | u16::from(two & 0x3f), after),
-                _ => break Some(Odd::Beyond),
+                _ => break Some(Special::Beyond),
             };
             let entry = tables.fold[usize::from(code)];
             let bytes = entry >> LENGTH_SHIFT & 3;
             if bytes == 0 {
                 if entry & UNSURE_BIT != 0 {
-                    break Some(Odd::Unsure);
+                    break Some(Special::Unsure);
                 }
                 text = after;
                 let place = (entry & PLACE_MASK) as usize;
-                break Some(if entry & MARK_BIT == 0 { Odd::Expands(place) } else { Odd::Marks(place) });
+                break Some(if entry & MARK_BIT == 0 { Special::Expands(place) } else { Special::Marks(place) });
             }
             // Four bytes are written and only those that belong to the character are kept: no branch.
             let (Some(four), Some(letter), Some(class)) = (
@@ -116,7 +116,7 @@ impl Reading {
         };
         *rest = text;
         *places = [folded_at, letters_at, classes_at];
-        odd
+        special
     }
 
     /// Makes all buffers so much longer than these places, each of which is an end.
@@ -179,7 +179,7 @@ impl Reading {
         self.letters().iter().flat_map(|letter| letter.to_le_bytes()).filter(|byte| *byte != 0).collect()
     }
 
-    /// Whether the text tells how to refuse: the policy's usual pattern, `退订|拒收|回[复覆]?[^\pL\pN]{0,2}(td|t|r|n)([^a-z0-9]|$)`.
+    /// Whether the text says how to opt out: the policy's usual pattern, `退订|拒收|回[复覆]?[^\pL\pN]{0,2}(td|t|r|n)([^a-z0-9]|$)`.
     pub fn opt_out_shown(&self) -> bool {
         hint(self.classes())
     }
