@@ -573,7 +573,7 @@ def _desk(house: House) -> None:
     while not house.ended.wait(DESK_S):
         number += 1
         complaint = {
-            "subscriber": subscriber(said.words[0].who.start + number),
+            "subscriber": subscriber(said.expressions[0].who.start + number),
             "channel": "sms",
             "sender": said.senders[number % len(said.senders)].sender,
             "at": now_ms(),

@@ -207,7 +207,7 @@ async def _happen(house: Trial, producer: AIOKafkaProducer, said: Sample, *, lea
     while True:
         number += 1
         await asyncio.to_thread(_file, house, number, said)
-        misplaced = said.words[0].expression(said.words[0].who.start + number)
+        misplaced = said.expressions[0].expression(said.expressions[0].who.start + number)
         key, value = key_of(misplaced).encode(), encode(misplaced)
         for partition in range(2):  # of which one at least is the wrong one
             await producer.send_and_wait(EXPRESSIONS, value=value, key=key, partition=partition)
@@ -220,7 +220,7 @@ async def _happen(house: Trial, producer: AIOKafkaProducer, said: Sample, *, lea
 def _file(house: Trial, number: int, said: Sample) -> None:
     """What people do at the API: a complaint, a finding, a look at the cases, and somebody with a wrong token."""
     complaint = {
-        "subscriber": subscriber(said.words[0].who.start + number),
+        "subscriber": subscriber(said.expressions[0].who.start + number),
         "channel": "sms",
         "sender": said.senders[0].sender,
         "at": now_ms(),

@@ -42,8 +42,8 @@ def main() -> None:
     ours = Path(wurao_native.__file__ or "").is_relative_to(os.environ["VIRTUAL_ENV"])
     assert ours, "this trains the instrumented build that maturin has just made"
     few = sample(now=NOW, refusals_count=REFUSALS_COUNT // 10, silent_count=100_000)
-    said = [wish.expression(index) for wish in few.words for index in wish.who]
-    registry = registry_of([*few.records(), *said])
+    expressions = [repeated.expression(index) for repeated in few.expressions for index in repeated.who]
+    registry = registry_of([*few.records(), *expressions])
     assert isinstance(registry.wills, Wills)
     base, registry.wills = Base.of(registry.wills), Overlay(registry.wills)
     records = [(_key(event), encode(event)) for event in Traffic(few, own(), seed=7).events(EVENTS_COUNT, now=NOW)]
@@ -58,9 +58,9 @@ def main() -> None:
                 outcome = native.decide(raw, topic=EVENTS_URGENT, partition=0, base_offset_from=0, now=NOW)
                 for batch, _ in outcome.batches:
                     wurao_native.seal(batch, 7, 1, at, transactional=False)
-    expressions = [(key_of(record).encode(), encode(record)) for record in said[:EVENTS_COUNT]]
-    for at in range(0, len(expressions), BATCHES_COUNT[0]):
-        raw = _batch(expressions[at : at + BATCHES_COUNT[0]], CODECS["zstd"])
+    keyed = [(key_of(record).encode(), encode(record)) for record in expressions[:EVENTS_COUNT]]
+    for at in range(0, len(keyed), BATCHES_COUNT[0]):
+        raw = _batch(keyed[at : at + BATCHES_COUNT[0]], CODECS["zstd"])
         wurao_native.ExpressionReader().read(
             raw, from_offset=0, partition=0, partitions=PARTITIONS, reject_misplaced=False
         )

@@ -77,7 +77,7 @@ class Health:
         if self._runner is not None:
             await self._runner.cleanup()
 
-    def forget(self) -> None:
+    def release(self) -> None:
         """In a forked child: let go of the parent's port, so that it does not outlive the parent."""
         if self._socket is not None:
             self._socket.close()

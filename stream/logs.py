@@ -76,17 +76,17 @@ def configure(*, verbose: bool = False) -> None:
     handler.addFilter(FewOfAKind(tracebacks=verbose))
     logging.basicConfig(level=level, handlers=[handler], force=True)
     logging.captureWarnings(True)
-    threading.excepthook = _tell_of_thread
+    threading.excepthook = _log_thread_failure
     for chatty in ("aiokafka", "aiohttp.access", "asyncio", "faust", "mode"):
         # aiokafka logs full records and member lists at INFO; what matters of it is logged here in our words.
         logging.getLogger(chatty).setLevel(logging.DEBUG if verbose else logging.WARNING)
 
 
-def _tell_of_thread(died: threading.ExceptHookArgs) -> None:
+def _log_thread_failure(died: threading.ExceptHookArgs) -> None:
     """Python would print it: Faust's consumer, which is a thread, so ends where its broker has gone."""
     if died.exc_value is not None:
-        told = (died.exc_type, died.exc_value, died.exc_traceback)
-        logging.getLogger("py.threads").error("a thread has ended by an exception", exc_info=told)
+        raised = (died.exc_type, died.exc_value, died.exc_traceback)
+        logging.getLogger("py.threads").error("a thread has ended by an exception", exc_info=raised)
 
 
 def get(name: str) -> Log:
@@ -118,7 +118,7 @@ class FewOfAKind(logging.Filter):
     """Lets the first message of a kind through, and then one in `every_s`, which says how many were held back.
 
     Of libraries' messages only; a kind is a template (not what is put into it) of one logger and level, or all those by
-    which aiokafka says that a broker does not answer. An exception is told in the fields `error` and `at`, unless
+    which aiokafka says that a broker does not answer. An exception is given in the fields `error` and `at`, unless
     `tracebacks` are wanted.
     """
 

@@ -1,7 +1,7 @@
 """A small file that people keep: read at the start, and again when it has changed.
 
 Tokens are withdrawn and contacts added while a process runs; nobody should have to restart it for that. A file
-that was spoilt after the start is told loudly, and what was read last stays in use: a slip of the pen must not
+that was spoilt after the start is logged, and what was read last stays in use: a slip of the pen must not
 stop all notices.
 """
 

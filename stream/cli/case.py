@@ -131,22 +131,22 @@ class Client:
                 aiohttp.ClientSession(headers=headers, timeout=timeout) as session,
                 session.request(method, f"{self._url}{path}", params=query, data=data, allow_redirects=False) as answer,
             ):
-                said = await answer.read()
+                body = await answer.read()
         except (aiohttp.ClientError, TimeoutError) as error:
             raise CommandError(
                 f"no answer from {self._url}: {str(error) or type(error).__name__}; check that the API runs there, "
                 "and api.url (WURAO_API__URL)"
             ) from error
         if not 200 <= answer.status < 300:
-            raise CommandError(_refused(answer.status, said))
-        return said
+            raise CommandError(_refused(answer.status, body))
+        return body
 
 
 Work = Callable[[Client, argparse.Namespace], Coroutine[object, object, int]]
 
 
 def _command(work: Work) -> Callable[[argparse.Namespace], int]:
-    """A verb's work, with what a person can mend told in one line."""
+    """A verb's work, with what a person can mend printed in one line."""
 
     def run(arguments: argparse.Namespace) -> int:
         try:
@@ -169,11 +169,11 @@ async def _list(client: Client, arguments: argparse.Namespace) -> int:
         "limit": str(arguments.limit),
         "after": arguments.after,
     }
-    said = await client.ask("/v1/cases", query={name: value for name, value in asked.items() if value})
+    body = await client.ask("/v1/cases", query={name: value for name, value in asked.items() if value})
     if arguments.json:
-        print(said.decode())
+        print(body.decode())
         return 0
-    page = msgspec.json.decode(said, type=CasePage)
+    page = msgspec.json.decode(body, type=CasePage)
     rows = [("DUE", "CASE", "PROCEDURE", "STATE", "CLOCK", "PARTY"), *(_row(line) for line in page.cases)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for row in rows:
@@ -184,11 +184,11 @@ async def _list(client: Client, arguments: argparse.Namespace) -> int:
 
 
 async def _show(client: Client, arguments: argparse.Namespace) -> int:
-    said = await client.ask(f"/v1/cases/{_case(arguments.case)}")
+    body = await client.ask(f"/v1/cases/{_case(arguments.case)}")
     if arguments.json:
-        print(said.decode())
+        print(body.decode())
         return 0
-    shown = msgspec.json.decode(said, type=CaseShown)
+    shown = msgspec.json.decode(body, type=CaseShown)
     line = shown.line
     print(f"{line.case}: {line.procedure}, {line.state}, step {line.step} of {_time(line.updated)}")
     for clock in line.due:
@@ -215,11 +215,11 @@ async def _decide(client: Client, arguments: argparse.Namespace) -> int:
     )
 
 
-def _print_answer(said: bytes, arguments: argparse.Namespace) -> int:
+def _print_answer(body: bytes, arguments: argparse.Namespace) -> int:
     if arguments.json:
-        print(said.decode())
+        print(body.decode())
         return 0
-    accepted = msgspec.json.decode(said, type=Accepted)
+    accepted = msgspec.json.decode(body, type=Accepted)
     print(f"written: {accepted.id}" + (f", case {accepted.case}" if accepted.case else ""))
     for fault in accepted.missing:
         print(_fault(fault), file=sys.stderr)
@@ -281,9 +281,9 @@ def _time(moment: int) -> str:
         return f"{moment} ms"
 
 
-def _refused(status: int, said: bytes) -> str:
+def _refused(status: int, body: bytes) -> str:
     try:
-        refusal = msgspec.json.decode(said, type=Refusal)
+        refusal = msgspec.json.decode(body, type=Refusal)
     except msgspec.DecodeError:
         return f"HTTP {status}, and no answer of wurao's API: check api.url"
     lines = [f"{refusal.error}: {refusal.reason}", *(_fault(fault) for fault in refusal.faults)]

@@ -91,7 +91,7 @@ def config_of(arguments: argparse.Namespace) -> Config:
 
 
 def run_guarded(name: str, work: Coroutine[object, object, int], config: Config | None = None) -> int:
-    """Run a command's work; what an operator can mend is told on stderr, and 1 returned.
+    """Run a command's work; what an operator can mend is printed on stderr, and 1 returned.
 
     `config` is that of a command that uses Kafka.
     """
@@ -127,7 +127,7 @@ def say(line: str) -> None:
 def private_file(path: Path) -> Iterator[BinaryIO]:
     """A file that is there when all of it is, for its owner's eyes: it holds subscribers' numbers.
 
-    A device or a pipe is written as it stands. A disk that is full is told with the file's name.
+    A device or a pipe is written as it stands. Where the disk is full, the error names the file.
     """
     regular = not path.exists() or path.is_file()
     path = path.resolve() if path.is_file() else path  # what a link names is renewed, not the link
@@ -186,8 +186,8 @@ class Meter:
             self._shown = now
             share = min(1.0, done / total) if total else 0.0
             left = f", {(now - self._began) * (1 - share) / share:,.0f} s left" if share else ""
-            told = f"{share:.0%}, " if total else ""
-            say(f"{self._what}: {told}{items:,} {self._unit}, {rate:,.0f}/s{left}")
+            percent = f"{share:.0%}, " if total else ""
+            say(f"{self._what}: {percent}{items:,} {self._unit}, {rate:,.0f}/s{left}")
 
 
 def _bar(unit: str) -> "Progress":

@@ -80,7 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
     except OSError as error:
         print(f"{arguments.events}: {error.strerror}; give a file of NDJSON events, or -", file=sys.stderr)
         return 1
-    tell_if_nobody_is_registered(loaded.registry, arguments.registry)
+    warn_if_no_sender_is_registered(loaded.registry, arguments.registry)
     with lines:
         name = "standard input" if arguments.events == "-" else arguments.events
         try:
@@ -91,7 +91,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 1 if refused or loaded.problems else 0
 
 
-def tell_if_nobody_is_registered(registry: Registry, files: Sequence[Path]) -> None:
+def warn_if_no_sender_is_registered(registry: Registry, files: Sequence[Path]) -> None:
     """Say on stderr why hardly anything will be allowed, where that is so: it looks as if the rules were at fault."""
     if registry.senders:
         return

@@ -32,13 +32,13 @@ async def finding(config: Config, admin: AIOKafkaAdminClient) -> CheckResult:
     base = f"http://{config.metrics.host}:{config.metrics.port}"
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=ANSWER_S_MAX)) as session:
         try:
-            ready, said = await _get(session, f"{base}/readyz")
+            ready, answer = await _get(session, f"{base}/readyz")
         except aiohttp.ClientConnectorError:
             return _nobody(base, await _members(config, admin))
         except (aiohttp.ClientError, OSError) as error:
             return _mute(base, error)
         if not ready:
-            return warn("filter", f"not ready: {said}", "see its log; `curl` the /readyz of its workers (port + N)")
+            return warn("filter", f"not ready: {answer}", "see its log; `curl` the /readyz of its workers (port + N)")
         staleness: list[float] = []
         for worker in range(1, config.filter.workers + 1):
             place = f"http://{config.metrics.host}:{config.metrics.port + worker}"

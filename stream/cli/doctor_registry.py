@@ -6,7 +6,7 @@ from stream.registry import claims, prefixes
 from stream.registry.registry import Registry
 
 SHOWN_MAX = 10
-"""Of each kind so many are told; the count is of all."""
+"""Of each kind so many are named; the count is of all."""
 
 
 def findings(registry: Registry, policy: Policy) -> list[CheckResult]:

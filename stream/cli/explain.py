@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from stream.cli.common import add_json, failed, print_json
-from stream.cli.decide import add_world, tell_if_nobody_is_registered
+from stream.cli.decide import add_world, warn_if_no_sender_is_registered
 from stream.feed.files import RegistryFileError, load_registry
 from stream.feed.ndjson import sort_of, text_problem
 from stream.model.codec import Undecodable, decode_event
@@ -54,7 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
         return failed("explain", f"{error}; give an event in JSON, a file that holds one, or -")
     for problem in loaded.problems:
         print(problem, file=sys.stderr)
-    tell_if_nobody_is_registered(loaded.registry, arguments.registry)
+    warn_if_no_sender_is_registered(loaded.registry, arguments.registry)
     now = event.time if arguments.now is None else arguments.now
     explanation = explain(event, World(policy, loaded.registry), now)
     if arguments.json:

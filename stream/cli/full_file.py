@@ -44,8 +44,8 @@ def add_full_file(command: argparse.ArgumentParser, channels: tuple[str, ...]) -
         metavar="CHANNEL",
         choices=channels,
         help="the one FILE is a full list of those who refuse everything on CHANNEL, by --source: write the "
-        "difference to what is registered; those who are no longer in it keep their narrower refusals, and whoever "
-        "refuses by another source's word is left alone",
+        "difference to what is registered; those who are no longer in it keep their narrower refusals, and refusals "
+        "of another source are left as they are",
     )
     command.add_argument(
         "--yes", action="store_true", help="apply the difference without asking (with --replace-scope)"
@@ -114,7 +114,7 @@ async def replace(
 
 
 def _look_through(bulk: BulkFile, importer: Importer, channel: Channel, source: str) -> tuple[BitMap64, int, int]:
-    """The numbers in the file, its bad lines, which are told, and all its lines."""
+    """The numbers in the file, its bad lines, which are reported, and the count of all its lines."""
     in_file = BitMap64()
     bad_count = lines_count = 0
     for chunk in bulk.chunks():

@@ -201,7 +201,7 @@ async def _inspect(config: Config, arguments: argparse.Namespace) -> int:
 
 
 async def _built(config: Config) -> tuple[Registry, SnapshotMeta, int]:
-    """The registry from its topics, with bad records told as they are met."""
+    """The registry from its topics, with bad records printed as they are met."""
     bad_count = misplaced_count = 0
     with Meter("registry", "records read") as meter:
 

@@ -30,6 +30,7 @@ from stream.feed.bulk_files import COLUMNS, BulkFile, Format, Given
 from stream.feed.importer import Fate, FileWriter, Importer, ImportTally, topics_opened
 from stream.feed.order_index import OrderIndex, OrderLock
 from stream.feed.snapshots import collector_at_rest
+from stream.feed.table_columns import IGNORED
 from stream.feed.text_files import ENCODINGS, opened
 from stream.kafka.topics import EXPECTED
 from stream.model.times import read_time, time_problem
@@ -95,7 +96,7 @@ def add_import(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         metavar="THEIRS=OURS",
         action="append",
         default=[],
-        help=f"which of our columns a column of theirs is, or `{tables.IGNORED}` for none; may be given again",
+        help=f"which of our columns a column of theirs is, or `{IGNORED}` for none; may be given again",
     )
     command.add_argument(
         "--timezone",
@@ -109,7 +110,7 @@ def add_import(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         help="the expression (refuse, consent, lift), for rows and lists that do not state it",
     )
     for name, sentence in (
-        ("source", "how it was said"),
+        ("source", "how it was expressed, such as web-form"),
         ("sender", "the sender that it concerns (default: any)"),
         ("category", "the category that it concerns (default: any)"),
         ("evidence", "what proves it"),
@@ -214,8 +215,8 @@ def _files(config: Config, arguments: argparse.Namespace, stack: ExitStack, now:
 
 def _mapping(pair: str) -> tuple[str, str]:
     theirs, _, ours = pair.rpartition("=")
-    if not theirs or ours not in (*COLUMNS, tables.IGNORED):
-        raise CommandError(f"--map {pair!r}: write THEIRS=OURS, and OURS among {', '.join(COLUMNS)}, {tables.IGNORED}")
+    if not theirs or ours not in (*COLUMNS, IGNORED):
+        raise CommandError(f"--map {pair!r}: write THEIRS=OURS, and OURS among {', '.join(COLUMNS)}, {IGNORED}")
     return theirs, ours
 
 

@@ -1,8 +1,8 @@
-"""Lines that an import does not apply: the first of each kind told on stderr, all of them kept beside their file.
+"""Lines that an import does not apply: the first of each kind printed on stderr, all of them kept beside their file.
 
 Bad lines stand in `FILE.bad` as they were, in the file's own encoding and under its header, ready to be mended and
-imported again; words that came too late and records that may not be written in `FILE.skipped`, with the line's number
-and the reason. Both hold numbers: they are for their owner's eyes.
+imported again; expressions that came too late and records that may not be written in `FILE.skipped`, with the line's
+number and the reason. Both hold numbers: they are for their owner's eyes.
 """
 
 import csv
@@ -18,7 +18,7 @@ from stream.feed.bulk_files import BulkFile
 from stream.feed.importer import Rejection
 
 SHOWN_MAX: Final = 20
-"""Of each kind of line that is not applied, so many are told on stderr; all are in the files."""
+"""Of each kind of line that is not applied, so many are printed on stderr; all are in the files."""
 
 
 class Rejections:
@@ -41,7 +41,7 @@ class Rejections:
             say(f"kept in {path}")
 
     def __call__(self, rejection: Rejection) -> None:
-        """Tell of it, and keep it."""
+        """Print it, and keep it."""
         self._shown[rejection.fate] += 1
         shown = self._shown[rejection.fate]
         if shown <= SHOWN_MAX:

@@ -16,10 +16,11 @@ from bloom.wills import CHANNELS
 from stream.cli.common import CommandError, Meter, add_json, failed, print_json, private_file, say
 from stream.cli.moments import WRITTEN, moment
 from stream.clock import now_ms
-from stream.feed import tables
+from stream.feed import csv_rows, tables
 from stream.feed.files import RegistryFileError, load_registry
 from stream.feed.scrubbing import REACHABLE, REASONS, Answers, Scrubber
-from stream.feed.tables import NUMBER, Layout, TableRows
+from stream.feed.table_columns import NUMBER
+from stream.feed.tables import Layout, TableRows
 from stream.feed.text_files import ENCODINGS, BulkFileError, TextFile, opened
 from stream.model.limits import FILE_LINE
 from stream.policy.loading import load
@@ -29,7 +30,7 @@ _ENCODED: Final = [reason.encode() for reason in REASONS]
 _QUOTED: Final = (b",", b'"')
 
 KNOWN_SHOWN_MAX: Final = 20
-"""Where a sender is unknown, so many of those that are known are told."""
+"""Where a sender is unknown, so many of those that are known are named."""
 
 
 class ScrubOutputs(NamedTuple):
@@ -207,7 +208,7 @@ def _rows(rows: TableRows, answers: Answers, layout: Layout) -> list[bytes]:
         raw = [_quoted(line) for line in raw]
     else:
         for place in rows.bad:
-            if not tables.is_sound(raw[place], layout.separator):
+            if not csv_rows.is_sound(raw[place], layout.separator):
                 # Else what is put behind it would stand in its open cell, and the lines that follow as well.
                 raw[place] = _quoted(raw[place]) + separator * (len(layout.columns) - 1)
     shown = [_ENCODED[code] for code in answers.codes.tolist()]

@@ -20,7 +20,7 @@ from stream.registry.exceeding import Exceeding
 Records = Literal["all", "all-but-expressions", "none"]
 
 SHOWN_MAX: Final = 50
-"""So many records are told one by one to people."""
+"""So many records are printed one by one for people."""
 
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -79,7 +79,7 @@ async def _create(config: Config, *, as_json: bool) -> int:
     finally:
         await admin.close()
     # What was made just now is as it must be, and perhaps not yet known to every broker.
-    differences = [told for told in await _differences(config) if told.partition(":")[0] not in made]
+    differences = [difference for difference in await _differences(config) if difference.partition(":")[0] not in made]
     kept = [name for name in topics.EXPECTED if name not in made]
     if as_json:
         print_json({"made": made, "kept": kept, "differences": differences})
@@ -97,13 +97,13 @@ async def _check(config: Config, *, as_json: bool, records: Records) -> int:
     cluster = await _cluster(config)
     differences = topics.differences(cluster, config.topics)
     wanted = [name for name in RECORD_KIND if name in cluster.topics and _is_wanted(name, records)]
-    found = [told for name in wanted for told in await _exceeding(config, name, cluster.topics[name].partitions)]
+    found = [one for name in wanted for one in await _exceeding(config, name, cluster.topics[name].partitions)]
     if as_json:
         print_json({"differences": differences, "exceeding": found})
     else:
         print("\n".join(differences) or f"all {len(topics.EXPECTED)} topics are as they must be")
-        for told in found[:SHOWN_MAX]:
-            print(f"still applied, and above a limit for new records: {told}")
+        for one in found[:SHOWN_MAX]:
+            print(f"still applied, and above a limit for new records: {one}")
         if len(found) > SHOWN_MAX:
             print(f"… and {len(found) - SHOWN_MAX:,} more; --json names them all")
     return 1 if differences else 0

@@ -1,4 +1,4 @@
-"""`wurao will`: what one subscriber wants, every word behind it, and a way to write one.
+"""`wurao will`: what one subscriber wants, every expression behind it, and a way to write one.
 
 The number that the operator asks about is shown whole: it is the answer to a question, and no log.
 """
@@ -45,7 +45,7 @@ NUMBER_CHARACTERS_MAX: Final = 256
 
 
 class StandingScope(msgspec.Struct, frozen=True):
-    """A refusal or consent that holds, and the word that it comes from, where that is known."""
+    """A refusal or consent that holds, and the expression that it comes from, where that is known."""
 
     sender: str
     category: str
@@ -70,14 +70,14 @@ class ShownWills(msgspec.Struct, frozen=True):
 
 @dataclass(slots=True)
 class SubscriberHistory:
-    """All that is known of one subscriber: a state to begin with, and words in order of receipt."""
+    """All that is known of one subscriber: a state to begin with, and expressions in order of receipt."""
 
     wills: Wills = field(default_factory=Wills)
     expressions: list[Expression] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
     def add(self, expression: Expression) -> None:
-        """Take in the next word."""
+        """Take in the next expression."""
         self.wills.apply([expression_row_of(expression)])
         self.expressions.append(expression)
 
@@ -159,7 +159,7 @@ def run_show(arguments: argparse.Namespace) -> int:
 
 
 def run_set(arguments: argparse.Namespace) -> int:
-    """Write one word. Returns 0 once all replicas have it."""
+    """Write one expression. Returns 0 once all replicas have it."""
     try:
         config = config_of(arguments)
     except ConfigError as error:
@@ -290,7 +290,7 @@ def _no_person(arguments: argparse.Namespace) -> str:
 
 
 async def _from_topic(config: Config, subscriber: str) -> SubscriberHistory:
-    """The subscriber's words from its own partition."""
+    """The subscriber's expressions from its own partition."""
     cluster = await describe_registry(config)
     kept = await kept_of(config, subscriber, partitions=cluster.topics[EXPRESSIONS].partitions, client="wurao-will")
     history = SubscriberHistory(problems=list(kept.problems))
@@ -391,7 +391,7 @@ def _scope(sender: str, category: str) -> str:
 
 
 def _provenance(expression: Expression) -> str:
-    parts = [f"said {iso_time(expression.time)}", f"source {expression.source}"]
+    parts = [f"expressed {iso_time(expression.time)}", f"source {expression.source}"]
     if expression.evidence:
         parts.append(f"evidence {expression.evidence}")
     if expression.actor:

@@ -28,10 +28,10 @@ NO_NUMBER: Final = -1
 """In a column of numbers: there is none, or it is no subscriber's."""
 
 DENSE_MIN: Final = 2
-"""Recipients of one worker in a block for it to be told: a sweep of 50 shows each of 12 workers four of them."""
+"""Recipients of one worker in a block to be in the record: a sweep of 50 shows each of 12 workers four of them."""
 
 BLOCKS_MAX: Final = 64
-"""Blocks told of a party, the fullest first: 3,200 numbers, far above any limit of a sweep."""
+"""Blocks in the record of a party, the fullest first: 3,200 numbers, far above any limit of a sweep."""
 
 _NUMBER_BITS: Final = 50
 """A number below 10¹⁵ takes so many bits, which leaves thirteen for the party beside it."""
@@ -136,7 +136,7 @@ class _Known(NamedTuple):
 
 
 class _Parties(NamedTuple):
-    """The parties to be told of, and whose each row is: its place among them, or -1."""
+    """The parties that get a record, and whose each row is: its place among them, or -1."""
 
     known: list[_Known]
     of_answers: NDArray[np.int32]
@@ -162,7 +162,7 @@ class _Recipients(NamedTuple):
 def records_of(closed: Closed, *, floor: int) -> Iterator[Activity]:
     """The records of a part of a window, a party at a time.
 
-    `floor` is the least number of events of a number that is told of. A generator, so that whoever sends the
+    `floor` is the least number of events of a number that gets a record. A generator, so that whoever sends the
     records can let others have a turn in between; most of the work is done before the first.
     """
     parties, tallies = _parties(closed, floor)
@@ -204,7 +204,7 @@ def numbers_of(texts: Sequence[str]) -> Integers:
 
 
 def _parties(closed: Closed, floor: int) -> tuple[_Parties, Mapping[int, list[Tally]]]:
-    """The parties to be told of, and by their places how often each got which answer."""
+    """The parties that get a record, and by their places how often each got which answer."""
     places: dict[tuple[Channel, str], int] = {}
     tallies: dict[int, list[Tally]] = defaultdict(list)
     of_answers = np.full(len(closed.answers), -1, dtype=np.int32)
@@ -303,8 +303,10 @@ def _dense(owners: Integers, numbers: Integers) -> Mapping[int, tuple[Block, ...
     whose, firsts = owners[starts[full]], blocks[starts[full]] * BLOCK_NUMBERS
     order = np.lexsort((firsts, -sizes[full], whose))
     ranks = np.arange(len(order)) - np.searchsorted(whose[order], whose[order])
-    told = np.sort(order[ranks < BLOCKS_MAX])
-    for place, first, bit in zip(whose[told].tolist(), firsts[told].tolist(), bits[told].tolist(), strict=True):
+    fullest = np.sort(order[ranks < BLOCKS_MAX])
+    for place, first, bit in zip(
+        whose[fullest].tolist(), firsts[fullest].tolist(), bits[fullest].tolist(), strict=True
+    ):
         found[place].append(Block(first, bit))
     return {place: tuple(of_party) for place, of_party in found.items()}
 

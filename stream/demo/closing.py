@@ -29,7 +29,7 @@ NEXT: Final = (
 )
 
 
-def tell(console: Console, stage: Stage, sample: Sample) -> bool:
+def show(console: Console, stage: Stage, sample: Sample) -> bool:
     """Print it. Returns whether everything went as it must."""
     say = partial(view.say, console)
 
@@ -101,7 +101,7 @@ def _story(stage: Stage) -> str:
 
 
 def _describe(stage: Stage, sample: Sample) -> list[Text]:
-    """Three decisions in words, each told from the registry as it stood for that event's recipient."""
+    """Three decisions in words, each explained from the registry as it stood for that event's recipient."""
     chosen = [
         (stage.opening[answer.event], answer)
         for reason in SHOWN_REASONS
@@ -110,7 +110,7 @@ def _describe(stage: Stage, sample: Sample) -> list[Text]:
     ][: len(SHOWN_REASONS)]
     policy = load_policy(stage.config.policy.file)
     everybody = World(policy, registry_of(sample.records()))
-    told = [view.told(decision_line(event, decision, everybody)) for event, decision in chosen]
+    shown = [view.decision_text(decision_line(event, decision, everybody)) for event, decision in chosen]
     blocked, reply = stage.story.first_blocked, stage.reply
     if blocked is not None and blocked.decision is not None and reply is not None:
         left = Expression(
@@ -122,5 +122,5 @@ def _describe(stage: Stage, sample: Sample) -> list[Text]:
             sender=WATCHED_SENDER,
         )
         one = World(policy, registry_of([*sample.records(), *sample.expressions_of(sample.watched), left]))
-        told.insert(0, view.told(decision_line(stage.watched[blocked.decision.event], blocked.decision, one)))
-    return told
+        shown.insert(0, view.decision_text(decision_line(stage.watched[blocked.decision.event], blocked.decision, one)))
+    return shown

@@ -1,4 +1,4 @@
-"""The demonstration from the first broker to the last word.
+"""The demonstration from the first broker to the state word.
 
 In order: a broker (or the configured cluster), topics, the sample registry, `wurao filter`, traffic with a
 live view and one subscriber's opt-out, a summary. Whatever ends it, everything that it started is ended and
@@ -82,13 +82,13 @@ def run(options: Options, console: Console) -> int:
 
 
 def _with_broker(options: Options, console: Console, directory: Path) -> int:
-    said = texts.corpus(options.messages) if options.messages else texts.own()
+    corpus = texts.corpus(options.messages) if options.messages else texts.own()
     with _broker(options, console) as kafka:
         environment = _environment(options, kafka, directory)
         config = configuration.load(options.config, environment)
         process = FilterProcess(environment, workers=WORKERS, log=directory / "filter.log")
         try:
-            return asyncio.run(_Demo(options, config, console, said=said, process=process, kafka=kafka).run())
+            return asyncio.run(_Demo(options, config, console, corpus=corpus, process=process, kafka=kafka).run())
         finally:
             process.stop()
 
@@ -132,14 +132,14 @@ def _environment(options: Options, kafka: Cluster, directory: Path) -> dict[str,
 
 @contextmanager
 def step(console: Console, name: str) -> Iterator[Callable[[str], None]]:
-    """One step of the preparation, with a spinner on a terminal. Call what it gives with what is known so far."""
-    said = "…"
+    """One step of the preparation, with a spinner on a terminal. Call what it gives with the newest state as text."""
+    state = "…"
     began = time.monotonic()
-    status = None if view.is_plain(console) else console.status(f"{name}: {said}")
+    status = None if view.is_plain(console) else console.status(f"{name}: {state}")
 
     def say(text: str) -> None:
-        nonlocal said
-        said = text
+        nonlocal state
+        state = text
         if status is not None:
             status.update(f"{name}: {text}")
 
@@ -148,7 +148,7 @@ def step(console: Console, name: str) -> Iterator[Callable[[str], None]]:
     else:
         with status:
             yield say
-    view.say(console, f"{name:<{_STEP_CELLS}}{said} ({time.monotonic() - began:.1f} s)", hanging=_STEP_CELLS)
+    view.say(console, f"{name:<{_STEP_CELLS}}{state} ({time.monotonic() - began:.1f} s)", hanging=_STEP_CELLS)
 
 
 def topics_made(count: int, partitions: int) -> str:
@@ -173,14 +173,14 @@ class _Demo:
         config: Config,
         console: Console,
         *,
-        said: texts.SampleTexts,
+        corpus: texts.SampleTexts,
         process: FilterProcess,
         kafka: Cluster,
     ) -> None:
         self._options = options
         self._config = config
         self._console = console
-        self._texts = said
+        self._texts = corpus
         self._filter = process
         self._kafka = kafka
 
@@ -201,7 +201,7 @@ class _Demo:
                 brokers=tuple(self._kafka.pids.values()) if isinstance(self._kafka, LocalKafka) else (),
             )
             await stage.perform()
-            in_order = closing.tell(self._console, stage, registry)
+            in_order = closing.show(self._console, stage, registry)
             if self._options.keep:
                 await self._stay()
         finally:

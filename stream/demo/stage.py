@@ -97,7 +97,7 @@ class Stage:
             self._began = time.monotonic()
             async with asyncio.TaskGroup() as group:
                 background = [group.create_task(job) for job in (self._read(decisions), self._look(), self._show())]
-                telling = group.create_task(self._tell())
+                telling = group.create_task(self._play_story())
                 await self._open()
                 await self.feed.run(self._seconds)
                 await telling
@@ -187,7 +187,7 @@ class Stage:
                 live.update(view.screen(self.frame(), self.story, height=size.height, width=size.width), refresh=True)
                 await asyncio.sleep(PICTURE_EVERY_S)
 
-    async def _tell(self) -> None:
+    async def _play_story(self) -> None:
         """The subscriber's story: a message that is wanted, TD, and messages until one is blocked, and some more."""
         await asyncio.sleep(STORY_AFTER * self._seconds)
         who = subscriber(self._traffic.sample.watched)

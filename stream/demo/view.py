@@ -141,7 +141,7 @@ def summary(frame: Frame) -> RenderableType:
     return _reasons(frame, len(frame.outcomes), _SUMMARY_BAR_CELLS)
 
 
-def told(decision: DecisionLine) -> Text:
+def decision_text(decision: DecisionLine) -> Text:
     """A decision in words."""
     text = Text()
     text.append(f"{decision.event}\n")

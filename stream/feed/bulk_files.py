@@ -21,7 +21,8 @@ import msgspec
 
 from stream.feed import tables
 from stream.feed.numbers_read import persons
-from stream.feed.tables import NUMBER, TableRows
+from stream.feed.table_columns import NUMBER
+from stream.feed.tables import TableRows
 from stream.feed.text_files import BulkFileError, TextFile
 from stream.model import limits
 from stream.model.codec import Undecodable, decode_as, decode_file_record, without_numbers
@@ -150,7 +151,7 @@ class BulkFile:
 
     @property
     def time(self) -> int:
-        """When what its lines do not date was said, milliseconds since the epoch."""
+        """The time of expressions whose lines state none, milliseconds since the epoch."""
         return self._given.time
 
     @property
@@ -319,7 +320,7 @@ _FORMS: Final = (
 )
 _FORMS_IN_ZONE: Final = "in the zone of --timezone also `2026-11-25 08:00`, `2026/11/25 8:00` and `20261125`"
 
-STAYS: Final = "what was said before that is too late from now on, the mended line as well"
+STAYS: Final = "an expression with an earlier time is too late from now on, this line once it is corrected as well"
 """What holds of a refusal that was written with a time of our own."""
 
 NO_PERSON: Final = "no person's number: a mobile or fixed one, such as 13800138000, 010-87654321 or +442079460000"

@@ -2,11 +2,12 @@
 
 Promises that what stands in an open cell is never taken for a row of its own: a number in a note is not the number of
 the row. Where nothing closes the cell, every line from its mark on is bad, to the end of the file. Lines come out in
-order and whole, in constant memory: of a row that exceeds the limit of a line the lines are told in portions, all bad.
+order and whole, in constant memory: of a row that exceeds the limit of a line the lines come out in portions, all bad.
 
 A mark opens a cell at the beginning of the cell alone: elsewhere it is a character as any (`5" screen`).
 """
 
+import csv
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -193,3 +194,26 @@ def _patterns(separator: str) -> tuple[re.Pattern[bytes], re.Pattern[bytes]]:
     cell = rb'(?:"%b|[^"%b][^%b]*+|)' % (rest, end, end)
     whole = rb"%b(?:%b%b)*+" % (cell, end, cell)
     return re.compile(whole), re.compile(rb"%b(?:%b%b)*+" % (rest, end, cell))
+
+
+def split(line: str, separator: str) -> list[str]:
+    """The cells of a line. Raises `ValueError` where its quotation marks make no sense."""
+    if '"' not in line:
+        return line.split(separator) if separator else [line]
+    if not separator and not line.startswith('"'):
+        return [line]
+    try:
+        # A tab is in no number and, unlike a comma, in no number's punctuation.
+        found = list(csv.reader([line], delimiter=separator or "\t", strict=True))
+    except csv.Error as error:
+        raise ValueError(f"no row of a CSV: {error}") from error
+    return found[0] if found else [""]
+
+
+def is_sound(row: bytes, separator: str) -> bool:
+    """Whether the quotation marks of a row make sense, so that cells may be put behind it."""
+    try:
+        split(row.decode("utf-8", "replace"), separator)
+    except ValueError:
+        return False
+    return True

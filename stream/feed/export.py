@@ -37,7 +37,7 @@ class Exported:
 
 
 async def export(config: Config, *, progress: Callable[[int], None]) -> AsyncGenerator[Exported, None]:
-    """Every record that stands, senders first and expressions last. `progress` hears of the first pass'
+    """Every record that stands, senders first and expressions last. `progress` is called with the first pass'
     records.
 
     Raises `KafkaError` where no broker answers, `SnapshotsError` where topics are missing.

@@ -6,15 +6,16 @@ that cannot be used is handed out as a `BadRecord` and stops nothing.
 
 Freshness: the broker is asked for its high watermarks now and then; once everything up to them is applied, the registry
 is as fresh as the moment of asking. So staleness is known on idle topics too, and a transaction that hangs makes the
-registry stale: what stands behind it cannot be read, and counts all the same (a reader of committed records is told the
+registry stale: what stands behind it cannot be read, and counts all the same (a reader of committed records sees the
 last stable offsets as the ends, which hide it).
 
 Records are applied only once it is vouched, after they were fetched, that they are of the topics that were followed
 from the start: one that was recreated would be read on at the old one's offsets, and mixed with it.
 
-Where the registry holds some partitions only, it follows those partitions of `registry.expressions` that it is told to
-`take`, until told to `drop` them; both come into force between two polls. A partition taken is *loaded* once all that
-the broker held when asked since is applied; until then it counts for no freshness, and nobody may decide by it.
+Where the registry holds some partitions only, it follows those partitions of `registry.expressions` that the caller
+adds by `take`, until it removes them by `drop`; both take effect between two polls. A partition taken is *loaded* once
+all that the broker held when asked since is applied; until then it counts for no freshness, and nobody may decide by
+it.
 """
 
 import asyncio

@@ -141,7 +141,7 @@ class Importer:
                     pending[_place(handing_over)] = handing_over
                 self._registry.apply([record])
                 if pending.pop(place, None) is not None:
-                    self.tally.already_count += 1  # said anew: the last record of a key is the one that stands
+                    self.tally.already_count += 1  # repeated: the last record of a key is the one that stands
                 pending[place] = record
         self._others.clear()
         if pending:
@@ -184,10 +184,10 @@ class Importer:
         sifted = apply_order_rule(expressions, rows, digests, self._index.indexed(set(rows)), now=self._now)
         self.tally.already_count += sifted.already_count
         for place, newer in sifted.late:
-            reason = f"older than what this subscriber said at {iso_time(newer)} about an overlapping scope"
+            reason = f"older than this subscriber's expression of {iso_time(newer)} about an overlapping scope"
             self._reject("late", path, lines[place], encode(expressions[place]), reason)
         for place in sifted.too_many:
-            reason = f"this subscriber has said something about {limits.SCOPES.most:,} scopes on that channel: no more"
+            reason = f"this subscriber has expressions about {limits.SCOPES.most:,} scopes on that channel: no more"
             self._reject("refused", path, lines[place], encode(expressions[place]), reason)
         if sifted.write:
             accepted = _at(sifted.write, expressions)
@@ -249,8 +249,8 @@ async def topics_opened(
 ) -> AsyncIterator[Target]:
     """The topics to write to, with the index brought up to date and everything but the wills read.
 
-    `note` is told what an operator should know, `progress` how many records the index has read and has left.
-    Raises `KafkaError` where no broker answers, `SnapshotsError` where topics are missing.
+    `note` is called with what an operator should know, `progress` with how many records the index has read and has
+    left. Raises `KafkaError` where no broker answers, `SnapshotsError` where topics are missing.
     """
     cluster = await describe_registry(config)
     changed = index.belong_to(cluster=cluster.id, topic=cluster.topics[EXPRESSIONS].id)

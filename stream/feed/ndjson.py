@@ -66,7 +66,7 @@ class OtherSort:
         self._found: Counter[Sort] = Counter()
 
     def problem(self, line: bytes, problem: str) -> str | None:
-        """What is to be told of a line that is none; None where that was told of one before it."""
+        """The message for a line that is no record; None where an earlier line has had it."""
         sort = sort_of(line)
         if sort is None or sort == self._wanted:
             return problem
@@ -76,7 +76,7 @@ class OtherSort:
         return f"one of the {sort}, and {self._wanted} are read here: {_WHERE[sort]}"
 
     def summary(self) -> str | None:
-        """How many there were, where there were more than the one that was told."""
+        """How many there were, where there were more than the one that was named."""
         (sort, count), *_ = self._found.most_common(1) or [("events", 0)]
         return f"{count:,} lines are {sort}, all of them left out" if count > 1 else None
 

@@ -38,8 +38,8 @@ CACHE_KIB: Final = 256 * 1024
 """The working set of an import: new expressions come for numbers all over the file."""
 
 COMMIT_ROWS: Final = 1_000_000
-"""Words between two commits: numbers lie all over the file, so each commit writes nearly all of its pages. Those that a
-crash loses are read from the topic again."""
+"""Expressions between two commits: numbers lie all over the file, so each commit writes nearly all of its pages. Those
+that a crash loses are read from the topic again."""
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS identity (name TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -64,7 +64,7 @@ class IndexInUse(Exception):
 
 
 class OrderLock:
-    """Held by the one importer that may write; others are told who holds it."""
+    """Held by the one importer that may write; the error that others get names its holder."""
 
     def __init__(self, index: Path) -> None:
         self._path = index.with_name(f"{index.name}.lock")
@@ -212,7 +212,7 @@ class OrderIndex:
         return (row // 2 for (row,) in self._database.execute(query, asked))
 
     def with_narrower(self, whos: Iterable[SubscriberChannel]) -> set[int]:
-        """Of these, `SubscriberChannel.row` of those about whom anything narrower than (*,*) was ever said."""
+        """Of these, `SubscriberChannel.row` of those with any expression narrower than (*,*)."""
         indexed = self.indexed([who.row for who in whos])
         return {row for row, indexed_there in indexed.items() if any(one.scope != EVERYTHING for one in indexed_there)}
 

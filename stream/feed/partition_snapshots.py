@@ -53,7 +53,7 @@ def directory(config: Config, partition: int) -> Path:
 def newest_good(config: Config, cluster: ClusterDescription, partition: int, on_problem: Callable[[str], None]) -> Part:
     """The newest snapshot of a partition that may be used, read whole, or no wills at all where there is none.
 
-    `on_problem` is told of each that may not be used.
+    `on_problem` is called with the reason for each that may not be used.
 
     Takes a quarter of a second for each gigabyte; the caller may be in another thread than the loop's.
     """
@@ -77,11 +77,11 @@ async def renew(config: Config) -> None:
     cluster = await describe_registry(config)
     for partition in range(config.topics.partitions):
         began = time.monotonic()
-        start = newest_good(config, cluster, partition, tell)
+        start = newest_good(config, cluster, partition, log_unused)
         try:
             path = await _renew(config, cluster, partition, start)
         except OffsetOutOfRangeError:
-            tell(f"partition {partition}: its topic has no record at {start.next_offset}: it was cut short")
+            log_unused(f"partition {partition}: its topic has no record at {start.next_offset}: it was cut short")
             path = await _renew(config, cluster, partition, Part(Wills(), None))
         removed = prune(path.parent, keep=config.registry.snapshots_kept)
         log.info(
@@ -118,7 +118,7 @@ async def _renew(config: Config, cluster: ClusterDescription, partition: int, st
     return path
 
 
-def tell(problem: str) -> None:
+def log_unused(problem: str) -> None:
     """Name a snapshot that is not used."""
     log.warning("snapshot not used", problem=problem)
 

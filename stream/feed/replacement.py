@@ -4,10 +4,10 @@ registered.
 The national decline-calls platform hands over whole files. Numbers that are new in the file get a refusal
 of (*,*); numbers registered with such a refusal from this source, and no longer in the file, get a lift
 of (*,*), followed by those of their narrower expressions that stand, with their own time and evidence (DESIGN
-section 3: taking one scope back). Whoever is in both is left alone, and so is whoever said something
-about everything after the file was drawn up. Of a refusal the record of its key names one source, the last that wrote
-it. So whoever refuses everything by another source's expression already is left as that source wrote it, and what it
-wrote is never this file's to take back.
+section 3: taking one scope back). Numbers in both are left as they are, and so are those with an expression
+about everything dated after the file was drawn up. Of a refusal the record of its key names one source, the last that
+wrote it. So whoever refuses everything by another source's expression already is left as that source wrote it, and what
+it wrote is never this file's to take back.
 """
 
 from collections import defaultdict
@@ -97,9 +97,9 @@ def numbers_of(chunk: LineChunk, channel: Channel, source: str) -> tuple[list[Ms
 def difference(index: OrderIndex, in_file: BitMap64, *, channel: Channel, source: str, time: int) -> RegisterDifference:
     """The difference between a full file and the index, which must be up to date."""
     registered, newer = BitMap64(), BitMap64()
-    for number, said in index.refusing_everything(channel, source):
+    for number, moment in index.refusing_everything(channel, source):
         registered.add(number)
-        if said > time:
+        if moment > time:
             newer.add(number)
     by_others = BitMap64(index.refusing_everything_by_others(channel, source)) & in_file
     absent = registered - in_file
@@ -214,7 +214,7 @@ async def _standing(
                 continue
             if type(record) is Expression:
                 expressions[number].append(record)
-    return {number: standing_of(said) for number, said in expressions.items()}
+    return {number: standing_of(received) for number, received in expressions.items()}
 
 
 def _portions(numbers: BitMap64) -> Iterator[list[Msisdn]]:

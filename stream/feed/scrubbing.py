@@ -92,11 +92,11 @@ class Scrubber:
         """The answers to some numbers as people write them (UTF-8, without line ends)."""
         read = kinds(texts, self._numbering)
         codes = np.array([self._of_kind[kind] for kind, _ in read], dtype=np.uint8)
-        told = [number if kind != "other" else "" for kind, number in read]
+        as_read = [number if kind != "other" else "" for kind, number in read]
         persons = [row for row, (kind, _) in enumerate(read) if kind == "person"]
         if persons:
-            codes[persons] = self._wills(np.array([int(told[row]) for row in persons], dtype=np.uint64))
-        return Answers(codes, told)
+            codes[persons] = self._wills(np.array([int(as_read[row]) for row in persons], dtype=np.uint64))
+        return Answers(codes, as_read)
 
     def _wills(self, numbers: NDArray[np.uint64]) -> NDArray[np.uint8]:
         """The answers to subscribers' numbers, by what they want."""

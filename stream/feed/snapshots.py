@@ -4,7 +4,7 @@ again.
 Promises that a snapshot stands for exactly the offsets it names; that one of another cluster or of a
 topic made anew, or one so old that it could have missed a tombstone, is never chosen (DESIGN section 6);
 and that whatever is not chosen is named with its reason. A record that cannot be used is counted and
-told, and stops nothing. Must never change a snapshot that is there: a new one gets a name of its own, and
+logged, and stops nothing. Must never change a snapshot that is there: a new one gets a name of its own, and
 a worker may be reading the old one.
 """
 
@@ -233,8 +233,8 @@ def newest_good(
     max_age_ms: int,
     on_problem: Callable[[str], None],
 ) -> Path | None:
-    """The newest snapshot that may be used, by its header; `on_problem` is told of each newer one that
-    may not.
+    """The newest snapshot that may be used, by its header; `on_problem` is called with the reason for each newer one
+    that may not.
     """
     return next(good(directory, cluster, now_ms, max_age_ms, on_problem), None)
 

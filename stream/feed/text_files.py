@@ -242,7 +242,7 @@ def _errors(encoding: str) -> str:
 
 def _decoded_by(decoder: codecs.IncrementalDecoder, data: bytes) -> str:
     try:
-        # Half a character at the very end is dropped: the line that it ends has no end, and that is told.
+        # Half a character at the very end is dropped: the line that it ends has no end, and that is reported.
         return decoder.decode(data, final=False)
     except UnicodeDecodeError as error:
         raise BulkFileError(f"not the encoding that it was read in: {error}; name it by --encoding") from error

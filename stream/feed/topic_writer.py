@@ -2,7 +2,7 @@
 
 Promises that a group of records lands in one batch of one partition, so that all of it is written or
 none, also when the writer is killed (a broker appends a batch whole); and that `write` returns only when
-every replica that is in sync has everything. Must never split a group: a lift without the narrower wishes
+every replica that is in sync has everything. Must never split a group: a lift without the narrower expressions
 that follow it would lose them.
 """
 
@@ -120,7 +120,7 @@ class TopicWriter:
             batch.close()
             future = await self._producer.send_batch(batch, topic, partition=partition)
             sent.append((topic, partition, batch.record_count(), future))
-        # All are awaited even when one fails: none is left behind unheard.
+        # All are awaited even when one fails: so no failure is lost.
         answers = await asyncio.gather(*(future for *_, future in sent), return_exceptions=True)
         landed = []
         for (topic, partition, count, _), answer in zip(sent, answers, strict=True):

@@ -4,10 +4,10 @@ The library that reads workbooks holds a sheet as a full rectangle in memory. So
 unpacked once without being kept: its sizes and checksums are those of the bytes that are there, and the place of every
 cell is known. What would exceed a limit is refused by name.
 
-Nothing is guessed: of several sheets with something in them none is taken. A number is told without its `.0`, a date as
-ISO 8601 without an offset, which the reader of times then asks for. A cell that has no value because it holds an error,
-or a formula that nobody has computed, is empty to the library: it is told as its error (`UNREADABLE`), so that whoever
-reads the column finds the row bad, and nobody stands in a file unseen.
+Nothing is guessed: of several sheets with something in them none is taken. A number is written without its `.0`, a date
+as ISO 8601 without an offset, which the reader of times then asks for. A cell that has no value because it holds an
+error, or a formula that nobody has computed, is empty to the library: it is written as its error (`UNREADABLE`), so
+that whoever reads the column finds the row bad, and nobody stands in a file unseen.
 """
 
 import csv
@@ -27,7 +27,7 @@ from stream.model.limits import WORKBOOK_BYTES, WORKBOOK_CELLS
 ROWS_AT_ONCE: Final = 20_000
 
 NOT_COMPUTED: Final = "#FORMULA?"
-"""How a formula without its value is told: whoever wrote the workbook computes nothing."""
+"""How a formula without its value is written: whoever wrote the workbook computes nothing."""
 
 UNREADABLE: Final = re.compile(
     r"#(?:N/A|NULL!|DIV/0!|VALUE!|REF!|NAME\?|NUM!|GETTING_DATA|SPILL!|CALC!|FIELD!|BLOCKED!|UNKNOWN!|CONNECT!|BUSY!"
@@ -36,7 +36,7 @@ UNREADABLE: Final = re.compile(
 """A cell that says that there is no value, also in what spreadsheets write as CSV (ECMA-376, part 1, 18.17.3)."""
 
 UNREADABLE_MAX: Final = 100_000
-"""Cells without a value that are told one by one; a sheet with more is refused."""
+"""Cells without a value that are named one by one; a sheet with more is refused."""
 
 _ZIP: Final = b"PK\x03\x04"
 _BOOK: Final = "xl/workbook.xml"
@@ -89,10 +89,10 @@ class Workbook:
         yield first, lines
 
     def _rows(self) -> Iterator[list[str]]:
-        """The rows from the first of the sheet on, with what cells without a value are told as at their places."""
+        """The rows from the first of the sheet on, with what stands for cells without a value at their places."""
         of_row: dict[int, list[tuple[int, str]]] = {}
-        for (row, column), told in self._unreadable.items():
-            of_row.setdefault(row, []).append((column, told))
+        for (row, column), shown in self._unreadable.items():
+            of_row.setdefault(row, []).append((column, shown))
         begin = self._sheet.start[1] + 1 if self._sheet.start else _COLUMNS_MAX
         # The library leaves out what is empty before the first column that has something, and behind the last row.
         to_left = max(0, begin - min((column for _, column in self._unreadable), default=begin))
@@ -108,10 +108,10 @@ class Workbook:
 
 def _with(cells: list[str], unreadable: Sequence[tuple[int, str]], begin: int) -> list[str]:
     """A row, whose first cell is of column `begin`, with cells that the library finds empty."""
-    for column, told in unreadable:
+    for column, shown in unreadable:
         place = column - begin
         cells += [""] * (place + 1 - len(cells))
-        cells[place] = told
+        cells[place] = shown
     return cells
 
 
@@ -122,7 +122,7 @@ class _Entry:
     cells_count: int = 0
     """of the rectangle from the first to the last cell that it names"""
     unreadable: dict[tuple[int, int], str] = field(default_factory=dict)
-    """(row, column) of cells without a value, from 1 → what they are told as"""
+    """(row, column) of cells without a value, from 1 → what stands for them"""
 
 
 def _look_through(file: BinaryIO, name: str) -> list[_Entry]:
@@ -245,15 +245,15 @@ class _Looker:
         if not self.is_open:
             return
         self.is_open = False
-        told = self.value.decode("utf-8", "replace").strip() if self.value else ""
+        shown = self.value.decode("utf-8", "replace").strip() if self.value else ""
         if self.kind == b"e":
-            told = told if UNREADABLE.fullmatch(told) else "#VALUE!"
-        elif told or (self.kind == b"str" and self.value is not None):  # computed, and be it to an empty text
+            shown = shown if UNREADABLE.fullmatch(shown) else "#VALUE!"
+        elif shown or (self.kind == b"str" and self.value is not None):  # computed, and be it to an empty text
             return
         else:
-            told = NOT_COMPUTED
+            shown = NOT_COMPUTED
         if len(self.entry.unreadable) <= UNREADABLE_MAX:
-            self.entry.unreadable[self.row, self.column] = told
+            self.entry.unreadable[self.row, self.column] = shown
 
 
 def _looked_at(pieces: Iterator[bytes]) -> _Entry:

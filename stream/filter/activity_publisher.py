@@ -1,6 +1,6 @@
 """What senders did, put out window by window: the worker's activity on its way to early warning.
 
-It warns, and nobody waits for it: a window that cannot be put out is told in the log, and decisions go on without. It
+Decisions do not wait for it: a window that cannot be sent is logged, and they go on without. It
 is counted in a thread, and only sent from the loop.
 """
 
@@ -33,7 +33,7 @@ RECORDS_AT_ONCE: Final = 500
 class ActivityPublisher:
     """Puts out the windows of one worker's counter as they end.
 
-    `floor` gives the least number of events, by the policy then in force, of a number that is told of.
+    `floor` gives the least number of events, by the policy then in force, of a number that gets a record.
     """
 
     def __init__(

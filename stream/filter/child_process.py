@@ -1,7 +1,7 @@
 """Forking a child that shares the parent's memory and runs one coroutine on a loop of its own.
 
 A pipe ties them: the child writes a byte when it is ready, and one whenever that changes; its end closes the pipe,
-whatever ended it. The child asks the kernel to be told when its parent dies, so that none outlives it. Linux only.
+whatever ended it. The child asks the kernel for a signal when its parent dies, so that none outlives it. Linux only.
 """
 
 import asyncio
@@ -27,10 +27,10 @@ _NOT_READY: Final = b"\x00"
 _PR_SET_PDEATHSIG: Final = 1
 """prctl(2): the signal for a child whose parent has died."""
 
-TellReady = Callable[[bool], None]
+ReportReady = Callable[[bool], None]
 """Says whether the child does its work now; the first time, that it begins to."""
 
-Job = Callable[[TellReady], Coroutine[object, object, None]]
+Job = Callable[[ReportReady], Coroutine[object, object, None]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,7 +56,7 @@ class Child:
 
 
 class ExitWith(Exception):
-    """Ends a child with a code that tells its parent why, who tells the operator where it is `expected`."""
+    """Ends a child with a code that tells its parent why, which tells the operator where it is `expected`."""
 
     def __init__(self, code: int, why: str, *, expected: bool = False) -> None:
         super().__init__(why)
@@ -64,8 +64,8 @@ class ExitWith(Exception):
         self.expected = expected
 
 
-def fork(job: Job, *, forget: Callable[[], None]) -> Child:
-    """Start a child that runs `job`; `forget` lets go, in the child, of what only the parent should hold.
+def fork(job: Job, *, release: Callable[[], None]) -> Child:
+    """Start a child that runs `job`; `release` lets go, in the child, of what only the parent should hold.
 
     What the parent holds is moved out of the garbage collector's sight first: otherwise the child's first
     collection would write into every page and end the sharing.
@@ -77,7 +77,7 @@ def fork(job: Job, *, forget: Callable[[], None]) -> Child:
     pid = os.fork()
     if pid == 0:
         os.close(reading)
-        _be_child(job, parent, writing, forget)
+        _be_child(job, parent, writing, release)
     os.close(writing)
     gc.unfreeze()
     loop = asyncio.get_running_loop()
@@ -87,9 +87,9 @@ def fork(job: Job, *, forget: Callable[[], None]) -> Child:
 
 
 def _on_message(child: Child, reading: int) -> None:
-    """The child said whether it is ready, or its end of the pipe has closed: it is gone, or as good as gone."""
-    if said := os.read(reading, 1 << 10):
-        if said.endswith(_READY):
+    """The child says whether it is ready, or its end of the pipe has closed: it is gone, or as good as gone."""
+    if message := os.read(reading, 1 << 10):
+        if message.endswith(_READY):
             child.well.set()
         else:
             child.well.clear()
@@ -102,7 +102,7 @@ def _on_message(child: Child, reading: int) -> None:
     child.ended.set_result(os.waitstatus_to_exitcode(status))
 
 
-def _be_child(job: Job, parent: int, writing: int, forget: Callable[[], None]) -> NoReturn:
+def _be_child(job: Job, parent: int, writing: int, release: Callable[[], None]) -> NoReturn:
     code = 1
     try:
         signal.set_wakeup_fd(-1)
@@ -112,7 +112,7 @@ def _be_child(job: Job, parent: int, writing: int, forget: Callable[[], None]) -
             signal.signal(number, signal.SIG_IGN)
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
         if os.getppid() == parent:  # else it died before it could be watched
-            forget()
+            release()
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                 runner.run(job(partial(_say_ready, writing)))
             code = 0

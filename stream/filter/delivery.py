@@ -165,7 +165,7 @@ class AtLeastOnceDelivery:
         return (taken,)
 
     async def assigned(self, places: Collection[TopicPartition]) -> None:
-        """Events begin where the group has committed. What fails is told by `failed`: aiokafka would swallow it."""
+        """Events begin where the group has committed. A failure is set in `failed`: aiokafka would swallow it."""
         try:
             await self._begin(places)
         except Exception as error:  # noqa: BLE001  # whatever it is, the worker must end and say so

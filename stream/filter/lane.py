@@ -105,7 +105,8 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is not 
         member: AIOKafkaConsumer | None = None,
         transactional: MakeProducer | None = None,
     ) -> None:
-        """`marks` names topics as commits do, `lost` is told what was passed over of which (`offsets`).
+        """`marks` names topics as commits do, `lost` is called with topic and count of offsets that were skipped
+        (`offsets`).
 
         `transactional` makes the producers of exactly-once delivery; without it, delivery is at least once.
         """
@@ -148,7 +149,7 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is not 
         """whether the consumer is still believed to make no records of its own (`spare_consumer_records`)"""
 
     async def start(self, *, listener: ConsumerRebalanceListener | None = None, also: Sequence[str] = ()) -> None:
-        """Join the group, with what else the member should be given; `listener` hears of rebalances instead of us."""
+        """Join the group, with what else the member should be given; `listener`, if any, is called on rebalances."""
         self.consumer.subscribe((*self._settings.topics, *also), listener=listener or self)
         await self.start_by_hand()
 

@@ -31,7 +31,7 @@ class LaneDecider:
         self._worker = worker
         self._throttle: defaultdict[str, logs.Throttle] = defaultdict(logs.Throttle)
         """message → its own limit, so that one fault does not silence another"""
-        self._told_misread = False
+        self._misread_logged = False
         """once is enough: how many events it concerns is among the fallbacks"""
         self.tracer: tracing.BatchTracer | None = None
         self._show_policy()
@@ -71,7 +71,7 @@ class LaneDecider:
         if len(timestamps):
             metrics.lag_seconds.labels(lane).set(max(0, now - int(timestamps.min())) / 1000)
         metrics.native_fallbacks.inc(outputs.fallback_count)
-        self._tell_misread(outputs.misread_routes_count)
+        self._log_misread(outputs.misread_routes_count)
         for letter in outputs.dead_letters:
             metrics.dead_letters.labels(letter.place.topic).inc()
         self.count_misplaced(outputs.misplaced)
@@ -116,9 +116,9 @@ class LaneDecider:
                     held_back=held_back,
                 )
 
-    def _tell_misread(self, routes_count: int) -> None:
-        if routes_count and not self._told_misread:
-            self._told_misread = True
+    def _log_misread(self, routes_count: int) -> None:
+        if routes_count and not self._misread_logged:
+            self._misread_logged = True
             log.error(
                 "the native module reads some numbers otherwise than the policy: their events fall back to Python; "
                 "report it with the policy's patterns of numbers",

@@ -150,7 +150,7 @@ class PartitionAssignment(ConsumerRebalanceListener):  # type: ignore[misc]  # a
         self._see_whether_settled()
         for partition in gained:
             part = await asyncio.to_thread(
-                partition_snapshots.newest_good, self._config, self._cluster, partition, partition_snapshots.tell
+                partition_snapshots.newest_good, self._config, self._cluster, partition, partition_snapshots.log_unused
             )
             base = await self._base_of(part.wills)
             if turn != self._turn:

@@ -36,7 +36,7 @@ from stream.deciding.native_selection import NativePath, native_path
 from stream.feed import partition_snapshots, snapshots
 from stream.feed.files import registry_from
 from stream.filter import malloc
-from stream.filter.child_process import Child, ExitWith, Job, TellReady, fork
+from stream.filter.child_process import Child, ExitWith, Job, ReportReady, fork
 from stream.filter.delivery import report_bad
 from stream.filter.policy_reload import identity_of, successor
 from stream.filter.topic_watch import LASTING
@@ -244,7 +244,7 @@ class Supervisor:
         """Let a child write a new snapshot: it reads, decodes and copies as much as it needs, and then is gone."""
         start = self._base.path if self._base is not None else None
 
-        async def renew(_: TellReady) -> None:
+        async def renew(_: ReportReady) -> None:
             bad: list[BadRecord] = []
 
             async def fold() -> None:
@@ -272,7 +272,7 @@ class Supervisor:
     async def _begin_anew(self, base: InheritedRegistry) -> None:
         """Take a base of the topics as they are now in the place of one that is of others. Waits until they are right.
 
-        Whichever worker's end comes first does it for all of them, and it is told once.
+        Whichever worker's end comes first does it for all of them, and it is logged once.
         """
         async with self._loading:
             if self._base is not base:
@@ -318,7 +318,7 @@ class Supervisor:
         """Keep one worker running; one that dies is started anew, with growing pauses."""
         pause = RESTART_PAUSE_S
 
-        async def work(tell_ready: TellReady) -> None:
+        async def work(report_ready: ReportReady) -> None:
             worker = Worker(
                 self._config,
                 index=index,
@@ -332,7 +332,7 @@ class Supervisor:
             loop.add_signal_handler(signal.SIGTERM, worker.stop)
             loop.add_signal_handler(RELOAD, _reload_into, worker, self._config.policy.file)
             try:
-                await worker.run(tell_ready)
+                await worker.run(report_ready)
             except NativeFailed as error:
                 raise ExitWith(NATIVE_FAILED, str(error)) from error
             except TopicsChanged as error:
@@ -393,8 +393,8 @@ class Supervisor:
         log.info("policy loaded", policy=new.version, policy_hash=new.digest[:12], before=old.version)
         self._policy = new  # for workers that start from now on
         for child in self._workers.values():
-            # One that still starts is told when it is ready: before, it may not listen yet.
-            child.ready.add_done_callback(partial(_tell_to_reload, child))
+            # One that still starts is signalled when it is ready: before, it may not listen yet.
+            child.ready.add_done_callback(partial(_signal_reload, child))
 
     async def _watch_policy(self) -> None:
         """Look at the policy file now and then, where that is wanted."""
@@ -424,10 +424,10 @@ class Supervisor:
         log.info("filter ended", workers_count=len(ending))
 
     def _fork(self, job: Job) -> Child:
-        return fork(job, forget=self._health.forget)
+        return fork(job, release=self._health.release)
 
 
-def _tell_to_reload(child: Child, _: asyncio.Future[None]) -> None:
+def _signal_reload(child: Child, _: asyncio.Future[None]) -> None:
     child.signal(RELOAD)
 
 

@@ -111,7 +111,7 @@ class ExactlyOnceDelivery:
         self._acknowledged = acknowledged
         self._partitions: dict[TopicPartition, _Partition] = {}
         self._fewer = asyncio.Condition()
-        """told when something was committed or given up"""
+        """notified when something was committed or given up"""
         self._open = 0
         """batches handed over of which a portion is not committed"""
         self._batch = _Batch(0)
@@ -170,7 +170,7 @@ class ExactlyOnceDelivery:
     async def assigned(self, places: Collection[TopicPartition]) -> None:
         """Take partitions on: shut others out, and begin where the last committed transaction ended.
 
-        A failure is told by `failed`: aiokafka, which calls us, would swallow it.
+        A failure is set in `failed`: aiokafka, which calls us, would swallow it.
         """
         parts = [AIOKafkaPartition(*place) for place in places]
         self._consumer.pause(*parts)

@@ -175,10 +175,10 @@ class Worker:
             return f"the registry is stale: {age}, the policy's limit is {limit} ms; {self._topics.stale_why()}"
         return None
 
-    async def run(self, tell_ready: Callable[[bool], None]) -> None:
+    async def run(self, report_ready: Callable[[bool], None]) -> None:
         """The worker's life. Raises what made it impossible to go on.
 
-        `tell_ready` is called when it takes events, and each time that it is ready no more or again.
+        `report_ready` is called when it takes events, and each time that it is ready no more or again.
         """
         port = self._config.metrics.port
         health = Health(
@@ -194,8 +194,8 @@ class Worker:
         )
         try:
             async with self._brokers:
-                if await self._unless_stopped(self._begin(address, tell_ready)):
-                    await self._work(tell_ready)
+                if await self._unless_stopped(self._begin(address, report_ready)):
+                    await self._work(report_ready)
         finally:
             await self._leave(health)
 
@@ -213,7 +213,7 @@ class Worker:
                 task.cancel()
             await asyncio.gather(began, stop, return_exceptions=True)
 
-    async def _begin(self, address: str, tell_ready: Callable[[bool], None]) -> None:
+    async def _begin(self, address: str, report_ready: Callable[[bool], None]) -> None:
         """Read the registry up to its ends, and only then join the groups."""
         await until_answered(self._producer.start)
         for topic in (DECISIONS, DEAD_LETTER, EPOCHS, EXPRESSIONS):
@@ -227,15 +227,15 @@ class Worker:
         path = "native" if self._batches.is_native else "python"
         self._metrics.native_info.labels(path).set(1)
         log.info("registry loaded", worker=self._index, endpoint=address, epoch_run=self._run, path=path)
-        await self._join(tell_ready)
+        await self._join(report_ready)
 
-    async def _join(self, tell_ready: Callable[[bool], None]) -> None:
-        """Join the groups. `tell_ready` is called when the first events may be decided."""
+    async def _join(self, report_ready: Callable[[bool], None]) -> None:
+        """Join the groups. `report_ready` is called when the first events may be decided."""
 
         def ready() -> None:
             self._ready = True
             self._refresh_figures()
-            tell_ready(True)
+            report_ready(True)
 
         if self._config.registry.mode == "partitioned":
             await self._join_partitioned(ready)
@@ -302,7 +302,7 @@ class Worker:
     def _transactional(self, transactional_id: str) -> AIOKafkaProducer:
         return clients.producer(self._config, client=f"{self._name}-transactions", transactional_id=transactional_id)
 
-    async def _work(self, tell_ready: Callable[[bool], None]) -> None:
+    async def _work(self, report_ready: Callable[[bool], None]) -> None:
         """Run until asked to stop or until one task fails."""
         stop = asyncio.create_task(self._stop.wait())
         jobs: list[Coroutine[object, object, object]] = [lane.run() for lane in self._lanes]
@@ -316,7 +316,7 @@ class Worker:
                 self._follow(),
                 self._topics.run(),
                 self._watch_loop(),
-                self._watch_readiness(tell_ready),
+                self._watch_readiness(report_ready),
                 self._count(),
                 self._publisher.run(),
             )
@@ -394,14 +394,14 @@ class Worker:
             if self._index == 1 or (self._holding is not None and record.topic == EXPRESSIONS):
                 await send_dead_letter(self._producer, letter_of(record))
 
-    async def _watch_readiness(self, tell_ready: Callable[[bool], None]) -> None:
-        """Say when the worker is ready no more, and when again; why, `/readyz` tells."""
-        told: bool | None = None
+    async def _watch_readiness(self, report_ready: Callable[[bool], None]) -> None:
+        """Report when the worker is ready no more, and when again; `/readyz` gives the reason."""
+        reported: bool | None = None
         while True:
             is_ready = self.not_ready() is None
-            if self._ready and is_ready != told:
-                told = is_ready
-                tell_ready(is_ready)
+            if self._ready and is_ready != reported:
+                reported = is_ready
+                report_ready(is_ready)
                 self._metrics.ready.set(is_ready)
             await asyncio.sleep(READY_LOOK_EVERY_S)
 

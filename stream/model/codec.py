@@ -98,7 +98,7 @@ def decode_record(topic: str, key: bytes | None, data: bytes | None) -> Record |
 
 
 def decode_expression(key: bytes | None, data: bytes | None) -> tuple[str, Msisdn, ExpressionContent]:
-    """An expression as it stands in its topic: the subscriber, as text and as number, and what is said.
+    """An expression as it stands in its topic: the subscriber, as text and as number, and its content.
 
     Raises `Undecodable` where and as `decode_record` does. Some 1.3 µs.
     """
@@ -117,8 +117,8 @@ def decode_file_record(data: bytes) -> FileRecord:
         if record.topic == EXPRESSIONS:
             raise Undecodable("an expression cannot be withdrawn; write a `lift` of its scope instead")
         if record.topic not in RECORD_KIND:
-            told = among(record.topic, (topic for topic in RECORD_KIND if topic != EXPRESSIONS))
-            raise Undecodable(without_numbers(f"no registry topic is named {record.topic!r}") + f"; {told}")
+            known = among(record.topic, (topic for topic in RECORD_KIND if topic != EXPRESSIONS))
+            raise Undecodable(without_numbers(f"no registry topic is named {record.topic!r}") + f"; {known}")
     return record
 
 

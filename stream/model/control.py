@@ -1,4 +1,4 @@
-"""The control plane's records: what was found, told, complained of, filed, ordered and reported.
+"""The control plane's records: findings, notices, complaints, appeals, filings, orders and reports.
 
 Topics hold them as JSON like every other record (DESIGN section 4): one `kind` each, times in milliseconds,
 absent for null and empty. What people file may be incomplete, and an incomplete complaint or filing is
@@ -80,11 +80,11 @@ class Finding(msgspec.Struct, frozen=True, tag_field="kind", tag="finding"):
 
 
 class Notice(msgspec.Struct, frozen=True, tag_field="kind", tag="notice"):
-    """What somebody is told: a party before a measure, an applicant about a decision, a user about a
+    """A notice: to a party before a measure, to an applicant about a decision, a user about a
     complaint.
 
     `to` names the addressee as the connector knows it. A notice of a measure states measure, reason,
-    evidence, the address for appeals, and how long the party has (`grace_ms`, counted from when it was told).
+    evidence, the address for appeals, and how long the party has (`grace_ms`, counted from when it was notified).
     """
 
     notice: EventId
@@ -103,7 +103,7 @@ class Notice(msgspec.Struct, frozen=True, tag_field="kind", tag="notice"):
 
 
 class Delivery(msgspec.Struct, frozen=True, tag_field="kind", tag="delivery"):
-    """One attempt to deliver a notice, kept because "was told" must be provable."""
+    """One attempt to deliver a notice, kept because "was notified" must be provable."""
 
     notice: EventId
     case: CaseId
@@ -188,7 +188,7 @@ class Filing(msgspec.Struct, frozen=True, tag_field="kind", tag="filing"):
 class Direction(msgspec.Struct, frozen=True, tag_field="kind", tag="direction"):
     """A regulator's order to take a measure of Article 22 (Article 37).
 
-    `document` is its reference. `at_once`: the order itself says that the party need not be told first.
+    `document` is its reference. `at_once`: the order itself says that the party need not be notified first.
     """
 
     direction: EventId

@@ -25,9 +25,9 @@ from stream.model.fields import (
 
 
 class Expression(msgspec.Struct, frozen=True, gc=False, tag_field="kind", tag="expression"):
-    """One thing a subscriber said: a will, on a channel, about a scope (DESIGN section 3).
+    """An expression of a subscriber: a will, on a channel, about a scope (DESIGN section 3).
 
-    `time` is when it was said, kept as evidence; the order of receipt is the order that counts.
+    `time` is when it was expressed, kept as evidence; the order of receipt is the order that counts.
     """
 
     subscriber: SubscriberNumber

@@ -47,7 +47,7 @@ class SchemaFault(NamedTuple):
 
 
 def schema_fault(error: msgspec.ValidationError, schema: type) -> SchemaFault:
-    """The error of `msgspec.convert(…, schema)`, told."""
+    """The error of `msgspec.convert(…, schema)`, in words."""
     what, _, where = str(error).partition(" - at ")
     path = where.strip("`").removeprefix("$").removeprefix(".")
     kinds = list(_kinds(schema, path))

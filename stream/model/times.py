@@ -12,7 +12,7 @@ from typing import Final
 from stream.model.fields import TIME_MAX
 
 TIME_MIN_MS: Final = 946_684_800_000
-"""2000-01-01T00:00:00Z: no subscriber said anything to this system, or to one before it, earlier than that."""
+"""2000-01-01T00:00:00Z: no expression, of this system or of one before it, is older."""
 
 AHEAD_MAX_MS: Final = 24 * 3_600_000
 """How far ahead of the writer's clock a time may lie: clocks and offsets differ, by a day at most."""

@@ -76,7 +76,7 @@ def _grace(notice: Notice) -> str | None:
     if not notice.grace_ms:
         return "即时 / at once"
     hours = notice.grace_ms / HOUR_MS
-    return f"收到本通知后 {hours:g} 小时 / {hours:g} hours after you were told"
+    return f"收到本通知后 {hours:g} 小时 / {hours:g} hours after this notice"
 
 
 def _figure(figure: Figure) -> str:

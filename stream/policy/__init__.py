@@ -2,7 +2,7 @@
 
 Theory. A *predicate* is a named question about an event, the registry, the settings and the moment. A *rule*
 is a row: the predicates it needs, and the verdict, reason and basis it gives. The first row whose needs hold
-decides. `rules.TABLE` is that table; `decide` runs it, `explain` tells it, `docs/policy.md` shows it and
+decides. `rules.TABLE` is that table; `decide` runs it, `explain` explains it, `docs/policy.md` shows it and
 `prove` proves it.
 
 The quick way is not a second table: most of what a rule asks is settled by where an event comes from and by

@@ -37,8 +37,8 @@ DUTIES: Final[dict[str, Duty]] = {
         "19", "a service port sends no commercial SMS; service SMS is not restricted without reason", reported=True
     ),
     "platform-call": Duty("20", "no platform-type commercial calls", reported=True),
-    "measures": Duty("22", "whoever finds a violator stops it; the party is told, and may appeal"),
-    "decline-calls": Duty("23", "users' wishes about commercial calls are registered and kept"),
+    "measures": Duty("22", "whoever finds a violator stops it; the party is notified, and may appeal"),
+    "decline-calls": Duty("23", "users' refusals of commercial calls are registered and kept"),
     "emergency": Duty("25, 26", "emergency public-interest SMS goes out first; its paperwork follows"),
     "public-interest": Duty("27", "public-interest SMS is applied for, and sent as it was approved"),
     "regulator-order": Duty("37", "the regulator may order the measures of Article 22"),

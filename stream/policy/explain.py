@@ -107,8 +107,8 @@ def _category(case: EventCase) -> str:
 
 def _platform(case: EventCase) -> str:
     by_entry = case.route.entry is not None and case.route.entry.platform
-    said = [name for name, says in (("event", case.route.stated.platform), ("entry", by_entry)) if says]
-    return f"the {' and the '.join(said)} says so" if said else "neither event nor entry says so"
+    sources = [name for name, says in (("event", case.route.stated.platform), ("entry", by_entry)) if says]
+    return f"the {' and the '.join(sources)} says so" if sources else "neither event nor entry says so"
 
 
 def _owner(case: EventCase) -> str:
@@ -228,10 +228,10 @@ def _reply_expression(case: EventCase) -> str:
     event, reply_expression = case.event, case.reply_expression
     if not isinstance(event, Reply):
         return "no reply"
-    said = f"{event.text or ''!r} to {event.to}"
+    reply = f"{event.text or ''!r} to {event.to}"
     if reply_expression is None:
-        return said
-    return f"{said} means {reply_expression.will} ({reply_expression.sender or '*'}, *) on {reply_expression.channel}"
+        return reply
+    return f"{reply} means {reply_expression.will} ({reply_expression.sender or '*'}, *) on {reply_expression.channel}"
 
 
 def _will(case: EventCase) -> str:

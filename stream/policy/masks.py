@@ -1,8 +1,8 @@
 """The table on one route as masks: what a machine can run that knows predicates by name and no rule.
 
 A row is the predicates that must hold and those that must not, each a bit, and its rule. `program` has settled what
-the route settles; what is left is about one event. So this is the same table again, evaluated in part, for whoever
-answers predicates in another language: it says which ones it knows, and a row with any other is not sure there.
+the route settles; what is left is about one event. So this is the same table again, evaluated in part, for an engine
+that answers predicates in another language: it says which ones it knows; a row with any other falls back to Python.
 """
 
 from collections.abc import Mapping, Sequence

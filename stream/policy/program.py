@@ -36,7 +36,7 @@ from stream.policy.settings import within
 
 STANCES: Final[tuple[Stance, ...]] = get_args(Stance)
 STANCE_OF: Final[dict[Predicate, Stance]] = {CONSENTED: "consented", REFUSED: "refused", SILENT: "silent"}
-"""Predicates that the recipient's will settles, and the will that makes each hold."""
+"""Predicates that the recipient's stance decides, and the stance that makes each hold."""
 _OF_TEXT: Final = frozenset({PROHIBITED, OPT_OUT_SHOWN, IDENTIFIED})
 _KIND_OF: Final[dict[type[Event], EventKind]] = {Sms: "sms", Call: "call", Reply: "reply"}
 

@@ -121,51 +121,51 @@ class Replies:
 
     def meant(self, text: str) -> str:
         """What a reply's author says in it, stripped."""
-        said = "\n".join(
+        own = "\n".join(
             line for line in _LINE_END.split(fold(text)) if not line.lstrip().startswith(self._quoted_lines)
         )
-        said = said[: self._end(said)]
-        said = self._outside_quotations(said)
-        if not _holds(said, self._insists):
-            said = self._no_refusal.sub("", said)
-        return strip(said)
+        own = own[: self._end(own)]
+        own = self._outside_quotations(own)
+        if not _holds(own, self._insists):
+            own = self._no_refusal.sub("", own)
+        return strip(own)
 
-    def _end(self, said: str) -> int:
+    def _end(self, text: str) -> int:
         """Where the author's own text ends."""
-        passed_on = (said.find(mark) for mark in self._passed_on)
-        ends = [len(said), *(place for place in passed_on if place >= 0)]
-        begins = _LETTER_OR_NUMBER.search(said)
+        passed_on = (text.find(mark) for mark in self._passed_on)
+        ends = [len(text), *(place for place in passed_on if place >= 0)]
+        begins = _LETTER_OR_NUMBER.search(text)
         if begins is not None:
-            found = (said.find(phrase, begins.end()) for phrase in self._ends)
+            found = (text.find(phrase, begins.end()) for phrase in self._ends)
             ends += [place for place in found if place >= 0]
-            ends += [place for place, line in _lines_below(said, begins.start()) if line.startswith(self._ending_lines)]
+            ends += [place for place, line in _lines_below(text, begins.start()) if line.startswith(self._ending_lines)]
         return min(ends)
 
-    def _outside_quotations(self, said: str) -> str:
+    def _outside_quotations(self, text: str) -> str:
         """A text without its quotations, unless they are all that it says."""
         outside: list[str] = []
         begin = at = 0
         never: set[str] = set()
         """marks that nothing closes any more: to look for that again at each would take the square of their number"""
-        while (mark := self._opening.search(said, at)) is not None:
+        while (mark := self._opening.search(text, at)) is not None:
             at = mark.end()
-            close = -1 if mark[0] in never else said.find(self._closing[mark[0]], at)
+            close = -1 if mark[0] in never else text.find(self._closing[mark[0]], at)
             if close < 0:
                 never.add(mark[0])
                 continue
-            outside.append(said[begin : mark.start()])
+            outside.append(text[begin : mark.start()])
             begin = at = close + 1
-        outside.append(said[begin:])
+        outside.append(text[begin:])
         rest = "".join(outside)
-        return rest if _LETTER_OR_NUMBER.search(rest) else said
+        return rest if _LETTER_OR_NUMBER.search(rest) else text
 
 
-def _lines_below(said: str, place: int) -> Iterator[tuple[int, str]]:
+def _lines_below(text: str, place: int) -> Iterator[tuple[int, str]]:
     """The lines below the one that this place is in: where each begins, and what it holds without leading blanks."""
-    begin = said.find("\n", place) + 1
+    begin = text.find("\n", place) + 1
     if not begin:
         return
-    for line in said[begin:].split("\n"):
+    for line in text[begin:].split("\n"):
         yield begin, line.lstrip()
         begin += len(line) + 1
 
@@ -194,5 +194,5 @@ def _stripped(words: Phrases) -> tuple[str, ...]:
     return tuple(strip(fold(word)) for word in words)
 
 
-def _holds(said: str, words: tuple[str, ...]) -> bool:
-    return any(word in said for word in words)
+def _holds(text: str, words: tuple[str, ...]) -> bool:
+    return any(word in text for word in words)

@@ -148,7 +148,7 @@ TABLE: tuple[Rule, ...] = (
     row("26",  COMMERCIAL, SILENT, SILENCE_REFUSES,
                                                 block="no_consent",          basis="consent"),
     row("27",  COMMERCIAL, STALE,               block="registry_stale",      basis="consent"),
-    # How it must be said, and when.
+    # What its text must show, and when it may arrive.
     row("28a", COMMERCIAL, SMS, ~FROM_PERSON, ~IDENTIFIED,
                                                        block="identity_missing",    basis="identity"),
     row("28b", COMMERCIAL, SMS, ~FROM_PERSON, ~OPT_OUT_SHOWN,

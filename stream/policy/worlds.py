@@ -66,7 +66,7 @@ AXES: Final[Mapping[str, tuple[Option, ...]]] = {
     "opt-out": ("yes", "no"),
     "verstat": ("passed", "failed"),
     "presented": ("own", "foreign"),
-    "reply": ("wish", "chat"),
+    "reply": ("expression", "chat"),
     "silence": ("refuse", "allow"),
     "freshness": ("fresh", "stale"),
     "hour": ("noon", "night"),
@@ -97,7 +97,7 @@ ASKED_BY: Final[Mapping[str, tuple[str, ...]]] = {
     "opt-out": ("opt_out_shown",),
     "verstat": ("verstat_failed",),
     "presented": ("presents_foreign",),
-    "reply": ("wish",),
+    "reply": ("expression",),
     "silence": ("silence_refuses",),
     "freshness": ("stale",),
     "hour": ("quiet",),
@@ -340,7 +340,7 @@ class _Stage:
 
 
 def _reply(choice: Choice, now: int) -> Reply:
-    return Reply("e", now, RECIPIENT["silent"], "10086", "KTFSR" if choice["reply"] == "wish" else "你好")
+    return Reply("e", now, RECIPIENT["silent"], "10086", "KTFSR" if choice["reply"] == "expression" else "你好")
 
 
 def _on_both(

@@ -16,7 +16,7 @@ from stream.model.registry import Sender
 from stream.registry.registry import Registry
 
 SHOWN_MAX: Final = 5
-"""So many clashes are told of one record."""
+"""So many clashes are named of one record."""
 
 
 class HandOver(NamedTuple):
@@ -109,7 +109,7 @@ def clashes(registry: Registry) -> Iterator[Clash]:
             for prefix in sorted({entry.prefix for entry in record.numbers if entry.channel == channel}):
                 for holding in ownership.near(prefix):
                     equal = holding.entry.prefix == prefix
-                    # Of two that differ, the longer is told; of two that are equal, the one whose name comes later.
+                    # Of two that differ, the longer is named; of two that are equal, the one whose name comes later.
                     once = holding.sender < name if equal else len(holding.entry.prefix) < len(prefix)
                     if holding.sender != name and once:
                         yield Clash(channel, name, prefix, holding.sender, holding.entry.prefix)

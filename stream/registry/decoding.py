@@ -1,7 +1,7 @@
-"""What a stretch of one registry partition says: the records that can be used, and those that cannot, with why.
+"""Consumed records of one registry partition, decoded: those that can be used, and those that cannot, with why.
 
 Shared by all who read the registry's topics, so that they agree on what counts: an expression found in the wrong
-partition does in replicated mode, with a warning, and does not in partitioned mode, where whoever holds its
+partition does in replicated mode, with a warning, and does not in partitioned mode, where the worker that holds its
 subscriber's partition never sees it (DESIGN section 3, *Partitioning*). Pure; stops at nothing.
 """
 
@@ -50,7 +50,7 @@ class ConsumedRecord(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """A stretch of one partition."""
+    """Consumed records of one partition."""
 
     records: list[FileRecord]
     bad: list[BadRecord]
@@ -74,7 +74,7 @@ class Misplaced(Enum):
     APPLY = "apply"
     """It counts as any other, and is counted (replicated mode)."""
     REJECT = "reject"
-    """It is a bad record: whoever holds its subscriber's partition never sees it (partitioned mode)."""
+    """It is a bad record: the worker that holds its subscriber's partition never sees it (partitioned mode)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,11 @@
 """The order rule (DESIGN section 3, *Order*): for one expression that somebody is about to write, and for whole files.
 
-The order of receipt is the order that counts, so an expression that was said before another about an overlapping scope
-would undo the newer one. Each counts with the earlier of its `time` and the moment at which it was written, so that one
-dated ahead gains nothing by it. A refusal that is given now is always written. Scopes overlap when some (sender,
-category) is covered by both. In a file, an expression that stands in the topic as the last of its scope is not written
-again, so that a second import writes nothing. Pure: what the topic has of the subscriber is given, and the moment.
+The order of receipt is the order that counts, so an older expression that arrives after another about an overlapping
+scope would undo the newer one. Each counts with the earlier of its `time` and the moment at which it was written, so
+that one dated ahead gains nothing by it. A refusal that is given now is always written. Scopes overlap when some
+(sender, category) is covered by both. In a file, an expression that stands in the topic as the last of its scope is not
+written again, so that a second import writes nothing. Pure: what the topic has of the subscriber is given, and the
+moment.
 """
 
 import zlib
@@ -39,12 +40,12 @@ class Received(NamedTuple):
 
 
 def given_now(expression: Expression, now: int) -> bool:
-    """Whether this is a refusal that is given now, and so written whatever was said before."""
+    """Whether this is a refusal that is given now, and so written whatever stands already."""
     return expression.will == "refuse" and expression.time >= now - NOW_WITHIN_MS
 
 
 def newer(expression: Expression, received: Iterable[Received], now: int) -> Received | None:
-    """The newest that was said after this one, which is written at `now`, about an overlapping scope; None: none was.
+    """The newest expression about an overlapping scope that is newer than this one, which is written at `now`; or None.
 
     `received` is what the topic has of the subscriber, in any order.
     """
@@ -65,21 +66,21 @@ def refusal(expression: Expression, received: Sequence[Received], now: int) -> s
         return None
     later = newer(expression, received, now)
     if later is not None:
-        return f"too late: said before what stands, {sentence(later)}"
+        return f"too late: older than the expression that stands, {sentence(later)}"
     scopes = {scope_of(one.expression) for one in received if one.expression.channel == expression.channel}
     if scope_of(expression) in scopes or len(scopes) < limits.SCOPES.most:
         return None
     return (
-        f"this subscriber has said something about {len(scopes):,} {limits.SCOPES.unit} on {expression.channel}, at "
+        f"this subscriber has expressions about {len(scopes):,} {limits.SCOPES.unit} on {expression.channel}, at "
         f"most {limits.SCOPES.most:,}: write about a broader one"
     )
 
 
 def sentence(received: Received) -> str:
-    """What was said, about which scope and when: without the number."""
+    """Will, scope, channel, time and source of an expression: without the number."""
     one = received.expression
     sender, category = scope_name(one.sender) or EVERYTHING, scope_name(one.category) or EVERYTHING
-    return f"{one.will} ({sender}, {category}) on {one.channel}, said {iso_time(received.counts)}, source {one.source}"
+    return f"{one.will} ({sender}, {category}) on {one.channel}, of {iso_time(received.counts)}, source {one.source}"
 
 
 class SubscriberChannel(NamedTuple):

@@ -25,7 +25,7 @@ from stream.testbed.sample import RepeatedExpression, Sample, numbers_of
 from stream.testbed.traffic import Placed, Traffic, place
 
 CHUNK: Final = 50_000
-"""Subscribers whose words are made into records at once: some 20 MB."""
+"""Subscribers whose repeated are made into records at once: some 20 MB."""
 
 TICK_S: Final = 0.02
 """Traffic leaves in small lots, as it would from a gateway."""
@@ -74,7 +74,7 @@ async def send_part(
 async def write_registry(
     producer: AIOKafkaProducer, sample: Sample, *, partitions: int, note: Callable[[int], None]
 ) -> None:
-    """Write a whole sample registry, acknowledged; `note` hears how many records are handed over so far.
+    """Write a whole sample registry, acknowledged; `note` is called with how many records are handed over so far.
 
     About 3 µs a record: a million within some four seconds.
     """
@@ -84,25 +84,25 @@ async def write_registry(
     ]
     acks = await send(producer, records, timestamp=now_ms())
     written = len(records)
-    for words in sample.words:
-        for first in range(words.who.start, words.who.stop, CHUNK):
-            who = range(first, min(first + CHUNK, words.who.stop))
-            acks += await send_expressions(producer, words, who, partitions=partitions)
+    for repeated in sample.expressions:
+        for first in range(repeated.who.start, repeated.who.stop, CHUNK):
+            who = range(first, min(first + CHUNK, repeated.who.stop))
+            acks += await send_expressions(producer, repeated, who, partitions=partitions)
             written += len(who)
             note(written)
     await asyncio.gather(*acks)
 
 
 async def send_expressions(
-    producer: AIOKafkaProducer, words: RepeatedExpression, who: range, *, partitions: int
+    producer: AIOKafkaProducer, repeated: RepeatedExpression, who: range, *, partitions: int
 ) -> list[Ack]:
-    """Hand over the records of what these subscribers said, in batches.
+    """Hand over the expressions of these subscribers, in batches.
 
     Their bytes differ in the number alone, so one template makes them all.
     """
     numbers = numbers_of(who)
     of_partition = partitions_of([f"+{number}" for number in numbers.tolist()], partitions)
-    key, value = template(words)
+    key, value = template(repeated)
     timestamp = now_ms()
     acks: list[Ack] = []
     for partition in range(partitions):
@@ -111,9 +111,9 @@ async def send_expressions(
     return acks
 
 
-def template(words: RepeatedExpression) -> tuple[bytes, bytes]:
-    """Key and value of a word, with `%d` where the digits of the number go."""
-    one = words.expression(words.who.start)
+def template(repeated: RepeatedExpression) -> tuple[bytes, bytes]:
+    """Key and value of an expression, with `%d` where the digits of the number go."""
+    one = repeated.expression(repeated.who.start)
     digits = one.subscriber.removeprefix("+").encode()
     key, value = key_of(one).encode(), encode(one)
     assert b"%" not in key + value, "a sender's name is put into a template"

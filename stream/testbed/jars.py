@@ -145,8 +145,8 @@ def _sync(folder: Path, *options: str) -> str | None:
     )
     if done.returncode == 0:
         return None
-    said = (done.stderr.strip() or done.stdout.strip()).splitlines()
-    return said[-1].strip(" .") if said else f"jgo ended with exit code {done.returncode}"
+    output = (done.stderr.strip() or done.stdout.strip()).splitlines()
+    return output[-1].strip(" .") if output else f"jgo ended with exit code {done.returncode}"
 
 
 def _check(folder: Path) -> None:

@@ -272,8 +272,8 @@ class LocalKafka:
             start_new_session=True,
         )
         assert node.guard.stdout is not None
-        with node.guard.stdout as said:
-            line = said.readline()
+        with node.guard.stdout as output:
+            line = output.readline()
         if not line:
             raise failure(node, "was not started by its guard")
         node.pid = int(line)

@@ -56,7 +56,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Scrape:
-    """What `/metrics` said: name → (labels, value) of its samples."""
+    """The samples of `/metrics`: name → (labels, value) of its samples."""
 
     samples: Mapping[str, tuple[tuple[Mapping[str, str], float], ...]]
 

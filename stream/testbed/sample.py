@@ -1,4 +1,4 @@
-"""The sample registry: who sends, what stands against them, and what some two million subscribers said.
+"""The sample registry: who sends, what stands against them, and the expressions of some two million subscribers.
 
 Pure and the same on every machine: everything follows from the moment and the sizes that are given. Names,
 numbers and texts are invented. Subscribers are counted by an index from 0; those of one and the same expression are
@@ -55,7 +55,7 @@ def _line_of(index: IndexT) -> IndexT:
 
 @dataclass(frozen=True, slots=True)
 class RepeatedExpression:
-    """The same thing, said by every subscriber of a range."""
+    """The same expression of every subscriber of a range."""
 
     channel: Channel
     will: Verb
@@ -90,14 +90,14 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A whole registry. `words` stand in the order in which they were said."""
+    """A whole registry. `expressions` are in order of receipt."""
 
     now: int
     senders: tuple[Sender, ...]
     orders: tuple[Order, ...]
     campaigns: tuple[Campaign, ...]
     wordlists: tuple[Wordlist, ...]
-    words: tuple[RepeatedExpression, ...]
+    expressions: tuple[RepeatedExpression, ...]
     offers: tuple[Offer, ...]
     refusing_sms: Indexes
     refusing_calls: Indexes
@@ -110,22 +110,22 @@ class Sample:
     """the subscriber whose reply the demonstration follows: consented to `WATCHED_OFFER`"""
 
     def records(self) -> Sequence[Record]:
-        """Everything but the wills."""
+        """Everything but the expressions."""
         return (*self.senders, *self.orders, *self.campaigns, *self.wordlists)
 
     def expressions_of(self, index: int) -> Iterator[Expression]:
-        """What one subscriber said, in order."""
-        return (words.expression(index) for words in self.words if index in words.who)
+        """The expressions of one subscriber, in order."""
+        return (repeated.expression(index) for repeated in self.expressions if index in repeated.who)
 
     @property
     def expressions_count(self) -> int:
-        """How many records the wills are."""
-        return sum(len(words.who) for words in self.words)
+        """How many expressions there are, a record each."""
+        return sum(len(repeated.who) for repeated in self.expressions)
 
     @property
     def consents_count(self) -> int:
         """How many of them are consents."""
-        return sum(len(words.who) for words in self.words if words.will == "consent")
+        return sum(len(repeated.who) for repeated in self.expressions if repeated.will == "consent")
 
 
 REFUSED_CATEGORY: Final = "real-estate"
@@ -151,7 +151,7 @@ def sample(*, now: int, refusals_count: int = REFUSALS_COUNT, silent_count: int 
     first_silent = watched + 1
 
     before, since = now - 200 * DAY_MS, now - 30 * DAY_MS
-    words = (
+    expressions = (
         RepeatedExpression("sms", "refuse", None, None, no_sms, before, "platform"),
         RepeatedExpression("call", "refuse", None, None, no_calls, before, "platform"),
         RepeatedExpression("sms", "refuse", None, REFUSED_CATEGORY, no_category, before, "platform"),
@@ -172,7 +172,7 @@ def sample(*, now: int, refusals_count: int = REFUSALS_COUNT, silent_count: int 
         orders=_orders(now),
         campaigns=_campaigns(now),
         wordlists=WORDLISTS,
-        words=words,
+        expressions=expressions,
         offers=offers,
         refusing_sms=range(returned.stop, no_sms.stop),
         refusing_calls=no_calls,

@@ -34,7 +34,7 @@ class _Line(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class SampleTexts:
-    """What is said. Each of our own templates has one `%d`, so that no two messages need be alike."""
+    """The texts of messages. Each of our own templates has one `%d`, so that no two messages need be alike."""
 
     personal_texts: Sequence[str]
     bodies: Mapping[str, Sequence[str]]

@@ -92,7 +92,7 @@ class Traffic:
         return self._call(to="12321", from_=self._person(), purpose="personal")
 
     def reply(self) -> Reply:
-        """A reply that is no wish."""
+        """A reply that makes no expression."""
         return self._reply(self._anyone(self.sample.silent), self._rng.choice(("好的", "收到", "谢谢")))
 
     def opt_out_reply(self) -> Reply:
@@ -154,11 +154,11 @@ class Traffic:
     # What subscribers do not want.
 
     def no_consent_sms(self) -> Sms:
-        """An advertisement to somebody who said nothing."""
+        """An advertisement to a subscriber without expressions."""
         return self._offered(self._rng.choice(self._sms_offers), self._anyone(self.sample.silent))
 
     def no_consent_call(self) -> Call:
-        """A sales call to somebody who said nothing."""
+        """A sales call to a subscriber without expressions."""
         return self._sales_call(self._rng.choice(self._call_offers), self._anyone(self.sample.silent))
 
     def refused_sms(self) -> Sms:
@@ -298,7 +298,7 @@ class Traffic:
         return subscriber(who.start + int(self._rng.random() * len(who)))
 
     def _person(self) -> str:
-        """Anybody at all: most calls and messages are between people, whatever they said about advertising."""
+        """Anybody at all: most calls and messages are between people, whatever they expressed about advertising."""
         return subscriber(int(self._rng.random() * self.sample.silent.stop))
 
     def _sms(

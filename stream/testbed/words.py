@@ -19,7 +19,7 @@ class DecisionLine:
 
 
 def decision_line(event: Event, decision: Decision, world: World) -> DecisionLine:
-    """Tell a decision by the row that gives it in this world. Raises ValueError where the world gives another."""
+    """Explain a decision by the row that gives it in this world. Raises ValueError where the world gives another."""
     case = case_of(event, world, decision.decided)
     rule = first_match(case)
     if (rule.verdict, rule.reason) != (decision.verdict, decision.reason):
@@ -47,7 +47,7 @@ def _shown(number: str) -> str:
 
 
 def _to_senders(decision: Decision) -> str:
-    """What the sender's gateway is told."""
+    """The answer codes for the sender's gateway."""
     if not decision.code:
         return ""
     return " · answer " + " ".join(f"{protocol} {value}" for protocol, value in decision.code.items())

@@ -101,7 +101,7 @@ def test_a_file_that_arrives_late_undoes_no_newer_word_of_anybody(broker: Broker
     )
     ran = wurao.run("registry", "import", late, "--unregistered")
     assert ran.returncode == 1
-    assert "late.ndjson:1: late: older than what this subscriber said at 2026-09-21T14:13:20.010Z" in ran.stderr
+    assert "late.ndjson:1: late: older than this subscriber's expression of 2026-09-21T14:13:20.010Z" in ran.stderr
     assert stat.S_IMODE((tmp_path / "late.ndjson.skipped").stat().st_mode) == 0o600, "it holds numbers"
     skipped = (tmp_path / "late.ndjson.skipped").read_text().splitlines()
     assert [row.split(",")[:2] for row in skipped[1:]] == [["1", "late"], ["2", "late"]]

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from bloom.number import parse
 from stream.feed.scrubbing import REACHABLE, REASONS, Scrubber
-from stream.feed.tables import NUMBER, layout_of, rows
+from stream.feed.table_columns import NUMBER
+from stream.feed.tables import layout_of, rows
 from stream.feed.text_files import BulkFileError, opened
 from stream.model.codec import encode
 from stream.model.events import Sms

@@ -93,7 +93,7 @@ class Source:
         self.draw = random.Random(seed)
         self._numbering = load().numbering
         few = sample(now=words.NOON, refusals_count=REFUSALS_COUNT_MIN, silent_count=1_000)
-        said = [repeated.expression(index) for repeated in few.words for index in repeated.who]
+        said = [repeated.expression(index) for repeated in few.expressions for index in repeated.who]
         records = [*few.records(), *said]
         self._sample_registries = {make: make(records) for make in (registry_of, partitioned_registry)}
         self._traffic = Traffic(few, own(), seed=seed)

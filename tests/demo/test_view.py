@@ -61,8 +61,8 @@ def test_the_screen_fits_the_terminal_and_shows_the_story_whole(width: int, heig
     lines = shown.splitlines()
     assert len(lines) < height, "the last row is the cursor's"
     assert all(cell_len(line) <= width for line in lines)
-    told = " ".join(word for line in lines[1:5] for word in line.strip("│╭╮╰╯─ ").split())
-    assert " ".join(view.story_text(after_reply()).plain.split()) in told
+    text = " ".join(word for line in lines[1:5] for word in line.strip("│╭╮╰╯─ ").split())
+    assert " ".join(view.story_text(after_reply()).plain.split()) in text
     for figure in ("1,000 waiting", "p50 700 p99 1500 max 2345 ms", "600,000", "800 ms", "this view", "more reasons"):
         assert figure in shown or (figure == "more reasons" and height == 60)
 
@@ -146,10 +146,10 @@ def test_a_line_tells_the_rate_the_verdicts_the_latency_and_the_word_that_is_in_
 
 def test_the_story_is_told_as_far_as_it_has_come() -> None:
     assert "soon" in view.story_text(OptOut()).plain
-    told = view.story_text(after_reply()).plain
-    assert "replies TD" in told
-    assert "12 ms later: blocked" in told
-    assert "1 got through" in told
+    text = view.story_text(after_reply()).plain
+    assert "replies TD" in text
+    assert "12 ms later: blocked" in text
+    assert "1 got through" in text
 
 
 def test_a_frame_before_the_first_decision_is_shown_as_well() -> None:
@@ -164,5 +164,5 @@ def test_a_bar_is_as_long_as_its_share_and_anything_at_all_is_seen(share: float,
 
 
 def test_a_decision_is_told_with_its_answer_and_its_reason() -> None:
-    told = view.told(DecisionLine("an SMS", "block · refused", "the recipient has refused")).plain
-    assert told == "an SMS\n  block · refused\n  because the recipient has refused"
+    text = view.decision_text(DecisionLine("an SMS", "block · refused", "the recipient has refused")).plain
+    assert text == "an SMS\n  block · refused\n  because the recipient has refused"

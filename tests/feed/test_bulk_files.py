@@ -175,7 +175,7 @@ def test_a_refusal_whose_time_alone_is_bad_is_told_and_counts_from_the_files_tim
     assert chunk.records == [_refusal("+8613800138000"), _refusal("+8613800138001", SAID - 1)]
     assert [bad.number for bad in chunk.bad] == [2]
     assert f"the refusal counts from {iso_time(SAID)}, the file's time" in chunk.bad[0].reason
-    assert "too late from now on, the mended line as well" in chunk.bad[0].reason
+    assert "too late from now on, this line once it is corrected as well" in chunk.bad[0].reason
 
 
 def test_ndjson_is_read_as_a_table_is(tmp_path: Path) -> None:

@@ -97,7 +97,7 @@ class Stage:
 def stage(kafka: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     now = time.time_ns() // 1_000_000
     people = sample(now=now, refusals_count=1_000)
-    said = [words.expression(index) for words in people.words for index in words.who]
+    said = [words.expression(index) for words in people.expressions for index in words.who]
     registry = registry_of([*people.records(), *said])
     events = _events(people, now)
     world = World(load(None), registry)

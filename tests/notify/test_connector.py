@@ -133,7 +133,7 @@ async def test_notices_are_delivered_by_mail_and_web_and_each_attempt_is_recorde
 
             assert mail.header(0, "Message-ID") == "<N-1@localhost>"
             assert mail.header(0, "To") == "legal@org9.example"
-            assert "24 hours after you were told" in mail.text(0)
+            assert "24 hours after this notice" in mail.text(0)
             assert "tel:12300" in mail.text(0)
 
             # The same notice again, as a control plane that died may write it, is not told twice.

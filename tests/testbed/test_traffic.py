@@ -34,7 +34,7 @@ def small() -> Sample:
 def decider_of(registry: Sample) -> Decider:
     folded = Registry()
     folded.apply(registry.records())
-    for words in registry.words:
+    for words in registry.expressions:
         folded.apply([words.expression(index) for index in words.who])
     return Decider(load(), folded)
 
@@ -116,7 +116,7 @@ def test_a_range_of_subscribers_is_the_subscribers_one_by_one() -> None:
 
 def test_the_registry_has_as_many_refusals_as_asked_for() -> None:
     registry = sample(now=NOW)
-    assert sum(len(words.who) for words in registry.words if words.will == "refuse") == 1_000_000
+    assert sum(len(words.who) for words in registry.expressions if words.will == "refuse") == 1_000_000
     assert registry.consents_count > 5_000
     assert registry.expressions_count == 1_000_000 + registry.consents_count
     assert len([sender for sender in registry.senders if sender.status == "active"]) >= 12

@@ -4,20 +4,18 @@ Pure. Every function checks in the same order: is the body complete (400), may t
 there such a case (404), would it take this (409). None writes or reads a topic; the server does.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final, NamedTuple, TypeVar
+from collections.abc import Collection, Mapping, Sequence
+from typing import Final
 
 import msgspec
 
 from stream.enforce.api import permissions, request_parsing
+from stream.enforce.api.api_request import ApiRequest, ConditionalWrite, NamingWrite, Write
 from stream.enforce.api.auth import Caller
-from stream.enforce.api.case_index import CaseIndex, CaseQuery, case_of
+from stream.enforce.api.case_index import CaseQuery, case_of
 from stream.enforce.api.request_parsing import Fields
-from stream.enforce.api.responses import Accepted, Fault, Problem, Refusal, faulty, forbidden, unknown, wrong_state
+from stream.enforce.api.responses import Accepted, Fault, Problem, Refusal, faulty, forbidden
 from stream.enforce.procedures import appeal, campaign, complaint, fitness, ids, messages, prohibited, regulator
-from stream.enforce.procedures.effects import ProcedureName
-from stream.enforce.procedures.forms import FormContext
 from stream.enforce.procedures.listing import Punished
 from stream.enforce.procedures.measure import MeasureCase
 from stream.enforce.procedures.terms import Terms
@@ -25,7 +23,6 @@ from stream.model import topics
 from stream.model.cases import DOCKET, CaseEvent, CaseView, EscalationFinding
 from stream.model.control import (
     Appeal,
-    CaseId,
     Complaint,
     Direction,
     Dispute,
@@ -43,86 +40,12 @@ from stream.registry.known_names import KnownNames
 from stream.registry.order_rule import Received
 from stream.registry.registry import Registry
 
-T = TypeVar("T", bound=msgspec.Struct)
-
 BY_HAND: Final = ("prohibited-content", "inspection")
 """Grounds that people find; the rest are those of early warning and of other cases."""
 
 INSPECTION_BASIS: Final = "measures"
 OF_A_MEASURE: Final = ids.made_id("O", ids.made_id("M", ""))
 """How the ids of orders begin that a measure's own case writes."""
-
-
-@dataclass(frozen=True, slots=True)
-class ApiRequest:
-    """One request: caller, fields, moment (ms), case. `id` names the record that it makes; a repeat has the same."""
-
-    caller: Caller
-    stated: Fields
-    now: int
-    id: str
-    case: CaseId
-    index: CaseIndex
-    terms: Terms
-
-    @property
-    def made(self) -> dict[str, object]:
-        """The fields that the API alone sets in every record."""
-        return {"time": self.now, "actor": self.caller.actor}
-
-    def record(
-        self,
-        kind: type[T],
-        *,
-        made: Mapping[str, object],
-        preset: Mapping[str, object] | None = None,
-        stated: Fields | None = None,
-    ) -> T:
-        """What the request states, as the record that it becomes. Raises `Problem` 400 with all its faults."""
-        return request_parsing.record(
-            self.stated if stated is None else stated,
-            kind,
-            made=made,
-            preset=preset,
-            reading=FormContext(self.terms.numbering, self.now),
-        )
-
-    def view(self, case: CaseId, procedure: ProcedureName | None = None) -> CaseView:
-        """The case, if this caller may see it. Raises `Problem` 404, also for one of another procedure."""
-        view = self.index.view(case, self.caller)
-        if view is None or procedure not in (None, view.procedure):
-            raise unknown(case)
-        return view
-
-    def would_take(self, view: CaseView, event: msgspec.Struct) -> None:
-        """Raises `Problem` 409 where the case does not take this event now."""
-        reason = permissions.refused(view, event, self.now, self.terms)
-        if reason is not None:
-            raise wrong_state(reason, permissions.possible(view, self.caller))
-
-
-class Write(NamedTuple):
-    """The record to write, under its key, in the partition of `partition_key`; and the answer once it is written."""
-
-    topic: str
-    key: str
-    partition_key: str
-    record: msgspec.Struct
-    answer: Accepted
-
-
-class ConditionalWrite(NamedTuple):
-    """A write that depends on what the topic has of a subscriber: `resolve` gives it, or raises `Problem` 409."""
-
-    subscriber: str
-    resolve: Callable[[Sequence[Received]], Write]
-
-
-class NamingWrite(NamedTuple):
-    """A write that names a sender: `resolve`, told who is registered, gives it or raises `Problem` 400."""
-
-    sender: str
-    resolve: Callable[[Collection[str]], Write | ConditionalWrite]
 
 
 # ---- what is asked for

@@ -10,8 +10,8 @@ from typing import Final, Literal, get_args
 import msgspec
 
 from stream.enforce.api import intake
+from stream.enforce.api.api_request import ApiRequest, ConditionalWrite, NamingWrite, Write
 from stream.enforce.api.auth import Role
-from stream.enforce.api.intake import ApiRequest, ConditionalWrite, NamingWrite, Write
 from stream.enforce.api.responses import Accepted, CasePage, CaseShown
 from stream.model.control import Appeal, Complaint, Direction, Dispute, Filing, Finding, Punishment
 from stream.model.registry import Expression, Order

@@ -19,10 +19,10 @@ from stream import logs
 from stream.clock import WallClock
 from stream.config import Config, ConfigError
 from stream.enforce.api import auth, intake, names, permissions, request_parsing
+from stream.enforce.api.api_request import ApiRequest, ConditionalWrite, NamingWrite
 from stream.enforce.api.auth import Caller
 from stream.enforce.api.case_feed import CaseFeed
 from stream.enforce.api.case_index import CaseIndex, line_of
-from stream.enforce.api.intake import ApiRequest, ConditionalWrite, NamingWrite
 from stream.enforce.api.operations import READINGS, WRITINGS, ReadOperation, WriteOperation
 from stream.enforce.api.responses import (
     Accepted,

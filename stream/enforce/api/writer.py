@@ -8,7 +8,7 @@ repeats it under its Idempotency-Key makes the same record again, which harms no
 from bloom.partition import partition_of
 from stream import logs
 from stream.config import Config
-from stream.enforce.api.intake import Write
+from stream.enforce.api.api_request import Write
 from stream.enforce.api.responses import Problem, Refusal
 from stream.kafka.clients import AIOKafkaProducer, KafkaError
 from stream.kafka.durable import DurableProducer

@@ -126,7 +126,7 @@ def _notify(turn: Turn[MeasureCase, FindingRouted]) -> Done[MeasureCase]:
 
 def _enforce_and_notify(turn: Turn[MeasureCase, FindingRouted]) -> Done[MeasureCase]:
     """The order is written and the party notified, in one step; the record is kept."""
-    case = msgspec.structs.replace(_opened(turn), told=turn.now)
+    case = msgspec.structs.replace(_opened(turn), notified=turn.now)
     done = _in_force(turn, case)
     return Done(done.case, (*_first_acts(turn, case), *done.acts))
 
@@ -173,7 +173,7 @@ def _open_appeal(turn: Turn[MeasureCase, Appealed]) -> Done[MeasureCase]:
 def _open_appeal_unnotified(turn: Turn[MeasureCase, Appealed]) -> Done[MeasureCase]:
     """The appeal's own case is opened; the party evidently knows, so the grace period starts."""
     opened = _open_appeal(turn)
-    case = msgspec.structs.replace(opened.case, told=turn.now)
+    case = msgspec.structs.replace(opened.case, notified=turn.now)
     return Done(case, (*opened.acts, *_grace_acts(turn, case)))
 
 
@@ -282,7 +282,7 @@ def _notice(
         reason=reason,
         basis=finding.basis,
         measure=case.measure,
-        grace_ms=turn.terms.measure(case.measure).grace_ms if begins and case.told is None else None,
+        grace_ms=turn.terms.measure(case.measure).grace_ms if begins and case.notified is None else None,
         appeal=turn.terms.appeal,
         evidence=finding.evidence,
         figures=finding.figures,
@@ -290,7 +290,7 @@ def _notice(
 
 
 def _grace(turn: Turn[MeasureCase, msgspec.Struct]) -> Done[MeasureCase]:
-    case = msgspec.structs.replace(turn.case, told=turn.now)
+    case = msgspec.structs.replace(turn.case, notified=turn.now)
     return Done(case, _grace_acts(turn, case))
 
 

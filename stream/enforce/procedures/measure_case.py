@@ -50,7 +50,7 @@ class MeasureCase(Case, frozen=True, kw_only=True):
     until: int | None = None
     """an end that an authority set"""
     notice: str | None = None
-    told: int | None = None
+    notified: int | None = msgspec.field(default=None, name="told")
     """when the party was notified, or counts as notified (milliseconds)"""
     failed_first: int | None = None
     failures_count: int = 0

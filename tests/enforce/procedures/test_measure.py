@@ -147,7 +147,7 @@ def test_two_attempts_are_not_enough_however_long_they_took() -> None:
 def test_who_appeals_before_the_notice_arrived_evidently_knows() -> None:
     case = took(step(NEW, FindingRouted(finding(), "suspend"), NOW, TERMS)).case
     case, effects = took(step(case, Appealed(pools.APPEAL), NOW + MINUTE, TERMS))
-    assert (case.state, case.told) == (MeasureState.CONTESTED, NOW + MINUTE)
+    assert (case.state, case.notified) == (MeasureState.CONTESTED, NOW + MINUTE)
     assert act(effects, OpenCase).case == "A-1"
 
 

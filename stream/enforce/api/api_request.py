@@ -1,0 +1,93 @@
+"""One request of the API: who states what, about which case, when; and the write that comes of it. Pure."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, TypeVar
+
+import msgspec
+
+from stream.enforce.api import permissions, request_parsing
+from stream.enforce.api.auth import Caller
+from stream.enforce.api.case_index import CaseIndex
+from stream.enforce.api.request_parsing import Fields
+from stream.enforce.api.responses import Accepted, unknown, wrong_state
+from stream.enforce.procedures.effects import ProcedureName
+from stream.enforce.procedures.forms import FormContext
+from stream.enforce.procedures.terms import Terms
+from stream.model.cases import CaseView
+from stream.model.control import CaseId
+from stream.registry.order_rule import Received
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+
+@dataclass(frozen=True, slots=True)
+class ApiRequest:
+    """One request: caller, fields, moment (ms), case. `id` names the record that it makes; a repeat has the same."""
+
+    caller: Caller
+    stated: Fields
+    now: int
+    id: str
+    case: CaseId
+    index: CaseIndex
+    terms: Terms
+
+    @property
+    def made(self) -> dict[str, object]:
+        """The fields that the API alone sets in every record."""
+        return {"time": self.now, "actor": self.caller.actor}
+
+    def record(
+        self,
+        kind: type[T],
+        *,
+        made: Mapping[str, object],
+        preset: Mapping[str, object] | None = None,
+        stated: Fields | None = None,
+    ) -> T:
+        """What the request states, as the record that it becomes. Raises `Problem` 400 with all its faults."""
+        return request_parsing.record(
+            self.stated if stated is None else stated,
+            kind,
+            made=made,
+            preset=preset,
+            reading=FormContext(self.terms.numbering, self.now),
+        )
+
+    def view(self, case: CaseId, procedure: ProcedureName | None = None) -> CaseView:
+        """The case, if this caller may see it. Raises `Problem` 404, also for one of another procedure."""
+        view = self.index.view(case, self.caller)
+        if view is None or procedure not in (None, view.procedure):
+            raise unknown(case)
+        return view
+
+    def would_take(self, view: CaseView, event: msgspec.Struct) -> None:
+        """Raises `Problem` 409 where the case does not take this event now."""
+        reason = permissions.refused(view, event, self.now, self.terms)
+        if reason is not None:
+            raise wrong_state(reason, permissions.possible(view, self.caller))
+
+
+class Write(NamedTuple):
+    """The record to write, under its key, in the partition of `partition_key`; and the answer once it is written."""
+
+    topic: str
+    key: str
+    partition_key: str
+    record: msgspec.Struct
+    answer: Accepted
+
+
+class ConditionalWrite(NamedTuple):
+    """A write that depends on what the topic has of a subscriber: `resolve` gives it, or raises `Problem` 409."""
+
+    subscriber: str
+    resolve: Callable[[Sequence[Received]], Write]
+
+
+class NamingWrite(NamedTuple):
+    """A write that names a sender: `resolve`, given those that are registered, returns it or raises `Problem` 400."""
+
+    sender: str
+    resolve: Callable[[Collection[str]], Write | ConditionalWrite]
