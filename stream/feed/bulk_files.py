@@ -201,7 +201,7 @@ class BulkFile:
                 except Undecodable as error:
                     chunk.take(number, line, None, str(error))
                 else:
-                    read = self._of_person(record) if type(record) is Expression else (record, None)
+                    read = self._of_person(record, line) if type(record) is Expression else (record, None)
                     chunk.take(number, line, *read)
             yield chunk
 
@@ -219,14 +219,17 @@ class BulkFile:
             fields[NUMBER] = msgspec.Raw(msgspec.json.encode(number))
             return decode_file_record(msgspec.json.encode(fields))
 
-    def _of_person(self, record: Expression) -> _Read:
-        """An expression of a file as it is written."""
+    def _of_person(self, record: Expression, line: bytes) -> _Read:
+        """The expression of a line as it is written."""
         subscriber = self._numbering.registrable(record.subscriber)
         if subscriber is None:
             return None, f"`subscriber`: {NO_PERSON}"
         if subscriber != record.subscriber:
             record = msgspec.structs.replace(record, subscriber=subscriber)
-        return self._in_time(record, time_problem(record.time, self._now))
+        problem = time_problem(record.time, self._now)
+        if len(line) <= limits.NAME.most:  # so that no text in it can exceed its limit: to look takes 2 µs
+            return self._dated(record, problem)
+        return self._in_time(record, problem)
 
     def _in_time(self, record: Expression, problem: str | None) -> _Read:
         """The expression, unless its time is bad or it exceeds a limit."""
