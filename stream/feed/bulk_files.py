@@ -124,7 +124,6 @@ class BulkFile:
     ) -> None:
         self.path = path
         self._file, self._given, self._numbering, self._now = file, given, numbering, now
-        self._undated: dict[tuple[tuple[str, str], ...], _Read] = {}
         self.form: Format = form or format_of(file, path)
         self.layout: tables.Layout | None = None
         if self.form != "ndjson":
@@ -247,45 +246,48 @@ class BulkFile:
         return dated, f"`time` {problem}; the refusal counts from {iso_time(self.time)}, the file's time: {STAYS}"
 
     def _table(self, layout: tables.Layout) -> Iterator[LineChunk]:
-        stated = [name for name in _STATED if name in layout.places]
+        # The time stands last and is read by itself: each row may have another, and the rest be alike in all.
+        stated = [name for name in _STATED if name in layout.places and name != "time"]
+        dated = ["time"] if "time" in layout.places else []
         kept: dict[tuple[bytes, ...], _Read] = {}
-        for rows in tables.rows(self._file, layout, (NUMBER, *stated)):
+        moments: dict[bytes, tuple[int, str | None]] = {}
+        for rows in tables.rows(self._file, layout, (NUMBER, *stated, *dated)):
             numbers = persons(rows.cells[0], self._numbering)
-            beside = list(zip(*rows.cells[1:], strict=True)) if stated else [()] * len(rows.raw)
+            beside = list(zip(*rows.cells[1 : 1 + len(stated)], strict=True)) if stated else [()] * len(rows.raw)
             if len(kept) > _KEPT_MAX:
                 kept.clear()
             for cells in set(beside) - kept.keys():
                 texts = [cell.decode().strip() for cell in cells]
                 kept[cells] = self._stated(dict(zip(stated, texts, strict=True)))
-            yield self._records(rows, numbers, [kept[cells] for cells in beside])
+            read = [kept[cells] for cells in beside]
+            if dated:
+                if len(moments) > _KEPT_MAX:
+                    moments.clear()
+                for cell in set(rows.cells[-1]) - moments.keys():
+                    moments[cell] = self._moment(cell.decode().strip())
+                read = [self._at(*one, *moments[cell]) for one, cell in zip(read, rows.cells[-1], strict=True)]
+            yield self._records(rows, numbers, read)
 
     def _stated(self, stated: Mapping[str, str]) -> _Read:
-        """What a row states beside its number, completed by the options, of anybody."""
-        undated = tuple((name, value) for name, value in stated.items() if value and name != "time")
-        if undated not in self._undated:
-            if len(self._undated) > _KEPT_MAX:
-                self._undated.clear()
-            self._undated[undated] = self._of_anybody(dict(undated))
-        record, problem = self._undated[undated]
-        if record is None or not (text := stated.get("time", "")):
-            return record, problem
-        time, problem = self._moment(text)
-        return self._dated(_with(record, "time", time), problem)
-
-    def _of_anybody(self, stated: Mapping[str, str]) -> _Read:
-        """The same for what states no time: the file's own."""
+        """What a row states beside number and time, completed by the options: of anybody, at the file's time."""
         fields: dict[str, object] = {
             name: value for name in _STATED if (value := getattr(self._given, name)) is not None
         }
-        fields.update(stated)
+        fields.update({name: value for name, value in stated.items() if value})
         try:
             record = msgspec.convert(fields | {NUMBER: _ANYBODY}, Expression)
         except msgspec.ValidationError as error:
             return None, without_numbers(closed_sets(error, Expression, fields))
         return self._in_time(record, None)
 
+    def _at(self, record: Expression | None, problem: str | None, time: int, of_time: str | None) -> _Read:
+        """What a row states, at its own time."""
+        return (None, problem) if record is None else self._dated(_with(record, "time", time), of_time)
+
     def _moment(self, text: str) -> tuple[int, str | None]:
-        """A row's time, or the file's where that cannot be used, and why not."""
+        """A row's time, or the file's where it has none, or one that cannot be used, and why not."""
+        if not text:
+            return self.time, None
         try:
             time = read_time(text, self._given.zone)
         except ValueError as error:
