@@ -300,8 +300,8 @@ class AuditMetrics:
         self.decisions = Counter(
             "wurao_audit_decisions_total",
             "Decisions made again from the registry state of their epoch, by outcome: agrees, differs (the log says "
-            "how), unknown (the event, the epoch or that registry state is no longer available, or the policy that "
-            "decided is not known here).",
+            "how), unknown (the log says why: the event, the epoch or that registry state is no longer available, its "
+            "topics were recreated, or the policy that decided is not known here).",
             ("outcome",),
             registry=self.registry,
         )
@@ -332,7 +332,9 @@ class AuditMetrics:
             registry=self.registry,
         )
         self.ready = Gauge(
-            "wurao_audit_ready", "1 when the registry is loaded and decisions are judged.", registry=self.registry
+            "wurao_audit_ready",
+            "1 when the registry is loaded, brokers answer and no topic is missing: decisions are judged.",
+            registry=self.registry,
         )
 
 

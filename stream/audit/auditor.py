@@ -6,7 +6,7 @@ never log whose number it is: an event's id, partition and offset are enough to 
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -14,6 +14,8 @@ import numpy as np
 
 from stream import logs
 from stream.audit.decision_reader import DecisionReader, RecordedDecision
+from stream.audit.histories import Histories
+from stream.audit.successive_readers import SuccessiveReaders
 from stream.audit.verification import DecisionVerifier, Outcome, Verification
 from stream.config import Config
 from stream.kafka.brokers import Brokers
@@ -27,6 +29,7 @@ log = logs.get(__name__)
 NAME: Final = "wurao-audit"
 VIOLATIONS_LISTED_MAX: Final = 100
 UNDECODABLE: Final = Verification("unknown", why="it cannot be decoded")
+LOST: Final = Verification("unknown", why="it was deleted before it was read")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,16 +65,17 @@ class Auditor:
         self.metrics = AuditMetrics()
         self.report = AuditReport()
         self._once = once
-        self._reader = DecisionReader(config, cluster, client=NAME, group=None if once else config.audit.group)
-        self._verifier = DecisionVerifier(policy, self._reader.histories)
+        self._readers = SuccessiveReaders(config, cluster, client=NAME, group=None if once else config.audit.group)
+        self._verifier = DecisionVerifier(policy, Histories(config.topics.partitions))
         self._counted: Counter[Outcome] = Counter()
         self._stopping = asyncio.Event()
-        self._throttle = logs.Throttle(1.0)
+        self._throttles: Mapping[Outcome, logs.Throttle] = {"differs": logs.Throttle(1.0), "unknown": logs.Throttle()}
         self._brokers = Brokers(config, client=NAME)
+        self.metrics.ready.set_function(lambda: self.not_ready() is None)
 
     def not_ready(self) -> str | None:
         """Why nothing is verified now, or None."""
-        return self._brokers.not_ready() or self._reader.not_ready()
+        return self._brokers.not_ready() or self._readers.not_ready()
 
     def stop(self) -> None:
         """Ask it to finish the batch in flight and end."""
@@ -83,28 +87,29 @@ class Auditor:
         log.info("policy reloaded", policy=policy.version, policy_hash=policy.digest[:12])
 
     async def run(self) -> AuditReport:
-        """Verify until `stop`. Raises what made it impossible to go on; a restart resumes at the committed offsets."""
-        try:
-            async with self._brokers:
-                await work_until(self._stopping, self._reader.guard(self._work()))
-            return self.report
-        finally:
-            self.metrics.ready.set(0)
-            await self._reader.stop()
+        """Verify until `stop`. Raises what made it impossible to go on; a restart resumes at the committed offsets.
 
-    async def _work(self) -> None:
-        await self._reader.start()
-        while not self._stopping.is_set() and not await self._reader.finished():
-            self.metrics.ready.set(1)
-            await self._verify_all(await self._reader.take())
-            self._measure()
-            self.metrics.lag_seconds.set(await self._reader.done())
-            self.metrics.events_kept.set(self._reader.events_kept_count)
+        Topics that are recreated meanwhile are read anew; with `once` they end it (`TopicsChanged`).
+        """
+        async with self._brokers:
+            await work_until(self._stopping, self._readers.each(self._work))
+        return self.report
 
-    async def _verify_all(self, some: Sequence[RecordedDecision]) -> None:
-        for _ in range(self._reader.undecodable_count):
+    async def _work(self, reader: DecisionReader) -> None:
+        await reader.start()
+        self._verifier.rest_on(reader.histories)
+        while not self._stopping.is_set() and not await reader.finished():
+            await self._verify_all(reader, await reader.take())
+            self._measure(reader)
+            self.metrics.lag_seconds.set(await reader.done())
+            self.metrics.events_kept.set(reader.events_kept_count)
+
+    async def _verify_all(self, reader: DecisionReader, some: Sequence[RecordedDecision]) -> None:
+        for _ in range(reader.undecodable_count):
             self._count(None, UNDECODABLE)
-        async for portion in self._reader.portions(some):
+        for _ in range(reader.lost_count):
+            self._count(None, LOST)
+        async for portion in reader.portions(some):
             for recorded in portion:
                 self._count(recorded, self._verifier.verify(recorded.decision, recorded.event, recorded.epoch))
 
@@ -116,9 +121,11 @@ class Auditor:
             return
         if found.violation:
             self._log_violation(recorded)
-        elif found.outcome == "differs" and (held_back := self._throttle.now()) is not None:
+        elif found.outcome != "agrees" and (held_back := self._throttles[found.outcome].now()) is not None:
             log.warning(
-                "decision differs from the one made again from its registry state",
+                "decision differs from the one made again from its registry state"
+                if found.outcome == "differs"
+                else "decision cannot be made again",
                 partition=recorded.partition,
                 offset=recorded.offset,
                 event_id=recorded.decision.event,
@@ -151,12 +158,12 @@ class Auditor:
             epoch=decision.epoch,
         )
 
-    def _measure(self) -> None:
+    def _measure(self, reader: DecisionReader) -> None:
         """Add the batch's figures to the metrics, once."""
         for outcome, count in self.report.outcomes.items():
             self.metrics.decisions.labels(outcome).inc(count - self._counted[outcome])
         self._counted = self.report.outcomes.copy()
-        measured = self._reader.histories.take_in_force_ms()
+        measured = reader.histories.take_in_force_ms()
         if measured:
             self.metrics.in_force.observe(np.array(measured, dtype=np.int64))
             if self._once:

@@ -12,7 +12,8 @@ from typing import Final
 
 MARGIN_MS: Final = 600_000
 """Registry states are kept for decisions this much older than the oldest that waits: clocks differ, a worker's registry
-may stand still for a while, and decisions of one partition are not quite in the order of their moments."""
+may stand still for a while, and decisions of one partition are not quite in the order of their moments. For what is
+older still the registry is read again (`Histories.dropped_ms`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +33,6 @@ class Backlog:
         """These are assigned now. Of one that was not before, nothing is known."""
         self._known = {partition: self._known.get(partition) for partition in partitions}
 
-    def unknown(self, partition: int) -> bool:
-        """Whether it is assigned, and was not fetched yet."""
-        return partition in self._known and self._known[partition] is None
-
     def took(self, partition: int, timestamp: int) -> None:
         """Its decisions up to this moment (ms) are done; more may wait."""
         self._known[partition] = _Reached(timestamp, waits=True)
@@ -54,8 +51,3 @@ class Backlog:
     def lag_ms(self, now_ms: int) -> int:
         """The age of the oldest decision that is known to wait; 0 where none is."""
         return max((max(0, now_ms - one.since_ms) for one in self._known.values() if one and one.waits), default=0)
-
-
-def must_read_again(*, oldest_ms: int, horizon_ms: int) -> bool:
-    """Whether a partition that is new here comes with decisions too old for what was kept: half the margin is left."""
-    return oldest_ms - MARGIN_MS // 2 < horizon_ms

@@ -13,6 +13,8 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
+from aiokafka.errors import OffsetOutOfRangeError
+
 from stream.config import Config
 from stream.kafka import clients
 from stream.kafka.clients import AIOKafkaPartition
@@ -148,8 +150,7 @@ class EventReader:
             for place in bounds.keys() & ends.keys()
             if late_count[place] <= BEHIND_MAX and await self._consumer.position(place) < ends[place]
         ]:
-            fetched = await self._consumer.getmany(*wanted, timeout_ms=POLL_WAIT_MS, max_records=POLL_RECORDS_MAX)
-            for place, records in fetched.items():
+            for place, records in (await self._fetch(wanted)).items():
                 yield place, records
                 for record in records:
                     late_count[place] = late_count[place] + 1 if record.timestamp > bounds[place] else 0
@@ -157,6 +158,23 @@ class EventReader:
             late_count |= dict.fromkeys(_bounds(found), 0)
             missing = [one for one in missing if self.of(*one) is None]
             bounds = _bounds(missing)
+
+    async def _fetch(
+        self, places: Sequence[AIOKafkaPartition]
+    ) -> Mapping[AIOKafkaPartition, Sequence[clients.ConsumerRecord]]:
+        try:
+            fetched: Mapping[AIOKafkaPartition, Sequence[clients.ConsumerRecord]] = await self._consumer.getmany(
+                *places, timeout_ms=POLL_WAIT_MS, max_records=POLL_RECORDS_MAX
+            )
+        except OffsetOutOfRangeError as error:
+            wanted: Mapping[AIOKafkaPartition, int] = error.args[0]
+            begins = await self._consumer.beginning_offsets(list(wanted))
+            if any(begins[place] <= offset for place, offset in wanted.items()):
+                raise  # beyond the end: it is another topic
+            for place in wanted:  # retention has deleted what comes next: the decisions about it stay unknown
+                self._consumer.seek(place, begins[place])
+            return {}
+        return fetched
 
     def of(self, partition: int, decision: Decision) -> Event | None:
         """The event that a decision of this partition is about, if it was found."""

@@ -108,6 +108,10 @@ class ExpressionHistory:
         )
         return then
 
+    def reaches_back_to(self, offsets: Sequence[int]) -> bool:
+        """Whether `as_of` has an answer for these offsets."""
+        return self._base_is_within(offsets, 0)
+
     def _base_is_within(self, offsets: Sequence[int] | None, until_ms: int) -> bool:
         if offsets is None:
             return max(self._base_ms) <= until_ms
@@ -164,8 +168,11 @@ class RegistryHistory:
 
         It is that until the next request, which may advance it.
         """
-        # What lies beyond the end is not read yet: a state that claimed to include it would never get it.
-        return self._at(tuple(map(min, self._ends.values(), (offsets[topic][0] for topic in SINGLE))))
+        return self._at(self._vector(offsets))
+
+    def reaches_back_to(self, offsets: Offsets) -> bool:
+        """Whether `as_of` has an answer for these offsets."""
+        return not self._base_is_later(self._vector(offsets))
 
     def at(self, moment_ms: int) -> Registry | None:
         """The same as of a moment: with all that stood in the topics then."""
@@ -175,8 +182,15 @@ class RegistryHistory:
             vector.append(records[later][0] if later < len(records) else self._ends[topic])
         return self._at(tuple(vector))
 
+    def _vector(self, offsets: Offsets) -> Vector:
+        # What lies beyond the end is not read yet: a state that claimed to include it would never get it.
+        return tuple(map(min, self._ends.values(), (offsets[topic][0] for topic in SINGLE)))
+
+    def _base_is_later(self, vector: Vector) -> bool:
+        return any(to > offset for to, offset in zip(self._base_to.values(), vector, strict=True))
+
     def _at(self, vector: Vector) -> Registry | None:
-        if any(to > offset for to, offset in zip(self._base_to.values(), vector, strict=True)):
+        if self._base_is_later(vector):
             return None
         state = self._states.pop(vector, None)
         if state is None:

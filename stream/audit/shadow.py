@@ -17,6 +17,8 @@ import msgspec
 
 from stream import logs
 from stream.audit.decision_reader import DecisionReader, RecordedDecision
+from stream.audit.histories import Histories
+from stream.audit.successive_readers import SuccessiveReaders
 from stream.audit.verification import DecisionVerifier
 from stream.config import Config
 from stream.kafka import clients
@@ -42,15 +44,16 @@ class Shadow:
     def __init__(self, config: Config, policy: Policy, cluster: ClusterDescription) -> None:
         self.metrics = ShadowMetrics()
         self._policy = policy
-        self._reader = DecisionReader(config, cluster, client=NAME, group=f"{config.filter.group}{GROUP_SUFFIX}")
-        self._verifier = DecisionVerifier(policy, self._reader.histories)
+        self._readers = SuccessiveReaders(config, cluster, client=NAME, group=f"{config.filter.group}{GROUP_SUFFIX}")
+        self._verifier = DecisionVerifier(policy, Histories(config.topics.partitions))
         self._producer = DurableProducer(config, client=NAME)
         self._stopping = asyncio.Event()
         self._brokers = Brokers(config, client=NAME)
+        self.metrics.ready.set_function(lambda: self.not_ready() is None)
 
     def not_ready(self) -> str | None:
         """Why nothing is compared now, or None."""
-        return self._brokers.not_ready() or self._reader.not_ready()
+        return self._brokers.not_ready() or self._readers.not_ready()
 
     def stop(self) -> None:
         """Ask it to finish the batch in flight and end."""
@@ -60,26 +63,27 @@ class Shadow:
         """Compare until `stop`. Raises what made it impossible to go on; a restart resumes at the committed offsets."""
         try:
             async with self._brokers:
-                await work_until(self._stopping, self._reader.guard(self._work()))
+                await work_until(self._stopping, self._work())
         finally:
-            self.metrics.ready.set(0)
-            await self._reader.stop()
             await self._producer.close()
 
     async def _work(self) -> None:
         await self._producer.start()
-        await self._reader.start()
-        while not self._stopping.is_set():
-            self.metrics.ready.set(1)
-            await self._compare(await self._reader.take())
-            self._reader.histories.take_in_force_ms()  # measured by the audit
-            self.metrics.lag_seconds.set(await self._reader.done())
+        await self._readers.each(self._compare_all)
 
-    async def _compare(self, some: Sequence[RecordedDecision]) -> None:
+    async def _compare_all(self, reader: DecisionReader) -> None:
+        await reader.start()
+        self._verifier.rest_on(reader.histories)
+        while not self._stopping.is_set():
+            await self._compare(reader, await reader.take())
+            reader.histories.take_in_force_ms()  # measured by the audit
+            self.metrics.lag_seconds.set(await reader.done())
+
+    async def _compare(self, reader: DecisionReader, some: Sequence[RecordedDecision]) -> None:
         """Write what differs to `shadow-differences`; returns once it is acknowledged."""
         differing: list[tuple[RecordedDecision, bytes]] = []
         same = unknown = 0
-        async for portion in self._reader.portions(some):
+        async for portion in reader.portions(some):
             for recorded in portion:
                 again = self._verifier.redecide(self._policy, recorded.decision, recorded.event, recorded.epoch)
                 if isinstance(again, str):

@@ -55,6 +55,10 @@ class DecisionVerifier:
         self._policy = policy
         self._policies[policy.digest] = policy
 
+    def rest_on(self, histories: Histories) -> None:
+        """Verify by these histories from now on."""
+        self._histories = histories
+
     def verify(self, decision: Decision, event: Event | None, epoch: Epoch | None) -> Verification:
         """The result for one decision; never raises. 60 to 140 µs: the rule table costs more than the compiled form,
         and is
@@ -101,8 +105,8 @@ class DecisionVerifier:
     def _violates(self, policy: Policy, decision: Decision, event: Event, epoch: Epoch | None) -> bool:
         if decision.verdict != "allow" or isinstance(event, Reply) or decision.decided < self._histories.exact_since_ms:
             return False
-        if epoch is not None and not self._histories.is_of(epoch):
-            return False  # the expressions of then stood in topics that are gone
+        if not (self._histories.is_of(epoch) if epoch else self._histories.stood_at(decision.decided)):
+            return False  # the expressions of then stood in topics that are gone, or may have
         registry = self._histories.standing.as_of(epoch.offsets) if epoch else None
         if registry is None:  # it is not known what the decision saw, or that is older than what is kept
             registry = self._histories.standing.at(decision.decided)

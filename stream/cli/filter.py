@@ -17,7 +17,6 @@ from stream.config import Config, ConfigError
 from stream.filter.supervisor import Supervisor
 from stream.health import Health
 from stream.kafka.clients import KafkaError
-from stream.kafka.identity import TopicsChanged
 from stream.kafka.reach import CannotStart, reach
 from stream.policy.loading import load as load_policy
 from stream.policy.toml import PolicyError
@@ -63,7 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         config = _with_options(configuration.load(arguments.config, os.environ), arguments)
         asyncio.run(_shadow(config) if arguments.shadow else _supervise(config))
-    except (ConfigError, PolicyError, CannotStart, TopicsChanged, KafkaError, OSError) as error:
+    except (ConfigError, PolicyError, CannotStart, KafkaError, OSError) as error:
         print(f"wurao filter: {error}", file=sys.stderr)
         return 1
     return 0

@@ -31,11 +31,11 @@ from stream.deciding.batch import Outputs, Record
 from stream.deciding.native_batch import Taken
 from stream.filter.delivery import AtLeastOnceDelivery, BatchDelivery
 from stream.filter.lane_state import LaneState
-from stream.filter.offsets import Offsets
 from stream.filter.pacing import Pacing
 from stream.filter.transactions import ExactlyOnceDelivery, MakeProducer
 from stream.kafka import clients
 from stream.kafka.group import commit_owned
+from stream.kafka.offsets import Offsets
 from stream.kafka.reach import until_answered
 from stream.kafka.seams.incoming import RawBatch, joined, raw_batches, spare_consumer_records, take_raw
 from stream.kafka.seams.membership import InstanceTaken, keep_out, see_not_taken

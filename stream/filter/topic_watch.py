@@ -43,8 +43,7 @@ class TopicWatch:
 
     async def begin(self) -> None:
         """Return when it is known that the topics are the same ones; waits for an answer. Raises `TopicsChanged`."""
-        while not await self._identity.look():  # noqa: ASYNC110  # nothing tells when a broker answers again
-            await asyncio.sleep(LOOK_EVERY_S)
+        await self._identity.see_same()
 
     async def run(self) -> None:
         """Look as long as the worker runs. Raises `TopicsChanged`."""

@@ -41,8 +41,8 @@ from stream import logs
 from stream.deciding.batch import Outputs
 from stream.deciding.native_batch import Taken
 from stream.filter.delivery import send_beside, send_decided
-from stream.filter.offsets import Offsets
 from stream.kafka.closing import close_within
+from stream.kafka.offsets import Offsets
 from stream.kafka.reach import until_answered
 from stream.kafka.seams.membership import is_member
 from stream.kafka.seams.outgoing import why_ended

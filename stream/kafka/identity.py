@@ -141,6 +141,14 @@ class ClusterIdentity:
             raise TopicsChanged("\n".join(found))
         return True
 
+    async def see_same(self) -> None:
+        """Return when it is known that it is, as of a moment after this was called; waits for an answer.
+
+        Raises `TopicsChanged` where it is not.
+        """
+        while not await self.look():  # noqa: ASYNC110  # nothing tells when a broker answers again
+            await asyncio.sleep(LOOK_EVERY_S)
+
     def not_ready(self) -> str | None:
         """Which topics are gone or wrong, with the mend, or None."""
         if self._wrong is not None:

@@ -6,8 +6,9 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -147,6 +148,22 @@ def test_what_was_forged_or_came_too_late_is_found_by_once_and_by_the_running_au
         assert process.wait(30) == 0
     lines = [orjson.loads(line) for line in (tmp_path / "audit.log").read_bytes().splitlines()]
     assert sorted(line["event_id"] for line in lines if line["level"] == "error") == ["sms-1", "sms-1", "sms-2"]
+
+
+def until(reached: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + LONG_S
+    while not reached():
+        assert time.monotonic() < deadline, f"not within {LONG_S} s"
+        time.sleep(0.1)
+
+
+def ready() -> str:
+    """What the running audit answers to `/readyz`."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{AUDIT_PORT}/readyz", timeout=LONG_S) as answer:
+            return str(answer.read().decode())
+    except urllib.error.HTTPError as error:
+        return str(error.read().decode())
 
 
 def metrics_with(port: int, line: str, *, within_s: float = LONG_S) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import orjson
 import pytest
+from aiokafka.admin import RecordsToDelete
 
 from bloom.partition import partition_of
 from stream.audit import event_reader
@@ -124,6 +125,27 @@ def test_a_decision_without_an_event_costs_no_other_its_own(broker: Broker) -> N
                 assert await _judge(events, [*range(first, first + BATCH), 99_999]) == BATCH
             assert events.kept_count <= VERIFIED_MAX + AHEAD_MAX
         finally:
+            await events.stop()
+
+    asyncio.run(go())
+
+
+def test_events_that_were_deleted_before_they_were_read_cost_no_other_decision_its_own(broker: Broker) -> None:
+    _write(broker, range(1_000))
+    place = clients.AIOKafkaPartition("events.sms", PARTITION)
+
+    async def go() -> None:
+        events = EventReader(broker.config)
+        admin = clients.admin(broker.config)
+        await events.start()
+        await admin.start()
+        try:
+            await events.assign({PARTITION: 0})
+            await admin.delete_records({place: RecordsToDelete(900)})
+            events._consumer.seek(place, 100)  # where a reader stands to which nothing was asked for long
+            assert await _judge(events, [200, 950]) == 1
+        finally:
+            await admin.close()
             await events.stop()
 
     asyncio.run(go())

@@ -23,7 +23,7 @@ from stream.policy.loading import load
 from stream.registry.registry import registry_of
 from tests.audit.test_audit import AUDIT_PORT, audit, metrics_with, running_audit
 from tests.filter import cases
-from tests.filter.harness import PARTITIONS, Broker, FilterProcess, event
+from tests.filter.harness import PARTITIONS, Broker, event
 
 POLICY = load()
 
@@ -144,29 +144,3 @@ def test_an_old_backlog_is_judged_alike_in_batches_of_any_size(broker: Broker, t
         assert "wurao_audit_violations_total 0.0" in shown
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 0
-
-
-@pytest.mark.kafka
-def test_a_registry_topic_that_is_made_anew_ends_a_running_audit_and_is_no_ground_for_the_next(
-    broker: Broker, tmp_path: Path
-) -> None:
-    broker.write_registry(cases.registry())
-    broker.write_events([event("sms", 1, to=cases.WILLING, text=cases.GOOD_TEXT, **cases.BANK)])
-    with FilterProcess(broker, tmp_path) as filter_:
-        filter_.wait_ready()
-        assert [one["reason"] for one in broker.decisions(until=1)] == ["consented"]
-        assert filter_.terminate() == 0
-    with running_audit(broker, tmp_path) as process:
-        metrics_with(AUDIT_PORT, 'wurao_audit_decisions_total{outcome="agrees"} 1.0')
-        broker.delete_topics((EXPRESSIONS,))
-        broker.create_topics()
-        assert process.wait(60) == 1
-    said = (tmp_path / "audit.log").read_text("utf-8")
-    assert f"{EXPRESSIONS} was recreated" in said
-    assert "start it again" in said
-    assert "Traceback" not in said
-    refusal = Expression(subscriber=cases.WILLING, channel="sms", will="refuse", time=2, source="test")
-    broker.write_registry([refusal])
-    code, found = audit(broker)
-    assert (code, found.unknown, found.violations) == (0, 1, [])
-    assert "recreated" in next(iter(found.whys))

@@ -11,11 +11,11 @@ from bloom.wills import ExpressionRow
 from stream.audit.histories import Histories
 from stream.audit.history import SINGLE, STATES_MAX, ExpressionHistory, Propagation, RegistryHistory
 from stream.audit.verification import DecisionVerifier
-from stream.model.codec import decode_event, decode_file_record
+from stream.model.codec import decode_event, decode_file_record, encode
 from stream.model.decision import Decision, Epoch
 from stream.model.events import Event, Sms
 from stream.model.fields import Verb
-from stream.model.registry import Expression, FileRecord, Order, Sender, Tombstone
+from stream.model.registry import Expression, FileRecord, Order, Sender, Tombstone, key_of
 from stream.model.topics import EXPRESSIONS, ORDERS, SENDERS
 from stream.policy.decide import decide
 from stream.policy.facts import World
@@ -173,6 +173,35 @@ def test_a_decision_without_an_epoch_or_of_another_policy_can_still_be_a_violati
     assert not house.judge.verify(to_silent, _sms(cases.SILENT), None).violation, "it may have seen the consent"
     house.say(_refusal(), T - 500)
     assert not house.judge.verify(_allow(_decided(_sms())), _sms(), None).violation, "it may have looked before that"
+
+
+def test_a_decision_without_an_epoch_is_no_violation_of_topics_that_may_have_been_recreated_since() -> None:
+    house = House({SENDERS: "this"})
+    event = _sms(cases.SILENT)
+    allowed = _allow(_decided(event))
+    assert not house.judge.verify(allowed, event, None).violation, "nothing says that these topics were there then"
+    of_before = msgspec.structs.replace(house.epoch(), topics={SENDERS: "before"})
+    house.histories.take_epoch(0, encode(of_before))
+    assert not house.judge.verify(allowed, event, None).violation
+    later, since = (msgspec.structs.replace(house.epoch(), time=T + ms, topics={SENDERS: "this"}) for ms in (1, 0))
+    house.histories.take_epoch(1, encode(later))
+    assert not house.judge.verify(allowed, event, None).violation
+    house.histories.take_epoch(2, encode(since))
+    assert house.judge.verify(allowed, event, None).violation
+
+
+def test_an_epoch_of_topics_that_are_gone_measures_no_refusal_of_those_that_are_there() -> None:
+    house = House({SENDERS: "this"})
+    refusal = _refusal()
+    house.histories.take_registry(EXPRESSIONS, 0, 0, T, key=key_of(refusal).encode(), value=encode(refusal))
+    for topic, measured in (("before", []), ("this", [5])):
+        for number, to in enumerate((0, 1)):
+            epoch = msgspec.structs.replace(
+                house.epoch(said=to), epoch=f"{topic}-{number}", time=T + 5, topics={SENDERS: topic}
+            )
+            house.histories.take_epoch(number + 10 * (topic == "this"), encode(epoch))
+        house.histories.measure()
+        assert house.histories.take_in_force_ms() == measured
 
 
 def test_while_one_policy_follows_another_decisions_of_both_are_judged_each_by_its_own() -> None:

@@ -16,9 +16,9 @@ from aiokafka import TopicPartition as AIOKafkaPartition
 from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.errors import KafkaError
 
-from stream.filter.offsets import Offsets
 from stream.filter.transactions import ExactlyOnceDelivery
 from stream.kafka import clients
+from stream.kafka.offsets import Offsets
 from stream.model.topics import DEAD_LETTER, EXPRESSIONS, TopicPartition
 from tests.filter import cases
 from tests.filter.harness import Broker, FilterProcess, event

@@ -1,9 +1,9 @@
-"""The offsets of a lane's events: where a partition begins, what a commit says, and what was passed over.
+"""The offsets of a group: where a partition begins, what a commit says, and what was passed over.
 
 A commit names, beside the offset, the topic that it is of (`kafka.group`).
 
 Where a partition no longer has the offset that comes next (retention, DeleteRecords), it goes on at what there is, and
-how many offsets were passed over is counted and told: these events get no decision.
+how many offsets were passed over is counted and told.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -19,14 +19,11 @@ from stream.model.topics import TopicPartition
 
 log = logs.get(__name__)
 
-MEND: Final = (
-    "they get no decision: see what kept the filter from reading for so long, or who deletes records, and raise "
-    "retention.ms of the topic"
-)
+MEND: Final = "see what kept it from reading for so long, or who deletes records, and raise retention.ms of the topic"
 
 
 class Offsets:
-    """Those of one lane. `marks` has what names each topic (`kafka.identity`)."""
+    """Those of one consumer. `marks` has what names each topic (`kafka.identity`)."""
 
     def __init__(
         self,
@@ -35,12 +32,17 @@ class Offsets:
         member: AIOKafkaConsumer,
         marks: Mapping[str, str],
         lost: Callable[[str, int], None],
+        of: str = "events",
     ) -> None:
-        """`consumer` fetches, `member` of the group commits; `lost` is told topic and count of what was passed over."""
+        """`consumer` fetches, `member` of the group commits; `lost` is told topic and count of what was passed over.
+
+        `of` is what the log calls the records.
+        """
         self._consumer = consumer
         self._member = member
         self._marks = marks
         self._lost = lost
+        self._of = of
         self._throttles: dict[str, logs.Throttle] = {}
 
     def named(self, offsets: Mapping[TopicPartition, int]) -> dict[AIOKafkaPartition, tuple[int, str]]:
@@ -74,7 +76,7 @@ class Offsets:
             self._lost(place.topic, count)
             if (held_back := self._throttles.setdefault(place.topic, logs.Throttle()).now()) is not None:
                 log.error(
-                    "events were deleted before they were consumed"
+                    f"{self._of} were deleted before they were consumed"
                     if count
                     else "offset is beyond the end of its partition: the topic was truncated or recreated",
                     topic=place.topic,
@@ -82,6 +84,6 @@ class Offsets:
                     wanted=wanted[place],
                     beginning=beginning,
                     lost_count=count,
-                    mend=MEND if count else "what is there is decided from its beginning",
+                    mend=MEND if count else "what is there is read from its beginning",
                     held_back=held_back,
                 )
