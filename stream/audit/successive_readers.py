@@ -54,9 +54,7 @@ class SuccessiveReaders:
                     raise
                 self._problem = f"beginning anew: {gone}"
                 if isinstance(gone, OffsetOutOfRangeError):  # what else it was is told below
-                    log.error(
-                        "registry records were deleted before they were consumed: the whole registry is read again"
-                    )  # noqa: TRY400
+                    log.warning("registry records were deleted before they were consumed: reading all of it again")
             else:
                 return
             finally:
