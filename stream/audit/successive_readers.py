@@ -53,7 +53,7 @@ class SuccessiveReaders:
                 if self._group is None:
                     raise
                 self._problem = f"beginning anew: {gone}"
-                if isinstance(gone, OffsetOutOfRangeError):  # what else it was is told below
+                if isinstance(gone, OffsetOutOfRangeError):  # of another topic the next step logs
                     log.warning("registry records were deleted before they were consumed: reading all of it again")
             else:
                 return

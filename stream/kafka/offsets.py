@@ -3,7 +3,7 @@
 A commit names, beside the offset, the topic that it is of (`kafka.group`).
 
 Where a partition no longer has the offset that comes next (retention, DeleteRecords), it goes on at what there is, and
-how many offsets were passed over is counted and told.
+how many offsets were passed over is counted and logged.
 """
 
 from collections.abc import Callable, Collection, Mapping
