@@ -18,17 +18,13 @@ from stream.enforce.procedures.engine import (
     Done,
     Procedure,
     RowBuilder,
-    Stepped,
     Turn,
-    WrongState,
-    advance,
     breach,
     fired,
     warn,
 )
 from stream.enforce.procedures.forms import Wrong
 from stream.enforce.procedures.messages import AppealDecided, Appealed, AppealWithdrawn, Side
-from stream.enforce.procedures.terms import Terms
 from stream.model.control import Appeal, Notice, NoticeSubject, party_key
 
 
@@ -192,8 +188,3 @@ PROCEDURE = Procedure[AppealCase](
     state_of=lambda case: case.state,
     table=TABLE,
 )
-
-
-def step(case: AppealCase, event: AppealEvent, now: int, terms: Terms) -> Stepped[AppealCase] | WrongState:
-    """The case after an event, and the effects."""
-    return advance(PROCEDURE, case, event, now, terms)

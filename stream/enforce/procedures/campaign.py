@@ -30,17 +30,13 @@ from stream.enforce.procedures.engine import (
     Done,
     Procedure,
     RowBuilder,
-    Stepped,
     Turn,
-    WrongState,
-    advance,
     breach,
     fired,
     warn,
 )
 from stream.enforce.procedures.fitness import FilingFault
 from stream.enforce.procedures.forms import Wrong
-from stream.enforce.procedures.terms import Terms
 from stream.model import control
 from stream.model.control import Figure, Filing, Notice, NoticeSubject
 from stream.model.fields import CampaignStatus
@@ -377,11 +373,6 @@ PROCEDURE = Procedure[CampaignCase](
 )
 
 
-def step(case: CampaignCase, event: CampaignEvent, now: int, terms: Terms) -> Stepped[CampaignCase] | WrongState:
-    """The case after an event, and the effects."""
-    return advance(PROCEDURE, case, event, now, terms)
-
-
 __all__ = [
     "ASKED",
     "BEING_FILED",
@@ -394,7 +385,6 @@ __all__ = [
     "Filed",
     "Weighed",
     "WithdrawCampaign",
-    "step",
     "still_wrong",
     "supplemented",
 ]

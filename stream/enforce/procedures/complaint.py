@@ -48,17 +48,13 @@ from stream.enforce.procedures.engine import (
     Done,
     Procedure,
     RowBuilder,
-    Stepped,
     Turn,
-    WrongState,
-    advance,
     breach,
     fired,
     warn,
 )
 from stream.enforce.procedures.ids import dispute_case
 from stream.enforce.procedures.messages import Disputed
-from stream.enforce.procedures.terms import Terms
 from stream.model import control
 from stream.model.control import Addressee, Complaint, Finding, Notice, NoticeSubject, Party
 from stream.model.registry import Expression
@@ -327,11 +323,6 @@ PROCEDURE = Procedure[ComplaintCase](
 )
 
 
-def step(case: ComplaintCase, event: ComplaintEvent, now: int, terms: Terms) -> Stepped[ComplaintCase] | WrongState:
-    """The case after an event, and the effects."""
-    return advance(PROCEDURE, case, event, now, terms)
-
-
 __all__ = [
     "OPEN",
     "PROCEDURE",
@@ -349,7 +340,6 @@ __all__ = [
     "Verified",
     "missing",
     "refusal_of",
-    "step",
     "still_wrong",
     "supplemented",
 ]

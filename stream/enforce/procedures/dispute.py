@@ -19,15 +19,11 @@ from stream.enforce.procedures.engine import (
     Done,
     Procedure,
     RowBuilder,
-    Stepped,
     Turn,
-    WrongState,
-    advance,
     breach,
     warn,
 )
 from stream.enforce.procedures.messages import Disputed
-from stream.enforce.procedures.terms import Terms
 from stream.model import control
 from stream.model.control import Addressee, Dispute, Finding, Notice
 
@@ -247,8 +243,3 @@ PROCEDURE = Procedure[DisputeCase](
     state_of=lambda case: case.state,
     table=TABLE,
 )
-
-
-def step(case: DisputeCase, event: DisputeEvent, now: int, terms: Terms) -> Stepped[DisputeCase] | WrongState:
-    """The case after an event, and the effects."""
-    return advance(PROCEDURE, case, event, now, terms)

@@ -17,15 +17,11 @@ from stream.enforce.procedures.engine import (
     Done,
     Procedure,
     RowBuilder,
-    Stepped,
     Turn,
-    WrongState,
-    advance,
     fired,
 )
 from stream.enforce.procedures.ids import appeal_case, made_id
 from stream.enforce.procedures.messages import AppealDecided, Appealed, AppealWithdrawn, Lift
-from stream.enforce.procedures.terms import Terms
 from stream.model.control import CaseId, Listing, Notice, NoticeSubject, Punishment, party_key
 
 BASIS = "bad-actors"
@@ -184,8 +180,3 @@ PROCEDURE = Procedure[ListingCase](
     state_of=lambda case: case.state,
     table=TABLE,
 )
-
-
-def step(case: ListingCase, event: ListingEvent, now: int, terms: Terms) -> Stepped[ListingCase] | WrongState:
-    """The case after an event, and the effects."""
-    return advance(PROCEDURE, case, event, now, terms)

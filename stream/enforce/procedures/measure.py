@@ -34,10 +34,7 @@ from stream.enforce.procedures.engine import (
     Done,
     Procedure,
     RowBuilder,
-    Stepped,
     Turn,
-    WrongState,
-    advance,
     breach,
     fired,
 )
@@ -63,7 +60,6 @@ from stream.enforce.procedures.messages import (
     MeasureChanged,
     Superseded,
 )
-from stream.enforce.procedures.terms import Terms
 from stream.model.control import AT_ONCE_BASES, Finding, Notice, NoticeSubject, party_key
 from stream.model.registry import Order
 
@@ -425,11 +421,6 @@ PROCEDURE = Procedure[MeasureCase](
 )
 
 
-def step(case: MeasureCase, event: MeasureEvent, now: int, terms: Terms) -> Stepped[MeasureCase] | WrongState:
-    """The case after an event, and the effects."""
-    return advance(PROCEDURE, case, event, now, terms)
-
-
 __all__ = [
     "ENDED",
     "PENDING",
@@ -442,5 +433,4 @@ __all__ = [
     "MeasureEvent",
     "MeasureState",
     "Reviewed",
-    "step",
 ]

@@ -20,16 +20,12 @@ from stream.enforce.procedures.engine import (
     Done,
     Procedure,
     RowBuilder,
-    Stepped,
     Turn,
-    WrongState,
-    advance,
     breach,
     warn,
 )
 from stream.enforce.procedures.ids import measure_case
 from stream.enforce.procedures.messages import Change, Lift, MeasureChanged
-from stream.enforce.procedures.terms import Terms
 from stream.model import control
 from stream.model.control import Addressee, Finding
 
@@ -161,8 +157,3 @@ PROCEDURE = Procedure[ProhibitedCase](
     state_of=lambda case: case.state,
     table=TABLE,
 )
-
-
-def step(case: ProhibitedCase, event: ProhibitedEvent, now: int, terms: Terms) -> Stepped[ProhibitedCase] | WrongState:
-    """The case after an event, and the effects."""
-    return advance(PROCEDURE, case, event, now, terms)

@@ -19,16 +19,12 @@ from stream.enforce.procedures.engine import (
     Done,
     Procedure,
     RowBuilder,
-    Stepped,
     Turn,
-    WrongState,
-    advance,
     breach,
     warn,
 )
 from stream.enforce.procedures.ids import measure_case
 from stream.enforce.procedures.messages import Lift, MeasureChanged
-from stream.enforce.procedures.terms import Terms
 from stream.model import control
 from stream.model.control import Direction, Finding
 
@@ -194,8 +190,3 @@ PROCEDURE = Procedure[RegulatorCase](
     state_of=lambda case: case.state,
     table=TABLE,
 )
-
-
-def step(case: RegulatorCase, event: RegulatorEvent, now: int, terms: Terms) -> Stepped[RegulatorCase] | WrongState:
-    """The case after an event, and the effects."""
-    return advance(PROCEDURE, case, event, now, terms)

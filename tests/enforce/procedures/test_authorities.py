@@ -17,7 +17,7 @@ from stream.enforce.procedures.effects import (
     WriteListing,
     WriteOrder,
 )
-from stream.enforce.procedures.engine import Stepped
+from stream.enforce.procedures.engine import Stepped, advance
 from stream.enforce.procedures.escalation import PartyRecord, route
 from stream.enforce.procedures.messages import (
     AppealDecided,
@@ -42,12 +42,14 @@ def followed(raised: RaiseFinding) -> Stepped[measure.MeasureCase]:
     routed = route(PartyRecord(), raised.finding, NOW, TERMS, origin=raised.origin, direction=raised.direction)
     opened = act(routed.effects, OpenCase)
     assert isinstance(opened.event, FindingRouted)
-    return took(measure.step(measure.MeasureCase(case=opened.case), opened.event, NOW, TERMS))
+    return took(advance(measure.PROCEDURE, measure.MeasureCase(case=opened.case), opened.event, NOW, TERMS))
 
 
 def test_prohibited_content_is_stopped_kept_and_reported_at_once() -> None:
     case, effects = took(
-        prohibited.step(prohibited.ProhibitedCase(case="X-1"), prohibited.Discovered(PROHIBITED), NOW, TERMS)
+        advance(
+            prohibited.PROCEDURE, prohibited.ProhibitedCase(case="X-1"), prohibited.Discovered(PROHIBITED), NOW, TERMS
+        )
     )
     assert [report.report.to for report in acts(effects, SendReport)] == ["state-organs", "regulator"]
     assert len({report.report.report for report in acts(effects, SendReport)}) == 2
@@ -60,18 +62,23 @@ def test_prohibited_content_is_stopped_kept_and_reported_at_once() -> None:
 
 def test_the_outcome_is_reported_and_a_party_that_is_cleared_is_free() -> None:
     case, effects = took(
-        prohibited.step(prohibited.ProhibitedCase(case="X-1"), prohibited.Discovered(PROHIBITED), NOW, TERMS)
+        advance(
+            prohibited.PROCEDURE, prohibited.ProhibitedCase(case="X-1"), prohibited.Discovered(PROHIBITED), NOW, TERMS
+        )
     )
     stopped = followed(act(effects, RaiseFinding)).case
     cleared = prohibited.Investigated("cleared", "a namesake")
-    _, effects = took(prohibited.step(case, cleared, NOW + DAY, TERMS))
+    _, effects = took(advance(prohibited.PROCEDURE, case, cleared, NOW + DAY, TERMS))
     assert [report.report.to for report in acts(effects, SendReport)] == ["regulator", "state-organs"]
     told = act(effects, NotifyCase)
     assert told.case == stopped.case
     assert isinstance(told.event, Lift)
-    assert took(measure.step(stopped, told.event, NOW + DAY, TERMS)).case.state == measure.MeasureState.LIFTED
+    assert (
+        took(advance(measure.PROCEDURE, stopped, told.event, NOW + DAY, TERMS)).case.state
+        == measure.MeasureState.LIFTED
+    )
     confirmed = prohibited.Investigated("confirmed", "as found")
-    _, effects = took(prohibited.step(case, confirmed, NOW + DAY, TERMS))
+    _, effects = took(advance(prohibited.PROCEDURE, case, confirmed, NOW + DAY, TERMS))
     assert act(effects, SendReport).report.to == "regulator"
     assert not acts(effects, NotifyCase)
 
@@ -79,27 +86,27 @@ def test_the_outcome_is_reported_and_a_party_that_is_cleared_is_free() -> None:
 @pytest.mark.parametrize(("at_once", "state"), [(True, "in-force"), (False, "telling")])
 def test_an_order_of_the_regulator_holds_at_once_only_if_it_says_so(at_once: bool, state: str) -> None:  # noqa: FBT001
     directed = regulator.Directed(msgspec.structs.replace(pools.DIRECTION, at_once=at_once))
-    _, effects = took(regulator.step(regulator.RegulatorCase(case="G-1"), directed, NOW, TERMS))
+    _, effects = took(advance(regulator.PROCEDURE, regulator.RegulatorCase(case="G-1"), directed, NOW, TERMS))
     assert followed(act(effects, RaiseFinding)).case.state == state
 
 
 def test_an_order_without_its_document_is_not_carried_out() -> None:
     directed = regulator.Directed(msgspec.structs.replace(pools.DIRECTION, document=None))
-    case, effects = took(regulator.step(regulator.RegulatorCase(case="G-1"), directed, NOW, TERMS))
+    case, effects = took(advance(regulator.PROCEDURE, regulator.RegulatorCase(case="G-1"), directed, NOW, TERMS))
     assert case.state == regulator.DirectionState.INCOMPLETE
     assert [effect.act for effect in effects] == [Alert("decision", "missing: document")]
 
 
 def test_the_regulator_hears_when_its_measure_holds_and_may_take_it_back() -> None:
     directed = regulator.Directed(msgspec.structs.replace(pools.DIRECTION, at_once=True))
-    case, effects = took(regulator.step(regulator.RegulatorCase(case="G-1"), directed, NOW, TERMS))
+    case, effects = took(advance(regulator.PROCEDURE, regulator.RegulatorCase(case="G-1"), directed, NOW, TERMS))
     holds = followed(act(effects, RaiseFinding))
     told = act(holds.effects, NotifyCase)
     assert told.case == "G-1"
     assert isinstance(told.event, MeasureChanged)
-    case, effects = took(regulator.step(case, told.event, NOW + MINUTE, TERMS))
+    case, effects = took(advance(regulator.PROCEDURE, case, told.event, NOW + MINUTE, TERMS))
     assert act(effects, SendReport).report.about == "the measure is in force"
-    case, effects = took(regulator.step(case, regulator.Revoked("an error"), NOW + HOUR, TERMS))
+    case, effects = took(advance(regulator.PROCEDURE, case, regulator.Revoked("an error"), NOW + HOUR, TERMS))
     assert act(effects, NotifyCase) == NotifyCase(holds.case.case, Lift("an error", annul=True))
 
 
@@ -108,30 +115,32 @@ OBJECTION = Appealed(msgspec.structs.replace(pools.APPEAL, against="L-1"))
 
 
 def test_nobody_is_listed_before_being_told_and_heard() -> None:
-    case, effects = took(listing.step(listing.ListingCase(case="L-1"), PUNISHED, NOW, TERMS))
+    case, effects = took(advance(listing.PROCEDURE, listing.ListingCase(case="L-1"), PUNISHED, NOW, TERMS))
     assert act(effects, SendNotice).notice.subject == "listing"
     (clock,) = case.clocks
-    contested = took(listing.step(case, OBJECTION, NOW + HOUR, TERMS)).case
-    refused(listing.step(contested, ClockFired("object", clock.due), clock.due, TERMS))
-    dropped, effects = took(listing.step(contested, AppealDecided("A-1", "party", "an error"), NOW + DAY, TERMS))
+    contested = took(advance(listing.PROCEDURE, case, OBJECTION, NOW + HOUR, TERMS)).case
+    refused(advance(listing.PROCEDURE, contested, ClockFired("object", clock.due), clock.due, TERMS))
+    dropped, effects = took(
+        advance(listing.PROCEDURE, contested, AppealDecided("A-1", "party", "an error"), NOW + DAY, TERMS)
+    )
     assert dropped.state == listing.ListingState.DROPPED
     assert not acts(effects, WriteListing)
 
 
 def test_an_entry_has_an_end_and_may_end_early() -> None:
-    case = took(listing.step(listing.ListingCase(case="L-1"), PUNISHED, NOW, TERMS)).case
+    case = took(advance(listing.PROCEDURE, listing.ListingCase(case="L-1"), PUNISHED, NOW, TERMS)).case
     due = case.clocks[0].due
-    listed, effects = took(listing.step(case, ClockFired("object", due), due, TERMS))
+    listed, effects = took(advance(listing.PROCEDURE, case, ClockFired("object", due), due, TERMS))
     entry = act(effects, WriteListing).listing
     assert (entry.from_, entry.until) == (due, listed.clocks[0].due)
-    _, effects = took(listing.step(listed, Lift("an error"), due + DAY, TERMS))
+    _, effects = took(advance(listing.PROCEDURE, listed, Lift("an error"), due + DAY, TERMS))
     assert act(effects, WriteListing).listing == msgspec.structs.replace(entry, until=due + DAY)
 
 
 @pytest.mark.parametrize(("winner", "state"), [("party", "decided-for-party"), ("measure", "decided-for-measure")])
 def test_an_appeal_is_decided_for_one_side_and_both_hear_of_it(winner: Side, state: str) -> None:
-    case = took(appeal.step(appeal.AppealCase(case="A-1"), Appealed(pools.APPEAL), NOW, TERMS)).case
-    decided, effects = took(appeal.step(case, appeal.Decided(winner, "as shown"), NOW + DAY, TERMS))
+    case = took(advance(appeal.PROCEDURE, appeal.AppealCase(case="A-1"), Appealed(pools.APPEAL), NOW, TERMS)).case
+    decided, effects = took(advance(appeal.PROCEDURE, case, appeal.Decided(winner, "as shown"), NOW + DAY, TERMS))
     assert decided.state == state
     assert act(effects, NotifyCase) == NotifyCase("M-1", AppealDecided("A-1", winner, "as shown"))
     assert act(effects, SendNotice).notice.reason == "as shown"
@@ -139,10 +148,10 @@ def test_an_appeal_is_decided_for_one_side_and_both_hear_of_it(winner: Side, sta
 
 def test_an_appeal_without_grounds_is_asked_for_them_and_lapses_without() -> None:
     bare = Appealed(msgspec.structs.replace(pools.APPEAL, grounds=None))
-    case, effects = took(appeal.step(appeal.AppealCase(case="A-1"), bare, NOW, TERMS))
+    case, effects = took(advance(appeal.PROCEDURE, appeal.AppealCase(case="A-1"), bare, NOW, TERMS))
     assert act(effects, SendNotice).notice.missing == ("grounds",)
     due = case.clocks[0].due
-    lapsed, effects = took(appeal.step(case, ClockFired("supplement", due), due, TERMS))
+    lapsed, effects = took(advance(appeal.PROCEDURE, case, ClockFired("supplement", due), due, TERMS))
     assert lapsed.state == appeal.AppealState.WITHDRAWN
     assert act(effects, NotifyCase).event == AppealWithdrawn("A-1")
 
@@ -154,9 +163,9 @@ def test_an_appeal_without_grounds_is_asked_for_them_and_lapses_without() -> Non
 def test_an_appeal_that_is_ill_formed_is_asked_for_what_it_must_be(ill: dict[str, object], asked: str) -> None:
     value = msgspec.json.encode({**msgspec.to_builtins(pools.APPEAL), **ill})
     appealed = Appealed(*forms.read(Appeal, value, made=decoding.MADE, reading=forms.FormContext(TERMS.numbering, NOW)))
-    case, effects = took(appeal.step(appeal.AppealCase(case="A-1"), appealed, NOW, TERMS))
+    case, effects = took(advance(appeal.PROCEDURE, appeal.AppealCase(case="A-1"), appealed, NOW, TERMS))
     assert act(effects, SendNotice).notice.missing == (asked,)
-    case = took(appeal.step(case, appeal.Supplemented("not us", ("E-1",)), NOW + HOUR, TERMS)).case
+    case = took(advance(appeal.PROCEDURE, case, appeal.Supplemented("not us", ("E-1",)), NOW + HOUR, TERMS)).case
     assert case.state is appeal.AppealState.PENDING
     assert case.appeal is not None
     assert case.appeal.evidence == (*appealed.appeal.evidence, "E-1")
@@ -174,13 +183,15 @@ def test_whom_an_appeal_is_of_and_against_what_is_never_guessed(ours: dict[str, 
 
 
 def test_a_company_that_does_not_answer_a_dispute_is_in_breach_and_cannot_hold_it_up() -> None:
-    case = took(dispute.step(dispute.DisputeCase(case="D-1"), Disputed(pools.DISPUTE), NOW, TERMS)).case
-    case = took(dispute.step(case, dispute.DisputeAccepted(), NOW + HOUR, TERMS)).case
+    case = took(advance(dispute.PROCEDURE, dispute.DisputeCase(case="D-1"), Disputed(pools.DISPUTE), NOW, TERMS)).case
+    case = took(advance(dispute.PROCEDURE, case, dispute.DisputeAccepted(), NOW + HOUR, TERMS)).case
     due = case.clocks[0].due
-    heard = took(dispute.step(case, ClockFired("company-answer", due), due, TERMS)).case
+    heard = took(advance(dispute.PROCEDURE, case, ClockFired("company-answer", due), due, TERMS)).case
     assert (heard.state, heard.breached) == (dispute.DisputeState.HEARD, ("company-answer",))
     assert [clock.clock for clock in heard.clocks] == ["decide-dispute"]
-    won, effects = took(dispute.step(heard, dispute.DisputeDecided("user", "no answer"), due + DAY, TERMS))
+    won, effects = took(
+        advance(dispute.PROCEDURE, heard, dispute.DisputeDecided("user", "no answer"), due + DAY, TERMS)
+    )
     assert won.state == dispute.DisputeState.DECIDED_FOR_USER
     assert act(effects, RaiseFinding).finding.grounds == "dispute"
     assert act(effects, SendNotice).notice.subject == "decision"

@@ -5,17 +5,17 @@ import pytest
 
 from stream.enforce.procedures import fitness
 from stream.enforce.procedures.campaign import (
+    PROCEDURE,
     CampaignCase,
     CampaignEvent,
     CampaignState,
     Filed,
     Weighed,
     WithdrawCampaign,
-    step,
 )
 from stream.enforce.procedures.clocks import ClockFired
 from stream.enforce.procedures.effects import Alert, SendNotice, SendReport, WriteCampaign
-from stream.enforce.procedures.engine import Stepped
+from stream.enforce.procedures.engine import Stepped, advance
 from stream.enforce.procedures.fitness import FilingFault
 from stream.model.control import Filing
 from stream.model.registry import Campaign
@@ -31,7 +31,7 @@ def after(*events: CampaignEvent) -> Stepped[CampaignCase]:
     """The last step of these events, a minute apart."""
     done = Stepped(NEW, ())
     for count, event in enumerate(events):
-        done = took(step(done.case, event, NOW + count * MINUTE, TERMS))
+        done = took(advance(PROCEDURE, done.case, event, NOW + count * MINUTE, TERMS))
     return done
 
 
@@ -87,7 +87,7 @@ def test_an_incomplete_filing_is_answered_with_all_that_is_missing() -> None:
         "until",
         "volume",
     )
-    assert took(step(case, FILED, NOW + HOUR, TERMS)).case.state == CampaignState.WEIGHING
+    assert took(advance(PROCEDURE, case, FILED, NOW + HOUR, TERMS)).case.state == CampaignState.WEIGHING
 
 
 BODY = "【北京市卫生健康委】12320 "
@@ -115,7 +115,7 @@ def test_a_faulty_filing_is_returned_with_the_fault_named_and_may_be_mended(faul
     case, effects = after(Filed(filing))
     assert case.state == CampaignState.RETURNED
     assert act(effects, SendNotice).notice.missing == (fault,)
-    assert took(step(case, FILED, NOW + HOUR, TERMS)).case.state == CampaignState.WEIGHING
+    assert took(advance(PROCEDURE, case, FILED, NOW + HOUR, TERMS)).case.state == CampaignState.WEIGHING
 
 
 def test_seventy_characters_and_fifteen_working_days_are_enough() -> None:
@@ -152,8 +152,10 @@ def test_an_exemption_must_be_stated_and_granted() -> None:
     long = but(text=BODY + "字" * 100, exempt="State Council notice 2026-5")
     case = after(Filed(long)).case
     assert case.state == CampaignState.WEIGHING
-    assert "exemption granted" in refused(step(case, APPROVE, NOW + MINUTE, TERMS)).reason
-    granted, effects = took(step(case, msgspec.structs.replace(APPROVE, exempts=True), NOW + MINUTE, TERMS))
+    assert "exemption granted" in refused(advance(PROCEDURE, case, APPROVE, NOW + MINUTE, TERMS)).reason
+    granted, effects = took(
+        advance(PROCEDURE, case, msgspec.structs.replace(APPROVE, exempts=True), NOW + MINUTE, TERMS)
+    )
     assert granted.state == CampaignState.APPROVED
     assert act(effects, WriteCampaign).campaign.exempt == "State Council notice 2026-5"
 
@@ -166,9 +168,9 @@ def test_a_campaign_over_a_limit_needs_a_reason_to_override_it() -> None:
     heavy = msgspec.structs.replace(APPROVE, standing=pools.HEAVY)
     assert fitness.too_heavy(fitness.weigh(pools.FILING, pools.HEAVY, TERMS)) == ("messages_per_person",)
     case = after(FILED).case
-    refused(step(case, heavy, NOW + MINUTE, TERMS))
+    refused(advance(PROCEDURE, case, heavy, NOW + MINUTE, TERMS))
     overridden = msgspec.structs.replace(heavy, override="an epidemic")
-    assert took(step(case, overridden, NOW + MINUTE, TERMS)).case.state == CampaignState.APPROVED
+    assert took(advance(PROCEDURE, case, overridden, NOW + MINUTE, TERMS)).case.state == CampaignState.APPROVED
 
 
 def test_frequency_and_the_users_wishes_weigh_too() -> None:
@@ -189,7 +191,7 @@ def test_a_refusal_is_told_with_its_reason_and_figures() -> None:
         "refusals_per_thousand",
     ]
     assert act(effects, WriteCampaign).campaign.status == "refused"
-    refused(step(after(FILED).case, Weighed("refuse", "", pools.LIGHT), NOW + MINUTE, TERMS))
+    refused(advance(PROCEDURE, after(FILED).case, Weighed("refuse", "", pools.LIGHT), NOW + MINUTE, TERMS))
 
 
 def test_an_emergency_is_sent_first_and_its_filing_is_owed() -> None:
@@ -198,10 +200,10 @@ def test_an_emergency_is_sent_first_and_its_filing_is_owed() -> None:
     assert (case.state, written.status, written.emergency) == (CampaignState.SENT_FIRST, "approved", True)
     assert act(effects, Alert) == Alert("decision", "emergency")
     owed = next(clock for clock in case.clocks if clock.clock == "owed-filing")
-    late, effects = took(step(case, ClockFired("owed-filing", owed.due), owed.due, TERMS))
+    late, effects = took(advance(PROCEDURE, case, ClockFired("owed-filing", owed.due), owed.due, TERMS))
     assert (late.state, late.breached) == (CampaignState.SENT_FIRST, ("owed-filing",))
     assert act(effects, SendReport).report.to == "regulator"
-    settled = took(step(late, Filed(but(pools.EMERGENCY, reason="a flood")), owed.due, TERMS)).case
+    settled = took(advance(PROCEDURE, late, Filed(but(pools.EMERGENCY, reason="a flood")), owed.due, TERMS)).case
     assert settled.state == CampaignState.FINISHED
 
 
@@ -225,4 +227,4 @@ def test_an_emergency_that_does_not_say_who_says_what_cannot_be_sent() -> None:
 
 
 def test_nothing_is_approved_when_its_time_is_over() -> None:
-    refused(step(after(FILED).case, APPROVE, pools.FILING.until or 0, TERMS))
+    refused(advance(PROCEDURE, after(FILED).case, APPROVE, pools.FILING.until or 0, TERMS))

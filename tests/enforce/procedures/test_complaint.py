@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from stream.enforce.procedures.clocks import Clock, ClockFired
 from stream.enforce.procedures.complaint import (
+    PROCEDURE,
     ActedUpon,
     Answered,
     Complained,
@@ -18,7 +19,6 @@ from stream.enforce.procedures.complaint import (
     Verified,
     missing,
     refusal_of,
-    step,
 )
 from stream.enforce.procedures.effects import (
     Alert,
@@ -29,7 +29,7 @@ from stream.enforce.procedures.effects import (
     SetClock,
     WriteExpression,
 )
-from stream.enforce.procedures.engine import Stepped
+from stream.enforce.procedures.engine import Stepped, advance
 from stream.enforce.procedures.messages import Disputed
 from stream.model.control import Complaint, Party
 from stream.model.registry import Expression
@@ -44,7 +44,7 @@ def after(*events: tuple[str, ComplaintEvent]) -> Stepped[ComplaintCase]:
     """The last step of a history of (moment in Shanghai, event)."""
     done = Stepped(NEW, ())
     for when, event in events:
-        done = took(step(done.case, event, at(when), TERMS))
+        done = took(advance(PROCEDURE, done.case, event, at(when), TERMS))
     return done
 
 
@@ -76,30 +76,37 @@ def test_each_duty_has_its_clock(history: list[tuple[str, ComplaintEvent]], name
 
 @given(st.integers(at("2026-01-01 00:00"), at("2027-12-31 00:00")))
 def test_no_clock_is_due_before_the_calendar_says(now: int) -> None:
-    case = took(step(NEW, COMPLAINED, now, TERMS)).case
+    case = took(advance(PROCEDURE, NEW, COMPLAINED, now, TERMS)).case
     due = CALENDAR.after(now, 3)
     assert (clock(case).due, clock(case).known) == (due.at, due.known)
-    assert not isinstance(step(case, ClockFired("forward", due.at), due.at - 1, TERMS), Stepped)
+    assert not isinstance(advance(PROCEDURE, case, ClockFired("forward", due.at), due.at - 1, TERMS), Stepped)
 
 
 def test_a_missed_term_is_a_breach_and_the_duty_is_still_owed() -> None:
     case = after(RECEIVED).case
-    warned, effects = took(step(case, ClockFired("forward", clock(case).due, "warning"), at("2026-09-22 00:00"), TERMS))
+    warned, effects = took(
+        advance(PROCEDURE, case, ClockFired("forward", clock(case).due, "warning"), at("2026-09-22 00:00"), TERMS)
+    )
     assert act(effects, Alert) == Alert("warning", "forward")
-    late, effects = took(step(warned, ClockFired("forward", clock(case).due), at("2026-09-23 00:00"), TERMS))
+    late, effects = took(
+        advance(PROCEDURE, warned, ClockFired("forward", clock(case).due), at("2026-09-23 00:00"), TERMS)
+    )
     assert act(effects, Alert) == Alert("breach", "forward")
     assert (late.state, late.breached) == (ComplaintState.RECEIVED, ("forward",))
-    assert took(step(late, Forwarded("ORG-9"), at("2026-09-23 09:00"), TERMS)).case.state == ComplaintState.FORWARDED
+    assert (
+        took(advance(PROCEDURE, late, Forwarded("ORG-9"), at("2026-09-23 09:00"), TERMS)).case.state
+        == ComplaintState.FORWARDED
+    )
 
 
 def test_an_incomplete_complaint_is_asked_for_what_is_missing_and_started_by_what_completes_it() -> None:
     bare = Complaint(complaint="C-1", time=at("2026-09-18 10:00"), channel="sms")
-    case, effects = took(step(NEW, Complained(bare), at("2026-09-18 10:00"), TERMS))
+    case, effects = took(advance(PROCEDURE, NEW, Complained(bare), at("2026-09-18 10:00"), TERMS))
     assert case.state == ComplaintState.INCOMPLETE
     assert act(effects, SendNotice).notice.missing == ("subscriber", "from or sender", "at", "text or evidence")
     assert clock(case).clock == "supplement"
     more = msgspec.structs.replace(pools.COMPLAINT, channel=None, time=at("2026-09-28 10:00"))
-    case = took(step(case, Complained(more), at("2026-09-28 10:00"), TERMS)).case
+    case = took(advance(PROCEDURE, case, Complained(more), at("2026-09-28 10:00"), TERMS)).case
     assert case.state == ComplaintState.RECEIVED
     assert case.complaint == msgspec.structs.replace(pools.COMPLAINT, time=bare.time)
     assert shown(clock(case).due) == "2026-10-09 00:00"
@@ -108,19 +115,27 @@ def test_an_incomplete_complaint_is_asked_for_what_is_missing_and_started_by_wha
 def test_whoever_says_the_same_again_is_neither_asked_twice_nor_refused() -> None:
     bare = Complaint(complaint="C-1", time=0, channel="sms", actor="agent:5")
     later = Complained(msgspec.structs.replace(bare, time=7, actor="agent:6"))
-    case = took(step(NEW, Complained(bare), at("2026-09-18 10:00"), TERMS)).case
-    again = took(step(case, later, at("2026-09-19 10:00"), TERMS))
+    case = took(advance(PROCEDURE, NEW, Complained(bare), at("2026-09-18 10:00"), TERMS)).case
+    again = took(advance(PROCEDURE, case, later, at("2026-09-19 10:00"), TERMS))
     assert (again.effects, again.case.complaint, again.case.clocks) == ((), case.complaint, case.clocks)
     case = after(RECEIVED, FORWARDED).case
-    assert took(step(case, COMPLAINED, at("2026-09-22 09:00"), TERMS)).effects == ()
+    assert took(advance(PROCEDURE, case, COMPLAINED, at("2026-09-22 09:00"), TERMS)).effects == ()
     refused(
-        step(case, Complained(msgspec.structs.replace(pools.COMPLAINT, text="more")), at("2026-09-22 09:00"), TERMS)
+        advance(
+            PROCEDURE,
+            case,
+            Complained(msgspec.structs.replace(pools.COMPLAINT, text="more")),
+            at("2026-09-22 09:00"),
+            TERMS,
+        )
     )
 
 
 def test_what_never_comes_lets_the_complaint_lapse_and_the_user_is_told() -> None:
-    case = took(step(NEW, Complained(Complaint(complaint="C-1", time=0)), at("2026-09-18 10:00"), TERMS)).case
-    lapsed, effects = took(step(case, ClockFired("supplement", clock(case).due), clock(case).due, TERMS))
+    case = took(
+        advance(PROCEDURE, NEW, Complained(Complaint(complaint="C-1", time=0)), at("2026-09-18 10:00"), TERMS)
+    ).case
+    lapsed, effects = took(advance(PROCEDURE, case, ClockFired("supplement", clock(case).due), clock(case).due, TERMS))
     assert lapsed.state == ComplaintState.LAPSED
     assert act(effects, SendNotice).notice.subject == "answer"
 
@@ -181,9 +196,9 @@ def test_an_unconfirmed_complaint_holds_nothing_against_the_sender_and_is_report
     unconfirmed = ("2026-09-22 09:00", Verified("unconfirmed", "no trace of it"))
     case, effects = after(RECEIVED, FORWARDED, unconfirmed)
     assert effects == ()
-    reported = took(step(case, Reported("no trace of it"), at("2026-09-23 09:00"), TERMS))
+    reported = took(advance(PROCEDURE, case, Reported("no trace of it"), at("2026-09-23 09:00"), TERMS))
     assert act(reported.effects, SendReport).report.to == "complaint-centre"
-    answered = took(step(reported.case, Answered("no trace of it"), at("2026-09-24 09:00"), TERMS))
+    answered = took(advance(PROCEDURE, reported.case, Answered("no trace of it"), at("2026-09-24 09:00"), TERMS))
     assert answered.case.state == ComplaintState.ANSWERED
     assert act(answered.effects, SendNotice).notice.to == f"subscriber|{pools.SUBSCRIBER}"
 
@@ -192,12 +207,12 @@ def test_an_answered_user_may_dispute_once() -> None:
     history = (RECEIVED, FORWARDED, CONFIRMED, ACTED, REPORTED, ("2026-10-08 09:00", Answered("done")))
     case, effects = after(*history, ("2026-10-09 09:00", Disputed(pools.DISPUTE)))
     assert act(effects, OpenCase).case == "D-1"
-    refused(step(case, Disputed(pools.DISPUTE), at("2026-10-09 10:00"), TERMS))
+    refused(advance(PROCEDURE, case, Disputed(pools.DISPUTE), at("2026-10-09 10:00"), TERMS))
 
 
 def test_nothing_is_reported_before_it_was_verified_and_acted_upon() -> None:
     for history in ([RECEIVED], [RECEIVED, FORWARDED], [RECEIVED, FORWARDED, CONFIRMED]):
-        refused(step(after(*history).case, Reported("done"), at("2026-09-24 09:00"), TERMS))
+        refused(advance(PROCEDURE, after(*history).case, Reported("done"), at("2026-09-24 09:00"), TERMS))
 
 
 def test_a_complete_complaint_lacks_nothing() -> None:

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from stream.enforce.cases import decoding
 from stream.enforce.procedures import campaign, fitness, forms
 from stream.enforce.procedures.campaign import CampaignCase, Filed
-from stream.enforce.procedures.complaint import Complained, ComplaintCase, ComplaintState, missing, step
+from stream.enforce.procedures.complaint import PROCEDURE, Complained, ComplaintCase, ComplaintState, missing
 from stream.enforce.procedures.effects import SendNotice, WriteCampaign
-from stream.enforce.procedures.engine import Stepped
+from stream.enforce.procedures.engine import Stepped, advance
 from stream.enforce.procedures.forms import Wrong
 from stream.model.codec import Undecodable, encode
 from stream.model.control import Complaint, Filing
@@ -170,7 +170,7 @@ def test_whatever_people_fill_in_is_asked_for_until_it_is_whole(
         said = Complained(*read(**words))
         stated = {name for name, value in words.items() if value not in (None, "")}
         assert {one.field for one in said.wrong} <= stated
-        taken = step(case, said, NOW, TERMS)
+        taken = advance(PROCEDURE, case, said, NOW, TERMS)
         if case.state == ComplaintState.RECEIVED:
             assert not isinstance(taken, Stepped)
             return
@@ -187,13 +187,15 @@ def test_whatever_people_fill_in_is_asked_for_until_it_is_whole(
 
 def test_what_was_wrong_is_asked_for_once_and_mended_by_what_is_right() -> None:
     bad = Complained(msgspec.structs.replace(pools.COMPLAINT, subscriber=None), (NUMBER,))
-    case, effects = took(step(ComplaintCase(case="C-1"), bad, NOW, TERMS))
+    case, effects = took(advance(PROCEDURE, ComplaintCase(case="C-1"), bad, NOW, TERMS))
     notice = act(effects, SendNotice).notice
     assert (case.state, notice.to, notice.missing) == (ComplaintState.INCOMPLETE, "complaint|C-1", (str(NUMBER),))
-    case, effects = took(step(case, Complained(Complaint(complaint="C-1", time=NOW), (NUMBER,)), NOW, TERMS))
+    case, effects = took(
+        advance(PROCEDURE, case, Complained(Complaint(complaint="C-1", time=NOW), (NUMBER,)), NOW, TERMS)
+    )
     assert act(effects, SendNotice).notice.missing == (str(NUMBER),)
     good = Complaint(complaint="C-1", time=NOW, subscriber=pools.SUBSCRIBER)
-    case = took(step(case, Complained(good), NOW, TERMS)).case
+    case = took(advance(PROCEDURE, case, Complained(good), NOW, TERMS)).case
     assert (case.state, case.complaint, case.wrong) == (ComplaintState.RECEIVED, pools.COMPLAINT, ())
 
 
@@ -215,7 +217,7 @@ def test_whatever_a_body_files_is_answered_with_what_is_wrong(
     case = CampaignCase(case="P-1")
     for words in (first, more):
         said = Filed(*file(**words))
-        before, taken = case, campaign.step(case, said, NOW, TERMS)
+        before, taken = case, advance(campaign.PROCEDURE, case, said, NOW, TERMS)
         if before.state in (
             campaign.CampaignState.WEIGHING,
             campaign.CampaignState.SENT_FIRST,
@@ -237,37 +239,41 @@ def test_whatever_a_body_files_is_answered_with_what_is_wrong(
 
 def test_what_was_wrong_in_a_filing_is_asked_for_and_mended_by_what_is_right() -> None:
     bad = Filed(msgspec.structs.replace(pools.FILING, from_=None), (Wrong("from", "milliseconds"),))
-    case, effects = took(campaign.step(CampaignCase(case="P-1"), bad, NOW, TERMS))
+    case, effects = took(advance(campaign.PROCEDURE, CampaignCase(case="P-1"), bad, NOW, TERMS))
     notice = act(effects, SendNotice).notice
     assert (case.state, notice.to, notice.missing) == ("incomplete", "campaign|P-1", ("from: not milliseconds",))
     bare = Filing(filing="P-1", time=NOW)
-    assert took(campaign.step(case, Filed(bare), NOW, TERMS)).effects == (), "it was asked before"
-    again = took(campaign.step(case, Filed(bare, bad.wrong), NOW, TERMS))
+    assert took(advance(campaign.PROCEDURE, case, Filed(bare), NOW, TERMS)).effects == (), "it was asked before"
+    again = took(advance(campaign.PROCEDURE, case, Filed(bare, bad.wrong), NOW, TERMS))
     assert act(again.effects, SendNotice).notice.missing == notice.missing, "what is wrong again is answered again"
     good = Filed(msgspec.structs.replace(bare, from_=pools.FILING.from_))
-    case = took(campaign.step(case, good, NOW, TERMS)).case
+    case = took(advance(campaign.PROCEDURE, case, good, NOW, TERMS)).case
     assert (case.state, case.filing, case.wrong) == ("weighing", pools.FILING, ())
 
 
 def test_a_box_that_was_ill_formed_is_no_where_the_next_filing_does_not_tick_it() -> None:
     bad = Filed(pools.FILING, (Wrong("emergency", "true or false"),))
-    case = took(campaign.step(CampaignCase(case="P-1"), bad, NOW, TERMS)).case
+    case = took(advance(campaign.PROCEDURE, CampaignCase(case="P-1"), bad, NOW, TERMS)).case
     assert case.state == "incomplete"
-    assert took(campaign.step(case, Filed(pools.FILING), NOW, TERMS)).case.state == "weighing"
+    assert took(advance(campaign.PROCEDURE, case, Filed(pools.FILING), NOW, TERMS)).case.state == "weighing"
 
 
 @pytest.mark.parametrize("field", ["regions", "numbers", "body_region"])
 def test_an_emergency_never_reaches_further_than_its_body_meant(field: str) -> None:
     """What it says of where and by which numbers must be readable; what it owes may be ill-formed, and is owed."""
     wrong = (Wrong(field, "as it must be"),)
-    held = took(campaign.step(CampaignCase(case="P-1"), Filed(pools.EMERGENCY, wrong), NOW, TERMS))
+    held = took(advance(campaign.PROCEDURE, CampaignCase(case="P-1"), Filed(pools.EMERGENCY, wrong), NOW, TERMS))
     assert held.case.state == "incomplete"
     assert str(wrong[0]) in act(held.effects, SendNotice).notice.missing
-    mended = took(campaign.step(held.case, Filed(pools.EMERGENCY), NOW, TERMS))
+    mended = took(advance(campaign.PROCEDURE, held.case, Filed(pools.EMERGENCY), NOW, TERMS))
     assert mended.case.state == "sent-first"
 
-    sent = took(campaign.step(CampaignCase(case="P-1"), Filed(pools.EMERGENCY, (Wrong("volume", "x"),)), NOW, TERMS))
+    sent = took(
+        advance(
+            campaign.PROCEDURE, CampaignCase(case="P-1"), Filed(pools.EMERGENCY, (Wrong("volume", "x"),)), NOW, TERMS
+        )
+    )
     assert sent.case.state == "sent-first"
     assert act(sent.effects, WriteCampaign).campaign.regions == pools.EMERGENCY.regions
     assert sent.case.wrong, "it is still owed"
-    assert took(campaign.step(sent.case, Filed(pools.FILING), NOW, TERMS)).case.wrong == ()
+    assert took(advance(campaign.PROCEDURE, sent.case, Filed(pools.FILING), NOW, TERMS)).case.wrong == ()

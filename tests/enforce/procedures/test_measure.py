@@ -19,15 +19,15 @@ from stream.enforce.procedures.effects import (
     SetClock,
     WriteOrder,
 )
-from stream.enforce.procedures.engine import Stepped
+from stream.enforce.procedures.engine import Stepped, advance
 from stream.enforce.procedures.measure import (
+    PROCEDURE,
     Delivered,
     DeliveryFailed,
     MeasureCase,
     MeasureEvent,
     MeasureState,
     Reviewed,
-    step,
 )
 from stream.enforce.procedures.messages import (
     AppealDecided,
@@ -49,17 +49,17 @@ NEW = MeasureCase(case="M-1")
 
 def told(measure: Measure = "suspend", *, replaces: tuple[str, ...] = ()) -> MeasureCase:
     """A case whose party was told a minute after NOW."""
-    case = took(step(NEW, FindingRouted(finding(), measure, replaces=replaces), NOW, TERMS)).case
-    return took(step(case, Delivered(delivery(case.notice or "")), NOW + MINUTE, TERMS)).case
+    case = took(advance(PROCEDURE, NEW, FindingRouted(finding(), measure, replaces=replaces), NOW, TERMS)).case
+    return took(advance(PROCEDURE, case, Delivered(delivery(case.notice or "")), NOW + MINUTE, TERMS)).case
 
 
 def after_grace(case: MeasureCase) -> Stepped[MeasureCase]:
     (grace,) = (clock for clock in case.clocks if clock.clock == "grace")
-    return took(step(case, ClockFired("grace", grace.due), grace.due, TERMS))
+    return took(advance(PROCEDURE, case, ClockFired("grace", grace.due), grace.due, TERMS))
 
 
 def test_a_notice_tells_measure_reason_evidence_grace_and_where_to_appeal() -> None:
-    case, effects = took(step(NEW, FindingRouted(finding(), "suspend"), NOW, TERMS))
+    case, effects = took(advance(PROCEDURE, NEW, FindingRouted(finding(), "suspend"), NOW, TERMS))
     notice = act(effects, SendNotice).notice
     assert case.state == MeasureState.TELLING
     assert notice == Notice(
@@ -105,7 +105,7 @@ def test_each_measure_has_its_grace(measure: Measure, grace: int) -> None:
 @pytest.mark.parametrize("basis", ["prohibited-content", "regulator-order"])
 def test_what_must_be_stopped_at_once_is_told_in_the_same_step(basis: str) -> None:
     found = FindingRouted(finding(basis=basis), "suspend", at_once=True, origin="X-1")
-    case, effects = took(step(NEW, found, NOW, TERMS))
+    case, effects = took(advance(PROCEDURE, NEW, found, NOW, TERMS))
     order, notice = act(effects, WriteOrder).order, act(effects, SendNotice).notice
     assert (case.state, order.from_, order.notice, order.basis) == (MeasureState.IN_FORCE, NOW, notice.notice, basis)
     assert order.until is None
@@ -114,45 +114,45 @@ def test_what_must_be_stopped_at_once_is_told_in_the_same_step(basis: str) -> No
 
 
 def test_no_other_basis_may_act_at_once() -> None:
-    case, _ = took(step(NEW, FindingRouted(finding(), "suspend", at_once=True), NOW, TERMS))
+    case, _ = took(advance(PROCEDURE, NEW, FindingRouted(finding(), "suspend", at_once=True), NOW, TERMS))
     assert case.state == MeasureState.TELLING
 
 
 def test_a_party_that_cannot_be_reached_is_held_told_after_three_attempts_over_four_hours() -> None:
-    case = took(step(NEW, FindingRouted(finding(), "suspend"), NOW, TERMS)).case
+    case = took(advance(PROCEDURE, NEW, FindingRouted(finding(), "suspend"), NOW, TERMS)).case
     failed = DeliveryFailed(delivery(case.notice or "", failed=True))
     for when in (NOW, NOW + MINUTE, NOW + 2 * MINUTE, NOW + 4 * HOUR - 1):
-        case = took(step(case, failed, when, TERMS)).case
+        case = took(advance(PROCEDURE, case, failed, when, TERMS)).case
         assert case.state == MeasureState.TELLING
-    case, effects = took(step(case, failed, NOW + 4 * HOUR, TERMS))
+    case, effects = took(advance(PROCEDURE, case, failed, NOW + 4 * HOUR, TERMS))
     assert case.state == MeasureState.WARNED
     assert act(effects, Alert).about == "party-not-reached"
     assert after_grace(case).case.state == MeasureState.IN_FORCE
 
 
 def test_the_delivery_of_another_notice_tells_nobody() -> None:
-    case = took(step(NEW, FindingRouted(finding(), "suspend"), NOW, TERMS)).case
-    refused(step(case, Delivered(delivery("N-another")), NOW + MINUTE, TERMS))
-    refused(step(case, DeliveryFailed(delivery("N-another", failed=True)), NOW + MINUTE, TERMS))
+    case = took(advance(PROCEDURE, NEW, FindingRouted(finding(), "suspend"), NOW, TERMS)).case
+    refused(advance(PROCEDURE, case, Delivered(delivery("N-another")), NOW + MINUTE, TERMS))
+    refused(advance(PROCEDURE, case, DeliveryFailed(delivery("N-another", failed=True)), NOW + MINUTE, TERMS))
 
 
 def test_two_attempts_are_not_enough_however_long_they_took() -> None:
-    case = took(step(NEW, FindingRouted(finding(), "suspend"), NOW, TERMS)).case
+    case = took(advance(PROCEDURE, NEW, FindingRouted(finding(), "suspend"), NOW, TERMS)).case
     failed = DeliveryFailed(delivery(case.notice or "", failed=True))
     for when in (NOW, NOW + 10 * DAY):
-        case = took(step(case, failed, when, TERMS)).case
+        case = took(advance(PROCEDURE, case, failed, when, TERMS)).case
     assert case.state == MeasureState.TELLING
 
 
 def test_who_appeals_before_the_notice_arrived_evidently_knows() -> None:
-    case = took(step(NEW, FindingRouted(finding(), "suspend"), NOW, TERMS)).case
-    case, effects = took(step(case, Appealed(pools.APPEAL), NOW + MINUTE, TERMS))
+    case = took(advance(PROCEDURE, NEW, FindingRouted(finding(), "suspend"), NOW, TERMS)).case
+    case, effects = took(advance(PROCEDURE, case, Appealed(pools.APPEAL), NOW + MINUTE, TERMS))
     assert (case.state, case.notified) == (MeasureState.CONTESTED, NOW + MINUTE)
     assert act(effects, OpenCase).case == "A-1"
 
 
 def test_an_appeal_does_not_hold_the_measure_up() -> None:
-    case = took(step(told(), Appealed(pools.APPEAL), NOW + HOUR, TERMS)).case
+    case = took(advance(PROCEDURE, told(), Appealed(pools.APPEAL), NOW + HOUR, TERMS)).case
     case, effects = after_grace(case)
     assert case.state == MeasureState.APPEALED
     assert act(effects, WriteOrder).order.in_force(NOW + MINUTE + DAY)
@@ -160,8 +160,10 @@ def test_an_appeal_does_not_hold_the_measure_up() -> None:
 
 def test_a_party_that_wins_its_appeal_is_free_at_once_and_the_finding_counts_for_nothing() -> None:
     case = after_grace(told()).case
-    case = took(step(case, Appealed(pools.APPEAL), NOW + 2 * DAY, TERMS)).case
-    won, effects = took(step(case, AppealDecided("A-1", "party", "consent was shown"), NOW + 3 * DAY, TERMS))
+    case = took(advance(PROCEDURE, case, Appealed(pools.APPEAL), NOW + 2 * DAY, TERMS)).case
+    won, effects = took(
+        advance(PROCEDURE, case, AppealDecided("A-1", "party", "consent was shown"), NOW + 3 * DAY, TERMS)
+    )
     order = act(effects, LiftOrder).order
     assert won.state == MeasureState.APPEAL_WON
     assert order.order == "O-M-1"
@@ -171,32 +173,36 @@ def test_a_party_that_wins_its_appeal_is_free_at_once_and_the_finding_counts_for
 
 
 def test_a_party_that_wins_within_its_grace_is_never_touched() -> None:
-    case = took(step(told(), Appealed(pools.APPEAL), NOW + HOUR, TERMS)).case
-    won, effects = took(step(case, AppealDecided("A-1", "party", "consent was shown"), NOW + 2 * HOUR, TERMS))
+    case = took(advance(PROCEDURE, told(), Appealed(pools.APPEAL), NOW + HOUR, TERMS)).case
+    won, effects = took(
+        advance(PROCEDURE, case, AppealDecided("A-1", "party", "consent was shown"), NOW + 2 * HOUR, TERMS)
+    )
     assert won.state == MeasureState.APPEAL_WON
     assert won.clocks == ()
     assert not acts(effects, LiftOrder)
 
 
 def test_a_party_appeals_once() -> None:
-    case = took(step(told(), Appealed(pools.APPEAL), NOW + HOUR, TERMS)).case
-    case = took(step(case, AppealDecided("A-1", "measure", "not shown"), NOW + 2 * HOUR, TERMS)).case
+    case = took(advance(PROCEDURE, told(), Appealed(pools.APPEAL), NOW + HOUR, TERMS)).case
+    case = took(advance(PROCEDURE, case, AppealDecided("A-1", "measure", "not shown"), NOW + 2 * HOUR, TERMS)).case
     assert case.state == MeasureState.WARNED
-    assert "for the first time" in refused(step(case, Appealed(pools.APPEAL), NOW + 3 * HOUR, TERMS)).reason
+    assert (
+        "for the first time" in refused(advance(PROCEDURE, case, Appealed(pools.APPEAL), NOW + 3 * HOUR, TERMS)).reason
+    )
 
 
 def test_a_heavier_measure_takes_the_place_of_the_lighter_one() -> None:
     _, effects = after_grace(told("suspend", replaces=("M-0",)))
     assert NotifyCase("M-0", Superseded("M-1")) in acts(effects, NotifyCase)
     lighter = after_grace(told("limit")).case
-    ended, effects = took(step(lighter, Superseded("M-2"), NOW + DAY, TERMS))
+    ended, effects = took(advance(PROCEDURE, lighter, Superseded("M-2"), NOW + DAY, TERMS))
     assert ended.state == MeasureState.SUPERSEDED
     assert not act(effects, LiftOrder).order.in_force(NOW + DAY)
 
 
 def test_later_findings_join_and_are_kept_and_counted_once() -> None:
-    joined, effects = took(step(told(), FindingRouted(finding("F-2"), "suspend"), NOW + HOUR, TERMS))
-    again, nothing = took(step(joined, FindingRouted(finding("F-2"), "suspend"), NOW + HOUR, TERMS))
+    joined, effects = took(advance(PROCEDURE, told(), FindingRouted(finding("F-2"), "suspend"), NOW + HOUR, TERMS))
+    again, nothing = took(advance(PROCEDURE, joined, FindingRouted(finding("F-2"), "suspend"), NOW + HOUR, TERMS))
     assert act(effects, KeepRecord).evidence == ("W-1",)
     assert (again.joined, again.joined_count) == (("F-2",), 1)
     assert nothing == ()
@@ -204,21 +210,21 @@ def test_later_findings_join_and_are_kept_and_counted_once() -> None:
 
 def test_a_measure_without_an_end_is_reviewed_until_somebody_ends_it() -> None:
     found = FindingRouted(finding(basis="prohibited-content"), "suspend", at_once=True)
-    case = took(step(NEW, found, NOW, TERMS)).case
+    case = took(advance(PROCEDURE, NEW, found, NOW, TERMS)).case
     for _ in range(3):
         (review,) = case.clocks
-        case, effects = took(step(case, ClockFired("review", review.due), review.due, TERMS))
+        case, effects = took(advance(PROCEDURE, case, ClockFired("review", review.due), review.due, TERMS))
         assert act(effects, Alert).about == "review"
-    kept = took(step(case, Reviewed(keep=True, reason="needed"), NOW + 200 * DAY, TERMS)).case
+    kept = took(advance(PROCEDURE, case, Reviewed(keep=True, reason="needed"), NOW + 200 * DAY, TERMS)).case
     assert kept.clocks[0].due == NOW + 230 * DAY
-    lifted, effects = took(step(kept, Reviewed(keep=False, reason="mended"), NOW + 210 * DAY, TERMS))
+    lifted, effects = took(advance(PROCEDURE, kept, Reviewed(keep=False, reason="mended"), NOW + 210 * DAY, TERMS))
     assert lifted.state == MeasureState.LIFTED
     assert act(effects, NotifyEscalation).change.change == "ended"
 
 
 def test_a_measure_taken_back_before_it_came_never_begins() -> None:
-    case = took(step(NEW, Lift("an error", annul=True), NOW, TERMS)).case
-    case, effects = took(step(case, FindingRouted(finding(), "suspend", at_once=True), NOW, TERMS))
+    case = took(advance(PROCEDURE, NEW, Lift("an error", annul=True), NOW, TERMS)).case
+    case, effects = took(advance(PROCEDURE, case, FindingRouted(finding(), "suspend", at_once=True), NOW, TERMS))
     assert case.state == MeasureState.WITHDRAWN
     assert act(effects, NotifyEscalation).change.change == "annulled"
 
@@ -237,7 +243,7 @@ class ToldBeforeSuspended(RuleBasedStateMachine):
 
     def happens(self, event: MeasureEvent, *, later: int = MINUTE) -> tuple[Effect, ...]:
         self.now += later
-        result = step(self.case, event, self.now, TERMS)
+        result = advance(PROCEDURE, self.case, event, self.now, TERMS)
         if not isinstance(result, Stepped):
             return ()
         self.case, effects = result
@@ -332,7 +338,9 @@ TestToldBeforeSuspended.settings = settings(max_examples=150, stateful_step_coun
 
 def test_an_id_that_would_be_too_long_stays_an_id_and_stays_its_own() -> None:
     long = msgspec.structs.replace(NEW, case="M-" + "x" * 126)
-    first, effects = took(step(long, FindingRouted(finding(), "suspend"), NOW, TERMS))
+    first, effects = took(advance(PROCEDURE, long, FindingRouted(finding(), "suspend"), NOW, TERMS))
     assert len(act(effects, SendNotice).notice.notice) <= 128
-    second = took(step(msgspec.structs.replace(long, step=7), FindingRouted(finding(), "suspend"), NOW, TERMS)).case
+    second = took(
+        advance(PROCEDURE, msgspec.structs.replace(long, step=7), FindingRouted(finding(), "suspend"), NOW, TERMS)
+    ).case
     assert first.notice != second.notice

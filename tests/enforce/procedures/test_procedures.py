@@ -89,38 +89,53 @@ def test_what_has_not_ended_can_still_end_and_every_state_has_its_meaning(outlin
 
 def test_a_wrong_event_is_answered_with_what_would_be_possible() -> None:
     start = appeal.AppealCase(case="A-1")
-    wrong = refused(appeal.step(start, appeal.Decided("party", "shown"), NOW, TERMS))
+    wrong = refused(advance(appeal.PROCEDURE, start, appeal.Decided("party", "shown"), NOW, TERMS))
     assert wrong.possible == ("appealed",)
     assert str(wrong) == (
         "appeal A-1 is new: decided is not possible (this state does not take it); possible: appealed"
     )
     discovered = prohibited.Discovered(finding())
-    unmet = refused(prohibited.step(prohibited.ProhibitedCase(case="X-1"), discovered, NOW, TERMS))
+    unmet = refused(advance(prohibited.PROCEDURE, prohibited.ProhibitedCase(case="X-1"), discovered, NOW, TERMS))
     assert unmet.reason == "needs that the finding is of prohibited content"
 
 
 def test_a_clock_that_is_early_unknown_or_used_up_does_nothing() -> None:
-    case = took(appeal.step(appeal.AppealCase(case="A-1"), Appealed(pools.APPEAL), NOW, TERMS)).case
+    case = took(advance(appeal.PROCEDURE, appeal.AppealCase(case="A-1"), Appealed(pools.APPEAL), NOW, TERMS)).case
     (clock,) = case.clocks
     assert clock.warn is not None
-    assert "fires at" in refused(appeal.step(case, ClockFired(clock.clock, clock.due), clock.due - 1, TERMS)).reason
     assert (
         "fires at"
-        in refused(appeal.step(case, ClockFired(clock.clock, clock.due, "warning"), clock.warn - 1, TERMS)).reason
+        in refused(advance(appeal.PROCEDURE, case, ClockFired(clock.clock, clock.due), clock.due - 1, TERMS)).reason
     )
-    assert "no clock" in refused(appeal.step(case, ClockFired(clock.clock, clock.due + 1), clock.due + 1, TERMS)).reason
-    assert "no clock" in refused(appeal.step(case, ClockFired("grace", clock.due), clock.due, TERMS)).reason
-    warned = took(appeal.step(case, ClockFired(clock.clock, clock.due, "warning"), clock.warn, TERMS)).case
+    assert (
+        "fires at"
+        in refused(
+            advance(appeal.PROCEDURE, case, ClockFired(clock.clock, clock.due, "warning"), clock.warn - 1, TERMS)
+        ).reason
+    )
+    assert (
+        "no clock"
+        in refused(advance(appeal.PROCEDURE, case, ClockFired(clock.clock, clock.due + 1), clock.due + 1, TERMS)).reason
+    )
+    assert (
+        "no clock" in refused(advance(appeal.PROCEDURE, case, ClockFired("grace", clock.due), clock.due, TERMS)).reason
+    )
+    warned = took(
+        advance(appeal.PROCEDURE, case, ClockFired(clock.clock, clock.due, "warning"), clock.warn, TERMS)
+    ).case
     assert (
         "nothing to warn"
         in refused(
-            appeal.step(warned, ClockFired(clock.clock, clock.due, "warning"), clock.warn + MINUTE, TERMS)
+            advance(appeal.PROCEDURE, warned, ClockFired(clock.clock, clock.due, "warning"), clock.warn + MINUTE, TERMS)
         ).reason
     )
-    late = took(appeal.step(warned, ClockFired(clock.clock, clock.due), clock.due, TERMS)).case
+    late = took(advance(appeal.PROCEDURE, warned, ClockFired(clock.clock, clock.due), clock.due, TERMS)).case
     assert late.breached == ("decide-appeal",)
     assert rings(late) == []
-    assert "no clock" in refused(appeal.step(late, ClockFired(clock.clock, clock.due), clock.due, TERMS)).reason
+    assert (
+        "no clock"
+        in refused(advance(appeal.PROCEDURE, late, ClockFired(clock.clock, clock.due), clock.due, TERMS)).reason
+    )
     assert took(advance(appeal.PROCEDURE, late, appeal.Decided("party", "late, but right"), clock.due, TERMS))
 
 
