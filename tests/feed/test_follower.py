@@ -1,105 +1,23 @@
 """A follower on a log that the test holds in its hands: what is applied, and how fresh the registry then is."""
 
 import asyncio
-from collections import defaultdict
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection
 
 import pytest
-from aiokafka import TopicPartition as AIOKafkaPartition
-from aiokafka.errors import OffsetOutOfRangeError
 
 from bloom.bitmaps import Wills
-from bloom.partition import partition_of
 from bloom.partitioned import HeldPartitions
 from stream.clock import now_ms
 from stream.feed.follower import Follower
 from stream.kafka.identity import TopicsChanged
-from stream.model.codec import encode
-from stream.model.registry import Expression, Sender, key_of
-from stream.model.topics import EXPRESSIONS, SENDERS
+from stream.model.registry import Expression, Sender
+from stream.model.topics import EXPRESSIONS
 from stream.registry.registry import Registry
+from tests.feed.registry_log import PARTITIONS, Log, LogConsumer, place_of
 
-PARTITIONS = 4
 REFUSAL = Expression(subscriber="+8613800138000", channel="sms", will="refuse", time=1, source="test")
-PLACE = AIOKafkaPartition(EXPRESSIONS, partition_of(REFUSAL.subscriber, PARTITIONS))
-SENDERS_PLACE = AIOKafkaPartition(SENDERS, 0)
+PLACE = place_of(REFUSAL)
 SENDER = Sender(sender="ORG-1", name="One", contact="95588", status="active", numbers=())
-
-
-@dataclass
-class Record:
-    """As a consumer hands it out."""
-
-    offset: int
-    key: bytes
-    value: bytes
-    timestamp: int = 0
-
-
-@dataclass
-class Log:
-    """What a broker holds: records of each partition, and how many of them are in transactions that are open."""
-
-    records: defaultdict[AIOKafkaPartition, list[tuple[bytes, bytes]]] = field(
-        default_factory=lambda: defaultdict(list)
-    )
-    open: defaultdict[AIOKafkaPartition, int] = field(default_factory=lambda: defaultdict(int))
-
-    def write(self, record: Expression | Sender, *, hangs: bool = False) -> None:
-        """Write a record, behind or in an open transaction where one hangs."""
-        place = PLACE if isinstance(record, Expression) else SENDERS_PLACE
-        self.records[place].append((key_of(record).encode(), encode(record)))
-        self.open[place] += hangs
-
-
-class Consumer:
-    """Reads a `Log`, committed records alone or all of them."""
-
-    def __init__(self, log: Log, *, committed: bool) -> None:
-        self._log = log
-        self._committed = committed
-        self._at: dict[AIOKafkaPartition, int] = {}
-        self.lost_before = 0
-
-    def assign(self, places: Collection[AIOKafkaPartition]) -> None:
-        self._at = {place: self._at.get(place, 0) for place in places}
-
-    async def start(self) -> None: ...
-
-    async def stop(self) -> None: ...
-
-    def seek(self, place: AIOKafkaPartition, offset: int) -> None:
-        self._at[place] = offset
-
-    async def position(self, place: AIOKafkaPartition) -> int:
-        return self._at[place]
-
-    def last_stable_offset(self, place: AIOKafkaPartition) -> int:
-        return self._end(place)
-
-    async def beginning_offsets(self, places: Collection[AIOKafkaPartition]) -> Mapping[AIOKafkaPartition, int]:
-        return dict.fromkeys(places, 0)
-
-    async def end_offsets(self, places: Collection[AIOKafkaPartition]) -> Mapping[AIOKafkaPartition, int]:
-        return {place: self._end(place) for place in places}
-
-    async def getmany(
-        self, *_: AIOKafkaPartition, timeout_ms: int, max_records: int
-    ) -> Mapping[AIOKafkaPartition, list[Record]]:
-        found: dict[AIOKafkaPartition, list[Record]] = {}
-        for place, at in self._at.items():
-            if at < self.lost_before:
-                raise OffsetOutOfRangeError({place: at})
-            end = min(self._end(place), at + max_records)
-            if at < end:
-                found[place] = [Record(one, *self._log.records[place][one]) for one in range(at, end)]
-                self._at[place] = end
-        await asyncio.sleep(0 if found else timeout_ms / 1000)
-        return found
-
-    def _end(self, place: AIOKafkaPartition) -> int:
-        return len(self._log.records[place]) - (self._log.open[place] if self._committed else 0)
 
 
 class World:
@@ -107,7 +25,7 @@ class World:
 
     def __init__(self, *, held: HeldPartitions | None = None) -> None:
         self.log = Log()
-        self.consumer = Consumer(self.log, committed=True)
+        self.consumer = LogConsumer(self.log, committed=True)
         self.same: bool | None = True
         """whether the topics are the same; None: nobody knows"""
         self.follower = Follower(
@@ -116,7 +34,7 @@ class World:
             partitions=PARTITIONS,
             poll_records_max=100,
             ends_every_ms=1,
-            watermarks=Consumer(self.log, committed=False),
+            watermarks=LogConsumer(self.log, committed=False),
             vouch=self.vouch,
         )
 
