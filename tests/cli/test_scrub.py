@@ -227,7 +227,10 @@ def test_a_list_of_which_most_lines_are_no_numbers_is_an_error(registry: Path, t
 def test_a_broken_registry_line_is_named_and_the_exit_code_says_so(registry: Path, tmp_path: Path) -> None:
     registry.write_bytes(registry.read_bytes() + b"{\n")
     wurao = Wurao(tmp_path)
-    _scrub(wurao, wurao.file("list", CONSENTED), registry, code=1)
+    options = ("--registry", registry, "--out", tmp_path / "out")
+    ran = wurao.run(*SCRUB, wurao.file("list", CONSENTED), *options)
+    assert ran.returncode == 1
+    assert f"{registry}:{len(WORLD) + 1}: " in ran.stderr
 
 
 @pytest.mark.parametrize("column", ["nonesuch", "9"])

@@ -173,7 +173,9 @@ def _placed() -> dict[TopicPartition, list[Consumed]]:
 
 
 def test_who_holds_a_partition_alone_decides_its_events_as_who_holds_all() -> None:
-    for place, records in _placed().items():
+    placed = _placed()
+    assert len(placed) > 1
+    for place, records in placed.items():
         alone = decide_batch({place: records}, _of_some(place.partition), now=NOW, partitions=PARTITIONS)
         whole = decide_batch({place: records}, _decider(), now=NOW, partitions=PARTITIONS)
         assert alone.decisions == whole.decisions

@@ -19,6 +19,7 @@ def _alerts() -> list[dict[str, dict[str, str]]]:
 
 
 ALERTS = _alerts()
+assert ALERTS, "there is no alert in the rules: tests of all of them would say nothing"
 
 
 def test_prometheus_takes_the_rules() -> None:
@@ -58,6 +59,7 @@ def test_what_an_alert_says_names_only_labels_that_it_has() -> None:
 
 
 def test_every_objective_rings_at_three_speeds_each_over_a_long_window_and_a_short_one() -> None:
+    assert OBJECTIVES
     for objective in OBJECTIVES:
         rings = [rule for rule in ALERTS if str(rule["alert"]) == objective.alert]
         assert [rule["labels"]["burn"] for rule in rings] == ["14.4", "6", "1"]

@@ -21,6 +21,7 @@ from tests.patience import LONG_S
 
 COMPOSE = msgspec.convert(yaml.safe_load(COMPOSE_FILE.read_text(encoding="utf-8")), Compose)
 OURS = {name: service for name, service in COMPOSE.services.items() if service.is_ours}
+assert OURS, "no service of the compose file is ours: tests of all of them would say nothing"
 PROMETHEUS = msgspec.convert(
     yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yml").read_text(encoding="utf-8")), Prometheus
 )
@@ -151,6 +152,7 @@ def test_prometheus_asks_every_process_and_every_worker() -> None:
 def test_every_file_that_is_mounted_is_there() -> None:
     named = [volume.split(":")[0] for service in COMPOSE.services.values() for volume in service.volumes]
     named += [secret["file"] for secret in COMPOSE.secrets.values()]
+    assert named
     for source in named:
         assert source in COMPOSE.volumes or (DEPLOY / source).exists(), source
 

@@ -28,6 +28,7 @@ def _needs(name: str) -> set[str]:
 
 
 def test_it_installs_whatever_the_programs_need() -> None:
+    assert NAMES
     for name in NAMES:
         assert _needs(name) <= CHOSEN
 
@@ -38,7 +39,9 @@ def test_it_installs_nothing_that_only_tests_and_builds_need() -> None:
 
 def test_every_package_has_its_checksums() -> None:
     blocks = re.split(r"^(?=[a-z0-9._-]+==)", select(LOCK, NAMES), flags=re.MULTILINE)
-    assert all("--hash=sha256:" in block for block in blocks if block.strip())
+    packages = [block for block in blocks if block.strip()]
+    assert len(packages) == len(CHOSEN)
+    assert all("--hash=sha256:" in package for package in packages)
 
 
 def test_it_builds_with_tools_of_the_lock() -> None:

@@ -32,6 +32,7 @@ from tests.deploy.workloads import services, workloads
 WRITTEN = list(written())
 ALL = [document for _, document in WRITTEN]
 WORKLOADS = workloads(ALL)
+assert WORKLOADS, "no workload was found: tests of all of them would say nothing"
 SERVICES = services(ALL)
 DEFINITIONS = known()
 OVERLAYS = ("production", "small")
@@ -240,7 +241,10 @@ def test_rights_name_topics_and_groups_that_exist() -> None:
         "wurao-enforce",
         "gateway",
     }
-    for name, user in _all("KafkaUser", UserSpec).items():
+    users = _all("KafkaUser", UserSpec)
+    assert all(user.authorization.acls for user in users.values())
+    assert users.keys() >= WORKLOADS.keys()
+    for name, user in users.items():
         for acl in user.authorization.acls:
             there = EXPECTED.keys() if acl.resource.type == "topic" else groups
             wanted = re.escape(acl.resource.name) + (".*" if acl.resource.patternType == "prefix" else "")

@@ -120,22 +120,31 @@ def test_a_name_that_does_not_exist_is_found() -> None:
 
 
 def test_buckets_and_terms_that_queries_name_exist() -> None:
-    for asked in ASKED:
-        for selector in _SELECTOR.finditer(asked.query):
-            for label, value in _MATCHER.findall(selector["matchers"] or ""):
-                if label == "le":
-                    assert float(value) in LATENCY_BUCKETS_S
-                    assert value == str(float(value)), "Prometheus compares texts"
-                if label == "about":
-                    assert set(value.split("|")) <= {term.clock for term in TERMS}
+    named = [
+        matcher
+        for asked in ASKED
+        for selector in _SELECTOR.finditer(asked.query)
+        for matcher in _MATCHER.findall(selector["matchers"] or "")
+    ]
+    edges = {value for label, value in named if label == "le"}
+    assert edges, "no query asks for a bucket"
+    assert {float(value) for value in edges} <= {*LATENCY_BUCKETS_S}
+    assert {str(float(value)) for value in edges} == edges, "Prometheus compares texts"
+    clocks = {clock for label, value in named if label == "about" for clock in value.split("|")}
+    assert clocks, "no query asks for a clock"
+    assert clocks <= {term.clock for term in TERMS}
 
 
 def test_titles_of_panels_tell_them_apart() -> None:
+    assert BOARDS
     for board in BOARDS:
         titles = [panel.title for panel in board.panels]
+        assert titles
         assert len(titles) == len(set(titles))
 
 
 def test_what_is_made_from_the_code_is_what_stands_in_the_repository() -> None:
-    for path, text in files().items():
+    made = files()
+    assert made
+    for path, text in made.items():
         assert path.read_text(encoding="utf-8") == text, f"{path.name} has drifted: run `python -m deploy`"

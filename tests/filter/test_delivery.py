@@ -148,7 +148,7 @@ async def test_batches_acknowledged_between_two_commits_are_committed_together(w
     assert world.committed == [{PLACE: 1}, {PLACE: 10}]
 
 
-async def test_what_cannot_be_delivered_ends_the_worker(world: World) -> None:
+async def test_what_cannot_be_delivered_fails_the_delivery_and_whatever_is_handed_over_after_it(world: World) -> None:
     await world.hand_over(1)
     world.producer.acks[0].set_exception(ConnectionError("the broker is gone"))
     with pytest.raises(ConnectionError):
