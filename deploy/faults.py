@@ -88,14 +88,11 @@ class House:
 
     def kill(self, name: str) -> None:
         """As a machine's failure would."""
-        process = self.trial.processes[name]
-        process.kill()
-        process.wait()
+        self.trial.processes[name].kill()
 
     def end(self, name: str) -> None:
         """By request."""
-        self.trial.processes[name].terminate()
-        self.trial.processes[name].wait()
+        self.trial.processes[name].stop()
 
     def restart(self, name: str) -> None:
         """End and start."""
@@ -291,7 +288,7 @@ def _write_bad_complaints(house: House) -> None:
 def _policy(text: str) -> Callable[[House], None]:
     def reload(house: House) -> None:
         house.policy.write_text(text, encoding="utf-8")
-        house.trial.processes["filter"].send_signal(signal.SIGHUP)
+        house.trial.processes["filter"].signal(signal.SIGHUP)
 
     return reload
 

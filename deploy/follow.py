@@ -31,6 +31,7 @@ import msgspec
 from deploy.faults import FAULTS, Fault, House, house
 from deploy.generate import TOP
 from deploy.trial import FILTERS, TrialError
+from stream.testbed.processes import wurao_command
 
 T = TypeVar("T")
 
@@ -197,7 +198,7 @@ def _called(there: House, instance: str) -> str:
 def _told(there: House, command: str) -> list[str]:
     """What a command says: of the doctor, only what is wrong."""
     answer = subprocess.run(
-        [sys.executable, "-m", "stream.cli.main", *_arguments(command)],
+        wurao_command(*_arguments(command)),
         env=dict(there.trial.environment),
         cwd=TOP,
         capture_output=True,

@@ -8,12 +8,9 @@ ends with the `with` that it was started by.
 import asyncio
 import hashlib
 import json
-import os
 import secrets
 import shutil
 import signal
-import subprocess
-import sys
 import tempfile
 import time
 import urllib.error
@@ -39,7 +36,7 @@ from stream.model.topics import EVENTS_SMS, EXPRESSIONS
 from stream.testbed import texts
 from stream.testbed.feed import Feed, write_registry
 from stream.testbed.local import LocalKafka
-from stream.testbed.processes import free_ports
+from stream.testbed.processes import GuardedProcess, environment_with, free_ports, wurao_command
 from stream.testbed.sample import Sample, sample, subscriber
 from stream.testbed.traffic import Traffic
 
@@ -48,7 +45,6 @@ TOKEN: Final = secrets.token_urlsafe()
 
 REFUSALS_COUNT: Final = 200_000
 READY_S_MAX: Final = 120.0
-END_S_MAX: Final = 45.0
 SCRAPE_S: Final = 2
 LOOKBACK_S: Final = 5 * SCRAPE_S
 SEEN_S: Final = 3.0 * SCRAPE_S
@@ -97,7 +93,7 @@ class Trial:
 
     config: Config
     ports: Mapping[str, int]
-    processes: "dict[str, subprocess.Popen[bytes]]"
+    processes: dict[str, GuardedProcess]
     clock: Path
     folder: Path
     kafka: LocalKafka
@@ -114,16 +110,18 @@ class Trial:
     def start(self, name: str, *, as_: str | None = None, changes: Mapping[str, str] | None = None) -> None:
         """Start a service, again or once more beside itself. Raises `TrialError` where it does not become ready."""
         called = as_ or name
-        log = self.folder / f"{called}.log"
         environment = {**self.environment, **(changes or {})}
-        self.processes[called] = self.ending.enter_context(_process(self.commands[name], log, environment))
-        _wait_ready(called, self.processes[called], _ready_at(called, self.ports[called]), log)
+        process = GuardedProcess(self.commands[name], environment=environment, log=self.folder / f"{called}.log")
+        self.ending.callback(process.stop)
+        self.processes[called] = process
+        process.start()
+        _wait_ready(process, _ready_at(called, self.ports[called]))
 
     def look_at(self, ports: Mapping[str, int]) -> None:
         """Let Prometheus ask these, from now on, by the rules."""
         file = self.folder / "prometheus.yml"
         file.write_text(_settings(ports, rules=self.rules), encoding="utf-8")
-        self.processes["prometheus"].send_signal(signal.SIGHUP)
+        self.processes["prometheus"].signal(signal.SIGHUP)
 
 
 @contextmanager
@@ -151,7 +149,7 @@ def trial(*, changes: Mapping[str, str] | None = None, rewrite: Rewrite = lambda
             yaml.safe_load((TOP / "deploy" / "docker-compose.yml").read_text(encoding="utf-8")), _Compose
         )
         commands: dict[str, Sequence[str]] = {
-            name: [sys.executable, "-m", "stream.cli.main", *service.command]
+            name: wurao_command(*service.command)
             for name, service in compose.services.items()
             if service.image.startswith("wurao:") and name != "topics"
         }
@@ -202,7 +200,7 @@ async def live(house: Trial, *, seconds: float, rate: int) -> int:
 async def _happen(house: Trial, producer: AIOKafkaProducer, said: Sample, *, leap_after_s: float) -> None:
     """What traffic alone does not bring: files and findings, faults of producers, reloads, and terms that end."""
     began = time.monotonic()
-    house.processes["filter"].send_signal(signal.SIGHUP)
+    house.processes["filter"].signal(signal.SIGHUP)
     number = 0
     while True:
         number += 1
@@ -274,8 +272,7 @@ async def _prepare(config: Config) -> None:
 def _environment(folder: Path, kafka: LocalKafka, ports: Mapping[str, int], clock: Path) -> dict[str, str]:
     tokens = folder / "tokens"
     tokens.write_text(f"{hashlib.sha256(TOKEN.encode()).hexdigest()} desk trial\n", encoding="utf-8")
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("WURAO_")}
-    return inherited | {
+    settings = {
         "WURAO_KAFKA__BOOTSTRAP": kafka.bootstrap,
         "WURAO_REGISTRY__SNAPSHOTS": str(folder / "snapshots"),
         "WURAO_METRICS__PORT": str(ports["filter"]),
@@ -289,6 +286,7 @@ def _environment(folder: Path, kafka: LocalKafka, ports: Mapping[str, int], cloc
         "WURAO_CONNECTOR__PORT": str(ports["notify"]),
         "WURAO_AUDIT__PORT": str(ports["audit"]),
     }
+    return environment_with(settings)
 
 
 def _settings(ports: Mapping[str, int], *, rules: Sequence[str]) -> str:
@@ -331,26 +329,11 @@ def _quick_rules(folder: Path, rewrite: Rewrite) -> list[str]:
     return made
 
 
-@contextmanager
-def _process(command: Sequence[str], log: Path, environment: Mapping[str, str]) -> Iterator["subprocess.Popen[bytes]"]:
-    with log.open("wb") as out:
-        process = subprocess.Popen(command, stdout=out, stderr=out, env=dict(environment), cwd=TOP)
-    try:
-        yield process
-    finally:
-        process.terminate()
-        try:
-            process.wait(END_S_MAX)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
 def _ready_at(name: str, port: int) -> str:
     return f"http://127.0.0.1:{port}/{'-/ready' if name == 'prometheus' else 'readyz'}"
 
 
-def _wait_ready(name: str, process: "subprocess.Popen[bytes]", address: str, log: Path) -> None:
+def _wait_ready(process: GuardedProcess, address: str) -> None:
     deadline = time.monotonic() + READY_S_MAX
     while process.poll() is None and time.monotonic() < deadline:
         try:
@@ -359,4 +342,4 @@ def _wait_ready(name: str, process: "subprocess.Popen[bytes]", address: str, log
         except OSError:
             time.sleep(0.2)
     what = "ended" if process.poll() is not None else f"was not ready within {READY_S_MAX:.0f} s"
-    raise TrialError(f"{name} {what}:\n{log.read_text(encoding='utf-8')[-2000:]}")
+    raise TrialError(f"{process.name} {what}. {process.last_words()}")

@@ -24,12 +24,12 @@ from loadtest.running import measure
 from loadtest.scenarios import SCENARIOS, Scenario
 from stream.kafka.clients import KafkaError
 from stream.testbed.local import LocalKafkaError
-from stream.testbed.processes import FilterError
+from stream.testbed.processes import ProcessError
 
 WIDTH: Final = 160
 """Of what is printed into a file."""
 
-FAILURES: Final = (FilterError, LoadtestError, LocalKafkaError, KafkaError, KeyError, ValueError, OSError)
+FAILURES: Final = (ProcessError, LoadtestError, LocalKafkaError, KafkaError, KeyError, ValueError, OSError)
 """What a run may come to, and says in a sentence."""
 
 BENCH: Final = ("throughput", "optout-propagation", "registry-churn")

@@ -6,6 +6,7 @@ millisecond. What is read here is the growth of that histogram between two looks
 interpolated; whether a goal is met is exact, since each goal is an edge.
 """
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -20,7 +21,7 @@ Buckets = Mapping[float, float]
 
 async def acknowledged(process: FilterProcess, *, lane: str) -> Buckets:
     """What all workers have counted by now in a lane. Each look costs a worker some milliseconds."""
-    scrapes = [await process.scrape(worker + 1) for worker in range(process.workers)]
+    scrapes = [await asyncio.to_thread(process.scrape, worker=worker + 1) for worker in range(process.workers)]
     return total([scrape for scrape in scrapes if scrape is not None], lane=lane)
 
 

@@ -15,17 +15,10 @@ Broker and programs share the machine.
 import argparse
 import asyncio
 import logging
-import os
 import statistics
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Final
 
-import aiohttp
 import msgspec
 from aiokafka import AIOKafkaProducer
 
@@ -54,75 +47,28 @@ from stream.model.topics import (
     SENDERS,
 )
 from stream.policy.loading import load as load_policy
-from stream.testbed.processes import free_ports
+from stream.testbed.processes import Usage, WuraoProcess, environment_with, free_ports, usage, wurao_command
 
-READY_S_MAX: Final = 180.0
 EVENT_EVERY_S: Final = 0.004
 """The resolution of obedience."""
 
 SUBSCRIBER: Final = "+8613800138000"
 
 
-class Enforce:
-    """`wurao enforce`, seen from outside."""
+class Enforce(WuraoProcess):
+    """`wurao enforce`, and what it costs."""
 
     def __init__(self, rig: Rig, *, instance: str = "bench") -> None:
-        self.port = free_ports(1)
-        self.started = time.monotonic()
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("WURAO_")}
-        environment |= {**rig.settings, "WURAO_ENFORCE__PORT": str(self.port), "WURAO_ENFORCE__INSTANCE": instance}
-        with (rig.directory / "enforce.log").open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "stream.cli.main", "enforce"], env=environment, stdout=log, stderr=log
-            )
+        port = free_ports(1)
+        variables = {**rig.settings, "WURAO_ENFORCE__PORT": str(port), "WURAO_ENFORCE__INSTANCE": instance}
+        log = rig.directory / "enforce.log"
+        super().__init__(wurao_command("enforce"), environment=environment_with(variables), port=port, log=log)
 
-    async def wait_ready(self) -> float:
-        """Wait until cases are dealt with; seconds since the start."""
-        async with aiohttp.ClientSession() as session:
-            while time.monotonic() - self.started < READY_S_MAX:
-                await asyncio.sleep(0.05)
-                if self.process.poll() is not None:
-                    break
-                try:
-                    async with session.get(f"http://127.0.0.1:{self.port}/readyz") as answer:
-                        if answer.ok:
-                            return time.monotonic() - self.started
-                except aiohttp.ClientError:
-                    continue
-        raise SystemExit(f"enforce did not become ready; it exited with {self.process.poll()}")
-
-    async def metric(self, line_start: str) -> float:
-        """The sum over the metric lines that begin so."""
-        async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{self.port}/metrics") as answer:
-            lines = (await answer.text()).splitlines()
-        return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(line_start))
-
-    @property
-    def memory_mib(self) -> float:
-        """Resident memory."""
-        status = Path(f"/proc/{self.process.pid}/status").read_text(encoding="ascii")
-        (line,) = (line for line in status.splitlines() if line.startswith("VmRSS"))
-        return int(line.split()[1]) / 1024
-
-    @property
-    def cpu_s(self) -> float:
-        """CPU time it has taken."""
-        user, system = Path(f"/proc/{self.process.pid}/stat").read_text(encoding="ascii").split()[13:15]
-        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
-
-    def kill(self) -> None:
-        """SIGKILL."""
-        self.process.kill()
-        self.process.wait()
-
-
-@contextmanager
-def _enforcing(rig: Rig, *, instance: str = "bench") -> Iterator[Enforce]:
-    enforce = Enforce(rig, instance=instance)
-    try:
-        yield enforce
-    finally:
-        enforce.kill()
+    def usage(self) -> Usage:
+        """What it has taken so far."""
+        taken = usage(self.pid)
+        assert taken is not None, self.last_words()
+        return taken
 
 
 # ---- obedience
@@ -130,7 +76,7 @@ def _enforcing(rig: Rig, *, instance: str = "bench") -> Iterator[Enforce]:
 
 async def obedience(rig: Rig, *, count: int) -> None:
     """From orders to obedience."""
-    filter_ = rig.filter(os.environ)
+    filter_ = rig.filter()
     senders = [f"ORG-{place}" for place in range(count)]
     async with rig.producer() as producer:
         for sender in senders:
@@ -139,9 +85,9 @@ async def obedience(rig: Rig, *, count: int) -> None:
             await producer.send_and_wait(SENDERS, value=encode(record), key=sender.encode(), partition=0)
         filter_.start()
         try:
-            await filter_.wait_ready()  # before another port is chosen: this one is only now taken
-            with _enforcing(rig) as enforce:
-                await enforce.wait_ready()
+            await filter_.ready()
+            with Enforce(rig) as enforce:
+                await enforce.ready()
                 suspended = await _suspended(rig, producer, senders)
         finally:
             await asyncio.to_thread(filter_.stop)
@@ -228,14 +174,14 @@ async def throughput(rig: Rig, *, count: int) -> None:
             await producer.send(
                 COMPLAINTS, value=encode(said), key=key.encode(), partition=partition_of(key, PARTITIONS)
             )
-    with _enforcing(rig) as enforce:
-        await enforce.wait_ready()
+    with Enforce(rig) as enforce:
+        await enforce.ready()
         began = time.monotonic()
-        before = await enforce.metric('wurao_enforce_arrivals_total{outcome="taken",topic="complaints"')
+        before = enforce.metric('wurao_enforce_arrivals_total{outcome="taken",topic="complaints"')
         done = before
         while done < count:
             await asyncio.sleep(0.1)
-            done = await enforce.metric('wurao_enforce_arrivals_total{outcome="taken",topic="complaints"')
+            done = enforce.metric('wurao_enforce_arrivals_total{outcome="taken",topic="complaints"')
         took = time.monotonic() - began
     note(f"records a second, each with its table row, hold, expression and picture: {(done - before) / took:.0f}")
 
@@ -269,41 +215,43 @@ async def open_cases(rig: Rig, *, count: int) -> None:
             row = encode(store.without_outbox(taken.entry))
             size += len(row)
             await producer.send(ENFORCE_TABLE, value=row, key=key.encode(), partition=partition_of(key, PARTITIONS))
-    with _enforcing(rig) as empty:
-        await empty.wait_ready()
-        first = empty.memory_mib
+    with Enforce(rig) as empty:
+        await empty.ready()
+        first = empty.usage().rss_mib
     note(f"{count:,} open cases of {size / count:.0f} bytes: {first:.0f} MiB resident after the first start")
     for _ in range(3):
-        with _enforcing(rig) as enforce:
-            took = await enforce.wait_ready()
-            held = await enforce.metric("wurao_enforce_entries")
+        began = time.monotonic()
+        with Enforce(rig) as enforce:
+            await enforce.ready()
+            took, cost = time.monotonic() - began, enforce.usage()
+            held = enforce.metric("wurao_enforce_entries")
             note(
                 f"killed and started: at work after {took:.1f} s with {held:,.0f} entries, "
-                f"{enforce.memory_mib:.0f} MiB resident, {enforce.cpu_s:.1f} s of CPU"
+                f"{cost.rss_mib:.0f} MiB resident, {cost.cpu_s:.1f} s of CPU"
             )
 
 
 async def takeover(rig: Rig) -> None:
     """Of two that share the cases, one dies."""
-    with _enforcing(rig, instance="one") as one:
-        await one.wait_ready()  # before another port is chosen: this one is only now taken
-        with _enforcing(rig, instance="other") as other:
-            await other.wait_ready()
+    with Enforce(rig, instance="one") as one:
+        await one.ready()
+        with Enforce(rig, instance="other") as other:
+            await other.ready()
             await _one_dies(one, other)
 
 
 async def _one_dies(one: Enforce, other: Enforce) -> None:
-    while {await process.metric("wurao_enforce_partitions") for process in (one, other)} != {PARTITIONS / 2}:  # noqa: ASYNC110
+    while {process.metric("wurao_enforce_partitions") for process in (one, other)} != {PARTITIONS / 2}:  # noqa: ASYNC110
         await asyncio.sleep(0.1)
-    spent = other.cpu_s
+    spent = other.usage().cpu_s
     one.kill()
     began = time.monotonic()
-    while await other.metric("wurao_enforce_partitions") != PARTITIONS:  # noqa: ASYNC110  # nothing tells
+    while other.metric("wurao_enforce_partitions") != PARTITIONS:  # noqa: ASYNC110  # nothing tells
         await asyncio.sleep(0.05)
-    took, own = time.monotonic() - began, await other.metric("wurao_enforce_recovery_seconds")
+    took, own = time.monotonic() - began, other.metric("wurao_enforce_recovery_seconds")
     note(
         f"one of two dies: the other deals with all cases {took:.1f} s later, {own:.1f} s of which are its own "
-        f"({other.cpu_s - spent:.1f} s of CPU), the rest the session's time-out"
+        f"({other.usage().cpu_s - spent:.1f} s of CPU), the rest the session's time-out"
     )
 
 

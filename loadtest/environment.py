@@ -26,7 +26,7 @@ from stream.model.events import Call, Event
 from stream.model.topics import EVENTS_CALL, EVENTS_REPLY, EVENTS_SMS, EVENTS_URGENT
 from stream.testbed import texts
 from stream.testbed.feed import Ack, send, send_part, write_registry
-from stream.testbed.processes import FilterProcess
+from stream.testbed.processes import FilterProcess, environment_with
 from stream.testbed.sample import Sample, sample
 from stream.testbed.traffic import Traffic, place
 
@@ -87,7 +87,6 @@ class Rig:
 
     def filter(
         self,
-        environment: Mapping[str, str] | None = None,
         *,
         workers: int = 1,
         name: str = "filter",
@@ -98,12 +97,8 @@ class Rig:
 
         `settings` are variables over the rig's; what `WURAO_*` the caller's environment has is left out.
         """
-        given = os.environ if environment is None else environment
-        variables = {
-            name: value for name, value in given.items() if not name.startswith(configuration.ENVIRONMENT_PREFIX)
-        }
-        variables |= {**self.settings, "WURAO_FILTER__GROUP": group or self.group(), **(settings or {})}
-        return FilterProcess(variables, workers=workers, log=self.directory / f"{name}.log")
+        variables = {**self.settings, "WURAO_FILTER__GROUP": group or self.group(), **(settings or {})}
+        return FilterProcess(environment_with(variables), workers=workers, log=self.directory / f"{name}.log")
 
     def pin_workers(self, pids: Sequence[int]) -> None:
         """Give each worker a core of its own, where pinning is asked for and cores are there."""

@@ -12,7 +12,6 @@ import asyncio
 import os
 import random
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +19,7 @@ from typing import Final, Literal, get_args
 
 from loadtest import machine
 from loadtest.environment import Rig, note, rigging
+from stream.testbed.processes import environment_with, wurao_command
 
 LINES: Final = 2_000_000
 NUMBERS: Final = 10**8
@@ -65,13 +65,10 @@ async def _run(arguments: argparse.Namespace) -> None:
 
 def _imported(rig: Rig, path: Path) -> tuple[float, float]:
     """Seconds by the clock and of CPU that an import of the file takes."""
-    variables = {name: value for name, value in os.environ.items() if not name.startswith("WURAO_")}
-    words = ["registry", "import", str(path), "--channel", "call", "--will", "refuse", "--source", "letters"]
+    command = wurao_command("registry", "import", path, "--channel", "call", "--will", "refuse", "--source", "letters")
     started = time.monotonic()
     with (rig.directory / "import.log").open("ab") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "stream.cli.main", *words], env=variables | rig.settings, stdout=log, stderr=log
-        )
+        process = subprocess.Popen(command, env=environment_with(rig.settings), stdout=log, stderr=log)
         _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:

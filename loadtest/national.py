@@ -40,6 +40,7 @@ from stream.model.codec import encode
 from stream.model.events import Sms
 from stream.model.registry import NumberEntry, Sender
 from stream.model.topics import SENDERS
+from stream.testbed.processes import wurao_command
 
 REFUSALS_COUNT: Final = 500_000_000
 PAIRS_COUNT: Final = 200_000_000
@@ -242,7 +243,7 @@ def _first_decision(directory: Path) -> float:
     file = directory / "event.ndjson"
     file.write_bytes(encode(event) + b"\n")
     note("first decision")
-    command = [sys.executable, "-m", "stream.cli.main", "decide", str(file), "--registry"]
+    command = wurao_command("decide", file, "--registry")
     started = time.perf_counter()
     with subprocess.Popen([*command, str(directory / "whole.snapshot")], stdout=subprocess.PIPE) as deciding:
         assert deciding.stdout is not None

@@ -269,9 +269,9 @@ def _now_ms() -> int:
 
 async def _host_memory(stand: Stand, mode: str, *, name: str, fold: bool = False) -> list[float]:
     with stand.host(name, mode=mode, group=stand.group(), workers=2) as host:
-        await host.wait_ready()
+        await host.ready()
         await asyncio.sleep(SETTLE_S + GIVE_BACK_AFTER_S)
-        found = [usage(pid) for pid in (host.pid, *host.worker_pids)]
+        found = [usage(pid) for pid in (host.pid, *host.worker_pids())]
         if fold:
             await asyncio.to_thread(_fold, host)
     return [one.pss_mib for one in found if one is not None]
@@ -296,15 +296,15 @@ async def pause(stand: Stand, *, newcomer: str, fold: bool) -> Pause:
     group = stand.group()
     if fold:
         with stand.host(newcomer, mode="partitioned", group=stand.group()) as host:
-            await host.wait_ready()
+            await host.ready()
             await asyncio.to_thread(_fold, host)
     ending = asyncio.Event()
     with stand.host("first", mode="partitioned", group=group) as first:
-        await first.wait_ready()
+        await first.ready()
         trickling = asyncio.create_task(stand.trickle(ending))
         await asyncio.sleep(SETTLE_S)
         with stand.host(newcomer, mode="partitioned", group=group) as second:
-            await second.wait_ready()
+            await second.ready()
             await asyncio.sleep(SETTLE_S)
             ending.set()
             longest = await stand.decided(await trickling)
@@ -321,7 +321,7 @@ async def pause(stand: Stand, *, newcomer: str, fold: bool) -> Pause:
 
 def _logged(host: FilterProcess, event: str) -> list[dict[str, float]]:
     """What a host has logged of one event."""
-    return [orjson.loads(line) for line in host.log.read_text("utf-8").splitlines() if f'"{event}"' in line]
+    return [orjson.loads(line) for line in host.log.splitlines() if f'"{event}"' in line]
 
 
 def _fold(host: FilterProcess) -> None:

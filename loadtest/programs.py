@@ -4,12 +4,7 @@ All are seen from outside: by the records that stand in their topic, and by the 
 charged to them. A program is started and ended here under a guard, so that none outlives the measurement.
 """
 
-import os
-import signal
-import subprocess
-import sys
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from typing import Final
 
 import msgspec
@@ -19,10 +14,8 @@ from loadtest.environment import Rig
 from loadtest.peers import PEERS, Peer
 from stream import config as configuration
 from stream.model.topics import DECISIONS, EVENTS_SMS
-from stream.testbed import guard
-from stream.testbed.processes import FilterProcess, cpu_s
+from stream.testbed.processes import FilterProcess, GuardedProcess, cpu_s, environment_with
 
-STOP_S_MAX: Final = 30.0
 LOG_LINES_QUOTED: Final = 4
 
 FILTER: Final = "filter"
@@ -53,7 +46,7 @@ class FilterProgram:
     def pids(self) -> Sequence[int]:
         """The workers that run. A fold of the registry is a child of the supervisor too, before there are any."""
         self._process.check()
-        return self._process.worker_pids
+        return self._process.worker_pids()
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -67,14 +60,13 @@ class Report(msgspec.Struct, frozen=True):
     settled: bool = True
 
 
-class PeerProgram:
+class PeerProgram(GuardedProcess):
     """A peer, under a guard: it ends when it has decided `stop_at` events, is told to, or when this process ends."""
 
     def __init__(self, peer: Peer, rig: Rig, *, stop_at: int) -> None:
         self.target = topic_of(peer.name)
         self._peer = peer
-        self._log = rig.directory / f"{peer.name}.log"
-        self._command = [
+        command = [
             *peer.command,
             "--bootstrap", rig.config.kafka.bootstrap,
             "--group", rig.group(),
@@ -84,48 +76,19 @@ class PeerProgram:
             "--stop-at", str(stop_at),
             "--snapshot", str(rig.snapshot),
         ]  # fmt: skip
-        self._environment = {**without_settings(os.environ), **rig.settings}
-        self._guard: subprocess.Popen[str] | None = None
-        self._pid = 0
+        environment = environment_with(rig.settings)
+        super().__init__(command, environment=environment, log=rig.directory / f"{peer.name}.log")
 
     def start(self) -> None:
         """Start it. Raises `CannotRun` where it is not set up."""
         if self._peer.missing:
             raise CannotRun(self._peer.missing)
-        self._log.unlink(missing_ok=True)
-        watch = [sys.executable, "-I", "-S", guard.__file__, str(os.getpid()), str(STOP_S_MAX), str(self._log)]
-        self._guard = subprocess.Popen(
-            [*watch, *self._command],
-            env=self._environment,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-        assert self._guard.stdout is not None
-        self._pid = int(self._guard.stdout.readline() or 0)
-
-    @property
-    def running(self) -> bool:
-        """Whether it has not ended yet."""
-        return self._guard is not None and self._guard.poll() is None
-
-    def stop(self) -> None:
-        """End it, by request first. Does nothing where it has ended."""
-        guarding, self._guard = self._guard, None
-        if guarding is None or guarding.stdin is None or guarding.stdout is None:
-            return
-        if guarding.poll() is None and self._pid:
-            os.kill(self._pid, signal.SIGTERM)
-            with suppress(subprocess.TimeoutExpired):
-                guarding.wait(STOP_S_MAX)
-        guarding.stdin.close()
-        guarding.wait()
-        guarding.stdout.close()
+        self.log_file.unlink(missing_ok=True)
+        super().start()
 
     def report(self) -> Report:
         """What it said at its end. Raises `CannotRun`, with its last words, where that was no report."""
-        said = self._log.read_text(encoding="utf-8", errors="replace").splitlines() if self._log.exists() else []
+        said = self.log.splitlines()
         try:
             report = msgspec.json.decode(said[-1] if said else "", type=Report)
         except msgspec.MsgspecError:
@@ -169,13 +132,6 @@ def native(choice: str) -> Mapping[str, str]:
     """The setting that chooses the filter's path, where this filter has one."""
     known = NATIVE in configuration.FilterConfig.__struct_fields__
     return {"WURAO_FILTER__NATIVE": choice} if known else {}
-
-
-def without_settings(environment: Mapping[str, str]) -> dict[str, str]:
-    """An environment without the settings of a filter that it may hold."""
-    prefix = configuration.ENVIRONMENT_PREFIX
-    kept = configuration.NOT_SETTINGS
-    return {name: value for name, value in environment.items() if not name.startswith(prefix) or name in kept}
 
 
 def cpu_of(pids: Sequence[int]) -> float:

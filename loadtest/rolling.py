@@ -29,7 +29,7 @@ from stream.kafka import clients
 from stream.model.codec import decode_decision
 from stream.model.topics import DECISIONS, EVENTS_SMS
 from stream.testbed.local import LocalKafkaError
-from stream.testbed.processes import FilterError, FilterProcess
+from stream.testbed.processes import FilterProcess, ProcessError
 
 RestartMode = Literal["leave", "static", "surge"]
 
@@ -60,7 +60,7 @@ def main() -> int:
     logging.getLogger("aiokafka").setLevel(logging.ERROR)
     try:
         asyncio.run(_run(times=told.times))
-    except (FilterError, LoadtestError, LocalKafkaError) as error:
+    except (ProcessError, LoadtestError, LocalKafkaError) as error:
         print(f"loadtest: {error}", file=sys.stderr)
         return 1
     return 0
@@ -98,7 +98,7 @@ async def restart(rig: Rig, way: RestartMode) -> Restart:
         host = _host(rig, group, way, name)
         host.start()
         running.append(host)
-        await host.wait_ready()  # and so listens on its ports before the next one looks for free ones
+        await host.ready()  # and so listens on its ports before the next one looks for free ones
         return host
 
     try:
@@ -179,7 +179,7 @@ async def _waits(rig: Rig, sent: Mapping[str, int], *, since: int) -> np.typing.
                                 wait = record.timestamp - sent[event]
                                 waits[place.partition] = max(waits[place.partition], wait)
     except TimeoutError as error:
-        raise FilterError(f"{len(left)} of {len(sent)} events were not decided") from error
+        raise ProcessError(f"{len(left)} of {len(sent)} events were not decided") from error
     finally:
         await consumer.stop()
     return waits

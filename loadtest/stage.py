@@ -42,8 +42,8 @@ async def filtering(
     process = rig.filter(workers=workers, group=group, name=name, settings=native("auto"))
     process.start()
     try:
-        await process.wait_ready()
-        rig.pin_workers(process.worker_pids)
+        await process.ready()
+        rig.pin_workers(process.worker_pids())
         yield process
     finally:
         await asyncio.to_thread(process.stop)

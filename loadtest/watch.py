@@ -9,10 +9,7 @@ Broker and program share the machine.
 import argparse
 import asyncio
 import logging
-import os
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from typing import Final
@@ -27,7 +24,7 @@ from stream.kafka import clients
 from stream.model.codec import encode
 from stream.model.control import WINDOW_MS, Activity, Party, Tally, key_of_control
 from stream.model.topics import ACTIVITY, CASE_EVENTS
-from stream.testbed.processes import cpu_s
+from stream.testbed.processes import GuardedProcess, cpu_s, environment_with, wurao_command
 
 SENDERS: Final = 2_000
 WORKERS: Final = 2
@@ -97,16 +94,16 @@ async def committed(rig: Rig, group: str) -> int:
 async def turn(rig: Rig, count: int) -> tuple[float, float]:
     """One run over all records: records per second of the clock, and of processor time."""
     group = rig.group()
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("WURAO_")}
-    environment |= rig.settings | {
-        "WURAO_WATCH__GROUP": group,
-        "WURAO_WATCH__PORT": "0",
-        "WURAO_WATCH__COMMIT_EVERY_MS": "100",
-    }
-    with (rig.directory / "watch.log").open("ab") as log:
-        process = subprocess.Popen(  # noqa: ASYNC220  # before anything is measured
-            [sys.executable, "-m", "stream.cli.main", "watch"], env=environment, stdout=log, stderr=log
-        )
+    environment = environment_with(
+        {
+            **rig.settings,
+            "WURAO_WATCH__GROUP": group,
+            "WURAO_WATCH__PORT": "0",
+            "WURAO_WATCH__COMMIT_EVERY_MS": "100",
+        }
+    )
+    process = GuardedProcess(wurao_command("watch"), environment=environment, log=rig.directory / "watch.log")
+    process.start()
     began = time.monotonic()
     done = 0
     first: tuple[float, float, int] | None = None
@@ -121,8 +118,7 @@ async def turn(rig: Rig, count: int) -> tuple[float, float]:
                 return (done - first[2]) / (look[0] - first[0]), (done - first[2]) / (look[1] - first[1])
         raise RuntimeError(f"{done:,} of {count:,} records after {RUN_S_MAX:.0f} s: see the log of `wurao watch`")
     finally:
-        process.terminate()
-        process.wait(timeout=30)
+        await asyncio.to_thread(process.stop)
 
 
 async def measure(windows: int, turns: int) -> None:

@@ -80,7 +80,7 @@ async def follow(rig: Rig, peer: PeerProgram, *, events_count: int) -> Row:
 async def _until_ended(peer: PeerProgram, produced: Offsets, events_count: int) -> int:
     began, first = time.monotonic(), None
     count = 0
-    while peer.running:
+    while peer.poll() is None:
         await asyncio.sleep(LOOK_EVERY_S)
         count = await produced.count()
         moment = time.monotonic()

@@ -25,7 +25,7 @@ from loadtest.programs import native
 from loadtest.stage import Stage, filtering, set_stage
 from stream.clock import now_ms
 from stream.model.topics import DECISIONS
-from stream.testbed.processes import FilterError, FilterProcess, usage
+from stream.testbed.processes import FilterProcess, ProcessError, usage
 
 FIRST_NUMBER: Final = 86_130_0000_0000
 WIDER: Final = 4
@@ -95,7 +95,7 @@ async def _start(stage: Stage, snapshot_bytes: int) -> Row:
         process.start()
         try:
             first_s = await _first(process, decided, began)
-            pids = (process.pid, *process.worker_pids)
+            pids = (process.pid, *process.worker_pids())
             memory = sum(one.pss_mib for one in map(usage, pids) if one is not None)
         finally:
             await asyncio.to_thread(process.stop)
@@ -106,6 +106,6 @@ async def _first(process: FilterProcess, decided: Offsets, began: float) -> floa
     while not await decided.count():
         process.check()
         if time.monotonic() - began > START_S_MAX:
-            raise FilterError(f"no decision after {START_S_MAX:.0f} s. {process.last_words()}")
+            raise ProcessError(f"no decision after {START_S_MAX:.0f} s. {process.last_words()}")
         await asyncio.sleep(LOOK_EVERY_S)
     return time.monotonic() - began

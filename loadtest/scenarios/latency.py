@@ -69,7 +69,7 @@ async def saturation(rig: Rig, process: FilterProcess) -> Row:
         began = time.monotonic()
         while time.monotonic() - began < CATCH_UP_S_MAX:
             process.check()
-            pids = process.worker_pids
+            pids = process.worker_pids()
             count = await produced.count()
             looks.append(Look(time.monotonic(), cpu_of(pids), cpu_of(rig.ground.broker_pids), count))
             if len(looks) > 3 and count and count == looks[-3].produced:
@@ -87,11 +87,11 @@ async def _at(stage: Stage, process: FilterProcess, *, rate: int, prefix: str) -
     async def meter(_: Observer, begin_ns: int) -> None:
         nonlocal spent
         await asyncio.sleep((begin_ns - time.monotonic_ns()) / 1e9)
-        before = cpu_of(process.worker_pids)
+        before = cpu_of(process.worker_pids())
         while True:
             await asyncio.sleep(LOOK_EVERY_S)
             process.check()
-            spent = cpu_of(process.worker_pids) - before
+            spent = cpu_of(process.worker_pids()) - before
 
     steps = (Step(rate, stage.options.seconds),)
     taken = await put(stage, process, mix="sms", steps=steps, prefix=prefix, meanwhile=(meter,))

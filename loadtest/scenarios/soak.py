@@ -77,7 +77,7 @@ async def run(rig: Rig, options: RunOptions) -> AsyncIterator[Taken]:
     seen = Seen(workers=workers)
     process.start()
     try:
-        await process.wait_ready()
+        await process.ready()
         note(f"{rate:,} events/s for {options.seconds / 60:g} minutes, {workers} workers, one killed every 15 to 45 s")
         sent = await _traffic(rig, stage.registry, process, seen, seconds=options.seconds, rate=rate)
         code = await asyncio.to_thread(process.stop)
@@ -147,7 +147,7 @@ async def _kill(process: FilterProcess, seen: Seen) -> None:
     rng = random.Random(1)
     while True:
         await asyncio.sleep(rng.uniform(*KILL_EVERY_S))
-        workers = process.worker_pids
+        workers = process.worker_pids()
         if workers:
             os.kill(rng.choice(workers), signal.SIGKILL)
             seen.kills += 1
@@ -157,7 +157,7 @@ async def _weigh(process: FilterProcess, seen: Seen) -> None:
     began = time.monotonic()
     while True:
         process.check()
-        taken = [usage(pid) for pid in (process.pid, *process.worker_pids)]
+        taken = [usage(pid) for pid in (process.pid, *process.worker_pids())]
         if len(taken) == seen.workers + 1:  # else one is just dead
             seen.weights.append(Weight(time.monotonic() - began, sum(one.pss_mib for one in taken if one is not None)))
         await asyncio.sleep(WEIGH_EVERY_S)

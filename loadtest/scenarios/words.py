@@ -102,9 +102,9 @@ async def _words(
             nonlocal written, spent
             if writer is not None:
                 written = asyncio.create_task(_written(writer, begin_ns))
-            before = cpu_of(process.worker_pids)
+            before = cpu_of(process.worker_pids())
             await asyncio.sleep(options.seconds)
-            spent = cpu_of(process.worker_pids) - before
+            spent = cpu_of(process.worker_pids()) - before
             await asyncio.Event().wait()
 
         taken = await put(
@@ -149,7 +149,7 @@ async def applied(stage: Stage, *, turn: int) -> Row:
     async with filtering(stage, name=f"filter-idle-{turn}") as process, rig.producer() as producer:
         await asyncio.sleep(SETTLE_S)
         before = await _records(process)
-        pids = process.worker_pids
+        pids = process.worker_pids()
         began, cpu_before = time.monotonic(), cpu_of(pids)
         acks: list[Ack] = []
         for start in range(first, first + APPLIED_COUNT, CHUNK):
@@ -166,5 +166,5 @@ async def applied(stage: Stage, *, turn: int) -> Row:
 
 
 async def _records(process: FilterProcess) -> float:
-    scrape = await process.scrape(1)
+    scrape = await asyncio.to_thread(process.scrape, worker=1)
     return 0.0 if scrape is None else scrape.total("wurao_registry_records_total", topic=EXPRESSIONS)

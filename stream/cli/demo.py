@@ -55,7 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
     from stream.demo import run as demo  # noqa: PLC0415
     from stream.kafka.clients import KafkaError  # noqa: PLC0415
     from stream.testbed.local import LocalKafkaError  # noqa: PLC0415
-    from stream.testbed.processes import FilterError  # noqa: PLC0415
+    from stream.testbed.processes import ProcessError  # noqa: PLC0415
     from stream.testbed.texts import CorpusError  # noqa: PLC0415
 
     # A topic that has just been made has no leader for a moment: aiokafka tries again, and would say so on the picture.
@@ -68,7 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
         bootstrap=arguments.bootstrap,
         config=arguments.config,
     )
-    expected = (demo.DemoError, FilterError, CorpusError, ConfigError, LocalKafkaError, KafkaError)
+    expected = (demo.DemoError, ProcessError, CorpusError, ConfigError, LocalKafkaError, KafkaError)
     try:
         return demo.run(options, Console())
     except expected as failure:

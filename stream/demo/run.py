@@ -34,7 +34,7 @@ from stream.model.topics import EXPRESSIONS, SENDERS
 from stream.testbed import texts
 from stream.testbed.feed import write_registry
 from stream.testbed.local import Cluster, ExistingKafka, LocalKafka
-from stream.testbed.processes import FilterError, FilterProcess, usage
+from stream.testbed.processes import FilterProcess, ProcessError, usage
 from stream.testbed.sample import Sample, sample
 from stream.testbed.traffic import Traffic
 
@@ -73,7 +73,7 @@ def run(options: Options, console: Console) -> int:
     kept = False
     try:
         return _with_broker(options, console, directory)
-    except FilterError:
+    except ProcessError:
         kept = True  # its log is there
         raise
     finally:
@@ -227,7 +227,7 @@ class _Demo:
         with step(self._console, "filter") as say:
             say("reading the registry from its topics")
             self._filter.start()
-            await self._filter.wait_ready()
+            await self._filter.ready()
             taken = usage(self._filter.pid)
             size = f"; supervisor and the registry that they share: {taken.rss_mib:,.0f} MiB" if taken else ""
             say(f"{WORKERS} workers are ready{size}")
@@ -266,7 +266,7 @@ class _Demo:
             f"  bootstrap  {self._kafka.bootstrap}",
             f"  metrics    {workers}",
             f"  health     {self._filter.addresses[0]}/healthz {self._filter.addresses[0]}/readyz",
-            f"  log        {self._filter.log}",
+            f"  log        {self._filter.log_file}",
         ):
             view.say(self._console, text, hanging=2)
         while True:

@@ -157,7 +157,7 @@ class Stage:
         while True:
             self._filter.check()
             for worker in range(1, self._filter.workers + 1):
-                scrape = await self._filter.scrape(worker)
+                scrape = await asyncio.to_thread(self._filter.scrape, worker=worker)
                 if scrape is not None:
                     self.scrapes[worker] = scrape
             found: list[Process] = []
@@ -172,7 +172,7 @@ class Stage:
             await asyncio.sleep(LOOK_EVERY_S)
 
     def _pids(self) -> list[tuple[str, int]]:
-        workers = [(f"worker {place}", pid) for place, pid in enumerate(self._filter.worker_pids, start=1)]
+        workers = [(f"worker {place}", pid) for place, pid in enumerate(self._filter.worker_pids(), start=1)]
         brokers = [(f"broker {place}", pid) for place, pid in enumerate(self._brokers, start=1)]
         return [("supervisor", self._filter.pid), *workers, *brokers, ("this view", os.getpid())]
 

@@ -1,7 +1,7 @@
-"""`wurao filter` as a process of its own, and what any process costs: for demo and benches, on Linux.
+"""One of wurao's commands as a process of its own, and what any process costs: for demo, tests and benches, on Linux.
 
-The filter runs under the same guard as a local broker: it ends when whoever started it ends, however that
-happens, and no terminal's signals reach it. Its log goes to a file. Nothing here touches another process.
+It runs under the same guard as a local broker: it ends when whoever started it ends, however that happens, and no
+terminal's signals reach it. Its log goes to a file. Nothing here touches another process.
 """
 
 import asyncio
@@ -11,35 +11,45 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import cycle, islice
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
-import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
+from stream.config import ENVIRONMENT_PREFIX
 from stream.testbed import guard
 
-READY_S_MAX: Final = 120.0
+READY_S_MAX: Final = 240.0
 """A first start reads the whole registry and writes a snapshot of it before it is ready."""
+
+END_S_MAX: Final = 240.0
+"""How long an end that must come is waited for, on whatever machine."""
 
 DRAIN_S_MAX: Final = 30.0
 """A drain's own bound and the goodbyes of a worker's clients, and some more."""
 
 READY_EVERY_S: Final = 0.05
-ANSWER_S_MAX: Final = 5.0
+ANSWER_S_MAX: Final = 30.0
+READY: Final = "ready\n"
+"""What `/readyz` answers of a process that does its work."""
 
-# Below the range from which the kernel takes ports for outgoing connections.
-_PORTS: Final = range(21_000, 32_000)
+# Below the range from which the kernel takes ports for outgoing connections. Whoever asks gets sixteen that nobody was
+# given before: a process opens its own some time after they were looked for. Two programs seldom begin at one place.
+_BASES: Final = range(20_000, 32_000, 16)
+_bases = islice(cycle(_BASES), os.getpid() * 37 % len(_BASES), None)
 _TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
 _MIB: Final = 1 << 20
 
 
-class FilterError(Exception):
-    """The filter did not do what it was started for: what happened, and where its log is."""
+class ProcessError(Exception):
+    """A process of wurao did not do what it was started for: what happened, and where its log is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +126,8 @@ def cpu_s(pid: int) -> float | None:
 
 
 def free_ports(count: int) -> int:
-    """The first of `count` neighbouring ports of 127.0.0.1 that nobody listens on just now."""
-    first = _PORTS.start + (os.getpid() * 16) % (len(_PORTS) // 2)
-    for base in range(first, _PORTS.stop - count, count):
+    """The first of `count` (at most 16) neighbouring ports of 127.0.0.1 that nobody listens on just now."""
+    for base in islice(_bases, len(_BASES)):
         try:
             for port in range(base, base + count):
                 with socket.create_server(("127.0.0.1", port)):
@@ -126,36 +135,58 @@ def free_ports(count: int) -> int:
         except OSError:
             continue
         return base
-    raise FilterError(f"no {count} neighbouring ports are free on 127.0.0.1 between {first} and {_PORTS.stop}")
+    raise ProcessError(f"no {count} neighbouring ports are free on 127.0.0.1 from {_BASES.start} to {_BASES.stop}")
 
 
-class FilterProcess:
-    """One host's filter. `environment` holds its `WURAO_*` settings; it serves its metrics from `port` on."""
+def wurao_command(*words: str | Path) -> list[str]:
+    """The command line of one of wurao's commands."""
+    return [sys.executable, "-m", "stream.cli.main", *map(str, words)]
 
-    def __init__(self, environment: Mapping[str, str], *, workers: int, log: Path) -> None:
-        self.workers = workers
-        self.log = log
-        self.port = free_ports(workers + 1)
-        self._environment = {**environment, "WURAO_METRICS__HOST": "127.0.0.1"}
-        self._environment["WURAO_METRICS__PORT"] = str(self.port)
+
+def environment_with(settings: Mapping[str, str]) -> dict[str, str]:
+    """Our environment with these `WURAO_*` settings and no others."""
+    others = {name: value for name, value in os.environ.items() if not name.startswith(ENVIRONMENT_PREFIX)}
+    return {**others, **settings}
+
+
+def http_get(url: str) -> str | None:
+    """What an address of this machine answers, whatever its status; None where nobody answers within `ANSWER_S_MAX`."""
+    try:
+        with urllib.request.urlopen(url, timeout=ANSWER_S_MAX) as answer:  # noqa: S310  # 127.0.0.1
+            return str(answer.read().decode())
+    except urllib.error.HTTPError as error:
+        return error.read().decode()
+    except OSError:
+        return None
+
+
+class GuardedProcess:
+    """A process under a guard: started, ended, and what it logs. Everything that waits for it blocks."""
+
+    def __init__(self, command: Sequence[str], *, environment: Mapping[str, str], log: Path) -> None:
+        self.log_file = log
+        self.name = log.stem
+        self._command = command
+        self._environment = environment
         self._guard: subprocess.Popen[str] | None = None
         self.pid = 0
+        """0 until it is started"""
+
+    def __enter__(self) -> Self:
+        if not self.pid:
+            self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
 
     def start(self) -> None:
         """Start it, under its guard."""
-        watch = [
-            sys.executable,
-            "-I",
-            "-S",
-            guard.__file__,
-            str(os.getpid()),
-            str(DRAIN_S_MAX),
-            str(self.log),
-        ]
-        command = [sys.executable, "-m", "stream.cli.main", "filter", "--workers", str(self.workers)]
+        self.log_file.parent.mkdir(parents=True, exist_ok=True)
+        watch = [sys.executable, "-I", "-S", guard.__file__, str(os.getpid()), str(DRAIN_S_MAX), str(self.log_file)]
         self._guard = subprocess.Popen(
-            [*watch, *command],
-            env=self._environment,
+            [*watch, *self._command],
+            env=dict(self._environment),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -165,71 +196,156 @@ class FilterProcess:
         # Left open until the end: a signal may interrupt us here, and the guard is to find a reader all the same.
         self.pid = int(self._guard.stdout.readline() or 0)
         if not self.pid:
-            raise FilterError(f"`wurao filter` was not started by its guard; its log is {self.log}")
+            raise ProcessError(f"{self.name} was not started by its guard; its log is {self.log_file}")
 
-    async def wait_ready(self) -> None:
-        """Wait until all workers decide. Raises `FilterError`, with the log's end, where they do not."""
-        deadline = time.monotonic() + READY_S_MAX
-        while await self.get("/readyz") != "ready\n":
-            self.check()
-            if time.monotonic() > deadline:
-                raise FilterError(f"`wurao filter` was not ready within {READY_S_MAX:.0f} s. {self.last_words()}")
-            await asyncio.sleep(READY_EVERY_S)
-
-    def check(self) -> None:
-        """Raise `FilterError` if it has ended."""
-        if self._guard is not None and self._guard.poll() is not None:
-            raise FilterError(f"`wurao filter` ended with exit code {self._guard.returncode}. {self.last_words()}")
+    @property
+    def log(self) -> str:
+        """Everything it has logged; empty before it is started."""
+        return self.log_file.read_text(encoding="utf-8", errors="replace") if self.log_file.exists() else ""
 
     def last_words(self) -> str:
         """The end of its log, and where the whole stands."""
-        lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-6:] if self.log.exists() else []
-        quoted = "\n".join(f"    {line[:400]}" for line in lines) or "    (it is empty)"
-        return f"The last lines of its log:\n{quoted}\nThe whole log is {self.log}"
+        quoted = "\n".join(f"    {line[:400]}" for line in self.log.splitlines()[-12:]) or "    (it is empty)"
+        return f"The last lines of its log:\n{quoted}\nThe whole log is {self.log_file}"
+
+    def poll(self) -> int | None:
+        """Its exit code (128 + n after signal n), or None while it runs; seen up to 0.2 s after it has ended."""
+        return None if self._guard is None else self._guard.poll()
+
+    def check(self) -> None:
+        """Raise `ProcessError`, with the log's end, if it has ended or was never started."""
+        if self._guard is None:
+            raise ProcessError(f"{self.name} was not started")
+        if (code := self.poll()) is not None:
+            raise ProcessError(f"{self.name} ended with exit code {code}. {self.last_words()}")
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal; nothing where it has ended. Its guard holds the id, so it is still its own."""
+        if self.pid and self.poll() is None:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+    def ended(self, *, within_s: float = END_S_MAX) -> int:
+        """The exit code that it ends with. Raises `ProcessError`, with the log's end, where it still runs."""
+        assert self._guard is not None
+        try:
+            return self._guard.wait(timeout=within_s)
+        except subprocess.TimeoutExpired:
+            raise ProcessError(f"{self.name} still runs after {within_s:.0f} s. {self.last_words()}") from None
+
+    def terminate(self, *, within_s: float = END_S_MAX) -> int:
+        """SIGTERM, and the exit code that it ends with."""
+        self.signal(signal.SIGTERM)
+        return self.ended(within_s=within_s)
+
+    def kill(self) -> None:
+        """SIGKILL: it finishes nothing. Does nothing where it has ended or was never started."""
+        self.signal(signal.SIGKILL)
+        self._close()
+
+    def stop(self) -> int:
+        """End it, by request first, and return its exit code. Does nothing where it has ended or was never started."""
+        if self._guard is not None and self.poll() is None:
+            self.signal(signal.SIGTERM)
+            with suppress(subprocess.TimeoutExpired):
+                self._guard.wait(DRAIN_S_MAX)
+        return self._close()
+
+    def _close(self) -> int:
+        """Let the guard end whatever is left."""
+        if self._guard is None:
+            return 0
+        assert self._guard.stdin is not None
+        assert self._guard.stdout is not None
+        self._guard.stdin.close()
+        code = self._guard.wait()
+        self._guard.stdout.close()
+        return code
+
+
+class WuraoProcess(GuardedProcess):
+    """One of wurao's processes, and what it says at its endpoints.
+
+    It serves from `port` on: where it has workers, the supervisor there and each worker at the next ones. Everything
+    that asks it something blocks, but for `ready`.
+    """
+
+    def __init__(
+        self, command: Sequence[str], *, environment: Mapping[str, str], log: Path, port: int, workers: int = 0
+    ) -> None:
+        super().__init__(command, environment=environment, log=log)
+        self.port = port
+        self.workers = workers
 
     @property
     def addresses(self) -> list[str]:
         """Where it serves: the supervisor first, then each worker."""
         return [f"http://127.0.0.1:{self.port + index}" for index in range(self.workers + 1)]
 
+    def get(self, path: str, *, worker: int = 0) -> str | None:
+        """What an endpoint answers, or None: of the supervisor (`worker` 0), a worker, or a process without workers."""
+        return http_get(self.addresses[worker] + path)
+
     @property
+    def is_ready(self) -> bool:
+        """Whether it says that it does its work."""
+        return self.get("/readyz") == READY
+
+    def wait_ready(self) -> Self:
+        """Wait until it does its work, all its workers too. Raises `ProcessError`, with the log's end, where not."""
+        deadline = time.monotonic() + READY_S_MAX
+        while not self.is_ready:
+            self._check_time(deadline)
+            time.sleep(READY_EVERY_S)
+        return self
+
+    async def ready(self) -> None:
+        """`wait_ready` for whoever has a loop."""
+        deadline = time.monotonic() + READY_S_MAX
+        while not await asyncio.to_thread(lambda: self.is_ready):
+            self._check_time(deadline)
+            await asyncio.sleep(READY_EVERY_S)
+
+    def _check_time(self, deadline: float) -> None:
+        self.check()
+        if time.monotonic() > deadline:
+            raise ProcessError(f"{self.name} was not ready within {READY_S_MAX:.0f} s. {self.last_words()}")
+
+    def scrape(self, *, worker: int = 0) -> Scrape | None:
+        """What its metrics say; None where nobody answers."""
+        text = self.get("/metrics", worker=worker)
+        return None if text is None else Scrape.of(text)
+
+    def metric(self, line_start: str, *, worker: int | None = None) -> float:
+        """The sum over the metric lines that begin so, of a worker: unless one is named the first, where there are any.
+
+        A metric whose labels have not occurred yet is 0. Raises `ProcessError` where it has no metric of that name, or
+        nobody answers.
+        """
+        lines = (self.get("/metrics", worker=min(1, self.workers) if worker is None else worker) or "").splitlines()
+        found = [line for line in lines if line.startswith(line_start)]
+        if not found and not any(line.startswith(f"# TYPE {line_start.partition('{')[0]}") for line in lines):
+            raise ProcessError(f"{self.name} shows no metric {line_start!r}. {self.last_words()}")
+        return sum(float(line.rsplit(" ", 1)[1]) for line in found)
+
     def worker_pids(self) -> list[int]:
-        """The workers that run."""
+        """The workers that run. A fold of the registry is a child of the supervisor as well."""
         try:
             children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text(encoding="ascii")
         except (FileNotFoundError, ProcessLookupError):
             return []
         return [int(pid) for pid in children.split()]
 
-    async def get(self, path: str, *, worker: int = 0) -> str | None:
-        """What an endpoint answers (`worker` 0 is the supervisor), or None where nobody answers."""
-        limit = aiohttp.ClientTimeout(total=ANSWER_S_MAX)
-        try:
-            async with (
-                aiohttp.ClientSession(timeout=limit) as session,
-                session.get(f"{self.addresses[worker]}{path}") as answer,
-            ):
-                return await answer.text()
-        except (aiohttp.ClientError, TimeoutError):
-            return None
 
-    async def scrape(self, worker: int) -> Scrape | None:
-        """What a worker's metrics say (workers count from 1); None where it does not answer."""
-        text = await self.get("/metrics", worker=worker)
-        return None if text is None else Scrape.of(text)
+class FilterProcess(WuraoProcess):
+    """`wurao filter` in an environment, with a port of its own."""
 
-    def stop(self) -> int:
-        """Drain and end it; returns its exit code. Does nothing when it was stopped before."""
-        guarding, self._guard = self._guard, None
-        if guarding is None:
-            return 0
-        if guarding.poll() is None and self.pid:
-            os.kill(self.pid, signal.SIGTERM)  # its guard holds the id, so it is still its own
-            with suppress(subprocess.TimeoutExpired):
-                guarding.wait(DRAIN_S_MAX)
-        assert guarding.stdin is not None
-        assert guarding.stdout is not None
-        guarding.stdin.close()  # the guard ends whatever is left
-        code = guarding.wait()
-        guarding.stdout.close()
-        return code
+    def __init__(self, environment: Mapping[str, str], *, workers: int, log: Path) -> None:
+        port = free_ports(workers + 1)
+        super().__init__(
+            wurao_command("filter", "--workers", str(workers)),
+            environment={**environment, "WURAO_METRICS__HOST": "127.0.0.1", "WURAO_METRICS__PORT": str(port)},
+            port=port,
+            workers=workers,
+            log=log,
+        )

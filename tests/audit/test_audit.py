@@ -1,15 +1,8 @@
 """The audit on genuine Kafka: what a real filter decided agrees; what was forged or came too late is found."""
 
-import json
-import os
-import signal
 import subprocess
-import sys
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -21,14 +14,12 @@ from stream.model.codec import decode_decision, encode
 from stream.model.decision import Decision
 from stream.model.fields import Verb
 from stream.model.registry import Expression
+from stream.testbed.processes import WuraoProcess, environment_with, free_ports, wurao_command
 from tests.filter import cases
 from tests.filter.harness import NOW, Broker, FilterProcess, event
 from tests.patience import LONG_S
 
 pytestmark = pytest.mark.kafka
-
-AUDIT_PORT = 19_000 + os.getpid() % 900
-"""Of this run alone: several may be under way on one machine."""
 
 
 class Audited(msgspec.Struct):
@@ -43,16 +34,10 @@ class Audited(msgspec.Struct):
     refusals_in_force: dict[str, int]
 
 
-def environment(broker: Broker, **more: str) -> dict[str, str]:
-    """What a command of wurao needs to find this cluster."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("WURAO_")}
-    return clean | {"WURAO_KAFKA__BOOTSTRAP": broker.bootstrap, **more}
-
-
 def audit(broker: Broker, **more: str) -> tuple[int, Audited]:
     done = subprocess.run(
-        [sys.executable, "-m", "stream.cli.main", "audit", "--once", "--json"],
-        env=environment(broker, **more),
+        wurao_command("audit", "--once", "--json"),
+        env=environment_with({"WURAO_KAFKA__BOOTSTRAP": broker.bootstrap, **more}),
         capture_output=True,
         text=True,
         timeout=LONG_S,
@@ -64,21 +49,24 @@ def audit(broker: Broker, **more: str) -> tuple[int, Audited]:
     return done.returncode, msgspec.json.decode(done.stdout, type=Audited)
 
 
-@contextmanager
-def running_audit(broker: Broker, directory: Path, **more: str) -> Iterator[subprocess.Popen[bytes]]:
+class AuditProcess(WuraoProcess):
     """`wurao audit` as an operator runs it; what it logs stands in `audit.log`."""
-    with (directory / "audit.log").open("ab") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "stream.cli.main", "audit"],
-            env=environment(broker, WURAO_AUDIT__PORT=str(AUDIT_PORT), **more),
-            stdout=log,
-            stderr=log,
-        )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
+
+    def __init__(self, broker: Broker, directory: Path, **settings: str) -> None:
+        port = free_ports(1)
+        variables = {"WURAO_KAFKA__BOOTSTRAP": broker.bootstrap, "WURAO_AUDIT__PORT": str(port), **settings}
+        environment, log = environment_with(variables), directory / "audit.log"
+        super().__init__(wurao_command("audit"), environment=environment, port=port, log=log)
+
+    def metrics_with(self, line: str) -> str:
+        """Its metrics, once that line is one of them."""
+        deadline = time.monotonic() + LONG_S
+        while line not in (shown := self.get("/metrics") or ""):
+            self.check()
+            seen = [one for one in shown.splitlines() if "audit" in one]
+            assert time.monotonic() < deadline, f"{line!r} did not come: {seen}"
+            time.sleep(0.1)
+        return shown
 
 
 def _commercial(number: int, to: str) -> dict[str, object]:
@@ -140,12 +128,11 @@ def test_what_was_forged_or_came_too_late_is_found_by_once_and_by_the_running_au
     assert code == 1
     assert sorted(str(found["event"]) for found in audited.violations) == ["sms-1", "sms-1", "sms-2"]
     assert (audited.agrees, audited.differs, audited.unknown) == (4, 2, 0)
-    with running_audit(broker, tmp_path) as process:
-        shown = metrics_with(AUDIT_PORT, "wurao_audit_violations_total 3.0")
+    with AuditProcess(broker, tmp_path) as process:
+        shown = process.metrics_with("wurao_audit_violations_total 3.0")
         assert 'wurao_audit_decisions_total{outcome="agrees"} 4.0' in shown
         assert "wurao_audit_ready 1.0" in shown
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 0
+        assert process.terminate() == 0
     lines = [orjson.loads(line) for line in (tmp_path / "audit.log").read_bytes().splitlines()]
     assert sorted(line["event_id"] for line in lines if line["level"] == "error") == ["sms-1", "sms-1", "sms-2"]
 
@@ -155,27 +142,3 @@ def until(reached: Callable[[], bool]) -> None:
     while not reached():
         assert time.monotonic() < deadline, f"not within {LONG_S} s"
         time.sleep(0.1)
-
-
-def ready() -> str:
-    """What the running audit answers to `/readyz`."""
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{AUDIT_PORT}/readyz", timeout=LONG_S) as answer:
-            return str(answer.read().decode())
-    except urllib.error.HTTPError as error:
-        return str(error.read().decode())
-
-
-def metrics_with(port: int, line: str, *, within_s: float = LONG_S) -> str:
-    deadline = time.monotonic() + within_s
-    shown = ""
-    while time.monotonic() < deadline:
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=LONG_S) as answer:
-                shown = answer.read().decode()
-        except OSError:
-            shown = ""
-        if line in shown:
-            return shown
-        time.sleep(0.1)
-    raise AssertionError(f"{line!r} did not come:\n{json.dumps([one for one in shown.splitlines() if 'audit' in one])}")

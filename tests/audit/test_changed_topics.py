@@ -35,7 +35,7 @@ from stream.policy.decide import decide
 from stream.policy.facts import World
 from stream.policy.loading import load
 from stream.registry.registry import registry_of
-from tests.audit.test_audit import AUDIT_PORT, audit, metrics_with, ready, running_audit, until
+from tests.audit.test_audit import AuditProcess, audit, until
 from tests.filter import cases
 from tests.filter.harness import Broker, FilterProcess, event
 
@@ -55,14 +55,14 @@ def _outcome(outcome: str, count: int) -> str:
     return f'wurao_audit_decisions_total{{outcome="{outcome}"}} {float(count)}'
 
 
-def _judged(broker: Broker, outcome: str, count: int) -> None:
+def _judged(broker: Broker, process: AuditProcess, outcome: str, count: int) -> None:
     """Wait until so many decisions came to this and all that there are is committed: none is judged again."""
-    metrics_with(AUDIT_PORT, _outcome(outcome, count))
+    process.metrics_with(_outcome(outcome, count))
     until(lambda: sum(broker.committed("wurao-audit").values()) == len(broker.read(DECISIONS)))
 
 
-def _see_no_violation() -> None:
-    metrics_with(AUDIT_PORT, "wurao_audit_violations_total 0.0")
+def _see_no_violation(process: AuditProcess) -> None:
+    process.metrics_with("wurao_audit_violations_total 0.0")
 
 
 def _made(broker: Broker, number: int) -> list[Record]:
@@ -100,11 +100,11 @@ def _made(broker: Broker, number: int) -> list[Record]:
     ]
 
 
-def _recreated(broker: Broker, name: str, *, missed: bool) -> None:
+def _recreated(broker: Broker, process: AuditProcess, name: str, *, missed: bool) -> None:
     """Delete and recreate a topic; the audit sees that it is gone meanwhile, unless it has `missed` it."""
     broker.delete_topics((name,))
     if not missed:
-        until(lambda: f"{name}: not there" in ready())
+        until(lambda: f"{name}: not there" in (process.get("/readyz") or ""))
     broker.create_topics()
 
 
@@ -132,26 +132,25 @@ def test_decisions_of_before_a_registry_topic_was_recreated_are_unknown_and_thos
     broker.write_registry(cases.registry())
     before = _made(broker, 1)
     broker.write(before)
-    with running_audit(broker, tmp_path) as process:
-        _judged(broker, "agrees", 1)
+    with AuditProcess(broker, tmp_path) as process:
+        _judged(broker, process, "agrees", 1)
         if missed:  # it reads on at the old offsets of a topic that has more records, until it looks
             with _frozen(process.pid):
-                _recreated(broker, EXPRESSIONS, missed=True)
+                _recreated(broker, process, EXPRESSIONS, missed=True)
                 broker.write_registry([REFUSAL, *PADDING])
                 broker.write(before[2:])
         else:
-            _recreated(broker, EXPRESSIONS, missed=False)
+            _recreated(broker, process, EXPRESSIONS, missed=False)
             broker.write_registry([REFUSAL, *PADDING])
             broker.write(before[2:])
-        metrics_with(AUDIT_PORT, _outcome("unknown", 1))
-        _see_no_violation()
+        process.metrics_with(_outcome("unknown", 1))
+        _see_no_violation(process)
         broker.write_registry(cases.registry())  # they agree again, and this is decided by it
         broker.write(_made(broker, 2))
-        metrics_with(AUDIT_PORT, _outcome("agrees", 2))
-        until(lambda: ready() == "ready\n")
-        _see_no_violation()
-        process.send_signal(signal.SIGTERM)
-        assert process.wait() == 0
+        process.metrics_with(_outcome("agrees", 2))
+        until(lambda: process.is_ready)
+        _see_no_violation(process)
+        assert process.terminate() == 0
     _see_told(tmp_path / "audit.log", times=1, missed=missed)
     code, found = audit(broker)
     assert (code, found.agrees, found.unknown, found.violations) == (0, 1, 2, [])
@@ -161,18 +160,17 @@ def test_decisions_of_before_a_registry_topic_was_recreated_are_unknown_and_thos
 def test_any_topic_that_the_audit_reads_may_be_recreated_under_it(broker: Broker, tmp_path: Path) -> None:
     broker.write_registry(cases.registry())
     recreated = (SENDERS, ORDERS, EVENTS_SMS, DECISIONS, EPOCHS)
-    with running_audit(broker, tmp_path) as process:
+    with AuditProcess(broker, tmp_path) as process:
         broker.write(_made(broker, 0))
         for number, name in enumerate(recreated, 1):
-            _judged(broker, "agrees", number)
-            _recreated(broker, name, missed=False)
+            _judged(broker, process, "agrees", number)
+            _recreated(broker, process, name, missed=False)
             broker.write_registry(cases.registry())
             broker.write(_made(broker, number))
-        metrics_with(AUDIT_PORT, _outcome("agrees", len(recreated) + 1))
-        until(lambda: ready() == "ready\n")
-        _see_no_violation()
-        process.send_signal(signal.SIGTERM)
-        assert process.wait() == 0
+        process.metrics_with(_outcome("agrees", len(recreated) + 1))
+        until(lambda: process.is_ready)
+        _see_no_violation(process)
+        assert process.terminate() == 0
     _see_told(tmp_path / "audit.log", times=len(recreated))
 
 
@@ -181,9 +179,9 @@ def test_an_audit_goes_on_with_the_filter_under_which_a_registry_topic_was_recre
 ) -> None:
     broker.write_registry(cases.registry())
     broker.write_events([event("sms", 1, to=cases.WILLING, text=cases.GOOD_TEXT, **cases.BANK)])
-    with FilterProcess(broker, tmp_path) as filter_, running_audit(broker, tmp_path) as process:
+    with FilterProcess(broker, tmp_path) as filter_, AuditProcess(broker, tmp_path) as process:
         assert [one["reason"] for one in broker.decisions(until=1)] == ["consented"]
-        _judged(broker, "agrees", 1)
+        _judged(broker, process, "agrees", 1)
         broker.delete_topics((EXPRESSIONS,))
         broker.create_topics()
         broker.write_registry([REFUSAL])
@@ -191,10 +189,9 @@ def test_an_audit_goes_on_with_the_filter_under_which_a_registry_topic_was_recre
         filter_.wait_ready()
         broker.write_events([event("sms", 2, to=cases.WILLING, text=cases.GOOD_TEXT, **cases.BANK)])
         assert [one["reason"] for one in broker.decisions(until=2)] == ["consented", "refused"]
-        metrics_with(AUDIT_PORT, _outcome("agrees", 2))
-        _see_no_violation()
-        process.send_signal(signal.SIGTERM)
-        assert process.wait() == 0
+        process.metrics_with(_outcome("agrees", 2))
+        _see_no_violation(process)
+        assert process.terminate() == 0
 
 
 def test_what_was_read_while_a_topic_was_recreated_is_never_given_out(broker: Broker) -> None:
@@ -245,33 +242,32 @@ def test_partitions_that_were_added_are_told_and_nothing_is_judged_until_the_top
     broker: Broker, tmp_path: Path
 ) -> None:
     broker.write_registry(cases.registry())
-    with running_audit(broker, tmp_path):
+    with AuditProcess(broker, tmp_path) as process:
         broker.write(_made(broker, 1))
-        _judged(broker, "agrees", 1)
+        _judged(broker, process, "agrees", 1)
         _ask(broker, lambda admin: admin.create_partitions({EVENTS_SMS: NewPartitions(13)}))
-        until(lambda: f"{EVENTS_SMS}: 13 partitions where 12 are configured" in ready())
+        until(lambda: f"{EVENTS_SMS}: 13 partitions where 12 are configured" in (process.get("/readyz") or ""))
         broker.delete_topics((EVENTS_SMS,))
         broker.create_topics()
         broker.write(_made(broker, 2))
-        metrics_with(AUDIT_PORT, _outcome("agrees", 2))
+        process.metrics_with(_outcome("agrees", 2))
 
 
 def test_decisions_that_were_deleted_before_they_were_judged_are_told_and_unknown(
     broker: Broker, tmp_path: Path
 ) -> None:
     broker.write_registry(cases.registry())
-    with running_audit(broker, tmp_path) as process:
+    with AuditProcess(broker, tmp_path) as process:
         broker.write(_made(broker, 1))
-        _judged(broker, "agrees", 1)
-        process.send_signal(signal.SIGTERM)
-        assert process.wait() == 0
+        _judged(broker, process, "agrees", 1)
+        assert process.terminate() == 0
     for number in range(2, 6):
         broker.write(_made(broker, number))
     place = clients.AIOKafkaPartition(DECISIONS, partition_of(cases.WILLING, broker.partitions))
     _ask(broker, lambda admin: admin.delete_records({place: RecordsToDelete(4)}))
-    with running_audit(broker, tmp_path):
-        metrics_with(AUDIT_PORT, _outcome("agrees", 1))
-        metrics_with(AUDIT_PORT, _outcome("unknown", 3))
+    with AuditProcess(broker, tmp_path) as process:
+        process.metrics_with(_outcome("agrees", 1))
+        process.metrics_with(_outcome("unknown", 3))
     assert (tmp_path / "audit.log").read_text("utf-8").count("decisions were deleted before they were consumed") == 1
 
 
@@ -294,5 +290,5 @@ def test_offsets_that_were_committed_of_another_topic_of_this_name_hide_no_decis
             await consumer.stop()
 
     asyncio.run(commit())
-    with running_audit(broker, tmp_path, WURAO_AUDIT__GROUP="wurao-audit-anew"):
-        metrics_with(AUDIT_PORT, _outcome("agrees", 1))
+    with AuditProcess(broker, tmp_path, WURAO_AUDIT__GROUP="wurao-audit-anew") as process:
+        process.metrics_with(_outcome("agrees", 1))

@@ -1,7 +1,6 @@
 """What an audit finds does not depend on how decisions are fetched: in which order, how many at a time, by whom."""
 
 import asyncio
-import signal
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,7 +20,7 @@ from stream.policy.decide import decide
 from stream.policy.facts import World
 from stream.policy.loading import load
 from stream.registry.registry import registry_of
-from tests.audit.test_audit import AUDIT_PORT, audit, metrics_with, running_audit
+from tests.audit.test_audit import AuditProcess, audit
 from tests.filter import cases
 from tests.filter.harness import PARTITIONS, Broker, event
 
@@ -138,9 +137,8 @@ def test_an_old_backlog_is_judged_alike_in_batches_of_any_size(broker: Broker, t
     bound = {"WURAO_AUDIT__BATCH_RECORDS_MAX": str(batch)}
     code, found = audit(broker, **bound)
     assert (code, found.agrees, found.whys, found.violations) == (0, PARTITIONS * PER_PARTITION, {}, [])
-    with running_audit(broker, tmp_path, **bound) as process:
+    with AuditProcess(broker, tmp_path, **bound) as process:
         agrees = f'wurao_audit_decisions_total{{outcome="agrees"}} {float(PARTITIONS * PER_PARTITION)}'
-        shown = metrics_with(AUDIT_PORT, agrees)
+        shown = process.metrics_with(agrees)
         assert "wurao_audit_violations_total 0.0" in shown
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 0
+        assert process.terminate() == 0

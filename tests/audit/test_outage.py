@@ -1,8 +1,6 @@
 """The audit while its broker is away: it says so in a line, waits, finds the same afterwards, and ends when asked."""
 
-import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +8,8 @@ import msgspec
 import pytest
 
 from stream.testbed.local import LocalKafka
-from tests.audit.test_audit import AUDIT_PORT, Audited, environment, metrics_with, ready, running_audit, until
+from stream.testbed.processes import environment_with, wurao_command
+from tests.audit.test_audit import Audited, AuditProcess, until
 from tests.audit.test_fetches import PER_PARTITION, an_old_backlog
 from tests.filter.harness import PARTITIONS, Broker
 from tests.patience import LONG_S
@@ -35,6 +34,10 @@ def broker(local: LocalKafka) -> Broker:
     return broker
 
 
+def _without_a_broker(process: AuditProcess) -> bool:
+    return "no broker" in (process.get("/readyz") or "")
+
+
 def _agrees(count: int) -> str:
     return f'wurao_audit_decisions_total{{outcome="agrees"}} {float(count)}'
 
@@ -50,21 +53,20 @@ def test_a_running_audit_outlives_its_broker_and_ends_without_it(
 ) -> None:
     an_old_backlog(broker)
     log = tmp_path / "audit.log"
-    with running_audit(broker, tmp_path) as process:
-        metrics_with(AUDIT_PORT, _agrees(DECISIONS))
-        until(lambda: ready() == "ready\n")
+    with AuditProcess(broker, tmp_path) as process:
+        process.metrics_with(_agrees(DECISIONS))
+        until(lambda: process.is_ready)
         local.kill(1)
-        until(lambda: "no broker" in ready())
+        until(lambda: _without_a_broker(process))
         until(lambda: "no broker answers" in log.read_text("utf-8"))
         local.restart(1)
-        until(lambda: ready() == "ready\n")
+        until(lambda: process.is_ready)
         again = broker.read("decisions")[0]
         broker.write([("decisions", again.partition, again.key, again.value)])
-        metrics_with(AUDIT_PORT, _agrees(DECISIONS + 1))
+        process.metrics_with(_agrees(DECISIONS + 1))
         local.kill(1)
-        until(lambda: "no broker" in ready())
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(LONG_S) == 0
+        until(lambda: _without_a_broker(process))
+        assert process.terminate() == 0
     _see_clean(log)
 
 
@@ -75,8 +77,8 @@ def test_once_finds_the_same_where_the_broker_goes_in_the_midst_of_it(
     log = tmp_path / "once.log"
     with log.open("wb") as file:
         process = subprocess.Popen(
-            [sys.executable, "-m", "stream.cli.main", "audit", "--once", "--json"],
-            env=environment(broker, WURAO_AUDIT__BATCH_RECORDS_MAX="1"),
+            wurao_command("audit", "--once", "--json"),
+            env=environment_with({"WURAO_KAFKA__BOOTSTRAP": broker.bootstrap, "WURAO_AUDIT__BATCH_RECORDS_MAX": "1"}),
             stdout=subprocess.PIPE,
             stderr=file,
         )

@@ -1,13 +1,7 @@
 """A policy on trial beside production: it tells what it would change, and changes nothing."""
 
-import os
-import signal
-import subprocess
-import sys
 import time
-import urllib.request
 from importlib.resources import files
-from itertools import count
 from pathlib import Path
 
 import msgspec
@@ -18,13 +12,13 @@ from stream.kafka.topics import EXPECTED
 from stream.model.codec import decode_as, decode_decision
 from stream.model.decision import Answer, Difference
 from stream.model.topics import DECISIONS, EXPRESSIONS, SHADOW_DIFFERENCES
+from stream.testbed.processes import WuraoProcess, environment_with, free_ports, wurao_command
 from tests.filter import cases
 from tests.filter.harness import Broker, FilterProcess, event
 from tests.patience import LONG_S
 
 pytestmark = pytest.mark.kafka
 
-PORTS = count(19_690)
 NEXT = (
     files("stream.policy")
     .joinpath("cn-2020.toml")
@@ -51,24 +45,18 @@ def test_a_shadow_publishes_just_the_differences_and_nothing_else(broker: Broker
         made = broker.read(DECISIONS, until=len(cases.EVENTS) + len(silent))
         assert filter_.terminate() == 0
     before = _records_of(broker)
-    port = next(PORTS)
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("WURAO_")} | {
-        "WURAO_KAFKA__BOOTSTRAP": broker.bootstrap,
-        "WURAO_FILTER__SHADOW_PORT": str(port),
-    }
-    with (tmp_path / "shadow.log").open("wb") as log:
-        shadow = subprocess.Popen(
-            [sys.executable, "-m", "stream.cli.main", "filter", "--shadow", "--policy", str(candidate)],
-            env=environment,
-            stdout=log,
-            stderr=log,
-        )
-    try:
-        shown = _when_compared(port, len(made), shadow, tmp_path / "shadow.log")
-        shadow.send_signal(signal.SIGTERM)
-        assert shadow.wait(30) == 0
-    finally:
-        shadow.kill()
+    port = free_ports(1)
+    shadow = WuraoProcess(
+        wurao_command("filter", "--shadow", "--policy", candidate),
+        environment=environment_with(
+            {"WURAO_KAFKA__BOOTSTRAP": broker.bootstrap, "WURAO_FILTER__SHADOW_PORT": str(port)}
+        ),
+        port=port,
+        log=tmp_path / "shadow.log",
+    )
+    with shadow:
+        shown = _when_compared(shadow, len(made))
+        assert shadow.terminate() == 0
     found = broker.read(SHADOW_DIFFERENCES)
     differences = [decode_as(Difference, record.value) for record in found]
     changed = {one.event for one in differences}
@@ -86,20 +74,15 @@ def test_a_shadow_publishes_just_the_differences_and_nothing_else(broker: Broker
     assert broker.committed("wurao-filter-shadow")
 
 
-def _when_compared(port: int, decisions: int, shadow: "subprocess.Popen[bytes]", log: Path) -> str:
+def _when_compared(shadow: WuraoProcess, decisions: int) -> str:
     """The shadow's metrics once they add up to so many decisions."""
     deadline = time.monotonic() + LONG_S
-    while time.monotonic() < deadline and shadow.poll() is None:
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=LONG_S) as answer:
-                shown: str = answer.read().decode()
-        except OSError:
-            shown = ""
-        lines = [line for line in shown.splitlines() if line.startswith("wurao_shadow_decisions_total{")]
-        if sum(float(line.rsplit(" ", 1)[1]) for line in lines) == decisions:
-            return shown
+    shadow.wait_ready()
+    while shadow.metric("wurao_shadow_decisions_total{") != decisions:
+        shadow.check()
+        assert time.monotonic() < deadline, shadow.last_words()
         time.sleep(0.1)
-    raise AssertionError(log.read_text(encoding="utf-8")[-3_000:])
+    return shadow.get("/metrics") or ""
 
 
 def test_a_difference_says_what_was_made_and_what_the_candidate_answers() -> None:

@@ -1,8 +1,6 @@
 """`wurao` as an operator runs it: a process of its own, in a folder of its own."""
 
-import os
 import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,24 +10,11 @@ import orjson
 from stream.model.codec import decode_record
 from stream.model.registry import Expression, FileRecord
 from stream.model.topics import EXPRESSIONS
+from stream.testbed.processes import environment_with, wurao_command
 from tests.filter.harness import Broker
 from tests.patience import LONG_S
 
 Ran = subprocess.CompletedProcess[str]
-
-
-def environment(bootstrap: str, folder: Path) -> dict[str, str]:
-    """The variables that point a command at a broker and a folder."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("WURAO_")}
-    return kept | {
-        "WURAO_KAFKA__BOOTSTRAP": bootstrap,
-        "WURAO_REGISTRY__SNAPSHOTS": str(folder / "snapshots"),
-    }
-
-
-def command(*words: str | Path) -> list[str]:
-    """The command line."""
-    return [sys.executable, "-m", "stream.cli.main", *map(str, words)]
 
 
 @dataclass
@@ -45,12 +30,13 @@ class Wurao:
     def environment(self) -> dict[str, str]:
         """The variables of every run."""
         bootstrap = self.broker.bootstrap if self.broker else "127.0.0.1:1"
-        return {**environment(bootstrap, self.folder), **self.variables}
+        settings = {"WURAO_KAFKA__BOOTSTRAP": bootstrap, "WURAO_REGISTRY__SNAPSHOTS": str(self.folder / "snapshots")}
+        return environment_with({**settings, **self.variables})
 
     def run(self, *words: str | Path, stdin: str = "") -> Ran:
         """Run to the end."""
         return subprocess.run(
-            command(*words),
+            wurao_command(*words),
             input=stdin,
             capture_output=True,
             check=False,

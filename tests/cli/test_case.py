@@ -1,14 +1,13 @@
 """`wurao case` as a person runs it, against the API over HTTP."""
 
 import asyncio
-import os
-import sys
 from pathlib import Path
 
 import orjson
 import pytest
 
 from stream.cli.main import main
+from stream.testbed.processes import environment_with, wurao_command
 from tests.enforce.api.house import House, config_for, house, token_of
 from tests.filter.harness import Broker
 
@@ -21,13 +20,9 @@ class Said:
 
 
 async def run(home: House, *words: str, by: str = "desk", stdin: bytes = b"") -> Said:
-    variables = {
-        **{name: value for name, value in os.environ.items() if not name.startswith("WURAO_")},
-        "WURAO_API__URL": home.address,
-        "WURAO_API__TOKEN": token_of(by),
-    }
+    variables = environment_with({"WURAO_API__URL": home.address, "WURAO_API__TOKEN": token_of(by)})
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "stream.cli.main", "case", *words),
+        *wurao_command("case", *words),
         env=variables,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,

@@ -2,7 +2,6 @@
 
 import codecs
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from bloom.bitmaps import Wills
 from bloom.snapshot import SnapshotMeta
 from stream.feed.files import RegistryFileError, load_registry
 from stream.model.codec import encode
+from stream.testbed.processes import wurao_command
 from tests.filter import cases
 from tests.filter.harness import NOW
 from tests.patience import LONG_S
@@ -28,7 +28,7 @@ def registry(tmp_path: Path) -> Path:
 
 
 def _run(*words: str | Path, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-    command = [sys.executable, "-m", "stream.cli.main", "decide", *map(str, words)]
+    command = wurao_command("decide", *words)
     return subprocess.run(command, input=stdin, capture_output=True, check=False, timeout=LONG_S)
 
 
@@ -117,7 +117,7 @@ def test_a_file_of_the_other_sort_is_named_once(registry: Path, tmp_path: Path) 
 
 
 def _explained(path: Path) -> str:
-    command = [sys.executable, "-m", "stream.cli.main", "explain", str(path)]
+    command = wurao_command("explain", path)
     ran = subprocess.run(command, capture_output=True, check=False, timeout=LONG_S, text=True)
     assert (ran.returncode, ran.stdout) == (1, "")
     (line,) = ran.stderr.splitlines()

@@ -130,7 +130,7 @@ def test_a_healthy_installation_is_well_and_each_fault_is_found(broker: Broker, 
         more = wurao.file("more.toml", "[metrics]", f"port = {filter_.port}", "[filter]", "workers = 2")
         fewer = _asked(wurao, "--config", more, code=1).of("filter")
         assert (fewer.state, "worker 2 of filter.workers = 2" in fewer.found) == ("wrong", True)
-        for stopped in (filter_.process.pid, *filter_.worker_pids()):
+        for stopped in (filter_.pid, *filter_.worker_pids()):
             os.kill(stopped, signal.SIGSTOP)
             try:
                 hung = _asked(wurao, "--config", config, code=1).of("filter")

@@ -13,7 +13,8 @@ from bloom.number import Msisdn, to_text
 from stream.model.codec import encode
 from stream.model.events import Call
 from stream.model.registry import Expression, Sender
-from tests.cli.command import Wurao, command
+from stream.testbed.processes import wurao_command
+from tests.cli.command import Wurao
 from tests.filter.harness import Broker
 
 NOW = 1_795_500_000_000
@@ -39,7 +40,7 @@ def test_a_full_disk_is_told_in_one_line(words: tuple[str, ...], tmp_path: Path)
     senders.write_bytes(encode(SENDER))
     with FULL.open("wb") as full:
         ran = subprocess.run(
-            command(*(files.get(word, word) for word in words), "--registry", senders),
+            wurao_command(*(files.get(word, word) for word in words), "--registry", senders),
             stdout=full,
             stderr=subprocess.PIPE,
             encoding="utf-8",
@@ -55,7 +56,7 @@ def test_a_full_disk_is_told_in_one_line(words: tuple[str, ...], tmp_path: Path)
 def test_help_that_cannot_be_written_is_no_success(words: tuple[str, ...], unbuffered: str) -> None:
     with FULL.open("wb") as full:
         ran = subprocess.run(
-            command(*words),
+            wurao_command(*words),
             stdout=full,
             stderr=subprocess.PIPE,
             encoding="utf-8",
@@ -87,7 +88,7 @@ def test_a_stream_that_is_closed_is_told_in_one_line(
     senders.write_bytes(encode(SENDER))
     numbers.write_text("13800138000\n")
     files = {"EVENTS": _calls(tmp_path / "events.ndjson", 1), "SENDERS": senders, "LIST": numbers, "OUT": tmp_path}
-    line = shlex.join(command(*(files.get(word, word) for word in words)))
+    line = shlex.join(wurao_command(*(files.get(word, word) for word in words)))
     ran = subprocess.run(["sh", "-c", f"{line} {streams}"], capture_output=True, encoding="utf-8", check=False)
     told = [said for said in ran.stderr.splitlines(keepends=True) if not said.startswith("scrub: ")]
     assert (ran.returncode, "".join(told)) == (code, says)
@@ -111,7 +112,7 @@ def test_a_reader_that_has_gone_ends_the_command_quietly(tmp_path: Path) -> None
     senders = tmp_path / "senders.ndjson"
     senders.write_bytes(encode(SENDER))
     process = subprocess.Popen(
-        command("decide", _calls(tmp_path / "events.ndjson", 20_000), "--registry", senders),
+        wurao_command("decide", _calls(tmp_path / "events.ndjson", 20_000), "--registry", senders),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
@@ -149,7 +150,7 @@ def test_ctrl_c_in_the_first_second_ends_it_quietly(at: int, tmp_path: Path) -> 
 
 def test_ctrl_c_while_it_waits_for_events_ends_it_quietly(tmp_path: Path) -> None:
     process = subprocess.Popen(
-        command("decide", "-"), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        wurao_command("decide", "-"), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
     assert process.stdin is not None
     assert process.stdout is not None
@@ -168,7 +169,7 @@ def test_an_export_to_a_reader_that_has_gone_ends_quietly(broker: Broker, tmp_pa
     _registered(broker)
     wurao = Wurao(tmp_path, broker)
     process = subprocess.Popen(
-        command("registry", "export"), env=wurao.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        wurao_command("registry", "export"), env=wurao.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
     assert process.stdout is not None
     assert process.stderr is not None
@@ -185,7 +186,7 @@ def test_ctrl_c_ends_an_export_and_leaves_no_half_file(broker: Broker, tmp_path:
     wurao = Wurao(tmp_path, broker)
     out = tmp_path / "out.ndjson"
     process = subprocess.Popen(
-        command("registry", "export", "--out", out), env=wurao.environment, stderr=subprocess.PIPE
+        wurao_command("registry", "export", "--out", out), env=wurao.environment, stderr=subprocess.PIPE
     )
     while not list(tmp_path.glob(".out.ndjson.tmp")):
         assert process.poll() is None, "it ended before it could be interrupted"

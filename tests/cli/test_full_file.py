@@ -12,7 +12,8 @@ import pytest
 
 from stream.model.registry import Expression
 from stream.registry.registry import registry_of
-from tests.cli.command import Wurao, command
+from stream.testbed.processes import wurao_command
+from tests.cli.command import Wurao
 from tests.feed.workbook import workbook
 from tests.filter.harness import Broker
 from tests.patience import LONG_S
@@ -29,7 +30,7 @@ def _asked(wurao: Wurao, *words: str | Path) -> Iterator[tuple[subprocess.Popen[
     """An import that an operator runs at a terminal, once its question stands; and the terminal's other side."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
-        command(*words), env=wurao.environment, stdin=theirs, stdout=theirs, stderr=theirs, close_fds=True
+        wurao_command(*words), env=wurao.environment, stdin=theirs, stdout=theirs, stderr=theirs, close_fds=True
     )
     os.close(theirs)
     told = b""

@@ -15,7 +15,8 @@ from stream.model.codec import decode_file_record, encode
 from stream.model.registry import Expression, FileRecord, NumberEntry, Order, Sender
 from stream.model.topics import ORDERS, SENDERS
 from stream.registry.registry import Registry, registry_of
-from tests.cli.command import Wurao, command
+from stream.testbed.processes import wurao_command
+from tests.cli.command import Wurao
 from tests.filter.harness import Broker
 from tests.patience import LONG_S
 
@@ -172,7 +173,7 @@ def test_an_import_that_was_killed_is_completed_by_the_next(broker: Broker, tmp_
     numbers = [f"+86139{n:08d}" for n in range(150_000)]
     path = wurao.file("many.txt", *numbers)
     words = ("registry", "import", path, "--channel", "call", "--will", "refuse", "--source", "letters")
-    process = subprocess.Popen(command(*words), env=wurao.environment, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(wurao_command(*words), env=wurao.environment, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + LONG_S
     while not broker.read("registry.expressions"):
         assert time.monotonic() < deadline, "the import never began to write"

@@ -4,19 +4,19 @@ import os
 import re
 import signal
 import subprocess
-import sys
 from functools import partial
 from pathlib import Path
 
 import pytest
 
 from stream.testbed.local import Cluster
+from stream.testbed.processes import wurao_command
 from tests.filter.harness import Broker
 from tests.patience import LONG_S
 
 pytestmark = pytest.mark.kafka
 
-DEMO = (sys.executable, "-m", "stream.cli.main", "demo")
+DEMO = wurao_command("demo")
 
 
 def environment(directory: Path) -> dict[str, str]:

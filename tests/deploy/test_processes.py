@@ -2,6 +2,7 @@
 of its user in the manifests.
 """
 
+import signal
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from stream.model import topics
 from stream.model.cases import CaseView
 from stream.model.codec import decode_as
 from stream.model.control import Complaint, Finding, Party
+from stream.testbed.processes import free_ports, http_get
 from tests.deploy.guarded import guarded_kafka, login
 from tests.deploy.image import engine
 from tests.deploy.manifests import COMPOSE_FILE
@@ -23,7 +25,7 @@ from tests.deploy.processes import ServiceProcess, Where
 from tests.deploy.workloads import Compose
 from tests.enforce.harness import found, said, wait_until
 from tests.filter import cases
-from tests.filter.harness import Broker, _free_ports, event
+from tests.filter.harness import Broker, event
 
 pytestmark = pytest.mark.kafka
 
@@ -56,6 +58,7 @@ def house(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[House]:
             for name, service in SERVICES.items():
                 as_user = login(guarded_port, f"wurao-{name}")
                 processes[name] = ServiceProcess(name, service, tmp_path, where=where, ports=ports, login=as_user)
+                processes[name].start()
             for process in processes.values():
                 process.wait_ready()
             yield House(where, broker, processes, ports)
@@ -66,14 +69,9 @@ def house(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[House]:
 
 def _ports() -> dict[str, int]:
     """A port for each service; the filter's two workers have the next two after its own."""
-    base = _free_ports(8)
+    base = free_ports(8)
     after = {name: base + 3 + place for place, name in enumerate(("enforce", "api", "watch", "notify", "audit"))}
     return {"filter": base, **after}
-
-
-def _metric(process: ServiceProcess, line_start: str, *, port: int | None = None) -> float:
-    lines = [line for line in process.get("/metrics", port=port)[1].splitlines() if line.startswith(line_start)]
-    return sum(float(line.rsplit(" ", 1)[1]) for line in lines)
 
 
 def test_every_service_does_its_work_with_the_rights_of_its_user_alone_and_ends_within_its_time(house: House) -> None:
@@ -83,14 +81,14 @@ def test_every_service_does_its_work_with_the_rights_of_its_user_alone_and_ends_
         for process in house.processes.values():
             process.check_health()
     # A filter that ends puts out the activity of its last windows, and early warning judges it.
-    house.processes["filter"].ask_to_end()
-    assert house.processes["filter"].ended() == 0
+    house.processes["filter"].signal(signal.SIGTERM)
+    assert house.processes["filter"].ended_in_time() == 0
     watch = house.processes["watch"]
-    wait_until(lambda: _metric(watch, "wurao_watch_records_total") > 0, what="activity is judged")
+    wait_until(lambda: watch.metric("wurao_watch_records_total") > 0, what="activity is judged")
 
     for process in house.processes.values():
-        process.ask_to_end()
-    assert {name: process.ended() for name, process in house.processes.items()} == dict.fromkeys(SERVICES, 0)
+        process.signal(signal.SIGTERM)
+    assert {name: process.ended_in_time() for name, process in house.processes.items()} == dict.fromkeys(SERVICES, 0)
     for name, process in house.processes.items():
         assert "uthorization" not in process.log, f"{name} lacks a right:\n{process.log}"
 
@@ -99,28 +97,23 @@ def test_a_filter_that_delivers_exactly_once_does_so_with_the_rights_of_its_user
     with guarded_kafka() as (broker, guarded_port):
         broker.write_registry(cases.registry())
         settings = {**login(guarded_port, "wurao-filter"), "WURAO_FILTER__DELIVERY": "exactly-once"}
-        filter_ = ServiceProcess(
-            "filter", SERVICES["filter"], tmp_path, where="process", ports=_ports(), login=settings
-        )
-        try:
+        service = SERVICES["filter"]
+        with ServiceProcess("filter", service, tmp_path, where="process", ports=_ports(), login=settings) as filter_:
             filter_.wait_ready()
             sms = {"to": cases.WILLING, "text": cases.GOOD_TEXT, **cases.BANK}
             broker.write_events([event("sms", number, **sms) for number in range(20)])
             broker.write([(topics.EVENTS_SMS, 0, None, b"{")])
             assert len(broker.decisions(until=20)) == 20
             assert broker.read(topics.DEAD_LETTER, until=1)
-            filter_.ask_to_end()
-            assert filter_.ended() == 0
-        finally:
-            filter_.kill()
+            filter_.signal(signal.SIGTERM)
+            assert filter_.ended_in_time() == 0
 
 
 def _every_port_serves_what_prometheus_asks(house: House) -> None:
-    for name, port in house.ports.items():
-        process = house.processes["enforce" if name == "api" else name]
-        assert process.get("/metrics", port=port)[0] == 200
-    workers = [house.ports["filter"] + index for index in (1, 2)]
-    assert [_metric(house.processes["filter"], "wurao_ready", port=port) for port in workers] == [1, 1]
+    assert {process.get("/healthz") for process in house.processes.values()} == {"alive\n"}
+    for port in house.ports.values():
+        assert "# TYPE wurao_" in (http_get(f"http://127.0.0.1:{port}/metrics") or "")
+    assert [house.processes["filter"].metric("wurao_ready", worker=worker) for worker in (1, 2)] == [1, 1]
 
 
 def _what_comes_in_is_dealt_with(house: House) -> None:
@@ -145,5 +138,5 @@ def _what_comes_in_is_dealt_with(house: House) -> None:
     assert len(broker.read(topics.DEAD_LETTER, until=2)) == 2
     # The audit judges every decision again.
     audit = house.processes["audit"]
-    wait_until(lambda: _metric(audit, "wurao_audit_decisions_total") >= 21, what="all are judged")
-    assert _metric(audit, "wurao_audit_violations_total") == 0
+    wait_until(lambda: audit.metric("wurao_audit_decisions_total") >= 21, what="all are judged")
+    assert audit.metric("wurao_audit_violations_total") == 0

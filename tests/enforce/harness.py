@@ -4,13 +4,7 @@
 one comes to must be what this one comes to.
 """
 
-import os
-import signal
-import subprocess
-import sys
 import time
-import urllib.error
-import urllib.request
 from collections import deque
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -30,10 +24,10 @@ from stream.model.cases import DOCKET, EFFECT_HEADER, CaseEvent, CaseView, Escal
 from stream.model.codec import decode_as, encode
 from stream.model.control import Appeal, Complaint, Delivery, Filing, Finding, party_key
 from stream.policy.loading import load as load_policy
-from tests.filter.harness import PARTITIONS, Broker, _free_ports
+from stream.testbed.processes import WuraoProcess, environment_with, free_ports, wurao_command
+from tests.filter.harness import PARTITIONS, Broker
 from tests.patience import LONG_S
 
-READY_S_MAX = LONG_S
 SESSION_TIMEOUT_MS = 6_000
 NOW = 1_790_000_000_000
 
@@ -155,74 +149,17 @@ def wait_until(seen: Callable[[], bool], *, what: str, within_s: float = LONG_S)
         time.sleep(0.05)
 
 
-class EnforceProcess:
+class EnforceProcess(WuraoProcess):
     """`wurao enforce`, steered by signals and read by its endpoints."""
 
-    def __init__(self, broker: Broker, directory: Path, **environment: str) -> None:
-        self.port = _free_ports(1)
-        directory.mkdir(parents=True, exist_ok=True)
-        self._log = directory / f"enforce-{self.port}.log"
-        variables = {name: value for name, value in os.environ.items() if not name.startswith("WURAO_")}
-        variables |= {
+    def __init__(self, broker: Broker, directory: Path, **settings: str) -> None:
+        port = free_ports(1)
+        variables = {
             "WURAO_KAFKA__BOOTSTRAP": broker.bootstrap,
             "WURAO_TOPICS__PARTITIONS": str(broker.partitions),
-            "WURAO_ENFORCE__PORT": str(self.port),
+            "WURAO_ENFORCE__PORT": str(port),
             "WURAO_ENFORCE__SESSION_TIMEOUT_MS": str(SESSION_TIMEOUT_MS),
-            **environment,
+            **settings,
         }
-        with self._log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "stream.cli.main", "enforce"],
-                env=variables,
-                cwd=Path(__file__).parents[2],
-                stdout=log,
-                stderr=log,
-            )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.kill()
-
-    @property
-    def log(self) -> str:
-        """Everything it has logged."""
-        return self._log.read_text(encoding="utf-8")
-
-    def kill(self) -> None:
-        """SIGKILL: it finishes nothing."""
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
-
-    def terminate(self, *, within_s: float = LONG_S) -> int:
-        """SIGTERM, and the exit code it ends with."""
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(timeout=within_s)
-
-    def wait_ready(self) -> Self:
-        """Wait until it deals with its cases."""
-        deadline = time.monotonic() + READY_S_MAX
-        while self.get("/readyz") != "ready\n":
-            code = self.process.poll()
-            assert code is None, f"it ended with {code}:\n{self.log[-4000:]}"
-            assert time.monotonic() < deadline, f"not ready after {READY_S_MAX} s:\n{self.log[-4000:]}"
-            time.sleep(0.05)
-        return self
-
-    def get(self, path: str) -> str | None:
-        """What an endpoint answers, or None where nobody listens."""
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=LONG_S) as answer:
-                text: str = answer.read().decode()
-                return text
-        except urllib.error.HTTPError as error:
-            return error.read().decode()
-        except OSError:
-            return None
-
-    def metric(self, line_start: str) -> float:
-        """The sum over the metric lines that begin so."""
-        lines = (self.get("/metrics") or "").splitlines()
-        return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(line_start))
+        environment, log = environment_with(variables), directory / f"enforce-{port}.log"
+        super().__init__(wurao_command("enforce"), environment=environment, port=port, log=log)

@@ -10,9 +10,10 @@ import aiohttp
 import pytest
 
 from stream.model import topics
+from stream.testbed.processes import free_ports
 from tests.enforce.api.house import COMPLAINT, House, config_for, token_of
 from tests.enforce.harness import EnforceProcess
-from tests.filter.harness import Broker, _free_ports
+from tests.filter.harness import Broker
 from tests.patience import LONG_S
 
 pytestmark = pytest.mark.kafka
@@ -23,7 +24,7 @@ WHOLE_DAY_MS = 86_400_000
 @asynccontextmanager
 async def enforce(broker: Broker, directory: Path) -> AsyncIterator[tuple[EnforceProcess, House]]:
     """`wurao enforce` with its API, both ready."""
-    port = _free_ports(1)
+    port = free_ports(1)
     config = config_for(broker, directory)
     settings = {
         "WURAO_ENFORCE__INSTANCE": "one",  # it rejoins at once, as a pod of a stateful set does

@@ -29,6 +29,7 @@ def test_where_the_broker_has_gone_it_says_so_and_ends_within_its_bound_when_ask
         broker = Broker(kafka.bootstrap)
         broker.create_topics()
         process = EnforceProcess(broker, tmp_path, WURAO_ENFORCE__DRAIN_TIMEOUT_MS=str(BOUND_MS))
+        process.start()
         if when == "once it is ready":
             process.wait_ready()
         else:

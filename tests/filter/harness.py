@@ -1,20 +1,12 @@
 """What the filter's tests share: a genuine broker's topics, `wurao filter` as a real process, and an honest reader."""
 
 import asyncio
-import os
-import signal
-import socket
-import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import count, islice
 from pathlib import Path
-from typing import Self
 
 import orjson
 
@@ -26,11 +18,11 @@ from stream.kafka.describe import ClusterDescription, describe_topics
 from stream.model.codec import encode
 from stream.model.registry import FileRecord, Record, key_of
 from stream.model.topics import EXPRESSIONS, TOPIC_OF
+from stream.testbed.processes import WuraoProcess, environment_with, free_ports
 from tests.patience import LONG_S
 
 __all__ = ["Broker", "FilterProcess", "event"]
 
-READY_S_MAX = LONG_S
 PARTITIONS = 12
 NOW = 1_795_500_000_000
 
@@ -38,23 +30,6 @@ NOW = 1_795_500_000_000
 def event(kind: str, number: int, **fields: object) -> dict[str, object]:
     """An event with an id of its own and what a test cares about."""
     return {"kind": kind, "id": f"{kind}-{number}", "time": NOW, **fields}
-
-
-_bases = count(20_000 + os.getpid() % 5_000, 16)
-"""Ports below the range of outgoing connections; each process takes its own sixteen."""
-
-
-def _free_ports(wanted: int) -> int:
-    """A base port with `wanted` free ports from it on."""
-    for base in islice(_bases, 500):
-        try:
-            for port in range(base, base + wanted):
-                with socket.create_server(("127.0.0.1", port)):
-                    pass
-        except OSError:
-            continue
-        return base
-    raise AssertionError("no free ports")
 
 
 @dataclass
@@ -198,7 +173,7 @@ class Broker:
         return asyncio.run(ask())
 
 
-class FilterProcess:
+class FilterProcess(WuraoProcess):
     """`wurao filter` as an operator runs it: a process of its own, steered by signals and read by its endpoints."""
 
     def __init__(
@@ -208,83 +183,25 @@ class FilterProcess:
         *,
         workers: int = 1,
         program: Sequence[str] = ("stream.cli.main", "filter"),
-        **environment: str,
+        **settings: str,
     ) -> None:
-        self.port = _free_ports(workers + 1)
-        self.workers = workers
-        directory.mkdir(parents=True, exist_ok=True)
-        self._log = directory / f"filter-{self.port}.log"
-        variables = {name: value for name, value in os.environ.items() if not name.startswith("WURAO_")}
-        variables |= {
+        port = free_ports(workers + 1)
+        variables = {
             "WURAO_KAFKA__BOOTSTRAP": broker.bootstrap,
             "WURAO_TOPICS__PARTITIONS": str(broker.partitions),
             "WURAO_REGISTRY__SNAPSHOTS": str(directory / "snapshots"),
-            "WURAO_METRICS__PORT": str(self.port),
+            "WURAO_METRICS__PORT": str(port),
             "WURAO_FILTER__WORKERS": str(workers),
             "WURAO_FILTER__SESSION_TIMEOUT_MS": "6000",
-            **environment,
+            **settings,
         }
-        with self._log.open("ab") as log:
-            self.process = subprocess.Popen([sys.executable, "-m", *program], env=variables, stdout=log, stderr=log)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
-
-    @property
-    def log(self) -> str:
-        """Everything it has logged."""
-        return self._log.read_text(encoding="utf-8")
-
-    def wait_ready(self) -> "FilterProcess":
-        """Wait until the supervisor says that all workers are ready."""
-        deadline = time.monotonic() + READY_S_MAX
-        while time.monotonic() < deadline:
-            if self.process.poll() is not None:
-                raise AssertionError(f"the filter ended with {self.process.returncode}:\n{self.log[-4000:]}")
-            if self.get("/readyz") == "ready\n":
-                return self
-            time.sleep(0.05)
-        raise AssertionError(f"not ready after {READY_S_MAX} s:\n{self.log[-4000:]}")
-
-    def get(self, path: str, *, worker: int = 0) -> str | None:
-        """What an endpoint answers (`worker` 0 is the supervisor), or None where nobody listens."""
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port + worker}{path}", timeout=LONG_S) as answer:
-                text: str = answer.read().decode()
-                return text
-        except urllib.error.HTTPError as error:
-            return error.read().decode()
-        except OSError:
-            return None
-
-    def metric(self, line_start: str, *, worker: int = 1) -> float:
-        """The value of the first metric line that begins so."""
-        text = self.get("/metrics", worker=worker) or ""
-        values = [line.rsplit(" ", 1)[1] for line in text.splitlines() if line.startswith(line_start)]
-        assert values, f"no metric {line_start!r}"
-        return float(values[0])
-
-    def worker_pids(self) -> Sequence[int]:
-        """The forked workers."""
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text(encoding="ascii")
-        return [int(pid) for pid in children.split()]
-
-    def ended(self, *, within_s: float = LONG_S) -> int:
-        """The exit code of a process that ends by itself."""
-        try:
-            return self.process.wait(timeout=within_s)
-        except subprocess.TimeoutExpired:
-            raise AssertionError(f"it still runs after {within_s} s:\n{self.log[-4000:]}") from None
-
-    def terminate(self, *, within_s: float = LONG_S) -> int:
-        """SIGTERM, and the exit code it ends with."""
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(timeout=within_s)
+        super().__init__(
+            [sys.executable, "-m", *program],
+            environment=environment_with(variables),
+            port=port,
+            workers=workers,
+            log=directory / f"filter-{port}.log",
+        )
 
 
 def verdicts(decisions: Iterable[dict[str, object]]) -> Counter[str]:

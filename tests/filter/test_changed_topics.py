@@ -66,7 +66,7 @@ def _call() -> dict[str, object]:
 def _wait(seen: Callable[[], bool], filter_: FilterProcess, *, within_s: float = LONG_S) -> None:
     deadline = time.monotonic() + within_s
     while not seen():
-        assert filter_.process.poll() is None, filter_.log[-4000:]
+        assert filter_.poll() is None, filter_.log[-4000:]
         assert time.monotonic() < deadline, filter_.log[-4000:]
         time.sleep(0.1)
 
@@ -332,7 +332,7 @@ def test_a_snapshot_that_stands_before_what_was_removed_from_the_registry_is_mad
     broker.write_registry([*_others(), *[_expression(FIRST, "consent")] * 5])
     with FilterProcess(broker, tmp_path, WURAO_REGISTRY__MODE=mode) as filter_:
         filter_.wait_ready()
-        filter_.process.send_signal(signal.SIGUSR1)
+        filter_.signal(signal.SIGUSR1)
         made = "snapshot of a partition made" if mode == "partitioned" else "base loaded"
         _wait(lambda: filter_.log.count(made) >= (broker.partitions if mode == "partitioned" else 2), filter_)
         assert filter_.terminate() == 0

@@ -318,7 +318,7 @@ def test_a_new_base_is_folded_and_handed_to_the_workers_while_they_decide(broker
         deadline = time.monotonic() + LONG_S
         while filter_.metric("wurao_registry_overlay_numbers") < 500 and time.monotonic() < deadline:
             time.sleep(0.2)
-        filter_.process.send_signal(signal.SIGUSR1)
+        filter_.signal(signal.SIGUSR1)
         while set(filter_.worker_pids()) & before or filter_.get("/readyz") != "ready\n":
             assert time.monotonic() < deadline, filter_.log
             time.sleep(0.1)

@@ -34,7 +34,7 @@ def test_the_replaced_one_ends_and_says_what_to_mend_and_the_other_decides_every
             said = first.log.splitlines()[-1]
             assert said.startswith("wurao filter: filter.instance 'host-a' is in use by another process")
             assert "give each host a filter.instance of its own" in said
-            assert second.process.poll() is None
+            assert second.poll() is None
             counts = Counter(one["event"] for one in broker.decisions(until=2 * MANY))
             assert counts.keys() == {one["id"] for one in [*events, *late]}
             assert max(counts.values()) <= (1 if delivery == "exactly-once" else 2)
@@ -50,4 +50,4 @@ def test_a_worker_that_is_killed_takes_its_own_place_again(broker: Broker, tmp_p
         os.kill(pid, signal.SIGKILL)
         broker.write_events([event("sms", 1, to="+8613800000001", **cases.BANK)])
         broker.decisions(until=1)
-        assert filter_.process.poll() is None
+        assert filter_.poll() is None

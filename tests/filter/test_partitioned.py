@@ -196,9 +196,9 @@ class _Traffic:
 def _kill(filter_: FilterProcess) -> None:
     """End a host as a power cut does: its supervisor must not ask the worker to drain."""
     (worker,) = filter_.worker_pids()
-    os.kill(filter_.process.pid, signal.SIGSTOP)
+    os.kill(filter_.pid, signal.SIGSTOP)
     os.kill(worker, signal.SIGKILL)
-    filter_.process.kill()
+    filter_.kill()
 
 
 def _held(filter_: FilterProcess) -> float:
@@ -225,7 +225,7 @@ def test_whatever_comes_while_partitions_move_is_decided_natively_as_python_alon
     native = _host("on")
     with native(broker, tmp_path, workers=2) as first:
         first.wait_ready()
-        first.process.send_signal(signal.SIGUSR1)
+        first.signal(signal.SIGUSR1)
         _wait(lambda: len(list(_partition_snapshots(tmp_path))) == broker.partitions, first)
         broker.write_registry(map(_refusal, WILLING[::2]))
         broker.write_events(sent[: len(sent) // 2])
@@ -326,7 +326,7 @@ def test_a_partition_is_loaded_from_its_snapshot_and_what_came_since(
     with partitioned(broker, tmp_path) as filter_:
         filter_.wait_ready()
         assert broker.decisions(until=1)[0]["reason"] == "emergency"
-        filter_.process.send_signal(signal.SIGUSR1)
+        filter_.signal(signal.SIGUSR1)
         _wait(lambda: len(list(_partition_snapshots(tmp_path))) == broker.partitions, filter_)
         assert filter_.terminate() == 0
     place = EVENTS_URGENT, partition_of(cases.SILENT, broker.partitions)

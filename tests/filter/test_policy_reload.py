@@ -68,7 +68,7 @@ def test_a_changed_policy_is_taken_up_by_every_worker_and_a_bad_one_by_none(brok
 
         # A pattern that only the reader of numbers uses, which is not asked before the first event.
         file.write_text(NEXT.replace("fixed = '", "fixed = '1(?!400)|", 1), encoding="utf-8")
-        filter_.process.send_signal(signal.SIGHUP)
+        filter_.signal(signal.SIGHUP)
         _until(lambda: filter_.metric('wurao_policy_reloads_total{outcome="refused"}', worker=0) == 1)
         assert filter_.metric("wurao_policy_refused", worker=0) == 1
         assert "policy refused; the present one stays in use" in filter_.log
@@ -81,7 +81,7 @@ def test_a_changed_policy_is_taken_up_by_every_worker_and_a_bad_one_by_none(brok
         assert filter_.worker_pids() == before
 
         file.write_text(NEXT, encoding="utf-8")
-        filter_.process.send_signal(signal.SIGHUP)
+        filter_.signal(signal.SIGHUP)
         for worker in (1, 2):
             _until(partial(_decides_by_the_next, filter_, worker))
             assert not _refuses(filter_, worker)

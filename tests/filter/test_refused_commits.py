@@ -51,7 +51,7 @@ def ask(broker: Broker, request: Request[object]) -> None:
 def wait_until(reached: Callable[[], bool], filter_: FilterProcess) -> None:
     deadline = time.monotonic() + WITHIN_S
     while not reached():
-        assert filter_.process.poll() is None, filter_.log[-4_000:]
+        assert filter_.poll() is None, filter_.log[-4_000:]
         assert time.monotonic() < deadline, filter_.log[-4_000:]
         time.sleep(0.1)
 

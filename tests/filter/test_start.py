@@ -3,7 +3,6 @@
 import asyncio
 import socket
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from stream.kafka import clients
 from stream.model.topics import EXPRESSIONS, ORDERS
 from stream.testbed.local import LocalKafka
+from stream.testbed.processes import wurao_command
 from tests.filter.harness import Broker, FilterProcess
 from tests.patience import LONG_S
 
@@ -104,7 +104,7 @@ def test_a_broker_that_goes_and_comes_back_loses_nothing(tmp_path: Path) -> None
 
 def test_help_shows_examples() -> None:
     shown = subprocess.run(
-        [sys.executable, "-m", "stream.cli.main", "filter", "--help"],
+        wurao_command("filter", "--help"),
         capture_output=True,
         text=True,
         check=True,

@@ -1,11 +1,6 @@
 """`wurao notify` as a process, on genuine Kafka, with a mail server and a web server that take notices."""
 
 import asyncio
-import os
-import signal
-import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -15,6 +10,7 @@ from stream.config import Config
 from stream.model.codec import decode_as, encode
 from stream.model.control import Delivery, Notice
 from stream.model.topics import DEAD_LETTER, DELIVERIES, NOTICES
+from stream.testbed.processes import WuraoProcess, environment_with, free_ports, wurao_command
 from tests.enforce.api.house import config_for, eventually, read, write
 from tests.filter.harness import PARTITIONS, Broker
 from tests.notify.sinks import MailSink, WebSink, mail_sink, web_sink
@@ -57,26 +53,10 @@ async def deliveries(config: Config, count: int) -> list[Delivery]:
     return await eventually(there)
 
 
-class Running:
-    """A `wurao notify` process."""
-
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self.process = process
-
-    async def kill(self) -> None:
-        self.process.kill()
-        await self.process.wait()
-
-    async def end(self) -> int:
-        self.process.send_signal(signal.SIGTERM)
-        return await asyncio.wait_for(self.process.wait(), 20)
-
-
-@asynccontextmanager
-async def notify(
-    config: Config, directory: Path, mail: MailSink, web: WebSink, *, pause_ms: int = 50
-) -> AsyncIterator[Running]:
-    (directory / "contacts.toml").write_text(
+def notify(broker: Broker, directory: Path, mail: MailSink, web: WebSink, *, pause_ms: int = 50) -> WuraoProcess:
+    """`wurao notify`, not started yet."""
+    contacts = directory / "contacts.toml"
+    contacts.write_text(
         f"""[contacts]
         "sender|ORG-9" = "mailto:legal@org9.example"
         "sender|ORG-1" = "{web.url}"
@@ -84,27 +64,19 @@ async def notify(
         """,
         encoding="utf-8",
     )
+    port = free_ports(1)
     variables = {
-        **{name: value for name, value in os.environ.items() if not name.startswith("WURAO_")},
-        "WURAO_KAFKA__BOOTSTRAP": config.kafka.bootstrap,
+        "WURAO_KAFKA__BOOTSTRAP": broker.bootstrap,
         "WURAO_TOPICS__PARTITIONS": str(PARTITIONS),
         "WURAO_FILTER__SESSION_TIMEOUT_MS": "6000",
-        "WURAO_CONNECTOR__CONTACTS_FILE": str(directory / "contacts.toml"),
+        "WURAO_CONNECTOR__CONTACTS_FILE": str(contacts),
         "WURAO_CONNECTOR__SMTP_PORT": str(mail.port),
         "WURAO_CONNECTOR__PAUSE_MS": str(pause_ms),
         "WURAO_CONNECTOR__ATTEMPTS_MAX": "3",
-        "WURAO_CONNECTOR__PORT": "0",
+        "WURAO_CONNECTOR__PORT": str(port),
     }
-    with (directory / "notify.log").open("ab") as log:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "stream.cli.main", "notify", env=variables, stdout=log, stderr=log
-        )
-    try:
-        yield Running(process)
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
+    environment, log = environment_with(variables), directory / "notify.log"
+    return WuraoProcess(wurao_command("notify"), environment=environment, port=port, log=log)
 
 
 async def test_notices_are_delivered_by_mail_and_web_and_each_attempt_is_recorded(
@@ -116,7 +88,7 @@ async def test_notices_are_delivered_by_mail_and_web_and_each_attempt_is_recorde
         number = "+8613800138000"
         await tell(config, notice("N-1"), notice("N-2", "sender|ORG-1"), notice("N-3", "number|+8613900139000"))
         await write(config, [(NOTICES, 0, b"broken", b"{}")])
-        async with notify(config, tmp_path, mail, web) as running:
+        with notify(broker, tmp_path, mail, web) as running:
             found = await deliveries(config, 7)
             by_notice = {name: [one for one in found if one.notice == name] for name in ("N-1", "N-2", "N-3")}
             (mailed,) = by_notice["N-1"]
@@ -140,18 +112,18 @@ async def test_notices_are_delivered_by_mail_and_web_and_each_attempt_is_recorde
             await tell(config, notice("N-1"), notice("N-4", f"subscriber|{number}"))
             assert (await deliveries(config, 8))[-1].notice == "N-4"
             assert len(mail.mails) == 1
-            assert await running.end() == 0
+            assert await asyncio.to_thread(running.terminate) == 0
         (letter,) = await read(config, DEAD_LETTER)
         assert letter.value == b"{}"
 
         # Nor after a restart; what waits for the next start is told then.
         await tell(config, notice("N-1"), notice("N-3", "number|+8613900139000"), notice("N-5"))
-        async with notify(config, tmp_path, mail, web):
+        with notify(broker, tmp_path, mail, web) as again:
             assert (await deliveries(config, 9))[-1].notice == "N-5"
             await asyncio.sleep(0.5)
             assert len(await deliveries(config, 9)) == 9
         assert [mail.header(place, "Message-ID") for place in (0, 1)] == ["<N-1@localhost>", "<N-5@localhost>"]
-        log = (tmp_path / "notify.log").read_text(encoding="utf-8")
+        log = again.log
         assert "13800138000" not in log
         assert "13900139000" not in log
         assert "Traceback" not in log
@@ -165,13 +137,13 @@ async def test_a_connector_that_is_killed_loses_nothing_and_repeats_only_what_is
         mail.silent = True  # the mail is there, and its sender does not know it yet: killed before it can record it
         web.statuses = [500] * 10
         await tell(config, notice("N-1"), notice("N-2", "sender|ORG-1"))
-        async with notify(config, tmp_path, mail, web, pause_ms=2_000) as running:
+        with notify(broker, tmp_path, mail, web, pause_ms=2_000) as running:
             await asyncio.wait_for(mail.came.wait(), 30)
             (failed,) = await deliveries(config, 1)
-            await running.kill()
+            running.kill()
         assert (failed.notice, failed.attempt, failed.detail) == ("N-2", 1, "HTTP 500")
         mail.silent = False
-        async with notify(config, tmp_path, mail, web, pause_ms=200):
+        with notify(broker, tmp_path, mail, web, pause_ms=200):
             found = await deliveries(config, 4)
             (delivered,) = [one for one in found if one.notice == "N-1"]
             assert (delivered.outcome, delivered.attempt) == ("delivered", 1)

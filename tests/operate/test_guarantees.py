@@ -1,9 +1,7 @@
 """What would start and lose the guarantees is refused, with the mend (DESIGN section 6)."""
 
 import asyncio
-import os
 import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +16,7 @@ from stream.kafka import clients
 from stream.kafka.describe import ClusterDescription, TopicDescription
 from stream.kafka.topics import EXPECTED, breaks_guarantees, differences
 from stream.model.topics import CASE_EVENTS, DECISIONS, DELIVERIES, ENFORCE_TABLE, EVENTS_CALL, EXPRESSIONS, ORDERS
+from stream.testbed.processes import environment_with, wurao_command
 from tests.deploy.manifests import DEPLOY
 from tests.filter.harness import Broker, FilterProcess
 from tests.patience import LONG_S
@@ -163,11 +162,10 @@ def test_the_filter_does_not_start_where_acknowledged_records_may_be_lost(broker
 
 def _refused(broker: Broker, command: str, **settings: str) -> str:
     """The last line of a start that is refused."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("WURAO_")}
     contacts = {"WURAO_CONNECTOR__CONTACTS_FILE": str(DEPLOY / "own" / "contacts.toml")}  # `notify` needs one
     ended = subprocess.run(
-        [sys.executable, "-m", "stream.cli.main", command],
-        env={**inherited, **contacts, "WURAO_KAFKA__BOOTSTRAP": broker.bootstrap, **settings},
+        wurao_command(command),
+        env=environment_with({**contacts, "WURAO_KAFKA__BOOTSTRAP": broker.bootstrap, **settings}),
         capture_output=True,
         text=True,
         timeout=LONG_S,

@@ -52,11 +52,11 @@ def test_all_processes_live_through_an_outage_and_say_so_once(local: LocalKafka,
             *(Process(name, broker, tmp_path) for name in ("enforce", "watch", "audit", "notify")),
         ]
         for one in all_of_them:
-            ends.callback(one.process.kill)
+            ends.enter_context(one)
         wait_until(lambda: all(one.is_ready for one in all_of_them), all_of_them)
         write(broker, first=0)
         wait_until(lambda: len(decided(broker, 0)) == FILTERS * EVENTS, all_of_them)
-        before = {one.name: one.workers() for one in all_of_them}
+        before = {one.name: one.workers_started() for one in all_of_them}
         logged = {one.name: len(one.lines()) for one in all_of_them}
 
         local.kill(1)
@@ -70,7 +70,7 @@ def test_all_processes_live_through_an_outage_and_say_so_once(local: LocalKafka,
         wait_until(lambda: all(one.is_ready for one in all_of_them), all_of_them)
         write(broker, first=1_000)
         wait_until(lambda: len(decided(broker, 1_000)) == FILTERS * EVENTS, all_of_them)
-        assert {one.name: one.workers() for one in all_of_them} == before, "somebody died"
+        assert {one.name: one.workers_started() for one in all_of_them} == before, "somebody died"
         for one in all_of_them:
             said = one.lines()[logged[one.name] :]
             told = Counter(f"{line['logger']}: {str(line['event'])[:60]}" for line in said)
@@ -84,7 +84,7 @@ def test_all_processes_live_through_an_outage_and_say_so_once(local: LocalKafka,
         assert time.monotonic() - gone < SILENT_S_MAX + 1
         asked = time.monotonic()
         for one in all_of_them:
-            one.process.send_signal(signal.SIGTERM)
+            one.signal(signal.SIGTERM)
         took = _ends_of(all_of_them, asked)
         late = {name: s for name, s in took.items() if s > END_S_MAX.get(name, END_S_MAX_OTHERS)}
         assert not late, "\n".join(
@@ -92,12 +92,12 @@ def test_all_processes_live_through_an_outage_and_say_so_once(local: LocalKafka,
         )
         for one in all_of_them:
             assert not [line for line in one.lines() if "exception" in line], f"{one.name}: a traceback"
-            assert one.process.returncode == 0, f"{one.name} ended with {one.process.returncode}:\n{one.tail()}"
+            assert one.poll() == 0, f"{one.name} ended with {one.poll()}:\n{one.tail()}"
 
 
 def processes_count(of: Process) -> int:
     """How many processes log there: a filter's workers do."""
-    return max(1, len({worker for worker, _ in of.workers()}))
+    return max(1, len({worker for worker, _ in of.workers_started()}))
 
 
 EVENTS = 200
@@ -126,7 +126,7 @@ def _ends_of(processes: Sequence[Process], asked: float) -> dict[str, float]:
     took: dict[str, float] = {}
     while len(took) < len(processes):
         for one in processes:
-            if one.name not in took and one.process.poll() is not None:
+            if one.name not in took and one.poll() is not None:
                 took[one.name] = time.monotonic() - asked
         assert time.monotonic() < asked + 90, "\n".join(one.tail() for one in processes if one.name not in took)
         time.sleep(0.05)

@@ -5,7 +5,6 @@ topic is back as another it reads it from its beginning; where it had kept its o
 until an operator has said how to go on. The filter's are in tests/filter/test_changed_topics.py.
 """
 
-import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,11 +16,9 @@ from bloom.partition import partition_of
 from stream.model.codec import decode_as, encode
 from stream.model.control import Complaint, Delivery, Notice, Party
 from stream.model.topics import ACTIVITY, CASES, COMPLAINTS, DELIVERIES, ENFORCE_TABLE, NOTICES
-from stream.testbed.local import Cluster
 from tests.enforce import harness as enforce
 from tests.filter.harness import PARTITIONS, Broker
 from tests.operate.processes import Process, wait_until
-from tests.patience import LONG_S
 from tests.warning import harness as watch
 
 pytestmark = pytest.mark.kafka
@@ -30,31 +27,18 @@ BEFORE, AFTER = 40, 15
 """Records of a topic and of the one in its place: fewer, so that the old offsets lie beyond its end."""
 
 
-@pytest.fixture
-def broker(kafka: Cluster) -> Broker:
-    """The session's cluster, with topics of the test's own."""
-    broker = Broker(kafka.bootstrap)
-    broker.delete_topics()
-    broker.create_topics()
-    return broker
-
-
 @contextmanager
 def _running(name: str, broker: Broker, directory: Path, **settings: str) -> Iterator[Process]:
     (directory / "contacts.toml").write_text('[contacts]\n"sender|ORG-9" = "mailto:a@b.example"\n', encoding="utf-8")
-    process = Process(name, broker, directory, **settings)
-    try:
+    with Process(name, broker, directory, **settings) as process:
         wait_until(lambda: process.is_ready, [process])
         yield process
-    finally:
-        process.process.kill()
-        process.process.wait()
 
 
 def _recreate(broker: Broker, topic: str, process: Process) -> None:
     """Delete a topic, see that the process says so and lives, and create it again."""
     broker.delete_topics([topic])
-    wait_until(lambda: f"{topic}: not there; run `wurao topics create`" in process.readiness(), [process])
+    wait_until(lambda: f"{topic}: not there; run `wurao topics create`" in (process.get("/readyz") or ""), [process])
     broker.create_topics()
 
 
@@ -153,8 +137,7 @@ def test_a_topic_that_was_recreated_is_told_once_and_read_from_its_beginning(
         assert len(_told(process, "topics are missing")) == 1
         assert len(_told(process, "topics were recreated, or another cluster answers")) == 1
         assert not [line for line in process.lines() if "exception" in line]
-        process.process.send_signal(signal.SIGTERM)
-        assert process.process.wait(LONG_S) == 0, process.tail()
+        assert process.terminate() == 0, process.tail()
 
 
 def test_without_its_table_the_control_plane_processes_nothing_and_says_what_was_lost(
@@ -164,14 +147,13 @@ def test_without_its_table_the_control_plane_processes_nothing_and_says_what_was
         before = _complaints(broker, 1, BEFORE)
         wait_until(lambda: before <= _cases(broker), [process])
         _recreate(broker, ENFORCE_TABLE, process)
-        wait_until(lambda: f"{ENFORCE_TABLE} was recreated" in process.readiness(), [process])
-        assert "docs/runbooks/WuraoEnforceDown.md" in process.readiness()
+        wait_until(lambda: f"{ENFORCE_TABLE} was recreated" in (process.get("/readyz") or ""), [process])
+        assert "docs/runbooks/WuraoEnforceDown.md" in (process.get("/readyz") or "")
         after = _complaints(broker, 1_001, AFTER)
         wait_until(lambda: len(_told(process, "the table of cases is lost")) == 1, [process])
         assert not _told(process, "topics were recreated"), "it would say that it begins anew"
         assert not after & _cases(broker)
-        process.process.send_signal(signal.SIGTERM)
-        assert process.process.wait(LONG_S) == 0, process.tail()
+        assert process.terminate() == 0, process.tail()
     with _running("enforce", broker, tmp_path) as process:
         wait_until(
             lambda: before | after <= {record.key.decode() for record in broker.read(ENFORCE_TABLE)}, [process]

@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -17,6 +16,7 @@ from stream.policy.facts import World
 from stream.policy.loading import load
 from stream.policy.predicates import ALL
 from stream.registry.registry import registry_of
+from stream.testbed.processes import wurao_command
 from tests.patience import LONG_S
 from tests.policy.cases import (
     ADVERT,
@@ -113,7 +113,7 @@ def test_the_text_of_a_personal_message_is_not_looked_at_here_either() -> None:
 
 def wurao(*words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "stream.cli.main", "explain", *words],
+        wurao_command("explain", *words),
         input=stdin,
         capture_output=True,
         text=True,

@@ -1,13 +1,7 @@
 """What early warning's tests share: activity to write, `wurao watch` as an operator runs it, and a run without it."""
 
-import os
-import signal
-import subprocess
-import sys
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Self
 
@@ -17,14 +11,14 @@ from stream.model.codec import decode_as, encode
 from stream.model.control import Activity, Block, Finding, Party, Tally, key_of_control, party_key
 from stream.model.fields import Channel
 from stream.model.topics import ACTIVITY, CASE_EVENTS
+from stream.testbed.processes import WuraoProcess, environment_with, free_ports, wurao_command
 from stream.warning.rules.parts import PartyTracker
 from stream.warning.rules.senders import WINDOW_MS, WarningSettings
-from tests.filter.harness import PARTITIONS, Broker, _free_ports
+from tests.filter.harness import PARTITIONS, Broker
 from tests.patience import LONG_S
 
 SETTINGS = WarningSettings()
 START = 1_795_500_000_000
-READY_S_MAX = LONG_S
 EVERY_S = 0.05
 
 
@@ -87,61 +81,28 @@ def raised(broker: Broker, *, until: int = 0) -> list[Finding]:
     return findings
 
 
-class WatchProcess:
+class WatchProcess(WuraoProcess):
     """`wurao watch` as a process of its own."""
 
-    def __init__(self, broker: Broker, directory: Path, **environment: str) -> None:
-        self.port = _free_ports(1)
-        self._log = directory / f"watch-{self.port}.log"
-        variables = {name: value for name, value in os.environ.items() if not name.startswith("WURAO_")}
-        variables |= {
+    def __init__(self, broker: Broker, directory: Path, **settings: str) -> None:
+        port = free_ports(1)
+        variables = {
             "WURAO_KAFKA__BOOTSTRAP": broker.bootstrap,
             "WURAO_TOPICS__PARTITIONS": str(broker.partitions),
-            "WURAO_WATCH__PORT": str(self.port),
+            "WURAO_WATCH__PORT": str(port),
             "WURAO_WATCH__COMMIT_EVERY_MS": "50",
             "WURAO_FILTER__SESSION_TIMEOUT_MS": "6000",
-            **environment,
+            **settings,
         }
-        with self._log.open("ab") as log:
-            command: Sequence[str] = [sys.executable, "-m", "stream.cli.main", "watch"]
-            self.process = subprocess.Popen(command, env=variables, stdout=log, stderr=log)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.kill()
-
-    @property
-    def log(self) -> str:
-        """Everything it has logged."""
-        return self._log.read_text(encoding="utf-8")
-
-    def metric(self, line_start: str) -> float:
-        """The sum of the metric lines that begin so; 0 while nobody answers."""
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=LONG_S) as answer:
-                lines = answer.read().decode().splitlines()
-        except (OSError, urllib.error.URLError):
-            return 0.0
-        return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(line_start))
+        environment, log = environment_with(variables), directory / f"watch-{port}.log"
+        super().__init__(wurao_command("watch"), environment=environment, port=port, log=log)
 
     def wait_judged(self, records: int) -> Self:
         """Wait until it has judged so many records."""
-        deadline = time.monotonic() + READY_S_MAX
+        self.wait_ready()
+        deadline = time.monotonic() + LONG_S
         while self.metric("wurao_watch_records_total") < records:
-            assert self.process.poll() is None, f"it ended with {self.process.returncode}:\n{self.log[-4000:]}"
-            assert time.monotonic() < deadline, f"{records} records not judged in time:\n{self.log[-4000:]}"
+            self.check()
+            assert time.monotonic() < deadline, f"{records} records not judged in time:\n{self.last_words()}"
             time.sleep(EVERY_S)
         return self
-
-    def kill(self) -> None:
-        """SIGKILL."""
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.wait()
-
-    def terminate(self) -> int:
-        """SIGTERM, and the exit code it ends with."""
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(timeout=LONG_S)

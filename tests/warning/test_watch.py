@@ -145,7 +145,7 @@ def test_what_is_no_activity_is_named_and_stops_nothing(broker: Broker, tmp_path
 def test_missing_topics_are_named_with_the_command_that_makes_them(broker: Broker, tmp_path: Path) -> None:
     broker.delete_topics()
     with WatchProcess(broker, tmp_path) as watch:
-        assert watch.process.wait(timeout=LONG_S) == 1
+        assert watch.ended() == 1
         assert f"{CASE_EVENTS}: missing; run `wurao topics create`" in watch.log
 
 

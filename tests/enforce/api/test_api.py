@@ -4,7 +4,6 @@ Tests share a house where they can: every one has a broker's topics made anew, w
 """
 
 import asyncio
-import os
 import signal
 import sys
 import time
@@ -21,6 +20,7 @@ from stream.enforce.api import ApiServer
 from stream.enforce.procedures.forms import PERSON
 from stream.enforce.procedures.terms import Settings
 from stream.model import topics
+from stream.testbed.processes import environment_with
 from tests.enforce.api.house import (
     COMPLAINT,
     Answer,
@@ -533,12 +533,13 @@ async def test_without_a_broker_nothing_is_accepted(config: Config) -> None:
 
 
 async def test_the_api_runs_alone_as_a_process_and_ends_on_sigterm(config: Config) -> None:
-    variables = {
-        **{name: value for name, value in os.environ.items() if not name.startswith("WURAO_")},
-        "WURAO_KAFKA__BOOTSTRAP": config.kafka.bootstrap,
-        "WURAO_API__PORT": "0",
-        "WURAO_API__TOKENS_FILE": str(config.api.tokens_file),
-    }
+    variables = environment_with(
+        {
+            "WURAO_KAFKA__BOOTSTRAP": config.kafka.bootstrap,
+            "WURAO_API__PORT": "0",
+            "WURAO_API__TOKENS_FILE": str(config.api.tokens_file),
+        }
+    )
     program = (
         "import asyncio, os; from stream import config, logs; from stream.enforce.api import serve; "
         "logs.configure(); asyncio.run(serve(config.load(None, os.environ)))"
