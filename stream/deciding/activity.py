@@ -79,7 +79,7 @@ _UNCOUNTED: Final = -1
 
 
 @dataclass(slots=True)
-class Decided:
+class DecisionColumns:
     """Decisions that Python made, column by column, with what their events' numbers are as read."""
 
     decisions: list[Decision] = field(default_factory=list)
@@ -145,7 +145,7 @@ class AnswerTable(dict[tuple[object, ...], int]):
         return self._by_number
 
 
-def acts_of(decided: Decided, signs: Sequence[Sign], *, owner: Owner, table: AnswerTable) -> Acts:
+def acts_of(decided: DecisionColumns, signs: Sequence[Sign], *, owner: Owner, table: AnswerTable) -> Acts:
     """Decisions as early warning counts them.
 
     An answer of `CLAIMED` loses its sender where `owner` does not bear it out: some 1 µs for each claim.

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from bloom.number import masked
 from bloom.partition import partitions_of
-from stream.deciding.activity import Acts, AnswerTable, Decided, acts_of
+from stream.deciding.activity import Acts, AnswerTable, DecisionColumns, acts_of
 from stream.deciding.windows import Sign
 from stream.model.codec import Undecodable, encode, event_decoder
 from stream.model.decision import Decision
@@ -139,7 +139,7 @@ def decide_batch(
     outputs = Outputs()
     held = decider.world.registry.held
     counts: dict[TopicPartition, int] = {}
-    decided = Decided()
+    decided = DecisionColumns()
     signs: list[Sign] = []
     replied: list[Expression] = []
     for place, records in batches.items():
@@ -247,7 +247,7 @@ def _count_reply(reply: Reply, place: TopicPartition, offset: int, outcome: Repl
 def _expression(reply: Reply, author: str, means: ReplyExpression, *, now: int) -> Expression:
     """What the reply's author wants, for the register (DESIGN section 3, *How subscribers speak*).
 
-    A gateway's clock may be wrong: what nobody can have said then, is said now.
+    A gateway's clock may be wrong: a reply that cannot have come then, counts from now.
     """
     return Expression(
         subscriber=author,

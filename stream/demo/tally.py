@@ -53,12 +53,12 @@ class RunTally:
 
     def rate(self, now_s: float) -> float:
         """Decisions a second, over the window that ends at `now_s`."""
-        self._forget(now_s)
+        self._expire(now_s)
         return sum(lot.size for lot in self._recent) / WINDOW_S
 
     def recent_ms(self, now_s: float, *quantiles: float) -> tuple[float, ...]:
         """Quantiles of the latencies in the window; zeros where it is empty."""
-        self._forget(now_s)
+        self._expire(now_s)
         if not self._recent:
             return (0.0,) * len(quantiles)
         latencies = np.concatenate([lot.latencies_ms for lot in self._recent])
@@ -73,6 +73,6 @@ class RunTally:
         counted = sum(count for outcome, count in self.outcomes.items() if outcome.verdict == verdict)
         return counted / self.decided if self.decided else 0.0
 
-    def _forget(self, now_s: float) -> None:
+    def _expire(self, now_s: float) -> None:
         while self._recent and self._recent[0].at_s < now_s - WINDOW_S:
             self._recent.popleft()

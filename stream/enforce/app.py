@@ -9,7 +9,7 @@ An exception in the agent ends the process: Faust would count the record as proc
 
 Topics may be deleted and recreated under it. An intake topic is then read from its beginning, and what was processed
 before is recognised by its id. Where it is the table's topic the cases are lost that it had, and nothing is processed
-any more until an operator has said how to go on.
+any more until an operator has decided how to go on.
 """
 
 import asyncio

@@ -278,7 +278,7 @@ async def catch_up(
     """Bring the index up to date with its topic. Records that cannot be used mean nothing to the filter
     either.
 
-    `on_taken` is told the expressions that the index did not know.
+    `on_taken` is called with the expressions that the index did not know.
     """
     places = clients.partitions(EXPRESSIONS, partitions)
     start = {place: index.next_offsets[place.partition] for place in places if place.partition in index.next_offsets}

@@ -33,12 +33,12 @@ def watched(cluster: ClusterDescription) -> ClusterDescription:
 
 
 class TopicWatch:
-    """Watches for one worker; `tells` where it is the one of its host that logs for all."""
+    """Watches for one worker; `logs_for_host` where it is the one of its host that logs for all."""
 
-    def __init__(self, identity: ClusterIdentity, follower: Follower, *, tells: bool) -> None:
+    def __init__(self, identity: ClusterIdentity, follower: Follower, *, logs_for_host: bool) -> None:
         self._identity = identity
         self._follower = follower
-        self._tells = tells
+        self._logs_for_host = logs_for_host
         self._hung: tuple[str, ...] = ()
 
     async def begin(self) -> None:
@@ -61,7 +61,7 @@ class TopicWatch:
         staleness = self._follower.staleness_ms(now_ms())
         stale = staleness is None or staleness > HUNG_AFTER_MS
         before, self._hung = self._hung, self._follower.held_back if stale else ()
-        if self._hung and not before and self._tells:
+        if self._hung and not before and self._logs_for_host:
             log.error(
                 "hanging transaction in a registry topic: records after it cannot be read, and the registry "
                 "becomes stale",

@@ -113,7 +113,7 @@ class Worker:
         """message → its own limit, so that one fault does not silence another"""
         self._brokers = Brokers(config, client=self._name)
         self._producer = clients.producer(config, client=self._name)
-        self._identity = ClusterIdentity(config, watched(cluster), lasting=LASTING, tells=index == 1)
+        self._identity = ClusterIdentity(config, watched(cluster), lasting=LASTING, logs_missing=index == 1)
         self._follower = Follower(
             clients.follower(config, client=f"{self._name}-registry"),
             registry,
@@ -124,7 +124,7 @@ class Worker:
             watermarks=clients.follower(config, client=f"{self._name}-ends", committed=False),
             vouch=self._identity.look,
         )
-        self._topics = TopicWatch(self._identity, self._follower, tells=index == 1)
+        self._topics = TopicWatch(self._identity, self._follower, logs_for_host=index == 1)
         self._lanes: list[Lane] = []
         self._holding: PartitionAssignment | None = None
         self._bad: list[BadRecord] = []
@@ -327,7 +327,7 @@ class Worker:
                 for ended in done - {stop}:
                     ended.result()  # raises what ended it
             except clients.KafkaError as error:
-                if not isinstance(error, InstanceTaken):  # whoever took it may have fenced us before we heard of it
+                if not isinstance(error, InstanceTaken):  # whoever took it may have fenced us before we knew of it
                     await asyncio.gather(*(lane.see_instance() for lane in self._lanes))
                 raise
             await asyncio.gather(*(lane.stop() for lane in self._lanes))

@@ -7,7 +7,7 @@ much as its share allows.
 
 Promises that each partition number goes to one member at most, and to none only when nobody has room; that shares
 differ by one at most among those who have; and that no more partitions move than these need. What members claim is a
-wish: a wrong one costs a load and nothing else.
+preference: a wrong one costs a load and nothing else.
 """
 
 import struct

@@ -2,9 +2,9 @@
 
 Promises. A producer is seen by nobody before it has started: `send` on one that has not waits for ever. One whose
 record failed is thrown away, since an idempotent producer may then not know what it has sent; whoever else waits on it
-is told, and tries again with the next, which is made when the old one has closed. So a record that is written anew
-stands behind all that was written before it, as far as producers of ours go: a broker may still take in what it had
-received of the old one.
+gets an error, and tries again with the next, which is made when the old one has closed. So a record that is written
+anew stands behind all that was written before it, as far as producers of ours go: a broker may still take in what it
+had received of the old one.
 
 A record may be written twice. Many may write at once; each one's records keep their order, those of different ones
 have none.
@@ -120,7 +120,7 @@ class DurableProducer:
         await self.unwatched(lambda producer: producer.flush())
 
     async def close(self) -> None:
-        """Write no more; what was handed over is flushed, within a bound. Who still waits is told."""
+        """Write no more; what was handed over is flushed, within a bound. Who still waits gets an error."""
         self._ended = True
         if self._live is not None:
             self._throw_away(self._live)
@@ -146,7 +146,7 @@ class DurableProducer:
             raise ProducerClosed
 
     def _throw_away(self, live: _Live) -> None:
-        """Others may wait on it: they are told. It closes by itself, and the next is made after that."""
+        """Others may wait on it: they get an error. It closes by itself, and the next is made after that."""
         if live.thrown_away.is_set():
             return
         live.thrown_away.set()

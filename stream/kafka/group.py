@@ -55,7 +55,7 @@ async def committed(
 ) -> dict[AIOKafkaPartition, int]:
     """Where the group stands in these partitions. `marks` has what names each topic (`identity.ClusterIdentity`).
 
-    Left out are those without a commit, and, told in the log, those whose commit is of another topic of this cluster.
+    Left out are those without a commit, and, with a log line, those whose commit is of another topic of this cluster.
     Raises `KafkaError`.
     """
     # aiokafka's own `committed` leaves out what is committed beside the offset.

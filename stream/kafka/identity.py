@@ -62,11 +62,11 @@ async def right_topics(
 ) -> ClusterDescription:
     """The cluster with the topics of `before`, when they are as they must be; waits for that.
 
-    `note` is told why it waits. What changed since `before` and what is to be mended is logged: once, and again when it
-    is another.
+    `note` is called with the reason while it waits. What changed since `before` and what is to be mended is logged:
+    once, and again when it has changed.
     """
     names = tuple(before.topics)
-    told: list[str] = []
+    logged: list[str] = []
     while True:
         try:
             cluster = await describe_topics(config, names)
@@ -76,8 +76,8 @@ async def right_topics(
             continue
         found = changes(before, cluster, lasting=lasting)
         wrong = list(filter(topics.breaks_guarantees, topics.differences(cluster, config.topics, names)))
-        if [*found, *wrong] != told:
-            told = [*found, *wrong]
+        if [*found, *wrong] != logged:
+            logged = [*found, *wrong]
             log.error(
                 "topics were recreated, or another cluster answers: nothing is processed until they have been read "
                 "again",
@@ -95,13 +95,15 @@ class ClusterIdentity:
     """Looks whether the cluster is still the known one. Create it on its loop; `stop` it in the end."""
 
     def __init__(
-        self, config: Config, known: ClusterDescription, *, lasting: Collection[str], tells: bool = True
+        self, config: Config, known: ClusterDescription, *, lasting: Collection[str], logs_missing: bool = True
     ) -> None:
-        """`known` has the topics to look at; of those in `lasting` the ids count. `tells`: it logs what is missing."""
+        """`known` has the topics to look at; of those in `lasting` the ids count. `logs_missing`: it logs them where
+        they are gone.
+        """
         self._config = config
         self._known = known
         self._lasting = lasting
-        self._tells = tells
+        self._logs_missing = logs_missing
         self._admin: AIOKafkaAdminClient | None = None
         self._one_at_a_time = asyncio.Lock()
         self._wrong: str | None = None
@@ -132,7 +134,7 @@ class ClusterIdentity:
                 async with asyncio.timeout(ANSWER_S_MAX):
                     now = await self._ask(names)
             except (OSError, clients.KafkaError):  # a timeout is an OSError
-                await self._forget()  # the next client finds its way by the configured address again
+                await self._drop_client()  # the next client finds its way by the configured address again
                 return False
         self.seen = now
         if not of:
@@ -173,14 +175,14 @@ class ClusterIdentity:
 
     async def stop(self) -> None:
         """Let go of the client."""
-        await self._forget()
+        await self._drop_client()
 
     def _note_wrong(self, wrong: str | None) -> None:
         self._wrong = wrong
 
     def _note_missing(self, missing: tuple[str, ...]) -> None:
         before, self.missing = self.missing, missing
-        if missing == before or not self._tells:
+        if missing == before or not self._logs_missing:
             return
         if missing:
             log.error("topics are missing: what needs them waits, all else goes on", topics=missing, mend=CREATE)
@@ -198,7 +200,7 @@ class ClusterIdentity:
             self._admin = admin
         return await identify(self._admin, names)
 
-    async def _forget(self) -> None:
+    async def _drop_client(self) -> None:
         admin, self._admin = self._admin, None
         if admin is not None:
             await admin.close()

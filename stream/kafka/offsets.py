@@ -34,7 +34,8 @@ class Offsets:
         lost: Callable[[str, int], None],
         of: str = "events",
     ) -> None:
-        """`consumer` fetches, `member` of the group commits; `lost` is told topic and count of what was passed over.
+        """`consumer` fetches, `member` of the group commits; `lost` is called with topic and count of offsets that were
+        skipped.
 
         `of` is what the log calls the records.
         """

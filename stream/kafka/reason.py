@@ -1,7 +1,7 @@
 """Why no broker lets us in: aiokafka tells its callers only that none does.
 
 One more connection is tried to each address of `kafka.bootstrap`, with the options of all clients, and what it fails of
-is said with its mend. Asked after a failure only.
+is named with its mend. Asked after a failure only.
 """
 
 import ssl

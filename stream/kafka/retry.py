@@ -1,4 +1,4 @@
-"""Between attempts at a broker: the trouble is told once and then counted, and pauses grow while it lasts."""
+"""Between attempts at a broker: a failure is logged once and then counted, and pauses grow while it lasts."""
 
 import asyncio
 from typing import Final
@@ -21,12 +21,12 @@ class Retry:
         self.begin_anew()
 
     def begin_anew(self) -> None:
-        """It went well: the next trouble is a new one, told at once and followed by a short pause."""
+        """It succeeded: the next failure is a new one, logged at once and followed by a short pause."""
         self._pause_s = PAUSE_S
         self._throttle = logs.Throttle(LOG_EVERY_S)
 
     async def after(self, error: Exception) -> None:
-        """Tell of it, unless like it was told a moment ago, and pause."""
+        """Log it, unless one like it was logged a moment ago, and pause."""
         if (held_back := self._throttle.now()) is not None:
             self._log.warning(self._what, error=repr(error), pause_s=self._pause_s, held_back=held_back)
         await self.pause()

@@ -54,7 +54,7 @@ IN_SYNC_MIN: Final = 2
 """Of three replicas: so that a record is on two disks when it is acknowledged, and one broker may be away."""
 
 LESSER: Final = ("max.message.bytes", "min.compaction.lag.ms", "min.insync.replicas", "topics.replication")
-"""Words of differences that are told and stop nothing."""
+"""What names a difference that is reported and stops nothing."""
 
 VISIBLE_S_MAX: Final = 30.0
 VISIBLE_PAUSE_S: Final = 0.05

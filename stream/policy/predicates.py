@@ -92,7 +92,7 @@ TO_PERSON = _route(
     "to_person", "`to` is a person's number", "`to` is no person's number", lambda r: r.to_kind == "person"
 )
 MAKES_EXPRESSION = _case(
-    "wish",
+    "makes_expression",
     "a subscriber sends what the reply table has for this number",
     "the reply table has nothing for it, or its author is no person",
     lambda c: c.reply_expression is not None,

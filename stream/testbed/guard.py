@@ -62,7 +62,7 @@ def main(arguments: list[str]) -> int:
         try:
             print(process.pid, flush=True)
         except BrokenPipeError:
-            # The owner went before it could hear: there is nobody to guard for, nor to print to at exit.
+            # The owner went before it was told: there is nobody to guard for, nor to print to at exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         while process.poll() is None and not owner_is_gone(int(owner), POLL_S):
             pass

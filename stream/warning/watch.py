@@ -52,7 +52,7 @@ log = logs.get(__name__)
 NAME: Final = "wurao-watch"
 ACTOR: Final = "early-warning"
 FETCH_WAIT_MS: Final = 200
-FORGET_EVERY_S: Final = 3_600.0
+EXPIRE_EVERY_S: Final = 3_600.0
 
 _decoder = msgspec.json.Decoder(Activity)
 
@@ -91,7 +91,7 @@ class Watcher:
         self._throttle = logs.Throttle()
         self._assignment = object()
         """a new one after every rebalance: what was fetched before it may not be ours any more"""
-        self._commit_at = self._forget_at = 0.0
+        self._commit_at = self._expire_at = 0.0
         self.metrics.ready.set_function(lambda: self.not_ready() is None)
 
     def stop(self) -> None:
@@ -244,9 +244,9 @@ class Watcher:
             self._commit_at = moment + self._config.watch.commit_every_ms / 1000
             await self._commit(consumer)
             self._count()
-        if moment >= self._forget_at:
-            self._forget_at = moment + FORGET_EVERY_S
-            self._forget(now_ms())
+        if moment >= self._expire_at:
+            self._expire_at = moment + EXPIRE_EVERY_S
+            self._expire(now_ms())
 
     def _judge(self, state: _AssignedPartition, records: Sequence[clients.ConsumerRecord]) -> list[Finding]:
         """The findings of a partition's next records; none of those before `live_from`."""
@@ -302,7 +302,7 @@ class Watcher:
             for partition in await commit_owned(consumer, offsets, within_s=clients.GOODBYE_S_MAX):
                 self._assigned[partition.partition].committed = judged[partition]
 
-    def _forget(self, now: int) -> None:
+    def _expire(self, now: int) -> None:
         for state in self._assigned.values():
             faded = [who for who, one in state.parties.items() if forgettable(one.sums, now, self._settings)]
             for who in faded:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from bloom.number import MSISDN_END, MSISDN_MIN, parse
 from stream.deciding import activity, windows
-from stream.deciding.activity import LATE_MS, ActivityCounter, AnswerTable, Decided, acts_of
+from stream.deciding.activity import LATE_MS, ActivityCounter, AnswerTable, DecisionColumns, acts_of
 from stream.deciding.batch import decide_batch
 from stream.deciding.windows import BLOCKS_MAX, NO_NUMBER, Closed, Sign, numbers_of, records_of
 from stream.model.control import BLOCK_NUMBERS, WINDOW_MS, Activity, Party, Tally
@@ -141,7 +141,7 @@ def _is_told(key: Key, count: Count) -> bool:
 
 def _add(counter: ActivityCounter, made: Sequence[Made], signs: Iterable[Sign] = (), *, now: int = NOW) -> None:
     decisions = [one.decision for one in made]
-    decided = Decided(
+    decided = DecisionColumns(
         decisions, [one.to for one in decisions], [one.from_ for one in decisions], [one.timestamp for one in made]
     )
     counter.add(acts_of(decided, list(signs), owner=OWNERS, table=AnswerTable()), now=now)

@@ -1,4 +1,4 @@
-"""The store behind Faust's table: rows in memory, which Faust is told are complete.
+"""The store behind Faust's table: rows in memory, which it reports to Faust as complete.
 
 Faust's own recovery delivers every row as an event, 70 µs each; reading the topic takes us 10, and had to be done
 anyway, because a row that its recovery loses would be a case that fell back to an earlier state (decision 0010). So

@@ -1,7 +1,7 @@
 """The engine: a procedure is a table of transitions, and `advance` runs it.
 
 It promises that a case changes only by a row, that the state which a row names is the one the case then has,
-that clocks and breaches of a case are exactly what its acts said, that an ended case has no running clock,
+that clocks and breaches of a case are exactly what its acts state, that an ended case has no running clock,
 and that an event which no row takes is answered, never raised.
 """
 

@@ -114,9 +114,7 @@ def waived(filing: Filing, found: tuple[FilingFault, ...]) -> tuple[FilingFault,
 
 
 def weigh(filing: Filing, standing: CampaignRecord, terms: Terms) -> tuple[Figure, ...]:
-    """What Article 27 wants weighed, each figure beside its limit: volume on people, frequency, their
-    wishes.
-    """
+    """What Article 27 wants weighed, each figure beside its limit: volume on people, frequency, refusals."""
     limits = terms.settings.campaign
     messages = standing.planned + (filing.volume or 0)
     return (

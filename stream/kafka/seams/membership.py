@@ -1,9 +1,9 @@
 """A static member that another took the place of stays out of the group (KIP-345), and whoever asks knows a member.
 
 aiokafka speaks versions of Heartbeat and OffsetCommit that do not name the instance, so a member in whose name another
-has joined hears the same as one whose session has timed out: it is not known. It joins again, and takes the place back;
-the two go on so for ever, each beginning where the group had committed. `keep_out` looks at the group first: where
-another member bears our instance's name, it does not join, and whoever fetches is raised `InstanceTaken`.
+has joined gets the same answer as one whose session has timed out: it is not known. It joins again, and takes the place
+back; the two go on so for ever, each beginning where the group had committed. `keep_out` looks at the group first:
+where another member bears our instance's name, it does not join, and whoever fetches is raised `InstanceTaken`.
 """
 
 import re
