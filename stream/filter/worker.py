@@ -12,15 +12,12 @@ import gc
 import secrets
 import socket
 import sys
-import time
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from typing import Final
 
-from bloom.bitmaps import Overlay
 from bloom.snapshot import SnapshotMeta
-from bloom.wills import CHANNELS
 from stream import logs, tracing
 from stream.clock import now_ms
 from stream.config import Config
@@ -28,6 +25,7 @@ from stream.deciding.batch_decider import BatchDecider, RegistrySource
 from stream.deciding.native_batch import MakeNative
 from stream.feed.expression_reader import native_reader
 from stream.feed.follower import Applied, Follower
+from stream.filter import gauges
 from stream.filter.activity_publisher import ActivityPublisher
 from stream.filter.delivery import letter_of, send, send_dead_letter
 from stream.filter.lane import Lane, LaneSettings
@@ -74,11 +72,7 @@ INTERPRETER_HELD_S_MAX: Final = 0.001
 
 READY_LOOK_EVERY_S: Final = 0.25
 
-LOOP_LAG_EVERY_S: Final = 0.25
-LOOP_LAG_KEPT_S: Final = 60.0
-"""The worst of so long is shown: a stall between two looks of Prometheus would not be seen otherwise."""
-
-STATISTICS_EVERY_S: Final = 5.0
+ANNOUNCE_EVERY_S: Final = 0.25
 
 SETTLE_S_MAX: Final = 2.0
 """How long a worker whose topics are others by now waits for what it has handed over."""
@@ -234,7 +228,8 @@ class Worker:
 
         def ready() -> None:
             self._ready = True
-            self._refresh_figures()
+            gauges.show_registry(self._metrics, self._batches.registry)
+            self._metrics.ready.set(self.not_ready() is None)
             report_ready(True)
 
         if self._config.registry.mode == "partitioned":
@@ -315,9 +310,10 @@ class Worker:
                 *jobs,
                 self._follow(),
                 self._topics.run(),
-                self._watch_loop(),
+                self._announce_changes(),
                 self._watch_readiness(report_ready),
-                self._count(),
+                gauges.keep_loop_lag_shown(self._metrics),
+                gauges.keep_registry_shown(self._metrics, self._batches.registry),
                 self._publisher.run(),
             )
         ]
@@ -405,36 +401,12 @@ class Worker:
                 self._metrics.ready.set(is_ready)
             await asyncio.sleep(READY_LOOK_EVERY_S)
 
-    async def _watch_loop(self) -> None:
-        """Measure how late the loop wakes: heartbeats are as late."""
-        lags: deque[float] = deque(maxlen=int(LOOP_LAG_KEPT_S / LOOP_LAG_EVERY_S))
-        while True:
-            due = time.monotonic() + LOOP_LAG_EVERY_S
-            await asyncio.sleep(LOOP_LAG_EVERY_S)
-            lags.append(max(0.0, time.monotonic() - due))
-            self._metrics.loop_lag.set(max(lags))
-            await self._announce_change()
-
-    async def _announce_change(self) -> None:
+    async def _announce_changes(self) -> None:
         """Name a changed registry also where no event comes: else a quiet worker would look like one that missed it."""
-        if self._batches.has_changed and (announced := self._decider.settle(now_ms())) is not None:
-            await asyncio.gather(*await send(self._producer, EPOCHS, 0, [announced], now=now_ms()))
-
-    async def _count(self) -> None:
-        """Refresh the registry's figures now and then: they cost more than a batch may."""
         while True:
-            self._refresh_figures()
-            await asyncio.sleep(STATISTICS_EVERY_S)
-
-    def _refresh_figures(self) -> None:
-        metrics, registry = self._metrics, self._batches.registry
-        for channel in CHANNELS:
-            metrics.numbers.labels(channel).set(registry.wills.refusing_all_count(channel))
-        if isinstance(registry.wills, Overlay):
-            metrics.overlay_numbers.set(registry.wills.touched_count())
-        metrics.senders.set(len(registry.senders))
-        metrics.clashes.set(sum(ownership.clashes for ownership in registry.ownership.values()))
-        metrics.ready.set(self.not_ready() is None)
+            await asyncio.sleep(ANNOUNCE_EVERY_S)
+            if self._batches.has_changed and (announced := self._decider.settle(now_ms())) is not None:
+                await asyncio.gather(*await send(self._producer, EPOCHS, 0, [announced], now=now_ms()))
 
 
 def _rest_collector() -> None:

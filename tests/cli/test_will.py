@@ -188,7 +188,7 @@ def test_a_refusal_of_what_is_refused_already_says_so_and_is_written(broker: Bro
     assert "already" not in wurao.run(*refuse, "letter").stderr
     again = wurao.run(*refuse, "phone", "--sender", "S")
     assert again.returncode == 0
-    assert "refused already: refuse (*, *) on sms, said" in again.stderr
+    assert "refused already: refuse (*, *) on sms, of 2" in again.stderr
     assert "source letter" in again.stderr
     broker.write_registry([Expression(NUMBER, "sms", "lift", SAID, "phone")])
     assert "already" not in wurao.run(*refuse, "phone").stderr
