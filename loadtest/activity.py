@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 from unittest.mock import patch
 
 from stream.deciding import activity
-from stream.deciding.activity import CLAIMED, ActivityCounter, AnswerTable, Decided, Owner, acts_of
+from stream.deciding.activity import CLAIMED, ActivityCounter, AnswerTable, DecisionColumns, Owner, acts_of
 from stream.model.decision import Decision
 from stream.model.fields import Channel
 from stream.policy.decide import Decider
@@ -71,7 +71,9 @@ def _counted(decided: list[Decision], owner: Owner) -> float:
     begun = time.process_time()
     for at in range(0, len(decided), BATCH_COUNT):
         batch = decided[at : at + BATCH_COUNT]
-        columns = Decided(batch, [one.to for one in batch], [one.from_ for one in batch], timestamps[: len(batch)])
+        columns = DecisionColumns(
+            batch, [one.to for one in batch], [one.from_ for one in batch], timestamps[: len(batch)]
+        )
         counter.add(acts_of(columns, (), owner=owner, table=table), now=NOW)
     return time.process_time() - begun
 
