@@ -173,6 +173,7 @@ class OrderIndex:
             self._database.executemany("INSERT OR REPLACE INTO progress VALUES (?, ?)", next_offsets.items())
         except BaseException:
             self._database.execute("ROLLBACK")
+            self._uncommitted_count = 0
             self._load()
             raise
         self.next_offsets.update(next_offsets)
