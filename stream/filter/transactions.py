@@ -16,6 +16,8 @@ and a repeat of a will does no harm.
 Brokers forget an id that was idle for long (`transactional.id.expiration.ms`, seven days), and end a transaction that
 lasts too long, as one does over an outage. A worker that still is a member of its group then initialises the id anew
 and sends the transaction again, unless the committed offset is another than it knows: then somebody else has decided.
+One that is a member no more, after a silence that outlasted its session, leaves the partition alone: the group revokes
+it, and whoever is assigned it decides again what was not committed.
 
 When a transaction cannot be ended, the worker ends: whoever is next begins where the last one was committed.
 """
@@ -62,6 +64,10 @@ LOST: Final = (InvalidProducerEpoch, InvalidProducerIdMapping, InvalidTxnState, 
 
 MakeProducer = Callable[[str], AIOKafkaProducer]
 """The producer of a transactional id, not started."""
+
+
+class _NoMember(Exception):
+    """The session of the worker in its group has ended."""
 
 
 @dataclass(slots=True, eq=False)
@@ -233,8 +239,19 @@ class ExactlyOnceDelivery:
                     await self._commit(partition)
         except asyncio.CancelledError:
             raise
+        except _NoMember:
+            await self._leave_alone(partition)
         except Exception as error:  # noqa: BLE001  # whatever it is, the worker must end and say so
             self._fail(error)
+
+    async def _leave_alone(self, partition: _Partition) -> None:
+        """Hand nothing over any more: the partition is about to be revoked."""
+        del self._partitions[partition.place]
+        for _, batch in partition.waiting:
+            self._done_with(batch)
+        self._close_aside(partition.producer)
+        async with self._fewer:
+            self._fewer.notify_all()
 
     async def _commit(self, partition: _Partition) -> None:
         """One transaction with all that waits."""
@@ -279,11 +296,11 @@ class ExactlyOnceDelivery:
     async def _begin_anew(self, partition: _Partition, error: Exception, *, until: int) -> bool:
         """Initialise a partition's id that the brokers have lost. True where its transaction was committed after all.
 
-        Raises `error` where the partition is another worker's by now: that must not be shut out by us.
+        Raises `_NoMember`, or `error`, where the partition is another worker's by now: that must not be shut out by us.
         """
         place = partition.place
         if not await is_member(self._consumer):
-            raise error
+            raise _NoMember from error
         why = why_ended(partition.producer) or error
         self._close_aside(partition.producer)
         partition.producer = await self._initialised(place)

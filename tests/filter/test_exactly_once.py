@@ -15,7 +15,10 @@ import pytest
 from aiokafka import TopicPartition as AIOKafkaPartition
 from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.errors import KafkaError
+from aiokafka.protocol.group import LeaveGroupRequest
 
+from stream.deciding.batch import Outputs
+from stream.deciding.native_batch import Taken
 from stream.filter.transactions import ExactlyOnceDelivery
 from stream.kafka import clients
 from stream.kafka.offsets import Offsets
@@ -162,3 +165,57 @@ def test_a_predecessor_is_shut_out_before_anything_is_fetched(broker: Broker) ->
 
     assert asyncio.run(take_over()) == 0
     assert broker.decisions() == []
+
+
+def test_a_worker_whose_session_ended_leaves_its_partitions_alone_until_it_has_joined_again(broker: Broker) -> None:
+    """After a silence of the brokers it is fenced and no member any more: nothing to die of, the group goes on."""
+    place = TopicPartition("events.sms", 3)
+    broker.write([(*place, b"k", b"[")] * 5)
+    decided = Outputs(decisions={3: [(b"k", b"{}")]}, next_offsets={place: 5})
+
+    async def outlast_the_session() -> None:
+        config, group = broker.config, "outlasted.bulk"
+        consumer = clients.group_consumer(config, group=group, client="test", instance=None)
+        beside = clients.producer(config, client="test")
+        delivery = ExactlyOnceDelivery(
+            beside,
+            consumer=consumer,
+            offsets=Offsets(consumer, member=consumer, marks={place.topic: "cluster/topic"}, lost=lambda *_: None),
+            group=group,
+            transactional=lambda name: clients.producer(config, client="test", transactional_id=name),
+            in_flight_max=4,
+            acknowledged=lambda _: None,
+        )
+        assigned: asyncio.Queue[None] = asyncio.Queue()
+
+        class Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is not typed
+            async def on_partitions_revoked(self, revoked: set[AIOKafkaPartition]) -> None:
+                await delivery.revoked([TopicPartition(*one) for one in revoked])
+
+            async def on_partitions_assigned(self, given: set[AIOKafkaPartition]) -> None:
+                await delivery.assigned([TopicPartition(*one) for one in given])
+                assigned.put_nowait(None)
+
+        async def hand_over() -> None:
+            assert delivery.portions({place: Taken((), (), 5)})
+            await delivery.hand_over(decided)
+            await delivery.settled()
+
+        consumer.subscribe([place.topic], listener=Listener())
+        async with asyncio.timeout(LONG_S), beside, consumer:
+            await assigned.get()
+            newer = clients.producer(config, client="test", transactional_id=f"{group}.{place.topic}.{place.partition}")
+            async with newer:
+                await newer.begin_transaction()
+                await newer.commit_transaction()
+            its = consumer._coordinator
+            await its._send_req(LeaveGroupRequest(its.group_id, its.member_id))
+            await hand_over()
+            await assigned.get()
+            await hand_over()
+            while await consumer.committed(AIOKafkaPartition(*place)) != 5:  # noqa: ASYNC110  # markers come later
+                await asyncio.sleep(0.05)
+            await delivery.stop()
+
+    asyncio.run(outlast_the_session())
+    assert len(broker.read("decisions")) == 1

@@ -6,6 +6,7 @@ back; the two go on so for ever, each beginning where the group had committed. `
 where another member bears our instance's name, it does not join, and whoever fetches is raised `InstanceTaken`.
 """
 
+import asyncio
 import re
 from typing import Final, Protocol
 
@@ -16,6 +17,11 @@ from aiokafka.protocol.admin import DescribeGroupsRequest
 
 _SUFFIX: Final = re.compile(r"-([0-9a-f-]{36}|[\w-]{22})")
 """What a coordinator puts behind an instance's name to make a member's id."""
+
+NO_GENERATION: Final = -1
+"""A consumer's generation when its coordinator has told it that it is no member (any more)."""
+
+ASK_AGAIN_S: Final = 0.1
 
 
 class InstanceTaken(KafkaError):  # type: ignore[misc]  # aiokafka is not typed
@@ -31,6 +37,7 @@ class _Coordinator(Protocol):
 
     group_id: str
     member_id: str
+    generation: int
     coordinator_id: object
     _client: _Client
 
@@ -86,7 +93,15 @@ async def see_not_taken(consumer: AIOKafkaConsumer) -> None:
 
 
 async def is_member(consumer: AIOKafkaConsumer) -> bool:
-    """Whether the group's coordinator knows this consumer as a member now; waits for a coordinator."""
+    """Whether the group's coordinator knows this consumer as a member now; waits for a coordinator that answers.
+
+    Where it does not, the consumer is about to join again, and what it was assigned is revoked before that.
+    """
     its: _Coordinator = consumer._coordinator  # noqa: SLF001
-    await its.ensure_coordinator_known()
-    return await its._do_heartbeat()  # noqa: SLF001
+    while True:
+        await its.ensure_coordinator_known()
+        if await its._do_heartbeat():  # noqa: SLF001
+            return True
+        if its.generation == NO_GENERATION:
+            return False
+        await asyncio.sleep(ASK_AGAIN_S)  # it gave no answer, or is not the coordinator any more
