@@ -39,12 +39,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. Exit codes: 0 done, 1 failed or not in order, 2 misuse, 130 interrupted."""
     for ending in (signal.SIGTERM, signal.SIGHUP):  # SIGHUP: the terminal was closed
         signal.signal(ending, lambda number, _: sys.exit(128 + number))
-    told = _parser().parse_args(arguments)
+    parsed = _parser().parse_args(arguments)
     # A new topic has no leader for a moment, a new group no coordinator: aiokafka tries again, and would say so.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
-    run: Callable[[argparse.Namespace], int] = told.run
+    run: Callable[[argparse.Namespace], int] = parsed.run
     try:
-        return run(told)
+        return run(parsed)
     except FAILURES as error:
         print(f"loadtest: {error}", file=sys.stderr)
         return 1
@@ -68,7 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     running.add_argument("scenario", metavar="SCENARIO", help=f"one of {', '.join(SCENARIOS)}")
     _add_options(running)
-    running.set_defaults(run=lambda told: _run(told, [told.scenario]))
+    running.set_defaults(run=lambda parsed: _run(parsed, [parsed.scenario]))
     listing = commands.add_parser("list", help="name the scenarios")
     listing.set_defaults(run=lambda _: _list())
     reporting = commands.add_parser("report", help="write the newest results into loadtest/README.md, docs/capacity.md")
@@ -82,12 +82,12 @@ def _parser() -> argparse.ArgumentParser:
     modelling.set_defaults(run=lambda _: _done(capacity.write()))
     benching = commands.add_parser("bench", help=f"run {', '.join(BENCH)}")
     _add_options(benching)
-    benching.set_defaults(run=lambda told: _run(told, BENCH))
+    benching.set_defaults(run=lambda parsed: _run(parsed, BENCH))
     soaking = commands.add_parser("soak", help="run soak")
     _add_options(soaking)
     soaking.add_argument("--minutes", type=float, metavar="N", help="how long")
     soaking.add_argument("--rate", type=int, metavar="N", help="events a second")
-    soaking.set_defaults(run=lambda told: _run(told, ["soak"]))
+    soaking.set_defaults(run=lambda parsed: _run(parsed, ["soak"]))
     return parser
 
 
@@ -112,18 +112,18 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--pin", action="store_true", default=None, help="workers and generator on cores of their own")
 
 
-def run_options(scenario: Scenario, told: argparse.Namespace) -> RunOptions:
-    """What a scenario is run with: its own wishes, and over them what was told. Raises `LoadtestError`."""
+def run_options(scenario: Scenario, parsed: argparse.Namespace) -> RunOptions:
+    """What a scenario is run with: its own options, and over them those of the command line. Raises `LoadtestError`."""
     given = {
         name: value
         for name in RunOptions.__struct_fields__
-        if name != "quick" and (value := getattr(told, name, None)) is not None
+        if name != "quick" and (value := getattr(parsed, name, None)) is not None
     }
-    if getattr(told, "minutes", None) is not None:
-        given["seconds"] = 60 * told.minutes
-    if getattr(told, "rate", None) is not None:
-        given["rates"] = (told.rate,)
-    options = msgspec.structs.replace(scenario.quick if told.quick else scenario.whole, **given)
+    if getattr(parsed, "minutes", None) is not None:
+        given["seconds"] = 60 * parsed.minutes
+    if getattr(parsed, "rate", None) is not None:
+        given["rates"] = (parsed.rate,)
+    options = msgspec.structs.replace(scenario.quick if parsed.quick else scenario.whole, **given)
     own = scenario.whole
     for name in ("rates", "workers"):
         few, many = len(getattr(own, name)), len(getattr(options, name))
@@ -134,32 +134,32 @@ def run_options(scenario: Scenario, told: argparse.Namespace) -> RunOptions:
     return options
 
 
-def _run(told: argparse.Namespace, names: Sequence[str]) -> int:
+def _run(parsed: argparse.Namespace, names: Sequence[str]) -> int:
     sound = True
     for name in names:
         scenario = SCENARIOS.get(name)
         if scenario is None:
             print(f"loadtest: no scenario is called {name!r}: choose from {', '.join(SCENARIOS)}", file=sys.stderr)
             return 2
-        options = run_options(scenario, told)
+        options = run_options(scenario, parsed)
         try:
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                result = runner.run(measure(scenario, options, bootstrap=told.bootstrap))
+                result = runner.run(measure(scenario, options, bootstrap=parsed.bootstrap))
         except FAILURES as error:
             # One of many must not lose the others' hours.
             print(f"loadtest: {name}: {error}", file=sys.stderr)
             sound = False
             continue
-        paths = report.keep(result, told.out)
+        paths = report.keep(result, parsed.out)
         report.show(result, Console(width=None if sys.stdout.isatty() else WIDTH), paths)
         sound = sound and result.sound
     return 0 if sound else 1
 
 
-def _report(told: argparse.Namespace) -> int:
-    names = told.only or tuple(SCENARIOS)
-    code = _run(told, names) if told.anew else 0
-    report.publish(told.out, names)
+def _report(parsed: argparse.Namespace) -> int:
+    names = parsed.only or tuple(SCENARIOS)
+    code = _run(parsed, names) if parsed.anew else 0
+    report.publish(parsed.out, names)
     capacity.write()
     return code
 

@@ -84,8 +84,8 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=EVENTS_COUNT)
     count = parser.parse_args().events
     people = sample(now=NOW, refusals_count=PEOPLE_COUNT, silent_count=PEOPLE_COUNT)
-    said = (words.expression(index) for words in people.expressions for index in words.who)
-    registry = registry_of((*people.records(), *said))
+    expressions = (repeated.expression(index) for repeated in people.expressions for index in repeated.who)
+    registry = registry_of((*people.records(), *expressions))
     decided = decisions(registry, Traffic(people, texts.own(), seed=1), count=count)
     claims = Counter(one.reason for one in decided if one.sender is not None and one.reason in CLAIMED)
     cost = measure(registry, decided)

@@ -234,12 +234,12 @@ def main() -> None:
     parser.add_argument("--national", action="store_true", help="half a billion refusals, 200 million consents")
     parser.add_argument("--scale", type=float, default=1.0, help="of --national: a part of it (0 to 1), for a look")
     parser.add_argument("--out", type=Path, help="with --national: write the figures as JSON into this file")
-    told = parser.parse_args()
-    if told.national:
-        country = national.run(scale=told.scale)
+    arguments = parser.parse_args()
+    if arguments.national:
+        country = national.run(scale=arguments.scale)
         print("\n".join(national_report.lines(country)))
-        if told.out is not None:
-            told.out.write_bytes(msgspec.json.format(msgspec.json.encode(country), indent=1))
+        if arguments.out is not None:
+            arguments.out.write_bytes(msgspec.json.format(msgspec.json.encode(country), indent=1))
         return
     report = run()
     d = report.density

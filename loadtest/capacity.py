@@ -146,7 +146,7 @@ def _registries(sizes: Result, cost: Measured, assumed: Assumptions) -> Iterator
 def _assumed(assumed: Assumptions) -> Iterator[str]:
     yield "## Assumed"
     yield ""
-    said = {
+    meanings = {
         "compressed_share": "of the bytes of events and decisions, as they travel and are stored (the sample's texts, "
         "made from templates, compress to an eighth, decisions to a tenth, which would flatter)",
         "replicas": "copies of each record",
@@ -164,7 +164,7 @@ def _assumed(assumed: Assumptions) -> Iterator[str]:
         "worker_mib": "MiB of a worker's own, beside the registry that workers share",
     }
     for one in fields(assumed):
-        yield f"* {getattr(assumed, one.name):g} {said[one.name]}"
+        yield f"* {getattr(assumed, one.name):g} {meanings[one.name]}"
 
 
 def _table(corner: str, head: Sequence[str], lines: Mapping[str, Sequence[str]]) -> Iterator[str]:

@@ -41,8 +41,8 @@ class Lines:
     async def begin(self) -> int | None:
         """Say that all is ready; the moment to begin, or None where there is nobody left to say it."""
         print("ready", flush=True)
-        told = await self._reader.readline()
-        return int(told) if told else None
+        line = await self._reader.readline()
+        return int(line) if line else None
 
     def report(self, what: msgspec.Struct) -> None:
         """Say what was done."""
@@ -99,8 +99,8 @@ class Child:
         line = await self._process.stdout.readline()
         if not line:
             assert self._process.stderr is not None
-            said = (await self._process.stderr.read()).decode(errors="replace").strip()
-            raise LoadtestError(f"{self._module} ended by itself: {said[-800:] or 'it said nothing'}")
+            logged = (await self._process.stderr.read()).decode(errors="replace").strip()
+            raise LoadtestError(f"{self._module} ended by itself: {logged[-800:] or 'it logged nothing'}")
         return line
 
 

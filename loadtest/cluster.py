@@ -60,9 +60,11 @@ class Ground:
     @property
     def settings(self) -> dict[str, str]:
         """How to reach it, as variables: on another's cluster with what the environment says of it."""
-        told = {} if self.ours else {name: value for name, value in os.environ.items() if name.startswith(INHERITED)}
+        inherited = (
+            {} if self.ours else {name: value for name, value in os.environ.items() if name.startswith(INHERITED)}
+        )
         return {
-            **told,
+            **inherited,
             "WURAO_KAFKA__BOOTSTRAP": self.cluster.bootstrap,
             "WURAO_TOPICS__PARTITIONS": str(self.partitions),
         }

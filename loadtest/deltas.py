@@ -100,9 +100,11 @@ def main() -> None:
     arguments.add_argument("--records", type=int, default=100_000)
     arguments.add_argument("--base", type=int, default=1_000_000)
     arguments.add_argument("--scattered", action="store_true", help="numbers anywhere among a billion")
-    told = arguments.parse_args()
+    options = arguments.parse_args()
     gc.disable()
-    for name, row in measure(records_count=told.records, base_count=told.base, scattered=told.scattered).items():
+    for name, row in measure(
+        records_count=options.records, base_count=options.base, scattered=options.scattered
+    ).items():
         print(f"{name:14}" + "".join(f"{path:>24} {value:>11,.0f}" for path, value in row.items()))
 
 

@@ -112,9 +112,11 @@ async def _suspended(rig: Rig, producer: AIOKafkaProducer, senders: list[str]) -
                 f"F-{sender}", sent, Party(sender=sender), "prohibited-content", "prohibited-content", channel="sms"
             )
             key = party_key(finding.party)
-            told = CaseEvent(finding.finding, sent, key, DOCKET, msgspec.Raw(encode(EscalationFinding(finding))))
+            finding_event = CaseEvent(
+                finding.finding, sent, key, DOCKET, msgspec.Raw(encode(EscalationFinding(finding)))
+            )
             await producer.send(
-                CASE_EVENTS, value=encode(told), key=key.encode(), partition=partition_of(key, PARTITIONS)
+                CASE_EVENTS, value=encode(finding_event), key=key.encode(), partition=partition_of(key, PARTITIONS)
             )
             tries = 0
             while sender not in found:
@@ -169,10 +171,10 @@ async def throughput(rig: Rig, *, count: int) -> None:
     """Complaints that wait, until the last is dealt with."""
     async with rig.producer() as producer:
         for place in range(count):
-            said = _complaint(place, "bench")
-            key = ids.complaint_case(said)
+            complaint = _complaint(place, "bench")
+            key = ids.complaint_case(complaint)
             await producer.send(
-                COMPLAINTS, value=encode(said), key=key.encode(), partition=partition_of(key, PARTITIONS)
+                COMPLAINTS, value=encode(complaint), key=key.encode(), partition=partition_of(key, PARTITIONS)
             )
     with Enforce(rig) as enforce:
         await enforce.ready()
@@ -255,13 +257,13 @@ async def _one_dies(one: Enforce, other: Enforce) -> None:
     )
 
 
-async def _run(told: argparse.Namespace) -> None:
+async def _run(arguments: argparse.Namespace) -> None:
     async with rigging(None) as rig:
         note(str(machine.describe(kafka="4")))
         await rig.make_topics()
-        await obedience(rig, count=told.orders)
-        await throughput(rig, count=told.records)
-        await open_cases(rig, count=told.cases)
+        await obedience(rig, count=arguments.orders)
+        await throughput(rig, count=arguments.records)
+        await open_cases(rig, count=arguments.cases)
         await takeover(rig)
 
 

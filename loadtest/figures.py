@@ -18,7 +18,7 @@ from loadtest.machine import Machine
 from loadtest.options import RunOptions
 
 DIRECTORY: Final = Path(__file__).parent / "results"
-"""Where runs are written unless told otherwise; not kept with the sources."""
+"""Where runs are written unless another place is given; not kept with the sources."""
 
 PUBLISHED: Final = Path(__file__).parent / "published"
 """One result of each scenario, kept with the sources: what README and docs/capacity.md are made from."""

@@ -20,24 +20,24 @@ Child = tuple[IO[bytes], IO[bytes]]
 
 def fork(work: Callable[[], Iterator[str]]) -> Child:
     """A forked child that says `r` when it is there, then one line of its work each time it is asked."""
-    told, telling = os.pipe()
+    answers, answering = os.pipe()
     asked, asking = os.pipe()
     if os.fork() == 0:
-        os.close(told)
+        os.close(answers)
         os.close(asking)
         try:
-            os.write(telling, b"r")
+            os.write(answering, b"r")
             lines = work()
             while os.read(asked, 1):
-                os.write(telling, next(lines).encode() + b"\n")
+                os.write(answering, next(lines).encode() + b"\n")
         finally:
             os._exit(0)
-    os.close(telling)
+    os.close(answering)
     os.close(asked)
-    return os.fdopen(told, "rb"), os.fdopen(asking, "wb", buffering=0)
+    return os.fdopen(answers, "rb"), os.fdopen(asking, "wb", buffering=0)
 
 
-def ask(told: IO[bytes], go: IO[bytes]) -> bytes:
+def ask(answers: IO[bytes], go: IO[bytes]) -> bytes:
     """The child's next line; this waits for it."""
     go.write(b"?")
-    return told.readline()
+    return answers.readline()

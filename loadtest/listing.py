@@ -50,7 +50,7 @@ def _pictures(count: int) -> list[tuple[str, bytes]]:
     made = []
     for place in range(count):
         case, state = f"C-{place}", ComplaintState.RECEIVED if place % 2 else ComplaintState.FORWARDED
-        said = Complaint(
+        complaint = Complaint(
             str(place),
             1,
             subscriber=f"+86138{place:08}",
@@ -59,7 +59,7 @@ def _pictures(count: int) -> list[tuple[str, bytes]]:
             sender="ORG-9",
             text="贷" * 60,
         )
-        body = ComplaintCase(case=case, step=1, state=state, complaint=said)
+        body = ComplaintCase(case=case, step=1, state=state, complaint=complaint)
         due = chance.randrange(1_795_000_000_000, 1_796_000_000_000)
         picture = CaseView(
             case=case,

@@ -170,15 +170,15 @@ def share(path: Path, scale: float) -> _Sharing:
     gc.freeze()
     count = round(UPDATES_PER_S * UPDATES_S * scale)
     children = [fork(lambda: _hour(overlay, plan, count)) for _ in range(WORKERS_COUNT)]
-    for told, _ in children:  # all are there before any is measured: each takes its share
-        assert told.read(1) == b"r"
-    before = [ask_child(told, go) for told, go in children]
-    updated = [msgspec.json.decode(ask_child(told, go), type=tuple[int, float]) for told, go in children]
-    after = [ask_child(told, go) for told, go in children]
+    for answers, _ in children:  # all are there before any is measured: each takes its share
+        assert answers.read(1) == b"r"
+    before = [ask_child(answers, go) for answers, go in children]
+    updated = [msgspec.json.decode(ask_child(answers, go), type=tuple[int, float]) for answers, go in children]
+    after = [ask_child(answers, go) for answers, go in children]
     supervisor = memory_bytes()
-    for told, go in children:
+    for answers, go in children:
         go.close()
-        told.close()
+        answers.close()
     for _ in children:
         os.wait()
     return _Sharing(
@@ -357,10 +357,10 @@ def main() -> None:
     parser.add_argument("stage", choices=_STAGES)
     parser.add_argument("path", type=Path)
     parser.add_argument("scale", type=float)
-    told = parser.parse_args()
+    arguments = parser.parse_args()
     limit = int(MEMORY_GIB_MAX * 2**30)
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-    sys.stdout.buffer.write(msgspec.json.encode(_STAGES[told.stage](told.path, told.scale)))
+    sys.stdout.buffer.write(msgspec.json.encode(_STAGES[arguments.stage](arguments.path, arguments.scale)))
 
 
 if __name__ == "__main__":

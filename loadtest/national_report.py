@@ -155,5 +155,5 @@ def _slope(report: Report) -> Iterator[str]:
 
 
 def _row(what: str, found: str, met: bool | None = None, goal: str = "") -> str:  # noqa: FBT001  # a cell of a table
-    said = "" if met is None else f"   goal {goal}: {'met' if met else 'NOT MET'}"
-    return f"  {what:<64}{found:>28}{said}"
+    compared = "" if met is None else f"   goal {goal}: {'met' if met else 'NOT MET'}"
+    return f"  {what:<64}{found:>28}{compared}"

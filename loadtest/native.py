@@ -177,8 +177,8 @@ def batch_of(lines: Sequence[bytes], compression: Compression) -> Batch:
 def sample_share() -> float:
     """How much of the sample traffic is left to Python."""
     few = sample(now=decide.NOW, refusals_count=REFUSALS_COUNT_MIN, silent_count=10_000)
-    said = [repeated.expression(index) for repeated in few.expressions for index in repeated.who]
-    registry = registry_of([*few.records(), *said])
+    expressions = [repeated.expression(index) for repeated in few.expressions for index in repeated.who]
+    registry = registry_of([*few.records(), *expressions])
     native = NativeBatches(Decider(load(), registry), BasedWills.following(registry.wills), partitions=12)
     lines = [encode(event) for event in Traffic(few, own(), seed=1).events(SAMPLE_COUNT, now=decide.NOW)]
     raw = batch_of(lines, "none").raw

@@ -353,12 +353,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m loadtest.partitioned", description=__doc__)
     parser.add_argument("--numbers", type=int, default=2_000_000, metavar="N", help="who refuses (default: 2,000,000)")
     parser.add_argument("--bitmaps", action="store_true", help="only count the bytes of bitmaps: no broker")
-    told = parser.parse_args()
-    if not told.bitmaps:
+    arguments = parser.parse_args()
+    if not arguments.bitmaps:
         with tempfile.TemporaryDirectory(prefix="wurao-partitioned-") as directory:
-            asyncio.run(_measure(told.numbers, Path(directory)))
-    for row in bitmaps(told.numbers):
-        print(f"bitmaps, {told.numbers:,} numbers, {msgspec.json.encode(row).decode()}", flush=True)
+            asyncio.run(_measure(arguments.numbers, Path(directory)))
+    for row in bitmaps(arguments.numbers):
+        print(f"bitmaps, {arguments.numbers:,} numbers, {msgspec.json.encode(row).decode()}", flush=True)
     return 0
 
 

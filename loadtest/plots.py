@@ -99,6 +99,6 @@ def _canvas(*, height: float) -> tuple[Canvas, Axes]:
     return canvas, axes
 
 
-def _title(axes: Axes, result: Result, said: str) -> None:
+def _title(axes: Axes, result: Result, shown: str) -> None:
     quick = ", a quick look" if result.options.quick else ""
-    axes.set_title(f"{result.scenario} ({said}{quick})", loc="left", fontsize=10)
+    axes.set_title(f"{result.scenario} ({shown}{quick})", loc="left", fontsize=10)

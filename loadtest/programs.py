@@ -61,7 +61,7 @@ class Report(msgspec.Struct, frozen=True):
 
 
 class PeerProgram(GuardedProcess):
-    """A peer, under a guard: it ends when it has decided `stop_at` events, is told to, or when this process ends."""
+    """A peer, under a guard: it ends when it has decided `stop_at` events, is asked to, or when this process ends."""
 
     def __init__(self, peer: Peer, rig: Rig, *, stop_at: int) -> None:
         self.target = topic_of(peer.name)
@@ -88,12 +88,12 @@ class PeerProgram(GuardedProcess):
 
     def report(self) -> Report:
         """What it said at its end. Raises `CannotRun`, with its last words, where that was no report."""
-        said = self.log.splitlines()
+        lines = self.log.splitlines()
         try:
-            report = msgspec.json.decode(said[-1] if said else "", type=Report)
+            report = msgspec.json.decode(lines[-1] if lines else "", type=Report)
         except msgspec.MsgspecError:
-            words = " / ".join(line[:200] for line in said[-LOG_LINES_QUOTED:]) or "it said nothing"
-            raise CannotRun(f"{self._peer.name} ended by itself: {words}") from None
+            quoted = " / ".join(line[:200] for line in lines[-LOG_LINES_QUOTED:]) or "it said nothing"
+            raise CannotRun(f"{self._peer.name} ended by itself: {quoted}") from None
         if not report.events or not report.cpu_s:
             raise CannotRun(f"{self._peer.name} decided nothing in the time it had")
         return report

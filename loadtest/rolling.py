@@ -56,10 +56,10 @@ def main() -> int:
     """Measure every way, several times, and print a table. Exit codes: 0 done, 1 failed."""
     parser = argparse.ArgumentParser(prog="python -m loadtest.rolling", description=__doc__.partition("\n")[0])
     parser.add_argument("--times", type=int, default=3, metavar="N", help="restarts of each way (default: 3)")
-    told = parser.parse_args()
+    arguments = parser.parse_args()
     logging.getLogger("aiokafka").setLevel(logging.ERROR)
     try:
-        asyncio.run(_run(times=told.times))
+        asyncio.run(_run(times=arguments.times))
     except (ProcessError, LoadtestError, LocalKafkaError) as error:
         print(f"loadtest: {error}", file=sys.stderr)
         return 1

@@ -152,10 +152,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m loadtest.watch", description=__doc__)
     parser.add_argument("--windows", type=int, default=100, metavar="N", help="windows of ten seconds (default: 100)")
     parser.add_argument("--turns", type=int, default=3, metavar="N", help="runs over all of them (default: 3)")
-    told = parser.parse_args()
+    arguments = parser.parse_args()
     # A topic that has just been made has no leader for a moment: aiokafka tries again, and would say so.
     logging.getLogger("aiokafka").setLevel(logging.ERROR)
-    asyncio.run(measure(told.windows, told.turns))
+    asyncio.run(measure(arguments.windows, arguments.turns))
 
 
 if __name__ == "__main__":

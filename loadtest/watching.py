@@ -54,7 +54,7 @@ async def watch(
 
 
 async def follow(rig: Rig, peer: PeerProgram, *, events_count: int) -> Row:
-    """The same for a peer. One that is slow is told to end after a while, and tells of what it has done by then."""
+    """The same for a peer. One that is slow is asked to end after a while, and tells of what it has done by then."""
     async with Offsets(rig.config, peer.target) as produced:
         before_s = cpu_of(rig.ground.broker_pids)
         peer.start()

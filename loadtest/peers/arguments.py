@@ -23,7 +23,7 @@ from stream import config as configuration
 from stream.config import Config
 
 POLL_S = 0.2
-"""How long a peer may wait for records before it looks whether it is told to end."""
+"""How long a peer may wait for records before it looks whether it is asked to end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Task:
     decisions_topic: str
     partitions: int
     stop_at: int | None
-    """how many events; None: until it is told to end"""
+    """how many events; None: until it is asked to end"""
     snapshot: Path | None
     """a registry to decide from, for peers that do"""
 
@@ -79,7 +79,7 @@ class Run:
 
     @property
     def done(self) -> bool:
-        """Whether it has had its events, or was told to end."""
+        """Whether it has had its events, or was asked to end."""
         return self._told_to_end or (self._stop_at is not None and self.count >= self._stop_at)
 
     @property
@@ -102,7 +102,7 @@ class Run:
         self._last = time.perf_counter(), time.process_time()
 
     def end(self, _number: int = 0, _frame: FrameType | None = None) -> None:
-        """Be told to end; fit to be a signal handler."""
+        """Be asked to end; fit to be a signal handler."""
         self._told_to_end = True
 
     def report(self) -> Report:
@@ -122,27 +122,27 @@ def task() -> Task:
     parser.add_argument("--partitions", type=int, required=True, help="of both topics")
     parser.add_argument("--stop-at", type=int, help="end after so many events (default: at SIGTERM)")
     parser.add_argument("--snapshot", type=Path, help="the registry to decide from")
-    told = parser.parse_args()
+    options = parser.parse_args()
     variables = dict(os.environ)
-    if told.bootstrap:
-        variables["WURAO_KAFKA__BOOTSTRAP"] = told.bootstrap
+    if options.bootstrap:
+        variables["WURAO_KAFKA__BOOTSTRAP"] = options.bootstrap
     return Task(
         config=configuration.load(None, variables),
-        group=told.group,
-        events_topic=told.events_topic,
-        decisions_topic=told.decisions_topic,
-        partitions=told.partitions,
-        stop_at=told.stop_at,
-        snapshot=told.snapshot,
+        group=options.group,
+        events_topic=options.events_topic,
+        decisions_topic=options.decisions_topic,
+        partitions=options.partitions,
+        stop_at=options.stop_at,
+        snapshot=options.snapshot,
     )
 
 
 def run(work: Callable[[Task, Run], None]) -> None:
     """Run a peer that blocks: it asks `Run.done` now and then."""
-    told = task()
-    running = Run(told.stop_at)
+    options = task()
+    running = Run(options.stop_at)
     signal.signal(signal.SIGTERM, running.end)
-    work(told, running)
+    work(options, running)
     say(running)
 
 
@@ -150,11 +150,11 @@ def run_async(work: Callable[[Task, Run], Coroutine[object, object, None]]) -> N
     """Run a peer of coroutines, on uvloop: SIGTERM cancels it."""
     import uvloop  # noqa: PLC0415  # peers with a virtual environment of their own need no loop
 
-    told = task()
-    running = Run(told.stop_at)
+    options = task()
+    running = Run(options.stop_at)
 
     async def until_told() -> None:
-        working = asyncio.ensure_future(work(told, running))
+        working = asyncio.ensure_future(work(options, running))
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, working.cancel)
         await asyncio.wait({working})
         if not working.cancelled():

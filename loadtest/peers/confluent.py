@@ -39,7 +39,7 @@ PRODUCING: Final = {
 
 
 def decide_in_batches(task: Task, run: Run) -> None:
-    """Decide until all is done, or until told to end."""
+    """Decide until all is done, or until asked to end."""
     answer = Answers(task).batch
     failures: list[KafkaError] = []
 

@@ -90,8 +90,8 @@ def _fetch() -> None:
     shutil.rmtree(JARS, ignore_errors=True)
     done = subprocess.run(jgo, cwd=BUILD, capture_output=True, text=True, timeout=FETCH_S_MAX, check=False)
     if done.returncode:
-        said = (done.stderr.strip() or done.stdout.strip() or "nothing").splitlines()[-1]
-        raise JavaBuildError(f"the jars of the Java peers could not be fetched: {said}; connect this machine once")
+        last_line = (done.stderr.strip() or done.stdout.strip() or "nothing").splitlines()[-1]
+        raise JavaBuildError(f"the jars of the Java peers could not be fetched: {last_line}; connect this machine once")
     wrong = _differing()
     if wrong:
         raise JavaBuildError(

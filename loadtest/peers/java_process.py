@@ -50,24 +50,24 @@ class JavaPolicy(msgspec.Struct, frozen=True, omit_defaults=True):
 
 def become(main: str) -> None:
     """Become the Java program `main`. Does not return. Raises SystemExit, with the mend, where it is not built."""
-    told = task()
+    asked = task()
     if not java_build.is_built():
         raise SystemExit("the Java peers are not built: run `make peers`")
     java = str(java_build.runtime())
     options = [
-        *("--bootstrap", told.bootstrap, "--group", told.group, "--snapshot", str(told.registry)),
-        *("--events-topic", told.events_topic, "--decisions-topic", told.decisions_topic),
-        *("--compression", told.compression, "--policy", str(_policy_file(told))),
-        *(("--stop-at", str(told.stop_at)) if told.stop_at is not None else ()),
+        *("--bootstrap", asked.bootstrap, "--group", asked.group, "--snapshot", str(asked.registry)),
+        *("--events-topic", asked.events_topic, "--decisions-topic", asked.decisions_topic),
+        *("--compression", asked.compression, "--policy", str(_policy_file(asked))),
+        *(("--stop-at", str(asked.stop_at)) if asked.stop_at is not None else ()),
         *(("--passes", os.environ["LOADTEST_JAVA_PASSES"]) if "LOADTEST_JAVA_PASSES" in os.environ else ()),
     ]
     sys.stdout.flush()
     os.execv(java, [java, *JVM, "-cp", java_build.class_path(), f"wurao.peers.{main}", *options])  # noqa: S606
 
 
-def _policy_file(told: Task) -> Path:
+def _policy_file(asked: Task) -> Path:
     with tempfile.NamedTemporaryFile(prefix="wurao-peer-policy-", suffix=".json", delete=False) as file:
-        file.write(msgspec.json.encode(_java_policy(load(told.config.policy.file))))
+        file.write(msgspec.json.encode(_java_policy(load(asked.config.policy.file))))
     return Path(file.name)
 
 

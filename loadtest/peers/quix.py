@@ -30,7 +30,7 @@ PRODUCING: Final = {
 
 
 def decide_by_dataframe(task: Task, run: Run) -> None:
-    """Decide until all is done, or until told to end."""
+    """Decide until all is done, or until asked to end."""
     logging.disable(logging.INFO)
     answer = Answers(task).one
     app = Application(

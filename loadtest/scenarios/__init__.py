@@ -1,4 +1,4 @@
-"""Every scenario: its name, what it tells, and what it is run with unless told otherwise.
+"""Every scenario: its name, what it measures, and what it is run with unless otherwise asked.
 
 A scenario is an asynchronous generator: it prepares what all turns share, and then gives what each turn measured. It
 prints its progress by `environment.note`, never a figure that is not in what it gives.
@@ -11,7 +11,7 @@ from typing import Final
 from loadtest.environment import Rig
 from loadtest.figures import Taken
 from loadtest.options import RunOptions
-from loadtest.scenarios import burst, cold_start, latency, mixed, scale, sensitivity, soak, throughput, urgent, words
+from loadtest.scenarios import burst, cold_start, latency, mixed, optout, scale, sensitivity, soak, throughput, urgent
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +64,14 @@ SCENARIOS: Final[dict[str, Scenario]] = {
         Scenario(
             "optout-propagation",
             "refusal produced → applied by all workers (propagation), while events flow",
-            words.propagation,
+            optout.propagation,
             RunOptions(repeat=3, seconds=20.0, rates=(10_000,), workers=(2,)),
             RunOptions(repeat=1, seconds=6.0, rates=(10_000,), workers=(2,), refusals_count=_SMALL, quick=True),
         ),
         Scenario(
             "registry-churn",
             "the same, and the events' own delay, while 50,000 registry records a second are written",
-            words.churning,
+            optout.churning,
             RunOptions(repeat=3, seconds=20.0, rates=(10_000,), churn_per_s=50_000, everything_share=0.2),
             RunOptions(
                 repeat=1,

@@ -57,8 +57,8 @@ async def run(rig: Rig, options: RunOptions) -> AsyncIterator[Taken]:
             row["event_bytes"] = event_bytes
         rows[FILTER]["decision_bytes"] = await rig.mean_bytes(DECISIONS)
         rows[FILTER] |= _stored(rig, EVENTS_SMS, since=0, count=options.events_count)
-        told = [text for name, text in notes.items() if name not in out]
-        yield Taken(rows=rows, notes=(*told, *out.values()))
+        general = [text for name, text in notes.items() if name not in out]
+        yield Taken(rows=rows, notes=(*general, *out.values()))
 
 
 async def _measure(rig: Rig, name: str, *, events_count: int) -> Row:

@@ -14,8 +14,8 @@ from stream.model.registry import Expression
 from stream.policy.facts import World
 from stream.policy.loading import load as load_policy
 from stream.registry.registry import registry_of
+from stream.testbed.decision_line import decision_line
 from stream.testbed.sample import WATCHED_SENDER, Sample
-from stream.testbed.words import decision_line
 
 SHOWN_REASONS: Final = ("prohibited_content", "suspended")
 """Two decisions on the opening that are explained; the third is the subscriber's."""

@@ -17,8 +17,8 @@ from rich.text import Text
 from stream.demo.optout import OptOut
 from stream.demo.tally import OutcomeKey
 from stream.model.fields import Verdict
+from stream.testbed.decision_line import DecisionLine
 from stream.testbed.processes import Usage
-from stream.testbed.words import DecisionLine
 
 COLOUR: dict[Verdict, str] = {"allow": "green", "block": "red", "suspend": "yellow"}
 REASONS_ROWS_MIN = 8

@@ -65,6 +65,6 @@ class Wurao:
         found = sorted(self.broker.read(name), key=lambda record: (record.partition, record.offset))
         return [decode_record(name, record.key, record.value) for record in found]
 
-    def words(self) -> list[Expression]:
+    def expressions(self) -> list[Expression]:
         """All expressions, partition by partition."""
         return [record for record in self.topic(EXPRESSIONS) if isinstance(record, Expression)]

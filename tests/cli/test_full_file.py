@@ -74,12 +74,12 @@ def test_a_full_file_becomes_the_difference_and_narrower_wishes_stay(broker: Bro
     assert "           1  new, will be refused (+86139****9000)" in shown.stderr
     assert "           2  no longer in the file, will be lifted" in shown.stderr
     assert "give --yes" in shown.stderr
-    assert len(wurao.words()) == 8
+    assert len(wurao.expressions()) == 8
 
     assert wurao.asked("registry", "import", second, *replace, "--time", str(T + 30), "--yes")["written"] == {
         "registry.expressions": 5  # a refusal, two lifts, and the two narrower wishes that stand
     }
-    words = wurao.words()
+    words = wurao.expressions()
     said_by_b = [word for word in words if word.subscriber == B][-3:]
     assert [word.will for word in said_by_b] == ["lift", "refuse", "consent"]
     assert said_by_b[1:] == kept[:2], "with their own time and evidence"
@@ -110,7 +110,7 @@ def test_a_full_file_never_lifts_what_it_cannot_read(broker: Broker, tmp_path: P
         path.write_text(content)
         ran = wurao.run("registry", "import", path, *replace, str(T + 2), *words)
         assert ran.returncode == 1
-        assert len(wurao.words()) == len(numbers), "nothing is changed"
+        assert len(wurao.expressions()) == len(numbers), "nothing is changed"
         return ran.stderr
 
     lines = "".join(f"{number}\n" for number in numbers)
@@ -126,7 +126,7 @@ def test_a_full_file_never_lifts_what_it_cannot_read(broker: Broker, tmp_path: P
     ran = wurao.run("registry", "import", sheet, *replace, str(T + 2))
     assert ran.returncode == 1
     assert "2 lines cannot be read" in ran.stderr
-    assert len(wurao.words()) == len(numbers), "nothing is changed"
+    assert len(wurao.expressions()) == len(numbers), "nothing is changed"
 
     few = wurao.file("few.txt", *numbers[2:])
     assert wurao.asked("registry", "import", few, *replace, str(T + 2))["written"] == {"registry.expressions": 2}
@@ -145,7 +145,7 @@ def test_a_full_file_leaves_alone_who_refused_by_letter(broker: Broker, tmp_path
     assert "           2  in both, unchanged (2 refused by another source: not this one's to lift)" in ran.stderr
     assert wurao.run("registry", "import", wurao.file("pl2.txt", C), *replace, str(T + 2)).returncode == 0
     assert wurao.run("registry", "import", wurao.file("pl3.txt", D), *replace, str(T + 3)).returncode == 0
-    said = {(word.subscriber, word.will, word.source) for word in wurao.words()}
+    said = {(word.subscriber, word.will, word.source) for word in wurao.expressions()}
     assert said == {
         (A, "refuse", "letters"),
         (B, "refuse", "letters"),
@@ -175,7 +175,7 @@ def test_who_refuses_while_the_question_stands_is_neither_lifted_nor_written_ove
         told = _rest(terminal)
         assert process.wait(LONG_S) == 0, told
     assert b"3  refused everything meanwhile, left alone" in told
-    after = [(word.subscriber, word.will, word.source, word.sender) for word in wurao.words() if word.time != T]
+    after = [(word.subscriber, word.will, word.source, word.sender) for word in wurao.expressions() if word.time != T]
     assert sorted(after, key=str) == sorted(
         [
             *((word.subscriber, word.will, word.source, word.sender) for word in meanwhile),
@@ -187,7 +187,7 @@ def test_who_refuses_while_the_question_stands_is_neither_lifted_nor_written_ove
     )
     # Nor by a later file: the refusals that letters wrote stayed theirs.
     assert wurao.run(*words, wurao.file("third.txt", E), "--time", str(T + 20), "--yes").returncode == 0
-    wills = registry_of(list(wurao.words())).wills
+    wills = registry_of(list(wurao.expressions())).wills
     stances = {number: wills.stance("call", int(number[1:]), "X", "c") for number in (A, B, C, D)}  # type: ignore[arg-type]
     assert stances == {A: "refused", B: "silent", C: "silent", D: "refused"}
 
@@ -205,7 +205,7 @@ def test_a_letter_that_arrives_after_a_newer_refusal_of_the_platform_is_late_lis
     assert (late["late"], late["written"]) == (1, {})
     assert B in (tmp_path / "late.txt.skipped").read_text(), "so that it can be given anew"
     assert wurao.run("registry", "import", wurao.file("nov.txt", C), *replace, str(T + 20)).returncode == 0
-    wills = registry_of(list(wurao.words())).wills
+    wills = registry_of(list(wurao.expressions())).wills
     stances = {number: wills.stance("call", int(number[1:]), "X", "c") for number in (A, B, C)}  # type: ignore[arg-type]
     assert stances == {A: "refused", B: "silent", C: "refused"}
 
@@ -217,4 +217,4 @@ def test_ctrl_c_ends_the_question_and_the_import(broker: Broker, tmp_path: Path)
         process.send_signal(signal.SIGINT)
         assert process.wait(LONG_S) == 130
         assert b"Traceback" not in _rest(terminal)
-    assert wurao.words() == []
+    assert wurao.expressions() == []

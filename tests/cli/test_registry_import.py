@@ -29,7 +29,9 @@ def _json(*records: FileRecord) -> list[str]:
     return [encode(record).decode() for record in records]
 
 
-def _word(number: str, will: str, when: int, sender: str | None = None, category: str | None = None) -> Expression:
+def _expression(
+    number: str, will: str, when: int, sender: str | None = None, category: str | None = None
+) -> Expression:
     return Expression(number, "sms", will, T + when, "web-form", sender, category)  # type: ignore[arg-type]
 
 
@@ -45,7 +47,7 @@ def _sender(*prefixes: str) -> Sender:
 @pytest.mark.kafka
 def test_a_mixed_import_applies_the_good_tells_the_bad_and_does_nothing_twice(broker: Broker, tmp_path: Path) -> None:
     wurao = Wurao(tmp_path, broker)
-    mixed = wurao.file("mixed.ndjson", *_json(_sender("1069"), _word(A, "refuse", 5)), "{nonsense", "")
+    mixed = wurao.file("mixed.ndjson", *_json(_sender("1069"), _expression(A, "refuse", 5)), "{nonsense", "")
     rows = wurao.file(
         "rows.csv",
         "subscriber,will,sender,category,time",
@@ -65,7 +67,7 @@ def test_a_mixed_import_applies_the_good_tells_the_bad_and_does_nothing_twice(br
         "refused": 0,
     }
     assert wurao.topic(SENDERS) == [_sender("1069")]
-    assert {(word.subscriber, word.will, word.sender) for word in wurao.words()} == {
+    assert {(word.subscriber, word.will, word.sender) for word in wurao.expressions()} == {
         (A, "refuse", None),
         (B, "consent", "ORG-1"),
         (C, "refuse", None),
@@ -84,7 +86,7 @@ def test_a_mixed_import_applies_the_good_tells_the_bad_and_does_nothing_twice(br
     again = wurao.run(*words)
     assert "mixed.ndjson:3: bad: JSON is malformed" in again.stderr
     assert "written                      0" in again.stdout
-    assert len(wurao.words()) == 4
+    assert len(wurao.expressions()) == 4
     # Without its index the importer builds it anew from the topic, and still writes nothing twice.
     (tmp_path / "snapshots" / "expressions.index").unlink()
     assert wurao.asked(*words, code=1)["written"] == {}
@@ -93,11 +95,14 @@ def test_a_mixed_import_applies_the_good_tells_the_bad_and_does_nothing_twice(br
 @pytest.mark.kafka
 def test_a_file_that_arrives_late_undoes_no_newer_word_of_anybody(broker: Broker, tmp_path: Path) -> None:
     wurao = Wurao(tmp_path, broker)
-    broker.write_registry([_word(A, "refuse", 10), _word(B, "consent", 10, "S", "c")])
+    broker.write_registry([_expression(A, "refuse", 10), _expression(B, "consent", 10, "S", "c")])
     late = wurao.file(
         "late.ndjson",
         *_json(
-            _word(A, "consent", 9, "S", "c"), _word(B, "refuse", 9), _word(B, "refuse", 9, "T"), _word(C, "lift", 1)
+            _expression(A, "consent", 9, "S", "c"),
+            _expression(B, "refuse", 9),
+            _expression(B, "refuse", 9, "T"),
+            _expression(C, "lift", 1),
         ),
     )
     ran = wurao.run("registry", "import", late, "--unregistered")
@@ -107,10 +112,10 @@ def test_a_file_that_arrives_late_undoes_no_newer_word_of_anybody(broker: Broker
     skipped = (tmp_path / "late.ndjson.skipped").read_text().splitlines()
     assert [row.split(",")[:2] for row in skipped[1:]] == [["1", "late"], ["2", "late"]]
     # What was written since then, by whomever, counts as well: the index is brought up to date before each import.
-    broker.write_registry([_word(C, "refuse", 5)])
-    later = wurao.file("later.ndjson", *_json(_word(C, "consent", 4, "S", "c")))
+    broker.write_registry([_expression(C, "refuse", 5)])
+    later = wurao.file("later.ndjson", *_json(_expression(C, "consent", 4, "S", "c")))
     assert wurao.asked("registry", "import", later, "--unregistered", code=1)["late"] == 1
-    state = _state(wurao.words()).wills
+    state = _state(wurao.expressions()).wills
     assert [str(state.stance("sms", int(n[1:]), "S", "c")) for n in (A, B, C)] == ["refused", "consented", "refused"]  # type: ignore[arg-type]
 
 
@@ -180,10 +185,10 @@ def test_an_import_that_was_killed_is_completed_by_the_next(broker: Broker, tmp_
         assert process.poll() is None, "the import ended before it could be killed"
     process.send_signal(signal.SIGKILL)
     process.wait()
-    written = len(wurao.words())
+    written = len(wurao.expressions())
     assert 0 < written < len(numbers)
     assert wurao.run(*words).returncode == 0
-    words_now = wurao.words()
+    words_now = wurao.expressions()
     assert {word.subscriber for word in words_now} == set(numbers)
     assert len(words_now) == len(numbers), "a word that was acknowledged is not written again"
     assert wurao.asked(*words)["written"] == {}
@@ -309,7 +314,7 @@ def test_into_topics_a_consent_must_name_one_of_their_senders(broker: Broker, tm
     words = ("registry", "import", wurao.file("rows.csv", *NAMES), "--channel", "sms", "--source", "crm")
     answer = wurao.asked(*words, "--time", str(T), code=1)
     assert (answer["written"], answer["refused"]) == ({"registry.expressions": 2}, 1)
-    assert {(word.subscriber, word.will, word.sender) for word in wurao.words()} == {
+    assert {(word.subscriber, word.will, word.sender) for word in wurao.expressions()} == {
         (B, "consent", "ORG-1"),
         (C, "refuse", "ORG-2"),
     }

@@ -19,7 +19,9 @@ OTHER = "+8613900139000"
 SAID = 1_795_000_000_000
 
 
-def _word(will: str, time: int, sender: str | None = None, category: str | None = None, **fields: str) -> Expression:
+def _expression(
+    will: str, time: int, sender: str | None = None, category: str | None = None, **fields: str
+) -> Expression:
     channel = fields.pop("channel", "sms")
     return Expression(NUMBER, channel, will, time, "web-form", sender, category, **fields)  # type: ignore[arg-type]
 
@@ -27,10 +29,10 @@ def _word(will: str, time: int, sender: str | None = None, category: str | None 
 BANK = Sender("ORG-1", "某某银行", "95588", "active", (NumberEntry("1069", "sms", ("commercial",)),))
 
 WORDS = [
-    _word("refuse", 1, "S"),
-    _word("refuse", 2),
-    _word("consent", 3, "S", "c", evidence="sha256:1", actor="desk:17"),
-    _word("lift", 4, channel="call"),
+    _expression("refuse", 1, "S"),
+    _expression("refuse", 2),
+    _expression("consent", 3, "S", "c", evidence="sha256:1", actor="desk:17"),
+    _expression("lift", 4, channel="call"),
 ]
 
 
@@ -178,7 +180,7 @@ def test_a_word_that_was_said_before_what_stands_is_too_late_and_a_refusal_given
     assert "refuse (*, *) on sms" in late.stderr
     assert _set(wurao, "consent", sender="ORG-1", category="finance").returncode == 0, "said now"
     assert _set(wurao, "refuse", sender="ORG-1").returncode == 0
-    assert [word.will for word in wurao.words()] == ["refuse", "consent", "refuse"]
+    assert [word.will for word in wurao.expressions()] == ["refuse", "consent", "refuse"]
 
 
 @pytest.mark.kafka
@@ -204,7 +206,7 @@ def test_a_consent_to_nobody_or_of_no_category_says_so_with_what_may_have_been_m
     assert ran.returncode == 1
     assert "category 'finace' is none of the policy's (did you mean finance" in ran.stderr
     assert "sender 'org-1' is not registered (did you mean ORG-1?)" in ran.stderr
-    assert wurao.words() == []
+    assert wurao.expressions() == []
     refused = _set(wurao, "refuse", sender="org-1")
     assert refused.returncode == 0, "a refusal is written"
     assert "is not registered" in refused.stderr

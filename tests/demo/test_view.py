@@ -16,10 +16,10 @@ from stream.demo.run import registry_written, topics_made
 from stream.demo.tally import OutcomeKey
 from stream.demo.view import Frame, Held, Process
 from stream.kafka import topics
+from stream.testbed.decision_line import DecisionLine
 from stream.testbed.processes import Usage
 from stream.testbed.sample import sample
 from stream.testbed.traffic import SCENARIOS
-from stream.testbed.words import DecisionLine
 from tests.demo.test_optout import after_reply
 
 ESCAPES = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")

@@ -23,7 +23,7 @@ from tests.deploy.image import engine
 from tests.deploy.manifests import COMPOSE_FILE
 from tests.deploy.processes import ServiceProcess, Where
 from tests.deploy.workloads import Compose
-from tests.enforce.harness import found, said, wait_until
+from tests.enforce.harness import finding_event, intake_record, wait_until
 from tests.filter import cases
 from tests.filter.harness import Broker, event
 
@@ -124,7 +124,7 @@ def _what_comes_in_is_dealt_with(house: House) -> None:
     broker.write([(topics.EVENTS_SMS, 0, None, b"{"), (topics.NOTICES, 0, b"N", b"{")])
     complaint = Complaint("C-1", now, subscriber=cases.SILENT, channel="sms", sender="ORG-BANK", at=now, text="。")
     finding = Finding("W-1", now, Party(sender="ORG-SERVICE"), "refusals", "measures", evidence=("D-1",))
-    broker.write([said(complaint), found(finding)])
+    broker.write([intake_record(complaint), finding_event(finding)])
 
     # The filter decides, writes down the reply's will, says what it decided from, and puts aside what it cannot read.
     assert len(broker.decisions(until=21)) == 21

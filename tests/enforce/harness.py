@@ -35,7 +35,7 @@ Record = tuple[str, int, bytes, bytes]
 """topic, partition, key, value"""
 
 
-def said(record: Complaint | Appeal | Filing | Delivery) -> Record:
+def intake_record(record: Complaint | Appeal | Filing | Delivery) -> Record:
     """A record of an intake topic, under its case's key."""
     match record:
         case Complaint():
@@ -51,12 +51,12 @@ def said(record: Complaint | Appeal | Filing | Delivery) -> Record:
     return topic, partition_of(key, PARTITIONS), key.encode(), encode(record)
 
 
-def told(case: str, event: msgspec.Struct, *, name: str) -> Record:
+def case_event(case: str, event: msgspec.Struct, *, name: str) -> Record:
     """An event to a case."""
     return _event(CaseEvent(name, NOW, case, decoding.procedure_of(case), msgspec.Raw(encode(event))))
 
 
-def found(finding: Finding) -> Record:
+def finding_event(finding: Finding) -> Record:
     """A finding to the docket of its party."""
     event = msgspec.Raw(encode(EscalationFinding(finding)))
     return _event(CaseEvent(finding.finding, NOW, party_key(finding.party), DOCKET, event))

@@ -18,10 +18,10 @@ from tests.enforce.harness import (
     EnforceProcess,
     Pure,
     Record,
+    case_event,
     effects,
-    found,
-    said,
-    told,
+    finding_event,
+    intake_record,
     views,
     wait_until,
 )
@@ -64,7 +64,7 @@ def _complaints() -> list[Complaint]:
 
 
 def _first_words() -> list[Record]:
-    return [*map(said, _complaints()), *map(found, _findings("f"))]
+    return [*map(intake_record, _complaints()), *map(finding_event, _findings("f"))]
 
 
 def _later_words(pure: Pure) -> list[Record]:
@@ -72,14 +72,14 @@ def _later_words(pure: Pure) -> list[Record]:
     records = []
     for complaint in _complaints():
         case = ids.complaint_case(complaint)
-        records.append(told(case, Forwarded(to="carrier"), name=f"{case}-forwarded"))
-        records.append(told(case, Verified("confirmed", "so it was"), name=f"{case}-verified"))
+        records.append(case_event(case, Forwarded(to="carrier"), name=f"{case}-forwarded"))
+        records.append(case_event(case, Verified("confirmed", "so it was"), name=f"{case}-verified"))
     for finding in _findings("f"):
         case = ids.measure_case(finding)
         notice = next(
             out for key, out in pure.effects.items() if key.startswith(f"{case}#") and out.topic == topics.NOTICES
         )
-        records.append(said(Delivery(notice.key.decode(), case, NOW, "delivered", 1, "webhook")))
+        records.append(intake_record(Delivery(notice.key.decode(), case, NOW, "delivered", 1, "webhook")))
     return records
 
 
@@ -145,13 +145,13 @@ def test_two_share_the_cases_and_when_one_dies_the_other_goes_on_with_all(broker
             lambda: sorted(process.metric("wurao_enforce_partitions") for process in (one, other)) == [6, 6],
             what="they share",
         )
-        first = [found(finding) for finding in _findings("f")]
+        first = [finding_event(finding) for finding in _findings("f")]
         broker.write(first)
         pure.take(first)
         wait_until(lambda: _settled(broker, pure), what="both deal with their share")
         assert min(process.metric("wurao_enforce_arrivals_total{") for process in (one, other)) > 0
 
-        more = [found(finding) for finding in _findings("g")]
+        more = [finding_event(finding) for finding in _findings("g")]
         broker.write(more)
         pure.take(more)
         one.kill()

@@ -8,7 +8,7 @@ import pytest
 
 from stream.model.control import Complaint
 from stream.testbed.local import LocalKafka
-from tests.enforce.harness import NOW, SESSION_TIMEOUT_MS, EnforceProcess, said, views, wait_until
+from tests.enforce.harness import NOW, SESSION_TIMEOUT_MS, EnforceProcess, intake_record, views, wait_until
 from tests.filter.harness import Broker
 
 pytestmark = pytest.mark.kafka
@@ -53,14 +53,14 @@ def test_after_an_outage_that_outlasts_its_session_it_deals_with_what_comes(tmp_
         broker.create_topics()
         with EnforceProcess(broker, tmp_path) as process:
             process.wait_ready()
-            broker.write([said(complaint("before"))])
+            broker.write([intake_record(complaint("before"))])
             wait_until(lambda: len(views(broker)) == 1, what="a case")
             kafka.kill(1)
             wait_until(lambda: says(process, "no broker of .* has answered"), what="its reason")
             time.sleep(1.5 * SESSION_TIMEOUT_MS / 1000)
             kafka.restart(1)
             process.wait_ready()
-            broker.write([said(complaint("after"))])
+            broker.write([intake_record(complaint("after"))])
             wait_until(lambda: len(views(broker)) == 2, what="a second case")
             assert process.terminate() == 0
             assert "Traceback" not in process.log

@@ -22,7 +22,7 @@ from stream.model import topics
 from stream.model.cases import CaseView
 from stream.model.codec import decode_as
 from stream.model.control import Appeal, Complaint, Delivery, Notice, Party
-from tests.enforce.harness import EnforceProcess, said, told, views, wait_until
+from tests.enforce.harness import EnforceProcess, case_event, intake_record, views, wait_until
 from tests.filter import cases
 from tests.filter.harness import Broker, FilterProcess, event
 from tests.warning.harness import WatchProcess
@@ -183,7 +183,7 @@ def _complaint_is_refusal_and_breach(stage: Stage) -> None:
         refusal=True,
     )
     case = ids.complaint_case(complaint)
-    stage.broker.write([said(complaint)])
+    stage.broker.write([intake_record(complaint)])
 
     (forward,) = stage.case(case, "received").due
     assert (forward.clock, forward.due) == ("forward", SUNDAY_MIDNIGHT), (
@@ -215,7 +215,7 @@ def _violator_is_told_suspended_heard_and_freed(stage: Stage) -> None:
     assert notice.figures[0].value > 0.9, "the numbers that made the finding are told"
     assert notice.appeal
 
-    stage.broker.write([said(Delivery(notice.notice, case, _now_ms(), "delivered", 1, "webhook"))])
+    stage.broker.write([intake_record(Delivery(notice.notice, case, _now_ms(), "delivered", 1, "webhook"))])
     stage.case(case, "warned")
     assert stage.decide("sms", **service)["reason"] == "service", "nobody is suspended in its grace"
 
@@ -232,10 +232,10 @@ def _violator_is_told_suspended_heard_and_freed(stage: Stage) -> None:
     assert (call["verdict"], call["reason"]) == ("allow", "redress"), "the way to an appeal stays open"
 
     appeal = Appeal("said-2", _now_ms(), case, Party(sender="ORG-BANK"), grounds="。")
-    stage.broker.write([said(appeal)])
+    stage.broker.write([intake_record(appeal)])
     stage.case(case, "appealed")
     stage.case(ids.appeal_case(appeal), "pending")
-    stage.broker.write([told(ids.appeal_case(appeal), Decided("party", "it was another"), name="decided")])
+    stage.broker.write([case_event(ids.appeal_case(appeal), Decided("party", "it was another"), name="decided")])
     assert stage.case(case, "appeal-won").ended
     wait_until(lambda: stage.decide("sms", **service)["reason"] == "service", what="traffic passes again")
     assert [one.subject for one in stage.notices(case)] == ["measure", "measure-ended"]

@@ -10,7 +10,7 @@ from stream.enforce.procedures.complaint import Answered, Complained
 from stream.model import topics
 from stream.model.codec import decode_as
 from stream.model.control import Complaint, Filing, Notice
-from tests.enforce.harness import NOW, EnforceProcess, said, told, views, wait_until
+from tests.enforce.harness import NOW, EnforceProcess, case_event, intake_record, views, wait_until
 from tests.filter.harness import Broker
 
 pytestmark = pytest.mark.kafka
@@ -23,10 +23,10 @@ def test_what_cannot_be_read_taken_or_stepped_is_kept_with_its_reason_and_the_st
     odd = msgspec.structs.replace(good, complaint="odd", subscriber="12")
     # As only a program could put it: from the topic of complaints the number would be asked for.
     failing = msgspec.structs.replace(odd, complaint="bad", refusal=True)
-    no_number = told(ids.complaint_case(failing), Complained(failing), name="failing")
+    no_number = case_event(ids.complaint_case(failing), Complained(failing), name="failing")
     early = Complaint("early", NOW)
-    topic, partition, key, _ = said(good)
-    filing = said(Filing("flood", NOW, body="水利局"))
+    topic, partition, key, _ = intake_record(good)
+    filing = intake_record(Filing("flood", NOW, body="水利局"))
     ill_formed = (*filing[:3], b'{"kind":"filing","filing":"flood","time":1,"body":"x","from":"2026-10-20"}')
     broker.write(
         [
@@ -34,11 +34,11 @@ def test_what_cannot_be_read_taken_or_stepped_is_kept_with_its_reason_and_the_st
             (topic, partition, key, None),
             (topic, partition, None, b"{}"),
             no_number,
-            said(odd),
+            intake_record(odd),
             ill_formed,
-            said(early),
-            told(ids.complaint_case(early), Answered("。"), name="answered"),
-            said(good),
+            intake_record(early),
+            case_event(ids.complaint_case(early), Answered("。"), name="answered"),
+            intake_record(good),
         ]
     )
     good_cases = {"C-good", "C-early", "C-odd", "P-flood"}

@@ -13,7 +13,7 @@ from stream.enforce.procedures.messages import Lift
 from stream.enforce.procedures.terms import Settings
 from stream.model import topics
 from stream.model.control import Complaint, Finding, Party
-from tests.enforce.harness import EnforceProcess, found, said, told, views, wait_until
+from tests.enforce.harness import EnforceProcess, case_event, finding_event, intake_record, views, wait_until
 from tests.filter.harness import Broker
 
 pytestmark = pytest.mark.kafka
@@ -39,10 +39,10 @@ def test_ended_cases_and_their_dockets_leave_the_table_and_stay_away_after_a_cra
 
     with EnforceProcess(broker, tmp_path, **settings) as process:
         process.wait_ready()
-        broker.write([said(over), said(open_), found(finding)])
+        broker.write([intake_record(over), intake_record(open_), finding_event(finding)])
         wait_until(lambda: len(views(broker)) == 3, what="three cases")
-        broker.write([told(ids.complaint_case(over), ComplaintWithdrawn(), name="withdrawn")])
-        broker.write([told(ids.measure_case(finding), Lift("an error", annul=True), name="lifted")])
+        broker.write([case_event(ids.complaint_case(over), ComplaintWithdrawn(), name="withdrawn")])
+        broker.write([case_event(ids.measure_case(finding), Lift("an error", annul=True), name="lifted")])
         wait_until(lambda: sum(one.ended for one in views(broker).values()) == 2, what="two ended")
         assert process.metric("wurao_enforce_left_total") == 0
 
@@ -56,7 +56,7 @@ def test_ended_cases_and_their_dockets_leave_the_table_and_stay_away_after_a_cra
     with EnforceProcess(broker, tmp_path, **settings) as process:
         process.wait_ready()
         assert process.metric("wurao_enforce_entries") == 1
-        broker.write([told(ids.complaint_case(over), ComplaintWithdrawn(), name="late")])
+        broker.write([case_event(ids.complaint_case(over), ComplaintWithdrawn(), name="late")])
         wait_until(lambda: len(broker.read(topics.DEAD_LETTER)) == 1, what="it takes nothing more")
         assert process.terminate() == 0
     assert {key for key, held in _rows(broker).items() if held} == {ids.complaint_case(open_)}

@@ -16,7 +16,7 @@ NUMBER = "+8613800138000"
 
 
 @st.composite
-def _words(draw: st.DrawFn) -> Expression:
+def _expressions(draw: st.DrawFn) -> Expression:
     sender, category = draw(st.sampled_from([None, "S1", "S2"])), draw(st.sampled_from([None, "c1", "c2"]))
     wills = ["refuse", "lift"] if sender is None or category is None else ["refuse", "lift", "consent"]
     will = draw(st.sampled_from(wills))
@@ -29,7 +29,7 @@ def _state(words: list[Expression]) -> tuple[list[Scope], list[Scope]]:
     return wills.expressions_of("sms", Msisdn(8613800138000))
 
 
-@given(words=st.lists(_words(), min_size=1, max_size=12))
+@given(words=st.lists(_expressions(), min_size=1, max_size=12))
 def test_the_state_stays_but_for_its_refusal_of_everything(words: list[Expression]) -> None:
     standing = standing_of(words)
     lift = Expression(NUMBER, "sms", "lift", 100, "platform")
@@ -37,7 +37,7 @@ def test_the_state_stays_but_for_its_refusal_of_everything(words: list[Expressio
     assert _state([*words, lift, *standing]) == ([scope for scope in refusals if scope != EVERYTHING], consents)
 
 
-@given(words=st.lists(_words(), min_size=1, max_size=12))
+@given(words=st.lists(_expressions(), min_size=1, max_size=12))
 def test_what_is_written_again_is_word_for_word_what_was_said(words: list[Expression]) -> None:
     assert set(standing_of(words)) <= set(words)
 

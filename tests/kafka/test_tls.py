@@ -16,7 +16,7 @@ from stream.model.control import Finding, Party
 from tests.certificates import Authority, Identity
 from tests.cli.command import Wurao
 from tests.deploy.manifests import DEPLOY
-from tests.enforce.harness import EnforceProcess, found, views, wait_until
+from tests.enforce.harness import EnforceProcess, finding_event, views, wait_until
 from tests.filter import cases
 from tests.filter.harness import Broker, FilterProcess, event
 from tests.testbed.listening import PASSWORD, listening_kafka, plain_logins
@@ -118,7 +118,7 @@ def test_the_control_plane_deals_with_a_finding_over_tls(listener: str, house: H
     with EnforceProcess(house.broker, tmp_path, **house.settings(listener)) as enforce:
         enforce.wait_ready()
         before = len(views(house.broker))
-        house.broker.write([found(finding)])
+        house.broker.write([finding_event(finding)])
         wait_until(lambda: len(views(house.broker)) > before, what="a case is open")
         assert enforce.terminate() == 0
 

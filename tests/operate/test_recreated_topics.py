@@ -77,7 +77,7 @@ def _notices(broker: Broker, first: int, count: int) -> set[str]:
 def _complaints(broker: Broker, first: int, count: int) -> set[str]:
     """Complaints, and their cases."""
     records = [
-        enforce.said(
+        enforce.intake_record(
             Complaint(
                 f"c-{number}",
                 enforce.NOW,

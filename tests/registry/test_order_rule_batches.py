@@ -13,7 +13,9 @@ SENDERS = (None, "S1", "S2")
 CATEGORIES = (None, "c1", "c2")
 
 
-def _word(time: int, *, will: str = "refuse", sender: str | None = None, category: str | None = None) -> Expression:
+def _expression(
+    time: int, *, will: str = "refuse", sender: str | None = None, category: str | None = None
+) -> Expression:
     return Expression(
         subscriber="+8613800138000",
         channel="sms",
@@ -26,7 +28,7 @@ def _word(time: int, *, will: str = "refuse", sender: str | None = None, categor
 
 
 @st.composite
-def _words(draw: st.DrawFn) -> Expression:
+def _expressions(draw: st.DrawFn) -> Expression:
     sender, category = draw(st.sampled_from(SENDERS)), draw(st.sampled_from(CATEGORIES))
     time = draw(st.integers(0, 5))
     wills = ["refuse", "lift"] if sender is None or category is None else ["refuse", "lift", "consent"]
@@ -48,7 +50,7 @@ def _sifted(words: Sequence[Expression], index: OrderIndex) -> OrderRuleResult:
     return sifted
 
 
-@given(before=st.lists(_words(), max_size=12), batch=st.lists(_words(), max_size=12))
+@given(before=st.lists(_expressions(), max_size=12), batch=st.lists(_expressions(), max_size=12))
 def test_what_is_written_is_never_older_than_a_word_that_it_overlaps(
     before: list[Expression], batch: list[Expression]
 ) -> None:
@@ -70,7 +72,7 @@ def test_what_is_written_is_never_older_than_a_word_that_it_overlaps(
             assert late == newest > word.time
 
 
-@given(batch=st.lists(_words(), max_size=20))
+@given(batch=st.lists(_expressions(), max_size=20))
 def test_a_second_import_of_the_same_words_writes_nothing(batch: list[Expression]) -> None:
     with OrderIndex(None) as index:
         _sifted(batch, index)
@@ -78,7 +80,7 @@ def test_a_second_import_of_the_same_words_writes_nothing(batch: list[Expression
     assert again.write == []
 
 
-@given(batch=st.lists(_words(), max_size=16), cut=st.integers(0, 16))
+@given(batch=st.lists(_expressions(), max_size=16), cut=st.integers(0, 16))
 def test_words_in_two_batches_are_written_as_in_one(batch: list[Expression], cut: int) -> None:
     with OrderIndex(None) as index:
         together = _sifted(batch, index)
@@ -90,30 +92,30 @@ def test_words_in_two_batches_are_written_as_in_one(batch: list[Expression], cut
 
 def test_a_late_consent_does_not_undo_a_newer_refusal_of_everything() -> None:
     with OrderIndex(None) as index:
-        index.take([_word(10)], {})
-        assert _sifted([_word(9, will="consent", sender="S1", category="c1")], index).late == [(0, 10)]
+        index.take([_expression(10)], {})
+        assert _sifted([_expression(9, will="consent", sender="S1", category="c1")], index).late == [(0, 10)]
 
 
 def test_a_late_refusal_of_everything_does_not_undo_a_newer_consent() -> None:
     with OrderIndex(None) as index:
-        index.take([_word(10, will="consent", sender="S1", category="c1")], {})
-        assert _sifted([_word(9)], index).late == [(0, 10)]
+        index.take([_expression(10, will="consent", sender="S1", category="c1")], {})
+        assert _sifted([_expression(9)], index).late == [(0, 10)]
 
 
 def test_words_about_other_senders_do_not_make_each_other_late() -> None:
     with OrderIndex(None) as index:
-        index.take([_word(10, sender="S1")], {})
-        assert _sifted([_word(9, sender="S2")], index).write == [0]
+        index.take([_expression(10, sender="S1")], {})
+        assert _sifted([_expression(9, sender="S2")], index).write == [0]
 
 
 def test_a_sender_and_a_category_overlap_where_both_can_be_meant() -> None:
     with OrderIndex(None) as index:
-        index.take([_word(10, sender="S1")], {})
-        assert _sifted([_word(9, category="c1")], index).late == [(0, 10)]
+        index.take([_expression(10, sender="S1")], {})
+        assert _sifted([_expression(9, category="c1")], index).late == [(0, 10)]
 
 
 def test_of_two_words_at_one_moment_about_one_scope_the_later_line_counts_and_stays() -> None:
-    words = [_word(5, will="refuse"), _word(5, will="lift")]
+    words = [_expression(5, will="refuse"), _expression(5, will="lift")]
     with OrderIndex(None) as index:
         assert _sifted(words, index).write == [1]
         assert _sifted(words, index).write == []

@@ -26,7 +26,7 @@ from stream.metrics import EnforceMetrics
 from stream.model import topics
 from stream.model.control import Complaint
 from stream.policy.loading import load as load_policy
-from tests.enforce.harness import NOW, Pure, Record, effects, said, told, views
+from tests.enforce.harness import NOW, Pure, Record, case_event, effects, intake_record, views
 from tests.filter.harness import PARTITIONS, Broker
 
 pytestmark = pytest.mark.kafka
@@ -67,9 +67,9 @@ def _words(name: str) -> list[Record]:
     )
     case = ids.complaint_case(complaint)
     return [
-        said(complaint),
-        told(case, Forwarded("carrier"), name=f"{case}-forwarded"),
-        told(case, Verified("confirmed", "so it was"), name=f"{case}-verified"),
+        intake_record(complaint),
+        case_event(case, Forwarded("carrier"), name=f"{case}-forwarded"),
+        case_event(case, Verified("confirmed", "so it was"), name=f"{case}-verified"),
     ]
 
 

@@ -12,11 +12,11 @@ from stream.model.cases import CaseEvent
 from stream.model.codec import Undecodable, encode
 from stream.model.control import Appeal, Complaint, Party
 from stream.policy.loading import load
-from tests.enforce.harness import NOW, Record, said
+from tests.enforce.harness import NOW, Record, intake_record
 from tests.filter.harness import PARTITIONS
 
 NUMBERING = load(None).numbering
-COMPLAINT = said(Complaint("one", NOW))
+COMPLAINT = intake_record(Complaint("one", NOW))
 APPEAL = Appeal("one", NOW, "M-1", Party(sender="ORG-1"))
 
 
@@ -32,7 +32,7 @@ def _event(procedure: str, case: str, event: bytes) -> Record:
 
 
 def test_an_appeal_is_first_heard_by_the_case_that_it_is_against() -> None:
-    forward = _read(said(APPEAL))
+    forward = _read(intake_record(APPEAL))
     assert isinstance(forward, Forward)
     assert (forward.event.case, forward.event.procedure) == ("M-1", "measure")
 

@@ -17,7 +17,7 @@ from stream.model.codec import decode_as, encode
 from stream.model.control import Complaint, Delivery, Finding, Party
 from stream.model.registry import Expression
 from stream.policy.loading import load as load_policy
-from tests.enforce.harness import NOW, Pure, Record, found, said, told
+from tests.enforce.harness import NOW, Pure, Record, case_event, finding_event, intake_record
 from tests.filter.harness import PARTITIONS
 
 CONFIG = configuration.load(None, {})
@@ -43,44 +43,44 @@ def _taken(entry: Entry | None, arrival: Arrival) -> Entry:
 
 
 def test_an_arrival_that_comes_again_is_not_taken_again() -> None:
-    entry = store.without_outbox(_taken(None, _arrival(said(COMPLAINT))))
-    assert store.apply(CASE, entry, _arrival(said(COMPLAINT)), NOW, TERMS) == Duplicate()
+    entry = store.without_outbox(_taken(None, _arrival(intake_record(COMPLAINT))))
+    assert store.apply(CASE, entry, _arrival(intake_record(COMPLAINT)), NOW, TERMS) == Duplicate()
 
 
 def test_a_supplement_is_another_arrival_although_it_bears_the_same_complaint_id() -> None:
     incomplete = Complaint("one", NOW, subscriber="+8613800138000")
-    entry = store.without_outbox(_taken(None, _arrival(said(incomplete))))
-    seen = store.view_of(CASE, store.without_outbox(_taken(entry, _arrival(said(COMPLAINT), offset=1))))
+    entry = store.without_outbox(_taken(None, _arrival(intake_record(incomplete))))
+    seen = store.view_of(CASE, store.without_outbox(_taken(entry, _arrival(intake_record(COMPLAINT), offset=1))))
     assert seen is not None
     assert seen.state == "received"
 
 
 def test_an_entry_is_read_back_as_it_was_written() -> None:
-    entry = _taken(None, _arrival(said(COMPLAINT)))
+    entry = _taken(None, _arrival(intake_record(COMPLAINT)))
     again = store.decode(encode(entry))
     assert encode(again) == encode(entry)
     assert outbox.records(CASE, again, PARTITIONS) == outbox.records(CASE, entry, PARTITIONS)
 
 
 def test_what_no_row_takes_is_refused_and_says_what_would_be_possible() -> None:
-    entry = store.without_outbox(_taken(None, _arrival(said(COMPLAINT))))
-    outcome = store.apply(CASE, entry, _arrival(told(CASE, Answered("。"), name="early")), NOW, TERMS)
+    entry = store.without_outbox(_taken(None, _arrival(intake_record(COMPLAINT))))
+    outcome = store.apply(CASE, entry, _arrival(case_event(CASE, Answered("。"), name="early")), NOW, TERMS)
     assert isinstance(outcome, Rejected)
     assert "forwarded" in outcome.reason.partition("; possible: ")[2]
     assert not outcome.stale
 
 
 def test_a_clock_that_runs_no_more_rings_in_vain() -> None:
-    entry = store.without_outbox(_taken(None, _arrival(said(COMPLAINT))))
-    outcome = store.apply(CASE, entry, _arrival(told(CASE, ClockFired("report", NOW), name="ring")), NOW, TERMS)
+    entry = store.without_outbox(_taken(None, _arrival(intake_record(COMPLAINT))))
+    outcome = store.apply(CASE, entry, _arrival(case_event(CASE, ClockFired("report", NOW), name="ring")), NOW, TERMS)
     assert isinstance(outcome, Rejected)
     assert outcome.stale
 
 
 def test_a_missed_term_stands_in_the_picture_with_the_due_time_that_was_missed() -> None:
-    entry = store.without_outbox(_taken(None, _arrival(said(COMPLAINT))))
+    entry = store.without_outbox(_taken(None, _arrival(intake_record(COMPLAINT))))
     (clock,) = store.clocks(entry)
-    ring = _arrival(told(CASE, ClockFired("forward", clock.due), name="ring"))
+    ring = _arrival(case_event(CASE, ClockFired("forward", clock.due), name="ring"))
     outcome = store.apply(CASE, entry, ring, clock.due, TERMS)
     assert isinstance(outcome, Updated)
     seen = store.view_of(CASE, store.without_outbox(outcome.entry))
@@ -90,7 +90,7 @@ def test_a_missed_term_stands_in_the_picture_with_the_due_time_that_was_missed()
 
 
 def test_effects_go_where_their_readers_look_for_them() -> None:
-    records = outbox.records(CASE, _taken(None, _arrival(said(COMPLAINT))), PARTITIONS)
+    records = outbox.records(CASE, _taken(None, _arrival(intake_record(COMPLAINT))), PARTITIONS)
     places = {(record.topic, record.partition) for record in records}
     assert (topics.EXPRESSIONS, partition_of("+8613800138000", PARTITIONS)) in places, "with its subscriber"
     assert records[-1].topic == topics.CASES, "the picture comes last"
@@ -99,7 +99,7 @@ def test_effects_go_where_their_readers_look_for_them() -> None:
 
 def test_what_one_case_tells_another_is_read_as_what_it_was() -> None:
     finding = Finding("W-1", NOW, Party(sender="ORG-1"), "refusals", "early-warning")
-    pure = Pure(CONFIG).take([found(finding)])
+    pure = Pure(CONFIG).take([finding_event(finding)])
     assert pure.states() == {"M-W-1": ("telling", 1)}
     assert {out.topic for out in pure.effects.values()} == {topics.CASE_EVENTS, topics.HOLDS, topics.NOTICES}
 
@@ -108,10 +108,10 @@ def test_what_one_case_tells_another_is_read_as_what_it_was() -> None:
 def test_repeats_in_any_order_leave_the_state_of_one_run(order: list[int], repeats: list[int]) -> None:
     """Whatever a crash makes come again, once each step is taken it changes nothing."""
     words = [
-        said(COMPLAINT),
-        told(CASE, Forwarded("carrier"), name="forwarded"),
-        told(CASE, Forwarded("carrier"), name="forwarded again"),
-        said(Complaint("one", NOW, text="more")),
+        intake_record(COMPLAINT),
+        case_event(CASE, Forwarded("carrier"), name="forwarded"),
+        case_event(CASE, Forwarded("carrier"), name="forwarded again"),
+        intake_record(Complaint("one", NOW, text="more")),
     ]
     entry: Entry | None = None
     for place in range(4):
@@ -126,7 +126,7 @@ def test_repeats_in_any_order_leave_the_state_of_one_run(order: list[int], repea
 
 
 def test_a_refusal_stands_as_the_expression_of_the_subscriber() -> None:
-    pure = Pure(CONFIG).take([said(COMPLAINT)])
+    pure = Pure(CONFIG).take([intake_record(COMPLAINT)])
     (word,) = (out for out in pure.effects.values() if out.topic == topics.EXPRESSIONS)
     assert Expression("+8613800138000", "sms", "refuse", NOW, "complaint", sender="ORG-1", evidence=CASE) == (
         decode_as(Expression, word.value)
@@ -134,5 +134,5 @@ def test_a_refusal_stands_as_the_expression_of_the_subscriber() -> None:
 
 
 def test_a_notice_that_no_measure_waits_for_is_nobody_elses_business() -> None:
-    topic, partition, key, value = said(Delivery("N-1", CASE, NOW, "delivered", 1, "webhook"))
+    topic, partition, key, value = intake_record(Delivery("N-1", CASE, NOW, "delivered", 1, "webhook"))
     assert decoding.read(RecordPosition(topic, partition, 0, NOW), key, value, PARTITIONS, TERMS.numbering) is None

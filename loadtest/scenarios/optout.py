@@ -52,7 +52,7 @@ async def propagation(rig: Rig, options: RunOptions) -> AsyncIterator[Taken]:
     stage = await set_stage(rig, options)
     await settle_broker(stage)
     for turn in range(1, options.repeat + 1):
-        rows, delays, notes = await _words(stage, turn=turn, churn_per_s=0)
+        rows, delays, notes = await _measured(stage, turn=turn, churn_per_s=0)
         yield Taken(rows=rows, delays=delays, notes=notes, sound=not rows["words"]["never_count"])
 
 
@@ -65,16 +65,16 @@ async def churning(rig: Rig, options: RunOptions) -> AsyncIterator[Taken]:
         delays: dict[str, Delays] = {}
         notes: tuple[str, ...] = ()
         for place, per_s in enumerate((0, options.churn_per_s)):
-            found, waited, told = await _words(stage, turn=2 * turn + place, churn_per_s=per_s)
+            found, waited, noted = await _measured(stage, turn=2 * turn + place, churn_per_s=per_s)
             rows |= {f"{name}, {per_s:,} deltas/s": row for name, row in found.items()}
             delays |= {f"{name}, {per_s:,} deltas/s": some for name, some in waited.items()}
-            notes += told
+            notes += noted
         rows["idle worker"] = await applied(stage, turn=turn)
         sound = not any(row.get("never_count") for row in rows.values())
         yield Taken(rows=rows, delays=delays, notes=notes, sound=sound)
 
 
-async def _words(
+async def _measured(
     stage: Stage, *, turn: int, churn_per_s: int
 ) -> tuple[dict[str, Row], dict[str, Delays], tuple[str, ...]]:
     rig, options = stage.rig, stage.options
@@ -118,11 +118,15 @@ async def _words(
         wrote = await written if written is not None else None
         await asyncio.sleep(SETTLE_S)
         states = await announced(rig, first=epochs.before)
-    words, never = await delays_of_expressions(writers.sent, states)
+    optouts, never = await delays_of_expressions(writers.sent, states)
     waited, missing = taken.delays_ns(taken.numbers())
     events = delays_of(waited)
     rows = {
-        "words": {**words.figures, "words_count": float(words.count), "never_count": float(never)},
+        "words": {
+            **optouts.figures,
+            "words_count": float(optouts.count),
+            "never_count": float(never),
+        },
         "events": {
             **events.figures,
             "missing_count": float(missing),
@@ -133,7 +137,7 @@ async def _words(
     }
     for name, row in rows.items():
         note(f"{name:<8}" + "  ".join(f"{key} {value:,.1f}" for key, value in row.items()))
-    return rows, {"words": words, "events": events}, tuple(noticed(taken, f"{churn_per_s:,} deltas/s"))
+    return rows, {"words": optouts, "events": events}, tuple(noticed(taken, f"{churn_per_s:,} deltas/s"))
 
 
 async def _written(writer: Child, begin_ns: int) -> Written:
@@ -145,7 +149,9 @@ async def applied(stage: Stage, *, turn: int) -> Row:
     """How many refusals of everything a worker applies a second that has no events, written as fast as it goes."""
     rig = stage.rig
     first = FRESH_FIRST + (2 * stage.options.repeat + 2 + turn) * FRESH_EACH
-    words = RepeatedExpression("call", "refuse", None, None, range(first, first + APPLIED_COUNT), now_ms(), "loadtest")
+    refusals = RepeatedExpression(
+        "call", "refuse", None, None, range(first, first + APPLIED_COUNT), now_ms(), "loadtest"
+    )
     async with filtering(stage, name=f"filter-idle-{turn}") as process, rig.producer() as producer:
         await asyncio.sleep(SETTLE_S)
         before = await _records(process)
@@ -153,7 +159,7 @@ async def applied(stage: Stage, *, turn: int) -> Row:
         began, cpu_before = time.monotonic(), cpu_of(pids)
         acks: list[Ack] = []
         for start in range(first, first + APPLIED_COUNT, CHUNK):
-            acks += await send_expressions(producer, words, range(start, start + CHUNK), partitions=rig.partitions)
+            acks += await send_expressions(producer, refusals, range(start, start + CHUNK), partitions=rig.partitions)
         await asyncio.gather(*acks)
         while (done := await _records(process) - before) < APPLIED_COUNT:
             if time.monotonic() - began > APPLIED_S_MAX:
