@@ -26,7 +26,7 @@ from bloom.partition import partition_of, partitions_of
 from bloom.sets import bitmap_of
 from bloom.snapshot import SnapshotMeta, read, write
 from bloom.wills import EVERYTHING, ExpressionRow, Kind, Scope, StanceProbe
-from loadtest import national, national_report
+from loadtest import national, national_report, partition_bitmaps
 
 SEED: Final = 20_261_125
 FIRST: Final = 8_613_000_000_000
@@ -234,7 +234,12 @@ def main() -> None:
     parser.add_argument("--national", action="store_true", help="half a billion refusals, 200 million consents")
     parser.add_argument("--scale", type=float, default=1.0, help="of --national: a part of it (0 to 1), for a look")
     parser.add_argument("--out", type=Path, help="with --national: write the figures as JSON into this file")
+    parser.add_argument("--partitions", action="store_true", help="what workers that share the partitions hold each")
     arguments = parser.parse_args()
+    if arguments.partitions:
+        for row in partition_bitmaps.bitmaps(partition_bitmaps.NUMBERS):
+            print(msgspec.json.encode(row).decode(), flush=True)
+        return
     if arguments.national:
         country = national.run(scale=arguments.scale)
         print("\n".join(national_report.lines(country)))

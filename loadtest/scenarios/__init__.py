@@ -11,7 +11,19 @@ from typing import Final
 from loadtest.environment import Rig
 from loadtest.figures import Taken
 from loadtest.options import RunOptions
-from loadtest.scenarios import burst, cold_start, latency, mixed, optout, scale, sensitivity, soak, throughput, urgent
+from loadtest.scenarios import (
+    burst,
+    cold_start,
+    latency,
+    mixed,
+    optout,
+    partitioned,
+    scale,
+    sensitivity,
+    soak,
+    throughput,
+    urgent,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +115,13 @@ SCENARIOS: Final[dict[str, Scenario]] = {
             sensitivity.run,
             RunOptions(repeat=3, events_count=400_000, numbers=(50_000_000, 500_000_000)),
             RunOptions(repeat=1, events_count=120_000, numbers=(10_000_000,), refusals_count=_SMALL, quick=True),
+        ),
+        Scenario(
+            "partitioned",
+            "partitioned mode: what a registry adds to processes, and how long partitions that move stand still",
+            partitioned.run,
+            RunOptions(repeat=3),
+            RunOptions(repeat=1, refusals_count=_SMALL, quick=True),
         ),
         Scenario(
             "soak",
