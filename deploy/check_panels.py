@@ -38,11 +38,11 @@ Seen = Mapping[str, Mapping[str, tuple[Line, ...]]]
 """Dashboard → panel → lines."""
 
 
-def ask(house: Trial, query: Query, *, begin: float, end: float) -> tuple[Line, ...]:
+def ask(deployment: Trial, query: Query, *, begin: float, end: float) -> tuple[Line, ...]:
     """The lines of a query over a time."""
     expr = query.expr.replace(RATE, SHORT_RATE).replace("$job", ".*").replace("$instance", ".*")
     asked = urllib.parse.urlencode({"query": expr, "start": begin, "end": end, "step": STEP_S})
-    with urllib.request.urlopen(f"{house.prometheus}/api/v1/query_range?{asked}", timeout=30) as answer:  # noqa: S310  # 127.0.0.1
+    with urllib.request.urlopen(f"{deployment.prometheus}/api/v1/query_range?{asked}", timeout=30) as answer:  # noqa: S310  # 127.0.0.1
         found = json.load(answer)["data"]["result"]
     return tuple(
         Line(
@@ -61,18 +61,18 @@ def _named(legend: str, labels: Mapping[str, str]) -> str:
     return legend
 
 
-def look(house: Trial, *, begin: float, end: float) -> Seen:
+def look(deployment: Trial, *, begin: float, end: float) -> Seen:
     """Every panel's lines."""
 
     def lines(panel: Panel) -> tuple[Line, ...]:
-        return tuple(line for query in panel.queries for line in ask(house, query, begin=begin, end=end))
+        return tuple(line for query in panel.queries for line in ask(deployment, query, begin=begin, end=end))
 
     return {board.name: {panel.title: lines(panel) for panel in board.panels} for board in BOARDS}
 
 
-def fired(house: Trial, *, begin: float, end: float) -> tuple[Line, ...]:
+def fired(deployment: Trial, *, begin: float, end: float) -> tuple[Line, ...]:
     """The alerts that fired."""
-    return ask(house, Query('ALERTS{alertstate="firing"}', "{{alertname}} ({{severity}})"), begin=begin, end=end)
+    return ask(deployment, Query('ALERTS{alertstate="firing"}', "{{alertname}} ({{severity}})"), begin=begin, end=end)
 
 
 def main() -> int:
@@ -88,14 +88,14 @@ def main() -> int:
         logging.ERROR
     )  # new topics have no leaders for a moment; it says so at length
     try:
-        with trial() as house:
+        with trial() as deployment:
             begin = time.time()
-            sent = asyncio.run(live(house, seconds=arguments.seconds, rate=arguments.rate))
+            sent = asyncio.run(live(deployment, seconds=arguments.seconds, rate=arguments.rate))
             time.sleep(SETTLE_S)
             end = time.time()
-            seen = look(house, begin=begin, end=end)
-            alerts = fired(house, begin=begin, end=end)
-            memory = ask(house, MEMORY, begin=end - SETTLE_S, end=end)
+            seen = look(deployment, begin=begin, end=end)
+            alerts = fired(deployment, begin=begin, end=end)
+            memory = ask(deployment, MEMORY, begin=end - SETTLE_S, end=end)
     except TrialError as error:
         print(f"check_panels: {error}", file=sys.stderr)
         return 1

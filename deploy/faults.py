@@ -1,4 +1,4 @@
-"""The faults that runbooks are followed against: how each is made in a trial house, and how it is mended.
+"""The faults that runbooks are followed against: how each is made in a trial deployment, and how it is corrected.
 
 Each is the thing itself: a process is killed, the broker stopped, a file written wrongly. None touches a metric.
 """
@@ -39,7 +39,7 @@ from stream.testbed.traffic import Traffic
 FASTEST: Final = "Waited for was the end at the burn rate 14.4; the slower ones last as long as their windows."
 
 RATE: Final = 300
-"""Events a second, so that the house has its processors to itself."""
+"""Events a second, so that the deployment has its processors to itself."""
 
 TICK_S: Final = 0.1
 DESK_S: Final = 1.0
@@ -60,8 +60,8 @@ BAD_POLICY: Final = POLICY.replace('silence = "refuse"', 'silence = "perhaps"', 
 
 
 @dataclass(slots=True)
-class House:
-    """A trial house in which people and gateways are at work, and what they do of it can be changed."""
+class Deployment:
+    """A trial deployment with simulated gateways and desk; their rates and faults can be changed."""
 
     trial: Trial
     policy: Path
@@ -100,7 +100,7 @@ class House:
         self.trial.start(name)
 
     def look_at(self, *, without: str = "", also: str = "") -> None:
-        """Let Prometheus ask everybody that stands always, but for these."""
+        """Let Prometheus scrape all permanent processes, but for these."""
         ports = self.trial.ports
         self.trial.look_at({name: ports[name] for name in ports if name not in (SECOND, without) or name == also})
 
@@ -160,141 +160,141 @@ class Fault:
     """One alert's fault. `injected` and `mended` say in a line what is done, `told` what else is to be known."""
 
     alert: str
-    inject: Callable[[House], None]
+    inject: Callable[[Deployment], None]
     injected: str
-    mend: Callable[[House], None]
+    mend: Callable[[Deployment], None]
     mended: str
     told: str = ""
     outlast: tuple[str, ...] = ()
     """burn rates that are not waited for: their windows are long even when shortened"""
 
 
-def _freeze_broker(house: House) -> None:
-    house.broker(signal.SIGSTOP)
+def _freeze_broker(deployment: Deployment) -> None:
+    deployment.broker(signal.SIGSTOP)
 
 
-def _thaw_broker(house: House) -> None:
-    house.broker(signal.SIGCONT)
+def _thaw_broker(deployment: Deployment) -> None:
+    deployment.broker(signal.SIGCONT)
 
 
-def _signal_workers(house: House, which: signal.Signals) -> None:
-    for pid in house.pids("filter"):
+def _signal_workers(deployment: Deployment, which: signal.Signals) -> None:
+    for pid in deployment.pids("filter"):
         os.kill(pid, which)
 
 
-def _freeze_for(seconds: float, send: Callable[[House, signal.Signals], None]) -> Callable[[House], None]:
+def _freeze_for(seconds: float, send: Callable[[Deployment, signal.Signals], None]) -> Callable[[Deployment], None]:
     """Stand still for so long, which is the fault: nothing is waited for."""
 
-    def freeze(house: House) -> None:
-        send(house, signal.SIGSTOP)
+    def freeze(deployment: Deployment) -> None:
+        send(deployment, signal.SIGSTOP)
         time.sleep(seconds)
-        send(house, signal.SIGCONT)
+        send(deployment, signal.SIGCONT)
 
     return freeze
 
 
-def _nothing(_: House) -> None:
+def _nothing(_: Deployment) -> None:
     return
 
 
-def _kill(name: str) -> Callable[[House], None]:
-    return lambda house: house.kill(name)
+def _kill(name: str) -> Callable[[Deployment], None]:
+    return lambda deployment: deployment.kill(name)
 
 
-def _start(name: str) -> Callable[[House], None]:
-    return lambda house: house.trial.start(name)
+def _start(name: str) -> Callable[[Deployment], None]:
+    return lambda deployment: deployment.trial.start(name)
 
 
-def _no_events(house: House) -> None:
-    house.rate = 0
+def _no_events(deployment: Deployment) -> None:
+    deployment.rate = 0
 
 
-def _events(house: House) -> None:
-    house.rate = RATE
+def _events(deployment: Deployment) -> None:
+    deployment.rate = RATE
 
 
-def _old_events(house: House) -> None:
-    house.behind_ms = 10 * 60_000
+def _old_events(deployment: Deployment) -> None:
+    deployment.behind_ms = 10 * 60_000
 
 
-def _new_events(house: House) -> None:
-    house.behind_ms = 0
+def _new_events(deployment: Deployment) -> None:
+    deployment.behind_ms = 0
 
 
-def _replies(house: House) -> None:
-    house.replies_only = True
+def _replies(deployment: Deployment) -> None:
+    deployment.replies_only = True
 
 
-def _all_kinds(house: House) -> None:
-    house.replies_only = False
+def _all_kinds(deployment: Deployment) -> None:
+    deployment.replies_only = False
 
 
-def _starve(house: House) -> None:
-    house.starving.set()
+def _starve(deployment: Deployment) -> None:
+    deployment.starving.set()
 
 
-def _feed(house: House) -> None:
-    house.starving.clear()
+def _feed(deployment: Deployment) -> None:
+    deployment.starving.clear()
     time.sleep(STARVED_S + FED_S)
 
 
-def _not_seen(house: House) -> None:
-    house.look_at(without="enforce")
+def _not_seen(deployment: Deployment) -> None:
+    deployment.look_at(without="enforce")
 
 
-def _seen(house: House) -> None:
-    house.look_at()
+def _seen(deployment: Deployment) -> None:
+    deployment.look_at()
 
 
-def _refuse_notices(house: House) -> None:
-    house.receiver_fails = True
+def _refuse_notices(deployment: Deployment) -> None:
+    deployment.receiver_fails = True
 
 
-def _take_notices(house: House) -> None:
-    house.receiver_fails = False
+def _take_notices(deployment: Deployment) -> None:
+    deployment.receiver_fails = False
 
 
-def _leap_until(level: str) -> Callable[[House], None]:
+def _leap_until(level: str) -> Callable[[Deployment], None]:
     """Day by day, until a term's warning or breach is counted: that is what these alerts read."""
 
-    def leap(house: House) -> None:
-        before = _alerts_count(house, level)
+    def leap(deployment: Deployment) -> None:
+        before = _alerts_count(deployment, level)
         for _ in range(LEAPS_MAX):
-            house.leap()
+            deployment.leap()
             time.sleep(LEAP_S)
-            if _alerts_count(house, level) > before:
+            if _alerts_count(deployment, level) > before:
                 return
 
     return leap
 
 
-def _alerts_count(house: House, level: str) -> float:
-    with urllib.request.urlopen(f"http://127.0.0.1:{house.trial.ports['enforce']}/metrics", timeout=10) as answer:
+def _alerts_count(deployment: Deployment, level: str) -> float:
+    with urllib.request.urlopen(f"http://127.0.0.1:{deployment.trial.ports['enforce']}/metrics", timeout=10) as answer:
         text = answer.read().decode()
     lines = [line for line in text.splitlines() if line.startswith("wurao_enforce_alerts_total") and level in line]
     return sum(float(line.rsplit(" ", 1)[1]) for line in lines)
 
 
-def _freeze_broker_over_terms(house: House) -> None:
-    house.broker(signal.SIGSTOP)
-    house.leap()
+def _freeze_broker_over_terms(deployment: Deployment) -> None:
+    deployment.broker(signal.SIGSTOP)
+    deployment.leap()
 
 
-def _write_bad_complaints(house: House) -> None:
+def _write_bad_complaints(deployment: Deployment) -> None:
     for _ in range(3):
-        house.send(COMPLAINTS, b'{"kind":"complaint"')
+        deployment.send(COMPLAINTS, b'{"kind":"complaint"')
 
 
-def _policy(text: str) -> Callable[[House], None]:
-    def reload(house: House) -> None:
-        house.policy.write_text(text, encoding="utf-8")
-        house.trial.processes["filter"].signal(signal.SIGHUP)
+def _policy(text: str) -> Callable[[Deployment], None]:
+    def reload(deployment: Deployment) -> None:
+        deployment.policy.write_text(text, encoding="utf-8")
+        deployment.trial.processes["filter"].signal(signal.SIGHUP)
 
     return reload
 
 
-def _crash_native(house: House) -> None:
-    os.kill(house.pids("filter")[0], signal.SIGSEGV)
+def _crash_native(deployment: Deployment) -> None:
+    os.kill(deployment.pids("filter")[0], signal.SIGSEGV)
 
 
 FAULTS: Final = (
@@ -360,16 +360,16 @@ FAULTS: Final = (
     ),
     Fault(
         "WuraoPoliciesDiffer",
-        lambda house: house.second_host(policy=NEXT_POLICY),
+        lambda deployment: deployment.second_host(policy=NEXT_POLICY),
         "a second host of the filter started with a policy cn-2020.3",
-        House.no_second_host,
+        Deployment.no_second_host,
         "it is ended",
     ),
     Fault(
         "WuraoRegistriesDiffer",
-        lambda house: house.second_host(wrong=True),
+        lambda deployment: deployment.second_host(wrong=True),
         "a second host of the filter started from a snapshot that lacks every other refusal",
-        House.no_second_host,
+        Deployment.no_second_host,
         "it is ended, its snapshots are deleted",
         told="The snapshot bore the right cluster, topics and offsets, so nothing but its content was wrong.",
     ),
@@ -377,7 +377,7 @@ FAULTS: Final = (
         "WuraoNativePathLost",
         _crash_native,
         "a worker killed with SIGSEGV, as a fault of native code ends it",
-        lambda house: house.restart("filter"),
+        lambda deployment: deployment.restart("filter"),
         "wurao filter restarted",
     ),
     Fault(
@@ -423,7 +423,7 @@ FAULTS: Final = (
     ),
     Fault(
         "WuraoRefusalInForceBudgetBurns",
-        _freeze_for(6, House.broker),
+        _freeze_for(6, Deployment.broker),
         "the broker stood still for six seconds",
         _nothing,
         "nothing to mend any more",
@@ -466,8 +466,8 @@ FAULTS: Final = (
 
 
 @contextmanager
-def house(rewrite: Rewrite) -> Iterator[House]:
-    """A house at work, by rules that are rewritten. Raises `TrialError` where it does not come up."""
+def deployment(rewrite: Rewrite) -> Iterator[Deployment]:
+    """A running deployment whose alert rules are rewritten. Raises `TrialError` where it does not come up."""
     with ExitStack() as ending:
         receiver = ending.enter_context(_receiver())
         port = receiver.server_address[1]
@@ -488,8 +488,8 @@ def house(rewrite: Rewrite) -> Iterator[House]:
             "WURAO_API__WRITE_TIMEOUT_MS": "2000",
             "WURAO_API__TOKEN": TOKEN,
         }
-        there = House(ending.enter_context(trial(changes=changes, rewrite=rewrite)), policy)
-        receiver.house = there
+        there = Deployment(ending.enter_context(trial(changes=changes, rewrite=rewrite)), policy)
+        receiver.deployment = there
         for work in (_gateways, _desk, _starving):
             thread = threading.Thread(target=work, args=(there,), daemon=True)
             thread.start()
@@ -507,14 +507,14 @@ def _folder() -> Iterator[str]:
 class _Receiver(ThreadingHTTPServer):
     """Where notices go."""
 
-    house: House | None = None
+    deployment: Deployment | None = None
 
 
 class _Take(BaseHTTPRequestHandler):
     def do_POST(self) -> None:  # the library's name
         assert isinstance(self.server, _Receiver)
         self.rfile.read(int(self.headers["Content-Length"]))
-        self.send_response(503 if self.server.house is not None and self.server.house.receiver_fails else 204)
+        self.send_response(503 if self.server.deployment is not None and self.server.deployment.receiver_fails else 204)
         self.end_headers()
 
     def log_message(self, *_: object) -> None:
@@ -529,29 +529,29 @@ def _receiver() -> Iterator[_Receiver]:
         server.shutdown()
 
 
-def _gateways(house: House) -> None:
-    """Events, for as long as the house stands; a broker that does not answer is waited for."""
-    asyncio.run(_send_events(house))
+def _gateways(deployment: Deployment) -> None:
+    """Send events for as long as the deployment runs; a broker that does not answer is waited for."""
+    asyncio.run(_send_events(deployment))
 
 
-async def _send_events(house: House) -> None:
+async def _send_events(deployment: Deployment) -> None:
     traffic = Traffic(sampled(), texts.own(), seed=1, prefix="follow")
-    partitions = house.trial.config.topics.partitions
-    while not house.ended.is_set():
-        producer = clients.producer(house.trial.config, client="gateways")
+    partitions = deployment.trial.config.topics.partitions
+    while not deployment.ended.is_set():
+        producer = clients.producer(deployment.trial.config, client="gateways")
         with suppress(KafkaError, OSError):
             await producer.start()
-            await _until_fails(house, Feed(producer, traffic, rate=0, partitions=partitions), traffic)
+            await _until_fails(deployment, Feed(producer, traffic, rate=0, partitions=partitions), traffic)
         await _close(producer)
         await asyncio.sleep(TICK_S)
 
 
-async def _until_fails(house: House, feed: Feed, traffic: Traffic) -> None:
-    while not house.ended.is_set():
+async def _until_fails(deployment: Deployment, feed: Feed, traffic: Traffic) -> None:
+    while not deployment.ended.is_set():
         await asyncio.sleep(TICK_S)
-        now = now_ms() - house.behind_ms
-        count = int(house.rate * TICK_S)
-        if house.replies_only:
+        now = now_ms() - deployment.behind_ms
+        count = int(deployment.rate * TICK_S)
+        if deployment.replies_only:
             await feed.send_events([traffic.reply() for _ in range(count)], now=now)
         else:
             await feed.send_events(traffic.events(count, now=now), now=now)
@@ -563,11 +563,11 @@ async def _close(producer: AIOKafkaProducer) -> None:
             await producer.stop()
 
 
-def _desk(house: House) -> None:
+def _desk(deployment: Deployment) -> None:
     """A complaint and a finding every second or so, whatever becomes of them."""
     number = 0
     said = sampled()
-    while not house.ended.wait(DESK_S):
+    while not deployment.ended.wait(DESK_S):
         number += 1
         complaint = {
             "subscriber": subscriber(said.expressions[0].who.start + number),
@@ -579,7 +579,7 @@ def _desk(house: House) -> None:
         finding = {"party": {"number": subscriber(number)}, "grounds": "inspection", "evidence": ["D-1"]}
         for path, body in (("/v1/complaints", complaint), ("/v1/findings", finding)):
             request = urllib.request.Request(  # 127.0.0.1
-                f"http://127.0.0.1:{house.trial.ports['api']}{path}",
+                f"http://127.0.0.1:{deployment.trial.ports['api']}{path}",
                 data=json.dumps(body).encode(),
                 headers={"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"},
             )
@@ -587,12 +587,12 @@ def _desk(house: House) -> None:
                 answer.read()
 
 
-def _starving(house: House) -> None:
+def _starving(deployment: Deployment) -> None:
     """Stop and continue the workers, while that is asked for."""
-    while not house.ended.is_set():
-        if not house.starving.wait(TICK_S):
+    while not deployment.ended.is_set():
+        if not deployment.starving.wait(TICK_S):
             continue
-        pids = house.pids("filter")
+        pids = deployment.pids("filter")
         for signal_, seconds in ((signal.SIGSTOP, STARVED_S), (signal.SIGCONT, FED_S)):
             for pid in pids:
                 os.kill(pid, signal_)

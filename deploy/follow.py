@@ -1,4 +1,4 @@
-"""Follow runbooks: inject the fault of each alert into a trial house, see the alert fire, mend it, see the alert end.
+"""Follow runbooks: inject each alert's fault into a trial deployment, see it fire, correct the fault, see it end.
 
     python -m deploy.follow                          all that `deploy.faults` knows; half an hour
     python -m deploy.follow WuraoWatchDown …         these
@@ -28,7 +28,7 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from deploy.faults import FAULTS, Fault, House, house
+from deploy.faults import FAULTS, Deployment, Fault, deployment
 from deploy.generate import TOP
 from deploy.trial import FILTERS, TrialError
 from stream.testbed.processes import wurao_command
@@ -48,7 +48,7 @@ SERIES_MAX: Final = 4
 LINES_MAX: Final = 8
 LINE_MAX: Final = 120
 HISTORY_S: Final = 25.0
-"""How long the house runs well before each fault: some rules compare with what was."""
+"""How long the deployment runs well before each fault: some rules compare with what was."""
 
 _WINDOW: Final = re.compile(r"(\[|offset )(\d+)([smhd])\b")
 _FOR: Final = re.compile(r"^( +for: )(\d+)([smhd])$", re.MULTILINE)
@@ -84,7 +84,7 @@ class _Vector(msgspec.Struct, frozen=True):
     result: list[_Series]
 
 
-def _get(there: House, path: str, kind: type[T]) -> T:
+def _get(there: Deployment, path: str, kind: type[T]) -> T:
     with urllib.request.urlopen(f"{there.trial.prometheus}{path}", timeout=30) as answer:  # noqa: S310  # 127.0.0.1
         return msgspec.convert(json.load(answer)["data"], kind)
 
@@ -103,7 +103,7 @@ class Log:
         print("\n".join(self.lines[-1 - len(more) :]), flush=True)
 
 
-def follow(there: House, fault: Fault) -> Log:
+def follow(there: Deployment, fault: Fault) -> Log:
     """Inject, see, mend, see. Raises `TrialError` where the alert does not fire, or does not end."""
     time.sleep(HISTORY_S)
     deadline = time.monotonic() + ENDS_S_MAX
@@ -127,11 +127,11 @@ def follow(there: House, fault: Fault) -> Log:
     return log
 
 
-def _all(there: House) -> list[_Alert]:
+def _all(there: Deployment) -> list[_Alert]:
     return _get(there, "/api/v1/alerts", _Alerts).alerts
 
 
-def _firing(there: House, fault: Fault) -> list[str]:
+def _firing(there: Deployment, fault: Fault) -> list[str]:
     """How gravely the alert fires now: severity, and burn rate where it has one."""
     found = [one.labels for one in _all(there) if one.state == "firing" and one.labels["alertname"] == fault.alert]
     told = [
@@ -142,7 +142,7 @@ def _firing(there: House, fault: Fault) -> list[str]:
     return sorted(told)
 
 
-def _wait(there: House, fault: Fault, log: Log, *, fires: bool) -> None:
+def _wait(there: Deployment, fault: Fault, log: Log, *, fires: bool) -> None:
     deadline = time.monotonic() + (FIRES_S_MAX if fires else ENDS_S_MAX)
     while time.monotonic() < deadline:
         found = _firing(there, fault)
@@ -153,7 +153,7 @@ def _wait(there: House, fault: Fault, log: Log, *, fires: bool) -> None:
     raise TrialError(f"{fault.alert} did not {'fire' if fires else 'end'}:\n" + "\n".join(log.lines))
 
 
-def _asked(there: House, fault: Fault) -> Iterator[str]:
+def _asked(there: Deployment, fault: Fault) -> Iterator[str]:
     """The answers to the runbook's own queries and commands."""
     section = _section(_runbook(fault), "How to see it")
     for block in re.findall(r"```promql\n(.*?)```", section, re.DOTALL):
@@ -163,10 +163,10 @@ def _asked(there: House, fault: Fault) -> Iterator[str]:
     if not commands and "wurao doctor" in _runbook(fault).read_text(encoding="utf-8"):
         commands = ["wurao doctor"]
     for command in commands:
-        yield from (f"{command.split()[1]}: {line}" for line in _told(there, command)[:LINES_MAX])
+        yield from (f"{command.split()[1]}: {line}" for line in _printed(there, command)[:LINES_MAX])
 
 
-def _answer(there: House, query: str) -> str:
+def _answer(there: Deployment, query: str) -> str:
     asked = urllib.parse.urlencode({"query": shortened(query)})
     found = _get(there, f"/api/v1/query?{asked}", _Vector).result
     told = []
@@ -184,7 +184,7 @@ def _figure(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
-def _called(there: House, instance: str) -> str:
+def _called(there: Deployment, instance: str) -> str:
     """A process's name in the place of its address; the workers of a filter are its first and second."""
     port = int(instance.rpartition(":")[2] or 0)
     for name, base in there.trial.ports.items():
@@ -195,7 +195,7 @@ def _called(there: House, instance: str) -> str:
     return instance
 
 
-def _told(there: House, command: str) -> list[str]:
+def _printed(there: Deployment, command: str) -> list[str]:
     """What a command says: of the doctor, only what is wrong."""
     answer = subprocess.run(
         wurao_command(*_arguments(command)),
@@ -256,7 +256,7 @@ def main() -> int:
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # the broker is frozen on purpose
     failed = 0
     try:
-        with house(shortened) as there:
+        with deployment(shortened) as there:
             for fault in [known[name] for name in arguments.alerts] or FAULTS:
                 print(f"\n{fault.alert}", flush=True)
                 try:

@@ -1,5 +1,5 @@
-"""A trial house on this machine: a genuine Kafka, the compose file's services as processes, invented traffic of every
-kind, and a Prometheus that watches all of it by our rules.
+"""A trial deployment on this machine: a genuine Kafka, the compose file's services as processes, invented traffic of
+every kind, and a Prometheus that watches all of it by our rules.
 
 For `deploy.check_panels` and `deploy.follow`; nothing of it is for production. Everything listens on 127.0.0.1 and
 ends with the `with` that it was started by.
@@ -126,7 +126,7 @@ class Trial:
 
 @contextmanager
 def trial(*, changes: Mapping[str, str] | None = None, rewrite: Rewrite = lambda text: text) -> Iterator[Trial]:
-    """The house, all of it at work. Raises `TrialError` where a tool is missing or a process does not start.
+    """The deployment, all of it running. Raises `TrialError` where a tool is missing or a process does not start.
 
     `changes` are settings of its services, `rewrite` changes what Prometheus' rules say.
     """
@@ -157,7 +157,7 @@ def trial(*, changes: Mapping[str, str] | None = None, rewrite: Rewrite = lambda
         standing = {name: port for name, port in ports.items() if name != SECOND}
         file.write_text(_settings(standing, rules=[]), encoding="utf-8")
         commands["prometheus"] = [prometheus, *_prometheus_options(file, folder, ports)]
-        house = Trial(
+        deployment = Trial(
             config=config,
             ports=ports,
             processes={},
@@ -170,23 +170,23 @@ def trial(*, changes: Mapping[str, str] | None = None, rewrite: Rewrite = lambda
             ending=ending,
         )
         for name in commands:
-            house.start(name)
-        # Rules come when all are seen: before, they would hold the house to be away.
+            deployment.start(name)
+        # Rules come when all are seen: before, they would take the deployment to be down.
         time.sleep(SEEN_S)
-        house.look_at(standing)
-        yield house
+        deployment.look_at(standing)
+        yield deployment
 
 
-async def live(house: Trial, *, seconds: float, rate: int) -> int:
-    """Let events come at a rate for so long, and what else happens in a house. Returns how many events were sent."""
-    producer = clients.producer(house.config, client="trial")
+async def live(deployment: Trial, *, seconds: float, rate: int) -> int:
+    """Send events at a rate for so long, and do what else happens in a deployment. Returns the count of events sent."""
+    producer = clients.producer(deployment.config, client="trial")
     await producer.start()
     try:
         said = sampled()
         traffic = Traffic(said, texts.own(), seed=1, prefix="trial")
-        feed = Feed(producer, traffic, rate=rate, partitions=house.config.topics.partitions)
+        feed = Feed(producer, traffic, rate=rate, partitions=deployment.config.topics.partitions)
         async with asyncio.TaskGroup() as group:
-            happening = group.create_task(_happen(house, producer, said, leap_after_s=seconds / 2))
+            happening = group.create_task(_happen(deployment, producer, said, leap_after_s=seconds / 2))
             await feed.run(seconds)
             happening.cancel()
     except BaseExceptionGroup as failed:
@@ -197,25 +197,25 @@ async def live(house: Trial, *, seconds: float, rate: int) -> int:
         await producer.stop()
 
 
-async def _happen(house: Trial, producer: AIOKafkaProducer, said: Sample, *, leap_after_s: float) -> None:
+async def _happen(deployment: Trial, producer: AIOKafkaProducer, said: Sample, *, leap_after_s: float) -> None:
     """What traffic alone does not bring: files and findings, faults of producers, reloads, and terms that end."""
     began = time.monotonic()
-    house.processes["filter"].signal(signal.SIGHUP)
+    deployment.processes["filter"].signal(signal.SIGHUP)
     number = 0
     while True:
         number += 1
-        await asyncio.to_thread(_file, house, number, said)
+        await asyncio.to_thread(_file, deployment, number, said)
         misplaced = said.expressions[0].expression(said.expressions[0].who.start + number)
         key, value = key_of(misplaced).encode(), encode(misplaced)
         for partition in range(2):  # of which one at least is the wrong one
             await producer.send_and_wait(EXPRESSIONS, value=value, key=key, partition=partition)
         await producer.send_and_wait(EVENTS_SMS, value=b"{", partition=0)
         if time.monotonic() - began > leap_after_s:
-            house.clock.write_text(str(LEAP_MS), encoding="utf-8")
+            deployment.clock.write_text(str(LEAP_MS), encoding="utf-8")
         await asyncio.sleep(FILED_EVERY_S)
 
 
-def _file(house: Trial, number: int, said: Sample) -> None:
+def _file(deployment: Trial, number: int, said: Sample) -> None:
     """What people do at the API: a complaint, a finding, a look at the cases, and somebody with a wrong token."""
     complaint = {
         "subscriber": subscriber(said.expressions[0].who.start + number),
@@ -229,15 +229,15 @@ def _file(house: Trial, number: int, said: Sample) -> None:
         "grounds": "inspection",
         "evidence": ["D-1"],
     }
-    _ask(house, "/v1/complaints", complaint)
-    _ask(house, "/v1/findings", finding)
-    _ask(house, "/v1/cases")
-    _ask(house, "/v1/cases", token="wrong")  # noqa: S106  # one that opens nothing
+    _ask(deployment, "/v1/complaints", complaint)
+    _ask(deployment, "/v1/findings", finding)
+    _ask(deployment, "/v1/cases")
+    _ask(deployment, "/v1/cases", token="wrong")  # noqa: S106  # one that opens nothing
 
 
-def _ask(house: Trial, path: str, body: Mapping[str, object] | None = None, *, token: str = TOKEN) -> None:
+def _ask(deployment: Trial, path: str, body: Mapping[str, object] | None = None, *, token: str = TOKEN) -> None:
     request = urllib.request.Request(  # 127.0.0.1
-        f"http://127.0.0.1:{house.ports['api']}{path}",
+        f"http://127.0.0.1:{deployment.ports['api']}{path}",
         data=None if body is None else json.dumps(body).encode(),
         headers={"Authorization": f"Bearer {token}", "Content-Type": "application/json"},
     )
@@ -250,7 +250,7 @@ def _ask(house: Trial, path: str, body: Mapping[str, object] | None = None, *, t
 
 
 def sampled() -> Sample:
-    """The registry that the house has."""
+    """The registry that the deployment has."""
     return sample(now=now_ms(), refusals_count=REFUSALS_COUNT, silent_count=REFUSALS_COUNT)
 
 

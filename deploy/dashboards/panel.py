@@ -32,7 +32,7 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """One picture. `limit` draws a line that a healthy house stays below."""
+    """One picture. `limit` draws a line that a healthy deployment stays below."""
 
     title: str
     says: str

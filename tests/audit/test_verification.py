@@ -30,8 +30,8 @@ T = 1_795_500_000_000
 BIG = 1_000
 
 
-class House:
-    """Histories of the sample registry, its expressions all said at T − 10 s, with one partition."""
+class AuditedSample:
+    """An audit's histories of the sample registry in one partition, its expressions all written at T − 10 s."""
 
     def __init__(self, topics: dict[str, str] | None = None) -> None:
         self.histories = Histories(1, topics=topics)
@@ -91,73 +91,73 @@ def _refusal() -> Expression:
 
 
 def test_every_answer_of_the_table_agrees_with_itself() -> None:
-    house = House()
+    sample = AuditedSample()
     for one in cases.EVENTS:
         event = decode_event(msgspec.json.encode(one))
-        found = house.judge.verify(_decided(event), event, house.epoch())
+        found = sample.judge.verify(_decided(event), event, sample.epoch())
         assert (found.outcome, found.violation) == ("agrees", False), (one, found)
 
 
 def test_an_allow_for_someone_who_refused_or_never_agreed_is_a_violation_whatever_it_calls_itself() -> None:
-    house = House()
+    sample = AuditedSample()
     for to in (cases.REFUSING, cases.SILENT):
         event = _sms(to)
         for reason in ("consented", "service", "personal", "emergency"):
             forged = msgspec.structs.replace(_allow(_decided(event)), reason=reason)
-            found = house.judge.verify(forged, event, house.epoch())
+            found = sample.judge.verify(forged, event, sample.epoch())
             assert (found.outcome, found.violation) == ("differs", True)
-    assert not house.judge.verify(_decided(_sms(cases.REFUSING)), _sms(cases.REFUSING), house.epoch()).violation
+    assert not sample.judge.verify(_decided(_sms(cases.REFUSING)), _sms(cases.REFUSING), sample.epoch()).violation
 
 
 def test_a_refusal_that_the_epoch_does_not_include_counts_when_it_had_stood_for_a_second() -> None:
     for stood_ms, violation in ((0, False), (999, False), (1_000, True), (60_000, True)):
-        house = House()
+        sample = AuditedSample()
         decision = _decided(_sms())
-        before = house.epoch()
-        house.say(_refusal(), T - stood_ms)
-        found = house.judge.verify(decision, _sms(), before)
+        before = sample.epoch()
+        sample.say(_refusal(), T - stood_ms)
+        found = sample.judge.verify(decision, _sms(), before)
         assert (found.outcome, found.violation) == ("agrees", violation), stood_ms
-        found = house.judge.verify(decision, _sms(), house.epoch())
+        found = sample.judge.verify(decision, _sms(), sample.epoch())
         assert (found.outcome, found.violation) == ("differs", True), "the epoch includes it, so it had been seen"
 
 
 def test_what_cannot_be_had_any_more_is_unknown_and_says_why() -> None:
-    house = House()
+    sample = AuditedSample()
     event, decision = _sms(), _decided(_sms())
-    assert house.judge.verify(decision, None, house.epoch()).outcome == "unknown"
+    assert sample.judge.verify(decision, None, sample.epoch()).outcome == "unknown"
     old = msgspec.structs.replace(decision, decided=T - 3_600_001)
-    assert "uncompacted" in house.judge.verify(old, event, house.epoch()).why
+    assert "uncompacted" in sample.judge.verify(old, event, sample.epoch()).why
     long_ago = msgspec.structs.replace(_allow(_decided(_sms(cases.REFUSING))), decided=T - 3_600_001)
-    assert not house.judge.verify(long_ago, _sms(cases.REFUSING), house.epoch()).violation, "nobody can tell any more"
-    other = msgspec.structs.replace(house.epoch(), policy="cn-2021.1", policy_hash="other")
-    assert "not known here, cn-2021.1" in house.judge.verify(decision, event, other).why
-    behind = house.epoch(said=1)
-    house.wills.settle(T)
-    assert "older than what is kept" in house.judge.verify(decision, event, behind).why
+    assert not sample.judge.verify(long_ago, _sms(cases.REFUSING), sample.epoch()).violation, "nobody can tell any more"
+    other = msgspec.structs.replace(sample.epoch(), policy="cn-2021.1", policy_hash="other")
+    assert "not known here, cn-2021.1" in sample.judge.verify(decision, event, other).why
+    behind = sample.epoch(said=1)
+    sample.wills.settle(T)
+    assert "older than what is kept" in sample.judge.verify(decision, event, behind).why
 
 
 def test_offsets_of_a_topic_that_was_made_anew_say_nothing_of_the_one_that_is_there() -> None:
-    house = House({SENDERS: "this"})
+    sample = AuditedSample({SENDERS: "this"})
     of_this, of_before, of_none = (
-        msgspec.structs.replace(house.epoch(said=BIG), topics=topics)
+        msgspec.structs.replace(sample.epoch(said=BIG), topics=topics)
         for topics in ({SENDERS: "this"}, {SENDERS: "before"}, {})
     )
     decision = _decided(_sms())
-    house.say(_refusal(), T + 3_000)
-    assert house.judge.verify(decision, _sms(), of_this).violation, "it says that it includes the refusal"
-    assert house.judge.verify(decision, _sms(), of_none).violation, "an epoch of before this was told"
-    found = house.judge.verify(decision, _sms(), of_before)
+    sample.say(_refusal(), T + 3_000)
+    assert sample.judge.verify(decision, _sms(), of_this).violation, "it says that it includes the refusal"
+    assert sample.judge.verify(decision, _sms(), of_none).violation, "an epoch of before this was told"
+    found = sample.judge.verify(decision, _sms(), of_before)
     assert (found.outcome, found.violation) == ("unknown", False)
     assert "recreated" in found.why
 
 
 def test_a_decision_without_an_epoch_or_of_another_policy_can_still_be_a_violation() -> None:
-    house = House()
+    sample = AuditedSample()
     event = _sms(cases.REFUSING)
     forged = _allow(_decided(event))
-    other = msgspec.structs.replace(house.epoch(), policy_hash="other")
+    other = msgspec.structs.replace(sample.epoch(), policy_hash="other")
     for epoch in (None, other):
-        found = house.judge.verify(forged, event, epoch)
+        found = sample.judge.verify(forged, event, epoch)
         assert (found.outcome, found.violation) == ("unknown", True)
     consent = Expression(
         subscriber=cases.SILENT,
@@ -168,55 +168,55 @@ def test_a_decision_without_an_epoch_or_of_another_policy_can_still_be_a_violati
         sender="ORG-BANK",
         category="finance",
     )
-    house.say(consent, T - 500)
+    sample.say(consent, T - 500)
     to_silent = _allow(_decided(_sms(cases.SILENT)))
-    assert not house.judge.verify(to_silent, _sms(cases.SILENT), None).violation, "it may have seen the consent"
-    house.say(_refusal(), T - 500)
-    assert not house.judge.verify(_allow(_decided(_sms())), _sms(), None).violation, "it may have looked before that"
+    assert not sample.judge.verify(to_silent, _sms(cases.SILENT), None).violation, "it may have seen the consent"
+    sample.say(_refusal(), T - 500)
+    assert not sample.judge.verify(_allow(_decided(_sms())), _sms(), None).violation, "it may have looked before that"
 
 
 def test_a_decision_without_an_epoch_is_no_violation_of_topics_that_may_have_been_recreated_since() -> None:
-    house = House({SENDERS: "this"})
+    sample = AuditedSample({SENDERS: "this"})
     event = _sms(cases.SILENT)
     allowed = _allow(_decided(event))
-    assert not house.judge.verify(allowed, event, None).violation, "nothing says that these topics were there then"
-    of_before = msgspec.structs.replace(house.epoch(), topics={SENDERS: "before"})
-    house.histories.take_epoch(0, encode(of_before))
-    assert not house.judge.verify(allowed, event, None).violation
-    later, since = (msgspec.structs.replace(house.epoch(), time=T + ms, topics={SENDERS: "this"}) for ms in (1, 0))
-    house.histories.take_epoch(1, encode(later))
-    assert not house.judge.verify(allowed, event, None).violation
-    house.histories.take_epoch(2, encode(since))
-    assert house.judge.verify(allowed, event, None).violation
+    assert not sample.judge.verify(allowed, event, None).violation, "nothing says that these topics were there then"
+    of_before = msgspec.structs.replace(sample.epoch(), topics={SENDERS: "before"})
+    sample.histories.take_epoch(0, encode(of_before))
+    assert not sample.judge.verify(allowed, event, None).violation
+    later, since = (msgspec.structs.replace(sample.epoch(), time=T + ms, topics={SENDERS: "this"}) for ms in (1, 0))
+    sample.histories.take_epoch(1, encode(later))
+    assert not sample.judge.verify(allowed, event, None).violation
+    sample.histories.take_epoch(2, encode(since))
+    assert sample.judge.verify(allowed, event, None).violation
 
 
 def test_an_epoch_of_topics_that_are_gone_measures_no_refusal_of_those_that_are_there() -> None:
-    house = House({SENDERS: "this"})
+    sample = AuditedSample({SENDERS: "this"})
     refusal = _refusal()
-    house.histories.take_registry(EXPRESSIONS, 0, 0, T, key=key_of(refusal).encode(), value=encode(refusal))
+    sample.histories.take_registry(EXPRESSIONS, 0, 0, T, key=key_of(refusal).encode(), value=encode(refusal))
     for topic, measured in (("before", []), ("this", [5])):
         for number, to in enumerate((0, 1)):
             epoch = msgspec.structs.replace(
-                house.epoch(said=to), epoch=f"{topic}-{number}", time=T + 5, topics={SENDERS: topic}
+                sample.epoch(said=to), epoch=f"{topic}-{number}", time=T + 5, topics={SENDERS: topic}
             )
-            house.histories.take_epoch(number + 10 * (topic == "this"), encode(epoch))
-        house.histories.measure()
-        assert house.histories.take_in_force_ms() == measured
+            sample.histories.take_epoch(number + 10 * (topic == "this"), encode(epoch))
+        sample.histories.measure()
+        assert sample.histories.take_in_force_ms() == measured
 
 
 def test_while_one_policy_follows_another_decisions_of_both_are_judged_each_by_its_own() -> None:
-    house = House()
+    sample = AuditedSample()
     other = load("opt-out")
-    house.judge.adopt(other)
+    sample.judge.adopt(other)
     event = _sms(cases.SILENT)
     blocked = _decided(event)
     allowed = decide(event, World(other, registry_of(cases.registry())), T, epoch="run-1")
     assert (blocked.verdict, allowed.reason) == ("block", "default_allow")
-    by_other = msgspec.structs.replace(house.epoch(), policy=other.version, policy_hash=other.digest)
-    assert house.judge.verify(blocked, event, house.epoch()).outcome == "agrees"
-    found = house.judge.verify(allowed, event, by_other)
+    by_other = msgspec.structs.replace(sample.epoch(), policy=other.version, policy_hash=other.digest)
+    assert sample.judge.verify(blocked, event, sample.epoch()).outcome == "agrees"
+    found = sample.judge.verify(allowed, event, by_other)
     assert (found.outcome, found.violation) == ("agrees", False)
-    assert house.judge.verify(allowed, event, house.epoch()).violation
+    assert sample.judge.verify(allowed, event, sample.epoch()).violation
 
 
 WILLS = st.lists(

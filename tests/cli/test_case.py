@@ -8,7 +8,7 @@ import pytest
 
 from stream.cli.main import main
 from stream.testbed.processes import environment_with, wurao_command
-from tests.enforce.api.house import House, config_for, house, token_of
+from tests.enforce.api.harness import ApiClient, config_for, running_api, token_of
 from tests.filter.harness import Broker
 
 
@@ -19,8 +19,8 @@ class Said:
         self.code, self.out, self.err = code, out.decode(), err.decode()
 
 
-async def run(home: House, *words: str, by: str = "desk", stdin: bytes = b"") -> Said:
-    variables = environment_with({"WURAO_API__URL": home.address, "WURAO_API__TOKEN": token_of(by)})
+async def run(client: ApiClient, *words: str, by: str = "desk", stdin: bytes = b"") -> Said:
+    variables = environment_with({"WURAO_API__URL": client.address, "WURAO_API__TOKEN": token_of(by)})
     process = await asyncio.create_subprocess_exec(
         *wurao_command("case", *words),
         env=variables,
@@ -35,19 +35,19 @@ async def run(home: House, *words: str, by: str = "desk", stdin: bytes = b"") ->
 
 @pytest.mark.kafka
 async def test_a_complaint_is_filed_listed_shown_and_decided(broker: Broker, tmp_path: Path) -> None:
-    async with house(config_for(broker, tmp_path)) as home:
+    async with running_api(config_for(broker, tmp_path)) as client:
         body = tmp_path / "complaint.json"
         body.write_text('{"channel": "sms", "from": "1069012345", "sender": "ORG-9"}', encoding="utf-8")
         stated = ("--set", "subscriber=+8613800138000", "--set", "text=1069", "--set", "at:=1795400000000")
-        filed = await run(home, "file", "complaint", str(body), *stated, "--key", "form-1", "--json")
+        filed = await run(client, "file", "complaint", str(body), *stated, "--key", "form-1", "--json")
         assert (filed.code, filed.err) == (0, "")
         case = orjson.loads(filed.out)["case"]
-        await home.show(case, state="received")
+        await client.show(case, state="received")
 
         listed, shown, refused = await asyncio.gather(
-            run(home, "list", "--procedure", "complaint"),
-            run(home, "show", case),
-            run(home, "decide", case, "answered", "--set", "detail=done"),
+            run(client, "list", "--procedure", "complaint"),
+            run(client, "show", case),
+            run(client, "decide", case, "answered", "--set", "detail=done"),
         )
         (_, line) = listed.out.splitlines()
         assert case in line
@@ -60,12 +60,12 @@ async def test_a_complaint_is_filed_listed_shown_and_decided(broker: Broker, tmp
         assert "you may: forwarded, withdrawn" in refused.err
 
         decided, nobody, incomplete = await asyncio.gather(
-            run(home, "decide", case, "forwarded", "--set", "to=ORG-9"),
-            run(home, "list", by="nobody"),
-            run(home, "file", "complaint", "-", stdin=b'{"colour": "red", "at": "today"}'),
+            run(client, "decide", case, "forwarded", "--set", "to=ORG-9"),
+            run(client, "list", by="nobody"),
+            run(client, "file", "complaint", "-", stdin=b'{"colour": "red", "at": "today"}'),
         )
         assert decided.code == 0
-        await home.show(case, state="forwarded")
+        await client.show(case, state="forwarded")
         assert nobody.err.startswith("wurao case: unauthorised: ")
         assert "colour: there is no such field" in incomplete.err
         assert "at: Expected `int`, got `str`; state milliseconds since the epoch, UTC" in incomplete.err

@@ -1,6 +1,6 @@
 """Debian's `promtool`, asked about our rules: scenarios in, the alerts that fire out.
 
-A scenario is a healthy house with some series changed, and the exact set of alerts that fire at its end. So each
+A scenario is a healthy deployment with some series changed, and the exact set of alerts that fire at its end. So each
 alert is shown to stay silent in every scenario but its own.
 """
 

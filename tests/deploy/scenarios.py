@@ -1,4 +1,4 @@
-"""What can go wrong in a house that is watched, and which alerts then fire: all of them, and no others."""
+"""What can go wrong in a deployment that is watched, and which alerts then fire: all of them, and no others."""
 
 from typing import Final
 
@@ -165,7 +165,7 @@ SCENARIOS: Final = (
         minutes=360,
     ),
     Scenario(
-        "decisions stop though everybody says that he is well",
+        "decisions stop though every process reports itself ready",
         {
             ALLOWED: line((6000, 70), (0, 10)),
             BLOCKED: line((2000, 70), (0, 10)),
@@ -180,12 +180,12 @@ SCENARIOS: Final = (
         (Firing("WuraoDecisionsStopped", _PAGE | {"kind": "sms"}),),
     ),
     Scenario(
-        "nor do workers that were started anew and have decided none since",
+        "nor do workers that were restarted and have decided none since",
         {ALLOWED: line((6000, 70)), BLOCKED: line((2000, 70)), CALLS: line((8000, 80))},
         (Firing("WuraoDecisionsStopped", _PAGE | {"kind": "sms"}),),
     ),
     Scenario(
-        "a house with an event now and then may be without for ten minutes",
+        "a deployment with an event now and then may have none for ten minutes",
         {ALLOWED: line((10, 70), (0, 10)), BLOCKED: line((0, 80))},
     ),
     Scenario(
@@ -345,7 +345,7 @@ SCENARIOS: Final = (
         (Firing("WuraoNativePathLost", _TICKET),),
     ),
     Scenario(
-        "a house that is on the Python path as a whole chose it",
+        "a deployment that is on the Python path as a whole chose it",
         {
             **{f'wurao_native_info{{{worker},path="native"}}': None for worker in (F1, F2)},
             **{f'wurao_native_info{{{worker},path="python"}}': level((1, 80)) for worker in (F1, F2)},
@@ -371,12 +371,12 @@ SCENARIOS: Final = (
         ),
     ),
     Scenario(
-        "a registry three seconds old for six minutes wakes by its budget only",
+        "a registry three seconds old for six minutes pages by its budget only",
         {f"wurao_registry_staleness_seconds{{{F1}}}": level((0.4, 74), (3, 6))},
         _burns("WuraoRefusalInForceBudgetBurns", "14.4", "6", "1"),
     ),
     Scenario(
-        "words late for half a minute in four hours: the slowest burn alone",
+        "expressions half a minute late once in four hours: the slowest burn alone",
         {f"wurao_registry_staleness_seconds{{{F1}}}": level((0.4, 180), (3, 0.75), (0.4, 179.25))},
         _burns("WuraoRefusalInForceBudgetBurns", "1"),
         minutes=360,

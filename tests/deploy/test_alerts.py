@@ -40,7 +40,7 @@ def test_every_alert_has_a_scenario_in_which_it_fires() -> None:
     wanted = {(str(rule["alert"]), rule["labels"].get("burn")) for rule in ALERTS}
     fired = {(one.alert, one.labels.get("burn")) for scenario in SCENARIOS for one in scenario.fires}
     assert fired == wanted
-    assert SCENARIOS[0].changes == {}, "the first is the healthy house, in which all are silent"
+    assert SCENARIOS[0].changes == {}, "the first is the healthy deployment, in which all are silent"
     assert SCENARIOS[0].fires == ()
 
 

@@ -37,7 +37,7 @@ SERVICES = {
 
 
 @dataclass
-class House:
+class Deployment:
     where: Where
     broker: Broker
     processes: dict[str, ServiceProcess]
@@ -45,7 +45,7 @@ class House:
 
 
 @pytest.fixture(params=["process", "container"])
-def house(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[House]:
+def deployment(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Deployment]:
     """Everything that the compose file runs, ready."""
     where: Where = request.param
     if where == "container":
@@ -61,7 +61,7 @@ def house(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[House]:
                 processes[name].start()
             for process in processes.values():
                 process.wait_ready()
-            yield House(where, broker, processes, ports)
+            yield Deployment(where, broker, processes, ports)
         finally:
             for process in processes.values():
                 process.kill()
@@ -74,22 +74,26 @@ def _ports() -> dict[str, int]:
     return {"filter": base, **after}
 
 
-def test_every_service_does_its_work_with_the_rights_of_its_user_alone_and_ends_within_its_time(house: House) -> None:
-    _every_port_serves_what_prometheus_asks(house)
-    _what_comes_in_is_dealt_with(house)
-    if house.where == "container":
-        for process in house.processes.values():
+def test_every_service_does_its_work_with_the_rights_of_its_user_alone_and_ends_within_its_time(
+    deployment: Deployment,
+) -> None:
+    _every_port_serves_what_prometheus_asks(deployment)
+    _what_comes_in_is_dealt_with(deployment)
+    if deployment.where == "container":
+        for process in deployment.processes.values():
             process.check_health()
     # A filter that ends puts out the activity of its last windows, and early warning judges it.
-    house.processes["filter"].signal(signal.SIGTERM)
-    assert house.processes["filter"].ended_in_time() == 0
-    watch = house.processes["watch"]
+    deployment.processes["filter"].signal(signal.SIGTERM)
+    assert deployment.processes["filter"].ended_in_time() == 0
+    watch = deployment.processes["watch"]
     wait_until(lambda: watch.metric("wurao_watch_records_total") > 0, what="activity is judged")
 
-    for process in house.processes.values():
+    for process in deployment.processes.values():
         process.signal(signal.SIGTERM)
-    assert {name: process.ended_in_time() for name, process in house.processes.items()} == dict.fromkeys(SERVICES, 0)
-    for name, process in house.processes.items():
+    assert {name: process.ended_in_time() for name, process in deployment.processes.items()} == dict.fromkeys(
+        SERVICES, 0
+    )
+    for name, process in deployment.processes.items():
         assert "uthorization" not in process.log, f"{name} lacks a right:\n{process.log}"
 
 
@@ -109,15 +113,15 @@ def test_a_filter_that_delivers_exactly_once_does_so_with_the_rights_of_its_user
             assert filter_.ended_in_time() == 0
 
 
-def _every_port_serves_what_prometheus_asks(house: House) -> None:
-    assert {process.get("/healthz") for process in house.processes.values()} == {"alive\n"}
-    for port in house.ports.values():
+def _every_port_serves_what_prometheus_asks(deployment: Deployment) -> None:
+    assert {process.get("/healthz") for process in deployment.processes.values()} == {"alive\n"}
+    for port in deployment.ports.values():
         assert "# TYPE wurao_" in (http_get(f"http://127.0.0.1:{port}/metrics") or "")
-    assert [house.processes["filter"].metric("wurao_ready", worker=worker) for worker in (1, 2)] == [1, 1]
+    assert [deployment.processes["filter"].metric("wurao_ready", worker=worker) for worker in (1, 2)] == [1, 1]
 
 
-def _what_comes_in_is_dealt_with(house: House) -> None:
-    broker, now = house.broker, time.time_ns() // 1_000_000
+def _what_comes_in_is_dealt_with(deployment: Deployment) -> None:
+    broker, now = deployment.broker, time.time_ns() // 1_000_000
     sms = {"to": cases.WILLING, "text": cases.GOOD_TEXT, **cases.BANK}
     broker.write_events([event("sms", number, **sms) for number in range(20)])
     broker.write_events([event("reply", 1, **{"from": cases.SILENT, "to": cases.PORT, "text": "TD"})])
@@ -137,6 +141,6 @@ def _what_comes_in_is_dealt_with(house: House) -> None:
     assert broker.read(topics.DELIVERIES, until=1)
     assert len(broker.read(topics.DEAD_LETTER, until=2)) == 2
     # The audit judges every decision again.
-    audit = house.processes["audit"]
+    audit = deployment.processes["audit"]
     wait_until(lambda: audit.metric("wurao_audit_decisions_total") >= 21, what="all are judged")
     assert audit.metric("wurao_audit_violations_total") == 0

@@ -11,7 +11,7 @@ import pytest
 
 from stream.model import topics
 from stream.testbed.processes import free_ports
-from tests.enforce.api.house import COMPLAINT, House, config_for, token_of
+from tests.enforce.api.harness import COMPLAINT, ApiClient, config_for, token_of
 from tests.enforce.harness import EnforceProcess
 from tests.filter.harness import Broker
 from tests.patience import LONG_S
@@ -22,7 +22,7 @@ WHOLE_DAY_MS = 86_400_000
 
 
 @asynccontextmanager
-async def enforce(broker: Broker, directory: Path) -> AsyncIterator[tuple[EnforceProcess, House]]:
+async def enforce(broker: Broker, directory: Path) -> AsyncIterator[tuple[EnforceProcess, ApiClient]]:
     """`wurao enforce` with its API, both ready."""
     port = free_ports(1)
     config = config_for(broker, directory)
@@ -34,47 +34,47 @@ async def enforce(broker: Broker, directory: Path) -> AsyncIterator[tuple[Enforc
     with EnforceProcess(broker, directory, **settings) as process:
         async with aiohttp.ClientSession() as session:
             await asyncio.to_thread(process.wait_ready)
-            house = House(f"http://127.0.0.1:{port}", session, config)
+            client = ApiClient(f"http://127.0.0.1:{port}", session, config)
             async with asyncio.timeout(LONG_S):
-                while (await house.get("/v1/cases")).status == 503:  # noqa: ASYNC110  # nothing tells when it is read
+                while (await client.get("/v1/cases")).status == 503:  # noqa: ASYNC110  # nothing tells when it is read
                     await asyncio.sleep(0.05)
-            yield process, house
+            yield process, client
 
 
 async def test_what_was_filed_and_done_over_http_is_there_after_a_crash_and_said_once(
     broker: Broker, tmp_path: Path
 ) -> None:
     now = time.time_ns() // 1_000_000
-    async with enforce(broker, tmp_path) as (process, house):
-        filed = await house.post("/v1/complaints", COMPLAINT, by="agent", key="form-17")
-        lacking = await house.post("/v1/complaints", {"subscriber": COMPLAINT["subscriber"]}, by="agent")
+    async with enforce(broker, tmp_path) as (process, client):
+        filed = await client.post("/v1/complaints", COMPLAINT, by="agent", key="form-17")
+        lacking = await client.post("/v1/complaints", {"subscriber": COMPLAINT["subscriber"]}, by="agent")
         assert (filed.status, lacking.status) == (202, 202)
-        wrong = await house.post("/v1/complaints", {**COMPLAINT, "subscriber": "10086"}, by="agent")
+        wrong = await client.post("/v1/complaints", {**COMPLAINT, "subscriber": "10086"}, by="agent")
         assert (wrong.status, list(wrong.faults())) == (400, ["subscriber"])
-        await house.show(filed.case, state="received")
-        await house.show(lacking.case, state="incomplete")
-        assert (await house.act(filed.case, "forwarded", to="ORG-9")).status == 202
-        await house.show(filed.case, by="agent", state="forwarded")
-        last = await house.act(filed.case, "verified", result="confirmed", detail="it was so")
+        await client.show(filed.case, state="received")
+        await client.show(lacking.case, state="incomplete")
+        assert (await client.act(filed.case, "forwarded", to="ORG-9")).status == 202
+        await client.show(filed.case, by="agent", state="forwarded")
+        last = await client.act(filed.case, "verified", result="confirmed", detail="it was so")
         assert last.status == 202
         process.kill()  # with the last act acknowledged, and perhaps not yet done
 
-    async with enforce(broker, tmp_path) as (process, house):
-        shown = await house.show(filed.case, by="agent", state="confirmed")
+    async with enforce(broker, tmp_path) as (process, client):
+        shown = await client.show(filed.case, by="agent", state="confirmed")
         assert shown["body"]["complaint"]["actor"] == "agent:5"  # type: ignore[index]
         (due,) = (one for one in shown["line"]["due"] if one["clock"] == "report")  # type: ignore[index]
         assert due["due"] > now + 15 * WHOLE_DAY_MS, "the clock runs on from when it was forwarded"
-        page = (await house.get("/v1/cases", by="agent")).body["cases"]
+        page = (await client.get("/v1/cases", by="agent")).body["cases"]
         assert {line["case"] for line in page} == {filed.case, lacking.case}  # type: ignore[attr-defined]
 
         # Whoever had no answer asks again: the same case, and nothing said twice.
-        again = await house.post("/v1/complaints", COMPLAINT, by="agent", key="form-17")
+        again = await client.post("/v1/complaints", COMPLAINT, by="agent", key="form-17")
         assert again.case == filed.case
-        assert (await house.act(filed.case, "acted-upon", detail="stopped")).status == 202
-        await house.show(filed.case, state="acted")
-        (notice,) = [record for record in await house.records(topics.NOTICES) if lacking.case.encode() in record.value]
+        assert (await client.act(filed.case, "acted-upon", detail="stopped")).status == 202
+        await client.show(filed.case, state="acted")
+        (notice,) = [record for record in await client.records(topics.NOTICES) if lacking.case.encode() in record.value]
         assert notice.value
-        assert await house.records(topics.DEAD_LETTER) == []
+        assert await client.records(topics.DEAD_LETTER) == []
         log = process.log
         assert await asyncio.to_thread(process.terminate) == 0
     assert "13800138000" not in log

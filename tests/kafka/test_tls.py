@@ -32,7 +32,7 @@ LONG_AGO = datetime(2020, 1, 1)  # noqa: DTZ001  # as X.509 has it
 
 
 @dataclass(frozen=True)
-class House:
+class TlsBroker:
     """A broker, its ports by listener, and what a client needs to be let in there."""
 
     broker: Broker
@@ -63,7 +63,7 @@ class House:
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+def tls_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TlsBroker]:
     """A broker that shows a certificate for 127.0.0.1, and another port where it has expired."""
     folder = tmp_path_factory.mktemp("certificates")
     authority, stranger = Authority(folder / "ours"), Authority(folder / "stranger")
@@ -86,7 +86,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     with listening_kafka(LISTENERS, properties) as (kafka, ports):
         broker = Broker(kafka.bootstrap)
         broker.create_topics()
-        yield House(broker, ports, authority, client, password_file, stranger)
+        yield TlsBroker(broker, ports, authority, client, password_file, stranger)
 
 
 def _keystore(identity: Identity, path: Path) -> Path:
@@ -97,15 +97,15 @@ def _keystore(identity: Identity, path: Path) -> Path:
 
 @pytest.mark.kafka
 @pytest.mark.parametrize("listener", ["SERVER", "MUTUAL", "LOGIN"])
-def test_the_filter_decides_over_tls(listener: str, house: House, tmp_path: Path) -> None:
-    house.broker.write_registry(cases.registry())
-    with FilterProcess(house.broker, tmp_path, workers=1, **house.settings(listener)) as filter_:
+def test_the_filter_decides_over_tls(listener: str, tls_broker: TlsBroker, tmp_path: Path) -> None:
+    tls_broker.broker.write_registry(cases.registry())
+    with FilterProcess(tls_broker.broker, tmp_path, workers=1, **tls_broker.settings(listener)) as filter_:
         filter_.wait_ready()
         sms = {"to": cases.WILLING, "text": cases.GOOD_TEXT, **cases.BANK}
         mine = {f"{listener}-{number}" for number in range(20)}
-        house.broker.write_events([{**event("sms", 0, **sms), "id": one} for one in mine])
+        tls_broker.broker.write_events([{**event("sms", 0, **sms), "id": one} for one in mine])
         wait_until(
-            lambda: mine <= {decision["event"] for decision in house.broker.decisions()},
+            lambda: mine <= {decision["event"] for decision in tls_broker.broker.decisions()},
             what="all are decided",
         )
         assert filter_.terminate() == 0
@@ -113,21 +113,21 @@ def test_the_filter_decides_over_tls(listener: str, house: House, tmp_path: Path
 
 @pytest.mark.kafka
 @pytest.mark.parametrize("listener", ["SERVER", "MUTUAL", "LOGIN"])
-def test_the_control_plane_deals_with_a_finding_over_tls(listener: str, house: House, tmp_path: Path) -> None:
+def test_the_control_plane_deals_with_a_finding_over_tls(listener: str, tls_broker: TlsBroker, tmp_path: Path) -> None:
     finding = Finding(f"W-{listener}", 1, Party(sender=f"ORG-{listener}"), "refusals", "measures", evidence=("D-1",))
-    with EnforceProcess(house.broker, tmp_path, **house.settings(listener)) as enforce:
+    with EnforceProcess(tls_broker.broker, tmp_path, **tls_broker.settings(listener)) as enforce:
         enforce.wait_ready()
-        before = len(views(house.broker))
-        house.broker.write([finding_event(finding)])
-        wait_until(lambda: len(views(house.broker)) > before, what="a case is open")
+        before = len(views(tls_broker.broker))
+        tls_broker.broker.write([finding_event(finding)])
+        wait_until(lambda: len(views(tls_broker.broker)) > before, what="a case is open")
         assert enforce.terminate() == 0
 
 
-Changed = Callable[[House], dict[str, object]]
+Changed = Callable[[TlsBroker], dict[str, object]]
 
 
-def _as_a_stranger(house: House) -> dict[str, object]:
-    shown = house.stranger.identity("gateway.example")
+def _as_a_stranger(tls_broker: TlsBroker) -> dict[str, object]:
+    shown = tls_broker.stranger.identity("gateway.example")
     return {"ssl_certfile": shown.certfile, "ssl_keyfile": shown.keyfile}
 
 
@@ -135,17 +135,21 @@ def _as_a_stranger(house: House) -> dict[str, object]:
 @pytest.mark.parametrize(
     ("listener", "changed", "told"),
     [
-        ("SERVER", lambda house: {"ssl_cafile": house.stranger.cafile}, "let kafka.ssl_cafile (now /"),
-        ("SERVER", lambda house: {"bootstrap": f"localhost:{house.ports['SERVER']}"}, "let kafka.bootstrap be a name"),
+        ("SERVER", lambda tls_broker: {"ssl_cafile": tls_broker.stranger.cafile}, "let kafka.ssl_cafile (now /"),
+        (
+            "SERVER",
+            lambda tls_broker: {"bootstrap": f"localhost:{tls_broker.ports['SERVER']}"},
+            "let kafka.bootstrap be a name",
+        ),
         ("EXPIRED", lambda _: {}, "not believed: certificate has expired; renew it"),
         ("MUTUAL", lambda _: {"ssl_certfile": "", "ssl_keyfile": ""}, "let kafka.ssl_certfile (now none) be"),
         ("MUTUAL", _as_a_stranger, "let kafka.ssl_certfile (now /"),
     ],
 )
 async def test_a_certificate_that_is_not_believed_is_told_and_not_waited_for(
-    listener: str, changed: Changed, told: str, house: House
+    listener: str, changed: Changed, told: str, tls_broker: TlsBroker
 ) -> None:
-    config = configuration.load(None, house.settings(listener, **changed(house)))
+    config = configuration.load(None, tls_broker.settings(listener, **changed(tls_broker)))
     with pytest.raises(CannotStart) as refused:
         await look(config)
     assert config.kafka.bootstrap in str(refused.value)
@@ -159,43 +163,45 @@ async def test_a_certificate_that_is_not_believed_is_told_and_not_waited_for(
         ("LOGIN", lambda _: {"sasl_password": "wrong"}, "refuses the login of wurao by PLAIN"),
         ("LOGIN", lambda _: {"sasl_mechanism": "SCRAM-SHA-512"}, "refuses the login of wurao by SCRAM-SHA-512"),
         ("SERVER", lambda _: {"security_protocol": "PLAINTEXT"}, "does not answer by PLAINTEXT"),
-        ("SERVER", lambda house: {"bootstrap": house.broker.bootstrap}, "does not answer by SSL"),
+        ("SERVER", lambda tls_broker: {"bootstrap": tls_broker.broker.bootstrap}, "does not answer by SSL"),
     ],
 )
 async def test_what_else_keeps_a_client_out_is_told_and_waited_for(
-    listener: str, changed: Changed, told: str, house: House
+    listener: str, changed: Changed, told: str, tls_broker: TlsBroker
 ) -> None:
-    config = configuration.load(None, house.settings(listener, **changed(house), request_timeout_ms=2_000))
+    config = configuration.load(None, tls_broker.settings(listener, **changed(tls_broker), request_timeout_ms=2_000))
     with pytest.raises(clients.KafkaError) as failed:
         await look(config)
     assert f"{config.kafka.bootstrap} {told}" in str(failed.value)
 
 
 @pytest.mark.kafka
-async def test_nothing_keeps_a_client_out_that_is_let_in_at_one_address(house: House) -> None:
-    servers = f"127.0.0.1:1,127.0.0.1:{house.ports['MUTUAL']}"
-    assert await reason(configuration.load(None, house.settings("MUTUAL", bootstrap=servers))) is None
+async def test_nothing_keeps_a_client_out_that_is_let_in_at_one_address(tls_broker: TlsBroker) -> None:
+    servers = f"127.0.0.1:1,127.0.0.1:{tls_broker.ports['MUTUAL']}"
+    assert await reason(configuration.load(None, tls_broker.settings("MUTUAL", bootstrap=servers))) is None
 
 
 @pytest.mark.kafka
 @pytest.mark.parametrize(
     "command", ["filter", "enforce", "watch", "audit", "notify", "topics check", "registry export"]
 )
-def test_a_broker_that_is_not_believed_ends_a_start_with_the_reason(command: str, house: House, tmp_path: Path) -> None:
-    settings = house.settings("SERVER", ssl_cafile=house.stranger.cafile)
+def test_a_broker_that_is_not_believed_ends_a_start_with_the_reason(
+    command: str, tls_broker: TlsBroker, tmp_path: Path
+) -> None:
+    settings = tls_broker.settings("SERVER", ssl_cafile=tls_broker.stranger.cafile)
     ran = Wurao(tmp_path, variables={**ELSE, **settings}).run(*command.split())
     assert ran.returncode == 1, ran.stderr
     last = ran.stderr.splitlines()[-1]
-    assert f"127.0.0.1:{house.ports['SERVER']} shows a certificate that is not believed" in last
-    assert f"kafka.ssl_cafile (now {house.stranger.cafile})" in last
+    assert f"127.0.0.1:{tls_broker.ports['SERVER']} shows a certificate that is not believed" in last
+    assert f"kafka.ssl_cafile (now {tls_broker.stranger.cafile})" in last
 
 
 @pytest.mark.kafka
-def test_the_doctor_says_why_a_broker_is_not_believed(house: House, tmp_path: Path) -> None:
-    ran = Wurao(tmp_path, variables=house.settings("SERVER", ssl_cafile=house.stranger.cafile)).run("doctor")
+def test_the_doctor_says_why_a_broker_is_not_believed(tls_broker: TlsBroker, tmp_path: Path) -> None:
+    ran = Wurao(tmp_path, variables=tls_broker.settings("SERVER", ssl_cafile=tls_broker.stranger.cafile)).run("doctor")
     (broken,) = (line for line in ran.stdout.splitlines() if line.startswith("WRONG"))
     assert "shows a certificate that is not believed: unable to get local issuer" in broken
-    assert f"→ let kafka.ssl_cafile (now {house.stranger.cafile})" in ran.stdout
+    assert f"→ let kafka.ssl_cafile (now {tls_broker.stranger.cafile})" in ran.stdout
 
 
 def _files(folder: Path, **changed: object) -> dict[str, str]:

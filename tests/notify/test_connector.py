@@ -11,7 +11,7 @@ from stream.model.codec import decode_as, encode
 from stream.model.control import Delivery, Notice
 from stream.model.topics import DEAD_LETTER, DELIVERIES, NOTICES
 from stream.testbed.processes import WuraoProcess, environment_with, free_ports, wurao_command
-from tests.enforce.api.house import config_for, eventually, read, write
+from tests.enforce.api.harness import config_for, eventually, read, write
 from tests.filter.harness import PARTITIONS, Broker
 from tests.notify.sinks import MailSink, WebSink, mail_sink, web_sink
 

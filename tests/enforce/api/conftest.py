@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from stream.config import Config
-from tests.enforce.api.house import config_for
+from tests.enforce.api.harness import config_for
 from tests.filter.harness import Broker
 
 

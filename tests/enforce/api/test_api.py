@@ -1,6 +1,6 @@
 """The API over HTTP, on genuine Kafka: what is filed is a record first, and what may not be is told why.
 
-Tests share a house where they can: every one has a broker's topics made anew, which costs a second.
+Tests share a running API where they can: each needs its topics created anew, which costs a second.
 """
 
 import asyncio
@@ -21,14 +21,14 @@ from stream.enforce.procedures.forms import PERSON
 from stream.enforce.procedures.terms import Settings
 from stream.model import topics
 from stream.testbed.processes import environment_with
-from tests.enforce.api.house import (
+from tests.enforce.api.harness import (
     COMPLAINT,
     Answer,
-    House,
+    ApiClient,
     Json,
     eventually,
-    house,
     register,
+    running_api,
     token_of,
     write,
     write_tokens,
@@ -53,19 +53,19 @@ FILING: Json = {
 
 
 async def test_a_complaint_is_a_record_first_and_then_a_case_that_goes_its_whole_way(config: Config) -> None:
-    async with house(config) as home:
-        filed = await home.post("/v1/complaints", COMPLAINT, by="agent")
+    async with running_api(config) as client:
+        filed = await client.post("/v1/complaints", COMPLAINT, by="agent")
         assert (filed.status, filed.body["missing"]) == (202, [])
-        (record,) = await home.records(topics.COMPLAINTS)
+        (record,) = await client.records(topics.COMPLAINTS)
         said = orjson.loads(record.value)
         assert said["actor"] == "agent:5"
         assert said["complaint"] == filed.body["id"]
         assert record.key.decode() == filed.case
         assert record.partition == partition_of(filed.case, PARTITIONS)
 
-        shown = await home.show(filed.case, state="received")
+        shown = await client.show(filed.case, state="received")
         assert "forwarded" in shown["possible"]  # type: ignore[operator]
-        early = await home.act(filed.case, "answered", detail="done")
+        early = await client.act(filed.case, "answered", detail="done")
         assert early.status == 409
         assert early.body["possible"] == ["forwarded", "withdrawn"]
         assert "is received: answered is not possible" in str(early.body["reason"])
@@ -77,36 +77,36 @@ async def test_a_complaint_is_a_record_first_and_then_a_case_that_goes_its_whole
             ("reported", {"detail": "stopped"}, "reported"),
             ("answered", {"detail": "stopped"}, "answered"),
         ):
-            assert (await home.act(filed.case, event, **fields)).status == 202
-            await home.show(filed.case, state=state)
-        events = [orjson.loads(one.value) for one in await home.records(topics.CASE_EVENTS)]
+            assert (await client.act(filed.case, event, **fields)).status == 202
+            await client.show(filed.case, state=state)
+        events = [orjson.loads(one.value) for one in await client.records(topics.CASE_EVENTS)]
         assert {one["actor"] for one in events if one["procedure"] == "complaint"} == {"desk:17"}
 
         # Answered, the user may take a dispute to the appeals body; the party is the complaint's.
-        disputed = await home.post("/v1/disputes", {"complaint": filed.case, "grounds": "no"}, by="agent")
+        disputed = await client.post("/v1/disputes", {"complaint": filed.case, "grounds": "no"}, by="agent")
         assert disputed.status == 202
-        shown = await home.show(disputed.case, by="agent", state="submitted")
+        shown = await client.show(disputed.case, by="agent", state="submitted")
         assert shown["line"]["party"] == {"sender": "ORG-9", "number": None}  # type: ignore[index]
-        assert (await home.get(f"/v1/cases/{disputed.case}", by="other-agent")).status == 404
+        assert (await client.get(f"/v1/cases/{disputed.case}", by="other-agent")).status == 404
 
 
 async def test_what_a_complaint_lacks_is_listed_and_may_be_added(config: Config) -> None:
-    async with house(config) as home:
-        filed = await home.post("/v1/complaints", {"subscriber": "+8613800138000"}, by="agent")
+    async with running_api(config) as client:
+        filed = await client.post("/v1/complaints", {"subscriber": "+8613800138000"}, by="agent")
         assert filed.status == 202
         missing = [one["field"] for one in filed.body["missing"]]  # type: ignore[attr-defined]
         assert missing == ["channel", "from or sender", "at", "text or evidence"]
-        await home.show(filed.case, state="incomplete")
-        added = await home.post(f"/v1/complaints/{filed.case}", {**COMPLAINT, "at": None}, by="agent")
+        await client.show(filed.case, state="incomplete")
+        added = await client.post(f"/v1/complaints/{filed.case}", {**COMPLAINT, "at": None}, by="agent")
         assert [one["field"] for one in added.body["missing"]] == ["at"]  # type: ignore[attr-defined]
-        await home.show(filed.case, step=2)
-        assert (await home.post(f"/v1/complaints/{filed.case}", {"at": 1_795_400_000_000}, by="agent")).body[
+        await client.show(filed.case, step=2)
+        assert (await client.post(f"/v1/complaints/{filed.case}", {"at": 1_795_400_000_000}, by="agent")).body[
             "missing"
         ] == []
-        await home.show(filed.case, state="received")
-        late = await home.post(f"/v1/complaints/{filed.case}", {"text": "more"}, by="agent")
+        await client.show(filed.case, state="received")
+        late = await client.post(f"/v1/complaints/{filed.case}", {"text": "more"}, by="agent")
         assert late.status == 409
-        strange = await home.post(f"/v1/filings/{filed.case}", {"body": "x"})
+        strange = await client.post(f"/v1/filings/{filed.case}", {"body": "x"})
         assert strange.status == 404
 
 
@@ -115,13 +115,13 @@ async def test_what_is_ill_formed_in_a_complaint_that_came_by_topic_is_asked_for
 ) -> None:
     said = {**COMPLAINT, "kind": "complaint", "complaint": "paper-1", "time": 1, "subscriber": "+8613800138004.0"}
     partition = partition_of("C-paper-1", PARTITIONS)
-    async with house(config) as home:
+    async with running_api(config) as client:
         await write(config, [(topics.COMPLAINTS, partition, b"C-paper-1", orjson.dumps(said))])
-        shown = await home.show("C-paper-1", state="incomplete")
+        shown = await client.show("C-paper-1", state="incomplete")
         assert shown["body"]["complaint"]["subscriber"] is None  # type: ignore[index]
-        (notice,) = [orjson.loads(record.value) for record in await home.records(topics.NOTICES)]
+        (notice,) = [orjson.loads(record.value) for record in await client.records(topics.NOTICES)]
         assert notice["missing"] == [f"subscriber: not {PERSON}"]
-        added = await home.post("/v1/complaints/C-paper-1", {"text": "more"})
+        added = await client.post("/v1/complaints/C-paper-1", {"text": "more"})
         assert added.body["missing"] == [
             {
                 "field": "subscriber",
@@ -129,16 +129,16 @@ async def test_what_is_ill_formed_in_a_complaint_that_came_by_topic_is_asked_for
                 "mend": f"state `subscriber`: {PERSON}",
             }
         ]
-        await home.show("C-paper-1", step=2)
-        mended = await home.post("/v1/complaints/C-paper-1", {"subscriber": "138 0013 8000"})
+        await client.show("C-paper-1", step=2)
+        mended = await client.post("/v1/complaints/C-paper-1", {"subscriber": "138 0013 8000"})
         assert mended.body["missing"] == []
-        await home.show("C-paper-1", state="received")
-        assert await home.records(topics.DEAD_LETTER) == []
+        await client.show("C-paper-1", state="received")
+        assert await client.records(topics.DEAD_LETTER) == []
 
 
 async def test_what_is_wrong_with_a_request_is_told_whole(config: Config) -> None:
-    async with house(config, control_plane=False) as home:
-        wrong = await home.post(
+    async with running_api(config, control_plane=False) as client:
+        wrong = await client.post(
             "/v1/complaints",
             {"subscriber": "95588", "channel": "fax", "at": "yesterday", "actor": "me", "colour": "red"},
         )
@@ -150,33 +150,33 @@ async def test_what_is_wrong_with_a_request_is_told_whole(config: Config) -> Non
             "channel": "Invalid enum value 'fax'",
             "at": "Expected `int`, got `str`",
         }
-        bare = await home.post("/v1/expressions", {"will": "consent"})
+        bare = await client.post("/v1/expressions", {"will": "consent"})
         assert bare.faults() == dict.fromkeys(("subscriber", "channel", "source"), "missing")
         stated = {"subscriber": "+8613800138000", "channel": "sms", "source": "web-form"}
-        nameless = await home.post("/v1/expressions", {**stated, "will": "consent"})
+        nameless = await client.post("/v1/expressions", {**stated, "will": "consent"})
         unheard = {**stated, "will": "consent", "sender": "ORG-9", "category": "Finanz"}
-        refused = (await home.post("/v1/expressions", unheard)).body
+        refused = (await client.post("/v1/expressions", unheard)).body
         assert "did you mean finance" in str(refused["faults"])
         assert "must name both" in nameless.faults()[""]
         for body in (b"[]", b"{", b"\xff"):
-            async with home._session.post(
-                f"{home.address}/v1/complaints",
+            async with client._session.post(
+                f"{client.address}/v1/complaints",
                 data=body,
                 headers={"Authorization": f"Bearer {token_of('desk')}"},
             ) as answer:
                 assert answer.status == 400
-        large = await home.post("/v1/complaints", {**COMPLAINT, "text": "x" * 300_000})
+        large = await client.post("/v1/complaints", {**COMPLAINT, "text": "x" * 300_000})
         assert large.status == 413
-        assert (await home.get("/v1/cases", limit="0", colour="red")).faults().keys() == {"limit", "colour"}
+        assert (await client.get("/v1/cases", limit="0", colour="red")).faults().keys() == {"limit", "colour"}
         for topic in (topics.COMPLAINTS, topics.EXPRESSIONS):
-            assert await home.records(topic) == []
+            assert await client.records(topic) == []
 
 
 async def test_a_token_is_needed_and_reaches_as_far_as_its_role(config: Config, tmp_path: Path) -> None:
-    async with house(config, control_plane=False) as home:
-        assert (await home.get("/v1/cases", by="")).status == 401
-        assert (await home.get("/v1/cases", by="nobody")).status == 401
-        assert (await home.get("/v1/cases", by="read-only")).status == 200
+    async with running_api(config, control_plane=False) as client:
+        assert (await client.get("/v1/cases", by="")).status == 401
+        assert (await client.get("/v1/cases", by="nobody")).status == 401
+        assert (await client.get("/v1/cases", by="read-only")).status == 200
         refused = (
             ("/v1/complaints", COMPLAINT, "sender"),
             ("/v1/complaints", COMPLAINT, "other-agent"),
@@ -189,73 +189,73 @@ async def test_a_token_is_needed_and_reaches_as_far_as_its_role(config: Config, 
             ("/v1/findings", {"party": {"sender": "ORG-9"}, "grounds": "inspection"}, "sender"),
         )
         for path, body, by in refused:
-            assert (await home.post(path, body, by=by)).status == 403, (path, by)
+            assert (await client.post(path, body, by=by)).status == 403, (path, by)
         # A token that is taken out of the file counts no more, at once.
         write_tokens(tmp_path / "tokens", {"regulator": "regulator regulator:3"})
-        assert (await home.get("/v1/cases", by="desk")).status == 401
+        assert (await client.get("/v1/cases", by="desk")).status == 401
         # A spoilt file is told, and what it said before stays.
         (tmp_path / "tokens").write_text("nonsense\n", encoding="utf-8")
-        assert (await home.get("/v1/cases", by="regulator")).status == 200
+        assert (await client.get("/v1/cases", by="regulator")).status == 200
 
 
 async def test_a_sender_appeals_for_itself_and_sees_its_own_cases_alone(config: Config) -> None:
-    async with house(config) as home:
-        directed = await home.post(
+    async with running_api(config) as client:
+        directed = await client.post(
             "/v1/directions",
             {"party": {"sender": "ORG-9"}, "measure": "stop", "at_once": True, "authority": "通信管理局"},
             by="regulator",
         )
         assert [one["field"] for one in directed.body["missing"]] == ["document"]  # type: ignore[attr-defined]
-        await home.show(directed.case, state="incomplete")
-        whole = await home.post(f"/v1/directions/{directed.case}", {"document": "2026-17"}, by="regulator")
+        await client.show(directed.case, state="incomplete")
+        whole = await client.post(f"/v1/directions/{directed.case}", {"document": "2026-17"}, by="regulator")
         assert (whole.status, whole.body["missing"]) == (202, [])
-        shown = await home.show(directed.case, by="regulator", state="carried-out")
+        shown = await client.show(directed.case, by="regulator", state="carried-out")
         measure = f"M-{shown['body']['finding']['finding']}"  # type: ignore[index]
-        await home.show(measure, by="sender", state="in-force")
+        await client.show(measure, by="sender", state="in-force")
 
-        assert (await home.get(f"/v1/cases/{measure}", by="other-sender")).status == 404
-        assert (await home.get(f"/v1/cases/{directed.case}", by="sender")).status == 404
-        lines = (await home.get("/v1/cases", by="sender")).body["cases"]
+        assert (await client.get(f"/v1/cases/{measure}", by="other-sender")).status == 404
+        assert (await client.get(f"/v1/cases/{directed.case}", by="sender")).status == 404
+        lines = (await client.get("/v1/cases", by="sender")).body["cases"]
         assert [line["case"] for line in lines] == [measure]  # type: ignore[attr-defined]
-        assert (await home.get("/v1/cases", by="other-sender")).body["cases"] == []
+        assert (await client.get("/v1/cases", by="other-sender")).body["cases"] == []
 
-        lifted = await home.act(measure, "lift", reason="kindness")
+        lifted = await client.act(measure, "lift", reason="kindness")
         assert lifted.status == 403
-        stranger = await home.post("/v1/appeals", {"against": measure}, by="other-sender")
+        stranger = await client.post("/v1/appeals", {"against": measure}, by="other-sender")
         assert stranger.status == 404
-        unknown = await home.post("/v1/appeals", {"against": "M-none"}, by="sender")
+        unknown = await client.post("/v1/appeals", {"against": "M-none"}, by="sender")
         assert unknown.status == 404
-        appealed = await home.post("/v1/appeals", {"against": measure, "grounds": "it was not us"}, by="sender")
+        appealed = await client.post("/v1/appeals", {"against": measure, "grounds": "it was not us"}, by="sender")
         assert appealed.status == 202
-        await home.show(appealed.case, by="sender", state="pending")
-        again = await home.post("/v1/appeals", {"against": measure, "grounds": "it was not us"}, by="sender")
+        await client.show(appealed.case, by="sender", state="pending")
+        again = await client.post("/v1/appeals", {"against": measure, "grounds": "it was not us"}, by="sender")
         assert again.status == 409
-        own = await home.act(appealed.case, "decided", by="sender", winner="party", reason="we say so")
+        own = await client.act(appealed.case, "decided", by="sender", winner="party", reason="we say so")
         assert own.status == 403
-        decided = await home.act(appealed.case, "decided", winner="party", reason="the number was spoofed")
+        decided = await client.act(appealed.case, "decided", winner="party", reason="the number was spoofed")
         assert decided.status == 202
-        await home.show(measure, by="sender", state="appeal-won")
-        orders = [orjson.loads(record.value) for record in await home.records(topics.ORDERS)]
+        await client.show(measure, by="sender", state="appeal-won")
+        orders = [orjson.loads(record.value) for record in await client.records(topics.ORDERS)]
         assert orders[-1]["until"] is not None
 
 
 async def test_a_campaign_is_filed_weighed_and_approved(config: Config) -> None:
-    async with house(config) as home:
-        filed = await home.post("/v1/filings", {**FILING, "reason": ""}, by="sender")
+    async with running_api(config) as client:
+        filed = await client.post("/v1/filings", {**FILING, "reason": ""}, by="sender")
         assert [one["field"] for one in filed.body["missing"]] == ["reason"]  # type: ignore[attr-defined]
-        await home.show(filed.case, by="sender", state="incomplete")
-        assert (await home.post(f"/v1/filings/{filed.case}", {"reason": "疫苗"}, by="sender")).status == 202
-        shown = await home.show(filed.case, by="sender", state="weighing")
+        await client.show(filed.case, by="sender", state="incomplete")
+        assert (await client.post(f"/v1/filings/{filed.case}", {"reason": "疫苗"}, by="sender")).status == 202
+        shown = await client.show(filed.case, by="sender", state="weighing")
         assert shown["possible"] == ["withdraw"]
         standing = {"people": 10, "planned": 0, "body_campaigns": 0, "sent": 0, "refusals": 0}
         weigh = {"outcome": "approve", "reason": "useful", "standing": standing}
-        heavy = await home.act(filed.case, "weighed", by="regulator", **weigh)
+        heavy = await client.act(filed.case, "weighed", by="regulator", **weigh)
         assert heavy.status == 409
         assert "any figure over its limit is overridden" in str(heavy.body["reason"])
-        approved = await home.act(filed.case, "weighed", by="regulator", **weigh, override="everybody is ill")
+        approved = await client.act(filed.case, "weighed", by="regulator", **weigh, override="everybody is ill")
         assert approved.status == 202
-        await home.show(filed.case, by="sender", state="approved")
-        campaigns = [orjson.loads(record.value) for record in await home.records(topics.CAMPAIGNS)]
+        await client.show(filed.case, by="sender", state="approved")
+        campaigns = [orjson.loads(record.value) for record in await client.records(topics.CAMPAIGNS)]
         assert [one["status"] for one in campaigns] == ["filed", "approved"]
 
 
@@ -263,35 +263,35 @@ async def test_what_is_ill_formed_in_a_filing_that_came_by_topic_is_asked_for_an
     config: Config,
 ) -> None:
     said = {**FILING, "kind": "filing", "filing": "paper-1", "time": 1, "volume": "a million"}
-    async with house(config) as home:
+    async with running_api(config) as client:
         await write(config, [(topics.FILINGS, partition_of("P-paper-1", PARTITIONS), b"P-paper-1", orjson.dumps(said))])
-        await home.show("P-paper-1", state="incomplete")
-        (notice,) = [orjson.loads(record.value) for record in await home.records(topics.NOTICES)]
+        await client.show("P-paper-1", state="incomplete")
+        (notice,) = [orjson.loads(record.value) for record in await client.records(topics.NOTICES)]
         assert (notice["to"], notice["missing"]) == ("campaign|P-paper-1", ["volume: not an integer"])
-        added = await home.post("/v1/filings/P-paper-1", {"reason": "疫苗"})
+        added = await client.post("/v1/filings/P-paper-1", {"reason": "疫苗"})
         assert [(one["field"], one["reason"]) for one in added.body["missing"]] == [("volume", "not an integer")]  # type: ignore[attr-defined]
-        mended = await home.post("/v1/filings/P-paper-1", {"volume": 1_000_000})
+        mended = await client.post("/v1/filings/P-paper-1", {"volume": 1_000_000})
         assert mended.body["missing"] == []
-        await home.show("P-paper-1", state="weighing")
-        assert await home.records(topics.DEAD_LETTER) == []
+        await client.show("P-paper-1", state="weighing")
+        assert await client.records(topics.DEAD_LETTER) == []
 
 
 async def test_a_subscribers_word_is_in_the_register_at_once(config: Config) -> None:
     word = {"subscriber": "+8613800138000", "channel": "call", "will": "refuse", "source": "app"}
-    async with house(config, control_plane=False) as home:
-        assert (await home.post("/v1/expressions", word, by="agent")).status == 202
-        (record,) = await home.records(topics.EXPRESSIONS)
+    async with running_api(config, control_plane=False) as client:
+        assert (await client.post("/v1/expressions", word, by="agent")).status == 202
+        (record,) = await client.records(topics.EXPRESSIONS)
         assert record.key == b"+8613800138000|call|*|*"
         assert record.partition == partition_of("+8613800138000", PARTITIONS) == 8
         said = orjson.loads(record.value)
         assert (said["will"], said["actor"], said["source"]) == ("refuse", "agent:5", "app")
-        strange = await home.post("/v1/expressions", {**word, "subscriber": "+8613900139000"}, by="agent")
+        strange = await client.post("/v1/expressions", {**word, "subscriber": "+8613900139000"}, by="agent")
         assert strange.status == 403
-        ahead = await home.post("/v1/expressions", {**word, "time": 1 << 50}, by="agent")
+        ahead = await client.post("/v1/expressions", {**word, "time": 1 << 50}, by="agent")
         assert ahead.faults().keys() == {"time"}
-        spelt = await home.post("/v1/expressions", {**word, "subscriber": "86 138-0013-8000"}, by="agent")
+        spelt = await client.post("/v1/expressions", {**word, "subscriber": "86 138-0013-8000"}, by="agent")
         assert spelt.status == 202
-        assert [one.key for one in await home.records(topics.EXPRESSIONS)] == [record.key] * 2
+        assert [one.key for one in await client.records(topics.EXPRESSIONS)] == [record.key] * 2
 
 
 async def test_a_consent_that_was_said_before_what_stands_is_too_late_and_a_refusal_never_is(config: Config) -> None:
@@ -299,16 +299,16 @@ async def test_a_consent_that_was_said_before_what_stands_is_too_late_and_a_refu
     consent = {**said, "will": "consent", "sender": "ORG-9", "category": "finance"}
     now = time.time_ns() // 1_000_000
     await register(config, "ORG-9")
-    async with house(config, control_plane=False) as home:
-        assert (await home.post("/v1/expressions", {**said, "will": "refuse"})).status == 202
-        late = await home.post("/v1/expressions", {**consent, "time": now - 3_600_000})
+    async with running_api(config, control_plane=False) as client:
+        assert (await client.post("/v1/expressions", {**said, "will": "refuse"})).status == 202
+        late = await client.post("/v1/expressions", {**consent, "time": now - 3_600_000})
         assert (late.status, late.body["error"]) == (409, "too-late")
         assert "refuse (*, *) on sms" in str(late.body["reason"])
-        assert (await home.post("/v1/expressions", {**consent, "time": now + 3_600_000})).status == 202, "said now"
-        assert (await home.post("/v1/expressions", {**said, "will": "refuse", "sender": "ORG-9"})).status == 202
-        old = await home.post("/v1/expressions", {**said, "will": "refuse", "time": now - 7_200_000})
+        assert (await client.post("/v1/expressions", {**consent, "time": now + 3_600_000})).status == 202, "said now"
+        assert (await client.post("/v1/expressions", {**said, "will": "refuse", "sender": "ORG-9"})).status == 202
+        old = await client.post("/v1/expressions", {**said, "will": "refuse", "time": now - 7_200_000})
         assert (old.status, old.body["error"]) == (409, "too-late")
-        wills = [orjson.loads(one.value)["will"] for one in await home.records(topics.EXPRESSIONS)]
+        wills = [orjson.loads(one.value)["will"] for one in await client.records(topics.EXPRESSIONS)]
         assert wills == ["refuse", "consent", "refuse"]
 
 
@@ -316,16 +316,16 @@ async def test_a_consent_names_a_registered_sender_and_a_category_of_the_policy(
     consent = {"subscriber": "+8613800138000", "channel": "sms", "source": "web-form", "will": "consent"}
     wrong = {**consent, "sender": "ORG-90", "category": "finanse"}
     right = {**consent, "sender": "ORG-9", "category": "finance"}
-    async with house(config, control_plane=False) as home:
-        faults = (await home.post("/v1/expressions", right)).faults()
+    async with running_api(config, control_plane=False) as client:
+        faults = (await client.post("/v1/expressions", right)).faults()
         assert faults.keys() == {"sender"}, "nobody is registered"
         await register(config, "ORG-9")
-        assert (await home.post("/v1/expressions", right)).status == 202, "it was registered a moment ago"
-        faults = (await home.post("/v1/expressions", wrong)).faults()
+        assert (await client.post("/v1/expressions", right)).status == 202, "it was registered a moment ago"
+        faults = (await client.post("/v1/expressions", wrong)).faults()
         assert faults.keys() == {"sender", "category"}
         assert "'ORG-90' is not registered (did you mean ORG-9?)" in faults["sender"]
         assert "did you mean finance" in faults["category"]
-        assert (await home.post("/v1/expressions", {**wrong, "will": "refuse"})).status == 202, "it harms nobody"
+        assert (await client.post("/v1/expressions", {**wrong, "will": "refuse"})).status == 202, "it harms nobody"
 
 
 @pytest.mark.parametrize("anyway", [False, True])
@@ -337,41 +337,41 @@ async def test_a_verified_complaint_refuses_over_a_newer_consent_only_where_the_
         "category": "finance",
     }  # fmt: skip
     await register(config, "ORG-9")
-    async with house(config) as home:
-        filed = await home.post("/v1/complaints", {**COMPLAINT, "refusal": False})
-        await home.show(filed.case, state="received")
-        assert (await home.act(filed.case, "forwarded", to="ORG-9")).status == 202
-        await home.show(filed.case, state="forwarded")
-        assert (await home.post("/v1/expressions", consent)).status == 202
-        told = await home.act(filed.case, "verified", result="confirmed", detail="so", consented=7)
+    async with running_api(config) as client:
+        filed = await client.post("/v1/complaints", {**COMPLAINT, "refusal": False})
+        await client.show(filed.case, state="received")
+        assert (await client.act(filed.case, "forwarded", to="ORG-9")).status == 202
+        await client.show(filed.case, state="forwarded")
+        assert (await client.post("/v1/expressions", consent)).status == 202
+        told = await client.act(filed.case, "verified", result="confirmed", detail="so", consented=7)
         assert told.faults() == {"consented": "not yours to state: it is set for you"}
         stated = {"refuse": "anyway"} if anyway else {}
-        done = await home.act(filed.case, "verified", result="confirmed", detail="so", **stated)
+        done = await client.act(filed.case, "verified", result="confirmed", detail="so", **stated)
         assert done.status == 202
         assert ("consent (ORG-9, finance) on sms" in str(done.body["note"])) is not anyway
-        await home.show(filed.case, state="confirmed")
-        wills = [orjson.loads(one.value)["will"] for one in await home.records(topics.EXPRESSIONS)]
+        await client.show(filed.case, state="confirmed")
+        wills = [orjson.loads(one.value)["will"] for one in await client.records(topics.EXPRESSIONS)]
         assert wills == (["consent", "refuse"] if anyway else ["consent"])
 
 
 async def test_a_direct_order_passes_the_rules_of_admission(config: Config) -> None:
     order = {"measure": "suspend", "basis": "measures", "sender": "ORG-9"}
-    async with house(config, control_plane=False) as home:
-        untold = await home.post("/v1/orders", order)
+    async with running_api(config, control_plane=False) as client:
+        untold = await client.post("/v1/orders", order)
         assert untold.status == 400
         assert "suspends without a `notice`" in untold.faults()["notice"]
-        told = await home.post("/v1/orders", {**order, "notice": "N-1"})
+        told = await client.post("/v1/orders", {**order, "notice": "N-1"})
         assert told.status == 202
-        both = await home.post("/v1/orders", {**order, "notice": "N-1", "number": "+8613800138000"})
+        both = await client.post("/v1/orders", {**order, "notice": "N-1", "number": "+8613800138000"})
         assert "exactly one of `sender` and `number`" in both.faults()[""]
-        taken = await home.post("/v1/orders", {**order, "notice": "N-1", "order": "O-M-F-1"})
+        taken = await client.post("/v1/orders", {**order, "notice": "N-1", "order": "O-M-F-1"})
         assert taken.status == 409
-        assert (await home.post("/v1/orders", {**order, "basis": "regulator-order"}, by="regulator")).status == 202
+        assert (await client.post("/v1/orders", {**order, "basis": "regulator-order"}, by="regulator")).status == 202
         port = {"measure": "stop", "basis": "measures", "number": "+86-95588"}
-        assert (await home.post("/v1/orders", port)).status == 202
-        far = await home.post("/v1/orders", {**port, "until": 1 << 50})
+        assert (await client.post("/v1/orders", port)).status == 202
+        far = await client.post("/v1/orders", {**port, "until": 1 << 50})
         assert far.faults().keys() == {"until"}
-        (first, second, third) = await home.records(topics.ORDERS)
+        (first, second, third) = await client.records(topics.ORDERS)
         assert orjson.loads(third.value)["number"] == "95588"
         assert orjson.loads(first.value)["actor"] == "desk:17"
         assert orjson.loads(first.value)["appeal"], "every suspension carries an address for appeals"
@@ -379,132 +379,132 @@ async def test_a_direct_order_passes_the_rules_of_admission(config: Config) -> N
 
 
 async def test_prohibited_content_and_inspections_are_found_by_people(config: Config) -> None:
-    async with house(config) as home:
-        found = await home.post("/v1/findings", {"party": {"sender": "ORG-9"}, "grounds": "prohibited-content"})
+    async with running_api(config) as client:
+        found = await client.post("/v1/findings", {"party": {"sender": "ORG-9"}, "grounds": "prohibited-content"})
         assert found.status == 202
-        await home.show(found.case, state="under-investigation")
-        (order,) = [orjson.loads(record.value) for record in await home.records(topics.ORDERS)]
+        await client.show(found.case, state="under-investigation")
+        (order,) = [orjson.loads(record.value) for record in await client.records(topics.ORDERS)]
         assert (order["measure"], order["basis"]) == ("suspend", "prohibited-content")
-        wrong = await home.post("/v1/findings", {"party": {"sender": "ORG-9"}, "grounds": "burst"})
+        wrong = await client.post("/v1/findings", {"party": {"sender": "ORG-9"}, "grounds": "burst"})
         assert wrong.faults() == {"grounds": "not found by people"}
-        inspected = await home.post("/v1/findings", {"party": {"sender": "ORG-1"}, "grounds": "inspection"})
-        await home.show(f"M-{inspected.body['id']}", by="other-sender", state="telling")
-        punished = await home.post(
+        inspected = await client.post("/v1/findings", {"party": {"sender": "ORG-1"}, "grounds": "inspection"})
+        await client.show(f"M-{inspected.body['id']}", by="other-sender", state="telling")
+        punished = await client.post(
             "/v1/punishments",
             {"party": {"sender": "ORG-9"}, "authority": "通信管理局", "document": "2026-18"},
             by="regulator",
         )
-        await home.show(punished.case, by="sender", state="proposed")
+        await client.show(punished.case, by="sender", state="proposed")
 
 
 async def test_a_request_that_is_repeated_under_its_key_makes_the_same_record(config: Config) -> None:
-    async with house(config) as home:
-        first = await home.post("/v1/complaints", COMPLAINT, key="form-17")
-        second = await home.post("/v1/complaints", COMPLAINT, key="form-17")
-        other = await home.post("/v1/complaints", COMPLAINT, by="agent", key="form-17")
+    async with running_api(config) as client:
+        first = await client.post("/v1/complaints", COMPLAINT, key="form-17")
+        second = await client.post("/v1/complaints", COMPLAINT, key="form-17")
+        other = await client.post("/v1/complaints", COMPLAINT, by="agent", key="form-17")
         assert first.case == second.case != other.case
-        await home.show(first.case, state="received")
-        lines = (await home.get("/v1/cases")).body["cases"]
+        await client.show(first.case, state="received")
+        lines = (await client.get("/v1/cases")).body["cases"]
         assert len(lines) in (1, 2)  # type: ignore[arg-type]
-        assert (await home.post("/v1/complaints", COMPLAINT, key="x" * 256)).status == 400
+        assert (await client.post("/v1/complaints", COMPLAINT, key="x" * 256)).status == 400
 
 
 async def test_cases_are_listed_by_due_date_a_page_at_a_time(config: Config) -> None:
-    async with house(config) as home:
+    async with running_api(config) as client:
         filed = [
-            (await home.post("/v1/complaints", {**COMPLAINT, "subscriber": f"+86138001380{place:02}"})).case
+            (await client.post("/v1/complaints", {**COMPLAINT, "subscriber": f"+86138001380{place:02}"})).case
             for place in range(5)
         ]
         for case in filed:
-            await home.show(case)
-        await home.act(filed[0], "forwarded", to="ORG-9")
-        await home.show(filed[0], state="forwarded")
-        first = (await home.get("/v1/cases", procedure="complaint", limit="3")).body
-        rest = (await home.get("/v1/cases", procedure="complaint", limit="3", after=str(first["after"]))).body
+            await client.show(case)
+        await client.act(filed[0], "forwarded", to="ORG-9")
+        await client.show(filed[0], state="forwarded")
+        first = (await client.get("/v1/cases", procedure="complaint", limit="3")).body
+        rest = (await client.get("/v1/cases", procedure="complaint", limit="3", after=str(first["after"]))).body
         cases = [line["case"] for page in (first, rest) for line in page["cases"]]  # type: ignore[attr-defined]
         assert sorted(cases) == sorted(filed)
         assert cases[-1] == filed[0], "fifteen working days end after three"
         assert rest["after"] is None
-        received = (await home.get("/v1/cases", state="received")).body["cases"]
+        received = (await client.get("/v1/cases", state="received")).body["cases"]
         assert len(received) == 4  # type: ignore[arg-type]
-        assert (await home.get("/v1/cases", due_before="1")).body["cases"] == []
-        assert (await home.get("/v1/cases", due_before="1795500000")).status == 400
+        assert (await client.get("/v1/cases", due_before="1")).body["cases"] == []
+        assert (await client.get("/v1/cases", due_before="1795500000")).status == 400
 
 
 async def test_what_ended_long_ago_is_shown_no_more_and_stands_in_its_topic(config: Config, tmp_path: Path) -> None:
     clock = tmp_path / "offset-ms"
     clock.write_text("0")
     moved = replace(config, enforce=replace(config.enforce, clock_offset_file=str(clock)))
-    async with house(moved) as home:
-        ended, open_ = [(await home.post("/v1/complaints", COMPLAINT)).case for _ in range(2)]
-        await home.show(open_, state="received")
-        await home.show(ended, state="received")
-        assert (await home.act(ended, "withdrawn")).status == 202
-        await home.show(ended, state="withdrawn")
-        assert await _cases_count(home) == 2
+    async with running_api(moved) as client:
+        ended, open_ = [(await client.post("/v1/complaints", COMPLAINT)).case for _ in range(2)]
+        await client.show(open_, state="received")
+        await client.show(ended, state="received")
+        assert (await client.act(ended, "withdrawn")).status == 202
+        await client.show(ended, state="withdrawn")
+        assert await _cases_count(client) == 2
 
         clock.write_text(str(Settings().ended_kept_ms + 60_000))
 
         async def left() -> Answer | None:
-            answer = await home.get(f"/v1/cases/{ended}")
+            answer = await client.get(f"/v1/cases/{ended}")
             return answer if answer.status == 404 else None
 
         gone = await eventually(left)
         assert "its last view stands, as evidence, in the topic `cases`" in str(gone.body["reason"])
-        assert (await home.act(ended, "withdrawn")).status == 404
-        assert [line["case"] for line in (await home.get("/v1/cases", ended="true")).body["cases"]] == [open_]  # type: ignore[attr-defined]
-        assert await _cases_count(home) == 1
-        assert ended.encode() in {record.key for record in await home.records(topics.CASES)}
+        assert (await client.act(ended, "withdrawn")).status == 404
+        assert [line["case"] for line in (await client.get("/v1/cases", ended="true")).body["cases"]] == [open_]  # type: ignore[attr-defined]
+        assert await _cases_count(client) == 1
+        assert ended.encode() in {record.key for record in await client.records(topics.CASES)}
 
-    async with house(moved, control_plane=False) as home:
-        assert await _cases_count(home) == 1, "nor is it read again"
+    async with running_api(moved, control_plane=False) as client:
+        assert await _cases_count(client) == 1, "nor is it read again"
 
 
 async def test_a_topic_of_cases_that_was_recreated_is_read_from_its_beginning(broker: Broker, config: Config) -> None:
-    async with house(config) as home:
-        first, second = [(await home.post("/v1/complaints", COMPLAINT)).case for _ in range(2)]
+    async with running_api(config) as client:
+        first, second = [(await client.post("/v1/complaints", COMPLAINT)).case for _ in range(2)]
         for case in (first, second):
-            await home.show(case, state="received")
-        kept = next(record for record in await home.records(topics.CASES) if record.key == second.encode())
+            await client.show(case, state="received")
+        kept = next(record for record in await client.records(topics.CASES) if record.key == second.encode())
 
         await asyncio.to_thread(broker.delete_topics, [topics.CASES])
-        await _readiness(home, f"{topics.CASES}: not there; run `wurao topics create`")
+        await _readiness(client, f"{topics.CASES}: not there; run `wurao topics create`")
         await asyncio.to_thread(broker.create_topics)
         await write(config, [(topics.CASES, kept.partition, kept.key, kept.value)])
-        await _readiness(home, "ready")
+        await _readiness(client, "ready")
 
         async def left() -> bool | None:
-            return True if await _cases_count(home) == 1 else None
+            return True if await _cases_count(client) == 1 else None
 
         await eventually(left)
-        assert (await home.get(f"/v1/cases/{first}")).status == 404
-        assert (await home.get(f"/v1/cases/{second}")).status == 200
+        assert (await client.get(f"/v1/cases/{first}")).status == 404
+        assert (await client.get(f"/v1/cases/{second}")).status == 200
 
 
-async def _readiness(home: House, begins: str) -> None:
+async def _readiness(client: ApiClient, begins: str) -> None:
     """Wait until `/readyz` answers so."""
 
     async def answer() -> str | None:
-        async with aiohttp.ClientSession() as session, session.get(f"{home.address}/readyz") as answer:
+        async with aiohttp.ClientSession() as session, session.get(f"{client.address}/readyz") as answer:
             text = await answer.text()
         return text if text.startswith(begins) else None
 
     await eventually(answer)
 
 
-async def _cases_count(home: House) -> float:
-    async with aiohttp.ClientSession() as session, session.get(f"{home.address}/metrics") as answer:
+async def _cases_count(client: ApiClient) -> float:
+    async with aiohttp.ClientSession() as session, session.get(f"{client.address}/metrics") as answer:
         lines = (await answer.text()).splitlines()
     (line,) = (line for line in lines if line.startswith("wurao_api_cases "))
     return float(line.split()[1])
 
 
 async def test_logs_name_neither_numbers_nor_paths(config: Config, capsys: pytest.CaptureFixture[str]) -> None:
-    async with house(config) as home:
-        await home.post("/v1/complaints", COMPLAINT)
-        await home.get("/v1/cases/+8613800138000")
-        await home.get("/v1/cases", party="number|+8613800138000")
-        await home.post("/v1/complaints", {**COMPLAINT, "channel": "+8613800138000"})
+    async with running_api(config) as client:
+        await client.post("/v1/complaints", COMPLAINT)
+        await client.get("/v1/cases/+8613800138000")
+        await client.get("/v1/cases", party="number|+8613800138000")
+        await client.post("/v1/complaints", {**COMPLAINT, "channel": "+8613800138000"})
     said = "".join(capsys.readouterr())
     assert "13800138000" not in said
     assert "list-cases" in said
@@ -557,11 +557,11 @@ async def test_the_api_runs_alone_as_a_process_and_ends_on_sigterm(config: Confi
 
 
 async def test_what_the_api_does_not_serve_is_refused_in_the_same_form(config: Config) -> None:
-    async with house(config, control_plane=False) as home:
+    async with running_api(config, control_plane=False) as client:
         for method, path, status in (("get", "/v1/nothing", 404), ("delete", "/v1/cases", 405)):
-            async with home._session.request(method, f"{home.address}{path}") as answer:
+            async with client._session.request(method, f"{client.address}{path}") as answer:
                 assert answer.status == status
                 assert (await answer.json())["reason"]
         for path in ("/healthz", "/readyz", "/metrics"):
-            async with home._session.get(f"{home.address}{path}") as answer:
+            async with client._session.get(f"{client.address}{path}") as answer:
                 assert answer.status == 200

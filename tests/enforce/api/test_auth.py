@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from stream.config import ConfigError
 from stream.enforce.api import auth
 from stream.enforce.api.auth import Caller
-from tests.enforce.api.house import token_of, write_tokens
+from tests.enforce.api.harness import token_of, write_tokens
 
 DIGEST = "a" * 64
 

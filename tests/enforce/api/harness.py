@@ -103,8 +103,8 @@ class Answer:
         return {fault["field"]: fault["reason"] for fault in found}
 
 
-class House:
-    """The API as somebody with a token sees it."""
+class ApiClient:
+    """A client of the API, with the token of whoever asks."""
 
     def __init__(self, address: str, session: aiohttp.ClientSession, config: Config) -> None:
         self.address = address
@@ -175,7 +175,7 @@ async def eventually(asked: Callable[[], Awaitable[T | None]], *, within_s: floa
 
 
 @asynccontextmanager
-async def house(config: Config, *, control_plane: bool = True) -> AsyncIterator[House]:
+async def running_api(config: Config, *, control_plane: bool = True) -> AsyncIterator[ApiClient]:
     """An API that is ready, with or without a control plane behind it."""
     api = ApiServer(config)
     address = await api.start()
@@ -187,7 +187,7 @@ async def house(config: Config, *, control_plane: bool = True) -> AsyncIterator[
                 return True if api.not_ready() is None else None
 
             await eventually(ready)
-            yield House(address, session, config)
+            yield ApiClient(address, session, config)
             if behind is not None and behind.done():
                 behind.result()
     finally:
