@@ -2,7 +2,7 @@
 
 The base answers with one probe what a number holds in general. It is made of the Roaring sets, kept in memory or mapped
 from a file, and shared by all workers of a host (docs/base.md has its bytes). The sets stay what is written and folded,
-and what an expression does stays in `wills`. So a base can always be made anew, and a damaged one is no loss.
+and what an expression does stays in `wills`. So a base can always be recreated, and a damaged one is no loss.
 
 Where some partitions are held (`partitioned`), each comes with a base of its own, in memory. When changes have grown,
 or partitions were assigned or revoked, a thread makes one base of all that is held.
@@ -76,7 +76,7 @@ class Base:
         try:
             return cls(wurao_native.Base.map(path))
         except (OSError, ValueError) as error:
-            raise BaseError(f"{path}: {error}; delete it, and it is made anew from the registry's snapshot") from error
+            raise BaseError(f"{path}: {error}; delete it, and it is recreated from the registry's snapshot") from error
 
     @classmethod
     def kept(cls, path: Path, wills: Wills, *, origin: bytes) -> "Base":

@@ -2,7 +2,7 @@
 
     make pins        docker.io/grafana/grafana:12.1.0 → docker.io/grafana/grafana:12.1.0@sha256:…
 
-A name that is pinned already is pinned anew. `skopeo` asks the registries; the digest is that of the whole list of
+A name that is pinned already is pinned again. `skopeo` asks the registries; the digest is that of the whole list of
 platforms, so a pin holds on all of them. Our own image is no one else's to name: in an overlay of Kubernetes it is
 pinned by `kustomize edit set image wurao=registry.example/wurao@sha256:…` after it was pushed.
 """

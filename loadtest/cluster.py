@@ -123,7 +123,7 @@ class Ground:
             raise LoadtestError(
                 f"the cluster at {config.kafka.bootstrap} is in use:\n  " + "\n  ".join(found) + "\n"
                 "A measurement writes invented events and subscribers, and touches nothing that was there before: give "
-                "it a cluster for trials, or delete these topics (they are made anew)."
+                "it a cluster for trials, or delete these topics (they are recreated)."
             )
 
     async def leave(self, config: Config) -> None:

@@ -102,7 +102,7 @@ def by_kind(decider: Decider, lines: list[bytes]) -> list[Stage]:
 
 
 def by_plain_table(decider: Decider, lines: list[bytes]) -> Stage:
-    """The cost of the same decisions by the plain table, every fact worked out anew: what the quick way saves."""
+    """The cost of the same decisions by the plain table, every fact computed again: what the quick way saves."""
     events = [decode_event(line) for line in lines[:PLAIN_COUNT]]
     begun = time.process_time()
     for event in events:

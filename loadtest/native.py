@@ -145,7 +145,7 @@ def register(count: int) -> Wills:
 
 
 def traffic(records: Sequence[Registered], numbers_count: int) -> list[bytes]:
-    """The events of `loadtest.decide`, but whoever has consented to nothing is drawn anew from all of the ranges."""
+    """The events of `loadtest.decide`, but whoever has consented to nothing is drawn again from all of the ranges."""
     _, warming, lines = decide.traffic()
     draw = random.Random(2)
     consenting = {

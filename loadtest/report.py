@@ -83,7 +83,7 @@ def published_tables() -> str:
 
 
 def between(text: str, made: str) -> str:
-    """A document with what stands between its marks made anew. Raises `LoadtestError` where it has no marks."""
+    """A document with what stands between its marks rewritten. Raises `LoadtestError` where it has no marks."""
     if BEGIN not in text or END not in text:
         raise LoadtestError(f"{README} has lost its marks: put {BEGIN!r} and {END!r} where the tables go")
     before, _, rest = text.partition(BEGIN)

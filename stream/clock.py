@@ -44,7 +44,7 @@ class WallClock:
             return self._offset_ms
         self._next_read = time.monotonic() + READ_EVERY_S
         try:
-            # Empty for the moment between the two steps of whoever writes it anew.
+            # Empty for the moment between the two steps of whoever rewrites it.
             offset = int(self._file.read_text(encoding="ascii").strip() or self._offset_ms)
         except (OSError, ValueError) as error:
             raise ConfigError(f"enforce.clock_offset_file {self._file}: {error}; write milliseconds into it") from error

@@ -30,7 +30,7 @@ def has(package: str) -> bool:
 
 
 def make() -> None:
-    """Make `.venv-peers` anew, unless it is ready. Raises `CalledProcessError`; pip has then said why."""
+    """Rebuild `.venv-peers`, unless it is ready. Raises `CalledProcessError`; pip has then said why."""
     if is_ready():
         return
     print("loadtest: installing the peers' packages into .venv-peers (once)", file=sys.stderr, flush=True)

@@ -22,7 +22,7 @@ TEXT_TIMES: Final = (1, 2, 4)
 
 
 async def run(rig: Rig, options: RunOptions) -> AsyncIterator[Taken]:
-    """Sizes of events first, each written anew and read by a group that has read what was there before."""
+    """Sizes of events first, each written by itself and read by a group that has consumed everything before."""
     stage = await set_stage(rig, options)
     async with filtering(stage, name="filter-first"):
         pass  # it makes the snapshot that larger ones are made from

@@ -89,7 +89,7 @@ class Auditor:
     async def run(self) -> AuditReport:
         """Verify until `stop`. Raises what made it impossible to go on; a restart resumes at the committed offsets.
 
-        Topics that are recreated meanwhile are read anew; with `once` they end it (`TopicsChanged`).
+        Topics that are recreated meanwhile are read again; with `once` they end it (`TopicsChanged`).
         """
         async with self._brokers:
             await work_until(self._stopping, self._readers.each(self._work))

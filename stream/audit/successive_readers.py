@@ -52,7 +52,7 @@ class SuccessiveReaders:
             except (TopicsChanged, OffsetOutOfRangeError) as gone:
                 if self._group is None:
                     raise
-                self._problem = f"beginning anew: {gone}"
+                self._problem = f"starting again: {gone}"
                 if isinstance(gone, OffsetOutOfRangeError):  # of another topic the next step logs
                     log.warning("registry records were deleted before they were consumed: reading all of it again")
             else:

@@ -103,7 +103,7 @@ def run_guarded(name: str, work: Coroutine[object, object, int], config: Config 
         why = asyncio.run(reason(config)) if config is not None else None
         return failed(name, f"Kafka: {why or repr(error)}")
     except sqlite3.DatabaseError as error:
-        return failed(name, f"order index: {error}; delete its file: it is built anew from the topic")
+        return failed(name, f"order index: {error}; delete its file: it is rebuilt from the topic")
     except BrokenPipeError:
         raise
     except OSError as error:

@@ -32,7 +32,7 @@ def findings(registry: Registry, policy: Policy) -> list[CheckResult]:
             warn(
                 "senders",
                 f"{len(unfit):,} prefixes own nothing: {_shown(unfit)}",
-                "write these records anew with the prefix as numbers are read",
+                "write these records again with the prefix as numbers are read",
             )
         )
     return found or [ok("senders", f"{len(registry.senders):,} registered, none claims another's numbers")]

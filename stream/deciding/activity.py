@@ -53,7 +53,7 @@ NAMES_MAX: Final = 65_536
 """Answers and odd numbers that are remembered before all windows are closed early: senders' names are free text."""
 
 LISTS_MAX: Final = 4
-"""Lists of answers that are remembered: the native module's and Python's, and what each began anew."""
+"""Lists of answers that are remembered: the native module's and Python's, and what each started again."""
 
 LATE_MS: Final = 2_000
 """How long a window stays open after its end, so that what was on its way still finds it."""

@@ -34,7 +34,7 @@ class RegistryProgress(Protocol):
 
     @property
     def offsets(self) -> Mapping[str, tuple[int, ...]]:
-        """Topic → the next offset of each partition. It is made anew when asked: not for each batch."""
+        """Topic → the next offset of each partition. It is recreated when asked: not for each batch."""
 
     def staleness_ms(self, now: int) -> int | None:
         """Time since everything that the broker held was applied; None while that is not known yet."""

@@ -128,7 +128,7 @@ def _unfit_for(policy: Policy, make: _Make) -> str | None:
     except (KeyboardInterrupt, SystemExit):
         raise
     except BaseException as error:  # noqa: BLE001  # a panic in Rust is no `Exception`; a module of this checkout has none
-        return f"wurao_native does not answer ({error!r}): build it anew with `make native`"
+        return f"wurao_native does not answer ({error!r}): rebuild it with `make native`"
 
 
 def _misanswers(policy: Policy, make: _Make) -> str | None:
@@ -141,7 +141,7 @@ def _misanswers(policy: Policy, make: _Make) -> str | None:
     ((decisions, _),) = outcome.batches
     expected = encode(decider.decide(decode_event(_TRIAL), TRIAL_MS))
     if [value for _, value in records_of(decisions)] != [expected]:
-        return "wurao_native answers otherwise than the policy: build it anew with `make native`"
+        return "wurao_native answers otherwise than the policy: rebuild it with `make native`"
     return None
 
 
@@ -163,5 +163,5 @@ def _misreads(policy: Policy, make: _Make) -> str | None:
         return None
     return (
         f"wurao_native reads numbers otherwise than the policy's patterns{f', such as {number}' if number else ''}: "
-        "let them differ less from those of the shipped policies, or, if they do not, build it anew with `make native`"
+        "let them differ less from those of the shipped policies, or, if they do not, rebuild it with `make native`"
     )

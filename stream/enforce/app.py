@@ -76,7 +76,7 @@ LASTING: Final = (*INTAKE, ENFORCE_TABLE)
 TABLE_LOST: Final = (
     f"{ENFORCE_TABLE} was recreated, or another cluster answers: the cases and clocks that this process kept there are "
     "lost, and it processes nothing. See docs/runbooks/WuraoEnforceDown.md: restore the topic from a copy, or restart "
-    "every `wurao enforce` to build all cases anew from the intake topics, which writes orders and notices again"
+    "every `wurao enforce` to build all cases again from the intake topics, which writes orders and notices again"
 )
 
 EXIT_FAULT: Final = 70
@@ -153,7 +153,7 @@ class EnforceProcess:
             await self._stopping.wait()
 
     async def _watch_topics(self, identity: ClusterIdentity, work: "CaseWorker") -> None:
-        """Have intake topics that were recreated read anew. Raises `TopicsChanged` where the table is another."""
+        """Have intake topics that were recreated read again. Raises `TopicsChanged` where the table is another."""
         known = identity.known
         while True:
             try:

@@ -428,7 +428,7 @@ class Follower:
         self._consumer.assign(self._places)
         for place, offset in self._next.items():
             self._consumer.seek(place, offset)
-        # An answer on its way knows nothing of the new places: ask anew.
+        # An answer on its way knows nothing of the new places: ask again.
         if self._asked is not None:
             self._asked.cancel()
         self._asked = self._target = None

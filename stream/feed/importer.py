@@ -255,7 +255,7 @@ async def topics_opened(
     cluster = await describe_registry(config)
     changed = index.belong_to(cluster=cluster.id, topic=cluster.topics[EXPRESSIONS].id)
     if changed is not None:
-        note(f"the order index was of another topic ({changed}); it is built anew")
+        note(f"the order index was of another topic ({changed}); it is rebuilt")
     await catch_up(config, index, partitions=cluster.topics[EXPRESSIONS].partitions, progress=progress)
     registry = await read_all_but_wills(config)
     producer = clients.producer(config, client="wurao-import")

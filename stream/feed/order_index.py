@@ -4,7 +4,7 @@ A file that arrives late must not undo a newer expression (DESIGN section 3, *Or
 earlier of its `time` and the moment at which it was written, so that one dated ahead bars nothing that comes after it.
 The importer asks here what the topic has, and is answered from one SQLite file, which is built from
 `registry.expressions` and brought up to date before each import. The file knows the cluster, the topic and the offsets
-that it stands for: of another topic, it is made anew.
+that it stands for: of another topic, it is recreated.
 
 Promises that an expression stands here only after it stands in the topic, so that whatever interrupts an import,
 the next one misses nothing: what the index has not seen it reads. Must never be asked by the filter, for

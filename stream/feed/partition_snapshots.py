@@ -72,7 +72,7 @@ def newest_good(config: Config, cluster: ClusterDescription, partition: int, on_
 async def renew(config: Config) -> None:
     """Fold what came since into a new snapshot of every partition, one after the other.
 
-    Raises `KafkaError`, and `SnapshotsError` where the topics are missing or made anew meanwhile.
+    Raises `KafkaError`, and `SnapshotsError` where the topics are missing or recreated meanwhile.
     """
     cluster = await describe_registry(config)
     for partition in range(config.topics.partitions):

@@ -2,7 +2,7 @@
 again.
 
 Promises that a snapshot stands for exactly the offsets it names; that one of another cluster or of a
-topic made anew, or one so old that it could have missed a tombstone, is never chosen (DESIGN section 6);
+recreated topic, or one so old that it could have missed a tombstone, is never chosen (DESIGN section 6);
 and that whatever is not chosen is named with its reason. A record that cannot be used is counted and
 logged, and stops nothing. Must never change a snapshot that is there: a new one gets a name of its own, and
 a worker may be reading the old one.
@@ -85,7 +85,7 @@ async def build(
     """The registry as its topics hold it, and what it stands for.
 
     With `start`, only what came since is read; its wills become the result's and must not be used
-    elsewhere. Raises `SnapshotsError` where topics are missing, end before the start's offsets, or are made anew
+    elsewhere. Raises `SnapshotsError` where topics are missing, end before the start's offsets, or are recreated
     meanwhile, `KafkaError` where the cluster cannot be reached.
     """
     created_ms = now_ms()  # before the first record is read: older than true is the safe side

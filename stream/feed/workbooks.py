@@ -75,7 +75,7 @@ class Workbook:
             self._sheet, self._unreadable = _only_sheet(CalamineWorkbook.from_filelike(file), sheets, name)
         except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, CalamineError) as error:
             raise WorkbookError(
-                f"{name}: no workbook that can be read ({error}); save it anew as .xlsx without a password, or as CSV"
+                f"{name}: no workbook that can be read ({error}); save it again as .xlsx without a password, or as CSV"
             ) from error
 
     def lines(self) -> Iterator[tuple[int, list[bytes]]]:
@@ -173,7 +173,7 @@ def _in_order(archive: zipfile.ZipFile, found: dict[str, _Entry], name: str) -> 
 
 
 _MEND: Final = (
-    "mend the errors, and let the program that the sheet is from compute its formulas; then save it anew, or as CSV"
+    "mend the errors, and let the program that the sheet is from compute its formulas; then save it again, or as CSV"
 )
 _COLUMNS_MAX: Final = 1 << 14
 """Of a sheet: XFD is the last."""

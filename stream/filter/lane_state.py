@@ -85,6 +85,6 @@ class LaneState:
         self.now = Stopped()
 
     async def until_empty_handed(self) -> None:
-        """Wait until nothing is in hand. Asked anew on waking: in between the lane may have taken the next batch."""
+        """Wait until nothing is in hand. Asked again on waking: in between the lane may have taken the next batch."""
         while not self._empty_handed.is_set():
             await self._empty_handed.wait()

@@ -10,7 +10,7 @@ from typing import Final
 
 _LIMITS: Final = (
     ("MALLOC_ARENA_MAX", -8, 1),  # our threads seldom allocate at once
-    ("MALLOC_MMAP_THRESHOLD_", -3, 8 << 20),  # beyond any batch: mapping those anew each time costs faults
+    ("MALLOC_MMAP_THRESHOLD_", -3, 8 << 20),  # beyond any batch: mapping those each time costs page faults
     ("MALLOC_TRIM_THRESHOLD_", -1, 1 << 20),
 )
 

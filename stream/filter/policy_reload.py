@@ -1,4 +1,4 @@
-"""A policy file taken up anew: what may take the place of the policy in force, and when the file has changed."""
+"""A policy file reloaded: what may take the place of the policy in force, and when the file has changed."""
 
 from pathlib import Path
 

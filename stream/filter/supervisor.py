@@ -315,7 +315,7 @@ class Supervisor:
         await asyncio.wait(outcome, return_when=asyncio.FIRST_COMPLETED)
 
     async def _keep(self, index: int) -> None:
-        """Keep one worker running; one that dies is started anew, with growing pauses."""
+        """Keep one worker running; one that dies is restarted, with growing pauses."""
         pause = RESTART_PAUSE_S
 
         async def work(report_ready: ReportReady) -> None:

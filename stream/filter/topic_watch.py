@@ -1,6 +1,6 @@
 """What a filter sees of the topics under it: whether they are the same ones, all there, and readable to their ends.
 
-Looks every second. Topics that are others end the worker (`TopicsChanged`): its supervisor begins anew. One that is
+Looks every second. Topics that are others end the worker (`TopicsChanged`): its supervisor starts it again. One that is
 gone makes it not ready and stops nothing else: what was read still stands, and traffic of other topics goes on. A
 transaction that hangs in the registry is named once the registry is stale by it.
 """

@@ -14,7 +14,7 @@ the transaction ends: a reader of the registry must never wait for a dead worker
 and a repeat of a will does no harm.
 
 Brokers forget an id that was idle for long (`transactional.id.expiration.ms`, seven days), and end a transaction that
-lasts too long, as one does over an outage. A worker that still is a member of its group then initialises the id anew
+lasts too long, as one does over an outage. A worker that still is a member of its group then initialises the id again
 and sends the transaction again, unless the committed offset is another than it knows: then somebody else has decided.
 One that is a member no more, after a silence that outlasted its session, leaves the partition alone: the group revokes
 it, and whoever is assigned it decides again what was not committed.

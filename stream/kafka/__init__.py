@@ -2,7 +2,7 @@
 
 One client kit, for every process that stays while brokers come and go:
 
-* `durable.DurableProducer` writes until it is acknowledged, and makes its producer anew where that failed. Give it what
+* `durable.DurableProducer` writes until it is acknowledged, and recreates its producer where that failed. Give it what
   to send as a coroutine function of the producer; `once` is one attempt, for whoever tells its own caller.
 * `group.commit_owned` commits offsets of partitions that are ours, and says which. What it raises is final: whatever
   task of a process awaits it, let that end the process.

@@ -1,7 +1,7 @@
 """The assignor of partitioned mode: the same partition numbers of all topics to one member, and few that move.
 
 aiokafka's round-robin scatters the numbers of several topics; its range assignor keeps them together, but orders
-members by ids that are drawn anew at each start, so that one worker's restart can move every partition, each of which
+members by ids that are drawn again at each start, so that one worker's restart can move every partition, each of which
 must then be loaded somewhere. Here each member tells what it was given last and how many it has room for, and keeps as
 much as its share allows.
 

@@ -1,11 +1,11 @@
 """Whether what is under a process is still what it began with: its cluster, and its topics, by their ids.
 
-A topic that was deleted and made anew has the same name and other records: offsets of the old one mean nothing in it,
+A topic that was deleted and recreated has the same name and other records: offsets of the old one mean nothing in it,
 and a client goes on reading at them without a word. So whoever keeps something by offsets asks here, as often as it
 likes: a look is one small request.
 
 One that is gone makes its process not ready and ends nothing. One that is another ends the work that rests on the old
-one (`TopicsChanged`); whose work it is begins anew once the topics are right (`right_topics`), or says why it cannot.
+one (`TopicsChanged`); whose work it is starts again once the topics are right (`right_topics`), or says why it cannot.
 
 Never: take silence for an answer. Where no broker answers, nothing is known, and `look` says so.
 """
@@ -82,7 +82,7 @@ async def right_topics(
                 "topics were recreated, or another cluster answers: nothing is processed until they have been read "
                 "again",
                 changed=found,
-                mend=wrong or "none needed: it begins anew by itself",
+                mend=wrong or "none needed: it starts again by itself",
             )
         if not wrong:
             note(None)

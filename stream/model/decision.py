@@ -36,7 +36,7 @@ class Epoch(msgspec.Struct, frozen=True, tag_field="kind", tag="epoch"):
 
     `offsets` gives, per registry topic and partition, the offset up to which (exclusive) it was applied; -1 for a
     partition that its worker does not hold (partitioned mode), and from which nothing of this epoch was decided.
-    `topics` gives their ids: offsets say nothing of a topic that was deleted and made anew. Absent in epochs of before.
+    `topics` gives their ids: offsets say nothing of a topic that was deleted and recreated. Absent in epochs of before.
     """
 
     epoch: str

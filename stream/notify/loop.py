@@ -118,7 +118,7 @@ class NoticeConnector:
         self._identity = ClusterIdentity(self._config, await reach(self._config, NEEDED), lasting=(NOTICES, DELIVERIES))
 
     async def _keep_serving(self) -> None:
-        retry = Retry(log, "the broker fails; starting anew")
+        retry = Retry(log, "the broker fails; starting again")
         while not self._stopping.is_set():
             assert self._identity is not None, "a broker was reached"
             try:

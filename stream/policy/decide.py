@@ -27,7 +27,7 @@ EPOCH_OF_FILES: Final = "file"
 """The epoch of decisions that `wurao decide` makes: their registry is a file, not a state of the topics."""
 
 ROUTES_MAX: Final = 65_536
-"""Sources and routes kept; beyond, all are forgotten and made anew: odd traffic cannot fill the memory."""
+"""Sources and routes kept; beyond, all are forgotten and recreated: odd traffic cannot fill the memory."""
 
 _READ_WITH_TERMS: Final = frozenset({"commercial", "service"})
 _READ_WITHOUT: Final = frozenset({"commercial"})

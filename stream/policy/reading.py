@@ -20,7 +20,7 @@ READINGS_MAX: Final = 4_096
 much sooner."""
 
 REMEMBERED_CHARACTERS_MAX: Final = 1_024
-"""Longer texts are read anew each time, so that huge ones cannot fill the memory. Fifteen SMS fit."""
+"""Longer texts are read again each time, so that huge ones cannot fill the memory. Fifteen SMS fit."""
 
 TOGETHER_MIN: Final = 8
 """Fewer texts than this are not worth the calls that joining them takes."""

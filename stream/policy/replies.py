@@ -21,7 +21,7 @@ OWNER: Final = "owner"
 
 REMEMBERED_MAX: Final = 4_096
 REMEMBERED_CHARACTERS_MAX: Final = 64
-"""Replies whose meaning is remembered: most are one of a few words. Longer ones are read anew each time."""
+"""Replies whose meaning is remembered: most are one of a few words. Longer ones are read again each time."""
 
 _LINE_END: Final = re.compile(r"\r\n|\r|\n")
 _LETTER_OR_NUMBER: Final = re.compile(r"[^\W_]")

@@ -159,7 +159,7 @@ class WarningSettings(PolicySection, frozen=True):
     """service texts that tell how to refuse: service needs no such hint, so it is advertising"""
     hinted_events_min: Positive = 200
     clear_share: Share = 0.5
-    """of the limit, at which a raised rule may be raised anew"""
+    """of the limit, at which a raised rule may be raised again"""
     quiet_ms: Positive = 1_800_000
     """within the limit for this long, too: a sweep or a burst comes and goes from one window to the next"""
     repeat_ms: Positive = 86_400_000

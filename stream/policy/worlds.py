@@ -36,7 +36,7 @@ NIGHT: Final = NOON + 11 * 3_600_000
 EVER: Final = NOON + 86_400_000
 
 SCENES_COUNT_MIN: Final = 12_000
-"""Scenes of one kind and purpose: where few axes are laid out, they are laid out again, the others drawn anew."""
+"""Scenes of one kind and purpose: where few axes are laid out, they are laid out again, the others drawn again."""
 
 Option = str
 Choice = Mapping[str, Option]

@@ -1,7 +1,7 @@
 """Whose numbers a sender's record claims: what is held already is its holder's, until the hand-over is stated.
 
 The fold gives a prefix to the longest, then the later `since`, then the later record (`ownership`): so a record that
-merely came later took another sender's numbers, also that of a revoked sender, which was written anew to revoke it.
+merely came later took another sender's numbers, also that of a revoked sender, which was written again to revoke it.
 Whoever writes a sender is therefore refused a prefix that equals, lies inside or lies around one of another sender on
 the same channel, unless it states from whom it takes numbers over, or of whose range they are a part. Pure.
 """

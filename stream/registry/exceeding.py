@@ -31,7 +31,7 @@ _timed: Final = msgspec.json.Decoder(_Timed)
 class Exceeding:
     """What one registry topic has, taken record by record in order, that could not be written now.
 
-    Only the last record of a key counts: what was written anew exceeds nothing any more.
+    Only the last record of a key counts: what was written again exceeds nothing any more.
     """
 
     def __init__(self, topic: str, now: int) -> None:

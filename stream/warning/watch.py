@@ -9,8 +9,8 @@ Offsets are committed once the findings of the records before them are acknowled
 may raise one again, under the same id: it is counted once.
 
 What is older than the read-back has faded to less than a thousandth by the policy's defaults, but for the usual rate,
-which is then an average of the read-back alone. Where `activity` was recreated all begins anew: its records are all
-that parties are made of. A finding whose figure stood within that thousandth of its limit may
+which is then an average of the read-back alone. Where `activity` was recreated every party starts from nothing: its
+records are all that parties are made of. A finding whose figure stood within that thousandth of its limit may
 so come under another id after a restart; it then joins the case of the first.
 
 Must never log who a party is: it may be a number.
@@ -130,7 +130,7 @@ class Watcher:
         self._identity = ClusterIdentity(self._config, cluster, lasting=(ACTIVITY,))
 
     async def _keep_judging(self) -> None:
-        retry = Retry(log, "the broker fails; starting anew")
+        retry = Retry(log, "the broker fails; starting again")
         while not self._stopping.is_set():
             assert self._identity is not None, "a broker was reached"
             try:

@@ -276,7 +276,7 @@ def test_a_damaged_base_is_refused_with_the_mend(tmp_path: Path) -> None:
     whole = path.read_bytes()
     for at in (0, 9, 20, 130, len(whole) // 2, len(whole) - 1):
         path.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
-        with pytest.raises(BaseError, match=r"delete it, and it is made anew"):
+        with pytest.raises(BaseError, match=r"delete it, and it is recreated"):
             Base.mapped(path)
     path.write_bytes(whole[:-1])
     with pytest.raises(BaseError, match="lengths"):

@@ -415,7 +415,7 @@ SCENARIOS: Final = (
         (Firing("WuraoEnforceDown", _PAGE), *_burns("WuraoViolatorStopBudgetBurns", "14.4", "6", "1")),
     ),
     Scenario(
-        "a control plane that starts anew within two minutes wakes nobody",
+        "a control plane that restarts within two minutes wakes nobody",
         {f"wurao_enforce_ready{{{E1}}}": level((1, 50), (0, 2), (1, 28))},
     ),
     Scenario(

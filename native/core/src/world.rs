@@ -1,6 +1,6 @@
 //! What a decision depends on besides event, stance and moment, as Python's registry and policy have it.
 //!
-//! Made anew whenever the registry's generation changes; nothing here is ever changed.
+//! Recreated whenever the registry's generation changes; nothing here is ever changed.
 
 use crate::event::Event;
 use crate::numbering::{Number, Numbering, is_port};

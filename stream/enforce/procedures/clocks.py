@@ -49,7 +49,7 @@ class Clock(msgspec.Struct, frozen=True):
 
 
 class ClockFired(msgspec.Struct, frozen=True, tag_field="event", tag="clock"):
-    """A clock fired. `due` is that of the clock that was set, so that one set anew is not mistaken for it."""
+    """A clock fired. `due` is that of the clock that was set, so that one set again is not mistaken for it."""
 
     clock: str
     due: int

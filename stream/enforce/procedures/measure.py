@@ -5,7 +5,7 @@ when it appealed (who appeals knows), or when `attempts_min` deliveries failed o
 `attempts_span_ms`; then it has the measure's grace to mend or object. The two exceptions are those of DESIGN
 section 4: prohibited content, and an order of the regulator that says so. Then the notice goes out in the
 same step as the order. Every order names its notice, and every suspension has an end, or a review date that
-is set anew until somebody ends it.
+is set again until somebody ends it.
 
 An appeal does not hold a measure up: otherwise every violator would appeal, and Articles 38 to 40 punish
 delay.

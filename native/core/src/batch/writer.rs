@@ -92,7 +92,7 @@ impl Writer {
         self.spare = batch;
     }
 
-    /// The finished batch, its producer's fields and its checksum left open for `seal`. It begins anew after that.
+    /// The finished batch, its producer's fields and its checksum left open for `seal`. It starts again after that.
     pub fn finish(&mut self, timestamp: i64, deflater: &mut Deflater) -> Vec<u8> {
         let mut batch = if deflater.codec() == Codec::None {
             // The header's room is there already: no byte is copied.
@@ -108,7 +108,7 @@ impl Writer {
         batch
     }
 
-    /// Begins anew; what was written is lost.
+    /// Starts again; what was written is lost.
     pub fn clear(&mut self) {
         self.end = HEADER_BYTES;
         self.count = 0;
