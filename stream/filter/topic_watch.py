@@ -14,12 +14,13 @@ from stream.clock import now_ms
 from stream.feed.follower import Follower
 from stream.kafka.describe import ClusterDescription
 from stream.kafka.identity import LOOK_EVERY_S, ClusterIdentity
-from stream.model.topics import DECISIONS, EVENT_KINDS, RECORD_KIND
+from stream.model.topics import DEAD_LETTER, DECISIONS, EPOCHS, EVENT_KINDS, RECORD_KIND
 
 log = logs.get(__name__)
 
-LASTING: Final = (*RECORD_KIND, *EVENT_KINDS)
-"""Topics whose offsets mean something to a worker: another one of the same name is another topic."""
+LASTING: Final = (*RECORD_KIND, *EVENT_KINDS, EPOCHS)
+"""Topics whose offsets mean something to a worker, or whose records: in another topic of the name `epochs` the epoch
+that it decides from is not announced."""
 
 HUNG_AFTER_MS: Final = 5_000
 """A transaction that keeps the registry back for so long is named: those of a writer that is well last milliseconds."""
@@ -28,8 +29,8 @@ ABORT: Final = "find its producer (`kafka-transactions.sh find-hanging`) and end
 
 
 def watched(cluster: ClusterDescription) -> ClusterDescription:
-    """As much of it as a worker looks at: what it reads, and where it puts decisions, by partitions."""
-    return replace(cluster, topics={name: cluster.topics[name] for name in (*LASTING, DECISIONS)})
+    """As much of it as a worker looks at: what it reads, and where it puts what became of events."""
+    return replace(cluster, topics={name: cluster.topics[name] for name in (*LASTING, DECISIONS, DEAD_LETTER)})
 
 
 class TopicWatch:

@@ -11,6 +11,7 @@ from itertools import count
 from pathlib import Path
 from threading import Event, Thread
 
+import orjson
 import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka import TopicPartition as AIOKafkaPartition
@@ -21,7 +22,7 @@ from bloom.partition import partition_of
 from stream.kafka import clients, topics
 from stream.model.codec import encode
 from stream.model.registry import Expression, FileRecord, key_of
-from stream.model.topics import EVENTS_CALL, EVENTS_SMS, EXPRESSIONS, RECORD_KIND
+from stream.model.topics import DEAD_LETTER, EPOCHS, EVENTS_CALL, EVENTS_SMS, EXPRESSIONS, RECORD_KIND
 from stream.policy import settings as policy_settings
 from stream.testbed.local import LocalKafka
 from tests.filter import cases
@@ -229,6 +230,23 @@ def test_refusals_behind_a_transaction_that_hangs_make_the_registry_stale(broker
         assert filter_.log.count("hanging transaction in a registry topic") <= 1
         loop.run_until_complete(hanging.stop())
         loop.close()
+        assert filter_.terminate() == 0
+
+
+def test_the_epoch_that_it_decides_from_is_announced_in_a_recreated_epochs_too(broker: Broker, tmp_path: Path) -> None:
+    broker.write_registry(cases.registry())
+    with FilterProcess(broker, tmp_path) as filter_:
+        filter_.wait_ready()
+        assert _asked(broker, filter_, _sms(FIRST)) == "consented"
+        _delete(broker, EPOCHS, DEAD_LETTER)
+        _wait(lambda: f"{EPOCHS}, {DEAD_LETTER}: not there" in (filter_.get("/readyz", worker=1) or ""), filter_)
+        broker.create_topics()
+        _wait(lambda: filter_.log.count("recreated topics are read from their beginning") == 1, filter_)
+        filter_.wait_ready()
+        late = _sms(FIRST)
+        assert _asked(broker, filter_, late) == "consented"
+        (decision,) = (one for one in broker.decisions() if one["event"] == late["id"])
+        assert decision["epoch"] in {orjson.loads(record.value)["epoch"] for record in broker.read(EPOCHS, until=1)}
         assert filter_.terminate() == 0
 
 
