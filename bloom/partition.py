@@ -1,6 +1,6 @@
-"""Where a subscriber's records lie: the partition that Kafka's Java client would choose for that text.
+"""The partition of a subscriber's records: the one that Kafka's Java client chooses for that text as a key.
 
-Promises that one text and a batch of texts get the same answers, and that these are the Java client's for a
+Promises that one text and a batch of texts give the same partitions, and that these are the Java client's for a
 record keyed by the text alone (`BuiltInPartitioner.partitionForKey` of Apache Kafka: murmur2 with Kafka's
 seed, sign bit cleared, modulo; DESIGN section 3). Must never change: producers and consumers of all versions
 have to agree, and the partition count of a cluster's topics is fixed for life.

@@ -1,7 +1,7 @@
-"""The snapshot: one file with a whole registry and the topic offsets that it stands for.
+"""The snapshot: one file with a whole registry and the topic offsets up to which it was read.
 
 Promises that `read` gives back what was given to `write`; that any single byte flipped, missing or added is
-found before anything is made of it; that the file at its name is always a whole one, the old or the new; and
+detected before anything is used; that its path always names a complete file, the old or the new; and
 that what is checked on reading was checked before writing. The layout stands in docs/snapshot.md, so that
 other programs can read it. Must never hand bytes to the Roaring library whose checksum has not been verified:
 the portable format has no checksum of its own, and a damaged bitmap can pass for a good one.
@@ -26,7 +26,7 @@ from bloom.sets import ScopedBitmap
 from bloom.wills import CHANNELS, EVERYTHING, Channel, Kind, Scope
 
 MAGIC: Final = b"\x89wurao\r\n"
-"""Not text, and broken by whoever rewrites line ends."""
+"""Not text, and damaged by a transfer that converts line ends (as PNG's signature is)."""
 
 FORMAT_VERSION: Final = 1
 
@@ -36,7 +36,7 @@ HEADER_BYTES_MAX: Final = 1 << 20
 LABEL_BYTES_MAX: Final = 1 << 16
 
 RECORDS_BODY_BYTES: Final = 8 << 20
-"""A section of records ends once it is this long: neither side needs all of them in one piece."""
+"""A section of records ends once it is this long, so that neither writer nor reader holds all of them at once."""
 
 # Little-endian throughout. Preamble: magic, version, header bytes, file bytes, sections; then its checksum.
 _PREAMBLE: Final = struct.Struct("<8sIIQI")
@@ -48,7 +48,7 @@ _SECTION_HEAD_BYTES: Final = _SECTION.size + _CRC.size
 _RECORD: Final = struct.Struct("<III")
 
 Record = tuple[str, bytes, bytes]
-"""A registry record that is not a will, opaque here: topic, key, value."""
+"""A registry record other than an expression, opaque here: topic, key, value."""
 
 
 class SnapshotError(Exception):
@@ -57,17 +57,17 @@ class SnapshotError(Exception):
 
 @dataclass(frozen=True)
 class TopicMark:
-    """How far one topic has gone into the snapshot."""
+    """How far one topic was read into the snapshot."""
 
     id: str
-    """The topic's own id: a topic deleted and made again has another."""
+    """The topic id (KIP-516): a topic that was deleted and recreated has another."""
     offsets: tuple[int, ...]
     """For each partition the next offset to read."""
 
 
 @dataclass(frozen=True)
 class SnapshotMeta:
-    """What a snapshot stands for."""
+    """Cluster, time and offsets of a snapshot."""
 
     cluster: str
     """The id of the Kafka cluster."""
@@ -86,11 +86,11 @@ class Snapshot:
 
 
 _MEND_READING: Final = "use an older snapshot, or none, and the registry is read from its topics"
-_MEND_WRITING: Final = "nothing was written; no program should have come to hold this, please report it"
+_MEND_WRITING: Final = "nothing was written; this is a bug, please report it"
 
 
 class _Where(NamedTuple):
-    """The file at work, and what to do if it fails."""
+    """The file being read or written, and the remedy that its errors name."""
 
     path: Path
     mend: str
@@ -244,7 +244,7 @@ def is_snapshot(path: Path) -> bool:
 
 
 def read_meta(path: Path) -> SnapshotMeta:
-    """What the file stands for: quick, for choosing among files. Verifies header and length of the file only.
+    """The metadata alone: quick, for choosing among files. Verifies header and length of the file only.
 
     Raises SnapshotError as `read` does.
     """
@@ -258,7 +258,7 @@ def read_meta(path: Path) -> SnapshotMeta:
 
 
 def _read_header(where: _Where, view: memoryview, size: int) -> tuple[SnapshotMeta, int, int]:
-    """What the snapshot stands for, the number of its sections, and where the first begins."""
+    """The metadata, the number of sections, and where the first begins."""
     if len(view) < _HEADER_AT:
         where.reject("header", f"is cut short: the file has {size} bytes")
     magic, version, header_bytes, file_bytes, sections = _PREAMBLE.unpack_from(view)

@@ -104,7 +104,7 @@ class Log:
 
 
 def follow(there: Deployment, fault: Fault) -> Log:
-    """Inject, see, mend, see. Raises `TrialError` where the alert does not fire, or does not end."""
+    """Inject the fault, see the alert fire, correct it, see it end. Raises `TrialError` where either does not come."""
     time.sleep(HISTORY_S)
     deadline = time.monotonic() + ENDS_S_MAX
     while firing := _firing(there, fault):  # of what was done before

@@ -28,7 +28,7 @@ class Burn:
     short: str
     severity: str
     spends: str
-    """what is gone when it rings: rate × long window ÷ 30 days"""
+    """what is gone when it fires: rate × long window ÷ 30 days"""
 
 
 BURNS: Final = (
@@ -69,14 +69,14 @@ class Objective:
         return self.bad.replace("WINDOW", window)
 
     def condition(self, burn: Burn) -> str:
-        """When a burn's alert rings."""
+        """When a burn's alert fires."""
         limit = f"{burn.rate:g} * {self.budget:g}"
         return f"{self.record(burn.long)} > {limit} and {self.record(burn.short)} > {limit}"
 
 
 @dataclass(frozen=True, slots=True)
 class Duty:
-    """A promise without a budget: how many broke it in a window, and the alert that rings for one."""
+    """A promise without a budget: how many broke it in a window, and the alert that fires for one."""
 
     title: str
     promise: str
@@ -150,14 +150,14 @@ DUTIES: Final = (
         alert="WuraoDeliveredAgainstRefusal",
         broken=_counted("wurao_audit_violations_total"),
         excluded="Decisions that the audit cannot judge, since the registry as it stood is no longer known "
-        '(`outcome="unknown"`); WuraoAuditBlind rings when they are more than one in a hundred.',
+        '(`outcome="unknown"`); WuraoAuditBlind fires when they are more than one in a hundred.',
     ),
     Duty(
         title="No complaint's term is missed",
         promise="None: forwarded within 3 working days, answered within 3 more, reported within 15 (Articles 29-31).",
         alert="WuraoTermMissed",
         broken=_counted('wurao_enforce_alerts_total{level="breach",about=~"forward|answer|report"}'),
-        excluded="Nothing. WuraoTermEndsSoon rings a day before, or three.",
+        excluded="Nothing. WuraoTermEndsSoon fires a day before, or three.",
     ),
 )
 

@@ -13,7 +13,7 @@ from loadtest.figures import Result
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """A bound on a figure of all rows that `row` matches, whole."""
+    """A bound on a figure, for all rows whose whole name the pattern `row` matches."""
 
     scenario: str
     row: str

@@ -1,4 +1,4 @@
-"""The machine, as far as a figure depends on it. No names: a result may be shown to anybody."""
+"""The machine, as far as figures depend on it. No host names: results are published."""
 
 import os
 import platform
@@ -18,7 +18,7 @@ class Machine(msgspec.Struct, frozen=True):
     python: str
     versions: dict[str, str]
     load_average: float
-    """over the last minute, before anything was started: others at work spoil figures of the wall clock"""
+    """over the last minute, before anything was started: other load spoils wall-clock figures"""
 
     def __str__(self) -> str:
         packages = ", ".join(f"{name} {number}" for name, number in self.versions.items())

@@ -1,7 +1,7 @@
 """Programs that can be measured: the filter, and those of `loadtest.peers`, each a process of its own.
 
-All are seen from outside: by the records that stand in their topic, and by the processor time that the kernel has
-charged to them. A program is started and ended here under a guard, so that none outlives the measurement.
+All are measured from outside: by the records in their output topic, and by the CPU time that the kernel has charged
+to them. Each runs under a guard, so that none outlives the measurement.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ LOG_LINES_QUOTED: Final = 4
 FILTER: Final = "filter"
 FILTER_PYTHON: Final = "filter-python"
 FILTER_EXACTLY_ONCE: Final = "filter-exactly-once"
-"""Its records are counted by offsets, as everybody's are: with the end of each transaction, one in some thousands."""
+"""Its records are counted by offsets, as all programs' are: transaction markers count too, one in some thousands."""
 FILTER_UNCOMPRESSED: Final = "filter-uncompressed"
 """It does not compress its decisions: that saves the codec's work, and sends several times the bytes."""
 NATIVE: Final = "native"
@@ -29,7 +29,7 @@ NATIVE: Final = "native"
 
 
 class CannotRun(Exception):
-    """A program that does not start here: what it said, and the mend."""
+    """A program that does not start here: its last output, and how to correct it."""
 
 
 class FilterProgram:
@@ -44,19 +44,19 @@ class FilterProgram:
         self.stop = process.stop
 
     def pids(self) -> Sequence[int]:
-        """The workers that run. A fold of the registry is a child of the supervisor too, before there are any."""
+        """The running workers, without the process that makes the base, which is a child of the supervisor as well."""
         self._process.check()
         return self._process.worker_pids()
 
 
 class Report(msgspec.Struct, frozen=True):
-    """What a peer says at its end: of the time from the first event it took to the last acknowledgement."""
+    """What a peer reports at its end: the time from its first event to the last acknowledgement."""
 
     events: int
     wall_s: float
     cpu_s: float
     passes: int = 1
-    """over all events; those of Java make several, until their compiler has settled, and tell of a settled one"""
+    """over all events; the Java peers make several, until the JIT compiler has settled, and report a settled one"""
     settled: bool = True
 
 
@@ -87,12 +87,12 @@ class PeerProgram(GuardedProcess):
         super().start()
 
     def report(self) -> Report:
-        """What it said at its end. Raises `CannotRun`, with its last words, where that was no report."""
+        """Its report. Raises `CannotRun`, with its last lines of output, where it gave none."""
         lines = self.log.splitlines()
         try:
             report = msgspec.json.decode(lines[-1] if lines else "", type=Report)
         except msgspec.MsgspecError:
-            quoted = " / ".join(line[:200] for line in lines[-LOG_LINES_QUOTED:]) or "it said nothing"
+            quoted = " / ".join(line[:200] for line in lines[-LOG_LINES_QUOTED:]) or "no output"
             raise CannotRun(f"{self._peer.name} ended by itself: {quoted}") from None
         if not report.events or not report.cpu_s:
             raise CannotRun(f"{self._peer.name} decided nothing in the time it had")
@@ -100,7 +100,7 @@ class PeerProgram(GuardedProcess):
 
 
 def topic_of(name: str) -> str:
-    """Where a peer puts its decisions: a topic of its own, so that its records can be told from others'."""
+    """Where a peer puts its decisions: a topic of its own, so that its records can be counted."""
     return f"loadtest.{name}"
 
 
@@ -111,7 +111,7 @@ def names() -> tuple[str, ...]:
 
 
 def chosen(peers: Sequence[str]) -> tuple[str, ...]:
-    """The filter, always the first, and the peers that are wished for (none: all). Raises `LoadtestError`."""
+    """The filter, always the first, and the peers asked for (none: all). Raises `LoadtestError`."""
     unknown = [name for name in peers if name not in names()]
     if unknown:
         raise LoadtestError(f"no program is called {', '.join(unknown)}: choose from {', '.join(names())}")
@@ -119,7 +119,7 @@ def chosen(peers: Sequence[str]) -> tuple[str, ...]:
 
 
 def filter_program(name: str, rig: Rig, *, workers: int = 1, group: str | None = None) -> FilterProgram:
-    """A filter yet to be started, in the form of this name, and in a group that has read nothing, or the given one."""
+    """A filter, not yet started, configured as the name says, in a new consumer group or the given one."""
     settings = {
         **native("off" if name == FILTER_PYTHON else "auto"),
         "WURAO_FILTER__DELIVERY": "exactly-once" if name == FILTER_EXACTLY_ONCE else "at-least-once",
@@ -129,7 +129,7 @@ def filter_program(name: str, rig: Rig, *, workers: int = 1, group: str | None =
 
 
 def native(choice: str) -> Mapping[str, str]:
-    """The setting that chooses the filter's path, where this filter has one."""
+    """The setting that chooses the filter's path, where this version has one."""
     known = NATIVE in configuration.FilterConfig.__struct_fields__
     return {"WURAO_FILTER__NATIVE": choice} if known else {}
 

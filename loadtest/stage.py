@@ -14,7 +14,7 @@ from stream.testbed.sample import Sample
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A rig with a registry written into it, and what is wished for."""
+    """A rig with a registry written into it, and the run's options."""
 
     rig: Rig
     options: RunOptions
@@ -22,7 +22,7 @@ class Stage:
 
 
 async def set_stage(rig: Rig, options: RunOptions, *, extra: Sequence[str] = ()) -> Stage:
-    """Make the topics, and `extra` ones alike, and write the registry."""
+    """Create the topics, and `extra` ones with the same settings, and write the registry."""
     await rig.make_topics(extra)
     return Stage(rig, options, await rig.write_sample(refusals_count=options.refusals_count))
 
@@ -33,7 +33,7 @@ async def filtering(
 ) -> AsyncIterator[FilterProcess]:
     """A filter that is ready, for as long as the block lasts.
 
-    Without a group of the caller's it leaves alone what waits already. `name` is that of its log.
+    Without `group` it is a new one that starts at the end offsets: existing events are skipped. `name` is its log's.
     """
     rig = stage.rig
     if group is None:

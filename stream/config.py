@@ -124,8 +124,8 @@ class FilterConfig(ConfigSection, frozen=True):
     compression: Literal["none", "gzip", "lz4", "zstd"] = "zstd"
     """at the levels that aiokafka uses zstd takes a seventh of lz4's time and half of its bytes"""
     native: Literal["off", "on", "auto"] = "auto"
-    """whether whole record batches are decided by the native module: `auto` where it is built and fits, `on` refuses
-    to start without it"""
+    """whether whole record batches are decided by the native module: `auto` where it is built and compatible, `on`
+    refuses to start without it"""
     shadow_port: Port = 9690
     """where `wurao filter --shadow` serves `/metrics`, `/healthz` and `/readyz`, on `metrics.host`"""
     instance: str | None = None

@@ -9,7 +9,7 @@ use wurao_core::base::NamedScope;
 use wurao_core::stance::{Probe, Scope, channel_of};
 use wurao_core::store::{self, PartitionStore};
 
-/// What all subscribers hold, or those of the partitions that are held; a `Store` of `bloom.wills`.
+/// Refusals and consents of all subscribers, or of the partitions held here; implements `Store` of `bloom.wills`.
 #[pyclass(module = "wurao_native")]
 pub struct Store(pub store::Store);
 
@@ -25,7 +25,7 @@ impl FrozenStore {
 
 #[pymethods]
 impl FrozenStore {
-    /// One base of all. `scopes` are those of all ids: (channel, refusal, sender, category). In any thread.
+    /// Makes one base of them. `scopes` lists the scope of each id: (channel, refusal, sender, category). In any thread.
     fn fold(&self, py: Python<'_>, scopes: Vec<NamedScope>) -> PyResult<Base> {
         Base::of(py.detach(|| self.core().fold(scopes)))
     }
@@ -45,13 +45,13 @@ fn free_in_background(dropped: impl Send + 'static) {
 
 #[pymethods]
 impl Store {
-    /// A store of so many partitions, none of which is held yet. With 1, all subscribers are held in one piece.
+    /// A store of so many partitions, none of which is held yet. With 1, all subscribers are in one partition.
     #[new]
     fn new(partitions: u32) -> Self {
         Self(store::Store::new(partitions as usize))
     }
 
-    /// Hold a partition; its subscribers hold what the base has.
+    /// Hold a partition, with the refusals and consents that the base has for it.
     fn hold(&mut self, partition: u32, base: &Base) {
         self.0.hold(partition, PartitionStore::new(Arc::clone(&base.0)));
     }
@@ -96,7 +96,7 @@ impl Store {
         Ok(())
     }
 
-    /// A number's stance, by its place in `bloom.base.STANCES`. Raises LookupError where its partition is not held.
+    /// A number's stance, as its index in `bloom.base.STANCES`. Raises LookupError where its partition is not held.
     fn stance(&self, channel: u8, consent: u32, refusals: [u32; 3], number: u64) -> PyResult<u8> {
         let partition = self.0.of_number(number);
         let partition = partition.ok_or_else(|| PyLookupError::new_err("the number's partition is not held here"))?;

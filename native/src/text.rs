@@ -11,7 +11,7 @@ pub struct Tables(pub Arc<text::Tables>);
 
 #[pymethods]
 impl Tables {
-    /// The tables that `stream.deciding.fold_tables` makes. Raises ValueError for tables of other sizes.
+    /// The tables that `stream.deciding.character_tables` makes. Raises ValueError for tables of other sizes.
     #[new]
     fn new(
         fold: &[u8],

@@ -9,8 +9,8 @@ from typing import Final
 from stream import config as configuration
 from stream import logs
 from stream.cli import doctor_cluster, doctor_here
+from stream.cli.check_results import CheckResult, State, worst, wrong
 from stream.cli.common import add_config, add_json, print_json
-from stream.cli.findings import CheckResult, State, worst, wrong
 from stream.config import ConfigError
 
 MARKS: Final[dict[State, str]] = {"ok": "ok   ", "warn": "warn ", "wrong": "WRONG"}
@@ -39,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Look at everything. Returns 0, or 1 where something is wrong."""
     logs.configure()
     for name in (None, "aiokafka"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)  # the findings say it in our words
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # the checks report it in our words
     try:
         config = configuration.load(arguments.config, os.environ)
     except ConfigError as error:
@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
             wrong("configuration", str(error), "correct it: nothing starts with it, and nothing else was looked at")
         ]
     else:
-        found = doctor_here.findings(config) + asyncio.run(doctor_cluster.findings(config))
+        found = doctor_here.checks(config) + asyncio.run(doctor_cluster.checks(config))
     if arguments.json:
         print_json({"worst": worst(found), "checks": [one._asdict() for one in found]})
     else:

@@ -11,7 +11,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import GroupCoordinatorNotAvailableError
 
 from stream.cli import doctor_filter, doctor_registry
-from stream.cli.findings import CheckResult, ok, warn, wrong
+from stream.cli.check_results import CheckResult, ok, warn, wrong
 from stream.clock import now_ms
 from stream.config import Config, ConfigError
 from stream.feed import snapshots
@@ -35,12 +35,12 @@ AHEAD_WARN_MS: Final = 1_000
 PEEK_MS: Final = 200
 
 
-async def findings(config: Config) -> list[CheckResult]:
+async def checks(config: Config) -> list[CheckResult]:
     """Everything that needs a broker; one line that says why where none answers."""
     try:
         admin = clients.admin(config)
-    except ConfigError:  # the configuration's own finding tells it
-        return [wrong("brokers", "not asked: TLS and SASL cannot be set up", "mend the configuration first")]
+    except ConfigError:  # the configuration's own check reports it
+        return [wrong("brokers", "not asked: TLS and SASL cannot be set up", "correct the configuration first")]
     try:
         async with asyncio.timeout(ASK_S_MAX):
             await admin.start()
@@ -94,7 +94,7 @@ async def _records(config: Config, cluster: ClusterDescription, admin: AIOKafkaA
         found.append(await _ahead(consumer, places, ends))
     finally:
         await close_within(consumer)
-    return [*found, await doctor_filter.finding(config, admin)]
+    return [*found, await doctor_filter.check(config, admin)]
 
 
 def _registry(
@@ -128,9 +128,9 @@ async def _senders(config: Config) -> list[CheckResult]:
     """What is to be looked at in the senders' records, by the policy that is configured."""
     try:
         policy = load_policy(config.policy.file)
-    except (PolicyError, OSError):  # the policy's own finding tells it
+    except (PolicyError, OSError):  # the policy's own check reports it
         return []
-    return doctor_registry.findings(await read_all_but_wills(config), policy)
+    return doctor_registry.checks(await read_all_but_wills(config), policy)
 
 
 def _groups(config: Config) -> dict[str, Sequence[str]]:

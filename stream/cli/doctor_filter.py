@@ -13,7 +13,7 @@ import aiohttp
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import GroupCoordinatorNotAvailableError, GroupIdNotFound, NoError
 
-from stream.cli.findings import CheckResult, ok, warn, wrong
+from stream.cli.check_results import CheckResult, ok, warn, wrong
 from stream.config import Config
 from stream.kafka.clients import KafkaError
 
@@ -27,7 +27,7 @@ def groups(config: Config) -> tuple[str, str]:
     return f"{config.filter.group}.urgent", f"{config.filter.group}.bulk"
 
 
-async def finding(config: Config, admin: AIOKafkaAdminClient) -> CheckResult:
+async def check(config: Config, admin: AIOKafkaAdminClient) -> CheckResult:
     """How the filter of this machine is, if one runs."""
     base = f"http://{config.metrics.host}:{config.metrics.port}"
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=ANSWER_S_MAX)) as session:

@@ -10,7 +10,7 @@ from typing import Final
 from zoneinfo import TZPATH, ZoneInfo, ZoneInfoNotFoundError
 
 from bloom import snapshot
-from stream.cli.findings import CheckResult, ok, warn, wrong
+from stream.cli.check_results import CheckResult, ok, warn, wrong
 from stream.clock import now_ms
 from stream.config import Config, ConfigError
 from stream.deciding.native_selection import native_path
@@ -35,13 +35,13 @@ _TIME_ERROR: Final = 5
 _UNLOOPED: Final = ("127.", "localhost", "[::1]")
 
 
-def findings(config: Config) -> list[CheckResult]:
+def checks(config: Config) -> list[CheckResult]:
     """Everything that needs no broker, in the order of the configuration."""
     found = [*_settings(config)]
     try:
         policy = load_policy(config.policy.file)
     except PolicyError as error:
-        found.append(wrong("policy", str(error), "mend the file; nothing that decides starts with it"))
+        found.append(wrong("policy", str(error), "correct the file; no process that decides starts with it"))
     else:
         found += [
             _policy(config, policy),
@@ -57,7 +57,7 @@ def _settings(config: Config) -> list[CheckResult]:
     try:
         ssl_context(kafka)
     except ConfigError as error:
-        return [wrong("configuration", str(error), "mend it: nothing reaches a broker with it")]
+        return [wrong("configuration", str(error), "correct it: no client can connect with it")]
     found: list[CheckResult] = []
     far = [one for one in kafka.bootstrap.split(",") if not one.strip().startswith(_UNLOOPED)]
     if kafka.security_protocol in ("PLAINTEXT", "SASL_PLAINTEXT") and far:
@@ -73,7 +73,7 @@ def _settings(config: Config) -> list[CheckResult]:
         found.append(
             warn(
                 "configuration",
-                "topics.replication is 1: what stands on a broker is lost with its disk",
+                "topics.replication is 1: the records of a broker are lost with its disk",
                 "set topics.replication to 3 before `wurao topics create`",
             )
         )
@@ -97,10 +97,10 @@ def _time_zones(policy: Policy) -> CheckResult:
             ZoneInfo(zone)
         except (ZoneInfoNotFoundError, ValueError):
             return wrong(
-                "time zones", f"{zone} of the policy's hours is unknown", "mend `zone` in the policy's [[hours]]"
+                "time zones", f"{zone} of the policy's hours is unknown", "correct `zone` in the policy's [[hours]]"
             )
     if system := [folder for folder in TZPATH if Path(folder, "Asia", "Shanghai").exists()]:
-        text += f"; {system[0]} of this machine goes before it"
+        text += f"; {system[0]} of this machine takes precedence"
     year = int(package["Version"].split(".")[0])
     if datetime.now(UTC).year - year >= TZDATA_YEARS_MAX:
         return warn("time zones", f"{text}: old", "upgrade the package tzdata")
@@ -111,7 +111,7 @@ def _calendar(config: Config, policy: Policy) -> CheckResult:
     try:
         calendar = procedures.terms(config, policy).calendar
     except ConfigError as error:
-        return wrong("calendar", str(error), "mend the file; `wurao enforce` does not start with it")
+        return wrong("calendar", str(error), "correct the file; `wurao enforce` does not start with it")
     today = datetime.now(UTC)
     mend = "give the year in the file that enforce.calendar names (docs/procedures.md)"
     if not calendar.knows(today.year):
@@ -165,19 +165,19 @@ def _native(config: Config, policy: Policy) -> CheckResult:
     try:
         path = native_path(config, policy)
     except CannotStart as error:
-        return wrong("native module", str(error), "`wurao filter` does not start so: build it, or set filter.native")
+        return wrong("native module", str(error), "`wurao filter` does not start: build it, or set filter.native")
     return ok("native module", f"{'native' if path.share else 'Python'} decides: {path.why}")
 
 
 def _clock() -> CheckResult:
-    """What the kernel says of its clock (adjtimex(2), which only reads when no mode is given)."""
+    """Whether the kernel's clock is synchronized (adjtimex(2), which only reads when no mode is given)."""
     text = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     libc = ctypes.CDLL(None, use_errno=True)
     state = libc.adjtimex(ctypes.create_string_buffer(512)) if hasattr(libc, "adjtimex") else -1
     if state == _TIME_ERROR:
         return warn(
             "clock",
-            f"{text}; the kernel says that nothing keeps it right",
+            f"{text}; the kernel reports that the clock is not synchronized",
             "run chrony or another NTP client on the host: orders, campaigns and hours are compared with this clock",
         )
-    return ok("clock", f"{text}; " + ("kept right, says the kernel" if state >= 0 else "the kernel does not say more"))
+    return ok("clock", f"{text}; the kernel reports " + ("that it is synchronized" if state >= 0 else "no state of it"))

@@ -1,6 +1,6 @@
 """What `wurao doctor` finds in the senders' records: numbers that two of them claim, prefixes that own nothing."""
 
-from stream.cli.findings import CheckResult, ok, warn
+from stream.cli.check_results import CheckResult, ok, warn
 from stream.policy.settings import Policy
 from stream.registry import claims, prefixes
 from stream.registry.registry import Registry
@@ -9,7 +9,7 @@ SHOWN_MAX = 10
 """Of each kind so many are named; the count is of all."""
 
 
-def findings(registry: Registry, policy: Policy) -> list[CheckResult]:
+def checks(registry: Registry, policy: Policy) -> list[CheckResult]:
     """One line for all senders, or one for each kind of what is to be looked at."""
     found = []
     clashes = [f"{clash.sender}: {clash}" for clash in claims.clashes(registry)]

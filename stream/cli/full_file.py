@@ -1,8 +1,8 @@
 """`wurao registry import --replace-scope`: a full file, applied as the difference to what is registered.
 
 Whoever is not in the file is lifted. So a file that cannot be read to its last line, that may have been cut off, or in
-which more are missing than leave from one file to the next, changes nothing: only an option of its own overrules, and
-`--yes`, which a timetable gives every time, does not.
+which more are missing than leave from one file to the next, changes nothing: only an option of its own overrides that,
+and `--yes`, which a scheduled job always gives, does not.
 """
 
 import argparse
@@ -99,7 +99,7 @@ async def replace(
         say(f"{bulk.path}: {doubt}")
     if found and not arguments.trust_file:
         raise CommandError(
-            f"{bulk.path}: nothing was changed: ask for the file again, or mend it; --leaving-max allows more to "
+            f"{bulk.path}: nothing was changed: ask for the file again, or correct it; --leaving-max allows more to "
             "leave, and --trust-file applies the file as it stands"
         )
     importer.tally.read_count = lines_count

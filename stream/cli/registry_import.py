@@ -206,7 +206,7 @@ def _files(config: Config, arguments: argparse.Namespace, stack: ExitStack, now:
             mapped=mapped,
         )
         if file.encoding != "utf-8":
-            say(f"{path}: read as {file.encoding}; --encoding overrules")
+            say(f"{path}: read as {file.encoding}; --encoding overrides it")
         if bulk.layout is not None and bulk.layout.passed_over:
             say(f"{path}: not read are the columns {', '.join(map(repr, bulk.layout.passed_over))}; --map names one")
         files.append(bulk)

@@ -1,7 +1,7 @@
-"""`wurao scrub`: a campaign's number list, split into whom it may reach and whom not, each with the reason.
+"""`wurao scrub`: a campaign's number list, split into numbers that it may reach and those it may not, with the reason.
 
-Two files in the list's own encoding, each line as it stood in the list with two columns more: the number as read, and
-the reason, which is that of `wurao decide`. Nothing else of the list is looked at, and nothing is logged.
+Writes two files in the list's own encoding: each line as in the list, with two more columns: the number as parsed, and
+the reason, as `wurao decide` gives it. Other columns are not read, and nothing is logged.
 """
 
 import argparse
@@ -30,7 +30,7 @@ _ENCODED: Final = [reason.encode() for reason in REASONS]
 _QUOTED: Final = (b",", b'"')
 
 KNOWN_SHOWN_MAX: Final = 20
-"""Where a sender is unknown, so many of those that are known are named."""
+"""Where a sender is unknown, so many known ones are suggested."""
 
 
 class ScrubOutputs(NamedTuple):
@@ -130,7 +130,7 @@ def _scrub(arguments: argparse.Namespace) -> int:
     with opened(arguments.list, encoding=arguments.encoding) as file:
         layout = tables.layout_of(file, asked=(NUMBER,), column=arguments.column)
         if file.encoding != "utf-8":
-            say(f"{file.name}: read as {file.encoding}; --encoding overrules")
+            say(f"{file.name}: read as {file.encoding}; --encoding overrides it")
         outputs = _outputs(arguments)
         counts, without, unclosed = _split(file, layout, scrubber, outputs)
     _print(counts, outputs, as_json=arguments.json)
@@ -156,7 +156,7 @@ def _known(what: str, name: str, known: Sequence[str], *, where: str) -> None:
 def _split(
     file: TextFile, layout: Layout, scrubber: Scrubber, outputs: ScrubOutputs
 ) -> tuple[dict[str, int], int, int]:
-    """Write the two files. How many rows have each reason, have no number, and stand in a cell that is never closed."""
+    """Write the two files. Returns the rows by reason, those without a number, and those in a cell never closed."""
     counts = np.zeros(len(REASONS), dtype=np.int64)
     without = unclosed = 0
     with (
@@ -170,7 +170,7 @@ def _split(
         for rows in tables.rows(file, layout, (NUMBER,), strict=False):
             (numbers,) = rows.cells
             if any(len(line) > FILE_LINE.most for line in rows.raw):
-                raise CommandError(f"{file.name}: a line of more than {FILE_LINE.most:,} bytes: no list has one")
+                raise CommandError(f"{file.name}: a line of more than {FILE_LINE.most:,} bytes: this is no list")
             answers = scrubber.answer(numbers)
             some_without = answers.numbers.count("")
             if tables.hardly_any(some_without, len(numbers)) and not counts.any():
@@ -209,7 +209,7 @@ def _rows(rows: TableRows, answers: Answers, layout: Layout) -> list[bytes]:
     else:
         for place in rows.bad:
             if not csv_rows.is_sound(raw[place], layout.separator):
-                # Else what is put behind it would stand in its open cell, and the lines that follow as well.
+                # Else the added columns, and all lines after them, would be part of its unclosed cell.
                 raw[place] = _quoted(raw[place]) + separator * (len(layout.columns) - 1)
     shown = [_ENCODED[code] for code in answers.codes.tolist()]
     return [

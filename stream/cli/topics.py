@@ -1,7 +1,7 @@
-"""`wurao topics`: make the topics that are missing, and say what differs from how they must be.
+"""`wurao topics`: create the topics that are missing, and report configuration that differs from what wurao requires.
 
 `check` also names the records of the registry that exceed a limit or lie outside the bounds of times: they were written
-before there was one, and stay in force.
+before that limit existed, and stay in force.
 """
 
 import argparse
@@ -27,9 +27,9 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     """Add the command."""
     command = commands.add_parser(
         "topics",
-        help="make and check the topics",
-        description="Makes the topics that wurao needs, with the partitions and the compaction that it relies on.\n"
-        "Topics that are there stay as they are: `check` says what differs and the mend, and ends with 1.",
+        help="create and check the topics",
+        description="Creates the topics that wurao needs, with the partitions and the compaction that it relies on.\n"
+        "Existing topics are not altered: `check` says what differs and how to correct it, and exits with 1.",
         epilog="examples:\n"
         "  wurao topics create\n"
         "  wurao topics check --json\n"
@@ -39,8 +39,8 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     )
     verbs = command.add_subparsers(metavar="create|check", required=True)
     for name, sentence in (
-        ("create", "make the topics that are missing"),
-        ("check", "say what is not as it must be; exit 1 if anything is"),
+        ("create", "create the topics that are missing"),
+        ("check", "say what is not configured as it must be; exit 1 if anything is"),
     ):
         verb = verbs.add_parser(name, help=sentence, description=sentence.capitalize() + ".")
         add_config(verb)
@@ -58,7 +58,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Make or check the topics. Returns 0, or 1 where something differs or cannot be done."""
+    """Create or check the topics. Returns 0, or 1 where something differs or cannot be done."""
     try:
         config = config_of(arguments)
     except ConfigError as error:
@@ -78,7 +78,7 @@ async def _create(config: Config, *, as_json: bool) -> int:
         made = await topics.create(admin, config.topics)
     finally:
         await admin.close()
-    # What was made just now is as it must be, and perhaps not yet known to every broker.
+    # A topic created just now is right, and perhaps not yet known to every broker.
     differences = [difference for difference in await _differences(config) if difference.partition(":")[0] not in made]
     kept = [name for name in topics.EXPECTED if name not in made]
     if as_json:
@@ -114,7 +114,7 @@ def _is_wanted(topic: str, records: Records) -> bool:
 
 
 async def _exceeding(config: Config, topic: str, partitions: int) -> list[str]:
-    """Every record of a registry topic that could not be written now, by its place and key, and why."""
+    """Every record of a registry topic that would be rejected if written now: its offset and key, and why."""
     places = clients.partitions(topic, partitions)
     found = Exceeding(topic, now_ms())
     done = 0

@@ -1,8 +1,8 @@
-"""One batch, purely: records in, outputs out. No client, no clock, no metric; `worker` moves the bytes.
+"""One batch, as a pure function: records in, outputs out. No client, no clock, no metric; `filter.delivery` sends them.
 
-This is where the control flow of a batch stands, and all of it: decode, decide, encode, count. What a batch puts
-out is grouped by partition already, so that each partition's decisions leave as one batch of bytes. The native form
-stands in `native_batch`: it takes bytes, and gives `decide_batch` what it leaves.
+This is the whole control flow of a batch: decode, decide, encode, count. Outputs are grouped by partition, so that each
+partition's decisions are sent as one record batch. The native path is `native_batch`: it takes raw record batches, and
+gives `decide_batch` the records that fall back to Python.
 """
 
 from collections import Counter
@@ -38,7 +38,7 @@ SERVICE = "service"
 
 
 class Record(Protocol):
-    """As much of a consumed record as a batch looks at."""
+    """The fields of a consumed record that deciding uses."""
 
     offset: int
     timestamp: int
@@ -55,7 +55,7 @@ class Keyed(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A record batch of decisions that needs only its producer's seal."""
+    """A record batch of decisions, complete but for the fields that the producer fills in (id, epoch, sequence)."""
 
     partition: int
     data: bytes | bytearray
@@ -78,7 +78,7 @@ class DeadLetter:
 
 
 class UselessReply(NamedTuple):
-    """A reply from which nothing can follow: where it stood, and its numbers, masked."""
+    """A reply whose numbers are unusable, so that no expression follows: its position, and its numbers, masked."""
 
     place: TopicPartition
     offset: int
@@ -89,7 +89,7 @@ class UselessReply(NamedTuple):
 
 @dataclass(slots=True)
 class Outputs:
-    """What a batch puts out, and how far it got."""
+    """What a batch produces, and the offsets to commit once that is acknowledged."""
 
     decisions: dict[int, list[tuple[bytes, bytes]]] = field(default_factory=dict)
     """partition → decisions as (key, value), in the order of their events"""
@@ -106,15 +106,15 @@ class Outputs:
     fallback_count: int = 0
     """records that fell back to Python on the native path"""
     misread_routes_count: int = 0
-    """of these, routes that the native module takes for another than Python does"""
+    """routes whose numbers the native module parsed differently from Python"""
     replies: Counter[ReplyOutcome] = field(default_factory=Counter)
-    """what came of replies"""
+    """replies by outcome"""
     useless_reply: UselessReply | None = None
-    """one whose numbers are of no use, to be named"""
+    """the first reply with unusable numbers, to be logged"""
     misplaced: Counter[str] = field(default_factory=Counter)
     """topic → records found in another partition than their subscriber's"""
     next_offsets: dict[TopicPartition, int] = field(default_factory=dict)
-    """what may be committed once all of this is acknowledged"""
+    """offsets to commit once all of this is acknowledged"""
 
     def all_timestamps(self) -> NDArray[np.int64]:
         """The record timestamps of all decided events, milliseconds."""
@@ -131,10 +131,10 @@ def decide_batch(
 ) -> Outputs:
     """Decide every record of a batch at the moment `now` (milliseconds).
 
-    `partitions` is the partition count of all event topics; `answers` is kept from batch to batch by the caller, which
-    spares making it. Total: a record that cannot be decoded becomes a dead letter, and the rest is decided; where the
-    registry holds some partitions only, so does one that stands in another partition than its subscriber's, whose
-    expressions are held elsewhere. Linear; some 6 µs an event.
+    `partitions` is the partition count of all event topics; `answers` is a cache that the caller keeps between
+    batches. A record that cannot be decoded becomes a dead letter, and the rest is decided; so does, in partitioned
+    mode, a record in another partition than its subscriber's, whose expressions this worker does not hold. Linear;
+    some 6 µs an event.
     """
     outputs = Outputs()
     held = decider.world.registry.held
@@ -227,9 +227,9 @@ def _key(key: bytes | None, subscriber: str) -> bytes:
 
 
 def _put_expressions(expressions: Sequence[Expression], outputs: Outputs, partitions: int) -> None:
-    """Put out what replies made.
+    """Add the expressions that replies made to the outputs.
 
-    In their own partitions, not the events': a reply found in the wrong one must not spread that mistake.
+    Each in its subscriber's partition, not the event's: a misplaced reply must not misplace its expression.
     """
     own = partitions_of([expression.subscriber for expression in expressions], partitions).tolist()
     for expression, partition in zip(expressions, own, strict=True):
@@ -238,7 +238,7 @@ def _put_expressions(expressions: Sequence[Expression], outputs: Outputs, partit
 
 
 def _count_reply(reply: Reply, place: TopicPartition, offset: int, outcome: ReplyOutcome, outputs: Outputs) -> None:
-    """Count what came of a reply, and note the first of no use."""
+    """Count a reply by its outcome, and keep the first with unusable numbers for the log."""
     outputs.replies[outcome] += 1
     if outcome in USELESS and outputs.useless_reply is None:
         outputs.useless_reply = UselessReply(place, offset, outcome, masked(reply.from_), masked(reply.to))

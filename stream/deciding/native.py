@@ -19,7 +19,7 @@ import numpy as np
 
 from bloom.base import BUILT, BasedWills
 from stream.deciding.activity import Acts
-from stream.deciding.fold_tables import character_tables
+from stream.deciding.character_tables import character_tables
 from stream.deciding.route_compiler import RouteCompiler
 from stream.deciding.windows import Integers, Sign
 from stream.model.events import Call, Sms

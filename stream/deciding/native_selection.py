@@ -1,4 +1,4 @@
-"""Which path a worker takes, and why: the native one where its module is built and fits, the Python one else.
+"""Which path a worker uses, and why: the native one where its module is built and compatible, else the Python one.
 
 The answers are the same on both. The choice is made once, before workers are forked, so that `on` can refuse to start
 and the log says it once.
@@ -31,14 +31,14 @@ from stream.policy.settings import Policy
 from stream.registry.registry import Registry
 
 Share = Callable[[Registry, SnapshotMeta], MakeNative]
-"""Puts the wills of a snapshot into the native module's form, once for all workers that are forked afterwards. Where
-each holds partitions of its own nothing is shared, and each begins with none."""
+"""Converts a snapshot's refusals and consents to the native module's form, once for all workers that are forked
+afterwards. In partitioned mode nothing is shared, and each worker begins with none."""
 
 BASE_FILE: Final = "native.base"
 """Where the native module's form of the newest snapshot is kept, beside the snapshots: it is mapped, not loaded."""
 
 _TRIAL: Final = b'{"kind":"call","id":"trial","time":1,"to":"110"}'
-"""An event that every policy answers alike, and every module: one of another checkout is found out by it."""
+"""An event that every policy decides alike: a module built from another version is detected by it."""
 
 _TRIAL_NUMBER: Final = Msisdn(8613800138000)
 
@@ -53,20 +53,20 @@ class NativePath:
 
 
 def native_path(config: Config, policy: Policy) -> NativePath:
-    """Choose. Raises `CannotStart` where `on` cannot be: what is missing, and the mend."""
+    """Choose. Raises `CannotStart` where `on` is not possible: what is missing, and how to correct it."""
     wanted = config.filter.native
     if wanted == "off":
         return NativePath(None, "filter.native is off")
     share, problem = _fitting(config, policy)
     if problem is None:
-        return NativePath(share, "wurao_native is built and fits")
+        return NativePath(share, "wurao_native is built and compatible")
     if wanted == "on":
-        raise CannotStart(f"filter.native is on, but {problem}; with `auto` the filter runs without")
+        raise CannotStart(f"filter.native is on, but {problem}; with `auto` the filter runs without it")
     return NativePath(None, problem)
 
 
 def _fitting(config: Config, policy: Policy) -> tuple[Share | None, str | None]:
-    """How the module is given a registry, or why it cannot be used."""
+    """How the module gets a registry, or why it cannot be used."""
     compression = config.filter.compression
     if compression == "gzip":
         return None, "filter.compression is gzip, which wurao_native does not write: choose zstd, lz4 or none"
@@ -75,7 +75,7 @@ def _fitting(config: Config, policy: Policy) -> tuple[Share | None, str | None]:
     file = Path(config.registry.snapshots) / BASE_FILE
 
     def tried(native: MakeNative) -> MakeNative:
-        """For a policy that takes the place of the one that was tried: it is tried as well."""
+        """Tries a reloaded policy as well, before it is used."""
 
         def made(decider: Decider) -> Native:
             other = decider.world.policy
@@ -109,7 +109,7 @@ def _maker(partitions: int, compression: Compression) -> _Make:
 
 
 def _own_partitions(partitions: int, compression: Compression) -> MakeNative:
-    """For workers that hold partitions of their own: one that takes the native path has them in both forms."""
+    """For partitioned mode: a worker on the native path holds its partitions in both forms."""
 
     def make(decider: Decider) -> Native:
         held = decider.world.registry.held
@@ -120,7 +120,7 @@ def _own_partitions(partitions: int, compression: Compression) -> MakeNative:
 
 
 def _unfit_for(policy: Policy, make: _Make) -> str | None:
-    """Why the module cannot stand for a policy, or is not of this checkout: it is tried."""
+    """Why the module cannot decide by a policy, or was built from another version, found by trying it."""
     try:
         return _misanswers(policy, make) or _misreads(policy, make)
     except NativeUnfit as error:
@@ -141,12 +141,12 @@ def _misanswers(policy: Policy, make: _Make) -> str | None:
     ((decisions, _),) = outcome.batches
     expected = encode(decider.decide(decode_event(_TRIAL), TRIAL_MS))
     if [value for _, value in records_of(decisions)] != [expected]:
-        return "wurao_native answers otherwise than the policy: rebuild it with `make native`"
+        return "wurao_native decides differently from the policy: rebuild it with `make native`"
     return None
 
 
 def _misreads(policy: Policy, make: _Make) -> str | None:
-    """Why the module cannot stand for a policy whose numbers it reads otherwise than Python does."""
+    """Why the module cannot decide by a policy: it parses some numbers differently from Python."""
     registry = Registry(Wills())
     registry.apply(RECORDS)
     decider = Decider(policy, registry)
@@ -162,6 +162,6 @@ def _misreads(policy: Policy, make: _Make) -> str | None:
     if number is None and not outcome.misread_routes_count:
         return None
     return (
-        f"wurao_native reads numbers otherwise than the policy's patterns{f', such as {number}' if number else ''}: "
-        "let them differ less from those of the shipped policies, or, if they do not, rebuild it with `make native`"
+        f"wurao_native parses numbers differently from the policy's patterns{f', such as {number}' if number else ''}: "
+        "bring the patterns closer to the shipped policies'; if they are equal, rebuild it with `make native`"
     )

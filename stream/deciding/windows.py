@@ -1,10 +1,10 @@
-"""One window's events, as columns, into records of `activity`: the counting, in bulk.
+"""Makes records of `activity` from one window's events, which are columns: the counting, in bulk.
 
 Pure. An event is a row of three integers: which answer it got (an index into `Closed.answers`, each of which names
-channel, sender, verdict and reason), which subscriber it was for, and, where no sender stands behind it, from which
+channel, sender, verdict and reason), which subscriber it was for, and, where it has no responsible sender, from which
 number it came. Whole columns are sorted and counted; Python only sees parties and their tallies.
 
-Cost: some 0.1 µs a row, and some 10 µs a party. Rows are counted where they stand, and their recipients sorted in one
+Cost: some 0.1 µs a row, and some 10 µs a party. Rows are counted in place, and their recipients sorted in one
 column of eight bytes a row: a worker closes windows of a million rows while it fills the next.
 """
 
@@ -25,7 +25,7 @@ from stream.model.fields import Channel, EventKind, Verdict
 Integers = NDArray[np.int64]
 
 NO_NUMBER: Final = -1
-"""In a column of numbers: there is none, or it is no subscriber's."""
+"""In a column of numbers: no number, or none of a subscriber."""
 
 DENSE_MIN: Final = 2
 """Recipients of one worker in a block to be in the record: a sweep of 50 shows each of 12 workers four of them."""
@@ -39,10 +39,10 @@ _PARTIES_AT_ONCE: Final = 1 << (63 - _NUMBER_BITS)
 _NUMBER_MASK: Final = (1 << _NUMBER_BITS) - 1
 
 _SORTED_AT_ONCE: Final = 1 << 17
-"""Sorted rows that are looked at together, or those of one party where it has more."""
+"""Sorted rows processed at once; all rows of one party where it has more."""
 
 _FEW: Final = 24
-"""So few texts are sooner read one by one than in bulk."""
+"""Below so many texts, parsing one by one is faster than in bulk."""
 
 _PLUS, _ZERO = ord("+"), ord("0")
 _LENGTHS: Final = frozenset(range(len(to_text(Msisdn(MSISDN_MIN))), len(to_text(Msisdn(MSISDN_END - 1))) + 1))
@@ -50,7 +50,7 @@ _POWERS: Final = 10 ** np.arange(max(_LENGTHS) - 2, -1, -1, dtype=np.int64)
 
 
 class AnsweredEvent(NamedTuple):
-    """What an event got: what tallies are made of. `sender` is None where nobody stands behind it."""
+    """The decision on an event, as far as tallies count it. `sender` is None where no sender is responsible."""
 
     of: EventKind
     sender: str | None
@@ -59,7 +59,7 @@ class AnsweredEvent(NamedTuple):
 
 
 class Sign(NamedTuple):
-    """Something else that early warning wants to know of a sender, and the record timestamp of what showed it."""
+    """Another signal about a sender, for early warning, with the timestamp of the record that gave it."""
 
     shows: Literal["refusal", "opt-out hint"]
     timestamp: int
@@ -82,7 +82,7 @@ _MAPPED_MIN: Final = 1 << 13
 def integers(count: int) -> Integers:
     """Room for integers; much of it in a mapping of its own, of which only what is written takes memory.
 
-    A mapping goes back to the system when it is let go. malloc keeps most of what a burst took, in every worker.
+    A mapping is returned to the system when it is freed; malloc would keep most of a burst's memory, in every worker.
     """
     if count < _MAPPED_MIN:
         return np.empty(count, dtype=np.int64)
@@ -115,7 +115,7 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """A part of a window that nothing is added to any more."""
+    """One worker's part of a window, closed: no events are added to it."""
 
     window: int
     worker: str
@@ -136,7 +136,7 @@ class _Known(NamedTuple):
 
 
 class _Parties(NamedTuple):
-    """The parties that get a record, and whose each row is: its place among them, or -1."""
+    """The parties that get a record, and for each row the index of its party, or -1."""
 
     known: list[_Known]
     of_answers: NDArray[np.int32]
@@ -162,8 +162,8 @@ class _Recipients(NamedTuple):
 def records_of(closed: Closed, *, floor: int) -> Iterator[Activity]:
     """The records of a part of a window, a party at a time.
 
-    `floor` is the least number of events of a number that gets a record. A generator, so that whoever sends the
-    records can let others have a turn in between; most of the work is done before the first.
+    `floor` is the least number of events of a number that gets a record. A generator, so that the
+    sender can yield to the loop in between; most of the work is done before the first.
     """
     parties, tallies = _parties(closed, floor)
     for first in range(0, len(parties.known), _PARTIES_AT_ONCE):
@@ -247,7 +247,7 @@ def _parties(closed: Closed, floor: int) -> tuple[_Parties, Mapping[int, list[Ta
 
 
 def _pairs(places: NDArray[np.int32], answers: NDArray[np.int32]) -> Iterator[tuple[int, int, int]]:
-    """Every place and answer that stand in a row together, in order, and in how many; places below 0 are left out."""
+    """Each combination of place and answer that rows have, in order, with its count; places below 0 are left out."""
     real = places >= 0
     pairs, counts = np.unique(places[real].astype(np.int64) << 32 | answers[real], return_counts=True)
     for pair, count in zip(pairs.tolist(), counts.tolist(), strict=True):
@@ -276,7 +276,7 @@ def _recipients(together: Integers, count: int) -> _Recipients:
     begin = 0
     while begin < len(together):
         last = together[min(begin + _SORTED_AT_ONCE, len(together)) - 1]
-        end = int(np.searchsorted(together, last | _NUMBER_MASK, side="right"))  # no party is parted
+        end = int(np.searchsorted(together, last | _NUMBER_MASK, side="right"))  # a party's rows stay together
         some = together[begin:end]
         distinct = some[_starts(some[1:] != some[:-1])]
         owners = distinct >> _NUMBER_BITS
@@ -312,5 +312,5 @@ def _dense(owners: Integers, numbers: Integers) -> Mapping[int, tuple[Block, ...
 
 
 def _starts(breaks: NDArray[np.bool_]) -> Integers:
-    """Where stretches begin, given which steps break one."""
+    """Indexes at which runs begin, given which steps end one."""
     return np.concatenate((np.zeros(1, dtype=np.int64), np.flatnonzero(breaks) + 1))

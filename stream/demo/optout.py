@@ -1,9 +1,9 @@
-"""The story of one subscriber: consented, is reached, replies TD, is reached no more. How long that takes.
+"""One subscriber's opt-out: consents, gets a message, replies TD, gets no more. How long that takes.
 
-Pure: the caller says what was sent when and what was decided. What the figure means: from just before the reply was
-handed to the producer, to just before the first message that was blocked was handed to it. Between the two lie the
-reply's way to a filter, the will's way through `registry.expressions` and back to the worker that decides this
-subscriber's messages, and the time until the next message. The figure is as coarse as that last part (`coarse_ms`):
+Pure: the caller reports what was sent when and what was decided. The time measured is from just before the reply is
+handed to the producer to just before the first blocked message is. In between the reply reaches a filter, its
+expression goes through `registry.expressions` to the worker that decides this subscriber's messages, and the next
+message is sent. The resolution of the figure is that last part (`coarse_ms`):
 `PROBE_EVERY_S` at the least, and as long as an acknowledgement where the broker is busy.
 """
 
@@ -70,7 +70,7 @@ class OptOut:
 
     @property
     def coarse_ms(self) -> float | None:
-        """How coarse that is: from what was sent to or by the subscriber just before that message."""
+        """The resolution of `in_force_ms`: the time since the last message or reply before the blocked one."""
         blocked = self.first_blocked
         if blocked is None or self.replied_ms is None:
             return None

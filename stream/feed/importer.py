@@ -174,7 +174,7 @@ class Importer:
             self.tally.unknown[problem if known else UNKNOWN_REST] += 1
         if expression.will != "consent" or self._unregistered:
             return True
-        reason = f"{'; '.join(problems)}: mend it, or say --unregistered"
+        reason = f"{'; '.join(problems)}: correct it, or give --unregistered"
         self._reject("refused", path, line, encode(expression), reason)
         return False
 

@@ -173,7 +173,7 @@ def _in_order(archive: zipfile.ZipFile, found: dict[str, _Entry], name: str) -> 
 
 
 _MEND: Final = (
-    "mend the errors, and let the program that the sheet is from compute its formulas; then save it again, or as CSV"
+    "correct the errors, and let the program that the sheet is from compute its formulas; then save it again, or as CSV"
 )
 _COLUMNS_MAX: Final = 1 << 14
 """Of a sheet: XFD is the last."""

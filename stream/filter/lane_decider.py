@@ -1,8 +1,8 @@
-"""The batch decider as lanes call it: with the clock, and with what an operator sees of each batch.
+"""The batch decider as lanes call it: with the clock, metrics, logs and traces of each batch.
 
-Lanes hand a batch in and get its outcomes (`decide`); their deliveries come back when these are acknowledged
-(`acknowledged`). Between the two stands everything that counts, logs or traces a batch, so that `BatchDecider` stays
-pure and neither lane nor delivery knows the worker. Neither method waits for anything.
+A lane calls `decide` with a batch and gets its outputs; the lane's delivery calls `acknowledged` when the broker has
+acknowledged them. All that counts, logs or traces a batch is here, so that `BatchDecider` stays pure and neither lane
+nor delivery knows the worker. Neither method blocks.
 """
 
 import time
@@ -32,7 +32,7 @@ class LaneDecider:
         self._throttle: defaultdict[str, logs.Throttle] = defaultdict(logs.Throttle)
         """message → its own limit, so that one fault does not silence another"""
         self._misread_logged = False
-        """once is enough: how many events it concerns is among the fallbacks"""
+        """it is logged once: how many events it concerns is part of the fallback counter"""
         self.tracer: tracing.BatchTracer | None = None
         self._show_policy()
 
@@ -54,7 +54,7 @@ class LaneDecider:
             )
 
     def decide(self, lane: str, batches: Mapping[TopicPartition, Taken]) -> Outputs:
-        """Decide a batch of a lane at this moment. The lane calls it, and nothing else runs meanwhile.
+        """Decide a batch of a lane now. The lane calls it, on the loop and without an await.
 
         Raises `NativeFailed` for whatever the native module raises, and `NotHeldError`.
         """
@@ -81,7 +81,7 @@ class LaneDecider:
         return outputs
 
     def settle(self, now: int) -> Keyed | None:
-        """Name the registry's state; the record that announces a new one in `epochs`. `now` in milliseconds."""
+        """Give the registry's state an epoch. Returns the record that announces a new one; `now` in milliseconds."""
         epoch = self._batches.settle(now=now)
         if epoch is None:
             return None
@@ -103,7 +103,7 @@ class LaneDecider:
             metrics.latency.observe(now_ms() - timestamps, value=lane, trace_id=trace_id)
 
     def count_misplaced(self, misplaced: Mapping[str, int]) -> None:
-        """Count records that stood in another partition than their subscriber's, by topic, and warn of them."""
+        """Count records found in another partition than their subscriber's, by topic, and log a warning."""
         for topic, count in misplaced.items():
             if not count:
                 continue
@@ -120,7 +120,7 @@ class LaneDecider:
         if routes_count and not self._misread_logged:
             self._misread_logged = True
             log.error(
-                "the native module reads some numbers otherwise than the policy: their events fall back to Python; "
+                "the native module parses some numbers differently from the policy: their events fall back to Python; "
                 "report it with the policy's patterns of numbers",
                 worker=self._worker,
                 policy=self._batches.policy.version,

@@ -3,7 +3,7 @@
 Promises. A producer is seen by nobody before it has started: `send` on one that has not waits for ever. One whose
 record failed is thrown away, since an idempotent producer may then not know what it has sent; whoever else waits on it
 gets an error, and tries again with the next, which is made when the old one has closed. So a record that is written
-again stands behind all that was written before it, as far as producers of ours go: a broker may still take in what it
+again comes after all that was written before it, as far as our producers go: a broker may still take in what it
 had received of the old one.
 
 A record may be written twice. Many may write at once; each one's records keep their order, those of different ones

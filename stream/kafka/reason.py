@@ -91,7 +91,7 @@ def _of(where: str, error: Exception, kafka: KafkaConfig) -> Reason:
 def _mend(verify_code: int, kafka: KafkaConfig) -> str:
     """What to do about a certificate of which OpenSSL says this (`X509_V_ERR_*`)."""
     if verify_code in (_NOT_YET_VALID, _HAS_EXPIRED):
-        return "renew it, or mend this machine's clock"
+        return "renew it, or correct this machine's clock"
     if verify_code in (_HOSTNAME_MISMATCH, _IP_MISMATCH):
         return "let kafka.bootstrap be a name or an address that stands in it, or have one made for this"
     return f"let kafka.ssl_cafile (now {kafka.ssl_cafile or 'not set: what the system believes'}) hold who signed it"

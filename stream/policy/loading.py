@@ -190,7 +190,7 @@ class _Check:
         needed = answers_needed()
         for reason in self._file.answers:
             if reason not in needed:
-                self._refuse(f"$.answers.{reason}", f"no rule blocks for {reason!r}: mend its spelling")
+                self._refuse(f"$.answers.{reason}", f"no rule blocks for {reason!r}: correct its spelling")
         for reason, channels in needed.items():
             answer = self._file.answers.get(reason)
             for channel in channels:

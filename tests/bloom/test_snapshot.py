@@ -1,4 +1,4 @@
-"""Snapshots: what was written comes back, and nothing damaged is ever taken for good."""
+"""Snapshots: what was written is read back, and damage is always detected."""
 
 import struct
 import zlib
@@ -109,7 +109,7 @@ def test_any_wills_and_records_come_back_and_go_on_as_the_original(
     found = read(path)
     assert found.records == records
     assert found.wills.state_equal(original)
-    # Also what is not state comes back: whom a refusal of everything has to visit.
+    # Restored beside the state: which numbers have narrower scopes, that a refusal of everything must clear.
     everything = [ExpressionRow(number, "sms", "refuse", None, None) for number in NUMBERS[:2]]
     found.wills.apply(everything)
     original.apply(everything)
@@ -197,7 +197,7 @@ def test_any_other_file_is_refused(tmp_path: Path, content: bytes) -> None:
             read_meta(path)
 
 
-# What a foreign writer might do: good checksums, bad content
+# What another program might write: good checksums, bad content
 
 
 def file_of(*sections: tuple[bytes, bytes], header: bytes = b'{"cluster":"","created_ms":0,"topics":{}}') -> bytes:

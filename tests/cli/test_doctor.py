@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from stream.cli import doctor_registry
-from stream.cli.findings import ok, warn, worst, wrong
+from stream.cli.check_results import ok, warn, worst, wrong
 from stream.kafka import clients
 from stream.model.registry import NumberEntry, Sender
 from stream.policy.loading import load as load_policy
@@ -91,10 +91,10 @@ def _sender(name: str, *prefixes: str) -> Sender:
 
 def test_numbers_that_two_senders_claim_and_prefixes_that_own_nothing_are_listed() -> None:
     policy = load_policy(None)
-    (fine,) = doctor_registry.findings(registry_of([_sender("A", "1069"), _sender("B", "95588")]), policy)
+    (fine,) = doctor_registry.checks(registry_of([_sender("A", "1069"), _sender("B", "95588")]), policy)
     assert fine == ok("senders", "2 registered, none claims another's numbers")
     clashing = [_sender("A", "1069", "+8695588"), _sender("B", "10690123")]
-    (clash, unfit) = doctor_registry.findings(registry_of(clashing), policy)
+    (clash, unfit) = doctor_registry.checks(registry_of(clashing), policy)
     assert (clash.state, unfit.state) == ("warn", "warn")
     assert "B: 10690123 (sms) lies inside 1069 of A" in clash.found
     assert "write 95588" in unfit.found

@@ -3,7 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stream.deciding.fold_tables import character_tables
+from stream.deciding.character_tables import character_tables
 from stream.policy.loading import load
 from stream.policy.patterns import OPT_OUT, compile_linear
 from stream.policy.text import fold, strip

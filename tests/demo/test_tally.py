@@ -1,4 +1,4 @@
-"""Counts, rate and latencies of decisions; metrics as they are read back; what a process takes."""
+"""Counts, rate and latencies of decisions; metrics as they are scraped; a process's memory and CPU time."""
 
 import os
 import socket

@@ -155,7 +155,7 @@ SCENARIOS: Final = (
         (Firing("WuraoFilterDown", _PAGE), *_burns("WuraoAvailabilityBudgetBurns", "14.4", "6", "1")),
     ),
     Scenario(
-        "one worker of two that is not ready rings nowhere: the other decides",
+        "one worker of two that is not ready fires nothing: the other decides",
         {f"wurao_ready{{{F1}}}": level((1, 20), (0, 60))},
     ),
     Scenario(
@@ -199,7 +199,7 @@ SCENARIOS: Final = (
         (Firing("WuraoUrgentLag", _PAGE),),
     ),
     Scenario(
-        "urgent events that waited once, before the lane fell silent, ring nowhere",
+        "urgent events that waited once, before the lane fell silent, fire nothing",
         {
             f'wurao_consumer_lag_seconds{{{F1},lane="urgent"}}': level((0, 20), (2, 60)),
             f'wurao_batches_total{{{F1},lane="urgent"}}': line((60, 21), (0, 59)),
@@ -211,7 +211,7 @@ SCENARIOS: Final = (
         (Firing("WuraoConsumerLag", _TICKET),),
     ),
     Scenario(
-        "bulk that waits three seconds, or eight for a moment, rings nowhere",
+        "bulk that waits three seconds, or eight for a moment, fires nothing",
         {f'wurao_consumer_lag_seconds{{{F1},lane="bulk"}}': level((3, 72), (8, 8))},
     ),
     Scenario(
@@ -261,7 +261,7 @@ SCENARIOS: Final = (
         (Firing("WuraoMisplacedRecords", {**_TICKET, "topic": "registry.expressions"}),),
     ),
     Scenario(
-        "a record that was misplaced an hour ago rings no more",
+        "a record that was misplaced an hour ago fires no more",
         {f'wurao_misplaced_records_total{{{F1},topic="registry.expressions"}}': level((None, 30), (1, 50))},
     ),
     Scenario(
@@ -279,7 +279,7 @@ SCENARIOS: Final = (
         (Firing("WuraoEventLoopLag", {**_TICKET, "job": "wurao-filter", "instance": "host-1:9601"}),),
     ),
     Scenario(
-        "a loop that woke late once rings nowhere",
+        "a loop that woke late once fires nothing",
         {f"wurao_event_loop_lag_seconds{{{F1}}}": level((0, 78), (2, 0.5), (0, 1.5))},
     ),
     Scenario(
@@ -299,7 +299,7 @@ SCENARIOS: Final = (
         (Firing("WuraoPolicyRefused", {**_TICKET, "job": "wurao-filter", "instance": "host-1:9600"}),),
     ),
     Scenario(
-        "a policy file that was refused and is mended rings no more",
+        "a policy file that was refused and is mended fires no more",
         {f"wurao_policy_refused{{{S1}}}": level((0, 20), (1, 50), (0, 10))},
     ),
     Scenario(
@@ -319,7 +319,7 @@ SCENARIOS: Final = (
         (Firing("WuraoPoliciesDiffer", _TICKET),),
     ),
     Scenario(
-        "a policy that rolls over the hosts within ten minutes rings nowhere",
+        "a policy that rolls over the hosts within ten minutes fires nothing",
         {
             f'wurao_policy_info{{{F1},version="cn-2020.2",hash="aa"}}': level((1, 70), (None, 10)),
             f'wurao_policy_info{{{F1},version="cn-2020.3",hash="bb"}}': level((None, 70), (1, 10)),
@@ -358,7 +358,7 @@ SCENARIOS: Final = (
         (Firing("WuraoNativeShareLeft", _TICKET),),
     ),
     Scenario(
-        "a native path that left everything for ten minutes, while people replied, rings nowhere",
+        "a native path that left everything for ten minutes, while people replied, fires nothing",
         {f"wurao_native_left_total{{{worker}}}": line((300, 50), (4000, 10), (300, 20)) for worker in (F1, F2)},
     ),
     # ---- registry
@@ -391,7 +391,7 @@ SCENARIOS: Final = (
         (Firing("WuraoRegistriesDiffer", {**_TICKET, "channel": "sms"}),),
     ),
     Scenario(
-        "a worker that is some hundred refusals behind for a while rings nowhere",
+        "a worker that is some hundred refusals behind for a while fires nothing",
         {f'wurao_registry_numbers{{{F2},channel="sms"}}': level((1_999_500, 80))},
     ),
     Scenario(
@@ -443,7 +443,7 @@ SCENARIOS: Final = (
         (Firing("WuraoTermMissed", {**_TICKET, "about": "answer"}),),
     ),
     Scenario(
-        "terms missed last week, and decisions that are people's, ring nowhere",
+        "terms missed last week, and decisions that are people's, fire nothing",
         {
             f'wurao_enforce_alerts_total{{{E1},level="breach",about="answer"}}': level((4, 80)),
             f'wurao_enforce_alerts_total{{{E1},level="warning",about="answer"}}': level((9, 80)),
@@ -461,7 +461,7 @@ SCENARIOS: Final = (
         (Firing("WuraoEnforceRefusesRecords", _TICKET),),
     ),
     Scenario(
-        "records that come again ring nowhere",
+        "records that come again fire nothing",
         {f'wurao_enforce_arrivals_total{{{E1},topic="complaints",outcome="repeated"}}': level((None, 70), (50, 10))},
     ),
     Scenario(
@@ -515,7 +515,7 @@ SCENARIOS: Final = (
         (Firing("WuraoWatchLag", _TICKET),),
     ),
     Scenario(
-        "early warning that was behind when traffic ended rings nowhere",
+        "early warning that was behind when traffic ended fires nothing",
         {
             f"wurao_watch_lag_seconds{{{W1}}}": level((12, 45), (600, 35)),
             f"wurao_watch_records_total{{{W1}}}": line((600, 46), (0, 34)),

@@ -1,4 +1,4 @@
-"""The compose file: taken by compose itself, true to the code that it runs and to what watches it."""
+"""The compose file: accepted by docker compose, consistent with our commands, settings and Prometheus targets."""
 
 import os
 import re

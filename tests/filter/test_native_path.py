@@ -321,7 +321,7 @@ def test_the_module_answers_small_batches_together_and_their_decisions_leave_as_
     ("made", "why"),
     [
         (AttributeError("no field of that name"), "does not answer .*no field of that name"),
-        (b'{"kind":"decision"}', "answers otherwise"),
+        (b'{"kind":"decision"}', "decides differently"),
     ],
 )
 def test_a_module_of_another_checkout_is_found_out_before_the_start(
@@ -387,8 +387,8 @@ OTHER_NUMBERS = [
 @pytest.mark.parametrize(("name", "pattern"), OTHER_NUMBERS)
 def test_a_policy_whose_numbers_the_module_reads_otherwise_goes_the_python_path(name: str, pattern: str) -> None:
     other = _with_pattern(name, pattern)
-    assert "reads numbers otherwise than the policy's patterns" in native_path(_config("auto"), other).why
-    with pytest.raises(CannotStart, match="reads numbers otherwise"):
+    assert "parses numbers differently from the policy's patterns" in native_path(_config("auto"), other).why
+    with pytest.raises(CannotStart, match="parses numbers differently"):
         native_path(_config("on"), other)
 
 
@@ -409,7 +409,7 @@ def test_a_policy_that_is_taken_up_later_is_tried_as_well(mode: str, tmp_path: P
     make = share(registry, SnapshotMeta("cluster", 1, {}))
     make(Decider(load(), registry))
     make(Decider(load("opt-out"), registry))
-    with pytest.raises(native.NativeUnfit, match="reads numbers otherwise"):
+    with pytest.raises(native.NativeUnfit, match="parses numbers differently"):
         make(Decider(_with_pattern("hotline", "[0-9]+"), registry))
 
 

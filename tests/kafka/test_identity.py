@@ -1,4 +1,4 @@
-"""What makes other topics of those that a process began with, and what does not."""
+"""Which changes make a topic another one than the process started with (recreated, other cluster), and which do not."""
 
 import asyncio
 from dataclasses import replace

@@ -1,10 +1,10 @@
-//! Who owns what: the longest registered prefix of a number decides.
+//! Owners of numbers: the longest registered prefix of a number gives its owner.
 
 use hashbrown::HashMap;
 
-/// Who owns what: prefixes of one channel, of which the longest counts.
+/// The registered prefixes of one channel; the longest that matches counts.
 ///
-/// A tree over digits and the plus sign, a step a character; prefixes with other characters stand in a map, which is
+/// A trie over digits and the plus sign; prefixes with other characters (internet senders) are kept in a map, which is
 /// searched only where it has any.
 #[derive(Debug, Default)]
 pub struct Prefixes {
@@ -16,7 +16,7 @@ pub struct Prefixes {
 #[derive(Clone, Debug)]
 struct Node {
     next: [u32; 11],
-    /// The holding of the prefix that ends here, counted from 1.
+    /// The holding (owner and permitted purposes) of the prefix that ends here, counted from 1; 0: none.
     holding: u32,
 }
 

@@ -1,4 +1,4 @@
-"""One request of the API: who states what, about which case, when; and the write that comes of it. Pure."""
+"""One request of the API: caller, fields, case, time; and the records to write for it. Pure."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -46,7 +46,7 @@ class ApiRequest:
         preset: Mapping[str, object] | None = None,
         stated: Fields | None = None,
     ) -> T:
-        """What the request states, as the record that it becomes. Raises `Problem` 400 with all its faults."""
+        """The record that the request's fields make. Raises `Problem` 400 with all its faults."""
         return request_parsing.record(
             self.stated if stated is None else stated,
             kind,
@@ -80,7 +80,7 @@ class Write(NamedTuple):
 
 
 class ConditionalWrite(NamedTuple):
-    """A write that depends on what the topic has of a subscriber: `resolve` gives it, or raises `Problem` 409."""
+    """A write that depends on a subscriber's expressions in the topic: `resolve` gives it, or raises `Problem` 409."""
 
     subscriber: str
     resolve: Callable[[Sequence[Received]], Write]

@@ -62,7 +62,7 @@ MEASURES: Final[tuple[MeasureTerms, ...]] = (
     MeasureTerms("limit", grace_ms=0, length_ms=90 * DAY_MS),
     # Failing to stop a known violator is itself punished (Art. 38-40): hours, not days.
     MeasureTerms("stop", grace_ms=4 * HOUR_MS, length_ms=90 * DAY_MS),
-    # Service traffic and its users are hit too: a full day to object or mend.
+    # Service traffic and its users are hit too: a full day to object or comply.
     MeasureTerms("suspend", grace_ms=DAY_MS, length_ms=30 * DAY_MS),
 )
 

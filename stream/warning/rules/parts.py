@@ -1,13 +1,13 @@
-"""The parts of a window put together, and judged as they come: from records of `activity` to findings.
+"""Puts the parts of a window together and applies the rules as they arrive: from records of `activity` to findings.
 
-Pure. Workers report the same party and window in parts. A `PartyTracker` keeps the sums as they were before the newest
-window, and that window's parts so far; each further part is judged again together with those that came before it. So
-nobody has to wait for parts that may never come, a warning is as early as it can be, and what is found depends on the
-records and their order alone: read again, they give the same findings under the same ids.
+Pure. Each worker reports its own part of a party's window. A `PartyTracker` keeps the sums as they were before the
+newest window, and that window's parts so far; each further part is evaluated again together with those that came before
+it. So nobody has to wait for parts that may never come, a warning is as early as it can be, and what is found depends
+on the records and their order alone: consumed again, they give the same findings under the same ids.
 
 Promises. A part that comes again changes nothing. A rule that one part raised stays raised, and is not raised again by
 the next part. What belongs to an earlier window is added before the newest, as `senders.evaluate` adds what is late.
-What it does not promise: to notice that a part of a window before the last comes again; no worker sends such.
+It does not detect a duplicate part of a window before the last; no worker sends one.
 """
 
 from collections import Counter
@@ -64,7 +64,7 @@ class PartyTracker:
         return findings
 
     def _remember(self, grounds: AbstractSet[Grounds]) -> None:
-        """These grounds count as raised already when the window's further parts are judged."""
+        """These grounds count as raised already when the window's further parts are evaluated."""
         raised = [one for one in self._before.raised if one.grounds not in grounds]
         raised += [one for one in self.sums.raised if one.grounds in grounds]
         self._before = msgspec.structs.replace(self._before, raised=tuple(raised))
@@ -74,7 +74,7 @@ class PartyTracker:
 
 
 def merged(parts: Sequence[Activity]) -> Activity:
-    """The parts of one window and party as one: counts add up, and the longest run is sought in all blocks together."""
+    """The parts of one window and party as one: counts add up, and the longest run is found in all blocks together."""
     first = parts[0]
     if len(parts) == 1:
         return first
@@ -112,7 +112,7 @@ def longest_run(parts: Iterable[Activity]) -> int:
 
 
 def _ones_in_a_row(bits: int) -> int:
-    """The most ones in a row: each turn takes the last of every row away."""
+    """The longest run of ones: each pass shortens every run by one."""
     length = 0
     while bits:
         bits &= bits << 1

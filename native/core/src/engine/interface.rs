@@ -13,26 +13,26 @@ pub struct UnknownRoute<'a> {
     pub route: RouteKind,
 }
 
-/// What Python makes of a route, and what is new since it was last asked.
+/// The program that Python compiled for a route, and the templates and names that are new since the last call.
 #[derive(Debug)]
 #[allow(missing_docs)]
 pub struct CompiledRoute {
     pub program: CompiledProgram,
     pub templates: Vec<Template>,
     pub names: Vec<Box<[u8]>>,
-    /// For each set of hours, whether the moment lies outside of it.
+    /// For each set of permitted hours, whether now is outside of it.
     pub quiet: Vec<bool>,
 }
 
 /// Compiles routes to programs: Python.
 pub trait RouteCompiler {
-    /// What goes wrong there.
+    /// Why a route cannot be compiled.
     type Error;
     /// The program of a route.
     fn compile(&mut self, unknown: &UnknownRoute<'_>) -> Result<CompiledRoute, Self::Error>;
 }
 
-/// Why a batch was not decided: as a whole, before anything of it was.
+/// Why a whole batch was rejected, before any of its records was decided.
 #[derive(Debug)]
 #[allow(missing_docs)]
 pub enum Failure<E> {
@@ -40,16 +40,16 @@ pub enum Failure<E> {
     Compiler(E),
 }
 
-/// What is asked of one batch.
+/// One or more record batches to decide, and how.
 #[derive(Clone, Copy, Debug)]
 #[allow(missing_docs)]
 pub struct Request<'a> {
-    /// One record batch or more, back to back: the decisions on several small ones leave in one batch.
+    /// One or more record batches, back to back: the decisions on several small ones are written as one batch.
     pub raw: &'a [u8],
     /// Whether misplaced events (their subscriber belongs to another partition, which is held elsewhere) fall back to
     /// Python; else they are counted.
     pub reject_misplaced: bool,
-    /// Whether SMS are decided, and calls; what else stands in the topic falls back to Python.
+    /// Whether SMS are decided, and calls; other records of the topic fall back to Python.
     pub sms: bool,
     pub call: bool,
     pub partition: u32,
@@ -69,14 +69,14 @@ pub struct Fallback {
     pub value: Option<Box<[u8]>>,
 }
 
-/// What came of a batch. The columns have a row for each event that was decided.
+/// The outcome of a request. The columns have a row for each event that was decided.
 #[derive(Debug, Default)]
 #[allow(missing_docs)]
 pub struct Decided {
-    /// Finished batches of decisions, each with how many it holds.
+    /// Record batches of decisions, complete but for the producer's fields, each with its record count.
     pub batches: Vec<(Vec<u8>, usize)>,
     pub outcomes: Vec<u32>,
-    /// Outcomes that were not met before, in the order of their numbers.
+    /// Outcomes that are new to this engine, in the order of their numbers.
     pub new_outcomes: Vec<Outcome>,
     /// Record timestamps, milliseconds.
     pub timestamps: Vec<i64>,

@@ -1,4 +1,4 @@
-"""What `wurao doctor` says of one thing: how it is, what was found, and the mend where there is something to mend."""
+"""A check of `wurao doctor`: its state, what was found, and how to correct it where that is needed."""
 
 from collections.abc import Sequence
 from typing import Final, Literal, NamedTuple
@@ -32,6 +32,6 @@ def wrong(name: str, found: str, mend: str) -> CheckResult:
     return CheckResult(name, "wrong", found, mend)
 
 
-def worst(findings: Sequence[CheckResult]) -> State:
+def worst(results: Sequence[CheckResult]) -> State:
     """The worst state among them."""
-    return max((finding.state for finding in findings), key=SEVERITY.__getitem__, default="ok")
+    return max((result.state for result in results), key=SEVERITY.__getitem__, default="ok")

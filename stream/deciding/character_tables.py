@@ -1,7 +1,7 @@
-"""The tables by which the native module reads texts: what `stream.policy.characters` says, in that module's layout.
+"""The native module's tables for normalizing texts: those of `stream.policy.characters`, in that module's layout.
 
-Promises that the native module reads every text that it reads at all as `stream.policy.text` does; whatever depends on
-what stands around a character is marked, and its text falls back to Python. Made once, some 100 ms; pure.
+Promises that the native module folds every text as `stream.policy.text` does; a character whose folding depends on its
+neighbours is marked, and a text with one falls back to Python. Made once, some 100 ms; pure.
 """
 
 from functools import cache
@@ -13,7 +13,7 @@ import numpy as np
 from stream.policy.characters import PLANE, characters
 from stream.policy.text import BETWEEN_DIGITS, fold, strip
 
-# What a character is to the search for opt-out hints (`stream.policy.patterns.OPT_OUT`). The numbers are the native
+# The class of a character in the search for opt-out hints (`stream.policy.patterns.OPT_OUT`). The values are the native
 # module's.
 _OTHER, _LETTER, _LATIN, _UNSURE = 0, 1, 11, 15
 _CLASS_OF: Final = {"退": 2, "订": 3, "拒": 4, "收": 5, "回": 6, "复": 7, "覆": 7, "t": 8, "d": 9, "r": 10, "n": 10}
@@ -29,8 +29,8 @@ class CharacterTables(NamedTuple):
     """The tables. Each stands for the code points of one plane, in order."""
 
     fold: bytes
-    """four bytes each: the folded character's UTF-8, its length, whether stripping keeps it, its class; or the place of
-    an expansion, and whether that is of a mark; or that it is not read"""
+    """four bytes each: the folded character's UTF-8, its length, whether stripping keeps it, its class; or the index of
+    an expansion, and whether that is of a mark; or that its text falls back"""
     expansions: list[tuple[str, str, bytes]]
     """folded, stripped, classes"""
     lower: bytes
@@ -38,7 +38,7 @@ class CharacterTables(NamedTuple):
     between: bytes
     """a bit each: whether it may stand between the digits of a contact"""
     beyond: bytes
-    """of the next plane: 0 not read, 1 folds to itself and is stripped, 2 folds to itself and is kept"""
+    """of the next plane: 0 falls back, 1 folds to itself and is stripped, 2 folds to itself and is kept"""
 
 
 @cache
