@@ -13,8 +13,15 @@ PORT_MAX: Final = 65_535
 NAME_CHARACTERS_MAX: Final = 253
 """RFC 1035, without the dot at the end."""
 
+_LOCAL_PART: Final = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
+"""RFC 5321: a dot-string, of ASCII, which any server takes."""
+_LOCAL_PART_CHARACTERS_MAX: Final = 64
+
 _LABEL: Final = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")
 """RFC 1123; underscores, which it has not, are in names of containers."""
+
+
+_URL_CHARACTERS: Final = re.compile(r"[^\x00-\x20\x7f]+")
 
 
 def fault_of_host(host: str) -> str | None:
@@ -61,13 +68,27 @@ def fault_of_url(text: str) -> str | None:
     try:
         parts = urlsplit(text)
         port = parts.port
-    except ValueError as error:
-        return f"no URL: {error}; write http://host:port/path"
+    except ValueError:  # whose text repeats the address, with a password that stands in it
+        return "no URL: write http://host:port/path, with an IPv6 address in brackets"
+    if not _URL_CHARACTERS.fullmatch(text):
+        return "no URL: a space or a control character stands in it; write %20"
+    if parts.netloc.rpartition("@")[2].partition("]")[2][:1] not in ("", ":"):
+        return "no URL: behind the brackets of an IPv6 address comes :port or the path"
     if parts.scheme not in ("http", "https"):
         return "write http://host:port/path, or https"
     if port == 0:
         return f"0 is no port: a number from 1 to {PORT_MAX}"
     return fault_of_host(parts.hostname or "")
+
+
+def fault_of_mailbox(text: str) -> str | None:
+    """Why this is no `name@domain`, and the mend; None where it is one."""
+    local, at, domain = text.rpartition("@")
+    if not at:
+        return "a mailbox is name@domain"
+    if len(local) > _LOCAL_PART_CHARACTERS_MAX or not _LOCAL_PART.fullmatch(local):
+        return "before the @ stand 1 to 64 letters, digits and some marks, all of ASCII"
+    return fault_of_host(domain)
 
 
 def _is_address(text: str) -> bool:

@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from stream.addresses import fault_of_broker, fault_of_host, fault_of_url
+from stream.addresses import fault_of_broker, fault_of_host, fault_of_mailbox, fault_of_url
 from stream.model.fields import RECORD_BYTES_MAX
 from stream.model.schema_fault import schema_fault
 
@@ -324,6 +324,7 @@ _ADDRESSES: dict[str, Callable[[str], str | None]] = {
     "api.host": fault_of_host,
     "api.url": fault_of_url,
     "connector.smtp_host": fault_of_host,
+    "connector.sender": fault_of_mailbox,
     "trace.endpoint": fault_of_url,
 }
 """Settings that are addresses, and what tells why a text is none."""

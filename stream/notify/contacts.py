@@ -9,7 +9,6 @@ machine alone: a notice says who is accused of what.
 import re
 import tomllib
 from dataclasses import dataclass
-from email.utils import parseaddr
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Final, Literal
@@ -17,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 
 import msgspec
 
-from stream.addresses import fault_of_url
+from stream.addresses import fault_of_mailbox, fault_of_url
 from stream.config import ConfigError
 from stream.model.schema_fault import schema_fault
 
@@ -75,19 +74,19 @@ def read(text: str, path: Path) -> Contacts:
 
 
 def _address(text: str, where: str) -> Address:
-    try:
-        parts = urlsplit(text)
-    except ValueError as error:  # brackets that do not match
-        raise ConfigError(f"{where}: no address: {error}; write mailto:name@domain or https://…") from error
-    if parts.scheme == "mailto":
-        mailbox = unquote(parts.path)
-        if parts.query or parseaddr(mailbox)[1] != mailbox or "@" not in mailbox:
-            raise ConfigError(f"{where}: no mailbox; write mailto:name@domain")
+    # A fault does not repeat the address: that of a webhook may hold its secret, a mailbox a number.
+    scheme, _, rest = text.partition(":")
+    if scheme.lower() == "mailto":
+        mailbox = unquote(rest)
+        if "?" in text or fault_of_mailbox(mailbox) is not None:
+            raise ConfigError(f"{where}: no mailbox; write mailto:name@domain, all of it ASCII (`xn--…`)")
         return Address("smtp", mailbox)
-    guarded = parts.scheme == "https" or (parts.scheme == "http" and is_here(parts.hostname or ""))
-    if guarded and fault_of_url(text) is None:
-        return Address("webhook", text)
-    raise ConfigError(f"{where}: an address is mailto:name@domain or https://…")
+    if fault_of_url(text) is not None:
+        raise ConfigError(f"{where}: an address is mailto:name@domain or https://…, its host's name in ASCII (`xn--…`)")
+    parts = urlsplit(text)
+    if parts.scheme != "https" and not is_here(parts.hostname or ""):
+        raise ConfigError(f"{where}: plain http is for this machine alone; write https://…")
+    return Address("webhook", text)
 
 
 def is_here(host: str) -> bool:

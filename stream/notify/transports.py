@@ -3,26 +3,40 @@
 A transport returns once the receiver has accepted the notice, and raises `Undelivered` with the reason for everything
 else; it never tries twice. A mail server's `250`, or a 2xx, is that acceptance. Where TLS is configured, nothing is
 sent without it, nor to a server whose certificate is not valid: a notice says who is accused of what.
+
+The receiver may be hostile. An attempt ends by its deadline, whatever trickles in; of a web server's answer the status
+is read and nothing else, and nothing of it is kept for the next attempt; whatever is raised is one failed attempt. A
+reason repeats no address: that of a webhook may hold its secret.
 """
 
 import asyncio
 import contextlib
+import os
 import smtplib
+import socket
 import ssl
+import time
 from typing import Final
 
 import aiohttp
 
+from stream import logs
 from stream.config import ConfigError, ConnectorConfig, secret
 from stream.model.codec import encode
 from stream.model.control import Notice
 from stream.notify.contacts import Address, is_here
 from stream.notify.message import mail_of
+from stream.notify.smtp_session import SmtpSession, SmtpTlsSession
+
+log = logs.get(__name__)
 
 DETAIL_CHARACTERS_MAX: Final = 300
 """Of the receiver's reply; more is not needed as evidence."""
 
 IDEMPOTENCY_KEY: Final = "Idempotency-Key"
+
+GOODBYE_S_MAX: Final = 1.0
+"""How long a mail server may take to answer `QUIT`, when it has the mail."""
 
 
 class Undelivered(Exception):
@@ -44,10 +58,19 @@ class Transports:
 
         Mail blocks a thread of the pool, never the loop.
         """
-        if address.via == "webhook":
-            return await self._post(notice, address.at)
-        # smtplib has a bound of its own for every step, so the thread ends by itself.
-        return await asyncio.to_thread(self._mail, notice, address.at)
+        try:
+            if address.via == "webhook":
+                return await self._post(notice, address.at)
+            # The thread keeps the deadline but while it looks up the server's name, and it says goodbye after it.
+            async with asyncio.timeout(self._timeout_s + GOODBYE_S_MAX):
+                return await asyncio.to_thread(self._mail, notice, address.at)
+        except Undelivered:
+            raise
+        except (aiohttp.ClientError, smtplib.SMTPException, OSError) as error:
+            raise Undelivered(_reason(error)) from error
+        except Exception as error:  # no notice and no receiver may end the connector
+            log.warning("a transport failed by a fault of the program", via=address.via, error=type(error).__name__)
+            raise Undelivered(_reason(error)) from error
 
     async def close(self) -> None:
         """Close connections."""
@@ -56,48 +79,48 @@ class Transports:
 
     async def _post(self, notice: Notice, url: str) -> str:
         if self._session is None:
-            self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=self._timeout_s))
+            self._session = aiohttp.ClientSession(
+                timeout=aiohttp.ClientTimeout(total=self._timeout_s),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                auto_decompress=False,  # what is never read is never unpacked
+                connector=aiohttp.TCPConnector(force_close=True),
+            )
         headers = {"Content-Type": "application/json", IDEMPOTENCY_KEY: notice.notice}
-        try:
-            # A redirect leads to another party: it is no delivery.
-            async with self._session.post(url, data=encode(notice), headers=headers, allow_redirects=False) as answer:
-                reply = f"HTTP {answer.status}"
-                if not 200 <= answer.status < 300:
-                    raise Undelivered(reply)
-                return reply
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise Undelivered(_shortened(type(error).__name__, str(error))) from error
+        # A redirect leads to another party: it is no delivery.
+        async with self._session.post(url, data=encode(notice), headers=headers, allow_redirects=False) as answer:
+            reply = f"HTTP {answer.status}"
+            if not 200 <= answer.status < 300:
+                raise Undelivered(reply)
+            return reply
 
     def _mail(self, notice: Notice, mailbox: str) -> str:
+        sender = self._config.sender
+        mail = mail_of(notice, to=mailbox, sender=sender)
         try:
-            server = self._server()
+            server = self._server(ends_s=time.monotonic() + self._timeout_s)
             try:
                 if self._config.smtp_username:
                     server.login(self._config.smtp_username, self._password or "")
-                sender = self._config.sender
-                server.sendmail(sender, [mailbox], mail_of(notice, to=mailbox, sender=sender))
+                server.sendmail(sender, [mailbox], mail)
                 # The mail is accepted: however the session ends, it must not be sent again.
-                with contextlib.suppress(smtplib.SMTPException, OSError):
+                server.ends_s = time.monotonic() + GOODBYE_S_MAX
+                with contextlib.suppress(Exception):
                     server.quit()
             finally:
                 server.close()
         except smtplib.SMTPRecipientsRefused as error:
             code, reply = next(iter(error.recipients.values()))
-            raise Undelivered(_shortened(f"SMTP {code}", reply.decode("utf-8", "replace"))) from error
+            raise Undelivered(_replied(code, reply)) from error
         except smtplib.SMTPResponseException as error:
-            answered = error.smtp_error
-            text = answered.decode("utf-8", "replace") if isinstance(answered, bytes) else answered
-            raise Undelivered(_shortened(f"SMTP {error.smtp_code}", text)) from error
-        except (smtplib.SMTPException, OSError) as error:
-            raise Undelivered(_shortened(type(error).__name__, str(error))) from error
+            raise Undelivered(_replied(error.smtp_code, error.smtp_error)) from error
         return "SMTP 250"
 
-    def _server(self) -> smtplib.SMTP:
+    def _server(self, *, ends_s: float) -> SmtpSession:
         """A connection that is as secure as it is configured to be. Raises `SMTPException` or `OSError`."""
         host, port = self._config.smtp_host, self._config.smtp_port
-        if self._config.smtp_security == "tls":
-            return smtplib.SMTP_SSL(host, port, timeout=self._timeout_s, context=self._tls)
-        server = smtplib.SMTP(host, port, timeout=self._timeout_s)
+        if self._tls is not None and self._config.smtp_security == "tls":
+            return SmtpTlsSession(host, port, ends_s=ends_s, tls=self._tls)
+        server = SmtpSession(host, port, ends_s=ends_s)
         if self._config.smtp_security == "starttls":
             try:
                 server.starttls(context=self._tls)
@@ -121,5 +144,36 @@ def _tls(config: ConnectorConfig) -> ssl.SSLContext | None:
         raise ConfigError(f"connector.smtp_cafile {config.smtp_cafile}: {error}; give certificates as PEM") from error
 
 
-def _shortened(what: str, reply: str) -> str:
-    return " ".join(f"{what}: {reply}".split())[:DETAIL_CHARACTERS_MAX]
+def _replied(code: int, reply: bytes | str) -> str:
+    text = reply.decode("utf-8", "replace") if isinstance(reply, bytes) else reply
+    return _shortened(f"SMTP {code}: {text}")
+
+
+def _reason(error: BaseException) -> str:
+    """What went wrong, in words of the system or of smtplib: those of others repeat the address."""
+    cause: BaseException = error
+    if isinstance(error, aiohttp.ClientConnectorError):
+        cause = error.os_error
+    elif isinstance(error, aiohttp.ClientConnectorCertificateError):
+        cause = error.certificate_error
+    name = type(error).__name__
+    match cause:
+        case ssl.SSLCertVerificationError():
+            said = f"certificate verify failed: {cause.verify_message}"
+        case ssl.SSLError():
+            said = cause.reason or ""
+        case TimeoutError():
+            said = "the receiver took too long"
+        case smtplib.SMTPException():
+            said = str(cause)
+        case socket.gaierror():
+            said = cause.strerror or ""
+        case OSError():
+            said = os.strerror(cause.errno) if cause.errno else ""
+        case _:
+            said = ""
+    return _shortened(f"{name}: {said}" if said else name)
+
+
+def _shortened(reason: str) -> str:
+    return " ".join(reason.split())[:DETAIL_CHARACTERS_MAX]

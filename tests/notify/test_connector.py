@@ -3,6 +3,7 @@
 import asyncio
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from bloom.partition import partition_of
@@ -153,3 +154,18 @@ async def test_a_connector_that_is_killed_loses_nothing_and_repeats_only_what_is
         assert {mail.header(place, "Message-ID") for place in (0, 1)} == {"<N-1@localhost>"}
         assert mail.mails[0] == mail.mails[1], "the receiver can tell a repeat"
         assert len(web.took) == 3
+
+
+async def test_notices_that_cannot_be_sent_or_recorded_stop_none_of_the_others(broker: Broker, tmp_path: Path) -> None:
+    config = config_for(broker, tmp_path)
+    async with mail_sink() as mail, web_sink() as web:
+        late = msgspec.structs.replace(notice("N-1"), time=(1 << 53) - 1)  # no mail can state it
+        large = msgspec.structs.replace(notice("N-2"), case="M" * 500_000)  # its attempt would fit no record
+        await tell(config, late, large)
+        with notify(broker, tmp_path, mail, web) as running:
+            assert [one.outcome for one in await deliveries(config, 3)] == ["failed"] * 3
+            await tell(config, notice("N-3"))
+            assert (await deliveries(config, 4))[-1].outcome == "delivered"
+            assert await asyncio.to_thread(running.terminate) == 0
+        (letter,) = await read(config, DEAD_LETTER)
+        assert letter.key == b"N-2"
