@@ -60,7 +60,7 @@ def _measured(cost: Measured, machine: Machine) -> Iterator[str]:
     yield f"| more per further kilobyte of text | {cost.us_per_kilobyte:.2f} µs | `sensitivity` |"
     yield f"| a number that refuses everything, in memory and snapshot | {cost.number_bytes:.2f} B | `cold-start` |"
     yield f"| a start, per further million of such numbers | {cost.load_s_per_million * 1_000:.1f} ms | `cold-start` |"
-    yield f"| registry records applied per CPU-second | {cost.deltas_per_cpu_s:,.0f} | `registry-churn` |"
+    yield f"| registry records applied per CPU-second | {cost.records_per_cpu_s:,.0f} | `registry-churn` |"
 
 
 def _rates(cost: Measured, assumed: Assumptions) -> Iterator[str]:
@@ -133,7 +133,7 @@ def _registries(sizes: Result, cost: Measured, assumed: Assumptions) -> Iterator
             yield f"* With {row} in it, an event took {took:.2f} µs of a worker, with the sample alone {plain:.2f} µs."
     yield (
         f"* Every worker applies every record of a replicated registry: 50,000 records a second take "
-        f"{50_000 / cost.deltas_per_cpu_s:.0%} of each worker's core, which is then missing for events."
+        f"{50_000 / cost.records_per_cpu_s:.0%} of each worker's core, which is then missing for events."
     )
     room = USED_MEMORY_SHARE * assumed.host_gib * GIB - host_mib * MIB
     billions = room / max(cost.number_bytes, 1e-9) / BILLION

@@ -55,12 +55,12 @@ async def write(job: Job, producer: AIOKafkaProducer, begin_ns: int) -> Written:
         due = min(int(elapsed_s * job.per_s), len(who)) - written
         first = job.first + written
         everything = int(due * job.everything_share)
-        for words, some in (
+        for expression, some in (
             (refusals, range(first, first + everything)),
             (consents, range(first + everything, first + due)),
         ):
             if some:
-                acks += await send_expressions(producer, words, some, partitions=job.partitions)
+                acks += await send_expressions(producer, expression, some, partitions=job.partitions)
         written += max(0, due)
         acks = [ack for ack in acks if not ack.done()]
         await asyncio.sleep(TICK_S)

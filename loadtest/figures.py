@@ -1,7 +1,7 @@
 """What a scenario measured, in one shape for all: rows of figures, with every turn's value. Pure but for its files.
 
 A figure's name ends in its unit (`p99_ms`, `events_per_cpu_s`, `lost_count`, `cpu_share`), which is how tables print
-it and how the model of capacity finds it. A result says the machine, the wishes it was run with, and every turn, so
+it and how the model of capacity finds it. A result says the machine, the options it was run with, and every turn, so
 that a median is never all there is.
 """
 

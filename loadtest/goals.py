@@ -43,10 +43,10 @@ GOALS: Final = (
     Goal("latency", "20,000/s", "acked_p999_ms", at_most=25),
     Goal("latency", "half of saturation", "acked_p99_ms", at_most=10),
     Goal("urgent", ".* waiting", "acked_p99_ms", at_most=20),
-    Goal("optout-propagation", "words", "p50_ms", at_most=50),
-    Goal("optout-propagation", "words", "p99_ms", at_most=1_000),
-    Goal("registry-churn", "words, .*", "p99_ms", at_most=1_000),
-    Goal("registry-churn", "idle worker", "deltas_per_cpu_s", at_least=500_000),
+    Goal("optout-propagation", "expressions", "p50_ms", at_most=50),
+    Goal("optout-propagation", "expressions", "p99_ms", at_most=1_000),
+    Goal("registry-churn", "expressions, .*", "p99_ms", at_most=1_000),
+    Goal("registry-churn", "idle worker", "records_per_cpu_s", at_least=500_000),
     Goal("cold-start", "500,000,000 numbers", "first_decision_s", at_most=5),
 )
 

@@ -1,10 +1,10 @@
 """The bitmaps at the size of a country: `python -m loadtest.bitmaps --national`.
 
 Half a billion refusals and two hundred million consents to five thousand senders, over the numbers of `number_plan`:
-what it takes to build, write and load them, what workers that share them take, how quickly words come in and questions
-are answered, and how long a program needs from its start to its first decision. Each stage is a process of its own, so
-that one's memory does not hide in another's. Memory is Pss, a process's own and its share of what it shares, so it adds
-up. Times are processor time of the process but for files and starts, which are timed by the wall.
+what it takes to build, write and load them, what workers that share them take, how quickly expressions are applied and
+questions answered, and how long a program needs from its start to its first decision. Each stage is a process of its
+own, so that one's memory does not hide in another's. Memory is Pss, a process's own and its share of what it shares, so
+it adds up. Times are processor time of the process but for files and starts, which are measured in wall time.
 
 Must stay under `MEMORY_GIB_MAX`. Needs no broker.
 """

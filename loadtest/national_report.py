@@ -14,7 +14,7 @@ REFUSAL_MB_MAX: Final = 350.0
 LOAD_S_MAX: Final = 2.0
 FIRST_DECISION_S_MAX: Final = 5.0
 LOOK_UP_NS_MAX: Final = 250.0
-DELTAS_PER_S_MIN: Final = 500_000.0
+EXPRESSIONS_PER_S_MIN: Final = 500_000.0
 SLOPE_PAIRS: Final = 2_000_000_000
 
 
@@ -125,16 +125,16 @@ def _workers(report: Report) -> Iterator[str]:
     yield f"{len(report.workers)} workers sharing a base by fork (Pss, which adds up; the supervisor is not counted)"
     yield _row("each, before", f"{before / len(report.workers) / MIB:,.0f} MiB")
     yield _row(
-        f"each, after {hours:g} h of {report.updates_per_s:,} words a second",
+        f"each, after {hours:g} h of {report.updates_per_s:,} expressions a second",
         f"{after / len(report.workers) / MIB:,.0f} MiB ({(after - before) / len(report.workers) / MIB:+,.0f})",
     )
-    yield _row("words applied", f"{updates:,} in {cpu_s:.1f} s of processor time")
+    yield _row("expressions applied", f"{updates:,} in {cpu_s:.1f} s of processor time")
 
 
 def _rates(report: Report) -> Iterator[str]:
-    yield "words folded into a worker's overlay, batches of 10,000"
+    yield "expressions applied to a worker's overlay, batches of 10,000"
     for fold in report.folds:
-        enough = fold.per_second >= DELTAS_PER_S_MIN
+        enough = fold.per_second >= EXPRESSIONS_PER_S_MIN
         yield _row(
             f"{fold.everything_share:4.0%} refuse everything", f"{fold.per_second:,.0f} a second", enough, "≥ 500,000"
         )

@@ -1,4 +1,4 @@
-"""A country's numbers, invented: which blocks are in use, where, and who among them said what.
+"""A country's numbers, invented: which blocks are in use, where, and what they have refused and agreed to.
 
 Mobile numbers of a national plan have a prefix of three digits (13x to 19x) and eight more. Operators get them in
 blocks of ten thousand, neighbouring blocks for one city; some blocks nobody has yet. So numbers in use are runs of

@@ -1,4 +1,4 @@
-"""What a run can be asked for: every option, with its sentence. Each scenario has wishes of its own (`scenarios`)."""
+"""What a run can be asked for: every option, with its sentence. Each scenario has options of its own (`scenarios`)."""
 
 import msgspec
 

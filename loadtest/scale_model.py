@@ -36,7 +36,7 @@ class Measured:
     number_bytes: float
     """of a snapshot, and of memory, per number that refuses everything"""
     load_s_per_million: float
-    deltas_per_cpu_s: float
+    records_per_cpu_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,7 @@ def measured(results: Mapping[str, Result]) -> Measured:
         us_per_kilobyte=1_000 * slope(by_bytes),
         number_bytes=slope(snapshots),
         load_s_per_million=slope(starts),
-        deltas_per_cpu_s=churn.figure("idle worker", "deltas_per_cpu_s").median,
+        records_per_cpu_s=churn.figure("idle worker", "records_per_cpu_s").median,
     )
 
 

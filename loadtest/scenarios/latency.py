@@ -2,7 +2,7 @@
 it is in a gateway's hands.
 
 One worker; first it is let at events that wait, which tells what it can do on this machine beside its broker
-(*saturation*); then the rates follow each other, each for as long as wished, with a pause until all is answered. A
+(*saturation*); then the rates follow each other, each for `--seconds`, with a pause until all is answered. A
 rate that is beyond saturation shows as delays that grow with the length of the run: that is what it would be.
 """
 
@@ -51,9 +51,9 @@ async def run(rig: Rig, options: RunOptions) -> AsyncIterator[Taken]:
             saturated = await saturation(rig, process)
             rows["saturation"] = saturated
             note(f"turn {turn}: saturation {saturated['events_per_s']:,.0f} events a second")
-            for place, wished in enumerate(options.rates):
-                rate = wished or max(1, int(saturated["events_per_s"] / 2))
-                name = f"{rate:,}/s" if wished else "half of saturation"
+            for place, asked in enumerate(options.rates):
+                rate = asked or max(1, int(saturated["events_per_s"] / 2))
+                name = f"{rate:,}/s" if asked else "half of saturation"
                 taken, cpu = await _at(stage, process, rate=rate, prefix=f"l{turn}-{place}")
                 rows[name], delays[name] = row_of_load(taken, rate=rate, cpu_s=cpu)
                 notes += noticed(taken, name)

@@ -53,7 +53,7 @@ async def propagation(rig: Rig, options: RunOptions) -> AsyncIterator[Taken]:
     await settle_broker(stage)
     for turn in range(1, options.repeat + 1):
         rows, delays, notes = await _measured(stage, turn=turn, churn_per_s=0)
-        yield Taken(rows=rows, delays=delays, notes=notes, sound=not rows["words"]["never_count"])
+        yield Taken(rows=rows, delays=delays, notes=notes, sound=not rows["expressions"]["never_count"])
 
 
 async def churning(rig: Rig, options: RunOptions) -> AsyncIterator[Taken]:
@@ -66,8 +66,8 @@ async def churning(rig: Rig, options: RunOptions) -> AsyncIterator[Taken]:
         notes: tuple[str, ...] = ()
         for place, per_s in enumerate((0, options.churn_per_s)):
             found, waited, noted = await _measured(stage, turn=2 * turn + place, churn_per_s=per_s)
-            rows |= {f"{name}, {per_s:,} deltas/s": row for name, row in found.items()}
-            delays |= {f"{name}, {per_s:,} deltas/s": some for name, some in waited.items()}
+            rows |= {f"{name}, {per_s:,} records/s": row for name, row in found.items()}
+            delays |= {f"{name}, {per_s:,} records/s": some for name, some in waited.items()}
             notes += noted
         rows["idle worker"] = await applied(stage, turn=turn)
         sound = not any(row.get("never_count") for row in rows.values())
@@ -122,9 +122,9 @@ async def _measured(
     waited, missing = taken.delays_ns(taken.numbers())
     events = delays_of(waited)
     rows = {
-        "words": {
+        "expressions": {
             **optouts.figures,
-            "words_count": float(optouts.count),
+            "expressions_count": float(optouts.count),
             "never_count": float(never),
         },
         "events": {
@@ -132,12 +132,12 @@ async def _measured(
             "missing_count": float(missing),
             "events_per_s": float(rate),
             "worker_cpu_share": spent / options.seconds,
-            "deltas_per_s": wrote.count / wrote.wall_s if wrote is not None else 0.0,
+            "records_per_s": wrote.count / wrote.wall_s if wrote is not None else 0.0,
         },
     }
     for name, row in rows.items():
         note(f"{name:<8}" + "  ".join(f"{key} {value:,.1f}" for key, value in row.items()))
-    return rows, {"words": optouts, "events": events}, tuple(noticed(taken, f"{churn_per_s:,} deltas/s"))
+    return rows, {"expressions": optouts, "events": events}, tuple(noticed(taken, f"{churn_per_s:,} records/s"))
 
 
 async def _written(writer: Child, begin_ns: int) -> Written:
@@ -168,7 +168,7 @@ async def applied(stage: Stage, *, turn: int) -> Row:
                 )
             await asyncio.sleep(APPLIED_EVERY_S)
         took, cpu = time.monotonic() - began, cpu_of(pids) - cpu_before
-    return {"deltas_per_cpu_s": APPLIED_COUNT / cpu, "deltas_per_s": APPLIED_COUNT / took}
+    return {"records_per_cpu_s": APPLIED_COUNT / cpu, "records_per_s": APPLIED_COUNT / took}
 
 
 async def _records(process: FilterProcess) -> float:

@@ -62,7 +62,7 @@ class Seen:
     ledger: Ledger = field(default_factory=Ledger)
     reasons: Counter[str] = field(default_factory=Counter)
     opt_outs: set[str] = field(default_factory=set)
-    """ids of replies that were taken for a wish"""
+    """ids of replies that were recognised as refusals"""
     evidence: set[str] = field(default_factory=set)
     """ids of replies that expressions name"""
     weights: list[Weight] = field(default_factory=list)
@@ -70,7 +70,7 @@ class Seen:
 
 
 async def run(rig: Rig, options: RunOptions) -> AsyncIterator[Taken]:
-    """One turn, for as long as wished: a soak that is repeated is a longer soak."""
+    """One turn, for `--seconds`: a soak that is repeated is a longer soak."""
     (rate,), (workers,) = options.rates, options.workers
     stage = await set_stage(rig, options)
     process = rig.filter(workers=workers)
@@ -143,7 +143,7 @@ def _evidence(value: bytes) -> str:
 
 
 async def _kill(process: FilterProcess, seen: Seen) -> None:
-    """Kill a worker now and then: no last words, no goodbye to its group."""
+    """Kill a worker now and then: without leaving its group."""
     rng = random.Random(1)
     while True:
         await asyncio.sleep(rng.uniform(*KILL_EVERY_S))
@@ -182,7 +182,7 @@ def slope_mib_per_h(weights: Sequence[Weight], seconds: float) -> float:
 def taken_of(seen: Seen, sent: int, exit_code: int, seconds: float) -> Taken:
     """The account of a run, and whether all is in order."""
     account = seen.ledger.account(sent)
-    lost_words = seen.opt_outs - seen.evidence
+    lost_opt_outs = seen.opt_outs - seen.evidence
     slope = slope_mib_per_h(seen.weights, seconds)
     judged = seconds >= 60 * SLOPE_MINUTES_MIN
     notes = [] if judged else [f"Shorter than {SLOPE_MINUTES_MIN:.0f} minutes: memory's slope is shown and not judged."]
@@ -194,8 +194,8 @@ def taken_of(seen: Seen, sent: int, exit_code: int, seconds: float) -> Taken:
         "decided_twice_count": float(account.decided_twice_or_more),
         "strangers_count": float(account.strangers),
         "kills_count": float(seen.kills),
-        "wishes_count": float(len(seen.opt_outs)),
-        "wishes_lost_count": float(len(lost_words)),
+        "opt_outs_count": float(len(seen.opt_outs)),
+        "opt_outs_lost_count": float(len(lost_opt_outs)),
         "memory_mib": seen.weights[-1].mib if seen.weights else 0.0,
         "slope_mib_per_h": slope,
         "exit_count": float(exit_code),
@@ -204,6 +204,6 @@ def taken_of(seen: Seen, sent: int, exit_code: int, seconds: float) -> Taken:
         rows={f"{seconds / 60:g} minutes": row},
         timelines={"memory, MiB": tuple(Point(weight.at_s, weight.mib) for weight in seen.weights)},
         notes=tuple(notes),
-        sound=not (account.missing or account.strangers or lost_words or exit_code)
+        sound=not (account.missing or account.strangers or lost_opt_outs or exit_code)
         and not (judged and slope > SLOPE_MIB_PER_H_MAX),
     )

@@ -16,7 +16,7 @@ COST = Measured(
     us_per_kilobyte=5.0,
     number_bytes=0.6,
     load_s_per_million=0.002,
-    deltas_per_cpu_s=170_000.0,
+    records_per_cpu_s=170_000.0,
 )
 ASSUMED = Assumptions()
 

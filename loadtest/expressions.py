@@ -1,9 +1,9 @@
-"""What a change of the registry costs a worker, without a broker: from record batches as fetched to wills in force.
+"""What applying expressions costs a worker, without a broker: from record batches as fetched to changed stances.
 
-    python -m loadtest.deltas [--records N] [--base N] [--scattered]
+    python -m loadtest.expressions [--records N] [--base N] [--scattered]
 
 Refusals of everything and consents, one batch of the broker's size after another, on the Python path and on the native
-one in turns. The worker's wills are an overlay on a base, and where the native module is built also in its form.
+one in turns. The worker's stances are an overlay on a base, and where the native module is built also in its form.
 Prints records per CPU-second, the best of the turns: the machine may do other things meanwhile.
 """
 
@@ -37,15 +37,15 @@ FIRST: Final = 8_613_000_000_000
 SPAN: Final = 1_000_000_000
 """Numbers are drawn from so many where they lie scattered."""
 
-WORDS: Final = (
+EXPRESSIONS: Final = (
     RepeatedExpression("call", "refuse", None, None, range(1), 1_795_400_000_000, "loadtest"),
     RepeatedExpression("sms", "consent", WATCHED_SENDER, WATCHED_CATEGORY, range(1), 1_795_400_000_000, "loadtest"),
 )
 
 
-def batches(words: RepeatedExpression, numbers: Sequence[int], codec: int) -> Iterator[RawBatch]:
+def batches(expression: RepeatedExpression, numbers: Sequence[int], codec: int) -> Iterator[RawBatch]:
     """The record batches of a partition in which these say this."""
-    key, value = template(words)
+    key, value = template(expression)
     for start in range(0, len(numbers), BATCH_RECORDS):
         some = numbers[start : start + BATCH_RECORDS]
         builder = DefaultRecordBatchBuilder(2, codec, 0, -1, -1, -1, 1 << 30)
@@ -79,9 +79,9 @@ def measure(*, records_count: int, base_count: int, scattered: bool) -> dict[str
     if BUILT:
         paths["native"] = NativeReader
     rows: dict[str, Row] = {}
-    for words in WORDS:
+    for expression in EXPRESSIONS:
         for codec, number in CODECS.items():
-            made = list(batches(words, numbers, number))
+            made = list(batches(expression, numbers, number))
             row: Row = {}
             for _ in range(TURNS):
                 for path, make in paths.items():
@@ -90,7 +90,7 @@ def measure(*, records_count: int, base_count: int, scattered: bool) -> dict[str
                         BasedWills.following(registry.wills)
                     spent = apply(made, make(), registry, partition=1)
                     row[f"{path}_per_cpu_s"] = max(row.get(f"{path}_per_cpu_s", 0.0), len(numbers) / spent)
-            rows[f"{words.will} {codec}"] = row
+            rows[f"{expression.will} {codec}"] = row
     return rows
 
 
