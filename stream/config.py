@@ -25,6 +25,9 @@ Partitions = Annotated[int, msgspec.Meta(ge=1, le=10_000)]
 Replicas = Annotated[int, msgspec.Meta(ge=1, le=32)]
 Records = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
 """that are held in memory at once: a GiB, at their largest usual size"""
+Connections = Annotated[int, msgspec.Meta(ge=1, le=100_000)]
+Rate = Annotated[int, msgspec.Meta(ge=1, le=100_000)]
+"""requests a second"""
 BodyBytes = Annotated[int, msgspec.Meta(ge=1, le=RECORD_BYTES_MAX)]
 Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
 Timeout = Annotated[int, msgspec.Meta(ge=1, le=3_600_000)]
@@ -180,6 +183,8 @@ class ApiConfig(ConfigSection, frozen=True):
     is not served"""
     body_bytes_max: BodyBytes = 262_144
     """a quarter of what a record may have: forms are small, and a record adds an envelope"""
+    requests_per_token: Rate = 50
+    """a second, in the mean of ten seconds, of each token: what is written is kept for ever"""
     write_timeout_ms: Timeout = 10_000
     """how long a request may wait for the acknowledgement of its record"""
     url: str = "http://127.0.0.1:9660"
@@ -230,6 +235,25 @@ class AuditConfig(ConfigSection, frozen=True):
     """where `/metrics`, `/healthz` and `/readyz` are served, on `metrics.host`; 0 lets the system choose"""
 
 
+class HttpConfig(ConfigSection, frozen=True):
+    """What every HTTP server takes at most, the API's and those of `/metrics`, `/healthz` and `/readyz` alike."""
+
+    connections_max: Connections = 512
+    """open at once, and never more than a quarter of the files that the process may have open (`ulimit -n`). One too
+    many takes the place of the one that has been idle longest"""
+    connections_per_address_max: Connections = 256
+    """of them; a proxy before the API is one address, and so is an IPv6 network of 64 bits"""
+    requests_per_address: Rate = 200
+    """a second, in the mean of ten seconds"""
+    header_timeout_ms: Timeout = 20_000
+    """how long a connection may go without a whole request header: at first, and between two requests"""
+    body_timeout_ms: Timeout = 20_000
+    """how long a body may take, once its header is there"""
+    handler_timeout_ms: Timeout = 60_000
+    """how long a request may take altogether: the API may read the registered senders and a subscriber's expressions
+    (20 s each), and write (`api.write_timeout_ms`)"""
+
+
 class MetricsConfig(ConfigSection, frozen=True):
     """Where `/metrics`, `/healthz` and `/readyz` are served; worker N of a host listens at `port` + N.
 
@@ -271,6 +295,7 @@ class Config(ConfigSection, frozen=True):
     api: ApiConfig = ApiConfig()
     connector: ConnectorConfig = ConnectorConfig()
     audit: AuditConfig = AuditConfig()
+    http: HttpConfig = HttpConfig()
     metrics: MetricsConfig = MetricsConfig()
     policy: PolicyConfig = PolicyConfig()
     trace: TraceConfig = TraceConfig()

@@ -12,7 +12,8 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.exposition import choose_encoder
 
-from stream.config import ConfigError, variable
+from stream.config import ConfigError, HttpConfig, variable
+from stream.http_server import HttpServer
 
 
 def listen(host: str, port: int, *, setting: str) -> socket.socket:
@@ -46,36 +47,41 @@ Readiness = Callable[[], str | None]
 class Health:
     """The server. `start` binds, so that a taken port is an error at start and not a surprise later."""
 
-    def __init__(self, *, host: str, port: int, setting: str, metrics: CollectorRegistry, not_ready: Readiness) -> None:
+    def __init__(
+        self,
+        *,
+        host: str,
+        port: int,
+        setting: str,
+        http: HttpConfig,
+        metrics: CollectorRegistry,
+        not_ready: Readiness,
+    ) -> None:
         """`setting` is where the port comes from."""
-        self._host, self._port, self._setting = host, port, setting
+        self._host, self._port, self._setting, self._http = host, port, setting, http
         self._metrics = metrics
         ProcessCollector(registry=metrics)  # processor time and memory of whoever answers, a forked worker too
         self._not_ready = not_ready
-        self._runner: web.AppRunner | None = None
         self._socket: socket.socket | None = None
+        self._server: HttpServer | None = None
 
     async def start(self) -> str:
         """Serve; returns the address as `http://host:port`. Raises `ConfigError` as `listen` does."""
         self._socket = listen(self._host, self._port, setting=self._setting)
-        app = web.Application()
-        app.add_routes(
+        self._server = HttpServer(self._http, refuse=_refused)
+        self._server.app.add_routes(
             [
                 web.get("/metrics", self._show_metrics),
                 web.get("/healthz", self._alive),
                 web.get("/readyz", self._ready),
             ]
         )
-        self._runner = web.AppRunner(app, access_log=None)
-        await self._runner.setup()
-        await web.SockSite(self._runner, self._socket).start()
-        host, port = self._socket.getsockname()[:2]
-        return f"http://{host}:{port}"
+        return await self._server.start(self._socket)
 
     async def stop(self) -> None:
         """Serve no more."""
-        if self._runner is not None:
-            await self._runner.cleanup()
+        if self._server is not None:
+            await self._server.stop()
 
     def release(self) -> None:
         """In a forked child: let go of the parent's port, so that it does not outlive the parent."""
@@ -93,3 +99,7 @@ class Health:
     async def _ready(self, _: web.Request) -> web.Response:
         reason = self._not_ready()
         return web.Response(text="ready\n") if reason is None else web.Response(status=503, text=f"{reason}\n")
+
+
+def _refused(status: int, reason: str) -> web.Response:
+    return web.Response(status=status, text=f"{reason}\n")

@@ -9,7 +9,7 @@ import pytest
 from msgspec import inspect
 from prometheus_client import CollectorRegistry
 
-from stream.config import Config, ConfigError, load
+from stream.config import Config, ConfigError, HttpConfig, load
 from stream.enforce.procedures import settings
 from stream.filter.supervisor import Supervisor
 from stream.health import Health, listen
@@ -115,7 +115,14 @@ async def test_a_taken_port_names_its_setting() -> None:
     metrics = CollectorRegistry()
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        health = Health(host="127.0.0.1", port=port, setting="watch.port", metrics=metrics, not_ready=lambda: None)
+        health = Health(
+            host="127.0.0.1",
+            port=port,
+            setting="watch.port",
+            http=HttpConfig(),
+            metrics=metrics,
+            not_ready=lambda: None,
+        )
         with pytest.raises(ConfigError, match=rf"watch\.port: port {port} on .* taken .*WURAO_WATCH__PORT"):
             await health.start()
     with pytest.raises(ConfigError, match=r"api\.host: 192\.0\.2\.1 is no address of this machine"):

@@ -33,16 +33,24 @@ Numbers of persons are taken in any spelling and kept as read; another country's
 lie between 2000-01-01 and a day from now, `from` and `until` up to ten years from now. How long texts and lists may
 be stands in docs/limits.md.
 
-`Idempotency-Key` (up to 255 characters): the same caller, operation and key make the same record under the same
-id, so a request that got no answer can be repeated.
+A body has at most `api.body_bytes_max` bytes, and may be packed (`Content-Encoding: gzip` or `deflate`). Of each token
+`api.requests_per_token` requests a second are answered, of each address `http.requests_per_address`, in the mean of ten
+seconds. A connection without a whole header is closed after `http.header_timeout_ms`; one too many
+(`http.connections_max`, `http.connections_per_address_max`) takes the place of the one that has been idle longest.
+
+`Idempotency-Key` (printable, up to 255 characters): the same caller, operation and key make the same record under the
+same id, so a request that got no answer can be repeated.
 """
 _REFUSALS: Final = {
-    "400": "Something is missing or wrong; `faults` lists all of it.",
+    "400": "Something is missing or wrong; `faults` lists it, twenty things at most.",
     "401": "No known token.",
     "403": "The token may not do this.",
     "404": "No such case, none that this caller may see, or one that ended long ago and stands in `cases` alone.",
     "409": "The case does not take this now (`possible` says what it would take), or what was said comes too late.",
+    "408": "The body has not come within `http.body_timeout_ms`.",
     "413": "The body is too large.",
+    "415": "The body is packed by what is not unpacked here.",
+    "429": "Too many requests of this token or address; `Retry-After` says when.",
     "500": "A fault of the program; it is in the log.",
     "503": "Nothing can be read or written now; ask again.",
 }
@@ -104,7 +112,7 @@ _Whole.add_representer(str, _prose)
 
 def _operation(operation: ReadOperation | WriteOperation, names: dict[type[msgspec.Struct], str]) -> Schema:
     writes = isinstance(operation, WriteOperation)
-    refusals = ["400", "401", "403", "500", "503"]
+    refusals = ["400", "401", "403", "429", "500", "503"]
     parameters: list[Schema] = []
     if "{case}" in operation.path:
         refusals.append("404")
@@ -112,7 +120,7 @@ def _operation(operation: ReadOperation | WriteOperation, names: dict[type[msgsp
     if operation.name in ("file-appeal", "file-dispute"):
         refusals.append("404")
     if writes:
-        refusals += ["409", "413"]
+        refusals += ["408", "409", "413", "415"]
         parameters.append(
             {"name": "Idempotency-Key", "in": "header", "schema": {"type": "string", "maxLength": 255, "minLength": 1}}
         )

@@ -81,6 +81,7 @@ async def _audit(config: Config, policy: Policy, *, once: bool) -> AuditReport:
         host=config.metrics.host,
         port=config.audit.port,
         setting="audit.port",
+        http=config.http,
         metrics=auditor.metrics.registry,
         not_ready=auditor.not_ready,
     )

@@ -82,6 +82,7 @@ async def _shadow(config: Config) -> None:
         host=config.metrics.host,
         port=config.filter.shadow_port,
         setting="filter.shadow_port",
+        http=config.http,
         metrics=shadow.metrics.registry,
         not_ready=shadow.not_ready,
     )

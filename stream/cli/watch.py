@@ -57,6 +57,7 @@ async def _watch(config: Config) -> None:
         host=config.metrics.host,
         port=config.watch.port,
         setting="watch.port",
+        http=config.http,
         metrics=watch.metrics.registry,
         not_ready=watch.not_ready,
     )

@@ -103,6 +103,7 @@ class EnforceProcess:
             host=config.metrics.host,
             port=config.enforce.port,
             setting="enforce.port",
+            http=config.http,
             metrics=self._metrics.registry,
             not_ready=self._not_ready,
         )

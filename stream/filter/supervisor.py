@@ -126,6 +126,7 @@ class Supervisor:
             host=config.metrics.host,
             port=config.metrics.port,
             setting="metrics.port",
+            http=config.http,
             metrics=self._metrics.registry,
             not_ready=self._not_ready,
         )

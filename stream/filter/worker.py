@@ -179,6 +179,7 @@ class Worker:
             host=self._config.metrics.host,
             port=port + self._index if port else 0,
             setting="metrics.port",
+            http=self._config.http,
             metrics=self._metrics.registry,
             not_ready=self.not_ready,
         )

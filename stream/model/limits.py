@@ -5,7 +5,7 @@ An event beyond them is undecodable, and a writer refuses a record beyond them. 
 writers and for `wurao topics check`. `docs/limits.md` is made from this table. Pure.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
 import msgspec
@@ -103,10 +103,19 @@ def excess(record: msgspec.Struct) -> list[Excess]:
     return list(_excess(record, ""))
 
 
+def excess_in(kind: type[msgspec.Struct], name: str, value: object) -> list[Excess]:
+    """What in the value of one field, named as on the wire, exceeds a limit: before there is a whole record."""
+    return list(_among(kind, ((name, value),), ""))
+
+
 def _excess(record: msgspec.Struct, path: str) -> Iterator[Excess]:
-    kind = str(record.__struct_config__.tag)
-    for field, name in zip(record.__struct_fields__, record.__struct_encode_fields__, strict=True):
-        value = getattr(record, field)
+    fields = zip(record.__struct_encode_fields__, msgspec.structs.astuple(record), strict=True)
+    return _among(type(record), fields, path)
+
+
+def _among(of: type[msgspec.Struct], fields: Iterable[tuple[str, object]], path: str) -> Iterator[Excess]:
+    kind = str(of.__struct_config__.tag)
+    for name, value in fields:
         place, limit = path + name, _OF_TEXTS.get(name, NAME)
         if isinstance(value, str):
             if len(value) > limit.most:
@@ -117,6 +126,7 @@ def _excess(record: msgspec.Struct, path: str) -> Iterator[Excess]:
             entries = _OF_LISTS.get((kind, name), ENTRIES)
             if len(value) > entries.most:
                 yield Excess(place, len(value), entries)
+                continue  # nobody reads all that is wrong in it
             for index, entry in enumerate(value):
                 if isinstance(entry, str):
                     if len(entry) > limit.most:

@@ -84,6 +84,7 @@ class NoticeConnector:
             host=config.metrics.host,
             port=config.connector.port,
             setting="connector.port",
+            http=config.http,
             metrics=self._metrics.registry,
             not_ready=self._not_ready,
         )

@@ -1,12 +1,12 @@
 """Authentication: tokens, roles, and what each may see and do.
 
 A token is a secret of its holder; the file keeps its SHA-256 alone, so that reading the file gives nobody a
-token. Every line is compared, each in constant time, whichever matches: the time of an answer says nothing of
-the tokens. Pure, but for being handed the file's text.
+token. Digests are looked up, not compared one by one: what is hashed before nobody can bring near to a known one, so
+the time of an answer says nothing of the tokens, and a file of half a million costs no more than one of ten. Pure,
+but for being handed the file's text.
 """
 
 import hashlib
-import hmac
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,13 +71,8 @@ class Tokens:
         self._callers = callers
 
     def caller(self, token: str) -> Caller | None:
-        """Whose token this is. Some 0.3 µs a line of the file."""
-        digest = hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()
-        found = None
-        for known, caller in self._callers.items():
-            if hmac.compare_digest(known, digest):
-                found = caller
-        return found
+        """Whose token this is; however many there are, one look-up."""
+        return self._callers.get(hashlib.sha256(token.encode("utf-8", "replace")).hexdigest())
 
 
 def read(text: str, path: Path) -> Tokens:

@@ -12,7 +12,7 @@ import msgspec
 from stream.enforce.api import permissions, request_parsing
 from stream.enforce.api.api_request import ApiRequest, ConditionalWrite, NamingWrite, Write
 from stream.enforce.api.auth import Caller
-from stream.enforce.api.case_index import CaseQuery, case_of
+from stream.enforce.api.case_index import CaseQuery, case_of, cursor
 from stream.enforce.api.request_parsing import Fields
 from stream.enforce.api.responses import Accepted, Fault, Problem, Refusal, faulty, forbidden
 from stream.enforce.procedures import appeal, campaign, complaint, fitness, ids, messages, prohibited, regulator
@@ -56,6 +56,8 @@ def query(stated: Mapping[str, str], terms: Terms, now: int) -> CaseQuery:
     asked = request_parsing.query(stated, CaseQuery)
     if asked.due_before is not None and (problem := asked_problem(asked.due_before, now)):
         raise faulty(Fault("due_before", problem, "state milliseconds since the epoch, UTC"))
+    if asked.after and cursor(asked.after) is None:
+        raise faulty(Fault("after", "it is no page's `after`", "state it as the page before gave it, or leave it out"))
     kind, _, number = (asked.party or "").partition("|")
     if kind != "number":
         return asked

@@ -1,16 +1,18 @@
-"""From a body or query to a struct, with every fault in it named at once: field, reason, mend.
+"""From a body or query to a struct, with the faults in it named at once: field, reason, mend.
 
-Pure. A person who fills in a form gets all faults at once, not the first. So fields are read one by
-one, and only a whole without faults is made into its struct. Unknown fields are faults here, though the wire
+Pure. A person who fills in a form gets all faults at once, not the first; of those that no form can have, such as
+thousands of unknown fields, `FAULTS_MAX`. A value that exceeds its limit is looked at no further. So fields are read
+one by one, and only a whole without faults is made into its struct. Unknown fields are faults here, though the wire
 ignores them: a misspelt field of a form is a lost one. Null and the empty string are the same as absent.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from itertools import islice
 from typing import TypeVar
 
 import msgspec
 
-from stream.enforce.api.responses import Fault, faulty
+from stream.enforce.api.responses import FAULTS_MAX, Fault, faulty
 from stream.enforce.procedures.forms import PERSON, FormContext, fitted, form, within
 from stream.model import limits
 
@@ -48,7 +50,7 @@ def record(
     """
     given = {**(preset or {}), **stated}
     reading = reading._replace(channel=given.get("channel"))
-    faults = [_unknown(name, kind, made) for name in stated if name in made or name not in names(kind)]
+    faults, more_count = _unknown(stated, kind, made)
     for field in msgspec.structs.fields(kind):
         name = field.encode_name
         if name in made:
@@ -57,34 +59,36 @@ def record(
             if field.required:
                 faults.append(Fault(name, "missing", f"state {form(field.type)}"))
             continue
-        fault = _type_fault(given[name], field)
-        if fault is None and name in stated:
+        found = _typed(given[name], field)
+        if isinstance(found, Fault):
+            faults.append(found)
+        elif exceeded := limits.excess_in(kind, name, found):
+            faults += _exceeding(exceeded)
+        elif name in stated:
             given[name], needed = fitted(kind, field, given[name], reading)
-            fault = Fault(name, f"not {needed}", f"state {needed}") if needed else None
-        if fault is not None:
-            faults.append(fault)
+            faults += [Fault(name, f"not {needed}", f"state {needed}")] if needed else []
     if faults:
-        raise faulty(*faults)
+        raise faulty(*faults, more_count=more_count)
     tag = kind.__struct_config__.tag
     tagged = {str(kind.__struct_config__.tag_field): tag} if tag is not None else {}
     try:
-        found = msgspec.convert({**given, **made, **tagged}, kind)
+        whole = msgspec.convert({**given, **made, **tagged}, kind)
     except msgspec.ValidationError as error:  # what only the whole can show, such as a consent without names
         raise faulty(Fault("", str(error), "state what the sentence asks for")) from error
-    if exceeded := limits.excess(found):
-        raise faulty(*(Fault(one.path, f"{one.has:,} {one.limit.unit}", f"keep {within(one)}") for one in exceeded))
-    return found
+    if exceeded := limits.excess(whole):  # of what was made or preset
+        raise faulty(*_exceeding(exceeded))
+    return whole
 
 
 def query(stated: Mapping[str, str], kind: type[T]) -> T:
     """The struct that a query string states. Raises `Problem` 400 with all its faults."""
-    faults = [_unknown(name, kind, ()) for name in stated if name not in names(kind)]
+    faults, more_count = _unknown(stated, kind, ())
     for field in msgspec.structs.fields(kind):
         if stated.get(field.encode_name):
-            fault = _type_fault(stated[field.encode_name], field, strict=False)
-            faults += [fault] if fault else []
+            found = _typed(stated[field.encode_name], field, strict=False)
+            faults += [found] if isinstance(found, Fault) else []
     if faults:
-        raise faulty(*faults)
+        raise faulty(*faults, more_count=more_count)
     return msgspec.convert({name: value for name, value in stated.items() if value}, kind, strict=False)
 
 
@@ -110,20 +114,34 @@ def missing(lacking: tuple[str, ...], kind: type[msgspec.Struct]) -> tuple[Fault
     )
 
 
-def _unknown(name: str, kind: type[msgspec.Struct], made: Collection[str]) -> Fault:
-    if name in made:
-        return Fault(name, "not yours to state: it is set for you", "leave it out")
-    shown = name if len(name) <= _SHOWN_MAX else f"{name[:_SHOWN_MAX]}…"
-    known = ", ".join(one for one in names(kind) if one not in made)
-    return Fault(shown, "there is no such field", f"leave it out, or use one of {known}")
+def _unknown(
+    stated: Mapping[str, object], kind: type[msgspec.Struct], made: Collection[str]
+) -> tuple[list[Fault], int]:
+    """Faults of names that nobody may state, and how many more of them there are."""
+    known = [name for name in names(kind) if name not in made]
+    unfit = stated.keys() - set(known)
+    mend = f"leave it out, or use one of {', '.join(known)}"
+    faults = []
+    for name in islice((name for name in stated if name in unfit), FAULTS_MAX):
+        shown = name if len(name) <= _SHOWN_MAX else f"{name[:_SHOWN_MAX]}…"
+        faults.append(
+            Fault(name, "not yours to state: it is set for you", "leave it out")
+            if name in made
+            else Fault(shown, "there is no such field", mend)
+        )
+    return faults, len(unfit) - len(faults)
 
 
-def _type_fault(value: object, field: msgspec.structs.FieldInfo, *, strict: bool = True) -> Fault | None:
+def _exceeding(exceeded: Iterable[limits.Excess]) -> list[Fault]:
+    return [Fault(one.path, f"{one.has:,} {one.limit.unit}", f"keep {within(one)}") for one in exceeded]
+
+
+def _typed(value: object, field: msgspec.structs.FieldInfo, *, strict: bool = True) -> object:
+    """The value as the field's type has it, or the `Fault` where it is of another."""
     try:
-        msgspec.convert(value, field.type, strict=strict)
+        return msgspec.convert(value, field.type, strict=strict)
     except msgspec.ValidationError as error:
         reason, _, where = str(error).partition(" - at `$")
         return Fault(
             f"{field.encode_name}{where.rstrip('`')}", reason.replace(" | null", ""), f"state {form(field.type)}"
         )
-    return None

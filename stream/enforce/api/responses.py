@@ -3,13 +3,13 @@
 Pure. `docs/openapi.yaml` is made from these structs, and a test holds every answer to it.
 """
 
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
 from stream.model.cases import ClockDue
 from stream.model.control import CaseId, Count, Party
-from stream.model.fields import Name, Time
+from stream.model.fields import ID_CHARACTERS_MAX, Name, Time
 
 RefusalName = Literal[
     "bad-request",
@@ -20,9 +20,18 @@ RefusalName = Literal[
     "wrong-state",
     "too-late",
     "too-large",
+    "too-slow",
+    "too-many",
     "not-ready",
     "failed",
 ]
+
+
+FAULTS_MAX: Final = 20
+"""Faults that one answer names: a form has fewer fields, and whoever sends more sends no form."""
+
+REASON_CHARACTERS_MAX: Final = 500
+"""Of a fault's reason: a sentence, and some names that are like the one stated."""
 
 
 class Fault(msgspec.Struct, frozen=True):
@@ -36,8 +45,8 @@ class Fault(msgspec.Struct, frozen=True):
 class Refusal(msgspec.Struct, frozen=True):
     """Why a request was refused.
 
-    `faults` lists all that is wrong with a `bad-request`; `possible` says what the case would take of this
-    caller in a `wrong-state`. `too-late`: a later expression stands, and `reason` says which.
+    `faults` lists what is wrong with a `bad-request`, at most twenty of it; `possible` says what the case would take of
+    this caller in a `wrong-state`. `too-late`: a later expression stands, and `reason` says which.
     """
 
     error: RefusalName
@@ -101,9 +110,18 @@ class Problem(Exception):
         self.refusal = refusal
 
 
-def faulty(*faults: Fault) -> Problem:
-    """400: these things are missing or wrong."""
-    return Problem(400, Refusal("bad-request", "the request has faults; `faults` lists them all", faults=faults))
+def faulty(*faults: Fault, more_count: int = 0) -> Problem:
+    """400: these things are missing or wrong, and `more_count` others. The first `FAULTS_MAX` are named."""
+    shown, count = tuple(map(_short, faults[:FAULTS_MAX])), len(faults) + more_count
+    listed = "them all" if count == len(shown) else f"the first {len(shown)} of {count:,}"
+    return Problem(400, Refusal("bad-request", f"the request has faults; `faults` lists {listed}", faults=shown))
+
+
+def _short(fault: Fault) -> Fault:
+    """A fault may quote what was stated, of any length."""
+    if len(fault.reason) <= REASON_CHARACTERS_MAX:
+        return fault
+    return msgspec.structs.replace(fault, reason=f"{fault.reason[:REASON_CHARACTERS_MAX]}…")
 
 
 def forbidden(reason: str) -> Problem:
@@ -117,7 +135,8 @@ def unknown(case: str) -> Problem:
         "one that ended longer ago than `ended_kept_ms` of the settings is shown no more: its last view stands, "
         "as evidence, in the topic `cases`"
     )
-    return Problem(404, Refusal("not-found", f"there is no case {case!r} that you may see; {removed}"))
+    shown = case if len(case) <= ID_CHARACTERS_MAX else f"{case[:ID_CHARACTERS_MAX]}…"
+    return Problem(404, Refusal("not-found", f"there is no case {shown!r} that you may see; {removed}"))
 
 
 def wrong_state(reason: str, possible: tuple[str, ...]) -> Problem:

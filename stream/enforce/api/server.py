@@ -31,6 +31,7 @@ from stream.enforce.api.responses import (
     Fault,
     Problem,
     Refusal,
+    RefusalName,
     faulty,
     forbidden,
     unknown,
@@ -40,6 +41,7 @@ from stream.enforce.procedures import settings
 from stream.feed.one_subscriber import kept_of
 from stream.feed.topic_reader import registered_senders
 from stream.health import listen
+from stream.http_server import HttpServer, UnreadableBody, body_of, too_many
 from stream.kafka import clients
 from stream.kafka.brokers import Brokers
 from stream.kafka.topics import EXPECTED
@@ -47,6 +49,7 @@ from stream.metrics import ApiMetrics
 from stream.model.answers import json_of
 from stream.model.topics import EXPRESSIONS
 from stream.policy.loading import load as load_policy
+from stream.rate_limit import RateLimit
 from stream.registry.order_rule import Received
 from stream.reloading_file import ReloadingFile
 
@@ -81,7 +84,14 @@ class ApiServer:
         self._beside = AsyncExitStack()
         self._senders: Collection[str] = ()
         """those registered when last read"""
-        self._runner: web.AppRunner | None = None
+        self._rate = RateLimit(config.api.requests_per_token)
+        self._server = HttpServer(
+            config.http,
+            refuse=_refused,
+            middlewares=(self._guarded,),
+            body_bytes_max=config.api.body_bytes_max,
+            drain_s=DRAIN_S_MAX,
+        )
         self._following: asyncio.Task[None] | None = None
 
     async def start(self) -> str:
@@ -90,7 +100,8 @@ class ApiServer:
         Until the cases are read, everything but health answers 503. Raises `ConfigError` where the port is taken.
         """
         listening = listen(self._config.api.host, self._config.api.port, setting="api.port")
-        app = web.Application(middlewares=[self._guarded], client_max_size=self._config.api.body_bytes_max)
+        server = self._server
+        app = server.app
         for reading in READINGS:
             app.router.add_get(reading.path, self._handler(reading), name=reading.name)
         for writing in WRITINGS:
@@ -98,19 +109,15 @@ class ApiServer:
         app.router.add_get("/healthz", self._alive)
         app.router.add_get("/readyz", self._readiness)
         app.router.add_get("/metrics", self._show_metrics)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=DRAIN_S_MAX)
-        await self._runner.setup()
-        await web.SockSite(self._runner, listening).start()
+        address = await server.start(listening)
         await self._beside.enter_async_context(self._brokers)
         self._following = asyncio.create_task(self._feed.run())
-        host, port = listening.getsockname()[:2]
-        log.info("API served", endpoint=f"http://{host}:{port}")
-        return f"http://{host}:{port}"
+        log.info("API served", endpoint=address)
+        return address
 
     async def stop(self) -> None:
         """Serve no more: requests in flight are answered, within a bound."""
-        if self._runner is not None:
-            await self._runner.cleanup()
+        await self._server.stop()
         if self._following is not None:
             self._following.cancel()
             await asyncio.gather(self._following, return_exceptions=True)
@@ -129,18 +136,24 @@ class ApiServer:
         async def handle(request: web.Request) -> web.Response:
             began = time.monotonic()
             caller, case = None, None
+            status = 503  # where its deadline ends it
             try:
                 caller = self._caller(request)
+                if wait_s := self._rate.wait_s(caller.actor):
+                    status = 429
+                    return too_many(_refused, f"of one token {self._config.api.requests_per_token} a second", wait_s)
                 case = request.match_info.get("case")
                 status, answer = await self._answer(operation, request, caller)
                 case = answer.case if isinstance(answer, Accepted) else case
+                return _response(status, answer)
             except Problem as problem:
-                status, answer = problem.status, problem.refusal
-            except web.HTTPRequestEntityTooLarge:
-                limit = self._config.api.body_bytes_max
-                status, answer = 413, Refusal("too-large", f"the body has more than {limit} bytes")
-            self._note(operation.name, caller, case, status, time.monotonic() - began)
-            return _response(status, answer)
+                status = problem.status
+                return _response(status, problem.refusal)
+            except UnreadableBody as unreadable:
+                status = unreadable.status
+                return _refused(status, str(unreadable))
+            finally:
+                self._note(operation.name, caller, case, status, time.monotonic() - began)
 
         return handle
 
@@ -151,7 +164,7 @@ class ApiServer:
         if isinstance(operation, WriteOperation):
             api_request = ApiRequest(
                 caller=caller,
-                stated=request_parsing.json_object(await request.read()),
+                stated=request_parsing.json_object(await self._body(request)),
                 now=self._clock.now(),
                 id=_name(request, caller, operation.name),
                 case=request.match_info.get("case", ""),
@@ -172,6 +185,10 @@ class ApiServer:
         if view is None:
             raise unknown(request.match_info["case"])
         return 200, CaseShown(line_of(view), view.body, permissions.possible(view, caller))
+
+    async def _body(self, request: web.Request) -> bytes:
+        http, api = self._config.http, self._config.api
+        return await body_of(request, timeout_ms=http.body_timeout_ms, bytes_max=api.body_bytes_max)
 
     async def _registered(self, sender: str) -> Collection[str]:
         """Who is registered; the topic is read where this one is not among those that were. Raises `Problem` 503.
@@ -284,7 +301,23 @@ def _name(request: web.Request, caller: Caller, operation: str) -> str:
     if not 0 < len(key) <= IDEMPOTENCY_KEY_CHARACTERS_MAX:
         mend = f"send 1 to {IDEMPOTENCY_KEY_CHARACTERS_MAX} characters, or no such header"
         raise faulty(Fault(IDEMPOTENCY_KEY, "its length", mend))
+    if not key.isprintable():
+        raise faulty(Fault(IDEMPOTENCY_KEY, "it holds what cannot be printed, or is no UTF-8", "send printable text"))
     return names.repeatable(caller.actor, f"{operation} {request.match_info.get('case', '')}", key)
+
+
+REFUSED: Final[dict[int, RefusalName]] = {
+    400: "bad-request",
+    408: "too-slow",
+    413: "too-large",
+    415: "bad-request",
+    429: "too-many",
+    503: "not-ready",
+}
+
+
+def _refused(status: int, reason: str) -> web.Response:
+    return _response(status, Refusal(REFUSED[status], reason))
 
 
 def _response(status: int, answer: msgspec.Struct) -> web.Response:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 import msgspec
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -22,6 +23,7 @@ from stream.enforce.procedures.measure import MeasureCase, MeasureState
 from stream.model.cases import CaseView, ClockDue
 from stream.model.codec import encode
 from stream.model.control import Complaint, Dispute, Finding, Party
+from tests.work import instructions
 
 DESK = Caller("desk", "desk:17")
 SENDER = Caller("sender", "org-9", ("ORG-9",))
@@ -212,6 +214,26 @@ def test_what_is_due_is_what_runs_and_else_what_was_missed_last() -> None:
     assert next_due((runs, missed)) == 9
     assert next_due((missed, older)) == 5
     assert next_due(()) > 1 << 52
+
+
+def _works(about: int, *, by: Caller, **query: object) -> int:
+    """What a caller's list takes where so many complaints stand about a sender, none of which it may see."""
+    index = CaseIndex(kept_ms=KEPT_MS)
+    own = (measure("M-1", "ORG-9"), complaint(Known("C-own", "received", 1, "+8613800138000")))
+    others = (complaint(Known(f"C-{n}", STATES[n % 2], n, f"+86177{n:08}")) for n in range(about))
+    index.load(
+        indexed(data) for data in (*own, *others, *(dispute(f"D-{n}", f"C-{n}", ended=None) for n in range(about)))
+    )
+    wanted = msgspec.convert(query, CaseQuery)
+    return instructions(lambda: index.page(wanted, by))
+
+
+@pytest.mark.parametrize(
+    "query", [{}, {"party": "sender|ORG-9"}, {"due_before": 10}, {"party": "number|+8617700000001"}]
+)
+@pytest.mark.parametrize("caller", [SENDER, AGENT, Caller("sender", "none", ("ORG-NONE",))])
+def test_a_lists_work_tells_nobody_what_it_may_not_see(caller: Caller, query: dict[str, object]) -> None:
+    assert _works(2_000, by=caller, **query) == _works(4, by=caller, **query)
 
 
 class Watched(CaseIndex):

@@ -10,11 +10,16 @@ from hypothesis import strategies as st
 
 from stream.enforce.api import intake, request_parsing
 from stream.enforce.api.case_index import CaseQuery
-from stream.enforce.api.responses import Fault, Problem
+from stream.enforce.api.operations import WRITINGS, WriteOperation
+from stream.enforce.api.responses import FAULTS_MAX, Fault, Problem, Refusal
+from stream.enforce.procedures import forms
 from stream.enforce.procedures.forms import NUMBER, PERSON, FormContext
+from stream.model import limits
+from stream.model.codec import encode
 from stream.model.control import Appeal, Complaint, Filing
 from stream.model.registry import Expression, Order
 from tests.enforce.procedures.world import NOW, TERMS
+from tests.work import instructions
 
 MADE = {"time": NOW, "actor": "desk:17"}
 READING = FormContext(TERMS.numbering, NOW)
@@ -162,3 +167,85 @@ def test_what_is_due_is_asked_for_by_milliseconds() -> None:
         intake.query({"due_before": str(NOW // 1000)}, TERMS, NOW)
     (fault,) = raised.value.refusal.faults
     assert (fault.field, str(NOW // 1000 * 1000) in fault.reason) == ("due_before", True)
+
+
+LIMITED = [writing for writing in WRITINGS if writing.body is not None]
+
+
+@pytest.mark.parametrize("writing", LIMITED, ids=lambda writing: writing.name)
+def test_of_thousands_of_faults_some_are_named(writing: WriteOperation) -> None:
+    """32,000 unknown fields took 4.8 s and an answer of 6.7 MB; each had its own list of all known ones."""
+    assert writing.body is not None
+    kind = writing.body
+
+    def named(count: int) -> Refusal:
+        with pytest.raises(Problem) as raised:
+            request_parsing.record(
+                {f"field-{n}": "x" for n in range(count)}, kind, made=dict.fromkeys(writing.made), reading=READING
+            )
+        return raised.value.refusal
+
+    refusal = named(16_000)
+    assert refusal.reason == f"the request has faults; `faults` lists the first {FAULTS_MAX} of {_count(refusal):,}"
+    assert len(refusal.faults) == FAULTS_MAX
+    assert len(encode(refusal)) < 16_384
+    # What a field costs is a look at its name.
+    more = instructions(lambda: named(32_000)) - instructions(lambda: named(16_000))
+    assert more < 16_000 * 30
+
+
+def _count(refusal: Refusal) -> int:
+    return int(refusal.reason.rpartition(" ")[2].replace(",", ""))
+
+
+LONG: dict[str, object] = {
+    "letters": "a" * 250_000,
+    "digits": "1" * 250_000,
+    "marks": "a" + "\u0301" * 60_000 + "\u0316" * 60_000,
+    "links": "http://a.b/" * 22_000,
+    "list": ["a"] * 60_000,
+    "a list of long ones": ["1" * 249_000],
+    "party": {"number": "1" * 250_000},
+    "unknown in a party": {"sender": "A", **{f"f{n}": 1 for n in range(10_000)}},
+}
+
+
+@pytest.mark.parametrize("writing", LIMITED, ids=lambda writing: writing.name)
+def test_no_text_beyond_its_limit_is_read(writing: WriteOperation, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A contact of 120,000 digits made a pattern for 3.4 s, and 80 kB in one stopped the API."""
+    assert writing.body is not None
+    read: list[object] = []
+
+    def fitted(*of: object) -> forms.Fitted:
+        read.append(of[2])
+        return forms.fitted(*of)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(request_parsing, "fitted", fitted)
+    for name in request_parsing.names(writing.body):
+        if name in writing.made:
+            continue
+        for what, value in LONG.items():
+            with pytest.raises(Problem) as raised:
+                request_parsing.record({name: value}, writing.body, made=dict.fromkeys(writing.made), reading=READING)
+            assert len(encode(raised.value.refusal)) < 16_384, (name, what)
+    assert max(map(_longest, read), default=0) <= limits.TEXT.most
+
+
+def _longest(value: object) -> int:
+    match value:
+        case str():
+            return len(value)
+        case dict():
+            return max(map(_longest, value.values()), default=0)
+        case list():
+            return max(map(_longest, value), default=0)
+        case _:
+            return 0
+
+
+@pytest.mark.parametrize("after", ["9" * 4301 + ".C-1", "\u0663.C-1", "\u00b2.C-1", "C-1", ".", "\udcff", "-1.C-1"])
+def test_what_is_no_pages_after_is_a_fault(after: str) -> None:
+    with pytest.raises(Problem) as raised:
+        intake.query({"after": after}, TERMS, NOW)
+    (fault,) = raised.value.refusal.faults
+    assert fault.field == "after"
