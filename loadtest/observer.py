@@ -21,7 +21,8 @@ from loadtest.pool import DIGITS
 from stream.config import Config
 from stream.kafka import clients, seams
 from stream.kafka.seams import layout
-from stream.kafka.seams.incoming import FetchedRecord, RawBatch, gather, take_raw
+from stream.kafka.seams.bounded import FetchedRecord
+from stream.kafka.seams.incoming import RawBatch, gather, take_raw
 from stream.model.topics import DECISIONS
 
 WAIT_MS: Final = 100

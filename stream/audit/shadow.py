@@ -10,7 +10,6 @@ Must never write to another topic than `shadow-differences`.
 
 import asyncio
 from collections.abc import Sequence
-from functools import partial
 from typing import Final
 
 import msgspec
@@ -21,11 +20,10 @@ from stream.audit.histories import Histories
 from stream.audit.successive_readers import SuccessiveReaders
 from stream.audit.verification import DecisionVerifier
 from stream.config import Config
-from stream.kafka import clients
 from stream.kafka.brokers import Brokers
 from stream.kafka.closing import work_until
 from stream.kafka.describe import ClusterDescription
-from stream.kafka.durable import DurableProducer
+from stream.kafka.durable import DurableProducer, Produced
 from stream.metrics import ShadowMetrics
 from stream.model.codec import encode
 from stream.model.decision import Answer, Decision, Difference
@@ -93,17 +91,13 @@ class Shadow:
                 else:
                     differing.append((recorded, encode(difference(recorded.decision, again))))
         if differing:
-            await self._producer.durably(partial(_send, differing))
+            records = [
+                Produced(SHADOW_DIFFERENCES, recorded.key, value, recorded.partition) for recorded, value in differing
+            ]
+            if refused := await self._producer.write(records):
+                log.error("differences are larger than their topic takes, and not written", records_count=len(refused))
         for outcome, count in (("same", same), ("differs", len(differing)), ("unknown", unknown)):
             self.metrics.decisions.labels(outcome).inc(count)
-
-
-async def _send(differing: Sequence[tuple[RecordedDecision, bytes]], producer: clients.AIOKafkaProducer) -> None:
-    acks = [
-        await producer.send(SHADOW_DIFFERENCES, value, key=recorded.key, partition=recorded.partition)
-        for recorded, value in differing
-    ]
-    await asyncio.gather(*acks)
 
 
 def difference(made: Decision, again: Decision) -> Difference:

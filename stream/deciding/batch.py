@@ -20,6 +20,7 @@ from bloom.partition import partitions_of
 from stream.deciding.activity import Acts, AnswerTable, DecisionColumns, acts_of
 from stream.deciding.windows import Sign
 from stream.model.codec import Undecodable, encode, event_decoder
+from stream.model.dead_letters import DeadLetter
 from stream.model.decision import Decision
 from stream.model.events import Event, Reply, Sms
 from stream.model.fields import Channel
@@ -64,17 +65,6 @@ class Finished:
 
 Tally = tuple[str, str, str]
 """What decisions are counted by: kind, verdict, reason."""
-
-
-@dataclass(frozen=True, slots=True)
-class DeadLetter:
-    """A record that cannot be decoded: its bytes, where it stood, and why."""
-
-    place: TopicPartition
-    offset: int
-    key: bytes | None
-    value: bytes | None
-    error: str
 
 
 class UselessReply(NamedTuple):

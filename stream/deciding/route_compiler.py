@@ -26,7 +26,7 @@ from stream.policy.facts import Route, Source, Stated, World
 from stream.policy.masks import MaskedRow, masked
 from stream.policy.numbering import FromKind, ToKind
 from stream.policy.predicates import NUMBER_PROTECTION, Predicate, region_prefix
-from stream.policy.program import RuleOutcome
+from stream.policy.program import RuleOutcome, cited
 from stream.policy.rules import Rule
 from stream.policy.settings import Hours, within
 from stream.policy.text import SenderIdentity
@@ -378,6 +378,7 @@ def _is_mere_claim(route: Route) -> bool:
 
 def _template_of(outcome: RuleOutcome, order: Order | None, *, claim: bool) -> Template:
     """A sample decision, encoded and taken apart where an event's own values go."""
+    citation = cited(order) if order else None
     sample = Decision(
         event=_EVENT,
         of=outcome.kind,
@@ -388,12 +389,12 @@ def _template_of(outcome: RuleOutcome, order: Order | None, *, claim: bool) -> T
         sender=_SENDER,
         verdict=outcome.verdict,
         reason=outcome.reason,
-        basis=order.basis if order else outcome.basis,
+        basis=citation.basis if citation else outcome.basis,
         policy=outcome.policy,
         epoch=_EPOCH,
         origin=_ORIGIN,
         code=outcome.code,
-        appeal=(order.appeal if order else None) or outcome.appeal,
+        appeal=(citation.appeal if citation else None) or outcome.appeal,
     )
     _, _, after_sender = encode(sample).partition(f'"{_SENDER}"'.encode())
     middle, _, after_epoch = after_sender.partition(_EPOCH.encode())

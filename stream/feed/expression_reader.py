@@ -20,7 +20,8 @@ from bloom.wills import CHANNELS, VERBS, ExpressionColumns, ExpressionContent
 from stream import logs
 from stream.config import Config
 from stream.kafka import seams
-from stream.kafka.seams.incoming import FetchedRecord, RawBatch, joined
+from stream.kafka.seams.bounded import FetchedRecord
+from stream.kafka.seams.incoming import RawBatch, joined
 from stream.kafka.seams.outgoing import batch_of
 from stream.registry.decoding import BadRecord, ConsumedRecord, Misplaced, decode_expressions
 

@@ -20,16 +20,14 @@ from aiokafka.errors import KafkaTimeoutError
 from aiokafka.structs import RecordMetadata
 
 from stream.clock import now_ms
-from stream.config import Config
-from stream.deciding.batch import DeadLetter, Finished, Outputs
+from stream.deciding.batch import Finished, Outputs
 from stream.deciding.native_batch import Taken
 from stream.kafka import clients
-from stream.kafka.closing import close_within
 from stream.kafka.seams.outgoing import fill, finished, records_of
-from stream.model.topics import DEAD_LETTER, DECISIONS, EPOCHS, EXPRESSIONS, TopicPartition
+from stream.model.dead_letters import DeadLetter
+from stream.model.topics import DECISIONS, EPOCHS, EXPRESSIONS, TopicPartition
 from stream.registry.decoding import BadRecord
 
-Headers = Sequence[tuple[str, bytes]]
 Settled = asyncio.Task[Literal[True]]
 Begin = Callable[[Collection[TopicPartition]], Awaitable[None]]
 Commit = Callable[[Mapping[TopicPartition, int]], Awaitable[None]]
@@ -37,6 +35,17 @@ Commit = Callable[[Mapping[TopicPartition, int]], Awaitable[None]]
 COMMIT_EVERY_S: Final = 0.1
 """Between two commits: a crash costs so much more decided twice. At a low rate batches are small and many, and a commit
 for each would cost the worker and the broker more than the batch does."""
+
+
+Ack = asyncio.Future[RecordMetadata] | asyncio.Task[None]
+"""Done when what was sent is acknowledged."""
+
+
+class WritesLetters(Protocol):
+    """Where dead letters go."""
+
+    async def write(self, letters: Sequence[DeadLetter], /) -> None:
+        """Returns when all are acknowledged, however long no broker answers."""
 
 
 class BatchDelivery(Protocol):
@@ -118,7 +127,7 @@ class BatchDelivery(Protocol):
 class InFlight:
     """A batch on its way: what must be acknowledged, and what it stands for."""
 
-    acks: Sequence[asyncio.Future[RecordMetadata]]
+    acks: Sequence[Ack]
     outputs: Outputs
 
 
@@ -129,12 +138,14 @@ class AtLeastOnceDelivery:
         self,
         producer: AIOKafkaProducer,
         *,
+        letters: WritesLetters,
         begin: Begin,
         commit: Commit,
         in_flight_max: int,
         acknowledged: Callable[[Outputs], None],
     ) -> None:
         self._producer = producer
+        self._letters = letters
         self._begin = begin
         self._commit = commit
         self._acknowledged = acknowledged
@@ -189,7 +200,7 @@ class AtLeastOnceDelivery:
 
     async def hand_over(self, outputs: Outputs) -> None:
         """Send everything a batch puts out. Call after `room`, in the order of the batches."""
-        sent = await send_beside(self._producer, outputs)
+        sent = await send_beside(self._producer, self._letters, outputs)
         sent += await send_decided(self._producer, outputs)
         self._empty.clear()
         self._settled.clear()
@@ -258,26 +269,29 @@ class AtLeastOnceDelivery:
                     await self._hurry.wait()
 
 
-async def send_beside(producer: AIOKafkaProducer, outputs: Outputs) -> list[asyncio.Future[RecordMetadata]]:
-    """Send what a batch says of the registry: wills from replies, and the name of the state it was decided on."""
+async def send_beside(producer: AIOKafkaProducer, letters: WritesLetters, outputs: Outputs) -> list[Ack]:
+    """Send what may be repeated: wills from replies, the name of the state a batch was decided on, and dead letters.
+
+    Dead letters have a producer of their own: where a broker refuses one, no decision fails with it.
+    """
     now = now_ms()
-    sent: list[asyncio.Future[RecordMetadata]] = []
+    sent: list[Ack] = []
     for partition, records in outputs.wills.items():
         sent += await send(producer, EXPRESSIONS, partition, records, now=now)
     sent += await send(producer, EPOCHS, 0, outputs.epochs, now=now)
+    if outputs.dead_letters:
+        sent.append(asyncio.create_task(letters.write(outputs.dead_letters)))
     return sent
 
 
 async def send_decided(producer: AIOKafkaProducer, outputs: Outputs) -> list[asyncio.Future[RecordMetadata]]:
-    """Send what became of a batch's events: decisions, and dead letters."""
+    """Send a batch's decisions."""
     now = now_ms()
     sent: list[asyncio.Future[RecordMetadata]] = []
     for partition, records in outputs.decisions.items():
         sent += await send(producer, DECISIONS, partition, records, now=now)
     for batch in in_rounds(outputs.finished):
         sent += await send_finished(producer, DECISIONS, batch, now=now)
-    for letter in outputs.dead_letters:
-        sent.append(await send_dead_letter(producer, letter))
     return sent
 
 
@@ -337,37 +351,8 @@ async def _either(one: Settled, other: asyncio.Future[None]) -> None:
     await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
 
 
-async def report_bad(config: Config, bad: Sequence[BadRecord]) -> None:
-    """Put bad registry records where they are kept, with a producer of its own."""
-    if not bad:
-        return
-    producer = clients.producer(config, client="wurao-dead-letter")
-    await producer.start()
-    try:
-        await asyncio.gather(*[await send_dead_letter(producer, letter_of(record)) for record in bad])
-    finally:
-        await close_within(producer)
-
-
-async def send_dead_letter(producer: AIOKafkaProducer, letter: DeadLetter) -> asyncio.Future[RecordMetadata]:
-    """Send one dead letter; the future is done when it is acknowledged."""
-    return await accepted(
-        partial(producer.send, DEAD_LETTER, value=letter.value, key=letter.key, headers=headers_of(letter))
-    )
-
-
 def letter_of(record: BadRecord) -> DeadLetter:
     """A bad registry record as a dead letter."""
     return DeadLetter(
         TopicPartition(record.topic, record.partition), record.offset, record.key, record.value, record.error
     )
-
-
-def headers_of(letter: DeadLetter) -> Headers:
-    """What a dead letter tells about itself: why it is one, and where it stood."""
-    return [
-        ("error", letter.error.encode()),
-        ("topic", letter.place.topic.encode()),
-        ("partition", str(letter.place.partition).encode()),
-        ("offset", str(letter.offset).encode()),
-    ]

@@ -29,7 +29,7 @@ from stream import logs
 from stream.config import FilterConfig
 from stream.deciding.batch import Outputs, Record
 from stream.deciding.native_batch import Taken
-from stream.filter.delivery import AtLeastOnceDelivery, BatchDelivery
+from stream.filter.delivery import AtLeastOnceDelivery, BatchDelivery, WritesLetters
 from stream.filter.lane_state import LaneState
 from stream.filter.pacing import Pacing
 from stream.filter.transactions import ExactlyOnceDelivery, MakeProducer
@@ -98,6 +98,7 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is not 
         *,
         consumer: AIOKafkaConsumer,
         producer: AIOKafkaProducer,
+        letters: WritesLetters,
         decider: DecidesBatches,
         after: "Lane | None" = None,
         marks: Mapping[str, str],
@@ -120,6 +121,7 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is not 
         self.delivery: BatchDelivery = (
             AtLeastOnceDelivery(
                 producer,
+                letters=letters,
                 begin=self.offsets.begin,
                 commit=self._commit,
                 in_flight_max=settings.batches_in_flight_max,
@@ -128,6 +130,7 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is not 
             if transactional is None
             else ExactlyOnceDelivery(
                 producer,
+                letters=letters,
                 consumer=consumer,
                 offsets=self.offsets,
                 group=settings.group,

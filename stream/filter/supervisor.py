@@ -37,12 +37,13 @@ from stream.feed import partition_snapshots, snapshots
 from stream.feed.files import registry_from
 from stream.filter import malloc
 from stream.filter.child_process import Child, ExitWith, Job, ReportReady, fork
-from stream.filter.delivery import report_bad
+from stream.filter.delivery import letter_of
 from stream.filter.policy_reload import identity_of, successor
 from stream.filter.topic_watch import LASTING
 from stream.filter.worker import Worker
 from stream.health import Health, listen
 from stream.kafka import clients
+from stream.kafka.dead_letters import DeadLetterWriter
 from stream.kafka.describe import ClusterDescription
 from stream.kafka.identity import TopicsChanged, changes, right_topics
 from stream.kafka.reach import CannotStart, reach, until_answered
@@ -253,7 +254,9 @@ class Supervisor:
                 await snapshots.renew(self._config, start=start, on_bad=bad.extend)
 
             await until_answered(fold)
-            await until_answered(report_bad, self._config, bad)
+            letters = DeadLetterWriter(self._config, client="wurao-base")
+            await letters.write([letter_of(record) for record in bad])
+            await letters.stop()
 
         code = await self._fork(renew).ended
         if code != 0:

@@ -9,8 +9,8 @@ An id is initialised once its partition is assigned: that ends what a predecesso
 that still lives, whatever generation of the group it believes in (aiokafka does not tell the broker). Only then is the
 committed offset asked for, since the predecessor's last transaction may move it; until then the partition is paused.
 
-Wills from replies and epochs go out beside the transactions, by the worker's own producer, and are acknowledged before
-the transaction ends: a reader of the registry must never wait for a dead worker's open transaction to see a refusal,
+Wills from replies, epochs and dead letters go out beside the transactions, and are acknowledged before the transaction
+ends: a reader of the registry must never wait for a dead worker's open transaction to see a refusal,
 and a repeat of a will does no harm.
 
 Brokers forget an id that was idle for long (`transactional.id.expiration.ms`, seven days), and end a transaction that
@@ -42,7 +42,7 @@ from aiokafka.structs import RecordMetadata
 from stream import logs
 from stream.deciding.batch import Outputs
 from stream.deciding.native_batch import Taken
-from stream.filter.delivery import send_beside, send_decided
+from stream.filter.delivery import Ack, WritesLetters, send_beside, send_decided
 from stream.kafka.closing import close_within
 from stream.kafka.offsets import Offsets
 from stream.kafka.reach import until_answered
@@ -86,7 +86,7 @@ class _Partition:
     committed: int | None
     """the offset that the group stands at, as far as we know"""
     waiting: deque[tuple[Outputs, _Batch]] = field(default_factory=deque)
-    beside: list[asyncio.Future[RecordMetadata]] = field(default_factory=list)
+    beside: list[Ack] = field(default_factory=list)
     """what goes out beside the transaction, and must be acknowledged before it ends"""
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
     task: asyncio.Task[None] | None = None
@@ -101,6 +101,7 @@ class ExactlyOnceDelivery:
         self,
         producer: AIOKafkaProducer,
         *,
+        letters: WritesLetters,
         consumer: AIOKafkaConsumer,
         offsets: Offsets,
         group: str,
@@ -109,6 +110,7 @@ class ExactlyOnceDelivery:
         acknowledged: Callable[[Outputs], None],
     ) -> None:
         self._producer = producer
+        self._letters = letters
         self._consumer = consumer
         self._offsets = offsets
         self._group = group
@@ -151,7 +153,7 @@ class ExactlyOnceDelivery:
         """Send what one portion puts out. Call after `room`, in the order of the batches."""
         (place,) = outputs.next_offsets
         partition = self._partitions.get(place)
-        sent = await send_beside(self._producer, outputs) if partition is not None else []
+        sent = await send_beside(self._producer, self._letters, outputs) if partition is not None else []
         if partition is None or self._partitions.get(place) is not partition:
             self._done_with(self._batch)  # revoked meanwhile: its next owner decides it
             return

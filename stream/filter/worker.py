@@ -27,7 +27,7 @@ from stream.feed.expression_reader import native_reader
 from stream.feed.follower import Applied, Follower
 from stream.filter import gauges
 from stream.filter.activity_publisher import ActivityPublisher
-from stream.filter.delivery import letter_of, send, send_dead_letter
+from stream.filter.delivery import letter_of, send
 from stream.filter.lane import Lane, LaneSettings
 from stream.filter.lane_decider import LaneDecider
 from stream.filter.partition_assignment import URGENT, PartitionAssignment
@@ -38,6 +38,7 @@ from stream.kafka.assignor import SamePartitions
 from stream.kafka.brokers import Brokers
 from stream.kafka.clients import AIOKafkaConsumer, AIOKafkaProducer, RoundRobinPartitionAssignor
 from stream.kafka.closing import close_within
+from stream.kafka.dead_letters import DeadLetterWriter
 from stream.kafka.describe import ClusterDescription
 from stream.kafka.identity import ClusterIdentity, TopicsChanged
 from stream.kafka.reach import until_answered
@@ -107,6 +108,7 @@ class Worker:
         """message → its own limit, so that one fault does not silence another"""
         self._brokers = Brokers(config, client=self._name)
         self._producer = clients.producer(config, client=self._name)
+        self._letters = DeadLetterWriter(config, client=self._name)
         self._identity = ClusterIdentity(config, watched(cluster), lasting=LASTING, logs_missing=index == 1)
         self._follower = Follower(
             clients.follower(config, client=f"{self._name}-registry"),
@@ -287,6 +289,7 @@ class Worker:
             LaneSettings.of(self._config.filter, name, topics, is_raw=self._batches.is_native),
             consumer=consumer,
             producer=self._producer,
+            letters=self._letters,
             decider=self._decider,
             after=after,
             marks=self._identity.marks,
@@ -342,7 +345,9 @@ class Worker:
     async def _leave(self, health: Health) -> None:
         """Close every client, each within a bound, so that a hanging broker cannot keep the worker."""
         self._ready = False
-        await close_within(*(lane.consumer for lane in self._lanes), self._follower, self._producer, self._identity)
+        await close_within(
+            *(lane.consumer for lane in self._lanes), self._follower, self._producer, self._letters, self._identity
+        )
         await close_within(health)
         if self._decider.tracer is not None:
             await asyncio.to_thread(self._decider.tracer.stop)
@@ -387,9 +392,13 @@ class Worker:
     async def _send_bad(self) -> None:
         """Put bad registry records where they are kept. One worker of a host does it for all, unless it sees alone."""
         bad, self._bad = self._bad, []
-        for record in bad:
-            if self._index == 1 or (self._holding is not None and record.topic == EXPRESSIONS):
-                await send_dead_letter(self._producer, letter_of(record))
+        await self._letters.write(
+            [
+                letter_of(record)
+                for record in bad
+                if self._index == 1 or (self._holding is not None and record.topic == EXPRESSIONS)
+            ]
+        )
 
     async def _watch_readiness(self, report_ready: Callable[[bool], None]) -> None:
         """Report when the worker is ready no more, and when again; `/readyz` gives the reason."""

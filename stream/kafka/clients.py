@@ -13,7 +13,10 @@ from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from stream.config import Config, ConfigError, KafkaConfig, secret
 from stream.kafka.assignor import SamePartitions
+from stream.kafka.seams import bounded
 from stream.kafka.seams.outgoing import wrap_sequences
+
+bounded.install()  # whoever makes a consumer reads within the bound, Faust too
 
 BATCH_BYTES_MAX = 1 << 20
 """One produced batch: as large as a broker takes by default, since a batch's cost hardly depends on its size."""

@@ -6,16 +6,20 @@ gets an error, and tries again with the next, which is made when the old one has
 again comes after all that was written before it, as far as our producers go: a broker may still take in what it
 had received of the old one.
 
+A record that is too large is no fault of the broker's: it is not tried again, and whoever wrote it hears of it.
+
 A record may be written twice. Many may write at once; each one's records keep their order, those of different ones
 have none.
 """
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
-from typing import Final, TypeVar
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import Final, NamedTuple, TypeVar
 
-from aiokafka.errors import ProducerClosed
+from aiokafka.errors import MessageSizeTooLargeError, ProducerClosed, RecordListTooLargeError
+from aiokafka.structs import RecordMetadata
 
 from stream import logs
 from stream.config import Config
@@ -32,6 +36,21 @@ Send = Callable[[AIOKafkaProducer], Awaitable[T]]
 
 SLOW_S: Final = 3.0
 """An acknowledgement that takes longer says that the broker does not answer: an idempotent producer tells of none."""
+
+
+TOO_LARGE: Final = (MessageSizeTooLargeError, RecordListTooLargeError)
+"""What aiokafka or a broker answers to a record that no repetition makes smaller: a fault of the record's."""
+
+
+class Produced(NamedTuple):
+    """A record to be written."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    partition: int | None = None
+    """None: that of its key"""
+    headers: Sequence[tuple[str, bytes]] = ()
 
 
 class _Live:
@@ -72,11 +91,13 @@ class DurableProducer:
     async def durably(self, send: Send[T]) -> T:
         """Do it, and again until it is done: a broker that does not answer is waited for. Returns what `send` does.
 
-        Raises after `close` alone.
+        Raises after `close`, and one of `TOO_LARGE` where a record is.
         """
         while True:
             try:
                 done = await self.once(send)
+            except TOO_LARGE:
+                raise
             except (KafkaError, OSError) as error:
                 if self._ended:
                     raise
@@ -84,6 +105,23 @@ class DurableProducer:
             else:
                 self._retry.begin_anew()
                 return done
+
+    async def write(self, records: Sequence[Produced]) -> list[int]:
+        """Write records in their order; returns when they are acknowledged, however long no broker answers.
+
+        Returns the places of those that are too large for their topic, which are not written; some of the others may
+        then be written twice. Raises after `close` alone.
+        """
+        if not records:
+            return []
+        try:
+            await self.durably(partial(_send_all, records))
+        except TOO_LARGE:
+            if len(records) == 1:
+                return [0]
+            # One by one: a broker refuses a whole batch, and does not say for which of its records.
+            return [place for place, one in enumerate(records) if await self.write([one])]
+        return []
 
     async def once(self, send: Send[T], *, within_s: float | None = None) -> T:
         """One attempt. Raises `KafkaError`, `OSError` or `TimeoutError` where it failed; it may have been written."""
@@ -94,8 +132,8 @@ class DurableProducer:
             async with asyncio.timeout(within_s):
                 live = await self._ready()
                 done = await _unless_thrown_away(live, send)
-        except (KafkaError, OSError):  # a TimeoutError is an OSError
-            self._failed = True
+        except (KafkaError, OSError) as error:  # a TimeoutError is an OSError
+            self._failed = not isinstance(error, TOO_LARGE)
             if live is not None:
                 self._throw_away(live)
             raise
@@ -174,6 +212,20 @@ async def _unless_thrown_away(live: _Live, send: Send[T]) -> T:
         for task in (work, thrown_away):
             task.cancel()
         await asyncio.gather(work, thrown_away, return_exceptions=True)
+
+
+async def _send_all(records: Sequence[Produced], producer: AIOKafkaProducer) -> None:
+    acks: list[asyncio.Future[RecordMetadata]] = []
+    try:
+        for one in records:
+            headers = list(one.headers)
+            ack = await producer.send(one.topic, one.value, one.key, partition=one.partition, headers=headers)
+            acks.append(ack)  # one by one: those before one that fails are looked after
+        await asyncio.gather(*acks)
+    finally:
+        for ack in acks:
+            if not ack.cancel() and not ack.cancelled():
+                ack.exception()  # nobody else asks what became of it
 
 
 async def _nothing(_: AIOKafkaProducer) -> None:

@@ -17,6 +17,7 @@ from bloom.wills import ExpressionContent
 from stream.model.decision import Decision, Epoch
 from stream.model.events import Event
 from stream.model.fields import RECORD_BYTES_MAX
+from stream.model.limits import REASON
 from stream.model.registry import Expression, FileRecord, Record, Tombstone, key_of, scope_name
 from stream.model.schema_fault import among, closed_sets
 from stream.model.topics import EVENT_KINDS, EXPRESSIONS, RECORD_KIND
@@ -44,8 +45,19 @@ _encoder = msgspec.json.Encoder()
 encode: Callable[[msgspec.Struct], bytes] = _encoder.encode
 
 
+UNREADABLE: Final = b"wurao: unreadable batch: "
+"""What the value begins with that stands for a whole record batch which cannot be read; the rest says why."""
+
+
 class Undecodable(Exception):
-    """A record that does not keep the contract. Its text is the reason, without the record's content."""
+    """A record that does not keep the contract. Its text is the reason, without the record's content.
+
+    What a reason quotes may be as long as the record: the middle goes, since it becomes a header and a line of a log.
+    """
+
+    def __init__(self, reason: str) -> None:
+        half = REASON.most // 2
+        super().__init__(reason if len(reason) <= REASON.most else f"{reason[:half]}…{reason[-half:]}")
 
 
 def decode_event(data: bytes) -> Event:
@@ -84,6 +96,8 @@ def decode_record(topic: str, key: bytes | None, data: bytes | None) -> Record |
     value among expressions, where nothing can be withdrawn (DESIGN section 3).
     """
     if key is None:
+        if data is not None and data.startswith(UNREADABLE):
+            raise Undecodable(without_numbers(data.decode(errors="replace")))
         raise Undecodable(f"no key: a record of {topic} is kept under its own")
     if data is None:
         if topic == EXPRESSIONS:
@@ -149,6 +163,8 @@ def _too_large(data: bytes) -> Undecodable:
 
 
 def _second_look(decoder: msgspec.json.Decoder[T], data: bytes) -> T:
+    if data.startswith(UNREADABLE):
+        raise Undecodable(without_numbers(data.decode(errors="replace")))
     try:
         plain = _without_nothing(_anything.decode(_ESCAPE.sub(_whole, data)))
         # Through bytes again and not `convert`, which knows no `Raw`.

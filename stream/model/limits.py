@@ -21,6 +21,9 @@ class Limit(NamedTuple):
 
 
 RECORD: Final = Limit(1 << 20, "bytes", "a record of any topic", "what a broker takes by default")
+BATCH: Final = Limit(
+    32 << 20, "bytes", "a record batch once decompressed", "a broker takes 2 MiB of it, and JSON shrinks to a tenth"
+)
 EVENT_ID: Final = Limit(128, "characters", "an event's `id`, and a case's", "it serves as a key and in a log line")
 TEXT: Final = Limit(40_000, "characters", "a `text`", "the 255 parts that an SMS can have, and some")
 EVENT_FIELD: Final = Limit(256, "characters", "every other text of an event", "numbers, ids and names are far shorter")
@@ -42,6 +45,7 @@ MARKS: Final = Limit(
 DEAD_LETTER: Final = Limit(
     64 << 10, "bytes", "what a dead letter keeps of bytes that do not fit", "enough to find the fault"
 )
+DEAD_LETTER_KEY: Final = Limit(256, "bytes", "what a dead letter keeps of such a record's key", "keys are ids")
 DECISION_KEY: Final = Limit(256, "bytes", "an event's key that its decision bears", "a longer one is nobody's number")
 FILE_LINE: Final = Limit(1 << 20, "bytes", "a line of a bulk file or list", "a record, and no more")
 FILE_CELL: Final = Limit(32_767, "characters", "a cell of a table", "what a cell of a spreadsheet can hold")
@@ -54,8 +58,8 @@ WORKBOOK_CELLS: Final = Limit(
 )
 
 TABLE: Final = (
-    RECORD, EVENT_ID, TEXT, EVENT_FIELD, NAME, CONTACT, REASON, ENTRIES, TERM, TERMS, NUMBERS, SCOPES, MARKS,
-    DEAD_LETTER, DECISION_KEY, FILE_LINE, FILE_CELL, FILE_COLUMNS, WORKBOOK_BYTES, WORKBOOK_CELLS,
+    RECORD, BATCH, EVENT_ID, TEXT, EVENT_FIELD, NAME, CONTACT, REASON, ENTRIES, TERM, TERMS, NUMBERS, SCOPES, MARKS,
+    DEAD_LETTER, DEAD_LETTER_KEY, DECISION_KEY, FILE_LINE, FILE_CELL, FILE_COLUMNS, WORKBOOK_BYTES, WORKBOOK_CELLS,
 )  # fmt: skip
 
 _OF_TEXTS: Final = {

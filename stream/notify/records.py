@@ -10,10 +10,12 @@ from stream import logs
 from stream.config import Config
 from stream.kafka import clients
 from stream.kafka.closing import close_within
-from stream.kafka.durable import DurableProducer
+from stream.kafka.dead_letters import DeadLetterWriter
+from stream.kafka.durable import DurableProducer, Produced
 from stream.model.codec import Undecodable, decode_as, encode
 from stream.model.control import Delivery
-from stream.model.topics import DEAD_LETTER, DELIVERIES
+from stream.model.dead_letters import DeadLetter
+from stream.model.topics import DELIVERIES, TopicPartition
 from stream.notify.delivery_log import DeliveryLog
 
 log = logs.get(__name__)
@@ -27,38 +29,24 @@ class AttemptWriter:
     def __init__(self, config: Config) -> None:
         self._config = config
         self._producer = DurableProducer(config, client="wurao-notify")
+        self._letters = DeadLetterWriter(config, client="wurao-notify")
 
     async def attempt(self, made: Delivery) -> None:
         """Record an attempt under its case, where the control plane reads it. Waits for a broker."""
         partition = partition_of(made.case, self._config.topics.partitions)
-        await self._durably(DELIVERIES, made.case.encode(), encode(made), partition, [])
+        record = Produced(DELIVERIES, made.case.encode(), encode(made), partition)
+        if await self._producer.write([record]):
+            log.error("an attempt is larger than `deliveries` takes, and not recorded", notice=made.notice)
 
     async def dead_letter(self, record: clients.ConsumerRecord, reason: str) -> None:
-        """Write a record that cannot be decoded to `dead-letter`, unchanged, with the reason. Waits for a broker."""
-        headers = [
-            ("error", reason.encode()),
-            ("topic", record.topic.encode()),
-            ("partition", str(record.partition).encode()),
-            ("offset", str(record.offset).encode()),
-        ]
-        await self._durably(DEAD_LETTER, record.key, record.value, 0, headers)
+        """Write a record that cannot be decoded to `dead-letter`, with the reason. Waits for a broker."""
+        place = TopicPartition(record.topic, record.partition)
+        await self._letters.write([DeadLetter(place, record.offset, record.key, record.value, reason)])
 
     async def stop(self) -> None:
         """Write no more."""
         await self._producer.close()
-
-    async def _durably(
-        self,
-        topic: str,
-        key: bytes | None,
-        value: bytes | None,
-        partition: int,
-        headers: list[tuple[str, bytes]],
-    ) -> None:
-        async def send(producer: clients.AIOKafkaProducer) -> None:
-            await producer.send_and_wait(topic, value=value, key=key, partition=partition, headers=headers)
-
-        await self._producer.durably(send)
+        await self._letters.stop()
 
 
 class DeliveryLogReader:

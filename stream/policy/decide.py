@@ -17,7 +17,7 @@ from stream.model.events import Call, Event, Reply, Sms
 from stream.model.fields import Channel, Purpose
 from stream.policy.facts import EventCase, Route, Source, Stated, World, on_internet
 from stream.policy.numbering import FromKind, ToKind
-from stream.policy.program import Compiler, RouteProgram, RuleOutcome
+from stream.policy.program import Compiler, RouteProgram, RuleOutcome, cited
 from stream.policy.reading import TextReader
 from stream.policy.rules import TABLE, Rule
 from stream.policy.settings import Policy
@@ -79,7 +79,8 @@ def _decision(event: Event, now: int, outcome: RuleOutcome, epoch: str) -> Decis
         case = EventCase(event, outcome.route, None, now)
         order = case.suspension if outcome.reason == "suspended" else case.stop
         assert order is not None, "a row that cites an order needs one in force"
-        basis, appeal = order.basis, order.appeal or appeal
+        citation = cited(order)
+        basis, appeal = citation.basis, citation.appeal or appeal
     return Decision(
         event.id,
         outcome.kind,

@@ -15,6 +15,8 @@ import msgspec
 from bloom.wills import Stance, StanceProbe
 from stream.model.events import Call, Event, Reply, Sms
 from stream.model.fields import EventKind
+from stream.model.limits import CONTACT, NAME
+from stream.model.registry import Order
 from stream.policy.facts import EventCase, Route, World
 from stream.policy.predicates import (
     CONSENTED,
@@ -78,6 +80,20 @@ class RuleOutcome:
         self.policy = route.policy.version
         self.code = msgspec.UNSET if allowed else route.policy.code(rule.reason, route.channel)
         self.appeal = msgspec.UNSET if allowed else route.policy.appeal
+
+
+class Citation(NamedTuple):
+    """What a decision says of the order that it rests on."""
+
+    basis: str
+    appeal: str | None
+
+
+def cited(order: Order) -> Citation:
+    """What a decision says of an order: no more of it than may be written, for one of before the limits may be a
+    megabyte, and each of its sender's events would be answered with that.
+    """
+    return Citation(order.basis[: NAME.most], order.appeal[: CONTACT.most] if order.appeal else None)
 
 
 class ProgramStep(NamedTuple):

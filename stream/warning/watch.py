@@ -32,7 +32,8 @@ from stream.config import Config
 from stream.kafka import clients
 from stream.kafka.brokers import Brokers
 from stream.kafka.closing import close_within, work_until
-from stream.kafka.durable import DurableProducer
+from stream.kafka.dead_letters import DeadLetterWriter
+from stream.kafka.durable import DurableProducer, Produced
 from stream.kafka.group import RebalanceListener, commit_owned, committed
 from stream.kafka.identity import ClusterIdentity, TopicsChanged
 from stream.kafka.reach import reach
@@ -41,8 +42,10 @@ from stream.metrics import WatchMetrics
 from stream.model.cases import DOCKET, CaseEvent, EscalationFinding, case_event_out
 from stream.model.codec import Undecodable, decode_as, encode
 from stream.model.control import Activity, Finding, Party, party_key
+from stream.model.dead_letters import DeadLetter
 from stream.model.fields import Channel
-from stream.model.topics import ACTIVITY, CASE_EVENTS
+from stream.model.limits import NAME as NAME_LIMIT
+from stream.model.topics import ACTIVITY, CASE_EVENTS, TopicPartition
 from stream.policy.settings import Policy
 from stream.warning.rules.parts import PartyTracker
 from stream.warning.rules.senders import forgettable
@@ -79,6 +82,7 @@ class Watcher:
         self._config = config
         self._settings = policy.file.warning
         self._producer = DurableProducer(config, client=NAME)
+        self._letters = DeadLetterWriter(config, client=NAME)
         self._brokers = Brokers(config, client=NAME)
         self._identity: ClusterIdentity | None = None
         """None until a broker has answered"""
@@ -122,6 +126,7 @@ class Watcher:
                 await self._keep_judging()
         finally:
             await self._producer.close()
+            await self._letters.stop()
             if self._identity is not None:
                 await self._identity.stop()
 
@@ -233,8 +238,10 @@ class Watcher:
     ) -> None:
         """Judge a batch, raise its findings, commit when it is time. Waits for a broker."""
         findings: list[Finding] = []
+        letters: list[DeadLetter] = []
         for partition, records in fetched.items():
-            findings += self._judge(self._assigned[partition.partition], records)
+            findings += self._judge(self._assigned[partition.partition], records, letters)
+        await self._letters.write(letters)
         await self._raise(findings)
         for partition in fetched:
             state = self._assigned[partition.partition]
@@ -248,15 +255,20 @@ class Watcher:
             self._expire_at = moment + EXPIRE_EVERY_S
             self._expire(now_ms())
 
-    def _judge(self, state: _AssignedPartition, records: Sequence[clients.ConsumerRecord]) -> list[Finding]:
-        """The findings of a partition's next records; none of those before `live_from`."""
+    def _judge(
+        self, state: _AssignedPartition, records: Sequence[clients.ConsumerRecord], letters: list[DeadLetter]
+    ) -> list[Finding]:
+        """The findings of a partition's next records, and dead letters; none of those before `live_from`."""
         findings: list[Finding] = []
         newest = 0
         for record in records:
             try:
-                part = decode_as(_decoder, record.value or b"")
+                part = _decoded(record.value)
             except Undecodable as error:
                 self._log_undecodable(record, error)
+                if record.offset >= state.live_from:
+                    place = TopicPartition(ACTIVITY, record.partition)
+                    letters.append(DeadLetter(place, record.offset, record.key, record.value, str(error)))
                 continue
             who = part.party, part.channel
             tracker = state.parties.get(who)
@@ -276,15 +288,10 @@ class Watcher:
         """Write findings to `case-events`; returns once all are acknowledged."""
         partitions = self._config.topics.partitions
         outs = [case_event_out(case_event(finding), partitions) for finding in findings]
-
-        async def send(producer: clients.AIOKafkaProducer) -> None:
-            acks = [
-                await producer.send(out.topic, value=out.value, key=out.key, partition=out.partition) for out in outs
-            ]
-            await asyncio.gather(*acks)
-
-        if outs:
-            await self._producer.durably(send)
+        for place in await self._producer.write(
+            [Produced(out.topic, out.key, out.value, out.partition) for out in outs]
+        ):
+            log.error("a finding is larger than `case-events` takes, and not raised", finding=findings[place].finding)
         for finding in findings:
             self.metrics.findings.labels(finding.grounds).inc()
             log.info("finding raised", finding=finding.finding, grounds=finding.grounds, channel=finding.channel)
@@ -315,12 +322,24 @@ class Watcher:
         self.metrics.undecodable.inc()
         if (held_back := self._throttle.now()) is not None:
             log.warning(
-                "activity record cannot be decoded; skipped",
+                "activity record cannot be decoded; it is in dead-letter",
                 partition=record.partition,
                 offset=record.offset,
                 error=str(error),
                 held_back=held_back,
             )
+
+
+def _decoded(value: bytes | None) -> Activity:
+    """A record of `activity`. Raises `Undecodable`: also for a party that is named by more than a name has.
+
+    So a finding, which names its party twice, fits its topic, and parties take no more memory than their number says.
+    """
+    part = decode_as(_decoder, value or b"")
+    named = part.party.sender or part.party.number or ""
+    if len(named) > NAME_LIMIT.most:
+        raise Undecodable(f"`party` has {len(named):,} {NAME_LIMIT.unit}, at most {NAME_LIMIT.most}")
+    return part
 
 
 def case_event(finding: Finding) -> CaseEvent:

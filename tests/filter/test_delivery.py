@@ -7,9 +7,11 @@ import pytest
 from aiokafka.errors import GroupAuthorizationFailedError, KafkaTimeoutError
 from aiokafka.structs import RecordMetadata
 
-from stream.deciding.batch import DeadLetter, Outputs
+from stream.deciding.batch import Outputs
 from stream.filter.delivery import AtLeastOnceDelivery, accepted
+from stream.model.dead_letters import DeadLetter
 from stream.model.topics import TopicPartition
+from tests.filter.letters import Letters
 
 PLACE = TopicPartition("events.sms", 3)
 ACK = RecordMetadata("decisions", 3, None, 0, 0, 0, 0)
@@ -36,7 +38,12 @@ class World:
         self.commit_may_end.set()
         self.commit_fails: Exception | None = None
         self.delivery = AtLeastOnceDelivery(
-            self.producer, begin=self.begin, commit=self.commit, in_flight_max=2, acknowledged=lambda _: None
+            self.producer,
+            letters=Letters(self.producer),
+            begin=self.begin,
+            commit=self.commit,
+            in_flight_max=2,
+            acknowledged=lambda _: None,
         )
 
     async def begin(self, _: object) -> None:
@@ -53,6 +60,7 @@ class World:
         # A dead letter leaves alone; decisions leave as batches, which a broker is needed for.
         letter = DeadLetter(PLACE, next_offset - 1, None, b"", "not an event")
         await self.delivery.hand_over(Outputs(dead_letters=[letter], next_offsets={PLACE: next_offset}))
+        await asyncio.sleep(0)  # its letter is on its way
 
     def acknowledge(self) -> None:
         next(ack for ack in self.producer.acks if not ack.done()).set_result(ACK)

@@ -21,6 +21,7 @@ from stream.deciding.batch import Outputs
 from stream.deciding.native_batch import Taken
 from stream.filter.transactions import ExactlyOnceDelivery
 from stream.kafka import clients
+from stream.kafka.dead_letters import DeadLetterWriter
 from stream.kafka.offsets import Offsets
 from stream.model.topics import DEAD_LETTER, EXPRESSIONS, TopicPartition
 from tests.filter import cases
@@ -135,6 +136,7 @@ def test_a_predecessor_is_shut_out_before_anything_is_fetched(broker: Broker) ->
             await predecessor.send_offsets_to_transaction({AIOKafkaPartition(*place): 5}, group)
             delivery = ExactlyOnceDelivery(
                 beside,
+                letters=DeadLetterWriter(config, client="test"),
                 consumer=successor,
                 offsets=Offsets(
                     successor, member=successor, marks={place.topic: "cluster/topic"}, lost=lambda *_: None
@@ -179,6 +181,7 @@ def test_a_worker_whose_session_ended_leaves_its_partitions_alone_until_it_has_j
         beside = clients.producer(config, client="test")
         delivery = ExactlyOnceDelivery(
             beside,
+            letters=DeadLetterWriter(config, client="test"),
             consumer=consumer,
             offsets=Offsets(consumer, member=consumer, marks={place.topic: "cluster/topic"}, lost=lambda *_: None),
             group=group,

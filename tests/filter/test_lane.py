@@ -10,14 +10,16 @@ from aiokafka.errors import GroupAuthorizationFailedError
 from aiokafka.structs import RecordMetadata
 
 from stream.config import FilterConfig
-from stream.deciding.batch import DeadLetter, Outputs
+from stream.deciding.batch import Outputs
 from stream.deciding.native_batch import Taken
 from stream.filter.delivery import AtLeastOnceDelivery
 from stream.filter.lane import Lane, LaneSettings
 from stream.filter.lane_state import Draining, Idle, InHand, LaneState, State, Stopped
 from stream.filter.pacing import GATHER_BYTES, GATHER_MS, URGENT_TIMES
 from stream.kafka.clients import FETCH_WAIT_MS
+from stream.model.dead_letters import DeadLetter
 from stream.model.topics import TopicPartition
+from tests.filter.letters import Letters
 from tests.patience import LONG_S
 
 PLACE = TopicPartition("events.urgent", 3)
@@ -59,6 +61,7 @@ async def urgent(broker: Broker) -> AsyncIterator[Lane]:
         LaneSettings.of(FilterConfig(), "urgent", ("events.urgent",), is_raw=False),
         consumer=broker,
         producer=broker,
+        letters=Letters(broker),
         decider=Decider(),
         marks={},
         lost=lambda *_: None,
@@ -71,6 +74,7 @@ async def hand_over(lane: Lane) -> None:
     await lane.delivery.room()
     letter = DeadLetter(PLACE, 0, None, b"", "not an event")
     await lane.delivery.hand_over(Outputs(dead_letters=[letter], next_offsets={PLACE: 1}))
+    await asyncio.sleep(0)  # its letter is on its way
 
 
 async def turns() -> None:
@@ -143,6 +147,7 @@ def bulk(consumer: Consumer, *, after: Lane | None) -> Lane:
         LaneSettings.of(FilterConfig(), "bulk" if after else "urgent", ("events.sms",), is_raw=False),
         consumer=consumer,
         producer=consumer,
+        letters=Letters(consumer),
         decider=Decider(),
         marks={},
         lost=lambda *_: None,

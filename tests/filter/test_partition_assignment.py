@@ -18,7 +18,7 @@ from bloom.partition import partition_of
 from bloom.partitioned import HeldPartitions
 from stream import config as configuration
 from stream.config import FilterConfig
-from stream.deciding.batch import DeadLetter, Outputs
+from stream.deciding.batch import Outputs
 from stream.feed import partition_snapshots
 from stream.feed.follower import Follower
 from stream.feed.partition_snapshots import Part
@@ -26,10 +26,12 @@ from stream.filter.lane import Lane, LaneSettings
 from stream.filter.partition_assignment import URGENT, PartitionAssignment
 from stream.kafka.describe import ClusterDescription
 from stream.metrics import FilterMetrics
+from stream.model.dead_letters import DeadLetter
 from stream.model.registry import Expression
 from stream.model.topics import EVENTS_SMS, EVENTS_URGENT, TopicPartition
 from stream.registry.registry import Registry
 from tests.feed.registry_log import PARTITIONS, Log, LogConsumer
+from tests.filter.letters import Letters
 from tests.patience import LONG_S
 
 ACK = RecordMetadata("dead-letter", 0, None, 0, 0, 0, 0)
@@ -148,6 +150,7 @@ class World:
             settings,
             consumer=consumer,
             producer=self.producer,
+            letters=Letters(self.producer),
             decider=Decider(),
             marks=marks,
             lost=lambda *_: None,
@@ -207,6 +210,7 @@ class World:
         await lane.delivery.room()
         letter = DeadLetter(place, next_offset - 1, None, b"", "not an event")
         await lane.delivery.hand_over(Outputs(dead_letters=[letter], next_offsets={place: next_offset}))
+        await asyncio.sleep(0)  # its letter is on its way
 
 
 @pytest.fixture

@@ -25,8 +25,8 @@ from stream.deciding.batch import Finished
 from stream.filter.delivery import send, send_finished
 from stream.kafka import clients, seams
 from stream.kafka.seams import incoming, layout, outgoing
+from stream.kafka.seams.bounded import FetchedRecord
 from stream.kafka.seams.incoming import (
-    FetchedRecord,
     RawBatch,
     _KeptRecords,
     _RawPartition,

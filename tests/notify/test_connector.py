@@ -10,10 +10,12 @@ from bloom.partition import partition_of
 from stream.config import Config
 from stream.model.codec import decode_as, encode
 from stream.model.control import Delivery, Notice
+from stream.model.limits import BATCH
 from stream.model.topics import DEAD_LETTER, DELIVERIES, NOTICES
 from stream.testbed.processes import WuraoProcess, environment_with, free_ports, wurao_command
 from tests.enforce.api.harness import config_for, eventually, read, write
 from tests.filter.harness import PARTITIONS, Broker
+from tests.hostile import write_compressed
 from tests.notify.sinks import MailSink, WebSink, mail_sink, web_sink
 
 pytestmark = pytest.mark.kafka
@@ -169,3 +171,22 @@ async def test_notices_that_cannot_be_sent_or_recorded_stop_none_of_the_others(b
             assert await asyncio.to_thread(running.terminate) == 0
         (letter,) = await read(config, DEAD_LETTER)
         assert letter.key == b"N-2"
+
+
+async def test_no_notice_stops_the_connector_for_its_size(broker: Broker, tmp_path: Path) -> None:
+    config = config_for(broker, tmp_path)
+    hostile: list[tuple[str, int, bytes | None, bytes | None]] = [
+        (NOTICES, 0, None, b"a" * (2 << 20)),
+        (NOTICES, 0, b"k" * 2_000_000, b"{}"),
+        (NOTICES, 0, b"k", bytes(BATCH.most)),
+        (NOTICES, 0, None, None),
+    ]
+    async with mail_sink() as mail, web_sink() as web:
+        await asyncio.to_thread(write_compressed, broker.bootstrap, hostile)
+        await tell(config, notice("N-1"))
+        with notify(broker, tmp_path, mail, web) as running:
+            assert (await deliveries(config, 1))[0].notice == "N-1"
+            assert await asyncio.to_thread(running.terminate) == 0
+        letters = await read(config, DEAD_LETTER)
+    assert len(letters) == len(hostile)
+    assert all(len(one.key or b"") + len(one.value or b"") <= 65_792 for one in letters)

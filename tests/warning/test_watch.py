@@ -12,12 +12,14 @@ from pathlib import Path
 import pytest
 
 from bloom.partition import partition_of
-from stream.model.codec import decode_as
+from stream.model.codec import decode_as, encode
 from stream.model.control import Activity, Party, key_of_control, party_key
-from stream.model.topics import ACTIVITY, CASE_EVENTS
+from stream.model.limits import BATCH
+from stream.model.topics import ACTIVITY, CASE_EVENTS, DEAD_LETTER
 from stream.warning.rules.senders import WINDOW_MS
 from tests.filter import cases
 from tests.filter.harness import PARTITIONS, Broker, FilterProcess, event
+from tests.hostile import write_compressed
 from tests.patience import LONG_S
 from tests.warning.harness import WatchProcess, found_in, part, raised, write
 
@@ -186,3 +188,24 @@ def test_members_come_and_go_while_activity_flows(broker: Broker, tmp_path: Path
         finally:
             flowing.clear()
             writer.join()
+
+
+def test_no_record_of_activity_stops_it_for_its_size_or_what_would_follow_from_it(
+    broker: Broker, tmp_path: Path
+) -> None:
+    long = part(0, consented=1, refused=400, party=Party(sender="s" * 1_000_000), recipients=400)
+    bad = part(0, consented=1, refused=400, recipients=400)
+    key = key_of_control(bad).encode()
+    place = partition_of(key.decode(), PARTITIONS)
+    hostile = [encode(long), b"a" * (2 << 20), bytes(BATCH.most), None]
+    write(broker, [part(0, consented=1, party=Party(sender="ORG-8"))])
+    with WatchProcess(broker, tmp_path) as watch:
+        watch.wait_judged(0)
+        write_compressed(broker.bootstrap, [(ACTIVITY, place, None, value) for value in hostile])
+        write(broker, [bad])
+        (finding,) = raised(broker, until=1)
+        letters = broker.read(DEAD_LETTER, until=len(hostile))
+        assert watch.terminate() == 0
+    assert finding.party == Party(sender="ORG-9")
+    assert [b"`party` has 1,000,000 characters" in dict(one.headers)["error"] for one in letters].count(True) == 1
+    assert len(letters) == len(hostile)

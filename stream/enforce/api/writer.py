@@ -11,7 +11,7 @@ from stream.config import Config
 from stream.enforce.api.api_request import Write
 from stream.enforce.api.responses import Problem, Refusal
 from stream.kafka.clients import AIOKafkaProducer, KafkaError
-from stream.kafka.durable import DurableProducer
+from stream.kafka.durable import TOO_LARGE, DurableProducer
 from stream.kafka.topics import EXPECTED
 from stream.model.codec import encode
 from stream.model.fields import RECORD_BYTES_MAX
@@ -39,6 +39,9 @@ class RecordWriter:
 
         try:
             await self._producer.once(send, within_s=self._config.api.write_timeout_ms / 1000)
+        except TOO_LARGE as error:
+            log.warning("record refused by the broker for its size", topic=wanted.topic, error=repr(error))
+            raise Problem(413, Refusal("too-large", f"its record is larger than {wanted.topic} takes")) from error
         except (KafkaError, OSError) as error:  # a TimeoutError is an OSError
             log.warning("record not acknowledged by the broker", topic=wanted.topic, error=repr(error))
             raise Problem(

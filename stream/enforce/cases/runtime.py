@@ -18,10 +18,7 @@ wrong outside a step is a fault of the program, and the caller ends the process.
 import asyncio
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
-
-from aiokafka.structs import RecordMetadata
 
 from bloom.partition import partition_of
 from stream import logs
@@ -37,26 +34,19 @@ from stream.enforce.procedures.effects import Alert, SetClock
 from stream.enforce.procedures.retention import Retention
 from stream.enforce.procedures.terms import Terms
 from stream.kafka.clients import AIOKafkaProducer
-from stream.kafka.durable import DurableProducer
+from stream.kafka.dead_letters import DeadLetterWriter
+from stream.kafka.durable import DurableProducer, Produced
 from stream.metrics import EnforceMetrics
 from stream.model.cases import EFFECT_HEADER, Out, case_event_out
 from stream.model.codec import Undecodable, encode
-from stream.model.topics import DEAD_LETTER, ENFORCE_TABLE
+from stream.model.dead_letters import NO_OFFSET, DeadLetter
+from stream.model.limits import RECORD
+from stream.model.topics import ENFORCE_TABLE, TopicPartition
 
 log = logs.get(__name__)
 
 REMOVED_ROWS_MAX: Final = 100
 """Rows that are removed from the table at a time: some milliseconds, in which no record is taken."""
-
-
-@dataclass(frozen=True, slots=True)
-class RejectedRecord:
-    """A record for the dead-letter topic, and why it goes there."""
-
-    position: RecordPosition
-    key: bytes | None
-    value: bytes | None
-    reason: str
 
 
 class CaseRuntime:
@@ -84,6 +74,7 @@ class CaseRuntime:
         self._clock = clock
         self._metrics = metrics
         self._producer = DurableProducer(config, client="wurao-enforce-effects")
+        self._letters = DeadLetterWriter(config, client="wurao-enforce")
         self.timers = Timers()
         self.retention = Retention()
         # Computed when it is scraped, not when clocks fire: while the broker does not answer, none does.
@@ -96,6 +87,7 @@ class CaseRuntime:
     async def stop(self) -> None:
         """Write no more; records in flight are flushed, within a bound."""
         await self._producer.close()
+        await self._letters.stop()
 
     async def flush(self) -> None:
         """Wait until all records in flight are acknowledged."""
@@ -164,13 +156,17 @@ class CaseRuntime:
         try:
             found = decoding.read(position, key, value, self._partitions, self._terms.numbering)
         except Undecodable as error:
-            await self._dead_letter(RejectedRecord(position, key, value, str(error)))
+            await self._dead_letter(position, key, value, str(error))
             return "undecodable"
         match found:
             case None:
                 return "ignored"
             case Forward():
-                await self._write([case_event_out(found.event, self._partitions)])
+                out = case_event_out(found.event, self._partitions)
+                if (reason := _too_large([out])) is not None:
+                    await self._dead_letter(position, key, value, reason)
+                    return "refused"
+                await self._write([out])
                 return "forwarded"
             case Arrival():
                 outcome = await self._apply(position, found, value)
@@ -197,11 +193,14 @@ class CaseRuntime:
                     procedure=arrival.procedure,
                     reason=reason,
                 )
-                await self._dead_letter(RejectedRecord(position, key, value, reason))
+                await self._dead_letter(position, key, value, reason)
                 return "refused"
             case Updated(after):
                 written = encode(after)
-                await self._write([Out(ENFORCE_TABLE, position.partition, key, written)])
+                if await self._producer.write([Produced(ENFORCE_TABLE, key, written, position.partition)]):
+                    reason = f"its case has {len(written)} bytes, more than {ENFORCE_TABLE} takes"
+                    await self._dead_letter(position, key, value, reason)
+                    return "refused"
                 if stored is None:
                     self._metrics.cases.inc()
                 self._table[key] = written
@@ -225,7 +224,10 @@ class CaseRuntime:
         try:
             outcome = store.apply(arrival.key, entry, arrival, now, self._terms)
             if isinstance(outcome, Updated):
-                outbox.records(arrival.key, outcome.entry, self._partitions)  # or it could never be carried out
+                # Or it could never be carried out.
+                outs = outbox.records(arrival.key, outcome.entry, self._partitions)
+                if (reason := _too_large(outs)) is not None:
+                    return Rejected(reason)
         except Undecodable as error:
             return Rejected(str(error))
         except Exception as error:
@@ -253,45 +255,44 @@ class CaseRuntime:
                 case _:
                     pass
 
-    async def _dead_letter(self, record: RejectedRecord) -> None:
-        position = record.position
-        headers = [
-            ("error", record.reason.encode()),
-            ("topic", position.topic.encode()),
-            ("partition", str(position.partition).encode()),
-            ("offset", str(position.offset).encode()),
-        ]
-
-        async def send(producer: AIOKafkaProducer) -> None:
-            await producer.send_and_wait(DEAD_LETTER, value=record.value, key=record.key, headers=headers)
-
-        await self._producer.durably(send)
+    async def _dead_letter(self, position: RecordPosition, key: bytes | None, value: bytes | None, why: str) -> None:
+        place = TopicPartition(position.topic, position.partition)
+        await self._letters.write([DeadLetter(place, position.offset, key, value, why)])
 
     async def _write(self, out: Sequence[Out]) -> None:
-        """Write records in their order; returns when all are acknowledged."""
+        """Write records in their order; returns when all are acknowledged.
 
-        async def send(producer: AIOKafkaProducer) -> None:
-            acks = [await _send(producer, one) for one in out]
-            await asyncio.gather(*acks)
-
-        await self._producer.durably(send)
-        for one in out:
-            if one.topic != ENFORCE_TABLE:
+        One that its topic does not take for its size goes to `dead-letter` in its place: whatever else waits goes on.
+        """
+        refused = await self._producer.write([_produced(one) for one in out])
+        for place in refused:
+            one = out[place]
+            log.error("a record is larger than its topic takes; it is in dead-letter", topic=one.topic)
+            reason = "larger than its topic takes: raise max.message.bytes of the topic, and write it again"
+            where = TopicPartition(one.topic, one.partition)
+            await self._letters.write([DeadLetter(where, NO_OFFSET, one.key, one.value, reason)])
+        for place, one in enumerate(out):
+            if one.topic != ENFORCE_TABLE and place not in refused:
                 self._metrics.effects.labels(one.topic).inc()
 
     async def _send_unacknowledged(self, partition: int, key: bytes, value: bytes) -> None:
         """Write a row that only spares work. If it is lost, effects are carried out, or records read, once more."""
 
         async def send(producer: AIOKafkaProducer) -> None:
-            ack = await _send(producer, Out(ENFORCE_TABLE, partition, key, value))
+            ack = await producer.send(ENFORCE_TABLE, value=value, key=key, partition=partition)
             ack.add_done_callback(lambda done: done.cancelled() or done.exception())
 
         await self._producer.unwatched(send)
 
 
-async def _send(producer: AIOKafkaProducer, one: Out) -> asyncio.Future[RecordMetadata]:
-    headers = [(EFFECT_HEADER, one.effect.encode())] if one.effect else None
-    ack: asyncio.Future[RecordMetadata] = await producer.send(
-        one.topic, value=one.value, key=one.key, partition=one.partition, headers=headers
-    )
-    return ack
+def _too_large(outs: Sequence[Out]) -> str | None:
+    """Why these may not be written, or None: a record is at most 1 MiB, and whoever reads it counts on that."""
+    for one in outs:
+        if (size := len(one.key) + len(one.value)) > RECORD.most:
+            return f"what follows from it for {one.topic} would have {size} bytes, at most {RECORD.most}"
+    return None
+
+
+def _produced(one: Out) -> Produced:
+    headers = [(EFFECT_HEADER, one.effect.encode())] if one.effect else []
+    return Produced(one.topic, one.key, one.value, one.partition, headers)

@@ -4,10 +4,14 @@ The names used are private, and so the client is pinned to the version they were
 each look, before they are used, whether what they reach for is there (`misfit`); where it is not, whoever asks takes
 aiokafka's public way instead, which gives the same records at a higher price.
 
+`bounded` replaces the decoders of compressed batches by ones that have a bound; it is always on, and a test reads
+bombs by it.
+
 `membership` keeps a static member that was replaced from joining again.
 
 What stays aiokafka's: connections, groups, offsets, transactions, the order and repetition of requests, checksums
-on reading. What the seams never do: keep a position of their own, skip a record, change one.
+on reading. What the seams never do: keep a position of their own, skip a record, change one (but for a batch
+beyond the bound, which one record stands for).
 """
 
 from importlib.metadata import version

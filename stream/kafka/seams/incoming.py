@@ -30,6 +30,7 @@ from aiokafka.record.default_records import DefaultRecordBatch, DefaultRecordBat
 from aiokafka.record.memory_records import MemoryRecords
 
 from stream.kafka.seams import layout
+from stream.kafka.seams.bounded import FetchedRecord, records_in
 
 if TYPE_CHECKING or find_spec("wurao_native") is not None:
     from wurao_native import crc_holds as native_crc_holds
@@ -48,15 +49,6 @@ STEP_MAX: Final = 64
 _METHOD: Final = "_proc_fetch_request"
 _NAMED: Final = {"MemoryRecords", "PartitionRecords", "_fetch_max_wait_ms", "_fetch_min_bytes"}
 _INT32: Final = struct.Struct(">i")
-
-
-class FetchedRecord(Protocol):
-    """A record, whichever class it is of."""
-
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
 
 
 class _RecordBatch(Protocol):
@@ -104,11 +96,7 @@ class RawBatch:
 
     def records(self) -> list[FetchedRecord]:
         """Its records from `first` on, by aiokafka's reader. Raises `CorruptRecordException` as that does."""
-        memory = MemoryRecords(bytes(self.data))
-        found: list[FetchedRecord] = []
-        while memory.has_next():
-            found += [record for record in memory.next_batch() if record.offset >= self.first]
-        return found
+        return [record for record in records_in(bytes(self.data)) if record.offset >= self.first]
 
 
 def joined(batches: list[RawBatch]) -> list[RawBatch]:

@@ -3,9 +3,12 @@
 use super::header::{Codec, HEADER_BYTES, Unreadable};
 use std::io::{Read, Write};
 
-/// What a batch may hold once it is decompressed: a broker takes batches of 1 MiB by default, and texts shrink to a
-/// tenth at best. A larger one falls back to Python.
-pub const RECORDS_BYTES_MAX: usize = 64 << 20;
+/// What a batch may hold once it is decompressed, as in Python (`stream.model.limits.BATCH`), to which a larger one falls
+/// back: there it is named.
+pub const RECORDS_BYTES_MAX: usize = 32 << 20;
+
+/// Room that is kept from one batch to the next; what a giant took goes back to the system.
+const RECORDS_BYTES_KEPT: usize = 4 << 20;
 
 /// Decompresses batches, and keeps what that needs from one to the next: a context of zstd takes some 150 kB, whose pages
 /// would be new to the process for each batch.
@@ -27,6 +30,7 @@ impl Inflater {
         let body = &raw[HEADER_BYTES..];
         let records = &mut self.records;
         records.clear();
+        records.shrink_to(RECORDS_BYTES_KEPT);
         match codec {
             Codec::None => return Ok(body),
             Codec::Lz4 => {

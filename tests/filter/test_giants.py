@@ -1,0 +1,94 @@
+"""Records larger than anything that may be written: each becomes a dead letter that fits, and nothing stops for it."""
+
+import asyncio
+import random
+from hashlib import sha256
+from pathlib import Path
+
+import orjson
+import pytest
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+
+from bloom.partition import partition_of
+from stream.kafka import clients
+from stream.model.limits import BATCH
+from stream.model.limits import DEAD_LETTER as KEPT
+from stream.model.topics import DEAD_LETTER, EVENTS_SMS, EXPRESSIONS
+from tests.filter import cases
+from tests.filter.harness import PARTITIONS, Broker, FilterProcess, event
+from tests.hostile import write_compressed
+
+pytestmark = pytest.mark.kafka
+
+HERE = partition_of(cases.WILLING, PARTITIONS)
+GIANT = b"a" * (2 << 20)
+GIANT_KEY = b"k" * 2_096_885
+BOMB = bytes(BATCH.most)
+LONG = random.Random(1).randbytes(5_000)
+LAST = event("sms", 99, **{**cases.BANK, "to": cases.WILLING, "text": cases.GOOD_TEXT})
+
+
+@pytest.mark.parametrize(
+    ("delivery", "native"), [("at-least-once", "auto"), ("at-least-once", "off"), ("exactly-once", "auto")]
+)
+def test_whatever_its_size_a_record_becomes_a_dead_letter_that_fits_and_the_next_is_decided(
+    broker: Broker, tmp_path: Path, delivery: str, native: str
+) -> None:
+    broker.write_registry(cases.registry())
+    small = orjson.dumps(event("sms", 1, **{**cases.BANK, "to": cases.WILLING, "text": cases.GOOD_TEXT}))
+    settings = {"WURAO_FILTER__DELIVERY": delivery, "WURAO_FILTER__NATIVE": native}
+    with FilterProcess(broker, tmp_path, workers=1, **settings) as filter_:
+        filter_.wait_ready()
+        for compression in ("snappy", "zstd"):
+            write_compressed(broker.bootstrap, [(EVENTS_SMS, HERE, None, GIANT)], compression=compression)
+        for compression in ("gzip", "lz4", "zstd"):
+            write_compressed(broker.bootstrap, [(EVENTS_SMS, HERE, b"k", BOMB)], compression=compression)
+        write_compressed(
+            broker.bootstrap,
+            [
+                (EVENTS_SMS, HERE, GIANT_KEY, small),
+                (EVENTS_SMS, HERE, GIANT_KEY, b"["),
+                (EVENTS_SMS, HERE, None, None),
+                (EXPRESSIONS, HERE, GIANT_KEY, b"{}"),
+            ],
+        )
+        broker.write_events([LAST])
+        keys = {record.key for record in broker.read("decisions", until=2)}
+        assert keys == {cases.WILLING.encode()}
+        letters = broker.read(DEAD_LETTER, until=8)
+        assert filter_.terminate() == 0
+        assert "worker died" not in filter_.log
+    assert len(letters) == 8
+    by_offset = {(dict(one.headers)["topic"], int(dict(one.headers)["offset"])): one for one in letters}
+    headers = [dict(one.headers) for one in letters]
+    giants = [one for one in headers if one.get("value-bytes") == str(len(GIANT)).encode()]
+    assert [one["value-sha256"].decode() for one in giants] == [sha256(GIANT).hexdigest()] * 2
+    assert sum(b"unreadable batch" in one["error"] for one in headers) == 3
+    assert sum(one.get("key-sha256") == sha256(GIANT_KEY).hexdigest().encode() for one in headers) == 2
+    assert all(len(one.value or b"") <= KEPT.most for one in letters)
+    assert len(by_offset) == 8
+
+
+def test_a_broker_that_refuses_a_dead_letter_for_its_size_gets_a_shorter_one(broker: Broker, tmp_path: Path) -> None:
+    async def lower() -> None:
+        admin = clients.admin(broker.config)
+        await admin.start()
+        settings = {"cleanup.policy": "delete", "max.message.bytes": "2000"}
+        await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, DEAD_LETTER, configs=settings)])
+        await admin.close()
+
+    broker.write_registry(cases.registry())
+    with FilterProcess(broker, tmp_path) as filter_:
+        filter_.wait_ready()
+        asyncio.run(lower())
+        broker.wait_for(lambda cluster: cluster.topics[DEAD_LETTER].settings["max.message.bytes"] == "2000")
+        broker.write([(EVENTS_SMS, HERE, b"k", LONG), (EVENTS_SMS, HERE, b"k", b"[")])
+        letters = broker.read(DEAD_LETTER, until=2)
+        broker.write_events([LAST])
+        broker.decisions(until=1)
+        assert filter_.terminate() == 0
+        assert "worker died" not in filter_.log
+    values = {one.value: dict(one.headers) for one in letters}
+    assert values.keys() == {None, b"["}
+    assert values[None]["value-bytes"] == b"5000"
+    assert values[None]["value-sha256"].decode() == sha256(LONG).hexdigest()
