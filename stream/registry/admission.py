@@ -7,11 +7,11 @@ sentence for the person who wanted to write. Expressions have a rule of their ow
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
 
 import msgspec
 
 from stream.model import limits
+from stream.model.control import AT_ONCE_BASES
 from stream.model.fields import Channel
 from stream.model.registry import Campaign, Expression, FileRecord, NumberEntry, Order, Sender, Tombstone
 from stream.model.times import TERM_MAX_MS, time_problem
@@ -20,9 +20,6 @@ from stream.registry.claims import NOTHING_STATED, HandOver
 from stream.registry.numbers import NumberKinds
 from stream.registry.ownership import effective
 from stream.registry.registry import Registry
-
-SUSPENDED_AT_ONCE: Final = ("prohibited-content", "regulator-order")
-"""The bases on which a suspension needs no notice before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,12 +165,12 @@ def _has_to_do(order: Order, channel: Channel, prefix: str, numbering: NumberKin
 
 
 def _suspension_without_notice(record: Order) -> str | None:
-    if record.measure != "suspend" or record.notice or record.basis in SUSPENDED_AT_ONCE:
+    if record.measure != "suspend" or record.notice or record.basis in AT_ONCE_BASES:
         return None
     return (
         f"the order {record.order} suspends without a `notice`: tell the party first and name the notice; "
-        f"only the bases {' and '.join(SUSPENDED_AT_ONCE)} need none"
+        f"only the bases {' and '.join(AT_ONCE_BASES)} need none"
     )
 
 
-__all__ = ["SUSPENDED_AT_ONCE", "Admission", "number_as_written"]
+__all__ = ["Admission", "number_as_written"]
