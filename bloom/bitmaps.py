@@ -57,8 +57,6 @@ class WillStats:
     """Roaring bitmaps kept, those of an overlay and its base together."""
     serialised_bytes: int
     """What those bitmaps take when written; in memory somewhat more."""
-    overlay_numbers_count: int
-    """Numbers that changed since the base, counted per channel; 0 in a plain store."""
 
 
 class Wills:
@@ -159,7 +157,6 @@ class Wills:
             consents_count=sum(map(len, consents)),
             bitmaps_count=len(bitmaps),
             serialised_bytes=sum(bitmap.__sizeof__() for bitmap in bitmaps),
-            overlay_numbers_count=0,
         )
 
     def state_equal(self, other: "Wills | Overlay") -> bool:
@@ -288,7 +285,6 @@ class Overlay:
             serialised_bytes=base.serialised_bytes
             + added.serialised_bytes
             + sum(bitmap.__sizeof__() for bitmap in own),
-            overlay_numbers_count=self.touched_count(),
         )
 
     def touched_count(self) -> int:

@@ -34,22 +34,18 @@ class OptOut:
     probes: dict[str, OptOutProbe] = field(default_factory=dict)
     """messages to the subscriber by their event's id, in the order of sending"""
     replied_ms: float | None = None
-    reply_id: str = ""
-    reply_decision: Decision | None = None
 
     def sent(self, event_id: str, *, at_ms: float) -> None:
         """A message to the subscriber is about to be sent."""
         self.probes[event_id] = OptOutProbe(at_ms)
 
-    def replied(self, event_id: str, *, at_ms: float) -> None:
+    def replied(self, *, at_ms: float) -> None:
         """The subscriber's reply is about to be sent."""
-        self.reply_id, self.replied_ms = event_id, at_ms
+        self.replied_ms = at_ms
 
     def decided(self, decision: Decision) -> None:
         """Take note of a decision, if it is about one of these events."""
-        if decision.event == self.reply_id:
-            self.reply_decision = decision
-        elif (probe := self.probes.get(decision.event)) is not None and probe.decision is None:
+        if (probe := self.probes.get(decision.event)) is not None and probe.decision is None:
             probe.decision = decision
 
     @property

@@ -1,4 +1,4 @@
-"""The demonstration from the first broker to the state word.
+"""The demonstration from the first broker to the last process that it ends.
 
 In order: a broker (or the configured cluster), topics, the sample registry, `wurao filter`, traffic with a
 live view and one subscriber's opt-out, a summary. Whatever ends it, everything that it started is ended and

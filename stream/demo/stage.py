@@ -198,7 +198,7 @@ class Stage:
         now = now_ms()
         reply = self._traffic.watched_reply(who, now=now)
         self.reply = reply
-        self.story.replied(reply.id, at_ms=time.time_ns() / 1e6)
+        self.story.replied(at_ms=time.time_ns() / 1e6)
         await self.feed.send_events([reply], now=now)
         deadline = time.monotonic() + ANSWER_S_MAX
         left = AFTERWARDS_COUNT

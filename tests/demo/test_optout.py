@@ -19,7 +19,7 @@ def story(*answers: tuple[float, Verdict | None]) -> OptOut:
     told = OptOut()
     told.sent("first", at_ms=50.0)
     told.decided(decision("first", "allow"))
-    told.replied("reply", at_ms=100.0)
+    told.replied(at_ms=100.0)
     for place, (at_ms, verdict) in enumerate(answers):
         told.sent(f"m{place}", at_ms=at_ms)
         if verdict is not None:

@@ -143,11 +143,6 @@ def ordinal_of(at: int) -> int:
     return (at + SHANGHAI_MS) // DAY_MS + _EPOCH
 
 
-def day_of(at: int) -> date:
-    """The day in Shanghai of a moment (milliseconds since the epoch)."""
-    return date.fromordinal(ordinal_of(at))
-
-
 def midnight(ordinal: int) -> int:
     """The moment at which a day in Shanghai begins."""
     return (ordinal - _EPOCH) * DAY_MS - SHANGHAI_MS

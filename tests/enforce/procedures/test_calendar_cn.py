@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.enforce.procedures.calendar_cn import CalendarError, WorkingDays, day_of, midnight, ordinal_of, read_years
+from stream.enforce.procedures.calendar_cn import CalendarError, WorkingDays, midnight, ordinal_of, read_years
 from tests.enforce.procedures.world import CALENDAR, at, shown
 
 MOMENTS = st.integers(at("2024-01-01 00:00"), at("2031-12-31 23:59"))
 
 
 def counted(now: int, days: int) -> date:
-    day = day_of(now)
+    day = date.fromordinal(ordinal_of(now))
     while days:
         day += timedelta(days=1)
         days -= CALENDAR.is_working(day)
@@ -75,7 +75,7 @@ def test_a_warning_lies_within_the_term_as_many_working_days_before_its_end(now:
 
 @given(MOMENTS)
 def test_days_are_those_of_shanghai(now: int) -> None:
-    assert day_of(now) == datetime.fromtimestamp(now / 1000, ZoneInfo("Asia/Shanghai")).date()
+    assert date.fromordinal(ordinal_of(now)) == datetime.fromtimestamp(now / 1000, ZoneInfo("Asia/Shanghai")).date()
 
 
 def test_a_year_that_nobody_knows_counts_monday_to_friday_and_says_so() -> None:
