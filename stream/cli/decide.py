@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from stream.cli.moments import WRITTEN, moment
+from stream.cli.options import add_policy, add_registry_files
 from stream.feed.files import RegistryFileError, load_registry
 from stream.feed.ndjson import OtherSort, UnreadableLinesError, lines_of
 from stream.model.codec import Undecodable, decode_event, encode
@@ -44,18 +45,8 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
 
 def add_world(command: argparse.ArgumentParser) -> None:
     """The options that say what to decide by: `--registry`, `--policy`, `--now`."""
-    command.add_argument(
-        "--registry",
-        metavar="FILE",
-        type=Path,
-        nargs="+",
-        action="extend",
-        default=[],
-        help="NDJSON registry records or a snapshot; several are applied in order",
-    )
-    command.add_argument(
-        "--policy", metavar="FILE", help="a policy file, or the name of a shipped one (default: cn-2020)"
-    )
+    add_registry_files(command)
+    add_policy(command)
     command.add_argument(
         "--now",
         metavar="WHEN",

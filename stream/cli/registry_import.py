@@ -22,6 +22,7 @@ from stream.cli.common import (
     run_guarded,
     say,
 )
+from stream.cli.options import add_number_column
 from stream.cli.rejections import Rejections
 from stream.clock import now_ms
 from stream.config import Config, ConfigError
@@ -86,11 +87,7 @@ def add_import(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         choices=ENCODINGS,
         help="how the files are encoded (default: by their marks, else UTF-8 or GB 18030, whichever all of a file is)",
     )
-    command.add_argument(
-        "--column",
-        metavar="NAME",
-        help="the column that has the numbers, by its name or its place from 1 (default: by a name that is known)",
-    )
+    add_number_column(command)
     command.add_argument(
         "--map",
         metavar="THEIRS=OURS",

@@ -15,6 +15,7 @@ import numpy as np
 from bloom.wills import CHANNELS
 from stream.cli.common import CommandError, Meter, add_json, failed, print_json, private_file, say
 from stream.cli.moments import WRITTEN, moment
+from stream.cli.options import add_number_column, add_policy, add_registry_files
 from stream.clock import now_ms
 from stream.feed import csv_rows, tables
 from stream.feed.files import RegistryFileError, load_registry
@@ -61,26 +62,12 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     command.add_argument("list", metavar="LIST", help="the list, a file, or - for standard input")
-    command.add_argument(
-        "--registry",
-        metavar="FILE",
-        type=Path,
-        nargs="+",
-        action="extend",
-        required=True,
-        help="NDJSON registry records or a snapshot; several are applied in order",
-    )
+    add_registry_files(command, required=True)
     command.add_argument("--channel", choices=CHANNELS, required=True)
     command.add_argument("--sender", metavar="S", required=True, help="who will send")
     command.add_argument("--category", metavar="K", required=True, help="the category of what will be sent")
-    command.add_argument(
-        "--policy", metavar="FILE", help="a policy file, or the name of a shipped one (default: cn-2020)"
-    )
-    command.add_argument(
-        "--column",
-        metavar="NAME",
-        help="the column that has the numbers, by its name or its place from 1 (default: by a name that is known)",
-    )
+    add_policy(command)
+    add_number_column(command)
     command.add_argument(
         "--encoding",
         choices=ENCODINGS,

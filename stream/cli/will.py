@@ -17,6 +17,7 @@ from bloom.bitmaps import Wills
 from bloom.number import Msisdn, masked, parse
 from bloom.wills import CHANNELS, Channel, Scope, Verb
 from stream.cli.common import CommandError, add_config, add_json, config_of, failed, print_json, run_guarded, say
+from stream.cli.options import add_registry_files
 from stream.clock import now_ms
 from stream.config import Config, ConfigError
 from stream.feed.importer import read_all_but_wills
@@ -104,15 +105,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         description="Shows one subscriber's refusals and consents.",
     )
     _add_number(show)
-    show.add_argument(
-        "--registry",
-        metavar="FILE",
-        type=Path,
-        nargs="+",
-        action="extend",
-        default=[],
-        help="NDJSON registry records or a snapshot, in order, instead of the topics",
-    )
+    add_registry_files(show, says="NDJSON registry records or a snapshot, in order, instead of the topics")
     add_config(show)
     add_json(show)
     show.set_defaults(run=run_show)

@@ -37,7 +37,6 @@ from stream.enforce.procedures.engine import (
 )
 from stream.enforce.procedures.fitness import FilingFault
 from stream.enforce.procedures.forms import Wrong
-from stream.model import control
 from stream.model.control import Figure, Filing, Notice, NoticeSubject
 from stream.model.fields import CampaignStatus
 from stream.model.registry import Campaign
@@ -303,16 +302,7 @@ def _notice(
 
 
 def _report(turn: Turn[CampaignCase, msgspec.Struct], about: str) -> SendReport:
-    return SendReport(
-        control.Report(
-            report=turn.name("R"),
-            case=turn.case.case,
-            time=turn.now,
-            to="regulator",
-            about=about,
-            basis="emergency",
-        )
-    )
+    return turn.report(to="regulator", about=about, basis="emergency")
 
 
 # ---- the table

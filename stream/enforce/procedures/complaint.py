@@ -55,7 +55,6 @@ from stream.enforce.procedures.engine import (
 )
 from stream.enforce.procedures.ids import dispute_case
 from stream.enforce.procedures.messages import Disputed
-from stream.model import control
 from stream.model.control import Addressee, Complaint, Finding, Notice, NoticeSubject, Party
 from stream.model.registry import Expression
 
@@ -255,17 +254,7 @@ def _notice(
 
 
 def _report(turn: Turn[ComplaintCase, msgspec.Struct], *, to: Addressee, about: str) -> SendReport:
-    return SendReport(
-        control.Report(
-            report=turn.name("R"),
-            case=turn.case.case,
-            time=turn.now,
-            to=to,
-            about=about,
-            basis="complaints",
-            evidence=_complaint(turn.case).evidence,
-        )
-    )
+    return turn.report(to=to, about=about, basis="complaints", evidence=_complaint(turn.case).evidence)
 
 
 # ---- the table

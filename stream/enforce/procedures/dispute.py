@@ -24,7 +24,6 @@ from stream.enforce.procedures.engine import (
     warn,
 )
 from stream.enforce.procedures.messages import Disputed
-from stream.model import control
 from stream.model.control import Addressee, Dispute, Finding, Notice
 
 
@@ -189,17 +188,7 @@ def _notify_both(turn: Turn[DisputeCase, msgspec.Struct], reason: str) -> tuple[
 
 
 def _report(turn: Turn[DisputeCase, msgspec.Struct], dispute: Dispute, to: Addressee, about: str) -> SendReport:
-    return SendReport(
-        control.Report(
-            report=turn.name("R"),
-            case=turn.case.case,
-            time=turn.now,
-            to=to,
-            about=about,
-            basis="disputes",
-            evidence=dispute.evidence,
-        )
-    )
+    return turn.report(to=to, about=about, basis="disputes", evidence=dispute.evidence)
 
 
 # ---- the table

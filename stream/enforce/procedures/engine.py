@@ -22,10 +22,10 @@ from stream.enforce.procedures.clocks import (
     with_clock,
     without_clock,
 )
-from stream.enforce.procedures.effects import Act, Alert, ClearClock, Effect, ProcedureName, SetClock, keyed
+from stream.enforce.procedures.effects import Act, Alert, ClearClock, Effect, ProcedureName, SendReport, SetClock, keyed
 from stream.enforce.procedures.ids import made_id
 from stream.enforce.procedures.terms import Terms
-from stream.model.control import CaseId
+from stream.model.control import Addressee, CaseId, Report
 
 C = TypeVar("C", bound="Case")
 E = TypeVar("E", bound=msgspec.Struct)
@@ -60,6 +60,12 @@ class Turn(Generic[C_co, E_co]):
     def clock(self, clock: str) -> SetClock:
         """Start the clock of this name, by the term that the settings have for it."""
         return SetClock(start(self.terms.term(clock), self.now, self.terms.calendar))
+
+    def report(
+        self, *, to: Addressee, about: str, basis: str, evidence: tuple[str, ...] = (), letter: str = "R"
+    ) -> SendReport:
+        """Report to an authority or a company; `letter` begins the report's id, where a step makes several."""
+        return SendReport(Report(self.name(letter), self.case.case, self.now, to, about, basis, evidence))
 
 
 class Done(NamedTuple, Generic[C]):

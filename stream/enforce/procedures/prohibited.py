@@ -26,7 +26,6 @@ from stream.enforce.procedures.engine import (
 )
 from stream.enforce.procedures.ids import measure_case
 from stream.enforce.procedures.messages import Change, Lift, MeasureChanged
-from stream.model import control
 from stream.model.control import Addressee, Finding
 
 BASIS = "prohibited-content"
@@ -110,17 +109,8 @@ def _finding(case: ProhibitedCase) -> Finding:
 
 
 def _report(turn: Turn[ProhibitedCase, msgspec.Struct], finding: Finding, to: Addressee, about: str) -> SendReport:
-    return SendReport(
-        control.Report(
-            report=turn.name("R" if to == "regulator" else "R-organs"),
-            case=turn.case.case,
-            time=turn.now,
-            to=to,
-            about=about,
-            basis=BASIS,
-            evidence=finding.evidence,
-        )
-    )
+    letter = "R" if to == "regulator" else "R-organs"
+    return turn.report(to=to, about=about, basis=BASIS, evidence=finding.evidence, letter=letter)
 
 
 # ---- the table

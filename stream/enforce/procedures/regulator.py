@@ -25,7 +25,6 @@ from stream.enforce.procedures.engine import (
 )
 from stream.enforce.procedures.ids import measure_case
 from stream.enforce.procedures.messages import Lift, MeasureChanged
-from stream.model import control
 from stream.model.control import Direction, Finding
 
 BASIS = "regulator-order"
@@ -136,17 +135,8 @@ def _nothing(turn: Turn[RegulatorCase, MeasureChanged]) -> Done[RegulatorCase]:
 
 def _report(turn: Turn[RegulatorCase, msgspec.Struct], about: str) -> SendReport:
     assert turn.case.direction is not None, "every step but the first has an order"
-    return SendReport(
-        control.Report(
-            report=turn.name("R"),
-            case=turn.case.case,
-            time=turn.now,
-            to="regulator",
-            about=about,
-            basis=BASIS,
-            evidence=tuple(name for name in (turn.case.direction.document,) if name),
-        )
-    )
+    document = turn.case.direction.document
+    return turn.report(to="regulator", about=about, basis=BASIS, evidence=(document,) if document else ())
 
 
 # ---- the table

@@ -1,0 +1,32 @@
+"""Options that several commands have, each in one place. Light: `decide` and `explain` start without a client."""
+
+import argparse
+from pathlib import Path
+
+
+def add_registry_files(
+    command: argparse.ArgumentParser,
+    *,
+    required: bool = False,
+    says: str = "NDJSON registry records or a snapshot; several are applied in order",
+) -> None:
+    """The option that names the files of the registry: a list, empty where none is given."""
+    command.add_argument(
+        "--registry", metavar="FILE", type=Path, nargs="+", action="extend", required=required, default=[], help=says
+    )
+
+
+def add_policy(command: argparse.ArgumentParser) -> None:
+    """The option that names the policy."""
+    command.add_argument(
+        "--policy", metavar="FILE", help="a policy file, or the name of a shipped one (default: cn-2020)"
+    )
+
+
+def add_number_column(command: argparse.ArgumentParser) -> None:
+    """The option that names the column of a table that has the numbers."""
+    command.add_argument(
+        "--column",
+        metavar="NAME",
+        help="the column that has the numbers, by its name or its place from 1 (default: by a name that is known)",
+    )
