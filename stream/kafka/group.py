@@ -22,7 +22,7 @@ T = TypeVar("T")
 At = TypeVar("At", int, tuple[int, str])
 """An offset, or one with what is committed beside it."""
 Change = Callable[[set[AIOKafkaPartition]], Awaitable[None]]
-"""Told of partitions that come or go; the group waits for it."""
+"""Called with the partitions that are assigned or revoked; the rebalance waits for it."""
 
 
 async def commit_owned(
