@@ -138,7 +138,10 @@ class FoldStep(NamedTuple):
 
 
 class Store(Protocol):
-    """What the fold asks of a place that keeps refusals and consents, for all `numbers` alike."""
+    """What the fold asks of a place that keeps refusals and consents, for all `numbers` alike.
+
+    `settle` alone calls it; nothing here waits.
+    """
 
     def add(self, channel: Channel, kind: Kind, scope: Scope, numbers: Sequence[int]) -> None:
         """`scope` joins that set of each number."""
@@ -154,10 +157,13 @@ class Store(Protocol):
 
 
 class StanceProbe(Protocol):
-    """A question kept ready: what is a number's will toward one sender and category on one channel?"""
+    """A question kept ready: what is a number's stance toward one sender and category on one channel?
+
+    Deciders ask it, for events whose answer depends on it; it answers from memory.
+    """
 
     def stance(self, number: Msisdn) -> Stance:
-        """The will of `number` as the store holds it now."""
+        """The stance of `number` as the store holds it now."""
 
 
 def settle(store: Store, step: FoldStep) -> None:

@@ -41,7 +41,10 @@ class GroupTooLarge(Exception):
 
 
 class RegistryWriter(Protocol):
-    """A place that takes registry records."""
+    """A place that takes registry records: the topics, or a file.
+
+    Whoever writes waits in it for as long as the broker takes, or the disk.
+    """
 
     async def write(self, groups: Iterable[Group]) -> list[Landed]:
         """Write the groups in their order; return when they are safe, and where they landed."""
