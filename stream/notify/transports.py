@@ -159,20 +159,20 @@ def _reason(error: BaseException) -> str:
     name = type(error).__name__
     match cause:
         case ssl.SSLCertVerificationError():
-            said = f"certificate verify failed: {cause.verify_message}"
+            detail = f"certificate verify failed: {cause.verify_message}"
         case ssl.SSLError():
-            said = cause.reason or ""
+            detail = cause.reason or ""
         case TimeoutError():
-            said = "the receiver took too long"
+            detail = "the receiver took too long"
         case smtplib.SMTPException():
-            said = str(cause)
+            detail = str(cause)
         case socket.gaierror():
-            said = cause.strerror or ""
+            detail = cause.strerror or ""
         case OSError():
-            said = os.strerror(cause.errno) if cause.errno else ""
+            detail = os.strerror(cause.errno) if cause.errno else ""
         case _:
-            said = ""
-    return _shortened(f"{name}: {said}" if said else name)
+            detail = ""
+    return _shortened(f"{name}: {detail}" if detail else name)
 
 
 def _shortened(reason: str) -> str:
