@@ -1,7 +1,7 @@
 """A batch on the native path, purely: bytes of record batches in, finished batches out, the fallback by `decide_batch`.
 
 The native module answers what it is sure of and names the records that it is not: those are decided by Python, in the
-same batch, on the same state of the registry and at the same moment. So whatever the module leaves, the answers are
+same batch, on the same state of the registry and at the same moment. So whatever falls back, the answers are
 those of `decide_batch`; only their order within a partition may differ, between the two groups.
 
 What it must keep: every record that was taken is answered, falls back, or is a dead letter, and an offset is named

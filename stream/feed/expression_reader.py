@@ -145,7 +145,7 @@ def read(
     """Read what came of one partition of `registry.expressions`, in its order.
 
     `misplaced` says what becomes of an expression of another partition. Some 0.15 µs a record that the native
-    reader takes, 1.2 µs for one that it leaves. Raises `CorruptRecordException` as aiokafka's reader does.
+    reader takes, 1.2 µs for one that falls back. Raises `CorruptRecordException` as aiokafka's reader does.
     """
     for some in _alike(pieces):
         if not isinstance(some, RawBatch):

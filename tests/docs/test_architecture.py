@@ -17,6 +17,10 @@ FILE: Final = re.compile(r"`((?:bloom|stream|native)/[\w/]+\.(?:py|rs))`")
 STEP: Final = re.compile(FILE.pattern + r"((?:,?\s+`[A-Za-z_][\w.]*`)*)")
 """A file, and the names right after it that are defined there."""
 
+CONTRACTS: Final = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"][
+    "contracts"
+]
+
 PATHS: Final = ("event", "expression", "finding")
 
 
@@ -74,13 +78,17 @@ def test_every_folder_that_the_map_names_is_there_and_every_folder_of_the_progra
 
 
 def test_the_readme_draws_the_layers_as_the_import_contract_has_them() -> None:
-    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"][
-        "contracts"
-    ]
-    (layers,) = (one["layers"] for one in contracts if one["type"] == "layers" and "containers" not in one)
+    (layers,) = (one["layers"] for one in CONTRACTS if one["type"] == "layers" and "containers" not in one)
     assert " → ".join(layers).replace("stream.", "") in (ROOT / "README.md").read_text(encoding="utf-8")
     packages = {f"stream.{path.parent.name}" for path in (ROOT / "stream").glob("*/__init__.py")}
     assert set(" | ".join(layers).split(" | ")) == {*packages, "bloom"}, "a layer is not there, or a package is in none"
+
+
+def test_nothing_but_the_demonstration_is_free_to_import_the_test_bed() -> None:
+    (bound,) = (one["source_modules"] for one in CONTRACTS if "stream.testbed" in one.get("forbidden_modules", ()))
+    there = {path.stem for path in (ROOT / "stream").glob("*.py")} - {"__init__"}
+    there |= {path.parent.name for path in (ROOT / "stream").glob("*/__init__.py")} - {"demo", "testbed"}
+    assert {name.removeprefix("stream.").removesuffix(".*") for name in bound} == there | {"bloom"}
 
 
 def test_what_the_readme_says_of_rule_28_of_a_complaints_clocks_and_of_offsets_is_there() -> None:
