@@ -3,7 +3,7 @@
     python -m deploy.check_panels                             a minute and a half of traffic; exit 1 for an empty panel
     python -m deploy.check_panels --pictures docs/dashboards  and draw each dashboard from that run
 
-Needs `prometheus` (Debian's package of that name). Alerts that fired in the run are told as well.
+Needs `prometheus` (Debian's package of that name). Alerts that fired in the run are printed as well.
 """
 
 import argparse

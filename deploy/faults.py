@@ -157,14 +157,14 @@ def _halve(source: Path, target: Path) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One alert's fault. `injected` and `mended` say in a line what is done, `told` what else is to be known."""
+    """One alert's fault. `injected` and `mended` say in a line what is done, `note` what else is to be known."""
 
     alert: str
     inject: Callable[[Deployment], None]
     injected: str
     mend: Callable[[Deployment], None]
     mended: str
-    told: str = ""
+    note: str = ""
     outlast: tuple[str, ...] = ()
     """burn rates that are not waited for: their windows are long even when shortened"""
 
@@ -325,7 +325,7 @@ FAULTS: Final = (
         "wurao enforce killed with SIGKILL: nobody deals with clocks",
         _start("enforce"),
         "wurao enforce started",
-        told=FASTEST,
+        note=FASTEST,
         outlast=("6", "1"),
     ),
     Fault(
@@ -341,7 +341,7 @@ FAULTS: Final = (
         "three records that are no JSON written to complaints",
         _nothing,
         "nothing to mend: they stand in dead-letter",
-        told="A step that fails by a fault of the program was not provoked.",
+        note="A step that fails by a fault of the program was not provoked.",
     ),
     Fault(
         "WuraoNoticesFail",
@@ -349,7 +349,7 @@ FAULTS: Final = (
         "the receiver of notices, a webhook, answers 503",
         _take_notices,
         "it answers 204 again",
-        told="`connector.pause_ms` was half a second and `attempts_max` 1000, so that attempts came often.",
+        note="`connector.pause_ms` was half a second and `attempts_max` 1000, so that attempts came often.",
     ),
     Fault(
         "WuraoPolicyRefused",
@@ -371,7 +371,7 @@ FAULTS: Final = (
         "a second host of the filter started from a snapshot that lacks every other refusal",
         Deployment.no_second_host,
         "it is ended, its snapshots are deleted",
-        told="The snapshot bore the right cluster, topics and offsets, so nothing but its content was wrong.",
+        note="The snapshot bore the right cluster, topics and offsets, so nothing but its content was wrong.",
     ),
     Fault(
         "WuraoNativePathLost",
@@ -393,7 +393,7 @@ FAULTS: Final = (
         f"the workers' host is starved: they stand still for {STARVED_S} s, run for {FED_S} s, over and over",
         _feed,
         "they run",
-        told="Stopped and continued with SIGSTOP and SIGCONT.",
+        note="Stopped and continued with SIGSTOP and SIGCONT.",
     ),
     Fault(
         "WuraoApiUnavailable",
@@ -401,7 +401,7 @@ FAULTS: Final = (
         "the broker stopped with SIGSTOP",
         _thaw_broker,
         "the broker goes on",
-        told="`api.write_timeout_ms` was 2 s.",
+        note="`api.write_timeout_ms` was 2 s.",
     ),
     Fault(
         "WuraoLatencyBudgetBurns",
@@ -409,7 +409,7 @@ FAULTS: Final = (
         "the workers stood still for three seconds, as events came",
         _nothing,
         "nothing to mend any more",
-        told=FASTEST,
+        note=FASTEST,
         outlast=("6", "1"),
     ),
     Fault(
@@ -418,7 +418,7 @@ FAULTS: Final = (
         "wurao filter killed with SIGKILL, the only host",
         _start("filter"),
         "wurao filter started",
-        told=FASTEST,
+        note=FASTEST,
         outlast=("6", "1"),
     ),
     Fault(
@@ -427,7 +427,7 @@ FAULTS: Final = (
         "the broker stood still for six seconds",
         _nothing,
         "nothing to mend any more",
-        told=FASTEST,
+        note=FASTEST,
         outlast=("6", "1"),
     ),
     Fault(
@@ -443,7 +443,7 @@ FAULTS: Final = (
         "nobody acts on complaints, and the control plane's clock leaps from day to day until a term is near",
         _nothing,
         "nothing done: the alert is about the last hour",
-        told="The clock was moved by `enforce.clock_offset_file`.",
+        note="The clock was moved by `enforce.clock_offset_file`.",
     ),
     Fault(
         "WuraoTermMissed",
@@ -451,7 +451,7 @@ FAULTS: Final = (
         "nobody acts on complaints, and the control plane's clock leaps from day to day until a term is over",
         _nothing,
         "nothing done: the alert is about the last hour",
-        told="The clock was moved by `enforce.clock_offset_file`.",
+        note="The clock was moved by `enforce.clock_offset_file`.",
     ),
     Fault(
         "WuraoClocksOverdue",
@@ -459,7 +459,7 @@ FAULTS: Final = (
         "the broker stopped with SIGSTOP, and the clock leapt a day, so that terms end meanwhile",
         _thaw_broker,
         "the broker goes on",
-        told="The clock was moved by `enforce.clock_offset_file`.",
+        note="The clock was moved by `enforce.clock_offset_file`.",
     ),
 )
 """In the order in which they do least harm to those that follow: the clock does not leap back."""
@@ -518,7 +518,7 @@ class _Take(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, *_: object) -> None:
-        """Nothing is said of it."""
+        """Log nothing."""
 
 
 @contextmanager
@@ -566,13 +566,13 @@ async def _close(producer: AIOKafkaProducer) -> None:
 def _desk(deployment: Deployment) -> None:
     """A complaint and a finding every second or so, whatever becomes of them."""
     number = 0
-    said = sampled()
+    sample = sampled()
     while not deployment.ended.wait(DESK_S):
         number += 1
         complaint = {
-            "subscriber": subscriber(said.expressions[0].who.start + number),
+            "subscriber": subscriber(sample.expressions[0].who.start + number),
             "channel": "sms",
-            "sender": said.senders[number % len(said.senders)].sender,
+            "sender": sample.senders[number % len(sample.senders)].sender,
             "at": now_ms(),
             "text": "。",
         }

@@ -134,12 +134,12 @@ def _all(there: Deployment) -> list[_Alert]:
 def _firing(there: Deployment, fault: Fault) -> list[str]:
     """How gravely the alert fires now: severity, and burn rate where it has one."""
     found = [one.labels for one in _all(there) if one.state == "firing" and one.labels["alertname"] == fault.alert]
-    told = [
+    lines = [
         labels["severity"] + (f", burn {labels['burn']}" if "burn" in labels else "")
         for labels in found
         if labels.get("burn") not in fault.outlast
     ]
-    return sorted(told)
+    return sorted(lines)
 
 
 def _wait(there: Deployment, fault: Fault, log: Log, *, fires: bool) -> None:
@@ -169,15 +169,15 @@ def _asked(there: Deployment, fault: Fault) -> Iterator[str]:
 def _answer(there: Deployment, query: str) -> str:
     asked = urllib.parse.urlencode({"query": shortened(query)})
     found = _get(there, f"/api/v1/query?{asked}", _Vector).result
-    told = []
+    lines = []
     for one in found[:SERIES_MAX]:
         labels = {name: value for name, value in one.metric.items() if name != "__name__"}
         if "instance" in labels:
             labels.pop("job", None)
             labels["instance"] = _called(there, labels["instance"])
-        said = ",".join(f"{name}={value}" for name, value in labels.items() if value and name != "hash")
-        told.append((f"{{{said}}} " if said else "") + _figure(float(one.value[1])))
-    return ", ".join(told) + (", …" if len(found) > SERIES_MAX else "") or _STALE.strip()
+        series = ",".join(f"{name}={value}" for name, value in labels.items() if value and name != "hash")
+        lines.append((f"{{{series}}} " if series else "") + _figure(float(one.value[1])))
+    return ", ".join(lines) + (", …" if len(found) > SERIES_MAX else "") or _STALE.strip()
 
 
 def _figure(value: float) -> str:
@@ -231,13 +231,13 @@ def _write(fault: Fault, log: Log) -> None:
     """Into the runbook, in the place of what stood there; the index then says that it was followed."""
     path = _runbook(fault)
     day = datetime.now(UTC).date().isoformat()
-    told = (
+    lines = (
         f"Followed on {day} on a genuine Kafka 4.4 on one machine, with Prometheus by `python -m deploy.follow`, for "
-        f"which a minute of the rules is a second. {fault.told}"
+        f"which a minute of the rules is a second. {fault.note}"
     )
-    told = textwrap.fill(told, LINE_MAX) + "\n\n```\n" + "\n".join(log.lines) + "\n```\n"
+    lines = textwrap.fill(lines, LINE_MAX) + "\n\n```\n" + "\n".join(log.lines) + "\n```\n"
     text = path.read_text(encoding="utf-8")
-    path.write_text(text[: text.index("## Followed\n")] + f"## Followed\n\n{told}", encoding="utf-8")
+    path.write_text(text[: text.index("## Followed\n")] + f"## Followed\n\n{lines}", encoding="utf-8")
     index = path.parent / "README.md"
     rows = index.read_text(encoding="utf-8")
     index.write_text(re.sub(rf"^(\| \[{fault.alert}\].*\| )no \|$", r"\1yes |", rows, flags=re.MULTILINE), "utf-8")

@@ -182,11 +182,11 @@ async def live(deployment: Trial, *, seconds: float, rate: int) -> int:
     producer = clients.producer(deployment.config, client="trial")
     await producer.start()
     try:
-        said = sampled()
-        traffic = Traffic(said, texts.own(), seed=1, prefix="trial")
+        sample = sampled()
+        traffic = Traffic(sample, texts.own(), seed=1, prefix="trial")
         feed = Feed(producer, traffic, rate=rate, partitions=deployment.config.topics.partitions)
         async with asyncio.TaskGroup() as group:
-            happening = group.create_task(_happen(deployment, producer, said, leap_after_s=seconds / 2))
+            happening = group.create_task(_happen(deployment, producer, sample, leap_after_s=seconds / 2))
             await feed.run(seconds)
             happening.cancel()
     except BaseExceptionGroup as failed:
@@ -197,15 +197,15 @@ async def live(deployment: Trial, *, seconds: float, rate: int) -> int:
         await producer.stop()
 
 
-async def _happen(deployment: Trial, producer: AIOKafkaProducer, said: Sample, *, leap_after_s: float) -> None:
+async def _happen(deployment: Trial, producer: AIOKafkaProducer, sample: Sample, *, leap_after_s: float) -> None:
     """What traffic alone does not bring: files and findings, faults of producers, reloads, and terms that end."""
     began = time.monotonic()
     deployment.processes["filter"].signal(signal.SIGHUP)
     number = 0
     while True:
         number += 1
-        await asyncio.to_thread(_file, deployment, number, said)
-        misplaced = said.expressions[0].expression(said.expressions[0].who.start + number)
+        await asyncio.to_thread(_file, deployment, number, sample)
+        misplaced = sample.expressions[0].expression(sample.expressions[0].who.start + number)
         key, value = key_of(misplaced).encode(), encode(misplaced)
         for partition in range(2):  # of which one at least is the wrong one
             await producer.send_and_wait(EXPRESSIONS, value=value, key=key, partition=partition)
@@ -215,17 +215,17 @@ async def _happen(deployment: Trial, producer: AIOKafkaProducer, said: Sample, *
         await asyncio.sleep(FILED_EVERY_S)
 
 
-def _file(deployment: Trial, number: int, said: Sample) -> None:
+def _file(deployment: Trial, number: int, sample: Sample) -> None:
     """What people do at the API: a complaint, a finding, a look at the cases, and somebody with a wrong token."""
     complaint = {
-        "subscriber": subscriber(said.expressions[0].who.start + number),
+        "subscriber": subscriber(sample.expressions[0].who.start + number),
         "channel": "sms",
-        "sender": said.senders[0].sender,
+        "sender": sample.senders[0].sender,
         "at": now_ms(),
         "text": "。",
     }
     finding = {
-        "party": {"sender": said.senders[number % len(said.senders)].sender},
+        "party": {"sender": sample.senders[number % len(sample.senders)].sender},
         "grounds": "inspection",
         "evidence": ["D-1"],
     }

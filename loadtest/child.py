@@ -1,4 +1,4 @@
-"""How a process that makes load is told what to do and answers: from both ends. One place for the convention.
+"""The protocol with a process that makes load, its job and its report: from both ends. One place for the convention.
 
 The child reads a job, a line of JSON, from its standard input; says `ready` once it is; reads the moment at which to
 begin, nanoseconds of the monotonic clock, which all processes of a machine share; and reports in one line of JSON.
@@ -67,7 +67,7 @@ def run(work: Callable[[Lines], Awaitable[None]]) -> None:
 
 
 def begin_soon() -> int:
-    """A moment that all children can be told in time, at a whole millisecond: the loop's timers know no other."""
+    """A moment that reaches all children in time, at a whole millisecond: the loop's timers know no other."""
     return (time.monotonic_ns() // NS_PER_MS + BEGIN_AFTER_MS) * NS_PER_MS
 
 

@@ -1,4 +1,4 @@
-"""The process that writes registry records while events flow: `python -m loadtest.churn`, told like the generator.
+"""Writes registry records while events flow: `python -m loadtest.churn`, a process controlled like the generator.
 
 It reads a `Job` (a line of JSON), says `ready`, reads the moment to begin, writes so many records a second for so
 long, each about another subscriber, and says in a line of JSON what it wrote (`Written`). It ends when its input does.

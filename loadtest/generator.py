@@ -1,4 +1,4 @@
-"""The process that sends a load: `python -m loadtest.generator`, told by its standard input, on a core of its own.
+"""The process that sends a load: `python -m loadtest.generator`, controlled by standard input, on a core of its own.
 
 It reads a `Job` (a line of JSON), makes its events ready (`batches`), connects, and says `ready`. It then reads the
 moment to begin (nanoseconds of the monotonic clock, which all processes of a machine share), sends what is due every

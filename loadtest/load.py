@@ -31,7 +31,7 @@ events a second the slowest hundredth took 33 ms in its first half minute, 19 in
 
 
 Meanwhile = Callable[[Observer, int], Coroutine[object, object, None]]
-"""Runs beside a load: it is told the observer, and the moment (monotonic ns) at which the load begins."""
+"""Runs beside a load: it is given the observer, and the moment (monotonic ns) at which the load begins."""
 
 
 async def settle_broker(stage: Stage) -> None:
@@ -85,7 +85,7 @@ async def put(
 ) -> Load:
     """Send a load to a filter, watch it answered, and wait for the last answer within a limit.
 
-    `meanwhile` are told the observer and the beginning, and run until all is answered. `lane` is the one whose
+    `meanwhile` are given the observer and the beginning, and run until all is answered. `lane` is the one whose
     acknowledgements are looked at.
     """
     rig, schedule = stage.rig, Schedule(steps)

@@ -84,7 +84,7 @@ class Health:
             await self._server.stop()
 
     def release(self) -> None:
-        """In a forked child: let go of the parent's port, so that it does not outlive the parent."""
+        """In a forked child: close the parent's port, so that it does not outlive the parent."""
         if self._socket is not None:
             self._socket.close()
 

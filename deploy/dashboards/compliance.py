@@ -1,4 +1,4 @@
-"""Compliance: were refusals obeyed, are terms of law kept, are violators stopped, are parties told."""
+"""Compliance: were refusals obeyed, are terms of law kept, are violators stopped, are parties notified."""
 
 from typing import Final
 

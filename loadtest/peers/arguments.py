@@ -1,4 +1,4 @@
-"""What every peer is told on its command line, and what it says: the contract of a peer.
+"""A peer's contract: its command line, and what it prints.
 
 A peer is a process. It reads the events of one topic in a group that has read nothing yet, decides each, puts the
 decisions into another topic, each into the partition of its event, and commits what is acknowledged. It prints `ready`

@@ -122,7 +122,7 @@ def shares(taken: Load) -> Row:
 
 
 def noticed(taken: Load, name: str) -> list[str]:
-    """What must be said of a load beside its figures."""
+    """Notes that belong to a load's figures."""
     if taken.sent.late_p99_ms <= GENERATOR_LATE_MS:
         return []
     return [

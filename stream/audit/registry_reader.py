@@ -1,6 +1,6 @@
 """Reads the registry topics and the epochs into histories: independent of a filter, with which it shares nothing.
 
-Promises that after `read_on` everything that stood in those topics when it was called is in the histories, in each
+Promises that after `read_on` every record that the topics had when it was called is in the histories, in each
 partition's order; where no broker answers it raises, and goes on from there when it is called again.
 """
 

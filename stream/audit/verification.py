@@ -51,7 +51,7 @@ class DecisionVerifier:
         self._histories = histories
 
     def adopt(self, policy: Policy) -> None:
-        """Know another policy: decisions of both are verified, each by its own, while one replaces the other."""
+        """Add a policy: while one replaces the other, decisions of both are verified, each by its own."""
         self._policy = policy
         self._policies[policy.digest] = policy
 
@@ -118,7 +118,7 @@ class DecisionVerifier:
         in_force = decision.decided - IN_FORCE_MS
         if epoch is not None:
             return self._forbids(case, epoch.offsets[EXPRESSIONS], in_force)
-        # It is not known what the decision saw, so it has the benefit of the doubt: forbidden at both ends of the
+        # It is not known what the decision saw, so a violation is assumed only if it was forbidden at both ends of the
         # time in which it may have read the registry.
         return self._forbids(case, None, in_force) and self._forbids(case, None, decision.decided)
 

@@ -1,1 +1,1 @@
-"""The command line: one file per command, each adding its own parser. The rim: here things are read and printed."""
+"""The command line: one file per command, each adding its own parser. Arguments are read and results printed here."""

@@ -1,4 +1,4 @@
-"""What commands share at the rim: the configuration's option, errors in one line, progress that people
+"""What commands share: the configuration's option, errors in one line, progress that people
 can read.
 
 Progress goes to stderr: a bar on a terminal, a plain line every few seconds elsewhere; stdout is the

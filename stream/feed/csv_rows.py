@@ -184,7 +184,7 @@ class _Joiner:
 def _patterns(separator: str) -> tuple[re.Pattern[bytes], re.Pattern[bytes]]:
     """What matches a line that begins a row, and one that begins within an open cell, where no cell is open at its end.
 
-    What stands behind a closed cell belongs to it: such a row is bad, and is found so when it is split. Possessive, so
+    What follows a closed cell belongs to it: such a row is bad, and is found so when it is split. Possessive, so
     that a line is gone through once.
     """
     end = re.escape(separator.encode())

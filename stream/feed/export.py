@@ -1,4 +1,4 @@
-"""The registry's records out of their topics again: the latest of each key, as lines that an import reads.
+"""Exports the registry's topics: the latest record of each key, as lines that an import reads.
 
 Promises an order in which they may be applied: records of one key in one place, expressions of one
 subscriber in their order of receipt, each at the place of its key's last record, as compaction leaves
@@ -32,12 +32,12 @@ class Exported:
 
     lines: list[bytes]
     bad: list[str]
-    """records that cannot be used: where each stands, and why"""
+    """records that cannot be used: partition, offset and reason of each"""
     read_count: int
 
 
 async def export(config: Config, *, progress: Callable[[int], None]) -> AsyncGenerator[Exported, None]:
-    """Every record that stands, senders first and expressions last. `progress` is called with the first pass'
+    """Every current record, senders first and expressions last. `progress` is called with the first pass'
     records.
 
     Raises `KafkaError` where no broker answers, `SnapshotsError` where topics are missing.

@@ -83,7 +83,7 @@ class _Taken(NamedTuple):
 
 
 class _Dropped(NamedTuple):
-    """A partition to be let go of before the next poll."""
+    """A partition to be dropped before the next poll."""
 
     partition: int
 

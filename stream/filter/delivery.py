@@ -1,10 +1,10 @@
 """From outputs to acknowledgements to commits, at least once.
 
-What a batch puts out is handed to the producer as finished batches, one per partition, and goes into a queue. One task
-takes the queue's head, waits until all of it is acknowledged, and makes room for another batch; a second commits, now
-and then, the offsets of what is acknowledged. So an offset is never committed before its decisions are safe, whatever
-dies when; after a crash some events are decided twice, and none is skipped. The queue is bounded: when it is full,
-nobody fetches. No batch waits for a commit.
+A batch's outputs are handed to the producer as complete record batches, one per partition, and are queued. One task
+awaits the acknowledgement of the oldest, and makes room for another; a second commits the offsets of what is
+acknowledged, every `COMMIT_EVERY_S`. So an offset is never committed before its decisions are acknowledged, whatever
+crashes when; after a crash some events are decided twice, and none is skipped. The queue is bounded: when it is full,
+the lane does not fetch. No batch waits for a commit.
 """
 
 import asyncio
@@ -33,8 +33,8 @@ Begin = Callable[[Collection[TopicPartition]], Awaitable[None]]
 Commit = Callable[[Mapping[TopicPartition, int]], Awaitable[None]]
 
 COMMIT_EVERY_S: Final = 0.1
-"""Between two commits: a crash costs so much more decided twice. At a low rate batches are small and many, and a commit
-for each would cost the worker and the broker more than the batch does."""
+"""Between two commits: after a crash, events of that time are decided twice. At a low rate batches are small and many,
+and a commit for each would cost the worker and the broker more than the batch does."""
 
 
 Ack = asyncio.Future[RecordMetadata] | asyncio.Task[None]
@@ -42,7 +42,7 @@ Ack = asyncio.Future[RecordMetadata] | asyncio.Task[None]
 
 
 class WritesLetters(Protocol):
-    """Where dead letters go."""
+    """Writes dead letters."""
 
     async def write(self, letters: Sequence[DeadLetter], /) -> None:
         """Returns when all are acknowledged, however long no broker answers."""
@@ -125,7 +125,7 @@ class BatchDelivery(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class InFlight:
-    """A batch on its way: what must be acknowledged, and what it stands for."""
+    """A batch in flight: its pending acknowledgements, and its outputs."""
 
     acks: Sequence[Ack]
     outputs: Outputs
@@ -184,7 +184,7 @@ class AtLeastOnceDelivery:
                 self.failed.set_exception(error)
 
     async def revoked(self, places: Collection[TopicPartition]) -> None:
-        """What is not acknowledged yet goes on; its commit will be refused."""
+        """What is not acknowledged yet is still sent; the broker will reject its commit."""
 
     async def room(self) -> None:
         """Wait until one more batch may be handed over: the back-pressure of the whole worker."""
@@ -270,7 +270,7 @@ class AtLeastOnceDelivery:
 
 
 async def send_beside(producer: AIOKafkaProducer, letters: WritesLetters, outputs: Outputs) -> list[Ack]:
-    """Send what may be repeated: wills from replies, the name of the state a batch was decided on, and dead letters.
+    """Send what may be repeated: expressions from replies, the epoch a batch was decided on, and dead letters.
 
     Dead letters have a producer of their own: where a broker refuses one, no decision fails with it.
     """
@@ -309,7 +309,7 @@ async def send(
 
 
 async def accepted(send: Callable[[], Awaitable[asyncio.Future[RecordMetadata]]]) -> asyncio.Future[RecordMetadata]:
-    """What a producer answers that takes a record or a batch, however long no broker answers.
+    """What the producer returns once it accepts a record or a batch, however long no broker answers.
 
     While the batch before it is on its way, aiokafka waits for `kafka.request_timeout_ms` and gives up; it has taken
     nothing then. To give up as well would end a worker for an outage that is a little longer.

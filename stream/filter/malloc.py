@@ -1,4 +1,4 @@
-"""What malloc keeps of what was freed: little, since a host runs a worker for each core.
+"""Limits how much freed memory malloc keeps, since a host runs a worker for each core.
 
 glibc (mallopt(3)) makes heaps for threads, keeps most of what a burst took, and the larger the pieces that are freed
 the more it keeps. Elsewhere nothing is done. Variables that an operator has set for malloc stay in force.
@@ -25,7 +25,7 @@ def keep_little() -> None:
 
 
 def give_back() -> None:
-    """Return to the system what loading took and freed: glibc would keep it, ten times what the wills take."""
+    """Return to the system what loading took and freed: glibc would keep it, ten times the registry's size."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)

@@ -6,10 +6,10 @@ loads that as the new base and replaces the workers one by one, each by the same
 partitioned mode there is no base: the child makes a snapshot of each partition, for whoever gains it next.
 
 The supervisor reads no topic and decides nothing. It runs on the standard event loop, so that forking is safe; each
-child leaves that loop at once and makes its own (`child_process`).
+child leaves that loop at once and creates its own (`child_process`).
 
-Signals: SIGTERM and SIGINT drain and end, within a bound; SIGHUP takes up a changed policy file, without a restart;
-SIGUSR1 folds a new base now.
+Signals: SIGTERM and SIGINT drain and end, within a bound; SIGHUP reloads the policy file, without a restart; SIGUSR1
+makes a new base now.
 
 A policy is loaded here first. One that cannot be used, or that is another under the same version, is refused and the
 old one stays. A good one is handed on by a signal: each worker loads it and decides by it from its next batch on.
@@ -60,7 +60,7 @@ log = logs.get(__name__)
 RESTART_PAUSE_S: Final = 0.5
 RESTART_PAUSE_S_MAX: Final = 30.0
 STEADY_AFTER_S: Final = 60.0
-"""A worker that ran this long is forgiven its earlier deaths."""
+"""After this long a worker's earlier deaths no longer lengthen the pause before its restart."""
 
 GOODBYE_MARGIN_S: Final = 3 * clients.GOODBYE_S_MAX
 """How much longer than its drain a worker may take to close its clients, before it is killed."""
@@ -69,7 +69,7 @@ FIRST_PARTS_AFTER_S: Final = 60.0
 """How soon partitions are folded for the first time: not at once, when workers read the same topic and need it more."""
 
 TOPICS_CHANGED: Final = 71
-"""The exit code of a worker under which topics have become others."""
+"""The exit code of a worker whose topics were recreated while it ran."""
 
 NATIVE_FAILED: Final = 70
 """The exit code of a worker whose native module has failed."""
@@ -81,7 +81,7 @@ NATIVE_DEATHS: Final = (
     NATIVE_FAILED,
     *(-fault for fault in (signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGABRT)),
 )
-"""How a worker ends that native code has brought down."""
+"""Signals by which a crash in native code ends a worker."""
 
 
 RELOAD: Final = signal.SIGHUP
@@ -90,7 +90,7 @@ RELOAD: Final = signal.SIGHUP
 
 @dataclass(frozen=True, slots=True)
 class InheritedRegistry:
-    """What workers inherit: the registry of a snapshot, and what it stands for."""
+    """What workers inherit: the registry of a snapshot, and that snapshot's metadata."""
 
     registry: Registry
     meta: snapshot.SnapshotMeta
@@ -111,7 +111,7 @@ class Supervisor:
         """each worker then holds its own partitions: there is no base to share"""
         self._native = native or native_path(config, policy)
         self._barred: set[int] = set()
-        """workers that the native module has brought down"""
+        """workers that have crashed in the native module"""
         self._fold_every_s = config.registry.fold_every_ms / 1000
         self._metrics = SupervisorMetrics()
         self._base: InheritedRegistry | None = None
@@ -260,7 +260,7 @@ class Supervisor:
 
         code = await self._fork(renew).ended
         if code != 0:
-            log.error("making a new base failed; the present base stays in use", exit_code=code)
+            log.error("making a new base failed; the current base stays in use", exit_code=code)
 
     async def _renew_base(self) -> None:
         """Fold the topics into a new base from time to time, and hand it to the workers one by one."""
@@ -274,9 +274,9 @@ class Supervisor:
                 await self._replace(index)
 
     async def _begin_anew(self, base: InheritedRegistry) -> None:
-        """Take a base of the topics as they are now in the place of one that is of others. Waits until they are right.
+        """Replace a base whose topics were recreated by one of the topics as they are now. Waits until they are right.
 
-        Whichever worker's end comes first does it for all of them, and it is logged once.
+        The first worker that ends so does it for all of them, and it is logged once.
         """
         async with self._loading:
             if self._base is not base:
@@ -308,7 +308,7 @@ class Supervisor:
         self._fold_now.clear()
 
     async def _replace(self, index: int) -> None:
-        """End a worker and wait for its successor, so that one is away at most."""
+        """End a worker and wait for its successor, so that at most one is missing."""
         child = self._workers[index]
         self._started.clear()
         child.signal(signal.SIGTERM)
@@ -386,7 +386,7 @@ class Supervisor:
         except PolicyError as error:
             reloads.labels("refused").inc()
             self._metrics.policy_refused.set(1)
-            log.warning("policy refused; the present one stays in use", policy=old.version, problem=str(error))
+            log.warning("policy refused; the current one stays in use", policy=old.version, problem=str(error))
             return
         self._metrics.policy_refused.set(0)
         if new is None:

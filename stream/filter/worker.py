@@ -1,8 +1,8 @@
 """One filter worker: its life from an inherited registry to the last commit.
 
 Start: producer, follower; read the registry topics up to their ends; only then join the groups and take events.
-Run: three tasks on one loop, the registry's follower and two lanes. Each changes or uses the registry between two
-awaits, so a batch is decided on one state, which the worker names by an epoch.
+Run: three tasks on one loop, the registry's follower and two lanes. Each changes or uses the registry without an await
+in between, so a batch is decided on one state, which the worker identifies by an epoch.
 End: on `stop`, lanes finish what they hold, commit and leave; on a failure the worker raises it, and its supervisor
 starts another.
 """
@@ -76,7 +76,7 @@ READY_LOOK_EVERY_S: Final = 0.25
 ANNOUNCE_EVERY_S: Final = 0.25
 
 SETTLE_S_MAX: Final = 2.0
-"""How long a worker whose topics are others by now waits for what it has handed over."""
+"""How long a worker whose topics were recreated waits for acknowledgements before it ends."""
 
 
 class Worker:
@@ -93,7 +93,7 @@ class Worker:
         cluster: ClusterDescription,
         native: MakeNative | None = None,
     ) -> None:
-        """`cluster` is what its topics were when the supervisor began: the worker ends when they are others."""
+        """`cluster` describes the topics when the supervisor started: the worker ends when they are recreated."""
         self._config = config
         self._index = index
         self._name = f"wurao-filter-{index}"
@@ -152,7 +152,7 @@ class Worker:
     def refuse(self, problem: PolicyError) -> None:
         """Stay with the policy in force: the file that was to take its place cannot be used."""
         self._metrics.policy_refused.set(1)
-        log.warning("policy refused; the present one stays in use", worker=self._index, problem=str(problem))
+        log.warning("policy refused; the current one stays in use", worker=self._index, problem=str(problem))
 
     def not_ready(self) -> str | None:
         """Why the worker does not decide now, or None."""
@@ -325,15 +325,15 @@ class Worker:
             done, _ = await asyncio.wait({stop, *tasks}, return_when=asyncio.FIRST_COMPLETED)
             try:
                 for ended in done - {stop}:
-                    ended.result()  # raises what ended it
+                    ended.result()  # raises its exception
             except clients.KafkaError as error:
-                if not isinstance(error, InstanceTaken):  # whoever took it may have fenced us before we knew of it
+                if not isinstance(error, InstanceTaken):  # its new owner may have fenced us before we learned of it
                     await asyncio.gather(*(lane.see_instance() for lane in self._lanes))
                 raise
             await asyncio.gather(*(lane.stop() for lane in self._lanes))
             await self._publisher.finish()
         except TopicsChanged:
-            with suppress(Exception):  # it ends all the same; what is not committed is decided again
+            with suppress(Exception):  # it ends anyway; what is not committed is decided again
                 async with asyncio.timeout(SETTLE_S_MAX):
                     await asyncio.gather(*(lane.stop() for lane in self._lanes))
             raise
@@ -390,7 +390,7 @@ class Worker:
             log.info("reading the registry", worker=self._index, records_left=remaining, held_back=held_back)
 
     async def _send_bad(self) -> None:
-        """Put bad registry records where they are kept. One worker of a host does it for all, unless it sees alone."""
+        """Send bad registry records to `dead-letter`. One worker of a host does it for all."""
         bad, self._bad = self._bad, []
         await self._letters.write(
             [
@@ -412,7 +412,7 @@ class Worker:
             await asyncio.sleep(READY_LOOK_EVERY_S)
 
     async def _announce_changes(self) -> None:
-        """Name a changed registry also where no event comes: else a quiet worker would look like one that missed it."""
+        """Announce a changed registry's epoch also without events: else an idle worker would seem to have missed it."""
         while True:
             await asyncio.sleep(ANNOUNCE_EVERY_S)
             if self._batches.has_changed and (announced := self._decider.settle(now_ms())) is not None:
@@ -420,7 +420,7 @@ class Worker:
 
 
 def _rest_collector() -> None:
-    """What is loaded stays: keep the garbage collector from walking it, and from coming too often."""
+    """Freeze what is loaded: the garbage collector need not traverse it, and runs less often."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(COLLECT_AFTER_ALLOCATIONS, 10, 10)

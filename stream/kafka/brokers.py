@@ -1,8 +1,8 @@
 """Whether the brokers answer: asked every second, on a connection of its own, beside whatever a process does.
 
-aiokafka goes on trying for as long as it takes, and tells nobody: the work of a process stands still, and it looks as
-if there were none. This tells it: in `/readyz` within `AWAY_AFTER_S`, and in the log, when it begins, now and then
-while it lasts, and when it is over. It decides nothing: clients go on by themselves when a broker is back.
+aiokafka retries for as long as it takes and reports nothing: the process stalls and looks idle. This reports it: in
+`/readyz` within `AWAY_AFTER_S`, and in the log when it begins, now and then while it lasts, and when it is over. It
+decides nothing: clients continue by themselves when a broker is back.
 """
 
 import asyncio
@@ -62,7 +62,7 @@ class Brokers:
         return time.monotonic() - self._answered_s
 
     def not_ready(self) -> str | None:
-        """That no broker answers, and since when, or None."""
+        """A message that no broker answers, with since when; None while one does."""
         silent_s = self.silent_s
         if silent_s < AWAY_AFTER_S:
             return None
@@ -82,7 +82,7 @@ class Brokers:
         if self._connection is not None:
             try:
                 await self._connection.send(ApiVersionRequest())
-            except Exception as error:  # noqa: BLE001  # whatever it is, it is no answer
+            except Exception as error:  # noqa: BLE001  # any failure counts as no answer
                 self._error = error
                 self._close()
             else:

@@ -1,9 +1,9 @@
-"""The offsets of a group: where a partition begins, what a commit says, and what was passed over.
+"""A group's offsets: from where a partition is consumed, what is committed, and which offsets were skipped.
 
-A commit names, beside the offset, the topic that it is of (`kafka.group`).
+A commit names in its metadata the id of the topic whose offset it is (`kafka.group`).
 
-Where a partition no longer has the offset that comes next (retention, DeleteRecords), it goes on at what there is, and
-how many offsets were passed over is counted and logged.
+Where the next offset is no longer in the partition (retention, DeleteRecords), consumption continues at its earliest
+offset, and how many were skipped is counted and logged.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -19,11 +19,11 @@ from stream.model.topics import TopicPartition
 
 log = logs.get(__name__)
 
-MEND: Final = "see what kept it from reading for so long, or who deletes records, and raise retention.ms of the topic"
+MEND: Final = "find what kept it from consuming for so long, or who deletes records, and raise the topic's retention.ms"
 
 
 class Offsets:
-    """Those of one consumer. `marks` has what names each topic (`kafka.identity`)."""
+    """Those of one consumer. `marks` gives the id of each topic (`kafka.identity`)."""
 
     def __init__(
         self,
@@ -47,17 +47,17 @@ class Offsets:
         self._throttles: dict[str, logs.Throttle] = {}
 
     def named(self, offsets: Mapping[TopicPartition, int]) -> dict[AIOKafkaPartition, tuple[int, str]]:
-        """What is committed for these."""
+        """These offsets as they are committed: with the topic's id as metadata."""
         return {AIOKafkaPartition(*place): (offset, self._marks[place.topic]) for place, offset in offsets.items()}
 
     async def begin(self, places: Collection[TopicPartition]) -> None:
-        """Set assigned partitions to where the group stands in them. Raises `KafkaError`."""
+        """Seek assigned partitions to the group's committed offsets. Raises `KafkaError`."""
         if not places:
             return
         known = await committed(self._member, [AIOKafkaPartition(*place) for place in places], self._marks)
         unknown: list[AIOKafkaPartition] = []
         assigned = self._consumer.assignment()
-        for place in {AIOKafkaPartition(*place) for place in places} & assigned:  # some may be taken away meanwhile
+        for place in {AIOKafkaPartition(*place) for place in places} & assigned:  # some may have been revoked meanwhile
             if place in known:
                 self._consumer.seek(place, known[place])
             else:
@@ -66,12 +66,12 @@ class Offsets:
             await self._consumer.seek_to_beginning(*unknown)
 
     async def pass_over(self, error: OffsetOutOfRangeError) -> None:
-        """Go on where the partitions that it names begin now, and count what lies between. Raises `KafkaError`."""
+        """Seek the partitions that it names to their earliest offsets; count the skipped ones. Raises `KafkaError`."""
         wanted: Mapping[AIOKafkaPartition, int] = error.args[0]
         beginnings = await self._consumer.beginning_offsets(list(wanted))
         for place in wanted.keys() & self._consumer.assignment():
             if await self._consumer.position(place) != wanted[place]:
-                continue  # it was set elsewhere since
+                continue  # it was sought elsewhere since
             beginning, count = beginnings[place], max(0, beginnings[place] - wanted[place])
             self._consumer.seek(place, beginning)
             self._lost(place.topic, count)

@@ -40,7 +40,8 @@ REPORTS: Final = "reports"
 LISTINGS: Final = "listings"
 HOLDS: Final = "holds"
 ENFORCE_TABLE: Final = "wurao-enforce-cases-changelog"
-"""What `wurao enforce` remembers of cases and dockets. Faust makes the name: application, table, `changelog`."""
+"""The changelog of `wurao enforce`'s table of cases and escalation records, named by Faust: application, table,
+`changelog`."""
 
 ENFORCE_GROUP: Final = "wurao-enforce"
 """Its consumer group, after which Faust names the topic of its table."""

@@ -47,7 +47,7 @@ NO_TRANSPORT: Final = "contacts"
 
 @dataclass(frozen=True, slots=True)
 class PendingNotice:
-    """A notice that is not delivered yet, and where its record stands."""
+    """A notice that is not delivered yet, and its record's partition and offset."""
 
     notice: Notice
     partition: AIOKafkaPartition
@@ -136,7 +136,7 @@ class NoticeConnector:
     async def _renew(self, identity: ClusterIdentity) -> None:
         """Topics were recreated: what is known of attempts stays known, and they are read from their beginnings.
 
-        No attempt of before may outlast this: what it marks as done by its offset is another notice by then.
+        No attempt on the old topic may outlast this: by its offset it would mark another notice as done.
         """
         await identity.renew()
         await self._finish_attempts()
@@ -212,7 +212,7 @@ class NoticeConnector:
         self._drop(partitions)
 
     async def _commit(self, consumer: clients.AIOKafkaConsumer) -> None:
-        """Commit what is done. For the rest, whoever has the partition learns from `deliveries` what was tried."""
+        """Commit what is done. The rest is read again by the next owner, with its attempts from `deliveries`."""
         if self._identity is not None and self._brokers.not_ready() is None:
             reached, mark = self._offsets.to_commit(), self._identity.marks[NOTICES]
             offsets = {partition: (offset, mark) for partition, offset in reached.items()}
@@ -264,7 +264,7 @@ class NoticeConnector:
                 self._attempts[asyncio.create_task(self._attempt(pending))] = name
 
     def _collect_attempts(self) -> None:
-        """Drop the tasks that have ended; a fault of the program in one ends the process."""
+        """Drop the tasks that have ended; a bug in one (an unexpected exception) ends the process."""
         for task in [task for task in self._attempts if task.done()]:
             del self._attempts[task]
             task.result()

@@ -55,7 +55,7 @@ def is_identifier(text: str) -> bool:
 
 
 def campaign_problem(prefix: str, numbering: NumberKinds) -> str | None:
-    """The same of a campaign's, which may also be of what stands behind the country's code (DESIGN section 5)."""
+    """The same of a campaign's, which may also match the number without its country code (DESIGN section 5)."""
     found = problem(prefix, "sms", numbering)
     if found is None or len(prefix) < DIGITS_MIN:
         return found

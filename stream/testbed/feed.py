@@ -31,7 +31,7 @@ TICK_S: Final = 0.02
 """Traffic leaves in small lots, as it would from a gateway."""
 
 DUE_S_MAX: Final = 1.0
-"""After a pause of this machine, what is due beyond this is let go and not sent in one burst."""
+"""After a pause of this machine, what is due beyond this is dropped and not sent in one burst."""
 
 UNACKNOWLEDGED_MAX: Final = 4_000
 """Batches that may wait for their acks; beyond, the feed waits for the broker."""

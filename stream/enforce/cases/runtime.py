@@ -11,8 +11,8 @@ A process that dies before 1 has done nothing. One that dies after 1 has all it 
 again, is recognised by its id, and effects that may not have been carried out are carried out, under the keys that they
 had. So no order of events loses a case or notifies anybody twice under two names.
 
-It must never take two records at once: `reader` sees to that. Broker errors are waited out here; whatever else goes
-wrong outside a step is a fault of the program, and the caller ends the process.
+It must never take two records at once: `reader` ensures that. Broker errors are retried here until they pass; any other
+exception outside a step is a bug, and the caller ends the process.
 """
 
 import asyncio
@@ -85,7 +85,7 @@ class CaseRuntime:
         await self._producer.start()
 
     async def stop(self) -> None:
-        """Write no more; records in flight are flushed, within a bound."""
+        """Close the producer; records in flight are flushed, within a bound."""
         await self._producer.close()
         await self._letters.stop()
 

@@ -12,7 +12,7 @@ import java.util.stream.Collectors;
 import org.roaringbitmap.longlong.Roaring64Bitmap;
 import wurao.peers.Snapshot.Scope;
 
-/** The registry as SMS needs it: who owns which prefix, which orders stand, what subscribers said. */
+/** The registry as SMS needs it: who owns which prefix, which orders stand, what subscribers refused and agreed to. */
 final class Registry {
     /** A registered sender, and how it makes itself known in a text. */
     record Sender(String id, boolean active, List<String> names, Pattern contact, List<Order> orders) {

@@ -9,7 +9,7 @@ import java.util.Map;
 import java.util.concurrent.atomic.AtomicBoolean;
 
 /**
- * What a peer of Java is told, how it warms up, and what it says at its end: the contract of {@code arguments.py}.
+ * The arguments of a Java peer, how it warms up, and its report: the contract of {@code arguments.py}.
  *
  * <p>A Java program is slow until its hot methods are compiled. So a peer decides the same events several times in one
  * process, in a new group each time, at least five times, until it has settled: the processor time of each of the last
@@ -49,24 +49,24 @@ final class Run {
     private final AtomicBoolean toldToEnd = new AtomicBoolean();
     private boolean saidReady;
 
-    private Run(Map<String, String> told) {
-        bootstrap = told.get("bootstrap");
-        group = told.get("group");
-        eventsTopic = told.get("events-topic");
-        decisionsTopic = told.get("decisions-topic");
-        compression = told.get("compression");
-        stopAt = Long.parseLong(told.getOrDefault("stop-at", String.valueOf(Long.MAX_VALUE)));
-        snapshot = Path.of(told.get("snapshot"));
-        policy = Path.of(told.get("policy"));
-        passesMax = Integer.parseInt(told.getOrDefault("passes", String.valueOf(PASSES_MAX)));
+    private Run(Map<String, String> options) {
+        bootstrap = options.get("bootstrap");
+        group = options.get("group");
+        eventsTopic = options.get("events-topic");
+        decisionsTopic = options.get("decisions-topic");
+        compression = options.get("compression");
+        stopAt = Long.parseLong(options.getOrDefault("stop-at", String.valueOf(Long.MAX_VALUE)));
+        snapshot = Path.of(options.get("snapshot"));
+        policy = Path.of(options.get("policy"));
+        passesMax = Integer.parseInt(options.getOrDefault("passes", String.valueOf(PASSES_MAX)));
     }
 
     static Run of(String[] arguments) {
-        Map<String, String> told = new HashMap<>();
+        Map<String, String> options = new HashMap<>();
         for (int i = 0; i + 1 < arguments.length; i += 2) {
-            told.put(arguments[i].substring(2), arguments[i + 1]);
+            options.put(arguments[i].substring(2), arguments[i + 1]);
         }
-        Run run = new Run(told);
+        Run run = new Run(options);
         // The virtual machine ends once its shutdown hooks have: this one waits for the last line.
         Thread main = Thread.currentThread();
         Runtime.getRuntime().addShutdownHook(new Thread(() -> {
@@ -103,7 +103,7 @@ final class Run {
         return System.nanoTime() / 1e9;
     }
 
-    /** Pass after pass until settled, told to end, or out of passes; then the last line. */
+    /** Pass after pass until settled, asked to end, or out of passes; then the last line. */
     void measure(Pass pass) throws Exception {
         Measured[] passes = new Measured[passesMax];
         int count = 0;
@@ -113,7 +113,7 @@ final class Run {
             count++;
             settled = settledOf(passes, count);
         }
-        Measured told = settled != null ? settled : passes[Math.max(0, count - 1)];
+        Measured reported = settled != null ? settled : passes[Math.max(0, count - 1)];
         StringBuilder each = new StringBuilder();
         for (int i = 0; i < count; i++) {
             each.append(i == 0 ? "" : ",").append(String.format(Locale.ROOT, "%.3f", 1e6 * passes[i].perEvent()));
@@ -121,7 +121,7 @@ final class Run {
         System.out.println(String.format(
                 Locale.ROOT,
                 "{\"events\":%d,\"wall_s\":%.4f,\"cpu_s\":%.4f,\"passes\":%d,\"settled\":%b,\"pass_us\":[%s]}",
-                told.events(), told.wallS(), told.cpuS(), count, settled != null, each));
+                reported.events(), reported.wallS(), reported.cpuS(), count, settled != null, each));
     }
 
     private static Measured settledOf(Measured[] passes, int count) {
