@@ -71,7 +71,7 @@ def test_a_changed_policy_is_taken_up_by_every_worker_and_a_bad_one_by_none(brok
         filter_.signal(signal.SIGHUP)
         _until(lambda: filter_.metric('wurao_policy_reloads_total{outcome="refused"}', worker=0) == 1)
         assert filter_.metric("wurao_policy_refused", worker=0) == 1
-        assert "policy refused; the present one stays in use" in filter_.log
+        assert "policy refused; the current one stays in use" in filter_.log
         assert f"{file}:" in filter_.log, "the file and the line are named"
         assert _answers(broker, filter_, first=100) == {("cn-2020.2", "no_consent")}
         for pid in before:  # each reads the file itself, and may find another than the supervisor did
