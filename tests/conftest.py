@@ -1,6 +1,7 @@
 """What all tests share: one genuine Kafka, begun for the first that asks, and fresh topics for each that asks."""
 
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -12,6 +13,10 @@ from tests.filter.harness import Broker
 # How quickly examples are made tells about the machine that day, and not about the code.
 settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("shared")
+
+# A shell ignores Ctrl-C for what it runs in the background, and what that starts inherits it: tests that send SIGINT
+# would wait for ever.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from bloom.number import Msisdn, to_text
+from stream.cli.decide import CHUNK_LINES
 from stream.model.codec import encode
 from stream.model.events import Call
 from stream.model.registry import Expression, Sender
@@ -154,10 +155,14 @@ def test_ctrl_c_while_it_waits_for_events_ends_it_quietly(tmp_path: Path) -> Non
     )
     assert process.stdin is not None
     assert process.stdout is not None
-    process.stdin.write(encode(Call(id="1", time=NOW, to="110")) + b"\n")
+    process.stdin.write(_calls(tmp_path / "events.ndjson", CHUNK_LINES).read_bytes())
+    process.stdin.flush()
+    assert process.stdout.readline().startswith(b'{"kind":"decision"')
     process.send_signal(signal.SIGINT)
-    _, told = process.communicate(timeout=60)
-    assert (process.returncode, told) in ((130, b""), (-signal.SIGINT, b"")), "or before Python had begun"
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert errors.startswith(b"without --registry no sender is registered"), "nothing of how it ended"
+    assert errors.count(b"\n") == 1
 
 
 def _registered(broker: Broker) -> None:

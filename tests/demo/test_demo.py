@@ -4,7 +4,6 @@ import os
 import re
 import signal
 import subprocess
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -62,8 +61,6 @@ def test_a_signal_ends_everything_that_was_started(tmp_path: Path, ending: signa
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        # As a terminal starts it: what a shell starts in the background ignores SIGINT, and so do its children.
-        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509  # no thread holds a lock
     )
     assert demo.stdout is not None
     for line in demo.stdout:
