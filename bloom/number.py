@@ -26,6 +26,8 @@ _matches = re.compile(SUBSCRIBER_PATTERN).fullmatch
 
 _SHOWN_MAX = 10
 _HIDDEN_MIN = 4
+_MASKED_MAX = 256
+"""Characters of a text that are looked at: no number has more (docs/limits.md)."""
 
 
 def parse(text: str) -> Msisdn | None:
@@ -45,10 +47,11 @@ def to_text(number: Msisdn) -> str:
 def masked(text: str) -> str:
     """The text as logs and screens may show it: `+8613800138000` becomes `+86138****8000`.
 
-    Takes any text. Shows at most the first six and the last four characters, and always leaves out at least
-    four, so that of a short text less is shown and of four characters or fewer nothing. The stars are four
-    whatever they stand for: they do not tell the length.
+    Takes any text; of it letters, digits and pluses count, so that a space or a dash is no character that is left out.
+    Shows at most the first six and the last four of them, and always leaves out at least four, so that of a short text
+    less is shown and of four or fewer nothing. The stars are four whatever they stand for: they do not tell the length.
     """
+    text = "".join(c for c in text[:_MASKED_MAX] if c.isalnum() or c == "+")
     shown = max(0, min(_SHOWN_MAX, len(text) - _HIDDEN_MIN))
     tail = shown * 2 // 5
     return f"{text[: shown - tail]}****{text[len(text) - tail :]}"

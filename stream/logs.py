@@ -1,7 +1,9 @@
 """Logs: one JSON line per event of operation, or readable lines on a terminal. Never per SMS, never a number.
 
 What is logged are anomalies and changes of state, rate limited where a fault could repeat. Numbers of subscribers
-appear only masked (`bloom.number.masked`), and only where an operator needs them.
+appear only masked (`bloom.number.masked`), and only where an operator needs them. Whoever logs, all goes through one
+filter: what may be a number or a secret becomes stars, exceptions keep neither what they quote nor lines of data, and
+of libraries' messages all that is quoted goes. So does what Python prints of an exception that nobody has caught.
 
 Libraries know no such limits: aiokafka complains some 2,600 times a second while no broker answers. Of each kind of
 their messages the first is let through, and then one in `LIBRARY_EVERY_S`, with the number of those held back. Their
@@ -14,14 +16,14 @@ import threading
 import time
 import traceback
 from collections import defaultdict
+from types import TracebackType
 from typing import Final
 
 import structlog
 
-Log = structlog.stdlib.BoundLogger
+from stream.model.hiding import hidden, without_quoted
 
-LIBRARIES: Final = ("aiohttp", "aiokafka", "asyncio", "faust", "mode", "py.threads", "py.warnings")
-"""Loggers that others write to; `py.warnings` is where Python's warnings go, `py.threads` what threads die of."""
+Log = structlog.stdlib.BoundLogger
 
 LIBRARY_EVERY_S: Final = 30.0
 """How often a library may say the same."""
@@ -53,7 +55,8 @@ def configure(*, verbose: bool = False) -> None:
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.format_exc_info,
+        structlog.processors.ExceptionRenderer(_traceback_text),
+        _without_numbers_and_secrets,
     ]
     renderer: structlog.typing.Processor = (
         structlog.dev.ConsoleRenderer()
@@ -69,14 +72,16 @@ def configure(*, verbose: bool = False) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder(allow=("held_back", "error", "at"))],
+            foreign_pre_chain=[structlog.stdlib.ExtraAdder(allow=("held_back", "error", "at")), *shared],
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
         )
     )
     handler.addFilter(FewOfAKind(tracebacks=verbose))
     logging.basicConfig(level=level, handlers=[handler], force=True)
     logging.captureWarnings(True)
+    logging.raiseExceptions = False  # else what cannot be logged is printed, with its arguments
     threading.excepthook = _log_thread_failure
+    sys.excepthook = _log_end
     for chatty in ("aiokafka", "aiohttp.access", "asyncio", "faust", "mode"):
         # aiokafka logs full records and member lists at INFO; what matters of it is logged here in our words.
         logging.getLogger(chatty).setLevel(logging.DEBUG if verbose else logging.WARNING)
@@ -87,6 +92,14 @@ def _log_thread_failure(died: threading.ExceptHookArgs) -> None:
     if died.exc_value is not None:
         raised = (died.exc_type, died.exc_value, died.exc_traceback)
         logging.getLogger("py.threads").error("a thread has ended by an exception", exc_info=raised)
+
+
+def _log_end(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Python would print it, with whatever stands in it."""
+    if isinstance(error, KeyboardInterrupt):
+        sys.__excepthook__(kind, error, trace)
+        return
+    logging.getLogger("stream").critical("the process ends by a fault of the program", exc_info=(kind, error, trace))
 
 
 def get(name: str) -> Log:
@@ -130,7 +143,7 @@ class FewOfAKind(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether the message goes out."""
-        if not any(record.name == name or record.name.startswith(f"{name}.") for name in LIBRARIES):
+        if not is_of_library(record.name):
             return True
         if len(self._throttles) >= KINDS_MAX:
             self._throttles.clear()
@@ -139,9 +152,23 @@ class FewOfAKind(logging.Filter):
             return False
         if held_back:
             record.held_back = held_back
+        # What a stranger sent may stand in the template too: libraries format before they log.
+        record.msg, record.args = without_quoted(_message(record)), ()
         if not self._tracebacks:
             _shorten(record)
         return True
+
+
+def is_of_library(name: str) -> bool:
+    """Whether a logger is one that others write to: all but ours."""
+    return name.partition(".")[0] not in ("stream", "loadtest")
+
+
+def _message(record: logging.LogRecord) -> str:
+    try:
+        return record.getMessage()
+    except (TypeError, ValueError, KeyError):
+        return f"{record.msg} (its arguments do not fit)"
 
 
 def _kind(record: logging.LogRecord) -> tuple[str, int, str]:
@@ -159,12 +186,55 @@ def _shorten(record: logging.LogRecord) -> None:
     if error is None:
         return
     # What a stranger sent stands in aiohttp's exceptions, a caller's token among it.
-    quotes = record.name.startswith("aiohttp")
+    record.error = _chain_text(error, by_name=record.name.startswith("aiohttp"))
+    if frames := traceback.extract_tb(error.__traceback__):
+        record.at = f"{frames[-1].filename}:{frames[-1].lineno}"
+
+
+def _chain_text(error: BaseException, *, by_name: bool = False) -> str:
+    """An exception and its causes, the first of them last, without what they quote."""
     chain: list[BaseException] = []
     cause: BaseException | None = error
     while cause is not None and cause not in chain:
         chain.append(cause)
         cause = cause.__cause__ or cause.__context__
-    record.error = " from ".join(type(one).__name__ if quotes else repr(one) for one in chain)
-    if frames := traceback.extract_tb(error.__traceback__):
-        record.at = f"{frames[-1].filename}:{frames[-1].lineno}"
+    return " from ".join(type(one).__name__ if by_name else _exception_text(one) for one in chain)
+
+
+def _exception_text(error: BaseException) -> str:
+    try:
+        text = without_quoted(str(error))
+    except Exception:  # noqa: BLE001  # one whose text cannot be had must not become another
+        text = ""
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _traceback_text(exc_info: structlog.typing.ExcInfo) -> str:
+    """A traceback with our lines of code, which hold no data, and its exceptions as `_chain_text` gives them."""
+    _, error, trace = exc_info
+    by_name = type(error).__module__.startswith("aiohttp")
+    frames = "".join(traceback.format_tb(trace))
+    return f"Traceback (most recent call last):\n{frames}{_chain_text(error, by_name=by_name)}"
+
+
+_OURS: Final = frozenset({"timestamp", "level", "logger", "at", "exception"})
+"""Fields that this module makes, of nothing that a stranger wrote."""
+
+
+def _without_numbers_and_secrets(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """The last look at all that is logged: stars for what may be a number or a secret."""
+    return {name: value if name in _OURS or name.startswith("_") else _clean(value) for name, value in event.items()}
+
+
+def _clean(value: object) -> object:
+    match value:
+        case None | bool() | int() | float():
+            return value
+        case str():
+            return hidden(value)
+        case dict():
+            return {hidden(str(name)): _clean(inner) for name, inner in value.items()}
+        case list() | tuple() | set() | frozenset():
+            return [_clean(inner) for inner in value]
+        case _:
+            return hidden(str(value))

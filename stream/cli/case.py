@@ -16,7 +16,7 @@ from typing import Final
 import aiohttp
 import msgspec
 
-from stream.cli.common import CommandError, add_config, add_json, config_of, failed, run_guarded
+from stream.cli.common import CommandError, add_config, add_json, config_of, failed, given_or_read, run_guarded
 from stream.cli.moments import asked_moment
 from stream.config import Config, ConfigError, secret
 from stream.enforce.api.responses import Accepted, CaseLine, CasePage, CaseShown, Fault, Refusal
@@ -55,6 +55,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         "  wurao case show C-bcdf-ghjk-mnpq-rstv\n"
         "  wurao case file complaint --set subscriber=+8613800138000 --set channel=sms --set from=1069012345 \\\n"
         "      --set at:=1795500000000 --set text=...\n"
+        "  wurao case file complaint - < complaint.json    # so that no list of processes shows its number\n"
         "  wurao case file campaign filing.json\n"
         "  wurao case decide C-bcdf-ghjk-mnpq-rstv forwarded --set to=ORG-1042\n"
         "  WURAO_API__TOKEN=... wurao case list --json",
@@ -93,7 +94,7 @@ def _add_list(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     listing = verbs.add_parser("list", help="list cases, first due first", description="Lists cases, first due first.")
     listing.add_argument("--procedure", metavar="NAME", help="complaint, measure, campaign, …")
     listing.add_argument("--state", metavar="NAME")
-    listing.add_argument("--party", metavar="KEY", help="sender|ORG-9 or number|+86…")
+    listing.add_argument("--party", metavar="KEY", help="sender|ORG-9 or number|+86…; `-` reads it from standard input")
     listing.add_argument(
         "--due-before",
         metavar="WHEN",
@@ -162,7 +163,7 @@ async def _list(client: Client, arguments: argparse.Namespace) -> int:
     asked = {
         "procedure": arguments.procedure,
         "state": arguments.state,
-        "party": arguments.party,
+        "party": given_or_read(arguments.party) if arguments.party else None,
         "due_before": _moment(arguments.due_before) if arguments.due_before else None,
         "breached": "true" if arguments.breached else None,
         "ended": "true" if arguments.ended else None,

@@ -36,6 +36,9 @@ from stream.policy.toml import PolicyError
 if TYPE_CHECKING:
     from rich.progress import Progress
 
+INPUT_CHARACTERS_MAX: Final = 512
+"""Of an argument that is read from standard input: longer than any number or addressee may be."""
+
 PLAIN_LINE_EVERY_S: Final = 5.0
 
 _SHOWN: Final = (
@@ -74,6 +77,11 @@ def add_verbose(command: argparse.ArgumentParser) -> None:
 def add_json(command: argparse.ArgumentParser) -> None:
     """The option that asks for an answer that programs read."""
     command.add_argument("--json", action="store_true", help="answer in JSON, for programs")
+
+
+def given_or_read(word: str) -> str:
+    """What an argument states: itself, or for `-` the first line of standard input, which no `ps` shows."""
+    return sys.stdin.readline(INPUT_CHARACTERS_MAX).strip() if word == "-" else word
 
 
 def print_json(value: object) -> None:

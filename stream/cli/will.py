@@ -16,7 +16,17 @@ from bloom import snapshot
 from bloom.bitmaps import Wills
 from bloom.number import Msisdn, masked, parse
 from bloom.wills import CHANNELS, Channel, Scope, Verb
-from stream.cli.common import CommandError, add_config, add_json, config_of, failed, print_json, run_guarded, say
+from stream.cli.common import (
+    CommandError,
+    add_config,
+    add_json,
+    config_of,
+    failed,
+    given_or_read,
+    print_json,
+    run_guarded,
+    say,
+)
 from stream.cli.options import add_registry_files
 from stream.clock import now_ms
 from stream.config import Config, ConfigError
@@ -40,9 +50,6 @@ from stream.registry.order_rule import Received
 from stream.registry.registry import expression_row_of
 
 SOURCE: Final = "command"
-
-NUMBER_CHARACTERS_MAX: Final = 256
-"""Read from standard input: as long as any number may be on the wire."""
 
 
 class StandingScope(msgspec.Struct, frozen=True):
@@ -269,9 +276,7 @@ async def _unknown(config: Config, policy: Policy, expression: Expression) -> tu
 
 
 def _number(arguments: argparse.Namespace) -> str:
-    """The number as it was given: an argument, or the first line of standard input."""
-    if arguments.number == "-":
-        arguments.number = sys.stdin.readline(NUMBER_CHARACTERS_MAX).strip()
+    arguments.number = given_or_read(arguments.number)
     return str(arguments.number)
 
 

@@ -25,7 +25,8 @@ from stream.feed.table_columns import NUMBER
 from stream.feed.tables import TableRows
 from stream.feed.text_files import BulkFileError, TextFile
 from stream.model import limits
-from stream.model.codec import Undecodable, decode_as, decode_file_record, without_numbers
+from stream.model.codec import Undecodable, decode_as, decode_file_record
+from stream.model.hiding import without_numbers
 from stream.model.registry import Expression, FileRecord, Sender
 from stream.model.schema_fault import closed_sets
 from stream.model.times import iso_time, read_time, time_problem

@@ -17,6 +17,7 @@ from bloom.wills import ExpressionContent
 from stream.model.decision import Decision, Epoch
 from stream.model.events import Event
 from stream.model.fields import RECORD_BYTES_MAX
+from stream.model.hiding import without_numbers
 from stream.model.limits import REASON
 from stream.model.registry import Expression, FileRecord, Record, Tombstone, key_of, scope_name
 from stream.model.schema_fault import among, closed_sets
@@ -31,9 +32,6 @@ _decisions = msgspec.json.Decoder(Decision)
 _anything = msgspec.json.Decoder()
 
 _BAD = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
-
-_QUOTED: Final = re.compile(r"'.*'", re.DOTALL)
-_MAYBE_NUMBER: Final = re.compile(r"[0-9]{4,}")
 
 _ESCAPE: Final = re.compile(
     rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?P<half>u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
@@ -185,11 +183,6 @@ def _whole(escape: re.Match[bytes]) -> bytes:
     return rb"\ufffd" if escape["half"] else escape[0]
 
 
-def without_numbers(reason: str) -> str:
-    """The reason, with stars where a value that it quotes may be a phone number: reasons are logged."""
-    return _QUOTED.sub(lambda quoted: _MAYBE_NUMBER.sub("****", quoted[0]), reason)
-
-
 def _without_nothing(value: object) -> object:
     """The value without nulls and empty texts, which the contract reads as absent."""
     match value:
@@ -232,5 +225,4 @@ __all__ = [
     "decode_record",
     "encode",
     "event_decoder",
-    "without_numbers",
 ]

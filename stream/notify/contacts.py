@@ -6,7 +6,6 @@ its kind and a star (`subscriber|*`) for all of a kind that have no line of thei
 machine alone: a notice says who is accused of what.
 """
 
-import re
 import tomllib
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -18,11 +17,10 @@ import msgspec
 
 from stream.addresses import fault_of_mailbox, fault_of_url
 from stream.config import ConfigError
+from stream.model.hiding import hidden
 from stream.model.schema_fault import schema_fault
 
 KINDS: Final = ("sender", "number", "subscriber", "campaign", "complaint")
-
-_MAYBE_NUMBER: Final = re.compile(r"[0-9]{4,}")
 
 Via = Literal["smtp", "webhook"]
 
@@ -60,7 +58,7 @@ def read(text: str, path: Path) -> Contacts:
         raise ConfigError(f"{path}: not TOML: {error}; {mend}") from error
     except msgspec.ValidationError as error:
         # An unknown name may be an addressee that stands before the table.
-        fault = _MAYBE_NUMBER.sub("****", str(schema_fault(error, _File)))
+        fault = hidden(str(schema_fault(error, _File)))
         raise ConfigError(f"{path}: {fault}; {mend}") from error
     addresses = {}
     for number, (to, address) in enumerate(file.contacts.items(), start=1):

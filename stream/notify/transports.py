@@ -24,6 +24,7 @@ from stream import logs
 from stream.config import ConfigError, ConnectorConfig, secret
 from stream.model.codec import encode
 from stream.model.control import Notice
+from stream.model.hiding import hidden
 from stream.notify.contacts import Address, is_here
 from stream.notify.message import mail_of
 from stream.notify.smtp_session import SmtpSession, SmtpTlsSession
@@ -176,4 +177,4 @@ def _reason(error: BaseException) -> str:
 
 
 def _shortened(reason: str) -> str:
-    return " ".join(reason.split())[:DETAIL_CHARACTERS_MAX]
+    return " ".join(hidden(reason).split())[:DETAIL_CHARACTERS_MAX]

@@ -44,13 +44,15 @@ async def test_a_complaint_is_filed_listed_shown_and_decided(broker: Broker, tmp
         case = orjson.loads(filed.out)["case"]
         await client.show(case, state="received")
 
-        listed, shown, refused = await asyncio.gather(
+        listed, of_party, shown, refused = await asyncio.gather(
             run(client, "list", "--procedure", "complaint"),
+            run(client, "list", "--party", "-", stdin=b"sender|ORG-9\n"),
             run(client, "show", case),
             run(client, "decide", case, "answered", "--set", "detail=done"),
         )
         (_, line) = listed.out.splitlines()
         assert case in line
+        assert of_party.out == listed.out
         assert "received" in line
         assert "forward" in line
         assert "you may: forwarded, withdrawn" in shown.out
