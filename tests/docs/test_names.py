@@ -23,7 +23,13 @@ def _prose(path: Path) -> str:
 
 
 def _sources() -> list[Path]:
-    found = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "Makefile", ROOT / "pyproject.toml"]
+    found = [
+        ROOT / "README.md",
+        ROOT / "CONTRIBUTING.md",
+        ROOT / "SECURITY.md",
+        ROOT / "Makefile",
+        ROOT / "pyproject.toml",
+    ]
     for folder in FOLDERS:
         for pattern in ("*.md", "*.py", "*.pyi", "*.rs", "*.toml", "*.yaml", "*.yml"):
             found += (path for path in (ROOT / folder).rglob(pattern) if "target" not in path.parts)
@@ -65,6 +71,7 @@ def test_links_within_the_repository_lead_to_a_file_and_to_a_heading_of_it() -> 
     for page in [
         ROOT / "README.md",
         ROOT / "CONTRIBUTING.md",
+        ROOT / "SECURITY.md",
         *(ROOT / "docs").rglob("*.md"),
         *(ROOT / "deploy").rglob("*.md"),
     ]:
