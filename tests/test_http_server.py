@@ -196,8 +196,8 @@ async def test_an_address_asks_so_often_and_others_are_not_held_up_by_it() -> No
 async def test_a_body_is_unpacked_under_its_limit(packed: str, body: bytes, status: int) -> None:
     head = f"POST /body HTTP/1.1\r\nHost: x\r\nContent-Encoding: {packed}\r\nContent-Length: {len(body)}\r\n\r\n"
     async with served() as one:
-        found, said = await one.ask(head.encode() + body)
-    assert (found, said if status == 200 else "") == (status, "900" if status == 200 else "")
+        found, text = await one.ask(head.encode() + body)
+    assert (found, text if status == 200 else "") == (status, "900" if status == 200 else "")
 
 
 WITHOUT_DESCRIPTORS = """

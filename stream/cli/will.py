@@ -39,7 +39,7 @@ from stream.kafka.closing import close_within
 from stream.model import limits
 from stream.model.codec import Undecodable, decode_file_record, encode
 from stream.model.fields import EVERYTHING
-from stream.model.registry import Expression, scope_name
+from stream.model.registry import Expression, key_fault, scope_name
 from stream.model.times import iso_time, read_time, time_problem
 from stream.model.topics import EXPRESSIONS
 from stream.policy.loading import load as load_policy
@@ -266,6 +266,8 @@ def _expression(arguments: argparse.Namespace, policy: Policy, now: int) -> Expr
         raise CommandError(str(error)) from error
     if exceeded := limits.excess(expression):
         raise CommandError("; ".join(map(str, exceeded)))
+    if fault := key_fault(expression):
+        raise CommandError(fault)
     return expression
 
 

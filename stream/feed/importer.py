@@ -31,7 +31,7 @@ from stream.kafka.describe import ClusterDescription
 from stream.model import limits
 from stream.model.codec import Undecodable, decode_record, encode
 from stream.model.fields import TIME_MAX
-from stream.model.registry import Expression, FileRecord, Tombstone, key_of
+from stream.model.registry import Expression, FileRecord, Tombstone, key_fault, key_of
 from stream.model.times import iso_time
 from stream.model.topics import CAMPAIGNS, EXPRESSIONS, ORDERS, RECORD_KIND, SENDERS
 from stream.registry.admission import Admission
@@ -165,7 +165,13 @@ class Importer:
             self._reject("bad", path, line.number, line.raw, line.reason)
 
     def _admits(self, path: Path, line: int, expression: Expression) -> bool:
-        """Count what the expression names and nobody knows; a consent with such a name is refused."""
+        """Count what the expression names and nobody knows; a consent with such a name is refused.
+
+        So is what no key can be made of.
+        """
+        if fault := key_fault(expression):
+            self._reject("refused", path, line, encode(expression), fault)
+            return False
         problems = self._known.problems(expression)
         if not problems:
             return True

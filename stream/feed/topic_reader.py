@@ -13,7 +13,9 @@ from stream.config import Config
 from stream.kafka import clients
 from stream.kafka.clients import AIOKafkaPartition
 from stream.kafka.closing import close_within
-from stream.model.topics import SENDERS
+from stream.model.codec import Undecodable, decode_record
+from stream.model.registry import Order
+from stream.model.topics import ORDERS, SENDERS
 
 POLL_RECORDS_MAX: Final = 20_000
 POLL_WAIT_MS: Final = 500
@@ -92,3 +94,19 @@ async def registered_senders(config: Config, *, client: str) -> frozenset[str]:
             if raw.key is not None:
                 (found.discard if raw.value is None else found.add)(raw.key)
     return frozenset(key.decode("utf-8", "replace") for key in found)
+
+
+async def order_named(config: Config, order: str, *, client: str) -> Order | None:
+    """The order that stands under this id, if one does. Raises `KafkaError` where no broker answers."""
+    key, last = order.encode(), None
+    async for batch in read(config, clients.partitions(ORDERS, 1), client=client):
+        for raw in batch.records:
+            if raw.key == key:
+                last = raw
+    if last is None:
+        return None
+    try:
+        record = decode_record(ORDERS, last.key, last.value)
+    except Undecodable:
+        return None  # it is in force nowhere
+    return record if isinstance(record, Order) else None

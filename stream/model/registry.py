@@ -145,6 +145,10 @@ FileRecord = Record | Tombstone
 """What a line of a registry file holds."""
 
 
+KEY_BAR = "|"
+"""What stands between the parts of an expression's key."""
+
+
 def scope_name(name: str | None) -> str | None:
     """A scope's sender or category with absent, empty and `*` all read as None: any."""
     return name if name and name != EVERYTHING else None
@@ -158,7 +162,7 @@ def key_of(record: Record) -> str:
                 scope_name(record.sender) or EVERYTHING,
                 scope_name(record.category) or EVERYTHING,
             )
-            return f"{record.subscriber}|{record.channel}|{sender}|{category}"
+            return KEY_BAR.join((record.subscriber, record.channel, sender, category))
         case Sender():
             return record.sender
         case Order():
@@ -167,3 +171,21 @@ def key_of(record: Record) -> str:
             return record.campaign
         case Wordlist():
             return record.list
+
+
+def key_fault(record: Record) -> str | None:
+    """Why no key may be made of what a record names; None where one may. For writers: the fold takes what is there.
+
+    The sender `a|b` and the category `c` would share a key with `a` and `b|c`, and compaction would keep one of them.
+    """
+    match record:
+        case Expression():
+            parts = {"sender": record.sender, "category": record.category}
+        case Sender():
+            parts = {"sender": record.sender}
+        case _:
+            return None
+    for name, part in parts.items():
+        if part and KEY_BAR in part:
+            return f"`{name}` holds `{KEY_BAR}`, which stands between the parts of a key: name it without"
+    return None

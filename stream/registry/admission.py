@@ -13,7 +13,16 @@ import msgspec
 from stream.model import limits
 from stream.model.control import AT_ONCE_BASES
 from stream.model.fields import Channel
-from stream.model.registry import Campaign, Expression, FileRecord, NumberEntry, Order, Sender, Tombstone
+from stream.model.registry import (
+    Campaign,
+    Expression,
+    FileRecord,
+    NumberEntry,
+    Order,
+    Sender,
+    Tombstone,
+    key_fault,
+)
 from stream.model.times import TERM_MAX_MS, time_problem
 from stream.registry import claims, prefixes
 from stream.registry.claims import NOTHING_STATED, HandOver
@@ -53,6 +62,7 @@ class Admission:
             return
         if exceeded := limits.excess(record):
             yield "; ".join(map(str, exceeded))
+        yield from _describe(key_fault(record))
         match record:
             case Sender():
                 yield from self._unfit_prefixes(record, registry)
@@ -63,7 +73,9 @@ class Admission:
                 if record.number and number_as_written(record.number, record.channel, self.numbering) is None:
                     yield f"the order {record.order} is on a `number` that is neither a person's nor 3 to 20 digits"
                 yield from _describe(_suspension_without_notice(record))
+                yield from _describe(taken(record, registry.orders.get(record.order)))
             case Campaign():
+                yield from _describe(_taken_campaign(record, registry.campaigns.get(record.campaign)))
                 yield from _outside_terms(record.from_, record.until, now)
                 for prefix in record.numbers:
                     yield from _describe(prefixes.campaign_problem(prefix, self.numbering))
@@ -79,6 +91,25 @@ class Admission:
             problem = prefixes.problem(prefix, channel, self.numbering)
             if problem is not None:
                 yield f"sender {record.sender}: {problem}"
+
+
+def taken(record: Order, before: Order | None) -> str | None:
+    """Why an order may not take the place of what stands under its id; None where it may.
+
+    An id is its writer's: whoever else states it would end, or turn, a measure that is not theirs.
+    """
+    if before is None or before.actor == record.actor:
+        return None
+    return (
+        f"the order {record.order} is not yours: {before.actor or 'somebody without a name'} wrote it, and alone "
+        "changes it; write an order of your own, under another `order`"
+    )
+
+
+def _taken_campaign(record: Campaign, before: Campaign | None) -> str | None:
+    if before is None or before.sender == record.sender:
+        return None
+    return f"the campaign {record.campaign} is {before.sender}'s: give {record.sender}'s an id of its own"
 
 
 def number_as_written(text: str, channel: object, numbering: NumberKinds) -> str | None:
@@ -173,4 +204,4 @@ def _suspension_without_notice(record: Order) -> str | None:
     )
 
 
-__all__ = ["Admission", "number_as_written"]
+__all__ = ["Admission", "number_as_written", "taken"]

@@ -13,12 +13,17 @@ import numpy as np
 from bloom.number import masked
 from stream.model import limits
 from stream.model.codec import Undecodable, decode_record
-from stream.model.registry import Campaign, Expression, Order
+from stream.model.registry import KEY_BAR, Campaign, Expression, Order, Tombstone, key_fault
 from stream.model.times import AHEAD_MAX_MS, TERM_MAX_MS, time_problem
 from stream.model.topics import EXPRESSIONS
 
 _BUCKETS: Final = 1 << 22
 """Of records by subscriber and channel: 16 MiB, and for ten million subscribers two or three in each."""
+
+
+_BAR: Final = KEY_BAR.encode()
+_BARS: Final = 3
+"""in an expression's key"""
 
 
 class _Timed(msgspec.Struct):
@@ -46,7 +51,8 @@ class Exceeding:
         if expressed:
             self.scopes.glance(key)
         self._last.pop(key, None)
-        found = [] if expressed and not _may_exceed(value, self._now) else self._problems(key, value)
+        usual = expressed and key.count(_BAR) == _BARS and not _may_exceed(value, self._now)
+        found = [] if usual else self._problems(key, value)
         if found:
             where = f"{self._topic}, partition {partition}, offset {offset}, key {self._shown(key)}"
             self._last[key] = f"{where}: {'; '.join(found)}"
@@ -64,6 +70,8 @@ class Exceeding:
         except Undecodable:
             return []
         found = [str(one) for one in limits.excess(record)]
+        if not isinstance(record, Tombstone) and (fault := key_fault(record)):
+            found.append(fault)
         moments: tuple[tuple[str, int | None, int], ...] = ()
         if isinstance(record, Expression):
             moments = (("time", record.time, AHEAD_MAX_MS),)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from bloom.partition import partition_of
 from stream.feed.order_index import OrderLock
@@ -216,6 +217,27 @@ def test_without_a_broker_files_become_one_file(tmp_path: Path) -> None:
     assert out.read_text().splitlines() == _json(
         Expression(B, "sms", "refuse", T, "s"), Expression(A, "sms", "refuse", T, "s")
     ), "of a word said twice the last place counts"
+
+
+def test_times_of_thousands_of_digits_and_names_with_a_bar_are_lines_like_others(tmp_path: Path) -> None:
+    """They ended the import; what is kept beside it is for its owner's eyes."""
+    wurao = Wurao(tmp_path)
+    good = Expression(A, "sms", "refuse", T, "s")
+    line = encode(good).decode()
+    lines = wurao.file(
+        *("l.ndjson", line, line.replace(str(T), "9" * 5_000), line.replace(str(T), f'"{"9" * 5_000}"')),
+        encode(replace(good, sender="a|b")).decode(),
+    )
+    rows = wurao.file("r.csv", "number,time", f"{A},{T}", f"{B},{'9' * 5_000}")
+    for path, words, bad in ((lines, (), 2), (rows, ("--channel", "sms", "--will", "consent", "--source", "s"), 1)):
+        out = path.with_suffix(".out")
+        scope = ("--sender", "S", "--category", "finance", "--unregistered") if words else ()
+        answer = wurao.asked("registry", "import", path, *words, *scope, "--into", out, code=1)
+        assert (answer["written"], answer["bad"]) == ({"registry.expressions": 1}, bad)
+        assert (out.stat().st_mode & 0o777, path.with_name(f"{path.name}.bad").stat().st_mode & 0o777) == (0o600, 0o600)
+    skipped = tmp_path / "l.ndjson.skipped"
+    assert "stands between the parts of a key" in skipped.read_text(encoding="utf-8")
+    assert skipped.stat().st_mode & 0o777 == 0o600
 
 
 @pytest.mark.parametrize(

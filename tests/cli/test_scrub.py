@@ -332,3 +332,15 @@ def test_a_duplicate_is_found_whichever_chunk_it_is_in() -> None:
     first = scrubber.answer([b"13800138000", b"13800138000"]).codes.tolist()
     second = scrubber.answer([b"+8613800138000", b"13900139000"]).codes.tolist()
     assert [REASONS[code] for code in first + second] == ["consented", "duplicate", "duplicate", "refused"]
+
+
+def test_a_cell_of_any_length_is_one_that_holds_no_number(tmp_path: Path, registry: Path) -> None:
+    """One of 140,000 bytes ended the command."""
+    wurao = Wurao(tmp_path)
+    long = (f"{SILENT},{'x' * 140_000}", f"{'1' * 140_000},z")
+    path = wurao.file("long.csv", "number,note", f"{CONSENTED},x", *long, f"{REFUSED},y", f"{REFUSED},z")
+    answer = _scrub(wurao, path, registry)
+    assert answer["reachable"]["count"] == 1  # type: ignore[index]
+    assert answer["not_reachable"]["count"] == 4  # type: ignore[index]
+    out = wurao.folder / "out" / "long.not-reachable.csv"
+    assert out.stat().st_mode & 0o777 == 0o600

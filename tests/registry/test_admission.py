@@ -2,7 +2,7 @@
 
 import pytest
 
-from stream.model.registry import Campaign, FileRecord, NumberEntry, Order, Sender, Tombstone, Wordlist
+from stream.model.registry import Campaign, Expression, FileRecord, NumberEntry, Order, Sender, Tombstone, Wordlist
 from stream.policy.loading import load
 from stream.registry.admission import Admission, number_as_written
 from stream.registry.registry import Registry, registry_of
@@ -206,3 +206,33 @@ def test_an_orders_number_is_written_as_read(channel: str | None, number: str, w
 @pytest.mark.parametrize("text", ["", "12", "anonymous caller", "+0", "1" * 21])
 def test_what_is_no_number_at_all_is_none(text: str) -> None:
     assert number_as_written(text, "call", DOOR.numbering) is None
+
+
+def test_an_id_is_its_writers() -> None:
+    """Whoever stated an id took the place of what another had written under it."""
+    registry = registry_of([_limit(actor="desk:17"), _campaign("ORG-1")])
+    assert refusal(_limit(actor="desk:17", until=NOW), registry, NOW) is None
+    for other in ("desk:18", None):
+        assert "desk:17 wrote it" in (refusal(_limit(actor=other, measure="stop"), registry, NOW) or "")
+    assert refusal(_campaign("ORG-1"), registry, NOW) is None
+    assert "ORG-1's" in (refusal(_campaign("ORG-2"), registry, NOW) or "")
+
+
+def _campaign(sender: str) -> Campaign:
+    return Campaign("P-1", "approved", sender, from_=NOW, until=NOW + 1, text="text")
+
+
+@pytest.mark.parametrize(
+    ("record", "bar"),
+    [
+        (Expression("+8613800138000", "sms", "refuse", NOW, "x", sender="a|b"), True),
+        (Expression("+8613800138000", "sms", "refuse", NOW, "x", sender="a", category="c|d"), True),
+        (Expression("+8613800138000", "sms", "refuse", NOW, "a|b", sender="a", category="c"), False),
+        (Sender(sender="a|b", name="a|b", contact="95588", status="active", numbers=()), True),
+        (Sender(sender="ab", name="a|b", contact="95588", status="active", numbers=()), False),
+        (_limit(order="a|b"), False),
+    ],
+)
+def test_no_part_of_a_key_holds_its_bar(record: FileRecord, *, bar: bool) -> None:
+    """The sender `a|b` and the category `c|d` shared a key with `a` and `b|c|d`."""
+    assert ("`|`" in (refusal(record, Registry(), NOW) or "")) is bar

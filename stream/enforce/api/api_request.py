@@ -16,6 +16,7 @@ from stream.enforce.procedures.forms import FormContext
 from stream.enforce.procedures.terms import Terms
 from stream.model.cases import CaseView
 from stream.model.control import CaseId
+from stream.model.registry import Order
 from stream.registry.order_rule import Received
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -84,6 +85,13 @@ class ConditionalWrite(NamedTuple):
 
     subscriber: str
     resolve: Callable[[Sequence[Received]], Write]
+
+
+class OrderWrite(NamedTuple):
+    """A write under an order's id that the request states: `resolve`, given what stands there, or raises `Problem`."""
+
+    order: str
+    resolve: Callable[[Order | None], Write]
 
 
 class NamingWrite(NamedTuple):

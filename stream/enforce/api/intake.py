@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from stream.enforce.api import permissions, request_parsing
-from stream.enforce.api.api_request import ApiRequest, ConditionalWrite, NamingWrite, Write
+from stream.enforce.api.api_request import ApiRequest, ConditionalWrite, NamingWrite, OrderWrite, Write
 from stream.enforce.api.auth import Caller
 from stream.enforce.api.case_index import CaseQuery, case_of, cursor
 from stream.enforce.api.request_parsing import Fields
@@ -32,10 +32,10 @@ from stream.model.control import (
     Punishment,
     party_key,
 )
-from stream.model.registry import Expression, Order, key_of
+from stream.model.registry import KEY_BAR, Expression, Order, key_fault, key_of
 from stream.model.times import asked_problem
 from stream.registry import order_rule
-from stream.registry.admission import Admission, number_as_written
+from stream.registry.admission import Admission, number_as_written, taken
 from stream.registry.known_names import KnownNames
 from stream.registry.order_rule import Received
 from stream.registry.registry import Registry
@@ -223,10 +223,11 @@ def punish(request: ApiRequest) -> Write:
     return _case_event(request, case, "listing", Punished(record), Accepted(record.punishment, case))
 
 
-def order(request: ApiRequest) -> Write:
+def order(request: ApiRequest) -> Write | OrderWrite:
     """An order written directly, past the procedures: it must pass the rules of admission.
 
-    The same `order` again, with an `until`, ends it. What a measure's case wrote ends through that case.
+    The same `order` again, with an `until`, ends it: whoever wrote it may state its id, and nobody else (409). What a
+    measure's case wrote ends through that case.
     """
     preset = {"order": f"O-{request.id}", "from": request.now, "appeal": request.terms.appeal}
     record = request.record(Order, made={"actor": request.caller.actor}, preset=preset)
@@ -242,7 +243,17 @@ def order(request: ApiRequest) -> Write:
     refused = Admission(request.terms.numbering).refusal(record, Registry(), request.now)
     if refused is not None:
         raise faulty(Fault("notice", refused, "state the id of the notice by which the party was notified"))
-    return Write(topics.ORDERS, key_of(record), key_of(record), record, Accepted(record.order))
+    plain = Write(topics.ORDERS, key_of(record), key_of(record), record, Accepted(record.order))
+    if "order" not in request.stated:
+        return plain
+
+    def resolve(before: Order | None) -> Write:
+        reason = taken(record, before)
+        if reason is not None:
+            raise Problem(409, Refusal("wrong-state", reason))
+        return plain
+
+    return OrderWrite(record.order, resolve)
 
 
 # ---- a subscriber's expression
@@ -256,6 +267,8 @@ def express(request: ApiRequest) -> Write | ConditionalWrite | NamingWrite:
     written.
     """
     record = request.record(Expression, made={"actor": request.caller.actor}, preset={"time": request.now})
+    if fault := key_fault(record):
+        raise faulty(Fault("sender" if KEY_BAR in (record.sender or "") else "category", fault, "state a name without"))
     _for_subscriber(request.caller, record.subscriber)
     if record.will != "consent" or record.sender is None:
         return _expressed(request, record)

@@ -10,7 +10,7 @@ from typing import Final, Literal, get_args
 import msgspec
 
 from stream.enforce.api import intake
-from stream.enforce.api.api_request import ApiRequest, ConditionalWrite, NamingWrite, Write
+from stream.enforce.api.api_request import ApiRequest, ConditionalWrite, NamingWrite, OrderWrite, Write
 from stream.enforce.api.auth import Role
 from stream.enforce.api.responses import Accepted, CasePage, CaseShown
 from stream.model.control import Appeal, Complaint, Direction, Dispute, Filing, Finding, Punishment
@@ -30,7 +30,7 @@ class WriteOperation:
     name: str
     path: str
     roles: tuple[Role, ...]
-    make: Callable[[ApiRequest], Write | ConditionalWrite | NamingWrite]
+    make: Callable[[ApiRequest], Write | ConditionalWrite | NamingWrite | OrderWrite]
     body: type[msgspec.Struct] | None
     """None: the acts of `acts.ACTS`"""
     made: tuple[str, ...] = ()

@@ -5,10 +5,11 @@ where it is one that the caller may see.
 """
 
 import asyncio
+import math
 import signal
 import time
-from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final
 
 import msgspec
@@ -19,7 +20,7 @@ from stream import logs
 from stream.clock import WallClock
 from stream.config import Config, ConfigError
 from stream.enforce.api import auth, intake, names, permissions, request_parsing
-from stream.enforce.api.api_request import ApiRequest, ConditionalWrite, NamingWrite
+from stream.enforce.api.api_request import ApiRequest, ConditionalWrite, NamingWrite, OrderWrite
 from stream.enforce.api.auth import Caller
 from stream.enforce.api.case_feed import CaseFeed
 from stream.enforce.api.case_index import CaseIndex, line_of
@@ -36,10 +37,11 @@ from stream.enforce.api.responses import (
     forbidden,
     unknown,
 )
+from stream.enforce.api.scopes_written import ScopesWritten
 from stream.enforce.api.writer import RecordWriter
 from stream.enforce.procedures import settings
 from stream.feed.one_subscriber import kept_of
-from stream.feed.topic_reader import registered_senders
+from stream.feed.topic_reader import order_named, registered_senders
 from stream.health import listen
 from stream.http_server import HttpServer, UnreadableBody, body_of, too_many
 from stream.kafka import clients
@@ -47,6 +49,7 @@ from stream.kafka.brokers import Brokers
 from stream.kafka.topics import EXPECTED
 from stream.metrics import ApiMetrics
 from stream.model.answers import json_of
+from stream.model.registry import Expression, Order
 from stream.model.topics import EXPRESSIONS
 from stream.policy.loading import load as load_policy
 from stream.rate_limit import RateLimit
@@ -59,6 +62,12 @@ IDEMPOTENCY_KEY: Final = "Idempotency-Key"
 IDEMPOTENCY_KEY_CHARACTERS_MAX: Final = 255
 READING_S_MAX: Final = 20.0
 """How long a subscriber's partition may take to read: some ten million records; a refusal given now waits for none."""
+
+READS_MAX: Final = 4
+"""Partitions that are read at once for somebody's expressions: others wait, within that bound."""
+
+SENDERS_EVERY_S: Final = 1.0
+"""How often the registered senders are read at most, whatever names are asked for."""
 
 DRAIN_S_MAX: Final = 5.0
 """How long requests in flight may take once the API stops."""
@@ -84,6 +93,11 @@ class ApiServer:
         self._beside = AsyncExitStack()
         self._senders: Collection[str] = ()
         """those registered when last read"""
+        self._senders_read = -math.inf
+        """when that began"""
+        self._naming, self._ordering = asyncio.Lock(), asyncio.Lock()
+        self._scopes = ScopesWritten()
+        self._reads = asyncio.Semaphore(READS_MAX)
         self._rate = RateLimit(config.api.requests_per_token)
         self._server = HttpServer(
             config.http,
@@ -172,10 +186,17 @@ class ApiServer:
                 terms=self._terms,
             )
             write = operation.make(api_request)
+            if isinstance(write, OrderWrite):
+                async with self._ordering:  # so that of two who state one new id the second is refused
+                    plain = write.resolve(await self._order(write.order))
+                    await self._writer.write(plain)
+                return 202, plain.answer
             if isinstance(write, NamingWrite):
                 write = write.resolve(await self._registered(write.sender))
             if isinstance(write, ConditionalWrite):
                 write = write.resolve(await self._received(write.subscriber))
+            if isinstance(write.record, Expression) and (refused := self._scopes.refusal(write.record)):
+                raise Problem(409, Refusal("too-many", refused))
             await self._writer.write(write)
             return 202, write.answer
         if operation.name == "list-cases":
@@ -193,20 +214,40 @@ class ApiServer:
     async def _registered(self, sender: str) -> Collection[str]:
         """Who is registered; the topic is read where this one is not among those that were. Raises `Problem` 503.
 
-        So one that has been removed since still counts: what is asked is whether a name is misspelt.
+        So one that has been removed since still counts: what is asked is whether a name is misspelt. The topic is read
+        once a second at most, for all who ask meanwhile.
         """
+        asked = time.monotonic()
         if sender not in self._senders:
-            with _unreadable("the registered senders"):
-                async with asyncio.timeout(READING_S_MAX):
+            async with self._reading("the registered senders"), self._naming:
+                if sender not in self._senders and self._senders_read < asked:
+                    await asyncio.sleep(max(0.0, self._senders_read + SENDERS_EVERY_S - asked))
+                    began = time.monotonic()
                     self._senders = await registered_senders(self._config, client="wurao-api")
+                    self._senders_read = began
         return self._senders
 
     async def _received(self, subscriber: str) -> Sequence[Received]:
         """What the topic has of a subscriber. Raises `Problem` 503 where it cannot be read within a bound."""
         partitions = EXPECTED[EXPRESSIONS].partitions(self._config.topics)
-        with _unreadable("the earlier expressions of this subscriber"):
+        async with self._reading("the earlier expressions of this subscriber"), self._reads:
+            return (await kept_of(self._config, subscriber, partitions=partitions, client="wurao-api")).received
+
+    async def _order(self, order: str) -> Order | None:
+        """What stands under an order's id. Raises `Problem` 503."""
+        async with self._reading("the orders"):
+            return await order_named(self._config, order, client="wurao-api")
+
+    @asynccontextmanager
+    async def _reading(self, what: str) -> AsyncIterator[None]:
+        """Raise `Problem` 503 where what is read within cannot be, within a bound."""
+        try:
             async with asyncio.timeout(READING_S_MAX):
-                return (await kept_of(self._config, subscriber, partitions=partitions, client="wurao-api")).received
+                yield
+        except (TimeoutError, clients.KafkaError, OSError) as error:
+            log.warning("what a request depends on could not be read", what=what, error=repr(error))
+            reason = f"{what} cannot be read now, and nothing was written; ask again"
+            raise Problem(503, Refusal("not-ready", reason)) from error
 
     def _caller(self, request: web.Request) -> Caller:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
@@ -281,17 +322,6 @@ async def serve(config: Config) -> None:
         await stopping.wait()
     finally:
         await api.stop()
-
-
-@contextmanager
-def _unreadable(what: str) -> Iterator[None]:
-    """Raise `Problem` 503 where what is read within cannot be."""
-    try:
-        yield
-    except (TimeoutError, clients.KafkaError, OSError) as error:
-        log.warning("what a request depends on could not be read", what=what, error=repr(error))
-        reason = f"{what} cannot be read now, and nothing was written; ask again"
-        raise Problem(503, Refusal("not-ready", reason)) from error
 
 
 def _name(request: web.Request, caller: Caller, operation: str) -> str:

@@ -18,7 +18,7 @@ from stream.model import limits
 from stream.model.codec import Undecodable, decode_as
 from stream.model.control import Complaint, Filing, Party
 from stream.model.fields import Time
-from stream.model.registry import scope_name
+from stream.model.registry import KEY_BAR, scope_name
 from stream.model.times import AHEAD_MAX_MS, TERM_MAX_MS, time_problem
 from stream.policy.numbering import Numbering
 from stream.registry import prefixes
@@ -150,8 +150,8 @@ def _misfit(
 ) -> str | None:
     """The form that a value must have and has not, of those that are kept as they came."""
     name = field.encode_name
-    if kind is Complaint and name == "sender" and scope_name(str(value)) is None:
-        return "one sender"  # a refusal of `*` is one of everybody, which nobody says by complaining of a message
+    if kind is Complaint and name == "sender" and (scope_name(str(value)) is None or KEY_BAR in str(value)):
+        return SENDER  # a refusal of `*` is one of everybody, which nobody says by complaining of a message
     if kind is Filing and name == "numbers" and isinstance(value, list | tuple):
         unfit = any(prefixes.campaign_problem(str(one), reading.numbering) for one in value)
         return PREFIXES if unfit else None
@@ -163,13 +163,17 @@ def _misfit(
 
 
 PERSON: Final = "a person's number, such as +8613800138000; one of another country with its + and code"
+SENDER: Final = f"one sender, whose name has no {KEY_BAR}"
 NUMBER: Final = "a number that is sent from: a person's, or 3 to 20 digits"
 PREFIXES: Final = "a list of prefixes with which numbers begin, such as 106900"
 
 
 def _fitted_party(value: object, reading: FormContext) -> Fitted:
     """A party in which the number, if it has one, is as read."""
-    given = value.get("number") if isinstance(value, dict) else value.number if isinstance(value, Party) else None
+    party = value if isinstance(value, dict) else msgspec.structs.asdict(value) if isinstance(value, Party) else {}
+    given, sender = party.get("number"), party.get("sender")
+    if isinstance(sender, str) and KEY_BAR in sender:
+        return Fitted(value, f"a party whose `sender` is {SENDER}")
     if not given:
         return Fitted(value)
     number = number_as_written(str(given), reading.channel, reading.numbering)
