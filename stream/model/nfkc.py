@@ -19,8 +19,18 @@ _MARKS: Final = "".join(c for c in map(chr, _PLANES_WITH_MARKS) if category(c)[0
 _BECOME_MARKS: Final = "\uff9e\uff9f"
 """The half-width voiced and semi-voiced sound marks of Katakana, letters of category Lm: the only two of their kind."""
 _ORDERED: Final = frozenset(_MARKS + _BECOME_MARKS)
-_LONG: Final = re.compile(f"([{_MARKS}]{{{MARKS.most}}})[{_MARKS}]+")
-_LONG_ORDERED: Final = re.compile(f"[{_MARKS}{_BECOME_MARKS}]{{{MARKS.most + 1},}}")
+_MAY_BE_HIGH: Final = "\U00010000-\U0001efff\U000e0000-\U000e0fff"
+"""Where marks beyond U+FFFF can be: a class that holds any of them takes 1 µs for each character that is none."""
+
+
+def _runs(marks: str) -> re.Pattern[str]:
+    """Runs of these, each found whole. One of thirty is not gone through again from each of its marks."""
+    low, high = ("".join(one for one in marks if (one > "\uffff") is beyond) for beyond in (False, True))
+    return re.compile(f"(?:[{low}]|(?=[{_MAY_BE_HIGH}])[{high}])+")
+
+
+_RUN: Final = _runs(_MARKS)
+_RUN_ORDERED: Final = _runs(_MARKS + _BECOME_MARKS)
 _STEP: Final = MARKS.most + 1
 
 
@@ -28,7 +38,7 @@ def bounded(text: str) -> str:
     """The text without what exceeds the limit of marks, ready for `normalize`. 0.1 µs where nothing does; linear."""
     if is_bounded(text):
         return text
-    return _LONG_ORDERED.sub(_in_order, _LONG.sub(r"\1", text))
+    return _RUN_ORDERED.sub(_in_order, _RUN.sub(_cut, text))
 
 
 def is_bounded(text: str) -> bool:
@@ -42,8 +52,15 @@ def nfkc(text: str) -> str:
     return normalize("NFKC", bounded(text))
 
 
+def _cut(run: re.Match[str]) -> str:
+    """A run of marks without those after the 30th."""
+    return run[0][: MARKS.most]
+
+
 def _in_order(run: re.Match[str]) -> str:
-    """A run of marks in canonical order (Unicode 3.11), decomposed."""
+    """A run of marks, if it is too long, in canonical order (Unicode 3.11), decomposed."""
+    if len(run[0]) <= MARKS.most:
+        return run[0]
     parts = (part for mark in run[0] for part in normalize("NFKD", mark))
     return "".join(
         "".join(sorted(some, key=combining) if moves else some)
