@@ -43,8 +43,12 @@ def problem(prefix: str, channel: Channel, numbering: NumberKinds) -> str | None
     country = numbering.plus_country
     if prefix.startswith(country) and _HOTLINE.fullmatch(prefix[len(country) :]):
         return _describe(prefix, channel, f"a hotline behind the country's code is read without it: write {meant}")
-    whole = [number for number in map(read, _filled(prefix)) if _is_known(number, numbering)]
-    if any(number.startswith(prefix) for number in whole) or (not whole and meant == prefix):
+    whole: list[str] = []
+    for number in (number for number in map(read, _filled(prefix)) if _is_known(number, numbering)):
+        whole.append(number)
+        if number.startswith(prefix):
+            break  # no other need be looked at
+    if (whole and whole[-1].startswith(prefix)) or (not whole and meant == prefix):
         return None
     return _describe(prefix, channel, f"{_example(prefix, meant, whole)}: write the prefix as such numbers are read")
 
