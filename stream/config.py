@@ -320,7 +320,8 @@ def load(path: Path | None, environment: Mapping[str, str]) -> Config:
         table, _, name = setting.partition(".")
         value = getattr(getattr(config, table), name)
         if value is not None and (why := fault_of(value)) is not None:
-            raise ConfigError(f"{_origin(setting, path, environment)}: {setting}: {value!r}: {why}")
+            shown = f"…@{value.rpartition('@')[2]}" if "@" in value else value  # a password may stand there
+            raise ConfigError(f"{_origin(setting, path, environment)}: {setting}: {shown!r}: {why}")
     _check(config)
     return config
 

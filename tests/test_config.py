@@ -95,13 +95,21 @@ def test_a_setting_of_the_file_is_named_with_the_file_and_never_as_a_variable_th
         ("WURAO_API__URL", "http://one:99999", "api.url"),
         ("WURAO_API__URL", "http://[::1", "no URL"),
         ("WURAO_CONNECTOR__SMTP_HOST", "mail host", "connector.smtp_host"),
+        ("WURAO_CONNECTOR__SENDER", "wurao@例子.cn", "1 to 63 letters"),
+        ("WURAO_CONNECTOR__SENDER", "wurao", "name@domain"),
         ("WURAO_TRACE__ENDPOINT", "http://:4318", "no host"),
+        ("WURAO_TRACE__ENDPOINT", "http://u:SECRET@:4318", "no host"),
+        ("WURAO_API__URL", "http://u:SEC RET@one", "no URL"),
+        ("WURAO_API__URL", "http://u:SECRET@[::1", "no URL"),
     ],
 )
-def test_what_is_no_address_is_refused_before_a_network_is_asked(variable: str, value: str, told: str) -> None:
+def test_what_is_no_address_is_refused_before_a_network_is_asked_without_its_password(
+    variable: str, value: str, told: str
+) -> None:
     with pytest.raises(ConfigError, match=told) as refused:
         load(None, {variable: value})
     assert str(refused.value).startswith(variable)
+    assert "SEC" not in str(refused.value)
 
 
 @pytest.mark.parametrize(

@@ -173,3 +173,14 @@ async def test_a_server_that_does_not_read_is_one_failed_attempt() -> None:
 
     async with receiver(serve) as port, transports(smtp_port=port, timeout_ms=1_000) as to:
         assert await failure(to, MAILBOX, large)
+
+
+async def test_a_servers_reply_is_kept_as_evidence_without_the_numbers_in_it() -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 a\r\n")
+        while line := (await reader.readline()).upper():
+            writer.write(b"550 <13777766665@org9.example>: no such mailbox\r\n" if b"RCPT" in line else b"250 a\r\n")
+
+    async with receiver(serve) as port, transports(smtp_port=port) as to:
+        reason = await failure(to, Address("smtp", "13777766665@org9.example"))
+    assert reason == "SMTP 550: <****@org9.example>: no such mailbox"
