@@ -307,7 +307,7 @@ def load(path: Path | None, environment: Mapping[str, str]) -> Config:
     if path is not None:
         try:
             tables = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+        except (OSError, ValueError, RecursionError) as error:  # tomllib raises others than its own for long integers
             raise ConfigError(f"{path}: {error}; give a readable TOML file") from error
     _override(tables, environment)
     _refuse_weakening(tables)

@@ -157,6 +157,7 @@ def test_a_filter_whose_workers_would_find_their_ports_taken_does_not_start() ->
         ('[[terms]]\nclock = "forward"\nbasis = "x"\nlenght_ms = 3\n', r"terms\[0\]\.lenght_ms: no such name"),
         ('[[terms]]\nclock = "foward"\nbasis = "x"\n', "names foward, which no procedure has"),
         ("memory_ms = \n", "not TOML"),
+        (f"memory_ms = {'1' * 5_000}\n", "not TOML"),
     ],
 )
 def test_an_unknown_name_among_the_terms_is_refused(tmp_path: Path, text: str, told: str) -> None:
@@ -181,8 +182,9 @@ def test_a_secret_comes_from_its_file_and_a_missing_one_is_named(tmp_path: Path)
         load(None, variables)
 
 
-def test_a_file_that_is_no_toml_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("text", ["[kafka\n", f"kafka = {'1' * 5_000}", "kafka = " + "[" * 100_000])
+def test_a_file_that_is_no_toml_is_named(tmp_path: Path, text: str) -> None:
     file = tmp_path / "broken.toml"
-    file.write_text("[kafka\n", encoding="utf-8")
+    file.write_text(text, encoding="utf-8")
     with pytest.raises(ConfigError, match=r"broken\.toml"):
         load(file, {})

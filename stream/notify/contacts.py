@@ -54,12 +54,11 @@ def read(text: str, path: Path) -> Contacts:
     mend = 'write [contacts] and lines such as "sender|ORG-9" = "mailto:…"'
     try:
         file = msgspec.convert(tomllib.loads(text), _File)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise ConfigError(f"{path}: not TOML: {error}; {mend}") from error
     except msgspec.ValidationError as error:
         # An unknown name may be an addressee that stands before the table.
-        fault = hidden(str(schema_fault(error, _File)))
-        raise ConfigError(f"{path}: {fault}; {mend}") from error
+        raise ConfigError(f"{path}: {hidden(str(schema_fault(error, _File)))}; {mend}") from error
+    except (ValueError, RecursionError) as error:  # tomllib raises others than its own for long integers
+        raise ConfigError(f"{path}: not TOML: {error}; {mend}") from error
     addresses = {}
     for number, (to, address) in enumerate(file.contacts.items(), start=1):
         where = f"{path}: contact {number}"

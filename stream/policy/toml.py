@@ -27,7 +27,7 @@ def parse(text: str, *, source: str) -> dict[str, object]:
         return tomllib.loads(text)
     except RecursionError:
         raise PolicyError(f"{source}:1: not TOML: nested too deeply to be read") from None
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # tomllib raises others than its own for long integers
         line = re.search(r"line (\d+)", str(error))
         raise PolicyError(f"{source}:{line.group(1) if line else 1}: not TOML: {error}") from error
 

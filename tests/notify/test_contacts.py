@@ -19,6 +19,7 @@ from stream.notify.contacts import Address, read
         ('[contacts]\n"+8613800138000" = "mailto:a@b"', "contact 1: an addressee is sender|…, "),
         ("[contacts", "not TOML: "),
         ("contacts = " + "[" * 100_000, "not TOML: "),
+        ("contacts = " + "1" * 5_000, "not TOML: "),
     ],
 )
 def test_what_is_wrong_is_told_with_the_mend(text: str, told: str) -> None:

@@ -73,6 +73,7 @@ def test_a_file_that_is_not_there_is_named_with_the_mend(tmp_path: Path) -> None
         ("limit_ms = 60_000", 'limit_ms = "60"', 'limit_ms = "60"', "Expected `int`"),
         ('version = "cn-2020.2"', "", "#", "missing required field `version`"),
         ("[texts]", "[texts", "[texts", "not TOML"),
+        ("limit_ms = 60_000", f"limit_ms = {'1' * 5_000}", "#", "not TOML"),
         ("subscriber = '", "subscriber = '(", "subscriber = '(", "not a regular expression"),
         ("short = '", "short = '2(?P<x>1)|", "short = '2(?P<x>1)|", "no named groups"),
         ("short = '", r"short = '(1)\1|", "short = '(1)", "back references"),

@@ -68,7 +68,7 @@ def read_years(text: str, *, source: str) -> tuple[CalendarYear, ...]:
     """The years of a calendar file. Raises `CalendarError`."""
     try:
         file = msgspec.convert(tomllib.loads(text), CalendarFile)
-    except (tomllib.TOMLDecodeError, RecursionError, msgspec.ValidationError) as error:
+    except (ValueError, RecursionError) as error:  # msgspec's, and tomllib's, which are not all its own
         fault = (
             schema_fault(error, CalendarFile) if isinstance(error, msgspec.ValidationError) else f"not TOML: {error}"
         )

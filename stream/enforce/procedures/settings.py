@@ -22,10 +22,10 @@ def _settings(file: str | None) -> Settings:
         return Settings()
     try:
         return msgspec.convert(tomllib.loads(_text("enforce.terms", file)), Settings, strict=False)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise ConfigError(f"enforce.terms: {file}: not TOML: {error}") from error
     except msgspec.ValidationError as error:
         raise ConfigError(f"enforce.terms: {file}: {schema_fault(error, Settings)}") from error
+    except (ValueError, RecursionError) as error:  # tomllib raises others than its own for long integers
+        raise ConfigError(f"enforce.terms: {file}: not TOML: {error}") from error
 
 
 def _calendar(file: str | None) -> WorkingDays:

@@ -110,6 +110,7 @@ def test_a_calendar_file_teaches_a_year_and_overrides_a_known_one() -> None:
         ("[[years]]\nyear = 2027\nholidays = ['1.1.']", "years[0].holidays[0]: not a date: write it as 2027-01-31"),
         ("[[years]]\nyear = 2027\nholidays = [1]", "years[0].holidays[0]: Expected a date such as 2027-01-31"),
         ("years = " + "[" * 100_000, "not TOML"),
+        ("years = " + "1" * 5_000, "not TOML"),
         ("[[years]", "line 1"),
         ("[[years]]\nyear = 2027\nholidays = [2026-01-01]", "2026-01-01 is of another year"),
         ("[[years]]\nyear = 2099\nholidays = []", "only 2004 to 2060"),
