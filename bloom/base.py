@@ -142,6 +142,11 @@ class BasedWills:
         self._scopes: dict[ScopeKey, int] = {}
         self._new: list[tuple[int, bool, int, int]] = []
         """scopes that the module does not have yet: it must not be changed while it decides"""
+        self._missed: set[ScopeKey] = set()
+        """scopes that probes asked for and that nobody holds: they are not made for the asking, since events name whom
+        they like"""
+        self.missed_made_count = 0
+        """how many of those came to be held since: probes of before do not know them"""
         self._held: set[int] = set()
         self._moved = False
         """whether bases stand side by side, or one has numbers of partitions that are held no longer"""
@@ -205,12 +210,26 @@ class BasedWills:
         return self.native.changed_count
 
     def probe(self, channel: Channel, sender: str | None, category: str) -> NativeProbe:
-        """The probe for a sender (None: the event names none) and category."""
+        """The probe for a sender (None: the event names none) and category.
+
+        It holds until `missed_made_count` grows; who has dropped all probes calls `forget_missed`.
+        """
         narrower = [scope for scope in refusals_covering(sender, category) if scope != EVERYTHING]
-        places = [self._scope(channel, "refusal", scope) for scope in narrower]
+        places = [self._asked(channel, "refusal", scope) for scope in narrower]
         first, second, third = (*places, _NO_SCOPE, _NO_SCOPE)[:3]
-        consent = self._scope(channel, "consent", Scope(sender, category)) if sender else _NO_SCOPE
+        consent = self._asked(channel, "consent", Scope(sender, category)) if sender else _NO_SCOPE
         return NativeProbe(_NUMBER[channel], consent, (first, second, third))
+
+    def forget_missed(self) -> None:
+        """No probe is used any more that was made before."""
+        self._missed.clear()
+
+    def _asked(self, channel: Channel, kind: Kind, scope: Scope) -> int:
+        place = self._scopes.get((channel, kind, scope))
+        if place is None:
+            self._missed.add((channel, kind, scope))
+            return _NO_SCOPE
+        return place
 
     def stance(self, channel: Channel, number: Msisdn, sender: str | None, category: str) -> Stance:
         """The stance of a number toward a sender (None: the event names none) and category. For a single look-up."""
@@ -245,6 +264,9 @@ class BasedWills:
         place = self._scopes.get((channel, kind, scope))
         if place is None:
             place = self._scopes[channel, kind, scope] = len(self._scopes)
+            if (channel, kind, scope) in self._missed:
+                self._missed.discard((channel, kind, scope))
+                self.missed_made_count += 1
             names = self._name(scope.sender), self._name(scope.category)
             self._new.append((_NUMBER[channel], kind == "refusal", *names))
         return place

@@ -33,7 +33,12 @@ FORMAT_VERSION: Final = 1
 HEADER_BYTES_MAX: Final = 1 << 20
 """What may be read before a checksum is verified; five topics of a thousand partitions take 20 kB."""
 
-LABEL_BYTES_MAX: Final = 1 << 16
+LABEL_BYTES_MAX: Final = (1 << 20) + (1 << 12)
+"""The names of any record that the fold takes (1 MiB, `stream.model.limits.RECORD`) and what stands beside them: so no
+record that was folded can keep a snapshot from being written."""
+
+NAME_SHOWN_MAX: Final = 64
+"""Characters of a name in a message: names of before may be as long as a record."""
 
 RECORDS_BODY_BYTES: Final = 8 << 20
 """A section of records ends once it is this long, so that neither writer nor reader holds all of them at once."""
@@ -102,6 +107,12 @@ class _Where(NamedTuple):
         return SnapshotError(f"{self.path}: cannot be read: {error.strerror}; {self.mend}")
 
 
+def _shown(name: str | None) -> str:
+    if name is None:
+        return "*"
+    return name if len(name) <= NAME_SHOWN_MAX else f"{name[:NAME_SHOWN_MAX]}… ({len(name)} characters)"
+
+
 class _SetLabel(msgspec.Struct, frozen=True, tag_field="section", tag="set"):
     channel: Channel
     kind: Kind
@@ -111,7 +122,7 @@ class _SetLabel(msgspec.Struct, frozen=True, tag_field="section", tag="set"):
 
     @property
     def place(self) -> str:
-        return f"{self.kind}s of ({self.sender or '*'},{self.category or '*'}) on {self.channel}"
+        return f"{self.kind}s of ({_shown(self.sender)},{_shown(self.category)}) on {self.channel}"
 
 
 class _NarrowLabel(msgspec.Struct, frozen=True, tag_field="section", tag="narrow"):

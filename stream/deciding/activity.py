@@ -50,7 +50,15 @@ CHUNK_ROWS_MAX: Final = 1 << 16
 """Rows for which room is made at once in a window that has as many already."""
 
 NAMES_MAX: Final = 65_536
-"""Answers and odd numbers that are remembered before all windows are closed early: senders' names are free text."""
+"""Answers and odd numbers that are remembered before all windows are closed early."""
+
+TEXTS_CHARACTERS_MAX: Final = 1 << 20
+"""Characters of odd numbers that are remembered (4 MiB at most): what comes beyond, until the windows are closed, is
+nobody's number for early warning. They are free text, which anybody may write."""
+
+DAY_MS: Final = 86_400_000
+OLD_MS: Final = 2 * DAY_MS
+"""What is older stands in one window: a producer states its time, and could else open one for each event."""
 
 LISTS_MAX: Final = 4
 """Lists of answers that are remembered: the native module's and Python's, and what each started again."""
@@ -74,6 +82,8 @@ Owner = Callable[[Channel, str], str | None]
 """The sender that owns a number on a channel, if any does."""
 
 _ANSWER: Final = attrgetter("of", "sender", "verdict", "reason")
+_CLAIM: Final = "\0"
+"""In the place of a sender in an `AnswerTable`: somebody's claim. No record names a sender so."""
 _UNCOUNTED: Final = -1
 """An answer that early warning is not about: to a reply, or one of `UNATTRIBUTED`."""
 
@@ -120,20 +130,32 @@ class AnswerTable(dict[tuple[object, ...], int]):
         self._by_number: NDArray[np.bool_] = np.zeros(0, dtype=np.bool_)
 
     def __missing__(self, answer: tuple[object, ...]) -> int:
-        place = self[answer] = len(self.names)
+        of, sender, verdict, reason = answer
+        if sender not in (None, _CLAIM) and reason in CLAIMED:
+            # One place for all that may be a mere claim: what strangers call themselves is not kept.
+            return self[of, _CLAIM, verdict, reason]
+        return self._keep(answer, answer)
+
+    def borne_out(self, answer: tuple[object, ...]) -> int:
+        """The place of an answer of `CLAIMED` whose sender is the owner of the number."""
+        key = (*answer, _CLAIM)
+        return self[key] if key in self else self._keep(key, answer)
+
+    def _keep(self, key: tuple[object, ...], answer: tuple[object, ...]) -> int:
+        place = self[key] = len(self.names)
         self.names.append(AnsweredEvent(*answer))  # type: ignore[arg-type]  # `_ANSWER` gives just these
         return place
 
     @property
     def is_full(self) -> bool:
-        """Whether another table should take its place: senders' names are free text."""
+        """Whether another table should take its place: senders come and go."""
         return len(self.names) >= NAMES_MAX
 
     def claims(self) -> NDArray[np.bool_]:
         """Of each name, whether its sender may be a mere claim."""
         new = self.names[len(self._claims) :]
         if new:
-            found = [one.sender is not None and one.reason in CLAIMED for one in new]
+            found = [one.sender == _CLAIM for one in new]
             self._claims = np.append(self._claims, found)
         return self._claims
 
@@ -156,6 +178,8 @@ def acts_of(decided: DecisionColumns, signs: Sequence[Sign], *, owner: Owner, ta
         one, origin = decisions[row], origins[row]
         if (owner("call" if one.of == "call" else "sms", origin) if origin else None) != one.sender:
             rows[row] = table[one.of, None, one.verdict, one.reason]
+        else:
+            rows[row] = table.borne_out((one.of, one.sender, one.verdict, one.reason))
     sources: Integers = np.zeros(len(rows), dtype=np.int64)
     odd_sources: dict[int, str] = {}
     if places := np.flatnonzero(table.by_number()[rows]).tolist():
@@ -179,7 +203,7 @@ class _Rows(NamedTuple):
     recipients: Integers
     sources: Integers
 
-    def where(self, these: NDArray[np.bool_]) -> "_Rows":
+    def where(self, these: NDArray[np.bool_] | NDArray[np.intp]) -> "_Rows":
         """Some of the rows."""
         return _Rows(self.answers[these], self.recipients[these], self.sources[these])
 
@@ -290,7 +314,11 @@ class ActivityCounter:
     def close(self, now: int, *, everything: bool = False) -> list[Closed]:
         """The windows that are over by now, or all of them; they are counted here no longer."""
         self._take_in(now)
-        full = self._rows >= ROWS_MAX or len(self._answers) + len(self._sources) >= NAMES_MAX
+        full = (
+            self._rows >= ROWS_MAX
+            or len(self._answers) + len(self._sources) >= NAMES_MAX
+            or self._texts_characters >= TEXTS_CHARACTERS_MAX
+        )
         closed = [
             self._closed(window)
             for window in sorted(self._open)
@@ -315,6 +343,7 @@ class ActivityCounter:
         self._answers = _Answers()
         self._sources: dict[str, int] = {}
         self._texts: dict[int, str] = {}
+        self._texts_characters = 0
         self._acts = _ActsPlaces()
 
     def _window(self, window: int, now: int) -> _Open:
@@ -351,17 +380,25 @@ class ActivityCounter:
         if not len(changes):
             self._put(int(windows[0]), rows, since)
             return
-        for window in sorted({int(windows[0]), *changes.tolist()}):
-            self._put(window, rows.where(windows == window), since)
+        order = np.argsort(windows, kind="stable")
+        ends = [*(np.flatnonzero(np.diff(windows[order])) + 1).tolist(), len(order)]
+        begin = 0
+        for end in ends:
+            these = order[begin:end]
+            self._put(int(windows[these[0]]), rows.where(these), since)
+            begin = end
 
     def _put(self, window: int, rows: _Rows, since: int) -> None:
         self._window(window, since).put(rows, self._answers.by_number())
         self._rows += len(rows.answers)
 
     def _source(self, text: str) -> int:
-        """An integer for a number that is no subscriber's, above all that are."""
+        """An integer for a number that is no subscriber's, above all that are; `NO_NUMBER` where there is no room."""
         source = self._sources.get(text)
         if source is None:
+            if self._texts_characters >= TEXTS_CHARACTERS_MAX:
+                return NO_NUMBER
+            self._texts_characters += len(text)
             source = self._sources[text] = MSISDN_END + len(self._sources)
             self._texts[source] = text
         return source
@@ -372,7 +409,11 @@ def _window_of(timestamp: int, now: int) -> int:
 
 
 def _windows_of(timestamps: Integers, now: int) -> Integers:
-    """The windows that moments lie in. What has no time yet, or one that is not yet, is of now."""
+    """The windows that moments lie in. What has no time yet, or one that is not yet, is of now; all that is too old for
+    early warning is of the first window of a day.
+    """
+    oldest = now - OLD_MS
     moments: Integers = np.where((timestamps < 0) | (timestamps > now), now, timestamps)
+    moments = np.where(moments < oldest, oldest - oldest % DAY_MS, moments)
     windows: Integers = moments - moments % WINDOW_MS
     return windows

@@ -184,7 +184,7 @@ class NativeBatches:
         world = self._decider.world
         if self._generation != world.registry.generation:
             self._set_world()
-        elif self._stale != world.stale or self._engine.is_full:
+        elif self._stale != world.stale or self._engine.is_full or self._missed_made != self._wills.missed_made_count:
             self._clear_routes()
         if self._epoch != self._decider.epoch:
             self._set_epoch()
@@ -198,6 +198,8 @@ class NativeBatches:
     def _clear_routes(self) -> None:
         self._engine.clear_routes()
         self._compiler.clear_routes()
+        self._wills.forget_missed()
+        self._missed_made = self._wills.missed_made_count
         self._stale = self._decider.world.stale
 
     def _set_epoch(self) -> None:

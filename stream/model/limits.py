@@ -24,6 +24,9 @@ RECORD: Final = Limit(1 << 20, "bytes", "a record of any topic", "what a broker 
 BATCH: Final = Limit(
     32 << 20, "bytes", "a record batch once decompressed", "a broker takes 2 MiB of it, and JSON shrinks to a tenth"
 )
+BATCH_RECORDS: Final = Limit(
+    1 << 17, "records", "a record batch", "a full one of events has as many; each takes memory of its own"
+)
 EVENT_ID: Final = Limit(128, "characters", "an event's `id`, and a case's", "it serves as a key and in a log line")
 TEXT: Final = Limit(40_000, "characters", "a `text`", "the 255 parts that an SMS can have, and some")
 EVENT_FIELD: Final = Limit(256, "characters", "every other text of an event", "numbers, ids and names are far shorter")
@@ -61,9 +64,9 @@ WORKBOOK_CELLS: Final = Limit(
 )
 
 TABLE: Final = (
-    RECORD, EVENT_ID, TEXT, EVENT_FIELD, NAME, CONTACT, REASON, ENTRIES, TERM, TERMS, NUMBERS, CAMPAIGN_NUMBERS,
-    SCOPES, MARKS, DEAD_LETTER, DEAD_LETTER_KEY, DECISION_KEY, FILE_LINE, FILE_CELL, FILE_COLUMNS, WORKBOOK_BYTES,
-    WORKBOOK_CELLS,
+    RECORD, BATCH, BATCH_RECORDS, EVENT_ID, TEXT, EVENT_FIELD, NAME, CONTACT, REASON, ENTRIES, TERM, TERMS, NUMBERS,
+    CAMPAIGN_NUMBERS, SCOPES, MARKS, DEAD_LETTER, DEAD_LETTER_KEY, DECISION_KEY, FILE_LINE, FILE_CELL, FILE_COLUMNS,
+    WORKBOOK_BYTES, WORKBOOK_CELLS,
 )  # fmt: skip
 
 _OF_TEXTS: Final = {

@@ -26,8 +26,12 @@ from stream.registry.registry import Registry
 EPOCH_OF_FILES: Final = "file"
 """The epoch of decisions that `wurao decide` makes: their registry is a file, not a state of the topics."""
 
-ROUTES_MAX: Final = 65_536
-"""Sources and routes kept; beyond, all are forgotten and recreated: odd traffic cannot fill the memory."""
+KEPT_BYTES_MAX: Final = 16 << 20
+"""What sources and routes may take, by the estimate below; beyond, all are forgotten and compiled again: odd traffic
+cannot fill the memory. Bulk traffic runs through some thousands."""
+
+ROUTE_BYTES: Final = 768
+"""What a source or route takes, about, but for the names in it, of which each character may take four bytes."""
 
 _READ_WITH_TERMS: Final = frozenset({"commercial", "service"})
 _READ_WITHOUT: Final = frozenset({"commercial"})
@@ -187,7 +191,7 @@ class Decider:
         """as it came → as read, of numbers that are remembered"""
         self._owned: dict[tuple[object, ...], _Origin] = {}
         self._unowned: dict[tuple[Channel, FromKind, bool], _Origin] = {}
-        self._routes_count = 0
+        self._kept_bytes = 0
 
     def _read_origin(self, event: Event) -> str | None:
         """The number that an event comes from; of one whose origin is remembered so is the spelling."""
@@ -195,8 +199,7 @@ class Decider:
         number = self.world.origin(type(event), text, internet=internet)
         origins, read = (self._calls, self._read_calls) if isinstance(event, Call) else (self._sms, self._read_sms)
         if number is not None and number in origins and not internet:
-            self._make_room()
-            self._routes_count += 1
+            self._make_room(text)
             read[text] = number
         return number
 
@@ -247,24 +250,24 @@ class Decider:
                 unowned = _Origin(Source(self.world, channel, from_, internet=internet), {})
                 self._unowned[channel, kind, internet] = unowned
             return unowned
-        self._make_room()
+        self._make_room(from_)
         source = Source(self.world, channel, from_, internet=internet)
         origin = self._owned.setdefault(source.identity, _Origin(source, {}))
         if not internet and not isinstance(event, Reply):
-            self._routes_count += 1
             (self._calls if channel == "call" else self._sms)[from_] = origin
         return origin
 
     def _program(self, event: Event, origin: _Origin, to_kind: ToKind, statement: _Statement) -> RouteProgram:
-        self._make_room()
-        self._routes_count += 1
+        self._make_room(event.sender if not isinstance(event, Reply) else None, statement[4])
         route = Route(self.world, type(event), origin.source, to_kind, _stated_by(event))
         program = origin.programs[statement] = self._compiler.program(route)
         return program
 
-    def _make_room(self) -> None:
-        if self._routes_count >= ROUTES_MAX:
+    def _make_room(self, *names: str | None) -> None:
+        """Account for one more source or route with these names in it."""
+        if self._kept_bytes >= KEPT_BYTES_MAX:
             self._forget()
+        self._kept_bytes += ROUTE_BYTES + 4 * sum(len(name) for name in names if name)
 
 
 def _channel_of(event: Event) -> Channel:

@@ -19,6 +19,9 @@ READINGS_MAX: Final = 4_096
 """Texts whose reading is remembered; beyond, all are forgotten. More than a batch holds; what repeats itself does so
 much sooner."""
 
+READINGS_CHARACTERS_MAX: Final = 1 << 20
+"""Characters of these texts and of what they were folded to, which may be eighteen times as many: 4 MiB at most."""
+
 REMEMBERED_CHARACTERS_MAX: Final = 1_024
 """Longer texts are read again each time, so that huge ones cannot fill the memory. Fifteen SMS fit."""
 
@@ -62,6 +65,7 @@ class TextReader:
         self._prohibited = prohibited
         self._opt_out = opt_out
         self._readings: dict[str, TextReading] = {}
+        self._characters_kept = 0
         self._characters = characters()
 
     def read(self, text: str) -> TextReading:
@@ -72,10 +76,18 @@ class TextReader:
         folded = fold(text)
         reading = TextReading(folded, prohibited=self._prohibited.found(folded) is not None, opt_out=self._opt_out)
         if len(text) <= REMEMBERED_CHARACTERS_MAX:
-            if len(self._readings) >= READINGS_MAX:
-                self._readings.clear()
-            self._readings[text] = reading
+            if len(self._readings) >= READINGS_MAX or self._characters_kept >= READINGS_CHARACTERS_MAX:
+                self._forget()
+            self._keep(text, reading)
         return reading
+
+    def _keep(self, text: str, reading: TextReading) -> None:
+        self._readings[text] = reading
+        self._characters_kept += len(text) + len(reading.folded)
+
+    def _forget(self) -> None:
+        self._readings.clear()
+        self._characters_kept = 0
 
     def read_ahead(self, texts: Iterable[str]) -> None:
         """Read those of a batch's texts that are new, together, so that `read` has them. Linear; 0.8 µs a text.
@@ -91,8 +103,8 @@ class TextReader:
         ]
         if len(new) < TOGETHER_MIN:
             return
-        if len(known) + len(new) > READINGS_MAX:
-            known.clear()
+        if len(known) + len(new) > READINGS_MAX or self._characters_kept >= READINGS_CHARACTERS_MAX:
+            self._forget()
         table = self._characters
         codes = np.minimum(codes_of(END.join(new) + END), PLANE)
         ends = ends_of(codes)
@@ -107,7 +119,7 @@ class TextReader:
         for place, (text, reads) in enumerate(zip(new, text_of(folded).split(END), strict=False)):
             if place not in left:
                 found = place in prohibited or (place in suspect and terms.word_in(reads) is not None)
-                known[text] = TextReading(reads, prohibited=found, opt_out=opt_out)
+                self._keep(text, TextReading(reads, prohibited=found, opt_out=opt_out))
 
 
 def _texts_at(places: list[int], joined: Codes) -> set[int]:

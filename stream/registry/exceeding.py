@@ -24,6 +24,8 @@ _BUCKETS: Final = 1 << 22
 _BAR: Final = KEY_BAR.encode()
 _BARS: Final = 3
 """in an expression's key"""
+SHOWN_MAX: Final = 160
+"""Characters of a key in a sentence: any longer one is what the sentence is about."""
 
 
 class _Timed(msgspec.Struct):
@@ -85,6 +87,8 @@ class Exceeding:
 
     def _shown(self, key: bytes) -> str:
         text = key.decode(errors="replace")
+        if len(text) > SHOWN_MAX:
+            text = f"{text[:SHOWN_MAX]}… ({len(text):,} characters)"
         if self._topic != EXPRESSIONS:
             return text
         subscriber, bar, rest = text.partition("|")

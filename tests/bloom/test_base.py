@@ -15,7 +15,7 @@ from bloom.bitmaps import Overlay, Wills
 from bloom.number import Msisdn, to_text
 from bloom.partition import partition_of
 from bloom.partitioned import HeldPartitions
-from bloom.wills import CHANNELS, EVERYTHING, ExpressionRow, Scope
+from bloom.wills import CHANNELS, EVERYTHING, ExpressionColumns, ExpressionRow, Scope
 from tests.deciding.twins import needs_native
 
 pytestmark = needs_native
@@ -283,3 +283,19 @@ def test_a_damaged_base_is_refused_with_the_mend(tmp_path: Path) -> None:
         Base.mapped(path)
     with pytest.raises(BaseError):
         Base.mapped(tmp_path / "none")
+
+
+def test_whom_events_name_makes_no_scope_and_a_scope_that_comes_to_be_held_is_seen() -> None:
+    wills = Wills()
+    based = BasedWills.following(wills)
+    before = len(based._scopes)
+    for number in range(1_000):
+        based.probe("sms", f"STRANGER-{number}", "finance")
+    assert len(based._scopes) == before
+    assert based.missed_made_count == 0
+    number = Msisdn(8613800138000)
+    wills.apply_columns(ExpressionColumns.of([ExpressionRow(number, "sms", "consent", "STRANGER-7", "finance")]))
+    assert based.missed_made_count > 0, "whoever keeps probes must drop them"
+    assert based.stance("sms", number, "STRANGER-7", "finance") == "consented"
+    based.forget_missed()
+    assert not based._missed

@@ -5,6 +5,7 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -25,7 +26,7 @@ from bloom.snapshot import (
     read_meta,
     write,
 )
-from bloom.wills import CHANNELS, EVERYTHING, ExpressionRow, Scope
+from bloom.wills import CHANNELS, EVERYTHING, ExpressionColumns, ExpressionRow, Scope
 
 NUMBERS = [Msisdn(8613800138000 + 70_000 * i) for i in range(4)]
 META = SnapshotMeta(
@@ -195,6 +196,15 @@ def test_any_other_file_is_refused(tmp_path: Path, content: bytes) -> None:
             read(path)
         with pytest.raises(SnapshotError):
             read_meta(path)
+
+
+@pytest.mark.parametrize("letters", ["s", "词", "\x01"])
+def test_the_names_of_any_record_that_was_folded_can_be_written(path: Path, letters: str) -> None:
+    longest = (1 << 20) // len(msgspec.json.encode(letters)[1:-1]) * letters
+    wills = Wills()
+    wills.apply_columns(ExpressionColumns.of([ExpressionRow(NUMBERS[0], "sms", "refuse", longest, None)]))
+    write(path, meta=META, wills=wills, records=())
+    assert read(path).wills.stance("sms", NUMBERS[0], longest, "finance") == "refused"
 
 
 # What another program might write: good checksums, bad content

@@ -40,9 +40,10 @@ def test_what_exceeds_a_limit_stays_in_force_and_is_named(broker: Broker, tmp_pa
     proven = Expression("+8613800138000", "call", "refuse", 1_700_000_000_000, "letter", evidence="e" * 4001)
     mended = Expression("+8613900139000", "call", "refuse", 1_600_000_000, "letter")
     many = [Expression("+8617012345678", "sms", "refuse", 1_700_000_000_000, "letter", f"S-{n}") for n in range(1001)]
+    long = Expression("+8613700137000", "sms", "refuse", 1_700_000_000_000, "letter", "s" * 66_000)
     terms = Wordlist("old", ("词" * 65,))
     order = Order("O-1", "stop", 1, "measures", sender="S")
-    broker.write_registry([seconds, proven, mended, *many, terms, order])
+    broker.write_registry([seconds, proven, mended, *many, long, terms, order])
     broker.write_registry([msgspec.structs.replace(mended, time=1_700_000_000_000)])
     answer = wurao.asked("topics", "check")
     told = answer["exceeding"]
@@ -51,12 +52,14 @@ def test_what_exceeds_a_limit_stays_in_force_and_is_named(broker: Broker, tmp_pa
     for part, why in (
         ("+86138****8000|sms|*|*", "looks like seconds"),
         ("+86138****8000|call|*|*", "`evidence` has 4,001 characters"),
+        ("+86137****7000|sms|" + "s" * 20, "`sender` has 66,000 characters"),
         ("+86170****5678 on sms", "1,001 scopes, at most 1,000"),
         ("registry.wordlists, partition 0, offset 0, key old", "`terms[0]` has 65 characters, at most 64"),
         ("registry.orders, partition 0, offset 0, key O-1", "`from`: 1 "),
     ):
         assert [one for one in told if part in one and why in one], part
-    assert len(told) == 5
+    assert len(told) == 6
+    assert all(len(one) < 400 for one in told), "what is too long is not repeated whole"
     assert "8000" not in wurao.run("topics", "check").stdout.replace("****8000", "")
     fewer = wurao.asked("topics", "check", "--records", "all-but-expressions")["exceeding"]
     assert isinstance(fewer, list)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from bloom.number import MSISDN_END, MSISDN_MIN, parse
 from stream.deciding import activity, windows
-from stream.deciding.activity import LATE_MS, ActivityCounter, AnswerTable, DecisionColumns, acts_of
+from stream.deciding.activity import DAY_MS, LATE_MS, OLD_MS, ActivityCounter, AnswerTable, DecisionColumns, acts_of
 from stream.deciding.batch import decide_batch
 from stream.deciding.windows import BLOCKS_MAX, NO_NUMBER, Closed, Sign, numbers_of, records_of
 from stream.model.control import BLOCK_NUMBERS, WINDOW_MS, Activity, Party, Tally
@@ -139,12 +139,15 @@ def _is_told(key: Key, count: Count) -> bool:
     return key[2] is not None or events >= FLOOR
 
 
-def _add(counter: ActivityCounter, made: Sequence[Made], signs: Iterable[Sign] = (), *, now: int = NOW) -> None:
+def _columns(made: Sequence[Made]) -> DecisionColumns:
     decisions = [one.decision for one in made]
-    decided = DecisionColumns(
+    return DecisionColumns(
         decisions, [one.to for one in decisions], [one.from_ for one in decisions], [one.timestamp for one in made]
     )
-    counter.add(acts_of(decided, list(signs), owner=OWNERS, table=AnswerTable()), now=now)
+
+
+def _add(counter: ActivityCounter, made: Sequence[Made], signs: Iterable[Sign] = (), *, now: int = NOW) -> None:
+    counter.add(acts_of(_columns(made), list(signs), owner=OWNERS, table=AnswerTable()), now=now)
 
 
 def _records(closed: Iterable[Closed]) -> Iterator[Activity]:
@@ -365,3 +368,29 @@ def test_a_sender_is_blamed_for_what_its_own_numbers_send_whether_it_says_who_it
     }
     grounds = [finding.grounds for finding in evaluate(None, record, load().file.warning).findings]
     assert grounds == ["blocked-share", "sweep"]
+
+
+def test_what_strangers_call_themselves_is_not_kept() -> None:
+    table = AnswerTable()
+    made = [_made(sender=f"STRANGER-{n}", reason="unlicensed", from_="10690000") for n in range(1_000)]
+    acts_of(_columns(made), [], owner=OWNERS, table=table)
+    assert len(table.names) <= 2
+
+
+def test_odd_numbers_beyond_their_room_are_nobodys_and_close_every_window_early(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(activity, "TEXTS_CHARACTERS_MAX", 1_000)
+    counter = ActivityCounter("run")
+    _add(counter, [_made(sender=None, from_=f"{n:0100d}x") for n in range(100)])
+    assert sum(map(len, counter._texts.values())) <= 1_000 + 101
+    assert counter.close(START), "closed early"
+    assert counter._texts == {}
+
+
+def test_all_that_is_older_than_two_days_stands_in_one_window_of_a_day() -> None:
+    counter = ActivityCounter("run")
+    _add(counter, [_made(at=NOW - OLD_MS - 1 - n * 10_000_000) for n in range(5_000)])
+    (record,) = _records(counter.close(NOW, everything=True))
+    assert record.tallies[0].count == 5_000
+    assert record.window % DAY_MS == 0

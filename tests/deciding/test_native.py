@@ -14,6 +14,8 @@ from stream.policy.worlds import Play, plays, scenes
 from stream.registry.registry import registry_of
 from tests.deciding.differential import Source, round_of
 from tests.deciding.twins import PARTITIONS, Twins, needs_native, partitioned_registry
+from tests.filter import cases
+from tests.filter.harness import NOW, event
 from tests.policy import strategies
 from tests.policy.model import Json
 from tests.policy.test_model import policy_of
@@ -63,3 +65,19 @@ def test_spoilt_events_are_left_or_decided_alike() -> None:
     source = Source(seed=7)
     for _ in range(12):
         round_of(source, 500)
+
+
+def test_the_first_refusal_of_a_scope_that_nobody_held_reaches_the_routes_that_there_are() -> None:
+    """Routes are compiled without the scopes that nobody holds: the first to be held must reach those there are."""
+    registry = registry_of(cases.registry())
+    twins = Twins(load(), registry)
+    asked = {**cases.BANK, "sender": "ORG-BANK", "category": "finance", "text": cases.GOOD_TEXT}
+    events = [event("sms", n, to=to, **asked) for n, to in enumerate((cases.SILENT, cases.WILLING))]
+    assert twins.agree(lines(events), now=NOW) == []
+    refusal: Json = {
+        "kind": "expression", "subscriber": cases.SILENT, "channel": "sms", "sender": "ORG-BANK", "category": None,
+        "will": "refuse", "time": 1_790_000_000_000, "source": "form",
+    }  # fmt: skip
+    registry.apply([decode_file_record(line) for line in lines([refusal])])
+    assert twins.agree(lines(events), now=NOW) == []
+    assert twins.native._compiler.answers, "it was decided natively, and as Python does"

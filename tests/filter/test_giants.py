@@ -13,7 +13,9 @@ from bloom.partition import partition_of
 from stream.kafka import clients
 from stream.model.limits import BATCH
 from stream.model.limits import DEAD_LETTER as KEPT
+from stream.model.registry import Expression
 from stream.model.topics import DEAD_LETTER, EVENTS_SMS, EXPRESSIONS
+from tests.enforce.harness import wait_until
 from tests.filter import cases
 from tests.filter.harness import PARTITIONS, Broker, FilterProcess, event
 from tests.hostile import write_compressed
@@ -92,3 +94,17 @@ def test_a_broker_that_refuses_a_dead_letter_for_its_size_gets_a_shorter_one(bro
     assert values.keys() == {None, b"["}
     assert values[None]["value-bytes"] == b"5000"
     assert values[None]["value-sha256"].decode() == sha256(LONG).hexdigest()
+
+
+@pytest.mark.parametrize("mode", ["replicated", "partitioned"])
+def test_an_old_expression_with_names_beyond_any_limit_bars_no_start(broker: Broker, tmp_path: Path, mode: str) -> None:
+    names = ("s" * 66_000, "s" * 1_000_000)
+    old = [Expression(cases.WILLING, "sms", "refuse", 1_790_000_000_000, "form", name) for name in names]
+    broker.write_registry([*cases.registry(), *old])
+    for start in (1, 2):  # from the topics, and from the snapshot that was made then
+        with FilterProcess(broker, tmp_path, WURAO_REGISTRY__MODE=mode) as filter_:
+            filter_.wait_ready()
+            broker.write_events([{**LAST, "id": f"start-{start}"}])
+            assert broker.decisions(until=start)[-1]["verdict"] == "allow"
+            wait_until(lambda: any((tmp_path / "snapshots").rglob("*.snapshot")), what="a snapshot")
+            assert filter_.terminate() == 0

@@ -10,7 +10,7 @@ from stream.config import Config
 from stream.kafka import clients
 from stream.kafka.seams.bounded import BoundedRecords, records_in
 from stream.model.codec import UNREADABLE, Undecodable, decode_record, event_decoder
-from stream.model.limits import BATCH
+from stream.model.limits import BATCH, BATCH_RECORDS
 from stream.model.topics import EVENTS_SMS, SENDERS
 
 CODECS = {
@@ -47,6 +47,17 @@ def test_a_bomb_comes_as_one_record_that_says_what_it_was_and_the_next_batch_fol
     assert bad.value is not None
     assert bad.value.startswith(UNREADABLE + b"8 records at offsets 0 to 7")
     assert good.value == b"good"
+
+
+@pytest.mark.parametrize("compression", [0, *CODECS.values()])
+def test_a_batch_of_more_records_than_memory_is_meant_for_is_read_by_nobody(compression: int) -> None:
+    builder = DefaultRecordBatchBuilder(2, compression, 0, -1, -1, 0, 1 << 30)
+    for offset in range(BATCH_RECORDS.most + 1):
+        builder.append(offset, 1, None, None, [])
+    (bad,) = records_in(bytes(builder.build()))
+    assert bad.offset == BATCH_RECORDS.most
+    assert bad.value is not None
+    assert bad.value.startswith(UNREADABLE)
 
 
 async def test_every_consumer_of_a_process_reads_so() -> None:

@@ -19,7 +19,7 @@ from stream.model.codec import decode_event, decode_file_record
 from stream.model.events import Call, Event, Reply, Sms
 from stream.model.registry import Expression, FileRecord, Order, Wordlist
 from stream.model.topics import RECORD_KIND
-from stream.policy.decide import Decider, case_of, decide
+from stream.policy.decide import ROUTE_BYTES, Decider, case_of, decide
 from stream.policy.facts import World
 from stream.policy.loading import load
 from stream.policy.settings import Policy
@@ -235,7 +235,7 @@ def _resumed(records: list[FileRecord]) -> Registry:
 
 
 def test_routes_beyond_the_limit_are_forgotten_and_decided_alike(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stream.policy.decide.ROUTES_MAX", 8)
+    monkeypatch.setattr("stream.policy.decide.KEPT_BYTES_MAX", 8 * ROUTE_BYTES)
     decider = Decider(CN_2020, registry_of(_records(strategies.LAWFUL)))
     world = World(CN_2020, decider.world.registry)
     for number in range(40):
@@ -243,7 +243,7 @@ def test_routes_beyond_the_limit_are_forgotten_and_decided_alike(monkeypatch: py
             id="e", time=NOON, to=strategies.SUBSCRIBERS[0], from_=f"+8610{number:08}", category=f"{number % 7}"
         )
         assert decider.decide(event, NOON) == decide(event, world, NOON)
-        assert decider._routes_count <= 8
+        assert decider._kept_bytes <= 9 * ROUTE_BYTES
 
 
 def _records(raws: list[Json]) -> list[FileRecord]:

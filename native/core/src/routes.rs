@@ -13,8 +13,8 @@ use std::hash::{BuildHasher, Hasher};
 /// Routes kept. Beyond, events on new routes fall back to Python, and all routes are dropped before the next batch: traffic
 /// over ever new routes cannot fill the memory.
 const ROUTES_MAX: usize = 65_536;
-/// Bytes of long names kept: senders may be named by a MiB each.
-const LONG_NAMES_MAX: usize = 16 << 20;
+/// Bytes of long names kept: a stranger may name a thousand senders a second, and Python holds each name as well.
+const LONG_NAMES_MAX: usize = 4 << 20;
 
 /// The place of no rows and of no measures.
 const NOTHING: u32 = 0;
@@ -314,6 +314,6 @@ mod tests {
             routes.keep(&key, routes.hash(&key), made(0));
             kept += 1;
         }
-        assert!(kept < 20);
+        assert!(kept < 6);
     }
 }

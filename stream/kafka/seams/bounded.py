@@ -11,6 +11,7 @@ import struct
 import sys
 import zlib
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final, Protocol
@@ -24,7 +25,7 @@ from aiokafka.record.memory_records import MemoryRecords
 
 from stream.kafka.seams import layout
 from stream.model.codec import UNREADABLE
-from stream.model.limits import BATCH
+from stream.model.limits import BATCH, BATCH_RECORDS
 
 _GZIP: Final = 31
 """zlib's `wbits` for gzip's head and tail."""
@@ -127,18 +128,18 @@ class _BoundedBatch:
         self.validate_crc = batch.validate_crc
 
     def __iter__(self) -> Iterator[FetchedRecord]:
-        try:
-            yield from self._batch
-        except TooLarge:
-            (timestamp,) = _INT64.unpack_from(self._data, _MAX_TIMESTAMP_AT)
-            yield UnreadableBatch(self.next_offset - 1, timestamp, self._described())
+        if _count(self._data) <= BATCH_RECORDS.most:
+            with suppress(TooLarge):
+                yield from self._batch
+                return
+        (timestamp,) = _INT64.unpack_from(self._data, _MAX_TIMESTAMP_AT)
+        yield UnreadableBatch(self.next_offset - 1, timestamp, self._described())
 
     def _described(self) -> bytes:
-        (count,) = _INT32.unpack_from(self._data, layout.COUNT_AT)
         described = (
-            f"{count} records at offsets {self.base_offset} to {self.next_offset - 1}, {len(self._data)} bytes as they"
-            f" came (sha256 {sha256(self._data).hexdigest()}), are more than {BATCH.most} bytes once decompressed, or"
-            " cannot be"
+            f"{_count(self._data)} records at offsets {self.base_offset} to {self.next_offset - 1}, {len(self._data)}"
+            f" bytes as they came (sha256 {sha256(self._data).hexdigest()}), are more than {BATCH_RECORDS.most} records"
+            f" or {BATCH.most} bytes once decompressed, or cannot be"
         )
         return UNREADABLE + described.encode()
 
@@ -158,10 +159,13 @@ class BoundedRecords:
         batch = self._memory.next_batch()
         (length,) = _INT32.unpack_from(self._buffer, self._at + layout.LENGTH_AT)
         start, self._at = self._at, self._at + layout.LOG_OVERHEAD + length
-        if type(batch) is not DefaultRecordBatch or batch.is_control_batch or not batch.compression_type:
+        if type(batch) is not DefaultRecordBatch or batch.is_control_batch or self._is_plain(batch, start):
             plain: Iterable[FetchedRecord] = batch
             return plain
         return _BoundedBatch(batch, self._buffer[start : self._at])
+
+    def _is_plain(self, batch: DefaultRecordBatch, start: int) -> bool:
+        return not batch.compression_type and _count(self._buffer[start:]) <= BATCH_RECORDS.most
 
 
 def records_in(data: bytes) -> list[FetchedRecord]:
@@ -171,6 +175,12 @@ def records_in(data: bytes) -> list[FetchedRecord]:
     while records.has_next():
         found += records.next_batch()
     return found
+
+
+def _count(batch: memoryview) -> int:
+    """The records of a batch, by its head."""
+    count: int = _INT32.unpack_from(batch, layout.COUNT_AT)[0]
+    return count
 
 
 def install() -> None:

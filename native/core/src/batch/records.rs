@@ -20,12 +20,18 @@ pub struct Record {
     pub value: Option<Range<usize>>,
 }
 
+/// Records that a batch may hold, as in Python (`stream.model.limits.BATCH_RECORDS`).
+const RECORDS_MAX: usize = 1 << 17;
+
 /// Finds the records of a batch: all of them, or none where one cannot be read or bytes are left over.
 pub fn find(header: &Header, bytes: &[u8], found: &mut Vec<Record>) -> Result<(), Unreadable> {
     found.clear();
     // A record takes seven bytes at least: what claims more records than that cannot hold them.
     if header.count > bytes.len() / 7 + 1 {
         return Err(Unreadable("more records than bytes for them"));
+    }
+    if header.count > RECORDS_MAX {
+        return Err(Unreadable("more records than a batch may hold"));
     }
     found.reserve(header.count);
     let mut cursor = Cursor { bytes, at: 0 };
