@@ -133,7 +133,9 @@ class FilterMetrics:
             "Records that fell back from the native path to Python: replies, records that cannot be decoded, texts of "
             "which it is not sure. Divided by decisions, the fallback share; each costs ten times the others.",
         )
-        self.wills = self._counter("wurao_reply_wills_total", "Expressions written because a subscriber replied.")
+        self.reply_expressions = self._counter(
+            "wurao_reply_wills_total", "Expressions written because a subscriber replied."
+        )
         self.replies = self._counter(
             "wurao_replies_total",
             "Replies, by outcome: expression; unheard (to a port with an owner, and not recognised as a refusal: a "

@@ -78,21 +78,12 @@ class UselessReply(NamedTuple):
 
 
 @dataclass(slots=True)
-class Outputs:
-    """What a batch produces, and the offsets to commit once that is acknowledged."""
+class BatchCounts:
+    """What a batch tells metrics, early warning and the log. None of it is produced."""
 
-    decisions: dict[int, list[tuple[bytes, bytes]]] = field(default_factory=dict)
-    """partition → decisions as (key, value), in the order of their events"""
-    finished: list[Finished] = field(default_factory=list)
-    """decisions of the native path, in the order of their events"""
     acts: list[Acts] = field(default_factory=list)
     """all decisions as columns, of either path: what activity is counted from"""
-    wills: dict[int, list[Keyed]] = field(default_factory=dict)
-    """partition → expressions that replies made"""
-    epochs: list[Keyed] = field(default_factory=list)
-    """the registry state that these decisions were made from, where it is a new one"""
-    dead_letters: list[DeadLetter] = field(default_factory=list)
-    counts: Counter[Tally] = field(default_factory=Counter)
+    verdicts: Counter[Tally] = field(default_factory=Counter)
     fallback_count: int = 0
     """records that fell back to Python on the native path"""
     misread_routes_count: int = 0
@@ -103,12 +94,28 @@ class Outputs:
     """the first reply with unusable numbers, to be logged"""
     misplaced: Counter[str] = field(default_factory=Counter)
     """topic → records found in another partition than their subscriber's"""
-    next_offsets: dict[TopicPartition, int] = field(default_factory=dict)
-    """offsets to commit once all of this is acknowledged"""
 
-    def all_timestamps(self) -> NDArray[np.int64]:
+    def timestamps(self) -> NDArray[np.int64]:
         """The record timestamps of all decided events, milliseconds."""
         return np.concatenate([np.zeros(0, dtype=np.int64), *(acts.timestamps for acts in self.acts)])
+
+
+@dataclass(slots=True)
+class Outputs:
+    """What a batch produces, and the offsets to commit once that is acknowledged."""
+
+    decisions: dict[int, list[tuple[bytes, bytes]]] = field(default_factory=dict)
+    """partition → decisions as (key, value), in the order of their events"""
+    finished: list[Finished] = field(default_factory=list)
+    """decisions of the native path, in the order of their events"""
+    expressions: dict[int, list[Keyed]] = field(default_factory=dict)
+    """partition → expressions that replies made"""
+    epochs: list[Keyed] = field(default_factory=list)
+    """the registry state that these decisions were made from, where it is a new one"""
+    dead_letters: list[DeadLetter] = field(default_factory=list)
+    next_offsets: dict[TopicPartition, int] = field(default_factory=dict)
+    """offsets to commit once all of this is acknowledged"""
+    counts: BatchCounts = field(default_factory=BatchCounts)
 
 
 def decide_batch(
@@ -167,11 +174,11 @@ def decide_batch(
         if records:
             outputs.next_offsets[place] = records[-1].offset + 1
     if held is None:
-        outputs.misplaced += _misplaced(counts, decided.subscribers, partitions)
+        outputs.counts.misplaced += _misplaced(counts, decided.subscribers, partitions)
     _put_expressions(replied, outputs, partitions)
-    outputs.counts.update(map(_TALLY, decided.decisions))
+    outputs.counts.verdicts.update(map(_TALLY, decided.decisions))
     if decided.decisions:
-        outputs.acts.append(
+        outputs.counts.acts.append(
             acts_of(
                 decided,
                 signs,
@@ -224,14 +231,14 @@ def _put_expressions(expressions: Sequence[Expression], outputs: Outputs, partit
     own = partitions_of([expression.subscriber for expression in expressions], partitions).tolist()
     for expression, partition in zip(expressions, own, strict=True):
         keyed = Keyed(key_of(expression).encode(), encode(expression))
-        outputs.wills.setdefault(partition, []).append(keyed)
+        outputs.expressions.setdefault(partition, []).append(keyed)
 
 
 def _count_reply(reply: Reply, place: TopicPartition, offset: int, outcome: ReplyOutcome, outputs: Outputs) -> None:
     """Count a reply by its outcome, and keep the first with unusable numbers for the log."""
-    outputs.replies[outcome] += 1
-    if outcome in USELESS and outputs.useless_reply is None:
-        outputs.useless_reply = UselessReply(place, offset, outcome, masked(reply.from_), masked(reply.to))
+    outputs.counts.replies[outcome] += 1
+    if outcome in USELESS and outputs.counts.useless_reply is None:
+        outputs.counts.useless_reply = UselessReply(place, offset, outcome, masked(reply.from_), masked(reply.to))
 
 
 def _expression(reply: Reply, author: str, means: ReplyExpression, *, now: int) -> Expression:
@@ -259,7 +266,7 @@ def _without_misplaced(
         if partition == place.partition:
             kept.append((record, event))
             continue
-        outputs.misplaced[place.topic] += 1
+        outputs.counts.misplaced[place.topic] += 1
         error = wrong_partition(place.partition, partition)
         outputs.dead_letters.append(DeadLetter(place, record.offset, record.key, record.value, error))
     return [record for record, _ in kept], [event for _, event in kept]

@@ -171,7 +171,7 @@ class BatchDecider:
         else:
             records = {place: taken.records for place, taken in batches.items()}
             outputs = decide_batch(records, self._decider, now=now, partitions=partitions, answers=answers)
-        for acts in outputs.acts:
+        for acts in outputs.counts.acts:
             self.activity.add(acts, now=now)
         return outputs
 

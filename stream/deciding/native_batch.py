@@ -147,9 +147,9 @@ def decide_raw(
         if records:
             fallback[place] = records
     outputs = decide_batch(fallback, decider, now=now, partitions=partitions, answers=answers)
-    outputs.fallback_count = sum(map(len, fallback.values()))
+    outputs.counts.fallback_count = sum(map(len, fallback.values()))
     for place, outcome in done:
-        outputs.misread_routes_count += outcome.misread_routes_count
+        outputs.counts.misread_routes_count += outcome.misread_routes_count
         _add(outputs, place, outcome)
     outputs.next_offsets = {place: taken.next_offset for place, taken in batches.items()}
     return outputs
@@ -173,9 +173,9 @@ def _add(outputs: Outputs, place: TopicPartition, outcome: Outcome) -> None:
         raise NativeFailed(f"{place}: {decisions_count} decisions, and columns of {len(outcome.acts.timestamps)} rows")
     if not decisions_count:
         return
-    outputs.acts.append(outcome.acts)
+    outputs.counts.acts.append(outcome.acts)
     outputs.finished += [Finished(place.partition, data, count) for data, count in outcome.batches]
     for kind, verdict, reason, count in outcome.counts:
-        outputs.counts[kind, verdict, reason] += count
+        outputs.counts.verdicts[kind, verdict, reason] += count
     if outcome.misplaced:
-        outputs.misplaced[place.topic] += outcome.misplaced
+        outputs.counts.misplaced[place.topic] += outcome.misplaced

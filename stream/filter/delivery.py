@@ -276,7 +276,7 @@ async def send_beside(producer: AIOKafkaProducer, letters: WritesLetters, output
     """
     now = now_ms()
     sent: list[Ack] = []
-    for partition, records in outputs.wills.items():
+    for partition, records in outputs.expressions.items():
         sent += await send(producer, EXPRESSIONS, partition, records, now=now)
     sent += await send(producer, EPOCHS, 0, outputs.epochs, now=now)
     if outputs.dead_letters:

@@ -67,14 +67,14 @@ class LaneDecider:
         metrics = self._metrics
         metrics.batches.labels(lane).inc()
         metrics.batch_seconds.inc(time.process_time() - began)
-        timestamps = outputs.all_timestamps()
+        timestamps = outputs.counts.timestamps()
         if len(timestamps):
             metrics.lag_seconds.labels(lane).set(max(0, now - int(timestamps.min())) / 1000)
-        metrics.native_fallbacks.inc(outputs.fallback_count)
-        self._log_misread(outputs.misread_routes_count)
+        metrics.native_fallbacks.inc(outputs.counts.fallback_count)
+        self._log_misread(outputs.counts.misread_routes_count)
         for letter in outputs.dead_letters:
             metrics.dead_letters.labels(letter.place.topic).inc()
-        self.count_misplaced(outputs.misplaced)
+        self.count_misplaced(outputs.counts.misplaced)
         self._count_replies(outputs)
         if self.tracer is not None:
             self._trace(self.tracer, lane, outputs, began_ns=now * 1_000_000)
@@ -94,11 +94,11 @@ class LaneDecider:
     def acknowledged(self, lane: str, outputs: Outputs) -> None:
         """Count what the broker has acknowledged. The delivery calls it, once for each batch or portion."""
         metrics = self._metrics
-        for outcome, count in outputs.counts.items():
+        for outcome, count in outputs.counts.verdicts.items():
             metrics.decisions.labels(*outcome).inc(count)
-        metrics.wills.inc(sum(map(len, outputs.wills.values())))
+        metrics.reply_expressions.inc(sum(map(len, outputs.expressions.values())))
         trace_id = self.tracer.acknowledged(id(outputs)) if self.tracer is not None else None
-        timestamps = outputs.all_timestamps()
+        timestamps = outputs.counts.timestamps()
         if len(timestamps):
             metrics.latency.observe(now_ms() - timestamps, value=lane, trace_id=trace_id)
 
@@ -127,9 +127,9 @@ class LaneDecider:
             )
 
     def _count_replies(self, outputs: Outputs) -> None:
-        for outcome, count in outputs.replies.items():
+        for outcome, count in outputs.counts.replies.items():
             self._metrics.replies.labels(outcome).inc(count)
-        useless = outputs.useless_reply
+        useless = outputs.counts.useless_reply
         if useless is not None and (held_back := self._throttle["useless reply"].now()) is not None:
             log.warning(
                 "reply with unusable numbers: no expression can be written for its author; report it to its producer",
@@ -139,14 +139,14 @@ class LaneDecider:
                 outcome=useless.outcome,
                 reply_from=useless.from_,
                 reply_to=useless.to,
-                replies_count=sum(outputs.replies[outcome] for outcome in USELESS),
+                replies_count=sum(outputs.counts.replies[outcome] for outcome in USELESS),
                 held_back=held_back,
             )
 
     def _trace(self, tracer: tracing.BatchTracer, lane: str, outputs: Outputs, *, began_ns: int) -> None:
         batch = tracing.BatchSpan(
             lane=lane,
-            events_count=len(outputs.all_timestamps()),
+            events_count=len(outputs.counts.timestamps()),
             partitions_count=len({place.partition for place in outputs.next_offsets}),
             dead_letters_count=len(outputs.dead_letters),
             epoch=self._batches.epoch,

@@ -67,8 +67,8 @@ class Pacing:
     def decided(self, outputs: Outputs) -> None:
         """How much work a record is, by these: what fell back to Python counts whole."""
         answered = sum(batch.count for batch in outputs.finished)
-        if total := outputs.fallback_count + answered:
-            self._cost = (outputs.fallback_count + answered / NATIVE_PACE) / total
+        if total := outputs.counts.fallback_count + answered:
+            self._cost = (outputs.counts.fallback_count + answered / NATIVE_PACE) / total
 
     @property
     def is_busy(self) -> bool:

@@ -281,7 +281,7 @@ def test_a_batch_tells_of_replies_that_refuse_and_of_service_that_advertises() -
     records = [Consumed(n, None, orjson.dumps(one), START) for n, one in enumerate([hint, plain, reply, advert])]
     outputs = decide_batch({TopicPartition("events.urgent", 0): records}, decider, now=NOW, partitions=12)
     channel: Channel = "sms"
-    (acts,) = outputs.acts
+    (acts,) = outputs.counts.acts
     assert acts.signs == [
         Sign("opt-out hint", START, channel, "ORG-SERVICE"),
         Sign("refusal", START, channel, "ORG-BANK"),
@@ -302,7 +302,7 @@ def _of_batch(events: Sequence[dict[str, object]]) -> list[Activity]:
         batches[TopicPartition("events.urgent", 0)].append(Consumed(place, None, orjson.dumps(one), START))
     outputs = decide_batch(batches, decider, now=NOW, partitions=12)
     assert not outputs.dead_letters
-    (acts,) = outputs.acts
+    (acts,) = outputs.counts.acts
     counter = ActivityCounter("run")
     counter.add(acts, now=NOW)
     return list(_records(counter.close(NOW, everything=True)))

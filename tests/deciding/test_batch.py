@@ -49,7 +49,7 @@ def test_every_record_is_decided_or_a_dead_letter(values: list[bytes | None]) ->
     outputs = _batch(*values)
     decided = sum(map(len, outputs.decisions.values()))
     assert decided + len(outputs.dead_letters) == len(values)
-    assert decided == sum(outputs.counts.values()) == len(outputs.all_timestamps())
+    assert decided == sum(outputs.counts.verdicts.values()) == len(outputs.counts.timestamps())
     assert outputs.next_offsets == ({TopicPartition("events.urgent", 0): 10 + len(values)} if values else {})
     for letter in outputs.dead_letters:
         assert letter.value == values[letter.offset - 10]
@@ -68,13 +68,13 @@ def test_a_reply_becomes_an_expression_in_its_authors_own_partition() -> None:
     reply = next(event for event in cases.EVENTS if "opt_out_reply" in str(event["id"]))
     right = partition_of(cases.SILENT, PARTITIONS)
     outputs = _batch(orjson.dumps(reply), topic="events.reply", partition=(right + 1) % PARTITIONS)
-    ((record,),) = outputs.wills.values()
-    assert list(outputs.wills) == [right]
+    ((record,),) = outputs.expressions.values()
+    assert list(outputs.expressions) == [right]
     will = decode_record(EXPRESSIONS, record.key, record.value)
     assert isinstance(will, Expression)
     assert (will.subscriber, will.will, will.sender, will.category) == (cases.SILENT, "refuse", "ORG-BANK", None)
     assert (will.source, will.time, will.evidence) == ("reply", reply["time"], f"reply:{reply['id']}")
-    assert outputs.misplaced == {"events.reply": 1}
+    assert outputs.counts.misplaced == {"events.reply": 1}
 
 
 def test_replies_are_counted_by_what_came_of_them_and_one_of_no_use_is_named_masked() -> None:
@@ -89,8 +89,8 @@ def test_replies_are_counted_by_what_came_of_them_and_one_of_no_use_is_named_mas
         {"from": "anonymous", "to": "x"},
     ]
     outputs = _batch(*(orjson.dumps({**reply, **change}) for change in changes), topic="events.reply", partition=3)
-    assert outputs.replies == {"expression": 1, "unheard": 2, "other": 1, "port_unknown": 1, "author_unknown": 2}
-    useless = outputs.useless_reply
+    assert outputs.counts.replies == {"expression": 1, "unheard": 2, "other": 1, "port_unknown": 1, "author_unknown": 2}
+    useless = outputs.counts.useless_reply
     assert useless is not None
     assert (useless.place, useless.offset, useless.outcome) == (TopicPartition("events.reply", 3), 14, "port_unknown")
     assert (useless.from_, useless.to) == (masked(str(reply["from"])), masked("10691234567890"))
@@ -109,7 +109,7 @@ def test_a_reply_is_to_whoever_has_the_port_by_then() -> None:
         decider.settle(stale=False, epoch=str(len(senders)))
         batch = {TopicPartition("events.reply", 0): [record]}
         outputs = decide_batch(batch, decider, now=NOW, partitions=PARTITIONS)
-        made = [decode_record(EXPRESSIONS, *keyed) for some in outputs.wills.values() for keyed in some]
+        made = [decode_record(EXPRESSIONS, *keyed) for some in outputs.expressions.values() for keyed in some]
         senders.append([one.sender for one in made if isinstance(one, Expression)])
     assert senders == [["ORG-BANK"], ["ORG-SHOP"]]
 
@@ -117,7 +117,7 @@ def test_a_reply_is_to_whoever_has_the_port_by_then() -> None:
 def test_what_nobody_can_have_said_then_is_said_now() -> None:
     reply = next(event for event in cases.EVENTS if "opt_out_reply" in str(event["id"]))
     for time in (0, 1_795_500_000, NOW + 2 * 86_400_000):
-        ((record,),) = _batch(orjson.dumps({**reply, "time": time}), topic="events.reply").wills.values()
+        ((record,),) = _batch(orjson.dumps({**reply, "time": time}), topic="events.reply").expressions.values()
         will = decode_record(EXPRESSIONS, record.key, record.value)
         assert isinstance(will, Expression)
         assert will.time == NOW
@@ -127,9 +127,9 @@ def test_numbers_are_read_before_a_reply_becomes_an_expression() -> None:
     reply = next(event for event in cases.EVENTS if "opt_out_reply" in str(event["id"]))
     spelt = {**reply, "from": cases.SILENT.replace("+86", "0086 "), "to": f"+86{reply['to']}"}
     outputs = _batch(orjson.dumps(spelt), topic="events.reply", partition=partition_of(cases.SILENT, PARTITIONS))
-    ((record,),) = outputs.wills.values()
+    ((record,),) = outputs.expressions.values()
     assert record.key.decode().startswith(f"{cases.SILENT}|sms|ORG-BANK")
-    assert not outputs.misplaced
+    assert not outputs.counts.misplaced
     ((_, decision),) = outputs.decisions[partition_of(cases.SILENT, PARTITIONS)]
     assert (decode_decision(decision).from_, decode_decision(decision).to) == (spelt["from"], spelt["to"])
 
@@ -179,7 +179,7 @@ def test_who_holds_a_partition_alone_decides_its_events_as_who_holds_all() -> No
         alone = decide_batch({place: records}, _of_some(place.partition), now=NOW, partitions=PARTITIONS)
         whole = decide_batch({place: records}, _decider(), now=NOW, partitions=PARTITIONS)
         assert alone.decisions == whole.decisions
-        assert (alone.wills, alone.dead_letters) == (whole.wills, [])
+        assert (alone.expressions, alone.dead_letters) == (whole.expressions, [])
 
 
 def test_where_some_partitions_are_held_a_misplaced_event_is_a_dead_letter_and_the_rest_is_decided() -> None:
@@ -190,7 +190,7 @@ def test_where_some_partitions_are_held_a_misplaced_event_is_a_dead_letter_and_t
     (letter,) = outputs.dead_letters
     assert (letter.place, letter.offset, letter.value) == (place, stray.offset, stray.value)
     assert f"stands in partition {place.partition}, its subscriber belongs to" in letter.error
-    assert outputs.misplaced == {place.topic: 1}
+    assert outputs.counts.misplaced == {place.topic: 1}
 
 
 def test_events_of_a_partition_that_is_not_held_are_not_decided_at_all() -> None:

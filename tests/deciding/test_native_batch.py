@@ -254,9 +254,9 @@ def test_activity_counts_the_same_from_columns_as_from_decisions() -> None:
     left = {offset for offset, *_ in seen.outcome.fallback}
     answered = [Consumed(n, RECORD_MS + n, None, line) for n, line in enumerate(lines) if n not in left]
     outputs = decide_batch({TopicPartition(EVENTS_URGENT, 0): answered}, made.decider, now=NOW, partitions=12)
-    assert Counter({tuple(tally): count for *tally, count in seen.outcome.counts}) == outputs.counts
+    assert Counter({tuple(tally): count for *tally, count in seen.outcome.counts}) == outputs.counts.verdicts
     by_decisions, by_columns = ActivityCounter("run"), ActivityCounter("run")
-    (acts,) = outputs.acts
+    (acts,) = outputs.counts.acts
     by_decisions.add(acts, now=NOW)
     by_columns.add(seen.outcome.acts, now=NOW)
     told = [

@@ -107,7 +107,7 @@ def _decisions(outputs: Outputs) -> dict[int, Counter[tuple[bytes, bytes]]]:
 
 def _activity(outputs: Outputs) -> list[Activity]:
     counter = ActivityCounter("run")
-    for acts in outputs.acts:
+    for acts in outputs.counts.acts:
         counter.add(acts, now=NOW)
     told = [record for closed in counter.close(NOW, everything=True) for record in records_of(closed, floor=1)]
     return sorted((replace(record, tallies=tuple(sorted(record.tallies, key=repr))) for record in told), key=repr)
@@ -158,12 +158,12 @@ def test_both_paths_give_the_same_decisions_letters_counts_and_offsets(
     taken = Taken([_together(batches)], [], records[-1].offset + 1)
     whole = decide_raw({place: taken}, make(decider, share), decider, now=NOW, partitions=PARTITIONS)
     assert _decisions(whole) == _decisions(plain)
-    assert whole.counts == plain.counts
+    assert whole.counts.verdicts == plain.counts.verdicts
     assert whole.dead_letters == plain.dead_letters
-    assert whole.wills == plain.wills
-    assert whole.misplaced == plain.misplaced
+    assert whole.expressions == plain.expressions
+    assert whole.counts.misplaced == plain.counts.misplaced
     assert whole.next_offsets == plain.next_offsets
-    assert sorted(whole.all_timestamps()) == sorted(plain.all_timestamps())
+    assert sorted(whole.counts.timestamps()) == sorted(plain.counts.timestamps())
     assert _activity(whole) == _activity(plain)
 
 
@@ -189,15 +189,17 @@ def test_who_holds_some_partitions_decides_their_events_on_both_paths_as_who_hol
     plain = decide_batch(records, decider, now=NOW, partitions=PARTITIONS)
     both = decide_raw(taken, module, decider, now=NOW, partitions=PARTITIONS)
     assert _decisions(both) == _decisions(plain)
-    assert both.counts == plain.counts
+    assert both.counts.verdicts == plain.counts.verdicts
     assert sorted(both.dead_letters, key=repr) == sorted(plain.dead_letters, key=repr)
-    assert both.misplaced == plain.misplaced
+    assert both.counts.misplaced == plain.counts.misplaced
     assert both.next_offsets == plain.next_offsets
 
     everything = _decider()
     whole = decide_raw(taken, _module(everything, 1), everything, now=NOW, partitions=PARTITIONS)
     assert all(some <= _decisions(whole)[place] for place, some in _decisions(both).items())
-    assert both.fallback_count <= whole.fallback_count + both.misplaced.total(), "only what is misplaced falls back"
+    assert both.counts.fallback_count <= whole.counts.fallback_count + both.counts.misplaced.total(), (
+        "only what is misplaced falls back"
+    )
 
 
 @needs_native
@@ -255,7 +257,7 @@ def test_a_batch_that_the_module_cannot_read_is_pythons() -> None:
     outputs = decide_raw(taken, None, decider, now=NOW, partitions=PARTITIONS)
     plain = decide_batch({place: records}, decider, now=NOW, partitions=PARTITIONS)
     assert _decisions(outputs) == _decisions(plain)
-    assert outputs.fallback_count == len(records)
+    assert outputs.counts.fallback_count == len(records)
 
 
 def test_columns_that_do_not_fit_their_decisions_are_a_failure() -> None:
@@ -314,7 +316,7 @@ def test_the_module_answers_small_batches_together_and_their_decisions_leave_as_
         {place: Taken([together], [], FIRST + 60)}, _module(decider, 1), decider, now=NOW, partitions=PARTITIONS
     )
     assert [batch.count for batch in outputs.finished] == [60]
-    assert outputs.fallback_count == 0
+    assert outputs.counts.fallback_count == 0
 
 
 @pytest.mark.parametrize(
@@ -428,11 +430,11 @@ def test_a_route_that_the_module_takes_for_another_falls_back_and_the_rest_goes_
         outputs = decide_raw(
             {place: Taken([_raw(records)], [], FIRST + 3)}, path, decider, now=NOW, partitions=PARTITIONS
         )
-        assert (outputs.fallback_count, outputs.misread_routes_count) == (3, misread_routes_count)
+        assert (outputs.counts.fallback_count, outputs.counts.misread_routes_count) == (3, misread_routes_count)
         assert _decisions(outputs) == _decisions(plain)
     good = _consumed([orjson.dumps(event("call", 9, **call | {"to": "110"}))])
     outputs = decide_raw({place: Taken([_raw(good)], [], FIRST + 1)}, path, decider, now=NOW, partitions=PARTITIONS)
-    assert (outputs.fallback_count, outputs.misread_routes_count) == (0, 0)
+    assert (outputs.counts.fallback_count, outputs.counts.misread_routes_count) == (0, 0)
 
 
 def _with_pattern(name: str, pattern: str) -> Policy:
