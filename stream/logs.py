@@ -46,6 +46,9 @@ CONNECTION_LOST: Final = (
 KINDS_MAX: Final = 500
 """Kinds that are known at once: a library that puts values into its templates would otherwise fill the memory."""
 
+KIND_CHARACTERS_MAX: Final = 200
+"""Of a template, by which a kind is known: one that a library has formatted holds whatever a stranger sent."""
+
 
 def configure(*, verbose: bool = False) -> None:
     """Send structlog and the libraries' logs to stderr: JSON, or plain lines on a terminal."""
@@ -172,11 +175,15 @@ def _message(record: logging.LogRecord) -> str:
 
 
 def _kind(record: logging.LogRecord) -> tuple[str, int, str]:
-    template = str(record.msg)
+    template = str(record.msg)[:KIND_CHARACTERS_MAX]
     if record.name.startswith("aiokafka") and template.startswith(CONNECTION_LOST):
         return "aiokafka", 0, CONNECTION_LOST[0]
     # Python hands each of its warnings over as a whole, under one template.
-    return record.name, record.levelno, record.getMessage() if record.name == "py.warnings" else template
+    return (
+        record.name,
+        record.levelno,
+        _message(record)[:KIND_CHARACTERS_MAX] if record.name == "py.warnings" else template,
+    )
 
 
 def _shorten(record: logging.LogRecord) -> None:
@@ -185,7 +192,6 @@ def _shorten(record: logging.LogRecord) -> None:
     record.exc_info = record.exc_text = record.stack_info = None
     if error is None:
         return
-    # What a stranger sent stands in aiohttp's exceptions, a caller's token among it.
     record.error = _chain_text(error, by_name=record.name.startswith("aiohttp"))
     if frames := traceback.extract_tb(error.__traceback__):
         record.at = f"{frames[-1].filename}:{frames[-1].lineno}"
@@ -198,7 +204,12 @@ def _chain_text(error: BaseException, *, by_name: bool = False) -> str:
     while cause is not None and cause not in chain:
         chain.append(cause)
         cause = cause.__cause__ or cause.__context__
-    return " from ".join(type(one).__name__ if by_name else _exception_text(one) for one in chain)
+    return " from ".join(type(one).__name__ if by_name or _is_aiohttps(one) else _exception_text(one) for one in chain)
+
+
+def _is_aiohttps(error: BaseException) -> bool:
+    """What a stranger sent stands in these, a caller's token among it, and not always in quotes."""
+    return type(error).__module__.startswith("aiohttp")
 
 
 def _exception_text(error: BaseException) -> str:
@@ -212,9 +223,8 @@ def _exception_text(error: BaseException) -> str:
 def _traceback_text(exc_info: structlog.typing.ExcInfo) -> str:
     """A traceback with our lines of code, which hold no data, and its exceptions as `_chain_text` gives them."""
     _, error, trace = exc_info
-    by_name = type(error).__module__.startswith("aiohttp")
     frames = "".join(traceback.format_tb(trace))
-    return f"Traceback (most recent call last):\n{frames}{_chain_text(error, by_name=by_name)}"
+    return f"Traceback (most recent call last):\n{frames}{_chain_text(error)}"
 
 
 _OURS: Final = frozenset({"timestamp", "level", "logger", "at", "exception"})

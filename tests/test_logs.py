@@ -240,8 +240,9 @@ def test_our_own_messages_are_limited_where_they_are_made_and_not_here() -> None
 def test_kinds_that_never_end_do_not_fill_the_memory() -> None:
     few = FewOfAKind()
     for number in range(5_000):
-        few.filter(_record(f"built by hand {number}"))
+        few.filter(_record(f"built by hand {number}" + "x" * 10_000))
     assert len(few._throttles) <= 500
+    assert max(len(template) for *_, template in few._throttles) <= 200
 
 
 def test_what_a_thread_dies_of_is_a_line_of_json() -> None:
