@@ -55,7 +55,8 @@ BAD: Final = tuple(
 )
 
 
-def test_neither_number_nor_secret_is_written_anywhere(broker: Broker, tmp_path: Path) -> None:
+@pytest.mark.parametrize("options", [[], ["--verbose"]])
+def test_neither_number_nor_secret_is_written_anywhere(options: list[str], broker: Broker, tmp_path: Path) -> None:
     (tmp_path / "contacts.toml").write_text(
         '[contacts]\n"subscriber|*" = "http://u:SECRET-HOOK@127.0.0.1:1/SECRET-HOOK?key=SECRET-HOOK"\n'
         f'"sender|*" = "mailto:{MARKED[1:]}@org.example"\n',
@@ -65,16 +66,24 @@ def test_neither_number_nor_secret_is_written_anywhere(broker: Broker, tmp_path:
     api = free_ports(1)
     with collecting() as collector, ExitStack() as ends:
         processes = [
-            Process("filter", broker, tmp_path, WURAO_TRACE__ENDPOINT=collector.endpoint),
+            Process("filter", broker, tmp_path, command=["filter", *options], WURAO_TRACE__ENDPOINT=collector.endpoint),
             Process(
                 "enforce",
                 broker,
                 tmp_path,
+                command=["enforce", *options],
                 WURAO_API__TOKENS_FILE=str(write_tokens(tmp_path / "tokens")),
                 WURAO_API__PORT=str(api),
             ),
             *(
-                Process(name, broker, tmp_path, WURAO_CONNECTOR__PAUSE_MS="100", WURAO_CONNECTOR__SMTP_PORT="1")
+                Process(
+                    name,
+                    broker,
+                    tmp_path,
+                    command=[name, *options],
+                    WURAO_CONNECTOR__PAUSE_MS="100",
+                    WURAO_CONNECTOR__SMTP_PORT="1",
+                )
                 for name in ("watch", "audit", "notify")
             ),
         ]
