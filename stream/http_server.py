@@ -39,6 +39,9 @@ LINGERING_S: Final = 2.0
 LOOK_EVERY_S: Final = 0.5
 """How often connections are looked at: the resolution of their deadlines."""
 
+SHORT_S: Final = 0.01
+"""Between two attempts to accept: an error that stays does not keep the loop to itself."""
+
 NO_DESCRIPTOR: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 DESCRIPTORS_SHARE: Final = 4
 """A server takes a quarter of the process's descriptors at most: it may have two, and Kafka needs some."""
@@ -125,7 +128,7 @@ class HttpServer:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._listening.close() if self._listening else None
+        self.release()
         if self._runner is not None:
             await self._runner.cleanup()
 
@@ -141,15 +144,18 @@ class HttpServer:
         while True:
             try:
                 accepted, peer = await loop.sock_accept(listening)
+                await self._serve(accepted, _network(peer[0]))
+                await asyncio.sleep(0)  # many that wait to be accepted do not keep the loop to themselves
             except OSError as error:
                 await self._not_accepted(error)
-                continue
-            await self._serve(accepted, _network(peer[0]))
-            await asyncio.sleep(0)  # many that wait to be accepted do not keep the loop to themselves
+            except Exception:  # one connection must not end all others
+                log.exception("unexpected exception as a connection came")
+                await asyncio.sleep(LOOK_EVERY_S)
 
     async def _not_accepted(self, error: OSError) -> None:
         if error.errno not in NO_DESCRIPTOR:
-            return  # a client that has gone
+            await asyncio.sleep(SHORT_S)  # a client that has gone
+            return
         self._make_room(self._connections)
         held_back = self._throttle.now()
         if held_back is not None:

@@ -7,6 +7,7 @@ sentence for the person who wanted to write. Expressions have a rule of their ow
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
 import msgspec
 
@@ -29,6 +30,9 @@ from stream.registry.claims import NOTHING_STATED, HandOver
 from stream.registry.numbers import NumberKinds
 from stream.registry.ownership import effective
 from stream.registry.registry import Registry
+
+OF_A_MEASURE: Final = "O-M-"
+"""How the ids of orders begin that a measure's own case writes, which alone changes them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +102,11 @@ def taken(record: Order, before: Order | None) -> str | None:
 
     An id is its writer's: whoever else states it would end, or turn, a measure that is not theirs.
     """
-    if before is None or before.actor == record.actor:
+    if before is None or before == record:
+        return None
+    if record.order.startswith(OF_A_MEASURE):
+        return f"{record.order} is the order of a measure's case: lift it through that case"
+    if before.actor == record.actor:
         return None
     return (
         f"the order {record.order} is not yours: {before.actor or 'somebody without a name'} wrote it, and alone "
@@ -204,4 +212,4 @@ def _suspension_without_notice(record: Order) -> str | None:
     )
 
 
-__all__ = ["Admission", "number_as_written", "taken"]
+__all__ = ["OF_A_MEASURE", "Admission", "number_as_written", "taken"]

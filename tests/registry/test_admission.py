@@ -4,7 +4,7 @@ import pytest
 
 from stream.model.registry import Campaign, Expression, FileRecord, NumberEntry, Order, Sender, Tombstone, Wordlist
 from stream.policy.loading import load
-from stream.registry.admission import Admission, number_as_written
+from stream.registry.admission import OF_A_MEASURE, Admission, number_as_written
 from stream.registry.registry import Registry, registry_of
 
 NOW = 1_795_500_000_000
@@ -214,6 +214,10 @@ def test_an_id_is_its_writers() -> None:
     assert refusal(_limit(actor="desk:17", until=NOW), registry, NOW) is None
     for other in ("desk:18", None):
         assert "desk:17 wrote it" in (refusal(_limit(actor=other, measure="stop"), registry, NOW) or "")
+    of_a_measure = _limit(order=f"{OF_A_MEASURE}1", actor=None)
+    assert refusal(of_a_measure, registry_of([of_a_measure]), NOW) is None, "as it stands"
+    ended = _limit(order=f"{OF_A_MEASURE}1", actor=None, until=NOW)
+    assert "through that case" in (refusal(ended, registry_of([of_a_measure]), NOW) or "")
     assert refusal(_campaign("ORG-1"), registry, NOW) is None
     assert "ORG-1's" in (refusal(_campaign("ORG-2"), registry, NOW) or "")
 

@@ -35,7 +35,7 @@ from stream.model.control import (
 from stream.model.registry import KEY_BAR, Expression, Order, key_fault, key_of
 from stream.model.times import asked_problem
 from stream.registry import order_rule
-from stream.registry.admission import Admission, number_as_written, taken
+from stream.registry.admission import OF_A_MEASURE, Admission, number_as_written, taken
 from stream.registry.known_names import KnownNames
 from stream.registry.order_rule import Received
 from stream.registry.registry import Registry
@@ -44,8 +44,6 @@ BY_HAND: Final = ("prohibited-content", "inspection")
 """Grounds that people find; the rest are those of early warning and of other cases."""
 
 INSPECTION_BASIS: Final = "measures"
-OF_A_MEASURE: Final = ids.made_id("O", ids.made_id("M", ""))
-"""How the ids of orders begin that a measure's own case writes."""
 
 
 # ---- what is asked for

@@ -41,6 +41,7 @@ from stream.enforce.procedures.messages import (
 from stream.model.control import Notice
 from stream.model.fields import Measure
 from stream.model.registry import Order
+from stream.registry.admission import OF_A_MEASURE
 from tests.enforce.procedures import pools
 from tests.enforce.procedures.world import DAY, HOUR, MINUTE, NOW, TERMS, act, acts, delivery, finding, refused, took
 
@@ -166,7 +167,7 @@ def test_a_party_that_wins_its_appeal_is_free_at_once_and_the_finding_counts_for
     )
     order = act(effects, LiftOrder).order
     assert won.state == MeasureState.APPEAL_WON
-    assert order.order == "O-M-1"
+    assert order.order == f"{OF_A_MEASURE}1", "by which the API and the import know it"
     assert not order.in_force(NOW + 3 * DAY)
     assert act(effects, NotifyEscalation).change.change == "annulled"
     assert act(effects, SendNotice).notice.reason == "consent was shown"
