@@ -12,6 +12,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from mmap import mmap
+from operator import attrgetter
 from typing import Final, Literal, NamedTuple
 
 import numpy as np
@@ -32,6 +33,8 @@ DENSE_MIN: Final = 2
 
 BLOCKS_MAX: Final = 64
 """Blocks in the record of a party, the fullest first: 3,200 numbers, far above any limit of a sweep."""
+
+_BY_ANSWER: Final = attrgetter("verdict", "reason")
 
 _NUMBER_BITS: Final = 50
 """A number below 10¹⁵ takes so many bits, which leaves thirteen for the party beside it."""
@@ -175,7 +178,8 @@ def records_of(closed: Closed, *, floor: int) -> Iterator[Activity]:
                 window=closed.window,
                 party=known.party,
                 channel=known.channel,
-                tallies=tuple(tallies[first + place]),
+                # In one order, whichever path saw them first: the same counts make the same record.
+                tallies=tuple(sorted(tallies[first + place], key=_BY_ANSWER)),
                 recipients=int(recipients.counts[place]),
                 refusals=closed.refusals[sign],
                 opt_out_hints=closed.hints[sign],
