@@ -6,7 +6,7 @@ questions answered, and how long a program needs from its start to its first dec
 own, so that one's memory does not hide in another's. Memory is Pss, a process's own and its share of what it shares, so
 it adds up. Times are processor time of the process but for files and starts, which are measured in wall time.
 
-Must stay under `MEMORY_GIB_MAX`. Needs no broker.
+Must stay under `MEMORY_GIB_MAX`. Needs no broker, and so is no scenario: those run on a cluster.
 """
 
 import argparse

@@ -4,6 +4,7 @@
 //! falls back to Python (`json`).
 
 use crate::json::{Fields, ObjectReader, TIME_MAX, Value, Values, integer};
+use crate::numbering::Side;
 
 // An event that exceeds these falls back to Python, which finds it undecodable; Python counts characters, of which no text
 // has more than bytes.
@@ -62,6 +63,17 @@ pub struct Event<'a> {
     pub purpose: Purpose,
     pub internet: bool,
     pub platform: bool,
+}
+
+impl Event<'_> {
+    /// How the number is read that it comes from.
+    pub fn side(&self) -> Side {
+        match self.kind {
+            _ if self.internet => Side::Internet,
+            Kind::Call => Side::Call,
+            _ => Side::Sms,
+        }
+    }
 }
 
 /// Where each field stands among the values of an event.

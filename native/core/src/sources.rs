@@ -4,7 +4,7 @@
 //! byte by byte, so the last that fell on each place are kept.
 
 use crate::event::{Event, Kind};
-use crate::numbering::{FromKind, Numbering, Side};
+use crate::numbering::{FromKind, Numbering};
 use crate::numbers::TEXT_BYTES;
 use crate::world::World;
 
@@ -24,7 +24,7 @@ const UNREAD: Source = Source { kind: None, holding: None, ordered: None };
 impl Source {
     /// Worked out.
     fn of(event: &Event<'_>, numbering: &Numbering, world: &World) -> Self {
-        let side = side(event);
+        let side = event.side();
         let Some((kind, number)) = numbering.source(event.from, side) else { return UNREAD };
         let mut room = [0; TEXT_BYTES];
         let text = number.text(&mut room);
@@ -37,15 +37,6 @@ impl Source {
             holding: world.prefixes[usize::from(event.kind == Kind::Call)].longest(text),
             ordered: if ordered.is_empty() { None } else { ordered.get(text).copied() },
         }
-    }
-}
-
-/// How the number is read that an event comes from.
-pub fn side(event: &Event<'_>) -> Side {
-    match event.kind {
-        _ if event.internet => Side::Internet,
-        Kind::Call => Side::Call,
-        _ => Side::Sms,
     }
 }
 

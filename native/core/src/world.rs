@@ -6,7 +6,6 @@ use crate::event::Event;
 use crate::numbering::{Number, Numbering, is_port};
 use crate::numbers::TEXT_BYTES;
 use crate::prefixes::Prefixes;
-use crate::sources::side;
 use crate::terms::Terms;
 use crate::text::{Identity, Reading, Tables};
 use hashbrown::HashMap;
@@ -93,7 +92,7 @@ impl World {
         if shown.is_empty() || shown == event.from && !event.internet {
             return Some(false);
         }
-        let (_, from) = numbering.source(event.from, side(event))?;
+        let (_, from) = numbering.source(event.from, event.side())?;
         let number = numbering.read(shown)?;
         if number == from {
             return Some(false);
@@ -140,7 +139,7 @@ impl World {
             return Some(true);
         }
         let mut room = [0; TEXT_BYTES];
-        let (_, from) = numbering.source(event.from, side(event))?;
+        let (_, from) = numbering.source(event.from, event.side())?;
         let from = from.text(&mut room);
         let national = numbering.national(from);
         Some(campaign.prefixes.iter().any(|prefix| from.starts_with(prefix) || national.starts_with(prefix)))

@@ -4,15 +4,10 @@
 //! tells most numbers that they hold nothing, and a second one tells the others what they hold. A code takes no more bits
 //! than the block has combinations of flags.
 
-use super::format::{BLOCK, u16_at};
+use super::format::{LINE_NUMBERS, LINES, TERNARY, u16_at};
 use crate::prefetch::LINE_BYTES;
 
-/// Numbers whose bits stand in one line.
-const LINE_NUMBERS: usize = 496;
-const LINES: usize = BLOCK.div_ceil(LINE_NUMBERS);
-
-/// Digits of base 3 that a byte takes, and what each is worth.
-const TERNARY: usize = 5;
+/// What each digit of base 3 in a byte is worth.
 const POWERS_OF_3: [u8; TERNARY] = [1, 3, 9, 27, 81];
 
 /// Where the bits begin, and what the codes behind them mean.

@@ -2,13 +2,9 @@
 
 use super::bits::Bits;
 use super::container::Container;
-use super::format::{SLOT_BYTES, u32_at, u64_at};
+use super::format::{BITS_FORM, FORM_AT, LIST_FORM, SLOT_BYTES, u32_at, u64_at};
 use super::list::List;
 use super::narrow::Narrow;
-
-const FORM_AT: usize = 12;
-const LIST_FORM: u8 = 0;
-const BITS_FORM: u8 = 1;
 
 /// A block, and where its parts lie.
 #[derive(Debug)]

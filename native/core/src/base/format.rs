@@ -22,12 +22,23 @@ const HEADER_CHECKSUM_AT: usize = HEADER_BYTES - 4;
 /// A slot of the directory: a block, and where its parts lie.
 pub(super) const SLOT_BYTES: usize = 32;
 
+/// Where a slot says which container its block has, and what it says.
+pub(super) const FORM_AT: usize = 12;
+pub(super) const LIST_FORM: u8 = 0;
+pub(super) const BITS_FORM: u8 = 1;
+
 /// Numbers that share all but their lowest 16 bits are a block.
 pub(super) const BLOCK_BITS: u32 = 16;
 pub(super) const BLOCK: usize = 1 << BLOCK_BITS;
 
 /// A block with fewer numbers is a list, for which bits would take more.
 pub(super) const BITS_NUMBERS_MIN: usize = 2_700;
+
+/// Numbers whose bits stand in one line, and the lines of a block.
+pub(super) const LINE_NUMBERS: usize = 496;
+pub(super) const LINES: usize = BLOCK.div_ceil(LINE_NUMBERS);
+/// Digits of base 3 that a byte takes.
+pub(super) const TERNARY: usize = 5;
 
 /// A block with more narrower scopes than this has an index to them.
 pub(super) const UNINDEXED_MAX: usize = 256;

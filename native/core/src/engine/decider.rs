@@ -11,7 +11,7 @@ use crate::numbering::{FromKind, Number, Numbering};
 use crate::numbers::{self, TEXT_BYTES};
 use crate::program::RouteKind;
 use crate::routes::{Key, Routes};
-use crate::sources::{Sources, side};
+use crate::sources::Sources;
 use crate::stance::Stance;
 use crate::store::PartitionStore;
 use crate::text::Tables;
@@ -326,7 +326,7 @@ impl EventDecider {
             _ if !no_sender => 0,
             FromKind::Missing => -1,
             FromKind::Person if event.from[0] == b'+' => numbers::parse(event.from).map_or(-1, |number| number as i64),
-            _ => match self.numbering.source(event.from, side(event)) {
+            _ => match self.numbering.source(event.from, event.side()) {
                 Some((_, Number::Person(number))) => number as i64,
                 Some((_, Number::Other(text))) => {
                     decided.odd_sources.push((row, String::from_utf8_lossy(text).into_owned()));
