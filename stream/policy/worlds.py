@@ -97,7 +97,7 @@ ASKED_BY: Final[Mapping[str, tuple[str, ...]]] = {
     "opt-out": ("opt_out_shown",),
     "verstat": ("verstat_failed",),
     "presented": ("presents_foreign",),
-    "reply": ("expression",),
+    "reply": ("makes_expression",),
     "silence": ("silence_refuses",),
     "freshness": ("stale",),
     "hour": ("quiet",),
