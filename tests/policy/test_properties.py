@@ -187,7 +187,15 @@ def test_a_suspension_decides_past_rule_6_a_stop_before_any_will_and_a_limit_nev
     for event in events:
         was, rule = before.decide(event, event.time), before.match(event, event.time)
         now = decide(event, after, event.time)
-        if measure == "limit" or rule.number < 7:
+        if rule.id == "6b" and measure == "suspend" and now != was:
+            # A campaign does not carry another's number whose owner is suspended.
+            assert isinstance(event, Sms)
+            registry = after.registry
+            owner = registry.ownership["sms"].owner(after.origin(Sms, event.from_) or "")
+            assert owner is not None
+            assert owner.sender != registry.campaigns[event.campaign or ""].sender
+            assert (now.verdict, now.reason) == ("suspend", "suspended")
+        elif measure == "limit" or rule.number < 7:
             assert now == was
         elif was.sender not in strategies.SENDERS:
             continue
