@@ -39,9 +39,6 @@ ENTRIES: Final = Limit(1_000, "entries", "a list, unless another line names it",
 TERM: Final = Limit(64, "characters", "a term of a word list", "a sentence; every text is searched for it")
 TERMS: Final = Limit(10_000, "terms", "a word list", "longer ones are several lists, and all of them count")
 NUMBERS: Final = Limit(1_000, "prefixes", "a sender's numbers", "whoever holds more holds a shorter prefix")
-CAMPAIGN_NUMBERS: Final = Limit(
-    100, "prefixes", "a campaign's numbers", "each takes 0.2 ms to look at, and the filter looks through them"
-)
 SCOPES: Final = Limit(
     1_000, "scopes", "what one subscriber says on one channel", "each is a key that is kept for ever, and looked at"
 )
@@ -65,7 +62,7 @@ WORKBOOK_CELLS: Final = Limit(
 
 TABLE: Final = (
     RECORD, BATCH, BATCH_RECORDS, EVENT_ID, TEXT, EVENT_FIELD, NAME, CONTACT, REASON, ENTRIES, TERM, TERMS, NUMBERS,
-    CAMPAIGN_NUMBERS, SCOPES, MARKS, DEAD_LETTER, DEAD_LETTER_KEY, DECISION_KEY, FILE_LINE, FILE_CELL, FILE_COLUMNS,
+    SCOPES, MARKS, DEAD_LETTER, DEAD_LETTER_KEY, DECISION_KEY, FILE_LINE, FILE_CELL, FILE_COLUMNS,
     WORKBOOK_BYTES, WORKBOOK_CELLS,
 )  # fmt: skip
 
@@ -88,8 +85,6 @@ _OF_TEXTS: Final = {
 _OF_LISTS: Final = {
     ("wordlist", "terms"): TERMS,
     ("sender", "numbers"): NUMBERS,
-    ("filing", "numbers"): CAMPAIGN_NUMBERS,
-    ("campaign", "numbers"): CAMPAIGN_NUMBERS,
 }
 """(kind, field) → the limit of its entries, where it has one of its own."""
 

@@ -249,11 +249,3 @@ def test_what_is_no_pages_after_is_a_fault(after: str) -> None:
         intake.query({"after": after}, TERMS, NOW)
     (fault,) = raised.value.refusal.faults
     assert fault.field == "after"
-
-
-def test_a_campaigns_numbers_are_no_more_than_can_be_looked_at() -> None:
-    """Each prefix is read in every length: 1,000 of them took 280 ms."""
-    (fault,) = faults(msgspec.json.encode({"numbers": [str(106_000 + n) for n in range(1_000)]}), Filing)
-    assert (fault.field, fault.mend) == ("numbers", "keep within its limit of 100 prefixes")
-    found = request_parsing.record({"numbers": ["106000"] * 100}, Filing, made={**MADE, "filing": "x"}, reading=READING)
-    assert len(found.numbers) == 100
