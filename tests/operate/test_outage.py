@@ -15,7 +15,6 @@ from pathlib import Path
 
 import pytest
 
-from stream.kafka.brokers import LOG_EVERY_S
 from stream.testbed.local import LocalKafka
 from tests.filter import cases
 from tests.filter.harness import Broker, event
@@ -33,6 +32,8 @@ END_S_MAX = {"filter": 26.0, "exactly": 26.0, "apart": 26.0}
 END_S_MAX_OTHERS = 15.0
 BESIDE = ("stream.feed.partition_snapshots", "stream.feed.snapshots")
 """What these log comes by the clock."""
+LOG_EVERY_S = 10.0
+"""The shortest pause between two lines of a kind: how far reading has come."""
 KINDS_MAX = 9
 """Of lines: that no broker answers, and that one does again; one of each client that waits. Without a limit a process
 writes 100,000 lines."""
@@ -80,7 +81,7 @@ def test_all_processes_live_through_an_outage_and_say_so_once(local: LocalKafka,
         for one in all_of_them:
             said = [line for line in one.lines()[logged[one.name] :] if line["logger"] not in BESIDE]
             told = Counter(f"{line['logger']}: {str(line['event'])[:60]}" for line in said)
-            # Each kind of line as it begins and ends, and counted each half minute, however long this machine took.
+            # Each kind of line as it begins and ends, and counted now and then, however long this machine took.
             each_max = (2 + (time.monotonic() - gone) // LOG_EVERY_S) * processes_count(one)
             assert len(told) <= KINDS_MAX, told.most_common(20)
             assert max(told.values()) <= each_max, told.most_common(20)

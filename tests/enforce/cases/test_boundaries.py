@@ -46,12 +46,12 @@ class Fuse:
         self._producer = producer
         self.left = records
 
-    async def send(self, topic: str, **record: object) -> "asyncio.Future[RecordMetadata]":
+    async def send(self, *parts: object, **more: object) -> "asyncio.Future[RecordMetadata]":
         if self.left == 0:
             await self._producer.flush()  # what was handed over before arrives: the harder case
             raise Died
         self.left -= 1
-        ack: asyncio.Future[RecordMetadata] = await self._producer.send(topic, **record)
+        ack: asyncio.Future[RecordMetadata] = await self._producer.send(*parts, **more)
         return ack
 
     async def flush(self) -> None:
