@@ -4,13 +4,13 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
 import pytest
-from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, RecordsToDelete
+from aiokafka.admin import NewPartitions, RecordsToDelete
 
 from bloom.partition import partition_of
 from stream.audit.decision_reader import DecisionReader
@@ -226,18 +226,6 @@ def test_what_was_read_while_a_topic_was_recreated_is_never_given_out(broker: Br
     asyncio.run(go())
 
 
-def _ask(broker: Broker, work: Callable[[AIOKafkaAdminClient], Awaitable[object]]) -> None:
-    async def ask() -> None:
-        admin = clients.admin(broker.config)
-        await admin.start()
-        try:
-            await work(admin)
-        finally:
-            await admin.close()
-
-    asyncio.run(ask())
-
-
 def test_partitions_that_were_added_are_told_and_nothing_is_judged_until_the_topic_is_right(
     broker: Broker, tmp_path: Path
 ) -> None:
@@ -245,7 +233,7 @@ def test_partitions_that_were_added_are_told_and_nothing_is_judged_until_the_top
     with AuditProcess(broker, tmp_path) as process:
         broker.write(_made(broker, 1))
         _judged(broker, process, "agrees", 1)
-        _ask(broker, lambda admin: admin.create_partitions({EVENTS_SMS: NewPartitions(13)}))
+        broker.ask(lambda admin: admin.create_partitions({EVENTS_SMS: NewPartitions(13)}))
         until(lambda: f"{EVENTS_SMS}: 13 partitions where 12 are configured" in (process.get("/readyz") or ""))
         broker.delete_topics((EVENTS_SMS,))
         broker.create_topics()
@@ -264,7 +252,7 @@ def test_decisions_that_were_deleted_before_they_were_judged_are_told_and_unknow
     for number in range(2, 6):
         broker.write(_made(broker, number))
     place = clients.AIOKafkaPartition(DECISIONS, partition_of(cases.WILLING, broker.partitions))
-    _ask(broker, lambda admin: admin.delete_records({place: RecordsToDelete(4)}))
+    broker.ask(lambda admin: admin.delete_records({place: RecordsToDelete(4)}))
     with AuditProcess(broker, tmp_path) as process:
         process.metrics_with(_outcome("agrees", 1))
         process.metrics_with(_outcome("unknown", 3))

@@ -4,11 +4,12 @@ import asyncio
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import orjson
+from aiokafka.admin import AIOKafkaAdminClient
 
 from bloom.partition import partition_of
 from stream import config as configuration
@@ -30,6 +31,20 @@ NOW = 1_795_500_000_000
 def event(kind: str, number: int, **fields: object) -> dict[str, object]:
     """An event with an id of its own and what a test cares about."""
     return {"kind": kind, "id": f"{kind}-{number}", "time": NOW, **fields}
+
+
+async def write(config: Config, records: Iterable[tuple[str, int, bytes | None, bytes | None]]) -> None:
+    """Records to their topics: (topic, partition, key, value), all acknowledged."""
+    producer = clients.producer(config, client="test")
+    await producer.start()
+    try:
+        acks = [
+            await producer.send(topic, value=value, key=key, partition=partition)
+            for topic, partition, key, value in records
+        ]
+        await asyncio.gather(*acks)
+    finally:
+        await producer.stop()
 
 
 @dataclass
@@ -68,17 +83,25 @@ class Broker:
     def delete_topics(self, names: Collection[str] = tuple(topics.EXPECTED)) -> None:
         """Delete these of wurao's topics: all, so that the next test finds none of this one's records."""
 
-        async def delete() -> None:
+        async def delete(admin: AIOKafkaAdminClient) -> None:
+            there = set(await admin.list_topics()) & set(names)
+            await admin.delete_topics(sorted(there))
+
+        self.ask(delete)
+        self.wait_for(lambda cluster: not cluster.topics.keys() & set(names))
+
+    def ask(self, work: Callable[[AIOKafkaAdminClient], Awaitable[object]]) -> None:
+        """Do this with an admin client."""
+
+        async def ask() -> None:
             admin = clients.admin(self.config)
             await admin.start()
             try:
-                there = set(await admin.list_topics()) & set(names)
-                await admin.delete_topics(sorted(there))
+                await work(admin)
             finally:
                 await admin.close()
 
-        asyncio.run(delete())
-        self.wait_for(lambda cluster: not cluster.topics.keys() & set(names))
+        asyncio.run(ask())
 
     def wait_for(self, seen: Callable[[ClusterDescription], bool], *, within_s: float = LONG_S) -> None:
         """Wait until the brokers show what the controller has acknowledged."""
@@ -89,20 +112,7 @@ class Broker:
 
     def write(self, records: Iterable[tuple[str, int, bytes | None, bytes | None]]) -> None:
         """Write (topic, partition, key, value) records, all acknowledged."""
-
-        async def send() -> None:
-            producer = clients.producer(self.config, client="test")
-            await producer.start()
-            try:
-                acks = [
-                    await producer.send(topic, value=value, key=key, partition=partition)
-                    for topic, partition, key, value in records
-                ]
-                await asyncio.gather(*acks)
-            finally:
-                await producer.stop()
-
-        asyncio.run(send())
+        asyncio.run(write(self.config, records))
 
     def write_events(self, events: Iterable[dict[str, object]], *, topic: str | None = None) -> None:
         """Write events to the topics of their kinds, or all to one."""

@@ -5,7 +5,7 @@ import os
 import signal
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from itertools import count
 from pathlib import Path
@@ -85,20 +85,8 @@ def _asked(broker: Broker, filter_: FilterProcess, one: dict[str, object]) -> st
     return str(found[0]["reason"])
 
 
-def _ask(broker: Broker, work: Callable[[AIOKafkaAdminClient], Awaitable[object]]) -> None:
-    async def ask() -> None:
-        admin = clients.admin(broker.config)
-        await admin.start()
-        try:
-            await work(admin)
-        finally:
-            await admin.close()
-
-    asyncio.run(ask())
-
-
 def _delete(broker: Broker, *names: str) -> None:
-    _ask(broker, lambda admin: admin.delete_topics(list(names)))
+    broker.ask(lambda admin: admin.delete_topics(list(names)))
     broker.wait_for(lambda cluster: not cluster.topics.keys() & set(names))
 
 
@@ -309,7 +297,7 @@ def test_partitions_added_stop_all_decisions_and_are_told_once(broker: Broker, t
     with FilterProcess(broker, tmp_path, workers=2) as filter_:
         filter_.wait_ready()
         assert _asked(broker, filter_, _call()) == "redress"
-        _ask(broker, lambda admin: admin.create_partitions({EVENTS_CALL: NewPartitions(13)}))
+        broker.ask(lambda admin: admin.create_partitions({EVENTS_CALL: NewPartitions(13)}))
         wrong = f"{EVENTS_CALL}: 13 partitions where 12 are configured"
         _wait(lambda: wrong in (filter_.get("/readyz") or ""), filter_)
         broker.write([(EVENTS_CALL, 12, b"k", b"{}")])
@@ -333,7 +321,7 @@ def test_events_removed_before_they_were_read_are_counted_and_the_rest_is_decide
         broker.decisions(until=10)
         assert filter_.terminate() == 0
     broker.write_events([_sms(FIRST) for _ in range(20)])
-    _ask(broker, lambda admin: admin.delete_records({place: RecordsToDelete(25)}))
+    broker.ask(lambda admin: admin.delete_records({place: RecordsToDelete(25)}))
     with FilterProcess(broker, tmp_path) as filter_:
         filter_.wait_ready()
         assert len(broker.decisions(until=15)) == 15
@@ -364,7 +352,7 @@ def test_a_snapshot_that_stands_before_what_was_removed_from_the_registry_is_mad
             if policy != "compact":
                 await admin.delete_records({place: RecordsToDelete(9)})
 
-    _ask(broker, remove)
+    broker.ask(remove)
     with FilterProcess(broker, tmp_path, WURAO_REGISTRY__MODE=mode) as filter_:
         _wait(lambda: "registry records were deleted before they were consumed" in filter_.log, filter_)
         filter_.wait_ready()

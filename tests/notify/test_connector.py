@@ -13,8 +13,8 @@ from stream.model.control import Delivery, Notice
 from stream.model.limits import BATCH
 from stream.model.topics import DEAD_LETTER, DELIVERIES, NOTICES
 from stream.testbed.processes import WuraoProcess, environment_with, free_ports, wurao_command
-from tests.enforce.api.harness import config_for, eventually, read, write
-from tests.filter.harness import PARTITIONS, Broker
+from tests.enforce.api.harness import config_for, eventually, read
+from tests.filter.harness import PARTITIONS, Broker, write
 from tests.hostile import write_compressed
 from tests.notify.sinks import MailSink, WebSink, mail_sink, web_sink
 

@@ -32,7 +32,7 @@ from stream.model.codec import encode
 from stream.model.registry import Sender
 from stream.model.topics import INTAKE, SENDERS
 from stream.policy.loading import load as load_policy
-from tests.filter.harness import PARTITIONS, Broker
+from tests.filter.harness import PARTITIONS, Broker, write
 from tests.patience import LONG_S
 
 CONTRACT: Final = yaml.safe_load((TOP / "docs/openapi.yaml").read_text(encoding="utf-8"))
@@ -260,17 +260,3 @@ async def register(config: Config, *senders: str) -> None:
     await write(
         config, [(SENDERS, 0, one.encode(), encode(Sender(one, one, "95588", "active", ()))) for one in senders]
     )
-
-
-async def write(config: Config, records: list[tuple[str, int, bytes | None, bytes | None]]) -> None:
-    """Records to their topics: (topic, partition, key, value), all acknowledged."""
-    producer = clients.producer(config, client="test-writer")
-    await producer.start()
-    try:
-        acks = [
-            await producer.send(topic, value=value, key=key, partition=partition)
-            for topic, partition, key, value in records
-        ]
-        await asyncio.gather(*acks)
-    finally:
-        await producer.stop()

@@ -30,10 +30,9 @@ from tests.enforce.api.harness import (
     register,
     running_api,
     token_of,
-    write,
     write_tokens,
 )
-from tests.filter.harness import PARTITIONS, Broker
+from tests.filter.harness import PARTITIONS, Broker, write
 
 pytestmark = pytest.mark.kafka
 
