@@ -10,15 +10,17 @@ or partitions were assigned or revoked, a thread makes one base of all that is h
 Promises the stances of the sets that it is made of. Must never be changed: workers share it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple, get_args
 
 from pyroaring import BitMap64
 
+from bloom import signatures
 from bloom.bitmaps import Overlay, Wills
 from bloom.number import Msisdn
+from bloom.signatures import Keys, SignatureError
 from bloom.wills import CHANNELS, EVERYTHING, Channel, Kind, Scope, Stance, refusals_covering
 
 BUILT: Final = find_spec("wurao_native") is not None
@@ -71,35 +73,52 @@ class Base:
         return cls(wurao_native.Base(_named(held), [bitmap.serialize() for bitmap in held.values()], origin))
 
     @classmethod
-    def mapped(cls, path: Path) -> "Base":
-        """The base in a file, mapped into memory and verified. Raises BaseError."""
+    def mapped(cls, path: Path, keys: Keys | None = None) -> "Base":
+        """The base in a file, mapped into memory and verified; with keys it must be signed. Raises BaseError."""
         try:
-            return cls(wurao_native.Base.map(path))
+            with signatures.mapped(path, keys) as (descriptor, _):
+                return cls(wurao_native.Base.map(f"/dev/fd/{descriptor}"))  # the very file, whatever its name is now
+        except SignatureError as error:
+            raise BaseError(f"{error}, or delete it, and it is recreated from the registry's snapshot") from error
         except (OSError, ValueError) as error:
             raise BaseError(f"{path}: {error}; delete it, and it is recreated from the registry's snapshot") from error
 
     @classmethod
-    def kept(cls, path: Path, wills: Wills, *, origin: bytes) -> "Base":
+    def kept(
+        cls,
+        path: Path,
+        wills: Wills,
+        *,
+        origin: bytes,
+        keys: Keys | None = None,
+        on_problem: Callable[[str], None] = lambda _: None,
+    ) -> "Base":
         """The base in a file if it is that of this origin; else it is made of the wills, and written there.
 
-        A file that is missing, damaged or of another origin is no loss, and a disk that is full costs the file only.
+        A file that is missing, damaged, unsigned where there are keys, or of another origin is no loss, and a disk that
+        is full costs the file only. `on_problem` is told of one that is there and must not be used.
         """
         try:
-            base = cls.mapped(path)
-        except BaseError:
+            base = cls.mapped(path, keys)
+        except BaseError as error:
             base = None
+            if path.exists():
+                on_problem(str(error))
         if base is not None and base.native.origin == origin:
             return base
         base = cls.of(wills, origin=origin)
         try:
-            base.write(path)
-            return cls.mapped(path)  # so that its pages are the file's, which the kernel may let go
+            base.write(path, keys)
+            return cls.mapped(path, keys)  # so that its pages are the file's, which the kernel may let go
         except (OSError, BaseError):
             return base
 
-    def write(self, path: Path) -> None:
-        """Write it to a file, whole or not at all. Raises OSError."""
+    def write(self, path: Path, keys: Keys | None = None) -> None:
+        """Write it to a file, whole or not at all, and with keys its signature after it. Raises OSError."""
         self.native.write(path)
+        if keys is not None:
+            with signatures.mapped(path, None) as (_, written):
+                keys.sign(path, written)
 
     @property
     def numbers_count(self) -> int:

@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from bloom.signatures import Keys
 from stream.addresses import fault_of_broker, fault_of_host, fault_of_mailbox, fault_of_url
 from stream.model.fields import RECORD_BYTES_MAX
 from stream.model.schema_fault import schema_fault
@@ -283,6 +284,17 @@ class PolicyConfig(ConfigSection, frozen=True):
     mounted files that are replaced whole: one that is written in place may be read half-written"""
 
 
+class IntegrityConfig(ConfigSection, frozen=True):
+    """Whether snapshots, bases and policy files must be signed: with a key they must, and what is written is signed.
+
+    Keys are words of at least 32 characters, one a line; the first signs, all are accepted. They are read again
+    whenever they are needed (docs/signatures.md).
+    """
+
+    key: str | None = None
+    key_file: str | None = None
+
+
 class Config(ConfigSection, frozen=True):
     """Everything that can be configured."""
 
@@ -298,6 +310,7 @@ class Config(ConfigSection, frozen=True):
     http: HttpConfig = HttpConfig()
     metrics: MetricsConfig = MetricsConfig()
     policy: PolicyConfig = PolicyConfig()
+    integrity: IntegrityConfig = IntegrityConfig()
     trace: TraceConfig = TraceConfig()
 
 
@@ -366,6 +379,17 @@ def secret(value: str | None, file: str | None) -> str | None:
         raise ConfigError(f"secret file {file}: {error}") from error
 
 
+def keys_of(config: Config) -> Keys | None:
+    """The keys by which files are signed; None where none are configured. Raises `ConfigError`."""
+    integrity = config.integrity
+    if integrity.key is None and integrity.key_file is None:
+        return None
+    try:
+        return Keys.of_text(secret(integrity.key, integrity.key_file) or "")
+    except ValueError as error:
+        raise ConfigError(f"integrity.{'key' if integrity.key else 'key_file'}: {error}") from error
+
+
 def _override(tables: dict[str, object], environment: Mapping[str, str]) -> None:
     for variable, value in sorted(environment.items()):
         if not variable.startswith(ENVIRONMENT_PREFIX) or variable in NOT_SETTINGS:
@@ -397,3 +421,4 @@ def _check(config: Config) -> None:
         raise ConfigError(
             "kafka.ssl_certfile: the certificate that kafka.ssl_keyfile is the key of; without it none is shown"
         )
+    keys_of(config)

@@ -25,6 +25,8 @@ Rules are tried from top to bottom; the first whose needs are all met decides. S
 above has decided". Where the design gives one rule two reasons, it stands here as two rows. `python -m
 stream.policy.prove` proves what the table promises, and shows an event for each row.
 
+A policy file may have to be signed: [signatures.md](signatures.md).
+
 *Reported* marks articles that are known from public reports alone, not from their text.
 
 """

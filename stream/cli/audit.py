@@ -12,7 +12,7 @@ from stream import config as configuration
 from stream import logs
 from stream.audit.auditor import Auditor, AuditReport
 from stream.cli.common import add_config, add_json, add_verbose, print_json
-from stream.config import Config, ConfigError
+from stream.config import Config, ConfigError, keys_of
 from stream.health import Health
 from stream.kafka.clients import KafkaError
 from stream.kafka.identity import TopicsChanged
@@ -53,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
         return 2
     try:
         config = configuration.load(arguments.config, os.environ)
-        report = asyncio.run(_audit(config, load_policy(config.policy.file), once=arguments.once))
+        report = asyncio.run(_audit(config, load_policy(config.policy.file, keys_of(config)), once=arguments.once))
     except TopicsChanged as changed:
         print(f"wurao audit: {changed}\nstart it again: it then reads what is there now", file=sys.stderr)
         return 1
@@ -95,8 +95,8 @@ async def _audit(config: Config, policy: Policy, *, once: bool) -> AuditReport:
 def _adopt(auditor: Auditor, config: Config) -> None:
     """Know the policy file as it is now, beside those known already."""
     try:
-        auditor.adopt(load_policy(config.policy.file))
-    except PolicyError as error:
+        auditor.adopt(load_policy(config.policy.file, keys_of(config)))
+    except (PolicyError, ConfigError) as error:
         logs.get(__name__).warning("policy refused; those already loaded stay in use", problem=str(error))
 
 

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from stream.cli.moments import WRITTEN, moment
-from stream.cli.options import add_policy, add_registry_files
+from stream.cli.options import add_policy, add_registry_files, keys_here
+from stream.config import ConfigError
 from stream.feed.files import RegistryFileError, load_registry
 from stream.feed.ndjson import OtherSort, UnreadableLinesError, lines_of
 from stream.model.codec import Undecodable, decode_event, encode
@@ -58,9 +59,10 @@ def add_world(command: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Decide the file's events. Returns 0, or 1 where a line of any file was no record."""
     try:
-        policy = load(arguments.policy)
-        loaded = load_registry(arguments.registry)
-    except (PolicyError, RegistryFileError) as error:
+        keys = keys_here()
+        policy = load(arguments.policy, keys)
+        loaded = load_registry(arguments.registry, keys)
+    except (ConfigError, PolicyError, RegistryFileError) as error:
         print(error, file=sys.stderr)
         return 1
     for problem in loaded.problems:

@@ -13,7 +13,7 @@ from aiokafka.errors import GroupCoordinatorNotAvailableError
 from stream.cli import doctor_filter, doctor_registry
 from stream.cli.check_results import CheckResult, ok, warn, wrong
 from stream.clock import now_ms
-from stream.config import Config, ConfigError
+from stream.config import Config, ConfigError, keys_of
 from stream.feed import snapshots
 from stream.feed.importer import read_all_but_wills
 from stream.kafka import clients, topics
@@ -127,7 +127,7 @@ def _registry(
 async def _senders(config: Config) -> list[CheckResult]:
     """What is to be looked at in the senders' records, by the policy that is configured."""
     try:
-        policy = load_policy(config.policy.file)
+        policy = load_policy(config.policy.file, keys_of(config))
     except (PolicyError, OSError):  # the policy's own check reports it
         return []
     return doctor_registry.checks(await read_all_but_wills(config), policy)

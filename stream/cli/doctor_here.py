@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Final
 from zoneinfo import TZPATH, ZoneInfo, ZoneInfoNotFoundError
 
-from bloom import snapshot
+from bloom import signatures, snapshot
 from stream.cli.check_results import CheckResult, ok, warn, wrong
 from stream.clock import now_ms
-from stream.config import Config, ConfigError
+from stream.config import Config, ConfigError, keys_of
 from stream.deciding.native_selection import native_path
 from stream.enforce.procedures import settings as procedures
 from stream.feed import snapshots
@@ -39,7 +39,7 @@ def checks(config: Config) -> list[CheckResult]:
     """Everything that needs no broker, in the order of the configuration."""
     found = [*_settings(config)]
     try:
-        policy = load_policy(config.policy.file)
+        policy = load_policy(config.policy.file, keys_of(config))
     except PolicyError as error:
         found.append(wrong("policy", str(error), "correct the file; no process that decides starts with it"))
     else:
@@ -141,7 +141,9 @@ def _snapshots(config: Config) -> CheckResult:
     newest = kept[-1]
     try:
         meta = snapshot.read_meta(newest)
-    except snapshot.SnapshotError as error:
+        with signatures.mapped(newest, keys_of(config)):
+            pass
+    except (snapshot.SnapshotError, signatures.SignatureError, OSError) as error:
         return warn("snapshots", str(error), "delete it: the next start takes an older one, or reads the topics")
     size = newest.stat().st_size
     if shutil.disk_usage(directory).free < SNAPSHOT_ROOM * size:

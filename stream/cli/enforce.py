@@ -8,7 +8,7 @@ import sys
 from stream import config as configuration
 from stream import logs
 from stream.cli.common import add_config, add_verbose
-from stream.config import Config, ConfigError
+from stream.config import Config, ConfigError, keys_of
 from stream.kafka.reach import CannotStart
 from stream.policy.loading import load as load_policy
 from stream.policy.toml import PolicyError
@@ -39,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
     from stream.enforce.app import EnforceProcess  # noqa: PLC0415  # Faust takes a second to import
 
     async def enforce(config: Config) -> None:
-        await EnforceProcess(config, load_policy(config.policy.file)).run()
+        await EnforceProcess(config, load_policy(config.policy.file, keys_of(config))).run()
 
     try:
         asyncio.run(enforce(configuration.load(arguments.config, os.environ)))

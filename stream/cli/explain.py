@@ -10,6 +10,8 @@ from pathlib import Path
 
 from stream.cli.common import add_json, failed, print_json
 from stream.cli.decide import add_world, warn_if_no_sender_is_registered
+from stream.cli.options import keys_here
+from stream.config import ConfigError
 from stream.feed.files import RegistryFileError, load_registry
 from stream.feed.ndjson import sort_of, text_problem
 from stream.model.codec import Undecodable, decode_event
@@ -44,9 +46,10 @@ def run(arguments: argparse.Namespace) -> int:
     """Explain the event. Returns 0, or 1 where something given could not be used."""
     try:
         event = decode_event(_one(_given(arguments.event)))
-        policy = load(arguments.policy)
-        loaded = load_registry(arguments.registry)
-    except (PolicyError, RegistryFileError) as error:
+        keys = keys_here()
+        policy = load(arguments.policy, keys)
+        loaded = load_registry(arguments.registry, keys)
+    except (ConfigError, PolicyError, RegistryFileError) as error:
         return failed("explain", str(error))
     except Undecodable as error:
         return failed("explain", f"EVENT: {error}")

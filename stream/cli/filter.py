@@ -13,7 +13,7 @@ from stream import config as configuration
 from stream import logs
 from stream.audit.shadow import Shadow
 from stream.cli.common import add_config, add_verbose
-from stream.config import Config, ConfigError
+from stream.config import Config, ConfigError, keys_of
 from stream.filter.supervisor import Supervisor
 from stream.health import Health
 from stream.kafka.clients import KafkaError
@@ -69,11 +69,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 async def _supervise(config: Config) -> None:
-    await Supervisor(config, load_policy(config.policy.file)).run()
+    await Supervisor(config, load_policy(config.policy.file, keys_of(config))).run()
 
 
 async def _shadow(config: Config) -> None:
-    policy = load_policy(config.policy.file)
+    policy = load_policy(config.policy.file, keys_of(config))
     shadow = Shadow(config, policy, await reach(config))
     loop = asyncio.get_running_loop()
     for ending in (signal.SIGTERM, signal.SIGINT):

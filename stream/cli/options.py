@@ -1,7 +1,11 @@
 """Options that several commands have, each in one place. Light: `decide` and `explain` start without a client."""
 
 import argparse
+import os
 from pathlib import Path
+
+from bloom.signatures import Keys
+from stream import config as configuration
 
 
 def add_registry_files(
@@ -30,3 +34,11 @@ def add_number_column(command: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="the column that has the numbers, by its name or its place from 1 (default: by a name that is known)",
     )
+
+
+def keys_here() -> Keys | None:
+    """The keys by which files are signed, for commands that need nothing else of a configuration: of that which the
+    environment names. Raises `ConfigError`.
+    """
+    path = os.environ.get("WURAO_CONFIG")
+    return configuration.keys_of(configuration.load(Path(path) if path else None, os.environ))

@@ -29,6 +29,7 @@ ORDER: Final = (
     "will",
     "scrub",
     "registry",
+    "sign",
     "topics",
     "doctor",
 )

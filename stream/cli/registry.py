@@ -15,7 +15,7 @@ from bloom.snapshot import SnapshotMeta
 from stream.cli.common import Meter, add_config, add_json, config_of, failed, print_json, private_file, run_guarded, say
 from stream.cli.registry_import import add_import
 from stream.clock import now_ms
-from stream.config import Config, ConfigError
+from stream.config import Config, ConfigError, keys_of
 from stream.feed import snapshots
 from stream.feed.export import export
 from stream.feed.files import registry_from
@@ -164,7 +164,7 @@ async def _export(config: Config, arguments: argparse.Namespace) -> int:
 async def _snapshot(config: Config, arguments: argparse.Namespace) -> int:
     registry, meta, bad_count = await _built(config)
     directory = arguments.out or Path(config.registry.snapshots)
-    path = snapshots.save(directory, registry, meta)
+    path = snapshots.save(directory, registry, meta, keys_of(config))
     removed = [] if arguments.out else snapshots.prune(directory, keep=config.registry.snapshots_kept)
     size = path.stat().st_size
     if arguments.json:
@@ -189,7 +189,7 @@ async def _inspect(config: Config, arguments: argparse.Namespace) -> int:
         registry, meta, _ = await _built(config)
         source, size = f"topics at {config.kafka.bootstrap}", None
     else:
-        kept = snapshot.read(arguments.file)
+        kept = snapshot.read(arguments.file, keys_of(config))
         registry, meta = registry_from(kept), kept.meta
         source, size = str(arguments.file), arguments.file.stat().st_size
     inspection = _inspection(registry, meta, source=source, size=size, now=now_ms())

@@ -25,7 +25,7 @@ from stream.cli.common import (
 from stream.cli.options import add_number_column
 from stream.cli.rejections import Rejections
 from stream.clock import now_ms
-from stream.config import Config, ConfigError
+from stream.config import Config, ConfigError, keys_of
 from stream.feed import tables
 from stream.feed.bulk_files import COLUMNS, BulkFile, Format, Given
 from stream.feed.importer import Fate, FileWriter, Importer, ImportTally, topics_opened
@@ -186,7 +186,7 @@ _Files = Sequence[BulkFile]
 
 def _files(config: Config, arguments: argparse.Namespace, stack: ExitStack, now: int) -> list[BulkFile]:
     """The files, all of them looked at before anything of one is written. Raises `BulkFileError`, `CommandError`."""
-    numbering = load(config.policy.file).numbering
+    numbering = load(config.policy.file, keys_of(config)).numbering
     mapped = dict(_mapping(pair) for pair in arguments.map)
     zone = _zone(arguments.timezone)
     files = []
@@ -281,13 +281,13 @@ def _known(config: Config, files: _Files, registered: Collection[str] | None) ->
     def of_files() -> set[str]:
         return set().union(*(bulk.senders() for bulk in files))
 
-    return KnownNames(load(config.policy.file).file.categories, registered, of_files)
+    return KnownNames(load(config.policy.file, keys_of(config)).file.categories, registered, of_files)
 
 
 def _admission(config: Config, arguments: argparse.Namespace) -> Admission:
     """The door: numbers by the policy, and what the operator states of other senders' numbers."""
     stated = HandOver(frozenset(arguments.take_over), frozenset(arguments.sub_port_of))
-    return Admission(load(config.policy.file).numbering, stated)
+    return Admission(load(config.policy.file, keys_of(config)).numbering, stated)
 
 
 async def _take_all(importer: Importer, files: _Files) -> ImportTally:

@@ -15,8 +15,9 @@ import numpy as np
 from bloom.wills import CHANNELS
 from stream.cli.common import CommandError, Meter, add_json, failed, print_json, private_file, say
 from stream.cli.moments import WRITTEN, moment
-from stream.cli.options import add_number_column, add_policy, add_registry_files
+from stream.cli.options import add_number_column, add_policy, add_registry_files, keys_here
 from stream.clock import now_ms
+from stream.config import ConfigError
 from stream.feed import csv_rows, tables
 from stream.feed.files import RegistryFileError, load_registry
 from stream.feed.scrubbing import REACHABLE, REASONS, Answers, Scrubber
@@ -89,7 +90,7 @@ def run(arguments: argparse.Namespace) -> int:
     """
     try:
         return _scrub(arguments)
-    except (PolicyError, RegistryFileError, BulkFileError, CommandError) as error:
+    except (ConfigError, PolicyError, RegistryFileError, BulkFileError, CommandError) as error:
         return failed("scrub", str(error))
     except OSError as error:
         if error.filename is None:
@@ -98,9 +99,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _scrub(arguments: argparse.Namespace) -> int:
-    policy = load(arguments.policy)
+    keys = keys_here()
+    policy = load(arguments.policy, keys)
     _known("category", arguments.category, policy.file.categories, where="the policy")
-    loaded = load_registry(arguments.registry)
+    loaded = load_registry(arguments.registry, keys)
     for problem in loaded.problems:
         say(problem)
     _known("sender", arguments.sender, list(loaded.registry.senders), where="the registry")

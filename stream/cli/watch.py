@@ -9,7 +9,7 @@ import sys
 from stream import config as configuration
 from stream import logs
 from stream.cli.common import add_config, add_verbose
-from stream.config import Config, ConfigError
+from stream.config import Config, ConfigError, keys_of
 from stream.health import Health
 from stream.kafka.clients import KafkaError
 from stream.kafka.reach import CannotStart
@@ -48,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 async def _watch(config: Config) -> None:
-    policy = load_policy(config.policy.file)
+    policy = load_policy(config.policy.file, keys_of(config))
     watch = Watcher(config, policy)
     loop = asyncio.get_running_loop()
     for ending in (signal.SIGTERM, signal.SIGINT):

@@ -15,6 +15,7 @@ import msgspec
 from bloom import snapshot
 from bloom.bitmaps import Wills
 from bloom.number import Msisdn, masked, parse
+from bloom.signatures import Keys
 from bloom.wills import CHANNELS, Channel, Scope, Verb
 from stream.cli.common import (
     CommandError,
@@ -29,7 +30,7 @@ from stream.cli.common import (
 )
 from stream.cli.options import add_registry_files
 from stream.clock import now_ms
-from stream.config import Config, ConfigError
+from stream.config import Config, ConfigError, keys_of
 from stream.feed.importer import read_all_but_wills
 from stream.feed.one_subscriber import kept_of
 from stream.feed.snapshots import describe_registry
@@ -168,12 +169,12 @@ def run_set(arguments: argparse.Namespace) -> int:
 
 
 async def _show(config: Config, arguments: argparse.Namespace) -> int:
-    policy = load_policy(config.policy.file)
+    policy = load_policy(config.policy.file, keys_of(config))
     subscriber = policy.numbering.person(_number(arguments))
     if subscriber is None:
         raise CommandError(_no_person(arguments))
     if arguments.registry:
-        history = _from_files(arguments.registry, subscriber)
+        history = _from_files(arguments.registry, subscriber, keys_of(config))
     else:
         history = await _from_topic(config, subscriber)
     for problem in history.problems:
@@ -187,7 +188,7 @@ async def _show(config: Config, arguments: argparse.Namespace) -> int:
 
 
 async def _set(config: Config, arguments: argparse.Namespace) -> int:
-    policy = load_policy(config.policy.file)
+    policy = load_policy(config.policy.file, keys_of(config))
     now = now_ms()
     expression = _expression(arguments, policy, now)
     cluster = await describe_registry(config)
@@ -299,12 +300,12 @@ async def _from_topic(config: Config, subscriber: str) -> SubscriberHistory:
     return history
 
 
-def _from_files(paths: Sequence[Path], subscriber: str) -> SubscriberHistory:
+def _from_files(paths: Sequence[Path], subscriber: str, keys: Keys | None) -> SubscriberHistory:
     history = SubscriberHistory()
     for path in paths:
         try:
             if snapshot.is_snapshot(path):
-                _take_snapshot(history, path)
+                _take_snapshot(history, path, keys)
             else:
                 _take_lines(history, path, subscriber)
         except OSError as error:
@@ -312,10 +313,10 @@ def _from_files(paths: Sequence[Path], subscriber: str) -> SubscriberHistory:
     return history
 
 
-def _take_snapshot(history: SubscriberHistory, path: Path) -> None:
+def _take_snapshot(history: SubscriberHistory, path: Path, keys: Keys | None) -> None:
     if history.expressions:
         raise CommandError(f"{path}: a snapshot is a whole registry; give it first")
-    history.wills = snapshot.read(path).wills
+    history.wills = snapshot.read(path, keys).wills
 
 
 def _take_lines(history: SubscriberHistory, path: Path, subscriber: str) -> None:

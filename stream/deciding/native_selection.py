@@ -17,7 +17,7 @@ from bloom.bitmaps import Overlay, Wills
 from bloom.number import Msisdn
 from bloom.snapshot import SnapshotMeta
 from bloom.wills import ExpressionRow
-from stream.config import Config
+from stream.config import Config, keys_of
 from stream.deciding.native import Compression, NativeBatches, NativeUnfit, why_unfit
 from stream.deciding.native_batch import MakeNative, Native
 from stream.deciding.native_trial import RECORDS, TRIAL_MS, difference, trials
@@ -52,12 +52,15 @@ class NativePath:
     why: str
 
 
-def native_path(config: Config, policy: Policy) -> NativePath:
-    """Choose. Raises `CannotStart` where `on` is not possible: what is missing, and how to correct it."""
+def native_path(config: Config, policy: Policy, *, on_problem: Callable[[str], None] = lambda _: None) -> NativePath:
+    """Choose. `on_problem` is told of a base that is there and must not be used.
+
+    Raises `CannotStart` where `on` is not possible: what is missing, and how to correct it.
+    """
     wanted = config.filter.native
     if wanted == "off":
         return NativePath(None, "filter.native is off")
-    share, problem = _fitting(config, policy)
+    share, problem = _fitting(config, policy, on_problem)
     if problem is None:
         return NativePath(share, "wurao_native is built and compatible")
     if wanted == "on":
@@ -65,7 +68,7 @@ def native_path(config: Config, policy: Policy) -> NativePath:
     return NativePath(None, problem)
 
 
-def _fitting(config: Config, policy: Policy) -> tuple[Share | None, str | None]:
+def _fitting(config: Config, policy: Policy, on_problem: Callable[[str], None]) -> tuple[Share | None, str | None]:
     """How the module gets a registry, or why it cannot be used."""
     compression = config.filter.compression
     if compression == "gzip":
@@ -92,7 +95,9 @@ def _fitting(config: Config, policy: Policy) -> tuple[Share | None, str | None]:
     def share(registry: Registry, meta: SnapshotMeta) -> MakeNative:
         wills = registry.wills
         plain = wills.plain() if isinstance(wills, Overlay) else wills
-        return tried(make(registry, Base.kept(file, plain, origin=sha256(msgspec.json.encode(meta)).digest())))
+        origin = sha256(msgspec.json.encode(meta)).digest()
+        base = Base.kept(file, plain, origin=origin, keys=keys_of(config), on_problem=on_problem)
+        return tried(make(registry, base))
 
     return share, problem
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from bloom import snapshot
 from bloom.bitmaps import Overlay
+from bloom.signatures import Keys
 from stream.feed.ndjson import OtherSort, UnreadableLinesError, lines_of
 from stream.model.codec import Undecodable, decode_file_record, decode_record
 from stream.model.registry import FileRecord
@@ -33,13 +34,16 @@ class RegistryFileError(Exception):
     """A registry file that cannot be read at all: which one, why, and the mend."""
 
 
-def load_registry(paths: Iterable[Path]) -> LoadedRegistry:
-    """The registry that these files state, in their order. Raises `RegistryFileError` for an unreadable file."""
+def load_registry(paths: Iterable[Path], keys: Keys | None = None) -> LoadedRegistry:
+    """The registry that these files state, in their order.
+
+    Raises `RegistryFileError` for a file that cannot be read, and with keys for a snapshot that is not signed.
+    """
     loaded = LoadedRegistry(Registry())
     for path in paths:
         try:
             if snapshot.is_snapshot(path):
-                _take_snapshot(loaded, path)
+                _take_snapshot(loaded, path, keys)
             else:
                 _take_lines(loaded, path)
             loaded.files_count += 1
@@ -50,10 +54,10 @@ def load_registry(paths: Iterable[Path]) -> LoadedRegistry:
     return loaded
 
 
-def _take_snapshot(loaded: LoadedRegistry, path: Path) -> None:
+def _take_snapshot(loaded: LoadedRegistry, path: Path, keys: Keys | None) -> None:
     if loaded.files_count:
         raise RegistryFileError(f"{path}: a snapshot is a whole registry; give it first")
-    loaded.registry = registry_from(snapshot.read(path))
+    loaded.registry = registry_from(snapshot.read(path, keys))
 
 
 def registry_from(kept: snapshot.Snapshot, *, overlay: bool = False) -> Registry:

@@ -20,7 +20,7 @@ from bloom.snapshot import SnapshotError, SnapshotMeta, TopicMark
 from bloom.wills import ExpressionColumns
 from stream import logs
 from stream.clock import now_ms
-from stream.config import Config
+from stream.config import Config, keys_of
 from stream.feed import topic_reader
 from stream.feed.snapshots import MAX_AGE_MS, describe_registry, kept, prune, see_unchanged
 from stream.kafka.clients import AIOKafkaPartition
@@ -59,10 +59,12 @@ def newest_good(config: Config, cluster: ClusterDescription, partition: int, on_
     """
     for path in reversed(kept(directory(config, partition))):
         try:
-            meta = snapshot.read_meta(path)
-            problem = _unfit(meta, cluster, partition, now_ms())
+            problem = _unfit(snapshot.read_meta(path), cluster, partition, now_ms())
             if problem is None:
-                return Part(snapshot.read(path).wills, meta.topics[_mark(partition)].offsets[0])
+                found = snapshot.read(path, keys_of(config))
+                problem = _unfit(found.meta, cluster, partition, now_ms())  # what was verified is what counts
+                if problem is None:
+                    return Part(found.wills, found.meta.topics[_mark(partition)].offsets[0])
             on_problem(f"{path}: {problem}")
         except SnapshotError as error:
             on_problem(str(error))
@@ -113,7 +115,11 @@ async def _renew(config: Config, cluster: ClusterDescription, partition: int, st
     path = there / f"registry-{created_ms}.snapshot"
     mark = TopicMark(cluster.topics[EXPRESSIONS].id, (next_offset,))
     snapshot.write(
-        path, meta=SnapshotMeta(cluster.id, created_ms, {_mark(partition): mark}), wills=start.wills, records=()
+        path,
+        meta=SnapshotMeta(cluster.id, created_ms, {_mark(partition): mark}),
+        wills=start.wills,
+        records=(),
+        keys=keys_of(config),
     )
     return path
 

@@ -21,10 +21,11 @@ from aiokafka.errors import OffsetOutOfRangeError
 
 from bloom import snapshot
 from bloom.bitmaps import Overlay
+from bloom.signatures import SUFFIX, Keys, signature_of
 from bloom.snapshot import Snapshot, SnapshotError, SnapshotMeta, TopicMark
 from stream import logs
 from stream.clock import now_ms
-from stream.config import Config
+from stream.config import Config, keys_of
 from stream.feed.expression_reader import native_reader
 from stream.feed.files import registry_from
 from stream.feed.follower import Applied, Follower
@@ -153,12 +154,12 @@ async def see_unchanged(config: Config, before: ClusterDescription) -> None:
         raise SnapshotsError("; ".join(found) + "; all of it while they were read: read them again")
 
 
-def save(directory: Path, registry: Registry, meta: SnapshotMeta) -> Path:
-    """Write a registry to a new snapshot in `directory`, which is made if need be. Returns its path."""
+def save(directory: Path, registry: Registry, meta: SnapshotMeta, keys: Keys | None = None) -> Path:
+    """Write a registry to a new snapshot in `directory`, made if need be, and with keys sign it. Returns its path."""
     directory.mkdir(parents=True, exist_ok=True)
     path = directory / f"registry-{meta.created_ms}.snapshot"
     wills = registry.wills.folded() if isinstance(registry.wills, Overlay) else registry.wills
-    snapshot.write(path, meta=meta, wills=wills, records=registry.records())
+    snapshot.write(path, meta=meta, wills=wills, records=registry.records(), keys=keys)
     return path
 
 
@@ -199,7 +200,7 @@ async def renew(
         bad_count = misplaced_count = 0
         registry, meta = await build(config, progress=note)
     directory = Path(config.registry.snapshots)
-    path = save(directory, registry, meta)
+    path = save(directory, registry, meta, keys_of(config))
     removed = prune(directory, keep=config.registry.snapshots_kept)
     log.info(
         "snapshot made",
@@ -215,7 +216,7 @@ async def renew(
 async def _still_good(config: Config, path: Path) -> Snapshot | None:
     cluster = await describe_registry(config)
     try:
-        kept = snapshot.read(path)
+        kept = snapshot.read(path, keys_of(config))
     except SnapshotError as error:
         problem: str | None = str(error)
     else:
@@ -245,13 +246,22 @@ def read_newest_good(
     now_ms: int,
     max_age_ms: int,
     on_problem: Callable[[str], None],
+    *,
+    keys: Keys | None = None,
 ) -> tuple[Path, Snapshot] | None:
-    """The same, read whole: a snapshot with a good header and a damaged body gives way to an older one."""
+    """The same, read whole: a snapshot with a good header and a damaged body, or with keys one that is not signed,
+    gives way to an older one.
+    """
     for path in good(directory, cluster, now_ms, max_age_ms, on_problem):
         try:
-            return path, snapshot.read(path)
+            found = snapshot.read(path, keys)
         except SnapshotError as error:
             on_problem(str(error))
+            continue
+        problem = unfit(found.meta, cluster=cluster, now_ms=now_ms, max_age_ms=max_age_ms)
+        if problem is None:  # what was verified is what counts, whatever the header was when it was looked at
+            return path, found
+        on_problem(f"{path}: {problem}")
     return None
 
 
@@ -308,8 +318,8 @@ def kept(directory: Path) -> list[Path]:
 
 
 def prune(directory: Path, *, keep: int) -> list[Path]:
-    """Delete all but the `keep` newest snapshots, and temporary files whose writer is gone. Returns the
-    deleted.
+    """Delete all but the `keep` newest snapshots, signatures without a snapshot, and temporary files whose writer is
+    gone. Returns the deleted, without signatures.
     """
     doomed = kept(directory)[:-keep]
     abandoned = time.time() - ABANDONED_AFTER_S
@@ -320,4 +330,9 @@ def prune(directory: Path, *, keep: int) -> list[Path]:
     ]
     for path in doomed:
         path.unlink(missing_ok=True)
+        signature_of(path).unlink(missing_ok=True)
+    for signature in directory.glob(f"*registry-*.snapshot{SUFFIX}*"):
+        signs = signature.with_name(signature.name.removesuffix(SUFFIX))
+        if (not signs.exists() or signs == signature) and signature.stat().st_mtime < abandoned:
+            signature.unlink(missing_ok=True)
     return doomed

@@ -30,7 +30,7 @@ from bloom.wills import CHANNELS
 from stream import logs
 from stream.addresses import PORT_MAX
 from stream.clock import now_ms
-from stream.config import Config, ConfigError
+from stream.config import Config, ConfigError, keys_of
 from stream.deciding.native_batch import MakeNative, NativeFailed
 from stream.deciding.native_selection import NativePath, native_path
 from stream.feed import partition_snapshots, snapshots
@@ -109,7 +109,7 @@ class Supervisor:
         self._policy = policy
         self._partitioned = config.registry.mode == "partitioned"
         """each worker then holds its own partitions: there is no base to share"""
-        self._native = native or native_path(config, policy)
+        self._native = native or native_path(config, policy, on_problem=_log_base_unused)
         self._barred: set[int] = set()
         """workers that have crashed in the native module"""
         self._fold_every_s = config.registry.fold_every_ms / 1000
@@ -237,6 +237,7 @@ class Supervisor:
             now_ms(),
             snapshots.MAX_AGE_MS,
             lambda problem: log.warning("snapshot not used", problem=problem),
+            keys=keys_of(self._config),
         )
         if found is not None:
             log.info("base loaded", snapshot=found[0].name, seconds=round(time.monotonic() - began, 3))
@@ -334,7 +335,7 @@ class Supervisor:
             )
             loop = asyncio.get_running_loop()
             loop.add_signal_handler(signal.SIGTERM, worker.stop)
-            loop.add_signal_handler(RELOAD, _reload_into, worker, self._config.policy.file)
+            loop.add_signal_handler(RELOAD, _reload_into, worker, self._config)
             try:
                 await worker.run(report_ready)
             except NativeFailed as error:
@@ -382,8 +383,8 @@ class Supervisor:
         """Take up the policy file as it is now, if it may be used, and hand it to the workers."""
         old, reloads = self._policy, self._metrics.policy_reloads
         try:
-            new = successor(self._config.policy.file, old)
-        except PolicyError as error:
+            new = successor(self._config.policy.file, old, keys_of(self._config))
+        except (PolicyError, ConfigError) as error:
             reloads.labels("refused").inc()
             self._metrics.policy_refused.set(1)
             log.warning("policy refused; the current one stays in use", policy=old.version, problem=str(error))
@@ -431,13 +432,17 @@ class Supervisor:
         return fork(job, release=self._health.release)
 
 
+def _log_base_unused(problem: str) -> None:
+    log.warning("base not used; it is made anew", problem=problem)
+
+
 def _signal_reload(child: Child, _: asyncio.Future[None]) -> None:
     child.signal(RELOAD)
 
 
-def _reload_into(worker: Worker, file: str) -> None:
+def _reload_into(worker: Worker, config: Config) -> None:
     """Let a worker decide by the policy file; one that went bad since the supervisor looked is left alone."""
     try:
-        worker.adopt(load_policy(file))
-    except PolicyError as error:
+        worker.adopt(load_policy(config.policy.file, keys_of(config)))
+    except (PolicyError, ConfigError) as error:
         worker.refuse(error)

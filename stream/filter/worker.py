@@ -20,7 +20,7 @@ from typing import Final
 from bloom.snapshot import SnapshotMeta
 from stream import logs, tracing
 from stream.clock import now_ms
-from stream.config import Config
+from stream.config import Config, ConfigError
 from stream.deciding.batch_decider import BatchDecider, RegistrySource
 from stream.deciding.native_batch import MakeNative
 from stream.feed.expression_reader import native_reader
@@ -149,7 +149,7 @@ class Worker:
         """Decide by another policy from the next batch on; its epochs and decisions say so. Not within a batch."""
         self._decider.adopt(policy)
 
-    def refuse(self, problem: PolicyError) -> None:
+    def refuse(self, problem: PolicyError | ConfigError) -> None:
         """Stay with the policy in force: the file that was to take its place cannot be used."""
         self._metrics.policy_refused.set(1)
         log.warning("policy refused; the current one stays in use", worker=self._index, problem=str(problem))

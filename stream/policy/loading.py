@@ -4,6 +4,7 @@ A policy that contradicts itself is refused here, before it can decide anything,
 file, line and mend. `cn-2020.toml` and `opt-out.toml` are shipped; the first is the default.
 """
 
+import io
 import re
 from importlib.resources import files
 from pathlib import Path
@@ -12,6 +13,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
+from bloom.signatures import Keys, SignatureError
 from stream.model.schema_fault import schema_fault
 from stream.policy.numbering import USUAL
 from stream.policy.patterns import LinearPattern, PatternError, compile_linear
@@ -32,8 +34,8 @@ _DIGITS: Final = tuple(plus + digit * length for digit in "0123456789" for lengt
 """Texts of one letter or of one digit, with a plus and without: no pattern of numbers matches some of both."""
 
 
-def load(path: Path | str | None = None) -> Policy:
-    """The policy of a file, or a shipped one by name (default `cn-2020`).
+def load(path: Path | str | None = None, keys: Keys | None = None) -> Policy:
+    """The policy of a file, which with keys must be signed, or a shipped one by name (default `cn-2020`).
 
     Raises `PolicyError` that names file, line and mend.
     """
@@ -43,7 +45,12 @@ def load(path: Path | str | None = None) -> Policy:
     else:
         source = str(path)
         try:
-            text = Path(path).read_text(encoding="utf-8")
+            data = Path(path).read_bytes()
+            if keys is not None:
+                keys.verify(Path(path), data)
+            text = io.TextIOWrapper(io.BytesIO(data), encoding="utf-8").read()  # with its line ends as one
+        except SignatureError as error:
+            raise PolicyError(str(error)) from error
         except (OSError, UnicodeDecodeError) as error:
             raise PolicyError(f"{source}: {error}; give a TOML file or one of {', '.join(SHIPPED)}") from error
     return read(text, source=source)

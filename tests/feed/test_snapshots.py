@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from bloom.signatures import Keys, signature_of
 from bloom.snapshot import SnapshotMeta, TopicMark, read
 from stream.feed import snapshots
 from stream.feed.snapshots import ABANDONED_AFTER_S, BuildProgress, build, kept, newest_good, prune, save
@@ -94,16 +95,20 @@ def test_a_body_that_is_damaged_gives_way_to_an_older_snapshot(tmp_path: Path) -
 
 
 def test_pruning_keeps_the_newest_and_takes_what_a_dead_writer_left(tmp_path: Path) -> None:
-    paths = [save(tmp_path, Registry(), replace(META, created_ms=created)) for created in (9, 10, 100)]
+    keys = Keys.of_text("0" * 64)
+    paths = [save(tmp_path, Registry(), replace(META, created_ms=created), keys) for created in (9, 10, 100)]
     fresh, abandoned = tmp_path / ".registry-1.snapshot.a.tmp", tmp_path / ".registry-1.snapshot.b.tmp"
-    other = tmp_path / "registry-backup.snapshot"
-    for path in (fresh, abandoned, other):
+    signature, unfinished = tmp_path / "registry-1.snapshot.hmac", tmp_path / ".registry-1.snapshot.hmac.b"
+    next_signature, other = tmp_path / "registry-101.snapshot.hmac", tmp_path / "registry-backup.snapshot"
+    for path in (fresh, abandoned, signature, unfinished, next_signature, other):
         path.touch()
     long_ago = time.time() - ABANDONED_AFTER_S - 1
-    os.utime(abandoned, (long_ago, long_ago))
+    for path in (abandoned, signature, unfinished, signature_of(paths[2])):
+        os.utime(path, (long_ago, long_ago))
     assert kept(tmp_path) == paths
     assert set(prune(tmp_path, keep=2)) == {paths[0], abandoned}
-    assert set(tmp_path.iterdir()) == {*paths[1:], fresh, other}
+    left = {*paths[1:], *map(signature_of, paths[1:]), fresh, next_signature, other}
+    assert set(tmp_path.iterdir()) == left
 
 
 def test_where_there_is_no_directory_there_is_no_snapshot(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from stream import logs
 from stream.clock import WallClock
-from stream.config import Config, ConfigError
+from stream.config import Config, ConfigError, keys_of
 from stream.enforce.api import auth, intake, names, permissions, request_parsing
 from stream.enforce.api.api_request import ApiRequest, ConditionalWrite, NamingWrite, OrderWrite
 from stream.enforce.api.auth import Caller
@@ -84,7 +84,7 @@ class ApiServer:
             raise ConfigError("api.tokens_file: the API needs one, which says who may do what")
         self._config = config
         self._tokens = ReloadingFile(config.api.tokens_file, auth.read)
-        self._terms = settings.terms(config, load_policy(config.policy.file))
+        self._terms = settings.terms(config, load_policy(config.policy.file, keys_of(config)))
         self._clock = WallClock(config.enforce.clock_offset_file)
         self._metrics = ApiMetrics()
         self._feed = CaseFeed(config, clock=self._clock, kept_ms=self._terms.settings.ended_kept_ms)
