@@ -39,6 +39,8 @@ class Expression(msgspec.Struct, frozen=True, gc=False, tag_field="kind", tag="e
     category: str | None = None
     evidence: str | None = None
     actor: str | None = None
+    expires: Time | msgspec.UnsetType = msgspec.UNSET
+    """Of a consent for one transaction: when the registrar writes a `lift` of its scope, if it is still the last."""
 
     def __post_init__(self) -> None:
         if parse(self.subscriber) is None:

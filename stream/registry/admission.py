@@ -7,7 +7,7 @@ sentence for the person who wanted to write. Expressions have a rule of their ow
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -24,6 +24,7 @@ from stream.model.registry import (
     Tombstone,
     key_fault,
 )
+from stream.model.requests import RefusalCode
 from stream.model.times import TERM_MAX_MS, time_problem
 from stream.registry import claims, prefixes
 from stream.registry.claims import NOTHING_STATED, HandOver
@@ -33,6 +34,18 @@ from stream.registry.registry import Registry
 
 OF_A_MEASURE: Final = "O-M-"
 """How the ids of orders begin that a measure's own case writes, which alone changes them."""
+
+
+NO_PERSON: Final = (
+    "`subscriber` is no person's number as it is registered: a mobile or fixed number with + and the country's code"
+)
+
+
+class Refused(NamedTuple):
+    """Why something may not be written: the reason's name, and a sentence for whoever wanted to."""
+
+    code: RefusalCode
+    what: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,52 +62,62 @@ class Admission:
             return msgspec.structs.replace(record, number=number or record.number)
         return record
 
-    def refusal(self, record: FileRecord, registry: Registry, now: int) -> str | None:
+    def refused(self, record: FileRecord, registry: Registry, now: int) -> Refused | None:
         """Why this record, as written, may not be written at `now` (milliseconds since the epoch); None where it may.
 
-        A record that is in the registry as it stands may always be written again. Cost: the orders on the sender, and
-        0.2 ms a prefix that is new.
+        A record that is in the registry as it stands may always be written again. Cost: of a sender the orders on it,
+        and 0.2 ms a prefix that is new.
         """
         return next(self._refusals(record, registry, now), None)
+
+    def refusal(self, record: FileRecord, registry: Registry, now: int) -> str | None:
+        """The same as a sentence."""
+        refused = self.refused(record, registry, now)
+        return refused and refused.what
 
     def giving_up(self, record: FileRecord, registry: Registry) -> list[Sender]:
         """What must be written before a record that is admitted: senders whose numbers it takes over, without them."""
         return claims.giving_up(record, registry, self.stated) if isinstance(record, Sender) else []
 
-    def _refusals(self, record: FileRecord, registry: Registry, now: int) -> Iterator[str]:
+    def _refusals(self, record: FileRecord, registry: Registry, now: int) -> Iterator[Refused]:
         if isinstance(record, Tombstone):
             return
         if exceeded := limits.excess(record):
-            yield "; ".join(map(str, exceeded))
-        yield from _describe(key_fault(record))
+            yield Refused("limit", "; ".join(map(str, exceeded)))
+        yield from _because("key", key_fault(record))
         match record:
             case Sender():
                 yield from self._unfit_prefixes(record, registry)
-                yield from _describe(_new_resources_under_limit(record, registry, now, self.numbering))
-                yield from _describe(claims.refusal(record, registry, self.stated))
+                yield from _because("under-limit", _new_resources_under_limit(record, registry, now, self.numbering))
+                yield from _because("claim", claims.refusal(record, registry, self.stated))
             case Order():
                 yield from _outside_terms(record.from_, record.until, now)
                 if record.number and number_as_written(record.number, record.channel, self.numbering) is None:
-                    yield f"the order {record.order} is on a `number` that is neither a person's nor 3 to 20 digits"
-                yield from _describe(_suspension_without_notice(record))
-                yield from _describe(taken(record, registry.orders.get(record.order)))
+                    yield Refused(
+                        "order-number",
+                        f"the order {record.order} is on a `number` that is neither a person's nor 3 to 20 digits",
+                    )
+                yield from _because("notice", _suspension_without_notice(record))
+                yield from _because("not-yours", taken(record, registry.orders.get(record.order)))
             case Campaign():
-                yield from _describe(_taken_campaign(record, registry.campaigns.get(record.campaign)))
+                yield from _because("not-yours", _taken_campaign(record, registry.campaigns.get(record.campaign)))
                 yield from _outside_terms(record.from_, record.until, now)
                 for prefix in record.numbers:
-                    yield from _describe(prefixes.campaign_problem(prefix, self.numbering))
+                    yield from _because("prefix", prefixes.campaign_problem(prefix, self.numbering))
             case Expression():
-                yield from _describe(time_problem(record.time, now))
+                yield from _because("time", time_problem(record.time, now))
+                if self.numbering.registrable(record.subscriber) != record.subscriber:
+                    yield Refused("number", NO_PERSON)
             case _:
                 pass
 
-    def _unfit_prefixes(self, record: Sender, registry: Registry) -> Iterator[str]:
+    def _unfit_prefixes(self, record: Sender, registry: Registry) -> Iterator[Refused]:
         before = registry.senders.get(record.sender)
         known = {(entry.channel, entry.prefix) for entry in before.numbers} if before else set()
         for channel, prefix in sorted({(entry.channel, entry.prefix) for entry in record.numbers} - known):
             problem = prefixes.problem(prefix, channel, self.numbering)
             if problem is not None:
-                yield f"sender {record.sender}: {problem}"
+                yield Refused("prefix", f"sender {record.sender}: {problem}")
 
 
 def taken(record: Order, before: Order | None) -> str | None:
@@ -131,16 +154,16 @@ def number_as_written(text: str, channel: object, numbering: NumberKinds) -> str
     return text.strip() if prefixes.is_identifier(text.strip()) else None
 
 
-def _describe(problem: str | None) -> Iterator[str]:
+def _because(code: RefusalCode, problem: str | None) -> Iterator[Refused]:
     if problem is not None:
-        yield problem
+        yield Refused(code, problem)
 
 
-def _outside_terms(begin: int, until: int | None, now: int) -> Iterator[str]:
+def _outside_terms(begin: int, until: int | None, now: int) -> Iterator[Refused]:
     for name, moment in (("from", begin), ("until", until)):
         problem = None if moment is None else time_problem(moment, now, ahead_max=TERM_MAX_MS)
         if problem is not None:
-            yield f"`{name}`: {problem}"
+            yield Refused("time", f"`{name}`: {problem}")
 
 
 def _new_resources_under_limit(record: Sender, registry: Registry, now: int, numbering: NumberKinds) -> str | None:
@@ -212,4 +235,4 @@ def _suspension_without_notice(record: Order) -> str | None:
     )
 
 
-__all__ = ["OF_A_MEASURE", "Admission", "number_as_written", "taken"]
+__all__ = ["NO_PERSON", "OF_A_MEASURE", "Admission", "Refused", "number_as_written", "taken"]

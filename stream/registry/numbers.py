@@ -16,6 +16,9 @@ class NumberKinds(Protocol):
     def read_port(self, text: str, /) -> str:
         """The same on the sender's side of an SMS."""
 
+    def registrable(self, text: str) -> str | None:
+        """The person's number that a text means, as it is registered; None where it means none."""
+
     def kind(self, number: str) -> str:
         """The kind of a recipient by its number as read; `other` where it is nobody's."""
 

@@ -159,9 +159,14 @@ def apply_order_rule(
                 newest = one.time
         if place in repeated or (same >= 0 and _is_last_expression(known[same], expression, digest)):
             sifted.already_count += 1
-        elif newest > time:
+        elif newest > time and not given_now(expression, now):
             sifted.late.append((place, newest))
-        elif same < 0 and len(known) >= limits.SCOPES.most and scope != Scope(None, None):
+        elif (
+            same < 0
+            and len(known) >= limits.SCOPES.most
+            and scope != Scope(None, None)
+            and not given_now(expression, now)
+        ):
             sifted.too_many.append(place)
         else:
             sifted.write.append(place)

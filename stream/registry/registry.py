@@ -7,7 +7,7 @@ is small and kept as the records themselves, with the ownership of numbers and t
 holds for one generation, and wills, which change thousands of times a second, never end one.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from bloom.bitmaps import Overlay, Wills
@@ -78,6 +78,13 @@ class Registry:
     def orders_on_number(self, number: str) -> Collection[Order]:
         """Every order that names this number, whole."""
         return self._orders_on_number.get(number, {}).values()
+
+    def kept(self, topic: str, key: str) -> Record | None:
+        """The record that stands under this key of any topic but that of expressions."""
+        kept: dict[str, Mapping[str, Record]] = {
+            SENDERS: self.senders, ORDERS: self.orders, CAMPAIGNS: self.campaigns, WORDLISTS: self.wordlists
+        }  # fmt: skip
+        return kept[topic].get(key)
 
     def records(self) -> Iterator[tuple[str, bytes, bytes]]:
         """Every record but the wills as (topic, key, value), in the order of receipt: what a snapshot keeps."""

@@ -18,7 +18,7 @@ WHO = SubscriberChannel(NUMBER, "sms")
 
 
 def _refusal(time: int, **fields: str) -> Expression:
-    return Expression("+8613800138000", "sms", "refuse", time, "platform", **fields)
+    return Expression("+8613800138000", "sms", "refuse", time, "platform", **fields)  # type: ignore[arg-type]
 
 
 def test_it_knows_after_opening_again_what_it_knew(tmp_path: Path) -> None:

@@ -1,0 +1,224 @@
+"""The one door to the registry: what is written of requests, and what they are answered (DESIGN section 14)."""
+
+from itertools import count
+
+import msgspec
+import pytest
+
+from bloom.partition import partition_of
+from stream.model.codec import Undecodable, encode
+from stream.model.registry import Expression, NumberEntry, Sender, Tombstone, Wordlist, key_of
+from stream.model.requests import NO_VERSION, RegistryAnswer, RegistryRequest, Statements, decode_request
+from stream.model.topics import EXPRESSIONS, WORDLISTS
+from stream.policy.loading import load
+from stream.registry.door import AskedRequest, Door, unreadable
+from stream.registry.known import InMemory
+
+NOW = 1_795_500_000_000
+DAY_MS = 86_400_000
+NUMBERING = load(None).numbering
+DOOR = Door(NUMBERING)
+A, B = "+8613800138000", "+8613900139000"
+
+
+class Registrar:
+    """A door and what it knows, led on as a registrar does: what was admitted is written, then known."""
+
+    def __init__(self, door: Door = DOOR) -> None:
+        self.known = InMemory(categories={"finance", "other"})
+        self.log: list[tuple[str, str, object]] = []
+        self.now = NOW
+        self._door = door
+        self._ids = count()
+
+    def request(self, *records: object, **more: object) -> RegistryRequest:
+        stated = {"id": f"r{next(self._ids)}", "time": self.now, "actor": "test", "records": records} | more
+        return RegistryRequest(**stated)  # type: ignore[arg-type]
+
+    def ask_all(self, *requests: RegistryRequest) -> list[RegistryAnswer]:
+        asked = [AskedRequest(f"requests:0:{place}", request) for place, request in enumerate(requests)]
+        admitted = self._door.admit(asked, self.known, self.now)
+        offsets = []
+        for topic, key, record, value, _ in admitted.records:
+            assert value == (None if record is None else encode(record))
+            offsets.append(len(self.log))
+            self.known.take(topic, key, record, written=self.now, offset=len(self.log))
+            self.log.append((topic, key, record))
+        answers = admitted.answered(offsets)
+        self.known.remember(answers)
+        return answers
+
+    def ask(self, *records: object, **more: object) -> RegistryAnswer:
+        (answer,) = self.ask_all(self.request(*records, **more))
+        return answer
+
+
+def said(will: str, *, of: str = A, time: int = NOW - DAY_MS, **more: object) -> Expression:
+    stated = {"subscriber": of, "channel": "sms", "will": will, "time": time, "source": "test"} | more
+    return Expression(**stated)  # type: ignore[arg-type]
+
+
+def consent(*, time: int = NOW - DAY_MS, **more: object) -> Expression:
+    return said("consent", time=time, **{"sender": "ORG-1", "category": "finance"} | more)  # type: ignore[arg-type]
+
+
+def sender(name: str, *prefixes: str, **more: object) -> Sender:
+    numbers = tuple(NumberEntry(prefix, "sms", ("commercial",)) for prefix in prefixes)
+    stated = {"sender": name, "name": name, "contact": "95588", "status": "active", "numbers": numbers} | more
+    return Sender(**stated)  # type: ignore[arg-type]
+
+
+def codes(answer: RegistryAnswer) -> list[tuple[str, int | None]]:
+    return [(one.code, one.place) for one in answer.refusals]
+
+
+def test_what_is_admitted_is_written_and_its_offset_is_the_version() -> None:
+    registrar = Registrar()
+    answer = registrar.ask(said("refuse"), said("refuse", of=B))
+    assert (answer.admitted, answer.already, answer.refused, answer.version) == (2, 0, 0, 1)
+    assert [key for _, key, _ in registrar.log] == [key_of(said("refuse")), key_of(said("refuse", of=B))]
+
+
+def test_a_word_older_than_what_stands_is_refused_and_a_refusal_given_now_is_not() -> None:
+    registrar = Registrar()
+    registrar.ask(said("lift", time=NOW - 1))
+    assert codes(registrar.ask(said("refuse"))) == [("late", 0)]
+    assert registrar.ask(said("refuse", time=NOW - 2)).admitted == 1
+
+
+def test_each_request_sees_what_those_before_it_did() -> None:
+    registrar = Registrar()
+    lift, late, refusal = (said("lift", time=NOW - 90_000), consent(), said("refuse", time=NOW))
+    answers = registrar.ask_all(*(registrar.request(one) for one in (sender("ORG-1", "1069"), lift, late, refusal)))
+    assert [codes(one) for one in answers] == [[], [], [("late", 0)], []]
+
+
+def test_a_repeat_gets_the_same_answer_and_writes_nothing() -> None:
+    registrar = Registrar()
+    request = registrar.request(said("refuse", time=NOW))
+    first, same = registrar.ask_all(request, request)
+    registrar.ask(said("lift", time=NOW + 1))
+    (again,) = registrar.ask_all(request)
+    assert first == same == again
+    assert len(registrar.log) == 2
+
+
+def test_another_request_under_an_id_that_is_taken_is_refused_and_the_first_keeps_it() -> None:
+    registrar = Registrar()
+    first = registrar.request(said("refuse"), id="x")
+    (answer,) = registrar.ask_all(first)
+    assert codes(registrar.ask(said("refuse", of=B), id="x")) == [("id-taken", None)]
+    assert registrar.ask_all(first) == [answer]
+
+
+def test_compare_and_set_by_version() -> None:
+    registrar = Registrar()
+    first = registrar.ask(said("refuse"), if_version=NO_VERSION)
+    assert codes(registrar.ask(said("lift", time=NOW), if_version=NO_VERSION)) == [("version", None)]
+    assert registrar.ask(said("lift", time=NOW), if_version=first.version).admitted == 1
+    assert codes(registrar.ask(said("refuse"), said("refuse", of=B), if_version=1)) == [("subject", None)]
+
+
+def test_of_two_that_saw_one_version_in_one_batch_the_second_is_refused() -> None:
+    registrar = Registrar()
+    one, other = (registrar.request(sender("ORG-1", prefix), if_version=NO_VERSION) for prefix in ("1069", "1068"))
+    first, second = registrar.ask_all(one, other)
+    assert (first.admitted, first.version) == (1, 0)
+    assert codes(second) == [("version", None)]
+    assert second.version == first.version
+
+
+def test_senders_and_word_lists_that_stand_are_not_written_again_and_tombstones_leave_no_version() -> None:
+    registrar = Registrar()
+    words = Wordlist("l", ("term",))
+    assert registrar.ask(sender("ORG-1", "1069"), words).admitted == 2
+    again = registrar.ask(sender("ORG-1", "1069"), words)
+    assert (again.admitted, again.already, len(registrar.log)) == (2, 2, 2)
+    gone = registrar.ask(Tombstone(WORDLISTS, "l"))
+    assert (gone.admitted, gone.version) == (1, NO_VERSION)
+    assert registrar.ask(Tombstone(WORDLISTS, "l")).already == 1
+
+
+def test_numbers_of_others_need_the_hand_over_stated() -> None:
+    registrar = Registrar()
+    registrar.ask(sender("ORG-1", "1069"))
+    assert codes(registrar.ask(sender("ORG-2", "10691"))) == [("claim", 0)]
+    assert registrar.ask(sender("ORG-2", "10691"), stated=Statements(sub_port_of=("ORG-1",))).admitted == 1
+    answer = registrar.ask(sender("ORG-3", "1069"), stated=Statements(take_over=("ORG-1", "ORG-2")))
+    assert (answer.admitted, answer.version) == (1, len(registrar.log) - 1)
+    assert [entry.prefix for entry in registrar.known.registry.senders["ORG-1"].numbers] == []
+
+
+def test_a_consent_to_whom_nobody_knows_is_refused_unless_it_is_meant() -> None:
+    registrar = Registrar()
+    answer = registrar.ask(consent(), said("refuse", sender="ORG-1"))
+    assert codes(answer) == [("unknown-name", 0)]
+    assert [one.count for one in answer.unknown] == [2]
+    assert registrar.ask(consent(), stated=Statements(unregistered=True)).admitted == 1
+    assert registrar.ask(sender("ORG-2", "1069"), consent(sender="ORG-2")).admitted == 2
+
+
+def test_an_erasure_lifts_everything_and_takes_all_keys_the_lift_last() -> None:
+    registrar = Registrar()
+    registrar.ask(said("refuse"), said("refuse", sender="ORG-1"), said("refuse", of=B))
+    answer = registrar.ask(erase=A)
+    assert (answer.admitted, answer.version) == (2, NO_VERSION)
+    written = registrar.log[3:]
+    assert [record and record.will for _, _, record in written] == ["lift", None, None]  # type: ignore[attr-defined]
+    assert written[-1][1] == written[0][1] == key_of(said("lift"))
+    assert registrar.known.standing(A) == ()
+    assert registrar.ask(said("refuse"), if_version=NO_VERSION).admitted == 1
+
+
+@pytest.mark.parametrize(
+    ("record", "code"),
+    [
+        pytest.param(said("refuse", of="+8610123"), "number", id="nobody's number"),
+        pytest.param(said("refuse", time=NOW // 1000), "time", id="seconds"),
+        pytest.param(said("refuse", sender="a|b"), "key", id="a bar in a name"),
+        pytest.param(said("refuse", evidence="x" * 4_001), "limit", id="evidence too long"),
+        pytest.param(sender("ORG-1", "138"), "prefix", id="a prefix that no number has"),
+        pytest.param(Tombstone(EXPRESSIONS, "x"), "topic", id="a tombstone of an expression"),
+    ],
+)
+def test_a_record_that_may_not_be_written_is_refused_by_itself(record: object, code: str) -> None:
+    registrar = Registrar()
+    answer = registrar.ask(said("refuse", of=B), record)
+    assert codes(answer) == [(code, 1)]
+    assert answer.admitted == len(registrar.log) == 1
+
+
+def test_a_request_for_another_partition_is_refused_as_a_whole() -> None:
+    registrar = Registrar(Door(NUMBERING, partition=partition_of(A, 12), partitions=12))
+    assert registrar.ask(said("refuse")).admitted == 1
+    for records in ((said("refuse"), said("refuse", of=B)), (sender("ORG-1", "1069"),)):
+        assert codes(registrar.ask(*records)) == [("wrong-partition", None)]
+
+
+@pytest.mark.parametrize("time", [NOW - 8 * DAY_MS, NOW + 2 * DAY_MS])
+def test_a_request_of_another_week_is_refused(time: int) -> None:
+    assert codes(Registrar().ask(said("refuse"), time=time)) == [("request-time", None)]
+
+
+def test_an_answer_has_twenty_refusals_in_full_and_of_the_rest_the_places() -> None:
+    answer = Registrar().ask(*(said("refuse", time=5) for _ in range(30)))
+    assert (answer.refused, len(answer.refusals)) == (30, 20)
+    assert [(one.code, one.places) for one in answer.further] == [("time", tuple(range(20, 30)))]
+
+
+def test_half_a_request_is_answered_where_its_id_can_be_read() -> None:
+    data = b'{"kind":"request","id":"x","time":1795500000000,"records":[{"kind":"tombstone","topic":"a","key":"b"}]}'
+    with pytest.raises(Undecodable, match="actor") as caught:
+        decode_request(data)
+    answer = unreadable(data, "requests:0:5", str(caught.value), NOW)
+    assert answer is not None
+    assert (answer.request, codes(answer)) == ("x", [("unreadable", None)])
+    assert unreadable(b"{", "requests:0:5", "half", NOW) is None
+
+
+def test_a_request_asks_for_one_thing() -> None:
+    with pytest.raises(ValueError, match="exactly one"):
+        Registrar().request(said("refuse"), erase=A)
+    request = Registrar().request(said("refuse"), if_version=3, stated=Statements(take_over=("ORG-1",)))
+    assert decode_request(encode(request)) == request
+    assert msgspec.json.decode(encode(request))["kind"] == "request"
