@@ -3,12 +3,12 @@
 from pathlib import Path
 from typing import Final
 
-from deploy import dashboards, objectives, rules, topics
+from deploy import dashboards, objectives, rules, topics, users
 
 TOP: Final = Path(__file__).parents[1]
 
 
 def files() -> dict[Path, str]:
     """Path → text."""
-    made = {module.TARGET: module.render() for module in (objectives, rules, topics)} | dashboards.render()
+    made = {module.TARGET: module.render() for module in (objectives, rules, topics, users)} | dashboards.render()
     return {TOP / path: text for path, text in made.items()}

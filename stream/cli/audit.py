@@ -17,6 +17,7 @@ from stream.health import Health
 from stream.kafka.clients import KafkaError
 from stream.kafka.identity import TopicsChanged
 from stream.kafka.reach import CannotStart, reach
+from stream.kafka.rights import AUDIT
 from stream.policy.loading import load as load_policy
 from stream.policy.settings import Policy
 from stream.policy.toml import PolicyError
@@ -70,7 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 async def _audit(config: Config, policy: Policy, *, once: bool) -> AuditReport:
-    auditor = Auditor(config, policy, await reach(config), once=once)
+    auditor = Auditor(config, policy, await reach(config, AUDIT.topics), once=once)
     loop = asyncio.get_running_loop()
     for ending in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(ending, auditor.stop)

@@ -18,6 +18,7 @@ from stream.filter.supervisor import Supervisor
 from stream.health import Health
 from stream.kafka.clients import KafkaError
 from stream.kafka.reach import CannotStart, reach
+from stream.kafka.rights import SHADOW
 from stream.policy.loading import load as load_policy
 from stream.policy.toml import PolicyError
 
@@ -74,7 +75,7 @@ async def _supervise(config: Config) -> None:
 
 async def _shadow(config: Config) -> None:
     policy = load_policy(config.policy.file, keys_of(config))
-    shadow = Shadow(config, policy, await reach(config))
+    shadow = Shadow(config, policy, await reach(config, SHADOW.topics))
     loop = asyncio.get_running_loop()
     for ending in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(ending, shadow.stop)

@@ -31,6 +31,7 @@ ORDER: Final = (
     "registry",
     "sign",
     "topics",
+    "users",
     "doctor",
 )
 """Commands in the order of `--help`: as a newcomer meets them."""

@@ -46,6 +46,7 @@ from stream.kafka.describe import ClusterDescription
 from stream.kafka.identity import ClusterIdentity, TopicsChanged
 from stream.kafka.reach import reach
 from stream.kafka.retry import Retry
+from stream.kafka.rights import ENFORCE
 from stream.metrics import EnforceMetrics
 from stream.model.topics import ENFORCE_GROUP, ENFORCE_TABLE, INTAKE
 from stream.policy.settings import Policy
@@ -140,7 +141,7 @@ class EnforceProcess:
             await self._within_bound(self._end(working), code=1 if failed else 0)
 
     async def _serve(self) -> None:
-        cluster = await reach(self._config)
+        cluster = await reach(self._config, ENFORCE.topics)
         watched = replace(cluster, topics={name: cluster.topics[name] for name in LASTING})
         self._identity = ClusterIdentity(self._config, watched, lasting=LASTING)
         offsets = IntakeOffsets(_intake_ids(watched), table_id=watched.topics[ENFORCE_TABLE].id)

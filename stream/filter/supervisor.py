@@ -47,6 +47,7 @@ from stream.kafka.dead_letters import DeadLetterWriter
 from stream.kafka.describe import ClusterDescription
 from stream.kafka.identity import TopicsChanged, changes, right_topics
 from stream.kafka.reach import CannotStart, reach, until_answered
+from stream.kafka.rights import FILTER
 from stream.kafka.seams.membership import InstanceTaken
 from stream.metrics import SupervisorMetrics
 from stream.policy.loading import load as load_policy
@@ -177,7 +178,7 @@ class Supervisor:
         await asyncio.gather(working, return_exceptions=True)
 
     async def _serve(self) -> None:
-        cluster = await reach(self._config)
+        cluster = await reach(self._config, FILTER.topics)
         self._base = await self._base_for(cluster)
         workers = [self._keep(index) for index in range(1, self._config.filter.workers + 1)]
         renewal = self._renew_parts() if self._partitioned else self._renew_base()

@@ -26,7 +26,7 @@ class CannotStart(Exception):
     """Something that no restart mends: what, where, and the mend."""
 
 
-async def reach(config: Config, names: Collection[str] = tuple(topics.EXPECTED)) -> ClusterDescription:
+async def reach(config: Config, names: Collection[str]) -> ClusterDescription:
     """The cluster with these topics. Asks until a broker answers; raises `CannotStart` as `look` does."""
     retry = Retry(log, "no broker answers; trying again until one does")
     while True:
@@ -53,7 +53,7 @@ async def until_answered(ask: Callable[P, Awaitable[T]], *given: P.args, **optio
             await retry.after(error)
 
 
-async def look(config: Config, names: Collection[str] = tuple(topics.EXPECTED)) -> ClusterDescription:
+async def look(config: Config, names: Collection[str]) -> ClusterDescription:
     """The cluster with these topics, asked once. Raises `KafkaError` or `OSError`, saying why, where no broker answers.
 
     Raises `CannotStart` for topics that are missing or would break a guarantee (a lesser difference is logged), and

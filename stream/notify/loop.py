@@ -26,10 +26,11 @@ from stream.kafka.group import RebalanceListener, commit_owned, committed
 from stream.kafka.identity import ClusterIdentity, TopicsChanged
 from stream.kafka.reach import reach
 from stream.kafka.retry import Retry
+from stream.kafka.rights import NOTIFY
 from stream.metrics import NotifyMetrics
 from stream.model.codec import Undecodable, decode_as
 from stream.model.control import Delivery, DeliveryOutcome, Notice
-from stream.model.topics import DEAD_LETTER, DELIVERIES, NOTICES
+from stream.model.topics import DELIVERIES, NOTICES
 from stream.notify import contacts
 from stream.notify.delivery_log import DeliveryLog, NoticeOffsets, pause_ms
 from stream.notify.records import POLL_MS, AttemptWriter, DeliveryLogReader
@@ -37,9 +38,6 @@ from stream.notify.transports import Transports, Undelivered
 from stream.reloading_file import ReloadingFile
 
 log = logs.get(__name__)
-
-NEEDED: Final = (NOTICES, DELIVERIES, DEAD_LETTER)
-"""The topics that must exist with their settings before a notice is sent: a delivery that is not kept is no proof."""
 
 NO_TRANSPORT: Final = "contacts"
 """The `via` of a delivery where the contacts file has no address."""
@@ -116,7 +114,9 @@ class NoticeConnector:
     # ---- membership in the group
 
     async def _reach(self) -> None:
-        self._identity = ClusterIdentity(self._config, await reach(self._config, NEEDED), lasting=(NOTICES, DELIVERIES))
+        self._identity = ClusterIdentity(
+            self._config, await reach(self._config, NOTIFY.topics), lasting=(NOTICES, DELIVERIES)
+        )
 
     async def _keep_serving(self) -> None:
         retry = Retry(log, "the broker fails; starting again")

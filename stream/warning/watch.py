@@ -38,6 +38,7 @@ from stream.kafka.group import RebalanceListener, commit_owned, committed
 from stream.kafka.identity import ClusterIdentity, TopicsChanged
 from stream.kafka.reach import reach
 from stream.kafka.retry import Retry
+from stream.kafka.rights import WATCH
 from stream.metrics import WatchMetrics
 from stream.model.cases import DOCKET, CaseEvent, EscalationFinding, case_event_out
 from stream.model.codec import Undecodable, decode_as, encode
@@ -45,7 +46,7 @@ from stream.model.control import Activity, Finding, Party, party_key
 from stream.model.dead_letters import DeadLetter
 from stream.model.fields import Channel
 from stream.model.limits import NAME as NAME_LIMIT
-from stream.model.topics import ACTIVITY, CASE_EVENTS, TopicPartition
+from stream.model.topics import ACTIVITY, TopicPartition
 from stream.policy.settings import Policy
 from stream.warning.rules.parts import PartyTracker
 from stream.warning.rules.senders import forgettable
@@ -131,7 +132,7 @@ class Watcher:
                 await self._identity.stop()
 
     async def _reach(self) -> None:
-        cluster = await reach(self._config, (ACTIVITY, CASE_EVENTS))
+        cluster = await reach(self._config, WATCH.topics)
         self._identity = ClusterIdentity(self._config, cluster, lasting=(ACTIVITY,))
 
     async def _keep_judging(self) -> None:

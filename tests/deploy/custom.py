@@ -32,23 +32,10 @@ class TopicSpec(Fields, frozen=True):
     config: dict[str, str | int]
 
 
-class Resource(Fields, frozen=True):
-    type: Literal["topic", "group", "transactionalId"]
-    name: str
-    patternType: Literal["literal", "prefix"]
-
-
-class Acl(Fields, frozen=True):
-    resource: Resource
-    operations: list[Literal["Read", "Write", "Describe", "DescribeConfigs"]]
-
-
-class Acls(Fields, frozen=True):
-    acls: list[Acl]
-
-
 class UserSpec(Fields, frozen=True):
-    authorization: Acls
+    """Its rights are compared with the table by the test of generated files."""
+
+    authentication: dict[str, str]
 
 
 # ---- KEDA

@@ -1,112 +1,105 @@
-"""A genuine broker on which everybody may do what deploy/kubernetes/kafka/users.yaml says, and no more.
+"""A genuine broker on which everybody may do what stream/kafka/rights.py says, and no more.
 
-Kafka's own authorizer decides. Processes log in by their user's name on a listener of their own; the tests reach the
-other listener, where everything is allowed.
+Kafka's own authorizer decides, and says so in the broker's log. Processes log in by SCRAM as their user on a listener
+of their own; the tests reach the other listener, where everything is allowed.
 """
 
-import asyncio
-import time
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, NamedTuple
 
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.protocol.admin import CreateAclsRequest_v1, DescribeAclsRequest
-from aiokafka.protocol.api import Request
 
-from stream.kafka import clients
-from tests.deploy.custom import Acl, UserSpec
-from tests.deploy.manifests import custom, manifest, written
+from stream import config as configuration
+from stream.config import Config
+from stream.kafka import users
+from stream.kafka.rights import USERS, Operation, ResourceKind
+from stream.testbed import jars
 from tests.filter.harness import Broker
-from tests.patience import LONG_S
-from tests.testbed.listening import PASSWORD, listening_kafka, plain_logins
+from tests.testbed.listening import PASSWORD, listening_kafka
 
-_OPERATIONS: Final = {"Read": 3, "Write": 4, "Describe": 8, "DescribeConfigs": 10}
-_RESOURCES: Final = {"topic": 2, "group": 3, "transactionalId": 5}
-_PATTERNS: Final = {"literal": 3, "prefix": 4}
-_ALLOW: Final = 3
-_ANY: Final = 1
-"""Kafka's protocol guide: AclOperation, ResourceType, PatternType, AclPermissionType."""
+_SAID: Final = re.compile(
+    r"Principal = User:(?P<user>\S+) is (?P<verdict>Allowed|Denied) operation = (?P<operation>\w+) from host = \S+ "
+    r"on resource = (?P<kind>\w+):LITERAL:(?P<name>\S+) "
+)
+"""What the authorizer logs of each question that it is asked."""
 
-IN_FORCE_S_MAX: Final = LONG_S
-
-
-class _CreateAcls(Request[CreateAclsRequest_v1]):  # type: ignore[misc]  # aiokafka is not typed
-    """CreateAcls, version 1 (KIP-290)."""
-
-    API_KEY = 30
-
-    def __init__(self, creations: list[tuple[int, str, int, str, str, int, int]]) -> None:
-        self._creations = creations
-
-    def build(self, request_struct_class: type[CreateAclsRequest_v1]) -> CreateAclsRequest_v1:
-        return request_struct_class(self._creations)
+_OPERATIONS: Final[dict[str, Operation]] = {
+    "READ": "Read",
+    "WRITE": "Write",
+    "DESCRIBE": "Describe",
+    "DESCRIBE_CONFIGS": "DescribeConfigs",
+}
+_KINDS: Final[dict[str, ResourceKind]] = {"Topic": "topic", "Group": "group", "TransactionalId": "transactionalId"}
 
 
-def users() -> dict[str, list[Acl]]:
-    """Every user of the manifests, and its rights."""
-    found = {manifest(one).metadata.name: custom(one) for _, one in written() if one["kind"] == "KafkaUser"}
-    return {name: spec.authorization.acls for name, spec in found.items() if isinstance(spec, UserSpec)}
+class Use(NamedTuple):
+    """An operation that a user was allowed."""
+
+    user: str
+    resource: ResourceKind
+    name: str
+    operation: Operation
 
 
-def login(port: int, user: str) -> dict[str, str]:
-    """The variables by which a process logs in as a user."""
-    return {
-        "WURAO_KAFKA__BOOTSTRAP": f"127.0.0.1:{port}",
-        "WURAO_KAFKA__SECURITY_PROTOCOL": "SASL_PLAINTEXT",
-        "WURAO_KAFKA__SASL_MECHANISM": "PLAIN",
-        "WURAO_KAFKA__SASL_USERNAME": user,
-        "WURAO_KAFKA__SASL_PASSWORD": PASSWORD,
-    }
+@dataclass(frozen=True)
+class Guarded:
+    """The broker, open to the tests, and the port at which users log in."""
+
+    broker: Broker
+    port: int
+    log: Path
+
+    def login(self, user: str) -> dict[str, str]:
+        """The variables by which a process logs in as a user."""
+        return {
+            "WURAO_KAFKA__BOOTSTRAP": f"127.0.0.1:{self.port}",
+            "WURAO_KAFKA__SECURITY_PROTOCOL": "SASL_PLAINTEXT",
+            "WURAO_KAFKA__SASL_MECHANISM": "SCRAM-SHA-512",
+            "WURAO_KAFKA__SASL_USERNAME": user,
+            "WURAO_KAFKA__SASL_PASSWORD": PASSWORD,
+        }
+
+    def config(self, user: str) -> Config:
+        """The configuration of a client that logs in as a user."""
+        return configuration.load(None, self.login(user))
+
+    def used(self) -> set[Use]:
+        """What the authorizer has allowed so far."""
+        return {
+            Use(said["user"], _KINDS[said["kind"]], said["name"], _OPERATIONS[said["operation"]])
+            for said in _SAID.finditer(self.log.read_text(encoding="utf-8"))
+            if said["verdict"] == "Allowed" and said["user"] in USERS and said["kind"] in _KINDS
+        }
 
 
 @contextmanager
-def guarded_kafka() -> Iterator[tuple[Broker, int]]:
-    """A broker with wurao's topics and the manifests' rights, and the port at which users log in."""
+def guarded_kafka(folder: Path) -> Iterator[Guarded]:
+    """A broker with wurao's topics, users and their rights; `folder` is for its settings."""
     properties = {
-        "sasl.enabled.mechanisms": "PLAIN",
-        "listener.name.users.plain.sasl.jaas.config": plain_logins(*users()),
+        "sasl.enabled.mechanisms": "SCRAM-SHA-512",
+        "listener.name.users.scram-sha-512.sasl.jaas.config": (
+            "org.apache.kafka.common.security.scram.ScramLoginModule required;"
+        ),
         "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
         "super.users": "User:ANONYMOUS",
     }
-    with listening_kafka({"USERS": "SASL_PLAINTEXT"}, properties) as (kafka, ports):
+    logging = folder / "log4j2.properties"
+    logging.write_text(
+        jars.definition("log4j2.properties").read_text(encoding="utf-8")
+        + "logger.authorizer.name = kafka.authorizer.logger\nlogger.authorizer.level = debug\n",
+        encoding="utf-8",
+    )
+    jvm = (f"-Dlog4j2.configurationFile={logging}",)
+    with listening_kafka({"USERS": "SASL_PLAINTEXT"}, properties, jvm=jvm) as (kafka, ports):
         broker = Broker(kafka.bootstrap)
         broker.create_topics()
-        asyncio.run(_allow(broker))
-        yield broker, ports["USERS"]
+        broker.ask(_make_users)
+        yield Guarded(broker, ports["USERS"], kafka.log_directory / "node-1.log")
 
 
-async def _allow(broker: Broker) -> None:
-    creations = [
-        (
-            _RESOURCES[acl.resource.type],
-            acl.resource.name,
-            _PATTERNS[acl.resource.patternType],
-            f"User:{name}",
-            "*",
-            _OPERATIONS[operation],
-            _ALLOW,
-        )
-        for name, acls in users().items()
-        for acl in acls
-        for operation in acl.operations
-    ]
-    admin: AIOKafkaAdminClient = clients.admin(broker.config)
-    await admin.start()
-    try:
-        answer = await admin._send_request(_CreateAcls(creations))
-        assert all(code == 0 for code, _ in answer.creation_responses), answer
-        # The controller has written them down; the authorizer learns of them later, and hides every topic until then.
-        deadline = time.monotonic() + IN_FORCE_S_MAX
-        while await _acls_in_force(admin) < len(set(creations)):
-            assert time.monotonic() < deadline, f"the authorizer does not know the rights after {IN_FORCE_S_MAX} s"
-            await asyncio.sleep(0.05)
-    finally:
-        await admin.close()
-
-
-async def _acls_in_force(admin: AIOKafkaAdminClient) -> int:
-    everything = DescribeAclsRequest(_ANY, None, _ANY, None, None, _ANY, _ANY)
-    answer = await admin._send_request(everything)
-    assert answer.error_code == 0, answer
-    return sum(len(acls) for *_, acls in answer.resources)
+async def _make_users(admin: AIOKafkaAdminClient) -> None:
+    await users.create(admin, USERS.values(), dict.fromkeys(USERS, PASSWORD))

@@ -33,7 +33,7 @@ class ServiceProcess(WuraoProcess):
         *,
         where: Where,
         ports: Mapping[str, int],
-        login: Mapping[str, str],
+        settings: Mapping[str, str],
     ) -> None:
         self._service = service
         self._container = f"wurao-test-{name}-{ports[name]}" if where == "container" else ""
@@ -46,7 +46,7 @@ class ServiceProcess(WuraoProcess):
             "WURAO_WATCH__PORT": str(ports["watch"]),
             "WURAO_CONNECTOR__PORT": str(ports["notify"]),
             "WURAO_AUDIT__PORT": str(ports["audit"]),
-            **login,
+            **settings,
         }
         if self._container:
             command = image.run(service, name=self._container, variables=variables)

@@ -1,6 +1,5 @@
 """The manifests of Kubernetes: valid without a cluster, and true to the code that they run."""
 
-import re
 from pathlib import Path
 from typing import TypeVar
 
@@ -11,9 +10,11 @@ import yaml
 from jsonschema.exceptions import best_match
 
 from deploy.topics import TOPICS
+from stream.audit.shadow import GROUP_SUFFIX
 from stream.cli.parser import parser
 from stream.config import Config
 from stream.filter.supervisor import GOODBYE_MARGIN_S
+from stream.kafka.rights import USERS
 from stream.kafka.topics import EXPECTED
 from tests.deploy.custom import KafkaSpec, MonitorSpec, ScaledSpec, TopicSpec, TriggerAuthenticationSpec, UserSpec
 from tests.deploy.definitions import kind, known
@@ -230,40 +231,20 @@ def test_scaling_follows_the_groups_and_topics_of_the_filter_and_ends_where_work
     assert "wurao-scaler" in _all("KafkaUser", UserSpec)
 
 
-def test_rights_name_topics_and_groups_that_exist() -> None:
+def test_every_process_has_a_user_whose_groups_are_those_that_it_joins() -> None:
+    assert _all("KafkaUser", UserSpec).keys() == USERS.keys() > WORKLOADS.keys()
     settings = _config("wurao-filter")
-    groups = {f"{settings.filter.group}.{lane}" for lane in ("bulk", "urgent")}
-    groups |= {
-        f"{settings.filter.group}-shadow",
-        settings.watch.group,
-        settings.connector.group,
-        settings.audit.group,
-        "wurao-enforce",
-        "gateway",
+    joined = {
+        "wurao-filter": [f"{settings.filter.group}.{lane}" for lane in ("bulk", "urgent")],
+        "wurao-shadow": [f"{settings.filter.group}{GROUP_SUFFIX}"],
+        "wurao-watch": [settings.watch.group],
+        "wurao-notify": [settings.connector.group],
+        "wurao-audit": [settings.audit.group],
     }
-    users = _all("KafkaUser", UserSpec)
-    assert all(user.authorization.acls for user in users.values())
-    assert users.keys() >= WORKLOADS.keys()
-    for name, user in users.items():
-        for acl in user.authorization.acls:
-            there = EXPECTED.keys() if acl.resource.type == "topic" else groups
-            wanted = re.escape(acl.resource.name) + (".*" if acl.resource.patternType == "prefix" else "")
-            assert acl.resource.name == "*" or any(re.fullmatch(wanted, one) for one in there), (name, acl)
-
-
-def test_only_who_should_writes_orders_and_the_audit_writes_nothing() -> None:
-    writers: dict[str, set[str]] = {topic: set() for topic in EXPECTED}
-    for name, user in _all("KafkaUser", UserSpec).items():
-        for acl in user.authorization.acls:
-            if "Write" in acl.operations:
-                prefix = acl.resource.patternType == "prefix"
-                for topic in EXPECTED:
-                    if topic == acl.resource.name or (prefix and topic.startswith(acl.resource.name)):
-                        writers[topic].add(name)
-    assert writers["registry.orders"] == {"wurao-enforce", "wurao-operator"}
-    assert writers["decisions"] == {"wurao-filter"}
-    assert writers["events.sms"] == {"gateway"}
-    assert not any("wurao-audit" in names for names in writers.values())
+    for name, groups in joined.items():
+        (right,) = USERS[name].groups
+        fits = str.startswith if right.pattern == "prefix" else str.__eq__
+        assert all(fits(group, right.name) for group in groups), name
 
 
 def test_every_process_is_watched_under_the_job_that_rules_ask_for() -> None:

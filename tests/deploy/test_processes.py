@@ -4,28 +4,39 @@ of its user in the manifests.
 
 import signal
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
+import orjson
 import pytest
 import yaml
 
 from stream.enforce.procedures import ids
+from stream.kafka.rights import AUDIT, ENFORCE, FILTER, NOTIFY, SHADOW, WATCH
+from stream.kafka.topics import DAY_MS
 from stream.model import topics
 from stream.model.cases import CaseView
 from stream.model.codec import decode_as
 from stream.model.control import Complaint, Finding, Party
-from stream.testbed.processes import free_ports, http_get
-from tests.deploy.guarded import guarded_kafka, login
+from stream.testbed.processes import WuraoProcess, environment_with, free_ports, http_get, wurao_command
+from tests.audit.test_shadow import NEXT
+from tests.deploy.guarded import Guarded
 from tests.deploy.image import engine
 from tests.deploy.manifests import COMPOSE_FILE
 from tests.deploy.processes import ServiceProcess, Where
 from tests.deploy.workloads import Compose
+from tests.enforce.api.harness import COMPLAINT, token_of, write_tokens
+from tests.enforce.api.test_api import FILING
 from tests.enforce.harness import finding_event, intake_record, wait_until
 from tests.filter import cases
 from tests.filter.harness import Broker, event
+from tests.patience import LONG_S
+from tests.warning.harness import part
+from tests.warning.harness import write as write_activity
 
 pytestmark = pytest.mark.kafka
 
@@ -36,35 +47,49 @@ SERVICES = {
 }
 
 
+UNHEARD = "+8613800000019"
+"""Somebody of whom nothing is known: production blocks what the shadow's candidate lets pass."""
+
+ANSWERS_MAX = 600
+"""How often a request is made again while what it is about is not shown yet."""
+
+
 @dataclass
 class Deployment:
     where: Where
-    broker: Broker
+    guarded: Guarded
     processes: dict[str, ServiceProcess]
     ports: dict[str, int]
 
+    @property
+    def broker(self) -> Broker:
+        """Open to the test."""
+        return self.guarded.broker
+
 
 @pytest.fixture(params=["process", "container"])
-def deployment(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Deployment]:
-    """Everything that the compose file runs, ready."""
+def deployment(request: pytest.FixtureRequest, guarded: Guarded, tmp_path: Path) -> Iterator[Deployment]:
+    """Everything that the compose file runs, ready, on topics made anew."""
     where: Where = request.param
     if where == "container":
         engine()  # skips where there is none
     ports = _ports()
     processes: dict[str, ServiceProcess] = {}
-    with guarded_kafka() as (broker, guarded_port):
-        broker.write_registry(cases.registry())
-        try:
-            for name, service in SERVICES.items():
-                as_user = login(guarded_port, f"wurao-{name}")
-                processes[name] = ServiceProcess(name, service, tmp_path, where=where, ports=ports, login=as_user)
-                processes[name].start()
-            for process in processes.values():
-                process.wait_ready()
-            yield Deployment(where, broker, processes, ports)
-        finally:
-            for process in processes.values():
-                process.kill()
+    guarded.broker.delete_topics()
+    guarded.broker.create_topics()
+    guarded.broker.write_registry(cases.registry())
+    tokens = {"WURAO_API__TOKENS_FILE": str(write_tokens(tmp_path / "tokens"))} if where == "process" else {}
+    try:
+        for name, service in SERVICES.items():
+            settings = guarded.login(f"wurao-{name}") | tokens
+            processes[name] = ServiceProcess(name, service, tmp_path, where=where, ports=ports, settings=settings)
+            processes[name].start()
+        for process in processes.values():
+            process.wait_ready()
+        yield Deployment(where, guarded, processes, ports)
+    finally:
+        for process in processes.values():
+            process.kill()
 
 
 def _ports() -> dict[str, int]:
@@ -75,13 +100,15 @@ def _ports() -> dict[str, int]:
 
 
 def test_every_service_does_its_work_with_the_rights_of_its_user_alone_and_ends_within_its_time(
-    deployment: Deployment,
+    deployment: Deployment, tmp_path: Path
 ) -> None:
     _every_port_serves_what_prometheus_asks(deployment)
     _what_comes_in_is_dealt_with(deployment)
     if deployment.where == "container":
         for process in deployment.processes.values():
             process.check_health()
+    else:
+        _what_people_file_is_dealt_with(deployment)
     # A filter that ends puts out the activity of its last windows, and early warning judges it.
     deployment.processes["filter"].signal(signal.SIGTERM)
     assert deployment.processes["filter"].ended_in_time() == 0
@@ -95,22 +122,58 @@ def test_every_service_does_its_work_with_the_rights_of_its_user_alone_and_ends_
     )
     for name, process in deployment.processes.items():
         assert "uthorization" not in process.log, f"{name} lacks a right:\n{process.log}"
+    if deployment.where == "process":
+        _a_filter_delivers_exactly_once(deployment.guarded, tmp_path)
+        _a_shadow_compares(deployment.guarded, tmp_path)
+        assert _unused(deployment.guarded) == [], "rights that nobody needs"
 
 
-def test_a_filter_that_delivers_exactly_once_does_so_with_the_rights_of_its_user_alone(tmp_path: Path) -> None:
-    with guarded_kafka() as (broker, guarded_port):
-        broker.write_registry(cases.registry())
-        settings = {**login(guarded_port, "wurao-filter"), "WURAO_FILTER__DELIVERY": "exactly-once"}
-        service = SERVICES["filter"]
-        with ServiceProcess("filter", service, tmp_path, where="process", ports=_ports(), login=settings) as filter_:
-            filter_.wait_ready()
-            sms = {"to": cases.WILLING, "text": cases.GOOD_TEXT, **cases.BANK}
-            broker.write_events([event("sms", number, **sms) for number in range(20)])
-            broker.write([(topics.EVENTS_SMS, 0, None, b"{")])
-            assert len(broker.decisions(until=20)) == 20
-            assert broker.read(topics.DEAD_LETTER, until=1)
-            filter_.signal(signal.SIGTERM)
-            assert filter_.ended_in_time() == 0
+def _unused(guarded: Guarded) -> list[tuple[str, str, str]]:
+    """Rights of processes that the authorizer was never asked about."""
+    used = guarded.used()
+    return [
+        (user.name, right.name, operation)
+        for user in (FILTER, ENFORCE, WATCH, NOTIFY, AUDIT, SHADOW)
+        for right in user.rights()
+        for operation in right.operations
+        if not any(
+            (one.user, one.resource, one.operation) == (user.name, right.resource, operation)
+            and (one.name == right.name or (right.pattern == "prefix" and one.name.startswith(right.name)))
+            for one in used
+        )
+    ]
+
+
+def _a_filter_delivers_exactly_once(guarded: Guarded, folder: Path) -> None:
+    broker = guarded.broker
+    decided, letters = len(broker.decisions()), len(broker.read(topics.DEAD_LETTER))
+    settings = {**guarded.login("wurao-filter"), "WURAO_FILTER__DELIVERY": "exactly-once"}
+    service = SERVICES["filter"]
+    with ServiceProcess("filter", service, folder, where="process", ports=_ports(), settings=settings) as filter_:
+        filter_.wait_ready()
+        sms = {"to": cases.WILLING, "text": cases.GOOD_TEXT, **cases.BANK}
+        broker.write_events([event("sms", 100 + number, **sms) for number in range(20)])
+        broker.write([(topics.EVENTS_SMS, 0, None, b"{")])
+        assert len(broker.decisions(until=decided + 20)) == decided + 20
+        assert broker.read(topics.DEAD_LETTER, until=letters + 1)
+        filter_.signal(signal.SIGTERM)
+        assert filter_.ended_in_time() == 0
+
+
+def _a_shadow_compares(guarded: Guarded, folder: Path) -> None:
+    """With a policy under which it decides otherwise, so that it has something to write."""
+    candidate = folder / "next.toml"
+    candidate.write_text(NEXT, encoding="utf-8")
+    port = free_ports(1)
+    shadow = WuraoProcess(
+        wurao_command("filter", "--shadow", "--policy", candidate),
+        environment=environment_with({**guarded.login("wurao-shadow"), "WURAO_FILTER__SHADOW_PORT": str(port)}),
+        port=port,
+        log=folder / "shadow.log",
+    )
+    with shadow:
+        guarded.broker.read(topics.SHADOW_DIFFERENCES, until=1)
+        assert shadow.terminate() == 0
 
 
 def _every_port_serves_what_prometheus_asks(deployment: Deployment) -> None:
@@ -123,12 +186,17 @@ def _every_port_serves_what_prometheus_asks(deployment: Deployment) -> None:
 def _what_comes_in_is_dealt_with(deployment: Deployment) -> None:
     broker, now = deployment.broker, time.time_ns() // 1_000_000
     sms = {"to": cases.WILLING, "text": cases.GOOD_TEXT, **cases.BANK}
-    broker.write_events([event("sms", number, **sms) for number in range(20)])
+    broker.write_events([event("sms", number, **sms) for number in range(19)])
+    broker.write_events([event("sms", 19, **{**sms, "to": UNHEARD})])
     broker.write_events([event("reply", 1, **{"from": cases.SILENT, "to": cases.PORT, "text": "TD"})])
-    broker.write([(topics.EVENTS_SMS, 0, None, b"{"), (topics.NOTICES, 0, b"N", b"{")])
+    # One record for each process that it cannot read; every call for help goes by the urgent lane.
+    spoilt = (topics.EVENTS_SMS, topics.EVENTS_URGENT, topics.NOTICES, topics.ACTIVITY, topics.COMPLAINTS)
+    broker.write([(topic, 0, b"N", b"{") for topic in spoilt])
     complaint = Complaint("C-1", now, subscriber=cases.SILENT, channel="sms", sender="ORG-BANK", at=now, text="。")
     finding = Finding("W-1", now, Party(sender="ORG-SERVICE"), "refusals", "measures", evidence=("D-1",))
     broker.write([intake_record(complaint), finding_event(finding)])
+
+    write_activity(broker, [part(0, refused=400)])
 
     # The filter decides, writes down the reply's will, says what it decided from, and puts aside what it cannot read.
     assert len(broker.decisions(until=21)) == 21
@@ -139,8 +207,43 @@ def _what_comes_in_is_dealt_with(deployment: Deployment) -> None:
     assert {picture.case for picture in pictures} >= {ids.complaint_case(complaint), ids.measure_case(finding)}
     assert broker.read(topics.NOTICES, until=2)
     assert broker.read(topics.DELIVERIES, until=1)
-    assert len(broker.read(topics.DEAD_LETTER, until=2)) == 2
+    assert len(broker.read(topics.DEAD_LETTER, until=len(spoilt))) == len(spoilt)
+    # Early warning finds a sender whose list is without consent.
+    watch = deployment.processes["watch"]
+    wait_until(lambda: watch.metric("wurao_watch_findings_total") > 0, what="a finding is raised")
     # The audit judges every decision again.
     audit = deployment.processes["audit"]
     wait_until(lambda: audit.metric("wurao_audit_decisions_total") >= 21, what="all are judged")
     assert audit.metric("wurao_audit_violations_total") == 0
+
+
+def _what_people_file_is_dealt_with(deployment: Deployment) -> None:
+    """Every kind of request to the API, and with it everything that the control plane writes."""
+
+    def post(path: str, body: dict[str, object], by: str = "desk") -> dict[str, str]:
+        address = f"http://127.0.0.1:{deployment.ports['api']}/v1/{path}"
+        headers = {"Authorization": f"Bearer {token_of(by)}"}
+        request = urllib.request.Request(address, orjson.dumps(body), headers)  # 127.0.0.1
+        for _ in range(ANSWERS_MAX):
+            try:
+                with urllib.request.urlopen(request, timeout=LONG_S) as answer:  # noqa: S310
+                    return dict(orjson.loads(answer.read()))
+            except urllib.error.HTTPError as error:
+                if error.code != 404:
+                    raise AssertionError(f"{path}: {error.read().decode()}") from error
+                time.sleep(0.1)  # the case that it is about is not shown yet
+        raise AssertionError(f"{path}: {body} is about no case")
+
+    party = {"sender": "ORG-SERVICE"}
+    post("complaints", COMPLAINT)
+    post("filings", {**FILING, "emergency": True, "sender": "GOV-HEALTH"})
+    post("findings", {"party": party, "grounds": "prohibited-content"})
+    post("orders", {"order": "O-test", "measure": "stop", "basis": "measures", **party})
+    stated = {"subscriber": cases.SILENT, "channel": "sms", "source": "web-form"}
+    consent = {**stated, "will": "consent", "sender": "ORG-BANK", "category": "finance"}
+    post("expressions", {**consent, "time": time.time_ns() // 1_000_000 - DAY_MS})
+    listing = post("punishments", {"party": party, "authority": "通信管理局", "document": "1"}, "regulator")["case"]
+    appeal = post("appeals", {"against": listing, "party": party, "grounds": "not us"})["case"]
+    post(f"cases/{appeal}/events", {"event": "decided", "winner": "measure", "reason": "it was"})
+    for topic in (topics.CAMPAIGNS, topics.ORDERS, topics.HOLDS, topics.REPORTS, topics.LISTINGS):
+        assert deployment.broker.read(topic, until=1)

@@ -12,6 +12,7 @@ from stream.config import ConfigError
 from stream.kafka import clients
 from stream.kafka.reach import CannotStart, look
 from stream.kafka.reason import reason
+from stream.kafka.rights import FILTER
 from stream.model.control import Finding, Party
 from tests.certificates import Authority, Identity
 from tests.cli.command import Wurao
@@ -151,7 +152,7 @@ async def test_a_certificate_that_is_not_believed_is_told_and_not_waited_for(
 ) -> None:
     config = configuration.load(None, tls_broker.settings(listener, **changed(tls_broker)))
     with pytest.raises(CannotStart) as refused:
-        await look(config)
+        await look(config, FILTER.topics)
     assert config.kafka.bootstrap in str(refused.value)
     assert told in str(refused.value)
 
@@ -171,7 +172,7 @@ async def test_what_else_keeps_a_client_out_is_told_and_waited_for(
 ) -> None:
     config = configuration.load(None, tls_broker.settings(listener, **changed(tls_broker), request_timeout_ms=2_000))
     with pytest.raises(clients.KafkaError) as failed:
-        await look(config)
+        await look(config, FILTER.topics)
     assert f"{config.kafka.bootstrap} {told}" in str(failed.value)
 
 

@@ -1,6 +1,6 @@
 """A genuine broker that listens on further ports, by protocols that tests ask for."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Final
 
@@ -21,7 +21,7 @@ def plain_logins(*users: str) -> str:
 
 @contextmanager
 def listening_kafka(
-    listeners: Mapping[str, str], properties: Mapping[str, str]
+    listeners: Mapping[str, str], properties: Mapping[str, str], *, jvm: Sequence[str] = ()
 ) -> Iterator[tuple[LocalKafka, dict[str, int]]]:
     """A broker, open to all at its `bootstrap`, and the port of each of these listeners (name → protocol)."""
     open_port, controller_port, *others = free_ports(2 + len(listeners))
@@ -34,7 +34,8 @@ def listening_kafka(
             "advertised.listeners": ",".join(advertised),
             "listener.security.protocol.map": ",".join(f"{name}:{one}" for name, one in protocols.items()),
             **properties,
-        }
+        },
+        jvm=jvm,
     )
     with pytest.MonkeyPatch.context() as patch:
         # The listeners must be named before the broker chooses its ports.
