@@ -125,6 +125,9 @@ class FilterConfig(ConfigSection, frozen=True):
     fetch_wait_ms: Timeout = 200
     drain_timeout_ms: Timeout = 10_000
     session_timeout_ms: Timeout = 10_000
+    hung_after_ms: Timeout = 30_000
+    """a worker whose loop has not turned for so long is killed, and another takes its place. Its session in the group
+    is over by then"""
     compression: Literal["none", "gzip", "lz4", "zstd"] = "zstd"
     """at the levels that aiokafka uses zstd takes a seventh of lz4's time and half of its bytes"""
     native: Literal["off", "on", "auto"] = "auto"

@@ -1,7 +1,8 @@
 """Forking a child that shares the parent's memory and runs one coroutine on a loop of its own.
 
-A pipe ties them: the child writes a byte when it is ready, and one whenever that changes; its end closes the pipe,
-whatever ended it. The child asks the kernel for a signal when its parent dies, so that none outlives it. Linux only.
+A pipe ties them: the child writes a byte when it is ready, one whenever that changes, and one each second while its
+loop turns; its end closes the pipe, whatever ended it. The child asks the kernel for a signal when its parent dies,
+so that none outlives it. Linux only.
 """
 
 import asyncio
@@ -23,6 +24,10 @@ log = logs.get(__name__)
 
 _READY: Final = b"\x01"
 _NOT_READY: Final = b"\x00"
+_TURNS: Final = b"\x02"
+
+TURN_EVERY_S: Final = 1.0
+"""How often a child's loop says that it turns."""
 
 _PR_SET_PDEATHSIG: Final = 1
 """prctl(2): the signal for a child whose parent has died."""
@@ -43,6 +48,8 @@ class Child:
     ended: asyncio.Future[int]
     well: asyncio.Event = field(default_factory=asyncio.Event)
     """set while it says that it is ready"""
+    turns: asyncio.Event = field(default_factory=asyncio.Event)
+    """set whenever it says anything; whoever watches clears it"""
 
     @property
     def is_ready(self) -> bool:
@@ -89,11 +96,13 @@ def fork(job: Job, *, release: Callable[[], None]) -> Child:
 def _on_message(child: Child, reading: int) -> None:
     """The child says whether it is ready, or its end of the pipe has closed: it is gone, or as good as gone."""
     if message := os.read(reading, 1 << 10):
-        if message.endswith(_READY):
+        child.turns.set()
+        states = message.replace(_TURNS, b"")
+        if states.endswith(_READY):
             child.well.set()
-        else:
+        elif states:
             child.well.clear()
-        if not child.ready.done():
+        if states and not child.ready.done():
             child.ready.set_result(None)
         return
     asyncio.get_running_loop().remove_reader(reading)
@@ -114,7 +123,7 @@ def _be_child(job: Job, parent: int, writing: int, release: Callable[[], None]) 
         if os.getppid() == parent:  # else it died before it could be watched
             release()
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                runner.run(job(partial(_say_ready, writing)))
+                runner.run(_turning(job(partial(_say_ready, writing)), writing))
             code = 0
     except ExitWith as ending:
         code = ending.code
@@ -124,6 +133,21 @@ def _be_child(job: Job, parent: int, writing: int, release: Callable[[], None]) 
         log.exception("process ends")
     finally:
         os._exit(code)
+
+
+async def _turning(work: Coroutine[object, object, None], writing: int) -> None:
+    """Do the work, and say meanwhile that the loop turns."""
+
+    async def turn() -> None:
+        while True:
+            os.write(writing, _TURNS)
+            await asyncio.sleep(TURN_EVERY_S)
+
+    turning = asyncio.create_task(turn())
+    try:
+        await work
+    finally:
+        turning.cancel()
 
 
 def _say_ready(writing: int, ready: bool) -> None:  # noqa: FBT001  # the one thing that it says

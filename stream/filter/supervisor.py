@@ -1,9 +1,10 @@
 """The supervisor of one host's workers: loads the registry once, forks workers that share it, keeps them running.
 
 A base, once loaded, is never written, so the pages of its bitmaps stay shared by all workers; what changes since goes
-into each worker's small overlay. From time to time a child folds the topics into a new snapshot; the supervisor
-loads that as the new base and replaces the workers one by one, each by the same drain that SIGTERM asks for. In
-partitioned mode there is no base: the child makes a snapshot of each partition, for whoever gains it next.
+into each worker's small overlay. A worker that dies, or whose loop turns no more, is replaced. From time to time a
+child folds the topics into a new snapshot; the supervisor loads that as the new base and replaces the workers one by
+one, each by the same drain that SIGTERM asks for. In partitioned mode there is no base: the child makes a snapshot of
+each partition, for whoever gains it next.
 
 The supervisor reads no topic and decides nothing. It runs on the standard event loop, so that forking is safe; each
 child leaves that loop at once and creates its own (`child_process`).
@@ -16,6 +17,7 @@ old one stays. A good one is handed on by a signal: each worker loads it and dec
 """
 
 import asyncio
+import math
 import signal
 import time
 from collections.abc import Coroutine
@@ -36,7 +38,7 @@ from stream.deciding.native_selection import NativePath, native_path
 from stream.feed import partition_snapshots, snapshots
 from stream.feed.files import registry_from
 from stream.filter import malloc
-from stream.filter.child_process import Child, ExitWith, Job, ReportReady, fork
+from stream.filter.child_process import TURN_EVERY_S, Child, ExitWith, Job, ReportReady, fork
 from stream.filter.delivery import letter_of
 from stream.filter.policy_reload import identity_of, successor
 from stream.filter.topic_watch import LASTING
@@ -353,7 +355,7 @@ class Supervisor:
             child = self._workers[index] = self._fork(work)
             self._started.set()
             with self._metrics.workers.track_inprogress():
-                code = await asyncio.shield(child.ended)
+                code = await self._until_ended(child)
             if time.monotonic() - child.started > STEADY_AFTER_S:
                 pause = RESTART_PAUSE_S
             if code == 0:
@@ -379,6 +381,22 @@ class Supervisor:
             pause = min(2 * pause, RESTART_PAUSE_S_MAX)
             # Without all topics none can start: one that were tried again and again would be late when they are there.
             await self._right_topics(base.cluster)
+
+    async def _until_ended(self, child: Child) -> int:
+        """A worker's exit code. One whose loop turns no more is killed: it decides nothing, and nothing else ends it.
+
+        Looks are counted, not seconds: where this process itself was stopped, all of that is one look.
+        """
+        looks_max = math.ceil(self._config.filter.hung_after_ms / 1000 / TURN_EVERY_S)
+        silent = 0
+        while not child.ended.done():
+            await asyncio.wait({child.ended}, timeout=TURN_EVERY_S)
+            silent = 0 if child.turns.is_set() else silent + 1
+            child.turns.clear()
+            if silent == looks_max:
+                log.error("worker hangs; killed", pid=child.pid, hung_after_ms=self._config.filter.hung_after_ms)
+                child.signal(signal.SIGKILL)
+        return child.ended.result()
 
     def _reload_policy(self) -> None:
         """Take up the policy file as it is now, if it may be used, and hand it to the workers."""

@@ -34,9 +34,14 @@ MANY = 20_000
 
 
 def filter_process(broker: Broker, directory: Path, *, workers: int = 1, native: str = "auto") -> FilterProcess:
-    """A filter that delivers exactly once."""
+    """A filter that delivers exactly once, and whose supervisor lets a worker sleep that a test has stopped."""
     return FilterProcess(
-        broker, directory, workers=workers, WURAO_FILTER__DELIVERY="exactly-once", WURAO_FILTER__NATIVE=native
+        broker,
+        directory,
+        workers=workers,
+        WURAO_FILTER__DELIVERY="exactly-once",
+        WURAO_FILTER__NATIVE=native,
+        WURAO_FILTER__HUNG_AFTER_MS=str(3_600_000),
     )
 
 

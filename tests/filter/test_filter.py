@@ -91,6 +91,26 @@ def test_a_killed_worker_skips_no_event(
         assert filter_.terminate() == 0
 
 
+def test_a_worker_that_hangs_is_killed_and_its_events_are_decided(broker: Broker, tmp_path: Path) -> None:
+    events = _flood(200)
+    with FilterProcess(broker, tmp_path, workers=2, WURAO_FILTER__HUNG_AFTER_MS="2000") as filter_:
+        filter_.wait_ready()
+        well, hung = filter_.worker_pids()
+        os.kill(hung, signal.SIGSTOP)
+        broker.write_events(events)
+        assert _check_each_decided(events, broker.decisions(until=len(events))) == 0
+        deadline = time.monotonic() + LONG_S
+        while not (filter_.metric("wurao_worker_restarts_total", worker=0) and filter_.is_ready):
+            assert time.monotonic() < deadline, filter_.last_words()
+            time.sleep(0.05)
+        assert hung not in filter_.worker_pids()
+        assert well in filter_.worker_pids()
+        assert f'"pid":{hung}' in next(line for line in filter_.log.splitlines() if "worker hangs" in line).replace(
+            " ", ""
+        )
+        assert filter_.terminate() == 0
+
+
 def test_a_second_worker_takes_over_without_deciding_twice(broker: Broker, tmp_path: Path) -> None:
     events = _flood(MANY)
     waves = [events[first : first + 2_000] for first in range(0, MANY, 2_000)]
