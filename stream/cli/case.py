@@ -10,14 +10,23 @@ import re
 import sys
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime, timedelta, timezone
-from pathlib import Path
 from typing import Final
 
 import aiohttp
 import msgspec
 
-from stream.cli.common import CommandError, add_config, add_json, config_of, failed, given_or_read, run_guarded
-from stream.cli.moments import asked_moment
+from stream.cli import case_check
+from stream.cli.common import (
+    CommandError,
+    add_config,
+    add_json,
+    config_of,
+    failed,
+    given_or_read,
+    read_object,
+    run_guarded,
+)
+from stream.cli.moments import WRITTEN, asked_moment, moment
 from stream.config import Config, ConfigError, secret
 from stream.enforce.api.responses import Accepted, CaseLine, CasePage, CaseShown, Fault, Refusal
 
@@ -48,7 +57,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     """Add the command."""
     command = commands.add_parser(
         "case",
-        help="list, show, file and decide cases",
+        help="list, show, check, file and decide cases",
         description="Speaks to the control plane's API at api.url with the token of api.token or api.token_file.",
         epilog="examples:\n"
         "  wurao case list --procedure complaint --due-before 2026-10-09\n"
@@ -56,15 +65,17 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         "  wurao case file complaint --set subscriber=+8613800138000 --set channel=sms --set from=1069012345 \\\n"
         "      --set at:=1795500000000 --set text=...\n"
         "  wurao case file complaint - < complaint.json    # so that no list of processes shows its number\n"
+        "  wurao case check filing.json                    # offline: what it lacks, a line for each\n"
         "  wurao case file campaign filing.json\n"
         "  wurao case decide C-bcdf-ghjk-mnpq-rstv forwarded --set to=ORG-1042\n"
         "  WURAO_API__TOKEN=... wurao case list --json",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    verbs = command.add_subparsers(metavar="list|show|file|decide", required=True)
+    verbs = command.add_subparsers(metavar="list|show|check|file|decide", required=True)
     _add_list(verbs)
     show = verbs.add_parser("show", help="show one case", description="Shows one case, and what you may do to it.")
     show.add_argument("case", metavar="CASE")
+    _add_check(verbs)
     file = verbs.add_parser("file", help="file something", description="Files what opens a case, or completes it.")
     file.add_argument("what", choices=tuple(RESOURCES))
     file.add_argument("body", metavar="FILE", nargs="?", help="a JSON object, `-` for stdin (default: only --set)")
@@ -88,6 +99,21 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         add_config(verb)
         add_json(verb)
         verb.set_defaults(run=_command(run))
+
+
+def _add_check(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    check = verbs.add_parser(
+        "check",
+        help="say offline what a filing or complaint lacks",
+        description="Says what a filing or complaint lacks and what is wrong with it, a line for each; 1 where there "
+        "is anything. Asks nobody: the checks are the control plane's own, with the configured policy, terms and "
+        "calendar.",
+    )
+    check.add_argument("body", metavar="FILE", help="a JSON object, `-` for stdin")
+    check.add_argument("--now", metavar="WHEN", type=moment, help=f"as if it were filed then: {WRITTEN}")
+    add_config(check)
+    add_json(check)
+    check.set_defaults(run=case_check.run)
 
 
 def _add_list(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -205,7 +231,7 @@ async def _file(client: Client, arguments: argparse.Namespace) -> int:
         if arguments.what not in COMPLETED:
             raise CommandError(f"--case completes {', '.join(COMPLETED)}; for the rest leave it out")
         path = f"{path}/{_case(arguments.case)}"
-    body = {**(await asyncio.to_thread(_body, arguments.body)), **_stated(arguments.stated)}
+    body = {**(await asyncio.to_thread(read_object, arguments.body)), **_stated(arguments.stated)}
     return _print_answer(await client.ask(path, body=body, key=arguments.key), arguments)
 
 
@@ -222,22 +248,11 @@ def _print_answer(body: bytes, arguments: argparse.Namespace) -> int:
         return 0
     accepted = msgspec.json.decode(body, type=Accepted)
     print(f"written: {accepted.id}" + (f", case {accepted.case}" if accepted.case else ""))
-    for fault in accepted.missing:
+    for fault in (*accepted.missing, *accepted.faults):
         print(_fault(fault), file=sys.stderr)
     if accepted.note:
         print(f"  {accepted.note}", file=sys.stderr)
     return 0
-
-
-def _body(path: str | None) -> dict[str, object]:
-    """What a file states. Raises `CommandError`."""
-    if path is None:
-        return {}
-    try:
-        text = sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
-        return msgspec.json.decode(text, type=dict[str, object])
-    except (OSError, UnicodeDecodeError, msgspec.DecodeError) as error:
-        raise CommandError(f"{path}: {error}; give one JSON object") from error
 
 
 def _stated(pairs: list[str]) -> dict[str, object]:

@@ -18,6 +18,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, BinaryIO, Final, Self
 
+import msgspec
+
 from bloom.snapshot import SnapshotError
 from stream import config as configuration
 from stream import logs
@@ -96,6 +98,17 @@ def config_of(arguments: argparse.Namespace) -> Config:
     # A command says itself what went wrong; the client's own account of it would come in between.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     return config
+
+
+def read_object(path: str | None) -> dict[str, object]:
+    """What a file of one JSON object states, or standard input (`-`); nothing without one. Raises `CommandError`."""
+    if path is None:
+        return {}
+    try:
+        text = sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
+        return msgspec.json.decode(text, type=dict[str, object])
+    except (OSError, UnicodeDecodeError, msgspec.DecodeError) as error:
+        raise CommandError(f"{path}: {error}; give one JSON object") from error
 
 
 def run_guarded(name: str, work: Coroutine[object, object, int], config: Config | None = None) -> int:

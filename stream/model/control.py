@@ -40,8 +40,8 @@ Addressee = Literal["regulator", "state-organs", "complaint-centre", "appeals-bo
 
 NoticeSubject = Literal["measure", "measure-ended", "missing", "answer", "decision", "listing"]
 DeliveryOutcome = Literal["delivered", "failed"]
-Level = Literal["national", "province", "city-with-districts", "county", "township", "other"]
-"""The level of government of a body that files a campaign. Article 27 admits the first three."""
+Level = Literal["national", "province", "city-with-districts", "autonomous-prefecture", "county", "township", "other"]
+"""The level of government of a body that files a campaign. Article 27 admits the first four."""
 
 CampaignSubject = Literal["public-good", "disaster-warning", "emergency-handling", "work-publicity"]
 

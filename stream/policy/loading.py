@@ -116,7 +116,8 @@ class _Check:
                     "write which digits a number has, as in `1[0-9]{4}`",
                 )
         self._pattern("$.texts.opt_out", texts.opt_out)
-        self._pattern("$.texts.link", texts.link)
+        if texts.link:
+            self._pattern("$.texts.link", texts.link)
 
     def _pattern(self, where: str, pattern: str) -> LinearPattern:
         try:

@@ -78,12 +78,14 @@ class NumberSettings(PolicySection, frozen=True):
 
 
 class TextSettings(PolicySection, frozen=True):
-    """What is looked for in texts: the way to refuse; links and length in campaign filings (Article 27)."""
+    """What is looked for in texts: the way to refuse; length of campaign filings, and what counts as a link in them
+    besides addresses and domains, which do anyway (Article 27).
+    """
 
     opt_out: Pattern
-    link: Pattern
     campaign_characters_max: Annotated[int, msgspec.Meta(ge=1)]
     basis: Name
+    link: Pattern | None = None
 
 
 class Hours(PolicySection, frozen=True):
@@ -207,7 +209,7 @@ class Policy:
         self.staleness_limit_ms = file.staleness.limit_ms
         self.appeal = file.appeal.address
         self.opt_out = compile_linear(file.texts.opt_out)
-        self.link = compile_linear(file.texts.link)
+        self.link = compile_linear(file.texts.link) if file.texts.link else None
         self.replies = Replies(file.reply_text, file.replies)
         self.numbering = Numbering({name: getattr(file.numbers, name) for name in USUAL}, file.numbers.redress)
         """the reader of numbers, and their kinds"""

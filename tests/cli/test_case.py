@@ -105,3 +105,57 @@ def test_without_a_token_the_setting_is_named(
     monkeypatch.delenv("WURAO_API__TOKEN", raising=False)
     assert main(["case", "list"]) == 1
     assert "WURAO_API__TOKEN" in capsys.readouterr().err
+
+
+FILING = {
+    "sender": "GOV-110000-HEALTH",
+    "body": "北京市卫生健康委",
+    "body_region": "110000",
+    "level": "province",
+    "subject": "public-good",
+    "reason": "the season's influenza",
+    "text": "【北京市卫生健康委】请接种流感疫苗,咨询12320",
+    "contact": "12320",
+    "from": 1797000000000,
+    "until": 1797080000000,
+    "volume": 1_000_000,
+}
+
+
+@pytest.mark.parametrize(
+    ("form", "code", "lines"),
+    [
+        (FILING, 0, ["nothing is missing or wrong"]),
+        (
+            {**FILING, "kind": "filing", "text": FILING["text"] + "登录abc.cn查询" + "字" * 40, "volume": "x", "colour": 1},
+            1,
+            ["colour: there is no such field; ", "volume: Expected `int`", "text: 77 characters of 70", "text: link abc.cn"],
+        ),
+        (
+            {**FILING, "text": FILING["text"] + "abc.cn", "exempt": "a notice"},
+            0,
+            ["text: link abc.cn (waived, where the exemption that it claims is granted)", "nothing is missing or wrong"],
+        ),
+        (
+            {"channel": "sms", "subscriber": "010-87654326-12", "from": "1069012345", "at": 1795500000000},
+            1,
+            ["subscriber: not a person's number", "text or evidence: missing"],
+        ),
+        ({"kind": "complaint", **{f"f{count}": 1 for count in range(50)}}, 1, ["f0: there is no such field"]),
+        ({"channel": "sms"}, 1, []),
+        ({"reason": "x"}, 1, ["sender: missing"]),
+        ({"kind": "dispute"}, 1, []),
+        ([], 1, []),
+    ],
+)
+def test_check_says_offline_what_a_form_lacks_a_line_for_each(
+    form: object, code: int, lines: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "form.json"
+    file.write_bytes(orjson.dumps(form))
+    assert main(["case", "check", str(file), "--now", "1794000000000"]) == code
+    out, err = capsys.readouterr()
+    printed = out.splitlines()
+    assert bool(err) == (not lines)
+    assert all(line.startswith(wanted) for line, wanted in zip(printed, lines, strict=False)), printed
+    assert len(printed) >= len(lines)

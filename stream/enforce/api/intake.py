@@ -138,7 +138,7 @@ def file_campaign(request: ApiRequest) -> Write:
     record = _filing(request, request.id)
     if not request.caller.acts_for_sender(record.sender):
         raise forbidden("a sender files for itself alone, and `sender` is none of the senders of this token")
-    return _campaign(record, fitness.missing(record))
+    return _campaign(request, record, record, fitness.missing(record))
 
 
 def complete_campaign(request: ApiRequest) -> Write:
@@ -153,7 +153,7 @@ def complete_campaign(request: ApiRequest) -> Write:
     more = campaign.Filed(record)
     request.would_take(view, more)
     known = campaign.supplemented(case.filing, record)
-    return _campaign(record, fitness.missing(known, campaign.still_wrong(case.wrong, more)))
+    return _campaign(request, record, known, fitness.missing(known, campaign.still_wrong(case.wrong, more)))
 
 
 def _filing(request: ApiRequest, name: str) -> Filing:
@@ -165,9 +165,15 @@ def _filing(request: ApiRequest, name: str) -> Filing:
     return record
 
 
-def _campaign(record: Filing, lacking: tuple[str, ...]) -> Write:
+def _campaign(request: ApiRequest, record: Filing, known: Filing, lacking: tuple[str, ...]) -> Write:
     case = ids.campaign_case(record)
-    answer = Accepted(record.filing, case, request_parsing.missing(lacking, Filing))
+    found = fitness.waived(known, fitness.faults(known, request.now, request.terms))
+    answer = Accepted(
+        record.filing,
+        case,
+        request_parsing.missing(lacking, Filing),
+        faults=tuple(Fault(one.field, one.what, "mend it, and state it for this case") for one in found),
+    )
     return Write(topics.FILINGS, case, case, record, answer)
 
 

@@ -59,13 +59,15 @@ class Accepted(msgspec.Struct, frozen=True):
     """All replicas have the record.
 
     `id` is the record's; `case` the case that it opens or is about, where there is one. `missing` is what a
-    complaint, filing or order must still state: its case waits for that. `note` says what came of it otherwise than
-    one would think.
+    complaint, filing or order must still state: its case waits for that. `faults` is what is wrong with a filing,
+    which is returned for it (Article 27); nothing of that holds up an emergency. `note` says what came of it otherwise
+    than one would think.
     """
 
     id: Name
     case: CaseId | None = None
     missing: tuple[Fault, ...] = ()
+    faults: tuple[Fault, ...] = ()
     note: Name | None = None
 
 

@@ -135,7 +135,7 @@ def _ask(turn: Turn[CampaignCase, Filed]) -> Done[CampaignCase]:
 def _return(turn: Turn[CampaignCase, Filed]) -> Done[CampaignCase]:
     """The body is notified of all that is wrong, and has time to correct it."""
     filing = _known(turn)
-    notice = _notice(turn, subject="decision", reason="faults", missing=_faults(turn, filing))
+    notice = _notice(turn, subject="decision", reason="faults", missing=tuple(map(str, _faults(turn, filing))))
     case = msgspec.structs.replace(turn.case, filing=filing, wrong=())
     return Done(case, (SendNotice(notice), turn.clock("supplement")))
 

@@ -1,42 +1,72 @@
 """Whether a public-interest campaign may be sent: what a filing lacks, what is wrong with it, what it weighs.
 
 Article 27 in three questions. *Missing*: reason, content, time, range and sending body must be stated.
-*Faults*: filed too late, by a body of too low a level, for its own publicity, beyond its range, or with a
+*Faults*: filed too late, by a body that is none of the two kinds, for its own publicity, beyond its range, or with a
 text that is too long, holds a link, or does not name the body and its phone. *Weight*: how much it asks of
-how many people, and what they have expressed before. An exemption may waive the limits on lead time, length and
-links; never who may file, for what, and that the body names itself.
+how many people, and what they have expressed before. An exemption may waive what the article leaves to other rules of
+the state: length and links of a text, and that a body's own publicity is outside the scheme; never the lead time, who
+may file, and that the body names itself.
 """
 
-from typing import Final, Literal
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Final, Literal, NamedTuple
 
 import msgspec
 
+from stream.enforce.procedures.calendar_cn import DAY_MS
 from stream.enforce.procedures.forms import Wrong
+from stream.enforce.procedures.links import links
+from stream.enforce.procedures.regions import COUNTRY, Region, region
 from stream.enforce.procedures.terms import Terms
 from stream.model.control import Figure, Filing, Level
 from stream.model.fields import CONTACT_DIGITS_MIN, digits_of
+from stream.model.nfkc import nfkc
 from stream.model.registry import Sender
 from stream.policy.text import SenderIdentity, fold
 
-FilingFault = Literal[
-    "level",
+FaultKind = Literal[
+    "body",
+    "region",
     "work-publicity",
     "outside-range",
     "window",
     "too-late",
     "too-long",
+    "expands",
     "link",
     "body-not-named",
     "phone-not-named",
 ]
 
-WAIVABLE: Final[frozenset[FilingFault]] = frozenset(("too-late", "too-long", "link"))
-"""The limits of Article 27 that an exemption can waive."""
 
-LEVELS: Final[frozenset[Level]] = frozenset(("national", "province", "city-with-districts"))
-"""The bodies that may file: a province, or a city with districts, upward."""
+class FilingFault(NamedTuple):
+    """One thing that is wrong with a filing."""
 
-EVERYWHERE: Final = "000000"
+    kind: FaultKind
+    field: str
+    """of the filing, as on the wire"""
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.field}: {self.what}"
+
+
+WAIVABLE: Final[frozenset[FaultKind]] = frozenset(("work-publicity", "too-long", "link"))
+"""What Article 27 forbids "unless the state rules otherwise"."""
+
+DEPARTMENTS_OF: Final[frozenset[Level]] = frozenset(("national", "province"))
+"""The governments whose departments may file."""
+THEMSELVES: Final[frozenset[Level]] = frozenset(("city-with-districts", "autonomous-prefecture"))
+"""The governments that may file themselves."""
+_GOVERNMENT: Final = "人民政府"
+"""How the name of a people's government ends; departments have names of their own."""
+
+EXPANSION_MAX: Final = 3
+"""Times its length that a character may have under NFKC, which is what rule 13 compares: U+FDFA becomes eighteen."""
+
+LOOKED_AT: Final = 1_000
+"""Characters of a text that are searched for links: one that is longer is too long whatever it holds."""
 
 _NEEDED: Final = ("sender", "body", "text", "from", "until")
 _NARROWING: Final = ("body_region", "regions", "numbers")
@@ -87,30 +117,98 @@ def missing_in_emergency(filing: Filing, wrong: tuple[Wrong, ...] = ()) -> tuple
 
 
 def faults(filing: Filing, filed: int, terms: Terms) -> tuple[FilingFault, ...]:
-    """What is wrong with a complete filing that was made at `filed`, exemptions left aside."""
-    assert filing.from_ is not None, "a complete filing has a beginning"
-    assert filing.until is not None, "a complete filing has an end"
-    limits = terms.settings.campaign
-    lead = terms.calendar.after(filed, limits.lead_working_days)
-    text, folded = filing.text or "", fold(filing.text or "")
-    identity = _identity(filing, terms)
-    found: tuple[tuple[FilingFault, bool], ...] = (
-        ("level", filing.level not in LEVELS),
-        ("work-publicity", filing.subject == "work-publicity"),
-        ("outside-range", not _within_range(filing)),
-        ("window", not 0 < filing.until - filing.from_ <= limits.window_ms_max),
-        ("too-late", filing.from_ < lead.at),
-        ("too-long", len(text.strip()) > terms.campaign_characters_max),
-        ("link", terms.link.search(folded)),
-        ("body-not-named", not identity.named_in(folded)),
-        ("phone-not-named", not identity.contact_in(folded)),
-    )
-    return tuple(fault for fault, holds in found if holds)
+    """What is wrong with a filing that was made at `filed`, exemptions left aside. What it does not state is no fault
+    (`missing`).
+    """
+    return (*_of_body(filing), *_of_range(filing), *_of_time(filing, filed, terms), *_of_text(filing, terms))
 
 
 def waived(filing: Filing, found: tuple[FilingFault, ...]) -> tuple[FilingFault, ...]:
     """What is left of the faults where the filing states the basis of an exemption."""
-    return tuple(fault for fault in found if not (filing.exempt and fault in WAIVABLE))
+    return tuple(fault for fault in found if not (filing.exempt and fault.kind in WAIVABLE))
+
+
+def _of_body(filing: Filing) -> Iterator[FilingFault]:
+    level, body = filing.level, (filing.body or "").strip()
+    if level is not None and body:
+        is_government = body.endswith(_GOVERNMENT)
+        if level in DEPARTMENTS_OF and is_government:
+            yield FilingFault("body", "body", f"{body} is a government: of a {level} one, a department files")
+        if level in THEMSELVES and not is_government:
+            yield FilingFault("body", "body", f"{body} is a department: of this level, the people's government files")
+    if level is not None and level not in DEPARTMENTS_OF | THEMSELVES:
+        what = (
+            f"{level}; only departments of a government of a province or above file, and the people's governments of "
+            "cities with districts and of autonomous prefectures"
+        )
+        yield FilingFault("body", "level", what)
+    if filing.subject == "work-publicity":
+        what = "a body's own publicity is outside the scheme, unless the state rules otherwise"
+        yield FilingFault("work-publicity", "subject", what)
+
+
+def _of_range(filing: Filing) -> Iterator[FilingFault]:
+    own = _known(filing.body_region)
+    if filing.body_region and own is None:
+        yield _unknown_region("body_region", filing.body_region)
+    elif own is not None and filing.level in DEPARTMENTS_OF | THEMSELVES and own.level != filing.level:
+        what = f"{own.code} ({own.name}) is of level {own.level}, not {filing.level}"
+        yield FilingFault("region", "body_region", what)
+    unknown = [code for code in filing.regions if region(code) is None]
+    if unknown:
+        yield _unknown_region("regions", unknown[0])
+    if own is not None:
+        outside = [code for code in filing.regions if not _significant(code).startswith(_significant(own.code))]
+        if outside:
+            yield FilingFault("outside-range", "regions", f"{outside[0]} is outside {own.code} ({own.name})")
+
+
+def _unknown_region(field: str, code: str) -> FilingFault:
+    return FilingFault("region", field, f"{code} is no region's code (GB/T 2260)")
+
+
+def _known(code: str | None) -> Region | None:
+    return region(code) if code else None
+
+
+def _of_time(filing: Filing, filed: int, terms: Terms) -> Iterator[FilingFault]:
+    limits = terms.settings.campaign
+    if filing.from_ is None:
+        return
+    if filing.until is not None and not 0 < filing.until - filing.from_ <= limits.window_ms_max:
+        days = limits.window_ms_max // DAY_MS
+        yield FilingFault("window", "until", f"after `from`, and at most {days} days later")
+    lead = terms.calendar.after(filed, limits.lead_working_days)
+    if filing.from_ < lead.at:
+        first = lead.day + timedelta(days=1)
+        what = f"{limits.lead_working_days} working days ahead is {first} or later (Shanghai)"
+        yield FilingFault("too-late", "from", what)
+
+
+def _of_text(filing: Filing, terms: Terms) -> Iterator[FilingFault]:
+    text = (filing.text or "").strip()
+    if not text:
+        return
+    units, units_max = utf16_units(text), terms.campaign_characters_max
+    if units > units_max:
+        yield FilingFault("too-long", "text", f"{units} characters of {units_max}")
+    for character in sorted({one for one in text if len(nfkc(one)) > EXPANSION_MAX}):
+        what = f"U+{ord(character):04X} becomes {len(nfkc(character))} characters (NFKC): write it out"
+        yield FilingFault("expands", "text", what)
+    folded, identity = fold(text), _identity(filing, terms)
+    for link in links(text[:LOOKED_AT]):
+        yield FilingFault("link", "text", f"link {link}")
+    if terms.link is not None and terms.link.search(folded):
+        yield FilingFault("link", "text", "link, as the policy's texts.link has it")
+    if filing.body and not identity.named_in(folded):
+        yield FilingFault("body-not-named", "text", f"does not name {filing.body}")
+    if filing.contact and not identity.contact_in(folded):
+        yield FilingFault("phone-not-named", "text", f"does not name the phone {filing.contact}")
+
+
+def utf16_units(text: str) -> int:
+    """Characters as the network counts them: an emoji is two (3GPP TS 23.038, UCS-2)."""
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 def weigh(filing: Filing, standing: CampaignRecord, terms: Terms) -> tuple[Figure, ...]:
@@ -137,15 +235,7 @@ def regions_of(filing: Filing) -> tuple[str, ...]:
     """Where the campaign goes: where it says, or else all that the body governs; none is the whole country."""
     if filing.regions:
         return filing.regions
-    return (filing.body_region,) if filing.body_region and filing.body_region != EVERYWHERE else ()
-
-
-def _within_range(filing: Filing) -> bool:
-    own = _significant(filing.body_region or "")
-    regions = regions_of(filing)
-    if not regions:
-        return own == ""
-    return all(_significant(region).startswith(own) for region in regions)
+    return (filing.body_region,) if filing.body_region and filing.body_region != COUNTRY else ()
 
 
 def _significant(region: str) -> str:

@@ -240,10 +240,13 @@ async def test_a_sender_appeals_for_itself_and_sees_its_own_cases_alone(config: 
 
 async def test_a_campaign_is_filed_weighed_and_approved(config: Config) -> None:
     async with running_api(config) as client:
-        filed = await client.post("/v1/filings", {**FILING, "reason": ""}, by="sender")
+        linked = f"{FILING['text']} abc.cn"
+        filed = await client.post("/v1/filings", {**FILING, "reason": "", "text": linked}, by="sender")
         assert [one["field"] for one in filed.body["missing"]] == ["reason"]  # type: ignore[attr-defined]
+        assert [one["reason"] for one in filed.body["faults"]] == ["link abc.cn"]  # type: ignore[attr-defined]
         await client.show(filed.case, by="sender", state="incomplete")
-        assert (await client.post(f"/v1/filings/{filed.case}", {"reason": "疫苗"}, by="sender")).status == 202
+        mended = await client.post(f"/v1/filings/{filed.case}", {"reason": "疫苗", "text": FILING["text"]}, by="sender")
+        assert (mended.status, mended.body["faults"]) == (202, [])
         shown = await client.show(filed.case, by="sender", state="weighing")
         assert shown["possible"] == ["withdraw"]
         standing = {"people": 10, "planned": 0, "body_campaigns": 0, "sent": 0, "refusals": 0}

@@ -57,7 +57,7 @@ def test_a_filing_is_read_like_a_complaint() -> None:
         "from: not milliseconds since the epoch, UTC",
         "regions: not a list, each a text",
         "volume: not an integer",
-        "level: not one of city-with-districts, county, national, other, province, township",
+        "level: not one of autonomous-prefecture, city-with-districts, county, national, other, province, township",
         "emergency: not true or false",
     }
 

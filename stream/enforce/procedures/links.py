@@ -1,0 +1,143 @@
+"""Links in a text, as people write and hide them (Article 27: a public-interest text holds no URL or link).
+
+Found are addresses with a scheme, an IP address, or a domain of any top-level domain: also right beside Chinese, in
+full width, between zero-width characters, letter by letter, and with a dot that is written `。`, `点`, `[.]` or `dot`.
+A text is read as its reader would: `e.g.info.`, `1.2 元` and `9点to` are none. What may be either is named, and whoever
+filed it writes it otherwise. Linear in the text.
+
+The top-level domains are those of the Public Suffix List's part for IANA's root zone, of the day in the version of
+`publicsuffixlist` (1.1.2.20261023 is of 23 October 2026).
+"""
+
+import re
+from collections.abc import Iterator
+from ipaddress import AddressValueError, IPv4Address
+from typing import Final, NamedTuple
+from unicodedata import category
+
+from publicsuffixlist import PublicSuffixList
+
+from stream.policy.text import fold
+
+_TOP_LEVEL: Final = PublicSuffixList(only_icann=True, accept_unknown=False)
+
+_COMMON: Final = frozenset(["com", "cn", "net", "org", "gov", "edu", "top", "xyz", "cc", "vip", "wang"])
+"""What a top-level domain must be where its dot may as well end a sentence: no words of any language."""
+
+_HANZI_LONGEST: Final = 4
+"""Characters of the longest top-level domain that is written in them; after it, Chinese goes on without a space."""
+
+_SHOWN_MAX: Final = 60
+_LABEL_SHOWN_MAX: Final = 10
+"""Of a label in Chinese, which may be half a sentence, its end is shown."""
+
+_DOT: Final = ".。·•・‧∙⋅点"
+_TOKEN: Final = re.compile(
+    rf"(?P<dot>(?P<bracketed> ?[\[({{<【〔] ?(?:[{_DOT}]|dot) ?[\])}}>】〕] ?)| dot | ?[{_DOT}] ?)"
+    r"|(?P<ascii>[a-z0-9-]+)|(?P<word>[^\Wa-z0-9_点]+)|(?:.)",
+    re.DOTALL,
+)
+_LETTER_BY_LETTER: Final = re.compile(rf"(?<![a-z0-9-])[a-z0-9](?: [a-z0-9{_DOT}]){{3,}}(?![a-z0-9-])")
+_SCHEME: Final = re.compile(r"(?P<name>\w{1,30})? ?: ?[/\\] ?[/\\]")
+_IP: Final = re.compile(rf"(?<![\d{_DOT}])\d{{1,3}}(?: ?[{_DOT}] ?\d{{1,3}}){{3}}(?![\d])")
+_IP_PARTS: Final = re.compile(r"\d+")
+
+_VARIATION_SELECTORS: Final = frozenset(map(chr, range(0xFE00, 0xFE10)))
+
+
+class _Label(NamedTuple):
+    text: str
+    is_ascii: bool
+    dot: str
+    """before it; empty where it begins a chain"""
+    bracketed: bool
+
+
+def links(text: str) -> tuple[str, ...]:
+    """Every link, as it is read, in order of kind: with a scheme, IP addresses, domains."""
+    read = _as_read(text)
+    found = [f"{match['name'] or ''}://" for match in _SCHEME.finditer(read)]
+    found += (match[0].replace(" ", "") for match in _IP.finditer(read) if _is_ip(match[0]))
+    for chain in _chains(read):
+        if (domain := _domain(chain)) is not None:
+            found.append(domain)
+    return tuple(dict.fromkeys(one[-_SHOWN_MAX:] for one in found))
+
+
+def _as_read(text: str) -> str:
+    """The text folded, without what cannot be seen, its white space single, letters that stand apart put together."""
+    seen = "".join(c for c in fold(text) if category(c) != "Cf" and c not in _VARIATION_SELECTORS)
+    return _LETTER_BY_LETTER.sub(lambda run: run[0].replace(" ", ""), " ".join(seen.split()))
+
+
+def _is_ip(text: str) -> bool:
+    try:
+        IPv4Address(".".join(_IP_PARTS.findall(text)))
+    except AddressValueError:
+        return False
+    return True
+
+
+def _chains(text: str) -> Iterator[list[_Label]]:
+    """Labels with dots between them, two at least."""
+    chain: list[_Label] = []
+    dot, bracketed = "", False
+    for token in _TOKEN.finditer(text):
+        kind = token.lastgroup
+        if kind == "dot" and chain and not dot:
+            dot, bracketed = token[0], token["bracketed"] is not None
+            continue
+        if kind in ("ascii", "word"):
+            label = _Label(token[0].strip("-"), kind == "ascii", dot, bracketed)
+            if dot:
+                chain.append(label)
+            else:
+                if len(chain) > 1:
+                    yield chain
+                chain = [label]
+        else:
+            if len(chain) > 1:
+                yield chain
+            chain = []
+        dot, bracketed = "", False
+    if len(chain) > 1:
+        yield chain
+
+
+def _domain(chain: list[_Label]) -> str | None:
+    """The domain in a chain of labels, or None."""
+    if chain[0].text == "www":
+        return _written(chain)
+    for end in range(len(chain) - 1, 0, -1):
+        top_level = _top_level(chain[end])
+        if top_level is not None and _is_domain(chain[:end], chain[end], top_level):
+            return _written([*chain[:end], chain[end]._replace(text=top_level)])
+    return None
+
+
+def _top_level(label: _Label) -> str | None:
+    """The top-level domain that a label is, or begins with where it is Chinese."""
+    if label.is_ascii:
+        return label.text if _TOP_LEVEL.publicsuffix(label.text) == label.text else None
+    beginnings = (label.text[:length] for length in range(min(len(label.text), _HANZI_LONGEST), 1, -1))
+    return next((one for one in beginnings if _TOP_LEVEL.publicsuffix(one) == one), None)
+
+
+def _is_domain(before: list[_Label], last: _Label, top_level: str) -> bool:
+    """Whether these labels and this top-level domain are a domain to a reader."""
+    abbreviated = len(before) > 1 and all(len(label.text) == 1 and label.text.isalpha() for label in before)
+    if abbreviated and top_level not in _COMMON:
+        return False  # e.g., i.e., U.S., and a word after it
+    name = before[-1]
+    if last.bracketed:
+        return True
+    dot = last.dot.strip()
+    if dot == "点" and name.text.isdigit() and len(name.text) < 3:
+        return False  # a time of day
+    ends_sentence = last.dot.endswith(" ") or (dot != "." and not name.is_ascii)
+    return top_level in _COMMON if ends_sentence else last.is_ascii or dot == "."
+
+
+def _written(chain: list[_Label]) -> str:
+    first = chain[0].text if chain[0].is_ascii else chain[0].text[-_LABEL_SHOWN_MAX:]
+    return ".".join([first, *(label.text for label in chain[1:])])

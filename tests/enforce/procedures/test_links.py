@@ -1,0 +1,72 @@
+"""Links as people hide them, and texts that only look as if they had one."""
+
+import pytest
+
+from stream.enforce.procedures.links import links
+
+FOUND = {
+    "登录abc.cn查询": "abc.cn",
+    "abc.wang": "abc.wang",
+    "某某.com": "某某.com",
+    "请看某某.中国查询": "请看某某.中国",
+    "t.cn": "t.cn",
+    "12306.cn": "12306.cn",
+    "a.b.com": "a.b.com",
+    "abc.com.cn/路": "abc.com.cn",
+    "www.例子": "www.例子",
+    "www。例子": "www.例子",
+    "xn--fiqs8s.xn--fiqs8s": "xn--fiqs8s.xn--fiqs8s",
+    "访问１９２．１６８．１．１": "192.168.1.1",
+    "ａｂｃ．ｃｎ": "abc.cn",
+    "ⓐⓑⓒ.cn": "abc.cn",
+    "ab\u200bc.\u200bc\ufe0fn": "abc.cn",
+    "abc点com": "abc.com",
+    "163点com": "163.com",
+    "某某点com": "某某.com",
+    "abc。cn": "abc.cn",
+    "abc[.]cn": "abc.cn",
+    "abc（点）cn": "abc.cn",
+    "abc dot com": "abc.com",
+    "abc . cn": "abc.cn",
+    "abc. cn": "abc.cn",
+    "a b c . c o m": "abc.com",
+    "abc\n.cn": "abc.cn",
+    "weixin://dl/x": "weixin://",
+    "#小程序://某某": "小程序://",
+    "ｈｔｔｐ：／／ａ": "http://",
+    "http : // a": "http://",
+    "https:\\\\a": "https://",
+}
+
+NONE = [
+    "e.g.info.",
+    "1.2 元",
+    "9点to 10点",
+    "每天8点到20点",
+    "请于8点前到达。me too",
+    "Wash hands. In case of fever call 12320.",
+    "增长3.5%,共2.5kg",
+    "2026.11.30",
+    "1.2.3",
+    "123.456.789.1",
+    "电话010-12345678。信息如下",
+    "时间:9:30/10:30",
+    "A。B。C",
+    "No.1",
+    "http",
+    "",
+]
+
+
+@pytest.mark.parametrize(("text", "link"), FOUND.items())
+def test_a_link_is_found_however_it_is_hidden(text: str, link: str) -> None:
+    assert links(text) == (link,)
+
+
+@pytest.mark.parametrize("text", NONE)
+def test_what_a_reader_takes_for_no_link_is_none(text: str) -> None:
+    assert links(text) == ()
+
+
+def test_every_link_is_named_once() -> None:
+    assert links("abc.cn 和 https://abc.cn 和 t.me") == ("https://", "abc.cn", "t.me")
