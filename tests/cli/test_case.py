@@ -127,22 +127,36 @@ FILING = {
     [
         (FILING, 0, ["nothing is missing or wrong"]),
         (
-            {**FILING, "kind": "filing", "text": FILING["text"] + "登录abc.cn查询" + "字" * 40, "volume": "x", "colour": 1},
+            {
+                **FILING,
+                "kind": "filing",
+                "text": FILING["text"] + "登录abc.cn查询" + "字" * 40,
+                "volume": "x",
+                "colour": 1,
+            },
             1,
-            ["colour: there is no such field; ", "volume: Expected `int`", "text: 77 characters of 70", "text: link abc.cn"],
+            [
+                "colour: there is no such field; ",
+                "volume: Expected `int`",
+                "text: 75 characters of 70",
+                "text: link abc.cn",
+            ],
         ),
         (
-            {**FILING, "text": FILING["text"] + "abc.cn", "exempt": "a notice"},
+            {**FILING, "text": FILING["text"] + " abc.cn", "exempt": "a notice"},
             0,
-            ["text: link abc.cn (waived, where the exemption that it claims is granted)", "nothing is missing or wrong"],
+            [
+                "text: link abc.cn (waived, where the exemption that it claims is granted)",
+                "nothing is missing or wrong",
+            ],
         ),
         (
-            {"channel": "sms", "subscriber": "010-87654326-12", "from": "1069012345", "at": 1795500000000},
+            {"channel": "sms", "subscriber": "010-87654326-12", "from": "1069012345", "at": 1793500000000},
             1,
             ["subscriber: not a person's number", "text or evidence: missing"],
         ),
         ({"kind": "complaint", **{f"f{count}": 1 for count in range(50)}}, 1, ["f0: there is no such field"]),
-        ({"channel": "sms"}, 1, []),
+        ({"channel": "sms"}, 1, ["subscriber: missing"]),
         ({"reason": "x"}, 1, ["sender: missing"]),
         ({"kind": "dispute"}, 1, []),
         ([], 1, []),

@@ -118,7 +118,12 @@ def test_a_file_that_is_not_there_is_named_with_the_mend(tmp_path: Path) -> None
         ('quotation_marks = ["“”"', 'quotation_marks = ["㈱”"', 'quotation_marks = ["㈱”"', "no pair of marks"),
         ('after = ["短信"', 'behind = ["短信"', 'behind = ["短信"', "no such name"),
         ("opt_out = '", "opt_out = 't(?!x)|", "opt_out = 't(?!x)|", "no look-around; write what may stand there"),
-        ("campaign_characters_max", r"link = '(a)\1'" + "\ncampaign_characters_max", r"link = '(a)\1'", "no back references"),
+        (
+            "campaign_characters_max",
+            r"link = '(a)\1'" + "\ncampaign_characters_max",
+            r"link = '(a)\1'",
+            "no back references",
+        ),
         ('texts = ["QXFSR"]', "texts = []", "texts = []", "length >= 1"),
         ('to = ["10086", "10001"]', 'to = ["owner"]', 'to = ["owner"]', "without brackets"),
         ('scope = "everything"', 'scope = "owner"', 'scope = "owner"', 'needs to = "owner"'),
