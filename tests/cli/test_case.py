@@ -107,7 +107,7 @@ def test_without_a_token_the_setting_is_named(
     assert "WURAO_API__TOKEN" in capsys.readouterr().err
 
 
-FILING = {
+FILING: dict[str, object] = {
     "sender": "GOV-110000-HEALTH",
     "body": "北京市卫生健康委",
     "body_region": "110000",
@@ -130,7 +130,7 @@ FILING = {
             {
                 **FILING,
                 "kind": "filing",
-                "text": FILING["text"] + "登录abc.cn查询" + "字" * 40,
+                "text": f"{FILING['text']}" + "登录abc.cn查询" + "字" * 40,
                 "volume": "x",
                 "colour": 1,
             },
@@ -143,7 +143,7 @@ FILING = {
             ],
         ),
         (
-            {**FILING, "text": FILING["text"] + " abc.cn", "exempt": "a notice"},
+            {**FILING, "text": f"{FILING['text']}" + " abc.cn", "exempt": "a notice"},
             0,
             [
                 "text: link abc.cn (waived, where the exemption that it claims is granted)",
