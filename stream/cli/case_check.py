@@ -11,7 +11,7 @@ import msgspec
 
 from stream.cli.common import CommandError, config_of, failed, read_object
 from stream.clock import now_ms
-from stream.config import ConfigError
+from stream.config import ConfigError, keys_of
 from stream.enforce.api import request_parsing
 from stream.enforce.api.request_parsing import Fields
 from stream.enforce.api.responses import Fault, Problem
@@ -86,7 +86,7 @@ def run(arguments: argparse.Namespace) -> int:
     """The command. 1 where anything is wrong or missing."""
     try:
         config = config_of(arguments)
-        terms = settings.terms(config, load(config.policy.file))
+        terms = settings.terms(config, load(config.policy.file, keys_of(config)))
         stated = {name: value for name, value in read_object(arguments.body).items() if value not in (None, "")}
         checked = check(stated, terms, arguments.now or now_ms())
     except (CommandError, ConfigError, PolicyError) as error:
