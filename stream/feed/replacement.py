@@ -17,7 +17,6 @@ from typing import Final
 
 from pyroaring import BitMap64
 
-from bloom.bitmaps import Wills
 from bloom.number import Msisdn, to_text
 from bloom.partition import partitions_of
 from bloom.wills import EVERYTHING, Channel
@@ -27,10 +26,11 @@ from stream.feed.order_index import OrderIndex
 from stream.feed.topic_reader import read
 from stream.kafka import clients
 from stream.model.codec import Undecodable, decode_record, encode
-from stream.model.registry import Expression, key_of
+from stream.model.registry import Expression
 from stream.model.topics import EXPRESSIONS
 from stream.registry.order_rule import SubscriberChannel, scope_of
 from stream.registry.registry import expression_row_of
+from stream.registry.standing import narrower
 
 GROUPS_AT_ONCE: Final = 5_000
 """Subscribers written between two acknowledgements."""
@@ -173,28 +173,6 @@ async def lifting_groups(
         ]
 
 
-def standing_of(expressions: Sequence[Expression]) -> tuple[Expression, ...]:
-    """Of all expressions of one subscriber and channel, in order of receipt, those narrower than (*,*) that
-    stand.
-
-    Written again in this order after a lift of everything, they give the state without its refusal of
-    everything.
-    """
-    wills = Wills()
-    wills.apply([expression_row_of(expression) for expression in expressions])
-    last = {key_of(expression): expression for expression in expressions}
-    row = expression_row_of(expressions[-1])
-    refusals, consents = wills.expressions_of(row.channel, row.number)
-    held = {("refuse", scope) for scope in refusals} | {("consent", scope) for scope in consents}
-    return tuple(
-        expression
-        for expression in expressions
-        if expression is last[key_of(expression)]
-        and scope_of(expression) != EVERYTHING
-        and (expression.will, scope_of(expression)) in held
-    )
-
-
 async def _standing(
     config: Config, numbers: Sequence[Msisdn], channel: Channel, partitions: int
 ) -> dict[Msisdn, tuple[Expression, ...]]:
@@ -214,7 +192,7 @@ async def _standing(
                 continue
             if type(record) is Expression:
                 expressions[number].append(record)
-    return {number: standing_of(received) for number, received in expressions.items()}
+    return {number: narrower(received, EVERYTHING) for number, received in expressions.items()}
 
 
 def _portions(numbers: BitMap64) -> Iterator[list[Msisdn]]:

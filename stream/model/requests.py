@@ -217,6 +217,11 @@ def decode_answer(data: bytes) -> RegistryAnswer:
     return decode_as(_answers, data)
 
 
+def takes_its_id(answer: RegistryAnswer) -> bool:
+    """Whether a request that got this answer has its id from then on: whoever remembers answers, remembers this one."""
+    return not any(refusal.code in ("unreadable", "id-taken") for refusal in answer.refusals[:1])
+
+
 def id_of(data: bytes) -> str | None:
     """The id of a request that cannot be decoded, so that it can be answered; None where that cannot be read either."""
     try:

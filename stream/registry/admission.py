@@ -25,7 +25,7 @@ from stream.model.registry import (
     key_fault,
 )
 from stream.model.requests import RefusalCode
-from stream.model.times import TERM_MAX_MS, time_problem
+from stream.model.times import TERM_MAX_MS, iso_time, time_problem
 from stream.registry import claims, prefixes
 from stream.registry.claims import NOTHING_STATED, HandOver
 from stream.registry.numbers import NumberKinds
@@ -68,6 +68,8 @@ class Admission:
         A record that is in the registry as it stands may always be written again. Cost: of a sender the orders on it,
         and 0.2 ms a prefix that is new.
         """
+        if isinstance(record, Expression):
+            return self._expression_refused(record, now)
         return next(self._refusals(record, registry, now), None)
 
     def refusal(self, record: FileRecord, registry: Registry, now: int) -> str | None:
@@ -78,6 +80,20 @@ class Admission:
     def giving_up(self, record: FileRecord, registry: Registry) -> list[Sender]:
         """What must be written before a record that is admitted: senders whose numbers it takes over, without them."""
         return claims.giving_up(record, registry, self.stated) if isinstance(record, Sender) else []
+
+    def _expression_refused(self, record: Expression, now: int) -> Refused | None:
+        """The same of an expression, of which there are millions: some 3 µs."""
+        if exceeded := limits.excess(record):
+            return Refused("limit", "; ".join(map(str, exceeded)))
+        if (record.sender or record.category) and (fault := key_fault(record)):
+            return Refused("key", fault)
+        if problem := time_problem(record.time, now):
+            return Refused("time", problem)
+        if self.numbering.registrable(record.subscriber) != record.subscriber:
+            return Refused("number", NO_PERSON)
+        if record.expires is not msgspec.UNSET and (problem := _expiry_problem(record, record.expires, now)):
+            return Refused("expires", problem)
+        return None
 
     def _refusals(self, record: FileRecord, registry: Registry, now: int) -> Iterator[Refused]:
         if isinstance(record, Tombstone):
@@ -104,10 +120,6 @@ class Admission:
                 yield from _outside_terms(record.from_, record.until, now)
                 for prefix in record.numbers:
                     yield from _because("prefix", prefixes.campaign_problem(prefix, self.numbering))
-            case Expression():
-                yield from _because("time", time_problem(record.time, now))
-                if self.numbering.registrable(record.subscriber) != record.subscriber:
-                    yield Refused("number", NO_PERSON)
             case _:
                 pass
 
@@ -224,6 +236,15 @@ def _has_to_do(order: Order, channel: Channel, prefix: str, numbering: NumberKin
     assert order.number is not None
     number = numbering.read_port(order.number) if channel == "sms" else numbering.read(order.number)
     return number.startswith(prefix) or prefix.startswith(number)
+
+
+def _expiry_problem(record: Expression, expires: int, now: int) -> str | None:
+    if record.will != "consent":
+        return f"a {record.will} does not expire: only a consent bears `expires`"
+    if expires <= max(record.time, now):
+        return f"the consent expired at {iso_time(expires)}: it ends by itself, and nothing is to be written any more"
+    problem = time_problem(expires, now, ahead_max=TERM_MAX_MS)
+    return f"`expires`: {problem}" if problem else None
 
 
 def _suspension_without_notice(record: Order) -> str | None:

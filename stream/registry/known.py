@@ -12,7 +12,7 @@ from msgspec import UNSET
 
 from stream.model.codec import encode
 from stream.model.registry import KEY_BAR, Expression, Record, Tombstone
-from stream.model.requests import NO_VERSION, RegistryAnswer
+from stream.model.requests import NO_VERSION, RegistryAnswer, takes_its_id
 from stream.model.times import counts_from
 from stream.model.topics import EXPRESSIONS
 from stream.registry.known_names import KnownNames
@@ -64,7 +64,7 @@ class Known(Protocol):
         """The offset of the last record of a subject that stands, or `NO_VERSION`."""
 
     def answered(self, request: str) -> RegistryAnswer | None:
-        """The answer to a request that was admitted or refused before, as far back as is remembered."""
+        """The answer that a request got before, as far back as is remembered, and only one that `takes_its_id`."""
 
     def expiring(self, until: int) -> Iterable[StandingRecord]:
         """Consents that are the last of their key and expire at `until` at the latest."""
@@ -142,9 +142,8 @@ class InMemory:
         self._set_version(Subject(EXPRESSIONS, subscriber), max((one.offset for one in kept.values()), default=None))
 
     def remember(self, answers: Iterable[RegistryAnswer]) -> None:
-        """Answers that were given. What another request got under an id that is taken does not take its place."""
-        for answer in answers:
-            self._answers.setdefault(answer.request, answer)
+        """Answers that were given."""
+        self._answers |= {answer.request: answer for answer in answers if takes_its_id(answer)}
 
     def _set_version(self, subject: Subject, offset: int | None) -> None:
         if offset is None:

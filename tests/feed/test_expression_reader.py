@@ -51,6 +51,7 @@ ODD: dict[str, tuple[object, ...]] = {
     "category": (*CATEGORIES, "\u2028", 1.5, True),
     "evidence": (None, "", "sha256:00", "a/b", "\\", 1, []),
     "actor": (None, "", "desk:17", {}, False),
+    "expires": (None, "", 0, (1 << 53) - 1, 1 << 53, -1, 1.0, 1.5, "1", True, 10**30),
     "other": (None, 1, -1, 1e30, 12345678901234567890, [], {"a": [1]}, "x", "\\", True),
 }
 

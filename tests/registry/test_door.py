@@ -11,7 +11,7 @@ from stream.model.registry import Expression, NumberEntry, Sender, Tombstone, Wo
 from stream.model.requests import NO_VERSION, RegistryAnswer, RegistryRequest, Statements, decode_request
 from stream.model.topics import EXPRESSIONS, WORDLISTS
 from stream.policy.loading import load
-from stream.registry.door import AskedRequest, Door, unreadable
+from stream.registry.door import Admitted, AskedRequest, Door, unreadable
 from stream.registry.known import InMemory
 
 NOW = 1_795_500_000_000
@@ -38,15 +38,22 @@ class Registrar:
     def ask_all(self, *requests: RegistryRequest) -> list[RegistryAnswer]:
         asked = [AskedRequest(f"requests:0:{place}", request) for place, request in enumerate(requests)]
         admitted = self._door.admit(asked, self.known, self.now)
+        answers = admitted.answered(self._written(admitted))
+        self.known.remember(answers)
+        return answers
+
+    def expire(self) -> list[object]:
+        """What the registrar writes by itself now."""
+        return [self.log[offset][2] for offset in self._written(self._door.expired(self.known, self.now))]
+
+    def _written(self, admitted: Admitted) -> list[int]:
         offsets = []
         for topic, key, record, value, _ in admitted.records:
             assert value == (None if record is None else encode(record))
             offsets.append(len(self.log))
             self.known.take(topic, key, record, written=self.now, offset=len(self.log))
             self.log.append((topic, key, record))
-        answers = admitted.answered(offsets)
-        self.known.remember(answers)
-        return answers
+        return offsets
 
     def ask(self, *records: object, **more: object) -> RegistryAnswer:
         (answer,) = self.ask_all(self.request(*records, **more))
@@ -58,8 +65,8 @@ def said(will: str, *, of: str = A, time: int = NOW - DAY_MS, **more: object) ->
     return Expression(**stated)  # type: ignore[arg-type]
 
 
-def consent(*, time: int = NOW - DAY_MS, **more: object) -> Expression:
-    return said("consent", time=time, **{"sender": "ORG-1", "category": "finance"} | more)  # type: ignore[arg-type]
+def consent(**more: object) -> Expression:
+    return said(**{"will": "consent", "sender": "ORG-1", "category": "finance"} | more)  # type: ignore[arg-type]
 
 
 def sender(name: str, *prefixes: str, **more: object) -> Sender:
@@ -170,12 +177,50 @@ def test_an_erasure_lifts_everything_and_takes_all_keys_the_lift_last() -> None:
     assert registrar.ask(said("refuse"), if_version=NO_VERSION).admitted == 1
 
 
+def test_a_lift_takes_its_own_scope_back_where_the_narrower_ones_stay() -> None:
+    registrar = Registrar()
+    narrow, newer = said("refuse", sender="ORG-1"), said("refuse", sender="ORG-2", time=NOW)
+    registrar.ask(narrow, said("refuse", time=NOW - 2 * DAY_MS), said("refuse", category="finance"), newer)
+    lift = said("lift", time=NOW - DAY_MS)
+    assert codes(registrar.ask(lift)) == [("late", 0)], "the newer narrower one would be lifted too"
+    answer = registrar.ask(lift, stated=Statements(narrower_stay=True))
+    again = [key for _, key, _ in registrar.log[-4:]]
+    assert again == [key_of(one) for one in (lift, narrow, said("refuse", category="finance"), newer)]
+    assert (answer.admitted, answer.version) == (1, len(registrar.log) - 1)
+    assert registrar.ask(lift, stated=Statements(narrower_stay=True)).already == 1
+
+
+def test_a_consent_that_expires_is_lifted_then_and_what_was_said_after_it_is_not_late() -> None:
+    registrar = Registrar()
+    registrar.ask(sender("ORG-1", "1069"))
+    once = consent(expires=NOW + 5)
+    registrar.ask(once, consent(category="other", expires=NOW + 9))
+    assert registrar.expire() == []
+    registrar.now = NOW + 5
+    (lift,) = registrar.expire()
+    assert lift == consent(will="lift", source="expired")
+    assert registrar.expire() == []
+    assert codes(registrar.ask(once)) == [("expires", 0)]
+    assert registrar.ask(consent(time=once.time + 1)).admitted == 1
+
+
+def test_no_lift_follows_a_consent_that_is_not_the_last_of_its_scope() -> None:
+    registrar = Registrar()
+    registrar.ask(consent(expires=NOW + 5), stated=Statements(unregistered=True))
+    registrar.ask(consent(will="refuse", time=NOW))
+    registrar.now = NOW + 9
+    assert registrar.expire() == []
+
+
 @pytest.mark.parametrize(
     ("record", "code"),
     [
         pytest.param(said("refuse", of="+8610123"), "number", id="nobody's number"),
         pytest.param(said("refuse", time=NOW // 1000), "time", id="seconds"),
         pytest.param(said("refuse", sender="a|b"), "key", id="a bar in a name"),
+        pytest.param(said("refuse", expires=NOW + 5), "expires", id="a refusal that expires"),
+        pytest.param(consent(expires=NOW), "expires", id="a consent that has expired"),
+        pytest.param(consent(expires=NOW + 4_000 * DAY_MS), "expires", id="a consent for eleven years"),
         pytest.param(said("refuse", evidence="x" * 4_001), "limit", id="evidence too long"),
         pytest.param(sender("ORG-1", "138"), "prefix", id="a prefix that no number has"),
         pytest.param(Tombstone(EXPRESSIONS, "x"), "topic", id="a tombstone of an expression"),

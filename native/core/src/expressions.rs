@@ -217,6 +217,7 @@ mod at {
     pub const CATEGORY: usize = 7;
     pub const EVIDENCE: usize = 8;
     pub const ACTOR: usize = 9;
+    pub const EXPIRES: usize = 10;
 }
 
 static FIELDS: Fields = Fields::new(&[
@@ -230,6 +231,7 @@ static FIELDS: Fields = Fields::new(&[
     b"category",
     b"evidence",
     b"actor",
+    b"expires",
 ]);
 
 /// Reads an expression; `None` is a fallback to Python. None of its values may hold an escape.
@@ -251,6 +253,11 @@ fn expression<'a>(bytes: &'a [u8], values: &Values) -> Option<Expression<'a>> {
     }
     for evidence in [value(at::EVIDENCE), value(at::ACTOR)] {
         name(evidence)?;
+    }
+    match value(at::EXPIRES) {
+        Value::Null => {}
+        Value::Integer(digits) if integer(digits) <= TIME_MAX => {}
+        _ => return None,
     }
     let verb = one_of(&VERBS, value(at::WILL))?;
     let (sender, category) = (name(value(at::SENDER))?, name(value(at::CATEGORY))?);
