@@ -1,4 +1,4 @@
-"""A genuine broker on which everybody may do what stream/kafka/rights.py says, and no more.
+"""A genuine broker, secured as in the compose file, on which everybody may do what stream/kafka/rights.py says alone.
 
 Kafka's own authorizer decides, and says so in the broker's log. Processes log in by SCRAM as their user on a listener
 of their own; the tests reach the other listener, where everything is allowed.
@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
 
+import msgspec
+import yaml
 from aiokafka.admin import AIOKafkaAdminClient
 
 from stream import config as configuration
@@ -18,6 +20,8 @@ from stream.config import Config
 from stream.kafka import users
 from stream.kafka.rights import USERS, Operation, ResourceKind
 from stream.testbed import jars
+from tests.deploy.manifests import COMPOSE_FILE
+from tests.deploy.workloads import Compose
 from tests.filter.harness import Broker
 from tests.testbed.listening import PASSWORD, listening_kafka
 
@@ -79,14 +83,6 @@ class Guarded:
 @contextmanager
 def guarded_kafka(folder: Path) -> Iterator[Guarded]:
     """A broker with wurao's topics, users and their rights; `folder` is for its settings."""
-    properties = {
-        "sasl.enabled.mechanisms": "SCRAM-SHA-512",
-        "listener.name.users.scram-sha-512.sasl.jaas.config": (
-            "org.apache.kafka.common.security.scram.ScramLoginModule required;"
-        ),
-        "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
-        "super.users": "User:ANONYMOUS",
-    }
     logging = folder / "log4j2.properties"
     logging.write_text(
         jars.definition("log4j2.properties").read_text(encoding="utf-8")
@@ -94,11 +90,22 @@ def guarded_kafka(folder: Path) -> Iterator[Guarded]:
         encoding="utf-8",
     )
     jvm = (f"-Dlog4j2.configurationFile={logging}",)
-    with listening_kafka({"USERS": "SASL_PLAINTEXT"}, properties, jvm=jvm) as (kafka, ports):
+    with listening_kafka({"INSIDE": "SASL_PLAINTEXT"}, _security_of_compose(), jvm=jvm) as (kafka, ports):
         broker = Broker(kafka.bootstrap)
         broker.create_topics()
         broker.ask(_make_users)
-        yield Guarded(broker, ports["USERS"], kafka.log_directory / "node-1.log")
+        yield Guarded(broker, ports["INSIDE"], kafka.log_directory / "node-1.log")
+
+
+def _security_of_compose() -> dict[str, str]:
+    """How the compose file's Kafka lets users in and what it lets them do, as the image makes properties of it."""
+    services = msgspec.convert(yaml.safe_load(COMPOSE_FILE.read_text("utf-8")), Compose).services
+    properties = {
+        name.removeprefix("KAFKA_").lower().replace("___", "-").replace("_", "."): value
+        for name, value in services["kafka"].variables.items()
+    }
+    wanted = ("sasl.enabled.mechanisms", "listener.name.inside.", "authorizer.class.name", "super.users")
+    return {name: value for name, value in properties.items() if name.startswith(wanted)}
 
 
 async def _make_users(admin: AIOKafkaAdminClient) -> None:

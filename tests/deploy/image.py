@@ -40,7 +40,8 @@ def run(service: ComposeService, *, name: str, variables: Iterable[str]) -> list
     Variables are named here and taken from the environment: no password stands among the arguments.
     """
     mounts = [volume.split(":")[:2] for volume in service.volumes if volume.startswith("./")]
-    mounts += [[f"./own/{secret}", f"/run/secrets/{secret}"] for secret in service.secrets]
+    # Passwords come as variables.
+    mounts += [[f"./own/{name}", file] for file, name in service.mounted.items() if name == "api-tokens"]
     return [
         *(engine(), "run", "--rm", f"--name={name}", "--network=host", *limits(service)),
         *(f"--volume={(DEPLOY / source).resolve()}:{target}:ro" for source, target in mounts),

@@ -12,8 +12,10 @@ import pytest
 import yaml
 
 from stream.cli.parser import parser
+from stream.cli.users import PASSWORD_CHARACTERS_MIN
 from stream.config import Config
 from stream.filter.supervisor import GOODBYE_MARGIN_S
+from stream.kafka.rights import GATEWAYS, SCALER, USERS
 from tests.deploy.image import IMAGE
 from tests.deploy.manifests import COMPOSE_FILE, DEPLOY, KUBERNETES, config, seconds
 from tests.deploy.workloads import Compose, ComposeService, Prometheus
@@ -70,7 +72,8 @@ def _compose(grafana_login: str) -> subprocess.CompletedProcess[str]:
 
 
 def _config(service: ComposeService) -> Config:
-    return config(variables=service.variables)
+    """As its process has it (a password stands in for the file of its secret)."""
+    return config(variables=service.variables | {"WURAO_KAFKA__SASL_PASSWORD": "some"})
 
 
 def test_compose_itself_takes_the_file_and_warns_of_nothing() -> None:
@@ -103,7 +106,8 @@ def test_every_service_runs_a_command_that_exists_with_settings_that_exist() -> 
         arguments = parser(service.command[0]).parse_args(service.command)
         assert callable(arguments.run)
         assert name == service.command[0]
-        assert _config(service).kafka.bootstrap == "kafka:9092"
+        # What makes topics and users is within Kafka's container.
+        assert _config(service).kafka.bootstrap == ("127.0.0.1:9091" if service.network_mode else "kafka:9092")
 
 
 def test_the_kafka_is_the_one_that_the_tests_run_on() -> None:
@@ -116,14 +120,14 @@ def test_the_kafka_is_the_one_that_the_tests_run_on() -> None:
 def test_every_service_shows_whether_it_is_alive_and_at_work() -> None:
     served = {name: port for name, port in _ports().items() if name != "api"}
     for name, service in OURS.items():
-        if name == "topics":
+        if service.network_mode:
             continue
         assert service.healthcheck is not None
         *_, program, port = service.healthcheck.test
         assert int(port) == served[name]
         assert "healthz" in program
         assert "readyz" in program
-    assert all(service.healthcheck for name, service in COMPOSE.services.items() if name != "topics")
+    assert all(service.healthcheck for service in COMPOSE.services.values() if not service.network_mode)
 
 
 def test_every_process_of_ours_has_a_root_that_it_cannot_write() -> None:
@@ -151,10 +155,44 @@ def test_prometheus_asks_every_process_and_every_worker() -> None:
 
 def test_every_file_that_is_mounted_is_there() -> None:
     named = [volume.split(":")[0] for service in COMPOSE.services.values() for volume in service.volumes]
-    named += [secret["file"] for secret in COMPOSE.secrets.values()]
-    assert named
+    named.append(COMPOSE.secrets["api-tokens"]["file"])
     for source in named:
         assert source in COMPOSE.volumes or (DEPLOY / source).exists(), source
+
+
+def test_every_service_logs_in_as_its_own_user_by_a_password_that_is_made_and_not_shipped(tmp_path: Path) -> None:
+    made = subprocess.run([DEPLOY / "passwords", tmp_path], capture_output=True, text=True, check=True, timeout=LONG_S)
+    passwords = {path.name: path.read_text(encoding="ascii") for path in tmp_path.iterdir()}
+    assert made.stdout.count("made ") == len(passwords) == len(set(passwords.values()))
+    assert all(len(password) >= PASSWORD_CHARACTERS_MIN for password in passwords.values())
+    subprocess.run([DEPLOY / "passwords", tmp_path], check=True, timeout=LONG_S)
+    assert {path.name: path.read_text(encoding="ascii") for path in tmp_path.iterdir()} == passwords, "those stay"
+
+    files = {name: secret["file"] for name, secret in COMPOSE.secrets.items() if name != "api-tokens"}
+    assert files == {name: f"./own/passwords/{name}" for name in passwords}
+    assert set(COMPOSE.services["users"].mounted.values()) == passwords.keys() == USERS.keys() - {SCALER.name}
+    for name, service in OURS.items():
+        if not service.network_mode:
+            kafka = _config(service).kafka
+            assert (kafka.security_protocol, kafka.sasl_username) == ("SASL_PLAINTEXT", f"wurao-{name}")
+            file = service.variables["WURAO_KAFKA__SASL_PASSWORD_FILE"]
+            assert service.mounted[file] == f"wurao-{name}"
+
+
+def test_gateways_of_the_compose_file_are_those_of_the_table() -> None:
+    command = COMPOSE.services["users"].command
+    arguments = parser("users").parse_args(command)
+    assert arguments.gateway == [f"{one.name}={','.join(one.writes)}" for one in GATEWAYS]
+
+
+def test_whoever_does_not_log_in_reaches_kafka_within_its_container_alone() -> None:
+    """That they may do everything, and nobody else more than the table says, `guarded.py` takes from this file."""
+    settings = COMPOSE.services["kafka"].variables
+    protocols = dict(one.split(":") for one in settings["KAFKA_LISTENER_SECURITY_PROTOCOL_MAP"].split(","))
+    addresses = dict(one.split("://") for one in settings["KAFKA_LISTENERS"].split(","))
+    for name, address in addresses.items():
+        assert protocols[name] == "SASL_PLAINTEXT" or address.startswith("127.0.0.1:"), name
+    assert {name for name, service in COMPOSE.services.items() if service.network_mode} == {"topics", "users"}
 
 
 def test_nothing_listens_to_other_machines() -> None:

@@ -41,6 +41,18 @@ OVERLAYS = ("production", "small")
 T = TypeVar("T")
 
 
+class PolicyPort(msgspec.Struct, frozen=True):
+    port: int
+
+
+class Egress(msgspec.Struct, frozen=True):
+    ports: list[PolicyPort]
+
+
+class NetworkPolicySpec(msgspec.Struct, frozen=True):
+    egress: list[Egress]
+
+
 class Kustomization(msgspec.Struct, frozen=True):
     resources: list[str] = []
 
@@ -245,6 +257,12 @@ def test_every_process_has_a_user_whose_groups_are_those_that_it_joins() -> None
         (right,) = USERS[name].groups
         fits = str.startswith if right.pattern == "prefix" else str.__eq__
         assert all(fits(group, right.name) for group in groups), name
+
+
+def test_the_connector_reaches_mail_servers_by_every_way_that_can_be_configured_and_webhooks() -> None:
+    (policy,) = [one for one in ALL if one["kind"] == "NetworkPolicy" and manifest(one).metadata.name == "wurao-notify"]
+    rules = msgspec.convert(policy["spec"], NetworkPolicySpec).egress
+    assert {port.port for rule in rules for port in rule.ports} == {25, 465, 587, 443}
 
 
 def test_every_process_is_watched_under_the_job_that_rules_ask_for() -> None:

@@ -43,7 +43,7 @@ pytestmark = pytest.mark.kafka
 SERVICES = {
     name: service
     for name, service in msgspec.convert(yaml.safe_load(COMPOSE_FILE.read_text("utf-8")), Compose).services.items()
-    if service.is_ours and name != "topics"
+    if service.is_ours and not service.network_mode
 }
 
 

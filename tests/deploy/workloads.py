@@ -118,6 +118,11 @@ class Health(msgspec.Struct, frozen=True):
     test: list[str]
 
 
+class MountedSecret(msgspec.Struct, frozen=True):
+    source: str
+    target: str
+
+
 class ComposeService(msgspec.Struct, frozen=True):
     image: str
     command: list[str] = []
@@ -128,7 +133,9 @@ class ComposeService(msgspec.Struct, frozen=True):
     tmpfs: list[str] = []
     cap_drop: list[str] = []
     security_opt: list[str] = []
-    secrets: list[str] = []
+    secrets: list[str | MountedSecret] = []
+    network_mode: str = ""
+    depends_on: dict[str, dict[str, str]] = {}
     ports: list[str] = []
     volumes: list[str] = []
 
@@ -141,6 +148,12 @@ class ComposeService(msgspec.Struct, frozen=True):
     def variables(self) -> dict[str, str]:
         """Its environment as texts."""
         return {name: str(value) for name, value in self.environment.items()}
+
+    @property
+    def mounted(self) -> dict[str, str]:
+        """Its secrets: name by the file that it finds it in."""
+        stated = [MountedSecret(one, one) if isinstance(one, str) else one for one in self.secrets]
+        return {f"/run/secrets/{one.target}": one.source for one in stated}
 
 
 class Compose(msgspec.Struct, frozen=True):
