@@ -37,7 +37,8 @@ Format = Literal["ndjson", "csv", "list"]
 CHUNK_LINES: Final = 100_000
 """Lines handled at once: each portion costs the broker a round trip, and the index a pass over its pages."""
 
-COLUMNS: Final = tuple(name for name in Expression.__struct_fields__)
+COLUMNS: Final = tuple(name for name in Expression.__struct_fields__ if name != "expires")
+"""A consent that expires is for one transaction: no table is kept of such."""
 _STATED: Final = tuple(name for name in COLUMNS if name != NUMBER)
 
 _EXPRESSION: Final = msgspec.Raw(b'"expression"')
