@@ -108,6 +108,10 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--backlog", type=int, metavar="N", help="events that wait before emergencies")
     parser.add_argument("--numbers", type=_numbers, metavar="N,N", help="sizes of registries")
     parser.add_argument("--peers", type=_names, metavar="A,B", help="programs beside the filter (default: all)")
+    parser.add_argument(
+        "--hostile", type=int, metavar="N", help="hostile events beside good ones", dest="hostile_count"
+    )
+    parser.add_argument("--alone", type=int, metavar="N", help="hostile events alone", dest="alone_count")
     parser.add_argument("--partitions", type=int, metavar="N", help="of all partitioned topics (default: 12)")
     parser.add_argument("--pin", action="store_true", default=None, help="workers and generator on cores of their own")
 

@@ -47,6 +47,8 @@ GOALS: Final = (
     Goal("optout-propagation", "expressions", "p99_ms", at_most=1_000),
     Goal("registry-churn", "expressions, .*", "p99_ms", at_most=1_000),
     Goal("registry-churn", "idle worker", "records_per_cpu_s", at_least=500_000),
+    Goal("hostile", ".*, hostile", "p99_ratio", at_most=2),
+    Goal("hostile", ".*, hostile.*", "grown_mib", at_most=64),
     Goal("cold-start", "500,000,000 numbers", "first_decision_s", at_most=5),
 )
 

@@ -17,6 +17,7 @@ from aiokafka.codec import lz4_decode, zstd_decode
 from aiokafka.record.default_records import DefaultRecordBatch
 from numpy.typing import NDArray
 
+from loadtest.cluster import LoadtestError
 from loadtest.pool import DIGITS
 from stream.config import Config
 from stream.kafka import clients, seams
@@ -32,21 +33,35 @@ GATHER_BYTES: Final = 1 << 16
 round trip of its own, which costs the machine more than the observer is worth."""
 
 LOOK_S: Final = 0.05
+_REASONS: Final = re.compile(b'"reason":"([a-z_]+)"')
+"""Within a text of JSON its quotes would be escaped."""
 
 
 class Observer:
-    """Notes the first answer to each of `count` events whose ids begin with `prefix`. Use it in `async with`."""
+    """Notes the first answer to each of `count` events whose ids begin with `prefix`. Use it in `async with`.
 
-    def __init__(self, config: Config, *, prefix: str, count: int) -> None:
+    With `reasons` it keeps the reason of each answer too, for as much again.
+    """
+
+    def __init__(self, config: Config, *, prefix: str, count: int, reasons: bool = False) -> None:
         self.seen_ns: NDArray[np.int64] = np.zeros(count, dtype=np.int64)
         """per event the monotonic moment of its first decision; 0: none yet"""
         self.decided = 0
         """events that have one"""
         self.duplicates = 0
-        self._ids = re.compile(b'"event":"%b-([0-9]{%d})' % (re.escape(prefix).encode(), DIGITS))
+        self.reason_of: NDArray[np.uint8] | None = np.zeros(count, dtype=np.uint8) if reasons else None
+        """per event a number for the reason of its last decision (`reasons`); 0: none yet"""
+        self._reasons: dict[bytes, int] = {}
+        self._ids = re.compile(b'"event":"(?:%b-([0-9]{%d}))?' % (re.escape(prefix).encode(), DIGITS))
+        """finds every decision, and the digits of those that are looked for"""
         self._consumer = clients.follower(config, client="loadtest-observer")
         self._places = clients.partitions(DECISIONS, config.topics.partitions)
         self._reading: asyncio.Task[None] | None = None
+
+    @property
+    def reasons(self) -> dict[int, str]:
+        """The reasons that were seen, by their numbers in `reason_of`."""
+        return {number: reason.decode() for reason, number in self._reasons.items()}
 
     async def __aenter__(self) -> Self:
         """Read from here on."""
@@ -84,7 +99,10 @@ class Observer:
                 self._note(records, moment)
 
     def _note(self, records: Iterable[RawBatch | FetchedRecord], moment: int) -> None:
-        numbers = [number for one in records for number in self._ids.findall(_text_of(one))]
+        numbers: list[bytes] = []
+        for one in records:
+            text = _text_of(one)
+            numbers += self._numbers(text) if self.reason_of is None else self._with_reasons(text, self.reason_of)
         if not numbers:
             return
         found = np.unique(np.array(numbers).astype(np.int64))
@@ -92,6 +110,20 @@ class Observer:
         self.seen_ns[fresh] = moment
         self.decided += len(fresh)
         self.duplicates += len(numbers) - len(fresh)
+
+    def _numbers(self, text: bytes) -> list[bytes]:
+        return [number for number in self._ids.findall(text) if number]
+
+    def _with_reasons(self, text: bytes, reason_of: NDArray[np.uint8]) -> list[bytes]:
+        ids, reasons = self._ids.findall(text), _REASONS.findall(text)
+        if len(ids) != len(reasons):
+            raise LoadtestError(f"{len(ids)} decisions have {len(reasons)} reasons: they are not told apart")
+        numbers = []
+        for number, reason in zip(ids, reasons, strict=True):
+            if number:
+                numbers.append(number)
+                reason_of[int(number)] = self._reasons.setdefault(reason, len(self._reasons) + 1)
+        return numbers
 
 
 def _text_of(one: RawBatch | FetchedRecord) -> bytes:

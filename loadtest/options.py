@@ -27,6 +27,10 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     """sizes of registries, in numbers that refuse everything"""
     peers: tuple[str, ...] = ()
     """programs beside the filter; empty: all that can run"""
+    hostile_count: int = 0
+    """hostile events beside good ones, on the native path"""
+    alone_count: int = 0
+    """hostile events with nothing beside them, on the native path"""
     partitions: int = 12
     pin: bool = False
     """workers and generator on cores of their own"""

@@ -29,17 +29,18 @@ async def set_stage(rig: Rig, options: RunOptions, *, extra: Sequence[str] = ())
 
 @asynccontextmanager
 async def filtering(
-    stage: Stage, *, workers: int = 1, group: str | None = None, name: str = "filter"
+    stage: Stage, *, workers: int = 1, group: str | None = None, name: str = "filter", path: str = "auto"
 ) -> AsyncIterator[FilterProcess]:
     """A filter that is ready, for as long as the block lasts.
 
-    Without `group` it is a new one that starts at the end offsets: existing events are skipped. `name` is its log's.
+    Without `group` it is a new one that starts at the end offsets: existing events are skipped. `name` is its log's,
+    `path` its setting `native`.
     """
     rig = stage.rig
     if group is None:
         group = rig.group()
         await rig.skip_to_ends(group)
-    process = rig.filter(workers=workers, group=group, name=name, settings=native("auto"))
+    process = rig.filter(workers=workers, group=group, name=name, settings=native(path))
     process.start()
     try:
         await process.ready()

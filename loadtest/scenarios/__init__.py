@@ -14,6 +14,7 @@ from loadtest.options import RunOptions
 from loadtest.scenarios import (
     burst,
     cold_start,
+    hostile,
     latency,
     mixed,
     optout,
@@ -129,6 +130,30 @@ SCENARIOS: Final[dict[str, Scenario]] = {
             soak.run,
             RunOptions(repeat=1, seconds=900.0, rates=(2_000,), workers=(2,), refusals_count=_SMALL),
             RunOptions(repeat=1, seconds=60.0, rates=(2_000,), workers=(2,), refusals_count=_SMALL, quick=True),
+        ),
+        Scenario(
+            "hostile",
+            "hostile events beside good ones, at half of saturation: nobody dies or grows, good ones are not held up",
+            hostile.run,
+            RunOptions(
+                repeat=1,
+                seconds=60.0,
+                rates=(0,),
+                workers=(2,),
+                refusals_count=_SMALL,
+                hostile_count=1_000_000,
+                alone_count=10_000_000,
+            ),
+            RunOptions(
+                repeat=1,
+                seconds=8.0,
+                rates=(0,),
+                workers=(2,),
+                refusals_count=_SMALL,
+                hostile_count=50_000,
+                alone_count=50_000,
+                quick=True,
+            ),
         ),
         Scenario(
             "burst",

@@ -125,6 +125,22 @@ def cpu_s(pid: int) -> float | None:
     return (int(fields[11]) + int(fields[12])) / _TICKS_PER_S  # utime and stime: fields 14 and 15 of proc(5)
 
 
+def rss_mib(pid: int, *, peak: bool = False) -> float | None:
+    """The memory of a process, shared pages too, in MiB: now, or the most since its `restart_peak`; None once gone."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace").splitlines()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    wanted = "VmHWM:" if peak else "VmRSS:"
+    return next((int(line.split()[1]) * 1024 / _MIB for line in lines if line.startswith(wanted)), None)
+
+
+def restart_peak(pid: int) -> None:
+    """Let the most memory of a process of ours count from now (proc(5), `clear_refs`)."""
+    with suppress(FileNotFoundError, ProcessLookupError):
+        Path(f"/proc/{pid}/clear_refs").write_text("5", encoding="ascii")
+
+
 def free_ports(count: int) -> int:
     """The first of `count` (at most 16) neighbouring ports of 127.0.0.1 that nobody listens on just now."""
     for base in islice(_bases, len(_BASES)):

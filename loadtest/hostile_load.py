@@ -1,0 +1,261 @@
+"""The process that sends hostile events and accounts for their dead letters: `python -m loadtest.hostile_load`.
+
+A child as `loadtest.child` has it. It sends what is due, or, without a rate, as fast as the brokers take it, and reads
+`dead-letter` from then on. A broker's answer tells where each batch stands; a dead letter tells the place of the record
+that it is for. So the account is by place: each event that must become a dead letter has one, with its reason and its
+own bytes, and nobody else has any (`HostileAccount`). Decisions are the observer's to count.
+"""
+
+import asyncio
+import os
+import time
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from hashlib import sha256
+from typing import Final, NamedTuple
+from zlib import crc32
+
+import msgspec
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.protocol.produce import ProduceRequest
+
+from loadtest.child import Lines, run
+from loadtest.cluster import LoadtestError
+from loadtest.schedule import NS_PER_S
+from stream import config as configuration
+from stream.clock import now_ms
+from stream.config import Config
+from stream.kafka import clients
+from stream.model.topics import DEAD_LETTER
+from stream.testbed.hostile import TOPICS, HostileTraffic, Lot
+from stream.testbed.hostile_kinds import UNREADABLE_BATCH, Kind
+
+ACKS_OF_ALL: Final = -1
+UNANSWERED_MAX: Final = 16
+"""Lots on their way to a broker: beyond, the next waits."""
+LETTERS_S_MAX: Final = 60.0
+"""So long without a further dead letter, and the rest is missing."""
+AFTER_S: Final = 1.0
+"""What is written twice, and what nobody expects, is looked for so much longer."""
+POLL_MS: Final = 100
+LOOK_S: Final = 0.1
+
+Place = tuple[str, int, int]
+"""Topic, partition, offset."""
+
+
+class HostileJob(msgspec.Struct, frozen=True):
+    """What to send. Events that must be decided are numbered from `first`."""
+
+    prefix: str
+    seed: int
+    first: int
+    count: int
+    rate: int
+    """events a second; 0: as fast as it goes"""
+    partitions: int
+
+
+class KindAccount(msgspec.Struct):
+    """What became of one kind of event."""
+
+    sent: int = 0
+    letters: int = 0
+    """that have at least one dead letter"""
+    missing: int = 0
+    """that must have one and have none"""
+    repeated: int = 0
+    """dead letters beyond an event's first"""
+    unexplained: int = 0
+    """dead letters without the reason that the kind must have, or not of the event's bytes"""
+    needless: int = 0
+    """that have one and must be decided"""
+
+
+class HostileAccount(msgspec.Struct, frozen=True):
+    """What was sent, and what its dead letters say."""
+
+    kinds: dict[str, KindAccount]
+    decided_count: int
+    """events that must be decided"""
+    strangers_count: int
+    """dead letters for records that are none of these"""
+    bytes_count: int
+    """of the batches"""
+    sent_s: float
+    """from the beginning to the last answer of a broker"""
+    wall_s: float
+    """from the beginning to the last dead letter"""
+    cpu_s: float
+
+    def total(self, figure: str) -> int:
+        """The sum of one figure over all kinds."""
+        return sum(getattr(kind, figure) for kind in self.kinds.values())
+
+
+class Letters:
+    """The dead letters that have come, by the place of what they are for."""
+
+    def __init__(self, consumer: AIOKafkaConsumer) -> None:
+        self._consumer = consumer
+        self.seen: dict[Place, tuple[str, int | bytes]] = {}
+        """the reason, and what tells the original's bytes: their checksum, or the digest that the letter names"""
+        self.repeated: Counter[Place] = Counter()
+        self.last_ns = 0
+
+    async def read(self) -> None:
+        """Read without an end."""
+        while True:
+            for records in (await self._consumer.getmany(timeout_ms=POLL_MS)).values():
+                self.last_ns = time.monotonic_ns()
+                for record in records:
+                    self._note(record)
+
+    def _note(self, letter: clients.ConsumerRecord) -> None:
+        headers: dict[str, bytes] = dict(letter.headers)
+        place = headers["topic"].decode(), int(headers["partition"]), int(headers["offset"])
+        if place in self.seen:
+            self.repeated[place] += 1
+            return
+        self.seen[place] = headers["error"].decode(), headers.get("value-sha256") or crc32(letter.value or b"")
+
+
+class Sent(NamedTuple):
+    """An event that stands in its topic, without its bytes."""
+
+    kind: Kind
+    marks: tuple[int, bytes]
+    """checksum and digest of its value: its dead letter bears the value, or names the digest"""
+
+
+class HostileSender:
+    """Sends lots, and keeps where each event came to stand."""
+
+    def __init__(self, producer: AIOKafkaProducer, *, timeout_ms: int) -> None:
+        self._client = producer.client
+        self._timeout_ms = timeout_ms
+        self.places: dict[Place, Sent] = {}
+        self.bytes_count = 0
+
+    async def send(self, lot: Lot) -> None:
+        """Send one, and wait for its answer. Raises `LoadtestError` where a broker refuses it."""
+        batch = lot.batch()
+        self.bytes_count += len(batch)
+        node = self._client.cluster.leader_for_partition(clients.AIOKafkaPartition(lot.topic, lot.partition))
+        request = ProduceRequest(None, ACKS_OF_ALL, self._timeout_ms, [(lot.topic, [(lot.partition, batch)])])
+        answer = await self._client.send(node, request)
+        _, error, base, *_ = answer.topics[0][1][0]
+        if error:
+            kinds = ", ".join(sorted({record.kind.name for record in lot.records}))
+            raise LoadtestError(f"a broker refused {lot.topic}-{lot.partition}, {lot.codec}, {kinds}: error {error}")
+        for offset, record in lot.offsets():
+            self.places[lot.topic, lot.partition, base + offset] = Sent(record.kind, _marks(record.value or b""))
+
+
+def _marks(value: bytes) -> tuple[int, bytes]:
+    return crc32(value), sha256(value).hexdigest().encode()
+
+
+def account(sender: HostileSender, letters: Letters, *, began_ns: int, sent_ns: int, cpu_s: float) -> HostileAccount:
+    """What became of everything."""
+    kinds: dict[str, KindAccount] = {}
+    for place, sent in sender.places.items():
+        kind, letter = kinds.setdefault(sent.kind.name, KindAccount()), letters.seen.get(place)
+        kind.sent += 1
+        kind.letters += letter is not None
+        kind.repeated += letters.repeated[place]
+        if sent.kind.reason is None:
+            kind.needless += letter is not None
+        elif letter is None:
+            kind.missing += 1
+        else:
+            kind.unexplained += not _explains(sent, *letter)
+    return HostileAccount(
+        kinds=kinds,
+        decided_count=sum(sent.kind.reason is None for sent in sender.places.values()),
+        strangers_count=len(letters.seen.keys() - sender.places.keys()),
+        bytes_count=sender.bytes_count,
+        sent_s=(sent_ns - began_ns) / NS_PER_S,
+        wall_s=(max(letters.last_ns, sent_ns) - began_ns) / NS_PER_S,
+        cpu_s=cpu_s,
+    )
+
+
+def _explains(sent: Sent, reason: str, mark: int | bytes) -> bool:
+    """Whether a dead letter has the reason that it must have, and the event's own bytes or their digest."""
+    is_whole_batch = sent.kind.reason == UNREADABLE_BATCH
+    return bool(reason) and (sent.kind.reason or "") in reason and (is_whole_batch or mark in sent.marks)
+
+
+async def send(job: HostileJob, sender: HostileSender, letters: Letters, *, begin_ns: int) -> HostileAccount:
+    """Send all, wait for what becomes of it, and account for it."""
+    await asyncio.sleep(max(0.0, (begin_ns - time.monotonic_ns()) / NS_PER_S))
+    cpu_s = time.process_time()
+    traffic = HostileTraffic(seed=job.seed, prefix=job.prefix, first=job.first, partitions=job.partitions)
+    room = asyncio.Semaphore(UNANSWERED_MAX)
+    sent = 0
+
+    async def one(lot: Lot) -> None:
+        try:
+            await sender.send(lot)
+        finally:
+            room.release()
+
+    async with asyncio.TaskGroup() as answers:
+        for lot in traffic.lots(job.count, now=now_ms):
+            due_ns = begin_ns + (sent * NS_PER_S // job.rate if job.rate else 0)
+            await asyncio.sleep(max(0.0, (due_ns - time.monotonic_ns()) / NS_PER_S))
+            await room.acquire()
+            answers.create_task(one(lot))
+            sent += len(lot.records)
+    sent_ns = letters.last_ns = time.monotonic_ns()
+    wanted = {place for place, one in sender.places.items() if one.kind.reason is not None}
+    # Nobody announces the last one, so it is looked for.
+    while wanted - letters.seen.keys() and time.monotonic_ns() - letters.last_ns < LETTERS_S_MAX * NS_PER_S:  # noqa: ASYNC110
+        await asyncio.sleep(LOOK_S)
+    await asyncio.sleep(AFTER_S)
+    return account(sender, letters, began_ns=begin_ns, sent_ns=sent_ns, cpu_s=time.process_time() - cpu_s)
+
+
+@asynccontextmanager
+async def connected(config: Config) -> AsyncIterator[tuple[AIOKafkaProducer, AIOKafkaConsumer]]:
+    """A producer that knows who leads the topics of events, and a reader of dead letters from now on."""
+    producer = clients.producer(config, client="loadtest-hostile")
+    consumer = clients.follower(config, client="loadtest-letters")
+    places = clients.partitions(DEAD_LETTER, 1)
+    consumer.assign(places)
+    try:
+        await producer.start()
+        await consumer.start()
+        for topic in TOPICS:
+            await producer.partitions_for(topic)
+        for place, end in (await consumer.end_offsets(places)).items():
+            consumer.seek(place, end)
+        yield producer, consumer
+    finally:
+        await producer.stop()
+        await consumer.stop()
+
+
+async def work(lines: Lines) -> None:
+    """One job, from its line to the report."""
+    job = await lines.job(HostileJob)
+    config = configuration.load(None, os.environ)
+    async with connected(config) as (producer, consumer):
+        begin_ns = await lines.begin()
+        if begin_ns is None:
+            return
+        letters = Letters(consumer)
+        sender = HostileSender(producer, timeout_ms=config.kafka.request_timeout_ms)
+        reading = asyncio.create_task(letters.read())
+        sending = asyncio.create_task(send(job, sender, letters, begin_ns=begin_ns))
+        await asyncio.wait({reading, sending}, return_when=asyncio.FIRST_COMPLETED)
+        if reading.done():
+            reading.result()  # raises why nothing is read any more
+        lines.report(await sending)
+        reading.cancel()
+
+
+if __name__ == "__main__":
+    run(work)
