@@ -29,8 +29,10 @@ CALENDAR: Final = f"""\
 
 The day on which a term begins does not count; the term ends with the last working day, at midnight in Shanghai, and
 "in time" means before that moment. The package `chinesecalendar` knows the years whose official notice was out when
-it was made. A calendar file adds or replaces whole years ({YEAR_FIRST} to {YEAR_LAST}); a year that neither knows
-counts Monday to Friday, and every clock that rests on it is marked (`known` is false).
+it was made. A calendar file adds or replaces whole years ({YEAR_FIRST} to {YEAR_LAST}); of a year that neither knows
+the thirteen statutory days are off, the lunar ones as `holidays` reckons them; the rest counts Monday to Friday, since
+what is made up for, and when, nobody knows yet. Every clock that rests on such a year is marked (`known` is false), and
+`wurao case show` says so: give the file as soon as the notice is out.
 
 ```toml
 [[years]]

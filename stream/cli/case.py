@@ -219,7 +219,10 @@ async def _show(client: Client, arguments: argparse.Namespace) -> int:
     line = shown.line
     print(f"{line.case}: {line.procedure}, {line.state}, step {line.step} of {_time(line.updated)}")
     for clock in line.due:
-        print(f"  {clock.clock}: {'missed, was due' if clock.breached else 'due'} {_time(clock.due)}")
+        unknown = (
+            "" if clock.known else " (of a year whose holidays are not announced yet: reckoned with statutory days)"
+        )
+        print(f"  {clock.clock}: {'missed, was due' if clock.breached else 'due'} {_time(clock.due)}{unknown}")
     print(f"  you may: {', '.join(shown.possible) or 'nothing'}")
     print(msgspec.json.format(bytes(shown.body)).decode())
     return 0

@@ -1,9 +1,10 @@
 """Working days as China counts them: public holidays off, make-up days worked (REGULATION.md, last section).
 
 The package `chinesecalendar` knows the years whose official notice was out when it was made; a calendar file
-adds or overrides whole years. A year that neither knows counts Monday to Friday, and every answer that rests
-on such a year says so (`known` is False), so that callers can warn: the official notice comes only in the
-autumn before.
+adds or overrides whole years. Of a year that neither knows the thirteen statutory days are off (the State Council's
+Decree 795, since 2025; the lunar ones as the package `holidays` reckons them), and the rest counts Monday to Friday:
+which days are made up for, and when, is announced only in the autumn before. Every answer that rests on such a year
+says so (`known` is False), so that callers can warn.
 
 Days are those of Shanghai, which has kept UTC+8 without summer time since September 1991.
 """
@@ -16,6 +17,7 @@ from typing import Final, NamedTuple
 
 import chinese_calendar
 import msgspec
+from holidays import country_holidays
 
 from stream.model.schema_fault import schema_fault
 
@@ -97,11 +99,13 @@ class WorkingDays:
     def __init__(self, years: Iterable[CalendarYear] = ()) -> None:
         given = {year.year: year for year in years}
         self._known = frozenset(year for year in range(YEAR_FIRST, YEAR_LAST + 1) if year in given or _packaged(year))
+        unknown = set(range(YEAR_FIRST, YEAR_LAST + 1)) - self._known
+        statutory = frozenset(country_holidays("CN", years=unknown, observed=False, expand=False))
         self._days = [
             day.toordinal()
             for year in range(YEAR_FIRST, YEAR_LAST + 1)
             for day in _days_of(year)
-            if _is_working(day, given.get(year), packaged=year in self._known)
+            if _is_working(day, given.get(year), packaged=year in self._known) and day not in statutory
         ]
         self._set = frozenset(self._days)
 

@@ -181,7 +181,8 @@ def _of_time(filing: Filing, filed: int, terms: Terms) -> Iterator[FilingFault]:
     lead = terms.calendar.after(filed, limits.lead_working_days)
     if filing.from_ < lead.at:
         first = lead.day + timedelta(days=1)
-        what = f"{limits.lead_working_days} working days ahead is {first} or later (Shanghai)"
+        unknown = "" if lead.known else "; the holidays of that year are not announced yet"
+        what = f"{limits.lead_working_days} working days ahead is {first} or later (Shanghai){unknown}"
         yield FilingFault("too-late", "from", what)
 
 

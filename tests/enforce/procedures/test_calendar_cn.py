@@ -78,11 +78,27 @@ def test_days_are_those_of_shanghai(now: int) -> None:
     assert date.fromordinal(ordinal_of(now)) == datetime.fromtimestamp(now / 1000, ZoneInfo("Asia/Shanghai")).date()
 
 
-def test_a_year_that_nobody_knows_counts_monday_to_friday_and_says_so() -> None:
+def test_a_year_that_nobody_announced_has_its_statutory_days_and_says_that_the_rest_is_unknown() -> None:
     due = CALENDAR.after(at("2026-12-30 09:00"), 3)
-    assert (due.day, due.known) == (date(2027, 1, 4), False)
+    assert (due.day, due.known) == (date(2027, 1, 5), False), "New Year's Day is a Friday, whoever announces what"
     assert CALENDAR.after(at("2026-12-28 09:00"), 3).known
     assert not CALENDAR.knows(2027)
+
+
+@pytest.mark.parametrize(
+    ("year", "lunar"),
+    [
+        (2027, ["02-05", "02-06", "02-07", "02-08", "04-05", "06-09", "09-15"]),
+        (2028, ["01-25", "01-26", "01-27", "01-28", "04-04", "05-28", "10-03"]),
+        (2033, ["01-30", "01-31", "02-01", "02-02", "04-04", "06-01", "09-08"]),
+    ],
+)
+def test_the_statutory_days_are_thirteen_and_no_others_are_off(year: int, lunar: list[str]) -> None:
+    solar = ["01-01", "05-01", "05-02", "10-01", "10-02", "10-03"]
+    off = {date.fromisoformat(f"{year}-{day}") for day in (*solar, *lunar)}
+    for ordinal in range(date(year, 1, 1).toordinal(), date(year, 12, 31).toordinal() + 1):
+        day = date.fromordinal(ordinal)
+        assert CALENDAR.is_working(day) == (day.weekday() < 5 and day not in off), day
 
 
 def test_a_calendar_file_teaches_a_year_and_overrides_a_known_one() -> None:
