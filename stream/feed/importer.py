@@ -187,7 +187,9 @@ class Importer:
     async def _take_expressions(self, path: Path, lines: Sequence[int], expressions: Sequence[Expression]) -> None:
         encoded = list(map(encode, expressions))
         rows, digests = rows_of(expressions), list(map(digest_of_encoded, encoded))
-        sifted = apply_order_rule(expressions, rows, digests, self._index.indexed(set(rows)), now=self._now)
+        sifted = apply_order_rule(
+            expressions, rows, digests, self._index.indexed(set(rows)), now=self._now, of_file=True
+        )
         self.tally.already_count += sifted.already_count
         for place, newer in sifted.late:
             reason = f"older than this subscriber's expression of {iso_time(newer)} about an overlapping scope"

@@ -79,10 +79,11 @@ class BatchState:
             kept[key] = StandingRecord(record, self.now, NO_VERSION)
         return list(kept.values())
 
-    def sift(self, expressions: Sequence[Expression], encoded: Sequence[bytes]) -> OrderRuleResult:
+    def sift(self, expressions: Sequence[Expression], encoded: Sequence[bytes], *, of_file: bool) -> OrderRuleResult:
         """What the order rule says of these, one after another; what it admits is to be written."""
         digests = list(map(digest_of_encoded, encoded))
-        return apply_order_rule(expressions, rows_of(expressions), digests, self.indexed, now=self.now)
+        rows = rows_of(expressions)
+        return apply_order_rule(expressions, rows, digests, self.indexed, now=self.now, of_file=of_file)
 
     def write_expression(self, expression: Expression, encoded: bytes, request: int | None) -> int:
         """Write an expression; returns its place among `records`."""

@@ -54,6 +54,8 @@ class AskedRequest(NamedTuple):
     at: str
     """lane, partition, offset, such as `requests:3:1234`"""
     request: RegistryRequest
+    of_file: bool = False
+    """Whether its expressions are a file's (the bulk lane): what was said before, so that no refusal is given now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +95,13 @@ class Door:
         state = BatchState(known, now, expressions)
         admitted = Admitted(state.records)
         given: dict[str, tuple[RegistryAnswer, int | None]] = {}
-        for place, (at, request) in enumerate(requests):
+        for place, (at, request, of_file) in enumerate(requests):
             digest = digest_of_request(request)
             earlier, last = given.get(request.id) or (known.answered(request.id), None)
             if earlier is not None and earlier.digest == digest:
                 answer = earlier  # a repeat
             else:
-                one = OneRequest(request, place, state)
+                one = OneRequest(request, place, state, of_file=of_file)
                 subject = _subject_of(request)
                 if refused := self._refusal(request, subject, state) if earlier is None else _taken(request):
                     one.refuse(refused.code, refused.what)

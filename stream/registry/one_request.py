@@ -27,7 +27,7 @@ ERASED: Final = "erased"
 class OneRequest:
     """One request while its records are looked at: `write`, or `erase`, and then what came of it."""
 
-    def __init__(self, request: RegistryRequest, place: int, state: BatchState) -> None:
+    def __init__(self, request: RegistryRequest, place: int, state: BatchState, *, of_file: bool) -> None:
         """`place` is the request's in its batch."""
         self.admitted_count = self.already_count = 0
         self.refusals: list[RecordRefusal] = []
@@ -35,7 +35,7 @@ class OneRequest:
         """names that nobody knows → how many expressions give them"""
         self.last: int | None = None
         """the place of the last record written for it"""
-        self._request, self._place, self._state = request, place, state
+        self._request, self._place, self._state, self._of_file = request, place, state, of_file
 
     def refuse(self, code: RefusalCode, what: str, place: int | None = None) -> None:
         """Refuse the record at this place of the request, or the whole of it."""
@@ -132,7 +132,7 @@ class OneRequest:
                 fit.append(expression)
                 encoded.append(encode(expression))
         if not self._request.stated.narrower_stay:
-            self._write_sifted(places, fit, encoded, self._state.sift(fit, encoded))
+            self._write_sifted(places, fit, encoded, self._state.sift(fit, encoded, of_file=self._of_file))
             return
         for one in zip(places, fit, encoded, strict=True):
             self._write_one(*one)
@@ -170,14 +170,16 @@ class OneRequest:
         state, (row,), scope = self._state, rows_of([expression]), scope_of(expression)
         if expression.will != "lift":
             state.indexed.setdefault(row, [])
-            self._write_sifted([place], [expression], [encoded], state.sift([expression], [encoded]))
+            self._write_sifted(
+                [place], [expression], [encoded], state.sift([expression], [encoded], of_file=self._of_file)
+            )
             return
         indexed = state.indexed.get(row, [])
         stays = [one for one in indexed if one.scope != scope and scope.covers(one.scope)]
         state.indexed[row] = [one for one in indexed if one not in stays]
         channel = expression.channel
         before = [one.expression for one in state.standing(expression.subscriber) if one.expression.channel == channel]
-        sifted = state.sift([expression], [encoded])
+        sifted = state.sift([expression], [encoded], of_file=self._of_file)
         self._write_sifted([place], [expression], [encoded], sifted)
         state.indexed[row] += stays
         if sifted.write:

@@ -132,9 +132,11 @@ def apply_order_rule(
     indexed: dict[int, list[IndexedExpression]],
     *,
     now: int = TIME_MAX,
+    of_file: bool = False,
 ) -> OrderRuleResult:
     """Sort a batch, which stands in order of receipt and is written at `now`, by the order rule.
 
+    Refusals `of_file` are never given now: a file says what was said before, and comes again.
     `rows` and `digests` have each expression's `SubscriberChannel.row` and `digest_of`, `indexed` what the topic has
     there already; what is to be written is added to it, unless nothing else of the batch is of that subscriber and
     channel. About a microsecond each, and a tenth of that for those of whom nothing else is known.
@@ -159,13 +161,13 @@ def apply_order_rule(
                 newest = one.time
         if place in repeated or (same >= 0 and _is_last_expression(known[same], expression, digest)):
             sifted.already_count += 1
-        elif newest > time and not given_now(expression, now):
+        elif newest > time and (of_file or not given_now(expression, now)):
             sifted.late.append((place, newest))
         elif (
             same < 0
             and len(known) >= limits.SCOPES.most
             and scope != Scope(None, None)
-            and not given_now(expression, now)
+            and (of_file or not given_now(expression, now))
         ):
             sifted.too_many.append(place)
         else:

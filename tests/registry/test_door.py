@@ -35,8 +35,8 @@ class Registrar:
         stated = {"id": f"r{next(self._ids)}", "time": self.now, "actor": "test", "records": records} | more
         return RegistryRequest(**stated)  # type: ignore[arg-type]
 
-    def ask_all(self, *requests: RegistryRequest) -> list[RegistryAnswer]:
-        asked = [AskedRequest(f"requests:0:{place}", request) for place, request in enumerate(requests)]
+    def ask_all(self, *requests: RegistryRequest, of_file: bool = False) -> list[RegistryAnswer]:
+        asked = [AskedRequest(f"requests:0:{place}", request, of_file) for place, request in enumerate(requests)]
         admitted = self._door.admit(asked, self.known, self.now)
         answers = admitted.answered(self._written(admitted))
         self.known.remember(answers)
@@ -90,7 +90,10 @@ def test_a_word_older_than_what_stands_is_refused_and_a_refusal_given_now_is_not
     registrar = Registrar()
     registrar.ask(said("lift", time=NOW - 1))
     assert codes(registrar.ask(said("refuse"))) == [("late", 0)]
-    assert registrar.ask(said("refuse", time=NOW - 2)).admitted == 1
+    refusal = said("refuse", time=NOW - 2)
+    (in_file,) = registrar.ask_all(registrar.request(refusal), of_file=True)
+    assert codes(in_file) == [("late", 0)]
+    assert registrar.ask(refusal).admitted == 1
 
 
 def test_each_request_sees_what_those_before_it_did() -> None:
