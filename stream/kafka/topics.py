@@ -16,7 +16,9 @@ from stream.config import TopicsConfig
 from stream.kafka.describe import ClusterDescription, TopicDescription, describe
 from stream.model.topics import (
     ACTIVITY,
+    ANSWERS,
     APPEALS,
+    BULK,
     CAMPAIGNS,
     CASE_EVENTS,
     CASES,
@@ -37,6 +39,7 @@ from stream.model.topics import (
     NOTICES,
     ORDERS,
     REPORTS,
+    REQUESTS,
     SENDERS,
     SHADOW_DIFFERENCES,
     WORDLISTS,
@@ -68,6 +71,9 @@ _REGISTRY: Final = {
     "max.message.bytes": str(MESSAGE_BYTES_MAX),
 }
 
+_ASKED: Final = _FLOW | {"retention.ms": str(7 * DAY_MS)}
+"""As old as a request may be: whoever repeats one is answered from what the registrar keeps of the answers."""
+
 _DUTY: Final = _FLOW | {"retention.ms": "-1"}
 """Complaints, notices, reports and what was done about them are evidence: the archive says how long they stay."""
 
@@ -91,7 +97,17 @@ class Expected:
         return topics.partitions if self.partitioned else 1
 
 
-PARTITIONED: Final = (EVENTS_SMS, EVENTS_CALL, EVENTS_REPLY, EVENTS_URGENT, DECISIONS, EXPRESSIONS)
+PARTITIONED: Final = (
+    EVENTS_SMS,
+    EVENTS_CALL,
+    EVENTS_REPLY,
+    EVENTS_URGENT,
+    DECISIONS,
+    EXPRESSIONS,
+    REQUESTS,
+    BULK,
+    ANSWERS,
+)
 """Topics in which a subscriber has the same partition: equal counts, fixed for life (DESIGN section 3).
 
 So have, for cases, the control plane's topics and its table: Faust refuses a table whose count differs from its
@@ -113,6 +129,9 @@ EXPECTED: Final[dict[str, Expected]] = {
     ORDERS: Expected(False, _REGISTRY),
     CAMPAIGNS: Expected(False, _REGISTRY),
     WORDLISTS: Expected(False, _REGISTRY),
+    REQUESTS: Expected(True, _ASKED),
+    BULK: Expected(True, _ASKED),
+    ANSWERS: Expected(True, _ASKED),
     COMPLAINTS: Expected(True, _DUTY),
     APPEALS: Expected(True, _DUTY),
     FILINGS: Expected(True, _DUTY),

@@ -1,0 +1,1 @@
+"""The registrar: the one door to the registry (DESIGN section 14)."""
