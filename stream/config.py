@@ -197,6 +197,20 @@ class ApiConfig(ConfigSection, frozen=True):
     token_file: str | None = None
 
 
+class RegistrarConfig(ConfigSection, frozen=True):
+    """The one door to the registry: one `wurao registrar`, of as many as share its partitions."""
+
+    group: str = "wurao-registrar"
+    directory: str = "registrar"
+    """where its stores are, of this process alone: some 30 bytes for each expression that stands in its partitions.
+    What is lost is built again from the topics"""
+    cache_mib: Annotated[int, msgspec.Meta(ge=1, le=1_048_576)] = 64
+    """what all stores of the process keep in memory of their files, beside 32 MiB at most for each partition that is
+    written to much; a MiB for each million expressions spares most reads of the disk"""
+    port: Port = 9630
+    """where `/metrics`, `/healthz` and `/readyz` are served, on `metrics.host`; 0 lets the system choose"""
+
+
 class ConnectorConfig(ConfigSection, frozen=True):
     """The delivery of notices: one `wurao notify`, of as many as share them (docs/notices.md)."""
 
@@ -308,6 +322,7 @@ class Config(ConfigSection, frozen=True):
     enforce: EnforceConfig = EnforceConfig()
     watch: WatchConfig = WatchConfig()
     api: ApiConfig = ApiConfig()
+    registrar: RegistrarConfig = RegistrarConfig()
     connector: ConnectorConfig = ConnectorConfig()
     audit: AuditConfig = AuditConfig()
     http: HttpConfig = HttpConfig()

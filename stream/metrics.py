@@ -294,6 +294,73 @@ class WatchMetrics:
         )
 
 
+class RegistrarMetrics:
+    """What a registrar shows."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.requests = self._counter(
+            "wurao_registrar_requests_total", "Requests answered, by lane (requests: single ones; bulk: files).", "lane"
+        )
+        self.records = self._counter(
+            "wurao_registrar_records_total",
+            "Records of requests that stand now, by outcome: admitted (written), already (they stood).",
+            "outcome",
+        )
+        self.refusals = self._counter(
+            "wurao_registrar_refusals_total",
+            "Records and requests refused, by reason. Whoever asked has it in the answer, with the mend; "
+            "many `unreadable` or `wrong-partition`: some client is of another version.",
+            "code",
+        )
+        self.latency = Latency(
+            "wurao_registrar_answer_seconds",
+            "Seconds from a request's timestamp to its committed answer, by lane. Single requests above 50 ms: the "
+            "processor is short, or the broker slow; start another registrar.",
+            label="lane",
+            values=("requests", "bulk"),
+        )
+        self.registry.register(self.latency)
+        self.transactions = self._counter(
+            "wurao_registrar_transactions_total",
+            "Transactions, by outcome: committed, aborted (somebody wrote about a subscriber of the batch before it, "
+            "which was admitted anew).",
+            "outcome",
+        )
+        self.beside = self._counter(
+            "wurao_registrar_beside_total",
+            "Records of `registry.expressions` that others wrote: the filter's opt-out replies. More than replies: "
+            "somebody writes past the door; `wurao doctor` names it.",
+        )
+        self.expired = self._counter("wurao_registrar_expired_total", "Consents ended at their `expires`.")
+        self.store_failures = self._counter(
+            "wurao_registrar_store_failures_total",
+            "Times a store could not be read or written; nothing is admitted in its partition until it can. See that "
+            "the disk of registrar.directory has room.",
+        )
+        self.rebuilt = self._counter(
+            "wurao_registrar_stores_rebuilt_total",
+            "Stores built anew: of other topics, damaged, or not as the topic has it (the log says which).",
+        )
+        self.left = self._gauge(
+            "wurao_registrar_left_records",
+            "Offsets that a partition's store had left to read when it read last. It must reach 0 before the partition "
+            "is served.",
+            "partition",
+        )
+        self.lost = self._counter(
+            "wurao_registrar_lost_total", "Requests that were deleted before they were answered, by topic.", "topic"
+        )
+        self.partitions = self._gauge("wurao_registrar_partitions", "Partitions assigned to this registrar.")
+        self.ready = self._gauge("wurao_registrar_ready", "1 when all its partitions are served.")
+
+    def _counter(self, name: str, sentence: str, *labels: str) -> Counter:
+        return Counter(name, sentence, labels, registry=self.registry)
+
+    def _gauge(self, name: str, sentence: str, *labels: str) -> Gauge:
+        return Gauge(name, sentence, labels, registry=self.registry)
+
+
 class AuditMetrics:
     """What an instance of the audit shows."""
 

@@ -11,9 +11,12 @@ from stream.model.control import Activity, Appeal, Complaint, Delivery, Filing, 
 from stream.model.decision import Decision, Difference, Epoch
 from stream.model.events import Call, Reply, Sms
 from stream.model.registry import Campaign, Expression, Order, Sender, Wordlist
+from stream.model.requests import RegistryAnswer, RegistryRequest
 from stream.model.topics import (
     ACTIVITY,
+    ANSWERS,
     APPEALS,
+    BULK,
     CASE_EVENTS,
     CASES,
     COMPLAINTS,
@@ -28,6 +31,7 @@ from stream.model.topics import (
     NOTICES,
     RECORD_KIND,
     REPORTS,
+    REQUESTS,
     SHADOW_DIFFERENCES,
 )
 
@@ -48,6 +52,13 @@ _CONTROL: Final[dict[str, tuple[type[msgspec.Struct], str, str]]] = {
     NOTICES: (Notice, "the notice", "Notices to parties, applicants and users."),
     REPORTS: (Report, "the report", "Reports to authorities and companies."),
     LISTINGS: (Listing, "the listing", "The bad-actor list (Article 36). Compacted."),
+    REQUESTS: (
+        RegistryRequest,
+        "the request, in the partition of its subscriber; about senders and word lists in partition 0",
+        "What is asked of the registrar, each answered within 50 ms.",
+    ),
+    BULK: (RegistryRequest, "as in `registry.requests`", "The same, by files: it waits for those."),
+    ANSWERS: (RegistryAnswer, "the request", "What came of each request."),
     HOLDS: (Hold, "the hold", "Evidence that must outlive its ordinary retention."),
 }
 """The control plane's topics: what stands in each, its key, and what it is for."""
@@ -75,7 +86,7 @@ _SUMMARIES: Final = {
     "registry.campaigns": "Public-interest campaigns. Compacted; a null value removes.",
     "registry.wordlists": "Terms that the law prohibits. Compacted; a null value removes.",
 }
-_READ: Final = {*EVENT_KINDS, *RECORD_KIND, ACTIVITY, COMPLAINTS, APPEALS, FILINGS, CASE_EVENTS, DELIVERIES}
+_READ: Final = {*EVENT_KINDS, *RECORD_KIND, ACTIVITY, COMPLAINTS, APPEALS, FILINGS, CASE_EVENTS, DELIVERIES, REQUESTS, BULK}
 
 
 def render() -> str:
@@ -101,7 +112,7 @@ def render() -> str:
         Campaign,
         Wordlist,
     )
-    structs += tuple(kind for kind, _, _ in _CONTROL.values())
+    structs += tuple(dict.fromkeys(kind for kind, _, _ in _CONTROL.values()))
     _, schemas = msgspec.json.schema_components(structs, ref_template="#/components/schemas/{name}")
     document = {
         "asyncapi": "3.0.0",

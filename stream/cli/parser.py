@@ -22,6 +22,7 @@ ORDER: Final = (
     "enforce",
     "watch",
     "notify",
+    "registrar",
     "audit",
     "case",
     "decide",

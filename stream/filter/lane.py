@@ -32,13 +32,14 @@ from stream.deciding.native_batch import Taken
 from stream.filter.delivery import AtLeastOnceDelivery, BatchDelivery, WritesLetters
 from stream.filter.lane_state import LaneState
 from stream.filter.pacing import Pacing
-from stream.filter.transactions import ExactlyOnceDelivery, MakeProducer
+from stream.filter.transactions import ExactlyOnceDelivery
 from stream.kafka import clients
 from stream.kafka.group import commit_owned
 from stream.kafka.offsets import Offsets
 from stream.kafka.reach import until_answered
 from stream.kafka.seams.incoming import RawBatch, joined, raw_batches, spare_consumer_records, take_raw
 from stream.kafka.seams.membership import InstanceTaken, keep_out, see_not_taken
+from stream.kafka.transactional import MakeProducer
 from stream.model.topics import TopicPartition
 
 log = logs.get(__name__)

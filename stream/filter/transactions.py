@@ -30,13 +30,6 @@ from typing import Final
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka import TopicPartition as AIOKafkaPartition
-from aiokafka.errors import (
-    InvalidProducerEpoch,
-    InvalidProducerIdMapping,
-    InvalidTxnState,
-    ProducerFenced,
-    UnknownProducerId,
-)
 from aiokafka.structs import RecordMetadata
 
 from stream import logs
@@ -45,25 +38,15 @@ from stream.deciding.native_batch import Taken
 from stream.filter.delivery import Ack, WritesLetters, send_beside, send_decided
 from stream.kafka.closing import close_within
 from stream.kafka.offsets import Offsets
-from stream.kafka.reach import until_answered
 from stream.kafka.seams.membership import is_member
 from stream.kafka.seams.outgoing import why_ended
+from stream.kafka.transactional import INITIALISED_S_MAX, MakeProducer, initialised, is_lost
 from stream.model.topics import TopicPartition
 
 log = logs.get(__name__)
 
-INITIALISED_S_MAX: Final = 30.0
-"""How long a predecessor's transaction may take to end: brokers end one whose producer is gone after
-`clients.TRANSACTION_MS_MAX` by themselves."""
-
 ATTEMPTS_MAX: Final = 3
 """How often a transaction is tried: an id is lost once an outage, not each time."""
-
-LOST: Final = (InvalidProducerEpoch, InvalidProducerIdMapping, InvalidTxnState, ProducerFenced, UnknownProducerId)
-"""What a broker answers to a producer whose id it has forgotten, or whose transaction it has ended."""
-
-MakeProducer = Callable[[str], AIOKafkaProducer]
-"""The producer of a transactional id, not started."""
 
 
 class _NoMember(Exception):
@@ -207,15 +190,7 @@ class ExactlyOnceDelivery:
 
     async def _initialised(self, place: TopicPartition) -> AIOKafkaProducer:
         """A producer with the partition's id, which nobody else has from now on."""
-        producer = self._transactional(f"{self._group}.{place.topic}.{place.partition}")
-        try:
-            await until_answered(producer.start)
-            await producer.begin_transaction()  # waits for the id; an empty transaction asks for nothing more
-            await producer.commit_transaction()
-        except BaseException:
-            await close_within(producer)
-            raise
-        return producer
+        return await initialised(self._transactional, f"{self._group}.{place.topic}.{place.partition}")
 
     async def _give_up(self, places: Collection[TopicPartition]) -> None:
         gone = [self._partitions.pop(place) for place in places]
@@ -266,7 +241,7 @@ class ExactlyOnceDelivery:
                 await self._transact(partition, [outputs for outputs, _ in portions], next_offset)
                 break
             except Exception as error:
-                if attempt == ATTEMPTS_MAX or not _is_lost(partition.producer, error):
+                if attempt == ATTEMPTS_MAX or not is_lost(partition.producer, error):
                     raise
                 if await self._begin_anew(partition, error, until=next_offset):
                     break
@@ -350,9 +325,3 @@ class ExactlyOnceDelivery:
     def _fail(self, error: Exception) -> None:
         if not self.failed.done():
             self.failed.set_exception(error)
-
-
-def _is_lost(producer: AIOKafkaProducer, error: Exception) -> bool:
-    """Whether a transaction failed since the brokers have forgotten its producer, or have ended it themselves."""
-    ended = why_ended(producer)
-    return any(isinstance(one, LOST) for one in (error, error.__cause__, ended, ended and ended.__cause__))

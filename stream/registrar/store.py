@@ -12,7 +12,8 @@ may lag its topics and is never ahead of them. Must never be asked by two proces
 import hashlib
 import shutil
 import struct
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Final, NamedTuple, TypeVar
@@ -84,11 +85,13 @@ class Progress(NamedTuple):
     answers: int = 0
 
 
-class _Meta(msgspec.Struct, array_like=True):
+class _Meta(msgspec.Struct, array_like=True, frozen=True):
     format: str
     topics: str
     """the topics that it stands for, by their ids"""
-    progress: tuple[int, int]
+    progress: Progress
+    erased_any: bool = False
+    """whether it took a null value: what the topic has may then stand nowhere"""
 
 
 class _Kept(msgspec.Struct, array_like=True, gc=False, frozen=True):
@@ -117,7 +120,7 @@ _metas: Final = msgspec.msgpack.Decoder(_Meta)
 _packed: Final = msgspec.msgpack.Encoder().encode
 
 
-class Store:
+class PartitionStore:
     """An open store. `close` it."""
 
     def __init__(self, path: Path, *, topics: str, cache: rocksdict.Cache) -> None:
@@ -139,9 +142,9 @@ class Store:
         except StoreError as error:
             if not error.is_corrupt:
                 raise
-            self._empty(str(error))
+            self.empty(str(error))
         if self._meta.topics != topics or self._meta.format != FORMAT:
-            self._empty(f"{path} was of other topics or of another format")
+            self.empty(f"{path} was of other topics or of another format")
 
     def _open(self) -> None:
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)  # it holds subscribers' numbers
@@ -158,8 +161,10 @@ class Store:
             self._database.close()
             raise
 
-    def _empty(self, why: str) -> None:
+    def empty(self, why: str) -> None:
+        """Forget everything, for this reason. Raises `StoreError`."""
         self.emptied = why
+        self._looked_up, self._stale = {}, []
         if hasattr(self, "_database"):
             self._database.close()
         shutil.rmtree(self.path)
@@ -167,10 +172,8 @@ class Store:
 
     def close(self) -> None:
         """Let go of the directory. Raises nothing: what was taken is there."""
-        try:
+        with suppress(Exception):  # a disk that fails has been told of already
             self._database.close()
-        except Exception:  # noqa: BLE001, S110  # a disk that fails has been told of already
-            pass
 
     def see_there(self) -> None:
         """Raise `StoreError` where its files are gone, or others."""
@@ -184,7 +187,12 @@ class Store:
     @property
     def progress(self) -> Progress:
         """How far it knows its topics."""
-        return Progress(*self._meta.progress)
+        return self._meta.progress
+
+    @property
+    def erased_any(self) -> bool:
+        """Whether it took a null value: not all that the topic has need stand then."""
+        return self._meta.erased_any
 
     # ---- what is asked
 
@@ -215,10 +223,14 @@ class Store:
         ]
         return sorted(found, key=lambda one: one.offset)
 
-    def answered(self, request: str) -> RegistryAnswer | None:
-        """The answer to a request of the last seven days."""
-        found = self._do(lambda: self._database.get(_ANSWER + _hash(request)))
-        return None if found is None else decode_answer(found)
+    def answered(self, requests: Collection[str]) -> dict[str, RegistryAnswer]:
+        """The answers to those of these requests that were answered within the last seven days."""
+        found = self._get([_ANSWER + _hash(request) for request in requests])
+        return {
+            request: decode_answer(answer)
+            for request, answer in zip(requests, found, strict=True)
+            if answer is not None
+        }
 
     def expiring(self, until: int) -> Iterator[StandingRecord]:
         """Consents that are the last of their key and expire at `until` (milliseconds) at the latest."""
@@ -268,12 +280,13 @@ class Store:
             self._write_answer(batch, answer)
         for key in self._stale:
             batch.delete(key)
-        before = self.progress
-        progress = (
+        before = self._meta.progress
+        progress = Progress(
             before.expressions if expressions is None else expressions,
             before.answers if next_answer is None else next_answer,
         )
-        meta = _Meta(self._meta.format, self._meta.topics, progress)
+        erased_any = self._meta.erased_any or any(one.expression is None for one in logged)
+        meta = _Meta(self._meta.format, self._meta.topics, progress, erased_any)
         batch.put(_META, _packed(meta))
         self._looked_up = {}
         self._do(lambda: self._database.write(batch))
@@ -324,15 +337,20 @@ class Store:
         missing = [row for row in rows if row not in self._looked_up]
         if missing:
             missing.sort()  # neighbours in the files are read together
-            keys = [_ROW + _UINT64.pack(row) for row in missing]
-            found = self._do(lambda: self._database.get(keys))
+            found = self._get([_ROW + _UINT64.pack(row) for row in missing])
             for row, value in zip(missing, found, strict=True):
                 self._looked_up[row] = [] if value is None else _rows.decode(value)
         return self._looked_up
 
+    def _get(self, keys: Sequence[bytes]) -> Sequence[bytes | None]:
+        """What stands under each of these keys."""
+        found: Sequence[bytes | None] | None = self._do(lambda: self._database.get([*keys]))
+        return found or ()
+
     def _between(self, first: bytes, end: bytes) -> Iterator[tuple[bytes, bytes]]:
         found = self._do(lambda: self._database.items(from_key=first))
         for key, value in found:
+            assert isinstance(key, bytes), "raw keys"
             if key >= end:
                 return
             yield key, value
@@ -359,7 +377,11 @@ def _options(cache: rocksdict.Cache) -> rocksdict.Options:
     table = rocksdict.BlockBasedOptions()
     table.set_bloom_filter(BLOOM_BITS, False)
     table.set_block_cache(cache)
-    table.set_cache_index_and_filter_blocks(True)  # so that the cache bounds them as well
+    # So that the cache bounds indexes and filters as well. In partitions: one filter of a whole file is larger than a
+    # part of a small cache, and would be read anew for each look-up.
+    table.set_cache_index_and_filter_blocks(True)
+    table.set_index_type(rocksdict.BlockBasedIndexType.two_level_index_search())
+    table.set_partition_filters(True)
     table.set_pin_l0_filter_and_index_blocks_in_cache(True)
     options.set_block_based_table_factory(table)
     return options

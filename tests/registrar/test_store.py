@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from stream.model.registry import Expression, key_of
 from stream.model.requests import RecordRefusal, RegistryAnswer
 from stream.model.topics import EXPRESSIONS
-from stream.registrar.store import LoggedExpression, Progress, Store, StoreError
+from stream.registrar.store import LoggedExpression, PartitionStore, Progress, StoreError
 from stream.registry.known import InMemory, Subject
 from stream.registry.order_rule import rows_of
 
@@ -23,16 +23,16 @@ NUMBERS = ("+8613800138000", "+8613800138001", "+8613900139000")
 CACHE = rocksdict.Cache(1 << 20)
 
 
-def _open(path: Path, topics: str = "T1") -> Store:
-    return Store(path, topics=topics, cache=CACHE)
+def _open(path: Path, topics: str = "T1") -> PartitionStore:
+    return PartitionStore(path, topics=topics, cache=CACHE)
 
 
 def _logged(expression: Expression, offset: int, written: int = 1_000) -> LoggedExpression:
     return LoggedExpression(offset, written, key_of(expression), expression)
 
 
-def _refusal(time: int, **fields: str) -> Expression:
-    return Expression(NUMBERS[0], "sms", "refuse", time, "platform", **fields)
+def _refusal(time: int, sender: str | None = None) -> Expression:
+    return Expression(NUMBERS[0], "sms", "refuse", time, "platform", sender)
 
 
 EXPRESSION = st.builds(
@@ -87,8 +87,7 @@ def test_it_knows_after_opening_again_what_it_knew_and_is_private(tmp_path: Path
     store.close()
     again = _open(path)
     assert again.progress == Progress(42, 3)
-    assert again.answered("R-1") == answer
-    assert again.answered("R-2") is None
+    assert again.answered(["R-1", "R-2"]) == {"R-1": answer}
     assert [one.offset for one in again.standing(NUMBERS[0])] == [41]
     assert stat.S_IMODE(path.stat().st_mode) == 0o700
     again.close()
@@ -125,7 +124,7 @@ def test_answers_are_kept_for_their_time_and_the_first_under_an_id_stays(tmp_pat
     taken = RegistryAnswer("R-3", "bulk:0:9", 9, 2_000, refused=1, refusals=(RecordRefusal("id-taken", "taken"),))
     store.take([], answers=[*answers, taken], next_answer=5)
     assert store.forget_answers(1_002, most=10) == 2
-    assert [store.answered(f"R-{place}") for place in range(4)] == [None, None, *answers[2:]]
+    assert list(store.answered([f"R-{place}" for place in range(4)]).values()) == answers[2:]
     store.close()
 
 
@@ -134,8 +133,8 @@ import sys
 from pathlib import Path
 import rocksdict
 from stream.model.registry import Expression, key_of
-from stream.registrar.store import LoggedExpression, Store
-store = Store(Path(sys.argv[1]), topics="T1", cache=rocksdict.Cache(1 << 20))
+from stream.registrar.store import LoggedExpression, PartitionStore
+store = PartitionStore(Path(sys.argv[1]), topics="T1", cache=rocksdict.Cache(1 << 20))
 offset = store.progress.expressions
 while True:
     records = []

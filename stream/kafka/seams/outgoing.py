@@ -114,11 +114,11 @@ class _Half(Protocol):
     """The compiled half of a `BatchBuilder`."""
 
     def append(
-        self, offset: int, timestamp: int, key: bytes, value: bytes, headers: list[tuple[str, bytes]]
+        self, offset: int, timestamp: int, key: bytes, value: bytes | None, headers: list[tuple[str, bytes]]
     ) -> object | None: ...
 
 
-def fill(builder: BatchBuilder, records: Sequence[tuple[bytes, bytes]], *, start: int, timestamp: int) -> int:
+def fill(builder: BatchBuilder, records: Sequence[tuple[bytes, bytes | None]], *, start: int, timestamp: int) -> int:
     """Put records from `start` on into a new builder, all stamped alike (milliseconds). Returns where it was full."""
     half: _Half = builder._builder  # noqa: SLF001
     append = half.append

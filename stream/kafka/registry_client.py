@@ -1,0 +1,178 @@
+"""Asking the registrar: requests to `registry.requests` or `registry.bulk`, answers from `registry.answers`.
+
+Promises that a request is asked under one id until it is answered or the time for it is over: what is asked twice is
+admitted once (DESIGN section 14). Whoever gets no answer does not know whether it was admitted, and asks again under
+the same id, or reads.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterable, AsyncIterator
+from typing import Final, Literal
+
+from aiokafka import AIOKafkaProducer
+
+from bloom.partition import partition_of
+from stream import logs
+from stream.config import Config
+from stream.kafka import clients
+from stream.kafka.closing import close_within
+from stream.kafka.durable import DurableProducer
+from stream.kafka.retry import Retry
+from stream.model.codec import encode
+from stream.model.registry import Expression
+from stream.model.requests import AskSubscriber, RegistryAnswer, RegistryRequest, decode_answer
+from stream.model.topics import ANSWERS, BULK, REQUESTS
+
+log = logs.get(__name__)
+
+ANSWER_S_MAX: Final = 10.0
+"""How long a request may take: a registrar that takes over from one that was killed needs its session (10 s), and that
+of one that ends in order some hundred milliseconds."""
+
+AGAIN_S: Final = 3.0
+"""After so long it is asked again: what was asked may be lost with an old topic."""
+
+BULK_ANSWER_S_MAX: Final = 600.0
+"""Bulk waits for whatever single requests there are, and for the stores of a registrar that takes over."""
+
+WINDOW: Final = 64
+"""Requests of many that are under way at once: of a thousand records each some 16 MiB."""
+
+POLL_MS: Final = 500
+
+Lane = Literal["requests", "bulk"]
+_TOPICS: Final[dict[Lane, str]] = {"requests": REQUESTS, "bulk": BULK}
+
+
+class NoAnswer(Exception):
+    """No registrar answered in time: whether the request was admitted is not known."""
+
+
+def partition_for(request: RegistryRequest, partitions: int) -> int:
+    """Where a request stands: with its subscriber; what is about senders and word lists in partition 0."""
+    subscriber = request.erase or next((one.subscriber for one in request.records if isinstance(one, Expression)), None)
+    if isinstance(request.ask, AskSubscriber):
+        subscriber = request.ask.subscriber
+    return 0 if subscriber is None else partition_of(subscriber, partitions)
+
+
+class RegistryClient:
+    """Create it on its loop; `start` it, `stop` it. Many may ask at once."""
+
+    def __init__(self, config: Config, *, client: str) -> None:
+        self._config = config
+        self._client = client
+        self._partitions = config.topics.partitions
+        self._producer = DurableProducer(config, client=client)
+        self._asked: dict[str, asyncio.Future[RegistryAnswer]] = {}
+        self._reading = asyncio.Event()
+        """set while answers are read that are given from now on"""
+        self._reader: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Be able to ask. Waits for a broker."""
+        await self._producer.start()
+        self._reader = asyncio.create_task(self._keep_reading())
+        await self._reading.wait()
+
+    async def stop(self) -> None:
+        """Ask no more; whoever still waits is told `NoAnswer`."""
+        if self._reader is not None:
+            self._reader.cancel()
+            await asyncio.gather(self._reader, return_exceptions=True)
+        for waiting in self._asked.values():
+            if not waiting.done():
+                waiting.set_exception(NoAnswer("asking was ended"))
+        await self._producer.close()
+
+    async def ask(
+        self, request: RegistryRequest, *, lane: Lane = "requests", within_s: float = ANSWER_S_MAX
+    ) -> RegistryAnswer:
+        """What came of one request. Raises `NoAnswer` where none came `within_s` seconds."""
+        answered = self._asked.get(request.id)
+        if answered is None:
+            answered = self._asked[request.id] = asyncio.get_running_loop().create_future()
+        try:
+            async with asyncio.timeout(within_s):
+                while True:
+                    try:
+                        async with asyncio.timeout(AGAIN_S if lane == "requests" else BULK_ANSWER_S_MAX / 10):
+                            await self._reading.wait()
+                            await self._send(request, lane)
+                            return await asyncio.shield(answered)
+                    except TimeoutError:
+                        continue
+        except TimeoutError as error:
+            raise NoAnswer(
+                f"no registrar answered the request {request.id} within {within_s:g} s; see that one runs and is "
+                "ready (`wurao registrar`, /readyz), and ask again under the same id"
+            ) from error
+        finally:
+            self._asked.pop(request.id, None)
+
+    async def ask_many(
+        self, requests: AsyncIterable[RegistryRequest], *, window: int = WINDOW
+    ) -> AsyncIterator[tuple[RegistryRequest, RegistryAnswer]]:
+        """Ask in the bulk lane, so many at once; the answers in the order of the requests.
+
+        Raises `NoAnswer`: everything that was answered before has been handed out.
+        """
+        under_way: deque[tuple[RegistryRequest, asyncio.Task[RegistryAnswer]]] = deque()
+        try:
+            async for request in requests:
+                asking = asyncio.create_task(self.ask(request, lane="bulk", within_s=BULK_ANSWER_S_MAX))
+                under_way.append((request, asking))
+                while len(under_way) >= window or (under_way and under_way[0][1].done()):
+                    asked, first = under_way[0]
+                    answer = await first
+                    under_way.popleft()
+                    yield asked, answer
+            while under_way:
+                asked, first = under_way[0]
+                answer = await first
+                under_way.popleft()
+                yield asked, answer
+        finally:
+            for _, asking in under_way:
+                asking.cancel()
+            await asyncio.gather(*(asking for _, asking in under_way), return_exceptions=True)
+
+    async def _send(self, request: RegistryRequest, lane: Lane) -> None:
+        async def send(producer: AIOKafkaProducer) -> None:
+            partition = partition_for(request, self._partitions)
+            await producer.send_and_wait(_TOPICS[lane], encode(request), request.id.encode(), partition=partition)
+
+        await self._producer.durably(send)
+
+    async def _keep_reading(self) -> None:
+        retry = Retry(log.bind(client=self._client), "answers cannot be read; trying again")
+        while True:
+            try:
+                await self._read()
+            except (clients.KafkaError, OSError) as error:
+                self._reading.clear()
+                await retry.after(error)
+
+    async def _read(self) -> None:
+        """Answers from now on, for ever. What was given in between is given again to whoever asks again."""
+        places = clients.partitions(ANSWERS, self._partitions)
+        consumer = clients.follower(self._config, client=self._client)
+        consumer.assign(places)
+        try:
+            await consumer.start()
+            for place, end in (await consumer.end_offsets(places)).items():
+                consumer.seek(place, end)
+            self._reading.set()
+            while True:
+                fetched = await consumer.getmany(timeout_ms=POLL_MS)
+                for records in fetched.values():
+                    for record in records:
+                        self._take(record)
+        finally:
+            await close_within(consumer)
+
+    def _take(self, record: clients.ConsumerRecord) -> None:
+        asked = self._asked.get((record.key or b"").decode("utf-8", "replace"))
+        if asked is not None and not asked.done():
+            asked.set_result(decode_answer(record.value))
