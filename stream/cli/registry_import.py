@@ -34,11 +34,11 @@ from stream.feed.snapshots import collector_at_rest
 from stream.feed.table_columns import IGNORED
 from stream.feed.text_files import ENCODINGS, opened
 from stream.kafka.topics import EXPECTED
+from stream.model.requests import Statements
 from stream.model.times import read_time, time_problem
 from stream.model.topics import EXPRESSIONS
 from stream.policy.loading import load
-from stream.registry.admission import Admission
-from stream.registry.claims import HandOver
+from stream.policy.settings import Policy
 from stream.registry.known_names import KnownNames
 from stream.registry.registry import Registry
 
@@ -186,7 +186,7 @@ _Files = Sequence[BulkFile]
 
 def _files(config: Config, arguments: argparse.Namespace, stack: ExitStack, now: int) -> list[BulkFile]:
     """The files, all of them looked at before anything of one is written. Raises `BulkFileError`, `CommandError`."""
-    numbering = load(config.policy.file, keys_of(config)).numbering
+    numbering = _policy(config).numbering
     mapped = dict(_mapping(pair) for pair in arguments.map)
     zone = _zone(arguments.timezone)
     files = []
@@ -227,17 +227,16 @@ def _zone(name: str | None) -> ZoneInfo | None:
 async def _into_file(
     config: Config, arguments: argparse.Namespace, files: _Files, rejections: Rejections, now: int
 ) -> ImportTally:
-    admission = _admission(config, arguments)
     with private_file(arguments.into) as out, OrderIndex(None) as index:
         importer = Importer(
             index=index,
             writer=FileWriter(out),
             registry=Registry(),
-            admission=admission,
+            numbering=_policy(config).numbering,
             now=now,
             on_rejection=rejections,
-            known=_known(config, files, None),
-            unregistered=arguments.unregistered,
+            names=_names(config, files, None),
+            stated=_stated(arguments),
         )
         return await _take_all(importer, files)
 
@@ -251,7 +250,6 @@ async def _into_topics(
     rejections: Rejections,
     now: int,
 ) -> ImportTally:
-    admission = _admission(config, arguments)
     with ExitStack() as stack:
         meter = stack.enter_context(Meter("order index", "records read"))
         async with topics_opened(
@@ -262,11 +260,11 @@ async def _into_topics(
                 index=index,
                 writer=target.writer,
                 registry=target.registry,
-                admission=admission,
+                numbering=_policy(config).numbering,
                 now=now,
                 on_rejection=rejections,
-                known=_known(config, files, target.registry.senders),
-                unregistered=arguments.unregistered,
+                names=_names(config, files, target.registry.senders),
+                stated=_stated(arguments),
             )
             if arguments.replace_scope:
                 partitions = target.cluster.topics[EXPRESSIONS].partitions
@@ -275,19 +273,26 @@ async def _into_topics(
             return await _take_all(importer, files)
 
 
-def _known(config: Config, files: _Files, registered: Collection[str] | None) -> KnownNames:
+def _policy(config: Config) -> Policy:
+    return load(config.policy.file, keys_of(config))
+
+
+def _names(config: Config, files: _Files, registered: Collection[str] | None) -> KnownNames:
     """The names that consents may give: the policy's, those of the topics, and those of the files."""
 
     def of_files() -> set[str]:
         return set().union(*(bulk.senders() for bulk in files))
 
-    return KnownNames(load(config.policy.file, keys_of(config)).file.categories, registered, of_files)
+    return KnownNames(_policy(config).file.categories, registered, of_files)
 
 
-def _admission(config: Config, arguments: argparse.Namespace) -> Admission:
-    """The door: numbers by the policy, and what the operator states of other senders' numbers."""
-    stated = HandOver(frozenset(arguments.take_over), frozenset(arguments.sub_port_of))
-    return Admission(load(config.policy.file, keys_of(config)).numbering, stated)
+def _stated(arguments: argparse.Namespace) -> Statements:
+    """What the operator states beside the files."""
+    return Statements(
+        take_over=tuple(arguments.take_over),
+        sub_port_of=tuple(arguments.sub_port_of),
+        unregistered=arguments.unregistered,
+    )
 
 
 async def _take_all(importer: Importer, files: _Files) -> ImportTally:

@@ -1,45 +1,42 @@
 """The importer: bulk records into the registry topics, without undoing a newer expression.
 
-Expressions go through the order rule (`order_rule`) and the order index batch by batch; what is acknowledged
-is then noted in the index. Everything else (senders, orders, campaigns, word lists, and tombstones) is
-little: it is held to the end, asked about at the door (`admission`) in its order, and the last record of
-each key is written where it differs from what stands there.
+Every chunk of lines is a request at the registry's door (`stream.registry.door`), which knows the topics by the order
+index and by what was read of the other ones; what is acknowledged is then noted in the index. Everything but
+expressions (senders, orders, campaigns, word lists, and tombstones) is little: it is held to the end, and is one
+request.
 
 Promises that a second run of the same file writes nothing, and that a run after one that was killed
 completes it. Never more than one importer at a time: the caller holds an `OrderLock`.
 """
 
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import repeat
 from pathlib import Path
-from typing import BinaryIO, Final, Literal, NamedTuple, TypeVar
-
-import msgspec
+from typing import BinaryIO, Final, Literal, NamedTuple
 
 from stream.config import Config
-from stream.feed.bulk_files import BadLine, LineChunk
+from stream.feed.bulk_files import CHUNK_LINES, BadLine, LineChunk
 from stream.feed.order_index import OrderIndex
 from stream.feed.snapshots import describe_registry
 from stream.feed.topic_reader import read
-from stream.feed.topic_writer import Group, Landed, RegistryWriter, TopicWriter, topic_of
+from stream.feed.topic_writer import Group, Landed, RegistryWriter, TopicWriter
 from stream.kafka import clients
 from stream.kafka.closing import close_within
 from stream.kafka.describe import ClusterDescription
-from stream.model import limits
 from stream.model.codec import Undecodable, decode_record, encode
 from stream.model.fields import TIME_MAX
-from stream.model.registry import Expression, FileRecord, Tombstone, key_fault, key_of
-from stream.model.times import iso_time
-from stream.model.topics import CAMPAIGNS, EXPRESSIONS, ORDERS, RECORD_KIND, SENDERS
-from stream.registry.admission import Admission
+from stream.model.registry import Expression, FileRecord, Tombstone
+from stream.model.requests import NO_VERSION, RegistryRequest, Statements
+from stream.model.topics import EXPRESSIONS, RECORD_KIND
+from stream.registry.door import AskedRequest, Door
+from stream.registry.known import Known, StandingRecord, Subject
 from stream.registry.known_names import KnownNames
-from stream.registry.order_rule import apply_order_rule, digest_of, digest_of_encoded, rows_of
+from stream.registry.numbers import NumberKinds
+from stream.registry.order_rule import IndexedExpression, digest_of_encoded
 from stream.registry.registry import Registry
-
-T = TypeVar("T")
 
 Fate = Literal["bad", "late", "refused"]
 """Why a line was not applied: it is no record; it is older than an expression that it overlaps; it may not be
@@ -77,6 +74,32 @@ class ImportTally:
     """what expressions name and nobody knows → how many, whether they were written or refused"""
 
 
+class _IndexKnown:
+    """What an import knows: `Known` but for what only those ask who erase, take scopes back or state versions."""
+
+    def __init__(self, index: OrderIndex, registry: Registry, names: KnownNames) -> None:
+        self.registry = registry
+        self._index, self._names = index, names
+
+    def names(self) -> KnownNames:
+        return self._names
+
+    def indexed(self, rows: Collection[int]) -> dict[int, list[IndexedExpression]]:
+        return self._index.indexed(rows)
+
+    def standing(self, _: str, /) -> Sequence[StandingRecord]:
+        raise AssertionError("an import neither erases nor takes a scope back")
+
+    def version(self, _: Subject, /) -> int:
+        return NO_VERSION
+
+    def answered(self, _: str, /) -> None:
+        return None
+
+    def expiring(self, _: int, /) -> Iterable[StandingRecord]:
+        return ()
+
+
 class Importer:
     """One import. `take` every chunk, then `finish`."""
 
@@ -86,67 +109,35 @@ class Importer:
         index: OrderIndex,
         writer: RegistryWriter,
         registry: Registry,
-        admission: Admission,
+        numbering: NumberKinds,
         now: int,
         on_rejection: Callable[[Rejection], None],
-        known: KnownNames,
-        unregistered: bool = False,
+        names: KnownNames,
+        stated: Statements,
     ) -> None:
-        """With `unregistered`, consents that name what is not `known` are written as well."""
         self.tally = ImportTally()
         self._index = index
         self._writer = writer
-        self._registry = registry
-        self._admission = admission
+        self._door = Door(numbering, topics=frozenset(RECORD_KIND), in_full_max=CHUNK_LINES)
+        self._known: Known = _IndexKnown(index, registry, names)
         self._now = now
         self._on_rejection = on_rejection
-        self._known, self._unregistered = known, unregistered
+        self._stated = stated
         self._others: list[tuple[Path, int, FileRecord]] = []
 
     async def take(self, path: Path, chunk: LineChunk) -> None:
         """Write the chunk's expressions, and keep its other records for `finish`."""
         self.tally.read_count += len(chunk)
         self.report_bad(path, chunk.bad)
-        expressions: list[Expression] = []
-        lines: list[int] = []
+        expressions: list[tuple[Path, int, FileRecord]] = []
         for line, record in zip(chunk.lines, chunk.records, strict=True):
-            if type(record) is Expression:
-                if (record.sender or record.category) and not self._admits(path, line, record):
-                    continue
-                expressions.append(record)
-                lines.append(line)
-            else:
-                self._others.append((path, line, self._admission.as_written(record)))
-        if expressions:
-            await self._take_expressions(path, lines, expressions)
+            (expressions if type(record) is Expression else self._others).append((path, line, record))
+        await self._ask(expressions)
 
     async def finish(self) -> ImportTally:
         """Write what was kept, and say what became of every line."""
-        last = {_place(record): record for _, _, record in self._others}
-        # What stands already as the file leaves it was imported before: what the file says on the way there must
-        # not be done again.
-        settled = {place for place, record in last.items() if _stands(record, self._registry)}
-        pending: dict[tuple[str, str], FileRecord] = {}
-        for path, line, record in self._others:
-            place = _place(record)
-            if place in settled or _stands(record, self._registry):
-                self.tally.already_count += 1
-            elif reason := self._admission.refusal(record, self._registry, self._now):
-                self._reject("refused", path, line, encode(record), reason)
-            else:
-                # Before the record that takes their numbers over.
-                for handing_over in self._admission.giving_up(record, self._registry):
-                    self._registry.apply([handing_over])
-                    pending.pop(_place(handing_over), None)
-                    pending[_place(handing_over)] = handing_over
-                self._registry.apply([record])
-                if pending.pop(place, None) is not None:
-                    self.tally.already_count += 1  # repeated: the last record of a key is the one that stands
-                pending[place] = record
+        await self._ask(self._others)
         self._others.clear()
-        if pending:
-            await self._writer.write([(record,) for record in pending.values()])
-            self.tally.written.update(topic for topic, _ in pending)
         return self.tally
 
     async def write_together(self, groups: Sequence[tuple[Expression, ...]]) -> None:
@@ -157,88 +148,59 @@ class Importer:
         """
         landed = await self._writer.write(groups)
         expressions = [expression for group in groups for expression in group]
-        self._note(expressions, landed, rows_of(expressions), list(map(digest_of, expressions)))
+        self._note(expressions, landed)
+        self.tally.written[EXPRESSIONS] += len(expressions)
 
     def report_bad(self, path: Path, bad: Iterable[BadLine]) -> None:
         """Tell of lines that are no records."""
         for line in bad:
             self._reject("bad", path, line.number, line.raw, line.reason)
 
-    def _admits(self, path: Path, line: int, expression: Expression) -> bool:
-        """Count what the expression names and nobody knows; a consent with such a name is refused.
-
-        So is what no key can be made of.
-        """
-        if fault := key_fault(expression):
-            self._reject("refused", path, line, encode(expression), fault)
-            return False
-        problems = self._known.problems(expression)
-        if not problems:
-            return True
-        for problem in problems:
-            known = problem in self.tally.unknown or len(self.tally.unknown) < UNKNOWN_MAX
-            self.tally.unknown[problem if known else UNKNOWN_REST] += 1
-        if expression.will != "consent" or self._unregistered:
-            return True
-        reason = f"{'; '.join(problems)}: correct it, or give --unregistered"
-        self._reject("refused", path, line, encode(expression), reason)
-        return False
-
-    async def _take_expressions(self, path: Path, lines: Sequence[int], expressions: Sequence[Expression]) -> None:
-        encoded = list(map(encode, expressions))
-        rows, digests = rows_of(expressions), list(map(digest_of_encoded, encoded))
-        sifted = apply_order_rule(
-            expressions, rows, digests, self._index.indexed(set(rows)), now=self._now, of_file=True
-        )
-        self.tally.already_count += sifted.already_count
-        for place, newer in sifted.late:
-            reason = f"older than this subscriber's expression of {iso_time(newer)} about an overlapping scope"
-            self._reject("late", path, lines[place], encode(expressions[place]), reason)
-        for place in sifted.too_many:
-            reason = f"this subscriber has expressions about {limits.SCOPES.most:,} scopes on that channel: no more"
-            self._reject("refused", path, lines[place], encode(expressions[place]), reason)
-        if sifted.write:
-            accepted = _at(sifted.write, expressions)
-            landed = await self._writer.write_each(accepted, _at(sifted.write, encoded))
-            self._note(accepted, landed, _at(sifted.write, rows), _at(sifted.write, digests))
+    async def _ask(self, lines: Sequence[tuple[Path, int, FileRecord]]) -> None:
+        """Ask for what these lines have, and write what is admitted."""
+        if not lines:
+            return
+        records = tuple(record for *_, record in lines)
+        request = RegistryRequest("import", self._now, "import", records, stated=self._stated)
+        admitted = self._door.admit([AskedRequest("import", request, of_file=True)], self._known, self._now)
+        (answer,) = admitted.answers
+        self.tally.already_count += answer.already
+        for name in answer.unknown:
+            known = name.what in self.tally.unknown or len(self.tally.unknown) < UNKNOWN_MAX
+            self.tally.unknown[name.what if known else UNKNOWN_REST] += name.count
+        for refusal in answer.refusals:
+            assert refusal.place is not None, "the request as a whole is in order"
+            path, line, record = lines[refusal.place]
+            self._reject("late" if refusal.code == "late" else "refused", path, line, encode(record), refusal.what)
+        expressions: list[Expression] = []
+        encoded: list[bytes] = []
+        others: list[FileRecord] = []
+        for topic, key, one, value, _ in admitted.records:
+            if type(one) is Expression and value is not None:
+                expressions.append(one)
+                encoded.append(value)
+            else:
+                others.append(Tombstone(topic, key) if one is None else one)
+        if expressions:
+            landed = await self._writer.write_each(expressions, encoded)
+            self._note(expressions, landed, list(map(digest_of_encoded, encoded)))
+        if others:
+            await self._writer.write([(one,) for one in others])
+        self.tally.written.update(record.topic for record in admitted.records)
 
     def _note(
-        self, expressions: Sequence[Expression], landed: Sequence[Landed], rows: Sequence[int], digests: Sequence[int]
+        self, expressions: Sequence[Expression], landed: Sequence[Landed], digests: Sequence[int] | None = None
     ) -> None:
         """Put into the index what the topic now has; and where nobody else wrote in between, its offsets."""
-        self.tally.written[EXPRESSIONS] += len(expressions)
         known = dict(self._index.next_offsets)
         for batch in landed:
             if known.get(batch.partition, 0) == batch.first_offset:
                 known[batch.partition] = batch.first_offset + batch.records_count
-        self._index.take(expressions, known, written=repeat(self._now), rows=rows, digests=digests)
+        self._index.take(expressions, known, written=repeat(self._now), digests=digests)
 
     def _reject(self, fate: Fate, path: Path, line: int, raw: bytes, reason: str) -> None:
         self.tally.rejected[fate] += 1
         self._on_rejection(Rejection(fate, path, line, raw, reason))
-
-
-def _at(places: Sequence[int], column: Sequence[T]) -> list[T]:
-    return [column[place] for place in places]
-
-
-def _place(record: FileRecord) -> tuple[str, str]:
-    """Topic and key: what a later record of the same replaces."""
-    return topic_of(record), record.key if isinstance(record, Tombstone) else key_of(record)
-
-
-def _stands(record: FileRecord, registry: Registry) -> bool:
-    topic, key = _place(record)
-    kept: msgspec.Struct | None
-    if topic == SENDERS:
-        kept = registry.senders.get(key)
-    elif topic == ORDERS:
-        kept = registry.orders.get(key)
-    elif topic == CAMPAIGNS:
-        kept = registry.campaigns.get(key)
-    else:
-        kept = registry.wordlists.get(key)
-    return kept is None if isinstance(record, Tombstone) else kept == record
 
 
 @dataclass(frozen=True, slots=True)

@@ -149,15 +149,14 @@ class OrderIndex:
         next_offsets: Mapping[int, int],
         *,
         written: Iterable[int] | None = None,
-        rows: Sequence[int] | None = None,
         digests: Sequence[int] | None = None,
     ) -> None:
         """Note expressions that stand in the topic, in the order in which they stand there; all of it or nothing.
 
-        `written` has the moment at which each was written (milliseconds since the epoch), where that is known; `rows`
-        and `digests` have their `SubscriberChannel.row` and digests, where they were made already. Where this fails,
-        all is forgotten that was taken since the last commit, to be read from the topic again: a savepoint before each
-        batch would keep a copy of nearly every page.
+        `written` has the moment at which each was written (milliseconds since the epoch), where that is known;
+        `digests` has their digests, where they were made already. Where this fails, all is forgotten that was taken
+        since the last commit, to be read from the topic again: a savepoint before each batch would keep a copy of
+        nearly every page.
         """
         if not expressions and not next_offsets:
             return
@@ -165,7 +164,7 @@ class OrderIndex:
             self._database.execute("BEGIN")
         try:
             moments = repeat(TIME_MAX) if written is None else written
-            whos = np.array(rows_of(expressions) if rows is None else rows, dtype=np.int64)
+            whos = np.array(rows_of(expressions), dtype=np.int64)
             made = list(map(digest_of, expressions)) if digests is None else digests
             order = np.argsort(whos, kind="stable")  # neighbours in the file are written together
             columns = (whos, *self._columns(expressions, moments), np.array(made, dtype=np.int64))

@@ -82,6 +82,9 @@ _OF_TEXTS: Final = {
 }
 """Field → the limit of its text, or of each text of its list; any other is a name."""
 
+_BOUNDLESS: Final = frozenset({type(None), int, bool, msgspec.UnsetType})
+"""What has no length."""
+
 _SHORT: Final = min(limit.most for limit in (NAME, *_OF_TEXTS.values()) if limit is not TERM)
 """No field has a lower limit but those that are lists."""
 
@@ -115,9 +118,8 @@ def excess(record: msgspec.Struct) -> list[Excess]:
     Half a microsecond where all is short, else some, and 0.1 µs a text of a list.
     """
     for value in msgspec.structs.astuple(record):
-        if isinstance(value, str) and len(value) <= _SHORT:
-            continue
-        if isinstance(value, str | tuple | msgspec.Struct):
+        kind = type(value)
+        if not (kind in _BOUNDLESS or (kind is str and len(value) <= _SHORT)):
             return list(_excess(record, ""))
     return []
 

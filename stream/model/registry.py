@@ -160,11 +160,8 @@ def key_of(record: Record) -> str:
     """The key under which a record stands in its topic."""
     match record:
         case Expression():
-            sender, category = (
-                scope_name(record.sender) or EVERYTHING,
-                scope_name(record.category) or EVERYTHING,
-            )
-            return KEY_BAR.join((record.subscriber, record.channel, sender, category))
+            sender, category = record.sender or EVERYTHING, record.category or EVERYTHING
+            return f"{record.subscriber}{KEY_BAR}{record.channel}{KEY_BAR}{sender}{KEY_BAR}{category}"
         case Sender():
             return record.sender
         case Order():

@@ -69,7 +69,7 @@ class Admission:
         and 0.2 ms a prefix that is new.
         """
         if isinstance(record, Expression):
-            return self._expression_refused(record, now)
+            return self.expression_refused(record, now)
         return next(self._refusals(record, registry, now), None)
 
     def refusal(self, record: FileRecord, registry: Registry, now: int) -> str | None:
@@ -81,7 +81,7 @@ class Admission:
         """What must be written before a record that is admitted: senders whose numbers it takes over, without them."""
         return claims.giving_up(record, registry, self.stated) if isinstance(record, Sender) else []
 
-    def _expression_refused(self, record: Expression, now: int) -> Refused | None:
+    def expression_refused(self, record: Expression, now: int) -> Refused | None:
         """The same of an expression, of which there are millions: some 3 µs."""
         if exceeded := limits.excess(record):
             return Refused("limit", "; ".join(map(str, exceeded)))

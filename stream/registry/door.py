@@ -85,6 +85,8 @@ class Door:
     topics: frozenset[str] = REGISTRARS
     partition: int = 0
     partitions: int = 1
+    in_full_max: int = REFUSALS_IN_FULL_MAX
+    """Refusals of a request that its answer has in full, and unknown names that it counts."""
 
     def admit(self, requests: Sequence[AskedRequest], known: Known, now: int) -> Admitted:
         """What is to be written of these requests, and their answers, at `now` (milliseconds since the epoch).
@@ -111,7 +113,7 @@ class Door:
                     one.write(self.numbering, self.topics)
                 version, last = state.version(subject) if subject else (NO_VERSION, None)
                 last = last if one.last is None else one.last
-                answer = _answer(one, RegistryAnswer(request.id, at, digest, now, version=version))
+                answer = self._answer(one, RegistryAnswer(request.id, at, digest, now, version=version))
                 # Under an id that is taken stands the first request's answer: a repeat of that one gets it.
                 given.setdefault(request.id, (answer, last))
             admitted.answers.append(answer)
@@ -162,6 +164,22 @@ class Door:
             "partition by itself",
         )
 
+    def _answer(self, one: OneRequest, answer: RegistryAnswer) -> RegistryAnswer:
+        """The answer with what came of the request."""
+        rest: dict[RefusalCode, list[int]] = {}
+        for refusal in one.refusals[self.in_full_max :]:
+            assert refusal.place is not None, "of a request as a whole there is one refusal"
+            rest.setdefault(refusal.code, []).append(refusal.place)
+        return msgspec.structs.replace(
+            answer,
+            admitted=one.admitted_count,
+            already=one.already_count,
+            refused=len(one.refusals),
+            refusals=tuple(one.refusals[: self.in_full_max]),
+            further=tuple(FurtherRefusals(code, tuple(places)) for code, places in rest.items()),
+            unknown=tuple(UnknownName(*name) for name in one.unknown.most_common(self.in_full_max)),
+        )
+
 
 def digest_of_request(request: RegistryRequest) -> int:
     """A checksum of the whole request, by which a repeat is told from another one under its id."""
@@ -209,23 +227,6 @@ def _version_gone(wanted: int, subject: Subject, state: BatchState) -> Refused |
         return None
     there = "there is none" if version == NO_VERSION else f"there is version {version}"
     return Refused("version", f"{what} has not version {wanted}, {there}: read it again, and decide anew")
-
-
-def _answer(one: OneRequest, answer: RegistryAnswer) -> RegistryAnswer:
-    """The answer with what came of the request."""
-    rest: dict[RefusalCode, list[int]] = {}
-    for refusal in one.refusals[REFUSALS_IN_FULL_MAX:]:
-        assert refusal.place is not None, "of a request as a whole there is one refusal"
-        rest.setdefault(refusal.code, []).append(refusal.place)
-    return msgspec.structs.replace(
-        answer,
-        admitted=one.admitted_count,
-        already=one.already_count,
-        refused=len(one.refusals),
-        refusals=tuple(one.refusals[:REFUSALS_IN_FULL_MAX]),
-        further=tuple(FurtherRefusals(code, tuple(places)) for code, places in rest.items()),
-        unknown=tuple(UnknownName(*name) for name in one.unknown.most_common(REFUSALS_IN_FULL_MAX)),
-    )
 
 
 __all__ = [

@@ -123,8 +123,9 @@ class OneRequest:
         places: list[int] = []
         fit: list[Expression] = []
         encoded: list[bytes] = []
+        now = self._state.now
         for index, expression in expressions:
-            refused = admission.refused(expression, self._state.registry, self._state.now)
+            refused = admission.expression_refused(expression, now)
             if refused is not None:
                 self.refuse(refused.code, refused.what, index)
             elif not (expression.sender or expression.category) or self._has_known_names(index, expression):
@@ -145,7 +146,7 @@ class OneRequest:
         self.unknown.update(problems)
         if expression.will != "consent" or self._request.stated.unregistered:
             return True
-        self.refuse("unknown-name", f"{'; '.join(problems)}: correct it, or state that it is meant", place)
+        self.refuse("unknown-name", f"{'; '.join(problems)}: correct it, or give --unregistered", place)
         return False
 
     def _write_sifted(
