@@ -69,6 +69,8 @@ _SCHEMES: Final = re.compile(r"(?:(?:sips?|tel):)+", re.IGNORECASE)
 _PARAMETERS: Final = re.compile(r"[;@?]")
 _CONTEXT: Final = re.compile(r";phone-context=\+([0-9]+)", re.IGNORECASE)
 """RFC 3966, section 5.1.5: the country that a local number belongs to."""
+_PLAIN_DIGITS: Final = re.compile(r"\+?[0-9]+").fullmatch
+"""Nothing to take away: what most texts are, of which step 1 and 2 say nothing."""
 _LAST_DIGITS: Final = re.compile(r"[0-9]{1,2}\Z")
 _ASCII_PUNCTUATION: Final = re.compile(r"[-.()]+")
 _MINUS: Final = "\u2212"
@@ -104,7 +106,7 @@ class NumberReader:
 
         Never fails: what makes no sense stays as it is, and may be empty. Not to be read twice. Linear; some 3 µs.
         """
-        plain, over = self._without_dress(self._shown(text))
+        plain, over = (text, False) if _PLAIN_DIGITS(text) else self._without_dress(self._shown(text))
         if over:
             return plain
         if plain.startswith("+00"):
@@ -120,8 +122,9 @@ class NumberReader:
     def read_port(self, text: str) -> str:
         """The number on the sender's side of an SMS: read, and an industry port is one whatever stands before it."""
         number = self.read(text)
-        country = next((code for code in (f"+{self.country}", self.country) if number.startswith(code)), "")
-        port = number[len(country) :].removeprefix("0")
+        plus = number.startswith("+")
+        behind = plus + len(self.country) if number.startswith(self.country, plus) else 0
+        port = number[behind:].removeprefix("0")
         return port if self.port(port) else number
 
     def _shown(self, text: str) -> str:

@@ -43,9 +43,10 @@ def _table() -> tuple[dict[int, int], re.Pattern[str]]:
 
 
 _SIMPLIFIED, _TRADITIONAL = _table()
-_PUNCTUATION = tuple((wide, normalize("NFKC", wide)) for wide in "，！：；？（）")
+_REPLACED = tuple((wide, normalize("NFKC", wide)) for wide in "，！：；？（）\ufdfa\ufdfb")
 """What Chinese texts are punctuated with. Most hold nothing else that normalisation changes, and to replace these one
-by one takes a tenth of the time; whatever else there is, is left to `normalize`, so the result is the same."""
+by one takes a tenth of the time; whatever else there is, is left to `normalize`, so the result is the same. And the two
+characters that become eighteen and eight, with which a text of 40,000 takes `normalize` 40 ms."""
 
 _HOME: Final = "+86"
 _DIGITS: Final = frozenset("0123456789")
@@ -66,7 +67,7 @@ def fold(text: str) -> str:
         return text.lower()
     text = bounded(text)
     if not is_normalized("NFKC", text):
-        for wide, narrow in _PUNCTUATION:
+        for wide, narrow in _REPLACED:
             text = text.replace(wide, narrow)
         if not is_normalized("NFKC", text):
             text = normalize("NFKC", text)

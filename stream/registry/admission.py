@@ -66,7 +66,7 @@ class Admission:
         """Why this record, as written, may not be written at `now` (milliseconds since the epoch); None where it may.
 
         A record that is in the registry as it stands may always be written again. Cost: of a sender the orders on it,
-        and 0.2 ms a prefix that is new.
+        and 0.06 ms a prefix that is new.
         """
         if isinstance(record, Expression):
             return self.expression_refused(record, now)

@@ -1,12 +1,14 @@
 """A sender's contact in a text, and how long it may take to look for it."""
 
 import time
+import unicodedata
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.model.registry import Sender
+from stream.policy import text as texts
 from stream.policy.text import SenderIdentity, fold
 from tests.policy import model_texts
 
@@ -82,3 +84,10 @@ def test_to_look_for_a_contact_takes_no_longer_than_the_text_is_long(piece: str)
         return time.process_time() - began
 
     assert took(320_000) < 40 * max(took(40_000), 0.001), "eight times the length would be sixty-four times the work"
+
+
+def test_what_becomes_eighteen_characters_needs_no_normalisation(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "\ufdfa" * 1_000 + "a，\ufdfb"
+    wanted = unicodedata.normalize("NFKC", text)
+    monkeypatch.delattr(texts, "normalize")
+    assert texts.fold(text) == wanted

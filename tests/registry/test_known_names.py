@@ -2,6 +2,7 @@
 
 from stream.model.registry import Expression
 from stream.registry.known_names import KnownNames
+from tests.work import instructions
 
 CATEGORIES = ("finance", "retail")
 
@@ -44,3 +45,15 @@ def test_senders_that_come_along_are_asked_for_once_and_where_one_is_missing() -
     assert known.problems(_consent("NEW", "retail")) == ()
     assert known.problems(_consent("NEWER", "retail")) == ("sender 'NEWER' is not registered (did you mean NEW?)",)
     assert len(asked) == 1
+
+
+def test_a_name_that_is_like_many_is_compared_with_few() -> None:
+    def work(senders: int) -> int:
+        known = KnownNames(CATEGORIES, frozenset(f"ORG-{n:05}" for n in range(senders)))
+        known.problems(_consent("ORG-X", "retail"))  # sorts them, once for all who ask
+        return instructions(lambda: told.extend(known.problems(_consent("ORG-1234X", "retail"))))
+
+    told: list[str] = []
+    assert work(20_000) < 5 * work(1_000)
+    assert "did you mean ORG-12" in told[0]
+    assert KnownNames(CATEGORIES, {"A" * 256}).problems(_consent("a" * 255, "retail"))[0].endswith(f"{'A' * 256}?)")

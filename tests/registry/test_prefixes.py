@@ -5,6 +5,7 @@ import pytest
 from stream.model.fields import Channel
 from stream.policy.loading import load
 from stream.registry.prefixes import campaign_problem, problem
+from tests.work import instructions
 
 NUMBERING = load(None).numbering
 BOTH: tuple[Channel, ...] = ("sms", "call")
@@ -58,3 +59,16 @@ def test_the_mend_is_told() -> None:
 )
 def test_a_campaigns_prefix_may_be_of_what_stands_behind_the_countrys_code(prefix: str, *, fits: bool) -> None:
     assert (campaign_problem(prefix, NUMBERING) is None) is fits
+
+
+@pytest.mark.parametrize("start", ["13", "30", "400", "86", "106", "+86"])
+def test_a_filing_of_a_thousand_prefixes_is_looked_at_in_some_hundredths_of_a_second(start: str) -> None:
+    prefixes = [f"{start}{n:05}" for n in range(50_000, 50_020)]
+    found: list[str | None] = []
+    work = instructions(lambda: found.extend(campaign_problem(prefix, NUMBERING) for prefix in prefixes))
+    assert found == [None] * len(prefixes), "of one that is unfit the next is not looked at"
+    assert work / len(prefixes) < 7_500
+
+
+def test_no_campaign_has_a_prefix_of_a_number_that_is_read_without_it() -> None:
+    assert campaign_problem("0013800", NUMBERING) is not None

@@ -15,6 +15,7 @@ import msgspec
 from stream.enforce.api.responses import FAULTS_MAX, Fault, faulty
 from stream.enforce.procedures.forms import PERSON, FormContext, fitted, form, within
 from stream.model import limits
+from stream.model.codec import decode_untyped
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -27,7 +28,7 @@ _SHOWN_MAX = 16
 def json_object(body: bytes) -> Fields:
     """The body as an object. Raises `Problem` 400."""
     try:
-        found = msgspec.json.decode(body or b"{}")
+        found = decode_untyped(body or b"{}")
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise faulty(Fault("", f"the body is no JSON: {error}", "send one JSON object in UTF-8")) from error
     if not isinstance(found, dict):
