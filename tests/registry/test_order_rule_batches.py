@@ -2,12 +2,15 @@
 
 from collections.abc import Sequence
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.feed.order_index import OrderIndex
 from stream.model.registry import Expression
+from stream.registry import order_rule
 from stream.registry.order_rule import OrderRuleResult, apply_order_rule, digest_of, overlap, rows_of, scope_of
+from tests.work import instructions
 
 SENDERS = (None, "S1", "S2")
 CATEGORIES = (None, "c1", "c2")
@@ -50,11 +53,16 @@ def _sifted(words: Sequence[Expression], index: OrderIndex) -> OrderRuleResult:
     return sifted
 
 
-@given(before=st.lists(_expressions(), max_size=12), batch=st.lists(_expressions(), max_size=12))
+@given(
+    before=st.lists(_expressions(), max_size=12),
+    batch=st.lists(_expressions(), max_size=12),
+    few=st.sampled_from((0, order_rule.FEW_SCOPES)),
+)
 def test_what_is_written_is_never_older_than_a_word_that_it_overlaps(
-    before: list[Expression], batch: list[Expression]
+    before: list[Expression], batch: list[Expression], few: int
 ) -> None:
-    with OrderIndex(None) as index:
+    with OrderIndex(None) as index, pytest.MonkeyPatch.context() as patched:
+        patched.setattr(order_rule, "FEW_SCOPES", few)
         index.take(before, {})
         sifted = _sifted(batch, index)
     received = list(before)
@@ -119,3 +127,19 @@ def test_of_two_words_at_one_moment_about_one_scope_the_later_line_counts_and_st
     with OrderIndex(None) as index:
         assert _sifted(words, index).write == [1]
         assert _sifted(words, index).write == []
+
+
+def test_an_expression_takes_no_longer_where_many_stand() -> None:
+    standing = [_expression(1, will="consent", sender=f"S{n}", category="c1") for n in range(2_000)]
+
+    def work(count: int) -> int:
+        batch = [_expression(9, sender=f"S{n}") for n in range(count)]
+        rows, digests = rows_of(batch), list(map(digest_of, batch))
+        indexed = index.indexed(set(rows))
+        return instructions(lambda: results.append(apply_order_rule(batch, rows, digests, indexed)))
+
+    results: list[OrderRuleResult] = []
+    with OrderIndex(None) as index:
+        index.take(standing, {})
+        assert (work(101) - work(1)) / 100 < 1_000
+    assert [len(one.too_many) for one in results] == [101, 1]
