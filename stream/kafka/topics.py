@@ -13,6 +13,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import TopicAlreadyExistsError, for_code
 
 from stream.config import TopicsConfig
+from stream.kafka.clients import BATCH_BYTES_MAX
 from stream.kafka.describe import ClusterDescription, TopicDescription, describe
 from stream.model.topics import (
     ACTIVITY,
@@ -55,6 +56,11 @@ MESSAGE_BYTES_MAX: Final = 2 << 20
 UNCLEAN: Final = "unclean.leader.election.enable"
 IN_SYNC_MIN: Final = 2
 """Of three replicas: so that a record is on two disks when it is acknowledged, and one broker may be away."""
+
+BATCHED: Final = (DECISIONS, EXPRESSIONS, EPOCHS)
+"""Topics into which a worker writes whole batches: it ends where one is refused, and so would its successor."""
+
+REFUSED_BATCH: Final = "a worker's batches would be refused, and it would end"
 
 LESSER: Final = ("max.message.bytes", "min.compaction.lag.ms", "min.insync.replicas", "topics.replication")
 """What names a difference that is reported and stops nothing."""
@@ -222,7 +228,8 @@ def _unsafe(name: str, topic: TopicDescription, expected: Expected, topics: Topi
     if "delete.retention.ms" in expected.settings and topic.settings.get("cleanup.policy") == "compact":
         too_low("delete.retention.ms", DELETE_RETENTION_MS, "a snapshot could miss a tombstone that is gone by then")
         too_low("min.compaction.lag.ms", DAY_MS, "archive and audit could miss records")
-    too_low("max.message.bytes", MESSAGE_BYTES_MAX, "the largest records would be refused")
+    whole = name not in BATCHED or int(topic.settings.get("max.message.bytes", BATCH_BYTES_MAX)) >= BATCH_BYTES_MAX
+    too_low("max.message.bytes", MESSAGE_BYTES_MAX, "the largest records would be refused" if whole else REFUSED_BATCH)
     if topic.replicas < topics.replication:
         found.append(
             f"{name}: {topic.replicas} replicas where {topics.replication} are configured (topics.replication); "
@@ -239,4 +246,4 @@ def _alter(name: str, setting: str, value: object) -> str:
 
 def breaks_guarantees(difference: str) -> bool:
     """Whether a difference stops a process: all do but those that only make a loss likelier or refuse giants."""
-    return not any(lesser in difference for lesser in LESSER)
+    return REFUSED_BATCH in difference or not any(lesser in difference for lesser in LESSER)

@@ -14,7 +14,7 @@ from stream.kafka import clients
 from stream.model.limits import BATCH
 from stream.model.limits import DEAD_LETTER as KEPT
 from stream.model.registry import Expression
-from stream.model.topics import DEAD_LETTER, EVENTS_SMS, EXPRESSIONS
+from stream.model.topics import DEAD_LETTER, DECISIONS, EVENTS_SMS, EXPRESSIONS
 from tests.enforce.harness import wait_until
 from tests.filter import cases
 from tests.filter.harness import PARTITIONS, Broker, FilterProcess, event
@@ -72,18 +72,10 @@ def test_whatever_its_size_a_record_becomes_a_dead_letter_that_fits_and_the_next
 
 
 def test_a_broker_that_refuses_a_dead_letter_for_its_size_gets_a_shorter_one(broker: Broker, tmp_path: Path) -> None:
-    async def lower() -> None:
-        admin = clients.admin(broker.config)
-        await admin.start()
-        settings = {"cleanup.policy": "delete", "max.message.bytes": "2000"}
-        await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, DEAD_LETTER, configs=settings)])
-        await admin.close()
-
     broker.write_registry(cases.registry())
     with FilterProcess(broker, tmp_path) as filter_:
         filter_.wait_ready()
-        asyncio.run(lower())
-        broker.wait_for(lambda cluster: cluster.topics[DEAD_LETTER].settings["max.message.bytes"] == "2000")
+        take_at_most(broker, DEAD_LETTER, "2000")
         broker.write([(EVENTS_SMS, HERE, b"k", LONG), (EVENTS_SMS, HERE, b"k", b"[")])
         letters = broker.read(DEAD_LETTER, until=2)
         broker.write_events([LAST])
@@ -94,6 +86,31 @@ def test_a_broker_that_refuses_a_dead_letter_for_its_size_gets_a_shorter_one(bro
     assert values.keys() == {None, b"["}
     assert values[None]["value-bytes"] == b"5000"
     assert values[None]["value-sha256"].decode() == sha256(LONG).hexdigest()
+
+
+def take_at_most(broker: Broker, topic: str, message_bytes: str) -> None:
+    async def alter() -> None:
+        admin = clients.admin(broker.config)
+        await admin.start()
+        settings = {"cleanup.policy": "delete", "max.message.bytes": message_bytes}
+        await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, configs=settings)])
+        await admin.close()
+
+    asyncio.run(alter())
+    broker.wait_for(lambda cluster: cluster.topics[topic].settings["max.message.bytes"] == message_bytes)
+
+
+def test_a_topic_that_refuses_a_batch_of_decisions_is_waited_for(broker: Broker, tmp_path: Path) -> None:
+    broker.write_registry(cases.registry())
+    with FilterProcess(broker, tmp_path) as filter_:
+        filter_.wait_ready()
+        take_at_most(broker, DECISIONS, "200")
+        broker.write_events([LAST])
+        wait_until(lambda: "a worker's batches would be refused" in filter_.log, what="the mend, in the log")
+        take_at_most(broker, DECISIONS, str(2 << 20))
+        broker.decisions(until=1)
+        assert filter_.terminate() == 0
+        assert filter_.log.count("worker died") == 1
 
 
 @pytest.mark.parametrize("mode", ["replicated", "partitioned"])

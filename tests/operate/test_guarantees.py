@@ -15,7 +15,7 @@ from stream.enforce.app import _application
 from stream.kafka import clients
 from stream.kafka.describe import ClusterDescription, TopicDescription
 from stream.kafka.topics import EXPECTED, breaks_guarantees, differences
-from stream.model.topics import CASE_EVENTS, DECISIONS, DELIVERIES, ENFORCE_TABLE, EVENTS_CALL, EXPRESSIONS, ORDERS
+from stream.model.topics import CASE_EVENTS, DEAD_LETTER, DECISIONS, DELIVERIES, ENFORCE_TABLE, EVENTS_CALL, EXPRESSIONS, ORDERS
 from stream.testbed.processes import environment_with, wurao_command
 from tests.deploy.manifests import DEPLOY
 from tests.filter.harness import Broker, FilterProcess
@@ -54,6 +54,7 @@ def test_a_cluster_as_it_must_be_has_no_difference() -> None:
         (_with(ORDERS, partitions=2), "recreate the topic with one"),
         (_with(DECISIONS, unclean_leader_election_enable="true"), "unclean.leader.election.enable=false"),
         (_with(ORDERS, delete_retention_ms="86400000"), "delete.retention.ms=604800000"),
+        (_with(DECISIONS, max_message_bytes="1000000"), "max.message.bytes=2097152"),
     ],
 )
 def test_what_would_lose_a_guarantee_is_refused_with_the_mend(cluster: ClusterDescription, told: str) -> None:
@@ -68,7 +69,8 @@ def test_what_would_lose_a_guarantee_is_refused_with_the_mend(cluster: ClusterDe
         (_with(DECISIONS, min_insync_replicas="1"), "min.insync.replicas=2"),
         (_with(DECISIONS, replicas=2), "kafka-reassign-partitions.sh"),
         (_with(EXPRESSIONS, min_compaction_lag_ms="0"), "min.compaction.lag.ms=86400000"),
-        (_with(DECISIONS, max_message_bytes="1000"), "max.message.bytes=2097152"),
+        (_with(DECISIONS, max_message_bytes=str(1 << 20)), "max.message.bytes=2097152"),
+        (_with(DEAD_LETTER, max_message_bytes="1000"), "max.message.bytes=2097152"),
     ],
 )
 def test_what_only_makes_a_loss_likelier_is_told_with_the_mend(cluster: ClusterDescription, told: str) -> None:
