@@ -27,7 +27,7 @@ NOW_WITHIN_MS: Final = 60_000
 """A refusal whose `time` lies no longer ago is given now: it took a minute to fill in, or two clocks differ."""
 
 FEW_SCOPES: Final = 16
-"""So many are gone through one by one, which is quicker than to keep an index of them; most subscribers have one or two."""
+"""So many are gone through one by one, which is quicker than an index of them; most subscribers have one or two."""
 
 _WHATEVER: Final = 0
 """Any sender, or any category, one that says `*` too."""

@@ -15,7 +15,16 @@ from stream.enforce.app import _application
 from stream.kafka import clients
 from stream.kafka.describe import ClusterDescription, TopicDescription
 from stream.kafka.topics import EXPECTED, breaks_guarantees, differences
-from stream.model.topics import CASE_EVENTS, DEAD_LETTER, DECISIONS, DELIVERIES, ENFORCE_TABLE, EVENTS_CALL, EXPRESSIONS, ORDERS
+from stream.model.topics import (
+    CASE_EVENTS,
+    DEAD_LETTER,
+    DECISIONS,
+    DELIVERIES,
+    ENFORCE_TABLE,
+    EVENTS_CALL,
+    EXPRESSIONS,
+    ORDERS,
+)
 from stream.testbed.processes import environment_with, wurao_command
 from tests.deploy.manifests import DEPLOY
 from tests.filter.harness import Broker, FilterProcess
