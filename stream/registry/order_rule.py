@@ -153,29 +153,29 @@ def apply_order_rule(
 
     Refusals `of_file` are never given now: a file says what was said before, and comes again.
     `rows` and `digests` have each expression's `SubscriberChannel.row` and `digest_of`, `indexed` what the topic has
-    there already. About two microseconds each, and a tenth of that for those of whom nothing else is known.
+    there already; what is to be written is added to it, unless nothing else of the batch is of that subscriber and
+    channel. About two microseconds each, and a tenth of that for those of whom nothing else is known.
     """
     occurrences = Counter(rows)
     repeated = _repeated(expressions, rows) if len(occurrences) < len(rows) else frozenset[int]()
     sifted = OrderRuleResult()
-    standing_of: dict[int, _Standing] = {}
     for place, row in enumerate(rows):
-        standing = standing_of.get(row)
-        if standing is None:
-            if row not in indexed and occurrences[row] == 1:
-                sifted.write.append(place)  # nothing that it could be older than, or repeat
-                continue
-            standing = standing_of[row] = _Standing(indexed.get(row, ()))
+        standing = indexed.get(row)
+        if standing is None and occurrences[row] == 1:
+            sifted.write.append(place)  # nothing that it could be older than, or repeat
+            continue
+        if not isinstance(standing, _Standing):
+            standing = indexed[row] = _Standing(standing or ())  # kept for those that come after
         expression, digest = expressions[place], digests[place]
         scope, time = scope_of(expression), counts_from(expression.time, now)
-        newest, same = standing.newest(scope), standing.last.get(scope)
+        newest, same = standing.newest(scope), standing.last(scope)
         if place in repeated or (same is not None and _is_last_expression(same, expression, digest)):
             sifted.already_count += 1
         elif newest > time and (of_file or not given_now(expression, now)):
             sifted.late.append((place, newest))
         elif (
             same is None
-            and len(standing.last) >= limits.SCOPES.most
+            and len(standing) >= limits.SCOPES.most
             and scope != Scope(None, None)
             and (of_file or not given_now(expression, now))
         ):
@@ -186,44 +186,52 @@ def apply_order_rule(
     return sifted
 
 
-class _Standing:
-    """What stands of one subscriber and channel: the last expression of each scope, and the newest moment about any
-    that overlaps another, in constant time however many there are.
+class _Standing(list[IndexedExpression]):
+    """What stands of one subscriber and channel, a scope each, with an index of it: a look takes the same time however
+    many there are. Whoever else appends to it is seen.
     """
 
-    __slots__ = ("_newest", "last")
+    __slots__ = ("_newest", "_noted_count", "_places")
 
     def __init__(self, known: Iterable[IndexedExpression]) -> None:
-        self.last = {one.scope: one for one in known}
-        self._newest: dict[tuple[_Name, _Name], int] | None = None
-        """(sender, category) → newest moment, also under `_WHATEVER` for either or both; made once there are many"""
+        super().__init__(known)
+        self._places: dict[Scope, int] = {}
+        self._newest: dict[tuple[_Name, _Name], int] = {}
+        """(sender, category) → newest moment, also under `_WHATEVER` for either or both; made where there are many"""
+        self._noted_count = 0
+
+    def last(self, scope: Scope) -> IndexedExpression | None:
+        """The last expression of this very scope."""
+        for new in range(len(self._places), len(self)):
+            self._places[self[new].scope] = new
+        place = self._places.get(scope)
+        return None if place is None else self[place]
 
     def newest(self, scope: Scope) -> int:
         """The newest moment of the expressions about overlapping scopes; -1 where there is none."""
-        if len(self.last) <= FEW_SCOPES:
-            return max((one.time for one in self.last.values() if overlap(one.scope, scope)), default=-1)
-        if self._newest is None:
-            self._newest = {}
-            for one in self.last.values():
-                self._note(self._newest, one)
+        if len(self) <= FEW_SCOPES:
+            return max((one.time for one in self if overlap(one.scope, scope)), default=-1)
+        for new in range(self._noted_count, len(self)):
+            self._note(self[new])
+        self._noted_count = len(self)
         senders: tuple[_Name, ...] = (_WHATEVER,) if scope.sender is None else (scope.sender, None)
         categories: tuple[_Name, ...] = (_WHATEVER,) if scope.category is None else (scope.category, None)
         return max(self._newest.get((sender, category), -1) for sender in senders for category in categories)
 
     def put(self, one: IndexedExpression) -> None:
-        """Note what is written about a scope, with the newest moment of it: a refusal that is given now may be older."""
-        before = self.last.get(one.scope)
-        if before is not None and before.time > one.time:
-            one = one._replace(time=before.time)
-        self.last[one.scope] = one
-        if self._newest is not None:
-            self._note(self._newest, one)
+        """Note what is written about a scope, with its newest moment: a refusal that is given now may be older."""
+        before = self.last(one.scope)
+        if before is None:
+            self.append(one)
+        else:
+            self[self._places[one.scope]] = one._replace(time=max(one.time, before.time))
+            if self._noted_count:
+                self._note(one)
 
-    @staticmethod
-    def _note(newest: dict[tuple[_Name, _Name], int], one: IndexedExpression) -> None:
+    def _note(self, one: IndexedExpression) -> None:
         for sender in (one.scope.sender, _WHATEVER):
             for category in (one.scope.category, _WHATEVER):
-                newest[sender, category] = max(newest.get((sender, category), -1), one.time)
+                self._newest[sender, category] = max(self._newest.get((sender, category), -1), one.time)
 
 
 def _is_last_expression(one: IndexedExpression, expression: Expression, digest: int) -> bool:
