@@ -24,7 +24,11 @@ TEXT_CHARACTERS_MAX: Final = REASON.most
 _END_CHARACTERS: Final = 200
 """Of these the last are kept: errors name the place at their end."""
 
-_ESCAPE: Final = r"\\(?:x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|[nrt])|%[0-9a-fA-F]{2}"
+_ESCAPE: Final = (
+    r"\\{1,4}(?:x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|[0-7]{3}|[nrt])"
+    r"|%(?:25){0,4}[0-9a-fA-F]{2}|&#(?:[0-9]{1,7}|[xX][0-9a-fA-F]{1,6});"
+)
+"""Of Python, JSON, C, addresses and HTML; also escaped again, as where an error quotes an error."""
 _BETWEEN: Final = rf"(?:{_ESCAPE}|[\x00-\x20()./_'\"`~+-]){{0,32}}"
 
 
