@@ -18,7 +18,9 @@ from typing import Final, Literal, NamedTuple
 from stream.kafka.topics import EXPECTED
 from stream.model.topics import (
     ACTIVITY,
+    ANSWERS,
     APPEALS,
+    BULK,
     CAMPAIGNS,
     CASE_EVENTS,
     CASES,
@@ -43,8 +45,10 @@ from stream.model.topics import (
     ORDERS,
     RECORD_KIND,
     REPORTS,
+    REQUESTS,
     SENDERS,
     SHADOW_DIFFERENCES,
+    WORDLISTS,
 )
 
 ResourceKind = Literal["topic", "group", "transactionalId"]
@@ -132,6 +136,16 @@ FILTER: Final = User(
     writes=(DECISIONS, EXPRESSIONS, ACTIVITY, EPOCHS, DEAD_LETTER),
     groups=_group(FILTER_GROUPS, "prefix"),
     transactional_ids=(Right("transactionalId", FILTER_GROUPS, "prefix", ("Write",)),),
+)
+
+REGISTRAR: Final = User(
+    "wurao-registrar",
+    "The one door to the registry: admits what is asked in `registry.requests` and `registry.bulk`, and writes it with "
+    "its answers in transactions, one transactional id for each partition.",
+    reads=(REQUESTS, BULK, ANSWERS, *_REGISTRY),
+    writes=(ANSWERS, EXPRESSIONS, SENDERS, WORDLISTS, DEAD_LETTER),
+    groups=_group("wurao-registrar"),
+    transactional_ids=(Right("transactionalId", "wurao-registrar.", "prefix", ("Write",)),),
 )
 
 ENFORCE: Final = User(
@@ -249,6 +263,6 @@ GATEWAYS: Final = (
 )
 """Two to copy."""
 
-PROCESSES: Final = (FILTER, ENFORCE, WATCH, NOTIFY, AUDIT, SHADOW, SCALER, OPERATOR)
+PROCESSES: Final = (FILTER, REGISTRAR, ENFORCE, WATCH, NOTIFY, AUDIT, SHADOW, SCALER, OPERATOR)
 
 USERS: Final[dict[str, User]] = {user.name: user for user in (*PROCESSES, *GATEWAYS)}

@@ -34,11 +34,14 @@ WRITERS: Final[dict[str, set[str]]] = {
     "epochs": {"wurao-filter"},
     "activity": {"wurao-filter"},
     "shadow-differences": {"wurao-shadow"},
-    "registry.expressions": {"wurao-filter", "wurao-enforce", "wurao-operator"},
-    "registry.senders": {"wurao-operator"},
+    "registry.requests": set(),  # nobody asks there yet
+    "registry.bulk": set(),
+    "registry.answers": {"wurao-registrar"},
+    "registry.expressions": {"wurao-filter", "wurao-registrar", "wurao-enforce", "wurao-operator"},
+    "registry.senders": {"wurao-registrar", "wurao-operator"},
     "registry.orders": {"wurao-enforce", "wurao-operator"},
     "registry.campaigns": {"wurao-enforce", "wurao-operator"},
-    "registry.wordlists": {"wurao-operator"},
+    "registry.wordlists": {"wurao-registrar", "wurao-operator"},
     "complaints": {"wurao-enforce"},
     "appeals": {"wurao-enforce"},
     "filings": {"wurao-enforce"},
@@ -50,7 +53,7 @@ WRITERS: Final[dict[str, set[str]]] = {
     "listings": {"wurao-enforce"},
     "holds": {"wurao-enforce"},
     "wurao-enforce-cases-changelog": {"wurao-enforce"},
-    "dead-letter": {"wurao-filter", "wurao-enforce", "wurao-watch", "wurao-notify"},
+    "dead-letter": {"wurao-filter", "wurao-registrar", "wurao-enforce", "wurao-watch", "wurao-notify"},
 }
 """Who may write what, said once more and not made from the table."""
 
@@ -58,6 +61,7 @@ DECIDED: Final = {*EVENT_KINDS, *RECORD_KIND, "decisions", "epochs"}
 
 READERS: Final[dict[str, set[str]]] = {
     "wurao-filter": {*EVENT_KINDS, *RECORD_KIND},
+    "wurao-registrar": {*RECORD_KIND, "registry.requests", "registry.bulk", "registry.answers"},
     "wurao-enforce": {
         *("complaints", "appeals", "filings", "case-events", "deliveries", "cases", "wurao-enforce-cases-changelog"),
         *("registry.expressions", "registry.senders", "registry.orders"),
@@ -75,6 +79,7 @@ READERS: Final[dict[str, set[str]]] = {
 
 GROUPS: Final[dict[str, set[str]]] = {
     "wurao-filter": {"wurao-filter.bulk", "wurao-filter.urgent"},
+    "wurao-registrar": {"wurao-registrar"},
     "wurao-enforce": {"wurao-enforce"},
     "wurao-watch": {"wurao-watch"},
     "wurao-notify": {"wurao-notify"},
