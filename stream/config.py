@@ -73,6 +73,7 @@ class KafkaConfig(ConfigSection, frozen=True):
     sasl_username: str | None = None
     sasl_password: str | None = None
     sasl_password_file: str | None = None
+    """read again at each login where it has changed, as the files of TLS are at each connection"""
     ssl_cafile: str | None = None
     """the certificates that are trusted, instead of the system's; PEM, like the following"""
     ssl_certfile: str | None = None

@@ -16,7 +16,7 @@ from stream.config import Config, ConfigError, keys_of
 from stream.deciding.native_selection import native_path
 from stream.enforce.procedures import settings as procedures
 from stream.feed import snapshots
-from stream.kafka.clients import ssl_context
+from stream.kafka.credentials import ssl_context
 from stream.kafka.reach import CannotStart
 from stream.policy.loading import load as load_policy
 from stream.policy.settings import Policy

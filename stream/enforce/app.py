@@ -27,7 +27,7 @@ from faust.types import EventT, StreamT
 
 from stream import logs
 from stream.clock import WallClock
-from stream.config import Config, KafkaConfig, secret
+from stream.config import Config, KafkaConfig
 from stream.enforce.api import ApiServer
 from stream.enforce.cases import faust_store, recovery
 from stream.enforce.cases.decoding import RecordPosition
@@ -38,7 +38,7 @@ from stream.enforce.cases.runtime import CaseRuntime
 from stream.enforce.procedures import settings
 from stream.enforce.procedures.terms import Terms
 from stream.health import Health
-from stream.kafka import clients
+from stream.kafka import clients, credentials
 from stream.kafka.brokers import Brokers
 from stream.kafka.clients import AIOKafkaPartition
 from stream.kafka.closing import close_within, work_beside
@@ -396,10 +396,12 @@ def _application(config: Config) -> faust.App:
 
 
 def _credentials(kafka: KafkaConfig) -> faust.types.auth.CredentialsT | None:
-    context = clients.ssl_context(kafka)
+    context = credentials.ssl_context(kafka)
     if kafka.security_protocol.startswith("SASL"):
-        password = secret(kafka.sasl_password, kafka.sasl_password_file)
         return faust.SASLCredentials(
-            username=kafka.sasl_username, password=password, mechanism=kafka.sasl_mechanism, ssl_context=context
+            username=kafka.sasl_username,
+            password=credentials.password(kafka),
+            mechanism=kafka.sasl_mechanism,
+            ssl_context=context,
         )
     return faust.SSLCredentials(context) if context is not None else None

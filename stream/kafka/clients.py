@@ -1,7 +1,6 @@
 """How a Kafka client is made: the only place, with every option that matters spelled out and its reason."""
 
 import ssl
-from pathlib import Path
 from typing import Literal, TypedDict
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
@@ -11,12 +10,14 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from aiokafka.errors import KafkaConnectionError, KafkaError
 
-from stream.config import Config, ConfigError, KafkaConfig, secret
+from stream.config import Config, KafkaConfig
+from stream.kafka import credentials
 from stream.kafka.assignor import SamePartitions
-from stream.kafka.seams import bounded
+from stream.kafka.seams import bounded, logins
 from stream.kafka.seams.outgoing import wrap_sequences
 
 bounded.install()  # whoever makes a consumer reads within the bound, Faust too
+logins.install()  # and logs in with the password as it is
 
 BATCH_BYTES_MAX = 1 << 20
 """One produced batch: as large as a broker takes by default, since a batch's cost hardly depends on its size."""
@@ -171,47 +172,11 @@ def security(kafka: KafkaConfig) -> Security:
     """TLS and SASL of the configuration. Raises `ConfigError` for files that cannot be used."""
     return {
         "security_protocol": kafka.security_protocol,
-        "ssl_context": ssl_context(kafka),
+        "ssl_context": credentials.ssl_context(kafka),
         "sasl_mechanism": kafka.sasl_mechanism,
         "sasl_plain_username": kafka.sasl_username,
-        "sasl_plain_password": secret(kafka.sasl_password, kafka.sasl_password_file),
+        "sasl_plain_password": credentials.password(kafka),
     }
-
-
-def ssl_context(kafka: KafkaConfig) -> ssl.SSLContext | None:
-    """The TLS context of the configuration; None where it asks for none. Raises `ConfigError`, naming the option."""
-    if kafka.security_protocol not in ("SSL", "SASL_SSL"):
-        return None
-    _see_readable("ssl_cafile", kafka.ssl_cafile)
-    try:
-        context = ssl.create_default_context(cafile=kafka.ssl_cafile or None)
-    except ssl.SSLError as error:
-        raise ConfigError(f"kafka.ssl_cafile: {kafka.ssl_cafile}: {error}; give certificates as PEM") from error
-    if not kafka.ssl_certfile:
-        return context
-    _see_readable("ssl_certfile", kafka.ssl_certfile)
-    _see_readable("ssl_keyfile", kafka.ssl_keyfile)
-    # A password, if only an empty one: without any, OpenSSL asks for it at the terminal.
-    password = secret(None, kafka.ssl_keyfile_password_file) or ""
-    try:
-        context.load_cert_chain(kafka.ssl_certfile, kafka.ssl_keyfile or None, password)
-    except ssl.SSLError as error:
-        raise ConfigError(
-            f"kafka.ssl_certfile: {kafka.ssl_certfile} with the key {kafka.ssl_keyfile or 'in it'}: {error}; give a "
-            "certificate and its own key as PEM, and where the key is encrypted kafka.ssl_keyfile_password_file"
-        ) from error
-    return context
-
-
-def _see_readable(option: str, file: str | None) -> None:
-    """What ssl says of a file that it cannot read names neither the file nor the option."""
-    if not file:
-        return
-    try:
-        with Path(file).open("rb"):
-            pass
-    except OSError as error:
-        raise ConfigError(f"kafka.{option}: {file}: {error.strerror}; name a file that this user may read") from error
 
 
 __all__ = [

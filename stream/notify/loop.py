@@ -35,7 +35,7 @@ from stream.notify import contacts
 from stream.notify.delivery_log import DeliveryLog, NoticeOffsets, pause_ms
 from stream.notify.records import POLL_MS, AttemptWriter, DeliveryLogReader
 from stream.notify.transports import Transports, Undelivered
-from stream.reloading_file import ReloadingFile
+from stream.reloading_file import reloading_file
 
 log = logs.get(__name__)
 
@@ -60,7 +60,7 @@ class NoticeConnector:
             raise ConfigError("connector.contacts_file: needed, to know where each party is reached")
         self._config = config
         self._settings = config.connector
-        self._contacts = ReloadingFile(config.connector.contacts_file, contacts.read)
+        self._contacts = reloading_file(config.connector.contacts_file, contacts.read)
         self._transports = Transports(config.connector)
         self._writer = AttemptWriter(config)
         self._brokers = Brokers(config, client="wurao-notify")

@@ -16,18 +16,21 @@ import smtplib
 import socket
 import ssl
 import time
+from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
 import aiohttp
 
 from stream import logs
-from stream.config import ConfigError, ConnectorConfig, secret
+from stream.config import ConfigError, ConnectorConfig
 from stream.model.codec import encode
 from stream.model.control import Notice
 from stream.model.hiding import hidden
 from stream.notify.contacts import Address, is_here
 from stream.notify.message import mail_of
 from stream.notify.smtp_session import SmtpSession, SmtpTlsSession
+from stream.reloading_file import ReloadingFiles, reloading_secret
 
 log = logs.get(__name__)
 
@@ -49,8 +52,9 @@ class Transports:
 
     def __init__(self, config: ConnectorConfig) -> None:
         self._config = config
-        self._password = secret(config.smtp_password, config.smtp_password_file)
-        self._tls = _tls(config)
+        self._password = _password(config)
+        cafiles = [Path(config.smtp_cafile)] if config.smtp_cafile else []
+        self._tls = ReloadingFiles(cafiles, lambda: _tls(config)).value
         self._timeout_s = config.attempt_timeout_ms / 1000
         self._session: aiohttp.ClientSession | None = None
 
@@ -101,7 +105,7 @@ class Transports:
             server = self._server(ends_s=time.monotonic() + self._timeout_s)
             try:
                 if self._config.smtp_username:
-                    server.login(self._config.smtp_username, self._password or "")
+                    server.login(self._config.smtp_username, self._password() or "")
                 server.sendmail(sender, [mailbox], mail)
                 # The mail is accepted: however the session ends, it must not be sent again.
                 server.ends_s = time.monotonic() + GOODBYE_S_MAX
@@ -118,17 +122,24 @@ class Transports:
 
     def _server(self, *, ends_s: float) -> SmtpSession:
         """A connection that is as secure as it is configured to be. Raises `SMTPException` or `OSError`."""
-        host, port = self._config.smtp_host, self._config.smtp_port
-        if self._tls is not None and self._config.smtp_security == "tls":
-            return SmtpTlsSession(host, port, ends_s=ends_s, tls=self._tls)
+        host, port, tls = self._config.smtp_host, self._config.smtp_port, self._tls()
+        if tls is not None and self._config.smtp_security == "tls":
+            return SmtpTlsSession(host, port, ends_s=ends_s, tls=tls)
         server = SmtpSession(host, port, ends_s=ends_s)
         if self._config.smtp_security == "starttls":
             try:
-                server.starttls(context=self._tls)
+                server.starttls(context=tls)
             except BaseException:
                 server.close()
                 raise
         return server
+
+
+def _password(config: ConnectorConfig) -> Callable[[], str | None]:
+    """The password at each login: as its file is then, where it has one."""
+    if config.smtp_password or not config.smtp_password_file:
+        return lambda: config.smtp_password
+    return reloading_secret("connector.smtp_password_file", config.smtp_password_file)
 
 
 def _tls(config: ConnectorConfig) -> ssl.SSLContext | None:

@@ -6,10 +6,11 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from stream import config as configuration
 from stream.config import ConfigError
-from stream.kafka import clients
+from stream.kafka import clients, credentials
 from stream.kafka.reach import CannotStart, look
 from stream.kafka.reason import reason
 from stream.kafka.rights import FILTER
@@ -21,8 +22,10 @@ from tests.enforce.harness import EnforceProcess, finding_event, views, wait_unt
 from tests.filter import cases
 from tests.filter.harness import Broker, FilterProcess, event
 from tests.testbed.listening import PASSWORD, listening_kafka, plain_logins
+from tests.testbed.scram import set_password
 
-LISTENERS = {"SERVER": "SSL", "MUTUAL": "SSL", "LOGIN": "SASL_SSL", "EXPIRED": "SSL"}
+LISTENERS = {"SERVER": "SSL", "MUTUAL": "SSL", "LOGIN": "SASL_SSL", "EXPIRED": "SSL", "RENEWED": "SASL_SSL"}
+SCRAM_LOGINS = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
 KEY_PASSWORD = "open sesame"  # noqa: S105  # of a key that lives as long as a test
 ELSE = {
     **{f"WURAO_{name}__PORT": "0" for name in ("METRICS", "ENFORCE", "WATCH", "AUDIT", "CONNECTOR")},
@@ -80,6 +83,12 @@ def tls_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TlsBroker]:
         "listener.name.expired.ssl.keystore.location": str(expired),
         "sasl.enabled.mechanisms": "PLAIN",
         "listener.name.login.plain.sasl.jaas.config": plain_logins("wurao"),
+        # Certificate and password of both sides are renewed here: each login lasts for two seconds.
+        "listener.name.renewed.ssl.client.auth": "required",
+        "listener.name.renewed.ssl.allow.dn.changes": "true",
+        "listener.name.renewed.sasl.enabled.mechanisms": "SCRAM-SHA-512",
+        "listener.name.renewed.scram-sha-512.sasl.jaas.config": SCRAM_LOGINS,
+        "listener.name.renewed.scram-sha-512.connections.max.reauth.ms": "2000",
     }
     password_file = folder / "password"
     password_file.write_text(f"{KEY_PASSWORD}\n", encoding="utf-8")
@@ -122,6 +131,70 @@ def test_the_control_plane_deals_with_a_finding_over_tls(listener: str, tls_brok
         tls_broker.broker.write([finding_event(finding)])
         wait_until(lambda: len(views(tls_broker.broker)) > before, what="a case is open")
         assert enforce.terminate() == 0
+
+
+@pytest.mark.kafka
+def test_passwords_and_certificates_are_renewed_without_a_restart(tls_broker: TlsBroker, tmp_path: Path) -> None:
+    broker, files, renewed = tls_broker.broker, tmp_path / "own", Authority(tmp_path / "renewed")
+    files.mkdir()
+    mine = {name: files / name for name in ("ssl_cafile", "ssl_certfile", "ssl_keyfile", "sasl_password_file")}
+    scram = {"sasl_mechanism": "SCRAM-SHA-512", "sasl_username": "wurao"}
+
+    def give(authority: Authority, password: str) -> None:
+        shown = authority.identity("filter.example")
+        _put(mine["sasl_password_file"], f"{password}\n")
+        for name, file in zip(mine, (authority.cafile, shown.certfile, shown.keyfile), strict=False):
+            _put(mine[name], file.read_text(encoding="utf-8"))
+
+    set_password(broker.bootstrap, "wurao", "the first")
+    give(tls_broker.authority, "the first")
+    settings = tls_broker.settings("RENEWED", **scram, **mine)
+    broker.write_registry(cases.registry())
+    with (
+        FilterProcess(broker, tmp_path, workers=1, **settings) as filter_,
+        EnforceProcess(broker, tmp_path, **settings) as enforce,
+    ):
+        filter_.wait_ready()
+        enforce.wait_ready()
+        workers = filter_.worker_pids()
+        _works(tls_broker, "before")
+
+        # What is no password and no certificate changes nothing, and is told once, though connections come and go.
+        _put(mine["sasl_password_file"], "\n")
+        _put(mine["ssl_keyfile"], "spoilt")
+        wait_until(lambda: "sasl_password_file: " in filter_.log and "ssl_keyfile" in filter_.log, what="it is told")
+        _works(tls_broker, "spoilt")
+        assert filter_.log.count("its previous content stays in use") == 2, "once of the password, once of the key"
+
+        shown = _keystore(renewed.identity("127.0.0.1"), tmp_path / "shown.pem")
+        stores = {"keystore": shown, "truststore": renewed.cafile}
+        changes = {f"listener.name.renewed.ssl.{store}.location": str(path) for store, path in stores.items()}
+        changes |= {f"listener.name.renewed.ssl.{store}.type": "PEM" for store in stores}
+        broker.ask(lambda admin: admin.alter_configs([ConfigResource(ConfigResourceType.BROKER, "1", changes)]))
+        set_password(broker.bootstrap, "wurao", "the second")
+        wait_until(lambda: not (filter_.is_ready or enforce.is_ready), what="nobody is let in as before")
+        give(renewed, "the second")
+        _works(tls_broker, "after")
+        assert filter_.worker_pids() == workers, "nobody was restarted"
+        assert (filter_.terminate(), enforce.terminate()) == (0, 0)
+
+
+def _put(path: Path, text: str) -> None:
+    """Replace a file as a whole."""
+    beside = path.with_suffix(".new")
+    beside.write_text(text, encoding="utf-8")
+    beside.replace(path)
+
+
+def _works(tls_broker: TlsBroker, name: str) -> None:
+    """An event that is written now is decided, and a finding opens a case."""
+    broker, before = tls_broker.broker, len(views(tls_broker.broker))
+    finding = Finding(f"R-{name}", 1, Party(sender=f"ORG-R-{name}"), "refusals", "measures", evidence=("D-1",))
+    sms = {"to": cases.WILLING, "text": cases.GOOD_TEXT, **cases.BANK}
+    broker.write([finding_event(finding)])
+    broker.write_events([{**event("sms", 0, **sms), "id": name}])
+    wait_until(lambda: name in {one["event"] for one in broker.decisions()}, what=f"an event is decided: {name}")
+    wait_until(lambda: len(views(broker)) > before, what=f"a case is open: {name}")
 
 
 Changed = Callable[[TlsBroker], dict[str, object]]
@@ -223,7 +296,7 @@ def _files(folder: Path, **changed: object) -> dict[str, str]:
 
 
 def test_a_certificate_and_its_encrypted_key_are_read(tmp_path: Path) -> None:
-    assert clients.ssl_context(configuration.load(None, _files(tmp_path)).kafka)
+    assert credentials.ssl_context(configuration.load(None, _files(tmp_path)).kafka)
 
 
 @pytest.mark.parametrize(
@@ -246,7 +319,7 @@ def test_a_file_that_cannot_be_used_is_told_with_its_option(
     changed: dict[str, object], told: str, tmp_path: Path
 ) -> None:
     with pytest.raises(ConfigError, match=told):
-        clients.ssl_context(configuration.load(None, _files(tmp_path, **changed)).kafka)
+        credentials.ssl_context(configuration.load(None, _files(tmp_path, **changed)).kafka)
 
 
 @pytest.mark.parametrize("command", ["filter", "enforce", "watch", "audit", "notify", "topics check"])

@@ -41,8 +41,8 @@ def ours(tmp_path_factory: pytest.TempPathFactory) -> Identity:
     return identity(tmp_path_factory.mktemp("certificates") / "ours", name="127.0.0.1")
 
 
-async def deliver(sink: MailSink, security: str, cafile: Path | None = None, **settings: str) -> str:
-    """What one attempt comes to."""
+def transports_to(sink: MailSink, security: str, cafile: Path | None = None, **settings: str) -> Transports:
+    """Transports whose mail server is the sink."""
     stated = {
         "SMTP_PORT": str(sink.port),
         "SMTP_SECURITY": security,
@@ -51,7 +51,12 @@ async def deliver(sink: MailSink, security: str, cafile: Path | None = None, **s
         **settings,
     }
     config = configuration.load(None, {f"WURAO_CONNECTOR__{name}": value for name, value in stated.items()})
-    couriers = Transports(config.connector)
+    return Transports(config.connector)
+
+
+async def deliver(sink: MailSink, security: str, cafile: Path | None = None, **settings: str) -> str:
+    """What one attempt comes to."""
+    couriers = transports_to(sink, security, cafile, **settings)
     try:
         return await couriers.deliver(NOTICE, MAILBOX)
     finally:
@@ -77,12 +82,26 @@ async def test_with_tls_nothing_at_all_goes_in_the_clear(ours: Identity) -> None
         assert (len(sink.mails), len(sink.logins), sink.heard) == (1, 1, [])
 
 
-async def test_a_password_is_read_from_its_file(ours: Identity, tmp_path: Path) -> None:
-    (tmp_path / "password").write_text(f"{LOGIN[1]}\n", encoding="utf-8")
+async def test_a_password_and_whom_to_believe_are_read_from_their_files_at_each_login(
+    ours: Identity, tmp_path: Path
+) -> None:
+    password, cafile = tmp_path / "password", tmp_path / "believed"
+    password.write_text(f"{LOGIN[1]}\n", encoding="utf-8")
+    cafile.write_bytes(ours.cafile.read_bytes())
+    stated = {"SMTP_USERNAME": LOGIN[0], "SMTP_PASSWORD_FILE": str(password)}
     async with mail_sink(tls=ours.server) as sink:
         sink.login = LOGIN
-        stated = {"SMTP_USERNAME": LOGIN[0], "SMTP_PASSWORD_FILE": str(tmp_path / "password")}
-        assert await deliver(sink, "tls", ours.cafile, **stated) == "SMTP 250"
+        transports = transports_to(sink, "tls", cafile, **stated)
+        assert await transports.deliver(NOTICE, MAILBOX) == "SMTP 250"
+        password.write_text("", encoding="utf-8")
+        cafile.write_text("spoilt", encoding="utf-8")
+        assert await transports.deliver(NOTICE, MAILBOX) == "SMTP 250", "what was read last stays in use"
+        sink.login = (LOGIN[0], "another")
+        password.write_text("another\n", encoding="utf-8")
+        assert await transports.deliver(NOTICE, MAILBOX) == "SMTP 250"
+        cafile.write_bytes(identity(tmp_path / "elsewhere", name="127.0.0.1").cafile.read_bytes())
+        with pytest.raises(Undelivered, match="certificate verify failed"):
+            await transports.deliver(NOTICE, MAILBOX)
 
 
 @pytest.mark.parametrize("security", ["starttls", "tls"])

@@ -54,7 +54,7 @@ from stream.model.topics import EXPRESSIONS
 from stream.policy.loading import load as load_policy
 from stream.rate_limit import RateLimit
 from stream.registry.order_rule import Received
-from stream.reloading_file import ReloadingFile
+from stream.reloading_file import reloading_file
 
 log = logs.get(__name__)
 
@@ -83,7 +83,7 @@ class ApiServer:
         if config.api.tokens_file is None:
             raise ConfigError("api.tokens_file: the API needs one, which says who may do what")
         self._config = config
-        self._tokens = ReloadingFile(config.api.tokens_file, auth.read)
+        self._tokens = reloading_file(config.api.tokens_file, auth.read)
         self._terms = settings.terms(config, load_policy(config.policy.file, keys_of(config)))
         self._clock = WallClock(config.enforce.clock_offset_file)
         self._metrics = ApiMetrics()

@@ -7,6 +7,8 @@ aiokafka's public way instead, which gives the same records at a higher price.
 `bounded` replaces the decoders of compressed batches by ones that have a bound; it is always on, and a test reads
 bombs by it.
 
+`logins` lets each connection log in with the password as its file has it then; always on as well.
+
 `membership` keeps a static member that was replaced from joining again.
 
 What stays aiokafka's: connections, groups, offsets, transactions, the order and repetition of requests, checksums
