@@ -34,7 +34,7 @@ TEST_PROCESSES ?= 2
 BUILDER = $(shell for name in docker podman buildah; do "$$name" info >/dev/null 2>&1 && echo "$$name" && break; done)
 IMAGE = wurao:$(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
-.PHONY: help demo test prove bench soak peers lint docs lock native wheel image pins clean kafka
+.PHONY: help demo test prove bench soak peers lint docs lock native wheel sbom audit image pins clean kafka
 
 help: ## show what can be made
 	@echo "make TARGET, where TARGET is one of"
@@ -89,6 +89,12 @@ wheel: $(STAMP) ## wheels of wurao and, where cargo is, of wurao_native, in dist
 	@if command -v cargo >/dev/null; then $(BUILD_NATIVE) dist; \
 	else echo "make: no cargo on the path, so no wheel of wurao_native (the filter runs without it)" >&2; fi
 	@ls dist
+
+sbom: $(STAMP) ## the bill of materials, CycloneDX 1.6, of what the lock files name, in dist/
+	@$(BIN)/python -m deploy.sbom dist/wurao.cdx.json
+
+audit: $(STAMP) ## known vulnerabilities of all that (needs the network; error 1: there are some, 2: nobody answered)
+	@$(BIN)/python -m deploy.audit $(AUDIT_ARGS)
 
 image: ## the image, by docker, podman or buildah, under the name that deploy/ gives it (needs the network)
 	@if [ -z "$(BUILDER)" ]; then echo "make: neither docker, podman nor buildah works here: install one, or name one with BUILDER=" >&2; exit 1; fi

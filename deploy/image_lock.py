@@ -32,21 +32,27 @@ def wanted(pyproject: str, extras: tuple[str, ...]) -> set[str]:
 
 def select(lock: str, names: set[str]) -> str:
     """The blocks of a lock file that these names need. Raises `SystemExit` for a name that it lacks."""
-    starts = [found.start() for found in _PINNED.finditer(lock)]
-    blocks = {
-        normal(lock[start:].split("==", 1)[0]): lock[start:end]
-        for start, end in zip(starts, [*starts[1:], len(lock)], strict=True)
-    }
+    blocks = blocks_of(lock)
     if missing := names - blocks.keys():
         raise SystemExit(f"requirements.lock lacks {', '.join(sorted(missing))}: run `make lock`")
-    askers = {name: _askers(block) for name, block in blocks.items()}
+    asked = {name: askers(block) for name, block in blocks.items()}
     chosen = set(names)
-    while more := {name for name, by in askers.items() if by & chosen} - chosen:
+    while more := {name for name, by in asked.items() if by & chosen} - chosen:
         chosen |= more
     return "".join(blocks[name] for name in sorted(chosen))
 
 
-def _askers(block: str) -> set[str]:
+def blocks_of(lock: str) -> dict[str, str]:
+    """The blocks of a lock file by the names of their packages."""
+    starts = [found.start() for found in _PINNED.finditer(lock)]
+    return {
+        normal(lock[start:].split("==", 1)[0]): lock[start:end]
+        for start, end in zip(starts, [*starts[1:], len(lock)], strict=True)
+    }
+
+
+def askers(block: str) -> set[str]:
+    """The names of the packages that ask for that of a block."""
     comments = block.split("# via", 1)[-1] if "# via" in block else ""
     return {normal(word) for word in _NAME.findall(comments)} - {_OURSELVES}
 
