@@ -75,9 +75,7 @@ async def create(admin: AIOKafkaAdminClient, users: Collection[User], passwords:
     `KafkaError` where the cluster refuses, `TimeoutError` where the rights do not come into force.
     """
     if passwords:
-        credentials = [_credential(name, password) for name, password in passwords.items()]
-        changed = await admin._send_request(_AlterCredentials(credentials))  # noqa: SLF001  # as in describe.py
-        _see_done((code, message) for _, code, message, _ in changed.results)
+        await set_passwords(admin, passwords)
     limited = await admin._send_request(_AlterQuotas([_limits(user.name, user.quotas) for user in users]))  # noqa: SLF001
     _see_done((code, message) for code, message, _ in limited.entries)
     wanted = {acl for user in users for acl in acls(user)}
@@ -91,6 +89,13 @@ async def create(admin: AIOKafkaAdminClient, users: Collection[User], passwords:
     async with asyncio.timeout(IN_FORCE_S_MAX):
         while await acls_of(admin, users) != wanted:  # noqa: ASYNC110
             await asyncio.sleep(IN_FORCE_PAUSE_S)  # nothing tells when the authorizer learns of them
+
+
+async def set_passwords(admin: AIOKafkaAdminClient, passwords: Mapping[str, str]) -> None:
+    """Let these users log in by these passwords and no others. Raises `KafkaError`."""
+    credentials = [_credential(name, password) for name, password in passwords.items()]
+    changed = await admin._send_request(_AlterCredentials(credentials))  # noqa: SLF001  # as in describe.py
+    _see_done((code, message) for _, code, message, _ in changed.results)
 
 
 def acls(user: User) -> Iterator[Acl]:

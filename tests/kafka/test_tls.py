@@ -14,6 +14,7 @@ from stream.kafka import clients, credentials
 from stream.kafka.reach import CannotStart, look
 from stream.kafka.reason import reason
 from stream.kafka.rights import FILTER
+from stream.kafka.users import set_passwords
 from stream.model.control import Finding, Party
 from tests.certificates import Authority, Identity
 from tests.cli.command import Wurao
@@ -22,7 +23,6 @@ from tests.enforce.harness import EnforceProcess, finding_event, views, wait_unt
 from tests.filter import cases
 from tests.filter.harness import Broker, FilterProcess, event
 from tests.testbed.listening import PASSWORD, listening_kafka, plain_logins
-from tests.testbed.scram import set_password
 
 LISTENERS = {"SERVER": "SSL", "MUTUAL": "SSL", "LOGIN": "SASL_SSL", "EXPIRED": "SSL", "RENEWED": "SASL_SSL"}
 SCRAM_LOGINS = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
@@ -146,7 +146,7 @@ def test_passwords_and_certificates_are_renewed_without_a_restart(tls_broker: Tl
         for name, file in zip(mine, (authority.cafile, shown.certfile, shown.keyfile), strict=False):
             _put(mine[name], file.read_text(encoding="utf-8"))
 
-    set_password(broker.bootstrap, "wurao", "the first")
+    broker.ask(lambda admin: set_passwords(admin, {"wurao": "the first"}))
     give(tls_broker.authority, "the first")
     settings = tls_broker.settings("RENEWED", **scram, **mine)
     broker.write_registry(cases.registry())
@@ -171,7 +171,7 @@ def test_passwords_and_certificates_are_renewed_without_a_restart(tls_broker: Tl
         changes = {f"listener.name.renewed.ssl.{store}.location": str(path) for store, path in stores.items()}
         changes |= {f"listener.name.renewed.ssl.{store}.type": "PEM" for store in stores}
         broker.ask(lambda admin: admin.alter_configs([ConfigResource(ConfigResourceType.BROKER, "1", changes)]))
-        set_password(broker.bootstrap, "wurao", "the second")
+        broker.ask(lambda admin: set_passwords(admin, {"wurao": "the second"}))
         wait_until(lambda: not (filter_.is_ready or enforce.is_ready), what="nobody is let in as before")
         give(renewed, "the second")
         _works(tls_broker, "after")
