@@ -89,9 +89,14 @@ def _allowed(kinds: Iterable[inspect.Type]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(values))
 
 
-@lru_cache(256)  # one program that writes a wrong value writes it in every record
 def _among(name: str, known: tuple[str, ...]) -> str:
-    close = get_close_matches(name, known, n=1) if len(name) <= _NAME_MAX else []
+    # A value may be as long as its record, and what is remembered must not: to such a one nothing is close.
+    return _among_short(name if len(name) <= _NAME_MAX else "", known)
+
+
+@lru_cache(256)  # one program that writes a wrong value writes it in every record
+def _among_short(name: str, known: tuple[str, ...]) -> str:
+    close = get_close_matches(name, known, n=1)
     meant = f"did you mean {close[0]}? " if close else ""
     return f"{meant}There are: {', '.join(known)}" if meant else f"there are: {', '.join(known)}"
 

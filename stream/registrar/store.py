@@ -393,12 +393,12 @@ def _place_of(key: str) -> tuple[int, str]:
     return int(subscriber) * 2 + (channel == "call"), about
 
 
-@lru_cache(maxsize=100_000)
+@lru_cache(maxsize=10_000)  # some 10 MiB, were all names as long as they may be
 def _about(sender: str | None, category: str | None) -> str:
     return KEY_BAR.join((scope_name(sender) or EVERYTHING, scope_name(category) or EVERYTHING))
 
 
-@lru_cache(maxsize=100_000)
+@lru_cache(maxsize=10_000)  # some 10 MiB, were all names as long as they may be
 def _scope(sender: str | None, category: str | None) -> Scope:
     return Scope(scope_name(sender), scope_name(category))
 

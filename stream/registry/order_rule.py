@@ -264,7 +264,7 @@ def scope_of(expression: Expression) -> Scope:
     return _scope(expression.sender, expression.category)
 
 
-@lru_cache(maxsize=100_000)
+@lru_cache(maxsize=10_000)  # some 10 MiB, were all names as long as they may be
 def _scope(sender: str | None, category: str | None) -> Scope:
     return Scope(scope_name(sender), scope_name(category))
 

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import stream
+from stream.model import schema_fault
 from stream.model.codec import (
     Undecodable,
     decode_decision,
@@ -486,3 +487,15 @@ def test_an_event_beyond_a_limit_is_undecodable(field: str, most: int) -> None:
 def test_what_a_call_shows_is_limited_as_well(field: str) -> None:
     with pytest.raises(Undecodable, match="length <= 256"):
         decode_event(json.dumps({"kind": "call", "id": "1", "time": 1, "to": "1", field: "x" * 257}).encode())
+
+
+def test_wrong_values_as_long_as_their_records_are_not_remembered() -> None:
+    def kept(length: int) -> int:
+        before = schema_fault._among_short.cache_info().currsize
+        for n in range(20):
+            with pytest.raises(Undecodable, match="here are: commercial"):
+                decode_event(b'{"kind":"sms","id":"e","time":1,"to":"x","purpose":"%02d%s"}' % (n, b"z" * length))
+        return schema_fault._among_short.cache_info().currsize - before
+
+    assert kept(10_000) <= 1
+    assert kept(3) == 20
