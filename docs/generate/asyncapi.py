@@ -86,7 +86,18 @@ _SUMMARIES: Final = {
     "registry.campaigns": "Public-interest campaigns. Compacted; a null value removes.",
     "registry.wordlists": "Terms that the law prohibits. Compacted; a null value removes.",
 }
-_READ: Final = {*EVENT_KINDS, *RECORD_KIND, ACTIVITY, COMPLAINTS, APPEALS, FILINGS, CASE_EVENTS, DELIVERIES, REQUESTS, BULK}
+_READ: Final = {
+    *EVENT_KINDS,
+    *RECORD_KIND,
+    ACTIVITY,
+    COMPLAINTS,
+    APPEALS,
+    FILINGS,
+    CASE_EVENTS,
+    DELIVERIES,
+    REQUESTS,
+    BULK,
+}
 
 
 def render() -> str:

@@ -50,6 +50,7 @@ _REFUSALS: Final = {
     "403": "The token may not do this.",
     "404": "No such case, none that this caller may see, or one that ended long ago and stands in `cases` alone.",
     "409": "The case does not take this now (`possible` says what it would take), or what was said comes too late.",
+    "422": "The `Idempotency-Key` came with another body before.",
     "408": "The body has not come within `http.body_timeout_ms`.",
     "413": "The body is too large.",
     "415": "The body is packed by what is not unpacked here.",
@@ -123,7 +124,7 @@ def _operation(operation: ReadOperation | WriteOperation, names: dict[type[msgsp
     if operation.name in ("file-appeal", "file-dispute"):
         refusals.append("404")
     if writes:
-        refusals += ["408", "409", "413", "415"]
+        refusals += ["408", "409", "413", "415", "422"]
         parameters.append(
             {"name": "Idempotency-Key", "in": "header", "schema": {"type": "string", "maxLength": 255, "minLength": 1}}
         )

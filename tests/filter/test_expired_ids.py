@@ -24,6 +24,7 @@ pytestmark = pytest.mark.kafka
 EXPIRATION_MS = 3_000
 CANARIES = 40
 
+
 @pytest.fixture(scope="module")
 def forgetful() -> Iterator[Broker]:
     """A broker that soon forgets producers."""

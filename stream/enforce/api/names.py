@@ -1,7 +1,7 @@
 """Names for what requests make: short enough to be read out on a telephone, and never like a number.
 
 A random name has 69 bits, so that a million a day for a century will hardly meet twice in one day's work. A
-request that carries an `Idempotency-Key` gets the same name whenever it is repeated.
+request that carries an `Idempotency-Key` gets the same name whenever it is repeated with the same body.
 """
 
 import hashlib
@@ -21,10 +21,14 @@ def fresh() -> str:
     return _spelt(secrets.randbelow(_SPACE))
 
 
-def repeatable(actor: str, operation: str, key: str) -> str:
-    """The name of what this actor asks for under this key."""
-    text = f"{actor}\0{operation}\0{key}".encode()
-    return _spelt(int.from_bytes(hashlib.sha256(text).digest()[:16], "big") % _SPACE)
+def repeatable(key: bytes, body: bytes) -> str:
+    """The name of what somebody asks for under a key (`key_of`), with this digest of a body."""
+    return _spelt(int.from_bytes(hashlib.sha256(key + body).digest()[:16], "big") % _SPACE)
+
+
+def key_of(actor: str, operation: str, key: str) -> bytes:
+    """The key of this actor's request to do this."""
+    return hashlib.sha256(f"{actor}\0{operation}\0{key}".encode()).digest()
 
 
 def _spelt(value: int) -> str:

@@ -18,6 +18,7 @@ RefusalName = Literal[
     "not-found",
     "method-not-allowed",
     "wrong-state",
+    "key-reused",
     "too-late",
     "too-large",
     "too-slow",

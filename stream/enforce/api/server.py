@@ -25,6 +25,7 @@ from stream.enforce.api.auth import Caller
 from stream.enforce.api.case_feed import CaseFeed
 from stream.enforce.api.case_index import CaseIndex, line_of
 from stream.enforce.api.operations import READINGS, WRITINGS, ReadOperation, WriteOperation
+from stream.enforce.api.recent import RecentActs, RecentKeys, digest
 from stream.enforce.api.responses import (
     Accepted,
     CasePage,
@@ -99,6 +100,7 @@ class ApiServer:
         self._scopes = ScopesWritten()
         self._reads = asyncio.Semaphore(READS_MAX)
         self._rate = RateLimit(config.api.requests_per_token)
+        self._keys, self._acts = RecentKeys(), RecentActs()
         self._server = HttpServer(
             config.http,
             refuse=_refused,
@@ -176,11 +178,15 @@ class ApiServer:
             raise forbidden(f"{operation.name} is for {', '.join(operation.roles)}; this token's role is {caller.role}")
         index = self._index()
         if isinstance(operation, WriteOperation):
+            stated = request_parsing.json_object(await self._body(request))
+            key, body = _key(request, caller, operation.name), digest(stated)
+            if key is not None:
+                self._keys.check(key, body)
             api_request = ApiRequest(
                 caller=caller,
-                stated=request_parsing.json_object(await self._body(request)),
+                stated=stated,
                 now=self._clock.now(),
-                id=_name(request, caller, operation.name),
+                id=names.fresh() if key is None else names.repeatable(key, body),
                 case=request.match_info.get("case", ""),
                 index=index,
                 terms=self._terms,
@@ -190,6 +196,7 @@ class ApiServer:
                 async with self._ordering:  # so that of two who state one new id the second is refused
                     plain = write.resolve(await self._order(write.order))
                     await self._writer.write(plain)
+                self._note_key(key, body)
                 return 202, plain.answer
             if isinstance(write, NamingWrite):
                 write = write.resolve(await self._registered(write.sender))
@@ -197,7 +204,10 @@ class ApiServer:
                 write = write.resolve(await self._received(write.subscriber))
             if isinstance(write.record, Expression) and (refused := self._scopes.refusal(write.record)):
                 raise Problem(409, Refusal("too-many", refused))
+            if operation.name == "decide":
+                self._act(api_request)
             await self._writer.write(write)
+            self._note_key(key, body)
             return 202, write.answer
         if operation.name == "list-cases":
             lines, after = index.page(intake.query(request.query, self._terms, self._clock.now()), caller)
@@ -206,6 +216,18 @@ class ApiServer:
         if view is None:
             raise unknown(request.match_info["case"])
         return 200, CaseShown(line_of(view), view.body, permissions.possible(view, caller))
+
+    def _note_key(self, key: bytes | None, body: bytes) -> None:
+        if key is not None:
+            self._keys.note(key, body)
+
+    def _act(self, request: ApiRequest) -> None:
+        """Raises `Problem` 409 where somebody else's act on the case was written and is not taken yet."""
+        view = request.view(request.case)
+        if self._acts.under_way(request.case, view.step, request.id, request.now):
+            reason = "somebody has acted on this case a moment ago: read it again, and decide anew"
+            raise Problem(409, Refusal("wrong-state", reason))
+        self._acts.note(request.case, view.step, request.id, request.now)
 
     async def _body(self, request: web.Request) -> bytes:
         http, api = self._config.http, self._config.api
@@ -324,16 +346,16 @@ async def serve(config: Config) -> None:
         await api.stop()
 
 
-def _name(request: web.Request, caller: Caller, operation: str) -> str:
+def _key(request: web.Request, caller: Caller, operation: str) -> bytes | None:
     key = request.headers.get(IDEMPOTENCY_KEY)
     if key is None:
-        return names.fresh()
+        return None
     if not 0 < len(key) <= IDEMPOTENCY_KEY_CHARACTERS_MAX:
         mend = f"send 1 to {IDEMPOTENCY_KEY_CHARACTERS_MAX} characters, or no such header"
         raise faulty(Fault(IDEMPOTENCY_KEY, "its length", mend))
     if not key.isprintable():
         raise faulty(Fault(IDEMPOTENCY_KEY, "it holds what cannot be printed, or is no UTF-8", "send printable text"))
-    return names.repeatable(caller.actor, f"{operation} {request.match_info.get('case', '')}", key)
+    return names.key_of(caller.actor, f"{operation} {request.match_info.get('case', '')}", key)
 
 
 REFUSED: Final[dict[int, RefusalName]] = {

@@ -405,10 +405,27 @@ async def test_a_request_that_is_repeated_under_its_key_makes_the_same_record(co
         second = await client.post("/v1/complaints", COMPLAINT, key="form-17")
         other = await client.post("/v1/complaints", COMPLAINT, by="agent", key="form-17")
         assert first.case == second.case != other.case
+        reused = await client.post("/v1/complaints", {**COMPLAINT, "subscriber": "+8613900139000"}, key="form-17")
+        assert (reused.status, reused.body["error"]) == (422, "key-reused")
+        bad = await client.post("/v1/complaints", {**COMPLAINT, "channel": "fax"}, key="form-18")
+        mended = await client.post("/v1/complaints", COMPLAINT, key="form-18")
+        assert (bad.status, mended.status) == (400, 202), "what was refused has used no key"
         await client.show(first.case, state="received")
         lines = (await client.get("/v1/cases")).body["cases"]
         assert len(lines) in (1, 2)  # type: ignore[arg-type]
         assert (await client.post("/v1/complaints", COMPLAINT, key="x" * 256)).status == 400
+
+
+async def test_of_two_who_act_on_a_case_at_once_the_second_is_told_to_read_it_again(config: Config) -> None:
+    async with running_api(config) as client:
+        filed = await client.post("/v1/complaints", COMPLAINT)
+        await client.show(filed.case, state="received")
+        one, other = await asyncio.gather(
+            client.act(filed.case, "forwarded", to="ORG-9"), client.act(filed.case, "forwarded", to="ORG-10")
+        )
+        assert sorted((one.status, other.status)) == [202, 409]
+        await client.show(filed.case, state="forwarded")
+        assert not await client.records(topics.DEAD_LETTER)
 
 
 async def test_cases_are_listed_by_due_date_a_page_at_a_time(config: Config) -> None:
