@@ -96,9 +96,6 @@ class _IndexKnown:
     def answered(self, _: str, /) -> None:
         return None
 
-    def expiring(self, _: int, /) -> Iterable[StandingRecord]:
-        return ()
-
 
 class Importer:
     """One import. `take` every chunk, then `finish`."""

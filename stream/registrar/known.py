@@ -1,6 +1,6 @@
 """What one partition's registrar knows: its store, and senders and the like; see `stream.registry.known.Known`."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 
 from stream.model.requests import NO_VERSION, RegistryAnswer
 from stream.model.topics import EXPRESSIONS
@@ -48,7 +48,3 @@ class StoredRegistry:
     def answered(self, request: str) -> RegistryAnswer | None:
         """See `Known`."""
         return self._answered.get(request)
-
-    def expiring(self, until: int) -> Iterable[StandingRecord]:
-        """See `Known`."""
-        return self._store.expiring(until)

@@ -33,8 +33,7 @@ from stream.registrar.others import OtherRecords
 from stream.registrar.reads import Reader
 from stream.registrar.store import ANSWERS_KEPT_MS, StoreError
 from stream.registrar.surroundings import Surroundings
-from stream.registrar.writing import lift_of_expired
-from stream.registry.door import Admitted, AskedRequest, Door, unreadable
+from stream.registry.door import Admitted, AskedRequest, Door, lifts_of_expired, unreadable
 
 log = logs.get(__name__)
 
@@ -160,7 +159,7 @@ class Partition:
         now = now_ms()
         due = [one.expression for one, _ in zip(here.store.expiring(now), range(EXPIRED_AT_ONCE), strict=False)]
         if due:
-            lifts = Admitted(records=[lift_of_expired(consent, now) for consent in due])
+            lifts = lifts_of_expired(due)
             who = {consent.subscriber for consent in due}
             if await here.transact(lifts, [], who, now=now, offsets={}) is not None:
                 self._around.metrics.expired.inc(len(due))

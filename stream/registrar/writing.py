@@ -12,16 +12,11 @@ from aiokafka.structs import RecordMetadata
 from stream.feed.topic_writer import Landed
 from stream.kafka.seams.outgoing import fill
 from stream.model.codec import encode
-from stream.model.fields import EVERYTHING
-from stream.model.registry import Expression, key_of, scope_name
 from stream.model.requests import RegistryAnswer
 from stream.model.topics import ANSWERS, EXPRESSIONS
 from stream.registry.door import AdmittedRecord
 
 PARTITIONED: Final = frozenset({EXPRESSIONS, ANSWERS})
-
-EXPIRED: Final = "expired"
-"""The source of the lift that ends a consent at its `expires`."""
 
 
 class Unplaced(KafkaError):  # type: ignore[misc]  # aiokafka is not typed
@@ -93,17 +88,3 @@ def end_of(batches: Sequence[Landed] | None, otherwise: int) -> int:
 def has_gap(batches: Sequence[Landed]) -> bool:
     """Whether somebody wrote between two of them."""
     return any(one.first_offset + one.records_count != after.first_offset for one, after in pairwise(batches))
-
-
-def lift_of_expired(consent: Expression, now: int) -> AdmittedRecord:
-    """The lift of the scope of a consent that has expired."""
-    lift = Expression(
-        subscriber=consent.subscriber,
-        channel=consent.channel,
-        will="lift",
-        time=now,
-        source=EXPIRED,
-        sender=scope_name(consent.sender) or EVERYTHING,
-        category=scope_name(consent.category) or EVERYTHING,
-    )
-    return AdmittedRecord(EXPRESSIONS, key_of(lift), lift, encode(lift), 0)

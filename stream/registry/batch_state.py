@@ -24,7 +24,7 @@ class AdmittedRecord(NamedTuple):
     value: bytes | None
     """the record encoded"""
     request: int | None
-    """the place of its request in the batch; None where nobody asked (`Door.expired`)"""
+    """the place of its request in the batch; None where nobody asked (`lifts_of_expired`)"""
 
 
 class BatchState:
@@ -85,7 +85,7 @@ class BatchState:
         rows = rows_of(expressions)
         return apply_order_rule(expressions, rows, digests, self.indexed, now=self.now, of_file=of_file)
 
-    def write_expression(self, expression: Expression, encoded: bytes, request: int | None) -> int:
+    def write_expression(self, expression: Expression, encoded: bytes, request: int) -> int:
         """Write an expression; returns its place among `records`."""
         place = len(self.records)
         self._written.setdefault(expression.subscriber, []).append(place)

@@ -10,7 +10,7 @@ not written again.
 """
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -18,7 +18,7 @@ import msgspec
 
 from bloom.partition import partition_of, partitions_of
 from stream.model.codec import encode
-from stream.model.registry import Expression
+from stream.model.registry import Expression, key_of
 from stream.model.requests import (
     NO_VERSION,
     REFUSALS_IN_FULL_MAX,
@@ -120,19 +120,6 @@ class Door:
             admitted.last.append(last)
         return admitted
 
-    def expired(self, known: Known, now: int) -> Admitted:
-        """The lifts of consents that expire at `now` or did before, and are still the last of their scope.
-
-        A lift has the consent's own time and evidence: it is no new word of the subscriber, and what was said after the
-        consent must not come too late because of it. No refusal is lifted: where one came later about that very scope,
-        the consent is not the last, and a lift of it takes no broader one.
-        """
-        state = BatchState(known, now, ())
-        for expression, *_ in known.expiring(now):
-            lift = msgspec.structs.replace(expression, will="lift", source=EXPIRED, actor=None, expires=msgspec.UNSET)
-            state.write_expression(lift, encode(lift), None)
-        return Admitted(state.records)
-
     def _refusal(self, request: RegistryRequest, subject: Subject | None, state: BatchState) -> Refused | None:
         """Why nothing of a request is written."""
         refused = _at_another_time(request.time, state.now) or self._misplaced(request)
@@ -179,6 +166,20 @@ class Door:
             further=tuple(FurtherRefusals(code, tuple(places)) for code, places in rest.items()),
             unknown=tuple(UnknownName(*name) for name in one.unknown.most_common(self.in_full_max)),
         )
+
+
+def lifts_of_expired(consents: Iterable[Expression]) -> Admitted:
+    """The lifts of consents that have expired and are still the last of their scope.
+
+    A lift has the consent's own time and evidence: it is no new word of the subscriber, and what was said after the
+    consent must not come too late because of it. No refusal is lifted: where one came later about that very scope, the
+    consent is not the last, and a lift of it takes no broader one.
+    """
+    lifts = [
+        msgspec.structs.replace(consent, will="lift", source=EXPIRED, actor=None, expires=msgspec.UNSET)
+        for consent in consents
+    ]
+    return Admitted([AdmittedRecord(EXPRESSIONS, key_of(lift), lift, encode(lift), None) for lift in lifts])
 
 
 def digest_of_request(request: RegistryRequest) -> int:
@@ -238,5 +239,6 @@ __all__ = [
     "AskedRequest",
     "Door",
     "digest_of_request",
+    "lifts_of_expired",
     "unreadable",
 ]

@@ -66,9 +66,6 @@ class Known(Protocol):
     def answered(self, request: str) -> RegistryAnswer | None:
         """The answer that a request got before, as far back as is remembered, and only one that `takes_its_id`."""
 
-    def expiring(self, until: int) -> Iterable[StandingRecord]:
-        """Consents that are the last of their key and expire at `until` at the latest."""
-
 
 def indexed_of(one: StandingRecord) -> IndexedExpression:
     """What the order rule needs of it."""
@@ -120,7 +117,7 @@ class InMemory:
         return self._answers.get(request)
 
     def expiring(self, until: int) -> Iterable[StandingRecord]:
-        """See `Known`."""
+        """Consents that are the last of their key and expire at `until` at the latest."""
         for kept in self._standing.values():
             for one in kept.values():
                 expires = one.expression.expires

@@ -5,12 +5,12 @@ from collections.abc import Iterable
 from typing import Final
 
 from bloom.number import parse
-from bloom.wills import CHANNELS, Channel
+from bloom.wills import CHANNELS, Channel, Scope
 from stream.model import limits
 from stream.model.codec import encode
 from stream.model.registry import Expression, FileRecord, Tombstone, key_of
 from stream.model.requests import RecordRefusal, RefusalCode, RegistryRequest
-from stream.model.times import iso_time
+from stream.model.times import counts_from, iso_time
 from stream.model.topics import EXPRESSIONS, TOPIC_OF
 from stream.registry.admission import Admission
 from stream.registry.batch_state import BatchState
@@ -166,26 +166,25 @@ class OneRequest:
     def _write_one(self, place: int, expression: Expression, encoded: bytes) -> None:
         """An expression by itself: after a lift, what holds of narrower scopes is written again.
 
-        Newer expressions about narrower scopes do not bar such a lift, which leaves them as they are.
+        So these do not bar such a lift, however new they are; one that holds no more, because a broader refusal came
+        after it, is not written again, and bars it as any other.
         """
-        state, (row,), scope = self._state, rows_of([expression]), scope_of(expression)
-        if expression.will != "lift":
-            state.indexed.setdefault(row, [])
-            self._write_sifted(
-                [place], [expression], [encoded], state.sift([expression], [encoded], of_file=self._of_file)
-            )
-            return
+        state, channel, scope = self._state, expression.channel, scope_of(expression)
+        before = state.standing(expression.subscriber) if expression.will == "lift" else ()
+        again = narrower([one.expression for one in before if one.expression.channel == channel], scope)
+        staying = {scope_of(one) for one in again}
+        (row,) = rows_of([expression])
         indexed = state.indexed.get(row, [])
-        stays = [one for one in indexed if one.scope != scope and scope.covers(one.scope)]
-        state.indexed[row] = [one for one in indexed if one not in stays]
-        channel = expression.channel
-        before = [one.expression for one in state.standing(expression.subscriber) if one.expression.channel == channel]
+        state.indexed[row] = [one for one in indexed if one.scope not in staying]
         sifted = state.sift([expression], [encoded], of_file=self._of_file)
         self._write_sifted([place], [expression], [encoded], sifted)
-        state.indexed[row] += stays
+        written: dict[Scope, int] = {}
         if sifted.write:
-            for one in narrower(before, scope):
+            for one in again:
                 self.last = state.write_expression(one, encode(one), self._place)
+                written[scope_of(one)] = counts_from(one.time, state.now)  # one dated ahead counts from now on
+        stays = (one for one in indexed if one.scope in staying)
+        state.indexed[row] += [one._replace(time=written.get(one.scope, one.time)) for one in stays]
 
 
 def subject_of(record: FileRecord) -> Subject:

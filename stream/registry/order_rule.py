@@ -219,14 +219,19 @@ class _Standing(list[IndexedExpression]):
         return max(self._newest.get((sender, category), -1) for sender in senders for category in categories)
 
     def put(self, one: IndexedExpression) -> None:
-        """Note what is written about a scope, with its newest moment: a refusal that is given now may be older."""
+        """Note what is written about a scope. Of a refusal that is given now its moment counts from then on, even where
+        it is older than what it replaces: compaction forgets that, and to forget it only then would be another rule.
+        """
         before = self.last(one.scope)
         if before is None:
             self.append(one)
-        else:
-            self[self._places[one.scope]] = one._replace(time=max(one.time, before.time))
-            if self._noted_count:
-                self._note(one)
+            return
+        self[self._places[one.scope]] = one
+        if before.time > one.time:
+            self._newest.clear()
+            self._noted_count = 0
+        elif self._noted_count:
+            self._note(one)
 
     def _note(self, one: IndexedExpression) -> None:
         for sender in (one.scope.sender, _WHATEVER):

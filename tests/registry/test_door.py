@@ -11,7 +11,7 @@ from stream.model.registry import Expression, NumberEntry, Sender, Tombstone, Wo
 from stream.model.requests import NO_VERSION, RegistryAnswer, RegistryRequest, Statements, decode_request
 from stream.model.topics import EXPRESSIONS, WORDLISTS
 from stream.policy.loading import load
-from stream.registry.door import Admitted, AskedRequest, Door, unreadable
+from stream.registry.door import Admitted, AskedRequest, Door, lifts_of_expired, unreadable
 from stream.registry.known import InMemory
 
 NOW = 1_795_500_000_000
@@ -44,7 +44,8 @@ class Registrar:
 
     def expire(self) -> list[object]:
         """What the registrar writes by itself now."""
-        return [self.log[offset][2] for offset in self._written(self._door.expired(self.known, self.now))]
+        due = [one.expression for one in self.known.expiring(self.now)]
+        return [self.log[offset][2] for offset in self._written(lifts_of_expired(due))]
 
     def _written(self, admitted: Admitted) -> list[int]:
         offsets = []
