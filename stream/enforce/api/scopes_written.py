@@ -10,7 +10,8 @@ from stream.model import limits
 from stream.model.registry import Expression, scope_name
 
 KEPT_MAX: Final = 200_000
-"""Scopes that are remembered, some 20 MiB; those of who came first are forgotten."""
+"""Scopes that are remembered, some 20 MiB; those of who came first are forgotten. Their hashes are, which nobody can
+choose: two names of 256 characters take 2 kB, and may be made up."""
 
 
 class ScopesWritten:
@@ -18,23 +19,25 @@ class ScopesWritten:
 
     def __init__(self, *, most: int = limits.SCOPES.most, kept_max: int = KEPT_MAX) -> None:
         self._most, self._kept_max = most, kept_max
-        self._kept: dict[tuple[str, str], set[tuple[str | None, str | None]]] = {}
+        self._kept: dict[tuple[str, str], set[int]] = {}
         self._count = 0
 
     def refusal(self, expression: Expression) -> str | None:
         """Why this may not be written, in words for whoever wanted to; None where it may, and then it counts."""
         who = (expression.subscriber, expression.channel)
         scope = (scope_name(expression.sender), scope_name(expression.category))
+        if scope == (None, None):
+            return None
         kept = self._kept.pop(who, set())
         self._kept[who] = kept  # the last that came
-        if scope in kept or scope == (None, None):
+        if hash(scope) in kept:
             return None
         if len(kept) >= self._most:
             return (
                 f"about {len(kept):,} {limits.SCOPES.unit} of this subscriber on {expression.channel} something was "
                 "expressed here: write about a broader one, such as every sender (`*`)"
             )
-        kept.add(scope)
+        kept.add(hash(scope))
         self._count += 1
         while self._count > self._kept_max and len(self._kept) > 1:
             self._count -= len(self._kept.pop(next(iter(self._kept))))

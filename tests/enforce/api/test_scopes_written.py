@@ -1,5 +1,7 @@
 """The limit of a subscriber's scopes, for those that wait for no reading of the topic: pure."""
 
+import tracemalloc
+
 from stream.enforce.api.scopes_written import ScopesWritten
 from stream.model.registry import Expression
 
@@ -23,4 +25,20 @@ def test_what_is_remembered_is_bounded() -> None:
     for number in range(1_000):
         assert scopes.refusal(refuse("ORG-1", number=number)) is None
         assert scopes.refusal(refuse("ORG-2", number=number)) is None
+        assert scopes.refusal(refuse(None, number=1_000 + number)) is None, "one of everything needs no count"
+    assert len(scopes._kept) <= 10
     assert sum(map(len, scopes._kept.values())) == scopes._count <= 10
+
+
+def test_long_names_are_not_remembered() -> None:
+    written = ScopesWritten()
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        for n in range(500):
+            long = f"{n:03}" + "\U0001f600" * 253
+            assert written.refusal(Expression("+8613800138000", "sms", "refuse", 1, "app", long, long)) is None
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (after - before) / 500 < 300
