@@ -131,6 +131,7 @@ class Partition:
 
     async def _next(self, here: OpenPartition) -> None:
         """Answer the next batch; where there is none, wait and look around."""
+        here.store.see_there()
         batch = self.waiting.next_batch()
         if batch is None:
             self.waiting.arrived.clear()
@@ -148,7 +149,6 @@ class Partition:
         self.waiting.done(lane, len(records))
 
     async def _look_around(self, here: OpenPartition) -> None:
-        here.store.see_there()
         if time.monotonic() > here.caught_up_at + CATCH_UP_EVERY_S:
             await here.catch_up()
             here.store.forget_answers(now_ms() - ANSWERS_KEPT_MS, most=ANSWERS_FORGOTTEN_AT_ONCE)
@@ -206,7 +206,7 @@ class Partition:
         for record in records:
             at, data = f"{lane}:{self.partition}:{record.offset}", record.value or b""
             try:
-                one = AskedRequest(at, decode_request(data))
+                one = AskedRequest(at, decode_request(data), of_file=lane == "bulk")
             except Undecodable as error:
                 answer = unreadable(data, at, str(error), now_ms())
                 if answer is None:

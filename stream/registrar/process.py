@@ -211,8 +211,8 @@ class Registrar:
     # ---- requests
 
     async def _fetch(self, consumer: clients.AIOKafkaConsumer) -> None:
-        """Fetch requests for ever, of partitions that have room for more."""
-        while True:
+        """Fetch requests until `stop`, of partitions that have room for more."""
+        while not self._stopping.is_set():
             tokens = {number: partition.token for number, partition in self._partitions.items()}
             try:
                 fetched = await consumer.getmany(timeout_ms=FETCH_WAIT_MS, max_records=FETCH_RECORDS_MAX)

@@ -135,7 +135,7 @@ class PartitionStore:
         self._cache = cache
         self._looked_up: dict[int, list[_Kept]] = {}
         """what was looked up since the last `take`, which needs it again"""
-        self._stale: list[bytes] = []
+        self._stale: set[bytes] = set()
         """expiries of what does not stand any more"""
         try:
             self._open()
@@ -164,7 +164,7 @@ class PartitionStore:
     def empty(self, why: str) -> None:
         """Forget everything, for this reason. Raises `StoreError`."""
         self.emptied = why
-        self._looked_up, self._stale = {}, []
+        self._looked_up, self._stale = {}, set()
         if hasattr(self, "_database"):
             self._database.close()
         shutil.rmtree(self.path)
@@ -239,7 +239,7 @@ class PartitionStore:
             (place,) = _UINT64.unpack(row)
             kept = next((one for one in self._look_up([place])[place] if one.offset == offset), None)
             if kept is None:
-                self._stale.append(key)
+                self._stale.add(key)
             else:
                 expression = _expression(kept, f"+{place // 2}", "call" if place % 2 else "sms")
                 yield StandingRecord(expression, kept.written, kept.offset)
@@ -255,7 +255,7 @@ class PartitionStore:
         """Of the keys of these records, offset and digest of what stands there, or None."""
         places = [_place_of(one.key) for one in logged]
         known = self._look_up({row for row, _ in places})
-        self._looked_up.clear()
+        self._looked_up = {}
         return [
             next(((one.offset, one.digest) for one in known[row] if one.about == about), None) for row, about in places
         ]
@@ -290,7 +290,7 @@ class PartitionStore:
         batch.put(_META, _packed(meta))
         self._looked_up = {}
         self._do(lambda: self._database.write(batch))
-        self._meta, self._stale = meta, []
+        self._meta, self._stale = meta, set()
 
     def forget_answers(self, before: int, *, most: int) -> int:
         """Forget answers that were decided before this moment; returns how many, `most` of them at the most."""

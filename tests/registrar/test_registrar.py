@@ -1,0 +1,258 @@
+"""`wurao registrar` on a genuine broker: what it answers stands in the topics, and what stands there it answers by."""
+
+import asyncio
+import random
+import resource
+import shutil
+from collections.abc import AsyncIterator, Callable
+
+import msgspec
+import pytest
+
+from bloom.number import parse
+from bloom.partition import partition_of
+from stream.clock import now_ms
+from stream.feed.follower import Follower
+from stream.kafka import clients
+from stream.kafka.durable import DurableProducer, Produced
+from stream.kafka.registry_client import RegistryClient
+from stream.model.codec import encode
+from stream.model.fields import Verb
+from stream.model.registry import Expression, FileRecord, NumberEntry, Sender, key_of
+from stream.model.requests import (
+    NO_VERSION,
+    Ask,
+    AskOwner,
+    AskSender,
+    AskSubscriber,
+    RegistryAnswer,
+    RegistryRequest,
+    Statements,
+    SubscriberRecord,
+)
+from stream.model.topics import DEAD_LETTER, EXPRESSIONS, REQUESTS
+from stream.registry.registry import Registry
+from tests.filter.harness import Broker
+from tests.patience import LONG_S
+from tests.registrar.conftest import RegistrarProcess
+from tests.registrar.history import Log, answers_of, check_answers, check_order
+
+pytestmark = pytest.mark.kafka
+
+A, B, C, D = "+8613800138000", "+8613900139000", "+8613700137000", "+8613500135000"
+NOTHING_STATED = Statements()
+SENDER = Sender("S1", "Bank", "95588", "active", (NumberEntry("10690123", "sms", ("commercial",), ("finance",)),))
+
+
+@pytest.fixture
+async def client(topics: Broker, registrar: RegistrarProcess) -> AsyncIterator[RegistryClient]:
+    client = RegistryClient(topics.config, client="test")
+    await client.start()
+    yield client
+    await client.stop()
+
+
+@pytest.fixture
+async def producer(topics: Broker) -> AsyncIterator[DurableProducer]:
+    producer = DurableProducer(topics.config, client="test")
+    await producer.start()
+    yield producer
+    await producer.close()
+
+
+def expression(subscriber: str, will: Verb, name: str, *, ago_ms: int = 0, sender: str | None = "S1") -> Expression:
+    """What the tests ask for: its evidence is the request's id and its place there."""
+    category = "finance" if sender else None
+    return Expression(subscriber, "sms", will, now_ms() - ago_ms, "test", sender, category, f"{name}/0")
+
+
+def request(
+    name: str,
+    *records: FileRecord,
+    time: int | None = None,
+    if_version: int | None = None,
+    stated: Statements = NOTHING_STATED,
+    ask: Ask | None = None,
+    erase: str | None = None,
+) -> RegistryRequest:
+    return RegistryRequest(name, time or now_ms(), "desk:7", records, if_version, stated=stated, ask=ask, erase=erase)
+
+
+async def ask(client: RegistryClient, one: RegistryRequest) -> RegistryAnswer:
+    return await client.ask(one, within_s=LONG_S)
+
+
+def codes(answer: RegistryAnswer) -> list[str]:
+    return [one.code for one in answer.refusals]
+
+
+async def test_what_is_admitted_stands_in_the_topics_and_a_repeat_gets_the_same_answer(
+    topics: Broker, client: RegistryClient
+) -> None:
+    assert (await ask(client, request("sender", SENDER))).admitted == 1
+    consent = request("consent", expression(A, "consent", "consent"))
+    answer = await ask(client, consent)
+    assert (answer.admitted, answer.already, answer.refused) == (1, 0, 0)
+    ((raw, record),) = (await asyncio.to_thread(Log, topics)).of_request("consent")
+    assert (raw.offset, raw.partition, record) == (answer.version, partition_of(A, 4), consent.records[0])
+
+    assert await ask(client, consent) == answer, "a repeat"
+    assert codes(await ask(client, request("consent", expression(A, "lift", "consent")))) == ["id-taken"]
+    again = await ask(client, request("again", *consent.records))
+    assert (again.admitted, again.already, again.version) == (1, 1, answer.version)
+
+    read = await ask(client, request("read", ask=AskSubscriber(A)))
+    assert isinstance(read.result, SubscriberRecord)
+    assert [(one.expression, one.offset, one.counts) for one in read.result.expressions] == [
+        (consent.records[0], answer.version, True)
+    ]
+    owner = (await ask(client, request("owner", ask=AskOwner("106901234", "sms")))).result
+    assert (getattr(owner, "sender", None), getattr(owner, "prefix", None)) == ("S1", "10690123")
+    history = (await ask(client, request("history", ask=AskSender("S1")))).result
+    assert [one.record for one in getattr(history, "versions", ())] == [SENDER]
+    check_answers(await asyncio.to_thread(Log, topics), await asyncio.to_thread(answers_of, topics))
+
+
+async def test_bad_requests_are_refused_with_the_reason_and_nothing_of_them_is_written(
+    topics: Broker, client: RegistryClient, registrar: RegistrarProcess, producer: DurableProducer
+) -> None:
+    where = partition_of(B, 4)
+    astray = request("astray", expression(B, "refuse", "astray"))
+    nobody = encode(request("nobody", expression(B, "refuse", "nobody"))).replace(b'"actor":"desk:7",', b"")
+    half = encode(request("half", expression(B, "refuse", "half")))[:-20]
+    undecodable = registrar.metric('wurao_registrar_refusals_total{code="unreadable"}')
+    for partition, value in (((where + 1) % 4, encode(astray)), (where, nobody), (where, half)):
+        await producer.write([Produced(REQUESTS, b"k", value, partition)])
+
+    first = await ask(client, request("first", expression(B, "refuse", "first", sender=None), if_version=NO_VERSION))
+    assert first.admitted == 1
+    late = request("late", expression(B, "consent", "late", ago_ms=3_600_000))
+    assert codes(await ask(client, late)) == ["late"]
+    gone = request("gone", expression(B, "lift", "gone"), if_version=NO_VERSION)
+    assert codes(await ask(client, gone)) == ["version"]
+    stands = request("stands", expression(B, "lift", "stands"), if_version=first.version)
+    assert (await ask(client, stands)).admitted == 1
+    old = request("old", expression(B, "lift", "old"), time=now_ms() - 8 * 86_400_000)
+    assert codes(await ask(client, old)) == ["request-time"]
+    unknown = request("unknown", expression(A, "consent", "unknown", sender="nobody"))
+    assert codes(await ask(client, unknown)) == ["unknown-name"]
+    thief = replace_sender("thief", "10690123")
+    assert codes(await ask(client, request("sender-thief", thief))) == ["claim"]
+    stated = request("sender-stated", thief, stated=Statements(take_over=("S1",)))
+    assert (await ask(client, stated)).admitted == 1
+    owner = (await ask(client, request("owner-now", ask=AskOwner("106901234", "sms")))).result
+    assert getattr(owner, "sender", None) == "thief"
+
+    answers = await asyncio.to_thread(answers_of, topics)
+    assert codes(answers["astray"][0]) == ["wrong-partition"]
+    assert codes(answers["nobody"][0]) == ["unreadable"]
+    assert "`actor`" in answers["nobody"][0].refusals[0].what
+    (letter,) = await asyncio.to_thread(topics.read, DEAD_LETTER, until=1)
+    assert letter.value == half
+    assert registrar.metric('wurao_registrar_refusals_total{code="unreadable"}') == undecodable + 1
+    check_answers(await asyncio.to_thread(Log, topics), answers)
+
+
+def replace_sender(name: str, prefix: str) -> Sender:
+    number = msgspec.structs.replace(SENDER.numbers[0], prefix=prefix)
+    return msgspec.structs.replace(SENDER, sender=name, numbers=(number,))
+
+
+async def test_no_reply_that_is_written_beside_is_overtaken(
+    topics: Broker, client: RegistryClient, registrar: RegistrarProcess, producer: DurableProducer
+) -> None:
+    """A reply's refusal and a request for a consent that was given just before it, of one subscriber, at one moment."""
+    aborted = registrar.metric('wurao_registrar_transactions_total{outcome="aborted"}')
+    # Until some replies came between; each pair of another subscriber, so that none is late by another.
+    for race in range(30):
+        if registrar.metric('wurao_registrar_transactions_total{outcome="aborted"}') >= aborted + 3:
+            break
+        numbers = [f"+86137000{20 * race + place:05}" for place in range(20)]
+        requests = [
+            request(f"race-{number}", expression(number, "consent", f"race-{number}", ago_ms=5)) for number in numbers
+        ]
+
+        async def reply(number: str) -> None:
+            await asyncio.sleep(random.random() / 20)
+            said = Expression(number, "sms", "refuse", now_ms(), "reply", "S1")
+            await producer.write(
+                [Produced(EXPRESSIONS, key_of(said).encode(), encode(said), partition_of(number, topics.partitions))]
+            )
+
+        await asyncio.gather(*(ask(client, one) for one in requests), *map(reply, numbers))
+    log = await asyncio.to_thread(Log, topics)
+    check_answers(log, await asyncio.to_thread(answers_of, topics))
+    check_order(log)
+
+
+async def test_the_filter_obeys_what_was_answered_and_an_erasure_leaves_nothing(
+    topics: Broker, client: RegistryClient
+) -> None:
+    follower = Follower(
+        clients.follower(topics.config, client="test"),
+        Registry(),
+        partitions=topics.partitions,
+        poll_records_max=1_000,
+        ends_every_ms=500,
+    )
+    await follower.start({})
+    try:
+        number, scope = parse(C), ("S1", "finance")
+        assert number is not None
+
+        async def stance_is(wanted: str) -> None:
+            async with asyncio.timeout(LONG_S):
+                while follower.registry.wills.stance("sms", number, *scope) != wanted:
+                    await follower.poll(wait_ms=100)
+
+        await ask(client, request("allowed", expression(C, "consent", "allowed", ago_ms=1_000)))
+        await stance_is("consented")
+        await ask(client, request("denied", expression(C, "refuse", "denied", sender=None)))
+        await stance_is("refused")
+        erased = await ask(client, request("erase", erase=C))
+        assert (erased.admitted, erased.version) == (2, NO_VERSION)
+        await stance_is("silent")
+    finally:
+        await follower.stop()
+    read = await ask(client, request("read-erased", ask=AskSubscriber(C)))
+    assert read.result == SubscriberRecord(())
+
+
+async def test_a_store_that_is_lost_is_built_again_and_nothing_is_admitted_meanwhile(
+    client: RegistryClient, registrar: RegistrarProcess
+) -> None:
+    where = partition_of(D, 4)
+    refused = await ask(client, request("kept", expression(D, "refuse", "kept", sender=None)))
+    assert refused.admitted == 1
+    shutil.rmtree(registrar.stores / f"partition-{where}")
+    await until(lambda: registrar.metric("wurao_registrar_store_failures_total") == 1)
+    late = await ask(client, request("after", expression(D, "consent", "after", ago_ms=60_000)))
+    assert codes(late) == ["late"], "it knows by the topic what it knew"
+    await until(lambda: registrar.is_ready)
+
+
+async def test_a_full_disk_makes_it_not_ready_until_there_is_room(
+    client: RegistryClient, registrar: RegistrarProcess
+) -> None:
+    """A limit of the size of files, which RocksDB meets as it would a full disk."""
+    many = [f"+86136{place:08}" for place in range(4_000)]
+    here = [number for number in many if partition_of(number, 4) == 1]
+    requests = [
+        request(f"file-{start}", *(expression(one, "refuse", f"file-{start}", sender=None) for one in some))
+        for start in range(0, len(here), 100)
+        if (some := here[start : start + 100])
+    ]
+    resource.prlimit(registrar.pid, resource.RLIMIT_FSIZE, (20_000, resource.RLIM_INFINITY))
+    asking = [asyncio.create_task(client.ask(one, lane="bulk", within_s=LONG_S)) for one in requests]
+    await until(lambda: registrar.metric("wurao_registrar_store_failures_total") >= 2)
+    assert "see that the disk has room" in str(registrar.get("/readyz"))
+    resource.prlimit(registrar.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    answers = await asyncio.gather(*asking)
+    assert sum(one.admitted for one in answers) == len(here)
+    await until(lambda: registrar.is_ready)
+
+
+async def until(reached: Callable[[], bool]) -> None:
+    async with asyncio.timeout(LONG_S):
+        while not await asyncio.to_thread(reached):  # noqa: ASYNC110  # another process reaches it
+            await asyncio.sleep(0.05)
