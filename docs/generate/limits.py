@@ -2,8 +2,13 @@
 
 from typing import Final
 
+from stream import rate_limit
 from stream.config import Config
+from stream.deciding import activity
+from stream.enforce.api import scopes_written
 from stream.model.limits import TABLE
+from stream.policy import decide, numbering, reading, replies
+from stream.registry import known_names
 
 TARGET: Final = "docs/limits.md"
 
@@ -43,12 +48,35 @@ send.
 |---|---|---|
 """
 
+_MEMORY: Final = """
+## Memory
+
+What a process remembers of what strangers write. Beyond its bound all of it, or the oldest, is forgotten and worked out
+again. Why, and what was measured: [decision 0020](decisions/0020-what-is-remembered-is-bounded-in-bytes.md).
+
+| what | at most |
+|---|---|
+"""
+
+_REMEMBERED: Final = {
+    "senders and compiled routes of events, Python": f"{decide.KEPT_BYTES_MAX:,} bytes",
+    "readings of texts, with what these are folded to": f"{reading.READINGS_CHARACTERS_MAX:,} characters",
+    "meanings of replies": f"{replies.REMEMBERED_MAX:,} of {replies.REMEMBERED_CHARACTERS_MAX} characters",
+    "ports as they are read": f"{numbering.PORTS_MAX:,} of 256 characters",
+    "odd numbers in open windows of activity": f"{activity.TEXTS_CHARACTERS_MAX:,} characters",
+    "rows in open windows of activity": f"{activity.ROWS_MAX:,}",
+    "scopes that came through the API": f"{scopes_written.KEPT_MAX:,} hashes",
+    "who asks of an HTTP server, and how often": f"{rate_limit.KNOWN_MAX:,} accounts",
+    "unknown names of one import": f"{known_names.LOOKED_UP_MAX:,}",
+}
+
 
 def render() -> str:
     """The page."""
     rows = [f"| {limit.of} | {limit.most:,} {limit.unit} | {limit.why} |" for limit in TABLE]
     requests = [f"| `{setting}` | {_default(setting):,} | {what} |" for setting, what in _REQUESTS.items()]
-    return _HEAD + "\n".join(rows) + "\n" + _SERVERS + "\n".join(requests) + "\n"
+    remembered = [f"| {what} | {most} |" for what, most in _REMEMBERED.items()]
+    return "\n".join((_HEAD + "\n".join(rows), _SERVERS + "\n".join(requests), _MEMORY + "\n".join(remembered), ""))
 
 
 def _default(setting: str) -> int:
