@@ -47,7 +47,7 @@ RefusalCode = Literal[
     "notice",
     "not-yours",
 ]
-"""Why something is not written."""
+"""Why something is not written; `stream.registry.refusals` says what each means, and the mend."""
 
 
 class Statements(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -91,7 +91,7 @@ class Admission:
             return Refused("time", problem)
         if self.numbering.registrable(record.subscriber) != record.subscriber:
             return Refused("number", NO_PERSON)
-        if record.expires is not msgspec.UNSET and (problem := _expiry_problem(record, record.expires, now)):
+        if problem := expiry_problem(record, now):
             return Refused("expires", problem)
         return None
 
@@ -238,7 +238,11 @@ def _has_to_do(order: Order, channel: Channel, prefix: str, numbering: NumberKin
     return number.startswith(prefix) or prefix.startswith(number)
 
 
-def _expiry_problem(record: Expression, expires: int, now: int) -> str | None:
+def expiry_problem(record: Expression, now: int) -> str | None:
+    """Why an expression cannot bear its `expires` at `now`; None where it can, or has none."""
+    expires = record.expires
+    if expires is msgspec.UNSET:
+        return None
     if record.will != "consent":
         return f"a {record.will} does not expire: only a consent bears `expires`"
     if expires <= max(record.time, now):
@@ -256,4 +260,4 @@ def _suspension_without_notice(record: Order) -> str | None:
     )
 
 
-__all__ = ["NO_PERSON", "OF_A_MEASURE", "Admission", "Refused", "number_as_written", "taken"]
+__all__ = ["NO_PERSON", "OF_A_MEASURE", "Admission", "Refused", "expiry_problem", "number_as_written", "taken"]

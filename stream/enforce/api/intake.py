@@ -35,7 +35,7 @@ from stream.model.control import (
 from stream.model.registry import KEY_BAR, Expression, Order, key_fault, key_of
 from stream.model.times import asked_problem
 from stream.registry import order_rule
-from stream.registry.admission import OF_A_MEASURE, Admission, number_as_written, taken
+from stream.registry.admission import OF_A_MEASURE, Admission, expiry_problem, number_as_written, taken
 from stream.registry.known_names import KnownNames
 from stream.registry.order_rule import Received
 from stream.registry.registry import Registry
@@ -273,6 +273,8 @@ def express(request: ApiRequest) -> Write | ConditionalWrite | NamingWrite:
     record = request.record(Expression, made={"actor": request.caller.actor}, preset={"time": request.now})
     if fault := key_fault(record):
         raise faulty(Fault("sender" if KEY_BAR in (record.sender or "") else "category", fault, "state a name without"))
+    if problem := expiry_problem(record, request.now):
+        raise faulty(Fault("expires", problem, "state a moment to come, of a consent, or leave it out"))
     _for_subscriber(request.caller, record.subscriber)
     if record.will != "consent" or record.sender is None:
         return _expressed(request, record)

@@ -147,10 +147,10 @@ async def test_an_id_that_is_stated_is_its_writers(config: Config) -> None:
         assert stated.count(b"O-18") == 1
 
 
-async def test_no_key_is_made_of_parts_that_hold_its_bar(config: Config) -> None:
+async def test_no_key_is_made_of_parts_that_hold_its_bar_and_no_refusal_expires(config: Config) -> None:
     word: Json = {"subscriber": "+8613800138000", "channel": "sms", "will": "refuse", "source": "app"}
     async with running_api(config, control_plane=False) as client:
-        for stated in ({"sender": "a|b"}, {"category": "c|d"}):
+        for stated in ({"sender": "a|b"}, {"category": "c|d"}, {"expires": 4_000_000_000_000}):
             refused = await client.post("/v1/expressions", {**word, **stated})
             assert (refused.status, list(refused.faults())) == (400, list(stated))
         complained = await client.post("/v1/complaints", {**COMPLAINT, "sender": "a|b"})
