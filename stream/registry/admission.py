@@ -72,11 +72,6 @@ class Admission:
             return self.expression_refused(record, now)
         return next(self._refusals(record, registry, now), None)
 
-    def refusal(self, record: FileRecord, registry: Registry, now: int) -> str | None:
-        """The same as a sentence."""
-        refused = self.refused(record, registry, now)
-        return refused and refused.what
-
     def giving_up(self, record: FileRecord, registry: Registry) -> list[Sender]:
         """What must be written before a record that is admitted: senders whose numbers it takes over, without them."""
         return claims.giving_up(record, registry, self.stated) if isinstance(record, Sender) else []

@@ -13,7 +13,8 @@ DOOR = Admission(load(None).numbering)
 
 
 def refusal(record: FileRecord, registry: Registry, now: int) -> str | None:
-    return DOOR.refusal(record, registry, now)
+    refused = DOOR.refused(record, registry, now)
+    return refused and refused.what
 
 
 def _sender(*prefixes: str, channel: str = "sms") -> Sender:

@@ -129,6 +129,23 @@ def test_of_two_words_at_one_moment_about_one_scope_the_later_line_counts_and_st
         assert _sifted(words, index).write == []
 
 
+@pytest.mark.parametrize("few", [0, order_rule.FEW_SCOPES])
+def test_after_a_refusal_that_is_given_now_its_own_moment_counts_in_a_batch_as_after_it(
+    few: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it replaced was newer, and is in no topic once that was compacted."""
+    monkeypatch.setattr(order_rule, "FEW_SCOPES", few)
+    now = 1_795_500_000_000
+    about = {"sender": "S1", "category": "c1"}
+    words = [
+        _expression(now - 1_000, will="lift", **about),
+        _expression(now - 3_000, will="refuse", **about),
+        _expression(now - 2_000, will="consent", **about),
+    ]
+    sifted = apply_order_rule(words, rows_of(words), list(map(digest_of, words)), {}, now=now)
+    assert (sifted.write, sifted.late) == ([0, 1, 2], [])
+
+
 def test_an_expression_takes_no_longer_where_many_stand() -> None:
     standing = [_expression(1, will="consent", sender=f"S{n}", category="c1") for n in range(2_000)]
 

@@ -244,9 +244,9 @@ def order(request: ApiRequest) -> Write | OrderWrite:
             409,
             Refusal("wrong-state", f"{record.order} is the order of a measure's case: lift it through that case"),
         )
-    refused = Admission(request.terms.numbering).refusal(record, Registry(), request.now)
+    refused = Admission(request.terms.numbering).refused(record, Registry(), request.now)
     if refused is not None:
-        raise faulty(Fault("notice", refused, "state the id of the notice by which the party was notified"))
+        raise faulty(Fault("notice", refused.what, "state the id of the notice by which the party was notified"))
     plain = Write(topics.ORDERS, key_of(record), key_of(record), record, Accepted(record.order))
     if "order" not in request.stated:
         return plain
