@@ -5,6 +5,7 @@ it (`stream.model.dead_letters`). One whose reason alone is refused is logged an
 """
 
 from collections.abc import Sequence
+from typing import Final
 
 from stream import logs
 from stream.config import Config
@@ -13,6 +14,10 @@ from stream.model.dead_letters import DeadLetter, LetterRecord, forms_of
 from stream.model.topics import DEAD_LETTER
 
 log = logs.get(__name__)
+
+TOGETHER: Final = 500
+"""Written at a time: a record batch may hold 131,072 that cannot be used, and to make all their letters before the loop
+turns again would keep a worker from all else for seconds."""
 
 
 class DeadLetterWriter:
@@ -24,6 +29,10 @@ class DeadLetterWriter:
 
     async def write(self, letters: Sequence[DeadLetter]) -> None:
         """Returns when all are acknowledged. Waits for a broker without a bound; raises after `stop` alone."""
+        for first in range(0, len(letters), TOGETHER):
+            await self._write(letters[first : first + TOGETHER])
+
+    async def _write(self, letters: Sequence[DeadLetter]) -> None:
         left = [(letter, forms_of(letter)) for letter in letters]
         while left:
             here = [(letter, forms, form) for letter, forms in left if (form := next(forms, None)) is not None]

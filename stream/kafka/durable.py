@@ -16,12 +16,15 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
+from itertools import groupby
 from typing import Final, NamedTuple, TypeVar
 
 from aiokafka.errors import MessageSizeTooLargeError, ProducerClosed, RecordListTooLargeError
+from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.structs import RecordMetadata
 
 from stream import logs
+from stream.clock import now_ms
 from stream.config import Config
 from stream.kafka import clients
 from stream.kafka.clients import AIOKafkaProducer, KafkaConnectionError, KafkaError
@@ -37,6 +40,9 @@ Send = Callable[[AIOKafkaProducer], Awaitable[T]]
 SLOW_S: Final = 3.0
 """An acknowledgement that takes longer says that the broker does not answer: an idempotent producer tells of none."""
 
+
+TOGETHER_BYTES_MAX: Final = 1 << 16
+"""A larger record goes by itself, so that aiokafka looks whether it may be sent at all."""
 
 TOO_LARGE: Final = (MessageSizeTooLargeError, RecordListTooLargeError)
 """What aiokafka or a broker answers to a record that no repetition makes smaller: a fault of the record's."""
@@ -217,15 +223,55 @@ async def _unless_thrown_away(live: _Live, send: Send[T]) -> T:
 async def _send_all(records: Sequence[Produced], producer: AIOKafkaProducer) -> None:
     acks: list[asyncio.Future[RecordMetadata]] = []
     try:
-        for one in records:
-            headers = list(one.headers)
-            ack = await producer.send(one.topic, one.value, one.key, partition=one.partition, headers=headers)
-            acks.append(ack)  # one by one: those before one that fails are looked after
+        for (topic, partition), some in groupby(records, key=lambda one: (one.topic, one.partition)):
+            if partition is None:
+                await _hand_over_each(list(some), producer, acks)
+            else:
+                await _hand_over(topic, partition, list(some), producer, acks)
         await asyncio.gather(*acks)
     finally:
         for ack in acks:
             if not ack.cancel() and not ack.cancelled():
                 ack.exception()  # nobody else asks what became of it
+
+
+async def _hand_over_each(
+    records: Sequence[Produced], producer: AIOKafkaProducer, acks: list[asyncio.Future[RecordMetadata]]
+) -> None:
+    for one in records:
+        headers = list(one.headers)
+        ack = await producer.send(one.topic, one.value, one.key, partition=one.partition, headers=headers)
+        acks.append(ack)  # one by one: those before one that fails are looked after
+
+
+async def _hand_over(
+    topic: str,
+    partition: int,
+    records: Sequence[Produced],
+    producer: AIOKafkaProducer,
+    acks: list[asyncio.Future[RecordMetadata]],
+) -> None:
+    """Hand over records of one partition, small ones in batches: 4 µs for one, where `send` takes 20."""
+    batch: BatchBuilder | None = None
+    for one in records:
+        is_small = len(one.key or b"") + len(one.value or b"") <= TOGETHER_BYTES_MAX
+        if batch is not None and not (is_small and _taken(batch, one)):
+            acks.append(await producer.send_batch(batch, topic, partition=partition))
+            batch = None
+        elif batch is not None:
+            continue
+        if is_small:
+            batch = producer.create_batch()
+            _taken(batch, one)
+        else:
+            await _hand_over_each([one], producer, acks)
+    if batch is not None:
+        acks.append(await producer.send_batch(batch, topic, partition=partition))
+
+
+def _taken(batch: BatchBuilder, one: Produced) -> bool:
+    """Put a record into a batch; false where there is no room. A small one always fits into a new batch."""
+    return batch.append(timestamp=now_ms(), key=one.key, value=one.value, headers=list(one.headers)) is not None
 
 
 async def _nothing(_: AIOKafkaProducer) -> None:

@@ -99,12 +99,14 @@ class HostileTraffic:
         while left:
             (topic,) = rng.choices(tuple(TOPICS), weights=_SHARES)
             size = min(left, rng.choice(LOT_SIZES))
-            left -= size
             rare = [kind for _ in range(size) if rng.random() < _RARE_SHARE for kind in rng.choices(RARE, _RARE_SHARES)]
             if size > len(rare):
                 yield self._lot(topic, rng.choices(COMMON[TOPICS[topic][1]], k=size - len(rare)), now=now())
+            left -= size - len(rare)
             for kind in rare:
-                yield self.lot_of(kind, 1, now=now())
+                together = min(left, kind.together)
+                yield self.lot_of(kind, together, now=now())
+                left -= together
 
     def lot_of(self, kind: Kind, count: int, *, now: int) -> Lot:
         """A lot of one kind."""

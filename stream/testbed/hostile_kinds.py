@@ -61,6 +61,8 @@ class Kind:
     """one in so many hostile events, in a batch of its own; 0: the rest, in equal parts"""
     of: tuple[EventKind, ...] = ("sms", "call", "reply")
     codecs: tuple[Codec, ...] = CODECS
+    together: int = 1
+    """so many of a rare kind come in one batch"""
     records: int = 1
     """of a batch that comes as one dead letter, as it cannot be read"""
 
@@ -122,6 +124,11 @@ def _of_another_kind(draft: Draft) -> Made:
 
 def _empty(_: Draft) -> Made:
     return Made(b"", b"")
+
+
+def _nonsense(_: Draft) -> Made:
+    """As short as can be: a batch of few kilobytes holds as many as a batch may."""
+    return Made(b"[", b"")
 
 
 def _followed(draft: Draft) -> Made:
@@ -337,6 +344,7 @@ KINDS: Final = (
     Kind("1 to 2 MiB of one letter", _giant, "", one_in=10_000, codecs=_TIGHT),
     Kind("1 to 1.9 MB of noise", _random_giant, "", one_in=20_000, codecs=("none",)),
     Kind("a key of 2 MB and no event", _under_a_giant_key, "truncated", one_in=20_000, codecs=("none", "lz4")),
+    Kind("nonsense by the ten thousand", _nonsense, "truncated", one_in=1_000_000, codecs=_TIGHT, together=50_000),
     Kind("a bomb", _bomb, UNREADABLE_BATCH, one_in=20_000, codecs=_TIGHT),
     Kind("a crowded batch", _empty, UNREADABLE_BATCH, one_in=100_000, codecs=("gzip", "zstd"), records=_CROWD),
     Kind("half surrogates", _with(text=_half_surrogates), of=_TEXTED),

@@ -17,8 +17,11 @@ from stream.config import Config
 from stream.kafka import clients, closing
 from stream.kafka.clients import AIOKafkaConsumer, AIOKafkaPartition, AIOKafkaProducer, KafkaError
 from stream.kafka.closing import close_within
+from stream.kafka.dead_letters import DeadLetterWriter
 from stream.kafka.durable import DurableProducer, Send
 from stream.kafka.group import RebalanceListener, commit_owned
+from stream.model.dead_letters import DeadLetter
+from stream.model.topics import DEAD_LETTER, TopicPartition
 from stream.testbed.local import LocalKafka
 from tests.patience import LONG_S
 
@@ -45,11 +48,11 @@ def _config(kafka: LocalKafka) -> Config:
     return configuration.load(None, {"WURAO_KAFKA__BOOTSTRAP": kafka.bootstrap})
 
 
-async def _make_topic(config: Config) -> None:
+async def _make_topic(config: Config, name: str = TOPIC) -> None:
     admin = clients.admin(config)
     await admin.start()
     try:
-        await admin.create_topics([NewTopic(TOPIC, num_partitions=2, replication_factor=1)])
+        await admin.create_topics([NewTopic(name, num_partitions=2, replication_factor=1)])
     finally:
         await admin.close()
 
@@ -65,16 +68,20 @@ def one(value: bytes) -> Send[object]:
 
 async def values(config: Config) -> list[bytes]:
     """All that stands in the partition that the tests write to."""
+    return [record.value for record in await records(config, PLACE)]
+
+
+async def records(config: Config, place: AIOKafkaPartition) -> list[clients.ConsumerRecord]:
+    """All that stands in a partition."""
     consumer = clients.follower(config, client="test")
-    consumer.assign([PLACE])
+    consumer.assign([place])
     await consumer.start()
-    found: list[bytes] = []
+    found: list[clients.ConsumerRecord] = []
     try:
-        await consumer.seek_to_beginning(PLACE)
-        (end,) = (await consumer.end_offsets([PLACE])).values()
-        while await consumer.position(PLACE) < end:
-            fetched = await consumer.getmany(PLACE, timeout_ms=500)
-            found += [record.value for record in fetched.get(PLACE, ())]
+        await consumer.seek_to_beginning(place)
+        (end,) = (await consumer.end_offsets([place])).values()
+        while await consumer.position(place) < end:
+            found += (await consumer.getmany(place, timeout_ms=500)).get(place, ())
     finally:
         await consumer.stop()
     return found
@@ -282,3 +289,42 @@ async def test_offsets_of_partitions_that_are_not_ours_are_left_out(own_kafka: L
             assert await commit_owned(consumer, {PLACE: 1}, within_s=0.2) == {}
     finally:
         await close_within(consumer)
+
+
+# DeadLetterWriter ------------------------------------------------------------------------------------------------
+
+
+async def test_dead_letters_by_the_thousand_are_written_in_order_and_a_part_of_them_between_two_turns_of_the_loop(
+    own_kafka: LocalKafka, config: Config
+) -> None:
+    await _make_topic(config, DEAD_LETTER)
+    made, most = 0, 0
+
+    class Reason(str):
+        __slots__ = ()
+
+        def encode(self, *_: str) -> bytes:
+            nonlocal made
+            made += 1
+            return super().encode()
+
+    async def look() -> None:
+        nonlocal made, most
+        while True:
+            made, most = 0, max(most, made)
+            await asyncio.sleep(0)
+
+    large = b"x" * 100_000
+    values = [large if number % 1_000 == 7 else b"%d" % number for number in range(5_000)]
+    place = TopicPartition("events.sms", 3)
+    letters = [DeadLetter(place, offset, b"key", value, Reason("why")) for offset, value in enumerate(values)]
+    writer = DeadLetterWriter(config, client="test")
+    looking = asyncio.create_task(look())
+    await writer.write(letters)
+    looking.cancel()
+    await writer.stop()
+    assert most <= 1_000
+    read = await records(config, AIOKafkaPartition(DEAD_LETTER, 0))
+    assert [one.value for one in read] == values
+    assert {one.key for one in read} == {b"key"}
+    assert [dict(one.headers)["offset"] for one in read] == [b"%d" % offset for offset in range(5_000)]
