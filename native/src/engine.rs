@@ -100,7 +100,8 @@ impl Engine {
             self.0.recycle(batch);
             (sent, count)
         });
-        let fallbacks = decided.fallbacks.iter().map(|fallback| {
+        // Each is dropped once Python has its copy: a batch of giants is not held twice.
+        let fallbacks = decided.fallbacks.into_iter().map(|fallback| {
             let part = |part: &Option<Box<[u8]>>| part.as_ref().map(|part| PyBytes::new(py, part));
             (fallback.offset, fallback.timestamp, part(&fallback.key), part(&fallback.value))
         });

@@ -164,6 +164,10 @@ def _giant(draft: Draft) -> Made:
     return Made(_same(draft.rng.choice((b"a", b" ", b"[")), draft.rng.choice((RECORD.most + 1, 2 << 20))))
 
 
+def _of_two_mib(_: Draft) -> Made:
+    return Made(_same(b"[", 2 << 20))
+
+
 def _random_giant(draft: Draft) -> Made:
     return Made(draft.rng.randbytes(draft.rng.choice((1_000_000, RECORD.most + 1, 1_900_000))))
 
@@ -342,6 +346,7 @@ KINDS: Final = (
     Kind("nested to 1 MiB", _deep(170_000), "nested too deeply", one_in=10_000),
     Kind("a text beyond its limit", _with(text=_beyond(TEXT.most, by=40_000)), "length", one_in=4_000, of=_TEXTED),
     Kind("1 to 2 MiB of one letter", _giant, "", one_in=10_000, codecs=_TIGHT),
+    Kind("30 MiB in one batch", _of_two_mib, "2097152 bytes", one_in=200_000, codecs=_TIGHT, together=15),
     Kind("1 to 1.9 MB of noise", _random_giant, "", one_in=20_000, codecs=("none",)),
     Kind("a key of 2 MB and no event", _under_a_giant_key, "truncated", one_in=20_000, codecs=("none", "lz4")),
     Kind("nonsense by the ten thousand", _nonsense, "truncated", one_in=1_000_000, codecs=_TIGHT, together=50_000),

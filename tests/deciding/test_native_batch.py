@@ -1,7 +1,9 @@
 """Whole batches: every codec, any place to start, what is left, what is counted, and what changes between batches."""
 
 import json
+import os
 from collections import Counter
+from contextlib import suppress
 
 import msgspec
 import pytest
@@ -11,7 +13,9 @@ from stream.deciding.activity import ActivityCounter
 from stream.deciding.batch import decide_batch
 from stream.deciding.native import Compression, NativeBatches, NativeUnfit, why_unfit
 from stream.deciding.windows import records_of as activity_of
+from stream.filter.malloc import give_back
 from stream.model.codec import decode_event, encode
+from stream.model.limits import BATCH
 from stream.model.registry import Expression, FileRecord, Order
 from stream.model.topics import EVENTS_CALL, EVENTS_REPLY, EVENTS_SMS, EVENTS_URGENT, TopicPartition
 from stream.policy.decide import Decider
@@ -19,6 +23,7 @@ from stream.policy.loading import load
 from stream.policy.masks import bits_of
 from stream.policy.settings import Policy
 from stream.registry.registry import registry_of
+from stream.testbed.processes import rss_mib
 from tests.deciding.differential import Source
 from tests.deciding.twins import (
     CODECS,
@@ -243,6 +248,20 @@ def test_what_changes_between_batches_is_seen_by_the_next() -> None:
     assert decided(msgspec.convert({**said, "will": "lift"}, Expression)) == ("no_consent", f"epoch-{epoch}")
     order = Order(order="O-1", measure="suspend", from_=NOON, basis="measures", number=PORT)
     assert decided(order) == ("suspended", f"epoch-{epoch + 1}")
+
+
+@pytest.mark.parametrize("codec", ["lz4", "zstd"])
+@pytest.mark.parametrize("size", [BATCH.most - 1_000, BATCH.most + 1])
+def test_what_a_giant_took_goes_back_whether_it_could_be_read_or_not(codec: Compression, size: int) -> None:
+    made, giant = twins(), batch_of([Keyed(None, bytes(size))], compression=codec)
+    before_mib = rss_mib(os.getpid())
+    with suppress(ValueError):
+        made.native.decide(giant, topic=EVENTS_SMS, partition=0, base_offset_from=0, now=NOW)
+    give_back()
+    after_mib = rss_mib(os.getpid())
+    assert before_mib is not None
+    assert after_mib is not None
+    assert after_mib - before_mib < 16
 
 
 def test_activity_counts_the_same_from_columns_as_from_decisions() -> None:

@@ -48,16 +48,19 @@ class TooLarge(Exception):
     """A batch holds more than `BATCH` allows, or its compressed bytes are none of its codec."""
 
 
-def _filled_by(decompress_into: Callable[[Buffer, memoryview], int]) -> Callable[[Buffer], bytes]:
-    """A decoder into room of the bound's size: pages that nothing is written to cost nothing."""
+def _filled_by(decompress_into: Callable[[Buffer, memoryview], int]) -> Callable[[Buffer], memoryview]:
+    """A decoder into room of the bound's size: pages that nothing is written to cost nothing.
 
-    def decode(payload: Buffer) -> bytes:
+    What it gives is no copy: its caller makes one.
+    """
+
+    def decode(payload: Buffer) -> memoryview:
         room = np.empty(BATCH.most, dtype=np.uint8)
         try:
             count = decompress_into(payload, room.data)
         except cramjam.DecompressionError as error:
             raise TooLarge(str(error)) from error
-        return room[:count].tobytes()
+        return room.data[:count]
 
     return decode
 

@@ -7,7 +7,7 @@ use std::io::{Read, Write};
 /// back: there it is named.
 pub const RECORDS_BYTES_MAX: usize = 32 << 20;
 
-/// Room that is kept from one batch to the next; what a giant took goes back to the system.
+/// Room that is kept from one request to the next; what a giant took goes back to the system.
 const RECORDS_BYTES_KEPT: usize = 4 << 20;
 
 /// Decompresses batches, and keeps what that needs from one to the next: a context of zstd takes some 150 kB, whose pages
@@ -30,7 +30,6 @@ impl Inflater {
         let body = &raw[HEADER_BYTES..];
         let records = &mut self.records;
         records.clear();
-        records.shrink_to(RECORDS_BYTES_KEPT);
         match codec {
             Codec::None => return Ok(body),
             Codec::Lz4 => {
@@ -52,6 +51,13 @@ impl Inflater {
             return Err(Unreadable("too large once it is decompressed"));
         }
         Ok(records)
+    }
+
+    /// Gives back what a giant took. Whoever is done with his batches calls it, also where one could not be read: its
+    /// other reader, in Python, takes as much again.
+    pub fn release(&mut self) {
+        self.records.clear();
+        self.records.shrink_to(RECORDS_BYTES_KEPT);
     }
 }
 

@@ -144,7 +144,8 @@ impl EventDecider {
             column.reserve(records.len());
         }
         outcomes.reserve(records.len());
-        output.writer.reserve(bytes.len() + bytes.len() / 2);
+        // No more than what a batch of decisions holds: this room is kept, and a giant may be of 32 MiB.
+        output.writer.reserve((bytes.len() + bytes.len() / 2).min(output.batch_bytes_max));
         let mut group: Vec<Pending<'_>> = Vec::with_capacity(GROUP);
 
         let mut rest = records;

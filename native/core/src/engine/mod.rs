@@ -95,6 +95,18 @@ impl Engine {
         store: &PartitionStore,
         compiler: &mut M,
     ) -> Result<Decided, Failure<M::Error>> {
+        let decided = self.decide_all(request, quiet, store, compiler);
+        self.inflater.release();
+        decided
+    }
+
+    fn decide_all<M: RouteCompiler>(
+        &mut self,
+        request: &Request<'_>,
+        quiet: Vec<bool>,
+        store: &PartitionStore,
+        compiler: &mut M,
+    ) -> Result<Decided, Failure<M::Error>> {
         self.decider.set_quiet(quiet);
         self.writer.clear(); // of what a request that failed has written
         let mut output = Output {
