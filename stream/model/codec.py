@@ -18,7 +18,7 @@ from stream.model.decision import Decision, Epoch
 from stream.model.events import Event
 from stream.model.fields import RECORD_BYTES_MAX
 from stream.model.hiding import without_numbers
-from stream.model.limits import REASON
+from stream.model.limits import shortened
 from stream.model.registry import Expression, FileRecord, Record, Tombstone, key_of, scope_name
 from stream.model.schema_fault import among, closed_sets
 from stream.model.topics import EVENT_KINDS, EXPRESSIONS, RECORD_KIND
@@ -53,12 +53,11 @@ UNREADABLE: Final = b"wurao: unreadable batch: "
 class Undecodable(Exception):
     """A record that does not keep the contract. Its text is the reason, without the record's content.
 
-    What a reason quotes may be as long as the record: the middle goes, since it becomes a header and a line of a log.
+    It becomes a header and a line of a log, and so is within the limit of reasons.
     """
 
     def __init__(self, reason: str) -> None:
-        half = REASON.most // 2
-        super().__init__(reason if len(reason) <= REASON.most else f"{reason[:half]}…{reason[-half:]}")
+        super().__init__(shortened(reason))
 
 
 def decode_event(data: bytes) -> Event:

@@ -112,6 +112,12 @@ class Excess(NamedTuple):
         return f"`{self.path}` has {self.has:,} {self.limit.unit}, at most {self.limit.most:,}"
 
 
+def shortened(reason: str) -> str:
+    """A sentence within the limit of reasons. What it quotes may be as long as a record: the middle goes."""
+    half = REASON.most // 2
+    return reason if len(reason) <= REASON.most else f"{reason[: half - 1]}…{reason[-half:]}"
+
+
 def excess(record: msgspec.Struct) -> list[Excess]:
     """What in a record that is written exceeds a limit; empty where nothing does.
 

@@ -38,8 +38,8 @@ class OneRequest:
         self._request, self._place, self._state, self._of_file = request, place, state, of_file
 
     def refuse(self, code: RefusalCode, what: str, place: int | None = None) -> None:
-        """Refuse the record at this place of the request, or the whole of it."""
-        self.refusals.append(RecordRefusal(code, what, place))
+        """Refuse the record at this place of the request, or the whole of it. An answer has room for 20 sentences."""
+        self.refusals.append(RecordRefusal(code, limits.shortened(what), place))
 
     def write(self, numbering: NumberKinds, topics: frozenset[str]) -> None:
         """Write what may be written of its records, those of other topics excepted.

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from bloom.partition import partition_of
+from stream.model import limits
 from stream.model.codec import Undecodable, encode
 from stream.model.registry import Expression, NumberEntry, Sender, Tombstone, Wordlist, key_of
 from stream.model.requests import NO_VERSION, RegistryAnswer, RegistryRequest, Statements, decode_request
@@ -253,6 +254,13 @@ def test_an_answer_has_twenty_refusals_in_full_and_of_the_rest_the_places() -> N
     answer = Registrar().ask(*(said("refuse", time=5) for _ in range(30)))
     assert (answer.refused, len(answer.refusals)) == (30, 20)
     assert [(one.code, one.places) for one in answer.further] == [("time", tuple(range(20, 30)))]
+
+
+def test_an_answer_is_a_record_however_much_is_wrong() -> None:
+    words = [Wordlist(f"l{n}", tuple("x" * 65 for _ in range(9_000))) for n in range(30)]
+    answer = Registrar().ask(*words)
+    assert [len(one.what) for one in answer.refusals] == [limits.REASON.most] * 20
+    assert len(encode(answer)) < limits.RECORD.most
 
 
 def test_half_a_request_is_answered_where_its_id_can_be_read() -> None:

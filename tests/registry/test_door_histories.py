@@ -23,7 +23,7 @@ from stream.registry.registry import expression_row_of
 
 START = 1_795_500_000_000
 SECOND, MINUTE, DAY = 1_000, 60_000, 86_400_000
-EXAMPLES = 60
+EXAMPLES = 100
 DOOR = Door(load(None).numbering)
 SUBSCRIBERS = ("+8613800138000", "+8613900139000")
 NAMES = (None, "S1", "S2")
