@@ -19,6 +19,7 @@ from loadtest.scenarios import (
     mixed,
     optout,
     partitioned,
+    registrar,
     scale,
     sensitivity,
     soak,
@@ -123,6 +124,13 @@ SCENARIOS: Final[dict[str, Scenario]] = {
             partitioned.run,
             RunOptions(repeat=3),
             RunOptions(repeat=1, refusals_count=_SMALL, quick=True),
+        ),
+        Scenario(
+            "registrar",
+            "requests to the registry: what a file's expression costs, and the delay of single requests beside it",
+            registrar.run,
+            RunOptions(repeat=3, seconds=30.0, rates=(20,), events_count=1_000_000),
+            RunOptions(repeat=1, seconds=8.0, rates=(20,), events_count=200_000, quick=True),
         ),
         Scenario(
             "soak",

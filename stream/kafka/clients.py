@@ -55,7 +55,9 @@ TRANSACTION_MS_MAX = 10_000
 `decisions` wait for a filter that died."""
 
 
-def producer(config: Config, *, client: str, transactional_id: str | None = None) -> AIOKafkaProducer:
+def producer(
+    config: Config, *, client: str, transactional_id: str | None = None, batch_bytes_max: int = BATCH_BYTES_MAX
+) -> AIOKafkaProducer:
     """A producer whose sends are acknowledged by all replicas and not repeated (KIP-98)."""
     compression = config.filter.compression
     made = AIOKafkaProducer(
@@ -66,7 +68,7 @@ def producer(config: Config, *, client: str, transactional_id: str | None = None
         transactional_id=transactional_id,
         transaction_timeout_ms=TRANSACTION_MS_MAX,
         compression_type=None if compression == "none" else compression,
-        max_batch_size=BATCH_BYTES_MAX,
+        max_batch_size=batch_bytes_max,
         max_request_size=REQUEST_BYTES_MAX,
         linger_ms=0,  # whole batches are handed over: there is nothing to wait for
         request_timeout_ms=config.kafka.request_timeout_ms,

@@ -6,7 +6,8 @@ way, and no longer than `BULK_WAITS_S_MAX`: it goes on slowly under whatever loa
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
 from typing import Final, Literal
 
 from stream.kafka.clients import ConsumerRecord
@@ -28,6 +29,10 @@ BATCH_REQUESTS_MAX: Final = 1_000
 
 BULK_WAITS_S_MAX: Final = 0.2
 
+BULK_AT_ONCE: Final = 2
+"""Batches of bulk under way in a process: while one waits for its broker the other is worked on. A single request waits
+for the work of these, not of all partitions'."""
+
 
 class Turns:
     """Whose turn it is, among the partitions of a process."""
@@ -36,6 +41,7 @@ class Turns:
         self._singles = 0
         self._none = asyncio.Event()
         self._none.set()
+        self._bulk = asyncio.Semaphore(BULK_AT_ONCE)
 
     def single_came(self, count: int) -> None:
         """So many single requests wait from now on."""
@@ -49,14 +55,14 @@ class Turns:
         if not self._singles:
             self._none.set()
 
-    async def bulk(self) -> None:
-        """Wait until bulk may go on."""
-        if not self._none.is_set():
-            try:
+    @asynccontextmanager
+    async def bulk(self) -> AsyncIterator[None]:
+        """A batch of bulk, when it may begin."""
+        async with self._bulk:
+            with suppress(TimeoutError):
                 async with asyncio.timeout(BULK_WAITS_S_MAX):
                     await self._none.wait()
-            except TimeoutError:
-                return
+            yield
 
 
 class Waiting:
@@ -67,11 +73,14 @@ class Waiting:
         self._lanes: dict[Lane, deque[ConsumerRecord]] = {"requests": deque(), "bulk": deque()}
         self._bytes: dict[Lane, int] = {"requests": 0, "bulk": 0}
         self.arrived = asyncio.Event()
+        self.next_offsets: dict[Lane, int] = {}
+        """the offset of the next request that is to be put here; none before it is known"""
 
     def put(self, lane: Lane, records: Sequence[ConsumerRecord]) -> None:
         """These were fetched."""
         self._lanes[lane].extend(records)
         self._bytes[lane] += sum(map(_size, records))
+        self.next_offsets[lane] = records[-1].offset + 1
         if lane == "requests":
             self._turns.single_came(len(records))
         self.arrived.set()
@@ -98,6 +107,7 @@ class Waiting:
         """Nothing that was fetched is to be answered by us, or it is fetched again."""
         for lane, waiting in self._lanes.items():
             self.done(lane, len(waiting))
+        self.next_offsets.clear()
 
     @staticmethod
     def _portion(waiting: deque[ConsumerRecord]) -> list[ConsumerRecord]:

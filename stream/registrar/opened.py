@@ -19,7 +19,7 @@ from stream import logs
 from stream.config import Config
 from stream.feed.topic_writer import Landed
 from stream.kafka import clients
-from stream.kafka.clients import AIOKafkaPartition
+from stream.kafka.clients import AIOKafkaPartition, KafkaError
 from stream.kafka.closing import close_within
 from stream.kafka.transactional import INITIALISED_S_MAX, initialised
 from stream.model.codec import Undecodable
@@ -39,8 +39,15 @@ log = logs.get(__name__)
 
 NAME: Final = "wurao-registrar"
 
+RECORD_BATCH_BYTES_MAX: Final = 3 << 19
+"""A record of 1 MiB fits with its key, and the topics take it."""
+
 OnLeft = Callable[[int], None]
 """Called with how many offsets are left to read."""
+
+
+class Truncated(KafkaError):  # type: ignore[misc]  # aiokafka is not typed
+    """A topic ends before what was known of it."""
 
 
 class OpenPartition:
@@ -66,8 +73,8 @@ class OpenPartition:
         self._producer, self._tail = producer, tail
         self._expressions = AIOKafkaPartition(EXPRESSIONS, partition)
         self._answers = AIOKafkaPartition(ANSWERS, partition)
-        self._markers: frozenset[str] = frozenset()
-        """topics in which the next offset is the marker of our last transaction"""
+        self._markers: Mapping[str, int] = {}
+        """topic → where the marker of our last transaction stands, which nobody need read"""
 
     async def verify(self) -> None:
         """See that the store has what its topic has: a sample, or all. One that differs is built anew."""
@@ -104,23 +111,34 @@ class OpenPartition:
         None where somebody wrote about one of the subscribers meanwhile: it was aborted, and must be admitted anew.
         Raises `KafkaError`; then nobody knows whether it was committed.
         """
-        producer = self._producer
-        await producer.begin_transaction()
-        landed = await produce(producer, by_topic(admitted.records), partition=self._partition, now=now)
-        if await self._contradicted(landed, subscribers):
-            await producer.abort_transaction()
-            self._markers = frozenset()
+        await self._producer.begin_transaction()
+        # Beside the records, to spare round trips: whatever comes of them, offsets count only with the commit.
+        sending = asyncio.ensure_future(self._send_offsets(offsets))
+        try:
+            landed = await produce(self._producer, by_topic(admitted.records), partition=self._partition, now=now)
+            contradicted = await self._contradicted(landed, subscribers)
+            given = [*answers, *admitted.answered(offsets_of(admitted.records, landed))]
+            answered_at: Mapping[str, Sequence[Landed]] = {}
+            if not contradicted:
+                records = answer_records(given)
+                answered_at = await produce(self._producer, records, partition=self._partition, now=now)
+            await sending
+        finally:
+            sending.cancel()
+            await asyncio.gather(sending, return_exceptions=True)
+        if contradicted:
+            await self._producer.abort_transaction()
             self._around.metrics.transactions.labels("aborted").inc()
             return None
-        given = [*answers, *admitted.answered(offsets_of(admitted.records, landed))]
-        answered_at = await produce(producer, answer_records(given), partition=self._partition, now=now)
-        if offsets:
-            named = self._around.offsets.named(offsets)
-            await producer.send_offsets_to_transaction(named, self._around.config.registrar.group)
-        await producer.commit_transaction()
+        await self._producer.commit_transaction()
         self._around.metrics.transactions.labels("committed").inc()
         self._lead_on(admitted, given, landed, answered_at, now)
         return given
+
+    async def _send_offsets(self, offsets: Mapping[TopicPartition, int]) -> None:
+        if offsets:
+            named = self._around.offsets.named(offsets)
+            await self._producer.send_offsets_to_transaction(named, self._around.config.registrar.group)
 
     async def _take_expressions(self, first: int, end: int, on_left: OnLeft = lambda _: None) -> set[str]:
         """Take `registry.expressions` up to `end` (exclusive); returns whose records that were."""
@@ -151,7 +169,9 @@ class OpenPartition:
         found = False
         for topic, batches in landed.items():
             known, first = self._known(topic), batches[0].first_offset
-            if first != known and not (first == known + 1 and topic in self._markers):
+            if first < known:
+                raise self._truncated(topic, known, first)
+            if first != known and not (first == known + 1 and known == self._markers.get(topic)):
                 if topic == EXPRESSIONS:
                     found = not (await self._take_expressions(known, first)).isdisjoint(subscribers) or found
                 else:
@@ -175,7 +195,7 @@ class OpenPartition:
                 logged.append(LoggedExpression(offset, now, record.key, expression, record.value))
             else:
                 self._writing_others().note(record.topic, offset, record.key, record.record)
-        self._markers = frozenset((*landed, *answered_at))
+        self._markers = {topic: end_of(batches, 0) for topic, batches in (*landed.items(), *answered_at.items())}
         before = self.store.progress
         self.store.take(
             logged,
@@ -183,6 +203,13 @@ class OpenPartition:
             answers=answers,
             next_answer=end_of(answered_at.get(ANSWERS), before.answers),
         )
+
+    def _truncated(self, topic: str, known: int, first: int) -> Truncated:
+        """Records that were acknowledged are gone (an unclean election): what is known of them counts no more."""
+        why = f"{topic} ended at offset {first}, and {known} was known of it: acknowledged records were lost"
+        if topic == EXPRESSIONS:
+            self.store.empty(why)
+        return Truncated(why)
 
     def _known(self, topic: str) -> int:
         return self.store.progress.expressions if topic == EXPRESSIONS else self._writing_others().next_offsets[topic]
@@ -223,4 +250,6 @@ async def opened(partition: int, around: Surroundings) -> AsyncIterator[OpenPart
 
 
 def _producer(config: Config, transactional_id: str) -> AIOKafkaProducer:
-    return clients.producer(config, client=NAME, transactional_id=transactional_id)
+    return clients.producer(
+        config, client=NAME, transactional_id=transactional_id, batch_bytes_max=RECORD_BATCH_BYTES_MAX
+    )

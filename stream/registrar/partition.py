@@ -12,6 +12,7 @@ member (a zombie that woke up) leaves it alone, or it would shut out its success
 import asyncio
 import time
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from typing import Final
 
 import numpy as np
@@ -27,7 +28,7 @@ from stream.model.registry import Expression, FileRecord
 from stream.model.requests import RegistryAnswer, decode_request
 from stream.model.topics import BULK, REQUESTS, TopicPartition
 from stream.registrar.known import StoredRegistry
-from stream.registrar.lanes import TOPIC_OF_LANE, Lane, Waiting
+from stream.registrar.lanes import LANE_OF, TOPIC_OF_LANE, Lane, Waiting
 from stream.registrar.opened import OpenPartition, opened
 from stream.registrar.others import OtherRecords
 from stream.registrar.reads import Reader
@@ -37,11 +38,11 @@ from stream.registry.door import Admitted, AskedRequest, Door, lifts_of_expired,
 
 log = logs.get(__name__)
 
-IDLE_S: Final = 1.0
-"""How often an idle partition looks at its store, and for consents that expire."""
+LOOK_EVERY_S: Final = 1.0
+"""How often it looks for consents that expire."""
 
 CATCH_UP_EVERY_S: Final = 5.0
-"""How often an idle store takes what others wrote."""
+"""How often a store takes what others wrote, where no transaction of ours saw it."""
 
 STORE_AGAIN_S: Final = 2.0
 """After a store failed: a disk that is full is so for longer."""
@@ -62,7 +63,7 @@ class Partition:
         self.partition = partition
         self.waiting = Waiting(around.turns)
         self.token = object()
-        """a new one when what was fetched before is fetched again"""
+        """a new one whenever it begins anew: what was fetched before is fetched again"""
         self.not_ready: str | None = None
         """why its requests are not answered now, or None"""
         self._around = around
@@ -70,6 +71,7 @@ class Partition:
         self._door = Door(around.policy.numbering, partition=partition, partitions=around.config.topics.partitions)
         self._log = log.bind(partition=partition)
         self._stopping = False
+        self._look_at = 0.0
         self._note("not begun")
 
     def stop(self) -> None:
@@ -111,6 +113,8 @@ class Partition:
     async def _serve(self) -> None:
         """Begin, and answer requests until `stop` or a failure."""
         self._note("building its store")
+        consumer = self._around.consumer
+        consumer.pause(*consumer.assignment().intersection(self._lanes))
         self.waiting.clear()
         self.token = object()
         async with opened(self.partition, self._around) as here:
@@ -127,26 +131,35 @@ class Partition:
         if not await self._is_ours():
             raise NotOurs
         await self._around.offsets.begin([TopicPartition(*place) for place in self._lanes])
+        for place in self._lanes:
+            self.waiting.next_offsets[LANE_OF[place.topic]] = await self._around.consumer.position(place)
         self._around.consumer.resume(*self._lanes)
 
     async def _next(self, here: OpenPartition) -> None:
-        """Answer the next batch; where there is none, wait and look around."""
+        """Answer the next batch, or wait for one; and look around now and then."""
         here.store.see_there()
+        if time.monotonic() >= self._look_at:
+            await self._look_around(here)
+            self._look_at = time.monotonic() + LOOK_EVERY_S
         batch = self.waiting.next_batch()
         if batch is None:
             self.waiting.arrived.clear()
-            try:
-                async with asyncio.timeout(IDLE_S):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_EVERY_S):
                     await self.waiting.arrived.wait()
-            except TimeoutError:
-                await self._look_around(here)
             return
         if batch[0] == "bulk":
-            await self._around.turns.bulk()
-            batch = self.waiting.next_batch() or batch
-        lane, records = batch
-        await self._answer(here, lane, records)
-        self.waiting.done(lane, len(records))
+            async with self._around.turns.bulk():
+                await self._answer_next(here)
+        else:
+            await self._answer_next(here)
+
+    async def _answer_next(self, here: OpenPartition) -> None:
+        batch = self.waiting.next_batch()  # looked at again: a single request may have come
+        if batch is not None:
+            lane, records = batch
+            await self._answer(here, lane, records)
+            self.waiting.done(lane, len(records))
 
     async def _look_around(self, here: OpenPartition) -> None:
         if time.monotonic() > here.caught_up_at + CATCH_UP_EVERY_S:
@@ -191,7 +204,7 @@ class Partition:
             )
             now = now_ms()
             admitted = self._door.admit(asked, known, now)
-            if not may_refresh or not any(answer.unknown for answer in admitted.answers):
+            if not may_refresh or not any(map(_names_unknown, admitted.answers)):
                 return admitted, now
             may_refresh = False
             await others.catch_up()
@@ -209,12 +222,13 @@ class Partition:
                 one = AskedRequest(at, decode_request(data), of_file=lane == "bulk")
             except Undecodable as error:
                 answer = unreadable(data, at, str(error), now_ms())
-                if answer is None:
+                if answer is not None:
+                    before = here.store.answered([answer.request]).get(answer.request)
+                    answers.append(before if before is not None and before.digest == answer.digest else answer)
+                else:
                     place = TopicPartition(record.topic, record.partition)
                     letter = DeadLetter(place, record.offset, record.key, record.value, str(error))
                     await self._around.letters.write([letter])
-                else:
-                    answers.append(answer)
             else:
                 (asked if one.request.ask is None else reads).append(one)
         if reads:
@@ -252,3 +266,9 @@ def _subscribers_of(asked: Collection[AskedRequest]) -> set[str]:
     """Whom these are about."""
     found = {one.subscriber for each in asked for one in each.request.records if isinstance(one, Expression)}
     return found | {each.request.erase for each in asked if each.request.erase}
+
+
+def _names_unknown(answer: RegistryAnswer) -> bool:
+    """Whether a consent was refused for a name that nobody knows."""
+    codes = [one.code for one in answer.refusals] + [one.code for one in answer.further]
+    return "unknown-name" in codes

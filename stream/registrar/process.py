@@ -182,8 +182,10 @@ class Registrar:
 
     async def _end_partitions(self) -> None:
         tasks = list(self._tasks.values())
-        for partition in self._partitions.values():
+        for number, partition in self._partitions.items():
             partition.stop()
+            if partition.not_ready is not None and number in self._tasks:
+                self._tasks[number].cancel()  # it has nothing in hand
         if tasks:
             await asyncio.wait(tasks, timeout=GOODBYE_S_MAX)
         for task in tasks:
@@ -220,20 +222,27 @@ class Registrar:
                 assert self._around is not None, "it is a member"
                 await self._around.offsets.pass_over(error)
                 continue
-            self._hand_on(fetched, tokens)
+            self._hand_on(consumer, fetched, tokens)
             self._pause_full(consumer)
             await asyncio.sleep(0)
 
     def _hand_on(
         self,
+        consumer: clients.AIOKafkaConsumer,
         fetched: Mapping[AIOKafkaPartition, Sequence[ConsumerRecord]],
         tokens: Mapping[int, object],
     ) -> None:
         for place, records in fetched.items():
-            partition = self._partitions.get(place.partition)
-            # What was fetched before a partition began anew is fetched again, from the committed offset.
-            if partition is not None and tokens.get(place.partition) is partition.token:
-                partition.waiting.put(LANE_OF[place.topic], records)
+            partition, lane = self._partitions.get(place.partition), LANE_OF[place.topic]
+            if partition is None:
+                continue
+            next_offset = partition.waiting.next_offsets.get(lane)
+            if next_offset is None:
+                continue  # it has begun anew, and will seek to the committed offset
+            if tokens.get(place.partition) is partition.token:
+                partition.waiting.put(lane, records)
+            elif place in consumer.assignment():
+                consumer.seek(place, next_offset)  # it did so while this was fetched
 
     def _pause_full(self, consumer: clients.AIOKafkaConsumer) -> None:
         """Pause lanes that have enough, and go on with those that have room again."""

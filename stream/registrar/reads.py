@@ -7,12 +7,15 @@ import zlib
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
+from msgspec.structs import replace
+
 from bloom.bitmaps import Wills
 from bloom.partition import partition_of
 from stream.config import Config
 from stream.kafka.clients import AIOKafkaPartition
 from stream.model.codec import Undecodable, decode_record, encode
 from stream.model.fields import Channel
+from stream.model.limits import RECORD
 from stream.model.registry import Expression, Sender, Tombstone, key_of
 from stream.model.requests import (
     NO_VERSION,
@@ -70,7 +73,7 @@ class Reader:
                 version = found[-1].offset if found and found[-1].record is not None else NO_VERSION
             case None:
                 raise AssertionError("a request that only asks")
-        return RegistryAnswer(
+        answer = RegistryAnswer(
             request=request.id,
             at=asked.at,
             digest=zlib.crc32(encode(request)),
@@ -80,6 +83,10 @@ class Reader:
             version=version,
             result=result,
         )
+        if len(encode(answer)) <= RECORD.most:
+            return answer
+        what = "the answer is larger than a record may be: read the topic itself (`wurao will show`)"
+        return replace(answer, refused=1, refusals=(RecordRefusal("limit", what),), result=None)
 
     async def _owner(self, number: str, channel: Channel, at: int | None) -> OwnerRecord:
         read = self.door.numbering.read_port(number) if channel == "sms" else self.door.numbering.read(number)
