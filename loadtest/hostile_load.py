@@ -10,7 +10,7 @@ import asyncio
 import os
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from hashlib import sha256
 from typing import Final, NamedTuple
@@ -28,7 +28,7 @@ from stream.clock import now_ms
 from stream.config import Config
 from stream.kafka import clients
 from stream.model.topics import DEAD_LETTER
-from stream.testbed.hostile import TOPICS, HostileTraffic, Lot
+from stream.testbed.hostile import TOPICS, HostileRecord, HostileTraffic, Lot
 from stream.testbed.hostile_kinds import UNREADABLE_BATCH, Kind
 
 ACKS_OF_ALL: Final = -1
@@ -38,6 +38,8 @@ LETTERS_S_MAX: Final = 60.0
 """So long without a further dead letter, and the rest is missing."""
 AFTER_S: Final = 1.0
 """What is written twice, and what nobody expects, is looked for so much longer."""
+WHOLE_FOR_CERTAIN: Final = 1 << 16
+"""The dead letter of what has no more bytes bears all of them."""
 POLL_MS: Final = 100
 LOOK_S: Final = 0.1
 
@@ -126,7 +128,7 @@ class Sent(NamedTuple):
 
     kind: Kind
     marks: tuple[int, bytes]
-    """checksum and digest of its value: its dead letter bears the value, or names the digest"""
+    """checksum and digest of its value: its dead letter bears the value, or names the digest where it is large"""
 
 
 class HostileSender:
@@ -150,36 +152,32 @@ class HostileSender:
             kinds = ", ".join(sorted({record.kind.name for record in lot.records}))
             raise LoadtestError(f"a broker refused {lot.topic}-{lot.partition}, {lot.codec}, {kinds}: error {error}")
         for offset, record in lot.offsets():
-            self.places[lot.topic, lot.partition, base + offset] = Sent(record.kind, _marks(record.value or b""))
+            self.places[lot.topic, lot.partition, base + offset] = Sent(record.kind, _marks(record))
 
 
-def _marks(value: bytes) -> tuple[int, bytes]:
-    return crc32(value), sha256(value).hexdigest().encode()
+def _marks(record: HostileRecord) -> tuple[int, bytes]:
+    value = record.value or b""
+    is_large = len(record.key or b"") + len(value) > WHOLE_FOR_CERTAIN
+    return crc32(value), sha256(value).hexdigest().encode() if is_large else b""
 
 
-def account(sender: HostileSender, letters: Letters, *, began_ns: int, sent_ns: int, cpu_s: float) -> HostileAccount:
-    """What became of everything."""
+def by_kind(
+    places: Mapping[Place, Sent], seen: Mapping[Place, tuple[str, int | bytes]], repeated: Mapping[Place, int]
+) -> dict[str, KindAccount]:
+    """What became of each kind: where its events stand, and what dead letters have come, by the same places."""
     kinds: dict[str, KindAccount] = {}
-    for place, sent in sender.places.items():
-        kind, letter = kinds.setdefault(sent.kind.name, KindAccount()), letters.seen.get(place)
+    for place, sent in places.items():
+        kind, letter = kinds.setdefault(sent.kind.name, KindAccount()), seen.get(place)
         kind.sent += 1
         kind.letters += letter is not None
-        kind.repeated += letters.repeated[place]
+        kind.repeated += repeated.get(place, 0)
         if sent.kind.reason is None:
             kind.needless += letter is not None
         elif letter is None:
             kind.missing += 1
         else:
             kind.unexplained += not _explains(sent, *letter)
-    return HostileAccount(
-        kinds=kinds,
-        decided_count=sum(sent.kind.reason is None for sent in sender.places.values()),
-        strangers_count=len(letters.seen.keys() - sender.places.keys()),
-        bytes_count=sender.bytes_count,
-        sent_s=(sent_ns - began_ns) / NS_PER_S,
-        wall_s=(max(letters.last_ns, sent_ns) - began_ns) / NS_PER_S,
-        cpu_s=cpu_s,
-    )
+    return kinds
 
 
 def _explains(sent: Sent, reason: str, mark: int | bytes) -> bool:
@@ -215,7 +213,15 @@ async def send(job: HostileJob, sender: HostileSender, letters: Letters, *, begi
     while wanted - letters.seen.keys() and time.monotonic_ns() - letters.last_ns < LETTERS_S_MAX * NS_PER_S:  # noqa: ASYNC110
         await asyncio.sleep(LOOK_S)
     await asyncio.sleep(AFTER_S)
-    return account(sender, letters, began_ns=begin_ns, sent_ns=sent_ns, cpu_s=time.process_time() - cpu_s)
+    return HostileAccount(
+        kinds=by_kind(sender.places, letters.seen, letters.repeated),
+        decided_count=len(sender.places) - len(wanted),
+        strangers_count=len(letters.seen.keys() - sender.places.keys()),
+        bytes_count=sender.bytes_count,
+        sent_s=(sent_ns - begin_ns) / NS_PER_S,
+        wall_s=(letters.last_ns - begin_ns) / NS_PER_S,
+        cpu_s=time.process_time() - cpu_s,
+    )
 
 
 @asynccontextmanager

@@ -43,7 +43,7 @@ OVERLOAD: Final = {"native": 400_000, "python": 80_000}
 OVERLOAD_S: Final = 6.0
 PYTHON_SHARE: Final = 10
 """The Python path gets one in so many of the hostile events that the native one gets."""
-ROUND_MAX: Final = 250_000
+ROUND_MAX: Final = 500_000
 """Hostile events of a round: both ends keep the place of each until it is accounted for."""
 ROUND_S_MAX: Final = 60.0
 WARM_UP_S: Final = 2.0
@@ -62,14 +62,16 @@ class Answers:
         self._numbers: dict[str, int] = {}
         self._expected: NDArray[np.int64] = np.zeros(size, dtype=np.int64)
 
-    def wrong_count(self, observer: Observer, count: int) -> int:
-        """How many of the first `count` events were answered otherwise than before; what is new is taken note of."""
-        assert observer.reason_of is not None
-        table = np.zeros(len(observer.reasons) + 1, dtype=np.int64)
-        for number, reason in observer.reasons.items():
+    def wrong_count(self, reason_of: NDArray[np.uint8], reasons: Mapping[int, str]) -> int:
+        """How many of a load's events were answered otherwise than before; what is new is taken note of.
+
+        `reason_of` and `reasons` are an observer's.
+        """
+        table = np.zeros(len(reasons) + 1, dtype=np.int64)
+        for number, reason in reasons.items():
             table[number] = self._numbers.setdefault(reason, len(self._numbers) + 1)
-        found = table[observer.reason_of[:count]]
-        shots = np.arange(count) % len(self._expected)
+        found = table[reason_of]
+        shots = np.arange(len(found)) % len(self._expected)
         answered = found > 0
         unknown = answered & (self._expected[shots] == 0)
         self._expected[shots[unknown]] = found[unknown]
@@ -171,7 +173,7 @@ async def run(rig: Rig, options: RunOptions) -> AsyncIterator[Taken]:
         yield Taken(
             rows=rows,
             delays={one.name: one.delays for one in runs if one.delays.count},
-            timelines={"the larger worker's memory, MiB": tuple(runs[1].weights)},
+            timelines={"the larger worker's memory, MiB": tuple(runs[1].weights)},  # the first beside the quiet one
             notes=tuple(_notes(runs)),
             sound=not any(count for one in runs for name, count in one.faults().items() if not name.endswith("twice")),
         )
@@ -208,11 +210,13 @@ async def _runs(stage: Stage, path: str, *, hostile: int, alone: int, turn: int)
     async with tester.filter("quiet") as run:
         await tester.load(run, rate=rate, seconds=stage.options.seconds)
     yield run
-    async with tester.filter("hostile") as run:
-        hostile_rate = max(1, round(rate * HOSTILE_SHARE / (1 - HOSTILE_SHARE)))
-        for count in _parts(hostile, most=int(min(ROUND_MAX, hostile_rate * ROUND_S_MAX))):
-            await tester.load(run, rate=rate, seconds=count / hostile_rate, hostile=count, hostile_rate=hostile_rate)
-    yield run
+    if hostile:
+        async with tester.filter("hostile") as run:
+            hostile_rate = max(1, round(rate * HOSTILE_SHARE / (1 - HOSTILE_SHARE)))
+            for count in _parts(hostile, most=int(min(ROUND_MAX, hostile_rate * ROUND_S_MAX))):
+                seconds = count / hostile_rate
+                await tester.load(run, rate=rate, seconds=seconds, hostile=count, hostile_rate=hostile_rate)
+        yield run
     if alone:
         async with tester.filter("hostile alone") as run:
             for count in _parts(alone, most=ROUND_MAX):
@@ -315,6 +319,7 @@ class Tester:
             wall_s = (time.monotonic_ns() - begin_ns) / NS_PER_S
             warm = Schedule(steps).due(WARM_UP_S) if good and seconds > 2 * WARM_UP_S else 0
             intended_ns = begin_ns + Schedule(steps).at_ns(np.arange(warm, good)) if good else observer.seen_ns[:0]
+            assert observer.reason_of is not None
             found, _ = delays_ns(observer.seen_ns[warm:good], intended_ns)
             run.rounds.append(
                 Round(
@@ -323,7 +328,7 @@ class Tester:
                     wall_s=wall_s,
                     delays=delays_of(found),
                     undecided_count=int((observer.seen_ns[:good] == 0).sum()),
-                    wrong_count=self._answers.wrong_count(observer, good),
+                    wrong_count=self._answers.wrong_count(observer.reason_of[:good], observer.reasons),
                     repeated_count=observer.duplicates,
                     account=account,
                     hostile_undecided_count=int((observer.seen_ns[good:wanted] == 0).sum()),
