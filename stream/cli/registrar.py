@@ -6,6 +6,8 @@ import os
 import signal
 import sys
 
+import uvloop
+
 from stream import config as configuration
 from stream import logs
 from stream.cli.common import add_config, add_verbose
@@ -44,7 +46,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Run one instance until a signal ends it. Returns 0, or 1 with the reason on stderr."""
     logs.configure(verbose=arguments.verbose)
     try:
-        asyncio.run(_serve(configuration.load(arguments.config, os.environ), verify_all=arguments.verify))
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_serve(configuration.load(arguments.config, os.environ), verify_all=arguments.verify))
     except (ConfigError, PolicyError, CannotStart, KafkaError, OSError) as error:
         print(f"wurao registrar: {error}", file=sys.stderr)
         return 1
