@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import Final
 
+from stream.enforce.api.permissions import ACTS
 from stream.enforce.procedures.calendar_cn import YEAR_FIRST, YEAR_LAST
 from stream.enforce.procedures.clocks import Term
 from stream.enforce.procedures.engine import Line, Outline
@@ -22,6 +23,13 @@ A case changes only by a row of its table; the first row that takes an event dec
 with `WrongState`, which names what would have been possible. A row without a target leaves the case where it is.
 Entering a state marked *ended* clears every clock. Effects carry the key `case#step.place`: a step repeated after a
 crash repeats its effects under their old keys.
+
+People act by the role of their token: `centre` is 12321, `desk` the company, `appeals-body` the body to which users
+take disputes, `subscriber-agent` the user, `sender` the party or public body. Each does what is its own; what a body
+that does not log in has done the desk records, and must name that body's document. A decision takes two persons, told
+apart by the `actor` of their tokens: the first one's act is kept as `proposed`, and the same act of another, with the
+same fields, carries it out. What another proposes takes the place of what was proposed; any
+other change of state ends it.
 """
 
 CALENDAR: Final = f"""\
@@ -76,8 +84,23 @@ def _procedure(procedure: Outline) -> str:
             "```\n",
             _table(("state", "", "meaning"), states),
             _table(("in", "event", "if", "then", "does"), rows),
+            *_acts(procedure),
         )
     )
+
+
+def _acts(procedure: Outline) -> Iterable[str]:
+    """Which body does what of this procedure."""
+    acts = [
+        (
+            f"`{act.name}`",
+            ", ".join(f"`{role}`" for role in act.roles),
+            ", ".join(f"`{role}`" for role in act.recorders),
+            "one proposes, another decides" if act.name in procedure.decisions else "",
+        )
+        for act in ACTS[procedure.name]
+    ]
+    return (_table(("act of people", "whose it is", "recorded, with their document, by", "two persons"), acts),)
 
 
 def _edges(procedure: Outline) -> list[str]:

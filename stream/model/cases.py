@@ -28,7 +28,9 @@ class CaseEvent(msgspec.Struct, frozen=True, tag_field="kind", tag="case-event")
 
     `id` is the same for a repeat of the same event, which is then taken once. `case` is the record's key: a
     case id, or for an escalation record the party's key (`control.party_key`), with `docket` as its `procedure`.
-    `event` is the tagged struct of that procedure as JSON. `actor` is who did it (Article 41).
+    `event` is the tagged struct of that procedure as JSON. `actor` is who did it (Article 41). `person`, which the API
+    alone writes: whose token it was, by which a decision of two persons is told from one of one; without it, as from
+    another case or from a version before, an event is taken at once.
     """
 
     id: EffectKey
@@ -37,6 +39,7 @@ class CaseEvent(msgspec.Struct, frozen=True, tag_field="kind", tag="case-event")
     procedure: Name
     event: msgspec.Raw
     actor: str | None = None
+    person: str | None = None
 
 
 class ClockDue(msgspec.Struct, frozen=True):

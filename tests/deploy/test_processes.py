@@ -244,6 +244,7 @@ def _what_people_file_is_dealt_with(deployment: Deployment) -> None:
     post("expressions", {**consent, "time": time.time_ns() // 1_000_000 - DAY_MS})
     listing = post("punishments", {"party": party, "authority": "通信管理局", "document": "1"}, "regulator")["case"]
     appeal = post("appeals", {"against": listing, "party": party, "grounds": "not us"})["case"]
-    post(f"cases/{appeal}/events", {"event": "decided", "winner": "measure", "reason": "it was"})
+    for officer in ("desk", "other-desk"):
+        post(f"cases/{appeal}/events", {"event": "decided", "winner": "measure", "reason": "it was"}, officer)
     for topic in (topics.CAMPAIGNS, topics.ORDERS, topics.HOLDS, topics.REPORTS, topics.LISTINGS):
         assert deployment.broker.read(topic, until=1)

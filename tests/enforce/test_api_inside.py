@@ -53,9 +53,9 @@ async def test_what_was_filed_and_done_over_http_is_there_after_a_crash_and_said
         assert (wrong.status, list(wrong.faults())) == (400, ["subscriber"])
         await client.show(filed.case, state="received")
         await client.show(lacking.case, state="incomplete")
-        assert (await client.act(filed.case, "forwarded", to="ORG-9")).status == 202
+        assert (await client.act(filed.case, "forwarded", by="centre", to="ORG-9")).status == 202
         await client.show(filed.case, by="agent", state="forwarded")
-        last = await client.act(filed.case, "verified", result="confirmed", detail="it was so")
+        last = await client.decide(filed.case, "verified", result="confirmed", detail="it was so")
         assert last.status == 202
         process.kill()  # with the last act acknowledged, and perhaps not yet done
 

@@ -11,6 +11,7 @@ from stream.enforce.api.auth import Caller
 from stream.enforce.api.case_index import CaseIndex
 from stream.enforce.api.request_parsing import Fields
 from stream.enforce.api.responses import Accepted, unknown, wrong_state
+from stream.enforce.cases.store import Rejected
 from stream.enforce.procedures.effects import ProcedureName
 from stream.enforce.procedures.forms import FormContext
 from stream.enforce.procedures.terms import Terms
@@ -63,11 +64,12 @@ class ApiRequest:
             raise unknown(case)
         return view
 
-    def would_take(self, view: CaseView, event: msgspec.Struct) -> None:
-        """Raises `Problem` 409 where the case does not take this event now."""
-        reason = permissions.refused(view, event, self.now, self.terms)
-        if reason is not None:
-            raise wrong_state(reason, permissions.possible(view, self.caller))
+    def would_take(self, view: CaseView, event: msgspec.Struct) -> CaseView:
+        """The case as it will be. Raises `Problem` 409 where it does not take this event of this person now."""
+        after = permissions.tried(view, event, self.now, self.terms, self.caller.actor)
+        if isinstance(after, Rejected):
+            raise wrong_state(after.reason, permissions.possible(view, self.caller))
+        return after
 
 
 class Write(NamedTuple):

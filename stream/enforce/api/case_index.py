@@ -188,7 +188,8 @@ class CaseIndex:
             about = self._about.get(query.party, set())
             cases = about if len(about) <= self._few_max else None  # of more, the lists have enough soon
         if cases is None:
-            return heapq.merge(*(_from(keys, start) for group, keys in self._lists.items() if _in(group, query)))
+            seen = {group: keys for group, keys in self._lists.items() if caller.sees_procedure(group.procedure)}
+            return heapq.merge(*(_from(keys, start) for group, keys in seen.items() if _in(group, query)))
         rows = (self._rows[case] for case in cases)
         wanted = (row.key for row in rows if row.key > start and _matches(row, query))
         return heapq.nsmallest(query.limit + 1, wanted)
@@ -227,6 +228,8 @@ class CaseIndex:
     def _visible(self, row: IndexedCase, caller: Caller) -> bool:
         """A dispute belongs to whose complaint it is about."""
         owner = row.owner
+        if not caller.sees_procedure(row.group.procedure):
+            return False
         if owner is not None and owner.startswith(_COMPLAINT):
             complained = self._rows.get(owner.removeprefix(_COMPLAINT))
             owner = complained.owner if complained else None

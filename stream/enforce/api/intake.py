@@ -18,6 +18,7 @@ from stream.enforce.api.responses import Accepted, Fault, Problem, Refusal, faul
 from stream.enforce.procedures import appeal, campaign, complaint, fitness, ids, messages, prohibited, regulator
 from stream.enforce.procedures.listing import Punished
 from stream.enforce.procedures.measure import MeasureCase
+from stream.enforce.procedures.regions import administration
 from stream.enforce.procedures.terms import Terms
 from stream.model import topics
 from stream.model.cases import DOCKET, CaseEvent, CaseView, EscalationFinding
@@ -136,6 +137,7 @@ def file_campaign(request: ApiRequest) -> Write:
     An emergency goes out before anybody weighs it, so only an office may file one.
     """
     record = _filing(request, request.id)
+    _fits_jurisdiction(request.caller, record)
     if not request.caller.acts_for_sender(record.sender):
         raise forbidden("a sender files for itself alone, and `sender` is none of the senders of this token")
     return _campaign(request, record, record, fitness.missing(record))
@@ -153,16 +155,28 @@ def complete_campaign(request: ApiRequest) -> Write:
     more = campaign.Filed(record)
     request.would_take(view, more)
     known = campaign.supplemented(case.filing, record)
+    _fits_jurisdiction(request.caller, known)
     return _campaign(request, record, known, fitness.missing(known, campaign.still_wrong(case.wrong, more)))
 
 
 def _filing(request: ApiRequest, name: str) -> Filing:
     own = request.caller.scope[0] if len(request.caller.scope) == 1 else None
-    preset = {"sender": own} if own and request.caller.role == "sender" else {}
+    preset: Fields = {"sender": own} if own and request.caller.role == "sender" else {}
+    if request.caller.role == "sender" and request.caller.jurisdiction is not None:
+        preset |= {"level": request.caller.jurisdiction.level, "body_region": request.caller.jurisdiction.region}
     record = request.record(Filing, made={"filing": name, **request.made}, preset=preset)
     if record.emergency and request.caller.role == "sender":
         raise forbidden("an emergency goes out before it is weighed: the desk or the regulator enters it")
     return record
+
+
+def _fits_jurisdiction(caller: Caller, filing: Filing) -> None:
+    """A body whose token states its level and region files as that. Raises `Problem` 403."""
+    own = caller.jurisdiction
+    if caller.role == "sender" and own is not None and (filing.level, filing.body_region) != own:
+        raise forbidden(
+            f"this token's body is {own}: its filing has that `level` and `body_region`, or leaves them out"
+        )
 
 
 def _campaign(request: ApiRequest, record: Filing, known: Filing, lacking: tuple[str, ...]) -> Write:
@@ -318,15 +332,25 @@ def decide(request: ApiRequest) -> Write | ConditionalWrite:
     act = permissions.act(view.procedure, name) if isinstance(name, str) else None
     if act is None:
         raise faulty(_no_act(view, name))
-    if request.caller.role not in act.roles:
-        raise forbidden(f"`{act.name}` on a case of {view.procedure} is for {' or '.join(act.roles)}")
+    role, others = request.caller.role, tuple(f"{one} (with their `document`)" for one in act.recorders)
+    if role not in (*act.roles, *act.recorders):
+        raise forbidden(f"`{act.name}` on a case of {view.procedure} is for {' or '.join((*act.roles, *others))}")
     stated = {field: value for field, value in request.stated.items() if field != "event"}
     event = request.record(act.event, made=dict.fromkeys(act.made) | {"actor": request.caller.actor}, stated=stated)
+    if role not in act.roles and not getattr(event, "document", None):
+        whose = f"missing: this is for {' or '.join(act.roles)} to do, and recorded with their document"
+        raise faulty(Fault("document", whose, "state the reference of their letter, ruling or file"))
     _authority(request.caller, view, event)
-    request.would_take(view, event)
+    proposed = case_of(request.would_take(view, event)).proposed
+    if proposed is not None and proposed != case_of(view).proposed:
+        answer = Accepted(request.id, request.case, note=_PROPOSED)
+        return _case_event(request, request.case, view.procedure, event, answer)
     if isinstance(event, complaint.Verified):
         return _verified(request, view, event)
     return _case_event(request, request.case, view.procedure, event, Accepted(request.id, request.case))
+
+
+_PROPOSED: Final = "proposed: it is done once another person sends the same act, with the same fields"
 
 
 def _verified(request: ApiRequest, view: CaseView, event: complaint.Verified) -> Write | ConditionalWrite:
@@ -363,12 +387,24 @@ def _no_act(view: CaseView, name: object) -> Fault:
 
 
 def _authority(caller: Caller, view: CaseView, event: msgspec.Struct) -> None:
-    """What the regulator ordered, the regulator takes back."""
+    """What the regulator ordered, the regulator takes back; a filing is for the administration of its level."""
+    case = case_of(view)
+    if caller.role == "regulator" and isinstance(case, campaign.CampaignCase) and case.filing is not None:
+        _competent(caller, case.filing)
     if not isinstance(event, messages.Lift) or caller.role == "regulator":
         return
-    case = case_of(view)
     if isinstance(case, MeasureCase) and case.finding is not None and case.finding.basis == regulator.BASIS:
         raise forbidden("the regulator ordered this measure: the regulator lifts it, or revokes the order")
+
+
+def _competent(caller: Caller, filing: Filing) -> None:
+    """Raises `Problem` 403 where another telecom administration decides on this filing (Article 27)."""
+    competent = administration(filing.body_region) if filing.body_region else None
+    own = caller.jurisdiction.region if caller.jurisdiction else None
+    if competent is not None and competent != own:
+        raise forbidden(
+            f"a filing of {filing.body_region} is for the administration of {competent}; this token's: {own}"
+        )
 
 
 # ---- helpers
@@ -390,5 +426,6 @@ def _case_event(request: ApiRequest, case: str, procedure: str, event: msgspec.S
         procedure=procedure,
         event=msgspec.Raw(msgspec.json.encode(event)),
         actor=request.caller.actor,
+        person=request.caller.actor,
     )
     return Write(topics.CASE_EVENTS, case, case, happened, answer)

@@ -19,6 +19,8 @@ from stream.model.registry import Expression, Order
 OFFICES: Final[tuple[Role, ...]] = ("desk", "regulator")
 EVERYBODY: Final[tuple[Role, ...]] = get_args(Role)
 FOR_A_USER: Final[tuple[Role, ...]] = ("desk", "subscriber-agent")
+COMPLAINED_TO: Final[tuple[Role, ...]] = ("centre", *FOR_A_USER)
+DISPUTED_TO: Final[tuple[Role, ...]] = ("appeals-body", *FOR_A_USER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +60,11 @@ _MADE: Final = ("time", "actor")
 
 # fmt: off
 WRITINGS: Final[tuple[WriteOperation, ...]] = (
-    WriteOperation("file-complaint", "/v1/complaints", FOR_A_USER, intake.complain, Complaint, ("complaint", *_MADE)),
-    WriteOperation("complete-complaint", "/v1/complaints/{case}", FOR_A_USER, intake.complete_complaint, Complaint,
+    WriteOperation("file-complaint", "/v1/complaints", COMPLAINED_TO, intake.complain, Complaint,
             ("complaint", *_MADE)),
-    WriteOperation("file-dispute", "/v1/disputes", FOR_A_USER, intake.dispute, Dispute, ("dispute", *_MADE),
+    WriteOperation("complete-complaint", "/v1/complaints/{case}", COMPLAINED_TO, intake.complete_complaint,
+            Complaint, ("complaint", *_MADE)),
+    WriteOperation("file-dispute", "/v1/disputes", DISPUTED_TO, intake.dispute, Dispute, ("dispute", *_MADE),
             ("party",)),
     WriteOperation("file-appeal", "/v1/appeals", ("desk", "sender"), intake.file_appeal, Appeal, ("appeal", *_MADE),
             ("party",)),

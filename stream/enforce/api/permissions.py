@@ -1,6 +1,8 @@
 """What people may do to a case: which event of its procedure, in which role, in which state.
 
-Pure. `ACTS` is the table. Events that only cases and clocks send (a delivery, a measure that came into force)
+Pure. `ACTS` is the table. Each body does what is its own (Articles 29 to 31, 33); what one that does not log in has
+done, the desk records with that body's document. To take back what the user said is the user's alone: nobody else
+records it. Events that only cases and clocks send (a delivery, a measure that came into force)
 are not in it, and what is added to a complaint, filing or order comes as that record again, not as an act.
 Whether a case takes an act is not decided here a second time: the view is stepped as the control plane would.
 """
@@ -18,18 +20,21 @@ from stream.enforce.procedures.outlines import OUTLINES
 from stream.enforce.procedures.terms import Terms
 from stream.model.cases import CaseView
 
+_CENTRE: Final[tuple[Role, ...]] = ("centre",)
 _DESK: Final[tuple[Role, ...]] = ("desk",)
+_APPEALS: Final[tuple[Role, ...]] = ("appeals-body",)
 _REGULATOR: Final[tuple[Role, ...]] = ("regulator",)
 _OFFICE: Final[tuple[Role, ...]] = ("desk", "regulator")
-_USER: Final[tuple[Role, ...]] = ("desk", "subscriber-agent")
-_PARTY: Final[tuple[Role, ...]] = ("desk", "sender")
+_USER: Final[tuple[Role, ...]] = ("subscriber-agent",)
+_PARTY: Final[tuple[Role, ...]] = ("sender",)
 
 
 class Act(NamedTuple):
-    """An event that people may raise, and who."""
+    """An event that people may raise: whose it is, and who may record that it was done elsewhere, with a document."""
 
     event: type[msgspec.Struct]
     roles: tuple[Role, ...]
+    recorders: tuple[Role, ...] = ()
 
     @property
     def name(self) -> str:
@@ -48,31 +53,31 @@ ACTS: Final[dict[str, tuple[Act, ...]]] = {
         Act(messages.Lift, _OFFICE),
     ),
     "complaint": (
-        Act(complaint.Forwarded, _DESK),
+        Act(complaint.Forwarded, _CENTRE, _DESK),
         Act(complaint.Verified, _DESK),
         Act(complaint.ActedUpon, _DESK),
         Act(complaint.Reported, _DESK),
-        Act(complaint.Answered, _DESK),
+        Act(complaint.Answered, _CENTRE, _DESK),
         Act(complaint.ComplaintWithdrawn, _USER),
     ),
     "appeal": (
-        Act(appeal.Supplemented, _PARTY),
+        Act(appeal.Supplemented, _PARTY, _DESK),
         Act(appeal.Decided, _OFFICE),
-        Act(appeal.WithdrawAppeal, _PARTY),
+        Act(appeal.WithdrawAppeal, _PARTY, _DESK),
     ),
     "dispute": (
-        Act(dispute.DisputeAccepted, _OFFICE),
-        Act(dispute.Declined, _OFFICE),
-        Act(dispute.CompanyAnswered, _OFFICE),
-        Act(dispute.Settled, _OFFICE),
-        Act(dispute.DisputeDecided, _OFFICE),
+        Act(dispute.DisputeAccepted, _APPEALS, _DESK),
+        Act(dispute.Declined, _APPEALS, _DESK),
+        Act(dispute.CompanyAnswered, _DESK),
+        Act(dispute.Settled, _APPEALS, _DESK),
+        Act(dispute.DisputeDecided, _APPEALS, _DESK),
         Act(dispute.DisputeWithdrawn, _USER),
     ),
     "campaign": (
         Act(campaign.Weighed, _REGULATOR),
-        Act(campaign.WithdrawCampaign, ("desk", "regulator", "sender")),
+        Act(campaign.WithdrawCampaign, ("regulator", "sender"), _DESK),
     ),
-    "prohibited-content": (Act(prohibited.Investigated, _OFFICE),),
+    "prohibited-content": (Act(prohibited.Investigated, _DESK),),
     "regulator-order": (Act(regulator.Revoked, _REGULATOR),),
     "listing": (Act(messages.Lift, _REGULATOR),),
 }
@@ -101,12 +106,20 @@ def possible(view: CaseView, caller: Caller) -> tuple[str, ...]:
         for line in _STATES[view.procedure].lines
         if any(source.value == view.state for source in line.sources)
     }
-    return tuple(one.name for one in ACTS.get(view.procedure, ()) if one.name in here and caller.role in one.roles)
+    acts = ACTS.get(view.procedure, ())
+    return tuple(one.name for one in acts if one.name in here and caller.role in (*one.roles, *one.recorders))
 
 
-def refused(view: CaseView, event: msgspec.Struct, now: int, terms: Terms) -> str | None:
-    """Why the case, by its last view, does not take this event; None where it does. Nothing is changed."""
+def tried(
+    view: CaseView, event: msgspec.Struct, now: int, terms: Terms, person: str | None = None
+) -> CaseView | store.Rejected:
+    """The case after this event of this person, by its last view, or why it does not take it. Nothing is changed."""
     entry = store.Entry(view.procedure, view.body, view.updated)
-    arrival = Arrival(view.case, view.procedure, event, "asked", now)
+    arrival = Arrival(view.case, view.procedure, event, "asked", now, person)
     outcome = store.apply(view.case, entry, arrival, now, terms)
-    return outcome.reason if isinstance(outcome, store.Rejected) else None
+    if isinstance(outcome, store.Rejected):
+        return outcome
+    assert isinstance(outcome, store.Updated), "an entry without ids knows no repeat"
+    after = store.view_of(view.case, outcome.entry)
+    assert after is not None, "what has a view is no escalation record"
+    return after

@@ -67,13 +67,16 @@ PROCEDURE_BY_LETTER: Final[dict[str, ProcedureName]] = {
 
 
 class Arrival(NamedTuple):
-    """An event for a case or escalation record. `id` is the same for a repeat; `at` is the record's timestamp (ms)."""
+    """An event for a case or escalation record. `id` is the same for a repeat; `at` is the record's timestamp (ms);
+    `person` whose act it is, if it is one.
+    """
 
     key: str
     procedure: str
     event: msgspec.Struct
     id: str
     at: int
+    person: str | None = None
 
 
 class Forward(NamedTuple):
@@ -127,7 +130,7 @@ def _read(position: RecordPosition, value: bytes, numbering: Numbering) -> Arriv
     match position.topic:
         case topics.CASE_EVENTS:
             one = decode_as(CaseEvent, value)
-            return Arrival(one.case, one.procedure, _event(one), one.id, position.at)
+            return Arrival(one.case, one.procedure, _event(one), one.id, position.at, one.person)
         case topics.COMPLAINTS:
             complained = complaint.Complained(*forms.read(Complaint, value, made=MADE, reading=reading))
             return _arrival(position, ids.complaint_case(complained.complaint), "complaint", complained)

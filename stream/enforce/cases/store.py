@@ -78,7 +78,7 @@ class _Stepped(NamedTuple):
 class _ErasedProcedure(NamedTuple):
     """A procedure with its types erased."""
 
-    step: Callable[[str, bytes | None, msgspec.Struct, int, Terms], _Stepped | WrongState]
+    step: Callable[[str, bytes | None, Arrival, int, Terms], _Stepped | WrongState]
     read: Callable[[bytes], tuple[Case, str, bool]]
     """the case, its state, and whether that is an end"""
     ended: frozenset[str]
@@ -108,7 +108,7 @@ def apply(key: str, entry: Entry | None, arrival: Arrival, now: int, terms: Term
     stepped = (
         _escalation_step(body, arrival.event, now, terms)
         if arrival.procedure == DOCKET
-        else _PROCEDURES[arrival.procedure].step(key, body, arrival.event, now, terms)
+        else _PROCEDURES[arrival.procedure].step(key, body, arrival, now, terms)
     )
     if isinstance(stepped, WrongState):
         return Rejected(str(stepped), stale=isinstance(arrival.event, ClockFired))
@@ -247,9 +247,9 @@ def _missed(event: msgspec.Struct, effects: tuple[Effect, ...]) -> tuple[ClockDu
 def _erased(procedure: Procedure[C], case_type: type[C]) -> _ErasedProcedure:
     decoder = msgspec.json.Decoder(case_type)
 
-    def step(key: str, body: bytes | None, event: msgspec.Struct, now: int, terms: Terms) -> _Stepped | WrongState:
+    def step(key: str, body: bytes | None, arrival: Arrival, now: int, terms: Terms) -> _Stepped | WrongState:
         before = case_type(case=key) if body is None else decoder.decode(body)
-        after = advance(procedure, before, event, now, terms)
+        after = advance(procedure, before, arrival.event, now, terms, person=arrival.person)
         return after if isinstance(after, WrongState) else _Stepped(encode(after.case), after.effects)
 
     def read(body: bytes) -> tuple[Case, str, bool]:

@@ -26,6 +26,7 @@ from stream.enforce.procedures.engine import (
 from stream.enforce.procedures.forms import Wrong
 from stream.enforce.procedures.messages import AppealDecided, Appealed, AppealWithdrawn, Side
 from stream.model.control import Appeal, Notice, NoticeSubject, party_key
+from stream.model.fields import Name
 
 
 class AppealState(StrEnum):
@@ -51,6 +52,7 @@ class Supplemented(msgspec.Struct, frozen=True, tag_field="event", tag="suppleme
 
     grounds: str
     evidence: tuple[str, ...] = ()
+    document: Name | None = None
     actor: str | None = None
 
 
@@ -65,6 +67,7 @@ class Decided(msgspec.Struct, frozen=True, tag_field="event", tag="decided"):
 class WithdrawAppeal(msgspec.Struct, frozen=True, tag_field="event", tag="withdraw"):
     """The party gives the appeal up."""
 
+    document: Name | None = None
     actor: str | None = None
 
 
@@ -187,4 +190,5 @@ PROCEDURE = Procedure[AppealCase](
     ended=frozenset((S.DECIDED_FOR_PARTY, S.DECIDED_FOR_MEASURE, S.WITHDRAWN)),
     state_of=lambda case: case.state,
     table=TABLE,
+    decisions=(Decided,),
 )

@@ -360,6 +360,7 @@ PROCEDURE = Procedure[CampaignCase](
     ended=frozenset((S.REFUSED, S.WITHDRAWN, S.FINISHED, S.LAPSED)),
     state_of=lambda case: case.state,
     table=TABLE,
+    decisions=(Weighed,),
 )
 
 

@@ -11,6 +11,7 @@ from stream.enforce.procedures.engine import Case
 from stream.enforce.procedures.fitness import CampaignRecord
 from stream.enforce.procedures.forms import Wrong
 from stream.model.control import Filing
+from stream.model.fields import Name
 from stream.model.registry import Campaign
 
 
@@ -84,6 +85,7 @@ class WithdrawCampaign(msgspec.Struct, frozen=True, tag_field="event", tag="with
     """The body, or the regulator, takes the campaign back."""
 
     reason: str
+    document: Name | None = None
     actor: str | None = None
 
 

@@ -309,6 +309,7 @@ PROCEDURE = Procedure[ComplaintCase](
     ended=frozenset((S.ANSWERED, S.DISPUTED, S.LAPSED, S.WITHDRAWN)),
     state_of=lambda case: case.state,
     table=TABLE,
+    decisions=(Verified,),
 )
 
 

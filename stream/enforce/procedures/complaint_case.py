@@ -11,7 +11,7 @@ from stream.enforce.procedures.engine import Case
 from stream.enforce.procedures.forms import Wrong
 from stream.enforce.procedures.messages import Disputed
 from stream.model.control import CaseId, Complaint, Party
-from stream.model.fields import Time
+from stream.model.fields import Name, Time
 
 
 class ComplaintState(StrEnum):
@@ -72,6 +72,7 @@ class Forwarded(msgspec.Struct, frozen=True, tag_field="event", tag="forwarded")
     """The centre has forwarded the complaint to the company."""
 
     to: str
+    document: Name | None = None
     actor: str | None = None
 
 
@@ -108,6 +109,7 @@ class Answered(msgspec.Struct, frozen=True, tag_field="event", tag="answered"):
     """The centre answers the user."""
 
     detail: str
+    document: Name | None = None
     actor: str | None = None
 
 

@@ -25,6 +25,7 @@ from stream.enforce.procedures.engine import (
 )
 from stream.enforce.procedures.messages import Disputed
 from stream.model.control import Addressee, Dispute, Finding, Notice
+from stream.model.fields import Name
 
 
 class DisputeState(StrEnum):
@@ -54,6 +55,7 @@ class DisputeCase(Case, frozen=True, kw_only=True):
 class DisputeAccepted(msgspec.Struct, frozen=True, tag_field="event", tag="accepted"):
     """The appeals body takes the dispute."""
 
+    document: Name | None = None
     actor: str | None = None
 
 
@@ -61,6 +63,7 @@ class Declined(msgspec.Struct, frozen=True, tag_field="event", tag="declined"):
     """The appeals body does not take the dispute, and says why."""
 
     reason: str
+    document: Name | None = None
     actor: str | None = None
 
 
@@ -75,6 +78,7 @@ class Settled(msgspec.Struct, frozen=True, tag_field="event", tag="settled"):
     """Both sides have agreed."""
 
     detail: str
+    document: Name | None = None
     actor: str | None = None
 
 
@@ -83,6 +87,7 @@ class DisputeDecided(msgspec.Struct, frozen=True, tag_field="event", tag="disput
 
     winner: Literal["user", "company"]
     reason: str
+    document: Name | None = None
     actor: str | None = None
 
 
@@ -231,4 +236,5 @@ PROCEDURE = Procedure[DisputeCase](
     ended=frozenset((S.DECLINED, S.SETTLED, S.DECIDED_FOR_USER, S.DECIDED_FOR_COMPANY, S.WITHDRAWN)),
     state_of=lambda case: case.state,
     table=TABLE,
+    decisions=(Declined, Settled, DisputeDecided),
 )

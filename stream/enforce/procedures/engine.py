@@ -2,7 +2,12 @@
 
 It promises that a case changes only by a row, that the state which a row names is the one the case then has,
 that clocks and breaches of a case are exactly what its acts state, that an ended case has no running clock,
-and that an event which no row takes is answered, never raised.
+that what a procedure names among its `decisions` is done by no person alone, and that an event which no row takes is
+answered, never raised.
+
+A decision takes two persons: the first one's act is kept as proposed, and the same act of another carries it out. Two
+are enough for every act: whoever found something may propose. What machines and other cases send has no person behind
+it, or had two already, and is taken at once.
 """
 
 from collections.abc import Callable
@@ -35,13 +40,23 @@ C_contra = TypeVar("C_contra", bound="Case", contravariant=True)
 E_contra = TypeVar("E_contra", bound=msgspec.Struct, contravariant=True)
 
 
+class Proposal(msgspec.Struct, frozen=True):
+    """A decision that one person proposed (when, in milliseconds), and that another has still to make."""
+
+    person: str
+    at: int
+    event: msgspec.Raw
+    """without what tells one person's act from another's"""
+
+
 class Case(msgspec.Struct, frozen=True):
-    """What every case has. `step` counts the rows taken; `breached` names the clocks that ran out."""
+    """What every case has. `step` counts the rows taken, and proposals; `breached` names the clocks that ran out."""
 
     case: CaseId
     step: int = 0
     clocks: tuple[Clock, ...] = ()
     breached: tuple[str, ...] = ()
+    proposed: Proposal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +184,8 @@ class Procedure(Generic[C]):
     """states in which nothing is owed any more: entering one clears every clock"""
     state_of: Callable[[C], StrEnum]
     table: tuple[Transition[C], ...]
+    decisions: tuple[type[msgspec.Struct], ...] = ()
+    """events that two persons bring about: one proposes, another decides"""
 
 
 class Outline(NamedTuple):
@@ -181,6 +198,7 @@ class Outline(NamedTuple):
     states: dict[StrEnum, str]
     ended: frozenset[StrEnum]
     lines: tuple[Line, ...]
+    decisions: tuple[str, ...]
 
 
 def outline(procedure: Procedure[C]) -> Outline:
@@ -194,6 +212,7 @@ def outline(procedure: Procedure[C]) -> Outline:
         procedure.states,
         procedure.ended,
         lines,
+        tuple(str(event.__struct_config__.tag) for event in procedure.decisions),
     )
 
 
@@ -224,16 +243,27 @@ class WrongState(msgspec.Struct, frozen=True):
         )
 
 
-def advance(procedure: Procedure[C], case: C, event: msgspec.Struct, now: int, terms: Terms) -> Stepped[C] | WrongState:
-    """The case after an event, and the effects; the first row that takes it decides. Linear in the table."""
+def advance(
+    procedure: Procedure[C], case: C, event: msgspec.Struct, now: int, terms: Terms, *, person: str | None = None
+) -> Stepped[C] | WrongState:
+    """The case after an event, and the effects; the first row that takes it decides. Linear in the table.
+
+    `person`: whose act it is, by the token; None for what machines and other cases send.
+    """
     state = procedure.state_of(case)
     here = [transition for transition in procedure.table if state in transition.line.sources]
     if isinstance(event, ClockFired) and (why := why_not_fired(case.clocks, event, now)):
         return _wrong(procedure, case, here, event, why)
     for transition in here:
         action = transition.tries(case, event, now, terms)
-        if action is not None:
-            return _taken(procedure, transition, case, event, action())
+        if action is None:
+            continue
+        if person is not None and isinstance(event, procedure.decisions):
+            if case.proposed is None or case.proposed.event != _said(event):
+                return _proposed(case, event, now, person)
+            if case.proposed.person == person:
+                return _wrong(procedure, case, here, event, "the same person proposed it: another decides")
+        return _taken(procedure, transition, case, event, action())
     return _wrong(procedure, case, here, event, _unmet(here, event))
 
 
@@ -257,8 +287,34 @@ def _taken(
         acts = (*acts, *(ClearClock(clock.clock) for clock in clocks))
         clocks = ()
     step = before.step + 1
-    case = msgspec.structs.replace(done.case, state=state, step=step, clocks=clocks, breached=breached)
+    stays = state == procedure.state_of(before) and not isinstance(event, procedure.decisions)
+    case = msgspec.structs.replace(
+        done.case,
+        state=state,
+        step=step,
+        clocks=clocks,
+        breached=breached,
+        proposed=before.proposed if stays else None,
+    )
     return Stepped(case, keyed(case.case, step, acts))
+
+
+def _proposed(before: C, event: msgspec.Struct, now: int, person: str) -> Stepped[C]:
+    """The case with what one person proposes, in the place of what anybody proposed before; people are alerted."""
+    step = before.step + 1
+    case = msgspec.structs.replace(before, step=step, proposed=Proposal(person, now, _said(event)))
+    alert = Alert("decision", f"proposed: {event.__struct_config__.tag}")
+    return Stepped(case, keyed(case.case, step, (alert,)))
+
+
+_OF_ONE_PERSON = ("actor", "consented")
+"""Fields in which two acts differ though they decide the same: who did it, and what was found at that moment."""
+
+
+def _said(event: msgspec.Struct) -> msgspec.Raw:
+    names = event.__struct_fields__
+    bare = msgspec.structs.replace(event, **dict.fromkeys((one for one in _OF_ONE_PERSON if one in names), None))
+    return msgspec.Raw(msgspec.json.encode(bare))
 
 
 def _unmet(here: list[Transition[C]], event: msgspec.Struct) -> str:

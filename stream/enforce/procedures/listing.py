@@ -179,4 +179,5 @@ PROCEDURE = Procedure[ListingCase](
     ended=frozenset((S.DROPPED, S.REMOVED, S.EXPIRED)),
     state_of=lambda case: case.state,
     table=TABLE,
+    decisions=(Lift,),
 )

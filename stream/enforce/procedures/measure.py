@@ -418,6 +418,7 @@ PROCEDURE = Procedure[MeasureCase](
     ended=frozenset(ENDED),
     state_of=lambda case: case.state,
     table=TABLE,
+    decisions=(Reviewed, Lift),
 )
 
 

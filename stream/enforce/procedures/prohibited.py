@@ -146,4 +146,5 @@ PROCEDURE = Procedure[ProhibitedCase](
     ended=frozenset((S.CONFIRMED, S.CLEARED)),
     state_of=lambda case: case.state,
     table=TABLE,
+    decisions=(Investigated,),
 )

@@ -179,4 +179,5 @@ PROCEDURE = Procedure[RegulatorCase](
     ended=frozenset((S.ENDED, S.REVOKED)),
     state_of=lambda case: case.state,
     table=TABLE,
+    decisions=(Revoked,),
 )

@@ -39,8 +39,15 @@ CONTRACT: Final = yaml.safe_load((TOP / "docs/openapi.yaml").read_text(encoding=
 
 TOKENS: Final = {
     "desk": "desk desk:17",
-    "regulator": "regulator regulator:3",
+    "other-desk": "desk desk:18",
+    "centre": "centre centre:2",
+    "appeals-body": "appeals-body appeals:1",
+    "other-appeals-body": "appeals-body appeals:2",
+    "regulator": "regulator regulator:3 province:110000",
+    "other-regulator": "regulator regulator:4 province:110000",
+    "far-regulator": "regulator regulator:5 province:310000",
     "sender": "sender org-9 ORG-9",
+    "body": "sender gov-7 GOV-110000-HEALTH province:110000",
     "other-sender": "sender org-1 ORG-1",
     "agent": "subscriber-agent agent:5 +86138,+8617012345678",
     "other-agent": "subscriber-agent agent:6 +86139",
@@ -130,6 +137,22 @@ class ApiClient:
 
     async def act(self, case: str, event: str, *, by: str = "desk", **fields: object) -> Answer:
         return await self.post(f"/v1/cases/{case}/events", {"event": event, **fields}, by=by)
+
+    async def decide(self, case: str, event: str, *, by: str = "desk", **fields: object) -> Answer:
+        """A decision: one proposes, another makes it. The answer is the second one's."""
+        proposed = await self.act(case, event, by=by, **fields)
+        if proposed.status != 202:
+            return proposed
+        assert "another person" in str(proposed.body["note"])
+
+        async def shown() -> object | None:
+            body = (await self.get(f"/v1/cases/{case}", by=by)).body["body"]
+            assert isinstance(body, dict)
+            proposed: object = body["proposed"]
+            return proposed
+
+        await eventually(shown)
+        return await self.act(case, event, by=f"other-{by}", **fields)
 
     async def records(self, topic: str) -> list[clients.ConsumerRecord]:
         """All records of a topic."""

@@ -64,22 +64,40 @@ async def test_a_complaint_is_a_record_first_and_then_a_case_that_goes_its_whole
 
         shown = await client.show(filed.case, state="received")
         assert "forwarded" in shown["possible"]  # type: ignore[operator]
-        early = await client.act(filed.case, "answered", detail="done")
+        early = await client.act(filed.case, "answered", by="centre", detail="done")
         assert early.status == 409
-        assert early.body["possible"] == ["forwarded", "withdrawn"]
+        assert early.body["possible"] == ["forwarded"]
         assert "is received: answered is not possible" in str(early.body["reason"])
 
-        for event, fields, state in (
-            ("forwarded", {"to": "ORG-9"}, "forwarded"),
-            ("verified", {"result": "confirmed", "detail": "it was so"}, "confirmed"),
-            ("acted-upon", {"detail": "stopped"}, "acted"),
-            ("reported", {"detail": "stopped"}, "reported"),
-            ("answered", {"detail": "stopped"}, "answered"),
+        # Each body on its own clock: what the centre has done the desk records with the centre's document.
+        for event, by, fields in (("forwarded", "appeals-body", {"to": "ORG-9"}), ("withdrawn", "desk", {})):
+            assert (await client.act(filed.case, event, by=by, **fields)).status in (403, 404)
+        without = await client.act(filed.case, "forwarded", to="ORG-9")
+        assert without.faults().keys() == {"document"}
+        assert (await client.act(filed.case, "forwarded", to="ORG-9", document="12321/2026-9")).status == 202
+        await client.show(filed.case, by="centre", state="forwarded")
+
+        # A decision takes two persons.
+        verified = {"result": "confirmed", "detail": "it was so"}
+        assert (await client.act(filed.case, "verified", by="centre", **verified)).status == 403
+        assert (await client.act(filed.case, "verified", **verified)).status == 202
+        proposed = await client.show(filed.case, state="forwarded", step=3)
+        assert proposed["body"]["proposed"]["person"] == "desk:17"  # type: ignore[index]
+        alone = await client.act(filed.case, "verified", **verified)
+        assert (alone.status, "another decides" in str(alone.body["reason"])) == (409, True)
+        decided = await client.act(filed.case, "verified", by="other-desk", **verified)
+        assert (decided.status, decided.body["note"]) == (202, None)
+        await client.show(filed.case, state="confirmed")
+        for event, by, fields, state in (
+            ("acted-upon", "desk", {"detail": "stopped"}, "acted"),
+            ("reported", "desk", {"detail": "stopped"}, "reported"),
+            ("answered", "centre", {"detail": "stopped"}, "answered"),
         ):
-            assert (await client.act(filed.case, event, **fields)).status == 202
+            assert (await client.act(filed.case, event, by=by, **fields)).status == 202
             await client.show(filed.case, state=state)
         events = [orjson.loads(one.value) for one in await client.records(topics.CASE_EVENTS)]
-        assert {one["actor"] for one in events if one["procedure"] == "complaint"} == {"desk:17"}
+        of_people = [one for one in events if one["procedure"] == "complaint"]
+        assert [one["person"] for one in of_people] == ["desk:17"] * 2 + ["desk:18"] + ["desk:17"] * 2 + ["centre:2"]
 
         # Answered, the user may take a dispute to the appeals body; the party is the complaint's.
         disputed = await client.post("/v1/disputes", {"complaint": filed.case, "grounds": "no"}, by="agent")
@@ -181,6 +199,7 @@ async def test_a_token_is_needed_and_reaches_as_far_as_its_role(config: Config, 
             ("/v1/complaints", COMPLAINT, "other-agent"),
             ("/v1/complaints", COMPLAINT, "read-only"),
             ("/v1/filings", FILING, "other-sender"),
+            ("/v1/filings", {"level": "national", "body": "卫健委"}, "body"),
             ("/v1/filings", {**FILING, "emergency": True}, "sender"),
             ("/v1/appeals", {"against": "M-1", "party": {"sender": "ORG-1"}}, "sender"),
             ("/v1/directions", {"party": {"sender": "ORG-9"}, "measure": "stop"}, "desk"),
@@ -190,7 +209,7 @@ async def test_a_token_is_needed_and_reaches_as_far_as_its_role(config: Config, 
         for path, body, by in refused:
             assert (await client.post(path, body, by=by)).status == 403, (path, by)
         # A token that is taken out of the file counts no more, at once.
-        write_tokens(tmp_path / "tokens", {"regulator": "regulator regulator:3"})
+        write_tokens(tmp_path / "tokens", {"regulator": "regulator regulator:3 national"})
         assert (await client.get("/v1/cases", by="desk")).status == 401
         # A spoilt file is told, and what it said before stays.
         (tmp_path / "tokens").write_text("nonsense\n", encoding="utf-8")
@@ -231,7 +250,7 @@ async def test_a_sender_appeals_for_itself_and_sees_its_own_cases_alone(config: 
         assert again.status == 409
         own = await client.act(appealed.case, "decided", by="sender", winner="party", reason="we say so")
         assert own.status == 403
-        decided = await client.act(appealed.case, "decided", winner="party", reason="the number was spoofed")
+        decided = await client.decide(appealed.case, "decided", winner="party", reason="the number was spoofed")
         assert decided.status == 202
         await client.show(measure, by="sender", state="appeal-won")
         orders = [orjson.loads(record.value) for record in await client.records(topics.ORDERS)]
@@ -254,7 +273,10 @@ async def test_a_campaign_is_filed_weighed_and_approved(config: Config) -> None:
         heavy = await client.act(filed.case, "weighed", by="regulator", **weigh)
         assert heavy.status == 409
         assert "any figure over its limit is overridden" in str(heavy.body["reason"])
-        approved = await client.act(filed.case, "weighed", by="regulator", **weigh, override="everybody is ill")
+        far = await client.act(filed.case, "weighed", by="far-regulator", **weigh, override="everybody is ill")
+        assert far.status == 403
+        assert "is for the administration of 110000" in str(far.body["reason"])
+        approved = await client.decide(filed.case, "weighed", by="regulator", **weigh, override="everybody is ill")
         assert approved.status == 202
         await client.show(filed.case, by="sender", state="approved")
         campaigns = [orjson.loads(record.value) for record in await client.records(topics.CAMPAIGNS)]
@@ -342,13 +364,13 @@ async def test_a_verified_complaint_refuses_over_a_newer_consent_only_where_the_
     async with running_api(config) as client:
         filed = await client.post("/v1/complaints", {**COMPLAINT, "refusal": False})
         await client.show(filed.case, state="received")
-        assert (await client.act(filed.case, "forwarded", to="ORG-9")).status == 202
+        assert (await client.act(filed.case, "forwarded", by="centre", to="ORG-9")).status == 202
         await client.show(filed.case, state="forwarded")
         assert (await client.post("/v1/expressions", consent)).status == 202
         told = await client.act(filed.case, "verified", result="confirmed", detail="so", consented=7)
         assert told.faults() == {"consented": "not yours to state: it is set for you"}
         stated = {"refuse": "anyway"} if anyway else {}
-        done = await client.act(filed.case, "verified", result="confirmed", detail="so", **stated)
+        done = await client.decide(filed.case, "verified", result="confirmed", detail="so", **stated)
         assert done.status == 202
         assert ("consent (ORG-9, finance) on sms" in str(done.body["note"])) is not anyway
         await client.show(filed.case, state="confirmed")
@@ -421,7 +443,8 @@ async def test_of_two_who_act_on_a_case_at_once_the_second_is_told_to_read_it_ag
         filed = await client.post("/v1/complaints", COMPLAINT)
         await client.show(filed.case, state="received")
         one, other = await asyncio.gather(
-            client.act(filed.case, "forwarded", to="ORG-9"), client.act(filed.case, "forwarded", to="ORG-10")
+            client.act(filed.case, "forwarded", by="centre", to="ORG-9"),
+            client.act(filed.case, "forwarded", by="centre", to="ORG-10"),
         )
         assert sorted((one.status, other.status)) == [202, 409]
         await client.show(filed.case, state="forwarded")
@@ -436,7 +459,7 @@ async def test_cases_are_listed_by_due_date_a_page_at_a_time(config: Config) -> 
         ]
         for case in filed:
             await client.show(case)
-        await client.act(filed[0], "forwarded", to="ORG-9")
+        await client.act(filed[0], "forwarded", by="centre", to="ORG-9")
         await client.show(filed[0], state="forwarded")
         first = (await client.get("/v1/cases", procedure="complaint", limit="3")).body
         rest = (await client.get("/v1/cases", procedure="complaint", limit="3", after=str(first["after"]))).body
@@ -458,7 +481,7 @@ async def test_what_ended_long_ago_is_shown_no_more_and_stands_in_its_topic(conf
         ended, open_ = [(await client.post("/v1/complaints", COMPLAINT)).case for _ in range(2)]
         await client.show(open_, state="received")
         await client.show(ended, state="received")
-        assert (await client.act(ended, "withdrawn")).status == 202
+        assert (await client.act(ended, "withdrawn", by="agent")).status == 202
         await client.show(ended, state="withdrawn")
         assert await _cases_count(client) == 2
 
@@ -470,7 +493,7 @@ async def test_what_ended_long_ago_is_shown_no_more_and_stands_in_its_topic(conf
 
         gone = await eventually(left)
         assert "its last view stands, as evidence, in the topic `cases`" in str(gone.body["reason"])
-        assert (await client.act(ended, "withdrawn")).status == 404
+        assert (await client.act(ended, "withdrawn", by="agent")).status == 404
         assert [line["case"] for line in (await client.get("/v1/cases", ended="true")).body["cases"]] == [open_]  # type: ignore[attr-defined]
         assert await _cases_count(client) == 1
         assert ended.encode() in {record.key for record in await client.records(topics.CASES)}

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from stream.config import ConfigError
 from stream.enforce.api import auth
-from stream.enforce.api.auth import Caller
+from stream.enforce.api.auth import Caller, Jurisdiction
+from stream.enforce.procedures.outlines import OUTLINES
 from tests.enforce.api.harness import token_of, write_tokens
 
 DIGEST = "a" * 64
@@ -20,6 +21,12 @@ def test_a_token_is_its_holders_and_anything_else_is_nobodys(tmp_path: Path) -> 
     tokens = auth.read(path.read_text(encoding="utf-8"), path)
     assert tokens.caller(token_of("sender")) == Caller("sender", "org-9", ("ORG-9",))
     assert tokens.caller(token_of("agent")) == Caller("subscriber-agent", "agent:5", ("+86138", "+8617012345678"))
+    assert tokens.caller(token_of("regulator")) == Caller(
+        "regulator", "regulator:3", jurisdiction=Jurisdiction("province", "110000")
+    )
+    assert tokens.caller(token_of("body")) == Caller(
+        "sender", "gov-7", ("GOV-110000-HEALTH",), Jurisdiction("province", "110000")
+    )
     for wrong in ("", "token-of-senders", token_of("sender").upper(), "\ud800"):
         assert tokens.caller(wrong) is None
 
@@ -50,7 +57,14 @@ def test_a_token_costs_one_look_up_however_many_there_are() -> None:
     ("line", "says"),
     [
         (f"{DIGEST} desk", "2 words"),
-        (f"{DIGEST} desk desk:17 scope more", "5 words"),
+        (f"{DIGEST} desk desk:17 scope more than", "6 words"),
+        (f"{DIGEST} regulator regulator:3", "needs its jurisdiction"),
+        (f"{DIGEST} regulator regulator:3 province", "no such jurisdiction"),
+        (f"{DIGEST} regulator regulator:3 province:990000", "no such jurisdiction"),
+        (f"{DIGEST} regulator regulator:3 national:110000", "is of level province"),
+        (f"{DIGEST} regulator regulator:3 city-with-districts:130100", "national, province"),
+        (f"{DIGEST} sender gov GOV-1 county:130102", "a sender's level"),
+        (f"{DIGEST} subscriber-agent agent +86138 national", "a jurisdiction for regulator and sender"),
         ("secret desk desk:17", "no SHA-256"),
         (f"{DIGEST.upper()} desk desk:17", "no SHA-256"),
         (f"{DIGEST} boss boss:1", "no such role"),
@@ -91,3 +105,10 @@ def test_a_party_that_is_a_number_has_no_agent() -> None:
     assert not Caller("sender", "org-9", ("ORG-9",)).acts_for_sender(None)
     assert not Caller("subscriber-agent", "agent", ("+86",)).acts_for_subscriber(None)
     assert not Caller("read-only", "auditor").acts_for_sender("ORG-9")
+
+
+def test_a_body_sees_the_cases_that_are_its_business_alone() -> None:
+    centre, appeals = Caller("centre", "centre:2"), Caller("appeals-body", "appeals:1")
+    assert [one.name for one in OUTLINES if centre.sees_procedure(one.name)] == ["complaint"]
+    assert [one.name for one in OUTLINES if appeals.sees_procedure(one.name)] == ["complaint", "dispute"]
+    assert all(Caller("desk", "desk:17").sees_procedure(one.name) for one in OUTLINES)

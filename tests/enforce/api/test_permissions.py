@@ -5,13 +5,18 @@ from typing import get_args
 import msgspec
 import pytest
 
-from stream.enforce.api import operations, permissions
-from stream.enforce.api.auth import Caller, Role
+from stream.enforce.api import intake, operations, permissions
+from stream.enforce.api.api_request import ApiRequest, Write
+from stream.enforce.api.auth import Caller, Jurisdiction, Role
+from stream.enforce.api.case_index import CaseIndex
 from stream.enforce.api.permissions import ACTS, ADDED
+from stream.enforce.api.responses import Problem
 from stream.enforce.cases.decoding import EVENTS
 from stream.enforce.procedures.engine import Outline
 from stream.enforce.procedures.outlines import OUTLINES
 from stream.model.cases import CaseView
+from stream.model.control import Filing
+from tests.enforce.procedures.world import TERMS
 
 BY_MACHINES = {
     "clock",
@@ -42,6 +47,8 @@ def test_every_act_is_an_event_that_the_inbox_reads_and_names_who_did_it(procedu
     for act in ACTS[procedure]:
         assert "actor" in act.event.__struct_fields__
         assert act.event in get_args(EVENTS[procedure].type)
+        assert not act.recorders or "document" in act.event.__struct_fields__
+        assert {*act.roles}.isdisjoint(act.recorders)
         assert "read-only" not in act.roles
 
 
@@ -52,6 +59,39 @@ def test_in_every_state_that_waits_for_people_somebody_can_act(outline: Outline)
         picture = CaseView("X-1", outline.name, state.value, 1, 1, msgspec.Raw(b"{}"))
         can = {name for role in get_args(Role) for name in permissions.possible(picture, Caller(role, "somebody"))}
         assert can == {line.event for line in here} & {act.name for act in ACTS[outline.name]}
+
+
+def test_each_body_acts_on_its_own_clocks_alone() -> None:
+    """And only the user takes back what the user said: neither company nor centre ends a complaint or dispute."""
+    whose = {(procedure, act.name): act.roles for procedure, acts in ACTS.items() for act in acts}
+    assert {name for (procedure, name), roles in whose.items() if "centre" in roles} == {"forwarded", "answered"}
+    assert {name for (_, name), roles in whose.items() if "appeals-body" in roles} == {
+        "accepted", "declined", "settled", "dispute-decided",
+    }  # fmt: skip
+    assert all(len(roles) == 1 for (procedure, _), roles in whose.items() if procedure in ("complaint", "dispute"))
+    for procedure in ("complaint", "dispute"):
+        withdrawn = permissions.act(procedure, "withdrawn")
+        assert withdrawn is not None
+        assert (withdrawn.roles, withdrawn.recorders) == (("subscriber-agent",), ())
+
+
+def test_a_public_bodys_filing_is_of_the_level_and_region_of_its_token() -> None:
+    body = Caller("sender", "gov-7", ("GOV-1",), Jurisdiction("province", "110000"))
+
+    def filed(**stated: object) -> msgspec.Struct:
+        request = ApiRequest(body, stated, 1_795_500_000_000, "form-1", "", CaseIndex(kept_ms=1), TERMS)
+        write = intake.file_campaign(request)
+        assert isinstance(write, Write)
+        return write.record
+
+    own = filed(body="北京市卫健委")
+    assert isinstance(own, Filing)
+    assert (own.sender, own.level, own.body_region) == ("GOV-1", "province", "110000")
+    assert filed(level="province", body_region="110000") == filed()
+    for other in ({"level": "national"}, {"body_region": "310000"}, {"body_region": "110100", "level": "other"}):
+        with pytest.raises(Problem, match=r"body is province:110000") as refused:
+            filed(**other)
+        assert refused.value.status == 403
 
 
 def test_what_is_added_as_a_record_has_a_resource() -> None:

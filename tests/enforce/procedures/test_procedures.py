@@ -99,6 +99,23 @@ def test_a_wrong_event_is_answered_with_what_would_be_possible() -> None:
     assert unmet.reason == "needs that the finding is of prohibited content"
 
 
+def test_what_another_proposes_takes_the_place_of_what_was_proposed_and_a_new_state_ends_it() -> None:
+    pending = took(advance(appeal.PROCEDURE, appeal.AppealCase(case="A-1"), Appealed(pools.APPEAL), NOW, TERMS)).case
+    for_party, for_measure = appeal.Decided("party", "shown"), appeal.Decided("measure", "not shown")
+
+    def says(case: appeal.AppealCase, person: str, event: msgspec.Struct) -> appeal.AppealCase:
+        return took(advance(appeal.PROCEDURE, case, event, NOW + MINUTE, TERMS, person=person)).case
+
+    case = says(pending, "desk:17", for_party)
+    assert case.proposed is not None
+    assert case.proposed.person == "desk:17"
+    case = says(case, "desk:18", for_measure)
+    assert (case.state, case.proposed and case.proposed.person) == (appeal.AppealState.PENDING, "desk:18")
+    decided = says(case, "desk:17", msgspec.structs.replace(for_measure, actor="desk:17"))
+    assert (decided.state, decided.proposed) == (appeal.AppealState.DECIDED_FOR_MEASURE, None)
+    assert says(case, "org-9", appeal.WithdrawAppeal()).proposed is None
+
+
 def test_a_clock_that_is_early_unknown_or_used_up_does_nothing() -> None:
     case = took(advance(appeal.PROCEDURE, appeal.AppealCase(case="A-1"), Appealed(pools.APPEAL), NOW, TERMS)).case
     (clock,) = case.clocks

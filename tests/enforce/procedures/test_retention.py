@@ -15,7 +15,7 @@ from stream.enforce.procedures.effects import ClearClock, Effect
 from stream.enforce.procedures.messages import Disputed, MeasureChanged
 from stream.enforce.procedures.retention import Retention
 from stream.enforce.procedures.terms import Settings
-from stream.model.cases import DOCKET, EscalationFinding
+from stream.model.cases import DOCKET, CaseView, EscalationFinding
 from stream.model.codec import encode
 from tests.enforce.procedures import pools
 from tests.enforce.procedures.test_procedures import CHOICES, SUBJECTS, Subject
@@ -63,10 +63,10 @@ def test_an_ended_case_takes_what_it_would_until_its_time_is_over_and_nothing_af
 def test_the_api_says_beforehand_that_a_case_takes_nothing_more() -> None:
     seen = store.view_of("C-1", ended())
     assert seen is not None
-    assert permissions.refused(seen, Disputed(pools.DISPUTE), NOW + KEPT - 1, TERMS) is None
-    assert "longer ago than `ended_kept_ms`" in (
-        permissions.refused(seen, Disputed(pools.DISPUTE), NOW + KEPT, TERMS) or ""
-    )
+    assert isinstance(permissions.tried(seen, Disputed(pools.DISPUTE), NOW + KEPT - 1, TERMS), CaseView)
+    late = permissions.tried(seen, Disputed(pools.DISPUTE), NOW + KEPT, TERMS)
+    assert isinstance(late, Rejected)
+    assert "longer ago than `ended_kept_ms`" in late.reason
 
 
 def test_a_case_that_goes_on_never_leaves_however_long_it_takes() -> None:

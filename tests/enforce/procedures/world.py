@@ -15,7 +15,7 @@ import msgspec
 
 from stream.enforce.procedures.calendar_cn import WorkingDays
 from stream.enforce.procedures.clocks import ClockFired
-from stream.enforce.procedures.effects import ClearClock, Effect, SetClock
+from stream.enforce.procedures.effects import Alert, ClearClock, Effect, SetClock
 from stream.enforce.procedures.engine import C, Case, Procedure, Stepped, Transition, WrongState, advance
 from stream.enforce.procedures.terms import Settings, Terms
 from stream.model.control import Delivery, DeliveryOutcome, Finding, Grounds, Party
@@ -111,6 +111,7 @@ def explore(
                 assert isinstance(result, WrongState)
                 continue
             keeps_its_promises(procedure, case, event, when, result)
+            takes_two_persons(procedure, case, event, when, result)
             taken.add(procedure.table.index(row))
             reached.add(procedure.state_of(result.case))
             if _shape(result.case) not in seen:
@@ -145,6 +146,22 @@ def walk(procedure: Procedure[C], start: C, choose: Sequence[int], pool: Callabl
         keeps_its_promises(procedure, case, event, when, result)
         case, now = result.case, when
     return case
+
+
+def takes_two_persons(procedure: Procedure[C], before: C, event: msgspec.Struct, now: int, alone: Stepped[C]) -> None:
+    """A decision is nobody's alone: one proposes, and then only another makes it; all else one person does."""
+    first = took(advance(procedure, before, event, now, TERMS, person="desk:17"))
+    if not isinstance(event, procedure.decisions):
+        assert first == alone
+        return
+    assert first.case == msgspec.structs.replace(before, step=before.step + 1, proposed=first.case.proposed)
+    assert act(first.effects, Alert).level == "decision"
+    again = refused(advance(procedure, first.case, event, now, TERMS, person="desk:17"))
+    assert again.reason == "the same person proposed it: another decides"
+    second = took(advance(procedure, first.case, event, now, TERMS, person="desk:18"))
+    assert second.case == took(advance(procedure, first.case, event, now, TERMS)).case
+    assert procedure.state_of(second.case) == procedure.state_of(alone.case)
+    assert second.case.proposed is None
 
 
 def keeps_its_promises(procedure: Procedure[C], before: C, event: msgspec.Struct, now: int, result: Stepped[C]) -> None:
