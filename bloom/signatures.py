@@ -14,6 +14,7 @@ import errno
 import hmac
 import mmap
 import os
+import stat
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -114,6 +115,8 @@ def mapped(path: Path, keys: Keys | None) -> Iterator[tuple[int, mmap.mmap]]:
                 f"{path}: belongs to uid {about.st_uid}, who could change it while it is in use; give it to uid "
                 f"{os.geteuid()}"
             )
+        if keys is not None and about.st_mode & stat.S_IWOTH:
+            raise SignatureError(f"{path}: anybody may write it, and change it while it is in use; chmod o-w {path}")
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             if keys is not None:
                 keys.verify(path, data)

@@ -19,7 +19,7 @@ T = TypeVar("T")
 FILE_BYTES_MAX = 64 << 20
 """Some 500,000 lines: a whole country's senders, and far from what memory holds."""
 
-_Stamp = tuple[int, int, int] | None
+_Stamp = tuple[int, int, int, int] | None
 
 
 class ReloadingFiles(Generic[T]):
@@ -71,7 +71,8 @@ def _stamp_of(path: Path) -> _Stamp:
         about = path.stat()
     except OSError:  # whoever reads it says why it cannot be
         return None
-    return about.st_mtime_ns, about.st_size, about.st_ino
+    # The last is changed by chmod and chown too: what could not be read may be readable now.
+    return about.st_mtime_ns, about.st_size, about.st_ino, about.st_ctime_ns
 
 
 def _text_of(path: Path) -> str:

@@ -30,3 +30,23 @@ def test_a_file_that_is_spoilt_or_gone_is_told_once_and_read_again_when_it_chang
             raise ConfigError(line["error"])
     path.write_text("second\n", encoding="utf-8")
     assert present() == "second"
+
+
+def test_a_file_that_could_not_be_read_is_read_again_once_its_rights_have_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "secret"
+    path.write_text("first", encoding="utf-8")
+    present, read_text = reloading_secret("a.setting", str(path)), Path.read_text
+
+    def read_where_allowed(self: Path, encoding: str) -> str:  # root may read everything
+        if self.stat().st_mode & 0o400 == 0:
+            raise PermissionError(13, "Permission denied", str(self))
+        return read_text(self, encoding=encoding)
+
+    monkeypatch.setattr(Path, "read_text", read_where_allowed)
+    path.write_text("second", encoding="utf-8")
+    path.chmod(0)
+    assert present() == "first"
+    path.chmod(0o600)
+    assert present() == "second"

@@ -4,6 +4,7 @@ Offline: the checks are the control plane's own, with the configured policy, ter
 """
 
 import argparse
+import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -44,7 +45,7 @@ def check(stated: Fields, terms: Terms, now: int) -> Checked:
     reading = FormContext(terms.numbering, now)
     stated = {name: value for name, value in stated.items() if name not in made}
     record, wrong = _read(stated, kind, made, reading)
-    asked = {fault.field for fault in wrong}
+    asked = _fields(wrong)
     lacking = fitness.missing(record) if isinstance(record, Filing) else complaint.missing(record)
     missing = request_parsing.missing(tuple(name for name in lacking if asked.isdisjoint(name.split(" or "))), kind)
     if isinstance(record, Complaint):
@@ -65,9 +66,15 @@ def _read(
             return request_parsing.record(stated, kind, made=made, reading=reading), wrong
         except Problem as problem:  # its faults are so many at most
             wrong += problem.refusal.faults
-        unusable = {fault.field for fault in wrong}
-        known = set(request_parsing.names(kind)) - unusable
-        stated = {name: value for name, value in stated.items() if name in known}
+        known = set(request_parsing.names(kind)) - _fields(wrong)
+        usable = {name: value for name, value in stated.items() if name in known}
+        # Where no field is at fault the whole is: nothing of it can be read.
+        stated = usable if len(usable) < len(stated) else {}
+
+
+def _fields(wrong: Sequence[Fault]) -> set[str]:
+    """The fields that faults are in: `regions` for `regions[0]`."""
+    return {re.split(r"[.\[]", fault.field, maxsplit=1)[0] for fault in wrong}
 
 
 def _kind(stated: Fields) -> type[Filing | Complaint]:

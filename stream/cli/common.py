@@ -107,7 +107,7 @@ def read_object(path: str | None) -> dict[str, object]:
     try:
         text = sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
         return msgspec.json.decode(text, type=dict[str, object])
-    except (OSError, UnicodeDecodeError, msgspec.DecodeError) as error:
+    except (OSError, UnicodeDecodeError, msgspec.DecodeError, RecursionError) as error:
         raise CommandError(f"{path}: {error}; give one JSON object") from error
 
 

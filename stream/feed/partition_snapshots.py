@@ -20,7 +20,7 @@ from bloom.snapshot import SnapshotError, SnapshotMeta, TopicMark
 from bloom.wills import ExpressionColumns
 from stream import logs
 from stream.clock import now_ms
-from stream.config import Config, keys_of
+from stream.config import Config, ConfigError, keys_of
 from stream.feed import topic_reader
 from stream.feed.snapshots import MAX_AGE_MS, describe_registry, kept, prune, see_unchanged
 from stream.kafka.clients import AIOKafkaPartition
@@ -66,7 +66,7 @@ def newest_good(config: Config, cluster: ClusterDescription, partition: int, on_
                 if problem is None:
                     return Part(found.wills, found.meta.topics[_mark(partition)].offsets[0])
             on_problem(f"{path}: {problem}")
-        except SnapshotError as error:
+        except (SnapshotError, ConfigError) as error:
             on_problem(str(error))
     return Part(Wills(), None)
 

@@ -273,7 +273,11 @@ class Supervisor:
             async with self._loading:
                 assert self._base is not None, "it is renewed when it is there"
                 await self._fold()
-                self._base = await self._load_base(self._base.cluster)
+                try:
+                    self._base = await self._load_base(self._base.cluster)
+                except (CannotStart, ConfigError) as error:  # such as a key file that is being replaced
+                    log.error("no new base can be used; the current base stays in use", problem=str(error))  # noqa: TRY400
+                    continue
             for index in sorted(self._workers):
                 await self._replace(index)
 

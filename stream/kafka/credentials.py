@@ -65,7 +65,7 @@ def _made(kafka: KafkaConfig) -> ssl.SSLContext:
     _see_readable("ssl_cafile", kafka.ssl_cafile)
     try:
         context = ssl.create_default_context(cafile=kafka.ssl_cafile or None)
-    except ssl.SSLError as error:
+    except OSError as error:  # ssl.SSLError is one, and a file may have gone since it was looked at
         raise ConfigError(f"kafka.ssl_cafile: {kafka.ssl_cafile}: {error}; give certificates as PEM") from error
     if not kafka.ssl_certfile:
         return context
@@ -75,7 +75,7 @@ def _made(kafka: KafkaConfig) -> ssl.SSLContext:
     key_password = secret(None, kafka.ssl_keyfile_password_file) or ""
     try:
         context.load_cert_chain(kafka.ssl_certfile, kafka.ssl_keyfile or None, key_password)
-    except ssl.SSLError as error:
+    except (OSError, ValueError) as error:  # ValueError: a password beyond what OpenSSL takes
         raise ConfigError(
             f"kafka.ssl_certfile: {kafka.ssl_certfile} with the key {kafka.ssl_keyfile or 'in it'}: {error}; give a "
             "certificate and its own key as PEM, and where the key is encrypted kafka.ssl_keyfile_password_file"

@@ -140,6 +140,17 @@ def test_no_file_is_used_that_another_user_could_change_after_it_was_verified(
         read(path, KEYS)
 
 
+@pytest.mark.parametrize(("write", "read", "refusal"), KINDS[:2])
+def test_no_file_is_used_that_anybody_may_write(
+    write: Write, read: Read, refusal: type[Exception], tmp_path: Path
+) -> None:
+    path = tmp_path / "file"
+    write(path, refusing(), KEYS)
+    path.chmod(0o602)
+    with pytest.raises(refusal, match="anybody may write it"):
+        read(path, KEYS)
+
+
 @pytest.mark.skipif(not base.BUILT, reason="wurao_native is not built")
 def test_what_was_verified_is_what_is_mapped_though_the_name_has_been_taken_since(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

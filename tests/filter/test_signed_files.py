@@ -52,6 +52,17 @@ def test_with_a_key_a_forged_snapshot_and_an_unsigned_policy_are_not_used(broker
         keys.sign(policy, policy.read_bytes())
         filter_.signal(signal.SIGHUP)
         wait_until(lambda: _reloads(filter_, "loaded") == 1, what="the policy is loaded")
+
+        # A key file that is being replaced costs a renewal of the base, and no worker.
+        workers = filter_.worker_pids()
+        (tmp_path / "key").rename(tmp_path / "away")
+        filter_.signal(signal.SIGUSR1)
+        wait_until(lambda: "no new base can be used; the current base stays" in filter_.log, what="it is told")
+        assert (filter_.is_ready, filter_.worker_pids()) == (True, workers)
+        (tmp_path / "away").rename(tmp_path / "key")
+        filter_.signal(signal.SIGUSR1)
+        wait_until(lambda: not set(workers) & set(filter_.worker_pids()), what="the next renewal is whole")
+        filter_.wait_ready()
         assert filter_.terminate() == 0
 
 

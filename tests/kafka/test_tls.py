@@ -284,6 +284,7 @@ def _files(folder: Path, **changed: object) -> dict[str, str]:
     mine = authority.identity("gateway.example", password=KEY_PASSWORD)
     (folder / "password").write_text(KEY_PASSWORD, encoding="utf-8")
     (folder / "empty").touch()
+    (folder / "endless").write_text("x" * 2_000, encoding="utf-8")
     stated = {
         "security_protocol": "SSL",
         "ssl_cafile": authority.cafile,
@@ -312,6 +313,7 @@ def test_a_certificate_and_its_encrypted_key_are_read(tmp_path: Path) -> None:
         ({"ssl_keyfile": None}, r"kafka\.ssl_certfile: .* with the key in it"),
         ({"ssl_keyfile_password_file": None}, r"kafka\.ssl_certfile: .*kafka\.ssl_keyfile_password_file"),
         ({"ssl_keyfile_password_file": "empty"}, r"kafka\.ssl_certfile: .*kafka\.ssl_keyfile_password_file"),
+        ({"ssl_keyfile_password_file": "endless"}, r"kafka\.ssl_certfile: .*password cannot be longer"),
         ({"ssl_keyfile_password_file": "nowhere"}, r"secret file .*nowhere"),
     ],
 )

@@ -203,7 +203,7 @@ def _of_text(filing: Filing, terms: Terms) -> Iterator[FilingFault]:
         yield FilingFault("link", "text", "link, as the policy's texts.link has it")
     if filing.body and not identity.named_in(folded):
         yield FilingFault("body-not-named", "text", f"does not name {filing.body}")
-    if filing.contact and not identity.contact_in(folded):
+    if _usable_contact(filing) and not identity.contact_in(folded):
         yield FilingFault("phone-not-named", "text", f"does not name the phone {filing.contact}")
 
 
@@ -256,7 +256,8 @@ def _identity(filing: Filing, terms: Terms) -> SenderIdentity:
         Sender(
             sender=filing.sender or "",
             name=filing.body or "",
-            contact=filing.contact or "",
+            # A sender has one. Where the filing has none that is of use, nobody looks for it.
+            contact=filing.contact if filing.contact and _usable_contact(filing) else "0" * CONTACT_DIGITS_MIN,
             status="active",
             numbers=(),
         ),

@@ -42,7 +42,10 @@ _SCHEME: Final = re.compile(r"(?P<name>\w{1,30})? ?: ?[/\\] ?[/\\]")
 _IP: Final = re.compile(rf"(?<![\d{_DOT}])\d{{1,3}}(?: ?[{_DOT}] ?\d{{1,3}}){{3}}(?![\d])")
 _IP_PARTS: Final = re.compile(r"\d+")
 
-_VARIATION_SELECTORS: Final = frozenset(map(chr, range(0xFE00, 0xFE10)))
+_UNSEEN: Final = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0000-\U000e0fff]"
+)
+"""Characters that show nothing (Unicode's Default_Ignorable_Code_Point) and are no format characters (Cf)."""
 
 
 class _Label(NamedTuple):
@@ -66,7 +69,7 @@ def links(text: str) -> tuple[str, ...]:
 
 def _as_read(text: str) -> str:
     """The text folded, without what cannot be seen, its white space single, letters that stand apart put together."""
-    seen = "".join(c for c in fold(text) if category(c) != "Cf" and c not in _VARIATION_SELECTORS)
+    seen = "".join(c for c in _UNSEEN.sub("", fold(text)) if category(c) != "Cf")
     return _LETTER_BY_LETTER.sub(lambda run: run[0].replace(" ", ""), " ".join(seen.split()))
 
 

@@ -20,6 +20,7 @@ FOUND = {
     "ａｂｃ．ｃｎ": "abc.cn",
     "ⓐⓑⓒ.cn": "abc.cn",
     "ab\u200bc.\u200bc\ufe0fn": "abc.cn",
+    "ab\u034fc.\U000e0100c\u3164n": "abc.cn",
     "abc点com": "abc.com",
     "163点com": "163.com",
     "某某点com": "某某.com",
