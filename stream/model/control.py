@@ -8,7 +8,7 @@ procedures of `stream.enforce` say what else they need.
 Numbers stand here in full because measures and answers need them. They never become part of an id.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 
@@ -102,8 +102,16 @@ class Notice(msgspec.Struct, frozen=True, tag_field="kind", tag="notice"):
     missing: tuple[Name, ...] = ()
 
 
+NO_ADDRESS: Final = "contacts"
+"""The `via` of a delivery where the contacts file has no address for the addressee."""
+
+
 class Delivery(msgspec.Struct, frozen=True, tag_field="kind", tag="delivery"):
-    """One attempt to deliver a notice, kept because "was notified" must be provable."""
+    """One attempt to deliver a notice, kept because "was notified" must be provable.
+
+    `address` is where it went, masked; `digest` the SHA-256 of the bytes that were sent. `at_addressee`: it failed at
+    the addressee's end, whose server or mailbox was there and did not take it; no other failure tells anybody.
+    """
 
     notice: EventId
     case: CaseId
@@ -112,6 +120,9 @@ class Delivery(msgspec.Struct, frozen=True, tag_field="kind", tag="delivery"):
     attempt: Annotated[int, msgspec.Meta(ge=1)]
     via: Name
     detail: str | None = None
+    address: Name | None = None
+    digest: Name | None = None
+    at_addressee: bool = False
 
 
 class Complaint(msgspec.Struct, frozen=True, tag_field="kind", tag="complaint"):

@@ -36,6 +36,15 @@ class Address:
     via: Via
     at: str
 
+    @property
+    def masked(self) -> str:
+        """The address without what may be secret or personal: of a mailbox its first letter, of a URL its path."""
+        if self.via == "smtp":
+            name, _, domain = self.at.rpartition("@")
+            return f"mailto:{name[:1]}***@{domain}"
+        parts = urlsplit(self.at)
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}/***"
+
 
 class Contacts:
     """Addresses by addressee."""

@@ -12,7 +12,8 @@ import itertools
 from collections.abc import Collection
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
+
+from msgspec.structs import replace
 
 from stream import logs
 from stream.clock import WallClock
@@ -29,7 +30,7 @@ from stream.kafka.retry import Retry
 from stream.kafka.rights import NOTIFY
 from stream.metrics import NotifyMetrics
 from stream.model.codec import Undecodable, decode_as
-from stream.model.control import Delivery, DeliveryOutcome, Notice
+from stream.model.control import NO_ADDRESS, Delivery, Notice
 from stream.model.topics import DELIVERIES, NOTICES
 from stream.notify import contacts
 from stream.notify.delivery_log import DeliveryLog, NoticeOffsets, pause_ms
@@ -38,9 +39,6 @@ from stream.notify.transports import Transports, Undelivered
 from stream.reloading_file import reloading_file
 
 log = logs.get(__name__)
-
-NO_TRANSPORT: Final = "contacts"
-"""The `via` of a delivery where the contacts file has no address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,26 +299,25 @@ class NoticeConnector:
 
     async def _send(self, notice: Notice) -> Delivery:
         """Send a notice; the outcome as the record of `deliveries`."""
-        number = self._log.failed(notice.notice).attempts + 1
         address = self._contacts.value().address(notice.to)
-        outcome: DeliveryOutcome = "failed"
-        if address is None:
-            detail = "the contacts file has no address for this addressee"
-        else:
-            try:
-                detail = await self._transports.deliver(notice, address)
-                outcome = "delivered"
-            except Undelivered as error:
-                detail = str(error)
-        return Delivery(
+        made = Delivery(
             notice=notice.notice,
             case=notice.case,
             time=self._clock.now(),
-            outcome=outcome,
-            attempt=number,
-            via=address.via if address else NO_TRANSPORT,
-            detail=detail,
+            outcome="failed",
+            attempt=self._log.failed(notice.notice).attempts + 1,
+            via=address.via if address else NO_ADDRESS,
+            detail="the contacts file has no address for this addressee",
+            address=address.masked if address else None,
         )
+        if address is None:
+            return made
+        try:
+            sent = await self._transports.deliver(notice, address)
+        except Undelivered as error:
+            now = self._clock.now()
+            return replace(made, time=now, detail=str(error), at_addressee=error.at_addressee)
+        return replace(made, time=self._clock.now(), outcome="delivered", detail=sent.reply, digest=sent.digest)
 
     def _not_ready(self) -> str | None:
         if self._stopping.is_set():

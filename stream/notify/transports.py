@@ -12,13 +12,15 @@ reason repeats no address: that of a webhook may hold its secret.
 import asyncio
 import contextlib
 import os
+import re
 import smtplib
 import socket
 import ssl
 import time
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import aiohttp
 
@@ -43,8 +45,35 @@ GOODBYE_S_MAX: Final = 1.0
 """How long a mail server may take to answer `QUIT`, when it has the mail."""
 
 
+WRONG_ADDRESS: Final = (401, 404, 410)
+"""Answers of a web server by which our address is wrong or lacks something, and nobody has refused a notice."""
+
+MAILBOX_CODES: Final = frozenset((450, 452, 552))
+"""A mail server's replies about the mailbox itself (RFC 5321, 4.2.2): busy, or full."""
+
+_ENHANCED: Final = re.compile(rb"\s*[245]\.([0-9]{1,3})\.[0-9]{1,3}\b")
+"""An enhanced status code (RFC 3463) at the head of a reply; its second part says what it is about."""
+
+_ABOUT_MAILBOX: Final = b"2"
+
+
+class Sent(NamedTuple):
+    """What the receiver's side replied, and the SHA-256 of the bytes that it accepted."""
+
+    reply: str
+    digest: str
+
+
 class Undelivered(Exception):
-    """The receiver has not accepted the notice, as far as can be known; the text says why."""
+    """The receiver has not accepted the notice, as far as can be known; the text says why.
+
+    `at_addressee`: its own server or mailbox was there and did not take it. Whatever may be ours, the network's or a
+    wrong address is not the addressee's.
+    """
+
+    def __init__(self, reason: str, *, at_addressee: bool = False) -> None:
+        super().__init__(reason)
+        self.at_addressee = at_addressee
 
 
 class Transports:
@@ -58,8 +87,8 @@ class Transports:
         self._timeout_s = config.attempt_timeout_ms / 1000
         self._session: aiohttp.ClientSession | None = None
 
-    async def deliver(self, notice: Notice, address: Address) -> str:
-        """Deliver it, within `connector.attempt_timeout_ms`; returns the receiver's reply. Raises `Undelivered`.
+    async def deliver(self, notice: Notice, address: Address) -> Sent:
+        """Deliver it, within `connector.attempt_timeout_ms`. Raises `Undelivered`.
 
         Mail blocks a thread of the pool, never the loop.
         """
@@ -82,7 +111,7 @@ class Transports:
         if self._session is not None:
             await self._session.close()
 
-    async def _post(self, notice: Notice, url: str) -> str:
+    async def _post(self, notice: Notice, url: str) -> Sent:
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 timeout=aiohttp.ClientTimeout(total=self._timeout_s),
@@ -90,15 +119,16 @@ class Transports:
                 auto_decompress=False,  # what is never read is never unpacked
                 connector=aiohttp.TCPConnector(force_close=True),
             )
+        body = encode(notice)
         headers = {"Content-Type": "application/json", IDEMPOTENCY_KEY: notice.notice}
         # A redirect leads to another party: it is no delivery.
-        async with self._session.post(url, data=encode(notice), headers=headers, allow_redirects=False) as answer:
+        async with self._session.post(url, data=body, headers=headers, allow_redirects=False) as answer:
             reply = f"HTTP {answer.status}"
             if not 200 <= answer.status < 300:
-                raise Undelivered(reply)
-            return reply
+                raise Undelivered(reply, at_addressee=answer.status >= 400 and answer.status not in WRONG_ADDRESS)
+            return Sent(reply, sha256(body).hexdigest())
 
-    def _mail(self, notice: Notice, mailbox: str) -> str:
+    def _mail(self, notice: Notice, mailbox: str) -> Sent:
         sender = self._config.sender
         mail = mail_of(notice, to=mailbox, sender=sender)
         try:
@@ -115,10 +145,10 @@ class Transports:
                 server.close()
         except smtplib.SMTPRecipientsRefused as error:
             code, reply = next(iter(error.recipients.values()))
-            raise Undelivered(_replied(code, reply)) from error
+            raise Undelivered(_replied(code, reply), at_addressee=_of_the_mailbox(code, reply)) from error
         except smtplib.SMTPResponseException as error:
             raise Undelivered(_replied(error.smtp_code, error.smtp_error)) from error
-        return "SMTP 250"
+        return Sent("SMTP 250", sha256(mail).hexdigest())
 
     def _server(self, *, ends_s: float) -> SmtpSession:
         """A connection that is as secure as it is configured to be. Raises `SMTPException` or `OSError`."""
@@ -154,6 +184,12 @@ def _tls(config: ConnectorConfig) -> ssl.SSLContext | None:
         return ssl.create_default_context(cafile=config.smtp_cafile)
     except OSError as error:
         raise ConfigError(f"connector.smtp_cafile {config.smtp_cafile}: {error}; give certificates as PEM") from error
+
+
+def _of_the_mailbox(code: int, reply: bytes | str) -> bool:
+    """Whether a refused recipient's mailbox is there and does not take the mail; not where it is another's fault."""
+    found = _ENHANCED.match(reply.encode() if isinstance(reply, str) else reply)
+    return found[1] == _ABOUT_MAILBOX if found else code in MAILBOX_CODES
 
 
 def _replied(code: int, reply: bytes | str) -> str:

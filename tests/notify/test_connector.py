@@ -1,6 +1,7 @@
 """`wurao notify` as a process, on genuine Kafka, with a mail server and a web server that take notices."""
 
 import asyncio
+from hashlib import sha256
 from pathlib import Path
 
 import msgspec
@@ -12,6 +13,7 @@ from stream.model.codec import decode_as, encode
 from stream.model.control import Delivery, Notice
 from stream.model.limits import BATCH
 from stream.model.topics import DEAD_LETTER, DELIVERIES, NOTICES
+from stream.notify.message import mail_of
 from stream.testbed.processes import WuraoProcess, environment_with, free_ports, wurao_command
 from tests.enforce.api.harness import config_for, eventually, read
 from tests.filter.harness import PARTITIONS, Broker, write
@@ -103,6 +105,14 @@ async def test_notices_are_delivered_by_mail_and_web_and_each_attempt_is_recorde
             ]
             assert [one.outcome for one in by_notice["N-3"]] == ["failed"] * 3
             assert {one.via for one in by_notice["N-3"]} == {"contacts"}
+            assert [one.at_addressee for one in (*by_notice["N-2"], *by_notice["N-3"])] == [True] + [False] * 5
+            assert mailed.address == "mailto:l***@org9.example"
+            assert (
+                mailed.digest
+                == sha256(mail_of(notice("N-1"), to="legal@org9.example", sender=config.connector.sender)).hexdigest()
+            )
+            assert {one.address for one in by_notice["N-2"]} == {web.url.replace("/notices", "/***")}
+            assert by_notice["N-2"][-1].digest == sha256(encode(notice("N-2", "sender|ORG-1"))).hexdigest()
             assert {key for key, _ in web.took} == {"N-2"}
             assert web.took[0][1]["notice"] == "N-2"
 

@@ -58,7 +58,7 @@ async def deliver(sink: MailSink, security: str, cafile: Path | None = None, **s
     """What one attempt comes to."""
     couriers = transports_to(sink, security, cafile, **settings)
     try:
-        return await couriers.deliver(NOTICE, MAILBOX)
+        return (await couriers.deliver(NOTICE, MAILBOX)).reply
     finally:
         await couriers.close()
 
@@ -92,13 +92,13 @@ async def test_a_password_and_whom_to_believe_are_read_from_their_files_at_each_
     async with mail_sink(tls=ours.server) as sink:
         sink.login = LOGIN
         transports = transports_to(sink, "tls", cafile, **stated)
-        assert await transports.deliver(NOTICE, MAILBOX) == "SMTP 250"
+        assert (await transports.deliver(NOTICE, MAILBOX)).reply == "SMTP 250"
         password.write_text("", encoding="utf-8")
         cafile.write_text("spoilt", encoding="utf-8")
-        assert await transports.deliver(NOTICE, MAILBOX) == "SMTP 250", "what was read last stays in use"
+        assert (await transports.deliver(NOTICE, MAILBOX)).reply == "SMTP 250", "what was read last stays in use"
         sink.login = (LOGIN[0], "another")
         password.write_text("another\n", encoding="utf-8")
-        assert await transports.deliver(NOTICE, MAILBOX) == "SMTP 250"
+        assert (await transports.deliver(NOTICE, MAILBOX)).reply == "SMTP 250"
         cafile.write_bytes(identity(tmp_path / "elsewhere", name="127.0.0.1").cafile.read_bytes())
         with pytest.raises(Undelivered, match="certificate verify failed"):
             await transports.deliver(NOTICE, MAILBOX)

@@ -13,6 +13,7 @@ from stream.config import ConnectorConfig
 from stream.model.control import Notice
 from stream.notify.contacts import Address
 from stream.notify.transports import Transports, Undelivered
+from stream.testbed.processes import free_ports
 from tests.notify.sinks import mail_sink
 from tests.patience import LONG_S
 
@@ -95,7 +96,7 @@ async def test_a_mail_that_was_taken_is_delivered_though_its_goodbye_trickles_be
             writer.write(b"250 a\r\n")
 
     async with receiver(serve) as port, transports(smtp_port=port, timeout_ms=3_000) as to:
-        assert await asyncio.wait_for(to.deliver(NOTICE, MAILBOX), LONG_S) == "SMTP 250"
+        assert (await asyncio.wait_for(to.deliver(NOTICE, MAILBOX), LONG_S)).reply == "SMTP 250"
 
 
 async def test_an_answer_is_not_read_and_nothing_of_it_is_kept() -> None:
@@ -113,12 +114,62 @@ async def test_an_answer_is_not_read_and_nothing_of_it_is_kept() -> None:
         try:
             for _ in range(3):
                 # By name: no cookie jar takes cookies from an address.
-                assert await to.deliver(NOTICE, Address("webhook", f"http://localhost:{port}/")) == "HTTP 200"
+                assert (await to.deliver(NOTICE, Address("webhook", f"http://localhost:{port}/"))).reply == "HTTP 200"
             peak = tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()
     assert peak < 8 << 20, "nothing of 300 MiB is unpacked"
     assert not any(b"cookie" in one.lower() for one in asked)
+
+
+@pytest.mark.parametrize(
+    ("status", "theirs"), [(500, True), (403, True), (429, True), (404, False), (401, False), (302, False)]
+)
+async def test_a_failure_is_the_addressees_where_its_server_answers_and_does_not_take_it(
+    status: int, *, theirs: bool
+) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 %d a\r\nContent-Length: 0\r\n\r\n" % status)
+        await writer.drain()
+
+    async with receiver(serve) as port, transports() as to:
+        with pytest.raises(Undelivered, match=f"HTTP {status}") as raised:
+            await to.deliver(NOTICE, Address("webhook", f"http://127.0.0.1:{port}/"))
+    assert raised.value.at_addressee is theirs
+
+
+@pytest.mark.parametrize(
+    ("reply", "theirs"),
+    [
+        (b"552 5.2.2 mailbox full", True),
+        (b"550 5.2.1 mailbox disabled", True),
+        (b"452 too much in it", True),
+        (b"550 5.1.1 no such user", False),
+        (b"550 5.7.1 relaying denied", False),
+        (b"550 no", False),
+        (b"451 4.4.1 no answer from its host", False),
+    ],
+)
+async def test_a_mailbox_that_is_there_and_takes_nothing_is_the_addressees_failure(
+    reply: bytes, *, theirs: bool
+) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 a\r\n")
+        while line := (await reader.readline()).upper():
+            writer.write(reply + b"\r\n" if line.startswith(b"RCPT") else b"250 a\r\n")
+
+    async with receiver(serve) as port, transports(smtp_port=port) as to:
+        with pytest.raises(Undelivered) as raised:
+            await asyncio.wait_for(to.deliver(NOTICE, MAILBOX), LONG_S)
+    assert raised.value.at_addressee is theirs
+
+
+async def test_nobody_who_answers_is_no_failure_of_the_addressee() -> None:
+    async with transports() as to:
+        with pytest.raises(Undelivered) as raised:
+            await to.deliver(NOTICE, Address("webhook", f"http://127.0.0.1:{free_ports(1)}/"))
+    assert not raised.value.at_addressee
 
 
 async def test_a_redirect_is_not_followed() -> None:

@@ -14,7 +14,17 @@ import msgspec
 from stream.enforce.api.auth import Caller, Role
 from stream.enforce.cases import store
 from stream.enforce.cases.decoding import Arrival
-from stream.enforce.procedures import appeal, campaign, complaint, dispute, measure, messages, prohibited, regulator
+from stream.enforce.procedures import (
+    appeal,
+    campaign,
+    complaint,
+    dispute,
+    measure,
+    messages,
+    prohibited,
+    regulator,
+    telling,
+)
 from stream.enforce.procedures.engine import Outline
 from stream.enforce.procedures.outlines import OUTLINES
 from stream.enforce.procedures.terms import Terms
@@ -49,6 +59,7 @@ class Act(NamedTuple):
 
 ACTS: Final[dict[str, tuple[Act, ...]]] = {
     "measure": (
+        Act(telling.Served, _DESK),
         Act(measure.Reviewed, _OFFICE),
         Act(messages.Lift, _OFFICE),
     ),

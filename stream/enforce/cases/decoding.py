@@ -25,9 +25,11 @@ from stream.enforce.procedures import (
     measure,
     prohibited,
     regulator,
+    telling,
 )
 from stream.enforce.procedures.effects import ProcedureName
 from stream.enforce.procedures.messages import Appealed, MeasureChanged
+from stream.enforce.procedures.outlines import OUTLINES
 from stream.model import topics
 from stream.model.cases import DOCKET, CaseEvent, EscalationFinding
 from stream.model.codec import Undecodable, decode_as, encode
@@ -37,6 +39,7 @@ from stream.policy.numbering import Numbering
 MADE: Final = ("kind", "complaint", "filing", "appeal", "against", "party", "time", "refusal", "actor")
 """Fields of a complaint, filing or appeal that no person fills in: where these are wrong, a program is."""
 
+DELIVERED: Final = str(telling.Delivered.__struct_config__.tag)
 
 EscalationEvent = EscalationFinding | MeasureChanged
 
@@ -52,6 +55,11 @@ EVENTS: Final[dict[str, msgspec.json.Decoder[msgspec.Struct]]] = {
     DOCKET: msgspec.json.Decoder(EscalationEvent),
 }
 """How the event of a `CaseEvent` is read, by its procedure."""
+
+WAITING: Final[frozenset[ProcedureName]] = frozenset(
+    one.name for one in OUTLINES if any(line.event == DELIVERED for line in one.lines)
+)
+"""The procedures that wait for their notices to be delivered."""
 
 PROCEDURE_BY_LETTER: Final[dict[str, ProcedureName]] = {
     "M": "measure",
@@ -120,7 +128,7 @@ def read(
         raise Undecodable(f"wrong key: the key of a record of {position.topic} is the id of its case")
     if partition_of(found.key, partitions) != position.partition:
         raise Undecodable("wrong partition: its key belongs to another (murmur2 of the key, as the Java client has it)")
-    if isinstance(found, Arrival) and position.topic == topics.DELIVERIES and procedure_of(found.key) != "measure":
+    if isinstance(found, Arrival) and position.topic == topics.DELIVERIES and found.procedure not in WAITING:
         return None
     return found
 
@@ -139,8 +147,8 @@ def _read(position: RecordPosition, value: bytes, numbering: Numbering) -> Arriv
             return _arrival(position, ids.campaign_case(filed.filing), "campaign", filed)
         case topics.DELIVERIES:
             delivery = decode_as(Delivery, value)
-            event = measure.Delivered(delivery) if delivery.outcome == "delivered" else measure.DeliveryFailed(delivery)
-            return _arrival(position, delivery.case, "measure", event)
+            event = telling.Delivered(delivery) if delivery.outcome == "delivered" else telling.DeliveryFailed(delivery)
+            return _arrival(position, delivery.case, procedure_of(delivery.case), event)
         case topics.APPEALS:
             appealed = Appealed(*forms.read(Appeal, value, made=MADE, reading=reading))
             return Forward(ids.appeal_case(appealed.appeal), _forwarded(appealed))

@@ -26,7 +26,8 @@ from stream.enforce.procedures import (
 from stream.enforce.procedures.clocks import Clock, ClockFired
 from stream.enforce.procedures.effects import Alert, Effect
 from stream.enforce.procedures.engine import Case, Procedure, WrongState, advance
-from stream.enforce.procedures.messages import MeasureChanged
+from stream.enforce.procedures.messages import MeasureChanged, Restored
+from stream.enforce.procedures.telling import Delivered, DeliveryFailed
 from stream.enforce.procedures.terms import Terms
 from stream.model.cases import DOCKET, CaseView, ClockDue, EscalationFinding
 from stream.model.codec import encode
@@ -64,10 +65,19 @@ class Duplicate(NamedTuple):
 
 
 class Rejected(NamedTuple):
-    """Nothing changed; `reason` says why, without numbers. `stale`: a clock fired that runs no more."""
+    """Nothing changed; `reason` says why, without numbers. `stale`: it comes late by nobody's fault, such as a clock
+    that runs no more.
+    """
 
     reason: str
     stale: bool = False
+
+
+_LATE: Final = (ClockFired, Delivered, DeliveryFailed, Restored)
+"""Events that nobody answers for when they come to a case which does not wait for them any more: a clock fired, a
+notice was delivered once more or one that nothing hangs on, a heavier measure was annulled after the lighter one's row
+went.
+"""
 
 
 class _Stepped(NamedTuple):
@@ -103,7 +113,8 @@ def apply(key: str, entry: Entry | None, arrival: Arrival, now: int, terms: Term
         assert not entry.outbox, "effects are carried out before the next arrival is applied"
         removable = removable_at(entry, terms)
         if entry.procedure != DOCKET and removable is not None and now >= removable:
-            return Rejected("the case ended longer ago than `ended_kept_ms` of the settings, and takes no more events")
+            reason = "the case ended longer ago than `ended_kept_ms` of the settings, and takes no more events"
+            return Rejected(reason, stale=isinstance(arrival.event, _LATE))
     body = None if entry is None else bytes(entry.body)
     stepped = (
         _escalation_step(body, arrival.event, now, terms)
@@ -111,7 +122,7 @@ def apply(key: str, entry: Entry | None, arrival: Arrival, now: int, terms: Term
         else _PROCEDURES[arrival.procedure].step(key, body, arrival, now, terms)
     )
     if isinstance(stepped, WrongState):
-        return Rejected(str(stepped), stale=isinstance(arrival.event, ClockFired))
+        return Rejected(str(stepped), stale=isinstance(arrival.event, _LATE))
     before = entry or Entry(arrival.procedure, msgspec.Raw(stepped.body), now)
     after = Entry(
         procedure=arrival.procedure,

@@ -110,21 +110,26 @@ def route(
 def changed(record: PartyRecord, change: MeasureChanged, now: int) -> PartyRecord:
     """The record after one of its cases came into force or ended.
 
-    An annulled measure was no repeat: forgotten.
+    An annulled measure was no repeat: forgotten. One that had ended for a heavier one's sake is open again when that
+    was annulled.
     """
     case = change.measure_case
     past = tuple(past for past in record.past if past.case != case)
+    others = tuple(one for one in record.open if one.case != case)
     match change.change:
         case "in-force":
-            open_ = tuple(
-                msgspec.structs.replace(one, in_force=True) if one.case == case else one for one in record.open
-            )
+            known = next((one for one in record.open if one.case == case), None)
+            one = known or OpenMeasure(case, change.measure, change.channel)
+            open_ = (*others, msgspec.structs.replace(one, in_force=True))
             return msgspec.structs.replace(record, open=open_, past=(*past, PastMeasure(case, now))[-PAST_MAX:])
+        case "resumed":
+            resumed = OpenMeasure(case, change.measure, change.channel)
+            return msgspec.structs.replace(record, open=(*others, resumed))
         case "ended":
             past = record.past
         case "annulled":
             pass
-    return msgspec.structs.replace(record, open=tuple(one for one in record.open if one.case != case), past=past)
+    return msgspec.structs.replace(record, open=others, past=past)
 
 
 def _joined(record: PartyRecord, measure: Measure, channel: Channel | None) -> OpenMeasure | None:

@@ -1,14 +1,20 @@
 """The measure procedure (Article 22): from a finding, by way of a notice, to a limit, a stop or a suspension.
 
-Promise: **no party is suspended that was not notified first.** A party *was notified* when its notice was delivered,
-when it appealed (who appeals knows), or when `attempts_min` deliveries failed over at least
-`attempts_span_ms`; then it has the measure's grace to mend or object. The two exceptions are those of DESIGN
-section 4: prohibited content, and an order of the regulator that says so. Then the notice goes out in the
-same step as the order. Every order names its notice, and every suspension has an end, or a review date that
-is set again until somebody ends it.
+Promise: **no party is suspended that was not notified first.** A party *was notified* when its notice was delivered, or
+served by one person and confirmed by another, when it appealed (who appeals knows), or when `attempts_min` deliveries
+failed at its own end over at least `attempts_span_ms`; then it has the measure's grace to mend or object. The two
+exceptions are those of DESIGN section 4: prohibited content, and an order of the regulator that says so. Then the
+notice goes out in the same step as the order. Every order names its notice, and every suspension has an end, or a
+review date that is set again until somebody ends it.
+
+Only a suspension needs prior telling: where a notice cannot be delivered and waits to be served, commercial traffic is
+stopped meanwhile, or as much as the measure itself would stop.
 
 An appeal does not hold a measure up: otherwise every violator would appeal, and Articles 38 to 40 punish
 delay.
+
+A heavier measure takes the place of lighter ones, but for what an authority ordered; if it is annulled, they stand
+again where they stood.
 
 Never here: which measure follows from a finding (`escalation`), what early warning finds (`stream.warning.rules`).
 """
@@ -19,13 +25,8 @@ from stream.enforce.procedures.clocks import Clock, ClockFired
 from stream.enforce.procedures.effects import (
     Act,
     Alert,
-    ClearClock,
     KeepRecord,
-    LiftOrder,
-    NotifyCase,
-    NotifyEscalation,
     OpenCase,
-    SendNotice,
     SetClock,
     WriteOrder,
 )
@@ -38,38 +39,60 @@ from stream.enforce.procedures.engine import (
     breach,
     fired,
 )
-from stream.enforce.procedures.ids import appeal_case, made_id
+from stream.enforce.procedures.ids import appeal_case
 from stream.enforce.procedures.measure_case import (
     ENDED,
     PENDING,
     STANDING,
-    Delivered,
-    DeliveryFailed,
     MeasureCase,
     MeasureEvent,
     MeasureState,
     Reviewed,
 )
+from stream.enforce.procedures.measure_orders import (
+    changed,
+    end,
+    finding_of,
+    first_acts,
+    in_force,
+    lifted,
+    meanwhile,
+    notify_of_restoration,
+    restored,
+    review,
+)
 from stream.enforce.procedures.messages import (
     AppealDecided,
     Appealed,
     AppealWithdrawn,
-    Change,
     FindingRouted,
     Lift,
-    MeasureChanged,
+    Restored,
     Superseded,
 )
-from stream.model.control import AT_ONCE_BASES, Finding, Notice, NoticeSubject, party_key
-from stream.model.registry import Order
+from stream.enforce.procedures.telling import (
+    DELIVERED,
+    Delivered,
+    DeliveryFailed,
+    asks_to_serve,
+    over,
+    reached,
+    waiting_rows,
+)
+from stream.model.control import AT_ONCE_BASES
 
 # ---- conditions
+
+
+def _at_addressee(turn: Turn[MeasureCase, DeliveryFailed]) -> bool:
+    delivery = turn.event.delivery
+    return delivery.notice == turn.case.waits_for and delivery.at_addressee
 
 
 def _tried_enough(turn: Turn[MeasureCase, DeliveryFailed]) -> bool:
     settings, first = turn.terms.settings, turn.case.failed_first
     return (
-        OUR_FAILURE.holds(turn)
+        _at_addressee(turn)
         and first is not None
         and turn.case.failures_count + 1 >= settings.attempts_min
         and turn.now - first >= settings.attempts_span_ms
@@ -80,14 +103,11 @@ AT_ONCE = Condition[MeasureCase, FindingRouted](
     "it is prohibited content, or a regulator's order to act at once",
     lambda turn: turn.event.at_once and turn.event.finding.basis in AT_ONCE_BASES,
 )
-OUR_NOTICE = Condition[MeasureCase, Delivered](
-    "it is this case's notice", lambda turn: turn.event.delivery.notice == turn.case.notice
-)
-OUR_FAILURE = Condition[MeasureCase, DeliveryFailed](
-    "it is this case's notice", lambda turn: turn.event.delivery.notice == turn.case.notice
+AT_ADDRESSEE = Condition[MeasureCase, DeliveryFailed](
+    "it is the notice that the case waits for, and failed at the addressee's end", _at_addressee
 )
 TRIED_ENOUGH = Condition[MeasureCase, DeliveryFailed](
-    "its delivery failed often enough, over long enough", _tried_enough
+    "its delivery failed at the addressee's end often enough, over long enough", _tried_enough
 )
 PARTY_WINS = Condition[MeasureCase, AppealDecided](
     "it is this case's appeal, and the party wins",
@@ -100,9 +120,12 @@ MEASURE_STANDS = Condition[MeasureCase, AppealDecided](
 OUR_APPEAL = Condition[MeasureCase, AppealWithdrawn](
     "it is this case's appeal", lambda turn: turn.event.appeal == turn.case.appeal
 )
-FIRST_APPEAL = Condition[MeasureCase, Appealed](
-    "the party of the measure appeals, for the first time",
-    lambda turn: turn.case.appeal is None and turn.event.appeal.party == _finding(turn.case).party,
+MAY_APPEAL = Condition[MeasureCase, Appealed](
+    "the party of the measure appeals, and no appeal of it is pending or was decided",
+    lambda turn: turn.case.appeal is None and turn.event.appeal.party == finding_of(turn.case).party,
+)
+BY_AUTHORITY = Condition[MeasureCase, Superseded](
+    "an authority ordered it", lambda turn: finding_of(turn.case).basis == ORDERED
 )
 NEVER_BEGUN = Condition[MeasureCase, FindingRouted](
     "it was taken back before it came", lambda turn: turn.case.finding is None
@@ -111,30 +134,49 @@ KEPT = Condition[MeasureCase, Reviewed]("the measure is kept", lambda turn: turn
 NOT_KEPT = Condition[MeasureCase, Reviewed]("the measure is not kept", lambda turn: not turn.event.keep)
 
 
+def _stood(state: MeasureState) -> Condition[MeasureCase, Restored]:
+    """Whether it stood in this state before that measure took its place, and its own end has not come."""
+
+    def holds(turn: Turn[MeasureCase, Restored]) -> bool:
+        case = turn.case
+        runs = state not in STANDING or (case.order is not None and case.order.in_force(turn.now))
+        return case.gave_way == state and case.gave_way_to == turn.event.by and runs
+
+    standing = ", and its own end has not come" if state in STANDING else ""
+    return Condition(f"it gave way to that one when it was `{state}`{standing}", holds)
+
+
 # ---- actions
 
 
 def _notify(turn: Turn[MeasureCase, FindingRouted]) -> Done[MeasureCase]:
     """The party is notified of measure, reason, evidence, grace and where to appeal; the record is kept."""
     case = _opened(turn)
-    return Done(case, (*_first_acts(turn, case), turn.clock("tell")))
+    return Done(case, (*first_acts(turn, case, at_once=False), turn.clock("tell")))
 
 
 def _enforce_and_notify(turn: Turn[MeasureCase, FindingRouted]) -> Done[MeasureCase]:
     """The order is written and the party notified, in one step; the record is kept."""
-    case = msgspec.structs.replace(_opened(turn), notified=turn.now)
-    done = _in_force(turn, case)
-    return Done(done.case, (*_first_acts(turn, case), *done.acts))
+    case = _opened(turn)
+    done = in_force(turn, case)
+    return Done(done.case, (*first_acts(turn, case, at_once=True), *done.acts, turn.clock("tell")))
 
 
-def _start_grace(turn: Turn[MeasureCase, Delivered]) -> Done[MeasureCase]:
-    """The grace period starts."""
-    return _grace(turn)
+def _start_grace(turn: Turn[MeasureCase, msgspec.Struct]) -> Done[MeasureCase]:
+    """The party was notified: the grace period starts."""
+    case = msgspec.structs.replace(turn.case, notified=turn.now)
+    return Done(case, (*over(turn, "tell"), _grace(turn, turn.now)))
+
+
+def _note_notified(turn: Turn[MeasureCase, msgspec.Struct]) -> Done[MeasureCase]:
+    """The party was notified of what is in force already."""
+    done = reached(turn)
+    return Done(msgspec.structs.replace(done.case, notified=turn.now), done.acts)
 
 
 def _deem_notified(turn: Turn[MeasureCase, DeliveryFailed]) -> Done[MeasureCase]:
     """The party counts as notified: the grace period starts, and people should look."""
-    done = _grace(turn)
+    done = _start_grace(turn)
     return Done(done.case, (*done.acts, Alert("decision", "party-not-reached")))
 
 
@@ -145,9 +187,21 @@ def _failed(turn: Turn[MeasureCase, DeliveryFailed]) -> Done[MeasureCase]:
     return Done(msgspec.structs.replace(case, failed_first=first, failures_count=case.failures_count + 1))
 
 
+def _stop_meanwhile(turn: Turn[MeasureCase, DeliveryFailed]) -> Done[MeasureCase]:
+    """People are asked to serve the notice; commercial traffic is stopped meanwhile, or what the measure would stop."""
+    done = meanwhile(turn)
+    return Done(done.case, (*asks_to_serve(turn.event.delivery), *done.acts))
+
+
+def _untold(turn: Turn[MeasureCase, ClockFired]) -> Done[MeasureCase]:
+    """The breach is recorded and people are alerted; commercial traffic is stopped meanwhile, or what it would stop."""
+    done = meanwhile(turn)
+    return Done(done.case, (*breach(turn).acts, *done.acts))
+
+
 def _enforce(turn: Turn[MeasureCase, ClockFired]) -> Done[MeasureCase]:
     """The order is written, and the lighter measures that it replaces are ended."""
-    return _in_force(turn, turn.case)
+    return in_force(turn, turn.case)
 
 
 def _join(turn: Turn[MeasureCase, FindingRouted]) -> Done[MeasureCase]:
@@ -162,45 +216,66 @@ def _join(turn: Turn[MeasureCase, FindingRouted]) -> Done[MeasureCase]:
 
 def _open_appeal(turn: Turn[MeasureCase, Appealed]) -> Done[MeasureCase]:
     """The appeal's own case is opened."""
-    appeal = appeal_case(turn.event.appeal)
-    return Done(msgspec.structs.replace(turn.case, appeal=appeal), (OpenCase("appeal", appeal, turn.event),))
+    appeal, notified = appeal_case(turn.event.appeal), turn.case.notified
+    case = msgspec.structs.replace(turn.case, appeal=appeal, notified=turn.now if notified is None else notified)
+    return Done(case, (OpenCase("appeal", appeal, turn.event), *over(turn, "tell")))
 
 
 def _open_appeal_unnotified(turn: Turn[MeasureCase, Appealed]) -> Done[MeasureCase]:
     """The appeal's own case is opened; the party evidently knows, so the grace period starts."""
     opened = _open_appeal(turn)
-    case = msgspec.structs.replace(opened.case, notified=turn.now)
-    return Done(case, (*opened.acts, *_grace_acts(turn, case)))
+    return Done(opened.case, (*opened.acts, _grace(turn, turn.now)))
 
 
-def _appeal_over(turn: Turn[MeasureCase, AppealDecided | AppealWithdrawn]) -> Done[MeasureCase]:
+def _appeal_lost(turn: Turn[MeasureCase, AppealDecided]) -> Done[MeasureCase]:
     """The measure takes its course."""
     return Done(turn.case)
 
 
+def _appeal_withdrawn(turn: Turn[MeasureCase, AppealWithdrawn]) -> Done[MeasureCase]:
+    """The measure takes its course; the party may appeal anew."""
+    return Done(msgspec.structs.replace(turn.case, appeal=None))
+
+
 def _won(turn: Turn[MeasureCase, AppealDecided]) -> Done[MeasureCase]:
-    """The measure ends, or never begins; the finding counts for nothing; the party is notified."""
-    return _end(turn, change="annulled", reason=turn.event.reason)
+    """The measure ends, or never begins; its finding counts for nothing; lighter ones stand again; it is notified."""
+    return end(turn, change="annulled", reason=turn.event.reason)
 
 
 def _won_late(turn: Turn[MeasureCase, AppealDecided]) -> Done[MeasureCase]:
-    """The measure has ended already; the finding counts for nothing from now on."""
-    return Done(turn.case, _changed(turn.case, "annulled"))
+    """The measure has ended already; the finding counts for nothing from now on; lighter ones stand again."""
+    return Done(turn.case, (*changed(turn.case, "annulled"), *restored(turn)))
+
+
+def _lost_aside(turn: Turn[MeasureCase, AppealDecided]) -> Done[MeasureCase]:
+    """Should the measure stand again, it takes its course."""
+    return Done(_without_appeal(turn.case))
+
+
+def _withdrawn_aside(turn: Turn[MeasureCase, AppealWithdrawn]) -> Done[MeasureCase]:
+    """Should the measure stand again, it takes its course, and the party may appeal anew."""
+    return Done(msgspec.structs.replace(_without_appeal(turn.case), appeal=None))
+
+
+def _without_appeal(case: MeasureCase) -> MeasureCase:
+    after = {MeasureState.CONTESTED: MeasureState.WARNED, MeasureState.APPEALED: MeasureState.IN_FORCE}
+    stood = case.gave_way
+    return msgspec.structs.replace(case, gave_way=after.get(stood, stood) if stood else None)
 
 
 def _expire(turn: Turn[MeasureCase, ClockFired]) -> Done[MeasureCase]:
     """The order has come to its end; the party is notified."""
-    return _end(turn, change="ended", reason="the measure has come to its end")
+    return end(turn, change="ended", reason="the measure has come to its end")
 
 
 def _lift(turn: Turn[MeasureCase, Lift]) -> Done[MeasureCase]:
-    """The order is lifted; the party is notified."""
-    return _end(turn, change="annulled" if turn.event.annul else "ended", reason=turn.event.reason)
+    """The order is lifted; the party is notified. If the finding was wrong, lighter measures stand again."""
+    return end(turn, change="annulled" if turn.event.annul else "ended", reason=turn.event.reason)
 
 
 def _withdraw(turn: Turn[MeasureCase, Lift]) -> Done[MeasureCase]:
     """The measure never begins; the party is notified."""
-    return _end(turn, change="annulled", reason=turn.event.reason)
+    return end(turn, change="annulled", reason=turn.event.reason)
 
 
 def _never(turn: Turn[MeasureCase, Lift]) -> Done[MeasureCase]:
@@ -211,36 +286,74 @@ def _never(turn: Turn[MeasureCase, Lift]) -> Done[MeasureCase]:
 def _too_late(turn: Turn[MeasureCase, FindingRouted]) -> Done[MeasureCase]:
     """The finding comes to nothing."""
     case = _opened(turn)
-    return Done(case, _changed(case, "annulled"))
+    return Done(case, changed(case, "annulled"))
 
 
 def _lift_on_review(turn: Turn[MeasureCase, Reviewed]) -> Done[MeasureCase]:
     """The order is lifted; the party is notified."""
-    return _end(turn, change="ended", reason=turn.event.reason)
-
-
-def _supersede(turn: Turn[MeasureCase, Superseded]) -> Done[MeasureCase]:
-    """The order, if there is one, gives way to the heavier one."""
-    return Done(turn.case, (*_lifted(turn), *_changed(turn.case, "ended")))
+    return end(turn, change="ended", reason=turn.event.reason)
 
 
 def _keep(turn: Turn[MeasureCase, Reviewed]) -> Done[MeasureCase]:
     """The next review is set, if the order has no end of its own."""
     order = turn.case.order
-    return Done(turn.case, (_review(turn),) if order is not None and order.until is None else ())
+    return Done(turn.case, (review(turn),) if order is not None and order.until is None else ())
 
 
 def _ask_review(turn: Turn[MeasureCase, ClockFired]) -> Done[MeasureCase]:
     """People are asked whether the measure is still needed; the next review is set, whatever they do."""
-    return Done(turn.case, (Alert("decision", "review"), _review(turn)))
+    return Done(turn.case, (Alert("decision", "review"), review(turn)))
+
+
+def _supersede(turn: Turn[MeasureCase, Superseded]) -> Done[MeasureCase]:
+    """The order, if there is one, gives way to the heavier one."""
+    case = msgspec.structs.replace(
+        turn.case, gave_way=turn.case.state, gave_way_to=turn.event.by, interim=None, service=None
+    )
+    return Done(case, (*lifted(turn), *changed(turn.case, "ended")))
+
+
+def _stand_fast(turn: Turn[MeasureCase, Superseded]) -> Done[MeasureCase]:
+    """It stands beside the heavier one: what an authority ordered it alone ends."""
+    return Done(turn.case)
+
+
+def _nothing(turn: Turn[MeasureCase, msgspec.Struct]) -> Done[MeasureCase]:
+    """Nothing is to be done."""
+    return Done(turn.case)
+
+
+def _notified_aside(turn: Turn[MeasureCase, Delivered]) -> Done[MeasureCase]:
+    """The party was notified; should the measure stand again, its grace starts."""
+    stood = turn.case.gave_way
+    after = MeasureState.WARNED if stood == MeasureState.TELLING else stood
+    return Done(msgspec.structs.replace(turn.case, notified=turn.now, gave_way=after))
+
+
+def _tell_again(turn: Turn[MeasureCase, Restored]) -> Done[MeasureCase]:
+    """It is pending again: its notice is still on its way."""
+    return Done(turn.case, (turn.clock("tell"), *changed(turn.case, "resumed")))
+
+
+def _resume_grace(turn: Turn[MeasureCase, Restored]) -> Done[MeasureCase]:
+    """It is pending again: what is left of its grace runs."""
+    notified = turn.case.notified
+    assert notified is not None, f"{turn.case.case}: it was warned or contested"
+    return Done(turn.case, (_grace(turn, notified), *changed(turn.case, "resumed")))
+
+
+def _stand_again(turn: Turn[MeasureCase, Restored]) -> Done[MeasureCase]:
+    """The order is written again, with its own end; the party is notified."""
+    before = turn.case.order
+    assert before is not None, "the condition of this row asks for it"
+    order = msgspec.structs.replace(before, from_=turn.now)
+    clock = review(turn) if order.until is None else SetClock(Clock("end", order.until))
+    case = msgspec.structs.replace(turn.case, order=order)
+    acts: tuple[Act, ...] = (WriteOrder(order), clock, *changed(case, "in-force"), notify_of_restoration(turn, case))
+    return Done(case, acts)
 
 
 # ---- what the actions are made of
-
-
-def _finding(case: MeasureCase) -> Finding:
-    assert case.finding is not None, f"{case.case}: every step but the first has a finding"
-    return case.finding
 
 
 def _opened(turn: Turn[MeasureCase, FindingRouted]) -> MeasureCase:
@@ -256,140 +369,70 @@ def _opened(turn: Turn[MeasureCase, FindingRouted]) -> MeasureCase:
     )
 
 
-def _first_acts(turn: Turn[MeasureCase, FindingRouted], case: MeasureCase) -> tuple[Act, ...]:
-    finding = _finding(case)
-    return (
-        KeepRecord(finding.evidence or (finding.finding,), finding.basis),
-        SendNotice(_notice(turn, case, subject="measure", reason=finding.grounds)),
-    )
-
-
-def _notice(
-    turn: Turn[MeasureCase, msgspec.Struct], case: MeasureCase, *, subject: NoticeSubject, reason: str
-) -> Notice:
-    finding = _finding(case)
-    begins = subject == "measure"
-    return Notice(
-        notice=case.notice if begins and case.notice else turn.name("N"),
-        case=case.case,
-        time=turn.now,
-        to=party_key(finding.party),
-        subject=subject,
-        reason=reason,
-        basis=finding.basis,
-        measure=case.measure,
-        grace_ms=turn.terms.measure(case.measure).grace_ms if begins and case.notified is None else None,
-        appeal=turn.terms.appeal,
-        evidence=finding.evidence,
-        figures=finding.figures,
-    )
-
-
-def _grace(turn: Turn[MeasureCase, msgspec.Struct]) -> Done[MeasureCase]:
-    case = msgspec.structs.replace(turn.case, notified=turn.now)
-    return Done(case, _grace_acts(turn, case))
-
-
-def _grace_acts(turn: Turn[MeasureCase, msgspec.Struct], case: MeasureCase) -> tuple[Act, ...]:
-    grace = Clock("grace", turn.now + turn.terms.measure(case.measure).grace_ms)
-    return ClearClock("tell"), SetClock(grace)
-
-
-def _in_force(turn: Turn[MeasureCase, msgspec.Struct], case: MeasureCase) -> Done[MeasureCase]:
-    finding = _finding(case)
-    order = Order(
-        order=made_id("O", case.case),
-        measure=case.measure,
-        from_=turn.now,
-        basis=finding.basis,
-        sender=finding.party.sender,
-        number=finding.party.number,
-        channel=finding.channel,
-        until=_end_of(turn, case),
-        notice=case.notice,
-        appeal=turn.terms.appeal,
-        actor=finding.actor,
-    )
-    clock = _review(turn) if order.until is None else SetClock(Clock("end", order.until))
-    replaced = (NotifyCase(lighter, Superseded(case.case)) for lighter in case.replaces)
-    after = msgspec.structs.replace(case, order=order)
-    return Done(after, (WriteOrder(order), clock, *_changed(after, "in-force"), *replaced))
-
-
-def _end_of(turn: Turn[MeasureCase, msgspec.Struct], case: MeasureCase) -> int | None:
-    """The order's end: an authority's own, none for what an authority or prohibited content began, else the
-    term.
-    """
-    if case.until is not None:
-        return max(case.until, turn.now)
-    if _finding(case).basis in AT_ONCE_BASES:
-        return None
-    return turn.now + turn.terms.measure(case.measure).length_ms
-
-
-def _review(turn: Turn[MeasureCase, msgspec.Struct]) -> SetClock:
-    return SetClock(Clock("review", turn.now + turn.terms.settings.review_ms))
-
-
-def _end(turn: Turn[MeasureCase, msgspec.Struct], *, change: Change, reason: str) -> Done[MeasureCase]:
-    notice = SendNotice(_notice(turn, turn.case, subject="measure-ended", reason=reason))
-    return Done(turn.case, (*_lifted(turn), *_changed(turn.case, change), notice))
-
-
-def _lifted(turn: Turn[MeasureCase, msgspec.Struct]) -> tuple[Act, ...]:
-    order = turn.case.order
-    if order is None or not order.in_force(turn.now):
-        return ()
-    return (LiftOrder(msgspec.structs.replace(order, until=turn.now)),)
-
-
-def _changed(case: MeasureCase, change: Change) -> tuple[Act, ...]:
-    changed = MeasureChanged(case.case, case.measure, change)
-    escalation = NotifyEscalation(_finding(case).party, changed)
-    return (escalation, NotifyCase(case.origin, changed)) if case.origin else (escalation,)
+def _grace(turn: Turn[MeasureCase, msgspec.Struct], since: int) -> SetClock:
+    return SetClock(Clock("grace", since + turn.terms.measure(turn.case.measure).grace_ms))
 
 
 # ---- the table
+
+ORDERED = "regulator-order"
+"""The basis of what an authority ordered."""
 
 S = MeasureState
 row = RowBuilder(MeasureCase)
 
 # fmt: off
 TABLE = (
-    row(S.NEW,       FindingRouted,           S.IN_FORCE,   _enforce_and_notify, AT_ONCE),
-    row(S.NEW,       FindingRouted,           S.TELLING,    _notify),
+    row(S.NEW,       FindingRouted,   S.IN_FORCE,   _enforce_and_notify, AT_ONCE),
+    row(S.NEW,       FindingRouted,   S.TELLING,    _notify),
     # Taken back before it came: messages of different cases may overtake each other.
     row(S.NEW,       Lift,            S.WITHDRAWN,  _never),
-    row(S.WITHDRAWN, FindingRouted,           None,         _too_late, NEVER_BEGUN),
+    row(S.WITHDRAWN, FindingRouted,   None,         _too_late, NEVER_BEGUN),
     # The party is notified, and has its grace.
-    row(S.TELLING,   Delivered,       S.WARNED,     _start_grace, OUR_NOTICE),
     row(S.TELLING,   DeliveryFailed,  S.WARNED,     _deem_notified, TRIED_ENOUGH),
-    row(S.TELLING,   DeliveryFailed,  None,         _failed, OUR_FAILURE),
-    row(S.TELLING,   Appealed,        S.CONTESTED,  _open_appeal_unnotified, FIRST_APPEAL),
-    row(S.TELLING,   ClockFired,            None,         breach, fired("tell")),
-    row(S.WARNED,    Appealed,        S.CONTESTED,  _open_appeal, FIRST_APPEAL),
-    row(S.WARNED,    ClockFired,            S.IN_FORCE,   _enforce, fired("grace")),
-    row(S.CONTESTED, ClockFired,            S.APPEALED,   _enforce, fired("grace")),
+    row(S.TELLING,   DeliveryFailed,  None,         _failed, AT_ADDRESSEE),
+    *waiting_rows(row, S.TELLING, S.WARNED, _start_grace, no_address=_stop_meanwhile),
+    row(S.TELLING,   ClockFired,      None,         _untold, fired("tell")),
+    row(S.TELLING,   Appealed,        S.CONTESTED,  _open_appeal_unnotified, MAY_APPEAL),
+    row(S.WARNED,    Appealed,        S.CONTESTED,  _open_appeal, MAY_APPEAL),
+    row(S.WARNED,    ClockFired,      S.IN_FORCE,   _enforce, fired("grace")),
+    row(S.CONTESTED, ClockFired,      S.APPEALED,   _enforce, fired("grace")),
     row(PENDING,     Lift,            S.WITHDRAWN,  _withdraw),
     # In force.
-    row(S.IN_FORCE,  Appealed,        S.APPEALED,   _open_appeal, FIRST_APPEAL),
-    row(STANDING,    ClockFired,            S.EXPIRED,    _expire, fired("end")),
-    row(STANDING,    ClockFired,            None,         _ask_review, fired("review")),
+    *waiting_rows(row, STANDING, None, _note_notified),
+    row(STANDING,    ClockFired,      None,         breach, fired("tell")),
+    row(S.IN_FORCE,  Appealed,        S.APPEALED,   _open_appeal, MAY_APPEAL),
+    row(STANDING,    ClockFired,      S.EXPIRED,    _expire, fired("end")),
+    row(STANDING,    ClockFired,      None,         _ask_review, fired("review")),
     row(STANDING,    Reviewed,        None,         _keep, KEPT),
     row(STANDING,    Reviewed,        S.LIFTED,     _lift_on_review, NOT_KEPT),
     row(STANDING,    Lift,            S.LIFTED,     _lift),
     # An appeal comes to its end.
     row((S.CONTESTED, S.APPEALED), AppealDecided, S.APPEAL_WON, _won, PARTY_WINS),
-    row(S.CONTESTED, AppealDecided,   S.WARNED,     _appeal_over, MEASURE_STANDS),
-    row(S.APPEALED,  AppealDecided,   S.IN_FORCE,   _appeal_over, MEASURE_STANDS),
-    row(S.CONTESTED, AppealWithdrawn, S.WARNED,     _appeal_over, OUR_APPEAL),
-    row(S.APPEALED,  AppealWithdrawn, S.IN_FORCE,   _appeal_over, OUR_APPEAL),
+    row(S.CONTESTED, AppealDecided,   S.WARNED,     _appeal_lost, MEASURE_STANDS),
+    row(S.APPEALED,  AppealDecided,   S.IN_FORCE,   _appeal_lost, MEASURE_STANDS),
+    row(S.CONTESTED, AppealWithdrawn, S.WARNED,     _appeal_withdrawn, OUR_APPEAL),
+    row(S.APPEALED,  AppealWithdrawn, S.IN_FORCE,   _appeal_withdrawn, OUR_APPEAL),
     # What comes later, or beside.
-    row((*PENDING, *STANDING), FindingRouted,      None,         _join),
+    row((*PENDING, *STANDING), FindingRouted, None, _join),
+    row((*PENDING, *STANDING), Superseded, None,    _stand_fast, BY_AUTHORITY),
     row((*PENDING, *STANDING), Superseded, S.SUPERSEDED, _supersede),
+    row(ENDED,       Superseded,      None,         _nothing),
+    # A heavier measure stands in its place, until it is annulled.
+    row(S.SUPERSEDED, Restored,       S.TELLING,    _tell_again, _stood(S.TELLING)),
+    row(S.SUPERSEDED, Restored,       S.WARNED,     _resume_grace, _stood(S.WARNED)),
+    row(S.SUPERSEDED, Restored,       S.CONTESTED,  _resume_grace, _stood(S.CONTESTED)),
+    row(S.SUPERSEDED, Restored,       S.IN_FORCE,   _stand_again, _stood(S.IN_FORCE)),
+    row(S.SUPERSEDED, Restored,       S.APPEALED,   _stand_again, _stood(S.APPEALED)),
+    row((*PENDING, *STANDING, *ENDED), Restored, None, _nothing),
+    row(S.SUPERSEDED, Delivered,      None,         _notified_aside, DELIVERED),
+    row(S.SUPERSEDED, AppealDecided,  S.APPEAL_WON, _won_late, PARTY_WINS),
+    row(S.SUPERSEDED, AppealDecided,  None,         _lost_aside, MEASURE_STANDS),
+    row(S.SUPERSEDED, AppealWithdrawn, None,        _withdrawn_aside, OUR_APPEAL),
+    # It has ended.
     row(ENDED,       AppealDecided,   None,         _won_late, PARTY_WINS),
-    row(ENDED,       AppealDecided,   None,         _appeal_over, MEASURE_STANDS),
-    row(ENDED,       AppealWithdrawn, None,         _appeal_over, OUR_APPEAL),
+    row(ENDED,       AppealDecided,   None,         _appeal_lost, MEASURE_STANDS),
+    row(ENDED,       AppealWithdrawn, None,         _appeal_withdrawn, OUR_APPEAL),
 )
 # fmt: on
 
@@ -400,7 +443,12 @@ PROCEDURE = Procedure[MeasureCase](
     theory=(
         "No party is suspended that was not notified first: a measure comes into force when the grace of its "
         "notice has passed. The exceptions, prohibited content and an order of the regulator that says so, "
-        "notify the party in the same step (our reading of Article 22). An appeal does not hold the measure up."
+        "notify the party in the same step (our reading of Article 22). Notified is whom the connector reached, whom "
+        "one person served and another confirmed it, who appeals, and who does not take at its own end what is "
+        "delivered; nobody for want of an address. Only a suspension needs prior telling: where a notice waits to be "
+        "served, commercial traffic is stopped meanwhile. An appeal does not hold the measure up; one that was "
+        "withdrawn may be made anew. Lighter measures give way to a heavier one, but for what an authority ordered, "
+        "and stand again when it is annulled."
     ),
     states={
         S.NEW: "nothing has happened",
@@ -428,8 +476,6 @@ __all__ = [
     "PROCEDURE",
     "STANDING",
     "TABLE",
-    "Delivered",
-    "DeliveryFailed",
     "MeasureCase",
     "MeasureEvent",
     "MeasureState",

@@ -5,9 +5,17 @@ from enum import StrEnum
 import msgspec
 
 from stream.enforce.procedures.clocks import ClockFired
-from stream.enforce.procedures.engine import Case
-from stream.enforce.procedures.messages import AppealDecided, Appealed, AppealWithdrawn, FindingRouted, Lift, Superseded
-from stream.model.control import CaseId, Delivery, Finding
+from stream.enforce.procedures.messages import (
+    AppealDecided,
+    Appealed,
+    AppealWithdrawn,
+    FindingRouted,
+    Lift,
+    Restored,
+    Superseded,
+)
+from stream.enforce.procedures.telling import Delivered, DeliveryFailed, Served, WaitingCase
+from stream.model.control import CaseId, Finding
 from stream.model.fields import Measure
 from stream.model.registry import Order
 
@@ -39,7 +47,7 @@ ENDED = (
 )
 
 
-class MeasureCase(Case, frozen=True, kw_only=True):
+class MeasureCase(WaitingCase, frozen=True, kw_only=True):
     """A measure against one party. `finding` is absent only before the first step."""
 
     state: MeasureState = MeasureState.NEW
@@ -54,23 +62,22 @@ class MeasureCase(Case, frozen=True, kw_only=True):
     """when the party was notified, or counts as notified (milliseconds)"""
     failed_first: int | None = None
     failures_count: int = 0
+    """attempts that failed at the addressee's end"""
+    interim: Order | None = None
+    """what stands while the notice waits to be served; the order takes its place under the same id"""
     order: Order | None = None
     appeal: CaseId | None = None
     joined: tuple[str, ...] = ()
     """later findings that came to the same; the oldest `joined_max`"""
     joined_count: int = 0
+    gave_way: MeasureState | None = None
+    """where it stood when a heavier measure took its place"""
+    gave_way_to: CaseId | None = None
 
-
-class Delivered(msgspec.Struct, frozen=True, tag_field="event", tag="delivered"):
-    """The connector delivered a notice."""
-
-    delivery: Delivery
-
-
-class DeliveryFailed(msgspec.Struct, frozen=True, tag_field="event", tag="delivery-failed"):
-    """The connector tried to deliver a notice and failed."""
-
-    delivery: Delivery
+    @property
+    def waits_for(self) -> str | None:
+        """Its notice, until the party was notified."""
+        return self.notice if self.notified is None else None
 
 
 class Reviewed(msgspec.Struct, frozen=True, tag_field="event", tag="reviewed"):
@@ -85,11 +92,13 @@ MeasureEvent = (
     FindingRouted
     | Delivered
     | DeliveryFailed
+    | Served
     | Reviewed
     | Appealed
     | AppealDecided
     | AppealWithdrawn
     | Lift
     | Superseded
+    | Restored
     | ClockFired
 )

@@ -11,15 +11,16 @@ import msgspec
 from stream.enforce.procedures.forms import Wrong
 from stream.model.control import Appeal as AppealRecord
 from stream.model.control import CaseId, Dispute, Finding
-from stream.model.fields import Measure
+from stream.model.fields import Channel, Measure
 
 Side = Literal["party", "measure"]
 """Who wins an appeal: the party that appealed (the measure ends), or the measure (it stands)."""
 
-Change = Literal["in-force", "ended", "annulled"]
+Change = Literal["in-force", "ended", "annulled", "resumed"]
 """What became of a measure.
 
-`annulled`: it should not have been (appeal won, finding wrong), and counts for nothing.
+`annulled`: it should not have been (appeal won, finding wrong), and counts for nothing. `resumed`: it had given way to
+a heavier one, which was annulled, and goes on where it stood, not yet in force.
 """
 
 
@@ -77,12 +78,22 @@ class Superseded(msgspec.Struct, frozen=True, tag_field="event", tag="superseded
     by: CaseId
 
 
+class Restored(msgspec.Struct, frozen=True, tag_field="event", tag="restored"):
+    """The heavier measure that had taken this one's place was annulled."""
+
+    by: CaseId
+
+
 class MeasureChanged(msgspec.Struct, frozen=True, tag_field="event", tag="measure-changed"):
-    """A measure came into force or ended: for the escalation record of its party and the case that it came from."""
+    """A measure came into force or ended: for the escalation record of its party and the case that it came from.
+
+    `channel` is the measure's, None for both.
+    """
 
     measure_case: CaseId
     measure: Measure
     change: Change
+    channel: Channel | None = None
 
 
 class Disputed(msgspec.Struct, frozen=True, tag_field="event", tag="disputed"):
@@ -94,5 +105,15 @@ class Disputed(msgspec.Struct, frozen=True, tag_field="event", tag="disputed"):
 Opening = FindingRouted | Appealed | Disputed
 """What opens a case of another procedure."""
 
-Message = FindingRouted | Appealed | AppealDecided | AppealWithdrawn | Lift | Superseded | MeasureChanged | Disputed
+Message = (
+    FindingRouted
+    | Appealed
+    | AppealDecided
+    | AppealWithdrawn
+    | Lift
+    | Superseded
+    | Restored
+    | MeasureChanged
+    | Disputed
+)
 """What one case can send to another."""

@@ -24,6 +24,7 @@ BY_MACHINES = {
     "delivery-failed",
     "found",
     "superseded",
+    "restored",
     "measure-changed",
     "appeal-decided",
     "appeal-withdrawn",

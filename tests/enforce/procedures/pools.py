@@ -16,10 +16,12 @@ from stream.enforce.procedures.messages import (
     FindingRouted,
     Lift,
     MeasureChanged,
+    Restored,
     Superseded,
 )
+from stream.enforce.procedures.telling import Delivered, DeliveryFailed
 from stream.model.control import Appeal, Complaint, Direction, Dispute, Filing, Party, Punishment
-from tests.enforce.procedures.world import NOW, OTHER, PARTY, at, delivery, finding
+from tests.enforce.procedures.world import NOW, OTHER, PARTY, at, delivery, finding, served, unaddressed
 
 SUBSCRIBER: Final = "+8613800138000"
 
@@ -55,16 +57,27 @@ DIRECTION: Final = Direction(
 )
 
 
+def of_notice(notice: str) -> Sequence[msgspec.Struct]:
+    """What can happen to the notice that a case waits for."""
+    return (
+        Delivered(delivery(notice)),
+        Delivered(delivery("N-another")),
+        DeliveryFailed(delivery(notice, failed=True)),
+        DeliveryFailed(delivery("N-another", failed=True)),
+        unaddressed(notice),
+        served(notice),
+        served(notice, by="desk:18"),
+    )
+
+
 def of_measure(case: measure.MeasureCase) -> Sequence[msgspec.Struct]:
     notice, ours = case.notice or "N-none", case.appeal or "A-none"
     return (
         FindingRouted(finding(), "suspend", replaces=("M-0",)),
         FindingRouted(finding(basis="prohibited-content"), "suspend", at_once=True, origin="X-1"),
+        FindingRouted(finding(basis="regulator-order"), "stop"),
         FindingRouted(finding("F-2"), "suspend"),
-        measure.Delivered(delivery(notice)),
-        measure.Delivered(delivery("N-another")),
-        measure.DeliveryFailed(delivery(notice, failed=True)),
-        measure.DeliveryFailed(delivery("N-another", failed=True)),
+        *of_notice(notice),
         measure.Reviewed(keep=True, reason="still needed"),
         measure.Reviewed(keep=False, reason="mended"),
         Appealed(APPEAL),
@@ -75,6 +88,7 @@ def of_measure(case: measure.MeasureCase) -> Sequence[msgspec.Struct]:
         AppealWithdrawn(ours),
         Lift("mended"),
         Superseded("M-2"),
+        Restored("M-2"),
     )
 
 

@@ -22,8 +22,6 @@ from stream.enforce.procedures.effects import (
 from stream.enforce.procedures.engine import Stepped, advance
 from stream.enforce.procedures.measure import (
     PROCEDURE,
-    Delivered,
-    DeliveryFailed,
     MeasureCase,
     MeasureEvent,
     MeasureState,
@@ -36,14 +34,30 @@ from stream.enforce.procedures.messages import (
     FindingRouted,
     Lift,
     MeasureChanged,
+    Restored,
     Superseded,
 )
+from stream.enforce.procedures.telling import Delivered, DeliveryFailed
 from stream.model.control import Notice
 from stream.model.fields import Measure
 from stream.model.registry import Order
 from stream.registry.admission import OF_A_MEASURE
 from tests.enforce.procedures import pools
-from tests.enforce.procedures.world import DAY, HOUR, MINUTE, NOW, TERMS, act, acts, delivery, finding, refused, took
+from tests.enforce.procedures.world import (
+    DAY,
+    HOUR,
+    MINUTE,
+    NOW,
+    TERMS,
+    act,
+    acts,
+    delivery,
+    finding,
+    refused,
+    served,
+    took,
+    unaddressed,
+)
 
 NEW = MeasureCase(case="M-1")
 
@@ -110,7 +124,11 @@ def test_what_must_be_stopped_at_once_is_told_in_the_same_step(basis: str) -> No
     order, notice = act(effects, WriteOrder).order, act(effects, SendNotice).notice
     assert (case.state, order.from_, order.notice, order.basis) == (MeasureState.IN_FORCE, NOW, notice.notice, basis)
     assert order.until is None
-    assert act(effects, SetClock).clock.clock == "review"
+    assert [one.clock.clock for one in acts(effects, SetClock)] == ["review", "tell"], (
+        "it is owed a notice all the same"
+    )
+    assert case.notified is None
+    assert took(advance(PROCEDURE, case, Delivered(delivery(notice.notice)), NOW + 1, TERMS)).case.notified == NOW + 1
     assert act(effects, NotifyCase) == NotifyCase("X-1", MeasureChanged("M-1", "suspend", "in-force"))
 
 
@@ -135,6 +153,54 @@ def test_the_delivery_of_another_notice_tells_nobody() -> None:
     case = took(advance(PROCEDURE, NEW, FindingRouted(finding(), "suspend"), NOW, TERMS)).case
     refused(advance(PROCEDURE, case, Delivered(delivery("N-another")), NOW + MINUTE, TERMS))
     refused(advance(PROCEDURE, case, DeliveryFailed(delivery("N-another", failed=True)), NOW + MINUTE, TERMS))
+
+
+@pytest.mark.parametrize(("measure", "meanwhile"), [("limit", "limit"), ("stop", "stop"), ("suspend", "stop")])
+def test_want_of_an_address_tells_nobody_and_commercial_traffic_stops_until_the_notice_is_served(
+    measure: Measure, meanwhile: Measure
+) -> None:
+    case = took(advance(PROCEDURE, NEW, FindingRouted(finding(), measure), NOW, TERMS)).case
+    case, effects = took(advance(PROCEDURE, case, unaddressed("N-M-1-1"), NOW + MINUTE, TERMS))
+    assert act(effects, Alert).about == "serve-notice"
+    order = act(effects, WriteOrder).order
+    assert (order.measure, order.order, order.notice) == (meanwhile, "O-M-1", "N-M-1-1")
+    for attempt in range(2, 12):
+        again = unaddressed("N-M-1-1", attempt=attempt)
+        case, effects = took(advance(PROCEDURE, case, again, NOW + attempt * HOUR, TERMS))
+        assert effects == (), "people are asked once, and the order stands"
+    assert case.state == MeasureState.TELLING, "nobody was told"
+    case = took(advance(PROCEDURE, case, served("N-M-1-1"), NOW + DAY, TERMS)).case
+    case = took(advance(PROCEDURE, case, served("N-M-1-1", by="desk:18"), NOW + 2 * DAY, TERMS)).case
+    assert (case.state, case.notified) == (MeasureState.WARNED, NOW + 2 * DAY)
+    case, effects = after_grace(case)
+    order = act(effects, WriteOrder).order
+    assert (order.measure, order.order) == (measure, "O-M-1"), "under the same id: what stood meanwhile is replaced"
+    assert order.from_ == NOW + 2 * DAY + TERMS.measure(measure).grace_ms
+
+
+def test_a_service_is_confirmed_by_another_person_who_records_the_same() -> None:
+    case = took(advance(PROCEDURE, NEW, FindingRouted(finding(), "suspend"), NOW, TERMS)).case
+    refused(advance(PROCEDURE, case, served("N-another"), NOW + MINUTE, TERMS))
+    refused(advance(PROCEDURE, case, served("N-M-1-1", at=NOW + HOUR), NOW + MINUTE, TERMS))
+    case, effects = took(advance(PROCEDURE, case, served("N-M-1-1"), NOW + MINUTE, TERMS))
+    assert (case.state, act(effects, Alert).about) == (MeasureState.TELLING, "confirm-service")
+    alone = refused(advance(PROCEDURE, case, served("N-M-1-1"), NOW + MINUTE, TERMS))
+    assert "another person has recorded the same" in alone.reason
+    other = took(advance(PROCEDURE, case, served("N-M-1-1", by="desk:18", at=NOW + 1), NOW + MINUTE, TERMS)).case
+    assert other.state == MeasureState.TELLING, "it is another service, and the first person may confirm it"
+    assert took(advance(PROCEDURE, other, served("N-M-1-1", at=NOW + 1), NOW + MINUTE, TERMS)).case.notified
+
+
+def test_failures_that_are_ours_tell_nobody_however_many_they_are() -> None:
+    case = took(advance(PROCEDURE, NEW, FindingRouted(finding(), "suspend"), NOW, TERMS)).case
+    ours = DeliveryFailed(msgspec.structs.replace(delivery("N-M-1-1", failed=True), at_addressee=False))
+    refused(advance(PROCEDURE, case, ours, NOW + 10 * DAY, TERMS))
+    (tell,) = case.clocks
+    case, effects = took(advance(PROCEDURE, case, ClockFired("tell", tell.due), tell.due, TERMS))
+    assert (case.state, case.breached) == (MeasureState.TELLING, ("tell",))
+    assert act(effects, WriteOrder).order.measure == "stop", "a day later what needs no telling stands"
+    lifted, effects = took(advance(PROCEDURE, case, Lift("mended"), NOW + 2 * DAY, TERMS))
+    assert (lifted.state, act(effects, LiftOrder).order.until) == (MeasureState.WITHDRAWN, NOW + 2 * DAY)
 
 
 def test_two_attempts_are_not_enough_however_long_they_took() -> None:
@@ -187,9 +253,17 @@ def test_a_party_appeals_once() -> None:
     case = took(advance(PROCEDURE, told(), Appealed(pools.APPEAL), NOW + HOUR, TERMS)).case
     case = took(advance(PROCEDURE, case, AppealDecided("A-1", "measure", "not shown"), NOW + 2 * HOUR, TERMS)).case
     assert case.state == MeasureState.WARNED
-    assert (
-        "for the first time" in refused(advance(PROCEDURE, case, Appealed(pools.APPEAL), NOW + 3 * HOUR, TERMS)).reason
-    )
+    again = refused(advance(PROCEDURE, case, Appealed(pools.APPEAL), NOW + 3 * HOUR, TERMS))
+    assert "no appeal of it is pending or was decided" in again.reason
+
+
+def test_an_appeal_that_was_withdrawn_may_be_made_anew() -> None:
+    case = took(advance(PROCEDURE, told(), Appealed(pools.APPEAL), NOW + HOUR, TERMS)).case
+    case = took(advance(PROCEDURE, case, AppealWithdrawn("A-1"), NOW + 2 * HOUR, TERMS)).case
+    anew = Appealed(msgspec.structs.replace(pools.APPEAL, appeal="2"))
+    case, effects = took(advance(PROCEDURE, case, anew, NOW + 3 * HOUR, TERMS))
+    assert (case.state, act(effects, OpenCase).case) == (MeasureState.CONTESTED, "A-2")
+    refused(advance(PROCEDURE, case, AppealDecided("A-1", "party", "shown"), NOW + 4 * HOUR, TERMS))
 
 
 def test_a_heavier_measure_takes_the_place_of_the_lighter_one() -> None:
@@ -199,6 +273,66 @@ def test_a_heavier_measure_takes_the_place_of_the_lighter_one() -> None:
     ended, effects = took(advance(PROCEDURE, lighter, Superseded("M-2"), NOW + DAY, TERMS))
     assert ended.state == MeasureState.SUPERSEDED
     assert not act(effects, LiftOrder).order.in_force(NOW + DAY)
+
+
+def after_winning(*events: MeasureEvent) -> tuple[Restored, ...]:
+    """What a heavier measure of M-2 says to the lighter M-1 once these have happened to it."""
+    case = took(advance(PROCEDURE, NEW, FindingRouted(finding(), "suspend", replaces=("M-1",)), NOW, TERMS)).case
+    case = after_grace(took(advance(PROCEDURE, case, Delivered(delivery("N-M-1-1")), NOW, TERMS)).case).case
+    said: list[Restored] = []
+    for event in events:
+        case, effects = took(advance(PROCEDURE, case, event, NOW + 2 * DAY, TERMS))
+        said += [one.event for one in acts(effects, NotifyCase) if isinstance(one.event, Restored)]
+    return tuple(said)
+
+
+def test_only_a_heavier_measure_that_should_not_have_been_gives_its_place_back() -> None:
+    lost = AppealDecided("A-1", "measure", "not shown")
+    won = AppealDecided("A-1", "party", "consent was shown")
+    back = (Restored("M-1"),)
+    assert after_winning(Appealed(pools.APPEAL), won) == back
+    assert after_winning(Appealed(pools.APPEAL), Lift("mended"), won) == back, "it had ended before"
+    assert after_winning(Lift("an error", annul=True)) == back
+    assert after_winning(Appealed(pools.APPEAL), lost, Lift("mended")) == ()
+
+
+def test_a_lighter_measure_stands_again_for_what_is_left_of_it() -> None:
+    lighter = after_grace(told("limit")).case
+    before = lighter.order
+    assert before is not None
+    assert before.until is not None
+    gone = took(advance(PROCEDURE, lighter, Superseded("M-2"), NOW + DAY, TERMS)).case
+    case, effects = took(advance(PROCEDURE, gone, Restored("M-2"), NOW + 9 * DAY, TERMS))
+    order = act(effects, WriteOrder).order
+    assert case.state == MeasureState.IN_FORCE
+    assert order == msgspec.structs.replace(before, from_=NOW + 9 * DAY), "under its own id, until its own end"
+    assert act(effects, SetClock).clock.due == before.until
+    assert act(effects, NotifyEscalation).change.change == "in-force"
+    assert "stands again" in act(effects, SendNotice).notice.reason
+    late = took(advance(PROCEDURE, gone, Restored("M-2"), before.until, TERMS))
+    assert (late.case.state, late.effects) == (MeasureState.SUPERSEDED, ()), "its own end has come"
+    other = took(advance(PROCEDURE, gone, Restored("M-3"), NOW + 9 * DAY, TERMS))
+    assert other.case.state == MeasureState.SUPERSEDED, "it gave way to another"
+
+
+def test_a_lighter_measure_goes_on_where_it_stood() -> None:
+    pending = took(advance(PROCEDURE, told("stop"), Superseded("M-2"), NOW + HOUR, TERMS)).case
+    case, effects = took(advance(PROCEDURE, pending, Restored("M-2"), NOW + 9 * DAY, TERMS))
+    assert (case.state, act(effects, SetClock).clock.due) == (MeasureState.WARNED, NOW + MINUTE + 4 * HOUR)
+    assert act(effects, NotifyEscalation).change.change == "resumed"
+    contested = took(advance(PROCEDURE, told("stop"), Appealed(pools.APPEAL), NOW + HOUR, TERMS)).case
+    contested = took(advance(PROCEDURE, contested, Superseded("M-2"), NOW + HOUR, TERMS)).case
+    lost = took(advance(PROCEDURE, contested, AppealDecided("A-1", "measure", "no"), NOW + 2 * HOUR, TERMS)).case
+    assert took(advance(PROCEDURE, lost, Restored("M-2"), NOW + 9 * DAY, TERMS)).case.state == MeasureState.WARNED
+    won = took(advance(PROCEDURE, contested, AppealDecided("A-1", "party", "yes"), NOW + 2 * HOUR, TERMS)).case
+    assert took(advance(PROCEDURE, won, Restored("M-2"), NOW + 9 * DAY, TERMS)).case.state == MeasureState.APPEAL_WON
+
+
+def test_what_an_authority_ordered_gives_way_to_nothing() -> None:
+    found = FindingRouted(finding(basis="regulator-order"), "stop", at_once=True, until=NOW + 300 * DAY)
+    case = took(advance(PROCEDURE, NEW, found, NOW, TERMS)).case
+    case, effects = took(advance(PROCEDURE, case, Superseded("M-2"), NOW + DAY, TERMS))
+    assert (case.state, effects) == (MeasureState.IN_FORCE, ())
 
 
 def test_later_findings_join_and_are_kept_and_counted_once() -> None:
@@ -212,6 +346,7 @@ def test_later_findings_join_and_are_kept_and_counted_once() -> None:
 def test_a_measure_without_an_end_is_reviewed_until_somebody_ends_it() -> None:
     found = FindingRouted(finding(basis="prohibited-content"), "suspend", at_once=True)
     case = took(advance(PROCEDURE, NEW, found, NOW, TERMS)).case
+    case = took(advance(PROCEDURE, case, Delivered(delivery("N-M-1-1")), NOW, TERMS)).case
     for _ in range(3):
         (review,) = case.clocks
         case, effects = took(advance(PROCEDURE, case, ClockFired("review", review.due), review.due, TERMS))
@@ -239,6 +374,7 @@ class ToldBeforeSuspended(RuleBasedStateMachine):
         self.sent: dict[str, int] = {}
         self.told: dict[str, int] = {}
         self.failures: dict[str, list[int]] = {}
+        self.services: set[str] = set()
         self.orders: dict[str, Order] = {}
         self.at_once = False
 
@@ -251,7 +387,8 @@ class ToldBeforeSuspended(RuleBasedStateMachine):
         for notice in acts(effects, SendNotice):
             self.sent[notice.notice.notice] = self.now
         for written in acts(effects, WriteOrder):
-            self.check(written.order, {one.notice.notice for one in acts(effects, SendNotice)})
+            if written.order.measure == "suspend" or self.case.order == written.order:
+                self.check(written.order, {one.notice.notice for one in acts(effects, SendNotice)})
             self.orders[written.order.order] = written.order
         for lifted in acts(effects, LiftOrder):
             self.orders[lifted.order.order] = lifted.order
@@ -292,6 +429,19 @@ class ToldBeforeSuspended(RuleBasedStateMachine):
         self.failures.setdefault(self.case.notice or "", []).append(self.now + later)
         self.happens(DeliveryFailed(delivery(self.case.notice or "", failed=True)), later=later)
 
+    @precondition(lambda self: self.case.notice)
+    @rule(attempt=st.integers(1, 3))
+    def has_no_address(self, attempt: int) -> None:
+        self.happens(unaddressed(self.case.notice or "", attempt=attempt))
+
+    @precondition(lambda self: self.case.notice)
+    @rule(by=st.sampled_from(["desk:17", "desk:18"]))
+    def is_served(self, by: str) -> None:
+        self.services.add(by)
+        if len(self.services) == 2:
+            self.told.setdefault(self.case.notice or "", self.now + MINUTE)
+        self.happens(served(self.case.notice or "", by=by))
+
     @rule()
     def is_appealed(self) -> None:
         if self.case.state == MeasureState.TELLING and self.case.notice and self.case.appeal is None:
@@ -307,8 +457,17 @@ class ToldBeforeSuspended(RuleBasedStateMachine):
             case _:
                 self.happens(AppealWithdrawn(ours))
 
-    @rule(event=st.sampled_from([Lift("mended"), Superseded("M-2"), Reviewed(keep=True, reason="needed")]))
-    def is_taken_back_or_kept(self, event: Lift | Superseded | Reviewed) -> None:
+    @rule(
+        event=st.sampled_from(
+            [
+                Lift("mended"),
+                Superseded("M-2"),
+                Restored("M-2"),
+                Reviewed(keep=True, reason="needed"),
+            ]
+        )
+    )
+    def is_taken_back_or_kept(self, event: Lift | Superseded | Restored | Reviewed) -> None:
         self.happens(event)
 
     @precondition(lambda self: self.case.clocks)

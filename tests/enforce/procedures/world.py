@@ -17,8 +17,9 @@ from stream.enforce.procedures.calendar_cn import WorkingDays
 from stream.enforce.procedures.clocks import ClockFired
 from stream.enforce.procedures.effects import Alert, ClearClock, Effect, SetClock
 from stream.enforce.procedures.engine import C, Case, Procedure, Stepped, Transition, WrongState, advance
+from stream.enforce.procedures.telling import DeliveryFailed, Served
 from stream.enforce.procedures.terms import Settings, Terms
-from stream.model.control import Delivery, DeliveryOutcome, Finding, Grounds, Party
+from stream.model.control import NO_ADDRESS, Delivery, DeliveryOutcome, Finding, Grounds, Party
 from stream.policy.loading import load
 
 CALENDAR = WorkingDays()
@@ -48,9 +49,21 @@ def finding(
     return Finding(finding=name, time=NOW, party=party, grounds=grounds, basis=basis, evidence=("W-1",))
 
 
-def delivery(notice: str, *, attempt: int = 1, failed: bool = False) -> Delivery:
+def delivery(notice: str, *, attempt: int = 1, failed: bool = False, via: str = "smtp") -> Delivery:
+    """An attempt; one that failed failed at the addressee's end, unless there was no address."""
     outcome: DeliveryOutcome = "failed" if failed else "delivered"
-    return Delivery(notice=notice, case="M-1", time=NOW, outcome=outcome, attempt=attempt, via="smtp")
+    theirs = failed and via != NO_ADDRESS
+    return Delivery(notice=notice, case="M-1", time=NOW, outcome=outcome, attempt=attempt, via=via, at_addressee=theirs)
+
+
+def unaddressed(notice: str, *, attempt: int = 1) -> DeliveryFailed:
+    """An attempt for which there was no address."""
+    return DeliveryFailed(delivery(notice, attempt=attempt, failed=True, via=NO_ADDRESS))
+
+
+def served(notice: str, *, by: str = "desk:17", at: int = 0) -> Served:
+    """A notice served by hand, as this person records it."""
+    return Served(notice, at or NOW, "by courier", "its legal department", actor=by)
 
 
 A = TypeVar("A")
@@ -98,10 +111,14 @@ VISITS_MAX = 4_000
 def explore(
     procedure: Procedure[C], start: C, pool: Callable[[C], Sequence[msgspec.Struct]]
 ) -> tuple[set[StrEnum], list[str]]:
-    """The states that can be reached, and the lines that no event took, breadth first from the start."""
+    """The states that can be reached, and the lines that no event took, breadth first from the start.
+
+    Ends once there is nothing more to find: what a step promises, the walks hold it to.
+    """
     seen, queue = {_shape(start)}, deque([(start, NOW)])
     reached, taken = {procedure.state_of(start)}, set[int]()
-    while queue and len(seen) < VISITS_MAX:
+    everything = len(procedure.states), len(procedure.table)
+    while queue and len(seen) < VISITS_MAX and (len(reached), len(taken)) != everything:
         case, now = queue.popleft()
         events: list[tuple[msgspec.Struct, int]] = [(event, now + MINUTE) for event in pool(case)]
         for event, when in (*events, *((rang, max(now, moment)) for rang, moment in rings(case))):
