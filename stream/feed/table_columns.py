@@ -5,13 +5,13 @@ operator gives, by name or by place. Where neither is so, the error lists the co
 """
 
 import difflib
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from stream.feed.csv_rows import SEPARATORS, split
 from stream.feed.text_files import BulkFileError
+from stream.model.nfkc import nfkc
 
 NAMES: Final[dict[str, tuple[str, ...]]] = {
     "subscriber": (
@@ -155,12 +155,12 @@ def _split(line: str, separator: str) -> list[str]:
 
 def _plain(name: str) -> str:
     """A column's name as names are compared."""
-    folded = unicodedata.normalize("NFKC", name).casefold()
+    folded = nfkc(name).casefold()
     return "".join(c for c in folded if c.isalnum())
 
 
 def _like_a_number(cell: str) -> bool:
-    plain = unicodedata.normalize("NFKC", cell)
+    plain = nfkc(cell)
     digits = sum(c in "0123456789" for c in plain)
     return digits >= _DIGITS_FEW and (digits >= _DIGITS_MANY or not any(c.isalpha() for c in plain))
 

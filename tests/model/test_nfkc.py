@@ -1,13 +1,16 @@
 """NFKC of bounded marks: what the standard makes of the text, in linear time, whoever wrote it."""
 
+import re
 import sys
 import time
+from pathlib import Path
 from unicodedata import category, normalize
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import stream
 from stream.model import nfkc as module
 from stream.model.fields import digits_of, has_letter_or_number
 from stream.model.limits import TEXT
@@ -53,3 +56,10 @@ def test_a_text_made_to_be_slow_takes_no_longer_than_it_is_long(text: str) -> No
 def test_contacts_and_terms_are_read_so_too() -> None:
     assert digits_of("９" + "\u0301" * 40_000 + "5588") == "95588"
     assert not has_letter_or_number("\u0301\uff9e" * 20_000)
+
+
+def test_nobody_else_normalizes_what_strangers_write() -> None:
+    """A header of a table did: one of 32,000 marks took half a minute."""
+    source = Path(stream.__file__).parent
+    by = {path.name for path in source.rglob("*.py") if re.search(r"\bnormalize\(", path.read_text(encoding="utf-8"))}
+    assert by == {"nfkc.py", "text.py", "characters.py", "hiding.py"}, "the last two a character at a time"
