@@ -22,6 +22,8 @@ import pytest
 
 import stream.model.nfkc
 import stream.policy.text
+from stream.enforce.procedures.links import links
+from stream.feed.table_columns import _plain
 from stream.model.codec import Undecodable, decode_as, decode_event
 from stream.model.events import Sms
 from stream.model.fields import digits_of, has_letter_or_number
@@ -64,6 +66,7 @@ SHAPES: Final[dict[str, Callable[[int], str]]] = {
     "words of a refusal": lambda n: "回复" * (n // 2),
     "a term that never ends": lambda n: "a.v,博" * (n // 5),
     "links": lambda n: "http://a." * (n // 9),
+    "labels of no domain": lambda n: "a." * (n // 4) + "is. " * (n // 8),
     "schemes": lambda n: "tel:sip:" * (n // 8),
     "escapes and quotes": lambda n: "'\\\"" * (n // 3),
     "zero-width": lambda n: "a\u200b\ufe0f" * (n // 3),
@@ -121,6 +124,8 @@ FUNCTIONS: Final[dict[str, Callable[[str], object]]] = {
     "source": lambda text: POLICY.numbering.source(text, internet=False),
     "decision": decide,
     "second look": second_look,
+    "links": links,
+    "a column's name": _plain,
     "log": hidden,
 }
 

@@ -111,9 +111,12 @@ def _domain(chain: list[_Label]) -> str | None:
     """The domain in a chain of labels, or None."""
     if chain[0].text == "www":
         return _written(chain)
+    words = (place for place, label in enumerate(chain) if len(label.text) != 1 or not label.text.isalpha())
+    letters_count = next(words, len(chain))
     for end in range(len(chain) - 1, 0, -1):
         top_level = _top_level(chain[end])
-        if top_level is not None and _is_domain(chain[:end], chain[end], top_level):
+        abbreviated = 1 < end <= letters_count
+        if top_level is not None and _is_domain(chain[end - 1], chain[end], top_level, abbreviated=abbreviated):
             return _written([*chain[:end], chain[end]._replace(text=top_level)])
     return None
 
@@ -126,12 +129,12 @@ def _top_level(label: _Label) -> str | None:
     return next((one for one in beginnings if _TOP_LEVEL.publicsuffix(one) == one), None)
 
 
-def _is_domain(before: list[_Label], last: _Label, top_level: str) -> bool:
-    """Whether these labels and this top-level domain are a domain to a reader."""
-    abbreviated = len(before) > 1 and all(len(label.text) == 1 and label.text.isalpha() for label in before)
+def _is_domain(name: _Label, last: _Label, top_level: str, *, abbreviated: bool) -> bool:
+    """Whether a label and this top-level domain after it are a domain to a reader. `abbreviated`: all before the
+    domain are single letters.
+    """
     if abbreviated and top_level not in _COMMON:
         return False  # e.g., i.e., U.S., and a word after it
-    name = before[-1]
     if last.bracketed:
         return True
     dot = last.dot.strip()
