@@ -21,13 +21,15 @@ TOPIC_OF_LANE: Final[dict[Lane, str]] = {lane: topic for topic, lane in LANE_OF.
 WAITING_BYTES_MAX: Final = 4 << 20
 """Of one lane of a partition: beyond that it is not fetched."""
 
-BATCH_BYTES_MAX: Final = 512 << 10
-"""Requests of one transaction, unless a single one is larger: their records then fit into a record batch."""
+BATCH_BYTES_MAX: Final = 256 << 10
+"""Requests of one transaction, unless a single one is larger: a thousand expressions, some 20 ms of work, for which a
+single request of that partition waits. The transaction itself takes some 5 ms, whatever it holds."""
 
 BATCH_REQUESTS_MAX: Final = 1_000
-"""Some 20 ms of work, in which single requests wait."""
 
 BULK_WAITS_S_MAX: Final = 0.2
+
+GIVES_WAY_S_MAX: Final = 0.05
 
 BULK_AT_ONCE: Final = 2
 """Batches of bulk under way in a process: while one waits for its broker the other is worked on. A single request waits
@@ -64,6 +66,13 @@ class Turns:
                     await self._none.wait()
             yield
 
+    async def give_way(self) -> None:
+        """In the midst of a batch of bulk: let single requests of other partitions go before the next piece of work."""
+        if not self._none.is_set():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(GIVES_WAY_S_MAX):
+                    await self._none.wait()
+
 
 class Waiting:
     """The requests that wait for one partition."""
@@ -84,6 +93,11 @@ class Waiting:
         if lane == "requests":
             self._turns.single_came(len(records))
         self.arrived.set()
+
+    @property
+    def has_single(self) -> bool:
+        """Whether a single request waits for this partition."""
+        return bool(self._lanes["requests"])
 
     def is_full(self, lane: Lane) -> bool:
         """Whether no more is to be fetched."""

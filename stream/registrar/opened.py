@@ -8,7 +8,7 @@ answer is contradicted by what stands before its records in the topic. What is w
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Final
@@ -44,6 +44,13 @@ RECORD_BATCH_BYTES_MAX: Final = 3 << 19
 
 OnLeft = Callable[[int], None]
 """Called with how many offsets are left to read."""
+
+Pause = Callable[[], Awaitable[None]]
+"""Lets others of the process go first."""
+
+
+async def no_pause() -> None:
+    """Nobody goes first."""
 
 
 class Truncated(KafkaError):  # type: ignore[misc]  # aiokafka is not typed
@@ -105,11 +112,12 @@ class OpenPartition:
         *,
         now: int,
         offsets: Mapping[TopicPartition, int],
+        pause: Pause = no_pause,
     ) -> Sequence[RegistryAnswer] | None:
         """Write records, answers (given ones, and what was admitted) and the requests' offsets; returns the answers.
 
         None where somebody wrote about one of the subscribers meanwhile: it was aborted, and must be admitted anew.
-        Raises `KafkaError`; then nobody knows whether it was committed.
+        `pause` is awaited between pieces of work. Raises `KafkaError`; then nobody knows whether it was committed.
         """
         await self._producer.begin_transaction()
         # Beside the records, to spare round trips: whatever comes of them, offsets count only with the commit.
@@ -117,6 +125,7 @@ class OpenPartition:
         try:
             landed = await produce(self._producer, by_topic(admitted.records), partition=self._partition, now=now)
             contradicted = await self._contradicted(landed, subscribers)
+            await pause()
             given = [*answers, *admitted.answered(offsets_of(admitted.records, landed))]
             answered_at: Mapping[str, Sequence[Landed]] = {}
             if not contradicted:
@@ -131,6 +140,7 @@ class OpenPartition:
             self._around.metrics.transactions.labels("aborted").inc()
             return None
         await self._producer.commit_transaction()
+        await pause()
         self._around.metrics.transactions.labels("committed").inc()
         self._lead_on(admitted, given, landed, answered_at, now)
         return given

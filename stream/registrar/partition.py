@@ -29,7 +29,7 @@ from stream.model.requests import RegistryAnswer, decode_request
 from stream.model.topics import BULK, REQUESTS, TopicPartition
 from stream.registrar.known import StoredRegistry
 from stream.registrar.lanes import LANE_OF, TOPIC_OF_LANE, Lane, Waiting
-from stream.registrar.opened import OpenPartition, opened
+from stream.registrar.opened import OpenPartition, no_pause, opened
 from stream.registrar.others import OtherRecords
 from stream.registrar.reads import Reader
 from stream.registrar.store import ANSWERS_KEPT_MS, StoreError
@@ -184,14 +184,22 @@ class Partition:
         asked, answers = await self._decoded(here, lane, records)
         subscribers = _subscribers_of(asked)
         offsets = {TopicPartition(TOPIC_OF_LANE[lane], self.partition): records[-1].offset + 1}
+        pause = self._give_way if lane == "bulk" else no_pause
         given = None
         while given is None:
+            await pause()
             others, kept = await _others_for(asked, here, self._around.others)
             admitted, now = await self._admitted(asked, here, others, may_refresh=kept is None)
-            given = await here.transact(admitted, answers, subscribers, now=now, offsets=offsets)
+            await pause()
+            given = await here.transact(admitted, answers, subscribers, now=now, offsets=offsets, pause=pause)
             if given is None and kept is not None:
                 others.begin_anew(kept)
         self._count(lane, given, records)
+
+    async def _give_way(self) -> None:
+        """Let single requests of other partitions go first; where one waits for this one, be done."""
+        if not self.waiting.has_single:
+            await self._around.turns.give_way()
 
     async def _admitted(
         self, asked: Sequence[AskedRequest], here: OpenPartition, others: OtherRecords, *, may_refresh: bool
