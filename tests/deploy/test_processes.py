@@ -238,13 +238,13 @@ def _what_people_file_is_dealt_with(deployment: Deployment) -> None:
     post("complaints", COMPLAINT)
     post("filings", {**FILING, "emergency": True, "sender": "GOV-HEALTH"})
     post("findings", {"party": party, "grounds": "prohibited-content"})
-    post("orders", {"order": "O-test", "measure": "stop", "basis": "measures", **party})
+    post("orders", {"measure": "stop", "basis": "measures", **party})
     stated = {"subscriber": cases.SILENT, "channel": "sms", "source": "web-form"}
     consent = {**stated, "will": "consent", "sender": "ORG-BANK", "category": "finance"}
     post("expressions", {**consent, "time": time.time_ns() // 1_000_000 - DAY_MS})
     listing = post("punishments", {"party": party, "authority": "通信管理局", "document": "1"}, "regulator")["case"]
     appeal = post("appeals", {"against": listing, "party": party, "grounds": "not us"})["case"]
-    for officer in ("desk", "other-desk"):
+    for officer in ("regulator", "other-regulator"):
         post(f"cases/{appeal}/events", {"event": "decided", "winner": "measure", "reason": "it was"}, officer)
     for topic in (topics.CAMPAIGNS, topics.ORDERS, topics.HOLDS, topics.REPORTS, topics.LISTINGS):
         assert deployment.broker.read(topic, until=1)

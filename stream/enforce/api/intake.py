@@ -10,14 +10,14 @@ from typing import Final
 import msgspec
 
 from stream.enforce.api import permissions, request_parsing
-from stream.enforce.api.api_request import ApiRequest, ConditionalWrite, NamingWrite, OrderWrite, Write
+from stream.enforce.api.api_request import ApiRequest, ConditionalWrite, NamingWrite, Write
 from stream.enforce.api.auth import Caller
 from stream.enforce.api.case_index import CaseQuery, case_of, cursor
 from stream.enforce.api.request_parsing import Fields
 from stream.enforce.api.responses import Accepted, Fault, Problem, Refusal, faulty, forbidden
 from stream.enforce.procedures import appeal, campaign, complaint, fitness, ids, messages, prohibited, regulator
 from stream.enforce.procedures.listing import Punished
-from stream.enforce.procedures.measure import MeasureCase
+from stream.enforce.procedures.measure import MeasureCase, Reviewed
 from stream.enforce.procedures.regions import administration
 from stream.enforce.procedures.terms import Terms
 from stream.model import topics
@@ -33,13 +33,12 @@ from stream.model.control import (
     Punishment,
     party_key,
 )
-from stream.model.registry import KEY_BAR, Expression, Order, key_fault, key_of
+from stream.model.registry import KEY_BAR, Expression, key_fault, key_of
 from stream.model.times import asked_problem
 from stream.registry import order_rule
-from stream.registry.admission import OF_A_MEASURE, Admission, expiry_problem, number_as_written, taken
+from stream.registry.admission import expiry_problem, number_as_written
 from stream.registry.known_names import KnownNames
 from stream.registry.order_rule import Received
-from stream.registry.registry import Registry
 
 BY_HAND: Final = ("prohibited-content", "inspection")
 """Grounds that people find; the rest are those of early warning and of other cases."""
@@ -241,39 +240,6 @@ def punish(request: ApiRequest) -> Write:
     return _case_event(request, case, "listing", Punished(record), Accepted(record.punishment, case))
 
 
-def order(request: ApiRequest) -> Write | OrderWrite:
-    """An order written directly, past the procedures: it must pass the rules of admission.
-
-    The same `order` again, with an `until`, ends it: whoever wrote it may state its id, and nobody else (409). What a
-    measure's case wrote ends through that case.
-    """
-    preset = {"order": f"O-{request.id}", "from": request.now, "appeal": request.terms.appeal}
-    record = request.record(Order, made={"actor": request.caller.actor}, preset=preset)
-    if record.until is not None and record.until < record.from_:
-        raise faulty(Fault("until", "it lies before `from`", "state a later moment; now ends an order"))
-    if record.basis == regulator.BASIS and request.caller.role != "regulator":
-        raise forbidden(f"only the regulator's own token gives an order on the basis {regulator.BASIS}")
-    if record.order.startswith(OF_A_MEASURE):
-        raise Problem(
-            409,
-            Refusal("wrong-state", f"{record.order} is the order of a measure's case: lift it through that case"),
-        )
-    refused = Admission(request.terms.numbering).refused(record, Registry(), request.now)
-    if refused is not None:
-        raise faulty(Fault("notice", refused.what, "state the id of the notice by which the party was notified"))
-    plain = Write(topics.ORDERS, key_of(record), key_of(record), record, Accepted(record.order))
-    if "order" not in request.stated:
-        return plain
-
-    def resolve(before: Order | None) -> Write:
-        reason = taken(record, before)
-        if reason is not None:
-            raise Problem(409, Refusal("wrong-state", reason))
-        return plain
-
-    return OrderWrite(record.order, resolve)
-
-
 # ---- a subscriber's expression
 
 
@@ -340,7 +306,7 @@ def decide(request: ApiRequest) -> Write | ConditionalWrite:
     if role not in act.roles and not getattr(event, "document", None):
         whose = f"missing: this is for {' or '.join(act.roles)} to do, and recorded with their document"
         raise faulty(Fault("document", whose, "state the reference of their letter, ruling or file"))
-    _authority(request.caller, view, event)
+    _authority(request, view, event)
     proposed = case_of(request.would_take(view, event)).proposed
     if proposed is not None and proposed != case_of(view).proposed:
         answer = Accepted(request.id, request.case, note=_PROPOSED)
@@ -386,15 +352,34 @@ def _no_act(view: CaseView, name: object) -> Fault:
     return Fault("event", reason, f"state one of {known}")
 
 
-def _authority(caller: Caller, view: CaseView, event: msgspec.Struct) -> None:
-    """What the regulator ordered, the regulator takes back; a filing is for the administration of its level."""
-    case = case_of(view)
-    if caller.role == "regulator" and isinstance(case, campaign.CampaignCase) and case.filing is not None:
-        _competent(caller, case.filing)
-    if not isinstance(event, messages.Lift) or caller.role == "regulator":
+def _authority(request: ApiRequest, view: CaseView, event: msgspec.Struct) -> None:
+    """What the regulator ordered or published, the regulator alone takes back, also on review and appeal; a filing is
+    for the administration of its level.
+    """
+    if request.caller.role == "regulator":
+        case = case_of(view)
+        if isinstance(case, campaign.CampaignCase) and case.filing is not None:
+            _competent(request.caller, case.filing)
         return
-    if isinstance(case, MeasureCase) and case.finding is not None and case.finding.basis == regulator.BASIS:
-        raise forbidden("the regulator ordered this measure: the regulator lifts it, or revokes the order")
+    if isinstance(event, appeal.Decided):
+        appealed = case_of(view)
+        assert isinstance(appealed, appeal.AppealCase), "its procedure says so"
+        assert appealed.appeal is not None, "a case that has a view has taken its first step"
+        against = request.index.view(appealed.appeal.against, request.caller)
+        if against is not None and _of_the_regulator(against):
+            raise forbidden(
+                "the appeal is against what the regulator ordered: the regulator decides it, or revokes the order"
+            )
+    elif isinstance(event, messages.Lift | Reviewed) and _of_the_regulator(view):
+        raise forbidden("the regulator ordered this measure: the regulator reviews and lifts it, or revokes the order")
+
+
+def _of_the_regulator(view: CaseView) -> bool:
+    """Whether a case is a measure that the regulator ordered, or a listing, which is always the regulator's."""
+    case = case_of(view)
+    if isinstance(case, MeasureCase):
+        return case.finding is not None and case.finding.basis == regulator.BASIS
+    return view.procedure == "listing"
 
 
 def _competent(caller: Caller, filing: Filing) -> None:

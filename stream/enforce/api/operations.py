@@ -9,7 +9,7 @@ from typing import Final, Literal, get_args
 
 import msgspec
 
-from stream.enforce.api import intake
+from stream.enforce.api import intake, orders
 from stream.enforce.api.api_request import ApiRequest, ConditionalWrite, NamingWrite, OrderWrite, Write
 from stream.enforce.api.auth import Role
 from stream.enforce.api.responses import Accepted, CasePage, CaseShown
@@ -78,7 +78,8 @@ WRITINGS: Final[tuple[WriteOperation, ...]] = (
     WriteOperation("complete-direction", "/v1/directions/{case}", ("regulator",), intake.complete_direction, Direction,
             ("direction", *_MADE), ("party", "measure")),
     WriteOperation("punish", "/v1/punishments", ("regulator",), intake.punish, Punishment, ("punishment", *_MADE)),
-    WriteOperation("order", "/v1/orders", OFFICES, intake.order, Order, ("actor",), ("order", "from", "appeal")),
+    WriteOperation("order", "/v1/orders", OFFICES, orders.order, Order, ("actor",),
+            ("order", "measure", "basis", "from", "until", "appeal")),
     WriteOperation("decide", "/v1/cases/{case}/events", tuple(role for role in EVERYBODY if role != "read-only"),
             intake.decide, None),
 )

@@ -74,6 +74,7 @@ from stream.enforce.procedures.telling import (
     DELIVERED,
     Delivered,
     DeliveryFailed,
+    Served,
     asks_to_serve,
     over,
     reached,
@@ -164,8 +165,8 @@ def _enforce_and_notify(turn: Turn[MeasureCase, FindingRouted]) -> Done[MeasureC
 
 def _start_grace(turn: Turn[MeasureCase, msgspec.Struct]) -> Done[MeasureCase]:
     """The party was notified: the grace period starts."""
-    case = msgspec.structs.replace(turn.case, notified=turn.now)
-    return Done(case, (*over(turn, "tell"), _grace(turn, turn.now)))
+    done = reached(turn, _grace(turn, turn.now))
+    return Done(msgspec.structs.replace(done.case, notified=turn.now), done.acts)
 
 
 def _note_notified(turn: Turn[MeasureCase, msgspec.Struct]) -> Done[MeasureCase]:
@@ -307,9 +308,7 @@ def _ask_review(turn: Turn[MeasureCase, ClockFired]) -> Done[MeasureCase]:
 
 def _supersede(turn: Turn[MeasureCase, Superseded]) -> Done[MeasureCase]:
     """The order, if there is one, gives way to the heavier one."""
-    case = msgspec.structs.replace(
-        turn.case, gave_way=turn.case.state, gave_way_to=turn.event.by, interim=None, service=None
-    )
+    case = msgspec.structs.replace(turn.case, gave_way=turn.case.state, gave_way_to=turn.event.by, interim=None)
     return Done(case, (*lifted(turn), *changed(turn.case, "ended")))
 
 
@@ -466,7 +465,7 @@ PROCEDURE = Procedure[MeasureCase](
     ended=frozenset(ENDED),
     state_of=lambda case: case.state,
     table=TABLE,
-    decisions=(Reviewed, Lift),
+    decisions=(Served, Reviewed, Lift),
 )
 
 

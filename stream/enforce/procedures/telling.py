@@ -1,9 +1,9 @@
 """Notices that must reach somebody: what happens to one, and the rows of a procedure that waits for it.
 
 Promise: **told means told.** A notice has reached its addressee when the connector delivered it, or when a person
-served it: recorded when, how and to whom, and another person confirmed that by recording the same. A failure tells
-nobody but where it is the addressee's own (`measure`). While a case waits, its clocks run on; where there is no
-address, people are asked to serve the notice.
+served it: recorded when, how and to whom, and another person confirmed that by recording the same (`Served` is among a
+procedure's `decisions`). A failure tells nobody but where it is the addressee's own (`measure`). While a case waits,
+its clocks run on; where there is no address, people are asked to serve the notice.
 
 Times are milliseconds.
 """
@@ -54,8 +54,8 @@ class WaitingCase(Case, frozen=True, kw_only=True):
 
     awaited: EventId | None = None
     """the notice that must reach its addressee before the case goes on"""
-    service: Served | None = None
-    """what one person has recorded of its service, for another to confirm"""
+    served: Served | None = None
+    """how a person served it, where nobody could deliver it"""
 
     @property
     def waits_for(self) -> EventId | None:
@@ -69,15 +69,6 @@ W = TypeVar("W", bound=WaitingCase)
 # ---- conditions
 
 
-def _ours(turn: Turn[WaitingCase, Served]) -> bool:
-    return turn.event.notice == turn.case.waits_for and turn.event.at <= turn.now and bool(turn.event.actor)
-
-
-def _same(turn: Turn[WaitingCase, Served]) -> bool:
-    known = turn.case.service
-    return known is not None and msgspec.structs.replace(turn.event, actor=known.actor) == known
-
-
 DELIVERED = Condition[WaitingCase, Delivered](
     "it is the notice that the case waits for", lambda turn: turn.event.delivery.notice == turn.case.waits_for
 )
@@ -85,15 +76,9 @@ HAS_NO_ADDRESS = Condition[WaitingCase, DeliveryFailed](
     "it is the notice that the case waits for, and its addressee has no address",
     lambda turn: turn.event.delivery.notice == turn.case.waits_for and turn.event.delivery.via == NO_ADDRESS,
 )
-CONFIRMED = Condition[WaitingCase, Served](
-    "it is the notice that the case waits for, and another person has recorded the same",
-    lambda turn: (
-        _ours(turn) and _same(turn) and turn.case.service is not None and turn.case.service.actor != turn.event.actor
-    ),
-)
-RECORDED = Condition[WaitingCase, Served](
-    "it is the notice that the case waits for, was served by now, and nobody has recorded the same",
-    lambda turn: _ours(turn) and not _same(turn),
+SERVED = Condition[WaitingCase, Served](
+    "it is the notice that the case waits for, and was served by now",
+    lambda turn: turn.event.notice == turn.case.waits_for and turn.event.at <= turn.now,
 )
 
 
@@ -103,11 +88,6 @@ RECORDED = Condition[WaitingCase, Served](
 def serve_by_hand(turn: Turn[W, DeliveryFailed]) -> Done[W]:
     """People are asked to serve the notice."""
     return Done(turn.case, asks_to_serve(turn.event.delivery))
-
-
-def record_service(turn: Turn[W, Served]) -> Done[W]:
-    """It is recorded when and how it was served, and to whom; another person has to confirm it."""
-    return Done(msgspec.structs.replace(turn.case, service=turn.event), (Alert("decision", "confirm-service"),))
 
 
 # ---- what actions are made of
@@ -120,13 +100,15 @@ def asks_to_serve(failed: Delivery) -> tuple[Act, ...]:
 
 def ask(turn: Turn[W, msgspec.Struct], case: W, notice: Notice, *, instead_of: str = "") -> Done[W]:
     """Send a notice and wait until it has reached its addressee; the clock `instead_of`, where it runs, is over."""
-    waiting = msgspec.structs.replace(case, awaited=notice.notice, service=None)
+    waiting = msgspec.structs.replace(case, awaited=notice.notice, served=None)
     return Done(waiting, (*over(turn, instead_of), SendNotice(notice), turn.clock("tell")))
 
 
 def reached(turn: Turn[W, msgspec.Struct], *acts: Act) -> Done[W]:
     """The notice has reached its addressee: nothing is waited for any more."""
-    return Done(msgspec.structs.replace(turn.case, awaited=None), (*over(turn, "tell"), *acts))
+    event = turn.event
+    how = event if isinstance(event, Served) else turn.case.served
+    return Done(msgspec.structs.replace(turn.case, awaited=None, served=how), (*over(turn, "tell"), *acts))
 
 
 def begin_supplement(turn: Turn[W, msgspec.Struct]) -> Done[W]:
@@ -153,7 +135,6 @@ def waiting_rows(
     """The rows of states in which a case waits for its notice: `told` once it has reached its addressee."""
     return (
         row(states, Delivered, target, told, DELIVERED),
-        row(states, Served, target, told, CONFIRMED),
-        row(states, Served, None, record_service, RECORDED),
+        row(states, Served, target, told, SERVED),
         row(states, DeliveryFailed, None, no_address, HAS_NO_ADDRESS),
     )

@@ -42,7 +42,7 @@ pytestmark = pytest.mark.kafka
 OPERATIONS: Final = [
     (path, method) for path, methods in CONTRACT["paths"].items() for method in methods if path.startswith("/v1/")
 ]
-OFFICES: Final = ("desk", "regulator")
+FAR: Final = 1_998_000_000_000
 UNLIMITED: Final = {"WURAO_HTTP__REQUESTS_PER_ADDRESS": "100000", "WURAO_API__REQUESTS_PER_TOKEN": "100000"}
 
 
@@ -131,20 +131,24 @@ async def test_a_token_asks_so_often(broker: Broker, tmp_path: Path) -> None:
         assert (await client.get("/v1/cases", by="regulator")).status == 200
 
 
-async def test_an_id_that_is_stated_is_its_writers(config: Config) -> None:
-    order: Json = {"measure": "stop", "basis": "measures", "sender": "ORG-9", "order": "O-17"}
+async def test_ids_of_orders_are_ours_and_whoever_wrote_one_changes_its_end_alone(config: Config) -> None:
+    order: Json = {"measure": "stop", "basis": "measures", "sender": "ORG-9"}
     async with running_api(config, control_plane=False) as client:
-        assert (await client.post("/v1/orders", order)).status == 202
-        taken = await client.post("/v1/orders", {**order, "measure": "limit"}, by="regulator")
-        assert (taken.status, taken.body["error"]) == (409, "wrong-state")
-        assert "desk:17 wrote it" in str(taken.body["reason"])
-        assert (await client.post("/v1/orders", {**order, "until": 1_998_000_000_000})).status == 202
+        named = await client.post("/v1/orders", {**order, "order": "O-17", "until": FAR})
+        assert (named.status, named.body["error"]) == (409, "wrong-state")
+        assert "leave `order` out" in str(named.body["reason"])
         assert (await client.post("/v1/orders", {**order, "order": None}, by="regulator")).status == 202
-        both = await asyncio.gather(*(client.post("/v1/orders", {**order, "order": "O-18"}, by=by) for by in OFFICES))
-        assert sorted(one.status for one in both) == [202, 409], "of two who state a new one at once"
-        stated = [record.key for record in await client.records(topics.ORDERS)]
-        assert stated.count(b"O-17") == 2
-        assert stated.count(b"O-18") == 1
+        mine = (await client.post("/v1/orders", order)).body["id"]
+        taken = await client.post("/v1/orders", {"order": mine, "until": FAR}, by="regulator")
+        assert "desk:17 wrote it" in str(taken.body["reason"])
+        other = await client.post("/v1/orders", {"order": mine, "until": FAR, "measure": "limit"})
+        assert "changes its end alone" in str(other.body["reason"])
+        assert (await client.post("/v1/orders", {"order": mine})).faults().keys() == {"until"}
+        assert (await client.post("/v1/orders", {"order": mine, "until": FAR})).status == 202
+        orders = [orjson.loads(record.value) for record in await client.records(topics.ORDERS)]
+        first, last = (one for one in orders if one["order"] == mine)
+        assert last == {**first, "until": FAR}, "it began when it did"
+        assert first["until"] - first["from"] == 90 * 86_400_000, "without a stated end it has the term of its measure"
 
 
 async def test_no_key_is_made_of_parts_that_hold_its_bar_and_no_refusal_expires(config: Config) -> None:

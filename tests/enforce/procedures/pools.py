@@ -66,7 +66,6 @@ def of_notice(notice: str) -> Sequence[msgspec.Struct]:
         DeliveryFailed(delivery("N-another", failed=True)),
         unaddressed(notice),
         served(notice),
-        served(notice, by="desk:18"),
     )
 
 

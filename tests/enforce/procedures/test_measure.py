@@ -19,7 +19,7 @@ from stream.enforce.procedures.effects import (
     SetClock,
     WriteOrder,
 )
-from stream.enforce.procedures.engine import Stepped, advance
+from stream.enforce.procedures.engine import Stepped, WrongState, advance
 from stream.enforce.procedures.measure import (
     PROCEDURE,
     MeasureCase,
@@ -37,7 +37,7 @@ from stream.enforce.procedures.messages import (
     Restored,
     Superseded,
 )
-from stream.enforce.procedures.telling import Delivered, DeliveryFailed
+from stream.enforce.procedures.telling import Delivered, DeliveryFailed, Served
 from stream.model.control import Notice
 from stream.model.fields import Measure
 from stream.model.registry import Order
@@ -169,8 +169,7 @@ def test_want_of_an_address_tells_nobody_and_commercial_traffic_stops_until_the_
         case, effects = took(advance(PROCEDURE, case, again, NOW + attempt * HOUR, TERMS))
         assert effects == (), "people are asked once, and the order stands"
     assert case.state == MeasureState.TELLING, "nobody was told"
-    case = took(advance(PROCEDURE, case, served("N-M-1-1"), NOW + DAY, TERMS)).case
-    case = took(advance(PROCEDURE, case, served("N-M-1-1", by="desk:18"), NOW + 2 * DAY, TERMS)).case
+    case = took(advance(PROCEDURE, case, served("N-M-1-1"), NOW + 2 * DAY, TERMS)).case
     assert (case.state, case.notified) == (MeasureState.WARNED, NOW + 2 * DAY)
     case, effects = after_grace(case)
     order = act(effects, WriteOrder).order
@@ -180,15 +179,19 @@ def test_want_of_an_address_tells_nobody_and_commercial_traffic_stops_until_the_
 
 def test_a_service_is_confirmed_by_another_person_who_records_the_same() -> None:
     case = took(advance(PROCEDURE, NEW, FindingRouted(finding(), "suspend"), NOW, TERMS)).case
-    refused(advance(PROCEDURE, case, served("N-another"), NOW + MINUTE, TERMS))
-    refused(advance(PROCEDURE, case, served("N-M-1-1", at=NOW + HOUR), NOW + MINUTE, TERMS))
-    case, effects = took(advance(PROCEDURE, case, served("N-M-1-1"), NOW + MINUTE, TERMS))
-    assert (case.state, act(effects, Alert).about) == (MeasureState.TELLING, "confirm-service")
-    alone = refused(advance(PROCEDURE, case, served("N-M-1-1"), NOW + MINUTE, TERMS))
-    assert "another person has recorded the same" in alone.reason
-    other = took(advance(PROCEDURE, case, served("N-M-1-1", by="desk:18", at=NOW + 1), NOW + MINUTE, TERMS)).case
+
+    def records(before: MeasureCase, event: Served, person: str) -> Stepped[MeasureCase] | WrongState:
+        return advance(PROCEDURE, before, event, NOW + MINUTE, TERMS, person=person)
+
+    refused(records(case, served("N-another"), "desk:17"))
+    refused(records(case, served("N-M-1-1", at=NOW + HOUR), "desk:17"))
+    case, effects = took(records(case, served("N-M-1-1"), "desk:17"))
+    assert (case.state, act(effects, Alert).about) == (MeasureState.TELLING, "proposed: served")
+    assert "another decides" in refused(records(case, served("N-M-1-1"), "desk:17")).reason
+    other = took(records(case, served("N-M-1-1", at=NOW + 1), "desk:18")).case
     assert other.state == MeasureState.TELLING, "it is another service, and the first person may confirm it"
-    assert took(advance(PROCEDURE, other, served("N-M-1-1", at=NOW + 1), NOW + MINUTE, TERMS)).case.notified
+    done = took(records(other, served("N-M-1-1", at=NOW + 1), "desk:17")).case
+    assert (done.state, done.served) == (MeasureState.WARNED, served("N-M-1-1", at=NOW + 1))
 
 
 def test_failures_that_are_ours_tell_nobody_however_many_they_are() -> None:
@@ -374,7 +377,6 @@ class ToldBeforeSuspended(RuleBasedStateMachine):
         self.sent: dict[str, int] = {}
         self.told: dict[str, int] = {}
         self.failures: dict[str, list[int]] = {}
-        self.services: set[str] = set()
         self.orders: dict[str, Order] = {}
         self.at_once = False
 
@@ -400,6 +402,9 @@ class ToldBeforeSuspended(RuleBasedStateMachine):
             assert order.basis in ("prohibited-content", "regulator-order")
             assert self.at_once
             return
+        before = self.orders.get(order.order)
+        if before is not None and self.at_once and before.basis in ("prohibited-content", "regulator-order"):
+            return  # it stands again as it stood
         failures = self.failures.get(order.notice, [])
         tried = (when for count, when in enumerate(failures, 1) if count >= 3 and when - failures[0] >= 4 * HOUR)
         known = [when for when in (self.told.get(order.notice), next(tried, None)) if when is not None]
@@ -435,12 +440,10 @@ class ToldBeforeSuspended(RuleBasedStateMachine):
         self.happens(unaddressed(self.case.notice or "", attempt=attempt))
 
     @precondition(lambda self: self.case.notice)
-    @rule(by=st.sampled_from(["desk:17", "desk:18"]))
-    def is_served(self, by: str) -> None:
-        self.services.add(by)
-        if len(self.services) == 2:
-            self.told.setdefault(self.case.notice or "", self.now + MINUTE)
-        self.happens(served(self.case.notice or "", by=by))
+    @rule()
+    def is_served(self) -> None:
+        self.told.setdefault(self.case.notice or "", self.now + MINUTE)
+        self.happens(served(self.case.notice or ""))
 
     @rule()
     def is_appealed(self) -> None:

@@ -61,9 +61,9 @@ def unaddressed(notice: str, *, attempt: int = 1) -> DeliveryFailed:
     return DeliveryFailed(delivery(notice, attempt=attempt, failed=True, via=NO_ADDRESS))
 
 
-def served(notice: str, *, by: str = "desk:17", at: int = 0) -> Served:
-    """A notice served by hand, as this person records it."""
-    return Served(notice, at or NOW, "by courier", "its legal department", actor=by)
+def served(notice: str, *, at: int = 0) -> Served:
+    """A notice served by hand."""
+    return Served(notice, at or NOW, "by courier", "its legal department")
 
 
 A = TypeVar("A")
