@@ -107,7 +107,11 @@ def read_object(path: str | None) -> dict[str, object]:
     try:
         text = sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
         return msgspec.json.decode(text, type=dict[str, object])
-    except (OSError, UnicodeDecodeError, msgspec.DecodeError, RecursionError) as error:
+    except OSError as error:
+        raise CommandError(f"{path}: {error.strerror}; see the path and this user's rights") from error
+    except UnicodeDecodeError as error:
+        raise CommandError(f"{path}: byte {error.start + 1} is no UTF-8; write the file in UTF-8") from error
+    except (msgspec.DecodeError, RecursionError) as error:
         raise CommandError(f"{path}: {error}; give one JSON object") from error
 
 

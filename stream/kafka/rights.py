@@ -11,6 +11,7 @@ the audit writes nothing. Reading and writing imply `Describe` (Kafka's authoriz
 What Kafka cannot keep apart: it knows topics, not records. See docs/security.md.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
@@ -226,12 +227,22 @@ URGENT_QUOTAS: Final = Quotas(producer_bytes=1 << 20, consumer_bytes=64 << 20, r
 """Of its urgent user: some 2,000 events a second on each broker. Bulk that is sent this way comes to no more."""
 
 
-def gateway(name: str, why: str, writes: tuple[str, ...]) -> User:
+_GATEWAY_NAME: Final = re.compile(r"(?!wurao-)[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
+"""To Kafka `*` is everybody. A dot would put one gateway's groups among those of another, and `wurao-` is ours."""
+
+
+def gateway(name: str, why: str, writes: tuple[str, ...], quotas: Quotas | None = None) -> User:
     """A gateway's user: it writes events of these topics, and reads decisions in groups whose names begin `NAME.`.
 
-    Raises `ValueError`, with the mend, for other topics, and for urgent events beside others: quotas count by user, so
-    these need a user of their own.
+    `quotas` in place of the usual ones. Raises `ValueError`, with the mend, for a name that would give others its
+    rights, for other topics, and for urgent events beside others: quotas count by user, so these need a user of their
+    own.
     """
+    if not _GATEWAY_NAME.fullmatch(name):
+        raise ValueError(
+            f"{name}: not a gateway's name; give ASCII letters, digits, - and _ (128 at most), and none that begins "
+            "with wurao-"
+        )
     if not writes or any(topic not in EVENT_KINDS for topic in writes):
         raise ValueError(f"{name}: a gateway writes events; give some of {', '.join(EVENT_KINDS)}")
     if EVENTS_URGENT in writes and len(writes) > 1:
@@ -243,7 +254,7 @@ def gateway(name: str, why: str, writes: tuple[str, ...]) -> User:
         writes=writes,
         sees_settings=False,
         groups=_group(f"{name}.", "prefix"),
-        quotas=URGENT_QUOTAS if EVENTS_URGENT in writes else BULK_QUOTAS,
+        quotas=quotas or (URGENT_QUOTAS if EVENTS_URGENT in writes else BULK_QUOTAS),
     )
 
 

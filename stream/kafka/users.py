@@ -50,6 +50,8 @@ IN_FORCE_PAUSE_S: Final = 0.05
 _OPERATIONS: Final[dict[Operation, int]] = {"Read": 3, "Write": 4, "Describe": 8, "DescribeConfigs": 10}
 _RESOURCES: Final[dict[ResourceKind, int]] = {"topic": 2, "group": 3, "transactionalId": 5}
 _PATTERNS: Final[dict[Pattern, int]] = {"literal": 3, "prefix": 4}
+_NO_SUCH_CREDENTIAL: Final = 91
+"""RESOURCE_NOT_FOUND of Kafka's protocol guide, of a user who cannot log in by this mechanism anyway"""
 _ALLOW: Final = 3
 _ANY: Final = 1
 _EXACTLY: Final = 0
@@ -84,8 +86,7 @@ async def create(admin: AIOKafkaAdminClient, users: Collection[User], passwords:
         created = await admin._send_request(_CreateAcls(sorted(missing)))  # noqa: SLF001
         _see_done(created.creation_responses)
     if surplus := there - wanted:
-        deleted = await admin._send_request(_DeleteAcls(sorted(surplus)))  # noqa: SLF001
-        _see_done((code, message) for code, message, _ in deleted.filter_responses)
+        await _take(admin, surplus)
     async with asyncio.timeout(IN_FORCE_S_MAX):
         while await acls_of(admin, users) != wanted:  # noqa: ASYNC110
             await asyncio.sleep(IN_FORCE_PAUSE_S)  # nothing tells when the authorizer learns of them
@@ -96,6 +97,26 @@ async def set_passwords(admin: AIOKafkaAdminClient, passwords: Mapping[str, str]
     credentials = [_credential(name, password) for name, password in passwords.items()]
     changed = await admin._send_request(_AlterCredentials(credentials))  # noqa: SLF001  # as in describe.py
     _see_done((code, message) for _, code, message, _ in changed.results)
+
+
+async def remove(admin: AIOKafkaAdminClient, name: str) -> bool:
+    """Take from a user every right and its password; whether it had any. Raises `KafkaError`.
+
+    Connections that it still has are refused whatever they ask, and its quotas stay, so that asking is slow.
+    """
+    there = await acls_of(admin, [User(name, "")])
+    if there:
+        await _take(admin, there)
+    changed = await admin._send_request(_AlterCredentials([], [(name, SCRAM_SHA_512, _NO_TAGS)]))  # noqa: SLF001
+    had_password = all(code != _NO_SUCH_CREDENTIAL for _, code, _, _ in changed.results)
+    if had_password:
+        _see_done((code, message) for _, code, message, _ in changed.results)
+    return had_password or bool(there)
+
+
+async def _take(admin: AIOKafkaAdminClient, rights: Iterable[Acl]) -> None:
+    deleted = await admin._send_request(_DeleteAcls(sorted(rights)))  # noqa: SLF001
+    _see_done((code, message) for code, message, _ in deleted.filter_responses)
 
 
 def acls(user: User) -> Iterator[Acl]:
@@ -277,8 +298,13 @@ class _AlterCredentials(Request[_AlterCredentialsRequestStruct]):  # type: ignor
 
     API_KEY = 51
 
-    def __init__(self, upsertions: list[tuple[str, int, int, bytes, bytes, dict[int, bytes]]]) -> None:
+    def __init__(
+        self,
+        upsertions: list[tuple[str, int, int, bytes, bytes, dict[int, bytes]]],
+        deletions: list[tuple[str, int, dict[int, bytes]]] | None = None,
+    ) -> None:
         self._upsertions = upsertions
+        self._deletions = deletions or []
 
     def build(self, request_struct_class: type[_AlterCredentialsRequestStruct]) -> _AlterCredentialsRequestStruct:
-        return request_struct_class([], self._upsertions, _NO_TAGS)
+        return request_struct_class(self._deletions, self._upsertions, _NO_TAGS)

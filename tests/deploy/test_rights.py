@@ -4,12 +4,13 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import GroupAuthorizationFailedError, TopicAuthorizationFailedError
+from aiokafka.errors import GroupAuthorizationFailedError, KafkaError, TopicAuthorizationFailedError
 from aiokafka.protocol.coordination import FindCoordinatorRequest
 from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.protocol.produce import ProduceRequest
@@ -18,7 +19,7 @@ from msgspec.structs import replace
 
 from stream.cli.parser import parser
 from stream.kafka import clients, users
-from stream.kafka.rights import BULK_QUOTAS, GATEWAYS, PROCESSES, URGENT_QUOTAS, USERS, gateway
+from stream.kafka.rights import BULK_QUOTAS, GATEWAYS, PROCESSES, URGENT_QUOTAS, USERS, Quotas, gateway
 from stream.kafka.topics import EXPECTED
 from stream.model.topics import DECISIONS, EVENT_KINDS, EVENTS_SMS, EVENTS_URGENT, RECORD_KIND
 from tests.cli.command import Wurao
@@ -200,14 +201,46 @@ async def test_the_command_makes_users_who_log_in_by_the_passwords_of_their_file
 ) -> None:
     password = secrets.token_urlsafe()
     (tmp_path / "smsc-1").write_text(f"{password}\n", encoding="ascii")
-    stated = ("--passwords", tmp_path, "--gateway", "smsc-1=events.sms")
+    stated = ("--passwords", tmp_path, "--gateway", "smsc-1=events.sms", "--quotas", "smsc-1=1000000,2000000,300")
     made = await asyncio.to_thread(Wurao(tmp_path, guarded.broker).asked, "users", "create", *stated)
     assert made == {"users": [*(user.name for user in PROCESSES), "smsc-1"], "passwords": ["smsc-1"]}
+
+    async def see_quotas(admin: AIOKafkaAdminClient) -> None:
+        assert await users.quotas_of(admin, "smsc-1") == Quotas(1_000_000, 2_000_000, 300)
+
+    await asyncio.to_thread(guarded.broker.ask, see_quotas)
     async with _logged_in(guarded, "smsc-1", password) as admin:
         written, _ = await _produce(admin, [EVENTS_SMS, EVENTS_URGENT], _spoilt())
         assert written == {EVENTS_SMS: 2, EVENTS_URGENT: TopicAuthorizationFailedError.errno}
     async with _logged_in(guarded, "wurao-notify"):
         pass  # one without a file keeps the password that it had
+
+
+@pytest.mark.kafka
+async def test_a_gateway_that_is_removed_is_refused_at_once_also_on_a_connection_that_it_has(
+    guarded: Guarded, tmp_path: Path
+) -> None:
+    harmful = gateway("smsc-harmful", "", (EVENTS_SMS,))
+
+    async def make(admin: AIOKafkaAdminClient) -> None:
+        await users.create(admin, [harmful], {harmful.name: PASSWORD})
+
+    await asyncio.to_thread(guarded.broker.ask, make)
+    operator = Wurao(tmp_path, variables=guarded.login("wurao-operator"))
+    refused = await asyncio.to_thread(operator.run, "users", "remove", harmful.name)
+    assert refused.returncode == 1
+    assert "log in as one of the brokers' super.users" in refused.stderr
+    remove = partial(Wurao(tmp_path, guarded.broker).asked, "users", "remove", harmful.name)
+    async with _logged_in(guarded, harmful.name) as admin:
+        written, _ = await _produce(admin, [EVENTS_SMS], _spoilt())
+        assert written == {EVENTS_SMS: 2}
+        assert await asyncio.to_thread(remove) == {"removed": [harmful.name], "had_nothing": []}
+        written, _ = await _produce(admin, [EVENTS_SMS], _spoilt())
+        assert written == {EVENTS_SMS: TopicAuthorizationFailedError.errno}
+    assert await asyncio.to_thread(remove, code=1) == {"removed": [], "had_nothing": [harmful.name]}
+    with pytest.raises(KafkaError):
+        async with _logged_in(guarded, harmful.name):
+            pass
 
 
 def test_a_password_that_is_none_is_refused_and_not_repeated(
@@ -225,6 +258,30 @@ def test_a_password_that_is_none_is_refused_and_not_repeated(
 def test_a_gateway_gets_nothing_but_events_and_urgent_ones_by_a_user_of_their_own(topics: tuple[str, ...]) -> None:
     with pytest.raises(ValueError, match="gateway-x: "):
         gateway("gateway-x", "", topics)
+
+
+@pytest.mark.parametrize("name", ["*", "", "a|b", "smsc-1 ", "smsc.a", "wurao-filter", "wurao-x", "短信"])
+def test_a_gateways_name_is_nobody_elses_and_its_groups_lie_among_no_others(name: str) -> None:
+    with pytest.raises(ValueError, match="not a gateway's name"):
+        gateway(name, "", (EVENTS_SMS,))
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--gateway", "g=events.sms", "--gateway", "g=events.call"), "--gateway g: stated 2 times"),
+        (("--quotas", "h=1,1,1"), "--quotas h: no such gateway"),
+        (("--gateway", "g=events.sms", "--quotas", "g=1,1"), "--quotas g: give three whole numbers above 0"),
+        (("--gateway", "g=events.sms", "--quotas", "g=1,1,0"), "--quotas g: give three whole numbers above 0"),
+        (("--passwords", "/nowhere"), "--passwords /nowhere: No such file or directory"),
+    ],
+)
+def test_what_would_be_made_otherwise_than_it_is_meant_is_refused_before_a_broker_is_asked(
+    options: tuple[str, ...], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = parser("users").parse_args(["users", "create", *options])
+    assert arguments.run(arguments) == 1
+    assert told in capsys.readouterr().err
 
 
 def test_every_topic_is_looked_at() -> None:
