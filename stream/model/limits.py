@@ -50,6 +50,9 @@ DEAD_LETTER: Final = Limit(
 )
 DEAD_LETTER_KEY: Final = Limit(256, "bytes", "what a dead letter keeps of such a record's key", "keys are ids")
 DECISION_KEY: Final = Limit(256, "bytes", "an event's key that its decision bears", "a longer one is nobody's number")
+NESTED: Final = Limit(
+    10_000, "lists and objects", "a request to the API", "a form has some thousand; each is work for Python's collector"
+)
 FILE_LINE: Final = Limit(1 << 20, "bytes", "a line of a bulk file or list", "a record, and no more")
 FILE_CELL: Final = Limit(32_767, "characters", "a cell of a table", "what a cell of a spreadsheet can hold")
 FILE_COLUMNS: Final = Limit(
@@ -62,7 +65,7 @@ WORKBOOK_CELLS: Final = Limit(
 
 TABLE: Final = (
     RECORD, BATCH, BATCH_RECORDS, EVENT_ID, TEXT, EVENT_FIELD, NAME, CONTACT, REASON, ENTRIES, TERM, TERMS, NUMBERS,
-    SCOPES, MARKS, DEAD_LETTER, DEAD_LETTER_KEY, DECISION_KEY, FILE_LINE, FILE_CELL, FILE_COLUMNS,
+    SCOPES, MARKS, DEAD_LETTER, DEAD_LETTER_KEY, DECISION_KEY, NESTED, FILE_LINE, FILE_CELL, FILE_COLUMNS,
     WORKBOOK_BYTES, WORKBOOK_CELLS,
 )  # fmt: skip
 

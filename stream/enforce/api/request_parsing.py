@@ -24,16 +24,36 @@ Fields = dict[str, object]
 
 _SHOWN_MAX = 16
 
+_objects = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
 
 def json_object(body: bytes) -> Fields:
     """The body as an object. Raises `Problem` 400."""
     try:
-        found = decode_untyped(body or b"{}")
+        parts = _of_object(body or b"{}")
+        if parts is None:
+            raise faulty(Fault("", "the body is no object", "send one JSON object in UTF-8"))
+        if sum(map(_brackets, parts.values())) > limits.NESTED.most:
+            what = f"more than {limits.NESTED.most:,} {limits.NESTED.unit}"
+            raise faulty(Fault("", what, "send what the operation's form has"))
+        found = {name: decode_untyped(value) for name, value in parts.items()}
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise faulty(Fault("", f"the body is no JSON: {error}", "send one JSON object in UTF-8")) from error
-    if not isinstance(found, dict):
-        raise faulty(Fault("", "the body is no object", "send one JSON object in UTF-8"))
     return {name: value for name, value in found.items() if value is not None and value != ""}
+
+
+def _of_object(body: bytes) -> dict[str, msgspec.Raw] | None:
+    """The fields of an object as they are written, None for JSON that is none. Raises `msgspec.DecodeError`."""
+    try:
+        return _objects.decode(body)
+    except msgspec.ValidationError:
+        return None
+
+
+def _brackets(value: msgspec.Raw) -> int:
+    """How many lists and objects a value has at most; a text has none."""
+    written = bytes(value)
+    return 0 if written.startswith(b'"') else written.count(b"[") + written.count(b"{")
 
 
 def record(
