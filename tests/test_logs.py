@@ -164,6 +164,7 @@ def test_what_operators_need_is_not_hidden() -> None:
         "10.244.12.130:9092",
         "until 2026-11-30T12:00:00.123456",
         "1,000,000 records of 12,345,678 bytes",
+        "wurao sign snapshots/registry-1796053626083.snapshot",
         "sha256:4f1c2b8813777766665d3a0f4f1c2b88a1d3a0f4",
         "C-bcdf-ghjk-mnpq-rstv",
         "k7Qf2-17 ORG-1042 cn-2020.2 events.sms-11, 95588",

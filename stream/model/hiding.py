@@ -42,8 +42,11 @@ _KEPT: Final = (
     rf"(?<![0-9.])(?:{_BYTE}\.){{3}}{_BYTE}(?![0-9.])"
     rf"|(?<![0-9]){_DATE}(?:[T ][0-9]{{2}}:[0-9]{{2}}[0-9:.]*)?(?![0-9])"
     r"|(?<![0-9A-Za-z])(?=[0-9]*[a-f])[0-9a-f]{16,}(?![0-9A-Za-z])"
+    r"|(?<![0-9A-Za-z])registry-1[7-9][0-9]{11}\.snapshot(?![0-9])"
 )
-"""An IPv4 address, a date with or without its time of day, a hash in hexadecimal."""
+"""An IPv4 address, a date with or without its time of day, a hash in hexadecimal, a snapshot's name (its milliseconds
+are no number: 13 digits that begin with a country's code 1 have two too many).
+"""
 _NUMBERS: Final = re.compile(f"(?P<kept>{_KEPT})|{_number(NUMBER_DIGITS_MIN)}")
 _QUOTED_NUMBERS: Final = re.compile(_number(QUOTED_DIGITS_MIN))
 

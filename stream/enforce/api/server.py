@@ -70,6 +70,10 @@ READS_MAX: Final = 4
 SENDERS_EVERY_S: Final = 1.0
 """How often the registered senders are read at most, whatever names are asked for."""
 
+UNHEARD: Final = frozenset({401, 429})
+"""Statuses of requests that nobody looks into. They come as fast as `http.requests_per_address` lets them, so of each
+status one in ten seconds is logged: a log that a stranger fills loses what it held."""
+
 DRAIN_S_MAX: Final = 5.0
 """How long requests in flight may take once the API stops."""
 
@@ -100,6 +104,7 @@ class ApiServer:
         self._scopes = ScopesWritten()
         self._reads = asyncio.Semaphore(READS_MAX)
         self._rate = RateLimit(config.api.requests_per_token)
+        self._unheard = {status: logs.Throttle() for status in UNHEARD}
         self._keys, self._acts = RecentKeys(), RecentActs()
         self._server = HttpServer(
             config.http,
@@ -169,7 +174,7 @@ class ApiServer:
                 status = unreadable.status
                 return _refused(status, str(unreadable))
             finally:
-                self._note(operation.name, caller, case, status, time.monotonic() - began)
+                self._note(operation.name, request.remote, caller, case, status, seconds=time.monotonic() - began)
 
         return handle
 
@@ -284,9 +289,22 @@ class ApiServer:
             raise Problem(503, Refusal("not-ready", "the cases are being read; ask again in some seconds"))
         return index
 
-    def _note(self, operation: str, caller: Caller | None, case: str | None, status: int, seconds: float) -> None:
+    def _note(
+        self,
+        operation: str,
+        address: str | None,
+        caller: Caller | None,
+        case: str | None,
+        status: int,
+        *,
+        seconds: float,
+    ) -> None:
         self._metrics.requests.labels(operation, str(status)).inc()
         self._metrics.seconds.labels(operation).inc(seconds)
+        held_back = self._unheard[status].now() if status in UNHEARD else 0
+        if held_back is None:
+            return
+        counted = {"held_back": held_back} if held_back else {}
         index = self._feed.index
         made = status == 202  # its case is ours, though its view may not be here yet
         seen = caller and case and index and (made or index.view(case, caller))
@@ -294,10 +312,12 @@ class ApiServer:
             "request",
             operation=operation,
             status=status,
+            address=address,
             actor=caller.actor if caller else None,
             role=caller.role if caller else None,
             case=case if seen else None,
             took_ms=round(seconds * 1000, 1),
+            **counted,
         )
 
     # ---- middleware, health, metrics

@@ -6,6 +6,7 @@ Requests go over a socket byte by byte, so that what no client would send is sen
 import asyncio
 import gzip
 import logging
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from stream.config import Config
 from stream.enforce.api import server
@@ -122,10 +124,18 @@ async def test_what_was_a_fault_of_the_program_is_the_requests(config: Config) -
             assert found == 202
 
 
-async def test_a_token_asks_so_often(broker: Broker, tmp_path: Path) -> None:
+async def test_a_token_asks_so_often_and_neither_it_nor_a_stranger_fills_the_log(
+    broker: Broker, tmp_path: Path
+) -> None:
     config = config_for(broker, tmp_path, WURAO_API__REQUESTS_PER_TOKEN="1")  # noqa: S106  # no secret
     async with running_api(config, control_plane=False) as client:
-        answers = [await client.get("/v1/cases") for _ in range(40)]
+        began = time.monotonic()
+        with capture_logs() as lines:
+            answers = [await client.get("/v1/cases") for _ in range(40)]
+            assert {(await client.get("/v1/cases", by="nobody")).status for _ in range(40)} == {401}
+        refused = [line for line in lines if line["event"] == "request" and line["status"] != 200]
+        assert len(refused) <= 2 * (1 + (time.monotonic() - began) / 10), "one of each status in ten seconds"
+        assert {(line["status"], line["address"]) for line in refused} == {(429, "127.0.0.1"), (401, "127.0.0.1")}
         assert {one.status for one in answers} == {200, 429}
         assert answers[-1].body["error"] == "too-many"
         assert (await client.get("/v1/cases", by="regulator")).status == 200
