@@ -46,7 +46,8 @@ Ids are made here; an `order` that is stated belongs to the actor who first wrot
 else. Names of senders and categories hold no `|`, for keys are made of them.
 
 `Idempotency-Key` (printable, up to 255 characters): the same caller, operation and key make the same record under the
-same id, so a request that got no answer can be repeated.
+same id, so a request that got no answer can be repeated. As long as a process remembers the key (the latest 50,000), a
+request that was accepted is answered as it was then, and nothing is written again.
 """
 _REFUSALS: Final = {
     "400": "Something is missing or wrong; `faults` lists it, twenty things at most.",

@@ -183,37 +183,7 @@ class ApiServer:
             raise forbidden(f"{operation.name} is for {', '.join(operation.roles)}; this token's role is {caller.role}")
         index = self._index()
         if isinstance(operation, WriteOperation):
-            stated = request_parsing.json_object(await self._body(request))
-            key, body = _key(request, caller, operation.name), digest(stated)
-            if key is not None:
-                self._keys.check(key, body)
-            api_request = ApiRequest(
-                caller=caller,
-                stated=stated,
-                now=self._clock.now(),
-                id=names.fresh() if key is None else names.repeatable(key, body),
-                case=request.match_info.get("case", ""),
-                index=index,
-                terms=self._terms,
-            )
-            write = operation.make(api_request)
-            if isinstance(write, OrderWrite):
-                async with self._ordering:  # so that of two who state one new id the second is refused
-                    plain = write.resolve(await self._order(write.order))
-                    await self._writer.write(plain)
-                self._note_key(key, body)
-                return 202, plain.answer
-            if isinstance(write, NamingWrite):
-                write = write.resolve(await self._registered(write.sender))
-            if isinstance(write, ConditionalWrite):
-                write = write.resolve(await self._received(write.subscriber))
-            if isinstance(write.record, Expression) and (refused := self._scopes.refusal(write.record)):
-                raise Problem(409, Refusal("too-many", refused))
-            if operation.name == "decide":
-                self._act(api_request)
-            await self._writer.write(write)
-            self._note_key(key, body)
-            return 202, write.answer
+            return 202, await self._accepted(operation, request, caller, index)
         if operation.name == "list-cases":
             lines, after = index.page(intake.query(request.query, self._terms, self._clock.now()), caller)
             return 200, CasePage(tuple(lines), after)
@@ -222,9 +192,48 @@ class ApiServer:
             raise unknown(request.match_info["case"])
         return 200, CaseShown(line_of(view), view.body, permissions.possible(view, caller))
 
-    def _note_key(self, key: bytes | None, body: bytes) -> None:
-        if key is not None:
-            self._keys.note(key, body)
+    async def _accepted(
+        self, operation: WriteOperation, request: web.Request, caller: Caller, index: CaseIndex
+    ) -> Accepted:
+        """The answer to what was written, now or when it came under the same key before."""
+        stated = request_parsing.json_object(await self._body(request))
+        key, body = _key(request, caller, operation.name), digest(stated)
+        api_request = ApiRequest(
+            caller=caller,
+            stated=stated,
+            now=self._clock.now(),
+            id=names.fresh() if key is None else names.repeatable(key, body),
+            case=request.match_info.get("case", ""),
+            index=index,
+            terms=self._terms,
+        )
+        if key is None:
+            return await self._write(operation, api_request)
+        answer = self._keys.begin(key, body)
+        if answer is None:
+            try:
+                answer = await self._write(operation, api_request)
+            finally:
+                self._keys.end(key, body, answer)
+        return answer
+
+    async def _write(self, operation: WriteOperation, request: ApiRequest) -> Accepted:
+        write = operation.make(request)
+        if isinstance(write, OrderWrite):
+            async with self._ordering:  # so that of two who state one new id the second is refused
+                plain = write.resolve(await self._order(write.order))
+                await self._writer.write(plain)
+            return plain.answer
+        if isinstance(write, NamingWrite):
+            write = write.resolve(await self._registered(write.sender))
+        if isinstance(write, ConditionalWrite):
+            write = write.resolve(await self._received(write.subscriber))
+        if isinstance(write.record, Expression) and (refused := self._scopes.refusal(write.record)):
+            raise Problem(409, Refusal("too-many", refused))
+        if operation.name == "decide":
+            self._act(request)
+        await self._writer.write(write)
+        return write.answer
 
     def _act(self, request: ApiRequest) -> None:
         """Raises `Problem` 409 where somebody else's act on the case was written and is not taken yet."""

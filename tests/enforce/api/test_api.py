@@ -445,6 +445,21 @@ async def test_a_request_that_is_repeated_under_its_key_makes_the_same_record(co
         assert (await client.post("/v1/complaints", COMPLAINT, key="x" * 256)).status == 400
 
 
+async def test_what_is_repeated_under_its_key_is_answered_as_it_was_and_undoes_nothing(config: Config) -> None:
+    await register(config, "ORG-9")
+    refusal = {"subscriber": "+8613800138000", "channel": "sms", "source": "app", "will": "refuse"}
+    consent = {**refusal, "will": "consent", "sender": "ORG-9", "category": "finance"}
+    async with running_api(config) as client:
+        first = await client.post("/v1/expressions", consent, by="agent", key="consent-1")
+        await client.post("/v1/expressions", refusal, by="agent", key="refusal-1")
+        assert await client.post("/v1/expressions", consent, by="agent", key="consent-1") == first
+        written = await client.records(topics.EXPRESSIONS)
+        assert [orjson.loads(record.value)["will"] for record in written] == ["consent", "refuse"]
+        bodies = [{**COMPLAINT, "text": text} for text in ("one", "other")]
+        at_once = await asyncio.gather(*(client.post("/v1/complaints", body, key="form-1") for body in bodies))
+        assert sorted(answer.status for answer in at_once) == [202, 422]
+
+
 async def test_of_two_who_act_on_a_case_at_once_the_second_is_told_to_read_it_again(config: Config) -> None:
     async with running_api(config) as client:
         filed = await client.post("/v1/complaints", COMPLAINT)
