@@ -158,12 +158,16 @@ class Appeal(msgspec.Struct, frozen=True, tag_field="kind", tag="appeal"):
 
 
 class Dispute(msgspec.Struct, frozen=True, tag_field="kind", tag="dispute"):
-    """A user's dispute taken to the appeals body (Article 33) over how `complaint` was dealt with."""
+    """A user's dispute taken to the appeals body (Article 33): over how `complaint` was dealt with, if there was one.
+
+    `party` is who sent what it is about, where that is known.
+    """
 
     dispute: EventId
     time: Time
-    complaint: CaseId
-    party: Party
+    complaint: CaseId | None = None
+    party: Party | None = None
+    subscriber: SubscriberNumber | None = None
     grounds: str | None = None
     evidence: tuple[Name, ...] = ()
     actor: str | None = None

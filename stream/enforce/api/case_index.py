@@ -26,6 +26,7 @@ import msgspec
 
 from stream.enforce.api.auth import SUBSCRIBER, Caller
 from stream.enforce.api.responses import CaseLine
+from stream.enforce.api.shown import shown_party
 from stream.enforce.procedures import appeal, campaign, complaint, dispute, listing, measure, prohibited, regulator
 from stream.enforce.procedures.effects import ProcedureName
 from stream.enforce.procedures.engine import Case
@@ -181,7 +182,8 @@ class CaseIndex:
             if len(lines) == query.limit:
                 assert last is not None, "a full page has a last line"
                 return lines, f"{last[0]}.{last[1]}"
-            lines.append(line_of(_views.decode(row.data)))
+            line = line_of(_views.decode(row.data))
+            lines.append(msgspec.structs.replace(line, party=shown_party(line.party, caller)))
             last = key
         return lines, None
 
@@ -326,7 +328,10 @@ def _owner(view: CaseView) -> str | None:
         case complaint.ComplaintCase(complaint=by_user) if by_user is not None and by_user.subscriber:
             owner = f"{SUBSCRIBER}{by_user.subscriber}"
         case dispute.DisputeCase(dispute=submitted) if submitted is not None:
-            owner = f"{_COMPLAINT}{submitted.complaint}"
+            by_complaint = (
+                f"{_COMPLAINT}{submitted.complaint}"  # of versions before, whose it is the complaint alone knows
+            )
+            owner = f"{SUBSCRIBER}{submitted.subscriber}" if submitted.subscriber else by_complaint
         case _:
             pass
     return owner

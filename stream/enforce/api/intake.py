@@ -16,6 +16,8 @@ from stream.enforce.api.case_index import CaseQuery, case_of, cursor
 from stream.enforce.api.request_parsing import Fields
 from stream.enforce.api.responses import Accepted, Fault, Problem, Refusal, faulty, forbidden
 from stream.enforce.procedures import appeal, campaign, complaint, fitness, ids, messages, prohibited, regulator
+from stream.enforce.procedures.dispute import WILL_ASK
+from stream.enforce.procedures.forms import PERSON
 from stream.enforce.procedures.listing import Punished
 from stream.enforce.procedures.measure import MeasureCase, Reviewed
 from stream.enforce.procedures.regions import administration
@@ -96,18 +98,35 @@ def _complaint(record: Complaint, lacking: tuple[str, ...]) -> Write:
 
 
 def dispute(request: ApiRequest) -> Write:
-    """A user's dispute over an answered complaint. The party is the complaint's, where none is stated."""
-    stated = request.stated
-    about = stated.get("complaint")
+    """A user's dispute, over a complaint or without one. Party and subscriber are the complaint's, if it has them."""
+    about = request.stated.get("complaint")
     view = request.view(about, "complaint") if isinstance(about, str) else None
-    known = view.party if view is not None else None
-    preset = {"party": msgspec.to_builtins(known)} if known is not None else {}
+    complained = case_of(view) if view is not None else None
+    known = complained.complaint if isinstance(complained, complaint.ComplaintCase) else None
+    preset: Fields = {}
+    if view is not None and view.party is not None:
+        preset["party"] = msgspec.to_builtins(view.party)
+    if known is not None and known.subscriber:
+        preset["subscriber"] = known.subscriber
     record = request.record(Dispute, made={"dispute": request.id, **request.made}, preset=preset)
-    view = request.view(record.complaint, "complaint")
+    if known is not None and known.subscriber and record.subscriber != known.subscriber:
+        raise faulty(
+            Fault("subscriber", "is not whose complaint it is", "leave it out, or dispute without `complaint`")
+        )
+    if not record.subscriber:
+        raise faulty(Fault("subscriber", "missing: the outcome goes there", f"state {PERSON}"))
+    _for_subscriber(request.caller, record.subscriber)
     event = messages.Disputed(record)
-    request.would_take(view, event)
-    answer = Accepted(record.dispute, ids.dispute_case(record))
-    return _case_event(request, record.complaint, "complaint", event, answer)
+    case = ids.dispute_case(record)
+    if view is None:
+        return _case_event(request, case, "dispute", event, Accepted(record.dispute, case, note=_WILL_ASK))
+    after = case_of(request.would_take(view, event))
+    assert isinstance(after, complaint.ComplaintCase), "its procedure says so"
+    answer = Accepted(record.dispute, case, note=_WILL_ASK if complaint.early(after) else None)
+    return _case_event(request, view.case, "complaint", event, answer)
+
+
+_WILL_ASK: Final = f"it is recorded; the appeals body will ask for {WILL_ASK}"
 
 
 # ---- appeals

@@ -39,6 +39,7 @@ from stream.enforce.api.responses import (
     unknown,
 )
 from stream.enforce.api.scopes_written import ScopesWritten
+from stream.enforce.api.shown import shown
 from stream.enforce.api.writer import RecordWriter
 from stream.enforce.procedures import settings
 from stream.feed.one_subscriber import kept_of
@@ -190,7 +191,8 @@ class ApiServer:
         view = index.view(request.match_info["case"], caller)
         if view is None:
             raise unknown(request.match_info["case"])
-        return 200, CaseShown(line_of(view), view.body, permissions.possible(view, caller))
+        possible, view = permissions.possible(view, caller), shown(view, caller)
+        return 200, CaseShown(line_of(view), view.body, possible)
 
     async def _accepted(
         self, operation: WriteOperation, request: web.Request, caller: Caller, index: CaseIndex

@@ -89,7 +89,10 @@ NOTHING_NEW = Condition[ComplaintCase, Complained]("it states nothing new", _sta
 CONFIRMED = Condition[ComplaintCase, Verified]("it is confirmed, and the sender is known", _confirmed)
 UNCONFIRMED = Condition[ComplaintCase, Verified]("it is not confirmed", lambda turn: turn.event.result == "unconfirmed")
 SAME_PERSON = Condition[ComplaintCase, Disputed](
-    "the dispute is about this complaint", lambda turn: turn.event.dispute.complaint == turn.case.case
+    "the dispute is about this complaint, and another than the last",
+    lambda turn: (
+        turn.event.dispute.complaint == turn.case.case and dispute_case(turn.event.dispute) != turn.case.dispute
+    ),
 )
 
 
@@ -138,7 +141,7 @@ def _confirm(turn: Turn[ComplaintCase, Verified]) -> Done[ComplaintCase]:
         grounds="complaint",
         basis="complaints",
         channel=complaint.channel,
-        evidence=(complaint.complaint, *complaint.evidence),
+        evidence=(complaint.complaint,),  # the party is shown it, and what is the user's is none of its business
         actor=turn.event.actor,
     )
     case = msgspec.structs.replace(turn.case, party=party, confirmed=True, outcome=turn.event.detail)
@@ -186,12 +189,23 @@ def _withdraw(turn: Turn[ComplaintCase, ComplaintWithdrawn]) -> Done[ComplaintCa
 
 def _dispute(turn: Turn[ComplaintCase, Disputed]) -> Done[ComplaintCase]:
     """The dispute's own case is opened."""
-    dispute = dispute_case(turn.event.dispute)
-    case = msgspec.structs.replace(turn.case, dispute=dispute)
-    return Done(case, (OpenCase("dispute", dispute, turn.event),))
+    stated, complaint = turn.event.dispute, _complaint(turn.case)
+    dispute = msgspec.structs.replace(stated, subscriber=stated.subscriber or complaint.subscriber)
+    case = msgspec.structs.replace(turn.case, dispute=dispute_case(dispute))
+    return Done(case, (OpenCase("dispute", dispute_case(dispute), Disputed(dispute, early(turn.case))),))
+
+
+def _dispute_meanwhile(turn: Turn[ComplaintCase, Disputed]) -> Done[ComplaintCase]:
+    """The dispute's own case is opened; what is owed to the user is still owed."""
+    return _dispute(turn)
 
 
 # ---- what the actions are made of
+
+
+def early(case: ComplaintCase) -> bool:
+    """Whether the appeals body will ask a user who disputes now for a complaint that was answered, or is late."""
+    return case.state not in (ComplaintState.ANSWERED, ComplaintState.DISPUTED) and not case.breached
 
 
 def _complaint(case: ComplaintCase) -> Complaint:
@@ -277,7 +291,8 @@ TABLE = (
     row(S.ACTED,       Reported,   S.REPORTED,    _reported),
     row(S.UNCONFIRMED, Reported,   S.REPORTED,    _reported),
     row(S.REPORTED,    Answered,   S.ANSWERED,    _answer),
-    row(S.ANSWERED,    Disputed,   S.DISPUTED,    _dispute, SAME_PERSON),
+    row((S.ANSWERED, S.DISPUTED), Disputed, S.DISPUTED, _dispute, SAME_PERSON),
+    row((*OPEN, S.LAPSED, S.WITHDRAWN), Disputed, None, _dispute_meanwhile, SAME_PERSON),
     row(OPEN,          ComplaintWithdrawn,  S.WITHDRAWN,   _withdraw),
     row(OPEN,          ClockFired,       None,          warn, ANY_WARNING),
     row((S.RECEIVED, *WITH_COMPANY, S.REPORTED), ClockFired, None, breach, ANY_DUE),
@@ -290,7 +305,8 @@ PROCEDURE = Procedure[ComplaintCase](
     articles="Articles 29 to 31",
     theory=(
         "3 working days to forward a complete complaint, 15 to verify, act and report, 3 more to answer. A "
-        "missed term is a breach, and the duty is still owed."
+        "missed term is a breach, and the duty is still owed. A dispute can be taken to the appeals body at any time, "
+        "and takes nothing off the complaint's own duties."
     ),
     states={
         S.NEW: "nothing has happened",
@@ -302,7 +318,7 @@ PROCEDURE = Procedure[ComplaintCase](
         S.ACTED: "acted upon; to be reported",
         S.REPORTED: "reported; the user is to be answered within 3 working days",
         S.ANSWERED: "the user was answered",
-        S.DISPUTED: "the user has taken a dispute to the appeals body",
+        S.DISPUTED: "the user was answered, and has taken a dispute to the appeals body",
         S.LAPSED: "what was missing never came",
         S.WITHDRAWN: "the user took it back",
     },
@@ -328,6 +344,7 @@ __all__ = [
     "Forwarded",
     "Reported",
     "Verified",
+    "early",
     "missing",
     "refusal_of",
     "still_wrong",

@@ -2,10 +2,14 @@
 
 The body accepts it or not, asks the company for its view, and the dispute is settled or decided. The article opens the
 way and sets no terms; ours are settings. A dispute decided for the user is a finding against the party.
+
+No step of a complaint has to come first: every dispute is recorded, and only the appeals body declines one. But the
+Ministry's rules on user appeals ask for a complaint to the company first, or 15 days without an answer; a user who has
+neither is told so at once.
 """
 
 from enum import StrEnum
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
@@ -24,7 +28,7 @@ from stream.enforce.procedures.engine import (
     warn,
 )
 from stream.enforce.procedures.messages import Disputed
-from stream.model.control import Addressee, Dispute, Finding, Notice
+from stream.model.control import Addressee, Dispute, Finding, Notice, NoticeSubject
 from stream.model.fields import Name
 
 
@@ -97,11 +101,20 @@ class DisputeWithdrawn(msgspec.Struct, frozen=True, tag_field="event", tag="with
     actor: str | None = None
 
 
+WILL_ASK: Final = (
+    "a complaint to the company first, or 15 days without its answer (the Ministry's rules on user appeals)"
+)
+"""What the appeals body will ask for."""
+
 DisputeEvent = (
     Disputed | DisputeAccepted | Declined | CompanyAnswered | Settled | DisputeDecided | DisputeWithdrawn | ClockFired
 )
 
 FOR_USER = Condition[DisputeCase, DisputeDecided]("the user wins", lambda turn: turn.event.winner == "user")
+ASKED_FOR_MORE = Condition[DisputeCase, Disputed](
+    "no complaint came before it, or one that was neither answered nor is late",
+    lambda turn: turn.event.early or turn.event.dispute.complaint is None,
+)
 FOR_COMPANY = Condition[DisputeCase, DisputeDecided]("the company wins", lambda turn: turn.event.winner == "company")
 
 
@@ -117,6 +130,13 @@ def _submit(turn: Turn[DisputeCase, Disputed]) -> Done[DisputeCase]:
     return Done(case, acts)
 
 
+def _submit_early(turn: Turn[DisputeCase, Disputed]) -> Done[DisputeCase]:
+    """The same; the user is told what the appeals body will ask for: a complaint first, or 15 days without answer."""
+    done = _submit(turn)
+    (told,) = _notify_user(turn, turn.event.dispute, reason="incomplete", subject="missing", missing=(WILL_ASK,))
+    return Done(done.case, (*done.acts, told))
+
+
 def _accept(turn: Turn[DisputeCase, DisputeAccepted]) -> Done[DisputeCase]:
     """The company is asked for its view, and the clock for its answer starts."""
     asked = _report(turn, _dispute(turn.case), "company", "dispute accepted: state your view")
@@ -125,7 +145,7 @@ def _accept(turn: Turn[DisputeCase, DisputeAccepted]) -> Done[DisputeCase]:
 
 def _decline(turn: Turn[DisputeCase, Declined]) -> Done[DisputeCase]:
     """The user is notified of the reason."""
-    return Done(turn.case, _notify_user(turn, turn.event.reason))
+    return Done(turn.case, _notify_user(turn, _dispute(turn.case), turn.event.reason))
 
 
 def _hear(turn: Turn[DisputeCase, CompanyAnswered]) -> Done[DisputeCase]:
@@ -142,19 +162,21 @@ def _default(turn: Turn[DisputeCase, ClockFired]) -> Done[DisputeCase]:
 
 def _settle(turn: Turn[DisputeCase, Settled]) -> Done[DisputeCase]:
     """The user is notified of what was agreed."""
-    return Done(turn.case, _notify_user(turn, turn.event.detail))
+    return Done(turn.case, _notify_user(turn, _dispute(turn.case), turn.event.detail))
 
 
 def _for_user(turn: Turn[DisputeCase, DisputeDecided]) -> Done[DisputeCase]:
-    """The user and the company are notified, and a finding against the party is raised."""
+    """The user and the company are notified, and a finding against the party, if it is known, is raised."""
     dispute = _dispute(turn.case)
+    if dispute.party is None:
+        return Done(turn.case, _notify_both(turn, turn.event.reason))
     finding = Finding(
         finding=turn.name("F"),
         time=turn.now,
         party=dispute.party,
         grounds="dispute",
         basis="disputes",
-        evidence=(dispute.dispute, *dispute.evidence),
+        evidence=(dispute.dispute,),  # the party is shown it
         actor=turn.event.actor,
     )
     return Done(turn.case, (*_notify_both(turn, turn.event.reason), RaiseFinding(finding)))
@@ -175,21 +197,30 @@ def _dispute(case: DisputeCase) -> Dispute:
     return case.dispute
 
 
-def _notify_user(turn: Turn[DisputeCase, msgspec.Struct], reason: str) -> tuple[Act, ...]:
+def _notify_user(
+    turn: Turn[DisputeCase, msgspec.Struct],
+    dispute: Dispute,
+    reason: str,
+    *,
+    subject: NoticeSubject = "decision",
+    missing: tuple[str, ...] = (),
+) -> tuple[Act, ...]:
     notice = Notice(
         notice=turn.name("N"),
         case=turn.case.case,
         time=turn.now,
-        to=f"complaint|{_dispute(turn.case).complaint}",
-        subject="decision",
+        # Of versions before, a dispute names its user by the complaint alone.
+        to=f"subscriber|{dispute.subscriber}" if dispute.subscriber else f"complaint|{dispute.complaint}",
+        subject=subject,
         reason=reason,
         basis="disputes",
+        missing=missing,
     )
     return (SendNotice(notice),)
 
 
 def _notify_both(turn: Turn[DisputeCase, msgspec.Struct], reason: str) -> tuple[Act, ...]:
-    return (*_notify_user(turn, reason), _report(turn, _dispute(turn.case), "company", reason))
+    return (*_notify_user(turn, _dispute(turn.case), reason), _report(turn, _dispute(turn.case), "company", reason))
 
 
 def _report(turn: Turn[DisputeCase, msgspec.Struct], dispute: Dispute, to: Addressee, about: str) -> SendReport:
@@ -203,6 +234,7 @@ row = RowBuilder(DisputeCase)
 
 # fmt: off
 TABLE = (
+    row(S.NEW,          Disputed,        S.SUBMITTED,           _submit_early, ASKED_FOR_MORE),
     row(S.NEW,          Disputed,        S.SUBMITTED,           _submit),
     row(S.SUBMITTED,    DisputeAccepted,        S.WITH_COMPANY,        _accept),
     row(S.SUBMITTED,    Declined,        S.DECLINED,            _decline),
@@ -221,7 +253,10 @@ PROCEDURE = Procedure[DisputeCase](
     name="dispute",
     title="Disputes of users",
     articles="Article 33 (all terms are settings)",
-    theory="A dispute ends for the user or for the company, settled, declined or withdrawn.",
+    theory=(
+        "A dispute ends for the user or for the company, settled, declined or withdrawn. It is recorded whether or not "
+        "a complaint came first; only the appeals body declines one, and only the user withdraws one."
+    ),
     states={
         S.NEW: "nothing has happened",
         S.SUBMITTED: "with the appeals body, which accepts it or not",

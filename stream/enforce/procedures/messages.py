@@ -97,9 +97,10 @@ class MeasureChanged(msgspec.Struct, frozen=True, tag_field="event", tag="measur
 
 
 class Disputed(msgspec.Struct, frozen=True, tag_field="event", tag="disputed"):
-    """A user takes a dispute to the appeals body."""
+    """A user takes a dispute to the appeals body. `early`: a complaint stands that was neither answered nor is late."""
 
     dispute: Dispute
+    early: bool = False
 
 
 Opening = FindingRouted | Appealed | Disputed

@@ -64,6 +64,8 @@ async def test_a_complaint_is_a_record_first_and_then_a_case_that_goes_its_whole
 
         shown = await client.show(filed.case, state="received")
         assert "forwarded" in shown["possible"]  # type: ignore[operator]
+        masked = await client.show(filed.case, by="read-only")
+        assert masked["body"]["complaint"]["subscriber"] == "+86138****8000"  # type: ignore[index]
         early = await client.act(filed.case, "answered", by="centre", detail="done")
         assert early.status == 409
         assert early.body["possible"] == ["forwarded"]
@@ -99,12 +101,33 @@ async def test_a_complaint_is_a_record_first_and_then_a_case_that_goes_its_whole
         of_people = [one for one in events if one["procedure"] == "complaint"]
         assert [one["person"] for one in of_people] == ["desk:17"] * 2 + ["desk:18"] + ["desk:17"] * 2 + ["centre:2"]
 
-        # Answered, the user may take a dispute to the appeals body; the party is the complaint's.
+        # The user may take a dispute to the appeals body; the party is the complaint's.
         disputed = await client.post("/v1/disputes", {"complaint": filed.case, "grounds": "no"}, by="agent")
         assert disputed.status == 202
         shown = await client.show(disputed.case, by="agent", state="submitted")
         assert shown["line"]["party"] == {"sender": "ORG-9", "number": None}  # type: ignore[index]
+        assert disputed.body["note"] is None
         assert (await client.get(f"/v1/cases/{disputed.case}", by="other-agent")).status == 404
+        for by, event in (("desk", "withdrawn"), ("centre", "accepted"), ("regulator", "declined")):
+            assert (await client.act(disputed.case, event, by=by)).status in (403, 404), by
+        unproved = await client.act(disputed.case, "declined", reason="none of ours")
+        assert unproved.faults().keys() == {"document"}
+        declined = await client.decide(disputed.case, "declined", by="appeals-body", reason="none of ours")
+        assert declined.status == 202
+        await client.show(disputed.case, state="declined")
+        told = [orjson.loads(one.value) for one in await client.records(topics.NOTICES)]
+        assert [one["to"] for one in told if one["case"] == disputed.case] == ["subscriber|+8613800138000"]
+
+        # Without any complaint, too; what the appeals body will ask for is said at once.
+        nobody = await client.post("/v1/disputes", {"grounds": "I was never answered"})
+        assert nobody.faults().keys() == {"subscriber"}
+        bare = {"subscriber": "138 0013 8000", "grounds": "I was never answered"}
+        assert (await client.post("/v1/disputes", bare, by="other-agent")).status == 403
+        early = await client.post("/v1/disputes", bare, by="agent")
+        assert "will ask for a complaint to the company first" in str(early.body["note"])
+        await client.show(early.case, by="agent", state="submitted")
+        seen = (await client.get("/v1/cases", by="appeals-body", procedure="dispute")).body["cases"]
+        assert [line["case"] for line in seen] == [early.case]  # type: ignore[attr-defined]
 
 
 async def test_what_a_complaint_lacks_is_listed_and_may_be_added(config: Config) -> None:

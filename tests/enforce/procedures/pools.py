@@ -125,6 +125,7 @@ def of_appeal(_: appeal.AppealCase) -> Sequence[msgspec.Struct]:
 def of_dispute(_: dispute.DisputeCase) -> Sequence[msgspec.Struct]:
     return (
         Disputed(DISPUTE),
+        Disputed(msgspec.structs.replace(DISPUTE, complaint=None, subscriber=SUBSCRIBER)),
         dispute.DisputeAccepted(),
         dispute.Declined("not of our kind"),
         dispute.CompanyAnswered("we did all we could"),

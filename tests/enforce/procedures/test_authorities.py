@@ -195,3 +195,23 @@ def test_a_company_that_does_not_answer_a_dispute_is_in_breach_and_cannot_hold_i
     assert won.state == dispute.DisputeState.DECIDED_FOR_USER
     assert act(effects, RaiseFinding).finding.grounds == "dispute"
     assert act(effects, SendNotice).notice.subject == "decision"
+
+
+def test_a_dispute_without_a_complaint_is_recorded_and_its_user_told_what_will_be_asked_for() -> None:
+    bare = msgspec.structs.replace(pools.DISPUTE, complaint=None, party=None, subscriber=pools.SUBSCRIBER)
+    start = dispute.DisputeCase(case="D-1")
+    case, effects = took(advance(dispute.PROCEDURE, start, Disputed(bare), NOW, TERMS))
+    assert case.state == dispute.DisputeState.SUBMITTED
+    told = act(effects, SendNotice).notice
+    assert (told.to, told.missing) == (f"subscriber|{pools.SUBSCRIBER}", (dispute.WILL_ASK,))
+    ripe = msgspec.structs.replace(pools.DISPUTE, subscriber=pools.SUBSCRIBER)
+    assert not acts(took(advance(dispute.PROCEDURE, start, Disputed(ripe), NOW, TERMS)).effects, SendNotice)
+    assert acts(took(advance(dispute.PROCEDURE, start, Disputed(ripe, early=True), NOW, TERMS)).effects, SendNotice)
+
+    # Its outcome goes to the user; nobody is found to have sent what nobody knows the sender of.
+    case = took(advance(dispute.PROCEDURE, case, dispute.DisputeAccepted(), NOW + HOUR, TERMS)).case
+    case = took(advance(dispute.PROCEDURE, case, dispute.CompanyAnswered("none of ours"), NOW + HOUR, TERMS)).case
+    won, effects = took(advance(dispute.PROCEDURE, case, dispute.DisputeDecided("user", "so"), NOW + DAY, TERMS))
+    assert won.state == dispute.DisputeState.DECIDED_FOR_USER
+    assert act(effects, SendNotice).notice.to == f"subscriber|{pools.SUBSCRIBER}"
+    assert not acts(effects, RaiseFinding)

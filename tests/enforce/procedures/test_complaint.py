@@ -14,6 +14,7 @@ from stream.enforce.procedures.complaint import (
     ComplaintCase,
     ComplaintEvent,
     ComplaintState,
+    ComplaintWithdrawn,
     Forwarded,
     Reported,
     Verified,
@@ -22,6 +23,7 @@ from stream.enforce.procedures.complaint import (
 )
 from stream.enforce.procedures.effects import (
     Alert,
+    Effect,
     OpenCase,
     RaiseFinding,
     SendNotice,
@@ -203,11 +205,40 @@ def test_an_unconfirmed_complaint_holds_nothing_against_the_sender_and_is_report
     assert act(answered.effects, SendNotice).notice.to == f"subscriber|{pools.SUBSCRIBER}"
 
 
-def test_an_answered_user_may_dispute_once() -> None:
-    history = (RECEIVED, FORWARDED, CONFIRMED, ACTED, REPORTED, ("2026-10-08 09:00", Answered("done")))
-    case, effects = after(*history, ("2026-10-09 09:00", Disputed(pools.DISPUTE)))
-    assert act(effects, OpenCase).case == "D-1"
+HISTORY = (RECEIVED, FORWARDED, CONFIRMED, ACTED, REPORTED, ("2026-10-08 09:00", Answered("done")))
+
+
+def opened_by(effects: tuple[Effect, ...]) -> Disputed:
+    event = act(effects, OpenCase).event
+    assert isinstance(event, Disputed)
+    return event
+
+
+@pytest.mark.parametrize("steps", range(1, len(HISTORY) + 1))
+def test_a_user_may_take_a_dispute_whatever_step_the_complaint_is_at_and_is_owed_as_much(steps: int) -> None:
+    before = after(*HISTORY[:steps]).case
+    case, effects = took(advance(PROCEDURE, before, Disputed(pools.DISPUTE), at("2026-10-09 09:00"), TERMS))
+    assert act(effects, OpenCase).case == case.dispute == "D-1"
+    opened = opened_by(effects)
+    answered = steps == len(HISTORY)
+    assert (opened.early, opened.dispute.subscriber) == (not answered, pools.SUBSCRIBER)
+    assert case.clocks == before.clocks
+    assert case.state == (ComplaintState.DISPUTED if answered else before.state)
     refused(advance(PROCEDURE, case, Disputed(pools.DISPUTE), at("2026-10-09 10:00"), TERMS))
+    again = msgspec.structs.replace(pools.DISPUTE, dispute="2")
+    assert took(advance(PROCEDURE, case, Disputed(again), at("2026-10-12 10:00"), TERMS)).case.dispute == "D-2"
+
+
+def test_from_the_first_missed_clock_on_a_dispute_is_not_early() -> None:
+    due = clock(after(RECEIVED).case).due
+    late = took(advance(PROCEDURE, after(RECEIVED).case, ClockFired("forward", due), due, TERMS)).case
+    assert not opened_by(took(advance(PROCEDURE, late, Disputed(pools.DISPUTE), due + 1, TERMS)).effects).early
+
+
+def test_what_was_withdrawn_can_be_disputed_and_stays_withdrawn() -> None:
+    gone = after(RECEIVED, ("2026-09-21 09:00", ComplaintWithdrawn())).case
+    case, effects = took(advance(PROCEDURE, gone, Disputed(pools.DISPUTE), at("2026-09-22 09:00"), TERMS))
+    assert (case.state, opened_by(effects).early) == (ComplaintState.WITHDRAWN, True)
 
 
 def test_nothing_is_reported_before_it_was_verified_and_acted_upon() -> None:

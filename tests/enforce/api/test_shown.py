@@ -1,0 +1,72 @@
+"""What callers are shown of a case: pure."""
+
+import msgspec
+
+from stream.enforce.api.auth import Caller
+from stream.enforce.api.case_index import CaseIndex, CaseQuery, indexed
+from stream.enforce.api.shown import shown
+from stream.enforce.procedures.complaint import PROCEDURE, Complained, ComplaintCase, Forwarded, Verified
+from stream.enforce.procedures.effects import RaiseFinding, SendNotice
+from stream.enforce.procedures.engine import advance
+from stream.enforce.procedures.escalation import PartyRecord, route
+from stream.enforce.procedures.measure import PROCEDURE as MEASURE
+from stream.enforce.procedures.measure import MeasureCase
+from stream.enforce.procedures.messages import FindingRouted
+from stream.model.cases import CaseView
+from stream.model.codec import encode
+from stream.model.control import Party
+from tests.enforce.procedures import pools
+from tests.enforce.procedures.world import NOW, TERMS, act, took
+
+AUDITOR, ACCUSED = Caller("read-only", "auditor:1"), Caller("sender", "org-9", ("ORG-9",))
+BILL = "photo of the bill of +8613800138000"
+COMPLAINT = msgspec.structs.replace(
+    pools.COMPLAINT, from_="+8613700137000", sender=None, text="call 137 0013 7000 now", evidence=(BILL,)
+)
+
+
+def view_of(case: msgspec.Struct, name: str, procedure: str, party: Party) -> CaseView:
+    return CaseView(name, procedure, "any", 1, NOW, msgspec.Raw(encode(case)), party=party)
+
+
+def test_who_only_reads_sees_no_number_whole_wherever_it_stands() -> None:
+    case = took(advance(PROCEDURE, ComplaintCase(case="C-1"), Complained(COMPLAINT), NOW, TERMS)).case
+    seen = view_of(case, "C-1", "complaint", Party(number="+8613700137000"))
+    told = encode(shown(seen, AUDITOR))
+    for number in (b"13800138000", b"13700137000", b"137 0013 7000"):
+        assert number in encode(seen)
+        assert number not in told
+    assert b"+86138****8000" in told
+    assert b'"state":"received"' in told
+    index = CaseIndex(kept_ms=1)
+    index.load([indexed(encode(seen))])
+    ((line,), _) = index.page(CaseQuery(), AUDITOR)
+    assert line.party == Party(number="+86137****7000")
+    ((line,), _) = index.page(CaseQuery(), Caller("desk", "desk:17"))
+    assert line.party == Party(number="+8613700137000")
+
+
+def test_the_accused_learns_neither_who_complained_nor_with_what_evidence() -> None:
+    case = ComplaintCase(case="C-1")
+    for event in (Complained(msgspec.structs.replace(COMPLAINT, sender="ORG-9")), Forwarded("CARRIER")):
+        case = took(advance(PROCEDURE, case, event, NOW, TERMS)).case
+    _, effects = took(advance(PROCEDURE, case, Verified("confirmed", "so"), NOW, TERMS))
+    found = act(effects, RaiseFinding).finding
+    (effect,) = route(PartyRecord(), found, NOW, TERMS).effects
+    routed = effect.act.event  # type: ignore[union-attr]
+    assert isinstance(routed, FindingRouted)
+    measured = took(advance(MEASURE, MeasureCase(case="M-1"), routed, NOW, TERMS))
+    own = Party(sender="ORG-9")
+    for told in (
+        encode(shown(view_of(measured.case, "M-1", "measure", own), ACCUSED)),
+        encode(act(measured.effects, SendNotice).notice),
+    ):
+        assert b"photo" not in told
+        assert b"138" not in told
+        assert pools.COMPLAINT.complaint.encode() in told
+
+    # A finding of versions before bears it all: it is not shown.
+    before = msgspec.structs.replace(found, evidence=(pools.COMPLAINT.complaint, BILL))
+    seen = view_of(msgspec.structs.replace(measured.case, finding=before), "M-1", "measure", own)
+    assert b"photo" not in encode(shown(seen, ACCUSED))
+    assert b"photo" in encode(shown(seen, Caller("desk", "desk:17")))
