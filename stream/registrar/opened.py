@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from aiokafka import AIOKafkaProducer
+from aiokafka.errors import IllegalOperation
 
 from stream import logs
 from stream.config import Config
@@ -21,6 +22,7 @@ from stream.feed.topic_writer import Landed
 from stream.kafka import clients
 from stream.kafka.clients import AIOKafkaPartition, KafkaError
 from stream.kafka.closing import close_within
+from stream.kafka.seams.outgoing import what_failed
 from stream.kafka.transactional import INITIALISED_S_MAX, initialised
 from stream.model.codec import Undecodable
 from stream.model.registry import KEY_BAR, Expression
@@ -51,6 +53,10 @@ Pause = Callable[[], Awaitable[None]]
 
 async def no_pause() -> None:
     """Nobody goes first."""
+
+
+class TransactionEnded(KafkaError):  # type: ignore[misc]  # aiokafka is not typed
+    """A transaction was ended by a broker while it was made: its producer was shut out, or it took too long."""
 
 
 class Truncated(KafkaError):  # type: ignore[misc]  # aiokafka is not typed
@@ -119,6 +125,24 @@ class OpenPartition:
         None where somebody wrote about one of the subscribers meanwhile: it was aborted, and must be admitted anew.
         `pause` is awaited between pieces of work. Raises `KafkaError`; then nobody knows whether it was committed.
         """
+        try:
+            return await self._transacted(admitted, answers, subscribers, now=now, offsets=offsets, pause=pause)
+        except (AssertionError, IllegalOperation) as error:
+            # What aiokafka says to whoever uses a producer whose transaction has failed meanwhile.
+            if (failed := what_failed(self._producer)) is None:
+                raise
+            raise TransactionEnded(f"the transaction was ended while it was made: {failed!r}") from error
+
+    async def _transacted(
+        self,
+        admitted: Admitted,
+        answers: Sequence[RegistryAnswer],
+        subscribers: Collection[str],
+        *,
+        now: int,
+        offsets: Mapping[TopicPartition, int],
+        pause: Pause,
+    ) -> Sequence[RegistryAnswer] | None:
         await self._producer.begin_transaction()
         # Beside the records, to spare round trips: whatever comes of them, offsets count only with the commit.
         sending = asyncio.ensure_future(self._send_offsets(offsets))

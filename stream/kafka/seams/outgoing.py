@@ -11,6 +11,7 @@ after a broker's error sends the same bytes, so that the broker can tell that it
 broker refuses; Kafka's own clients begin again with 0. At a million events a second, that is after some hours.
 """
 
+import asyncio
 import struct
 from collections.abc import Sequence
 from types import MethodType
@@ -158,6 +159,14 @@ def why_ended(producer: AIOKafkaProducer) -> BaseException | None:
         return None
     error: BaseException | None = task.exception()
     return error
+
+
+def what_failed(producer: AIOKafkaProducer) -> BaseException | None:
+    """What ended the transaction that was begun, or its producer; None where nothing did."""
+    waiter: asyncio.Future[None] | None = producer._txn_manager._transaction_waiter  # noqa: SLF001
+    if waiter is not None and waiter.done() and not waiter.cancelled() and waiter.exception() is not None:
+        return waiter.exception()
+    return why_ended(producer)
 
 
 def misfit() -> str | None:
