@@ -334,6 +334,10 @@ class Tester:
                     hostile_undecided_count=int((observer.seen_ns[good:wanted] == 0).sum()),
                 )
             )
+        if hostile:
+            made = sum(one.account.total("sent") for one in run.rounds if one.account is not None)
+            faults = {fault: count for fault, count in run.faults().items() if count}
+            note(f"{run.name}: {made:,} hostile events are accounted for; faults: {faults or 'none'}")
 
 
 async def _weigh(run: Run) -> None:
