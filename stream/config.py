@@ -395,7 +395,8 @@ def secret(value: str | None, file: str | None) -> str | None:
     try:
         return Path(file).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"secret file {file}: {error}") from error
+        fault = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        raise ConfigError(f"secret file {file}: {fault}; give a file that this user can read") from error
 
 
 def keys_of(config: Config) -> Keys | None:

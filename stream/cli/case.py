@@ -143,6 +143,7 @@ class Client:
         if not token:
             raise ConfigError("api.token: needed; set WURAO_API__TOKEN, or api.token_file")
         self._url = config.api.url.rstrip("/")
+        self.body_bytes_max = config.api.body_bytes_max
         self._headers = {"Authorization": f"Bearer {token}"}
 
     async def ask(
@@ -234,7 +235,10 @@ async def _file(client: Client, arguments: argparse.Namespace) -> int:
         if arguments.what not in COMPLETED:
             raise CommandError(f"--case completes {', '.join(COMPLETED)}; for the rest leave it out")
         path = f"{path}/{_case(arguments.case)}"
-    body = {**(await asyncio.to_thread(read_object, arguments.body)), **_stated(arguments.stated)}
+    body = {
+        **(await asyncio.to_thread(read_object, arguments.body, client.body_bytes_max)),
+        **_stated(arguments.stated),
+    }
     return _print_answer(await client.ask(path, body=body, key=arguments.key), arguments)
 
 

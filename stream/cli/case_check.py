@@ -94,7 +94,8 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         config = config_of(arguments)
         terms = settings.terms(config, load(config.policy.file, keys_of(config)))
-        stated = {name: value for name, value in read_object(arguments.body).items() if value not in (None, "")}
+        given = read_object(arguments.body, config.api.body_bytes_max)
+        stated = {name: value for name, value in given.items() if value not in (None, "")}
         checked = check(stated, terms, arguments.now or now_ms())
     except (CommandError, ConfigError, PolicyError) as error:
         return failed("case check", str(error))

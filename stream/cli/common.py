@@ -13,7 +13,7 @@ import sqlite3
 import sys
 import time
 from collections.abc import Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, BinaryIO, Final, Self
@@ -100,13 +100,19 @@ def config_of(arguments: argparse.Namespace) -> Config:
     return config
 
 
-def read_object(path: str | None) -> dict[str, object]:
-    """What a file of one JSON object states, or standard input (`-`); nothing without one. Raises `CommandError`."""
+def read_object(path: str | None, bytes_max: int) -> dict[str, object]:
+    """What a file of one JSON object states, or standard input (`-`); nothing without one. Raises `CommandError`.
+
+    More than `bytes_max`, the API's limit, is not read.
+    """
     if path is None:
         return {}
     try:
-        text = sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
-        return msgspec.json.decode(text, type=dict[str, object])
+        with nullcontext(sys.stdin.buffer) if path == "-" else Path(path).open("rb") as file:
+            data = file.read(bytes_max + 1)
+        if len(data) > bytes_max:
+            raise CommandError(f"{path}: more than {bytes_max:,} bytes, which the API does not take: shorten its texts")
+        return msgspec.json.decode(data.decode(), type=dict[str, object])
     except OSError as error:
         raise CommandError(f"{path}: {error.strerror}; see the path and this user's rights") from error
     except UnicodeDecodeError as error:

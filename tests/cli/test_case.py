@@ -165,6 +165,7 @@ FILING: dict[str, object] = {
         ({"channel": "sms"}, 1, ["subscriber: missing"]),
         ({"reason": "x"}, 1, ["sender: missing"]),
         ({name: value for name, value in FILING.items() if name != "contact"}, 1, ["contact: missing"]),
+        ({"kind": "filing", "text": "x" * 262_144}, 1, []),
         ({"kind": "dispute"}, 1, []),
         ([], 1, []),
     ],
