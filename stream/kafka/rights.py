@@ -227,8 +227,8 @@ URGENT_QUOTAS: Final = Quotas(producer_bytes=1 << 20, consumer_bytes=64 << 20, r
 """Of its urgent user: some 2,000 events a second on each broker. Bulk that is sent this way comes to no more."""
 
 
-_GATEWAY_NAME: Final = re.compile(r"(?!wurao-)[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
-"""To Kafka `*` is everybody. A dot would put one gateway's groups among those of another, and `wurao-` is ours."""
+_GATEWAY_NAME: Final = re.compile(r"(?!wurao-|ANONYMOUS$)[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
+"""To Kafka `*` is everybody, and `ANONYMOUS` whoever has not logged in. A dot would put one gateway's groups among those of another, and `wurao-` is ours."""
 
 
 def gateway(name: str, why: str, writes: tuple[str, ...], quotas: Quotas | None = None) -> User:
@@ -240,8 +240,8 @@ def gateway(name: str, why: str, writes: tuple[str, ...], quotas: Quotas | None 
     """
     if not _GATEWAY_NAME.fullmatch(name):
         raise ValueError(
-            f"{name}: not a gateway's name; give ASCII letters, digits, - and _ (128 at most), and none that begins "
-            "with wurao-"
+            f"{name}: not a gateway's name; give ASCII letters, digits, - and _ (128 at most), none that begins with "
+            "wurao-, and not ANONYMOUS"
         )
     if not writes or any(topic not in EVENT_KINDS for topic in writes):
         raise ValueError(f"{name}: a gateway writes events; give some of {', '.join(EVENT_KINDS)}")

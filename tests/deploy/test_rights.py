@@ -260,7 +260,7 @@ def test_a_gateway_gets_nothing_but_events_and_urgent_ones_by_a_user_of_their_ow
         gateway("gateway-x", "", topics)
 
 
-@pytest.mark.parametrize("name", ["*", "", "a|b", "smsc-1 ", "smsc.a", "wurao-filter", "wurao-x", "短信"])
+@pytest.mark.parametrize("name", ["*", "", "a|b", "smsc-1 ", "smsc.a", "wurao-filter", "wurao-x", "ANONYMOUS", "短信"])
 def test_a_gateways_name_is_nobody_elses_and_its_groups_lie_among_no_others(name: str) -> None:
     with pytest.raises(ValueError, match="not a gateway's name"):
         gateway(name, "", (EVENTS_SMS,))
