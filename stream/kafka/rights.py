@@ -228,7 +228,8 @@ URGENT_QUOTAS: Final = Quotas(producer_bytes=1 << 20, consumer_bytes=64 << 20, r
 
 
 _GATEWAY_NAME: Final = re.compile(r"(?!wurao-|ANONYMOUS$)[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
-"""To Kafka `*` is everybody, and `ANONYMOUS` whoever has not logged in. A dot would put one gateway's groups among those of another, and `wurao-` is ours."""
+"""To Kafka `*` is everybody, and `ANONYMOUS` whoever has not logged in. A dot would put one gateway's groups among
+those of another, and `wurao-` is ours."""
 
 
 def gateway(name: str, why: str, writes: tuple[str, ...], quotas: Quotas | None = None) -> User:
