@@ -128,7 +128,8 @@ class Delivery(msgspec.Struct, frozen=True, tag_field="kind", tag="delivery"):
 class Complaint(msgspec.Struct, frozen=True, tag_field="kind", tag="complaint"):
     """A user's complaint about a message or call (Articles 29 to 31).
 
-    `at` is when it came; `refusal`: the user asks for no more of it, and intake has made sure who asks. What a
+    `at` is when it came; `refusal`: the user asks for no more of it, and intake has made sure who asks. `owner`: the
+    sender whose number `from` is by the registry, which intake finds, whatever the user calls the sender. What a
     person filled in wrongly is asked for like what is missing (`notices`, with the form that it must have).
     """
 
@@ -142,6 +143,7 @@ class Complaint(msgspec.Struct, frozen=True, tag_field="kind", tag="complaint"):
     text: str | None = None
     evidence: tuple[Name, ...] = ()
     refusal: bool = False
+    owner: Name | None = None
     actor: str | None = None
 
 

@@ -22,7 +22,7 @@ from stream.model.registry import Campaign, NumberEntry, Order, Sender
 from stream.policy.numbering import PORTS_MAX, FromKind, ToKind
 from stream.policy.settings import Hours, Policy, ReplyExpression
 from stream.policy.text import ProhibitedTerms, SenderIdentity, fold, normal
-from stream.registry.ownership import OwnedPrefix
+from stream.registry.ownership import OwnedPrefix, owned_form
 from stream.registry.registry import Registry
 
 STRICTEST_FIRST: tuple[Purpose, ...] = ("commercial", "public", "service", "emergency", "personal")
@@ -123,11 +123,7 @@ class World:
         """A number as read, or what a gateway put a plus before, where only that is somebody's (section 4, step 5)."""
         if not number.startswith("+") or self.policy.numbering.is_person(number):
             return number
-        owner = self.registry.ownership[channel].owner
-        if owner(number) is not None:
-            return number
-        forms = (number.removeprefix(prefix) for prefix in (self.policy.numbering.plus_country, "+"))
-        return next((form for form in forms if form != number and owner(form) is not None), number)
+        return owned_form(self.registry.ownership[channel], number, self.policy.numbering.plus_country)
 
     def orders_on(self, channel: Channel, number: str, *, internet: bool = False) -> Collection[Order]:
         """Every order that names this number, which is compared whole, as the channel's events are read.

@@ -39,6 +39,16 @@ def effective(record: Sender, channel: Channel) -> dict[str, NumberEntry]:
     return best
 
 
+def owned_form(ownership: "Ownership", number: str, plus_country: str) -> str:
+    """A number as read that is no person's, or what a gateway put a plus before, where only that is somebody's
+    (section 4, step 5).
+    """
+    if not number.startswith("+") or ownership.owner(number) is not None:
+        return number
+    forms = (number.removeprefix(prefix) for prefix in (plus_country, "+"))
+    return next((form for form in forms if form != number and ownership.owner(form) is not None), number)
+
+
 class Ownership:
     """Prefixes of one channel and their holders, kept up as sender records come and go."""
 

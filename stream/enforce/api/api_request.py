@@ -1,6 +1,6 @@
 """One request of the API: caller, fields, case, time; and the records to write for it. Pure."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
@@ -19,6 +19,7 @@ from stream.model.cases import CaseView
 from stream.model.control import CaseId
 from stream.model.registry import Order
 from stream.registry.order_rule import Received
+from stream.registry.registry import Registry
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -96,8 +97,11 @@ class OrderWrite(NamedTuple):
     resolve: Callable[[Order | None], Write]
 
 
-class NamingWrite(NamedTuple):
-    """A write that names a sender: `resolve`, given those that are registered, returns it or raises `Problem` 400."""
+class SendersWrite(NamedTuple):
+    """A write that depends on the registered senders: `resolve`, given these, returns it or raises `Problem` 400.
 
-    sender: str
-    resolve: Callable[[Collection[str]], Write | ConditionalWrite]
+    `sender`: one that it names, which is all that is asked for; None where their numbers as they are now are.
+    """
+
+    sender: str | None
+    resolve: Callable[[Registry], Write | ConditionalWrite]

@@ -4,13 +4,13 @@ Pure. Every function checks in the same order: is the body complete (400), may t
 there such a case (404), would it take this (409). None writes or reads a topic; the server does.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
 
 from stream.enforce.api import permissions, request_parsing
-from stream.enforce.api.api_request import ApiRequest, ConditionalWrite, NamingWrite, Write
+from stream.enforce.api.api_request import ApiRequest, ConditionalWrite, SendersWrite, Write
 from stream.enforce.api.auth import Caller
 from stream.enforce.api.case_index import CaseQuery, case_of, cursor
 from stream.enforce.api.request_parsing import Fields
@@ -35,12 +35,15 @@ from stream.model.control import (
     Punishment,
     party_key,
 )
+from stream.model.fields import Channel
 from stream.model.registry import KEY_BAR, Expression, key_fault, key_of
 from stream.model.times import asked_problem
 from stream.registry import order_rule
 from stream.registry.admission import expiry_problem, number_as_written
 from stream.registry.known_names import KnownNames
 from stream.registry.order_rule import Received
+from stream.registry.ownership import owned_form
+from stream.registry.registry import Registry
 
 BY_HAND: Final = ("prohibited-content", "inspection")
 """Grounds that people find; the rest are those of early warning and of other cases."""
@@ -69,26 +72,50 @@ def query(stated: Mapping[str, str], terms: Terms, now: int) -> CaseQuery:
 # ---- complaints and disputes
 
 
-def complain(request: ApiRequest) -> Write:
+def complain(request: ApiRequest) -> Write | SendersWrite:
     """A user's complaint. One that lacks something opens its case, and the answer lists what is missing."""
-    record = request.record(Complaint, made={"complaint": request.id, **request.made})
+    record = request.record(Complaint, made={"complaint": request.id, "owner": None, **request.made})
     _for_subscriber(request.caller, record.subscriber)
-    return _complaint(record, complaint.missing(record))
+    return _of_owner(request, record, record, complaint.missing(record))
 
 
-def complete_complaint(request: ApiRequest) -> Write:
+def complete_complaint(request: ApiRequest) -> Write | SendersWrite:
     """What was missing in a complaint: what is stated is added to what is known."""
     view = request.view(request.case, "complaint")
     case = case_of(view)
     assert isinstance(case, complaint.ComplaintCase), "its procedure says so"
     assert case.complaint is not None, "a case that has a view has taken its first step"
-    record = request.record(Complaint, made={"complaint": case.complaint.complaint, **request.made})
+    record = request.record(Complaint, made={"complaint": case.complaint.complaint, "owner": None, **request.made})
     if record.subscriber:
         _for_subscriber(request.caller, record.subscriber)
     more = complaint.Complained(record)
     request.would_take(view, more)
     known = complaint.supplemented(case.complaint, record)
-    return _complaint(record, complaint.missing(known, complaint.still_wrong(case.wrong, more)))
+    return _of_owner(request, record, known, complaint.missing(known, complaint.still_wrong(case.wrong, more)))
+
+
+def _of_owner(
+    request: ApiRequest, record: Complaint, known: Complaint, lacking: tuple[str, ...]
+) -> Write | SendersWrite:
+    """The complaint with whose number it is about, which the registry says, whatever the user calls the sender."""
+    number, channel = known.from_, known.channel
+    if not number or channel is None or not (record.from_ or record.channel):
+        return _complaint(record, lacking)
+
+    def resolve(registry: Registry) -> Write:
+        owner = _owner(request, registry, channel, number)
+        return _complaint(msgspec.structs.replace(record, owner=owner), lacking)
+
+    return SendersWrite(None, resolve)
+
+
+def _owner(request: ApiRequest, registry: Registry, channel: Channel, number: str) -> str | None:
+    """Whose number it is, as read; nobody's name where nobody owns it."""
+    ownership, numbering = registry.ownership[channel], request.terms.numbering
+    if not numbering.is_person(number):
+        number = owned_form(ownership, number, numbering.plus_country)
+    holding = ownership.owner(number)
+    return holding.sender if holding is not None else None
 
 
 def _complaint(record: Complaint, lacking: tuple[str, ...]) -> Write:
@@ -212,13 +239,32 @@ def _campaign(request: ApiRequest, record: Filing, known: Filing, lacking: tuple
 # ---- what offices find and order
 
 
-def find(request: ApiRequest) -> Write:
-    """A violation that people found: prohibited content, or the outcome of an inspection."""
+def find(request: ApiRequest) -> Write | SendersWrite:
+    """A violation that people found: prohibited content, or the outcome of an inspection.
+
+    Of a number that somebody owns it is that owner's, as all its ports are.
+    """
     grounds = request.stated.get("grounds")
     if grounds is not None and grounds not in BY_HAND:
         raise faulty(Fault("grounds", "not found by people", f"state one of {', '.join(BY_HAND)}"))
     basis = prohibited.BASIS if grounds == prohibited.BASIS else INSPECTION_BASIS
     record = request.record(Finding, made={"finding": request.id, "basis": basis, **request.made})
+    number = record.party.number
+    if number is None:
+        return _found(request, record)
+
+    def resolve(registry: Registry) -> Write:
+        channels: tuple[Channel, ...] = ("sms", "call") if record.channel is None else (record.channel,)
+        owner = next((one for channel in channels if (one := _owner(request, registry, channel, number))), None)
+        if owner is None:
+            return _found(request, record)
+        named = (*record.evidence, party_key(record.party))
+        return _found(request, msgspec.structs.replace(record, party=Party(sender=owner), evidence=named))
+
+    return SendersWrite(None, resolve)
+
+
+def _found(request: ApiRequest, record: Finding) -> Write:
     if record.grounds == prohibited.BASIS:
         case = ids.prohibited_case(record)
         event = prohibited.Discovered(record)
@@ -262,7 +308,7 @@ def punish(request: ApiRequest) -> Write:
 # ---- a subscriber's expression
 
 
-def express(request: ApiRequest) -> Write | ConditionalWrite | NamingWrite:
+def express(request: ApiRequest) -> Write | ConditionalWrite | SendersWrite:
     """A subscriber's expression: refuse, consent or lift, at once.
 
     A consent names a category of the policy and a sender that is registered (400, with those that are like it). One
@@ -278,19 +324,19 @@ def express(request: ApiRequest) -> Write | ConditionalWrite | NamingWrite:
     if record.will != "consent" or record.sender is None:
         return _expressed(request, record)
 
-    def resolve(senders: Collection[str]) -> Write | ConditionalWrite:
+    def resolve(registry: Registry) -> Write | ConditionalWrite:
         categories = request.terms.categories
         mends = {
             "category": f"state one of {', '.join(categories)}",
             "sender": "state a sender that is registered, or register it first",
         }
-        problems = KnownNames(categories, senders).problems(record)
+        problems = KnownNames(categories, registry.senders).problems(record)
         faults = [Fault(name, one, mend) for name, mend in mends.items() for one in problems if one.startswith(name)]
         if faults:
             raise faulty(*faults)
         return _expressed(request, record)
 
-    return NamingWrite(record.sender, resolve)
+    return SendersWrite(record.sender, resolve)
 
 
 def _expressed(request: ApiRequest, record: Expression) -> Write | ConditionalWrite:
@@ -310,7 +356,7 @@ def _expressed(request: ApiRequest, record: Expression) -> Write | ConditionalWr
 # ---- acts on a case
 
 
-def decide(request: ApiRequest) -> Write | ConditionalWrite:
+def decide(request: ApiRequest) -> Write | ConditionalWrite | SendersWrite:
     """An act of a person on a case, named by `event`."""
     view = request.view(request.case)
     name = request.stated.get("event")
@@ -326,6 +372,32 @@ def decide(request: ApiRequest) -> Write | ConditionalWrite:
         whose = f"missing: this is for {' or '.join(act.roles)} to do, and recorded with their document"
         raise faulty(Fault("document", whose, "state the reference of their letter, ruling or file"))
     _authority(request, view, event)
+    case = case_of(view)
+    if isinstance(event, complaint.Verified) and isinstance(case, complaint.ComplaintCase) and case.complaint:
+        number, channel = case.complaint.from_, case.complaint.channel
+        if number and channel is not None:
+            verified = event
+            return SendersWrite(
+                None,
+                lambda registry: _decided(
+                    request, view, _of_its_owner(verified, _owner(request, registry, channel, number))
+                ),
+            )
+    return _decided(request, view, event)
+
+
+def _of_its_owner(event: complaint.Verified, owner: str | None) -> complaint.Verified:
+    """The verification with whose number it is about. Raises `Problem` 400 where it names somebody else."""
+    if event.spoofed and event.party is not None:
+        raise faulty(Fault("party", "of a spoofed number there is none", "leave it out: what is found is the route"))
+    if owner is not None and event.party not in (None, Party(sender=owner)) and event.result == "confirmed":
+        mend = "leave it out, or state `spoofed` where somebody else sent it under their number"
+        raise faulty(Fault("party", f"the registry has the number as {owner}'s", mend))
+    return msgspec.structs.replace(event, owner=owner)
+
+
+def _decided(request: ApiRequest, view: CaseView, event: msgspec.Struct) -> Write | ConditionalWrite:
+    """An act whose event is whole: proposed, or done."""
     proposed = case_of(request.would_take(view, event)).proposed
     if proposed is not None and proposed != case_of(view).proposed:
         answer = Accepted(request.id, request.case, note=_PROPOSED)

@@ -10,7 +10,7 @@ from typing import Final, Literal, get_args
 import msgspec
 
 from stream.enforce.api import intake, orders
-from stream.enforce.api.api_request import ApiRequest, ConditionalWrite, NamingWrite, OrderWrite, Write
+from stream.enforce.api.api_request import ApiRequest, ConditionalWrite, OrderWrite, SendersWrite, Write
 from stream.enforce.api.auth import Role
 from stream.enforce.api.responses import Accepted, CasePage, CaseShown
 from stream.model.control import Appeal, Complaint, Direction, Dispute, Filing, Finding, Punishment
@@ -32,7 +32,7 @@ class WriteOperation:
     name: str
     path: str
     roles: tuple[Role, ...]
-    make: Callable[[ApiRequest], Write | ConditionalWrite | NamingWrite | OrderWrite]
+    make: Callable[[ApiRequest], Write | ConditionalWrite | SendersWrite | OrderWrite]
     body: type[msgspec.Struct] | None
     """None: the acts of `acts.ACTS`"""
     made: tuple[str, ...] = ()
@@ -61,9 +61,9 @@ _MADE: Final = ("time", "actor")
 # fmt: off
 WRITINGS: Final[tuple[WriteOperation, ...]] = (
     WriteOperation("file-complaint", "/v1/complaints", COMPLAINED_TO, intake.complain, Complaint,
-            ("complaint", *_MADE)),
+            ("complaint", "owner", *_MADE)),
     WriteOperation("complete-complaint", "/v1/complaints/{case}", COMPLAINED_TO, intake.complete_complaint,
-            Complaint, ("complaint", *_MADE)),
+            Complaint, ("complaint", "owner", *_MADE)),
     WriteOperation("file-dispute", "/v1/disputes", DISPUTED_TO, intake.dispute, Dispute, ("dispute", *_MADE),
             ("party",)),
     WriteOperation("file-appeal", "/v1/appeals", ("desk", "sender"), intake.file_appeal, Appeal, ("appeal", *_MADE),

@@ -54,7 +54,7 @@ class Act(NamedTuple):
     @property
     def made(self) -> tuple[str, ...]:
         """The fields that the API alone sets."""
-        return ("actor", "consented") if self.event is complaint.Verified else ("actor",)
+        return ("actor", "consented", "owner") if self.event is complaint.Verified else ("actor",)
 
 
 ACTS: Final[dict[str, tuple[Act, ...]]] = {

@@ -8,7 +8,7 @@ import asyncio
 import math
 import signal
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final
 
@@ -20,7 +20,7 @@ from stream import logs
 from stream.clock import WallClock
 from stream.config import Config, ConfigError, keys_of
 from stream.enforce.api import auth, intake, names, permissions, request_parsing
-from stream.enforce.api.api_request import ApiRequest, ConditionalWrite, NamingWrite, OrderWrite
+from stream.enforce.api.api_request import ApiRequest, ConditionalWrite, OrderWrite, SendersWrite
 from stream.enforce.api.auth import Caller
 from stream.enforce.api.case_feed import CaseFeed
 from stream.enforce.api.case_index import CaseIndex, line_of
@@ -56,6 +56,7 @@ from stream.model.topics import EXPRESSIONS
 from stream.policy.loading import load as load_policy
 from stream.rate_limit import RateLimit
 from stream.registry.order_rule import Received
+from stream.registry.registry import Registry
 from stream.reloading_file import reloading_file
 
 log = logs.get(__name__)
@@ -74,6 +75,9 @@ SENDERS_EVERY_S: Final = 1.0
 UNHEARD: Final = frozenset({401, 429})
 """Statuses of requests that nobody looks into. They come as fast as `http.requests_per_address` lets them, so of each
 status one in ten seconds is logged: a log that a stranger fills loses what it held."""
+
+SENDERS_AGE_S_MAX: Final = 10.0
+"""How long ago they may have been read where it is asked whose a number is."""
 
 DRAIN_S_MAX: Final = 5.0
 """How long requests in flight may take once the API stops."""
@@ -97,7 +101,7 @@ class ApiServer:
         self._writer = RecordWriter(config)
         self._brokers = Brokers(config, client="wurao-api")
         self._beside = AsyncExitStack()
-        self._senders: Collection[str] = ()
+        self._senders = Registry()
         """those registered when last read"""
         self._senders_read = -math.inf
         """when that began"""
@@ -226,7 +230,7 @@ class ApiServer:
                 plain = write.resolve(await self._order(write.order))
                 await self._writer.write(plain)
             return plain.answer
-        if isinstance(write, NamingWrite):
+        if isinstance(write, SendersWrite):
             write = write.resolve(await self._registered(write.sender))
         if isinstance(write, ConditionalWrite):
             write = write.resolve(await self._received(write.subscriber))
@@ -249,16 +253,21 @@ class ApiServer:
         http, api = self._config.http, self._config.api
         return await body_of(request, timeout_ms=http.body_timeout_ms, bytes_max=api.body_bytes_max)
 
-    async def _registered(self, sender: str) -> Collection[str]:
+    async def _registered(self, sender: str | None) -> Registry:
         """Who is registered; the topic is read where this one is not among those that were. Raises `Problem` 503.
 
-        So one that has been removed since still counts: what is asked is whether a name is misspelt. The topic is read
-        once a second at most, for all who ask meanwhile.
+        So one that has been removed since still counts: what is asked is whether a name is misspelt. Where no name is
+        asked for, it is read where that was too long ago. Once a second at most, for all who ask meanwhile.
         """
         asked = time.monotonic()
-        if sender not in self._senders:
+
+        def known() -> bool:
+            fresh = self._senders_read >= asked - SENDERS_AGE_S_MAX
+            return fresh if sender is None else sender in self._senders.senders
+
+        if not known():
             async with self._reading("the registered senders"), self._naming:
-                if sender not in self._senders and self._senders_read < asked:
+                if not known() and self._senders_read < asked:
                     await asyncio.sleep(max(0.0, self._senders_read + SENDERS_EVERY_S - asked))
                     began = time.monotonic()
                     self._senders = await registered_senders(self._config, client="wurao-api")

@@ -36,7 +36,7 @@ from stream.model.codec import Undecodable, decode_as, encode
 from stream.model.control import Appeal, CaseId, Complaint, Delivery, Filing
 from stream.policy.numbering import Numbering
 
-MADE: Final = ("kind", "complaint", "filing", "appeal", "against", "party", "time", "refusal", "actor")
+MADE: Final = ("kind", "complaint", "filing", "appeal", "against", "party", "time", "refusal", "owner", "actor")
 """Fields of a complaint, filing or appeal that no person fills in: where these are wrong, a program is."""
 
 DELIVERED: Final = str(telling.Delivered.__struct_config__.tag)

@@ -189,7 +189,8 @@ def party_of(case: Case) -> Party | None:
         case measure.MeasureCase(finding=found) | prohibited.ProhibitedCase(finding=found) if found is not None:
             party = found.party
         case complaint.ComplaintCase():
-            party = case.party or _complained_of(case)
+            about = case.complaint
+            party = case.party if about is None or case.party or case.spoofed else complaint.accused(about)
         case appeal.AppealCase(appeal=appealed) if appealed is not None:
             party = appealed.party
         case dispute.DisputeCase(dispute=submitted) if submitted is not None:
@@ -203,13 +204,6 @@ def party_of(case: Case) -> Party | None:
         case _:
             pass
     return party
-
-
-def _complained_of(case: complaint.ComplaintCase) -> Party | None:
-    stated = case.complaint
-    if stated is None or not (stated.sender or stated.from_):
-        return None
-    return Party(sender=stated.sender) if stated.sender else Party(number=stated.from_)
 
 
 class _Clocked(msgspec.Struct, frozen=True):

@@ -7,10 +7,14 @@ alerted, and is still owed.
 A complaint that lacks something, or in which a field is ill-formed, waits for its author, who is asked.
 
 A verified complaint becomes a finding against the sender, and the user's refusal of that sender, but no refusal over a
-consent that the user gave since, unless the user says so (DESIGN section 3, *Order*). Where intake has made sure that
+consent that the user gave since, unless the user says so (DESIGN section 3, *Order*). Whose number it came from the
+registry says, whatever the user calls the sender: all ports of an owner are one party. Who was impersonated is no
+violator: such a message is a finding on the route by which it came. Where intake has made sure that
 the subscriber asks for no more (`refusal`), the refusal is written at once: it is theirs to say, and needs nobody's
 verification.
 """
+
+from typing import Final
 
 import msgspec
 
@@ -28,11 +32,13 @@ from stream.enforce.procedures.complaint_case import (
     Forwarded,
     Reported,
     Verified,
+    accused,
     missing,
     still_wrong,
     supplemented,
 )
 from stream.enforce.procedures.effects import (
+    Alert,
     ClearClock,
     KeepRecord,
     OpenCase,
@@ -87,6 +93,10 @@ def _states_nothing_new(turn: Turn[ComplaintCase, Complained]) -> bool:
 COMPLETE = Condition[ComplaintCase, Complained]("nothing is missing or ill-formed", _complete)
 NOTHING_NEW = Condition[ComplaintCase, Complained]("it states nothing new", _states_nothing_new)
 CONFIRMED = Condition[ComplaintCase, Verified]("it is confirmed, and the sender is known", _confirmed)
+SPOOFED = Condition[ComplaintCase, Verified](
+    "it is confirmed, but the number was spoofed",
+    lambda turn: turn.event.result == "confirmed" and turn.event.spoofed,
+)
 UNCONFIRMED = Condition[ComplaintCase, Verified]("it is not confirmed", lambda turn: turn.event.result == "unconfirmed")
 SAME_PERSON = Condition[ComplaintCase, Disputed](
     "the dispute is about this complaint, and another than the last",
@@ -113,7 +123,9 @@ def _receive(turn: Turn[ComplaintCase, Complained]) -> Done[ComplaintCase]:
     """The clock to forward it starts; the evidence is kept; a refusal that the user asked for is written."""
     complaint = supplemented(turn.case.complaint, turn.event.complaint)
     case = msgspec.structs.replace(turn.case, complaint=complaint, wrong=())
-    refusal = _refusal(case, complaint, complaint.sender, complaint.time) if complaint.refusal else ()
+    party = accused(complaint)
+    sender = party.sender if party is not None else None
+    refusal = _refusal(case, complaint, sender, complaint.time) if complaint.refusal else ()
     kept = KeepRecord(complaint.evidence or (complaint.complaint,), "complaints")
     cleared = (ClearClock("supplement"),) if turn.case.clocks else ()
     return Done(case, (*cleared, turn.clock("forward"), kept, *refusal))
@@ -150,6 +162,19 @@ def _confirm(turn: Turn[ComplaintCase, Verified]) -> Done[ComplaintCase]:
     if turn.event.consented is not None:
         return Done(case, (RaiseFinding(finding),))
     return Done(case, (RaiseFinding(finding), *_refusal(turn.case, complaint, party.sender, complaint.time)))
+
+
+def _confirm_spoofed(turn: Turn[ComplaintCase, Verified]) -> Done[ComplaintCase]:
+    """Nothing is held against whose number it is: the route by which it came is to be found, and people are alerted."""
+    case = msgspec.structs.replace(turn.case, confirmed=True, spoofed=True, outcome=turn.event.detail)
+    evidence = (_complaint(case).complaint, *_complaint(case).evidence)
+    route = turn.report(to="company", about=SPOOFED_ROUTE, basis="number-use", evidence=evidence)
+    refusal = refusal_of(turn.case, turn.event)
+    written = () if refusal is None else (WriteExpression(msgspec.structs.replace(refusal, time=turn.now)),)
+    return Done(case, (Alert("decision", "spoofed-route"), route, KeepRecord(evidence, "number-use"), *written))
+
+
+SPOOFED_ROUTE: Final = "a spoofed number: find and close the route by which it came"
 
 
 def _not_confirm(turn: Turn[ComplaintCase, Verified]) -> Done[ComplaintCase]:
@@ -218,18 +243,19 @@ def _found_party(turn: Turn[ComplaintCase, Verified]) -> Party | None:
 
 
 def _party_of(case: ComplaintCase, event: Verified) -> Party | None:
-    """Whom the verification names, or else the sender, or else the number, of the complaint."""
-    complaint = _complaint(case)
-    if event.party is not None:
-        return event.party
-    if complaint.sender:
-        return Party(sender=complaint.sender)
-    return Party(number=complaint.from_) if complaint.from_ else None
+    """Whose number it is, or else whom the verification names, or else whom the complaint is about."""
+    if event.owner is not None:
+        return Party(sender=event.owner)
+    return event.party or accused(_complaint(case))
 
 
 def refusal_of(case: ComplaintCase, event: Verified) -> Expression | None:
-    """The refusal that a verification leads to, dated as the complaint is; None where it leads to none."""
-    party = _party_of(case, event) if event.result == "confirmed" else None
+    """The refusal that a verification leads to, dated as the complaint is; None where it leads to none.
+
+    Of whose number was spoofed only where the user says so.
+    """
+    leads = event.result == "confirmed" and (event.refuse == "anyway" or not event.spoofed)
+    party = _party_of(case, event) if leads else None
     complaint = _complaint(case)
     acts = _refusal(case, complaint, party.sender, complaint.time) if party is not None else ()
     return acts[0].expression if acts else None
@@ -285,6 +311,7 @@ TABLE = (
     row(S.INCOMPLETE,  Complained, None,          _ask),
     row(S.INCOMPLETE,  ClockFired,       S.LAPSED,      _lapse, fired("supplement")),
     row(S.RECEIVED,    Forwarded,  S.FORWARDED,   _forward),
+    row(S.FORWARDED,   Verified,   S.CONFIRMED,   _confirm_spoofed, SPOOFED),
     row(S.FORWARDED,   Verified,   S.CONFIRMED,   _confirm, CONFIRMED),
     row(S.FORWARDED,   Verified,   S.UNCONFIRMED, _not_confirm, UNCONFIRMED),
     row(S.CONFIRMED,   ActedUpon,  S.ACTED,       _act),
@@ -344,6 +371,7 @@ __all__ = [
     "Forwarded",
     "Reported",
     "Verified",
+    "accused",
     "early",
     "missing",
     "refusal_of",

@@ -53,6 +53,8 @@ class ComplaintCase(Case, frozen=True, kw_only=True):
     party: Party | None = None
     """whom the verification found to have sent it"""
     confirmed: bool = False
+    spoofed: bool = False
+    """it was so, but the number was another's than who sent it"""
     outcome: str | None = None
     """what was found and done, as the user will read it"""
     dispute: CaseId | None = None
@@ -79,6 +81,8 @@ class Forwarded(msgspec.Struct, frozen=True, tag_field="event", tag="forwarded")
 class Verified(msgspec.Struct, frozen=True, tag_field="event", tag="verified"):
     """The company has verified: it was so, and by whom; or it could not be confirmed.
 
+    `owner`, which the API finds: whose number it is by the registry; then it was they, unless it was `spoofed`, sent by
+    somebody else under their number.
     `consented`, which the API finds: since when an expression stands that the user gave after the complaint, such as a
     consent. Then no refusal is written over it, unless `refuse` says that the user, asked again, refuses anyway.
     """
@@ -86,6 +90,8 @@ class Verified(msgspec.Struct, frozen=True, tag_field="event", tag="verified"):
     result: Literal["confirmed", "unconfirmed"]
     detail: str
     party: Party | None = None
+    spoofed: bool = False
+    owner: Name | None = None
     refuse: Literal["anyway"] | None = None
     consented: Time | None = None
     actor: str | None = None
@@ -155,4 +161,14 @@ def supplemented(known: Complaint | None, more: Complaint) -> Complaint:
         for name in more.__struct_fields__
         if (value := getattr(more, name)) and name not in ("complaint", "time")
     }
+    if more.from_ or more.channel:
+        stated["owner"] = more.owner  # of the number as it is known now
     return msgspec.structs.replace(known, **stated)
+
+
+def accused(complaint: Complaint) -> Party | None:
+    """Whom a complaint is about: the owner of the number, or else whom the user names, or else the number."""
+    sender = complaint.owner or complaint.sender
+    if sender:
+        return Party(sender=sender)
+    return Party(number=complaint.from_) if complaint.from_ else None

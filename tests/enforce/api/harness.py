@@ -29,7 +29,7 @@ from stream.enforce.procedures.terms import Terms
 from stream.kafka import clients, topics
 from stream.model.cases import Out, case_event_out
 from stream.model.codec import encode
-from stream.model.registry import Sender
+from stream.model.registry import NumberEntry, Sender
 from stream.model.topics import INTAKE, SENDERS
 from stream.policy.loading import load as load_policy
 from tests.filter.harness import PARTITIONS, Broker, write
@@ -278,8 +278,12 @@ async def read(config: Config, topic: str) -> list[clients.ConsumerRecord]:
         await consumer.stop()
 
 
-async def register(config: Config, *senders: str) -> None:
-    """Register these, as far as names go."""
+async def register(config: Config, *senders: str, **prefixes: str) -> None:
+    """Register these, as far as names go; and with a prefix for SMS, as `ORG_7="10690999"`."""
+    numbers: dict[str, tuple[NumberEntry, ...]] = dict.fromkeys(senders, ())
+    for name, prefix in prefixes.items():
+        numbers[name.replace("_", "-")] = (NumberEntry(prefix, "sms", ("commercial",)),)
     await write(
-        config, [(SENDERS, 0, one.encode(), encode(Sender(one, one, "95588", "active", ()))) for one in senders]
+        config,
+        [(SENDERS, 0, one.encode(), encode(Sender(one, one, "95588", "active", own))) for one, own in numbers.items()],
     )

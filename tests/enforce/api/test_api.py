@@ -409,6 +409,43 @@ async def test_a_verified_complaint_refuses_over_a_newer_consent_only_where_the_
         assert wills == (["consent", "refuse"] if anyway else ["consent"])
 
 
+async def test_a_complaint_is_about_whose_number_it_is_and_its_ports_are_one_party(config: Config) -> None:
+    await register(config, ORG_7="10690999")
+    async with running_api(config) as client:
+        cases = []
+        for number in ("1069099901", "+86 1069099902"):
+            filed = await client.post("/v1/complaints", {**COMPLAINT, "from": number}, by="agent")
+            await client.show(filed.case, state="received")
+            assert (await client.act(filed.case, "forwarded", by="centre", to="CARRIER")).status == 202
+            await client.show(filed.case, state="forwarded")
+            cases.append(filed.case)
+        other = {"sender": "ORG-9"}
+        wrong = await client.act(cases[0], "verified", result="confirmed", detail="so", party=other)
+        assert "the registry has the number as ORG-7's" in wrong.faults()["party"]
+        for case in cases:
+            assert (await client.decide(case, "verified", result="confirmed", detail="so")).status == 202
+            await client.show(case, state="confirmed")
+        refused = [orjson.loads(one.value)["sender"] for one in await client.records(topics.EXPRESSIONS)]
+        assert refused == ["ORG-7"] * 4, "as the user asked, and as it was confirmed"
+
+        async def measured() -> Json | None:
+            query = {"procedure": "measure", "party": "sender|ORG-7"}
+            lines = (await client.get("/v1/cases", **query)).body["cases"]
+            assert isinstance(lines, list)
+            return lines[0] if [line["step"] for line in lines] == [2] else None
+
+        await eventually(measured)  # one case, which the second finding has joined
+        party = {"number": "1069099903"}
+        inspected = await client.post("/v1/findings", {"party": party, "grounds": "inspection", "channel": "sms"})
+        assert inspected.status == 202
+        found = [
+            orjson.loads(one.value)["event"]
+            for one in await client.records(topics.CASE_EVENTS)
+            if one.key == b"sender|ORG-7"
+        ]
+        assert found[-1]["finding"]["evidence"] == ["number|1069099903"]
+
+
 async def test_a_direct_order_passes_the_rules_of_admission(config: Config) -> None:
     order = {"measure": "suspend", "basis": "measures", "sender": "ORG-9"}
     async with running_api(config, control_plane=False) as client:

@@ -24,6 +24,7 @@ from stream.enforce.api import server
 from stream.feed.topic_reader import registered_senders
 from stream.logs import FewOfAKind
 from stream.model import topics
+from stream.registry.registry import Registry
 from tests.enforce.api.harness import (
     COMPLAINT,
     CONTRACT,
@@ -177,7 +178,7 @@ async def test_no_key_is_made_of_parts_that_hold_its_bar_and_no_refusal_expires(
 async def test_names_that_nobody_knows_are_looked_for_together(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     reads = 0
 
-    async def counted(*of: object, **stated: object) -> frozenset[str]:
+    async def counted(*of: object, **stated: object) -> Registry:
         nonlocal reads
         reads += 1
         return await registered_senders(*of, **stated)  # type: ignore[arg-type]

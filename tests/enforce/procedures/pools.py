@@ -101,6 +101,7 @@ def of_complaint(_: complaint.ComplaintCase) -> Sequence[msgspec.Struct]:
         complaint.Complained(bare, (Wrong("at", "milliseconds"),)),
         complaint.Forwarded("ORG-9"),
         *(complaint.Verified(result, "as found") for result in results),
+        complaint.Verified("confirmed", "not theirs", spoofed=True),
         complaint.ActedUpon("the list was cleaned"),
         complaint.Reported("done"),
         complaint.Answered("done"),

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stream.enforce.cases import store
 from stream.enforce.procedures.clocks import Clock, ClockFired
 from stream.enforce.procedures.complaint import (
     PROCEDURE,
@@ -20,6 +21,7 @@ from stream.enforce.procedures.complaint import (
     Verified,
     missing,
     refusal_of,
+    supplemented,
 )
 from stream.enforce.procedures.effects import (
     Alert,
@@ -203,6 +205,42 @@ def test_an_unconfirmed_complaint_holds_nothing_against_the_sender_and_is_report
     answered = took(advance(PROCEDURE, reported.case, Answered("no trace of it"), at("2026-09-24 09:00"), TERMS))
     assert answered.case.state == ComplaintState.ANSWERED
     assert act(answered.effects, SendNotice).notice.to == f"subscriber|{pools.SUBSCRIBER}"
+
+
+OWNED = msgspec.structs.replace(pools.COMPLAINT, from_="1069099901", sender="ORG-9", owner="ORG-7", refusal=True)
+
+
+def test_a_complaint_about_a_number_is_one_about_its_owner_whatever_the_user_calls_the_sender() -> None:
+    received = after(("2026-09-18 10:00", Complained(OWNED)))
+    assert act(received.effects, WriteExpression).expression.sender == "ORG-7"
+    assert store.party_of(received.case) == Party(sender="ORG-7")
+    # Numbers move: what the registry says when it is verified counts, and the ports of one owner are one party.
+    for owner in ("ORG-7", "ORG-8"):
+        verified = Verified("confirmed", "it was so", owner=owner)
+        case, effects = after(("2026-09-18 10:00", Complained(OWNED)), FORWARDED, ("2026-09-22 09:00", verified))
+        assert act(effects, RaiseFinding).finding.party == case.party == Party(sender=owner)
+        assert act(effects, WriteExpression).expression.sender == owner
+
+
+def test_an_impersonated_owner_is_held_nothing_against_and_the_route_is_to_be_found() -> None:
+    history = (("2026-09-18 10:00", Complained(OWNED)), FORWARDED)
+    spoofed = Verified("confirmed", "sent by another gateway", spoofed=True, owner="ORG-7")
+    case, effects = after(*history, ("2026-09-22 09:00", spoofed))
+    assert (case.state, case.confirmed, case.party) == (ComplaintState.CONFIRMED, True, None)
+    assert store.party_of(case) is None
+    assert act(effects, SendReport).report.basis == "number-use"
+    assert act(effects, Alert) == Alert("decision", "spoofed-route")
+    assert not acts(effects, RaiseFinding)
+    assert not acts(effects, WriteExpression), "they did not send it"
+    anyway = msgspec.structs.replace(spoofed, refuse="anyway")
+    written = act(after(*history, ("2026-09-22 09:00", anyway)).effects, WriteExpression).expression
+    assert (written.sender, written.time) == ("ORG-7", at("2026-09-22 09:00"))
+
+
+def test_another_number_in_a_supplement_is_another_owners() -> None:
+    moved = supplemented(OWNED, Complaint(complaint="C-1", time=1, from_="1069000001"))
+    assert (moved.from_, moved.owner) == ("1069000001", None)
+    assert supplemented(OWNED, Complaint(complaint="C-1", time=1, text="more")).owner == "ORG-7"
 
 
 HISTORY = (RECEIVED, FORWARDED, CONFIRMED, ACTED, REPORTED, ("2026-10-08 09:00", Answered("done")))
