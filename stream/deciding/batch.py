@@ -95,6 +95,16 @@ class BatchCounts:
     misplaced: Counter[str] = field(default_factory=Counter)
     """topic → records found in another partition than their subscriber's"""
 
+    def add(self, more: "BatchCounts") -> None:
+        """Take in the counts of another part of the batch."""
+        self.acts += more.acts
+        self.verdicts += more.verdicts
+        self.fallback_count += more.fallback_count
+        self.misread_routes_count += more.misread_routes_count
+        self.replies += more.replies
+        self.useless_reply = self.useless_reply or more.useless_reply
+        self.misplaced += more.misplaced
+
     def timestamps(self) -> NDArray[np.int64]:
         """The record timestamps of all decided events, milliseconds."""
         return np.concatenate([np.zeros(0, dtype=np.int64), *(acts.timestamps for acts in self.acts)])
@@ -116,6 +126,51 @@ class Outputs:
     next_offsets: dict[TopicPartition, int] = field(default_factory=dict)
     """offsets to commit once all of this is acknowledged"""
     counts: BatchCounts = field(default_factory=BatchCounts)
+    rest: dict[TopicPartition, list[Record]] = field(default_factory=dict)
+    """records of the batch that are still to be decided, after a turn of the loop; none of it is handed over before"""
+
+    def add(self, more: "Outputs") -> None:
+        """Take in what came of the rest, or of the first of it."""
+        for partition, decisions in more.decisions.items():
+            self.decisions.setdefault(partition, []).extend(decisions)
+        for partition, expressions in more.expressions.items():
+            self.expressions.setdefault(partition, []).extend(expressions)
+        self.finished += more.finished
+        self.epochs += more.epochs
+        self.dead_letters += more.dead_letters
+        for place, offset in more.next_offsets.items():
+            self.next_offsets[place] = max(offset, self.next_offsets.get(place, offset))
+        self.counts.add(more.counts)
+        self.rest = more.rest
+
+
+def cut(
+    records: Mapping[TopicPartition, Sequence[Record]], bytes_max: int
+) -> tuple[dict[TopicPartition, Sequence[Record]], dict[TopicPartition, list[Record]]]:
+    """The first of these, `bytes_max` of them and one record at least, and the rest."""
+    first: dict[TopicPartition, Sequence[Record]] = {}
+    rest: dict[TopicPartition, list[Record]] = {}
+    size = 0
+    for place, those in records.items():
+        if size + sum(_size(record) for record in those) <= bytes_max:
+            first[place] = those
+            size += sum(_size(record) for record in those)
+            continue
+        count = 0
+        for record in those:
+            size += _size(record)
+            if size > bytes_max and (count or first):
+                break
+            count += 1
+        if count:
+            first[place] = those[:count]
+        if count < len(those):
+            rest[place] = list(those[count:])
+    return first, rest
+
+
+def _size(record: Record) -> int:
+    return len(record.key or b"") + len(record.value or b"")
 
 
 def decide_batch(

@@ -11,11 +11,12 @@ staleness and one policy, and an epoch is announced once, with the first batch t
 Must never be called by two threads, nor while the registry changes.
 """
 
+import sys
 from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
 from stream.deciding.activity import ActivityCounter, AnswerTable
-from stream.deciding.batch import Keyed, Outputs, decide_batch
+from stream.deciding.batch import Keyed, Outputs, cut, decide_batch
 from stream.deciding.native import NativeUnfit
 from stream.deciding.native_batch import MakeNative, Native, Taken, decide_raw
 from stream.model.codec import encode
@@ -157,8 +158,13 @@ class BatchDecider:
             topics=self._source.topics,
         )
 
-    def decide(self, batches: Mapping[TopicPartition, Taken], *, now: int) -> Outputs:
+    def decide(
+        self, batches: Mapping[TopicPartition, Taken], *, now: int, python_bytes_max: int = sys.maxsize
+    ) -> Outputs:
         """Decide a batch on the state that was settled, at the moment `now` (milliseconds), and count its activity.
+
+        Of what Python decides, so many bytes are decided now; others are the outputs' `rest`, to be decided as a batch
+        of their own, after `settle`, and added.
 
         Linear: some 6 µs an event by Python, 0.4 µs natively. Raises `NativeFailed` for whatever the module raises,
         and `NotHeldError` for a partition that the registry does not hold.
@@ -167,10 +173,19 @@ class BatchDecider:
             self._answers = AnswerTable()
         partitions, answers = self._partitions, self._answers
         if self.is_native:
-            outputs = decide_raw(batches, self._native, self._decider, now=now, partitions=partitions, answers=answers)
+            outputs = decide_raw(
+                batches,
+                self._native,
+                self._decider,
+                now=now,
+                partitions=partitions,
+                answers=answers,
+                python_bytes_max=python_bytes_max,
+            )
         else:
-            records = {place: taken.records for place, taken in batches.items()}
-            outputs = decide_batch(records, self._decider, now=now, partitions=partitions, answers=answers)
+            first, rest = cut({place: taken.records for place, taken in batches.items()}, python_bytes_max)
+            outputs = decide_batch(first, self._decider, now=now, partitions=partitions, answers=answers)
+            outputs.rest = rest
         for acts in outputs.counts.acts:
             self.activity.add(acts, now=now)
         return outputs

@@ -8,12 +8,13 @@ What it must keep: every record that was taken is answered, falls back, or is a 
 only when all before it are in what is put out.
 """
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from stream.deciding.activity import Acts, AnswerTable
-from stream.deciding.batch import Finished, Outputs, Record, decide_batch
+from stream.deciding.batch import Finished, Outputs, Record, cut, decide_batch
 from stream.model.topics import TopicPartition
 from stream.policy.decide import Decider
 
@@ -123,8 +124,11 @@ def decide_raw(
     now: int,
     partitions: int,
     answers: AnswerTable | None = None,
+    python_bytes_max: int = sys.maxsize,
 ) -> Outputs:
     """Decide a batch that came as record batches, or partly so. Raises `NativeFailed` for whatever the module raises.
+
+    Of what falls back so many bytes are decided now, and the others are its `rest`.
 
     Without `native` (a policy that the module does not fit) all of it falls back. Where the registry holds some
     partitions only, so does what stands in another than its subscriber's.
@@ -146,8 +150,10 @@ def decide_raw(
                 records += [FallbackRecord(*record) for record in outcome.fallback]
         if records:
             fallback[place] = records
-    outputs = decide_batch(fallback, decider, now=now, partitions=partitions, answers=answers)
-    outputs.counts.fallback_count = sum(map(len, fallback.values()))
+    first, rest = cut(fallback, python_bytes_max)
+    outputs = decide_batch(first, decider, now=now, partitions=partitions, answers=answers)
+    outputs.rest = rest
+    outputs.counts.fallback_count = sum(map(len, first.values()))
     for place, outcome in done:
         outputs.counts.misread_routes_count += outcome.misread_routes_count
         _add(outputs, place, outcome)

@@ -8,7 +8,8 @@ Both fetch records, or, on the native path, record batches as the broker sent th
 by the time that it takes to decide: the share that falls back to Python counts for what it costs.
 
 The life of a batch, and what may block: wait for the lane that goes first, and for room in the delivery
-(back-pressure); fetch, up to `fetch_wait_ms`; decide, without an await; hand over. From fetch to hand-over the batch
+(back-pressure); fetch, up to `fetch_wait_ms`; decide, without an await but between parts of one that takes long; hand
+over. From fetch to hand-over the batch
 is *in hand*. When partitions are revoked the listener waits for that and for the acknowledgements, within a bound, so
 that the next owner starts where we ended; what is not acknowledged by then is not committed, and decided again there.
 """
@@ -178,12 +179,25 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is not 
                 continue
             try:
                 for portion in self.delivery.portions(taken):
-                    outputs = self._decider.decide(self._settings.name, portion)
+                    outputs = await self._decided(portion)
                     if self._settings.is_raw:
                         self.pacing.decided(outputs)
                     await self.delivery.hand_over(outputs)
             finally:
                 self._state.handed_over()
+
+    async def _decided(self, portion: Mapping[TopicPartition, Taken]) -> Outputs:
+        """What comes of a portion. One that takes long is decided in parts, between which the loop turns and the lane
+        that goes first has its turn; it is handed over whole.
+        """
+        outputs = self._decider.decide(self._settings.name, portion)
+        while outputs.rest:
+            await asyncio.sleep(0)
+            if self._after is not None:
+                await self._after.drained()
+            rest = {place: Taken([], records, records[-1].offset + 1) for place, records in outputs.rest.items()}
+            outputs.add(self._decider.decide(self._settings.name, rest))
+        return outputs
 
     async def until_failure(self) -> None:
         """Raises what makes delivery impossible, as soon as it does, whatever the lane waits for at that moment."""

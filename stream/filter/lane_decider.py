@@ -8,6 +8,7 @@ nor delivery knows the worker. Neither method blocks.
 import time
 from collections import defaultdict
 from collections.abc import Mapping
+from typing import Final
 
 from stream import logs, tracing
 from stream.clock import now_ms
@@ -20,6 +21,11 @@ from stream.policy.facts import USELESS
 from stream.policy.settings import Policy
 
 log = logs.get(__name__)
+
+PYTHON_BYTES_MAX: Final = 2 * 1024 * 1024
+"""What Python decides between two turns of the loop, more than any usual batch has: of texts made to be slow to
+normalise, a second's work. Without it a batch of some kilobytes that unpacks to megabytes of them held up heartbeats
+and emergencies for half a minute, and the worker was killed for one that hangs."""
 
 
 class LaneDecider:
@@ -61,7 +67,7 @@ class LaneDecider:
         began = time.process_time()
         now = now_ms()
         announced = self.settle(now)
-        outputs = self._batches.decide(batches, now=now)
+        outputs = self._batches.decide(batches, now=now, python_bytes_max=PYTHON_BYTES_MAX)
         if announced is not None:
             outputs.epochs.append(announced)
         metrics = self._metrics

@@ -250,6 +250,31 @@ def test_what_a_base_cannot_be_made_for_is_the_modules_failure() -> None:
         asyncio.run(native_base(fail))
 
 
+@pytest.mark.parametrize("bytes_max", [1, 700, 1_500, 1_000_000])
+def test_what_python_takes_long_for_is_decided_in_parts_that_come_to_the_whole(bytes_max: int) -> None:
+    decider = _decider()
+    events = [*EVENTS, b"[", None]
+    taken = {
+        TopicPartition("events.urgent", 1): Taken([_raw(_consumed(events))], [], 90),
+        TopicPartition("events.sms", 3): Taken([], _consumed(events), _consumed(events)[-1].offset + 1),
+    }
+    plain = decide_raw(taken, None, decider, now=NOW, partitions=PARTITIONS)
+    outputs = decide_raw(taken, None, decider, now=NOW, partitions=PARTITIONS, python_bytes_max=bytes_max)
+    parts = 1
+    while outputs.rest:
+        rest = {place: Taken([], records, records[-1].offset + 1) for place, records in outputs.rest.items()}
+        part = decide_raw(rest, None, decider, now=NOW, partitions=PARTITIONS, python_bytes_max=bytes_max)
+        of_part = [len(value) for those in part.decisions.values() for _, value in those]
+        assert bytes_max > 1 or len(of_part) + len(part.dead_letters) == 1
+        outputs.add(part)
+        parts += 1
+    assert (parts == 1) == (bytes_max == 1_000_000)
+    assert _decisions(outputs) == _decisions(plain)
+    assert [letter.offset for letter in outputs.dead_letters] == [letter.offset for letter in plain.dead_letters]
+    assert outputs.next_offsets == plain.next_offsets
+    assert (outputs.counts.verdicts, outputs.counts.fallback_count) == (plain.counts.verdicts, 2 * len(events))
+
+
 def test_a_batch_that_the_module_cannot_read_is_pythons() -> None:
     decider, place = _decider(), TopicPartition("events.urgent", 1)
     records = _consumed(list(EVENTS))
