@@ -43,6 +43,9 @@ DeliveryOutcome = Literal["delivered", "failed"]
 Level = Literal["national", "province", "city-with-districts", "autonomous-prefecture", "county", "township", "other"]
 """The level of government of a body that files a campaign. Article 27 admits the first four."""
 
+ComplaintSubject = Literal["commercial", "prohibited-content"]
+"""What a complaint is about (Articles 29, 31)."""
+
 CampaignSubject = Literal["public-good", "disaster-warning", "emergency-handling", "work-publicity"]
 
 
@@ -129,14 +132,16 @@ class Complaint(msgspec.Struct, frozen=True, tag_field="kind", tag="complaint"):
     """A user's complaint about a message or call (Articles 29 to 31).
 
     `at` is when it came; `refusal`: the user asks for no more of it, and intake has made sure who asks. `owner`: the
-    sender whose number `from` is by the registry, which intake finds, whatever the user calls the sender. What a
-    person filled in wrongly is asked for like what is missing (`notices`, with the form that it must have).
+    sender whose number `from` is by the registry, which intake finds, whatever the user calls the sender. `about` is
+    `commercial` where it is not stated. What a person filled in wrongly is asked for like what is missing (`notices`,
+    with the form that it must have).
     """
 
     complaint: EventId
     time: Time
     subscriber: SubscriberNumber | None = None
     channel: Channel | None = None
+    about: ComplaintSubject | None = None
     from_: str | None = msgspec.field(name="from", default=None)
     sender: str | None = None
     at: Time | None = None

@@ -38,6 +38,7 @@ from stream.enforce.procedures.complaint_case import (
     supplemented,
 )
 from stream.enforce.procedures.effects import (
+    Act,
     Alert,
     ClearClock,
     KeepRecord,
@@ -59,10 +60,13 @@ from stream.enforce.procedures.engine import (
     fired,
     warn,
 )
-from stream.enforce.procedures.ids import dispute_case
-from stream.enforce.procedures.messages import Disputed
-from stream.model.control import Addressee, Complaint, Finding, Notice, NoticeSubject, Party
+from stream.enforce.procedures.ids import dispute_case, prohibited_case
+from stream.enforce.procedures.messages import Discovered, Disputed
+from stream.model.control import Addressee, Complaint, Finding, Grounds, Notice, NoticeSubject, Party
 from stream.model.registry import Expression
+
+PROHIBITED_CONTENT: Final = "prohibited-content"
+"""What a complaint of Article 31 is about, and grounds and basis of what is found then."""
 
 SOURCE = "complaint"
 """The source that the refusal of a complaint carries."""
@@ -98,6 +102,10 @@ SPOOFED = Condition[ComplaintCase, Verified](
     lambda turn: turn.event.result == "confirmed" and turn.event.spoofed,
 )
 UNCONFIRMED = Condition[ComplaintCase, Verified]("it is not confirmed", lambda turn: turn.event.result == "unconfirmed")
+PROHIBITED = Condition[ComplaintCase, Verified](
+    "it is confirmed, the sender is known, and it is about prohibited content",
+    lambda turn: _confirmed(turn) and _complaint(turn.case).about == PROHIBITED_CONTENT,
+)
 SAME_PERSON = Condition[ComplaintCase, Disputed](
     "the dispute is about this complaint, and another than the last",
     lambda turn: (
@@ -144,24 +152,42 @@ def _forward(turn: Turn[ComplaintCase, Forwarded]) -> Done[ComplaintCase]:
 
 def _confirm(turn: Turn[ComplaintCase, Verified]) -> Done[ComplaintCase]:
     """A finding against the sender is raised, and the user's refusal of it is written, but not over a newer consent."""
+    finding = _finding(turn, "complaint", "complaints")
+    return _confirmed_by(turn, finding.party, RaiseFinding(finding))
+
+
+def _confirm_prohibited(turn: Turn[ComplaintCase, Verified]) -> Done[ComplaintCase]:
+    """The case of Article 32 is opened, with the evidence under hold; the user's refusal is written as for others."""
+    complaint = _complaint(turn.case)
+    finding = _finding(turn, PROHIBITED_CONTENT, PROHIBITED_CONTENT)
+    opened = OpenCase("prohibited-content", prohibited_case(finding), Discovered(finding))
+    kept = KeepRecord((complaint.complaint, *complaint.evidence), PROHIBITED_CONTENT)
+    return _confirmed_by(turn, finding.party, opened, kept)
+
+
+def _finding(turn: Turn[ComplaintCase, Verified], grounds: Grounds, basis: str) -> Finding:
     complaint, party = _complaint(turn.case), _found_party(turn)
-    assert party is not None, "the condition of this row asks for it"
-    finding = Finding(
+    assert party is not None, "the conditions of both rows ask for it"
+    return Finding(
         finding=turn.name("F"),
         time=turn.now,
         party=party,
-        grounds="complaint",
-        basis="complaints",
+        grounds=grounds,
+        basis=basis,
         channel=complaint.channel,
         evidence=(complaint.complaint,),  # the party is shown it, and what is the user's is none of its business
         actor=turn.event.actor,
     )
+
+
+def _confirmed_by(turn: Turn[ComplaintCase, Verified], party: Party, *acts: Act) -> Done[ComplaintCase]:
+    complaint = _complaint(turn.case)
     case = msgspec.structs.replace(turn.case, party=party, confirmed=True, outcome=turn.event.detail)
     if turn.event.refuse == "anyway":
-        return Done(case, (RaiseFinding(finding), *_refusal(turn.case, complaint, party.sender, turn.now)))
+        return Done(case, (*acts, *_refusal(turn.case, complaint, party.sender, turn.now)))
     if turn.event.consented is not None:
-        return Done(case, (RaiseFinding(finding),))
-    return Done(case, (RaiseFinding(finding), *_refusal(turn.case, complaint, party.sender, complaint.time)))
+        return Done(case, acts)
+    return Done(case, (*acts, *_refusal(turn.case, complaint, party.sender, complaint.time)))
 
 
 def _confirm_spoofed(turn: Turn[ComplaintCase, Verified]) -> Done[ComplaintCase]:
@@ -312,6 +338,7 @@ TABLE = (
     row(S.INCOMPLETE,  ClockFired,       S.LAPSED,      _lapse, fired("supplement")),
     row(S.RECEIVED,    Forwarded,  S.FORWARDED,   _forward),
     row(S.FORWARDED,   Verified,   S.CONFIRMED,   _confirm_spoofed, SPOOFED),
+    row(S.FORWARDED,   Verified,   S.CONFIRMED,   _confirm_prohibited, PROHIBITED),
     row(S.FORWARDED,   Verified,   S.CONFIRMED,   _confirm, CONFIRMED),
     row(S.FORWARDED,   Verified,   S.UNCONFIRMED, _not_confirm, UNCONFIRMED),
     row(S.CONFIRMED,   ActedUpon,  S.ACTED,       _act),

@@ -103,7 +103,13 @@ class Disputed(msgspec.Struct, frozen=True, tag_field="event", tag="disputed"):
     early: bool = False
 
 
-Opening = FindingRouted | Appealed | Disputed
+class Discovered(msgspec.Struct, frozen=True, tag_field="event", tag="discovered"):
+    """Prohibited content was found. The finding's evidence names the decisions and texts that were kept."""
+
+    finding: Finding
+
+
+Opening = FindingRouted | Appealed | Disputed | Discovered
 """What opens a case of another procedure."""
 
 Message = (

@@ -25,7 +25,7 @@ from stream.enforce.procedures.engine import (
     warn,
 )
 from stream.enforce.procedures.ids import measure_case
-from stream.enforce.procedures.messages import Change, Lift, MeasureChanged
+from stream.enforce.procedures.messages import Change, Discovered, Lift, MeasureChanged
 from stream.model.control import Addressee, Finding
 
 BASIS = "prohibited-content"
@@ -47,12 +47,6 @@ class ProhibitedCase(Case, frozen=True, kw_only=True):
     finding: Finding | None = None
     measure: Change | None = None
     """the last change of the measure"""
-
-
-class Discovered(msgspec.Struct, frozen=True, tag_field="event", tag="discovered"):
-    """Prohibited content was found. The finding's evidence names the decisions and texts that were kept."""
-
-    finding: Finding
 
 
 class Investigated(msgspec.Struct, frozen=True, tag_field="event", tag="investigated"):
@@ -148,3 +142,15 @@ PROCEDURE = Procedure[ProhibitedCase](
     table=TABLE,
     decisions=(Investigated,),
 )
+
+
+__all__ = [
+    "BASIS",
+    "PROCEDURE",
+    "TABLE",
+    "Discovered",
+    "Investigated",
+    "ProhibitedCase",
+    "ProhibitedEvent",
+    "ProhibitedState",
+]

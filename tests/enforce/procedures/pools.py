@@ -97,6 +97,7 @@ def of_complaint(_: complaint.ComplaintCase) -> Sequence[msgspec.Struct]:
     return (
         complaint.Complained(COMPLAINT),
         complaint.Complained(msgspec.structs.replace(COMPLAINT, refusal=True)),
+        complaint.Complained(msgspec.structs.replace(COMPLAINT, about="prohibited-content")),
         complaint.Complained(bare),
         complaint.Complained(bare, (Wrong("at", "milliseconds"),)),
         complaint.Forwarded("ORG-9"),

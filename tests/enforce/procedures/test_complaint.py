@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.enforce.cases import store
+from stream.enforce.procedures import prohibited
 from stream.enforce.procedures.clocks import Clock, ClockFired
 from stream.enforce.procedures.complaint import (
     PROCEDURE,
@@ -26,6 +27,7 @@ from stream.enforce.procedures.complaint import (
 from stream.enforce.procedures.effects import (
     Alert,
     Effect,
+    KeepRecord,
     OpenCase,
     RaiseFinding,
     SendNotice,
@@ -34,7 +36,8 @@ from stream.enforce.procedures.effects import (
     WriteExpression,
 )
 from stream.enforce.procedures.engine import Stepped, advance
-from stream.enforce.procedures.messages import Disputed
+from stream.enforce.procedures.ids import prohibited_case
+from stream.enforce.procedures.messages import Discovered, Disputed
 from stream.model.control import Complaint, Party
 from stream.model.registry import Expression
 from tests.enforce.procedures import pools
@@ -235,6 +238,21 @@ def test_an_impersonated_owner_is_held_nothing_against_and_the_route_is_to_be_fo
     anyway = msgspec.structs.replace(spoofed, refuse="anyway")
     written = act(after(*history, ("2026-09-22 09:00", anyway)).effects, WriteExpression).expression
     assert (written.sender, written.time) == ("ORG-7", at("2026-09-22 09:00"))
+
+
+def test_a_complaint_about_prohibited_content_that_is_confirmed_opens_the_case_of_article_32() -> None:
+    seen = msgspec.structs.replace(pools.COMPLAINT, about="prohibited-content", evidence=("photo",))
+    case, effects = after(("2026-09-18 10:00", Complained(seen)), FORWARDED, CONFIRMED)
+    opened = act(effects, OpenCase)
+    assert isinstance(opened.event, Discovered)
+    assert opened.case == prohibited_case(opened.event.finding)
+    assert opened.event.finding.evidence == (seen.complaint,), "the party is shown that, and no more"
+    assert act(effects, KeepRecord).evidence == (seen.complaint, "photo")
+    assert act(effects, WriteExpression).expression.sender == "ORG-9"
+    assert not acts(effects, RaiseFinding), "that case raises it"
+    start = prohibited.ProhibitedCase(case=opened.case)
+    found = took(advance(prohibited.PROCEDURE, start, opened.event, at("2026-09-22 09:00"), TERMS))
+    assert act(found.effects, RaiseFinding).finding.party == case.party == Party(sender="ORG-9")
 
 
 def test_another_number_in_a_supplement_is_another_owners() -> None:
