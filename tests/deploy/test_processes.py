@@ -237,7 +237,7 @@ def _what_people_file_is_dealt_with(deployment: Deployment) -> None:
     party = {"sender": "ORG-SERVICE"}
     post("complaints", COMPLAINT)
     post("filings", {**FILING, "emergency": True, "sender": "GOV-HEALTH"})
-    post("findings", {"party": party, "grounds": "prohibited-content"})
+    post("findings", {"party": party, "grounds": "prohibited-content", "evidence": ["sha256:1"]})
     order = post("orders", {"measure": "stop", "basis": "measures", **party})["id"]
     post("orders", {"order": order, "until": time.time_ns() // 1_000_000 + DAY_MS})
     stated = {"subscriber": cases.SILENT, "channel": "sms", "source": "web-form"}

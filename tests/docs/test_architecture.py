@@ -97,7 +97,8 @@ def test_what_the_readme_says_of_rule_28_of_a_complaints_clocks_and_of_offsets_i
     named = re.search(r"^\| which clock rings for a complaint \| ((?:`[a-z-]+`(?:, )?)+)", readme, re.MULTILINE)
     assert named
     clocks = set(re.findall(r"`([a-z-]+)`", named[1]))
-    rows = (ROOT / "stream" / "enforce" / "procedures" / "complaint.py").read_text(encoding="utf-8")
+    procedures = ROOT / "stream" / "enforce" / "procedures"
+    rows = "".join((procedures / name).read_text(encoding="utf-8") for name in ("complaint.py", "telling.py"))
     assert clocks == set(re.findall(r'turn\.clock\("([a-z-]+)"\)', rows))
     assert clocks <= {term.clock for term in TERMS}
     linked = re.findall(r"`(\w+)` in \[(stream/[\w/]+\.py|bloom/[\w/]+\.py)\]", readme)

@@ -266,6 +266,9 @@ def find(request: ApiRequest) -> Write | SendersWrite:
 
 def _found(request: ApiRequest, record: Finding) -> Write:
     if record.grounds == prohibited.BASIS:
+        if not record.evidence:
+            mend = "state ids of decisions, texts or documents that show it"
+            raise faulty(Fault("evidence", "missing: nobody is suspended for prohibited content without it", mend))
         case = ids.prohibited_case(record)
         event = prohibited.Discovered(record)
         return _case_event(request, case, "prohibited-content", event, Accepted(record.finding, case))

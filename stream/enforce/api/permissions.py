@@ -59,7 +59,7 @@ class Act(NamedTuple):
 
 ACTS: Final[dict[str, tuple[Act, ...]]] = {
     "measure": (
-        Act(telling.Served, _DESK),
+        Act(telling.Served, _OFFICE),
         Act(measure.Reviewed, _OFFICE),
         Act(messages.Lift, _OFFICE),
     ),
@@ -69,9 +69,11 @@ ACTS: Final[dict[str, tuple[Act, ...]]] = {
         Act(complaint.ActedUpon, _DESK),
         Act(complaint.Reported, _DESK),
         Act(complaint.Answered, _CENTRE, _DESK),
+        Act(telling.Served, _CENTRE, _DESK),
         Act(complaint.ComplaintWithdrawn, _USER),
     ),
     "appeal": (
+        Act(telling.Served, _OFFICE),
         Act(appeal.Supplemented, _PARTY, _DESK),
         Act(appeal.Decided, _OFFICE),
         Act(appeal.WithdrawAppeal, _PARTY, _DESK),
@@ -85,12 +87,13 @@ ACTS: Final[dict[str, tuple[Act, ...]]] = {
         Act(dispute.DisputeWithdrawn, _USER),
     ),
     "campaign": (
+        Act(telling.Served, _OFFICE),
         Act(campaign.Weighed, _REGULATOR),
         Act(campaign.WithdrawCampaign, ("regulator", "sender"), _DESK),
     ),
-    "prohibited-content": (Act(prohibited.Investigated, _DESK),),
+    "prohibited-content": (Act(prohibited.Seconded, _DESK), Act(prohibited.Investigated, _DESK)),
     "regulator-order": (Act(regulator.Revoked, _REGULATOR),),
-    "listing": (Act(messages.Lift, _REGULATOR),),
+    "listing": (Act(telling.Served, _OFFICE), Act(messages.Lift, _REGULATOR)),
 }
 
 _STATES: Final[dict[str, Outline]] = {outline.name: outline for outline in OUTLINES}

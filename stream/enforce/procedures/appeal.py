@@ -9,11 +9,10 @@ from enum import StrEnum
 import msgspec
 
 from stream.enforce.procedures.clocks import ClockFired
-from stream.enforce.procedures.effects import ClearClock, KeepRecord, NotifyCase, SendNotice
+from stream.enforce.procedures.effects import KeepRecord, NotifyCase, SendNotice
 from stream.enforce.procedures.engine import (
     ANY_DUE,
     ANY_WARNING,
-    Case,
     Condition,
     Done,
     Procedure,
@@ -25,6 +24,16 @@ from stream.enforce.procedures.engine import (
 )
 from stream.enforce.procedures.forms import Wrong
 from stream.enforce.procedures.messages import AppealDecided, Appealed, AppealWithdrawn, Side
+from stream.enforce.procedures.telling import (
+    Delivered,
+    DeliveryFailed,
+    Served,
+    WaitingCase,
+    ask,
+    begin_supplement,
+    over,
+    waiting_rows,
+)
 from stream.model.control import Appeal, Notice, NoticeSubject, party_key
 from stream.model.fields import Name
 
@@ -40,7 +49,7 @@ class AppealState(StrEnum):
     WITHDRAWN = "withdrawn"
 
 
-class AppealCase(Case, frozen=True, kw_only=True):
+class AppealCase(WaitingCase, frozen=True, kw_only=True):
     """A party's appeal. `appeal` is absent only before the first step."""
 
     state: AppealState = AppealState.NEW
@@ -71,7 +80,7 @@ class WithdrawAppeal(msgspec.Struct, frozen=True, tag_field="event", tag="withdr
     actor: str | None = None
 
 
-AppealEvent = Appealed | Supplemented | Decided | WithdrawAppeal | ClockFired
+AppealEvent = Appealed | Supplemented | Decided | WithdrawAppeal | Delivered | DeliveryFailed | Served | ClockFired
 
 
 # ---- conditions
@@ -96,11 +105,11 @@ def _take(turn: Turn[AppealCase, Appealed]) -> Done[AppealCase]:
 
 
 def _ask(turn: Turn[AppealCase, Appealed]) -> Done[AppealCase]:
-    """The party is asked for its grounds, or for what is ill-formed, and has time to give it."""
+    """The party is asked for its grounds, or for what is ill-formed, and once it was reached, has time to give it."""
     case = msgspec.structs.replace(turn.case, appeal=turn.event.appeal)
     notice = _notice(turn, turn.event.appeal, subject="missing", reason="incomplete")
     asked = msgspec.structs.replace(notice, missing=missing(turn.event.appeal, turn.event.wrong))
-    return Done(case, (SendNotice(asked), turn.clock("supplement")))
+    return ask(turn, case, asked)
 
 
 def _supplement(turn: Turn[AppealCase, Supplemented]) -> Done[AppealCase]:
@@ -110,8 +119,8 @@ def _supplement(turn: Turn[AppealCase, Supplemented]) -> Done[AppealCase]:
         before, grounds=turn.event.grounds, evidence=(*before.evidence, *turn.event.evidence)
     )
     kept = KeepRecord(appeal.evidence or (appeal.appeal,), "measures")
-    acts = (ClearClock("supplement"), turn.clock("decide-appeal"), kept)
-    return Done(msgspec.structs.replace(turn.case, appeal=appeal), acts)
+    acts = (*over(turn, "supplement", "tell"), turn.clock("decide-appeal"), kept)
+    return Done(msgspec.structs.replace(turn.case, appeal=appeal, awaited=None), acts)
 
 
 def _decide(turn: Turn[AppealCase, Decided]) -> Done[AppealCase]:
@@ -165,6 +174,8 @@ TABLE = (
     row(S.NEW,        Appealed,     S.PENDING,             _take, GROUNDED),
     row(S.NEW,        Appealed,     S.INCOMPLETE,          _ask),
     row(S.INCOMPLETE, Supplemented, S.PENDING,             _supplement, GROUNDS_GIVEN),
+    *waiting_rows(row, S.INCOMPLETE, None, begin_supplement),
+    row(S.INCOMPLETE, ClockFired,         None,                  breach, fired("tell")),
     row(S.INCOMPLETE, ClockFired,         S.WITHDRAWN,           _lapse, fired("supplement")),
     row(S.PENDING,    Decided,      S.DECIDED_FOR_PARTY,   _decide, FOR_PARTY),
     row(S.PENDING,    Decided,      S.DECIDED_FOR_MEASURE, _decide, FOR_MEASURE),
@@ -181,7 +192,7 @@ PROCEDURE = Procedure[AppealCase](
     theory="An appeal ends for the party or for the measure, and the case that it is against learns which.",
     states={
         S.NEW: "nothing has happened",
-        S.INCOMPLETE: "the party was asked for its grounds, or for what is ill-formed",
+        S.INCOMPLETE: "the party is asked for its grounds, or for what is ill-formed, and has time once it was reached",
         S.PENDING: "to be decided",
         S.DECIDED_FOR_PARTY: "the party won: the measure ends",
         S.DECIDED_FOR_MEASURE: "the party lost: the measure stands",
@@ -190,5 +201,5 @@ PROCEDURE = Procedure[AppealCase](
     ended=frozenset((S.DECIDED_FOR_PARTY, S.DECIDED_FOR_MEASURE, S.WITHDRAWN)),
     state_of=lambda case: case.state,
     table=TABLE,
-    decisions=(Decided,),
+    decisions=(Decided, Served),
 )

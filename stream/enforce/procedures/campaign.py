@@ -23,7 +23,7 @@ from stream.enforce.procedures.campaign_case import (
     supplemented,
 )
 from stream.enforce.procedures.clocks import Clock, ClockFired
-from stream.enforce.procedures.effects import Act, Alert, ClearClock, SendNotice, SendReport, SetClock, WriteCampaign
+from stream.enforce.procedures.effects import Alert, ClearClock, SendNotice, SendReport, SetClock, WriteCampaign
 from stream.enforce.procedures.engine import (
     ANY_WARNING,
     Condition,
@@ -37,6 +37,7 @@ from stream.enforce.procedures.engine import (
 )
 from stream.enforce.procedures.fitness import FilingFault
 from stream.enforce.procedures.forms import Wrong
+from stream.enforce.procedures.telling import Served, ask, begin_supplement, over, waiting_rows
 from stream.model.control import Figure, Filing, Notice, NoticeSubject
 from stream.model.fields import CampaignStatus
 from stream.model.registry import Campaign
@@ -125,27 +126,27 @@ def _send_settled(turn: Turn[CampaignCase, Filed]) -> Done[CampaignCase]:
 
 
 def _ask(turn: Turn[CampaignCase, Filed]) -> Done[CampaignCase]:
-    """The body is notified of what is missing or ill-formed, and has time to give it."""
+    """The body is notified of what is missing or ill-formed, and once it was reached, has time to give it."""
     filing = _known(turn)
     notice = _notice(turn, subject="missing", reason="incomplete", missing=_missing(turn))
     case = msgspec.structs.replace(turn.case, filing=filing, wrong=_wrong(turn))
-    return Done(case, (SendNotice(notice), turn.clock("supplement")))
+    return ask(turn, case, notice, instead_of="supplement")
 
 
 def _return(turn: Turn[CampaignCase, Filed]) -> Done[CampaignCase]:
-    """The body is notified of all that is wrong, and has time to correct it."""
+    """The body is notified of all that is wrong, and once it was reached, has time to correct it."""
     filing = _known(turn)
     notice = _notice(turn, subject="decision", reason="faults", missing=tuple(map(str, _faults(turn, filing))))
     case = msgspec.structs.replace(turn.case, filing=filing, wrong=())
-    return Done(case, (SendNotice(notice), turn.clock("supplement")))
+    return ask(turn, case, notice, instead_of="supplement")
 
 
 def _take(turn: Turn[CampaignCase, Filed]) -> Done[CampaignCase]:
     """The campaign is written as filed, and the clock to decide starts."""
     filing = _known(turn)
     campaign = _campaign(turn, filing, "filed")
-    case = msgspec.structs.replace(turn.case, filing=filing, wrong=(), filed=turn.now, campaign=campaign)
-    return Done(case, (*_asked_over(turn), WriteCampaign(campaign), turn.clock("decide-filing")))
+    case = msgspec.structs.replace(turn.case, filing=filing, wrong=(), filed=turn.now, campaign=campaign, awaited=None)
+    return Done(case, (*over(turn, "supplement", "tell"), WriteCampaign(campaign), turn.clock("decide-filing")))
 
 
 def _approve(turn: Turn[CampaignCase, Weighed]) -> Done[CampaignCase]:
@@ -227,9 +228,9 @@ def _filing(case: CampaignCase) -> Filing:
 def _sent(turn: Turn[CampaignCase, Filed]) -> Done[CampaignCase]:
     filing = _known(turn)
     campaign = _campaign(turn, filing, "approved")
-    case = msgspec.structs.replace(turn.case, filing=filing, wrong=_wrong(turn), campaign=campaign)
+    case = msgspec.structs.replace(turn.case, filing=filing, wrong=_wrong(turn), campaign=campaign, awaited=None)
     acts = (WriteCampaign(campaign), _window(campaign), Alert("decision", "emergency"))
-    return Done(case, (*_asked_over(turn), *acts))
+    return Done(case, (*over(turn, "supplement", "tell"), *acts))
 
 
 def _faults(turn: Turn[CampaignCase, Filed], filing: Filing) -> tuple[FilingFault, ...]:
@@ -268,10 +269,6 @@ def _ended(turn: Turn[CampaignCase, msgspec.Struct], status: CampaignStatus, not
 
 def _window(campaign: Campaign) -> SetClock:
     return SetClock(Clock("window", campaign.until))
-
-
-def _asked_over(turn: Turn[CampaignCase, Filed]) -> tuple[Act, ...]:
-    return (ClearClock("supplement"),) if turn.case.clocks else ()
 
 
 def _decision(turn: Turn[CampaignCase, Weighed]) -> SendNotice:
@@ -318,6 +315,8 @@ TABLE = (
     row(BEING_FILED,  Filed,    S.INCOMPLETE, _ask, INCOMPLETE),
     row(BEING_FILED,  Filed,    S.RETURNED,   _return, FAULTY),
     row(BEING_FILED,  Filed,    S.WEIGHING,   _take),
+    *waiting_rows(row, ASKED, None, begin_supplement),
+    row(ASKED,        ClockFired,     None,         breach, fired("tell")),
     row(ASKED,        ClockFired,     S.LAPSED,     _lapse, fired("supplement")),
     row(S.WEIGHING,   Weighed,  S.APPROVED,   _approve, APPROVABLE),
     row(S.WEIGHING,   Weighed,  S.REFUSED,    _refuse, REFUSED),
@@ -346,8 +345,8 @@ PROCEDURE = Procedure[CampaignCase](
     ),
     states={
         S.NEW: "nothing has happened",
-        S.INCOMPLETE: "the body was notified of what is missing or ill-formed",
-        S.RETURNED: "the body was notified of what is wrong",
+        S.INCOMPLETE: "the body is notified of what is missing or ill-formed, and has time once it was reached",
+        S.RETURNED: "the body is notified of what is wrong, and has time once it was reached",
         S.WEIGHING: "complete and without fault; to be weighed and decided",
         S.APPROVED: "may be sent in its time, region and text",
         S.REFUSED: "refused, with its reason in the notice",
@@ -360,7 +359,7 @@ PROCEDURE = Procedure[CampaignCase](
     ended=frozenset((S.REFUSED, S.WITHDRAWN, S.FINISHED, S.LAPSED)),
     state_of=lambda case: case.state,
     table=TABLE,
-    decisions=(Weighed,),
+    decisions=(Weighed, Served),
 )
 
 

@@ -7,9 +7,9 @@ import msgspec
 
 from stream.enforce.procedures import forms
 from stream.enforce.procedures.clocks import ClockFired
-from stream.enforce.procedures.engine import Case
 from stream.enforce.procedures.fitness import CampaignRecord
 from stream.enforce.procedures.forms import Wrong
+from stream.enforce.procedures.telling import Delivered, DeliveryFailed, Served, WaitingCase
 from stream.model.control import Filing
 from stream.model.fields import Name
 from stream.model.registry import Campaign
@@ -43,7 +43,7 @@ FILED = (
 ASKED = (CampaignState.INCOMPLETE, CampaignState.RETURNED)
 
 
-class CampaignCase(Case, frozen=True, kw_only=True):
+class CampaignCase(WaitingCase, frozen=True, kw_only=True):
     """One campaign. `filing` is absent only before the first step; `filed` is when it was last complete."""
 
     state: CampaignState = CampaignState.NEW
@@ -89,7 +89,7 @@ class WithdrawCampaign(msgspec.Struct, frozen=True, tag_field="event", tag="with
     actor: str | None = None
 
 
-CampaignEvent = Filed | Weighed | WithdrawCampaign | ClockFired
+CampaignEvent = Filed | Weighed | WithdrawCampaign | Delivered | DeliveryFailed | Served | ClockFired
 
 
 def still_wrong(known: tuple[Wrong, ...], more: Filed) -> tuple[Wrong, ...]:

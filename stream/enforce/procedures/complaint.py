@@ -62,6 +62,7 @@ from stream.enforce.procedures.engine import (
 )
 from stream.enforce.procedures.ids import dispute_case, prohibited_case
 from stream.enforce.procedures.messages import Discovered, Disputed
+from stream.enforce.procedures.telling import Served, ask, begin_supplement, over, reached, waiting_rows
 from stream.model.control import Addressee, Complaint, Finding, Grounds, Notice, NoticeSubject, Party
 from stream.model.registry import Expression
 
@@ -118,25 +119,24 @@ SAME_PERSON = Condition[ComplaintCase, Disputed](
 
 
 def _ask(turn: Turn[ComplaintCase, Complained]) -> Done[ComplaintCase]:
-    """The user is asked for what is missing or ill-formed, and has time to give it."""
+    """The user is asked for what is missing or ill-formed, and once it was reached, has time to give it."""
     complaint = supplemented(turn.case.complaint, turn.event.complaint)
     wrong = still_wrong(turn.case.wrong, turn.event)
     asked = _notice(turn, complaint, subject="missing", reason="incomplete")
     notice = msgspec.structs.replace(asked, missing=missing(complaint, wrong))
     case = msgspec.structs.replace(turn.case, complaint=complaint, wrong=wrong)
-    return Done(case, (SendNotice(notice), turn.clock("supplement")))
+    return ask(turn, case, notice, instead_of="supplement")
 
 
 def _receive(turn: Turn[ComplaintCase, Complained]) -> Done[ComplaintCase]:
     """The clock to forward it starts; the evidence is kept; a refusal that the user asked for is written."""
     complaint = supplemented(turn.case.complaint, turn.event.complaint)
-    case = msgspec.structs.replace(turn.case, complaint=complaint, wrong=())
+    case = msgspec.structs.replace(turn.case, complaint=complaint, wrong=(), awaited=None)
     party = accused(complaint)
     sender = party.sender if party is not None else None
     refusal = _refusal(case, complaint, sender, complaint.time) if complaint.refusal else ()
     kept = KeepRecord(complaint.evidence or (complaint.complaint,), "complaints")
-    cleared = (ClearClock("supplement"),) if turn.case.clocks else ()
-    return Done(case, (*cleared, turn.clock("forward"), kept, *refusal))
+    return Done(case, (*over(turn, "supplement", "tell"), turn.clock("forward"), kept, *refusal))
 
 
 def _ignore_repeat(turn: Turn[ComplaintCase, Complained]) -> Done[ComplaintCase]:
@@ -220,9 +220,14 @@ def _reported(turn: Turn[ComplaintCase, Reported]) -> Done[ComplaintCase]:
 
 
 def _answer(turn: Turn[ComplaintCase, Answered]) -> Done[ComplaintCase]:
-    """The user is answered, and informed where a dispute can be taken."""
+    """The answer goes out, and says where a dispute can be taken; until the user was reached, the clock runs on."""
     notice = _notice(turn, _complaint(turn.case), subject="answer", reason=turn.event.detail)
-    return Done(turn.case, (SendNotice(notice),))
+    return ask(turn, turn.case, notice)
+
+
+def _answered(turn: Turn[ComplaintCase, msgspec.Struct]) -> Done[ComplaintCase]:
+    """The user was reached: the complaint is answered."""
+    return reached(turn)
 
 
 def _lapse(turn: Turn[ComplaintCase, ClockFired]) -> Done[ComplaintCase]:
@@ -255,8 +260,12 @@ def _dispute_meanwhile(turn: Turn[ComplaintCase, Disputed]) -> Done[ComplaintCas
 
 
 def early(case: ComplaintCase) -> bool:
-    """Whether the appeals body will ask a user who disputes now for a complaint that was answered, or is late."""
-    return case.state not in (ComplaintState.ANSWERED, ComplaintState.DISPUTED) and not case.breached
+    """Whether the appeals body will ask a user who disputes now for a complaint that was answered, or is late.
+
+    That a notice was not delivered yet is no term of the law's.
+    """
+    late = any(clock != "tell" for clock in case.breached)
+    return case.state not in (ComplaintState.ANSWERED, ComplaintState.DISPUTED) and not late
 
 
 def _complaint(case: ComplaintCase) -> Complaint:
@@ -335,6 +344,8 @@ TABLE = (
     row(OPEN,          Complained, None,          _ignore_repeat, NOTHING_NEW),
     row(S.INCOMPLETE,  Complained, S.RECEIVED,    _receive, COMPLETE),
     row(S.INCOMPLETE,  Complained, None,          _ask),
+    *waiting_rows(row, S.INCOMPLETE, None, begin_supplement),
+    row(S.INCOMPLETE,  ClockFired,       None,          breach, fired("tell")),
     row(S.INCOMPLETE,  ClockFired,       S.LAPSED,      _lapse, fired("supplement")),
     row(S.RECEIVED,    Forwarded,  S.FORWARDED,   _forward),
     row(S.FORWARDED,   Verified,   S.CONFIRMED,   _confirm_spoofed, SPOOFED),
@@ -344,12 +355,13 @@ TABLE = (
     row(S.CONFIRMED,   ActedUpon,  S.ACTED,       _act),
     row(S.ACTED,       Reported,   S.REPORTED,    _reported),
     row(S.UNCONFIRMED, Reported,   S.REPORTED,    _reported),
-    row(S.REPORTED,    Answered,   S.ANSWERED,    _answer),
+    row(S.REPORTED,    Answered,   S.ANSWERING,   _answer),
+    *waiting_rows(row, S.ANSWERING, S.ANSWERED, _answered),
     row((S.ANSWERED, S.DISPUTED), Disputed, S.DISPUTED, _dispute, SAME_PERSON),
     row((*OPEN, S.LAPSED, S.WITHDRAWN), Disputed, None, _dispute_meanwhile, SAME_PERSON),
     row(OPEN,          ComplaintWithdrawn,  S.WITHDRAWN,   _withdraw),
     row(OPEN,          ClockFired,       None,          warn, ANY_WARNING),
-    row((S.RECEIVED, *WITH_COMPANY, S.REPORTED), ClockFired, None, breach, ANY_DUE),
+    row((S.RECEIVED, *WITH_COMPANY, S.REPORTED, S.ANSWERING), ClockFired, None, breach, ANY_DUE),
 )
 # fmt: on
 
@@ -360,17 +372,18 @@ PROCEDURE = Procedure[ComplaintCase](
     theory=(
         "3 working days to forward a complete complaint, 15 to verify, act and report, 3 more to answer. A "
         "missed term is a breach, and the duty is still owed. A dispute can be taken to the appeals body at any time, "
-        "and takes nothing off the complaint's own duties."
+        "and takes nothing off the complaint's own duties. Nobody is asked or answered who was not reached."
     ),
     states={
         S.NEW: "nothing has happened",
-        S.INCOMPLETE: "the user was asked for what is missing or ill-formed",
+        S.INCOMPLETE: "the user is asked for what is missing or ill-formed, and has time once it was reached",
         S.RECEIVED: "complete; to be forwarded within 3 working days",
         S.FORWARDED: "with the company, which has 15 working days",
         S.CONFIRMED: "verified: it was so; to be acted upon",
         S.UNCONFIRMED: "verified: it could not be confirmed; to be reported",
         S.ACTED: "acted upon; to be reported",
         S.REPORTED: "reported; the user is to be answered within 3 working days",
+        S.ANSWERING: "the answer is on its way; the clock runs on until the user was reached",
         S.ANSWERED: "the user was answered",
         S.DISPUTED: "the user was answered, and has taken a dispute to the appeals body",
         S.LAPSED: "what was missing never came",
@@ -379,7 +392,7 @@ PROCEDURE = Procedure[ComplaintCase](
     ended=frozenset((S.ANSWERED, S.DISPUTED, S.LAPSED, S.WITHDRAWN)),
     state_of=lambda case: case.state,
     table=TABLE,
-    decisions=(Verified,),
+    decisions=(Verified, Served),
 )
 
 

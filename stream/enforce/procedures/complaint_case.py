@@ -7,9 +7,9 @@ import msgspec
 
 from stream.enforce.procedures import forms
 from stream.enforce.procedures.clocks import ClockFired
-from stream.enforce.procedures.engine import Case
 from stream.enforce.procedures.forms import Wrong
 from stream.enforce.procedures.messages import Disputed
+from stream.enforce.procedures.telling import Delivered, DeliveryFailed, Served, WaitingCase
 from stream.model.control import CaseId, Complaint, Party
 from stream.model.fields import Name, Time
 
@@ -25,6 +25,7 @@ class ComplaintState(StrEnum):
     UNCONFIRMED = "unconfirmed"
     ACTED = "acted"
     REPORTED = "reported"
+    ANSWERING = "answering"
     ANSWERED = "answered"
     DISPUTED = "disputed"
     LAPSED = "lapsed"
@@ -39,11 +40,12 @@ OPEN = (
     ComplaintState.UNCONFIRMED,
     ComplaintState.ACTED,
     ComplaintState.REPORTED,
+    ComplaintState.ANSWERING,
 )
 WITH_COMPANY = (ComplaintState.FORWARDED, ComplaintState.CONFIRMED, ComplaintState.UNCONFIRMED, ComplaintState.ACTED)
 
 
-class ComplaintCase(Case, frozen=True, kw_only=True):
+class ComplaintCase(WaitingCase, frozen=True, kw_only=True):
     """A user's complaint. `complaint` is absent only before the first step."""
 
     state: ComplaintState = ComplaintState.NEW
@@ -126,7 +128,18 @@ class ComplaintWithdrawn(msgspec.Struct, frozen=True, tag_field="event", tag="wi
 
 
 ComplaintEvent = (
-    Complained | Forwarded | Verified | ActedUpon | Reported | Answered | ComplaintWithdrawn | Disputed | ClockFired
+    Complained
+    | Forwarded
+    | Verified
+    | ActedUpon
+    | Reported
+    | Answered
+    | ComplaintWithdrawn
+    | Disputed
+    | Delivered
+    | DeliveryFailed
+    | Served
+    | ClockFired
 )
 
 

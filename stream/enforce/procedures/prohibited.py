@@ -3,6 +3,9 @@
 The finding raised here carries the basis `prohibited-content`, on which the measure procedure suspends and
 notifies the party in the same step. The state organs and the regulator get a report at once, and the regulator one of
 the outcome. Where the investigation clears the party, the measure is annulled.
+
+Nobody is suspended on one person's word for long: a finding bears its evidence, and a person other than whoever found
+it confirms the suspension within the hour, or it is annulled and reported as such.
 """
 
 from enum import StrEnum
@@ -11,7 +14,7 @@ from typing import Literal
 import msgspec
 
 from stream.enforce.procedures.clocks import ClockFired
-from stream.enforce.procedures.effects import KeepRecord, NotifyCase, RaiseFinding, SendReport
+from stream.enforce.procedures.effects import Alert, ClearClock, KeepRecord, NotifyCase, RaiseFinding, SendReport
 from stream.enforce.procedures.engine import (
     ANY_DUE,
     ANY_WARNING,
@@ -22,6 +25,7 @@ from stream.enforce.procedures.engine import (
     RowBuilder,
     Turn,
     breach,
+    fired,
     warn,
 )
 from stream.enforce.procedures.ids import measure_case
@@ -35,9 +39,18 @@ class ProhibitedState(StrEnum):
     """Where such a case stands."""
 
     NEW = "new"
+    FOUND = "found"
     INVESTIGATED = "under-investigation"
     CONFIRMED = "confirmed"
     CLEARED = "cleared"
+    UNCONFIRMED = "unconfirmed"
+
+
+class Seconded(msgspec.Struct, frozen=True, tag_field="event", tag="seconded"):
+    """A second person has looked at the evidence, and confirms the suspension."""
+
+    detail: str | None = None
+    actor: str | None = None
 
 
 class ProhibitedCase(Case, frozen=True, kw_only=True):
@@ -47,6 +60,8 @@ class ProhibitedCase(Case, frozen=True, kw_only=True):
     finding: Finding | None = None
     measure: Change | None = None
     """the last change of the measure"""
+    seconded: Seconded | None = None
+    """who confirmed the suspension"""
 
 
 class Investigated(msgspec.Struct, frozen=True, tag_field="event", tag="investigated"):
@@ -57,17 +72,22 @@ class Investigated(msgspec.Struct, frozen=True, tag_field="event", tag="investig
     actor: str | None = None
 
 
-ProhibitedEvent = Discovered | Investigated | MeasureChanged | ClockFired
+ProhibitedEvent = Discovered | Seconded | Investigated | MeasureChanged | ClockFired
 
 IS_PROHIBITED = Condition[ProhibitedCase, Discovered](
-    "the finding is of prohibited content", lambda turn: turn.event.finding.basis == BASIS
+    "the finding is of prohibited content, and bears evidence",
+    lambda turn: turn.event.finding.basis == BASIS and bool(turn.event.finding.evidence),
+)
+BY_ANOTHER = Condition[ProhibitedCase, Seconded](
+    "it is another person than whoever found it",
+    lambda turn: turn.event.actor is None or turn.event.actor != _finding(turn.case).actor,
 )
 CONFIRMED = Condition[ProhibitedCase, Investigated]("it is confirmed", lambda turn: turn.event.outcome == "confirmed")
 CLEARED = Condition[ProhibitedCase, Investigated]("the party is cleared", lambda turn: turn.event.outcome == "cleared")
 
 
 def _discover(turn: Turn[ProhibitedCase, Discovered]) -> Done[ProhibitedCase]:
-    """The party is suspended at once; the record is kept; reports go to state organs and regulator."""
+    """The party is suspended at once; the record is kept; state organs and regulator get reports; people confirm it."""
     finding = turn.event.finding
     case = msgspec.structs.replace(turn.case, finding=finding)
     acts = (
@@ -76,8 +96,23 @@ def _discover(turn: Turn[ProhibitedCase, Discovered]) -> Done[ProhibitedCase]:
         _report(turn, finding, "state-organs", "prohibited content found and stopped"),
         _report(turn, finding, "regulator", "prohibited content found and stopped"),
         turn.clock("investigate"),
+        turn.clock("second"),
+        Alert("decision", "second"),
     )
     return Done(case, acts)
+
+
+def _second(turn: Turn[ProhibitedCase, Seconded]) -> Done[ProhibitedCase]:
+    """The suspension is confirmed; the investigation goes on."""
+    return Done(msgspec.structs.replace(turn.case, seconded=turn.event), (ClearClock("second"),))
+
+
+def _unconfirmed(turn: Turn[ProhibitedCase, ClockFired]) -> Done[ProhibitedCase]:
+    """The breach is recorded; the measure is annulled; state organs and regulator learn that nobody confirmed it."""
+    finding, detail = _finding(turn.case), "no second person has confirmed the finding in time: the stop has ended"
+    reports = (_report(turn, finding, "regulator", detail), _report(turn, finding, "state-organs", detail))
+    annulled = NotifyCase(measure_case(finding), Lift(detail, annul=True))
+    return Done(turn.case, (*breach(turn).acts, *reports, annulled))
 
 
 def _note(turn: Turn[ProhibitedCase, MeasureChanged]) -> Done[ProhibitedCase]:
@@ -114,12 +149,14 @@ row = RowBuilder(ProhibitedCase)
 
 # fmt: off
 TABLE = (
-    row(S.NEW,          Discovered,     S.INVESTIGATED, _discover, IS_PROHIBITED),
-    row(S.INVESTIGATED, Investigated,   S.CONFIRMED,    _confirm, CONFIRMED),
-    row(S.INVESTIGATED, Investigated,   S.CLEARED,      _clear, CLEARED),
-    row(S.INVESTIGATED, ClockFired,           None,           warn, ANY_WARNING),
-    row(S.INVESTIGATED, ClockFired,           None,           breach, ANY_DUE),
-    row((S.INVESTIGATED, S.CONFIRMED, S.CLEARED), MeasureChanged, None, _note),
+    row(S.NEW,          Discovered,     S.FOUND,        _discover, IS_PROHIBITED),
+    row(S.FOUND,        Seconded,       S.INVESTIGATED, _second, BY_ANOTHER),
+    row(S.FOUND,        ClockFired,     S.UNCONFIRMED,  _unconfirmed, fired("second")),
+    row((S.FOUND, S.INVESTIGATED), Investigated, S.CONFIRMED, _confirm, CONFIRMED),
+    row((S.FOUND, S.INVESTIGATED), Investigated, S.CLEARED,   _clear, CLEARED),
+    row((S.FOUND, S.INVESTIGATED), ClockFired,   None,        warn, ANY_WARNING),
+    row((S.FOUND, S.INVESTIGATED), ClockFired,   None,        breach, ANY_DUE),
+    row((S.FOUND, S.INVESTIGATED, S.CONFIRMED, S.CLEARED, S.UNCONFIRMED), MeasureChanged, None, _note),
 )
 # fmt: on
 
@@ -129,15 +166,18 @@ PROCEDURE = Procedure[ProhibitedCase](
     articles="Articles 15, 32 (the term to investigate is a setting)",
     theory=(
         "Stopped at once, and the party notified at the same time; the record is kept; state organs and regulator "
-        "get a report, and later the outcome."
+        "get a report, and later the outcome. A second person confirms the suspension within the hour (our reading of "
+        "Article 22, for no party was told before), or it is annulled."
     ),
     states={
         S.NEW: "nothing has happened",
-        S.INVESTIGATED: "stopped and reported; the outcome is owed",
+        S.FOUND: "stopped and reported; a second person is to confirm it",
+        S.INVESTIGATED: "confirmed by a second person; the outcome is owed",
         S.CONFIRMED: "the outcome was reported: it was prohibited",
+        S.UNCONFIRMED: "no second person confirmed it in time; the measure is annulled",
         S.CLEARED: "the outcome was reported: it was not; the measure is annulled",
     },
-    ended=frozenset((S.CONFIRMED, S.CLEARED)),
+    ended=frozenset((S.CONFIRMED, S.CLEARED, S.UNCONFIRMED)),
     state_of=lambda case: case.state,
     table=TABLE,
     decisions=(Investigated,),

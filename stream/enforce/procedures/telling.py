@@ -38,14 +38,14 @@ class DeliveryFailed(msgspec.Struct, frozen=True, tag_field="event", tag="delive
 class Served(msgspec.Struct, frozen=True, tag_field="event", tag="served"):
     """A person served a notice: when (`at`), how (such as `registered mail`), and who took it (`to`).
 
-    It counts once another person has recorded the same, having seen what shows it (`evidence`).
+    It counts once another person has recorded the same, having seen what shows it, such as a receipt (`document`).
     """
 
     notice: EventId
     at: Time
     how: Name
     to: Name
-    evidence: tuple[Name, ...] = ()
+    document: Name | None = None
     actor: Name | None = None
 
 

@@ -42,6 +42,8 @@ TERMS: Final[tuple[Term, ...]] = (
     # prohibited content: the outcome; a regulator's order: long enough to notify the party and wait for its
     # grace
     Term("investigate", SETTING, working_days=15, warning_days=3),
+    # ... and a second person's word on a suspension of which nobody was told before
+    Term("second", SETTING, length_ms=HOUR_MS),
     Term("carry-out", SETTING, working_days=3, warning_days=1),
     # listing: time to object before one's name is published, and how long it stays there
     Term("object", SETTING, working_days=10),

@@ -93,13 +93,27 @@ async def test_a_complaint_is_a_record_first_and_then_a_case_that_goes_its_whole
         for event, by, fields, state in (
             ("acted-upon", "desk", {"detail": "stopped"}, "acted"),
             ("reported", "desk", {"detail": "stopped"}, "reported"),
-            ("answered", "centre", {"detail": "stopped"}, "answered"),
+            ("answered", "centre", {"detail": "stopped"}, "answering"),
         ):
             assert (await client.act(filed.case, event, by=by, **fields)).status == 202
             await client.show(filed.case, state=state)
         events = [orjson.loads(one.value) for one in await client.records(topics.CASE_EVENTS)]
         of_people = [one for one in events if one["procedure"] == "complaint"]
         assert [one["person"] for one in of_people] == ["desk:17"] * 2 + ["desk:18"] + ["desk:17"] * 2 + ["centre:2"]
+
+        # Told means told: nobody delivers here, so two persons serve the answer.
+        shown = await client.show(filed.case, state="answering")
+        served = {
+            "notice": shown["body"]["awaited"],  # type: ignore[index]
+            "at": COMPLAINT["at"],
+            "how": "by telephone",
+            "to": "the user",
+            "document": "call 17",
+        }
+        for officer in ("desk", "other-desk"):
+            assert (await client.act(filed.case, "served", by=officer, **served)).status == 202
+            await client.show(filed.case, step=shown["line"]["step"] + 1)  # type: ignore[index]
+        await client.show(filed.case, state="answered")
 
         # The user may take a dispute to the appeals body; the party is the complaint's.
         disputed = await client.post("/v1/disputes", {"complaint": filed.case, "grounds": "no"}, by="agent")
@@ -471,8 +485,13 @@ async def test_a_direct_order_passes_the_rules_of_admission(config: Config) -> N
 
 async def test_prohibited_content_and_inspections_are_found_by_people(config: Config) -> None:
     async with running_api(config) as client:
-        found = await client.post("/v1/findings", {"party": {"sender": "ORG-9"}, "grounds": "prohibited-content"})
+        finding = {"party": {"sender": "ORG-9"}, "grounds": "prohibited-content"}
+        assert (await client.post("/v1/findings", finding)).faults().keys() == {"evidence"}
+        found = await client.post("/v1/findings", {**finding, "evidence": ["sha256:1"]})
         assert found.status == 202
+        await client.show(found.case, state="found")
+        assert (await client.act(found.case, "seconded")).status == 409, "it takes another person"
+        assert (await client.act(found.case, "seconded", by="other-desk")).status == 202
         await client.show(found.case, state="under-investigation")
         (order,) = [orjson.loads(record.value) for record in await client.records(topics.ORDERS)]
         assert (order["measure"], order["basis"]) == ("suspend", "prohibited-content")
@@ -485,7 +504,7 @@ async def test_prohibited_content_and_inspections_are_found_by_people(config: Co
             {"party": {"sender": "ORG-9"}, "authority": "通信管理局", "document": "2026-18"},
             by="regulator",
         )
-        await client.show(punished.case, by="sender", state="proposed")
+        await client.show(punished.case, by="sender", state="telling")
 
 
 async def test_a_request_that_is_repeated_under_its_key_makes_the_same_record(config: Config) -> None:

@@ -337,7 +337,8 @@ def test_every_operation_answers_below_500_whatever_is_sent(broker: Broker, tmp_
 
 async def _cases(client: ApiClient) -> list[str]:
     filed = await client.post("/v1/complaints", COMPLAINT)
-    found = await client.post("/v1/findings", {"party": {"sender": "ORG-9"}, "grounds": "prohibited-content"})
+    finding: Json = {"party": {"sender": "ORG-9"}, "grounds": "prohibited-content", "evidence": ["sha256:1"]}
+    found = await client.post("/v1/findings", finding)
     directed = await client.post("/v1/directions", {"party": {"sender": "ORG-9"}, "measure": "stop"}, by="regulator")
     campaign = await client.post("/v1/filings", {"sender": "ORG-9"})
     cases = [one.case for one in (filed, found, directed, campaign)]

@@ -91,7 +91,7 @@ def of_measure(case: measure.MeasureCase) -> Sequence[msgspec.Struct]:
     )
 
 
-def of_complaint(_: complaint.ComplaintCase) -> Sequence[msgspec.Struct]:
+def of_complaint(case: complaint.ComplaintCase) -> Sequence[msgspec.Struct]:
     bare = Complaint(complaint="C-1", time=NOW)
     results: tuple[Literal["confirmed", "unconfirmed"], ...] = ("confirmed", "unconfirmed")
     return (
@@ -107,12 +107,13 @@ def of_complaint(_: complaint.ComplaintCase) -> Sequence[msgspec.Struct]:
         complaint.Reported("done"),
         complaint.Answered("done"),
         complaint.ComplaintWithdrawn(),
+        *of_notice(case.awaited or "N-none"),
         Disputed(DISPUTE),
         Disputed(msgspec.structs.replace(DISPUTE, complaint="C-2")),
     )
 
 
-def of_appeal(_: appeal.AppealCase) -> Sequence[msgspec.Struct]:
+def of_appeal(case: appeal.AppealCase) -> Sequence[msgspec.Struct]:
     return (
         Appealed(APPEAL),
         Appealed(msgspec.structs.replace(APPEAL, grounds=None)),
@@ -121,6 +122,7 @@ def of_appeal(_: appeal.AppealCase) -> Sequence[msgspec.Struct]:
         appeal.Decided("party", "shown"),
         appeal.Decided("measure", "not shown"),
         appeal.WithdrawAppeal(),
+        *of_notice(case.awaited or "N-none"),
     )
 
 
@@ -138,7 +140,7 @@ def of_dispute(_: dispute.DisputeCase) -> Sequence[msgspec.Struct]:
     )
 
 
-def of_campaign(_: campaign.CampaignCase) -> Sequence[msgspec.Struct]:
+def of_campaign(case: campaign.CampaignCase) -> Sequence[msgspec.Struct]:
     return (
         campaign.Filed(FILING),
         campaign.Filed(msgspec.structs.replace(FILING, volume=None), (Wrong("volume", "an integer"),)),
@@ -152,6 +154,7 @@ def of_campaign(_: campaign.CampaignCase) -> Sequence[msgspec.Struct]:
         campaign.Weighed("refuse", "too often", LIGHT),
         campaign.Weighed("refuse", "", LIGHT),
         campaign.WithdrawCampaign("not needed"),
+        *of_notice(case.awaited or "N-none"),
     )
 
 
@@ -159,6 +162,7 @@ def of_prohibited(_: prohibited.ProhibitedCase) -> Sequence[msgspec.Struct]:
     return (
         prohibited.Discovered(finding(basis="prohibited-content", grounds="prohibited-content")),
         prohibited.Discovered(finding()),
+        prohibited.Seconded(),
         prohibited.Investigated("confirmed", "it was"),
         prohibited.Investigated("cleared", "it was not"),
         MeasureChanged("M-F-1", "suspend", "in-force"),
@@ -181,6 +185,7 @@ def of_listing(case: listing.ListingCase) -> Sequence[msgspec.Struct]:
     punishment = Punishment(punishment="B-1", time=NOW, party=PARTY, authority="MIIT", document="2026-78")
     return (
         listing.Punished(punishment),
+        *of_notice(case.awaited or "N-none"),
         Appealed(msgspec.structs.replace(APPEAL, against="L-1")),
         Appealed(msgspec.structs.replace(APPEAL, against="L-1", party=Party(number=SUBSCRIBER))),
         AppealDecided(ours, "party", "an error"),

@@ -10,6 +10,7 @@ from stream.enforce.procedures.effects import (
     Alert,
     KeepRecord,
     NotifyCase,
+    NotifyEscalation,
     OpenCase,
     RaiseFinding,
     SendNotice,
@@ -29,12 +30,26 @@ from stream.enforce.procedures.messages import (
     MeasureChanged,
     Side,
 )
+from stream.enforce.procedures.telling import Delivered
 from stream.model.codec import Undecodable
 from stream.model.control import Appeal, Punishment
 from tests.enforce.procedures import pools
-from tests.enforce.procedures.world import DAY, HOUR, MINUTE, NOW, PARTY, TERMS, act, acts, finding, refused, took
+from tests.enforce.procedures.world import (
+    DAY,
+    HOUR,
+    MINUTE,
+    NOW,
+    PARTY,
+    TERMS,
+    act,
+    acts,
+    delivery,
+    finding,
+    refused,
+    took,
+)
 
-PROHIBITED = finding(basis="prohibited-content", grounds="prohibited-content")
+PROHIBITED = msgspec.structs.replace(finding(basis="prohibited-content", grounds="prohibited-content"), actor="desk:17")
 
 
 def followed(raised: RaiseFinding) -> Stepped[measure.MeasureCase]:
@@ -58,6 +73,28 @@ def test_prohibited_content_is_stopped_kept_and_reported_at_once() -> None:
     assert act(orders, WriteOrder).order.measure == "suspend"
     assert act(orders, NotifyCase).case == case.case
     assert stopped.state == measure.MeasureState.IN_FORCE
+
+
+def test_a_stop_for_prohibited_content_stands_on_two_persons_word_and_on_evidence() -> None:
+    new = prohibited.ProhibitedCase(case="X-1")
+    unshown = prohibited.Discovered(msgspec.structs.replace(PROHIBITED, evidence=()))
+    refused(advance(prohibited.PROCEDURE, new, unshown, NOW, TERMS))
+    case, effects = took(advance(prohibited.PROCEDURE, new, prohibited.Discovered(PROHIBITED), NOW, TERMS))
+    stopped = followed(act(effects, RaiseFinding)).case
+    own = refused(advance(prohibited.PROCEDURE, case, prohibited.Seconded(actor="desk:17"), NOW + MINUTE, TERMS))
+    assert "another person than whoever found it" in own.reason
+    second = prohibited.Seconded(actor="desk:18")
+    confirmed = took(advance(prohibited.PROCEDURE, case, second, NOW + HOUR - 1, TERMS)).case
+    assert (confirmed.state, [one.clock for one in confirmed.clocks]) == ("under-investigation", ["investigate"])
+    late, effects = took(advance(prohibited.PROCEDURE, case, ClockFired("second", NOW + HOUR), NOW + HOUR, TERMS))
+    assert (late.state, late.breached, late.clocks) == ("unconfirmed", ("second",), ())
+    assert [report.report.to for report in acts(effects, SendReport)] == ["regulator", "state-organs"]
+    lift = act(effects, NotifyCase)
+    assert lift.case == stopped.case
+    assert isinstance(lift.event, Lift)
+    ended, effects = took(advance(measure.PROCEDURE, stopped, lift.event, NOW + HOUR, TERMS))
+    assert ended.state == "lifted"
+    assert act(effects, NotifyEscalation).change.change == "annulled", "it counts for nothing"
 
 
 def test_the_outcome_is_reported_and_a_party_that_is_cleared_is_free() -> None:
@@ -116,19 +153,42 @@ OBJECTION = Appealed(msgspec.structs.replace(pools.APPEAL, against="L-1"))
 
 def test_nobody_is_listed_before_being_told_and_heard() -> None:
     case, effects = took(advance(listing.PROCEDURE, listing.ListingCase(case="L-1"), PUNISHED, NOW, TERMS))
-    assert act(effects, SendNotice).notice.subject == "listing"
+    notice = act(effects, SendNotice).notice
+    assert (case.state, notice.subject) == (listing.ListingState.TELLING, "listing")
+    late = took(advance(listing.PROCEDURE, case, ClockFired("tell", case.clocks[0].due), NOW + 30 * DAY, TERMS)).case
+    assert late.state == listing.ListingState.TELLING, "its time to object has not begun"
+    case = took(advance(listing.PROCEDURE, late, Delivered(delivery(notice.notice)), NOW + 31 * DAY, TERMS)).case
     (clock,) = case.clocks
-    contested = took(advance(listing.PROCEDURE, case, OBJECTION, NOW + HOUR, TERMS)).case
-    refused(advance(listing.PROCEDURE, contested, ClockFired("object", clock.due), clock.due, TERMS))
+    contested = took(advance(listing.PROCEDURE, case, OBJECTION, NOW + 32 * DAY, TERMS)).case
+    contested = took(advance(listing.PROCEDURE, contested, ClockFired("object", clock.due), clock.due, TERMS)).case
+    assert contested.state == listing.ListingState.CONTESTED
     dropped, effects = took(
-        advance(listing.PROCEDURE, contested, AppealDecided("A-1", "party", "an error"), NOW + DAY, TERMS)
+        advance(listing.PROCEDURE, contested, AppealDecided("A-1", "party", "an error"), clock.due + DAY, TERMS)
     )
     assert dropped.state == listing.ListingState.DROPPED
     assert not acts(effects, WriteListing)
 
 
-def test_an_entry_has_an_end_and_may_end_early() -> None:
+def proposed() -> listing.ListingCase:
+    """A listing whose party was reached."""
     case = took(advance(listing.PROCEDURE, listing.ListingCase(case="L-1"), PUNISHED, NOW, TERMS)).case
+    return took(advance(listing.PROCEDURE, case, Delivered(delivery(case.awaited or "")), NOW, TERMS)).case
+
+
+def test_an_objection_that_was_withdrawn_may_be_made_anew_in_its_time() -> None:
+    contested = took(advance(listing.PROCEDURE, proposed(), OBJECTION, NOW + HOUR, TERMS)).case
+    again = took(advance(listing.PROCEDURE, contested, AppealWithdrawn("A-1"), NOW + DAY, TERMS)).case
+    assert again.state == listing.ListingState.PROPOSED
+    anew = Appealed(msgspec.structs.replace(OBJECTION.appeal, appeal="2"))
+    contested = took(advance(listing.PROCEDURE, again, anew, NOW + 2 * DAY, TERMS)).case
+    (clock,) = contested.clocks
+    late = took(advance(listing.PROCEDURE, contested, ClockFired("object", clock.due), clock.due, TERMS)).case
+    listed = took(advance(listing.PROCEDURE, late, AppealWithdrawn("A-2"), clock.due + DAY, TERMS)).case
+    assert listed.state == listing.ListingState.LISTED
+
+
+def test_an_entry_has_an_end_and_may_end_early() -> None:
+    case = proposed()
     due = case.clocks[0].due
     listed, effects = took(advance(listing.PROCEDURE, case, ClockFired("object", due), due, TERMS))
     entry = act(effects, WriteListing).listing
@@ -150,7 +210,9 @@ def test_an_appeal_without_grounds_is_asked_for_them_and_lapses_without() -> Non
     bare = Appealed(msgspec.structs.replace(pools.APPEAL, grounds=None))
     case, effects = took(advance(appeal.PROCEDURE, appeal.AppealCase(case="A-1"), bare, NOW, TERMS))
     assert act(effects, SendNotice).notice.missing == ("grounds",)
-    due = case.clocks[0].due
+    case = took(advance(appeal.PROCEDURE, case, Delivered(delivery(case.awaited or "")), NOW + DAY, TERMS)).case
+    (clock,) = case.clocks
+    due = clock.due
     lapsed, effects = took(advance(appeal.PROCEDURE, case, ClockFired("supplement", due), due, TERMS))
     assert lapsed.state == appeal.AppealState.WITHDRAWN
     assert act(effects, NotifyCase).event == AppealWithdrawn("A-1")

@@ -38,13 +38,31 @@ from stream.enforce.procedures.effects import (
 from stream.enforce.procedures.engine import Stepped, advance
 from stream.enforce.procedures.ids import prohibited_case
 from stream.enforce.procedures.messages import Discovered, Disputed
+from stream.enforce.procedures.telling import Delivered
 from stream.model.control import Complaint, Party
 from stream.model.registry import Expression
 from tests.enforce.procedures import pools
-from tests.enforce.procedures.world import CALENDAR, TERMS, act, acts, at, refused, shown, took
+from tests.enforce.procedures.world import (
+    CALENDAR,
+    TERMS,
+    act,
+    acts,
+    at,
+    delivery,
+    refused,
+    served,
+    shown,
+    took,
+    unaddressed,
+)
 
 NEW = ComplaintCase(case="C-1")
 COMPLAINED = Complained(pools.COMPLAINT)
+
+
+def delivered(case: ComplaintCase) -> Delivered:
+    """The notice that it waits for."""
+    return Delivered(delivery(case.awaited or ""))
 
 
 def after(*events: tuple[str, ComplaintEvent]) -> Stepped[ComplaintCase]:
@@ -111,7 +129,10 @@ def test_an_incomplete_complaint_is_asked_for_what_is_missing_and_started_by_wha
     case, effects = took(advance(PROCEDURE, NEW, Complained(bare), at("2026-09-18 10:00"), TERMS))
     assert case.state == ComplaintState.INCOMPLETE
     assert act(effects, SendNotice).notice.missing == ("subscriber", "from or sender", "at", "text or evidence")
-    assert clock(case).clock == "supplement"
+    assert clock(case).clock == "tell", "it has time from when it was reached"
+    reached = took(advance(PROCEDURE, case, delivered(case), at("2026-09-21 10:00"), TERMS)).case
+    assert shown(clock(reached).due) == "2026-10-20 00:00"
+    refused(advance(PROCEDURE, reached, delivered(case), at("2026-09-21 11:00"), TERMS))
     more = msgspec.structs.replace(pools.COMPLAINT, channel=None, time=at("2026-09-28 10:00"))
     case = took(advance(PROCEDURE, case, Complained(more), at("2026-09-28 10:00"), TERMS)).case
     assert case.state == ComplaintState.RECEIVED
@@ -142,6 +163,9 @@ def test_what_never_comes_lets_the_complaint_lapse_and_the_user_is_told() -> Non
     case = took(
         advance(PROCEDURE, NEW, Complained(Complaint(complaint="C-1", time=0)), at("2026-09-18 10:00"), TERMS)
     ).case
+    late = took(advance(PROCEDURE, case, ClockFired("tell", clock(case).due), clock(case).due, TERMS)).case
+    assert (late.state, late.breached, late.clocks) == (ComplaintState.INCOMPLETE, ("tell",), ()), "nobody was asked"
+    case = took(advance(PROCEDURE, late, served(late.awaited or ""), at("2026-09-30 10:00"), TERMS)).case
     lapsed, effects = took(advance(PROCEDURE, case, ClockFired("supplement", clock(case).due), clock(case).due, TERMS))
     assert lapsed.state == ComplaintState.LAPSED
     assert act(effects, SendNotice).notice.subject == "answer"
@@ -206,8 +230,8 @@ def test_an_unconfirmed_complaint_holds_nothing_against_the_sender_and_is_report
     reported = took(advance(PROCEDURE, case, Reported("no trace of it"), at("2026-09-23 09:00"), TERMS))
     assert act(reported.effects, SendReport).report.to == "complaint-centre"
     answered = took(advance(PROCEDURE, reported.case, Answered("no trace of it"), at("2026-09-24 09:00"), TERMS))
-    assert answered.case.state == ComplaintState.ANSWERED
     assert act(answered.effects, SendNotice).notice.to == f"subscriber|{pools.SUBSCRIBER}"
+    assert answered.case.state == ComplaintState.ANSWERING, "nobody is answered who was not reached"
 
 
 OWNED = msgspec.structs.replace(pools.COMPLAINT, from_="1069099901", sender="ORG-9", owner="ORG-7", refusal=True)
@@ -261,7 +285,22 @@ def test_another_number_in_a_supplement_is_another_owners() -> None:
     assert supplemented(OWNED, Complaint(complaint="C-1", time=1, text="more")).owner == "ORG-7"
 
 
-HISTORY = (RECEIVED, FORWARDED, CONFIRMED, ACTED, REPORTED, ("2026-10-08 09:00", Answered("done")))
+def test_the_clock_of_an_answer_runs_on_until_the_user_was_reached() -> None:
+    case = after(RECEIVED, FORWARDED, CONFIRMED, ACTED, REPORTED, ("2026-10-08 09:00", Answered("done"))).case
+    answer = next(one for one in case.clocks if one.clock == "answer")
+    unsent, effects = took(advance(PROCEDURE, case, unaddressed(case.awaited or ""), at("2026-10-08 10:00"), TERMS))
+    assert act(effects, Alert).about == "serve-notice"
+    late = took(advance(PROCEDURE, unsent, ClockFired("answer", answer.due), answer.due, TERMS)).case
+    assert (late.state, late.breached) == (ComplaintState.ANSWERING, ("answer",))
+    for told in (delivered(late), served(late.awaited or "")):
+        done = took(advance(PROCEDURE, late, told, answer.due + 1, TERMS)).case
+        assert (done.state, done.clocks) == (ComplaintState.ANSWERED, ())
+
+
+HISTORY = (
+    *(RECEIVED, FORWARDED, CONFIRMED, ACTED, REPORTED, ("2026-10-08 09:00", Answered("done"))),
+    ("2026-10-08 10:00", Delivered(delivery("N-C-1-6"))),
+)
 
 
 def opened_by(effects: tuple[Effect, ...]) -> Disputed:
