@@ -210,7 +210,8 @@ class Filing(msgspec.Struct, frozen=True, tag_field="kind", tag="filing"):
 class Direction(msgspec.Struct, frozen=True, tag_field="kind", tag="direction"):
     """A regulator's order to take a measure of Article 22 (Article 37).
 
-    `document` is its reference. `at_once`: the order itself says that the party need not be notified first.
+    `document` is its reference. `at_once`: the order itself says that the party need not be notified first. `region`:
+    of the telecom administration whose order it is.
     """
 
     direction: EventId
@@ -222,17 +223,22 @@ class Direction(msgspec.Struct, frozen=True, tag_field="kind", tag="direction"):
     channel: Channel | None = None
     until: Time | None = None
     at_once: bool = False
+    region: Name | None = None
     actor: str | None = None
 
 
 class Punishment(msgspec.Struct, frozen=True, tag_field="kind", tag="punishment"):
-    """A penalty that an authority imposed on an operator: the ground for the bad-actor list (Article 36)."""
+    """A penalty that an authority imposed on an operator: the ground for the bad-actor list (Article 36).
+
+    `region`: of the telecom administration that proposes it for the list.
+    """
 
     punishment: EventId
     time: Time
     party: Party
     authority: Name
     document: Name
+    region: Name | None = None
     actor: str | None = None
 
 

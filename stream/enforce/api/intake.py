@@ -18,9 +18,9 @@ from stream.enforce.api.responses import Accepted, Fault, Problem, Refusal, faul
 from stream.enforce.procedures import appeal, campaign, complaint, fitness, ids, messages, prohibited, regulator
 from stream.enforce.procedures.dispute import WILL_ASK
 from stream.enforce.procedures.forms import PERSON
-from stream.enforce.procedures.listing import Punished
+from stream.enforce.procedures.listing import ListingCase, Punished
 from stream.enforce.procedures.measure import MeasureCase, Reviewed
-from stream.enforce.procedures.regions import administration
+from stream.enforce.procedures.regions import COUNTRY, administration
 from stream.enforce.procedures.terms import Terms
 from stream.model import topics
 from stream.model.cases import DOCKET, CaseEvent, CaseView, EscalationFinding
@@ -278,7 +278,7 @@ def _found(request: ApiRequest, record: Finding) -> Write:
 
 def direct(request: ApiRequest) -> Write:
     """The regulator's order to take a measure, with the party notified first unless it states `at_once`."""
-    return _direction(request, request.record(Direction, made={"direction": request.id, **request.made}))
+    return _direction(request, request.record(Direction, made={"direction": request.id, **_by_administration(request)}))
 
 
 def complete_direction(request: ApiRequest) -> Write:
@@ -287,7 +287,8 @@ def complete_direction(request: ApiRequest) -> Write:
     case = case_of(view)
     assert isinstance(case, regulator.RegulatorCase), "its procedure says so"
     assert case.direction is not None, "a case that has a view has taken its first step"
-    made = {"direction": case.direction.direction, **request.made}
+    _authority(request, view, regulator.Directed(case.direction))
+    made = {"direction": case.direction.direction, **_by_administration(request)}
     known: Fields = msgspec.to_builtins(case.direction)
     preset = {name: value for name, value in known.items() if name not in made and name != "kind"}
     record = request.record(Direction, made=made, preset=preset)
@@ -303,7 +304,7 @@ def _direction(request: ApiRequest, record: Direction) -> Write:
 
 def punish(request: ApiRequest) -> Write:
     """A penalty that an authority imposed: its operator is proposed for the bad-actor list."""
-    record = request.record(Punishment, made={"punishment": request.id, **request.made})
+    record = request.record(Punishment, made={"punishment": request.id, **_by_administration(request)})
     case = ids.listing_case(record)
     return _case_event(request, case, "listing", Punished(record), Accepted(record.punishment, case))
 
@@ -454,6 +455,9 @@ def _authority(request: ApiRequest, view: CaseView, event: msgspec.Struct) -> No
         case = case_of(view)
         if isinstance(case, campaign.CampaignCase) and case.filing is not None:
             _competent(request.caller, case.filing)
+        region, own = _ordered_in(request, view), _region(request.caller)
+        if region is not None and own not in (region, COUNTRY):
+            raise forbidden(f"this is the order of the administration of {region}: it, or the national one, acts on it")
         return
     if isinstance(event, appeal.Decided):
         appealed = case_of(view)
@@ -476,10 +480,37 @@ def _of_the_regulator(view: CaseView) -> bool:
     return view.procedure == "listing"
 
 
+def _ordered_in(request: ApiRequest, view: CaseView) -> str | None:
+    """The region of the administration whose order or penalty a case is about, as far as that is known."""
+    behind: str | None = None
+    match case_of(view):
+        case regulator.RegulatorCase(direction=ordered) if ordered is not None:
+            return ordered.region
+        case ListingCase(punishment=punished) if punished is not None:
+            return punished.region
+        case MeasureCase(origin=origin):
+            behind = origin
+        case appeal.AppealCase(appeal=appealed) if appealed is not None:
+            behind = appealed.against
+        case _:
+            return None
+    found = request.index.view(behind, request.caller) if behind is not None else None
+    return _ordered_in(request, found) if found is not None else None
+
+
+def _region(caller: Caller) -> str | None:
+    return caller.jurisdiction.region if caller.jurisdiction else None
+
+
+def _by_administration(request: ApiRequest) -> dict[str, object]:
+    """What the API alone sets in an order or penalty of a telecom administration."""
+    return {**request.made, "region": _region(request.caller)}
+
+
 def _competent(caller: Caller, filing: Filing) -> None:
     """Raises `Problem` 403 where another telecom administration decides on this filing (Article 27)."""
     competent = administration(filing.body_region) if filing.body_region else None
-    own = caller.jurisdiction.region if caller.jurisdiction else None
+    own = _region(caller)
     if competent is not None and competent != own:
         raise forbidden(
             f"a filing of {filing.body_region} is for the administration of {competent}; this token's: {own}"

@@ -262,6 +262,8 @@ async def test_a_sender_appeals_for_itself_and_sees_its_own_cases_alone(config: 
         )
         assert [one["field"] for one in directed.body["missing"]] == ["document"]  # type: ignore[attr-defined]
         await client.show(directed.case, state="incomplete")
+        far = await client.post(f"/v1/directions/{directed.case}", {"document": "2026-17"}, by="far-regulator")
+        assert (far.status, "the administration of 110000" in str(far.body["reason"])) == (403, True)
         whole = await client.post(f"/v1/directions/{directed.case}", {"document": "2026-17"}, by="regulator")
         assert (whole.status, whole.body["missing"]) == (202, [])
         shown = await client.show(directed.case, by="regulator", state="carried-out")
@@ -277,6 +279,9 @@ async def test_a_sender_appeals_for_itself_and_sees_its_own_cases_alone(config: 
         for act in ({"event": "lift"}, {"event": "reviewed", "keep": False}):
             undone = await client.post(f"/v1/cases/{measure}/events", {**act, "reason": "kindness"})
             assert undone.status == 403
+        for case, event in ((measure, "lift"), (directed.case, "revoked")):
+            elsewhere = await client.act(case, event, by="far-regulator", reason="kindness")
+            assert "the administration of 110000" in str(elsewhere.body["reason"])
         stranger = await client.post("/v1/appeals", {"against": measure}, by="other-sender")
         assert stranger.status == 404
         unknown = await client.post("/v1/appeals", {"against": "M-none"}, by="sender")
