@@ -68,6 +68,8 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         "  wurao case check filing.json                    # offline: what it lacks, a line for each\n"
         "  wurao case file campaign filing.json\n"
         "  wurao case decide C-bcdf-ghjk-mnpq-rstv forwarded --set to=ORG-1042\n"
+        "  wurao case decide M-F-1 served --set notice=N-M-F-1-1 --set at:=1795500000000 --set how=courier \\\n"
+        "      --set to='legal department'                 # by one officer, and the same by another\n"
         "  WURAO_API__TOKEN=... wurao case list --json",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
