@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from stream.enforce.api import permissions, request_parsing
+from stream.enforce.api import jurisdiction, request_parsing
 from stream.enforce.api.api_request import ApiRequest, ConditionalWrite, SendersWrite, Write
 from stream.enforce.api.auth import Caller
 from stream.enforce.api.case_index import CaseQuery, case_of, cursor
@@ -18,12 +18,10 @@ from stream.enforce.api.responses import Accepted, Fault, Problem, Refusal, faul
 from stream.enforce.procedures import appeal, campaign, complaint, fitness, ids, messages, prohibited, regulator
 from stream.enforce.procedures.dispute import WILL_ASK
 from stream.enforce.procedures.forms import PERSON
-from stream.enforce.procedures.listing import ListingCase, Punished
-from stream.enforce.procedures.measure import MeasureCase, Reviewed
-from stream.enforce.procedures.regions import COUNTRY, administration
+from stream.enforce.procedures.listing import Punished
 from stream.enforce.procedures.terms import Terms
 from stream.model import topics
-from stream.model.cases import DOCKET, CaseEvent, CaseView, EscalationFinding
+from stream.model.cases import DOCKET, CaseEvent, EscalationFinding
 from stream.model.control import (
     Appeal,
     Complaint,
@@ -103,13 +101,13 @@ def _of_owner(
         return _complaint(record, lacking)
 
     def resolve(registry: Registry) -> Write:
-        owner = _owner(request, registry, channel, number)
+        owner = owner_of(request, registry, channel, number)
         return _complaint(msgspec.structs.replace(record, owner=owner), lacking)
 
     return SendersWrite(None, resolve)
 
 
-def _owner(request: ApiRequest, registry: Registry, channel: Channel, number: str) -> str | None:
+def owner_of(request: ApiRequest, registry: Registry, channel: Channel, number: str) -> str | None:
     """Whose number it is, as read; nobody's name where nobody owns it."""
     ownership, numbering = registry.ownership[channel], request.terms.numbering
     if not numbering.is_person(number):
@@ -146,11 +144,11 @@ def dispute(request: ApiRequest) -> Write:
     event = messages.Disputed(record)
     case = ids.dispute_case(record)
     if view is None:
-        return _case_event(request, case, "dispute", event, Accepted(record.dispute, case, note=_WILL_ASK))
+        return case_event(request, case, "dispute", event, Accepted(record.dispute, case, note=_WILL_ASK))
     after = case_of(request.would_take(view, event))
     assert isinstance(after, complaint.ComplaintCase), "its procedure says so"
     answer = Accepted(record.dispute, case, note=_WILL_ASK if complaint.early(after) else None)
-    return _case_event(request, view.case, "complaint", event, answer)
+    return case_event(request, view.case, "complaint", event, answer)
 
 
 _WILL_ASK: Final = f"it is recorded; the appeals body will ask for {WILL_ASK}"
@@ -182,7 +180,7 @@ def file_campaign(request: ApiRequest) -> Write:
     An emergency goes out before anybody weighs it, so only an office may file one.
     """
     record = _filing(request, request.id)
-    _fits_jurisdiction(request.caller, record)
+    jurisdiction.check_jurisdiction(request.caller, record)
     if not request.caller.acts_for_sender(record.sender):
         raise forbidden("a sender files for itself alone, and `sender` is none of the senders of this token")
     return _campaign(request, record, record, fitness.missing(record))
@@ -200,7 +198,7 @@ def complete_campaign(request: ApiRequest) -> Write:
     more = campaign.Filed(record)
     request.would_take(view, more)
     known = campaign.supplemented(case.filing, record)
-    _fits_jurisdiction(request.caller, known)
+    jurisdiction.check_jurisdiction(request.caller, known)
     return _campaign(request, record, known, fitness.missing(known, campaign.still_wrong(case.wrong, more)))
 
 
@@ -213,15 +211,6 @@ def _filing(request: ApiRequest, name: str) -> Filing:
     if record.emergency and request.caller.role == "sender":
         raise forbidden("an emergency goes out before it is weighed: the desk or the regulator enters it")
     return record
-
-
-def _fits_jurisdiction(caller: Caller, filing: Filing) -> None:
-    """A body whose token states its level and region files as that. Raises `Problem` 403."""
-    own = caller.jurisdiction
-    if caller.role == "sender" and own is not None and (filing.level, filing.body_region) != own:
-        raise forbidden(
-            f"this token's body is {own}: its filing has that `level` and `body_region`, or leaves them out"
-        )
 
 
 def _campaign(request: ApiRequest, record: Filing, known: Filing, lacking: tuple[str, ...]) -> Write:
@@ -255,7 +244,7 @@ def find(request: ApiRequest) -> Write | SendersWrite:
 
     def resolve(registry: Registry) -> Write:
         channels: tuple[Channel, ...] = ("sms", "call") if record.channel is None else (record.channel,)
-        owner = next((one for channel in channels if (one := _owner(request, registry, channel, number))), None)
+        owner = next((one for channel in channels if (one := owner_of(request, registry, channel, number))), None)
         if owner is None:
             return _found(request, record)
         named = (*record.evidence, party_key(record.party))
@@ -271,14 +260,16 @@ def _found(request: ApiRequest, record: Finding) -> Write:
             raise faulty(Fault("evidence", "missing: nobody is suspended for prohibited content without it", mend))
         case = ids.prohibited_case(record)
         event = prohibited.Discovered(record)
-        return _case_event(request, case, "prohibited-content", event, Accepted(record.finding, case))
+        return case_event(request, case, "prohibited-content", event, Accepted(record.finding, case))
     party = party_key(record.party)
-    return _case_event(request, party, DOCKET, EscalationFinding(record), Accepted(record.finding))
+    return case_event(request, party, DOCKET, EscalationFinding(record), Accepted(record.finding))
 
 
 def direct(request: ApiRequest) -> Write:
     """The regulator's order to take a measure, with the party notified first unless it states `at_once`."""
-    return _direction(request, request.record(Direction, made={"direction": request.id, **_by_administration(request)}))
+    return _direction(
+        request, request.record(Direction, made={"direction": request.id, **jurisdiction.by_administration(request)})
+    )
 
 
 def complete_direction(request: ApiRequest) -> Write:
@@ -287,8 +278,8 @@ def complete_direction(request: ApiRequest) -> Write:
     case = case_of(view)
     assert isinstance(case, regulator.RegulatorCase), "its procedure says so"
     assert case.direction is not None, "a case that has a view has taken its first step"
-    _authority(request, view, regulator.Directed(case.direction))
-    made = {"direction": case.direction.direction, **_by_administration(request)}
+    jurisdiction.check_authority(request, view, regulator.Directed(case.direction))
+    made = {"direction": case.direction.direction, **jurisdiction.by_administration(request)}
     known: Fields = msgspec.to_builtins(case.direction)
     preset = {name: value for name, value in known.items() if name not in made and name != "kind"}
     record = request.record(Direction, made=made, preset=preset)
@@ -299,14 +290,14 @@ def complete_direction(request: ApiRequest) -> Write:
 def _direction(request: ApiRequest, record: Direction) -> Write:
     case = ids.direction_case(record)
     answer = Accepted(record.direction, case, request_parsing.missing(regulator.missing(record), Direction))
-    return _case_event(request, case, "regulator-order", regulator.Directed(record), answer)
+    return case_event(request, case, "regulator-order", regulator.Directed(record), answer)
 
 
 def punish(request: ApiRequest) -> Write:
     """A penalty that an authority imposed: its operator is proposed for the bad-actor list."""
-    record = request.record(Punishment, made={"punishment": request.id, **_by_administration(request)})
+    record = request.record(Punishment, made={"punishment": request.id, **jurisdiction.by_administration(request)})
     case = ids.listing_case(record)
-    return _case_event(request, case, "listing", Punished(record), Accepted(record.punishment, case))
+    return case_event(request, case, "listing", Punished(record), Accepted(record.punishment, case))
 
 
 # ---- a subscriber's expression
@@ -357,166 +348,6 @@ def _expressed(request: ApiRequest, record: Expression) -> Write | ConditionalWr
     return ConditionalWrite(record.subscriber, resolve)
 
 
-# ---- acts on a case
-
-
-def decide(request: ApiRequest) -> Write | ConditionalWrite | SendersWrite:
-    """An act of a person on a case, named by `event`."""
-    view = request.view(request.case)
-    name = request.stated.get("event")
-    act = permissions.act(view.procedure, name) if isinstance(name, str) else None
-    if act is None:
-        raise faulty(_no_act(view, name))
-    role, others = request.caller.role, tuple(f"{one} (with their `document`)" for one in act.recorders)
-    if role not in (*act.roles, *act.recorders):
-        raise forbidden(f"`{act.name}` on a case of {view.procedure} is for {' or '.join((*act.roles, *others))}")
-    stated = {field: value for field, value in request.stated.items() if field != "event"}
-    event = request.record(act.event, made=dict.fromkeys(act.made) | {"actor": request.caller.actor}, stated=stated)
-    if role not in act.roles and not getattr(event, "document", None):
-        whose = f"missing: this is for {' or '.join(act.roles)} to do, and recorded with their document"
-        raise faulty(Fault("document", whose, "state the reference of their letter, ruling or file"))
-    _authority(request, view, event)
-    case = case_of(view)
-    if isinstance(event, complaint.Verified) and isinstance(case, complaint.ComplaintCase) and case.complaint:
-        number, channel = case.complaint.from_, case.complaint.channel
-        if number and channel is not None:
-            verified = event
-            return SendersWrite(
-                None,
-                lambda registry: _decided(
-                    request, view, _of_its_owner(verified, _owner(request, registry, channel, number))
-                ),
-            )
-    return _decided(request, view, event)
-
-
-def _of_its_owner(event: complaint.Verified, owner: str | None) -> complaint.Verified:
-    """The verification with whose number it is about. Raises `Problem` 400 where it names somebody else."""
-    if event.spoofed and event.party is not None:
-        raise faulty(Fault("party", "of a spoofed number there is none", "leave it out: what is found is the route"))
-    if owner is not None and event.party not in (None, Party(sender=owner)) and event.result == "confirmed":
-        mend = "leave it out, or state `spoofed` where somebody else sent it under their number"
-        raise faulty(Fault("party", f"the registry has the number as {owner}'s", mend))
-    return msgspec.structs.replace(event, owner=owner)
-
-
-def _decided(request: ApiRequest, view: CaseView, event: msgspec.Struct) -> Write | ConditionalWrite:
-    """An act whose event is whole: proposed, or done."""
-    proposed = case_of(request.would_take(view, event)).proposed
-    if proposed is not None and proposed != case_of(view).proposed:
-        answer = Accepted(request.id, request.case, note=_PROPOSED)
-        return _case_event(request, request.case, view.procedure, event, answer)
-    if isinstance(event, complaint.Verified):
-        return _verified(request, view, event)
-    return _case_event(request, request.case, view.procedure, event, Accepted(request.id, request.case))
-
-
-_PROPOSED: Final = "proposed: it is done once another person sends the same act, with the same fields"
-
-
-def _verified(request: ApiRequest, view: CaseView, event: complaint.Verified) -> Write | ConditionalWrite:
-    """A verified complaint; where its user has consented since, no refusal is written over that."""
-    plain = _case_event(request, request.case, view.procedure, event, Accepted(request.id, request.case))
-    case = case_of(view)
-    assert isinstance(case, complaint.ComplaintCase), "its procedure says so"
-    expression = complaint.refusal_of(case, event)
-    if expression is None or event.refuse == "anyway":
-        return plain
-
-    def resolve(received: Sequence[Received]) -> Write:
-        others = [one for one in received if one.expression.will != "refuse"]
-        later = order_rule.newer(expression, others, request.now)
-        if later is None:
-            return plain
-        known = msgspec.structs.replace(event, consented=later.counts)
-        note = (
-            f"no refusal is written: it would come too late for {order_rule.sentence(later)}; if the user refuses all "
-            'the same, file an expression, which counts at once (or state `refuse`: "anyway" where this is record)'
-        )
-        answer = Accepted(request.id, request.case, note=note)
-        return _case_event(request, request.case, view.procedure, known, answer)
-
-    return ConditionalWrite(expression.subscriber, resolve)
-
-
-def _no_act(view: CaseView, name: object) -> Fault:
-    if isinstance(name, str) and name in permissions.ADDED:
-        return Fault("event", "this comes as a record of its own", f"send it to /v1/{permissions.ADDED[name]}")
-    known = ", ".join(one.name for one in permissions.ACTS[view.procedure])
-    reason = "missing" if name is None else f"no act on a case of {view.procedure}"
-    return Fault("event", reason, f"state one of {known}")
-
-
-def _authority(request: ApiRequest, view: CaseView, event: msgspec.Struct) -> None:
-    """What the regulator ordered or published, the regulator alone takes back, also on review and appeal; a filing is
-    for the administration of its level.
-    """
-    if request.caller.role == "regulator":
-        case = case_of(view)
-        if isinstance(case, campaign.CampaignCase) and case.filing is not None:
-            _competent(request.caller, case.filing)
-        region, own = _ordered_in(request, view), _region(request.caller)
-        if region is not None and own not in (region, COUNTRY):
-            raise forbidden(f"this is the order of the administration of {region}: it, or the national one, acts on it")
-        return
-    if isinstance(event, appeal.Decided):
-        appealed = case_of(view)
-        assert isinstance(appealed, appeal.AppealCase), "its procedure says so"
-        assert appealed.appeal is not None, "a case that has a view has taken its first step"
-        against = request.index.view(appealed.appeal.against, request.caller)
-        if against is not None and _of_the_regulator(against):
-            raise forbidden(
-                "the appeal is against what the regulator ordered: the regulator decides it, or revokes the order"
-            )
-    elif isinstance(event, messages.Lift | Reviewed) and _of_the_regulator(view):
-        raise forbidden("the regulator ordered this measure: the regulator reviews and lifts it, or revokes the order")
-
-
-def _of_the_regulator(view: CaseView) -> bool:
-    """Whether a case is a measure that the regulator ordered, or a listing, which is always the regulator's."""
-    case = case_of(view)
-    if isinstance(case, MeasureCase):
-        return case.finding is not None and case.finding.basis == regulator.BASIS
-    return view.procedure == "listing"
-
-
-def _ordered_in(request: ApiRequest, view: CaseView) -> str | None:
-    """The region of the administration whose order or penalty a case is about, as far as that is known."""
-    behind: str | None = None
-    match case_of(view):
-        case regulator.RegulatorCase(direction=ordered) if ordered is not None:
-            return ordered.region
-        case ListingCase(punishment=punished) if punished is not None:
-            return punished.region
-        case MeasureCase(origin=origin):
-            behind = origin
-        case appeal.AppealCase(appeal=appealed) if appealed is not None:
-            behind = appealed.against
-        case _:
-            return None
-    found = request.index.view(behind, request.caller) if behind is not None else None
-    return _ordered_in(request, found) if found is not None else None
-
-
-def _region(caller: Caller) -> str | None:
-    return caller.jurisdiction.region if caller.jurisdiction else None
-
-
-def _by_administration(request: ApiRequest) -> dict[str, object]:
-    """What the API alone sets in an order or penalty of a telecom administration."""
-    return {**request.made, "region": _region(request.caller)}
-
-
-def _competent(caller: Caller, filing: Filing) -> None:
-    """Raises `Problem` 403 where another telecom administration decides on this filing (Article 27)."""
-    competent = administration(filing.body_region) if filing.body_region else None
-    own = _region(caller)
-    if competent is not None and competent != own:
-        raise forbidden(
-            f"a filing of {filing.body_region} is for the administration of {competent}; this token's: {own}"
-        )
-
-
 # ---- helpers
 
 
@@ -528,7 +359,8 @@ def _for_subscriber(caller: Caller, subscriber: str | None) -> None:
     raise forbidden("a subscriber's agent speaks for the subscribers of its scope, and `subscriber` is none")
 
 
-def _case_event(request: ApiRequest, case: str, procedure: str, event: msgspec.Struct, answer: Accepted) -> Write:
+def case_event(request: ApiRequest, case: str, procedure: str, event: msgspec.Struct, answer: Accepted) -> Write:
+    """The event as a record, of the person that the token names."""
     happened = CaseEvent(
         id=f"{request.id}@{procedure}",
         time=request.now,

@@ -9,7 +9,7 @@ from typing import Final, Literal, get_args
 
 import msgspec
 
-from stream.enforce.api import intake, orders
+from stream.enforce.api import acts, intake, orders
 from stream.enforce.api.api_request import ApiRequest, ConditionalWrite, OrderWrite, SendersWrite, Write
 from stream.enforce.api.auth import Role
 from stream.enforce.api.responses import Accepted, CasePage, CaseShown
@@ -34,7 +34,7 @@ class WriteOperation:
     roles: tuple[Role, ...]
     make: Callable[[ApiRequest], Write | ConditionalWrite | SendersWrite | OrderWrite]
     body: type[msgspec.Struct] | None
-    """None: the acts of `acts.ACTS`"""
+    """None: the acts of `permissions.ACTS`"""
     made: tuple[str, ...] = ()
     preset: tuple[str, ...] = ()
     answer: type[msgspec.Struct] = Accepted
@@ -83,7 +83,7 @@ WRITINGS: Final[tuple[WriteOperation, ...]] = (
     WriteOperation("order", "/v1/orders", OFFICES, orders.order, Order, ("actor",),
             ("order", "measure", "basis", "from", "until", "appeal")),
     WriteOperation("decide", "/v1/cases/{case}/events", tuple(role for role in EVERYBODY if role != "read-only"),
-            intake.decide, None),
+            acts.decide, None),
 )
 
 READINGS: Final[tuple[ReadOperation, ...]] = (

@@ -1,0 +1,107 @@
+"""Acts of people on a case: whose each is, what else it needs, and whether it is done now or only proposed.
+
+Pure, and in the order of `intake`: is it complete (400), may this caller do it (403), would the case take it (409).
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from stream.enforce.api import jurisdiction, permissions
+from stream.enforce.api.api_request import ApiRequest, ConditionalWrite, SendersWrite, Write
+from stream.enforce.api.case_index import case_of
+from stream.enforce.api.intake import case_event, owner_of
+from stream.enforce.api.responses import Accepted, Fault, faulty, forbidden
+from stream.enforce.procedures import complaint
+from stream.model.cases import CaseView
+from stream.model.control import Party
+from stream.registry import order_rule
+from stream.registry.order_rule import Received
+
+
+def decide(request: ApiRequest) -> Write | ConditionalWrite | SendersWrite:
+    """An act of a person on a case, named by `event`."""
+    view = request.view(request.case)
+    name = request.stated.get("event")
+    act = permissions.act(view.procedure, name) if isinstance(name, str) else None
+    if act is None:
+        raise faulty(_no_act(view, name))
+    role, others = request.caller.role, tuple(f"{one} (with their `document`)" for one in act.recorders)
+    if role not in (*act.roles, *act.recorders):
+        raise forbidden(f"`{act.name}` on a case of {view.procedure} is for {' or '.join((*act.roles, *others))}")
+    stated = {field: value for field, value in request.stated.items() if field != "event"}
+    event = request.record(act.event, made=dict.fromkeys(act.made) | {"actor": request.caller.actor}, stated=stated)
+    if role not in act.roles and not getattr(event, "document", None):
+        whose = f"missing: this is for {' or '.join(act.roles)} to do, and recorded with their document"
+        raise faulty(Fault("document", whose, "state the reference of their letter, ruling or file"))
+    jurisdiction.check_authority(request, view, event)
+    case = case_of(view)
+    if isinstance(event, complaint.Verified) and isinstance(case, complaint.ComplaintCase) and case.complaint:
+        number, channel = case.complaint.from_, case.complaint.channel
+        if number and channel is not None:
+            verified = event
+            return SendersWrite(
+                None,
+                lambda registry: _decided(
+                    request, view, _of_its_owner(verified, owner_of(request, registry, channel, number))
+                ),
+            )
+    return _decided(request, view, event)
+
+
+def _of_its_owner(event: complaint.Verified, owner: str | None) -> complaint.Verified:
+    """The verification with whose number it is about. Raises `Problem` 400 where it names somebody else."""
+    if event.spoofed and event.party is not None:
+        raise faulty(Fault("party", "of a spoofed number there is none", "leave it out: what is found is the route"))
+    if owner is not None and event.party not in (None, Party(sender=owner)) and event.result == "confirmed":
+        mend = "leave it out, or state `spoofed` where somebody else sent it under their number"
+        raise faulty(Fault("party", f"the registry has the number as {owner}'s", mend))
+    return msgspec.structs.replace(event, owner=owner)
+
+
+def _decided(request: ApiRequest, view: CaseView, event: msgspec.Struct) -> Write | ConditionalWrite:
+    """An act whose event is whole: proposed, or done."""
+    proposed = case_of(request.would_take(view, event)).proposed
+    if proposed is not None and proposed != case_of(view).proposed:
+        answer = Accepted(request.id, request.case, note=_PROPOSED)
+        return case_event(request, request.case, view.procedure, event, answer)
+    if isinstance(event, complaint.Verified):
+        return _verified(request, view, event)
+    return case_event(request, request.case, view.procedure, event, Accepted(request.id, request.case))
+
+
+_PROPOSED: Final = "proposed: it is done once another person sends the same act, with the same fields"
+
+
+def _verified(request: ApiRequest, view: CaseView, event: complaint.Verified) -> Write | ConditionalWrite:
+    """A verified complaint; where its user has consented since, no refusal is written over that."""
+    plain = case_event(request, request.case, view.procedure, event, Accepted(request.id, request.case))
+    case = case_of(view)
+    assert isinstance(case, complaint.ComplaintCase), "its procedure says so"
+    expression = complaint.refusal_of(case, event)
+    if expression is None or event.refuse == "anyway":
+        return plain
+
+    def resolve(received: Sequence[Received]) -> Write:
+        others = [one for one in received if one.expression.will != "refuse"]
+        later = order_rule.newer(expression, others, request.now)
+        if later is None:
+            return plain
+        known = msgspec.structs.replace(event, consented=later.counts)
+        note = (
+            f"no refusal is written: it would come too late for {order_rule.sentence(later)}; if the user refuses all "
+            'the same, file an expression, which counts at once (or state `refuse`: "anyway" where this is record)'
+        )
+        answer = Accepted(request.id, request.case, note=note)
+        return case_event(request, request.case, view.procedure, known, answer)
+
+    return ConditionalWrite(expression.subscriber, resolve)
+
+
+def _no_act(view: CaseView, name: object) -> Fault:
+    if isinstance(name, str) and name in permissions.ADDED:
+        return Fault("event", "this comes as a record of its own", f"send it to /v1/{permissions.ADDED[name]}")
+    known = ", ".join(one.name for one in permissions.ACTS[view.procedure])
+    reason = "missing" if name is None else f"no act on a case of {view.procedure}"
+    return Fault("event", reason, f"state one of {known}")
