@@ -29,6 +29,7 @@ from stream.cli.common import (
 from stream.cli.moments import WRITTEN, asked_moment, moment
 from stream.config import Config, ConfigError, secret
 from stream.enforce.api.responses import Accepted, CaseLine, CasePage, CaseShown, Fault, Refusal
+from stream.enforce.procedures.engine import Proposal
 
 RESOURCES: Final = {
     "complaint": "complaints",
@@ -172,6 +173,18 @@ class Client:
         return body
 
 
+class _Proposed(msgspec.Struct, frozen=True):
+    """Of a case, what one person has proposed."""
+
+    proposed: Proposal | None = None
+
+
+class _Named(msgspec.Struct, frozen=True):
+    """Of an act, its name."""
+
+    event: str
+
+
 Work = Callable[[Client, argparse.Namespace], Coroutine[object, object, int]]
 
 
@@ -226,6 +239,9 @@ async def _show(client: Client, arguments: argparse.Namespace) -> int:
             "" if clock.known else " (of a year whose holidays are not announced yet: reckoned with statutory days)"
         )
         print(f"  {clock.clock}: {'missed, was due' if clock.breached else 'due'} {_time(clock.due)}{unknown}")
+    if (proposed := msgspec.json.decode(bytes(shown.body), type=_Proposed).proposed) is not None:
+        event = msgspec.json.decode(bytes(proposed.event), type=_Named).event
+        print(f"  {proposed.person} proposed `{event}` {_time(proposed.at)}: another person decides, by the same act")
     print(f"  you may: {', '.join(shown.possible) or 'nothing'}")
     print(msgspec.json.format(bytes(shown.body)).decode())
     return 0

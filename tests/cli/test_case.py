@@ -72,6 +72,14 @@ async def test_a_complaint_is_filed_listed_shown_and_decided(broker: Broker, tmp
         assert "colour: there is no such field" in incomplete.err
         assert "at: Expected `int`, got `str`; state milliseconds since the epoch, UTC" in incomplete.err
 
+        verified = ("--set", "result=confirmed", "--set", "detail=so")
+        proposed = await run(client, "decide", case, "verified", *verified)
+        assert "it is done once another person sends the same act" in proposed.err
+        await client.show(case, step=3)
+        assert "desk:17 proposed `verified`" in (await run(client, "show", case)).out
+        assert (await run(client, "decide", case, "verified", *verified, by="other-desk")).code == 0
+        await client.show(case, state="confirmed")
+
 
 @pytest.mark.parametrize(
     ("words", "says"),

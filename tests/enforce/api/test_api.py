@@ -441,6 +441,8 @@ async def test_a_complaint_is_about_whose_number_it_is_and_its_ports_are_one_par
         other = {"sender": "ORG-9"}
         wrong = await client.act(cases[0], "verified", result="confirmed", detail="so", party=other)
         assert "the registry has the number as ORG-7's" in wrong.faults()["party"]
+        spoofed = await client.act(cases[0], "verified", result="confirmed", detail="so", party=other, spoofed=True)
+        assert spoofed.faults().keys() == {"party"}
         for case in cases:
             assert (await client.decide(case, "verified", result="confirmed", detail="so")).status == 202
             await client.show(case, state="confirmed")
