@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from aiokafka import AIOKafkaProducer
+from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.structs import RecordMetadata
 
 from stream.clock import WallClock
@@ -40,19 +41,30 @@ class Died(BaseException):
 
 
 class Fuse:
-    """A genuine producer that goes when so many records were handed over."""
+    """A genuine producer that goes after so many hand-overs: of a record, or of a batch of small ones at once."""
 
     def __init__(self, producer: AIOKafkaProducer, records: int) -> None:
         self._producer = producer
         self.left = records
 
     async def send(self, *parts: object, **more: object) -> "asyncio.Future[RecordMetadata]":
+        await self._burn()
+        ack: asyncio.Future[RecordMetadata] = await self._producer.send(*parts, **more)
+        return ack
+
+    def create_batch(self) -> BatchBuilder:
+        return self._producer.create_batch()
+
+    async def send_batch(self, *parts: object, **more: object) -> "asyncio.Future[RecordMetadata]":
+        await self._burn()
+        ack: asyncio.Future[RecordMetadata] = await self._producer.send_batch(*parts, **more)
+        return ack
+
+    async def _burn(self) -> None:
         if self.left == 0:
             await self._producer.flush()  # what was handed over before arrives: the harder case
             raise Died
         self.left -= 1
-        ack: asyncio.Future[RecordMetadata] = await self._producer.send(*parts, **more)
-        return ack
 
     async def flush(self) -> None:
         await self._producer.flush()
