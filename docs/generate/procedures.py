@@ -141,7 +141,7 @@ def _settings(settings: Settings) -> str:
         for one in settings.measures
     ]
     ladders = [(f"`{one.grounds}`", " → ".join(one.rungs)) for one in settings.ladders]
-    limits, span = settings.campaign, settings.attempts_span_ms / HOUR_MS
+    limits, tries, span = settings.campaign, settings.attempts_min, settings.attempts_span_ms / HOUR_MS
     weights = [(f"`{name}`", _number(getattr(limits, name))) for name in limits.__struct_fields__]
     return "\n".join(
         (
@@ -151,7 +151,7 @@ def _settings(settings: Settings) -> str:
             _table(("measure", "grace once notified", "then lasts"), measures),
             f"Sustained findings of the last {settings.memory_ms / HOUR_MS / 24:g} days make the next one heavier:\n",
             _table(("grounds", "measures"), [*ladders, ("all others", " → ".join(settings.ordinary))]),
-            f"A party counts as notified when {settings.attempts_min} deliveries failed over at least {span:g} h.",
+            f"A party counts as notified when {tries} deliveries failed at its own end over at least {span:g} h.",
             f"A measure without an end is reviewed every {settings.review_ms / HOUR_MS / 24:g} days.\n",
             _table(("limit of a campaign", "default"), weights),
         )

@@ -119,7 +119,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     review_ms: int = 30 * DAY_MS
     """a measure without an end is reviewed this often"""
     attempts_min: int = 3
-    """a party counts as notified when so many deliveries failed"""
+    """a party counts as notified when so many deliveries failed at its own end"""
     attempts_span_ms: int = 4 * HOUR_MS
     """... over at least this time, so that one outage does not count"""
     joined_max: int = 100
