@@ -243,8 +243,9 @@ def _what_people_file_is_dealt_with(deployment: Deployment) -> None:
     stated = {"subscriber": cases.SILENT, "channel": "sms", "source": "web-form"}
     consent = {**stated, "will": "consent", "sender": "ORG-BANK", "category": "finance"}
     post("expressions", {**consent, "time": time.time_ns() // 1_000_000 - DAY_MS})
-    listing = post("punishments", {"party": party, "authority": "通信管理局", "document": "1"}, "regulator")["case"]
-    appeal = post("appeals", {"against": listing, "party": party, "grounds": "not us"})["case"]
+    punished: dict[str, object] = {"party": {"sender": "ORG-9"}, "authority": "通信管理局", "document": "1"}
+    listing = post("punishments", punished, "regulator")["case"]
+    appeal = post("appeals", {"against": listing, "grounds": "not us"}, "sender")["case"]
     for officer in ("regulator", "other-regulator"):
         post(f"cases/{appeal}/events", {"event": "decided", "winner": "measure", "reason": "it was"}, officer)
     for topic in (topics.CAMPAIGNS, topics.ORDERS, topics.HOLDS, topics.REPORTS, topics.LISTINGS):

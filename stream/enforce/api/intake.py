@@ -9,16 +9,17 @@ from typing import Final
 
 import msgspec
 
-from stream.enforce.api import jurisdiction, request_parsing
+from stream.enforce.api import jurisdiction, permissions, request_parsing
 from stream.enforce.api.api_request import ApiRequest, ConditionalWrite, SendersWrite, Write
 from stream.enforce.api.auth import Caller
 from stream.enforce.api.case_index import CaseQuery, case_of, cursor
 from stream.enforce.api.request_parsing import Fields
-from stream.enforce.api.responses import Accepted, Fault, Problem, Refusal, faulty, forbidden
+from stream.enforce.api.responses import Accepted, Fault, Problem, Refusal, faulty, forbidden, wrong_state
 from stream.enforce.procedures import appeal, campaign, complaint, fitness, ids, messages, prohibited, regulator
 from stream.enforce.procedures.dispute import WILL_ASK
 from stream.enforce.procedures.forms import PERSON
 from stream.enforce.procedures.listing import Punished
+from stream.enforce.procedures.measure_case import MeasureState
 from stream.enforce.procedures.terms import Terms
 from stream.model import topics
 from stream.model.cases import DOCKET, CaseEvent, EscalationFinding
@@ -158,13 +159,23 @@ _WILL_ASK: Final = f"it is recorded; the appeals body will ask for {WILL_ASK}"
 
 
 def file_appeal(request: ApiRequest) -> Write:
-    """A party's appeal against a measure or listing. A sender appeals for itself alone."""
+    """A party's appeal against a measure or listing. A sender appeals for itself alone.
+
+    Who appeals evidently knows; what an office records for a party shows that of nobody, so before the notice reached
+    the party an office records how it was served first (409).
+    """
     own = request.caller.scope[0] if len(request.caller.scope) == 1 else None
     preset = {"party": {"sender": own}} if own and request.caller.role == "sender" else {}
     record = request.record(Appeal, made={"appeal": request.id, **request.made}, preset=preset)
     if not request.caller.acts_for_sender(record.party.sender):
         raise forbidden("a sender appeals for itself alone, and `party` is none of the senders of this token")
     view = request.view(record.against)
+    if request.caller.role != "sender" and view.state == MeasureState.TELLING:
+        reason = (
+            f"the notice of {view.case} has not reached the party, as far as is known: serve it and record that "
+            "(`served`), or let the party appeal with its own token"
+        )
+        raise wrong_state(reason, permissions.possible(view, request.caller))
     request.would_take(view, messages.Appealed(record))
     case = ids.appeal_case(record)
     answer = Accepted(record.appeal, case, request_parsing.missing(appeal.missing(record), Appeal))

@@ -505,7 +505,13 @@ async def test_prohibited_content_and_inspections_are_found_by_people(config: Co
         wrong = await client.post("/v1/findings", {"party": {"sender": "ORG-9"}, "grounds": "burst"})
         assert wrong.faults() == {"grounds": "not found by people"}
         inspected = await client.post("/v1/findings", {"party": {"sender": "ORG-1"}, "grounds": "inspection"})
-        await client.show(f"M-{inspected.body['id']}", by="other-sender", state="telling")
+        untold = f"M-{inspected.body['id']}"
+        await client.show(untold, by="other-sender", state="telling")
+        appeal = {"against": untold, "party": {"sender": "ORG-1"}, "grounds": "not us"}
+        refused = await client.post("/v1/appeals", appeal)
+        assert (refused.status, refused.body["possible"]) == (409, ["served", "lift"]), "that would tell nobody"
+        assert (await client.post("/v1/appeals", appeal, by="other-sender")).status == 202
+        await client.show(untold, by="other-sender", state="contested")
         punished = await client.post(
             "/v1/punishments",
             {"party": {"sender": "ORG-9"}, "authority": "通信管理局", "document": "2026-18"},
