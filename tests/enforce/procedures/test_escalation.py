@@ -55,6 +55,19 @@ def test_a_finding_raised_twice_counts_once() -> None:
     assert route(record, finding(), NOW, TERMS) == (record, ())
 
 
+def test_a_measure_that_stands_again_is_open_again() -> None:
+    """It had given way to a heavier one, which was annulled: the next finding joins it, or replaces it."""
+    record, _, lighter = opened(PartyRecord(), finding())
+    gone = sustained(sustained(record, lighter, "limit"), lighter, "limit", "ended")
+    assert gone.open == ()
+    pending = sustained(gone, lighter, "limit", "resumed")
+    assert act(route(pending, finding("F-3"), NOW, TERMS).effects, NotifyCase).case == lighter
+    for standing in (sustained(gone, lighter, "limit"), sustained(pending, lighter, "limit")):
+        assert [(one.case, one.in_force) for one in standing.open] == [(lighter, True)]
+        _, found, _ = opened(standing, finding("F-3"))
+        assert (found.measure, found.replaces) == ("stop", (lighter,))
+
+
 def test_a_measure_that_was_annulled_was_no_repeat() -> None:
     record, found, case = opened(PartyRecord(), finding())
     record = sustained(record, case, found.measure)
