@@ -28,7 +28,7 @@ CARGO := CARGO_TARGET_DIR=$(CURDIR)/native/target cargo
 RUST := --locked --manifest-path native/Cargo.toml --package wurao_core
 
 # Most tests wait for processes; each of these has a Kafka of its own, of half a gigabyte. 0: one after another.
-TEST_PROCESSES ?= 2
+TEST_PROCESSES ?= 3
 
 # What builds the image: the first that works, not only is installed (Docker's client may be there without an engine).
 BUILDER = $(shell for name in docker podman buildah; do "$$name" info >/dev/null 2>&1 && echo "$$name" && break; done)

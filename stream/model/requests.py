@@ -200,11 +200,11 @@ _requests: Final = msgspec.json.Decoder(RegistryRequest)
 _answers: Final = msgspec.json.Decoder(RegistryAnswer)
 
 
-class _Named(msgspec.Struct):
+class _OfId(msgspec.Struct):
     id: EventId
 
 
-_named: Final = msgspec.json.Decoder(_Named)
+_of_id: Final = msgspec.json.Decoder(_OfId)
 
 
 def decode_request(data: bytes) -> RegistryRequest:
@@ -225,7 +225,7 @@ def takes_its_id(answer: RegistryAnswer) -> bool:
 def id_of(data: bytes) -> str | None:
     """The id of a request that cannot be decoded, so that it can be answered; None where that cannot be read either."""
     try:
-        return decode_as(_named, data).id
+        return decode_as(_of_id, data).id
     except Undecodable:
         return None
 
