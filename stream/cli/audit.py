@@ -11,9 +11,8 @@ import numpy as np
 from stream import config as configuration
 from stream import logs
 from stream.audit.auditor import Auditor, AuditReport
-from stream.cli.common import add_config, add_json, add_verbose, print_json
+from stream.cli.common import add_config, add_json, add_verbose, end_on_signal, print_json, serve
 from stream.config import Config, ConfigError, keys_of
-from stream.health import Health
 from stream.kafka.clients import KafkaError
 from stream.kafka.identity import TopicsChanged
 from stream.kafka.reach import CannotStart, reach
@@ -72,25 +71,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 async def _audit(config: Config, policy: Policy, *, once: bool) -> AuditReport:
     auditor = Auditor(config, policy, await reach(config, AUDIT.topics), once=once)
-    loop = asyncio.get_running_loop()
-    for ending in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(ending, auditor.stop)
-    loop.add_signal_handler(signal.SIGHUP, _adopt, auditor, config)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, _adopt, auditor, config)
     if once:
+        end_on_signal(auditor.stop)
         return await auditor.run()
-    health = Health(
-        host=config.metrics.host,
-        port=config.audit.port,
-        setting="audit.port",
-        http=config.http,
-        metrics=auditor.metrics.registry,
-        not_ready=auditor.not_ready,
-    )
-    logs.get(__name__).info("audit starts", endpoint=await health.start())
-    try:
-        return await auditor.run()
-    finally:
-        await health.stop()
+    return await serve("audit", auditor, config, port=config.audit.port, setting="audit.port")
 
 
 def _adopt(auditor: Auditor, config: Config) -> None:

@@ -9,16 +9,18 @@ import argparse
 import asyncio
 import logging
 import os
+import signal
 import sqlite3
 import sys
 import time
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, BinaryIO, Final, Self
+from typing import TYPE_CHECKING, BinaryIO, Final, Protocol, Self, TypeVar
 
 import msgspec
+from prometheus_client import CollectorRegistry
 
 from bloom.snapshot import SnapshotError
 from stream import config as configuration
@@ -30,6 +32,7 @@ from stream.feed.order_index import IndexInUse
 from stream.feed.snapshots import SnapshotsError
 from stream.feed.text_files import BulkFileError
 from stream.feed.topic_writer import GroupTooLarge
+from stream.health import Health
 from stream.kafka.clients import KafkaError
 from stream.kafka.reason import reason
 from stream.model.answers import json_of
@@ -37,6 +40,9 @@ from stream.policy.toml import PolicyError
 
 if TYPE_CHECKING:
     from rich.progress import Progress
+
+R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
 
 INPUT_CHARACTERS_MAX: Final = 512
 """Of an argument that is read from standard input: longer than any number or addressee may be."""
@@ -119,6 +125,57 @@ def read_object(path: str | None, bytes_max: int) -> dict[str, object]:
         raise CommandError(f"{path}: byte {error.start + 1} is no UTF-8; write the file in UTF-8") from error
     except (msgspec.DecodeError, RecursionError) as error:
         raise CommandError(f"{path}: {error}; give one JSON object") from error
+
+
+class HasRegistry(Protocol):
+    """A process's metrics."""
+
+    registry: CollectorRegistry
+
+
+class Serving(Protocol[R_co]):
+    """A process with one endpoint for its metrics and health."""
+
+    @property
+    def metrics(self) -> HasRegistry:
+        """What `/metrics` shows."""
+
+    def not_ready(self) -> str | None:
+        """Why it is not ready, or None."""
+
+    def stop(self) -> None:
+        """Ask it to end."""
+
+    async def run(self) -> R_co:
+        """Run until it is asked to end."""
+
+
+def end_on_signal(stop: Callable[[], None]) -> None:
+    """Let SIGTERM and SIGINT call this, on the running loop."""
+    loop = asyncio.get_running_loop()
+    for ending in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(ending, stop)
+
+
+async def serve(name: str, process: Serving[R], config: Config, *, port: int, setting: str, **facts: object) -> R:
+    """Run a process until a signal ends it, with its endpoint at this port, which `setting` gave; `facts` are logged.
+
+    Raises `ConfigError` where the port is taken, and what the process raises.
+    """
+    end_on_signal(process.stop)
+    health = Health(
+        host=config.metrics.host,
+        port=port,
+        setting=setting,
+        http=config.http,
+        metrics=process.metrics.registry,
+        not_ready=process.not_ready,
+    )
+    logs.get(__name__).info(f"{name} starts", endpoint=await health.start(), **facts)
+    try:
+        return await process.run()
+    finally:
+        await health.stop()
 
 
 def run_guarded(name: str, work: Coroutine[object, object, int], config: Config | None = None) -> int:

@@ -3,7 +3,6 @@
 import argparse
 import asyncio
 import os
-import signal
 import sys
 from typing import get_args, get_type_hints
 
@@ -12,10 +11,9 @@ import msgspec
 from stream import config as configuration
 from stream import logs
 from stream.audit.shadow import Shadow
-from stream.cli.common import add_config, add_verbose
+from stream.cli.common import add_config, add_verbose, serve
 from stream.config import Config, ConfigError, keys_of
 from stream.filter.supervisor import Supervisor
-from stream.health import Health
 from stream.kafka.clients import KafkaError
 from stream.kafka.reach import CannotStart, reach
 from stream.kafka.rights import SHADOW
@@ -76,22 +74,9 @@ async def _supervise(config: Config) -> None:
 async def _shadow(config: Config) -> None:
     policy = load_policy(config.policy.file, keys_of(config))
     shadow = Shadow(config, policy, await reach(config, SHADOW.topics))
-    loop = asyncio.get_running_loop()
-    for ending in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(ending, shadow.stop)
-    health = Health(
-        host=config.metrics.host,
-        port=config.filter.shadow_port,
-        setting="filter.shadow_port",
-        http=config.http,
-        metrics=shadow.metrics.registry,
-        not_ready=shadow.not_ready,
+    await serve(
+        "shadow", shadow, config, port=config.filter.shadow_port, setting="filter.shadow_port", policy=policy.version
     )
-    logs.get(__name__).info("shadow starts", endpoint=await health.start(), policy=policy.version)
-    try:
-        await shadow.run()
-    finally:
-        await health.stop()
 
 
 def _with_options(config: Config, arguments: argparse.Namespace) -> Config:

@@ -3,12 +3,11 @@
 import argparse
 import asyncio
 import os
-import signal
 import sys
 
 from stream import config as configuration
 from stream import logs
-from stream.cli.common import add_config, add_verbose
+from stream.cli.common import add_config, add_verbose, end_on_signal
 from stream.config import Config, ConfigError
 from stream.kafka.reach import CannotStart
 from stream.notify import NoticeConnector
@@ -44,7 +43,5 @@ def run(arguments: argparse.Namespace) -> int:
 
 async def _notify(config: Config) -> None:
     connector = NoticeConnector(config)
-    loop = asyncio.get_running_loop()
-    for ending in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(ending, connector.stop)
+    end_on_signal(connector.stop)
     await connector.run()

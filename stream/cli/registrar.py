@@ -3,16 +3,14 @@
 import argparse
 import asyncio
 import os
-import signal
 import sys
 
 import uvloop
 
 from stream import config as configuration
 from stream import logs
-from stream.cli.common import add_config, add_verbose
+from stream.cli.common import add_config, add_verbose, serve
 from stream.config import Config, ConfigError, keys_of
-from stream.health import Health
 from stream.kafka.clients import KafkaError
 from stream.kafka.reach import CannotStart
 from stream.policy.loading import load as load_policy
@@ -56,19 +54,4 @@ def run(arguments: argparse.Namespace) -> int:
 
 async def _serve(config: Config, *, verify_all: bool) -> None:
     registrar = Registrar(config, load_policy(config.policy.file, keys_of(config)), verify_all=verify_all)
-    loop = asyncio.get_running_loop()
-    for ending in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(ending, registrar.stop)
-    health = Health(
-        host=config.metrics.host,
-        port=config.registrar.port,
-        setting="registrar.port",
-        http=config.http,
-        metrics=registrar.metrics.registry,
-        not_ready=registrar.not_ready,
-    )
-    logs.get(__name__).info("registrar starts", endpoint=await health.start())
-    try:
-        await registrar.run()
-    finally:
-        await health.stop()
+    await serve("registrar", registrar, config, port=config.registrar.port, setting="registrar.port")

@@ -3,14 +3,12 @@
 import argparse
 import asyncio
 import os
-import signal
 import sys
 
 from stream import config as configuration
 from stream import logs
-from stream.cli.common import add_config, add_verbose
+from stream.cli.common import add_config, add_verbose, serve
 from stream.config import Config, ConfigError, keys_of
-from stream.health import Health
 from stream.kafka.clients import KafkaError
 from stream.kafka.reach import CannotStart
 from stream.policy.loading import load as load_policy
@@ -48,21 +46,5 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 async def _watch(config: Config) -> None:
-    policy = load_policy(config.policy.file, keys_of(config))
-    watch = Watcher(config, policy)
-    loop = asyncio.get_running_loop()
-    for ending in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(ending, watch.stop)
-    health = Health(
-        host=config.metrics.host,
-        port=config.watch.port,
-        setting="watch.port",
-        http=config.http,
-        metrics=watch.metrics.registry,
-        not_ready=watch.not_ready,
-    )
-    await health.start()
-    try:
-        await watch.run()
-    finally:
-        await health.stop()
+    watch = Watcher(config, load_policy(config.policy.file, keys_of(config)))
+    await serve("watch", watch, config, port=config.watch.port, setting="watch.port")

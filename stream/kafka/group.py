@@ -1,4 +1,5 @@
-"""Membership in a consumer group: offsets committed of what is ours, and changes of partitions that may fail.
+"""Membership in a consumer group: kept while brokers fail, offsets committed of what is ours, and changes of partitions
+that may fail.
 
 A commit may name, beside the offset, the topic that it is of, by the ids of cluster and topic (`identity.mark`). Who
 begins at an offset of another topic of this cluster begins at that topic's beginning instead: one that was deleted and
@@ -13,8 +14,10 @@ from typing import TypeVar
 from aiokafka.errors import CommitFailedError, IllegalStateError
 
 from stream import logs
-from stream.kafka.clients import AIOKafkaConsumer, AIOKafkaPartition, ConsumerRebalanceListener
-from stream.kafka.closing import work_beside
+from stream.kafka.clients import AIOKafkaConsumer, AIOKafkaPartition, ConsumerRebalanceListener, KafkaError
+from stream.kafka.closing import work_beside, work_until
+from stream.kafka.identity import TopicsChanged
+from stream.kafka.retry import Retry
 
 log = logs.get(__name__)
 
@@ -23,6 +26,33 @@ At = TypeVar("At", int, tuple[int, str])
 """An offset, or one with what is committed beside it."""
 Change = Callable[[set[AIOKafkaPartition]], Awaitable[None]]
 """Called with the partitions that are assigned or revoked; the rebalance waits for it."""
+
+
+async def stay_member(
+    be_member: Callable[[], Coroutine[object, object, None]],
+    *,
+    until: asyncio.Event,
+    renew: Callable[[], Coroutine[object, object, object]],
+    is_serving: Callable[[], bool],
+    lapse: Callable[[], None],
+    retry: Retry,
+) -> None:
+    """Be a member until the event is set: while the broker fails, pause, and begin again by `be_member`.
+
+    `renew` is awaited where topics were recreated. `is_serving` says whether it got so far that what fails now is a new
+    failure; `lapse` is called whenever it is no member any more. Raises what `be_member` does beside these two.
+    """
+    while not until.is_set():
+        try:
+            await be_member()
+        except TopicsChanged:
+            lapse()
+            await work_until(until, renew(), within_s=0)
+        except (KafkaError, OSError) as error:
+            if is_serving():
+                retry.begin_anew()
+            lapse()
+            await work_until(until, retry.after(error), within_s=0)
 
 
 async def commit_owned(

@@ -23,8 +23,8 @@ from stream.kafka import clients
 from stream.kafka.brokers import Brokers
 from stream.kafka.clients import GOODBYE_S_MAX, AIOKafkaPartition
 from stream.kafka.closing import close_within, work_until
-from stream.kafka.group import RebalanceListener, commit_owned, committed
-from stream.kafka.identity import ClusterIdentity, TopicsChanged
+from stream.kafka.group import RebalanceListener, commit_owned, committed, stay_member
+from stream.kafka.identity import ClusterIdentity
 from stream.kafka.reach import reach
 from stream.kafka.retry import Retry
 from stream.kafka.rights import NOTIFY
@@ -117,19 +117,17 @@ class NoticeConnector:
         )
 
     async def _keep_serving(self) -> None:
-        retry = Retry(log, "the broker fails; starting again")
-        while not self._stopping.is_set():
-            assert self._identity is not None, "a broker was reached"
-            try:
-                await self._serve(self._identity)
-            except TopicsChanged:
-                self._caught_up.clear()
-                await work_until(self._stopping, self._renew(self._identity), within_s=0)
-            except (clients.KafkaError, OSError) as error:
-                if self._caught_up.is_set():
-                    retry.begin_anew()  # it was serving: a new failure
-                self._caught_up.clear()
-                await work_until(self._stopping, retry.after(error), within_s=0)
+        identity = self._identity
+        if identity is None:
+            return  # asked to end before a broker answered
+        await stay_member(
+            partial(self._serve, identity),
+            until=self._stopping,
+            renew=partial(self._renew, identity),
+            is_serving=self._caught_up.is_set,
+            lapse=self._caught_up.clear,
+            retry=Retry(log, "the broker fails; starting again"),
+        )
 
     async def _renew(self, identity: ClusterIdentity) -> None:
         """Topics were recreated: what is known of attempts stays known, and they are read from their beginnings.

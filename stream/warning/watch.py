@@ -34,8 +34,8 @@ from stream.kafka.brokers import Brokers
 from stream.kafka.closing import close_within, work_until
 from stream.kafka.dead_letters import DeadLetterWriter
 from stream.kafka.durable import DurableProducer, Produced
-from stream.kafka.group import RebalanceListener, commit_owned, committed
-from stream.kafka.identity import ClusterIdentity, TopicsChanged
+from stream.kafka.group import RebalanceListener, commit_owned, committed, stay_member
+from stream.kafka.identity import ClusterIdentity
 from stream.kafka.reach import reach
 from stream.kafka.retry import Retry
 from stream.kafka.rights import WATCH
@@ -136,19 +136,20 @@ class Watcher:
         self._identity = ClusterIdentity(self._config, cluster, lasting=(ACTIVITY,))
 
     async def _keep_judging(self) -> None:
-        retry = Retry(log, "the broker fails; starting again")
-        while not self._stopping.is_set():
-            assert self._identity is not None, "a broker was reached"
-            try:
-                await self._be_member(self._identity)
-            except TopicsChanged:
-                self._member = False
-                await work_until(self._stopping, self._identity.renew(), within_s=0)
-            except (clients.KafkaError, OSError) as error:
-                if self._member:
-                    retry.begin_anew()  # it was judging: a new failure
-                self._member = False
-                await work_until(self._stopping, retry.after(error), within_s=0)
+        identity = self._identity
+        if identity is None:
+            return  # asked to end before a broker answered
+        await stay_member(
+            partial(self._be_member, identity),
+            until=self._stopping,
+            renew=identity.renew,
+            is_serving=lambda: self._member,
+            lapse=self._lapse,
+            retry=Retry(log, "the broker fails; starting again"),
+        )
+
+    def _lapse(self) -> None:
+        self._member = False
 
     async def _be_member(self, identity: ClusterIdentity) -> None:
         """Be a member of the group until `stop`; at the end commit what is judged, within a bound."""

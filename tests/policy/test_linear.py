@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable
 from itertools import pairwise
 from types import FrameType
-from typing import TYPE_CHECKING, Final, Literal
+from typing import Final, Literal
 from unicodedata import combining, normalize
 
 import pytest
@@ -37,9 +37,7 @@ from stream.policy.text import ProhibitedTerms, SenderIdentity, fold, normal, st
 from stream.registry.registry import registry_of
 from tests.deciding.twins import Twins, needs_native
 from tests.policy.cases import CONSENTING, LAWFUL, NOON, PORT
-
-if TYPE_CHECKING:
-    from _typeshed import TraceFunction
+from tests.work import instructions
 
 TIMES_MAX: Final = 24
 """Between eight and sixty-four, with room for caches that a longer text does not fit."""
@@ -141,12 +139,6 @@ def counted(do: Callable[[], object]) -> float:
     """
     count = 0
 
-    def trace(frame: FrameType, event: str, _: object) -> "TraceFunction":
-        nonlocal count
-        frame.f_trace_opcodes = True
-        count += event == "opcode"
-        return trace
-
     def profile(frame: FrameType, event: str, function: object) -> None:
         nonlocal count
         if event != "c_call":
@@ -167,13 +159,11 @@ def counted(do: Callable[[], object]) -> float:
         for module in (stream.model.nfkc, stream.policy.text):
             patched.setattr(module, "normalize", normalized)
         sys.setprofile(profile)
-        sys.settrace(trace)
         try:
-            do()
+            opcodes = instructions(do)
         finally:
-            sys.settrace(None)
             sys.setprofile(None)
-    return max(1_000.0, count)
+    return max(1_000.0, opcodes + count)
 
 
 def is_ordered(run: str) -> bool:
