@@ -17,7 +17,6 @@ from aiokafka.protocol.admin import (
     CreateAclsRequest_v1,
     DeleteAclsRequest_v1,
     DescribeAclsRequest,
-    DescribeClientQuotasRequest,
 )
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.types import (
@@ -54,8 +53,7 @@ _NO_SUCH_CREDENTIAL: Final = 91
 """RESOURCE_NOT_FOUND of Kafka's protocol guide, of a user who cannot log in by this mechanism anyway"""
 _ALLOW: Final = 3
 _ANY: Final = 1
-_EXACTLY: Final = 0
-"""Kafka's protocol guide: AclOperation, ResourceType, PatternType, AclPermissionType; ClientQuotaFilter's match."""
+"""Kafka's protocol guide: AclOperation, ResourceType, PatternType, AclPermissionType."""
 
 
 class Acl(NamedTuple):
@@ -144,17 +142,6 @@ async def acls_of(admin: AIOKafkaAdminClient, users: Collection[User]) -> set[Ac
             raise for_code(answer.error_code)(answer.error_message)
         found |= {Acl(*resource, *acl) for *resource, some in answer.resources for acl in some}
     return found
-
-
-async def quotas_of(admin: AIOKafkaAdminClient, user: str) -> Quotas | None:
-    """What a user is slowed down to now; None where nothing is set. Raises `KafkaError`."""
-    answer = await admin._send_request(DescribeClientQuotasRequest([("user", _EXACTLY, user)], True))  # noqa: SLF001
-    if answer.error_code:
-        raise for_code(answer.error_code)(answer.error_message)
-    for _, values in answer.entries:
-        limits = dict(values)
-        return Quotas(*(int(limits[key]) for key in _QUOTA_KEYS))
-    return None
 
 
 _QUOTA_KEYS: Final = ("producer_byte_rate", "consumer_byte_rate", "request_percentage")

@@ -5,7 +5,7 @@ Whoever wants something written to `registry.expressions`, `.senders` or `.wordl
 expressions are of subscribers of that partition; senders and word lists are partition 0's.
 """
 
-from typing import Annotated, Final, Literal, get_args
+from typing import Annotated, Final, Literal
 
 import msgspec
 
@@ -228,6 +228,3 @@ def id_of(data: bytes) -> str | None:
         return decode_as(_of_id, data).id
     except Undecodable:
         return None
-
-
-REFUSAL_CODES: Final[tuple[RefusalCode, ...]] = get_args(RefusalCode)

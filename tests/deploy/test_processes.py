@@ -29,8 +29,7 @@ from tests.deploy.image import engine
 from tests.deploy.manifests import COMPOSE_FILE
 from tests.deploy.processes import ServiceProcess, Where
 from tests.deploy.workloads import Compose
-from tests.enforce.api.harness import COMPLAINT, token_of, write_tokens
-from tests.enforce.api.test_api import FILING
+from tests.enforce.api.harness import COMPLAINT, FILING, token_of, write_tokens
 from tests.enforce.harness import finding_event, intake_record, wait_until
 from tests.filter import cases
 from tests.filter.harness import Broker, event

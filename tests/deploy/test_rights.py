@@ -10,7 +10,8 @@ from typing import Final
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import GroupAuthorizationFailedError, KafkaError, TopicAuthorizationFailedError
+from aiokafka.errors import GroupAuthorizationFailedError, KafkaError, TopicAuthorizationFailedError, for_code
+from aiokafka.protocol.admin import DescribeClientQuotasRequest
 from aiokafka.protocol.coordination import FindCoordinatorRequest
 from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.protocol.produce import ProduceRequest
@@ -99,6 +100,22 @@ MIB: Final = 1 << 20
 FLOOD_BATCHES_MAX: Final = 64
 """What a user may send before it is slowed down: ten seconds of its quota at once, and these are six times as much."""
 
+EXACTLY: Final = 0
+"""How DescribeClientQuotas matches a name (KIP-546)."""
+QUOTA_KEYS: Final = ("producer_byte_rate", "consumer_byte_rate", "request_percentage")
+"""The brokers' names of the fields of `Quotas`, in their order."""
+
+
+async def quotas_of(admin: AIOKafkaAdminClient, user: str) -> Quotas | None:
+    """What a user is slowed down to now; None where nothing is set. Raises `KafkaError`."""
+    answer = await admin._send_request(DescribeClientQuotasRequest([("user", EXACTLY, user)], True))
+    if answer.error_code:
+        raise for_code(answer.error_code)(answer.error_message)
+    for _, values in answer.entries:
+        limits = dict(values)
+        return Quotas(*(int(limits[key]) for key in QUOTA_KEYS))
+    return None
+
 
 @asynccontextmanager
 async def _logged_in(guarded: Guarded, user: str, password: str = PASSWORD) -> AsyncIterator[AIOKafkaAdminClient]:
@@ -174,7 +191,7 @@ async def test_a_gateway_that_fills_the_urgent_lane_is_slowed_down_while_others_
 def test_each_gateways_quotas_are_in_force_and_processes_have_none(guarded: Guarded) -> None:
     async def compare(admin: AIOKafkaAdminClient) -> None:
         for user in USERS.values():
-            assert await users.quotas_of(admin, user.name) == user.quotas
+            assert await quotas_of(admin, user.name) == user.quotas
 
     guarded.broker.ask(compare)
     assert [one.quotas for one in GATEWAYS] == [BULK_QUOTAS, URGENT_QUOTAS]
@@ -190,7 +207,7 @@ def test_a_right_that_a_user_has_no_more_is_taken_from_it(guarded: Guarded) -> N
         for user in (before, after, after):
             await users.create(admin, [user], {})
             assert await users.acls_of(admin, [user]) == set(users.acls(user))
-            assert await users.quotas_of(admin, user.name) == user.quotas
+            assert await quotas_of(admin, user.name) == user.quotas
 
     guarded.broker.ask(change)
 
@@ -206,7 +223,7 @@ async def test_the_command_makes_users_who_log_in_by_the_passwords_of_their_file
     assert made == {"users": [*(user.name for user in PROCESSES), "smsc-1"], "passwords": ["smsc-1"]}
 
     async def see_quotas(admin: AIOKafkaAdminClient) -> None:
-        assert await users.quotas_of(admin, "smsc-1") == Quotas(1_000_000, 2_000_000, 300)
+        assert await quotas_of(admin, "smsc-1") == Quotas(1_000_000, 2_000_000, 300)
 
     await asyncio.to_thread(guarded.broker.ask, see_quotas)
     async with _logged_in(guarded, "smsc-1", password) as admin:

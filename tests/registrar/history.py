@@ -18,9 +18,9 @@ from stream.model.requests import RegistryAnswer, decode_answer
 from stream.model.times import counts_from
 from stream.model.topics import ANSWERS, EXPRESSIONS
 from stream.registrar.store import PartitionStore
-from stream.registry.known import InMemory
 from stream.registry.order_rule import NOW_WITHIN_MS, overlap, scope_of
 from tests.filter.harness import Broker
+from tests.registry.in_memory import InMemory
 
 
 class Log:

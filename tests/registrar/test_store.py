@@ -16,8 +16,9 @@ from stream.model.registry import Expression, key_of
 from stream.model.requests import RecordRefusal, RegistryAnswer
 from stream.model.topics import EXPRESSIONS
 from stream.registrar.store import LoggedExpression, PartitionStore, Progress, StoreError
-from stream.registry.known import InMemory, Subject
+from stream.registry.known import Subject
 from stream.registry.order_rule import rows_of
+from tests.registry.in_memory import InMemory
 
 NUMBERS = ("+8613800138000", "+8613800138001", "+8613900139000")
 CACHE = rocksdict.Cache(1 << 20)

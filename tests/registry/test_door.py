@@ -13,7 +13,7 @@ from stream.model.requests import NO_VERSION, RegistryAnswer, RegistryRequest, S
 from stream.model.topics import EXPRESSIONS, WORDLISTS
 from stream.policy.loading import load
 from stream.registry.door import Admitted, AskedRequest, Door, lifts_of_expired, unreadable
-from stream.registry.known import InMemory
+from tests.registry.in_memory import InMemory
 
 NOW = 1_795_500_000_000
 DAY_MS = 86_400_000

@@ -18,8 +18,8 @@ from stream.model.topics import EXPRESSIONS, ORDERS, SENDERS
 from stream.policy.loading import load
 from stream.registry import claims
 from stream.registry.door import Admitted, AskedRequest, Door, lifts_of_expired
-from stream.registry.known import InMemory
 from stream.registry.registry import expression_row_of
+from tests.registry.in_memory import InMemory
 
 START = 1_795_500_000_000
 SECOND, MINUTE, DAY = 1_000, 60_000, 86_400_000

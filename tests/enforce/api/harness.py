@@ -68,6 +68,20 @@ COMPLAINT: Final[Json] = {
     "refusal": True,
 }
 
+FILING: Json = {
+    "sender": "ORG-9",
+    "body": "北京市卫健委",
+    "body_region": "110000",
+    "level": "province",
+    "subject": "public-good",
+    "reason": "秋冬季疫苗接种",
+    "text": "北京市卫健委提醒您接种流感疫苗,详询12320",
+    "contact": "12320",
+    "from": 1_998_000_000_000,
+    "until": 1_998_086_400_000,
+    "volume": 1000,
+}
+
 
 def token_of(name: str) -> str:
     return f"token-of-{name}"
