@@ -7,12 +7,25 @@ from typing import Final
 from stream.enforce.api.permissions import ACTS
 from stream.enforce.procedures.calendar_cn import YEAR_FIRST, YEAR_LAST
 from stream.enforce.procedures.clocks import Term
+from stream.enforce.procedures.effects import ProcedureName
 from stream.enforce.procedures.engine import Line, Outline
 from stream.enforce.procedures.outlines import OUTLINES
 from stream.enforce.procedures.terms import HOUR_MS, Settings
 from stream.warning.rules.senders import RULES, WarningSettings
 
 TARGET: Final = "docs/procedures.md"
+
+CHINESE: Final[dict[ProcedureName, str]] = {
+    "measure": "对违规者采取的措施",
+    "complaint": "用户投诉",
+    "appeal": "当事方申诉",
+    "dispute": "用户申诉",
+    "campaign": "公益性短信息申请",
+    "prohibited-content": "禁止性内容",
+    "regulator-order": "电信管理机构的处置要求",
+    "listing": "不良名单、失信名单",
+}
+"""Procedure → what a regulator calls it."""
 
 HEAD: Final = """\
 # Procedures
@@ -30,6 +43,8 @@ that does not log in has done the desk records, and must name that body's docume
 apart by the `actor` of their tokens: the first one's act is kept as `proposed`, and the same act of another, with the
 same fields, carries it out. What another proposes takes the place of what was proposed; any
 other change of state ends it.
+
+Which sentence of the law each row carries out, and the test that shows it: [law.md](law.md).
 """
 
 CALENDAR: Final = f"""\
@@ -75,7 +90,7 @@ def _procedure(procedure: Outline) -> str:
     ]
     return "\n".join(
         (
-            f"## {procedure.title} (`{procedure.name}`)\n",
+            f"## {procedure.title} · {CHINESE[procedure.name]} (`{procedure.name}`)\n",
             f"{procedure.articles}.\n",
             f"{procedure.theory}\n",
             "```mermaid",

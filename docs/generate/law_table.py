@@ -1,0 +1,55 @@
+"""What the table of the law is made of: articles, their sentences, what carries one out, and tests that show it."""
+
+from typing import NamedTuple
+
+
+class Row(NamedTuple):
+    """Rows of a procedure's table (docs/procedures.md): what it does with this event in this state."""
+
+    procedure: str
+    state: str
+    event: str
+
+
+class Rule(NamedTuple):
+    """A row of the rule table (docs/policy.md), by its id."""
+
+    id: str
+
+
+class Clock(NamedTuple):
+    """A term (docs/procedures.md, *Terms and limits*)."""
+
+    name: str
+
+
+Place = str | Row | Rule | Clock
+"""What carries a sentence out; a text is a file."""
+
+
+class Sentence(NamedTuple):
+    """One thing that an article says."""
+
+    number: str
+    says: str
+    chinese: str
+    """the words by which a regulator would look for it"""
+    by: tuple[Place, ...]
+    tests: tuple[str, ...]
+    """`path::name`"""
+    out: str = ""
+    """what of it is out of scope or open, and why"""
+
+
+class Article(NamedTuple):
+    """An article; several where our digest has them together."""
+
+    numbers: tuple[int, ...]
+    title: str
+    chinese: str
+    sentences: tuple[Sentence, ...]
+
+
+def tests(path: str, *names: str) -> tuple[str, ...]:
+    """These tests of a module, as `path::name`; both without what all of them begin and end with."""
+    return tuple(f"tests/{path}.py::test_{name}" for name in names)
