@@ -29,10 +29,10 @@ Made by `docs/generate/law.py` from the tables `docs/generate/law_of_*.py`. Do n
 What Articles 22 to 42 of the draft *Provisions on the Administration of Communication Short Message and Voice Call
 Services* (《通信短信息和语音呼叫服务管理规定（征求意见稿）》, 31 August 2020) say, in our words; what carries each
 sentence out, the test that shows it, and what is out of scope or open, and why. The Chinese words are for finding
-one's way, and no quotation. ¶ names the draft's paragraph where it is known; numbers in brackets count sentences. The duties of
-Articles 1 to 21, known from reports alone, stand in [policy.md](policy.md). *Row* is one of a procedure's table in
-[procedures.md](procedures.md), *rule* one of [policy.md](policy.md), *term* a clock. A test fails where a file, row,
-rule, term or test is not there.
+one's way, and no quotation. ¶ names the draft's paragraph where it is known; numbers in brackets count sentences.
+The duties of Articles 1 to 21, known from reports alone, stand in [policy.md](policy.md). *Row* is one of a
+procedure's table in [procedures.md](procedures.md), *rule* one of [policy.md](policy.md), *term* a clock. A test
+fails where a file, row, rule, term or test is not there.
 """
 
 _WORDS: Final = (
