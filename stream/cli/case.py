@@ -30,6 +30,7 @@ from stream.cli.moments import WRITTEN, asked_moment, moment
 from stream.config import Config, ConfigError, secret
 from stream.enforce.api.responses import Accepted, CaseLine, CasePage, CaseShown, Fault, Refusal
 from stream.enforce.procedures.engine import Proposal
+from stream.model.cases import ClockDue
 
 RESOURCES: Final = {
     "complaint": "complaints",
@@ -235,16 +236,21 @@ async def _show(client: Client, arguments: argparse.Namespace) -> int:
     line = shown.line
     print(f"{line.case}: {line.procedure}, {line.state}, step {line.step} of {_time(line.updated)}")
     for clock in line.due:
-        unknown = (
-            "" if clock.known else " (of a year whose holidays are not announced yet: reckoned with statutory days)"
-        )
-        print(f"  {clock.clock}: {'missed, was due' if clock.breached else 'due'} {_time(clock.due)}{unknown}")
+        print(f"  {clock.clock}: {'missed, was due' if clock.breached else 'due'} {_time(clock.due)}{_reckoned(clock)}")
     if (proposed := msgspec.json.decode(bytes(shown.body), type=_Proposed).proposed) is not None:
         event = msgspec.json.decode(bytes(proposed.event), type=_Named).event
         print(f"  {proposed.person} proposed `{event}` {_time(proposed.at)}: another person decides, by the same act")
     print(f"  you may: {', '.join(shown.possible) or 'nothing'}")
     print(msgspec.json.format(bytes(shown.body)).decode())
     return 0
+
+
+def _reckoned(clock: ClockDue) -> str:
+    """What a due date rests on, where that is not certain."""
+    if clock.known:
+        return ""
+    later = "reckoned anew once they are" if clock.since is not None else "set by a version before, and stays so"
+    return f" (of a year whose make-up days are not announced yet: reckoned with statutory days, {later})"
 
 
 async def _file(client: Client, arguments: argparse.Namespace) -> int:

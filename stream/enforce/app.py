@@ -17,7 +17,7 @@ import os
 import signal
 import tempfile
 import time
-from collections.abc import Awaitable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -30,12 +30,14 @@ from stream.clock import WallClock
 from stream.config import Config, KafkaConfig
 from stream.enforce.api import ApiServer
 from stream.enforce.cases import faust_store, recovery
+from stream.enforce.cases.calendar_file import calendar_file
 from stream.enforce.cases.decoding import RecordPosition
 from stream.enforce.cases.offsets import IntakeOffsets
 from stream.enforce.cases.reader import IntakeReader
 from stream.enforce.cases.recovery import Table
 from stream.enforce.cases.runtime import CaseRuntime
 from stream.enforce.procedures import settings
+from stream.enforce.procedures.calendar_cn import WorkingDays
 from stream.enforce.procedures.terms import Terms
 from stream.health import Health
 from stream.kafka import clients, credentials
@@ -93,6 +95,7 @@ class EnforceProcess:
     def __init__(self, config: Config, policy: Policy) -> None:
         self._config = config
         self._terms = settings.terms(config, policy)
+        self._calendar = calendar_file(config)
         self._metrics = EnforceMetrics()
         self._stopping = asyncio.Event()
         self._work: CaseWorker | None = None
@@ -145,7 +148,9 @@ class EnforceProcess:
         watched = replace(cluster, topics={name: cluster.topics[name] for name in LASTING})
         self._identity = ClusterIdentity(self._config, watched, lasting=LASTING)
         offsets = IntakeOffsets(_intake_ids(watched), table_id=watched.topics[ENFORCE_TABLE].id)
-        self._work = CaseWorker(self._config, terms=self._terms, metrics=self._metrics, offsets=offsets)
+        self._work = CaseWorker(
+            self._config, terms=self._terms, calendar=self._calendar, metrics=self._metrics, offsets=offsets
+        )
         try:
             await work_beside(self._work.run(), self._watch_topics(self._identity, self._work))
         except TopicsChanged:
@@ -207,8 +212,17 @@ class EnforceProcess:
 class CaseWorker:
     """One instance once a cluster is reached: Faust, the reader and the runtime of cases put together."""
 
-    def __init__(self, config: Config, *, terms: Terms, metrics: EnforceMetrics, offsets: IntakeOffsets) -> None:
+    def __init__(
+        self,
+        config: Config,
+        *,
+        terms: Terms,
+        calendar: Callable[[], WorkingDays],
+        metrics: EnforceMetrics,
+        offsets: IntakeOffsets,
+    ) -> None:
         self._config = config
+        self._calendar = calendar
         self._metrics = metrics
         self._app = _application(config)
         table = self._app.Table(
@@ -281,11 +295,15 @@ class CaseWorker:
         await self._reader.deliver(position, message.key, message.value)
 
     async def _tick(self) -> None:
-        """Every `enforce.tick_ms`: fire timers, and remove rows of cases that ended long ago."""
+        """Every `enforce.tick_ms`: fire timers, reckon clocks by another calendar, and remove rows of cases that ended
+        long ago.
+        """
         while True:
             await asyncio.sleep(self._config.enforce.tick_ms / 1000)
             if self._ready:
+                self._runtime.use_calendar(self._calendar())
                 await _guarded(self._runtime.fire_timers())
+                await _guarded(self._runtime.reckon_clocks())
             if self._ready and self._runtime.removable():
                 await _guarded(self._reader.between(self._runtime.remove_rows))
 

@@ -50,7 +50,12 @@ class ClockDue(msgspec.Struct, frozen=True):
     breached: bool = False
     warn: Time | None = None
     known: bool = True
-    """False: the official calendar of a year that the term touches was not known when it was set"""
+    """False: the official calendar of a year that the term touches is not known; it is reckoned with statutory days
+    alone, and anew once that calendar arrives"""
+    since: Time | None = None
+    """when a term in working days began; absent for others, and where a version before set it, which stays as it is"""
+    working_days: Count = 0
+    """how many it has"""
 
 
 class CaseView(msgspec.Struct, frozen=True, tag_field="kind", tag="case"):

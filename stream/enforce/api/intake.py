@@ -232,6 +232,7 @@ def _campaign(request: ApiRequest, record: Filing, known: Filing, lacking: tuple
         case,
         request_parsing.missing(lacking, Filing),
         faults=tuple(Fault(one.field, one.what, "mend it, and state it for this case") for one in found),
+        note=fitness.uncertain_lead(known, request.now, request.terms),
     )
     return Write(topics.FILINGS, case, case, record, answer)
 

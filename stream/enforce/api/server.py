@@ -41,6 +41,7 @@ from stream.enforce.api.responses import (
 from stream.enforce.api.scopes_written import ScopesWritten
 from stream.enforce.api.shown import shown
 from stream.enforce.api.writer import RecordWriter
+from stream.enforce.cases.calendar_file import calendar_file
 from stream.enforce.procedures import settings
 from stream.feed.one_subscriber import kept_of
 from stream.feed.topic_reader import order_named, registered_senders
@@ -95,6 +96,7 @@ class ApiServer:
         self._config = config
         self._tokens = reloading_file(config.api.tokens_file, auth.read)
         self._terms = settings.terms(config, load_policy(config.policy.file, keys_of(config)))
+        self._calendar = calendar_file(config)
         self._clock = WallClock(config.enforce.clock_offset_file)
         self._metrics = ApiMetrics()
         self._feed = CaseFeed(config, clock=self._clock, kept_ms=self._terms.settings.ended_kept_ms)
@@ -187,6 +189,7 @@ class ApiServer:
         if caller.role not in operation.roles:
             raise forbidden(f"{operation.name} is for {', '.join(operation.roles)}; this token's role is {caller.role}")
         index = self._index()
+        self._terms.calendar = self._calendar()
         if isinstance(operation, WriteOperation):
             return 202, await self._accepted(operation, request, caller, index)
         if operation.name == "list-cases":

@@ -27,6 +27,7 @@ from stream.enforce.procedures import (
     regulator,
     telling,
 )
+from stream.enforce.procedures.clocks import ClockReckoned
 from stream.enforce.procedures.effects import ProcedureName
 from stream.enforce.procedures.messages import Appealed, MeasureChanged
 from stream.enforce.procedures.outlines import OUTLINES
@@ -44,14 +45,14 @@ DELIVERED: Final = str(telling.Delivered.__struct_config__.tag)
 EscalationEvent = EscalationFinding | MeasureChanged
 
 EVENTS: Final[dict[str, msgspec.json.Decoder[msgspec.Struct]]] = {
-    "measure": msgspec.json.Decoder(measure.MeasureEvent),
-    "complaint": msgspec.json.Decoder(complaint.ComplaintEvent),
-    "appeal": msgspec.json.Decoder(appeal.AppealEvent),
-    "dispute": msgspec.json.Decoder(dispute.DisputeEvent),
-    "campaign": msgspec.json.Decoder(campaign.CampaignEvent),
-    "prohibited-content": msgspec.json.Decoder(prohibited.ProhibitedEvent),
-    "regulator-order": msgspec.json.Decoder(regulator.RegulatorEvent),
-    "listing": msgspec.json.Decoder(listing.ListingEvent),
+    "measure": msgspec.json.Decoder(measure.MeasureEvent | ClockReckoned),
+    "complaint": msgspec.json.Decoder(complaint.ComplaintEvent | ClockReckoned),
+    "appeal": msgspec.json.Decoder(appeal.AppealEvent | ClockReckoned),
+    "dispute": msgspec.json.Decoder(dispute.DisputeEvent | ClockReckoned),
+    "campaign": msgspec.json.Decoder(campaign.CampaignEvent | ClockReckoned),
+    "prohibited-content": msgspec.json.Decoder(prohibited.ProhibitedEvent | ClockReckoned),
+    "regulator-order": msgspec.json.Decoder(regulator.RegulatorEvent | ClockReckoned),
+    "listing": msgspec.json.Decoder(listing.ListingEvent | ClockReckoned),
     DOCKET: msgspec.json.Decoder(EscalationEvent),
 }
 """How the event of a `CaseEvent` is read, by its procedure."""

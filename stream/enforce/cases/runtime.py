@@ -27,9 +27,11 @@ from stream.config import Config
 from stream.enforce.cases import decoding, outbox, store
 from stream.enforce.cases.decoding import Arrival, Forward, RecordPosition
 from stream.enforce.cases.offsets import IntakeOffsets
+from stream.enforce.cases.reckoning import Reckoning
 from stream.enforce.cases.recovery import RecoveredRows, Table
 from stream.enforce.cases.store import Duplicate, Entry, Rejected, Updated
 from stream.enforce.cases.timers import Timers
+from stream.enforce.procedures.calendar_cn import WorkingDays
 from stream.enforce.procedures.effects import Alert, SetClock
 from stream.enforce.procedures.retention import Retention
 from stream.enforce.procedures.terms import Terms
@@ -77,6 +79,7 @@ class CaseRuntime:
         self._letters = DeadLetterWriter(config, client="wurao-enforce")
         self.timers = Timers()
         self.retention = Retention()
+        self._reckoning = Reckoning()
         # Computed when it is scraped, not when clocks fire: while the broker does not answer, none does.
         metrics.overdue.set_function(lambda: self.timers.overdue_ms(clock.now()) / 1000)
 
@@ -117,6 +120,33 @@ class CaseRuntime:
         self._metrics.clocks.set(len(self.timers))
         return len(timers)
 
+    def use_calendar(self, calendar: WorkingDays) -> None:
+        """Count working days by this calendar from now on; where it is another, running clocks are reckoned anew."""
+        if calendar is not self._terms.calendar:
+            self._terms.calendar = calendar
+            self._reckoning.begin(self.timers.cases())
+
+    async def reckon_clocks(self) -> None:
+        """Write the next events of clocks that the calendar has otherwise than when they were set."""
+        if not self._reckoning.cases_count:
+            return
+        most = self._config.enforce.rings_outstanding_max
+        now, calendar = self._clock.now(), self._terms.calendar
+        events = self._reckoning.events(self.timers, self._entry, calendar, now, outstanding_max=most)
+        if events:
+            log.info("another calendar: clocks are reckoned anew", clocks_count=len(events))
+            await self._write([case_event_out(event, self._partitions) for event in events])
+        if not self._reckoning.cases_count and (left_count := self._reckoning.left_count):
+            log.warning(
+                "clocks that a version before set over a year whose calendar was not known keep no beginning, and stay "
+                "as they are: `wurao case show` names them",
+                clocks_count=left_count,
+            )
+
+    def _entry(self, key: str) -> Entry | None:
+        row = self._table.get(key.encode())
+        return None if row is None else store.decode(row)
+
     def removable(self) -> list[str]:
         """The keys of rows that may be removed from the table now, at most `REMOVED_ROWS_MAX`."""
         return self.retention.due(self._clock.now(), rows_max=REMOVED_ROWS_MAX)
@@ -145,6 +175,7 @@ class CaseRuntime:
         entries = [(key, store.decode(value)) for key, value in rows.entries.items()]
         self.timers.load((key.decode(), entry.procedure, store.clocks(entry)) for key, entry in entries)
         self.retention.load((key.decode(), store.removable_at(entry, self._terms)) for key, entry in entries)
+        self._reckoning.begin(self.timers.cases())  # the calendar may be another than when they were set
         for key, entry in entries:
             if entry.outbox:  # its record comes again too, but perhaps late, behind others
                 await self._carry_out(key, entry, rows.partition[key])
@@ -171,6 +202,7 @@ class CaseRuntime:
             case Arrival():
                 outcome = await self._apply(position, found, value)
                 self.timers.acknowledge(found.id)
+                self._reckoning.acknowledge(found.id)
                 return outcome
 
     async def _apply(self, position: RecordPosition, arrival: Arrival, value: bytes | None) -> str:

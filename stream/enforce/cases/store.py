@@ -23,7 +23,7 @@ from stream.enforce.procedures import (
     prohibited,
     regulator,
 )
-from stream.enforce.procedures.clocks import Clock, ClockFired
+from stream.enforce.procedures.clocks import Clock, ClockFired, ClockReckoned
 from stream.enforce.procedures.effects import Alert, Effect
 from stream.enforce.procedures.engine import Case, Procedure, WrongState, advance
 from stream.enforce.procedures.messages import MeasureChanged, Restored
@@ -73,10 +73,10 @@ class Rejected(NamedTuple):
     stale: bool = False
 
 
-_LATE: Final = (ClockFired, Delivered, DeliveryFailed, Restored)
-"""Events that nobody answers for when they come to a case which does not wait for them any more: a clock fired, a
-notice was delivered once more or one that nothing hangs on, a heavier measure was annulled after the lighter one's row
-went.
+_LATE: Final = (ClockFired, ClockReckoned, Delivered, DeliveryFailed, Restored)
+"""Events that nobody answers for when they come to a case which does not wait for them any more: a clock fired or
+was reckoned anew, a notice was delivered once more or one that nothing hangs on, a heavier measure was annulled after
+the lighter one's row went.
 """
 
 
@@ -168,7 +168,10 @@ def view_of(key: str, entry: Entry) -> CaseView | None:
     if entry.procedure == DOCKET:
         return None
     case, state, ended = _PROCEDURES[entry.procedure].read(bytes(entry.body))
-    running = (ClockDue(one.clock, one.due, warn=one.warn, known=one.known) for one in case.clocks)
+    running = (
+        ClockDue(one.clock, one.due, warn=one.warn, known=one.known, since=one.since, working_days=one.working_days)
+        for one in case.clocks
+    )
     return CaseView(
         case=key,
         procedure=entry.procedure,

@@ -77,6 +77,14 @@ class Timers:
                 self._queue += _timers_of(key, procedure, clocks)
         heapify(self._queue)
 
+    def running(self, key: str) -> tuple[Clock, ...]:
+        """The clocks of one case."""
+        return self._clocks.get(key, ())
+
+    def cases(self) -> list[str]:
+        """The keys of the cases that have clocks."""
+        return list(self._clocks)
+
     def set(self, key: str, procedure: str, clocks: tuple[Clock, ...]) -> None:
         """Replace the clocks of one case."""
         before = self._clocks.get(key, ())

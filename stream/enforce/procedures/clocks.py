@@ -4,6 +4,9 @@ A clock is data. A row starts one (`SetClock`), the runtime keeps the time and r
 and then when due. A clock that has fired for its due date is used up. Terms in working days follow the
 official calendar; terms in milliseconds are for what cannot wait for an office day (grace, attempts to
 deliver).
+
+A clock in working days keeps its beginning and their number, so that it can be reckoned anew once the calendar of a
+year is announced (`reckoned`).
 """
 
 from typing import Literal
@@ -39,13 +42,17 @@ class Clock(msgspec.Struct, frozen=True):
     """A clock that runs. `due` is exclusive; `warn` is None when there is nothing (more) to warn of.
 
     `known` is False if the term touches a year whose official calendar was not known when it was set: the
-    runtime logs an error and counts it.
+    runtime logs an error and counts it. `since` is when a term in working days began (milliseconds), and is None for
+    every other, and for those that versions before have set.
     """
 
     clock: str
     due: int
     warn: int | None = None
     known: bool = True
+    since: int | None = None
+    working_days: int = 0
+    warning_days: int = 0
 
 
 class ClockFired(msgspec.Struct, frozen=True, tag_field="event", tag="clock"):
@@ -56,13 +63,48 @@ class ClockFired(msgspec.Struct, frozen=True, tag_field="event", tag="clock"):
     phase: Phase = "due"
 
 
+class ClockReckoned(msgspec.Struct, frozen=True, tag_field="event", tag="clock-reckoned"):
+    """Another calendar came: the clock that was due at `was` is now this one.
+
+    It says what was reckoned, so that a case that is read again comes to the same, whatever calendar there is then.
+    """
+
+    clock: Clock
+    was: int
+
+
 def start(term: Term, now: int, calendar: WorkingDays) -> Clock:
     """The clock of a term that begins now."""
     if not term.working_days:
         return Clock(term.clock, now + term.length_ms)
-    due = calendar.after(now, term.working_days)
-    warn = calendar.before(due.at, term.warning_days) if term.warning_days else None
-    return Clock(term.clock, due.at, warn if warn is None or warn > now else now, due.known)
+    return _reckon(Clock(term.clock, 0, None, True, now, term.working_days, term.warning_days), now, calendar)
+
+
+def reckoned(clock: Clock, calendar: WorkingDays, now: int) -> Clock:
+    """The clock as this calendar has it, from its own beginning; the same clock where that changes nothing.
+
+    A warning that was given is given again only where the term ends on another day, and is to be warned of later.
+    """
+    if clock.since is None:
+        return clock
+    anew = _reckon(clock, clock.since, calendar)
+    warned = clock.warn is None
+    if warned and anew.warn is not None and (anew.due == clock.due or anew.warn <= now):
+        return msgspec.structs.replace(anew, warn=None)
+    return anew
+
+
+def _reckon(clock: Clock, since: int, calendar: WorkingDays) -> Clock:
+    due = calendar.after(since, clock.working_days)
+    warn = max(since, calendar.before(due.at, clock.warning_days)) if clock.warning_days else None
+    return msgspec.structs.replace(clock, due=due.at, warn=warn, known=due.known)
+
+
+def why_not_reckoned(clocks: tuple[Clock, ...], event: ClockReckoned) -> str | None:
+    """Why a clock is not reckoned anew, or None: the one that is meant runs."""
+    if any(clock.clock == event.clock.clock and clock.due == event.was for clock in clocks):
+        return None
+    return f"no clock {event.clock.clock!r} with that due time is running"
 
 
 def why_not_fired(clocks: tuple[Clock, ...], fired: ClockFired, now: int) -> str | None:

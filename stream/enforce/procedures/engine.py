@@ -8,6 +8,8 @@ answered, never raised.
 A decision takes two persons: the first one's act is kept as proposed, and the same act of another carries it out. Two
 are enough for every act: whoever found something may propose. What machines and other cases send has no person behind
 it, or had two already, and is taken at once.
+
+One thing happens to the cases of all procedures and stands in no table: a clock is reckoned anew by another calendar.
 """
 
 from collections.abc import Callable
@@ -20,10 +22,12 @@ import msgspec
 from stream.enforce.procedures.clocks import (
     Clock,
     ClockFired,
+    ClockReckoned,
     Phase,
     after_firing,
     start,
     why_not_fired,
+    why_not_reckoned,
     with_clock,
     without_clock,
 )
@@ -254,6 +258,9 @@ def advance(
     here = [transition for transition in procedure.table if state in transition.line.sources]
     if isinstance(event, ClockFired) and (why := why_not_fired(case.clocks, event, now)):
         return _wrong(procedure, case, here, event, why)
+    if isinstance(event, ClockReckoned):
+        unmet = why_not_reckoned(case.clocks, event)
+        return _reckoned(case, event) if unmet is None else _wrong(procedure, case, here, event, unmet)
     for transition in here:
         action = transition.tries(case, event, now, terms)
         if action is None:
@@ -297,6 +304,13 @@ def _taken(
         proposed=before.proposed if stays else None,
     )
     return Stepped(case, keyed(case.case, step, acts))
+
+
+def _reckoned(before: C, event: ClockReckoned) -> Stepped[C]:
+    """The case with the clock as it is now; all else stays, what is proposed too."""
+    step = before.step + 1
+    case = msgspec.structs.replace(before, step=step, clocks=with_clock(before.clocks, event.clock))
+    return Stepped(case, keyed(case.case, step, (SetClock(event.clock),)))
 
 
 def _proposed(before: C, event: msgspec.Struct, now: int, person: str) -> Stepped[C]:

@@ -181,9 +181,17 @@ def _of_time(filing: Filing, filed: int, terms: Terms) -> Iterator[FilingFault]:
     lead = terms.calendar.after(filed, limits.lead_working_days)
     if filing.from_ < lead.at:
         first = lead.day + timedelta(days=1)
-        unknown = "" if lead.known else "; the holidays of that year are not announced yet"
+        unknown = "" if lead.known else "; the make-up days of that year are not announced yet"
         what = f"{limits.lead_working_days} working days ahead is {first} or later (Shanghai){unknown}"
         yield FilingFault("too-late", "from", what)
+
+
+def uncertain_lead(filing: Filing, filed: int, terms: Terms) -> str | None:
+    """What to say of a filing whose days ahead reach into a year without an official calendar; else None."""
+    days = terms.settings.campaign.lead_working_days
+    if filing.emergency or terms.calendar.after(filed, days).known:
+        return None
+    return f"the {days} working days ahead reach into a year whose make-up days are not announced, and may end later"
 
 
 def _of_text(filing: Filing, terms: Terms) -> Iterator[FilingFault]:

@@ -1,4 +1,6 @@
-"""The procedures' settings as the configuration gives them: terms, calendar, policy. Read once, at the start."""
+"""The procedures' settings as the configuration gives them: terms, calendar, policy. Read once, at the start; the
+calendar again when its file changes (`stream.enforce.cases.calendar_file`).
+"""
 
 import tomllib
 from pathlib import Path
@@ -29,10 +31,13 @@ def _settings(file: str | None) -> Settings:
 
 
 def _calendar(file: str | None) -> WorkingDays:
-    if file is None:
-        return WorkingDays()
+    return WorkingDays() if file is None else calendar_of(_text("enforce.calendar", file), Path(file))
+
+
+def calendar_of(text: str, file: Path) -> WorkingDays:
+    """The working days by a calendar file. Raises `ConfigError`, which names the file."""
     try:
-        return WorkingDays(read_years(_text("enforce.calendar", file), source=file))
+        return WorkingDays(read_years(text, source=str(file)))
     except CalendarError as error:
         raise ConfigError(f"enforce.calendar: {error}") from error
 

@@ -148,7 +148,10 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Terms:
-    """The settings as procedures ask for them, with the calendar and what the policy file says."""
+    """The settings as procedures ask for them, with the calendar and what the policy file says.
+
+    `calendar` may be replaced by whoever owns these, between two steps.
+    """
 
     def __init__(self, *, settings: Settings, calendar: WorkingDays, policy: Policy) -> None:
         self.settings = settings

@@ -137,6 +137,14 @@ def test_seventy_characters_and_fifteen_working_days_are_enough() -> None:
     assert fitness.faults(but(text=text, from_=at("2026-10-16 00:00")), NOW, TERMS) == ()
 
 
+def test_a_filing_whose_days_ahead_reach_into_a_year_that_nobody_announced_is_told_so() -> None:
+    assert fitness.uncertain_lead(pools.FILING, NOW, TERMS) is None
+    december = at("2040-12-20 10:00")
+    said = fitness.uncertain_lead(pools.FILING, december, TERMS)
+    assert said == "the 15 working days ahead reach into a year whose make-up days are not announced, and may end later"
+    assert fitness.uncertain_lead(pools.EMERGENCY, december, TERMS) is None, "it goes out first"
+
+
 @pytest.mark.parametrize(
     ("level", "region", "body", "may"),
     [
