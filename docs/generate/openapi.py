@@ -8,7 +8,7 @@ import yaml
 
 from stream.enforce.api import case_index
 from stream.enforce.api.operations import READINGS, WRITINGS, ReadOperation, WriteOperation
-from stream.enforce.api.permissions import ACTS
+from stream.enforce.api.permissions import ACTS, WORK
 from stream.enforce.api.responses import Accepted, CasePage, CaseShown, Refusal
 from stream.enforce.procedures.forms import PERSON
 
@@ -67,7 +67,7 @@ _REFUSALS: Final = {
 
 def render() -> str:
     """The document."""
-    made = {act.event: act.made for row in ACTS.values() for act in row}
+    made = {act.event: act.made for row in (*ACTS.values(), WORK) for act in row}
     acts = tuple(made)
     bodies = tuple(dict.fromkeys(writing.body for writing in WRITINGS if writing.body is not None))
     answers = (Accepted, CasePage, CaseShown, Refusal)
@@ -158,7 +158,7 @@ def _operation(operation: ReadOperation | WriteOperation, names: dict[type[msgsp
 def _body(writing: WriteOperation, names: dict[type[msgspec.Struct], str]) -> Schema:
     if writing.body is not None:
         return _ref(_request(writing))
-    events = dict.fromkeys(act.event for row in ACTS.values() for act in row)
+    events = dict.fromkeys(act.event for row in (*ACTS.values(), WORK) for act in row)
     return {"oneOf": [_ref(names[event]) for event in events]}
 
 

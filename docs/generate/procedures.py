@@ -4,8 +4,10 @@ from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import Final
 
-from stream.enforce.api.permissions import ACTS
+from stream.enforce.api.permissions import ACTS, WORK
+from stream.enforce.procedures import case_work
 from stream.enforce.procedures.calendar_cn import YEAR_FIRST, YEAR_LAST
+from stream.enforce.procedures.case_work import ASSIGNMENTS_MAX, ATTACHMENTS_MAX, NOTE_CHARACTERS_MAX, NOTES_MAX
 from stream.enforce.procedures.clocks import Term
 from stream.enforce.procedures.effects import ProcedureName
 from stream.enforce.procedures.engine import Line, Outline
@@ -74,6 +76,7 @@ def render() -> str:
     """The whole page."""
     parts = [
         HEAD,
+        _work(),
         *(_procedure(one) for one in OUTLINES),
         _settings(Settings()),
         _warning(WarningSettings()),
@@ -103,6 +106,33 @@ def _procedure(procedure: Outline) -> str:
             _table(("state", "", "meaning"), states),
             _table(("in", "event", "if", "then", "does"), rows),
             *_acts(procedure),
+        )
+    )
+
+
+def _work() -> str:
+    """What offices do with a case besides acting on it."""
+    rows = [
+        (
+            f"`{act.name}`",
+            ", ".join(f"`{role}`" for role in act.roles),
+            (act.event.__doc__ or "").strip().splitlines()[0],
+        )
+        for act in WORK
+    ]
+    theory = (case_work.__doc__ or "").strip().partition("\n\n")
+    bounds = (
+        f"A case holds {NOTES_MAX} notes of {NOTE_CHARACTERS_MAX:,} characters and {ATTACHMENTS_MAX} attachments, and "
+        f"shows the latest {ASSIGNMENTS_MAX} hand-overs; all stand in `case-events`.\n"
+    )
+    about = theory[2].partition("\n\n")[0]
+    return "\n".join(
+        (
+            "## Work with a case, in every procedure\n",
+            f"{theory[0]}\n",
+            f"{about}\n",
+            _table(("event", "whose it is", "what it says"), rows),
+            bounds,
         )
     )
 

@@ -6,29 +6,17 @@ as they come. The person at the terminal may see numbers; no log is written.
 
 import argparse
 import asyncio
-import re
 import sys
-from collections.abc import Callable, Coroutine
-from datetime import UTC, datetime, timedelta, timezone
 from typing import Final
 
-import aiohttp
 import msgspec
 
-from stream.cli import case_check
-from stream.cli.common import (
-    CommandError,
-    add_config,
-    add_json,
-    config_of,
-    failed,
-    given_or_read,
-    read_object,
-    run_guarded,
-)
+from stream.cli import case_check, case_desk
+from stream.cli.case_client import SHANGHAI, Client, case_id, print_answer, time_text, with_client
+from stream.cli.common import CommandError, add_config, add_json, given_or_read, read_object
 from stream.cli.moments import WRITTEN, asked_moment, moment
-from stream.config import Config, ConfigError, secret
-from stream.enforce.api.responses import Accepted, CaseLine, CasePage, CaseShown, Fault, Refusal
+from stream.enforce.api.responses import CaseLine, CasePage, CaseShown
+from stream.enforce.procedures.case_work import CaseWork
 from stream.enforce.procedures.engine import Proposal
 from stream.model.cases import ClockDue
 
@@ -48,12 +36,6 @@ RESOURCES: Final = {
 COMPLETED: Final = ("complaint", "campaign", "direction")
 """What can be filed again under its case, with what was missing."""
 
-SHANGHAI: Final = timezone(timedelta(hours=8))
-"""Working days, and so due dates, are those of Shanghai."""
-
-ANSWER_S_MAX: Final = 30.0
-_CASE: Final = re.compile(r"[A-Za-z0-9._~-]{1,128}")
-
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the command."""
@@ -72,14 +54,18 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         "  wurao case decide C-bcdf-ghjk-mnpq-rstv forwarded --set to=ORG-1042\n"
         "  wurao case decide M-F-1 served --set notice=N-M-F-1-1 --set at:=1795500000000 --set how=courier \\\n"
         "      --set to='legal department'                 # by one officer, and the same by another\n"
+        "  wurao case assign C-bcdf-ghjk-mnpq-rstv desk:17 --reason 'on leave from Monday'\n"
+        "  wurao case note C-bcdf-ghjk-mnpq-rstv - < note.txt\n"
+        "  wurao case attach C-bcdf-ghjk-mnpq-rstv receipt.pdf --reference 'shelf 12, file 9'\n"
         "  WURAO_API__TOKEN=... wurao case list --json",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    verbs = command.add_subparsers(metavar="list|show|check|file|decide", required=True)
+    verbs = command.add_subparsers(metavar="list|show|check|file|decide|note|attach|assign", required=True)
     _add_list(verbs)
     show = verbs.add_parser("show", help="show one case", description="Shows one case, and what you may do to it.")
     show.add_argument("case", metavar="CASE")
     _add_check(verbs)
+    case_desk.add(verbs)
     file = verbs.add_parser("file", help="file something", description="Files what opens a case, or completes it.")
     file.add_argument("what", choices=tuple(RESOURCES))
     file.add_argument("body", metavar="FILE", nargs="?", help="a JSON object, `-` for stdin (default: only --set)")
@@ -99,10 +85,10 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         verb.add_argument(
             "--key", metavar="TEXT", help="an Idempotency-Key: a request that is repeated is executed once"
         )
-    for verb, run in ((show, _show), (file, _file), (decide, _decide)):
+    for verb, work in ((show, _show), (file, _file), (decide, _decide)):
         add_config(verb)
         add_json(verb)
-        verb.set_defaults(run=_command(run))
+        verb.set_defaults(run=with_client(work))
 
 
 def _add_check(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -136,70 +122,20 @@ def _add_list(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     listing.add_argument("--after", metavar="TEXT", help="the next page, as the last one named it")
     add_config(listing)
     add_json(listing)
-    listing.set_defaults(run=_command(_list))
+    listing.set_defaults(run=with_client(_list))
 
 
-class Client:
-    """One conversation with the API."""
-
-    def __init__(self, config: Config) -> None:
-        token = secret(config.api.token, config.api.token_file)
-        if not token:
-            raise ConfigError("api.token: needed; set WURAO_API__TOKEN, or api.token_file")
-        self._url = config.api.url.rstrip("/")
-        self.body_bytes_max = config.api.body_bytes_max
-        self._headers = {"Authorization": f"Bearer {token}"}
-
-    async def ask(
-        self, path: str, *, query: dict[str, str] | None = None, body: object = None, key: str | None = None
-    ) -> bytes:
-        """The answer's body. Raises `CommandError` with the API's own refusal, or where it is not reached."""
-        headers = {**self._headers, **({"Idempotency-Key": key} if key else {})}
-        method = "GET" if body is None else "POST"
-        data = None if body is None else msgspec.json.encode(body)
-        timeout = aiohttp.ClientTimeout(total=ANSWER_S_MAX)
-        try:
-            async with (
-                aiohttp.ClientSession(headers=headers, timeout=timeout) as session,
-                session.request(method, f"{self._url}{path}", params=query, data=data, allow_redirects=False) as answer,
-            ):
-                body = await answer.read()
-        except (aiohttp.ClientError, TimeoutError) as error:
-            raise CommandError(
-                f"no answer from {self._url}: {str(error) or type(error).__name__}; check that the API runs there, "
-                "and api.url (WURAO_API__URL)"
-            ) from error
-        if not 200 <= answer.status < 300:
-            raise CommandError(_refused(answer.status, body))
-        return body
-
-
-class _Proposed(msgspec.Struct, frozen=True):
-    """Of a case, what one person has proposed."""
+class _Shown(msgspec.Struct, frozen=True):
+    """Of a case, what is printed above it."""
 
     proposed: Proposal | None = None
+    work: CaseWork | None = None
 
 
 class _Named(msgspec.Struct, frozen=True):
     """Of an act, its name."""
 
     event: str
-
-
-Work = Callable[[Client, argparse.Namespace], Coroutine[object, object, int]]
-
-
-def _command(work: Work) -> Callable[[argparse.Namespace], int]:
-    """A verb's work, with what a person can mend printed in one line."""
-
-    def run(arguments: argparse.Namespace) -> int:
-        try:
-            client = Client(config_of(arguments))
-        except ConfigError as error:
-            return failed("case", str(error))
-        return run_guarded("case", work(client, arguments))
-
-    return run
 
 
 async def _list(client: Client, arguments: argparse.Namespace) -> int:
@@ -218,7 +154,7 @@ async def _list(client: Client, arguments: argparse.Namespace) -> int:
         print(body.decode())
         return 0
     page = msgspec.json.decode(body, type=CasePage)
-    rows = [("DUE", "CASE", "PROCEDURE", "STATE", "CLOCK", "PARTY"), *(_row(line) for line in page.cases)]
+    rows = [("DUE", "CASE", "PROCEDURE", "STATE", "CLOCK", "PARTY", "WITH"), *(_row(line) for line in page.cases)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for row in rows:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
@@ -228,19 +164,26 @@ async def _list(client: Client, arguments: argparse.Namespace) -> int:
 
 
 async def _show(client: Client, arguments: argparse.Namespace) -> int:
-    body = await client.ask(f"/v1/cases/{_case(arguments.case)}")
+    body = await client.ask(f"/v1/cases/{case_id(arguments.case)}")
     if arguments.json:
         print(body.decode())
         return 0
     shown = msgspec.json.decode(body, type=CaseShown)
     line = shown.line
-    print(f"{line.case}: {line.procedure}, {line.state}, step {line.step} of {_time(line.updated)}")
+    print(f"{line.case}: {line.procedure}, {line.state}, step {line.step} of {time_text(line.updated)}")
     for clock in line.due:
-        print(f"  {clock.clock}: {'missed, was due' if clock.breached else 'due'} {_time(clock.due)}{_reckoned(clock)}")
-    if (proposed := msgspec.json.decode(bytes(shown.body), type=_Proposed).proposed) is not None:
+        print(
+            f"  {clock.clock}: {'missed, was due' if clock.breached else 'due'} {time_text(clock.due)}{_reckoned(clock)}"
+        )
+    case = msgspec.json.decode(bytes(shown.body), type=_Shown)
+    if (proposed := case.proposed) is not None:
         event = msgspec.json.decode(bytes(proposed.event), type=_Named).event
-        print(f"  {proposed.person} proposed `{event}` {_time(proposed.at)}: another person decides, by the same act")
+        print(
+            f"  {proposed.person} proposed `{event}` {time_text(proposed.at)}: another person decides, by the same act"
+        )
     print(f"  you may: {', '.join(shown.possible) or 'nothing'}")
+    if case.work is not None:
+        _print_work(case.work)
     print(msgspec.json.format(bytes(shown.body)).decode())
     return 0
 
@@ -253,37 +196,36 @@ def _reckoned(clock: ClockDue) -> str:
     return f" (of a year whose make-up days are not announced yet: reckoned with statutory days, {later})"
 
 
+def _print_work(work: CaseWork) -> None:
+    for office, person in work.holders.items():
+        print(f"  {person} of {office} has it")
+    for note in work.notes:
+        print(f"  {time_text(note.at)} {note.by} noted: {note.text}")
+    for one in work.attachments:
+        where = f", {one.reference}" if one.reference else ""
+        print(
+            f"  {time_text(one.at)} {one.by} attached {one.name}: {one.size_bytes:,} bytes, sha256 {one.sha256}{where}"
+        )
+
+
 async def _file(client: Client, arguments: argparse.Namespace) -> int:
     path = f"/v1/{RESOURCES[arguments.what]}"
     if arguments.case:
         if arguments.what not in COMPLETED:
             raise CommandError(f"--case completes {', '.join(COMPLETED)}; for the rest leave it out")
-        path = f"{path}/{_case(arguments.case)}"
+        path = f"{path}/{case_id(arguments.case)}"
     body = {
         **(await asyncio.to_thread(read_object, arguments.body, client.body_bytes_max)),
         **_stated(arguments.stated),
     }
-    return _print_answer(await client.ask(path, body=body, key=arguments.key), arguments)
+    return print_answer(await client.ask(path, body=body, key=arguments.key), arguments)
 
 
 async def _decide(client: Client, arguments: argparse.Namespace) -> int:
     body = {**_stated(arguments.stated), "event": arguments.event}
-    return _print_answer(
-        await client.ask(f"/v1/cases/{_case(arguments.case)}/events", body=body, key=arguments.key), arguments
+    return print_answer(
+        await client.ask(f"/v1/cases/{case_id(arguments.case)}/events", body=body, key=arguments.key), arguments
     )
-
-
-def _print_answer(body: bytes, arguments: argparse.Namespace) -> int:
-    if arguments.json:
-        print(body.decode())
-        return 0
-    accepted = msgspec.json.decode(body, type=Accepted)
-    print(f"written: {accepted.id}" + (f", case {accepted.case}" if accepted.case else ""))
-    for fault in (*accepted.missing, *accepted.faults):
-        print(_fault(fault), file=sys.stderr)
-    if accepted.note:
-        print(f"  {accepted.note}", file=sys.stderr)
-    return 0
 
 
 def _stated(pairs: list[str]) -> dict[str, object]:
@@ -299,13 +241,6 @@ def _stated(pairs: list[str]) -> dict[str, object]:
     return stated
 
 
-def _case(text: str) -> str:
-    """A case id that can stand in a path. Raises `CommandError`."""
-    if not _CASE.fullmatch(text):
-        raise CommandError(f"{text!r} is no case id; `wurao case list` shows them")
-    return text
-
-
 def _moment(text: str) -> str:
     """Milliseconds, from milliseconds or from a day of Shanghai. Raises `CommandError`."""
     try:
@@ -318,26 +253,12 @@ def _row(line: CaseLine) -> tuple[str, ...]:
     clock = next((clock for clock in line.due if clock.due == line.next_due), None)
     named = "" if clock is None else f"{clock.clock}{' (missed)' if clock.breached else ''}"
     party = "" if line.party is None else line.party.sender or line.party.number or ""
-    return (_time(line.next_due) if line.next_due else "-", line.case, line.procedure, line.state, named, party)
-
-
-def _time(moment: int) -> str:
-    try:
-        return datetime.fromtimestamp(moment / 1000, UTC).astimezone(SHANGHAI).strftime("%Y-%m-%d %H:%M")
-    except (OverflowError, ValueError):  # a contract's time may lie beyond the calendar
-        return f"{moment} ms"
-
-
-def _refused(status: int, body: bytes) -> str:
-    try:
-        refusal = msgspec.json.decode(body, type=Refusal)
-    except msgspec.DecodeError:
-        return f"HTTP {status}, and no answer of wurao's API: check api.url"
-    lines = [f"{refusal.error}: {refusal.reason}", *(_fault(fault) for fault in refusal.faults)]
-    if refusal.error == "wrong-state":
-        lines.append(f"  you may: {', '.join(refusal.possible) or 'nothing'}")
-    return "\n".join(lines)
-
-
-def _fault(fault: Fault) -> str:
-    return f"  {fault.field or 'the whole'}: {fault.reason}; {fault.mend}"
+    return (
+        time_text(line.next_due) if line.next_due else "-",
+        line.case,
+        line.procedure,
+        line.state,
+        named,
+        party,
+        ", ".join(line.assigned.values()),
+    )

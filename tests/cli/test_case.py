@@ -1,6 +1,7 @@
 """`wurao case` as a person runs it, against the API over HTTP."""
 
 import asyncio
+import hashlib
 from pathlib import Path
 
 import orjson
@@ -61,6 +62,13 @@ async def test_a_complaint_is_filed_listed_shown_and_decided(broker: Broker, tmp
         assert "wrong-state" in refused.err
         assert "you may: forwarded\n" in refused.err
 
+        note = "the user rang\nagain: 138 0013 8000"
+        for done in await asyncio.gather(
+            run(client, "note", case, "-", stdin=note.encode()),
+            run(client, "attach", case, str(body), "--reference", "shelf 12"),
+            run(client, "assign", case, "desk:18", "--reason", "on leave"),
+        ):
+            assert (done.code, done.err) == (0, "")
         decided, nobody, incomplete = await asyncio.gather(
             run(client, "decide", case, "forwarded", "--set", "to=ORG-9", "--set", "document=12321/9"),
             run(client, "list", by="nobody"),
@@ -76,7 +84,12 @@ async def test_a_complaint_is_filed_listed_shown_and_decided(broker: Broker, tmp
         proposed = await run(client, "decide", case, "verified", *verified)
         assert "it is done once another person sends the same act" in proposed.err
         await client.show(case, step=3)
-        assert "desk:17 proposed `verified`" in (await run(client, "show", case)).out
+        told = (await run(client, "show", case)).out
+        assert "desk:17 proposed `verified`" in told
+        assert "desk:18 of desk has it" in told
+        assert f"desk:17 noted: {note}" in told
+        digest = hashlib.sha256(body.read_bytes()).hexdigest()
+        assert f"attached complaint.json: {body.stat().st_size} bytes, sha256 {digest}, shelf 12" in told
         assert (await run(client, "decide", case, "verified", *verified, by="other-desk")).code == 0
         await client.show(case, state="confirmed")
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from stream.cli.case import SHANGHAI
+from stream.cli.case_client import SHANGHAI
 from stream.cli.moments import asked_moment
 from tests.cli.command import Wurao
 

@@ -14,6 +14,7 @@ from stream.enforce.api.case_index import case_of
 from stream.enforce.api.intake import case_event, owner_of
 from stream.enforce.api.responses import Accepted, Fault, faulty, forbidden
 from stream.enforce.procedures import complaint
+from stream.enforce.procedures.case_work import Assigned
 from stream.model.cases import CaseView
 from stream.model.control import Party
 from stream.registry import order_rule
@@ -31,7 +32,13 @@ def decide(request: ApiRequest) -> Write | ConditionalWrite | SendersWrite:
     if role not in (*act.roles, *act.recorders):
         raise forbidden(f"`{act.name}` on a case of {view.procedure} is for {' or '.join((*act.roles, *others))}")
     stated = {field: value for field, value in request.stated.items() if field != "event"}
-    event = request.record(act.event, made=dict.fromkeys(act.made) | {"actor": request.caller.actor}, stated=stated)
+    made: dict[str, object] = {**dict.fromkeys(act.made), "actor": request.caller.actor}
+    if "office" in made:
+        made["office"] = role
+    event = request.record(act.event, made=made, stated=stated)
+    if isinstance(event, Assigned) and event.to is not None and event.to not in request.colleagues:
+        people = ", ".join(sorted(request.colleagues)[:PEOPLE_NAMED_MAX])
+        raise faulty(Fault("to", "nobody of your office has a token as that", f"state one of {people}"))
     if role not in act.roles and not getattr(event, "document", None):
         whose = f"missing: this is for {' or '.join(act.roles)} to do, and recorded with their document"
         raise faulty(Fault("document", whose, "state the reference of their letter, ruling or file"))
@@ -71,6 +78,9 @@ def _decided(request: ApiRequest, view: CaseView, event: msgspec.Struct) -> Writ
     return case_event(request, request.case, view.procedure, event, Accepted(request.id, request.case))
 
 
+PEOPLE_NAMED_MAX: Final = 50
+"""Of an office's people, in the answer to a name that is none of theirs."""
+
 _PROPOSED: Final = "proposed: it is done once another person sends the same act, with the same fields"
 
 
@@ -102,6 +112,6 @@ def _verified(request: ApiRequest, view: CaseView, event: complaint.Verified) ->
 def _no_act(view: CaseView, name: object) -> Fault:
     if isinstance(name, str) and name in permissions.ADDED:
         return Fault("event", "this comes as a record of its own", f"send it to /v1/{permissions.ADDED[name]}")
-    known = ", ".join(one.name for one in permissions.ACTS[view.procedure])
+    known = ", ".join(one.name for one in (*permissions.ACTS[view.procedure], *permissions.WORK))
     reason = "missing" if name is None else f"no act on a case of {view.procedure}"
     return Fault("event", reason, f"state one of {known}")

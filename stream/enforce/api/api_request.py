@@ -35,6 +35,8 @@ class ApiRequest:
     case: CaseId
     index: CaseIndex
     terms: Terms
+    colleagues: frozenset[str] = frozenset()
+    """the people of the caller's office"""
 
     @property
     def made(self) -> dict[str, object]:

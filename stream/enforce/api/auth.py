@@ -18,6 +18,7 @@ from typing import Final, Literal, NamedTuple, get_args
 
 from bloom.number import parse as parse_number
 from stream.config import ConfigError
+from stream.enforce.procedures.case_work import Office
 from stream.enforce.procedures.effects import ProcedureName
 from stream.enforce.procedures.fitness import DEPARTMENTS_OF, THEMSELVES
 from stream.enforce.procedures.regions import COUNTRY, region
@@ -25,6 +26,9 @@ from stream.model.control import Level, Party, party_key
 
 Role = Literal["desk", "centre", "appeals-body", "regulator", "sender", "subscriber-agent", "read-only"]
 """`centre` is 12321, `desk` the company, `appeals-body` the one of Article 33."""
+
+OFFICES: Final[tuple[Role, ...]] = get_args(Office)
+"""Roles of people who work with cases."""
 
 SCOPED: Final[tuple[Role, ...]] = ("sender", "subscriber-agent")
 """Roles that act for somebody, and so need a scope: senders by name, or subscribers by the start of a number."""
@@ -108,10 +112,18 @@ class Tokens:
 
     def __init__(self, callers: dict[str, Caller]) -> None:
         self._callers = callers
+        self._people: dict[tuple[Role, Jurisdiction | None], set[str]] = {}
+        for caller in callers.values():
+            if caller.role in OFFICES:
+                self._people.setdefault((caller.role, caller.jurisdiction), set()).add(caller.actor)
 
     def caller(self, token: str) -> Caller | None:
         """Whose token this is; however many there are, one look-up."""
         return self._callers.get(hashlib.sha256(token.encode("utf-8", "replace")).hexdigest())
+
+    def colleagues(self, caller: Caller) -> frozenset[str]:
+        """The people of the same office, the caller among them; nobody for who acts for somebody, or only reads."""
+        return frozenset(self._people.get((caller.role, caller.jurisdiction), ()))
 
 
 def read(text: str, path: Path) -> Tokens:

@@ -26,7 +26,7 @@ import msgspec
 
 from stream.enforce.api.auth import SUBSCRIBER, Caller
 from stream.enforce.api.responses import CaseLine
-from stream.enforce.api.shown import shown_party
+from stream.enforce.api.shown import shown_party, shown_work, work_of
 from stream.enforce.procedures import appeal, campaign, complaint, dispute, listing, measure, prohibited, regulator
 from stream.enforce.procedures.effects import ProcedureName
 from stream.enforce.procedures.engine import Case
@@ -182,8 +182,7 @@ class CaseIndex:
             if len(lines) == query.limit:
                 assert last is not None, "a full page has a last line"
                 return lines, f"{last[0]}.{last[1]}"
-            line = line_of(_views.decode(row.data))
-            lines.append(msgspec.structs.replace(line, party=shown_party(line.party, caller)))
+            lines.append(line_of(_views.decode(row.data), caller))
             last = key
         return lines, None
 
@@ -242,8 +241,9 @@ class CaseIndex:
         return caller.sees(owner)
 
 
-def line_of(view: CaseView) -> CaseLine:
-    """A view as a line of a list."""
+def line_of(view: CaseView, caller: Caller) -> CaseLine:
+    """A view as a line of this caller's list."""
+    work = shown_work(work_of(view.body), caller)
     due = next_due(view.due)
     return CaseLine(
         case=view.case,
@@ -253,8 +253,9 @@ def line_of(view: CaseView) -> CaseLine:
         updated=view.updated,
         due=view.due,
         next_due=due if due != NEVER_DUE else None,
-        party=view.party,
+        party=shown_party(view.party, caller),
         ended=view.ended,
+        assigned=dict(work.holders) if work is not None else {},
     )
 
 

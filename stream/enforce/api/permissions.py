@@ -11,12 +11,13 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from stream.enforce.api.auth import Caller, Role
+from stream.enforce.api.auth import OFFICES, Caller, Role
 from stream.enforce.cases import store
 from stream.enforce.cases.decoding import Arrival
 from stream.enforce.procedures import (
     appeal,
     campaign,
+    case_work,
     complaint,
     dispute,
     measure,
@@ -54,7 +55,8 @@ class Act(NamedTuple):
     @property
     def made(self) -> tuple[str, ...]:
         """The fields that the API alone sets."""
-        return ("actor", "consented", "owner") if self.event is complaint.Verified else ("actor",)
+        found = ("consented", "owner") if self.event is complaint.Verified else ()
+        return ("actor", *found, *(("office",) if self.event in case_work.WORK else ()))
 
 
 ACTS: Final[dict[str, tuple[Act, ...]]] = {
@@ -96,6 +98,9 @@ ACTS: Final[dict[str, tuple[Act, ...]]] = {
     "listing": (Act(telling.Served, _OFFICE), Act(messages.Lift, _REGULATOR)),
 }
 
+WORK: Final = tuple(Act(event, OFFICES) for event in case_work.WORK)
+"""What every office may do with every case that it sees, whatever its state."""
+
 _STATES: Final[dict[str, Outline]] = {outline.name: outline for outline in OUTLINES}
 
 ADDED: Final[dict[str, str]] = {
@@ -110,11 +115,11 @@ ADDED: Final[dict[str, str]] = {
 
 def act(procedure: str, name: str) -> Act | None:
     """The act of this name, if people may raise one on a case of this procedure."""
-    return next((one for one in ACTS.get(procedure, ()) if one.name == name), None)
+    return next((one for one in (*ACTS.get(procedure, ()), *WORK) if one.name == name), None)
 
 
 def possible(view: CaseView, caller: Caller) -> tuple[str, ...]:
-    """The acts of this caller that the case's state takes, some of them under conditions."""
+    """The acts of its procedure that the case's state takes of this caller, some of them under conditions."""
     here = {
         line.event
         for line in _STATES[view.procedure].lines

@@ -7,6 +7,7 @@ from typing import Final, Literal
 
 import msgspec
 
+from stream.enforce.procedures.case_work import Office
 from stream.model.cases import ClockDue
 from stream.model.control import CaseId, Count, Party
 from stream.model.fields import ID_CHARACTERS_MAX, Name, Time
@@ -75,7 +76,8 @@ class Accepted(msgspec.Struct, frozen=True):
 class CaseLine(msgspec.Struct, frozen=True):
     """A case in a list. `due` as in its view: the clocks that run, then those that ran out.
 
-    `next_due` is what the list is sorted by: the next clock that runs, else the last one that was missed.
+    `next_due` is what the list is sorted by: the next clock that runs, else the last one that was missed. `assigned`:
+    in whose hands the case is, of the caller's office; who supervises sees all of them.
     """
 
     case: CaseId
@@ -87,6 +89,7 @@ class CaseLine(msgspec.Struct, frozen=True):
     next_due: Time | None = None
     party: Party | None = None
     ended: bool = False
+    assigned: dict[Office, Name] = {}
 
 
 class CasePage(msgspec.Struct, frozen=True):
@@ -97,7 +100,10 @@ class CasePage(msgspec.Struct, frozen=True):
 
 
 class CaseShown(msgspec.Struct, frozen=True):
-    """A case whole. `body` is the case of its procedure; `possible` the acts that this caller may do now."""
+    """A case whole. `body` is the case of its procedure; `possible` the acts of it that this caller may do now.
+
+    Whoever works with cases may besides always note, attach and assign.
+    """
 
     line: CaseLine
     body: msgspec.Raw

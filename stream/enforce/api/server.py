@@ -80,6 +80,8 @@ status one in ten seconds is logged: a log that a stranger fills loses what it h
 SENDERS_AGE_S_MAX: Final = 10.0
 """How long ago they may have been read where it is asked whose a number is."""
 
+WORK_NAMES: Final = frozenset(act.name for act in permissions.WORK)
+
 DRAIN_S_MAX: Final = 5.0
 """How long requests in flight may take once the API stops."""
 
@@ -199,7 +201,7 @@ class ApiServer:
         if view is None:
             raise unknown(request.match_info["case"])
         possible, view = permissions.possible(view, caller), shown(view, caller)
-        return 200, CaseShown(line_of(view), view.body, possible)
+        return 200, CaseShown(line_of(view, caller), view.body, possible)
 
     async def _accepted(
         self, operation: WriteOperation, request: web.Request, caller: Caller, index: CaseIndex
@@ -215,6 +217,7 @@ class ApiServer:
             case=request.match_info.get("case", ""),
             index=index,
             terms=self._terms,
+            colleagues=self._tokens.value().colleagues(caller),
         )
         if key is None:
             return await self._write(operation, api_request)
@@ -239,8 +242,8 @@ class ApiServer:
             write = write.resolve(await self._received(write.subscriber))
         if isinstance(write.record, Expression) and (refused := self._scopes.refusal(write.record)):
             raise Problem(409, Refusal("too-many", refused))
-        if operation.name == "decide":
-            self._act(request)
+        if operation.name == "decide" and request.stated.get("event") not in WORK_NAMES:
+            self._act(request)  # what is no step is in nobody's way
         await self._writer.write(write)
         return write.answer
 

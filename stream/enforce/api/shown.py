@@ -2,7 +2,8 @@
 
 Pure. Who only reads sees numbers masked, wherever they stand in the case, and rather too much hidden than too little.
 A party sees the case against it, and of a complaint or dispute behind it the reference alone: who complained, and with
-what evidence, is never told to the accused.
+what evidence, is never told to the accused. What an office notes, attaches and assigns is its own: parties and users
+see nothing of it, of the offices each its own; the regulator, and who only reads, sees all.
 """
 
 import re
@@ -11,7 +12,8 @@ from typing import Final
 import msgspec
 
 from bloom.number import masked
-from stream.enforce.api.auth import Caller
+from stream.enforce.api.auth import OFFICES, Caller, Role
+from stream.enforce.procedures.case_work import CaseWork
 from stream.model.cases import CaseView
 from stream.model.control import Grounds, Party
 from stream.model.hiding import hidden
@@ -19,12 +21,16 @@ from stream.model.hiding import hidden
 OF_USERS: Final[frozenset[Grounds]] = frozenset(("complaint", "dispute"))
 """Grounds whose evidence is a user's."""
 
+SUPERVISORS: Final[tuple[Role, ...]] = ("regulator", "read-only")
+"""Who sees what every office did with a case."""
+
 _NUMBER: Final = re.compile(r"((?:subscriber|number)\|)?(\+?[0-9]{7,32})")
 """A text that is a number, or that names somebody by one."""
 
 
 def shown(view: CaseView, caller: Caller) -> CaseView:
     """The view as this caller is shown it. Some 20 µs for a sender, 100 for who only reads."""
+    view = _with_own_work(view, caller)
     if caller.role == "read-only":
         body = msgspec.json.encode(_masked(msgspec.json.decode(bytes(view.body))))
         return msgspec.structs.replace(view, body=msgspec.Raw(body), party=shown_party(view.party, caller))
@@ -38,6 +44,34 @@ def shown_party(party: Party | None, caller: Caller) -> Party | None:
     if caller.role != "read-only" or party is None or party.number is None:
         return party
     return Party(number=masked(party.number))
+
+
+def work_of(body: msgspec.Raw) -> CaseWork | None:
+    """What offices did with a case, by its body."""
+    return _worked.decode(body).work
+
+
+def shown_work(work: CaseWork | None, caller: Caller) -> CaseWork | None:
+    """What of it is this caller's business."""
+    if work is None or caller.role in SUPERVISORS:
+        return work
+    return work.of(caller.role) if caller.role in OFFICES else None
+
+
+def _with_own_work(view: CaseView, caller: Caller) -> CaseView:
+    work = work_of(view.body)
+    own = shown_work(work, caller)
+    if own == work:
+        return view
+    case = {**msgspec.json.decode(bytes(view.body)), "work": own}
+    return msgspec.structs.replace(view, body=msgspec.Raw(msgspec.json.encode(case)))
+
+
+class _Worked(msgspec.Struct, frozen=True):
+    work: CaseWork | None = None
+
+
+_worked: Final = msgspec.json.Decoder(_Worked)
 
 
 def _masked(value: object) -> object:

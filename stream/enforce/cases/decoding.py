@@ -27,6 +27,7 @@ from stream.enforce.procedures import (
     regulator,
     telling,
 )
+from stream.enforce.procedures.case_work import WorkEvent
 from stream.enforce.procedures.clocks import ClockReckoned
 from stream.enforce.procedures.effects import ProcedureName
 from stream.enforce.procedures.messages import Appealed, MeasureChanged
@@ -44,15 +45,18 @@ DELIVERED: Final = str(telling.Delivered.__struct_config__.tag)
 
 EscalationEvent = EscalationFinding | MeasureChanged
 
+EveryCaseEvent = ClockReckoned | WorkEvent
+"""What a case of any procedure takes."""
+
 EVENTS: Final[dict[str, msgspec.json.Decoder[msgspec.Struct]]] = {
-    "measure": msgspec.json.Decoder(measure.MeasureEvent | ClockReckoned),
-    "complaint": msgspec.json.Decoder(complaint.ComplaintEvent | ClockReckoned),
-    "appeal": msgspec.json.Decoder(appeal.AppealEvent | ClockReckoned),
-    "dispute": msgspec.json.Decoder(dispute.DisputeEvent | ClockReckoned),
-    "campaign": msgspec.json.Decoder(campaign.CampaignEvent | ClockReckoned),
-    "prohibited-content": msgspec.json.Decoder(prohibited.ProhibitedEvent | ClockReckoned),
-    "regulator-order": msgspec.json.Decoder(regulator.RegulatorEvent | ClockReckoned),
-    "listing": msgspec.json.Decoder(listing.ListingEvent | ClockReckoned),
+    "measure": msgspec.json.Decoder(measure.MeasureEvent | EveryCaseEvent),
+    "complaint": msgspec.json.Decoder(complaint.ComplaintEvent | EveryCaseEvent),
+    "appeal": msgspec.json.Decoder(appeal.AppealEvent | EveryCaseEvent),
+    "dispute": msgspec.json.Decoder(dispute.DisputeEvent | EveryCaseEvent),
+    "campaign": msgspec.json.Decoder(campaign.CampaignEvent | EveryCaseEvent),
+    "prohibited-content": msgspec.json.Decoder(prohibited.ProhibitedEvent | EveryCaseEvent),
+    "regulator-order": msgspec.json.Decoder(regulator.RegulatorEvent | EveryCaseEvent),
+    "listing": msgspec.json.Decoder(listing.ListingEvent | EveryCaseEvent),
     DOCKET: msgspec.json.Decoder(EscalationEvent),
 }
 """How the event of a `CaseEvent` is read, by its procedure."""

@@ -23,6 +23,7 @@ from stream.enforce.procedures import (
     prohibited,
     regulator,
 )
+from stream.enforce.procedures.case_work import WORK
 from stream.enforce.procedures.clocks import Clock, ClockFired, ClockReckoned
 from stream.enforce.procedures.effects import Alert, Effect
 from stream.enforce.procedures.engine import Case, Procedure, WrongState, advance
@@ -127,7 +128,8 @@ def apply(key: str, entry: Entry | None, arrival: Arrival, now: int, terms: Term
     after = Entry(
         procedure=arrival.procedure,
         body=msgspec.Raw(stepped.body),
-        updated=now,
+        # No step, and so neither a date of its own nor longer kept for it.
+        updated=before.updated if isinstance(arrival.event, WORK) else now,
         ids=(*before.ids, arrival.id)[-IDS_MAX:],
         outbox=stepped.effects,
         missed=(*before.missed, *_missed(arrival.event, stepped.effects)),

@@ -3,7 +3,7 @@
 It promises that a case changes only by a row, that the state which a row names is the one the case then has,
 that clocks and breaches of a case are exactly what its acts state, that an ended case has no running clock,
 that what a procedure names among its `decisions` is done by no person alone, and that an event which no row takes is
-answered, never raised.
+answered, never raised. What offices do with a case besides acting on it (`case_work`) every case takes, in one place.
 
 A decision takes two persons: the first one's act is kept as proposed, and the same act of another carries it out. Two
 are enough for every act: whoever found something may propose. What machines and other cases send has no person behind
@@ -19,6 +19,7 @@ from typing import Generic, NamedTuple, TypeVar
 
 import msgspec
 
+from stream.enforce.procedures.case_work import WORK, CaseWork, WorkEvent, why_full, with_work
 from stream.enforce.procedures.clocks import (
     Clock,
     ClockFired,
@@ -61,6 +62,8 @@ class Case(msgspec.Struct, frozen=True):
     clocks: tuple[Clock, ...] = ()
     breached: tuple[str, ...] = ()
     proposed: Proposal | None = None
+    work: CaseWork | None = None
+    """what offices do with it besides acting on it"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,6 +259,8 @@ def advance(
     """
     state = procedure.state_of(case)
     here = [transition for transition in procedure.table if state in transition.line.sources]
+    if isinstance(event, WORK):
+        return _worked(procedure, case, here, event, now)
     if isinstance(event, ClockFired) and (why := why_not_fired(case.clocks, event, now)):
         return _wrong(procedure, case, here, event, why)
     if isinstance(event, ClockReckoned):
@@ -311,6 +316,16 @@ def _reckoned(before: C, event: ClockReckoned) -> Stepped[C]:
     step = before.step + 1
     case = msgspec.structs.replace(before, step=step, clocks=with_clock(before.clocks, event.clock))
     return Stepped(case, keyed(case.case, step, (SetClock(event.clock),)))
+
+
+def _worked(
+    procedure: Procedure[C], case: C, here: list[Transition[C]], event: WorkEvent, now: int
+) -> Stepped[C] | WrongState:
+    """The case with what an office did with it: no step, and no effects."""
+    reason = why_full(case.work, event) if case.step else "there is no such case yet"
+    if reason is not None:
+        return _wrong(procedure, case, here, event, reason)
+    return Stepped(msgspec.structs.replace(case, work=with_work(case.work, event, now)), ())
 
 
 def _proposed(before: C, event: msgspec.Struct, now: int, person: str) -> Stepped[C]:

@@ -78,6 +78,13 @@ def test_each_body_acts_on_its_own_clocks_alone() -> None:
         assert (withdrawn.roles, withdrawn.recorders) == (("subscriber-agent",), ())
 
 
+def test_work_with_a_case_is_for_every_office_and_nobody_else() -> None:
+    assert {act.roles for act in permissions.WORK} == {("desk", "centre", "appeals-body", "regulator")}
+    for act in permissions.WORK:
+        assert permissions.act("complaint", act.name) == act
+        assert act.made == ("actor", "office")
+
+
 def test_a_public_bodys_filing_is_of_the_level_and_region_of_its_token() -> None:
     body = Caller("sender", "gov-7", ("GOV-1",), Jurisdiction("province", "110000"))
 

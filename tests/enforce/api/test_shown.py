@@ -1,10 +1,13 @@
 """What callers are shown of a case: pure."""
 
+from typing import get_args
+
 import msgspec
 
-from stream.enforce.api.auth import Caller
-from stream.enforce.api.case_index import CaseIndex, CaseQuery, indexed
+from stream.enforce.api.auth import Caller, Role
+from stream.enforce.api.case_index import CaseIndex, CaseQuery, indexed, line_of
 from stream.enforce.api.shown import shown
+from stream.enforce.procedures.case_work import Assigned, Noted
 from stream.enforce.procedures.complaint import PROCEDURE, Complained, ComplaintCase, Forwarded, Verified
 from stream.enforce.procedures.effects import RaiseFinding, SendNotice
 from stream.enforce.procedures.engine import advance
@@ -44,6 +47,21 @@ def test_who_only_reads_sees_no_number_whole_wherever_it_stands() -> None:
     assert line.party == Party(number="+86137****7000")
     ((line,), _) = index.page(CaseQuery(), Caller("desk", "desk:17"))
     assert line.party == Party(number="+8613700137000")
+
+
+def test_what_an_office_notes_is_shown_to_it_and_to_who_supervises_alone() -> None:
+    noted = Noted("call +8613700137000 back", "desk", "desk:17")
+    case: ComplaintCase | None = None
+    for event in (Complained(COMPLAINT), noted, Assigned("centre", "centre:2", None, "centre:1")):
+        case = took(advance(PROCEDURE, case or ComplaintCase(case="C-1"), event, NOW, TERMS)).case
+    seen = view_of(case or ComplaintCase(case="C-1"), "C-1", "complaint", Party(sender="ORG-9"))
+    body = {role: encode(shown(seen, Caller(role, "somebody"))) for role in get_args(Role)}
+    assert {role for role in body if b"back" in body[role]} == {"desk", "regulator", "read-only"}
+    assert {role for role in body if b"centre:2" in body[role]} == {"centre", "regulator", "read-only"}
+    assert b"13700137000" not in body["read-only"]
+    assert line_of(seen, Caller("desk", "desk:17")).assigned == {}
+    assert line_of(seen, Caller("centre", "centre:1")).assigned == {"centre": "centre:2"}
+    assert line_of(seen, ACCUSED).assigned == {}
 
 
 def test_the_accused_learns_neither_who_complained_nor_with_what_evidence() -> None:

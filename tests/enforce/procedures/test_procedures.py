@@ -24,7 +24,7 @@ from stream.enforce.procedures import (
     regulator,
 )
 from stream.enforce.procedures.clocks import ClockFired
-from stream.enforce.procedures.engine import C, Case, Outline, Procedure, advance
+from stream.enforce.procedures.engine import C, Case, Outline, Procedure, Stepped, WrongState, advance
 from stream.enforce.procedures.messages import Appealed
 from stream.enforce.procedures.outlines import OUTLINES
 from stream.warning.rules import senders
@@ -42,6 +42,14 @@ class Subject:
         self.states = set(procedure.states)
         self.explore: Callable[[], tuple[set[StrEnum], list[str]]] = lambda: explore(procedure, start, pool)
         self.walk: Callable[[list[int]], Case] = lambda choices: walk(procedure, start, choices, pool)
+
+        def worked(choices: list[int], event: msgspec.Struct) -> tuple[Case, Stepped[Case] | WrongState]:
+            case = walk(procedure, start, choices, pool)
+            result = advance(procedure, case, event, NOW, TERMS)
+            return case, result if isinstance(result, WrongState) else Stepped(result.case, result.effects)
+
+        self.worked = worked
+        """a case after a walk, and what then comes of an event"""
 
 
 SUBJECTS = [
