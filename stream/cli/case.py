@@ -172,9 +172,8 @@ async def _show(client: Client, arguments: argparse.Namespace) -> int:
     line = shown.line
     print(f"{line.case}: {line.procedure}, {line.state}, step {line.step} of {time_text(line.updated)}")
     for clock in line.due:
-        print(
-            f"  {clock.clock}: {'missed, was due' if clock.breached else 'due'} {time_text(clock.due)}{_reckoned(clock)}"
-        )
+        when = f"{'missed, was due' if clock.breached else 'due'} {time_text(clock.due)}"
+        print(f"  {clock.clock}: {when}{_reckoned(clock)}")
     case = msgspec.json.decode(bytes(shown.body), type=_Shown)
     if (proposed := case.proposed) is not None:
         event = msgspec.json.decode(bytes(proposed.event), type=_Named).event

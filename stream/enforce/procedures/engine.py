@@ -19,7 +19,7 @@ from typing import Generic, NamedTuple, TypeVar
 
 import msgspec
 
-from stream.enforce.procedures.case_work import WORK, CaseWork, WorkEvent, why_full, with_work
+from stream.enforce.procedures.case_work import CaseWork, WorkEvent, why_full, with_work
 from stream.enforce.procedures.clocks import (
     Clock,
     ClockFired,
@@ -259,13 +259,10 @@ def advance(
     """
     state = procedure.state_of(case)
     here = [transition for transition in procedure.table if state in transition.line.sources]
-    if isinstance(event, WORK):
-        return _worked(procedure, case, here, event, now)
     if isinstance(event, ClockFired) and (why := why_not_fired(case.clocks, event, now)):
         return _wrong(procedure, case, here, event, why)
-    if isinstance(event, ClockReckoned):
-        unmet = why_not_reckoned(case.clocks, event)
-        return _reckoned(case, event) if unmet is None else _wrong(procedure, case, here, event, unmet)
+    if isinstance(event, ClockReckoned | WorkEvent):
+        return _beside_the_table(procedure, case, here, event, now)
     for transition in here:
         action = transition.tries(case, event, now, terms)
         if action is None:
@@ -318,10 +315,13 @@ def _reckoned(before: C, event: ClockReckoned) -> Stepped[C]:
     return Stepped(case, keyed(case.case, step, (SetClock(event.clock),)))
 
 
-def _worked(
-    procedure: Procedure[C], case: C, here: list[Transition[C]], event: WorkEvent, now: int
+def _beside_the_table(
+    procedure: Procedure[C], case: C, here: list[Transition[C]], event: ClockReckoned | WorkEvent, now: int
 ) -> Stepped[C] | WrongState:
-    """The case with what an office did with it: no step, and no effects."""
+    """What every case takes: a clock reckoned anew; what an office did with it, which is no step and has no effects."""
+    if isinstance(event, ClockReckoned):
+        unmet = why_not_reckoned(case.clocks, event)
+        return _reckoned(case, event) if unmet is None else _wrong(procedure, case, here, event, unmet)
     reason = why_full(case.work, event) if case.step else "there is no such case yet"
     if reason is not None:
         return _wrong(procedure, case, here, event, reason)
