@@ -48,6 +48,9 @@ ComplaintSubject = Literal["commercial", "prohibited-content"]
 
 CampaignSubject = Literal["public-good", "disaster-warning", "emergency-handling", "work-publicity"]
 
+Incident = Literal["natural-disaster", "accident-disaster", "public-health", "public-security"]
+"""What an emergency is about (Article 26): 自然灾害, 事故灾难, 公共卫生事件, 社会安全事件."""
+
 
 class Party(msgspec.Struct, frozen=True):
     """Whom a finding or measure is about: a registered sender, or a number that nobody owns. Exactly one."""
@@ -184,7 +187,9 @@ class Filing(msgspec.Struct, frozen=True, tag_field="kind", tag="filing"):
     """A government body's application for a public-interest campaign (Articles 25 to 27).
 
     `body` is the body's name as the text gives it, `contact` its phone, `body_region` the six-digit code of
-    what it governs (`000000` the whole country), `volume` how many messages it means to send.
+    what it governs (`000000` the whole country), `volume` how many messages it means to send. Of an emergency
+    `incident` says what it is; `register`: what its sender's record lacks is registered by the same act, which the API
+    sees to.
     """
 
     filing: EventId
@@ -203,6 +208,8 @@ class Filing(msgspec.Struct, frozen=True, tag_field="kind", tag="filing"):
     numbers: tuple[Name, ...] = ()
     volume: Count | None = None
     emergency: bool = False
+    incident: Incident | None = None
+    register: bool = False
     exempt: str | None = None
     actor: str | None = None
 

@@ -2,13 +2,23 @@
 
 Ordinary campaigns are checked by `fitness` when they are filed and weighed by people, with its figures beside
 them. A refusal comes with its reason. An approval writes the campaign with its text and the numbers that
-may carry it; the filter then holds senders to it. An emergency goes out first and its filing is owed, with a
-clock of its own: nobody waits for a form while the water rises.
+may carry it; the filter then holds senders to it. An emergency goes out first, by rows of its own
+(`campaign_emergency`): nobody waits for a form while the water rises.
 """
 
 import msgspec
 
 from stream.enforce.procedures import fitness
+from stream.enforce.procedures.campaign_acts import (
+    INCOMPLETE,
+    campaign_of,
+    faults,
+    filing_of,
+    known,
+    missing,
+    notice,
+    wrong,
+)
 from stream.enforce.procedures.campaign_case import (
     ASKED,
     BEING_FILED,
@@ -16,14 +26,17 @@ from stream.enforce.procedures.campaign_case import (
     CampaignCase,
     CampaignEvent,
     CampaignState,
+    Confirmed,
     Filed,
+    Renewed,
     Weighed,
     WithdrawCampaign,
     still_wrong,
     supplemented,
 )
+from stream.enforce.procedures.campaign_emergency import SENDING, SENT
 from stream.enforce.procedures.clocks import Clock, ClockFired
-from stream.enforce.procedures.effects import Alert, ClearClock, SendNotice, SendReport, SetClock, WriteCampaign
+from stream.enforce.procedures.effects import ClearClock, SendNotice, SetClock, WriteCampaign
 from stream.enforce.procedures.engine import (
     ANY_WARNING,
     Condition,
@@ -35,33 +48,14 @@ from stream.enforce.procedures.engine import (
     fired,
     warn,
 )
-from stream.enforce.procedures.fitness import FilingFault
-from stream.enforce.procedures.forms import Wrong
 from stream.enforce.procedures.telling import Served, ask, begin_supplement, over, waiting_rows
-from stream.model.control import Figure, Filing, Notice, NoticeSubject
 from stream.model.fields import CampaignStatus
-from stream.model.registry import Campaign
-
-BASIS = "public-interest"
-
 
 # ---- conditions
 
 
-def _known(turn: Turn[CampaignCase, Filed]) -> Filing:
-    return supplemented(turn.case.filing, turn.event.filing)
-
-
-def _wrong(turn: Turn[CampaignCase, Filed]) -> tuple[Wrong, ...]:
-    return still_wrong(turn.case.wrong, turn.event)
-
-
-def _missing(turn: Turn[CampaignCase, Filed]) -> tuple[str, ...]:
-    return fitness.missing(_known(turn), _wrong(turn))
-
-
 def _approvable(turn: Turn[CampaignCase, Weighed]) -> bool:
-    event, filing = turn.event, _filing(turn.case)
+    event, filing = turn.event, filing_of(turn.case)
     assert turn.case.filed is not None, "what is weighed was filed"
     assert filing.until is not None, "what is weighed is complete"
     heavy = fitness.too_heavy(fitness.weigh(filing, event.standing, turn.terms))
@@ -75,30 +69,17 @@ def _approvable(turn: Turn[CampaignCase, Weighed]) -> bool:
 
 
 def _states_nothing_new(turn: Turn[CampaignCase, Filed]) -> bool:
-    known, event = turn.case.filing, turn.event
-    if known is None or event.wrong:
+    before, event = turn.case.filing, turn.event
+    if before is None or event.wrong:
         return False
-    same_words = msgspec.structs.replace(_known(turn), actor=known.actor) == known
-    return same_words and _wrong(turn) == turn.case.wrong
+    same_words = msgspec.structs.replace(known(turn), actor=before.actor) == before
+    return same_words and wrong(turn) == turn.case.wrong
 
 
-EMERGENCY = Condition[CampaignCase, Filed](
-    "it is an emergency, says who says what, from when until when, and nothing ill-formed of where or by which numbers",
-    lambda turn: _known(turn).emergency and not fitness.missing_in_emergency(_known(turn), _wrong(turn)),
-)
-EMERGENCY_FILED = Condition[CampaignCase, Filed](
-    "it is an emergency, and nothing is missing or ill-formed",
-    lambda turn: _known(turn).emergency and not _missing(turn),
-)
 NOTHING_NEW = Condition[CampaignCase, Filed]("it states nothing new", _states_nothing_new)
-INCOMPLETE = Condition[CampaignCase, Filed]("something is missing or ill-formed", lambda turn: bool(_missing(turn)))
 FAULTY = Condition[CampaignCase, Filed](
-    "something is wrong that no exemption waives",
-    lambda turn: bool(_faults(turn, _known(turn))),
-)
-OVER = Condition[CampaignCase, Filed](
-    "nothing is missing or ill-formed, and its time is over or it was taken back",
-    lambda turn: not _missing(turn) and not _open(turn),
+    "something is wrong that holds it up: in an emergency its window, else what no exemption waives",
+    lambda turn: bool(faults(turn)),
 )
 APPROVABLE = Condition[CampaignCase, Weighed](
     "it is approved; its time is not over; any figure over its limit is overridden, any exemption granted",
@@ -112,52 +93,47 @@ REFUSED = Condition[CampaignCase, Weighed](
 # ---- actions
 
 
-def _send_first(turn: Turn[CampaignCase, Filed]) -> Done[CampaignCase]:
-    """The campaign is written at once; the clock of the owed filing starts; people are alerted."""
-    sent = _sent(turn)
-    return Done(sent.case, (*sent.acts, turn.clock("owed-filing")))
-
-
-def _send_settled(turn: Turn[CampaignCase, Filed]) -> Done[CampaignCase]:
-    """The campaign is written at once; the regulator gets the filing; people are alerted."""
-    sent = _sent(turn)
-    case = msgspec.structs.replace(sent.case, filed=turn.now)
-    return Done(case, (*sent.acts, _report(turn, "filing of an emergency campaign")))
-
-
 def _ask(turn: Turn[CampaignCase, Filed]) -> Done[CampaignCase]:
     """The body is notified of what is missing or ill-formed, and once it was reached, has time to give it."""
-    filing = _known(turn)
-    notice = _notice(turn, subject="missing", reason="incomplete", missing=_missing(turn))
-    case = msgspec.structs.replace(turn.case, filing=filing, wrong=_wrong(turn))
-    return ask(turn, case, notice, instead_of="supplement")
+    filing = known(turn)
+    too_long = map(str, faults(turn)) if filing.emergency else ()  # of the window: nobody has time to be asked twice
+    asked = notice(turn, subject="missing", reason="incomplete", missing=(*missing(turn), *too_long))
+    case = msgspec.structs.replace(turn.case, filing=filing, wrong=wrong(turn))
+    return ask(turn, case, asked, instead_of="supplement")
 
 
 def _return(turn: Turn[CampaignCase, Filed]) -> Done[CampaignCase]:
     """The body is notified of all that is wrong, and once it was reached, has time to correct it."""
-    filing = _known(turn)
-    notice = _notice(turn, subject="decision", reason="faults", missing=tuple(map(str, _faults(turn, filing))))
+    filing = known(turn)
+    asked = notice(turn, subject="decision", reason="faults", missing=tuple(map(str, faults(turn))))
     case = msgspec.structs.replace(turn.case, filing=filing, wrong=())
-    return ask(turn, case, notice, instead_of="supplement")
+    return ask(turn, case, asked, instead_of="supplement")
 
 
 def _take(turn: Turn[CampaignCase, Filed]) -> Done[CampaignCase]:
     """The campaign is written as filed, and the clock to decide starts."""
-    filing = _known(turn)
-    campaign = _campaign(turn, filing, "filed")
-    case = msgspec.structs.replace(turn.case, filing=filing, wrong=(), filed=turn.now, campaign=campaign, awaited=None)
+    filing = known(turn)
+    campaign = campaign_of(turn, filing, "filed")
+    case = msgspec.structs.replace(
+        turn.case,
+        filing=filing,
+        wrong=(),
+        filed=turn.now,
+        campaign=campaign,
+        awaited=None,
+    )
     return Done(case, (*over(turn, "supplement", "tell"), WriteCampaign(campaign), turn.clock("decide-filing")))
 
 
 def _approve(turn: Turn[CampaignCase, Weighed]) -> Done[CampaignCase]:
     """The campaign is written as approved, with its numbers; the body is notified, with the figures."""
-    event, filing = turn.event, _filing(turn.case)
+    event, filing = turn.event, filing_of(turn.case)
     campaign = msgspec.structs.replace(
-        _campaign(turn, filing, "approved"),
+        campaign_of(turn, filing, "approved"),
         numbers=event.numbers or filing.numbers,
         exempt=filing.exempt if event.exempts else None,
     )
-    acts = (ClearClock("decide-filing"), WriteCampaign(campaign), _window(campaign))
+    acts = (ClearClock("decide-filing"), WriteCampaign(campaign), SetClock(Clock("window", campaign.until)))
     return Done(msgspec.structs.replace(turn.case, campaign=campaign), (*acts, _decision(turn)))
 
 
@@ -168,42 +144,11 @@ def _refuse(turn: Turn[CampaignCase, Weighed]) -> Done[CampaignCase]:
 
 def _withdraw(turn: Turn[CampaignCase, WithdrawCampaign]) -> Done[CampaignCase]:
     """The campaign, if it was written, is written as withdrawn; the body is notified."""
-    notice = SendNotice(_notice(turn, subject="decision", reason=turn.event.reason))
-    return _ended(turn, "withdrawn", notice)
-
-
-def _stop_sending(turn: Turn[CampaignCase, WithdrawCampaign]) -> Done[CampaignCase]:
-    """The campaign is written as withdrawn and the body notified; the filing is still owed."""
-    done = _withdraw(turn)
-    return Done(done.case, (ClearClock("window"), *done.acts))
+    return _ended(turn, "withdrawn", SendNotice(notice(turn, subject="decision", reason=turn.event.reason)))
 
 
 def _ignore_repeat(turn: Turn[CampaignCase, Filed]) -> Done[CampaignCase]:
     """Nothing: whoever gets no answer in time files the same again."""
-    return Done(turn.case)
-
-
-def _settle(turn: Turn[CampaignCase, Filed]) -> Done[CampaignCase]:
-    """The owed filing is there: the regulator gets it."""
-    case = msgspec.structs.replace(turn.case, filing=_known(turn), wrong=(), filed=turn.now)
-    return Done(case, (ClearClock("owed-filing"), _report(turn, "filing of an emergency campaign")))
-
-
-def _ask_owed(turn: Turn[CampaignCase, Filed]) -> Done[CampaignCase]:
-    """The body is notified of what is still missing or ill-formed; the clock runs on."""
-    filing = _known(turn)
-    notice = _notice(turn, subject="missing", reason="incomplete", missing=_missing(turn))
-    return Done(msgspec.structs.replace(turn.case, filing=filing, wrong=_wrong(turn)), (SendNotice(notice),))
-
-
-def _owed_breach(turn: Turn[CampaignCase, ClockFired]) -> Done[CampaignCase]:
-    """The breach is recorded, and the regulator notified; the filing is still owed."""
-    done = breach(turn)
-    return Done(done.case, (*done.acts, _report(turn, "the filing of an emergency campaign is overdue")))
-
-
-def _pass(turn: Turn[CampaignCase, ClockFired]) -> Done[CampaignCase]:
-    """Its time is over; the filing is still owed."""
     return Done(turn.case)
 
 
@@ -214,92 +159,23 @@ def _finish(turn: Turn[CampaignCase, ClockFired]) -> Done[CampaignCase]:
 
 def _lapse(turn: Turn[CampaignCase, ClockFired]) -> Done[CampaignCase]:
     """Nobody gave what was asked for; the body is notified, and may file again."""
-    return Done(turn.case, (SendNotice(_notice(turn, subject="decision", reason="lapsed")),))
+    return Done(turn.case, (SendNotice(notice(turn, subject="decision", reason="lapsed")),))
 
 
 # ---- what the actions are made of
 
 
-def _filing(case: CampaignCase) -> Filing:
-    assert case.filing is not None, f"{case.case}: every step but the first has a filing"
-    return case.filing
-
-
-def _sent(turn: Turn[CampaignCase, Filed]) -> Done[CampaignCase]:
-    filing = _known(turn)
-    campaign = _campaign(turn, filing, "approved")
-    case = msgspec.structs.replace(turn.case, filing=filing, wrong=_wrong(turn), campaign=campaign, awaited=None)
-    acts = (WriteCampaign(campaign), _window(campaign), Alert("decision", "emergency"))
-    return Done(case, (*over(turn, "supplement", "tell"), *acts))
-
-
-def _faults(turn: Turn[CampaignCase, Filed], filing: Filing) -> tuple[FilingFault, ...]:
-    return fitness.waived(filing, fitness.faults(filing, turn.now, turn.terms))
-
-
-def _open(turn: Turn[CampaignCase, Filed]) -> bool:
-    campaign = turn.case.campaign
-    return campaign is not None and campaign.status == "approved" and turn.now < campaign.until
-
-
-def _campaign(turn: Turn[CampaignCase, msgspec.Struct], filing: Filing, status: CampaignStatus) -> Campaign:
-    assert filing.from_ is not None, "what is written has a beginning"
-    assert filing.until is not None, "what is written has an end"
-    return Campaign(
-        campaign=turn.case.case,
-        status=status,
-        sender=filing.sender or "",
-        from_=filing.from_,
-        until=filing.until,
-        text=filing.text or "",
-        emergency=filing.emergency,
-        numbers=filing.numbers,
-        contact=filing.contact,
-        regions=fitness.regions_of(filing),
-    )
-
-
-def _ended(turn: Turn[CampaignCase, msgspec.Struct], status: CampaignStatus, notice: SendNotice) -> Done[CampaignCase]:
+def _ended(turn: Turn[CampaignCase, msgspec.Struct], status: CampaignStatus, told: SendNotice) -> Done[CampaignCase]:
     before = turn.case.campaign
     if before is None:
-        return Done(turn.case, (notice,))
+        return Done(turn.case, (told,))
     campaign = msgspec.structs.replace(before, status=status)
-    return Done(msgspec.structs.replace(turn.case, campaign=campaign), (WriteCampaign(campaign), notice))
-
-
-def _window(campaign: Campaign) -> SetClock:
-    return SetClock(Clock("window", campaign.until))
+    return Done(msgspec.structs.replace(turn.case, campaign=campaign), (WriteCampaign(campaign), told))
 
 
 def _decision(turn: Turn[CampaignCase, Weighed]) -> SendNotice:
-    figures = fitness.weigh(_filing(turn.case), turn.event.standing, turn.terms)
-    return SendNotice(_notice(turn, subject="decision", reason=turn.event.reason, figures=figures))
-
-
-def _notice(
-    turn: Turn[CampaignCase, msgspec.Struct],
-    *,
-    subject: NoticeSubject,
-    reason: str,
-    missing: tuple[str, ...] = (),
-    figures: tuple[Figure, ...] = (),
-) -> Notice:
-    return Notice(
-        notice=turn.name("N"),
-        case=turn.case.case,
-        time=turn.now,
-        to=f"campaign|{turn.case.case}",
-        subject=subject,
-        reason=reason or subject,
-        basis=BASIS,
-        appeal=turn.terms.appeal,
-        figures=figures,
-        missing=missing,
-    )
-
-
-def _report(turn: Turn[CampaignCase, msgspec.Struct], about: str) -> SendReport:
-    return turn.report(to="regulator", about=about, basis="emergency")
+    figures = fitness.weigh(filing_of(turn.case), turn.event.standing, turn.terms)
+    return SendNotice(notice(turn, subject="decision", reason=turn.event.reason, figures=figures))
 
 
 # ---- the table
@@ -310,8 +186,7 @@ row = RowBuilder(CampaignCase)
 # fmt: off
 TABLE = (
     row(FILED,        Filed,    None,         _ignore_repeat, NOTHING_NEW),
-    row(BEING_FILED,  Filed,    S.SETTLED,    _send_settled, EMERGENCY_FILED),
-    row(BEING_FILED,  Filed,    S.SENT_FIRST, _send_first, EMERGENCY),
+    *SENDING,
     row(BEING_FILED,  Filed,    S.INCOMPLETE, _ask, INCOMPLETE),
     row(BEING_FILED,  Filed,    S.RETURNED,   _return, FAULTY),
     row(BEING_FILED,  Filed,    S.WEIGHING,   _take),
@@ -322,26 +197,24 @@ TABLE = (
     row(S.WEIGHING,   Weighed,  S.REFUSED,    _refuse, REFUSED),
     row(S.WEIGHING,   ClockFired,     None,         breach, fired("decide-filing")),
     row(S.APPROVED,   ClockFired,     S.FINISHED,   _finish, fired("window")),
-    # An emergency: sent first, the filing owed.
-    row(S.SENT_FIRST, Filed,    S.FINISHED,   _settle, OVER),
-    row(S.SENT_FIRST, Filed,    None,         _ask_owed, INCOMPLETE),
-    row(S.SENT_FIRST, Filed,    S.SETTLED,    _settle),
-    row(S.SENT_FIRST, ClockFired,     None,         _owed_breach, fired("owed-filing")),
-    row(S.SENT_FIRST, ClockFired,     None,         _pass, fired("window")),
-    row(S.SENT_FIRST, WithdrawCampaign, None,         _stop_sending),
-    row(S.SETTLED,    ClockFired,     S.FINISHED,   _finish, fired("window")),
+    *SENT,
     row((*ASKED, S.WEIGHING, S.APPROVED, S.SETTLED), WithdrawCampaign, S.WITHDRAWN, _withdraw),
-    row((*ASKED, S.WEIGHING, S.SENT_FIRST),          ClockFired,     None,        warn, ANY_WARNING),
+    row((*ASKED, S.WEIGHING, S.SENT_FIRST, S.SETTLED), ClockFired,   None,        warn, ANY_WARNING),
 )
 # fmt: on
 
 PROCEDURE = Procedure[CampaignCase](
     name="campaign",
     title="Public-interest campaigns",
-    articles="Articles 25 to 27 (the terms to decide, to mend and to file afterwards are settings)",
+    articles="Articles 25 to 27 (the terms to decide, to mend, to confirm and to file afterwards are settings)",
     theory=(
-        "Filed, checked, weighed, decided with a reason. An emergency is sent first, and its filing is owed, whether "
-        "or not its time is over or it was taken back."
+        "Filed, checked, weighed, decided with a reason. An emergency is a public body's, of one of the four kinds of "
+        "Article 26, and ends in three days at most; a commercial sender's or a longer one is refused. Nothing else "
+        "holds it up: one officer sends it, and the regulator is told at once. Then another person's word is owed "
+        "within the hour, the regulator's within a day, and the filing, whether or not its time is over or it was "
+        "taken back. What is not confirmed is alerted and told again, not stopped: that is for the body and the "
+        "regulator. A link, an advertisement, and what the record of its sender lacks are said at once. It goes on by "
+        "an act of two persons (`renewed`), three days at a time."
     ),
     states={
         S.NEW: "nothing has happened",
@@ -350,8 +223,8 @@ PROCEDURE = Procedure[CampaignCase](
         S.WEIGHING: "complete and without fault; to be weighed and decided",
         S.APPROVED: "may be sent in its time, region and text",
         S.REFUSED: "refused, with its reason in the notice",
-        S.SENT_FIRST: "an emergency: may be sent; the filing is owed",
-        S.SETTLED: "an emergency whose filing is there; may be sent in its time",
+        S.SENT_FIRST: "an emergency: may be sent in its time; filing, another person's or the regulator's word is owed",
+        S.SETTLED: "an emergency that owes nothing; may be sent in its time",
         S.WITHDRAWN: "taken back",
         S.FINISHED: "its time is over, and nothing is owed",
         S.LAPSED: "what was asked for never came",
@@ -359,7 +232,7 @@ PROCEDURE = Procedure[CampaignCase](
     ended=frozenset((S.REFUSED, S.WITHDRAWN, S.FINISHED, S.LAPSED)),
     state_of=lambda case: case.state,
     table=TABLE,
-    decisions=(Weighed, Served),
+    decisions=(Weighed, Served, Renewed),
 )
 
 
@@ -372,7 +245,9 @@ __all__ = [
     "CampaignCase",
     "CampaignEvent",
     "CampaignState",
+    "Confirmed",
     "Filed",
+    "Renewed",
     "Weighed",
     "WithdrawCampaign",
     "still_wrong",

@@ -1,4 +1,6 @@
-"""A public-interest campaign: what its case holds, and what can happen to it. The rules are `campaign`'s."""
+"""A public-interest campaign: what its case holds, and what can happen to it. The rules are `campaign`'s and
+`campaign_emergency`'s.
+"""
 
 from enum import StrEnum
 from typing import Literal
@@ -9,9 +11,10 @@ from stream.enforce.procedures import forms
 from stream.enforce.procedures.clocks import ClockFired
 from stream.enforce.procedures.fitness import CampaignRecord
 from stream.enforce.procedures.forms import Wrong
+from stream.enforce.procedures.messages import Seconded
 from stream.enforce.procedures.telling import Delivered, DeliveryFailed, Served, WaitingCase
 from stream.model.control import Filing
-from stream.model.fields import Name
+from stream.model.fields import Name, Time
 from stream.model.registry import Campaign
 
 
@@ -43,6 +46,22 @@ FILED = (
 ASKED = (CampaignState.INCOMPLETE, CampaignState.RETURNED)
 
 
+class Confirmed(msgspec.Struct, frozen=True, tag_field="event", tag="confirmed"):
+    """The regulator confirms an emergency that was sent first; `document` is its reference, where others record it."""
+
+    document: Name | None = None
+    detail: str | None = None
+    actor: Name | None = None
+
+
+class Renewed(msgspec.Struct, frozen=True, tag_field="event", tag="renewed"):
+    """An emergency goes on until then (milliseconds), and why."""
+
+    until: Time
+    reason: str
+    actor: Name | None = None
+
+
 class CampaignCase(WaitingCase, frozen=True, kw_only=True):
     """One campaign. `filing` is absent only before the first step; `filed` is when it was last complete."""
 
@@ -53,6 +72,16 @@ class CampaignCase(WaitingCase, frozen=True, kw_only=True):
     filed: int | None = None
     campaign: Campaign | None = None
     """as it was last written to the registry"""
+    sent: int | None = None
+    """when an emergency was sent, in milliseconds; absent in cases of before, which owe no confirmation"""
+    sent_by: Name | None = None
+    """the person who sent it"""
+    flags: tuple[str, ...] = ()
+    """what was wrong with an emergency that was sent all the same"""
+    seconded: Seconded | None = None
+    """another person's word on it"""
+    confirmed: Confirmed | None = None
+    """the regulator's word on it, as long as it was not renewed since"""
 
 
 class Filed(msgspec.Struct, frozen=True, tag_field="event", tag="filed"):
@@ -89,7 +118,18 @@ class WithdrawCampaign(msgspec.Struct, frozen=True, tag_field="event", tag="with
     actor: str | None = None
 
 
-CampaignEvent = Filed | Weighed | WithdrawCampaign | Delivered | DeliveryFailed | Served | ClockFired
+CampaignEvent = (
+    Filed
+    | Weighed
+    | WithdrawCampaign
+    | Seconded
+    | Confirmed
+    | Renewed
+    | Delivered
+    | DeliveryFailed
+    | Served
+    | ClockFired
+)
 
 
 def still_wrong(known: tuple[Wrong, ...], more: Filed) -> tuple[Wrong, ...]:

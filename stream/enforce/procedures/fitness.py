@@ -6,8 +6,12 @@ text that is too long, holds a link, or does not name the body and its phone. *W
 how many people, and what they have expressed before. An exemption may waive what the article leaves to other rules of
 the state: length and links of a text, and that a body's own publicity is outside the scheme; never the lead time, who
 may file, and that the body names itself.
+
+An emergency goes out first (Article 26). What holds it up is its window, and that it does not say what it is, or who
+says what; all else that is wrong with it is said at once, and people look at it.
 """
 
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Final, Literal, NamedTuple
@@ -24,6 +28,7 @@ from stream.model.fields import CONTACT_DIGITS_MIN, digits_of
 from stream.model.nfkc import nfkc
 from stream.model.registry import Sender
 from stream.policy.text import SenderIdentity, fold
+from stream.registry import emergency
 
 FaultKind = Literal[
     "body",
@@ -37,6 +42,7 @@ FaultKind = Literal[
     "link",
     "body-not-named",
     "phone-not-named",
+    "advertisement",
 ]
 
 
@@ -55,6 +61,9 @@ class FilingFault(NamedTuple):
 WAIVABLE: Final[frozenset[FaultKind]] = frozenset(("work-publicity", "too-long", "link"))
 """What Article 27 forbids "unless the state rules otherwise"."""
 
+FLAGGED: Final[frozenset[FaultKind]] = frozenset(("link", "advertisement", "work-publicity"))
+"""What people are alerted to in an emergency that was sent."""
+
 DEPARTMENTS_OF: Final[frozenset[Level]] = frozenset(("national", "province"))
 """The governments whose departments may file."""
 THEMSELVES: Final[frozenset[Level]] = frozenset(("city-with-districts", "autonomous-prefecture"))
@@ -66,9 +75,16 @@ EXPANSION_MAX: Final = 3
 """Times its length that a character may have under NFKC, which is what rule 13 compares: U+FDFA becomes eighteen."""
 
 LOOKED_AT: Final = 1_000
-"""Characters of a text that are searched for links: one that is longer is too long whatever it holds."""
+"""Characters of a text that are searched for links: one that is longer is too long whatever it holds, and is not sent.
+An emergency is."""
 
-_NEEDED: Final = ("sender", "body", "text", "from", "until")
+_ADVERTISING: Final = re.compile(
+    "优惠|促销|打折|[0-9一二三四五六七八九]折|特价|秒杀|满减|红包|返现|返利|领券|下单|包邮|中奖|抽奖|充值|套餐|贷款|理财|加盟|代购"
+    "|招商|开业|会员"
+)
+"""Words of advertising, in folded text. No warning needs them; whoever looks at it sees where one does."""
+
+_NEEDED: Final = ("sender", "body", "text", "from", "until", "incident")
 _NARROWING: Final = ("body_region", "regions", "numbers")
 
 
@@ -101,13 +117,14 @@ def missing(filing: Filing, wrong: tuple[Wrong, ...] = ()) -> tuple[str, ...]:
         ("from", filing.from_ is not None),
         ("until", filing.until is not None),
         ("volume", filing.volume),
+        ("incident", filing.incident or not filing.emergency),
     )
     asked = {one.field for one in wrong}
     return (*map(str, wrong), *(name for name, value in lacks if not value and name not in asked))
 
 
 def missing_in_emergency(filing: Filing, wrong: tuple[Wrong, ...] = ()) -> tuple[str, ...]:
-    """What even an emergency must state before it is sent: who says what, from when until when.
+    """What even an emergency must state before it is sent: what it is, who says what, from when until when.
 
     Where and by which numbers it need not say, but what it says of that must be readable: without it, the campaign
     would reach further than its body meant.
@@ -120,12 +137,20 @@ def faults(filing: Filing, filed: int, terms: Terms) -> tuple[FilingFault, ...]:
     """What is wrong with a filing that was made at `filed`, exemptions left aside. What it does not state is no fault
     (`missing`).
     """
-    return (*_of_body(filing), *_of_range(filing), *_of_time(filing, filed, terms), *_of_text(filing, terms))
+    in_time = _of_window if filing.emergency else _of_time
+    return (*_of_body(filing), *_of_range(filing), *in_time(filing, filed, terms), *_of_text(filing, terms))
 
 
 def waived(filing: Filing, found: tuple[FilingFault, ...]) -> tuple[FilingFault, ...]:
     """What is left of the faults where the filing states the basis of an exemption."""
     return tuple(fault for fault in found if not (filing.exempt and fault.kind in WAIVABLE))
+
+
+def held_up_by(filing: Filing, found: tuple[FilingFault, ...]) -> tuple[FilingFault, ...]:
+    """What of the faults holds a filing up: of an emergency its window alone, else what no exemption waives."""
+    if filing.emergency:
+        return tuple(fault for fault in found if fault.kind == "window")
+    return waived(filing, found)
 
 
 def _of_body(filing: Filing) -> Iterator[FilingFault]:
@@ -194,6 +219,15 @@ def uncertain_lead(filing: Filing, filed: int, terms: Terms) -> str | None:
     return f"the {days} working days ahead reach into a year whose make-up days are not announced, and may end later"
 
 
+def _of_window(filing: Filing, filed: int, terms: Terms) -> Iterator[FilingFault]:
+    if filing.from_ is None or filing.until is None:
+        return
+    most = terms.settings.campaign.emergency_window_ms_max
+    problem = emergency.window_problem(filing.from_, filing.until, filed, length_ms_max=most)
+    if problem is not None:
+        yield FilingFault("window", "until", problem)
+
+
 def _of_text(filing: Filing, terms: Terms) -> Iterator[FilingFault]:
     text = (filing.text or "").strip()
     if not text:
@@ -205,14 +239,23 @@ def _of_text(filing: Filing, terms: Terms) -> Iterator[FilingFault]:
         what = f"U+{ord(character):04X} becomes {len(nfkc(character))} characters (NFKC): write it out"
         yield FilingFault("expands", "text", what)
     folded, identity = fold(text), _identity(filing, terms)
-    for link in links(text[:LOOKED_AT]):
+    for link in links(text if filing.emergency else text[:LOOKED_AT]):
         yield FilingFault("link", "text", f"link {link}")
     if terms.link is not None and terms.link.search(folded):
         yield FilingFault("link", "text", "link, as the policy's texts.link has it")
+    if filing.emergency:
+        yield from _advertising(folded, terms)
     if filing.body and not identity.named_in(folded):
         yield FilingFault("body-not-named", "text", f"does not name {filing.body}")
     if _usable_contact(filing) and not identity.contact_in(folded):
         yield FilingFault("phone-not-named", "text", f"does not name the phone {filing.contact}")
+
+
+def _advertising(folded: str, terms: Terms) -> Iterator[FilingFault]:
+    """An emergency that advertises: it says how to refuse, as only advertising must, or has words of it."""
+    said = terms.opt_out.found(folded) or ((word := _ADVERTISING.search(folded)) and word[0])
+    if said:
+        yield FilingFault("advertisement", "text", f"reads like an advertisement: {said}")
 
 
 def utf16_units(text: str) -> int:

@@ -1,7 +1,6 @@
-"""Messages between cases, and what opens a case: all that procedures share.
+"""Messages between cases, what opens a case, and acts that several procedures have: all that procedures share.
 
-They are events like all others; they stand here because the sender of a message and its receiver are different
-procedures, which do not import each other.
+They are events like all others; they stand here because procedures do not import each other.
 """
 
 from typing import Literal
@@ -107,6 +106,13 @@ class Discovered(msgspec.Struct, frozen=True, tag_field="event", tag="discovered
     """Prohibited content was found. The finding's evidence names the decisions and texts that were kept."""
 
     finding: Finding
+
+
+class Seconded(msgspec.Struct, frozen=True, tag_field="event", tag="seconded"):
+    """A second person has looked at what one alone did for its urgency, and confirms it."""
+
+    detail: str | None = None
+    actor: str | None = None
 
 
 Opening = FindingRouted | Appealed | Disputed | Discovered

@@ -29,7 +29,7 @@ from stream.enforce.procedures.engine import (
     warn,
 )
 from stream.enforce.procedures.ids import measure_case
-from stream.enforce.procedures.messages import Change, Discovered, Lift, MeasureChanged
+from stream.enforce.procedures.messages import Change, Discovered, Lift, MeasureChanged, Seconded
 from stream.model.control import Addressee, Finding
 
 BASIS = "prohibited-content"
@@ -44,13 +44,6 @@ class ProhibitedState(StrEnum):
     CONFIRMED = "confirmed"
     CLEARED = "cleared"
     UNCONFIRMED = "unconfirmed"
-
-
-class Seconded(msgspec.Struct, frozen=True, tag_field="event", tag="seconded"):
-    """A second person has looked at the evidence, and confirms the suspension."""
-
-    detail: str | None = None
-    actor: str | None = None
 
 
 class ProhibitedCase(Case, frozen=True, kw_only=True):

@@ -16,6 +16,7 @@ from stream.enforce.procedures.clocks import Term
 from stream.model.control import Grounds
 from stream.model.fields import Measure
 from stream.policy.settings import Policy
+from stream.registry.emergency import WINDOW_MS_MAX
 
 HOUR_MS: Final = 3_600_000
 DAY_MS: Final = 24 * HOUR_MS
@@ -39,10 +40,12 @@ TERMS: Final[tuple[Term, ...]] = (
     # campaign: a body that files 15 working days ahead knows the answer 5 before it begins
     Term("decide-filing", SETTING, working_days=10, warning_days=2),
     Term("owed-filing", SETTING, working_days=3, warning_days=1),
+    # ... and the regulator's word on an emergency that was sent first: it does not wait for working days
+    Term("confirm", SETTING, length_ms=DAY_MS),
     # prohibited content: the outcome; a regulator's order: long enough to notify the party and wait for its
     # grace
     Term("investigate", SETTING, working_days=15, warning_days=3),
-    # ... and a second person's word on a suspension of which nobody was told before
+    # ... and a second person's word on a suspension of which nobody was told, or an emergency that one person sent
     Term("second", SETTING, length_ms=HOUR_MS),
     Term("carry-out", SETTING, working_days=3, warning_days=1),
     # listing: time to object before one's name is published, and how long it stays there
@@ -96,6 +99,8 @@ class CampaignLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Article 27: applied for this long ahead"""
     window_ms_max: int = 30 * DAY_MS
     """beyond a month a message is a habit, not an occasion"""
+    emergency_window_ms_max: int = WINDOW_MS_MAX
+    """how far ahead an emergency ends at most; whoever renews it says so again"""
     body_campaigns_max: int = 4
     """of one body in the 90 days before: about one in three weeks"""
     messages_per_person_max: float = 2.0
@@ -158,6 +163,7 @@ class Terms:
         self.calendar = calendar
         self.appeal = policy.appeal
         self.link = policy.link
+        self.opt_out = policy.opt_out
         self.numbering = policy.numbering
         self.categories = policy.file.categories
         self.campaign_characters_max = policy.file.texts.campaign_characters_max

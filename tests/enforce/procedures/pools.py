@@ -17,11 +17,12 @@ from stream.enforce.procedures.messages import (
     Lift,
     MeasureChanged,
     Restored,
+    Seconded,
     Superseded,
 )
 from stream.enforce.procedures.telling import Delivered, DeliveryFailed
 from stream.model.control import Appeal, Complaint, Direction, Dispute, Filing, Party, Punishment
-from tests.enforce.procedures.world import NOW, OTHER, PARTY, at, delivery, finding, served, unaddressed
+from tests.enforce.procedures.world import HOUR, NOW, OTHER, PARTY, at, delivery, finding, served, unaddressed
 
 SUBSCRIBER: Final = "+8613800138000"
 
@@ -50,7 +51,15 @@ FILING: Final = Filing(
 LIGHT: Final = CampaignRecord(people=20_000_000, planned=5_000_000, body_campaigns=1, sent=1_000_000, refusals=100)
 HEAVY: Final = msgspec.structs.replace(LIGHT, people=1_000_000)
 EMERGENCY: Final = msgspec.structs.replace(
-    FILING, emergency=True, reason=None, from_=NOW, until=NOW + 3_600_000, subject="emergency-handling"
+    FILING,
+    emergency=True,
+    incident="natural-disaster",
+    reason=None,
+    text="【北京市卫生健康委】今夜有暴雨,请勿外出,咨询12320",
+    from_=NOW,
+    until=NOW + 2 * HOUR,
+    subject="emergency-handling",
+    actor="desk:17",
 )
 DIRECTION: Final = Direction(
     direction="G-1", time=NOW, party=PARTY, measure="suspend", authority="MIIT", document="2026-77"
@@ -141,14 +150,19 @@ def of_dispute(_: dispute.DisputeCase) -> Sequence[msgspec.Struct]:
 
 
 def of_campaign(case: campaign.CampaignCase) -> Sequence[msgspec.Struct]:
-    return (
-        campaign.Filed(FILING),
+    ordinary = (  # once an emergency was sent, these would be so many versions of its owed filing
         campaign.Filed(msgspec.structs.replace(FILING, volume=None), (Wrong("volume", "an integer"),)),
         campaign.Filed(msgspec.structs.replace(FILING, reason=None)),
         campaign.Filed(msgspec.structs.replace(FILING, level="county")),
+    )
+    return (
+        campaign.Filed(FILING),
+        *(ordinary if case.sent is None else ()),
         campaign.Filed(EMERGENCY),
         campaign.Filed(msgspec.structs.replace(EMERGENCY, reason="a flood")),
-        campaign.Filed(msgspec.structs.replace(EMERGENCY, text=None)),
+        *(Seconded(actor=actor) for actor in ("desk:17", "desk:18")),
+        *(campaign.Confirmed(actor=actor) for actor in ("desk:17", "regulator:3")),
+        campaign.Renewed(NOW + 48 * HOUR, "the water still rises"),
         campaign.Weighed("approve", "fit", LIGHT),
         campaign.Weighed("approve", "fit", HEAVY),
         campaign.Weighed("refuse", "too often", LIGHT),
@@ -162,7 +176,7 @@ def of_prohibited(_: prohibited.ProhibitedCase) -> Sequence[msgspec.Struct]:
     return (
         prohibited.Discovered(finding(basis="prohibited-content", grounds="prohibited-content")),
         prohibited.Discovered(finding()),
-        prohibited.Seconded(),
+        Seconded(),
         prohibited.Investigated("confirmed", "it was"),
         prohibited.Investigated("cleared", "it was not"),
         MeasureChanged("M-F-1", "suspend", "in-force"),

@@ -28,6 +28,7 @@ from stream.enforce.procedures.messages import (
     FindingRouted,
     Lift,
     MeasureChanged,
+    Seconded,
     Side,
 )
 from stream.enforce.procedures.telling import Delivered
@@ -81,9 +82,9 @@ def test_a_stop_for_prohibited_content_stands_on_two_persons_word_and_on_evidenc
     refused(advance(prohibited.PROCEDURE, new, unshown, NOW, TERMS))
     case, effects = took(advance(prohibited.PROCEDURE, new, prohibited.Discovered(PROHIBITED), NOW, TERMS))
     stopped = followed(act(effects, RaiseFinding)).case
-    own = refused(advance(prohibited.PROCEDURE, case, prohibited.Seconded(actor="desk:17"), NOW + MINUTE, TERMS))
+    own = refused(advance(prohibited.PROCEDURE, case, Seconded(actor="desk:17"), NOW + MINUTE, TERMS))
     assert "another person than whoever found it" in own.reason
-    second = prohibited.Seconded(actor="desk:18")
+    second = Seconded(actor="desk:18")
     confirmed = took(advance(prohibited.PROCEDURE, case, second, NOW + HOUR - 1, TERMS)).case
     assert (confirmed.state, [one.clock for one in confirmed.clocks]) == ("under-investigation", ["investigate"])
     late, effects = took(advance(prohibited.PROCEDURE, case, ClockFired("second", NOW + HOUR), NOW + HOUR, TERMS))

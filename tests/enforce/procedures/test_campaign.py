@@ -11,16 +11,14 @@ from stream.enforce.procedures.campaign import (
     CampaignState,
     Filed,
     Weighed,
-    WithdrawCampaign,
 )
-from stream.enforce.procedures.clocks import ClockFired
-from stream.enforce.procedures.effects import Alert, SendNotice, SendReport, WriteCampaign
+from stream.enforce.procedures.effects import SendNotice, WriteCampaign
 from stream.enforce.procedures.engine import Stepped, advance
 from stream.enforce.procedures.fitness import FaultKind
 from stream.model.control import Filing, Level
 from stream.model.registry import Campaign
 from tests.enforce.procedures import pools
-from tests.enforce.procedures.world import HOUR, MINUTE, NOW, TERMS, act, acts, at, refused, took
+from tests.enforce.procedures.world import HOUR, MINUTE, NOW, TERMS, act, at, refused, took
 
 NEW = CampaignCase(case="P-1")
 FILED = Filed(pools.FILING)
@@ -246,38 +244,6 @@ def test_a_refusal_is_told_with_its_reason_and_figures() -> None:
     ]
     assert act(effects, WriteCampaign).campaign.status == "refused"
     refused(advance(PROCEDURE, after(FILED).case, Weighed("refuse", "", pools.LIGHT), NOW + MINUTE, TERMS))
-
-
-def test_an_emergency_is_sent_first_and_its_filing_is_owed() -> None:
-    case, effects = after(Filed(pools.EMERGENCY))
-    written = act(effects, WriteCampaign).campaign
-    assert (case.state, written.status, written.emergency) == (CampaignState.SENT_FIRST, "approved", True)
-    assert act(effects, Alert) == Alert("decision", "emergency")
-    owed = next(clock for clock in case.clocks if clock.clock == "owed-filing")
-    late, effects = took(advance(PROCEDURE, case, ClockFired("owed-filing", owed.due), owed.due, TERMS))
-    assert (late.state, late.breached) == (CampaignState.SENT_FIRST, ("owed-filing",))
-    assert act(effects, SendReport).report.to == "regulator"
-    settled = took(advance(PROCEDURE, late, Filed(but(pools.EMERGENCY, reason="a flood")), owed.due, TERMS)).case
-    assert settled.state == CampaignState.FINISHED
-
-
-def test_an_emergency_that_is_taken_back_still_owes_its_filing() -> None:
-    case, effects = after(Filed(pools.EMERGENCY), WithdrawCampaign("the river fell"))
-    assert case.state == CampaignState.SENT_FIRST
-    assert act(effects, WriteCampaign).campaign.status == "withdrawn"
-    assert [clock.clock for clock in case.clocks] == ["owed-filing"]
-
-
-def test_an_emergency_that_is_filed_whole_owes_nothing() -> None:
-    case, effects = after(Filed(but(pools.EMERGENCY, reason="a flood")))
-    assert case.state == CampaignState.SETTLED
-    assert act(effects, SendReport).report.about == "filing of an emergency campaign"
-
-
-def test_an_emergency_that_does_not_say_who_says_what_cannot_be_sent() -> None:
-    case, effects = after(Filed(but(pools.EMERGENCY, text=None)))
-    assert case.state == CampaignState.INCOMPLETE
-    assert not acts(effects, WriteCampaign)
 
 
 def test_nothing_is_approved_when_its_time_is_over() -> None:

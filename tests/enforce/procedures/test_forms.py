@@ -233,7 +233,9 @@ def test_whatever_a_body_files_is_answered_with_what_is_wrong(
             assert (before.filing, before.wrong) == (case.filing, case.wrong), "it was asked before"
         elif case.state == campaign.CampaignState.INCOMPLETE:
             assert lacking
-            assert act(effects, SendNotice).notice.missing == lacking
+            asked = act(effects, SendNotice).notice.missing
+            assert asked[: len(lacking)] == lacking
+            assert all(one.startswith("until: ") for one in asked[len(lacking) :])
         elif case.state != campaign.CampaignState.SENT_FIRST:
             assert not lacking
 
