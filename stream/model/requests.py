@@ -43,6 +43,7 @@ RefusalCode = Literal[
     "prefix",
     "claim",
     "under-limit",
+    "emergency",
     "order-number",
     "notice",
     "not-yours",

@@ -26,7 +26,7 @@ from stream.model.registry import (
 )
 from stream.model.requests import RefusalCode
 from stream.model.times import TERM_MAX_MS, iso_time, time_problem
-from stream.registry import claims, prefixes
+from stream.registry import claims, emergency, prefixes
 from stream.registry.claims import NOTHING_STATED, HandOver
 from stream.registry.numbers import NumberKinds
 from stream.registry.ownership import effective
@@ -113,6 +113,7 @@ class Admission:
             case Campaign():
                 yield from _because("not-yours", _taken_campaign(record, registry.campaigns.get(record.campaign)))
                 yield from _outside_terms(record.from_, record.until, now)
+                yield from _because("emergency", _no_emergency(record, registry, now))
                 for prefix in record.numbers:
                     yield from _because("prefix", prefixes.campaign_problem(prefix, self.numbering))
             case _:
@@ -148,6 +149,21 @@ def _taken_campaign(record: Campaign, before: Campaign | None) -> str | None:
     if before is None or before.sender == record.sender:
         return None
     return f"the campaign {record.campaign} is {before.sender}'s: give {record.sender}'s an id of its own"
+
+
+def _no_emergency(record: Campaign, registry: Registry, now: int) -> str | None:
+    """Why a campaign may not go out first; None where it may, goes out no more, or stands as it is."""
+    if not record.emergency or record.status != "approved" or record.until <= now:
+        return None
+    if registry.campaigns.get(record.campaign) == record:
+        return None
+    problem = emergency.window_problem(record.from_, record.until, now)
+    if problem is not None:
+        return f"the emergency campaign {record.campaign}: `until`: {problem}"
+    problem = emergency.sender_problem(record.sender, registry.senders.get(record.sender))
+    return (
+        None if problem is None else f"the emergency campaign {record.campaign}: {problem}; name a public body's sender"
+    )
 
 
 def number_as_written(text: str, channel: object, numbering: NumberKinds) -> str | None:

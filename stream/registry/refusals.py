@@ -100,6 +100,12 @@ REASONS: Final[dict[RefusalCode, RefusalReason]] = {
         "a `limit` order is in force on the sender, or on a number of a new prefix, and the record has something new",
         "leave out what is new, or end the order first",
     ),
+    "emergency": RefusalReason(
+        "record",
+        "an emergency campaign of a sender that is commercial, revoked, or by nothing shown to be a public body's; or "
+        "one that ends more than 72 hours ahead",
+        "the public body's own sender, and an end within three days; it is renewed as long as it lasts",
+    ),
     "order-number": RefusalReason(
         "record", "an order's number is neither a person's nor 3 to 20 digits", "write it as numbers are read"
     ),

@@ -1,7 +1,9 @@
 """Whoever writes the registry is held to the rules of DESIGN section 4."""
 
+import msgspec
 import pytest
 
+from stream.model.fields import EntryPurpose
 from stream.model.registry import Campaign, Expression, FileRecord, NumberEntry, Order, Sender, Tombstone, Wordlist
 from stream.policy.loading import load
 from stream.registry.admission import OF_A_MEASURE, Admission, number_as_written
@@ -187,6 +189,44 @@ def test_times_limits_and_numbers_that_cannot_be_are_refused(record: FileRecord,
 )
 def test_orders_and_campaigns_may_end_in_ten_years(record: FileRecord) -> None:
     assert refusal(record, Registry(), NOW) is None
+
+
+@pytest.mark.parametrize(
+    ("purposes", "hours", "told"),
+    [
+        (("emergency", "service"), 72, None),
+        (("public",), 1, None),
+        ((), 1, None),
+        (("public",), 73, "more than 72 hours ahead"),
+        (("public",), 87_600, "more than 72 hours ahead"),
+        (("emergency", "commercial"), 1, "a commercial sender, by its entry 10690 on sms"),
+        (("service",), 1, "nothing shows that GOV is a public body's"),
+    ],
+)
+def test_an_emergency_is_a_public_bodys_and_ends_in_three_days(
+    purposes: tuple[EntryPurpose, ...], hours: int, told: str | None
+) -> None:
+    sender, warning = _body(*purposes), _warning(NOW + hours * 3_600_000)
+    said = refusal(warning, registry_of([sender]), NOW)
+    assert said is None if told is None else told in (said or "")
+    assert refusal(warning, registry_of([sender, warning]), NOW) is None, "as it stands"
+    assert refusal(msgspec.structs.replace(warning, emergency=False), registry_of([sender]), NOW) is None
+
+
+def test_an_emergency_of_a_revoked_sender_is_refused_and_one_that_is_over_is_not() -> None:
+    assert refusal(_warning(NOW + 1), Registry(), NOW) is None, "nobody knows the sender yet"
+    revoked = registry_of([msgspec.structs.replace(_body("public"), status="revoked")])
+    assert "GOV is revoked" in (refusal(_warning(NOW + 1), revoked, NOW) or "")
+    assert refusal(_warning(NOW), revoked, NOW) is None
+
+
+def _body(*purposes: EntryPurpose) -> Sender:
+    entries = (NumberEntry("10690", "sms", purposes),) if purposes else ()
+    return Sender("GOV", "应急局", "12345", "active", entries)
+
+
+def _warning(until: int) -> Campaign:
+    return Campaign("P-1", "approved", "GOV", NOW - 1, until, "文", emergency=True)
 
 
 @pytest.mark.parametrize(

@@ -92,8 +92,11 @@ ACTS: Final[dict[str, tuple[Act, ...]]] = {
         Act(telling.Served, _OFFICE),
         Act(campaign.Weighed, _REGULATOR),
         Act(campaign.WithdrawCampaign, ("regulator", "sender"), _DESK),
+        Act(messages.Seconded, _OFFICE),
+        Act(campaign.Confirmed, _REGULATOR, _DESK),
+        Act(campaign.Renewed, _OFFICE),
     ),
-    "prohibited-content": (Act(prohibited.Seconded, _DESK), Act(prohibited.Investigated, _DESK)),
+    "prohibited-content": (Act(messages.Seconded, _DESK), Act(prohibited.Investigated, _DESK)),
     "regulator-order": (Act(regulator.Revoked, _REGULATOR),),
     "listing": (Act(telling.Served, _OFFICE), Act(messages.Lift, _REGULATOR)),
 }
