@@ -9,6 +9,7 @@ from docs.generate.law_table import Article, Clock, Row, Rule, Sentence, tests
 
 _MEASURE: Final = "enforce/procedures/test_measure"
 _CAMPAIGN: Final = "enforce/procedures/test_campaign"
+_EMERGENCY: Final = "enforce/procedures/test_emergency"
 _AUTHORITIES: Final = "enforce/procedures/test_authorities"
 _ESCALATION: Final = "enforce/procedures/test_escalation"
 _CALENDAR: Final = "enforce/procedures/test_calendar_cn"
@@ -238,29 +239,41 @@ ARTICLES: Final[tuple[Article, ...]] = (
             ),
             Sentence(
                 "26 (1)",
-                "In an emergency it is sent first.",
-                "突发事件，先行发送",
-                (Row("campaign", "new", "filed"), "stream/enforce/procedures/fitness.py"),
+                "In an emergency, of nature, by accident, of public health or of public security, it is sent first.",
+                "突发自然灾害、事故灾难、公共卫生和社会安全事件，先行发送",
+                (Row("campaign", "new", "filed"), "stream/enforce/procedures/campaign_emergency.py"),
                 (
                     *tests(
-                        _CAMPAIGN,
-                        "an_emergency_is_sent_first_and_its_filing_is_owed",
-                        "an_emergency_that_does_not_say_who_says_what_cannot_be_sent",
+                        _EMERGENCY,
+                        "one_person_sends_and_the_regulator_is_told_in_the_same_step",
+                        "what_holds_an_emergency_up_is_asked_for_and_that_alone",
+                        "a_link_or_advertisement_is_flagged_at_once_and_goes_out",
                     ),
                     *tests(_FORMS, "an_emergency_never_reaches_further_than_its_body_meant"),
+                    *tests("registry/test_admission", "an_emergency_is_a_public_bodys_and_ends_in_three_days"),
                 ),
+                "No by-pass (our reading): a public body's sender alone, and three days at most, renewed.",
             ),
             Sentence(
                 "26 (2)",
                 "Its paperwork follows.",
                 "事后补办手续",
-                (Row("campaign", "sent-first", "filed"), Row("campaign", "sent-first", "clock"), Clock("owed-filing")),
-                tests(
-                    _CAMPAIGN,
-                    "an_emergency_that_is_filed_whole_owes_nothing",
-                    "an_emergency_that_is_taken_back_still_owes_its_filing",
+                (
+                    Row("campaign", "sent-first", "filed"),
+                    Row("campaign", "sent-first", "seconded"),
+                    Row("campaign", "sent-first", "confirmed"),
+                    Row("campaign", "sent-first", "clock"),
+                    Clock("owed-filing"),
+                    Clock("second"),
+                    Clock("confirm"),
                 ),
-                "How soon it must follow the article does not say: a setting.",
+                tests(
+                    _EMERGENCY,
+                    "nothing_is_owed_any_more_once_a_second_person_the_regulator_and_the_filing_are_there",
+                    "what_nobody_confirms_is_alerted_and_told_again_and_not_stopped",
+                    "an_emergency_that_is_taken_back_still_owes_what_it_owed",
+                ),
+                "How soon it must follow the article does not say, nor who confirms it: settings, and our reading.",
             ),
         ),
     ),
