@@ -18,6 +18,7 @@ from typing import Final, Literal, NamedTuple
 
 from stream.kafka.topics import EXPECTED
 from stream.model.topics import (
+    ACCESSES,
     ACTIVITY,
     ANSWERS,
     APPEALS,
@@ -168,6 +169,7 @@ ENFORCE: Final = User(
         REPORTS,
         LISTINGS,
         HOLDS,
+        ACCESSES,
         DEAD_LETTER,
     ),
     groups=_group(ENFORCE_GROUP),

@@ -54,6 +54,7 @@ WRITERS: Final[dict[str, set[str]]] = {
     "reports": {"wurao-enforce"},
     "listings": {"wurao-enforce"},
     "holds": {"wurao-enforce"},
+    "accesses": {"wurao-enforce"},
     "wurao-enforce-cases-changelog": {"wurao-enforce"},
     "dead-letter": {"wurao-filter", "wurao-registrar", "wurao-enforce", "wurao-watch", "wurao-notify"},
 }
