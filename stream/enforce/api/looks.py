@@ -13,7 +13,9 @@ from stream.model.hiding import hidden
 ASKED_MAX: Final = 20
 """Parameters of a query that are recorded: there are fewer."""
 
-OF_NOBODY: Final = frozenset(("procedure", "state", "due_before", "breached", "ended", "limit"))
+OF_NOBODY: Final = frozenset(
+    ("procedure", "state", "due_before", "breached", "ended", "limit", "received_from", "received_before")
+)
 """Parameters that name nobody, and are recorded as they are."""
 
 
@@ -27,7 +29,7 @@ def look(
     subscriber: str | None = None,
     reason: str | None = None,
 ) -> Access:
-    """The record. A page names at most `case_index.PAGE_MAX` cases, which bounds it. `subscriber` comes masked."""
+    """The record. A page names at most `search.PAGE_MAX` cases, which bounds it. `subscriber` comes masked."""
     stated = list((asked or {}).items())[:ASKED_MAX]
     return Access(
         access=names.fresh(),

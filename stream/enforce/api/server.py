@@ -19,7 +19,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from stream import logs
 from stream.clock import WallClock
 from stream.config import Config, ConfigError, keys_of
-from stream.enforce.api import auth, intake, names, permissions, request_parsing
+from stream.enforce.api import auth, names, permissions, request_parsing, search
 from stream.enforce.api.api_request import ApiRequest, ConditionalWrite, OrderWrite, SendersWrite, Write
 from stream.enforce.api.auth import Caller
 from stream.enforce.api.case_feed import CaseFeed
@@ -196,9 +196,7 @@ class ApiServer:
         if isinstance(operation, WriteOperation):
             return 202, await self._accepted(operation, request, caller, index)
         if operation.name == "list-cases":
-            lines, after = index.page(intake.query(request.query, self._terms, self._clock.now()), caller)
-            await self._record(caller, operation.name, [line.case for line in lines], asked=request.query)
-            return 200, CasePage(tuple(lines), after)
+            return 200, await self._page(index, request.query, caller)
         view = index.view(request.match_info["case"], caller)
         if view is None:
             raise unknown(request.match_info["case"])
@@ -216,6 +214,13 @@ class ApiServer:
         except Problem as problem:
             reason = "what is shown is recorded first, and the broker has not acknowledged the record; ask again"
             raise Problem(503, Refusal("not-ready", reason)) from problem
+
+    async def _page(self, index: CaseIndex, stated: Mapping[str, str], caller: Caller) -> CasePage:
+        query = search.asked(stated, self._terms, self._clock.now(), caller)
+        registry = await self._registered(None) if query.owner_of is not None else None
+        lines, after = index.page(query, caller, search.found(query, self._terms.numbering, registry))
+        await self._record(caller, "list-cases", [line.case for line in lines], asked=stated)
+        return CasePage(tuple(lines), after)
 
     async def _accepted(
         self, operation: WriteOperation, request: web.Request, caller: Caller, index: CaseIndex

@@ -8,7 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream.enforce.api.auth import Caller, Role
-from stream.enforce.api.case_index import CaseIndex, CaseQuery, indexed, line_of
+from stream.enforce.api.case_index import CaseIndex, line_of
+from stream.enforce.api.indexed_case import indexed
+from stream.enforce.api.search import CaseQuery
 from stream.enforce.api.shown import shown
 from stream.enforce.procedures.case_work import Assigned, Noted
 from stream.enforce.procedures.complaint import PROCEDURE, Complained, ComplaintCase, Forwarded, Verified
