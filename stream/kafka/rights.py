@@ -177,10 +177,11 @@ ENFORCE: Final = User(
 
 WATCH: Final = User(
     "wurao-watch",
-    "Early warning: its findings are case events.",
-    reads=(ACTIVITY,),
+    "Early warning: its findings are case events. It looks through `decisions` for prohibited content that was "
+    "blocked, and in `registry.senders` for whose it is.",
+    reads=(ACTIVITY, DECISIONS, SENDERS),
     writes=(CASE_EVENTS, DEAD_LETTER),
-    groups=_group("wurao-watch"),
+    groups=_group("wurao-watch", "prefix"),
 )
 
 NOTIFY: Final = User(
