@@ -66,7 +66,12 @@ def render() -> str:
 def absent(sentence: Sentence) -> Iterator[str]:
     """What a sentence names that is not there."""
     yield from (_shown(place) for place in sentence.by if not _is_there(place))
-    for test in sentence.tests:
+    yield from absent_tests(sentence.tests)
+
+
+def absent_tests(tests: Iterable[str]) -> Iterator[str]:
+    """Those of these tests that are not there."""
+    for test in tests:
         path, _, name = test.partition("::")
         file = _ROOT / path
         if not file.is_file() or f"def {name}(" not in file.read_text(encoding="utf-8"):
@@ -113,7 +118,10 @@ def _article(article: Article) -> str:
         for one in article.sentences
     )
     head = ("", "it says", "中文", "carried out by", "shown by", "out of scope, open, or our reading")
-    return f"## {numbers}: {article.title} ({article.chinese})\n\n{_table(head, rows)}"
+    title = f"## {numbers}: {article.title} ({article.chinese})\n\n"
+    ways = "".join(f"* `{way}`\n" for way in article.ways)
+    whole = f"Whole ways, by real processes on a genuine broker:\n\n{ways}\n" if ways else ""
+    return f"{title}{whole}{_table(head, rows)}"
 
 
 def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:

@@ -5,7 +5,7 @@ The wording is ours, after the published draft and our digest of it.
 
 from typing import Final
 
-from docs.generate.law_table import Article, Clock, Row, Rule, Sentence, tests
+from docs.generate.law_table import Article, Clock, Row, Rule, Sentence, tests, ways
 
 _MEASURE: Final = "enforce/procedures/test_measure"
 _COMPLAINT: Final = "enforce/procedures/test_complaint"
@@ -143,6 +143,14 @@ ARTICLES: Final[tuple[Article, ...]] = (
                 "Nobody is answered who was not reached (our reading).",
             ),
         ),
+        ways(
+            "complaints",
+            "a_complaint_is_asked_for_what_it_lacks_and_goes_its_whole_way",
+            "a_spoofed_number_is_held_against_nobody_and_the_answer_is_served_by_hand",
+        )
+        + ways(
+            "new_year", "a_term_over_new_years_day_2027_leaves_it_out_and_is_reckoned_anew_once_the_year_is_announced"
+        ),
     ),
     Article(
         (32,),
@@ -195,6 +203,8 @@ ARTICLES: Final[tuple[Article, ...]] = (
                 tests(_AUTHORITIES, "the_outcome_is_reported_and_a_party_that_is_cleared_is_free"),
             ),
         ),
+        ways("complaints", "a_complaint_about_prohibited_content_stops_its_sender_at_once")
+        + ways("measures", "what_nobody_seconds_within_the_hour_is_annulled"),
     ),
     Article(
         (33,),
@@ -240,6 +250,7 @@ ARTICLES: Final[tuple[Article, ...]] = (
                 ),
             ),
         ),
+        ways("complaints", "a_dispute_after_a_missed_clock_is_not_early_and_is_decided_for_the_user"),
     ),
     Article(
         (34, 35),
@@ -275,6 +286,7 @@ ARTICLES: Final[tuple[Article, ...]] = (
                 "Fees are no matter of software.",
             ),
         ),
+        ways("measures", "what_an_inspection_asks_for_is_handed_over_masked_and_what_it_finds_is_a_finding"),
     ),
     Article(
         (36,),
@@ -300,6 +312,7 @@ ARTICLES: Final[tuple[Article, ...]] = (
                 "Time to object and length are settings; the Ministry's own lists are kept by the Ministry.",
             ),
         ),
+        ways("measures", "who_was_punished_is_listed_once_told_and_not_heard_from"),
     ),
     Article(
         (37,),
@@ -330,6 +343,7 @@ ARTICLES: Final[tuple[Article, ...]] = (
                 "How soon it must be in force the article does not say: a setting.",
             ),
         ),
+        ways("measures", "an_order_of_the_regulator_about_a_national_number_is_obeyed_until_the_regulator_revokes_it"),
     ),
     Article(
         (38, 39, 40),

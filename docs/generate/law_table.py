@@ -48,8 +48,15 @@ class Article(NamedTuple):
     title: str
     chinese: str
     sentences: tuple[Sentence, ...]
+    ways: tuple[str, ...] = ()
+    """`path::name` of its whole ways, by real processes on a genuine broker"""
 
 
 def tests(path: str, *names: str) -> tuple[str, ...]:
     """These tests of a module, as `path::name`; both without what all of them begin and end with."""
     return tuple(f"tests/{path}.py::test_{name}" for name in names)
+
+
+def ways(module: str, *names: str) -> tuple[str, ...]:
+    """These stories of a module of `tests/enforce/articles`, whose one test tells all of them."""
+    return tuple(f"tests/enforce/articles/{module}.py::{name}" for name in names)

@@ -18,7 +18,6 @@ from typing import Final, Literal, NamedTuple
 
 from stream.kafka.topics import EXPECTED
 from stream.model.topics import (
-    ACCESSES,
     ACTIVITY,
     ANSWERS,
     APPEALS,
@@ -169,7 +168,6 @@ ENFORCE: Final = User(
         REPORTS,
         LISTINGS,
         HOLDS,
-        ACCESSES,
         DEAD_LETTER,
     ),
     groups=_group(ENFORCE_GROUP),
@@ -177,11 +175,10 @@ ENFORCE: Final = User(
 
 WATCH: Final = User(
     "wurao-watch",
-    "Early warning: its findings are case events. It looks through `decisions` for prohibited content that was "
-    "blocked, and in `registry.senders` for whose it is.",
-    reads=(ACTIVITY, DECISIONS, SENDERS),
+    "Early warning: its findings are case events.",
+    reads=(ACTIVITY,),
     writes=(CASE_EVENTS, DEAD_LETTER),
-    groups=_group("wurao-watch", "prefix"),
+    groups=_group("wurao-watch"),
 )
 
 NOTIFY: Final = User(

@@ -2,7 +2,7 @@
 
 from itertools import pairwise
 
-from docs.generate.law import ARTICLES, absent
+from docs.generate.law import ARTICLES, absent, absent_tests
 from docs.generate.law_table import Clock, Row, Rule, Sentence
 from stream.enforce.procedures.outlines import OUTLINES
 from stream.enforce.procedures.terms import SETTING, TERMS
@@ -25,6 +25,7 @@ def test_every_sentence_is_carried_out_and_shown_or_says_why_not() -> None:
 
 def test_no_sentence_names_a_file_a_row_a_rule_a_term_or_a_test_that_is_not_there() -> None:
     assert not [missing for sentence in SENTENCES for missing in absent(sentence)]
+    assert not [missing for article in ARTICLES for missing in absent_tests(article.ways)]
 
 
 def test_what_is_not_there_is_found() -> None:

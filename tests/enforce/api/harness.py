@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -117,6 +118,12 @@ class Answer:
     def case(self) -> str:
         return str(self.body["case"])
 
+    def lacking(self) -> list[str]:
+        """The fields that are still to be stated."""
+        missing = self.body["missing"]
+        assert isinstance(missing, list)
+        return [one["field"] for one in missing]
+
     def faults(self) -> dict[str, str]:
         """Field → reason."""
         found = self.body["faults"]
@@ -199,8 +206,15 @@ def keeps_the_contract(method: str, path: str, status: int, body: object) -> Non
         parts[3] = "{case}"
     responses = CONTRACT["paths"]["/".join(parts)][method]["responses"]
     assert str(status) in responses, f"{method} {path}: {status} is not documented: {body}"
-    schema = responses[str(status)]["content"]["application/json"]["schema"]
-    jsonschema.validate(body, {**schema, "components": CONTRACT["components"]})
+    _validator("/".join(parts), method, status).validate(body)
+
+
+@cache
+def _validator(path: str, method: str, status: int) -> jsonschema.Draft202012Validator:
+    """Made once for each answer that there is: to look at a schema takes longer than to hold an answer to it."""
+    response = CONTRACT["paths"][path][method]["responses"][str(status)]
+    schema = response["content"]["application/json"]["schema"]
+    return jsonschema.Draft202012Validator({**schema, "components": CONTRACT["components"]})
 
 
 async def eventually(asked: Callable[[], Awaitable[T | None]], *, within_s: float = LONG_S) -> T:

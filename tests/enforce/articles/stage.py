@@ -1,0 +1,497 @@
+"""Where the articles are shown: filter, enforce with its API, and notify as processes on a genuine broker, a mail
+server, a web server, and a clock that many stories share.
+
+Each story waits for its own moments (`Stage.until`); once all of them wait, the clock of the control plane is moved on
+to the first of these. So weeks pass in seconds, in their order, and nobody's grace is over while he still acts. That
+clock begins two months ago: what the control plane orders is in force for the filter, whose clock is the machine's.
+"""
+
+import asyncio
+import re
+import time
+from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from contextlib import ExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Final
+
+import aiohttp
+import orjson
+from aiokafka import AIOKafkaProducer
+
+from bloom.partition import partition_of
+from stream.config import Config
+from stream.kafka import clients
+from stream.kafka.topics import EXPECTED
+from stream.model import topics
+from stream.model.cases import CaseView
+from stream.model.codec import decode_as
+from stream.model.registry import Expression, FileRecord, NumberEntry, Sender
+from stream.testbed.processes import WuraoProcess, environment_with, free_ports, wurao_command
+from tests.enforce.api.harness import TOKENS, Answer, ApiClient, Json, config_for, eventually, write_tokens
+from tests.enforce.harness import EnforceProcess
+from tests.filter.harness import PARTITIONS, Broker, FilterProcess
+from tests.notify.sinks import MailSink, WebSink, mail_sink, web_sink
+
+HOUR_MS: Final = 3_600_000
+DAY_MS: Final = 24 * HOUR_MS
+BEGIN_MS: Final = -60 * DAY_MS
+TOGETHER_MS: Final = HOUR_MS // 4
+"""Moments so close together that the clock is moved once for all of them."""
+
+PATIENCE_S: Final = 120
+"""Longer than any machine takes, and shorter than the whole may: so what did not come is named."""
+
+READ: Final = (
+    topics.DECISIONS,
+    topics.CASES,
+    topics.NOTICES,
+    topics.DELIVERIES,
+    topics.REPORTS,
+    topics.HOLDS,
+    topics.LISTINGS,
+    topics.ORDERS,
+    topics.EXPRESSIONS,
+    topics.DEAD_LETTER,
+)
+
+MORE_TOKENS: Final = {
+    "other-centre": "centre centre:3",
+    "national-regulator": "regulator regulator:10 national",
+    "other-national-regulator": "regulator regulator:11 national",
+    "hebei-regulator": "regulator regulator:13 province:130000",
+    "other-hebei-regulator": "regulator regulator:14 province:130000",
+    "jilin-regulator": "regulator regulator:22 province:220000",
+    "other-jilin-regulator": "regulator regulator:23 province:220000",
+    "ministry": "sender gov-0 GOV-000000 national:000000",
+    "city": "sender gov-1 GOV-130100 city-with-districts:130100",
+    "prefecture": "sender gov-2 GOV-222400 autonomous-prefecture:222400",
+    "accused": "sender org-a ORG-ACCUSED",
+    "appellant": "sender org-h ORG-APPEALS",
+}
+BODIES: Final = ("desk", "centre", "appeals-body", "regulator", "other-sender", "other-agent", "read-only")
+"""A token of each role; those with a scope are strangers to every case here."""
+
+TERMS: Final = 'ordinary = ["stop", "suspend"]\n'
+"""A first finding costs the commercial traffic, a second one all of it."""
+
+TEXT: Final = "【山海】理财新品上线，详询95588，回复TD退订"
+SENDERS: Final = {
+    "ORG-MEASURED": "10690101",
+    "ORG-ACCUSED": "10690102",
+    "ORG-CONTENT": "10690103",
+    "ORG-DISPUTED": "10690104",
+    "ORG-HASTY": "10690105",
+    "ORG-APPEALS": "10690106",
+    "ORG-PUNISHED": "10690107",
+    "ORG-INSPECTED": "10690108",
+}
+"""Each story has a sender of its own, by the beginning of its ports."""
+USERS: Final = tuple(f"+861380013800{number}" for number in range(1, 10))
+"""Subscribers of the agent; they have consented to what the senders advertise."""
+BANK: Final = "ORG-BANK"
+BANK_LINE: Final = "+861055550000"
+
+
+def others(*but: str) -> tuple[str, ...]:
+    """A token of each role but these."""
+    return tuple(body for body in BODIES if body not in but)
+
+
+def port_of(sender: str) -> str:
+    """A port of a sender."""
+    return f"{SENDERS[sender]}01"
+
+
+class Clock:
+    """The control plane's clock, and who waits for which moment of it."""
+
+    def __init__(self, file: Path, seen: Callable[[int], Awaitable[None]]) -> None:
+        self._file = file
+        self._seen = seen
+        self._offset = BEGIN_MS
+        self._waiting: list[tuple[int, asyncio.Event]] = []
+        self._at_work = 0
+        self._changed = asyncio.Event()
+        file.write_text(str(BEGIN_MS))
+
+    @property
+    def now(self) -> int:
+        """The moment, in milliseconds."""
+        return time.time_ns() // 1_000_000 + self._offset
+
+    async def until(self, moment: int) -> None:
+        """Wait until it is that late."""
+        if self.now >= moment:
+            return
+        reached = asyncio.Event()
+        self._waiting.append((moment, reached))
+        self._changed.set()
+        await reached.wait()
+
+    async def set_to(self, moment: int) -> None:
+        """It is that moment now, later or earlier, and the processes know."""
+        self._offset += moment - self.now
+        self._file.write_text(str(self._offset))
+        await self._seen(self._offset)
+
+    async def run(self, *stories: Awaitable[None]) -> None:
+        """Tell these stories, all at once, to their ends. Raises what went wrong, of all of them."""
+        self._at_work = len(stories)
+        moved = asyncio.create_task(self._move())
+        ends = await asyncio.gather(*map(self._told, stories), moved, return_exceptions=True)
+        if failures := [one for one in ends if isinstance(one, Exception)]:
+            raise ExceptionGroup("of the articles", failures)
+
+    async def _told(self, story: Awaitable[None]) -> None:
+        try:
+            await story
+        finally:
+            self._at_work -= 1
+            self._changed.set()
+
+    async def _move(self) -> None:
+        while self._at_work:
+            self._changed.clear()
+            if len(self._waiting) < self._at_work:
+                await self._changed.wait()
+                continue
+            await self.set_to(min(moment for moment, _ in self._waiting) + TOGETHER_MS)
+            over = [one for one in self._waiting if one[0] <= self.now]
+            self._waiting = [one for one in self._waiting if one[0] > self.now]
+            for _, reached in over:
+                reached.set()
+
+
+class Tail:
+    """What stands in the topics, as it comes: one reader for everybody."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._came = asyncio.Event()
+        self.records: dict[str, list[clients.ConsumerRecord]] = defaultdict(list)
+        self.views: dict[str, CaseView] = {}
+        self.decisions: dict[str, Json] = {}
+
+    async def run(self, ready: asyncio.Event) -> None:
+        """Read until it is cancelled."""
+        consumer = clients.follower(self._config, client="test-tail")
+        places = [
+            place for name in READ for place in clients.partitions(name, EXPECTED[name].partitions(self._config.topics))
+        ]
+        consumer.assign(places)
+        await consumer.start()
+        try:
+            await consumer.seek_to_beginning(*places)
+            ready.set()
+            while True:
+                for place, records in (await consumer.getmany(timeout_ms=50)).items():
+                    for record in records:
+                        self._take(place.topic, record)
+                came, self._came = self._came, asyncio.Event()
+                came.set()
+        finally:
+            await consumer.stop()
+
+    def _take(self, topic: str, record: clients.ConsumerRecord) -> None:
+        self.records[topic].append(record)
+        match topic:
+            case topics.CASES if record.value is not None:
+                view = decode_as(CaseView, record.value)
+                self.views[view.case] = view
+            case topics.DECISIONS:
+                made: Json = orjson.loads(record.value)
+                self.decisions.setdefault(str(made["event"]), made)
+            case _:
+                pass
+
+    async def seen(self, asked: Callable[[], bool], *, what: Callable[[], str]) -> None:
+        """Wait until it is so."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(PATIENCE_S):
+                while not asked():
+                    await self._came.wait()
+                return
+        raise AssertionError(what())
+
+    def cases(self, procedure: str, party: str) -> list[str]:
+        """The cases of a procedure about a party: a sender, or a number."""
+        mine = (one for one in self.views.values() if one.party and party in (one.party.sender, one.party.number))
+        return [one.case for one in mine if one.procedure == procedure]
+
+    def all(self, topic: str, **fields: object) -> list[Json]:
+        """The records of a topic that have these fields."""
+        found = (orjson.loads(record.value) for record in self.records[topic])
+        return [one for one in found if all(one.get(name) == value for name, value in fields.items())]
+
+
+@dataclass
+class Stage:
+    """The processes, and what a story does to them."""
+
+    broker: Broker
+    client: ApiClient
+    clock: Clock
+    tail: Tail
+    web: WebSink
+    mail: MailSink
+    contacts: dict[str, str]
+    directory: Path
+    _producer: AIOKafkaProducer
+    _ids: "count[int]" = field(default_factory=lambda: count(1))
+
+    # ---- the clock
+
+    @property
+    def now(self) -> int:
+        """The control plane's moment."""
+        return self.clock.now
+
+    async def until(self, moment: int) -> None:
+        """Wait until it is that late for the control plane."""
+        await self.clock.until(moment)
+
+    async def until_due(self, case: str, clock: str) -> None:
+        """Wait until this clock of a case is due."""
+        await self.until(self.due(case, clock))
+
+    def due(self, case: str, clock: str) -> int:
+        """When a clock of a case is due, or was."""
+        return next(one.due for one in self.tail.views[case].due if one.clock == clock)
+
+    # ---- cases
+
+    async def case(self, case: str, state: str) -> Json:
+        """What the API shows of a case, once it is in that state."""
+
+        def there() -> bool:
+            view = self.tail.views.get(case)
+            return view is not None and view.state == state
+
+        await self.tail.seen(there, what=lambda: f"{case} is not {state}, but {self.tail.views.get(case)}")
+        return await self.client.show(case, state=state)
+
+    async def breached(self, case: str, clock: str) -> None:
+        """A clock of a case has run out, and that stands on record."""
+
+        def so() -> bool:
+            view = self.tail.views.get(case)
+            return view is not None and any(one.breached and one.clock == clock for one in view.due)
+
+        await self.tail.seen(so, what=lambda: f"{case}: {clock} is no breach, but {self.tail.views.get(case)}")
+
+    async def tried(self, case: str, event: str, fields: Json, *, by: str) -> Answer:
+        """An act, whatever comes of it."""
+        return await self.client.post(f"/v1/cases/{case}/events", {"event": event, **fields}, by=by)
+
+    async def act(self, case: str, event: str, fields: Json, *, by: str) -> Answer:
+        """An act that is taken."""
+        answer = await self.tried(case, event, fields, by=by)
+        assert answer.status == 202, f"{case} {event} by {by}: {answer}"
+        return answer
+
+    async def decide(self, case: str, event: str, fields: Json, *, by: str) -> Answer:
+        """A decision of two persons; the first one cannot take it alone."""
+        proposed = await self.act(case, event, fields, by=by)
+        assert "another person" in str(proposed.body["note"])
+
+        def shown() -> bool:
+            return orjson.loads(bytes(self.tail.views[case].body))["proposed"] is not None
+
+        await self.tail.seen(shown, what=lambda: f"{case}: {event} is not proposed")
+
+        async def alone() -> bool | None:
+            answer = await self.tried(case, event, fields, by=by)
+            return (answer.status == 409 and "another decides" in str(answer.body["reason"])) or None
+
+        await eventually(alone)
+        return await self.act(case, event, fields, by=f"other-{by}")
+
+    async def refused_to(self, others: Iterable[str], case: str, event: str, fields: Json) -> None:
+        """None of these may do it, nor learns more of the case than it may know."""
+        for by in others:
+            answer = await self.tried(case, event, fields, by=by)
+            assert answer.status in (403, 404), f"{case} {event} by {by}: {answer}"
+
+    async def serve(self, case: str, *, by: str, to: str) -> None:
+        """A person serves the notice that nobody could deliver; another confirms it."""
+        serving: Json = {
+            "notice": await self.awaited(case),
+            "at": self.now - HOUR_MS,
+            "how": "registered mail 17",
+            "to": to,
+        }
+        await self.decide(case, "served", serving, by=by)
+
+    async def case_of(self, procedure: str, party: str, *, state: str) -> str:
+        """The case of that procedure about a party, once there is one in that state."""
+
+        def found() -> list[str]:
+            return [case for case in self.tail.cases(procedure, party) if self.tail.views[case].state == state]
+
+        await self.tail.seen(lambda: bool(found()), what=lambda: f"no {procedure} of {party} is {state}")
+        await self.client.show(found()[0], state=state)
+        return found()[0]
+
+    async def measure_of(self, sender: str, *, state: str) -> str:
+        """The case of the measure against a sender, once there is one in that state."""
+        return await self.case_of("measure", sender, state=state)
+
+    async def awaited(self, case: str) -> str:
+        """The notice that a case waits for."""
+        body = orjson.loads(bytes(self.tail.views[case].body))
+        return str(body["notice"] if case.startswith("M-") else body["awaited"])
+
+    async def written(self, topic: str, **fields: object) -> Json:
+        """The first record of a topic with these fields, once it is there."""
+        await self.tail.seen(
+            lambda: bool(self.tail.all(topic, **fields)), what=lambda: f"{topic}: nothing with {fields}"
+        )
+        return self.tail.all(topic, **fields)[0]
+
+    # ---- traffic
+
+    async def decision(self, event: Json, *, urgent: bool = False) -> Json:
+        """The filter's decision on such an event."""
+        one = {**event, "id": f"event-{next(self._ids)}", "time": time.time_ns() // 1_000_000}
+        topic, to = topics.EVENTS_URGENT if urgent else f"events.{event['kind']}", str(event["to"])
+        await self._producer.send_and_wait(
+            topic, orjson.dumps(one), key=to.encode(), partition=partition_of(to, PARTITIONS)
+        )
+        await self.tail.seen(lambda: one["id"] in self.tail.decisions, what=lambda: f"no decision on {one}")
+        return self.tail.decisions[str(one["id"])]
+
+    async def answers(self, event: Json, reason: str, *, urgent: bool = False) -> Json:
+        """The filter's decision on such an event, once it is decided for that reason."""
+        made: Json = {}
+
+        async def so() -> bool | None:
+            made.update(await self.decision(event, urgent=urgent))
+            return made["reason"] == reason or None
+
+        try:
+            await eventually(so, within_s=PATIENCE_S)
+        except TimeoutError:
+            raise AssertionError(f"{event} is not answered {reason}, but {made}") from None
+        return made
+
+    def advertising(self, sender: str, to: str) -> Json:
+        """An advertisement of a sender."""
+        named = {"kind": "sms", "sender": sender, "from": port_of(sender), "to": to, "text": TEXT}
+        return {**named, "purpose": "commercial", "category": "finance"}
+
+    def service(self, sender: str) -> Json:
+        """A service message of a sender."""
+        named = {"kind": "sms", "sender": sender, "from": port_of(sender), "to": "+8613700137000"}
+        return {**named, "text": "快递已到", "purpose": "service"}
+
+    # ---- notices
+
+    def write_contacts(self) -> None:
+        """The connector's file, as `contacts` has it."""
+        lines = "".join(f'"{to}" = "{address}"\n' for to, address in self.contacts.items())
+        (self.directory / "contacts.toml").write_text(f"[contacts]\n{lines}", encoding="utf-8")
+
+    def mails_to(self, mailbox: str) -> list[str]:
+        """The texts that came to a mailbox."""
+        places = range(len(self.mail.mails))
+        return [self.mail.text(place) for place in places if self.mail.header(place, "To") == mailbox]
+
+
+def registry() -> list[FileRecord]:
+    """The senders of all stories, users who consented to all of them, and a bank with a line for calls."""
+    consents = [
+        Expression(user, "sms", "consent", 1_000_000_000_000, "form", sender=sender, category="finance")
+        for user in USERS
+        for sender in SENDERS
+    ]
+    ports = [
+        Sender(name, "山海", "95588", "active", (NumberEntry(prefix, "sms", ("commercial", "service"), ("finance",)),))
+        for name, prefix in SENDERS.items()
+    ]
+    line = NumberEntry(BANK_LINE, "call", ("commercial", "service"))
+    return [*ports, *consents, Sender(BANK, "山海银行", "95588", "active", (line,))]
+
+
+def _notify(broker: Broker, directory: Path, clock: Path, mail: MailSink) -> WuraoProcess:
+    port = free_ports(1)
+    variables = {
+        "WURAO_KAFKA__BOOTSTRAP": broker.bootstrap,
+        "WURAO_TOPICS__PARTITIONS": str(broker.partitions),
+        "WURAO_FILTER__SESSION_TIMEOUT_MS": "6000",
+        "WURAO_CONNECTOR__CONTACTS_FILE": str(directory / "contacts.toml"),
+        "WURAO_CONNECTOR__SMTP_PORT": str(mail.port),
+        "WURAO_CONNECTOR__PAUSE_MS": "50",
+        "WURAO_CONNECTOR__PORT": str(port),
+        "WURAO_ENFORCE__CLOCK_OFFSET_FILE": str(clock),
+    }
+    log = directory / "notify.log"
+    return WuraoProcess(wurao_command("notify"), environment=environment_with(variables), port=port, log=log)
+
+
+@asynccontextmanager
+async def stage(broker: Broker, directory: Path, contacts: Callable[[str], Mapping[str, str]]) -> AsyncIterator[Stage]:
+    """All of it, ready; `contacts` gives the connector's file by the address of the web server."""
+    await asyncio.to_thread(broker.write_registry, registry())
+    offset, calendar = directory / "offset-ms", directory / "calendar.toml"
+    offset.write_text(str(BEGIN_MS))
+    calendar.write_text("years = []\n", encoding="utf-8")
+    (directory / "terms.toml").write_text(TERMS, encoding="utf-8")
+    config, port = config_for(broker, directory), free_ports(1)
+    write_tokens(Path(str(config.api.tokens_file)), {**TOKENS, **MORE_TOKENS})
+    settings = {
+        "WURAO_ENFORCE__CLOCK_OFFSET_FILE": str(offset),
+        "WURAO_ENFORCE__CALENDAR": str(calendar),
+        "WURAO_ENFORCE__TERMS": str(directory / "terms.toml"),
+        "WURAO_API__TOKENS_FILE": str(config.api.tokens_file),
+        "WURAO_API__PORT": str(port),
+        "WURAO_API__REQUESTS_PER_TOKEN": "10000",
+    }
+    producer = clients.producer(config, client="test-traffic")
+    tail, reading = Tail(config), asyncio.Event()
+    async with web_sink() as web, mail_sink() as mail, aiohttp.ClientSession() as session:
+        client = ApiClient(f"http://127.0.0.1:{port}", session, config)
+        enforce = EnforceProcess(broker, directory, **settings)
+
+        async def seen(moved_to: int) -> None:
+            """Both clocks of the process have read it: that of cases and that of the API."""
+
+            async def both() -> bool | None:
+                await client.get("/v1/cases", procedure="listing")
+                said = re.findall(rf'"offset_ms": ?{moved_to}\b', enforce.log)
+                return len(said) >= 2 or None
+
+            await eventually(both)
+
+        on = Stage(
+            broker, client, Clock(offset, seen), tail, web, mail, dict(contacts(web.url)), directory, producer
+        )  # fmt: skip
+        on.write_contacts()
+        with ExitStack() as running:
+            processes = (
+                FilterProcess(broker, directory / "filter"),
+                enforce,
+                _notify(broker, directory, offset, mail),
+            )
+            for one in processes:
+                running.enter_context(one)
+            await producer.start()
+            read = asyncio.create_task(tail.run(reading))
+            try:
+                await asyncio.gather(reading.wait(), *(one.ready() for one in processes))
+
+                async def served() -> bool | None:
+                    return (await client.get("/v1/cases")).status == 200 or None
+
+                await eventually(served)
+                yield on
+                read.cancel()
+                await asyncio.gather(read, return_exceptions=True)
+                assert tail.all(topics.DEAD_LETTER) == []
+                for one in processes:
+                    one.check()
+            finally:
+                read.cancel()
+                await producer.stop()
