@@ -132,6 +132,14 @@ class UnknownName(msgspec.Struct, frozen=True):
     count: int
 
 
+class KeptConsent(msgspec.Struct, frozen=True):
+    """A consent that an erasure left because its evidence is kept; it means nothing any more."""
+
+    channel: Channel
+    sender: str | None
+    category: str | None
+
+
 class KeptExpression(msgspec.Struct, frozen=True):
     """An expression as the registry has it: the last of its scope."""
 
@@ -194,6 +202,11 @@ class RegistryAnswer(msgspec.Struct, frozen=True, tag_field="kind", tag="answer"
     unknown: tuple[UnknownName, ...] = ()
     version: Version = NO_VERSION
     """the last record written for it; where none was, of what it is about, if that is one subscriber, sender or list"""
+    kept: tuple[KeptConsent, ...] = ()
+    """of an erasure: consents that are kept as evidence, the first of them"""
+    kept_count: int = 0
+    kept_until: Time | None = None
+    """when they go too"""
     result: ReadResult | None = None
 
 

@@ -34,7 +34,7 @@ from stream.registrar.others import OtherRecords
 from stream.registrar.reads import Reader
 from stream.registrar.store import ANSWERS_KEPT_MS, StoreError
 from stream.registrar.surroundings import Surroundings
-from stream.registry.door import Admitted, AskedRequest, Door, lifts_of_expired, unreadable
+from stream.registry.door import Admitted, AskedRequest, Door, evidence_over, lifts_of_expired, unreadable
 
 log = logs.get(__name__)
 
@@ -168,14 +168,21 @@ class Partition:
         await self._end_expired(here)
 
     async def _end_expired(self, here: OpenPartition) -> None:
-        """Write a `lift` of the scope of each consent that has expired and is still the last of its key."""
+        """Write a `lift` of the scope of each consent that has expired and is still the last of its key.
+
+        And take what an erasure left as evidence, once it is kept no longer.
+        """
         now = now_ms()
-        due = [one.expression for one, _ in zip(here.store.expiring(now), range(EXPIRED_AT_ONCE), strict=False)]
+        due = [one for one, _ in zip(here.store.expiring(now), range(EXPIRED_AT_ONCE), strict=False)]
         if due:
-            lifts = lifts_of_expired(due)
-            who = {consent.subscriber for consent in due}
-            if await here.transact(lifts, [], who, now=now, offsets={}) is not None:
-                self._around.metrics.expired.inc(len(due))
+            ended = [one.expression for one in due if one.expression.will == "consent"]
+            records = lifts_of_expired(ended).records
+            for lift in due:
+                if lift.expression.will != "consent":
+                    records += evidence_over(lift, here.store.standing(lift.expression.subscriber)).records
+            who = {one.expression.subscriber for one in due}
+            if await here.transact(Admitted(records), [], who, now=now, offsets={}) is not None:
+                self._around.metrics.expired.inc(len(ended))
 
     # ---- requests
 

@@ -29,6 +29,7 @@ from stream.model.fields import EVERYTHING, Channel, Verb
 from stream.model.registry import KEY_BAR, Expression, scope_name
 from stream.model.requests import RegistryAnswer, decode_answer
 from stream.model.times import counts_from
+from stream.registry.erasure import EVIDENCE_KEPT_MS, is_erasing
 from stream.registry.known import StandingRecord
 from stream.registry.order_rule import IndexedExpression, SubscriberChannel, digest_of_encoded
 
@@ -233,7 +234,9 @@ class PartitionStore:
         }
 
     def expiring(self, until: int) -> Iterator[StandingRecord]:
-        """Consents that are the last of their key and expire at `until` (milliseconds) at the latest."""
+        """Consents that are the last of their key and expire at `until` (milliseconds) at the latest; and lifts of
+        erasures behind which nothing is kept as evidence from then on.
+        """
         for key, row in list(self._between(_EXPIRY, _EXPIRY + _UINT64.pack(until + 1))):
             _, offset = _UINT64_PAIR.unpack(key[1:])
             (place,) = _UINT64.unpack(row)
@@ -316,8 +319,9 @@ class PartitionStore:
             if one.expression is not None:
                 made = _kept(one, one.expression)
                 kept.append(made)
-                if made.expires is not None:
-                    batch.put(_EXPIRY + _UINT64_PAIR.pack(made.expires, made.offset), _UINT64.pack(row))
+                due = one.written + EVIDENCE_KEPT_MS if is_erasing(one.expression) else made.expires
+                if due is not None:
+                    batch.put(_EXPIRY + _UINT64_PAIR.pack(due, made.offset), _UINT64.pack(row))
         for row in {row for row, _ in places}:
             key = _ROW + _UINT64.pack(row)
             if known[row]:

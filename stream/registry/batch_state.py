@@ -41,7 +41,8 @@ class BatchState:
         """the last record of each sender and word list that this batch changes; None where it is gone"""
         self._written: dict[str, list[int]] = {}
         """subscriber → its records that this batch writes and does not erase"""
-        self._erased: set[str] = set()
+        self._erased: dict[str, set[str]] = {}
+        """subscriber → the keys that this batch erases"""
         occurrences = Counter(rows_of(expressions))
         self.indexed = known.indexed(occurrences.keys())
         """`SubscriberChannel.row` → what stands there, for the order rule"""
@@ -60,7 +61,8 @@ class BatchState:
         if written := self._written.get(name) if topic == EXPRESSIONS else None:
             return NO_VERSION, written[-1]
         if self.is_changed(subject):
-            return NO_VERSION, self._last.get(subject)
+            left = self.standing(name) if topic == EXPRESSIONS else ()
+            return left[-1].offset if left else NO_VERSION, self._last.get(subject)
         return self.known.version(subject), None
 
     def is_changed(self, subject: Subject) -> bool:
@@ -70,8 +72,8 @@ class BatchState:
 
     def standing(self, subscriber: str) -> list[StandingRecord]:
         """What stands of a subscriber by now, in order of receipt."""
-        before = () if subscriber in self._erased else self.known.standing(subscriber)
-        kept = {key_of(one.expression): one for one in before}
+        erased = self._erased.get(subscriber, ())
+        kept = {key: one for one in self.known.standing(subscriber) if (key := key_of(one.expression)) not in erased}
         for place in self._written.get(subscriber, ()):
             _, key, record, *_ = self.records[place]
             assert isinstance(record, Expression), "null values are not noted"
@@ -105,10 +107,13 @@ class BatchState:
         return place
 
     def erase(self, subscriber: str, keys: Iterable[str], request: int) -> None:
-        """Write null values to all keys of a subscriber on one channel."""
-        self.records += [AdmittedRecord(EXPRESSIONS, key, None, None, request) for key in keys]
-        self._erased.add(subscriber)
-        self._written.pop(subscriber, None)
+        """Write null values to these keys of a subscriber."""
+        gone = list(keys)
+        self.records += [AdmittedRecord(EXPRESSIONS, key, None, None, request) for key in gone]
+        self._erased.setdefault(subscriber, set()).update(gone)
+        self._written[subscriber] = [
+            place for place in self._written.get(subscriber, ()) if self.records[place].key not in gone
+        ]
 
 
 __all__ = ["AdmittedRecord", "BatchState"]

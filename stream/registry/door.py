@@ -23,6 +23,7 @@ from stream.model.requests import (
     NO_VERSION,
     REFUSALS_IN_FULL_MAX,
     FurtherRefusals,
+    KeptConsent,
     RecordRefusal,
     RefusalCode,
     RegistryAnswer,
@@ -32,9 +33,10 @@ from stream.model.requests import (
 )
 from stream.model.times import iso_time, time_problem
 from stream.model.topics import EXPRESSIONS, SENDERS, WORDLISTS
+from stream.registry import erasure
 from stream.registry.admission import Refused
 from stream.registry.batch_state import AdmittedRecord, BatchState
-from stream.registry.known import Known, Subject
+from stream.registry.known import Known, StandingRecord, Subject
 from stream.registry.numbers import NumberKinds
 from stream.registry.one_request import OneRequest, subject_of
 
@@ -164,6 +166,9 @@ class Door:
             refused=len(one.refusals),
             refusals=tuple(one.refusals[: self.in_full_max]),
             further=tuple(FurtherRefusals(code, tuple(places)) for code, places in rest.items()),
+            kept=tuple(KeptConsent(kept.channel, kept.sender, kept.category) for kept in one.kept[: self.in_full_max]),
+            kept_count=len(one.kept),
+            kept_until=one.kept_until,
             unknown=tuple(UnknownName(*name) for name in one.unknown.most_common(self.in_full_max)),
         )
 
@@ -185,6 +190,12 @@ def lifts_of_expired(consents: Iterable[Expression]) -> Admitted:
 def digest_of_request(request: RegistryRequest) -> int:
     """A checksum of the whole request, by which a repeat is told from another one under its id."""
     return zlib.crc32(encode(request))
+
+
+def evidence_over(lift: StandingRecord, standing: Iterable[StandingRecord]) -> Admitted:
+    """What goes when the evidence that an erasure left is kept no longer: null values, the lift's own last."""
+    keys = erasure.evidence_over(lift, list(standing))
+    return Admitted([AdmittedRecord(EXPRESSIONS, key, None, None, None) for key in keys])
 
 
 def unreadable(data: bytes, at: str, reason: str, now: int) -> RegistryAnswer | None:
@@ -239,6 +250,7 @@ __all__ = [
     "AskedRequest",
     "Door",
     "digest_of_request",
+    "evidence_over",
     "lifts_of_expired",
     "unreadable",
 ]

@@ -1,8 +1,7 @@
 """What one request asks to be written, record by record: written, or refused with a reason (see `door`). Pure."""
 
 from collections import Counter
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Iterable, Sequence
 
 from bloom.number import parse
 from bloom.wills import CHANNELS, Channel, Scope
@@ -12,16 +11,14 @@ from stream.model.registry import Expression, FileRecord, Tombstone, key_of
 from stream.model.requests import RecordRefusal, RefusalCode, RegistryRequest
 from stream.model.times import counts_from, iso_time
 from stream.model.topics import EXPRESSIONS, TOPIC_OF
+from stream.registry import erasure
 from stream.registry.admission import Admission
 from stream.registry.batch_state import BatchState
 from stream.registry.claims import HandOver
-from stream.registry.known import Subject
+from stream.registry.known import StandingRecord, Subject, indexed_of
 from stream.registry.numbers import NumberKinds
 from stream.registry.order_rule import OrderRuleResult, SubscriberChannel, rows_of, scope_of
 from stream.registry.standing import narrower
-
-ERASED: Final = "erased"
-"""The source of the lift that comes before an erasure."""
 
 
 class OneRequest:
@@ -35,6 +32,9 @@ class OneRequest:
         """names that nobody knows → how many expressions give them"""
         self.last: int | None = None
         """the place of the last record written for it"""
+        self.kept: list[Expression] = []
+        self.kept_until: int | None = None
+        """consents that an erasure leaves, and until when"""
         self._request, self._place, self._state, self._of_file = request, place, state, of_file
 
     def refuse(self, code: RefusalCode, what: str, place: int | None = None) -> None:
@@ -63,22 +63,41 @@ class OneRequest:
             self._write_expressions(admission, expressions)
 
     def erase(self, subscriber: str) -> None:
-        """A lift of everything on each channel of which anything stands, then null values, the lift's own last."""
+        """A lift of everything on each channel of which anything stands, then null values, the lift's own last.
+
+        Where consents are kept as evidence, these and the lift stay.
+        """
         number = parse(subscriber)
         if number is None:
             self.refuse("number", "`erase` is no subscriber's number: + and 7 to 15 digits, the first not 0")
             return
-        by_channel: dict[Channel, list[str]] = {}
+        by_channel: dict[Channel, list[StandingRecord]] = {}
         for one in self._state.standing(subscriber):
-            by_channel.setdefault(one.expression.channel, []).append(key_of(one.expression))
+            by_channel.setdefault(one.expression.channel, []).append(one)
         for channel in CHANNELS:
-            if keys := by_channel.get(channel):
-                lift = Expression(subscriber, channel, "lift", self._state.now, ERASED)
-                own = key_of(lift)
-                self._state.write_expression(lift, encode(lift), self._place)
-                self._state.erase(subscriber, [*(key for key in keys if key != own), own], self._place)
-                self._state.indexed[SubscriberChannel(number, channel).row] = []
-                self.admitted_count += len(keys)
+            if standing := by_channel.get(channel):
+                self._erase(subscriber, channel, standing)
+                left = [one for one in self._state.standing(subscriber) if one.expression.channel == channel]
+                self._state.indexed[SubscriberChannel(number, channel).row] = list(map(indexed_of, left))
+
+    def _erase(self, subscriber: str, channel: Channel, standing: Sequence[StandingRecord]) -> None:
+        state, keys = self._state, [key_of(one.expression) for one in standing]
+        kept = erasure.kept_as_evidence(standing, state.now)
+        lift = Expression(subscriber, channel, "lift", state.now, erasure.ERASED)
+        own = key_of(lift)
+        if kept is None:
+            state.write_expression(lift, encode(lift), self._place)
+            state.erase(subscriber, [*(key for key in keys if key != own), own], self._place)
+            self.admitted_count += len(keys)
+            return
+        if not erasure.has_erased(standing):
+            self.last = state.write_expression(lift, encode(lift), self._place)
+        staying = {*map(key_of, kept.consents), own}
+        gone = [key for key in keys if key not in staying]
+        state.erase(subscriber, gone, self._place)
+        self.admitted_count += len(gone)
+        self.kept += kept.consents
+        self.kept_until = max(self.kept_until or 0, kept.until)
 
     # ---- senders, word lists and the like
 
@@ -210,4 +229,4 @@ def _elsewhere(topic: str) -> str:
     return "orders and campaigns are written by the control plane; ask its API"
 
 
-__all__ = ["ERASED", "OneRequest", "subject_of"]
+__all__ = ["OneRequest", "subject_of"]

@@ -7,6 +7,7 @@ from msgspec import UNSET
 from stream.model.registry import KEY_BAR, Expression, Record, Tombstone
 from stream.model.requests import NO_VERSION, RegistryAnswer, takes_its_id
 from stream.model.topics import EXPRESSIONS
+from stream.registry.erasure import EVIDENCE_KEPT_MS, is_erasing
 from stream.registry.known import StandingRecord, Subject, indexed_of
 from stream.registry.known_names import KnownNames
 from stream.registry.order_rule import IndexedExpression, SubscriberChannel
@@ -56,11 +57,12 @@ class InMemory:
         return self._answers.get(request)
 
     def expiring(self, until: int) -> Iterable[StandingRecord]:
-        """Consents that are the last of their key and expire at `until` at the latest."""
+        """Consents that are the last of their key and expire at `until` at the latest, and erasures' lifts likewise."""
         for kept in self._standing.values():
             for one in kept.values():
                 expires = one.expression.expires
-                if expires is not UNSET and one.expression.will == "consent" and expires <= until:
+                due = one.written + EVIDENCE_KEPT_MS if is_erasing(one.expression) else until + 1
+                if (expires if expires is not UNSET else due) <= until:
                     yield one
 
     def take(self, topic: str, key: str, record: Record | None, *, written: int, offset: int) -> None:

@@ -9,10 +9,19 @@ from bloom.partition import partition_of
 from stream.model import limits
 from stream.model.codec import Undecodable, encode
 from stream.model.registry import Expression, NumberEntry, Sender, Tombstone, Wordlist, key_of
-from stream.model.requests import NO_VERSION, RegistryAnswer, RegistryRequest, Statements, decode_request
+from stream.model.requests import (
+    NO_VERSION,
+    KeptConsent,
+    RegistryAnswer,
+    RegistryRequest,
+    Statements,
+    decode_request,
+)
 from stream.model.topics import EXPRESSIONS, WORDLISTS
 from stream.policy.loading import load
-from stream.registry.door import Admitted, AskedRequest, Door, lifts_of_expired, unreadable
+from stream.registry.door import Admitted, AskedRequest, Door, evidence_over, lifts_of_expired, unreadable
+from stream.registry.erasure import EVIDENCE_KEPT_MS
+from stream.registry.standing import holding
 from tests.registry.in_memory import InMemory
 
 NOW = 1_795_500_000_000
@@ -45,8 +54,12 @@ class Registrar:
 
     def expire(self) -> list[object]:
         """What the registrar writes by itself now."""
-        due = [one.expression for one in self.known.expiring(self.now)]
-        return [self.log[offset][2] for offset in self._written(lifts_of_expired(due))]
+        due = list(self.known.expiring(self.now))
+        records = lifts_of_expired([one.expression for one in due if one.expression.will == "consent"]).records
+        for lift in due:
+            if lift.expression.will == "lift":
+                records += evidence_over(lift, self.known.standing(lift.expression.subscriber)).records
+        return [self.log[offset][2] for offset in self._written(Admitted(records))]
 
     def _written(self, admitted: Admitted) -> list[int]:
         offsets = []
@@ -180,6 +193,38 @@ def test_an_erasure_lifts_everything_and_takes_all_keys_the_lift_last() -> None:
     assert written[-1][1] == written[0][1] == key_of(said("lift"))
     assert registrar.known.standing(A) == ()
     assert registrar.ask(said("refuse"), if_version=NO_VERSION).admitted == 1
+
+
+def test_an_erasure_leaves_the_evidence_of_consents_for_five_months_and_then_takes_it_too() -> None:
+    registrar = Registrar()
+    registrar.ask(sender("ORG-1", "1069"), consent(), said("refuse", sender="ORG-1"), said("refuse", of=B))
+    registrar.now += EVIDENCE_KEPT_MS
+    registrar.ask(consent(category="other", time=registrar.now), said("refuse", sender="ORG-2"))
+    answer = registrar.ask(erase=A)
+    assert answer.admitted == 3, "both refusals, and the consent that was ended five months ago"
+    assert answer.kept == (KeptConsent("sms", "ORG-1", "other"),)
+    assert (answer.kept_count, answer.kept_until) == (1, registrar.now + EVIDENCE_KEPT_MS)
+    lift = registrar.known.standing(A)[-1]
+    assert (lift.expression.will, lift.expression.source, lift.offset) == ("lift", "erased", answer.version)
+    assert holding([one.expression for one in registrar.known.standing(A)]) == ()
+    registrar.now += DAY_MS
+    again = registrar.ask(erase=A)
+    assert (again.admitted, again.kept_until) == (0, answer.kept_until), "asking again keeps nothing longer"
+    assert registrar.known.standing(A)[-1] == lift
+
+    registrar.ask(said("refuse", sender="ORG-3", time=registrar.now))
+    registrar.now += EVIDENCE_KEPT_MS
+    assert registrar.expire() == [None, None]
+    (left,) = registrar.known.standing(A)
+    assert left.expression.sender == "ORG-3", "what was said since stays"
+    assert len(registrar.known.standing(B)) == 1
+
+
+def test_a_consent_that_ended_less_than_five_months_ago_is_evidence_still() -> None:
+    registrar = Registrar()
+    registrar.ask(sender("ORG-1", "1069"), consent(), said("refuse", sender="ORG-1"))
+    registrar.now += EVIDENCE_KEPT_MS - 1
+    assert registrar.ask(erase=A).kept_count == 1
 
 
 def test_a_lift_takes_its_own_scope_back_where_the_narrower_ones_stay() -> None:

@@ -17,7 +17,9 @@ from stream.model.requests import NO_VERSION, RegistryAnswer, RegistryRequest, S
 from stream.model.topics import EXPRESSIONS, ORDERS, SENDERS
 from stream.policy.loading import load
 from stream.registry import claims
-from stream.registry.door import Admitted, AskedRequest, Door, lifts_of_expired
+from stream.registry.door import Admitted, AskedRequest, Door, evidence_over, lifts_of_expired
+from stream.registry.erasure import EVIDENCE_KEPT_MS
+from stream.registry.known import StandingRecord
 from stream.registry.registry import expression_row_of
 from tests.registry.in_memory import InMemory
 
@@ -77,7 +79,7 @@ class History(RuleBasedStateMachine):
             self.log.append(Logged(topic, key, record, self.now))
         return offsets
 
-    @rule(ms=st.sampled_from([1, SECOND, MINUTE, 20 * MINUTE, DAY]))
+    @rule(ms=st.sampled_from([1, SECOND, MINUTE, 20 * MINUTE, DAY, EVIDENCE_KEPT_MS]))
     def time_passes(self, ms: int) -> None:
         self.now += ms
 
@@ -275,16 +277,27 @@ class ExpressionHistory(History):
 
     @rule(subscriber=st.sampled_from(SUBSCRIBERS))
     def a_subscriber_is_erased(self, subscriber: str) -> None:
-        keys = sum(len(self.models[subscriber, channel].last) for channel in CHANNELS)
+        """At once nothing of it holds; consents alone are left, whose evidence is kept, each behind a lift of all."""
         (answer,) = self.ask([self.request((), erase=subscriber)])
-        assert (answer.admitted, answer.version) == (keys, NO_VERSION)
-        assert not any(one.key.startswith(subscriber) for _, one in compacted(self.log))
-        self.models |= {(subscriber, channel): Model() for channel in CHANNELS}
+        left = {one.key: one.record for _, one in compacted(self.log) if one.key.startswith(subscriber)}
+        consents = [one for one in left.values() if isinstance(one, Expression) and one.will == "consent"]
+        assert len(consents) == answer.kept_count
+        assert (answer.kept_until or 0) <= self.now + EVIDENCE_KEPT_MS
+        assert len(left) - len(consents) == len({one.channel for one in consents})
+        assert (answer.version == NO_VERSION) == (not left)
+        for channel in CHANNELS:
+            self.models[subscriber, channel] = model = Model()
+            for one in left.values():
+                assert isinstance(one, Expression)
+                if one.channel == channel:
+                    written = next(each.written for each in reversed(self.log) if each.record == one)
+                    model.write(one, written)
+            assert fold(model.written) == (set(), set())
 
     @rule()
     def the_clock_ends_consents(self) -> None:
-        before = len(self.log)
-        self.write(lifts_of_expired([one.expression for one in self.known.expiring(self.now)]))
+        before, due_by_now = len(self.log), list(self.known.expiring(self.now))
+        self.write(lifts_of_expired([one.expression for one in due_by_now if one.expression.will == "consent"]))
         lifted = {one.key for one in self.log[before:]}
         for model in self.models.values():
             due = [
@@ -297,6 +310,29 @@ class ExpressionHistory(History):
                 fields = {name: getattr(one, name) for name in ("subscriber", "channel", "time", "sender", "category")}
                 model.write(Expression(will="lift", source="expired", **fields), self.now)
         assert not lifted
+        for lift in due_by_now:
+            if lift.expression.will == "lift":
+                self._evidence_goes(lift)
+
+    def _evidence_goes(self, lift: StandingRecord) -> None:
+        """Of what stood before it nothing is left, and of what was said since, all."""
+        subscriber, channel = lift.expression.subscriber, lift.expression.channel
+        behind = f"{subscriber}|{channel}|"
+        self.write(evidence_over(lift, self.known.standing(subscriber)))
+        left = [one for offset, one in compacted(self.log) if one.key.startswith(behind)]
+        assert all(one.written >= lift.written for one in left)
+        model = self.models[subscriber, channel]
+        assert {one.key for one in left} == {
+            key_of(one) for one, _ in model.last.values() if one not in self._before(lift, model)
+        }
+        gone = {scope_of(one) for one in self._before(lift, model)}
+        model.last = {scope: one for scope, one in model.last.items() if scope not in gone}
+
+    @staticmethod
+    def _before(lift: StandingRecord, model: Model) -> list[Expression]:
+        """The lift, and what of the model's last expressions came before it."""
+        last = [one for one, _ in model.last.values()]
+        return last[: last.index(lift.expression) + 1]
 
     @invariant()
     def the_fold_of_the_log_is_the_model_s(self) -> None:
