@@ -38,6 +38,6 @@ def _topic(name: str) -> dict[str, object]:
             "topicName": name,
             "partitions": expected.partitions(TOPICS),
             "replicas": TOPICS.replication,
-            "config": {**expected.settings, "min.insync.replicas": str(IN_SYNC_MIN)},
+            "config": {**expected.settings_by(TOPICS), "min.insync.replicas": str(IN_SYNC_MIN)},
         },
     }

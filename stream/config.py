@@ -33,6 +33,7 @@ BodyBytes = Annotated[int, msgspec.Meta(ge=1, le=RECORD_BYTES_MAX)]
 Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
 Timeout = Annotated[int, msgspec.Meta(ge=1, le=3_600_000)]
 """milliseconds that something may take, or that pass between two looks at it: an hour at most"""
+Retention = Annotated[int, msgspec.Meta(ge=86_400_000, le=400 * 86_400_000)]
 Milliseconds = Annotated[int, msgspec.Meta(ge=1, le=7 * 86_400_000)]
 """of longer stretches: a week at most, which is how long events and tombstones are kept"""
 
@@ -89,6 +90,8 @@ class TopicsConfig(ConfigSection, frozen=True):
 
     partitions: Partitions = 12
     replication: Replicas = 1
+    retention_ms: Retention = 7 * 24 * 3_600_000
+    """how long events, decisions and dead letters stay. What the duties need stays in its topics, whatever this says"""
 
 
 class RegistryConfig(ConfigSection, frozen=True):

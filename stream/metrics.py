@@ -275,6 +275,24 @@ class WatchMetrics:
             "check their versions.",
             registry=self.registry,
         )
+        self.decisions = Counter(
+            "wurao_watch_decisions_total",
+            "Decisions looked through for prohibited content that was blocked.",
+            registry=self.registry,
+        )
+        self.blocked = Counter(
+            "wurao_watch_blocked_total",
+            "Times that a case of Article 32 was told of prohibited content that the filter blocked; of each party and "
+            "day the first opens the case.",
+            registry=self.registry,
+        )
+        self.lost = Counter(
+            "wurao_watch_lost_total",
+            "Offsets passed over, by topic, since their records were deleted before they were read: cases that were "
+            "not opened, evidence that was not copied. Find what kept it from reading, and raise retention.ms.",
+            ("topic",),
+            registry=self.registry,
+        )
         self.lag_seconds = Gauge(
             "wurao_watch_lag_seconds",
             "Age in seconds of the newest window judged in the last batch, so at least 10. Minutes: findings are "

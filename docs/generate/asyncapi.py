@@ -6,6 +6,7 @@ from typing import Final
 import msgspec
 import yaml
 
+from stream.model.accesses import Access
 from stream.model.cases import CaseEvent, CaseView, Hold
 from stream.model.control import Activity, Appeal, Complaint, Delivery, Filing, Listing, Notice, Report
 from stream.model.decision import Decision, Difference, Epoch
@@ -13,6 +14,7 @@ from stream.model.events import Call, Reply, Sms
 from stream.model.registry import Campaign, Expression, Order, Sender, Wordlist
 from stream.model.requests import RegistryAnswer, RegistryRequest
 from stream.model.topics import (
+    ACCESSES,
     ACTIVITY,
     ANSWERS,
     APPEALS,
@@ -60,6 +62,7 @@ _CONTROL: Final[dict[str, tuple[type[msgspec.Struct], str, str]]] = {
     BULK: (RegistryRequest, "as in `registry.requests`", "The same, by files: it waits for those."),
     ANSWERS: (RegistryAnswer, "the request", "What came of each request."),
     HOLDS: (Hold, "the hold", "Evidence that must outlive its ordinary retention."),
+    ACCESSES: (Access, "the access", "Who was shown what of people, and why; written before it is shown."),
 }
 """The control plane's topics: what stands in each, its key, and what it is for."""
 

@@ -6,7 +6,7 @@ from typing import Final
 import msgspec
 import yaml
 
-from stream.enforce.api import case_index
+from stream.enforce.api import search
 from stream.enforce.api.operations import READINGS, WRITINGS, ReadOperation, WriteOperation
 from stream.enforce.api.permissions import ACTS, WORK
 from stream.enforce.api.responses import Accepted, CasePage, CaseShown, Refusal
@@ -163,7 +163,7 @@ def _body(writing: WriteOperation, names: dict[type[msgspec.Struct], str]) -> Sc
 
 
 def _query() -> list[Schema]:
-    schema = msgspec.json.schema(case_index.CaseQuery)
+    schema = msgspec.json.schema(search.CaseQuery)
     properties = schema["$defs"]["CaseQuery"]["properties"]
     return [{"name": name, "in": "query", "schema": _plain(one)} for name, one in properties.items()]
 

@@ -45,6 +45,9 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         description="Speaks to the control plane's API at api.url with the token of api.token or api.token_file.",
         epilog="examples:\n"
         "  wurao case list --procedure complaint --due-before 2026-10-09\n"
+        "  wurao case list --mine\n"
+        "  wurao case list --text 贷款 --since 2026-10-01 --ended\n"
+        "  wurao case list --subscriber - < number.txt     # so that no list of processes shows it\n"
         "  wurao case show C-bcdf-ghjk-mnpq-rstv\n"
         "  wurao case file complaint --set subscriber=+8613800138000 --set channel=sms --set from=1069012345 \\\n"
         "      --set at:=1795500000000 --set text=...\n"
@@ -112,6 +115,20 @@ def _add_list(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     listing.add_argument("--state", metavar="NAME")
     listing.add_argument("--party", metavar="KEY", help="sender|ORG-9 or number|+86…; `-` reads it from standard input")
     listing.add_argument(
+        "--owner-of", metavar="NUMBER", help="about whoever owns this number, or about itself; `-` reads it"
+    )
+    listing.add_argument("--subscriber", metavar="NUMBER", help="of this user; `-` reads it")
+    listing.add_argument(
+        "--number", metavar="START", help="in which a number stands that begins so, such as 10690 or 138; `-` reads it"
+    )
+    listing.add_argument("--text", metavar="TEXT", help="in which this stands, as you are shown it; `-` reads it")
+    listing.add_argument("--since", metavar="WHEN", help="received then or later, written as for --due-before")
+    listing.add_argument("--before", metavar="WHEN", help="received before this moment")
+    whose = listing.add_mutually_exclusive_group()
+    whose.add_argument("--mine", action="store_true", help="only what is in your hands")
+    whose.add_argument("--assigned", metavar="PERSON", help="only what is in this person's hands")
+    whose.add_argument("--unassigned", action="store_true", help="only what is in nobody's hands of your office")
+    listing.add_argument(
         "--due-before",
         metavar="WHEN",
         help="a date of Shanghai (2026-10-09), with a time of day or not, or milliseconds since the epoch",
@@ -142,8 +159,17 @@ async def _list(client: Client, arguments: argparse.Namespace) -> int:
     asked = {
         "procedure": arguments.procedure,
         "state": arguments.state,
-        "party": given_or_read(arguments.party) if arguments.party else None,
-        "due_before": _moment(arguments.due_before) if arguments.due_before else None,
+        "party": given_or_read(arguments.party or ""),
+        "owner_of": given_or_read(arguments.owner_of or ""),
+        "subscriber": given_or_read(arguments.subscriber or ""),
+        "number": given_or_read(arguments.number or ""),
+        "text": given_or_read(arguments.text or ""),
+        "received_from": _moment("--since", arguments.since),
+        "received_before": _moment("--before", arguments.before),
+        "assigned": arguments.assigned,
+        "mine": "true" if arguments.mine else None,
+        "unassigned": "true" if arguments.unassigned else None,
+        "due_before": _moment("--due-before", arguments.due_before),
         "breached": "true" if arguments.breached else None,
         "ended": "true" if arguments.ended else None,
         "limit": str(arguments.limit),
@@ -159,7 +185,7 @@ async def _list(client: Client, arguments: argparse.Namespace) -> int:
     for row in rows:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
     if page.after:
-        print(f"more: --after {page.after}", file=sys.stderr)
+        print(f"{'' if page.cases else 'none among the first; '}more: --after {page.after}", file=sys.stderr)
     return 0
 
 
@@ -240,12 +266,12 @@ def _stated(pairs: list[str]) -> dict[str, object]:
     return stated
 
 
-def _moment(text: str) -> str:
+def _moment(option: str, text: str | None) -> str | None:
     """Milliseconds, from milliseconds or from a day of Shanghai. Raises `CommandError`."""
     try:
-        return str(asked_moment(text, SHANGHAI))
+        return str(asked_moment(text, SHANGHAI)) if text else None
     except ValueError as error:
-        raise CommandError(f"--due-before: {error}; write a date such as 2026-10-09, or milliseconds") from error
+        raise CommandError(f"{option}: {error}; write a date such as 2026-10-09, or milliseconds") from error
 
 
 def _row(line: CaseLine) -> tuple[str, ...]:

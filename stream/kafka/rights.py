@@ -18,6 +18,7 @@ from typing import Final, Literal, NamedTuple
 
 from stream.kafka.topics import EXPECTED
 from stream.model.topics import (
+    ACCESSES,
     ACTIVITY,
     ANSWERS,
     APPEALS,
@@ -168,6 +169,7 @@ ENFORCE: Final = User(
         REPORTS,
         LISTINGS,
         HOLDS,
+        ACCESSES,
         DEAD_LETTER,
     ),
     groups=_group(ENFORCE_GROUP),
@@ -175,10 +177,11 @@ ENFORCE: Final = User(
 
 WATCH: Final = User(
     "wurao-watch",
-    "Early warning: its findings are case events.",
-    reads=(ACTIVITY,),
+    "Early warning: its findings are case events. It looks through `decisions` for prohibited content that was "
+    "blocked, and in `registry.senders` for whose it is.",
+    reads=(ACTIVITY, DECISIONS, SENDERS),
     writes=(CASE_EVENTS, DEAD_LETTER),
-    groups=_group("wurao-watch"),
+    groups=_group("wurao-watch", "prefix"),
 )
 
 NOTIFY: Final = User(

@@ -16,6 +16,7 @@ from stream.config import TopicsConfig
 from stream.kafka.clients import BATCH_BYTES_MAX
 from stream.kafka.describe import ClusterDescription, TopicDescription, describe
 from stream.model.topics import (
+    ACCESSES,
     ACTIVITY,
     ANSWERS,
     APPEALS,
@@ -62,7 +63,13 @@ BATCHED: Final = (DECISIONS, EXPRESSIONS, EPOCHS)
 
 REFUSED_BATCH: Final = "a worker's batches would be refused, and it would end"
 
-LESSER: Final = ("max.message.bytes", "min.compaction.lag.ms", "min.insync.replicas", "topics.replication")
+LESSER: Final = (
+    "max.message.bytes",
+    "min.compaction.lag.ms",
+    "min.insync.replicas",
+    "topics.replication",
+    " retention.ms is ",
+)
 """What names a difference that is reported and stops nothing."""
 
 VISIBLE_S_MAX: Final = 30.0
@@ -80,8 +87,10 @@ _REGISTRY: Final = {
 _ASKED: Final = _FLOW | {"retention.ms": str(7 * DAY_MS)}
 """As old as a request may be: whoever repeats one is answered from what the registrar keeps of the answers."""
 
-_DUTY: Final = _FLOW | {"retention.ms": "-1"}
-"""Complaints, notices, reports and what was done about them are evidence: the archive says how long they stay."""
+FOR_EVER: Final = "-1"
+_DUTY: Final = _FLOW | {"retention.ms": FOR_EVER}
+"""Complaints, notices, reports and what was done about them are evidence, and so are epochs and who was shown what: the
+archive says how long they stay."""
 
 _TABLE: Final = {
     "cleanup.policy": "compact",
@@ -97,6 +106,12 @@ class Expected:
 
     partitioned: bool
     settings: Mapping[str, str]
+    ends: bool = False
+    """whether records stay as long as `topics.retention_ms` says"""
+
+    def settings_by(self, topics: TopicsConfig) -> dict[str, str]:
+        """Its settings with these."""
+        return {**self.settings, "retention.ms": str(topics.retention_ms)} if self.ends else dict(self.settings)
 
     def partitions(self, topics: TopicsConfig) -> int:
         """Its number of partitions."""
@@ -121,15 +136,15 @@ sources'.
 """
 
 EXPECTED: Final[dict[str, Expected]] = {
-    EVENTS_SMS: Expected(True, _FLOW),
-    EVENTS_CALL: Expected(True, _FLOW),
-    EVENTS_REPLY: Expected(True, _FLOW),
-    EVENTS_URGENT: Expected(True, _FLOW),
-    DECISIONS: Expected(True, _FLOW),
-    DEAD_LETTER: Expected(False, _FLOW),
-    EPOCHS: Expected(False, _FLOW),
+    EVENTS_SMS: Expected(True, _FLOW, ends=True),
+    EVENTS_CALL: Expected(True, _FLOW, ends=True),
+    EVENTS_REPLY: Expected(True, _FLOW, ends=True),
+    EVENTS_URGENT: Expected(True, _FLOW, ends=True),
+    DECISIONS: Expected(True, _FLOW, ends=True),
+    DEAD_LETTER: Expected(False, _FLOW, ends=True),
+    EPOCHS: Expected(False, _DUTY),
     ACTIVITY: Expected(True, _FLOW | {"retention.ms": str(2 * DAY_MS)}),  # more than `wurao watch` reads back
-    SHADOW_DIFFERENCES: Expected(True, _FLOW),
+    SHADOW_DIFFERENCES: Expected(True, _FLOW, ends=True),
     EXPRESSIONS: Expected(True, _REGISTRY),
     SENDERS: Expected(False, _REGISTRY),
     ORDERS: Expected(False, _REGISTRY),
@@ -146,6 +161,7 @@ EXPECTED: Final[dict[str, Expected]] = {
     NOTICES: Expected(True, _DUTY),
     REPORTS: Expected(True, _DUTY),
     HOLDS: Expected(True, _DUTY),
+    ACCESSES: Expected(True, _DUTY),
     CASES: Expected(True, _REGISTRY),
     LISTINGS: Expected(False, _REGISTRY),
     ENFORCE_TABLE: Expected(True, _TABLE),
@@ -159,7 +175,7 @@ async def create(admin: AIOKafkaAdminClient, topics: TopicsConfig) -> list[str]:
     earlier than brokers know. Raises `KafkaError` where the cluster refuses.
     """
     wanted = [
-        NewTopic(name, expected.partitions(topics), topics.replication, topic_configs=dict(expected.settings))
+        NewTopic(name, expected.partitions(topics), topics.replication, topic_configs=expected.settings_by(topics))
         for name, expected in EXPECTED.items()
     ]
     made = []
@@ -228,6 +244,14 @@ def _unsafe(name: str, topic: TopicDescription, expected: Expected, topics: Topi
     if "delete.retention.ms" in expected.settings and topic.settings.get("cleanup.policy") == "compact":
         too_low("delete.retention.ms", DELETE_RETENTION_MS, "a snapshot could miss a tombstone that is gone by then")
         too_low("min.compaction.lag.ms", DAY_MS, "archive and audit could miss records")
+    wanted = expected.settings_by(topics).get("retention.ms")
+    if wanted is not None and (kept := topic.settings.get("retention.ms", wanted)) != wanted:
+        why = (
+            "evidence of the duties would be gone before the archive has it"
+            if wanted == FOR_EVER
+            else f"it must be {wanted} (topics.retention_ms): records of people stay as long as is said, and no longer"
+        )
+        found.append(f"{name}: retention.ms is {kept}: {why}; {_alter(name, 'retention.ms', wanted)}")
     whole = name not in BATCHED or int(topic.settings.get("max.message.bytes", BATCH_BYTES_MAX)) >= BATCH_BYTES_MAX
     too_low("max.message.bytes", MESSAGE_BYTES_MAX, "the largest records would be refused" if whole else REFUSED_BATCH)
     if topic.replicas < topics.replication:

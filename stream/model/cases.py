@@ -14,7 +14,7 @@ import msgspec
 from bloom.partition import partition_of
 from stream.model.codec import encode
 from stream.model.control import CaseId, Count, Direction, Finding, Party
-from stream.model.fields import Name, Time
+from stream.model.fields import EventId, Name, Time
 from stream.model.topics import CASE_EVENTS
 
 EFFECT_KEY_CHARACTERS_MAX: Final = 192
@@ -107,6 +107,33 @@ class EscalationFinding(msgspec.Struct, frozen=True, tag_field="event", tag="fin
     finding: Finding
     origin: CaseId | None = None
     direction: Direction | None = None
+
+
+class BlockedContent(msgspec.Struct, frozen=True):
+    """How much prohibited content of one party's the filter blocked, in one partition of `decisions`.
+
+    `count` decisions from offset `first` to `last`; what comes again, after a crash, says the same or begins earlier.
+    """
+
+    partition: Count
+    first: Count
+    last: Count
+    count: Count
+
+
+class Discovered(msgspec.Struct, frozen=True, tag_field="event", tag="discovered"):
+    """Prohibited content was found. The finding's evidence names the decisions and texts that were kept.
+
+    `blocked`: the filter found it, and nobody has looked at it yet. More of it comes as the same finding.
+    """
+
+    finding: Finding
+    blocked: BlockedContent | None = None
+
+
+def filter_case(finding: EventId) -> CaseId:
+    """The case of what the filter found: that of the finding, as `enforce` has it."""
+    return f"X-{finding}"
 
 
 EFFECT_HEADER: Final = "effect"

@@ -43,6 +43,8 @@ NOTICES: Final = "notices"
 REPORTS: Final = "reports"
 LISTINGS: Final = "listings"
 HOLDS: Final = "holds"
+ACCESSES: Final = "accesses"
+"""Who was shown what of people: lists, cases, a subscriber's record."""
 ENFORCE_TABLE: Final = "wurao-enforce-cases-changelog"
 """The changelog of `wurao enforce`'s table of cases and escalation records, named by Faust: application, table,
 `changelog`."""

@@ -1,5 +1,8 @@
 """`wurao watch`: consumes `activity`, applies the rules, and writes findings to `case-events` (Article 21).
 
+Beside that, each in a group of its own: what the filter blocked as prohibited content opens its case (`blocked`), and
+what holds name is copied before its topic forgets it (`holding`).
+
 A loop in the filter's style: a batch at a time, no await between its records. It is not part of `wurao enforce`, whose
 cases are few and whose rate is Faust's; it only sends findings to it, under the key of their party.
 
@@ -19,7 +22,7 @@ Must never log who a party is: it may be a number.
 import asyncio
 import time
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final
 
@@ -33,6 +36,7 @@ from stream.kafka import clients
 from stream.kafka.brokers import Brokers
 from stream.kafka.closing import close_within, work_until
 from stream.kafka.dead_letters import DeadLetterWriter
+from stream.kafka.describe import ClusterDescription
 from stream.kafka.durable import DurableProducer, Produced
 from stream.kafka.group import RebalanceListener, commit_owned, committed, stay_member
 from stream.kafka.identity import ClusterIdentity
@@ -46,8 +50,10 @@ from stream.model.control import Activity, Finding, Party, party_key
 from stream.model.dead_letters import DeadLetter
 from stream.model.fields import Channel
 from stream.model.limits import NAME as NAME_LIMIT
-from stream.model.topics import ACTIVITY, TopicPartition
+from stream.model.topics import ACTIVITY, DECISIONS, TopicPartition
 from stream.policy.settings import Policy
+from stream.warning.blocked import RECORDS_MAX, BlockedContentFinder
+from stream.warning.member import TopicMember
 from stream.warning.rules.parts import PartyTracker
 from stream.warning.rules.senders import forgettable
 
@@ -87,6 +93,7 @@ class Watcher:
         self._brokers = Brokers(config, client=NAME)
         self._identity: ClusterIdentity | None = None
         """None until a broker has answered"""
+        self._cluster: ClusterDescription | None = None
         self._assigned: dict[int, _AssignedPartition] = {}
         self._lock = asyncio.Lock()
         """held while a batch is judged and committed: a rebalance waits for it"""
@@ -97,6 +104,24 @@ class Watcher:
         self._assignment = object()
         """a new one after every rebalance: what was fetched before it may not be ours any more"""
         self._commit_at = self._expire_at = 0.0
+        finder = BlockedContentFinder(config, policy, producer=self._producer, metrics=self.metrics, client=NAME)
+        self._beside = (
+            TopicMember(
+                config,
+                DECISIONS,
+                group=f"{config.watch.group}.decisions",
+                client=NAME,
+                brokers=self._brokers,
+                stopping=self._stopping,
+                since_ms=config.watch.readback_ms,
+                take=finder.take,
+                end=finder.end,
+                begin=finder.begin,
+                lost=self.metrics.lost.labels(DECISIONS).inc,
+                records_max=RECORDS_MAX,
+                raw=True,
+            ),
+        )
         self.metrics.ready.set_function(lambda: self.not_ready() is None)
 
     def stop(self) -> None:
@@ -113,6 +138,9 @@ class Watcher:
             return wrong
         if not self._member:
             return "a rebalance is under way"
+        for one in self._beside:
+            if (why := one.not_ready()) is not None:
+                return why
         left = sum(max(0, state.live_from - state.next) for state in self._assigned.values())
         return f"reading back the activity of senders: at most {left} records to go" if left else None
 
@@ -124,7 +152,7 @@ class Watcher:
         try:
             async with self._brokers:
                 await work_until(self._stopping, self._reach(), within_s=0)
-                await self._keep_judging()
+                await self._keep_working()
         finally:
             await self._producer.close()
             await self._letters.stop()
@@ -132,13 +160,24 @@ class Watcher:
                 await self._identity.stop()
 
     async def _reach(self) -> None:
-        cluster = await reach(self._config, WATCH.topics)
-        self._identity = ClusterIdentity(self._config, cluster, lasting=(ACTIVITY,))
+        self._cluster = await reach(self._config, WATCH.topics)
+        known = replace(self._cluster, topics={ACTIVITY: self._cluster.topics[ACTIVITY]})
+        self._identity = ClusterIdentity(self._config, known, lasting=(ACTIVITY,))
 
-    async def _keep_judging(self) -> None:
-        identity = self._identity
-        if identity is None:
+    async def _keep_working(self) -> None:
+        identity, cluster = self._identity, self._cluster
+        if identity is None or cluster is None:
             return  # asked to end before a broker answered
+        working = [asyncio.ensure_future(one.run(cluster)) for one in self._beside]
+        working.append(asyncio.ensure_future(self._keep_judging(identity)))
+        try:
+            await asyncio.gather(*working)
+        finally:
+            for task in working:
+                task.cancel()
+            await asyncio.gather(*working, return_exceptions=True)
+
+    async def _keep_judging(self, identity: ClusterIdentity) -> None:
         await stay_member(
             partial(self._be_member, identity),
             until=self._stopping,

@@ -45,15 +45,16 @@ async def test_a_complaint_is_filed_listed_shown_and_decided(broker: Broker, tmp
         case = orjson.loads(filed.out)["case"]
         await client.show(case, state="received")
 
-        listed, of_party, shown, refused = await asyncio.gather(
+        listed, searched, of_party, shown, refused = await asyncio.gather(
             run(client, "list", "--procedure", "complaint"),
+            run(client, "list", "--subscriber", "-", "--since", "2026-01-01", stdin=b"138 0013 8000\n"),
             run(client, "list", "--party", "-", stdin=b"sender|ORG-9\n"),
             run(client, "show", case),
             run(client, "decide", case, "verified", "--set", "result=confirmed", "--set", "detail=done"),
         )
         (_, line) = listed.out.splitlines()
         assert case in line
-        assert of_party.out == listed.out
+        assert of_party.out == searched.out == listed.out
         assert "received" in line
         assert "forward" in line
         assert "you may: forwarded\n" in shown.out
@@ -102,7 +103,9 @@ async def test_a_complaint_is_filed_listed_shown_and_decided(broker: Broker, tmp
         (("file", "order", "--set", "until:=soon"), "after := comes JSON"),
         (("file", "order", "missing.json"), "missing.json"),
         (("file", "order", "--case", "M-1"), "--case completes"),
-        (("list", "--due-before", "soon"), "write a date"),
+        (("list", "--due-before", "soon"), "--due-before: "),
+        (("list", "--since", "soon"), "write a date"),
+        (("attach", "C-1", "missing.pdf"), "missing.pdf: No such file"),
         (("list", "--due-before", "1795500000"), "looks like seconds: write milliseconds since the epoch"),
         (("list", "--due-before", "9" * 5_000), "is no milliseconds since the epoch"),
         (("list",), "no answer from http://127.0.0.1:1"),

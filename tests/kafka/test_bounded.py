@@ -8,7 +8,7 @@ from aiokafka.record.default_records import DefaultRecordBatch, DefaultRecordBat
 
 from stream.config import Config
 from stream.kafka import clients
-from stream.kafka.seams.bounded import BoundedRecords, records_in
+from stream.kafka.seams.bounded import BoundedRecords, holds, records_in
 from stream.model.codec import UNREADABLE, Undecodable, decode_record, event_decoder
 from stream.model.limits import BATCH, BATCH_RECORDS
 from stream.model.topics import EVENTS_SMS, SENDERS
@@ -33,6 +33,16 @@ def batch(codec: str, value: bytes, *, records: int = 1) -> bytes:
 def test_a_batch_within_the_bound_is_read_as_it_is(codec: str) -> None:
     found = records_in(batch(codec, b"value" * 1_000, records=3))
     assert [(one.offset, one.key, one.value) for one in found] == [(n, b"key", b"value" * 1_000) for n in range(3)]
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_bytes_are_found_in_batches_without_their_records_and_perhaps_in_a_bomb(codec: str) -> None:
+    batches = batch(codec, b"other" * 1_000) + batch(codec, b"value")
+    assert holds(memoryview(batches), b"value")
+    assert not holds(memoryview(batches), b"valued")
+    assert holds(memoryview(batch(codec, bytes(BATCH.most // 4), records=8)), b"value"), (
+        "whoever asks on gets one record"
+    )
 
 
 @pytest.mark.parametrize("codec", CODECS)

@@ -17,10 +17,12 @@ from stream.kafka.describe import ClusterDescription, TopicDescription
 from stream.kafka.topics import EXPECTED, breaks_guarantees, differences
 from stream.model.topics import (
     CASE_EVENTS,
+    COMPLAINTS,
     DEAD_LETTER,
     DECISIONS,
     DELIVERIES,
     ENFORCE_TABLE,
+    EPOCHS,
     EVENTS_CALL,
     EXPRESSIONS,
     ORDERS,
@@ -36,7 +38,7 @@ GOOD = ClusterDescription(
     "C",
     {
         name: TopicDescription(
-            f"id-{name}", expected.partitions(ONE), {**expected.settings, "min.insync.replicas": "2"}, 3
+            f"id-{name}", expected.partitions(ONE), {**expected.settings_by(ONE), "min.insync.replicas": "2"}, 3
         )
         for name, expected in EXPECTED.items()
     },
@@ -80,6 +82,9 @@ def test_what_would_lose_a_guarantee_is_refused_with_the_mend(cluster: ClusterDe
         (_with(EXPRESSIONS, min_compaction_lag_ms="0"), "min.compaction.lag.ms=86400000"),
         (_with(DECISIONS, max_message_bytes=str(1 << 20)), "max.message.bytes=2097152"),
         (_with(DEAD_LETTER, max_message_bytes="1000"), "max.message.bytes=2097152"),
+        (_with(EPOCHS, retention_ms="604800000"), "--topic epochs --add-config retention.ms=-1"),
+        (_with(COMPLAINTS, retention_ms="604800000"), "evidence of the duties would be gone"),
+        (_with(EVENTS_CALL, retention_ms="-1"), "--topic events.call --add-config retention.ms=604800000"),
     ],
 )
 def test_what_only_makes_a_loss_likelier_is_told_with_the_mend(cluster: ClusterDescription, told: str) -> None:

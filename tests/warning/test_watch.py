@@ -9,19 +9,23 @@ from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from bloom.partition import partition_of
+from stream.model.cases import CaseEvent, Discovered
 from stream.model.codec import decode_as, encode
 from stream.model.control import Activity, Party, key_of_control, party_key
 from stream.model.limits import BATCH
-from stream.model.topics import ACTIVITY, CASE_EVENTS, DEAD_LETTER
+from stream.model.places import digest_of, place_named
+from stream.model.topics import ACTIVITY, CASE_EVENTS, DEAD_LETTER, DECISIONS
 from stream.warning.rules.senders import WINDOW_MS
 from tests.filter import cases
 from tests.filter.harness import PARTITIONS, Broker, FilterProcess, event
 from tests.hostile import write_compressed
 from tests.patience import LONG_S
 from tests.warning.harness import WatchProcess, found_in, part, raised, write
+from tests.warning.rules.test_blocked import case_made_of, decision
 
 pytestmark = pytest.mark.kafka
 
@@ -127,6 +131,52 @@ def test_two_share_the_senders_and_one_goes_on_alone(broker: Broker, tmp_path: P
         assert second.terminate() == 0
     findings = raised(broker)
     assert Counter(finding.finding for finding in findings) == dict.fromkeys(wanted, 1)
+
+
+def test_what_the_filter_blocked_opens_one_case_of_its_sender_and_day_however_often_it_is_read(
+    broker: Broker, tmp_path: Path
+) -> None:
+    broker.write_registry(cases.registry())
+    allowed = encode(msgspec.structs.replace(decision(), reason="consented", verdict="allow"))
+
+    def write_decisions(start: int) -> None:
+        broker.write(
+            (DECISIONS, partition, b"+8613800138000", value)
+            for number in range(start, start + 10)
+            for partition in range(3)
+            for value in (allowed, encode(msgspec.structs.replace(decision(), event=f"e-{partition}-{number}")))
+        )
+
+    write_decisions(0)
+    with WatchProcess(broker, tmp_path) as first:
+        broker.read(CASE_EVENTS, until=3)
+        assert first.terminate() == 0
+    write_decisions(10)
+    broker.write([(DECISIONS, 0, b"k", b'{"reason":"prohibited_content"'), (DECISIONS, 0, b"k", None)])
+    with WatchProcess(broker, tmp_path, WURAO_WATCH__GROUP="wurao-watch-anew") as second:  # has all of it again
+        deadline = time.monotonic() + LONG_S
+        while sum(broker.committed("wurao-watch-anew.decisions").values()) < 122:
+            second.check()
+            assert time.monotonic() < deadline, second.last_words()
+            time.sleep(0.1)
+        assert second.terminate() == 0
+        assert "decision cannot be decoded" in second.log
+    written = broker.read(DECISIONS)
+    values = {(one.partition, one.offset): one.value for one in written}
+    events = []
+    for record in broker.read(CASE_EVENTS):
+        event = decode_as(CaseEvent, record.value)
+        assert (record.key.decode(), record.partition) == (event.case, partition_of(event.case, PARTITIONS))
+        for named in decode_as(Discovered, bytes(event.event)).finding.evidence:
+            place = place_named(named)
+            assert place is not None
+            assert (place.topic, place.digest) == (DECISIONS, digest_of(values[place.partition, place.offset]))
+        events.append(event)
+    case, _ = case_made_of(events)
+    assert case.finding is not None
+    assert (case.finding.party, len(case.finding.evidence)) == (Party(sender="ORG-BANK"), 30)
+    assert 30 <= case.blocked_count <= 60
+    assert cases.WILLING not in first.log + second.log
 
 
 def test_what_is_no_activity_is_named_and_stops_nothing(broker: Broker, tmp_path: Path) -> None:

@@ -10,9 +10,10 @@ import msgspec
 
 from stream.enforce.api import jurisdiction, permissions
 from stream.enforce.api.api_request import ApiRequest, ConditionalWrite, SendersWrite, Write
-from stream.enforce.api.case_index import case_of
-from stream.enforce.api.intake import case_event, owner_of
+from stream.enforce.api.case_facts import case_of
+from stream.enforce.api.intake import case_event
 from stream.enforce.api.responses import Accepted, Fault, faulty, forbidden
+from stream.enforce.api.search import owner_of
 from stream.enforce.procedures import complaint
 from stream.enforce.procedures.case_work import Assigned
 from stream.model.cases import CaseView
@@ -51,7 +52,7 @@ def decide(request: ApiRequest) -> Write | ConditionalWrite | SendersWrite:
             return SendersWrite(
                 None,
                 lambda registry: _decided(
-                    request, view, _of_its_owner(verified, owner_of(request, registry, channel, number))
+                    request, view, _of_its_owner(verified, owner_of(request.terms.numbering, registry, channel, number))
                 ),
             )
     return _decided(request, view, event)

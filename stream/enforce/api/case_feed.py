@@ -13,7 +13,8 @@ from aiokafka.errors import UnknownTopicOrPartitionError
 from stream import logs
 from stream.clock import WallClock
 from stream.config import Config
-from stream.enforce.api.case_index import CaseIndex, IndexedCase, indexed, is_expired
+from stream.enforce.api.case_index import CaseIndex
+from stream.enforce.api.indexed_case import IndexedCase, indexed, is_expired
 from stream.kafka import clients
 from stream.kafka.closing import close_within
 from stream.kafka.describe import describe_topics

@@ -18,26 +18,31 @@ Memory: each case keeps its view as the bytes that came, some 1 to 2 KiB.
 
 import heapq
 from bisect import bisect_left, insort
-from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
-from typing import Annotated, Final, NamedTuple
+from collections.abc import Collection, Hashable, Iterable, Iterator
+from typing import Final, TypeVar, get_args
 
-import msgspec
-
-from stream.enforce.api.auth import SUBSCRIBER, Caller
+from stream.enforce.api.auth import OFFICES, SUBSCRIBER, Caller
+from stream.enforce.api.case_facts import COMPLAINT
+from stream.enforce.api.indexed_case import NEVER_DUE, CaseGroup, IndexedCase, next_due
+from stream.enforce.api.number_index import NumberIndex
 from stream.enforce.api.responses import CaseLine
-from stream.enforce.api.shown import shown_party, shown_work, work_of
-from stream.enforce.procedures import appeal, campaign, complaint, dispute, listing, measure, prohibited, regulator
+from stream.enforce.api.search import NOTHING_FOUND, CaseQuery, Found, Key, cursor, needle, stands_in
+from stream.enforce.api.shown import SUPERVISORS, shown_party, shown_work, work_of
 from stream.enforce.procedures.effects import ProcedureName
-from stream.enforce.procedures.engine import Case
+from stream.enforce.procedures.regions import COUNTRY
 from stream.enforce.procedures.retention import Retention
-from stream.model.cases import CaseView, ClockDue
-from stream.model.control import Party, party_key
-from stream.model.fields import TIME_MAX, Time
+from stream.model.cases import CaseView
 
-PAGE_MAX: Final = 500
+K = TypeVar("K", bound=Hashable)
+
 FEW_MAX: Final = 5_000
-"""Cases about a party that are gone through for an office's page, in some milliseconds."""
+"""Cases about a party, or of a number, that are gone through for an office's page, in some milliseconds."""
+
+LOOKED_AT_MAX: Final = 20_000
+"""Cases that one page looks at, some 30 ms; where that is not all, the next page goes on from there."""
+
+READ_MAX: Final = 500
+"""Cases of which a page that looks for a text reads what the caller is shown, up to 50 ms."""
 
 REMOVED_MAX: Final = 1_000
 """Cases that are removed at a time, in some milliseconds."""
@@ -45,52 +50,9 @@ REMOVED_MAX: Final = 1_000
 DISPUTED_KEPT_MS: Final = 3_600_000
 """A complaint that is kept for its dispute's sake is checked again after this time."""
 
-NEVER_DUE: Final = TIME_MAX
-"""The sort key of a case without a clock: behind all that have one."""
-
-Key = tuple[int, str]
-"""What is due next (milliseconds), and the case id: by these a case is sorted in every list."""
+PROCEDURES: Final = get_args(ProcedureName)
 
 _BEGINNING: Final[Key] = (-1, "")
-_TIME_DIGITS_MAX: Final = len(str(TIME_MAX))
-
-
-class CaseQuery(msgspec.Struct, frozen=True):
-    """Which cases to list: of a procedure, in a state, about a party (`sender|…`, `number|…`).
-
-    `due_before`: what is due before this moment (milliseconds). `breached`: a term was missed, or none was.
-    `ended`: also those that have ended, which are left out unless asked for. `after`: a page's own `after`.
-    """
-
-    procedure: ProcedureName | None = None
-    state: str | None = None
-    party: str | None = None
-    due_before: Time | None = None
-    breached: bool | None = None
-    ended: bool = False
-    after: str | None = None
-    limit: Annotated[int, msgspec.Meta(ge=1, le=PAGE_MAX)] = 50
-
-
-class CaseGroup(NamedTuple):
-    """A list: its procedure, its state, whether that is an end, and whether a term was missed."""
-
-    procedure: str
-    state: str
-    ended: bool
-    breached: bool
-
-
-@dataclass(frozen=True, slots=True)
-class IndexedCase:
-    """One case. `owner` is who may see it besides the offices; `about` the party's key; `ended` when it ended."""
-
-    key: Key
-    group: CaseGroup
-    owner: str | None
-    about: str | None
-    ended: int | None
-    data: bytes
 
 
 class CaseIndex:
@@ -103,7 +65,11 @@ class CaseIndex:
         self._rows: dict[str, IndexedCase] = {}
         self._lists: dict[CaseGroup, list[Key]] = {}
         self._owned: dict[str, set[str]] = {}
-        self._about: dict[str, set[str]] = {}
+        self._about: dict[tuple[str, str], set[str]] = {}
+        """by procedure, as numbers are, so that nobody's search goes through what it may not see; and by party"""
+        self._held: dict[tuple[str, str], set[str]] = {}
+        """by office and person"""
+        self._numbers: dict[str, NumberIndex] = {}
         self._subscribers: list[str] = []
         """the owners that are subscribers, sorted: an agent's are those that begin as its scope does"""
 
@@ -113,12 +79,16 @@ class CaseIndex:
     def put(self, row: IndexedCase) -> None:
         """Replace the view of a case by its newest, as `indexed` reads it."""
         case = row.key[1]
-        self.drop(case)
+        before = self._remove(case)
         self._rows[case] = row
         insort(self._lists.setdefault(row.group, []), row.key)
         if row.owner is not None and row.owner.startswith(SUBSCRIBER) and row.owner not in self._owned:
             insort(self._subscribers, row.owner)
         self._index(row)
+        if before is None or before.numbers != row.numbers:  # a case's numbers hardly ever change
+            if before is not None:
+                self._numbers_of(before).remove(before.numbers, case)
+            self._numbers_of(row).add(row.numbers, case)
         self._retention.set(case, self._removable_at(row))
 
     def load(self, rows: Iterable[IndexedCase]) -> None:
@@ -128,8 +98,11 @@ class CaseIndex:
             self._rows[case] = row
             self._lists.setdefault(row.group, []).append(row.key)
             self._index(row)
+            self._numbers_of(row).load(row.numbers, case)
         for keys in self._lists.values():
             keys.sort()
+        for numbers in self._numbers.values():
+            numbers.sort()
         self._subscribers = sorted(owner for owner in self._owned if owner.startswith(SUBSCRIBER))
         self._retention.load((case, self._removable_at(row)) for case, row in self._rows.items())
 
@@ -137,7 +110,7 @@ class CaseIndex:
         """Remove what ended long enough before `now` (ms), at most `REMOVED_MAX` at a time. How many were due."""
         due = self._retention.due(now, rows_max=REMOVED_MAX)
         for case in due:
-            if f"{_COMPLAINT}{case}" in self._owned:
+            if f"{COMPLAINT}{case}" in self._owned:
                 self._retention.set(case, now + DISPUTED_KEPT_MS)
             else:
                 self.drop(case)
@@ -145,59 +118,120 @@ class CaseIndex:
 
     def drop(self, case: str) -> None:
         """The case is not kept any more."""
+        row = self._remove(case)
+        if row is not None:
+            self._numbers_of(row).remove(row.numbers, case)
+
+    def _remove(self, case: str) -> IndexedCase | None:
+        """Take a case out of all but the index of numbers; what it was."""
         row = self._rows.pop(case, None)
         if row is None:
-            return
+            return None
         self._retention.set(case, None)
         keys = self._lists[row.group]
         del keys[bisect_left(keys, row.key)]
-        for index, name in ((self._owned, row.owner), (self._about, row.about)):
-            if name is not None:
-                index[name].discard(case)
-                if not index[name]:
-                    del index[name]
+        if row.owner is not None:
+            _discard(self._owned, row.owner, case)
+        if row.about is not None:
+            _discard(self._about, (row.group.procedure, row.about), case)
+        for holder in row.holders:
+            _discard(self._held, holder, case)
         if row.owner is not None and row.owner.startswith(SUBSCRIBER) and row.owner not in self._owned:
             del self._subscribers[bisect_left(self._subscribers, row.owner)]
+        return row
 
     def view(self, case: str, caller: Caller) -> CaseView | None:
         """The case, if there is one that this caller may see."""
         row = self._rows.get(case)
-        return _views.decode(row.data) if row is not None and self._visible(row, caller) else None
+        return row.view() if row is not None and self._visible(row, caller) else None
 
     def about(self, party: str) -> list[CaseView]:
         """All cases about a party (`party_key`) that are kept. Some 10 µs a case."""
-        return [_views.decode(self._rows[case].data) for case in self._about.get(party, ())]
+        return [self._rows[case].view() for one in PROCEDURES for case in self._about.get((one, party), ())]
 
-    def page(self, query: CaseQuery, caller: Caller) -> tuple[list[CaseLine], str | None]:
-        """A page of cases in the order of their due dates, and the `after` of the next page (None on the last)."""
+    def page(self, query: CaseQuery, caller: Caller, found: Found = NOTHING_FOUND) -> tuple[list[CaseLine], str | None]:
+        """A page of cases in the order of their due dates, and the `after` of the next page (None on the last).
+
+        `found`: what the numbers come to that the query names.
+        """
+        search = _Search(query, caller, found)
         start = (cursor(query.after) if query.after else None) or _BEGINNING
         lines: list[CaseLine] = []
         last: Key | None = None
-        for key in self._keys(query, caller, start):
+        for looked_at, key in enumerate(self._keys(search, start)):
             if query.due_before is not None and key[0] >= query.due_before:
                 break
-            row = self._rows[key[1]]
-            if not _matches(row, query) or not self._visible(row, caller):
-                continue
-            if len(lines) == query.limit:
-                assert last is not None, "a full page has a last line"
+            if last is not None and (looked_at >= LOOKED_AT_MAX or search.read >= READ_MAX):
                 return lines, f"{last[0]}.{last[1]}"
-            lines.append(line_of(_views.decode(row.data), caller))
+            row = self._rows[key[1]]
+            if self._matches(row, search) and self._visible(row, caller) and search.holds(row):
+                if len(lines) == query.limit:
+                    assert last is not None, "a full page has a last line"
+                    return lines, f"{last[0]}.{last[1]}"
+                lines.append(line_of(row.view(), caller))
             last = key
         return lines, None
 
-    def _keys(self, query: CaseQuery, caller: Caller, start: Key) -> Iterable[Key]:
-        """The keys after `start`, in order: of the caller's own cases, of those about a party, else of the lists."""
-        cases: Iterable[str] | None = self._own(caller)
-        if cases is None and query.party is not None:
-            about = self._about.get(query.party, set())
-            cases = about if len(about) <= self._few_max else None  # of more, the lists have enough soon
+    def _keys(self, search: "_Search", start: Key) -> Iterable[Key]:
+        """The keys after `start`, in order: of the fewest cases that are known to hold all that are asked for."""
+        query, caller = search.query, search.caller
+        cases = self._candidates(search)
         if cases is None:
             seen = {group: keys for group, keys in self._lists.items() if caller.sees_procedure(group.procedure)}
             return heapq.merge(*(_from(keys, start) for group, keys in seen.items() if _in(group, query)))
         rows = (self._rows[case] for case in cases)
-        wanted = (row.key for row in rows if row.key > start and _matches(row, query))
-        return heapq.nsmallest(query.limit + 1, wanted)
+        wanted = (
+            row.key
+            for row in rows
+            if row.key > start and caller.sees_procedure(row.group.procedure) and self._matches(row, search)
+        )
+        return heapq.nsmallest(query.limit + 1, wanted) if query.text is None else sorted(wanted)
+
+    def _candidates(self, search: "_Search") -> Iterable[str] | None:
+        """Cases among which all are that are asked for; None where the lists have enough soon, or are all there is."""
+        query, caller = search.query, search.caller
+        own = self._own(caller)
+        if own is not None:
+            return own
+        if query.subscriber is not None:
+            return self._of_subscriber(f"{SUBSCRIBER}{query.subscriber}")
+        if query.assigned is not None:
+            offices = OFFICES if caller.role in SUPERVISORS else (caller.role,)
+            return {case for office in offices for case in self._held.get((office, query.assigned), ())}
+        if search.parties:
+            seen = [one for one in PROCEDURES if caller.sees_procedure(one)]
+            about = {case for party in search.parties for one in seen for case in self._about.get((one, party), ())}
+            if len(about) <= self._few_max:
+                return about
+        if search.prefixes:
+            return self._beginning(search)
+        return None
+
+    def _beginning(self, search: "_Search") -> set[str] | None:
+        """Where a number stands that begins so; None where there are many."""
+        few = set[str]()
+        for procedure, numbers in self._numbers.items():
+            if search.caller.sees_procedure(procedure):
+                for prefix in search.prefixes:
+                    cases = numbers.beginning(prefix, most=self._few_max)
+                    if cases is None:
+                        return None
+                    few |= cases
+        return few
+
+    def _matches(self, row: IndexedCase, search: "_Search") -> bool:
+        """Whether a case is asked for, as far as its text is not needed."""
+        query = search.query
+        return (
+            _in(row.group, query)
+            and (not search.parties or row.about in search.parties)
+            and (query.received_from is None or row.received >= query.received_from)
+            and (query.received_before is None or row.received < query.received_before)
+            and (query.subscriber is None or self._owner(row) == f"{SUBSCRIBER}{query.subscriber}")
+            and (not search.prefixes or any(number.startswith(search.prefixes) for number in row.numbers))
+            and search.is_held(row)
+            and search.is_competent(row)
+        )
 
     def _own(self, caller: Caller) -> Iterator[str] | None:
         """The cases that a caller sees who acts for somebody; None for those who see all."""
@@ -206,6 +240,12 @@ class CaseIndex:
         if caller.role == "subscriber-agent":
             return self._of_subscribers(caller.scope)
         return None
+
+    def _of_subscriber(self, owner: str) -> Iterator[str]:
+        """The cases of one subscriber, and the disputes about them."""
+        for case in self._owned.get(owner, ()):
+            yield case
+            yield from self._owned.get(f"{COMPLAINT}{case}", ())
 
     def _of_subscribers(self, starts: Collection[str]) -> Iterator[str]:
         """The cases of the subscribers whose numbers begin so, and the disputes about them."""
@@ -218,27 +258,70 @@ class CaseIndex:
                 owner = self._subscribers[index]
                 if not owner.startswith(start):
                     break
-                for case in self._owned[owner]:
-                    yield case
-                    yield from self._owned.get(f"{_COMPLAINT}{case}", ())
+                yield from self._of_subscriber(owner)
 
     def _removable_at(self, row: IndexedCase) -> int | None:
         return None if row.ended is None else row.ended + self._kept_ms
 
     def _index(self, row: IndexedCase) -> None:
-        for index, name in ((self._owned, row.owner), (self._about, row.about)):
-            if name is not None:
-                index.setdefault(name, set()).add(row.key[1])
+        if row.owner is not None:
+            self._owned.setdefault(row.owner, set()).add(row.key[1])
+        if row.about is not None:
+            self._about.setdefault((row.group.procedure, row.about), set()).add(row.key[1])
+        for holder in row.holders:
+            self._held.setdefault(holder, set()).add(row.key[1])
+
+    def _numbers_of(self, row: IndexedCase) -> NumberIndex:
+        return self._numbers.setdefault(row.group.procedure, NumberIndex())
+
+    def _owner(self, row: IndexedCase) -> str | None:
+        """Whose a case is: a dispute belongs to whose complaint it is about."""
+        if row.owner is None or not row.owner.startswith(COMPLAINT):
+            return row.owner
+        complained = self._rows.get(row.owner.removeprefix(COMPLAINT))
+        return complained.owner if complained else None
 
     def _visible(self, row: IndexedCase, caller: Caller) -> bool:
-        """A dispute belongs to whose complaint it is about."""
-        owner = row.owner
-        if not caller.sees_procedure(row.group.procedure):
+        return caller.sees_procedure(row.group.procedure) and caller.sees(self._owner(row))
+
+
+class _Search:
+    """A query of one caller, with what it comes to; `read` counts the cases that were read for its text."""
+
+    def __init__(self, query: CaseQuery, caller: Caller, found: Found) -> None:
+        self.query, self.caller = query, caller
+        self.prefixes = found.prefixes
+        self.parties = found.parties or ((query.party,) if query.party is not None else ())
+        self.read = 0
+        self._needle = needle(query.text) if query.text is not None else b""
+        personal = query.text is not None or query.subscriber is not None or query.number is not None
+        own = caller.jurisdiction.region if caller.role == "regulator" and caller.jurisdiction else COUNTRY
+        self._region = own if personal and own != COUNTRY else None
+
+    def holds(self, row: IndexedCase) -> bool:
+        """Whether the text that is looked for stands in what the caller is shown.
+
+        What an office is not shown of a case is little, so for it the bytes are looked through first, in a microsecond;
+        who is shown less would learn from the time that something stands there.
+        """
+        if self.query.text is None:
+            return True
+        if self.caller.role in OFFICES and self._needle not in row.data.lower():
             return False
-        if owner is not None and owner.startswith(_COMPLAINT):
-            complained = self._rows.get(owner.removeprefix(_COMPLAINT))
-            owner = complained.owner if complained else None
-        return caller.sees(owner)
+        self.read += 1
+        return stands_in(self.query.text, row.view(), self.caller)
+
+    def is_held(self, row: IndexedCase) -> bool:
+        """Whether it is in the hands that are asked for."""
+        query, role = self.query, self.caller.role
+        if query.assigned is None and not query.unassigned:
+            return True
+        people = {person for office, person in row.holders if office == role or role in SUPERVISORS}
+        return query.assigned in people if query.assigned is not None else not people
+
+    def is_competent(self, row: IndexedCase) -> bool:
+        """An administration of a province finds people in no case of another's (Article 27)."""
+        return self._region is None or row.region in ("", self._region)
 
 
 def line_of(view: CaseView, caller: Caller) -> CaseLine:
@@ -259,101 +342,6 @@ def line_of(view: CaseView, caller: Caller) -> CaseLine:
     )
 
 
-def next_due(clocks: tuple[ClockDue, ...]) -> int:
-    """The next clock that runs; else the last that was missed, whose duty is still owed; else `NEVER_DUE`.
-
-    Once a case has gone on to its next clock, what it missed earlier presses nobody any more.
-    """
-    running = [clock.due for clock in clocks if not clock.breached]
-    missed = [clock.due for clock in clocks if clock.breached]
-    return min(running) if running else max(missed, default=NEVER_DUE)
-
-
-_COMPLAINT: Final = "complaint|"
-_views: Final = msgspec.json.Decoder(CaseView)
-
-
-def indexed(data: bytes) -> IndexedCase:
-    """A view as it stands in its topic. Raises `msgspec.MsgspecError` or `KeyError` for bytes that are none."""
-    view = _views.decode(data)
-    return IndexedCase(
-        key=(NEVER_DUE if view.ended else next_due(view.due), view.case),
-        group=CaseGroup(view.procedure, view.state, view.ended, breached=any(clock.breached for clock in view.due)),
-        owner=_owner(view),
-        about=party_key(view.party) if view.party else None,
-        ended=view.updated if view.ended else None,
-        data=data,
-    )
-
-
-class _Expiry(msgspec.Struct, frozen=True):
-    """Of a view, what says whether it is still kept."""
-
-    updated: int
-    ended: bool = False
-    state: str = ""
-
-
-_expiries: Final = msgspec.json.Decoder(_Expiry)
-
-
-def is_expired(data: bytes, *, by: int) -> bool:
-    """Whether a view shows a case that ended by this moment (milliseconds), decoding only that: 1 µs.
-
-    Never of a disputed complaint, which `remove_expired` decides about. Raises `msgspec.MsgspecError`.
-    """
-    seen = _expiries.decode(data)
-    return seen.ended and seen.updated <= by and seen.state != complaint.ComplaintState.DISPUTED
-
-
-def case_of(view: CaseView) -> Case:
-    """The case itself. Raises `msgspec.MsgspecError` for a body that is none of its procedure."""
-    return _CASES[view.procedure].decode(view.body)
-
-
-def _owner(view: CaseView) -> str | None:
-    """Whose a case is besides the offices'.
-
-    A complaint is its user's and never the sender's, who would learn the number of who complained.
-    """
-    owner: str | None = None
-    match case_of(view):
-        case measure.MeasureCase(finding=found) if found is not None:
-            owner = party_key(found.party)
-        case appeal.AppealCase(appeal=appealed) if appealed is not None:
-            owner = party_key(appealed.party)
-        case listing.ListingCase(punishment=punished) if punished is not None:
-            owner = party_key(punished.party)
-        case campaign.CampaignCase(filing=filed) if filed is not None and filed.sender:
-            owner = party_key(Party(sender=filed.sender))
-        case complaint.ComplaintCase(complaint=by_user) if by_user is not None and by_user.subscriber:
-            owner = f"{SUBSCRIBER}{by_user.subscriber}"
-        case dispute.DisputeCase(dispute=submitted) if submitted is not None:
-            by_complaint = (
-                f"{_COMPLAINT}{submitted.complaint}"  # of versions before, whose it is the complaint alone knows
-            )
-            owner = f"{SUBSCRIBER}{submitted.subscriber}" if submitted.subscriber else by_complaint
-        case _:
-            pass
-    return owner
-
-
-def _decoder(kind: type[Case]) -> msgspec.json.Decoder[Case]:
-    return msgspec.json.Decoder(kind)
-
-
-_CASES: Final[dict[str, msgspec.json.Decoder[Case]]] = {
-    "measure": _decoder(measure.MeasureCase),
-    "complaint": _decoder(complaint.ComplaintCase),
-    "appeal": _decoder(appeal.AppealCase),
-    "dispute": _decoder(dispute.DisputeCase),
-    "campaign": _decoder(campaign.CampaignCase),
-    "prohibited-content": _decoder(prohibited.ProhibitedCase),
-    "regulator-order": _decoder(regulator.RegulatorCase),
-    "listing": _decoder(listing.ListingCase),
-}
-
-
 def _in(group: CaseGroup, query: CaseQuery) -> bool:
     return (
         query.procedure in (None, group.procedure)
@@ -363,17 +351,12 @@ def _in(group: CaseGroup, query: CaseQuery) -> bool:
     )
 
 
-def _matches(row: IndexedCase, query: CaseQuery) -> bool:
-    return _in(row.group, query) and query.party in (None, row.about)
+def _discard(index: dict[K, set[str]], name: K, case: str) -> None:
+    index[name].discard(case)
+    if not index[name]:
+        del index[name]
 
 
 def _from(keys: list[Key], start: Key) -> Iterator[Key]:
     """The keys after `start`, without a copy of what may be a long list."""
     return (keys[index] for index in range(bisect_left(keys, (start[0], start[1] + "\0")), len(keys)))
-
-
-def cursor(after: str) -> Key | None:
-    """Where the next page begins, by a page's own `after`; None for a text that is none."""
-    due, dot, case = after.partition(".")
-    is_time = due.isascii() and due.isdecimal() and len(due) <= _TIME_DIGITS_MAX
-    return (int(due), case) if dot and is_time else None

@@ -4,7 +4,7 @@ Pure. Every function checks in the same order: is the body complete (400), may t
 there such a case (404), would it take this (409). None writes or reads a topic; the server does.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -12,15 +12,15 @@ import msgspec
 from stream.enforce.api import jurisdiction, permissions, request_parsing
 from stream.enforce.api.api_request import ApiRequest, ConditionalWrite, SendersWrite, Write
 from stream.enforce.api.auth import Caller
-from stream.enforce.api.case_index import CaseQuery, case_of, cursor
+from stream.enforce.api.case_facts import case_of
 from stream.enforce.api.request_parsing import Fields
 from stream.enforce.api.responses import Accepted, Fault, Problem, Refusal, faulty, forbidden, wrong_state
+from stream.enforce.api.search import owner_of
 from stream.enforce.procedures import appeal, campaign, complaint, fitness, ids, messages, prohibited, regulator
 from stream.enforce.procedures.dispute import WILL_ASK
 from stream.enforce.procedures.forms import PERSON
 from stream.enforce.procedures.listing import Punished
 from stream.enforce.procedures.measure_case import MeasureState
-from stream.enforce.procedures.terms import Terms
 from stream.model import topics
 from stream.model.cases import DOCKET, CaseEvent, EscalationFinding
 from stream.model.control import (
@@ -36,36 +36,16 @@ from stream.model.control import (
 )
 from stream.model.fields import Channel
 from stream.model.registry import KEY_BAR, Expression, key_fault, key_of
-from stream.model.times import asked_problem
 from stream.registry import order_rule
-from stream.registry.admission import expiry_problem, number_as_written
+from stream.registry.admission import expiry_problem
 from stream.registry.known_names import KnownNames
 from stream.registry.order_rule import Received
-from stream.registry.ownership import owned_form
 from stream.registry.registry import Registry
 
 BY_HAND: Final = ("prohibited-content", "inspection")
 """Grounds that people find; the rest are those of early warning and of other cases."""
 
 INSPECTION_BASIS: Final = "measures"
-
-
-# ---- what is asked for
-
-
-def query(stated: Mapping[str, str], terms: Terms, now: int) -> CaseQuery:
-    """Which cases are asked for, a party's number as read. Raises `Problem` 400 with all faults."""
-    asked = request_parsing.query(stated, CaseQuery)
-    if asked.due_before is not None and (problem := asked_problem(asked.due_before, now)):
-        raise faulty(Fault("due_before", problem, "state milliseconds since the epoch, UTC"))
-    if asked.after and cursor(asked.after) is None:
-        raise faulty(Fault("after", "it is no page's `after`", "state it as the page before gave it, or leave it out"))
-    kind, _, number = (asked.party or "").partition("|")
-    if kind != "number":
-        return asked
-    # As parties are kept; of both channels, since a question names none.
-    read = number_as_written(number, None, terms.numbering) or number
-    return msgspec.structs.replace(asked, party=party_key(Party(number=read))) if read else asked
 
 
 # ---- complaints and disputes
@@ -102,19 +82,10 @@ def _of_owner(
         return _complaint(record, lacking)
 
     def resolve(registry: Registry) -> Write:
-        owner = owner_of(request, registry, channel, number)
+        owner = owner_of(request.terms.numbering, registry, channel, number)
         return _complaint(msgspec.structs.replace(record, owner=owner), lacking)
 
     return SendersWrite(None, resolve)
-
-
-def owner_of(request: ApiRequest, registry: Registry, channel: Channel, number: str) -> str | None:
-    """Whose number it is, as read; nobody's name where nobody owns it."""
-    ownership, numbering = registry.ownership[channel], request.terms.numbering
-    if not numbering.is_person(number):
-        number = owned_form(ownership, number, numbering.plus_country)
-    holding = ownership.owner(number)
-    return holding.sender if holding is not None else None
 
 
 def _complaint(record: Complaint, lacking: tuple[str, ...]) -> Write:
@@ -256,7 +227,8 @@ def find(request: ApiRequest) -> Write | SendersWrite:
 
     def resolve(registry: Registry) -> Write:
         channels: tuple[Channel, ...] = ("sms", "call") if record.channel is None else (record.channel,)
-        owner = next((one for channel in channels if (one := owner_of(request, registry, channel, number))), None)
+        owners = (owner_of(request.terms.numbering, registry, channel, number) for channel in channels)
+        owner = next((one for one in owners if one), None)
         if owner is None:
             return _found(request, record)
         named = (*record.evidence, party_key(record.party))

@@ -8,7 +8,7 @@ import msgspec
 
 from stream.enforce.api.api_request import ApiRequest
 from stream.enforce.api.auth import Caller
-from stream.enforce.api.case_index import case_of
+from stream.enforce.api.case_facts import case_of
 from stream.enforce.api.responses import forbidden
 from stream.enforce.procedures import appeal, campaign, messages, regulator
 from stream.enforce.procedures.listing import ListingCase

@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from stream.enforce.api.api_request import ApiRequest, OrderWrite, Write
-from stream.enforce.api.case_index import case_of
+from stream.enforce.api.case_facts import case_of
 from stream.enforce.api.responses import Accepted, Fault, Problem, Refusal, faulty, forbidden
 from stream.enforce.procedures import prohibited, regulator
 from stream.enforce.procedures.measure import STANDING, MeasureCase

@@ -8,7 +8,7 @@ import asyncio
 import math
 import signal
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final
 
@@ -19,11 +19,12 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from stream import logs
 from stream.clock import WallClock
 from stream.config import Config, ConfigError, keys_of
-from stream.enforce.api import auth, intake, names, permissions, request_parsing
-from stream.enforce.api.api_request import ApiRequest, ConditionalWrite, OrderWrite, SendersWrite
+from stream.enforce.api import auth, names, permissions, request_parsing, search
+from stream.enforce.api.api_request import ApiRequest, ConditionalWrite, OrderWrite, SendersWrite, Write
 from stream.enforce.api.auth import Caller
 from stream.enforce.api.case_feed import CaseFeed
 from stream.enforce.api.case_index import CaseIndex, line_of
+from stream.enforce.api.looks import look
 from stream.enforce.api.operations import READINGS, WRITINGS, ReadOperation, WriteOperation
 from stream.enforce.api.recent import RecentActs, RecentKeys, digest
 from stream.enforce.api.responses import (
@@ -53,7 +54,7 @@ from stream.kafka.topics import EXPECTED
 from stream.metrics import ApiMetrics
 from stream.model.answers import json_of
 from stream.model.registry import Expression, Order
-from stream.model.topics import EXPRESSIONS
+from stream.model.topics import ACCESSES, EXPRESSIONS
 from stream.policy.loading import load as load_policy
 from stream.rate_limit import RateLimit
 from stream.registry.order_rule import Received
@@ -195,13 +196,31 @@ class ApiServer:
         if isinstance(operation, WriteOperation):
             return 202, await self._accepted(operation, request, caller, index)
         if operation.name == "list-cases":
-            lines, after = index.page(intake.query(request.query, self._terms, self._clock.now()), caller)
-            return 200, CasePage(tuple(lines), after)
+            return 200, await self._page(index, request.query, caller)
         view = index.view(request.match_info["case"], caller)
         if view is None:
             raise unknown(request.match_info["case"])
+        await self._record(caller, operation.name, [view.case])
         possible, view = permissions.possible(view, caller), shown(view, caller)
         return 200, CaseShown(line_of(view, caller), view.body, possible)
+
+    async def _record(
+        self, caller: Caller, operation: str, cases: Sequence[str], asked: Mapping[str, str] | None = None
+    ) -> None:
+        """Nobody looks unseen: what is shown is recorded first. Raises `Problem` 503."""
+        access = look(caller, self._clock.now(), operation=operation, asked=asked, cases=cases)
+        try:
+            await self._writer.write(Write(ACCESSES, access.access, access.access, access, Accepted(access.access)))
+        except Problem as problem:
+            reason = "what is shown is recorded first, and the broker has not acknowledged the record; ask again"
+            raise Problem(503, Refusal("not-ready", reason)) from problem
+
+    async def _page(self, index: CaseIndex, stated: Mapping[str, str], caller: Caller) -> CasePage:
+        query = search.asked(stated, self._terms, self._clock.now(), caller)
+        registry = await self._registered(None) if query.owner_of is not None else None
+        lines, after = index.page(query, caller, search.found(query, self._terms.numbering, registry))
+        await self._record(caller, "list-cases", [line.case for line in lines], asked=stated)
+        return CasePage(tuple(lines), after)
 
     async def _accepted(
         self, operation: WriteOperation, request: web.Request, caller: Caller, index: CaseIndex

@@ -3,7 +3,8 @@
 Pure. Who only reads sees numbers masked, wherever they stand in the case, and rather too much hidden than too little.
 A party sees the case against it, and of a complaint or dispute behind it the reference alone: who complained, and with
 what evidence, is never told to the accused. What an office notes, attaches and assigns is its own: parties and users
-see nothing of it, of the offices each its own; the regulator, and who only reads, sees all.
+see nothing of it, of the offices each its own; the regulator, and who only reads, sees all. What one officer has
+proposed and none decided is no party's or user's to know.
 """
 
 import re
@@ -12,7 +13,7 @@ from typing import Final
 import msgspec
 
 from bloom.number import masked
-from stream.enforce.api.auth import OFFICES, Caller, Role
+from stream.enforce.api.auth import OFFICES, SCOPED, Caller, Role
 from stream.enforce.procedures.case_work import CaseWork
 from stream.model.cases import CaseView
 from stream.model.control import Grounds, Party
@@ -34,8 +35,8 @@ def shown(view: CaseView, caller: Caller) -> CaseView:
     if caller.role == "read-only":
         body = msgspec.json.encode(_masked(msgspec.json.decode(bytes(view.body))))
         return msgspec.structs.replace(view, body=msgspec.Raw(body), party=shown_party(view.party, caller))
-    if caller.role == "sender" and view.procedure == "measure":
-        return msgspec.structs.replace(view, body=_without_evidence_of_users(view.body))
+    if caller.role in SCOPED:
+        return msgspec.structs.replace(view, body=_for_whom_it_concerns(view.body, accused=caller.role == "sender"))
     return view
 
 
@@ -74,11 +75,16 @@ class _Worked(msgspec.Struct, frozen=True):
 _worked: Final = msgspec.json.Decoder(_Worked)
 
 
+def masked_text(text: str) -> str:
+    """A text with its numbers masked; with stars for them where they stand among other words."""
+    number = _NUMBER.fullmatch(text)
+    return hidden(text) if number is None else f"{number[1] or ''}{masked(number[2])}"
+
+
 def _masked(value: object) -> object:
     match value:
         case str():
-            number = _NUMBER.fullmatch(value)
-            return hidden(value) if number is None else f"{number[1] or ''}{masked(number[2])}"
+            return masked_text(value)
         case dict():
             return {name: _masked(inner) for name, inner in value.items()}
         case list():
@@ -87,11 +93,16 @@ def _masked(value: object) -> object:
             return value
 
 
-def _without_evidence_of_users(body: msgspec.Raw) -> msgspec.Raw:
-    """Findings of versions before bear the user's evidence behind the reference of the complaint."""
-    case = msgspec.json.decode(bytes(body))
-    found = case.get("finding") or {}
-    if found.get("grounds") not in OF_USERS:
-        return body
-    found["evidence"] = found.get("evidence", [])[:1]
+def _for_whom_it_concerns(body: msgspec.Raw, *, accused: bool) -> msgspec.Raw:
+    """Without what one officer proposes and none has decided; for the accused without users' numbers and evidence.
+
+    Findings of versions before bear the user's evidence behind the reference of the complaint; what an officer names as
+    evidence, or writes, may hold a number.
+    """
+    case = {**msgspec.json.decode(bytes(body)), "proposed": None}
+    found = case.get("finding")
+    if accused and found:
+        evidence = found.get("evidence", [])
+        shown_evidence = evidence[:1] if found.get("grounds") in OF_USERS else evidence
+        case["finding"] = {**found, "evidence": [masked_text(one) for one in shown_evidence]}
     return msgspec.Raw(msgspec.json.encode(case))

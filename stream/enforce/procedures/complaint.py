@@ -61,8 +61,9 @@ from stream.enforce.procedures.engine import (
     warn,
 )
 from stream.enforce.procedures.ids import dispute_case, prohibited_case
-from stream.enforce.procedures.messages import Discovered, Disputed
+from stream.enforce.procedures.messages import Disputed
 from stream.enforce.procedures.telling import Served, ask, begin_supplement, over, reached, waiting_rows
+from stream.model.cases import Discovered
 from stream.model.control import Addressee, Complaint, Finding, Grounds, Notice, NoticeSubject, Party
 from stream.model.registry import Expression
 

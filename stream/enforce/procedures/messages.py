@@ -8,6 +8,7 @@ from typing import Literal
 import msgspec
 
 from stream.enforce.procedures.forms import Wrong
+from stream.model.cases import Discovered
 from stream.model.control import Appeal as AppealRecord
 from stream.model.control import CaseId, Dispute, Finding
 from stream.model.fields import Channel, Measure
@@ -102,14 +103,8 @@ class Disputed(msgspec.Struct, frozen=True, tag_field="event", tag="disputed"):
     early: bool = False
 
 
-class Discovered(msgspec.Struct, frozen=True, tag_field="event", tag="discovered"):
-    """Prohibited content was found. The finding's evidence names the decisions and texts that were kept."""
-
-    finding: Finding
-
-
 class Seconded(msgspec.Struct, frozen=True, tag_field="event", tag="seconded"):
-    """A second person has looked at what one alone did for its urgency, and confirms it."""
+    """A person has looked at what a machine found, or another at what one did alone for its urgency: confirmed."""
 
     detail: str | None = None
     actor: str | None = None

@@ -6,15 +6,19 @@ the outcome. Where the investigation clears the party, the measure is annulled.
 
 Nobody is suspended on one person's word for long: a finding bears its evidence, and a person other than whoever found
 it confirms the suspension within the hour, or it is annulled and reported as such.
+
+What the filter blocks opens a case by itself, once a party and day: that content was stopped as it came, so it is kept
+and reported, and a person asked to look at it within the hour. Nobody is suspended on a machine's word: the first
+person who confirms what it found is its finder from then on (decision 0024).
 """
 
 from enum import StrEnum
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
 from stream.enforce.procedures.clocks import ClockFired
-from stream.enforce.procedures.effects import Alert, ClearClock, KeepRecord, NotifyCase, RaiseFinding, SendReport
+from stream.enforce.procedures.effects import Act, Alert, ClearClock, KeepRecord, NotifyCase, RaiseFinding, SendReport
 from stream.enforce.procedures.engine import (
     ANY_DUE,
     ANY_WARNING,
@@ -29,21 +33,33 @@ from stream.enforce.procedures.engine import (
     warn,
 )
 from stream.enforce.procedures.ids import measure_case
-from stream.enforce.procedures.messages import Change, Discovered, Lift, MeasureChanged, Seconded
+from stream.enforce.procedures.messages import Change, Lift, MeasureChanged, Seconded
+from stream.model.cases import BlockedContent, Discovered
 from stream.model.control import Addressee, Finding
 
 BASIS = "prohibited-content"
+
+EVIDENCE_MAX: Final = 30
+"""Blocked events that a case names, and keeps: enough to judge by. Of the rest it has the count."""
 
 
 class ProhibitedState(StrEnum):
     """Where such a case stands."""
 
     NEW = "new"
+    FLAGGED = "flagged"
     FOUND = "found"
     INVESTIGATED = "under-investigation"
     CONFIRMED = "confirmed"
     CLEARED = "cleared"
     UNCONFIRMED = "unconfirmed"
+
+
+class CountedTo(msgspec.Struct, frozen=True):
+    """Up to which offset of a partition of `decisions` blocked events are counted."""
+
+    partition: int
+    last: int
 
 
 class ProhibitedCase(Case, frozen=True, kw_only=True):
@@ -55,6 +71,9 @@ class ProhibitedCase(Case, frozen=True, kw_only=True):
     """the last change of the measure"""
     seconded: Seconded | None = None
     """who confirmed the suspension"""
+    blocked_count: int = 0
+    """events that the filter blocked, at least"""
+    counted: tuple[CountedTo, ...] = ()
 
 
 class Investigated(msgspec.Struct, frozen=True, tag_field="event", tag="investigated"):
@@ -71,6 +90,14 @@ IS_PROHIBITED = Condition[ProhibitedCase, Discovered](
     "the finding is of prohibited content, and bears evidence",
     lambda turn: turn.event.finding.basis == BASIS and bool(turn.event.finding.evidence),
 )
+BY_FILTER = Condition[ProhibitedCase, Discovered](
+    "the filter found and blocked it, with evidence",
+    lambda turn: IS_PROHIBITED.holds(turn) and turn.event.blocked is not None,
+)
+MORE = Condition[ProhibitedCase, Discovered](
+    "the filter has blocked more of the same finding's",
+    lambda turn: turn.event.blocked is not None and turn.event.finding.finding == _finding(turn.case).finding,
+)
 BY_ANOTHER = Condition[ProhibitedCase, Seconded](
     "it is another person than whoever found it",
     lambda turn: turn.event.actor is None or turn.event.actor != _finding(turn.case).actor,
@@ -83,16 +110,31 @@ def _discover(turn: Turn[ProhibitedCase, Discovered]) -> Done[ProhibitedCase]:
     """The party is suspended at once; the record is kept; state organs and regulator get reports; people confirm it."""
     finding = turn.event.finding
     case = msgspec.structs.replace(turn.case, finding=finding)
-    acts = (
-        RaiseFinding(finding, origin=turn.case.case),
-        KeepRecord(finding.evidence or (finding.finding,), BASIS),
-        _report(turn, finding, "state-organs", "prohibited content found and stopped"),
-        _report(turn, finding, "regulator", "prohibited content found and stopped"),
-        turn.clock("investigate"),
-        turn.clock("second"),
-        Alert("decision", "second"),
-    )
-    return Done(case, acts)
+    return Done(case, (RaiseFinding(finding, origin=turn.case.case), *_begin(turn, finding)))
+
+
+def _flag(turn: Turn[ProhibitedCase, Discovered]) -> Done[ProhibitedCase]:
+    """It was stopped as it came; the record is kept; state organs and regulator get reports; a person looks at it."""
+    finding = turn.event.finding
+    case = _counted(msgspec.structs.replace(turn.case, finding=finding), turn.event.blocked)
+    return Done(case, _begin(turn, finding))
+
+
+def _add(turn: Turn[ProhibitedCase, Discovered]) -> Done[ProhibitedCase]:
+    """It is counted; the first of it are added to the evidence, and kept."""
+    finding = _finding(turn.case)
+    room = max(0, EVIDENCE_MAX - len(finding.evidence))
+    new = tuple(one for one in turn.event.finding.evidence if one not in finding.evidence)[:room]
+    known = msgspec.structs.replace(finding, evidence=(*finding.evidence, *new))
+    case = _counted(msgspec.structs.replace(turn.case, finding=known), turn.event.blocked)
+    return Done(case, (KeepRecord(new, BASIS),) if new else ())
+
+
+def _take_up(turn: Turn[ProhibitedCase, Seconded]) -> Done[ProhibitedCase]:
+    """The party is suspended at once, as found by whoever looked; another person confirms it."""
+    finding = msgspec.structs.replace(_finding(turn.case), actor=turn.event.actor)
+    case = msgspec.structs.replace(turn.case, finding=finding)
+    return Done(case, (RaiseFinding(finding, origin=turn.case.case), turn.clock("second"), Alert("decision", "second")))
 
 
 def _second(turn: Turn[ProhibitedCase, Seconded]) -> Done[ProhibitedCase]:
@@ -119,10 +161,36 @@ def _confirm(turn: Turn[ProhibitedCase, Investigated]) -> Done[ProhibitedCase]:
 
 
 def _clear(turn: Turn[ProhibitedCase, Investigated]) -> Done[ProhibitedCase]:
-    """The outcome is reported to the regulator and the state organs; the measure is annulled."""
+    """The outcome is reported to the regulator and the state organs; the measure, if there is one, is annulled."""
     finding, detail = _finding(turn.case), turn.event.detail
     reports = (_report(turn, finding, "regulator", detail), _report(turn, finding, "state-organs", detail))
+    if turn.case.state == ProhibitedState.FLAGGED:
+        return Done(turn.case, reports)
     return Done(turn.case, (*reports, NotifyCase(measure_case(finding), Lift(detail, annul=True))))
+
+
+def _begin(turn: Turn[ProhibitedCase, Discovered], finding: Finding) -> tuple[Act, ...]:
+    return (
+        KeepRecord(finding.evidence or (finding.finding,), BASIS),
+        _report(turn, finding, "state-organs", "prohibited content found and stopped"),
+        _report(turn, finding, "regulator", "prohibited content found and stopped"),
+        turn.clock("investigate"),
+        turn.clock("second"),
+        Alert("decision", "second"),
+    )
+
+
+def _counted(case: ProhibitedCase, blocked: BlockedContent | None) -> ProhibitedCase:
+    """With what was blocked counted, but for what may have been counted before: at least so much was blocked."""
+    if blocked is None:
+        return case
+    before = next((one.last for one in case.counted if one.partition == blocked.partition), -1)
+    others = tuple(one for one in case.counted if one.partition != blocked.partition)
+    return msgspec.structs.replace(
+        case,
+        blocked_count=case.blocked_count + (blocked.count if blocked.first > before else 0),
+        counted=(*others, CountedTo(blocked.partition, max(before, blocked.last))),
+    )
 
 
 def _finding(case: ProhibitedCase) -> Finding:
@@ -138,18 +206,23 @@ def _report(turn: Turn[ProhibitedCase, msgspec.Struct], finding: Finding, to: Ad
 # ---- the table
 
 S = ProhibitedState
+OPEN = (S.FLAGGED, S.FOUND, S.INVESTIGATED)
+ENDED = (S.CONFIRMED, S.CLEARED, S.UNCONFIRMED)
 row = RowBuilder(ProhibitedCase)
 
 # fmt: off
 TABLE = (
+    row(S.NEW,          Discovered,     S.FLAGGED,      _flag, BY_FILTER),
     row(S.NEW,          Discovered,     S.FOUND,        _discover, IS_PROHIBITED),
+    row((*OPEN, *ENDED), Discovered,    None,           _add, MORE),
+    row(S.FLAGGED,      Seconded,       S.FOUND,        _take_up),
     row(S.FOUND,        Seconded,       S.INVESTIGATED, _second, BY_ANOTHER),
     row(S.FOUND,        ClockFired,     S.UNCONFIRMED,  _unconfirmed, fired("second")),
-    row((S.FOUND, S.INVESTIGATED), Investigated, S.CONFIRMED, _confirm, CONFIRMED),
-    row((S.FOUND, S.INVESTIGATED), Investigated, S.CLEARED,   _clear, CLEARED),
-    row((S.FOUND, S.INVESTIGATED), ClockFired,   None,        warn, ANY_WARNING),
-    row((S.FOUND, S.INVESTIGATED), ClockFired,   None,        breach, ANY_DUE),
-    row((S.FOUND, S.INVESTIGATED, S.CONFIRMED, S.CLEARED, S.UNCONFIRMED), MeasureChanged, None, _note),
+    row(OPEN, Investigated, S.CONFIRMED, _confirm, CONFIRMED),
+    row(OPEN, Investigated, S.CLEARED,   _clear, CLEARED),
+    row(OPEN, ClockFired,   None,        warn, ANY_WARNING),
+    row(OPEN, ClockFired,   None,        breach, ANY_DUE),
+    row((*OPEN, *ENDED), MeasureChanged, None,          _note),
 )
 # fmt: on
 
@@ -160,17 +233,19 @@ PROCEDURE = Procedure[ProhibitedCase](
     theory=(
         "Stopped at once, and the party notified at the same time; the record is kept; state organs and regulator "
         "get a report, and later the outcome. A second person confirms the suspension within the hour (our reading of "
-        "Article 22, for no party was told before), or it is annulled."
+        "Article 22, for no party was told before), or it is annulled. What the filter blocks opens a case once a "
+        "party and day; it was stopped as it came, and nobody is suspended for it before a person has looked at it."
     ),
     states={
         S.NEW: "nothing has happened",
+        S.FLAGGED: "the filter blocked it, and it is reported; a person is to look at it",
         S.FOUND: "stopped and reported; a second person is to confirm it",
         S.INVESTIGATED: "confirmed by a second person; the outcome is owed",
         S.CONFIRMED: "the outcome was reported: it was prohibited",
         S.UNCONFIRMED: "no second person confirmed it in time; the measure is annulled",
         S.CLEARED: "the outcome was reported: it was not; the measure is annulled",
     },
-    ended=frozenset((S.CONFIRMED, S.CLEARED, S.UNCONFIRMED)),
+    ended=frozenset(ENDED),
     state_of=lambda case: case.state,
     table=TABLE,
     decisions=(Investigated,),

@@ -28,6 +28,7 @@ from stream.model.limits import BATCH, BATCH_RECORDS
 
 _XERIAL: Final = b"\x82SNAPPY\x00"
 _XERIAL_HEAD_BYTES: Final = 16
+_INT16: Final = struct.Struct(">h")
 _INT32: Final = struct.Struct(">i")
 _INT64: Final = struct.Struct(">q")
 _MAX_TIMESTAMP_AT: Final = 35
@@ -89,6 +90,11 @@ _DECODERS: Final = {
     "lz4_decode": _filled_by(cramjam.lz4.decompress_into),
     "zstd_decode": _filled_by(cramjam.zstd.decompress_into),
 }
+
+
+_BY_CODEC: Final = dict(enumerate(_DECODERS.values(), start=1))
+"""gzip, snappy, lz4, zstd: their numbers in a batch's attributes (KIP-98, KIP-110)"""
+_CODEC_MASK: Final = 0x07
 
 
 @dataclass(slots=True)
@@ -165,6 +171,27 @@ def records_in(data: bytes) -> list[FetchedRecord]:
     while records.has_next():
         found += records.next_batch()
     return found
+
+
+def holds(data: memoryview, needle: bytes) -> bool:
+    """Whether these bytes stand in the records of some record batches, which are not made of them: 1 ns a byte at most.
+
+    True for a batch beyond the bound as well: whoever asks for its records gets the one that stands for it.
+    """
+    at = 0
+    while at < len(data):
+        (length,) = _INT32.unpack_from(data, at + layout.LENGTH_AT)
+        end = at + layout.LOG_OVERHEAD + length
+        (attributes,) = _INT16.unpack_from(data, at + layout.ATTRIBUTES_AT)
+        records = data[at + layout.HEADER_BYTES : end]
+        decoder = _BY_CODEC.get(attributes & _CODEC_MASK)
+        try:
+            if bytes(decoder(records) if decoder else records).find(needle) >= 0:
+                return True
+        except TooLarge:
+            return True
+        at = end
+    return False
 
 
 def _count(batch: memoryview) -> int:

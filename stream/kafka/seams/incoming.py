@@ -30,7 +30,7 @@ from aiokafka.record.default_records import DefaultRecordBatch, DefaultRecordBat
 from aiokafka.record.memory_records import MemoryRecords
 
 from stream.kafka.seams import layout
-from stream.kafka.seams.bounded import FetchedRecord, records_in
+from stream.kafka.seams.bounded import FetchedRecord, holds, records_in
 
 if TYPE_CHECKING or find_spec("wurao_native") is not None:
     from wurao_native import crc_holds as native_crc_holds
@@ -93,6 +93,10 @@ class RawBatch:
     def data(self) -> memoryview:
         """The bytes."""
         return memoryview(self.buffer)[self.start : self.stop]
+
+    def holds(self, needle: bytes) -> bool:
+        """Whether these bytes stand in it, decompressed; no record is made for that."""
+        return holds(self.data, needle)
 
     def records(self) -> list[FetchedRecord]:
         """Its records from `first` on, by aiokafka's reader. Raises `CorruptRecordException` as that does."""

@@ -8,15 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream.enforce.api.auth import Caller
-from stream.enforce.api.case_index import (
-    DISPUTED_KEPT_MS,
-    CaseIndex,
-    CaseQuery,
-    IndexedCase,
-    indexed,
-    is_expired,
-    next_due,
-)
+from stream.enforce.api.case_index import DISPUTED_KEPT_MS, CaseIndex
+from stream.enforce.api.indexed_case import IndexedCase, indexed, is_expired, next_due
+from stream.enforce.api.search import CaseQuery
 from stream.enforce.procedures.complaint import ComplaintCase, ComplaintState
 from stream.enforce.procedures.dispute import DisputeCase
 from stream.enforce.procedures.measure import MeasureCase, MeasureState

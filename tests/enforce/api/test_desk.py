@@ -3,12 +3,13 @@
 import pytest
 
 from stream.config import Config
-from tests.enforce.api.harness import COMPLAINT, Json, running_api
+from tests.enforce.api.harness import COMPLAINT, Json, register, running_api
 
 pytestmark = pytest.mark.kafka
 
 
 async def test_a_case_is_noted_on_handed_over_and_goes_its_way_all_the_same(config: Config) -> None:
+    await register(config, ORG_9="1069012345")
     async with running_api(config) as client:
         case = (await client.post("/v1/complaints", COMPLAINT)).case
         await client.show(case, state="received")
@@ -29,6 +30,22 @@ async def test_a_case_is_noted_on_handed_over_and_goes_its_way_all_the_same(conf
         assert (shown["line"]["step"], shown["possible"]) == (2, ["verified"])  # type: ignore[index]
         assert (await client.show(case, by="agent"))["body"]["work"] is None  # type: ignore[index]
         assert (await client.show(case, by="centre"))["line"]["assigned"] == {}  # type: ignore[index]
+
+        found: tuple[tuple[str, dict[str, str]], ...] = (
+            ("other-desk", {"mine": "true"}),
+            ("desk", {"assigned": "desk:18"}),
+            ("desk", {"subscriber": "138 0013 8000"}),
+            ("agent", {"number": "138"}),
+            ("centre", {"number": "10690"}),
+            ("desk", {"text": "RANG", "received_from": "1795000000000"}),
+            ("regulator", {"owner_of": "1069012345"}),
+        )
+        for by, query in found:
+            lines = (await client.get("/v1/cases", by=by, **query)).body["cases"]
+            assert [line["case"] for line in lines] == [case], query  # type: ignore[attr-defined]
+        for by, query in (("desk", {"mine": "true"}), ("agent", {"text": "rang"}), ("desk", {"owner_of": "95588"})):
+            assert (await client.get("/v1/cases", by=by, **query)).body["cases"] == [], query
+        assert (await client.get("/v1/cases", by="read-only", number="138")).status == 403
 
         stranger = await client.act(case, "assigned", to="centre:2")
         assert stranger.faults().keys() == {"to"}

@@ -8,7 +8,8 @@ import pytest
 from stream.enforce.api import orders
 from stream.enforce.api.api_request import ApiRequest, OrderWrite, Write
 from stream.enforce.api.auth import Caller
-from stream.enforce.api.case_index import CaseIndex, indexed
+from stream.enforce.api.case_index import CaseIndex
+from stream.enforce.api.indexed_case import indexed
 from stream.enforce.api.request_parsing import Fields
 from stream.enforce.api.responses import Problem
 from stream.enforce.procedures.clocks import ClockFired

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.enforce.api import intake, request_parsing
-from stream.enforce.api.case_index import CaseQuery
+from stream.enforce.api import request_parsing, search
+from stream.enforce.api.auth import Caller
 from stream.enforce.api.operations import WRITINGS, WriteOperation
 from stream.enforce.api.responses import FAULTS_MAX, Fault, Problem, Refusal
+from stream.enforce.api.search import CaseQuery
 from stream.enforce.procedures import forms
 from stream.enforce.procedures.forms import NUMBER, PERSON, FormContext
 from stream.model import limits
@@ -20,6 +21,8 @@ from stream.model.control import Appeal, Complaint, Filing
 from stream.model.registry import Expression, Order
 from tests.enforce.procedures.world import NOW, TERMS
 from tests.work import instructions
+
+DESK = Caller("desk", "desk:17")
 
 MADE = {"time": NOW, "actor": "desk:17"}
 READING = FormContext(TERMS.numbering, NOW)
@@ -152,19 +155,19 @@ def _read(reading: Callable[[], T]) -> T | Problem:
 
 @pytest.mark.parametrize("number", ["13800138000", "+86 138 0013 8000", "+8613800138000", "\u202a013800138000"])
 def test_a_party_is_asked_for_by_its_number_as_read(number: str) -> None:
-    query = intake.query({"party": f"number|{number}"}, TERMS, NOW)
+    query = search.asked({"party": f"number|{number}"}, TERMS, NOW, DESK)
     assert query.party == "number|+8613800138000"
 
 
 def test_what_is_no_number_and_what_is_a_sender_is_asked_for_as_it_stands() -> None:
     for party in ("sender|13800138000", "number|1069012345", "number|x", "number|", "13800138000"):
-        assert intake.query({"party": party}, TERMS, NOW).party == party
+        assert search.asked({"party": party}, TERMS, NOW, DESK).party == party
 
 
 def test_what_is_due_is_asked_for_by_milliseconds() -> None:
-    assert intake.query({"due_before": str(NOW)}, TERMS, NOW).due_before == NOW
+    assert search.asked({"due_before": str(NOW)}, TERMS, NOW, DESK).due_before == NOW
     with pytest.raises(Problem) as raised:
-        intake.query({"due_before": str(NOW // 1000)}, TERMS, NOW)
+        search.asked({"due_before": str(NOW // 1000)}, TERMS, NOW, DESK)
     (fault,) = raised.value.refusal.faults
     assert (fault.field, str(NOW // 1000 * 1000) in fault.reason) == ("due_before", True)
 
@@ -246,7 +249,7 @@ def _longest(value: object) -> int:
 @pytest.mark.parametrize("after", ["9" * 4301 + ".C-1", "\u0663.C-1", "\u00b2.C-1", "C-1", ".", "\udcff", "-1.C-1"])
 def test_what_is_no_pages_after_is_a_fault(after: str) -> None:
     with pytest.raises(Problem) as raised:
-        intake.query({"after": after}, TERMS, NOW)
+        search.asked({"after": after}, TERMS, NOW, DESK)
     (fault,) = raised.value.refusal.faults
     assert fault.field == "after"
 

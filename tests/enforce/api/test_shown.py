@@ -3,14 +3,19 @@
 from typing import get_args
 
 import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from stream.enforce.api.auth import Caller, Role
-from stream.enforce.api.case_index import CaseIndex, CaseQuery, indexed, line_of
+from stream.enforce.api.case_index import CaseIndex, line_of
+from stream.enforce.api.indexed_case import indexed
+from stream.enforce.api.search import CaseQuery
 from stream.enforce.api.shown import shown
 from stream.enforce.procedures.case_work import Assigned, Noted
 from stream.enforce.procedures.complaint import PROCEDURE, Complained, ComplaintCase, Forwarded, Verified
 from stream.enforce.procedures.effects import RaiseFinding, SendNotice
-from stream.enforce.procedures.engine import advance
+from stream.enforce.procedures.engine import Proposal, advance
 from stream.enforce.procedures.escalation import PartyRecord, route
 from stream.enforce.procedures.measure import PROCEDURE as MEASURE
 from stream.enforce.procedures.measure import MeasureCase
@@ -18,7 +23,10 @@ from stream.enforce.procedures.messages import FindingRouted
 from stream.model.cases import CaseView
 from stream.model.codec import encode
 from stream.model.control import Party
+from tests.enforce.api.spoken import digits, strings
 from tests.enforce.procedures import pools
+from tests.enforce.procedures.pools import SUBSCRIBER
+from tests.enforce.procedures.test_procedures import CHOICES, SUBJECTS, Subject
 from tests.enforce.procedures.world import NOW, TERMS, act, took
 
 AUDITOR, ACCUSED = Caller("read-only", "auditor:1"), Caller("sender", "org-9", ("ORG-9",))
@@ -88,3 +96,41 @@ def test_the_accused_learns_neither_who_complained_nor_with_what_evidence() -> N
     seen = view_of(msgspec.structs.replace(measured.case, finding=before), "M-1", "measure", own)
     assert b"photo" not in encode(shown(seen, ACCUSED))
     assert b"photo" in encode(shown(seen, Caller("desk", "desk:17")))
+
+
+@pytest.mark.parametrize("subject", SUBJECTS, ids=lambda subject: subject.name)
+@given(
+    choices=CHOICES,
+    text=st.sampled_from((SUBSCRIBER, f"number|{SUBSCRIBER}", "ring 138 0013 8000", "８６138-0013-8000")),
+)
+@settings(max_examples=20, deadline=None)
+def test_whatever_text_of_a_case_holds_a_number_who_only_reads_does_not_see_it(
+    subject: Subject, choices: list[int], text: str
+) -> None:
+    case = subject.walk(choices)
+    body = msgspec.json.encode(_everywhere(msgspec.json.decode(encode(case)), text))
+    seen = CaseView(case.case, subject.name, "any", 1, NOW, msgspec.Raw(body), party=Party(number=SUBSCRIBER))
+    told = shown(seen, AUDITOR)
+    assert told.party == Party(number="+86138****8000")
+    for one in strings(msgspec.json.decode(bytes(told.body))):
+        assert "13800138000" not in digits(one)
+
+
+def test_what_one_officer_proposes_is_no_partys_business() -> None:
+    proposed = MeasureCase(case="M-1", proposed=Proposal("desk:17", NOW, msgspec.Raw(b'{"reason":"of 13800138000"}')))
+    seen = view_of(proposed, "M-1", "measure", Party(sender="ORG-9"))
+    assert b"desk:17" in encode(shown(seen, Caller("desk", "desk:18")))
+    assert b"desk:17" not in encode(shown(seen, ACCUSED))
+
+
+def _everywhere(value: object, text: str) -> object:
+    """The same with this text in every text."""
+    match value:
+        case str():
+            return text
+        case dict():
+            return {name: _everywhere(inner, text) for name, inner in value.items()}
+        case list():
+            return [_everywhere(inner, text) for inner in value]
+        case _:
+            return value

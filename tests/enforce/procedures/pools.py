@@ -21,6 +21,7 @@ from stream.enforce.procedures.messages import (
     Superseded,
 )
 from stream.enforce.procedures.telling import Delivered, DeliveryFailed
+from stream.model.cases import BlockedContent
 from stream.model.control import Appeal, Complaint, Direction, Dispute, Filing, Party, Punishment
 from tests.enforce.procedures.world import HOUR, NOW, OTHER, PARTY, at, delivery, finding, served, unaddressed
 
@@ -172,10 +173,14 @@ def of_campaign(case: campaign.CampaignCase) -> Sequence[msgspec.Struct]:
     )
 
 
+PROHIBITED = finding(basis="prohibited-content", grounds="prohibited-content")
+
+
 def of_prohibited(_: prohibited.ProhibitedCase) -> Sequence[msgspec.Struct]:
     return (
-        prohibited.Discovered(finding(basis="prohibited-content", grounds="prohibited-content")),
+        prohibited.Discovered(PROHIBITED),
         prohibited.Discovered(finding()),
+        prohibited.Discovered(PROHIBITED, BlockedContent(3, 10, 12, 2)),
         Seconded(),
         prohibited.Investigated("confirmed", "it was"),
         prohibited.Investigated("cleared", "it was not"),

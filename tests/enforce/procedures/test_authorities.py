@@ -32,6 +32,7 @@ from stream.enforce.procedures.messages import (
     Side,
 )
 from stream.enforce.procedures.telling import Delivered
+from stream.model.cases import BlockedContent
 from stream.model.codec import Undecodable
 from stream.model.control import Appeal, Punishment
 from tests.enforce.procedures import pools
@@ -96,6 +97,42 @@ def test_a_stop_for_prohibited_content_stands_on_two_persons_word_and_on_evidenc
     ended, effects = took(advance(measure.PROCEDURE, stopped, lift.event, NOW + HOUR, TERMS))
     assert ended.state == "lifted"
     assert act(effects, NotifyEscalation).change.change == "annulled", "it counts for nothing"
+
+
+def test_what_the_filter_blocked_is_kept_and_reported_and_suspends_nobody_before_a_person_has_looked() -> None:
+    def on(
+        case: prohibited.ProhibitedCase, event: prohibited.ProhibitedEvent, now: int = NOW
+    ) -> Stepped[prohibited.ProhibitedCase]:
+        return took(advance(prohibited.PROCEDURE, case, event, now, TERMS))
+
+    by_machine = msgspec.structs.replace(PROHIBITED, actor=None)
+    found = prohibited.Discovered(by_machine, BlockedContent(3, 10, 12, 2))
+    case, effects = on(prohibited.ProhibitedCase(case="X-1"), found)
+    assert (case.state, case.blocked_count) == ("flagged", 2)
+    assert [report.report.to for report in acts(effects, SendReport)] == ["state-organs", "regulator"]
+    assert act(effects, KeepRecord).evidence == PROHIBITED.evidence
+    assert act(effects, Alert) == Alert("decision", "second")
+    assert acts(effects, RaiseFinding) == []
+
+    more = msgspec.structs.replace(by_machine, evidence=("W-1", "W-2"))
+    case, effects = on(case, prohibited.Discovered(more, BlockedContent(3, 13, 20, 5)))
+    assert (case.state, case.blocked_count, act(effects, KeepRecord).evidence) == ("flagged", 7, ("W-2",))
+    other = msgspec.structs.replace(by_machine, finding="F-2")
+    refused(advance(prohibited.PROCEDURE, case, prohibited.Discovered(other, BlockedContent(3, 21, 21, 1)), NOW, TERMS))
+
+    late, _ = on(case, ClockFired("second", NOW + HOUR), NOW + HOUR)
+    assert (late.state, late.breached) == ("flagged", ("second",)), "nothing was done to anybody, and looking is owed"
+    cleared, effects = on(late, prohibited.Investigated("cleared", "a namesake"), NOW + DAY)
+    assert (cleared.state, acts(effects, NotifyCase)) == ("cleared", []), "there is no measure to annul"
+    again, effects = on(cleared, prohibited.Discovered(more, BlockedContent(4, 1, 1, 1)), NOW + DAY)
+    assert (again.state, again.blocked_count, effects) == ("cleared", 8, ())
+
+    suspended, effects = on(case, Seconded(actor="desk:17"), NOW + MINUTE)
+    raised = act(effects, RaiseFinding)
+    assert (suspended.state, raised.finding.actor) == ("found", "desk:17")
+    assert followed(raised).case.state == measure.MeasureState.IN_FORCE
+    refused(advance(prohibited.PROCEDURE, suspended, Seconded(actor="desk:17"), NOW + 2 * MINUTE, TERMS))
+    assert on(suspended, Seconded(actor="desk:18"), NOW + 2 * MINUTE).case.state == "under-investigation"
 
 
 def test_the_outcome_is_reported_and_a_party_that_is_cleared_is_free() -> None:

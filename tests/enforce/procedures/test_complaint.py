@@ -37,8 +37,9 @@ from stream.enforce.procedures.effects import (
 )
 from stream.enforce.procedures.engine import Stepped, advance
 from stream.enforce.procedures.ids import prohibited_case
-from stream.enforce.procedures.messages import Discovered, Disputed
+from stream.enforce.procedures.messages import Disputed
 from stream.enforce.procedures.telling import Delivered
+from stream.model.cases import Discovered
 from stream.model.control import Complaint, Party
 from stream.model.registry import Expression
 from tests.enforce.procedures import pools
