@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from stream.cli import case_check, case_desk
+from stream.cli import case_check, case_desk, case_listings
 from stream.cli.case_client import SHANGHAI, Client, case_id, print_answer, time_text, with_client
 from stream.cli.common import CommandError, add_config, add_json, given_or_read, read_object
 from stream.cli.moments import WRITTEN, asked_moment, moment
@@ -60,15 +60,17 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         "  wurao case assign C-bcdf-ghjk-mnpq-rstv desk:17 --reason 'on leave from Monday'\n"
         "  wurao case note C-bcdf-ghjk-mnpq-rstv - < note.txt\n"
         "  wurao case attach C-bcdf-ghjk-mnpq-rstv receipt.pdf --reference 'shelf 12, file 9'\n"
+        "  wurao case listings --party sender\\|ORG-9 --ended  # of the bad-actor list\n"
         "  WURAO_API__TOKEN=... wurao case list --json",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    verbs = command.add_subparsers(metavar="list|show|check|file|decide|note|attach|assign", required=True)
+    verbs = command.add_subparsers(metavar="list|show|check|file|decide|note|attach|assign|listings", required=True)
     _add_list(verbs)
     show = verbs.add_parser("show", help="show one case", description="Shows one case, and what you may do to it.")
     show.add_argument("case", metavar="CASE")
     _add_check(verbs)
     case_desk.add(verbs)
+    case_listings.add(verbs)
     file = verbs.add_parser("file", help="file something", description="Files what opens a case, or completes it.")
     file.add_argument("what", choices=tuple(RESOURCES))
     file.add_argument("body", metavar="FILE", nargs="?", help="a JSON object, `-` for stdin (default: only --set)")

@@ -7,16 +7,20 @@ group, commit, or wait for records to come.
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, NamedTuple
+
+import msgspec
 
 from stream.config import Config
 from stream.kafka import clients
 from stream.kafka.clients import AIOKafkaPartition
 from stream.kafka.closing import close_within
-from stream.model.codec import Undecodable, decode_record
+from stream.model.codec import Undecodable, decode_as, decode_record
+from stream.model.control import Listing
 from stream.model.registry import Order, Record, Tombstone
-from stream.model.topics import ORDERS, SENDERS
+from stream.model.topics import LISTINGS, ORDERS, SENDERS
 from stream.registry.registry import Registry
 
 POLL_RECORDS_MAX: Final = 20_000
@@ -109,6 +113,21 @@ def _good(records: Sequence[TopicRecord]) -> Iterator[Record | Tombstone]:
             yield decode_record(raw.topic, raw.key, raw.value)
         except Undecodable:
             continue  # it is in force nowhere
+
+
+async def listings(config: Config, *, client: str) -> list[Listing]:
+    """The entries of the bad-actor list, as they stand. Raises `KafkaError` where no broker answers."""
+    last: dict[bytes | None, bytes | None] = {}
+    async for batch in read(config, clients.partitions(LISTINGS, 1), client=client):
+        last |= {raw.key: raw.value for raw in batch.records}
+    found = []
+    for value in last.values():
+        with suppress(Undecodable):
+            found.append(decode_as(_listings, value or b""))
+    return found
+
+
+_listings: Final = msgspec.json.Decoder(Listing)
 
 
 async def order_named(config: Config, order: str, *, client: str) -> Order | None:

@@ -154,7 +154,7 @@ ENFORCE: Final = User(
     "wurao-enforce",
     "The control plane and its API, which writes what people file into the topics that it is read from. It reads "
     "`deliveries` and cannot write them.",
-    reads=(*INTAKE, ENFORCE_TABLE, CASES, EXPRESSIONS, SENDERS, ORDERS),
+    reads=(*INTAKE, ENFORCE_TABLE, CASES, EXPRESSIONS, SENDERS, ORDERS, LISTINGS),
     writes=(
         COMPLAINTS,
         APPEALS,

@@ -8,9 +8,18 @@ import orjson
 import pytest
 
 from stream.cli.main import main
+from stream.model import topics
+from stream.model.codec import encode
+from stream.model.control import Listing, Party
+from stream.model.fields import TIME_MAX
 from stream.testbed.processes import environment_with, wurao_command
 from tests.enforce.api.harness import ApiClient, config_for, running_api, token_of
-from tests.filter.harness import Broker
+from tests.filter.harness import Broker, write
+
+LISTINGS = (
+    Listing("B-L-1", Party(sender="ORG-9"), from_=1, until=TIME_MAX, punishment="1", document="2026-78"),
+    Listing("B-L-2", Party(number="+8613800138000"), from_=1, until=2, punishment="2", document="2020-1"),
+)
 
 
 class Said:
@@ -45,13 +54,21 @@ async def test_a_complaint_is_filed_listed_shown_and_decided(broker: Broker, tmp
         case = orjson.loads(filed.out)["case"]
         await client.show(case, state="received")
 
-        listed, searched, of_party, shown, refused = await asyncio.gather(
+        await write(client.config, [(topics.LISTINGS, 0, one.listing.encode(), encode(one)) for one in LISTINGS])
+        listed, searched, of_party, shown, refused, register, of_one = await asyncio.gather(
             run(client, "list", "--procedure", "complaint"),
             run(client, "list", "--subscriber", "-", "--since", "2026-01-01", stdin=b"138 0013 8000\n"),
             run(client, "list", "--party", "-", stdin=b"sender|ORG-9\n"),
             run(client, "show", case),
             run(client, "decide", case, "verified", "--set", "result=confirmed", "--set", "detail=done"),
+            run(client, "listings"),
+            run(client, "listings", "--ended", "--party", "-", "--json", stdin=b"number|138 0013 8000\n"),
         )
+        masked = await client.get("/v1/listings", by="read-only", ended="true")
+        assert [line.split()[-2:] for line in register.out.splitlines()[1:]] == [["2026-78", "ORG-9"]]
+        assert [one["listing"] for one in orjson.loads(of_one.out)["listings"]] == ["B-L-2"]
+        assert "+8613800138000" not in orjson.dumps(masked.body).decode()
+        assert len(masked.body["listings"]) == 2  # type: ignore[arg-type]
         (_, line) = listed.out.splitlines()
         assert case in line
         assert of_party.out == searched.out == listed.out

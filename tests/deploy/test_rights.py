@@ -67,7 +67,7 @@ READERS: Final[dict[str, set[str]]] = {
     "wurao-registrar": {*RECORD_KIND, "registry.requests", "registry.bulk", "registry.answers"},
     "wurao-enforce": {
         *("complaints", "appeals", "filings", "case-events", "deliveries", "cases", "wurao-enforce-cases-changelog"),
-        *("registry.expressions", "registry.senders", "registry.orders"),
+        *("registry.expressions", "registry.senders", "registry.orders", "listings"),
     },
     "wurao-watch": {"activity", "decisions", "registry.senders"},
     "wurao-notify": {"notices", "deliveries"},

@@ -12,7 +12,7 @@ import msgspec
 from stream.enforce.api import acts, intake, orders
 from stream.enforce.api.api_request import ApiRequest, ConditionalWrite, OrderWrite, SendersWrite, Write
 from stream.enforce.api.auth import Role
-from stream.enforce.api.responses import Accepted, CasePage, CaseShown
+from stream.enforce.api.responses import Accepted, CasePage, CaseShown, ListingPage
 from stream.model.control import Appeal, Complaint, Direction, Dispute, Filing, Finding, Punishment
 from stream.model.registry import Expression, Order
 
@@ -49,7 +49,7 @@ class WriteOperation:
 class ReadOperation:
     """An operation that changes nothing."""
 
-    name: Literal["list-cases", "show-case"]
+    name: Literal["list-cases", "show-case", "list-listings"]
     path: str
     summary: str
     answer: type[msgspec.Struct]
@@ -89,5 +89,7 @@ WRITINGS: Final[tuple[WriteOperation, ...]] = (
 READINGS: Final[tuple[ReadOperation, ...]] = (
     ReadOperation("list-cases", "/v1/cases", "The cases that this caller may see, the first due first.", CasePage),
     ReadOperation("show-case", "/v1/cases/{case}", "A case whole, with what this caller may do to it now.", CaseShown),
+    ReadOperation("list-listings", "/v1/listings", "The bad-actor list (Article 36): the entries in force, or all.",
+            ListingPage),
 )
 # fmt: on

@@ -9,7 +9,7 @@ import msgspec
 
 from stream.enforce.procedures.case_work import Office
 from stream.model.cases import ClockDue
-from stream.model.control import CaseId, Count, Party
+from stream.model.control import CaseId, Count, Listing, Party
 from stream.model.fields import ID_CHARACTERS_MAX, Name, Time
 
 RefusalName = Literal[
@@ -96,6 +96,13 @@ class CasePage(msgspec.Struct, frozen=True):
     """A page of cases, the first due first; `after` asks for the next page, and is absent on the last."""
 
     cases: tuple[CaseLine, ...]
+    after: str | None = None
+
+
+class ListingPage(msgspec.Struct, frozen=True):
+    """A page of the bad-actor list, by the entries' ids; `after` asks for the next page, and is absent on the last."""
+
+    listings: tuple[Listing, ...]
     after: str | None = None
 
 

@@ -19,7 +19,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from stream import logs
 from stream.clock import WallClock
 from stream.config import Config, ConfigError, keys_of
-from stream.enforce.api import auth, names, permissions, request_parsing, search
+from stream.enforce.api import auth, names, permissions, register, request_parsing, search
 from stream.enforce.api.api_request import ApiRequest, ConditionalWrite, OrderWrite, SendersWrite, Write
 from stream.enforce.api.auth import Caller
 from stream.enforce.api.case_feed import CaseFeed
@@ -32,6 +32,7 @@ from stream.enforce.api.responses import (
     CasePage,
     CaseShown,
     Fault,
+    ListingPage,
     Problem,
     Refusal,
     RefusalName,
@@ -45,7 +46,7 @@ from stream.enforce.api.writer import RecordWriter
 from stream.enforce.cases.calendar_file import calendar_file
 from stream.enforce.procedures import settings
 from stream.feed.one_subscriber import kept_of
-from stream.feed.topic_reader import order_named, registered_senders
+from stream.feed.topic_reader import listings, order_named, registered_senders
 from stream.health import listen
 from stream.http_server import HttpServer, UnreadableBody, body_of, too_many
 from stream.kafka import clients
@@ -53,6 +54,7 @@ from stream.kafka.brokers import Brokers
 from stream.kafka.topics import EXPECTED
 from stream.metrics import ApiMetrics
 from stream.model.answers import json_of
+from stream.model.control import Listing
 from stream.model.registry import Expression, Order
 from stream.model.topics import ACCESSES, EXPRESSIONS
 from stream.policy.loading import load as load_policy
@@ -83,6 +85,9 @@ SENDERS_AGE_S_MAX: Final = 10.0
 
 WORK_NAMES: Final = frozenset(act.name for act in permissions.WORK)
 
+LISTINGS_AGE_S_MAX: Final = 1.0
+"""How long ago the bad-actor list may have been read: whoever asks again sooner is answered as before."""
+
 DRAIN_S_MAX: Final = 5.0
 """How long requests in flight may take once the API stops."""
 
@@ -110,7 +115,9 @@ class ApiServer:
         """those registered when last read"""
         self._senders_read = -math.inf
         """when that began"""
-        self._naming, self._ordering = asyncio.Lock(), asyncio.Lock()
+        self._listings: Sequence[Listing] = ()
+        self._listings_read = -math.inf
+        self._naming, self._ordering, self._listing = asyncio.Lock(), asyncio.Lock(), asyncio.Lock()
         self._scopes = ScopesWritten()
         self._reads = asyncio.Semaphore(READS_MAX)
         self._rate = RateLimit(config.api.requests_per_token)
@@ -197,6 +204,8 @@ class ApiServer:
             return 202, await self._accepted(operation, request, caller, index)
         if operation.name == "list-cases":
             return 200, await self._page(index, request.query, caller)
+        if operation.name == "list-listings":
+            return 200, await self._listing_page(request.query, caller)
         view = index.view(request.match_info["case"], caller)
         if view is None:
             raise unknown(request.match_info["case"])
@@ -221,6 +230,15 @@ class ApiServer:
         lines, after = index.page(query, caller, search.found(query, self._terms.numbering, registry))
         await self._record(caller, "list-cases", [line.case for line in lines], asked=stated)
         return CasePage(tuple(lines), after)
+
+    async def _listing_page(self, stated: Mapping[str, str], caller: Caller) -> ListingPage:
+        async with self._reading("the bad-actor list"), self._listing:
+            if self._listings_read < time.monotonic() - LISTINGS_AGE_S_MAX:
+                self._listings, self._listings_read = await listings(self._config, client="wurao-api"), time.monotonic()
+        now, numbering = self._clock.now(), self._terms.numbering
+        page = register.page(self._listings, stated, caller=caller, now=now, numbering=numbering)
+        await self._record(caller, "list-listings", [one.listing for one in page.listings], asked=stated)
+        return page
 
     async def _accepted(
         self, operation: WriteOperation, request: web.Request, caller: Caller, index: CaseIndex

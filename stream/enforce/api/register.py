@@ -1,0 +1,57 @@
+"""The bad-actor list (Article 36) as it is asked for: its entries in force, or all there have been.
+
+Pure. The register is the topic `listings`, which is asked as it stands; the cases behind it say why.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Annotated
+
+import msgspec
+
+from stream.enforce.api import request_parsing
+from stream.enforce.api.auth import Caller
+from stream.enforce.api.responses import ListingPage
+from stream.enforce.api.shown import shown_party
+from stream.model.control import Listing, Party, party_key
+from stream.policy.numbering import Numbering
+from stream.registry.admission import number_as_written
+
+PAGE_MAX = 500
+
+
+class ListingQuery(msgspec.Struct, frozen=True):
+    """Which entries: of a party (`sender|…`, `number|…`); `ended`: also those that are over.
+
+    `after`: the id of the last entry of the page before.
+    """
+
+    party: str | None = None
+    ended: bool = False
+    after: str | None = None
+    limit: Annotated[int, msgspec.Meta(ge=1, le=PAGE_MAX)] = 50
+
+
+def page(
+    entries: Iterable[Listing], stated: Mapping[str, str], *, caller: Caller, now: int, numbering: Numbering
+) -> ListingPage:
+    """The entries that are asked for, by id. Raises `Problem` 400 with all faults of the question."""
+    query = request_parsing.query(stated, ListingQuery)
+    kind, _, number = (query.party or "").partition("|")
+    if kind == "number" and number:  # as parties are kept
+        query = msgspec.structs.replace(
+            query, party=party_key(Party(number=number_as_written(number, None, numbering) or number))
+        )
+    found = sorted(
+        (
+            one
+            for one in entries
+            if (query.ended or one.from_ <= now < one.until)
+            and query.party in (None, party_key(one.party))
+            and (query.after is None or one.listing > query.after)
+        ),
+        key=lambda one: one.listing,
+    )
+    shown = tuple(
+        msgspec.structs.replace(one, party=shown_party(one.party, caller) or one.party) for one in found[: query.limit]
+    )
+    return ListingPage(shown, shown[-1].listing if len(found) > query.limit else None)
