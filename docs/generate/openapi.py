@@ -6,10 +6,9 @@ from typing import Final
 import msgspec
 import yaml
 
-from stream.enforce.api import register, search
 from stream.enforce.api.operations import READINGS, WRITINGS, ReadOperation, WriteOperation
 from stream.enforce.api.permissions import ACTS, WORK
-from stream.enforce.api.responses import Accepted, CasePage, CaseShown, ListingPage, Refusal
+from stream.enforce.api.responses import Accepted, Refusal
 from stream.enforce.procedures.forms import PERSON
 
 TARGET: Final = "docs/openapi.yaml"
@@ -70,7 +69,7 @@ def render() -> str:
     made = {act.event: act.made for row in (*ACTS.values(), WORK) for act in row}
     acts = tuple(made)
     bodies = tuple(dict.fromkeys(writing.body for writing in WRITINGS if writing.body is not None))
-    answers = (Accepted, CasePage, CaseShown, ListingPage, Refusal)
+    answers = (*dict.fromkeys(reading.answer for reading in READINGS), Accepted, Refusal)
     kinds: tuple[type[msgspec.Struct], ...] = (*acts, *bodies, *answers)
     refs, schemas = msgspec.json.schema_components(kinds, ref_template=f"{_REFS}{{name}}")
     names = {kind: str(ref["$ref"]).removeprefix(_REFS) for kind, ref in zip(kinds, refs, strict=True)}
@@ -133,8 +132,8 @@ def _operation(operation: ReadOperation | WriteOperation, names: dict[type[msgsp
         parameters.append(
             {"name": "Idempotency-Key", "in": "header", "schema": {"type": "string", "maxLength": 255, "minLength": 1}}
         )
-    elif operation.name in _QUERIES:
-        parameters += _query(_QUERIES[operation.name])
+    elif operation.query is not None:
+        parameters += _query(operation.query)
     success = {"202": "All replicas have the record."} if writes else {"200": "As asked."}
     said: Schema = {
         "operationId": operation.name,
@@ -162,16 +161,13 @@ def _body(writing: WriteOperation, names: dict[type[msgspec.Struct], str]) -> Sc
     return {"oneOf": [_ref(names[event]) for event in events]}
 
 
-_QUERIES: Final[dict[str, type[msgspec.Struct]]] = {
-    "list-cases": search.CaseQuery,
-    "list-listings": register.ListingQuery,
-}
-
-
 def _query(kind: type[msgspec.Struct]) -> list[Schema]:
-    schema = msgspec.json.schema(kind)
-    properties = schema["$defs"][kind.__name__]["properties"]
-    return [{"name": name, "in": "query", "schema": _plain(one)} for name, one in properties.items()]
+    schema = msgspec.json.schema(kind)["$defs"][kind.__name__]
+    needed = schema.get("required", [])
+    return [
+        {"name": name, "in": "query", **({"required": True} if name in needed else {}), "schema": _plain(one)}
+        for name, one in schema["properties"].items()
+    ]
 
 
 def _plain(schema: Schema) -> Schema:

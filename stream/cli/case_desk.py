@@ -1,18 +1,23 @@
-"""`wurao case note|attach|assign`: what an office does with a case besides acting on it.
+"""`wurao case note|attach|assign|statistics`: what an office does with cases besides acting on them.
 
 An attachment's content is read here for its digest and size, and goes nowhere.
 """
 
 import argparse
 import asyncio
+import csv
 import hashlib
 import sys
 from pathlib import Path
 from typing import Final
 
-from stream.cli.case_client import Client, case_id, print_answer, with_client
+import msgspec
+
+from stream.cli.case_client import Client, case_id, print_answer, time_text, with_client
 from stream.cli.common import CommandError, add_config, add_json, given_or_read
+from stream.enforce.api.statistics import MonthStatistics, StatisticsRow
 from stream.enforce.procedures.case_work import NOTE_CHARACTERS_MAX
+from stream.enforce.procedures.regions import region
 
 _PIECE_BYTES: Final = 1 << 20
 
@@ -39,6 +44,18 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     whom.add_argument("to", metavar="PERSON", nargs="?", help="as tokens name people, such as desk:17")
     whom.add_argument("--nobody", action="store_true", help="take it out of anybody's hands")
     assign.add_argument("--reason", metavar="TEXT", help="what the next person should know; `-` reads it")
+    counted = verbs.add_parser(
+        "statistics",
+        help="what is counted of a month",
+        description="What is counted of a month of Shanghai: cases received and ended, clocks kept and missed, and "
+        "measures in force.",
+    )
+    counted.add_argument("month", metavar="MONTH", help="such as 2026-11")
+    written = counted.add_mutually_exclusive_group()
+    written.add_argument("--csv", action="store_true", help="as a table for spreadsheets")
+    written.add_argument("--json", action="store_true", help="answer in JSON, for programs")
+    add_config(counted)
+    counted.set_defaults(run=with_client(_statistics))
     for verb, work in ((note, _note), (attach, _attach), (assign, _assign)):
         verb.add_argument("--key", metavar="TEXT", help="an Idempotency-Key: a request that is repeated counts once")
         add_config(verb)
@@ -65,6 +82,37 @@ async def _assign(client: Client, arguments: argparse.Namespace) -> int:
 async def _send(client: Client, arguments: argparse.Namespace, body: dict[str, object]) -> int:
     path = f"/v1/cases/{case_id(arguments.case)}/events"
     return print_answer(await client.ask(path, body=body, key=arguments.key), arguments)
+
+
+async def _statistics(client: Client, arguments: argparse.Namespace) -> int:
+    body = await client.ask("/v1/statistics", query={"month": arguments.month})
+    if arguments.json:
+        print(body.decode())
+        return 0
+    month = msgspec.json.decode(body, type=MonthStatistics)
+    if arguments.csv:
+        table = csv.writer(sys.stdout, lineterminator="\n")
+        table.writerow(("month", *StatisticsRow.__struct_fields__))
+        table.writerows((month.month, *msgspec.structs.astuple(row)) for row in month.rows)
+    else:
+        _print_statistics(month)
+    if not month.whole:
+        why = "it is not over, or cases that count for it have been removed since: the archive has them"
+        print(f"{month.month} is not whole: {why}", file=sys.stderr)
+    return 0
+
+
+def _print_statistics(month: MonthStatistics) -> None:
+    print(f"{month.month}, as counted {time_text(month.counted)} (Shanghai)")
+    before: tuple[str, str] | None = None
+    for row in month.rows:
+        if (row.what, row.procedure) != before:
+            before = row.what, row.procedure
+            alike = sum(one.count for one in month.rows if (one.what, one.procedure) == before)
+            print(f"{row.what} {row.procedure}: {alike:,}")
+        place = region(row.region) if row.region else None
+        about = ", ".join(filter(None, (row.channel, place.name if place else row.region)))
+        print(f"  {row.count:>9,}  {row.name or '-'}{f' ({about})' if about else ''}")
 
 
 def _whole(word: str) -> str:

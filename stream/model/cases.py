@@ -13,7 +13,7 @@ import msgspec
 
 from bloom.partition import partition_of
 from stream.model.codec import encode
-from stream.model.control import CaseId, Count, Direction, Finding, Party
+from stream.model.control import CaseId, Count, Direction, Finding, Notice, Party
 from stream.model.fields import EventId, Name, Time
 from stream.model.topics import CASE_EVENTS
 
@@ -58,6 +58,14 @@ class ClockDue(msgspec.Struct, frozen=True):
     """how many it has"""
 
 
+class ClockKept(msgspec.Struct, frozen=True):
+    """A clock whose duty was done in time: when it was due, and when it was done."""
+
+    clock: Name
+    due: Time
+    done: Time
+
+
 class CaseView(msgspec.Struct, frozen=True, tag_field="kind", tag="case"):
     """Where a case stands after a step: the record of `cases`, compacted, under the case id.
 
@@ -76,6 +84,12 @@ class CaseView(msgspec.Struct, frozen=True, tag_field="kind", tag="case"):
     party: Party | None = None
     ended: bool = False
     """nothing is owed any more"""
+    ended_at: Time | None = None
+    """since when; an end that follows on an end keeps the first one's. Absent in views of before 0.2"""
+    kept: tuple[ClockKept, ...] = ()
+    """the clocks that were kept, as those that were missed stand in `due`"""
+    notices: tuple[Notice, ...] = ()
+    """the last notice that the case sent on each subject, the latest last"""
 
 
 class Hold(msgspec.Struct, frozen=True, tag_field="kind", tag="hold"):
@@ -91,7 +105,7 @@ class Hold(msgspec.Struct, frozen=True, tag_field="kind", tag="hold"):
     basis: Name
 
 
-__all__ = ["EFFECT_KEY_CHARACTERS_MAX", "CaseEvent", "CaseView", "ClockDue", "EffectKey", "Hold"]
+__all__ = ["EFFECT_KEY_CHARACTERS_MAX", "CaseEvent", "CaseView", "ClockDue", "ClockKept", "EffectKey", "Hold"]
 
 
 DOCKET: Final = "docket"

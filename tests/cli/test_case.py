@@ -2,7 +2,9 @@
 
 import asyncio
 import hashlib
+from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import orjson
 import pytest
@@ -70,6 +72,7 @@ async def test_a_complaint_is_filed_listed_shown_and_decided(broker: Broker, tmp
         assert "+8613800138000" not in orjson.dumps(masked.body).decode()
         assert len(masked.body["listings"]) == 2  # type: ignore[arg-type]
         (_, line) = listed.out.splitlines()
+        month = datetime.now(ZoneInfo("Asia/Shanghai")).strftime("%Y-%m")
         assert case in line
         assert of_party.out == searched.out == listed.out
         assert "received" in line
@@ -87,12 +90,15 @@ async def test_a_complaint_is_filed_listed_shown_and_decided(broker: Broker, tmp
             run(client, "assign", case, "desk:18", "--reason", "on leave"),
         ):
             assert (done.code, done.err) == (0, "")
-        decided, nobody, incomplete = await asyncio.gather(
+        decided, nobody, incomplete, counted = await asyncio.gather(
             run(client, "decide", case, "forwarded", "--set", "to=ORG-9", "--set", "document=12321/9"),
             run(client, "list", by="nobody"),
             run(client, "file", "complaint", "-", stdin=b'{"colour": "red", "at": "today"}'),
+            run(client, "statistics", month, "--csv"),
         )
         assert decided.code == 0
+        assert f"{month},received,complaint,commercial,sms,,1\n" in counted.out
+        assert f"{month} is not whole" in counted.err
         await client.show(case, state="forwarded")
         assert nobody.err.startswith("wurao case: unauthorised: ")
         assert "colour: there is no such field" in incomplete.err

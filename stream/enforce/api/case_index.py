@@ -28,6 +28,7 @@ from stream.enforce.api.number_index import NumberIndex
 from stream.enforce.api.responses import CaseLine
 from stream.enforce.api.search import NOTHING_FOUND, CaseQuery, Found, Key, cursor, needle, stands_in
 from stream.enforce.api.shown import SUPERVISORS, shown_party, shown_work, work_of
+from stream.enforce.api.statistics import MonthlyCounts, MonthStatistics
 from stream.enforce.procedures.effects import ProcedureName
 from stream.enforce.procedures.regions import COUNTRY
 from stream.enforce.procedures.retention import Retention
@@ -72,6 +73,7 @@ class CaseIndex:
         self._numbers: dict[str, NumberIndex] = {}
         self._subscribers: list[str] = []
         """the owners that are subscribers, sorted: an agent's are those that begin as its scope does"""
+        self._counts = MonthlyCounts()
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -136,6 +138,7 @@ class CaseIndex:
             _discard(self._about, (row.group.procedure, row.about), case)
         for holder in row.holders:
             _discard(self._held, holder, case)
+        self._counts.subtract(row.counted)
         if row.owner is not None and row.owner.startswith(SUBSCRIBER) and row.owner not in self._owned:
             del self._subscribers[bisect_left(self._subscribers, row.owner)]
         return row
@@ -171,6 +174,10 @@ class CaseIndex:
                 lines.append(line_of(row.view(), caller))
             last = key
         return lines, None
+
+    def statistics(self, month: str, caller: Caller, now: int) -> MonthStatistics:
+        """What is counted of a month, such as 2026-11, that is this caller's business."""
+        return self._counts.statistics(month, caller, now=now, kept_ms=self._kept_ms)
 
     def _keys(self, search: "_Search", start: Key) -> Iterable[Key]:
         """The keys after `start`, in order: of the fewest cases that are known to hold all that are asked for."""
@@ -270,6 +277,7 @@ class CaseIndex:
             self._about.setdefault((row.group.procedure, row.about), set()).add(row.key[1])
         for holder in row.holders:
             self._held.setdefault(holder, set()).add(row.key[1])
+        self._counts.add(row.counted)
 
     def _numbers_of(self, row: IndexedCase) -> NumberIndex:
         return self._numbers.setdefault(row.group.procedure, NumberIndex())

@@ -7,6 +7,7 @@ import msgspec
 
 from stream.enforce.api.case_facts import case_of, facts_of
 from stream.enforce.api.search import Key
+from stream.enforce.api.statistics import Counted, counted_of
 from stream.enforce.procedures.complaint import ComplaintState
 from stream.model.cases import CaseView, ClockDue
 from stream.model.control import party_key
@@ -29,7 +30,7 @@ class CaseGroup(NamedTuple):
 class IndexedCase:
     """One case. `owner` is who may see it besides the offices; `about` the party's key; `ended` when it ended.
 
-    `holders`: offices, and in whose hands the case is there.
+    `holders`: offices, and in whose hands the case is there. `counted`: what it counts for.
     """
 
     key: Key
@@ -41,6 +42,7 @@ class IndexedCase:
     region: str
     numbers: tuple[str, ...]
     holders: tuple[tuple[str, str], ...]
+    counted: tuple[Counted, ...]
     data: bytes
 
     def view(self) -> CaseView:
@@ -66,6 +68,7 @@ def indexed(data: bytes) -> IndexedCase:
         region=facts.region,
         numbers=facts.numbers,
         holders=tuple(case.work.holders.items()) if case.work is not None else (),
+        counted=counted_of(view, case, facts),
         data=data,
     )
 

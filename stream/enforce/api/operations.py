@@ -9,15 +9,19 @@ from typing import Final, Literal, get_args
 
 import msgspec
 
-from stream.enforce.api import acts, intake, orders
+from stream.enforce.api import acts, auth, intake, orders
 from stream.enforce.api.api_request import ApiRequest, ConditionalWrite, OrderWrite, SendersWrite, Write
 from stream.enforce.api.auth import Role
+from stream.enforce.api.register import ListingQuery
 from stream.enforce.api.responses import Accepted, CasePage, CaseShown, ListingPage
+from stream.enforce.api.search import CaseQuery
+from stream.enforce.api.statistics import MonthQuery, MonthStatistics
 from stream.model.control import Appeal, Complaint, Direction, Dispute, Filing, Finding, Punishment
 from stream.model.registry import Expression, Order
 
 OFFICES: Final[tuple[Role, ...]] = ("desk", "regulator")
 EVERYBODY: Final[tuple[Role, ...]] = get_args(Role)
+COUNTING: Final[tuple[Role, ...]] = (*auth.OFFICES, "read-only")
 FOR_A_USER: Final[tuple[Role, ...]] = ("desk", "subscriber-agent")
 COMPLAINED_TO: Final[tuple[Role, ...]] = ("centre", *FOR_A_USER)
 DISPUTED_TO: Final[tuple[Role, ...]] = ("appeals-body", *FOR_A_USER)
@@ -49,11 +53,12 @@ class WriteOperation:
 class ReadOperation:
     """An operation that changes nothing."""
 
-    name: Literal["list-cases", "show-case", "list-listings"]
+    name: Literal["list-cases", "show-case", "list-listings", "count-month"]
     path: str
     summary: str
     answer: type[msgspec.Struct]
     roles: tuple[Role, ...] = EVERYBODY
+    query: type[msgspec.Struct] | None = None
 
 
 _MADE: Final = ("time", "actor")
@@ -87,9 +92,12 @@ WRITINGS: Final[tuple[WriteOperation, ...]] = (
 )
 
 READINGS: Final[tuple[ReadOperation, ...]] = (
-    ReadOperation("list-cases", "/v1/cases", "The cases that this caller may see, the first due first.", CasePage),
+    ReadOperation("list-cases", "/v1/cases", "The cases that this caller may see, the first due first.", CasePage,
+            query=CaseQuery),
     ReadOperation("show-case", "/v1/cases/{case}", "A case whole, with what this caller may do to it now.", CaseShown),
     ReadOperation("list-listings", "/v1/listings", "The bad-actor list (Article 36): the entries in force, or all.",
-            ListingPage),
+            ListingPage, query=ListingQuery),
+    ReadOperation("count-month", "/v1/statistics", "What is counted of a month, as the caller's body sees cases.",
+            MonthStatistics, COUNTING, MonthQuery),
 )
 # fmt: on

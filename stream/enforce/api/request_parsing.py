@@ -108,6 +108,8 @@ def query(stated: Mapping[str, str], kind: type[T]) -> T:
         if stated.get(field.encode_name):
             found = _typed(stated[field.encode_name], field, strict=False)
             faults += [found] if isinstance(found, Fault) else []
+        elif field.required:
+            faults.append(Fault(field.encode_name, "missing", f"state {form(field.type)}"))
     if faults:
         raise faulty(*faults, more_count=more_count)
     return msgspec.convert({name: value for name, value in stated.items() if value}, kind, strict=False)

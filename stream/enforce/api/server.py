@@ -42,6 +42,7 @@ from stream.enforce.api.responses import (
 )
 from stream.enforce.api.scopes_written import ScopesWritten
 from stream.enforce.api.shown import shown
+from stream.enforce.api.statistics import MonthQuery
 from stream.enforce.api.writer import RecordWriter
 from stream.enforce.cases.calendar_file import calendar_file
 from stream.enforce.procedures import settings
@@ -206,6 +207,9 @@ class ApiServer:
             return 200, await self._page(index, request.query, caller)
         if operation.name == "list-listings":
             return 200, await self._listing_page(request.query, caller)
+        if operation.name == "count-month":
+            month = request_parsing.query(request.query, MonthQuery).month
+            return 200, index.statistics(month, caller, self._clock.now())
         view = index.view(request.match_info["case"], caller)
         if view is None:
             raise unknown(request.match_info["case"])

@@ -11,6 +11,7 @@ from typing import Final, NamedTuple, TypeVar
 
 import msgspec
 
+from stream.enforce.cases import case_history
 from stream.enforce.cases.decoding import Arrival
 from stream.enforce.procedures import (
     appeal,
@@ -30,9 +31,9 @@ from stream.enforce.procedures.engine import Case, Procedure, WrongState, advanc
 from stream.enforce.procedures.messages import MeasureChanged, Restored
 from stream.enforce.procedures.telling import Delivered, DeliveryFailed
 from stream.enforce.procedures.terms import Terms
-from stream.model.cases import DOCKET, CaseView, ClockDue, EscalationFinding
+from stream.model.cases import DOCKET, CaseView, ClockDue, ClockKept, EscalationFinding
 from stream.model.codec import encode
-from stream.model.control import Party
+from stream.model.control import Notice, Party
 
 C = TypeVar("C", bound=Case)
 
@@ -53,6 +54,9 @@ class Entry(msgspec.Struct, frozen=True):
     outbox: tuple[Effect, ...] = ()
     missed: tuple[ClockDue, ...] = ()
     """clocks that expired, as they were"""
+    kept: tuple[ClockKept, ...] = ()
+    ended_at: int | None = None
+    notices: tuple[Notice, ...] = ()
 
 
 class Updated(NamedTuple):
@@ -134,10 +138,30 @@ def apply(key: str, entry: Entry | None, arrival: Arrival, now: int, terms: Term
         outbox=stepped.effects,
         missed=(*before.missed, *_missed(arrival.event, stepped.effects)),
     )
+    after = _remembering(entry, after, arrival, now)
     size = len(encode(after))
     if size > ENTRY_BYTES_MAX:
         return Rejected(f"the case would grow to {size} bytes; at most {ENTRY_BYTES_MAX} are kept")
     return Updated(after)
+
+
+def _remembering(entry: Entry | None, after: Entry, arrival: Arrival, now: int) -> Entry:
+    """The entry with what it remembers of this step; an escalation record remembers nothing."""
+    if after.procedure == DOCKET:
+        return after
+    ends, state = _PROCEDURES[after.procedure].ended, _stated.decode(after.body).state
+    was_ended = entry is not None and _stated.decode(entry.body).state in ends
+    since = entry.ended_at or entry.updated if entry is not None and was_ended else now
+    known = entry or after
+    done = case_history.kept(
+        clocks(known) if entry is not None else (), clocks(after), arrival.event, now, state=state, ended=state in ends
+    )
+    return msgspec.structs.replace(
+        after,
+        kept=(*known.kept, *done),
+        ended_at=since if state in ends else None,
+        notices=case_history.last_notices(known.notices, after.outbox),
+    )
 
 
 def without_outbox(entry: Entry) -> Entry:
@@ -184,6 +208,9 @@ def view_of(key: str, entry: Entry) -> CaseView | None:
         due=(*sorted(running, key=lambda one: one.due), *entry.missed),
         party=party_of(case),
         ended=ended,
+        ended_at=entry.ended_at,
+        kept=entry.kept,
+        notices=entry.notices,
     )
 
 

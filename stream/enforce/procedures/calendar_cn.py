@@ -147,6 +147,21 @@ def ordinal_of(at: int) -> int:
     return (at + SHANGHAI_MS) // DAY_MS + _EPOCH
 
 
+def month_of(at: int) -> str | None:
+    """The month of Shanghai that a moment (milliseconds) is in, such as 2026-11; None beyond the calendar."""
+    try:
+        return date.fromordinal(ordinal_of(at)).isoformat()[: len("2026-11")]
+    except (ValueError, OverflowError):
+        return None
+
+
+def months_begin(month: str) -> tuple[int, int]:
+    """When a month such as 2026-11 begins, and when the next one does (milliseconds)."""
+    first = date.fromisoformat(f"{month}-01")
+    following = (first + timedelta(days=31)).replace(day=1)
+    return midnight(first.toordinal()), midnight(following.toordinal())
+
+
 def midnight(ordinal: int) -> int:
     """The moment at which a day in Shanghai begins."""
     return (ordinal - _EPOCH) * DAY_MS - SHANGHAI_MS

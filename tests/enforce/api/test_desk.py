@@ -1,5 +1,8 @@
 """What a desk needs to work with cases, over HTTP: one API for all of it, whose topics take a second to create."""
 
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
 import pytest
 
 from stream.config import Config
@@ -46,6 +49,19 @@ async def test_a_case_is_noted_on_handed_over_and_goes_its_way_all_the_same(conf
         for by, query in (("desk", {"mine": "true"}), ("agent", {"text": "rang"}), ("desk", {"owner_of": "95588"})):
             assert (await client.get("/v1/cases", by=by, **query)).body["cases"] == [], query
         assert (await client.get("/v1/cases", by="read-only", number="138")).status == 403
+
+        shown_at = shown["line"]["updated"]  # type: ignore[index]
+        month = datetime.fromtimestamp(shown_at / 1000, ZoneInfo("Asia/Shanghai")).strftime("%Y-%m")
+        counted = (await client.get("/v1/statistics", by="regulator", month=month)).body
+        of_case = {"procedure": "complaint", "channel": "sms", "region": "", "count": 1}
+        assert counted["rows"] == [
+            {"what": "received", "name": "commercial", **of_case},
+            {"what": "clock-kept", "name": "forward", **of_case},
+        ]
+        assert not counted["whole"]
+        assert (await client.get("/v1/statistics", by="sender", month=month)).status == 403
+        for wrong in ({}, {"month": "November"}, {"month": "2026-13"}):
+            assert (await client.get("/v1/statistics", **wrong)).faults().keys() == {"month"}
 
         stranger = await client.act(case, "assigned", to="centre:2")
         assert stranger.faults().keys() == {"to"}
