@@ -186,8 +186,8 @@ WATCH: Final = User(
 
 NOTIFY: Final = User(
     "wurao-notify",
-    "The connector, alone with the right to write `deliveries`.",
-    reads=(NOTICES, DELIVERIES),
+    "The connector of notices and reports, alone with the right to write `deliveries`.",
+    reads=(NOTICES, REPORTS, DELIVERIES),
     writes=(DELIVERIES, DEAD_LETTER),
     groups=_group("wurao-notify"),
 )

@@ -113,10 +113,11 @@ NO_ADDRESS: Final = "contacts"
 
 
 class Delivery(msgspec.Struct, frozen=True, tag_field="kind", tag="delivery"):
-    """One attempt to deliver a notice, kept because "was notified" must be provable.
+    """One attempt to deliver a notice or report, kept because "was notified" must be provable.
 
-    `address` is where it went, masked; `digest` the SHA-256 of the bytes that were sent. `at_addressee`: it failed at
-    the addressee's end, whose server or mailbox was there and did not take it; no other failure tells anybody.
+    `notice` is the id of either. `address` is where it went, masked; `digest` the SHA-256 of the bytes that were sent.
+    `at_addressee`: it failed at the addressee's end, whose server or mailbox was there and did not take it; no other
+    failure tells anybody.
     """
 
     notice: EventId
@@ -270,6 +271,20 @@ class Report(msgspec.Struct, frozen=True, tag_field="kind", tag="report"):
     about: Name
     basis: Name
     evidence: tuple[Name, ...] = ()
+
+
+Letter = Notice | Report
+"""What `wurao notify` delivers."""
+
+
+def letter_id(letter: Letter) -> EventId:
+    """A letter's id, by which a repeat is recognised. Those of notices begin with N, those of reports with R."""
+    return letter.notice if isinstance(letter, Notice) else letter.report
+
+
+def addressee(letter: Letter) -> str:
+    """To whom it goes, as the contacts file names addressees: a report to an office, such as `office|regulator`."""
+    return letter.to if isinstance(letter, Notice) else f"office|{letter.to}"
 
 
 class Tally(msgspec.Struct, frozen=True, gc=False):

@@ -1,9 +1,10 @@
-"""The contacts file: from the addressee of a notice to the address of a transport.
+"""The contacts file: from an addressee to the address of a transport.
 
 Pure. The file is TOML: one table, `[contacts]`, from addressee to `mailto:` or `https:` address. An addressee
-is written as notices write it (`sender|ORG-9`, `number|…`, `subscriber|…`, `campaign|…`, `complaint|…`), or as
-its kind and a star (`subscriber|*`) for all of a kind that have no line of their own. Plain `http:` is for this
-machine alone: a notice says who is accused of what.
+is written as notices write it (`sender|ORG-9`, `number|…`, `subscriber|…`, `campaign|…`, `complaint|…`), an office to
+which reports go as `office|regulator`, `office|state-organs`, `office|complaint-centre`, `office|appeals-body` or
+`office|company`; or as its kind and a star (`subscriber|*`) for all of a kind that have no line of their own. Plain
+`http:` is for this machine alone: a notice says who is accused of what.
 """
 
 import tomllib
@@ -20,7 +21,7 @@ from stream.config import ConfigError
 from stream.model.hiding import hidden
 from stream.model.schema_fault import schema_fault
 
-KINDS: Final = ("sender", "number", "subscriber", "campaign", "complaint")
+KINDS: Final = ("sender", "number", "subscriber", "campaign", "complaint", "office")
 
 Via = Literal["smtp", "webhook"]
 

@@ -1,4 +1,4 @@
-"""The loop of `wurao notify`: notices in, attempts out, each recorded; at least once, and never again once recorded.
+"""The loop of `wurao notify`: notices and reports in, attempts out, recorded; at least once, never once recorded.
 
 Order of events for one attempt: send, record in `deliveries` (acknowledged by all replicas), and only then may the
 notice count as done. A notice waits for its next attempt in memory, and its offset is not committed until it is
@@ -12,6 +12,7 @@ import itertools
 from collections.abc import Collection
 from dataclasses import dataclass
 from functools import partial
+from typing import Final
 
 from msgspec.structs import replace
 
@@ -30,8 +31,8 @@ from stream.kafka.retry import Retry
 from stream.kafka.rights import NOTIFY
 from stream.metrics import NotifyMetrics
 from stream.model.codec import Undecodable, decode_as
-from stream.model.control import NO_ADDRESS, Delivery, Notice
-from stream.model.topics import DELIVERIES, NOTICES
+from stream.model.control import NO_ADDRESS, Delivery, Letter, Notice, Report, addressee, letter_id
+from stream.model.topics import DELIVERIES, NOTICES, REPORTS
 from stream.notify import contacts
 from stream.notify.delivery_log import DeliveryLog, NoticeOffsets, pause_ms
 from stream.notify.records import POLL_MS, AttemptWriter, DeliveryLogReader
@@ -40,12 +41,15 @@ from stream.reloading_file import reloading_file
 
 log = logs.get(__name__)
 
+LETTERS: Final = (NOTICES, REPORTS)
+"""Whose records are delivered."""
+
 
 @dataclass(frozen=True, slots=True)
 class PendingNotice:
-    """A notice that is not delivered yet, and its record's partition and offset."""
+    """A notice or report that is not delivered yet, and its record's partition and offset."""
 
-    notice: Notice
+    notice: Letter
     partition: AIOKafkaPartition
     offset: int
 
@@ -113,7 +117,7 @@ class NoticeConnector:
 
     async def _reach(self) -> None:
         self._identity = ClusterIdentity(
-            self._config, await reach(self._config, NOTIFY.topics), lasting=(NOTICES, DELIVERIES)
+            self._config, await reach(self._config, NOTIFY.topics), lasting=(*LETTERS, DELIVERIES)
         )
 
     async def _keep_serving(self) -> None:
@@ -151,7 +155,7 @@ class NoticeConnector:
         async def deliver() -> None:
             await log_reader.start()
             await consumer.start()
-            consumer.subscribe([NOTICES], listener=listener)
+            consumer.subscribe(list(LETTERS), listener=listener)
             while not self._stopping.is_set():
                 await self._poll(consumer)
 
@@ -210,8 +214,8 @@ class NoticeConnector:
     async def _commit(self, consumer: clients.AIOKafkaConsumer) -> None:
         """Commit what is done. The rest is read again by the next owner, with its attempts from `deliveries`."""
         if self._identity is not None and self._brokers.not_ready() is None:
-            reached, mark = self._offsets.to_commit(), self._identity.marks[NOTICES]
-            offsets = {partition: (offset, mark) for partition, offset in reached.items()}
+            reached, marks = self._offsets.to_commit(), self._identity.marks
+            offsets = {partition: (offset, marks[partition.topic]) for partition, offset in reached.items()}
             safe = await commit_owned(consumer, offsets, within_s=GOODBYE_S_MAX)
             self._offsets.committed({partition: reached[partition] for partition in safe})
 
@@ -226,23 +230,27 @@ class NoticeConnector:
     async def _take(self, partition: AIOKafkaPartition, record: clients.ConsumerRecord) -> None:
         self._offsets.take(partition, record.offset)
         try:
-            notice = decode_as(Notice, record.value or b"")
+            value = record.value or b""
+            letter: Letter = decode_as(Notice, value) if partition.topic == NOTICES else decode_as(Report, value)
         except Undecodable as error:
             await self._writer.dead_letter(record, str(error))
             self._metrics.dead_letters.inc()
             log.warning(
-                "a record of `notices` cannot be decoded; it is in dead-letter", offset=record.offset, error=str(error)
+                "a notice or report cannot be decoded; it is in dead-letter",
+                topic=partition.topic,
+                offset=record.offset,
+                error=str(error),
             )
             self._offsets.finish(partition, record.offset)
             return
-        name = notice.notice
+        name = letter_id(letter)
         if self._log.delivered(name) or name in self._pending:
             self._metrics.repeats.inc()
             self._offsets.finish(partition, record.offset)
         elif self._log.failed(name).attempts >= self._settings.attempts_max:
             self._offsets.finish(partition, record.offset)
         else:
-            self._pending[name] = PendingNotice(notice, partition, record.offset)
+            self._pending[name] = PendingNotice(letter, partition, record.offset)
             self._schedule(name)
 
     def _schedule(self, name: str) -> None:
@@ -291,19 +299,19 @@ class NoticeConnector:
             return
         if attempt.outcome == "failed":
             self._metrics.given_up.inc()
-            log.warning("notice given up: notify the addressee by other means", notice=name)
+            log.warning("given up: serve the addressee by hand, and record it on its case", notice=name)
         self._pending.pop(name, None)
         self._offsets.finish(pending.partition, pending.offset)
 
-    async def _send(self, notice: Notice) -> Delivery:
-        """Send a notice; the outcome as the record of `deliveries`."""
-        address = self._contacts.value().address(notice.to)
+    async def _send(self, letter: Letter) -> Delivery:
+        """Send a notice or report; the outcome as the record of `deliveries`."""
+        address = self._contacts.value().address(addressee(letter))
         made = Delivery(
-            notice=notice.notice,
-            case=notice.case,
+            notice=letter_id(letter),
+            case=letter.case,
             time=self._clock.now(),
             outcome="failed",
-            attempt=self._log.failed(notice.notice).attempts + 1,
+            attempt=self._log.failed(letter_id(letter)).attempts + 1,
             via=address.via if address else NO_ADDRESS,
             detail="the contacts file has no address for this addressee",
             address=address.masked if address else None,
@@ -311,7 +319,7 @@ class NoticeConnector:
         if address is None:
             return made
         try:
-            sent = await self._transports.deliver(notice, address)
+            sent = await self._transports.deliver(letter, address)
         except Undelivered as error:
             now = self._clock.now()
             return replace(made, time=now, detail=str(error), at_addressee=error.at_addressee)

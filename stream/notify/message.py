@@ -1,7 +1,7 @@
-"""A notice as a mail, in Chinese and English, with the record itself attached.
+"""A notice or report as a mail, in Chinese and English, with the record itself attached.
 
-Pure. It states all that Article 22 requires: which measure, for what reason, on what evidence, from when, and where to
-appeal. The same notice always makes the same mail under the same Message-ID (RFC 5322), by which a repeat is
+Pure. A notice states all that Article 22 requires: which measure, for what reason, on what evidence, from when, and
+where to appeal. The same letter always makes the same mail under the same Message-ID (RFC 5322), by which a repeat is
 recognised.
 """
 
@@ -13,7 +13,7 @@ from typing import Final
 from urllib.parse import quote
 
 from stream.model.codec import encode
-from stream.model.control import Figure, Notice, NoticeSubject
+from stream.model.control import Figure, Letter, Notice, NoticeSubject, Report, letter_id
 
 HOUR_MS: Final = 3_600_000
 
@@ -25,6 +25,7 @@ _SUBJECTS: Final[dict[NoticeSubject, str]] = {
     "decision": "决定告知 / Notice of a decision",
     "listing": "不良名单告知 / Notice of a listing",
 }
+_REPORT: Final = "报告 / Report"
 _MEASURES: Final = {
     "suspend": "暂停服务 / suspension of all traffic",
     "stop": "停止商业性短信息和呼叫 / stop of commercial traffic",
@@ -32,30 +33,48 @@ _MEASURES: Final = {
 }
 
 
-def mail_of(notice: Notice, *, to: str, sender: str) -> bytes:
-    """The mail of a notice, from `sender` to the mailbox `to`, in seven bits for any server."""
+def mail_of(letter: Letter, *, to: str, sender: str) -> bytes:
+    """The mail of a notice or report, from `sender` to the mailbox `to`, in seven bits for any server."""
     message = EmailMessage()
-    message["Message-ID"] = message_id(notice, sender)
-    message["Date"] = formatdate(notice.time / 1000)  # when it was made: attempts have records of their own
+    name = letter_id(letter)
+    subject = _SUBJECTS[letter.subject] if isinstance(letter, Notice) else _REPORT
+    message["Message-ID"] = message_id(name, sender)
+    message["Date"] = formatdate(letter.time / 1000)  # when it was made: attempts have records of their own
     message["From"] = sender
     message["To"] = to
-    message["Subject"] = f"{_SUBJECTS[notice.subject]} [{_one_line(notice.case)}]"
+    message["Subject"] = f"{subject} [{_one_line(letter.case)}]"
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office answers to these
-    message.set_content("\n".join(_lines(notice)) + "\n", cte="base64")
+    stated = _of_notice(letter) if isinstance(letter, Notice) else _of_report(letter)
+    lines = [subject, "", *(f"{label}: {_one_line(value)}" for label, value in stated if value)]
+    message.set_content("\n".join(lines) + "\n", cte="base64")
+    kind = str(letter.__struct_config__.tag)
     message.add_attachment(
-        encode(notice), maintype="application", subtype="json", filename="notice.json", disposition="attachment"
+        encode(letter), maintype="application", subtype="json", filename=f"{kind}.json", disposition="attachment"
     )
-    message.set_boundary(f"notice-{hashlib.sha256(notice.notice.encode()).hexdigest()[:32]}")  # else a random one
+    message.set_boundary(f"{kind}-{hashlib.sha256(name.encode()).hexdigest()[:32]}")  # else a random one
     return message.as_bytes(policy=SMTP)
 
 
-def message_id(notice: Notice, sender: str) -> str:
-    """The Message-ID: the notice's id, escaped where a mail could not carry it, at the sender's domain."""
-    return f"<{quote(notice.notice, safe='')}@{sender.rpartition('@')[2]}>"
+def message_id(name: str, sender: str) -> str:
+    """The Message-ID: the letter's id, escaped where a mail could not carry it, at the sender's domain."""
+    return f"<{quote(name, safe='')}@{sender.rpartition('@')[2]}>"
 
 
-def _lines(notice: Notice) -> list[str]:
-    stated: list[tuple[str, str | None]] = [
+_Stated = list[tuple[str, str | None]]
+
+
+def _of_report(report: Report) -> _Stated:
+    return [
+        ("报告编号 / report", report.report),
+        ("案件编号 / case", report.case),
+        ("事项 / about", report.about),
+        ("依据 / basis", report.basis),
+        ("证据 / evidence", ", ".join(report.evidence) or None),
+    ]
+
+
+def _of_notice(notice: Notice) -> _Stated:
+    return [
         ("通知编号 / notice", notice.notice),
         ("案件编号 / case", notice.case),
         ("事由 / reason", notice.reason),
@@ -67,7 +86,6 @@ def _lines(notice: Notice) -> list[str]:
         ("证据 / evidence", ", ".join(notice.evidence) or None),
         ("申诉渠道 / appeals to", notice.appeal),
     ]
-    return [_SUBJECTS[notice.subject], "", *(f"{label}: {_one_line(value)}" for label, value in stated if value)]
 
 
 def _grace(notice: Notice) -> str | None:

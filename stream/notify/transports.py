@@ -1,6 +1,6 @@
-"""The two transports: a mail by SMTP (RFC 5321), or a POST to a URL.
+"""The two transports of notices and reports: a mail by SMTP (RFC 5321), or a POST to a URL.
 
-A transport returns once the receiver has accepted the notice, and raises `Undelivered` with the reason for everything
+A transport returns once the receiver has accepted the letter, and raises `Undelivered` with the reason for everything
 else; it never tries twice. A mail server's `250`, or a 2xx, is that acceptance. Where TLS is configured, nothing is
 sent without it, nor to a server whose certificate is not valid: a notice says who is accused of what.
 
@@ -27,7 +27,7 @@ import aiohttp
 from stream import logs
 from stream.config import ConfigError, ConnectorConfig
 from stream.model.codec import encode
-from stream.model.control import Notice
+from stream.model.control import Letter, letter_id
 from stream.model.hiding import hidden
 from stream.notify.contacts import Address, is_here
 from stream.notify.message import mail_of
@@ -87,17 +87,17 @@ class Transports:
         self._timeout_s = config.attempt_timeout_ms / 1000
         self._session: aiohttp.ClientSession | None = None
 
-    async def deliver(self, notice: Notice, address: Address) -> Sent:
+    async def deliver(self, letter: Letter, address: Address) -> Sent:
         """Deliver it, within `connector.attempt_timeout_ms`. Raises `Undelivered`.
 
         Mail blocks a thread of the pool, never the loop.
         """
         try:
             if address.via == "webhook":
-                return await self._post(notice, address.at)
+                return await self._post(letter, address.at)
             # The thread keeps the deadline but while it looks up the server's name, and it says goodbye after it.
             async with asyncio.timeout(self._timeout_s + GOODBYE_S_MAX):
-                return await asyncio.to_thread(self._mail, notice, address.at)
+                return await asyncio.to_thread(self._mail, letter, address.at)
         except Undelivered:
             raise
         except (aiohttp.ClientError, smtplib.SMTPException, OSError) as error:
@@ -111,7 +111,7 @@ class Transports:
         if self._session is not None:
             await self._session.close()
 
-    async def _post(self, notice: Notice, url: str) -> Sent:
+    async def _post(self, letter: Letter, url: str) -> Sent:
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 timeout=aiohttp.ClientTimeout(total=self._timeout_s),
@@ -119,8 +119,8 @@ class Transports:
                 auto_decompress=False,  # what is never read is never unpacked
                 connector=aiohttp.TCPConnector(force_close=True),
             )
-        body = encode(notice)
-        headers = {"Content-Type": "application/json", IDEMPOTENCY_KEY: notice.notice}
+        body = encode(letter)
+        headers = {"Content-Type": "application/json", IDEMPOTENCY_KEY: letter_id(letter)}
         # A redirect leads to another party: it is no delivery.
         async with self._session.post(url, data=body, headers=headers, allow_redirects=False) as answer:
             reply = f"HTTP {answer.status}"
@@ -128,9 +128,9 @@ class Transports:
                 raise Undelivered(reply, at_addressee=answer.status >= 400 and answer.status not in WRONG_ADDRESS)
             return Sent(reply, sha256(body).hexdigest())
 
-    def _mail(self, notice: Notice, mailbox: str) -> Sent:
+    def _mail(self, letter: Letter, mailbox: str) -> Sent:
         sender = self._config.sender
-        mail = mail_of(notice, to=mailbox, sender=sender)
+        mail = mail_of(letter, to=mailbox, sender=sender)
         try:
             server = self._server(ends_s=time.monotonic() + self._timeout_s)
             try:

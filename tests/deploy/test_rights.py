@@ -70,7 +70,7 @@ READERS: Final[dict[str, set[str]]] = {
         *("registry.expressions", "registry.senders", "registry.orders", "listings"),
     },
     "wurao-watch": {"activity", "decisions", "registry.senders"},
-    "wurao-notify": {"notices", "deliveries"},
+    "wurao-notify": {"notices", "reports", "deliveries"},
     "wurao-audit": DECIDED,
     "wurao-shadow": DECIDED,
     "wurao-scaler": set(),

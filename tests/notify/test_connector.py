@@ -10,9 +10,9 @@ import pytest
 from bloom.partition import partition_of
 from stream.config import Config
 from stream.model.codec import decode_as, encode
-from stream.model.control import Delivery, Notice
+from stream.model.control import Delivery, Notice, Report
 from stream.model.limits import BATCH
-from stream.model.topics import DEAD_LETTER, DELIVERIES, NOTICES
+from stream.model.topics import DEAD_LETTER, DELIVERIES, NOTICES, REPORTS
 from stream.notify.message import mail_of
 from stream.testbed.processes import WuraoProcess, environment_with, free_ports, wurao_command
 from tests.enforce.api.harness import config_for, eventually, read
@@ -66,6 +66,7 @@ def notify(broker: Broker, directory: Path, mail: MailSink, web: WebSink, *, pau
         "sender|ORG-9" = "mailto:legal@org9.example"
         "sender|ORG-1" = "{web.url}"
         "subscriber|*" = "{web.url}"
+        "office|regulator" = "mailto:duty@regulator.example"
         """,
         encoding="utf-8",
     )
@@ -129,13 +130,25 @@ async def test_notices_are_delivered_by_mail_and_web_and_each_attempt_is_recorde
         (letter,) = await read(config, DEAD_LETTER)
         assert letter.value == b"{}"
 
-        # Nor after a restart; what waits for the next start is told then.
+        # Nor after a restart; what waits for the next start is told then, and so are reports, by the office's address.
         await tell(config, notice("N-1"), notice("N-3", "number|+8613900139000"), notice("N-5"))
+        report = Report(
+            "R-1", "X-1", 1_795_500_000_000, "regulator", "found and stopped", "prohibited-content", ("W-1",)
+        )
+        for topic, value in ((REPORTS, encode(report)), (REPORTS, encode(report)), (REPORTS, b"{}")):
+            await write(config, [(topic, 0, b"R-1", value)])
         with notify(broker, tmp_path, mail, web) as again:
-            assert (await deliveries(config, 9))[-1].notice == "N-5"
+            told = {one.notice: one for one in (await deliveries(config, 10))[8:]}
+            assert told.keys() == {"N-5", "R-1"}
             await asyncio.sleep(0.5)
-            assert len(await deliveries(config, 9)) == 9
-        assert [mail.header(place, "Message-ID") for place in (0, 1)] == ["<N-1@localhost>", "<N-5@localhost>"]
+            assert len(await deliveries(config, 10)) == 10
+        ids = [mail.header(place, "Message-ID") for place in range(3)]
+        assert (ids[0], set(ids[1:])) == ("<N-1@localhost>", {"<N-5@localhost>", "<R-1@localhost>"})
+        sent = mail_of(report, to="duty@regulator.example", sender=config.connector.sender)
+        assert (told["R-1"].case, told["R-1"].outcome) == ("X-1", "delivered")
+        assert told["R-1"].digest == sha256(sent).hexdigest()
+        assert "found and stopped" in mail.text(ids.index("<R-1@localhost>"))
+        assert len(await read(config, DEAD_LETTER)) == 2
         log = again.log
         assert "13800138000" not in log
         assert "13900139000" not in log
