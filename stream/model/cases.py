@@ -90,6 +90,8 @@ class CaseView(msgspec.Struct, frozen=True, tag_field="kind", tag="case"):
     """the clocks that were kept, as those that were missed stand in `due`"""
     notices: tuple[Notice, ...] = ()
     """the last notice that the case sent on each subject, the latest last"""
+    taken: EffectKey | None = None
+    """the id of the event that was taken last. Absent in views of before 0.2"""
 
 
 class Hold(msgspec.Struct, frozen=True, tag_field="kind", tag="hold"):

@@ -15,6 +15,7 @@ from stream.clock import WallClock
 from stream.config import Config
 from stream.enforce.api.case_index import CaseIndex
 from stream.enforce.api.indexed_case import IndexedCase, indexed, is_expired
+from stream.enforce.api.recent import RecentActs
 from stream.kafka import clients
 from stream.kafka.closing import close_within
 from stream.kafka.describe import describe_topics
@@ -32,13 +33,14 @@ POLL_RECORDS_MAX: Final = 2_000
 class CaseFeed:
     """The follower of `cases`. `index` is None until the first index is complete.
 
-    `kept_ms`: how long a case that has ended is shown.
+    `kept_ms`: how long a case that has ended is shown. `acts` learns which were taken, as their views come.
     """
 
-    def __init__(self, config: Config, *, clock: WallClock, kept_ms: int) -> None:
+    def __init__(self, config: Config, *, clock: WallClock, kept_ms: int, acts: RecentActs) -> None:
         self._config = config
         self._clock = clock
         self._kept_ms = kept_ms
+        self._acts = acts
         self._throttle = logs.Throttle()
         self._identity: ClusterIdentity | None = None
         self.index: CaseIndex | None = None
@@ -109,6 +111,7 @@ class CaseFeed:
             index.drop((record.key or b"").decode("utf-8", "replace"))
         elif row := self._row(record.value):
             index.put(row)
+            self._acts.taken(row.key[1], row.taken)
 
     def _row(self, value: bytes) -> IndexedCase | None:
         try:

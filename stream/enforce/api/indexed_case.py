@@ -30,7 +30,8 @@ class CaseGroup(NamedTuple):
 class IndexedCase:
     """One case. `owner` is who may see it besides the offices; `about` the party's key; `ended` when it ended.
 
-    `holders`: offices, and in whose hands the case is there. `counted`: what it counts for.
+    `holders`: offices, and in whose hands the case is there. `counted`: what it counts for. `taken`: the event that was
+    taken last.
     """
 
     key: Key
@@ -43,6 +44,7 @@ class IndexedCase:
     numbers: tuple[str, ...]
     holders: tuple[tuple[str, str], ...]
     counted: tuple[Counted, ...]
+    taken: str | None
     data: bytes
 
     def view(self) -> CaseView:
@@ -69,6 +71,7 @@ def indexed(data: bytes) -> IndexedCase:
         numbers=facts.numbers,
         holders=tuple(case.work.holders.items()) if case.work is not None else (),
         counted=counted_of(view, case, facts),
+        taken=view.taken,
         data=data,
     )
 

@@ -67,19 +67,29 @@ class RecentKeys:
 
 
 class RecentActs:
-    """Acts on cases that are written and not yet taken."""
+    """Acts on cases that are written and not yet taken.
+
+    Not by how far a case has come: what machines send (a clock, a delivery) takes it on meanwhile.
+    """
 
     def __init__(self) -> None:
-        self._acts: OrderedDict[str, tuple[int, str, int]] = OrderedDict()
+        self._acts: OrderedDict[str, tuple[str, int]] = OrderedDict()
+        """case → the event, and when it was written"""
 
-    def under_way(self, case: str, step: int, act: str, now: int) -> bool:
-        """Whether another act on this case, which stands at this step, waits to be taken."""
-        at, other, written = self._acts.get(case, (-1, act, 0))
-        return at >= step and other != act and now - written < ACT_MS_MAX
+    def under_way(self, case: str, act: str, now: int) -> bool:
+        """Whether another act on this case waits to be taken."""
+        other, written = self._acts.get(case, (act, 0))
+        return other != act and now - written < ACT_MS_MAX
 
-    def note(self, case: str, step: int, act: str, now: int) -> None:
+    def note(self, case: str, act: str, now: int) -> None:
         """An act that is about to be written, `now` in milliseconds."""
-        self._acts[case] = (step, act, now)
+        self._acts[case] = (act, now)
         self._acts.move_to_end(case)
         if len(self._acts) > ACTS_MAX:
             self._acts.popitem(last=False)
+
+    def taken(self, case: str, event: str | None) -> None:
+        """A case has taken this event; of views of versions before nobody knows which, and nothing is waited for."""
+        waiting = self._acts.get(case)
+        if waiting is not None and event in (waiting[0], None):
+            del self._acts[case]

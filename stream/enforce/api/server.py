@@ -55,6 +55,7 @@ from stream.kafka.brokers import Brokers
 from stream.kafka.topics import EXPECTED
 from stream.metrics import ApiMetrics
 from stream.model.answers import json_of
+from stream.model.cases import CaseEvent
 from stream.model.control import Listing
 from stream.model.registry import Expression, Order
 from stream.model.topics import ACCESSES, EXPRESSIONS
@@ -108,7 +109,9 @@ class ApiServer:
         self._calendar = calendar_file(config)
         self._clock = WallClock(config.enforce.clock_offset_file)
         self._metrics = ApiMetrics()
-        self._feed = CaseFeed(config, clock=self._clock, kept_ms=self._terms.settings.ended_kept_ms)
+        self._keys, self._acts = RecentKeys(), RecentActs()
+        kept_ms = self._terms.settings.ended_kept_ms
+        self._feed = CaseFeed(config, clock=self._clock, kept_ms=kept_ms, acts=self._acts)
         self._writer = RecordWriter(config)
         self._brokers = Brokers(config, client="wurao-api")
         self._beside = AsyncExitStack()
@@ -123,7 +126,6 @@ class ApiServer:
         self._reads = asyncio.Semaphore(READS_MAX)
         self._rate = RateLimit(config.api.requests_per_token)
         self._unheard = {status: logs.Throttle() for status in UNHEARD}
-        self._keys, self._acts = RecentKeys(), RecentActs()
         self._server = HttpServer(
             config.http,
             refuse=_refused,
@@ -284,17 +286,17 @@ class ApiServer:
         if isinstance(write.record, Expression) and (refused := self._scopes.refusal(write.record)):
             raise Problem(409, Refusal("too-many", refused))
         if operation.name == "decide" and request.stated.get("event") not in WORK_NAMES:
-            self._act(request)  # what is no step is in nobody's way
+            assert isinstance(write.record, CaseEvent), "an act is one"
+            self._act(request, write.record.id)  # what is no step is in nobody's way
         await self._writer.write(write)
         return write.answer
 
-    def _act(self, request: ApiRequest) -> None:
+    def _act(self, request: ApiRequest, act: str) -> None:
         """Raises `Problem` 409 where somebody else's act on the case was written and is not taken yet."""
-        view = request.view(request.case)
-        if self._acts.under_way(request.case, view.step, request.id, request.now):
+        if self._acts.under_way(request.case, act, request.now):
             reason = "somebody has acted on this case a moment ago: read it again, and decide anew"
             raise Problem(409, Refusal("wrong-state", reason))
-        self._acts.note(request.case, view.step, request.id, request.now)
+        self._acts.note(request.case, act, request.now)
 
     async def _body(self, request: web.Request) -> bytes:
         http, api = self._config.http, self._config.api

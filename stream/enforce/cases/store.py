@@ -211,6 +211,7 @@ def view_of(key: str, entry: Entry) -> CaseView | None:
         ended_at=entry.ended_at,
         kept=entry.kept,
         notices=entry.notices,
+        taken=entry.ids[-1] if entry.ids else None,
     )
 
 
