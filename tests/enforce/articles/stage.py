@@ -283,8 +283,13 @@ class Stage:
         await self.tail.seen(so, what=lambda: f"{case}: {clock} is no breach, but {self.tail.views.get(case)}")
 
     async def tried(self, case: str, event: str, fields: Json, *, by: str) -> Answer:
-        """An act, whatever comes of it."""
-        return await self.client.post(f"/v1/cases/{case}/events", {"event": event, **fields}, by=by)
+        """An act, whatever comes of it; while another has not been seen yet, the case is read again."""
+
+        async def answered() -> Answer | None:
+            answer = await self.client.post(f"/v1/cases/{case}/events", {"event": event, **fields}, by=by)
+            return None if "a moment ago" in str(answer.body.get("reason")) else answer
+
+        return await eventually(answered)
 
     async def act(self, case: str, event: str, fields: Json, *, by: str) -> Answer:
         """An act that is taken."""
@@ -292,22 +297,13 @@ class Stage:
         assert answer.status == 202, f"{case} {event} by {by}: {answer}"
         return answer
 
-    async def decide(self, case: str, event: str, fields: Json, *, by: str) -> Answer:
+    async def decide(self, case: str, event: str, fields: Json, *, by: str) -> None:
         """A decision of two persons; the first one cannot take it alone."""
         proposed = await self.act(case, event, fields, by=by)
         assert "another person" in str(proposed.body["note"])
-
-        def shown() -> bool:
-            return orjson.loads(bytes(self.tail.views[case].body))["proposed"] is not None
-
-        await self.tail.seen(shown, what=lambda: f"{case}: {event} is not proposed")
-
-        async def alone() -> bool | None:
-            answer = await self.tried(case, event, fields, by=by)
-            return (answer.status == 409 and "another decides" in str(answer.body["reason"])) or None
-
-        await eventually(alone)
-        return await self.act(case, event, fields, by=f"other-{by}")
+        alone = await self.tried(case, event, fields, by=by)
+        assert (alone.status, "another decides" in str(alone.body.get("reason"))) == (409, True), alone
+        await self.act(case, event, fields, by=f"other-{by}")
 
     async def refused_to(self, others: Iterable[str], case: str, event: str, fields: Json) -> None:
         """None of these may do it, nor learns more of the case than it may know."""
