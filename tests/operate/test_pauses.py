@@ -18,6 +18,7 @@ from stream.config import Config
 from stream.enforce.api import case_feed
 from stream.enforce.api.case_feed import CaseFeed
 from stream.enforce.api.case_index import CaseIndex
+from stream.enforce.api.recent import RecentActs
 from stream.kafka import clients, retry
 from stream.kafka.describe import ClusterDescription
 from stream.kafka.identity import ClusterIdentity
@@ -84,7 +85,7 @@ async def test_the_apis_follower_pauses_briefly_again_once_it_has_read_all(
 ) -> None:
     said = LogCapture()
     monkeypatch.setattr(case_feed, "log", structlog.wrap_logger(None, processors=[said]))
-    reader = Readings(config, clock=WallClock(None), kept_ms=1)
+    reader = Readings(config, clock=WallClock(None), kept_ms=1, acts=RecentActs())
     await _attempts(reader.run, lambda: reader.attempts)
     assert _pauses(said) == DOUBLED + ANEW
 
