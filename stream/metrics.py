@@ -286,6 +286,13 @@ class WatchMetrics:
             "day the first opens the case.",
             registry=self.registry,
         )
+        self.held = Counter(
+            "wurao_watch_held_total",
+            "Records that holds name, by outcome: copied to `held` (copied, differs from the digest that was named, "
+            "shortened), or gone or absent, which the case's people must know.",
+            ("outcome",),
+            registry=self.registry,
+        )
         self.lost = Counter(
             "wurao_watch_lost_total",
             "Offsets passed over, by topic, since their records were deleted before they were read: cases that were "

@@ -11,6 +11,7 @@ from stream.model.cases import CaseEvent, CaseView, Hold
 from stream.model.control import Activity, Appeal, Complaint, Delivery, Filing, Listing, Notice, Report
 from stream.model.decision import Decision, Difference, Epoch
 from stream.model.events import Call, Reply, Sms
+from stream.model.held import Held
 from stream.model.registry import Campaign, Expression, Order, Sender, Wordlist
 from stream.model.requests import RegistryAnswer, RegistryRequest
 from stream.model.topics import (
@@ -28,6 +29,7 @@ from stream.model.topics import (
     EPOCHS,
     EVENT_KINDS,
     FILINGS,
+    HELD,
     HOLDS,
     LISTINGS,
     NOTICES,
@@ -62,6 +64,7 @@ _CONTROL: Final[dict[str, tuple[type[msgspec.Struct], str, str]]] = {
     BULK: (RegistryRequest, "as in `registry.requests`", "The same, by files: it waits for those."),
     ANSWERS: (RegistryAnswer, "the request", "What came of each request."),
     HOLDS: (Hold, "the hold", "Evidence that must outlive its ordinary retention."),
+    HELD: (Held, "the case", "What holds name by place, copied before its topic forgets it, or why it is not."),
     ACCESSES: (Access, "the access", "Who was shown what of people, and why; written before it is shown."),
 }
 """The control plane's topics: what stands in each, its key, and what it is for."""

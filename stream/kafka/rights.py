@@ -40,6 +40,7 @@ from stream.model.topics import (
     EVENTS_URGENT,
     EXPRESSIONS,
     FILINGS,
+    HELD,
     HOLDS,
     INTAKE,
     LISTINGS,
@@ -178,9 +179,9 @@ ENFORCE: Final = User(
 WATCH: Final = User(
     "wurao-watch",
     "Early warning: its findings are case events. It looks through `decisions` for prohibited content that was "
-    "blocked, and in `registry.senders` for whose it is.",
-    reads=(ACTIVITY, DECISIONS, SENDERS),
-    writes=(CASE_EVENTS, DEAD_LETTER),
+    "blocked, and in `registry.senders` for whose it is; and copies what holds name, events and decisions, to `held`.",
+    reads=(ACTIVITY, DECISIONS, SENDERS, HOLDS, *EVENT_KINDS),
+    writes=(CASE_EVENTS, HELD, DEAD_LETTER),
     groups=_group("wurao-watch", "prefix"),
 )
 

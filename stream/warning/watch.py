@@ -50,9 +50,10 @@ from stream.model.control import Activity, Finding, Party, party_key
 from stream.model.dead_letters import DeadLetter
 from stream.model.fields import Channel
 from stream.model.limits import NAME as NAME_LIMIT
-from stream.model.topics import ACTIVITY, DECISIONS, TopicPartition
+from stream.model.topics import ACTIVITY, DECISIONS, HOLDS, TopicPartition
 from stream.policy.settings import Policy
 from stream.warning.blocked import RECORDS_MAX, BlockedContentFinder
+from stream.warning.holding import HoldCopier
 from stream.warning.member import TopicMember
 from stream.warning.rules.parts import PartyTracker
 from stream.warning.rules.senders import forgettable
@@ -105,6 +106,7 @@ class Watcher:
         """a new one after every rebalance: what was fetched before it may not be ours any more"""
         self._commit_at = self._expire_at = 0.0
         finder = BlockedContentFinder(config, policy, producer=self._producer, metrics=self.metrics, client=NAME)
+        copier = HoldCopier(config, producer=self._producer, metrics=self.metrics, client=NAME)
         self._beside = (
             TopicMember(
                 config,
@@ -120,6 +122,20 @@ class Watcher:
                 lost=self.metrics.lost.labels(DECISIONS).inc,
                 records_max=RECORDS_MAX,
                 raw=True,
+            ),
+            TopicMember(
+                config,
+                HOLDS,
+                group=f"{config.watch.group}.holds",
+                client=NAME,
+                brokers=self._brokers,
+                stopping=self._stopping,
+                since_ms=config.topics.retention_ms,
+                take=copier.take,
+                end=copier.end,
+                begin=copier.begin,
+                lost=self.metrics.lost.labels(HOLDS).inc,
+                records_max=1,
             ),
         )
         self.metrics.ready.set_function(lambda: self.not_ready() is None)

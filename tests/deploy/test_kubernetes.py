@@ -250,7 +250,7 @@ def test_every_process_has_a_user_whose_groups_are_those_that_it_joins() -> None
         "wurao-filter": [f"{settings.filter.group}.{lane}" for lane in ("bulk", "urgent")],
         "wurao-shadow": [f"{settings.filter.group}{GROUP_SUFFIX}"],
         "wurao-registrar": [settings.registrar.group],
-        "wurao-watch": [settings.watch.group, f"{settings.watch.group}.decisions"],
+        "wurao-watch": [settings.watch.group, *(f"{settings.watch.group}.{one}" for one in ("decisions", "holds"))],
         "wurao-notify": [settings.connector.group],
         "wurao-audit": [settings.audit.group],
     }

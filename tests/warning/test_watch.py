@@ -10,15 +10,18 @@ from importlib.resources import files
 from pathlib import Path
 
 import msgspec
+import orjson
 import pytest
 
 from bloom.partition import partition_of
-from stream.model.cases import CaseEvent, Discovered
+from stream.clock import now_ms
+from stream.model.cases import CaseEvent, Discovered, Hold
 from stream.model.codec import decode_as, encode
 from stream.model.control import Activity, Party, key_of_control, party_key
+from stream.model.held import Held
 from stream.model.limits import BATCH
-from stream.model.places import digest_of, place_named
-from stream.model.topics import ACTIVITY, CASE_EVENTS, DEAD_LETTER, DECISIONS
+from stream.model.places import RecordPlace, digest_of, place_named
+from stream.model.topics import ACTIVITY, CASE_EVENTS, DEAD_LETTER, DECISIONS, EVENTS_SMS, HELD, HOLDS
 from stream.warning.rules.senders import WINDOW_MS
 from tests.filter import cases
 from tests.filter.harness import PARTITIONS, Broker, FilterProcess, event
@@ -148,30 +151,50 @@ def test_what_the_filter_blocked_opens_one_case_of_its_sender_and_day_however_of
         )
 
     write_decisions(0)
+    text = event("sms", 1, **{**cases.BANK, "id": "e-0-held", "to": cases.WILLING, "text": "刷单返利"})
+    about = encode(msgspec.structs.replace(decision(decided=now_ms()), event="e-0-held", reason="refused"))
+    broker.write([(DECISIONS, 11, b"k", about), (EVENTS_SMS, 11, b"k", orjson.dumps(text))])
+    of_it = RecordPlace(DECISIONS, 11, 0, digest_of(about))
+    evidence = (str(of_it), f"decisions:11:0;sha256={'0' * 64}", "decisions:11:7", "events.sms:11:0", "the bill")
+    hold = Hold("X-1#1.0", "X-1", 1, evidence, "prohibited-content")
+    broker.write([(HOLDS, 0, b"X-1#1.0", value) for value in (b"{}", encode(hold))])
     with WatchProcess(broker, tmp_path) as first:
         broker.read(CASE_EVENTS, until=3)
+        held = [decode_as(Held, record.value) for record in broker.read(HELD, until=6)]
         assert first.terminate() == 0
+        assert "hold cannot be decoded" in first.log
+    assert [(one.outcome, one.place) for one in held] == [
+        ("copied", "decisions:11:0"),
+        ("copied", "events.sms:11:0"),
+        ("differs", "decisions:11:0"),
+        ("copied", "events.sms:11:0"),
+        ("absent", "decisions:11:7"),
+        ("copied", "events.sms:11:0"),
+    ]
+    assert (held[0].value, held[1].value, held[1].key) == (about, orjson.dumps(text), b"k")
+    assert (held[1].digest, held[1].case, held[1].named) == (digest_of(held[1].value), "X-1", str(of_it))
     write_decisions(10)
     broker.write([(DECISIONS, 0, b"k", b'{"reason":"prohibited_content"'), (DECISIONS, 0, b"k", None)])
     with WatchProcess(broker, tmp_path, WURAO_WATCH__GROUP="wurao-watch-anew") as second:  # has all of it again
         deadline = time.monotonic() + LONG_S
-        while sum(broker.committed("wurao-watch-anew.decisions").values()) < 122:
+        while sum(broker.committed("wurao-watch-anew.decisions").values()) < 123:
             second.check()
             assert time.monotonic() < deadline, second.last_words()
             time.sleep(0.1)
         assert second.terminate() == 0
         assert "decision cannot be decoded" in second.log
+    assert len(broker.read(HELD)) >= 6, "whoever reads holds again copies again"
     written = broker.read(DECISIONS)
     values = {(one.partition, one.offset): one.value for one in written}
     events = []
     for record in broker.read(CASE_EVENTS):
-        event = decode_as(CaseEvent, record.value)
-        assert (record.key.decode(), record.partition) == (event.case, partition_of(event.case, PARTITIONS))
-        for named in decode_as(Discovered, bytes(event.event)).finding.evidence:
+        told = decode_as(CaseEvent, record.value)
+        assert (record.key.decode(), record.partition) == (told.case, partition_of(told.case, PARTITIONS))
+        for named in decode_as(Discovered, bytes(told.event)).finding.evidence:
             place = place_named(named)
             assert place is not None
             assert (place.topic, place.digest) == (DECISIONS, digest_of(values[place.partition, place.offset]))
-        events.append(event)
+        events.append(told)
     case, _ = case_made_of(events)
     assert case.finding is not None
     assert (case.finding.party, len(case.finding.evidence)) == (Party(sender="ORG-BANK"), 30)

@@ -31,7 +31,6 @@ _XERIAL_HEAD_BYTES: Final = 16
 _INT16: Final = struct.Struct(">h")
 _INT32: Final = struct.Struct(">i")
 _INT64: Final = struct.Struct(">q")
-_MAX_TIMESTAMP_AT: Final = 35
 
 Buffer = bytes | bytearray | memoryview
 
@@ -128,7 +127,7 @@ class _BoundedBatch:
             with suppress(TooLarge):
                 yield from self._batch
                 return
-        (timestamp,) = _INT64.unpack_from(self._data, _MAX_TIMESTAMP_AT)
+        (timestamp,) = _INT64.unpack_from(self._data, layout.MAX_TIMESTAMP_AT)
         yield UnreadableBatch(self.next_offset - 1, timestamp, self._described())
 
     def _described(self) -> bytes:

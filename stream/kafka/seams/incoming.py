@@ -49,6 +49,7 @@ STEP_MAX: Final = 64
 _METHOD: Final = "_proc_fetch_request"
 _NAMED: Final = {"MemoryRecords", "PartitionRecords", "_fetch_max_wait_ms", "_fetch_min_bytes"}
 _INT32: Final = struct.Struct(">i")
+_INT64: Final = struct.Struct(">q")
 
 
 class _RecordBatch(Protocol):
@@ -93,6 +94,12 @@ class RawBatch:
     def data(self) -> memoryview:
         """The bytes."""
         return memoryview(self.buffer)[self.start : self.stop]
+
+    @property
+    def newest(self) -> int:
+        """The timestamp (milliseconds) that its head says none of its records is newer than."""
+        found: int = _INT64.unpack_from(self.buffer, self.start + layout.MAX_TIMESTAMP_AT)[0]
+        return found
 
     def holds(self, needle: bytes) -> bool:
         """Whether these bytes stand in it, decompressed; no record is made for that."""

@@ -10,6 +10,8 @@ LOG_OVERHEAD: Final = 12
 CRC_AT: Final = 17
 """uint32, CRC-32C over everything after it"""
 ATTRIBUTES_AT: Final = 21
+MAX_TIMESTAMP_AT: Final = 35
+"""int64, milliseconds"""
 PRODUCER_AT: Final = 43
 """int64 producer id, int16 epoch, int32 base sequence"""
 COUNT_AT: Final = 57
