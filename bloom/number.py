@@ -77,6 +77,7 @@ _MINUS: Final = "\u2212"
 _FOREIGN_DIGITS: Final = re.compile(r"[1-9][0-9]{8}")
 """What `00` must stand before to be the international prefix."""
 _REDRESS_DIGITS_MAX: Final = 6
+_CHARACTERS_KEPT_MAX: Final = 4_096
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +132,7 @@ class NumberReader:
         """The text in its compatibility form, without characters that nobody sees."""
         if text.isascii():
             return _NOT_SHOWN.sub("", text)
-        return "".join(c for c in self.nfkc(text) if category(c)[0] not in "CZ" and ord(c) not in _VARIATION_SELECTORS)
+        return self.nfkc(text).translate(_without_hidden)
 
     def _without_dress(self, text: str) -> tuple[str, bool]:
         """What is left of a text without schemes, parameters and punctuation; and whether that is all of reading."""
@@ -145,7 +146,7 @@ class NumberReader:
             return text, True
         if text.isascii():
             return _ASCII_PUNCTUATION.sub("", text), False
-        return "".join(c for c in text if c not in "()" and not _separates(c)), False
+        return text.translate(_without_punctuation), False
 
     def _without_parameters(self, text: str) -> str:
         parameters = _PARAMETERS.search(text)
@@ -186,6 +187,31 @@ class NumberReader:
         return self.hotline_behind_area(national)
 
 
+def _is_hidden(character: str) -> bool:
+    """Whether nobody sees it."""
+    return category(character)[0] in "CZ" or ord(character) in _VARIATION_SELECTORS
+
+
 def _separates(character: str) -> bool:
     """Whether it is a dash or a dot."""
     return character in (".", "-", _MINUS) or category(character) == "Pd"
+
+
+class _Without(dict[int, str | None]):
+    """A table for `str.translate` that takes some characters away. What each one is, is looked up once: a number of
+    256 odd ones takes 10 µs, and 60 without.
+    """
+
+    def __init__(self, is_taken: Callable[[str], bool]) -> None:
+        super().__init__()
+        self._is_taken = is_taken
+
+    def __missing__(self, point: int) -> str | None:
+        if len(self) >= _CHARACTERS_KEPT_MAX:
+            self.clear()
+        self[point] = found = None if self._is_taken(chr(point)) else chr(point)
+        return found
+
+
+_without_hidden = _Without(_is_hidden)
+_without_punctuation = _Without(lambda character: character in "()" or _separates(character))

@@ -89,15 +89,22 @@ class HostileTraffic:
         self._opening = list(KINDS)
 
     def lots(self, count: int, *, now: Callable[[], int]) -> Iterator[Lot]:
-        """Lots of `count` events in all, at the moments (milliseconds) that `now` tells. The first are one of each
-        kind.
+        """Lots of `count` events in all, at the moments (milliseconds) that `now` tells. One of each kind is among the
+        first that are asked for, at even distances.
 
         Some 20 µs an event.
         """
         opening, self._opening = self._opening[:count], self._opening[count:]
+        others = count - len(opening)
+        apart = others // (len(opening) or 1)
         for kind in opening:
+            yield from self._others(apart, now)
             yield self.lot_of(kind, 1, now=now())
-        rng, left = self._rng, count - len(opening)
+        yield from self._others(others - apart * len(opening), now)
+
+    def _others(self, left: int, now: Callable[[], int]) -> Iterator[Lot]:
+        """So many events, of kinds as they come."""
+        rng = self._rng
         while left:
             (topic,) = rng.choices(tuple(TOPICS), weights=_SHARES)
             size = min(left, rng.choice(LOT_SIZES))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from loadtest.hostile_load import HostileAccount, HostileJob, HostileSender, Letters, connected, send
+from loadtest.hostile_load import HostileAccount, HostileJob, HostileSender, Letters, connected, prepared, send
 from stream.testbed.hostile_kinds import KINDS
 from tests.filter import cases
 from tests.filter.harness import Broker, FilterProcess
@@ -21,12 +21,8 @@ FAULTS = ("missing", "unexplained", "needless")
 
 async def sent(broker: Broker, job: HostileJob) -> HostileAccount:
     async with connected(broker.config) as (producer, consumer):
-        sender, letters = HostileSender(producer, timeout_ms=30_000), Letters(consumer)
-        reading = asyncio.create_task(letters.read())
-        try:
-            return await send(job, sender, letters, begin_ns=time.monotonic_ns())
-        finally:
-            reading.cancel()
+        sender, begin_ns = HostileSender(producer, timeout_ms=30_000), time.monotonic_ns()
+        return await send(prepared(job), sender, Letters(consumer), rate=job.rate, begin_ns=begin_ns)
 
 
 @pytest.mark.parametrize("native", ["auto", "off"])

@@ -5,6 +5,8 @@ import re
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from random import Random
+from unittest.mock import patch
 
 import msgspec
 import pytest
@@ -12,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import stream
-from stream.model import schema_fault
+from stream.model import codec, schema_fault
 from stream.model.codec import (
     Undecodable,
     decode_decision,
@@ -391,6 +393,39 @@ def test_fractions_without_a_type_are_read_by_python() -> None:
     assert places
     untyped = re.compile(r"json\.decode\([^,()]*\)|Decoder\(\)")
     assert [str(place) for place in places if untyped.search(place.read_text())] == []
+
+
+PARTS = st.sampled_from([
+    *("null", '""', "1", '"1"', "1.0", "[]", "[null]", '{"a":""}', "true", '"personal"', '"spam"', "9" * 20, "-1"),
+    *(r'"\ud83d"', r'"\ud83d\ude00"', r'"\ude00a"', r'"\u0061"', r'"\u0041\ud83d"', r'"\x"', r'"\u12"', '"a', '"\n"'),
+    *(f'"{"a" * 300}"', f'"{"例" * 300}"', r'"\u4f8b"', '"sms"', '"+8613800138000"'),
+])  # fmt: skip
+NAMES = st.sampled_from(["kind", "id", "time", "to", "from", "purpose", "text", "x", r"\u0069d", r"t\u006f", r"\ud83d"])
+GOOD = ['"kind":"sms"', '"id":"1"', '"time":5', '"to":"+8613800138000"', '"from":"1069"']
+
+
+@given(
+    st.lists(st.sampled_from(GOOD), max_size=5, unique=True),
+    st.lists(st.tuples(NAMES, PARTS).map(lambda one: f'"{one[0]}":{one[1]}'), max_size=4),
+    st.randoms(use_true_random=False),
+    st.sampled_from(["}", ""]),
+)
+def test_where_no_second_look_is_taken_it_would_come_to_the_same(
+    good: list[str], odd: list[str], random: Random, end: str
+) -> None:
+    fields = [*good, *odd]
+    random.shuffle(fields)
+    data = ("{" + ",".join(fields) + end).encode()
+
+    def found() -> object:
+        try:
+            return codec.decode_event(data)
+        except Undecodable:
+            return None
+
+    quickly = found()
+    with patch.object(codec, "_is_final", return_value=False):
+        assert quickly == found()
 
 
 @given(st.binary(max_size=60))
