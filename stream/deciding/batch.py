@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import accumulate
 from operator import attrgetter
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +38,8 @@ from stream.registry.registry import Registry
 
 _TALLY = attrgetter("of", "verdict", "reason")
 SERVICE = "service"
+RECORD_BYTES: Final = 256
+"""What a record's own work counts for, in those of a value's bytes."""
 
 
 class Record(Protocol):
@@ -149,15 +151,16 @@ class Outputs:
 def cut(
     records: Mapping[TopicPartition, Sequence[Record]], bytes_max: int
 ) -> tuple[dict[TopicPartition, Sequence[Record]], dict[TopicPartition, list[Record]]]:
-    """The first of these, whose values have `bytes_max` together, and one record at least; and the rest.
+    """The first of these, which have `bytes_max` together, and one record at least; and the rest.
 
-    Every batch is looked at: 40 ns a record where there is no rest.
+    A record counts with its value and `RECORD_BYTES`: of the shortest a batch may hold a hundred thousand. Every batch
+    is looked at: 40 ns a record where there is no rest.
     """
     first: dict[TopicPartition, Sequence[Record]] = {}
     rest: dict[TopicPartition, list[Record]] = {}
     room = bytes_max
     for place, those in records.items():
-        sizes = [len(record.value or b"") for record in those]
+        sizes = [RECORD_BYTES + len(record.value or b"") for record in those]
         fitting = len(those)
         if (total := sum(sizes)) > room:
             fitting = bisect_right(list(accumulate(sizes)), room) or int(not first)
