@@ -8,13 +8,13 @@ from typing import Final
 
 import msgspec
 
-from stream.enforce.api import jurisdiction, permissions
+from stream.enforce.api import filings, jurisdiction, permissions
 from stream.enforce.api.api_request import ApiRequest, ConditionalWrite, SendersWrite, Write
 from stream.enforce.api.case_facts import case_of
 from stream.enforce.api.intake import case_event
 from stream.enforce.api.responses import Accepted, Fault, faulty, forbidden
 from stream.enforce.api.search import owner_of
-from stream.enforce.procedures import complaint
+from stream.enforce.procedures import campaign, complaint
 from stream.enforce.procedures.case_work import Assigned
 from stream.model.cases import CaseView
 from stream.model.control import Party
@@ -45,6 +45,8 @@ def decide(request: ApiRequest) -> Write | ConditionalWrite | SendersWrite:
         raise faulty(Fault("document", whose, "state the reference of their letter, ruling or file"))
     jurisdiction.check_authority(request, view, event)
     case = case_of(view)
+    if isinstance(event, campaign.Renewed) and isinstance(case, campaign.CampaignCase):
+        filings.check_renewal(request, case, event)
     if isinstance(event, complaint.Verified) and isinstance(case, complaint.ComplaintCase) and case.complaint:
         number, channel = case.complaint.from_, case.complaint.channel
         if number and channel is not None:

@@ -17,7 +17,7 @@ from stream.enforce.procedures.forms import FormContext
 from stream.enforce.procedures.terms import Terms
 from stream.model.cases import CaseView
 from stream.model.control import CaseId
-from stream.model.registry import Order
+from stream.model.registry import Order, Sender
 from stream.registry.order_rule import Received
 from stream.registry.registry import Registry
 
@@ -75,14 +75,25 @@ class ApiRequest:
         return after
 
 
+class Registration(NamedTuple):
+    """A sender's record that is registered beside what is written; `failed` answers where it was not, given why."""
+
+    sender: Sender
+    failed: Callable[[str], Accepted]
+
+
 class Write(NamedTuple):
-    """The record to write, under its key, in the partition of `partition_key`; and the answer once it is written."""
+    """The record to write, under its key, in the partition of `partition_key`; and the answer once it is written.
+
+    `register`: what else is asked for once it is written, and holds nothing up.
+    """
 
     topic: str
     key: str
     partition_key: str
     record: msgspec.Struct
     answer: Accepted
+    register: Registration | None = None
 
 
 class ConditionalWrite(NamedTuple):

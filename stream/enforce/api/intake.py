@@ -16,7 +16,7 @@ from stream.enforce.api.case_facts import case_of
 from stream.enforce.api.request_parsing import Fields
 from stream.enforce.api.responses import Accepted, Fault, Problem, Refusal, faulty, forbidden, wrong_state
 from stream.enforce.api.search import owner_of
-from stream.enforce.procedures import appeal, campaign, complaint, fitness, ids, messages, prohibited, regulator
+from stream.enforce.procedures import appeal, complaint, ids, messages, prohibited, regulator
 from stream.enforce.procedures.dispute import WILL_ASK
 from stream.enforce.procedures.forms import PERSON
 from stream.enforce.procedures.listing import Punished
@@ -28,7 +28,6 @@ from stream.model.control import (
     Complaint,
     Direction,
     Dispute,
-    Filing,
     Finding,
     Party,
     Punishment,
@@ -151,61 +150,6 @@ def file_appeal(request: ApiRequest) -> Write:
     case = ids.appeal_case(record)
     answer = Accepted(record.appeal, case, request_parsing.missing(appeal.missing(record), Appeal))
     return Write(topics.APPEALS, case, case, record, answer)
-
-
-# ---- campaigns
-
-
-def file_campaign(request: ApiRequest) -> Write:
-    """An application for a public-interest campaign.
-
-    An emergency goes out before anybody weighs it, so only an office may file one.
-    """
-    record = _filing(request, request.id)
-    jurisdiction.check_jurisdiction(request.caller, record)
-    if not request.caller.acts_for_sender(record.sender):
-        raise forbidden("a sender files for itself alone, and `sender` is none of the senders of this token")
-    return _campaign(request, record, record, fitness.missing(record))
-
-
-def complete_campaign(request: ApiRequest) -> Write:
-    """What a filing lacked, what is mended in it, or the filing that an emergency owes."""
-    view = request.view(request.case, "campaign")
-    case = case_of(view)
-    assert isinstance(case, campaign.CampaignCase), "its procedure says so"
-    assert case.filing is not None, "a case that has a view has taken its first step"
-    record = _filing(request, case.filing.filing)
-    if record.sender and not request.caller.acts_for_sender(record.sender):
-        raise forbidden("a sender files for itself alone, and `sender` is none of the senders of this token")
-    more = campaign.Filed(record)
-    request.would_take(view, more)
-    known = campaign.supplemented(case.filing, record)
-    jurisdiction.check_jurisdiction(request.caller, known)
-    return _campaign(request, record, known, fitness.missing(known, campaign.still_wrong(case.wrong, more)))
-
-
-def _filing(request: ApiRequest, name: str) -> Filing:
-    own = request.caller.scope[0] if len(request.caller.scope) == 1 else None
-    preset: Fields = {"sender": own} if own and request.caller.role == "sender" else {}
-    if request.caller.role == "sender" and request.caller.jurisdiction is not None:
-        preset |= {"level": request.caller.jurisdiction.level, "body_region": request.caller.jurisdiction.region}
-    record = request.record(Filing, made={"filing": name, **request.made}, preset=preset)
-    if record.emergency and request.caller.role == "sender":
-        raise forbidden("an emergency goes out before it is weighed: the desk or the regulator enters it")
-    return record
-
-
-def _campaign(request: ApiRequest, record: Filing, known: Filing, lacking: tuple[str, ...]) -> Write:
-    case = ids.campaign_case(record)
-    found = fitness.waived(known, fitness.faults(known, request.now, request.terms))
-    answer = Accepted(
-        record.filing,
-        case,
-        request_parsing.missing(lacking, Filing),
-        faults=tuple(Fault(one.field, one.what, "mend it, and state it for this case") for one in found),
-        note=fitness.uncertain_lead(known, request.now, request.terms),
-    )
-    return Write(topics.FILINGS, case, case, record, answer)
 
 
 # ---- what offices find and order

@@ -9,7 +9,7 @@ from typing import Final, Literal, get_args
 
 import msgspec
 
-from stream.enforce.api import acts, auth, intake, orders
+from stream.enforce.api import acts, auth, filings, intake, orders
 from stream.enforce.api.api_request import ApiRequest, ConditionalWrite, OrderWrite, SendersWrite, Write
 from stream.enforce.api.auth import Role
 from stream.enforce.api.register import ListingQuery
@@ -73,9 +73,9 @@ WRITINGS: Final[tuple[WriteOperation, ...]] = (
             ("party",)),
     WriteOperation("file-appeal", "/v1/appeals", ("desk", "sender"), intake.file_appeal, Appeal, ("appeal", *_MADE),
             ("party",)),
-    WriteOperation("file-campaign", "/v1/filings", (*OFFICES, "sender"), intake.file_campaign, Filing,
+    WriteOperation("file-campaign", "/v1/filings", (*OFFICES, "sender"), filings.file_campaign, Filing,
             ("filing", *_MADE)),
-    WriteOperation("complete-campaign", "/v1/filings/{case}", (*OFFICES, "sender"), intake.complete_campaign, Filing,
+    WriteOperation("complete-campaign", "/v1/filings/{case}", (*OFFICES, "sender"), filings.complete_campaign, Filing,
             ("filing", *_MADE)),
     WriteOperation("express", "/v1/expressions", FOR_A_USER, intake.express, Expression, ("actor",), ("time",)),
     WriteOperation("find", "/v1/findings", OFFICES, intake.find, Finding, ("finding", "basis", *_MADE)),

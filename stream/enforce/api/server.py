@@ -57,8 +57,8 @@ from stream.metrics import ApiMetrics
 from stream.model.answers import json_of
 from stream.model.cases import CaseEvent
 from stream.model.control import Listing
-from stream.model.registry import Expression, Order
-from stream.model.topics import ACCESSES, EXPRESSIONS
+from stream.model.registry import Expression, Order, Sender, key_of
+from stream.model.topics import ACCESSES, EXPRESSIONS, SENDERS
 from stream.policy.loading import load as load_policy
 from stream.rate_limit import RateLimit
 from stream.registry.order_rule import Received
@@ -289,7 +289,20 @@ class ApiServer:
             assert isinstance(write.record, CaseEvent), "an act is one"
             self._act(request, write.record.id)  # what is no step is in nobody's way
         await self._writer.write(write)
-        return write.answer
+        if write.register is None:
+            return write.answer
+        why = await self._register(write.register.sender)
+        return write.answer if why is None else write.register.failed(why)
+
+    async def _register(self, sender: Sender) -> str | None:
+        """Have a sender's record written that was admitted; why it was not, where it was not."""
+        answer = Accepted(sender.sender)
+        try:
+            await self._writer.write(Write(SENDERS, key_of(sender), sender.sender, sender, answer))
+        except Problem as problem:
+            return problem.refusal.reason
+        self._senders_read = -math.inf
+        return None
 
     def _act(self, request: ApiRequest, act: str) -> None:
         """Raises `Problem` 409 where somebody else's act on the case was written and is not taken yet."""

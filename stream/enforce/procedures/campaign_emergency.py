@@ -39,6 +39,7 @@ from stream.enforce.procedures.telling import over
 from stream.enforce.procedures.terms import HOUR_MS, Terms
 from stream.model.control import Filing
 from stream.model.registry import Campaign
+from stream.model.times import iso_time
 from stream.registry import emergency
 
 BASIS: Final = "emergency"
@@ -75,7 +76,7 @@ def renewal_problem(case: CampaignCase, until: int, now: int, terms: Terms) -> s
     if campaign is None or not is_open(case, now):
         return "its time is over, or it was taken back: file another"
     if until <= campaign.until:
-        return "no later than it ends already"
+        return f"{iso_time(until)} is no later than it ends already"
     most = terms.settings.campaign.emergency_window_ms_max
     return emergency.window_problem(campaign.from_, until, now, length_ms_max=most)
 

@@ -5,7 +5,7 @@ from typing import get_args
 import msgspec
 import pytest
 
-from stream.enforce.api import intake, operations, permissions
+from stream.enforce.api import filings, operations, permissions
 from stream.enforce.api.api_request import ApiRequest, Write
 from stream.enforce.api.auth import Caller, Jurisdiction, Role
 from stream.enforce.api.case_index import CaseIndex
@@ -90,7 +90,7 @@ def test_a_public_bodys_filing_is_of_the_level_and_region_of_its_token() -> None
 
     def filed(**stated: object) -> msgspec.Struct:
         request = ApiRequest(body, stated, 1_795_500_000_000, "form-1", "", CaseIndex(kept_ms=1), TERMS)
-        write = intake.file_campaign(request)
+        write = filings.file_campaign(request)
         assert isinstance(write, Write)
         return write.record
 
