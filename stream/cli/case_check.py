@@ -28,10 +28,15 @@ KINDS: dict[str, type[Filing | Complaint]] = {"filing": Filing, "campaign": Fili
 
 
 class Checked(NamedTuple):
-    """What is wrong with a form: faults, and those that an exemption waives which the form claims."""
+    """What is wrong with a form: faults, and those that an exemption waives which the form claims.
+
+    `owed`: what an emergency must state once it was sent. `note`: what nobody can know yet.
+    """
 
     faults: tuple[Fault, ...]
     waivable: tuple[Fault, ...] = ()
+    owed: tuple[Fault, ...] = ()
+    note: str | None = None
 
 
 def check(stated: Fields, terms: Terms, now: int) -> Checked:
@@ -51,9 +56,15 @@ def check(stated: Fields, terms: Terms, now: int) -> Checked:
     if isinstance(record, Complaint):
         return Checked((*wrong, *missing))
     found = fitness.faults(record, now, terms)
+    if record.emergency:
+        first = fitness.missing_in_emergency(record)
+        holds = tuple(one for one in missing if one.field in first)
+        owed = tuple(one for one in missing if one.field not in first)
+        return Checked((*wrong, *holds, *(Fault(one.field, one.what, "") for one in found)), owed=owed)
     kept = fitness.waived(record, found)
     waivable = tuple(Fault(one.field, one.what, "") for one in found if one not in kept)
-    return Checked((*wrong, *missing, *(Fault(one.field, one.what, "") for one in kept)), waivable)
+    faults = (*wrong, *missing, *(Fault(one.field, one.what, "") for one in kept))
+    return Checked(faults, waivable, note=fitness.uncertain_lead(record, now, terms))
 
 
 def _read(
@@ -109,6 +120,9 @@ def run(arguments: argparse.Namespace) -> int:
 def _print(checked: Checked) -> None:
     _print_all(checked.faults, "")
     _print_all(checked.waivable, " (waived, where the exemption that it claims is granted)")
+    _print_all(checked.owed, " (owed once the emergency was sent)")
+    if checked.note:
+        print(checked.note)
     if not checked.faults:
         print("nothing is missing or wrong")
 

@@ -198,6 +198,22 @@ FILING: dict[str, object] = {
             ],
         ),
         (
+            {
+                **{name: value for name, value in FILING.items() if name != "reason"},
+                "emergency": True,
+                "from": 1794000000000,
+                "until": 1794000000000 + 73 * 3_600_000,
+                "text": f"{FILING['text']} abc.cn",
+            },
+            1,
+            [
+                "incident: missing: the case waits for it; state `incident`: one of accident-disaster, ",
+                "until: 2026-11-09T22:20:00Z is more than 72 hours ahead: ",
+                "text: link abc.cn",
+                "reason: missing: the case waits for it; state `reason`: a text (owed once the emergency was sent)",
+            ],
+        ),
+        (
             {"channel": "sms", "subscriber": "010-87654326-12", "from": "1069012345", "at": 1793500000000},
             1,
             ["subscriber: not a person's number", "text or evidence: missing"],
