@@ -6,7 +6,8 @@ import pytest
 from stream.enforce.api import acts, filings
 from stream.enforce.api.api_request import ApiRequest, SendersWrite, Write
 from stream.enforce.api.auth import Caller
-from stream.enforce.api.case_index import CaseIndex, indexed
+from stream.enforce.api.case_index import CaseIndex
+from stream.enforce.api.indexed_case import indexed
 from stream.enforce.api.responses import Accepted, Fault, Problem
 from stream.enforce.cases import store
 from stream.enforce.procedures.campaign import PROCEDURE, CampaignCase, CampaignEvent, Confirmed, Filed
