@@ -55,14 +55,11 @@ def lacks(
 
     `ownership`: on sms. Nothing of this holds an emergency up: the numbers of its campaign carry its text all the same.
     """
-    own = [entry for entry in record.numbers if entry.channel == "sms"] if record is not None else []
     carried = "the numbers of the filing alone carry it" if numbers else "no number carries it: state `numbers`"
     if record is None:
         yield f"{sender} has no record: {carried}"
-    elif not own:
+    elif all(entry.channel != "sms" for entry in record.numbers):
         yield f"the record of {sender} has no numbers for sms: {carried}"
-    elif not any("emergency" in entry.purposes for entry in own):
-        yield f"the record of {sender} has no entry for emergency traffic on sms: it passes under this campaign only"
     if record is not None and body and body not in (record.name, *record.signatures):
         yield f"the record of {sender} names {record.name}, not {body}"
     for number in numbers:
@@ -71,23 +68,19 @@ def lacks(
             yield f"{number} is {holding.sender}'s: it carries the text as filed, and no other"
 
 
+def unowned(numbers: Sequence[str], ownership: Ownership) -> tuple[str, ...]:
+    """Those of the numbers that nobody has on this channel."""
+    return tuple(dict.fromkeys(one for one in numbers if ownership.owner(one) is None))
+
+
 def registration(
     sender: str, record: Sender | None, ownership: Ownership, *, body: str, contact: str, numbers: Sequence[str]
 ) -> Sender:
-    """The sender's record with entries for emergency traffic on sms: for the numbers given, as far as they are its own
-    or nobody's; where none is given, for all that it has.
+    """The sender's record with those of the numbers that nobody has on sms, for public traffic.
 
-    For a sender with which there is no `sender_problem` but that nothing shows whose it is. Its new entries are for
-    nothing else: whatever states no purpose from them is an emergency.
+    For public traffic alone, which passes only under a campaign: an entry for emergencies would let any text of it pass
+    for ever (rule 6), on one person's word. Entries that are there stay as they are.
     """
     known = record or Sender(sender, name=body, contact=contact, status="active", numbers=())
-    holdings = {number: ownership.owner(number) for number in numbers}
-    added = tuple(NumberEntry(number, "sms", ("emergency",)) for number, holding in holdings.items() if holding is None)
-    widened = {holding.entry.prefix for holding in holdings.values() if holding and holding.sender == sender}
-    entries = tuple(
-        msgspec.structs.replace(entry, purposes=(*entry.purposes, "emergency"))
-        if entry.channel == "sms" and "emergency" not in entry.purposes and (entry.prefix in widened or not numbers)
-        else entry
-        for entry in known.numbers
-    )
-    return msgspec.structs.replace(known, numbers=(*entries, *added))
+    added = tuple(NumberEntry(number, "sms", ("public",)) for number in unowned(numbers, ownership))
+    return msgspec.structs.replace(known, numbers=(*known.numbers, *added))

@@ -31,7 +31,7 @@ from stream.registry.registry import Registry
 
 MEND: Final = "mend it, and state it for this case"
 MEND_SENT: Final = "it is sent all the same: look at it; the body or the regulator takes it back (`withdraw`)"
-REGISTER: Final = "state `register`: true for this case, and what is missing is registered"
+REGISTER: Final = "state `register`: true for this case, and `numbers` that nobody has become its own"
 
 
 def file_campaign(request: ApiRequest) -> Write | SendersWrite:
@@ -161,14 +161,15 @@ def _refuse(request: ApiRequest, known: Filing, found: tuple[FilingFault, ...], 
     faults = [Fault(one.field, one.what, latest) for one in found if one.kind == "window"]
     if known.sender:
         record = registry.senders.get(known.sender)
-        problem = emergency.sender_problem(known.sender, record, registering=known.register)
+        free = known.register and bool(emergency.unowned(known.numbers, registry.ownership["sms"]))
+        problem = emergency.sender_problem(known.sender, record, registering=free)
         if problem is not None:
             mend = (
-                "state the sender of a public body, whose record has numbers for emergency or public traffic and none "
+                "state the sender of a public body, whose record has numbers for public or emergency traffic and none "
                 "for commercial traffic; for one that has none yet, a name of its own"
             )
             if emergency.sender_problem(known.sender, record, registering=True) is None:
-                mend = f"{mend}; or `register`: true, if it is one, and its record says so from now on"
+                mend = f"{mend}; or, if it is one, `numbers` of its own that nobody has, and `register`: true"
             faults.append(Fault("sender", problem, mend))
     if faults:
         raise faulty(*faults)

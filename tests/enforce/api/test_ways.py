@@ -4,7 +4,6 @@ import orjson
 import pytest
 
 from bloom.partition import partition_of
-from stream.clock import now_ms
 from stream.config import Config
 from stream.enforce.procedures.forms import PERSON
 from stream.model import topics
@@ -238,53 +237,6 @@ async def test_a_campaign_is_filed_weighed_and_approved(config: Config) -> None:
         await client.show(filed.case, by="sender", state="approved")
         campaigns = [orjson.loads(record.value) for record in await client.records(topics.CAMPAIGNS)]
         assert [one["status"] for one in campaigns] == ["filed", "approved"]
-
-
-async def test_an_emergency_is_sent_by_one_officer_and_confirmed_renewed_and_filed_by_others(config: Config) -> None:
-    await register(config, ORG_9="10690999")
-    now = now_ms()
-    warning: Json = {name: value for name, value in FILING.items() if name not in ("reason", "from", "until")} | {
-        "emergency": True, "incident": "natural-disaster", "sender": "GOV-110000-HEALTH", "numbers": ["10690012"],
-        "from": now - 1000, "until": now + 3_600_000, "register": True, "text": f"{FILING['text']} abc.cn",
-    }  # fmt: skip
-    async with running_api(config) as client:
-        refused = await client.post("/v1/filings", {**warning, "sender": "ORG-9", "until": now + 10**11})
-        assert refused.status == 400
-        assert refused.faults().keys() == {"sender", "until"}
-        assert await client.records(topics.FILINGS) == []
-
-        sent = await client.post("/v1/filings", warning)
-        assert (sent.status, sent.faults()) == (202, {"text": "link abc.cn"})
-        assert str(sent.body["note"]).startswith("sent: another person confirms it (`seconded`) before ")
-        await client.show(sent.case, state="sent-first")
-        (written,) = [orjson.loads(record.value) for record in await client.records(topics.CAMPAIGNS)]
-        assert (written["status"], written["emergency"], written["text"]) == ("approved", True, warning["text"])
-        *_, registered = [orjson.loads(record.value) for record in await client.records(topics.SENDERS)]
-        assert registered["numbers"][0] | {"prefix": "10690012", "purposes": ["emergency"]} == registered["numbers"][0]
-        (told,) = [orjson.loads(record.value) for record in await client.records(topics.REPORTS)]
-        assert told["about"] == "an emergency campaign was sent first, and its filing is owed; text: link abc.cn"
-
-        own = await client.act(sent.case, "seconded")
-        assert (own.status, "another person than who sent it" in str(own.body["reason"])) == (409, True)
-        assert (await client.act(sent.case, "seconded", by="other-desk")).status == 202
-        await client.show(sent.case, step=2)
-        assert (await client.act(sent.case, "confirmed", by="far-regulator")).status == 403
-        assert (await client.act(sent.case, "confirmed", by="regulator", document="2026-7")).status == 202
-        await client.show(sent.case, step=3)
-        stolen = await client.post(f"/v1/filings/{sent.case}", {"numbers": ["10690999"]}, by="body")
-        assert stolen.status == 403
-        filed = await client.post(f"/v1/filings/{sent.case}", {"reason": "洪水"}, by="body")
-        assert (filed.status, filed.body["missing"]) == (202, [])
-        await client.show(sent.case, by="body", state="settled")
-
-        long = await client.act(sent.case, "renewed", until=now + 73 * 3_600_000, reason="the water still rises")
-        assert "more than 72 hours ahead" in long.faults()["until"]
-        until = now + 71 * 3_600_000
-        renewed = await client.decide(sent.case, "renewed", until=until, reason="the water still rises")
-        assert renewed.status == 202
-        await client.show(sent.case, state="sent-first")
-        assert orjson.loads((await client.records(topics.CAMPAIGNS))[-1].value)["until"] == until
-        assert await client.records(topics.DEAD_LETTER) == []
 
 
 async def test_what_is_ill_formed_in_a_filing_that_came_by_topic_is_asked_for_and_may_be_mended(

@@ -1,5 +1,7 @@
 """Articles 25 to 28: filings of each kind of body, and emergencies."""
 
+import orjson
+
 from stream.clock import now_ms
 from stream.model import topics
 from tests.enforce.api.harness import Json
@@ -107,13 +109,27 @@ async def an_emergency_is_sent_first_and_owes_two_words_and_its_filing(on: Stage
     urgent: Json = {"kind": "sms", "from": "10631190", "to": USERS[8], "purpose": "emergency", "text": text}
     await on.answers({**urgent, "campaign": "P-none"}, "unlicensed", urgent=True)
     years = await on.client.post("/v1/filings", {**filing, "until": on.now + 3_000 * DAY_MS})
-    assert (years.status, years.faults().keys()) == (400, {"until"})
+    assert (years.status, [*years.faults()]) == (400, ["until"])
+    commercial = await on.client.post("/v1/filings", {**filing, "sender": "ORG-INSPECTED"})
+    assert (commercial.status, [*commercial.faults()]) == (400, ["sender"])
     sent = await on.client.post("/v1/filings", filing)
+    lacking = {"sender": "GOV-110000-EMERGENCY has no record: the numbers of the filing alone carry it"}
+    assert (sent.status, sent.faults()) == (202, lacking)
     case = sent.case
     await on.case(case, "sent-first")
     await on.written(topics.REPORTS, case=case, to="regulator")
     await on.answers({**urgent, "campaign": case}, "emergency", urgent=True)
     await on.answers({**urgent, "campaign": case, "text": "全场八折"}, "unlicensed", urgent=True)
+
+    # What the record of its sender lacks the same act may register; a link is told at once, and goes out.
+    own: Json = {"sender": "GOV-110000-WATER", "numbers": ["1063777"], "contact": "12345", "text": f"{text}，见abc.cn"}
+    linked = await on.client.post("/v1/filings", {**filing, **own, "register": True})
+    assert (linked.status, linked.faults()) == (202, {"text": "link abc.cn"})
+    records = [orjson.loads(record.value) for record in await on.client.records(topics.SENDERS)]
+    (registered,) = [one["numbers"] for one in records if one["sender"] == own["sender"]]
+    assert [(entry["prefix"], entry["purposes"]) for entry in registered] == [("1063777", ["public"])]
+    from_own: Json = {**urgent, "from": "10637770", "campaign": linked.case, "text": own["text"]}
+    await on.answers(from_own, "emergency", urgent=True)
 
     # Two words and the filing are owed: each by whose it is.
     await on.refused_to(others("desk", "regulator"), case, "seconded", {})
