@@ -62,8 +62,9 @@ OFFSETS: Final = {
     "watch": 5,
     "notify": 6,
     "audit": 7,
-    "prometheus": 8,
-    SECOND: 9,
+    "registrar": 8,
+    "prometheus": 9,
+    SECOND: 10,
 }
 """Which port from the first each listens on; the filter's workers take the two after its own."""
 
@@ -275,6 +276,8 @@ def _environment(folder: Path, kafka: LocalKafka, ports: Mapping[str, int], cloc
     settings = {
         "WURAO_KAFKA__BOOTSTRAP": kafka.bootstrap,
         "WURAO_REGISTRY__SNAPSHOTS": str(folder / "snapshots"),
+        "WURAO_REGISTRAR__DIRECTORY": str(folder / "registrar"),
+        "WURAO_REGISTRAR__PORT": str(ports["registrar"]),
         "WURAO_METRICS__PORT": str(ports["filter"]),
         "WURAO_ENFORCE__PORT": str(ports["enforce"]),
         "WURAO_ENFORCE__CLOCK_OFFSET_FILE": str(clock),
@@ -293,7 +296,7 @@ def _settings(ports: Mapping[str, int], *, rules: Sequence[str]) -> str:
     """Whom Prometheus asks, by which rules, as often as a short run needs."""
     jobs = [
         {"job_name": f"wurao-{name}", "static_configs": [{"targets": [f"127.0.0.1:{ports[name] + after}"]}]}
-        for name, after in (("enforce", 0), ("api", 0), ("watch", 0), ("notify", 0), ("audit", 0))
+        for name, after in (("registrar", 0), ("enforce", 0), ("api", 0), ("watch", 0), ("notify", 0), ("audit", 0))
         if name in ports
     ]
     workers = [f"127.0.0.1:{ports[name] + index}" for name in FILTERS if name in ports for index in range(3)]

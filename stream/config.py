@@ -213,6 +213,9 @@ class RegistrarConfig(ConfigSection, frozen=True):
     written to much; a MiB for each million expressions spares most reads of the disk"""
     port: Port = 9630
     """where `/metrics`, `/healthz` and `/readyz` are served, on `metrics.host`; 0 lets the system choose"""
+    answer_timeout_ms: Timeout = 10_000
+    """how long whoever asks waits for an answer, files excepted: a registrar that takes over from one that was killed
+    needs its session (`filter.session_timeout_ms`)"""
 
 
 class ConnectorConfig(ConfigSection, frozen=True):

@@ -45,7 +45,7 @@ async def run(rig: Rig, options: RunOptions) -> AsyncIterator[Taken]:
     async with RegistryAsker(rig) as asker:
         for turn in range(1, options.repeat + 1):
             requests_count = await _write_file(rig, options.events_count, seed=turn)
-            processes = [_registrar(rig, f"registrar-{turn}-{place}", place) for place in range(count)]
+            processes = [registrar(rig, f"registrar-{turn}-{place}", place) for place in range(count)]
             try:
                 for process in processes:
                     process.start()
@@ -142,7 +142,8 @@ async def _until_answered(processes: list[WuraoProcess], count: int) -> None:
         await asyncio.sleep(LOOK_EVERY_S)
 
 
-def _registrar(rig: Rig, name: str, place: int) -> WuraoProcess:
+def registrar(rig: Rig, name: str, place: int = 0) -> WuraoProcess:
+    """`wurao registrar` on the rig's cluster, with a directory for each place."""
     port = free_ports(1)
     settings = {
         **rig.settings,

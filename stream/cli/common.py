@@ -10,7 +10,6 @@ import asyncio
 import logging
 import os
 import signal
-import sqlite3
 import sys
 import time
 from collections.abc import Callable, Coroutine, Iterator
@@ -28,13 +27,12 @@ from stream import logs
 from stream.cli.main import FULL
 from stream.config import Config, ConfigError
 from stream.feed.files import RegistryFileError
-from stream.feed.order_index import IndexInUse
 from stream.feed.snapshots import SnapshotsError
 from stream.feed.text_files import BulkFileError
-from stream.feed.topic_writer import GroupTooLarge
 from stream.health import Health
 from stream.kafka.clients import KafkaError
 from stream.kafka.reason import reason
+from stream.kafka.registry_client import NoAnswer
 from stream.model.answers import json_of
 from stream.policy.toml import PolicyError
 
@@ -56,8 +54,7 @@ _SHOWN: Final = (
     SnapshotsError,
     RegistryFileError,
     BulkFileError,
-    IndexInUse,
-    GroupTooLarge,
+    NoAnswer,
 )
 """Errors whose text says what, where and the mend."""
 
@@ -190,8 +187,6 @@ def run_guarded(name: str, work: Coroutine[object, object, int], config: Config 
     except KafkaError as error:
         why = asyncio.run(reason(config)) if config is not None else None
         return failed(name, f"Kafka: {why or repr(error)}")
-    except sqlite3.DatabaseError as error:
-        return failed(name, f"order index: {error}; delete its file: it is rebuilt from the topic")
     except BrokenPipeError:
         raise
     except OSError as error:

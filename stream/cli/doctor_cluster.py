@@ -15,7 +15,7 @@ from stream.cli.check_results import CheckResult, ok, warn, wrong
 from stream.clock import now_ms
 from stream.config import Config, ConfigError, keys_of
 from stream.feed import snapshots
-from stream.feed.importer import read_all_but_wills
+from stream.feed.topic_reader import all_but_wills
 from stream.kafka import clients, topics
 from stream.kafka.clients import AIOKafkaPartition
 from stream.kafka.closing import close_within
@@ -130,7 +130,7 @@ async def _senders(config: Config) -> list[CheckResult]:
         policy = load_policy(config.policy.file, keys_of(config))
     except (PolicyError, OSError):  # the policy's own check reports it
         return []
-    return doctor_registry.checks(await read_all_but_wills(config), policy)
+    return doctor_registry.checks(await all_but_wills(config, client="wurao-doctor"), policy)
 
 
 def _groups(config: Config) -> dict[str, Sequence[str]]:

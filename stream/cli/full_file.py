@@ -8,6 +8,8 @@ and `--yes`, which a scheduled job always gives, does not.
 import argparse
 import asyncio
 import sys
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Final
 
 from pyroaring import BitMap64
@@ -16,20 +18,19 @@ from bloom.number import masked
 from bloom.wills import Channel
 from stream.cli.common import CommandError, Meter, say
 from stream.config import Config
-from stream.feed.bulk_files import BulkFile
-from stream.feed.importer import Importer, ImportTally, catch_up
-from stream.feed.order_index import OrderIndex
+from stream.feed.bulk_files import BulkFile, LineChunk
+from stream.feed.importer import Import
 from stream.feed.replacement import (
     RegisterDifference,
     difference,
     doubts,
     examples,
-    left_alone,
-    lifting_groups,
+    lifts,
     numbers_of,
     only,
-    refused_everything,
+    registered,
 )
+from stream.model.requests import Statements
 
 LEAVING_PERCENT_MAX: Final = 5.0
 """Of those registered, so many may leave by one file unless the operator says more: few do from month to month."""
@@ -78,21 +79,21 @@ def check(arguments: argparse.Namespace) -> None:
         raise CommandError(f"--leaving-max {arguments.leaving_max:g}: give a share in per cent, 0 to 100")
 
 
-async def replace(
-    config: Config,
-    arguments: argparse.Namespace,
-    importer: Importer,
-    index: OrderIndex,
-    bulk: BulkFile,
-    *,
-    partitions: int,
-) -> ImportTally:
-    """Apply the file. Raises `CommandError` where nothing was changed."""
+async def replace(config: Config, arguments: argparse.Namespace, importing: Import, bulk: BulkFile) -> None:
+    """Apply the file. Raises `CommandError` where nothing was changed, `NoAnswer`."""
     channel: Channel = arguments.replace_scope
-    in_file, bad_count, lines_count = _look_through(bulk, importer, channel, arguments.source)
+    in_file, bad_count, lines_count = _look_through(bulk, importing, channel, arguments.source)
     if not in_file:
         raise CommandError(f"{bulk.path}: not one number in it: a full file cannot be empty; nothing was changed")
-    change = difference(index, in_file, channel=channel, source=arguments.source, time=bulk.time)
+    with Meter("register", "records read") as meter:
+        register = await registered(
+            config,
+            channel=channel,
+            source=arguments.source,
+            time=bulk.time,
+            progress=lambda read, left: meter.update(read, read + left, read),
+        )
+    change = difference(register, in_file)
     _show(change, bad_count)
     found = doubts(change, bad_count=bad_count, has_end=bulk.has_end, leaving_share_max=arguments.leaving_max / 100)
     for doubt in found:
@@ -102,18 +103,16 @@ async def replace(
             f"{bulk.path}: nothing was changed: ask for the file again, or correct it; --leaving-max allows more to "
             "leave, and --trust-file applies the file as it stands"
         )
-    importer.tally.read_count = lines_count
+    importing.outcome.tally.read_count = lines_count
     if not change.new and not change.leaving:
         say("nothing to change")
-        return importer.tally
+        return
     if not arguments.yes and not await _agreed():
         raise CommandError("nothing was changed; give --yes to apply the difference without being asked")
-    await _apply(config, arguments, importer, index, bulk=bulk, change=change, partitions=partitions)
-    importer.tally.read_count = lines_count
-    return importer.tally
+    await _apply(arguments, importing, bulk, change, register.next_offsets)
 
 
-def _look_through(bulk: BulkFile, importer: Importer, channel: Channel, source: str) -> tuple[BitMap64, int, int]:
+def _look_through(bulk: BulkFile, importing: Import, channel: Channel, source: str) -> tuple[BitMap64, int, int]:
     """The numbers in the file, its bad lines, which are reported, and the count of all its lines."""
     in_file = BitMap64()
     bad_count = lines_count = 0
@@ -121,61 +120,38 @@ def _look_through(bulk: BulkFile, importer: Importer, channel: Channel, source: 
         lines_count += len(chunk)
         numbers, foreign = numbers_of(chunk, channel, source)
         in_file.update(numbers)
-        importer.report_bad(bulk.path, chunk.bad)
-        importer.report_bad(bulk.path, foreign)
+        importing.outcome.bad(bulk.path, [*chunk.bad, *foreign])
         bad_count += len(chunk.bad) + len(foreign)
     return in_file, bad_count, lines_count
 
 
 async def _apply(
-    config: Config,
     arguments: argparse.Namespace,
-    importer: Importer,
-    index: OrderIndex,
-    *,
+    importing: Import,
     bulk: BulkFile,
     change: RegisterDifference,
-    partitions: int,
+    read_to: Mapping[int, int],
 ) -> None:
-    # As it is now: since the plan was made the file was read, and the question stood for as long as it did.
-    change = await _as_it_stands(config, index, change, partitions)
-    done, total = 0, len(change.new) + len(change.leaving)
+    """Refusals first: if this is interrupted, the side that is done is the one that protects."""
+    total = len(change.new) + len(change.leaving)
+    importing.outcome.leaves_alone = frozenset({"changed"})
     with Meter("import", "subscribers") as meter:
-        # Refusals first: if this is interrupted, the side that is done is the one that protects.
-        for chunk in bulk.chunks():
-            taken = only(chunk, change.new)
-            await importer.take(bulk.path, taken)
-            done += len(taken)
-            meter.update(done, total, done)
-        change = await _as_it_stands(config, index, change, partitions)  # they may have taken minutes
-        async for groups in lifting_groups(
-            config,
-            index,
-            change,
-            partitions=partitions,
-            evidence=arguments.evidence,
-            actor=arguments.actor,
-        ):
-            await importer.write_together(groups)
-            done += len(groups)
-            meter.update(done, total, done)
 
+        def metered(chunks: Iterable[LineChunk], done: int) -> Iterator[tuple[Path, LineChunk]]:
+            for chunk in chunks:
+                yield bulk.path, chunk
+                done += len(chunk)
+                meter.update(done, total, done)
 
-async def _as_it_stands(
-    config: Config, index: OrderIndex, change: RegisterDifference, partitions: int
-) -> RegisterDifference:
-    """What still is to be done of a change, once the index has what came into the topic since."""
-    refused = BitMap64()
-    await catch_up(
-        config,
-        index,
-        partitions=partitions,
-        progress=lambda *_: None,
-        on_taken=lambda expressions: refused.update(refused_everything(expressions, change.channel)),
-    )
-    if kept := len(refused & (change.new | change.leaving)):
+        new = (only(chunk, change.new) for chunk in bulk.chunks())
+        await importing.take(metered(new, 0), stated=lambda partition: Statements(read_to=read_to[partition]))
+        leaving = lifts(change, evidence=arguments.evidence, actor=arguments.actor)
+        await importing.take(
+            metered(leaving, len(change.new)),
+            stated=lambda partition: Statements(read_to=read_to[partition], narrower_stay=True),
+        )
+    if kept := importing.outcome.tally.left_alone_count:
         say(f"  {kept:>12,}  refused everything meanwhile, left alone")
-    return left_alone(change, refused)
 
 
 def _show(change: RegisterDifference, bad_count: int) -> None:

@@ -2,7 +2,7 @@
 
 import argparse
 import codecs
-from collections.abc import Collection, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Final, get_args
@@ -27,25 +27,23 @@ from stream.cli.rejections import Rejections
 from stream.clock import now_ms
 from stream.config import Config, ConfigError, keys_of
 from stream.feed import tables
-from stream.feed.bulk_files import COLUMNS, BulkFile, Format, Given
-from stream.feed.importer import Fate, FileWriter, Importer, ImportTally, topics_opened
-from stream.feed.order_index import OrderIndex, OrderLock
-from stream.feed.snapshots import collector_at_rest
+from stream.feed.bulk_files import COLUMNS, BulkFile, Format, Given, LineChunk
+from stream.feed.importer import Fate, FileLine, Import, ImportOutcome, ImportTally, OfflineImport
+from stream.feed.snapshots import collector_at_rest, describe_registry
 from stream.feed.table_columns import IGNORED
 from stream.feed.text_files import ENCODINGS, opened
+from stream.kafka.registry_client import NoAnswer, registry_client
 from stream.kafka.topics import EXPECTED
+from stream.model.registry import Sender
 from stream.model.requests import Statements
 from stream.model.times import read_time, time_problem
 from stream.model.topics import EXPRESSIONS
 from stream.policy.loading import load
 from stream.policy.settings import Policy
 from stream.registry.known_names import KnownNames
-from stream.registry.registry import Registry
 
 _UNKNOWN_SHOWN_MAX: Final = 20
 """Unknown names that are shown at the end."""
-
-INDEX_NAME: Final = "expressions.index"
 
 _FATES: Final[dict[Fate, str]] = {"bad": "bad", "late": "too late", "refused": "refused"}
 
@@ -55,10 +53,10 @@ def add_import(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     command = verbs.add_parser(
         "import",
         help="bulk files to topics",
-        description="Reads bulk files and writes their records to the registry topics, but nothing twice and no\n"
-        "expression that is older than one the topics have about the same subscriber, channel and an overlapping\n"
-        "scope. Bad lines are listed and kept in FILE.bad, skipped ones in FILE.skipped; all others are applied. An\n"
-        "import that was interrupted is completed by running it again.\n\n"
+        description="Reads bulk files and asks the registrar (`wurao registrar`, which must run) to write their\n"
+        "records: nothing twice, and no expression that is older than one that stands about the same subscriber,\n"
+        "channel and an overlapping scope. Bad lines are listed and kept in FILE.bad, skipped ones in FILE.skipped;\n"
+        "all others are applied. An import that was interrupted is completed by running it again.\n\n"
         "Read are NDJSON, CSV (comma, semicolon, tab), the one sheet of an .xlsx, and plain lists of numbers, in\n"
         f"UTF-8, UTF-16 or GB 18030. A table's columns are: {', '.join(COLUMNS)},\n"
         "or the usual names for them, in Chinese or English; others are reported and not read. Nothing is guessed:\n"
@@ -144,12 +142,6 @@ def add_import(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     command.add_argument(
         "--into", metavar="OUT", type=Path, help="write NDJSON to this new file instead of the topics; no broker"
     )
-    command.add_argument(
-        "--index",
-        metavar="PATH",
-        type=Path,
-        help=f"the order index (default: {INDEX_NAME} beside the snapshots); it is built from the topics",
-    )
     add_config(command)
     add_json(command)
     command.set_defaults(run=run)
@@ -172,11 +164,9 @@ async def _import(config: Config, arguments: argparse.Namespace) -> int:
         files = _files(config, arguments, stack, now)
         rejections = stack.enter_context(Rejections(files))
         if arguments.into is not None:
-            tally = await _into_file(config, arguments, files, rejections, now)
+            tally = _into_file(config, arguments, files, rejections, now)
         else:
-            index_path = arguments.index or Path(config.registry.snapshots) / INDEX_NAME
-            with OrderLock(index_path), OrderIndex(index_path) as index:
-                tally = await _into_topics(config, arguments, index, files, rejections=rejections, now=now)
+            tally = await _into_topics(config, arguments, files, rejections)
     _print(tally, as_json=arguments.json)
     return 1 if tally.rejected else 0
 
@@ -224,66 +214,69 @@ def _zone(name: str | None) -> ZoneInfo | None:
         raise CommandError(f"--timezone {name!r}: no such zone; name one such as Asia/Shanghai") from error
 
 
-async def _into_file(
+def _into_file(
     config: Config, arguments: argparse.Namespace, files: _Files, rejections: Rejections, now: int
 ) -> ImportTally:
-    with private_file(arguments.into) as out, OrderIndex(None) as index:
-        importer = Importer(
-            index=index,
-            writer=FileWriter(out),
-            registry=Registry(),
-            numbering=_policy(config).numbering,
+    others = list(_others(files))
+    policy = _policy(config)
+    senders = {line.record.sender for line in others if isinstance(line.record, Sender)}
+    with private_file(arguments.into) as out:
+        offline = OfflineImport(
+            file=out,
+            numbering=policy.numbering,
+            names=KnownNames(policy.file.categories, senders or None),
+            stated=_stated(arguments),
             now=now,
             on_rejection=rejections,
-            names=_names(config, files, None),
-            stated=_stated(arguments),
         )
-        return await _take_all(importer, files)
+        offline.take_others(others)
+        offline.take(_chunks(files, offline.outcome))
+        return offline.outcome.tally
 
 
 async def _into_topics(
-    config: Config,
-    arguments: argparse.Namespace,
-    index: OrderIndex,
-    files: _Files,
-    *,
-    rejections: Rejections,
-    now: int,
+    config: Config, arguments: argparse.Namespace, files: _Files, rejections: Rejections
 ) -> ImportTally:
-    with ExitStack() as stack:
-        meter = stack.enter_context(Meter("order index", "records read"))
-        async with topics_opened(
-            config, index, note=say, progress=lambda read_, left: meter.update(read_, read_ + left, read_)
-        ) as target:
-            stack.close()
-            importer = Importer(
-                index=index,
-                writer=target.writer,
-                registry=target.registry,
-                numbering=_policy(config).numbering,
-                now=now,
-                on_rejection=rejections,
-                names=_names(config, files, target.registry.senders),
-                stated=_stated(arguments),
-            )
+    cluster = await describe_registry(config)
+    partitions_count = cluster.topics[EXPRESSIONS].partitions
+    if partitions_count != config.topics.partitions:
+        raise CommandError(
+            f"{EXPRESSIONS} has {partitions_count} partitions, and topics.partitions is {config.topics.partitions}: "
+            "set it to what the topics have"
+        )
+    async with registry_client(config, client="wurao-import") as client:
+        await client.see_somebody()
+        importing = Import(
+            config=config,
+            client=client,
+            numbering=_policy(config).numbering,
+            stated=_stated(arguments),
+            actor=arguments.actor or "import",
+            on_rejection=rejections,
+        )
+        try:
             if arguments.replace_scope:
-                partitions = target.cluster.topics[EXPRESSIONS].partitions
                 (bulk,) = files
-                return await full_file.replace(config, arguments, importer, index, bulk, partitions=partitions)
-            return await _take_all(importer, files)
+                await full_file.replace(config, arguments, importing, bulk)
+            else:
+                await importing.take_others(_others(files))
+                await importing.take(_chunks(files, importing.outcome))
+        except NoAnswer as error:
+            importing.outcome.tell()
+            _print(importing.outcome.tally, as_json=arguments.json)
+            raise CommandError(f"{error}; run the import again: what stands is not written twice") from error
+        return importing.outcome.tally
 
 
 def _policy(config: Config) -> Policy:
     return load(config.policy.file, keys_of(config))
 
 
-def _names(config: Config, files: _Files, registered: Collection[str] | None) -> KnownNames:
-    """The names that consents may give: the policy's, those of the topics, and those of the files."""
-
-    def of_files() -> set[str]:
-        return set().union(*(bulk.senders() for bulk in files))
-
-    return KnownNames(_policy(config).file.categories, registered, of_files)
+def _others(files: _Files) -> Iterator[FileLine]:
+    """What the files hold that are no expressions."""
+    for bulk in files:
+        for line, record in bulk.others():
+            yield FileLine(bulk.path, line, record)
 
 
 def _stated(arguments: argparse.Namespace) -> Statements:
@@ -295,22 +288,23 @@ def _stated(arguments: argparse.Namespace) -> Statements:
     )
 
 
-async def _take_all(importer: Importer, files: _Files) -> ImportTally:
+def _chunks(files: _Files, outcome: ImportOutcome) -> Iterator[tuple[Path, LineChunk]]:
+    """All lines of the files, with how far that has come."""
     total = sum(bulk.bytes_count for bulk in files)
     before = 0
     with collector_at_rest(), Meter("import", "lines") as meter:
         for bulk in files:
             lines_count = without = 0
             for chunk in bulk.chunks():
-                await importer.take(bulk.path, chunk)
+                outcome.read(bulk.path, chunk)
+                yield bulk.path, chunk
                 lines_count, without = lines_count + len(chunk), without + chunk.no_number_count
-                meter.update(before + chunk.bytes_count, total, importer.tally.read_count)
+                meter.update(before + chunk.bytes_count, total, outcome.tally.read_count)
             before += bulk.bytes_count
             if not lines_count:
                 say(f"{bulk.path}: no lines" + (" under its header" if bulk.head.strip(codecs.BOM_UTF8) else ""))
             if bulk.layout is not None and 2 * without > lines_count:
                 say(tables.other_column(str(bulk.path), bulk.layout, without, lines_count))
-        return await importer.finish()
 
 
 def _given(arguments: argparse.Namespace, path: Path, zone: ZoneInfo | None, now: int) -> Given:

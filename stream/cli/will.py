@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from secrets import token_hex
 from typing import Final, get_args
 
 import msgspec
@@ -15,6 +16,7 @@ import msgspec
 from bloom import snapshot
 from bloom.bitmaps import Wills
 from bloom.number import Msisdn, masked, parse
+from bloom.partition import partition_of
 from bloom.signatures import Keys
 from bloom.wills import CHANNELS, Channel, Scope, Verb
 from stream.cli.common import (
@@ -31,26 +33,24 @@ from stream.cli.common import (
 from stream.cli.options import add_registry_files
 from stream.clock import now_ms
 from stream.config import Config, ConfigError, keys_of
-from stream.feed.importer import read_all_but_wills
-from stream.feed.one_subscriber import kept_of
-from stream.feed.snapshots import describe_registry
-from stream.feed.topic_writer import TopicWriter
-from stream.kafka import clients
-from stream.kafka.closing import close_within
+from stream.kafka.registry_client import RegistryClient, registry_client
 from stream.model import limits
 from stream.model.codec import Undecodable, decode_file_record, encode
 from stream.model.fields import EVERYTHING
 from stream.model.registry import Expression, key_fault, scope_name
+from stream.model.requests import AskSubscriber, RegistryRequest, Statements, SubscriberRecord
 from stream.model.times import iso_time, read_time, time_problem
 from stream.model.topics import EXPRESSIONS
 from stream.policy.loading import load as load_policy
 from stream.policy.settings import Policy
 from stream.registry import order_rule
-from stream.registry.known_names import KnownNames
 from stream.registry.order_rule import Received
 from stream.registry.registry import expression_row_of
 
 SOURCE: Final = "command"
+
+_ASKER: Final = "wurao will"
+"""Who asks, where no actor is named."""
 
 
 class StandingScope(msgspec.Struct, frozen=True):
@@ -110,14 +110,14 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     show = verbs.add_parser(
         "show",
         help="show one subscriber's refusals and consents",
-        description="Shows one subscriber's refusals and consents.",
+        description="Shows one subscriber's refusals and consents, as the registrar has them or by files.",
     )
     _add_number(show)
     add_registry_files(show, says="NDJSON registry records or a snapshot, in order, instead of the topics")
     add_config(show)
     add_json(show)
     show.set_defaults(run=run_show)
-    write = verbs.add_parser("set", help="write one expression", description="Writes one expression to its topic.")
+    write = verbs.add_parser("set", help="write one expression", description="Has the registrar write one expression.")
     _add_number(write)
     write.add_argument("--channel", choices=CHANNELS, required=True)
     write.add_argument("--will", choices=get_args(Verb), required=True)
@@ -176,7 +176,7 @@ async def _show(config: Config, arguments: argparse.Namespace) -> int:
     if arguments.registry:
         history = _from_files(arguments.registry, subscriber, keys_of(config))
     else:
-        history = await _from_topic(config, subscriber)
+        history = await _from_registrar(config, subscriber)
     for problem in history.problems:
         print(problem, file=sys.stderr)
     answer = _answer(subscriber, history)
@@ -191,34 +191,38 @@ async def _set(config: Config, arguments: argparse.Namespace) -> int:
     policy = load_policy(config.policy.file, keys_of(config))
     now = now_ms()
     expression = _expression(arguments, policy, now)
-    cluster = await describe_registry(config)
-    partitions = cluster.topics[EXPRESSIONS].partitions
-    unknown = await _unknown(config, policy, expression)
-    if unknown and expression.will == "consent" and not arguments.unregistered:
-        raise CommandError(f"{'; '.join(unknown)}; nothing was written: correct it, or give --unregistered")
-    for problem in unknown:
-        say(f"wurao will: {problem}")
-    if expression.will == "refuse" or not order_rule.given_now(expression, now):
-        kept = await kept_of(config, expression.subscriber, partitions=partitions, client="wurao-will")
-        standing = _refused_already(expression, kept.received) if expression.will == "refuse" else None
-        if standing is not None:
-            say(f"wurao will: refused already: {order_rule.sentence(standing)}")
-        refused = order_rule.refusal(expression, kept.received, now)
-        if refused is not None:
-            raise CommandError(f"{refused}; nothing was written")
-    producer = clients.producer(config, client="wurao-will")
-    try:
-        await producer.start()
-        writer = TopicWriter(producer, partitions=partitions)
-        (landed,) = await writer.write([(expression,)])
-    finally:
-        await close_within(producer)
+    actor = arguments.actor or _ASKER
+    async with registry_client(config, client="wurao-will") as client:
+        if expression.will == "refuse":
+            standing = _refused_already(expression, await _received(client, expression.subscriber, actor))
+            if standing is not None:
+                say(f"wurao will: refused already: {order_rule.sentence(standing)}")
+        stated = Statements(unregistered=arguments.unregistered)
+        answer = await client.ask(RegistryRequest(_fresh(), now, actor, (expression,), stated=stated))
+    for refusal in answer.refusals:
+        raise CommandError(f"{'too late: ' * (refusal.code == 'late')}{refusal.what}; nothing was written")
+    for name in answer.unknown:
+        say(f"wurao will: {name.what}")
     if arguments.json:
         print(encode(expression).decode())
     else:
-        print(f"written to {landed.topic}, partition {landed.partition}, offset {landed.first_offset}:")
+        partition = partition_of(expression.subscriber, config.topics.partitions)
+        print(f"stands in {EXPRESSIONS}, partition {partition}, offset {answer.version}:")
         print(_sentence(expression))
     return 0
+
+
+async def _received(client: RegistryClient, subscriber: str, actor: str) -> Sequence[Received]:
+    """What the registrar has of a subscriber, in order of receipt. Raises `CommandError`, `NoAnswer`."""
+    answer = await client.ask(RegistryRequest(_fresh(), now_ms(), actor, ask=AskSubscriber(subscriber)))
+    if not isinstance(answer.result, SubscriberRecord):
+        raise CommandError("; ".join(one.what for one in answer.refusals))
+    return [Received(one.expression, one.written) for one in answer.result.expressions]
+
+
+def _fresh() -> str:
+    """The id of a request."""
+    return f"will-{token_hex(8)}"
 
 
 def _refused_already(expression: Expression, received: Sequence[Received]) -> Received | None:
@@ -272,12 +276,6 @@ def _expression(arguments: argparse.Namespace, policy: Policy, now: int) -> Expr
     return expression
 
 
-async def _unknown(config: Config, policy: Policy, expression: Expression) -> tuple[str, ...]:
-    """What an expression names and nobody knows, each with the names that are like it."""
-    senders = (await read_all_but_wills(config)).senders if scope_name(expression.sender) else ()
-    return KnownNames(policy.file.categories, senders).problems(expression)
-
-
 def _number(arguments: argparse.Namespace) -> str:
     arguments.number = given_or_read(arguments.number)
     return str(arguments.number)
@@ -290,12 +288,12 @@ def _no_person(arguments: argparse.Namespace) -> str:
     )
 
 
-async def _from_topic(config: Config, subscriber: str) -> SubscriberHistory:
-    """The subscriber's expressions from its own partition."""
-    cluster = await describe_registry(config)
-    kept = await kept_of(config, subscriber, partitions=cluster.topics[EXPRESSIONS].partitions, client="wurao-will")
-    history = SubscriberHistory(problems=list(kept.problems))
-    for one in kept.received:
+async def _from_registrar(config: Config, subscriber: str) -> SubscriberHistory:
+    """The subscriber's expressions as the registrar has them."""
+    async with registry_client(config, client="wurao-will") as client:
+        received = await _received(client, subscriber, _ASKER)
+    history = SubscriberHistory()
+    for one in received:
         history.add(one.expression)
     return history
 

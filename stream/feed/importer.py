@@ -1,41 +1,42 @@
-"""The importer: bulk records into the registry topics, without undoing a newer expression.
+"""Bulk records of files into the registry: asked of the registrar, or by the same admission into a file (`--into`).
 
-Every chunk of lines is a request at the registry's door (`stream.registry.door`), which knows the topics by the order
-index and by what was read of the other ones; what is acknowledged is then noted in the index. Everything but
-expressions (senders, orders, campaigns, word lists, and tombstones) is little: it is held to the end, and is one
-request.
+Whoever imports takes the files' senders, word lists, orders and campaigns first (they are little), so that consents may
+name what comes along with them, and then the expressions, chunk by chunk. Expressions are asked for in requests of one
+partition each, many at once (`RegistryClient.ask_many`); each partition's keep the files' order. Orders and campaigns
+are the control plane's topics: these the operator writes, by the same rules.
 
-Promises that a second run of the same file writes nothing, and that a run after one that was killed
-completes it. Never more than one importer at a time: the caller holds an `OrderLock`.
+Promises that a second run of the same file writes nothing, and that a run after one that was killed completes it: what
+stands is not written again.
 """
 
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import repeat
+from itertools import groupby
 from pathlib import Path
+from secrets import token_hex
 from typing import BinaryIO, Final, Literal, NamedTuple
 
+from bloom.partition import partitions_of
+from stream.clock import now_ms
 from stream.config import Config
 from stream.feed.bulk_files import CHUNK_LINES, BadLine, LineChunk
-from stream.feed.order_index import OrderIndex
-from stream.feed.snapshots import describe_registry
-from stream.feed.topic_reader import read
-from stream.feed.topic_writer import Group, Landed, RegistryWriter, TopicWriter
-from stream.kafka import clients
-from stream.kafka.closing import close_within
-from stream.kafka.describe import ClusterDescription
-from stream.model.codec import Undecodable, decode_record, encode
-from stream.model.fields import TIME_MAX
+from stream.feed.offline_index import OfflineIndex
+from stream.feed.topic_reader import all_but_wills
+from stream.kafka.durable import DurableProducer, Produced
+from stream.kafka.registry_client import BULK_ANSWER_S_MAX, RegistryClient
+from stream.model.codec import encode
+from stream.model.limits import ENTRIES
 from stream.model.registry import Expression, FileRecord, Tombstone
-from stream.model.requests import NO_VERSION, RegistryRequest, Statements
-from stream.model.topics import EXPRESSIONS, RECORD_KIND
-from stream.registry.door import AskedRequest, Door
-from stream.registry.known import Known, StandingRecord, Subject
+from stream.model.requests import NO_VERSION, RefusalCode, RegistryAnswer, RegistryRequest, Statements
+from stream.model.topics import RECORD_KIND
+from stream.registry.door import REGISTRARS, AskedRequest, Door
+from stream.registry.known import StandingRecord, Subject
 from stream.registry.known_names import KnownNames
 from stream.registry.numbers import NumberKinds
+from stream.registry.one_request import subject_of
 from stream.registry.order_rule import IndexedExpression, digest_of_encoded
+from stream.registry.refusals import REASONS
 from stream.registry.registry import Registry
 
 Fate = Literal["bad", "late", "refused"]
@@ -43,11 +44,19 @@ Fate = Literal["bad", "late", "refused"]
 written.
 """
 
-
 UNKNOWN_MAX: Final = 1_000
 """Unknown names that are counted one by one."""
 
 UNKNOWN_REST: Final = "other names that are not known"
+
+REQUEST_BYTES_MAX: Final = 256 << 10
+"""Expressions of one request: a thousand of the usual ones. The registrar takes as much into a transaction."""
+
+REJECTIONS_MAX: Final = 10_000
+"""So many are held back, so that they are told in the order of the lines, wherever their answers came."""
+
+CONTROL_PLANES: Final = frozenset(RECORD_KIND) - REGISTRARS
+"""The topics that the registrar does not write."""
 
 
 class Rejection(NamedTuple):
@@ -58,6 +67,14 @@ class Rejection(NamedTuple):
     line: int
     raw: bytes
     reason: str
+
+
+class FileLine(NamedTuple):
+    """A record, and where it stood."""
+
+    path: Path
+    line: int
+    record: FileRecord
 
 
 @dataclass(slots=True)
@@ -72,23 +89,224 @@ class ImportTally:
     rejected: Counter[Fate] = field(default_factory=Counter)
     unknown: Counter[str] = field(default_factory=Counter)
     """what expressions name and nobody knows → how many, whether they were written or refused"""
+    left_alone_count: int = 0
+    """of a full file: whose expression about everything came since the register was read"""
 
 
-class _IndexKnown:
-    """What an import knows: `Known` but for what only those ask who erase, take scopes back or state versions."""
+class ImportOutcome:
+    """What came of the lines: the tally, and the rejections, told in their order as far as they are held back."""
 
-    def __init__(self, index: OrderIndex, registry: Registry, names: KnownNames) -> None:
-        self.registry = registry
-        self._index, self._names = index, names
+    def __init__(self, on_rejection: Callable[[Rejection], None]) -> None:
+        self.tally = ImportTally()
+        self.leaves_alone: frozenset[RefusalCode] = frozenset()
+        """codes of lines that are counted as left alone"""
+        self._on_rejection = on_rejection
+        self._held: list[Rejection] = []
+
+    def read(self, path: Path, chunk: LineChunk) -> None:
+        """A chunk was read: its lines count, and the bad ones are told."""
+        self.tally.read_count += len(chunk)
+        self.bad(path, chunk.bad)
+
+    def bad(self, path: Path, bad: Iterable[BadLine]) -> None:
+        """Tell of lines that are no records."""
+        for line in bad:
+            self.tally.rejected["bad"] += 1
+            self._on_rejection(Rejection("bad", path, line.number, line.raw, line.reason))
+
+    def answered(self, lines: Sequence[FileLine], answer: RegistryAnswer) -> None:
+        """What was answered to a request with these lines' records, which are all of one topic."""
+        self.tally.already_count += answer.already
+        if answer.written:
+            self.tally.written[_topic_of(lines[0])] += answer.written
+        for name in answer.unknown:
+            known = name.what in self.tally.unknown or len(self.tally.unknown) < UNKNOWN_MAX
+            self.tally.unknown[name.what if known else UNKNOWN_REST] += name.count
+        for refusal in answer.refusals:
+            for place in range(len(lines)) if refusal.place is None else (refusal.place,):
+                self._refused(lines[place], refusal.code, refusal.what)
+        for further in answer.further:
+            for place in further.places:
+                self._refused(lines[place], further.code, REASONS[further.code].meaning)
+
+    def _refused(self, line: FileLine, code: RefusalCode, why: str) -> None:
+        if code in self.leaves_alone:
+            self.tally.left_alone_count += 1
+            return
+        fate: Fate = "late" if code == "late" else "refused"
+        self.tally.rejected[fate] += 1
+        self._held.append(Rejection(fate, line.path, line.line, encode(line.record), why))
+        if len(self._held) >= REJECTIONS_MAX:
+            self.tell()
+
+    def tell(self) -> None:
+        """Tell what was held back. A sort keeps the files' order."""
+        order = {path: place for place, path in enumerate(dict.fromkeys(one.path for one in self._held))}
+        for one in sorted(self._held, key=lambda one: (order[one.path], one.line)):
+            self._on_rejection(one)
+        self._held.clear()
+
+
+class Import:
+    """An import into the topics of a cluster."""
+
+    def __init__(
+        self,
+        *,
+        config: Config,
+        client: RegistryClient,
+        numbering: NumberKinds,
+        stated: Statements,
+        actor: str,
+        on_rejection: Callable[[Rejection], None],
+    ) -> None:
+        self.outcome = ImportOutcome(on_rejection)
+        self._config = config
+        self._client = client
+        self._numbering = numbering
+        self._stated = stated
+        self._actor = actor
+        self._name = f"import-{token_hex(8)}"
+        self._asked_count = 0
+
+    async def take_others(self, lines: Iterable[FileLine]) -> None:
+        """Senders, word lists, orders, campaigns, and what removes them, in the files' order."""
+        control: _ControlPlaneTopics | None = None
+        try:
+            for topic, run in groupby(lines, key=_topic_of):
+                for part in _portions(list(run)):
+                    if topic in CONTROL_PLANES:
+                        control = control or await _ControlPlaneTopics.opened(self._config, self._numbering)
+                        answer = await control.write(self._request(part))
+                    else:
+                        answer = await self._ask_alone(part)
+                    self.outcome.answered(part, answer)
+        finally:
+            if control is not None:
+                await control.close()
+
+    async def take(
+        self,
+        chunks: Iterable[tuple[Path, LineChunk]],
+        *,
+        stated: Callable[[int], Statements] | None = None,
+    ) -> None:
+        """The expressions of these chunks; returns when all are answered.
+
+        `stated` gives what is stated of a partition, beside the usual. Raises `NoAnswer`.
+        """
+        asked: dict[str, Sequence[FileLine]] = {}
+
+        async def requests() -> AsyncIterator[RegistryRequest]:
+            for partition, lines in self._by_partition(chunks):
+                request = self._request(lines, stated(partition) if stated else None)
+                asked[request.id] = lines
+                yield request
+
+        async for request, answer in self._client.ask_many(requests()):
+            self.outcome.answered(asked.pop(request.id), answer)
+        self.outcome.tell()
+
+    def _by_partition(self, chunks: Iterable[tuple[Path, LineChunk]]) -> Iterator[tuple[int, Sequence[FileLine]]]:
+        """The expressions in portions of one partition each."""
+        partitions_count = self._config.topics.partitions
+        waiting = [_Portion() for _ in range(partitions_count)]
+        for path, chunk in chunks:
+            lines = [
+                FileLine(path, line, record)
+                for line, record in zip(chunk.lines, chunk.records, strict=True)
+                if type(record) is Expression
+            ]
+            subscribers = [line.record.subscriber for line in lines]  # type: ignore[union-attr]
+            for line, partition in zip(lines, partitions_of(subscribers, partitions_count).tolist(), strict=True):
+                if (full := waiting[partition].put(line)) is not None:
+                    yield partition, full
+        for partition, portion in enumerate(waiting):
+            if portion.lines:
+                yield partition, portion.lines
+
+    def _request(self, lines: Sequence[FileLine], stated: Statements | None = None) -> RegistryRequest:
+        self._asked_count += 1
+        records = tuple(line.record for line in lines)
+        name = f"{self._name}-{self._asked_count}"
+        return RegistryRequest(name, now_ms(), self._actor, records, stated=stated or self._stated)
+
+    async def _ask_alone(self, lines: Sequence[FileLine]) -> RegistryAnswer:
+        """Ask for records that others of the file may rest on, and wait for the answer."""
+        return await self._client.ask(self._request(lines), lane="bulk", within_s=BULK_ANSWER_S_MAX)
+
+
+class OfflineImport:
+    """The same into a file: no broker, nothing lands in a topic, and each line is admitted by itself."""
+
+    def __init__(
+        self,
+        *,
+        file: BinaryIO,
+        numbering: NumberKinds,
+        names: KnownNames,
+        stated: Statements,
+        now: int,
+        on_rejection: Callable[[Rejection], None],
+    ) -> None:
+        self.outcome = ImportOutcome(on_rejection)
+        self._file = file
+        self._door = Door(numbering, topics=frozenset(RECORD_KIND), in_full_max=CHUNK_LINES)
+        self._index = OfflineIndex()
+        self._known = _OfflineKnown(self._index, Registry(), names)
+        self._stated, self._now = stated, now
+
+    def take_others(self, lines: Iterable[FileLine]) -> None:
+        """See `Import`."""
+        for _, run in groupby(lines, key=_topic_of):
+            for part in _portions(list(run)):
+                self._admit(part)
+
+    def take(self, chunks: Iterable[tuple[Path, LineChunk]]) -> None:
+        """See `Import`."""
+        for path, chunk in chunks:
+            lines = [
+                FileLine(path, line, record)
+                for line, record in zip(chunk.lines, chunk.records, strict=True)
+                if type(record) is Expression
+            ]
+            self._admit(lines)
+        self.outcome.tell()
+
+    def _admit(self, lines: Sequence[FileLine]) -> None:
+        if not lines:
+            return
+        records = tuple(line.record for line in lines)
+        request = RegistryRequest("import", self._now, "import", records, stated=self._stated)
+        admitted = self._door.admit([AskedRequest("import", request, of_file=True)], self._known, self._now)
+        (answer,) = admitted.answers
+        self.outcome.answered(lines, answer)
+        expressions: list[Expression] = []
+        digests: list[int] = []
+        for topic, key, record, value, _ in admitted.records:
+            self._file.write((value if value is not None else encode(Tombstone(topic, key))) + b"\n")
+            if type(record) is Expression and value is not None:
+                expressions.append(record)
+                digests.append(digest_of_encoded(value))
+        self._index.take(expressions, self._now, digests)
+
+
+@dataclass(frozen=True, slots=True)
+class _OfflineKnown:
+    """What is known without a registrar: `Known` but for what only those ask who erase, take back or state versions."""
+
+    index: OfflineIndex
+    registry: Registry
+    known_names: KnownNames
 
     def names(self) -> KnownNames:
-        return self._names
+        return self.known_names
 
     def indexed(self, rows: Collection[int]) -> dict[int, list[IndexedExpression]]:
-        return self._index.indexed(rows)
+        return self.index.indexed(rows)
 
     def standing(self, _: str, /) -> Sequence[StandingRecord]:
-        raise AssertionError("an import neither erases nor takes a scope back")
+        raise AssertionError("a file neither erases nor takes a scope back")
 
     def version(self, _: Subject, /) -> int:
         return NO_VERSION
@@ -97,208 +315,62 @@ class _IndexKnown:
         return None
 
 
-class Importer:
-    """One import. `take` every chunk, then `finish`."""
+class _ControlPlaneTopics:
+    """`registry.orders` and `registry.campaigns`, which the operator writes beside the control plane."""
 
-    def __init__(
-        self,
-        *,
-        index: OrderIndex,
-        writer: RegistryWriter,
-        registry: Registry,
-        numbering: NumberKinds,
-        now: int,
-        on_rejection: Callable[[Rejection], None],
-        names: KnownNames,
-        stated: Statements,
-    ) -> None:
-        self.tally = ImportTally()
-        self._index = index
-        self._writer = writer
-        self._door = Door(numbering, topics=frozenset(RECORD_KIND), in_full_max=CHUNK_LINES)
-        self._known: Known = _IndexKnown(index, registry, names)
-        self._now = now
-        self._on_rejection = on_rejection
-        self._stated = stated
-        self._others: list[tuple[Path, int, FileRecord]] = []
+    def __init__(self, producer: DurableProducer, registry: Registry, numbering: NumberKinds) -> None:
+        self._producer = producer
+        self._door = Door(numbering, topics=CONTROL_PLANES, in_full_max=ENTRIES.most)
+        self._known = _OfflineKnown(OfflineIndex(), registry, KnownNames((), None))
 
-    async def take(self, path: Path, chunk: LineChunk) -> None:
-        """Write the chunk's expressions, and keep its other records for `finish`."""
-        self.tally.read_count += len(chunk)
-        self.report_bad(path, chunk.bad)
-        expressions: list[tuple[Path, int, FileRecord]] = []
-        for line, record in zip(chunk.lines, chunk.records, strict=True):
-            (expressions if type(record) is Expression else self._others).append((path, line, record))
-        await self._ask(expressions)
+    @classmethod
+    async def opened(cls, config: Config, numbering: NumberKinds) -> "_ControlPlaneTopics":
+        """Once all is read that its rules ask for. Raises `KafkaError`."""
+        registry = await all_but_wills(config, client="wurao-import")
+        return cls(DurableProducer(config, client="wurao-import"), registry, numbering)
 
-    async def finish(self) -> ImportTally:
-        """Write what was kept, and say what became of every line."""
-        await self._ask(self._others)
-        self._others.clear()
-        return self.tally
+    async def write(self, request: RegistryRequest) -> RegistryAnswer:
+        """Write what is admitted."""
+        admitted = self._door.admit([AskedRequest("import", request, of_file=True)], self._known, now_ms())
+        await self._producer.write(
+            [Produced(topic, key.encode(), value, 0) for topic, key, _, value, _ in admitted.records]
+        )
+        return admitted.answers[0]
 
-    async def write_together(self, groups: Sequence[tuple[Expression, ...]]) -> None:
-        """Write groups of expressions as they are, each whole or not at all, past the order rule.
-
-        For what takes a scope back: a lift, then again the narrower, older expressions that stand (DESIGN
-        section 3).
-        """
-        landed = await self._writer.write(groups)
-        expressions = [expression for group in groups for expression in group]
-        self._note(expressions, landed)
-        self.tally.written[EXPRESSIONS] += len(expressions)
-
-    def report_bad(self, path: Path, bad: Iterable[BadLine]) -> None:
-        """Tell of lines that are no records."""
-        for line in bad:
-            self._reject("bad", path, line.number, line.raw, line.reason)
-
-    async def _ask(self, lines: Sequence[tuple[Path, int, FileRecord]]) -> None:
-        """Ask for what these lines have, and write what is admitted."""
-        if not lines:
-            return
-        records = tuple(record for *_, record in lines)
-        request = RegistryRequest("import", self._now, "import", records, stated=self._stated)
-        admitted = self._door.admit([AskedRequest("import", request, of_file=True)], self._known, self._now)
-        (answer,) = admitted.answers
-        self.tally.already_count += answer.already
-        for name in answer.unknown:
-            known = name.what in self.tally.unknown or len(self.tally.unknown) < UNKNOWN_MAX
-            self.tally.unknown[name.what if known else UNKNOWN_REST] += name.count
-        for refusal in answer.refusals:
-            assert refusal.place is not None, "the request as a whole is in order"
-            path, line, record = lines[refusal.place]
-            self._reject("late" if refusal.code == "late" else "refused", path, line, encode(record), refusal.what)
-        expressions: list[Expression] = []
-        encoded: list[bytes] = []
-        others: list[FileRecord] = []
-        for topic, key, one, value, _ in admitted.records:
-            if type(one) is Expression and value is not None:
-                expressions.append(one)
-                encoded.append(value)
-            else:
-                others.append(Tombstone(topic, key) if one is None else one)
-        if expressions:
-            landed = await self._writer.write_each(expressions, encoded)
-            self._note(expressions, landed, list(map(digest_of_encoded, encoded)))
-        if others:
-            await self._writer.write([(one,) for one in others])
-        self.tally.written.update(record.topic for record in admitted.records)
-
-    def _note(
-        self, expressions: Sequence[Expression], landed: Sequence[Landed], digests: Sequence[int] | None = None
-    ) -> None:
-        """Put into the index what the topic now has; and where nobody else wrote in between, its offsets."""
-        known = dict(self._index.next_offsets)
-        for batch in landed:
-            if known.get(batch.partition, 0) == batch.first_offset:
-                known[batch.partition] = batch.first_offset + batch.records_count
-        self._index.take(expressions, known, written=repeat(self._now), digests=digests)
-
-    def _reject(self, fate: Fate, path: Path, line: int, raw: bytes, reason: str) -> None:
-        self.tally.rejected[fate] += 1
-        self._on_rejection(Rejection(fate, path, line, raw, reason))
+    async def close(self) -> None:
+        """Write no more."""
+        await self._producer.close()
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
-    """The topics of a cluster, ready to be written: their index up to date, and what else they hold."""
+class _Portion:
+    """Lines of one partition or topic that are asked for together."""
 
-    cluster: ClusterDescription
-    registry: Registry
-    """Everything but wills."""
-    writer: RegistryWriter
+    def __init__(self) -> None:
+        self.lines: list[FileLine] = []
+        self._bytes = 0
 
-
-@asynccontextmanager
-async def topics_opened(
-    config: Config, index: OrderIndex, *, note: Callable[[str], None], progress: Callable[[int, int], None]
-) -> AsyncIterator[Target]:
-    """The topics to write to, with the index brought up to date and everything but the wills read.
-
-    `note` is called with what an operator should know, `progress` with how many records the index has read and has
-    left. Raises `KafkaError` where no broker answers, `SnapshotsError` where topics are missing.
-    """
-    cluster = await describe_registry(config)
-    changed = index.belong_to(cluster=cluster.id, topic=cluster.topics[EXPRESSIONS].id)
-    if changed is not None:
-        note(f"the order index was of another topic ({changed}); it is rebuilt")
-    await catch_up(config, index, partitions=cluster.topics[EXPRESSIONS].partitions, progress=progress)
-    registry = await read_all_but_wills(config)
-    producer = clients.producer(config, client="wurao-import")
-    try:
-        await producer.start()
-        writer = TopicWriter(producer, partitions=cluster.topics[EXPRESSIONS].partitions)
-        yield Target(cluster, registry, writer)
-    finally:
-        await close_within(producer)
+    def put(self, line: FileLine) -> Sequence[FileLine] | None:
+        """Put a line into it; returns the lines before it where there is no room beside them."""
+        size = len(encode(line.record))
+        if self.lines and (len(self.lines) == ENTRIES.most or self._bytes + size > REQUEST_BYTES_MAX):
+            full, self.lines, self._bytes = self.lines, [line], size
+            return full
+        self.lines.append(line)
+        self._bytes += size
+        return None
 
 
-async def catch_up(
-    config: Config,
-    index: OrderIndex,
-    *,
-    partitions: int,
-    progress: Callable[[int, int], None],
-    on_taken: Callable[[Sequence[Expression]], None] | None = None,
-) -> None:
-    """Bring the index up to date with its topic. Records that cannot be used mean nothing to the filter
-    either.
-
-    `on_taken` is called with the expressions that the index did not know.
-    """
-    places = clients.partitions(EXPRESSIONS, partitions)
-    start = {place: index.next_offsets[place.partition] for place in places if place.partition in index.next_offsets}
-    read_count = 0
-    async for batch in read(config, places, start=start, client="wurao-import"):
-        expressions: list[Expression] = []
-        written: list[int] = []
-        for raw in batch.records:
-            try:
-                record = decode_record(raw.topic, raw.key, raw.value)
-            except Undecodable:
-                continue
-            if type(record) is Expression:
-                expressions.append(record)
-                written.append(raw.timestamp if raw.timestamp >= 0 else TIME_MAX)
-        next_offsets = {place.partition: offset for place, offset in batch.next_offsets.items()}
-        index.take(expressions, next_offsets, written=written)
-        if on_taken is not None:
-            on_taken(expressions)
-        read_count += len(batch.records)
-        progress(read_count, batch.left_count)
+def _portions(lines: Iterable[FileLine]) -> Iterator[Sequence[FileLine]]:
+    portion = _Portion()
+    for line in lines:
+        if (full := portion.put(line)) is not None:
+            yield full
+    if portion.lines:
+        yield portion.lines
 
 
-async def read_all_but_wills(config: Config) -> Registry:
-    """Senders, orders, campaigns and word lists as their topics hold them."""
-    registry = Registry()
-    places = [place for topic in RECORD_KIND if topic != EXPRESSIONS for place in clients.partitions(topic, 1)]
-    async for batch in read(config, places, client="wurao-import"):
-        records: list[FileRecord] = []
-        for raw in batch.records:
-            try:
-                records.append(decode_record(raw.topic, raw.key, raw.value))
-            except Undecodable:
-                continue
-        registry.apply(records)
-    return registry
+def _topic_of(line: FileLine) -> str:
+    return subject_of(line.record).topic
 
 
-class FileWriter:
-    """Writes records as NDJSON instead, for `--into FILE`: no broker, nothing lands in a topic."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-
-    async def write(self, groups: Iterable[Group]) -> list[Landed]:
-        """See `RegistryWriter`."""
-        self._file.writelines(encode(record) + b"\n" for group in groups for record in group)
-        return []
-
-    async def write_each(self, _: Sequence[Expression], encoded: Sequence[bytes], /) -> list[Landed]:
-        """See `RegistryWriter`."""
-        self._file.writelines(line + b"\n" for line in encoded)
-        return []
-
-
-__all__ = ["Fate", "FileWriter", "ImportTally", "Importer", "Rejection", "Target", "catch_up", "topics_opened"]
+__all__ = ["Fate", "FileLine", "Import", "ImportOutcome", "ImportTally", "OfflineImport", "Rejection"]

@@ -8,32 +8,34 @@ section 3: taking one scope back). Numbers in both are left as they are, and so 
 about everything dated after the file was drawn up. Of a refusal the record of its key names one source, the last that
 wrote it. So whoever refuses everything by another source's expression already is left as that source wrote it, and what
 it wrote is never this file's to take back.
+
+The register is read from the topic, once. What came about everything since is left alone: the registrar is asked with
+the offsets that were read (`Statements.read_to`), and refuses where something stands behind them.
 """
 
-from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from typing import Final
 
+import msgspec
 from pyroaring import BitMap64
 
-from bloom.number import Msisdn, to_text
-from bloom.partition import partitions_of
+from bloom.number import Msisdn, parse, to_text
 from bloom.wills import EVERYTHING, Channel
 from stream.config import Config
 from stream.feed.bulk_files import BadLine, LineChunk
-from stream.feed.order_index import OrderIndex
 from stream.feed.topic_reader import read
 from stream.kafka import clients
 from stream.model.codec import Undecodable, decode_record, encode
-from stream.model.registry import Expression
+from stream.model.fields import TIME_MAX
+from stream.model.registry import KEY_BAR, Expression
+from stream.model.times import counts_from
 from stream.model.topics import EXPRESSIONS
-from stream.registry.order_rule import SubscriberChannel, scope_of
+from stream.registry.order_rule import scope_of
 from stream.registry.registry import expression_row_of
-from stream.registry.standing import narrower
 
-GROUPS_AT_ONCE: Final = 5_000
-"""Subscribers written between two acknowledgements."""
+LIFTS_AT_ONCE: Final = 5_000
+"""Lifts that are made at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,112 +96,105 @@ def numbers_of(chunk: LineChunk, channel: Channel, source: str) -> tuple[list[Ms
     return numbers, foreign
 
 
-def difference(index: OrderIndex, in_file: BitMap64, *, channel: Channel, source: str, time: int) -> RegisterDifference:
-    """The difference between a full file and the index, which must be up to date."""
-    registered, newer = BitMap64(), BitMap64()
-    for number, moment in index.refusing_everything(channel, source):
-        registered.add(number)
-        if moment > time:
-            newer.add(number)
-    by_others = BitMap64(index.refusing_everything_by_others(channel, source)) & in_file
-    absent = registered - in_file
-    return RegisterDifference(
-        channel=channel,
-        source=source,
-        time=time,
-        new=in_file - registered - by_others,
-        leaving=absent - newer,
-        staying_count=len(registered & in_file) + len(by_others),
-        others_count=len(by_others),
-        registered_count=len(registered),
-        newer_count=len(absent & newer),
-    )
+@dataclass(slots=True)
+class Register:
+    """Who refuses everything on a channel, by this source's expression or by another's, as the topic has it."""
+
+    channel: Channel
+    source: str
+    time: int
+    """when the file was drawn up"""
+    own: BitMap64 = field(default_factory=BitMap64)
+    newer: BitMap64 = field(default_factory=BitMap64)
+    """of these, those whose expression counts from after that"""
+    others: BitMap64 = field(default_factory=BitMap64)
+    next_offsets: dict[int, int] = field(default_factory=dict)
+    """partition → the offset up to which (exclusive) it was read"""
+
+    def take(self, expression: Expression, written: int) -> None:
+        """The next expression about everything on the channel, and when it was written: only the last one counts."""
+        number = expression_row_of(expression).number
+        for numbers in (self.own, self.newer, self.others):
+            numbers.discard(number)
+        if expression.will != "refuse":
+            return
+        if expression.source != self.source:
+            self.others.add(number)
+            return
+        self.own.add(number)
+        if counts_from(expression.time, written) > self.time:
+            self.newer.add(number)
+
+    def erase(self, number: Msisdn) -> None:
+        """Its key has a null value: nothing stands there."""
+        for numbers in (self.own, self.newer, self.others):
+            numbers.discard(number)
 
 
-def refused_everything(expressions: Iterable[Expression], channel: Channel) -> list[Msisdn]:
-    """Whose expressions among these refuse everything on the channel, from whatever source."""
-    return [
-        expression_row_of(expression).number
-        for expression in expressions
-        if expression.channel == channel and expression.will == "refuse" and scope_of(expression) == EVERYTHING
-    ]
+async def registered(
+    config: Config, *, channel: Channel, source: str, time: int, progress: Callable[[int, int], None]
+) -> Register:
+    """The register as the topic has it now. Reads all of it; `progress` has how many records are read, and are left.
 
-
-def left_alone(change: RegisterDifference, refused_since: BitMap64) -> RegisterDifference:
-    """The change without those who refused everything since it was planned, at whatever time and by whatever source.
-
-    What is newer than the plan is nobody's to lift, nor to write over: another source's refusal would become this
-    one's, and so the next file's to lift.
+    Raises `KafkaError`.
     """
-    return replace(change, new=change.new - refused_since, leaving=change.leaving - refused_since)
-
-
-async def lifting_groups(
-    config: Config,
-    index: OrderIndex,
-    change: RegisterDifference,
-    *,
-    partitions: int,
-    evidence: str | None,
-    actor: str | None,
-) -> AsyncIterator[list[tuple[Expression, ...]]]:
-    """For each leaving number the lift of everything and then its narrower expressions that stand, some at a
-    time.
-
-    The expressions are read from the topic in one pass, and only where the index knows of any: most numbers
-    have none.
-    """
-    asked: list[Msisdn] = []
-    for numbers in _portions(change.leaving):
-        whos = [SubscriberChannel(number, change.channel) for number in numbers]
-        narrower = index.with_narrower(whos)
-        asked += [who.number for who in whos if who.row in narrower]
-    standing = await _standing(config, asked, change.channel, partitions) if asked else {}
-    for numbers in _portions(change.leaving):
-        yield [
-            (
-                Expression(
-                    subscriber=to_text(number),
-                    channel=change.channel,
-                    will="lift",
-                    time=change.time,
-                    source=change.source,
-                    evidence=evidence,
-                    actor=actor,
-                ),
-                *standing.get(number, ()),
-            )
-            for number in numbers
-        ]
-
-
-async def _standing(
-    config: Config, numbers: Sequence[Msisdn], channel: Channel, partitions: int
-) -> dict[Msisdn, tuple[Expression, ...]]:
-    texts = [to_text(number) for number in numbers]
-    asked = {f"{text}|{channel}".encode(): number for text, number in zip(texts, numbers, strict=True)}
-    expressions: defaultdict[Msisdn, list[Expression]] = defaultdict(list)
-    here = set(partitions_of(texts, partitions).tolist())
-    places = [place for place in clients.partitions(EXPRESSIONS, partitions) if place.partition in here]
-    async for batch in read(config, places, client="wurao-import"):
+    register = Register(channel, source, time)
+    about_everything = f"{KEY_BAR}{channel}{KEY_BAR}*{KEY_BAR}*".encode()
+    read_count = 0
+    async for batch in read(config, clients.partitions(EXPRESSIONS, config.topics.partitions), client="wurao-import"):
         for raw in batch.records:
-            number = asked.get(b"|".join((raw.key or b"").split(b"|", 2)[:2]))
-            if number is None:
+            if raw.key is None or not raw.key.endswith(about_everything):
+                continue
+            if raw.value is None:
+                number = parse(raw.key.removesuffix(about_everything).decode("utf-8", "replace"))
+                if number is not None:
+                    register.erase(number)
                 continue
             try:
                 record = decode_record(raw.topic, raw.key, raw.value)
             except Undecodable:
-                continue
-            if type(record) is Expression:
-                expressions[number].append(record)
-    return {number: narrower(received, EVERYTHING) for number, received in expressions.items()}
+                continue  # it is in force nowhere
+            assert isinstance(record, Expression), "the topic holds nothing else"
+            register.take(record, raw.timestamp if raw.timestamp >= 0 else TIME_MAX)
+        register.next_offsets.update((place.partition, offset) for place, offset in batch.next_offsets.items())
+        read_count += len(batch.records)
+        progress(read_count, batch.left_count)
+    return register
+
+
+def difference(register: Register, in_file: BitMap64) -> RegisterDifference:
+    """The difference between a full file and the register."""
+    by_others = register.others & in_file
+    absent = register.own - in_file
+    return RegisterDifference(
+        channel=register.channel,
+        source=register.source,
+        time=register.time,
+        new=in_file - register.own - by_others,
+        leaving=absent - register.newer,
+        staying_count=len(register.own & in_file) + len(by_others),
+        others_count=len(by_others),
+        registered_count=len(register.own),
+        newer_count=len(absent & register.newer),
+    )
+
+
+def lifts(change: RegisterDifference, *, evidence: str | None, actor: str | None) -> Iterator[LineChunk]:
+    """The lift of everything for each leaving number, some at a time."""
+    for numbers in _portions(change.leaving):
+        chunk = LineChunk()
+        for number in numbers:
+            lift = Expression(to_text(number), change.channel, "lift", change.time, change.source)
+            chunk.lines.append(0)
+            chunk.records.append(msgspec.structs.replace(lift, evidence=evidence, actor=actor))
+        yield chunk
 
 
 def _portions(numbers: BitMap64) -> Iterator[list[Msisdn]]:
     portion: list[Msisdn] = []
     for number in numbers:
         portion.append(Msisdn(number))
-        if len(portion) == GROUPS_AT_ONCE:
+        if len(portion) == LIFTS_AT_ONCE:
             yield portion
             portion = []
     if portion:

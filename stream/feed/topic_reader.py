@@ -20,7 +20,7 @@ from stream.kafka.closing import close_within
 from stream.model.codec import Undecodable, decode_as, decode_record
 from stream.model.control import Listing
 from stream.model.registry import Order, Record, Tombstone
-from stream.model.topics import LISTINGS, ORDERS, SENDERS
+from stream.model.topics import EXPRESSIONS, LISTINGS, ORDERS, RECORD_KIND, SENDERS
 from stream.registry.registry import Registry
 
 POLL_RECORDS_MAX: Final = 20_000
@@ -92,6 +92,15 @@ async def read(
                 return
     finally:
         await close_within(consumer)
+
+
+async def all_but_wills(config: Config, *, client: str) -> Registry:
+    """Senders, orders, campaigns and word lists as their topics hold them. Raises `KafkaError`."""
+    registry = Registry()
+    places = [place for topic in RECORD_KIND if topic != EXPRESSIONS for place in clients.partitions(topic, 1)]
+    async for batch in read(config, places, client=client):
+        registry.apply(_good(batch.records))
+    return registry
 
 
 async def registered_senders(config: Config, *, client: str) -> Registry:

@@ -8,12 +8,15 @@ the same id, or reads.
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator
+from contextlib import asynccontextmanager
+from secrets import token_hex
 from typing import Final, Literal
 
 from aiokafka import AIOKafkaProducer
 
 from bloom.partition import partition_of
 from stream import logs
+from stream.clock import now_ms
 from stream.config import Config
 from stream.kafka import clients
 from stream.kafka.closing import close_within
@@ -21,14 +24,10 @@ from stream.kafka.durable import DurableProducer
 from stream.kafka.retry import Retry
 from stream.model.codec import encode
 from stream.model.registry import Expression
-from stream.model.requests import AskSubscriber, RegistryAnswer, RegistryRequest, decode_answer
+from stream.model.requests import AskOwner, AskSubscriber, RegistryAnswer, RegistryRequest, decode_answer
 from stream.model.topics import ANSWERS, BULK, REQUESTS
 
 log = logs.get(__name__)
-
-ANSWER_S_MAX: Final = 10.0
-"""How long a request may take: a registrar that takes over from one that was killed needs its session (10 s), and that
-of one that ends in order some hundred milliseconds."""
 
 AGAIN_S: Final = 3.0
 """After so long it is asked again: what was asked may be lost with an old topic."""
@@ -66,6 +65,8 @@ class RegistryClient:
         self._partitions = config.topics.partitions
         self._producer = DurableProducer(config, client=client)
         self._asked: dict[str, asyncio.Future[RegistryAnswer]] = {}
+        self._sending = [asyncio.Lock() for _ in range(self._partitions)]
+        """of bulk: what a file says of one subscriber is asked in the file's order"""
         self._reading = asyncio.Event()
         """set while answers are read that are given from now on"""
         self._reader: asyncio.Task[None] | None = None
@@ -87,15 +88,16 @@ class RegistryClient:
         await self._producer.close()
 
     async def ask(
-        self, request: RegistryRequest, *, lane: Lane = "requests", within_s: float = ANSWER_S_MAX
+        self, request: RegistryRequest, *, lane: Lane = "requests", within_s: float | None = None
     ) -> RegistryAnswer:
-        """What came of one request. Raises `NoAnswer` where none came `within_s` seconds."""
-        answered = self._asked.get(request.id)
-        if answered is None:
-            answered = self._asked[request.id] = asyncio.get_running_loop().create_future()
+        """What came of one request. Raises `NoAnswer` where none came `within_s` (`registrar.answer_timeout_ms`)."""
+        within_s = self._config.registrar.answer_timeout_ms / 1000 if within_s is None else within_s
+        answered: asyncio.Future[RegistryAnswer] = asyncio.get_running_loop().create_future()
         try:
             async with asyncio.timeout(within_s):
                 while True:
+                    # Who asks the same meanwhile waits for the same answer.
+                    answered = self._asked.setdefault(request.id, answered)
                     try:
                         async with asyncio.timeout(AGAIN_S if lane == "requests" else BULK_ANSWER_S_MAX / 10):
                             await self._reading.wait()
@@ -105,11 +107,17 @@ class RegistryClient:
                         continue
         except TimeoutError as error:
             raise NoAnswer(
-                f"no registrar answered the request {request.id} within {within_s:g} s; see that one runs and is "
-                "ready (`wurao registrar`, /readyz), and ask again under the same id"
+                f"no registrar answered within {within_s:g} s: start `wurao registrar`, or see why those that run are "
+                f"not ready (/readyz); what was asked (request {request.id}) may be admitted yet"
             ) from error
         finally:
-            self._asked.pop(request.id, None)
+            if self._asked.get(request.id) is answered:
+                del self._asked[request.id]
+
+    async def see_somebody(self) -> None:
+        """See that a registrar answers, before much is asked. Raises `NoAnswer`."""
+        name = f"{self._client}-{token_hex(8)}"
+        await self.ask(RegistryRequest(name, now_ms(), self._client, ask=AskOwner("10086", "call")))
 
     async def ask_many(
         self, requests: AsyncIterable[RegistryRequest], *, window: int = WINDOW
@@ -123,6 +131,7 @@ class RegistryClient:
             async for request in requests:
                 asking = asyncio.create_task(self.ask(request, lane="bulk", within_s=BULK_ANSWER_S_MAX))
                 under_way.append((request, asking))
+                await asyncio.sleep(0)  # whoever makes requests may not wait for anything
                 while len(under_way) >= window or (under_way and under_way[0][1].done()):
                     asked, first = under_way[0]
                     answer = await first
@@ -139,11 +148,16 @@ class RegistryClient:
             await asyncio.gather(*(asking for _, asking in under_way), return_exceptions=True)
 
     async def _send(self, request: RegistryRequest, lane: Lane) -> None:
+        partition = partition_for(request, self._partitions)
+
         async def send(producer: AIOKafkaProducer) -> None:
-            partition = partition_for(request, self._partitions)
             await producer.send_and_wait(_TOPICS[lane], encode(request), request.id.encode(), partition=partition)
 
-        await self._producer.durably(send)
+        if lane == "requests":
+            await self._producer.durably(send)
+        else:
+            async with self._sending[partition]:
+                await self._producer.durably(send)
 
     async def _keep_reading(self) -> None:
         retry = Retry(log.bind(client=self._client), "answers cannot be read; trying again")
@@ -176,3 +190,14 @@ class RegistryClient:
         asked = self._asked.get((record.key or b"").decode("utf-8", "replace"))
         if asked is not None and not asked.done():
             asked.set_result(decode_answer(record.value))
+
+
+@asynccontextmanager
+async def registry_client(config: Config, *, client: str) -> AsyncIterator[RegistryClient]:
+    """A client for the time of a command. Waits for a broker."""
+    asking = RegistryClient(config, client=client)
+    try:
+        await asking.start()
+        yield asking
+    finally:
+        await asking.stop()

@@ -5,8 +5,9 @@ manifests of it, `users.py` gives the rights to a cluster. So a topic that a pro
 process does not start.
 
 One that is taken over can do no more than its own work: nobody but the control plane and the operator writes orders,
-nobody but the connector writes `deliveries`, the proof that a party was told, nobody but gateways writes events, and
-the audit writes nothing. Reading and writing imply `Describe` (Kafka's authorizer); no right here has a wildcard.
+nobody but the registrar senders and word lists (and beside it the filter expressions, of replies), nobody but the
+connector writes `deliveries`, the proof that a party was told, nobody but gateways writes events, and the audit writes
+nothing. Reading and writing imply `Describe` (Kafka's authorizer); no right here has a wildcard.
 
 What Kafka cannot keep apart: it knows topics, not records. See docs/security.md.
 """
@@ -154,8 +155,8 @@ REGISTRAR: Final = User(
 ENFORCE: Final = User(
     "wurao-enforce",
     "The control plane and its API, which writes what people file into the topics that it is read from. It reads "
-    "`deliveries` and cannot write them.",
-    reads=(*INTAKE, ENFORCE_TABLE, CASES, EXPRESSIONS, SENDERS, ORDERS, LISTINGS),
+    "`deliveries` and cannot write them. What subscribers say it asks of the registrar.",
+    reads=(*INTAKE, ENFORCE_TABLE, CASES, ANSWERS, SENDERS, ORDERS, LISTINGS),
     writes=(
         COMPLAINTS,
         APPEALS,
@@ -163,7 +164,7 @@ ENFORCE: Final = User(
         CASE_EVENTS,
         ENFORCE_TABLE,
         CASES,
-        EXPRESSIONS,
+        REQUESTS,
         ORDERS,
         CAMPAIGNS,
         NOTICES,
@@ -218,9 +219,10 @@ SCALER: Final = User(
 OPERATOR: Final = User(
     "wurao-operator",
     "The operator at the desk: `wurao registry`, `will`, `topics check`, `doctor`, `audit --once`. Not for processes. "
-    "`doctor` looks at the newest record of every topic.",
+    "`doctor` looks at the newest record of every topic. What is for the registrar it asks of the registrar; files of "
+    "orders and campaigns it writes.",
     reads=tuple(EXPECTED),
-    writes=_REGISTRY,
+    writes=(REQUESTS, BULK, ORDERS, CAMPAIGNS),
     groups=_group("wurao-", "prefix", "Describe"),
 )
 

@@ -38,6 +38,7 @@ RefusalCode = Literal[
     "time",
     "expires",
     "late",
+    "changed",
     "scopes",
     "unknown-name",
     "prefix",
@@ -62,6 +63,9 @@ class Statements(msgspec.Struct, frozen=True, omit_defaults=True):
     """consents to senders and categories that nobody knows are meant"""
     narrower_stay: bool = False
     """a lift takes its own scope back: what stands of narrower ones is written again after it (DESIGN section 3)"""
+    read_to: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    """the offset up to which whoever asks has read `registry.expressions` of this partition: an expression is refused
+    where another one about its very scope stands from there on (compare-and-set for many subscribers at once)"""
 
 
 class AskSubscriber(msgspec.Struct, frozen=True, tag_field="of", tag="subscriber"):
@@ -102,6 +106,9 @@ class RegistryRequest(msgspec.Struct, frozen=True, tag_field="kind", tag="reques
     stated: Statements = Statements()
     erase: SubscriberNumber | None = None
     ask: Ask | None = None
+    content: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    """what was asked of whoever asks here, as a checksum: by it alone a repeat is known, where the same request would
+    bear another moment each time"""
 
     def __post_init__(self) -> None:
         if bool(self.records) + bool(self.erase) + (self.ask is not None) != 1:
@@ -194,6 +201,8 @@ class RegistryAnswer(msgspec.Struct, frozen=True, tag_field="kind", tag="answer"
     """records of the request that stand now; of an erasure, the keys that are gone"""
     already: int = 0
     """of these, those that were not written: they stood, or a later record of the request takes their place"""
+    written: int = 0
+    """records that were written for it, also such as it did not name: what a hand-over or a lift brings with it"""
     refused: int = 0
     refusals: tuple[RecordRefusal, ...] = ()
     """the first of them, in full"""

@@ -18,7 +18,6 @@ from aiokafka.errors import IllegalOperation
 
 from stream import logs
 from stream.config import Config
-from stream.feed.topic_writer import Landed
 from stream.kafka import clients
 from stream.kafka.clients import AIOKafkaPartition, KafkaError
 from stream.kafka.closing import close_within
@@ -34,7 +33,7 @@ from stream.registrar.store import LoggedExpression, PartitionStore
 from stream.registrar.surroundings import Surroundings
 from stream.registrar.tail import Tail
 from stream.registrar.verification import fault_of_all, fault_of_sample
-from stream.registrar.writing import answer_records, by_topic, end_of, has_gap, offsets_of, produce
+from stream.registrar.writing import Landed, answer_records, by_topic, end_of, has_gap, offsets_of, produce
 from stream.registry.door import Admitted
 
 log = logs.get(__name__)

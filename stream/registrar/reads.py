@@ -85,7 +85,7 @@ class Reader:
         )
         if len(encode(answer)) <= RECORD.most:
             return answer
-        what = "the answer is larger than a record may be: read the topic itself (`wurao will show`)"
+        what = "the answer is larger than a record may be: read the topic itself (`wurao registry export`)"
         return replace(answer, refused=1, refusals=(RecordRefusal("limit", what),), result=None)
 
     async def _owner(self, number: str, channel: Channel, at: int | None) -> OwnerRecord:

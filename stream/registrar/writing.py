@@ -3,13 +3,12 @@
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
-from typing import Final
+from typing import Final, NamedTuple
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from aiokafka.structs import RecordMetadata
 
-from stream.feed.topic_writer import Landed
 from stream.kafka.seams.outgoing import fill
 from stream.model.codec import encode
 from stream.model.requests import RegistryAnswer
@@ -17,6 +16,15 @@ from stream.model.topics import ANSWERS, EXPRESSIONS
 from stream.registry.door import AdmittedRecord
 
 PARTITIONED: Final = frozenset({EXPRESSIONS, ANSWERS})
+
+
+class Landed(NamedTuple):
+    """Where a batch was appended."""
+
+    topic: str
+    partition: int
+    first_offset: int
+    records_count: int
 
 
 class Unplaced(KafkaError):  # type: ignore[misc]  # aiokafka is not typed

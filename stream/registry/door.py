@@ -106,6 +106,7 @@ class Door:
                 answer = earlier  # a repeat
             else:
                 one = OneRequest(request, place, state, of_file=of_file)
+                before = len(state.records)
                 subject = _subject_of(request)
                 if refused := self._refusal(request, subject, state) if earlier is None else _taken(request):
                     one.refuse(refused.code, refused.what)
@@ -115,7 +116,9 @@ class Door:
                     one.write(self.numbering, self.topics)
                 version, last = state.version(subject) if subject else (NO_VERSION, None)
                 last = last if one.last is None else one.last
-                answer = self._answer(one, RegistryAnswer(request.id, at, digest, now, version=version))
+                written = len(state.records) - before
+                answer = RegistryAnswer(request.id, at, digest, now, written=written, version=version)
+                answer = self._answer(one, answer)
                 # Under an id that is taken stands the first request's answer: a repeat of that one gets it.
                 given.setdefault(request.id, (answer, last))
             admitted.answers.append(answer)
@@ -188,8 +191,8 @@ def lifts_of_expired(consents: Iterable[Expression]) -> Admitted:
 
 
 def digest_of_request(request: RegistryRequest) -> int:
-    """A checksum of the whole request, by which a repeat is told from another one under its id."""
-    return zlib.crc32(encode(request))
+    """A checksum of the whole request, or the one that it states: tells a repeat from another one under its id."""
+    return zlib.crc32(encode(request)) if request.content is None else request.content
 
 
 def evidence_over(lift: StandingRecord, standing: Iterable[StandingRecord]) -> Admitted:

@@ -17,7 +17,15 @@ from stream.registry.batch_state import BatchState
 from stream.registry.claims import HandOver
 from stream.registry.known import StandingRecord, Subject, indexed_of
 from stream.registry.numbers import NumberKinds
-from stream.registry.order_rule import OrderRuleResult, SubscriberChannel, rows_of, scope_of
+from stream.registry.order_rule import (
+    OrderRuleResult,
+    Received,
+    SubscriberChannel,
+    newer,
+    rows_of,
+    scope_of,
+    sentence,
+)
 from stream.registry.standing import narrower
 
 
@@ -151,7 +159,8 @@ class OneRequest:
                 places.append(index)
                 fit.append(expression)
                 encoded.append(encode(expression))
-        if not self._request.stated.narrower_stay:
+        stated = self._request.stated
+        if not stated.narrower_stay and stated.read_to is None:
             self._write_sifted(places, fit, encoded, self._state.sift(fit, encoded, of_file=self._of_file))
             return
         for one in zip(places, fit, encoded, strict=True):
@@ -173,14 +182,23 @@ class OneRequest:
     ) -> None:
         self.admitted_count += sifted.already_count + len(sifted.write)
         self.already_count += sifted.already_count
-        for at, newer in sifted.late:
-            what = f"older than this subscriber's expression of {iso_time(newer)} about an overlapping scope"
-            self.refuse("late", what, places[at])
+        for at, moment in sifted.late:
+            self.refuse("late", self._why_late(expressions[at], moment), places[at])
         for at in sifted.too_many:
             what = f"this subscriber has expressions about {limits.SCOPES.most:,} scopes on that channel: no more"
             self.refuse("scopes", what, places[at])
         for at in sifted.write:
             self.last = self._state.write_expression(expressions[at], encoded[at], self._place)
+
+    def _why_late(self, expression: Expression, moment: int) -> str:
+        """Of a single request with what stands, of a file's thousands with its moment."""
+        if not self._of_file:
+            standing = self._state.standing(expression.subscriber)
+            received = [Received(one.expression, one.written) for one in standing]
+            later = newer(expression, received, self._state.now)
+            if later is not None:
+                return f"older than the expression that stands, {sentence(later)}"
+        return f"older than this subscriber's expression of {iso_time(moment)} about an overlapping scope"
 
     def _write_one(self, place: int, expression: Expression, encoded: bytes) -> None:
         """An expression by itself: after a lift, what holds of narrower scopes is written again.
@@ -189,8 +207,15 @@ class OneRequest:
         after it, is not written again, and bars it as any other.
         """
         state, channel, scope = self._state, expression.channel, scope_of(expression)
-        before = state.standing(expression.subscriber) if expression.will == "lift" else ()
-        again = narrower([one.expression for one in before if one.expression.channel == channel], scope)
+        stated = self._request.stated
+        takes_back = stated.narrower_stay and expression.will == "lift"
+        before = state.standing(expression.subscriber) if takes_back or stated.read_to is not None else ()
+        if stated.read_to is not None and _changed(expression, before, stated.read_to):
+            what = "another expression about this very scope came after what was read (`read_to`): read again"
+            self.refuse("changed", what, place)
+            return
+        narrow = [one.expression for one in before if one.expression.channel == channel] if takes_back else []
+        again = narrower(narrow, scope)
         staying = {scope_of(one) for one in again}
         (row,) = rows_of([expression])
         indexed = state.indexed.get(row, [])
@@ -204,6 +229,13 @@ class OneRequest:
                 written[scope_of(one)] = counts_from(one.time, state.now)  # one dated ahead counts from now on
         stays = (one for one in indexed if one.scope in staying)
         state.indexed[row] += [one._replace(time=written.get(one.scope, one.time)) for one in stays]
+
+
+def _changed(expression: Expression, standing: Iterable[StandingRecord], read_to: int) -> bool:
+    """Whether another expression about its scope stands from this offset on, or is written along with it."""
+    key = key_of(expression)
+    last = next((one for one in standing if key_of(one.expression) == key), None)
+    return last is not None and last.expression != expression and not 0 <= last.offset < read_to
 
 
 def subject_of(record: FileRecord) -> Subject:

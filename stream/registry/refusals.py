@@ -76,6 +76,11 @@ REASONS: Final[dict[RefusalCode, RefusalReason]] = {
         "not in a file) is never too late",
         "nothing is to be done, unless the `time` is wrong; if it is what the subscriber wants now, ask with that time",
     ),
+    "changed": RefusalReason(
+        "record",
+        "another expression about its very scope came after what whoever asks has read (`read_to`)",
+        "read again, and decide anew",
+    ),
     "scopes": RefusalReason(
         "record",
         "the subscriber has said something about as many scopes on the channel as are kept",

@@ -3,6 +3,7 @@
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import count, islice
 from pathlib import Path
 
 import orjson
@@ -15,6 +16,18 @@ from tests.filter.harness import Broker
 from tests.patience import LONG_S
 
 Ran = subprocess.CompletedProcess[str]
+
+_numbers = count()
+
+
+def persons(wanted: int) -> list[str]:
+    """Numbers of persons that no other test has."""
+    return [f"+86137{number:08d}" for number in islice(_numbers, wanted)]
+
+
+def a_source() -> str:
+    """A source of expressions that no other test has."""
+    return f"source-{next(_numbers)}"
 
 
 @dataclass

@@ -13,12 +13,11 @@ import pytest
 from stream.model.registry import Expression
 from stream.registry.registry import registry_of
 from stream.testbed.processes import wurao_command
-from tests.cli.command import Wurao
+from tests.cli.command import Wurao, a_source, persons
 from tests.feed.workbook import workbook
 from tests.filter.harness import Broker
 from tests.patience import LONG_S
 
-A, B, C, D, E = (f"+861380013800{n}" for n in range(5))
 T = 1_790_000_000_000
 """A moment of this year; tests count from it."""
 
@@ -53,9 +52,11 @@ def _rest(terminal: int) -> bytes:
     return told
 
 
-def test_a_full_file_becomes_the_difference_and_narrower_wishes_stay(broker: Broker, tmp_path: Path) -> None:
-    wurao = Wurao(tmp_path, broker)
-    replace = ("--replace-scope", "call", "--source", "platform", "--leaving-max", "100")
+def test_a_full_file_becomes_the_difference_and_narrower_wishes_stay(registry: Broker, tmp_path: Path) -> None:
+    A, B, C, D = persons(4)  # noqa: N806  # whom the story is about
+    platform = a_source()
+    wurao = Wurao(tmp_path, registry)
+    replace = ("--replace-scope", "call", "--source", platform, "--leaving-max", "100")
     first = wurao.file("first.txt", A, B, C)
     assert wurao.asked("registry", "import", first, *replace, "--time", str(T + 10), "--yes")["written"] == {
         "registry.expressions": 3
@@ -67,7 +68,7 @@ def test_a_full_file_becomes_the_difference_and_narrower_wishes_stay(broker: Bro
         Expression(B, "call", "lift", T + 23, "web-form", "T", "c"),
     ]
     own = Expression(D, "call", "refuse", 20, "reply")
-    broker.write_registry([*kept, own])
+    registry.write_registry([*kept, own])
     second = wurao.file("second.txt", A, "+8613900139000")
     shown = wurao.run("registry", "import", second, *replace, "--time", str(T + 30))
     assert shown.returncode == 1
@@ -96,10 +97,11 @@ def test_a_full_file_becomes_the_difference_and_narrower_wishes_stay(broker: Bro
     assert wurao.asked("registry", "import", first, *replace, "--time", str(T + 10), "--yes", code=1)["written"] == {}
 
 
-def test_a_full_file_never_lifts_what_it_cannot_read(broker: Broker, tmp_path: Path) -> None:
-    wurao = Wurao(tmp_path, broker)
-    replace = ("--replace-scope", "call", "--source", "platform", "--yes", "--time")
-    numbers = [f"+86138001380{n:02d}" for n in range(40)]
+def test_a_full_file_never_lifts_what_it_cannot_read(registry: Broker, tmp_path: Path) -> None:
+    platform = a_source()
+    wurao = Wurao(tmp_path, registry)
+    replace = ("--replace-scope", "call", "--source", platform, "--yes", "--time")
+    numbers = persons(40)
     assert wurao.run("registry", "import", wurao.file("oct.txt", *numbers), *replace, str(T)).returncode == 0
     # Characters that nobody sees are no part of a number; a line that is none changes everything.
     seen = wurao.file("nov.txt", *(f"\u202a{number}\u202c" for number in numbers))
@@ -135,11 +137,13 @@ def test_a_full_file_never_lifts_what_it_cannot_read(broker: Broker, tmp_path: P
     assert wurao.asked("registry", "import", cut, *trusted, code=1)["written"] == {"registry.expressions": 10}
 
 
-def test_a_full_file_leaves_alone_who_refused_by_letter(broker: Broker, tmp_path: Path) -> None:
-    wurao = Wurao(tmp_path, broker)
+def test_a_full_file_leaves_alone_who_refused_by_letter(registry: Broker, tmp_path: Path) -> None:
+    A, B, C, D = persons(4)  # noqa: N806  # whom the story is about
+    platform = a_source()
+    wurao = Wurao(tmp_path, registry)
     words = ("--channel", "call", "--will", "refuse", "--source", "letters", "--time", str(T))
     assert wurao.run("registry", "import", wurao.file("let.txt", A, B), *words).returncode == 0
-    replace = ("--replace-scope", "call", "--source", "decline-calls", "--leaving-max", "100", "--yes", "--time")
+    replace = ("--replace-scope", "call", "--source", platform, "--leaving-max", "100", "--yes", "--time")
     ran = wurao.run("registry", "import", wurao.file("pl1.txt", A, B, C), *replace, str(T + 1))
     assert "           1  new, will be refused" in ran.stderr
     assert "           2  in both, unchanged (2 refused by another source: not this one's to lift)" in ran.stderr
@@ -149,28 +153,30 @@ def test_a_full_file_leaves_alone_who_refused_by_letter(broker: Broker, tmp_path
     assert said == {
         (A, "refuse", "letters"),
         (B, "refuse", "letters"),
-        (C, "refuse", "decline-calls"),
-        (C, "lift", "decline-calls"),
-        (D, "refuse", "decline-calls"),
+        (C, "refuse", platform),
+        (C, "lift", platform),
+        (D, "refuse", platform),
     }
 
 
 def test_who_refuses_while_the_question_stands_is_neither_lifted_nor_written_over(
-    broker: Broker, tmp_path: Path
+    registry: Broker, tmp_path: Path
 ) -> None:
-    wurao = Wurao(tmp_path, broker)
-    words = ("registry", "import", "--replace-scope", "call", "--source", "platform", "--leaving-max", "100")
+    A, B, C, D, E = persons(5)  # noqa: N806  # whom the story is about
+    platform = a_source()
+    wurao = Wurao(tmp_path, registry)
+    words = ("registry", "import", "--replace-scope", "call", "--source", platform, "--leaving-max", "100")
     first = wurao.file("first.txt", A, B, C)
     assert wurao.run(*words, first, "--time", str(T), "--yes").returncode == 0
     second = wurao.file("second.txt", D, E)
     with _asked(wurao, *words, second, "--time", str(T + 10)) as (process, terminal):
         meanwhile = [
             Expression(A, "call", "refuse", T + 5, "letters"),
-            Expression(B, "call", "refuse", T + 5, "platform"),  # its own source, and dated before the file
+            Expression(B, "call", "refuse", T + 5, platform),  # its own source, and dated before the file
             Expression(C, "call", "refuse", T + 5, "letters", "S"),
             Expression(D, "call", "refuse", T + 5, "letters"),
         ]
-        broker.write_registry(meanwhile)
+        registry.write_registry(meanwhile)
         os.write(terminal, b"y\n")
         told = _rest(terminal)
         assert process.wait(LONG_S) == 0, told
@@ -179,9 +185,9 @@ def test_who_refuses_while_the_question_stands_is_neither_lifted_nor_written_ove
     assert sorted(after, key=str) == sorted(
         [
             *((word.subscriber, word.will, word.source, word.sender) for word in meanwhile),
-            (C, "lift", "platform", None),
+            (C, "lift", platform, None),
             (C, "refuse", "letters", "S"),  # again, behind the lift
-            (E, "refuse", "platform", None),
+            (E, "refuse", platform, None),
         ],
         key=str,
     )
@@ -193,11 +199,13 @@ def test_who_refuses_while_the_question_stands_is_neither_lifted_nor_written_ove
 
 
 def test_a_letter_that_arrives_after_a_newer_refusal_of_the_platform_is_late_listed_and_goes_with_it(
-    broker: Broker, tmp_path: Path
+    registry: Broker, tmp_path: Path
 ) -> None:
     """By *Order* the newest about a scope counts, whoever wrote it: docs/decisions/0019 says why that is right."""
-    wurao = Wurao(tmp_path, broker)
-    replace = ("--replace-scope", "call", "--source", "platform", "--leaving-max", "100", "--yes", "--time")
+    A, B, C = persons(3)  # noqa: N806  # whom the story is about
+    platform = a_source()
+    wurao = Wurao(tmp_path, registry)
+    replace = ("--replace-scope", "call", "--source", platform, "--leaving-max", "100", "--yes", "--time")
     letters = ("--channel", "call", "--will", "refuse", "--source", "letters", "--time", str(T + 5))
     assert wurao.run("registry", "import", wurao.file("early.txt", A), *letters).returncode == 0
     assert wurao.run("registry", "import", wurao.file("oct.txt", A, B), *replace, str(T + 10)).returncode == 0
@@ -210,8 +218,9 @@ def test_a_letter_that_arrives_after_a_newer_refusal_of_the_platform_is_late_lis
     assert stances == {A: "refused", B: "silent", C: "refused"}
 
 
-def test_ctrl_c_ends_the_question_and_the_import(broker: Broker, tmp_path: Path) -> None:
-    wurao = Wurao(tmp_path, broker)
+def test_ctrl_c_ends_the_question_and_the_import(registry: Broker, tmp_path: Path) -> None:
+    (A,) = persons(1)  # noqa: N806  # whom the story is about
+    wurao = Wurao(tmp_path, registry)
     words = ("registry", "import", wurao.file("r.txt", A), "--replace-scope", "call", "--source", "s")
     with _asked(wurao, *words) as (process, terminal):
         process.send_signal(signal.SIGINT)

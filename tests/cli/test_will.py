@@ -11,7 +11,7 @@ from stream.feed import snapshots
 from stream.model.codec import encode
 from stream.model.registry import Expression, NumberEntry, Sender
 from stream.registry.registry import registry_of
-from tests.cli.command import Ran, Wurao
+from tests.cli.command import Ran, Wurao, persons
 from tests.filter.harness import Broker
 
 NUMBER = "+8613800138000"
@@ -80,12 +80,13 @@ def test_a_snapshot_tells_what_stands_and_not_the_words(tmp_path: Path) -> None:
 
 
 @pytest.mark.kafka
-def test_a_word_is_written_to_its_partition_and_shown_from_there(broker: Broker, tmp_path: Path) -> None:
-    wurao = Wurao(tmp_path, broker)
+def test_a_word_is_written_to_its_partition_and_shown_from_there(registry: Broker, tmp_path: Path) -> None:
+    (number,) = persons(1)
+    wurao = Wurao(tmp_path, registry)
     written = wurao.run(
         "will",
         "set",
-        NUMBER,
+        number,
         "--channel",
         "sms",
         "--will",
@@ -98,14 +99,14 @@ def test_a_word_is_written_to_its_partition_and_shown_from_there(broker: Broker,
         str(SAID),
     )
     assert written.returncode == 0, written.stderr
-    assert f"partition {partition_of(NUMBER, broker.partitions)}" in written.stdout
-    broker.write_registry([Expression(OTHER, "sms", "refuse", 9, "web-form")])
-    (record,) = [record for record in broker.read("registry.expressions") if record.partition == 8]
-    assert record.key == f"{NUMBER}|sms|S|*".encode()
-    answer = wurao.asked("will", "show", NUMBER)
+    assert f"partition {partition_of(number, registry.partitions)}" in written.stdout
+    (record,) = registry.read("registry.expressions")
+    assert record.partition == partition_of(number, registry.partitions)
+    assert record.key == f"{number}|sms|S|*".encode()
+    answer = wurao.asked("will", "show", number)
     assert answer["sms"]["refusals"][0]["expression"] == {  # type: ignore[index]
         "kind": "expression",
-        "subscriber": NUMBER,
+        "subscriber": number,
         "channel": "sms",
         "will": "refuse",
         "time": SAID,
@@ -160,54 +161,65 @@ def test_a_number_that_is_none_is_told_masked(tmp_path: Path) -> None:
     assert "13900139000" not in ran.stderr
 
 
-def _set(wurao: Wurao, will: str, *words: str, sender: str | None = None, category: str | None = None) -> Ran:
+def _set(
+    wurao: Wurao, number: str, will: str, *words: str, sender: str | None = None, category: str | None = None
+) -> Ran:
     about = (["--sender", sender] if sender else []) + (["--category", category] if category else [])
-    return wurao.run("will", "set", NUMBER, "--channel", "sms", "--will", will, *about, *words)
+    return wurao.run("will", "set", number, "--channel", "sms", "--will", will, *about, *words)
 
 
 @pytest.mark.kafka
 def test_a_word_that_was_said_before_what_stands_is_too_late_and_a_refusal_given_now_never_is(
-    broker: Broker, tmp_path: Path
+    registry: Broker, tmp_path: Path
 ) -> None:
-    wurao = Wurao(tmp_path, broker)
-    broker.write_registry([BANK])
-    assert _set(wurao, "refuse").returncode == 0
+    (number,) = persons(1)
+    wurao = Wurao(tmp_path, registry)
+    registry.write_registry([BANK])
+    assert _set(wurao, number, "refuse").returncode == 0
     late = _set(
-        wurao, "consent", "--time", str(time.time_ns() // 1_000_000 - 60_000), sender="ORG-1", category="finance"
+        wurao,
+        number,
+        "consent",
+        "--time",
+        str(time.time_ns() // 1_000_000 - 60_000),
+        sender="ORG-1",
+        category="finance",
     )
     assert late.returncode == 1
     assert "too late" in late.stderr
     assert "refuse (*, *) on sms" in late.stderr
-    assert _set(wurao, "consent", sender="ORG-1", category="finance").returncode == 0, "said now"
-    assert _set(wurao, "refuse", sender="ORG-1").returncode == 0
+    assert _set(wurao, number, "consent", sender="ORG-1", category="finance").returncode == 0, "said now"
+    assert _set(wurao, number, "refuse", sender="ORG-1").returncode == 0
     assert [word.will for word in wurao.expressions()] == ["refuse", "consent", "refuse"]
 
 
 @pytest.mark.kafka
-def test_a_refusal_of_what_is_refused_already_says_so_and_is_written(broker: Broker, tmp_path: Path) -> None:
-    wurao = Wurao(tmp_path, broker)
-    refuse = ("will", "set", NUMBER, "--channel", "sms", "--will", "refuse", "--source")
+def test_a_refusal_of_what_is_refused_already_says_so_and_is_written(registry: Broker, tmp_path: Path) -> None:
+    (number,) = persons(1)
+    wurao = Wurao(tmp_path, registry)
+    refuse = ("will", "set", number, "--channel", "sms", "--will", "refuse", "--source")
     assert "already" not in wurao.run(*refuse, "letter").stderr
     again = wurao.run(*refuse, "phone", "--sender", "S")
     assert again.returncode == 0
     assert "refused already: refuse (*, *) on sms, of 2" in again.stderr
     assert "source letter" in again.stderr
-    broker.write_registry([Expression(NUMBER, "sms", "lift", SAID, "phone")])
+    registry.write_registry([Expression(number, "sms", "lift", SAID, "phone")])
     assert "already" not in wurao.run(*refuse, "phone").stderr
 
 
 @pytest.mark.kafka
 def test_a_consent_to_nobody_or_of_no_category_says_so_with_what_may_have_been_meant(
-    broker: Broker, tmp_path: Path
+    registry: Broker, tmp_path: Path
 ) -> None:
-    wurao = Wurao(tmp_path, broker)
-    broker.write_registry([BANK])
-    ran = _set(wurao, "consent", sender="org-1", category="finace")
+    (number,) = persons(1)
+    wurao = Wurao(tmp_path, registry)
+    registry.write_registry([BANK])
+    ran = _set(wurao, number, "consent", sender="org-1", category="finace")
     assert ran.returncode == 1
     assert "category 'finace' is none of the policy's (did you mean finance" in ran.stderr
     assert "sender 'org-1' is not registered (did you mean ORG-1?)" in ran.stderr
     assert wurao.expressions() == []
-    refused = _set(wurao, "refuse", sender="org-1")
+    refused = _set(wurao, number, "refuse", sender="org-1")
     assert refused.returncode == 0, "a refusal is written"
     assert "is not registered" in refused.stderr
-    assert _set(wurao, "consent", "--unregistered", sender="ORG-7", category="finace").returncode == 0
+    assert _set(wurao, number, "consent", "--unregistered", sender="ORG-7", category="finace").returncode == 0

@@ -41,6 +41,7 @@ class ServiceProcess(WuraoProcess):
         variables = {
             **{one: replaced.get(one, value) for one, value in service.variables.items()},
             "WURAO_METRICS__PORT": str(ports["filter"]),
+            "WURAO_REGISTRAR__PORT": str(ports["registrar"]),
             "WURAO_ENFORCE__PORT": str(ports["enforce"]),
             "WURAO_API__PORT": str(ports["api"]),
             "WURAO_WATCH__PORT": str(ports["watch"]),
@@ -52,6 +53,7 @@ class ServiceProcess(WuraoProcess):
             command = image.run(service, name=self._container, variables=variables)
         else:
             variables["WURAO_REGISTRY__SNAPSHOTS"] = str(folder / "snapshots")
+            variables["WURAO_REGISTRAR__DIRECTORY"] = str(folder / "registrar")
             command = wurao_command(*service.command)
         super().__init__(
             command,

@@ -147,7 +147,7 @@ def test_prometheus_asks_every_process_and_every_worker() -> None:
     workers = int(OURS["filter"].command[-1])
     ports = _ports()
     wanted = {f"filter:{ports['filter'] + index}" for index in range(workers + 1)}
-    wanted |= {f"{name}:{ports[name]}" for name in ("enforce", "watch", "notify", "audit")}
+    wanted |= {f"{name}:{ports[name]}" for name in ("registrar", "enforce", "watch", "notify", "audit")}
     wanted.add(f"enforce:{ports['api']}")
     assert wanted <= asked
     assert asked - wanted == {"127.0.0.1:9090"}
@@ -204,7 +204,9 @@ def test_nothing_listens_to_other_machines() -> None:
 def test_the_image_names_settings_that_exist_and_runs_without_rights() -> None:
     text = (DEPLOY / "Containerfile").read_text(encoding="utf-8")
     variables = dict(re.findall(r"\b(WURAO_[A-Z_]+)=(\S+)", text))
-    assert Path(config(variables=variables).registry.snapshots).is_absolute()
+    settings = config(variables=variables)
+    assert Path(settings.registry.snapshots).parent == Path(settings.registrar.directory).parent
+    assert Path(settings.registrar.directory).is_absolute()
     assert re.search(r"^USER 10001:10001$", text, re.MULTILINE)
     assert 'ENTRYPOINT ["wurao"]' in text
 
@@ -213,6 +215,7 @@ def _ports() -> dict[str, int]:
     settings = {name: _config(service) for name, service in OURS.items()}
     return {
         "filter": settings["filter"].metrics.port,
+        "registrar": settings["registrar"].registrar.port,
         "enforce": settings["enforce"].enforce.port,
         "api": settings["enforce"].api.port,
         "watch": settings["watch"].watch.port,

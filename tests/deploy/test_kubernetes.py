@@ -167,6 +167,7 @@ def test_ports_and_probes_are_those_that_processes_serve() -> None:
         settings = _config(name)
         served = {
             "wurao-filter": settings.metrics.port,
+            "wurao-registrar": settings.registrar.port,
             "wurao-enforce": settings.enforce.port,
             "wurao-watch": settings.watch.port,
             "wurao-notify": settings.connector.port,

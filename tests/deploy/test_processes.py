@@ -93,8 +93,9 @@ def deployment(request: pytest.FixtureRequest, guarded: Guarded, tmp_path: Path)
 
 def _ports() -> dict[str, int]:
     """A port for each service; the filter's two workers have the next two after its own."""
-    base = free_ports(8)
-    after = {name: base + 3 + place for place, name in enumerate(("enforce", "api", "watch", "notify", "audit"))}
+    base = free_ports(9)
+    others = ("registrar", "enforce", "api", "watch", "notify", "audit")
+    after = {name: base + 3 + place for place, name in enumerate(others)}
     return {"filter": base, **after}
 
 

@@ -99,7 +99,7 @@ class Pure:
         outcome = store.apply(arrival.key, self.entries.get(arrival.key), arrival, self._now, self._terms)
         assert isinstance(outcome, Updated), outcome
         self.entries[arrival.key] = store.without_outbox(outcome.entry)
-        out = outbox.records(arrival.key, outcome.entry, PARTITIONS)
+        out = outbox.records(arrival.key, outcome.entry, PARTITIONS, now=NOW)
         self.effects |= {one.effect: one for one in out if one.effect}
         return out
 
@@ -121,7 +121,7 @@ def effects(broker: Broker) -> list[Written]:
     """All effects in all topics."""
     names = (
         topics.ORDERS,
-        topics.EXPRESSIONS,
+        topics.REQUESTS,
         topics.CAMPAIGNS,
         topics.NOTICES,
         topics.REPORTS,

@@ -25,6 +25,7 @@ from stream.model.control import Appeal, Complaint, Delivery, Notice, Party
 from tests.enforce.harness import EnforceProcess, case_event, intake_record, views, wait_until
 from tests.filter import cases
 from tests.filter.harness import Broker, FilterProcess, event
+from tests.registrar.harness import RegistrarProcess
 from tests.warning.harness import WatchProcess
 
 pytestmark = pytest.mark.kafka
@@ -146,8 +147,10 @@ def stage(broker: Broker, tmp_path: Path) -> Iterator[Stage]:
             WURAO_ENFORCE__TERMS=str(terms),
         ) as enforce,
         WatchProcess(broker, tmp_path) as watch,
+        RegistrarProcess(broker, tmp_path / "registrar") as registrar,
     ):
         filter_.wait_ready()
+        registrar.wait_ready()
         enforce.wait_ready()
         yield Stage(broker, filter_, enforce, watch, clock)
         assert broker.read(topics.DEAD_LETTER) == []

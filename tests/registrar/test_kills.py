@@ -24,7 +24,7 @@ from stream.model.requests import RegistryAnswer, RegistryRequest
 from stream.model.topics import EXPRESSIONS
 from tests.filter.harness import Broker
 from tests.patience import LONG_S
-from tests.registrar.conftest import RegistrarProcess
+from tests.registrar.harness import RegistrarProcess
 from tests.registrar.history import Log, answers_of, check_answers, check_order, check_stores
 
 pytestmark = pytest.mark.kafka

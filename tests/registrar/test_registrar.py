@@ -34,7 +34,7 @@ from stream.model.topics import DEAD_LETTER, EXPRESSIONS, REQUESTS
 from stream.registry.registry import Registry
 from tests.filter.harness import Broker
 from tests.patience import LONG_S
-from tests.registrar.conftest import RegistrarProcess
+from tests.registrar.harness import RegistrarProcess
 from tests.registrar.history import Log, answers_of, check_answers, check_order
 
 pytestmark = pytest.mark.kafka

@@ -240,6 +240,30 @@ def test_a_lift_takes_its_own_scope_back_where_the_narrower_ones_stay() -> None:
     assert registrar.ask(lift, stated=Statements(narrower_stay=True)).already == 1
 
 
+def test_where_something_came_about_its_very_scope_since_it_was_read_an_expression_is_refused() -> None:
+    registrar = Registrar()
+    registrar.ask(said("refuse"), said("refuse", of=B))
+    read_to = len(registrar.log)
+    registrar.ask(said("refuse", time=NOW - DAY_MS + 1, source="letters"), said("refuse", of=B, sender="ORG-1"))
+    since = Statements(narrower_stay=True, read_to=read_to)
+    lifts = [said("lift", time=NOW - 1), said("lift", of=B, time=NOW - 1)]
+    answer = registrar.ask(*lifts, stated=since)
+    assert (codes(answer), answer.admitted, answer.written) == ([("changed", 0)], 1, 2)
+    assert codes(registrar.ask(said("refuse", of=B, time=NOW), stated=since)) == [("changed", 0)]
+    assert registrar.ask(said("lift", of=B, time=NOW - 1), stated=since).already == 1, "it is what stands"
+    new = said("refuse", of="+8613700137000")
+    assert registrar.ask(new, new, stated=since).admitted == 2
+
+
+def test_a_request_that_states_its_content_is_a_repeat_whatever_its_moment() -> None:
+    registrar = Registrar()
+    first = registrar.ask(said("refuse", time=NOW), id="x", content=1)
+    registrar.now += 5
+    assert registrar.ask(said("refuse", time=NOW + 5), id="x", content=1) == first
+    assert codes(registrar.ask(said("refuse", time=NOW + 5), id="x", content=2)) == [("id-taken", None)]
+    assert len(registrar.log) == 1
+
+
 def test_a_consent_that_expires_is_lifted_then_and_what_was_said_after_it_is_not_late() -> None:
     registrar = Registrar()
     registrar.ask(sender("ORG-1", "1069"))

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.feed.order_index import OrderIndex
+from stream.feed.offline_index import OfflineIndex
+from stream.model.fields import TIME_MAX
 from stream.model.registry import Expression
 from stream.registry import order_rule
 from stream.registry.order_rule import OrderRuleResult, apply_order_rule, digest_of, overlap, rows_of, scope_of
@@ -46,10 +47,14 @@ def _expressions(draw: st.DrawFn) -> Expression:
     )
 
 
-def _sifted(words: Sequence[Expression], index: OrderIndex) -> OrderRuleResult:
+def _take(index: OfflineIndex, words: Sequence[Expression]) -> None:
+    index.take(words, TIME_MAX, list(map(digest_of, words)))
+
+
+def _sifted(words: Sequence[Expression], index: OfflineIndex) -> OrderRuleResult:
     rows, digests = rows_of(words), list(map(digest_of, words))
     sifted = apply_order_rule(words, rows, digests, index.indexed(set(rows)))
-    index.take([words[place] for place in sifted.write], {})
+    _take(index, [words[place] for place in sifted.write])
     return sifted
 
 
@@ -61,11 +66,12 @@ def _sifted(words: Sequence[Expression], index: OrderIndex) -> OrderRuleResult:
 def test_what_is_written_is_never_older_than_a_word_that_it_overlaps(
     before: list[Expression], batch: list[Expression], few: int
 ) -> None:
-    with OrderIndex(None) as index, pytest.MonkeyPatch.context() as patched:
+    index = OfflineIndex()
+    with pytest.MonkeyPatch.context() as patched:
         patched.setattr(order_rule, "FEW_SCOPES", few)
-        index.take(before, {})
+        _take(index, before)
         sifted = _sifted(batch, index)
-    received = list(before)
+    received = list({(*rows_of([word]), scope_of(word)): word for word in before}.values())
     for place, word in enumerate(batch):
         overlapping = [
             other.time
@@ -82,51 +88,51 @@ def test_what_is_written_is_never_older_than_a_word_that_it_overlaps(
 
 @given(batch=st.lists(_expressions(), max_size=20))
 def test_a_second_import_of_the_same_words_writes_nothing(batch: list[Expression]) -> None:
-    with OrderIndex(None) as index:
-        _sifted(batch, index)
-        again = _sifted(batch, index)
+    index = OfflineIndex()
+    _sifted(batch, index)
+    again = _sifted(batch, index)
     assert again.write == []
 
 
 @given(batch=st.lists(_expressions(), max_size=16), cut=st.integers(0, 16))
 def test_words_in_two_batches_are_written_as_in_one(batch: list[Expression], cut: int) -> None:
-    with OrderIndex(None) as index:
-        together = _sifted(batch, index)
-    with OrderIndex(None) as index:
-        first, second = _sifted(batch[:cut], index), _sifted(batch[cut:], index)
+    index = OfflineIndex()
+    together = _sifted(batch, index)
+    index = OfflineIndex()
+    first, second = _sifted(batch[:cut], index), _sifted(batch[cut:], index)
     apart = {batch[place] for place in first.write} | {batch[cut + place] for place in second.write}
     assert {batch[place] for place in together.write} == apart
 
 
 def test_a_late_consent_does_not_undo_a_newer_refusal_of_everything() -> None:
-    with OrderIndex(None) as index:
-        index.take([_expression(10)], {})
-        assert _sifted([_expression(9, will="consent", sender="S1", category="c1")], index).late == [(0, 10)]
+    index = OfflineIndex()
+    _take(index, [_expression(10)])
+    assert _sifted([_expression(9, will="consent", sender="S1", category="c1")], index).late == [(0, 10)]
 
 
 def test_a_late_refusal_of_everything_does_not_undo_a_newer_consent() -> None:
-    with OrderIndex(None) as index:
-        index.take([_expression(10, will="consent", sender="S1", category="c1")], {})
-        assert _sifted([_expression(9)], index).late == [(0, 10)]
+    index = OfflineIndex()
+    _take(index, [_expression(10, will="consent", sender="S1", category="c1")])
+    assert _sifted([_expression(9)], index).late == [(0, 10)]
 
 
 def test_words_about_other_senders_do_not_make_each_other_late() -> None:
-    with OrderIndex(None) as index:
-        index.take([_expression(10, sender="S1")], {})
-        assert _sifted([_expression(9, sender="S2")], index).write == [0]
+    index = OfflineIndex()
+    _take(index, [_expression(10, sender="S1")])
+    assert _sifted([_expression(9, sender="S2")], index).write == [0]
 
 
 def test_a_sender_and_a_category_overlap_where_both_can_be_meant() -> None:
-    with OrderIndex(None) as index:
-        index.take([_expression(10, sender="S1")], {})
-        assert _sifted([_expression(9, category="c1")], index).late == [(0, 10)]
+    index = OfflineIndex()
+    _take(index, [_expression(10, sender="S1")])
+    assert _sifted([_expression(9, category="c1")], index).late == [(0, 10)]
 
 
 def test_of_two_words_at_one_moment_about_one_scope_the_later_line_counts_and_stays() -> None:
     words = [_expression(5, will="refuse"), _expression(5, will="lift")]
-    with OrderIndex(None) as index:
-        assert _sifted(words, index).write == [1]
-        assert _sifted(words, index).write == []
+    index = OfflineIndex()
+    assert _sifted(words, index).write == [1]
+    assert _sifted(words, index).write == []
 
 
 @pytest.mark.parametrize("few", [0, order_rule.FEW_SCOPES])
@@ -156,7 +162,7 @@ def test_an_expression_takes_no_longer_where_many_stand() -> None:
         return instructions(lambda: results.append(apply_order_rule(batch, rows, digests, indexed)))
 
     results: list[OrderRuleResult] = []
-    with OrderIndex(None) as index:
-        index.take(standing, {})
-        assert (work(101) - work(1)) / 100 < 1_000
+    index = OfflineIndex()
+    _take(index, standing)
+    assert (work(101) - work(1)) / 100 < 1_000
     assert [len(one.too_many) for one in results] == [101, 1]

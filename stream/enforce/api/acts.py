@@ -52,10 +52,9 @@ def decide(request: ApiRequest) -> Write | ConditionalWrite | SendersWrite:
         if number and channel is not None:
             verified = event
             return SendersWrite(
-                None,
                 lambda registry: _decided(
                     request, view, _of_its_owner(verified, owner_of(request.terms.numbering, registry, channel, number))
-                ),
+                )
             )
     return _decided(request, view, event)
 

@@ -17,7 +17,7 @@ from stream.enforce.procedures.forms import FormContext
 from stream.enforce.procedures.terms import Terms
 from stream.model.cases import CaseView
 from stream.model.control import CaseId
-from stream.model.registry import Order, Sender
+from stream.model.registry import Expression, Order, Sender
 from stream.registry.order_rule import Received
 from stream.registry.registry import Registry
 
@@ -96,8 +96,15 @@ class Write(NamedTuple):
     register: Registration | None = None
 
 
+class Expressed(NamedTuple):
+    """What a subscriber said, of which the registrar is asked; and the answer once it stands."""
+
+    expression: Expression
+    answer: Accepted
+
+
 class ConditionalWrite(NamedTuple):
-    """A write that depends on a subscriber's expressions in the topic: `resolve` gives it, or raises `Problem` 409."""
+    """A write that depends on what a subscriber said, as the registrar has it: `resolve` gives it."""
 
     subscriber: str
     resolve: Callable[[Sequence[Received]], Write]
@@ -111,10 +118,6 @@ class OrderWrite(NamedTuple):
 
 
 class SendersWrite(NamedTuple):
-    """A write that depends on the registered senders: `resolve`, given these, returns it or raises `Problem` 400.
+    """A write that depends on whose the senders' numbers are now: `resolve` returns it, or raises `Problem` 400."""
 
-    `sender`: one that it names, which is all that is asked for; None where their numbers as they are now are.
-    """
-
-    sender: str | None
     resolve: Callable[[Registry], Write | ConditionalWrite]

@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from stream.enforce.api import jurisdiction, permissions, request_parsing
-from stream.enforce.api.api_request import ApiRequest, ConditionalWrite, SendersWrite, Write
+from stream.enforce.api.api_request import ApiRequest, Expressed, SendersWrite, Write
 from stream.enforce.api.auth import Caller
 from stream.enforce.api.case_facts import case_of
 from stream.enforce.api.request_parsing import Fields
@@ -34,11 +34,9 @@ from stream.model.control import (
     party_key,
 )
 from stream.model.fields import Channel
-from stream.model.registry import KEY_BAR, Expression, key_fault, key_of
-from stream.registry import order_rule
+from stream.model.registry import KEY_BAR, Expression, key_fault
+from stream.model.requests import RegistryAnswer
 from stream.registry.admission import expiry_problem
-from stream.registry.known_names import KnownNames
-from stream.registry.order_rule import Received
 from stream.registry.registry import Registry
 
 BY_HAND: Final = ("prohibited-content", "inspection")
@@ -84,7 +82,7 @@ def _of_owner(
         owner = owner_of(request.terms.numbering, registry, channel, number)
         return _complaint(msgspec.structs.replace(record, owner=owner), lacking)
 
-    return SendersWrite(None, resolve)
+    return SendersWrite(resolve)
 
 
 def _complaint(record: Complaint, lacking: tuple[str, ...]) -> Write:
@@ -178,7 +176,7 @@ def find(request: ApiRequest) -> Write | SendersWrite:
         named = (*record.evidence, party_key(record.party))
         return _found(request, msgspec.structs.replace(record, party=Party(sender=owner), evidence=named))
 
-    return SendersWrite(None, resolve)
+    return SendersWrite(resolve)
 
 
 def _found(request: ApiRequest, record: Finding) -> Write:
@@ -231,12 +229,12 @@ def punish(request: ApiRequest) -> Write:
 # ---- a subscriber's expression
 
 
-def express(request: ApiRequest) -> Write | ConditionalWrite | SendersWrite:
+def express(request: ApiRequest) -> Expressed:
     """A subscriber's expression: refuse, consent or lift, at once.
 
-    A consent names a category of the policy and a sender that is registered (400, with those that are like it). One
-    that was given before what stands is too late (409, which names what stands); a refusal that is given now is always
-    written.
+    The registrar admits it. A consent names a category of the policy and a sender that is registered (400, with those
+    that are like it). One that was given before what stands is too late (409); a refusal that is given now is always
+    written. Where no registrar answers (503), ask again, under the same Idempotency-Key.
     """
     record = request.record(Expression, made={"actor": request.caller.actor}, preset={"time": request.now})
     if fault := key_fault(record):
@@ -244,36 +242,32 @@ def express(request: ApiRequest) -> Write | ConditionalWrite | SendersWrite:
     if problem := expiry_problem(record, request.now):
         raise faulty(Fault("expires", problem, "state a moment to come, of a consent, or leave it out"))
     _for_subscriber(request.caller, record.subscriber)
-    if record.will != "consent" or record.sender is None:
-        return _expressed(request, record)
-
-    def resolve(registry: Registry) -> Write | ConditionalWrite:
-        categories = request.terms.categories
-        mends = {
-            "category": f"state one of {', '.join(categories)}",
-            "sender": "state a sender that is registered, or register it first",
-        }
-        problems = KnownNames(categories, registry.senders).problems(record)
-        faults = [Fault(name, one, mend) for name, mend in mends.items() for one in problems if one.startswith(name)]
-        if faults:
-            raise faulty(*faults)
-        return _expressed(request, record)
-
-    return SendersWrite(record.sender, resolve)
+    return Expressed(record, Accepted(request.id))
 
 
-def _expressed(request: ApiRequest, record: Expression) -> Write | ConditionalWrite:
-    plain = Write(topics.EXPRESSIONS, key_of(record), record.subscriber, record, Accepted(request.id))
-    if order_rule.given_now(record, request.now):
-        return plain
-
-    def resolve(received: Sequence[Received]) -> Write:
-        refused = order_rule.refusal(record, received, request.now)
-        if refused is not None:
-            raise Problem(409, Refusal("too-late", refused))
-        return plain
-
-    return ConditionalWrite(record.subscriber, resolve)
+def expressed(answer: RegistryAnswer, categories: Sequence[str]) -> None:
+    """See that the registrar admitted it. Raises `Problem` with why it did not."""
+    for refusal in answer.refusals:
+        match refusal.code:
+            case "late":
+                raise Problem(409, Refusal("too-late", f"too late: {refusal.what}"))
+            case "scopes":
+                raise Problem(409, Refusal("too-many", refusal.what))
+            case "unknown-name":
+                mends = {
+                    "category": f"state one of {', '.join(categories)}",
+                    "sender": "state a sender that is registered, or register it first",
+                }
+                raise faulty(
+                    *(
+                        Fault(name, one.what, mend)
+                        for name, mend in mends.items()
+                        for one in answer.unknown
+                        if one.what.startswith(name)
+                    )
+                )
+            case _:
+                raise faulty(Fault("", refusal.what, "see docs/admission.md"))
 
 
 # ---- helpers

@@ -10,7 +10,7 @@ from typing import Final, Literal, get_args
 import msgspec
 
 from stream.enforce.api import acts, auth, filings, intake, orders
-from stream.enforce.api.api_request import ApiRequest, ConditionalWrite, OrderWrite, SendersWrite, Write
+from stream.enforce.api.api_request import ApiRequest, ConditionalWrite, Expressed, OrderWrite, SendersWrite, Write
 from stream.enforce.api.auth import Role
 from stream.enforce.api.register import ListingQuery
 from stream.enforce.api.responses import Accepted, CasePage, CaseShown, ListingPage
@@ -36,7 +36,7 @@ class WriteOperation:
     name: str
     path: str
     roles: tuple[Role, ...]
-    make: Callable[[ApiRequest], Write | ConditionalWrite | SendersWrite | OrderWrite]
+    make: Callable[[ApiRequest], Write | Expressed | ConditionalWrite | SendersWrite | OrderWrite]
     body: type[msgspec.Struct] | None
     """None: the acts of `permissions.ACTS`"""
     made: tuple[str, ...] = ()

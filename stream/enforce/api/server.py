@@ -17,10 +17,10 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from stream import logs
-from stream.clock import WallClock
+from stream.clock import WallClock, now_ms
 from stream.config import Config, ConfigError, keys_of
-from stream.enforce.api import auth, names, permissions, register, request_parsing, search
-from stream.enforce.api.api_request import ApiRequest, ConditionalWrite, OrderWrite, SendersWrite, Write
+from stream.enforce.api import auth, intake, names, permissions, register, request_parsing, search
+from stream.enforce.api.api_request import ApiRequest, ConditionalWrite, Expressed, OrderWrite, SendersWrite, Write
 from stream.enforce.api.auth import Caller
 from stream.enforce.api.case_feed import CaseFeed
 from stream.enforce.api.case_index import CaseIndex, line_of
@@ -46,19 +46,19 @@ from stream.enforce.api.statistics import MonthQuery
 from stream.enforce.api.writer import RecordWriter
 from stream.enforce.cases.calendar_file import calendar_file
 from stream.enforce.procedures import settings
-from stream.feed.one_subscriber import kept_of
 from stream.feed.topic_reader import listings, order_named, registered_senders
 from stream.health import listen
 from stream.http_server import HttpServer, UnreadableBody, body_of, too_many
 from stream.kafka import clients
 from stream.kafka.brokers import Brokers
-from stream.kafka.topics import EXPECTED
+from stream.kafka.registry_client import NoAnswer, RegistryClient
 from stream.metrics import ApiMetrics
 from stream.model.answers import json_of
 from stream.model.cases import CaseEvent
 from stream.model.control import Listing
-from stream.model.registry import Expression, Order, Sender, key_of
-from stream.model.topics import ACCESSES, EXPRESSIONS, SENDERS
+from stream.model.registry import Order, Sender
+from stream.model.requests import AskSubscriber, RegistryAnswer, RegistryRequest, SubscriberRecord
+from stream.model.topics import ACCESSES
 from stream.policy.loading import load as load_policy
 from stream.rate_limit import RateLimit
 from stream.registry.order_rule import Received
@@ -70,13 +70,11 @@ log = logs.get(__name__)
 IDEMPOTENCY_KEY: Final = "Idempotency-Key"
 IDEMPOTENCY_KEY_CHARACTERS_MAX: Final = 255
 READING_S_MAX: Final = 20.0
-"""How long a subscriber's partition may take to read: some ten million records; a refusal given now waits for none."""
+"""How long the topics of senders and of orders may take to read."""
 
-READS_MAX: Final = 4
-"""Partitions that are read at once for somebody's expressions: others wait, within that bound."""
-
-SENDERS_EVERY_S: Final = 1.0
-"""How often the registered senders are read at most, whatever names are asked for."""
+ASKED_AGAIN_MAX: Final = 8
+"""A request that was refused under its Idempotency-Key may be repeated under it, so often: for the registrar, which
+gives a repeat the answer that it got, each is another request."""
 
 UNHEARD: Final = frozenset({401, 429})
 """Statuses of requests that nobody looks into. They come as fast as `http.requests_per_address` lets them, so of each
@@ -123,7 +121,7 @@ class ApiServer:
         self._listings_read = -math.inf
         self._naming, self._ordering, self._listing = asyncio.Lock(), asyncio.Lock(), asyncio.Lock()
         self._scopes = ScopesWritten()
-        self._reads = asyncio.Semaphore(READS_MAX)
+        self._registrar = RegistryClient(config, client="wurao-api")
         self._rate = RateLimit(config.api.requests_per_token)
         self._unheard = {status: logs.Throttle() for status in UNHEARD}
         self._server = HttpServer(
@@ -133,6 +131,7 @@ class ApiServer:
             body_bytes_max=config.api.body_bytes_max,
             drain_s=DRAIN_S_MAX,
         )
+        self._beginning: asyncio.Task[None] | None = None
         self._following: asyncio.Task[None] | None = None
 
     async def start(self) -> str:
@@ -152,6 +151,7 @@ class ApiServer:
         app.router.add_get("/metrics", self._show_metrics)
         address = await server.start(listening)
         await self._beside.enter_async_context(self._brokers)
+        self._beginning = asyncio.create_task(self._registrar.start())  # it waits for a broker
         self._following = asyncio.create_task(self._feed.run())
         log.info("API served", endpoint=address)
         return address
@@ -159,9 +159,11 @@ class ApiServer:
     async def stop(self) -> None:
         """Serve no more: requests in flight are answered, within a bound."""
         await self._server.stop()
-        if self._following is not None:
-            self._following.cancel()
-            await asyncio.gather(self._following, return_exceptions=True)
+        for task in (self._beginning, self._following):
+            if task is not None:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+        await self._registrar.stop()
         await self._writer.stop()
         await self._beside.aclose()
 
@@ -280,29 +282,52 @@ class ApiServer:
                 await self._writer.write(plain)
             return plain.answer
         if isinstance(write, SendersWrite):
-            write = write.resolve(await self._registered(write.sender))
+            write = write.resolve(await self._registered())
         if isinstance(write, ConditionalWrite):
-            write = write.resolve(await self._received(write.subscriber))
-        if isinstance(write.record, Expression) and (refused := self._scopes.refusal(write.record)):
-            raise Problem(409, Refusal("too-many", refused))
+            write = write.resolve(await self._received(write.subscriber, request.caller.actor))
+        if isinstance(write, Expressed):
+            await self._express(write, request)
+            return write.answer
         if operation.name == "decide" and request.stated.get("event") not in WORK_NAMES:
             assert isinstance(write.record, CaseEvent), "an act is one"
             self._act(request, write.record.id)  # what is no step is in nobody's way
         await self._writer.write(write)
         if write.register is None:
             return write.answer
-        why = await self._register(write.register.sender)
+        why = await self._register(write.register.sender, request.caller.actor)
         return write.answer if why is None else write.register.failed(why)
 
-    async def _register(self, sender: Sender) -> str | None:
-        """Have a sender's record written that was admitted; why it was not, where it was not."""
-        answer = Accepted(sender.sender)
+    async def _register(self, sender: Sender, actor: str) -> str | None:
+        """Have a sender's record admitted; why it was not, where it was not."""
         try:
-            await self._writer.write(Write(SENDERS, key_of(sender), sender.sender, sender, answer))
+            answer = await self._ask(RegistryRequest(names.fresh(), now_ms(), actor, (sender,)))
         except Problem as problem:
             return problem.refusal.reason
         self._senders_read = -math.inf
-        return None
+        return "; ".join(one.what for one in answer.refusals) or None
+
+    async def _express(self, wanted: Expressed, request: ApiRequest) -> None:
+        """Have it admitted. Raises `Problem`."""
+        if refused := self._scopes.refusal(wanted.expression):
+            raise Problem(409, Refusal("too-many", refused))
+        began, actor = now_ms(), request.caller.actor
+        for attempt in range(ASKED_AGAIN_MAX):
+            # The id is made of key and body, so that these are alike in a repeat, whatever the moment that it states.
+            asked = RegistryRequest(f"{request.id}.{attempt}", now_ms(), actor, (wanted.expression,), content=0)
+            answer = await self._ask(asked)
+            refused_before = answer.refused and answer.decided < began
+            if not refused_before or attempt == ASKED_AGAIN_MAX - 1:
+                intake.expressed(answer, self._terms.categories)
+                return
+
+    async def _ask(self, asked: RegistryRequest) -> RegistryAnswer:
+        """Ask the registrar. Raises `Problem` 503 where none answers."""
+        try:
+            return await self._registrar.ask(asked, within_s=self._config.api.write_timeout_ms / 1000)
+        except (NoAnswer, clients.KafkaError, OSError) as error:
+            log.warning("a request to the registrar was not answered", error=repr(error))
+            mend = "ask again, under the same Idempotency-Key if there was one"
+            raise Problem(503, Refusal("not-ready", f"{error}; {mend}")) from error
 
     def _act(self, request: ApiRequest, act: str) -> None:
         """Raises `Problem` 409 where somebody else's act on the case was written and is not taken yet."""
@@ -315,32 +340,24 @@ class ApiServer:
         http, api = self._config.http, self._config.api
         return await body_of(request, timeout_ms=http.body_timeout_ms, bytes_max=api.body_bytes_max)
 
-    async def _registered(self, sender: str | None) -> Registry:
-        """Who is registered; the topic is read where this one is not among those that were. Raises `Problem` 503.
-
-        So one that has been removed since still counts: what is asked is whether a name is misspelt. Where no name is
-        asked for, it is read where that was too long ago. Once a second at most, for all who ask meanwhile.
-        """
+    async def _registered(self) -> Registry:
+        """Whose numbers are whose, as of some seconds ago at most; read once for all who ask. Raises `Problem` 503."""
         asked = time.monotonic()
-
-        def known() -> bool:
-            fresh = self._senders_read >= asked - SENDERS_AGE_S_MAX
-            return fresh if sender is None else sender in self._senders.senders
-
-        if not known():
+        if self._senders_read < asked - SENDERS_AGE_S_MAX:
             async with self._reading("the registered senders"), self._naming:
-                if not known() and self._senders_read < asked:
-                    await asyncio.sleep(max(0.0, self._senders_read + SENDERS_EVERY_S - asked))
+                if self._senders_read < asked - SENDERS_AGE_S_MAX:
                     began = time.monotonic()
                     self._senders = await registered_senders(self._config, client="wurao-api")
                     self._senders_read = began
         return self._senders
 
-    async def _received(self, subscriber: str) -> Sequence[Received]:
-        """What the topic has of a subscriber. Raises `Problem` 503 where it cannot be read within a bound."""
-        partitions = EXPECTED[EXPRESSIONS].partitions(self._config.topics)
-        async with self._reading("the earlier expressions of this subscriber"), self._reads:
-            return (await kept_of(self._config, subscriber, partitions=partitions, client="wurao-api")).received
+    async def _received(self, subscriber: str, actor: str) -> Sequence[Received]:
+        """What the registrar has of a subscriber. Raises `Problem` 503."""
+        asked = RegistryRequest(names.fresh(), now_ms(), actor, ask=AskSubscriber(subscriber))
+        answer = await self._ask(asked)
+        if not isinstance(answer.result, SubscriberRecord):
+            raise Problem(503, Refusal("not-ready", "; ".join(one.what for one in answer.refusals)))
+        return [Received(one.expression, one.written) for one in answer.result.expressions]
 
     async def _order(self, order: str) -> Order | None:
         """What stands under an order's id. Raises `Problem` 503."""

@@ -22,7 +22,7 @@ from typing import Final
 
 from bloom.partition import partition_of
 from stream import logs
-from stream.clock import WallClock
+from stream.clock import WallClock, now_ms
 from stream.config import Config
 from stream.enforce.cases import decoding, outbox, store
 from stream.enforce.cases.decoding import Arrival, Forward, RecordPosition
@@ -243,7 +243,7 @@ class CaseRuntime:
 
     async def _carry_out(self, key: bytes, entry: Entry, partition: int) -> None:
         """Write what an entry has in its outbox, and then empty the outbox."""
-        await self._write(outbox.records(key.decode(), entry, self._partitions))
+        await self._write(outbox.records(key.decode(), entry, self._partitions, now=now_ms()))
         emptied = store.without_outbox(entry)
         written = encode(emptied)
         self._table[key] = written
@@ -257,7 +257,7 @@ class CaseRuntime:
             outcome = store.apply(arrival.key, entry, arrival, now, self._terms)
             if isinstance(outcome, Updated):
                 # Or it could never be carried out.
-                outs = outbox.records(arrival.key, outcome.entry, self._partitions)
+                outs = outbox.records(arrival.key, outcome.entry, self._partitions, now=now_ms())
                 if (reason := _too_large(outs)) is not None:
                     return Rejected(reason)
         except Undecodable as error:

@@ -49,7 +49,7 @@ class WriteCampaign(_Act, frozen=True, tag="write-campaign"):
 
 
 class WriteExpression(_Act, frozen=True, tag="write-expression"):
-    """A subscriber's expression: to `registry.expressions`."""
+    """A subscriber's expression: asked of the registrar, in `registry.requests`."""
 
     expression: Expression
 

@@ -20,6 +20,11 @@ def made_id(letter: str, name: str) -> str:
     return f"{made[: ID_CHARACTERS_MAX - _DIGEST_CHARACTERS - 1]}-{digest}"
 
 
+def request_id(effect: str) -> str:
+    """The id of the request that carries out an effect, from the effect's key."""
+    return made_id("E", effect)
+
+
 def measure_case(finding: Finding) -> CaseId:
     """The case that a finding opens, if it opens one."""
     return made_id("M", finding.finding)

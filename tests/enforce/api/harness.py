@@ -21,6 +21,7 @@ import yaml
 
 from docs.generate.__main__ import TOP
 from stream import config as configuration
+from stream.clock import now_ms
 from stream.config import Config
 from stream.enforce.api import ApiServer
 from stream.enforce.cases import decoding, outbox, store
@@ -33,6 +34,7 @@ from stream.model.codec import encode
 from stream.model.registry import NumberEntry, Sender
 from stream.model.topics import INTAKE, SENDERS
 from stream.policy.loading import load as load_policy
+from stream.registrar.process import Registrar
 from tests.filter.harness import PARTITIONS, Broker, write
 from tests.patience import LONG_S
 
@@ -102,6 +104,7 @@ def config_for(broker: Broker, directory: Path, **variables: str) -> Config:
             "WURAO_TOPICS__PARTITIONS": str(PARTITIONS),
             "WURAO_API__PORT": "0",
             "WURAO_API__TOKENS_FILE": str(write_tokens(directory / "tokens")),
+            "WURAO_REGISTRAR__DIRECTORY": str(directory / "registrar"),
             **variables,
         },
     )
@@ -226,16 +229,20 @@ async def eventually(asked: Callable[[], Awaitable[T | None]], *, within_s: floa
 
 
 @asynccontextmanager
-async def running_api(config: Config, *, control_plane: bool = True) -> AsyncIterator[ApiClient]:
-    """An API that is ready, with or without a control plane behind it."""
+async def running_api(
+    config: Config, *, control_plane: bool = True, registrar: bool = False
+) -> AsyncIterator[ApiClient]:
+    """An API that is ready, with or without a control plane behind it, and a registrar."""
     api = ApiServer(config)
     address = await api.start()
     behind = asyncio.create_task(_control_plane(config)) if control_plane else None
+    door = Registrar(config, load_policy(config.policy.file)) if registrar else None
+    serving = asyncio.create_task(door.run()) if door is not None else None
     try:
         async with aiohttp.ClientSession() as session:
 
             async def ready() -> bool | None:
-                return True if api.not_ready() is None else None
+                return True if api.not_ready() is None and (door is None or door.not_ready() is None) else None
 
             await eventually(ready)
             yield ApiClient(address, session, config)
@@ -246,6 +253,9 @@ async def running_api(config: Config, *, control_plane: bool = True) -> AsyncIte
             behind.cancel()
             await asyncio.gather(behind, return_exceptions=True)
         await api.stop()
+        if door is not None and serving is not None:
+            door.stop()
+            await serving
 
 
 async def _control_plane(config: Config) -> None:
@@ -282,7 +292,7 @@ def _dealt_with(
             outcome = store.apply(arrival.key, entries.get(arrival.key), arrival, spot.at, terms)
             if isinstance(outcome, store.Updated):
                 entries[arrival.key] = store.without_outbox(outcome.entry)
-                return outbox.records(arrival.key, outcome.entry, PARTITIONS)
+                return outbox.records(arrival.key, outcome.entry, PARTITIONS, now=now_ms())
             return []
         case None:
             return []

@@ -38,7 +38,7 @@ pytestmark = pytest.mark.kafka
 
 
 async def test_what_is_wrong_with_a_request_is_told_whole(config: Config) -> None:
-    async with running_api(config, control_plane=False) as client:
+    async with running_api(config, control_plane=False, registrar=True) as client:
         wrong = await client.post(
             "/v1/complaints",
             {"subscriber": "95588", "channel": "fax", "at": "yesterday", "actor": "me", "colour": "red"},
@@ -102,7 +102,7 @@ async def test_a_token_is_needed_and_reaches_as_far_as_its_role(config: Config, 
 
 async def test_a_subscribers_word_is_in_the_register_at_once(config: Config) -> None:
     word = {"subscriber": "+8613800138000", "channel": "call", "will": "refuse", "source": "app"}
-    async with running_api(config, control_plane=False) as client:
+    async with running_api(config, control_plane=False, registrar=True) as client:
         assert (await client.post("/v1/expressions", word, by="agent")).status == 202
         (record,) = await client.records(topics.EXPRESSIONS)
         assert record.key == b"+8613800138000|call|*|*"
@@ -118,12 +118,26 @@ async def test_a_subscribers_word_is_in_the_register_at_once(config: Config) -> 
         assert [one.key for one in await client.records(topics.EXPRESSIONS)] == [record.key] * 2
 
 
+async def test_where_no_registrar_answers_it_is_said_and_asked_again_the_expression_is_written_once(
+    config: Config,
+) -> None:
+    hurried = replace(config, api=replace(config.api, write_timeout_ms=200))
+    word = {"subscriber": "+8613800138000", "channel": "call", "will": "refuse", "source": "app"}
+    async with running_api(hurried, control_plane=False) as client:
+        unheard = await client.post("/v1/expressions", word, by="agent", key="refusal-1")
+    assert (unheard.status, unheard.body["error"]) == (503, "not-ready")
+    assert "start `wurao registrar`" in str(unheard.body["reason"])
+    async with running_api(config, control_plane=False, registrar=True) as client:
+        assert (await client.post("/v1/expressions", word, by="agent", key="refusal-1")).status == 202
+        assert len(await client.records(topics.EXPRESSIONS)) == 1, "what was asked in vain was admitted, and this is it"
+
+
 async def test_a_consent_that_was_said_before_what_stands_is_too_late_and_a_refusal_never_is(config: Config) -> None:
     said = {"subscriber": "+8613800138000", "channel": "sms", "source": "web-form"}
     consent = {**said, "will": "consent", "sender": "ORG-9", "category": "finance"}
     now = time.time_ns() // 1_000_000
     await register(config, "ORG-9")
-    async with running_api(config, control_plane=False) as client:
+    async with running_api(config, control_plane=False, registrar=True) as client:
         assert (await client.post("/v1/expressions", {**said, "will": "refuse"})).status == 202
         late = await client.post("/v1/expressions", {**consent, "time": now - 3_600_000})
         assert (late.status, late.body["error"]) == (409, "too-late")
@@ -140,11 +154,12 @@ async def test_a_consent_names_a_registered_sender_and_a_category_of_the_policy(
     consent = {"subscriber": "+8613800138000", "channel": "sms", "source": "web-form", "will": "consent"}
     wrong = {**consent, "sender": "ORG-90", "category": "finanse"}
     right = {**consent, "sender": "ORG-9", "category": "finance"}
-    async with running_api(config, control_plane=False) as client:
-        faults = (await client.post("/v1/expressions", right)).faults()
+    async with running_api(config, control_plane=False, registrar=True) as client:
+        faults = (await client.post("/v1/expressions", right, key="consent-1")).faults()
         assert faults.keys() == {"sender"}, "nobody is registered"
         await register(config, "ORG-9")
-        assert (await client.post("/v1/expressions", right)).status == 202, "it was registered a moment ago"
+        again = await client.post("/v1/expressions", right, key="consent-1")
+        assert again.status == 202, "it was registered a moment ago, and what was refused has used no key"
         faults = (await client.post("/v1/expressions", wrong)).faults()
         assert faults.keys() == {"sender", "category"}
         assert "'ORG-90' is not registered (did you mean ORG-9?)" in faults["sender"]
@@ -196,10 +211,12 @@ async def test_what_is_repeated_under_its_key_is_answered_as_it_was_and_undoes_n
     await register(config, "ORG-9")
     refusal = {"subscriber": "+8613800138000", "channel": "sms", "source": "app", "will": "refuse"}
     consent = {**refusal, "will": "consent", "sender": "ORG-9", "category": "finance"}
-    async with running_api(config) as client:
+    async with running_api(config, registrar=True) as client:
         first = await client.post("/v1/expressions", consent, by="agent", key="consent-1")
         await client.post("/v1/expressions", refusal, by="agent", key="refusal-1")
         assert await client.post("/v1/expressions", consent, by="agent", key="consent-1") == first
+        async with running_api(config, control_plane=False) as other:  # as after a restart
+            assert await other.post("/v1/expressions", consent, by="agent", key="consent-1") == first
         written = await client.records(topics.EXPRESSIONS)
         assert [orjson.loads(record.value)["will"] for record in written] == ["consent", "refuse"]
         bodies = [{**COMPLAINT, "text": text} for text in ("one", "other")]

@@ -20,11 +20,8 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from stream.config import Config
-from stream.enforce.api import server
-from stream.feed.topic_reader import registered_senders
 from stream.logs import FewOfAKind
 from stream.model import topics
-from stream.registry.registry import Registry
 from tests.enforce.api.harness import (
     COMPLAINT,
     CONTRACT,
@@ -175,23 +172,6 @@ async def test_no_key_is_made_of_parts_that_hold_its_bar_and_no_refusal_expires(
         assert await client.records(topics.EXPRESSIONS) == []
 
 
-async def test_names_that_nobody_knows_are_looked_for_together(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
-    reads = 0
-
-    async def counted(*of: object, **stated: object) -> Registry:
-        nonlocal reads
-        reads += 1
-        return await registered_senders(*of, **stated)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(server, "registered_senders", counted)
-    consent: Json = {"subscriber": "+8613800138000", "channel": "sms", "source": "web-form", "will": "consent"}
-    named = [{**consent, "sender": f"ORG-{n}", "category": "finance"} for n in range(50)]
-    async with running_api(config, control_plane=False) as client:
-        answers = await asyncio.gather(*(client.post("/v1/expressions", one) for one in named))
-    assert {one.status for one in answers} == {400}
-    assert reads <= 3
-
-
 # ---- by chance: every operation of the document
 
 TEXTS = st.one_of(
@@ -324,7 +304,7 @@ def targets(path: str, cases: list[str]) -> st.SearchStrategy[bytes]:
 def test_every_operation_answers_below_500_whatever_is_sent(broker: Broker, tmp_path: Path) -> None:
     config = config_for(broker, tmp_path, **UNLIMITED)
     with asyncio.Runner() as runner, no_traceback():
-        ready = running_api(config)
+        ready = running_api(config, registrar=True)
         runner.run(register(config, "ORG-9"))
         client = runner.run(ready.__aenter__())
         try:

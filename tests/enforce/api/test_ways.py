@@ -21,7 +21,7 @@ pytestmark = pytest.mark.kafka
 
 
 async def test_a_complaint_is_a_record_first_and_then_a_case_that_goes_its_whole_way(config: Config) -> None:
-    async with running_api(config) as client:
+    async with running_api(config, registrar=True) as client:
         filed = await client.post("/v1/complaints", COMPLAINT, by="agent")
         assert (filed.status, filed.body["missing"]) == (202, [])
         (record,) = await client.records(topics.COMPLAINTS)
@@ -265,7 +265,7 @@ async def test_a_verified_complaint_refuses_over_a_newer_consent_only_where_the_
         "category": "finance",
     }  # fmt: skip
     await register(config, "ORG-9")
-    async with running_api(config) as client:
+    async with running_api(config, registrar=True) as client:
         filed = await client.post("/v1/complaints", {**COMPLAINT, "refusal": False})
         await client.show(filed.case, state="received")
         assert (await client.act(filed.case, "forwarded", by="centre", to="ORG-9")).status == 202
@@ -284,7 +284,7 @@ async def test_a_verified_complaint_refuses_over_a_newer_consent_only_where_the_
 
 async def test_a_complaint_is_about_whose_number_it_is_and_its_ports_are_one_party(config: Config) -> None:
     await register(config, ORG_7="10690999")
-    async with running_api(config) as client:
+    async with running_api(config, registrar=True) as client:
         cases = []
         for number in ("1069099901", "+86 1069099902"):
             filed = await client.post("/v1/complaints", {**COMPLAINT, "from": number}, by="agent")

@@ -13,9 +13,10 @@ from stream.enforce.procedures.clocks import ClockFired
 from stream.enforce.procedures.complaint import Answered, Forwarded
 from stream.enforce.procedures.terms import Terms
 from stream.model import topics
-from stream.model.codec import decode_as, encode
+from stream.model.codec import encode
 from stream.model.control import Complaint, Delivery, Finding, Party
 from stream.model.registry import Expression
+from stream.model.requests import decode_request
 from stream.policy.loading import load as load_policy
 from tests.enforce.harness import NOW, Pure, Record, case_event, finding_event, intake_record
 from tests.filter.harness import PARTITIONS
@@ -59,7 +60,7 @@ def test_an_entry_is_read_back_as_it_was_written() -> None:
     entry = _taken(None, _arrival(intake_record(COMPLAINT)))
     again = store.decode(encode(entry))
     assert encode(again) == encode(entry)
-    assert outbox.records(CASE, again, PARTITIONS) == outbox.records(CASE, entry, PARTITIONS)
+    assert outbox.records(CASE, again, PARTITIONS, now=NOW) == outbox.records(CASE, entry, PARTITIONS, now=NOW)
 
 
 def test_what_no_row_takes_is_refused_and_says_what_would_be_possible() -> None:
@@ -90,9 +91,9 @@ def test_a_missed_term_stands_in_the_picture_with_the_due_time_that_was_missed()
 
 
 def test_effects_go_where_their_readers_look_for_them() -> None:
-    records = outbox.records(CASE, _taken(None, _arrival(intake_record(COMPLAINT))), PARTITIONS)
+    records = outbox.records(CASE, _taken(None, _arrival(intake_record(COMPLAINT))), PARTITIONS, now=NOW)
     places = {(record.topic, record.partition) for record in records}
-    assert (topics.EXPRESSIONS, partition_of("+8613800138000", PARTITIONS)) in places, "with its subscriber"
+    assert (topics.REQUESTS, partition_of("+8613800138000", PARTITIONS)) in places, "with its subscriber"
     assert records[-1].topic == topics.CASES, "the picture comes last"
     assert len({record.effect for record in records}) == len(records)
 
@@ -125,12 +126,13 @@ def test_repeats_in_any_order_leave_the_state_of_one_run(order: list[int], repea
     assert encode(entry) == before
 
 
-def test_a_refusal_stands_as_the_expression_of_the_subscriber() -> None:
+def test_a_refusal_is_asked_of_the_registrar_under_the_key_of_its_effect() -> None:
     pure = Pure(CONFIG).take([intake_record(COMPLAINT)])
-    (word,) = (out for out in pure.effects.values() if out.topic == topics.EXPRESSIONS)
-    assert Expression("+8613800138000", "sms", "refuse", NOW, "complaint", sender="ORG-1", evidence=CASE) == (
-        decode_as(Expression, word.value)
-    )
+    (out,) = (out for out in pure.effects.values() if out.topic == topics.REQUESTS)
+    asked = decode_request(out.value)
+    assert (asked.id.encode(), asked.id) == (out.key, f"E-{out.effect}"), "so that a repeat is known"
+    refusal = Expression("+8613800138000", "sms", "refuse", NOW, "complaint", sender="ORG-1", evidence=CASE)
+    assert asked.records == (refusal,)
 
 
 def test_a_delivery_that_nothing_hangs_on_is_no_dead_letter() -> None:
