@@ -10,7 +10,7 @@ from typing import Final
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import GroupCoordinatorNotAvailableError
 
-from stream.cli import doctor_filter, doctor_registry
+from stream.cli import doctor_admitted, doctor_filter, doctor_registry
 from stream.cli.check_results import CheckResult, ok, warn, wrong
 from stream.clock import now_ms
 from stream.config import Config, ConfigError, keys_of
@@ -21,7 +21,17 @@ from stream.kafka.clients import AIOKafkaPartition
 from stream.kafka.closing import close_within
 from stream.kafka.describe import ClusterDescription, describe
 from stream.kafka.reason import reason
-from stream.model.topics import ACTIVITY, DECISIONS, ENFORCE_GROUP, EPOCHS, EXPRESSIONS, INTAKE, RECORD_KIND
+from stream.model.topics import (
+    ACTIVITY,
+    BULK,
+    DECISIONS,
+    ENFORCE_GROUP,
+    EPOCHS,
+    EXPRESSIONS,
+    INTAKE,
+    RECORD_KIND,
+    REQUESTS,
+)
 from stream.policy.loading import load as load_policy
 from stream.policy.toml import PolicyError
 
@@ -88,6 +98,7 @@ async def _records(config: Config, cluster: ClusterDescription, admin: AIOKafkaA
         ends = await consumer.end_offsets(places)
         begins = await consumer.beginning_offsets(places)
         found = [_registry(config, cluster, begins, ends), *await _senders(config)]
+        found.append(await doctor_admitted.check(config, begins, ends))
         for group, names in _groups(config).items():
             mine = [place for place in places if place.topic in names]
             found.append(await _group(group, mine, begins, ends, admin=admin, consumer=consumer))
@@ -139,6 +150,7 @@ def _groups(config: Config) -> dict[str, Sequence[str]]:
     return {
         urgent: ("events.urgent",),
         bulk: ("events.sms", "events.call", "events.reply"),
+        config.registrar.group: (REQUESTS, BULK),
         config.watch.group: (ACTIVITY,),
         config.connector.group: ("notices",),
         config.audit.group: (DECISIONS,),

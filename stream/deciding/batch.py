@@ -27,7 +27,7 @@ from stream.model.decision import Decision
 from stream.model.events import Event, Reply, Sms
 from stream.model.fields import Channel
 from stream.model.limits import DECISION_KEY
-from stream.model.registry import Expression, key_of
+from stream.model.registry import REPLY_SOURCE, Expression, key_of
 from stream.model.times import time_problem
 from stream.model.topics import TopicPartition
 from stream.policy.decide import Decider
@@ -304,7 +304,7 @@ def _expression(reply: Reply, author: str, means: ReplyExpression, *, now: int) 
         channel=means.channel,
         will=means.will,
         time=reply.time if time_problem(reply.time, now) is None else now,
-        source="reply",
+        source=REPLY_SOURCE,
         sender=means.sender,
         evidence=f"reply:{reply.id}",
     )

@@ -147,6 +147,9 @@ FileRecord = Record | Tombstone
 """What a line of a registry file holds."""
 
 
+REPLY_SOURCE = "reply"
+"""The source of what a subscriber said by reply: the filter writes it, beside the registrar."""
+
 KEY_BAR = "|"
 """What stands between the parts of an expression's key."""
 

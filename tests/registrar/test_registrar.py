@@ -8,17 +8,21 @@ from collections.abc import AsyncIterator, Callable
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from bloom.number import parse
 from bloom.partition import partition_of
+from stream.cli import doctor_admitted
+from stream.cli.check_results import CheckResult
 from stream.clock import now_ms
 from stream.feed.follower import Follower
 from stream.kafka import clients
 from stream.kafka.durable import DurableProducer, Produced
 from stream.kafka.registry_client import RegistryClient
+from stream.kafka.topics import EXPECTED
 from stream.model.codec import encode
 from stream.model.fields import Verb
-from stream.model.registry import Expression, FileRecord, NumberEntry, Sender, key_of
+from stream.model.registry import REPLY_SOURCE, Expression, FileRecord, NumberEntry, Sender, key_of
 from stream.model.requests import (
     NO_VERSION,
     Ask,
@@ -31,6 +35,7 @@ from stream.model.requests import (
     SubscriberRecord,
 )
 from stream.model.topics import DEAD_LETTER, EXPRESSIONS, REQUESTS
+from stream.registry.door import REGISTRARS
 from stream.registry.registry import Registry
 from tests.filter.harness import Broker
 from tests.patience import LONG_S
@@ -111,6 +116,33 @@ async def test_what_is_admitted_stands_in_the_topics_and_a_repeat_gets_the_same_
     history = (await ask(client, request("history", ask=AskSender("S1")))).result
     assert [one.record for one in getattr(history, "versions", ())] == [SENDER]
     check_answers(await asyncio.to_thread(Log, topics), await asyncio.to_thread(answers_of, topics))
+
+
+async def test_doctor_names_what_nobody_admitted(
+    topics: Broker, client: RegistryClient, producer: DurableProducer
+) -> None:
+    async def found() -> CheckResult:
+        counts = {topic: EXPECTED[topic].partitions(topics.config.topics) for topic in REGISTRARS}
+        places = [place for topic, count in counts.items() for place in clients.partitions(topic, count)]
+        consumer = clients.follower(topics.config, client="test")
+        await consumer.start()
+        try:
+            ends = await consumer.end_offsets(places)
+            return await doctor_admitted.check(topics.config, dict.fromkeys(places, 0), ends)
+        finally:
+            await consumer.stop()
+
+    assert (await ask(client, request("doctor", expression(A, "refuse", "doctor", sender=None)))).admitted == 1
+    reply = replace(expression(A, "refuse", "reply", sender=None), source=REPLY_SOURCE)
+    where = partition_of(A, topics.partitions)
+    await producer.write([Produced(EXPRESSIONS, key_of(reply).encode(), encode(reply), where)])
+    assert (await found()).state == "ok", "what the registrar wrote, and a reply"
+    stranger = replace(reply, source="somebody")
+    await producer.write([Produced(EXPRESSIONS, key_of(stranger).encode(), encode(stranger), where)])
+    told = await found()
+    assert (told.state, told.found[:36]) == ("warn", "1 of the newest records of the regis")
+    assert f"{EXPRESSIONS}, partition {where}, offset " in told.found
+    assert A not in told.found
 
 
 async def test_bad_requests_are_refused_with_the_reason_and_nothing_of_them_is_written(
@@ -224,7 +256,7 @@ async def test_a_store_that_is_lost_is_built_again_and_nothing_is_admitted_meanw
     where = partition_of(D, 4)
     refused = await ask(client, request("kept", expression(D, "refuse", "kept", sender=None)))
     assert refused.admitted == 1
-    shutil.rmtree(registrar.stores / f"partition-{where}")
+    shutil.rmtree(registrar.stores / f"partition-{where}", ignore_errors=True)  # it writes meanwhile
     await until(lambda: registrar.metric("wurao_registrar_store_failures_total") == 1)
     late = await ask(client, request("after", expression(D, "consent", "after", ago_ms=60_000)))
     assert codes(late) == ["late"], "it knows by the topic what it knew"

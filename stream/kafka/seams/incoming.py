@@ -48,6 +48,7 @@ STEP_MAX: Final = 64
 
 _METHOD: Final = "_proc_fetch_request"
 _NAMED: Final = {"MemoryRecords", "PartitionRecords", "_fetch_max_wait_ms", "_fetch_min_bytes"}
+_INT16: Final = struct.Struct(">h")
 _INT32: Final = struct.Struct(">i")
 _INT64: Final = struct.Struct(">q")
 
@@ -104,6 +105,12 @@ class RawBatch:
     def holds(self, needle: bytes) -> bool:
         """Whether these bytes stand in it, decompressed; no record is made for that."""
         return holds(self.data, needle)
+
+    @property
+    def is_transactional(self) -> bool:
+        """Whether a transaction wrote it: the first, of several."""
+        attributes: int = _INT16.unpack_from(self.buffer, self.start + layout.ATTRIBUTES_AT)[0]
+        return bool(attributes & layout.TRANSACTIONAL)
 
     def records(self) -> list[FetchedRecord]:
         """Its records from `first` on, by aiokafka's reader. Raises `CorruptRecordException` as that does."""

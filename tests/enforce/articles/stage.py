@@ -34,6 +34,7 @@ from tests.enforce.api.harness import TOKENS, Answer, ApiClient, Json, config_fo
 from tests.enforce.harness import EnforceProcess
 from tests.filter.harness import PARTITIONS, Broker, FilterProcess
 from tests.notify.sinks import MailSink, WebSink, mail_sink, web_sink
+from tests.registrar.harness import RegistrarProcess
 
 HOUR_MS: Final = 3_600_000
 DAY_MS: Final = 24 * HOUR_MS
@@ -468,6 +469,7 @@ async def stage(broker: Broker, directory: Path, contacts: Callable[[str], Mappi
         with ExitStack() as running:
             processes = (
                 FilterProcess(broker, directory / "filter"),
+                RegistrarProcess(broker, directory / "registrar"),
                 enforce,
                 _notify(broker, directory, offset, mail),
             )
