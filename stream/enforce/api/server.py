@@ -234,7 +234,7 @@ class ApiServer:
 
     async def _page(self, index: CaseIndex, stated: Mapping[str, str], caller: Caller) -> CasePage:
         query = search.asked(stated, self._terms, self._clock.now(), caller)
-        registry = await self._registered(None) if query.owner_of is not None else None
+        registry = await self._registered() if query.owner_of is not None else None
         lines, after = index.page(query, caller, search.found(query, self._terms.numbering, registry))
         await self._record(caller, "list-cases", [line.case for line in lines], asked=stated)
         return CasePage(tuple(lines), after)
