@@ -6,7 +6,7 @@ from typing import Final
 import msgspec
 import yaml
 
-from stream.enforce.api.operations import READINGS, WRITINGS, ReadOperation, WriteOperation
+from stream.enforce.api.operations import ERASURE, READINGS, WRITINGS, ErasureOperation, ReadOperation, WriteOperation
 from stream.enforce.api.permissions import ACTS, WORK
 from stream.enforce.api.responses import Accepted, Refusal
 from stream.enforce.procedures.forms import PERSON
@@ -14,6 +14,7 @@ from stream.enforce.procedures.forms import PERSON
 TARGET: Final = "docs/openapi.yaml"
 
 Schema = dict[str, object]
+Operation = ReadOperation | WriteOperation | ErasureOperation
 
 _REFS: Final = "#/components/schemas/"
 _DESCRIPTION: Final = """\
@@ -69,8 +70,8 @@ def render() -> str:
     made = {act.event: act.made for row in (*ACTS.values(), WORK) for act in row}
     acts = tuple(made)
     bodies = tuple(dict.fromkeys(writing.body for writing in WRITINGS if writing.body is not None))
-    answers = (*dict.fromkeys(reading.answer for reading in READINGS), Accepted, Refusal)
-    kinds: tuple[type[msgspec.Struct], ...] = (*acts, *bodies, *answers)
+    answers = (*dict.fromkeys(one.answer for one in (*READINGS, ERASURE)), Accepted, Refusal)
+    kinds: tuple[type[msgspec.Struct], ...] = (*acts, *bodies, ERASURE.body, *answers)
     refs, schemas = msgspec.json.schema_components(kinds, ref_template=f"{_REFS}{{name}}")
     names = {kind: str(ref["$ref"]).removeprefix(_REFS) for kind, ref in zip(kinds, refs, strict=True)}
     for act in acts:
@@ -80,9 +81,9 @@ def render() -> str:
             whole = schemas[names[writing.body]]
             schemas[_request(writing)] = _asked(whole, made=(*writing.made, "kind"), preset=writing.preset)
     paths: dict[str, dict[str, object]] = {}
-    operations: tuple[ReadOperation | WriteOperation, ...] = (*READINGS, *WRITINGS)
+    operations: tuple[Operation, ...] = (*READINGS, *WRITINGS, ERASURE)
     for operation in operations:
-        method = "post" if isinstance(operation, WriteOperation) else "get"
+        method = "get" if isinstance(operation, ReadOperation) else "post"
         paths.setdefault(operation.path, {})[method] = _operation(operation, names)
     document = {
         "openapi": "3.1.0",
@@ -118,7 +119,7 @@ def _prose(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
 _Whole.add_representer(str, _prose)
 
 
-def _operation(operation: ReadOperation | WriteOperation, names: dict[type[msgspec.Struct], str]) -> Schema:
+def _operation(operation: Operation, names: dict[type[msgspec.Struct], str]) -> Schema:
     writes = isinstance(operation, WriteOperation)
     refusals = ["400", "401", "403", "429", "500", "503"]
     parameters: list[Schema] = []
@@ -127,12 +128,16 @@ def _operation(operation: ReadOperation | WriteOperation, names: dict[type[msgsp
         parameters.append({"name": "case", "in": "path", "required": True, "schema": {"type": "string"}})
     if operation.name in ("file-appeal", "file-dispute"):
         refusals.append("404")
+    if "{number}" in operation.path:
+        parameters.append({"name": "number", "in": "path", "required": True, "schema": {"type": "string"}})
+    if isinstance(operation, ErasureOperation):
+        refusals += ["408", "413", "415"]
     if writes:
         refusals += ["408", "409", "413", "415", "422"]
         parameters.append(
             {"name": "Idempotency-Key", "in": "header", "schema": {"type": "string", "maxLength": 255, "minLength": 1}}
         )
-    elif operation.query is not None:
+    elif isinstance(operation, ReadOperation) and operation.query is not None:
         parameters += _query(operation.query)
     success = {"202": "All replicas have the record."} if writes else {"200": "As asked."}
     said: Schema = {
@@ -144,6 +149,8 @@ def _operation(operation: ReadOperation | WriteOperation, names: dict[type[msgsp
         said["parameters"] = parameters
     if isinstance(operation, WriteOperation):
         said["requestBody"] = {"required": True, "content": _json(_body(operation, names))}
+    elif isinstance(operation, ErasureOperation):
+        said["requestBody"] = {"required": True, "content": _json(_ref(names[operation.body]))}
     said["responses"] = {
         **{
             code: {"description": text, "content": _json(_ref(names[operation.answer]))}

@@ -1,4 +1,6 @@
-"""What the verbs of `wurao case` share: one conversation with the API, and how its answers are shown."""
+"""What the verbs of `wurao case` and `wurao subscriber` share: one conversation with the API, and how its answers are
+shown.
+"""
 
 import argparse
 import re
@@ -59,15 +61,15 @@ class Client:
 Work = Callable[[Client, argparse.Namespace], Coroutine[object, object, int]]
 
 
-def with_client(work: Work) -> Callable[[argparse.Namespace], int]:
+def with_client(work: Work, *, command: str = "case") -> Callable[[argparse.Namespace], int]:
     """A verb's work, with what a person can mend printed in one line."""
 
     def run(arguments: argparse.Namespace) -> int:
         try:
             client = Client(config_of(arguments))
         except ConfigError as error:
-            return failed("case", str(error))
-        return run_guarded("case", work(client, arguments))
+            return failed(command, str(error))
+        return run_guarded(command, work(client, arguments))
 
     return run
 

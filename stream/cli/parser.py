@@ -28,6 +28,7 @@ ORDER: Final = (
     "decide",
     "explain",
     "will",
+    "subscriber",
     "scrub",
     "registry",
     "sign",

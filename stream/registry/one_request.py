@@ -100,6 +100,7 @@ class OneRequest:
             return
         if not erasure.has_erased(standing):
             self.last = state.write_expression(lift, encode(lift), self._place)
+            self.admitted_count += own in keys  # what stood there gives way to the lift
         staying = {*map(key_of, kept.consents), own}
         gone = [key for key in keys if key not in staying]
         state.erase(subscriber, gone, self._place)

@@ -3,10 +3,11 @@
 import asyncio
 import random
 import resource
-import shutil
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 
 import msgspec
+import orjson
 import pytest
 from msgspec.structs import replace
 
@@ -34,9 +35,15 @@ from stream.model.requests import (
     Statements,
     SubscriberRecord,
 )
-from stream.model.topics import DEAD_LETTER, EXPRESSIONS, REQUESTS
+from stream.model.times import iso_time
+from stream.model.topics import ACCESSES, CASES, DEAD_LETTER, EXPRESSIONS, REQUESTS
 from stream.registry.door import REGISTRARS
+from stream.registry.erasure import EVIDENCE_KEPT_MS
 from stream.registry.registry import Registry
+from stream.testbed.processes import environment_with, wurao_command
+from tests.enforce.api.harness import ApiClient, config_for, running_api, token_of
+from tests.enforce.api.test_subscriber_file import complained
+from tests.enforce.procedures.world import DAY, NOW
 from tests.filter.harness import Broker
 from tests.patience import LONG_S
 from tests.registrar.harness import RegistrarProcess
@@ -242,12 +249,19 @@ async def test_the_filter_obeys_what_was_answered_and_an_erasure_leaves_nothing(
         await ask(client, request("denied", expression(C, "refuse", "denied", sender=None)))
         await stance_is("refused")
         erased = await ask(client, request("erase", erase=C))
-        assert (erased.admitted, erased.version) == (2, NO_VERSION)
+        assert (erased.admitted, erased.kept_count) == (1, 1), "the consent is evidence for five months"
         await stance_is("silent")
     finally:
         await follower.stop()
     read = await ask(client, request("read-erased", ask=AskSubscriber(C)))
-    assert read.result == SubscriberRecord(())
+    assert isinstance(read.result, SubscriberRecord)
+    assert [(one.expression.will, one.counts) for one in read.result.expressions] == [
+        ("consent", False),
+        ("lift", False),
+    ]
+    await ask(client, request("refused", expression(B, "refuse", "refused", sender=None)))
+    assert (await ask(client, request("erase-refusal", erase=B))).kept_count == 0
+    assert (await ask(client, request("read-refusal", ask=AskSubscriber(B)))).result == SubscriberRecord(())
 
 
 async def test_a_store_that_is_lost_is_built_again_and_nothing_is_admitted_meanwhile(
@@ -256,7 +270,7 @@ async def test_a_store_that_is_lost_is_built_again_and_nothing_is_admitted_meanw
     where = partition_of(D, 4)
     refused = await ask(client, request("kept", expression(D, "refuse", "kept", sender=None)))
     assert refused.admitted == 1
-    shutil.rmtree(registrar.stores / f"partition-{where}", ignore_errors=True)  # it writes meanwhile
+    (registrar.stores / f"partition-{where}").rename(registrar.stores / "lost")  # at once, whatever is being written
     await until(lambda: registrar.metric("wurao_registrar_store_failures_total") == 1)
     late = await ask(client, request("after", expression(D, "consent", "after", ago_ms=60_000)))
     assert codes(late) == ["late"], "it knows by the topic what it knew"
@@ -288,3 +302,72 @@ async def until(reached: Callable[[], bool]) -> None:
     async with asyncio.timeout(LONG_S):
         while not await asyncio.to_thread(reached):  # noqa: ASYNC110  # another process reaches it
             await asyncio.sleep(0.05)
+
+
+async def test_what_is_kept_of_a_person_is_shown_and_erased_where_no_duty_keeps_it_by_api_and_command(
+    topics: Broker, client: RegistryClient, tmp_path: Path
+) -> None:
+    person, now = "+8613800138019", now_ms()
+    stated = Statements(unregistered=True)
+    said = [expression(person, "consent", "p"), expression(person, "refuse", "p", sender=None)]
+    call = msgspec.structs.replace(said[1], channel="call")
+    assert (await ask(client, request("person", *said, call, stated=stated))).admitted == 3
+    cases = {
+        "C-old": complained("C-old", by=person, ended_ago=NOW - (now - 400 * DAY)),
+        "C-open": complained("C-open", by=person),
+        "C-other": complained("C-other", by=D, ended_ago=NOW - (now - 400 * DAY)),
+    }
+    written = [(CASES, partition_of(name, 4), name.encode(), encode(one)) for name, one in cases.items()]
+    await asyncio.to_thread(topics.write, written)
+    variables = {"WURAO_TOPICS__PARTITIONS": "4"}
+    async with running_api(config_for(topics, tmp_path, **variables), control_plane=False) as api:
+        path, reason = f"/v1/subscribers/{person.replace('+', '%2B')}", "by letter of today"
+        assert (await api.get(f"{path}/file", by="agent")).faults() == {"reason": "missing"}
+        for by, status in (("other-agent", 403), ("read-only", 403), ("sender", 403)):
+            assert (await api.get(f"{path}/file", by=by, reason=reason)).status == status
+        assert (await api.post("/v1/subscribers/95588/erasure", {"reason": reason})).faults().keys() == {"number"}
+
+        shown = await run("show", "-", "--reason", reason, stdin=person, api=api)
+        assert f"refuse (*, *) on call, of {iso_time(call.time)}" in shown
+        assert "case C-open: Articles 29 to 31: it is open" in shown
+        file = (await api.get(f"{path}/file", by="agent", reason=reason)).body
+        assert {one["case"] for one in file["cases"]} == {"C-old", "C-open"}  # type: ignore[attr-defined]
+
+        erased = orjson.loads(await run("erase", "-", "--reason", reason, "--yes", "--json", stdin=person, api=api))
+        assert (erased["expressions_count"], erased["cases_count"]) == (2, 1), "the refusals, and the old case"
+        kept = {one["what"]: one["until"] for one in erased["kept"]}
+        assert kept["1 consents, without effect from now on"] - now >= EVIDENCE_KEPT_MS
+        assert person[3:] not in orjson.dumps(erased).decode()
+        again = (await api.post(f"{path}/erasure", {"reason": reason}, by="agent")).body
+        assert (again["expressions_count"], again["cases_count"]) == (0, 0)
+        left = (await api.get(f"{path}/file", by="agent", reason=reason)).body
+        assert [(one["expression"]["will"], one["counts"]) for one in left["expressions"]] == [  # type: ignore[attr-defined]
+            ("consent", False),
+            ("lift", False),
+        ]
+        assert [one["case"] for one in left["cases"]] == ["C-open"]  # type: ignore[attr-defined]
+        looks = [orjson.loads(record.value) for record in await api.records(ACCESSES)]
+    last = {record.key: record.value for record in await asyncio.to_thread(topics.read, CASES)}
+    assert {key.decode() for key, value in last.items() if value is not None} == {"C-open", "C-other"}
+    assert [(one["operation"], one["subscriber"]) for one in sorted(looks, key=lambda one: one["time"])] == [
+        ("export-subscriber", "+86138****8019"),
+        ("export-subscriber", "+86138****8019"),
+        ("erase-subscriber", None),
+        ("erase-subscriber", None),
+        ("export-subscriber", "+86138****8019"),
+    ]
+    assert {one["reason"] for one in looks} == {reason}
+    assert person[3:] not in orjson.dumps(looks).decode()
+
+
+async def run(*words: str, stdin: str, api: ApiClient) -> str:
+    """What `wurao subscriber` prints."""
+    process = await asyncio.create_subprocess_exec(
+        *wurao_command("subscriber", *words),
+        env=environment_with({"WURAO_API__URL": api.address, "WURAO_API__TOKEN": token_of("desk")}),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    out, _ = await process.communicate(stdin.encode())
+    assert process.returncode == 0
+    return out.decode()

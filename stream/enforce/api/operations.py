@@ -16,6 +16,8 @@ from stream.enforce.api.register import ListingQuery
 from stream.enforce.api.responses import Accepted, CasePage, CaseShown, ListingPage
 from stream.enforce.api.search import CaseQuery
 from stream.enforce.api.statistics import MonthQuery, MonthStatistics
+from stream.enforce.api.subscriber_file import Erased, SubscriberFile
+from stream.enforce.api.subscribers import Reasoned
 from stream.model.control import Appeal, Complaint, Direction, Dispute, Filing, Finding, Punishment
 from stream.model.registry import Expression, Order
 
@@ -53,12 +55,24 @@ class WriteOperation:
 class ReadOperation:
     """An operation that changes nothing."""
 
-    name: Literal["list-cases", "show-case", "list-listings", "count-month"]
+    name: Literal["list-cases", "show-case", "list-listings", "count-month", "export-subscriber"]
     path: str
     summary: str
     answer: type[msgspec.Struct]
     roles: tuple[Role, ...] = EVERYBODY
     query: type[msgspec.Struct] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ErasureOperation:
+    """What erases one person's records, as far as no duty keeps them; done when it is answered."""
+
+    name: Literal["erase-subscriber"]
+    path: str
+    summary: str
+    body: type[msgspec.Struct]
+    answer: type[msgspec.Struct]
+    roles: tuple[Role, ...]
 
 
 _MADE: Final = ("time", "actor")
@@ -99,5 +113,13 @@ READINGS: Final[tuple[ReadOperation, ...]] = (
             ListingPage, query=ListingQuery),
     ReadOperation("count-month", "/v1/statistics", "What is counted of a month, as the caller's body sees cases.",
             MonthStatistics, COUNTING, MonthQuery),
+    ReadOperation("export-subscriber", "/v1/subscribers/{number}/file",
+            "All that is kept of one person, and what is kept elsewhere, on what duty and until when. It is recorded, "
+            "with the `reason`.", SubscriberFile, FOR_A_USER, Reasoned),
 )
+
+ERASURE: Final = ErasureOperation("erase-subscriber", "/v1/subscribers/{number}/erasure",
+        "What is kept of one person is erased, in the registry and in cases, as far as no duty keeps it; what stays is "
+        "named, with the duty and until when. That it happened is recorded, and not of whom.",
+        Reasoned, Erased, FOR_A_USER)
 # fmt: on

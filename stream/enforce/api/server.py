@@ -25,8 +25,9 @@ from stream.enforce.api.auth import Caller
 from stream.enforce.api.case_feed import CaseFeed
 from stream.enforce.api.case_index import CaseIndex, line_of
 from stream.enforce.api.looks import look
-from stream.enforce.api.operations import READINGS, WRITINGS, ReadOperation, WriteOperation
+from stream.enforce.api.operations import ERASURE, READINGS, WRITINGS, ErasureOperation, ReadOperation, WriteOperation
 from stream.enforce.api.recent import RecentActs, RecentKeys, digest
+from stream.enforce.api.request_parsing import Fields
 from stream.enforce.api.responses import (
     Accepted,
     CasePage,
@@ -43,6 +44,7 @@ from stream.enforce.api.responses import (
 from stream.enforce.api.scopes_written import ScopesWritten
 from stream.enforce.api.shown import shown
 from stream.enforce.api.statistics import MonthQuery
+from stream.enforce.api.subscribers import Subscribers
 from stream.enforce.api.writer import RecordWriter
 from stream.enforce.cases.calendar_file import calendar_file
 from stream.enforce.procedures import settings
@@ -53,6 +55,7 @@ from stream.kafka import clients
 from stream.kafka.brokers import Brokers
 from stream.kafka.registry_client import NoAnswer, RegistryClient
 from stream.metrics import ApiMetrics
+from stream.model.accesses import Access
 from stream.model.answers import json_of
 from stream.model.cases import CaseEvent
 from stream.model.control import Listing
@@ -90,6 +93,8 @@ LISTINGS_AGE_S_MAX: Final = 1.0
 
 DRAIN_S_MAX: Final = 5.0
 """How long requests in flight may take once the API stops."""
+
+Operation = ReadOperation | WriteOperation | ErasureOperation
 
 Answer = tuple[int, msgspec.Struct]
 """Status and body."""
@@ -131,6 +136,9 @@ class ApiServer:
             body_bytes_max=config.api.body_bytes_max,
             drain_s=DRAIN_S_MAX,
         )
+        self._subscribers = Subscribers(
+            config, self._terms, ask=self._ask, record=self._write_access, writer=self._writer
+        )
         self._beginning: asyncio.Task[None] | None = None
         self._following: asyncio.Task[None] | None = None
 
@@ -146,6 +154,7 @@ class ApiServer:
             app.router.add_get(reading.path, self._handler(reading), name=reading.name)
         for writing in WRITINGS:
             app.router.add_post(writing.path, self._handler(writing), name=writing.name)
+        app.router.add_post(ERASURE.path, self._handler(ERASURE), name=ERASURE.name)
         app.router.add_get("/healthz", self._alive)
         app.router.add_get("/readyz", self._readiness)
         app.router.add_get("/metrics", self._show_metrics)
@@ -175,7 +184,7 @@ class ApiServer:
 
     # ---- operations
 
-    def _handler(self, operation: ReadOperation | WriteOperation) -> Callable[[web.Request], Awaitable[web.Response]]:
+    def _handler(self, operation: Operation) -> Callable[[web.Request], Awaitable[web.Response]]:
         async def handle(request: web.Request) -> web.Response:
             began = time.monotonic()
             caller, case = None, None
@@ -200,7 +209,7 @@ class ApiServer:
 
         return handle
 
-    async def _answer(self, operation: ReadOperation | WriteOperation, request: web.Request, caller: Caller) -> Answer:
+    async def _answer(self, operation: Operation, request: web.Request, caller: Caller) -> Answer:
         if caller.role not in operation.roles:
             raise forbidden(f"{operation.name} is for {', '.join(operation.roles)}; this token's role is {caller.role}")
         index = self._index()
@@ -209,6 +218,8 @@ class ApiServer:
             return 202, await self._accepted(operation, request, caller, index)
         if operation.name == "list-cases":
             return 200, await self._page(index, request.query, caller)
+        if isinstance(operation, ErasureOperation) or operation.name == "export-subscriber":
+            return 200, await self._of_subscriber(operation, request, caller)
         if operation.name == "list-listings":
             return 200, await self._listing_page(request.query, caller)
         if operation.name == "count-month":
@@ -221,11 +232,24 @@ class ApiServer:
         possible, view = permissions.possible(view, caller), shown(view, caller)
         return 200, CaseShown(line_of(view, caller), view.body, possible)
 
+    async def _of_subscriber(self, operation: Operation, request: web.Request, caller: Caller) -> msgspec.Struct:
+        """One person's file, or its erasure. Raises `Problem`."""
+        number, now = request.match_info["number"], self._clock.now()
+        stated: Fields = dict(request.query)
+        if operation is ERASURE:
+            stated = request_parsing.json_object(await self._body(request))
+        async with self._reading("what is kept of this subscriber"):
+            if operation is ERASURE:
+                return await self._subscribers.erase(number, stated, caller, now)
+            return await self._subscribers.file(number, stated, caller, now)
+
     async def _record(
         self, caller: Caller, operation: str, cases: Sequence[str], asked: Mapping[str, str] | None = None
     ) -> None:
         """Nobody looks unseen: what is shown is recorded first. Raises `Problem` 503."""
-        access = look(caller, self._clock.now(), operation=operation, asked=asked, cases=cases)
+        await self._write_access(look(caller, self._clock.now(), operation=operation, asked=asked, cases=cases))
+
+    async def _write_access(self, access: Access) -> None:
         try:
             await self._writer.write(Write(ACCESSES, access.access, access.access, access, Accepted(access.access)))
         except Problem as problem:

@@ -81,16 +81,24 @@ def masked_text(text: str) -> str:
     return hidden(text) if number is None else f"{number[1] or ''}{masked(number[2])}"
 
 
-def _masked(value: object) -> object:
+def _masked(value: object, *, but: str | None = None) -> object:
     match value:
         case str():
-            return masked_text(value)
+            return value if but is not None and value.rpartition("|")[2] == but else masked_text(value)
         case dict():
-            return {name: _masked(inner) for name, inner in value.items()}
+            return {name: _masked(inner, but=but) for name, inner in value.items()}
         case list():
-            return [_masked(inner) for inner in value]
+            return [_masked(inner, but=but) for inner in value]
         case _:
             return value
+
+
+def for_the_person(body: msgspec.Raw, subscriber: str, *, accused: bool) -> msgspec.Raw:
+    """The case's body for the person whose it is, or against whose number: nothing of what offices noted, and in a case
+    against it of no number but its own.
+    """
+    case = {**msgspec.json.decode(bytes(_for_whom_it_concerns(body, accused=accused))), "work": None}
+    return msgspec.Raw(msgspec.json.encode(_masked(case, but=subscriber) if accused else case))
 
 
 def _for_whom_it_concerns(body: msgspec.Raw, *, accused: bool) -> msgspec.Raw:

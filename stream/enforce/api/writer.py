@@ -31,19 +31,26 @@ class RecordWriter:
         value = encode(wanted.record)
         if len(value) > RECORD_BYTES_MAX:
             raise Problem(413, Refusal("too-large", f"its record has {len(value)} bytes, at most {RECORD_BYTES_MAX}"))
-        expected = EXPECTED[wanted.topic].partitions(self._config.topics)
+        await self._send(wanted.topic, wanted.key, wanted.partition_key, value)
+
+    async def erase(self, topic: str, key: str) -> None:
+        """Write a null value under this key, which takes what a compacted topic has of it. Raises `Problem` 503."""
+        await self._send(topic, key, key, None)
+
+    async def _send(self, topic: str, key: str, partition_key: str, value: bytes | None) -> None:
+        expected = EXPECTED[topic].partitions(self._config.topics)
 
         async def send(producer: AIOKafkaProducer) -> None:
-            partition = partition_of(wanted.partition_key, expected)
-            await producer.send_and_wait(wanted.topic, value=value, key=wanted.key.encode(), partition=partition)
+            partition = partition_of(partition_key, expected)
+            await producer.send_and_wait(topic, value=value, key=key.encode(), partition=partition)
 
         try:
             await self._producer.once(send, within_s=self._config.api.write_timeout_ms / 1000)
         except TOO_LARGE as error:
-            log.warning("record refused by the broker for its size", topic=wanted.topic, error=repr(error))
-            raise Problem(413, Refusal("too-large", f"its record is larger than {wanted.topic} takes")) from error
+            log.warning("record refused by the broker for its size", topic=topic, error=repr(error))
+            raise Problem(413, Refusal("too-large", f"its record is larger than {topic} takes")) from error
         except (KafkaError, OSError) as error:  # a TimeoutError is an OSError
-            log.warning("record not acknowledged by the broker", topic=wanted.topic, error=repr(error))
+            log.warning("record not acknowledged by the broker", topic=topic, error=repr(error))
             raise Problem(
                 503,
                 Refusal(
