@@ -180,7 +180,7 @@ def elsewhere(now: int, config: Config) -> tuple[KeptByDuty, ...]:
     """What is kept of anybody besides the registry and cases, and ends by itself or is evidence."""
     events = config.topics.retention_ms
     snapshots = (config.registry.snapshots_kept + 1) * config.registry.fold_every_ms
-    evidence = "complaints, notices and their deliveries, and what people did in cases"
+    evidence = "complaints, notices and their deliveries, what people did in cases, and what is held for them"
     return (
         KeptByDuty(
             "events, decisions and dead letters",
