@@ -447,8 +447,14 @@ SCENARIOS: Final = (
         {
             f'wurao_enforce_alerts_total{{{E1},level="breach",about="answer"}}': level((4, 80)),
             f'wurao_enforce_alerts_total{{{E1},level="warning",about="answer"}}': level((9, 80)),
-            f'wurao_enforce_alerts_total{{{E1},level="decision",about="emergency"}}': level((None, 70), (1, 10)),
+            f'wurao_enforce_alerts_total{{{E1},level="decision",about="serve-notice"}}': level((None, 70), (1, 10)),
+            f'wurao_enforce_alerts_total{{{E1},level="decision",about="emergency"}}': level((3, 80)),
         },
+    ),
+    Scenario(
+        "the first emergency that one officer sent pages another",
+        {f'wurao_enforce_alerts_total{{{E1},level="decision",about="emergency"}}': level((None, 70), (1, 10))},
+        (Firing("WuraoSecondPersonAwaited", {**_PAGE, "about": "emergency"}),),
     ),
     Scenario(
         "a complaint that cannot be read is a ticket",
