@@ -118,6 +118,10 @@ class OrderWrite(NamedTuple):
 
 
 class SendersWrite(NamedTuple):
-    """A write that depends on whose the senders' numbers are now: `resolve` returns it, or raises `Problem` 400."""
+    """A write that depends on whose the senders' numbers are now: `resolve` returns it, or raises `Problem` 400.
+
+    `fresh`: read for this request, since what is registered takes the place of what was read.
+    """
 
     resolve: Callable[[Registry], Write | ConditionalWrite]
+    fresh: bool = False

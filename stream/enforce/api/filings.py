@@ -90,7 +90,7 @@ def _filed(request: ApiRequest, case: CampaignCase, more: campaign.Filed) -> Wri
     if sent:
         _stays_as_sent(case, more.filing)
         known = campaign_emergency.as_sent(case, known)
-    return SendersWrite(lambda registry: _emergency(request, case, more, known, registry))
+    return SendersWrite(lambda registry: _emergency(request, case, more, known, registry), fresh=more.filing.register)
 
 
 def _of_a_body(case: CampaignCase, more: Filing, known: Filing, *, sent: bool) -> None:

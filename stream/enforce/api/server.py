@@ -306,7 +306,7 @@ class ApiServer:
                 await self._writer.write(plain)
             return plain.answer
         if isinstance(write, SendersWrite):
-            write = write.resolve(await self._registered())
+            write = write.resolve(await self._registered(age_s_max=0.0 if write.fresh else SENDERS_AGE_S_MAX))
         if isinstance(write, ConditionalWrite):
             write = write.resolve(await self._received(write.subscriber, request.caller.actor))
         if isinstance(write, Expressed):
@@ -364,12 +364,12 @@ class ApiServer:
         http, api = self._config.http, self._config.api
         return await body_of(request, timeout_ms=http.body_timeout_ms, bytes_max=api.body_bytes_max)
 
-    async def _registered(self) -> Registry:
+    async def _registered(self, *, age_s_max: float = SENDERS_AGE_S_MAX) -> Registry:
         """Whose numbers are whose, as of some seconds ago at most; read once for all who ask. Raises `Problem` 503."""
         asked = time.monotonic()
-        if self._senders_read < asked - SENDERS_AGE_S_MAX:
+        if self._senders_read < asked - age_s_max:
             async with self._reading("the registered senders"), self._naming:
-                if self._senders_read < asked - SENDERS_AGE_S_MAX:
+                if self._senders_read < asked - age_s_max:
                     began = time.monotonic()
                     self._senders = await registered_senders(self._config, client="wurao-api")
                     self._senders_read = began
