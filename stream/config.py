@@ -249,6 +249,15 @@ class ConnectorConfig(ConfigSection, frozen=True):
     """where `/metrics`, `/healthz` and `/readyz` are served, on `metrics.host`; 0 lets the system choose"""
 
 
+class LettersConfig(ConfigSection, frozen=True):
+    """Letters to people, in Chinese: what `wurao notify` mails and `wurao case letter` shows (docs/notices.md)."""
+
+    file: str | None = None
+    """templates in the place of ours: a TOML table `[letters]`"""
+    issuer: str | None = None
+    """who writes: the name that stands at the end of a letter"""
+
+
 class AuditConfig(ConfigSection, frozen=True):
     """The audit of decisions: one `wurao audit`, of as many as share the partitions."""
 
@@ -331,6 +340,7 @@ class Config(ConfigSection, frozen=True):
     api: ApiConfig = ApiConfig()
     registrar: RegistrarConfig = RegistrarConfig()
     connector: ConnectorConfig = ConnectorConfig()
+    letters: LettersConfig = LettersConfig()
     audit: AuditConfig = AuditConfig()
     http: HttpConfig = HttpConfig()
     metrics: MetricsConfig = MetricsConfig()

@@ -60,14 +60,13 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         "  wurao case assign C-bcdf-ghjk-mnpq-rstv desk:17 --reason 'on leave from Monday'\n"
         "  wurao case note C-bcdf-ghjk-mnpq-rstv - < note.txt\n"
         "  wurao case attach C-bcdf-ghjk-mnpq-rstv receipt.pdf --reference 'shelf 12, file 9'\n"
+        "  wurao case letter M-F-bcdf-ghjk-mnpq-rstv > letter.txt\n"
         "  wurao case statistics 2026-11 --csv > 2026-11.csv\n"
         "  wurao case listings --party sender\\|ORG-9 --ended  # of the bad-actor list\n"
         "  WURAO_API__TOKEN=... wurao case list --json",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    verbs = command.add_subparsers(
-        metavar="list|show|check|file|decide|note|attach|assign|statistics|listings", required=True
-    )
+    verbs = command.add_subparsers(metavar="VERB", required=True)
     _add_list(verbs)
     show = verbs.add_parser("show", help="show one case", description="Shows one case, and what you may do to it.")
     show.add_argument("case", metavar="CASE")

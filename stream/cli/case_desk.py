@@ -1,4 +1,4 @@
-"""`wurao case note|attach|assign|statistics`: what an office does with cases besides acting on them.
+"""`wurao case note|attach|assign|letter|statistics`: what an office does with cases besides acting on them.
 
 An attachment's content is read here for its digest and size, and goes nowhere.
 """
@@ -15,6 +15,7 @@ import msgspec
 
 from stream.cli.case_client import Client, case_id, print_answer, time_text, with_client
 from stream.cli.common import CommandError, add_config, add_json, given_or_read
+from stream.enforce.api.letters_shown import LetterShown
 from stream.enforce.api.statistics import MonthStatistics, StatisticsRow
 from stream.enforce.procedures.case_work import NOTE_CHARACTERS_MAX
 from stream.enforce.procedures.regions import region
@@ -44,6 +45,16 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     whom.add_argument("to", metavar="PERSON", nargs="?", help="as tokens name people, such as desk:17")
     whom.add_argument("--nobody", action="store_true", help="take it out of anybody's hands")
     assign.add_argument("--reason", metavar="TEXT", help="what the next person should know; `-` reads it")
+    letter = verbs.add_parser(
+        "letter",
+        help="what a case told somebody, as a letter in Chinese",
+        description="Shows what a case told somebody last, as a letter in Chinese, such as to print and serve it.",
+    )
+    letter.add_argument("case", metavar="CASE")
+    letter.add_argument("--notice", metavar="NOTICE", help="another than the last; the answer in JSON names them all")
+    add_json(letter)
+    add_config(letter)
+    letter.set_defaults(run=with_client(_letter))
     counted = verbs.add_parser(
         "statistics",
         help="what is counted of a month",
@@ -82,6 +93,13 @@ async def _assign(client: Client, arguments: argparse.Namespace) -> int:
 async def _send(client: Client, arguments: argparse.Namespace, body: dict[str, object]) -> int:
     path = f"/v1/cases/{case_id(arguments.case)}/events"
     return print_answer(await client.ask(path, body=body, key=arguments.key), arguments)
+
+
+async def _letter(client: Client, arguments: argparse.Namespace) -> int:
+    query = {"notice": arguments.notice} if arguments.notice else None
+    body = await client.ask(f"/v1/cases/{case_id(arguments.case)}/letter", query=query)
+    print(f"{body.decode()}\n" if arguments.json else msgspec.json.decode(body, type=LetterShown).text, end="")
+    return 0
 
 
 async def _statistics(client: Client, arguments: argparse.Namespace) -> int:

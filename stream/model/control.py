@@ -90,7 +90,11 @@ class Notice(msgspec.Struct, frozen=True, tag_field="kind", tag="notice"):
     complaint.
 
     `to` names the addressee as the connector knows it. A notice of a measure states measure, reason,
-    evidence, the address for appeals, and how long the party has (`grace_ms`, counted from when it was notified).
+    evidence, the address for appeals, and how long the party has (`grace_ms`, counted from when it was notified; absent
+    where the measure is in force already). `channel` is that of the measure, or of what a user complains of, None for
+    both; `at` when what was found was found, or what is complained of came; `number` the number or sender that a user
+    complains of. A measure ends at `until`, or lasts so long (`lasts_ms`), or has no end yet. `addressee`: its name,
+    where the case knows it.
     """
 
     notice: EventId
@@ -106,6 +110,12 @@ class Notice(msgspec.Struct, frozen=True, tag_field="kind", tag="notice"):
     evidence: tuple[Name, ...] = ()
     figures: tuple[Figure, ...] = ()
     missing: tuple[Name, ...] = ()
+    channel: Channel | None = None
+    at: Time | None = None
+    number: Name | None = None
+    until: Time | None = None
+    lasts_ms: Count | None = None
+    addressee: Name | None = None
 
 
 NO_ADDRESS: Final = "contacts"

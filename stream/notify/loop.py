@@ -16,7 +16,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from stream import logs
+from stream import letters, logs
 from stream.clock import WallClock
 from stream.config import Config, ConfigError
 from stream.health import Health
@@ -63,7 +63,7 @@ class NoticeConnector:
         self._config = config
         self._settings = config.connector
         self._contacts = reloading_file(config.connector.contacts_file, contacts.read)
-        self._transports = Transports(config.connector)
+        self._transports = Transports(config.connector, letters.read(config.letters))
         self._writer = AttemptWriter(config)
         self._brokers = Brokers(config, client="wurao-notify")
         self._clock = WallClock(config.enforce.clock_offset_file)

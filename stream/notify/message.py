@@ -1,8 +1,8 @@
-"""A notice or report as a mail, in Chinese and English, with the record itself attached.
+"""A notice or report as a mail: in Chinese, the same in English for who reads that, and the record itself attached.
 
-Pure. A notice states all that Article 22 requires: which measure, for what reason, on what evidence, from when, and
-where to appeal. The same letter always makes the same mail under the same Message-ID (RFC 5322), by which a repeat is
-recognised.
+Pure. A notice is the letter that `stream.letters` makes of it, and states all that Article 22 requires: which measure,
+for what reason, on what evidence, from when, and where to appeal. The same record and templates always make the same
+mail under the same Message-ID (RFC 5322), by which a repeat is recognised.
 """
 
 import hashlib
@@ -12,6 +12,7 @@ from email.utils import formatdate
 from typing import Final
 from urllib.parse import quote
 
+from stream.letters import Templates, written
 from stream.model.codec import encode
 from stream.model.control import Figure, Letter, Notice, NoticeSubject, Report, letter_id
 
@@ -27,13 +28,13 @@ _SUBJECTS: Final[dict[NoticeSubject, str]] = {
 }
 _REPORT: Final = "报告 / Report"
 _MEASURES: Final = {
-    "suspend": "暂停服务 / suspension of all traffic",
-    "stop": "停止商业性短信息和呼叫 / stop of commercial traffic",
-    "limit": "限制新增通信资源 / no new communication resources",
+    "suspend": "suspension of all traffic",
+    "stop": "stop of commercial traffic",
+    "limit": "no new communication resources",
 }
 
 
-def mail_of(letter: Letter, *, to: str, sender: str) -> bytes:
+def mail_of(letter: Letter, templates: Templates, *, to: str, sender: str) -> bytes:
     """The mail of a notice or report, from `sender` to the mailbox `to`, in seven bits for any server."""
     message = EmailMessage()
     name = letter_id(letter)
@@ -44,9 +45,11 @@ def mail_of(letter: Letter, *, to: str, sender: str) -> bytes:
     message["To"] = to
     message["Subject"] = f"{subject} [{_one_line(letter.case)}]"
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office answers to these
-    stated = _of_notice(letter) if isinstance(letter, Notice) else _of_report(letter)
-    lines = [subject, "", *(f"{label}: {_one_line(value)}" for label, value in stated if value)]
-    message.set_content("\n".join(lines) + "\n", cte="base64")
+    if isinstance(letter, Notice):
+        text = f"{written(letter, templates)}\n----\n{_lines(_of_notice(letter))}"
+    else:
+        text = f"{subject}\n\n{_lines(_of_report(letter))}"
+    message.set_content(text, cte="base64")
     kind = str(letter.__struct_config__.tag)
     message.add_attachment(
         encode(letter), maintype="application", subtype="json", filename=f"{kind}.json", disposition="attachment"
@@ -63,6 +66,10 @@ def message_id(name: str, sender: str) -> str:
 _Stated = list[tuple[str, str | None]]
 
 
+def _lines(stated: _Stated) -> str:
+    return "".join(f"{label}: {_one_line(value)}\n" for label, value in stated if value)
+
+
 def _of_report(report: Report) -> _Stated:
     return [
         ("报告编号 / report", report.report),
@@ -75,16 +82,16 @@ def _of_report(report: Report) -> _Stated:
 
 def _of_notice(notice: Notice) -> _Stated:
     return [
-        ("通知编号 / notice", notice.notice),
-        ("案件编号 / case", notice.case),
-        ("事由 / reason", notice.reason),
-        ("依据 / basis", notice.basis),
-        ("措施 / measure", _MEASURES[notice.measure] if notice.measure else None),
-        ("生效 / in force", _grace(notice)),
-        ("所缺材料 / missing", ", ".join(notice.missing) or None),
-        ("数据 / figures", "; ".join(_figure(figure) for figure in notice.figures) or None),
-        ("证据 / evidence", ", ".join(notice.evidence) or None),
-        ("申诉渠道 / appeals to", notice.appeal),
+        ("notice", notice.notice),
+        ("case", notice.case),
+        ("reason", notice.reason),
+        ("basis", notice.basis),
+        ("measure", _MEASURES[notice.measure] if notice.measure else None),
+        ("in force", _grace(notice)),
+        ("missing", ", ".join(notice.missing) or None),
+        ("figures", "; ".join(_figure(figure) for figure in notice.figures) or None),
+        ("evidence", ", ".join(notice.evidence) or None),
+        ("appeals to", notice.appeal),
     ]
 
 
@@ -92,9 +99,9 @@ def _grace(notice: Notice) -> str | None:
     if notice.subject != "measure":
         return None
     if not notice.grace_ms:
-        return "即时 / at once"
+        return "at once"
     hours = notice.grace_ms / HOUR_MS
-    return f"收到本通知后 {hours:g} 小时 / {hours:g} hours after this notice"
+    return f"{hours:g} hours after this notice"
 
 
 def _figure(figure: Figure) -> str:

@@ -26,6 +26,7 @@ import aiohttp
 
 from stream import logs
 from stream.config import ConfigError, ConnectorConfig
+from stream.letters import Templates
 from stream.model.codec import encode
 from stream.model.control import Letter, letter_id
 from stream.model.hiding import hidden
@@ -79,8 +80,9 @@ class Undelivered(Exception):
 class Transports:
     """Both transports, by one configuration. Create it on its loop; `close` at the end. Raises `ConfigError`."""
 
-    def __init__(self, config: ConnectorConfig) -> None:
+    def __init__(self, config: ConnectorConfig, templates: Templates) -> None:
         self._config = config
+        self._templates = templates
         self._password = _password(config)
         cafiles = [Path(config.smtp_cafile)] if config.smtp_cafile else []
         self._tls = ReloadingFiles(cafiles, lambda: _tls(config)).value
@@ -130,7 +132,7 @@ class Transports:
 
     def _mail(self, letter: Letter, mailbox: str) -> Sent:
         sender = self._config.sender
-        mail = mail_of(letter, to=mailbox, sender=sender)
+        mail = mail_of(letter, self._templates, to=mailbox, sender=sender)
         try:
             server = self._server(ends_s=time.monotonic() + self._timeout_s)
             try:

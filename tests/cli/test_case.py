@@ -90,13 +90,15 @@ async def test_a_complaint_is_filed_listed_shown_and_decided(broker: Broker, tmp
             run(client, "assign", case, "desk:18", "--reason", "on leave"),
         ):
             assert (done.code, done.err) == (0, "")
-        decided, nobody, incomplete, counted = await asyncio.gather(
+        decided, nobody, incomplete, counted, untold = await asyncio.gather(
             run(client, "decide", case, "forwarded", "--set", "to=ORG-9", "--set", "document=12321/9"),
             run(client, "list", by="nobody"),
             run(client, "file", "complaint", "-", stdin=b'{"colour": "red", "at": "today"}'),
             run(client, "statistics", month, "--csv"),
+            run(client, "letter", case),
         )
         assert decided.code == 0
+        assert "not-found: this case has told nobody" in untold.err
         assert f"{month},received,complaint,commercial,sms,,1\n" in counted.out
         assert f"{month} is not whole" in counted.err
         await client.show(case, state="forwarded")

@@ -13,6 +13,12 @@ from email.policy import default
 import orjson
 from aiohttp import web
 
+from stream import letters
+from stream.config import LettersConfig
+
+OURS = letters.read(LettersConfig())
+"""The letters that come with wurao."""
+
 
 @dataclass
 class MailSink:

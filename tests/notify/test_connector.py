@@ -18,7 +18,7 @@ from stream.testbed.processes import WuraoProcess, environment_with, free_ports,
 from tests.enforce.api.harness import config_for, eventually, read
 from tests.filter.harness import PARTITIONS, Broker, write
 from tests.hostile import write_compressed
-from tests.notify.sinks import MailSink, WebSink, mail_sink, web_sink
+from tests.notify.sinks import OURS, MailSink, WebSink, mail_sink, web_sink
 
 pytestmark = pytest.mark.kafka
 
@@ -108,10 +108,8 @@ async def test_notices_are_delivered_by_mail_and_web_and_each_attempt_is_recorde
             assert {one.via for one in by_notice["N-3"]} == {"contacts"}
             assert [one.at_addressee for one in (*by_notice["N-2"], *by_notice["N-3"])] == [True] + [False] * 5
             assert mailed.address == "mailto:l***@org9.example"
-            assert (
-                mailed.digest
-                == sha256(mail_of(notice("N-1"), to="legal@org9.example", sender=config.connector.sender)).hexdigest()
-            )
+            sent = mail_of(notice("N-1"), OURS, to="legal@org9.example", sender=config.connector.sender)
+            assert mailed.digest == sha256(sent).hexdigest()
             assert {one.address for one in by_notice["N-2"]} == {web.url.replace("/notices", "/***")}
             assert by_notice["N-2"][-1].digest == sha256(encode(notice("N-2", "sender|ORG-1"))).hexdigest()
             assert {key for key, _ in web.took} == {"N-2"}
@@ -121,6 +119,7 @@ async def test_notices_are_delivered_by_mail_and_web_and_each_attempt_is_recorde
             assert mail.header(0, "To") == "legal@org9.example"
             assert "24 hours after this notice" in mail.text(0)
             assert "tel:12300" in mail.text(0)
+            assert mail.text(0).startswith("处置措施告知书")
 
             # The same notice again, as a control plane that died may write it, is not told twice.
             await tell(config, notice("N-1"), notice("N-4", f"subscriber|{number}"))
@@ -144,7 +143,7 @@ async def test_notices_are_delivered_by_mail_and_web_and_each_attempt_is_recorde
             assert len(await deliveries(config, 10)) == 10
         ids = [mail.header(place, "Message-ID") for place in range(3)]
         assert (ids[0], set(ids[1:])) == ("<N-1@localhost>", {"<N-5@localhost>", "<R-1@localhost>"})
-        sent = mail_of(report, to="duty@regulator.example", sender=config.connector.sender)
+        sent = mail_of(report, OURS, to="duty@regulator.example", sender=config.connector.sender)
         assert (told["R-1"].case, told["R-1"].outcome) == ("X-1", "delivered")
         assert told["R-1"].digest == sha256(sent).hexdigest()
         assert "found and stopped" in mail.text(ids.index("<R-1@localhost>"))

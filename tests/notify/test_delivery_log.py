@@ -16,6 +16,7 @@ from stream.notify import contacts
 from stream.notify.contacts import Address
 from stream.notify.delivery_log import DeliveryLog, FailedAttempts, NoticeOffsets, pause_ms
 from stream.notify.message import mail_of
+from tests.notify.sinks import OURS
 
 PLACE = AIOKafkaPartition("notices", 3)
 
@@ -106,8 +107,8 @@ texts = st.text(min_size=1, max_size=30)
 @given(name=st.text(min_size=1, max_size=40), reason=texts, case=texts)
 def test_a_letter_is_the_same_each_time_and_no_text_can_break_out_of_it(name: str, reason: str, case: str) -> None:
     notice = Notice(notice=name, case=case, time=1, to="sender|ORG-9", subject="measure", reason=reason, measure="stop")
-    data = mail_of(notice, to="legal@org9.example", sender="wurao@carrier.example")
-    assert data == mail_of(notice, to="legal@org9.example", sender="wurao@carrier.example")
+    data = mail_of(notice, OURS, to="legal@org9.example", sender="wurao@carrier.example")
+    assert data == mail_of(notice, OURS, to="legal@org9.example", sender="wurao@carrier.example")
     assert data.isascii()
     assert max(len(line) for line in data.splitlines()) <= 998  # RFC 5322, section 2.1.1
     message = BytesParser(policy=default).parsebytes(data)

@@ -12,7 +12,7 @@ from stream.model.control import Notice
 from stream.notify.contacts import Address
 from stream.notify.transports import Transports, Undelivered
 from tests.certificates import Authority
-from tests.notify.sinks import MailSink, mail_sink
+from tests.notify.sinks import OURS, MailSink, mail_sink
 
 LOGIN = ("wurao", "open sesame")
 MAILBOX = Address("smtp", "legal@org9.example")
@@ -51,7 +51,7 @@ def transports_to(sink: MailSink, security: str, cafile: Path | None = None, **s
         **settings,
     }
     config = configuration.load(None, {f"WURAO_CONNECTOR__{name}": value for name, value in stated.items()})
-    return Transports(config.connector)
+    return Transports(config.connector, OURS)
 
 
 async def deliver(sink: MailSink, security: str, cafile: Path | None = None, **settings: str) -> str:
@@ -148,10 +148,10 @@ async def test_a_mail_that_was_taken_is_delivered_however_the_server_says_goodby
 
 def test_no_password_goes_to_another_machine_in_the_clear() -> None:
     with pytest.raises(ConfigError, match="in the clear"):
-        Transports(ConnectorConfig(smtp_host="mail.example", smtp_username="wurao"))
-    Transports(ConnectorConfig(smtp_host="127.0.0.1", smtp_username="wurao"))
+        Transports(ConnectorConfig(smtp_host="mail.example", smtp_username="wurao"), OURS)
+    Transports(ConnectorConfig(smtp_host="127.0.0.1", smtp_username="wurao"), OURS)
 
 
 def test_certificates_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"smtp_cafile.*nothing\.pem"):
-        Transports(ConnectorConfig(smtp_security="tls", smtp_cafile=str(tmp_path / "nothing.pem")))
+        Transports(ConnectorConfig(smtp_security="tls", smtp_cafile=str(tmp_path / "nothing.pem")), OURS)

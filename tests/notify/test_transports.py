@@ -14,7 +14,7 @@ from stream.model.control import Notice
 from stream.notify.contacts import Address
 from stream.notify.transports import Transports, Undelivered
 from stream.testbed.processes import free_ports
-from tests.notify.sinks import mail_sink
+from tests.notify.sinks import OURS, mail_sink
 from tests.patience import LONG_S
 
 NOTICE = Notice("N-1", "M-1", 1_795_500_000_000, "sender|ORG-9", "measure", "refusals", measure="stop")
@@ -46,7 +46,7 @@ async def receiver(serve: Serve) -> AsyncIterator[int]:
 
 @asynccontextmanager
 async def transports(*, smtp_port: int = 1, timeout_ms: int = 30_000) -> AsyncIterator[Transports]:
-    made = Transports(ConnectorConfig(smtp_port=smtp_port, attempt_timeout_ms=timeout_ms))
+    made = Transports(ConnectorConfig(smtp_port=smtp_port, attempt_timeout_ms=timeout_ms), OURS)
     try:
         yield made
     finally:

@@ -12,6 +12,7 @@ import msgspec
 from stream.enforce.api import acts, auth, filings, intake, orders
 from stream.enforce.api.api_request import ApiRequest, ConditionalWrite, Expressed, OrderWrite, SendersWrite, Write
 from stream.enforce.api.auth import Role
+from stream.enforce.api.letters_shown import LetterQuery, LetterShown
 from stream.enforce.api.register import ListingQuery
 from stream.enforce.api.responses import Accepted, CasePage, CaseShown, ListingPage
 from stream.enforce.api.search import CaseQuery
@@ -55,7 +56,7 @@ class WriteOperation:
 class ReadOperation:
     """An operation that changes nothing."""
 
-    name: Literal["list-cases", "show-case", "list-listings", "count-month", "export-subscriber"]
+    name: Literal["list-cases", "show-case", "list-listings", "count-month", "export-subscriber", "show-letter"]
     path: str
     summary: str
     answer: type[msgspec.Struct]
@@ -116,6 +117,8 @@ READINGS: Final[tuple[ReadOperation, ...]] = (
     ReadOperation("export-subscriber", "/v1/subscribers/{number}/file",
             "All that is kept of one person, and what is kept elsewhere, on what duty and until when. It is recorded, "
             "with the `reason`.", SubscriberFile, FOR_A_USER, Reasoned),
+    ReadOperation("show-letter", "/v1/cases/{case}/letter", "What a case told somebody, as a letter in Chinese.",
+            LetterShown, query=LetterQuery),
 )
 
 ERASURE: Final = ErasureOperation("erase-subscriber", "/v1/subscribers/{number}/erasure",

@@ -16,7 +16,7 @@ import msgspec
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from stream import logs
+from stream import letters, logs
 from stream.clock import WallClock, now_ms
 from stream.config import Config, ConfigError, keys_of
 from stream.enforce.api import auth, intake, names, permissions, register, request_parsing, search
@@ -24,6 +24,7 @@ from stream.enforce.api.api_request import ApiRequest, ConditionalWrite, Express
 from stream.enforce.api.auth import Caller
 from stream.enforce.api.case_feed import CaseFeed
 from stream.enforce.api.case_index import CaseIndex, line_of
+from stream.enforce.api.letters_shown import LetterQuery, letter_of
 from stream.enforce.api.looks import look
 from stream.enforce.api.operations import ERASURE, READINGS, WRITINGS, ErasureOperation, ReadOperation, WriteOperation
 from stream.enforce.api.recent import RecentActs, RecentKeys, digest
@@ -110,6 +111,7 @@ class ApiServer:
         self._tokens = reloading_file(config.api.tokens_file, auth.read)
         self._terms = settings.terms(config, load_policy(config.policy.file, keys_of(config)))
         self._calendar = calendar_file(config)
+        self._templates = letters.read(config.letters)
         self._clock = WallClock(config.enforce.clock_offset_file)
         self._metrics = ApiMetrics()
         self._keys, self._acts = RecentKeys(), RecentActs()
@@ -225,12 +227,21 @@ class ApiServer:
         if operation.name == "count-month":
             month = request_parsing.query(request.query, MonthQuery).month
             return 200, index.statistics(month, caller, self._clock.now())
+        return 200, await self._of_case(operation, request, caller, index)
+
+    async def _of_case(
+        self, operation: Operation, request: web.Request, caller: Caller, index: CaseIndex
+    ) -> msgspec.Struct:
+        """A case whole, or what it told somebody. Raises `Problem`."""
+        wanted = request_parsing.query(request.query, LetterQuery) if operation.name == "show-letter" else None
         view = index.view(request.match_info["case"], caller)
         if view is None:
             raise unknown(request.match_info["case"])
         await self._record(caller, operation.name, [view.case])
+        if wanted is not None:
+            return letter_of(view, wanted, caller, self._templates)
         possible, view = permissions.possible(view, caller), shown(view, caller)
-        return 200, CaseShown(line_of(view, caller), view.body, possible)
+        return CaseShown(line_of(view, caller), view.body, possible)
 
     async def _of_subscriber(self, operation: Operation, request: web.Request, caller: Caller) -> msgspec.Struct:
         """One person's file, or its erasure. Raises `Problem`."""

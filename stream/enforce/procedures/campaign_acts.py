@@ -93,4 +93,5 @@ def notice(
         appeal=turn.terms.appeal,
         figures=figures,
         missing=missing,
+        addressee=turn.case.filing.body if turn.case.filing is not None else None,
     )

@@ -326,6 +326,9 @@ def _notice(
         reason=reason,
         basis="complaints",
         appeal=turn.terms.appeal,
+        channel=complaint.channel,
+        at=complaint.at,
+        number=complaint.from_ or complaint.sender,
     )
 
 

@@ -37,10 +37,19 @@ def first_acts(turn: Turn[MeasureCase, msgspec.Struct], case: MeasureCase, *, at
     """The record is kept and the party notified; of its grace, unless the measure holds at once."""
     finding = finding_of(case)
     notice = _notice(turn, case, subject="measure", reason=finding.grounds)
-    grace = None if at_once else turn.terms.measure(case.measure).grace_ms
+    terms = turn.terms.measure(case.measure)
+    grace = None if at_once else terms.grace_ms
+    ends = case.until is not None or finding.basis in AT_ONCE_BASES
+    named = msgspec.structs.replace(
+        notice,
+        notice=case.notice or notice.notice,
+        grace_ms=grace,
+        until=case.until,
+        lasts_ms=None if ends else terms.length_ms,
+    )
     return (
         KeepRecord(finding.evidence or (finding.finding,), finding.basis),
-        SendNotice(msgspec.structs.replace(notice, notice=case.notice or notice.notice, grace_ms=grace)),
+        SendNotice(named),
     )
 
 
@@ -100,7 +109,8 @@ def changed(case: MeasureCase, change: Change) -> tuple[Act, ...]:
 def notify_of_restoration(turn: Turn[MeasureCase, msgspec.Struct], case: MeasureCase) -> SendNotice:
     """The party is notified that the measure stands again."""
     reason = "the heavier measure that had taken its place was annulled: this one stands again"
-    return SendNotice(_notice(turn, case, subject="measure", reason=reason))
+    notice = _notice(turn, case, subject="measure", reason=reason)
+    return SendNotice(msgspec.structs.replace(notice, until=case.order.until if case.order is not None else case.until))
 
 
 def _order(turn: Turn[MeasureCase, msgspec.Struct], case: MeasureCase, measure: Measure, *, until: int | None) -> Order:
@@ -147,4 +157,6 @@ def _notice(
         appeal=turn.terms.appeal,
         evidence=finding.evidence,
         figures=finding.figures,
+        channel=finding.channel,
+        at=finding.time,
     )

@@ -63,6 +63,16 @@ async def test_a_case_is_noted_on_handed_over_and_goes_its_way_all_the_same(conf
         for wrong in ({}, {"month": "November"}, {"month": "2026-13"}):
             assert (await client.get("/v1/statistics", **wrong)).faults().keys() == {"month"}
 
+        bare = (await client.post("/v1/complaints", {"subscriber": "+8613800138000", "channel": "sms"})).case
+        await client.show(bare, state="incomplete")
+        letter = (await client.get(f"/v1/cases/{bare}/letter", by="agent")).body
+        assert str(letter["text"]).startswith("补正材料告知书")
+        assert "对方号码或者发送方" in str(letter["text"])
+        assert "+8613800138000" in str(letter["text"])
+        assert "13800138000" not in str((await client.get(f"/v1/cases/{bare}/letter", by="read-only")).body)
+        for by, about in (("desk", case), ("sender", bare)):
+            assert (await client.get(f"/v1/cases/{about}/letter", by=by)).status == 404
+
         stranger = await client.act(case, "assigned", to="centre:2")
         assert stranger.faults().keys() == {"to"}
         assert "desk:17, desk:18" in str(stranger.body["faults"])

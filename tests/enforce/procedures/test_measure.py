@@ -89,6 +89,8 @@ def test_a_notice_tells_measure_reason_evidence_grace_and_where_to_appeal() -> N
         grace_ms=DAY,
         appeal="tel:12300;phone-context=+86",
         evidence=("W-1",),
+        at=finding().time,
+        lasts_ms=TERMS.measure("suspend").length_ms,
     )
     assert act(effects, KeepRecord).evidence == ("W-1",)
     assert not acts(effects, WriteOrder)
