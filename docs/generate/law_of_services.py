@@ -71,10 +71,22 @@ ARTICLES: Final[tuple[Article, ...]] = (
                 "(4)",
                 "It keeps the records.",
                 "保存有关记录",
-                ("stream/enforce/procedures/effects.py", Row("measure", "in-force", "found")),
-                tests(_MEASURE, "later_findings_join_and_are_kept_and_counted_once"),
-                "The archive that keeps the bytes behind the references is work to come; until then topics keep what "
-                "the duties need for ever.",
+                (
+                    "stream/enforce/procedures/effects.py",
+                    "stream/warning/holding.py",
+                    "stream/kafka/topics.py",
+                    Row("measure", "in-force", "found"),
+                ),
+                (
+                    *tests(_MEASURE, "later_findings_join_and_are_kept_and_counted_once"),
+                    *tests(
+                        "warning/test_holding",
+                        "a_copy_bears_the_digest_of_the_whole_and_says_what_is_not_as_it_was_named",
+                    ),
+                    *tests("operate/test_guarantees", "a_cluster_as_it_must_be_has_no_difference"),
+                ),
+                "What cases did and told stands in its topics for ever, what a hold names is copied to `held`. What "
+                "stands elsewhere (a file, a letter) is a reference: the archive that keeps it is work to come.",
             ),
             Sentence(
                 "(5)",

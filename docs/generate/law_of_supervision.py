@@ -161,9 +161,23 @@ ARTICLES: Final[tuple[Article, ...]] = (
                 "(1)",
                 "Who finds content that the law prohibits stops it at once.",
                 "立即停止传输",
-                (Rule("15"), Row("prohibited-content", "new", "discovered"), Row("measure", "new", "found")),
                 (
-                    *tests(_AUTHORITIES, "prohibited_content_is_stopped_kept_and_reported_at_once"),
+                    Rule("15"),
+                    "stream/warning/blocked.py",
+                    Row("prohibited-content", "new", "discovered"),
+                    Row("prohibited-content", "flagged", "seconded"),
+                    Row("measure", "new", "found"),
+                ),
+                (
+                    *tests(
+                        _AUTHORITIES,
+                        "prohibited_content_is_stopped_kept_and_reported_at_once",
+                        "what_the_filter_blocked_is_kept_and_reported_and_suspends_nobody_before_a_person_has_looked",
+                    ),
+                    *tests(
+                        "warning/test_watch",
+                        "what_the_filter_blocked_opens_one_case_of_its_sender_and_day_however_often_it_is_read",
+                    ),
                     *tests(_MEASURE, "what_must_be_stopped_at_once_is_told_in_the_same_step"),
                     *tests(_RULES, "a_prohibited_term_is_found_whatever_stands_between_its_characters"),
                 ),
@@ -180,11 +194,16 @@ ARTICLES: Final[tuple[Article, ...]] = (
                 "(3)",
                 "It reports to the state organs.",
                 "向国家有关机关报告",
-                (Row("prohibited-content", "new", "discovered"),),
-                tests(
-                    _AUTHORITIES,
-                    "prohibited_content_is_stopped_kept_and_reported_at_once",
-                    "a_stop_for_prohibited_content_stands_on_two_persons_word_and_on_evidence",
+                (Row("prohibited-content", "new", "discovered"), "stream/notify/loop.py"),
+                (
+                    *tests(
+                        _AUTHORITIES,
+                        "prohibited_content_is_stopped_kept_and_reported_at_once",
+                        "a_stop_for_prohibited_content_stands_on_two_persons_word_and_on_evidence",
+                    ),
+                    *tests(
+                        "notify/test_connector", "notices_are_delivered_by_mail_and_web_and_each_attempt_is_recorded"
+                    ),
                 ),
                 "That a second person confirms within the hour is our reading of Article 22: nobody was told before.",
             ),
@@ -204,7 +223,11 @@ ARTICLES: Final[tuple[Article, ...]] = (
             ),
         ),
         ways("complaints", "a_complaint_about_prohibited_content_stops_its_sender_at_once")
-        + ways("measures", "what_nobody_seconds_within_the_hour_is_annulled"),
+        + ways(
+            "measures",
+            "what_nobody_seconds_within_the_hour_is_annulled",
+            "what_the_filter_blocks_opens_a_case_and_suspends_nobody_before_a_person_has_looked",
+        ),
     ),
     Article(
         (33,),
@@ -261,18 +284,26 @@ ARTICLES: Final[tuple[Article, ...]] = (
                 "34 (1)",
                 "Companies cooperate with an inspection and hand over what it asks for.",
                 "予以配合并按照要求提供相关材料",
-                ("stream/enforce/api/case_index.py", Row("measure", "new", "found")),
+                (
+                    "stream/enforce/api/case_index.py",
+                    "stream/enforce/api/search.py",
+                    "stream/enforce/api/statistics.py",
+                    Row("measure", "new", "found"),
+                ),
                 tests(_WAYS, "prohibited_content_and_inspections_are_found_by_people"),
                 "Open: the export of rows, proofs and evidence belongs to the archive, which is work to come. Cases "
-                "are read by API and `wurao case`; what an inspection finds is a finding.",
+                "are searched, read and counted by API and `wurao case`; what an inspection finds is a finding.",
             ),
             Sentence(
                 "35 (1)",
                 "The regulator records the inspection.",
                 "记录监督检查的情况",
-                (),
-                (),
-                "The record is the regulator's own. That wurao records each look is work to come with the archive.",
+                ("stream/enforce/api/looks.py", "stream/model/accesses.py"),
+                tests(
+                    "enforce/api/test_privacy",
+                    "no_answer_tells_the_accused_of_who_complained_or_who_only_reads_a_number_and_each_look_is_recorded",
+                ),
+                "The regulator's record is its own; what it was shown here stands in `accesses`.",
             ),
             Sentence(
                 "35 (2)",
@@ -302,8 +333,10 @@ ARTICLES: Final[tuple[Article, ...]] = (
                     Row("listing", "proposed", "clock"),
                     Clock("object"),
                     Clock("listed"),
+                    "stream/enforce/api/register.py",
                 ),
-                tests(
+                tests("enforce/api/test_register", "an_entry_is_in_force_from_its_beginning_to_before_its_end")
+                + tests(
                     _AUTHORITIES,
                     "nobody_is_listed_before_being_told_and_heard",
                     "an_objection_that_was_withdrawn_may_be_made_anew_in_its_time",

@@ -85,8 +85,7 @@ async def what_is_wrong_with_a_filing_is_told_and_a_refusal_has_its_reason(on: S
     refusal: Json = {"outcome": "refuse", "reason": "the same was sent in May", "standing": STANDING}
     await on.decide(filed.case, "weighed", refusal, by="regulator")
     await on.case(filed.case, "refused")
-    await on.written(topics.DELIVERIES, case=filed.case, outcome="delivered")
-    assert any("the same was sent in May" in text for text in on.mails_to("bodies@mail.example"))
+    await on.mailed("bodies@mail.example", refusal["reason"])
     await on.answers(_sent(filed.case, filing), "campaign_unknown")
 
 
@@ -117,7 +116,7 @@ async def an_emergency_is_sent_first_and_owes_two_words_and_its_filing(on: Stage
     assert (sent.status, sent.faults()) == (202, lacking)
     case = sent.case
     await on.case(case, "sent-first")
-    await on.written(topics.REPORTS, case=case, to="regulator")
+    await on.reported(case, "regulator")
     await on.answers({**urgent, "campaign": case}, "emergency", urgent=True)
     await on.answers({**urgent, "campaign": case, "text": "全场八折"}, "unlicensed", urgent=True)
 

@@ -25,9 +25,7 @@ async def a_complaint_is_asked_for_what_it_lacks_and_goes_its_whole_way(on: Stag
     await on.case(case, "incomplete")
     early = await on.tried(case, "forwarded", {"to": "山海"}, by="centre")
     assert (early.status, early.body["possible"]) == (409, ["served"])
-    await on.written(topics.DELIVERIES, case=case, outcome="delivered")
-    (asked,) = on.mails_to("user0@mail.example")
-    assert "text or evidence" in asked
+    await on.mailed("user0@mail.example", "text or evidence")
 
     # What completes it starts the clock; what the user refuses waits for nobody.
     assert (await on.client.post(f"/v1/complaints/{case}", more, by="agent")).lacking() == []
@@ -60,7 +58,9 @@ async def a_complaint_is_asked_for_what_it_lacks_and_goes_its_whole_way(on: Stag
         await on.refused_to((*others("desk", "centre"), "accused"), case, event, done)
         await on.act(case, event, done, by=by)
         await on.case(case, state)
-    assert "its traffic is stopped" in on.mails_to("user0@mail.example")[-1]
+    await on.mailed("user0@mail.example", done["detail"])
+    await on.reported(case, "company")
+    await on.reported(case, "complaint-centre", about=done["detail"])
 
     await on.answers(on.advertising(sender, neighbour), "consented")
     await on.until_due(measure, "grace")
@@ -92,7 +92,7 @@ async def a_complaint_about_prohibited_content_stops_its_sender_at_once(on: Stag
     assert suspended["basis"] == "prohibited-content"
     found = await on.case_of("prohibited-content", sender, state="found")
     for to in ("state-organs", "regulator"):
-        await on.written(topics.REPORTS, case=found, to=to)
+        await on.reported(found, to)
     await on.written(topics.HOLDS, case=filed.case, basis="prohibited-content")
 
     # Who found it does not confirm it; another does, within the hour.
@@ -107,7 +107,7 @@ async def a_complaint_about_prohibited_content_stops_its_sender_at_once(on: Stag
     await on.case(measure, "lifted")
     await on.answers(on.service(sender), "service")
     for to in ("state-organs", "regulator"):
-        await on.written(topics.REPORTS, case=found, to=to, about=outcome["detail"])
+        await on.reported(found, to, about=outcome["detail"])
 
 
 async def a_spoofed_number_is_held_against_nobody_and_the_answer_is_served_by_hand(on: Stage) -> None:
@@ -130,7 +130,7 @@ async def a_spoofed_number_is_held_against_nobody_and_the_answer_is_served_by_ha
     assert named.faults().keys() == {"party"}
     await on.decide(case, "verified", spoofed, by="desk")
     await on.case(case, "confirmed")
-    report = await on.written(topics.REPORTS, case=case, basis="number-use")
+    report = await on.reported(case, "company", basis="number-use")
     assert "find and close the route" in str(report["about"])
     call: Json = {"kind": "call", "from": BANK_LINE, "to": user, "purpose": "service"}
     await on.answers({**call, "verstat": "TN-Validation-Failed-A"}, "spoofed_number")
@@ -184,8 +184,8 @@ async def a_dispute_after_a_missed_clock_is_not_early_and_is_decided_for_the_use
     await on.refused_to((*others("desk", "appeals-body"), "agent"), case, "dispute-decided", ruling)
     await on.decide(case, "dispute-decided", ruling, by="appeals-body")
     await on.case(case, "decided-for-user")
-    await on.written(topics.DELIVERIES, case=case, outcome="delivered")
-    assert str(ruling["reason"]) in on.mails_to("user4@mail.example")[-1]
+    await on.mailed("user4@mail.example", ruling["reason"])
+    await on.reported(case, "appeals-body")
     await on.measure_of(sender, state="warned")
 
     # What the complaint owes is still owed, until the user takes it back.

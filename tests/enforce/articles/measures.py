@@ -129,6 +129,34 @@ async def what_nobody_seconds_within_the_hour_is_annulled(on: Stage) -> None:
     await on.answers(on.service(sender), "service")
 
 
+async def what_the_filter_blocks_opens_a_case_and_suspends_nobody_before_a_person_has_looked(on: Stage) -> None:
+    """Article 32: once a sender and day, with the blocked messages as evidence, under hold."""
+    sender = "ORG-FLAGGED"
+    service = on.service(sender)
+    blocked = await on.answers({**service, "text": "刷单返利，日入过千"}, "prohibited_content")
+    assert blocked["verdict"] == "block"
+    case = await on.case_of("prohibited-content", sender, state="flagged")
+    for to in ("state-organs", "regulator"):
+        await on.reported(case, to)
+    await on.written(topics.HOLDS, case=case, basis="prohibited-content")
+    for topic in (topics.DECISIONS, topics.EVENTS_SMS):
+        held = await on.held(case, topic)
+        assert held["outcome"] == "copied"
+    await on.answers(service, "service")
+    await on.refused_to(others("desk"), case, "seconded", {})
+    await on.act(case, "seconded", {"detail": "it is"}, by="desk")
+    await on.case(case, "found")
+    await on.answers(service, "suspended")
+    assert (await on.tried(case, "seconded", {}, by="desk")).status == 409, "it takes another person"
+    await on.act(case, "seconded", {}, by="other-desk")
+    await on.case(case, "under-investigation")
+    outcome: Json = {"outcome": "confirmed", "detail": "it was fraud"}
+    await on.decide(case, "investigated", outcome, by="desk")
+    await on.case(case, "confirmed")
+    await on.reported(case, "regulator", about=outcome["detail"])
+    await on.answers(service, "suspended")
+
+
 async def an_order_of_the_regulator_about_a_national_number_is_obeyed_until_the_regulator_revokes_it(on: Stage) -> None:
     """Article 37: with its document, at once, whatever way the number is written."""
     calls: list[Json] = [
@@ -160,7 +188,7 @@ async def an_order_of_the_regulator_about_a_national_number_is_obeyed_until_the_
     kindness: Json = {"reason": "kindness"}
     for undone, event in ((measure, "lift"), (case, "revoked")):
         await on.refused_to((*others("regulator"), "far-regulator"), undone, event, kindness)
-    await on.written(topics.REPORTS, case=case, about="the measure is in force")
+    await on.reported(case, "regulator", about="the measure is in force")
     await on.decide(case, "revoked", {"reason": "the fault was found"}, by="regulator")
     await on.case(case, "revoked")
     await on.case(measure, "lifted")
@@ -181,6 +209,8 @@ async def who_was_punished_is_listed_once_told_and_not_heard_from(on: Stage) -> 
     await on.case(punished.case, "listed")
     entry = await on.written(topics.LISTINGS, document="2026-18")
     assert int(str(entry["until"])) - int(str(entry["from"])) == 3 * 365 * DAY_MS
+    shown = await on.client.get("/v1/listings", by="read-only", party="sender|ORG-PUNISHED")
+    assert [one["document"] for one in orjson.loads(orjson.dumps(shown.body["listings"]))] == ["2026-18"]
 
 
 async def what_an_inspection_asks_for_is_handed_over_masked_and_what_it_finds_is_a_finding(on: Stage) -> None:
@@ -197,6 +227,8 @@ async def what_an_inspection_asks_for_is_handed_over_masked_and_what_it_finds_is
             break
         after = {"after": str(page.body["after"])}
     assert measure in {one["case"] for one in lines}
+    looked = await on.written(topics.ACCESSES, actor="auditor:1")
+    assert looked["cases"] == [one["case"] for one in lines[:10]], "who looked at what stands on record"
     shown = [await on.client.get(f"/v1/cases/{one['case']}", by="read-only") for one in lines]
     text = orjson.dumps([one.body for one in shown]).decode()
     assert not [user for user in USERS if user[3:] in text]

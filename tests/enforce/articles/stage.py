@@ -1,5 +1,5 @@
-"""Where the articles are shown: filter, enforce with its API, and notify as processes on a genuine broker, a mail
-server, a web server, and a clock that many stories share.
+"""Where the articles are shown: filter, watch, enforce with its API, and notify as processes on a genuine broker, a
+mail server, a web server, and a clock that many stories share.
 
 Each story waits for its own moments (`Stage.until`); once all of them wait, the clock of the control plane is moved on
 to the first of these. So weeks pass in seconds, in their order, and nobody's grace is over while he still acts. That
@@ -28,13 +28,14 @@ from stream.kafka.topics import EXPECTED
 from stream.model import topics
 from stream.model.cases import CaseView
 from stream.model.codec import decode_as
-from stream.model.registry import Expression, FileRecord, NumberEntry, Sender
+from stream.model.registry import Expression, FileRecord, NumberEntry, Sender, Wordlist
 from stream.testbed.processes import WuraoProcess, environment_with, free_ports, wurao_command
 from tests.enforce.api.harness import TOKENS, Answer, ApiClient, Json, config_for, eventually, write_tokens
 from tests.enforce.harness import EnforceProcess
 from tests.filter.harness import PARTITIONS, Broker, FilterProcess
 from tests.notify.sinks import MailSink, WebSink, mail_sink, web_sink
 from tests.registrar.harness import RegistrarProcess
+from tests.warning.harness import WatchProcess
 
 HOUR_MS: Final = 3_600_000
 DAY_MS: Final = 24 * HOUR_MS
@@ -52,9 +53,10 @@ READ: Final = (
     topics.DELIVERIES,
     topics.REPORTS,
     topics.HOLDS,
+    topics.HELD,
     topics.LISTINGS,
     topics.ORDERS,
-    topics.EXPRESSIONS,
+    topics.ACCESSES,
     topics.DEAD_LETTER,
 )
 
@@ -88,6 +90,7 @@ SENDERS: Final = {
     "ORG-APPEALS": "10690106",
     "ORG-PUNISHED": "10690107",
     "ORG-INSPECTED": "10690108",
+    "ORG-FLAGGED": "10690109",
 }
 """Each story has a sender of its own, by the beginning of its ports."""
 USERS: Final = tuple(f"+861380013800{number}" for number in range(1, 10))
@@ -348,6 +351,16 @@ class Stage:
         )
         return self.tail.all(topic, **fields)[0]
 
+    async def held(self, case: str, topic: str) -> Json:
+        """What was copied for a case from a topic, once it is there."""
+
+        def found() -> list[Json]:
+            copied = self.tail.all(topics.HELD, case=case)
+            return [one for one in copied if str(one["place"]).startswith(f"{topic}:")]
+
+        await self.tail.seen(lambda: bool(found()), what=lambda: f"{case}: nothing of {topic} is held")
+        return found()[0]
+
     # ---- traffic
 
     async def decision(self, event: Json, *, urgent: bool = False) -> Json:
@@ -391,10 +404,23 @@ class Stage:
         lines = "".join(f'"{to}" = "{address}"\n' for to, address in self.contacts.items())
         (self.directory / "contacts.toml").write_text(f"[contacts]\n{lines}", encoding="utf-8")
 
-    def mails_to(self, mailbox: str) -> list[str]:
-        """The texts that came to a mailbox."""
-        places = range(len(self.mail.mails))
-        return [self.mail.text(place) for place in places if self.mail.header(place, "To") == mailbox]
+    async def mailed(self, mailbox: str, said: object) -> str:
+        """The mail that came to a mailbox and says so, once it is there."""
+
+        def texts() -> list[str]:
+            places = range(len(self.mail.mails))
+            return [self.mail.text(place) for place in places if self.mail.header(place, "To") == mailbox]
+
+        await self.tail.seen(
+            lambda: any(str(said) in text for text in texts()), what=lambda: f"{mailbox}: no {said} in {texts()}"
+        )
+        return next(text for text in texts() if str(said) in text)
+
+    async def reported(self, case: str, to: str, **fields: object) -> Json:
+        """The report of a case to an office, once it has arrived there."""
+        report = await self.written(topics.REPORTS, case=case, to=to, **fields)
+        await self.written(topics.DELIVERIES, notice=report["report"], outcome="delivered")
+        return report
 
 
 def registry() -> list[FileRecord]:
@@ -409,7 +435,7 @@ def registry() -> list[FileRecord]:
         for name, prefix in SENDERS.items()
     ]
     line = NumberEntry(BANK_LINE, "call", ("commercial", "service"))
-    return [*ports, *consents, Sender(BANK, "山海银行", "95588", "active", (line,))]
+    return [*ports, *consents, Wordlist("fraud", ("刷单返利",)), Sender(BANK, "山海银行", "95588", "active", (line,))]
 
 
 def _notify(broker: Broker, directory: Path, clock: Path, mail: MailSink) -> WuraoProcess:
@@ -470,6 +496,7 @@ async def stage(broker: Broker, directory: Path, contacts: Callable[[str], Mappi
             processes = (
                 FilterProcess(broker, directory / "filter"),
                 RegistrarProcess(broker, directory / "registrar"),
+                WatchProcess(broker, directory),
                 enforce,
                 _notify(broker, directory, offset, mail),
             )

@@ -25,11 +25,11 @@ STORIES: Final[list[Callable[[Stage], Coroutine[None, None, None]]]] = [
 
 
 def _contacts(web: str) -> Mapping[str, str]:
-    """Senders by webhook, bodies and users by mail; the fourth user and the one who disputes alone have no address."""
+    """Senders and offices by webhook, bodies and users by mail; the fourth user has no address."""
     senders = {f"sender|{sender}": web for sender in SENDERS}
     users = {f"subscriber|{user}": f"mailto:user{place}@mail.example" for place, user in enumerate(USERS)}
     del users[f"subscriber|{USERS[3]}"]
-    return {**senders, **users, "campaign|*": "mailto:bodies@mail.example"}
+    return {**senders, **users, "office|*": web, "campaign|*": "mailto:bodies@mail.example"}
 
 
 async def test_every_article_goes_its_way_on_a_genuine_broker(broker: Broker, tmp_path: Path) -> None:
