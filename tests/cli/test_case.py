@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import orjson
 import pytest
 
+from stream.cli import case_check
 from stream.cli.main import main
 from stream.model import topics
 from stream.model.codec import encode
@@ -16,6 +17,7 @@ from stream.model.control import Listing, Party
 from stream.model.fields import TIME_MAX
 from stream.testbed.processes import environment_with, wurao_command
 from tests.enforce.api.harness import ApiClient, config_for, running_api, token_of
+from tests.enforce.procedures.world import DAY, TERMS, at
 from tests.filter.harness import Broker, write
 
 LISTINGS = (
@@ -246,3 +248,12 @@ def test_check_says_offline_what_a_form_lacks_a_line_for_each(
     assert bool(err) == (not lines)
     assert all(line.startswith(wanted) for line, wanted in zip(printed, lines, strict=False)), printed
     assert len(printed) >= len(lines)
+
+
+def test_check_says_of_a_filing_that_its_days_ahead_reach_into_a_year_that_nobody_announced() -> None:
+    december = at("2026-12-21 10:00")
+    filing = {**FILING, "from": december + 60 * DAY, "until": december + 61 * DAY}
+    checked = case_check.check(filing, TERMS, december)
+    assert checked.faults == ()
+    assert "make-up days are not announced" in (checked.note or "")
+    assert case_check.check(FILING, TERMS, 1794000000000).note is None

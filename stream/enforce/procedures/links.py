@@ -11,7 +11,7 @@ The top-level domains are those of the Public Suffix List's part for IANA's root
 
 import re
 from collections.abc import Iterator
-from ipaddress import AddressValueError, IPv4Address
+from ipaddress import AddressValueError, IPv6Address
 from typing import Final, NamedTuple
 from unicodedata import category
 
@@ -24,8 +24,11 @@ _TOP_LEVEL: Final = PublicSuffixList(only_icann=True, accept_unknown=False)
 _COMMON: Final = frozenset(["com", "cn", "net", "org", "gov", "edu", "top", "xyz", "cc", "vip", "wang"])
 """What a top-level domain must be where its dot may as well end a sentence: no words of any language."""
 
-_HANZI_LONGEST: Final = 4
-"""Characters of the longest top-level domain that is written in them; after it, Chinese goes on without a space."""
+_LETTERS_LONGEST: Final = 11
+"""Characters of the longest top-level domain that is not of a to z; after it, Chinese goes on without a space."""
+
+_MARKS: Final = "".join(c for c in map(chr, range(0x10000)) if category(c).startswith("M"))
+"""Which are part of words in the scripts of India: a dozen top-level domains have one."""
 
 _SHOWN_MAX: Final = 60
 _LABEL_SHOWN_MAX: Final = 10
@@ -34,13 +37,17 @@ _LABEL_SHOWN_MAX: Final = 10
 _DOT: Final = ".。·•・‧∙⋅点"
 _TOKEN: Final = re.compile(
     rf"(?P<dot>(?P<bracketed> ?[\[({{<【〔] ?(?:[{_DOT}]|dot) ?[\])}}>】〕] ?)| dot | ?[{_DOT}] ?)"
-    r"|(?P<ascii>[a-z0-9-]+)|(?P<word>[^\Wa-z0-9_点]+)|(?:.)",
+    rf"|(?P<ascii>[a-z0-9-]+)|(?P<word>(?:[^\Wa-z0-9_点]|[{_MARKS}])+)|(?:.)",
     re.DOTALL,
 )
 _LETTER_BY_LETTER: Final = re.compile(rf"(?<![a-z0-9-])[a-z0-9](?: [a-z0-9{_DOT}]){{3,}}(?![a-z0-9-])")
 _SCHEME: Final = re.compile(r"(?P<name>\w{1,30})? ?: ?[/\\] ?[/\\]")
-_IP: Final = re.compile(rf"(?<![\d{_DOT}])\d{{1,3}}(?: ?[{_DOT}] ?\d{{1,3}}){{3}}(?![\d])")
-_IP_PARTS: Final = re.compile(r"\d+")
+_BYTE: Final = r"(?:0x[0-9a-f]{1,2}|0?\d{1,3})"
+_IP: Final = re.compile(rf"(?<![\d{_DOT}]){_BYTE}(?: ?[{_DOT}] ?{_BYTE}){{3}}(?!\d)")
+_IP_PARTS: Final = re.compile(_BYTE)
+_IP6: Final = re.compile(r"(?<![0-9a-f:])(?:[0-9a-f]{0,4}:){2,7}[0-9a-f]{0,4}(?![0-9a-f:])")
+_IP6_DIGITS_MIN: Final = 4
+"""Hexadecimal digits of an address: `9::30` is a time that somebody mistyped."""
 
 _UNSEEN: Final = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0000-\U000e0fff]"
@@ -61,6 +68,7 @@ def links(text: str) -> tuple[str, ...]:
     read = _as_read(text)
     found = [f"{match['name'] or ''}://" for match in _SCHEME.finditer(read)]
     found += (match[0].replace(" ", "") for match in _IP.finditer(read) if _is_ip(match[0]))
+    found += (match[0] for match in _IP6.finditer(read) if _is_ip6(match[0]))
     for chain in _chains(read):
         if (domain := _domain(chain)) is not None:
             found.append(domain)
@@ -74,11 +82,23 @@ def _as_read(text: str) -> str:
 
 
 def _is_ip(text: str) -> bool:
+    """Whether a browser reads it as an address: in decimal, in octal after a 0, in hexadecimal after 0x."""
+    return all(_byte(part) < 256 for part in _IP_PARTS.findall(text))
+
+
+def _byte(part: str) -> int:
     try:
-        IPv4Address(".".join(_IP_PARTS.findall(text)))
+        return int(part, 16 if part.startswith("0x") else 8 if part.startswith("0") else 10)
+    except ValueError:  # 08 is decimal, if anything
+        return int(part)
+
+
+def _is_ip6(text: str) -> bool:
+    try:
+        IPv6Address(text)
     except AddressValueError:
         return False
-    return True
+    return len(text.replace(":", "")) >= _IP6_DIGITS_MIN
 
 
 def _chains(text: str) -> Iterator[list[_Label]]:
@@ -122,10 +142,10 @@ def _domain(chain: list[_Label]) -> str | None:
 
 
 def _top_level(label: _Label) -> str | None:
-    """The top-level domain that a label is, or begins with where it is Chinese."""
+    """The top-level domain that a label is, or begins with where it is not of a to z."""
     if label.is_ascii:
         return label.text if _TOP_LEVEL.publicsuffix(label.text) == label.text else None
-    beginnings = (label.text[:length] for length in range(min(len(label.text), _HANZI_LONGEST), 1, -1))
+    beginnings = (label.text[:length] for length in range(min(len(label.text), _LETTERS_LONGEST), 1, -1))
     return next((one for one in beginnings if _TOP_LEVEL.publicsuffix(one) == one), None)
 
 
