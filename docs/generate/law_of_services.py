@@ -97,6 +97,7 @@ ARTICLES: Final[tuple[Article, ...]] = (
                     Row("measure", "in-force", "appealed"),
                     Row("appeal", "pending", "decided"),
                     Rule("2"),
+                    "stream/letters/letter.py",
                 ),
                 (
                     *tests(
@@ -107,6 +108,10 @@ ARTICLES: Final[tuple[Article, ...]] = (
                         "only_a_heavier_measure_that_should_not_have_been_gives_its_place_back",
                     ),
                     *tests(_AUTHORITIES, "an_appeal_is_decided_for_one_side_and_both_hear_of_it"),
+                    *tests(
+                        "letters/test_letters",
+                        "a_measure_names_article_channel_measure_duration_incident_and_where_to_appeal",
+                    ),
                     *tests(
                         _RULES,
                         "the_way_to_an_appeal_is_open_even_to_the_suspended",

@@ -1,6 +1,7 @@
 """`docs/openapi.yaml`: the control plane's API as OpenAPI 3.1, from its table of operations and its structs."""
 
 from importlib.metadata import version
+from inspect import cleandoc
 from typing import Final
 
 import msgspec
@@ -143,7 +144,7 @@ def _operation(operation: Operation, names: dict[type[msgspec.Struct], str]) -> 
     said: Schema = {
         "operationId": operation.name,
         "summary": operation.summary.splitlines()[0],
-        "description": f"{operation.summary}\n\nRoles: {', '.join(operation.roles)}.",
+        "description": f"{operation.summary}\n\n{_asked_for(operation)}Roles: {', '.join(operation.roles)}.",
     }
     if parameters:
         said["parameters"] = parameters
@@ -166,6 +167,12 @@ def _body(writing: WriteOperation, names: dict[type[msgspec.Struct], str]) -> Sc
         return _ref(_request(writing))
     events = dict.fromkeys(act.event for row in (*ACTS.values(), WORK) for act in row)
     return {"oneOf": [_ref(names[event]) for event in events]}
+
+
+def _asked_for(operation: Operation) -> str:
+    """What the parameters of a query mean."""
+    query = operation.query if isinstance(operation, ReadOperation) else None
+    return "" if query is None else f"{cleandoc(query.__doc__ or '')}\n\n"
 
 
 def _query(kind: type[msgspec.Struct]) -> list[Schema]:

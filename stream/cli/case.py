@@ -137,7 +137,9 @@ def _add_list(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         metavar="WHEN",
         help="a date of Shanghai (2026-10-09), with a time of day or not, or milliseconds since the epoch",
     )
-    listing.add_argument("--breached", action="store_true", help="only those that missed a term")
+    listing.add_argument(
+        "--breached", action=argparse.BooleanOptionalAction, help="only those that missed a term, or that missed none"
+    )
     listing.add_argument("--ended", action="store_true", help="also those that have ended")
     listing.add_argument("--limit", metavar="N", type=int, default=50, help="lines of a page (default: 50)")
     listing.add_argument("--after", metavar="TEXT", help="the next page, as the last one named it")
@@ -160,7 +162,24 @@ class _Named(msgspec.Struct, frozen=True):
 
 
 async def _list(client: Client, arguments: argparse.Namespace) -> int:
-    asked = {
+    asked = asked_of(arguments)
+    body = await client.ask("/v1/cases", query={name: value for name, value in asked.items() if value})
+    if arguments.json:
+        print(body.decode())
+        return 0
+    page = msgspec.json.decode(body, type=CasePage)
+    rows = [("DUE", "CASE", "PROCEDURE", "STATE", "CLOCK", "PARTY", "WITH"), *(_row(line) for line in page.cases)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for row in rows:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    if page.after:
+        print(f"{'' if page.cases else 'none among the first; '}more: --after {page.after}", file=sys.stderr)
+    return 0
+
+
+def asked_of(arguments: argparse.Namespace) -> dict[str, str | None]:
+    """The query, by the API's names. Raises `CommandError`."""
+    return {
         "procedure": arguments.procedure,
         "state": arguments.state,
         "party": given_or_read(arguments.party or ""),
@@ -174,23 +193,11 @@ async def _list(client: Client, arguments: argparse.Namespace) -> int:
         "mine": "true" if arguments.mine else None,
         "unassigned": "true" if arguments.unassigned else None,
         "due_before": _moment("--due-before", arguments.due_before),
-        "breached": "true" if arguments.breached else None,
+        "breached": None if arguments.breached is None else str(arguments.breached).lower(),
         "ended": "true" if arguments.ended else None,
         "limit": str(arguments.limit),
         "after": arguments.after,
     }
-    body = await client.ask("/v1/cases", query={name: value for name, value in asked.items() if value})
-    if arguments.json:
-        print(body.decode())
-        return 0
-    page = msgspec.json.decode(body, type=CasePage)
-    rows = [("DUE", "CASE", "PROCEDURE", "STATE", "CLOCK", "PARTY", "WITH"), *(_row(line) for line in page.cases)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
-    if page.after:
-        print(f"{'' if page.cases else 'none among the first; '}more: --after {page.after}", file=sys.stderr)
-    return 0
 
 
 async def _show(client: Client, arguments: argparse.Namespace) -> int:

@@ -1,5 +1,6 @@
 """`wurao case` as a person runs it, against the API over HTTP."""
 
+import argparse
 import asyncio
 import hashlib
 from datetime import datetime
@@ -9,8 +10,12 @@ from zoneinfo import ZoneInfo
 import orjson
 import pytest
 
-from stream.cli import case_check
+from stream.cli import case, case_check
+from stream.cli.case import COMPLETED, RESOURCES, asked_of
 from stream.cli.main import main
+from stream.enforce.api.operations import ERASURE, READINGS, WRITINGS
+from stream.enforce.api.permissions import WORK
+from stream.enforce.api.search import CaseQuery
 from stream.model import topics
 from stream.model.codec import encode
 from stream.model.control import Listing, Party
@@ -156,6 +161,45 @@ def test_without_a_token_the_setting_is_named(
     monkeypatch.delenv("WURAO_API__TOKEN", raising=False)
     assert main(["case", "list"]) == 1
     assert "WURAO_API__TOKEN" in capsys.readouterr().err
+
+
+COMMANDS = {
+    "list-cases": "case list",
+    "show-case": "case show",
+    "show-letter": "case letter",
+    "list-listings": "case listings",
+    "count-month": "case statistics",
+    "export-subscriber": "subscriber export",
+    "erase-subscriber": "subscriber erase",
+    "noted": "case note",
+    "attached": "case attach",
+    "assigned": "case assign",
+    "decide": "case decide",
+}
+"""Operations of the API and acts that have verbs of their own; the rest is filed (`RESOURCES`)."""
+
+
+def test_every_read_and_act_of_the_api_has_its_command(capsys: pytest.CaptureFixture[str]) -> None:
+    filed = {writing.path.split("/")[2] for writing in WRITINGS if writing.body is not None}
+    assert filed == set(RESOURCES.values())
+    completed = {writing.path.split("/")[2] for writing in WRITINGS if writing.body and "{case}" in writing.path}
+    assert completed == {RESOURCES[what] for what in COMPLETED}
+    others = {writing.name for writing in WRITINGS if writing.body is None}
+    names = {*(reading.name for reading in READINGS), ERASURE.name, *(act.name for act in WORK), *others}
+    assert names == COMMANDS.keys()
+    for words in COMMANDS.values():
+        with pytest.raises(SystemExit) as ended:
+            main([*words.split(), "--help"])
+        assert ended.value.code == 0
+        assert f" {words} " in capsys.readouterr().out.splitlines()[0]
+
+
+def test_a_list_is_asked_by_every_parameter_of_the_api() -> None:
+    parser = argparse.ArgumentParser()
+    case.add(parser.add_subparsers())
+    assert asked_of(parser.parse_args(["case", "list"])).keys() == set(CaseQuery.__struct_fields__)
+    asked = asked_of(parser.parse_args(["case", "list", "--no-breached", "--mine", "--since", "2026-10-01"]))
+    assert (asked["breached"], asked["mine"], asked["received_from"]) == ("false", "true", "1790784000000")
 
 
 FILING: dict[str, object] = {

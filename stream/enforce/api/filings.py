@@ -29,7 +29,7 @@ from stream.registry import emergency
 from stream.registry.admission import Admission
 from stream.registry.registry import Registry
 
-MEND: Final = "mend it, and state it for this case"
+MEND: Final = "mend it, and state it for this case: POST /v1/filings/{case}, or `wurao case file campaign --case CASE`"
 MEND_SENT: Final = "it is sent all the same: look at it; the body or the regulator takes it back (`withdraw`)"
 REGISTER: Final = "state `register`: true for this case, and `numbers` that nobody has become its own"
 
