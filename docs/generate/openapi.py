@@ -54,7 +54,8 @@ _REFUSALS: Final = {
     "400": "Something is missing or wrong; `faults` lists it, twenty things at most.",
     "401": "No known token.",
     "403": "The token may not do this.",
-    "404": "No such case, none that this caller may see, or one that ended long ago and stands in `cases` alone.",
+    "404": "No such case, none that this caller may see, or one that ended long ago and stands in `cases` alone; or no "
+    "such path.",
     "409": "The case does not take this now (`possible` says what it would take), or what was said comes too late.",
     "422": "The `Idempotency-Key` came with another body before.",
     "408": "The body has not come within `http.body_timeout_ms`.",
@@ -130,6 +131,7 @@ def _operation(operation: Operation, names: dict[type[msgspec.Struct], str]) -> 
     if operation.name in ("file-appeal", "file-dispute"):
         refusals.append("404")
     if "{number}" in operation.path:
+        refusals.append("404")
         parameters.append({"name": "number", "in": "path", "required": True, "schema": {"type": "string"}})
     if isinstance(operation, ErasureOperation):
         refusals += ["408", "413", "415"]

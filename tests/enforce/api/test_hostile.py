@@ -34,6 +34,7 @@ from tests.enforce.api.harness import (
     running_api,
     token_of,
 )
+from tests.enforce.procedures.pools import SUBSCRIBER
 from tests.filter.harness import Broker
 from tests.patience import LONG_S
 
@@ -282,7 +283,7 @@ def headers_of() -> st.SearchStrategy[dict[str, bytes]]:
 
 def targets(path: str, cases: list[str]) -> st.SearchStrategy[bytes]:
     case = st.one_of(
-        st.sampled_from(cases),
+        st.sampled_from([*cases, quote(SUBSCRIBER, safe="")]),
         TEXTS.filter(bool).map(lambda text: quote(text[:500].encode("utf-8", "surrogatepass"), safe="")),
         st.binary(min_size=1, max_size=20).map(lambda raw: quote_from_bytes(raw, safe="")),
     )
@@ -292,7 +293,7 @@ def targets(path: str, cases: list[str]) -> st.SearchStrategy[bytes]:
     queries = st.dictionaries(st.sampled_from((*names, "else", "%FF")), value, max_size=3)
     return st.builds(
         lambda case, query: (
-            path.replace("{case}", case)
+            path.replace("{case}", case).replace("{number}", case)
             + "?" * bool(query)
             + "&".join(f"{name}={what}" for name, what in query.items())
         ).encode("ascii")[:8_000],
