@@ -264,6 +264,12 @@ ARTICLES: Final[tuple[Article, ...]] = (
                         "a_link_or_advertisement_is_flagged_at_once_and_goes_out",
                     ),
                     *tests(_FORMS, "an_emergency_never_reaches_further_than_its_body_meant"),
+                    *tests(
+                        "enforce/api/test_filings",
+                        "what_makes_it_no_emergency_is_refused_with_what_is_allowed_and_what_comes_next",
+                        "what_the_record_of_its_sender_lacks_is_said_at_once_and_holds_nothing_up",
+                        "the_same_act_registers_what_the_record_lacks",
+                    ),
                     *tests("registry/test_admission", "an_emergency_is_a_public_bodys_and_ends_in_three_days"),
                 ),
                 "No by-pass (our reading): a public body's sender alone, and three days at most, renewed.",

@@ -54,6 +54,8 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         "  wurao case file complaint - < complaint.json    # so that no list of processes shows its number\n"
         "  wurao case check filing.json                    # offline: what it lacks, a line for each\n"
         "  wurao case file campaign filing.json\n"
+        "  wurao case file campaign emergency.json         # sent at once; the answer says what is wrong with it\n"
+        "  wurao case decide P-bcdf-ghjk-mnpq-rstv seconded   # another officer, within the hour\n"
         "  wurao case decide C-bcdf-ghjk-mnpq-rstv forwarded --set to=ORG-1042\n"
         "  wurao case decide M-F-1 served --set notice=N-M-F-1-1 --set at:=1795500000000 --set how=courier \\\n"
         "      --set to='legal department'                 # by one officer, and the same by another\n"

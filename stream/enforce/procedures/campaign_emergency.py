@@ -31,7 +31,7 @@ from stream.enforce.procedures.campaign_case import (
     Renewed,
     WithdrawCampaign,
 )
-from stream.enforce.procedures.clocks import Clock, ClockFired
+from stream.enforce.procedures.clocks import Clock, ClockFired, start
 from stream.enforce.procedures.effects import Act, Alert, ClearClock, SendNotice, SendReport, SetClock, WriteCampaign
 from stream.enforce.procedures.engine import Condition, Done, RowBuilder, Turn, breach, fired
 from stream.enforce.procedures.messages import Seconded
@@ -174,12 +174,12 @@ def _ask_owed(turn: Turn[CampaignCase, Filed]) -> Done[CampaignCase]:
 
 def _second(turn: Turn[CampaignCase, Seconded]) -> Done[CampaignCase]:
     """Another person has confirmed it."""
-    return Done(msgspec.structs.replace(turn.case, seconded=turn.event), over(turn, "second"))
+    return Done(msgspec.structs.replace(turn.case, seconded=turn.event), over(turn, "second", again("second")))
 
 
 def _confirm(turn: Turn[CampaignCase, Confirmed]) -> Done[CampaignCase]:
     """The regulator has confirmed it."""
-    return Done(msgspec.structs.replace(turn.case, confirmed=turn.event), over(turn, "confirm"))
+    return Done(msgspec.structs.replace(turn.case, confirmed=turn.event), over(turn, "confirm", again("confirm")))
 
 
 def _renew(turn: Turn[CampaignCase, Renewed]) -> Done[CampaignCase]:
@@ -190,23 +190,29 @@ def _renew(turn: Turn[CampaignCase, Renewed]) -> Done[CampaignCase]:
     filing = msgspec.structs.replace(filing_of(turn.case), until=until)
     case = msgspec.structs.replace(turn.case, campaign=campaign, filing=filing, confirmed=None)
     report = _report(turn, f"an emergency campaign was renewed: {turn.event.reason}")
-    return Done(case, (WriteCampaign(campaign), window(campaign, turn.now), report, turn.clock("confirm")))
+    acts = (*over(turn, again("confirm")), WriteCampaign(campaign), window(campaign, turn.now), report)
+    return Done(case, (*acts, turn.clock("confirm")))
 
 
 def _unseconded(turn: Turn[CampaignCase, ClockFired]) -> Done[CampaignCase]:
     """A breach, told to the regulator; while it may be sent people are alerted again. It is not stopped."""
-    again = (turn.clock("second"),) if is_open(turn.case, turn.now) else ()
-    if "second" in turn.case.breached:
-        return Done(turn.case, (Alert("decision", "second"), *again))
     told = _report(turn, "an emergency campaign was sent, and no second person has confirmed it in time")
-    return Done(turn.case, (*breach(turn).acts, told, *again))
+    return Done(turn.case, (*breach(turn).acts, told, *_again(turn, "second")))
+
+
+def _second_again(turn: Turn[CampaignCase, ClockFired]) -> Done[CampaignCase]:
+    """People are alerted again, once a term while it may be sent."""
+    return Done(turn.case, (Alert("decision", "second"), *_again(turn, "second")))
 
 
 def _unconfirmed(turn: Turn[CampaignCase, ClockFired]) -> Done[CampaignCase]:
-    """A breach; the regulator is told again, once a term while it may be sent. It is not stopped."""
-    again = (turn.clock("confirm"),) if is_open(turn.case, turn.now) else ()
-    told = _report(turn, "an emergency campaign waits for the regulator's confirmation")
-    return Done(turn.case, (*breach(turn).acts, told, *again))
+    """A breach; the regulator is told again while it may be sent. It is not stopped."""
+    return Done(turn.case, (*breach(turn).acts, _waits(turn), *_again(turn, "confirm")))
+
+
+def _confirm_again(turn: Turn[CampaignCase, ClockFired]) -> Done[CampaignCase]:
+    """The regulator is told again and people are alerted, once a term while it may be sent."""
+    return Done(turn.case, (Alert("decision", "confirm"), _waits(turn), *_again(turn, "confirm")))
 
 
 def _owed_breach(turn: Turn[CampaignCase, ClockFired]) -> Done[CampaignCase]:
@@ -255,6 +261,22 @@ def _filed(turn: Turn[CampaignCase, Filed]) -> tuple[CampaignCase, tuple[Act, ..
     return msgspec.structs.replace(case, campaign=campaign), (WriteCampaign(campaign),)
 
 
+def again(duty: Literal["second", "confirm"]) -> str:
+    """The clock by which what was missed is told again: no duty of its own, and so not one that can be kept."""
+    return f"{duty}-again"
+
+
+def _again(turn: Turn[CampaignCase, ClockFired], duty: Literal["second", "confirm"]) -> tuple[Act, ...]:
+    if not is_open(turn.case, turn.now):
+        return ()
+    due = start(turn.terms.term(duty), turn.now, turn.terms.calendar).due
+    return (SetClock(Clock(again(duty), due)),)
+
+
+def _waits(turn: Turn[CampaignCase, ClockFired]) -> SendReport:
+    return _report(turn, "an emergency campaign waits for the regulator's confirmation")
+
+
 def _report(turn: Turn[CampaignCase, msgspec.Struct], about: str) -> SendReport:
     return turn.report(to="regulator", about=about, basis=BASIS)
 
@@ -281,7 +303,9 @@ SENT = (
     row(S.SENT_FIRST, Confirmed,        None,         _confirm, CONFIRM),
     row((S.SENT_FIRST, S.SETTLED), Renewed, S.SENT_FIRST, _renew, RENEWABLE),
     row(S.SENT_FIRST, ClockFired,       None,         _unseconded, fired("second")),
+    row(S.SENT_FIRST, ClockFired,       None,         _second_again, fired(again("second"))),
     row(S.SENT_FIRST, ClockFired,       None,         _unconfirmed, fired("confirm")),
+    row(S.SENT_FIRST, ClockFired,       None,         _confirm_again, fired(again("confirm"))),
     row(S.SENT_FIRST, ClockFired,       None,         _owed_breach, fired("owed-filing")),
     row(S.SENT_FIRST, ClockFired,       None,         _pass, fired("window")),
     row(S.SENT_FIRST, WithdrawCampaign, None,         _stop_sending),

@@ -3,6 +3,7 @@
 import msgspec
 import pytest
 
+from stream.enforce.cases import case_history
 from stream.enforce.procedures import fitness
 from stream.enforce.procedures.campaign import (
     PROCEDURE,
@@ -169,7 +170,7 @@ def test_what_nobody_confirms_is_alerted_and_told_again_and_not_stopped() -> Non
     assert case.breached == ("second",)
     assert act(effects, Alert) == Alert("breach", "second")
     assert "no second person has confirmed it" in act(effects, SendReport).report.about
-    case, effects = due(case, "second")  # once an hour, as long as it may be sent
+    case, effects = due(case, "second-again")  # once an hour, as long as it may be sent
     assert (case.breached, act(effects, Alert)) == (("second",), Alert("decision", "second"))
     assert not acts(effects, SendReport)
     assert not acts(effects, WriteCampaign)
@@ -184,10 +185,20 @@ def test_what_nobody_confirms_is_alerted_and_told_again_and_not_stopped() -> Non
 
 def test_the_regulator_is_told_once_a_day_while_it_may_be_sent() -> None:
     case = after(Filed(but(until=NOW + 72 * HOUR))).case
-    for _ in range(2):
-        case, effects = due(case, "confirm")
+    for clock in ("confirm", "confirm-again", "confirm-again"):
+        case, effects = due(case, clock)
         assert acts(effects, SendReport)
-        assert "confirm" in running(case)
+    assert case.breached == ("confirm",)
+    assert "confirm-again" not in running(case), "its three days are over"
+
+
+def test_a_word_that_comes_late_keeps_no_term() -> None:
+    case = due(after(Filed(but(until=NOW + 72 * HOUR))).case, "second").case
+    late = took(advance(PROCEDURE, case, SECONDED, NOW + 90 * MINUTE, TERMS)).case
+    assert "second-again" in running(case) - running(late)
+    assert not case_history.kept(
+        case.clocks, late.clocks, SECONDED, NOW + 90 * MINUTE, state=late.state.value, ended=False
+    )
 
 
 def test_an_owed_filing_that_is_late_is_a_breach_and_owed_still() -> None:
@@ -234,7 +245,7 @@ def test_an_emergency_that_is_taken_back_still_owes_what_it_owed() -> None:
     assert case.state == CampaignState.SENT_FIRST
     assert act(effects, WriteCampaign).campaign.status == "withdrawn"
     assert running(case) == {"second", "confirm", "owed-filing"}
-    assert "second" not in running(due(case, "second").case), "nobody is told again of what is over"
+    assert "second-again" not in running(due(case, "second").case), "nobody is told again of what is over"
     assert after(WHOLE, WithdrawCampaign("the river fell"), SECONDED, CONFIRMED).case.state == CampaignState.FINISHED
 
 
