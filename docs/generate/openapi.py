@@ -132,7 +132,11 @@ def _operation(operation: Operation, names: dict[type[msgspec.Struct], str]) -> 
         refusals.append("404")
     if "{number}" in operation.path:
         refusals.append("404")
-        parameters.append({"name": "number", "in": "path", "required": True, "schema": {"type": "string"}})
+    parameters += [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        for name in ("number", "sender")
+        if f"{{{name}}}" in operation.path
+    ]
     if isinstance(operation, ErasureOperation):
         refusals += ["408", "413", "415"]
     if writes:

@@ -14,6 +14,7 @@ from bloom.bitmaps import WillStats
 from bloom.snapshot import SnapshotMeta
 from stream.cli.common import Meter, add_config, add_json, config_of, failed, print_json, private_file, run_guarded, say
 from stream.cli.registry_import import add_import
+from stream.cli.registry_reads import add_reads
 from stream.clock import now_ms
 from stream.config import Config, ConfigError, keys_of
 from stream.feed import snapshots
@@ -68,11 +69,13 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         "  wurao registry export --out registry.ndjson\n"
         "  wurao registry snapshot --out /var/lib/wurao/snapshots\n"
         "  wurao registry inspect --topics\n"
+        "  wurao registry owner 1069012345 --channel sms\n"
         "\nEach has its own help: wurao registry import --help",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    verbs = command.add_subparsers(metavar="import|export|snapshot|inspect", required=True)
+    verbs = command.add_subparsers(metavar="import|export|snapshot|inspect|owner|sender", required=True)
     add_import(verbs)
+    add_reads(verbs)
     exporting = verbs.add_parser(
         "export",
         help="all records from the topics, as NDJSON",

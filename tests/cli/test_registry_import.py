@@ -171,6 +171,12 @@ def test_numbers_of_another_sender_are_imported_once_the_hand_over_is_stated(reg
     ]
     assert wurao.asked("registry", "import", path)["already"] == 2, "what stands may be written again"
 
+    owner = ("registry", "owner", "1067-0199", "--channel", "sms")
+    assert wurao.run(*owner).stdout == "ORG-7, by its prefix 106701\n"
+    assert wurao.run(*owner, "--at", str(T)).stdout == "nobody's\n"
+    history = wurao.run("registry", "sender", "ORG-6").stdout.splitlines()
+    assert [line.rpartition("; ")[2] for line in history] == ["106701 (sms), 1066 (sms)", "1066 (sms)"]
+
 
 def test_offline_the_same_door_is_kept(tmp_path: Path) -> None:
     wurao = Wurao(tmp_path)

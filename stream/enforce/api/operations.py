@@ -14,6 +14,7 @@ from stream.enforce.api.api_request import ApiRequest, ConditionalWrite, Express
 from stream.enforce.api.auth import Role
 from stream.enforce.api.letters_shown import LetterQuery, LetterShown
 from stream.enforce.api.register import ListingQuery
+from stream.enforce.api.registry_reads import OwnerQuery
 from stream.enforce.api.responses import Accepted, CasePage, CaseShown, ListingPage
 from stream.enforce.api.search import CaseQuery
 from stream.enforce.api.statistics import MonthQuery, MonthStatistics
@@ -21,6 +22,7 @@ from stream.enforce.api.subscriber_file import Erased, SubscriberFile
 from stream.enforce.api.subscribers import Reasoned
 from stream.model.control import Appeal, Complaint, Direction, Dispute, Filing, Finding, Punishment
 from stream.model.registry import Expression, Order
+from stream.model.requests import OwnerRecord, SenderHistory, SubscriberRecord
 
 OFFICES: Final[tuple[Role, ...]] = ("desk", "regulator")
 EVERYBODY: Final[tuple[Role, ...]] = get_args(Role)
@@ -56,7 +58,17 @@ class WriteOperation:
 class ReadOperation:
     """An operation that changes nothing."""
 
-    name: Literal["list-cases", "show-case", "list-listings", "count-month", "export-subscriber", "show-letter"]
+    name: Literal[
+        "list-cases",
+        "show-case",
+        "list-listings",
+        "count-month",
+        "export-subscriber",
+        "show-subscriber",
+        "show-owner",
+        "show-sender",
+        "show-letter",
+    ]
     path: str
     summary: str
     answer: type[msgspec.Struct]
@@ -114,6 +126,13 @@ READINGS: Final[tuple[ReadOperation, ...]] = (
             ListingPage, query=ListingQuery),
     ReadOperation("count-month", "/v1/statistics", "What is counted of a month, as the caller's body sees cases.",
             MonthStatistics, COUNTING, MonthQuery),
+    ReadOperation("show-subscriber", "/v1/subscribers/{number}",
+            "What one person said, in order of receipt, and which of it counts. It is recorded, with the `reason`.",
+            SubscriberRecord, FOR_A_USER, Reasoned),
+    ReadOperation("show-owner", "/v1/numbers/{number}", "Whose a sending number is on a channel, or was at a moment.",
+            OwnerRecord, COUNTING, OwnerQuery),
+    ReadOperation("show-sender", "/v1/senders/{sender}", "A sender's records, one after another.", SenderHistory,
+            COUNTING),
     ReadOperation("export-subscriber", "/v1/subscribers/{number}/file",
             "All that is kept of one person, and what is kept elsewhere, on what duty and until when. It is recorded, "
             "with the `reason`.", SubscriberFile, FOR_A_USER, Reasoned),

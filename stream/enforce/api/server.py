@@ -19,7 +19,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from stream import letters, logs
 from stream.clock import WallClock, now_ms
 from stream.config import Config, ConfigError, keys_of
-from stream.enforce.api import auth, intake, names, permissions, register, request_parsing, search
+from stream.enforce.api import auth, intake, names, permissions, register, registry_reads, request_parsing, search
 from stream.enforce.api.api_request import ApiRequest, ConditionalWrite, Expressed, OrderWrite, SendersWrite, Write
 from stream.enforce.api.auth import Caller
 from stream.enforce.api.case_feed import CaseFeed
@@ -96,6 +96,9 @@ DRAIN_S_MAX: Final = 5.0
 """How long requests in flight may take once the API stops."""
 
 Operation = ReadOperation | WriteOperation | ErasureOperation
+
+OF_THE_REGISTRY: Final = frozenset(("show-subscriber", "export-subscriber", "show-owner", "show-sender"))
+"""Readings that the registrar answers."""
 
 Answer = tuple[int, msgspec.Struct]
 """Status and body."""
@@ -220,8 +223,8 @@ class ApiServer:
             return 202, await self._accepted(operation, request, caller, index)
         if operation.name == "list-cases":
             return 200, await self._page(index, request.query, caller)
-        if isinstance(operation, ErasureOperation) or operation.name == "export-subscriber":
-            return 200, await self._of_subscriber(operation, request, caller)
+        if isinstance(operation, ErasureOperation) or operation.name in OF_THE_REGISTRY:
+            return 200, await self._of_registry(operation, request, caller)
         if operation.name == "list-listings":
             return 200, await self._listing_page(request.query, caller)
         if operation.name == "count-month":
@@ -243,8 +246,12 @@ class ApiServer:
         possible, view = permissions.possible(view, caller), shown(view, caller)
         return CaseShown(line_of(view, caller), view.body, possible)
 
-    async def _of_subscriber(self, operation: Operation, request: web.Request, caller: Caller) -> msgspec.Struct:
-        """One person's file, or its erasure. Raises `Problem`."""
+    async def _of_registry(self, operation: Operation, request: web.Request, caller: Caller) -> msgspec.Struct:
+        """What the registrar is asked for: of one person, or whose a number is, or of a sender. Raises `Problem`."""
+        if operation.name == "show-owner":
+            return await registry_reads.owner(self._ask, request.match_info["number"], request.query, caller)
+        if operation.name == "show-sender":
+            return await registry_reads.sender(self._ask, request.match_info["sender"], caller)
         number, now = request.match_info["number"], self._clock.now()
         stated: Fields = dict(request.query)
         if operation is ERASURE:
@@ -252,6 +259,8 @@ class ApiServer:
         async with self._reading("what is kept of this subscriber"):
             if operation is ERASURE:
                 return await self._subscribers.erase(number, stated, caller, now)
+            if operation.name == "show-subscriber":
+                return await self._subscribers.show(number, stated, caller, now)
             return await self._subscribers.file(number, stated, caller, now)
 
     async def _record(

@@ -47,18 +47,25 @@ class Subscribers:
         self._config, self._terms = config, terms
         self._ask, self._record, self._writer = ask, record, writer
 
+    async def show(self, number: str, stated: Fields, caller: Caller, moment: int) -> SubscriberRecord:
+        """What the person said, and which of it counts, once it is recorded that it was asked for. Raises `Problem`."""
+        subscriber = self._whom(number, caller)
+        reason = self._reason(stated, moment)
+        found = await self._said(subscriber, caller)
+        hidden = masked(subscriber)
+        await self._record(looks.look(caller, moment, operation="show-subscriber", subscriber=hidden, reason=reason))
+        return found
+
     async def file(self, number: str, stated: Fields, caller: Caller, moment: int) -> SubscriberFile:
         """The person's file, once it is recorded that it was asked for. Raises `Problem`, `KafkaError`."""
         subscriber = self._whom(number, caller)
         reason = self._reason(stated, moment)
-        answer = await self._ask(RegistryRequest(names.fresh(), now_ms(), caller.actor, ask=AskSubscriber(subscriber)))
-        if not isinstance(answer.result, SubscriberRecord):
-            raise _not_admitted(answer)
+        said = await self._said(subscriber, caller)
         views = await views_naming(self._config, subscriber, client=CLIENT)
         orders = await orders_on(self._config, subscriber, client=CLIENT)
         file = files.file_of(
             subscriber,
-            answer.result.expressions,
+            said.expressions,
             orders,
             views,
             moment,
@@ -96,6 +103,12 @@ class Subscribers:
             cases_count=len(erasable.gone),
             kept=(*files.of_registry(answer), *erasable.kept, *files.elsewhere(moment, self._config)),
         )
+
+    async def _said(self, subscriber: str, caller: Caller) -> SubscriberRecord:
+        answer = await self._ask(RegistryRequest(names.fresh(), now_ms(), caller.actor, ask=AskSubscriber(subscriber)))
+        if not isinstance(answer.result, SubscriberRecord):
+            raise _not_admitted(answer)
+        return answer.result
 
     def _reason(self, stated: Fields, moment: int) -> str:
         reading = FormContext(self._terms.numbering, moment)

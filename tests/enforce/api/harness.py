@@ -206,7 +206,8 @@ def keeps_the_contract(method: str, path: str, status: int, body: object) -> Non
     """The answer is one that docs/openapi.yaml has for this path and status."""
     parts = path.split("/")
     if parts[3:4]:
-        parts[3] = "{number}" if parts[2] == "subscribers" else "{case}"
+        named = {"subscribers": "{number}", "numbers": "{number}", "senders": "{sender}"}
+        parts[3] = named.get(parts[2], "{case}")
     responses = CONTRACT["paths"]["/".join(parts)][method]["responses"]
     assert str(status) in responses, f"{method} {path}: {status} is not documented: {body}"
     _validator("/".join(parts), method, status).validate(body)

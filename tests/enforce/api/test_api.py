@@ -118,6 +118,37 @@ async def test_a_subscribers_word_is_in_the_register_at_once(config: Config) -> 
         assert [one.key for one in await client.records(topics.EXPRESSIONS)] == [record.key] * 2
 
 
+async def test_what_somebody_said_is_shown_with_a_reason_and_recorded_and_whose_a_number_is_to_offices(
+    config: Config,
+) -> None:
+    path = "/v1/subscribers/+8613800138000"
+    word = {"subscriber": "+8613800138000", "channel": "call", "will": "refuse", "source": "app"}
+    await register(config, ORG_7="10690999")
+    async with running_api(config, control_plane=False, registrar=True) as client:
+        assert (await client.post("/v1/expressions", {**word, "will": "lift"}, by="agent")).status == 202
+        assert (await client.post("/v1/expressions", word, by="agent")).status == 202
+        shown = await client.get(path, by="agent", reason="asked at the counter")
+        assert isinstance(shown.body["expressions"], list)
+        (one,) = shown.body["expressions"]
+        assert (one["expression"]["will"], one["counts"]) == ("refuse", True), "the last of its scope"
+        assert (await client.get(path, by="agent")).faults() == {"reason": "missing"}
+        assert (await client.get(path, by="other-agent", reason="so")).status == 403
+        assert (await client.get(path, by="regulator", reason="so")).status == 403
+        (access,) = [orjson.loads(record.value) for record in await client.records(topics.ACCESSES)]
+        assert (access["operation"], access["reason"]) == ("show-subscriber", "asked at the counter")
+        assert "13800138000" not in orjson.dumps(access).decode()
+
+        owner = await client.get("/v1/numbers/+86 1069099901", channel="sms")
+        assert owner.body == {"of": "owner", "sender": "ORG-7", "prefix": "10690999"}
+        before = await client.get("/v1/numbers/1069099901", channel="sms", at="1700000000000")
+        assert before.body == {"of": "owner", "sender": None, "prefix": None}
+        assert (await client.get("/v1/numbers/1069099901", by="sender", channel="sms")).status == 403
+        history = (await client.get("/v1/senders/ORG-7", by="regulator")).body["versions"]
+        assert isinstance(history, list)
+        assert [version["record"]["sender"] for version in history] == ["ORG-7"]
+        assert (await client.get("/v1/senders/ORG-70")).body["versions"] == []
+
+
 async def test_where_no_registrar_answers_it_is_said_and_asked_again_the_expression_is_written_once(
     config: Config,
 ) -> None:
