@@ -14,7 +14,7 @@ from stream.enforce.api import jurisdiction, request_parsing
 from stream.enforce.api.api_request import ApiRequest, Registration, SendersWrite, Write
 from stream.enforce.api.case_facts import case_of
 from stream.enforce.api.request_parsing import Fields
-from stream.enforce.api.responses import Accepted, Fault, faulty, forbidden
+from stream.enforce.api.responses import FAULTS_MAX, Accepted, Fault, faulty, forbidden
 from stream.enforce.procedures import campaign, campaign_emergency, fitness, ids
 from stream.enforce.procedures.campaign import CampaignCase
 from stream.enforce.procedures.campaign_acts import is_open
@@ -138,8 +138,8 @@ def _emergency(
         _refuse(request, known, found, registry)
         held_by = fitness.missing_in_emergency(known, wrong)
         note = _not_sent(held_by) if held_by else _sent(request, known)
-    flagged = tuple(fault for fault in found if fault.kind != "window")
-    answer = _answer(more.filing, fitness.missing(known, wrong), flagged, MEND_SENT, note)
+    flagged = tuple(fault for fault in found if fault.kind != "window")[:FAULTS_MAX]
+    answer = _answer(more.filing, fitness.missing(known, wrong), flagged, MEND if held_by else MEND_SENT, note)
     if held_by or request.caller.role == "sender":
         return _write(more.filing, answer)
     record = registry.senders.get(known.sender or "")

@@ -8,7 +8,7 @@ from stream.enforce.api.api_request import ApiRequest, SendersWrite, Write
 from stream.enforce.api.auth import Caller
 from stream.enforce.api.case_index import CaseIndex
 from stream.enforce.api.indexed_case import indexed
-from stream.enforce.api.responses import Accepted, Fault, Problem
+from stream.enforce.api.responses import FAULTS_MAX, Accepted, Fault, Problem
 from stream.enforce.cases import store
 from stream.enforce.procedures.campaign import PROCEDURE, CampaignCase, CampaignEvent, Confirmed, Filed
 from stream.enforce.procedures.engine import advance
@@ -132,6 +132,10 @@ def test_a_link_or_advertisement_is_named_in_the_answer_and_the_emergency_sent()
     answer = written(KNOWN, {"text": "【北京市卫生健康委】暴雨,雨具八折,见abc.cn,咨询12320"}).answer
     assert reasons(answer.faults) == ["link abc.cn", "reads like an advertisement: 八折"]
     assert all("it is sent all the same" in fault.mend for fault in answer.faults)
+    unsent = written(KNOWN, {"text": "【北京市卫生健康委】见abc.cn,咨询12320", "incident": None}).answer
+    assert [fault.mend for fault in unsent.faults] == [filings.MEND], "it is not sent yet"
+    many = "".join(f"a{place}.cn " for place in range(1_000))
+    assert len(written(KNOWN, {"text": many}).answer.faults) == FAULTS_MAX
 
 
 @pytest.mark.parametrize(
