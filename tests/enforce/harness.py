@@ -91,8 +91,6 @@ class Pure:
                     waiting += [out[:4] for out in self._step(arrival) if out.topic == topics.CASE_EVENTS]
                 case Forward():
                     waiting.append(case_event_out(arrival.event, PARTITIONS)[:4])
-                case None:
-                    pass
         return self
 
     def _step(self, arrival: Arrival) -> list[Out]:

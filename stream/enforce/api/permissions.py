@@ -81,6 +81,7 @@ ACTS: Final[dict[str, tuple[Act, ...]]] = {
         Act(appeal.WithdrawAppeal, _PARTY, _DESK),
     ),
     "dispute": (
+        Act(telling.Served, _DESK),
         Act(dispute.DisputeAccepted, _APPEALS, _DESK),
         Act(dispute.Declined, _APPEALS, _DESK),
         Act(dispute.CompanyAnswered, _DESK),
@@ -96,8 +97,12 @@ ACTS: Final[dict[str, tuple[Act, ...]]] = {
         Act(campaign.Confirmed, _REGULATOR, _DESK),
         Act(campaign.Renewed, _OFFICE),
     ),
-    "prohibited-content": (Act(messages.Seconded, _DESK), Act(prohibited.Investigated, _DESK)),
-    "regulator-order": (Act(regulator.Revoked, _REGULATOR),),
+    "prohibited-content": (
+        Act(telling.Served, _DESK),
+        Act(messages.Seconded, _DESK),
+        Act(prohibited.Investigated, _DESK),
+    ),
+    "regulator-order": (Act(telling.Served, _OFFICE), Act(regulator.Revoked, _REGULATOR)),
     "listing": (Act(telling.Served, _OFFICE), Act(messages.Lift, _REGULATOR)),
 }
 

@@ -31,7 +31,6 @@ from stream.enforce.procedures.case_work import WorkEvent
 from stream.enforce.procedures.clocks import ClockReckoned
 from stream.enforce.procedures.effects import ProcedureName
 from stream.enforce.procedures.messages import Appealed, MeasureChanged
-from stream.enforce.procedures.outlines import OUTLINES
 from stream.model import topics
 from stream.model.cases import DOCKET, CaseEvent, EscalationFinding
 from stream.model.codec import Undecodable, decode_as, encode
@@ -40,8 +39,6 @@ from stream.policy.numbering import Numbering
 
 MADE: Final = ("kind", "complaint", "filing", "appeal", "against", "party", "time", "refusal", "owner", "actor")
 """Fields of a complaint, filing or appeal that no person fills in: where these are wrong, a program is."""
-
-DELIVERED: Final = str(telling.Delivered.__struct_config__.tag)
 
 EscalationEvent = EscalationFinding | MeasureChanged
 
@@ -60,11 +57,6 @@ EVENTS: Final[dict[str, msgspec.json.Decoder[msgspec.Struct]]] = {
     DOCKET: msgspec.json.Decoder(EscalationEvent),
 }
 """How the event of a `CaseEvent` is read, by its procedure."""
-
-WAITING: Final[frozenset[ProcedureName]] = frozenset(
-    one.name for one in OUTLINES if any(line.event == DELIVERED for line in one.lines)
-)
-"""The procedures that wait for their notices to be delivered."""
 
 PROCEDURE_BY_LETTER: Final[dict[str, ProcedureName]] = {
     "M": "measure",
@@ -122,8 +114,8 @@ _LETTERS: Final = ", ".join(f"{letter}-" for letter in PROCEDURE_BY_LETTER)
 
 def read(
     position: RecordPosition, key: bytes | None, value: bytes | None, partitions: int, numbering: Numbering
-) -> Arrival | Forward | None:
-    """A record of an intake topic; None for one that no case needs. `partitions` is the partition count of all intake
+) -> Arrival | Forward:
+    """A record of an intake topic. `partitions` is the partition count of all intake
     topics. Raises `Undecodable`.
     """
     if value is None:
@@ -133,8 +125,6 @@ def read(
         raise Undecodable(f"wrong key: the key of a record of {position.topic} is the id of its case")
     if partition_of(found.key, partitions) != position.partition:
         raise Undecodable("wrong partition: its key belongs to another (murmur2 of the key, as the Java client has it)")
-    if isinstance(found, Arrival) and position.topic == topics.DELIVERIES and found.procedure not in WAITING:
-        return None
     return found
 
 

@@ -190,8 +190,6 @@ class CaseRuntime:
             await self._dead_letter(position, key, value, str(error))
             return "undecodable"
         match found:
-            case None:
-                return "ignored"
             case Forward():
                 out = case_event_out(found.event, self._partitions)
                 if (reason := _too_large([out])) is not None:

@@ -48,7 +48,7 @@ from stream.enforce.procedures.engine import (
     fired,
     warn,
 )
-from stream.enforce.procedures.telling import Served, ask, begin_supplement, over, waiting_rows
+from stream.enforce.procedures.telling import Served, ask, begin_supplement, over, report_rows, waiting_rows
 from stream.model.fields import CampaignStatus
 
 # ---- conditions
@@ -185,6 +185,7 @@ row = RowBuilder(CampaignCase)
 
 # fmt: off
 TABLE = (
+    *report_rows(row, (S.SENT_FIRST, S.SETTLED, S.FINISHED, S.WITHDRAWN)),
     row(FILED,        Filed,    None,         _ignore_repeat, NOTHING_NEW),
     *SENDING,
     row(BEING_FILED,  Filed,    S.INCOMPLETE, _ask, INCOMPLETE),

@@ -35,7 +35,7 @@ from stream.enforce.procedures.clocks import Clock, ClockFired, start
 from stream.enforce.procedures.effects import Act, Alert, ClearClock, SendNotice, SendReport, SetClock, WriteCampaign
 from stream.enforce.procedures.engine import Condition, Done, RowBuilder, Turn, breach, fired
 from stream.enforce.procedures.messages import Seconded
-from stream.enforce.procedures.telling import over
+from stream.enforce.procedures.telling import knowing, over
 from stream.enforce.procedures.terms import HOUR_MS, Terms
 from stream.model.control import Filing
 from stream.model.registry import Campaign
@@ -285,6 +285,7 @@ def _report(turn: Turn[CampaignCase, msgspec.Struct], about: str) -> SendReport:
 
 S = CampaignState
 row = RowBuilder(CampaignCase)
+CONFIRMING = knowing("regulator", _confirm)
 
 # fmt: off
 SENDING = (
@@ -298,9 +299,9 @@ SENT = (
     row(S.SENT_FIRST, Seconded,         S.FINISHED,   _second, _last("second", SECOND, once_over=True)),
     row(S.SENT_FIRST, Seconded,         S.SETTLED,    _second, _last("second", SECOND, once_over=False)),
     row(S.SENT_FIRST, Seconded,         None,         _second, SECOND),
-    row(S.SENT_FIRST, Confirmed,        S.FINISHED,   _confirm, _last("confirm", CONFIRM, once_over=True)),
-    row(S.SENT_FIRST, Confirmed,        S.SETTLED,    _confirm, _last("confirm", CONFIRM, once_over=False)),
-    row(S.SENT_FIRST, Confirmed,        None,         _confirm, CONFIRM),
+    row(S.SENT_FIRST, Confirmed,        S.FINISHED,   CONFIRMING, _last("confirm", CONFIRM, once_over=True)),
+    row(S.SENT_FIRST, Confirmed,        S.SETTLED,    CONFIRMING, _last("confirm", CONFIRM, once_over=False)),
+    row(S.SENT_FIRST, Confirmed,        None,         CONFIRMING, CONFIRM),
     row((S.SENT_FIRST, S.SETTLED), Renewed, S.SENT_FIRST, _renew, RENEWABLE),
     row(S.SENT_FIRST, ClockFired,       None,         _unseconded, fired("second")),
     row(S.SENT_FIRST, ClockFired,       None,         _second_again, fired(again("second"))),

@@ -62,7 +62,21 @@ from stream.enforce.procedures.engine import (
 )
 from stream.enforce.procedures.ids import dispute_case, prohibited_case
 from stream.enforce.procedures.messages import Disputed
-from stream.enforce.procedures.telling import Served, ask, begin_supplement, over, reached, waiting_rows
+from stream.enforce.procedures.telling import (
+    Delivered,
+    Served,
+    Told,
+    ask,
+    begin_supplement,
+    delivered_to,
+    knowing,
+    office_told,
+    over,
+    reached,
+    report_rows,
+    served_to,
+    waiting_rows,
+)
 from stream.model.cases import Discovered
 from stream.model.control import Addressee, Complaint, Finding, Grounds, Notice, NoticeSubject, Party
 from stream.model.registry import Expression
@@ -214,10 +228,21 @@ def _act(turn: Turn[ComplaintCase, ActedUpon]) -> Done[ComplaintCase]:
     return Done(msgspec.structs.replace(turn.case, outcome=turn.event.detail))
 
 
-def _reported(turn: Turn[ComplaintCase, Reported]) -> Done[ComplaintCase]:
-    """The centre gets the report, and the clock to answer the user starts."""
-    report = _report(turn, to="complaint-centre", about=turn.event.detail)
-    return Done(turn.case, (ClearClock("report"), turn.clock("answer"), report))
+def _send_report(turn: Turn[ComplaintCase, Reported]) -> Done[ComplaintCase]:
+    """The centre gets the report; until it has it, the clock to report runs on."""
+    return Done(turn.case, (_report(turn, to="complaint-centre", about=turn.event.detail),))
+
+
+def _reported(turn: Turn[ComplaintCase, Told]) -> Done[ComplaintCase]:
+    """The centre has the report, and the clock to answer the user starts."""
+    told = office_told(turn)
+    return Done(told.case, (*told.acts, *over(turn, "report"), turn.clock("answer")))
+
+
+def _answer_reporting(turn: Turn[ComplaintCase, Answered]) -> Done[ComplaintCase]:
+    """The same; the centre evidently has the report."""
+    asked = _answer(turn)
+    return Done(asked.case, (*over(turn, "report"), turn.clock("answer"), *asked.acts))
 
 
 def _answer(turn: Turn[ComplaintCase, Answered]) -> Done[ComplaintCase]:
@@ -343,6 +368,9 @@ row = RowBuilder(ComplaintCase)
 
 # fmt: off
 TABLE = (
+    row(S.REPORTING,   Delivered,  S.REPORTED,    _reported, delivered_to("complaint-centre")),
+    row(S.REPORTING,   Served,     S.REPORTED,    _reported, served_to("complaint-centre")),
+    *report_rows(row, (*WITH_COMPANY, S.REPORTING, S.REPORTED, S.ANSWERING, S.ANSWERED, S.DISPUTED, S.WITHDRAWN)),
     row(S.NEW,         Complained, S.RECEIVED,    _receive, COMPLETE),
     row(S.NEW,         Complained, S.INCOMPLETE,  _ask),
     row(OPEN,          Complained, None,          _ignore_repeat, NOTHING_NEW),
@@ -352,20 +380,20 @@ TABLE = (
     row(S.INCOMPLETE,  ClockFired,       None,          breach, fired("tell")),
     row(S.INCOMPLETE,  ClockFired,       S.LAPSED,      _lapse, fired("supplement")),
     row(S.RECEIVED,    Forwarded,  S.FORWARDED,   _forward),
-    row(S.FORWARDED,   Verified,   S.CONFIRMED,   _confirm_spoofed, SPOOFED),
-    row(S.FORWARDED,   Verified,   S.CONFIRMED,   _confirm_prohibited, PROHIBITED),
-    row(S.FORWARDED,   Verified,   S.CONFIRMED,   _confirm, CONFIRMED),
-    row(S.FORWARDED,   Verified,   S.UNCONFIRMED, _not_confirm, UNCONFIRMED),
+    row(S.FORWARDED,   Verified,   S.CONFIRMED,   knowing("company", _confirm_spoofed), SPOOFED),
+    row(S.FORWARDED,   Verified,   S.CONFIRMED,   knowing("company", _confirm_prohibited), PROHIBITED),
+    row(S.FORWARDED,   Verified,   S.CONFIRMED,   knowing("company", _confirm), CONFIRMED),
+    row(S.FORWARDED,   Verified,   S.UNCONFIRMED, knowing("company", _not_confirm), UNCONFIRMED),
     row(S.CONFIRMED,   ActedUpon,  S.ACTED,       _act),
-    row(S.ACTED,       Reported,   S.REPORTED,    _reported),
-    row(S.UNCONFIRMED, Reported,   S.REPORTED,    _reported),
+    row((S.ACTED, S.UNCONFIRMED), Reported, S.REPORTING, _send_report),
+    row(S.REPORTING,   Answered,   S.ANSWERING,   knowing("complaint-centre", _answer_reporting)),
     row(S.REPORTED,    Answered,   S.ANSWERING,   _answer),
     *waiting_rows(row, S.ANSWERING, S.ANSWERED, _answered),
     row((S.ANSWERED, S.DISPUTED), Disputed, S.DISPUTED, _dispute, SAME_PERSON),
     row((*OPEN, S.LAPSED, S.WITHDRAWN), Disputed, None, _dispute_meanwhile, SAME_PERSON),
     row(OPEN,          ComplaintWithdrawn,  S.WITHDRAWN,   _withdraw),
     row(OPEN,          ClockFired,       None,          warn, ANY_WARNING),
-    row((S.RECEIVED, *WITH_COMPANY, S.REPORTED, S.ANSWERING), ClockFired, None, breach, ANY_DUE),
+    row((S.RECEIVED, *WITH_COMPANY, S.REPORTING, S.REPORTED, S.ANSWERING), ClockFired, None, breach, ANY_DUE),
 )
 # fmt: on
 
@@ -386,7 +414,8 @@ PROCEDURE = Procedure[ComplaintCase](
         S.CONFIRMED: "verified: it was so; to be acted upon",
         S.UNCONFIRMED: "verified: it could not be confirmed; to be reported",
         S.ACTED: "acted upon; to be reported",
-        S.REPORTED: "reported; the user is to be answered within 3 working days",
+        S.REPORTING: "the report is on its way to the centre; the clock runs on until the centre has it",
+        S.REPORTED: "the centre has the report; the user is to be answered within 3 working days",
         S.ANSWERING: "the answer is on its way; the clock runs on until the user was reached",
         S.ANSWERED: "the user was answered",
         S.DISPUTED: "the user was answered, and has taken a dispute to the appeals body",

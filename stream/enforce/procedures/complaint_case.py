@@ -24,6 +24,7 @@ class ComplaintState(StrEnum):
     CONFIRMED = "confirmed"
     UNCONFIRMED = "unconfirmed"
     ACTED = "acted"
+    REPORTING = "reporting"
     REPORTED = "reported"
     ANSWERING = "answering"
     ANSWERED = "answered"
@@ -39,6 +40,7 @@ OPEN = (
     ComplaintState.CONFIRMED,
     ComplaintState.UNCONFIRMED,
     ComplaintState.ACTED,
+    ComplaintState.REPORTING,
     ComplaintState.REPORTED,
     ComplaintState.ANSWERING,
 )

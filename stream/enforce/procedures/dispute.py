@@ -28,6 +28,7 @@ from stream.enforce.procedures.engine import (
     warn,
 )
 from stream.enforce.procedures.messages import Disputed
+from stream.enforce.procedures.telling import Delivered, DeliveryFailed, Served, knowing, report_rows
 from stream.model.control import Addressee, Dispute, Finding, Notice, NoticeSubject
 from stream.model.fields import Name
 
@@ -107,7 +108,17 @@ WILL_ASK: Final = (
 """What the appeals body will ask for."""
 
 DisputeEvent = (
-    Disputed | DisputeAccepted | Declined | CompanyAnswered | Settled | DisputeDecided | DisputeWithdrawn | ClockFired
+    Disputed
+    | DisputeAccepted
+    | Declined
+    | CompanyAnswered
+    | Settled
+    | DisputeDecided
+    | DisputeWithdrawn
+    | Delivered
+    | DeliveryFailed
+    | Served
+    | ClockFired
 )
 
 FOR_USER = Condition[DisputeCase, DisputeDecided]("the user wins", lambda turn: turn.event.winner == "user")
@@ -234,16 +245,17 @@ row = RowBuilder(DisputeCase)
 
 # fmt: off
 TABLE = (
+    *report_rows(row, tuple(one for one in S if one != S.NEW)),
     row(S.NEW,          Disputed,        S.SUBMITTED,           _submit_early, ASKED_FOR_MORE),
     row(S.NEW,          Disputed,        S.SUBMITTED,           _submit),
-    row(S.SUBMITTED,    DisputeAccepted,        S.WITH_COMPANY,        _accept),
-    row(S.SUBMITTED,    Declined,        S.DECLINED,            _decline),
-    row(S.WITH_COMPANY, CompanyAnswered, S.HEARD,               _hear),
+    row(S.SUBMITTED,    DisputeAccepted,        S.WITH_COMPANY,        knowing("appeals-body", _accept)),
+    row(S.SUBMITTED,    Declined,        S.DECLINED,            knowing("appeals-body", _decline)),
+    row(S.WITH_COMPANY, CompanyAnswered, S.HEARD,               knowing("company", _hear)),
     row(OPEN,           ClockFired,            None,                  warn, ANY_WARNING),
     row(S.WITH_COMPANY, ClockFired,            S.HEARD,               _default, ANY_DUE),
-    row((S.WITH_COMPANY, S.HEARD), Settled, S.SETTLED,          _settle),
-    row(S.HEARD,        DisputeDecided,  S.DECIDED_FOR_USER,    _for_user, FOR_USER),
-    row(S.HEARD,        DisputeDecided,  S.DECIDED_FOR_COMPANY, _for_company, FOR_COMPANY),
+    row((S.WITH_COMPANY, S.HEARD), Settled, S.SETTLED,          knowing("appeals-body", _settle)),
+    row(S.HEARD,        DisputeDecided,  S.DECIDED_FOR_USER,    knowing("appeals-body", _for_user), FOR_USER),
+    row(S.HEARD,        DisputeDecided,  S.DECIDED_FOR_COMPANY, knowing("appeals-body", _for_company), FOR_COMPANY),
     row(OPEN,           DisputeWithdrawn,       S.WITHDRAWN,           _withdraw),
     row((S.SUBMITTED, S.HEARD), ClockFired,    None,                  breach, ANY_DUE),
 )
@@ -271,5 +283,5 @@ PROCEDURE = Procedure[DisputeCase](
     ended=frozenset((S.DECLINED, S.SETTLED, S.DECIDED_FOR_USER, S.DECIDED_FOR_COMPANY, S.WITHDRAWN)),
     state_of=lambda case: case.state,
     table=TABLE,
-    decisions=(Declined, Settled, DisputeDecided),
+    decisions=(Declined, Settled, DisputeDecided, Served),
 )

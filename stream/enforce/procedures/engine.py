@@ -15,7 +15,7 @@ One thing happens to the cases of all procedures and stands in no table: a clock
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Generic, NamedTuple, TypeVar
+from typing import Final, Generic, NamedTuple, TypeVar
 
 import msgspec
 
@@ -36,6 +36,7 @@ from stream.enforce.procedures.effects import Act, Alert, ClearClock, Effect, Pr
 from stream.enforce.procedures.ids import made_id
 from stream.enforce.procedures.terms import Terms
 from stream.model.control import Addressee, CaseId, Report
+from stream.model.fields import EventId
 
 C = TypeVar("C", bound="Case")
 E = TypeVar("E", bound=msgspec.Struct)
@@ -45,6 +46,13 @@ C_contra = TypeVar("C_contra", bound="Case", contravariant=True)
 E_contra = TypeVar("E_contra", bound=msgspec.Struct, contravariant=True)
 
 
+TELL_OFFICE: Final = "tell-office"
+"""The clock that runs while a report has not reached its office."""
+
+REPORTS_MAX: Final = 32
+"""Reports that a case remembers: more than a procedure has steps that send any."""
+
+
 class Proposal(msgspec.Struct, frozen=True):
     """A decision that one person proposed (when, in milliseconds), and that another has still to make."""
 
@@ -52,6 +60,16 @@ class Proposal(msgspec.Struct, frozen=True):
     at: int
     event: msgspec.Raw
     """without what tells one person's act from another's"""
+
+
+class ReportSent(msgspec.Struct, frozen=True):
+    """A report that a case has sent (`at`, milliseconds), and when and how it reached its office, once it has."""
+
+    report: EventId
+    to: Addressee
+    at: int
+    told: int | None = None
+    how: str | None = None
 
 
 class Case(msgspec.Struct, frozen=True):
@@ -64,6 +82,8 @@ class Case(msgspec.Struct, frozen=True):
     proposed: Proposal | None = None
     work: CaseWork | None = None
     """what offices do with it besides acting on it"""
+    reports: tuple[ReportSent, ...] = ()
+    """the last `REPORTS_MAX` that it has sent"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,16 +292,27 @@ def advance(
                 return _proposed(case, event, now, person)
             if case.proposed.person == person:
                 return _wrong(procedure, case, here, event, "the same person proposed it: another decides")
-        return _taken(procedure, transition, case, event, action())
+        return _taken(procedure, transition, case, event, action(), telling=_telling(now, terms))
     return _wrong(procedure, case, here, event, _unmet(here, event))
 
 
+def _telling(now: int, terms: Terms) -> SetClock:
+    """The clock by which a report is to have reached its office."""
+    return SetClock(start(terms.term(TELL_OFFICE), now, terms.calendar))
+
+
 def _taken(
-    procedure: Procedure[C], transition: Transition[C], before: C, event: msgspec.Struct, done: Done[C]
+    procedure: Procedure[C],
+    transition: Transition[C],
+    before: C,
+    event: msgspec.Struct,
+    done: Done[C],
+    *,
+    telling: SetClock,
 ) -> Stepped[C]:
     state = procedure.state_of(before) if transition.line.target is None else transition.line.target
     clocks = after_firing(before.clocks, event) if isinstance(event, ClockFired) else before.clocks
-    breached, acts = before.breached, done.acts
+    breached, acts, reports = before.breached, done.acts, done.case.reports
     for act in acts:
         match act:
             case SetClock():
@@ -290,8 +321,13 @@ def _taken(
                 clocks = without_clock(clocks, act.clock)
             case Alert(level="breach"):
                 breached = (*breached, act.about)
+            case SendReport(report=sent):
+                reports = (*reports, ReportSent(sent.report, sent.to, sent.time))
             case _:
                 pass
+    sent_any = len(reports) > len(done.case.reports)
+    if sent_any and state not in procedure.ended and all(clock.clock != TELL_OFFICE for clock in clocks):
+        acts, clocks = (*acts, telling), with_clock(clocks, telling.clock)
     if state in procedure.ended:
         acts = (*acts, *(ClearClock(clock.clock) for clock in clocks))
         clocks = ()
@@ -303,6 +339,7 @@ def _taken(
         step=step,
         clocks=clocks,
         breached=breached,
+        reports=reports[-REPORTS_MAX:],
         proposed=before.proposed if stays else None,
     )
     return Stepped(case, keyed(case.case, step, acts))

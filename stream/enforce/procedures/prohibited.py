@@ -25,6 +25,7 @@ from stream.enforce.procedures.engine import (
     Case,
     Condition,
     Done,
+    E,
     Procedure,
     RowBuilder,
     Turn,
@@ -34,6 +35,16 @@ from stream.enforce.procedures.engine import (
 )
 from stream.enforce.procedures.ids import measure_case
 from stream.enforce.procedures.messages import Change, Lift, MeasureChanged, Seconded
+from stream.enforce.procedures.telling import (
+    REPORT_DELIVERED,
+    REPORT_SERVED,
+    Delivered,
+    DeliveryFailed,
+    Served,
+    office_told,
+    over,
+    report_rows,
+)
 from stream.model.cases import BlockedContent, Discovered
 from stream.model.control import Addressee, Finding
 
@@ -50,9 +61,13 @@ class ProhibitedState(StrEnum):
     FLAGGED = "flagged"
     FOUND = "found"
     INVESTIGATED = "under-investigation"
+    REPORTING = "reporting"
     CONFIRMED = "confirmed"
     CLEARED = "cleared"
     UNCONFIRMED = "unconfirmed"
+
+
+Outcome = Literal["confirmed", "cleared"]
 
 
 class CountedTo(msgspec.Struct, frozen=True):
@@ -74,17 +89,21 @@ class ProhibitedCase(Case, frozen=True, kw_only=True):
     blocked_count: int = 0
     """events that the filter blocked, at least"""
     counted: tuple[CountedTo, ...] = ()
+    outcome: Outcome | None = None
+    """of the investigation"""
 
 
 class Investigated(msgspec.Struct, frozen=True, tag_field="event", tag="investigated"):
     """The investigation has come to an outcome."""
 
-    outcome: Literal["confirmed", "cleared"]
+    outcome: Outcome
     detail: str
     actor: str | None = None
 
 
-ProhibitedEvent = Discovered | Seconded | Investigated | MeasureChanged | ClockFired
+ProhibitedEvent = (
+    Discovered | Seconded | Investigated | MeasureChanged | Delivered | DeliveryFailed | Served | ClockFired
+)
 
 IS_PROHIBITED = Condition[ProhibitedCase, Discovered](
     "the finding is of prohibited content, and bears evidence",
@@ -104,6 +123,18 @@ BY_ANOTHER = Condition[ProhibitedCase, Seconded](
 )
 CONFIRMED = Condition[ProhibitedCase, Investigated]("it is confirmed", lambda turn: turn.event.outcome == "confirmed")
 CLEARED = Condition[ProhibitedCase, Investigated]("the party is cleared", lambda turn: turn.event.outcome == "cleared")
+
+
+def _last(told: Condition[Case, E], outcome: Outcome) -> Condition[ProhibitedCase, E]:
+    """The condition that with this the last report has arrived, and that the investigation came to this outcome."""
+    return Condition(
+        f"{told.says}, the last; the outcome is `{outcome}`",
+        lambda turn: (
+            told.holds(turn)
+            and turn.case.outcome == outcome
+            and sum(one.told is None for one in turn.case.reports) == 1
+        ),
+    )
 
 
 def _discover(turn: Turn[ProhibitedCase, Discovered]) -> Done[ProhibitedCase]:
@@ -156,17 +187,19 @@ def _note(turn: Turn[ProhibitedCase, MeasureChanged]) -> Done[ProhibitedCase]:
 
 
 def _confirm(turn: Turn[ProhibitedCase, Investigated]) -> Done[ProhibitedCase]:
-    """The outcome is reported to the regulator; the measure stands until it is reviewed."""
-    return Done(turn.case, (_report(turn, _finding(turn.case), "regulator", turn.event.detail),))
+    """The outcome is reported to the regulator; until it arrives, the clock runs on. The measure stands."""
+    case = msgspec.structs.replace(turn.case, outcome="confirmed")
+    return Done(case, (*over(turn, "second"), _report(turn, _finding(turn.case), "regulator", turn.event.detail)))
 
 
 def _clear(turn: Turn[ProhibitedCase, Investigated]) -> Done[ProhibitedCase]:
     """The outcome is reported to the regulator and the state organs; the measure, if there is one, is annulled."""
     finding, detail = _finding(turn.case), turn.event.detail
     reports = (_report(turn, finding, "regulator", detail), _report(turn, finding, "state-organs", detail))
+    case, acts = msgspec.structs.replace(turn.case, outcome="cleared"), (*over(turn, "second"), *reports)
     if turn.case.state == ProhibitedState.FLAGGED:
-        return Done(turn.case, reports)
-    return Done(turn.case, (*reports, NotifyCase(measure_case(finding), Lift(detail, annul=True))))
+        return Done(case, acts)
+    return Done(case, (*acts, NotifyCase(measure_case(finding), Lift(detail, annul=True))))
 
 
 def _begin(turn: Turn[ProhibitedCase, Discovered], finding: Finding) -> tuple[Act, ...]:
@@ -212,17 +245,22 @@ row = RowBuilder(ProhibitedCase)
 
 # fmt: off
 TABLE = (
+    row(S.REPORTING,    Delivered,      S.CONFIRMED,    office_told, _last(REPORT_DELIVERED, "confirmed")),
+    row(S.REPORTING,    Delivered,      S.CLEARED,      office_told, _last(REPORT_DELIVERED, "cleared")),
+    row(S.REPORTING,    Served,         S.CONFIRMED,    office_told, _last(REPORT_SERVED, "confirmed")),
+    row(S.REPORTING,    Served,         S.CLEARED,      office_told, _last(REPORT_SERVED, "cleared")),
+    *report_rows(row, (*OPEN, S.REPORTING, *ENDED)),
     row(S.NEW,          Discovered,     S.FLAGGED,      _flag, BY_FILTER),
     row(S.NEW,          Discovered,     S.FOUND,        _discover, IS_PROHIBITED),
-    row((*OPEN, *ENDED), Discovered,    None,           _add, MORE),
+    row((*OPEN, S.REPORTING, *ENDED), Discovered, None, _add, MORE),
     row(S.FLAGGED,      Seconded,       S.FOUND,        _take_up),
     row(S.FOUND,        Seconded,       S.INVESTIGATED, _second, BY_ANOTHER),
     row(S.FOUND,        ClockFired,     S.UNCONFIRMED,  _unconfirmed, fired("second")),
-    row(OPEN, Investigated, S.CONFIRMED, _confirm, CONFIRMED),
-    row(OPEN, Investigated, S.CLEARED,   _clear, CLEARED),
-    row(OPEN, ClockFired,   None,        warn, ANY_WARNING),
-    row(OPEN, ClockFired,   None,        breach, ANY_DUE),
-    row((*OPEN, *ENDED), MeasureChanged, None,          _note),
+    row(OPEN,           Investigated,   S.REPORTING,    _confirm, CONFIRMED),
+    row(OPEN,           Investigated,   S.REPORTING,    _clear, CLEARED),
+    row((*OPEN, S.REPORTING), ClockFired, None,         warn, ANY_WARNING),
+    row((*OPEN, S.REPORTING), ClockFired, None,         breach, ANY_DUE),
+    row((*OPEN, S.REPORTING, *ENDED), MeasureChanged, None, _note),
 )
 # fmt: on
 
@@ -241,6 +279,7 @@ PROCEDURE = Procedure[ProhibitedCase](
         S.FLAGGED: "the filter blocked it, and it is reported; a person is to look at it",
         S.FOUND: "stopped and reported; a second person is to confirm it",
         S.INVESTIGATED: "confirmed by a second person; the outcome is owed",
+        S.REPORTING: "the outcome is decided, and its report on its way",
         S.CONFIRMED: "the outcome was reported: it was prohibited",
         S.UNCONFIRMED: "no second person confirmed it in time; the measure is annulled",
         S.CLEARED: "the outcome was reported: it was not; the measure is annulled",
@@ -248,7 +287,7 @@ PROCEDURE = Procedure[ProhibitedCase](
     ended=frozenset(ENDED),
     state_of=lambda case: case.state,
     table=TABLE,
-    decisions=(Investigated,),
+    decisions=(Investigated, Served),
 )
 
 

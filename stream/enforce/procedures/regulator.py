@@ -25,6 +25,7 @@ from stream.enforce.procedures.engine import (
 )
 from stream.enforce.procedures.ids import measure_case
 from stream.enforce.procedures.messages import Lift, MeasureChanged
+from stream.enforce.procedures.telling import Delivered, DeliveryFailed, Served, knowing, report_rows
 from stream.model.control import Direction, Finding
 
 BASIS = "regulator-order"
@@ -63,7 +64,7 @@ class Revoked(msgspec.Struct, frozen=True, tag_field="event", tag="revoked"):
     actor: str | None = None
 
 
-RegulatorEvent = Directed | Revoked | MeasureChanged | ClockFired
+RegulatorEvent = Directed | Revoked | MeasureChanged | Delivered | DeliveryFailed | Served | ClockFired
 
 
 def missing(direction: Direction) -> tuple[str, ...]:
@@ -146,12 +147,13 @@ row = RowBuilder(RegulatorCase)
 
 # fmt: off
 TABLE = (
+    *report_rows(row, (S.CARRYING_OUT, S.CARRIED_OUT, S.ENDED, S.REVOKED)),
     row((S.NEW, S.INCOMPLETE), Directed, S.CARRYING_OUT, _carry_out, COMPLETE),
     row((S.NEW, S.INCOMPLETE), Directed, S.INCOMPLETE,   _ask),
     row(S.INCOMPLETE,   Revoked,        S.REVOKED,     _drop),
     row(S.CARRYING_OUT, MeasureChanged, S.CARRIED_OUT, _report_done, IN_FORCE),
     row((S.CARRYING_OUT, S.CARRIED_OUT), MeasureChanged, S.ENDED,   _report_end, OVER),
-    row((S.CARRYING_OUT, S.CARRIED_OUT), Revoked,        S.REVOKED, _revoke),
+    row((S.CARRYING_OUT, S.CARRIED_OUT), Revoked,        S.REVOKED, knowing("regulator", _revoke)),
     row(S.CARRYING_OUT, ClockFired,           None,          warn, ANY_WARNING),
     row(S.CARRYING_OUT, ClockFired,           None,          breach, ANY_DUE),
     row((S.REVOKED, S.ENDED), MeasureChanged, None,    _report_end, OVER),
@@ -179,5 +181,5 @@ PROCEDURE = Procedure[RegulatorCase](
     ended=frozenset((S.ENDED, S.REVOKED)),
     state_of=lambda case: case.state,
     table=TABLE,
-    decisions=(Revoked,),
+    decisions=(Revoked, Served),
 )

@@ -5,22 +5,41 @@ served it: recorded when, how and to whom, and another person confirmed that by 
 procedure's `decisions`). A failure tells nobody but where it is the addressee's own (`measure`). While a case waits,
 its clocks run on; where there is no address, people are asked to serve the notice.
 
+A report to an office is told of likewise, and an office that acts on it has it. Every case remembers which of its
+reports have arrived; where a state means that an office knows, it waits for that.
+
 Times are milliseconds.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from enum import StrEnum
 from typing import Final, TypeVar
 
 import msgspec
 
+from stream.enforce.procedures.clocks import ClockFired
 from stream.enforce.procedures.effects import Act, Alert, ClearClock, SendNotice
-from stream.enforce.procedures.engine import Case, Condition, Done, RowBuilder, Transition, Turn
-from stream.model.control import NO_ADDRESS, Delivery, Notice
+from stream.enforce.procedures.engine import (
+    TELL_OFFICE,
+    C,
+    Case,
+    Condition,
+    Done,
+    E,
+    ReportSent,
+    RowBuilder,
+    Transition,
+    Turn,
+    breach,
+    fired,
+)
+from stream.model.control import NO_ADDRESS, Addressee, Delivery, Notice
 from stream.model.fields import EventId, Name, Time
 
 SERVE: Final = "serve-notice"
-"""What people are alerted to where a notice has no address."""
+SERVE_REPORT: Final = "serve-report"
+"""What people are alerted to where a notice or report has no address."""
 
 
 class Delivered(msgspec.Struct, frozen=True, tag_field="event", tag="delivered"):
@@ -36,7 +55,7 @@ class DeliveryFailed(msgspec.Struct, frozen=True, tag_field="event", tag="delive
 
 
 class Served(msgspec.Struct, frozen=True, tag_field="event", tag="served"):
-    """A person served a notice: when (`at`), how (such as `registered mail`), and who took it (`to`).
+    """A person served a notice or report (`notice`): when (`at`), how (such as `registered mail`), who took it (`to`).
 
     It counts once another person has recorded the same, having seen what shows it, such as a receipt (`document`).
     """
@@ -64,6 +83,8 @@ class WaitingCase(Case, frozen=True, kw_only=True):
 
 
 W = TypeVar("W", bound=WaitingCase)
+Told = Delivered | Served
+"""By which a report reaches its office."""
 
 
 # ---- conditions
@@ -82,7 +103,78 @@ SERVED = Condition[WaitingCase, Served](
 )
 
 
+def _is_untold(case: Case, report: EventId, to: Addressee | None = None) -> bool:
+    return any(one.report == report and one.told is None and to in (None, one.to) for one in case.reports)
+
+
+def delivered_to(office: Addressee) -> Condition[Case, Delivered]:
+    """The condition that a report reaches this office, which had not had it."""
+    return Condition(
+        f"it is the report to {office}, which had not reached it",
+        lambda turn: _is_untold(turn.case, turn.event.delivery.notice, office),
+    )
+
+
+def served_to(office: Addressee) -> Condition[Case, Served]:
+    """The same, where a person served it."""
+    return Condition(
+        f"it is the report to {office}, which had not reached it, and was served by now",
+        lambda turn: _is_untold(turn.case, turn.event.notice, office) and turn.event.at <= turn.now,
+    )
+
+
+REPORT_DELIVERED = Condition[Case, Delivered](
+    "it is a report that had not reached its office",
+    lambda turn: _is_untold(turn.case, turn.event.delivery.notice),
+)
+REPORT_SERVED = Condition[Case, Served](
+    "it is a report that had not reached its office, and was served by now",
+    lambda turn: _is_untold(turn.case, turn.event.notice) and turn.event.at <= turn.now,
+)
+REPORT_HAS_NO_ADDRESS = Condition[Case, DeliveryFailed](
+    "it is a report that has not reached its office, for which there is no address",
+    lambda turn: _is_untold(turn.case, turn.event.delivery.notice) and turn.event.delivery.via == NO_ADDRESS,
+)
+
+
 # ---- actions
+
+
+def office_told(turn: Turn[C, Told]) -> Done[C]:
+    """The office has the report."""
+    event = turn.event
+    report = event.notice if isinstance(event, Served) else event.delivery.notice
+    how = f"{event.how}, to {event.to}" if isinstance(event, Served) else event.delivery.via
+    at = event.at if isinstance(event, Served) else event.delivery.time
+    return _with_told(turn, lambda one: one.report == report, at, how)
+
+
+def serve_report_by_hand(turn: Turn[C, DeliveryFailed]) -> Done[C]:
+    """People are asked to serve the report."""
+    alerts = (Alert("decision", SERVE_REPORT),) if turn.event.delivery.attempt == 1 else ()
+    return Done(turn.case, alerts)
+
+
+def knowing(office: Addressee, action: Callable[[Turn[C, E]], Done[C]]) -> Callable[[Turn[C, E]], Done[C]]:
+    """The action, by which an office shows that it has the reports that went to it."""
+
+    def act(turn: Turn[C, E]) -> Done[C]:
+        known = _with_told(turn, lambda one: one.to == office, turn.now, "it has acted on it")
+        done = action(replace(turn, case=known.case))
+        return Done(done.case, (*known.acts, *done.acts))
+
+    act.__doc__ = action.__doc__
+    return act
+
+
+def _with_told(turn: Turn[C, msgspec.Struct], which: Callable[[ReportSent], bool], at: int, how: str) -> Done[C]:
+    """The case with these reports told of which that was not known; once all are, nothing is waited for."""
+    reports = tuple(
+        msgspec.structs.replace(one, told=at, how=how) if one.told is None and which(one) else one
+        for one in turn.case.reports
+    )
+    waits = any(one.told is None for one in reports)
+    return Done(msgspec.structs.replace(turn.case, reports=reports), () if waits else over(turn, TELL_OFFICE))
 
 
 def serve_by_hand(turn: Turn[W, DeliveryFailed]) -> Done[W]:
@@ -116,12 +208,22 @@ def begin_supplement(turn: Turn[W, msgspec.Struct]) -> Done[W]:
     return reached(turn, turn.clock("supplement"))
 
 
-def over(turn: Turn[W, msgspec.Struct], *clocks: str) -> tuple[Act, ...]:
+def over(turn: Turn[C, msgspec.Struct], *clocks: str) -> tuple[Act, ...]:
     """The clocks of these names that run are not needed any more."""
     return tuple(ClearClock(clock.clock) for clock in turn.case.clocks if clock.clock in clocks)
 
 
 # ---- rows
+
+
+def report_rows(row: RowBuilder[C], states: tuple[StrEnum, ...]) -> tuple[Transition[C], ...]:
+    """The rows of states in which a case may have sent reports. They come before its others."""
+    return (
+        row(states, Delivered, None, office_told, REPORT_DELIVERED),
+        row(states, Served, None, office_told, REPORT_SERVED),
+        row(states, DeliveryFailed, None, serve_report_by_hand, REPORT_HAS_NO_ADDRESS),
+        row(states, ClockFired, None, breach, fired(TELL_OFFICE)),
+    )
 
 
 def waiting_rows(

@@ -32,6 +32,8 @@ TERMS: Final[tuple[Term, ...]] = (
     Term("supplement", SETTING, working_days=15, warning_days=3),
     # measure: a notice that could not be delivered within a day is for people to look at
     Term("tell", SETTING, length_ms=DAY_MS),
+    # a report, likewise
+    Term("tell-office", SETTING, length_ms=DAY_MS),
     # appeal and dispute: as long as a company has for a complaint
     Term("decide-appeal", SETTING, working_days=15, warning_days=3),
     Term("accept-dispute", SETTING, working_days=5, warning_days=1),

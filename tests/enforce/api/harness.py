@@ -295,8 +295,6 @@ def _dealt_with(
                 entries[arrival.key] = store.without_outbox(outcome.entry)
                 return outbox.records(arrival.key, outcome.entry, PARTITIONS, now=now_ms())
             return []
-        case None:
-            return []
 
 
 async def read(config: Config, topic: str) -> list[clients.ConsumerRecord]:

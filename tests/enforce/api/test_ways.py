@@ -61,7 +61,7 @@ async def test_a_complaint_is_a_record_first_and_then_a_case_that_goes_its_whole
         await client.show(filed.case, state="confirmed")
         for event, by, fields, state in (
             ("acted-upon", "desk", {"detail": "stopped"}, "acted"),
-            ("reported", "desk", {"detail": "stopped"}, "reported"),
+            ("reported", "desk", {"detail": "stopped"}, "reporting"),
             ("answered", "centre", {"detail": "stopped"}, "answering"),
         ):
             assert (await client.act(filed.case, event, by=by, **fields)).status == 202

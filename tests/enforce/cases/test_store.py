@@ -137,9 +137,6 @@ def test_a_refusal_is_asked_of_the_registrar_under_the_key_of_its_effect() -> No
 
 def test_a_delivery_that_nothing_hangs_on_is_no_dead_letter() -> None:
     """Such as one that comes twice, or of the notice that a case has ended."""
-    for case in ("D-1", "X-1"):
-        topic, partition, key, value = intake_record(Delivery("N-1", case, NOW, "delivered", 1, "webhook"))
-        assert decoding.read(RecordPosition(topic, partition, 0, NOW), key, value, PARTITIONS, TERMS.numbering) is None
     known = Pure(CONFIG).take([intake_record(COMPLAINT)]).entries[CASE]
     for entry in (None, known):
         arrival = _arrival(intake_record(Delivery("N-1", CASE, NOW, "delivered", 1, "webhook")), offset=1)

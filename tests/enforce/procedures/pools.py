@@ -6,6 +6,7 @@ from typing import Final, Literal
 import msgspec
 
 from stream.enforce.procedures import appeal, campaign, complaint, dispute, listing, measure, prohibited, regulator
+from stream.enforce.procedures.engine import Case
 from stream.enforce.procedures.fitness import CampaignRecord
 from stream.enforce.procedures.forms import Wrong
 from stream.enforce.procedures.messages import (
@@ -79,6 +80,12 @@ def of_notice(notice: str) -> Sequence[msgspec.Struct]:
     )
 
 
+def of_reports(case: Case) -> Sequence[msgspec.Struct]:
+    """What can happen to the first report that has not reached its office."""
+    report = next((one.report for one in case.reports if one.told is None), "R-none")
+    return (Delivered(delivery(report)), unaddressed(report), served(report))
+
+
 def of_measure(case: measure.MeasureCase) -> Sequence[msgspec.Struct]:
     notice, ours = case.notice or "N-none", case.appeal or "A-none"
     return (
@@ -105,6 +112,7 @@ def of_complaint(case: complaint.ComplaintCase) -> Sequence[msgspec.Struct]:
     bare = Complaint(complaint="C-1", time=NOW)
     results: tuple[Literal["confirmed", "unconfirmed"], ...] = ("confirmed", "unconfirmed")
     return (
+        *of_reports(case),
         complaint.Complained(COMPLAINT),
         complaint.Complained(msgspec.structs.replace(COMPLAINT, refusal=True)),
         complaint.Complained(msgspec.structs.replace(COMPLAINT, about="prohibited-content")),
@@ -136,8 +144,9 @@ def of_appeal(case: appeal.AppealCase) -> Sequence[msgspec.Struct]:
     )
 
 
-def of_dispute(_: dispute.DisputeCase) -> Sequence[msgspec.Struct]:
+def of_dispute(case: dispute.DisputeCase) -> Sequence[msgspec.Struct]:
     return (
+        *of_reports(case),
         Disputed(DISPUTE),
         Disputed(msgspec.structs.replace(DISPUTE, complaint=None, subscriber=SUBSCRIBER)),
         dispute.DisputeAccepted(),
@@ -157,6 +166,7 @@ def of_campaign(case: campaign.CampaignCase) -> Sequence[msgspec.Struct]:
         campaign.Filed(msgspec.structs.replace(FILING, level="county")),
     )
     return (
+        *of_reports(case),
         campaign.Filed(FILING),
         *(ordinary if case.sent is None else ()),
         campaign.Filed(EMERGENCY),
@@ -176,8 +186,9 @@ def of_campaign(case: campaign.CampaignCase) -> Sequence[msgspec.Struct]:
 PROHIBITED = finding(basis="prohibited-content", grounds="prohibited-content")
 
 
-def of_prohibited(_: prohibited.ProhibitedCase) -> Sequence[msgspec.Struct]:
+def of_prohibited(case: prohibited.ProhibitedCase) -> Sequence[msgspec.Struct]:
     return (
+        *of_reports(case),
         prohibited.Discovered(PROHIBITED),
         prohibited.Discovered(finding()),
         prohibited.Discovered(PROHIBITED, BlockedContent(3, 10, 12, 2)),
@@ -189,8 +200,9 @@ def of_prohibited(_: prohibited.ProhibitedCase) -> Sequence[msgspec.Struct]:
     )
 
 
-def of_regulator(_: regulator.RegulatorCase) -> Sequence[msgspec.Struct]:
+def of_regulator(case: regulator.RegulatorCase) -> Sequence[msgspec.Struct]:
     return (
+        *of_reports(case),
         regulator.Directed(DIRECTION),
         regulator.Directed(msgspec.structs.replace(DIRECTION, document=None)),
         regulator.Revoked("an error"),

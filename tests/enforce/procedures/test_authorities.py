@@ -48,7 +48,9 @@ from tests.enforce.procedures.world import (
     delivery,
     finding,
     refused,
+    served,
     took,
+    unaddressed,
 )
 
 PROHIBITED = msgspec.structs.replace(finding(basis="prohibited-content", grounds="prohibited-content"), actor="desk:17")
@@ -87,7 +89,10 @@ def test_a_stop_for_prohibited_content_stands_on_two_persons_word_and_on_evidenc
     assert "another person than whoever found it" in own.reason
     second = Seconded(actor="desk:18")
     confirmed = took(advance(prohibited.PROCEDURE, case, second, NOW + HOUR - 1, TERMS)).case
-    assert (confirmed.state, [one.clock for one in confirmed.clocks]) == ("under-investigation", ["investigate"])
+    assert (confirmed.state, {one.clock for one in confirmed.clocks}) == (
+        "under-investigation",
+        {"investigate", "tell-office"},
+    )
     late, effects = took(advance(prohibited.PROCEDURE, case, ClockFired("second", NOW + HOUR), NOW + HOUR, TERMS))
     assert (late.state, late.breached, late.clocks) == ("unconfirmed", ("second",), ())
     assert [report.report.to for report in acts(effects, SendReport)] == ["regulator", "state-organs"]
@@ -123,9 +128,9 @@ def test_what_the_filter_blocked_is_kept_and_reported_and_suspends_nobody_before
     late, _ = on(case, ClockFired("second", NOW + HOUR), NOW + HOUR)
     assert (late.state, late.breached) == ("flagged", ("second",)), "nothing was done to anybody, and looking is owed"
     cleared, effects = on(late, prohibited.Investigated("cleared", "a namesake"), NOW + DAY)
-    assert (cleared.state, acts(effects, NotifyCase)) == ("cleared", []), "there is no measure to annul"
+    assert (cleared.state, acts(effects, NotifyCase)) == ("reporting", []), "there is no measure to annul"
     again, effects = on(cleared, prohibited.Discovered(more, BlockedContent(4, 1, 1, 1)), NOW + DAY)
-    assert (again.state, again.blocked_count, effects) == ("cleared", 8, ())
+    assert (again.state, again.blocked_count, effects) == ("reporting", 8, ())
 
     suspended, effects = on(case, Seconded(actor="desk:17"), NOW + MINUTE)
     raised = act(effects, RaiseFinding)
@@ -133,6 +138,52 @@ def test_what_the_filter_blocked_is_kept_and_reported_and_suspends_nobody_before
     assert followed(raised).case.state == measure.MeasureState.IN_FORCE
     refused(advance(prohibited.PROCEDURE, suspended, Seconded(actor="desk:17"), NOW + 2 * MINUTE, TERMS))
     assert on(suspended, Seconded(actor="desk:18"), NOW + 2 * MINUTE).case.state == "under-investigation"
+
+
+def test_the_outcome_counts_as_reported_once_every_report_has_reached_its_office() -> None:
+    def on(
+        case: prohibited.ProhibitedCase, event: prohibited.ProhibitedEvent, **of: str
+    ) -> Stepped[prohibited.ProhibitedCase]:
+        return took(advance(prohibited.PROCEDURE, case, event, NOW + DAY, TERMS, **of))
+
+    found = took(
+        advance(
+            prohibited.PROCEDURE, prohibited.ProhibitedCase(case="X-1"), prohibited.Discovered(PROHIBITED), NOW, TERMS
+        )
+    ).case
+    assert [(one.to, one.told) for one in found.reports] == [("state-organs", None), ("regulator", None)]
+    organs, regulators = (one.report for one in found.reports)
+    asked, effects = on(found, unaddressed(organs))
+    assert act(effects, Alert) == Alert("decision", "serve-report")
+    assert on(asked, unaddressed(organs, attempt=2)).effects == (), "people are asked once"
+    late, effects = on(asked, ClockFired("tell-office", NOW + DAY))
+    assert (act(effects, Alert), late.breached) == (Alert("breach", "tell-office"), ("tell-office",))
+
+    told, _ = on(late, Delivered(delivery(regulators)))
+    decided, _ = on(told, prohibited.Investigated("confirmed", "as found"))
+    (_, _, outcome) = decided.reports
+    one_left, _ = on(decided, Delivered(delivery(outcome.report)))
+    assert (one_left.state, {one.clock for one in one_left.clocks}) == ("reporting", {"investigate", "tell-office"})
+    refused(advance(prohibited.PROCEDURE, one_left, Delivered(delivery("R-none")), NOW + DAY, TERMS))
+    by_hand = served(organs, at=NOW + HOUR)
+    proposed = on(one_left, by_hand, person="desk:17").case
+    assert proposed.state == "reporting", "one person's word is none"
+    ended = on(proposed, by_hand, person="desk:18").case
+    assert (ended.state, ended.clocks) == ("confirmed", ())
+    assert ended.reports[0].how == "by courier, to its legal department"
+    assert all(one.told is not None for one in ended.reports)
+
+
+def test_a_body_that_acts_on_a_report_has_it() -> None:
+    submitted = took(
+        advance(dispute.PROCEDURE, dispute.DisputeCase(case="D-1"), Disputed(pools.DISPUTE), NOW, TERMS)
+    ).case
+    accepted = took(advance(dispute.PROCEDURE, submitted, dispute.DisputeAccepted(), NOW + HOUR, TERMS)).case
+    assert [(one.to, one.told, one.how) for one in accepted.reports] == [
+        ("appeals-body", NOW + HOUR, "it has acted on it"),
+        ("company", None, None),
+    ]
+    assert "tell-office" in {one.clock for one in accepted.clocks}
 
 
 def test_the_outcome_is_reported_and_a_party_that_is_cleared_is_free() -> None:
@@ -288,7 +339,7 @@ def test_a_company_that_does_not_answer_a_dispute_is_in_breach_and_cannot_hold_i
     due = case.clocks[0].due
     heard = took(advance(dispute.PROCEDURE, case, ClockFired("company-answer", due), due, TERMS)).case
     assert (heard.state, heard.breached) == (dispute.DisputeState.HEARD, ("company-answer",))
-    assert [clock.clock for clock in heard.clocks] == ["decide-dispute"]
+    assert {clock.clock for clock in heard.clocks} == {"decide-dispute", "tell-office"}
     won, effects = took(
         advance(dispute.PROCEDURE, heard, dispute.DisputeDecided("user", "no answer"), due + DAY, TERMS)
     )
