@@ -127,6 +127,7 @@ ARTICLES: Final[tuple[Article, ...]] = (
                 (
                     "stream/enforce/procedures/telling.py",
                     "stream/enforce/api/orders.py",
+                    "stream/letters/letters.toml",
                     "stream/notify/loop.py",
                     Row("measure", "telling", "delivered"),
                     Row("measure", "telling", "served"),
@@ -140,6 +141,10 @@ ARTICLES: Final[tuple[Article, ...]] = (
                         "want_of_an_address_tells_nobody_and_commercial_traffic_stops_until_the_notice_is_served",
                         "a_service_is_confirmed_by_another_person_who_records_the_same",
                         "failures_that_are_ours_tell_nobody_however_many_they_are",
+                    ),
+                    *tests(
+                        "letters/test_letters",
+                        "a_measure_names_article_channel_measure_duration_incident_and_where_to_appeal",
                     ),
                     *tests(
                         "enforce/api/test_orders",

@@ -138,6 +138,7 @@ ARTICLES: Final[tuple[Article, ...]] = (
                     Row("complaint", "reported", "answered"),
                     Row("complaint", "answering", "delivered"),
                     Row("complaint", "answering", "served"),
+                    "stream/letters/letters.toml",
                 ),
                 tests(_COMPLAINT, "the_clock_of_an_answer_runs_on_until_the_user_was_reached"),
                 "Nobody is answered who was not reached (our reading).",

@@ -145,6 +145,10 @@ async def a_spoofed_number_is_held_against_nobody_and_the_answer_is_served_by_ha
         await on.case(case, state)
     await on.written(topics.DELIVERIES, case=case, via="contacts")
     notice = await on.awaited(case)
+    letter = await on.client.get(f"/v1/cases/{case}/letter", by="centre")
+    assert [said in str(letter.body["text"]) for said in ("the route is closed", "语音呼叫", "第三十三条")] == [
+        True
+    ] * 3
     serving: Json = {"notice": notice, "at": on.now, "how": "-", "to": "-"}
     await on.refused_to((*others("desk", "centre"), "agent"), case, "served", serving)
     await on.serve(case, by="centre", to="the user")

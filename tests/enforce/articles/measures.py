@@ -233,4 +233,7 @@ async def what_an_inspection_asks_for_is_handed_over_masked_and_what_it_finds_is
     text = orjson.dumps([one.body for one in shown]).decode()
     assert not [user for user in USERS if user[3:] in text]
     assert "+86138****800" in text
+    found = await on.client.get("/v1/cases", subscriber=USERS[5])
+    assert [one["procedure"] for one in orjson.loads(orjson.dumps(found.body["cases"]))] == ["dispute"]
+    assert (await on.client.get("/v1/cases", by="read-only", subscriber=USERS[5])).status == 403
     await on.refused_to(["read-only"], measure, "lift", {"reason": "-"})
