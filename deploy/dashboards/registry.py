@@ -65,6 +65,54 @@ BOARD: Final = Board(
             ),
         ),
         (
+            "Registrar",
+            (
+                Panel(
+                    "Requests answered each second",
+                    "By lane: single ones, and those of files, of up to a thousand records each.",
+                    (Query(f"sum by (lane) (rate(wurao_registrar_requests_total[{RATE}]))", "{{lane}}"),),
+                    unit="ops",
+                ),
+                Panel(
+                    "Until the answer",
+                    "From a request's record to its answer. Single ones should be within 50 ms, also while files come.",
+                    tuple(
+                        Query(
+                            f"histogram_quantile({quantile}, sum by (le, lane) "
+                            f"(rate(wurao_registrar_answer_seconds_bucket[{RATE}])))",
+                            f"{{{{lane}}}}, p{100 * quantile:g}",
+                        )
+                        for quantile in (0.5, 0.99)
+                    ),
+                    unit="s",
+                    limit=1,
+                ),
+                Panel(
+                    "Refused, each second",
+                    "By reason (docs/admission.md). Whoever asked has it in the answer.",
+                    (Query(f"sum by (code) (rate(wurao_registrar_refusals_total[{RATE}]))", "{{code}}"),),
+                    unit="ops",
+                ),
+                Panel(
+                    "Stores",
+                    "Partitions assigned, registrars that serve all of theirs, and offsets that a store has to read.",
+                    (
+                        Query("sum(wurao_registrar_partitions)", "partitions"),
+                        Query("sum(wurao_registrar_ready)", "ready"),
+                        Query("sum(wurao_registrar_left_records)", "left to read"),
+                    ),
+                    width=12,
+                ),
+                Panel(
+                    "Written beside the registrar, each second",
+                    "Expressions that others wrote: replies. A store that is built reads them all.",
+                    (Query(f"sum(rate(wurao_registrar_beside_total[{RATE}]))", "beside it"),),
+                    unit="ops",
+                    width=12,
+                ),
+            ),
+        ),
+        (
             "Changes",
             (
                 Panel(

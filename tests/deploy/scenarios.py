@@ -4,11 +4,12 @@ from typing import Final
 
 from tests.deploy.promtool import Firing, Scenario, level, line
 
-_JOBS: Final = ("filter", "enforce", "api", "watch", "notify", "audit")
+_JOBS: Final = ("filter", "registrar", "enforce", "api", "watch", "notify", "audit")
 
 F1: Final = 'job="wurao-filter",instance="host-1:9601"'
 F2: Final = 'job="wurao-filter",instance="host-1:9602"'
 S1: Final = 'job="wurao-filter",instance="host-1:9600"'
+R1: Final = 'job="wurao-registrar",instance="host-6:9630"'
 E1: Final = 'job="wurao-enforce",instance="host-2:9650"'
 P1: Final = 'job="wurao-api",instance="host-2:9660"'
 W1: Final = 'job="wurao-watch",instance="host-3:9640"'
@@ -58,6 +59,9 @@ HEALTHY: Final = {
     f"wurao_workers{{{S1}}}": _flat(2),
     f"wurao_worker_restarts_total{{{S1}}}": _flat(0),
     f"wurao_registry_bases_total{{{S1}}}": _count(1 / 360),
+    f"wurao_registrar_ready{{{R1}}}": _flat(1),
+    f'wurao_registrar_answer_seconds_bucket{{{R1},lane="requests",le="1.0"}}': _count(60),
+    f'wurao_registrar_answer_seconds_count{{{R1},lane="requests"}}': _count(60),
     f"wurao_enforce_ready{{{E1}}}": _flat(1),
     f"wurao_enforce_overdue_seconds{{{E1}}}": _flat(0),
     f'wurao_enforce_arrivals_total{{{E1},topic="complaints",outcome="taken"}}': _count(3),
@@ -505,6 +509,20 @@ SCENARIOS: Final = (
         "no connector at all is a ticket",
         {f"wurao_notify_pending{{{N1}}}": level((0, 50), (None, 30))},
         (Firing("WuraoNoticesFail", _TICKET),),
+    ),
+    Scenario(
+        "no registrar, or one that cannot serve all its partitions, is a page",
+        {f"wurao_registrar_ready{{{R1}}}": level((1, 40), (0, 40))},
+        (Firing("WuraoRegistrarDown", _PAGE),),
+    ),
+    Scenario(
+        "a registrar that takes over, or builds a store, for some minutes is no trouble",
+        {f"wurao_registrar_ready{{{R1}}}": level((1, 60), (None, 4), (1, 16))},
+    ),
+    Scenario(
+        "single requests that take longer than a second are a ticket",
+        {f'wurao_registrar_answer_seconds_bucket{{{R1},lane="requests",le="1.0"}}': line((60, 40), (50, 40))},
+        (Firing("WuraoRegistrarSlow", _TICKET),),
     ),
     Scenario(
         "early warning that is not there for half an hour is a ticket",
