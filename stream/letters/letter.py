@@ -21,13 +21,16 @@ _DECISIONS: Final[dict[str | None, Kind]] = {
     "emergency": "decision-campaign",
 }
 _ADDRESSED: Final = {
-    "sender": ("你方", ""),
-    "number": ("你方", "号码"),
-    "subscriber": ("您", "用户"),
-    "complaint": ("您", "投诉人，投诉编号"),
-    "campaign": ("你单位", "申请单位，案号"),
+    "sender": ("你方", "{}"),
+    "number": ("你方", "号码{}"),
+    "subscriber": ("您", "用户{}"),
+    "complaint": ("您", "投诉人（投诉编号{}）"),
+    "campaign": ("你单位", "申请单位（案号{}）"),
 }
-"""By the kind of addressee: how it is addressed, and what stands before its id."""
+"""By the kind of addressee: how it is addressed, and how its id is written."""
+
+
+_OF_MEASURES: Final[tuple[Kind, ...]] = ("measure", "measure-ended")
 
 
 def kind_of(notice: Notice) -> Kind:
@@ -44,11 +47,11 @@ def written(notice: Notice, templates: Templates, *, masked: bool = False) -> st
     """
     kind = kind_of(notice)
     to, _, name = notice.to.partition("|")
-    you, before = _ADDRESSED.get(to, ("你方", ""))
+    you, named = _ADDRESSED.get(to, ("你方", "{}"))
     text = str if to in ("subscriber", "complaint") else hidden
     is_grounds = notice.subject == "measure" and notice.reason in wording.GROUNDS
     values = {
-        "addressee": notice.addressee or f"{before}{name}",
+        "addressee": notice.addressee or named.replace("{}", name),
         "you": you,
         "notice": notice.notice,
         "case": notice.case,
@@ -58,7 +61,8 @@ def written(notice: Notice, templates: Templates, *, masked: bool = False) -> st
         "incident": _incident(notice) if is_grounds else "",
         "reason": "" if is_grounds else text(wording.sentence(notice.reason)),
         "measure": wording.MEASURES[notice.measure] if notice.measure else "",
-        "channel": wording.CHANNELS[notice.channel],
+        "channel": wording.CHANNELS[notice.channel] if notice.channel or kind in _OF_MEASURES else "",
+        "outcome": wording.OUTCOMES[notice.outcome] if notice.outcome else "",
         "effect": _effect(notice),
         "duration": _duration(notice) if notice.subject == "measure" else "",
         "at": wording.minute(notice.at) if notice.at is not None else "",
@@ -74,7 +78,7 @@ def written(notice: Notice, templates: Templates, *, masked: bool = False) -> st
 
 
 def _article(notice: Notice, kind: Kind) -> str:
-    if kind in ("measure", "measure-ended"):
+    if kind in _OF_MEASURES:
         return wording.MEASURE_ARTICLES.get(notice.basis or "", wording.MEASURE_ARTICLE)
     return wording.ARTICLES.get(notice.basis or "", "")
 

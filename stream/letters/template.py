@@ -48,6 +48,7 @@ PLACEHOLDERS: Final[dict[str, str]] = {
     "missing": "what is to be supplied or mended, a line each",
     "notice": "the notice's id",
     "number": "the number or sender that a user complains of",
+    "outcome": "how an appeal, a dispute, a complaint or a filing came out",
     "reason": "why, in the words of who decided",
     "regulation": "the regulation's name",
     "you": "您, 你方 or 你单位",

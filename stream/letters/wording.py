@@ -8,7 +8,7 @@ import re
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Final
 
-from stream.model.control import Figure, Grounds
+from stream.model.control import Figure, Grounds, NoticeOutcome
 from stream.model.fields import Channel, Measure
 
 SHANGHAI: Final = timezone(timedelta(hours=8))
@@ -51,6 +51,22 @@ ARTICLES: Final = {
     "bad-actors": "第三十六条",
     "measures": MEASURE_ARTICLE,
 }
+OUTCOMES: Final[dict[NoticeOutcome, str]] = {
+    "for-party": "申诉成立，撤销对你方作出的决定",
+    "for-measure": "申诉不成立，维持对你方作出的决定",
+    "for-user": "支持您的申诉请求",
+    "for-company": "不支持您的申诉请求",
+    "declined": "对您的申诉不予受理",
+    "settled": "双方已经达成一致",
+    "confirmed": "经核实，投诉事项属实",
+    "spoofed": "经核实，投诉事项属实，但所示号码系被他人冒用",
+    "unconfirmed": "经核实，投诉事项未能得到证实",
+    "approved": "同意发送",
+    "refused": "不同意发送",
+    "withdrawn": "申请已经撤回，不再发送",
+}
+"""How what a notice tells of came out."""
+
 REASONS: Final = {
     "incomplete": "所需材料未在规定期限内补正，本案终结",
     "lapsed": "申请材料未在规定期限内补正，本申请不再办理",

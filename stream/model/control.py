@@ -39,6 +39,22 @@ Addressee = Literal["regulator", "state-organs", "complaint-centre", "appeals-bo
 """To whom reports go; `complaint-centre` is 12321, `company` the carrier or provider that must act."""
 
 NoticeSubject = Literal["measure", "measure-ended", "missing", "answer", "decision", "listing"]
+NoticeOutcome = Literal[
+    "for-party",
+    "for-measure",
+    "for-user",
+    "for-company",
+    "declined",
+    "settled",
+    "confirmed",
+    "spoofed",
+    "unconfirmed",
+    "approved",
+    "refused",
+    "withdrawn",
+]
+"""How what a notice tells of came out: an appeal, a dispute, a complaint, a filing."""
+
 DeliveryOutcome = Literal["delivered", "failed"]
 Level = Literal["national", "province", "city-with-districts", "autonomous-prefecture", "county", "township", "other"]
 """The level of government of a body that files a campaign. Article 27 admits the first four."""
@@ -94,7 +110,7 @@ class Notice(msgspec.Struct, frozen=True, tag_field="kind", tag="notice"):
     where the measure is in force already). `channel` is that of the measure, or of what a user complains of, None for
     both; `at` when what was found was found, or what is complained of came; `number` the number or sender that a user
     complains of. A measure ends at `until`, or lasts so long (`lasts_ms`), or has no end yet. `addressee`: its name,
-    where the case knows it.
+    where the case knows it. `outcome`: how it came out, where something was decided.
     """
 
     notice: EventId
@@ -116,6 +132,7 @@ class Notice(msgspec.Struct, frozen=True, tag_field="kind", tag="notice"):
     until: Time | None = None
     lasts_ms: Count | None = None
     addressee: Name | None = None
+    outcome: NoticeOutcome | None = None
 
 
 NO_ADDRESS: Final = "contacts"

@@ -84,6 +84,7 @@ def _of_notice(notice: Notice) -> _Stated:
     return [
         ("notice", notice.notice),
         ("case", notice.case),
+        ("outcome", notice.outcome),
         ("reason", notice.reason),
         ("basis", notice.basis),
         ("measure", _MEASURES[notice.measure] if notice.measure else None),

@@ -27,7 +27,7 @@ from stream.letters import Templates, read, wording, written
 from stream.letters.letter import kind_of
 from stream.letters.template import PLACEHOLDERS, Kind
 from stream.model.cases import CaseView
-from stream.model.control import Figure, Filing, Grounds, Notice
+from stream.model.control import Figure, Filing, Grounds, Notice, NoticeOutcome
 from stream.notify import NoticeConnector
 from tests.enforce.api.harness import write_tokens
 from tests.enforce.procedures import pools
@@ -98,6 +98,18 @@ def test_the_accused_reads_no_number_in_what_an_officer_wrote_and_a_user_reads_i
     assert "1069012345" not in masked
 
 
+def test_a_decision_says_how_it_came_out_and_who_it_is_for() -> None:
+    decided = replace(MEASURE, subject="decision", basis="measures", reason="证据不足", outcome="for-party")
+    assert "    决定：申诉成立，撤销对你方作出的决定。\n    理由：证据不足。\n" in written(decided, OURS)
+    of_user = replace(decided, to="complaint|C-1", basis="disputes", outcome="settled", addressee=None)
+    assert "\n投诉人（投诉编号C-1）：\n" in written(of_user, OURS)
+    assert "    双方已经达成一致。\n    证据不足。\n" in written(of_user, OURS)
+    assert wording.OUTCOMES.keys() == set(get_args(NoticeOutcome))
+    answer = replace(decided, subject="answer", to="subscriber|+8613800138000", basis="complaints", outcome="spoofed")
+    assert "系被他人冒用" in written(answer, OURS)
+    assert "通信类型" not in written(replace(answer, channel=None), OURS), "the user did not say"
+
+
 ENGLISH = re.compile(r"[a-z]{3,}")
 
 
@@ -149,6 +161,8 @@ def all_notices() -> list[tuple[Notice, set[str]]]:
 
 def test_whatever_procedures_tell_is_told_in_chinese_but_for_what_people_wrote() -> None:
     notices = all_notices()
+    decided = {notice.outcome for notice, _ in notices if kind_of(notice) in ("answer", "decision-appeal")}
+    assert decided == {None, "confirmed", "unconfirmed", "spoofed", "for-party", "for-measure"}
     assert {kind_of(notice) for notice, _ in notices} == set(get_args(Kind)), "each kind of letter is written"
     strange = {
         word

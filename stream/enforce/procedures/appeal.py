@@ -34,7 +34,7 @@ from stream.enforce.procedures.telling import (
     over,
     waiting_rows,
 )
-from stream.model.control import Appeal, Notice, NoticeSubject, party_key
+from stream.model.control import Appeal, Notice, NoticeOutcome, NoticeSubject, party_key
 from stream.model.fields import Name
 
 
@@ -127,7 +127,9 @@ def _decide(turn: Turn[AppealCase, Decided]) -> Done[AppealCase]:
     """The party is notified of the reason, and so is the case that it appealed against."""
     appeal = _appeal(turn.case)
     decided = AppealDecided(turn.case.case, turn.event.winner, turn.event.reason)
-    notice = _notice(turn, appeal, subject="decision", reason=turn.event.reason)
+    outcome: NoticeOutcome = "for-party" if turn.event.winner == "party" else "for-measure"
+    decision = _notice(turn, appeal, subject="decision", reason=turn.event.reason)
+    notice = msgspec.structs.replace(decision, outcome=outcome)
     return Done(turn.case, (NotifyCase(appeal.against, decided), SendNotice(notice)))
 
 

@@ -49,6 +49,7 @@ from stream.enforce.procedures.engine import (
     warn,
 )
 from stream.enforce.procedures.telling import Served, ask, begin_supplement, over, report_rows, waiting_rows
+from stream.model.control import NoticeOutcome
 from stream.model.fields import CampaignStatus
 
 # ---- conditions
@@ -144,7 +145,9 @@ def _refuse(turn: Turn[CampaignCase, Weighed]) -> Done[CampaignCase]:
 
 def _withdraw(turn: Turn[CampaignCase, WithdrawCampaign]) -> Done[CampaignCase]:
     """The campaign, if it was written, is written as withdrawn; the body is notified."""
-    return _ended(turn, "withdrawn", SendNotice(notice(turn, subject="decision", reason=turn.event.reason)))
+    return _ended(
+        turn, "withdrawn", SendNotice(notice(turn, subject="decision", reason=turn.event.reason, outcome="withdrawn"))
+    )
 
 
 def _ignore_repeat(turn: Turn[CampaignCase, Filed]) -> Done[CampaignCase]:
@@ -175,7 +178,8 @@ def _ended(turn: Turn[CampaignCase, msgspec.Struct], status: CampaignStatus, tol
 
 def _decision(turn: Turn[CampaignCase, Weighed]) -> SendNotice:
     figures = fitness.weigh(filing_of(turn.case), turn.event.standing, turn.terms)
-    return SendNotice(notice(turn, subject="decision", reason=turn.event.reason, figures=figures))
+    outcome: NoticeOutcome = "approved" if turn.event.outcome == "approve" else "refused"
+    return SendNotice(notice(turn, subject="decision", reason=turn.event.reason, figures=figures, outcome=outcome))
 
 
 # ---- the table

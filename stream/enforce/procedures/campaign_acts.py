@@ -11,7 +11,7 @@ from stream.enforce.procedures.campaign_case import CampaignCase, Filed, still_w
 from stream.enforce.procedures.engine import Condition, Turn
 from stream.enforce.procedures.fitness import FilingFault
 from stream.enforce.procedures.forms import Wrong
-from stream.model.control import Figure, Filing, Notice, NoticeSubject
+from stream.model.control import Figure, Filing, Notice, NoticeOutcome, NoticeSubject
 from stream.model.fields import CampaignStatus
 from stream.model.registry import Campaign
 
@@ -80,6 +80,7 @@ def notice(
     reason: str,
     missing: tuple[str, ...] = (),
     figures: tuple[Figure, ...] = (),
+    outcome: NoticeOutcome | None = None,
 ) -> Notice:
     """A notice to the body."""
     return Notice(
@@ -94,4 +95,5 @@ def notice(
         figures=figures,
         missing=missing,
         addressee=turn.case.filing.body if turn.case.filing is not None else None,
+        outcome=outcome,
     )

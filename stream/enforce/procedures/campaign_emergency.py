@@ -224,7 +224,7 @@ def _stop_sending(turn: Turn[CampaignCase, WithdrawCampaign]) -> Done[CampaignCa
     """The campaign is written as withdrawn and the body notified; what is owed is owed still."""
     assert turn.case.campaign is not None, "what was sent was written"
     campaign = msgspec.structs.replace(turn.case.campaign, status="withdrawn")
-    told = SendNotice(notice(turn, subject="decision", reason=turn.event.reason))
+    told = SendNotice(notice(turn, subject="decision", reason=turn.event.reason, outcome="withdrawn"))
     return Done(
         msgspec.structs.replace(turn.case, campaign=campaign), (ClearClock("window"), WriteCampaign(campaign), told)
     )

@@ -78,7 +78,7 @@ from stream.enforce.procedures.telling import (
     waiting_rows,
 )
 from stream.model.cases import Discovered
-from stream.model.control import Addressee, Complaint, Finding, Grounds, Notice, NoticeSubject, Party
+from stream.model.control import Addressee, Complaint, Finding, Grounds, Notice, NoticeOutcome, NoticeSubject, Party
 from stream.model.registry import Expression
 
 PROHIBITED_CONTENT: Final = "prohibited-content"
@@ -247,7 +247,9 @@ def _answer_reporting(turn: Turn[ComplaintCase, Answered]) -> Done[ComplaintCase
 
 def _answer(turn: Turn[ComplaintCase, Answered]) -> Done[ComplaintCase]:
     """The answer goes out, and says where a dispute can be taken; until the user was reached, the clock runs on."""
-    notice = _notice(turn, _complaint(turn.case), subject="answer", reason=turn.event.detail)
+    found: NoticeOutcome = "confirmed" if turn.case.confirmed else "unconfirmed"
+    answer = _notice(turn, _complaint(turn.case), subject="answer", reason=turn.event.detail)
+    notice = msgspec.structs.replace(answer, outcome="spoofed" if turn.case.spoofed else found)
     return ask(turn, turn.case, notice)
 
 

@@ -29,7 +29,7 @@ from stream.enforce.procedures.engine import (
 )
 from stream.enforce.procedures.messages import Disputed
 from stream.enforce.procedures.telling import Delivered, DeliveryFailed, Served, knowing, report_rows
-from stream.model.control import Addressee, Dispute, Finding, Notice, NoticeSubject
+from stream.model.control import Addressee, Dispute, Finding, Notice, NoticeOutcome, NoticeSubject
 from stream.model.fields import Name
 
 
@@ -156,7 +156,7 @@ def _accept(turn: Turn[DisputeCase, DisputeAccepted]) -> Done[DisputeCase]:
 
 def _decline(turn: Turn[DisputeCase, Declined]) -> Done[DisputeCase]:
     """The user is notified of the reason."""
-    return Done(turn.case, _notify_user(turn, _dispute(turn.case), turn.event.reason))
+    return Done(turn.case, _notify_user(turn, _dispute(turn.case), turn.event.reason, outcome="declined"))
 
 
 def _hear(turn: Turn[DisputeCase, CompanyAnswered]) -> Done[DisputeCase]:
@@ -173,14 +173,14 @@ def _default(turn: Turn[DisputeCase, ClockFired]) -> Done[DisputeCase]:
 
 def _settle(turn: Turn[DisputeCase, Settled]) -> Done[DisputeCase]:
     """The user is notified of what was agreed."""
-    return Done(turn.case, _notify_user(turn, _dispute(turn.case), turn.event.detail))
+    return Done(turn.case, _notify_user(turn, _dispute(turn.case), turn.event.detail, outcome="settled"))
 
 
 def _for_user(turn: Turn[DisputeCase, DisputeDecided]) -> Done[DisputeCase]:
     """The user and the company are notified, and a finding against the party, if it is known, is raised."""
     dispute = _dispute(turn.case)
     if dispute.party is None:
-        return Done(turn.case, _notify_both(turn, turn.event.reason))
+        return Done(turn.case, _notify_both(turn, turn.event.reason, "for-user"))
     finding = Finding(
         finding=turn.name("F"),
         time=turn.now,
@@ -190,12 +190,12 @@ def _for_user(turn: Turn[DisputeCase, DisputeDecided]) -> Done[DisputeCase]:
         evidence=(dispute.dispute,),  # the party is shown it
         actor=turn.event.actor,
     )
-    return Done(turn.case, (*_notify_both(turn, turn.event.reason), RaiseFinding(finding)))
+    return Done(turn.case, (*_notify_both(turn, turn.event.reason, "for-user"), RaiseFinding(finding)))
 
 
 def _for_company(turn: Turn[DisputeCase, DisputeDecided]) -> Done[DisputeCase]:
     """The user and the company are notified."""
-    return Done(turn.case, _notify_both(turn, turn.event.reason))
+    return Done(turn.case, _notify_both(turn, turn.event.reason, "for-company"))
 
 
 def _withdraw(turn: Turn[DisputeCase, DisputeWithdrawn]) -> Done[DisputeCase]:
@@ -215,6 +215,7 @@ def _notify_user(
     *,
     subject: NoticeSubject = "decision",
     missing: tuple[str, ...] = (),
+    outcome: NoticeOutcome | None = None,
 ) -> tuple[Act, ...]:
     notice = Notice(
         notice=turn.name("N"),
@@ -226,12 +227,16 @@ def _notify_user(
         reason=reason,
         basis="disputes",
         missing=missing,
+        outcome=outcome,
     )
     return (SendNotice(notice),)
 
 
-def _notify_both(turn: Turn[DisputeCase, msgspec.Struct], reason: str) -> tuple[Act, ...]:
-    return (*_notify_user(turn, _dispute(turn.case), reason), _report(turn, _dispute(turn.case), "company", reason))
+def _notify_both(turn: Turn[DisputeCase, msgspec.Struct], reason: str, outcome: NoticeOutcome) -> tuple[Act, ...]:
+    return (
+        *_notify_user(turn, _dispute(turn.case), reason, outcome=outcome),
+        _report(turn, _dispute(turn.case), "company", reason),
+    )
 
 
 def _report(turn: Turn[DisputeCase, msgspec.Struct], dispute: Dispute, to: Addressee, about: str) -> SendReport:
