@@ -122,12 +122,23 @@ ARTICLES: Final[tuple[Article, ...]] = (
                 "31 ¶2 (3)",
                 "It reports to the centre within 15 working days.",
                 "15个工作日内反馈处置结果",
-                (Clock("report"), Row("complaint", "acted", "reported"), Row("complaint", "unconfirmed", "reported")),
-                tests(
-                    _COMPLAINT,
-                    "each_duty_has_its_clock",
-                    "an_unconfirmed_complaint_holds_nothing_against_the_sender_and_is_reported_and_answered",
+                (
+                    Clock("report"),
+                    Row("complaint", "acted", "reported"),
+                    Row("complaint", "unconfirmed", "reported"),
+                    Row("complaint", "reporting", "delivered"),
+                    Row("complaint", "reporting", "served"),
+                    Clock("tell-office"),
                 ),
+                (
+                    *tests(
+                        _COMPLAINT,
+                        "each_duty_has_its_clock",
+                        "an_unconfirmed_complaint_holds_nothing_against_the_sender_and_is_reported_and_answered",
+                    ),
+                    *tests(_AUTHORITIES, "a_body_that_acts_on_a_report_has_it"),
+                ),
+                "Nobody is told who was not reached (our reading): the clock runs until the centre has the report.",
             ),
             Sentence(
                 "31 ¶2 (4)",
@@ -219,8 +230,16 @@ ARTICLES: Final[tuple[Article, ...]] = (
                 "(5)",
                 "It reports the outcome to the regulator.",
                 "向电信管理机构报告处理结果",
-                (Row("prohibited-content", "under-investigation", "investigated"),),
-                tests(_AUTHORITIES, "the_outcome_is_reported_and_a_party_that_is_cleared_is_free"),
+                (
+                    Row("prohibited-content", "under-investigation", "investigated"),
+                    Row("prohibited-content", "reporting", "delivered"),
+                    Row("prohibited-content", "reporting", "served"),
+                ),
+                tests(
+                    _AUTHORITIES,
+                    "the_outcome_is_reported_and_a_party_that_is_cleared_is_free",
+                    "the_outcome_counts_as_reported_once_every_report_has_reached_its_office",
+                ),
             ),
         ),
         ways("complaints", "a_complaint_about_prohibited_content_stops_its_sender_at_once")

@@ -162,6 +162,11 @@ async def a_dispute_after_a_missed_clock_is_not_early_and_is_decided_for_the_use
     alone = await on.client.post("/v1/disputes", {"subscriber": USERS[5], "grounds": "calls at night"}, by="agent")
     assert "will ask for" in str(alone.body["note"])
     await on.case(alone.case, "submitted")
+    report = await on.written(topics.REPORTS, case=alone.case, to="appeals-body")
+    await on.written(topics.DELIVERIES, notice=report["report"], via="contacts")
+    serving: Json = {"notice": report["report"], "at": on.now, "how": "courier", "to": "its registry"}
+    await on.refused_to(others("desk"), alone.case, "served", serving)
+    await on.decide(alone.case, "served", serving, by="desk")
     said: Json = {"subscriber": user, "channel": "sms", "from": port_of(sender), "at": on.now - HOUR_MS, "text": "贷款"}
     filed = await on.client.post("/v1/complaints", said, by="agent")
     await on.case(filed.case, "received")
@@ -189,7 +194,6 @@ async def a_dispute_after_a_missed_clock_is_not_early_and_is_decided_for_the_use
     await on.decide(case, "dispute-decided", ruling, by="appeals-body")
     await on.case(case, "decided-for-user")
     await on.mailed("user4@mail.example", ruling["reason"])
-    await on.reported(case, "appeals-body")
     await on.measure_of(sender, state="warned")
 
     # What the complaint owes is still owed, until the user takes it back.

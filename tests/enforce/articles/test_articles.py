@@ -25,11 +25,12 @@ STORIES: Final[list[Callable[[Stage], Coroutine[None, None, None]]]] = [
 
 
 def _contacts(web: str) -> Mapping[str, str]:
-    """Senders and offices by webhook, bodies and users by mail; the fourth user has no address."""
+    """Senders and offices by webhook, bodies and users by mail; one user and the appeals body have no address."""
+    offices = {f"office|{office}": web for office in ("regulator", "state-organs", "complaint-centre", "company")}
     senders = {f"sender|{sender}": web for sender in SENDERS}
     users = {f"subscriber|{user}": f"mailto:user{place}@mail.example" for place, user in enumerate(USERS)}
     del users[f"subscriber|{USERS[3]}"]
-    return {**senders, **users, "office|*": web, "campaign|*": "mailto:bodies@mail.example"}
+    return {**senders, **users, **offices, "campaign|*": "mailto:bodies@mail.example"}
 
 
 async def test_every_article_goes_its_way_on_a_genuine_broker(broker: Broker, tmp_path: Path) -> None:
