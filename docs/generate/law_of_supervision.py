@@ -327,14 +327,13 @@ ARTICLES: Final[tuple[Article, ...]] = (
             ),
             Sentence(
                 "35 (2)",
-                "It hinders nobody's normal business and costs nothing.",
-                "不得妨碍正常经营，不得收取费用",
+                "It hinders nobody's normal business.",
+                "不得妨碍正常经营",
                 ("stream/enforce/api/case_index.py", "stream/rate_limit.py"),
                 tests(
                     "enforce/api/test_case_index",
                     "a_page_of_20_000_open_cases_looks_at_no_more_rows_than_it_shows_and_one",
                 ),
-                "Fees are no matter of software.",
             ),
         ),
         ways("measures", "what_an_inspection_asks_for_is_handed_over_masked_and_what_it_finds_is_a_finding"),
@@ -453,8 +452,8 @@ ARTICLES: Final[tuple[Article, ...]] = (
                         "what_another_proposes_takes_the_place_of_what_was_proposed_and_a_new_state_ends_it",
                     ),
                 ),
-                "To call them to account is no matter of software: every act bears its `actor`, and a decision takes "
-                "two persons.",
+                "Our digest has this article from the rules of 2015. To call them to account is no matter of software: "
+                "every act bears its `actor`, and a decision takes two persons.",
             ),
         ),
     ),
@@ -469,7 +468,8 @@ ARTICLES: Final[tuple[Article, ...]] = (
                 "自公布之日起施行",
                 (),
                 (),
-                "A draft of 31 August 2020: not in force. The rules of 2015 (令第31号) stand until it is.",
+                "Our digest says nothing of it. A draft of 31 August 2020: not in force. The rules of 2015 (令第31号) "
+                "stand until it is.",
             ),
         ),
     ),

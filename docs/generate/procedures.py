@@ -39,8 +39,9 @@ with `WrongState`, which names what would have been possible. A row without a ta
 Entering a state marked *ended* clears every clock. Effects carry the key `case#step.place`: a step repeated after a
 crash repeats its effects under their old keys.
 
-People act by the role of their token: `centre` is 12321, `desk` the company, `appeals-body` the body to which users
-take disputes, `subscriber-agent` the user, `sender` the party or public body. Each does what is its own; what a body
+People act by the role of their token: `centre` is 12321 (12321受理中心), `desk` the company (相关企业), `appeals-body`
+the body to which users take disputes (申诉受理机构), `regulator` the telecom administration (电信管理机构),
+`subscriber-agent` the user (用户), `sender` the party or public body. Each does what is its own; what a body
 that does not log in has done the desk records, and must name that body's document. A decision takes two persons, told
 apart by the `actor` of their tokens: the first one's act is kept as `proposed`, and the same act of another, with the
 same fields, carries it out. What another proposes takes the place of what was proposed; any

@@ -113,14 +113,20 @@ _LETTERS: Final = ", ".join(f"{letter}-" for letter in PROCEDURE_BY_LETTER)
 
 
 def read(
-    position: RecordPosition, key: bytes | None, value: bytes | None, partitions: int, numbering: Numbering
+    position: RecordPosition,
+    key: bytes | None,
+    value: bytes | None,
+    partitions: int,
+    numbering: Numbering,
+    *,
+    ahead_ms: int = 0,
 ) -> Arrival | Forward:
-    """A record of an intake topic. `partitions` is the partition count of all intake
-    topics. Raises `Undecodable`.
+    """A record of an intake topic. `partitions` is the partition count of all intake topics. `ahead_ms`: by how much
+    our clock is ahead of that of timestamps, as in a drill: what people filled in may be as late. Raises `Undecodable`.
     """
     if value is None:
         raise Undecodable(f"null value: a record of {position.topic} needs one")
-    found = _read(position, value, numbering)
+    found = _read(position, value, forms.FormContext(numbering, position.at + ahead_ms))
     if key != found.key.encode():
         raise Undecodable(f"wrong key: the key of a record of {position.topic} is the id of its case")
     if partition_of(found.key, partitions) != position.partition:
@@ -128,8 +134,7 @@ def read(
     return found
 
 
-def _read(position: RecordPosition, value: bytes, numbering: Numbering) -> Arrival | Forward:
-    reading = forms.FormContext(numbering, position.at)
+def _read(position: RecordPosition, value: bytes, reading: forms.FormContext) -> Arrival | Forward:
     match position.topic:
         case topics.CASE_EVENTS:
             one = decode_as(CaseEvent, value)

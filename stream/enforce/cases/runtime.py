@@ -185,7 +185,8 @@ class CaseRuntime:
     async def _process(self, position: RecordPosition, key: bytes | None, value: bytes | None) -> str:
         """What became of a record, as the metric's label `outcome`."""
         try:
-            found = decoding.read(position, key, value, self._partitions, self._terms.numbering)
+            ahead_ms = self._clock.offset()
+            found = decoding.read(position, key, value, self._partitions, self._terms.numbering, ahead_ms=ahead_ms)
         except Undecodable as error:
             await self._dead_letter(position, key, value, str(error))
             return "undecodable"

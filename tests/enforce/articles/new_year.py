@@ -1,6 +1,5 @@
 """Working days over New Year's Day 2027, for which the control plane's clock stands at fixed days."""
 
-from stream.clock import now_ms
 from stream.enforce.procedures.calendar_cn import WorkingDays
 from tests.enforce.api.harness import Json
 from tests.enforce.articles.stage import HOUR_MS, USERS, Stage
@@ -12,8 +11,8 @@ async def a_term_over_new_years_day_2027_leaves_it_out_and_is_reckoned_anew_once
 ) -> None:
     """Articles 29 to 31, working days: 1 January is off by law; what is made up for it, nobody knows yet."""
     await on.clock.set_to(at("2026-12-31 10:00"))
-    came = min(on.now, now_ms()) - HOUR_MS  # by the clock of records, too, which is not moved
-    said: Json = {"subscriber": USERS[5], "channel": "sms", "from": "1069099901", "at": came, "text": "贷款"}
+    number = "1069099901"
+    said: Json = {"subscriber": USERS[5], "channel": "sms", "from": number, "at": on.now - HOUR_MS, "text": "贷款"}
     filed = await on.client.post("/v1/complaints", said, by="agent")
     await on.case(filed.case, "received")
     if not WorkingDays().knows(2027):

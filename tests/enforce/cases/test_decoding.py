@@ -7,6 +7,8 @@ from bloom.partition import partition_of
 from stream.enforce.cases import decoding
 from stream.enforce.cases.decoding import Arrival, Forward, RecordPosition
 from stream.enforce.procedures import ids
+from stream.enforce.procedures.complaint import Complained
+from stream.enforce.procedures.terms import DAY_MS
 from stream.model import topics
 from stream.model.cases import CaseEvent
 from stream.model.codec import Undecodable, encode
@@ -53,6 +55,16 @@ def test_an_appeal_is_first_heard_by_the_case_that_it_is_against() -> None:
 def test_a_record_that_does_not_keep_the_contract_is_refused_with_the_reason(record: Record, reason: str) -> None:
     with pytest.raises(Undecodable, match=reason):
         _read(record)
+
+
+@pytest.mark.parametrize(("ahead_ms", "ill_formed"), [(0, ["at"]), (30 * DAY_MS, [])])
+def test_in_a_drill_whose_clock_is_ahead_people_may_state_a_time_as_late(ahead_ms: int, ill_formed: list[str]) -> None:
+    topic, partition, key, value = intake_record(Complaint("one", NOW, at=NOW + 29 * DAY_MS))
+    position = RecordPosition(topic, partition, 0, NOW)
+    arrival = decoding.read(position, key, value, PARTITIONS, NUMBERING, ahead_ms=ahead_ms)
+    assert isinstance(arrival, Arrival)
+    assert isinstance(arrival.event, Complained)
+    assert [one.field for one in arrival.event.wrong] == ill_formed
 
 
 def test_null_and_the_empty_text_are_absent_inside_an_event_too() -> None:
