@@ -30,7 +30,7 @@ async def test_a_case_is_noted_on_handed_over_and_goes_its_way_all_the_same(conf
         ]
         assert [one["sha256"] for one in work["attachments"]] == ["a" * 64]
         assert shown["line"]["assigned"] == {"desk": "desk:18"}  # type: ignore[index]
-        assert (shown["line"]["step"], shown["possible"]) == (2, ["verified"])  # type: ignore[index]
+        assert (shown["line"]["step"], shown["possible"]) == (2, ["verified", "served"])  # type: ignore[index]
         assert (await client.show(case, by="agent"))["body"]["work"] is None  # type: ignore[index]
         assert (await client.show(case, by="centre"))["line"]["assigned"] == {}  # type: ignore[index]
 
