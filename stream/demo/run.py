@@ -1,7 +1,7 @@
 """The demonstration from the first broker to the last process that it ends.
 
-In order: a broker (or the configured cluster), topics, the sample registry, `wurao filter`, traffic with a
-live view and one subscriber's opt-out, a summary. Whatever ends it, everything that it started is ended and
+In order: a broker (or the configured cluster), topics, the sample registry, `wurao filter`, `wurao registrar`, traffic
+with a live view and one subscriber's opt-out, a summary. Whatever ends it, everything that it started is ended and
 its temporary directory is removed. Only when the filter failed is that kept, because its log is there, and
 the message says so.
 """
@@ -34,7 +34,7 @@ from stream.model.topics import EXPRESSIONS, SENDERS
 from stream.testbed import texts
 from stream.testbed.feed import write_registry
 from stream.testbed.local import Cluster, ExistingKafka, LocalKafka
-from stream.testbed.processes import FilterProcess, ProcessError, usage
+from stream.testbed.processes import FilterProcess, ProcessError, WuraoProcess, free_ports, usage, wurao_command
 from stream.testbed.sample import Sample, sample
 from stream.testbed.traffic import Traffic
 
@@ -87,10 +87,30 @@ def _with_broker(options: Options, console: Console, directory: Path) -> int:
         environment = _environment(options, kafka, directory)
         config = configuration.load(options.config, environment)
         process = FilterProcess(environment, workers=WORKERS, log=directory / "filter.log")
+        registrar = _registrar(environment, directory)
         try:
-            return asyncio.run(_Demo(options, config, console, corpus=corpus, process=process, kafka=kafka).run())
+            demo = _Demo(options, config, console, corpus=corpus, process=process, registrar=registrar, kafka=kafka)
+            return asyncio.run(demo.run())
         finally:
+            registrar.stop()
             process.stop()
+
+
+def _registrar(environment: Mapping[str, str], directory: Path) -> WuraoProcess:
+    """A registrar, which builds its store while traffic flows: at the lowest priority, so that it costs no figure."""
+    port = free_ports(1)
+    settings = {
+        "WURAO_REGISTRAR__GROUP": f"{environment['WURAO_FILTER__GROUP']}-registrar",
+        "WURAO_REGISTRAR__DIRECTORY": str(directory / "registrar"),
+        "WURAO_REGISTRAR__PORT": str(port),
+        "WURAO_METRICS__HOST": "127.0.0.1",
+    }
+    return WuraoProcess(
+        ["nice", "-n", "19", *wurao_command("registrar")],
+        environment={**environment, **settings},
+        log=directory / "registrar.log",
+        port=port,
+    )
 
 
 @contextmanager
@@ -175,6 +195,7 @@ class _Demo:
         *,
         corpus: texts.SampleTexts,
         process: FilterProcess,
+        registrar: WuraoProcess,
         kafka: Cluster,
     ) -> None:
         self._options = options
@@ -182,6 +203,7 @@ class _Demo:
         self._console = console
         self._texts = corpus
         self._filter = process
+        self._registrar = registrar
         self._kafka = kafka
 
     async def run(self) -> int:
@@ -231,6 +253,9 @@ class _Demo:
             taken = usage(self._filter.pid)
             size = f"; supervisor and the registry that they share: {taken.rss_mib:,.0f} MiB" if taken else ""
             say(f"{WORKERS} workers are ready{size}")
+        with step(self._console, "registrar") as say:
+            self._registrar.start()
+            say("builds its store beside: whoever writes the registry asks it")
         return registry
 
     async def _make_topics(self) -> int:
@@ -266,9 +291,11 @@ class _Demo:
             f"  bootstrap  {self._kafka.bootstrap}",
             f"  metrics    {workers}",
             f"  health     {self._filter.addresses[0]}/healthz {self._filter.addresses[0]}/readyz",
-            f"  log        {self._filter.log_file}",
+            f"  registrar  {self._registrar.addresses[0]}/readyz; once it is ready: wurao will set, registry import",
+            f"  logs       {self._filter.log_file} {self._registrar.log_file}",
         ):
             view.say(self._console, text, hanging=2)
         while True:
             await asyncio.sleep(KEPT_CHECK_S)
             self._filter.check()
+            self._registrar.check()
