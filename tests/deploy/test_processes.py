@@ -15,6 +15,7 @@ import orjson
 import pytest
 import yaml
 
+from stream.clock import now_ms
 from stream.enforce.procedures import ids
 from stream.kafka.rights import AUDIT, ENFORCE, FILTER, NOTIFY, SHADOW, WATCH
 from stream.kafka.topics import DAY_MS
@@ -236,7 +237,8 @@ def _what_people_file_is_dealt_with(deployment: Deployment) -> None:
 
     party = {"sender": "ORG-SERVICE"}
     post("complaints", COMPLAINT)
-    post("filings", {**FILING, "emergency": True, "sender": "GOV-HEALTH"})
+    soon = {"from": now_ms(), "until": now_ms() + DAY_MS}
+    post("filings", {**FILING, **soon, "emergency": True, "sender": "GOV-HEALTH"})
     post("findings", {"party": party, "grounds": "prohibited-content", "evidence": ["sha256:1"]})
     order = post("orders", {"measure": "stop", "basis": "measures", **party})["id"]
     post("orders", {"order": order, "until": time.time_ns() // 1_000_000 + DAY_MS})

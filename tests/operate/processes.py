@@ -24,10 +24,14 @@ class Process(WuraoProcess):
             "WURAO_KAFKA__REQUEST_TIMEOUT_MS": str(REQUEST_TIMEOUT_MS),
             "WURAO_TOPICS__PARTITIONS": str(broker.partitions),
             "WURAO_REGISTRY__SNAPSHOTS": str(directory / f"snapshots-{name}"),
+            "WURAO_REGISTRAR__DIRECTORY": str(directory / f"stores-{name}"),
             "WURAO_FILTER__WORKERS": "2",
             "WURAO_FILTER__GROUP": f"wurao-filter-{name}",
             "WURAO_METRICS__PORT": str(port),
-            **{f"WURAO_{section}__PORT": str(port) for section in ("ENFORCE", "WATCH", "CONNECTOR", "AUDIT")},
+            **{
+                f"WURAO_{section}__PORT": str(port)
+                for section in ("REGISTRAR", "ENFORCE", "WATCH", "CONNECTOR", "AUDIT")
+            },
             "WURAO_CONNECTOR__CONTACTS_FILE": str(directory / "contacts.toml"),
             **settings,
         }

@@ -84,7 +84,7 @@ def test_neither_number_nor_secret_is_written_anywhere(options: list[str], broke
                     WURAO_CONNECTOR__PAUSE_MS="100",
                     WURAO_CONNECTOR__SMTP_PORT="1",
                 )
-                for name in ("watch", "audit", "notify")
+                for name in ("watch", "audit", "notify", "registrar")
             ),
         ]
         for one in processes:
@@ -106,7 +106,7 @@ def test_neither_number_nor_secret_is_written_anywhere(options: list[str], broke
 
     letters = broker.read(topics.DEAD_LETTER)
     assert {dict(letter.headers)["topic"].decode() for letter in letters} >= {
-        topics.EVENTS_SMS, topics.EXPRESSIONS, topics.COMPLAINTS, topics.NOTICES,
+        topics.EVENTS_SMS, topics.EXPRESSIONS, topics.REQUESTS, topics.COMPLAINTS, topics.NOTICES,
     }  # fmt: skip
     written = {
         **{f"the log of {one.name}": one.log for one in processes},
@@ -124,6 +124,9 @@ def test_neither_number_nor_secret_is_written_anywhere(options: list[str], broke
     assert not found
 
 
+_ASKED = (topics.REQUESTS, topics.BULK)
+
+
 def _attempts(broker: Broker) -> list[str]:
     """The attempts on record, without what the test itself wrote there."""
     return [one.value.decode() for one in broker.read(topics.DELIVERIES) if one.key != MARKED.encode()]
@@ -135,7 +138,14 @@ def _records(broker: Broker) -> None:
     broker.write_events(event("reply", 0, **{"from": form, "to": form, "text": f"TD {form}"}) for form in FORMS)
     broker.write(
         (topic, 0, MARKED.encode(), bad)
-        for topic in (*topics.EVENT_KINDS, *topics.RECORD_KIND, *topics.INTAKE, topics.NOTICES, topics.DECISIONS)
+        for topic in (
+            *topics.EVENT_KINDS,
+            *topics.RECORD_KIND,
+            *_ASKED,
+            *topics.INTAKE,
+            topics.NOTICES,
+            topics.DECISIONS,
+        )
         for bad in BAD
     )
     now = time.time_ns() // 1_000_000
