@@ -54,7 +54,7 @@ async def run(client: ApiClient, *words: str, by: str = "desk", stdin: bytes = b
 
 @pytest.mark.kafka
 async def test_a_complaint_is_filed_listed_shown_and_decided(broker: Broker, tmp_path: Path) -> None:
-    async with running_api(config_for(broker, tmp_path)) as client:
+    async with running_api(config_for(broker, tmp_path), registrar=True) as client:
         body = tmp_path / "complaint.json"
         body.write_text('{"channel": "sms", "from": "1069012345", "sender": "ORG-9"}', encoding="utf-8")
         stated = ("--set", "subscriber=+8613800138000", "--set", "text=1069", "--set", "at:=1795400000000")

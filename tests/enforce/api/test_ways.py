@@ -300,8 +300,13 @@ async def test_a_complaint_is_about_whose_number_it_is_and_its_ports_are_one_par
         for case in cases:
             assert (await client.decide(case, "verified", result="confirmed", detail="so")).status == 202
             await client.show(case, state="confirmed")
-        refused = [orjson.loads(one.value)["sender"] for one in await client.records(topics.EXPRESSIONS)]
-        assert refused == ["ORG-7"] * 4, "as the user asked, and as it was confirmed"
+
+        async def refused() -> bool | None:
+            """As the user asked, and as it was confirmed: the registrar is asked, and writes when it has answered."""
+            written = [orjson.loads(one.value)["sender"] for one in await client.records(topics.EXPRESSIONS)]
+            return written == ["ORG-7"] * 4 or None
+
+        await eventually(refused)
 
         async def measured() -> Json | None:
             query = {"procedure": "measure", "party": "sender|ORG-7"}
