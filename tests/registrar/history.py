@@ -90,8 +90,9 @@ def check_order(log: Log) -> int:
         for raw, record in records:
             counts = counts_from(record.time, raw.timestamp)
             given_now = record.will == "refuse" and record.time >= raw.timestamp - NOW_WITHIN_MS
+            given_now = given_now and record.source != "file"
             of = before[record.subscriber, record.channel]
-            if record.source == "test" and not given_now:
+            if record.source in ("test", "file") and not given_now:
                 overlapping = [then for then, other in of if overlap(scope_of(other), scope_of(record))]
                 assert all(then <= counts for then in overlapping), f"offset {raw.offset}: {record} is late"
                 pairs += len(overlapping)
