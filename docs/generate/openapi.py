@@ -125,18 +125,10 @@ def _operation(operation: Operation, names: dict[type[msgspec.Struct], str]) -> 
     writes = isinstance(operation, WriteOperation)
     refusals = ["400", "401", "403", "429", "500", "503"]
     parameters: list[Schema] = []
-    if "{case}" in operation.path:
-        refusals.append("404")
-        parameters.append({"name": "case", "in": "path", "required": True, "schema": {"type": "string"}})
-    if operation.name in ("file-appeal", "file-dispute"):
-        refusals.append("404")
-    if "{number}" in operation.path:
-        refusals.append("404")
-    parameters += [
-        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
-        for name in ("number", "sender")
-        if f"{{{name}}}" in operation.path
-    ]
+    named = [name for name in ("case", "number", "sender") if f"{{{name}}}" in operation.path]
+    parameters += [{"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in named]
+    if named or operation.name in ("file-appeal", "file-dispute"):
+        refusals.append("404")  # a path that names something may lead nowhere
     if isinstance(operation, ErasureOperation):
         refusals += ["408", "413", "415"]
     if writes:
