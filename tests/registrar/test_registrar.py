@@ -224,6 +224,25 @@ async def test_no_reply_that_is_written_beside_is_overtaken(
     check_order(log)
 
 
+async def test_a_consent_for_one_transaction_ends_by_itself_when_its_time_is_over(
+    topics: Broker, client: RegistryClient
+) -> None:
+    number = "+8613600136000"
+    consent = replace(expression(number, "consent", "once", ago_ms=1_000), expires=now_ms() + 3_000)
+    asked = request("once", consent, stated=Statements(unregistered=True))
+    assert (await ask(client, asked)).admitted == 1
+
+    async def stands() -> Expression:
+        read = await ask(client, request(f"once-{now_ms()}", ask=AskSubscriber(number)))
+        assert isinstance(read.result, SubscriberRecord)
+        return read.result.expressions[-1].expression
+
+    async with asyncio.timeout(LONG_S):
+        while (last := await stands()) == consent:  # noqa: ASYNC110  # another process writes it
+            await asyncio.sleep(0.2)
+    assert (last.will, last.source, last.time) == ("lift", "expired", consent.time), "it is no new word"
+
+
 async def test_the_filter_obeys_what_was_answered_and_an_erasure_leaves_nothing(
     topics: Broker, client: RegistryClient
 ) -> None:
