@@ -1,17 +1,15 @@
-"""Where the articles are shown: filter, watch, enforce with its API, and notify as processes on a genuine broker, a
-mail server, a web server, and a clock that many stories share.
+"""Where the articles are shown: filter, registrar, watch, enforce with its API, and notify as processes on a genuine
+broker, a mail server, a web server, and a clock that all stories share.
 
-Each story waits for its own moments (`Stage.until`); once all of them wait, the clock of the control plane is moved on
-to the first of these. So weeks pass in seconds, in their order, and nobody's grace is over while he still acts. That
-clock begins two months ago: what the control plane orders is in force for the filter, whose clock is the machine's.
+The control plane's clock begins two months ago: what it orders is in force for the filter, whose clock is the
+machine's.
 """
 
 import asyncio
 import re
 import time
-from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from contextlib import ExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -22,15 +20,13 @@ import orjson
 from aiokafka import AIOKafkaProducer
 
 from bloom.partition import partition_of
-from stream.config import Config
 from stream.kafka import clients
-from stream.kafka.topics import EXPECTED
 from stream.model import topics
-from stream.model.cases import CaseView
-from stream.model.codec import decode_as
 from stream.model.registry import Expression, FileRecord, NumberEntry, Sender, Wordlist
 from stream.testbed.processes import WuraoProcess, environment_with, free_ports, wurao_command
 from tests.enforce.api.harness import TOKENS, Answer, ApiClient, Json, config_for, eventually, write_tokens
+from tests.enforce.articles.moved_clock import MovedClock
+from tests.enforce.articles.tail import PATIENCE_S, Tail
 from tests.enforce.harness import EnforceProcess
 from tests.filter.harness import PARTITIONS, Broker, FilterProcess
 from tests.notify.sinks import MailSink, WebSink, mail_sink, web_sink
@@ -40,25 +36,6 @@ from tests.warning.harness import WatchProcess
 HOUR_MS: Final = 3_600_000
 DAY_MS: Final = 24 * HOUR_MS
 BEGIN_MS: Final = -60 * DAY_MS
-TOGETHER_MS: Final = HOUR_MS // 4
-"""Moments so close together that the clock is moved once for all of them."""
-
-PATIENCE_S: Final = 120
-"""Longer than any machine takes, and shorter than the whole may: so what did not come is named."""
-
-READ: Final = (
-    topics.DECISIONS,
-    topics.CASES,
-    topics.NOTICES,
-    topics.DELIVERIES,
-    topics.REPORTS,
-    topics.HOLDS,
-    topics.HELD,
-    topics.LISTINGS,
-    topics.ORDERS,
-    topics.ACCESSES,
-    topics.DEAD_LETTER,
-)
 
 MORE_TOKENS: Final = {
     "other-centre": "centre centre:3",
@@ -109,135 +86,13 @@ def port_of(sender: str) -> str:
     return f"{SENDERS[sender]}01"
 
 
-class Clock:
-    """The control plane's clock, and who waits for which moment of it."""
-
-    def __init__(self, file: Path, seen: Callable[[int], Awaitable[None]]) -> None:
-        self._file = file
-        self._seen = seen
-        self._offset = BEGIN_MS
-        self._waiting: list[tuple[int, asyncio.Event]] = []
-        self._at_work = 0
-        self._changed = asyncio.Event()
-        file.write_text(str(BEGIN_MS))
-
-    @property
-    def now(self) -> int:
-        """The moment, in milliseconds."""
-        return time.time_ns() // 1_000_000 + self._offset
-
-    async def until(self, moment: int) -> None:
-        """Wait until it is that late."""
-        if self.now >= moment:
-            return
-        reached = asyncio.Event()
-        self._waiting.append((moment, reached))
-        self._changed.set()
-        await reached.wait()
-
-    async def set_to(self, moment: int) -> None:
-        """It is that moment now, later or earlier, and the processes know."""
-        self._offset += moment - self.now
-        self._file.write_text(str(self._offset))
-        await self._seen(self._offset)
-
-    async def run(self, *stories: Awaitable[None]) -> None:
-        """Tell these stories, all at once, to their ends. Raises what went wrong, of all of them."""
-        self._at_work = len(stories)
-        moved = asyncio.create_task(self._move())
-        ends = await asyncio.gather(*map(self._told, stories), moved, return_exceptions=True)
-        if failures := [one for one in ends if isinstance(one, Exception)]:
-            raise ExceptionGroup("of the articles", failures)
-
-    async def _told(self, story: Awaitable[None]) -> None:
-        try:
-            await story
-        finally:
-            self._at_work -= 1
-            self._changed.set()
-
-    async def _move(self) -> None:
-        while self._at_work:
-            self._changed.clear()
-            if len(self._waiting) < self._at_work:
-                await self._changed.wait()
-                continue
-            await self.set_to(min(moment for moment, _ in self._waiting) + TOGETHER_MS)
-            over = [one for one in self._waiting if one[0] <= self.now]
-            self._waiting = [one for one in self._waiting if one[0] > self.now]
-            for _, reached in over:
-                reached.set()
-
-
-class Tail:
-    """What stands in the topics, as it comes: one reader for everybody."""
-
-    def __init__(self, config: Config) -> None:
-        self._config = config
-        self._came = asyncio.Event()
-        self.records: dict[str, list[clients.ConsumerRecord]] = defaultdict(list)
-        self.views: dict[str, CaseView] = {}
-        self.decisions: dict[str, Json] = {}
-
-    async def run(self, ready: asyncio.Event) -> None:
-        """Read until it is cancelled."""
-        consumer = clients.follower(self._config, client="test-tail")
-        places = [
-            place for name in READ for place in clients.partitions(name, EXPECTED[name].partitions(self._config.topics))
-        ]
-        consumer.assign(places)
-        await consumer.start()
-        try:
-            await consumer.seek_to_beginning(*places)
-            ready.set()
-            while True:
-                for place, records in (await consumer.getmany(timeout_ms=50)).items():
-                    for record in records:
-                        self._take(place.topic, record)
-                came, self._came = self._came, asyncio.Event()
-                came.set()
-        finally:
-            await consumer.stop()
-
-    def _take(self, topic: str, record: clients.ConsumerRecord) -> None:
-        self.records[topic].append(record)
-        match topic:
-            case topics.CASES if record.value is not None:
-                view = decode_as(CaseView, record.value)
-                self.views[view.case] = view
-            case topics.DECISIONS:
-                made: Json = orjson.loads(record.value)
-                self.decisions.setdefault(str(made["event"]), made)
-            case _:
-                pass
-
-    async def seen(self, asked: Callable[[], bool], *, what: Callable[[], str]) -> None:
-        """Wait until it is so."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(PATIENCE_S):
-                while not asked():
-                    await self._came.wait()
-                return
-        raise AssertionError(what())
-
-    def cases(self, procedure: str, party: str) -> list[str]:
-        """The cases of a procedure about a party: a sender, or a number."""
-        mine = (one for one in self.views.values() if one.party and party in (one.party.sender, one.party.number))
-        return [one.case for one in mine if one.procedure == procedure]
-
-    def all(self, topic: str, **fields: object) -> list[Json]:
-        """The records of a topic that have these fields."""
-        found = (orjson.loads(record.value) for record in self.records[topic])
-        return [one for one in found if all(one.get(name) == value for name, value in fields.items())]
-
-
 @dataclass
 class Stage:
     """The processes, and what a story does to them."""
 
     broker: Broker
     client: ApiClient
-    clock: Clock
+    clock: MovedClock
     tail: Tail
     web: WebSink
     mail: MailSink
@@ -488,9 +343,8 @@ async def stage(broker: Broker, directory: Path, contacts: Callable[[str], Mappi
 
             await eventually(both)
 
-        on = Stage(
-            broker, client, Clock(offset, seen), tail, web, mail, dict(contacts(web.url)), directory, producer
-        )  # fmt: skip
+        clock = MovedClock(offset, seen, begin_ms=BEGIN_MS)
+        on = Stage(broker, client, clock, tail, web, mail, dict(contacts(web.url)), directory, producer)
         on.write_contacts()
         with ExitStack() as running:
             processes = (
@@ -512,11 +366,11 @@ async def stage(broker: Broker, directory: Path, contacts: Callable[[str], Mappi
 
                 await eventually(served)
                 yield on
-                read.cancel()
-                await asyncio.gather(read, return_exceptions=True)
                 assert tail.all(topics.DEAD_LETTER) == []
                 for one in processes:
                     one.check()
+                assert not read.done()
             finally:
                 read.cancel()
+                await asyncio.gather(read, return_exceptions=True)
                 await producer.stop()
