@@ -43,6 +43,10 @@ class ApiRequest:
         """The fields that the API alone sets in every record."""
         return {"time": self.now, "actor": self.caller.actor}
 
+    def event_id(self, procedure: str) -> str:
+        """The id of the event that it makes, of a case of this procedure."""
+        return f"{self.id}@{procedure}"
+
     def record(
         self,
         kind: type[T],

@@ -284,7 +284,7 @@ def _for_subscriber(caller: Caller, subscriber: str | None) -> None:
 def case_event(request: ApiRequest, case: str, procedure: str, event: msgspec.Struct, answer: Accepted) -> Write:
     """The event as a record, of the person that the token names."""
     happened = CaseEvent(
-        id=f"{request.id}@{procedure}",
+        id=request.event_id(procedure),
         time=request.now,
         case=case,
         procedure=procedure,

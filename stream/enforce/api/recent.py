@@ -67,7 +67,7 @@ class RecentKeys:
 
 
 class RecentActs:
-    """Acts on cases that are written and not yet taken.
+    """Acts on cases that are about to be written, or written and not yet taken.
 
     Not by how far a case has come: what machines send (a clock, a delivery) takes it on meanwhile.
     """

@@ -58,7 +58,6 @@ from stream.kafka.registry_client import NoAnswer, RegistryClient
 from stream.metrics import ApiMetrics
 from stream.model.accesses import Access
 from stream.model.answers import json_of
-from stream.model.cases import CaseEvent
 from stream.model.control import Listing
 from stream.model.registry import Order, Sender
 from stream.model.requests import AskSubscriber, RegistryAnswer, RegistryRequest, SubscriberRecord
@@ -325,16 +324,19 @@ class ApiServer:
                 plain = write.resolve(await self._order(write.order))
                 await self._writer.write(plain)
             return plain.answer
-        if isinstance(write, SendersWrite):
-            write = write.resolve(await self._registered(age_s_max=0.0 if write.fresh else SENDERS_AGE_S_MAX))
-        if isinstance(write, ConditionalWrite):
-            write = write.resolve(await self._received(write.subscriber, request.caller.actor))
+        # Before anything is waited for: the case that was looked at is as it stands.
+        act = self._act(request) if operation.name == "decide" else None
+        try:
+            if isinstance(write, SendersWrite):
+                write = write.resolve(await self._registered(age_s_max=0.0 if write.fresh else SENDERS_AGE_S_MAX))
+            if isinstance(write, ConditionalWrite):
+                write = write.resolve(await self._received(write.subscriber, request.caller.actor))
+        except Problem:
+            self._acts.taken(request.case, act)  # it comes to nothing
+            raise
         if isinstance(write, Expressed):
             await self._express(write, request)
             return write.answer
-        if operation.name == "decide" and request.stated.get("event") not in WORK_NAMES:
-            assert isinstance(write.record, CaseEvent), "an act is one"
-            self._act(request, write.record.id)  # what is no step is in nobody's way
         await self._writer.write(write)
         if write.register is None:
             return write.answer
@@ -373,12 +375,16 @@ class ApiServer:
             mend = "ask again, under the same Idempotency-Key if there was one"
             raise Problem(503, Refusal("not-ready", f"{error}; {mend}")) from error
 
-    def _act(self, request: ApiRequest, act: str) -> None:
-        """Raises `Problem` 409 where somebody else's act on the case was written and is not taken yet."""
+    def _act(self, request: ApiRequest) -> str:
+        """The event's id. Raises `Problem` 409 where another act on the case is under way and not taken yet."""
+        act = request.event_id(request.view(request.case).procedure)
+        if request.stated.get("event") in WORK_NAMES:
+            return act  # what is no step is in nobody's way
         if self._acts.under_way(request.case, act, request.now):
             reason = "somebody has acted on this case a moment ago: read it again, and decide anew"
             raise Problem(409, Refusal("wrong-state", reason))
         self._acts.note(request.case, act, request.now)
+        return act
 
     async def _body(self, request: web.Request) -> bytes:
         http, api = self._config.http, self._config.api

@@ -20,6 +20,7 @@ from stream.enforce.api import ApiServer
 from stream.enforce.procedures.forms import PERSON
 from stream.enforce.procedures.terms import Settings
 from stream.model import topics
+from stream.registry.registry import Registry
 from stream.testbed.processes import environment_with
 from tests.enforce.api.harness import (
     COMPLAINT,
@@ -265,6 +266,38 @@ async def test_of_two_who_act_on_a_case_at_once_the_second_is_told_to_read_it_ag
         )
         assert sorted((one.status, other.status)) == [202, 409]
         await client.show(filed.case, state="forwarded")
+        assert not await client.records(topics.DEAD_LETTER)
+
+
+async def test_an_act_is_under_way_from_when_its_case_was_looked_at(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registered, asked, go = ApiServer._registered, asyncio.Event(), asyncio.Event()
+
+    async def slowly(api: ApiServer, *, age_s_max: float = 0.0) -> Registry:
+        if not asked.is_set():
+            asked.set()
+            await go.wait()
+        return await registered(api, age_s_max=age_s_max)
+
+    verified = {"result": "confirmed", "detail": "it was so"}
+    async with running_api(config) as client:
+        asked.set()
+        filed = await client.post("/v1/complaints", COMPLAINT)
+        await client.show(filed.case, state="received")
+        await client.act(filed.case, "forwarded", by="centre", to="ORG-9")
+        await client.show(filed.case, state="forwarded")
+        monkeypatch.setattr(ApiServer, "_registered", slowly)
+        for first, status in (({**verified, "spoofed": True, "party": {"sender": "ORG-9"}}, 400), (verified, 202)):
+            asked.clear()
+            go.clear()
+            one = asyncio.create_task(client.act(filed.case, "verified", **first))
+            await asked.wait()
+            other = await client.act(filed.case, "verified", by="other-desk", **verified)
+            assert (other.status, "a moment ago" in str(other.body["reason"])) == (409, True)
+            go.set()
+            assert (await one).status == status
+        await client.show(filed.case, step=3)
         assert not await client.records(topics.DEAD_LETTER)
 
 
