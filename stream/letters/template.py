@@ -55,6 +55,18 @@ PLACEHOLDERS: Final[dict[str, str]] = {
 }
 """What a template may name, and what stands there."""
 
+NEEDED: Final[dict[Kind, tuple[str, ...]]] = {
+    "measure": ("measure", "appeal"),
+    "measure-ended": ("measure",),
+    "missing": ("missing",),
+    "answer": ("outcome", "reason"),
+    "decision-appeal": ("outcome", "reason"),
+    "decision-campaign": ("outcome", "reason"),
+    "decision-dispute": ("outcome", "reason"),
+    "listing": ("reason", "appeal"),
+}
+"""What a letter must say: whoever was sent one without it counts as notified, and was told nothing."""
+
 CHARACTERS_MAX: Final = 10_000
 _PLACEHOLDER: Final = re.compile(r"\{([^{}\n]*)\}")
 
@@ -100,6 +112,9 @@ def templates_of(text: str, where: str) -> dict[Kind, str]:
                 f"{where}: letters.{name}: there is no such letter; there are {', '.join(get_args(Kind))}"
             )
         _check(template, f"{where}: letters.{name}")
+        if lacking := [needed for needed in NEEDED[kind] if f"{{{needed}}}" not in template]:
+            named = ", ".join(f"{{{needed}}}" for needed in lacking)
+            raise ConfigError(f"{where}: letters.{name}: it says nowhere {named}, which the letter is for; put that in")
         templates[kind] = template
     return templates
 

@@ -11,11 +11,12 @@ import msgspec
 from stream.enforce.api import filings, jurisdiction, permissions
 from stream.enforce.api.api_request import ApiRequest, ConditionalWrite, SendersWrite, Write
 from stream.enforce.api.case_facts import case_of
-from stream.enforce.api.intake import case_event
+from stream.enforce.api.intake import case_event, not_alone_again
 from stream.enforce.api.responses import Accepted, Fault, faulty, forbidden
 from stream.enforce.api.search import owner_of
-from stream.enforce.procedures import campaign, complaint
+from stream.enforce.procedures import campaign, complaint, prohibited
 from stream.enforce.procedures.case_work import Assigned
+from stream.enforce.procedures.messages import Seconded
 from stream.model.cases import CaseView
 from stream.model.control import Party
 from stream.registry import order_rule
@@ -47,6 +48,8 @@ def decide(request: ApiRequest) -> Write | ConditionalWrite | SendersWrite:
     case = case_of(view)
     if isinstance(event, campaign.Renewed) and isinstance(case, campaign.CampaignCase):
         filings.check_renewal(request, case, event)
+    if isinstance(event, Seconded) and view.state == prohibited.ProhibitedState.FLAGGED and view.party is not None:
+        not_alone_again(request, view.party)  # who takes up what was flagged suspends, too
     if isinstance(event, complaint.Verified) and isinstance(case, complaint.ComplaintCase) and case.complaint:
         number, channel = case.complaint.from_, case.complaint.channel
         if number and channel is not None:

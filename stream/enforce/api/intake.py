@@ -184,11 +184,39 @@ def _found(request: ApiRequest, record: Finding) -> Write:
         if not record.evidence:
             mend = "state ids of decisions, texts or documents that show it"
             raise faulty(Fault("evidence", "missing: nobody is suspended for prohibited content without it", mend))
+        not_alone_again(request, record.party)
+        not_alone_again(request, record.party)
         case = ids.prohibited_case(record)
         event = prohibited.Discovered(record)
         return case_event(request, case, "prohibited-content", event, Accepted(record.finding, case))
     party = party_key(record.party)
     return case_event(request, party, DOCKET, EscalationFinding(record), Accepted(record.finding))
+
+
+def not_alone_again(request: ApiRequest, party: Party) -> None:
+    """Raises `Problem` 409 where nobody confirmed what this person found of the party before.
+
+    One person's word suspends for an hour, not for one hour after another: until a finding about the party is
+    confirmed, the next one is another person's.
+    """
+    views = (view for view in request.index.about(party_key(party)) if view.procedure == "prohibited-content")
+    alone, since = "", -1
+    confirmed = -1
+    for view in views:
+        case = case_of(view)
+        assert isinstance(case, prohibited.ProhibitedCase), "its procedure says so"
+        assert case.finding is not None, "a case that has a view has taken its first step"
+        found = case.finding
+        if case.seconded is not None or case.outcome == "confirmed":
+            confirmed = max(confirmed, found.time)
+        elif case.state == prohibited.ProhibitedState.UNCONFIRMED and found.actor == request.caller.actor:
+            alone, since = max((alone, since), (view.case, found.time), key=lambda one: one[1])
+    if since > confirmed:
+        reason = (
+            f"nobody confirmed in time what you found of this party ({alone}), and one person suspends nobody for one "
+            "hour after another: let another person find it, and confirm it (`seconded`)"
+        )
+        raise Problem(409, Refusal("wrong-state", reason))
 
 
 def direct(request: ApiRequest) -> Write:

@@ -1,10 +1,11 @@
 """Direct orders: what an office may write into `registry.orders` without a case of its own, and how it ends that.
 
 Pure. The law's measures come from procedures (docs/procedures.md), which notify the party, set an end or a review, and
-hear appeals. So a direct order limits or stops, for a time; it suspends only a party that was notified of a suspension
-which stands, and for no longer. What rests on prohibited content or on the regulator's word begins with a finding or a
-direction. The names of new orders are ours, so that nobody states another's; whoever wrote one changes its end, and
-nothing else of it. The bulk import is the operator's, and is held to `stream.registry.admission`.
+hear appeals. So a direct order limits or stops, for no longer than its measure lasts; it suspends only a party that was
+notified of a suspension which stands, and for no longer. What rests on prohibited content or on the regulator's word
+begins with a finding or a direction. The names of new orders are ours, so that nobody states another's; whoever wrote
+one changes its end, and nothing else of it. The bulk import is the operator's, and is held to
+`stream.registry.admission`.
 """
 
 from typing import Final
@@ -34,7 +35,7 @@ def order(request: ApiRequest) -> Write | OrderWrite:
 
     A suspension follows its procedure (409 with what to do instead), unless the party was notified of it by the
     `notice` of a measure that is in force. Prohibited content is found (`/v1/findings`), and the regulator directs
-    (`/v1/directions`). A new order's id is made here; without `until` it ends as its measure's terms say.
+    (`/v1/directions`). A new order's id is made here; it ends when its measure's terms say, or sooner.
     """
     return _change(request) if request.stated.get("order") else _new(request)
 
@@ -46,8 +47,11 @@ def _new(request: ApiRequest) -> Write:
     record = request.record(Order, made=made, preset=preset, stated=stated)
     _through_its_procedure(request, record)
     if record.until is None:
-        most = record.from_ + request.terms.measure(record.measure).length_ms
-        record = msgspec.structs.replace(record, until=most)
+        record = msgspec.structs.replace(record, until=_ends_at_most(request, record))
+    if record.until is not None and record.until <= request.now:
+        raise faulty(
+            Fault("until", f"{iso_time(record.until)} is over: the order would stop nothing", "state a later one")
+        )
     return _admitted(request, _notified_of(request, record) if record.measure == "suspend" else record)
 
 
@@ -82,10 +86,19 @@ def _change(request: ApiRequest) -> OrderWrite:
 def _admitted(request: ApiRequest, record: Order) -> Write:
     if record.until is not None and record.until < record.from_:
         raise faulty(Fault("until", "it lies before `from`", "state a later moment; now ends an order"))
+    most = _ends_at_most(request, record)
+    if record.until is not None and record.until > most:
+        what = f"a {record.measure} without a case lasts no longer than its measure does, here until {iso_time(most)}"
+        raise faulty(Fault("until", what, f"state that moment or an earlier one; for longer, {A_FINDING}"))
     refused = Admission(request.terms.numbering).refused(record, Registry(), request.now)
     if refused is not None:
         raise faulty(Fault("notice", refused.what, "state the id of the notice by which the party was notified"))
     return Write(topics.ORDERS, key_of(record), key_of(record), record, Accepted(record.order))
+
+
+def _ends_at_most(request: ApiRequest, record: Order) -> int:
+    """When an order ends at the latest that one officer wrote and no procedure looks after."""
+    return record.from_ + request.terms.measure(record.measure).length_ms
 
 
 def _through_its_procedure(request: ApiRequest, record: Order) -> None:

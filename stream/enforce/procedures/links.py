@@ -24,6 +24,11 @@ _TOP_LEVEL: Final = PublicSuffixList(only_icann=True, accept_unknown=False)
 _COMMON: Final = frozenset(["com", "cn", "net", "org", "gov", "edu", "top", "xyz", "cc", "vip", "wang"])
 """What a top-level domain must be where its dot may as well end a sentence: no words of any language."""
 
+_NO_WORDS: Final = frozenset(["com", "cn", "net", "org"])
+"""Top-level domains that follow no time of day: `9点vip专场` is one, `9点com` is 9.com."""
+
+_HOURS: Final = frozenset(form.format(hour) for hour in range(25) for form in ("{}", "{:02}"))
+
 _LETTERS_LONGEST: Final = 11
 """Characters of the longest top-level domain that is not of a to z; after it, Chinese goes on without a space."""
 
@@ -158,7 +163,7 @@ def _is_domain(name: _Label, last: _Label, top_level: str, *, abbreviated: bool)
     if last.bracketed:
         return True
     dot = last.dot.strip()
-    if dot == "点" and name.text.isdigit() and len(name.text) < 3:
+    if dot == "点" and name.text in _HOURS and top_level not in _NO_WORDS:
         return False  # a time of day
     ends_sentence = last.dot.endswith(" ") or (dot != "." and not name.is_ascii)
     return top_level in _COMMON if ends_sentence else last.is_ascii or dot == "."

@@ -19,6 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
+from stream.clock import now_ms
 from stream.config import Config
 from stream.logs import FewOfAKind
 from stream.model import topics
@@ -153,10 +154,12 @@ async def test_ids_of_orders_are_ours_and_whoever_wrote_one_changes_its_end_alon
         other = await client.post("/v1/orders", {"order": mine, "until": FAR, "measure": "limit"})
         assert "changes its end alone" in str(other.body["reason"])
         assert (await client.post("/v1/orders", {"order": mine})).faults().keys() == {"until"}
-        assert (await client.post("/v1/orders", {"order": mine, "until": FAR})).status == 202
+        assert (await client.post("/v1/orders", {"order": mine, "until": FAR})).faults().keys() == {"until"}
+        sooner = now_ms() + 86_400_000
+        assert (await client.post("/v1/orders", {"order": mine, "until": sooner})).status == 202
         orders = [orjson.loads(record.value) for record in await client.records(topics.ORDERS)]
         first, last = (one for one in orders if one["order"] == mine)
-        assert last == {**first, "until": FAR}, "it began when it did"
+        assert last == {**first, "until": sooner}, "it began when it did"
         assert first["until"] - first["from"] == 90 * 86_400_000, "without a stated end it has the term of its measure"
 
 

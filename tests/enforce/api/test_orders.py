@@ -99,6 +99,13 @@ def test_every_direct_order_ends_and_has_an_appeal(measure: str, days: int) -> N
     order = written({**STOP, "measure": measure})
     assert (order.from_, order.until, order.actor) == (NOW, NOW + days * DAY, "desk:17")
     assert order.appeal == TERMS.appeal
+    longest = NOW + days * DAY
+    assert written({**STOP, "measure": measure, "until": longest}).until == longest
+    assert "400" in refused({**STOP, "measure": measure, "until": longest + 1}), (
+        "nobody is stopped for ten years by one"
+    )
+    assert f"{measure} without a case" in refused({"order": "O-bcdf", "until": longest + 1}, before=order)
+    assert "would stop nothing" in refused({**STOP, "measure": measure, "from": NOW - 2 * days * DAY})
 
 
 def test_an_order_that_stands_is_its_writers_who_changes_its_end_alone() -> None:

@@ -1,22 +1,28 @@
 """What people may do, against the tables of the procedures: pure."""
 
+import dataclasses
 from typing import get_args
 
 import msgspec
 import pytest
 
-from stream.enforce.api import filings, operations, permissions
+from stream.enforce.api import acts, filings, intake, operations, permissions
 from stream.enforce.api.api_request import ApiRequest, Write
 from stream.enforce.api.auth import Caller, Jurisdiction, Role
 from stream.enforce.api.case_index import CaseIndex
+from stream.enforce.api.indexed_case import indexed
 from stream.enforce.api.permissions import ACTS, ADDED
+from stream.enforce.api.request_parsing import Fields
 from stream.enforce.api.responses import Problem
 from stream.enforce.cases.decoding import EVENTS
+from stream.enforce.procedures import prohibited
 from stream.enforce.procedures.engine import Outline
+from stream.enforce.procedures.messages import Seconded
 from stream.enforce.procedures.outlines import OUTLINES
 from stream.model.cases import CaseView
+from stream.model.codec import encode
 from stream.model.control import Filing
-from tests.enforce.procedures.world import TERMS
+from tests.enforce.procedures.world import DAY, HOUR, NOW, TERMS, finding
 
 BY_MACHINES = {
     "clock",
@@ -115,3 +121,42 @@ def test_what_the_api_sets_is_a_field_of_the_record() -> None:
         if writing.body is not None:
             named = {field.encode_name for field in msgspec.structs.fields(writing.body)}
             assert {*writing.made, *writing.preset} <= named, writing.name
+
+
+def test_one_persons_word_suspends_for_an_hour_and_not_for_one_hour_after_another() -> None:
+    found = msgspec.structs.replace(finding(basis=prohibited.BASIS, grounds="prohibited-content"), actor="desk:17")
+    case = prohibited.ProhibitedCase(case="X-1", step=1, finding=found, state=prohibited.ProhibitedState.UNCONFIRMED)
+    later = msgspec.structs.replace(found, time=NOW + 1, actor="desk:18")
+    confirmed = msgspec.structs.replace(
+        case, case="X-2", finding=later, seconded=Seconded("desk:17"), state=prohibited.ProhibitedState.INVESTIGATED
+    )
+    flagged = msgspec.structs.replace(
+        case, case="X-3", finding=msgspec.structs.replace(found, actor=None), state=prohibited.ProhibitedState.FLAGGED
+    )
+
+    def status(by: str, *cases: prohibited.ProhibitedCase, seconding: bool = False) -> int:
+        index = CaseIndex(kept_ms=DAY)
+        for one in cases:
+            ended = one.state in prohibited.PROCEDURE.ended
+            body = msgspec.Raw(encode(one))
+            view = CaseView(
+                one.case, "prohibited-content", one.state.value, 1, NOW, body, party=found.party, ended=ended
+            )
+            index.put(indexed(encode(view)))
+        stated: Fields = {"party": {"sender": "ORG-9"}, "grounds": "prohibited-content", "evidence": ["sha256:1"]}
+        asked = ApiRequest(Caller("desk", by), stated, NOW + HOUR, "bcdf", "", index, TERMS)
+        try:
+            if seconding:
+                acts.decide(dataclasses.replace(asked, stated={"event": "seconded"}, case="X-3"))
+            else:
+                intake.find(asked)
+        except Problem as problem:
+            return problem.status
+        return 202
+
+    assert (status("desk:17"), status("desk:18", case)) == (202, 202)
+    assert status("desk:17", case) == 409, "what one person found alone stands for an hour, once"
+    assert status("desk:17", case, confirmed) == 202, "since then a finding was confirmed"
+    assert status("desk:17", msgspec.structs.replace(case, state=prohibited.ProhibitedState.CLEARED)) == 202
+    assert status("desk:17", case, flagged, seconding=True) == 409, "whoever takes up a flag suspends as well"
+    assert status("desk:18", case, flagged, seconding=True) == 202
