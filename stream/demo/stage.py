@@ -20,7 +20,7 @@ from stream.config import Config
 from stream.demo import view
 from stream.demo.optout import AFTERWARDS_COUNT, PROBE_EVERY_S, OptOut
 from stream.demo.tally import RunTally
-from stream.demo.view import Frame, Held, Process
+from stream.demo.view import Frame, RegistryInMemory, Process
 from stream.kafka import clients
 from stream.kafka.closing import close_within
 from stream.model.codec import decode_decision
@@ -232,12 +232,12 @@ class Stage:
             whole.update(scrape.buckets(LATENCY))
         return quantile_of(whole, q)
 
-    def _held(self) -> Held:
+    def _held(self) -> RegistryInMemory:
         if not self.scrapes:
-            return Held()
+            return RegistryInMemory()
         scrapes = self.scrapes.values()
         first = next(iter(scrapes))
-        return Held(
+        return RegistryInMemory(
             refusing_sms=int(first.total("wurao_registry_numbers", channel="sms")),
             refusing_calls=int(first.total("wurao_registry_numbers", channel="call")),
             senders=int(first.total("wurao_registry_senders")),

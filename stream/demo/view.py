@@ -47,7 +47,7 @@ class Process:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class RegistryInMemory:
     """What the registry in the workers' memory holds, by their own metrics."""
 
     refusing_sms: int = 0
@@ -73,7 +73,7 @@ class Frame:
     """of the last seconds: median, 99th percentile, largest"""
     acked_s: tuple[float | None, float | None] = (None, None)
     """from the workers' histograms, to the decision's acknowledgement: bucket edges of median and 99th percentile"""
-    held: Held = field(default_factory=Held)
+    held: RegistryInMemory = field(default_factory=RegistryInMemory)
     processes: Sequence[Process] = ()
 
     @property

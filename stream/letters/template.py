@@ -71,7 +71,7 @@ CHARACTERS_MAX: Final = 10_000
 _PLACEHOLDER: Final = re.compile(r"\{([^{}\n]*)\}")
 
 
-class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class _TemplatesFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     letters: dict[str, str]
 
 
@@ -99,9 +99,11 @@ def read(config: LettersConfig) -> Templates:
 def templates_of(text: str, where: str) -> dict[Kind, str]:
     """The templates of a file. Raises `ConfigError`."""
     try:
-        file = msgspec.convert(tomllib.loads(text), _File)
+        file = msgspec.convert(tomllib.loads(text), _TemplatesFile)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{where}: {schema_fault(error, _File)}; write [letters] and a text for each kind") from error
+        raise ConfigError(
+            f"{where}: {schema_fault(error, _TemplatesFile)}; write [letters] and a text for each kind"
+        ) from error
     except (ValueError, RecursionError) as error:  # tomllib raises others than its own for long integers
         raise ConfigError(f"{where}: not TOML: {error}; write [letters] and a text for each kind") from error
     templates: dict[Kind, str] = {}

@@ -26,7 +26,7 @@ KINDS: Final = ("sender", "number", "subscriber", "campaign", "complaint", "offi
 Via = Literal["smtp", "webhook"]
 
 
-class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class _ContactsFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     contacts: dict[str, object]
 
 
@@ -63,10 +63,10 @@ def read(text: str, path: Path) -> Contacts:
     """The contacts file. Raises `ConfigError` that names the contact by its number: an addressee may be a number."""
     mend = 'write [contacts] and lines such as "sender|ORG-9" = "mailto:…"'
     try:
-        file = msgspec.convert(tomllib.loads(text), _File)
+        file = msgspec.convert(tomllib.loads(text), _ContactsFile)
     except msgspec.ValidationError as error:
         # An unknown name may be an addressee that stands before the table.
-        raise ConfigError(f"{path}: {hidden(str(schema_fault(error, _File)))}; {mend}") from error
+        raise ConfigError(f"{path}: {hidden(str(schema_fault(error, _ContactsFile)))}; {mend}") from error
     except (ValueError, RecursionError) as error:  # tomllib raises others than its own for long integers
         raise ConfigError(f"{path}: not TOML: {error}; {mend}") from error
     addresses = {}

@@ -96,11 +96,11 @@ class HostileTraffic:
         """
         opening, self._opening = self._opening[:count], self._opening[count:]
         others = count - len(opening)
-        apart = others // (len(opening) or 1)
+        distance = others // (len(opening) or 1)
         for kind in opening:
-            yield from self._others(apart, now)
+            yield from self._others(distance, now)
             yield self.lot_of(kind, 1, now=now())
-        yield from self._others(others - apart * len(opening), now)
+        yield from self._others(others - distance * len(opening), now)
 
     def _others(self, left: int, now: Callable[[], int]) -> Iterator[Lot]:
         """So many events, of kinds as they come."""

@@ -14,7 +14,7 @@ from stream.demo import view
 from stream.demo.optout import OptOut
 from stream.demo.run import registry_written, topics_made
 from stream.demo.tally import OutcomeKey
-from stream.demo.view import Frame, Held, Process
+from stream.demo.view import Frame, RegistryInMemory, Process
 from stream.kafka import topics
 from stream.testbed.decision_line import DecisionLine
 from stream.testbed.processes import Usage
@@ -40,7 +40,7 @@ def frame() -> Frame:
         outcomes=outcomes,
         latency_ms=(700.0, 1_500.0, 2_345.0),
         acked_s=(0.01, float("inf")),
-        held=Held(refusing_sms=600_000, refusing_calls=300_000, senders=19, changed=7, staleness_ms=800),
+        held=RegistryInMemory(refusing_sms=600_000, refusing_calls=300_000, senders=19, changed=7, staleness_ms=800),
         processes=[
             Process(name, Usage(100.4, 50.2, 40.1, 3.0), 0.25)
             for name in ("supervisor", "worker 1", "worker 2", "broker 1", "this view")

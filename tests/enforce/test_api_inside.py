@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -15,10 +15,19 @@ from tests.enforce.api.harness import COMPLAINT, ApiClient, config_for, token_of
 from tests.enforce.harness import EnforceProcess
 from tests.filter.harness import Broker
 from tests.patience import LONG_S
+from tests.registrar.harness import RegistrarProcess
 
 pytestmark = pytest.mark.kafka
 
 WHOLE_DAY_MS = 86_400_000
+
+
+@pytest.fixture
+def registrar(broker: Broker, tmp_path: Path) -> Iterator[None]:
+    """A refusal that a complaint brings is asked of it."""
+    with RegistrarProcess(broker, tmp_path) as process:
+        process.wait_ready()
+        yield
 
 
 @asynccontextmanager
@@ -41,6 +50,7 @@ async def enforce(broker: Broker, directory: Path) -> AsyncIterator[tuple[Enforc
             yield process, client
 
 
+@pytest.mark.usefixtures("registrar")
 async def test_what_was_filed_and_done_over_http_is_there_after_a_crash_and_said_once(
     broker: Broker, tmp_path: Path
 ) -> None:

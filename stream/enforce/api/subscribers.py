@@ -51,7 +51,7 @@ class Subscribers:
         """What the person said, and which of it counts, once it is recorded that it was asked for. Raises `Problem`."""
         subscriber = self._whom(number, caller)
         reason = self._reason(stated, moment)
-        found = await self._said(subscriber, caller)
+        found = await self._record_of(subscriber, caller)
         hidden = masked(subscriber)
         await self._record(looks.look(caller, moment, operation="show-subscriber", subscriber=hidden, reason=reason))
         return found
@@ -60,12 +60,12 @@ class Subscribers:
         """The person's file, once it is recorded that it was asked for. Raises `Problem`, `KafkaError`."""
         subscriber = self._whom(number, caller)
         reason = self._reason(stated, moment)
-        said = await self._said(subscriber, caller)
+        known = await self._record_of(subscriber, caller)
         views = await views_naming(self._config, subscriber, client=CLIENT)
         orders = await orders_on(self._config, subscriber, client=CLIENT)
         file = files.file_of(
             subscriber,
-            said.expressions,
+            known.expressions,
             orders,
             views,
             moment,
@@ -104,7 +104,7 @@ class Subscribers:
             kept=(*files.of_registry(answer), *erasable.kept, *files.elsewhere(moment, self._config)),
         )
 
-    async def _said(self, subscriber: str, caller: Caller) -> SubscriberRecord:
+    async def _record_of(self, subscriber: str, caller: Caller) -> SubscriberRecord:
         answer = await self._ask(RegistryRequest(names.fresh(), now_ms(), caller.actor, ask=AskSubscriber(subscriber)))
         if not isinstance(answer.result, SubscriberRecord):
             raise _not_admitted(answer)

@@ -74,7 +74,7 @@ class _Tally:
     """What a partition has of a party and day: all of it, and of that what was told."""
 
     count: int = 0
-    told_count: int = 0
+    reported_count: int = 0
     named_count: int = 0
     """events told as evidence"""
     first: int = 0
@@ -85,7 +85,7 @@ class _Tally:
     moment: int = 0
 
     def add(self, event: BlockedEvent) -> None:
-        if self.count == self.told_count:
+        if self.count == self.reported_count:
             self.first = event.offset
         self.count += 1
         self.last, self.moment = event.offset, event.decision.decided
@@ -94,7 +94,7 @@ class _Tally:
 
     @property
     def is_due(self) -> bool:
-        return bool(self.evidence) or self.count >= 2 * self.told_count
+        return bool(self.evidence) or self.count >= 2 * self.reported_count
 
 
 class BlockedTallies:
@@ -113,9 +113,9 @@ class BlockedTallies:
         """What is to be told now, and counts as told from now on: whoever asks writes it. `all_of_it`: at the end."""
         full = len(self._tallies) > PARTIES_MAX
         events = [
-            self._told(party, day, tally)
+            self._event_of(party, day, tally)
             for (party, day), tally in self._tallies.items()
-            if tally.count > tally.told_count and (all_of_it or full or tally.is_due)
+            if tally.count > tally.reported_count and (all_of_it or full or tally.is_due)
         ]
         if full:
             self._tallies.clear()
@@ -126,7 +126,7 @@ class BlockedTallies:
         for known in [known for known in self._tallies if known[1] < day_of(now) - 1]:
             del self._tallies[known]
 
-    def _told(self, party: Party, day: int, tally: _Tally) -> CaseEvent:
+    def _event_of(self, party: Party, day: int, tally: _Tally) -> CaseEvent:
         finding = Finding(
             finding=finding_id(party, day),
             time=tally.moment,
@@ -136,8 +136,8 @@ class BlockedTallies:
             channel="sms",
             evidence=tuple(tally.evidence),
         )
-        blocked = BlockedContent(self._partition, tally.first, tally.last, tally.count - tally.told_count)
-        tally.told_count = tally.count
+        blocked = BlockedContent(self._partition, tally.first, tally.last, tally.count - tally.reported_count)
+        tally.reported_count = tally.count
         tally.named_count += len(tally.evidence)
         tally.evidence.clear()
         return CaseEvent(
