@@ -20,7 +20,7 @@ from stream.config import Config
 from stream.demo import view
 from stream.demo.optout import AFTERWARDS_COUNT, PROBE_EVERY_S, OptOut
 from stream.demo.tally import RunTally
-from stream.demo.view import Frame, RegistryInMemory, Process
+from stream.demo.view import Frame, Process, RegistryInMemory
 from stream.kafka import clients
 from stream.kafka.closing import close_within
 from stream.model.codec import decode_decision

@@ -14,7 +14,7 @@ from stream.demo import view
 from stream.demo.optout import OptOut
 from stream.demo.run import registry_written, topics_made
 from stream.demo.tally import OutcomeKey
-from stream.demo.view import Frame, RegistryInMemory, Process
+from stream.demo.view import Frame, Process, RegistryInMemory
 from stream.kafka import topics
 from stream.testbed.decision_line import DecisionLine
 from stream.testbed.processes import Usage
