@@ -130,13 +130,17 @@ def file_appeal(request: ApiRequest) -> Write:
     """A party's appeal against a measure or listing. A sender appeals for itself alone.
 
     Who appeals evidently knows; what an office records for a party shows that of nobody, so before the notice reached
-    the party an office records how it was served first (409).
+    the party an office records how it was served first (409). It names the party's letter in `evidence` (400): a party
+    appeals once, and nobody uses that up but itself.
     """
     own = request.caller.scope[0] if len(request.caller.scope) == 1 else None
     preset = {"party": {"sender": own}} if own and request.caller.role == "sender" else {}
     record = request.record(Appeal, made={"appeal": request.id, **request.made}, preset=preset)
     if not request.caller.acts_for_sender(record.party.sender):
         raise forbidden("a sender appeals for itself alone, and `party` is none of the senders of this token")
+    if request.caller.role != "sender" and not any(map(str.strip, record.evidence)):
+        whose = "missing: this is for the party to do, and recorded with its letter"
+        raise faulty(Fault("evidence", whose, "state the reference of its letter"))
     view = request.view(record.against)
     if request.caller.role != "sender" and view.state == MeasureState.TELLING:
         reason = (

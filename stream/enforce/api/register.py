@@ -10,7 +10,7 @@ import msgspec
 
 from stream.enforce.api import request_parsing
 from stream.enforce.api.auth import Caller
-from stream.enforce.api.responses import ListingPage
+from stream.enforce.api.responses import ListingPage, forbidden
 from stream.enforce.api.shown import shown_party
 from stream.model.control import Listing, Party, party_key
 from stream.policy.numbering import Numbering
@@ -34,9 +34,13 @@ class ListingQuery(msgspec.Struct, frozen=True):
 def page(
     entries: Iterable[Listing], stated: Mapping[str, str], *, caller: Caller, now: int, numbering: Numbering
 ) -> ListingPage:
-    """The entries that are asked for, by id. Raises `Problem` 400 with all faults of the question."""
+    """The entries that are asked for, by id. Raises `Problem`: 400 with all faults of the question, 403 to who is shown
+    numbers masked and asks for one.
+    """
     query = request_parsing.query(stated, ListingQuery)
     kind, _, number = (query.party or "").partition("|")
+    if kind == "number" and caller.role == "read-only":
+        raise forbidden("a read-only sees no numbers whole, and searches by none: leave out party")
     if kind == "number" and number:  # as parties are kept
         query = msgspec.structs.replace(
             query, party=party_key(Party(number=number_as_written(number, None, numbering) or number))

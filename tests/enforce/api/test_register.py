@@ -1,5 +1,6 @@
 """The bad-actor list as it is asked for."""
 
+import msgspec
 import pytest
 
 from stream.enforce.api import register
@@ -36,3 +37,12 @@ def test_pages_follow_one_another_and_a_party_has_its_own() -> None:
     with pytest.raises(Problem) as refused:
         asked(limit="0", since="1")
     assert {fault.field for fault in refused.value.refusal.faults} == {"limit", "since"}
+
+
+def test_who_is_shown_numbers_masked_asks_for_none() -> None:
+    auditor, numbering = Caller("read-only", "auditor:1"), load(None).numbering
+    listed = msgspec.structs.replace(ENTRIES[0], party=Party(number="+8613800138000"))
+    for entries in ([listed], []):
+        with pytest.raises(Problem) as refused:
+            register.page(entries, {"party": "number|+8613800138000"}, caller=auditor, now=9, numbering=numbering)
+        assert refused.value.status == 403, "whether it is listed or not"

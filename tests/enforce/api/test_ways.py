@@ -343,8 +343,9 @@ async def test_prohibited_content_and_inspections_are_found_by_people(config: Co
         inspected = await client.post("/v1/findings", {"party": {"sender": "ORG-1"}, "grounds": "inspection"})
         untold = f"M-{inspected.body['id']}"
         await client.show(untold, by="other-sender", state="telling")
-        appeal = {"against": untold, "party": {"sender": "ORG-1"}, "grounds": "not us"}
-        refused = await client.post("/v1/appeals", appeal)
+        appeal: Json = {"against": untold, "party": {"sender": "ORG-1"}, "grounds": "not us"}
+        assert (await client.post("/v1/appeals", appeal)).faults().keys() == {"evidence"}, "of the party itself"
+        refused = await client.post("/v1/appeals", {**appeal, "evidence": ["its letter of 1 March"]})
         assert (refused.status, refused.body["possible"]) == (409, ["served", "lift"]), "that would tell nobody"
         assert (await client.post("/v1/appeals", appeal, by="other-sender")).status == 202
         await client.show(untold, by="other-sender", state="contested")

@@ -59,7 +59,9 @@ async def a_suspension_waits_for_its_notice_and_gives_its_place_back_when_its_ap
     notice = await on.awaited(heavier)
     direct: Json = {"measure": "suspend", "basis": "measures", "sender": sender, "notice": notice}
     assert "has not reached the party" in str((await on.client.post("/v1/orders", direct)).body["reason"])
-    appeal: Json = {"against": heavier, "party": {"sender": sender}, "grounds": "we had consent"}
+    unsaid: Json = {"against": heavier, "party": {"sender": sender}, "grounds": "we had consent"}
+    assert (await on.client.post("/v1/appeals", unsaid)).faults().keys() == {"evidence"}, "nobody saw it appeal"
+    appeal: Json = {**unsaid, "evidence": ["letter 1"]}
     assert (await on.client.post("/v1/appeals", appeal)).status == 409, "that would tell nobody"
 
     # One officer serves it, another confirms that; then the grace runs.
@@ -77,7 +79,7 @@ async def a_suspension_waits_for_its_notice_and_gives_its_place_back_when_its_ap
     # An appeal that was withdrawn is made anew; it is won, and the lighter measure stands again.
     withdrawn = await on.client.post("/v1/appeals", appeal)
     await on.case(withdrawn.case, "pending")
-    await on.act(withdrawn.case, "withdraw", {"document": "letter 1"}, by="desk")
+    await on.act(withdrawn.case, "withdraw", {"document": "letter 2"}, by="desk")
     await on.case(heavier, "in-force")
     appealed = await on.client.post("/v1/appeals", appeal)
     await on.case(appealed.case, "pending")
