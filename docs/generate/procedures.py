@@ -55,13 +55,14 @@ CALENDAR: Final = f"""\
 
 The day on which a term begins does not count; the term ends with the last working day, at midnight in Shanghai, and
 "in time" means before that moment. The package `chinesecalendar` knows the years whose official notice was out when
-it was made. A calendar file adds or replaces whole years ({YEAR_FIRST} to {YEAR_LAST}); of a year that neither knows
-the thirteen statutory days are off, the lunar ones as `holidays` reckons them; the rest counts Monday to Friday, since
-what is made up for, and when, nobody knows yet. Every clock that rests on such a year is marked (`known` is false), and
-`wurao case show` says so: give the file as soon as the notice is out. It is read again when it changes, and then, as at
-every start with another calendar, each clock in working days that runs is reckoned anew from its own beginning: its
-case gets a `clock-reckoned`, an event of every procedure, which changes nothing but that clock. A term that is over by
-the new calendar is due at once. Clocks that versions before this one have set keep no beginning, and stay as they are.
+it was made. A calendar file adds or replaces whole years ({YEAR_FIRST} to {YEAR_LAST}), but for the statutory days,
+which are off by law unless it names them in `workdays`; of a year that neither knows the thirteen statutory days are
+off, the lunar ones as `holidays` reckons them; the rest counts Monday to Friday, since what is made up for, and when,
+nobody knows yet. Every clock that rests on such a year is marked (`known` is false), and `wurao case show` says so:
+give the file as soon as the notice is out. It is read again when it changes, and then, as at every start with another
+calendar, each clock in working days that runs is reckoned anew from its own beginning: its case gets a
+`clock-reckoned`, an event of every procedure, which changes nothing but that clock. A term that is over by the new
+calendar is due at once. Clocks that versions before this one have set keep no beginning, and stay as they are.
 
 ```toml
 [[years]]

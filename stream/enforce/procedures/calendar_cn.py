@@ -40,7 +40,8 @@ class CalendarError(Exception):
 class CalendarYear(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One year of the file: weekdays that are off, and weekend days that are worked.
 
-    It replaces the package's.
+    It replaces the package's. The statutory days are off by law, whether it names them or not; only as `workdays` they
+    are not.
     """
 
     year: int
@@ -100,7 +101,8 @@ class WorkingDays:
         given = {year.year: year for year in years}
         self._known = frozenset(year for year in range(YEAR_FIRST, YEAR_LAST + 1) if year in given or _packaged(year))
         unknown = set(range(YEAR_FIRST, YEAR_LAST + 1)) - self._known
-        statutory = frozenset(country_holidays("CN", years=unknown, observed=False, expand=False))
+        by_law = country_holidays("CN", years=unknown | given.keys(), observed=False, expand=False)
+        statutory = frozenset(by_law).difference(*(year.workdays for year in given.values()))
         self._days = [
             day.toordinal()
             for year in range(YEAR_FIRST, YEAR_LAST + 1)

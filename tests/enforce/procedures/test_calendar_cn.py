@@ -113,9 +113,18 @@ def test_a_calendar_file_teaches_a_year_and_overrides_a_known_one() -> None:
     """
     taught = WorkingDays(read_years(text, source="calendar.toml"))
     assert taught.after(at("2026-12-31 09:00"), 1) == (date(2027, 1, 3), at("2027-01-04 00:00"), True)
-    assert taught.is_working(date(2026, 10, 1))
+    assert taught.is_working(date(2026, 10, 5))
+    assert not taught.is_working(date(2026, 10, 1)), "off by law, whatever the file forgets"
     assert not taught.is_working(date(2026, 9, 20))
     assert taught.is_working(date(2025, 9, 28)) == CALENDAR.is_working(date(2025, 9, 28))
+
+
+def test_a_calendar_file_that_forgets_a_statutory_day_does_not_make_it_a_working_day() -> None:
+    forgetful = WorkingDays(read_years("[[years]]\nyear = 2027\nholidays = []\n", source="c.toml"))
+    assert forgetful.knows(2027)
+    assert not forgetful.is_working(date(2027, 1, 1)), "a Friday, off by law"
+    worked = "[[years]]\nyear = 2027\nholidays = []\nworkdays = [2027-01-01]\n"
+    assert WorkingDays(read_years(worked, source="c.toml")).is_working(date(2027, 1, 1)), "where it says so"
 
 
 @pytest.mark.parametrize(
