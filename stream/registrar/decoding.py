@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from bloom.number import parse
 from stream.kafka.clients import ConsumerRecord
 from stream.model.codec import Undecodable, decode_record
 from stream.model.fields import TIME_MAX
@@ -36,5 +37,5 @@ def _key_of_expression(key: bytes | None) -> str | None:
     except UnicodeDecodeError:
         return None
     parts = text.split(KEY_BAR)
-    is_one = len(parts) >= _PARTS and parts[0][:1] == "+" and parts[0][1:].isdecimal() and parts[1] in ("sms", "call")
-    return text if is_one and parts[0].isascii() else None
+    is_one = len(parts) >= _PARTS and parse(parts[0]) is not None and parts[1] in ("sms", "call")
+    return text if is_one else None

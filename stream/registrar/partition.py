@@ -238,8 +238,7 @@ class Partition:
             except Undecodable as error:
                 answer = unreadable(data, at, str(error), now_ms())
                 if answer is not None:
-                    before = here.store.answered([answer.request]).get(answer.request)
-                    answers.append(before if before is not None and before.digest == answer.digest else answer)
+                    answers.append(answer)
                 else:
                     place = TopicPartition(record.topic, record.partition)
                     letter = DeadLetter(place, record.offset, record.key, record.value, str(error))

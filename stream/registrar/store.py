@@ -27,7 +27,7 @@ from bloom.wills import Scope
 from stream.model.codec import encode
 from stream.model.fields import EVERYTHING, Channel, Verb
 from stream.model.registry import KEY_BAR, Expression, scope_name
-from stream.model.requests import RegistryAnswer, decode_answer
+from stream.model.requests import RegistryAnswer, decode_answer, takes_its_id
 from stream.model.times import counts_from
 from stream.registry.erasure import EVIDENCE_KEPT_MS, is_erasing
 from stream.registry.known import StandingRecord
@@ -330,8 +330,10 @@ class PartitionStore:
                 batch.delete(key)
 
     def _write_answer(self, batch: WriteBatch, answer: RegistryAnswer) -> None:
-        """What a request was answered. Reads are answered anew, and an id that is taken stays the first one's."""
-        if answer.result is not None or any(one.code == "id-taken" for one in answer.refusals):
+        """What a request was answered. Reads are answered anew, and an id that is taken stays the first one's; what
+        could not be read takes none, or half a copy of a request would take the place of its answer.
+        """
+        if answer.result is not None or not takes_its_id(answer):
             return
         hashed = _hash(answer.request)
         batch.put(_ANSWER + hashed, encode(answer))

@@ -12,9 +12,11 @@ import rocksdict
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stream.kafka.clients import ConsumerRecord
 from stream.model.registry import Expression, key_of
 from stream.model.requests import RecordRefusal, RegistryAnswer
 from stream.model.topics import EXPRESSIONS
+from stream.registrar.decoding import logged_of
 from stream.registrar.store import LoggedExpression, PartitionStore, Progress, StoreError
 from stream.registry.known import Subject
 from stream.registry.order_rule import rows_of
@@ -129,11 +131,38 @@ def test_answers_are_kept_for_their_time_and_the_first_under_an_id_stays(tmp_pat
     store.close()
 
 
+def test_half_a_copy_of_a_request_neither_takes_its_id_nor_the_place_of_its_answer(tmp_path: Path) -> None:
+    store = _open(tmp_path)
+    given = RegistryAnswer("R-1", "requests:0:1", 1, 1_000, admitted=1)
+    store.take([], answers=[given, _unreadable("R-1"), _unreadable("R-2")], next_answer=3)
+    assert store.answered(["R-1", "R-2"]) == {"R-1": given}
+    store.close()
+
+
+def _unreadable(name: str) -> RegistryAnswer:
+    return RegistryAnswer(name, "requests:0:2", 2, 1_001, refused=1, refusals=(RecordRefusal("unreadable", "half"),))
+
+
+def test_a_null_value_under_a_key_that_is_no_subscribers_means_nothing(tmp_path: Path) -> None:
+    keys = [b"+" + b"9" * 40 + b"|sms|*|*", b"+" + b"9" * 5_000 + b"|sms|*|*", b"+1|sms|*|*", b"k", b"\xff", None]
+    theirs = f"{NUMBERS[0]}|sms|*|*"
+    logged = logged_of([_null(offset, key) for offset, key in enumerate([*keys, theirs.encode()])])
+    assert [one.key for one in logged] == [theirs]
+    store = _open(tmp_path)
+    store.take(logged, expressions=len(keys) + 1)
+    store.close()
+
+
+def _null(offset: int, key: bytes | None) -> ConsumerRecord:
+    return ConsumerRecord(EXPRESSIONS, 0, offset, 1_000, 0, key, None, None, -1, -1, ())
+
+
 WRITER = """
 import sys
 from pathlib import Path
 import rocksdict
 from stream.model.registry import Expression, key_of
+from stream.registrar.decoding import logged_of
 from stream.registrar.store import LoggedExpression, PartitionStore
 store = PartitionStore(Path(sys.argv[1]), topics="T1", cache=rocksdict.Cache(1 << 20))
 offset = store.progress.expressions
