@@ -103,6 +103,7 @@ async def _records(config: Config, cluster: ClusterDescription, admin: AIOKafkaA
             mine = [place for place in places if place.topic in names]
             found.append(await _group(group, mine, begins, ends, admin=admin, consumer=consumer))
         found.append(await _ahead(consumer, places, ends))
+        found.append(_registrar(await doctor_filter.members_of([config.registrar.group], admin)))
     finally:
         await close_within(consumer)
     return [*found, await doctor_filter.check(config, admin)]
@@ -191,6 +192,16 @@ async def _group(
             f"group {group}", text, "see that its processes run and are ready; start more, up to one per partition"
         )
     return ok(f"group {group}", text)
+
+
+def _registrar(members: Sequence[str] | None) -> CheckResult:
+    """Whether somebody admits what is asked of the registry. Whoever asks finds out, a reply or a case only waits."""
+    if members is None:
+        return warn("registrar", "its group may not be looked at", "let this user describe groups")
+    if not members:
+        what = "its group has no member: nothing is written to the registry but replies, and nothing read by number"
+        return warn("registrar", what, "start it: `wurao registrar`")
+    return ok("registrar", f"members of its group: {len(members)}")
 
 
 async def _oldest(consumer: clients.AIOKafkaConsumer, waiting: Mapping[AIOKafkaPartition, int]) -> int | None:

@@ -34,7 +34,7 @@ async def check(config: Config, admin: AIOKafkaAdminClient) -> CheckResult:
         try:
             ready, answer = await _get(session, f"{base}/readyz")
         except aiohttp.ClientConnectorError:
-            return _nobody(base, await _members(config, admin))
+            return _nobody(base, await members_of(groups(config), admin))
         except (aiohttp.ClientError, OSError) as error:
             return _mute(base, error)
         if not ready:
@@ -89,10 +89,11 @@ def _nobody(base: str, members: Sequence[str] | None) -> CheckResult:
     return ok("filter", f"none runs on this machine; members of its groups on others: {len(members)}")
 
 
-async def _members(config: Config, admin: AIOKafkaAdminClient) -> Sequence[str] | None:
+async def members_of(names: Sequence[str], admin: AIOKafkaAdminClient) -> Sequence[str] | None:
+    """The hosts of the members of these groups; None where nobody may ask."""
     try:
         # One at a time: aiokafka 0.14 reads the second group of an answer from the wrong byte.
-        answers = [await admin.describe_consumer_groups([group]) for group in groups(config)]
+        answers = [await admin.describe_consumer_groups([name]) for name in names]
     except GroupCoordinatorNotAvailableError:  # of a new cluster, in which there has never been a group
         return ()
     except KafkaError:

@@ -106,9 +106,10 @@ class RegistryClient:
                     except TimeoutError:
                         continue
         except TimeoutError as error:
+            yet = f"; what was asked (request {request.id}) may be admitted yet" if request.ask is None else ""
             raise NoAnswer(
                 f"no registrar answered within {within_s:g} s: start `wurao registrar`, or see why those that run are "
-                f"not ready (/readyz); what was asked (request {request.id}) may be admitted yet"
+                f"not ready (/readyz){yet}"
             ) from error
         finally:
             if self._asked.get(request.id) is answered:

@@ -111,6 +111,7 @@ def test_a_healthy_installation_is_well_and_each_fault_is_found(broker: Broker, 
     assert none.state == "warn"
     assert "its groups have no member: nothing is decided" in none.found
     assert none.mend == "start it: `wurao filter`"
+    assert (empty.of("registrar").state, empty.of("registrar").mend) == ("warn", "start it: `wurao registrar`")
 
     broker.write_registry(cases.registry())
     broker.write_events(cases.EVENTS)

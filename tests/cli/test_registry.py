@@ -98,4 +98,5 @@ def test_where_no_registrar_answers_it_is_said_and_nothing_was_written(broker: B
     ran = wurao.run("registry", "import", path, "--channel", "sms", "--will", "refuse", "--source", "s")
     assert ran.returncode == 1
     assert "no registrar answered within 0.3 s: start `wurao registrar`" in ran.stderr
+    assert "may be admitted" not in ran.stderr, "it only asked whether somebody is there"
     assert [broker.read(topic) for topic in ("registry.expressions", "registry.bulk")] == [[], []]

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from bloom.number import parse
 from bloom.partition import partition_of
-from stream.cli import doctor_admitted
+from stream.cli import doctor_admitted, doctor_filter
 from stream.cli.check_results import CheckResult
 from stream.clock import now_ms
 from stream.feed.follower import Follower
@@ -139,6 +139,10 @@ async def test_doctor_names_what_nobody_admitted(
         finally:
             await consumer.stop()
 
+    admin = clients.admin(topics.config)
+    await admin.start()
+    assert await doctor_filter.members_of([topics.config.registrar.group], admin) == ["127.0.0.1"]
+    await admin.close()
     assert (await ask(client, request("doctor", expression(A, "refuse", "doctor", sender=None)))).admitted == 1
     reply = replace(expression(A, "refuse", "reply", sender=None), source=REPLY_SOURCE)
     where = partition_of(A, topics.partitions)
