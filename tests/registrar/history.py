@@ -9,6 +9,7 @@ from pathlib import Path
 
 import rocksdict
 
+from bloom.wills import Scope
 from stream.kafka.clients import ConsumerRecord
 from stream.kafka.describe import describe_topics
 from stream.kafka.identity import mark
@@ -82,21 +83,23 @@ def check_answers(log: Log, answers: dict[str, list[RegistryAnswer]]) -> None:
 def check_order(log: Log) -> int:
     """No record that the registrar wrote stands behind a newer one about an overlapping scope, but refusals given now.
 
+    Of each scope the last record counts, as compaction leaves it: a refusal that is given now, with a time of some
+    seconds ago, replaces a newer one, and what was said between the two is late no more (`order_rule`).
     Returns how many pairs there were whose order could have been wrong.
     """
     pairs = 0
     for records in log.partitions.values():
-        before: dict[tuple[str, str], list[tuple[int, Expression]]] = defaultdict(list)
+        before: dict[tuple[str, str], dict[Scope, int]] = defaultdict(dict)
         for raw, record in records:
             counts = counts_from(record.time, raw.timestamp)
             given_now = record.will == "refuse" and record.time >= raw.timestamp - NOW_WITHIN_MS
             given_now = given_now and record.source != "file"
             of = before[record.subscriber, record.channel]
             if record.source in ("test", "file") and not given_now:
-                overlapping = [then for then, other in of if overlap(scope_of(other), scope_of(record))]
+                overlapping = [then for scope, then in of.items() if overlap(scope, scope_of(record))]
                 assert all(then <= counts for then in overlapping), f"offset {raw.offset}: {record} is late"
                 pairs += len(overlapping)
-            of.append((counts, record))
+            of[scope_of(record)] = counts
     return pairs
 
 
