@@ -176,6 +176,7 @@ def find(request: ApiRequest) -> Write | SendersWrite:
         owners = (owner_of(request.terms.numbering, registry, channel, number) for channel in channels)
         owner = next((one for one in owners if one), None)
         if owner is None:
+            check_stoppable(request, "party", number)
             return _found(request, record)
         named = (*record.evidence, party_key(record.party))
         return _found(request, msgspec.structs.replace(record, party=Party(sender=owner), evidence=named))
@@ -183,12 +184,18 @@ def find(request: ApiRequest) -> Write | SendersWrite:
     return SendersWrite(resolve)
 
 
+def check_stoppable(request: ApiRequest, field: str, number: str) -> None:
+    """Raises `Problem` 400 for a number of help or redress, which is nobody's to stop."""
+    if (kind := request.terms.numbering.kind(number)) in ("help", "redress"):
+        mend = "whoever sends under it forges it: state the sender, or the number, of the route by which it came"
+        raise faulty(Fault(field, f"{number} is a number of {kind}, which nobody stops", mend))
+
+
 def _found(request: ApiRequest, record: Finding) -> Write:
     if record.grounds == prohibited.BASIS:
-        if not record.evidence:
+        if not any(map(str.strip, record.evidence)):
             mend = "state ids of decisions, texts or documents that show it"
             raise faulty(Fault("evidence", "missing: nobody is suspended for prohibited content without it", mend))
-        not_alone_again(request, record.party)
         not_alone_again(request, record.party)
         case = ids.prohibited_case(record)
         event = prohibited.Discovered(record)

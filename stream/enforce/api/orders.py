@@ -14,6 +14,7 @@ import msgspec
 
 from stream.enforce.api.api_request import ApiRequest, OrderWrite, Write
 from stream.enforce.api.case_facts import case_of
+from stream.enforce.api.intake import check_stoppable
 from stream.enforce.api.responses import Accepted, Fault, Problem, Refusal, faulty, forbidden
 from stream.enforce.procedures import prohibited, regulator
 from stream.enforce.procedures.measure import STANDING, MeasureCase
@@ -46,6 +47,8 @@ def _new(request: ApiRequest) -> Write:
     stated = {name: value for name, value in request.stated.items() if name != "order"}
     record = request.record(Order, made=made, preset=preset, stated=stated)
     _through_its_procedure(request, record)
+    if record.number is not None:
+        check_stoppable(request, "number", record.number)
     if record.until is None:
         record = msgspec.structs.replace(record, until=_ends_at_most(request, record))
     if record.until is not None and record.until <= request.now:

@@ -6,8 +6,8 @@ from typing import get_args
 import msgspec
 import pytest
 
-from stream.enforce.api import acts, filings, intake, operations, permissions
-from stream.enforce.api.api_request import ApiRequest, Write
+from stream.enforce.api import acts, filings, intake, operations, orders, permissions
+from stream.enforce.api.api_request import ApiRequest, SendersWrite, Write
 from stream.enforce.api.auth import Caller, Jurisdiction, Role
 from stream.enforce.api.case_index import CaseIndex
 from stream.enforce.api.indexed_case import indexed
@@ -22,6 +22,7 @@ from stream.enforce.procedures.outlines import OUTLINES
 from stream.model.cases import CaseView
 from stream.model.codec import encode
 from stream.model.control import Filing
+from stream.registry.registry import Registry
 from tests.enforce.procedures.world import DAY, HOUR, NOW, TERMS, finding
 
 BY_MACHINES = {
@@ -160,3 +161,17 @@ def test_one_persons_word_suspends_for_an_hour_and_not_for_one_hour_after_anothe
     assert status("desk:17", msgspec.structs.replace(case, state=prohibited.ProhibitedState.CLEARED)) == 202
     assert status("desk:17", case, flagged, seconding=True) == 409, "whoever takes up a flag suspends as well"
     assert status("desk:18", case, flagged, seconding=True) == 202
+
+
+@pytest.mark.parametrize("number", ["110", "+86110", "12300", "12321"])
+def test_a_number_of_help_or_redress_is_nobodys_to_stop(number: str) -> None:
+    found: Fields = {"party": {"number": number}, "grounds": "prohibited-content", "evidence": ["sha256:1"]}
+    write = intake.find(ApiRequest(Caller("desk", "desk:17"), found, NOW, "bcdf", "", CaseIndex(kept_ms=DAY), TERMS))
+    assert isinstance(write, SendersWrite), "whose it is, the registry says"
+    with pytest.raises(Problem) as refused:
+        write.resolve(Registry())
+    assert [one.field for one in refused.value.refusal.faults] == ["party"]
+    stop: Fields = {"number": number, "measure": "stop", "basis": "measures"}
+    with pytest.raises(Problem) as refused:
+        orders.order(ApiRequest(Caller("desk", "desk:17"), stop, NOW, "bcdf", "", CaseIndex(kept_ms=DAY), TERMS))
+    assert [one.field for one in refused.value.refusal.faults] == ["number"]
