@@ -207,7 +207,10 @@ async def _set(config: Config, arguments: argparse.Namespace) -> int:
         print(encode(expression).decode())
     else:
         partition = partition_of(expression.subscriber, config.topics.partitions)
-        print(f"stands in {EXPRESSIONS}, partition {partition}, offset {answer.version}:")
+        if answer.already:  # under its key; what came later about a broader scope may have ended it
+            print(f"stood already in {EXPRESSIONS}, partition {partition}; `wurao will show` says whether it counts:")
+        else:
+            print(f"stands in {EXPRESSIONS}, partition {partition}, offset {answer.version}:")
         print(_sentence(expression))
     return 0
 

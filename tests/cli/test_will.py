@@ -188,8 +188,12 @@ def test_a_word_that_was_said_before_what_stands_is_too_late_and_a_refusal_given
     assert late.returncode == 1
     assert "too late" in late.stderr
     assert "refuse (*, *) on sms" in late.stderr
-    assert _set(wurao, number, "consent", sender="ORG-1", category="finance").returncode == 0, "said now"
+    now = str(time.time_ns() // 1_000_000)
+    consent = (wurao, number, "consent", "--time", now)
+    assert ", offset " in _set(*consent, sender="ORG-1", category="finance").stdout, "said now"
     assert _set(wurao, number, "refuse", sender="ORG-1").returncode == 0
+    again = _set(*consent, sender="ORG-1", category="finance").stdout
+    assert again.startswith("stood already in registry.expressions, partition"), "and does not count any more"
     assert [word.will for word in wurao.expressions()] == ["refuse", "consent", "refuse"]
 
 
