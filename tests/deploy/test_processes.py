@@ -8,6 +8,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 
 import msgspec
@@ -17,12 +18,14 @@ import yaml
 
 from stream.clock import now_ms
 from stream.enforce.procedures import ids
+from stream.kafka.clients import ConsumerRecord
 from stream.kafka.rights import AUDIT, ENFORCE, FILTER, NOTIFY, SHADOW, WATCH
 from stream.kafka.topics import DAY_MS
 from stream.model import topics
-from stream.model.cases import CaseView
-from stream.model.codec import decode_as
+from stream.model.cases import CaseView, Hold
+from stream.model.codec import decode_as, encode
 from stream.model.control import Complaint, Finding, Party
+from stream.model.topics import EVENT_KINDS
 from stream.testbed.processes import WuraoProcess, environment_with, free_ports, http_get, wurao_command
 from tests.audit.test_shadow import NEXT
 from tests.deploy.guarded import Guarded
@@ -190,8 +193,9 @@ def _what_comes_in_is_dealt_with(deployment: Deployment) -> None:
     broker.write_events([event("sms", number, **sms) for number in range(19)])
     broker.write_events([event("sms", 19, **{**sms, "to": UNHEARD})])
     broker.write_events([event("reply", 1, **{"from": cases.SILENT, "to": cases.PORT, "text": "TD"})])
+    broker.write_events([event("sms", 20, **{**sms, "text": f"{cases.GOOD_TEXT}刷单返利"})])
     # One record for each process that it cannot read; every call for help goes by the urgent lane.
-    spoilt = (topics.EVENTS_SMS, topics.EVENTS_URGENT, topics.NOTICES, topics.ACTIVITY, topics.COMPLAINTS)
+    spoilt = (*EVENT_KINDS, topics.NOTICES, topics.ACTIVITY, topics.COMPLAINTS)
     broker.write([(topic, 0, b"N", b"{") for topic in spoilt])
     complaint = Complaint("C-1", now, subscriber=cases.SILENT, channel="sms", sender="ORG-BANK", at=now, text="。")
     finding = Finding("W-1", now, Party(sender="ORG-SERVICE"), "refusals", "measures", evidence=("D-1",))
@@ -200,22 +204,30 @@ def _what_comes_in_is_dealt_with(deployment: Deployment) -> None:
     write_activity(broker, [part(0, refused=400)])
 
     # The filter decides, writes down the reply's will, says what it decided from, and puts aside what it cannot read.
-    assert len(broker.decisions(until=21)) == 21
+    assert len(broker.decisions(until=22)) == 22
     assert len(broker.read(topics.EXPRESSIONS, until=5)) == 5, "four of the registry, one of the reply"
     assert broker.read(topics.EPOCHS, until=1)
     # The control plane opens a case of each, and tells the party; the connector tries, and records that it could not.
-    pictures = [decode_as(CaseView, record.value) for record in broker.read(topics.CASES, until=2)]
-    assert {picture.case for picture in pictures} >= {ids.complaint_case(complaint), ids.measure_case(finding)}
+    wanted = {ids.complaint_case(complaint), ids.measure_case(finding)}
+    wait_until(lambda: wanted <= {_case_of(record) for record in broker.read(topics.CASES)}, what="a case of each")
     assert broker.read(topics.NOTICES, until=2)
     assert broker.read(topics.DELIVERIES, until=1)
     assert len(broker.read(topics.DEAD_LETTER, until=len(spoilt))) == len(spoilt)
     # Early warning finds a sender whose list is without consent.
     watch = deployment.processes["watch"]
     wait_until(lambda: watch.metric("wurao_watch_findings_total") > 0, what="a finding is raised")
+    # What it holds of the events that were blocked as prohibited is copied; and of whatever else a hold names.
+    evidence = tuple(f"{topic}:0:0" for topic in EVENT_KINDS)
+    broker.write([(topics.HOLDS, 0, b"X-1#1.0", encode(Hold("X-1#1.0", "X-1", now, evidence, "prohibited-content")))])
+    assert broker.read(topics.HELD, until=len(evidence) + 1)
     # The audit judges every decision again.
     audit = deployment.processes["audit"]
-    wait_until(lambda: audit.metric("wurao_audit_decisions_total") >= 21, what="all are judged")
+    wait_until(lambda: audit.metric("wurao_audit_decisions_total") >= 22, what="all are judged")
     assert audit.metric("wurao_audit_violations_total") == 0
+
+
+def _case_of(record: ConsumerRecord) -> str:
+    return decode_as(CaseView, record.value).case
 
 
 def _what_people_file_is_dealt_with(deployment: Deployment) -> None:
@@ -236,9 +248,18 @@ def _what_people_file_is_dealt_with(deployment: Deployment) -> None:
         raise AssertionError(f"{path}: {body} is about no case")
 
     party = {"sender": "ORG-SERVICE"}
+
+    def get(path: str) -> None:
+        address = f"http://127.0.0.1:{deployment.ports['api']}/v1/{path}"
+        request = urllib.request.Request(address, headers={"Authorization": f"Bearer {token_of('desk')}"})
+        with urllib.request.urlopen(request, timeout=LONG_S) as answer:  # noqa: S310
+            assert answer.status == HTTPStatus.OK
+
+    get("listings")
+    get("cases")
     post("complaints", COMPLAINT)
     soon = {"from": now_ms(), "until": now_ms() + DAY_MS}
-    post("filings", {**FILING, **soon, "emergency": True, "sender": "GOV-HEALTH"})
+    post("filings", {**FILING, **soon, "emergency": True, "incident": "public-health", "sender": "GOV-HEALTH"})
     post("findings", {"party": party, "grounds": "prohibited-content", "evidence": ["sha256:1"]})
     order = post("orders", {"measure": "stop", "basis": "measures", **party})["id"]
     post("orders", {"order": order, "until": time.time_ns() // 1_000_000 + DAY_MS})
