@@ -195,10 +195,15 @@ class RegistryClient:
 
 @asynccontextmanager
 async def registry_client(config: Config, *, client: str) -> AsyncIterator[RegistryClient]:
-    """A client for the time of a command. Waits for a broker."""
-    asking = RegistryClient(config, client=client)
+    """A client for the time of a command. Raises `NoAnswer` where no broker does: whoever types it waits no longer."""
+    asking, within_s = RegistryClient(config, client=client), config.registrar.answer_timeout_ms / 1000
     try:
-        await asking.start()
+        try:
+            async with asyncio.timeout(within_s):
+                await asking.start()
+        except TimeoutError as error:
+            where = config.kafka.bootstrap
+            raise NoAnswer(f"no broker at {where} answered within {within_s:g} s: see `kafka.bootstrap`") from error
         yield asking
     finally:
         await asking.stop()

@@ -78,11 +78,11 @@ class KnownNames:
         self._looked_up_count += 1
         if self._looked_up_count > LOOKED_UP_MAX:
             return ""
-        near = _near(name, known)
-        return f" (did you mean {', '.join(near)}?)" if near else ""
+        like = near(name, known)
+        return f" (did you mean {', '.join(like)}?)" if like else ""
 
 
-def _near(name: str, known: frozenset[str]) -> list[str]:
+def near(name: str, known: frozenset[str]) -> list[str]:
     """The known names that are most like this one. Some milliseconds, once the known ones are sorted."""
     folded = _compared(name)
     by_beginning, by_end = _sorted(known)

@@ -145,6 +145,13 @@ def test_what_cannot_be_is_refused_before_any_broker_is_asked(
     assert "Kafka" not in ran.stderr
 
 
+def test_where_no_broker_answers_the_command_ends_and_says_so(tmp_path: Path) -> None:
+    """It asked again for ever."""
+    ran = Wurao(tmp_path, variables={"WURAO_REGISTRAR__ANSWER_TIMEOUT_MS": "1000"}).run("will", "show", NUMBER)
+    assert ran.returncode == 1
+    assert "wurao will: no broker at 127.0.0.1:1 answered within 1 s: see `kafka.bootstrap`" in ran.stderr
+
+
 def test_the_number_may_come_from_standard_input_where_no_list_of_processes_shows_it(
     files: Path, tmp_path: Path
 ) -> None:

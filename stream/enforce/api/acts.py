@@ -14,11 +14,11 @@ from stream.enforce.api.case_facts import case_of
 from stream.enforce.api.intake import case_event, not_alone_again
 from stream.enforce.api.responses import Accepted, Fault, faulty, forbidden
 from stream.enforce.api.search import owner_of
-from stream.enforce.procedures import campaign, complaint, prohibited
+from stream.enforce.procedures import campaign, complaint, fitness, prohibited
 from stream.enforce.procedures.case_work import Assigned
 from stream.enforce.procedures.messages import Seconded
 from stream.model.cases import CaseView
-from stream.model.control import Party
+from stream.model.control import Filing, Party
 from stream.registry import order_rule
 from stream.registry.order_rule import Received
 
@@ -50,6 +50,10 @@ def decide(request: ApiRequest) -> Write | ConditionalWrite | SendersWrite:
         filings.check_renewal(request, case, event)
     if isinstance(event, Seconded) and view.state == prohibited.ProhibitedState.FLAGGED and view.party is not None:
         not_alone_again(request, view.party)  # who takes up what was flagged suspends, too
+    if isinstance(event, complaint.Verified):
+        _check_spoofed(event)
+    if isinstance(event, campaign.Weighed) and isinstance(case, campaign.CampaignCase) and case.filing and case.filed:
+        _check_weighed(request, case.filing, case.filed, event)
     if isinstance(event, complaint.Verified) and isinstance(case, complaint.ComplaintCase) and case.complaint:
         number, channel = case.complaint.from_, case.complaint.channel
         if number and channel is not None:
@@ -62,10 +66,35 @@ def decide(request: ApiRequest) -> Write | ConditionalWrite | SendersWrite:
     return _decided(request, view, event)
 
 
-def _of_its_owner(event: complaint.Verified, owner: str | None) -> complaint.Verified:
-    """The verification with whose number it is about. Raises `Problem` 400 where it names somebody else."""
+def _check_spoofed(event: complaint.Verified) -> None:
+    """Raises `Problem` 400 for a spoofed number with a party, or of what was not confirmed."""
     if event.spoofed and event.party is not None:
         raise faulty(Fault("party", "of a spoofed number there is none", "leave it out: what is found is the route"))
+    if event.spoofed and event.result != "confirmed":
+        mend = "leave it out, or state `result` confirmed: that it came, under a spoofed number"
+        raise faulty(Fault("spoofed", "of what is confirmed alone", mend))
+
+
+def _check_weighed(request: ApiRequest, filing: Filing, filed: int, event: campaign.Weighed) -> None:
+    """Raises `Problem` 400 for an approval that lacks the reason for a figure over its limit, or an exemption."""
+    if event.outcome != "approve":
+        return
+    faults = [
+        Fault(
+            "override", f"missing: {one.name} is {one.value:g}, over {one.limit:g}", "state why all the same, or refuse"
+        )
+        for one in fitness.weigh(filing, event.standing, request.terms)
+        if not event.override and one.limit is not None and one.value > one.limit
+    ]
+    wrong = fitness.faults(filing, filed, request.terms)
+    if wrong and not event.exempts:
+        faults.append(Fault("exempts", f"missing: {wrong[0]}", "state true, which grants the exemption, or refuse"))
+    if faults:
+        raise faulty(*faults)
+
+
+def _of_its_owner(event: complaint.Verified, owner: str | None) -> complaint.Verified:
+    """The verification with whose number it is about. Raises `Problem` 400 where it names somebody else."""
     if owner is not None and event.party not in (None, Party(sender=owner)) and event.result == "confirmed":
         mend = "leave it out, or state `spoofed` where somebody else sent it under their number"
         raise faulty(Fault("party", f"the registry has the number as {owner}'s", mend))
@@ -76,7 +105,9 @@ def _decided(request: ApiRequest, view: CaseView, event: msgspec.Struct) -> Writ
     """An act whose event is whole: proposed, or done."""
     proposed = case_of(request.would_take(view, event)).proposed
     if proposed is not None and proposed != case_of(view).proposed:
-        answer = Accepted(request.id, request.case, note=_PROPOSED)
+        before = case_of(view).proposed
+        replaced = f"; it takes the place of what {before.person} had proposed" if before is not None else ""
+        answer = Accepted(request.id, request.case, note=f"{_PROPOSED}{replaced}")
         return case_event(request, request.case, view.procedure, event, answer)
     if isinstance(event, complaint.Verified):
         return _verified(request, view, event)

@@ -37,6 +37,7 @@ from stream.model.fields import Channel
 from stream.model.registry import KEY_BAR, Expression, key_fault
 from stream.model.requests import RegistryAnswer
 from stream.registry.admission import expiry_problem
+from stream.registry.known_names import near
 from stream.registry.registry import Registry
 
 BY_HAND: Final = ("prohibited-content", "inspection")
@@ -91,8 +92,11 @@ def _complaint(record: Complaint, lacking: tuple[str, ...]) -> Write:
     return Write(topics.COMPLAINTS, case, case, record, answer)
 
 
-def dispute(request: ApiRequest) -> Write:
-    """A user's dispute, over a complaint or without one. Party and subscriber are the complaint's, if it has them."""
+def dispute(request: ApiRequest) -> Write | SendersWrite:
+    """A user's dispute, over a complaint or without one. Party and subscriber are the complaint's, if it has them.
+
+    Without a complaint, of a number that somebody owns it is about that owner.
+    """
     about = request.stated.get("complaint")
     view = request.view(about, "complaint") if isinstance(about, str) else None
     complained = case_of(view) if view is not None else None
@@ -107,17 +111,36 @@ def dispute(request: ApiRequest) -> Write:
         raise faulty(
             Fault("subscriber", "is not whose complaint it is", "leave it out, or dispute without `complaint`")
         )
+    if view is not None and view.party not in (None, record.party):
+        mend = "leave it out, or dispute without `complaint`"
+        raise faulty(Fault("party", "is not whom the complaint is about", mend))
     if not record.subscriber:
         raise faulty(Fault("subscriber", "missing: the outcome goes there", f"state {PERSON}"))
     _for_subscriber(request.caller, record.subscriber)
     event = messages.Disputed(record)
     case = ids.dispute_case(record)
     if view is None:
-        return case_event(request, case, "dispute", event, Accepted(record.dispute, case, note=_WILL_ASK))
+        answer = Accepted(record.dispute, case, note=_WILL_ASK)
+        number = record.party.number if record.party is not None else None
+        if number is None:
+            return case_event(request, case, "dispute", event, answer)
+        return SendersWrite(
+            lambda registry: case_event(
+                request, case, "dispute", messages.Disputed(_about_its_owner(request, record, number, registry)), answer
+            )
+        )
     after = case_of(request.would_take(view, event))
     assert isinstance(after, complaint.ComplaintCase), "its procedure says so"
     answer = Accepted(record.dispute, case, note=_WILL_ASK if complaint.early(after) else None)
     return case_event(request, view.case, "complaint", event, answer)
+
+
+def _about_its_owner(request: ApiRequest, record: Dispute, number: str, registry: Registry) -> Dispute:
+    owner = _owner_on_any(request, registry, number, None)
+    if owner is None:
+        return record
+    named = (*record.evidence, party_key(Party(number=number)))
+    return msgspec.structs.replace(record, party=Party(sender=owner), evidence=named)
 
 
 _WILL_ASK: Final = f"it is recorded; the appeals body will ask for {WILL_ASK}"
@@ -163,18 +186,17 @@ def find(request: ApiRequest) -> Write | SendersWrite:
     Of a number that somebody owns it is that owner's, as all its ports are.
     """
     grounds = request.stated.get("grounds")
-    if grounds is not None and grounds not in BY_HAND:
-        raise faulty(Fault("grounds", "not found by people", f"state one of {', '.join(BY_HAND)}"))
+    if grounds not in BY_HAND:
+        reason = "missing" if grounds is None else "not found by people"
+        raise faulty(Fault("grounds", reason, f"state one of {', '.join(BY_HAND)}"))
     basis = prohibited.BASIS if grounds == prohibited.BASIS else INSPECTION_BASIS
     record = request.record(Finding, made={"finding": request.id, "basis": basis, **request.made})
     number = record.party.number
     if number is None:
-        return _found(request, record)
+        return of_registered(record.party.sender, _found(request, record))
 
     def resolve(registry: Registry) -> Write:
-        channels: tuple[Channel, ...] = ("sms", "call") if record.channel is None else (record.channel,)
-        owners = (owner_of(request.terms.numbering, registry, channel, number) for channel in channels)
-        owner = next((one for one in owners if one), None)
+        owner = _owner_on_any(request, registry, number, record.channel)
         if owner is None:
             check_stoppable(request, "party", number)
             return _found(request, record)
@@ -189,6 +211,13 @@ def check_stoppable(request: ApiRequest, field: str, number: str) -> None:
     if (kind := request.terms.numbering.kind(number)) in ("help", "redress"):
         mend = "whoever sends under it forges it: state the sender, or the number, of the route by which it came"
         raise faulty(Fault(field, f"{number} is a number of {kind}, which nobody stops", mend))
+
+
+def _owner_on_any(request: ApiRequest, registry: Registry, number: str, channel: Channel | None) -> str | None:
+    """Whose number it is, on this channel or, where none is stated, on any."""
+    channels: tuple[Channel, ...] = ("sms", "call") if channel is None else (channel,)
+    owners = (owner_of(request.terms.numbering, registry, one, number) for one in channels)
+    return next((one for one in owners if one), None)
 
 
 def _found(request: ApiRequest, record: Finding) -> Write:
@@ -230,14 +259,14 @@ def not_alone_again(request: ApiRequest, party: Party) -> None:
         raise Problem(409, Refusal("wrong-state", reason))
 
 
-def direct(request: ApiRequest) -> Write:
+def direct(request: ApiRequest) -> Write | SendersWrite:
     """The regulator's order to take a measure, with the party notified first unless it states `at_once`."""
     return _direction(
         request, request.record(Direction, made={"direction": request.id, **jurisdiction.by_administration(request)})
     )
 
 
-def complete_direction(request: ApiRequest) -> Write:
+def complete_direction(request: ApiRequest) -> Write | SendersWrite:
     """What an order lacked: what is stated is added to what is known."""
     view = request.view(request.case, "regulator-order")
     case = case_of(view)
@@ -252,17 +281,21 @@ def complete_direction(request: ApiRequest) -> Write:
     return _direction(request, record)
 
 
-def _direction(request: ApiRequest, record: Direction) -> Write:
+def _direction(request: ApiRequest, record: Direction) -> Write | SendersWrite:
+    if record.until is not None and record.until <= request.now:
+        raise faulty(Fault("until", "it is over: nothing would come of it", "state a moment to come, or leave it out"))
     case = ids.direction_case(record)
     answer = Accepted(record.direction, case, request_parsing.missing(regulator.missing(record), Direction))
-    return case_event(request, case, "regulator-order", regulator.Directed(record), answer)
+    write = case_event(request, case, "regulator-order", regulator.Directed(record), answer)
+    return of_registered(record.party.sender, write)
 
 
-def punish(request: ApiRequest) -> Write:
+def punish(request: ApiRequest) -> Write | SendersWrite:
     """A penalty that an authority imposed: its operator is proposed for the bad-actor list."""
     record = request.record(Punishment, made={"punishment": request.id, **jurisdiction.by_administration(request)})
     case = ids.listing_case(record)
-    return case_event(request, case, "listing", Punished(record), Accepted(record.punishment, case))
+    write = case_event(request, case, "listing", Punished(record), Accepted(record.punishment, case))
+    return of_registered(record.party.sender, write)
 
 
 # ---- a subscriber's expression
@@ -310,6 +343,24 @@ def expressed(answer: RegistryAnswer, categories: Sequence[str]) -> None:
 
 
 # ---- helpers
+
+
+def of_registered(sender: str | None, write: Write) -> Write | SendersWrite:
+    """What is written against a sender, with a note where nobody of that name is registered: it may be misspelt, and
+    then what is ordered stops nobody.
+    """
+    if sender is None:
+        return write
+
+    def resolve(registry: Registry) -> Write:
+        if sender in registry.senders:
+            return write
+        like = near(sender, frozenset(registry.senders))
+        meant = f"; did you mean {', '.join(like)}?" if like else ""
+        note = f"no sender {sender} is registered: as long as none is, it stops no registered number{meant}"
+        return write._replace(answer=msgspec.structs.replace(write.answer, note=note))
+
+    return SendersWrite(resolve)
 
 
 def _for_subscriber(caller: Caller, subscriber: str | None) -> None:

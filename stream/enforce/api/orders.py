@@ -12,9 +12,9 @@ from typing import Final
 
 import msgspec
 
-from stream.enforce.api.api_request import ApiRequest, OrderWrite, Write
+from stream.enforce.api.api_request import ApiRequest, OrderWrite, SendersWrite, Write
 from stream.enforce.api.case_facts import case_of
-from stream.enforce.api.intake import check_stoppable
+from stream.enforce.api.intake import check_stoppable, of_registered
 from stream.enforce.api.responses import Accepted, Fault, Problem, Refusal, faulty, forbidden
 from stream.enforce.procedures import prohibited, regulator
 from stream.enforce.procedures.measure import STANDING, MeasureCase
@@ -31,7 +31,7 @@ A_FINDING: Final = (
 )
 
 
-def order(request: ApiRequest) -> Write | OrderWrite:
+def order(request: ApiRequest) -> Write | OrderWrite | SendersWrite:
     """A limit or stop for a time, written directly; or, with the `order` of one that the caller wrote, its new end.
 
     A suspension follows its procedure (409 with what to do instead), unless the party was notified of it by the
@@ -41,7 +41,7 @@ def order(request: ApiRequest) -> Write | OrderWrite:
     return _change(request) if request.stated.get("order") else _new(request)
 
 
-def _new(request: ApiRequest) -> Write:
+def _new(request: ApiRequest) -> Write | SendersWrite:
     made = {"order": f"O-{request.id}", "actor": request.caller.actor}
     preset = {"from": request.now, "appeal": request.terms.appeal}
     stated = {name: value for name, value in request.stated.items() if name != "order"}
@@ -55,7 +55,8 @@ def _new(request: ApiRequest) -> Write:
         raise faulty(
             Fault("until", f"{iso_time(record.until)} is over: the order would stop nothing", "state a later one")
         )
-    return _admitted(request, _notified_of(request, record) if record.measure == "suspend" else record)
+    record = _notified_of(request, record) if record.measure == "suspend" else record
+    return of_registered(record.sender, _admitted(request, record))
 
 
 def _change(request: ApiRequest) -> OrderWrite:

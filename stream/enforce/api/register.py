@@ -10,7 +10,8 @@ import msgspec
 
 from stream.enforce.api import request_parsing
 from stream.enforce.api.auth import Caller
-from stream.enforce.api.responses import ListingPage, forbidden
+from stream.enforce.api.responses import Fault, ListingPage, faulty, forbidden
+from stream.enforce.api.search import PARTY_MEND, PARTY_NEEDED, is_party
 from stream.enforce.api.shown import shown_party
 from stream.model.control import Listing, Party, party_key
 from stream.policy.numbering import Numbering
@@ -38,6 +39,8 @@ def page(
     numbers masked and asks for one.
     """
     query = request_parsing.query(stated, ListingQuery)
+    if query.party and not is_party(query.party):
+        raise faulty(Fault("party", PARTY_NEEDED, PARTY_MEND))
     kind, _, number = (query.party or "").partition("|")
     if kind == "number" and caller.role == "read-only":
         raise forbidden("a read-only sees no numbers whole, and searches by none: leave out party")

@@ -3,7 +3,7 @@
 Pure. A person who fills in a form gets all faults at once, not the first; of those that no form can have, such as
 thousands of unknown fields, `FAULTS_MAX`. A value that exceeds its limit is looked at no further. So fields are read
 one by one, and only a whole without faults is made into its struct. Unknown fields are faults here, though the wire
-ignores them: a misspelt field of a form is a lost one. Null and the empty string are the same as absent.
+ignores them: a misspelt field of a form is a lost one. Null and a text of nothing but blanks are the same as absent.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -13,16 +13,24 @@ from typing import TypeVar
 import msgspec
 
 from stream.enforce.api.responses import FAULTS_MAX, Fault, faulty
-from stream.enforce.procedures.forms import PERSON, FormContext, fitted, form, within
+from stream.enforce.procedures.forms import PERSON, FormContext, blank, fitted, form, within
 from stream.model import limits
 from stream.model.codec import decode_untyped
+from stream.model.fields import CONTACT_DIGITS_MIN
 
 T = TypeVar("T", bound=msgspec.Struct)
 
 Fields = dict[str, object]
-"""A JSON object as it came, without what is null or empty: nothing has a type yet."""
+"""A JSON object as it came, without what is null or blank: nothing has a type yet."""
 
 _SHOWN_MAX = 16
+
+_WANTED = {
+    "subscriber": PERSON,
+    "contact": f"a phone with at least {CONTACT_DIGITS_MIN} digits",
+    "volume": "how many messages, 1 or more",
+}
+"""What a case waits for where its type does not say enough: without it, what was stated counts as missing."""
 
 _objects = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
@@ -39,7 +47,7 @@ def json_object(body: bytes) -> Fields:
         found = {name: decode_untyped(value) for name, value in parts.items()}
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise faulty(Fault("", f"the body is no JSON: {error}", "send one JSON object in UTF-8")) from error
-    return {name: value for name, value in found.items() if value is not None and value != ""}
+    return {name: value for name, value in found.items() if value is not None and not blank(value)}
 
 
 def _of_object(body: bytes) -> dict[str, msgspec.Raw] | None:
@@ -76,6 +84,8 @@ def record(
         name = field.encode_name
         if name in made:
             continue
+        if blank(given.get(name)):
+            del given[name]
         if name not in given:
             if field.required:
                 faults.append(Fault(name, "missing", f"state {form(field.type)}"))
@@ -128,7 +138,7 @@ def missing(lacking: tuple[str, ...], kind: type[msgspec.Struct]) -> tuple[Fault
     types = {field.encode_name: field.type for field in msgspec.structs.fields(kind)}
 
     def mend(name: str) -> str:
-        forms = {one: PERSON if one == "subscriber" else form(types[one]) for one in name.split(" or ") if one in types}
+        forms = {one: _WANTED.get(one) or form(types[one]) for one in name.split(" or ") if one in types}
         return " or ".join(f"`{one}`: {needed}" for one, needed in forms.items())
 
     named = (lack.partition(": ") for lack in lacking)

@@ -18,6 +18,7 @@ from stream.enforce.api.responses import Fault, faulty, forbidden
 from stream.enforce.api.shown import SUPERVISORS, shown
 from stream.enforce.procedures.effects import ProcedureName
 from stream.enforce.procedures.forms import PERSON
+from stream.enforce.procedures.outlines import OUTLINES
 from stream.enforce.procedures.terms import Terms
 from stream.model.cases import CaseView
 from stream.model.control import Party, party_key
@@ -81,6 +82,9 @@ class Found(NamedTuple):
     prefixes: tuple[str, ...] = ()
     parties: tuple[str, ...] = ()
 
+
+PARTY_NEEDED: Final = "names nobody: a party is a sender or a number"
+PARTY_MEND: Final = "state it as sender|ORG-9 or number|+861055550000"
 
 NOTHING_FOUND: Final = Found()
 
@@ -176,10 +180,28 @@ def _faults(query: CaseQuery, terms: Terms, now: int) -> Iterator[Fault]:
     if query.number is not None and not _START.fullmatch(_BETWEEN.sub("", query.number)):
         what = f"the beginning of a number: {PREFIX_DIGITS_MIN} to 20 digits, with a + before or not"
         yield Fault("number", f"not {what}", f"state {what}")
+    if query.state and not any(query.state in states for states in _states(query.procedure)):
+        known = ", ".join(sorted({one for states in _states(query.procedure) for one in states}))
+        yield Fault("state", "no case is ever in it", f"state one of {known}")
+    if query.party and not is_party(query.party):
+        yield Fault("party", PARTY_NEEDED, PARTY_MEND)
     if query.party and query.owner_of:
         yield Fault("owner_of", "`party` is stated, too", "state one of them")
     if sum((query.assigned is not None, query.mine, query.unassigned)) > 1:
         yield Fault("assigned", "more than one of `assigned`, `mine` and `unassigned` is stated", "state one of them")
+
+
+def is_party(text: str) -> bool:
+    """Whether a question names a party as it must."""
+    kind, _, name = text.partition("|")
+    return kind in ("sender", "number") and bool(name)
+
+
+def _states(procedure: ProcedureName | None) -> Iterator[tuple[str, ...]]:
+    """The states of a procedure, or of each."""
+    for outline in OUTLINES:
+        if procedure in (None, outline.name):
+            yield tuple(state.value for state in outline.states)
 
 
 def _check_rights(query: CaseQuery, caller: Caller) -> None:

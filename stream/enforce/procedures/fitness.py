@@ -23,7 +23,7 @@ from stream.enforce.procedures.forms import Wrong
 from stream.enforce.procedures.links import links
 from stream.enforce.procedures.regions import COUNTRY, Region, region
 from stream.enforce.procedures.terms import Terms
-from stream.model.control import Figure, Filing, Level
+from stream.model.control import Count, Figure, Filing, Level
 from stream.model.fields import CONTACT_DIGITS_MIN, digits_of
 from stream.model.nfkc import nfkc
 from stream.model.registry import Sender
@@ -91,15 +91,15 @@ _NARROWING: Final = ("body_region", "regions", "numbers")
 class CampaignRecord(msgspec.Struct, frozen=True):
     """What the weigher knows besides the filing, counted from archive and campaigns."""
 
-    people: int
+    people: Count
     """subscribers in the filing's range"""
-    planned: int
+    planned: Count
     """messages of approved campaigns in that range, in the 30 days before its end"""
-    body_campaigns: int
+    body_campaigns: Count
     """the body's campaigns in the 90 days before"""
-    sent: int
+    sent: Count
     """messages of those campaigns"""
-    refusals: int
+    refusals: Count
     """replies to them that refuse"""
 
 

@@ -84,7 +84,7 @@ def read(kind: type[T], data: bytes, *, made: Collection[str], reading: FormCont
     reading = reading._replace(channel=getattr(record, "channel", None))
     for field in msgspec.structs.fields(kind):
         value = getattr(record, field.name)
-        if value == "" and not field.required:  # the same as absent, as everywhere on the wire
+        if blank(value) and not field.required:  # as the empty string is absent everywhere on the wire
             record = msgspec.structs.replace(record, **{field.name: field.default})
             continue
         if value == field.default or (field.encode_name in made and field.encode_name not in _READ_THOUGH_MADE):
@@ -97,6 +97,11 @@ def read(kind: type[T], data: bytes, *, made: Collection[str], reading: FormCont
         if kept is not value or needed is not None:
             record = msgspec.structs.replace(record, **{field.name: field.default if needed else kept})
     return Filled(*_within_limits(kind, record, wrong))
+
+
+def blank(value: object) -> bool:
+    """Whether somebody who had to fill it in has said nothing: a text of nothing but blanks."""
+    return isinstance(value, str) and not value.strip()
 
 
 def _within_limits(kind: type[T], record: T, wrong: list[Wrong]) -> tuple[T, tuple[Wrong, ...]]:

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from stream.enforce.api import orders
-from stream.enforce.api.api_request import ApiRequest, OrderWrite, Write
+from stream.enforce.api.api_request import ApiRequest, OrderWrite, SendersWrite, Write
 from stream.enforce.api.auth import Caller
 from stream.enforce.api.case_index import CaseIndex
 from stream.enforce.api.indexed_case import indexed
@@ -20,7 +20,8 @@ from stream.enforce.procedures.telling import Delivered
 from stream.model.cases import CaseView
 from stream.model.codec import encode
 from stream.model.control import Party
-from stream.model.registry import Order
+from stream.model.registry import Order, Sender
+from stream.registry.registry import Registry
 from tests.enforce.procedures.world import DAY, HOUR, NOW, TERMS, delivery, finding, took, unaddressed
 
 DESK, OTHER, REGULATOR = Caller("desk", "desk:17"), Caller("desk", "desk:18"), Caller("regulator", "regulator:3")
@@ -52,10 +53,13 @@ def written(
         view = CaseView(case.case, "measure", case.state.value, case.step, NOW, body, party=party, ended=ended)
         index.put(indexed(encode(view)))
     write = orders.order(ApiRequest(by, stated, NOW, "bcdf", "", index, TERMS))
-    write = write.resolve(before) if isinstance(write, OrderWrite) else write
-    assert isinstance(write, Write)
-    assert isinstance(write.record, Order)
-    return write.record
+    if isinstance(write, OrderWrite):
+        whole: object = write.resolve(before)
+    else:
+        whole = write.resolve(Registry()) if isinstance(write, SendersWrite) else write
+    assert isinstance(whole, Write)
+    assert isinstance(whole.record, Order)
+    return whole.record
 
 
 def refused(stated: Fields, case: MeasureCase | None = None, *, by: Caller = DESK, before: Order | None = None) -> str:
@@ -106,6 +110,19 @@ def test_every_direct_order_ends_and_has_an_appeal(measure: str, days: int) -> N
     )
     assert f"{measure} without a case" in refused({"order": "O-bcdf", "until": longest + 1}, before=order)
     assert "would stop nothing" in refused({**STOP, "measure": measure, "from": NOW - 2 * days * DAY})
+
+
+def test_an_order_on_a_name_that_nobody_registered_says_so_and_what_was_meant() -> None:
+    write = orders.order(ApiRequest(DESK, STOP, NOW, "bcdf", "", CaseIndex(kept_ms=DAY), TERMS))
+    assert isinstance(write, SendersWrite)
+    unknown, known = Registry(), Registry()
+    for registry, sender in ((unknown, "ORG-99"), (known, "ORG-9")):
+        registry.apply([Sender(sender, "-", "95588", "active", ())])
+    answers = [write.resolve(registry) for registry in (unknown, known)]
+    notes = [one.answer.note for one in answers if isinstance(one, Write)]
+    assert notes[1] is None
+    assert "no sender ORG-9 is registered" in (notes[0] or "")
+    assert "did you mean ORG-99?" in (notes[0] or "")
 
 
 def test_an_order_that_stands_is_its_writers_who_changes_its_end_alone() -> None:

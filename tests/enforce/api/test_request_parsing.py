@@ -13,6 +13,7 @@ from stream.enforce.api.auth import Caller
 from stream.enforce.api.operations import WRITINGS, WriteOperation
 from stream.enforce.api.responses import FAULTS_MAX, Fault, Problem, Refusal
 from stream.enforce.api.search import CaseQuery
+from stream.enforce.api.subscribers import Reasoned
 from stream.enforce.procedures import forms
 from stream.enforce.procedures.forms import NUMBER, PERSON, FormContext
 from stream.model import limits
@@ -38,6 +39,30 @@ def faults(body: bytes, kind: type[msgspec.Struct] = Complaint) -> tuple[Fault, 
         )
     assert raised.value.status == 400
     return raised.value.refusal.faults
+
+
+def test_a_text_of_nothing_but_blanks_says_nothing() -> None:
+    said = request_parsing.record(
+        request_parsing.json_object('{"text":" \u3000\\n ","from":"106"}'.encode()),
+        Complaint,
+        made={**MADE, "complaint": "x"},
+        reading=READING,
+    )
+    assert (said.text, said.from_) == (None, "106")
+    with pytest.raises(Problem) as raised:  # as the query of a look at a person has it
+        request_parsing.record({"reason": "  "}, Reasoned, made={}, reading=READING)
+    assert [(one.field, one.reason) for one in raised.value.refusal.faults] == [("reason", "missing")]
+    blank = encode(Filing("x", NOW, text="  "))
+    filed = forms.read(Filing, blank, made=("filing",), reading=READING)
+    assert (filed.record.text, filed.wrong) == (None, ())
+
+
+def test_what_a_case_waits_for_is_told_with_what_it_must_have() -> None:
+    mends = {one.field: one.mend for one in request_parsing.missing(("contact", "volume"), Filing)}
+    assert mends == {
+        "contact": "state `contact`: a phone with at least 3 digits",
+        "volume": "state `volume`: how many messages, 1 or more",
+    }
 
 
 def test_null_and_the_empty_text_are_absent() -> None:
@@ -160,8 +185,22 @@ def test_a_party_is_asked_for_by_its_number_as_read(number: str) -> None:
 
 
 def test_what_is_no_number_and_what_is_a_sender_is_asked_for_as_it_stands() -> None:
-    for party in ("sender|13800138000", "number|1069012345", "number|x", "number|", "13800138000"):
+    for party in ("sender|13800138000", "number|1069012345", "number|x"):
         assert search.asked({"party": party}, TERMS, NOW, DESK).party == party
+
+
+def test_a_question_that_nothing_can_answer_is_a_fault_and_no_empty_list() -> None:
+    for stated, field, allowed in (
+        ({"party": "ORG-9"}, "party", "sender|ORG-9"),
+        ({"party": "number|"}, "party", "number|+86"),
+        ({"state": "warnd"}, "state", "warned"),
+        ({"state": "warned", "procedure": "complaint"}, "state", "received"),
+    ):
+        with pytest.raises(Problem) as raised:
+            search.asked(stated, TERMS, NOW, DESK)
+        (fault,) = raised.value.refusal.faults
+        assert (fault.field, allowed in fault.mend) == (field, True)
+    assert search.asked({"state": "warned", "procedure": "measure"}, TERMS, NOW, DESK).state == "warned"
 
 
 def test_what_is_due_is_asked_for_by_milliseconds() -> None:
