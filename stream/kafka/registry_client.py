@@ -22,7 +22,7 @@ from stream.kafka import clients
 from stream.kafka.closing import close_within
 from stream.kafka.durable import DurableProducer
 from stream.kafka.retry import Retry
-from stream.model.codec import encode
+from stream.model.codec import Undecodable, encode
 from stream.model.registry import Expression
 from stream.model.requests import AskOwner, AskSubscriber, RegistryAnswer, RegistryRequest, decode_answer
 from stream.model.topics import ANSWERS, BULK, REQUESTS
@@ -189,8 +189,12 @@ class RegistryClient:
 
     def _take(self, record: clients.ConsumerRecord) -> None:
         asked = self._asked.get((record.key or b"").decode("utf-8", "replace"))
-        if asked is not None and not asked.done():
-            asked.set_result(decode_answer(record.value))
+        if asked is None or asked.done():
+            return
+        try:
+            asked.set_result(decode_answer(record.value or b""))
+        except Undecodable as error:  # such as a newer registrar's, in the midst of an upgrade: others are answered
+            log.warning("an answer cannot be read", client=self._client, why=str(error))
 
 
 @asynccontextmanager

@@ -3,6 +3,7 @@
 import asyncio
 import random
 import resource
+import signal
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -36,7 +37,7 @@ from stream.model.requests import (
     SubscriberRecord,
 )
 from stream.model.times import iso_time
-from stream.model.topics import ACCESSES, CASES, DEAD_LETTER, EXPRESSIONS, REQUESTS
+from stream.model.topics import ACCESSES, ANSWERS, CASES, DEAD_LETTER, EXPRESSIONS, REQUESTS
 from stream.registry.door import REGISTRARS
 from stream.registry.erasure import EVIDENCE_KEPT_MS
 from stream.registry.registry import Registry
@@ -381,6 +382,20 @@ async def test_what_is_kept_of_a_person_is_shown_and_erased_where_no_duty_keeps_
     ]
     assert {one["reason"] for one in looks} == {reason}
     assert person[3:] not in orjson.dumps(looks).decode()
+
+
+async def test_an_answer_that_cannot_be_read_leaves_whoever_asks_able_to_read_others(
+    topics: Broker, client: RegistryClient, registrar: RegistrarProcess, producer: DurableProducer
+) -> None:
+    registrar.signal(signal.SIGSTOP)  # so that the other one is first
+    try:
+        asking = asyncio.create_task(ask(client, request("newer", expression(A, "refuse", "newer", sender=None))))
+        await asyncio.sleep(0)
+        newer = b'{"kind":"answer","request":"newer","at":"x","digest":0,"decided":0,"refusals":[{"code":"new"}]}'
+        await producer.write([Produced(ANSWERS, b"newer", newer, partition_of(A, 4))])
+    finally:
+        registrar.signal(signal.SIGCONT)
+    assert (await asking).admitted == 1
 
 
 async def run(*words: str, stdin: str, api: ApiClient) -> str:
