@@ -365,6 +365,7 @@ def _opened(turn: Turn[MeasureCase, FindingRouted]) -> MeasureCase:
         replaces=found.replaces,
         until=found.until,
         notice=turn.name("N"),
+        sent_at=turn.now,
     )
 
 

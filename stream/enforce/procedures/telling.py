@@ -37,6 +37,8 @@ from stream.enforce.procedures.engine import (
 from stream.model.control import NO_ADDRESS, Addressee, Delivery, Notice
 from stream.model.fields import EventId, Name, Time
 
+MINUTE_MS: Final = 60_000
+
 SERVE: Final = "serve-notice"
 SERVE_REPORT: Final = "serve-report"
 """What people are alerted to where a notice or report has no address."""
@@ -73,6 +75,8 @@ class WaitingCase(Case, frozen=True, kw_only=True):
 
     awaited: EventId | None = None
     """the notice that must reach its addressee before the case goes on"""
+    sent_at: int | None = None
+    """when the notice was made that it waits for, or has waited for last"""
     served: Served | None = None
     """how a person served it, where nobody could deliver it"""
 
@@ -98,9 +102,19 @@ HAS_NO_ADDRESS = Condition[WaitingCase, DeliveryFailed](
     lambda turn: turn.event.delivery.notice == turn.case.waits_for and turn.event.delivery.via == NO_ADDRESS,
 )
 SERVED = Condition[WaitingCase, Served](
-    "it is the notice that the case waits for, and was served by now",
-    lambda turn: turn.event.notice == turn.case.waits_for and turn.event.at <= turn.now,
+    "it is the notice that the case waits for, and was served since it was made",
+    lambda turn: turn.event.notice == turn.case.waits_for and _is_since(turn, turn.case.sent_at),
 )
+
+
+def _is_since(turn: Turn[Case, Served], sent_at: int | None) -> bool:
+    """Whether something was served between its making and now. People state the minute; nobody served the unwritten."""
+    return (sent_at or 0) - MINUTE_MS <= turn.event.at <= turn.now
+
+
+def _report_is_served(turn: Turn[Case, Served], to: Addressee | None = None) -> bool:
+    found = (one for one in turn.case.reports if one.report == turn.event.notice and to in (None, one.to))
+    return any(one.told is None and _is_since(turn, one.at) for one in found)
 
 
 def _is_untold(case: Case, report: EventId, to: Addressee | None = None) -> bool:
@@ -118,8 +132,8 @@ def delivered_to(office: Addressee) -> Condition[Case, Delivered]:
 def served_to(office: Addressee) -> Condition[Case, Served]:
     """The same, where a person served it."""
     return Condition(
-        f"it is the report to {office}, which had not reached it, and was served by now",
-        lambda turn: _is_untold(turn.case, turn.event.notice, office) and turn.event.at <= turn.now,
+        f"it is the report to {office}, which had not reached it, and was served since it was made",
+        lambda turn: _report_is_served(turn, office),
     )
 
 
@@ -128,8 +142,8 @@ REPORT_DELIVERED = Condition[Case, Delivered](
     lambda turn: _is_untold(turn.case, turn.event.delivery.notice),
 )
 REPORT_SERVED = Condition[Case, Served](
-    "it is a report that had not reached its office, and was served by now",
-    lambda turn: _is_untold(turn.case, turn.event.notice) and turn.event.at <= turn.now,
+    "it is a report that had not reached its office, and was served since it was made",
+    _report_is_served,
 )
 REPORT_HAS_NO_ADDRESS = Condition[Case, DeliveryFailed](
     "it is a report that has not reached its office, for which there is no address",
@@ -192,7 +206,7 @@ def asks_to_serve(failed: Delivery) -> tuple[Act, ...]:
 
 def ask(turn: Turn[W, msgspec.Struct], case: W, notice: Notice, *, instead_of: str = "") -> Done[W]:
     """Send a notice and wait until it has reached its addressee; the clock `instead_of`, where it runs, is over."""
-    waiting = msgspec.structs.replace(case, awaited=notice.notice, served=None)
+    waiting = msgspec.structs.replace(case, awaited=notice.notice, sent_at=notice.time, served=None)
     return Done(waiting, (*over(turn, instead_of), SendNotice(notice), turn.clock("tell")))
 
 

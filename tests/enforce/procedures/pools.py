@@ -68,7 +68,7 @@ DIRECTION: Final = Direction(
 )
 
 
-def of_notice(notice: str) -> Sequence[msgspec.Struct]:
+def of_notice(notice: str, made: int | None) -> Sequence[msgspec.Struct]:
     """What can happen to the notice that a case waits for."""
     return (
         Delivered(delivery(notice)),
@@ -76,14 +76,14 @@ def of_notice(notice: str) -> Sequence[msgspec.Struct]:
         DeliveryFailed(delivery(notice, failed=True)),
         DeliveryFailed(delivery("N-another", failed=True)),
         unaddressed(notice),
-        served(notice),
+        served(notice, at=made or NOW),
     )
 
 
 def of_reports(case: Case) -> Sequence[msgspec.Struct]:
     """What can happen to the first report that has not reached its office."""
-    report = next((one.report for one in case.reports if one.told is None), "R-none")
-    return (Delivered(delivery(report)), unaddressed(report), served(report))
+    report, made = next(((one.report, one.at) for one in case.reports if one.told is None), ("R-none", NOW))
+    return (Delivered(delivery(report)), unaddressed(report), served(report, at=made))
 
 
 def of_measure(case: measure.MeasureCase) -> Sequence[msgspec.Struct]:
@@ -93,7 +93,7 @@ def of_measure(case: measure.MeasureCase) -> Sequence[msgspec.Struct]:
         FindingRouted(finding(basis="prohibited-content"), "suspend", at_once=True, origin="X-1"),
         FindingRouted(finding(basis="regulator-order"), "stop"),
         FindingRouted(finding("F-2"), "suspend"),
-        *of_notice(notice),
+        *of_notice(notice, case.sent_at),
         measure.Reviewed(keep=True, reason="still needed"),
         measure.Reviewed(keep=False, reason="mended"),
         Appealed(APPEAL),
@@ -125,7 +125,7 @@ def of_complaint(case: complaint.ComplaintCase) -> Sequence[msgspec.Struct]:
         complaint.Reported("done"),
         complaint.Answered("done"),
         complaint.ComplaintWithdrawn(),
-        *of_notice(case.awaited or "N-none"),
+        *of_notice(case.awaited or "N-none", case.sent_at),
         Disputed(DISPUTE),
         Disputed(msgspec.structs.replace(DISPUTE, complaint="C-2")),
     )
@@ -140,7 +140,7 @@ def of_appeal(case: appeal.AppealCase) -> Sequence[msgspec.Struct]:
         appeal.Decided("party", "shown"),
         appeal.Decided("measure", "not shown"),
         appeal.WithdrawAppeal(),
-        *of_notice(case.awaited or "N-none"),
+        *of_notice(case.awaited or "N-none", case.sent_at),
     )
 
 
@@ -179,7 +179,7 @@ def of_campaign(case: campaign.CampaignCase) -> Sequence[msgspec.Struct]:
         campaign.Weighed("refuse", "too often", LIGHT),
         campaign.Weighed("refuse", "", LIGHT),
         campaign.WithdrawCampaign("not needed"),
-        *of_notice(case.awaited or "N-none"),
+        *of_notice(case.awaited or "N-none", case.sent_at),
     )
 
 
@@ -216,7 +216,7 @@ def of_listing(case: listing.ListingCase) -> Sequence[msgspec.Struct]:
     punishment = Punishment(punishment="B-1", time=NOW, party=PARTY, authority="MIIT", document="2026-78")
     return (
         listing.Punished(punishment),
-        *of_notice(case.awaited or "N-none"),
+        *of_notice(case.awaited or "N-none", case.sent_at),
         Appealed(msgspec.structs.replace(APPEAL, against="L-1")),
         Appealed(msgspec.structs.replace(APPEAL, against="L-1", party=Party(number=SUBSCRIBER))),
         AppealDecided(ours, "party", "an error"),

@@ -295,7 +295,8 @@ def test_the_clock_of_an_answer_runs_on_until_the_user_was_reached() -> None:
     assert act(effects, Alert).about == "serve-notice"
     late = took(advance(PROCEDURE, unsent, ClockFired("answer", answer.due), answer.due, TERMS)).case
     assert (late.state, late.breached) == (ComplaintState.ANSWERING, ("answer",))
-    for told in (delivered(late), served(late.awaited or "")):
+    refused(advance(PROCEDURE, late, served(late.awaited or ""), answer.due + 1, TERMS))  # before there was an answer
+    for told in (delivered(late), served(late.awaited or "", at=answer.due)):
         done = took(advance(PROCEDURE, late, told, answer.due + 1, TERMS)).case
         assert (done.state, done.clocks) == (ComplaintState.ANSWERED, ())
 

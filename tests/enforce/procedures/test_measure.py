@@ -187,6 +187,7 @@ def test_a_service_is_confirmed_by_another_person_who_records_the_same() -> None
 
     refused(records(case, served("N-another"), "desk:17"))
     refused(records(case, served("N-M-1-1", at=NOW + HOUR), "desk:17"))
+    refused(records(case, served("N-M-1-1", at=NOW - HOUR), "desk:17"))  # before there was a notice
     case, effects = took(records(case, served("N-M-1-1"), "desk:17"))
     assert (case.state, act(effects, Alert).about) == (MeasureState.TELLING, "proposed: served")
     assert "another decides" in refused(records(case, served("N-M-1-1"), "desk:17")).reason
