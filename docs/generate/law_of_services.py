@@ -148,7 +148,7 @@ ARTICLES: Final[tuple[Article, ...]] = (
                     ),
                     *tests(
                         "enforce/api/test_orders",
-                        "a_suspension_asks_its_notice_to_that_party_and_the_measure_that_stands",
+                        "nobody_orders_without_a_case",
                     ),
                 ),
                 "Only a suspension needs it: while a notice waits, commercial traffic is stopped. Prohibited content "

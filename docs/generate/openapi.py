@@ -43,8 +43,8 @@ A body has at most `api.body_bytes_max` bytes, and may be packed (`Content-Encod
 seconds. A connection without a whole header is closed after `http.header_timeout_ms`; one too many
 (`http.connections_max`, `http.connections_per_address_max`) takes the place of the one that has been idle longest.
 
-Ids are made here; an `order` that is stated belongs to the actor who first wrote it, and is refused (409) of anybody
-else. Names of senders and categories hold no `|`, for keys are made of them.
+Ids are made here. There are no new orders without a case: an `order` that stands belongs to the actor who wrote it, who
+alone has it end sooner. Names of senders and categories hold no `|`, for keys are made of them.
 
 `Idempotency-Key` (printable, up to 255 characters): the same caller, operation and key make the same record under the
 same id, so a request that got no answer can be repeated. As long as a process remembers the key (the latest 50,000), a

@@ -55,6 +55,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         "  wurao case check filing.json                    # offline: what it lacks, a line for each\n"
         "  wurao case file campaign filing.json\n"
         "  wurao case file campaign emergency.json         # sent at once; the answer says what is wrong with it\n"
+        "  wurao case file order --set order=O-bcdf-ghjk-mnpq-rstv --set until:=1795500000000   # ends one of before\n"
         "  wurao case decide P-bcdf-ghjk-mnpq-rstv seconded   # another officer, within the hour\n"
         "  wurao case decide C-bcdf-ghjk-mnpq-rstv forwarded --set to=ORG-1042\n"
         "  wurao case decide M-F-1 served --set notice=N-M-F-1-1 --set at:=1795500000000 --set how=courier \\\n"

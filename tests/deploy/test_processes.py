@@ -25,6 +25,7 @@ from stream.model import topics
 from stream.model.cases import CaseView, Hold
 from stream.model.codec import decode_as, encode
 from stream.model.control import Complaint, Finding, Party
+from stream.model.registry import Order
 from stream.model.topics import EVENT_KINDS
 from stream.testbed.processes import WuraoProcess, environment_with, free_ports, http_get, wurao_command
 from tests.audit.test_shadow import NEXT
@@ -261,8 +262,9 @@ def _what_people_file_is_dealt_with(deployment: Deployment) -> None:
     soon = {"from": now_ms(), "until": now_ms() + DAY_MS}
     post("filings", {**FILING, **soon, "emergency": True, "incident": "public-health", "sender": "GOV-HEALTH"})
     post("findings", {"party": party, "grounds": "prohibited-content", "evidence": ["sha256:1"]})
-    order = post("orders", {"measure": "stop", "basis": "measures", **party})["id"]
-    post("orders", {"order": order, "until": time.time_ns() // 1_000_000 + DAY_MS})
+    before = Order("O-1", "stop", now_ms() - 1, "measures", sender="ORG-9", actor="desk:17")
+    deployment.broker.write_registry([before])
+    post("orders", {"order": "O-1", "until": time.time_ns() // 1_000_000 + DAY_MS})
     stated = {"subscriber": cases.SILENT, "channel": "sms", "source": "web-form"}
     consent = {**stated, "will": "consent", "sender": "ORG-BANK", "category": "finance"}
     post("expressions", {**consent, "time": time.time_ns() // 1_000_000 - DAY_MS})

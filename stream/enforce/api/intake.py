@@ -193,12 +193,12 @@ def find(request: ApiRequest) -> Write | SendersWrite:
     record = request.record(Finding, made={"finding": request.id, "basis": basis, **request.made})
     number = record.party.number
     if number is None:
-        return of_registered(record.party.sender, _found(request, record))
+        return _of_registered(record.party.sender, _found(request, record))
 
     def resolve(registry: Registry) -> Write:
         owner = _owner_on_any(request, registry, number, record.channel)
         if owner is None:
-            check_stoppable(request, "party", number)
+            _check_stoppable(request, "party", number)
             return _found(request, record)
         named = (*record.evidence, party_key(record.party))
         return _found(request, msgspec.structs.replace(record, party=Party(sender=owner), evidence=named))
@@ -206,7 +206,7 @@ def find(request: ApiRequest) -> Write | SendersWrite:
     return SendersWrite(resolve)
 
 
-def check_stoppable(request: ApiRequest, field: str, number: str) -> None:
+def _check_stoppable(request: ApiRequest, field: str, number: str) -> None:
     """Raises `Problem` 400 for a number of help or redress, which is nobody's to stop."""
     if (kind := request.terms.numbering.kind(number)) in ("help", "redress"):
         mend = "whoever sends under it forges it: state the sender, or the number, of the route by which it came"
@@ -287,7 +287,7 @@ def _direction(request: ApiRequest, record: Direction) -> Write | SendersWrite:
     case = ids.direction_case(record)
     answer = Accepted(record.direction, case, request_parsing.missing(regulator.missing(record), Direction))
     write = case_event(request, case, "regulator-order", regulator.Directed(record), answer)
-    return of_registered(record.party.sender, write)
+    return _of_registered(record.party.sender, write)
 
 
 def punish(request: ApiRequest) -> Write | SendersWrite:
@@ -295,7 +295,7 @@ def punish(request: ApiRequest) -> Write | SendersWrite:
     record = request.record(Punishment, made={"punishment": request.id, **jurisdiction.by_administration(request)})
     case = ids.listing_case(record)
     write = case_event(request, case, "listing", Punished(record), Accepted(record.punishment, case))
-    return of_registered(record.party.sender, write)
+    return _of_registered(record.party.sender, write)
 
 
 # ---- a subscriber's expression
@@ -345,7 +345,7 @@ def expressed(answer: RegistryAnswer, categories: Sequence[str]) -> None:
 # ---- helpers
 
 
-def of_registered(sender: str | None, write: Write) -> Write | SendersWrite:
+def _of_registered(sender: str | None, write: Write) -> Write | SendersWrite:
     """What is written against a sender, with a note where nobody of that name is registered: it may be misspelt, and
     then what is ordered stops nobody.
     """

@@ -21,7 +21,7 @@ from stream.enforce.api.statistics import MonthQuery, MonthStatistics
 from stream.enforce.api.subscriber_file import Erased, SubscriberFile
 from stream.enforce.api.subscribers import Reasoned
 from stream.model.control import Appeal, Complaint, Direction, Dispute, Filing, Finding, Punishment
-from stream.model.registry import Expression, Order
+from stream.model.registry import Expression
 from stream.model.requests import OwnerRecord, SenderHistory, SubscriberRecord
 
 OFFICES: Final[tuple[Role, ...]] = ("desk", "regulator")
@@ -112,8 +112,7 @@ WRITINGS: Final[tuple[WriteOperation, ...]] = (
             ("direction", "region", *_MADE), ("party", "measure")),
     WriteOperation("punish", "/v1/punishments", ("regulator",), intake.punish, Punishment,
             ("punishment", "region", *_MADE)),
-    WriteOperation("order", "/v1/orders", OFFICES, orders.order, Order, ("actor",),
-            ("order", "measure", "basis", "from", "until", "appeal")),
+    WriteOperation("end-order", "/v1/orders", OFFICES, orders.end, orders.OrderEnd),
     WriteOperation("decide", "/v1/cases/{case}/events", tuple(role for role in EVERYBODY if role != "read-only"),
             acts.decide, None),
 )

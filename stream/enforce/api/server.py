@@ -320,7 +320,7 @@ class ApiServer:
     async def _write(self, operation: WriteOperation, request: ApiRequest) -> Accepted:
         write = operation.make(request)
         if isinstance(write, OrderWrite):
-            async with self._ordering:  # so that of two who state one new id the second is refused
+            async with self._ordering:  # so that of two ends of one order the second is held to the first
                 plain = write.resolve(await self._order(write.order))
                 await self._writer.write(plain)
             return plain.answer

@@ -23,6 +23,8 @@ from stream.clock import now_ms
 from stream.config import Config
 from stream.logs import FewOfAKind
 from stream.model import topics
+from stream.model.codec import encode
+from stream.model.registry import Order, key_of
 from tests.enforce.api.harness import (
     COMPLAINT,
     CONTRACT,
@@ -36,7 +38,7 @@ from tests.enforce.api.harness import (
     token_of,
 )
 from tests.enforce.procedures.pools import SUBSCRIBER
-from tests.filter.harness import Broker
+from tests.filter.harness import Broker, write
 from tests.patience import LONG_S
 
 pytestmark = pytest.mark.kafka
@@ -141,26 +143,23 @@ async def test_a_token_asks_so_often_and_neither_it_nor_a_stranger_fills_the_log
         assert (await client.get("/v1/cases", by="regulator")).status == 200
 
 
-async def test_ids_of_orders_are_ours_and_whoever_wrote_one_changes_its_end_alone(config: Config) -> None:
-    order: Json = {"measure": "stop", "basis": "measures", "sender": "ORG-9"}
+async def test_nobody_makes_an_order_under_an_id_and_whoever_wrote_one_ends_it_sooner(config: Config) -> None:
+    before = Order("O-bcdf", "stop", now_ms() - 1, "measures", sender="ORG-9", until=FAR, actor="desk:17")
+    await write(config, [(topics.ORDERS, 0, key_of(before).encode(), encode(before))])
+    sooner = now_ms() + 86_400_000
     async with running_api(config, control_plane=False) as client:
-        named = await client.post("/v1/orders", {**order, "order": "O-17", "until": FAR})
+        named = await client.post("/v1/orders", {"order": "O-17", "until": FAR})
         assert (named.status, named.body["error"]) == (409, "wrong-state")
-        assert "leave `order` out" in str(named.body["reason"])
-        assert (await client.post("/v1/orders", {**order, "order": None}, by="regulator")).status == 202
-        mine = (await client.post("/v1/orders", order)).body["id"]
-        taken = await client.post("/v1/orders", {"order": mine, "until": FAR}, by="regulator")
+        taken = await client.post("/v1/orders", {"order": "O-bcdf", "until": sooner}, by="regulator")
         assert "desk:17 wrote it" in str(taken.body["reason"])
-        other = await client.post("/v1/orders", {"order": mine, "until": FAR, "measure": "limit"})
-        assert "changes its end alone" in str(other.body["reason"])
-        assert (await client.post("/v1/orders", {"order": mine})).faults().keys() == {"until"}
-        assert (await client.post("/v1/orders", {"order": mine, "until": FAR})).faults().keys() == {"until"}
-        sooner = now_ms() + 86_400_000
-        assert (await client.post("/v1/orders", {"order": mine, "until": sooner})).status == 202
-        orders = [orjson.loads(record.value) for record in await client.records(topics.ORDERS)]
-        first, last = (one for one in orders if one["order"] == mine)
+        other = await client.post("/v1/orders", {"order": "O-bcdf", "until": sooner, "measure": "limit"})
+        assert other.faults().keys() == {"measure"}
+        assert (await client.post("/v1/orders", {"order": "O-bcdf"})).faults().keys() == {"until"}
+        assert (await client.post("/v1/orders", {"order": "O-bcdf", "until": sooner})).status == 202
+        longer = await client.post("/v1/orders", {"order": "O-bcdf", "until": FAR})
+        assert "not made longer" in str(longer.body["reason"])
+        first, last = (orjson.loads(record.value) for record in await client.records(topics.ORDERS))
         assert last == {**first, "until": sooner}, "it began when it did"
-        assert first["until"] - first["from"] == 90 * 86_400_000, "without a stated end it has the term of its measure"
 
 
 async def test_no_key_is_made_of_parts_that_hold_its_bar_and_no_refusal_expires(config: Config) -> None:

@@ -6,7 +6,7 @@ from typing import get_args
 import msgspec
 import pytest
 
-from stream.enforce.api import acts, filings, intake, operations, orders, permissions
+from stream.enforce.api import acts, filings, intake, operations, permissions
 from stream.enforce.api.api_request import ApiRequest, SendersWrite, Write
 from stream.enforce.api.auth import Caller, Jurisdiction, Role
 from stream.enforce.api.case_index import CaseIndex
@@ -171,7 +171,3 @@ def test_a_number_of_help_or_redress_is_nobodys_to_stop(number: str) -> None:
     with pytest.raises(Problem) as refused:
         write.resolve(Registry())
     assert [one.field for one in refused.value.refusal.faults] == ["party"]
-    stop: Fields = {"number": number, "measure": "stop", "basis": "measures"}
-    with pytest.raises(Problem) as refused:
-        orders.order(ApiRequest(Caller("desk", "desk:17"), stop, NOW, "bcdf", "", CaseIndex(kept_ms=DAY), TERMS))
-    assert [one.field for one in refused.value.refusal.faults] == ["number"]
