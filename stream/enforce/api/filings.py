@@ -63,7 +63,7 @@ def complete_campaign(request: ApiRequest) -> Write | SendersWrite:
         raise forbidden("a sender files for itself alone, and `sender` is none of the senders of this token")
     more = campaign.Filed(record)
     request.would_take(view, more)
-    jurisdiction.check_jurisdiction(request.caller, campaign.supplemented(case.filing, record))
+    jurisdiction.check_jurisdiction(request.caller, campaign.supplemented(case.filing, record), case.filing)
     return _filed(request, case, more)
 
 

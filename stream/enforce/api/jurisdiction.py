@@ -18,9 +18,14 @@ from stream.model.cases import CaseView
 from stream.model.control import Filing
 
 
-def check_jurisdiction(caller: Caller, filing: Filing) -> None:
-    """A body whose token states its level and region files as that. Raises `Problem` 403."""
+def check_jurisdiction(caller: Caller, filing: Filing, before: Filing | None = None) -> None:
+    """A body whose token states its level and region files as that; and no administration of a province states of a
+    filing that was there `before` where its body is, which says whose business it is. Raises `Problem` 403.
+    """
     own = caller.jurisdiction
+    of_a_province = caller.role == "regulator" and _region(caller) != COUNTRY
+    if before is not None and of_a_province and filing.body_region != before.body_region:
+        raise forbidden("where a filing's body is, its body, the desk or the national administration states")
     if caller.role == "sender" and own is not None and (filing.level, filing.body_region) != own:
         raise forbidden(
             f"this token's body is {own}: its filing has that `level` and `body_region`, or leaves them out"
@@ -88,10 +93,12 @@ def by_administration(request: ApiRequest) -> dict[str, object]:
 
 
 def _competent(caller: Caller, filing: Filing) -> None:
-    """Raises `Problem` 403 where another telecom administration decides on this filing (Article 27)."""
-    competent = administration(filing.body_region) if filing.body_region else None
-    own = _region(caller)
-    if competent is not None and competent != own:
-        raise forbidden(
-            f"a filing of {filing.body_region} is for the administration of {competent}; this token's: {own}"
-        )
+    """Raises `Problem` 403 where another telecom administration decides on this filing (Article 27).
+
+    Of a body of which nobody has said where it is, the national one decides: an emergency is sent without.
+    """
+    known = filing.body_region
+    competent, own = administration(known) if known else COUNTRY, _region(caller)
+    if competent != own:
+        whose = f"a filing of {known}" if known else "a filing that states no `body_region`"
+        raise forbidden(f"{whose} is for the administration of {competent}; this token's: {own}")

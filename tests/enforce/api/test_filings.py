@@ -5,7 +5,7 @@ import pytest
 
 from stream.enforce.api import acts, filings
 from stream.enforce.api.api_request import ApiRequest, SendersWrite, Write
-from stream.enforce.api.auth import Caller
+from stream.enforce.api.auth import Caller, Jurisdiction
 from stream.enforce.api.case_index import CaseIndex
 from stream.enforce.api.indexed_case import indexed
 from stream.enforce.api.responses import FAULTS_MAX, Accepted, Fault, Problem
@@ -268,6 +268,29 @@ def test_who_confirms_is_another_person_and_the_regulator_with_its_document_wher
         act(sent, other, NOW + MINUTE, event="confirmed")
     assert undocumented.value.refusal.faults[0].field == "document"
     assert act(sent, other, NOW + MINUTE, event="confirmed", document="2026-7").note is None
+
+
+def test_where_the_bodys_region_is_unknown_the_national_administration_confirms() -> None:
+    nowhere = after(Filed(msgspec.structs.replace(pools.EMERGENCY, body_region=None)))
+    in_beijing = after(Filed(msgspec.structs.replace(pools.EMERGENCY, body_region="110101")))
+    national, beijing, shanghai = (
+        Caller("regulator", "regulator:9", jurisdiction=jurisdiction)
+        for jurisdiction in (
+            Jurisdiction("national", "000000"),
+            Jurisdiction("province", "110000"),
+            Jurisdiction("province", "310000"),
+        )
+    )
+    for view, whose, others in ((nowhere, national, (beijing, shanghai)), (in_beijing, beijing, (national, shanghai))):
+        for other in others:
+            with pytest.raises(Problem, match="for the administration of") as refused:
+                act(view, other, NOW + MINUTE, event="confirmed")
+            assert refused.value.status == 403
+        assert act(view, whose, NOW + MINUTE, event="confirmed").case == "P-1"
+        with pytest.raises(Problem, match="where a filing's body is") as claimed:
+            written(KNOWN, {"body_region": "310000"}, case=view, caller=shanghai)
+        assert claimed.value.status == 403, "nor makes it its own by stating so"
+    assert written(KNOWN, {"numbers": ["10086"]}, case=nowhere, caller=shanghai).answer.faults == ()
 
 
 def test_a_renewal_is_proposed_by_one_and_says_what_it_may_be() -> None:

@@ -136,7 +136,8 @@ async def an_emergency_is_sent_first_and_owes_two_words_and_its_filing(on: Stage
     await on.act(case, "seconded", {}, by="other-desk")
     await on.refused_to(others("desk", "regulator"), case, "confirmed", {})
     assert (await on.tried(case, "confirmed", {}, by="desk")).faults().keys() == {"document"}
-    await on.act(case, "confirmed", {}, by="regulator")
+    assert (await on.tried(case, "confirmed", {}, by="regulator")).status == 403, "nobody has said where its body is"
+    await on.act(case, "confirmed", {}, by="national-regulator")
     whole: Json = {"body_region": "110000", "level": "province", "subject": "disaster-warning", "reason": "暴雨"}
     assert (await on.client.post(f"/v1/filings/{case}", {**whole, "contact": "12345", "volume": 1000})).lacking() == []
     await on.case(case, "settled")
