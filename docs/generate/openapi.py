@@ -27,12 +27,13 @@ UTC.
 Tokens: `Authorization: Bearer TOKEN`. The file that `api.tokens_file` names holds a line per token,
 `sha256-of-token role actor [scope] [level:region]`; `#` begins a comment, and a change counts at once. Make a line by
 `printf %s "$TOKEN" | sha256sum`. `actor` names the person: of an act that needs two, one proposes and another decides
-(docs/procedures.md). The three bodies have roles of their own: `centre` (12321, which sees complaints), `desk` (the
-company), `appeals-body` (which sees disputes and their complaints). A `sender` needs a scope of sender ids, a
-`subscriber-agent` one of numbers or their beginnings (`+86138`), both by commas: they file for these alone, and see
-their cases alone. `read-only` sees all cases, with numbers masked. A `regulator` needs its jurisdiction, `national` or
-`province:110000`, and decides on filings of its own level alone; a `sender` that is a public body may have one
-(`city-with-districts:130100`), and then files as that alone. Every record carries the token's `actor`.
+(docs/procedures.md); a file in which two actors differ by case, width or invisible characters alone is refused. The
+three bodies have roles of their own: `centre` (12321, which sees complaints), `desk` (the company), `appeals-body`
+(which sees disputes and their complaints). A `sender` needs a scope of sender ids, a `subscriber-agent` one of numbers
+or their beginnings (`+86138`), both by commas: they file for these alone, and see their cases alone. `read-only` sees
+all cases, with numbers masked. A `regulator` needs its jurisdiction, `national` or `province:110000`, and decides on
+filings of its own level alone; a `sender` that is a public body may have one (`city-with-districts:130100`), and then
+files as that alone. Every record carries the token's `actor`.
 
 Numbers of persons are taken in any spelling and kept as read; another country's begins with its + and code. Times
 lie between 2000-01-01 and a day from now, `from` and `until` up to ten years from now. How long texts and lists may

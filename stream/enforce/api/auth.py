@@ -23,6 +23,7 @@ from stream.enforce.procedures.effects import ProcedureName
 from stream.enforce.procedures.fitness import DEPARTMENTS_OF, THEMSELVES
 from stream.enforce.procedures.regions import COUNTRY, region
 from stream.model.control import Level, Party, party_key
+from stream.model.nfkc import nfkc
 
 Role = Literal["desk", "centre", "appeals-body", "regulator", "sender", "subscriber-agent", "read-only"]
 """`centre` is 12321, `desk` the company, `appeals-body` the one of Article 33."""
@@ -129,17 +130,31 @@ class Tokens:
 def read(text: str, path: Path) -> Tokens:
     """The tokens file: `sha256-of-token role actor [scope] [level:region]` a line; scope by commas, `#` comments.
 
-    Raises `ConfigError` that names the line, never its content.
+    Raises `ConfigError` that names the line, never its content; also where one person is written in two ways, who would
+    otherwise be two persons.
     """
     callers: dict[str, Caller] = {}
+    people: dict[str, tuple[str, int]] = {}
     for number, line in enumerate(text.splitlines(), start=1):
         words = line.partition("#")[0].split()
         if words:
-            _read_line(words, f"{path}:{number}", callers)
+            actor = _read_line(words, f"{path}:{number}", callers)
+            written, first = people.setdefault(_folded(actor), (actor, number))
+            if actor != written:
+                raise ConfigError(
+                    f"{path}:{number}: the actor is that of line {first} but for case, width or invisible characters, and "
+                    "one person would be two: write it alike in both lines, or name another person"
+                )
     return Tokens(callers)
 
 
-def _read_line(words: list[str], where: str, callers: dict[str, Caller]) -> None:
+def _folded(actor: str) -> str:
+    """What an actor has in common with all that look like it: without case, width, blanks and invisible characters."""
+    return "".join(one for one in nfkc(actor).casefold() if one.isprintable() and not one.isspace())
+
+
+def _read_line(words: list[str], where: str, callers: dict[str, Caller]) -> str:
+    """Adds the caller of a line, and returns its actor."""
     if not 3 <= len(words) <= 5:
         raise ConfigError(f"{where}: {len(words)} words; write `sha256-of-token role actor [scope] [level:region]`")
     digest, role, actor, *rest = words
@@ -163,6 +178,7 @@ def _read_line(words: list[str], where: str, callers: dict[str, Caller]) -> None
     if parse_number(actor):
         raise ConfigError(f"{where}: the actor is a phone number, and actors are logged; give a name")
     callers[digest] = Caller(named, actor, scope, jurisdiction)
+    return actor
 
 
 _WRITTEN: Final = "write `national`, or its level and the code of its region, such as `province:110000` (GB/T 2260)"

@@ -85,6 +85,15 @@ def test_a_wrong_line_is_named_by_its_number_and_never_shown(line: str, says: st
     assert "secret" not in str(raised.value)
 
 
+@pytest.mark.parametrize("other", ["Desk:17", "desk\uff1a17", "desk:17\u200b", "\u2060desk:17"])
+def test_one_person_is_written_alike_in_all_lines(other: str) -> None:
+    path, lines = Path("tokens"), f"{DIGEST} desk desk:17\n{'b' * 64} centre desk:17\n{'c' * 64} desk"
+    auth.read(f"{lines} desk:18\n", path)
+    with pytest.raises(ConfigError, match=r"^tokens:3: the actor is that of line 1 but for case") as raised:
+        auth.read(f"{lines} {other}\n", path)
+    assert other not in str(raised.value)
+
+
 @given(st.from_regex(r"\+[1-9][0-9]{6,14}", fullmatch=True), st.from_regex(r"\+[1-9][0-9]{0,9}", fullmatch=True))
 def test_an_agent_speaks_for_the_numbers_that_begin_as_its_scope_does(number: str, start: str) -> None:
     agent = Caller("subscriber-agent", "agent", (start,))
