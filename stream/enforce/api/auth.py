@@ -142,8 +142,8 @@ def read(text: str, path: Path) -> Tokens:
             written, first = people.setdefault(_folded(actor), (actor, number))
             if actor != written:
                 raise ConfigError(
-                    f"{path}:{number}: the actor is that of line {first} but for case, width or invisible characters, and "
-                    "one person would be two: write it alike in both lines, or name another person"
+                    f"{path}:{number}: the actor is that of line {first} but for case, width or invisible characters, "
+                    "and one person would be two: write it alike in both lines, or name another person"
                 )
     return Tokens(callers)
 

@@ -174,7 +174,7 @@ class Stage:
         """A person serves the notice that nobody could deliver; another confirms it."""
         serving: Json = {
             "notice": await self.awaited(case),
-            "at": self.now - HOUR_MS,
+            "at": self.now,
             "how": "registered mail 17",
             "to": to,
         }
