@@ -322,6 +322,10 @@ ARTICLES: Final[tuple[Article, ...]] = (
                         "a_body_reaches_what_it_governs",
                     ),
                     *tests(_PERMISSIONS, "a_public_bodys_filing_is_of_the_level_and_region_of_its_token"),
+                    *tests(
+                        "enforce/api/test_filings",
+                        "an_application_for_a_sender_that_is_no_public_bodys_comes_back_until_its_record_shows_one",
+                    ),
                 ),
             ),
             Sentence(

@@ -32,7 +32,7 @@ three bodies have roles of their own: `centre` (12321, which sees complaints), `
 (which sees disputes and their complaints). A `sender` needs a scope of sender ids, a `subscriber-agent` one of numbers
 or their beginnings (`+86138`), both by commas: they file for these alone, and see their cases alone. `read-only` sees
 all cases, with numbers masked. A `regulator` needs its jurisdiction, `national` or `province:110000`, and decides on
-filings of its own level alone; a `sender` that is a public body may have one (`city-with-districts:130100`), and then
+filings of its own level alone; a `sender` that is a public body has one (`city-with-districts:130100`), and then
 files as that alone. Every record carries the token's `actor`.
 
 Numbers of persons are taken in any spelling and kept as read; another country's begins with its + and code. Times

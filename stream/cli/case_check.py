@@ -46,7 +46,8 @@ def check(stated: Fields, terms: Terms, now: int) -> Checked:
     """
     kind = _kind(stated)
     stated = {name: value for name, value in stated.items() if name != "kind"}
-    made: dict[str, object] = {kind.__struct_fields__[0]: "check", "time": now, "actor": None}
+    found_by_the_api = {"owner": None, "sender_problem": None}
+    made: dict[str, object] = {kind.__struct_fields__[0]: "check", "time": now, "actor": None, **found_by_the_api}
     reading = FormContext(terms.numbering, now)
     stated = {name: value for name, value in stated.items() if name not in made}
     record, wrong = _read(stated, kind, made, reading)

@@ -217,7 +217,7 @@ class Filing(msgspec.Struct, frozen=True, tag_field="kind", tag="filing"):
     `body` is the body's name as the text gives it, `contact` its phone, `body_region` the six-digit code of
     what it governs (`000000` the whole country), `volume` how many messages it means to send. Of an emergency
     `incident` says what it is; `register`: what its sender's record lacks is registered by the same act, which the API
-    sees to.
+    sees to. `sender_problem`, which the API finds: why the sender is no public body's, by its record as it is now.
     """
 
     filing: EventId
@@ -239,6 +239,7 @@ class Filing(msgspec.Struct, frozen=True, tag_field="kind", tag="filing"):
     incident: Incident | None = None
     register: bool = False
     exempt: str | None = None
+    sender_problem: str | None = None
     actor: str | None = None
 
 

@@ -21,7 +21,7 @@ _PUBLIC: Final = frozenset(("public", "emergency"))
 
 
 def sender_problem(sender: str, record: Sender | None, *, registering: bool = False) -> str | None:
-    """Why an emergency may not be this sender's, by its record; None where it may, or has no record.
+    """Why a campaign may not be this sender's, emergency or not, by its record; None where it may, or has none.
 
     `registering`: somebody states that it is a public body's, and has its record say so.
     """

@@ -1,7 +1,8 @@
 """Filings of campaigns: applications, and emergencies, which go out before anybody weighs them.
 
-Pure, and in the order of `intake`. An emergency is refused for what makes it none: a sender that is no public body's,
-and an end beyond three days. All else that is wrong with it, and what the record of its sender lacks, is said in the
+Pure, and in the order of `intake`. Of an application, that its sender is no public body's is a fault like others, by
+the sender's record as it is now. An emergency is refused for what makes it none: such a sender, and an end beyond three
+days. All else that is wrong with it, and what the record of its sender lacks, is said in the
 answer, and holds nothing up; neither does what comes of registering that record.
 """
 
@@ -72,7 +73,7 @@ def _filing(request: ApiRequest, name: str) -> Filing:
     preset: Fields = {"sender": own} if own and request.caller.role == "sender" else {}
     if request.caller.role == "sender" and request.caller.jurisdiction is not None:
         preset |= {"level": request.caller.jurisdiction.level, "body_region": request.caller.jurisdiction.region}
-    return request.record(Filing, made={"filing": name, **request.made}, preset=preset)
+    return request.record(Filing, made={"filing": name, "sender_problem": None, **request.made}, preset=preset)
 
 
 def _filed(request: ApiRequest, case: CampaignCase, more: campaign.Filed) -> Write | SendersWrite:
@@ -83,14 +84,27 @@ def _filed(request: ApiRequest, case: CampaignCase, more: campaign.Filed) -> Wri
     if not known.emergency:
         if known.register:
             raise faulty(Fault("register", "of emergencies alone, which wait for nobody", "leave it out"))
-        lacking = fitness.missing(known, campaign.still_wrong(case.wrong, more))
-        found = fitness.waived(known, fitness.faults(known, request.now, request.terms))
-        note = fitness.uncertain_lead(known, request.now, request.terms)
-        return _write(more.filing, _answer(more.filing, lacking, found, MEND, note))
+        if sent:  # what is weighed already stays as it was found: a repeat states nothing new
+            return _application(request, case, more, None)
+        return SendersWrite(lambda registry: _application(request, case, more, _sender_problem(known, registry)))
     if sent:
         _stays_as_sent(case, more.filing)
         known = campaign_emergency.as_sent(case, known)
     return SendersWrite(lambda registry: _emergency(request, case, more, known, registry), fresh=more.filing.register)
+
+
+def _application(request: ApiRequest, case: CampaignCase, more: campaign.Filed, problem: str | None) -> Write:
+    """An application whose sender, by its record, is no public body's for this reason, if any."""
+    record = msgspec.structs.replace(more.filing, sender_problem=problem)
+    known = campaign.supplemented(case.filing, record)
+    lacking = fitness.missing(known, campaign.still_wrong(case.wrong, more))
+    found = fitness.waived(known, fitness.faults(known, request.now, request.terms))
+    note = fitness.uncertain_lead(known, request.now, request.terms)
+    return _write(record, _answer(record, lacking, found, MEND, note))
+
+
+def _sender_problem(known: Filing, registry: Registry) -> str | None:
+    return emergency.sender_problem(known.sender, registry.senders.get(known.sender)) if known.sender else None
 
 
 def _of_a_body(case: CampaignCase, more: Filing, known: Filing, *, sent: bool) -> None:

@@ -19,14 +19,22 @@ from stream.model.control import Filing
 
 
 def check_jurisdiction(caller: Caller, filing: Filing, before: Filing | None = None) -> None:
-    """A body whose token states its level and region files as that; and no administration of a province states of a
-    filing that was there `before` where its body is, which says whose business it is. Raises `Problem` 403.
+    """A body files as what its token states, its level and region, and a token that states none is no body's (Article
+    27); no administration of a province states of a filing that was there `before` where its body is, which says whose
+    business it is. Raises `Problem` 403.
     """
     own = caller.jurisdiction
     of_a_province = caller.role == "regulator" and _region(caller) != COUNTRY
     if before is not None and of_a_province and filing.body_region != before.body_region:
         raise forbidden("where a filing's body is, its body, the desk or the national administration states")
-    if caller.role == "sender" and own is not None and (filing.level, filing.body_region) != own:
+    if caller.role != "sender":
+        return
+    if own is None:
+        raise forbidden(
+            "this token states no level and region, and public bodies alone file: if it is one's, have its line in the "
+            "tokens file end with them, such as `province:110000`"
+        )
+    if (filing.level, filing.body_region) != own:
         raise forbidden(
             f"this token's body is {own}: its filing has that `level` and `body_region`, or leaves them out"
         )

@@ -37,7 +37,8 @@ from stream.model.codec import Undecodable, decode_as, encode
 from stream.model.control import Appeal, CaseId, Complaint, Delivery, Filing
 from stream.policy.numbering import Numbering
 
-MADE: Final = ("kind", "complaint", "filing", "appeal", "against", "party", "time", "refusal", "owner", "actor")
+_SET_BY_THE_API: Final = ("refusal", "owner", "sender_problem", "actor")
+MADE: Final = ("kind", "complaint", "filing", "appeal", "against", "party", "time", *_SET_BY_THE_API)
 """Fields of a complaint, filing or appeal that no person fills in: where these are wrong, a program is."""
 
 EscalationEvent = EscalationFinding | MeasureChanged

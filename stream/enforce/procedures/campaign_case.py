@@ -138,7 +138,9 @@ def still_wrong(known: tuple[Wrong, ...], more: Filed) -> tuple[Wrong, ...]:
 
 
 def supplemented(known: Filing | None, more: Filing) -> Filing:
-    """What is known, with what a later filing adds or corrects. Id and time stay those of the first."""
+    """What is known, with what a later filing adds or corrects. Id and time stay those of the first; what the record of
+    its sender shows is as it was last found.
+    """
     if known is None:
         return more
     stated = {
@@ -146,4 +148,4 @@ def supplemented(known: Filing | None, more: Filing) -> Filing:
         for name in more.__struct_fields__
         if (value := getattr(more, name)) not in (None, "", (), False) and name not in ("filing", "time")
     }
-    return msgspec.structs.replace(known, **stated)
+    return msgspec.structs.replace(known, **{"sender_problem": None, **stated})

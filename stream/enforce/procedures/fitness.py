@@ -1,11 +1,11 @@
 """Whether a public-interest campaign may be sent: what a filing lacks, what is wrong with it, what it weighs.
 
 Article 27 in three questions. *Missing*: reason, content, time, range and sending body must be stated.
-*Faults*: filed too late, by a body that is none of the two kinds, for its own publicity, beyond its range, or with a
-text that is too long, holds a link, or does not name the body and its phone. *Weight*: how much it asks of
-how many people, and what they have expressed before. An exemption may waive what the article leaves to other rules of
-the state: length and links of a text, and that a body's own publicity is outside the scheme; never the lead time, who
-may file, and that the body names itself.
+*Faults*: filed too late, by a body that is none of the two kinds, for a sender that is no public body's, for its own
+publicity, beyond its range, or with a text that is too long, holds a link, or does not name the body and its phone.
+*Weight*: how much it asks of how many people, and what they have expressed before. An exemption may waive what the
+article leaves to other rules of the state: length and links of a text, and that a body's own publicity is outside the
+scheme; never the lead time, who may file, and that the body names itself.
 
 An emergency goes out first (Article 26). What holds it up is its window, and that it does not say what it is, or who
 says what; all else that is wrong with it is said at once, and people look at it.
@@ -32,6 +32,7 @@ from stream.registry import emergency
 
 FaultKind = Literal[
     "body",
+    "sender",
     "region",
     "work-publicity",
     "outside-range",
@@ -155,6 +156,8 @@ def held_up_by(filing: Filing, found: tuple[FilingFault, ...]) -> tuple[FilingFa
 
 def _of_body(filing: Filing) -> Iterator[FilingFault]:
     level, body = filing.level, (filing.body or "").strip()
+    if filing.sender_problem:
+        yield FilingFault("sender", "sender", filing.sender_problem)
     if level is not None and body:
         is_government = body.endswith(_GOVERNMENT)
         if level in DEPARTMENTS_OF and is_government:

@@ -72,7 +72,7 @@ COMPLAINT: Final[Json] = {
 }
 
 FILING: Json = {
-    "sender": "ORG-9",
+    "sender": "GOV-110000-HEALTH",
     "body": "北京市卫健委",
     "body_region": "110000",
     "level": "province",

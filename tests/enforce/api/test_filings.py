@@ -14,7 +14,7 @@ from stream.enforce.procedures.campaign import PROCEDURE, CampaignCase, Campaign
 from stream.enforce.procedures.engine import advance
 from stream.enforce.procedures.messages import Seconded
 from stream.model.cases import CaseView
-from stream.model.codec import encode
+from stream.model.codec import decode_as, encode
 from stream.model.control import Filing
 from stream.model.fields import EntryPurpose
 from stream.model.registry import NumberEntry, Sender
@@ -24,7 +24,7 @@ from tests.enforce.procedures.world import HOUR, MINUTE, NOW, TERMS, took
 
 GOV = "GOV-110000-HEALTH"
 DESK = Caller("desk", "desk:17")
-BODY = Caller("sender", "gov-7", (GOV,))
+BODY = Caller("sender", "gov-7", (GOV,), Jurisdiction("province", "110000"))
 STATED: dict[str, object] = {
     name: value
     for name, value in msgspec.to_builtins(pools.EMERGENCY).items()
@@ -37,6 +37,9 @@ def sender(*purposes: EntryPurpose, prefix: str = "10690012320", **fields: objec
     stated = {"sender": GOV, "name": "北京市卫生健康委", "contact": "12320", "status": "active", "numbers": entries}
     return Sender(**(stated | fields))  # type: ignore[arg-type]
 
+
+NAMED = frozenset(STATED) - {"emergency", "incident"} | {"reason", "volume"}
+"""The fields of an application."""
 
 Changes = dict[str, object]
 NONE: Changes = {}
@@ -246,6 +249,37 @@ def test_the_owed_filing_is_taken_whatever_became_of_window_and_sender_since() -
     commercial = registry_of([sender("emergency", "commercial")])
     answer = written(commercial, {"reason": "a flood"}, case=after(SENT), now=NOW + 50 * HOUR).answer
     assert (answer.missing, answer.faults) == ((), ())
+
+
+@pytest.mark.parametrize(
+    ("record", "problem"),
+    [
+        (sender("commercial"), f"{GOV} is a commercial sender, by its entry 10690012320 on sms"),
+        (sender("public", status="revoked"), f"{GOV} is revoked, and the filter lets nothing of it pass"),
+        (sender("service"), f"nothing shows that {GOV} is a public body's: no entry of it is for public or emergency"),
+    ],
+)
+def test_an_application_for_a_sender_that_is_no_public_bodys_comes_back_until_its_record_shows_one(
+    record: Sender, problem: str
+) -> None:
+    form = msgspec.structs.replace(pools.FILING, regions=(), numbers=())
+    stated = {name: value for name, value in msgspec.to_builtins(form).items() if name in NAMED and value}
+    unsent: Changes = dict.fromkeys(STATED) | stated
+    for caller in (DESK, BODY):
+        write = written(registry_of([record]), unsent, caller=caller)
+        (fault,) = write.answer.faults
+        assert (fault.field, fault.mend) == ("sender", filings.MEND)
+        assert fault.reason.startswith(problem)
+        assert isinstance(write.record, Filing)
+        returned = after(Filed(write.record))
+        case = decode_as(CampaignCase, bytes(returned.body))
+        assert case.state == "returned"
+        mended = written(registry_of([sender("public")]), {"sender": GOV}, case=returned, caller=caller)
+        assert isinstance(mended.record, Filing)
+        assert mended.answer.faults == ()
+        assert took(advance(PROCEDURE, case, Filed(mended.record), NOW, TERMS)).case.state == "weighing"
+    for known in ([], [sender()], [sender("public")]):
+        assert written(registry_of(known), unsent).answer.faults == ()
 
 
 def act(view: CaseView, caller: Caller, now: int, **stated: object) -> Accepted:

@@ -22,7 +22,7 @@ from stream.enforce.procedures.outlines import OUTLINES
 from stream.model.cases import CaseView
 from stream.model.codec import encode
 from stream.model.control import Filing
-from stream.registry.registry import Registry
+from stream.registry.registry import Registry, registry_of
 from tests.enforce.procedures.world import DAY, HOUR, NOW, TERMS, finding
 
 BY_MACHINES = {
@@ -98,8 +98,10 @@ def test_a_public_bodys_filing_is_of_the_level_and_region_of_its_token() -> None
     def filed(**stated: object) -> msgspec.Struct:
         request = ApiRequest(body, stated, 1_795_500_000_000, "form-1", "", CaseIndex(kept_ms=1), TERMS)
         write = filings.file_campaign(request)
-        assert isinstance(write, Write)
-        return write.record
+        assert isinstance(write, SendersWrite)
+        resolved = write.resolve(registry_of([]))
+        assert isinstance(resolved, Write)
+        return resolved.record
 
     own = filed(body="北京市卫健委")
     assert isinstance(own, Filing)
@@ -109,6 +111,10 @@ def test_a_public_bodys_filing_is_of_the_level_and_region_of_its_token() -> None
         with pytest.raises(Problem, match=r"body is province:110000") as refused:
             filed(**other)
         assert refused.value.status == 403
+    body = Caller("sender", "org-9", ("ORG-9",))
+    with pytest.raises(Problem, match="this token states no level and region") as refused:
+        filed(body="北京市卫健委", level="national", body_region="000000")
+    assert refused.value.status == 403
 
 
 def test_what_is_added_as_a_record_has_a_resource() -> None:

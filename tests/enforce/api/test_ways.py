@@ -216,13 +216,13 @@ async def test_a_sender_appeals_for_itself_and_sees_its_own_cases_alone(config: 
 async def test_a_campaign_is_filed_weighed_and_approved(config: Config) -> None:
     async with running_api(config) as client:
         linked = f"{FILING['text']} abc.cn"
-        filed = await client.post("/v1/filings", {**FILING, "reason": "", "text": linked}, by="sender")
+        filed = await client.post("/v1/filings", {**FILING, "reason": "", "text": linked}, by="body")
         assert [one["field"] for one in filed.body["missing"]] == ["reason"]  # type: ignore[attr-defined]
         assert [one["reason"] for one in filed.body["faults"]] == ["link abc.cn"]  # type: ignore[attr-defined]
-        await client.show(filed.case, by="sender", state="incomplete")
-        mended = await client.post(f"/v1/filings/{filed.case}", {"reason": "疫苗", "text": FILING["text"]}, by="sender")
+        await client.show(filed.case, by="body", state="incomplete")
+        mended = await client.post(f"/v1/filings/{filed.case}", {"reason": "疫苗", "text": FILING["text"]}, by="body")
         assert (mended.status, mended.body["faults"]) == (202, [])
-        shown = await client.show(filed.case, by="sender", state="weighing")
+        shown = await client.show(filed.case, by="body", state="weighing")
         assert shown["possible"] == ["withdraw"]
         standing = {"people": 10, "planned": 0, "body_campaigns": 0, "sent": 0, "refusals": 0}
         weigh = {"outcome": "approve", "reason": "useful", "standing": standing}
@@ -233,7 +233,7 @@ async def test_a_campaign_is_filed_weighed_and_approved(config: Config) -> None:
         assert "is for the administration of 110000" in str(far.body["reason"])
         approved = await client.decide(filed.case, "weighed", by="regulator", **weigh, override="everybody is ill")
         assert approved.status == 202
-        await client.show(filed.case, by="sender", state="approved")
+        await client.show(filed.case, by="body", state="approved")
         campaigns = [orjson.loads(record.value) for record in await client.records(topics.CAMPAIGNS)]
         assert [one["status"] for one in campaigns] == ["filed", "approved"]
 

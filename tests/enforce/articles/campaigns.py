@@ -66,6 +66,7 @@ async def what_is_wrong_with_a_filing_is_told_and_a_refusal_has_its_reason(on: S
     county: Json = {"body": "海淀区卫健委", "body_region": "110108", "level": "county"}
     for wrong, field in (
         (county, "level"),
+        ({"sender": "ORG-INSPECTED"}, "sender"),  # a commercial one, under a body's name
         ({"text": f"{filing['text']}登录abc.cn查询"}, "text"),
         ({"text": str(filing["text"]).ljust(71, "好")}, "text"),
         (soon, "from"),
@@ -75,6 +76,8 @@ async def what_is_wrong_with_a_filing_is_told_and_a_refusal_has_its_reason(on: S
         assert faulty.status == 202
         assert field in faulty.faults()
         await on.case(faulty.case, "returned")
+    national: Json = {**filing, "sender": "ORG-ACCUSED", "level": "national", "body_region": "000000"}
+    assert (await on.client.post("/v1/filings", national, by="accused")).status == 403
     filed = await on.client.post("/v1/filings", filing, by="body", key="filing-1")
     again = await on.client.post("/v1/filings", filing, by="body", key="filing-1")
     assert (filed.status, filed.case) == (202, again.case)

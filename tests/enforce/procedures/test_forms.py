@@ -206,7 +206,7 @@ applied = st.fixed_dictionaries(
     optional={
         name: json | st.just(value)
         for name, value in {**written, "emergency": True, "exempt": "notice 5"}.items()
-        if name not in ("kind", "filing", "time", "actor")
+        if name not in ("kind", "filing", "time", "sender_problem", "actor")
     },
 )
 
