@@ -9,7 +9,8 @@ import yaml
 
 from stream.enforce.api.operations import ERASURE, READINGS, WRITINGS, ErasureOperation, ReadOperation, WriteOperation
 from stream.enforce.api.permissions import ACTS, WORK
-from stream.enforce.api.responses import Accepted, Refusal
+from stream.enforce.api.preconditions import IF_MATCH, tag_of
+from stream.enforce.api.responses import Accepted, CaseShown, Refusal
 from stream.enforce.procedures.forms import PERSON
 
 TARGET: Final = "docs/openapi.yaml"
@@ -50,6 +51,9 @@ alone has it end sooner. Names of senders and categories hold no `|`, for keys a
 `Idempotency-Key` (printable, up to 255 characters): the same caller, operation and key make the same record under the
 same id, so a request that got no answer can be repeated. As long as a process remembers the key (the latest 50,000), a
 request that was accepted is answered as it was then, and nothing is written again.
+
+`If-Match`, on what is done to a case: the `ETag` with which it was shown, which is its step. Where the case has changed
+since, the answer is 409, whatever the act; without the header an act is held to where the case stands.
 """
 _REFUSALS: Final = {
     "400": "Something is missing or wrong; `faults` lists it, twenty things at most.",
@@ -57,7 +61,8 @@ _REFUSALS: Final = {
     "403": "The token may not do this.",
     "404": "No such case, none that this caller may see, or one that ended long ago and stands in `cases` alone; or no "
     "such path.",
-    "409": "The case does not take this now (`possible` says what it would take), or what was said comes too late.",
+    "409": "The case does not take this now (`possible` says what it would take) or has changed since (`If-Match`), or "
+    "what was said comes too late.",
     "422": "The `Idempotency-Key` came with another body before.",
     "408": "The body has not come within `http.body_timeout_ms`.",
     "413": "The body is too large.",
@@ -137,6 +142,8 @@ def _operation(operation: Operation, names: dict[type[msgspec.Struct], str]) -> 
         parameters.append(
             {"name": "Idempotency-Key", "in": "header", "schema": {"type": "string", "maxLength": 255, "minLength": 1}}
         )
+        if "case" in named:
+            parameters.append({"name": IF_MATCH, "in": "header", "schema": {"type": "string", "examples": [tag_of(3)]}})
     elif isinstance(operation, ReadOperation) and operation.query is not None:
         parameters += _query(operation.query)
     success = {"202": "All replicas have the record."} if writes else {"200": "As asked."}
@@ -158,6 +165,9 @@ def _operation(operation: Operation, names: dict[type[msgspec.Struct], str]) -> 
         },
         **{code: _refusal(code, names) for code in sorted(refusals)},
     }
+    if operation.answer is CaseShown:
+        tag: Schema = {"description": "The case's step, for `If-Match`.", "schema": {"type": "string"}}
+        said["responses"]["200"]["headers"] = {"ETag": tag}
     return said
 
 

@@ -57,7 +57,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         "  wurao case file campaign emergency.json         # sent at once; the answer says what is wrong with it\n"
         "  wurao case file order --set order=O-bcdf-ghjk-mnpq-rstv --set until:=1795500000000   # ends one of before\n"
         "  wurao case decide P-bcdf-ghjk-mnpq-rstv seconded   # another officer, within the hour\n"
-        "  wurao case decide C-bcdf-ghjk-mnpq-rstv forwarded --set to=ORG-1042\n"
+        "  wurao case decide C-bcdf-ghjk-mnpq-rstv forwarded --set to=ORG-1042 --step 3   # as `case show` named it\n"
         "  wurao case decide M-F-1 served --set notice=N-M-F-1-1 --set at:=1795500000000 --set how=courier \\\n"
         "      --set to='legal department'                 # by one officer, and the same by another\n"
         "  wurao case assign C-bcdf-ghjk-mnpq-rstv desk:17 --reason 'on leave from Monday'\n"
@@ -94,6 +94,9 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         )
         verb.add_argument(
             "--key", metavar="TEXT", help="an Idempotency-Key: a request that is repeated is executed once"
+        )
+        verb.add_argument(
+            "--step", metavar="N", type=int, help="only if the case is still at this step, as `case show` names it"
         )
     for verb, work in ((show, _show), (file, _file), (decide, _decide)):
         add_config(verb)
@@ -249,6 +252,8 @@ def _print_work(work: CaseWork) -> None:
 
 async def _file(client: Client, arguments: argparse.Namespace) -> int:
     path = f"/v1/{RESOURCES[arguments.what]}"
+    if arguments.step is not None and not arguments.case:
+        raise CommandError("--step is of a case that is completed: state --case, or leave it out")
     if arguments.case:
         if arguments.what not in COMPLETED:
             raise CommandError(f"--case completes {', '.join(COMPLETED)}; for the rest leave it out")
@@ -257,14 +262,13 @@ async def _file(client: Client, arguments: argparse.Namespace) -> int:
         **(await asyncio.to_thread(read_object, arguments.body, client.body_bytes_max)),
         **_stated(arguments.stated),
     }
-    return print_answer(await client.ask(path, body=body, key=arguments.key), arguments)
+    return print_answer(await client.ask(path, body=body, key=arguments.key, step=arguments.step), arguments)
 
 
 async def _decide(client: Client, arguments: argparse.Namespace) -> int:
     body = {**_stated(arguments.stated), "event": arguments.event}
-    return print_answer(
-        await client.ask(f"/v1/cases/{case_id(arguments.case)}/events", body=body, key=arguments.key), arguments
-    )
+    path = f"/v1/cases/{case_id(arguments.case)}/events"
+    return print_answer(await client.ask(path, body=body, key=arguments.key, step=arguments.step), arguments)
 
 
 def _stated(pairs: list[str]) -> dict[str, object]:

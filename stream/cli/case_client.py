@@ -14,6 +14,7 @@ import msgspec
 
 from stream.cli.common import CommandError, config_of, failed, run_guarded
 from stream.config import Config, ConfigError, secret
+from stream.enforce.api.preconditions import IF_MATCH, tag_of
 from stream.enforce.api.responses import Accepted, Fault, Refusal
 
 SHANGHAI: Final = timezone(timedelta(hours=8))
@@ -35,10 +36,20 @@ class Client:
         self._headers = {"Authorization": f"Bearer {token}"}
 
     async def ask(
-        self, path: str, *, query: dict[str, str] | None = None, body: object = None, key: str | None = None
+        self,
+        path: str,
+        *,
+        query: dict[str, str] | None = None,
+        body: object = None,
+        key: str | None = None,
+        step: int | None = None,
     ) -> bytes:
-        """The answer's body. Raises `CommandError` with the API's own refusal, or where it is not reached."""
+        """The answer's body. Raises `CommandError` with the API's own refusal, or where it is not reached.
+
+        `step`: of the case as it was shown, which it must still have.
+        """
         headers = {**self._headers, **({"Idempotency-Key": key} if key else {})}
+        headers |= {IF_MATCH: tag_of(step)} if step is not None else {}
         method = "GET" if body is None else "POST"
         data = None if body is None else msgspec.json.encode(body)
         timeout = aiohttp.ClientTimeout(total=ANSWER_S_MAX)

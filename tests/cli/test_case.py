@@ -123,7 +123,9 @@ async def test_a_complaint_is_filed_listed_shown_and_decided(broker: Broker, tmp
         assert f"desk:17 noted: {note}" in told
         digest = hashlib.sha256(body.read_bytes()).hexdigest()
         assert f"attached complaint.json: {body.stat().st_size} bytes, sha256 {digest}, shelf 12" in told
-        assert (await run(client, "decide", case, "verified", *verified, by="other-desk")).code == 0
+        late = await run(client, "decide", case, "verified", *verified, "--step", "2", by="other-desk")
+        assert (late.code, "it is forwarded, at step 3; read it again" in late.err) == (1, True)
+        assert (await run(client, "decide", case, "verified", *verified, "--step", "3", by="other-desk")).code == 0
         await client.show(case, state="confirmed")
 
 

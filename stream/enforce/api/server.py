@@ -27,6 +27,7 @@ from stream.enforce.api.case_index import CaseIndex, line_of
 from stream.enforce.api.letters_shown import LetterQuery, letter_of
 from stream.enforce.api.looks import look
 from stream.enforce.api.operations import ERASURE, READINGS, WRITINGS, ErasureOperation, ReadOperation, WriteOperation
+from stream.enforce.api.preconditions import IF_MATCH, check_match, tag_of
 from stream.enforce.api.recent import RecentActs, RecentKeys, digest
 from stream.enforce.api.request_parsing import Fields
 from stream.enforce.api.responses import (
@@ -307,17 +308,19 @@ class ApiServer:
             terms=self._terms,
             colleagues=self._tokens.value().colleagues(caller),
         )
+        match = request.headers.get(IF_MATCH)
         if key is None:
-            return await self._write(operation, api_request)
+            return await self._write(operation, api_request, match)
         answer = self._keys.begin(key, body)
         if answer is None:
             try:
-                answer = await self._write(operation, api_request)
+                answer = await self._write(operation, api_request, match)
             finally:
                 self._keys.end(key, body, answer)
         return answer
 
-    async def _write(self, operation: WriteOperation, request: ApiRequest) -> Accepted:
+    async def _write(self, operation: WriteOperation, request: ApiRequest, match: str | None) -> Accepted:
+        check_match(request, match)
         write = operation.make(request)
         if isinstance(write, OrderWrite):
             async with self._ordering:  # so that of two ends of one order the second is held to the first
@@ -547,4 +550,6 @@ def _response(status: int, answer: msgspec.Struct) -> web.Response:
         headers["WWW-Authenticate"] = "Bearer"
     if status == 503:
         headers["Retry-After"] = "5"
+    if isinstance(answer, CaseShown):
+        headers["ETag"] = tag_of(answer.line.step)
     return web.Response(status=status, body=json_of(answer), content_type="application/json", headers=headers)

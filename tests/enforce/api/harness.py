@@ -116,6 +116,8 @@ class Answer:
 
     status: int
     body: Json
+    tag: str | None = None
+    """its `ETag`"""
 
     @property
     def case(self) -> str:
@@ -145,8 +147,10 @@ class ApiClient:
     async def get(self, path: str, *, by: str = "desk", **query: str) -> Answer:
         return await self._ask("get", path, by, params=query)
 
-    async def post(self, path: str, body: object, *, by: str = "desk", key: str | None = None) -> Answer:
-        return await self._ask("post", path, by, data=orjson.dumps(body), key=key)
+    async def post(
+        self, path: str, body: object, *, by: str = "desk", key: str | None = None, match: str | None = None
+    ) -> Answer:
+        return await self._ask("post", path, by, data=orjson.dumps(body), key=key, match=match)
 
     async def show(self, case: str, *, by: str = "desk", state: str | None = None, step: int = 0) -> Json:
         """The case, once its picture is there (in that state, that far)."""
@@ -191,15 +195,17 @@ class ApiClient:
         params: Mapping[str, str] | None = None,
         data: bytes | None = None,
         key: str | None = None,
+        match: str | None = None,
     ) -> Answer:
         headers = {"Authorization": f"Bearer {token_of(by)}"} if by else {}
         headers |= {"Idempotency-Key": key} if key else {}
+        headers |= {"If-Match": match} if match else {}
         async with self._session.request(
             method, f"{self.address}{path}", params=params, data=data, headers=headers
         ) as answer:
             body = orjson.loads(await answer.read())
             keeps_the_contract(method, path, answer.status, body)
-            return Answer(answer.status, body)
+            return Answer(answer.status, body, answer.headers.get("ETag"))
 
 
 def keeps_the_contract(method: str, path: str, status: int, body: object) -> None:

@@ -258,6 +258,35 @@ async def test_of_two_who_act_on_a_case_at_once_the_second_is_told_to_read_it_ag
         assert not await client.records(topics.DEAD_LETTER)
 
 
+async def test_an_act_is_on_the_case_as_it_was_shown(config: Config) -> None:
+    async with running_api(config) as client:
+        filed = await client.post("/v1/complaints", COMPLAINT)
+        await client.show(filed.case, state="received")
+        looked = (await client.get(f"/v1/cases/{filed.case}")).tag
+        assert looked == '"1"'
+        path, forwarded = f"/v1/cases/{filed.case}/events", {"event": "forwarded", "to": "ORG-9"}
+        assert (await client.post(path, forwarded, by="centre", match=looked, key="form-1")).status == 202
+        await client.show(filed.case, state="forwarded")
+        proposed = {"event": "verified", "result": "confirmed", "detail": "so"}
+        for match in (looked, f'{looked}, "7"'):
+            late = await client.post(path, proposed, match=match)
+            assert (late.status, late.body["error"]) == (409, "wrong-state")
+            assert "verified" in late.body["possible"]  # type: ignore[operator]
+            assert "it is forwarded, at step 2" in str(late.body["reason"])
+        assert (await client.post(f"/v1/complaints/{filed.case}", {"text": "x"}, match=looked)).status == 409
+        assert (await client.post(path, {"event": "noted", "text": "x"}, match="*")).status == 202
+        for unfit in ("2", 'W/"2"', '"two"'):
+            assert (await client.post(path, proposed, match=unfit)).faults().keys() == {"If-Match"}
+        now = (await client.get(f"/v1/cases/{filed.case}")).tag
+        assert (await client.post(path, proposed, match=now)).status == 202
+        await client.show(filed.case, step=3)
+        opposite = await client.post(path, {**proposed, "result": "unconfirmed"}, by="other-desk", match=now)
+        assert (opposite.status, "at step 3" in str(opposite.body["reason"])) == (409, True)
+        again = await client.post(path, forwarded, by="centre", match=looked, key="form-1")
+        assert again.status == 202, "it is answered as it was"
+        assert (await client.post("/v1/cases/C-none/events", proposed, match=now)).status == 404
+
+
 async def test_an_act_is_under_way_from_when_its_case_was_looked_at(
     config: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
