@@ -1,7 +1,8 @@
 """Links in a text, as people write and hide them (Article 27: a public-interest text holds no URL or link).
 
 Found are addresses with a scheme, an IP address, or a domain of any top-level domain: also right beside Chinese, in
-full width, between zero-width characters, letter by letter, and with a dot that is written `。`, `点`, `[.]` or `dot`.
+full width, between zero-width characters, letter by letter, underlined, in Cyrillic or Greek letters that look like
+Latin ones, and with a dot that is written `。`, `点`, `[.]`, `dot`, `,` or `..`.
 A text is read as its reader would: `e.g.info.`, `1.2 元` and `9点to` are none. What may be either is named, and whoever
 filed it writes it otherwise. Linear in the text.
 
@@ -13,7 +14,7 @@ import re
 from collections.abc import Iterator
 from ipaddress import AddressValueError, IPv6Address
 from typing import Final, NamedTuple
-from unicodedata import category
+from unicodedata import category, normalize
 
 from publicsuffixlist import PublicSuffixList
 
@@ -29,6 +30,11 @@ _NO_WORDS: Final = frozenset(["com", "cn", "net", "org"])
 
 _HOURS: Final = frozenset(form.format(hour) for hour in range(25) for form in ("{}", "{:02}"))
 
+_COUNTRIES: Final = frozenset(["中国", "香港", "台湾", "澳门", "新加坡"])
+"""Top-level domains in Chinese that are names. All others are words (`政府.网站公布`), and follow `abc.` alone."""
+
+_HAN: Final = re.compile("[\u3400-\u9fff]")
+
 _LETTERS_LONGEST: Final = 11
 """Characters of the longest top-level domain that is not of a to z; after it, Chinese goes on without a space."""
 
@@ -41,18 +47,49 @@ _LABEL_SHOWN_MAX: Final = 10
 
 _DOT: Final = ".。·•・‧∙⋅点"
 _TOKEN: Final = re.compile(
-    rf"(?P<dot>(?P<bracketed> ?[\[({{<【〔] ?(?:[{_DOT}]|dot) ?[\])}}>】〕] ?)| dot | ?[{_DOT}] ?)"
+    rf"(?P<dot>(?P<bracketed> ?[\[({{<【〔《〈「『] ?(?:[{_DOT}]|dot) ?[\])}}>】〕》〉」』] ?)| dot | ?[{_DOT}] ?)"
     rf"|(?P<ascii>[a-z0-9-]+)|(?P<word>(?:[^\Wa-z0-9_点]|[{_MARKS}])+)|(?:.)",
     re.DOTALL,
 )
 _LETTER_BY_LETTER: Final = re.compile(rf"(?<![a-z0-9-])[a-z0-9](?: [a-z0-9{_DOT}]){{3,}}(?![a-z0-9-])")
+_ENDING_BY_LETTER: Final = re.compile(rf"([{_DOT}] ?)([a-z](?: [a-z])+)(?![a-z0-9-])")
+_QUOTE: Final = "\"'`‘’“”"
+_LIKE_A_DOT: Final = re.compile(
+    rf"(?<=[a-z0-9])(?: ?, ?(?=(?:{'|'.join(sorted(_NO_WORDS))})(?![a-z0-9-]))"
+    rf"| ?(?:[丶●○◦▪]|[{_DOT}]{{2,}}|[{_QUOTE}] ?[{_DOT}] ?[{_QUOTE}]) ?"
+    rf"(?=(?:{'|'.join(sorted(_COMMON))})(?![a-z0-9-])))"
+)
+"""What is a dot only between a name of letters or digits and such a top-level domain."""
+
 _SCHEME: Final = re.compile(r"(?P<name>\w{1,30})? ?: ?[/\\] ?[/\\]")
+_APP: Final = re.compile(
+    r"(?<![a-z0-9])(?P<name>weixin|wechat|alipays?|taobao|tbopen|tmall|pinduoduo|douyin|snssdk\d{1,6}|mqq[a-z]{0,9}|"
+    r"baiduboxapp|intent|market|https?|ftp) ?: ?(?=[a-z0-9_.-]{1,40}[/?])"
+)
+"""Schemes that open an app or a page without `//` after them: `weixin:dl/…`."""
+
 _BYTE: Final = r"(?:0x[0-9a-f]{1,2}|0?\d{1,3})"
 _IP: Final = re.compile(rf"(?<![\d{_DOT}]){_BYTE}(?: ?[{_DOT}] ?{_BYTE}){{3}}(?!\d)")
+_IP_SHORT: Final = re.compile(
+    r"(?<![a-z0-9.])(?:127|0x[0-9a-f]{1,2})(?: ?[.。] ?(?:0x[0-9a-f]{1,6}|\d{1,8})){1,2}(?! ?[\w%‰°]| ?[.。] ?\d)"
+)
+"""Of addresses with parts left out, those that are no figure: `127.1` (what follows is no unit) and `0xa.1`."""
 _IP_PARTS: Final = re.compile(_BYTE)
 _IP6: Final = re.compile(r"(?<![0-9a-f:])(?:[0-9a-f]{0,4}:){2,7}[0-9a-f]{0,4}(?![0-9a-f:])")
 _IP6_DIGITS_MIN: Final = 4
 """Hexadecimal digits of an address: `9::30` is a time that somebody mistyped."""
+
+_LOOKS: Final = str.maketrans(
+    "асеорхуіјѕԁһԛԝӏАВСЕНІЈКМОРԚЅТУХԜαικνορτυχγωϲΑΒΕΖΗΙΚΜΝΟΡΤΥΧϹ",
+    "aceopxyijsdhqwlABCEHIJKMOPQSTYXWaikvoptuxywcABEZHIKMNOPTYXC",
+)
+"""Cyrillic and Greek letters by the Latin ones that they look like; capitals look otherwise than small ones."""
+
+_OTHER_LETTERS: Final = "\u0370-\u03ff\u0400-\u052f"
+_OTHER_LETTER: Final = re.compile(f"[{_OTHER_LETTERS}]")
+_MIXED_WORD: Final = re.compile(f"[A-Za-z0-9{_OTHER_LETTERS}]+")
+_MARKED: Final = re.compile(f"(?<=[a-z0-9{_DOT}])[{_MARKS}]+")
+_ACCENTED: Final = re.compile("[\u00e0-\u024f\u1e00-\u1eff]")
 
 _UNSEEN: Final = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0000-\U000e0fff]"
@@ -72,7 +109,9 @@ def links(text: str) -> tuple[str, ...]:
     """Every link, as it is read, in order of kind: with a scheme, IP addresses, domains."""
     read = _as_read(text)
     found = [f"{match['name'] or ''}://" for match in _SCHEME.finditer(read)]
+    found += (f"{match['name']}:" for match in _APP.finditer(read))
     found += (match[0].replace(" ", "") for match in _IP.finditer(read) if _is_ip(match[0]))
+    found += (match[0].replace(" ", "") for match in _IP_SHORT.finditer(read))
     found += (match[0] for match in _IP6.finditer(read) if _is_ip6(match[0]))
     for chain in _chains(read):
         if (domain := _domain(chain)) is not None:
@@ -81,9 +120,25 @@ def links(text: str) -> tuple[str, ...]:
 
 
 def _as_read(text: str) -> str:
-    """The text folded, without what cannot be seen, its white space single, letters that stand apart put together."""
+    """The text folded, without what cannot be seen, its white space single, letters that stand apart put together, and
+    what looks like a Latin letter or a dot as that.
+    """
+    if _OTHER_LETTER.search(text):
+        text = _MIXED_WORD.sub(lambda word: _as_latin(word[0]), text)
     seen = "".join(c for c in _UNSEEN.sub("", fold(text)) if category(c) != "Cf")
-    return _LETTER_BY_LETTER.sub(lambda run: run[0].replace(" ", ""), " ".join(seen.split()))
+    if not seen.isascii():
+        seen = _MARKED.sub("", _ACCENTED.sub(lambda letter: normalize("NFD", letter[0])[0], seen))
+    read = _LETTER_BY_LETTER.sub(lambda run: run[0].replace(" ", ""), " ".join(seen.split()))
+    read = _ENDING_BY_LETTER.sub(lambda run: run[1] + run[2].replace(" ", ""), read)
+    return _LIKE_A_DOT.sub(".", read)
+
+
+def _as_latin(word: str) -> str:
+    """A word as it looks, where all of it looks Latin; top-level domains of other letters stay (`рус`)."""
+    latin = word.translate(_LOOKS)
+    lower = word.lower()
+    kept = len(lower) <= _LETTERS_LONGEST and _TOP_LEVEL.publicsuffix(lower) == lower
+    return latin if latin.isascii() and not kept else word
 
 
 def _is_ip(text: str) -> bool:
@@ -163,6 +218,8 @@ def _is_domain(name: _Label, last: _Label, top_level: str, *, abbreviated: bool)
     if last.bracketed:
         return True
     dot = last.dot.strip()
+    if _HAN.match(top_level) and top_level not in _COUNTRIES:
+        return name.is_ascii and top_level == last.text and not last.dot.endswith(" ")
     if dot == "点" and name.text in _HOURS and top_level not in _NO_WORDS:
         return False  # a time of day
     ends_sentence = last.dot.endswith(" ") or (dot != "." and not name.is_ascii)
