@@ -87,6 +87,8 @@ _REGISTRY: Final = {
 
 _ASKED: Final = _FLOW | {"retention.ms": str(7 * DAY_MS)}
 """As old as a request may be: whoever repeats one is answered from what the registrar keeps of the answers."""
+_ANSWERED: Final = _FLOW | {"retention.ms": str(8 * DAY_MS)}
+"""As long as a request may be repeated: its `time` may lie a day ahead."""
 
 FOR_EVER: Final = "-1"
 _DUTY: Final = _FLOW | {"retention.ms": FOR_EVER}
@@ -153,7 +155,7 @@ EXPECTED: Final[dict[str, Expected]] = {
     WORDLISTS: Expected(False, _REGISTRY),
     REQUESTS: Expected(True, _ASKED),
     BULK: Expected(True, _ASKED),
-    ANSWERS: Expected(True, _ASKED),
+    ANSWERS: Expected(True, _ANSWERED),
     COMPLAINTS: Expected(True, _DUTY),
     APPEALS: Expected(True, _DUTY),
     FILINGS: Expected(True, _DUTY),

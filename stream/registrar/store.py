@@ -1,7 +1,7 @@
 """The store of one partition: what stands of every subscriber, on disk, as `registry.expressions` has it.
 
 Of each key it has the last record with its offset and its timestamp, as compaction keeps it, so that a store that was
-built from a compacted topic gives the same answers. Beside these it keeps the answers of the last seven days, by which
+built from a compacted topic gives the same answers. Beside these it keeps the answers of the last eight days, by which
 a repeated request is known, and which consents expire when. It is a RocksDB (docs/decisions/0021 has the figures).
 
 Promises that what was taken is there after SIGKILL, and that records and the offset behind them are of one moment: a
@@ -28,7 +28,8 @@ from stream.model.codec import encode
 from stream.model.fields import EVERYTHING, Channel, Verb
 from stream.model.registry import KEY_BAR, Expression, scope_name
 from stream.model.requests import RegistryAnswer, decode_answer, takes_its_id
-from stream.model.times import counts_from
+from stream.model.times import AHEAD_MAX_MS, counts_from
+from stream.registry.door import REQUEST_AGE_MAX_MS
 from stream.registry.erasure import EVIDENCE_KEPT_MS, is_erasing
 from stream.registry.known import StandingRecord
 from stream.registry.order_rule import IndexedExpression, SubscriberChannel, digest_of_encoded
@@ -41,8 +42,10 @@ WRITE_BUFFER_BYTES: Final = 16 << 20
 BLOOM_BITS: Final = 10
 """A key: one of a hundred subscribers of whom nothing stands costs a look at the disk."""
 
-ANSWERS_KEPT_MS: Final = 7 * 86_400_000
-"""As old as a request may be (`door.REQUEST_AGE_MAX_MS`)."""
+ANSWERS_KEPT_MS: Final = REQUEST_AGE_MAX_MS + AHEAD_MAX_MS
+"""Eight days: a request's `time` may lie a day ahead of its answer, and its repeat is taken as long as that is no older
+than a request may be.
+"""
 
 _META: Final = b"m"
 _ROW: Final = b"r"
@@ -225,7 +228,7 @@ class PartitionStore:
         return sorted(found, key=lambda one: one.offset)
 
     def answered(self, requests: Collection[str]) -> dict[str, RegistryAnswer]:
-        """The answers to those of these requests that were answered within the last seven days."""
+        """The answers to those of these requests that were answered within the last eight days."""
         found = self._get([_ANSWER + _hash(request) for request in requests])
         return {
             request: decode_answer(answer)

@@ -13,11 +13,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream.kafka.clients import ConsumerRecord
+from stream.kafka.topics import EXPECTED
 from stream.model.registry import Expression, key_of
-from stream.model.requests import RecordRefusal, RegistryAnswer
-from stream.model.topics import EXPRESSIONS
+from stream.model.requests import RecordRefusal, RegistryAnswer, RegistryRequest
+from stream.model.times import AHEAD_MAX_MS
+from stream.model.topics import ANSWERS, EXPRESSIONS
+from stream.policy.loading import load
 from stream.registrar.decoding import logged_of
-from stream.registrar.store import LoggedExpression, PartitionStore, Progress, StoreError
+from stream.registrar.store import ANSWERS_KEPT_MS, LoggedExpression, PartitionStore, Progress, StoreError
+from stream.registry.door import REQUEST_AGE_MAX_MS, AskedRequest, Door
 from stream.registry.known import Subject
 from stream.registry.order_rule import rows_of
 from tests.registry.in_memory import InMemory
@@ -128,6 +132,22 @@ def test_answers_are_kept_for_their_time_and_the_first_under_an_id_stays(tmp_pat
     store.take([], answers=[*answers, taken], next_answer=5)
     assert store.forget_answers(1_002, most=10) == 2
     assert list(store.answered([f"R-{place}" for place in range(4)]).values()) == answers[2:]
+    store.close()
+
+
+def test_an_answer_is_remembered_as_long_as_its_request_may_be_repeated(tmp_path: Path) -> None:
+    answered = 1_795_500_000_000
+    request = RegistryRequest("R-1", answered + AHEAD_MAX_MS, "desk:7", (_refusal(answered),))
+    door, asked = Door(load(None).numbering), [AskedRequest("requests:0:1", request)]
+    (given,) = door.admit(asked, InMemory(categories=()), answered).answers
+    store = _open(tmp_path)
+    store.take([], answers=[given], next_answer=1)
+    last = request.time + REQUEST_AGE_MAX_MS
+    store.forget_answers(last - ANSWERS_KEPT_MS, most=10)
+    assert store.answered(["R-1"]) == {"R-1": given}
+    for moment, refused in ((last, 0), (last + 1, 1)):
+        assert door.admit(asked, InMemory(categories=()), moment).answers[0].refused == refused
+    assert EXPECTED[ANSWERS].settings["retention.ms"] == str(ANSWERS_KEPT_MS), "a store is built from its topic"
     store.close()
 
 

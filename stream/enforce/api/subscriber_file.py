@@ -25,7 +25,7 @@ from stream.model.requests import KeptExpression, RegistryAnswer
 from stream.registry.erasure import EVIDENCE_KEPT_MS
 
 DAY_MS: Final = 86_400_000
-REQUESTS_KEPT_MS: Final = 7 * DAY_MS
+REQUESTS_KEPT_MS: Final = 8 * DAY_MS
 """Of the registrar's topics, and of null values in compacted ones."""
 
 Part = Literal["own", "against", "mentioned"]
@@ -191,7 +191,7 @@ def elsewhere(now: int, config: Config) -> tuple[KeptByDuty, ...]:
         KeptByDuty(
             "requests to the registry, their answers, and the null values of what was erased",
             "idempotence",
-            "seven days after each",
+            "seven days after each, answers eight",
             now + REQUESTS_KEPT_MS,
         ),
         KeptByDuty("snapshots of the registry", "restarts", "when newer ones have taken their place", now + snapshots),
