@@ -2,10 +2,12 @@
 
 Promises that a request is asked under one id until it is answered or the time for it is over: what is asked twice is
 admitted once (DESIGN section 14). Whoever gets no answer does not know whether it was admitted, and asks again under
-the same id, or reads.
+the same id, or reads. An answer counts for the request of which it has the checksum: under its id may stand another's,
+or one to half a copy of it.
 """
 
 import asyncio
+import zlib
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator
 from contextlib import asynccontextmanager
@@ -24,7 +26,14 @@ from stream.kafka.durable import DurableProducer
 from stream.kafka.retry import Retry
 from stream.model.codec import Undecodable, encode
 from stream.model.registry import Expression
-from stream.model.requests import AskOwner, AskSubscriber, RegistryAnswer, RegistryRequest, decode_answer
+from stream.model.requests import (
+    AskOwner,
+    AskSubscriber,
+    RegistryAnswer,
+    RegistryRequest,
+    decode_answer,
+    digest_of_request,
+)
 from stream.model.topics import ANSWERS, BULK, REQUESTS
 
 log = logs.get(__name__)
@@ -64,7 +73,8 @@ class RegistryClient:
         self._client = client
         self._partitions = config.topics.partitions
         self._producer = DurableProducer(config, client=client)
-        self._asked: dict[str, asyncio.Future[RegistryAnswer]] = {}
+        self._asked: dict[str, dict[int, asyncio.Future[RegistryAnswer]]] = {}
+        """by the id of the request, and the checksums that its answer may bear"""
         self._sending = [asyncio.Lock() for _ in range(self._partitions)]
         """of bulk: what a file says of one subscriber is asked in the file's order"""
         self._reading = asyncio.Event()
@@ -82,9 +92,9 @@ class RegistryClient:
         if self._reader is not None:
             self._reader.cancel()
             await asyncio.gather(self._reader, return_exceptions=True)
-        for waiting in self._asked.values():
-            if not waiting.done():
-                waiting.set_exception(NoAnswer("asking was ended"))
+        for asked in {one for waiting in self._asked.values() for one in waiting.values()}:
+            if not asked.done():
+                asked.set_exception(NoAnswer("asking was ended"))
         await self._producer.close()
 
     async def ask(
@@ -93,11 +103,14 @@ class RegistryClient:
         """What came of one request. Raises `NoAnswer` where none came `within_s` (`registrar.answer_timeout_ms`)."""
         within_s = self._config.registrar.answer_timeout_ms / 1000 if within_s is None else within_s
         answered: asyncio.Future[RegistryAnswer] = asyncio.get_running_loop().create_future()
+        whole = zlib.crc32(encode(request))  # which the answer bears where the request cannot be read, or only asks
         try:
             async with asyncio.timeout(within_s):
                 while True:
                     # Who asks the same meanwhile waits for the same answer.
-                    answered = self._asked.setdefault(request.id, answered)
+                    waiting = self._asked.setdefault(request.id, {})
+                    answered = waiting.setdefault(digest_of_request(request), answered)
+                    waiting[whole] = answered
                     try:
                         async with asyncio.timeout(AGAIN_S if lane == "requests" else BULK_ANSWER_S_MAX / 10):
                             await self._reading.wait()
@@ -112,8 +125,11 @@ class RegistryClient:
                 f"not ready (/readyz){yet}"
             ) from error
         finally:
-            if self._asked.get(request.id) is answered:
-                del self._asked[request.id]
+            waiting = self._asked.get(request.id, {})
+            for digest in [digest for digest, one in waiting.items() if one is answered]:
+                del waiting[digest]
+            if not waiting:
+                self._asked.pop(request.id, None)
 
     async def see_somebody(self) -> None:
         """See that a registrar answers, before much is asked. Raises `NoAnswer`."""
@@ -188,13 +204,17 @@ class RegistryClient:
             await close_within(consumer)
 
     def _take(self, record: clients.ConsumerRecord) -> None:
-        asked = self._asked.get((record.key or b"").decode("utf-8", "replace"))
-        if asked is None or asked.done():
+        waiting = self._asked.get((record.key or b"").decode("utf-8", "replace"))
+        if waiting is None:
             return
         try:
-            asked.set_result(decode_answer(record.value or b""))
+            answer = decode_answer(record.value or b"")
         except Undecodable as error:  # such as a newer registrar's, in the midst of an upgrade: others are answered
             log.warning("an answer cannot be read", client=self._client, why=str(error))
+            return
+        asked = waiting.get(answer.digest)
+        if asked is not None and not asked.done():
+            asked.set_result(answer)
 
 
 @asynccontextmanager

@@ -5,12 +5,13 @@ Whoever wants something written to `registry.expressions`, `.senders` or `.wordl
 expressions are of subscribers of that partition; senders and word lists are partition 0's.
 """
 
+import zlib
 from typing import Annotated, Final, Literal
 
 import msgspec
 
 from stream.model import limits
-from stream.model.codec import Undecodable, decode_as
+from stream.model.codec import Undecodable, decode_as, encode
 from stream.model.fields import Channel, EventId, Name, SubscriberNumber, Time
 from stream.model.registry import Expression, FileRecord, Sender
 
@@ -217,6 +218,11 @@ class RegistryAnswer(msgspec.Struct, frozen=True, tag_field="kind", tag="answer"
     kept_until: Time | None = None
     """when they go too"""
     result: ReadResult | None = None
+
+
+def digest_of_request(request: RegistryRequest) -> int:
+    """A checksum of the whole request, or the one that it states: tells a repeat from another one under its id."""
+    return zlib.crc32(encode(request)) if request.content is None else request.content
 
 
 _requests: Final = msgspec.json.Decoder(RegistryRequest)

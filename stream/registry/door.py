@@ -29,6 +29,7 @@ from stream.model.requests import (
     RegistryAnswer,
     RegistryRequest,
     UnknownName,
+    digest_of_request,
     id_of,
 )
 from stream.model.times import iso_time, time_problem
@@ -190,11 +191,6 @@ def lifts_of_expired(consents: Iterable[Expression]) -> Admitted:
     return Admitted([AdmittedRecord(EXPRESSIONS, key_of(lift), lift, encode(lift), None) for lift in lifts])
 
 
-def digest_of_request(request: RegistryRequest) -> int:
-    """A checksum of the whole request, or the one that it states: tells a repeat from another one under its id."""
-    return zlib.crc32(encode(request)) if request.content is None else request.content
-
-
 def evidence_over(lift: StandingRecord, standing: Iterable[StandingRecord]) -> Admitted:
     """What goes when the evidence that an erasure left is kept no longer: null values, the lift's own last."""
     keys = erasure.evidence_over(lift, list(standing))
@@ -252,7 +248,6 @@ __all__ = [
     "AdmittedRecord",
     "AskedRequest",
     "Door",
-    "digest_of_request",
     "evidence_over",
     "lifts_of_expired",
     "unreadable",

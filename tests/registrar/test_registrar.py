@@ -38,7 +38,7 @@ from stream.model.requests import (
 )
 from stream.model.times import iso_time
 from stream.model.topics import ACCESSES, ANSWERS, CASES, DEAD_LETTER, EXPRESSIONS, REQUESTS
-from stream.registry.door import REGISTRARS
+from stream.registry.door import REGISTRARS, unreadable
 from stream.registry.erasure import EVIDENCE_KEPT_MS
 from stream.registry.registry import Registry
 from stream.testbed.processes import environment_with, wurao_command
@@ -384,15 +384,23 @@ async def test_what_is_kept_of_a_person_is_shown_and_erased_where_no_duty_keeps_
     assert person[3:] not in orjson.dumps(looks).decode()
 
 
-async def test_an_answer_that_cannot_be_read_leaves_whoever_asks_able_to_read_others(
+async def test_an_answer_that_cannot_be_read_or_is_of_half_a_copy_is_not_taken_for_ones_own(
     topics: Broker, client: RegistryClient, registrar: RegistrarProcess, producer: DurableProducer
 ) -> None:
     registrar.signal(signal.SIGSTOP)  # so that the other one is first
     try:
-        asking = asyncio.create_task(ask(client, request("newer", expression(A, "refuse", "newer", sender=None))))
+        whole = request("newer", expression(A, "refuse", "newer", sender=None))
+        asking = asyncio.create_task(ask(client, whole))
+        stated = replace(whole, id="stated", content=7)
+        unread = asyncio.create_task(ask(client, stated))
         await asyncio.sleep(0)
         newer = b'{"kind":"answer","request":"newer","at":"x","digest":0,"decided":0,"refusals":[{"code":"new"}]}'
-        await producer.write([Produced(ANSWERS, b"newer", newer, partition_of(A, 4))])
+        half, own = (unreadable(data, "x", "half", now_ms()) for data in (b'{"id":"newer"}', encode(stated)))
+        assert half is not None
+        assert own is not None
+        written = [(b"newer", newer), (b"newer", encode(half)), (b"stated", encode(own))]
+        await producer.write([Produced(ANSWERS, key, value, partition_of(A, 4)) for key, value in written])
+        assert (await unread) == own, "of one whose checksum is stated, where the registrar cannot read it"
     finally:
         registrar.signal(signal.SIGCONT)
     assert (await asking).admitted == 1
