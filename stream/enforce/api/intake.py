@@ -183,7 +183,7 @@ def file_appeal(request: ApiRequest) -> Write:
 def find(request: ApiRequest) -> Write | SendersWrite:
     """A violation that people found: prohibited content, or the outcome of an inspection.
 
-    Of a number that somebody owns it is that owner's, as all its ports are.
+    Of a number that somebody owns it is that owner's, as all its ports are. Another person seconds it (`seconded`).
     """
     grounds = request.stated.get("grounds")
     if grounds not in BY_HAND:
@@ -230,7 +230,11 @@ def _found(request: ApiRequest, record: Finding) -> Write:
         event = prohibited.Discovered(record)
         return case_event(request, case, "prohibited-content", event, Accepted(record.finding, case))
     party = party_key(record.party)
-    return case_event(request, party, DOCKET, EscalationFinding(record), Accepted(record.finding))
+    answer = Accepted(record.finding, note=_SECOND)
+    return case_event(request, party, DOCKET, EscalationFinding(record), answer)
+
+
+_SECOND: Final = "where it opens a measure's case, nothing follows before another person has seconded it (`seconded`)"
 
 
 def not_alone_again(request: ApiRequest, party: Party) -> None:
@@ -358,7 +362,8 @@ def _of_registered(sender: str | None, write: Write) -> Write | SendersWrite:
         like = near(sender, frozenset(registry.senders))
         meant = f"; did you mean {', '.join(like)}?" if like else ""
         note = f"no sender {sender} is registered: as long as none is, it stops no registered number{meant}"
-        return write._replace(answer=msgspec.structs.replace(write.answer, note=note))
+        notes = f"{write.answer.note}; {note}" if write.answer.note else note
+        return write._replace(answer=msgspec.structs.replace(write.answer, note=notes))
 
     return SendersWrite(resolve)
 

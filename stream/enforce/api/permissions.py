@@ -61,6 +61,7 @@ class Act(NamedTuple):
 
 ACTS: Final[dict[str, tuple[Act, ...]]] = {
     "measure": (
+        Act(messages.Seconded, _OFFICE),
         Act(telling.Served, _OFFICE),
         Act(measure.Reviewed, _OFFICE),
         Act(messages.Lift, _OFFICE),

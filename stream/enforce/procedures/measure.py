@@ -13,6 +13,9 @@ stopped meanwhile, or as much as the measure itself would stop.
 An appeal does not hold a measure up: otherwise every violator would appeal, and Articles 38 to 40 punish
 delay.
 
+No person brings a measure about alone: what one found by an inspection is told to nobody, and nothing follows from it,
+before another person has seconded it, or something else was found that comes to the same.
+
 A heavier measure takes the place of lighter ones, but for what an authority ordered; if it is annulled, they stand
 again where they stood.
 
@@ -68,6 +71,7 @@ from stream.enforce.procedures.messages import (
     FindingRouted,
     Lift,
     Restored,
+    Seconded,
     Superseded,
 )
 from stream.enforce.procedures.telling import (
@@ -80,7 +84,7 @@ from stream.enforce.procedures.telling import (
     reached,
     waiting_rows,
 )
-from stream.model.control import AT_ONCE_BASES
+from stream.model.control import AT_ONCE_BASES, Finding
 
 # ---- conditions
 
@@ -131,8 +135,24 @@ BY_AUTHORITY = Condition[MeasureCase, Superseded](
 NEVER_BEGUN = Condition[MeasureCase, FindingRouted](
     "it was taken back before it came", lambda turn: turn.case.finding is None
 )
+BY_ONE_PERSON = Condition[MeasureCase, FindingRouted](
+    "one person found it, by an inspection", lambda turn: _is_one_persons(turn.event.finding)
+)
+BY_ANOTHER = Condition[MeasureCase, Seconded](
+    "it is another person than whoever found it",
+    lambda turn: turn.event.actor is None or turn.event.actor != finding_of(turn.case).actor,
+)
+FOUND_BY_ANOTHER = Condition[MeasureCase, FindingRouted](
+    "another person, or something else than an inspection, found it too",
+    lambda turn: not _is_one_persons(turn.event.finding) or turn.event.finding.actor != finding_of(turn.case).actor,
+)
 KEPT = Condition[MeasureCase, Reviewed]("the measure is kept", lambda turn: turn.event.keep)
 NOT_KEPT = Condition[MeasureCase, Reviewed]("the measure is not kept", lambda turn: not turn.event.keep)
+
+
+def _is_one_persons(finding: Finding) -> bool:
+    """Whether nobody but one person says so; what machines find has no finder, and other cases decide by two."""
+    return finding.grounds == "inspection" and finding.actor is not None
 
 
 def _stood(state: MeasureState) -> Condition[MeasureCase, Restored]:
@@ -154,6 +174,29 @@ def _notify(turn: Turn[MeasureCase, FindingRouted]) -> Done[MeasureCase]:
     """The party is notified of measure, reason, evidence, grace and where to appeal; the record is kept."""
     case = _opened(turn)
     return Done(case, (*first_acts(turn, case, at_once=False), turn.clock("tell")))
+
+
+def _await_second(turn: Turn[MeasureCase, FindingRouted]) -> Done[MeasureCase]:
+    """Nobody is told, and nothing follows, before another person has looked at it; people are asked to."""
+    return Done(_opened(turn), (Alert("decision", "second"),))
+
+
+def _second(turn: Turn[MeasureCase, Seconded]) -> Done[MeasureCase]:
+    """The party is notified of measure, reason, evidence, grace and where to appeal; the record is kept."""
+    case = msgspec.structs.replace(turn.case, seconded=turn.event, sent_at=turn.now)
+    return Done(case, (*first_acts(turn, case, at_once=False), turn.clock("tell")))
+
+
+def _second_by_finding(turn: Turn[MeasureCase, FindingRouted]) -> Done[MeasureCase]:
+    """The finding joins the case, and the party is notified; the records are kept."""
+    joined = _join(turn)
+    case = msgspec.structs.replace(joined.case, sent_at=turn.now)
+    return Done(case, (*joined.acts, *first_acts(turn, case, at_once=False), turn.clock("tell")))
+
+
+def _drop(turn: Turn[MeasureCase, Lift]) -> Done[MeasureCase]:
+    """The finding comes to nothing; nobody was told of it."""
+    return Done(turn.case, changed(turn.case, "annulled"))
 
 
 def _enforce_and_notify(turn: Turn[MeasureCase, FindingRouted]) -> Done[MeasureCase]:
@@ -384,7 +427,14 @@ row = RowBuilder(MeasureCase)
 # fmt: off
 TABLE = (
     row(S.NEW,       FindingRouted,   S.IN_FORCE,   _enforce_and_notify, AT_ONCE),
+    row(S.NEW,       FindingRouted,   S.FOUND,      _await_second, BY_ONE_PERSON),
     row(S.NEW,       FindingRouted,   S.TELLING,    _notify),
+    # One person found it.
+    row(S.FOUND,     Seconded,        S.TELLING,    _second, BY_ANOTHER),
+    row(S.FOUND,     FindingRouted,   S.TELLING,    _second_by_finding, FOUND_BY_ANOTHER),
+    row(S.FOUND,     FindingRouted,   None,         _join),
+    row(S.FOUND,     Lift,            S.WITHDRAWN,  _drop),
+    row(S.FOUND,     Superseded,      None,         _nothing),
     # Taken back before it came: messages of different cases may overtake each other.
     row(S.NEW,       Lift,            S.WITHDRAWN,  _never),
     row(S.WITHDRAWN, FindingRouted,   None,         _too_late, NEVER_BEGUN),
@@ -424,7 +474,7 @@ TABLE = (
     row(S.SUPERSEDED, Restored,       S.CONTESTED,  _resume_grace, _stood(S.CONTESTED)),
     row(S.SUPERSEDED, Restored,       S.IN_FORCE,   _stand_again, _stood(S.IN_FORCE)),
     row(S.SUPERSEDED, Restored,       S.APPEALED,   _stand_again, _stood(S.APPEALED)),
-    row((*PENDING, *STANDING, *ENDED), Restored, None, _nothing),
+    row((S.FOUND, *PENDING, *STANDING, *ENDED), Restored, None, _nothing),
     row(S.SUPERSEDED, Delivered,      None,         _notified_aside, DELIVERED),
     row(S.SUPERSEDED, AppealDecided,  S.APPEAL_WON, _won_late, PARTY_WINS),
     row(S.SUPERSEDED, AppealDecided,  None,         _lost_aside, MEASURE_STANDS),
@@ -447,11 +497,13 @@ PROCEDURE = Procedure[MeasureCase](
         "one person served and another confirmed it, who appeals, and who does not take at its own end what is "
         "delivered; nobody for want of an address. Only a suspension needs prior telling: where a notice waits to be "
         "served, commercial traffic is stopped meanwhile. An appeal does not hold the measure up; one that was "
-        "withdrawn may be made anew. Lighter measures give way to a heavier one, but for what an authority ordered, "
+        "withdrawn may be made anew. What one person found by an inspection begins nothing before another has "
+        "seconded it. Lighter measures give way to a heavier one, but for what an authority ordered, "
         "and stand again when it is annulled."
     ),
     states={
         S.NEW: "nothing has happened",
+        S.FOUND: "one person found it; another is to second it, and until then nothing follows",
         S.TELLING: "the notice is on its way",
         S.WARNED: "the party was notified; its grace runs",
         S.CONTESTED: "its grace runs, and it has appealed",

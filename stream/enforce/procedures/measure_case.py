@@ -12,6 +12,7 @@ from stream.enforce.procedures.messages import (
     FindingRouted,
     Lift,
     Restored,
+    Seconded,
     Superseded,
 )
 from stream.enforce.procedures.telling import Delivered, DeliveryFailed, Served, WaitingCase
@@ -24,6 +25,7 @@ class MeasureState(StrEnum):
     """Where a measure stands."""
 
     NEW = "new"
+    FOUND = "found"
     TELLING = "telling"
     WARNED = "warned"
     CONTESTED = "contested"
@@ -57,6 +59,8 @@ class MeasureCase(WaitingCase, frozen=True, kw_only=True):
     replaces: tuple[CaseId, ...] = ()
     until: int | None = None
     """an end that an authority set"""
+    seconded: Seconded | None = None
+    """another person's word on what one person found"""
     notice: str | None = None
     notified: int | None = msgspec.field(default=None, name="told")
     """when the party was notified, or counts as notified (milliseconds)"""
@@ -90,6 +94,7 @@ class Reviewed(msgspec.Struct, frozen=True, tag_field="event", tag="reviewed"):
 
 MeasureEvent = (
     FindingRouted
+    | Seconded
     | Delivered
     | DeliveryFailed
     | Served

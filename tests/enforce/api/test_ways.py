@@ -354,6 +354,9 @@ async def test_prohibited_content_and_inspections_are_found_by_people(config: Co
         assert wrong.faults() == {"grounds": "not found by people"}
         inspected = await client.post("/v1/findings", {"party": {"sender": "ORG-1"}, "grounds": "inspection"})
         untold = f"M-{inspected.body['id']}"
+        await client.show(untold, state="found")
+        assert (await client.act(untold, "seconded")).status == 409, "it takes another person"
+        assert (await client.act(untold, "seconded", by="other-desk")).status == 202
         await client.show(untold, by="other-sender", state="telling")
         appeal: Json = {"against": untold, "party": {"sender": "ORG-1"}, "grounds": "not us"}
         assert (await client.post("/v1/appeals", appeal)).faults().keys() == {"evidence"}, "of the party itself"

@@ -17,6 +17,10 @@ async def _found(on: Stage, sender: str, *, state: str) -> str:
     answer = await on.client.post("/v1/findings", finding)
     assert answer.status == 202
     case = f"M-{answer.body['id']}"
+    await on.case(case, "found")
+    await on.refused_to(others("desk", "regulator"), case, "seconded", {})
+    assert (await on.tried(case, "seconded", {}, by="desk")).status == 409, "it takes another person"
+    await on.act(case, "seconded", {}, by="other-desk")
     await on.case(case, state)
     return case
 
@@ -228,7 +232,7 @@ async def what_an_inspection_asks_for_is_handed_over_masked_and_what_it_finds_is
             break
         after = {"after": str(page.body["after"])}
     assert measure in {one["case"] for one in lines}
-    looked = await on.written(topics.ACCESSES, actor="auditor:1")
+    looked = await on.written(topics.ACCESSES, actor="auditor:1", operation="list-cases")
     assert looked["cases"] == [one["case"] for one in lines[:10]], "who looked at what stands on record"
     shown = [await on.client.get(f"/v1/cases/{one['case']}", by="read-only") for one in lines]
     text = orjson.dumps([one.body for one in shown]).decode()

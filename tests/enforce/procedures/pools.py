@@ -86,12 +86,18 @@ def of_reports(case: Case) -> Sequence[msgspec.Struct]:
     return (Delivered(delivery(report)), unaddressed(report), served(report, at=made))
 
 
+INSPECTED: Final = msgspec.structs.replace(finding("F-3", grounds="inspection"), actor="desk:17")
+AGAIN: Final = msgspec.structs.replace(INSPECTED, finding="F-4")
+
+
 def of_measure(case: measure.MeasureCase) -> Sequence[msgspec.Struct]:
     notice, ours = case.notice or "N-none", case.appeal or "A-none"
     return (
         FindingRouted(finding(), "suspend", replaces=("M-0",)),
         FindingRouted(finding(basis="prohibited-content"), "suspend", at_once=True, origin="X-1"),
         FindingRouted(finding(basis="regulator-order"), "stop"),
+        *(FindingRouted(one, "stop") for one in (INSPECTED, AGAIN)),
+        *(Seconded(actor=actor) for actor in ("desk:17", "desk:18")),
         FindingRouted(finding("F-2"), "suspend"),
         *of_notice(notice, case.sent_at),
         measure.Reviewed(keep=True, reason="still needed"),

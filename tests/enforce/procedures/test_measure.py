@@ -35,6 +35,7 @@ from stream.enforce.procedures.messages import (
     Lift,
     MeasureChanged,
     Restored,
+    Seconded,
     Superseded,
 )
 from stream.enforce.procedures.telling import Delivered, DeliveryFailed, Served
@@ -60,6 +61,10 @@ from tests.enforce.procedures.world import (
 )
 
 NEW = MeasureCase(case="M-1")
+
+
+def step(case: MeasureCase, event: MeasureEvent, now: int = NOW) -> Stepped[MeasureCase]:
+    return took(advance(PROCEDURE, case, event, now, TERMS))
 
 
 def told(measure: Measure = "suspend", *, replaces: tuple[str, ...] = ()) -> MeasureCase:
@@ -339,6 +344,23 @@ def test_what_an_authority_ordered_gives_way_to_nothing() -> None:
     case = took(advance(PROCEDURE, NEW, found, NOW, TERMS)).case
     case, effects = took(advance(PROCEDURE, case, Superseded("M-2"), NOW + DAY, TERMS))
     assert (case.state, effects) == (MeasureState.IN_FORCE, ())
+
+
+def test_what_one_person_found_begins_nothing_before_another_has_seconded_it() -> None:
+    found = step(NEW, FindingRouted(pools.INSPECTED, "stop"))
+    assert (found.case.state, act(found.effects, Alert).about) == (MeasureState.FOUND, "second")
+    assert len(found.effects) == 1, "nobody is told, and no order is written"
+    assert "another person" in refused(advance(PROCEDURE, found.case, Seconded(actor="desk:17"), NOW, TERMS)).reason
+    assert step(found.case, FindingRouted(pools.AGAIN, "stop")).case.state == MeasureState.FOUND, "the same person's"
+    others = msgspec.structs.replace(pools.AGAIN, actor="desk:18")
+    for event in (Seconded(actor="desk:18"), FindingRouted(others, "stop"), FindingRouted(finding("F-5"), "limit")):
+        told = step(found.case, event, NOW + DAY)
+        assert (told.case.state, told.case.sent_at) == (MeasureState.TELLING, NOW + DAY)
+        assert act(told.effects, SendNotice).notice.notice == told.case.notice
+    dropped = step(found.case, Lift("it was a mistake"))
+    change = act(dropped.effects, NotifyEscalation).change
+    assert (dropped.case.state, change.change) == (MeasureState.WITHDRAWN, "annulled")
+    assert not acts(dropped.effects, SendNotice), "it was never told"
 
 
 def test_later_findings_join_and_are_kept_and_counted_once() -> None:
