@@ -129,6 +129,12 @@ _FAULTS: Final = tuple(
             r".+; only departments of a government of a province or above file, .*",
             "仅省级以上人民政府的部门、设区的市和自治州的人民政府可以申请",
         ),
+        (r"(\S.*) is revoked, and .*", r"\1已被注销"),
+        (
+            r"(\S.*) is a commercial sender, by its entry (\S+) on .*",
+            r"\1登记有商业性号码\2，不是公益性短信息的发送单位",
+        ),
+        (r"nothing shows that (\S.*) is a public body's: .*", r"登记信息未表明\1属于公益性短信息的发送单位"),
         (r"a body's own publicity is outside the scheme.*", "本单位工作宣传不属于公益性短信息"),
         (r"not .*|within its limit of .*", "填写的格式不符合要求"),
     )

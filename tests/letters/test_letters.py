@@ -28,7 +28,10 @@ from stream.letters.letter import kind_of
 from stream.letters.template import PLACEHOLDERS, Kind
 from stream.model.cases import CaseView
 from stream.model.control import Figure, Filing, Grounds, Notice, NoticeOutcome
+from stream.model.fields import EntryPurpose
+from stream.model.registry import NumberEntry, Sender
 from stream.notify import NoticeConnector
+from stream.registry import emergency
 from tests.enforce.api.harness import write_tokens
 from tests.enforce.procedures import pools
 from tests.enforce.procedures.world import DAY, HOUR, MINUTE, NOW, TERMS, act, at, finding, rings, took
@@ -180,12 +183,20 @@ def _chinese(line: str, notice: Notice) -> str:
     return wording.asked(line, of_filing=notice.to.startswith("campaign|"))
 
 
+PURPOSES: tuple[EntryPurpose, ...] = ("commercial", "service")
 WRONG = (
     Filing("1", NOW, body="卫健委", level="city-with-districts", body_region="130100", subject="work-publicity"),
     Filing("1", NOW, body="北京市人民政府", level="province", body_region="110000", regions=("310000", "999999")),
     Filing("1", NOW, body="某县", level="county", body_region="999999"),
     Filing("1", NOW, level="national", body_region="110000", from_=NOW + HOUR, until=NOW),
     Filing("1", NOW, body="卫健委", contact="12320", text="字" * 80 + "abc.cn \ufdfa"),
+    *(
+        Filing("1", NOW, sender="某行", sender_problem=emergency.sender_problem("某行", record))
+        for record in (
+            Sender("某行", "-", "95588", "revoked", ()),
+            *(Sender("某行", "-", "95588", "active", (NumberEntry("1069", "sms", (one,)),)) for one in PURPOSES),
+        )
+    ),
     Filing("1", NOW, emergency=True, text="优惠 登录abc.cn", from_=NOW + HOUR, until=NOW + 400 * DAY),
 )
 
