@@ -31,7 +31,7 @@ from stream.registrar.decoding import logged_of
 from stream.registrar.others import OtherRecords
 from stream.registrar.store import LoggedExpression, PartitionStore
 from stream.registrar.surroundings import Surroundings
-from stream.registrar.tail import Tail
+from stream.registrar.tail import Tail, Truncated, see_whole
 from stream.registrar.verification import fault_of_all, fault_of_sample
 from stream.registrar.writing import Landed, answer_records, by_topic, end_of, has_gap, offsets_of, produce
 from stream.registry.door import Admitted
@@ -56,10 +56,6 @@ async def no_pause() -> None:
 
 class TransactionEnded(KafkaError):  # type: ignore[misc]  # aiokafka is not typed
     """A transaction was ended by a broker while it was made: its producer was shut out, or it took too long."""
-
-
-class Truncated(KafkaError):  # type: ignore[misc]  # aiokafka is not typed
-    """A topic ends before what was known of it."""
 
 
 class OpenPartition:
@@ -101,9 +97,19 @@ class OpenPartition:
         await self.catch_up()
 
     async def catch_up(self, on_left: OnLeft = lambda _: None) -> None:
-        """Take what stands in the topics now and is not known. Raises `KafkaError`, `StoreError`."""
-        ends, beginnings = await self._tail.ends(), await self._tail.beginnings()
+        """Take what stands in the topics now and is not known. Raises `KafkaError`, `StoreError`.
+
+        Raises `Truncated` where they end before what is known of them; the store was emptied.
+        """
         progress = self.store.progress
+        try:
+            await see_whole(
+                self._around.watermarks, {self._expressions: progress.expressions, self._answers: progress.answers}
+            )
+        except Truncated as lost:
+            self._forget(lost)
+            raise
+        ends, beginnings = await self._tail.ends(), await self._tail.beginnings()
         first = max(progress.expressions, beginnings[self._expressions])
         await self._take_expressions(first, ends[self._expressions], on_left)
         await self._take_answers(max(progress.answers, beginnings[self._answers]), ends[self._answers])
@@ -203,7 +209,7 @@ class OpenPartition:
         for topic, batches in landed.items():
             known, first = self._known(topic), batches[0].first_offset
             if first < known:
-                raise self._truncated(topic, known, first)
+                raise self._forget(Truncated(topic, known=known, end=first))
             if first != known and not (first == known + 1 and known == self._markers.get(topic)):
                 if topic == EXPRESSIONS:
                     found = not (await self._take_expressions(known, first)).isdisjoint(subscribers) or found
@@ -237,12 +243,13 @@ class OpenPartition:
             next_answer=end_of(answered_at.get(ANSWERS), before.answers),
         )
 
-    def _truncated(self, topic: str, known: int, first: int) -> Truncated:
-        """Records that were acknowledged are gone (an unclean election): what is known of them counts no more."""
-        why = f"{topic} ended at offset {first}, and {known} was known of it: acknowledged records were lost"
-        if topic == EXPRESSIONS:
-            self.store.empty(why)
-        return Truncated(why)
+    def _forget(self, lost: Truncated) -> Truncated:
+        """What is known of records that are gone counts no more; the store is built as the partition begins anew."""
+        if lost.topic in (EXPRESSIONS, ANSWERS):
+            log.error("the store has what its topic lost, and is built anew", partition=self._partition, why=str(lost))
+            self._around.metrics.rebuilt.inc()
+            self.store.empty(str(lost))
+        return lost
 
     def _known(self, topic: str) -> int:
         return self.store.progress.expressions if topic == EXPRESSIONS else self._writing_others().next_offsets[topic]
@@ -276,7 +283,7 @@ async def opened(partition: int, around: Surroundings) -> AsyncIterator[OpenPart
         await tail.start()
         own_others = None
         if partition == 0:  # it writes senders and word lists
-            own_others = OtherRecords(config, client=NAME)
+            own_others = OtherRecords(config, client=NAME, watermarks=around.watermarks)
             stack.push_async_callback(own_others.stop)
             await own_others.start()
         yield OpenPartition(partition, around, store=store, producer=producer, tail=tail, own_others=own_others)

@@ -10,12 +10,12 @@ from typing import Final
 
 from stream.config import Config
 from stream.kafka import clients
-from stream.kafka.clients import AIOKafkaPartition, ConsumerRecord
+from stream.kafka.clients import AIOKafkaConsumer, AIOKafkaPartition, ConsumerRecord
 from stream.model.codec import Undecodable, decode_record
 from stream.model.registry import FileRecord, Tombstone, key_of
 from stream.model.requests import NO_VERSION
 from stream.model.topics import EXPRESSIONS, RECORD_KIND, SENDERS
-from stream.registrar.tail import Tail
+from stream.registrar.tail import Tail, see_whole
 from stream.registry.known import Subject
 from stream.registry.registry import Registry
 
@@ -27,13 +27,15 @@ FOLLOW_EVERY_S: Final = 0.1
 class OtherRecords:
     """Folded up to `next_offsets`. `start` it, `stop` it."""
 
-    def __init__(self, config: Config, *, client: str) -> None:
+    def __init__(self, config: Config, *, client: str, watermarks: AIOKafkaConsumer) -> None:
+        """`watermarks` says where topics end, as in `Surroundings`."""
         self.registry = Registry()
         self.versions: dict[Subject, int] = {}
         self.next_offsets: dict[str, int] = {}
         """topic → the offset up to which (exclusive) it is known"""
         self._places = [place for topic in OTHERS for place in clients.partitions(topic, 1)]
         self._tail = Tail(config, self._places, client=client)
+        self._watermarks = watermarks
         self._one_at_a_time = asyncio.Lock()
 
     async def start(self) -> None:
@@ -47,8 +49,9 @@ class OtherRecords:
         await self._tail.stop()
 
     async def catch_up(self) -> None:
-        """Know everything that was committed when this was called. Raises `KafkaError`."""
+        """Know everything that was committed when this was called. Raises `Truncated`, `KafkaError`."""
         async with self._one_at_a_time:
+            await see_whole(self._watermarks, {place: self.next_offsets[place.topic] for place in self._places})
             ends = await self._tail.ends()
             for place, end in ends.items():
                 await self._read(place, end)

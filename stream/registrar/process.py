@@ -131,12 +131,14 @@ class Registrar:
             instance=None,
             assignor=SamePartitions(),
         )
-        others = OtherRecords(self._config, client=NAME)
+        watermarks = clients.follower(self._config, client=f"{NAME}-ends", committed=False)
+        others = OtherRecords(self._config, client=NAME, watermarks=watermarks)
         self._around = Surroundings(
             config=self._config,
             policy=self._policy,
             consumer=consumer,
             offsets=Offsets(consumer, member=consumer, marks=identity.marks, lost=self._count_lost, of="requests"),
+            watermarks=watermarks,
             others=others,
             letters=self._letters,
             turns=self._turns,
@@ -148,6 +150,7 @@ class Registrar:
         listener = RebalanceListener(revoked=self._revoked, assigned=self._assigned)
 
         async def serve() -> None:
+            await watermarks.start()
             await others.start()
             consumer.subscribe([REQUESTS, BULK], listener=listener)
             await consumer.start()
@@ -159,7 +162,7 @@ class Registrar:
             try:
                 await self._end_partitions()
             finally:
-                await close_within(consumer, others)
+                await close_within(consumer, others, watermarks)
 
     # ---- partitions
 

@@ -22,6 +22,8 @@ class Surroundings:
     policy: Policy
     consumer: AIOKafkaConsumer
     offsets: Offsets
+    watermarks: AIOKafkaConsumer
+    """reads uncommitted records, and is asked where topics end alone"""
     others: OtherRecords
     letters: DeadLetterWriter
     turns: Turns

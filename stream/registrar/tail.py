@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 from stream.config import Config
 from stream.kafka import clients
-from stream.kafka.clients import AIOKafkaPartition, ConsumerRecord, KafkaError
+from stream.kafka.clients import AIOKafkaConsumer, AIOKafkaPartition, ConsumerRecord, KafkaError
 from stream.kafka.closing import close_within
 
 POLL_MS: Final = 200
@@ -23,6 +23,26 @@ STUCK_S_MAX: Final = 15.0
 
 class Stuck(KafkaError):  # type: ignore[misc]  # aiokafka is not typed
     """A partition gives out nothing: a foreign transaction is open in it."""
+
+
+class Truncated(KafkaError):  # type: ignore[misc]  # aiokafka is not typed
+    """A topic ends before what was known of it: records that were acknowledged are gone (an unclean election)."""
+
+    def __init__(self, topic: str, *, known: int, end: int) -> None:
+        super().__init__(f"{topic} ended at offset {end}, and {known} was known of it: acknowledged records were lost")
+        self.topic = topic
+
+
+async def see_whole(watermarks: AIOKafkaConsumer, known: Mapping[AIOKafkaPartition, int]) -> None:
+    """Raise `Truncated` where one of these ends before what is known of it (the next offset).
+
+    By its high watermark: what is committed may end before that, as long as the marker of our last transaction is not
+    there. So `watermarks` reads uncommitted records. Raises `KafkaError`.
+    """
+    ends: Mapping[AIOKafkaPartition, int] = await watermarks.end_offsets(list(known))
+    for place, offset in known.items():
+        if ends[place] < offset:
+            raise Truncated(place.topic, known=offset, end=ends[place])
 
 
 class TailRecords(NamedTuple):
