@@ -1,7 +1,7 @@
 """Transactions on one partition, on a genuine broker: what lies between two of them, what ends one, what is lost."""
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -9,9 +9,11 @@ from typing import Final
 import pytest
 import rocksdict
 from aiokafka import AIOKafkaProducer
+from aiokafka.errors import ProducerFenced
 
 from bloom.partition import partition_of
 from stream.kafka import clients
+from stream.kafka.clients import KafkaError
 from stream.kafka.closing import close_within
 from stream.kafka.dead_letters import DeadLetterWriter
 from stream.kafka.durable import DurableProducer, Produced
@@ -21,10 +23,10 @@ from stream.metrics import RegistrarMetrics
 from stream.model.codec import encode
 from stream.model.registry import Expression, key_of
 from stream.model.requests import RegistryAnswer
-from stream.model.topics import EXPRESSIONS, SENDERS
+from stream.model.topics import ANSWERS, EXPRESSIONS, SENDERS
 from stream.policy.loading import load
 from stream.registrar.lanes import Turns
-from stream.registrar.opened import OpenPartition, Pause, no_pause, opened
+from stream.registrar.opened import OpenPartition, Pause, TransactionEnded, no_pause, opened
 from stream.registrar.others import OtherRecords
 from stream.registrar.surroundings import Surroundings
 from stream.registrar.tail import Truncated
@@ -103,6 +105,55 @@ async def write(
 
 def said(here: OpenPartition, subscriber: str) -> list[int]:
     return [one.expression.time for one in here.store.standing(subscriber)]
+
+
+async def test_the_marker_between_two_transactions_is_nobodys_word_and_a_record_before_it_is(
+    topics: Broker, tmp_path: Path, foreign: DurableProducer
+) -> None:
+    async with partition(topics, tmp_path) as here:
+        assert await write(here, refusal(A, 1)) == []
+        marker = here.store.progress.expressions
+        assert await write(here, refusal(A, 2)) == []
+        (second,) = here.store.standing(A)
+        assert (second.offset, here.store.progress.expressions) == (marker + 1, marker + 2)
+
+        pauses = 0
+
+        async def beside() -> None:
+            nonlocal pauses
+            pauses += 1
+            if pauses == 1:  # behind the records of the transaction, before its marker
+                await foreign.write([written(refusal(B, 30))])
+
+        assert await write(here, refusal(A, 3), pause=beside) == [], "what is behind them does not contradict them"
+        assert said(here, B) == []
+        assert await write(here, refusal(B, 4)) is None, "it was admitted without knowing what stands before it"
+        assert said(here, B) == [30]
+        assert await write(here, refusal(B, 5)) == []
+        assert (said(here, A), said(here, B)) == ([3], [5])
+        kept = {number: list(here.store.standing(number)) for number in (A, B)}
+    async with partition(topics, tmp_path / "anew") as anew:
+        assert {number: list(anew.store.standing(number)) for number in (A, B)} == kept
+
+
+@pytest.mark.parametrize("noticed", [False, True])
+async def test_a_transaction_that_a_successor_ends_is_said_to_be_and_nothing_of_it_stands(
+    topics: Broker, tmp_path: Path, *, noticed: bool
+) -> None:
+    async with partition(topics, tmp_path) as here:
+        before = said(here, A)
+
+        async def shut_out() -> None:
+            await close_within(await producer_of(topics, f"{topics.config.registrar.group}.{PARTITION}"))
+            if noticed:  # by what goes on beside the call that comes next, which aiokafka then answers by an assertion
+                with suppress(KafkaError):
+                    await here._producer.send_and_wait(ANSWERS, b"", b"", partition=PARTITION)
+
+        with pytest.raises(TransactionEnded if noticed else ProducerFenced):
+            await write(here, refusal(A, 9), pause=shut_out, answers=[RegistryAnswer("R-9", "requests:0:9", 9, 9)])
+        assert said(here, A) == before
+    async with partition(topics, tmp_path) as again:
+        assert said(again, A) == before
 
 
 async def test_a_store_ahead_of_its_topics_high_watermark_is_built_anew_and_one_ahead_of_what_is_committed_is_not(
