@@ -56,7 +56,11 @@ def by_name(*views: CaseView) -> dict[CaseId, CaseView]:
     return {one.case: one for one in views}
 
 
-@given(st.lists(st.tuples(st.sampled_from(["own", "against", "mentioned"]), st.none() | st.integers(0, 2 * KEPT))))
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["own", "against", "mentioned"]), st.none() | st.integers(0, 2 * KEPT)), max_size=9
+    )
+)
 @settings(deadline=None)
 def test_every_case_in_which_a_number_stands_may_go_or_is_named_with_the_duty_and_until_when(
     kinds: list[tuple[str, int | None]],
