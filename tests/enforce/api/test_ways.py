@@ -74,7 +74,7 @@ async def test_a_complaint_is_a_record_first_and_then_a_case_that_goes_its_whole
         shown = await client.show(filed.case, state="answering")
         served = {
             "notice": shown["body"]["awaited"],  # type: ignore[index]
-            "at": COMPLAINT["at"],
+            "at": shown["line"]["updated"],  # type: ignore[index]
             "how": "by telephone",
             "to": "the user",
             "document": "call 17",
