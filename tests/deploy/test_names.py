@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import pytest
@@ -13,9 +14,12 @@ from deploy.dashboards import BOARDS
 from deploy.generate import files
 from deploy.objectives import DUTIES, OBJECTIVES, WINDOWS
 from stream import metrics as every
+from stream.enforce.procedures import terms
 from stream.enforce.procedures.terms import TERMS
 from stream.metrics import LATENCY_BUCKETS_S, Latency
 from tests.deploy.promtool import RULE_FILES
+
+PROCEDURES: Final = Path(terms.__file__).parent
 
 GIVEN: Final = {"job", "instance"}
 """Labels that Prometheus gives to all that it scrapes."""
@@ -32,8 +36,8 @@ _STRINGS = re.compile(r'"[^"]*"')
 def _of(metric: MetricWrapperBase | Latency) -> dict[str, set[str]]:
     """The series of one metric, and their labels."""
     if isinstance(metric, Latency):
-        name = metric._name
-        return {f"{name}_bucket": {"le"}, f"{name}_sum": set(), f"{name}_count": set()}
+        name, labels = metric._name, {metric._label} if metric._label else set()
+        return {f"{name}_bucket": {"le", *labels}, f"{name}_sum": labels, f"{name}_count": labels}
     assert isinstance(metric, Counter | Gauge), metric
     return {metric._name + ("_total" if isinstance(metric, Counter) else ""): set(metric._labelnames)}
 
@@ -121,18 +125,21 @@ def test_a_name_that_does_not_exist_is_found() -> None:
 
 def test_buckets_and_terms_that_queries_name_exist() -> None:
     named = [
-        matcher
+        dict(_MATCHER.findall(selector["matchers"] or ""))
         for asked in ASKED
         for selector in _SELECTOR.finditer(asked.query)
-        for matcher in _MATCHER.findall(selector["matchers"] or "")
     ]
-    edges = {value for label, value in named if label == "le"}
+    edges = {matchers["le"] for matchers in named if "le" in matchers}
     assert edges, "no query asks for a bucket"
     assert {float(value) for value in edges} <= {*LATENCY_BUCKETS_S}
     assert {str(float(value)) for value in edges} == edges, "Prometheus compares texts"
-    clocks = {clock for label, value in named if label == "about" for clock in value.split("|")}
+    about = [(matchers.get("level"), set(matchers["about"].split("|"))) for matchers in named if "about" in matchers]
+    clocks = set().union(*(some for level, some in about if level != "decision"))
     assert clocks, "no query asks for a clock"
     assert clocks <= {term.clock for term in TERMS}
+    for decision in set().union(*(some for level, some in about if level == "decision")):
+        asks = re.compile(rf'Alert\("decision", "{decision}"\)|: Final = "{decision}"')
+        assert any(asks.search(path.read_text(encoding="utf-8")) for path in PROCEDURES.glob("*.py")), decision
 
 
 def test_titles_of_panels_tell_them_apart() -> None:
