@@ -62,4 +62,4 @@ def test_nobody_else_normalizes_what_strangers_write() -> None:
     """A header of a table did: one of 32,000 marks took half a minute."""
     source = Path(stream.__file__).parent
     by = {path.name for path in source.rglob("*.py") if re.search(r"\bnormalize\(", path.read_text(encoding="utf-8"))}
-    assert by == {"nfkc.py", "text.py", "characters.py", "hiding.py", "links.py"}, "the last three a character at a time"
+    assert by == {"nfkc.py", "text.py", "characters.py", "hiding.py", "links.py"}, "the last three by letters"
