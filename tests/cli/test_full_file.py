@@ -53,23 +53,23 @@ def _rest(terminal: int) -> bytes:
 
 
 def test_a_full_file_becomes_the_difference_and_narrower_wishes_stay(registry: Broker, tmp_path: Path) -> None:
-    A, B, C, D = persons(4)  # noqa: N806  # whom the story is about
+    a, b, c, d = persons(4)  # whom the story is about
     platform = a_source()
     wurao = Wurao(tmp_path, registry)
     replace = ("--replace-scope", "call", "--source", platform, "--leaving-max", "100")
-    first = wurao.file("first.txt", A, B, C)
+    first = wurao.file("first.txt", a, b, c)
     assert wurao.asked("registry", "import", first, *replace, "--time", str(T + 10), "--yes")["written"] == {
         "registry.expressions": 3
     }
     kept = [
-        Expression(B, "call", "refuse", T + 20, "web-form", "S"),
-        Expression(B, "call", "consent", T + 21, "web-form", "S", "c", "sha256:1"),
-        Expression(B, "call", "consent", T + 22, "web-form", "T", "c"),
-        Expression(B, "call", "lift", T + 23, "web-form", "T", "c"),
+        Expression(b, "call", "refuse", T + 20, "web-form", "S"),
+        Expression(b, "call", "consent", T + 21, "web-form", "S", "c", "sha256:1"),
+        Expression(b, "call", "consent", T + 22, "web-form", "T", "c"),
+        Expression(b, "call", "lift", T + 23, "web-form", "T", "c"),
     ]
-    own = Expression(D, "call", "refuse", 20, "reply")
+    own = Expression(d, "call", "refuse", 20, "reply")
     registry.write_registry([*kept, own])
-    second = wurao.file("second.txt", A, "+8613900139000")
+    second = wurao.file("second.txt", a, "+8613900139000")
     shown = wurao.run("registry", "import", second, *replace, "--time", str(T + 30))
     assert shown.returncode == 1
     assert "           1  new, will be refused (+86139****9000)" in shown.stderr
@@ -81,7 +81,7 @@ def test_a_full_file_becomes_the_difference_and_narrower_wishes_stay(registry: B
         "registry.expressions": 5  # a refusal, two lifts, and the two narrower wishes that stand
     }
     words = wurao.expressions()
-    said_by_b = [word for word in words if word.subscriber == B][-3:]
+    said_by_b = [word for word in words if word.subscriber == b][-3:]
     assert [word.will for word in said_by_b] == ["lift", "refuse", "consent"]
     assert said_by_b[1:] == kept[:2], "with their own time and evidence"
     wills = registry_of(list(words)).wills
@@ -89,8 +89,8 @@ def test_a_full_file_becomes_the_difference_and_narrower_wishes_stay(registry: B
     def stance(number: str, sender: str) -> str:
         return wills.stance("call", int(number[1:]), sender, "c")  # type: ignore[arg-type]
 
-    assert [stance(number, "X") for number in (A, B, C, D)] == ["refused", "silent", "silent", "refused"]
-    assert stance(B, "S") == "consented"
+    assert [stance(number, "X") for number in (a, b, c, d)] == ["refused", "silent", "silent", "refused"]
+    assert stance(b, "S") == "consented"
     assert stance("+8613900139000", "X") == "refused"
     assert wurao.asked("registry", "import", second, *replace, "--time", str(T + 30), "--yes")["written"] == {}
     # An older file that is imported after a newer one does not take back what came since.
@@ -138,43 +138,43 @@ def test_a_full_file_never_lifts_what_it_cannot_read(registry: Broker, tmp_path:
 
 
 def test_a_full_file_leaves_alone_who_refused_by_letter(registry: Broker, tmp_path: Path) -> None:
-    A, B, C, D = persons(4)  # noqa: N806  # whom the story is about
+    a, b, c, d = persons(4)  # whom the story is about
     platform = a_source()
     wurao = Wurao(tmp_path, registry)
     words = ("--channel", "call", "--will", "refuse", "--source", "letters", "--time", str(T))
-    assert wurao.run("registry", "import", wurao.file("let.txt", A, B), *words).returncode == 0
+    assert wurao.run("registry", "import", wurao.file("let.txt", a, b), *words).returncode == 0
     replace = ("--replace-scope", "call", "--source", platform, "--leaving-max", "100", "--yes", "--time")
-    ran = wurao.run("registry", "import", wurao.file("pl1.txt", A, B, C), *replace, str(T + 1))
+    ran = wurao.run("registry", "import", wurao.file("pl1.txt", a, b, c), *replace, str(T + 1))
     assert "           1  new, will be refused" in ran.stderr
     assert "           2  in both, unchanged (2 refused by another source: not this one's to lift)" in ran.stderr
-    assert wurao.run("registry", "import", wurao.file("pl2.txt", C), *replace, str(T + 2)).returncode == 0
-    assert wurao.run("registry", "import", wurao.file("pl3.txt", D), *replace, str(T + 3)).returncode == 0
+    assert wurao.run("registry", "import", wurao.file("pl2.txt", c), *replace, str(T + 2)).returncode == 0
+    assert wurao.run("registry", "import", wurao.file("pl3.txt", d), *replace, str(T + 3)).returncode == 0
     said = {(word.subscriber, word.will, word.source) for word in wurao.expressions()}
     assert said == {
-        (A, "refuse", "letters"),
-        (B, "refuse", "letters"),
-        (C, "refuse", platform),
-        (C, "lift", platform),
-        (D, "refuse", platform),
+        (a, "refuse", "letters"),
+        (b, "refuse", "letters"),
+        (c, "refuse", platform),
+        (c, "lift", platform),
+        (d, "refuse", platform),
     }
 
 
 def test_who_refuses_while_the_question_stands_is_neither_lifted_nor_written_over(
     registry: Broker, tmp_path: Path
 ) -> None:
-    A, B, C, D, E = persons(5)  # noqa: N806  # whom the story is about
+    a, b, c, d, e = persons(5)  # whom the story is about
     platform = a_source()
     wurao = Wurao(tmp_path, registry)
     words = ("registry", "import", "--replace-scope", "call", "--source", platform, "--leaving-max", "100")
-    first = wurao.file("first.txt", A, B, C)
+    first = wurao.file("first.txt", a, b, c)
     assert wurao.run(*words, first, "--time", str(T), "--yes").returncode == 0
-    second = wurao.file("second.txt", D, E)
+    second = wurao.file("second.txt", d, e)
     with _asked(wurao, *words, second, "--time", str(T + 10)) as (process, terminal):
         meanwhile = [
-            Expression(A, "call", "refuse", T + 5, "letters"),
-            Expression(B, "call", "refuse", T + 5, platform),  # its own source, and dated before the file
-            Expression(C, "call", "refuse", T + 5, "letters", "S"),
-            Expression(D, "call", "refuse", T + 5, "letters"),
+            Expression(a, "call", "refuse", T + 5, "letters"),
+            Expression(b, "call", "refuse", T + 5, platform),  # its own source, and dated before the file
+            Expression(c, "call", "refuse", T + 5, "letters", "S"),
+            Expression(d, "call", "refuse", T + 5, "letters"),
         ]
         registry.write_registry(meanwhile)
         os.write(terminal, b"y\n")
@@ -185,43 +185,43 @@ def test_who_refuses_while_the_question_stands_is_neither_lifted_nor_written_ove
     assert sorted(after, key=str) == sorted(
         [
             *((word.subscriber, word.will, word.source, word.sender) for word in meanwhile),
-            (C, "lift", platform, None),
-            (C, "refuse", "letters", "S"),  # again, behind the lift
-            (E, "refuse", platform, None),
+            (c, "lift", platform, None),
+            (c, "refuse", "letters", "S"),  # again, behind the lift
+            (e, "refuse", platform, None),
         ],
         key=str,
     )
     # Nor by a later file: the refusals that letters wrote stayed theirs.
-    assert wurao.run(*words, wurao.file("third.txt", E), "--time", str(T + 20), "--yes").returncode == 0
+    assert wurao.run(*words, wurao.file("third.txt", e), "--time", str(T + 20), "--yes").returncode == 0
     wills = registry_of(list(wurao.expressions())).wills
-    stances = {number: wills.stance("call", int(number[1:]), "X", "c") for number in (A, B, C, D)}  # type: ignore[arg-type]
-    assert stances == {A: "refused", B: "silent", C: "silent", D: "refused"}
+    stances = {number: wills.stance("call", int(number[1:]), "X", "c") for number in (a, b, c, d)}  # type: ignore[arg-type]
+    assert stances == {a: "refused", b: "silent", c: "silent", d: "refused"}
 
 
 def test_a_letter_that_arrives_after_a_newer_refusal_of_the_platform_is_late_listed_and_goes_with_it(
     registry: Broker, tmp_path: Path
 ) -> None:
     """By *Order* the newest about a scope counts, whoever wrote it: docs/decisions/0019 says why that is right."""
-    A, B, C = persons(3)  # noqa: N806  # whom the story is about
+    a, b, c = persons(3)  # whom the story is about
     platform = a_source()
     wurao = Wurao(tmp_path, registry)
     replace = ("--replace-scope", "call", "--source", platform, "--leaving-max", "100", "--yes", "--time")
     letters = ("--channel", "call", "--will", "refuse", "--source", "letters", "--time", str(T + 5))
-    assert wurao.run("registry", "import", wurao.file("early.txt", A), *letters).returncode == 0
-    assert wurao.run("registry", "import", wurao.file("oct.txt", A, B), *replace, str(T + 10)).returncode == 0
-    late = wurao.asked("registry", "import", wurao.file("late.txt", B), *letters, code=1)
+    assert wurao.run("registry", "import", wurao.file("early.txt", a), *letters).returncode == 0
+    assert wurao.run("registry", "import", wurao.file("oct.txt", a, b), *replace, str(T + 10)).returncode == 0
+    late = wurao.asked("registry", "import", wurao.file("late.txt", b), *letters, code=1)
     assert (late["late"], late["written"]) == (1, {})
-    assert B in (tmp_path / "late.txt.skipped").read_text(), "so that it can be given anew"
-    assert wurao.run("registry", "import", wurao.file("nov.txt", C), *replace, str(T + 20)).returncode == 0
+    assert b in (tmp_path / "late.txt.skipped").read_text(), "so that it can be given anew"
+    assert wurao.run("registry", "import", wurao.file("nov.txt", c), *replace, str(T + 20)).returncode == 0
     wills = registry_of(list(wurao.expressions())).wills
-    stances = {number: wills.stance("call", int(number[1:]), "X", "c") for number in (A, B, C)}  # type: ignore[arg-type]
-    assert stances == {A: "refused", B: "silent", C: "refused"}
+    stances = {number: wills.stance("call", int(number[1:]), "X", "c") for number in (a, b, c)}  # type: ignore[arg-type]
+    assert stances == {a: "refused", b: "silent", c: "refused"}
 
 
 def test_ctrl_c_ends_the_question_and_the_import(registry: Broker, tmp_path: Path) -> None:
-    (A,) = persons(1)  # noqa: N806  # whom the story is about
+    (a,) = persons(1)  # whom the story is about
     wurao = Wurao(tmp_path, registry)
-    words = ("registry", "import", wurao.file("r.txt", A), "--replace-scope", "call", "--source", "s")
+    words = ("registry", "import", wurao.file("r.txt", a), "--replace-scope", "call", "--source", "s")
     with _asked(wurao, *words) as (process, terminal):
         process.send_signal(signal.SIGINT)
         assert process.wait(LONG_S) == 130

@@ -46,18 +46,18 @@ def _sender(*prefixes: str, name: str = "ORG-1") -> Sender:
 
 @pytest.mark.kafka
 def test_a_mixed_import_applies_the_good_tells_the_bad_and_does_nothing_twice(registry: Broker, tmp_path: Path) -> None:
-    A, B, C, D = persons(4)  # noqa: N806  # whom the story is about
+    a, b, c, d = persons(4)  # whom the story is about
     wurao = Wurao(tmp_path, registry)
-    mixed = wurao.file("mixed.ndjson", *_json(_sender("1069"), _expression(A, "refuse", 5)), "{nonsense", "")
-    spelt = f"{B[3:6]}-{B[6:10]}-{B[10:]}"
+    mixed = wurao.file("mixed.ndjson", *_json(_sender("1069"), _expression(a, "refuse", 5)), "{nonsense", "")
+    spelt = f"{b[3:6]}-{b[6:10]}-{b[10:]}"
     rows = wurao.file(
         "rows.csv",
         "subscriber,will,sender,category,time",
         f"{spelt},consent,ORG-1,finance,{T + 6}",
         f"{spelt},consent,ORG-1,,{T + 6}",
-        f"{C},refuse,,,{T + 7}",
+        f"{c},refuse,,,{T + 7}",
     )
-    numbers = wurao.file("numbers.txt", D, "12")
+    numbers = wurao.file("numbers.txt", d, "12")
     words = ("registry", "import", mixed, rows, numbers, "--channel", "sms", "--will", "lift", "--source", "web-form")
     answer = wurao.asked(*words, code=1)
     assert answer == {
@@ -70,10 +70,10 @@ def test_a_mixed_import_applies_the_good_tells_the_bad_and_does_nothing_twice(re
     }
     assert wurao.topic(SENDERS) == [_sender("1069")]
     assert {(word.subscriber, word.will, word.sender) for word in wurao.expressions()} == {
-        (A, "refuse", None),
-        (B, "consent", "ORG-1"),
-        (C, "refuse", None),
-        (D, "lift", None),
+        (a, "refuse", None),
+        (b, "consent", "ORG-1"),
+        (c, "refuse", None),
+        (d, "lift", None),
     }
     for record in registry.read("registry.expressions"):
         assert record.partition == partition_of(record.key.decode().split("|")[0], registry.partitions)
@@ -106,16 +106,16 @@ def test_what_was_exported_imports_again_and_nothing_is_written(registry: Broker
 
 @pytest.mark.kafka
 def test_a_file_that_arrives_late_undoes_no_newer_word_of_anybody(registry: Broker, tmp_path: Path) -> None:
-    A, B, C = persons(3)  # noqa: N806  # whom the story is about
+    a, b, c = persons(3)  # whom the story is about
     wurao = Wurao(tmp_path, registry)
-    registry.write_registry([_expression(A, "refuse", 10), _expression(B, "consent", 10, "S", "c")])
+    registry.write_registry([_expression(a, "refuse", 10), _expression(b, "consent", 10, "S", "c")])
     late = wurao.file(
         "late.ndjson",
         *_json(
-            _expression(A, "consent", 9, "S", "c"),
-            _expression(B, "refuse", 9),
-            _expression(B, "refuse", 9, "T"),
-            _expression(C, "lift", 1),
+            _expression(a, "consent", 9, "S", "c"),
+            _expression(b, "refuse", 9),
+            _expression(b, "refuse", 9, "T"),
+            _expression(c, "lift", 1),
         ),
     )
     ran = wurao.run("registry", "import", late, "--unregistered")
@@ -125,11 +125,11 @@ def test_a_file_that_arrives_late_undoes_no_newer_word_of_anybody(registry: Brok
     skipped = (tmp_path / "late.ndjson.skipped").read_text().splitlines()
     assert [row.split(",")[:2] for row in skipped[1:]] == [["1", "late"], ["2", "late"]]
     # What was written since then, by whomever, counts as well.
-    registry.write_registry([_expression(C, "refuse", 5)])
-    later = wurao.file("later.ndjson", *_json(_expression(C, "consent", 4, "S", "c")))
+    registry.write_registry([_expression(c, "refuse", 5)])
+    later = wurao.file("later.ndjson", *_json(_expression(c, "consent", 4, "S", "c")))
     assert wurao.asked("registry", "import", later, "--unregistered", code=1)["late"] == 1
     state = _state(wurao.expressions()).wills
-    assert [str(state.stance("sms", int(n[1:]), "S", "c")) for n in (A, B, C)] == ["refused", "consented", "refused"]  # type: ignore[arg-type]
+    assert [str(state.stance("sms", int(n[1:]), "S", "c")) for n in (a, b, c)] == ["refused", "consented", "refused"]  # type: ignore[arg-type]
 
 
 @pytest.mark.kafka
@@ -290,17 +290,17 @@ def test_a_file_without_lines_is_told(tmp_path: Path) -> None:
 
 @pytest.mark.kafka
 def test_a_consent_that_is_dated_ahead_bars_no_refusal_that_comes_after_it(registry: Broker, tmp_path: Path) -> None:
-    A, B = persons(2)  # noqa: N806  # whom the story is about
+    a, b = persons(2)  # whom the story is about
     wurao = Wurao(tmp_path, registry)
     now = time.time_ns() // 1_000_000
     ahead = now + 20 * 3_600_000
-    registry.write_registry([Expression(A, "sms", "consent", ahead, "crm", "S", "c")])
-    consents = wurao.file("consents.ndjson", *_json(Expression(B, "sms", "consent", ahead, "crm", "S", "c")))
+    registry.write_registry([Expression(a, "sms", "consent", ahead, "crm", "S", "c")])
+    consents = wurao.file("consents.ndjson", *_json(Expression(b, "sms", "consent", ahead, "crm", "S", "c")))
     into_s = ("registry", "import", consents, "--unregistered")
     assert wurao.asked(*into_s)["written"] == {"registry.expressions": 1}
     while time.time_ns() // 1_000_000 <= now + 2:
         time.sleep(0.001)
-    refusals = wurao.file("refusals.txt", A, B)
+    refusals = wurao.file("refusals.txt", a, b)
     words = ("registry", "import", refusals, "--channel", "sms", "--will", "refuse", "--source", "letters")
     answer = wurao.asked(*words, "--time", str(time.time_ns() // 1_000_000))
     assert (answer["written"], answer["late"]) == ({"registry.expressions": 2}, 0)
