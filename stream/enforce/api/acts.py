@@ -14,7 +14,7 @@ from stream.enforce.api.case_facts import case_of
 from stream.enforce.api.intake import case_event, not_alone_again
 from stream.enforce.api.responses import Accepted, Fault, faulty, forbidden
 from stream.enforce.api.search import owner_of
-from stream.enforce.procedures import campaign, complaint, fitness, prohibited
+from stream.enforce.procedures import campaign, complaint, complaint_verified, fitness, prohibited
 from stream.enforce.procedures.case_work import Assigned
 from stream.enforce.procedures.messages import Seconded
 from stream.model.cases import CaseView
@@ -125,7 +125,7 @@ def _verified(request: ApiRequest, view: CaseView, event: complaint.Verified) ->
     plain = case_event(request, request.case, view.procedure, event, Accepted(request.id, request.case))
     case = case_of(view)
     assert isinstance(case, complaint.ComplaintCase), "its procedure says so"
-    expression = complaint.refusal_of(case, event)
+    expression = complaint_verified.refusal_of(case, event)
     if expression is None or event.refuse == "anyway":
         return plain
 

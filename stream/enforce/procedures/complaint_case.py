@@ -145,6 +145,12 @@ ComplaintEvent = (
 )
 
 
+def complaint_of(case: ComplaintCase) -> Complaint:
+    """The complaint of a case that has taken its first step."""
+    assert case.complaint is not None, f"{case.case}: every step but the first has a complaint"
+    return case.complaint
+
+
 def missing(complaint: Complaint, wrong: tuple[Wrong, ...] = ()) -> tuple[str, ...]:
     """What a complaint must still say before it can be forwarded (Article 30 speaks of complete ones).
 

@@ -19,29 +19,17 @@ before another person has seconded it, or something else was found that comes to
 A heavier measure takes the place of lighter ones, but for what an authority ordered; if it is annulled, they stand
 again where they stood.
 
+The actions by which it begins are `measure_found`'s, those by which it gives way and stands again
+`measure_superseded`'s, what orders and notices say `measure_orders`'.
+
 Never here: which measure follows from a finding (`escalation`), what early warning finds (`stream.warning.rules`).
 """
 
 import msgspec
 
-from stream.enforce.procedures.clocks import Clock, ClockFired
-from stream.enforce.procedures.effects import (
-    Act,
-    Alert,
-    KeepRecord,
-    OpenCase,
-    SetClock,
-    WriteOrder,
-)
-from stream.enforce.procedures.engine import (
-    Condition,
-    Done,
-    Procedure,
-    RowBuilder,
-    Turn,
-    breach,
-    fired,
-)
+from stream.enforce.procedures.clocks import ClockFired
+from stream.enforce.procedures.effects import Alert, OpenCase
+from stream.enforce.procedures.engine import Condition, Done, Procedure, RowBuilder, Turn, breach, fired
 from stream.enforce.procedures.ids import appeal_case
 from stream.enforce.procedures.measure_case import (
     ENDED,
@@ -52,17 +40,43 @@ from stream.enforce.procedures.measure_case import (
     MeasureState,
     Reviewed,
 )
+from stream.enforce.procedures.measure_found import (
+    AT_ONCE,
+    BY_ANOTHER,
+    BY_ONE_PERSON,
+    FOUND_BY_ANOTHER,
+    NEVER_BEGUN,
+    await_second,
+    drop,
+    enforce_and_notify,
+    join,
+    never,
+    notify,
+    second,
+    second_by_finding,
+    too_late,
+)
 from stream.enforce.procedures.measure_orders import (
     changed,
     end,
     finding_of,
-    first_acts,
+    grace,
     in_force,
-    lifted,
     meanwhile,
-    notify_of_restoration,
     restored,
     review,
+)
+from stream.enforce.procedures.measure_superseded import (
+    BY_AUTHORITY,
+    lost_aside,
+    notified_aside,
+    resume_grace,
+    stand_again,
+    stand_fast,
+    stood_as,
+    supersede,
+    tell_again,
+    withdrawn_aside,
 )
 from stream.enforce.procedures.messages import (
     AppealDecided,
@@ -84,7 +98,6 @@ from stream.enforce.procedures.telling import (
     reached,
     waiting_rows,
 )
-from stream.model.control import AT_ONCE_BASES, Finding
 
 # ---- conditions
 
@@ -104,10 +117,6 @@ def _tried_enough(turn: Turn[MeasureCase, DeliveryFailed]) -> bool:
     )
 
 
-AT_ONCE = Condition[MeasureCase, FindingRouted](
-    "it is prohibited content, or a regulator's order to act at once",
-    lambda turn: turn.event.at_once and turn.event.finding.basis in AT_ONCE_BASES,
-)
 AT_ADDRESSEE = Condition[MeasureCase, DeliveryFailed](
     "it is the notice that the case waits for, and failed at the addressee's end", _at_addressee
 )
@@ -129,86 +138,16 @@ MAY_APPEAL = Condition[MeasureCase, Appealed](
     "the party of the measure appeals, and no appeal of it is pending or was decided",
     lambda turn: turn.case.appeal is None and turn.event.appeal.party == finding_of(turn.case).party,
 )
-BY_AUTHORITY = Condition[MeasureCase, Superseded](
-    "an authority ordered it", lambda turn: finding_of(turn.case).basis == ORDERED
-)
-NEVER_BEGUN = Condition[MeasureCase, FindingRouted](
-    "it was taken back before it came", lambda turn: turn.case.finding is None
-)
-BY_ONE_PERSON = Condition[MeasureCase, FindingRouted](
-    "one person found it, by an inspection", lambda turn: _is_one_persons(turn.event.finding)
-)
-BY_ANOTHER = Condition[MeasureCase, Seconded](
-    "it is another person than whoever found it",
-    lambda turn: turn.event.actor is None or turn.event.actor != finding_of(turn.case).actor,
-)
-FOUND_BY_ANOTHER = Condition[MeasureCase, FindingRouted](
-    "another person, or something else than an inspection, found it too",
-    lambda turn: not _is_one_persons(turn.event.finding) or turn.event.finding.actor != finding_of(turn.case).actor,
-)
 KEPT = Condition[MeasureCase, Reviewed]("the measure is kept", lambda turn: turn.event.keep)
 NOT_KEPT = Condition[MeasureCase, Reviewed]("the measure is not kept", lambda turn: not turn.event.keep)
-
-
-def _is_one_persons(finding: Finding) -> bool:
-    """Whether nobody but one person says so; what machines find has no finder, and other cases decide by two."""
-    return finding.grounds == "inspection" and finding.actor is not None
-
-
-def _stood(state: MeasureState) -> Condition[MeasureCase, Restored]:
-    """Whether it stood in this state before that measure took its place, and its own end has not come."""
-
-    def holds(turn: Turn[MeasureCase, Restored]) -> bool:
-        case = turn.case
-        runs = state not in STANDING or (case.order is not None and case.order.in_force(turn.now))
-        return case.gave_way == state and case.gave_way_to == turn.event.by and runs
-
-    standing = ", and its own end has not come" if state in STANDING else ""
-    return Condition(f"it gave way to that one when it was `{state}`{standing}", holds)
 
 
 # ---- actions
 
 
-def _notify(turn: Turn[MeasureCase, FindingRouted]) -> Done[MeasureCase]:
-    """The party is notified of measure, reason, evidence, grace and where to appeal; the record is kept."""
-    case = _opened(turn)
-    return Done(case, (*first_acts(turn, case, at_once=False), turn.clock("tell")))
-
-
-def _await_second(turn: Turn[MeasureCase, FindingRouted]) -> Done[MeasureCase]:
-    """Nobody is told, and nothing follows, before another person has looked at it; people are asked to."""
-    return Done(_opened(turn), (Alert("decision", "second"),))
-
-
-def _second(turn: Turn[MeasureCase, Seconded]) -> Done[MeasureCase]:
-    """The party is notified of measure, reason, evidence, grace and where to appeal; the record is kept."""
-    case = msgspec.structs.replace(turn.case, seconded=turn.event, sent_at=turn.now)
-    return Done(case, (*first_acts(turn, case, at_once=False), turn.clock("tell")))
-
-
-def _second_by_finding(turn: Turn[MeasureCase, FindingRouted]) -> Done[MeasureCase]:
-    """The finding joins the case, and the party is notified; the records are kept."""
-    joined = _join(turn)
-    case = msgspec.structs.replace(joined.case, sent_at=turn.now)
-    return Done(case, (*joined.acts, *first_acts(turn, case, at_once=False), turn.clock("tell")))
-
-
-def _drop(turn: Turn[MeasureCase, Lift]) -> Done[MeasureCase]:
-    """The finding comes to nothing; nobody was told of it."""
-    return Done(turn.case, changed(turn.case, "annulled"))
-
-
-def _enforce_and_notify(turn: Turn[MeasureCase, FindingRouted]) -> Done[MeasureCase]:
-    """The order is written and the party notified, in one step; the record is kept."""
-    case = _opened(turn)
-    done = in_force(turn, case)
-    return Done(done.case, (*first_acts(turn, case, at_once=True), *done.acts, turn.clock("tell")))
-
-
 def _start_grace(turn: Turn[MeasureCase, msgspec.Struct]) -> Done[MeasureCase]:
     """The party was notified: the grace period starts."""
-    done = reached(turn, _grace(turn, turn.now))
+    done = reached(turn, grace(turn, turn.now))
     return Done(msgspec.structs.replace(done.case, notified=turn.now), done.acts)
 
 
@@ -248,16 +187,6 @@ def _enforce(turn: Turn[MeasureCase, ClockFired]) -> Done[MeasureCase]:
     return in_force(turn, turn.case)
 
 
-def _join(turn: Turn[MeasureCase, FindingRouted]) -> Done[MeasureCase]:
-    """The finding joins the case; its record is kept."""
-    case, finding = turn.case, turn.event.finding
-    if finding.finding in case.joined or finding == case.finding:
-        return Done(case)
-    joined = (*case.joined, finding.finding)[: turn.terms.settings.joined_max]
-    kept = KeepRecord(finding.evidence or (finding.finding,), finding.basis)
-    return Done(msgspec.structs.replace(case, joined=joined, joined_count=case.joined_count + 1), (kept,))
-
-
 def _open_appeal(turn: Turn[MeasureCase, Appealed]) -> Done[MeasureCase]:
     """The appeal's own case is opened."""
     appeal, notified = appeal_case(turn.event.appeal), turn.case.notified
@@ -268,7 +197,7 @@ def _open_appeal(turn: Turn[MeasureCase, Appealed]) -> Done[MeasureCase]:
 def _open_appeal_unnotified(turn: Turn[MeasureCase, Appealed]) -> Done[MeasureCase]:
     """The appeal's own case is opened; the party evidently knows, so the grace period starts."""
     opened = _open_appeal(turn)
-    return Done(opened.case, (*opened.acts, _grace(turn, turn.now)))
+    return Done(opened.case, (*opened.acts, grace(turn, turn.now)))
 
 
 def _appeal_lost(turn: Turn[MeasureCase, AppealDecided]) -> Done[MeasureCase]:
@@ -291,22 +220,6 @@ def _won_late(turn: Turn[MeasureCase, AppealDecided]) -> Done[MeasureCase]:
     return Done(turn.case, (*changed(turn.case, "annulled"), *restored(turn)))
 
 
-def _lost_aside(turn: Turn[MeasureCase, AppealDecided]) -> Done[MeasureCase]:
-    """Should the measure stand again, it takes its course."""
-    return Done(_without_appeal(turn.case))
-
-
-def _withdrawn_aside(turn: Turn[MeasureCase, AppealWithdrawn]) -> Done[MeasureCase]:
-    """Should the measure stand again, it takes its course, and the party may appeal anew."""
-    return Done(msgspec.structs.replace(_without_appeal(turn.case), appeal=None))
-
-
-def _without_appeal(case: MeasureCase) -> MeasureCase:
-    after = {MeasureState.CONTESTED: MeasureState.WARNED, MeasureState.APPEALED: MeasureState.IN_FORCE}
-    stood = case.gave_way
-    return msgspec.structs.replace(case, gave_way=after.get(stood, stood) if stood else None)
-
-
 def _expire(turn: Turn[MeasureCase, ClockFired]) -> Done[MeasureCase]:
     """The order has come to its end; the party is notified."""
     return end(turn, change="ended", reason="the measure has come to its end")
@@ -320,17 +233,6 @@ def _lift(turn: Turn[MeasureCase, Lift]) -> Done[MeasureCase]:
 def _withdraw(turn: Turn[MeasureCase, Lift]) -> Done[MeasureCase]:
     """The measure never begins; the party is notified."""
     return end(turn, change="annulled", reason=turn.event.reason)
-
-
-def _never(turn: Turn[MeasureCase, Lift]) -> Done[MeasureCase]:
-    """Nothing was done, so nothing is to be undone."""
-    return Done(turn.case)
-
-
-def _too_late(turn: Turn[MeasureCase, FindingRouted]) -> Done[MeasureCase]:
-    """The finding comes to nothing."""
-    case = _opened(turn)
-    return Done(case, changed(case, "annulled"))
 
 
 def _lift_on_review(turn: Turn[MeasureCase, Reviewed]) -> Done[MeasureCase]:
@@ -349,95 +251,30 @@ def _ask_review(turn: Turn[MeasureCase, ClockFired]) -> Done[MeasureCase]:
     return Done(turn.case, (Alert("decision", "review"), review(turn)))
 
 
-def _supersede(turn: Turn[MeasureCase, Superseded]) -> Done[MeasureCase]:
-    """The order, if there is one, gives way to the heavier one."""
-    case = msgspec.structs.replace(turn.case, gave_way=turn.case.state, gave_way_to=turn.event.by, interim=None)
-    return Done(case, (*lifted(turn), *changed(turn.case, "ended")))
-
-
-def _stand_fast(turn: Turn[MeasureCase, Superseded]) -> Done[MeasureCase]:
-    """It stands beside the heavier one: what an authority ordered it alone ends."""
-    return Done(turn.case)
-
-
 def _nothing(turn: Turn[MeasureCase, msgspec.Struct]) -> Done[MeasureCase]:
     """Nothing is to be done."""
     return Done(turn.case)
 
 
-def _notified_aside(turn: Turn[MeasureCase, Delivered]) -> Done[MeasureCase]:
-    """The party was notified; should the measure stand again, its grace starts."""
-    stood = turn.case.gave_way
-    after = MeasureState.WARNED if stood == MeasureState.TELLING else stood
-    return Done(msgspec.structs.replace(turn.case, notified=turn.now, gave_way=after))
-
-
-def _tell_again(turn: Turn[MeasureCase, Restored]) -> Done[MeasureCase]:
-    """It is pending again: its notice is still on its way."""
-    return Done(turn.case, (turn.clock("tell"), *changed(turn.case, "resumed")))
-
-
-def _resume_grace(turn: Turn[MeasureCase, Restored]) -> Done[MeasureCase]:
-    """It is pending again: what is left of its grace runs."""
-    notified = turn.case.notified
-    assert notified is not None, f"{turn.case.case}: it was warned or contested"
-    return Done(turn.case, (_grace(turn, notified), *changed(turn.case, "resumed")))
-
-
-def _stand_again(turn: Turn[MeasureCase, Restored]) -> Done[MeasureCase]:
-    """The order is written again, with its own end; the party is notified."""
-    before = turn.case.order
-    assert before is not None, "the condition of this row asks for it"
-    order = msgspec.structs.replace(before, from_=turn.now)
-    clock = review(turn) if order.until is None else SetClock(Clock("end", order.until))
-    case = msgspec.structs.replace(turn.case, order=order)
-    acts: tuple[Act, ...] = (WriteOrder(order), clock, *changed(case, "in-force"), notify_of_restoration(turn, case))
-    return Done(case, acts)
-
-
-# ---- what the actions are made of
-
-
-def _opened(turn: Turn[MeasureCase, FindingRouted]) -> MeasureCase:
-    found = turn.event
-    return msgspec.structs.replace(
-        turn.case,
-        finding=found.finding,
-        measure=found.measure,
-        origin=found.origin,
-        replaces=found.replaces,
-        until=found.until,
-        notice=turn.name("N"),
-        sent_at=turn.now,
-    )
-
-
-def _grace(turn: Turn[MeasureCase, msgspec.Struct], since: int) -> SetClock:
-    return SetClock(Clock("grace", since + turn.terms.measure(turn.case.measure).grace_ms))
-
-
 # ---- the table
-
-ORDERED = "regulator-order"
-"""The basis of what an authority ordered."""
 
 S = MeasureState
 row = RowBuilder(MeasureCase)
 
 # fmt: off
 TABLE = (
-    row(S.NEW,       FindingRouted,   S.IN_FORCE,   _enforce_and_notify, AT_ONCE),
-    row(S.NEW,       FindingRouted,   S.FOUND,      _await_second, BY_ONE_PERSON),
-    row(S.NEW,       FindingRouted,   S.TELLING,    _notify),
+    row(S.NEW,       FindingRouted,   S.IN_FORCE,   enforce_and_notify, AT_ONCE),
+    row(S.NEW,       FindingRouted,   S.FOUND,      await_second, BY_ONE_PERSON),
+    row(S.NEW,       FindingRouted,   S.TELLING,    notify),
     # One person found it.
-    row(S.FOUND,     Seconded,        S.TELLING,    _second, BY_ANOTHER),
-    row(S.FOUND,     FindingRouted,   S.TELLING,    _second_by_finding, FOUND_BY_ANOTHER),
-    row(S.FOUND,     FindingRouted,   None,         _join),
-    row(S.FOUND,     Lift,            S.WITHDRAWN,  _drop),
+    row(S.FOUND,     Seconded,        S.TELLING,    second, BY_ANOTHER),
+    row(S.FOUND,     FindingRouted,   S.TELLING,    second_by_finding, FOUND_BY_ANOTHER),
+    row(S.FOUND,     FindingRouted,   None,         join),
+    row(S.FOUND,     Lift,            S.WITHDRAWN,  drop),
     row(S.FOUND,     Superseded,      None,         _nothing),
     # Taken back before it came: messages of different cases may overtake each other.
-    row(S.NEW,       Lift,            S.WITHDRAWN,  _never),
-    row(S.WITHDRAWN, FindingRouted,   None,         _too_late, NEVER_BEGUN),
+    row(S.NEW,       Lift,            S.WITHDRAWN,  never),
+    row(S.WITHDRAWN, FindingRouted,   None,         too_late, NEVER_BEGUN),
     # The party is notified, and has its grace.
     row(S.TELLING,   DeliveryFailed,  S.WARNED,     _deem_notified, TRIED_ENOUGH),
     row(S.TELLING,   DeliveryFailed,  None,         _failed, AT_ADDRESSEE),
@@ -464,21 +301,21 @@ TABLE = (
     row(S.CONTESTED, AppealWithdrawn, S.WARNED,     _appeal_withdrawn, OUR_APPEAL),
     row(S.APPEALED,  AppealWithdrawn, S.IN_FORCE,   _appeal_withdrawn, OUR_APPEAL),
     # What comes later, or beside.
-    row((*PENDING, *STANDING), FindingRouted, None, _join),
-    row((*PENDING, *STANDING), Superseded, None,    _stand_fast, BY_AUTHORITY),
-    row((*PENDING, *STANDING), Superseded, S.SUPERSEDED, _supersede),
+    row((*PENDING, *STANDING), FindingRouted, None, join),
+    row((*PENDING, *STANDING), Superseded, None,    stand_fast, BY_AUTHORITY),
+    row((*PENDING, *STANDING), Superseded, S.SUPERSEDED, supersede),
     row(ENDED,       Superseded,      None,         _nothing),
     # A heavier measure stands in its place, until it is annulled.
-    row(S.SUPERSEDED, Restored,       S.TELLING,    _tell_again, _stood(S.TELLING)),
-    row(S.SUPERSEDED, Restored,       S.WARNED,     _resume_grace, _stood(S.WARNED)),
-    row(S.SUPERSEDED, Restored,       S.CONTESTED,  _resume_grace, _stood(S.CONTESTED)),
-    row(S.SUPERSEDED, Restored,       S.IN_FORCE,   _stand_again, _stood(S.IN_FORCE)),
-    row(S.SUPERSEDED, Restored,       S.APPEALED,   _stand_again, _stood(S.APPEALED)),
+    row(S.SUPERSEDED, Restored,       S.TELLING,    tell_again, stood_as(S.TELLING)),
+    row(S.SUPERSEDED, Restored,       S.WARNED,     resume_grace, stood_as(S.WARNED)),
+    row(S.SUPERSEDED, Restored,       S.CONTESTED,  resume_grace, stood_as(S.CONTESTED)),
+    row(S.SUPERSEDED, Restored,       S.IN_FORCE,   stand_again, stood_as(S.IN_FORCE)),
+    row(S.SUPERSEDED, Restored,       S.APPEALED,   stand_again, stood_as(S.APPEALED)),
     row((S.FOUND, *PENDING, *STANDING, *ENDED), Restored, None, _nothing),
-    row(S.SUPERSEDED, Delivered,      None,         _notified_aside, DELIVERED),
+    row(S.SUPERSEDED, Delivered,      None,         notified_aside, DELIVERED),
     row(S.SUPERSEDED, AppealDecided,  S.APPEAL_WON, _won_late, PARTY_WINS),
-    row(S.SUPERSEDED, AppealDecided,  None,         _lost_aside, MEASURE_STANDS),
-    row(S.SUPERSEDED, AppealWithdrawn, None,        _withdrawn_aside, OUR_APPEAL),
+    row(S.SUPERSEDED, AppealDecided,  None,         lost_aside, MEASURE_STANDS),
+    row(S.SUPERSEDED, AppealWithdrawn, None,        withdrawn_aside, OUR_APPEAL),
     # It has ended.
     row(ENDED,       AppealDecided,   None,         _won_late, PARTY_WINS),
     row(ENDED,       AppealDecided,   None,         _appeal_lost, MEASURE_STANDS),

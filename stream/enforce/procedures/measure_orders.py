@@ -56,10 +56,9 @@ def first_acts(turn: Turn[MeasureCase, msgspec.Struct], case: MeasureCase, *, at
 def in_force(turn: Turn[MeasureCase, msgspec.Struct], case: MeasureCase) -> Done[MeasureCase]:
     """The order is written, in the place of what stood meanwhile; lighter measures give way."""
     order = _order(turn, case, case.measure, until=_end_of(turn, case))
-    clock = review(turn) if order.until is None else SetClock(Clock("end", order.until))
     replaced = (NotifyCase(lighter, Superseded(case.case)) for lighter in case.replaces)
     after = msgspec.structs.replace(case, order=order, interim=None)
-    return Done(after, (WriteOrder(order), clock, *changed(after, "in-force"), *replaced))
+    return Done(after, (WriteOrder(order), end_or_review(turn, order), *changed(after, "in-force"), *replaced))
 
 
 def meanwhile(turn: Turn[MeasureCase, msgspec.Struct]) -> Done[MeasureCase]:
@@ -75,6 +74,16 @@ def meanwhile(turn: Turn[MeasureCase, msgspec.Struct]) -> Done[MeasureCase]:
 def review(turn: Turn[MeasureCase, msgspec.Struct]) -> SetClock:
     """The next review of a measure without an end."""
     return SetClock(Clock("review", turn.now + turn.terms.settings.review_ms))
+
+
+def end_or_review(turn: Turn[MeasureCase, msgspec.Struct], order: Order) -> SetClock:
+    """The end of an order, or the next review of one without an end."""
+    return review(turn) if order.until is None else SetClock(Clock("end", order.until))
+
+
+def grace(turn: Turn[MeasureCase, msgspec.Struct], since: int) -> SetClock:
+    """The end of the grace that began when the party was notified (`since`, milliseconds)."""
+    return SetClock(Clock("grace", since + turn.terms.measure(turn.case.measure).grace_ms))
 
 
 def end(turn: Turn[MeasureCase, msgspec.Struct], *, change: Change, reason: str) -> Done[MeasureCase]:

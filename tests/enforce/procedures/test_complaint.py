@@ -21,9 +21,9 @@ from stream.enforce.procedures.complaint import (
     Reported,
     Verified,
     missing,
-    refusal_of,
     supplemented,
 )
+from stream.enforce.procedures.complaint_verified import refusal_of
 from stream.enforce.procedures.effects import (
     Alert,
     ClearClock,
