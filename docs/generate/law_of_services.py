@@ -5,21 +5,27 @@ The wording is ours, after the published draft and our digest of it.
 
 from typing import Final
 
-from docs.generate.law_table import Article, Clock, Row, Rule, Sentence, tests, ways
+from docs.generate.law_table import (
+    ALL_PLANES,
+    AUTHORITIES,
+    MEASURE,
+    PERMISSIONS,
+    RULES,
+    WAYS,
+    Article,
+    Clock,
+    Row,
+    Rule,
+    Sentence,
+    tests,
+    ways,
+)
 
-_MEASURE: Final = "enforce/procedures/test_measure"
 _CAMPAIGN: Final = "enforce/procedures/test_campaign"
 _EMERGENCY: Final = "enforce/procedures/test_emergency"
-_AUTHORITIES: Final = "enforce/procedures/test_authorities"
 _ESCALATION: Final = "enforce/procedures/test_escalation"
 _CALENDAR: Final = "enforce/procedures/test_calendar_cn"
 _FORMS: Final = "enforce/procedures/test_forms"
-_PERMISSIONS: Final = "enforce/api/test_permissions"
-_WAYS: Final = "enforce/api/test_ways"
-_RULES: Final = "policy/test_rules"
-_ALL_PLANES: Final = tests(
-    "enforce/test_end_to_end", "a_complaint_and_a_violation_take_their_course_through_all_planes"
-)
 
 ARTICLES: Final[tuple[Article, ...]] = (
     Article(
@@ -39,9 +45,9 @@ ARTICLES: Final[tuple[Article, ...]] = (
                     Rule("20"),
                 ),
                 (
-                    *_ALL_PLANES,
+                    *ALL_PLANES,
                     *tests(_ESCALATION, "repeat_findings_climb_the_ladder_and_replace_what_is_lighter"),
-                    *tests(_RULES, "an_order_to_stop_ends_commercial_traffic_and_nothing_else"),
+                    *tests(RULES, "an_order_to_stop_ends_commercial_traffic_and_nothing_else"),
                 ),
             ),
             Sentence(
@@ -55,7 +61,7 @@ ARTICLES: Final[tuple[Article, ...]] = (
                         "a_sender_under_a_limit_gets_no_new_numbers",
                         "a_limit_on_a_number_refuses_whoever_registers_numbers_around_or_within_it",
                     ),
-                    *tests(_RULES, "a_limit_changes_nothing"),
+                    *tests(RULES, "a_limit_changes_nothing"),
                 ),
                 "Resources besides numbers (ports of a platform, bandwidth) are given elsewhere; who gives them reads "
                 "`registry.orders`.",
@@ -65,7 +71,7 @@ ARTICLES: Final[tuple[Article, ...]] = (
                 "It may suspend the service.",
                 "暂停服务",
                 ("stream/enforce/procedures/measure_orders.py", Rule("7"), Row("measure", "warned", "clock")),
-                (*tests(_RULES, "an_order_to_suspend_holds_against_the_sender_the_owner_and_the_number"),),
+                (*tests(RULES, "an_order_to_suspend_holds_against_the_sender_the_owner_and_the_number"),),
             ),
             Sentence(
                 "(4)",
@@ -78,7 +84,7 @@ ARTICLES: Final[tuple[Article, ...]] = (
                     Row("measure", "in-force", "found"),
                 ),
                 (
-                    *tests(_MEASURE, "later_findings_join_and_are_kept_and_counted_once"),
+                    *tests(MEASURE, "later_findings_join_and_are_kept_and_counted_once"),
                     *tests(
                         "warning/test_holding",
                         "a_copy_bears_the_digest_of_the_whole_and_says_what_is_not_as_it_was_named",
@@ -101,19 +107,19 @@ ARTICLES: Final[tuple[Article, ...]] = (
                 ),
                 (
                     *tests(
-                        _MEASURE,
+                        MEASURE,
                         "an_appeal_does_not_hold_the_measure_up",
                         "a_party_that_wins_its_appeal_is_free_at_once_and_the_finding_counts_for_nothing",
                         "an_appeal_that_was_withdrawn_may_be_made_anew",
                         "only_a_heavier_measure_that_should_not_have_been_gives_its_place_back",
                     ),
-                    *tests(_AUTHORITIES, "an_appeal_is_decided_for_one_side_and_both_hear_of_it"),
+                    *tests(AUTHORITIES, "an_appeal_is_decided_for_one_side_and_both_hear_of_it"),
                     *tests(
                         "letters/test_letters",
                         "a_measure_names_article_channel_measure_duration_incident_and_where_to_appeal",
                     ),
                     *tests(
-                        _RULES,
+                        RULES,
                         "the_way_to_an_appeal_is_open_even_to_the_suspended",
                         "a_block_carries_codes_and_an_appeal_and_an_allow_does_not",
                     ),
@@ -136,7 +142,7 @@ ARTICLES: Final[tuple[Article, ...]] = (
                 ),
                 (
                     *tests(
-                        _MEASURE,
+                        MEASURE,
                         "a_suspension_begins_when_the_grace_of_its_delivered_notice_is_over",
                         "want_of_an_address_tells_nobody_and_commercial_traffic_stops_until_the_notice_is_served",
                         "a_service_is_confirmed_by_another_person_who_records_the_same",
@@ -190,7 +196,7 @@ ARTICLES: Final[tuple[Article, ...]] = (
                     Rule("3"),
                 ),
                 (
-                    *tests(_RULES, "a_subscriber_declines_all_calls_by_writing_to_the_carrier"),
+                    *tests(RULES, "a_subscriber_declines_all_calls_by_writing_to_the_carrier"),
                     *tests("policy/test_replies", "a_refusal_is_heard_however_it_is_written"),
                     *tests("filter/test_filter", "a_reply_is_in_force_before_the_next_messages"),
                     *tests("enforce/api/test_api", "a_subscribers_word_is_in_the_register_at_once"),
@@ -202,7 +208,7 @@ ARTICLES: Final[tuple[Article, ...]] = (
                 "依据用户意愿和协议约定提供防护",
                 (Rule("25b"), Rule("26"), Rule("30a"), "stream/audit/auditor.py"),
                 (
-                    *tests(_RULES, "who_has_refused_gets_no_commercial_calls", "silence_is_refusal"),
+                    *tests(RULES, "who_has_refused_gets_no_commercial_calls", "silence_is_refusal"),
                     *tests(
                         "policy/test_properties",
                         "under_cn_2020_nothing_commercial_reaches_a_subscriber_who_has_not_consented",
@@ -248,7 +254,7 @@ ARTICLES: Final[tuple[Article, ...]] = (
                 (Rule("6a"), Rule("6b"), "stream/filter/lane.py"),
                 (
                     *tests(
-                        _RULES,
+                        RULES,
                         "an_emergency_from_an_entry_that_is_for_it_yields_to_nothing",
                         "an_open_emergency_campaign_carries_an_emergency_of_its_numbers",
                     ),
@@ -321,7 +327,7 @@ ARTICLES: Final[tuple[Article, ...]] = (
                         "a_bodys_region_fits_its_level",
                         "a_body_reaches_what_it_governs",
                     ),
-                    *tests(_PERMISSIONS, "a_public_bodys_filing_is_of_the_level_and_region_of_its_token"),
+                    *tests(PERMISSIONS, "a_public_bodys_filing_is_of_the_level_and_region_of_its_token"),
                     *tests(
                         "enforce/api/test_filings",
                         "an_application_for_a_sender_that_is_no_public_bodys_comes_back_until_its_record_shows_one",
@@ -333,7 +339,7 @@ ARTICLES: Final[tuple[Article, ...]] = (
                 "To whom: the telecom regulator of the same level.",
                 "同级电信管理机构",
                 ("stream/enforce/api/jurisdiction.py", Row("campaign", "weighing", "weighed")),
-                tests(_WAYS, "a_campaign_is_filed_weighed_and_approved"),
+                tests(WAYS, "a_campaign_is_filed_weighed_and_approved"),
                 "There are such administrations for the country and for provinces; a city's or prefecture's filing "
                 "goes to its province's (our reading).",
             ),
@@ -434,7 +440,7 @@ ARTICLES: Final[tuple[Article, ...]] = (
                         "nothing_is_approved_when_its_time_is_over",
                     ),
                     *tests(
-                        _RULES,
+                        RULES,
                         "public_interest_sms_needs_an_approved_campaign_to_which_its_number_belongs",
                         "public_interest_sms_keeps_to_its_window",
                         "public_interest_sms_keeps_to_its_regions_where_the_recipients_is_known",
@@ -473,7 +479,7 @@ ARTICLES: Final[tuple[Article, ...]] = (
                 "Public-interest messages of internet services that work like SMS are treated likewise.",
                 "具有短信息特征，参照执行",
                 ("stream/policy/facts.py", Rule("10"), Rule("14")),
-                tests(_RULES, "on_the_internet_the_form_of_the_senders_identifier_is_not_checked"),
+                tests(RULES, "on_the_internet_the_form_of_the_senders_identifier_is_not_checked"),
             ),
             Sentence(
                 "(2)",

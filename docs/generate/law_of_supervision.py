@@ -5,17 +5,23 @@ The wording is ours, after the published draft and our digest of it.
 
 from typing import Final
 
-from docs.generate.law_table import Article, Clock, Row, Rule, Sentence, tests, ways
-
-_MEASURE: Final = "enforce/procedures/test_measure"
-_COMPLAINT: Final = "enforce/procedures/test_complaint"
-_AUTHORITIES: Final = "enforce/procedures/test_authorities"
-_PERMISSIONS: Final = "enforce/api/test_permissions"
-_WAYS: Final = "enforce/api/test_ways"
-_RULES: Final = "policy/test_rules"
-_ALL_PLANES: Final = tests(
-    "enforce/test_end_to_end", "a_complaint_and_a_violation_take_their_course_through_all_planes"
+from docs.generate.law_table import (
+    ALL_PLANES,
+    AUTHORITIES,
+    MEASURE,
+    PERMISSIONS,
+    RULES,
+    WAYS,
+    Article,
+    Clock,
+    Row,
+    Rule,
+    Sentence,
+    tests,
+    ways,
 )
+
+_COMPLAINT: Final = "enforce/procedures/test_complaint"
 
 ARTICLES: Final[tuple[Article, ...]] = (
     Article(
@@ -29,7 +35,7 @@ ARTICLES: Final[tuple[Article, ...]] = (
                 "建立投诉处理机制",
                 ("stream/enforce/procedures/complaint.py", "stream/enforce/api/intake.py", "stream/cli/case.py"),
                 (
-                    *tests(_WAYS, "a_complaint_is_a_record_first_and_then_a_case_that_goes_its_whole_way"),
+                    *tests(WAYS, "a_complaint_is_a_record_first_and_then_a_case_that_goes_its_whole_way"),
                     *tests("cli/test_case", "a_complaint_is_filed_listed_shown_and_decided"),
                 ),
             ),
@@ -38,7 +44,7 @@ ARTICLES: Final[tuple[Article, ...]] = (
                 "They publish an effective and easy way to reach them.",
                 "公布有效、便捷的联系方式",
                 ("stream/policy/cn-2020.toml", Rule("2")),
-                tests(_RULES, "a_block_carries_codes_and_an_appeal_and_an_allow_does_not"),
+                tests(RULES, "a_block_carries_codes_and_an_appeal_and_an_allow_does_not"),
                 "To publish it is the company's; wurao names it with every block, and lets calls to it through.",
             ),
             Sentence(
@@ -51,7 +57,7 @@ ARTICLES: Final[tuple[Article, ...]] = (
                     "stream/enforce/api/names.py",
                 ),
                 (
-                    *tests(_WAYS, "a_complaint_is_about_whose_number_it_is_and_its_ports_are_one_party"),
+                    *tests(WAYS, "a_complaint_is_about_whose_number_it_is_and_its_ports_are_one_party"),
                     *tests(
                         _COMPLAINT,
                         "a_complaint_about_a_number_is_one_about_its_owner_whatever_the_user_calls_the_sender",
@@ -64,7 +70,7 @@ ARTICLES: Final[tuple[Article, ...]] = (
                 "The Ministry entrusts the 12321 centre with taking users' complaints.",
                 "委托12321受理中心受理投诉",
                 ("stream/enforce/api/permissions.py",),
-                tests(_PERMISSIONS, "each_body_acts_on_its_own_clocks_alone"),
+                tests(PERMISSIONS, "each_body_acts_on_its_own_clocks_alone"),
                 "The centre's own system is its own: it acts by its role, or the desk records what it did, with its "
                 "document.",
             ),
@@ -101,7 +107,7 @@ ARTICLES: Final[tuple[Article, ...]] = (
                     Clock("supplement"),
                 ),
                 (
-                    *_ALL_PLANES,
+                    *ALL_PLANES,
                     *tests(
                         _COMPLAINT,
                         "each_duty_has_its_clock",
@@ -136,7 +142,7 @@ ARTICLES: Final[tuple[Article, ...]] = (
                         "each_duty_has_its_clock",
                         "an_unconfirmed_complaint_holds_nothing_against_the_sender_and_is_reported_and_answered",
                     ),
-                    *tests(_AUTHORITIES, "a_body_that_acts_on_a_report_has_it"),
+                    *tests(AUTHORITIES, "a_body_that_acts_on_a_report_has_it"),
                 ),
                 "Nobody is told who was not reached (our reading): the clock runs until the centre has the report.",
             ),
@@ -182,7 +188,7 @@ ARTICLES: Final[tuple[Article, ...]] = (
                 ),
                 (
                     *tests(
-                        _AUTHORITIES,
+                        AUTHORITIES,
                         "prohibited_content_is_stopped_kept_and_reported_at_once",
                         "what_the_filter_blocked_is_kept_and_reported_and_suspends_nobody_before_a_person_has_looked",
                     ),
@@ -190,8 +196,8 @@ ARTICLES: Final[tuple[Article, ...]] = (
                         "warning/test_watch",
                         "what_the_filter_blocked_opens_one_case_of_its_sender_and_day_however_often_it_is_read",
                     ),
-                    *tests(_MEASURE, "what_must_be_stopped_at_once_is_told_in_the_same_step"),
-                    *tests(_RULES, "a_prohibited_term_is_found_whatever_stands_between_its_characters"),
+                    *tests(MEASURE, "what_must_be_stopped_at_once_is_told_in_the_same_step"),
+                    *tests(RULES, "a_prohibited_term_is_found_whatever_stands_between_its_characters"),
                 ),
                 "Content of personal messages is never looked at (secrecy of correspondence).",
             ),
@@ -200,7 +206,7 @@ ARTICLES: Final[tuple[Article, ...]] = (
                 "It keeps the record.",
                 "保存有关记录",
                 (Row("prohibited-content", "new", "discovered"), "stream/enforce/procedures/effects.py"),
-                tests(_AUTHORITIES, "prohibited_content_is_stopped_kept_and_reported_at_once"),
+                tests(AUTHORITIES, "prohibited_content_is_stopped_kept_and_reported_at_once"),
             ),
             Sentence(
                 "(3)",
@@ -209,7 +215,7 @@ ARTICLES: Final[tuple[Article, ...]] = (
                 (Row("prohibited-content", "new", "discovered"), "stream/notify/loop.py"),
                 (
                     *tests(
-                        _AUTHORITIES,
+                        AUTHORITIES,
                         "prohibited_content_is_stopped_kept_and_reported_at_once",
                         "a_stop_for_prohibited_content_stands_on_two_persons_word_and_on_evidence",
                     ),
@@ -224,7 +230,7 @@ ARTICLES: Final[tuple[Article, ...]] = (
                 "It investigates.",
                 "调查核实",
                 (Row("prohibited-content", "under-investigation", "investigated"), Clock("investigate")),
-                tests(_AUTHORITIES, "the_outcome_is_reported_and_a_party_that_is_cleared_is_free"),
+                tests(AUTHORITIES, "the_outcome_is_reported_and_a_party_that_is_cleared_is_free"),
             ),
             Sentence(
                 "(5)",
@@ -236,7 +242,7 @@ ARTICLES: Final[tuple[Article, ...]] = (
                     Row("prohibited-content", "reporting", "served"),
                 ),
                 tests(
-                    _AUTHORITIES,
+                    AUTHORITIES,
                     "the_outcome_is_reported_and_a_party_that_is_cleared_is_free",
                     "the_outcome_counts_as_reported_once_every_report_has_reached_its_office",
                 ),
@@ -266,8 +272,8 @@ ARTICLES: Final[tuple[Article, ...]] = (
                     "stream/enforce/api/permissions.py",
                 ),
                 (
-                    *tests(_PERMISSIONS, "each_body_acts_on_its_own_clocks_alone"),
-                    *tests(_AUTHORITIES, "a_company_that_does_not_answer_a_dispute_is_in_breach_and_cannot_hold_it_up"),
+                    *tests(PERMISSIONS, "each_body_acts_on_its_own_clocks_alone"),
+                    *tests(AUTHORITIES, "a_company_that_does_not_answer_a_dispute_is_in_breach_and_cannot_hold_it_up"),
                 ),
                 "Its own rules of procedure are that body's; all terms here are settings.",
             ),
@@ -287,7 +293,7 @@ ARTICLES: Final[tuple[Article, ...]] = (
                         "from_the_first_missed_clock_on_a_dispute_is_not_early",
                     ),
                     *tests(
-                        _AUTHORITIES,
+                        AUTHORITIES,
                         "a_dispute_without_a_complaint_is_recorded_and_its_user_told_what_will_be_asked_for",
                     ),
                 ),
@@ -310,7 +316,7 @@ ARTICLES: Final[tuple[Article, ...]] = (
                     "stream/enforce/api/statistics.py",
                     Row("measure", "new", "found"),
                 ),
-                tests(_WAYS, "prohibited_content_and_inspections_are_found_by_people"),
+                tests(WAYS, "prohibited_content_and_inspections_are_found_by_people"),
                 "Open: the export of rows, proofs and evidence belongs to the archive, which is work to come. Cases "
                 "are searched, read and counted by API and `wurao case`; what an inspection finds is a finding.",
             ),
@@ -356,7 +362,7 @@ ARTICLES: Final[tuple[Article, ...]] = (
                 ),
                 tests("enforce/api/test_register", "an_entry_is_in_force_from_its_beginning_to_before_its_end")
                 + tests(
-                    _AUTHORITIES,
+                    AUTHORITIES,
                     "nobody_is_listed_before_being_told_and_heard",
                     "an_objection_that_was_withdrawn_may_be_made_anew_in_its_time",
                     "an_entry_has_an_end_and_may_end_early",
@@ -384,13 +390,13 @@ ARTICLES: Final[tuple[Article, ...]] = (
                 ),
                 (
                     *tests(
-                        _AUTHORITIES,
+                        AUTHORITIES,
                         "an_order_of_the_regulator_holds_at_once_only_if_it_says_so",
                         "an_order_without_its_document_is_not_carried_out",
                         "the_regulator_hears_when_its_measure_holds_and_may_take_it_back",
                     ),
-                    *tests(_MEASURE, "what_an_authority_ordered_gives_way_to_nothing"),
-                    *tests(_WAYS, "a_sender_appeals_for_itself_and_sees_its_own_cases_alone"),
+                    *tests(MEASURE, "what_an_authority_ordered_gives_way_to_nothing"),
+                    *tests(WAYS, "a_sender_appeals_for_itself_and_sees_its_own_cases_alone"),
                 ),
                 "How soon it must be in force the article does not say: a setting.",
             ),
@@ -409,7 +415,7 @@ ARTICLES: Final[tuple[Article, ...]] = (
                 ("stream/enforce/procedures/terms.py", Row("measure", "telling", "clock"), "deploy/objectives.py"),
                 (
                     *tests(
-                        _MEASURE,
+                        MEASURE,
                         "each_measure_has_its_grace",
                         "want_of_an_address_tells_nobody_and_commercial_traffic_stops_until_the_notice_is_served",
                     ),
@@ -422,7 +428,7 @@ ARTICLES: Final[tuple[Article, ...]] = (
                 "The regulator orders correction, warns, fines 10,000 to 30,000 yuan and gives public notice.",
                 "责令改正，警告，罚款，向社会公告",
                 (Row("listing", "new", "punished"),),
-                tests(_AUTHORITIES, "nobody_is_listed_before_being_told_and_heard"),
+                tests(AUTHORITIES, "nobody_is_listed_before_being_told_and_heard"),
                 "To punish is the regulator's; what it has done is recorded as a punishment and may lead to a listing.",
             ),
             Sentence(
@@ -430,7 +436,7 @@ ARTICLES: Final[tuple[Article, ...]] = (
                 "In grave cases licence and numbers are withdrawn.",
                 "吊销许可，收回码号",
                 (Rule("16"), "stream/registry/ownership.py"),
-                tests(_RULES, "a_sender_is_known_and_active"),
+                tests(RULES, "a_sender_is_known_and_active"),
                 "To withdraw them is the regulator's; a sender's record says `revoked`, and nothing of it passes then.",
             ),
         ),
@@ -446,7 +452,7 @@ ARTICLES: Final[tuple[Article, ...]] = (
                 "滥用职权、玩忽职守、徇私舞弊",
                 ("stream/enforce/api/auth.py", "stream/enforce/procedures/engine.py"),
                 (
-                    *tests(_WAYS, "a_complaint_is_a_record_first_and_then_a_case_that_goes_its_whole_way"),
+                    *tests(WAYS, "a_complaint_is_a_record_first_and_then_a_case_that_goes_its_whole_way"),
                     *tests(
                         "enforce/procedures/test_procedures",
                         "what_another_proposes_takes_the_place_of_what_was_proposed_and_a_new_state_ends_it",

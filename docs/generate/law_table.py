@@ -1,6 +1,6 @@
 """What the table of the law is made of: articles, their sentences, what carries one out, and tests that show it."""
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 
 class Row(NamedTuple):
@@ -60,3 +60,12 @@ def tests(path: str, *names: str) -> tuple[str, ...]:
 def ways(module: str, *names: str) -> tuple[str, ...]:
     """These stories of a module of `tests/enforce/articles`, whose one test tells all of them."""
     return tuple(f"tests/enforce/articles/{module}.py::{name}" for name in names)
+
+
+# Modules of tests that both tables name, as `tests` takes them, and the one test of all planes.
+MEASURE: Final = "enforce/procedures/test_measure"
+AUTHORITIES: Final = "enforce/procedures/test_authorities"
+PERMISSIONS: Final = "enforce/api/test_permissions"
+WAYS: Final = "enforce/api/test_ways"
+RULES: Final = "policy/test_rules"
+ALL_PLANES: Final = tests("enforce/test_end_to_end", "a_complaint_and_a_violation_take_their_course_through_all_planes")
