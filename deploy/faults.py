@@ -30,6 +30,7 @@ from bloom.wills import EVERYTHING
 from deploy.trial import SECOND, TOKEN, Rewrite, Trial, sampled, trial
 from stream.clock import now_ms
 from stream.kafka import clients
+from stream.model.times import DAY_MS
 from stream.model.topics import COMPLAINTS
 from stream.testbed import texts
 from stream.testbed.feed import Feed
@@ -45,7 +46,6 @@ TICK_S: Final = 0.1
 DESK_S: Final = 1.0
 """Somebody files something as often as this."""
 
-DAY_MS: Final = 86_400_000
 LEAPS_MAX: Final = 60
 LEAP_S: Final = 3.0
 """How long each day of the control plane's clock lasts, when it leaps from day to day."""

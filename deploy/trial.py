@@ -32,6 +32,7 @@ from stream.config import Config
 from stream.kafka import clients, topics
 from stream.model.codec import encode
 from stream.model.registry import key_of
+from stream.model.times import DAY_MS
 from stream.model.topics import EVENTS_SMS, EXPRESSIONS
 from stream.testbed import texts
 from stream.testbed.feed import Feed, write_registry
@@ -49,7 +50,7 @@ SCRAPE_S: Final = 2
 LOOKBACK_S: Final = 5 * SCRAPE_S
 SEEN_S: Final = 3.0 * SCRAPE_S
 FILED_EVERY_S: Final = 2.0
-LEAP_MS: Final = 40 * 86_400_000
+LEAP_MS: Final = 40 * DAY_MS
 """How far the control plane's clock leaps in the middle: every term of the complaints filed before is missed then."""
 
 SECOND: Final = "filter-2"

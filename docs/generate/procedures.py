@@ -12,7 +12,8 @@ from stream.enforce.procedures.clocks import Term
 from stream.enforce.procedures.effects import ProcedureName
 from stream.enforce.procedures.engine import Line, Outline
 from stream.enforce.procedures.outlines import OUTLINES
-from stream.enforce.procedures.terms import HOUR_MS, Settings
+from stream.enforce.procedures.terms import Settings
+from stream.model.times import HOUR_MS
 from stream.warning.rules.senders import RULES, WarningSettings
 
 TARGET: Final = "docs/procedures.md"

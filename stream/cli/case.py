@@ -12,13 +12,14 @@ from typing import Final
 import msgspec
 
 from stream.cli import case_check, case_desk, case_listings
-from stream.cli.case_client import SHANGHAI, Client, case_id, print_answer, time_text, with_client
+from stream.cli.case_client import Client, case_id, print_answer, time_text, with_client
 from stream.cli.common import CommandError, add_config, add_json, given_or_read, read_object
 from stream.cli.moments import WRITTEN, asked_moment, moment
 from stream.enforce.api.responses import CaseLine, CasePage, CaseShown
 from stream.enforce.procedures.case_work import CaseWork
 from stream.enforce.procedures.engine import Proposal
 from stream.model.cases import ClockDue
+from stream.model.times import SHANGHAI
 
 RESOURCES: Final = {
     "complaint": "complaints",

@@ -6,7 +6,6 @@ import argparse
 import re
 import sys
 from collections.abc import Callable, Coroutine
-from datetime import UTC, datetime, timedelta, timezone
 from typing import Final
 
 import aiohttp
@@ -16,9 +15,7 @@ from stream.cli.common import CommandError, config_of, failed, run_guarded
 from stream.config import Config, ConfigError, secret
 from stream.enforce.api.preconditions import IF_MATCH, tag_of
 from stream.enforce.api.responses import Accepted, Fault, Refusal
-
-SHANGHAI: Final = timezone(timedelta(hours=8))
-"""Working days, and so due dates, are those of Shanghai."""
+from stream.model.times import in_shanghai
 
 ANSWER_S_MAX: Final = 30.0
 _CASE: Final = re.compile(r"[A-Za-z0-9._~-]{1,128}")
@@ -108,10 +105,8 @@ def print_answer(body: bytes, arguments: argparse.Namespace) -> int:
 
 def time_text(moment: int) -> str:
     """A moment (milliseconds) as it is in Shanghai, to the minute."""
-    try:
-        return datetime.fromtimestamp(moment / 1000, UTC).astimezone(SHANGHAI).strftime("%Y-%m-%d %H:%M")
-    except (OverflowError, ValueError):  # a contract's time may lie beyond the calendar
-        return f"{moment} ms"
+    at = in_shanghai(moment)
+    return at.strftime("%Y-%m-%d %H:%M") if at is not None else f"{moment} ms"
 
 
 def _refused(status: int, body: bytes) -> str:

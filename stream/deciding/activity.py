@@ -38,6 +38,7 @@ from stream.deciding.windows import NO_NUMBER, AnsweredEvent, Chunk, Closed, Int
 from stream.model.control import WINDOW_MS
 from stream.model.decision import Decision
 from stream.model.fields import Channel
+from stream.model.times import DAY_MS
 from stream.policy.rules import TABLE
 
 ROWS_PENDING_MAX: Final = 8_192
@@ -56,7 +57,6 @@ TEXTS_CHARACTERS_MAX: Final = 1 << 20
 """Characters of odd numbers that are remembered (4 MiB at most): what comes beyond, until the windows are closed, is
 nobody's number for early warning. They are free text, which anybody may write."""
 
-DAY_MS: Final = 86_400_000
 OLD_MS: Final = 2 * DAY_MS
 """What is older stands in one window: a producer states its time, and could else open one for each event."""
 

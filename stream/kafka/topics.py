@@ -15,6 +15,7 @@ from aiokafka.errors import TopicAlreadyExistsError, for_code
 from stream.config import TopicsConfig
 from stream.kafka.clients import BATCH_BYTES_MAX
 from stream.kafka.describe import ClusterDescription, TopicDescription, describe
+from stream.model.times import DAY_MS, HOUR_MS
 from stream.model.topics import (
     ACCESSES,
     ACTIVITY,
@@ -48,7 +49,6 @@ from stream.model.topics import (
     WORDLISTS,
 )
 
-DAY_MS: Final = 24 * 3_600_000
 DELETE_RETENTION_MS: Final = 7 * DAY_MS
 """How long a tombstone stays. A snapshot older than half of it is not used: it could have missed one."""
 
@@ -98,7 +98,7 @@ archive says how long they stay."""
 _TABLE: Final = {
     "cleanup.policy": "compact",
     "max.message.bytes": str(MESSAGE_BYTES_MAX),
-    "segment.ms": str(3_600_000),  # compaction only sees closed segments; a restart reads what it has not compacted
+    "segment.ms": str(HOUR_MS),  # compaction only sees closed segments; a restart reads what it has not compacted
     "min.cleanable.dirty.ratio": "0.2",
 }
 

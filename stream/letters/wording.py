@@ -5,16 +5,11 @@ known from reports alone, so a duty of these is named by the article that carrie
 """
 
 import re
-from datetime import UTC, datetime, timedelta, timezone
 from typing import Final
 
 from stream.model.control import Figure, Grounds, NoticeOutcome
 from stream.model.fields import Channel, Measure
-
-SHANGHAI: Final = timezone(timedelta(hours=8))
-MINUTE_MS: Final = 60_000
-HOUR_MS: Final = 60 * MINUTE_MS
-DAY_MS: Final = 24 * HOUR_MS
+from stream.model.times import DAY_MS, HOUR_MS, MINUTE_MS, in_shanghai
 
 REGULATION: Final = "《通信短信息和语音呼叫服务管理规定（征求意见稿）》"
 
@@ -169,21 +164,14 @@ RATES: Final = {
 
 def day(moment: int) -> str:
     """A moment (milliseconds) as a day of Shanghai: 2026年11月30日."""
-    at = _local(moment)
+    at = in_shanghai(moment)
     return f"{at.year}年{at.month}月{at.day}日" if at is not None else ""
 
 
 def minute(moment: int) -> str:
     """The same with the time of day: 2026年11月30日18时05分."""
-    at = _local(moment)
+    at = in_shanghai(moment)
     return f"{day(moment)}{at.hour}时{at.minute:02}分" if at is not None else ""
-
-
-def _local(moment: int) -> datetime | None:
-    try:
-        return datetime.fromtimestamp(moment / 1000, UTC).astimezone(SHANGHAI)
-    except (OverflowError, ValueError):  # a contract's time may lie beyond the calendar
-        return None
 
 
 def length(length_ms: int) -> str:

@@ -2,22 +2,31 @@
 
 Those who write (files, API, commands, forms) ask here; the fold and `decide` take what a topic or a file has. Seconds
 and microseconds in the place of milliseconds fall outside the bounds, so that they are found and not believed. Pure:
-the moment of writing is given.
+the moment of writing is given. Days are those of Shanghai, which has kept UTC+8 without summer time since September
+1991.
 """
 
 import re
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from typing import Final
 
 from stream.model.fields import TIME_MAX
 
+MINUTE_MS: Final = 60_000
+HOUR_MS: Final = 60 * MINUTE_MS
+DAY_MS: Final = 24 * HOUR_MS
+
+SHANGHAI_MS: Final = 8 * HOUR_MS
+"""How far the clocks of Shanghai are ahead of UTC."""
+SHANGHAI: Final = timezone(timedelta(milliseconds=SHANGHAI_MS))
+
 TIME_MIN_MS: Final = 946_684_800_000
 """2000-01-01T00:00:00Z: no expression, of this system or of one before it, is older."""
 
-AHEAD_MAX_MS: Final = 24 * 3_600_000
+AHEAD_MAX_MS: Final = DAY_MS
 """How far ahead of the writer's clock a time may lie: clocks and offsets differ, by a day at most."""
 
-TERM_MAX_MS: Final = 3_653 * 24 * 3_600_000
+TERM_MAX_MS: Final = 3_653 * DAY_MS
 """Ten years: how far ahead `from` and `until` of orders and campaigns may lie."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -109,6 +118,19 @@ def _as_iso(found: re.Match[str]) -> str:
 
 
 _EXCEL: Final = re.compile(r"\A([0-9]{4})/([0-9]{1,2})/([0-9]{1,2})(?: ([0-9]{1,2})(:[0-9]{2}(?::[0-9]{2})?))?\Z")
+
+
+def day_of(moment: int) -> int:
+    """The day of Shanghai in which a moment (milliseconds) lies, counted from 1970."""
+    return (moment + SHANGHAI_MS) // DAY_MS
+
+
+def in_shanghai(moment: int) -> datetime | None:
+    """A moment (milliseconds) as clocks in Shanghai show it; None where it is outside the calendar."""
+    try:
+        return datetime.fromtimestamp(moment / 1000, UTC).astimezone(SHANGHAI)
+    except (OverflowError, ValueError):
+        return None
 
 
 def iso_time(time: int) -> str:

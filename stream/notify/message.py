@@ -15,8 +15,7 @@ from urllib.parse import quote
 from stream.letters import Templates, written
 from stream.model.codec import encode
 from stream.model.control import Figure, Letter, Notice, NoticeSubject, Report, letter_id
-
-HOUR_MS: Final = 3_600_000
+from stream.model.times import HOUR_MS
 
 _SUBJECTS: Final[dict[NoticeSubject, str]] = {
     "measure": "处置措施告知 / Notice of a measure",

@@ -32,7 +32,7 @@ from stream.model.requests import (
     digest_of_request,
     id_of,
 )
-from stream.model.times import iso_time, time_problem
+from stream.model.times import DAY_MS, iso_time, time_problem
 from stream.model.topics import EXPRESSIONS, SENDERS, WORDLISTS
 from stream.registry import erasure
 from stream.registry.admission import Refused
@@ -44,7 +44,7 @@ from stream.registry.one_request import OneRequest, subject_of
 REGISTRARS: Final = frozenset({EXPRESSIONS, SENDERS, WORDLISTS})
 """The topics that the registrar writes; orders and campaigns are the control plane's."""
 
-REQUEST_AGE_MAX_MS: Final = 7 * 24 * 3_600_000
+REQUEST_AGE_MAX_MS: Final = 7 * DAY_MS
 """How long ago a request may have been made: as long as its topic keeps it."""
 
 EXPIRED: Final = "expired"

@@ -11,10 +11,10 @@ from typing import Final
 import msgspec
 
 from stream.model.registry import NumberEntry, Sender
-from stream.model.times import iso_time
+from stream.model.times import HOUR_MS, iso_time
 from stream.registry.ownership import Ownership
 
-WINDOW_MS_MAX: Final = 72 * 3_600_000
+WINDOW_MS_MAX: Final = 72 * HOUR_MS
 """How far ahead an emergency may end: three days, after which somebody has to say that it goes on."""
 
 _PUBLIC: Final = frozenset(("public", "emergency"))
@@ -43,7 +43,7 @@ def window_problem(begin: int, until: int, now: int, *, length_ms_max: int = WIN
     if until <= max(begin, now):
         return f"{iso_time(until)} is over, or not after `from`"
     if until > now + length_ms_max:
-        hours = length_ms_max / 3_600_000
+        hours = length_ms_max / HOUR_MS
         return f"{iso_time(until)} is more than {hours:g} hours ahead: an emergency ends by then, and is renewed"
     return None
 

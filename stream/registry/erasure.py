@@ -11,6 +11,7 @@ from collections.abc import Collection, Sequence
 from typing import Final, NamedTuple
 
 from stream.model.registry import Expression, key_of, scope_name
+from stream.model.times import DAY_MS
 from stream.registry.known import StandingRecord
 from stream.registry.order_rule import scope_of
 from stream.registry.standing import holding
@@ -18,7 +19,7 @@ from stream.registry.standing import holding
 ERASED: Final = "erased"
 """The source of the lift that comes before an erasure."""
 
-EVIDENCE_KEPT_MS: Final = 153 * 24 * 3_600_000
+EVIDENCE_KEPT_MS: Final = 153 * DAY_MS
 """Five months, of which no five have more days."""
 
 

@@ -16,9 +16,7 @@ from numpy.typing import NDArray
 
 from stream.model.fields import Channel, EntryPurpose, Verb
 from stream.model.registry import Campaign, Expression, NumberEntry, Order, Record, Sender, Wordlist
-
-HOUR_MS: Final = 3_600_000
-DAY_MS: Final = 24 * HOUR_MS
+from stream.model.times import DAY_MS, HOUR_MS
 
 REFUSALS_COUNT: Final = 1_000_000
 REFUSALS_COUNT_MIN: Final = 1_000

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from stream.cli.case_client import SHANGHAI
 from stream.cli.moments import asked_moment
+from stream.model.times import SHANGHAI
 from tests.cli.command import Wurao
 
 NOON_MS = 1_795_500_000_000

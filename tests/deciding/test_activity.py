@@ -15,12 +15,13 @@ from hypothesis import strategies as st
 
 from bloom.number import MSISDN_END, MSISDN_MIN, parse
 from stream.deciding import activity, windows
-from stream.deciding.activity import DAY_MS, LATE_MS, OLD_MS, ActivityCounter, AnswerTable, DecisionColumns, acts_of
+from stream.deciding.activity import LATE_MS, OLD_MS, ActivityCounter, AnswerTable, DecisionColumns, acts_of
 from stream.deciding.batch import decide_batch
 from stream.deciding.windows import BLOCKS_MAX, NO_NUMBER, Closed, Sign, numbers_of, records_of
 from stream.model.control import BLOCK_NUMBERS, WINDOW_MS, Activity, Party, Tally
 from stream.model.decision import Decision
 from stream.model.fields import Channel, EventKind, Verdict
+from stream.model.times import DAY_MS
 from stream.model.topics import TopicPartition
 from stream.policy.decide import Decider
 from stream.policy.loading import load

@@ -20,12 +20,12 @@ from stream.clock import now_ms
 from stream.enforce.procedures import ids
 from stream.kafka.clients import ConsumerRecord
 from stream.kafka.rights import AUDIT, ENFORCE, FILTER, NOTIFY, SHADOW, WATCH
-from stream.kafka.topics import DAY_MS
 from stream.model import topics
 from stream.model.cases import CaseView, Hold
 from stream.model.codec import decode_as, encode
 from stream.model.control import Complaint, Finding, Party
 from stream.model.registry import Order
+from stream.model.times import DAY_MS
 from stream.model.topics import EVENT_KINDS
 from stream.testbed.processes import WuraoProcess, environment_with, free_ports, http_get, wurao_command
 from tests.audit.test_shadow import NEXT

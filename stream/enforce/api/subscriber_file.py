@@ -22,9 +22,9 @@ from stream.model.control import CaseId, Party, party_key
 from stream.model.fields import Name, Time
 from stream.model.registry import Order
 from stream.model.requests import KeptExpression, RegistryAnswer
+from stream.model.times import DAY_MS
 from stream.registry.erasure import EVIDENCE_KEPT_MS
 
-DAY_MS: Final = 86_400_000
 REQUESTS_KEPT_MS: Final = 8 * DAY_MS
 """Of the registrar's topics, and of null values in compacted ones."""
 

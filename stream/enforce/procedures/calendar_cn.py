@@ -6,7 +6,7 @@ Decree 795, since 2025; the lunar ones as the package `holidays` reckons them), 
 which days are made up for, and when, is announced only in the autumn before. Every answer that rests on such a year
 says so (`known` is False), so that callers can warn.
 
-Days are those of Shanghai, which has kept UTC+8 without summer time since September 1991.
+Days are those of Shanghai.
 """
 
 import tomllib
@@ -20,14 +20,13 @@ import msgspec
 from holidays import country_holidays
 
 from stream.model.schema_fault import schema_fault
+from stream.model.times import DAY_MS, SHANGHAI_MS, day_of
 
 YEAR_FIRST: Final = 2004
 """The first year that the package knows; no case is older."""
 YEAR_LAST: Final = 2060
 """A limit on what is precomputed; far beyond any term that starts now."""
 
-DAY_MS: Final = 86_400_000
-SHANGHAI_MS: Final = 8 * 3_600_000
 _EPOCH: Final = date(1970, 1, 1).toordinal()
 
 SATURDAY: Final = 5
@@ -146,7 +145,7 @@ class WorkingDays:
 
 def ordinal_of(at: int) -> int:
     """The day in Shanghai of a moment, as a proleptic ordinal."""
-    return (at + SHANGHAI_MS) // DAY_MS + _EPOCH
+    return day_of(at) + _EPOCH
 
 
 def month_of(at: int) -> str | None:

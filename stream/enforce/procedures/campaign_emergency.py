@@ -36,10 +36,10 @@ from stream.enforce.procedures.effects import Act, Alert, ClearClock, SendNotice
 from stream.enforce.procedures.engine import Condition, Done, RowBuilder, Turn, breach, fired
 from stream.enforce.procedures.messages import Seconded
 from stream.enforce.procedures.telling import knowing, over
-from stream.enforce.procedures.terms import HOUR_MS, Terms
+from stream.enforce.procedures.terms import Terms
 from stream.model.control import Filing
 from stream.model.registry import Campaign
-from stream.model.times import iso_time
+from stream.model.times import HOUR_MS, iso_time
 from stream.registry import emergency
 
 BASIS: Final = "emergency"

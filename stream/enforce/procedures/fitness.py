@@ -18,7 +18,6 @@ from typing import Final, Literal, NamedTuple
 
 import msgspec
 
-from stream.enforce.procedures.calendar_cn import DAY_MS
 from stream.enforce.procedures.forms import Wrong
 from stream.enforce.procedures.links import links
 from stream.enforce.procedures.regions import COUNTRY, Region, region
@@ -27,6 +26,7 @@ from stream.model.control import Count, Figure, Filing, Level
 from stream.model.fields import CONTACT_DIGITS_MIN, digits_of
 from stream.model.nfkc import nfkc
 from stream.model.registry import Sender
+from stream.model.times import DAY_MS
 from stream.policy.text import SenderIdentity, fold
 from stream.registry import emergency
 

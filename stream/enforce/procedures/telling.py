@@ -36,8 +36,7 @@ from stream.enforce.procedures.engine import (
 )
 from stream.model.control import NO_ADDRESS, Addressee, Delivery, Notice
 from stream.model.fields import EventId, Name, Time
-
-MINUTE_MS: Final = 60_000
+from stream.model.times import MINUTE_MS
 
 SERVE: Final = "serve-notice"
 SERVE_REPORT: Final = "serve-report"

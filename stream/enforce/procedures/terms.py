@@ -15,11 +15,9 @@ from stream.enforce.procedures.calendar_cn import WorkingDays
 from stream.enforce.procedures.clocks import Term
 from stream.model.control import Grounds
 from stream.model.fields import Measure
+from stream.model.times import DAY_MS, HOUR_MS
 from stream.policy.settings import Policy
 from stream.registry.emergency import WINDOW_MS_MAX
-
-HOUR_MS: Final = 3_600_000
-DAY_MS: Final = 24 * HOUR_MS
 
 SETTING: Final = "setting"
 

@@ -22,6 +22,7 @@ from stream.model.cases import BlockedContent, CaseEvent, Discovered, filter_cas
 from stream.model.codec import encode
 from stream.model.control import Finding, Party, party_key
 from stream.model.decision import Decision
+from stream.model.times import day_of
 from stream.policy.numbering import Numbering
 from stream.registry.ownership import owned_form
 from stream.registry.registry import Registry
@@ -38,10 +39,6 @@ EVIDENCE_MAX: Final = 30
 
 PARTIES_MAX: Final = 100_000
 """Parties that a partition remembers, some 200 bytes each; beyond, all are told and forgotten."""
-
-_DAY_MS: Final = 86_400_000
-_SHANGHAI_MS: Final = 8 * 3_600_000
-"""Ahead of UTC."""
 
 
 class BlockedEvent(NamedTuple):
@@ -62,11 +59,6 @@ def party_of(decision: Decision, registry: Registry, numbering: Numbering) -> Pa
         number = owned_form(ownership, number, numbering.plus_country)
     owner = ownership.owner(number) if number else None
     return Party(sender=owner.sender) if owner is not None else Party(number=number or decision.from_)
-
-
-def day_of(moment: int) -> int:
-    """The day of Shanghai in which a moment (milliseconds) lies, counted from 1970."""
-    return (moment + _SHANGHAI_MS) // _DAY_MS
 
 
 @dataclass(slots=True)

@@ -8,11 +8,11 @@ from stream.enforce.cases import decoding
 from stream.enforce.cases.decoding import Arrival, Forward, RecordPosition
 from stream.enforce.procedures import ids
 from stream.enforce.procedures.complaint import Complained
-from stream.enforce.procedures.terms import DAY_MS
 from stream.model import topics
 from stream.model.cases import CaseEvent
 from stream.model.codec import Undecodable, encode
 from stream.model.control import Appeal, Complaint, Party
+from stream.model.times import DAY_MS
 from stream.policy.loading import load
 from tests.enforce.harness import NOW, Record, intake_record
 from tests.filter.harness import PARTITIONS

@@ -11,10 +11,11 @@ from stream.model.codec import decode_as, encode
 from stream.model.control import Party
 from stream.model.decision import Decision
 from stream.model.events import Sms
+from stream.model.times import day_of
 from stream.policy.decide import Decider
 from stream.policy.loading import load
 from stream.registry.registry import Registry
-from stream.warning.rules.blocked import NEEDLE, BlockedEvent, BlockedTallies, day_of, finding_id, party_of
+from stream.warning.rules.blocked import NEEDLE, BlockedEvent, BlockedTallies, finding_id, party_of
 from tests.enforce.procedures.world import TERMS, at
 from tests.filter import cases
 from tests.filter.harness import NOW as EVENT_NOW
