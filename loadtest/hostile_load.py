@@ -11,7 +11,7 @@ import asyncio
 import os
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from hashlib import sha256
 from typing import Final, NamedTuple
@@ -43,7 +43,6 @@ AFTER_S: Final = 1.0
 WHOLE_FOR_CERTAIN: Final = 1 << 16
 """The dead letter of what has no more bytes bears all of them."""
 POLL_MS: Final = 100
-LOOK_S: Final = 0.1
 
 Place = tuple[str, int, int]
 """Topic, partition, offset."""
@@ -109,25 +108,25 @@ class Letters:
         self.repeated: Counter[Place] = Counter()
         self.written_ms = 0
         """when the last of them was written, by its writer's clock"""
-        self.read_ns = 0
-        """when one was last read"""
 
-    async def read(self) -> None:
-        """Read without an end."""
-        while True:
+    async def read(self, wanted: Collection[Place]) -> None:
+        """Read until each of these has its letter, or none has come for so long; and then a little longer."""
+        missing = set(wanted)
+        until_s = time.monotonic() + (LETTERS_S_MAX if missing else AFTER_S)
+        while time.monotonic() < until_s:
             for records in (await self._consumer.getmany(timeout_ms=POLL_MS)).values():
-                self.read_ns = time.monotonic_ns()
-                for record in records:
-                    self._note(record)
+                missing.difference_update([self._note(record) for record in records])
+                until_s = time.monotonic() + (LETTERS_S_MAX if missing else AFTER_S)
 
-    def _note(self, letter: clients.ConsumerRecord) -> None:
+    def _note(self, letter: clients.ConsumerRecord) -> Place:
         headers: dict[str, bytes] = dict(letter.headers)
         place = headers["topic"].decode(), int(headers["partition"]), int(headers["offset"])
         self.written_ms = max(self.written_ms, letter.timestamp)
         if place in self.seen:
             self.repeated[place] += 1
-            return
-        self.seen[place] = headers["error"].decode(), headers.get("value-sha256") or crc32(letter.value or b"")
+        else:
+            self.seen[place] = headers["error"].decode(), headers.get("value-sha256") or crc32(letter.value or b"")
+        return place
 
 
 class Sent(NamedTuple):
@@ -238,14 +237,10 @@ async def send(
             await room.acquire()
             answers.create_task(one(lot))
             sent += len(lot.events)
-    sent_ns = letters.read_ns = time.monotonic_ns()
+    sent_ns = time.monotonic_ns()
     cpu_s = time.process_time() - cpu_s
     wanted = {place for place, one in sender.places.items() if one.kind.reason is not None}
-    async with _reading(letters):
-        # Nobody announces the last one, so it is looked for.
-        while wanted - letters.seen.keys() and time.monotonic_ns() - letters.read_ns < LETTERS_S_MAX * NS_PER_S:  # noqa: ASYNC110
-            await asyncio.sleep(LOOK_S)
-        await asyncio.sleep(AFTER_S)
+    await letters.read(wanted)
     written_ns = letters.written_ms * NS_PER_MS - time.time_ns() + time.monotonic_ns()
     return HostileAccount(
         kinds=by_kind(sender.places, letters.seen, letters.repeated),
@@ -256,18 +251,6 @@ async def send(
         wall_s=(max(sent_ns, written_ns) - begin_ns) / NS_PER_S,
         cpu_s=cpu_s,
     )
-
-
-@asynccontextmanager
-async def _reading(letters: Letters) -> AsyncIterator[None]:
-    """Letters are read meanwhile; what ends that is raised."""
-    reading = asyncio.create_task(letters.read())
-    try:
-        yield
-        if reading.done():
-            reading.result()
-    finally:
-        reading.cancel()
 
 
 @asynccontextmanager

@@ -358,9 +358,9 @@ ARTICLES: Final[tuple[Article, ...]] = (
                     Row("listing", "proposed", "clock"),
                     Clock("object"),
                     Clock("listed"),
-                    "stream/enforce/api/register.py",
+                    "stream/enforce/api/listings.py",
                 ),
-                tests("enforce/api/test_register", "an_entry_is_in_force_from_its_beginning_to_before_its_end")
+                tests("enforce/api/test_listings", "an_entry_is_in_force_from_its_beginning_to_before_its_end")
                 + tests(
                     AUTHORITIES,
                     "nobody_is_listed_before_being_told_and_heard",

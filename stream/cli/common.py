@@ -32,7 +32,7 @@ from stream.feed.text_files import BulkFileError
 from stream.health import Health
 from stream.kafka.clients import KafkaError
 from stream.kafka.reason import reason
-from stream.kafka.registry_client import NoAnswer
+from stream.kafka.registry_client import NoAnswer, NotRead
 from stream.model.answers import json_of
 from stream.policy.toml import PolicyError
 
@@ -55,6 +55,7 @@ _SHOWN: Final = (
     RegistryFileError,
     BulkFileError,
     NoAnswer,
+    NotRead,
 )
 """Errors whose text says what, where and the mend."""
 

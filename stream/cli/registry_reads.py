@@ -2,24 +2,16 @@
 
 import argparse
 from collections.abc import Callable, Coroutine
-from secrets import token_hex
+from typing import Final
 
 from bloom.wills import CHANNELS
 from stream.cli.common import CommandError, add_config, add_json, config_of, failed, print_json, run_guarded
-from stream.clock import now_ms
 from stream.config import Config, ConfigError
 from stream.kafka.registry_client import registry_client
-from stream.model.requests import (
-    Ask,
-    AskOwner,
-    AskSender,
-    OwnerRecord,
-    ReadResult,
-    RegistryRequest,
-    SenderHistory,
-    SenderVersion,
-)
+from stream.model.requests import AskOwner, AskSender, OwnerRecord, SenderHistory, SenderVersion
 from stream.model.times import iso_time, read_time
+
+_ASKER: Final = "wurao registry"
 
 _Work = Callable[[Config, argparse.Namespace], Coroutine[object, object, int]]
 
@@ -76,8 +68,8 @@ async def _owner(config: Config, arguments: argparse.Namespace) -> int:
         at = None if arguments.at is None else read_time(arguments.at)
     except ValueError as error:
         raise CommandError(f"--at: {error}") from error
-    found = await _asked(config, AskOwner(arguments.number, arguments.channel, at))
-    assert isinstance(found, OwnerRecord), "it was asked for"
+    async with registry_client(config, client="wurao-registry") as client:
+        found = await client.read(AskOwner(arguments.number, arguments.channel, at), OwnerRecord, actor=_ASKER)
     if arguments.json:
         print_json(found)
     else:
@@ -86,8 +78,8 @@ async def _owner(config: Config, arguments: argparse.Namespace) -> int:
 
 
 async def _sender(config: Config, arguments: argparse.Namespace) -> int:
-    found = await _asked(config, AskSender(arguments.sender))
-    assert isinstance(found, SenderHistory), "it was asked for"
+    async with registry_client(config, client="wurao-registry") as client:
+        found = await client.read(AskSender(arguments.sender), SenderHistory, actor=_ASKER)
     if arguments.json:
         print_json(found)
         return 0
@@ -104,12 +96,3 @@ def _sentence(version: SenderVersion) -> str:
         return "removed"
     numbers = ", ".join(f"{entry.prefix} ({entry.channel})" for entry in record.numbers)
     return f"{record.name}, {record.status}; {numbers or 'no numbers'}"
-
-
-async def _asked(config: Config, what: Ask) -> ReadResult:
-    """What the registrar answers. Raises `CommandError`, `NoAnswer`."""
-    async with registry_client(config, client="wurao-registry") as client:
-        answer = await client.ask(RegistryRequest(f"read-{token_hex(8)}", now_ms(), "wurao registry", ask=what))
-    if answer.result is None:
-        raise CommandError("; ".join(one.what for one in answer.refusals))
-    return answer.result

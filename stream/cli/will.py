@@ -198,7 +198,7 @@ async def _set(config: Config, arguments: argparse.Namespace) -> int:
             if standing is not None:
                 say(f"wurao will: refused already: {order_rule.sentence(standing)}")
         stated = Statements(unregistered=arguments.unregistered)
-        answer = await client.ask(RegistryRequest(_fresh(), now, actor, (expression,), stated=stated))
+        answer = await client.ask(RegistryRequest(f"will-{token_hex(8)}", now, actor, (expression,), stated=stated))
     for refusal in answer.refusals:
         raise CommandError(f"{'too late: ' * (refusal.code == 'late')}{refusal.what}; nothing was written")
     for name in answer.unknown:
@@ -216,16 +216,9 @@ async def _set(config: Config, arguments: argparse.Namespace) -> int:
 
 
 async def _received(client: RegistryClient, subscriber: str, actor: str) -> Sequence[Received]:
-    """What the registrar has of a subscriber, in order of receipt. Raises `CommandError`, `NoAnswer`."""
-    answer = await client.ask(RegistryRequest(_fresh(), now_ms(), actor, ask=AskSubscriber(subscriber)))
-    if not isinstance(answer.result, SubscriberRecord):
-        raise CommandError("; ".join(one.what for one in answer.refusals))
-    return [Received(one.expression, one.written) for one in answer.result.expressions]
-
-
-def _fresh() -> str:
-    """The id of a request."""
-    return f"will-{token_hex(8)}"
+    """What the registrar has of a subscriber, in order of receipt. Raises `NotRead`, `NoAnswer`."""
+    record = await client.read(AskSubscriber(subscriber), SubscriberRecord, actor=actor)
+    return [Received(one.expression, one.written) for one in record.expressions]
 
 
 def _refused_already(expression: Expression, received: Sequence[Received]) -> Received | None:

@@ -212,13 +212,13 @@ class Import:
         partitions_count = self._config.topics.partitions
         waiting = [_Portion() for _ in range(partitions_count)]
         for path, chunk in chunks:
-            lines = [
-                FileLine(path, line, record)
+            found = [
+                (FileLine(path, line, record), record.subscriber)
                 for line, record in zip(chunk.lines, chunk.records, strict=True)
-                if type(record) is Expression
+                if isinstance(record, Expression)
             ]
-            subscribers = [line.record.subscriber for line in lines]  # type: ignore[union-attr]
-            for line, partition in zip(lines, partitions_of(subscribers, partitions_count).tolist(), strict=True):
+            partitions = partitions_of([subscriber for _, subscriber in found], partitions_count).tolist()
+            for (line, _), partition in zip(found, partitions, strict=True):
                 if (full := waiting[partition].put(line)) is not None:
                     yield partition, full
         for partition, portion in enumerate(waiting):

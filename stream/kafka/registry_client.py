@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator
 from contextlib import asynccontextmanager
 from secrets import token_hex
-from typing import Final, Literal
+from typing import Final, Literal, TypeVar
 
 from aiokafka import AIOKafkaProducer
 
@@ -27,10 +27,14 @@ from stream.kafka.retry import Retry
 from stream.model.codec import Undecodable, encode
 from stream.model.registry import Expression
 from stream.model.requests import (
+    Ask,
     AskOwner,
     AskSubscriber,
+    OwnerRecord,
     RegistryAnswer,
     RegistryRequest,
+    SenderHistory,
+    SubscriberRecord,
     decode_answer,
     digest_of_request,
 )
@@ -53,8 +57,15 @@ Lane = Literal["requests", "bulk"]
 _TOPICS: Final[dict[Lane, str]] = {"requests": REQUESTS, "bulk": BULK}
 
 
+R = TypeVar("R", SubscriberRecord, OwnerRecord, SenderHistory)
+
+
 class NoAnswer(Exception):
     """No registrar answered in time: whether the request was admitted is not known."""
+
+
+class NotRead(Exception):
+    """A registrar answered that it cannot say what was asked: why."""
 
 
 def partition_for(request: RegistryRequest, partitions: int) -> int:
@@ -130,6 +141,14 @@ class RegistryClient:
                 del waiting[digest]
             if not waiting:
                 self._asked.pop(request.id, None)
+
+    async def read(self, what: Ask, kind: type[R], *, actor: str, within_s: float | None = None) -> R:
+        """What the registry has, of the kind that is asked for. Raises `NotRead`, and `NoAnswer` as `ask` does."""
+        name = f"{self._client}-{token_hex(8)}"
+        answer = await self.ask(RegistryRequest(name, now_ms(), actor, ask=what), within_s=within_s)
+        if not isinstance(answer.result, kind):
+            raise NotRead("; ".join(one.what for one in answer.refusals))
+        return answer.result
 
     async def see_somebody(self) -> None:
         """See that a registrar answers, before much is asked. Raises `NoAnswer`."""

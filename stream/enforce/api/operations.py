@@ -13,7 +13,7 @@ from stream.enforce.api import acts, auth, filings, intake, orders
 from stream.enforce.api.api_request import ApiRequest, ConditionalWrite, Expressed, OrderWrite, SendersWrite, Write
 from stream.enforce.api.auth import Role
 from stream.enforce.api.letters_shown import LetterQuery, LetterShown
-from stream.enforce.api.register import ListingQuery
+from stream.enforce.api.listings import ListingQuery
 from stream.enforce.api.registry_reads import OwnerQuery
 from stream.enforce.api.responses import Accepted, CasePage, CaseShown, ListingPage
 from stream.enforce.api.search import CaseQuery

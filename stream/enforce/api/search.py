@@ -97,10 +97,8 @@ def asked(stated: Mapping[str, str], terms: Terms, now: int, caller: Caller) -> 
         raise faulty(*faults)
     _check_rights(query, caller)
     read: dict[str, str | None] = {}
-    kind, _, number = (query.party or "").partition("|")
-    if kind == "number" and number:
-        # As parties are kept; of both channels, since a question names none.
-        read["party"] = party_key(Party(number=number_as_written(number, None, terms.numbering) or number))
+    if query.party is not None:
+        read["party"] = party_as_kept(query.party, terms.numbering)
     if query.subscriber is not None:
         read["subscriber"] = terms.numbering.registrable(query.subscriber)
     if query.mine:
@@ -195,6 +193,14 @@ def is_party(text: str) -> bool:
     """Whether a question names a party as it must."""
     kind, _, name = text.partition("|")
     return kind in ("sender", "number") and bool(name)
+
+
+def party_as_kept(text: str, numbering: Numbering) -> str:
+    """A party that a question names, its number as parties are kept: of both channels, since a question names none."""
+    kind, _, number = text.partition("|")
+    if kind != "number":
+        return text
+    return party_key(Party(number=number_as_written(number, None, numbering) or number))
 
 
 def _states(procedure: ProcedureName | None) -> Iterator[tuple[str, ...]]:

@@ -5,11 +5,10 @@ where it is one that the caller may see.
 """
 
 import asyncio
-import math
 import signal
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from typing import Final
 
 import msgspec
@@ -17,9 +16,9 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from stream import letters, logs
-from stream.clock import WallClock, now_ms
+from stream.clock import WallClock
 from stream.config import Config, ConfigError, keys_of
-from stream.enforce.api import auth, intake, names, permissions, register, registry_reads, request_parsing, search
+from stream.enforce.api import auth, intake, listings, names, permissions, registry_reads, request_parsing, search
 from stream.enforce.api.api_request import ApiRequest, ConditionalWrite, Expressed, OrderWrite, SendersWrite, Write
 from stream.enforce.api.auth import Caller
 from stream.enforce.api.case_feed import CaseFeed
@@ -29,6 +28,7 @@ from stream.enforce.api.looks import look
 from stream.enforce.api.operations import ERASURE, READINGS, WRITINGS, ErasureOperation, ReadOperation, WriteOperation
 from stream.enforce.api.preconditions import IF_MATCH, check_match, tag_of
 from stream.enforce.api.recent import RecentActs, RecentKeys, digest
+from stream.enforce.api.registry_access import RegistryAccess
 from stream.enforce.api.request_parsing import Fields
 from stream.enforce.api.responses import (
     Accepted,
@@ -43,54 +43,34 @@ from stream.enforce.api.responses import (
     forbidden,
     unknown,
 )
-from stream.enforce.api.scopes_written import ScopesWritten
 from stream.enforce.api.shown import shown
 from stream.enforce.api.statistics import MonthQuery
 from stream.enforce.api.subscribers import Subscribers
+from stream.enforce.api.topic_reads import SENDERS_AGE_S_MAX, TopicReads, reading
 from stream.enforce.api.writer import RecordWriter
 from stream.enforce.cases.calendar_file import calendar_file
 from stream.enforce.procedures import settings
-from stream.feed.topic_reader import listings, order_named, registered_senders
 from stream.health import listen
 from stream.http_server import HttpServer, UnreadableBody, body_of, too_many
-from stream.kafka import clients
 from stream.kafka.brokers import Brokers
-from stream.kafka.registry_client import NoAnswer, RegistryClient
 from stream.metrics import ApiMetrics
 from stream.model.accesses import Access
 from stream.model.answers import json_of
-from stream.model.control import Listing
-from stream.model.registry import Order, Sender
-from stream.model.requests import AskSubscriber, RegistryAnswer, RegistryRequest, SubscriberRecord
 from stream.model.topics import ACCESSES
 from stream.policy.loading import load as load_policy
 from stream.rate_limit import RateLimit
 from stream.registry.order_rule import Received
-from stream.registry.registry import Registry
 from stream.reloading_file import reloading_file
 
 log = logs.get(__name__)
 
 IDEMPOTENCY_KEY: Final = "Idempotency-Key"
 IDEMPOTENCY_KEY_CHARACTERS_MAX: Final = 255
-READING_S_MAX: Final = 20.0
-"""How long the topics of senders and of orders may take to read."""
-
-ASKED_AGAIN_MAX: Final = 8
-"""A request that was refused under its Idempotency-Key may be repeated under it, so often: for the registrar, which
-gives a repeat the answer that it got, each is another request."""
-
 UNHEARD: Final = frozenset({401, 429})
 """Statuses of requests that nobody looks into. They come as fast as `http.requests_per_address` lets them, so of each
 status one in ten seconds is logged: a log that a stranger fills loses what it held."""
 
-SENDERS_AGE_S_MAX: Final = 10.0
-"""How long ago they may have been read where it is asked whose a number is."""
-
 WORK_NAMES: Final = frozenset(act.name for act in permissions.WORK)
-
-LISTINGS_AGE_S_MAX: Final = 1.0
-"""How long ago the bad-actor list may have been read: whoever asks again sooner is answered as before."""
 
 DRAIN_S_MAX: Final = 5.0
 """How long requests in flight may take once the API stops."""
@@ -123,15 +103,9 @@ class ApiServer:
         self._writer = RecordWriter(config)
         self._brokers = Brokers(config, client="wurao-api")
         self._beside = AsyncExitStack()
-        self._senders = Registry()
-        """those registered when last read"""
-        self._senders_read = -math.inf
-        """when that began"""
-        self._listings: Sequence[Listing] = ()
-        self._listings_read = -math.inf
-        self._naming, self._ordering, self._listing = asyncio.Lock(), asyncio.Lock(), asyncio.Lock()
-        self._scopes = ScopesWritten()
-        self._registrar = RegistryClient(config, client="wurao-api")
+        self._topics = TopicReads(config)
+        self._ordering = asyncio.Lock()
+        self._registrar = RegistryAccess(config)
         self._rate = RateLimit(config.api.requests_per_token)
         self._unheard = {status: logs.Throttle() for status in UNHEARD}
         self._server = HttpServer(
@@ -142,7 +116,7 @@ class ApiServer:
             drain_s=DRAIN_S_MAX,
         )
         self._subscribers = Subscribers(
-            config, self._terms, ask=self._ask, record=self._write_access, writer=self._writer
+            config, self._terms, registrar=self._registrar, record=self._write_access, writer=self._writer
         )
         self._beginning: asyncio.Task[None] | None = None
         self._following: asyncio.Task[None] | None = None
@@ -155,10 +129,10 @@ class ApiServer:
         listening = listen(self._config.api.host, self._config.api.port, setting="api.port")
         server = self._server
         app = server.app
-        for reading in READINGS:
-            app.router.add_get(reading.path, self._handler(reading), name=reading.name)
-        for writing in WRITINGS:
-            app.router.add_post(writing.path, self._handler(writing), name=writing.name)
+        for read in READINGS:
+            app.router.add_get(read.path, self._handler(read), name=read.name)
+        for write in WRITINGS:
+            app.router.add_post(write.path, self._handler(write), name=write.name)
         app.router.add_post(ERASURE.path, self._handler(ERASURE), name=ERASURE.name)
         app.router.add_get("/healthz", self._alive)
         app.router.add_get("/readyz", self._readiness)
@@ -249,14 +223,14 @@ class ApiServer:
     async def _of_registry(self, operation: Operation, request: web.Request, caller: Caller) -> msgspec.Struct:
         """What the registrar is asked for: of one person, or whose a number is, or of a sender. Raises `Problem`."""
         if operation.name == "show-owner":
-            return await registry_reads.owner(self._ask, request.match_info["number"], request.query, caller)
+            return await registry_reads.owner(self._registrar, request.match_info["number"], request.query, caller)
         if operation.name == "show-sender":
-            return await registry_reads.sender(self._ask, request.match_info["sender"], caller)
+            return await registry_reads.sender(self._registrar, request.match_info["sender"], caller)
         number, now = request.match_info["number"], self._clock.now()
         stated: Fields = dict(request.query)
         if operation is ERASURE:
             stated = request_parsing.json_object(await self._body(request))
-        async with self._reading("what is kept of this subscriber"):
+        async with reading("what is kept of this subscriber"):
             if operation is ERASURE:
                 return await self._subscribers.erase(number, stated, caller, now)
             if operation.name == "show-subscriber":
@@ -278,17 +252,14 @@ class ApiServer:
 
     async def _page(self, index: CaseIndex, stated: Mapping[str, str], caller: Caller) -> CasePage:
         query = search.asked(stated, self._terms, self._clock.now(), caller)
-        registry = await self._registered() if query.owner_of is not None else None
+        registry = await self._topics.senders() if query.owner_of is not None else None
         lines, after = index.page(query, caller, search.found(query, self._terms.numbering, registry))
         await self._record(caller, "list-cases", [line.case for line in lines], asked=stated)
         return CasePage(tuple(lines), after)
 
     async def _listing_page(self, stated: Mapping[str, str], caller: Caller) -> ListingPage:
-        async with self._reading("the bad-actor list"), self._listing:
-            if self._listings_read < time.monotonic() - LISTINGS_AGE_S_MAX:
-                self._listings, self._listings_read = await listings(self._config, client="wurao-api"), time.monotonic()
-        now, numbering = self._clock.now(), self._terms.numbering
-        page = register.page(self._listings, stated, caller=caller, now=now, numbering=numbering)
+        entries, now = await self._topics.listings(), self._clock.now()
+        page = listings.page(entries, stated, caller=caller, now=now, numbering=self._terms.numbering)
         await self._record(caller, "list-listings", [one.listing for one in page.listings], asked=stated)
         return page
 
@@ -324,59 +295,30 @@ class ApiServer:
         write = operation.make(request)
         if isinstance(write, OrderWrite):
             async with self._ordering:  # so that of two ends of one order the second is held to the first
-                plain = write.resolve(await self._order(write.order))
+                plain = write.resolve(await self._topics.order(write.order))
                 await self._writer.write(plain)
             return plain.answer
         # Before anything is waited for: the case that was looked at is as it stands.
         act = self._act(request) if operation.name == "decide" else None
         try:
             if isinstance(write, SendersWrite):
-                write = write.resolve(await self._registered(age_s_max=0.0 if write.fresh else SENDERS_AGE_S_MAX))
+                write = write.resolve(await self._topics.senders(age_s_max=0.0 if write.fresh else SENDERS_AGE_S_MAX))
             if isinstance(write, ConditionalWrite):
-                write = write.resolve(await self._received(write.subscriber, request.caller.actor))
+                record = await self._registrar.record_of(write.subscriber, request.caller)
+                write = write.resolve([Received(one.expression, one.written) for one in record.expressions])
         except Problem:
             self._acts.taken(request.case, act)  # it comes to nothing
             raise
         if isinstance(write, Expressed):
-            await self._express(write, request)
+            answer = await self._registrar.express(write.expression, request.caller, request=request.id)
+            intake.expressed(answer, self._terms.categories)
             return write.answer
         await self._writer.write(write)
         if write.register is None:
             return write.answer
-        why = await self._register(write.register.sender, request.caller.actor)
+        why = await self._registrar.register(write.register.sender, request.caller)
+        self._topics.forget_senders()
         return write.answer if why is None else write.register.failed(why)
-
-    async def _register(self, sender: Sender, actor: str) -> str | None:
-        """Have a sender's record admitted; why it was not, where it was not."""
-        try:
-            answer = await self._ask(RegistryRequest(names.fresh(), now_ms(), actor, (sender,)))
-        except Problem as problem:
-            return problem.refusal.reason
-        self._senders_read = -math.inf
-        return "; ".join(one.what for one in answer.refusals) or None
-
-    async def _express(self, wanted: Expressed, request: ApiRequest) -> None:
-        """Have it admitted. Raises `Problem`."""
-        if refused := self._scopes.refusal(wanted.expression):
-            raise Problem(409, Refusal("too-many", refused))
-        began, actor = now_ms(), request.caller.actor
-        for attempt in range(ASKED_AGAIN_MAX):
-            # The id is made of key and body, so that these are alike in a repeat, whatever the moment that it states.
-            asked = RegistryRequest(f"{request.id}.{attempt}", now_ms(), actor, (wanted.expression,), content=0)
-            answer = await self._ask(asked)
-            refused_before = answer.refused and answer.decided < began
-            if not refused_before or attempt == ASKED_AGAIN_MAX - 1:
-                intake.expressed(answer, self._terms.categories)
-                return
-
-    async def _ask(self, asked: RegistryRequest) -> RegistryAnswer:
-        """Ask the registrar. Raises `Problem` 503 where none answers."""
-        try:
-            return await self._registrar.ask(asked, within_s=self._config.api.write_timeout_ms / 1000)
-        except (NoAnswer, clients.KafkaError, OSError) as error:
-            log.warning("a request to the registrar was not answered", error=repr(error))
-            mend = "ask again, under the same Idempotency-Key if there was one"
-            raise Problem(503, Refusal("not-ready", f"{error}; {mend}")) from error
 
     def _act(self, request: ApiRequest) -> str:
         """The event's id. Raises `Problem` 409 where another act on the case is under way and not taken yet."""
@@ -392,41 +334,6 @@ class ApiServer:
     async def _body(self, request: web.Request) -> bytes:
         http, api = self._config.http, self._config.api
         return await body_of(request, timeout_ms=http.body_timeout_ms, bytes_max=api.body_bytes_max)
-
-    async def _registered(self, *, age_s_max: float = SENDERS_AGE_S_MAX) -> Registry:
-        """Whose numbers are whose, as of some seconds ago at most; read once for all who ask. Raises `Problem` 503."""
-        asked = time.monotonic()
-        if self._senders_read < asked - age_s_max:
-            async with self._reading("the registered senders"), self._naming:
-                if self._senders_read < asked - age_s_max:
-                    began = time.monotonic()
-                    self._senders = await registered_senders(self._config, client="wurao-api")
-                    self._senders_read = began
-        return self._senders
-
-    async def _received(self, subscriber: str, actor: str) -> Sequence[Received]:
-        """What the registrar has of a subscriber. Raises `Problem` 503."""
-        asked = RegistryRequest(names.fresh(), now_ms(), actor, ask=AskSubscriber(subscriber))
-        answer = await self._ask(asked)
-        if not isinstance(answer.result, SubscriberRecord):
-            raise Problem(503, Refusal("not-ready", "; ".join(one.what for one in answer.refusals)))
-        return [Received(one.expression, one.written) for one in answer.result.expressions]
-
-    async def _order(self, order: str) -> Order | None:
-        """What stands under an order's id. Raises `Problem` 503."""
-        async with self._reading("the orders"):
-            return await order_named(self._config, order, client="wurao-api")
-
-    @asynccontextmanager
-    async def _reading(self, what: str) -> AsyncIterator[None]:
-        """Raise `Problem` 503 where what is read within cannot be, within a bound."""
-        try:
-            async with asyncio.timeout(READING_S_MAX):
-                yield
-        except (TimeoutError, clients.KafkaError, OSError) as error:
-            log.warning("what a request depends on could not be read", what=what, error=repr(error))
-            reason = f"{what} cannot be read now, and nothing was written; ask again"
-            raise Problem(503, Refusal("not-ready", reason)) from error
 
     def _caller(self, request: web.Request) -> Caller:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")

@@ -9,13 +9,13 @@ from collections.abc import Awaitable, Callable
 import msgspec
 
 from bloom.number import masked
-from stream.clock import now_ms
 from stream.config import Config
-from stream.enforce.api import looks, names, request_parsing
+from stream.enforce.api import looks, request_parsing
 from stream.enforce.api import subscriber_file as files
 from stream.enforce.api.auth import Caller
+from stream.enforce.api.registry_access import RegistryAccess
 from stream.enforce.api.request_parsing import Fields
-from stream.enforce.api.responses import Fault, Problem, Refusal, faulty, forbidden
+from stream.enforce.api.responses import Fault, faulty, forbidden
 from stream.enforce.api.subscriber_file import Erased, SubscriberFile
 from stream.enforce.api.subscriber_records import orders_on, views_naming
 from stream.enforce.api.writer import RecordWriter
@@ -23,13 +23,11 @@ from stream.enforce.procedures.forms import PERSON, FormContext
 from stream.enforce.procedures.terms import Terms
 from stream.model.accesses import Access
 from stream.model.fields import Name
-from stream.model.requests import AskSubscriber, RegistryAnswer, RegistryRequest, SubscriberRecord
+from stream.model.requests import SubscriberRecord
 from stream.model.topics import CASES
 
 CLIENT = "wurao-api-subscribers"
 
-Ask = Callable[[RegistryRequest], Awaitable[RegistryAnswer]]
-"""Asks the registrar; raises `Problem` 503 where none answers."""
 Record = Callable[[Access], Awaitable[None]]
 """Writes who was shown what; raises `Problem` 503."""
 
@@ -43,15 +41,17 @@ class Reasoned(msgspec.Struct, frozen=True):
 class Subscribers:
     """What the API does with one person's records. `moment` is milliseconds since the epoch."""
 
-    def __init__(self, config: Config, terms: Terms, *, ask: Ask, record: Record, writer: RecordWriter) -> None:
+    def __init__(
+        self, config: Config, terms: Terms, *, registrar: RegistryAccess, record: Record, writer: RecordWriter
+    ) -> None:
         self._config, self._terms = config, terms
-        self._ask, self._record, self._writer = ask, record, writer
+        self._registrar, self._record, self._writer = registrar, record, writer
 
     async def show(self, number: str, stated: Fields, caller: Caller, moment: int) -> SubscriberRecord:
         """What the person said, and which of it counts, once it is recorded that it was asked for. Raises `Problem`."""
         subscriber = self._whom(number, caller)
         reason = self._reason(stated, moment)
-        found = await self._record_of(subscriber, caller)
+        found = await self._registrar.record_of(subscriber, caller)
         hidden = masked(subscriber)
         await self._record(looks.look(caller, moment, operation="show-subscriber", subscriber=hidden, reason=reason))
         return found
@@ -60,7 +60,7 @@ class Subscribers:
         """The person's file, once it is recorded that it was asked for. Raises `Problem`, `KafkaError`."""
         subscriber = self._whom(number, caller)
         reason = self._reason(stated, moment)
-        known = await self._record_of(subscriber, caller)
+        known = await self._registrar.record_of(subscriber, caller)
         views = await views_naming(self._config, subscriber, client=CLIENT)
         orders = await orders_on(self._config, subscriber, client=CLIENT)
         file = files.file_of(
@@ -91,9 +91,7 @@ class Subscribers:
         erasable = files.erasable(subscriber, views, moment, self._terms.settings)
         happened = looks.look(caller, moment, operation="erase-subscriber", reason=reason)
         await self._record(happened)
-        answer = await self._ask(RegistryRequest(names.fresh(), now_ms(), caller.actor, erase=subscriber))
-        if answer.refused:
-            raise _not_admitted(answer)
+        answer = await self._registrar.erase(subscriber, caller)
         for case in erasable.gone:
             await self._writer.erase(CASES, case)
         return Erased(
@@ -103,12 +101,6 @@ class Subscribers:
             cases_count=len(erasable.gone),
             kept=(*files.of_registry(answer), *erasable.kept, *files.elsewhere(moment, self._config)),
         )
-
-    async def _record_of(self, subscriber: str, caller: Caller) -> SubscriberRecord:
-        answer = await self._ask(RegistryRequest(names.fresh(), now_ms(), caller.actor, ask=AskSubscriber(subscriber)))
-        if not isinstance(answer.result, SubscriberRecord):
-            raise _not_admitted(answer)
-        return answer.result
 
     def _reason(self, stated: Fields, moment: int) -> str:
         reading = FormContext(self._terms.numbering, moment)
@@ -122,7 +114,3 @@ class Subscribers:
         if not caller.acts_for_subscriber(subscriber):
             raise forbidden("a subscriber's agent speaks for the subscribers of its scope, and this number is none")
         return subscriber
-
-
-def _not_admitted(answer: RegistryAnswer) -> Problem:
-    return Problem(503, Refusal("not-ready", "; ".join(one.what for one in answer.refusals)))

@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from bloom.partition import partition_of
 from stream.config import Config
 from stream.enforce.api import ApiServer
+from stream.enforce.api.topic_reads import TopicReads
 from stream.enforce.procedures.forms import PERSON
 from stream.enforce.procedures.terms import Settings
 from stream.model import topics
@@ -290,13 +291,13 @@ async def test_an_act_is_on_the_case_as_it_was_shown(config: Config) -> None:
 async def test_an_act_is_under_way_from_when_its_case_was_looked_at(
     config: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    registered, asked, go = ApiServer._registered, asyncio.Event(), asyncio.Event()
+    senders, asked, go = TopicReads.senders, asyncio.Event(), asyncio.Event()
 
-    async def slowly(api: ApiServer, *, age_s_max: float = 0.0) -> Registry:
+    async def slowly(topics: TopicReads, *, age_s_max: float = 0.0) -> Registry:
         if not asked.is_set():
             asked.set()
             await go.wait()
-        return await registered(api, age_s_max=age_s_max)
+        return await senders(topics, age_s_max=age_s_max)
 
     verified = {"result": "confirmed", "detail": "it was so"}
     await register(config, ORG_9=str(COMPLAINT["from"]))
@@ -306,7 +307,7 @@ async def test_an_act_is_under_way_from_when_its_case_was_looked_at(
         await client.show(filed.case, state="received")
         await client.act(filed.case, "forwarded", by="centre", to="ORG-9")
         await client.show(filed.case, state="forwarded")
-        monkeypatch.setattr(ApiServer, "_registered", slowly)
+        monkeypatch.setattr(TopicReads, "senders", slowly)
         for first, status in (({**verified, "party": {"sender": "ORG-1"}}, 400), (verified, 202)):
             asked.clear()
             go.clear()

@@ -11,11 +11,10 @@ import msgspec
 from stream.enforce.api import request_parsing
 from stream.enforce.api.auth import Caller
 from stream.enforce.api.responses import Fault, ListingPage, faulty, forbidden
-from stream.enforce.api.search import PARTY_MEND, PARTY_NEEDED, is_party
+from stream.enforce.api.search import PARTY_MEND, PARTY_NEEDED, is_party, party_as_kept
 from stream.enforce.api.shown import shown_party
-from stream.model.control import Listing, Party, party_key
+from stream.model.control import Listing, party_key
 from stream.policy.numbering import Numbering
-from stream.registry.admission import number_as_written
 
 PAGE_MAX = 500
 
@@ -41,19 +40,15 @@ def page(
     query = request_parsing.query(stated, ListingQuery)
     if query.party and not is_party(query.party):
         raise faulty(Fault("party", PARTY_NEEDED, PARTY_MEND))
-    kind, _, number = (query.party or "").partition("|")
-    if kind == "number" and caller.role == "read-only":
+    if query.party and query.party.startswith("number|") and caller.role == "read-only":
         raise forbidden("a read-only sees no numbers whole, and searches by none: leave out party")
-    if kind == "number" and number:  # as parties are kept
-        query = msgspec.structs.replace(
-            query, party=party_key(Party(number=number_as_written(number, None, numbering) or number))
-        )
+    party = party_as_kept(query.party, numbering) if query.party is not None else None
     found = sorted(
         (
             one
             for one in entries
             if (query.ended or one.from_ <= now < one.until)
-            and query.party in (None, party_key(one.party))
+            and party in (None, party_key(one.party))
             and (query.after is None or one.listing > query.after)
         ),
         key=lambda one: one.listing,

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from stream.enforce.api import register
+from stream.enforce.api import listings
 from stream.enforce.api.auth import Caller
 from stream.enforce.api.responses import Problem
 from stream.model.control import Listing, Party
@@ -17,7 +17,7 @@ DESK = Caller("desk", "desk:17")
 
 
 def asked(now: int = 10, **stated: str) -> tuple[list[str], str | None]:
-    found = register.page(ENTRIES, stated, caller=DESK, now=now, numbering=load(None).numbering)
+    found = listings.page(ENTRIES, stated, caller=DESK, now=now, numbering=load(None).numbering)
     return [one.listing for one in found.listings], found.after
 
 
@@ -44,5 +44,5 @@ def test_who_is_shown_numbers_masked_asks_for_none() -> None:
     listed = msgspec.structs.replace(ENTRIES[0], party=Party(number="+8613800138000"))
     for entries in ([listed], []):
         with pytest.raises(Problem) as refused:
-            register.page(entries, {"party": "number|+8613800138000"}, caller=auditor, now=9, numbering=numbering)
+            listings.page(entries, {"party": "number|+8613800138000"}, caller=auditor, now=9, numbering=numbering)
         assert refused.value.status == 403, "whether it is listed or not"
