@@ -5,21 +5,15 @@ from typing import Final
 from stream.letters import wording
 from stream.letters.template import Kind, Templates, filled
 from stream.letters.wording import one_line
-from stream.model.control import Notice, NoticeSubject
+from stream.model.control import Notice
 from stream.model.hiding import hidden
 
-_KINDS: Final[dict[NoticeSubject, Kind]] = {
-    "measure": "measure",
-    "measure-ended": "measure-ended",
-    "missing": "missing",
-    "answer": "answer",
-    "listing": "listing",
-}
 _DECISIONS: Final[dict[str | None, Kind]] = {
     "disputes": "decision-dispute",
     "public-interest": "decision-campaign",
     "emergency": "decision-campaign",
 }
+"""Letters of decisions, by their basis; all others are of appeals."""
 _ADDRESSED: Final = {
     "sender": ("你方", "{}"),
     "number": ("你方", "号码{}"),
@@ -29,15 +23,12 @@ _ADDRESSED: Final = {
 }
 """By the kind of addressee: how it is addressed, and how its id is written."""
 
-
 _OF_MEASURES: Final[tuple[Kind, ...]] = ("measure", "measure-ended")
 
 
 def kind_of(notice: Notice) -> Kind:
     """Which letter a notice makes."""
-    if notice.subject == "decision":
-        return _DECISIONS.get(notice.basis, "decision-appeal")
-    return _KINDS[notice.subject]
+    return _DECISIONS.get(notice.basis, "decision-appeal") if notice.subject == "decision" else notice.subject
 
 
 def written(notice: Notice, templates: Templates, *, masked: bool = False) -> str:
@@ -49,7 +40,8 @@ def written(notice: Notice, templates: Templates, *, masked: bool = False) -> st
     to, _, name = notice.to.partition("|")
     you, named = _ADDRESSED.get(to, ("你方", "{}"))
     text = str if to in ("subscriber", "complaint") else hidden
-    is_grounds = notice.subject == "measure" and notice.reason in wording.GROUNDS
+    is_measure = notice.subject == "measure"
+    incident = _incident(notice) if is_measure else ""
     values = {
         "addressee": notice.addressee or named.replace("{}", name),
         "you": you,
@@ -58,13 +50,13 @@ def written(notice: Notice, templates: Templates, *, masked: bool = False) -> st
         "date": wording.day(notice.time),
         "regulation": wording.REGULATION,
         "article": _article(notice, kind),
-        "incident": _incident(notice) if is_grounds else "",
-        "reason": "" if is_grounds else text(wording.sentence(notice.reason)),
+        "incident": incident,
+        "reason": "" if incident else text(wording.sentence(notice.reason)),
         "measure": wording.MEASURES[notice.measure] if notice.measure else "",
         "channel": wording.CHANNELS[notice.channel] if notice.channel or kind in _OF_MEASURES else "",
         "outcome": wording.OUTCOMES[notice.outcome] if notice.outcome else "",
-        "effect": _effect(notice),
-        "duration": _duration(notice) if notice.subject == "measure" else "",
+        "effect": _effect(notice) if is_measure else "",
+        "duration": _duration(notice) if is_measure else "",
         "at": wording.minute(notice.at) if notice.at is not None else "",
         "number": notice.number or "",
         "evidence": "、".join(one if kind == "listing" else text(one) for one in notice.evidence),
@@ -84,13 +76,12 @@ def _article(notice: Notice, kind: Kind) -> str:
 
 
 def _incident(notice: Notice) -> str:
-    found = next(says for grounds, says in wording.GROUNDS.items() if grounds == notice.reason)
-    return f"{wording.day(notice.at)}，{found}" if notice.at is not None else found
+    """What was found, and when; nothing where the reason is in a person's words."""
+    found = next((says for grounds, says in wording.GROUNDS.items() if grounds == notice.reason), "")
+    return f"{wording.day(notice.at)}，{found}" if found and notice.at is not None else found
 
 
 def _effect(notice: Notice) -> str:
-    if notice.subject != "measure":
-        return ""
     if notice.grace_ms is None:
         return f"自{wording.day(notice.time)}起执行"
     if notice.grace_ms == 0:

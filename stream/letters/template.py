@@ -68,6 +68,9 @@ NEEDED: Final[dict[Kind, tuple[str, ...]]] = {
 """What a letter must say: whoever was sent one without it counts as notified, and was told nothing."""
 
 CHARACTERS_MAX: Final = 10_000
+"""Of a template: thirty times the longest of ours."""
+
+_NAMES: Final = ", ".join(f"{{{name}}}" for name in PLACEHOLDERS)
 _PLACEHOLDER: Final = re.compile(r"\{([^{}\n]*)\}")
 
 
@@ -125,16 +128,12 @@ def _check(template: str, where: str) -> None:
     if len(template) > CHARACTERS_MAX:
         raise ConfigError(f"{where}: {len(template):,} characters; keep it within {CHARACTERS_MAX:,}")
     for number, line in enumerate(template.splitlines(), start=1):
-        left = line
-        for found in _PLACEHOLDER.finditer(line):
-            left = left.replace(found[0], "", 1)
-            if found[1] not in PLACEHOLDERS:
-                raise ConfigError(f"{where}: line {number}: no placeholder {found[0]}; there are {_NAMES}")
+        for name in _PLACEHOLDER.findall(line):
+            if name not in PLACEHOLDERS:
+                raise ConfigError(f"{where}: line {number}: no placeholder {{{name}}}; there are {_NAMES}")
+        left = _PLACEHOLDER.sub("", line)
         if "{" in left or "}" in left:
             raise ConfigError(f"{where}: line {number}: a brace without its other; a placeholder is one of {_NAMES}")
-
-
-_NAMES: Final = ", ".join(f"{{{name}}}" for name in PLACEHOLDERS)
 
 
 def filled(template: str, values: Mapping[str, str]) -> str:

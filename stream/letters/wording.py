@@ -12,13 +12,16 @@ from stream.model.fields import Channel, Measure
 from stream.model.times import DAY_MS, HOUR_MS, MINUTE_MS, in_shanghai
 
 REGULATION: Final = "《通信短信息和语音呼叫服务管理规定（征求意见稿）》"
+"""The title of the draft of 31 August 2020."""
 
 CHANNELS: Final[dict[Channel | None, str]] = {"sms": "短信息", "call": "语音呼叫", None: "短信息和语音呼叫"}
+"""By channel; of a measure, where none is stated, it is both."""
 MEASURES: Final[dict[Measure, str]] = {
     "suspend": "暂停提供通信服务",
     "stop": "停止商业性短信息发送和商业性语音呼叫",
     "limit": "限制新增通信资源",
 }
+"""After Article 22."""
 GROUNDS: Final[dict[Grounds, str]] = {
     "blocked-share": "你方发送短信息或者拨打电话因违反规定被拦截的比例异常",
     "burst": "你方短时间内发送短信息或者拨打电话的数量异常",
@@ -32,6 +35,7 @@ GROUNDS: Final[dict[Grounds, str]] = {
     "regulator-order": "电信管理机构责令对你方采取措施",
     "inspection": "监督检查中发现你方违反规定",
 }
+"""What was found, as the party is told it."""
 MEASURE_ARTICLES: Final = {
     "prohibited-content": "第二十二条、第三十二条",
     "regulator-order": "第二十二条、第三十七条",
@@ -46,6 +50,7 @@ ARTICLES: Final = {
     "bad-actors": "第三十六条",
     "measures": MEASURE_ARTICLE,
 }
+"""Of all that is no measure, by its basis."""
 OUTCOMES: Final[dict[NoticeOutcome, str]] = {
     "for-party": "申诉成立，撤销对你方作出的决定",
     "for-measure": "申诉不成立，维持对你方作出的决定",
@@ -98,8 +103,9 @@ FIELDS: Final = {
     "party": "对方",
     "about": "投诉事项",
 }
-"""What a notice asks for, by the field's name; a complaint's `from` is a number (`NUMBER_FROM`)."""
-NUMBER_FROM: Final = "对方号码"
+"""What a notice asks for, by the field's name."""
+_FIELDS_OF_USERS: Final = FIELDS | {"from": "对方号码"}
+"""The same of a complaint or dispute, whose `from` is a number."""
 
 _FAULTS: Final = tuple(
     (re.compile(pattern), says)
@@ -160,6 +166,7 @@ RATES: Final = {
     "personal-as-platform": "接收用户数",
     "disguised-as-service": "退订提示比例",
 }
+"""What a rule of early warning holds against its limit, by the rule's name: shares, multiples, counts."""
 
 
 def day(moment: int) -> str:
@@ -203,7 +210,7 @@ def asked(lack: str, *, of_filing: bool) -> str:
     if whole is not None:
         return whole
     named, _, wrong = lack.partition(": ")
-    fields = FIELDS if of_filing else {**FIELDS, "from": NUMBER_FROM}
+    fields = FIELDS if of_filing else _FIELDS_OF_USERS
     name = "或者".join(fields.get(one, one) for one in named.split(" or "))
     return f"{name}：{_fault(wrong)}" if wrong else name
 

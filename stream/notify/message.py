@@ -13,8 +13,10 @@ from typing import Final
 from urllib.parse import quote
 
 from stream.letters import Templates, written
+from stream.letters.wording import one_line
 from stream.model.codec import encode
 from stream.model.control import Figure, Letter, Notice, NoticeSubject, Report, letter_id
+from stream.model.fields import Measure
 from stream.model.times import HOUR_MS
 
 _SUBJECTS: Final[dict[NoticeSubject, str]] = {
@@ -26,7 +28,7 @@ _SUBJECTS: Final[dict[NoticeSubject, str]] = {
     "listing": "不良名单告知 / Notice of a listing",
 }
 _REPORT: Final = "报告 / Report"
-_MEASURES: Final = {
+_MEASURES: Final[dict[Measure, str]] = {
     "suspend": "suspension of all traffic",
     "stop": "stop of commercial traffic",
     "limit": "no new communication resources",
@@ -42,7 +44,7 @@ def mail_of(letter: Letter, templates: Templates, *, to: str, sender: str) -> by
     message["Date"] = formatdate(letter.time / 1000)  # when it was made: attempts have records of their own
     message["From"] = sender
     message["To"] = to
-    message["Subject"] = f"{subject} [{_one_line(letter.case)}]"
+    message["Subject"] = f"{subject} [{one_line(letter.case)}]"
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office answers to these
     if isinstance(letter, Notice):
         text = f"{written(letter, templates)}\n----\n{_lines(_of_notice(letter))}"
@@ -66,7 +68,7 @@ _Stated = list[tuple[str, str | None]]
 
 
 def _lines(stated: _Stated) -> str:
-    return "".join(f"{label}: {_one_line(value)}\n" for label, value in stated if value)
+    return "".join(f"{label}: {one_line(value)}\n" for label, value in stated if value)
 
 
 def _of_report(report: Report) -> _Stated:
@@ -87,7 +89,7 @@ def _of_notice(notice: Notice) -> _Stated:
         ("reason", notice.reason),
         ("basis", notice.basis),
         ("measure", _MEASURES[notice.measure] if notice.measure else None),
-        ("in force", _grace(notice)),
+        ("in force", _in_force(notice)),
         ("missing", ", ".join(notice.missing) or None),
         ("figures", "; ".join(_figure(figure) for figure in notice.figures) or None),
         ("evidence", ", ".join(notice.evidence) or None),
@@ -95,19 +97,12 @@ def _of_notice(notice: Notice) -> _Stated:
     ]
 
 
-def _grace(notice: Notice) -> str | None:
+def _in_force(notice: Notice) -> str | None:
     if notice.subject != "measure":
         return None
-    if not notice.grace_ms:
-        return "at once"
-    hours = notice.grace_ms / HOUR_MS
-    return f"{hours:g} hours after this notice"
+    return f"{notice.grace_ms / HOUR_MS:g} hours after this notice" if notice.grace_ms else "at once"
 
 
 def _figure(figure: Figure) -> str:
     limit = "" if figure.limit is None else f" (limit {figure.limit:g})"
     return f"{figure.name} {figure.value:g}{limit}"
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())

@@ -27,6 +27,7 @@ import aiohttp
 from stream import logs
 from stream.config import ConfigError, ConnectorConfig
 from stream.letters import Templates
+from stream.letters.wording import one_line
 from stream.model.codec import encode
 from stream.model.control import Letter, letter_id
 from stream.model.hiding import hidden
@@ -226,4 +227,4 @@ def _reason(error: BaseException) -> str:
 
 
 def _shortened(reason: str) -> str:
-    return " ".join(hidden(reason).split())[:DETAIL_CHARACTERS_MAX]
+    return one_line(hidden(reason))[:DETAIL_CHARACTERS_MAX]
