@@ -38,7 +38,7 @@ ARTICLES: Final[tuple[Article, ...]] = (
                 "A carrier, MVNO or provider that finds somebody in breach of the rules stops it.",
                 "发现违规及时制止",
                 (
-                    "stream/warning/watch.py",
+                    "stream/warning/judge.py",
                     "stream/enforce/procedures/escalation.py",
                     Row("measure", "new", "found"),
                     Rule("7"),

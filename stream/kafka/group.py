@@ -33,25 +33,25 @@ async def stay_member(
     *,
     until: asyncio.Event,
     renew: Callable[[], Coroutine[object, object, object]],
-    is_serving: Callable[[], bool],
-    lapse: Callable[[], None],
-    retry: Retry,
+    serving: asyncio.Event,
+    log: logs.Log,
 ) -> None:
     """Be a member until the event is set: while the broker fails, pause, and begin again by `be_member`.
 
-    `renew` is awaited where topics were recreated. `is_serving` says whether it got so far that what fails now is a new
-    failure; `lapse` is called whenever it is no member any more. Raises what `be_member` does beside these two.
+    `renew` is awaited where topics were recreated. `be_member` sets `serving` once it got so far that what fails then
+    is a new failure; it is cleared here whenever it is no member any more. Raises what else `be_member` does.
     """
+    retry = Retry(log, "the broker fails; starting again")
     while not until.is_set():
         try:
             await be_member()
         except TopicsChanged:
-            lapse()
+            serving.clear()
             await work_until(until, renew(), within_s=0)
         except (KafkaError, OSError) as error:
-            if is_serving():
+            if serving.is_set():
                 retry.begin_anew()
-            lapse()
+            serving.clear()
             await work_until(until, retry.after(error), within_s=0)
 
 

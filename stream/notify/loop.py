@@ -27,7 +27,6 @@ from stream.kafka.closing import close_within, work_until
 from stream.kafka.group import RebalanceListener, commit_owned, committed, stay_member
 from stream.kafka.identity import ClusterIdentity
 from stream.kafka.reach import reach
-from stream.kafka.retry import Retry
 from stream.kafka.rights import NOTIFY
 from stream.metrics import NotifyMetrics
 from stream.model.codec import Undecodable, decode_as
@@ -128,9 +127,8 @@ class NoticeConnector:
             partial(self._serve, identity),
             until=self._stopping,
             renew=partial(self._renew, identity),
-            is_serving=self._caught_up.is_set,
-            lapse=self._caught_up.clear,
-            retry=Retry(log, "the broker fails; starting again"),
+            serving=self._caught_up,
+            log=log,
         )
 
     async def _renew(self, identity: ClusterIdentity) -> None:

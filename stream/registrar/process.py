@@ -27,7 +27,6 @@ from stream.kafka.group import RebalanceListener, stay_member
 from stream.kafka.identity import ClusterIdentity
 from stream.kafka.offsets import Offsets
 from stream.kafka.reach import reach
-from stream.kafka.retry import Retry
 from stream.metrics import RegistrarMetrics
 from stream.model.topics import ANSWERS, BULK, DEAD_LETTER, EXPRESSIONS, REQUESTS
 from stream.policy.settings import Policy
@@ -64,8 +63,8 @@ class Registrar:
         self._partitions: dict[int, Partition] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._around: Surroundings | None = None
-        self._member = False
-        """whether the group has assigned partitions, if only none"""
+        self._member = asyncio.Event()
+        """set while the group has assigned partitions, if only none"""
         self._stopping = asyncio.Event()
         self._changed = asyncio.Event()
         """set when tasks came: whoever watches them looks again"""
@@ -83,7 +82,7 @@ class Registrar:
             return "no broker has answered yet"
         if (wrong := self._identity.not_ready()) is not None:
             return wrong
-        if not self._member:
+        if not self._member.is_set():
             return "a rebalance is under way"
         whys = [partition.not_ready for partition in self._partitions.values() if partition.not_ready is not None]
         return "; ".join(whys) or None
@@ -114,13 +113,9 @@ class Registrar:
             partial(self._be_member, identity),
             until=self._stopping,
             renew=identity.renew,
-            is_serving=lambda: self._member,
-            lapse=self._lapse,
-            retry=Retry(log, "the broker fails; starting again"),
+            serving=self._member,
+            log=log,
         )
-
-    def _lapse(self) -> None:
-        self._member = False
 
     async def _be_member(self, identity: ClusterIdentity) -> None:
         """Be a member of the group until `stop`; at the end let transactions be committed, within a bound."""
@@ -174,13 +169,13 @@ class Registrar:
             partition = self._partitions[number] = Partition(number, self._around)
             self._tasks[number] = asyncio.create_task(partition.run())
         self._changed.set()
-        self._member = True
+        self._member.set()
         self.metrics.partitions.set(len(self._partitions))
         log.info("partitions assigned", partitions_count=len(self._partitions))
 
     async def _revoked(self, revoked: Collection[AIOKafkaPartition]) -> None:
         """Let transactions in hand be committed, and leave the partitions."""
-        self._member = False
+        self._member.clear()
         await self._end_partitions()
         if revoked:
             log.info("partitions revoked", partitions_count=len({place.partition for place in revoked}))

@@ -9,7 +9,7 @@ same case. Must never log whose a blocked event is.
 """
 
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from stream import logs
@@ -54,7 +54,7 @@ class BlockedContentFinder:
         """when they were read, and those registered then"""
         self._throttle = logs.Throttle()
 
-    def begin(self, partitions: Collection[int]) -> None:
+    def begin(self, partitions: Mapping[int, range]) -> None:
         """These partitions are ours from now on, and no others."""
         self._tallies = {one: BlockedTallies(one) for one in partitions}
 

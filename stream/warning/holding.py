@@ -8,7 +8,7 @@ same but for `time`. Bounded: an event names how far it is looked for (`LOOKED_T
 evidence. Must never log what is copied.
 """
 
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -31,7 +31,7 @@ from stream.model.events import Event, Reply
 from stream.model.held import FORGETTING, FoundRecord, Held, HeldOutcome, copied
 from stream.model.places import RecordPlace, place_named
 from stream.model.topics import DECISIONS, EVENT_KINDS, EVENTS_URGENT, HELD
-from stream.warning.member import Taken
+from stream.warning.member import Taken, records_of
 
 log = logs.get(__name__)
 
@@ -55,7 +55,7 @@ class HoldCopier:
         self._metrics = metrics
         self._client = client
 
-    def begin(self, partitions: Collection[int]) -> None:
+    def begin(self, partitions: Mapping[int, range]) -> None:
         """These partitions are ours from now on: nothing is remembered of any."""
 
     async def take(self, fetched: Mapping[int, Sequence[Taken]]) -> None:
@@ -207,11 +207,6 @@ class PlaceReader:
             for pieces in (await self._consumer.getmany(partition, timeout_ms=READ_WAIT_MS)).values():
                 for piece in pieces:
                     yield piece
-
-
-def records_of(piece: Taken) -> Sequence[FetchedRecord]:
-    """The records of what was fetched."""
-    return piece.records() if isinstance(piece, RawBatch) else (piece,)
 
 
 def _found(partition: AIOKafkaPartition, record: FetchedRecord) -> FoundRecord:

@@ -106,6 +106,15 @@ def test_killed_and_started_again_it_raises_each_finding_under_the_id_it_had(bro
     assert 0 < len(before) <= len(findings)
     assert {finding.finding for finding in findings} == _ids(parts), "none lost, none new"
     assert len(findings) <= len(before) + len(_ids(parts))
+    committed = broker.committed("wurao-watch")
+    with WatchProcess(broker, tmp_path, WURAO_WATCH__BATCH_RECORDS_MAX="1") as ended_early:
+        deadline = time.monotonic() + LONG_S
+        while "reading back the activity of senders" not in ended_early.log:
+            ended_early.check()
+            assert time.monotonic() < deadline, ended_early.last_words()
+            time.sleep(0.05)
+        assert ended_early.terminate() == 0
+    assert broker.committed("wurao-watch") == committed, "what is read back is not committed again"
     with WatchProcess(broker, tmp_path) as third:
         third.wait_judged(len(parts))
         more = [part(WINDOWS, consented=20, refused=20, party=Party(sender="ORG-10"))]
