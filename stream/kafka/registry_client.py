@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator
 from contextlib import asynccontextmanager
 from secrets import token_hex
-from typing import Final, Literal, TypeVar
+from typing import Final, Literal
 
 from aiokafka import AIOKafkaProducer
 
@@ -30,11 +30,9 @@ from stream.model.requests import (
     Ask,
     AskOwner,
     AskSubscriber,
-    OwnerRecord,
+    ReadKind,
     RegistryAnswer,
     RegistryRequest,
-    SenderHistory,
-    SubscriberRecord,
     decode_answer,
     digest_of_request,
 )
@@ -55,9 +53,6 @@ POLL_MS: Final = 500
 
 Lane = Literal["requests", "bulk"]
 _TOPICS: Final[dict[Lane, str]] = {"requests": REQUESTS, "bulk": BULK}
-
-
-R = TypeVar("R", SubscriberRecord, OwnerRecord, SenderHistory)
 
 
 class NoAnswer(Exception):
@@ -142,7 +137,7 @@ class RegistryClient:
             if not waiting:
                 self._asked.pop(request.id, None)
 
-    async def read(self, what: Ask, kind: type[R], *, actor: str, within_s: float | None = None) -> R:
+    async def read(self, what: Ask, kind: type[ReadKind], *, actor: str, within_s: float | None = None) -> ReadKind:
         """What the registry has, of the kind that is asked for. Raises `NotRead`, and `NoAnswer` as `ask` does."""
         name = f"{self._client}-{token_hex(8)}"
         answer = await self.ask(RegistryRequest(name, now_ms(), actor, ask=what), within_s=within_s)

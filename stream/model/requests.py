@@ -6,7 +6,7 @@ expressions are of subscribers of that partition; senders and word lists are par
 """
 
 import zlib
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, TypeVar
 
 import msgspec
 
@@ -187,6 +187,8 @@ class SenderHistory(msgspec.Struct, frozen=True, tag_field="of", tag="sender"):
 
 
 ReadResult = SubscriberRecord | OwnerRecord | SenderHistory
+ReadKind = TypeVar("ReadKind", SubscriberRecord, OwnerRecord, SenderHistory)
+"""Which of them a question has as its answer."""
 
 
 class RegistryAnswer(msgspec.Struct, frozen=True, tag_field="kind", tag="answer", omit_defaults=True):

@@ -1,6 +1,6 @@
 """What the API asks of the registrar: its silence, and what it cannot say, as a `Problem`."""
 
-from typing import Final, TypeVar
+from typing import Final
 
 from stream import logs
 from stream.clock import now_ms
@@ -15,16 +15,13 @@ from stream.model.registry import Expression, Sender
 from stream.model.requests import (
     Ask,
     AskSubscriber,
-    OwnerRecord,
+    ReadKind,
     RegistryAnswer,
     RegistryRequest,
-    SenderHistory,
     SubscriberRecord,
 )
 
 log = logs.get(__name__)
-
-R = TypeVar("R", SubscriberRecord, OwnerRecord, SenderHistory)
 
 ASKED_AGAIN_MAX: Final = 8
 """A request that was refused under its Idempotency-Key may be repeated under it, so often: for the registrar, which
@@ -50,7 +47,7 @@ class RegistryAccess:
         """Ask no more; whoever still waits has a `Problem`."""
         await self._client.stop()
 
-    async def read(self, what: Ask, kind: type[R], caller: Caller) -> R:
+    async def read(self, what: Ask, kind: type[ReadKind], caller: Caller) -> ReadKind:
         """What the registry has, of this kind. Raises `Problem` 503 also where it cannot be said."""
         try:
             return await self._client.read(what, kind, actor=caller.actor, within_s=self._within_s)
